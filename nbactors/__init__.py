@@ -1,0 +1,104 @@
+"""Ray's actor API on an embedded runtime that starts in a fraction of a second, made for notebooks.
+
+import nbactors as ray
+"""
+
+# The layers, from the top. Each imports only what stands below it; a test walks the imports and holds it.
+#
+#   jupyter, cli          what people touch; they use the public names and `util.state`
+#   __init__              the public names, re-exported, and the lazy hooks for IPython; nothing else
+#   api, util, runtime_context
+#                         the verbs: check arguments, speak to the current engine
+#   actor, remote_function
+#                         classes and functions that became remote, and their handles
+#   engine                the one seam: the interface of engines, and which one is current
+#   meta, object_ref      plain data that crosses the seam
+#   options, exceptions, signature (and what these stand on)
+#                         what is checked and what is raised; the standard library only
+#
+# Behind the seam, loaded by name on first use: `local` (the embedded engine).
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+if sys.platform == "win32":
+    raise ImportError(
+        "nbactors runs on Linux and macOS: it needs fork and Unix sockets. On Windows, install it inside WSL2 "
+        "(https://learn.microsoft.com/windows/wsl/install), where notebooks and scripts run unchanged."
+    )
+
+from nbactors import actor, engine, exceptions, runtime_context, util
+from nbactors.actor import method
+from nbactors.api import (
+    available_resources,
+    cluster_resources,
+    get,
+    get_actor,
+    get_gpu_ids,
+    init,
+    is_initialized,
+    kill,
+    nodes,
+    put,
+    register_pickle_by_value,
+    remote,
+    shutdown,
+    unregister_pickle_by_value,
+    wait,
+)
+from nbactors.object_ref import ObjectRef
+from nbactors.runtime_context import get_runtime_context
+from nbactors.version import __version__
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+
+__all__ = [
+    "ObjectRef",
+    "__version__",
+    "actor",
+    "available_resources",
+    "cluster_resources",
+    "exceptions",
+    "get",
+    "get_actor",
+    "get_gpu_ids",
+    "get_runtime_context",
+    "init",
+    "is_initialized",
+    "kill",
+    "method",
+    "nodes",
+    "put",
+    "register_pickle_by_value",
+    "remote",
+    "runtime_context",
+    "shutdown",
+    "unregister_pickle_by_value",
+    "util",
+    "wait",
+]
+
+
+def load_ipython_extension(ipython: InteractiveShell) -> None:
+    """Register the cell magics; called by IPython for `%load_ext nbactors`."""
+    from nbactors.jupyter import magics  # noqa: PLC0415 - IPython need not be there
+
+    magics.load(ipython)
+
+
+def _watch_shell() -> None:
+    """In a notebook or IPython: look after its output history and its errors, also without the extension."""
+    module = sys.modules.get("IPython")
+    shell = module.get_ipython() if module is not None else None
+    if shell is not None:
+        from nbactors.jupyter import hints, history  # noqa: PLC0415 - IPython need not be there
+
+        history.watch(shell)
+        hints.watch(shell)
+
+
+engine.on_start(_watch_shell)

@@ -1,0 +1,168 @@
+"""The one seam: what an engine must do for the verbs, actors and remote functions above it.
+
+Nothing above this module knows which engine runs. An engine is loaded by name on first use (`nbactors.engine`).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nbactors.meta import ActorMeta, FunctionMeta, MethodMeta
+    from nbactors.object_ref import ObjectRef
+    from nbactors.options import ActorOptions, CallOptions, TaskOptions
+
+Returned = Any
+"""What a `.remote()` call gives: an ObjectRef, a list of them (num_returns > 1) or None (num_returns=0)."""
+
+
+class ActorLink(ABC):
+    """This process's tie to one actor: every handle in the process shares it, and the last one takes it along.
+
+    There is one link per actor and process, so handles compare by it. When it is garbage collected the process has
+    no handle any more, and the engine tells whoever counts.
+    """
+
+    __slots__ = ("__weakref__", "actor_id")
+
+    actor_id: bytes
+
+    @abstractmethod
+    def call(
+        self, method: MethodMeta, args: tuple[Any, ...], kwargs: dict[str, Any], options: CallOptions | None
+    ) -> Returned:
+        """Submit a method call; arguments were checked. Never blocks on the actor. Any thread.
+
+        The link must outlive the call: the engine keeps it until the result is there.
+        """
+
+    @abstractmethod
+    def reduce(self, meta: ActorMeta) -> tuple[Any, ...]:
+        """Return what `ActorHandle.__reduce__` returns; notes the handle as contained in what is being pickled."""
+
+
+@dataclass(frozen=True)
+class RuntimeFacts:
+    """What `get_runtime_context()` reads, for the calling thread.
+
+    Ids are bytes, empty where there is none (no actor, no task).
+    """
+
+    node_id: bytes
+    job_id: bytes
+    worker_id: bytes
+    namespace: str
+    is_driver: bool
+    actor_id: bytes = b""
+    actor_name: str = ""
+    task_id: bytes = b""
+    task_name: str = ""
+    function_name: str = ""
+    assigned_resources: dict[str, float] = field(default_factory=dict)
+    gpu_ids: list[str] = field(default_factory=list)
+
+
+class Engine(ABC):
+    """An engine that runs. Made by its module's `start(options: InitOptions) -> Engine`. Methods: any thread."""
+
+    @property
+    @abstractmethod
+    def namespace(self) -> str:
+        """The session's namespace."""
+
+    @abstractmethod
+    def put(self, value: Any) -> ObjectRef[Any]:
+        """Store a value; the calling process owns the reference."""
+
+    @abstractmethod
+    def get(self, refs: Sequence[ObjectRef[Any]], timeout: float | None) -> list[Any]:
+        """Return the values in the order of `refs`, raising the first error. `timeout` in seconds, None: no limit.
+
+        Raises:
+            GetTimeoutError: Not all were ready in time.
+        """
+
+    @abstractmethod
+    def wait(
+        self, refs: list[ObjectRef[Any]], num_returns: int, timeout: float | None, fetch_local: bool
+    ) -> tuple[list[ObjectRef[Any]], list[ObjectRef[Any]]]:
+        """Split `refs` (checked: references, no duplicates) into at most `num_returns` ready ones and the rest."""
+
+    @abstractmethod
+    def create_actor(
+        self, meta: ActorMeta, cls: type, options: ActorOptions, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[ActorLink, ActorMeta]:
+        """Create an actor, or with get_if_exists find it (then the meta is the existing one's).
+
+        Raises:
+            ValueError: The name is taken.
+        """
+
+    @abstractmethod
+    def submit_task(
+        self, function: FunctionMeta, args: tuple[Any, ...], kwargs: dict[str, Any], options: TaskOptions
+    ) -> Returned:
+        """Submit a task; arguments were checked."""
+
+    @abstractmethod
+    def kill(self, link: ActorLink, no_restart: bool) -> None:
+        """Kill an actor at once. Blocks until its name is free."""
+
+    @abstractmethod
+    def get_actor(self, name: str, namespace: str | None) -> tuple[ActorLink, ActorMeta]:
+        """Find a named actor.
+
+        Raises:
+            ValueError: There is none.
+        """
+
+    @abstractmethod
+    def current_actor(self) -> tuple[ActorLink, ActorMeta]:
+        """Return the actor that the calling code runs in.
+
+        Raises:
+            RuntimeError: It runs in none.
+        """
+
+    @abstractmethod
+    def exit_actor(self) -> None:
+        """End the actor that the calling code runs in, by raising.
+
+        Raises:
+            TypeError: It runs in none.
+        """
+
+    @abstractmethod
+    def list_named_actors(self, all_namespaces: bool) -> list[tuple[str, str]]:
+        """Return `(namespace, name)` of the living named actors."""
+
+    @abstractmethod
+    def list_actors(self) -> list[dict[str, Any]]:
+        """Return a row for each actor that the node knows, dead ones included; keys as in `ray list actors`."""
+
+    @abstractmethod
+    def available_resources(self) -> dict[str, float]:
+        """Return what is free now."""
+
+    @abstractmethod
+    def cluster_resources(self) -> dict[str, float]:
+        """Return what there is in all."""
+
+    @abstractmethod
+    def nodes(self) -> list[dict[str, Any]]:
+        """Return a dict per node, with Ray's keys (NodeID, Alive, NodeManagerAddress, Resources, …)."""
+
+    @abstractmethod
+    def runtime_facts(self) -> RuntimeFacts:
+        """Return where the calling thread runs."""
+
+    @abstractmethod
+    def describe(self) -> dict[str, Any]:
+        """Return what the object that `init()` returns shows (node pid, directory, namespace, CPUs, GPUs …)."""
+
+    @abstractmethod
+    def shutdown(self) -> None:
+        """Leave: end the session's actors, wait for their output, close everything. Idempotent."""

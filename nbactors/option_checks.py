@@ -1,0 +1,168 @@
+"""Checks that several options share: one precise error for each way to get an option wrong."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+_FINEST = 0.0001
+
+
+def kind(value: Any) -> str:
+    """Return the name of a value's type, for an error."""
+    return f"{type(value).__name__}: {value!r:.80}"
+
+
+def refuse_unknown(given: Mapping[str, Any], served: Iterable[str], later: Iterable[str], what: str) -> None:
+    """Refuse options that Ray does not have either.
+
+    Raises:
+        ValueError: There is one; the message lists those that are served.
+    """
+    valid = sorted(served)
+    for name in given:
+        if name not in valid and name not in later:
+            raise ValueError(f"Invalid option keyword {name} for {what}.{closest(name, valid)} Valid ones are {valid}")
+
+
+def refuse_unserved(given: Mapping[str, Any], later: Mapping[str, tuple[Any, ...]]) -> None:
+    """Refuse options of Ray that this version does not serve, unless their value asks for nothing.
+
+    Raises:
+        ValueError: There is one.
+    """
+    for name, value in given.items():
+        neutral = later.get(name)
+        # By type as well, since False == 0 and True == 1.
+        if neutral is not None and not any(type(value) is type(item) and value == item for item in neutral):
+            raise ValueError(
+                f"The option {name}={value!r:.80} is not served by this version of nbactors yet. Leave it out"
+                + (f", or give its default: {neutral[-1]!r}" if neutral else "")
+            )
+
+
+def closest(name: str, valid: Iterable[str]) -> str:
+    """Return a sentence that names what was probably meant, or nothing."""
+    import difflib  # noqa: PLC0415 - only errors need it
+
+    matches = difflib.get_close_matches(name, list(valid), n=1, cutoff=0.7)
+    return f" Did you mean {matches[0]!r}?" if matches else ""
+
+
+def check_count(given: Mapping[str, Any], name: str, least: int) -> int | None:
+    """Return an option that counts something; -1, where allowed, is without limit.
+
+    Raises:
+        TypeError: It is not an integer.
+        ValueError: It is less than `least`.
+    """
+    value = given.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"The type of keyword '{name}' must be int or None, but received type {kind(value)}")
+    if value < least:
+        allowed = (
+            "None, 0, -1 or a positive integer, where -1 represents infinity"
+            if least
+            else "None, 0 or a positive integer"
+        )
+        raise ValueError(f"The keyword '{name}' only accepts {allowed}. Got: {value}")
+    return value
+
+
+def check_bool(given: Mapping[str, Any], name: str) -> None:
+    """Check an option that is on or off.
+
+    Raises:
+        TypeError: It is given and not a bool.
+    """
+    if name in given and not isinstance(given[name], bool):
+        raise TypeError(f"The type of keyword '{name}' must be bool, but received type {kind(given[name])}")
+
+
+def check_text(given: Mapping[str, Any], name: str, *, blank_allowed: bool = True) -> str | None:
+    """Return an option that is text.
+
+    Raises:
+        TypeError: It is neither text nor None.
+        ValueError: It is blank and may not be.
+    """
+    value = given.get(name)
+    if value is None or (isinstance(value, str) and (blank_allowed or value.strip())):
+        return value
+    if isinstance(value, str):
+        if name == "namespace":
+            raise ValueError(f'"{value}" is not a valid namespace. Pass None to not specify a namespace.')
+        raise ValueError("Actor name cannot be an empty string, nor blank. Pass None for an actor without a name.")
+    subject = "namespace must be None or a string. " if name == "namespace" else ""
+    raise TypeError(f"{subject}The type of keyword '{name}' must be str or None, but received type {kind(value)}")
+
+
+def quantity(given: Mapping[str, Any], name: str) -> float | None:
+    """Return an amount of a resource.
+
+    Raises:
+        TypeError: It is not a number.
+        ValueError: It is negative, infinite, not a number, or finer than 0.0001.
+    """
+    value = given.get(name)
+    return None if value is None else _amount(name, value)
+
+
+def resource_map(given: Mapping[str, Any]) -> dict[str, float]:
+    """Return the custom resources.
+
+    Raises:
+        TypeError: They are no dict from names to numbers.
+        ValueError: One is out of range, or one that has its own option.
+    """
+    value = given.get("resources")
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise TypeError(f"The type of keyword 'resources' must be dict or None, but received type {kind(value)}")
+    for name in value:
+        if not isinstance(name, str) or not name:
+            raise TypeError(f"The names in 'resources' must be non-empty strings, but received {kind(name)}")
+    if "CPU" in value or "GPU" in value:
+        raise ValueError(
+            "Use the 'num_cpus' and 'num_gpus' keyword instead of 'CPU' and 'GPU' in 'resources' keyword: CPU and GPU "
+            "cannot be a custom resource"
+        )
+    if "memory" in value or "object_store_memory" in value:
+        raise ValueError("Use the 'memory' keyword instead: memory cannot be a custom resource in 'resources'")
+    return {name: _amount(name, amount) for name, amount in value.items()}
+
+
+def _amount(name: str, value: Any) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise TypeError(f"The type of keyword '{name}' must be float, int or None, but received type {kind(value)}")
+    if not math.isfinite(value):
+        raise ValueError(f"The quantity of resource {name} must be finite. Got: {value}")
+    if value < 0:
+        raise ValueError(f"The quantity of resource {name} cannot be negative. It must be nonnegative. Got: {value}")
+    if 0 < value < _FINEST:
+        raise ValueError(f"The precision of the fractional quantity of resource {name} cannot go beyond 0.0001")
+    return value
+
+
+def strategy(value: Any) -> Any:
+    """Return a scheduling strategy: on one machine there is little to choose.
+
+    Raises:
+        TypeError: It is no strategy.
+        ValueError: It is one that is not served.
+    """
+    # By name: the class lives in `nbactors.util`, which stands above this module.
+    if value is None or type(value).__name__ == "NodeAffinitySchedulingStrategy":
+        return value
+    valid = "'DEFAULT', 'SPREAD' or a NodeAffinitySchedulingStrategy"
+    if not isinstance(value, str):
+        raise TypeError(
+            f"The type of keyword 'scheduling_strategy' must be None, {valid}, but received type {kind(value)}"
+        )
+    if value not in ("DEFAULT", "SPREAD"):
+        raise ValueError(f"scheduling_strategy must be None, {valid}. Got: {value!r}")
+    return value

@@ -1,0 +1,387 @@
+"""Every option of `init`, actors, remote functions and their calls: validated once, into frozen objects.
+
+Checked where the user writes it: at decoration, at `.options()`, at `init()`. The types of errors are Ray's: TypeError
+for a wrong type, ValueError for a wrong value or an unknown keyword, RuntimeError for an unknown keyword of `init`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from nbactors.option_checks import (
+    check_bool,
+    check_count,
+    check_text,
+    kind,
+    quantity,
+    refuse_unknown,
+    refuse_unserved,
+    resource_map,
+    strategy,
+)
+from nbactors.runtime_env import RuntimeEnv
+
+__all__ = ["ActorOptions", "CallOptions", "InitOptions", "RuntimeEnv", "TaskOptions"]
+
+_HOLDING = ("num_cpus", "num_gpus", "memory", "resources", "runtime_env", "scheduling_strategy", "name")
+
+# Options of Ray that this version does not serve, and the values with which they ask for nothing.
+_LATER_FOR_ALL: dict[str, tuple[Any, ...]] = {
+    "accelerator_type": (None,),
+    "fallback_strategy": (None, []),
+    "label_selector": (None, {}),
+    "object_store_memory": (None,),
+    "placement_group": (None, "default"),
+    "placement_group_bundle_index": (-1,),
+    "placement_group_capture_child_tasks": (None, False),
+    "_labels": (None, {}),
+}
+_LATER_FOR_ACTORS: dict[str, tuple[Any, ...]] = {
+    **_LATER_FOR_ALL,
+    "allow_out_of_order_execution": (None, False),
+    "concurrency_groups": (None, {}, []),
+    "enable_tensor_transport": (None, False),
+    "max_concurrency": (None, 1),
+    "max_pending_calls": (None, -1),
+    "max_restarts": (None, 0),
+    "max_task_retries": (None, 0),
+    "_actor_generator_backpressure_num_objects": (None, -1),
+}
+_LATER_FOR_TASKS: dict[str, tuple[Any, ...]] = {
+    **_LATER_FOR_ALL,
+    "max_calls": (None, 0),
+    "_generator_backpressure_num_objects": (None, -1),
+    "_num_objects_per_yield": (None, 1),
+}
+_LATER_FOR_CALLS: dict[str, tuple[Any, ...]] = {
+    "concurrency_group": (None,),
+    "max_task_retries": (None, 0),
+    "retry_exceptions": (None, False),
+    "tensor_transport": (None,),
+    "_generator_backpressure_num_objects": (None, -1),
+    "_num_objects_per_yield": (None, 1),
+    "_labels": (None, {}),
+}
+_COUNTS = {"max_restarts": -1, "max_task_retries": -1, "max_pending_calls": -1, "max_concurrency": 0, "max_calls": 0}
+"""Those of them that count something, and the least that Ray takes."""
+
+_FOR_ACTORS = (*_HOLDING, "namespace", "lifetime", "get_if_exists", "enable_task_events")
+_FOR_TASKS = (*_HOLDING, "num_returns", "max_retries", "retry_exceptions", "enable_task_events")
+_FOR_CALLS = ("num_returns", "name", "enable_task_events")
+_FOR_METHODS = ("num_returns", "enable_task_events")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActorOptions:
+    """How an actor is placed, named and kept.
+
+    Attributes:
+        name: None for an unnamed actor.
+        namespace: None for the session's.
+        get_if_exists: Take the living actor of that name, if there is one.
+        detached: It outlives the session.
+        num_cpus, num_gpus: None where not given, which is not the same as 0: see `placement`.
+        memory: Bytes.
+        resources: Custom ones.
+        scheduling_strategy: "DEFAULT", "SPREAD", a NodeAffinitySchedulingStrategy or None.
+        given: What the user gave, for `merged`.
+    """
+
+    name: str | None = None
+    namespace: str | None = None
+    get_if_exists: bool = False
+    detached: bool = False
+    num_cpus: float | None = None
+    num_gpus: float | None = None
+    memory: float | None = None
+    resources: Mapping[str, float] = field(default_factory=dict)
+    runtime_env: RuntimeEnv | None = None
+    scheduling_strategy: Any = None
+    given: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @classmethod
+    def parse(cls, given: Mapping[str, Any]) -> ActorOptions:
+        """Check what stands in `remote(...)` over a class.
+
+        Raises:
+            TypeError: A value of a wrong type.
+            ValueError: A wrong value, an unknown option, or one that this version does not serve.
+        """
+        refuse_unknown(given, _FOR_ACTORS, _LATER_FOR_ACTORS, "actors")
+        for option, least in _COUNTS.items():
+            check_count(given, option, least)
+        refuse_unserved(given, _LATER_FOR_ACTORS)
+        check_bool(given, "enable_task_events")
+        check_bool(given, "get_if_exists")
+        name = check_text(given, "name", blank_allowed=False)
+        if given.get("get_if_exists") and name is None:
+            raise ValueError(
+                "The actor name must be specified to use `get_if_exists`. For example: "
+                "Counter.options(name='counter', get_if_exists=True).remote()"
+            )
+        return cls(
+            name=name,
+            namespace=check_text(given, "namespace", blank_allowed=False),
+            get_if_exists=given.get("get_if_exists", False),
+            detached=_is_detached(given.get("lifetime")),
+            given=dict(given),
+            **_held_options(given),
+        )
+
+    def merged(self, updates: Mapping[str, Any]) -> ActorOptions:
+        """Return these options with those of `.options(...)` over them, all checked again.
+
+        Raises:
+            TypeError, ValueError: As `parse`.
+        """
+        if "concurrency_groups" in updates:
+            raise ValueError("Setting 'concurrency_groups' is not supported in '.options()'. Give it to remote().")
+        return ActorOptions.parse({**self.given, **updates})
+
+    def held(self) -> dict[str, float]:
+        """Return what it holds for life. Zero amounts are left out.
+
+        As in Ray: 0 CPUs where no resource was asked for; 1 CPU where only others were.
+        """
+        cpus = (1.0 if self._asks() else 0.0) if self.num_cpus is None else self.num_cpus
+        return _amounts(cpus, self.num_gpus, self.memory, self.resources)
+
+    def placement(self) -> dict[str, float]:
+        """Return what must be free for it to be placed: what it holds, or 1 CPU if no resource was asked for."""
+        return self.held() if self._asks() else {"CPU": 1.0, **self.held()}
+
+    def _asks(self) -> bool:
+        return self.num_cpus is not None or self.num_gpus is not None or bool(self.resources)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskOptions:
+    """How a task is run.
+
+    Attributes:
+        num_cpus, num_gpus, memory, resources: What it holds while it runs; memory in bytes.
+        num_returns: How many references a call gives.
+        max_retries: How often it is run again when its worker crashes; -1 for ever.
+        retry_exceptions: Whether it is also run again when it raises, or for which exceptions.
+        name: For listings and process titles; None for the function's own.
+        scheduling_strategy: "DEFAULT", "SPREAD", a NodeAffinitySchedulingStrategy or None.
+        given: What the user gave, for `merged`.
+    """
+
+    num_cpus: float = 1
+    num_gpus: float = 0
+    memory: float | None = None
+    resources: Mapping[str, float] = field(default_factory=dict)
+    num_returns: int = 1
+    max_retries: int = 3
+    retry_exceptions: bool | tuple[type[BaseException], ...] = False
+    name: str | None = None
+    runtime_env: RuntimeEnv | None = None
+    scheduling_strategy: Any = None
+    given: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @classmethod
+    def parse(cls, given: Mapping[str, Any]) -> TaskOptions:
+        """Check what stands in `remote(...)` over a function.
+
+        Raises:
+            TypeError, ValueError: As `ActorOptions.parse`.
+        """
+        refuse_unknown(given, _FOR_TASKS, _LATER_FOR_TASKS, "remote functions")
+        if given.get("object_store_memory") is not None:
+            raise ValueError("Setting 'object_store_memory' is not implemented for tasks")
+        check_count(given, "max_calls", 0)
+        refuse_unserved(given, _LATER_FOR_TASKS)
+        check_bool(given, "enable_task_events")
+        held = _held_options(given)
+        held["num_cpus"] = 1 if held["num_cpus"] is None else held["num_cpus"]
+        held["num_gpus"] = held["num_gpus"] or 0
+        max_retries = check_count(given, "max_retries", -1)
+        num_returns = _num_returns(given)
+        return cls(
+            num_returns=1 if num_returns is None else num_returns,
+            max_retries=3 if max_retries is None else max_retries,
+            retry_exceptions=_retry_exceptions(given.get("retry_exceptions", False)),
+            name=check_text(given, "name"),
+            given=dict(given),
+            **held,
+        )
+
+    def merged(self, updates: Mapping[str, Any]) -> TaskOptions:
+        """Return these options with those of `.options(...)` over them, all checked again.
+
+        Raises:
+            TypeError, ValueError: As `ActorOptions.parse`.
+        """
+        if "max_calls" in updates:
+            raise ValueError("Setting 'max_calls' is not supported in '.options()'. Give it to remote().")
+        return TaskOptions.parse({**self.given, **updates})
+
+    def held(self) -> dict[str, float]:
+        """Return what it holds while it runs. Zero amounts are left out."""
+        return _amounts(self.num_cpus, self.num_gpus, self.memory, self.resources)
+
+
+@dataclass(frozen=True, slots=True)
+class CallOptions:
+    """What `handle.method.options(...)` says of one call; None for what `@method` says."""
+
+    num_returns: int | None = None
+    name: str | None = None
+
+    @classmethod
+    def parse(cls, given: Mapping[str, Any]) -> CallOptions:
+        """Check what stands in `handle.method.options(...)`.
+
+        Raises:
+            TypeError: An unknown option or a value of a wrong type.
+            ValueError: A wrong value, or an option that this version does not serve.
+        """
+        for option in given:
+            if option not in _FOR_CALLS and option not in _LATER_FOR_CALLS:
+                raise TypeError(
+                    f"ActorMethod.options() got an unexpected keyword argument {option!r}. "
+                    f"Valid ones are {sorted(_FOR_CALLS)}"
+                )
+        check_count(given, "max_task_retries", -1)
+        refuse_unserved(given, _LATER_FOR_CALLS)
+        if given.get("enable_task_events") is not None:
+            check_bool(given, "enable_task_events")
+        return cls(_num_returns(given), check_text(given, "name") or None)
+
+    @classmethod
+    def parse_method(cls, given: Mapping[str, Any]) -> CallOptions:
+        """Check what stands in `@method(...)`.
+
+        Raises:
+            AssertionError: An unknown option (as in Ray).
+            TypeError, ValueError: As `parse`.
+        """
+        for option in given:
+            if option not in _FOR_METHODS and option not in _LATER_FOR_CALLS:
+                raise AssertionError(
+                    f"Unexpected keyword argument to @method: {option!r}. The supported keyword arguments are "
+                    f"{sorted(_FOR_METHODS)}"
+                )
+        return cls.parse(given)
+
+
+@dataclass(frozen=True, slots=True)
+class InitOptions:
+    """How a session is opened.
+
+    Attributes:
+        namespace: None for the default one, see `namespace_or_default`.
+        num_cpus, num_gpus, memory, object_store_memory: None to detect; the last two in bytes.
+        resources: Custom ones.
+        log_to_driver: Whether what workers print appears in the session.
+        graceful_shutdown_s: Seconds that an actor may take to end gracefully.
+        runtime_env: Of all its actors and tasks that name none.
+    """
+
+    namespace: str | None = None
+    num_cpus: float | None = None
+    num_gpus: float | None = None
+    resources: Mapping[str, float] = field(default_factory=dict)
+    memory: int | None = None
+    object_store_memory: int | None = None
+    log_to_driver: bool = True
+    graceful_shutdown_s: float = 30.0
+    runtime_env: RuntimeEnv | None = None
+
+    @classmethod
+    def parse(cls, given: Mapping[str, Any]) -> InitOptions:
+        """Check what `init` was given: the fields of this class, where None stands for the default.
+
+        Raises:
+            TypeError, ValueError: As `ActorOptions.parse`.
+        """
+        seconds = quantity(given, "graceful_shutdown_s")
+        if given.get("log_to_driver") is not None:
+            check_bool(given, "log_to_driver")
+        memory, object_store_memory = quantity(given, "memory"), quantity(given, "object_store_memory")
+        return cls(
+            namespace=check_text(given, "namespace", blank_allowed=False),
+            num_cpus=quantity(given, "num_cpus"),
+            num_gpus=quantity(given, "num_gpus"),
+            resources=resource_map(given),
+            memory=None if memory is None else int(memory),
+            object_store_memory=None if object_store_memory is None else int(object_store_memory),
+            log_to_driver=given.get("log_to_driver") is not False,
+            graceful_shutdown_s=30.0 if seconds is None else float(seconds),
+            runtime_env=RuntimeEnv.parse(given.get("runtime_env")),
+        )
+
+    def namespace_or_default(self) -> str:
+        """Return the namespace, or in a notebook the notebook's own, or "" for an anonymous one.
+
+        A notebook's is its Jupyter session name, so that `get_actor` finds a detached actor again after the kernel
+        was restarted. A script started from a notebook inherits the variable, but is no notebook.
+        """
+        if self.namespace is not None:
+            return self.namespace
+        return os.environ.get("JPY_SESSION_NAME", "") if "ipykernel.kernelapp" in sys.modules else ""
+
+
+def _held_options(given: Mapping[str, Any]) -> dict[str, Any]:
+    num_gpus = quantity(given, "num_gpus")
+    if num_gpus is not None and num_gpus > 1 and num_gpus != int(num_gpus):
+        raise ValueError(f"num_gpus={num_gpus}: a share of one GPU (0.5) or whole ones (2), but not both in one")
+    return {
+        "num_cpus": quantity(given, "num_cpus"),
+        "num_gpus": num_gpus,
+        "memory": quantity(given, "memory"),
+        "resources": resource_map(given),
+        "runtime_env": RuntimeEnv.parse(given.get("runtime_env")),
+        "scheduling_strategy": strategy(given.get("scheduling_strategy")),
+    }
+
+
+def _amounts(
+    num_cpus: float, num_gpus: float | None, memory: float | None, resources: Mapping[str, float]
+) -> dict[str, float]:
+    everything = {"CPU": num_cpus, "GPU": num_gpus or 0, "memory": memory or 0, **resources}
+    return {name: float(amount) for name, amount in everything.items() if amount}
+
+
+def _is_detached(lifetime: Literal["detached", "non_detached"] | None) -> bool:
+    if lifetime is not None and not isinstance(lifetime, str):
+        raise TypeError(f"The type of keyword 'lifetime' must be str or None, but received type {kind(lifetime)}")
+    if lifetime not in (None, "detached", "non_detached"):
+        raise ValueError(
+            f"actor `lifetime` argument must be one of 'detached', 'non_detached' and 'None'. Got: {lifetime!r}"
+        )
+    return lifetime == "detached"
+
+
+def _num_returns(given: Mapping[str, Any]) -> int | None:
+    value = given.get("num_returns")
+    if value in ("streaming", "dynamic"):
+        raise ValueError(
+            f"num_returns={value!r} can only be used with generator functions, which this version does not serve yet: "
+            "return a list"
+        )
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
+        raise TypeError(f"The type of keyword 'num_returns' must be int or None, but received type {kind(value)}")
+    if value is not None and value < 0:
+        raise ValueError(
+            f"num_returns must be >= 0, but got {value}. The keyword 'num_returns' only accepts None or a non-negative "
+            "integer"
+        )
+    return value
+
+
+def _retry_exceptions(value: Any) -> bool | tuple[type[BaseException], ...]:
+    if isinstance(value, bool):
+        return value
+    if not isinstance(value, list | tuple):
+        raise TypeError(
+            f"The type of keyword 'retry_exceptions' must be bool, list or tuple, but received type {kind(value)}"
+        )
+    if not all(isinstance(item, type) and issubclass(item, Exception) for item in value):
+        raise ValueError(f"retry_exceptions must be either a boolean or a list of exceptions. Got: {value!r}")
+    return tuple(value)

@@ -1,0 +1,144 @@
+"""`RemoteFunction`: a function whose calls run in worker processes."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, ParamSpec, TypeVar, overload
+
+from nbactors import engine
+from nbactors.importable import address_of, load
+from nbactors.meta import FunctionMeta
+from nbactors.options import TaskOptions
+from nbactors.placement import check_node
+from nbactors.signature import Signature
+
+if TYPE_CHECKING:
+    from nbactors.object_ref import ObjectRef
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class RemoteFunction(Generic[P, R]):
+    """A function under `remote`: `function.remote(...)` runs it in a worker process.
+
+    The function itself is `__wrapped__`.
+    """
+
+    __nbactors_decoration__ = True  # see nbactors.importable
+
+    def __init__(self, meta: FunctionMeta, options: TaskOptions) -> None:
+        function = meta.function
+        self.__wrapped__ = function
+        self.__doc__ = function.__doc__
+        self.__name__ = meta.name
+        self.__qualname__ = getattr(function, "__qualname__", meta.name)
+        self.__module__ = function.__module__
+        self._meta = meta
+        self._options = options
+
+    @classmethod
+    def _of(cls, function: Callable[P, R], options: dict[str, Any]) -> RemoteFunction[P, R]:
+        """Make a function remote; called by `remote`.
+
+        Raises:
+            TypeError, ValueError: Wrong options, or a coroutine or generator function.
+        """
+        bare = inspect.unwrap(function)
+        if inspect.iscoroutinefunction(bare) or inspect.isasyncgenfunction(bare):
+            raise ValueError(
+                "'async def' should not be used for remote tasks. You can wrap the async function with "
+                f"`asyncio.run(f())`. Got: {function!r}"
+            )
+        if inspect.isgeneratorfunction(bare):
+            raise ValueError(
+                f"{function!r} is a generator function, and calls that stream their results are not served by this "
+                "version of nbactors yet. Return a list instead"
+            )
+        parsed = TaskOptions.parse(options)
+        name = getattr(function, "__name__", type(function).__name__)
+        return cls(FunctionMeta(function, name, Signature.of(bare, skip_self=False)), parsed)
+
+    # As `RemoteCall` of nbactors.remote_method, which says why.
+    @overload
+    def remote(self, /, *args: P.args, **kwargs: P.kwargs) -> ObjectRef[R]: ...
+    @overload
+    def remote(self, first: ObjectRef[Any], /, *args: Any, **kwargs: Any) -> ObjectRef[R]: ...
+    @overload
+    def remote(self, first: Any, second: ObjectRef[Any], /, *args: Any, **kwargs: Any) -> ObjectRef[R]: ...
+    @overload
+    def remote(self, first: Any, second: Any, third: ObjectRef[Any], /, *args: Any, **kw: Any) -> ObjectRef[R]: ...
+    def remote(self, /, *args: Any, **kwargs: Any) -> Any:
+        """Run the function in a worker process; returns at once.
+
+        Any thread. An ObjectRef among the arguments is replaced by its value before the function runs.
+
+        Returns:
+            An ObjectRef; a list of them for ``num_returns`` over 1; None for 0.
+
+        Raises:
+            TypeError: The arguments do not fit the function, or cannot be pickled.
+        """
+        meta = self._meta
+        signature = meta.signature
+        if kwargs or not signature.minimum <= len(args) <= signature.maximum:
+            signature.check(args, kwargs, meta.name)
+        current = engine.current()
+        options = self._options
+        if options.scheduling_strategy is not None:
+            check_node(options.scheduling_strategy, current, "task")
+        return current.submit_task(meta, args, kwargs, options)
+
+    def options(self, **options: Any) -> RemoteFunction[..., Any]:
+        """Return this function with other options.
+
+        Args:
+            **options: As of `remote`, over those that it has.
+
+        Raises:
+            TypeError: A value of a wrong type.
+            ValueError: A wrong value, an unknown option, or one that this version does not serve.
+        """
+        return RemoteFunction(self._meta, self._options.merged(options))
+
+    def __call__(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Refuse: it would run in this process.
+
+        Raises:
+            TypeError: Always; it shows the right call.
+        """
+        name = f"{self.__module__}.{self.__name__}"
+        raise TypeError(
+            f"Remote functions cannot be called directly. Instead of running '{name}()', try '{name}.remote()'. "
+            f"To run it here after all, call '{self.__name__}.__wrapped__()'."
+        )
+
+    @property
+    def _function(self) -> Callable[P, R]:
+        """The function itself, under Ray's name for it."""
+        return self.__wrapped__
+
+    @property
+    def _function_name(self) -> str:
+        """Its module and name, under Ray's name for them."""
+        return f"{self.__module__}.{self.__name__}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        address = address_of(self, self.__module__, self.__qualname__)
+        if address is not None:
+            return load, address
+        return _empty, (), (self._meta.function, self._meta.name, self._meta.signature, self._options, self.__doc__)
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        function, name, signature, options, doc = state
+        RemoteFunction.__init__(self, FunctionMeta(function, name, signature), options)
+        self.__doc__ = doc
+
+    def __repr__(self) -> str:
+        return f"RemoteFunction({self.__module__}.{self.__qualname__})"
+
+
+def _empty() -> RemoteFunction[Any, Any]:
+    """Return one without attributes: pickle fills it in after what refers back to it is there."""
+    return object.__new__(RemoteFunction)

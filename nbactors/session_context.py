@@ -1,0 +1,78 @@
+"""`RayContext`: what `init` returns and a notebook shows under the cell."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from nbactors import engine
+from nbactors.version import __version__
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+_STYLE = (
+    "display:inline-block;border:1px solid currentColor;border-radius:6px;padding:.5em 1em;"
+    "background:transparent;color:inherit;opacity:.9"
+)
+
+
+class RayContext(Mapping[str, Any]):
+    """A session that was opened: prints what it is, ends it by `disconnect()` or at the end of a `with` block.
+
+    Attributes:
+        address_info: What the engine tells of itself: node, directory, namespace, CPUs, GPUs. Also by `context[key]`.
+        dashboard_url: Empty: there is no dashboard. `nbactors status` shows what runs.
+        python_version: The interpreter's.
+        ray_version: nbactors' own version, under Ray's name for it.
+    """
+
+    def __init__(self, address_info: dict[str, Any]) -> None:
+        self.address_info = address_info
+        self.dashboard_url = ""
+        self.python_version = sys.version.split()[0]
+        self.ray_version = __version__
+
+    def disconnect(self) -> None:
+        """End the session, as `shutdown()` does."""
+        engine.stop()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.disconnect()
+
+    def __getitem__(self, key: str) -> Any:
+        return self.address_info[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.address_info)
+
+    def __len__(self) -> int:
+        return len(self.address_info)
+
+    def _rows(self) -> list[tuple[str, str]]:
+        shown = [(name.replace("_", " "), _text(value)) for name, value in self.address_info.items()]
+        return [("nbactors", self.ray_version), ("Python", self.python_version), *shown]
+
+    def __repr__(self) -> str:
+        return f"RayContext({', '.join(f'{name}={value}' for name, value in self._rows())})"
+
+    def _repr_html_(self) -> str:
+        """Return a static table that is readable on light and on dark background."""
+        import html  # noqa: PLC0415 - only notebooks need it
+
+        rows = "".join(
+            f'<tr><th scope="row" style="text-align:left;padding-right:1em">{html.escape(name)}</th>'
+            f'<td style="text-align:left">{html.escape(value)}</td></tr>'
+            for name, value in self._rows()
+        )
+        return f'<div style="{_STYLE}"><table style="background:transparent;color:inherit">{rows}</table></div>'
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)

@@ -1,0 +1,147 @@
+"""`Signature`: which arguments a function takes, without the function. Plain data, so that handles can carry it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+_UNLIMITED = 1 << 30
+_SHOWN_DEFAULT = 40
+"""Longest default that is shown in full; a default may be a table of a million rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """The parameters of a function: names, kinds and which have defaults; no default values, no annotations.
+
+    Attributes:
+        positional: Names of the parameters that take positional arguments, in order.
+        positional_only: How many of these cannot be given by keyword.
+        required: How many of these have no default.
+        keyword_only: Names of the parameters that are given by keyword only.
+        required_keywords: Those of them that have no default.
+        var_positional: Whether there is ``*args``.
+        var_keyword: Whether there is ``**kwargs``.
+        display: The parameter list for people, such as ``(x, *, key=1)``.
+        minimum, maximum: A call without keywords is certainly right if its number of arguments lies between them.
+            Where keywords are required no number does: then minimum is the larger.
+    """
+
+    positional: tuple[str, ...]
+    positional_only: int
+    required: int
+    keyword_only: tuple[str, ...]
+    required_keywords: tuple[str, ...]
+    var_positional: bool
+    var_keyword: bool
+    display: str
+    minimum: int
+    maximum: int
+
+    @classmethod
+    def of(cls, function: Callable[..., Any], skip_self: bool) -> Signature:
+        """Read a function's signature, when its class or the function is made remote.
+
+        Args:
+            function: Anything that `inspect.signature` understands; what it does not understand takes anything.
+            skip_self: Leave the first parameter out.
+        """
+        try:
+            parameters = list(inspect.signature(function).parameters.values())
+        except (TypeError, ValueError):  # some functions written in C do not tell
+            return ANYTHING
+        if skip_self and parameters and parameters[0].kind is not inspect.Parameter.VAR_POSITIONAL:
+            del parameters[0]
+        return cls._from_parameters(parameters)
+
+    @classmethod
+    def _from_parameters(cls, parameters: Sequence[inspect.Parameter]) -> Signature:
+        def named(*kinds: Any, required: bool = False) -> tuple[str, ...]:
+            return tuple(p.name for p in parameters if p.kind in kinds and not (required and p.default is not p.empty))
+
+        only, either = inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD
+        keyword = inspect.Parameter.KEYWORD_ONLY
+        positional = named(only, either)
+        required = len(named(only, either, required=True))
+        required_keywords = named(keyword, required=True)
+        var_positional = bool(named(inspect.Parameter.VAR_POSITIONAL))
+        maximum = _UNLIMITED if var_positional else len(positional)
+        return cls(
+            positional=positional,
+            positional_only=len(named(only)),
+            required=required,
+            keyword_only=named(keyword),
+            required_keywords=required_keywords,
+            var_positional=var_positional,
+            var_keyword=bool(named(inspect.Parameter.VAR_KEYWORD)),
+            display=str(inspect.Signature([_shown(p) for p in parameters])),
+            minimum=1 if required_keywords else required,
+            maximum=0 if required_keywords else maximum,
+        )
+
+    def check(self, args: tuple[Any, ...], kwargs: dict[str, Any], label: str) -> None:
+        """Check a call's arguments, in the caller's thread, at `.remote()`.
+
+        Args:
+            args: Positional arguments.
+            kwargs: Keyword arguments; any name is possible.
+            label: The function's name, for the error.
+
+        Raises:
+            TypeError: They do not fit. The message begins as Python's own and Ray's do.
+        """
+        if not kwargs and self.minimum <= len(args) <= self.maximum:
+            return
+        problem = self._problem(len(args), kwargs)
+        if problem:
+            raise TypeError(f"{problem}. The signature is {label}{self.display}")
+
+    def _problem(self, given: int, kwargs: dict[str, Any]) -> str:
+        if given > len(self.positional) and not self.var_positional:
+            return "too many positional arguments"
+        by_keyword = self.positional[self.positional_only :]
+        for name in self.positional[:given]:
+            if name in kwargs and name in by_keyword:
+                return f"multiple values for argument {name!r}"
+        for index in range(given, self.required):
+            name = self.positional[index]
+            if index < self.positional_only or name not in kwargs:
+                return f"missing a required argument: {name!r}"
+        for name in self.required_keywords:
+            if name not in kwargs:
+                return f"missing a required argument: {name!r}"
+        if self.var_keyword:
+            return ""
+        for name in kwargs:
+            if name not in by_keyword and name not in self.keyword_only:
+                if name in self.positional:
+                    return f"{name!r} parameter is positional only, but was passed as a keyword"
+                return f"got an unexpected keyword argument {name!r}"
+        return ""
+
+
+class _Shown(str):
+    """Text whose `repr` is itself: stands in for a default value."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def _shown(parameter: inspect.Parameter) -> inspect.Parameter:
+    """Return the parameter as it is displayed: without annotation, its default in few characters."""
+    default = parameter.default
+    if default is parameter.empty:
+        return parameter.replace(annotation=parameter.empty)
+    text = repr(default) if isinstance(default, str | int | float | complex | bytes | type(None)) else "..."
+    return parameter.replace(annotation=parameter.empty, default=_Shown(text if len(text) <= _SHOWN_DEFAULT else "..."))
+
+
+NOTHING = Signature((), 0, 0, (), (), False, False, "()", 0, 0)
+"""Of a function without parameters."""
+
+ANYTHING = Signature((), 0, 0, (), (), True, True, "(*args, **kwargs)", 0, _UNLIMITED)
+"""Of a function that takes whatever comes."""

@@ -1,0 +1,250 @@
+"""`RayTaskError`: a user's exception that was raised in another process. Import it from `nbactors.exceptions`.
+
+(And `RayError`, the root of them all, since both are needed below that module.)
+
+`get` raises an instance of both RayTaskError and the user's own type (`as_instanceof_cause`), so that
+`except ValueError` works across processes. Its text is the traceback of the other process.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+_MAX_CHAIN = 64
+_OWN = frozenset({"cause", "function_name", "traceback_str", "pid", "_chain", "_own_args"})
+_NOT_COPIED = frozenset({"__dict__", "__weakref__", "__traceback__", "__context__", "__cause__", "args"})
+
+
+class RayError(Exception):
+    """Base of every error that Ray, and so nbactors, defines."""
+
+
+class RayTaskError(RayError):
+    """A task, an actor's method or its constructor raised.
+
+    Attributes:
+        function_name: What was called, such as ``Counter.increment``.
+        traceback_str: The traceback there, as text.
+        cause: The user's exception.
+        pid: The process that it was raised in.
+    """
+
+    function_name: str
+    traceback_str: str
+    cause: BaseException
+    pid: int
+
+    def __init__(self, function_name: str, traceback_str: str, cause: BaseException, pid: int = 0) -> None:
+        super().__init__(function_name, traceback_str, cause, pid)
+        self.function_name = function_name
+        self.traceback_str = traceback_str
+        self.cause = cause
+        self.pid = pid
+        self._chain: list[_Link] | None = None
+
+    def portable(self, dumps: Callable[[Any], Any], loads: Callable[[Any], Any]) -> RayTaskError:
+        """Return an equal error that is certain to survive pickling; called by the worker before it sends the error.
+
+        What does not come through whole (an attribute that cannot be pickled, an `__init__` that does not take
+        `args`) is carried as its type, `args` and attributes as far as they come through.
+
+        Args:
+            dumps: Pickles, and raises where it cannot.
+            loads: Unpickles what `dumps` returned.
+        """
+        result = RayTaskError(self.function_name, self.traceback_str, self.cause, self.pid)
+        result._chain = [link._replace(error=_survivor(link.error, dumps, loads)) for link in _chain_of(self.cause)]
+        return result
+
+    def as_instanceof_cause(self) -> RayTaskError:
+        """Return an exception that is also an instance of the user's type; called by `get`, which raises it.
+
+        Where that type cannot be subclassed it is this RayTaskError itself, and a warning is logged.
+        """
+        user = self.cause
+        while isinstance(user, RayTaskError):  # a task that let the error of another one through
+            user = user.cause
+        if isinstance(self, (_Dual, type(user))):
+            return self
+        try:
+            return _make_dual(self, user)
+        except Exception as error:  # noqa: BLE001 - the user's metaclass, __init_subclass__ or __new__ may raise anything
+            import logging  # noqa: PLC0415 - 5 ms that only this rare case pays for
+
+            logging.getLogger("nbactors").warning(
+                "User exception type %r in RayTaskError can't be subclassed! This exception is raised as RayTaskError "
+                "only; its `.cause` is the user's exception. (%s: %s)",
+                type(user).__qualname__,
+                type(error).__name__,
+                error,
+            )
+            return self
+
+    def __str__(self) -> str:
+        header = f"ray::{self.function_name}() (pid={self.pid})"
+        lines = self.traceback_str.rstrip().split("\n")
+        return "\n".join(header if line.startswith("Traceback (most recent call last)") else line for line in lines)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        chain = self._chain or _chain_of(self.cause)
+        state = {name: value for name, value in self.__dict__.items() if name not in _OWN}
+        return _rebuild, (self.function_name, self.traceback_str, [tuple(link) for link in chain], self.pid, state)
+
+
+class _Dual(RayTaskError):
+    """Base of the classes that derive from the user's type as well."""
+
+    _plain: RayTaskError
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild_dual, (self._plain, self.__dict__.get("__notes__"))
+
+
+def _make_dual(error: RayTaskError, user: BaseException) -> RayTaskError:
+    kind = type(user)
+    name = f"RayTaskError({kind.__name__})"
+    # Not kept between errors: the namespace of a notebook defines a class again and again.
+    dual_type: Any = type(name, (_Dual, kind), {"__module__": "nbactors.exceptions", "__slots__": ()})
+    try:
+        dual = dual_type.__new__(dual_type, *user.args)
+    except Exception:  # noqa: BLE001 - the user's own __new__ takes other arguments
+        dual = BaseException.__new__(dual_type)
+    _copy_state(user, dual)
+    BaseException.args.__set__(dual, user.args)  # type: ignore[attr-defined] # the user's class may have an own `args`
+    own = {
+        "function_name": error.function_name,
+        "traceback_str": error.traceback_str,
+        "cause": error.cause,
+        "pid": error.pid,
+        "_chain": None,
+        "_plain": error,
+    }
+    dual.__dict__.update(own)
+    dual.__cause__ = user.__cause__
+    return dual  # type: ignore[no-any-return]
+
+
+def _copy_state(source: BaseException, target: BaseException) -> None:
+    """Copy attributes, those of slots and of C structures (`OSError.errno`) included."""
+    target.__dict__.update(getattr(source, "__dict__", {}))
+    for kind in type(source).__mro__:
+        if kind is BaseException:
+            break
+        for name, member in vars(kind).items():
+            if isinstance(member, types.MemberDescriptorType | types.GetSetDescriptorType) and name not in _NOT_COPIED:
+                try:
+                    setattr(target, name, getattr(source, name))
+                except (AttributeError, TypeError):  # read-only, or never set
+                    continue
+
+
+class _Link(NamedTuple):
+    """One exception of a chain; the others are named by their place in it, -1 for none."""
+
+    error: Any
+    cause: int
+    context: int
+    suppress: bool
+    notes: Sequence[str] | None
+
+
+def _chain_of(first: BaseException) -> list[_Link]:
+    """Return an exception and all that its `__cause__` and `__context__` lead to, itself first."""
+    found = [first]
+    places = {id(first): 0}
+    for error in found:
+        for other in (error.__cause__, error.__context__):
+            if other is not None and id(other) not in places and len(found) < _MAX_CHAIN:
+                places[id(other)] = len(found)
+                found.append(other)
+
+    def place(error: BaseException | None) -> int:
+        return -1 if error is None else places.get(id(error), -1)
+
+    return [
+        _Link(e, place(e.__cause__), place(e.__context__), e.__suppress_context__, getattr(e, "__notes__", None))
+        for e in found
+    ]
+
+
+class _Remains(NamedTuple):
+    """What can be sent of an exception that cannot be sent whole."""
+
+    kind: type[BaseException]
+    args: tuple[Any, ...]
+    state: dict[str, Any]
+
+
+def _survivor(error: BaseException, dumps: Callable[[Any], Any], loads: Callable[[Any], Any]) -> Any:
+    def survives(value: Any) -> bool:
+        try:
+            loads(dumps(value))
+        except Exception:  # noqa: BLE001 - the user's `__reduce__` and `__init__` may raise anything
+            return False
+        return True
+
+    if survives(error):
+        return error
+    text = f"{type(error).__module__}.{type(error).__qualname__}: {_text(error)}"
+    if not survives(type(error)):
+        return RayError(f"The exception cannot be sent to another process, since its type cannot be pickled: {text}")
+    remains = _Remains(
+        type(error),
+        tuple(arg if survives(arg) else repr(arg) for arg in error.args),
+        {name: value for name, value in getattr(error, "__dict__", {}).items() if survives(value)},
+    )
+    try:
+        _revive(remains)
+    except Exception:  # noqa: BLE001 - as above
+        return RayError(f"The exception cannot be rebuilt in another process: {text}")
+    return remains
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - the user's own __str__
+        return "(its __str__ raises)"
+
+
+def _revive(remains: _Remains) -> BaseException:
+    kind = remains.kind
+    try:
+        error = kind.__new__(kind, *remains.args)
+    except Exception:  # noqa: BLE001 - the user's own __new__
+        error = BaseException.__new__(kind)
+    error.args = remains.args
+    error.__dict__.update(remains.state)
+    return error
+
+
+def _rebuild(
+    function_name: str, traceback_str: str, chain: list[tuple[Any, ...]], pid: int, state: dict[str, Any]
+) -> RayTaskError:
+    links = [_Link(*link) for link in chain]
+    errors = [_revive(link.error) if isinstance(link.error, _Remains) else link.error for link in links]
+    for error, link in zip(errors, links, strict=True):
+        if link.context >= 0:
+            error.__context__ = errors[link.context]
+        if link.cause >= 0:
+            error.__cause__ = errors[link.cause]
+        error.__suppress_context__ = link.suppress
+        if link.notes and not hasattr(error, "__notes__"):
+            error.__dict__["__notes__"] = list(link.notes)
+    result = RayTaskError(function_name, traceback_str, errors[0], pid)
+    result.__dict__.update(state)
+    if any(isinstance(link.error, _Remains) for link in links):
+        result._chain = links  # to be sent on as it came
+    return result
+
+
+def _rebuild_dual(plain: RayTaskError, notes: list[str] | None) -> RayTaskError:
+    result = plain.as_instanceof_cause()
+    if notes:
+        result.__dict__["__notes__"] = notes
+    return result
+
+
+RayError.__module__ = RayTaskError.__module__ = "nbactors.exceptions"

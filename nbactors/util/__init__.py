@@ -1,0 +1,36 @@
+"""Tools on top of the verbs, under Ray's names: `nbactors.util.list_named_actors` and more in its modules."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, overload
+
+from nbactors import engine
+from nbactors.util import scheduling_strategies
+
+__all__ = ["list_named_actors", "scheduling_strategies"]
+
+
+@overload
+def list_named_actors(all_namespaces: Literal[False] = False) -> list[str]: ...
+@overload
+def list_named_actors(all_namespaces: Literal[True]) -> list[dict[str, str]]: ...
+@overload
+def list_named_actors(all_namespaces: bool) -> list[Any]: ...
+def list_named_actors(all_namespaces: bool = False) -> list[Any]:
+    """List the living actors that have a name. Starts the runtime if none runs.
+
+    Args:
+        all_namespaces: List those of all namespaces instead of this session's own.
+
+    Returns:
+        Names; with ``all_namespaces`` dicts with "name" and "namespace".
+
+    Raises:
+        TypeError: `all_namespaces` is no bool.
+    """
+    if not isinstance(all_namespaces, bool):
+        raise TypeError(f"all_namespaces must be True or False. Got: {all_namespaces!r:.80}")
+    rows = engine.current().list_named_actors(all_namespaces)
+    if all_namespaces:
+        return [{"name": name, "namespace": namespace} for namespace, name in rows]
+    return [name for _, name in rows]
