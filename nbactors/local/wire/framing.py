@@ -1,0 +1,115 @@
+"""Frames on a byte stream: four bytes of length, then a msgpack array of messages. No I/O here."""
+
+from collections.abc import Iterator
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from nbactors.local.wire import messages
+
+HEADER = 4
+MAX_CONTROL_FRAME = 16 << 20
+MAX_PEER_FRAME = 1 << 30
+
+M = TypeVar("M")
+
+
+class FrameError(Exception):
+    """The other side sent bytes that are no frame of this protocol; the connection has to be closed."""
+
+
+class Codec(Generic[M]):
+    """Encodes and decodes frames of one conversation.
+
+    Stateless but for msgspec's reusable encoder, and therefore to be used by one thread at a time for encoding.
+    """
+
+    def __init__(self, union: Any, limit: int) -> None:
+        self._encode = msgspec.msgpack.Encoder().encode
+        self._decode = msgspec.msgpack.Decoder(list[union]).decode
+        self.limit = limit
+
+    def encode(self, batch: list[M]) -> bytes:
+        """Return one frame with all of `batch`.
+
+        Raises:
+            FrameError: The frame would be longer than the receiver accepts.
+        """
+        body = self._encode(batch)
+        if len(body) > self.limit:
+            raise FrameError(f"message of {len(body)} bytes exceeds the limit of {self.limit} bytes")
+        return len(body).to_bytes(HEADER, "big") + body
+
+    def decode(self, body: bytes | memoryview) -> list[M]:
+        """Return the messages of one frame's body.
+
+        Raises:
+            FrameError: It is not a valid array of messages.
+        """
+        try:
+            return self._decode(body)
+        except (msgspec.MsgspecError, RecursionError) as error:
+            raise FrameError(f"malformed frame: {error}") from error
+
+
+class FrameBuffer:
+    """Collects bytes and hands out whole frame bodies."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._data = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[bytes | memoryview]:
+        """Add received bytes and yield each body that is now complete.
+
+        A body that lies wholly in `data` is yielded as a view of it, without a copy.
+
+        Raises:
+            FrameError: A length exceeds the limit.
+        """
+        if not self._data:
+            position = 0
+            view = memoryview(data)
+            end = len(data)
+            while end - position >= HEADER:
+                length = int.from_bytes(data[position : position + HEADER], "big")
+                self._check(length)
+                stop = position + HEADER + length
+                if stop > end:
+                    break
+                yield view[position + HEADER : stop]
+                position = stop
+            if position < end:
+                self._data += view[position:]
+            return
+        self._data += data
+        position = 0
+        while len(self._data) - position >= HEADER:
+            length = int.from_bytes(self._data[position : position + HEADER], "big")
+            self._check(length)
+            stop = position + HEADER + length
+            if stop > len(self._data):
+                break
+            yield bytes(memoryview(self._data)[position + HEADER : stop])
+            position = stop
+        if position:
+            del self._data[:position]
+
+    def _check(self, length: int) -> None:
+        if length > self._limit:
+            raise FrameError(f"frame of {length} bytes exceeds the limit of {self._limit} bytes")
+
+
+def control_codec() -> Codec[messages.Control]:
+    """Return a codec for the conversation with the node."""
+    return Codec(messages.Control, MAX_CONTROL_FRAME)
+
+
+def fork_codec() -> Codec[messages.ForkMessage]:
+    """Return a codec for the conversation of node and forkserver."""
+    return Codec(messages.ForkMessage, MAX_CONTROL_FRAME)
+
+
+def peer_codec() -> Codec[messages.Peer]:
+    """Return a codec for the conversation of sessions and workers."""
+    return Codec(messages.Peer, MAX_PEER_FRAME)

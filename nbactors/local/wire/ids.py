@@ -1,0 +1,46 @@
+"""Identifiers: random bytes for processes and actors, structured bytes for tasks and objects.
+
+An object's id tells who owns it: ``process id (16) + call number (8) + return index (4)``. The lengths are
+Ray's (28 bytes for an object, 24 for a task, 16 for an actor, 4 for a job), so ``hex()`` has Ray's length too.
+"""
+
+import os
+
+PROCESS_ID_SIZE = 16
+TASK_ID_SIZE = 24
+OBJECT_ID_SIZE = 28
+
+
+def new_process_id() -> bytes:
+    """Return 16 random bytes that name a session or worker process."""
+    return os.urandom(PROCESS_ID_SIZE)
+
+
+def new_actor_id() -> bytes:
+    """Return 16 random bytes that name an actor."""
+    return os.urandom(16)
+
+
+def task_id(process_id: bytes, number: int) -> bytes:
+    """Return the id of the ``number``-th call or put of a process."""
+    return process_id + number.to_bytes(8, "big")
+
+
+def object_id(process_id: bytes, number: int, index: int) -> bytes:
+    """Return the id of return value ``index`` of the ``number``-th call of a process."""
+    return process_id + number.to_bytes(8, "big") + index.to_bytes(4, "big")
+
+
+def owner_of(oid: bytes) -> bytes:
+    """Return the process id of the owner of an object id."""
+    return oid[:PROCESS_ID_SIZE]
+
+
+def number_of(oid: bytes) -> int:
+    """Return the call number within an object id."""
+    return int.from_bytes(oid[PROCESS_ID_SIZE:TASK_ID_SIZE], "big")
+
+
+def index_of(oid: bytes) -> int:
+    """Return the return index within an object id."""
+    return int.from_bytes(oid[TASK_ID_SIZE:OBJECT_ID_SIZE], "big")

@@ -1,0 +1,160 @@
+"""User values to bytes and back: plain pickle where it serves, cloudpickle where it must. No I/O.
+
+`pickle`'s C code serves values of importable types at ten times cloudpickle's speed. It cannot serve what lives in
+`__main__` (a notebook's cells), in modules registered by value, or inside functions: the first two show in the
+stream, which then names the module, and the third raises. Both are pickled again by cloudpickle.
+
+While a value is pickled, the references and actor handles inside it are collected (`found`), since whoever receives
+the value becomes a borrower of them.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+OUT_OF_BAND = 1 << 16
+"""Buffers of this many bytes or more travel beside the pickle stream, so that they can be mapped rather than copied."""
+
+_ATOMS = frozenset({int, float, bool, type(None)})
+
+_by_value: set[bytes] = {b"__main__"}
+
+
+class Pickled(NamedTuple):
+    """A pickled value.
+
+    Attributes:
+        data: The stream.
+        buffers: Large contiguous buffers, out of band.
+        found: The `_entry` of each reference and the link of each handle inside.
+    """
+
+    data: bytes
+    buffers: Sequence[memoryview]
+    found: Sequence[Any]
+
+
+class _Collector(threading.local):
+    found: list[Any] | None = None
+
+
+_collector = _Collector()
+
+
+def note_contained(thing: Any) -> bool:
+    """Called by `__reduce__` of references and handles.
+
+    Returns:
+        False when the user pickles by himself, so that nobody will count the copy.
+    """
+    found = _collector.found
+    if found is None:
+        return False
+    found.append(thing)
+    return True
+
+
+def dumps(value: Any) -> Pickled:
+    """Pickle a value.
+
+    Raises:
+        TypeError: It cannot be pickled; the message names the part at fault.
+    """
+    if type(value) in _ATOMS:
+        return Pickled(pickle.dumps(value, 5), (), ())
+    outer = _collector.found
+    found: list[Any] = []
+    _collector.found = found
+    buffers: list[memoryview] = []
+    try:
+        return Pickled(_dumps(value, buffers, found), buffers, found)
+    finally:
+        _collector.found = outer
+
+
+def _dumps(value: Any, buffers: list[memoryview], found: list[Any]) -> bytes:
+    def keep(buffer: pickle.PickleBuffer) -> bool:
+        try:
+            raw = buffer.raw()
+        except BufferError:  # not contiguous: pickle copies it into the stream
+            return True
+        if raw.nbytes < OUT_OF_BAND:
+            return True
+        buffers.append(raw)
+        return False
+
+    try:
+        data = pickle.dumps(value, 5, buffer_callback=keep)
+        for name in _by_value:
+            if name in data:
+                break
+        else:
+            return data
+    except Exception:  # noqa: BLE001 - cloudpickle may manage; if not, its error is the one to report
+        pass
+    buffers.clear()
+    found.clear()
+    return _cloud_dumps(value, keep)
+
+
+def _cloud_dumps(value: Any, keep: Callable[[pickle.PickleBuffer], bool]) -> bytes:
+    import cloudpickle  # noqa: PLC0415 - half of the import time of a session, and many never need it
+
+    stream = io.BytesIO()
+    try:
+        cloudpickle.CloudPickler(stream, protocol=5, buffer_callback=keep).dump(value)
+    except RecursionError as error:
+        raise TypeError(f"cannot pickle {_brief(value)}: it is nested too deeply ({error})") from error
+    except Exception as error:
+        from nbactors.local.wire.diagnosis import culprit  # noqa: PLC0415 - only for errors
+
+        where = culprit(value)
+        at = f"; at fault: {where}" if where else ""
+        raise TypeError(
+            f"cannot pickle {_brief(value)}, which is needed to send it to another process{at} "
+            f"({type(error).__name__}: {error}). Make it inside the actor or task instead, or leave it out with "
+            "__getstate__ or __reduce__."
+        ) from error
+    return stream.getvalue()
+
+
+def dumps_code(thing: Any) -> Pickled:
+    """Pickle a class or function with cloudpickle, which decides by its module whether it travels by value.
+
+    References and handles that it captures are found like those in a value.
+    """
+    outer = _collector.found
+    found: list[Any] = []
+    _collector.found = found
+    try:
+        return Pickled(_cloud_dumps(thing, lambda buffer: True), (), found)
+    finally:
+        _collector.found = outer
+
+
+def loads(data: bytes | memoryview, buffers: Sequence[memoryview] = ()) -> Any:
+    """Unpickle a value; only for bytes from processes of the same user."""
+    return pickle.loads(data, buffers=buffers)
+
+
+def register_by_value(name: str) -> None:
+    """Make plain pickle leave values of module `name` (and its submodules) to cloudpickle."""
+    _by_value.add(name.encode())
+
+
+def unregister_by_value(name: str) -> None:
+    """Undo `register_by_value`."""
+    _by_value.discard(name.encode())
+
+
+def _brief(value: Any) -> str:
+    name = getattr(value, "__qualname__", None)
+    if isinstance(name, str):
+        return f"{type(value).__name__} {name!r}"
+    if isinstance(value, tuple) and len(value) == 2 and isinstance(value[1], dict):
+        return "the arguments"
+    return f"an object of type {type(value).__qualname__!r}"
