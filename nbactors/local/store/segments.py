@@ -1,0 +1,297 @@
+"""Large values in shared memory: written once, mapped read-only by every reader, reused when nobody maps them.
+
+A segment is an anonymous file (memfd; where that does not exist or the memory limit is reached, an unlinked file), so
+the kernel frees it with its last descriptor and mapping: nothing can be left behind, and the size of `/dev/shm` does
+not matter. Descriptors travel beside the message that announces the value.
+
+Reuse is what makes a second `put` fast (its pages are mapped already), and what could corrupt a reader. The rule:
+
+- Whoever hands a segment on counts a *hold* for the receiver. The receiver gives it back by `ReleaseSegment` once its
+  last view is gone and everyone to whom it handed the segment has given back theirs.
+- A hold given back permits reuse. A hold that is lost, because the receiver's connection broke, forbids it for ever:
+  somebody further down may still map the pages. The segment is then left to the kernel.
+
+So each process reasons about its neighbours only. All counting happens under one lock; finalizers only post to the
+reactor, see there.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import tempfile
+import threading
+import weakref
+from collections.abc import Callable, Sequence
+from typing import Any
+
+ALIGN = 64
+LARGE = 1 << 20
+"""Buffers from this size on begin on a page: copying 800 MB to offset 128 of a page took four times as long as to
+offset 0, since the C library then cannot use its streaming copy."""
+
+_POPULATE = getattr(mmap, "MAP_POPULATE", 0)
+_IN_PLACE = 1 << 20
+"""Up to this size a fresh segment is mapped and filled at once; above, `pwrite` is faster than faulting pages in."""
+
+
+class Hold:
+    """Counts why a segment is still in use in this process: its value, its mapping, and holds handed on.
+
+    Args:
+        fd: The segment's descriptor, owned by this object.
+        on_free: Called with (hold) when the count falls to zero, under the store's lock.
+    """
+
+    __slots__ = ("capacity", "count", "fd", "lost", "mapping", "number", "on_free", "writable")
+
+    def __init__(self, number: int, fd: int, capacity: int, on_free: Callable[[Hold], None]) -> None:
+        self.number = number
+        self.fd = fd
+        self.capacity = capacity
+        self.on_free = on_free
+        self.count = 0
+        self.lost = False
+        self.mapping: weakref.ref[mmap.mmap] | None = None
+        self.writable: mmap.mmap | None = None
+
+
+class Stored:
+    """A value in a segment. Keeps the segment alive; freed with the last reference to this object."""
+
+    __slots__ = ("hold", "size", "spans", "store")
+
+    def __init__(self, store: SegmentStore, hold: Hold, size: int, spans: list[tuple[int, int]]) -> None:
+        self.store = store
+        self.hold = hold
+        self.size = size
+        self.spans = spans
+
+    def views(self) -> tuple[memoryview, list[memoryview]]:
+        """Return read-only views of the pickle stream and of each buffer. They keep the mapping alive."""
+        view = memoryview(self.store.map(self.hold, self.size))
+        parts = [view[offset : offset + length] for offset, length in self.spans]
+        return parts[0], parts[1:]
+
+    def __del__(self) -> None:
+        self.store.discard(self.hold)
+
+
+class SegmentStore:
+    """The segments that this process made, and those that it was handed.
+
+    Args:
+        post: Runs an action soon on the reactor's thread; called by finalizers.
+        limit: Bytes of memory that this process's own segments may take before further ones go to disk.
+        directory: Where files lie that replace memory; None for the system's temporary directory.
+    """
+
+    def __init__(self, post: Callable[[Callable[[], None]], None], limit: int, directory: str | None = None) -> None:
+        self._post = post
+        self._limit = limit
+        self._directory = directory
+        self._lock = threading.RLock()
+        self._next = 0
+        self._free: list[Hold] = []
+        self._given: dict[int, Hold] = {}
+        self.in_memory = 0
+        self.on_first_map: Callable[[], None] | None = None
+        """Called once, when this process first maps a value."""
+
+    # ------------------------------------------------------------------------------------------------------ writing
+
+    def write(self, data: bytes, buffers: Sequence[memoryview]) -> Stored:
+        """Copy a pickled value into a segment. Any thread."""
+        spans = [(0, len(data))]
+        end = len(data)
+        for buffer in buffers:
+            align = ALIGN if buffer.nbytes < LARGE else mmap.PAGESIZE
+            start = -(-end // align) * align
+            spans.append((start, buffer.nbytes))
+            end = start + buffer.nbytes
+        hold = self._take(end)
+        parts = [memoryview(data), *buffers]
+        if hold.writable is not None:
+            target = memoryview(hold.writable)
+            for (start, length), part in zip(spans, parts, strict=True):
+                target[start : start + length] = part
+        else:
+            for (start, _), part in zip(spans, parts, strict=True):
+                _write_all(hold.fd, part, start)
+        return Stored(self, hold, end, spans)
+
+    def _take(self, size: int) -> Hold:
+        with self._lock:
+            best = None
+            for hold in self._free:
+                if size <= hold.capacity <= max(4 * size, 1 << 20) and (best is None or hold.capacity < best.capacity):
+                    best = hold
+            if best is not None:
+                self._free.remove(best)
+                best.count = 1
+        if best is not None:
+            if best.writable is None:
+                best.writable = mmap.mmap(
+                    best.fd, best.capacity, flags=mmap.MAP_SHARED | _POPULATE, prot=mmap.PROT_READ | mmap.PROT_WRITE
+                )
+            return best
+        return self._make(size)
+
+    def _make(self, size: int) -> Hold:
+        capacity = max(-(-size // mmap.PAGESIZE) * mmap.PAGESIZE, mmap.PAGESIZE)
+        with self._lock:
+            in_memory = self.in_memory + capacity <= self._limit
+            if not in_memory:
+                self._trim(capacity)
+                in_memory = self.in_memory + capacity <= self._limit
+            self._next += 1
+            number = self._next
+            if in_memory:
+                self.in_memory += capacity
+        fd = _memory_file() if in_memory else -1
+        if fd < 0:
+            if in_memory:
+                with self._lock:
+                    self.in_memory -= capacity
+            in_memory = False
+            fd = _disk_file(self._directory)
+        os.ftruncate(fd, capacity)
+        hold = Hold(number, fd, capacity, self._recycle if in_memory else _close)
+        hold.count = 1
+        if capacity <= _IN_PLACE:
+            hold.writable = mmap.mmap(fd, capacity, flags=mmap.MAP_SHARED, prot=mmap.PROT_READ | mmap.PROT_WRITE)
+        return hold
+
+    # ------------------------------------------------------------------------------------------------------ reading
+
+    def receive(self, fd: int, size: int, spans: list[tuple[int, int]], on_done: Callable[[], None]) -> Stored:
+        """Take over a descriptor that a peer handed to this process. `on_done` gives the hold back."""
+
+        def free(hold: Hold) -> None:
+            _close(hold)
+            on_done()
+
+        hold = Hold(0, fd, size, free)
+        hold.count = 1
+        return Stored(self, hold, size, spans)
+
+    def map(self, hold: Hold, size: int) -> mmap.mmap:
+        """Return a read-only mapping of the segment, shared by all who read it at this time."""
+        with self._lock:
+            mapping = hold.mapping() if hold.mapping is not None else None
+            if mapping is None:
+                mapping = mmap.mmap(hold.fd, max(size, 1), flags=mmap.MAP_SHARED, prot=mmap.PROT_READ)
+                hold.count += 1
+                hold.mapping = weakref.ref(mapping, lambda _: self.discard(hold))
+            on_first_map, self.on_first_map = self.on_first_map, None
+        if on_first_map is not None:
+            on_first_map()
+        return mapping
+
+    # ----------------------------------------------------------------------------------------------------- counting
+
+    def grant(self, stored: Stored) -> int:
+        """Count a hold for a receiver; returns the number it will give back."""
+        with self._lock:
+            stored.hold.count += 1
+            self._next += 1
+            self._given[self._next] = stored.hold
+            return self._next
+
+    def released(self, number: int) -> None:
+        """A receiver gives back a hold."""
+        with self._lock:
+            hold = self._given.pop(number, None)
+            if hold is not None:
+                self._drop(hold)
+
+    def lost(self, number: int) -> None:
+        """A receiver's connection broke while it had a hold."""
+        with self._lock:
+            hold = self._given.pop(number, None)
+            if hold is not None:
+                hold.lost = True
+                self._drop(hold)
+
+    def discard(self, hold: Hold) -> None:
+        """A view or a value is gone. Called by finalizers, therefore only posts."""
+        self._post(lambda: self._drop_locked(hold))
+
+    def _drop_locked(self, hold: Hold) -> None:
+        with self._lock:
+            self._drop(hold)
+
+    def _drop(self, hold: Hold) -> None:
+        hold.count -= 1
+        if hold.count == 0:
+            hold.on_free(hold)
+
+    def _recycle(self, hold: Hold) -> None:
+        hold.mapping = None
+        if hold.lost:
+            self.in_memory -= hold.capacity
+            _close(hold)
+        else:
+            self._free.append(hold)
+
+    # ----------------------------------------------------------------------------------------------------- trimming
+
+    def trim(self) -> None:
+        """Give free segments back to the system. Called when the process has been quiet for a while."""
+        with self._lock:
+            self._trim(None)
+
+    def _trim(self, wanted: int | None) -> None:
+        while self._free and (wanted is None or self.in_memory + wanted > self._limit):
+            hold = self._free.pop(0)
+            self.in_memory -= hold.capacity
+            _close(hold)
+
+    @property
+    def free_bytes(self) -> int:
+        """Bytes kept for reuse."""
+        with self._lock:
+            return sum(hold.capacity for hold in self._free)
+
+    def close(self) -> None:
+        """Close every free segment; those in use go with their last view."""
+        with self._lock:
+            self._limit = 0
+            self._trim(None)
+            for hold in self._given.values():
+                hold.lost = True
+
+
+def _close(hold: Hold) -> None:
+    if hold.writable is not None:
+        try:
+            hold.writable.close()
+        except BufferError:  # a view of it is still being written; it goes with the view
+            pass
+        hold.writable = None
+    if hold.fd >= 0:
+        os.close(hold.fd)
+        hold.fd = -1
+
+
+def _write_all(fd: int, part: memoryview, offset: int) -> None:
+    while part.nbytes:
+        count = os.pwrite(fd, part, offset)
+        part = part[count:]
+        offset += count
+
+
+def _memory_file() -> int:
+    make: Any = getattr(os, "memfd_create", None)
+    if make is None:
+        return -1
+    try:
+        return make("nbactors-segment", os.MFD_CLOEXEC)  # type: ignore[no-any-return]
+    except OSError:
+        return -1
+
+
+def _disk_file(directory: str | None) -> int:
+    fd, path = tempfile.mkstemp(prefix="nbactors-", dir=directory)
+    os.unlink(path)
+    return fd

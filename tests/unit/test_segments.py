@@ -1,0 +1,139 @@
+"""Shared memory: layout, reuse, and the rule that no one's pages are ever written again while he maps them."""
+
+from __future__ import annotations
+
+import gc
+import os
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nbactors.local.store.segments import ALIGN, LARGE, SegmentStore
+
+
+@pytest.fixture
+def store():
+    store = SegmentStore(lambda action: action(), limit=64 << 20)
+    yield store
+    gc.collect()
+    store.close()
+
+
+def fill(size: int, byte: int) -> memoryview:
+    return memoryview(bytearray([byte]) * size)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.binary(max_size=300), st.lists(st.integers(1, 3 << 20), max_size=4))
+def test_a_value_reads_back_as_written(data, sizes):
+    store = SegmentStore(lambda action: action(), limit=64 << 20)
+    buffers = [fill(size, index + 1) for index, size in enumerate(sizes)]
+    stored = store.write(data, buffers)
+    read, views = stored.views()
+    assert bytes(read) == data
+    assert [bytes(view) for view in views] == [bytes(buffer) for buffer in buffers]
+    for (offset, length), size in zip(stored.spans[1:], sizes, strict=True):
+        assert length == size
+        assert offset % (4096 if size >= LARGE else ALIGN) == 0
+    del read, views, stored
+    store.close()
+
+
+def test_views_are_read_only(store):
+    stored = store.write(b"", [fill(1000, 7)])
+    _, views = stored.views()
+    assert views[0].readonly
+    with pytest.raises(TypeError, match="read-only"):
+        views[0][0] = 1
+
+
+def test_a_freed_segment_is_written_again(store):
+    stored = store.write(b"", [fill(1 << 20, 1)])
+    number = stored.hold.number
+    del stored
+    again = store.write(b"", [fill(1 << 20, 2)])
+    assert again.hold.number == number
+    assert bytes(again.views()[1][0][:3]) == b"\2\2\2"
+
+
+def test_a_view_keeps_its_segment_from_reuse(store):
+    stored = store.write(b"", [fill(1 << 20, 1)])
+    _, views = stored.views()
+    del stored
+    other = store.write(b"", [fill(1 << 20, 2)])
+    assert bytes(views[0][:3]) == b"\1\1\1"
+    number = other.hold.number
+    del views
+    third = store.write(b"", [fill(1 << 20, 3)])
+    assert third.hold.number != number
+
+
+def test_a_hold_that_was_handed_on_keeps_its_segment_from_reuse(store):
+    stored = store.write(b"", [fill(1 << 20, 1)])
+    hold = store.grant(stored)
+    first = stored.hold.number
+    del stored
+    assert store.write(b"", [fill(1 << 20, 2)]).hold.number != first
+    store.released(hold)
+    assert first in {entry.number for entry in store._free}
+
+
+def test_a_lost_hold_forbids_reuse_for_ever(store):
+    stored = store.write(b"", [fill(1 << 20, 1)])
+    hold = store.grant(stored)
+    before = store.in_memory
+    del stored
+    store.lost(hold)
+    assert not store._free
+    assert store.in_memory < before
+
+
+def test_unknown_releases_change_nothing(store):
+    store.released(12345)
+    store.lost(12345)
+
+
+def test_a_received_segment_is_given_back_after_its_last_view(store):
+    given_back = []
+    stored = store.write(b"abc", [fill(200_000, 5)])
+    receiver = SegmentStore(lambda action: action(), limit=0)
+    got = receiver.receive(os.dup(stored.hold.fd), stored.size, stored.spans, lambda: given_back.append(1))
+    data, views = got.views()
+    assert bytes(data) == b"abc"
+    assert bytes(views[0][:2]) == b"\5\5"
+    del got, data
+    assert not given_back
+    del views
+    gc.collect()
+    assert given_back == [1]
+
+
+def test_beyond_the_limit_values_lie_on_disk(tmp_path):
+    store = SegmentStore(lambda action: action(), limit=1 << 20, directory=str(tmp_path))
+    kept = [store.write(b"", [fill(1 << 19, byte)]) for byte in range(5)]
+    assert store.in_memory <= 1 << 20
+    assert [bytes(stored.views()[1][0][:1]) for stored in kept] == [bytes([byte]) for byte in range(5)]
+    assert not list(tmp_path.iterdir()), "the files are unlinked at once, so that nothing can be left behind"
+    del kept
+    store.close()
+
+
+def test_trimming_gives_memory_back(store):
+    stored = store.write(b"", [fill(4 << 20, 1)])
+    del stored
+    assert store.free_bytes >= 4 << 20
+    store.trim()
+    assert store.free_bytes == 0
+    assert store.in_memory == 0
+
+
+def test_no_descriptor_is_left(store):
+    before = len(os.listdir("/dev/fd"))
+    for _ in range(20):
+        stored = store.write(b"x", [fill(100_000, 1)])
+        stored.views()
+        del stored
+    store.trim()
+    gc.collect()
+    assert len(os.listdir("/dev/fd")) == before
