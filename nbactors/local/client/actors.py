@@ -1,0 +1,405 @@
+"""Calling actors: one link per actor and process, which finds the worker, keeps the order and fails what cannot be."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from nbactors.engine.base import ActorLink
+from nbactors.local.client import failures
+from nbactors.local.client.arguments import NO_ARGUMENTS, Arguments, prepare
+from nbactors.local.client.call_life import QUEUED
+from nbactors.local.client.calls import PendingCall, make_results
+from nbactors.local.client.entries import Entry
+from nbactors.local.wire import messages, pickling
+from nbactors.object_ref import ObjectRef
+
+if TYPE_CHECKING:
+    from nbactors.local.client.connection import Connection
+    from nbactors.local.client.process import Process
+    from nbactors.meta import ActorMeta, MethodMeta
+    from nbactors.options import CallOptions
+
+VERDICT_S = 2.0
+"""How long the cause of a broken connection is waited for before calls fail without one."""
+
+ActorNews = messages.ActorUp | messages.ActorDown
+
+
+class LocalActorLink(ActorLink):
+    """This process's tie to one actor.
+
+    Calls go out in the order of submission. One that cannot be sent yet (the worker is not up, an argument is not
+    there) waits in `_queue`, and all later ones behind it.
+    """
+
+    __slots__ = ("_connection", "_doomed", "_down", "_lock", "_process", "_queue", "construct", "tokens")
+
+    def __init__(self, process: Process, actor_id: bytes) -> None:
+        self.actor_id = actor_id
+        self.tokens = 0
+        self.construct: Construction | None = None
+        self._process = process
+        self._lock = threading.RLock()
+        self._queue: deque[PendingCall] = deque()
+        self._connection: Connection | None = None
+        self._down: messages.ActorDown | None = None
+        # Calls that have failed are settled by _bury, without the lock: that wakes dependents, which take the locks
+        # of other links, and two links whose calls depend on each other would deadlock.
+        self._doomed: deque[tuple[PendingCall, bytes]] = deque()
+
+    # --------------------------------------------------------------------------------------------------- submitting
+
+    def call(
+        self, method: MethodMeta, args: tuple[Any, ...], kwargs: dict[str, Any], options: CallOptions | None
+    ) -> Any:
+        """Submit a method call. See the base class."""
+        process = self._process
+        if process.closed:
+            raise process.dead_handle_error(self.actor_id)
+        num_returns = method.num_returns
+        name = ""
+        if options is not None:
+            if options.num_returns is not None:
+                num_returns = options.num_returns
+            name = options.name or ""
+        prepared = prepare(process, args, kwargs) if args or kwargs else b""
+        number = next(process.numbers)
+        if num_returns == 1:
+            entry = Entry(process, number)
+            entries: tuple[Entry, ...] = (entry,)
+            result: Any = ObjectRef(entry)
+        else:
+            entries, result = make_results(process, number, num_returns)
+        if type(prepared) is bytes:
+            call = PendingCall(number, entries, self, messages.Call(number, method.name, prepared, num_returns, name))
+        else:
+            call = PendingCall(number, entries, self, None, prepared)  # type: ignore[arg-type]
+            call.details = (method.name, num_returns, name)
+        with self._lock:
+            connection = self._connection
+            if call.arguments is None and connection is not None and not self._queue and self._down is None:
+                self._send(connection, call)
+            else:
+                call.await_arguments()
+                self._queue.append(call)
+                process.actors.keep(self)
+                self._pump()
+        if self._doomed:
+            self._bury()
+        return result
+
+    def submit_construction(self, construct: Construction) -> None:
+        """Remember what to send first. Called by the creator before any call."""
+        self.construct = construct
+        self._process.actors.keep(self)
+        for entry in construct.arguments.pending():
+            entry.request()
+            entry.add_waiter(construct)
+
+    def _send(self, connection: Connection, call: PendingCall) -> None:
+        message = call.message
+        fds: list[int] = []
+        if message is None:
+            assert call.arguments is not None
+            method, num_returns, name = call.details
+            rest, deps, fds = call.arguments.pack(self._process, connection)
+            message = messages.Call(call.number, method, b"", num_returns, name, deps, rest)
+        calls = connection.state.calls
+        call.sent()
+        # With nothing in flight, whoever waits for this one should not wait for a flush first.
+        alone = not calls
+        calls[call.number] = call
+        if alone:
+            connection.send_now(message, fds)
+        else:
+            connection.send(message, fds)
+
+    def pump(self) -> None:
+        """Send what can be sent, in order. Any thread."""
+        with self._lock:
+            self._pump()
+        self._bury()
+
+    def _pump(self) -> None:
+        if self._down is not None and self._connection is None:
+            self._fail_queue()
+        connection = self._connection
+        if connection is None or (self.construct is not None and not self._send_construct(connection)):
+            return
+        queue = self._queue
+        while queue:
+            call = queue[0]
+            if call.state != QUEUED and not call.settled():
+                return
+            queue.popleft()
+            failed = call.arguments.failure() if call.arguments is not None else None
+            if failed is not None:
+                self._doomed.append((call, failed.data))
+            else:
+                self._send(connection, call)
+        self._process.actors.let_go(self)
+
+    def _bury(self) -> None:
+        """Settle the calls that have failed. Without the lock."""
+        while self._doomed:
+            try:
+                call, error = self._doomed.popleft()
+            except IndexError:  # another thread was faster
+                return
+            call.fail(error)
+
+    def _send_construct(self, connection: Connection) -> bool:
+        construct = self.construct
+        assert construct is not None
+        if construct.arguments.pending():
+            return False
+        self.construct = None
+        failed = construct.arguments.failure()
+        if failed is not None:
+            self._down = self._process.actors.abandon(self, failed)
+            self._fail_queue()
+            return False
+        connection.send_now(*construct.pack(self._process, connection))
+        return True
+
+    # ------------------------------------------------------------------------------------------------------- events
+
+    def on_up(self, up: messages.ActorUp) -> None:
+        """The node says where the actor listens. The leader's thread."""
+        with self._lock:
+            if self._connection is not None or self._down is not None:
+                return
+            connection = self._process.peers.connect(up.process_id)
+            if connection is None:
+                self._await_verdict("its worker has gone before it could be reached")
+                return
+            # The link must not be kept by its connection: it ends with its last handle.
+            link = weakref.ref(self)
+
+            def closed(connection: Connection, why: str) -> None:
+                target = link()
+                if target is not None:
+                    target.on_connection_closed(connection, why)
+
+            connection.state.on_close = closed
+            self._connection = connection
+            self._pump()
+        self._bury()
+
+    def on_down(self, down: messages.ActorDown) -> None:
+        """The node says that the actor is dead. The leader's thread.
+
+        Answers that the worker sent before it ended may still be in the socket: calls in flight fail only when
+        that has been read to its end.
+        """
+        with self._lock:
+            if self._down is not None and self._down.kind != "unknown":
+                return
+            self._down = down
+            if self._connection is None:
+                self._fail_queue()
+            else:
+                self._process.reactor.call_later(VERDICT_S, self._give_up)
+        self._bury()
+
+    def on_connection_closed(self, connection: Connection, why: str) -> None:
+        """The worker's socket has ended. The leader's thread."""
+        with self._lock:
+            in_flight = list(connection.state.calls.values())
+            connection.state.calls.clear()
+            for call in reversed(in_flight):
+                call.returned()
+                self._queue.appendleft(call)
+            if in_flight:
+                self._process.actors.keep(self)
+            self._connection = None
+            if self._down is not None:
+                self._fail_queue()
+            else:
+                self._await_verdict(why)
+        self._bury()
+
+    def _await_verdict(self, why: str) -> None:
+        """Fail in a while if the node does not tell the cause before."""
+        node_lost = self._process.node.lost
+        if node_lost:
+            self._down = messages.ActorDown(self.actor_id, "unknown", node_lost, "", "", 0)
+            self._fail_queue()
+            return
+
+        def give_up() -> None:
+            self.on_down(
+                messages.ActorDown(self.actor_id, "unknown", f"the connection to it was lost ({why}).", "", "", 0)
+            )
+
+        self._process.reactor.call_later(VERDICT_S, give_up)
+
+    def _give_up(self) -> None:
+        connection = self._connection
+        if connection is not None:
+            connection.close("the actor is dead")
+
+    def _fail_queue(self) -> None:
+        assert self._down is not None
+        error = failures.actor_died(self._down)
+        while self._queue:
+            self._doomed.append((self._queue.popleft(), error))
+        self.construct = None
+        self._process.actors.let_go(self)
+
+    def answered(self, connection: Connection) -> None:
+        """A call has returned; nothing follows from that."""
+
+    def reduce(self, meta: ActorMeta) -> tuple[Any, ...]:
+        """Pickle a handle. See the base class."""
+        if not pickling.note_contained(self):
+            self._process.actors.pin(self)
+        return (rebuild_handle, (self.actor_id, meta))
+
+    def __del__(self) -> None:
+        self._process.actors.release(self.actor_id, self.tokens)
+
+
+class Construction:
+    """What the creator sends to a fresh actor."""
+
+    __slots__ = ("arguments", "cls", "link")
+
+    def __init__(self, link: LocalActorLink, cls: Any, prepared: bytes | Arguments) -> None:
+        from nbactors.local.client.values import Held  # noqa: PLC0415 - with arguments.py a circle at import
+
+        self.cls = cls
+        self.link = weakref.ref(link)
+        if isinstance(prepared, bytes):
+            prepared = Arguments(Held(prepared) if prepared else NO_ARGUMENTS, [])
+        self.arguments = prepared
+
+    def ready(self, entry: Entry) -> None:
+        """A constructor argument is there."""
+        link = self.link()
+        if link is not None:
+            link.pump()
+
+    def pack(self, process: Process, connection: Connection) -> tuple[messages.Construct, list[int]]:
+        """Make the message."""
+        link = self.link()
+        assert link is not None
+        cls, fds = process.values.pack(connection, self.cls, False)
+        rest, deps, more = self.arguments.pack(process, connection)
+        return messages.Construct(link.actor_id, cls, rest, deps), fds + more
+
+
+class Actors:
+    """The actor links of one process, and what the node has told of actors."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+        self._lock = threading.RLock()
+        self._links: weakref.WeakValueDictionary[bytes, LocalActorLink] = weakref.WeakValueDictionary()
+        self._news: dict[bytes, ActorNews] = {}
+        self._kept: set[LocalActorLink] = set()
+        self._pinned: list[LocalActorLink] = []
+
+    def create(self, actor_id: bytes) -> LocalActorLink:
+        """Return the link of an actor that this process is about to create."""
+        link = LocalActorLink(self._process, actor_id)
+        link.tokens = 1
+        with self._lock:
+            self._links[actor_id] = link
+        return link
+
+    def obtain(self, actor_id: bytes, tokens: int = 0) -> LocalActorLink:
+        """Return this process's link for an actor, with `tokens` more to give back."""
+        with self._lock:
+            link = self._links.get(actor_id)
+            fresh = link is None
+            if link is None:
+                link = LocalActorLink(self._process, actor_id)
+                self._links[actor_id] = link
+            if fresh and not tokens:
+                # Unpickled by the user himself: we count ourselves.
+                tokens = 1
+                self._process.node.send(messages.AddHold(actor_id, self._process.process_id, 1))
+            link.tokens += tokens
+            news = self._news.get(actor_id) if fresh else None
+        if news is not None:
+            self._tell(link, news)
+        return link
+
+    def own(self, up: messages.ActorUp) -> LocalActorLink:
+        """Return the link of the actor that this process is. It is not counted: no actor keeps itself alive."""
+        with self._lock:
+            link = self._links.get(up.actor_id)
+            if link is None:
+                link = LocalActorLink(self._process, up.actor_id)
+                self._links[up.actor_id] = link
+        link.on_up(up)
+        return link
+
+    def existing(self, actor_id: bytes) -> LocalActorLink | None:
+        """Return the link for an actor if there is one."""
+        with self._lock:
+            return self._links.get(actor_id)
+
+    def grant(self, link: LocalActorLink, receiver: bytes) -> None:
+        """Count `receiver` as a holder; its handle is about to travel."""
+        self._process.node.send_now(messages.AddHold(link.actor_id, receiver, 1))
+
+    def release(self, actor_id: bytes, tokens: int) -> None:
+        """The last handle here is gone. Called by a finalizer, therefore only posts."""
+        process = self._process
+        if tokens and not process.closed:
+            process.reactor.discard(lambda: process.node.send_now(messages.ReleaseHold(actor_id, tokens)))
+
+    def keep(self, link: LocalActorLink) -> None:
+        """Keep a link that has calls to send."""
+        self._kept.add(link)
+
+    def let_go(self, link: LocalActorLink) -> None:
+        """It has none any more."""
+        self._kept.discard(link)
+
+    def pin(self, link: LocalActorLink) -> None:
+        """Keep a link for the life of the process."""
+        self._pinned.append(link)
+
+    def on_news(self, news: ActorNews) -> None:
+        """The node tells of an actor. The leader's thread."""
+        with self._lock:
+            self._news[news.actor_id] = news
+            link = self._links.get(news.actor_id)
+        if link is not None:
+            self._tell(link, news)
+
+    @staticmethod
+    def _tell(link: LocalActorLink, news: ActorNews) -> None:
+        if type(news) is messages.ActorUp:
+            link.on_up(news)
+        else:
+            link.on_down(news)  # type: ignore[arg-type]
+
+    def abandon(self, link: LocalActorLink, failed: Entry) -> messages.ActorDown:
+        """A constructor argument has failed, so the actor can never be: end its worker, and return why."""
+        error = failures.decode(failed.data)
+        text = f"one of its constructor's arguments failed: {type(error).__name__}: {error}"
+        down = messages.ActorDown(link.actor_id, "creation_failed", text, "", "", 0)
+        self._process.node.send_now(messages.KillActor(self._process.node.number(), link.actor_id, True))
+        return down
+
+    def node_lost(self, why: str) -> None:
+        """The node is gone: actors that are not up will never be. The leader's thread."""
+        with self._lock:
+            links = list(self._links.values())
+        for link in links:
+            link.on_down(messages.ActorDown(link.actor_id, "unknown", why, "", "", 0))
+
+
+def rebuild_handle(actor_id: bytes, meta: ActorMeta) -> Any:
+    """Unpickle a handle in whatever process this is."""
+    from nbactors.actor import ActorHandle  # noqa: PLC0415 - the public class is above the seam
+    from nbactors.local.client.process import current_process  # noqa: PLC0415 - circle: a process makes links
+
+    return ActorHandle(current_process().actors.obtain(actor_id), meta)

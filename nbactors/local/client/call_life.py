@@ -1,0 +1,25 @@
+"""The life of a call or a task, as its submitter sees it: a table, nothing else.
+
+WAITING ──ready──► QUEUED ──send──► SENT ──reply──► FINISHED
+   │                 │  ▲             │ └──fail───► FAILED
+   └──────fail───────┴──┼──────►      │
+                        └──return─────┘   given back unstarted, or to be tried again
+"""
+
+from __future__ import annotations
+
+WAITING, QUEUED, SENT, FINISHED, FAILED = range(5)
+
+STATES = ("WAITING", "QUEUED", "SENT", "FINISHED", "FAILED")
+
+READY, SEND, REPLY, FAIL, RETURN = "ready", "send", "reply", "fail", "return"
+
+TABLE: dict[tuple[int, str], int] = {
+    (WAITING, READY): QUEUED,
+    (WAITING, FAIL): FAILED,
+    (QUEUED, SEND): SENT,
+    (QUEUED, FAIL): FAILED,
+    (SENT, REPLY): FINISHED,
+    (SENT, FAIL): FAILED,
+    (SENT, RETURN): QUEUED,
+}

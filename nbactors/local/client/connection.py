@@ -1,0 +1,218 @@
+"""A framed, buffered, non-blocking connection, with file descriptors beside the frames."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import socket
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from nbactors.local.client.reactor import Reactor
+from nbactors.local.wire.framing import Codec, FrameBuffer, FrameError
+
+GATHER = 64
+"""Messages that are gathered before a send, unless something flushes earlier."""
+
+MAX_FDS = 64
+_ANCILLARY = socket.CMSG_SPACE(MAX_FDS * 4)
+_CLOEXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
+
+
+class Connection:
+    """One connection of this process.
+
+    `send` and `flush` may be called on any thread; `on_message` and `on_close` run on the leader's thread, and
+    `on_close` exactly once. A failing write closes nothing by itself: the reader sees the end of the stream, so that
+    there is one place where a connection ends.
+
+    Args:
+        on_message: Called with (connection, message).
+        on_close: Called with (connection, why).
+    """
+
+    def __init__(
+        self,
+        reactor: Reactor,
+        sock: socket.socket,
+        codec: Codec[Any],
+        on_message: Callable[[Connection, Any], None],
+        on_close: Callable[[Connection, str], None],
+    ) -> None:
+        sock.setblocking(False)
+        self.sock = sock
+        self.peer_id = b""
+        self.state: Any = None
+        """Whatever the side that made the connection keeps with it."""
+        self.received_fds: deque[int] = deque()
+        self.closed = False
+        self._reactor = reactor
+        self._codec = codec
+        self._frames = FrameBuffer(codec.limit)
+        self._on_message = on_message
+        self._on_close = on_close
+        self._lock = reactor.new_lock()
+        self._outbox: list[Any] = []
+        self._fds: list[int] = []
+        self._backlog: deque[tuple[memoryview, list[int]]] = deque()
+        self._broken = False
+
+    def start(self) -> None:
+        """Begin to receive."""
+        self._reactor.register(self.sock.fileno(), selectors.EVENT_READ, self._on_ready)
+
+    # ------------------------------------------------------------------------------------------------------ sending
+
+    def send(self, message: Any, fds: Sequence[int] = ()) -> None:
+        """Queue a message; it goes out with the next flush. `fds` are duplicated here and may be closed at once."""
+        with self._lock:
+            outbox = self._outbox
+            first = not outbox
+            outbox.append(message)
+            if fds:
+                self._fds.extend(map(os.dup, fds))
+            full = len(outbox) >= GATHER or len(self._fds) >= MAX_FDS // 2
+            if full:
+                self._flush()
+        if first and not full:
+            self._reactor.soon(self)
+
+    def send_now(self, message: Any, fds: Sequence[int] = ()) -> None:
+        """Send a message, and all that is queued before it, at once."""
+        with self._lock:
+            self._outbox.append(message)
+            if fds:
+                self._fds.extend(map(os.dup, fds))
+            self._flush()
+
+    def flush(self) -> None:
+        """Send what is queued, as far as the socket takes it; the rest follows when it is writable."""
+        if self._outbox:
+            with self._lock:
+                self._flush()
+
+    def _flush(self) -> None:
+        batch, self._outbox = self._outbox, []
+        fds, self._fds = self._fds, []
+        if not batch:
+            return
+        if self._broken or self.closed:
+            _close_all(fds)
+            return
+        frame = self._codec.encode(batch)
+        if self._backlog:
+            self._backlog.append((memoryview(frame), fds))
+            return
+        try:
+            if fds:
+                sent = socket.send_fds(self.sock, [frame], fds)
+                _close_all(fds)
+            else:
+                sent = self.sock.send(frame)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            self._broken = True
+            _close_all(fds)
+            return
+        else:
+            fds = []
+        if sent < len(frame):
+            self._backlog.append((memoryview(frame)[sent:], fds))
+            self._reactor.modify(self.sock.fileno(), selectors.EVENT_READ | selectors.EVENT_WRITE, self._on_ready)
+            self._reactor.nudge()
+
+    def _drain(self) -> None:
+        with self._lock:
+            while self._backlog:
+                rest, fds = self._backlog[0]
+                try:
+                    if fds:
+                        sent = socket.send_fds(self.sock, [rest], fds)
+                        _close_all(fds)
+                    else:
+                        sent = self.sock.send(rest)
+                except BlockingIOError:
+                    return
+                except OSError:
+                    self._broken = True
+                    for _, left in self._backlog:
+                        _close_all(left)
+                    self._backlog.clear()
+                    break
+                if sent < len(rest):
+                    self._backlog[0] = (rest[sent:], [])
+                    return
+                self._backlog.popleft()
+            if not self.closed:
+                self._reactor.modify(self.sock.fileno(), selectors.EVENT_READ, self._on_ready)
+
+    @property
+    def unsent(self) -> bool:
+        """Whether something is queued or waits for the socket to become writable."""
+        return bool(self._outbox or self._backlog) and not (self._broken or self.closed)
+
+    # ---------------------------------------------------------------------------------------------------- receiving
+
+    def _on_ready(self, mask: int) -> None:
+        if mask & selectors.EVENT_WRITE:
+            self._drain()
+        if mask & selectors.EVENT_READ:
+            self._receive()
+
+    def _receive(self) -> None:
+        scratch = self._reactor.scratch
+        try:
+            count, ancillary, _, _ = self.sock.recvmsg_into([scratch], _ANCILLARY, _CLOEXEC)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self.close(f"the connection broke: {error.strerror or error}")
+            return
+        for level, kind, data in ancillary:
+            if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+                whole = len(data) - len(data) % 4
+                self.received_fds.extend(memoryview(data[:whole]).cast("i"))
+        if not count:
+            self.close("the other side closed the connection")
+            return
+        on_message = self._on_message
+        try:
+            for body in self._frames.feed(bytes(scratch[:count])):
+                for message in self._codec.decode(body):
+                    on_message(self, message)
+        except FrameError as error:
+            self.close(str(error))
+
+    def take_fd(self) -> int:
+        """Return the next received descriptor; the caller owns it.
+
+        Raises:
+            FrameError: A message announced one that did not come.
+        """
+        if not self.received_fds:
+            raise FrameError("a message announced a file descriptor that did not arrive")
+        return self.received_fds.popleft()
+
+    def close(self, why: str = "closed") -> None:
+        """Close, and call `on_close` if this is the first time."""
+        with self._lock:
+            if self.closed:
+                return
+            self.closed = True
+            _close_all(self._fds)
+            for _, fds in self._backlog:
+                _close_all(fds)
+            self._backlog.clear()
+            self._outbox = []
+        self._reactor.unregister(self.sock.fileno())
+        self.sock.close()
+        _close_all(self.received_fds)
+        self.received_fds.clear()
+        self._on_close(self, why)
+
+
+def _close_all(fds: Sequence[int] | deque[int]) -> None:
+    for fd in fds:
+        os.close(fd)

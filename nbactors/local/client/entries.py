@@ -1,0 +1,182 @@
+"""What a process knows of an object: its state, its value when it is there, and who waits for it.
+
+An `ObjectRef` holds its entry, and Python's own reference counting frees the value: an owned entry lives as long as a
+reference in this process, a pending call, or (through `References`) a borrower needs it.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any, Protocol
+
+from nbactors.local.store.object_life import ASK, ERROR, LOSS, LOST, PENDING, READY, TABLE, VALUE
+from nbactors.local.wire import ids, pickling
+from nbactors.object_ref import ObjectRef
+
+if TYPE_CHECKING:
+    from nbactors.local.client.process import Process
+    from nbactors.local.client.values import Held
+    from nbactors.local.store.segments import Stored
+
+_waiters_lock = threading.Lock()
+
+
+class Listener(Protocol):
+    """Something that is told when an entry becomes ready, on the thread that made it so."""
+
+    def ready(self, entry: Entry) -> None:
+        """The entry's state is final now."""
+
+
+class Entry:
+    """An object that this process owns.
+
+    `resolve` is called once, by the leader's thread or by the submitting thread. Readers need no lock: they look at
+    `state` first, which is written last.
+    """
+
+    __slots__ = ("__weakref__", "contained", "data", "index", "number", "process", "state", "stored", "waiters")
+
+    def __init__(self, process: Process, number: int, index: int = 0) -> None:
+        self.process = process
+        self.number = number
+        self.index = index
+        self.state = PENDING
+        self.data = b""
+        self.stored: Stored | None = None
+        self.contained: Any = ()
+        self.waiters: list[Listener] | tuple[()] | None = ()
+
+    @classmethod
+    def made(cls, process: Process, number: int, held: Held) -> Entry:
+        """Return the entry of a value that is there already: `put`."""
+        entry = cls(process, number)
+        entry.data = held.data
+        entry.stored = held.stored
+        entry.contained = held.contained
+        entry.waiters = None
+        entry.state = READY
+        return entry
+
+    @property
+    def id(self) -> bytes:
+        """The object's id, 28 bytes."""
+        return ids.object_id(self.process.process_id, self.number, self.index)
+
+    @property
+    def owner(self) -> bytes:
+        """The owner's process id."""
+        return self.process.process_id
+
+    def reduce(self, ref: ObjectRef[Any]) -> tuple[Any, ...]:
+        """Pickle `ref` by its id, and note that it travels."""
+        self.process.references.export(self, ref)
+        if not pickling.note_contained(ref):
+            # The user pickles by himself: nobody counts that copy, so it is never freed.
+            self.process.references.pin(ref)
+        return (rebuild, (self.id,))
+
+    # ---------------------------------------------------------------------------------------------------- becoming
+
+    def resolve(self, data: bytes, stored: Stored | None = None, contained: Any = (), error: bool = False) -> None:
+        """The value (or with `error`, the pickled error) is there."""
+        self.data = data
+        self.stored = stored
+        self.contained = contained
+        self._settle(ERROR if error else VALUE)
+
+    def lose(self, data: bytes) -> None:
+        """The value cannot come any more; `data` is the pickled error."""
+        self.data = data
+        self._settle(LOSS)
+
+    def _settle(self, event: str) -> None:
+        with _waiters_lock:
+            state = TABLE.get((self.state, event))
+            if state is None:  # final already: the first outcome stands
+                return
+            self.state = state
+            waiters, self.waiters = self.waiters, None
+        if waiters:
+            for waiter in waiters:
+                waiter.ready(self)
+        waiting = self.process.waiting
+        if waiting.watchers:
+            waiting.stir()
+
+    # ----------------------------------------------------------------------------------------------------- waiting
+
+    def add_waiter(self, waiter: Listener) -> bool:
+        """Call `waiter.ready` once when the entry is final.
+
+        Returns:
+            False if it is final already; then `ready` is not called.
+        """
+        with _waiters_lock:
+            waiters = self.waiters
+            if waiters is None:
+                return False
+            if isinstance(waiters, list):
+                waiters.append(waiter)
+            else:
+                self.waiters = [waiter]
+            return True
+
+    def remove_waiter(self, waiter: Listener) -> None:
+        """Forget a waiter that no longer waits."""
+        with _waiters_lock:
+            waiters = self.waiters
+            if isinstance(waiters, list) and waiter in waiters:
+                waiters.remove(waiter)
+
+    def request(self) -> None:
+        """Make the value come; an owned one comes by itself."""
+
+
+class BorrowedEntry(Entry):
+    """An object that another process owns.
+
+    Attributes:
+        tokens: How often this process was counted as a borrower; given back when the entry goes.
+    """
+
+    __slots__ = ("_id", "tokens")
+
+    def __init__(self, process: Process, oid: bytes) -> None:
+        super().__init__(process, ids.number_of(oid), ids.index_of(oid))
+        process.references.borrows = True
+        self._id = oid
+        self.tokens = 0
+
+    @property
+    def id(self) -> bytes:
+        """The object's id, 28 bytes."""
+        return self._id
+
+    @property
+    def owner(self) -> bytes:
+        """The owner's process id."""
+        return ids.owner_of(self._id)
+
+    def request(self) -> None:
+        """Ask the owner for the value, once."""
+        with _waiters_lock:
+            if self.state != PENDING:
+                return
+            self.state = TABLE[PENDING, ASK]
+        self.process.references.fetch(self)
+
+    def lost(self) -> bool:
+        """Whether the owner has died."""
+        return self.state == LOST
+
+    def __del__(self) -> None:
+        if self.tokens:
+            self.process.references.release(self._id, self.tokens)
+
+
+def rebuild(oid: bytes) -> ObjectRef[Any]:
+    """Unpickle a reference in whatever process this is."""
+    from nbactors.local.client.process import current_process  # noqa: PLC0415 - circle: a process makes entries
+
+    return current_process().references.obtain(oid)

@@ -1,0 +1,98 @@
+"""Errors as object values: how they travel, and the ones that the runtime itself makes."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+from nbactors import exceptions
+from nbactors.local.wire import messages, pickling
+
+
+def encode(error: BaseException) -> bytes:
+    """Pickle an error of the runtime's own."""
+    return pickle.dumps(("plain", pickle.dumps(error)))
+
+
+def encode_task_error(function_name: str, trace: str, cause: BaseException, pid: int) -> bytes:
+    """Pickle what a task raised, so that it arrives even if the user's exception does not pickle."""
+    error = exceptions.RayTaskError(function_name, trace, cause, pid)
+    return pickle.dumps(("task", _dumps(error.portable(_dumps, pickle.loads)), function_name, trace, pid))
+
+
+def _dumps(value: Any) -> bytes:
+    return pickling.dumps(value).data
+
+
+def decode(data: bytes) -> BaseException:
+    """Return the exception that `get` raises."""
+    parts = pickle.loads(data)
+    try:
+        error = pickle.loads(parts[1])
+    except Exception as reason:  # noqa: BLE001 - the module of the user's exception may be missing in this process
+        _, _, function_name, trace, pid = parts
+        lost = exceptions.RaySystemError(f"the exception itself could not be unpickled here: {reason!r}")
+        return exceptions.RayTaskError(function_name, trace, lost, pid)
+    if isinstance(error, exceptions.RayTaskError):
+        return error.as_instanceof_cause()
+    return error  # type: ignore[no-any-return]
+
+
+def owner_died(oid: bytes) -> bytes:
+    """The error of a reference whose owner has died."""
+    return encode(exceptions.OwnerDiedError(oid.hex(), oid[:16]))
+
+
+def object_lost(oid: bytes) -> bytes:
+    """The error of a reference that its owner does not know."""
+    return encode(
+        exceptions.ObjectLostError(
+            oid.hex(),
+            oid[:16],
+            detail="Its owner freed it, since no counted reference was left. This happens to references that were sent "
+            "by other ways than arguments, results and put().",
+        )
+    )
+
+
+def actor_died(down: messages.ActorDown) -> bytes:
+    """The error of calls to a dead actor."""
+    return encode(actor_error(down))
+
+
+def actor_error(down: messages.ActorDown) -> exceptions.RayActorError:
+    """Return the exception that tells why an actor is dead."""
+    if down.kind == "creation_failed":
+        return exceptions.ActorDiedError(
+            f"The actor died because of an error raised in its creation task, {down.text}",
+            actor_id=down.actor_id,
+            kind=down.kind,
+        )
+    what = down.class_name or "actor"
+    name = f" named {down.name!r}" if down.name else ""
+    where = f" (pid {down.pid})" if down.pid else ""
+    return exceptions.ActorDiedError(
+        f"The actor {what}{name}{where}, id {down.actor_id.hex()}, is dead: {down.text}",
+        actor_id=down.actor_id,
+        kind=down.kind,
+    )
+
+
+def worker_crashed(name: str, text: str) -> bytes:
+    """The error of a task whose worker died."""
+    return encode(
+        exceptions.WorkerCrashedError(
+            f"the worker process died unexpectedly while it ran task {name!r}: {text} "
+            "The task had no retries left; set max_retries to have it tried again."
+        )
+    )
+
+
+def argument_lost(error: BaseException) -> bytes:
+    """The error of a call one of whose arguments cannot be unpickled in the worker."""
+    return encode(exceptions.RaySystemError(f"the arguments could not be unpickled: {error!r}"))
+
+
+def runtime_env_failed(text: str) -> bytes:
+    """The error of tasks whose worker cannot be set up."""
+    return encode(exceptions.RuntimeEnvSetupError(text))

@@ -1,0 +1,47 @@
+"""What the node tells the user of a session: workers' output and warnings."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from typing import Any
+
+from nbactors.local.wire import messages
+
+
+class Printer:
+    """Prints the output of workers, each line with a prefix that tells where it comes from.
+
+    Runs on the leader's thread: the main thread while that waits, else the background thread.
+    """
+
+    def __init__(self) -> None:
+        self._closed = False
+
+    def show(self, message: Any) -> None:
+        """Show an `Output` or a `Warn`; ignore other messages."""
+        if type(message) is messages.Output:
+            prefix = f"({message.label} pid={message.pid}) "
+            text = "".join(f"{prefix}{line}\n" for line in message.text.removesuffix("\n").split("\n"))
+            self._write(sys.stdout if message.stream == 1 else sys.stderr, text)
+        elif type(message) is messages.Warn:
+            warnings.warn(message.text, UserWarning, stacklevel=2)
+
+    def node_lost(self, why: str) -> None:
+        """Tell that the node is gone."""
+        if not self._closed:
+            self._write(sys.stderr, f"nbactors: {why}\n")
+
+    def close(self) -> None:
+        """The session ends on purpose: say no more."""
+        self._closed = True
+
+    @staticmethod
+    def _write(stream: Any, text: str) -> None:
+        if stream is None:  # pythonw, or closed at interpreter exit
+            return
+        try:
+            stream.write(text)
+            stream.flush()
+        except (OSError, ValueError):  # the user's stdout is closed: the log still has it
+            pass

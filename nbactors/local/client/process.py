@@ -1,0 +1,215 @@
+"""A session or worker process as a member of the local engine: everything that it keeps, tied together."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import socket
+import sys
+from collections.abc import Callable
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from nbactors import exceptions
+from nbactors.local.client.actors import Actors
+from nbactors.local.client.node_link import NodeLink
+from nbactors.local.client.peers import Peers
+from nbactors.local.client.reactor import Reactor
+from nbactors.local.client.references import References
+from nbactors.local.client.replies import Replies
+from nbactors.local.client.tasks import Tasks
+from nbactors.local.client.values import Values
+from nbactors.local.client.waiting import Waiting
+from nbactors.local.store.segments import SegmentStore
+from nbactors.local.wire import messages
+
+if TYPE_CHECKING:
+    from nbactors.options import RuntimeEnv
+
+TRIM_S = 10.0
+"""Free segments are kept this long for the next large value."""
+
+FLUSH_S = 2.0
+"""How long a leaving process tries to get rid of what it has to send."""
+
+_current: Process | None = None
+
+
+class Process:
+    """One member. Made once per session or worker.
+
+    Args:
+        process_id: 16 bytes.
+        directory: The node's private directory.
+        store_limit: Bytes of shared memory that this process may use.
+        on_control: Handles control messages that are not for actors, tasks or references. The leader's thread.
+        on_node_lost: Called when the node is gone. The leader's thread.
+    """
+
+    def __init__(
+        self,
+        process_id: bytes,
+        directory: str,
+        store_limit: int,
+        on_control: Callable[[Any], None],
+        on_node_lost: Callable[[str], None],
+    ) -> None:
+        self.process_id = process_id
+        self.directory = directory
+        self.closed = False
+        self.default_runtime_env: RuntimeEnv | None = None
+        self.numbers = itertools.count(1)
+        self.reactor = Reactor("nbactors-io")
+        self.store = SegmentStore(self.reactor.discard, store_limit)
+        self.values = Values(self)
+        self.references = References(self)
+        self.actors = Actors(self)
+        self.tasks = Tasks(self)
+        self.replies = Replies(self)
+        self.peers = Peers(self)
+        self.waiting = Waiting(self)
+        self.node: NodeLink
+        self._on_control = on_control
+        self._on_node_lost = on_node_lost
+        self._told_paths: tuple[list[str], str] = ([], "")
+        self._trimming = False
+        self.peers.handlers.update(
+            {
+                messages.Reply: self.replies.on_reply,
+                messages.Results: self.replies.on_results,
+                messages.GivenBack: self.tasks.on_given_back,
+            }
+        )
+        self._control: dict[type, Callable[[Any], None]] = {
+            messages.ActorUp: self.actors.on_news,
+            messages.ActorDown: self.actors.on_news,
+            messages.LeaseGranted: self.tasks.on_granted,
+            messages.LeaseLost: lambda m: self.tasks.lost(m.process_id, m.text),
+            messages.ProcessGone: lambda m: self.references.process_gone(m.process_id),
+            messages.Refused: self.tasks.on_refused,
+        }
+
+    def join(self, node: socket.socket, role: str, package_version: str) -> None:
+        """Listen for peers, say Hello to the node and begin to read."""
+        global _current
+        self.peers.listen()
+        self.node = NodeLink(self.reactor, node, self._receive_control, self._lose_node)
+        self.node.start(self.process_id, role, package_version)
+        _current = self
+        self.reactor.start()
+
+    def _receive_control(self, message: Any) -> None:
+        self._control.get(type(message), self._on_control)(message)
+
+    def _lose_node(self, why: str) -> None:
+        if self.closed:
+            return
+        self.actors.node_lost(why)
+        self.tasks.node_lost(why)
+        self._on_node_lost(why)
+
+    # ----------------------------------------------------------------------------------------------------- checking
+
+    def check_alive(self) -> None:
+        """Raise if this process has left.
+
+        Raises:
+            RaySystemError: It has.
+        """
+        if self.closed:
+            raise exceptions.RaySystemError("the session was shut down while this thread waited")
+
+    def dead_handle_error(self, actor_id: bytes) -> Exception:
+        """Return the error for a handle of a session that has ended."""
+        return exceptions.RayActorError(
+            f"Failed to look up actor {actor_id.hex()}: It might be dead or it's from a different cluster. This handle "
+            "belongs to a session that has been shut down; create the actor again, or find it with get_actor() if "
+            "it is detached."
+        )
+
+    # ---------------------------------------------------------------------------------------------------- describing
+
+    def tell_paths(self, sys_path: list[str], cwd: str) -> None:
+        """Remember what forkservers were started with."""
+        self._told_paths = (sys_path, cwd)
+
+    def changed_paths(self) -> tuple[list[str], str]:
+        """Return `sys.path` and the working directory as they are now if they have changed since, else empty."""
+        try:
+            now = (importable_paths(), os.getcwd())
+        except FileNotFoundError:  # the working directory was removed
+            return [], ""
+        return ([], "") if now == self._told_paths else now
+
+    def runtime_env(self, env: RuntimeEnv | None) -> messages.RuntimeEnv | None:
+        """Return the message's form of a runtime_env; the session's, for those that name none."""
+        env = env or self.default_runtime_env
+        if env is None:
+            return None
+        return messages.RuntimeEnv(dict(env.env_vars), env.working_dir, list(env.py_modules))
+
+    # ------------------------------------------------------------------------------------------------------ storing
+
+    def expect_trim(self) -> None:
+        """Give free segments back once nobody has wanted them for a while. Any thread."""
+        if not self._trimming:
+            self._trimming = True
+            self.reactor.call_later(TRIM_S, self._trim)
+
+    def _trim(self) -> None:
+        self._trimming = False
+        self.store.trim()
+
+    # ------------------------------------------------------------------------------------------------------ leaving
+
+    def flush(self, timeout: float = FLUSH_S) -> None:
+        """Send everything that is buffered, for at most `timeout` seconds. Any thread but the background one."""
+        from nbactors.local.client.reactor import Waiter  # noqa: PLC0415 - only when leaving
+
+        deadline = monotonic() + timeout
+        self.reactor.wait(Waiter(), 0)
+        while self.unsent() and monotonic() < deadline:
+            self.reactor.wait(Waiter(), 0.005)
+
+    def unsent(self) -> bool:
+        """Return whether something still has to go out."""
+        return bool(self.peers.unsent()) or self.node.unsent
+
+    def close(self) -> None:
+        """Close everything. Pending calls get no answer any more; waiting threads are woken by their time-outs."""
+        global _current
+        self.closed = True
+        if _current is self:
+            _current = None
+        self.reactor.close()
+        self.node.close()
+        self.peers.close()
+        self.store.close()
+
+    def forget(self) -> None:
+        """In a forked child: drop the parent's connections without a word to anyone."""
+        global _current
+        self.closed = True
+        _current = None
+
+
+def importable_paths() -> list[str]:
+    """Return `sys.path` with the empty entry spelled out, so that it means the same in another directory."""
+    return [os.path.abspath(path) if path == "" else path for path in sys.path if isinstance(path, str)]
+
+
+def current_process() -> Process:
+    """Return this process's membership.
+
+    Raises:
+        RaySystemError: There is none.
+    """
+    if _current is None:
+        from nbactors import engine  # noqa: PLC0415 - a reference was unpickled before init(): start, as a verb would
+
+        engine.current()
+    if _current is None:
+        raise exceptions.RaySystemError(
+            "no local session runs here: call init() before unpickling references or handles"
+        )
+    return _current

@@ -1,0 +1,414 @@
+"""One selector per process, read by whichever thread waits: leader and followers.
+
+Guarantees, which everything above relies on:
+
+- At most one thread (the *leader*) polls and runs callbacks at a time, so callbacks need no lock against each other.
+- A thread that waits becomes the leader if there is none. It then reads its own answer off the socket: no hand-over
+  to a reader thread, which would cost a wake-up per call.
+- A thread that waits while another leads (a *follower*) sleeps on a lock of its own. It is woken when what it waits
+  for has happened, or is made leader when the old one leaves.
+- A background thread leads when no one waits, so that messages are read and buffered writes go out while user code
+  computes. While user threads come and go it only looks in once a tick, because a blocked poll would have to be
+  interrupted by a system call and a thread switch for every wait.
+- SIGINT never tears the state: while the main thread leads or follows, the signal is noted and raised after it left.
+
+Finalizers (`__del__`, weakref callbacks) may run at any instruction of any thread, also inside our own locked
+sections. They must only append to `trash` and call `nudge`, which take no lock.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import os
+import selectors
+import signal
+import sys
+import threading
+import traceback
+from collections import deque
+from collections.abc import Callable
+from time import monotonic
+from typing import Any, Protocol
+
+TICK_S = 0.002
+QUIET_TICKS = 50
+
+_allocate_lock = threading.Lock
+try:
+    # The functions that `signal` wraps to make enums of numbers: a third of the cost of a short wait.
+    from _signal import getsignal as _get_handler  # type: ignore[import-not-found]
+    from _signal import signal as _set_handler
+except ImportError:  # another implementation of Python
+    _get_handler, _set_handler = signal.getsignal, signal.signal
+_SIGINT = int(signal.SIGINT)
+_main_ident = threading.main_thread().ident
+
+
+class Flushable(Protocol):
+    """Something with buffered output, such as a connection."""
+
+    def flush(self) -> None:
+        """Send what is buffered."""
+
+
+class Waiter:
+    """What one thread waits for. Made by that thread, finished by any."""
+
+    __slots__ = ("done", "interrupted", "lock", "promoted")
+
+    def __init__(self) -> None:
+        self.done = False
+        self.promoted = False
+        self.interrupted = False
+        self.lock: threading.Lock | None = None
+
+    def finish(self) -> None:
+        """Say that it has happened. Idempotent; any thread; takes no lock that can be held."""
+        self.done = True
+        self.rouse()
+
+    def rouse(self) -> None:
+        """Wake the thread if it sleeps as a follower."""
+        lock = self.lock
+        if lock is not None:
+            try:
+                lock.release()
+            except RuntimeError:  # it is awake already
+                pass
+
+
+class CountWaiter(Waiter):
+    """Done when `ready` was called `count` times, or `fail` once."""
+
+    __slots__ = ("_count", "_last")
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        # next() on itertools.count is one atomic step under the GIL, unlike `-= 1`.
+        self._count = itertools.count(1)
+        self._last = count
+
+    def ready(self, entry: Any) -> None:
+        """Count one more; `entry` is what became ready."""
+        if next(self._count) >= self._last:
+            self.finish()
+
+
+class Reactor:
+    """The selector of a process, its timers, and the thread that leads when nobody else does."""
+
+    def __init__(self, name: str) -> None:
+        self._selector = selectors.DefaultSelector()
+        self._wake_r, self._wake_w = os.pipe()
+        os.set_blocking(self._wake_r, False)
+        os.set_blocking(self._wake_w, False)
+        self._selector.register(self._wake_r, selectors.EVENT_READ, self._on_wake)
+        self._lock = _allocate_lock()
+        self._leading = False
+        self._sleeping = False
+        self._stints = 0
+        self._followers: deque[Waiter] = deque()
+        self._parked = False
+        self._park = _allocate_lock()
+        self._park.acquire()
+        self._closed = False
+        self._roused_user = False
+        self.dirty: deque[Flushable] = deque()
+        self.trash: deque[Callable[[], None]] = deque()
+        self._timers: list[tuple[float, int, Callable[[], None]]] = []
+        self._timer_numbers = itertools.count()
+        self.on_tick: Callable[[], None] | None = None
+        self.scratch = memoryview(bytearray(1 << 18))
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def start(self) -> None:
+        """Start the background thread."""
+        self._thread.start()
+
+    @staticmethod
+    def new_lock() -> threading.Lock:
+        """Return a plain lock (here, so that the modules above need not import threading)."""
+        return _allocate_lock()
+
+    # ------------------------------------------------------------------------------------------------ registration
+
+    def register(self, fd: int, events: int, callback: Callable[[int], None]) -> None:
+        """Call `callback(mask)` on the leader's thread when `fd` is ready. Any thread."""
+        self._selector.register(fd, events, callback)
+        self.nudge()
+
+    def modify(self, fd: int, events: int, callback: Callable[[int], None]) -> None:
+        """Change what a registered descriptor is watched for. Any thread."""
+        self._selector.modify(fd, events, callback)
+
+    def unregister(self, fd: int) -> None:
+        """Stop watching a descriptor; unknown ones are ignored."""
+        try:
+            self._selector.unregister(fd)
+        except (KeyError, ValueError):
+            pass
+
+    def call_later(self, delay: float, callback: Callable[[], None]) -> None:
+        """Run `callback` on the leader's thread after `delay` seconds. Any thread."""
+        with self._lock:
+            heapq.heappush(self._timers, (monotonic() + delay, next(self._timer_numbers), callback))
+        self.nudge()
+
+    def soon(self, target: Flushable) -> None:
+        """Flush `target` before the next poll, whoever polls. Any thread."""
+        self.dirty.append(target)
+        self.nudge()
+
+    def discard(self, action: Callable[[], None]) -> None:
+        """Run `action` on the leader's thread soon. The one thing that finalizers may call."""
+        self.trash.append(action)
+        self.nudge()
+
+    def nudge(self) -> None:
+        """End the leader's blocking poll, if it is in one. Takes no lock."""
+        if self._sleeping:
+            self._sleeping = False
+            self.wake()
+
+    def wake(self) -> None:
+        """Make the next poll return at once. Safe in signal handlers and finalizers."""
+        try:
+            os.write(self._wake_w, b"\0")
+        except (BlockingIOError, OSError):  # full: it will wake anyhow; closed: nobody to wake
+            pass
+
+    # ---------------------------------------------------------------------------------------------------- waiting
+
+    def wait(self, waiter: Waiter, timeout: float | None) -> bool:
+        """Wait until `waiter` is done, at most `timeout` seconds. Any thread but the background one.
+
+        Returns:
+            Whether it is done.
+
+        Raises:
+            KeyboardInterrupt: Or what the user's SIGINT handler raises; only on the main thread.
+        """
+        deadline = None if timeout is None else monotonic() + timeout
+        if threading.get_ident() != _main_ident:
+            self._wait(waiter, deadline)
+            return waiter.done
+        previous = _get_handler(_SIGINT)
+        if not callable(previous):
+            self._wait(waiter, deadline)
+            return waiter.done
+
+        waiter.interrupted = False
+
+        def note(signum: int, frame: Any) -> None:
+            waiter.interrupted = True
+            self.wake()
+            waiter.rouse()
+
+        _set_handler(_SIGINT, note)
+        # From here to the restored handler no KeyboardInterrupt can be raised on this thread.
+        try:
+            self._wait(waiter, deadline)
+        finally:
+            _set_handler(_SIGINT, previous)
+        if waiter.interrupted:
+            previous(_SIGINT, sys._getframe())
+        return waiter.done
+
+    def _wait(self, waiter: Waiter, deadline: float | None) -> None:
+        with self._lock:
+            if self._leading:
+                lock = _allocate_lock()
+                lock.acquire()
+                waiter.lock = lock
+                self._followers.append(waiter)
+                lead = False
+            else:
+                lead = self._leading = True
+        if not lead:
+            lead = self._follow(waiter, deadline)
+        if lead:
+            try:
+                self._lead(waiter, deadline)
+            finally:
+                self._leave()
+
+    def _follow(self, waiter: Waiter, deadline: float | None) -> bool:
+        """Sleep as a follower; return whether this thread has been made leader."""
+        lock = waiter.lock
+        assert lock is not None
+        while not (waiter.done or waiter.promoted or waiter.interrupted or self._closed):
+            timeout = -1.0
+            if deadline is not None:
+                timeout = deadline - monotonic()
+                if timeout <= 0:
+                    break
+            lock.acquire(timeout=timeout)
+        with self._lock:
+            if not waiter.promoted:
+                self._followers.remove(waiter)
+            return waiter.promoted
+
+    def _lead(self, waiter: Waiter, deadline: float | None) -> None:
+        self._stints += 1
+        while not (waiter.done or waiter.interrupted or self._closed):
+            timeout = None
+            if deadline is not None:
+                timeout = deadline - monotonic()
+                if timeout <= 0:
+                    # One look without blocking: get(timeout=0) must see what has arrived.
+                    self._poll(0)
+                    return
+            self._poll(timeout)
+
+    def _leave(self) -> None:
+        """Give leadership to a follower, or leave the place empty for the background thread's next tick."""
+        with self._lock:
+            while self._followers:
+                follower = self._followers.popleft()
+                follower.promoted = True
+                follower.rouse()
+                return
+            self._leading = False
+            if self._parked:
+                self._parked = False
+                self._park.release()
+
+    # ---------------------------------------------------------------------------------------------------- polling
+
+    def _poll(self, timeout: float | None) -> None:
+        """Flush, then wait for events and run their callbacks. The leader only."""
+        self._settle()
+        if timeout != 0:
+            if self._timers:
+                until = self._timers[0][0] - monotonic()
+                timeout = max(until, 0) if timeout is None else max(min(timeout, until), 0)
+            self._sleeping = True
+            if self.dirty or self.trash:
+                # Appended between _settle and the flag: the appender saw no sleeper to wake.
+                timeout = 0
+        try:
+            events = self._selector.select(timeout)
+        finally:
+            self._sleeping = False
+        for key, mask in events:
+            try:
+                key.data(mask)
+            except Exception:  # noqa: BLE001 - a broken callback must not stop the process's only reader
+                self._complain(key.data)
+        if self._timers and self._timers[0][0] <= monotonic():
+            self._run_timers()
+
+    def _settle(self) -> None:
+        dirty, trash = self.dirty, self.trash
+        while trash:
+            action = trash.popleft()
+            try:
+                action()
+            except Exception:  # noqa: BLE001 - as in _poll
+                self._complain(action)
+        while dirty:
+            dirty.popleft().flush()
+
+    def _run_timers(self) -> None:
+        now = monotonic()
+        while True:
+            with self._lock:
+                if not self._timers or self._timers[0][0] > now:
+                    return
+                callback = heapq.heappop(self._timers)[2]
+            try:
+                callback()
+            except Exception:  # noqa: BLE001 - as in _poll
+                self._complain(callback)
+
+    @staticmethod
+    def _complain(callback: object) -> None:
+        try:
+            sys.__stderr__.write(f"nbactors: error in {callback!r}:\n{traceback.format_exc()}")  # type: ignore[union-attr]
+        except Exception:  # noqa: BLE001 - no stderr in this process: nothing left to tell it to
+            pass
+
+    def _on_wake(self, mask: int) -> None:
+        try:
+            os.read(self._wake_r, 4096)
+        except BlockingIOError:
+            pass
+
+    # ---------------------------------------------------------------------------------------- the background thread
+
+    def _run(self) -> None:
+        while not self._closed:
+            self._tick_until_quiet()
+            if not self._closed:
+                self._lead_in_background()
+
+    def _tick_until_quiet(self) -> None:
+        """Look in once a tick; return as the leader when there was nothing to do for a while."""
+        quiet = 0
+        stints = self._stints
+        while not self._closed:
+            self._park.acquire(timeout=TICK_S)
+            if self.on_tick is not None:
+                self.on_tick()
+            with self._lock:
+                lead = not self._leading
+                if lead:
+                    self._leading = True
+            if not lead:
+                quiet = quiet + 1 if stints == self._stints else 0
+                stints = self._stints
+                if quiet > QUIET_TICKS:
+                    self._sleep_while_led()
+                    quiet = 0
+                continue
+            busy = bool(self.dirty)
+            before = self._stints
+            self._poll(0)
+            quiet = 0 if busy or before != stints else quiet + 1
+            stints = before
+            if quiet > QUIET_TICKS:
+                return
+            self._leave()
+
+    def _sleep_while_led(self) -> None:
+        with self._lock:
+            if not self._leading:
+                return
+            self._parked = True
+        self._park.acquire()
+
+    def _lead_in_background(self) -> None:
+        try:
+            while not self._closed:
+                followers = len(self._followers)
+                dirty = bool(self.dirty)
+                self._poll(None)
+                if followers or self._followers or dirty:
+                    return
+        finally:
+            self._leave()
+
+    def in_background_thread(self) -> bool:
+        """Return whether the calling thread is the background one, which must never wait."""
+        return threading.get_ident() == self._thread.ident
+
+    def close(self) -> None:
+        """Stop the background thread and close the selector. Called once, by the thread that shuts down.
+
+        Threads that still wait return at once, with their waiters undone.
+        """
+        with self._lock:
+            self._closed = True
+            if self._parked:
+                self._parked = False
+                self._park.release()
+            for follower in self._followers:
+                follower.rouse()
+        self.wake()
+        if self._thread.is_alive() and not self.in_background_thread():
+            self._thread.join(timeout=2)
+        self._selector.close()
+        os.close(self._wake_r)
+        os.close(self._wake_w)
+        self._wake_w = -1

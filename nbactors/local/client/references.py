@@ -1,0 +1,224 @@
+"""Who else holds references to our objects, and which objects of others we hold: ownership and borrowing.
+
+Each reference that travels is counted as one *token* for the receiver, by the owner. The rules that make it safe
+although the messages take different ways:
+
+- The sender counts the receiver before the reference travels (`AddBorrow` to the owner, or directly if it is the
+  owner), and gives up its own tokens only later on the same connection. So the owner never sees zero in between.
+- A receiver gives back exactly the tokens that it got. Counts may be negative for a moment, when a release overtakes
+  the addition; an object is free when no process has a count other than zero.
+- When a process dies, its counts go.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from nbactors.local.client import failures
+from nbactors.local.client.entries import BorrowedEntry, Entry
+from nbactors.local.store.object_life import READY
+from nbactors.local.wire import ids, messages
+from nbactors.object_ref import ObjectRef
+
+if TYPE_CHECKING:
+    from nbactors.local.client.connection import Connection
+    from nbactors.local.client.process import Process
+
+
+class References:
+    """The reference tables of one process. Methods: any thread, unless they say otherwise."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+        self.borrows = False
+        """Whether this process has ever borrowed: if not, `wait` need not look for objects to ask for."""
+        self._lock = threading.RLock()
+        self._canonical: weakref.WeakValueDictionary[bytes, ObjectRef[Any]] = weakref.WeakValueDictionary()
+        self._exported: dict[bytes, Entry] = {}
+        self._tokens: dict[bytes, dict[bytes, int]] = {}
+        self._pinned: list[ObjectRef[Any]] = []
+        self._watched: set[bytes] = set()
+        self._asked: dict[bytes, set[BorrowedEntry]] = {}
+
+    # ------------------------------------------------------------------------------------------------------- owning
+
+    def export(self, entry: Entry, ref: ObjectRef[Any]) -> None:
+        """An own reference is about to travel: it can be asked for by its id from now on."""
+        with self._lock:
+            self._canonical[entry.id] = ref
+
+    def pin(self, ref: ObjectRef[Any]) -> None:
+        """Keep a reference for the life of the process."""
+        self._pinned.append(ref)
+
+    def grant(self, ref: ObjectRef[Any], receiver: bytes) -> bytes:
+        """Count `receiver` as a borrower of `ref`; returns the id to put into the message."""
+        entry = ref._entry
+        oid: bytes = entry.id
+        if entry.owner == self._process.process_id:
+            self.add_tokens(oid, receiver, 1, entry)
+        else:
+            connection = self._process.peers.connect(entry.owner)
+            if connection is not None:
+                connection.send_now(messages.AddBorrow(oid, receiver, 1))
+        return oid
+
+    def add_tokens(self, oid: bytes, receiver: bytes, tokens: int, entry: Entry | None = None) -> None:
+        """Count, as the owner."""
+        with self._lock:
+            if entry is None:
+                entry = self._exported.get(oid)
+                if entry is None:
+                    ref = self._canonical.get(oid)
+                    entry = ref._entry if ref is not None else None
+            counts = self._tokens.setdefault(oid, {})
+            count = counts.get(receiver, 0) + tokens
+            if count:
+                counts[receiver] = count
+            else:
+                counts.pop(receiver, None)
+            if counts:
+                if entry is not None:
+                    self._exported[oid] = entry
+            else:
+                del self._tokens[oid]
+                self._exported.pop(oid, None)
+            watch = count > 0 and receiver != self._process.process_id and receiver not in self._watched
+            if watch:
+                self._watched.add(receiver)
+        if watch:
+            self._process.node.send(messages.Watch(receiver))
+
+    def process_gone(self, process_id: bytes) -> None:
+        """A process has died: its counts go, and what it owned is lost. The leader's thread."""
+        with self._lock:
+            self._watched.discard(process_id)
+            held = [oid for oid, counts in self._tokens.items() if process_id in counts]
+        for oid in held:
+            with self._lock:
+                tokens = self._tokens.get(oid, {}).get(process_id, 0)
+            self.add_tokens(oid, process_id, -tokens)
+        self.owner_gone(process_id)
+
+    def answer(self, connection: Connection, oid: bytes) -> None:
+        """A borrower asks for a value: send it when it is ready. The leader's thread."""
+        with self._lock:
+            entry = self._exported.get(oid)
+            if entry is None:
+                ref = self._canonical.get(oid)
+                entry = ref._entry if ref is not None else None
+        if entry is None:
+            connection.send(messages.Fetched(oid, None))
+            return
+        answer = _Answer(self._process, connection)
+        if not entry.add_waiter(answer):
+            answer.ready(entry)
+
+    # ---------------------------------------------------------------------------------------------------- borrowing
+
+    def obtain(self, oid: bytes, tokens: int = 0) -> ObjectRef[Any]:
+        """Return this process's reference for an id, with `tokens` more to give back.
+
+        With no tokens and no reference here already, the user unpickled by himself: then we count ourselves.
+        """
+        own = ids.owner_of(oid) == self._process.process_id
+        with self._lock:
+            ref = self._canonical.get(oid)
+            if ref is None:
+                ref = ObjectRef(self._entry(oid, own))
+                self._canonical[oid] = ref
+                if not own and not tokens:
+                    tokens = 1
+                    count = True
+                else:
+                    count = False
+            else:
+                count = False
+            if not own:
+                ref._entry.tokens += tokens
+        if own and tokens:
+            self.add_tokens(oid, self._process.process_id, -tokens, ref._entry)
+        if count:
+            connection = self._process.peers.connect(ids.owner_of(oid))
+            if connection is not None:
+                connection.send(messages.AddBorrow(oid, self._process.process_id, 1))
+        return ref
+
+    def _entry(self, oid: bytes, own: bool) -> Entry:
+        if not own:
+            return BorrowedEntry(self._process, oid)
+        entry = self._exported.get(oid)
+        if entry is None:
+            entry = Entry(self._process, ids.number_of(oid), ids.index_of(oid))
+            entry.lose(failures.object_lost(oid))
+        return entry
+
+    def fetch(self, entry: BorrowedEntry) -> None:
+        """Ask the owner of an entry for its value."""
+        connection = self._process.peers.connect(entry.owner)
+        if connection is None:
+            entry.lose(failures.owner_died(entry.id))
+            return
+        with self._lock:
+            self._asked.setdefault(entry.owner, set()).add(entry)
+        connection.send_now(messages.Fetch(entry.id))
+        if connection.closed:
+            self.owner_gone(entry.owner)
+
+    def fetched(self, connection: Connection, oid: bytes, value: messages.Value | None) -> None:
+        """The owner has answered. The leader's thread."""
+        received = self._process.values.receive(connection, value) if value is not None else None
+        with self._lock:
+            asked = self._asked.get(ids.owner_of(oid), set())
+            entries = [entry for entry in asked if entry.id == oid]
+            asked.difference_update(entries)
+        for entry in entries:
+            if received is None:
+                entry.lose(failures.object_lost(oid))
+            else:
+                received.settle(entry)
+
+    def owner_gone(self, owner: bytes) -> None:
+        """A process has died: what we asked it for will not come. The leader's thread."""
+        with self._lock:
+            entries = self._asked.pop(owner, set())
+        for entry in entries:
+            entry.lose(failures.owner_died(entry.id))
+
+    def release(self, oid: bytes, tokens: int) -> None:
+        """The last local reference to a borrowed object is gone. Called by a finalizer, therefore only posts."""
+        process = self._process
+
+        def give_back() -> None:
+            connection = process.peers.connect(ids.owner_of(oid))
+            if connection is not None:
+                connection.send(messages.ReleaseBorrow(oid, tokens))
+
+        process.reactor.discard(give_back)
+
+    @property
+    def lent(self) -> int:
+        """How many own objects others hold; for tests."""
+        with self._lock:
+            return len(self._exported)
+
+
+class _Answer:
+    """Sends a value to the borrower that asked for it."""
+
+    __slots__ = ("_connection", "_process", "_sent")
+
+    def __init__(self, process: Process, connection: Connection) -> None:
+        self._process = process
+        self._connection = connection
+        self._sent = False
+
+    def ready(self, entry: Entry) -> None:
+        if self._sent or entry.state < READY:
+            return
+        self._sent = True
+        connection = self._connection
+        value, fds = self._process.values.pack_entry(connection, entry)
+        connection.send(messages.Fetched(entry.id, value), fds)

@@ -1,0 +1,476 @@
+"""Submitting tasks: workers are leased from the node, and tasks go to them directly.
+
+One queue per kind of task (function, resources, environment). Its leases are fed from it:
+
+- A lease gets one task at a time until tasks have shown to be short; then several are sent ahead, so that the worker
+  never waits for the next. A worker on which a task takes long gives the rest back unstarted (`GivenBack`), and they
+  go to whichever worker is free: sending ahead never makes a task wait behind a long one, nor behind one that waits
+  for it.
+- A lease without work is kept for a moment, then returned.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from nbactors.local.client import failures
+from nbactors.local.client.arguments import prepare
+from nbactors.local.client.call_life import QUEUED
+from nbactors.local.client.calls import PendingCall, make_results
+from nbactors.local.wire import messages, pickling
+
+if TYPE_CHECKING:
+    from nbactors.local.client.connection import Connection
+    from nbactors.local.client.process import Process
+    from nbactors.local.client.values import Held
+    from nbactors.meta import FunctionMeta
+    from nbactors.options import TaskOptions
+
+AHEAD = 256
+"""Most tasks that are sent ahead to one worker."""
+
+SHORT_S = 0.002
+"""A task that is answered within this time is short."""
+
+LINGER_S = 0.02
+"""How long a lease without work is kept, if nobody here waits for resources."""
+
+TURN_S = 0.5
+"""How long a lease is fed while other kinds of task wait."""
+
+ASKING = 8
+"""Most lease requests of one kind that are open at the node."""
+
+
+REMEMBERED = 1000
+"""Most option objects whose queues are remembered; the rest are looked up by what they say."""
+
+
+class Export:
+    """A function as workers get it: pickled once per process."""
+
+    __slots__ = ("held", "key", "process")
+
+    def __init__(self, process: Process, function: Any) -> None:
+        self.process = process
+        self.key = os.urandom(16)
+        self.held: Held = process.values.hold_pickled(pickling.dumps_code(function))
+
+
+class Lease:
+    """A worker that is ours for a while."""
+
+    __slots__ = ("connection", "depth", "idle_since", "last_event", "lease_id", "since")
+
+    def __init__(self, lease_id: int, connection: Connection) -> None:
+        self.lease_id = lease_id
+        self.connection = connection
+        self.depth = 1
+        self.since = self.last_event = monotonic()
+        self.idle_since = self.since
+
+
+class TaskQueue:
+    """The tasks of one kind. Its lock is never held while results are settled; see LocalActorLink."""
+
+    def __init__(self, process: Process, tasks: Tasks, label: str, options: TaskOptions) -> None:
+        self._process = process
+        self._tasks = tasks
+        self._label = label
+        self._resources = options.held()
+        self._runtime_env = process.runtime_env(options.runtime_env)
+        self._lock = threading.RLock()
+        self._queue: deque[PendingCall] = deque()
+        self._leases: dict[bytes, Lease] = {}
+        self._asked: set[int] = set()
+        self._doomed: deque[tuple[PendingCall, bytes]] = deque()
+
+    # --------------------------------------------------------------------------------------------------- submitting
+
+    def submit(self, call: PendingCall) -> None:
+        """Queue a task. Any thread."""
+        with self._lock:
+            call.await_arguments()
+            self._queue.append(call)
+            self._pump()
+        self._bury()
+
+    def pump(self) -> None:
+        """Send what can be sent. Any thread."""
+        with self._lock:
+            self._pump()
+        self._bury()
+
+    @property
+    def waiting(self) -> bool:
+        """Whether it has tasks for which it has no worker."""
+        return bool(self._asked)
+
+    def _pump(self) -> None:
+        queue = self._queue
+        if queue:
+            for lease in self._leases.values():
+                if lease.depth > len(lease.connection.state.calls) and not self._turn_is_over(lease):
+                    self._feed(lease)
+                    if not queue:
+                        break
+        ready = 0
+        if queue:
+            for call in queue:
+                if call.state == QUEUED:
+                    ready += 1
+                    if ready >= ASKING:
+                        break
+        while len(self._asked) < ready:
+            self._ask()
+
+    def _turn_is_over(self, lease: Lease) -> bool:
+        return monotonic() - lease.since > TURN_S and self._tasks.others_wait(self)
+
+    def _feed(self, lease: Lease) -> None:
+        """Send tasks to one worker, up to its depth. One whose arguments are not there yet is passed over."""
+        queue = self._queue
+        calls = lease.connection.state.calls
+        passed: list[PendingCall] = []
+        while queue and len(calls) < lease.depth:
+            call = queue.popleft()
+            if call.state != QUEUED and not call.settled():
+                passed.append(call)
+                continue
+            failed = call.arguments.failure() if call.arguments is not None else None
+            if failed is not None:
+                self._doomed.append((call, failed.data))
+                continue
+            self._send(lease, call)
+        queue.extendleft(reversed(passed))
+
+    def _send(self, lease: Lease, call: PendingCall) -> None:
+        connection = lease.connection
+        calls = connection.state.calls
+        export, prepared, num_returns, name, retry_exceptions = call.details
+        if export.key not in connection.state.functions:
+            connection.state.functions.add(export.key)
+            function, fds = self._process.values.pack(connection, export.held, False)
+            connection.send(messages.Define(export.key, function), fds)
+        if call.arguments is None:
+            message = messages.Run(
+                call.number, export.key, prepared, num_returns, name, retry_exceptions=retry_exceptions
+            )
+            fds = []
+        else:
+            rest, deps, fds = call.arguments.pack(self._process, connection)
+            message = messages.Run(call.number, export.key, b"", num_returns, name, deps, rest, retry_exceptions)
+        call.sent()
+        alone = not calls
+        if alone:
+            lease.last_event = monotonic()
+        calls[call.number] = call
+        if alone:
+            connection.send_now(message, fds)
+        else:
+            connection.send(message, fds)
+
+    def _ask(self) -> None:
+        node = self._process.node
+        rid = node.number()
+        self._asked.add(rid)
+        self._tasks.expect(rid, self)
+        sys_path, cwd = self._process.changed_paths()
+        node.send_now(messages.RequestLease(rid, self._resources, self._runtime_env, self._label, sys_path, cwd))
+
+    # ------------------------------------------------------------------------------------------------------- leases
+
+    def granted(self, grant: messages.LeaseGranted) -> None:
+        """The node gives a worker. The leader's thread."""
+        with self._lock:
+            self._asked.discard(grant.rid)
+            connection = self._process.peers.connect(grant.process_id) if self._queue else None
+            if connection is None:
+                self._process.node.send_now(messages.ReturnLease(grant.lease_id))
+            else:
+                connection.state.on_close = self._on_connection_closed
+                self._leases[grant.process_id] = Lease(grant.lease_id, connection)
+                self._tasks.leased(grant.process_id, self)
+            self._pump()
+            if not self._queue:
+                self._withdraw()
+                lease = self._leases.get(grant.process_id)
+                if lease is not None and not lease.connection.state.calls:
+                    self._rest(lease)
+        self._bury()
+
+    def refused(self, rid: int, text: str) -> None:
+        """The node cannot give a worker, ever. The leader's thread."""
+        with self._lock:
+            self._asked.discard(rid)
+            error = failures.runtime_env_failed(text)
+            while self._queue:
+                self._doomed.append((self._queue.popleft(), error))
+        self._bury()
+
+    def _withdraw(self) -> None:
+        for rid in self._asked:
+            self._process.node.send(messages.CancelLease(rid))
+        self._asked.clear()
+
+    def answered(self, connection: Connection) -> None:
+        """A task has returned on a lease: send the next. The leader's thread, for every reply."""
+        with self._lock:
+            lease = self._leases.get(connection.peer_id)
+            if lease is None:
+                return
+            now = monotonic()
+            if now - lease.last_event < SHORT_S:
+                if lease.depth < AHEAD:
+                    lease.depth *= 2
+            else:
+                lease.depth = 1
+            lease.last_event = now
+            in_flight = len(connection.state.calls)
+            if self._queue:
+                if in_flight <= lease.depth // 2:
+                    self._pump()
+            elif self._asked:
+                self._withdraw()
+            if not connection.state.calls:
+                self._rest(lease)
+        self._bury()
+
+    def _rest(self, lease: Lease) -> None:
+        """A lease has no work: return it, at once if someone here waits for resources, else after a moment."""
+        lease.idle_since = monotonic()
+        if self._turn_is_over(lease) or self._tasks.others_wait(self):
+            self._return(lease)
+        else:
+            self._process.reactor.call_later(LINGER_S, lambda: self._return_if_idle(lease))
+
+    def _return_if_idle(self, lease: Lease) -> None:
+        with self._lock:
+            current = self._leases.get(lease.connection.peer_id)
+            if current is not lease or lease.connection.state.calls:
+                return
+            if monotonic() - lease.idle_since >= LINGER_S * 0.9:
+                self._return(lease)
+
+    def return_idle(self) -> None:
+        """Return every lease without work: another kind of task waits for resources."""
+        with self._lock:
+            for lease in list(self._leases.values()):
+                if not lease.connection.state.calls:
+                    self._return(lease)
+
+    def _return(self, lease: Lease) -> None:
+        del self._leases[lease.connection.peer_id]
+        lease.connection.state.on_close = None
+        self._tasks.unleased(lease.connection.peer_id)
+        self._process.node.send_now(messages.ReturnLease(lease.lease_id))
+
+    # ------------------------------------------------------------------------------------------------------- events
+
+    def given_back(self, connection: Connection, numbers: list[int]) -> None:
+        """A worker has not started these, since the running one takes long. The leader's thread."""
+        with self._lock:
+            lease = self._leases.get(connection.peer_id)
+            if lease is not None:
+                lease.depth = 1
+            for number in reversed(numbers):
+                call = connection.state.calls.pop(number, None)
+                if call is not None:
+                    call.returned()
+                    self._queue.appendleft(call)
+            self._pump()
+        self._bury()
+
+    def retry(self, connection: Connection, call: PendingCall) -> None:
+        """A task has raised what it is to be tried again for. The leader's thread."""
+        with self._lock:
+            self._count_try(call)
+            call.returned()
+            self._queue.append(call)
+            self._pump()
+        self.answered(connection)
+
+    @staticmethod
+    def _count_try(call: PendingCall) -> None:
+        if call.retries > 0:
+            call.retries -= 1
+
+    def _on_connection_closed(self, connection: Connection, why: str) -> None:
+        with self._lock:
+            lease = self._leases.pop(connection.peer_id, None)
+        if lease is not None:
+            # The node knows the cause, and tells it by LeaseLost; if it does not, go on without.
+            tasks = self._tasks
+            tasks.died(connection.peer_id, self, connection)
+            node_lost = self._process.node.lost
+            if node_lost:
+                tasks.lost(connection.peer_id, node_lost)
+            else:
+                text = f"the connection to it was lost ({why})."
+                self._process.reactor.call_later(2.0, lambda: tasks.lost(connection.peer_id, text))
+
+    def lost(self, connection: Connection, text: str) -> None:
+        """A worker has died: the task that it was running counts a try, those behind it go back. The leader's thread.
+
+        A worker runs its tasks in the order sent, so the oldest unanswered one was running.
+        """
+        with self._lock:
+            calls = list(connection.state.calls.values())
+            connection.state.calls.clear()
+            for call in reversed(calls[1:]):
+                call.returned()
+                self._queue.appendleft(call)
+            if calls:
+                running = calls[0]
+                if running.retries:
+                    self._count_try(running)
+                    running.returned()
+                    self._queue.appendleft(running)
+                else:
+                    self._doomed.append((running, failures.worker_crashed(self._label, text)))
+            self._pump()
+        self._bury()
+
+    def node_lost(self, why: str) -> None:
+        """No worker will come any more. The leader's thread."""
+        with self._lock:
+            self._asked.clear()
+            error = failures.worker_crashed(self._label, why)
+            while self._queue:
+                self._doomed.append((self._queue.popleft(), error))
+        self._bury()
+
+    def _bury(self) -> None:
+        while self._doomed:
+            try:
+                call, error = self._doomed.popleft()
+            except IndexError:  # another thread was faster
+                return
+            call.fail(error)
+
+
+class Tasks:
+    """The task queues of one process, and which of them a lease or a request belongs to."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+        self._lock = threading.Lock()
+        self._queues: dict[Any, TaskQueue] = {}
+        self._by_options: dict[int, tuple[TaskOptions, dict[bytes, TaskQueue]]] = {}
+        self._expected: dict[int, TaskQueue] = {}
+        self._leased: dict[bytes, TaskQueue] = {}
+        self._dead: dict[bytes, tuple[TaskQueue, Connection]] = {}
+
+    def submit(
+        self, function: FunctionMeta, args: tuple[Any, ...], kwargs: dict[str, Any], options: TaskOptions
+    ) -> Any:
+        """Submit a task. Any thread."""
+        process = self._process
+        export = function.export
+        if export is None or export.process is not process:
+            export = function.export = Export(process, function.function)
+        known = self._by_options.get(id(options))
+        queue = known[1].get(export.key) if known is not None else None
+        if queue is None:
+            queue = self._find_queue(export, function, options)
+        prepared = prepare(process, args, kwargs) if args or kwargs else b""
+        number = next(process.numbers)
+        entries, result = make_results(process, number, options.num_returns)
+        call = PendingCall(number, entries, queue, None, None if type(prepared) is bytes else prepared)  # type: ignore[arg-type]
+        name = options.name or function.name
+        call.details = (export, prepared, options.num_returns, name, _retry_exceptions(options))
+        call.retries = options.max_retries
+        queue.submit(call)
+        if queue.waiting:
+            self._return_idle(queue)
+        return result
+
+    def _find_queue(self, export: Export, function: FunctionMeta, options: TaskOptions) -> TaskQueue:
+        """Return the queue of a kind of task, and remember it for these very options."""
+        label = options.name or function.name
+        key = (export.key, label, tuple(sorted(options.held().items())), repr(options.runtime_env))
+        with self._lock:
+            queue = self._queues.get(key)
+            if queue is None:
+                queue = self._queues[key] = TaskQueue(self._process, self, label, options)
+            if len(self._by_options) > REMEMBERED:
+                self._by_options.clear()
+            # The options are kept beside their id, so that the id cannot become another's.
+            self._by_options.setdefault(id(options), (options, {}))[1][export.key] = queue
+        return queue
+
+    def expect(self, rid: int, queue: TaskQueue) -> None:
+        """A request for a lease is on its way."""
+        self._expected[rid] = queue
+
+    def leased(self, process_id: bytes, queue: TaskQueue) -> None:
+        """A worker is a queue's."""
+        self._leased[process_id] = queue
+
+    def unleased(self, process_id: bytes) -> None:
+        """It is no more."""
+        self._leased.pop(process_id, None)
+
+    def others_wait(self, queue: TaskQueue) -> bool:
+        """Return whether another kind of task has asked for a worker and has none yet."""
+        return any(rid_queue is not queue for rid_queue in list(self._expected.values()) if rid_queue.waiting)
+
+    def _return_idle(self, queue: TaskQueue) -> None:
+        for other in set(self._leased.values()):
+            if other is not queue:
+                other.return_idle()
+
+    def on_granted(self, grant: messages.LeaseGranted) -> None:
+        """The node gives a worker. The leader's thread."""
+        queue = self._expected.pop(grant.rid, None)
+        if queue is None:
+            self._process.node.send(messages.ReturnLease(grant.lease_id))
+        else:
+            queue.granted(grant)
+
+    def on_refused(self, refused: messages.Refused) -> None:
+        """The node refuses a worker. The leader's thread."""
+        queue = self._expected.pop(refused.rid, None)
+        if queue is not None:
+            queue.refused(refused.rid, refused.text)
+
+    def on_given_back(self, connection: Connection, message: messages.GivenBack) -> None:
+        """A worker gives tasks back. The leader's thread."""
+        queue = self._leased.get(connection.peer_id)
+        if queue is not None:
+            queue.given_back(connection, message.numbers)
+
+    def died(self, process_id: bytes, queue: TaskQueue, connection: Connection) -> None:
+        """A leased worker's connection has ended; the cause is to come. The leader's thread."""
+        self._leased.pop(process_id, None)
+        self._dead[process_id] = (queue, connection)
+
+    def lost(self, process_id: bytes, text: str) -> None:
+        """The cause is known, or will not be. The leader's thread."""
+        dead = self._dead.pop(process_id, None)
+        if dead is not None:
+            queue, connection = dead
+            queue.lost(connection, text)
+            return
+        leased = self._leased.get(process_id)
+        if leased is not None:
+            # The node was faster than the socket: come back when that has been read to its end.
+            self._process.reactor.call_later(0.05, lambda: self.lost(process_id, text))
+
+    def node_lost(self, why: str) -> None:
+        """The node is gone. The leader's thread."""
+        self._expected.clear()
+        for queue in list(self._queues.values()):
+            queue.node_lost(why)
+
+
+def _retry_exceptions(options: TaskOptions) -> bytes:
+    if options.retry_exceptions is False:
+        return b""
+    if options.retry_exceptions is True:
+        return b"*"
+    return pickling.dumps_code(options.retry_exceptions).data

@@ -1,0 +1,341 @@
+"""The embedded engine: the engine interface in terms of what lies below it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from nbactors import exceptions, read_only
+from nbactors.engine.base import ActorLink, Engine, RuntimeFacts
+from nbactors.local import discovery
+from nbactors.local.client.actors import Construction, LocalActorLink
+from nbactors.local.client.arguments import prepare
+from nbactors.local.client.entries import Entry
+from nbactors.local.client.output import Printer
+from nbactors.local.client.process import Process, importable_paths
+from nbactors.local.wire import ids, messages, pickling
+from nbactors.object_ref import ObjectRef
+from nbactors.version import __version__
+
+if TYPE_CHECKING:
+    from nbactors.meta import ActorMeta, FunctionMeta
+    from nbactors.options import ActorOptions, InitOptions, TaskOptions
+
+START_S = 20.0
+"""The node answers within milliseconds once it runs; starting it on a loaded machine may take seconds."""
+
+CLOSE_S = 6.0
+"""A session's actors have ended 5 seconds after it leaves; a little more for the answer."""
+
+
+class LocalEngine(Engine):
+    """The engine of a session, and with a few methods replaced that of a worker."""
+
+    def __init__(self, process: Process, job_id: bytes, namespace: str) -> None:
+        self.process = process
+        self.job_id = job_id
+        self._namespace = namespace
+        self._exports: dict[type, Any] = {}
+
+    @property
+    def namespace(self) -> str:
+        """The session's namespace."""
+        return self._namespace
+
+    # ------------------------------------------------------------------------------------------------------ objects
+
+    def put(self, value: Any) -> ObjectRef[Any]:
+        """See the base class."""
+        process = self.process
+        held = process.values.hold(value)
+        return ObjectRef(Entry.made(process, next(process.numbers), held))
+
+    def get(self, refs: Sequence[ObjectRef[Any]], timeout: float | None) -> list[Any]:
+        """See the base class."""
+        self._check_refs(refs)
+        if len(refs) == 1:
+            return [self.process.waiting.get_one(refs[0]._entry, timeout)]
+        return self.process.waiting.get(refs, timeout)
+
+    def wait(
+        self, refs: list[ObjectRef[Any]], num_returns: int, timeout: float | None, fetch_local: bool
+    ) -> tuple[list[ObjectRef[Any]], list[ObjectRef[Any]]]:
+        """See the base class. On one machine every value is local: `fetch_local` changes nothing."""
+        return self.process.waiting.wait(refs, num_returns, timeout)
+
+    def _check_refs(self, refs: Sequence[ObjectRef[Any]]) -> None:
+        for ref in refs:
+            if ref._entry.process is not self.process:
+                raise exceptions.ObjectLostError(
+                    ref.hex(), detail="Its session has been shut down; make the call again in this one."
+                )
+
+    # ------------------------------------------------------------------------------------------------------- actors
+
+    def create_actor(
+        self, meta: ActorMeta, cls: type, options: ActorOptions, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[ActorLink, ActorMeta]:
+        """See the base class. Blocks only for a named actor, on the node's answer."""
+        process = self.process
+        process.node.check()
+        self._warn_of_anonymous_detached(options)
+        prepared = prepare(process, args, kwargs)
+        code = self._export(cls)
+        sys_path, cwd = process.changed_paths()
+        actor_id = ids.new_actor_id()
+
+        def message(rid: int) -> messages.CreateActor:
+            return messages.CreateActor(
+                rid,
+                actor_id,
+                meta.class_name,
+                options.name or "",
+                options.namespace or "",
+                options.get_if_exists,
+                options.detached,
+                options.placement(),
+                options.held(),
+                process.runtime_env(options.runtime_env),
+                sys_path,
+                cwd,
+                pickling.dumps(meta).data if options.name else b"",
+            )
+
+        if options.name:
+            named = process.node.request(message)
+            if not named.created:
+                return process.actors.obtain(named.actor_id, 1), pickling.loads(named.meta)
+            link = process.actors.create(actor_id)
+            link.submit_construction(Construction(link, code, prepared))
+            link.pump()
+        else:
+            link = process.actors.create(actor_id)
+            link.submit_construction(Construction(link, code, prepared))
+            process.node.send_now(message(0))
+        return link, meta
+
+    def _export(self, cls: type) -> Any:
+        """Return the pickled class. Not kept: a cell may change what the class refers to, and actors are few."""
+        return self.process.values.hold_pickled(pickling.dumps_code(cls))
+
+    def _warn_of_anonymous_detached(self, options: ActorOptions) -> None:
+        """Hook for the session; a worker's namespace is its session's."""
+
+    def kill(self, link: ActorLink, no_restart: bool) -> None:
+        """See the base class."""
+        assert isinstance(link, LocalActorLink)
+        if self.process.actors.existing(link.actor_id) is not link:
+            raise self.process.dead_handle_error(link.actor_id)
+        self.process.node.request(lambda rid: messages.KillActor(rid, link.actor_id, no_restart))
+
+    def get_actor(self, name: str, namespace: str | None) -> tuple[ActorLink, ActorMeta]:
+        """See the base class."""
+        named = self.process.node.request(lambda rid: messages.GetActor(rid, name, namespace or ""))
+        return self.process.actors.obtain(named.actor_id, 1), pickling.loads(named.meta)
+
+    def current_actor(self) -> tuple[ActorLink, ActorMeta]:
+        """See the base class."""
+        raise RuntimeError("This method is only available in an actor.")
+
+    def exit_actor(self) -> None:
+        """See the base class."""
+        raise TypeError("exit_actor API is called on a non-actor worker, so there is nothing to exit.")
+
+    # -------------------------------------------------------------------------------------------------------- tasks
+
+    def submit_task(
+        self, function: FunctionMeta, args: tuple[Any, ...], kwargs: dict[str, Any], options: TaskOptions
+    ) -> Any:
+        """See the base class."""
+        self.process.node.check()
+        return self.process.tasks.submit(function, args, kwargs, options)
+
+    # ----------------------------------------------------------------------------------------------------- listings
+
+    def _query(self, what: str, all_namespaces: bool = False) -> messages.Listing:
+        listing: messages.Listing = self.process.node.request(lambda rid: messages.Query(rid, what, all_namespaces))
+        return listing
+
+    def list_named_actors(self, all_namespaces: bool) -> list[tuple[str, str]]:
+        """See the base class."""
+        return [(row.namespace, row.name) for row in self._query("named_actors", all_namespaces).actors]
+
+    def list_actors(self) -> list[dict[str, Any]]:
+        """See the base class."""
+        return [
+            {
+                "actor_id": row.actor_id.hex(),
+                "class_name": row.class_name,
+                "name": row.name,
+                "ray_namespace": row.namespace,
+                "state": row.state,
+                "pid": row.pid,
+                "is_detached": row.detached,
+                "job_id": row.job_id.hex(),
+                "required_resources": row.resources,
+                "death_cause": row.death_cause,
+            }
+            for row in self._query("actors").actors
+        ]
+
+    def available_resources(self) -> dict[str, float]:
+        """See the base class."""
+        return self._query("available_resources").amounts
+
+    def cluster_resources(self) -> dict[str, float]:
+        """See the base class."""
+        return self._query("cluster_resources").amounts
+
+    def nodes(self) -> list[dict[str, Any]]:
+        """See the base class."""
+        listing = self._query("nodes")
+        return [
+            {
+                "NodeID": listing.facts.get("node_id", ""),
+                "Alive": True,
+                "NodeManagerAddress": "127.0.0.1",
+                "NodeManagerHostname": os.uname().nodename,
+                "NodeManagerPort": 0,
+                "ObjectManagerPort": 0,
+                "ObjectStoreSocketName": "",
+                "RayletSocketName": os.path.join(self.process.directory, "node.sock"),
+                "MetricsExportPort": 0,
+                "NodeName": "127.0.0.1",
+                "alive": True,
+                "Resources": listing.amounts,
+                "Labels": {},
+            }
+        ]
+
+    # ------------------------------------------------------------------------------------------------------ context
+
+    def runtime_facts(self) -> RuntimeFacts:
+        """See the base class."""
+        return RuntimeFacts(
+            node_id=self.node_id,
+            job_id=self.job_id,
+            worker_id=self.process.process_id,
+            namespace=self._namespace,
+            is_driver=True,
+        )
+
+    @property
+    def node_id(self) -> bytes:
+        """The node's id, empty before it has answered."""
+        welcome = self.process.node.welcome
+        return welcome.node_id if welcome is not None else b""
+
+    def describe(self) -> dict[str, Any]:
+        """See the base class."""
+        welcome = self.process.node.welcome
+        return {
+            "namespace": self._namespace,
+            "job_id": self.job_id.hex(),
+            "node_id": self.node_id.hex(),
+            "node_pid": welcome.pid if welcome is not None else 0,
+            "directory": self.process.directory,
+            "python_version": sys.version.split()[0],
+            "resources": self.cluster_resources(),
+        }
+
+    def shutdown(self) -> None:
+        """See the base class."""
+        self.process.close()
+
+
+class SessionEngine(LocalEngine):
+    """The engine of a driver."""
+
+    def __init__(self, process: Process, job_id: bytes, namespace: str, anonymous: bool, printer: Printer) -> None:
+        super().__init__(process, job_id, namespace)
+        self._anonymous = anonymous
+        self._printer = printer
+        self._pid = os.getpid()
+        process.store.on_first_map = read_only.explain_in_scripts
+
+    def _warn_of_anonymous_detached(self, options: ActorOptions) -> None:
+        if options.detached and self._anonymous and not options.namespace:
+            import warnings  # noqa: PLC0415 - rarely
+
+            warnings.warn(
+                f"the detached actor {options.name!r} is created in this session's anonymous namespace "
+                f"{self._namespace!r}, so a later session finds it only by that name: "
+                f"get_actor({options.name!r}, namespace={self._namespace!r}). Call init(namespace=...) first, or give "
+                "the actor a namespace of its own.",
+                UserWarning,
+                stacklevel=5,
+            )
+
+    def shutdown(self) -> None:
+        """See the base class."""
+        process = self.process
+        if process.closed:
+            return
+        if os.getpid() != self._pid:
+            process.forget()
+            return
+        deadline = monotonic() + CLOSE_S
+        if not process.node.lost:
+            process.flush()
+            try:
+                process.node.request(messages.CloseSession, max(deadline - monotonic(), 0.1))
+            except exceptions.RaySystemError:  # the node died meanwhile: nothing is left to wait for
+                pass
+        process.close()
+        self._printer.close()
+
+
+def start(options: InitOptions) -> Engine:
+    """Start a session: connect to the node, starting it if need be, and open a session there.
+
+    Raises:
+        RaySystemError: The node could not be started.
+        RuntimeError: A node of another version runs.
+    """
+    directory = str(discovery.runtime_directory())
+    node = discovery.connect_node(START_S)
+    printer = Printer()
+
+    def on_control(message: Any) -> None:
+        printer.show(message)
+
+    process = Process(ids.new_process_id(), directory, _store_limit(options), on_control, printer.node_lost)
+    try:
+        process.join(node, "session", __version__)
+        opened = process.node.request(lambda rid: _open_session(rid, process, options), START_S)
+    except BaseException:
+        process.close()
+        raise
+    return SessionEngine(process, opened.job_id, opened.namespace, not options.namespace_or_default(), printer)
+
+
+def _open_session(rid: int, process: Process, options: InitOptions) -> messages.OpenSession:
+    def amount(value: float | None) -> float:
+        return -1.0 if value is None else float(value)
+
+    paths = importable_paths()
+    cwd = os.getcwd()
+    process.tell_paths(paths, cwd)
+    process.default_runtime_env = options.runtime_env
+    return messages.OpenSession(
+        rid,
+        options.namespace_or_default(),
+        messages.Environment(sys.executable, paths, cwd, dict(os.environ)),
+        amount(options.num_cpus),
+        amount(options.num_gpus),
+        amount(options.memory),
+        amount(options.object_store_memory),
+        dict(options.resources),
+        options.log_to_driver,
+        options.graceful_shutdown_s,
+    )
+
+
+def _store_limit(options: InitOptions) -> int:
+    """Return how much shared memory this process may fill: what was asked for, or 30 % of the machine as in Ray."""
+    if options.object_store_memory is not None:
+        return int(options.object_store_memory)
+    return int(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * 0.3)

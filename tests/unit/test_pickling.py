@@ -1,0 +1,103 @@
+"""Which values take which way, and what is said of those that take none."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from nbactors.local.wire import pickling
+
+
+def round_trip(value):
+    data, buffers, _ = pickling.dumps(value)
+    return pickling.loads(data, buffers)
+
+
+@pytest.mark.parametrize("value", [None, True, 1, 1.5, "ä", b"b", (1, [2, {"k": {3}}]), ValueError("x")], ids=repr)
+def test_plain_values_come_back(value):
+    back = round_trip(value)
+    assert type(back) is type(value)
+    assert repr(back) == repr(value)
+
+
+def test_functions_without_a_module_of_their_own_travel_by_value():
+    offset = 2
+    assert round_trip(lambda x: x + offset)(1) == 3
+
+
+def test_values_of_main_travel_by_value():
+    program = (
+        "from nbactors.local.wire import pickling\n"
+        "class Point:\n    def __init__(self): self.x = 1\n"
+        "data = pickling.dumps([Point()]).data\n"
+        "print(b'cloudpickle' in data)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == "True"
+
+
+def test_large_buffers_travel_out_of_band():
+    numpy = pytest.importorskip("numpy", reason="arrays are the usual out-of-band values")
+    small, large = numpy.zeros(10), numpy.ones(100_000)
+    data, buffers, _ = pickling.dumps({"small": small, "large": large})
+    assert [buffer.nbytes for buffer in buffers] == [800_000]
+    assert len(data) < 1000
+    back = pickling.loads(data, buffers)
+    assert (back["large"] == large).all()
+
+
+def test_non_contiguous_arrays_travel_in_the_stream():
+    numpy = pytest.importorskip("numpy", reason="arrays are the usual out-of-band values")
+    array = numpy.arange(200_000).reshape(400, 500)[::2, ::3]
+    assert (round_trip(array) == array).all()
+
+
+class Holder:
+    def __init__(self):
+        self.lock = threading.Lock()
+
+
+@pytest.mark.parametrize(
+    ("value", "where"),
+    [
+        (Holder(), "attribute 'lock' of 'Holder'"),
+        ({"a": [1, threading.Lock()]}, "key 'a', item 1"),
+        ((1, {"model": Holder()}), "item 1, key 'model', attribute 'lock'"),
+    ],
+    ids=["attribute", "item", "nested"],
+)
+def test_the_error_names_the_part_at_fault(value, where):
+    with pytest.raises(TypeError, match="cannot pickle") as caught:
+        pickling.dumps(value)
+    assert where in str(caught.value)
+
+
+def test_the_error_names_a_captured_variable():
+    guard = threading.Lock()
+
+    def work():
+        return guard
+
+    with pytest.raises(TypeError, match="variable 'guard' captured by function"):
+        pickling.dumps_code(work)
+
+
+def test_what_contains_itself_does_not_hang_the_search():
+    loop: list[object] = [threading.Lock()]
+    loop.append(loop)
+    with pytest.raises(TypeError, match="item 0"):
+        pickling.dumps(loop)
+
+
+def test_nested_pickling_collects_for_the_outer_value_only():
+    class Inner:
+        def __reduce__(self):
+            pickling.dumps([1, 2])
+            pickling.note_contained(self)
+            return (int, ())
+
+    assert len(pickling.dumps([Inner()]).found) == 1
+    assert not pickling.note_contained(object())

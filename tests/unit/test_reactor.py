@@ -1,0 +1,132 @@
+"""Leaders and followers: who reads, who is woken, and what an interrupt may not break."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+import threading
+
+import pytest
+
+from nbactors.local.client.reactor import CountWaiter, Reactor, Waiter
+
+
+@pytest.fixture
+def reactor():
+    reactor = Reactor("test-io")
+    reactor.start()
+    yield reactor
+    reactor.close()
+
+
+@pytest.fixture
+def pipe(reactor):
+    """A pipe whose read end finishes the waiters named by the bytes that arrive."""
+    read, write = os.pipe()
+    os.set_blocking(read, False)
+    waiters: dict[int, Waiter] = {}
+
+    def on_ready(mask: int) -> None:
+        for number in os.read(read, 100):
+            waiters[number].finish()
+
+    reactor.register(read, selectors.EVENT_READ, on_ready)
+    yield waiters, lambda number: os.write(write, bytes([number]))
+    reactor.unregister(read)
+    os.close(read)
+    os.close(write)
+
+
+def test_a_waiting_thread_reads_its_own_answer(reactor, pipe):
+    waiters, send = pipe
+    for number in range(100):
+        waiters[number] = Waiter()
+        send(number)
+        assert reactor.wait(waiters[number], 5)
+
+
+def test_a_wait_ends_at_its_time(reactor):
+    assert not reactor.wait(Waiter(), 0.01)
+    assert not reactor.wait(Waiter(), 0)
+
+
+def test_many_threads_wait_at_once(reactor, pipe):
+    waiters, send = pipe
+    for number in range(40):
+        waiters[number] = Waiter()
+    done: list[int] = []
+
+    def wait(number: int) -> None:
+        if reactor.wait(waiters[number], 20):
+            done.append(number)
+
+    threads = [threading.Thread(target=wait, args=(number,)) for number in range(40)]
+    for thread in threads:
+        thread.start()
+    for number in reversed(range(40)):
+        send(number)
+    for thread in threads:
+        thread.join(20)
+    assert sorted(done) == list(range(40))
+
+
+def test_callbacks_run_though_nobody_waits(reactor):
+    happened = threading.Event()
+    reactor.call_later(0.001, happened.set)
+    assert happened.wait(5)
+    again = threading.Event()
+    reactor.discard(again.set)
+    assert again.wait(5)
+
+
+def test_a_failing_callback_stops_nothing(reactor, capfd):
+    def fail() -> None:
+        raise ValueError("from a callback")
+
+    reactor.discard(fail)
+    after = threading.Event()
+    reactor.discard(after.set)
+    assert after.wait(5)
+    assert "from a callback" in capfd.readouterr().err
+
+
+def test_a_count_waiter_counts(reactor):
+    waiter = CountWaiter(2)
+    waiter.ready(None)
+    assert not reactor.wait(waiter, 0)
+    waiter.ready(None)
+    assert reactor.wait(waiter, 0)
+
+
+def test_an_interrupt_ends_the_wait_and_breaks_nothing(reactor, pipe):
+    waiters, send = pipe
+    main = threading.main_thread().ident
+    assert main is not None
+    for number in range(50):
+        waiters[number] = Waiter()
+        reactor.call_later(0.001, lambda: signal.pthread_kill(main, signal.SIGINT))
+        with pytest.raises(KeyboardInterrupt, match=r"^$"):
+            reactor.wait(waiters[number], 10)
+        send(number)
+        assert reactor.wait(waiters[number], 10), "the session is usable right after"
+
+
+def test_closing_wakes_who_waits():
+    reactor = Reactor("test-io")
+    reactor.start()
+    waiting = threading.Event()
+    results: list[bool] = []
+
+    def wait() -> None:
+        waiting.set()
+        results.append(reactor.wait(Waiter(), 30))
+
+    threads = [threading.Thread(target=wait) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    assert waiting.wait(5)
+    reactor.close()
+    for thread in threads:
+        thread.join(5)
+    assert results == [False] * 3
