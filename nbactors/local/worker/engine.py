@@ -1,0 +1,66 @@
+"""The engine of a worker: the local engine, with what the worker itself knows."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from nbactors.engine.base import ActorLink, RuntimeFacts
+from nbactors.local.engine import LocalEngine
+from nbactors.local.wire import messages
+from nbactors.local.worker.ending import ActorExit
+
+if TYPE_CHECKING:
+    from nbactors.local.client.process import Process
+    from nbactors.local.worker.executor import Executor
+    from nbactors.meta import ActorMeta
+
+
+class WorkerEngine(LocalEngine):
+    """Current in every worker."""
+
+    def __init__(self, process: Process, assign: messages.Assign, executor: Executor) -> None:
+        super().__init__(process, assign.job_id, assign.namespace)
+        self.assign = assign
+        self._executor = executor
+
+    def runtime_facts(self) -> RuntimeFacts:
+        """See the base class."""
+        assign = self.assign
+        running = self._executor.running
+        return RuntimeFacts(
+            node_id=self.node_id,
+            job_id=assign.job_id,
+            worker_id=self.process.process_id,
+            namespace=assign.namespace,
+            is_driver=False,
+            actor_id=assign.actor_id,
+            actor_name=assign.name,
+            task_id=running.task_id if running is not None else b"",
+            task_name=running.label if running is not None else "",
+            function_name=running.name if running is not None else "",
+            assigned_resources=dict(assign.resources),
+            gpu_ids=list(assign.gpu_ids),
+        )
+
+    def current_actor(self) -> tuple[ActorLink, ActorMeta]:
+        """See the base class."""
+        if not self.assign.actor_id or self._executor.cls is None:
+            return super().current_actor()
+        from nbactors.actor import actor_meta  # noqa: PLC0415 - the public class is above the seam
+
+        up = messages.ActorUp(self.assign.actor_id, self.process.process_id, os.getpid())
+        return self.process.actors.own(up), actor_meta(self._executor.cls)
+
+    def exit_actor(self) -> None:
+        """See the base class."""
+        if not self.assign.actor_id:
+            super().exit_actor()
+        raise ActorExit("exit_actor() is called.")
+
+    def shutdown(self) -> None:
+        """A worker's membership ends with its process."""
+
+    def describe(self) -> dict[str, Any]:
+        """See the base class."""
+        return {**super().describe(), "worker_id": self.process.process_id.hex()}

@@ -1,0 +1,133 @@
+"""A worker process from its fork to its end."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+from nbactors import engine
+from nbactors.local import sockets
+from nbactors.local.client.process import Process, importable_paths
+from nbactors.local.client.reactor import Waiter
+from nbactors.local.wire import messages
+from nbactors.local.worker.ending import Ending
+from nbactors.local.worker.engine import WorkerEngine
+from nbactors.local.worker.executor import Executor
+from nbactors.local.worker.titles import set_title
+from nbactors.version import __version__
+
+WELCOME_S = 20.0
+
+_REASONS = {
+    "out_of_scope": "all handles to it went out of scope.",
+    "owner_died": "the process that created it has ended.",
+    "session_ended": "the session that created it has ended.",
+    "node_stopped": "the node daemon was stopped.",
+}
+
+
+class Worker:
+    """Ties a worker's parts together, and handles what the node tells it."""
+
+    def __init__(self, process_id: bytes, directory: str) -> None:
+        self._assigned = Waiter()
+        self._assign: messages.Assign | None = None
+        self._engine: WorkerEngine | None = None
+        self._told_label = ""
+        limit = int(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * 0.3)
+        self.process = Process(process_id, directory, limit, self._on_control, self._on_node_lost)
+        self.executor = Executor(self.process, self._show)
+
+    def run(self) -> None:
+        """Join, wait for the assignment, serve. Does not return."""
+        node = sockets.connect(os.path.join(self.process.directory, "node.sock"), WELCOME_S)
+        self.process.join(node, "worker", __version__)
+        if not self.process.reactor.wait(self._assigned, WELCOME_S):
+            os._exit(1)
+        assert self._assign is not None
+        self._engine = WorkerEngine(self.process, self._assign, self.executor)
+        engine.install(self._engine)
+        self._apply(self._assign)
+        self.process.tell_paths(importable_paths(), os.getcwd())
+        self.process.waiting.on_block = self._lend
+        self.executor.serve()
+
+    # ------------------------------------------------------------------------------------------------------- control
+
+    def _on_control(self, message: Any) -> None:
+        kind = type(message)
+        if kind is messages.Assign:
+            first = self._assign is None
+            self._assign = message
+            if message.actor_id:
+                self.executor.is_actor = True
+                self.executor.class_name = message.class_name
+            if first:
+                self._assigned.finish()
+            else:
+                self._apply(message)
+        elif kind is messages.Terminate:
+            self.executor.end(Ending(message.kind, _REASONS.get(message.kind, message.kind)))
+
+    def _on_node_lost(self, why: str) -> None:
+        # Nobody would end this process any more.
+        os._exit(1)
+
+    def _apply(self, assign: messages.Assign) -> None:
+        """Take over what the node has assigned: at first, and for a task worker with each lease."""
+        if self._engine is not None:
+            self._engine.assign = assign
+        if assign.runtime_env is None or "CUDA_VISIBLE_DEVICES" not in assign.runtime_env.env_vars:
+            os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(assign.gpu_ids)
+
+    # ------------------------------------------------------------------------------------------------------- blocking
+
+    def _lend(self) -> Any:
+        """The main thread waits: lend its CPUs, and let others have the tasks behind this one."""
+        running = self.executor.running
+        if running is None or not running.is_task:
+            return None
+        self.executor.give_back()
+        self.process.node.send_now(messages.Blocked())
+        return lambda: self.process.node.send_now(messages.Unblocked())
+
+    def _show(self, label: str) -> None:
+        assign = self._assign
+        if label:
+            set_title(f"ray::{label}")
+        elif assign is not None and assign.actor_id:
+            set_title(f"ray::{assign.class_name}")
+        else:
+            set_title("ray::IDLE")
+        if label and assign is not None and not assign.actor_id and label != self._told_label:
+            # The node puts it before the lines that this worker prints.
+            self._told_label = label
+            self.process.node.send_now(messages.SetTitle(label))
+
+
+def run(process_id: bytes, directory: str, title: str, runtime_env: messages.RuntimeEnv | None) -> None:
+    """Be a worker. Called by the forkserver's child, with stdout and stderr already at the node's pipes.
+
+    Args:
+        process_id: 16 bytes, given by the node.
+        directory: The node's private directory.
+        title: What to show until the first call.
+        runtime_env: Applied before any user code is imported.
+    """
+    sys.stdout = open(1, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
+    sys.__stdout__, sys.__stderr__ = sys.stdout, sys.stderr  # type: ignore[misc] # as at interpreter start
+    if runtime_env is not None:
+        _apply_runtime_env(runtime_env)
+    set_title(title)
+    Worker(process_id, directory).run()
+
+
+def _apply_runtime_env(env: messages.RuntimeEnv) -> None:
+    os.environ.update(env.env_vars)
+    for module in reversed(env.py_modules):
+        sys.path.insert(0, os.path.dirname(module))
+    if env.working_dir:
+        os.chdir(env.working_dir)
+        sys.path.insert(0, env.working_dir)

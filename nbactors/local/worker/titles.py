@@ -1,0 +1,10 @@
+"""The process title: what `ps` and `top` show of a worker."""
+
+from __future__ import annotations
+
+from setproctitle import setproctitle
+
+
+def set_title(title: str) -> None:
+    """Show `title`, such as `ray::Counter.increment`. Costs about a microsecond."""
+    setproctitle(title)
