@@ -1,0 +1,263 @@
+"""Finding this user's node, and starting one where there is none.
+
+The runtime directory (private, 0700) holds:
+
+    node.sock     where the node listens
+    node.lock     locked by the living node; the lock goes with its process, so it is never stale
+    start.lock    locked by whoever starts a node, so that twenty sessions at once start one
+    p/            where sessions and workers listen
+    logs/         what the node and the workers have printed
+
+Called by sessions at their start, so it imports little.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import select
+import signal
+import socket
+import stat
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from nbactors.local import sockets
+from nbactors.version import __version__
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NODE_SOCKET = "node.sock"
+NODE_LOCK = "node.lock"
+START_LOCK = "start.lock"
+NODE_LOG = "logs/node.log"
+
+READY = b"ready"
+"""What a node writes to the pipe that it was started with, once it listens."""
+
+_CONNECT_TIMEOUT_S = 5.0
+_LOG_LIMIT = 1 << 20
+_TAIL = 4000
+
+_BOOT = """\
+import os, sys
+if os.fork(): os._exit(0)
+os.setsid()
+package = type(sys)("nbactors")
+package.__path__ = [sys.argv[1]]
+sys.modules["nbactors"] = package
+sys.path.append(sys.argv[2])
+from nbactors.local.node.main import main
+main(sys.argv[3], int(sys.argv[4]), sys.argv[5])
+"""
+"""What a node begins with. It leaves its parent before anything takes time. The package's `__init__` is left out: it
+imports the whole public API, which the node has no use for. So is `site`, and thus the second path."""
+
+
+def runtime_directory() -> Path:
+    """Return the directory of this user's runtime; made if it is not there.
+
+    `$NBACTORS_DIR`, else `nbactors` in `$XDG_RUNTIME_DIR`, else `nbactors-<uid>` where temporary files lie.
+
+    Raises:
+        OSError: It belongs to somebody else, is a symbolic link, others may enter it, or it cannot be made.
+    """
+    from pathlib import Path  # noqa: PLC0415 - a session has no use for it
+
+    return Path(ensure_directory())
+
+
+def ensure_directory() -> str:
+    """Do what `runtime_directory` does, without importing pathlib."""
+    path = _locate()
+    try:
+        os.makedirs(path, mode=0o700, exist_ok=True)
+        found = os.lstat(path)
+    except OSError as error:
+        raise OSError(
+            f"the runtime directory {path!r} cannot be made ({error.strerror}): set NBACTORS_DIR to a directory that "
+            "you may write to"
+        ) from error
+    problem = _problem(found)
+    if problem:
+        raise PermissionError(
+            f"the runtime directory {path!r} {problem}, so others could reach this user's actors: set NBACTORS_DIR to "
+            f"a directory of your own, or make this one private (chown, chmod 700)"
+        )
+    return path
+
+
+def find_node(timeout_s: float = _CONNECT_TIMEOUT_S) -> socket.socket | None:
+    """Return a blocking socket connected to the living node, None if there is none. Starts none.
+
+    Raises:
+        OSError: The directory is unsafe, or the node does not accept connections.
+    """
+    return _try_connect(ensure_directory(), timeout_s)
+
+
+def connect_node(timeout_s: float = 30.0) -> socket.socket:
+    """Return a blocking socket connected to a living node, which is started if there is none. Any thread.
+
+    Raises:
+        RaySystemError: It could not be started; the text has the end of its log.
+        OSError: The directory is unsafe.
+    """
+    directory = ensure_directory()
+    deadline = time.monotonic() + timeout_s
+    sock = _try_connect(directory, timeout_s)
+    if sock is not None:
+        return sock
+    with _locked(os.path.join(directory, START_LOCK), deadline):
+        while True:
+            sock = _try_connect(directory, max(0.1, deadline - time.monotonic()))
+            if sock is not None:
+                return sock
+            if time.monotonic() > deadline:
+                raise _failed(directory, f"did not accept connections within {timeout_s:g} s")
+            _start(directory, deadline)
+
+
+def _locate() -> str:
+    own = os.environ.get("NBACTORS_DIR")
+    if own:
+        return os.path.abspath(own)
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    if runtime and os.path.isdir(runtime) and os.stat(runtime).st_uid == os.getuid():
+        return os.path.join(runtime, "nbactors")
+    return os.path.join(tempfile.gettempdir(), f"nbactors-{os.getuid()}")
+
+
+def _problem(found: os.stat_result) -> str:
+    """Return what makes a directory unsafe; empty if nothing does."""
+    if stat.S_ISLNK(found.st_mode):
+        return "is a symbolic link"
+    if not stat.S_ISDIR(found.st_mode):
+        return "is no directory"
+    if found.st_uid != os.getuid():
+        return f"belongs to user id {found.st_uid}, not to {os.getuid()}"
+    if found.st_mode & 0o077:
+        return f"is open to others (mode {stat.S_IMODE(found.st_mode):o})"
+    return ""
+
+
+def _try_connect(directory: str, timeout_s: float) -> socket.socket | None:
+    try:
+        return sockets.connect(os.path.join(directory, NODE_SOCKET), min(timeout_s, _CONNECT_TIMEOUT_S))
+    except (FileNotFoundError, ConnectionRefusedError, ConnectionResetError):
+        return None
+
+
+@contextmanager
+def _locked(path: str, deadline: float) -> Iterator[None]:
+    """Hold a lock file. There is no event to wait for with a limit, so this asks again and again."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise TimeoutError(
+                        f"another process has been starting the node for too long (it holds {path!r}): end that "
+                        "process, or try again"
+                    ) from None
+                time.sleep(0.005)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _start(directory: str, deadline: float) -> None:
+    """Start a node and wait until it listens."""
+    for part in ("p", "logs"):
+        os.makedirs(os.path.join(directory, part), mode=0o700, exist_ok=True)
+    reader, writer = os.pipe()
+    try:
+        intermediate = _spawn(directory, writer)
+        os.close(writer)
+        writer = -1
+        readable, _, _ = select.select([reader], [], [], max(0.0, deadline - time.monotonic()))
+        answer = os.read(reader, 64) if readable else None
+    finally:
+        os.close(reader)
+        if writer >= 0:
+            os.close(writer)
+    try:
+        os.waitpid(intermediate, 0)
+    except ChildProcessError:  # the program reaps its children by itself
+        pass
+    if answer != READY:
+        raise _failed(directory, "was not ready in time" if answer is None else "ended before it was ready")
+
+
+def _spawn(directory: str, ready: int) -> int:
+    """Start the interpreter of a node; it leaves its parent by itself. Returns the process to reap."""
+    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    site = os.path.dirname(os.path.dirname(os.path.abspath(msgspec.__file__)))
+    log = _open_log(directory)
+    null = os.open(os.devnull, os.O_RDONLY)
+    try:
+        for descriptor in (ready, log, null):
+            # Not by number in the child: dup2 onto itself would leave it closed on exec.
+            os.set_inheritable(descriptor, True)
+        return os.posix_spawn(
+            _interpreter(),
+            [_interpreter(), "-I", "-S", "-c", _BOOT, package, site, directory, str(ready), __version__],
+            # -I ignores the variables that change Python; the node compiles its modules once, for all later starts.
+            os.environ,
+            file_actions=[
+                (os.POSIX_SPAWN_DUP2, null, 0),
+                (os.POSIX_SPAWN_DUP2, log, 1),
+                (os.POSIX_SPAWN_DUP2, log, 2),
+            ],
+            setpgroup=0,
+            setsigmask=[],
+            setsigdef=[signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, signal.SIGPIPE],
+        )
+    finally:
+        os.close(log)
+        os.close(null)
+
+
+def _interpreter() -> str:
+    if not sys.executable:
+        raise _error("Python does not know its own path (sys.executable is empty), which is needed to start the node")
+    return sys.executable
+
+
+def _open_log(directory: str) -> int:
+    path = os.path.join(directory, NODE_LOG)
+    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    if os.fstat(log).st_size > _LOG_LIMIT:
+        os.ftruncate(log, 0)
+    return log
+
+
+def _failed(directory: str, what: str) -> Exception:
+    path = os.path.join(directory, NODE_LOG)
+    return _error(f"the node could not be started: it {what}. The end of its log, {path}:\n{tail(path)}")
+
+
+def _error(text: str) -> Exception:
+    from nbactors.exceptions import RaySystemError  # noqa: PLC0415 - the node, which imports this module, has no use for it
+
+    return RaySystemError(text)
+
+
+def tail(path: str, limit: int = _TAIL) -> str:
+    """Return the end of a text file, "(empty)" if there is none."""
+    try:
+        with open(path, "rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - limit))
+            return file.read().decode(errors="replace").strip() or "(empty)"
+    except OSError:
+        return "(empty)"

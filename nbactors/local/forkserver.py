@@ -1,0 +1,212 @@
+"""A process that has imported what workers need, and forks them. One per Python environment, started by the node.
+
+It has one thread and no state but which worker has which pid, so that forking it is safe and cheap: a worker shares
+the pages of everything that was imported here. It exits when the node closes its socket; workers notice the node's end
+by their own connections.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import os
+import selectors
+import signal
+import socket
+import sys
+from collections import deque
+from typing import NoReturn
+
+from nbactors.local.wire import messages
+from nbactors.local.wire.framing import MAX_CONTROL_FRAME, Codec, FrameBuffer, fork_codec
+
+WORKER = "nbactors.local.worker.main"
+"""The module whose `run(process_id, directory, title, runtime_env)` a worker begins with."""
+
+_UNCOMPILED = "PYTHONDONTWRITEBYTECODE"
+_MAX_FDS = 64
+
+
+def main(descriptor: int, worker: str = WORKER) -> None:
+    """Be a forkserver until the node closes the socket.
+
+    Args:
+        descriptor: The socket to the node. The first frame is the `Environment`, each later one a `Fork`.
+        worker: The module to import.
+    """
+    sock = socket.socket(fileno=descriptor)
+    sock.set_inheritable(False)
+    codec = Codec[messages.Environment](messages.Environment, MAX_CONTROL_FRAME)
+    body = _read_frame(sock)
+    _adopt(codec.decode(body)[0], worker)
+    Forkserver(sock, worker).run()
+
+
+def _read_frame(sock: socket.socket) -> bytes:
+    """Read the first frame, and not a byte more: descriptors travel with the next."""
+    data = b""
+    while len(data) < 4 or len(data) < 4 + int.from_bytes(data[:4], "big"):
+        wanted = 4 + int.from_bytes(data[:4], "big") if len(data) >= 4 else 4
+        piece = sock.recv(wanted - len(data))
+        if not piece:
+            raise SystemExit(0)
+        data += piece
+    return data[4:]
+
+
+def _adopt(environment: messages.Environment, worker: str) -> None:
+    """Become like the session, and import."""
+    importlib.import_module(worker)
+    if _UNCOMPILED in environment.environ:
+        os.environ[_UNCOMPILED] = environment.environ[_UNCOMPILED]
+        sys.dont_write_bytecode = bool(environment.environ[_UNCOMPILED])
+    sys.path[:] = environment.sys_path
+    sys.argv[:] = [""]
+    _change_directory(environment.cwd)
+
+
+def _change_directory(path: str) -> None:
+    try:
+        os.chdir(path)
+    except OSError as error:  # it may have been removed since; the session itself would go on as well
+        print(f"the working directory {path!r} cannot be entered ({error.strerror})", file=sys.stderr, flush=True)
+
+
+class Forkserver:
+    """The loop: orders in, forks and exits out."""
+
+    def __init__(self, sock: socket.socket, worker: str) -> None:
+        self._sock = sock
+        self._frames = FrameBuffer(MAX_CONTROL_FRAME)
+        self._worker = worker
+        self._codec = fork_codec()
+        self._descriptors: deque[int] = deque()
+        self._workers: dict[int, bytes] = {}
+        self._wake_reader, self._wake_writer = os.pipe()
+        for end in (self._wake_reader, self._wake_writer):
+            os.set_blocking(end, False)
+        signal.set_wakeup_fd(self._wake_writer, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, _ignore_signal)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(sock, selectors.EVENT_READ)
+        self._selector.register(self._wake_reader, selectors.EVENT_READ)
+        gc.collect()
+        gc.freeze()
+
+    def run(self) -> None:
+        """Serve until the node closes the socket."""
+        while True:
+            for key, _ in self._selector.select():
+                if key.fd == self._wake_reader:
+                    _drain(self._wake_reader)
+                    self._reap()
+                elif not self._read():
+                    return
+
+    def _read(self) -> bool:
+        """Read orders with their descriptors. Returns False when the node has closed the socket."""
+        try:
+            data, descriptors, _, _ = socket.recv_fds(self._sock, 1 << 16, _MAX_FDS)
+        except OSError:
+            return False
+        self._descriptors.extend(descriptors)
+        if not data:
+            return False
+        for body in self._frames.feed(data):
+            for message in self._codec.decode(body):
+                if isinstance(message, messages.Fork):
+                    self._fork(message)
+        return True
+
+    def _fork(self, order: messages.Fork) -> None:
+        out, err = self._descriptors.popleft(), self._descriptors.popleft()
+        try:
+            pid = os.fork()
+        except OSError as error:
+            text = f"fork failed ({error.strerror}): the system has no memory or no process number left"
+            self._send(messages.Forked(order.process_id, 0, text))
+        else:
+            if pid == 0:
+                self._become_worker(order, out, err)
+            self._workers[pid] = order.process_id
+            self._send(messages.Forked(order.process_id, pid, ""))
+        finally:
+            os.close(out)
+            os.close(err)
+
+    def _send(self, message: messages.ForkMessage) -> None:
+        try:
+            self._sock.sendall(self._codec.encode([message]))
+        except OSError:  # the node is gone, which the next read finds
+            pass
+
+    def _reap(self) -> None:
+        """Report workers that have ended, and end what they have started."""
+        while True:
+            try:
+                # Without collecting it: while it is a zombie its number, and so its group's, means nobody else.
+                found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            except ChildProcessError:
+                return
+            if found is None:
+                return
+            process_id = self._workers.pop(found.si_pid, None)
+            if process_id is not None:
+                try:
+                    os.killpg(found.si_pid, signal.SIGKILL)
+                except OSError:  # nobody is left in it
+                    pass
+            _, status = os.waitpid(found.si_pid, 0)
+            if process_id is not None:
+                self._send(messages.Exited(process_id, found.si_pid, os.waitstatus_to_exitcode(status)))
+
+    def _become_worker(self, order: messages.Fork, out: int, err: int) -> NoReturn:
+        """Continue as a worker, in the child."""
+        status = 1
+        try:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            os.setsid()
+            os.dup2(out, 1)
+            os.dup2(err, 2)
+            for descriptor in (out, err, self._wake_reader, self._wake_writer, *self._descriptors):
+                os.close(descriptor)
+            self._selector.close()
+            self._sock.close()
+            if order.sys_path:
+                sys.path[:] = order.sys_path
+            if order.cwd:
+                _change_directory(order.cwd)
+            run = importlib.import_module(self._worker).run
+            run(order.process_id, order.directory, order.title, order.runtime_env)
+            status = 0
+        except SystemExit as leaving:
+            status = leaving.code if isinstance(leaving.code, int) else 1
+        except BaseException:  # noqa: BLE001 - nothing may get back into the forkserver's loop
+            import traceback  # noqa: PLC0415 - no worker comes here
+
+            traceback.print_exc()
+        finally:
+            _flush_streams()
+            os._exit(status)
+
+
+def _flush_streams() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            pass
+
+
+def _drain(descriptor: int) -> None:
+    try:
+        while os.read(descriptor, 512):
+            pass
+    except BlockingIOError:
+        pass
+
+
+def _ignore_signal(_number: int, _frame: object) -> None:
+    """Do nothing: the wake-up descriptor tells the loop."""

@@ -1,0 +1,290 @@
+"""The rules of actors: creating, naming, holding, placing, ending.
+
+An actor is dead to everybody else as soon as it is told to end, although its process may still finish what it was
+given: its name is free and its holders know. Only when it ends by itself (`exit_actor`, a crash) are the holders told
+when its process has closed its connections, so that answers that it had sent arrive first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from nbactors.local.node import deaths, holders
+from nbactors.local.node.actor_table import ActorTable
+from nbactors.local.node.context import Context
+from nbactors.local.node.lifecycle import Cause, State, follow
+from nbactors.local.node.names import Names, missing
+from nbactors.local.node.queue import Request
+from nbactors.local.node.records import Actor, Process, Worker
+from nbactors.local.node.resources import Allocation, to_units
+from nbactors.local.node.workers import Workers
+from nbactors.local.wire import messages
+
+ORPHAN_GRACE_S = 3.0
+"""What an actor may still take when whoever wanted it is gone: everything is over 5 s after a session's end."""
+
+
+class Actors:
+    """All actors.
+
+    Args:
+        on_doomed: Called with a worker whose end is certain, so that what depends on it can end at the same time.
+        queue_up: Called with (who asks, request, what for) to queue a request for resources.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        workers: Workers,
+        on_doomed: Callable[[Process], None],
+        queue_up: Callable[[Process, Request, str], None],
+    ) -> None:
+        self.table = ActorTable()
+        self.names = Names()
+        self._context = context
+        self._workers = workers
+        self._on_doomed = on_doomed
+        self._queue_up = queue_up
+
+    # --------------------------------------------------------------------------------------------- what clients ask
+
+    def create(self, creator: Process, asked: messages.CreateActor) -> None:
+        """Queue an actor for its resources, or find the one of that name."""
+        session = creator.session
+        if session is None or self._may_not_create(creator, asked):
+            self._refuse_creation(creator, asked)
+            return
+        namespace = asked.namespace or session.namespace
+        if asked.name and self._is_settled_by_name(creator, asked, namespace):
+            return
+        placement = to_units(asked.placement)
+        resources = to_units(asked.resources)
+        for name, amount in resources.items():
+            placement[name] = max(placement.get(name, 0), amount)
+        actor = Actor(
+            creation=asked,
+            namespace=namespace,
+            home=session,
+            owner=creator.process_id,
+            owner_pid=creator.pid,
+            resources=resources,
+        )
+        self.table.add(actor)
+        creator.children.add(actor.actor_id)
+        holders.add(self._context, actor, creator, 1)
+        if asked.detached:
+            session.detached.add(actor.actor_id)
+        if asked.name:
+            self.names.claim(namespace, asked.name, actor.actor_id)
+        if asked.rid:
+            self._context.send(creator, messages.ActorNamed(asked.rid, actor.actor_id, True, b""))
+        actor.request = Request(placement, resources, lambda allocation: self._place(actor, allocation))
+        self._queue_up(creator, actor.request, f"actor {asked.class_name}")
+
+    def get(self, asker: Process, asked: messages.GetActor) -> None:
+        """Find a named actor."""
+        namespace = asked.namespace or (asker.session.namespace if asker.session else "")
+        actor_id = self.names.find(namespace, asked.name)
+        if actor_id is None:
+            self._context.send(asker, messages.Refused(asked.rid, "value", missing(asked.name)))
+        else:
+            self._answer_named(asker, asked.rid, actor_id)
+
+    def add_hold(self, message: messages.AddHold) -> None:
+        """Handles are on their way to a process."""
+        process = self._context.processes.get(message.process_id)
+        if process is None or process.lost:
+            return
+        actor = self.table.find(message.actor_id)
+        if actor is None:
+            self._context.send(process, holders.unknown(message.actor_id))
+        else:
+            holders.add(self._context, actor, process, max(message.tokens, 1))
+
+    def release_hold(self, process: Process, message: messages.ReleaseHold) -> None:
+        """A process has no handle any more."""
+        actor = self.table.find(message.actor_id)
+        if actor is not None and holders.release(actor, process, message.tokens):
+            self._out_of_scope(actor)
+
+    def kill(self, asker: Process, asked: messages.KillActor) -> None:
+        """`ray.kill`: dead at once. Killing the dead is fine."""
+        actor = self.table.find(asked.actor_id)
+        if actor is not None:
+            self.discard(actor, "killed", deaths.KILLED)
+        self._context.send(asker, messages.Done(asked.rid))
+
+    # -------------------------------------------------------------------------------------------- what workers tell
+
+    def constructed(self, worker: Worker) -> None:
+        """The constructor has returned."""
+        actor = worker.actor
+        if actor is not None and actor.state in (State.CONSTRUCTING, State.ENDING):
+            actor.state = follow(actor.state, Cause.CONSTRUCT)
+
+    def ending(self, worker: Worker, message: messages.Ending) -> None:
+        """It will exit, by its own will."""
+        worker.ending = message
+        actor = worker.actor
+        if actor is not None and actor.state in (State.CONSTRUCTING, State.ALIVE):
+            actor.state = follow(actor.state, Cause.END)
+            self._free_name(actor)
+
+    def ready(self, worker: Worker, actor: Actor) -> None:
+        """The actor's process has registered."""
+        if actor.state is not State.STARTING or actor.allocation is None:
+            return
+        actor.state = follow(actor.state, Cause.CONNECT)
+        actor.process_id, actor.pid = worker.process_id, worker.pid
+        asked = actor.creation
+        assign = messages.Assign(
+            actor_id=actor.actor_id,
+            class_name=asked.class_name,
+            name=asked.name,
+            namespace=actor.namespace,
+            job_id=actor.home.job_id,
+            gpu_ids=actor.allocation.gpu_ids,
+            resources=asked.resources,
+            runtime_env=asked.runtime_env,
+            graceful_shutdown_s=actor.home.graceful_shutdown_s,
+        )
+        self._context.send(worker, assign)
+        holders.tell_up(self._context, actor)
+
+    def lost(self, worker: Worker, actor: Actor) -> None:
+        """The actor's process is gone."""
+        if actor.allocation is not None:
+            actor.home.pool.release(actor.allocation)
+        if actor.state in (State.STARTING, State.CONSTRUCTING, State.ALIVE, State.ENDING):
+            actor.state = follow(actor.state, Cause.LOSE)
+            self._free_name(actor)
+            if worker.ending is not None:
+                self._go_down(actor, worker.ending.kind, worker.ending.text or "it has exited on its own.")
+
+    def reported(self, worker: Worker, actor: Actor) -> None:
+        """How its process ended is known, or not to be known."""
+        if actor.state is State.DYING:
+            self._go_down(actor, "crashed", self._workers.death(worker))
+            self._die(actor, Cause.REPORT)
+
+    # ------------------------------------------------------------------------------------------- what ends an actor
+
+    def forget_holder(self, process: Process) -> None:
+        """A process that had handles is gone."""
+        for actor_id in list(process.holds):
+            actor = self.table.find(actor_id)
+            if actor is not None and holders.release(actor, process, actor.holders.get(process.process_id, 0)):
+                self._out_of_scope(actor)
+
+    def end_children(self, process: Process, kind: str) -> None:
+        """Whoever created them is gone, or about to go."""
+        for actor_id in list(process.children):
+            actor = self.table.find(actor_id)
+            if actor is None:
+                continue
+            text = deaths.SESSION_ENDED if kind == "session_ended" else deaths.owner_died(process.pid)
+            if not actor.creation.detached:
+                self.end(actor, kind, text, ORPHAN_GRACE_S)
+                if actor.worker is not None:
+                    self._on_doomed(actor.worker)
+            elif actor.state in (State.WAITING, State.STARTING):
+                # Only its creator has the class and the arguments.
+                self.discard(actor, "owner_died", deaths.owner_died(process.pid))
+
+    def end(self, actor: Actor, kind: str, text: str, grace_s: float) -> None:
+        """Have it end: gracefully if it runs, at once if it does not."""
+        worker = actor.worker
+        if actor.state in (State.WAITING, State.STARTING) or worker is None:
+            self.discard(actor, kind, text)
+            return
+        if actor.state in (State.CONSTRUCTING, State.ALIVE):
+            actor.state = follow(actor.state, Cause.END)
+            self._free_name(actor)
+            self._go_down(actor, kind, text)
+            self._context.send(worker, messages.Terminate(kind))
+        self._workers.kill_later(worker, grace_s)
+
+    def discard(self, actor: Actor, kind: str, text: str) -> None:
+        """End it at once."""
+        if actor.state is State.DEAD:
+            return
+        self._go_down(actor, kind, text)
+        self._die(actor, Cause.DISCARD)
+        if actor.worker is not None:
+            self._workers.kill(actor.worker)
+
+    # ---------------------------------------------------------------------------------------------------- internals
+
+    def _place(self, actor: Actor, allocation: Allocation) -> None:
+        asked = actor.creation
+        actor.state = follow(actor.state, Cause.PLACE)
+        actor.request = None
+        actor.allocation = allocation
+        actor.worker = self._workers.start(
+            actor.home, f"ray::{asked.class_name}", asked.class_name, asked.runtime_env, asked.sys_path, asked.cwd
+        )
+        actor.worker.actor = actor
+
+    def _out_of_scope(self, actor: Actor) -> None:
+        if not actor.creation.detached:
+            self.end(actor, "out_of_scope", deaths.OUT_OF_SCOPE, actor.home.graceful_shutdown_s)
+
+    def _go_down(self, actor: Actor, kind: str, text: str) -> None:
+        """Tell holders why it is dead; the first cause counts."""
+        if actor.down is None:
+            asked = actor.creation
+            actor.down = messages.ActorDown(actor.actor_id, kind, text, asked.class_name, asked.name, actor.pid)
+        holders.tell_down(self._context, actor)
+
+    def _die(self, actor: Actor, cause: Cause) -> None:
+        actor.state = follow(actor.state, cause)
+        self._free_name(actor)
+        if actor.request is not None:
+            actor.home.queue.withdraw(actor.request)
+            actor.request = None
+        owner = self._context.processes.get(actor.owner)
+        if owner is not None:
+            owner.children.discard(actor.actor_id)
+        actor.home.detached.discard(actor.actor_id)
+        self.table.bury(actor)
+
+    def _free_name(self, actor: Actor) -> None:
+        if actor.creation.name:
+            self.names.free(actor.namespace, actor.creation.name, actor.actor_id)
+
+    def _is_settled_by_name(self, creator: Process, asked: messages.CreateActor, namespace: str) -> bool:
+        """Answer a request for a name that is taken."""
+        existing = self.names.find(namespace, asked.name)
+        if existing is None:
+            return False
+        if asked.get_if_exists:
+            self._answer_named(creator, asked.rid, existing)
+            return True
+        try:
+            self.names.claim(namespace, asked.name, asked.actor_id)
+        except ValueError as error:
+            self._context.send(creator, messages.Refused(asked.rid, "value", str(error)))
+        return True
+
+    def _answer_named(self, asker: Process, rid: int, actor_id: bytes) -> None:
+        actor = self.table.find(actor_id)
+        assert actor is not None, "only living actors have names"
+        self._context.send(asker, messages.ActorNamed(rid, actor_id, False, actor.creation.meta))
+        holders.add(self._context, actor, asker, 1)
+
+    def _may_not_create(self, creator: Process, asked: messages.CreateActor) -> bool:
+        is_closed = creator.session is None or (creator.role == "session" and not creator.session.is_open)
+        return is_closed or self._context.stopping or self.table.find(asked.actor_id) is not None
+
+    def _refuse_creation(self, creator: Process, asked: messages.CreateActor) -> None:
+        if self._context.stopping:
+            why = "the node is stopping (`nbactors stop`): start a new session with init() and create the actor there."
+        elif creator.session is None or not creator.session.is_open:
+            why = "this process has no open session: call init() first."
+        else:
+            why = f"there is an actor of the id {asked.actor_id.hex()} already: an id names one actor for ever."
+        if asked.rid:
+            self._context.send(creator, messages.Refused(asked.rid, "runtime", why))
+        else:
+            down = messages.ActorDown(asked.actor_id, "node_stopped", why, asked.class_name, asked.name, 0)
+            self._context.send(creator, down)

@@ -1,0 +1,62 @@
+"""Why a process ended, in words for the user."""
+
+from __future__ import annotations
+
+import signal
+
+_MEANINGS = {
+    "SIGKILL": "somebody killed it, or the system did so for lack of memory",
+    "SIGSEGV": "a crash in native code: an extension module touched memory that it does not own",
+    "SIGBUS": "a crash in native code, or memory that could not be had",
+    "SIGABRT": "native code gave up, for instance after a failed assertion",
+    "SIGILL": "native code that was built for another processor",
+    "SIGFPE": "a crash in native code, for instance an integer division by zero",
+    "SIGTERM": "somebody asked it to end",
+}
+
+KILLED = "it was killed by `ray.kill`."
+OUT_OF_SCOPE = "all handles to it had gone out of scope."
+SESSION_ENDED = "the session that it belonged to has ended."
+NODE_STOPPED = "the node was stopped (`nbactors stop`), and with it everything that ran."
+UNKNOWN = "the node knows no actor of this id. It might be dead or it's from a different cluster."
+
+
+def owner_died(pid: int) -> str:
+    """Return why an actor ends whose creator has ended."""
+    return f"the process that created it (pid {pid}) has ended, and it is not detached."
+
+
+def how(pid: int, status: int | None, tail: str, was_registered: bool) -> str:
+    """Return how a worker process ended.
+
+    Args:
+        pid: Of the process, 0 if it never was.
+        status: Exit code, negative for a signal, None if not known.
+        tail: Its last lines of stderr.
+        was_registered: False if it ended before it was ready for work.
+    """
+    process = f"its worker process (pid {pid})" if pid else "its worker process"
+    when = "" if was_registered else " before it was ready for work"
+    if status is None:
+        ended = f"{process} has ended{when}; how is not known."
+    elif status < 0:
+        name = _signal_name(-status)
+        meaning = _MEANINGS.get(name, "")
+        ended = f"{process} was killed by {name}{when}{f' ({meaning})' if meaning else ''}."
+    else:
+        ended = f"{process} exited unexpectedly with exit code {status}{when}."
+    if tail:
+        ended += " The last lines of its stderr:\n" + "\n".join(f"    {line}" for line in tail.splitlines())
+    return ended
+
+
+def not_started(error: str) -> str:
+    """Return why there never was a worker process."""
+    return f"its worker process could not be started: {error}"
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

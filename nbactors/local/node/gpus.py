@@ -1,0 +1,154 @@
+"""Which GPU is whose. A detected GPU is never in two sessions at once; declared ones exist on paper only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+UNIT = 10_000
+"""One whole GPU. Fractions are counted in ten-thousandths, as Ray does, so that nothing is lost by rounding."""
+
+Shares = list[tuple[str, int]]
+"""GPUs by their id, each with how much of it."""
+
+
+class Gpu(msgspec.Struct, frozen=True):
+    """A GPU that the machine has.
+
+    Attributes:
+        index: As CUDA counts.
+        uuid: As in "GPU-8f2c…", empty if not known.
+    """
+
+    index: str
+    uuid: str = ""
+
+
+class GpuBank:
+    """The detected GPUs of the machine, by identity, and which session uses each now."""
+
+    def __init__(self) -> None:
+        self._users: dict[str, SessionGpus] = {}
+
+    def user(self, identity: str) -> SessionGpus | None:
+        """Return who uses the GPU now."""
+        return self._users.get(identity)
+
+    def claim(self, identity: str, user: SessionGpus) -> None:
+        """Note the first use."""
+        self._users[identity] = user
+
+    def free(self, identity: str) -> None:
+        """Note that the last use is over."""
+        self._users.pop(identity, None)
+
+
+class SessionGpus:
+    """The GPUs that one session may use.
+
+    Args:
+        bank: The machine's.
+        identities: By id (as it stands in CUDA_VISIBLE_DEVICES), the GPU's identity on the machine: two sessions may
+            know one GPU by different ids. Empty for a GPU that exists on paper only.
+    """
+
+    def __init__(self, bank: GpuBank, identities: dict[str, str]) -> None:
+        self._bank = bank
+        self._identities = identities
+        self._used = dict.fromkeys(identities, 0)
+
+    @property
+    def ids(self) -> list[str]:
+        """All ids, in order."""
+        return list(self._used)
+
+    def find(self, amount: int) -> Shares | None:
+        """Return GPUs that have `amount` ten-thousandths to spare, None if there are none now.
+
+        A fraction comes from one GPU, the fullest that has room, so that whole ones stay whole.
+        """
+        if amount <= 0:
+            return []
+        if amount < UNIT:
+            fitting = [(used, gpu) for gpu, used in self._available() if used + amount <= UNIT]
+            if not fitting:
+                return None
+            fullest = max(used for used, _ in fitting)
+            return [next((gpu, amount) for used, gpu in fitting if used == fullest)]
+        count = -(-amount // UNIT)
+        whole = [gpu for gpu, used in self._available() if not used]
+        return [(gpu, UNIT) for gpu in whole[:count]] if len(whole) >= count else None
+
+    def take(self, shares: Shares) -> None:
+        """Use what `find` has found."""
+        for gpu, amount in shares:
+            self._used[gpu] += amount
+            if self._identities[gpu]:
+                self._bank.claim(self._identities[gpu], self)
+
+    def give_back(self, shares: Shares) -> None:
+        """Undo `take`."""
+        for gpu, amount in shares:
+            self._used[gpu] -= amount
+            if not self._used[gpu] and self._identities[gpu]:
+                self._bank.free(self._identities[gpu])
+
+    def free_amount(self) -> int:
+        """Return how much is free now, in ten-thousandths."""
+        return sum(UNIT - used for _, used in self._available())
+
+    def _available(self) -> Iterable[tuple[str, int]]:
+        """Yield each GPU that no other session uses, with how much of it is used."""
+        for gpu, used in self._used.items():
+            user = self._bank.user(self._identities[gpu]) if self._identities[gpu] else None
+            if user is None or user is self:
+                yield gpu, used
+
+
+def session_gpus(bank: GpuBank, detected: Sequence[Gpu], visible: str | None, declared: float) -> SessionGpus:
+    """Return the GPUs that a session may use.
+
+    Args:
+        bank: The machine's.
+        detected: What the machine has.
+        visible: The session's CUDA_VISIBLE_DEVICES, None if it is not set.
+        declared: `num_gpus`; negative to take what there is.
+
+    Raises:
+        ValueError: More are declared than CUDA_VISIBLE_DEVICES names; the text begins as Ray's.
+    """
+    names = None if visible is None else _visible_names(visible)
+    if declared < 0:
+        found = [gpu.index for gpu in detected] if names is None else names
+        return SessionGpus(bank, {name: _identity(name, detected) or name for name in found})
+    count = int(declared)
+    if names is not None and count > len(names):
+        raise ValueError(
+            f"Attempting to start with {count} GPUs, but CUDA_VISIBLE_DEVICES contains {names}. Ask for at most "
+            f"num_gpus={len(names)}, or name more GPUs in CUDA_VISIBLE_DEVICES."
+        )
+    if names is None:
+        ids = [str(index) for index in range(count)]
+        return SessionGpus(bank, {name: _identity(name, detected) for name in ids})
+    return SessionGpus(bank, {name: _identity(name, detected) or name for name in names[:count]})
+
+
+def _visible_names(visible: str) -> list[str]:
+    """Return what CUDA would: the names up to the first that means "none", each once."""
+    names: list[str] = []
+    for part in visible.split(","):
+        name = part.strip()
+        if name in ("", "-1", "NoDevFiles", "none", "void"):
+            break
+        if name not in names:
+            names.append(name)
+    return names
+
+
+def _identity(name: str, detected: Sequence[Gpu]) -> str:
+    """Return which GPU a name means: its index, or empty if the machine has none of that name."""
+    for gpu in detected:
+        if name == gpu.index or (gpu.uuid and len(name) > len("GPU-") and gpu.uuid.startswith(name)):
+            return gpu.index
+    return ""

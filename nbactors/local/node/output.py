@@ -1,0 +1,147 @@
+"""What workers print: read from their pipes, kept in a log, passed on line by line.
+
+Nothing is dropped, reordered or taken for a duplicate. Where a session does not take its lines, the pipes are left
+unread until it does, so that at some point its workers wait in `print`; the node's memory does not grow.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable
+
+from nbactors.local.node.events import Event, OutputEnded, Printed
+from nbactors.local.node.loop import READ, Loop
+
+_CHUNK = 1 << 16
+_LONGEST_LINE = 1 << 20
+"""A line that is longer is passed on in parts."""
+
+_TAIL_LINES = 20
+_TAIL_WIDTH = 2000
+
+
+class WorkerOutput:
+    """The two pipes of one worker.
+
+    Args:
+        loop: Tells when there is something to read.
+        post: Takes events.
+        process_id: The worker's.
+        descriptors: Read ends of stdout and stderr; owned by this object.
+        log_path: Where everything is kept.
+    """
+
+    def __init__(
+        self, loop: Loop, post: Callable[[Event], None], process_id: bytes, descriptors: tuple[int, int], log_path: str
+    ) -> None:
+        self._loop = loop
+        self._post = post
+        self._process_id = process_id
+        self._log_path = log_path
+        self._log = -1
+        self._streams = {number + 1: descriptor for number, descriptor in enumerate(descriptors)}
+        self._partial = {1: b"", 2: b""}
+        self._tail: deque[str] = deque(maxlen=_TAIL_LINES)
+        self._paused = False
+        self._finishing = False
+        self._ended = False
+        for stream, descriptor in self._streams.items():
+            os.set_blocking(descriptor, False)
+            self._watch(stream, descriptor)
+
+    def pause(self) -> None:
+        """Leave the pipes unread."""
+        if not self._paused:
+            self._paused = True
+            for descriptor in self._streams.values():
+                self._loop.watch(descriptor, 0, _ignore)
+
+    def resume(self) -> None:
+        """Read them again."""
+        if self._paused:
+            self._paused = False
+            for stream, descriptor in self._streams.items():
+                self._watch(stream, descriptor)
+            if self._finishing:
+                self.finish()
+
+    def finish(self) -> None:
+        """The worker has ended: read what is there and close, though its children may have the pipes still."""
+        self._finishing = True
+        if self._paused:
+            return
+        for stream in list(self._streams):
+            while self._read(stream):
+                if self._paused:
+                    return
+            self._close_stream(stream)
+
+    def close(self) -> None:
+        """Close everything, read or not."""
+        for stream in list(self._streams):
+            self._close_stream(stream)
+
+    def _watch(self, stream: int, descriptor: int) -> None:
+        self._loop.watch(descriptor, READ, lambda _: self._on_ready(stream))
+
+    def _on_ready(self, stream: int) -> None:
+        self._read(stream)
+
+    def _read(self, stream: int) -> bool:
+        """Read a piece. Returns whether there may be more."""
+        descriptor = self._streams.get(stream)
+        if descriptor is None:
+            return False
+        try:
+            data = os.read(descriptor, _CHUNK)
+        except BlockingIOError:
+            return False
+        except OSError:
+            data = b""
+        if not data:
+            self._close_stream(stream)
+            return False
+        self._keep(data)
+        whole, newline, rest = (self._partial[stream] + data).rpartition(b"\n")
+        if len(rest) > _LONGEST_LINE:
+            whole, newline, rest = whole + newline + rest, b"", b""
+        self._partial[stream] = rest
+        if whole or newline:
+            self._pass_on(stream, whole + newline)
+        return True
+
+    def _pass_on(self, stream: int, data: bytes) -> None:
+        text = data.decode(errors="replace")
+        if stream == 2:
+            self._tail.extend(line[:_TAIL_WIDTH] for line in text.splitlines()[-_TAIL_LINES:])
+        self._post(Printed(self._process_id, stream, text))
+
+    def _keep(self, data: bytes) -> None:
+        """Append to the log. A full disk must not stop the workers, whose lines still reach the session."""
+        try:
+            if self._log < 0:
+                self._log = os.open(self._log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            os.write(self._log, data)
+        except OSError:
+            pass
+
+    def _close_stream(self, stream: int) -> None:
+        descriptor = self._streams.pop(stream, None)
+        if descriptor is None:
+            return
+        self._loop.watch(descriptor, 0, _ignore)
+        os.close(descriptor)
+        if self._partial[stream]:
+            self._pass_on(stream, self._partial[stream])
+            self._partial[stream] = b""
+        if not self._streams and not self._ended:
+            self._ended = True
+            if self._log >= 0:
+                os.close(self._log)
+                self._log = -1
+            self._post(OutputEnded(self._process_id, "\n".join(self._tail)))
+
+
+def _ignore(_: int) -> None:
+    """Stand for a callback that is taken away."""

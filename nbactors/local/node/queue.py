@@ -1,0 +1,117 @@
+"""Who waits for resources, and who is next.
+
+First come, first served, among requests that ask for the same. A request that does not fit holds up none that asks
+for something else, so a big one can be overtaken; when that has happened `PATIENCE` times, what it asks for is
+reserved for it for a while, during which no later request gets any of those resources. If that was in vain, the next
+reservation lasts twice as long. So it is served in the end if anybody ever gives resources back; and a reservation
+ends, so that it never keeps those waiting for ever whose results the holders of the resources wait for.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from collections.abc import Callable
+
+import msgspec
+
+from nbactors.local.node.resources import Allocation, Pool, Units
+
+PATIENCE = 64
+FIRST_RESERVATION_S = 2.0
+
+_Shape = tuple[tuple[str, int], ...]
+
+
+class Request(msgspec.Struct, eq=False):
+    """One that waits.
+
+    Attributes:
+        placement: What must be free.
+        resources: What is then held; part of `placement`.
+        grant: Called with what was allocated.
+    """
+
+    placement: Units
+    resources: Units
+    grant: Callable[[Allocation], None]
+    number: int = 0
+    withdrawn: bool = False
+    overtaken: int = 0
+    reservation_s: float = FIRST_RESERVATION_S
+    reserved_until: float = 0.0
+
+
+class PlacementQueue:
+    """The requests of one session."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._lines: dict[_Shape, deque[Request]] = {}
+        self._numbers = itertools.count()
+
+    def add(self, request: Request) -> None:
+        """Queue up; the next `pump` may grant it."""
+        request.number = next(self._numbers)
+        shape = (*sorted(request.placement.items()), ("", 0), *sorted(request.resources.items()))
+        self._lines.setdefault(shape, deque()).append(request)
+
+    def withdraw(self, request: Request) -> None:
+        """Forget a request. Does nothing if it was granted."""
+        request.withdrawn = True
+
+    def __bool__(self) -> bool:
+        """Return whether there may be something to pump."""
+        return bool(self._lines)
+
+    def pump(self, now: float) -> float | None:
+        """Grant what can be granted.
+
+        Returns:
+            When to call again at the latest, since a reservation ends.
+        """
+        while True:
+            heads = self._heads()
+            granted = next((head for head in heads if self._may_have(head, heads, now)), None)
+            if granted is None:
+                break
+            self._serve(granted, heads, now)
+        return min((head.reserved_until for head in heads if head.reserved_until > now), default=None)
+
+    def _heads(self) -> list[Request]:
+        """Return the first of each line, in order of arrival; drop empty lines."""
+        heads = []
+        for shape, line in list(self._lines.items()):
+            while line and line[0].withdrawn:
+                line.popleft()
+            if line:
+                heads.append(line[0])
+            else:
+                del self._lines[shape]
+        heads.sort(key=lambda head: head.number)
+        return heads
+
+    def _may_have(self, request: Request, heads: list[Request], now: float) -> bool:
+        if not self._pool.fits(request.placement):
+            return False
+        return not any(
+            other.reserved_until > now and other.number < request.number and other.placement.keys() & request.placement
+            for other in heads
+        )
+
+    def _serve(self, request: Request, heads: list[Request], now: float) -> None:
+        for line in self._lines.values():
+            if line and line[0] is request:
+                line.popleft()
+                break
+        for other in heads:
+            if other.number < request.number and not self._pool.shortage(other.placement):
+                self._note_overtaken(other, now)
+        request.grant(self._pool.allocate(request.resources))
+
+    def _note_overtaken(self, request: Request, now: float) -> None:
+        request.overtaken += 1
+        if request.overtaken >= PATIENCE and request.reserved_until <= now:
+            request.overtaken = 0
+            request.reserved_until = now + request.reservation_s
+            request.reservation_s *= 2

@@ -1,0 +1,386 @@
+"""The shell around `NodeState`: sockets in, messages out, instructions carried out."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import socket
+import sys
+import time
+from collections import deque
+
+import msgspec
+
+from nbactors.local import sockets
+from nbactors.local.discovery import NODE_SOCKET
+from nbactors.local.node import events
+from nbactors.local.node.context import Facts
+from nbactors.local.node.loop import READ, WRITE, Loop
+from nbactors.local.node.state import NodeState
+from nbactors.local.node.supervisor import Supervisor
+from nbactors.local.wire import messages
+from nbactors.local.wire.framing import MAX_CONTROL_FRAME, Codec, FrameBuffer, FrameError, control_codec
+
+_CHUNK = 1 << 18
+_HIGH_WATER = 1 << 20
+"""Unsent bytes to a session at which its workers' output is left unread, until there are `_LOW_WATER`."""
+_LOW_WATER = 1 << 18
+_HOPELESS = 64 << 20
+"""Unsent bytes at which a client is given up: it reads nothing, and the node must not grow without bound."""
+
+_LAST_WORDS_S = 1.0
+"""What the node waits at its end for clients to take what it has sent."""
+
+
+class Connection:
+    """One client's connection.
+
+    Attributes:
+        outbox: Messages of this turn, sent as one frame at its end.
+        unsent: Bytes that the socket did not take.
+        sources: Workers whose output goes here.
+        closing: To be closed when everything is sent.
+    """
+
+    def __init__(self, number: int, sock: socket.socket) -> None:
+        self.number = number
+        self.sock = sock
+        self.frames = FrameBuffer(MAX_CONTROL_FRAME)
+        self.has_spoken = False
+        self.outbox: list[messages.Control] = []
+        self.unsent = bytearray()
+        self.sources: set[bytes] = set()
+        self.is_congested = False
+        self.closing = False
+
+
+class Server:
+    """The node.
+
+    Args:
+        facts: What does not change.
+        directory: The runtime directory.
+    """
+
+    def __init__(self, facts: Facts, directory: str) -> None:
+        self._facts = facts
+        self._directory = directory
+        self._loop = Loop()
+        self._queue: deque[events.Event] = deque()
+        self._state = NodeState(facts, time.monotonic())
+        self._supervisor = Supervisor(self._loop, self._queue.append, directory)
+        self._codec: Codec[messages.Control] = control_codec()
+        self._connections: dict[int, Connection] = {}
+        self._dirty: set[int] = set()
+        self._next_number = 0
+        self._leaving = False
+        self._listener = self._listen()
+
+    def run(self) -> None:
+        """Serve until there is nobody left to serve, or the node is told to stop."""
+        self._catch_signals()
+        while not self._leaving:
+            deadline = self._state.deadline
+            self._loop.turn(None if deadline is None else max(0.0, deadline - time.monotonic()))
+            if self._state.deadline is not None and self._state.deadline <= time.monotonic():
+                self._queue.append(events.Tick())
+            self._work()
+        self._say_goodbye()
+
+    # ------------------------------------------------------------------------------------------------- instructions
+
+    def _work(self) -> None:
+        """Handle all events, and send what they led to."""
+        while self._queue or self._dirty:
+            while self._queue:
+                event = self._queue.popleft()
+                if isinstance(event, events.Forked):
+                    self._supervisor.forked(event.process_id, event.pid)
+                for instruction in self._state.handle(event, time.monotonic()):
+                    self._carry_out(instruction, event)
+                if isinstance(event, events.Exited):
+                    self._supervisor.exited(event.process_id)
+                elif isinstance(event, events.OutputEnded):
+                    self._supervisor.output_ended(event.process_id)
+            dirty, self._dirty = self._dirty, set()
+            for number in dirty:
+                connection = self._connections.get(number)
+                if connection is not None:
+                    self._send_outbox(connection)
+
+    def _carry_out(self, instruction: events.Instruction, event: events.Event) -> None:
+        supervisor = self._supervisor
+        if isinstance(instruction, events.Send):
+            self._queue_message(instruction, event)
+        elif isinstance(instruction, events.Close):
+            connection = self._connections.get(instruction.conn)
+            if connection is not None:
+                connection.closing = True
+                self._dirty.add(instruction.conn)
+        elif isinstance(instruction, events.Spawn):
+            supervisor.spawn(instruction)
+        elif isinstance(instruction, events.Kill):
+            supervisor.kill(instruction.process_id)
+        elif isinstance(instruction, events.OpenForkserver):
+            supervisor.open(instruction.environment, instruction.facts)
+        elif isinstance(instruction, events.CloseForkserver):
+            supervisor.close(instruction.environment)
+        elif isinstance(instruction, events.FinishOutput):
+            self._finish_output(instruction.process_id)
+        elif isinstance(instruction, events.Forget):
+            supervisor.forget(instruction.process_id)
+        elif isinstance(instruction, events.RemoveSocket):
+            _remove(sockets.process_socket_path(self._directory, instruction.process_id))
+        else:
+            self._leaving = self._leaving or instruction.final or self._nobody_is_at_the_door()
+
+    def _finish_output(self, process_id: bytes) -> None:
+        output = self._supervisor.output(process_id)
+        if output is None:
+            self._queue.append(events.OutputEnded(process_id, ""))
+        else:
+            output.finish()
+
+    def _queue_message(self, instruction: events.Send, event: events.Event) -> None:
+        connection = self._connections.get(instruction.conn)
+        if connection is None:
+            return
+        message: messages.Control = instruction.message  # type: ignore[assignment]
+        connection.outbox.append(message)
+        self._dirty.add(instruction.conn)
+        if isinstance(event, events.Printed):
+            connection.sources.add(event.process_id)
+            if connection.is_congested:
+                self._pause(event.process_id)
+
+    # -------------------------------------------------------------------------------------------------- connections
+
+    def _listen(self) -> socket.socket:
+        listener = sockets.listen(os.path.join(self._directory, NODE_SOCKET))
+        listener.setblocking(False)
+        self._loop.watch(listener.fileno(), READ, self._on_knock)
+        return listener
+
+    def _on_knock(self, _: int) -> None:
+        self._accept()
+
+    def _accept(self) -> int:
+        """Take all connections that wait; return how many."""
+        count = 0
+        while True:
+            try:
+                sock, _ = self._listener.accept()
+            except BlockingIOError:
+                return count
+            except OSError as error:
+                if error.errno in (errno.ECONNABORTED, errno.EINTR):
+                    continue
+                _note(f"a connection cannot be accepted: {error}")
+                return count
+            try:
+                sockets.check_peer(sock)
+            except OSError as error:
+                _note(f"a connection was refused: {error}")
+                sock.close()
+                continue
+            self._admit(sock)
+            count += 1
+
+    def _admit(self, sock: socket.socket) -> None:
+        sock.setblocking(False)
+        self._next_number += 1
+        connection = Connection(self._next_number, sock)
+        self._connections[connection.number] = connection
+        self._watch(connection)
+        self._queue.append(events.Connected(connection.number))
+
+    def _watch(self, connection: Connection) -> None:
+        mask = READ | WRITE if connection.unsent else READ
+        self._loop.watch(connection.sock.fileno(), mask, lambda ready: self._on_ready(connection, ready))
+
+    def _on_ready(self, connection: Connection, mask: int) -> None:
+        if mask & WRITE:
+            self._flush(connection)
+        if mask & READ and connection.number in self._connections:
+            self._receive(connection)
+
+    def _receive(self, connection: Connection) -> None:
+        try:
+            data = connection.sock.recv(_CHUNK)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._drop(connection)
+            return
+        if connection.closing:
+            return
+        try:
+            for body in connection.frames.feed(data):
+                for message in self._decode(connection, body):
+                    self._queue.append(events.Received(connection.number, message))
+        except FrameError as error:
+            _note(f"a connection is closed: {error}")
+            self._drop(connection)
+
+    def _decode(self, connection: Connection, body: bytes | memoryview) -> list[messages.Control]:
+        """Decode a frame. Of a first frame at least the Hello, which says what version the others are of."""
+        try:
+            batch = self._codec.decode(body)
+        except FrameError:
+            if connection.has_spoken:
+                raise
+            batch = [_first_hello(body)]
+        connection.has_spoken = True
+        return batch
+
+    def _send_outbox(self, connection: Connection) -> None:
+        batch, connection.outbox = connection.outbox, []
+        if batch:
+            for frame in self._encode(batch):
+                connection.unsent += frame
+        self._flush(connection)
+
+    def _encode(self, batch: list[messages.Control]) -> list[bytes]:
+        try:
+            return [self._codec.encode(batch)]
+        except FrameError as error:
+            if len(batch) == 1:
+                _note(f"a message is not sent: {error}")
+                return []
+            middle = len(batch) // 2
+            return self._encode(batch[:middle]) + self._encode(batch[middle:])
+
+    def _flush(self, connection: Connection) -> None:
+        try:
+            while connection.unsent:
+                sent = connection.sock.send(memoryview(connection.unsent)[:_CHUNK])
+                del connection.unsent[:sent]
+        except BlockingIOError:
+            pass
+        except OSError:
+            self._drop(connection)
+            return
+        if connection.closing and not connection.unsent:
+            self._drop(connection)
+            return
+        if len(connection.unsent) > _HOPELESS:
+            _note(f"a connection is closed: its client has left {len(connection.unsent)} bytes unread")
+            self._drop(connection)
+            return
+        self._watch(connection)
+        self._regulate(connection)
+
+    def _drop(self, connection: Connection) -> None:
+        if self._connections.pop(connection.number, None) is None:
+            return
+        self._loop.watch(connection.sock.fileno(), 0, _ignore)
+        connection.sock.close()
+        connection.unsent.clear()
+        self._regulate(connection)
+        self._queue.append(events.Disconnected(connection.number))
+
+    def _regulate(self, connection: Connection) -> None:
+        """Pause the workers whose output the client does not take, or let them go on."""
+        if not connection.is_congested and len(connection.unsent) > _HIGH_WATER:
+            connection.is_congested = True
+            for process_id in connection.sources:
+                self._pause(process_id)
+        elif connection.is_congested and len(connection.unsent) < _LOW_WATER:
+            connection.is_congested = False
+            sources, connection.sources = connection.sources, set()
+            for process_id in sources:
+                output = self._supervisor.output(process_id)
+                if output is not None:
+                    output.resume()
+
+    def _pause(self, process_id: bytes) -> None:
+        output = self._supervisor.output(process_id)
+        if output is not None:
+            output.pause()
+
+    # ----------------------------------------------------------------------------------------------- coming, leaving
+
+    def _catch_signals(self) -> None:
+        """SIGTERM ends everything, as `nbactors stop` does; SIGCHLD tells of a forkserver that has ended."""
+        reader, writer = os.pipe()
+        for end in (reader, writer):
+            os.set_blocking(end, False)
+        signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, _ignore_signal)
+        signal.signal(signal.SIGTERM, _ignore_signal)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+        def on_signal(_: int) -> None:
+            for number in os.read(reader, 512):
+                if number == signal.SIGTERM:
+                    self._queue.append(events.StopAsked())
+                elif number == signal.SIGCHLD:
+                    self._supervisor.reap()
+
+        self._loop.watch(reader, READ, on_signal)
+
+    def _nobody_is_at_the_door(self) -> bool:
+        """Take the door away, unless somebody is standing there.
+
+        Whoever connects after this finds no socket and starts a node of its own, which waits for this one's lock.
+        """
+        _remove(os.path.join(self._directory, NODE_SOCKET))
+        if not self._accept():
+            return True
+        self._loop.watch(self._listener.fileno(), 0, _ignore)
+        self._listener.close()
+        self._listener = self._listen()
+        return False
+
+    def _say_goodbye(self) -> None:
+        """Send what is to be sent, and leave nothing behind."""
+        _remove(os.path.join(self._directory, NODE_SOCKET))
+        self._listener.close()
+        deadline = time.monotonic() + _LAST_WORDS_S
+        for connection in list(self._connections.values()):
+            connection.sock.setblocking(True)
+            connection.sock.settimeout(max(0.01, deadline - time.monotonic()))
+            try:
+                connection.sock.sendall(connection.unsent)
+            except OSError:
+                pass
+            connection.sock.close()
+        self._supervisor.close_all()
+        self._loop.close()
+
+
+def _first_hello(body: bytes | memoryview) -> messages.Hello:
+    """Return the Hello that a frame begins with, whatever else is in it.
+
+    Raises:
+        FrameError: It does not begin with one.
+    """
+    try:
+        first = msgspec.msgpack.decode(body, type=list[msgspec.Raw])[0]
+        return msgspec.msgpack.decode(first, type=messages.Hello)
+    except (msgspec.MsgspecError, RecursionError, IndexError) as error:
+        raise FrameError(f"malformed first frame: {error}") from error
+
+
+def _remove(path: str) -> None:
+    try:
+        os.unlink(path)
+    except OSError:
+        pass
+
+
+def _note(text: str) -> None:
+    """Write to the node's log."""
+    print(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}", file=sys.stderr, flush=True)
+
+
+def _ignore(_: int) -> None:
+    """Stand for a callback that is taken away."""
+
+
+def _ignore_signal(_number: int, _frame: object) -> None:
+    """Do nothing: the wake-up descriptor tells the loop."""

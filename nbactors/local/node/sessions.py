@@ -1,0 +1,174 @@
+"""Sessions: opening, closing, and the environments that their workers share."""
+
+from __future__ import annotations
+
+import itertools
+import uuid
+from collections.abc import Callable
+
+import msgspec
+
+from nbactors.local.node.context import Context
+from nbactors.local.node.events import CloseForkserver, OpenForkserver
+from nbactors.local.node.gpus import Gpu, GpuBank, session_gpus
+from nbactors.local.node.lifecycle import State
+from nbactors.local.node.queue import PlacementQueue
+from nbactors.local.node.records import Process, Session, Worker
+from nbactors.local.node.resources import Pool
+from nbactors.local.wire import messages
+
+CLOSE_WITHIN_S = 4.0
+"""What a session's end may wait for its workers' ends."""
+
+MEMORY_SHARE = 0.7
+OBJECT_STORE_SHARE = 0.3
+
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class Environments:
+    """Environments by number. Equal ones have one number, and so one forkserver."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[bytes, int] = {}
+        self._facts: dict[int, messages.Environment] = {}
+        self._next = itertools.count(1)
+
+    def number(self, facts: messages.Environment) -> int:
+        """Return the number of an environment; a new one if it is new."""
+        key = _encode((facts.executable, facts.sys_path, facts.cwd, sorted(facts.environ.items())))
+        number = self._numbers.get(key)
+        if number is None:
+            number = self._numbers[key] = next(self._next)
+            self._facts[number] = facts
+        return number
+
+    def facts(self, number: int) -> messages.Environment:
+        """Return what an environment consists of."""
+        return self._facts[number]
+
+    def forget(self, number: int) -> None:
+        """Nobody needs it any more."""
+        del self._facts[number]
+        self._numbers = {key: known for key, known in self._numbers.items() if known != number}
+
+
+class Sessions:
+    """All sessions.
+
+    Args:
+        end: Called with a session whose driver is gone or going, to end what depends on it.
+    """
+
+    def __init__(self, context: Context, end: Callable[[Session], None]) -> None:
+        self.environments = Environments()
+        self._context = context
+        self._end = end
+        self._bank = GpuBank()
+        self._detected: list[Gpu] | None = None
+        self._jobs = itertools.count(1)
+
+    def open(self, driver: Process, asked: messages.OpenSession) -> None:
+        """A driver joins."""
+        if self._context.stopping:
+            self._refuse(driver, asked.rid, "the node is stopping (`nbactors stop`): try again when it has stopped.")
+            return
+        if driver.role != "session" or driver.session is not None:
+            self._refuse(driver, asked.rid, "this process has opened its session already: call shutdown() first.")
+            return
+        try:
+            pool = self._pool(asked)
+        except ValueError as error:
+            self._context.send(driver, messages.Refused(asked.rid, "value", str(error)))
+            return
+        session = Session(
+            job_id=next(self._jobs).to_bytes(4, "little"),
+            driver=driver,
+            namespace=asked.namespace or str(uuid.UUID(bytes=self._context.facts.new_id(), version=4)),
+            environment=self.environments.number(asked.environment),
+            pool=pool,
+            queue=PlacementQueue(pool),
+            log_to_driver=asked.log_to_driver,
+            graceful_shutdown_s=asked.graceful_shutdown_s,
+        )
+        driver.session = session
+        self._context.sessions[session.job_id] = session
+        gpus = [gpu.index for gpu in self._detected or []]
+        self._context.send(driver, messages.SessionOpened(asked.rid, session.job_id, session.namespace, gpus))
+        # The forkserver is warm when the first actor comes.
+        self._context.do(OpenForkserver(session.environment, asked.environment))
+
+    def close(self, driver: Process, asked: messages.CloseSession) -> None:
+        """A driver leaves; it is told when its workers have ended."""
+        session = driver.session
+        if session is None or driver.role != "session":
+            self._context.send(driver, messages.Done(asked.rid))
+            return
+        session.closing = asked.rid
+        self._shut(session)
+        self._context.later(CLOSE_WITHIN_S, lambda: self._closed(session))
+        self.settle(session)
+
+    def gone(self, session: Session) -> None:
+        """The driver has gone, with or without a word."""
+        session.closing = 0
+        self._shut(session)
+        self.settle(session)
+
+    def settle(self, session: Session) -> None:
+        """Look whether a session that is closing has closed, and whether anything of it is left."""
+        if session.is_open:
+            return
+        if not any(_is_leaving(worker) for worker in session.workers.values()):
+            self._closed(session)
+        if session.workers or session.detached or not session.driver.lost:
+            return
+        if self._context.sessions.pop(session.job_id, None) is not None:
+            self._context.later(self._context.facts.linger_s, lambda: self._release_environment(session.environment))
+
+    def _closed(self, session: Session) -> None:
+        if session.closing:
+            self._context.send(session.driver, messages.Done(session.closing))
+            session.closing = 0
+
+    def _shut(self, session: Session) -> None:
+        if session.is_open:
+            session.is_open = False
+            self._end(session)
+
+    def _release_environment(self, number: int) -> None:
+        if any(session.environment == number for session in self._context.sessions.values()):
+            return
+        try:
+            self.environments.forget(number)
+        except KeyError:
+            return
+        self._context.do(CloseForkserver(number))
+
+    def _pool(self, asked: messages.OpenSession) -> Pool:
+        facts = self._context.facts
+        if self._detected is None and asked.num_gpus != 0:
+            self._detected = facts.gpus()
+        visible = asked.environment.environ.get("CUDA_VISIBLE_DEVICES")
+        gpus = session_gpus(self._bank, self._detected or [], visible, asked.num_gpus)
+        totals = {
+            "CPU": asked.num_cpus if asked.num_cpus >= 0 else facts.cpus,
+            "memory": asked.memory if asked.memory >= 0 else facts.memory * MEMORY_SHARE // 1,
+            "object_store_memory": asked.object_store_memory
+            if asked.object_store_memory >= 0
+            else facts.memory * OBJECT_STORE_SHARE // 1,
+            "node:127.0.0.1": 1.0,
+            "node:__internal_head__": 1.0,
+            **asked.resources,
+        }
+        return Pool(totals, gpus)
+
+    def _refuse(self, process: Process, rid: int, text: str) -> None:
+        self._context.send(process, messages.Refused(rid, "runtime", text))
+
+
+def _is_leaving(worker: Worker) -> bool:
+    """Return whether a worker is on its way out."""
+    if worker.doomed or worker.lost:
+        return True
+    return worker.actor is not None and worker.actor.state in (State.ENDING, State.DYING, State.DEAD)

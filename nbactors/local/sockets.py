@@ -1,0 +1,111 @@
+"""Unix sockets in the runtime directory: listening, connecting, and who is at the other end."""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+import sys
+
+MAX_PATH = 104
+"""Bytes of a socket's path, the final zero included, on the system that allows least (macOS; Linux has 108)."""
+
+BACKLOG = 1024
+
+_ID_DIGITS = 16
+
+
+def process_socket_path(directory: str, process_id: bytes) -> str:
+    """Return where a session or worker listens. Any process, any thread."""
+    return os.path.join(directory, "p", process_id.hex()[:_ID_DIGITS])
+
+
+def check_path(path: str) -> None:
+    """Raise if a socket cannot have this path.
+
+    Raises:
+        OSError: It is too long; the text says what to do.
+    """
+    length = len(os.fsencode(path))
+    if length >= MAX_PATH:
+        raise OSError(
+            f"the socket path {path!r} has {length} bytes, and unix sockets allow {MAX_PATH - 1}: set NBACTORS_DIR to "
+            "a directory with a shorter path, for instance one in /tmp"
+        )
+
+
+def listen(path: str) -> socket.socket:
+    """Return a socket that listens at `path`, for this user only. A stale file there is replaced.
+
+    Raises:
+        OSError: The path is too long, or cannot be bound.
+    """
+    check_path(path)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        try:
+            os.unlink(path)
+        except FileNotFoundError:
+            pass
+        listener.bind(path)
+        os.chmod(path, 0o600)
+        listener.listen(BACKLOG)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
+
+def connect(path: str, timeout: float) -> socket.socket:
+    """Return a blocking socket that is connected to `path`.
+
+    Args:
+        path: Where somebody listens.
+        timeout: Seconds to wait while the listener's queue of connections is full.
+
+    Raises:
+        PermissionError: Somebody else's process listens there.
+        OSError: Nobody listens (FileNotFoundError, ConnectionRefusedError), or not in time (BlockingIOError).
+    """
+    check_path(path)
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        # A send timeout bounds connect() too. Python's own timeout would not: a full queue fails at once with it.
+        _set_send_timeout(sock, timeout)
+        sock.connect(path)
+        _set_send_timeout(sock, 0)
+        check_peer(sock)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def check_peer(sock: socket.socket) -> None:
+    """Raise unless the process at the other end runs as the same user. To be called before the first byte is read.
+
+    Raises:
+        PermissionError: It does not.
+        OSError: The other end is gone already.
+    """
+    uid = _peer_uid(sock)
+    if uid != os.getuid():
+        raise PermissionError(
+            f"the process at the other end of the connection belongs to user id {uid}, this one to {os.getuid()}: "
+            "nbactors speaks only to processes of the same user"
+        )
+
+
+def _peer_uid(sock: socket.socket) -> int:
+    if sys.platform == "darwin":
+        sol_local, local_peercred = 0, 1
+        # struct xucred: version, uid, number of groups, groups
+        credentials = sock.getsockopt(sol_local, local_peercred, 76)
+        return int(struct.unpack_from("=II", credentials)[1])
+    credentials = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    return int(struct.unpack("3i", credentials)[1])
+
+
+def _set_send_timeout(sock: socket.socket, seconds: float) -> None:
+    whole = int(seconds)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("@ll", whole, int((seconds - whole) * 1e6)))
