@@ -278,7 +278,7 @@ def kill(actor: ActorHandle[Any] | ActorProxy[Any], *, no_restart: bool = True) 
         TypeError: `no_restart` is no bool.
     """
     if not isinstance(actor, ActorHandle):
-        raise ValueError(f"kill() only supported for actors, given by a handle. Got: {type(actor)}.")
+        raise ValueError(f"kill() only supported for actors, given by a handle. Got: {actor!r:.80}, {type(actor)}.")
     if not isinstance(no_restart, bool):
         raise TypeError(f"no_restart must be True or False. Got: {kind(no_restart)}")
     engine.current().kill(actor._link, no_restart)
@@ -297,7 +297,7 @@ def get_actor(name: str, namespace: str | None = None) -> ActorHandle[Any]:
     """
     given: Any = name
     if given is None or (isinstance(given, str) and not given.strip()):
-        raise ValueError(f"Please supply a non-empty value to get_actor. Got: {name!r}")
+        raise ValueError(f"Please supply a non-empty value to get_actor: the actor's name. Got: {name!r}")
     check_text({"name": name}, "name")
     check_text({"namespace": namespace}, "namespace", blank_allowed=False)
     return ActorHandle(*engine.current().get_actor(name, namespace))

@@ -116,6 +116,14 @@ class RuntimeContext:
         """Return the accelerators that the worker holds, such as {"GPU": ["0"]}; in a driver none."""
         return {"GPU": [str(gpu) for gpu in self._facts().gpu_ids]}
 
+    def get_node_labels(self) -> dict[str, str]:
+        """Return the node's labels: Ray's own one, with its id."""
+        return {"ray.io/node-id": self.get_node_id()}
+
+    def get_placement_group_id(self) -> str | None:
+        """Return None: the caller is in no placement group."""
+        return None
+
     def get_resource_ids(self) -> dict[str, list[str]]:
         """Return the same as `get_accelerator_ids`, under its older name."""
         return self.get_accelerator_ids()

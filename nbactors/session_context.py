@@ -54,7 +54,11 @@ class RayContext(Mapping[str, Any]):
         return len(self.address_info)
 
     def _rows(self) -> list[tuple[str, str]]:
-        shown = [(name.replace("_", " "), _text(value)) for name, value in self.address_info.items()]
+        shown = [
+            (name.replace("_", " "), _text(name, value))
+            for name, value in self.address_info.items()
+            if name != "python_version"
+        ]
         return [("nbactors", self.ray_version), ("Python", self.python_version), *shown]
 
     def __repr__(self) -> str:
@@ -72,7 +76,12 @@ class RayContext(Mapping[str, Any]):
         return f'<div style="{_STYLE}"><table style="background:transparent;color:inherit">{rows}</table></div>'
 
 
-def _text(value: Any) -> str:
+def _text(name: str, value: Any) -> str:
+    """Return a value as people read it: amounts without needless digits, bytes in GiB."""
+    if isinstance(value, Mapping):  # amounts, and Ray's marks of a node among them, which tell nothing here
+        return ", ".join(f"{_text(key, amount)} {key}" for key, amount in value.items() if not key.startswith("node:"))
+    if "memory" in name and isinstance(value, int | float):
+        return f"{value / (1 << 30):.1f} GiB"
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return str(value)

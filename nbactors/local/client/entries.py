@@ -7,6 +7,7 @@ reference in this process, a pending call, or (through `References`) a borrower 
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from nbactors.local.store.object_life import ASK, ERROR, LOSS, LOST, PENDING, READY, TABLE, VALUE
@@ -35,7 +36,18 @@ class Entry:
     `state` first, which is written last.
     """
 
-    __slots__ = ("__weakref__", "contained", "data", "index", "number", "process", "state", "stored", "waiters")
+    __slots__ = (
+        "__weakref__",
+        "buffers",
+        "contained",
+        "data",
+        "index",
+        "number",
+        "process",
+        "state",
+        "stored",
+        "waiters",
+    )
 
     def __init__(self, process: Process, number: int, index: int = 0) -> None:
         self.process = process
@@ -43,6 +55,7 @@ class Entry:
         self.index = index
         self.state = PENDING
         self.data = b""
+        self.buffers: Sequence[bytes] = ()
         self.stored: Stored | None = None
         self.contained: Any = ()
         self.waiters: list[Listener] | tuple[()] | None = ()
@@ -52,6 +65,7 @@ class Entry:
         """Return the entry of a value that is there already: `put`."""
         entry = cls(process, number)
         entry.data = held.data
+        entry.buffers = held.buffers
         entry.stored = held.stored
         entry.contained = held.contained
         entry.waiters = None
@@ -78,9 +92,17 @@ class Entry:
 
     # ---------------------------------------------------------------------------------------------------- becoming
 
-    def resolve(self, data: bytes, stored: Stored | None = None, contained: Any = (), error: bool = False) -> None:
+    def resolve(
+        self,
+        data: bytes,
+        stored: Stored | None = None,
+        contained: Any = (),
+        error: bool = False,
+        buffers: Sequence[bytes] = (),
+    ) -> None:
         """The value (or with `error`, the pickled error) is there."""
         self.data = data
+        self.buffers = buffers
         self.stored = stored
         self.contained = contained
         self._settle(ERROR if error else VALUE)

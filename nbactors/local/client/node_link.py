@@ -22,6 +22,7 @@ _ERRORS: dict[str, type[Exception]] = {
     "type": TypeError,
     "runtime": RuntimeError,
     "version": RuntimeError,
+    "taken": exceptions.ActorAlreadyExistsError,
 }
 
 
@@ -143,6 +144,11 @@ class NodeLink:
     def unsent(self) -> bool:
         """Whether something still has to go out."""
         return self._connection.unsent
+
+    def forget(self) -> None:
+        """In a forked child: close the copy of the socket."""
+        self.lost = self.lost or "this process was forked from one with a session, and has none itself: call init()."
+        self._connection.sock.close()
 
     def close(self) -> None:
         """Close the connection without a word."""

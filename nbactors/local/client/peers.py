@@ -165,6 +165,13 @@ class Peers:
             everyone = [*self._outgoing.values(), *self._incoming]
         return [connection for connection in everyone if connection.unsent]
 
+    def forget(self) -> None:
+        """In a forked child: close the copies of the sockets. Takes no lock: a thread that is not here may hold it."""
+        for connection in [*self._outgoing.values(), *self._incoming]:
+            connection.sock.close()
+        if self._listener is not None:
+            self._listener.close()
+
     def close(self) -> None:
         """Close everything. Called when the process leaves; no callback of an actor or task fires for it."""
         with self._lock:

@@ -122,9 +122,10 @@ class Process:
     def dead_handle_error(self, actor_id: bytes) -> Exception:
         """Return the error for a handle of a session that has ended."""
         return exceptions.RayActorError(
+            actor_id,
             f"Failed to look up actor {actor_id.hex()}: It might be dead or it's from a different cluster. This handle "
             "belongs to a session that has been shut down; create the actor again, or find it with get_actor() if "
-            "it is detached."
+            "it is detached.",
         )
 
     # ---------------------------------------------------------------------------------------------------- describing
@@ -187,10 +188,24 @@ class Process:
         self.store.close()
 
     def forget(self) -> None:
-        """In a forked child: drop the parent's connections without a word to anyone."""
+        """In a forked child: drop the copies of the parent's connections without a word to anyone.
+
+        They are closed, or else the node would not see the parent's end as long as the child lives.
+        """
         global _current
         self.closed = True
         _current = None
+        self.reactor.forget()
+        self.node.forget()
+        self.peers.forget()
+
+
+def _forget_in_child() -> None:
+    if _current is not None:
+        _current.forget()
+
+
+os.register_at_fork(after_in_child=_forget_in_child)
 
 
 def importable_paths() -> list[str]:

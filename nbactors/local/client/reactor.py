@@ -393,6 +393,12 @@ class Reactor:
         """Return whether the calling thread is the background one, which must never wait."""
         return threading.get_ident() == self._thread.ident
 
+    def forget(self) -> None:
+        """In a forked child, which has no background thread: do nothing any more, not even wake the parent's."""
+        self._closed = True
+        self._sleeping = False
+        self._wake_w = -1
+
     def close(self) -> None:
         """Stop the background thread and close the selector. Called once, by the thread that shuts down.
 

@@ -121,7 +121,7 @@ class TaskQueue:
         ready = 0
         if queue:
             for call in queue:
-                if call.state == QUEUED:
+                if call.state == QUEUED or call.settled():
                     ready += 1
                     if ready >= ASKING:
                         break
@@ -158,12 +158,14 @@ class TaskQueue:
             connection.send(messages.Define(export.key, function), fds)
         if call.arguments is None:
             message = messages.Run(
-                call.number, export.key, prepared, num_returns, name, retry_exceptions=retry_exceptions
+                call.number, export.key, prepared, num_returns, name, [], None, retry_exceptions, lease.lease_id
             )
             fds = []
         else:
             rest, deps, fds = call.arguments.pack(self._process, connection)
-            message = messages.Run(call.number, export.key, b"", num_returns, name, deps, rest, retry_exceptions)
+            message = messages.Run(
+                call.number, export.key, b"", num_returns, name, deps, rest, retry_exceptions, lease.lease_id
+            )
         call.sent()
         alone = not calls
         if alone:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from nbactors import exceptions
@@ -24,27 +25,35 @@ INLINE = 100 * 1024
 class Held:
     """A value in this process: what a message needs, without a receiver yet."""
 
-    __slots__ = ("contained", "data", "error", "stored")
+    __slots__ = ("buffers", "contained", "data", "error", "stored")
 
-    def __init__(self, data: bytes, stored: Stored | None = None, contained: Any = (), error: bool = False) -> None:
+    def __init__(
+        self,
+        data: bytes,
+        stored: Stored | None = None,
+        contained: Any = (),
+        error: bool = False,
+        buffers: Sequence[bytes] = (),
+    ) -> None:
         self.data = data
+        self.buffers = buffers
         self.stored = stored
         self.contained = contained
         self.error = error
 
     def settle(self, entry: Entry) -> None:
         """Make this the value of an entry."""
-        entry.resolve(self.data, self.stored, self.contained, self.error)
+        entry.resolve(self.data, self.stored, self.contained, self.error, self.buffers)
 
     @property
     def plain(self) -> bool:
         """Whether a message needs no more than `data`."""
-        return self.stored is None and not self.contained and not self.error
+        return self.stored is None and not self.contained and not self.error and not self.buffers
 
     def load(self) -> Any:
         """Unpickle."""
         if self.stored is None:
-            return pickling.loads(self.data)
+            return pickling.loads(self.data, self.buffers)
         data, buffers = self.stored.views()
         return pickling.loads(data, buffers)
 
@@ -66,10 +75,10 @@ class Values:
     def hold_pickled(self, pickled: pickling.Pickled) -> Held:
         """Like `hold`, for what is pickled already."""
         data, buffers, found = pickled
-        if buffers or len(data) > INLINE:
+        if len(data) + sum(buffer.nbytes for buffer in buffers) > INLINE:
             self._process.expect_trim()
             return Held(b"", self._process.store.write(data, buffers), found)
-        return Held(data, None, found)
+        return Held(data, None, found, False, [bytes(buffer) for buffer in buffers] if buffers else ())
 
     def pack(self, connection: Connection, held: Held | Entry, error: bool) -> tuple[messages.Value, list[int]]:
         """Make a message for one receiver; the descriptors have to go with it.
@@ -93,7 +102,7 @@ class Values:
             connection.state.granted.add(number)
             segment = messages.Segment(number, stored.size, stored.spans)
             fds.append(stored.hold.fd)
-        return messages.Value(held.data, refs, actors, segment, error), fds
+        return messages.Value(held.data, refs, actors, segment, error, list(held.buffers)), fds
 
     def pack_entry(self, connection: Connection, entry: Entry) -> tuple[messages.Value, list[int]]:
         """Like `pack`, for an object that is ready."""
@@ -116,7 +125,7 @@ class Values:
             stored = self._process.store.receive(fd, segment.size, segment.spans, give_back)
         contained: list[Any] = [self._process.references.obtain(oid, 1) for oid in value.refs]
         contained += [self._process.actors.obtain(actor_id, 1) for actor_id in value.actors]
-        return Held(value.data, stored, contained, value.error)
+        return Held(value.data, stored, contained, value.error, value.buffers)
 
     def load(self, entry: Entry) -> Any:
         """Return what an entry that is final holds.
@@ -129,7 +138,7 @@ class Values:
             raise failures.decode(entry.data)
         try:
             if entry.stored is None:
-                return pickling.loads(entry.data)
+                return pickling.loads(entry.data, entry.buffers)
             data, buffers = entry.stored.views()
             return pickling.loads(data, buffers)
         except Exception as error:  # a user's __setstate__, or a module that this process cannot import

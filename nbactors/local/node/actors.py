@@ -263,7 +263,7 @@ class Actors:
         try:
             self.names.claim(namespace, asked.name, asked.actor_id)
         except ValueError as error:
-            self._context.send(creator, messages.Refused(asked.rid, "value", str(error)))
+            self._context.send(creator, messages.Refused(asked.rid, "taken", str(error)))
         return True
 
     def _answer_named(self, asker: Process, rid: int, actor_id: bytes) -> None:

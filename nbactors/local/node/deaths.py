@@ -23,7 +23,7 @@ UNKNOWN = "the node knows no actor of this id. It might be dead or it's from a d
 
 def owner_died(pid: int) -> str:
     """Return why an actor ends whose creator has ended."""
-    return f"the process that created it (pid {pid}) has ended, and it is not detached."
+    return f"its owner has died: the process that created it (pid {pid}) has ended, and it is not detached."
 
 
 def how(pid: int, status: int | None, tail: str, was_registered: bool) -> str:

@@ -182,6 +182,7 @@ class Leases:
             resources=lease.asked.resources,
             runtime_env=lease.asked.runtime_env,
             graceful_shutdown_s=lease.home.graceful_shutdown_s,
+            lease_id=lease.lease_id,
         )
         self._context.send(worker, assign)
         granted = messages.LeaseGranted(lease.asked.rid, lease.lease_id, worker.process_id, worker.pid)

@@ -46,6 +46,9 @@ HELLO_WITHIN_S = 10.0
 FIRST_LINGER_S = 5.0
 """What the node waits for the session that has started it."""
 
+LOOK_AGAIN_S = 0.05
+"""When an idle node tries again to leave, after somebody knocked."""
+
 STOP_WITHIN_S = 4.5
 """What `Stop` may wait for the workers' ends."""
 
@@ -324,7 +327,8 @@ class NodeState:
             if not self._context.workers():
                 self._stopped()
             return
-        is_idle = not (self._context.sessions or self._context.processes or self._strangers)
+        # Whoever only looks (the command line, a connection that says nothing) does not keep the node.
+        is_idle = not (self._context.sessions or self._context.processes)
         if is_idle and not self._is_idle:
             self._idle_turn += 1
             turn = self._idle_turn
@@ -334,10 +338,12 @@ class NodeState:
         self._is_idle = is_idle
 
     def _leave_if_idle(self, turn: int) -> None:
-        if self._is_idle and turn == self._idle_turn and not self._strangers:
+        if not self._is_idle or turn != self._idle_turn:
+            return
+        if not self._strangers:
             self._context.do(Leave(final=False))
-            # Should somebody be connecting just now, the node stays, and this is asked again.
-            self._context.later(max(self._context.facts.linger_s, 0.1), lambda: self._leave_if_idle(turn))
+        # Should somebody be connecting just now, the node stays until he has said what he wants.
+        self._context.later(LOOK_AGAIN_S, lambda: self._leave_if_idle(turn))
 
     def _stop(self, force: bool) -> None:
         self._context.stopping = True

@@ -58,7 +58,7 @@ class Refused(Message, tag=3):
     """A request, or with rid 0 a connection, that cannot be served.
 
     Attributes:
-        kind: What kind of error the client raises: "value", "type", "runtime", "version".
+        kind: What kind of error the client raises: "value", "type", "runtime", "version", or "taken" for a name.
         text: The whole message for the user.
     """
 
@@ -290,8 +290,7 @@ class LeaseGranted(Message, tag=22):
     """A worker is the asker's until `ReturnLease`; it listens on socket `p/<process id hex>`.
 
     Attributes:
-        gpu_ids: GPUs of this lease (already set as CUDA_VISIBLE_DEVICES by `Assign`).
-        resources: What the lease holds.
+        lease_id: Names it in `Assign`, `Run` and `ReturnLease`.
     """
 
     rid: int
@@ -325,9 +324,11 @@ class LeaseLost(Message, tag=25):
 
 
 class Assign(Message, tag=26):
-    """Node to worker, before its first call: what it is and what it holds.
+    """Node to worker, before its first call and with each lease: what it is and what it holds.
 
     Attributes:
+        lease_id: The lease of a task worker, 0 for an actor. Tasks name theirs, and wait for this message: it takes
+            another way than they do, and may come later.
         actor_id: Empty for a task worker.
         gpu_ids: As strings, as they stand in CUDA_VISIBLE_DEVICES.
         resources: What it holds.
@@ -342,6 +343,7 @@ class Assign(Message, tag=26):
     resources: dict[str, float]
     runtime_env: RuntimeEnv | None
     graceful_shutdown_s: float
+    lease_id: int = 0
 
 
 class Blocked(Message, tag=27):
@@ -513,6 +515,8 @@ class Value(Message, tag=61):
 
     Attributes:
         data: The pickle stream; empty when `segment` holds it.
+        buffers: Its out-of-band buffers, when all is small enough to travel here: so arrays are read-only whatever
+            their size, as those that are mapped.
         refs: Object ids of the references inside; the receiver has one borrow token for each.
         actors: Actor ids of the handles inside; the receiver has one hold token for each.
         error: The value is an exception that `get` raises.
@@ -523,6 +527,7 @@ class Value(Message, tag=61):
     actors: list[bytes] = []
     segment: Segment | None = None
     error: bool = False
+    buffers: list[bytes] = []
 
 
 class Construct(Message, tag=62):
@@ -571,6 +576,7 @@ class Run(Message, tag=65):
     deps: list[tuple[int | str, Value]] = []
     rest: Value | None = None
     retry_exceptions: bytes = b""
+    lease_id: int = 0
 
 
 class Reply(Message, tag=66):

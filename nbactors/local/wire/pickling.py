@@ -16,8 +16,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-OUT_OF_BAND = 1 << 16
-"""Buffers of this many bytes or more travel beside the pickle stream, so that they can be mapped rather than copied."""
+from nbactors.importable import ByName, address_of
 
 _ATOMS = frozenset({int, float, bool, type(None)})
 
@@ -29,7 +28,7 @@ class Pickled(NamedTuple):
 
     Attributes:
         data: The stream.
-        buffers: Large contiguous buffers, out of band.
+        buffers: Contiguous buffers, out of band: they can be mapped rather than copied, and are read-only there.
         found: The `_entry` of each reference and the link of each handle inside.
     """
 
@@ -82,8 +81,6 @@ def _dumps(value: Any, buffers: list[memoryview], found: list[Any]) -> bytes:
             raw = buffer.raw()
         except BufferError:  # not contiguous: pickle copies it into the stream
             return True
-        if raw.nbytes < OUT_OF_BAND:
-            return True
         buffers.append(raw)
         return False
 
@@ -127,6 +124,9 @@ def dumps_code(thing: Any) -> Pickled:
 
     References and handles that it captures are found like those in a value.
     """
+    address = address_of(thing, getattr(thing, "__module__", None) or "", getattr(thing, "__qualname__", ""))
+    if address is not None:
+        thing = ByName(address)
     outer = _collector.found
     found: list[Any] = []
     _collector.found = found
@@ -136,7 +136,7 @@ def dumps_code(thing: Any) -> Pickled:
         _collector.found = outer
 
 
-def loads(data: bytes | memoryview, buffers: Sequence[memoryview] = ()) -> Any:
+def loads(data: bytes | memoryview, buffers: Sequence[bytes | memoryview] = ()) -> Any:
     """Unpickle a value; only for bytes from processes of the same user."""
     return pickle.loads(data, buffers=buffers)
 

@@ -38,7 +38,7 @@ class WorkerEngine(LocalEngine):
             actor_name=assign.name,
             task_id=running.task_id if running is not None else b"",
             task_name=running.label if running is not None else "",
-            function_name=running.name if running is not None else "",
+            function_name=f"{running.module}.{running.name}" if running is not None else "",
             assigned_resources=dict(assign.resources),
             gpu_ids=list(assign.gpu_ids),
         )

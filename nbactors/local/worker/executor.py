@@ -27,6 +27,9 @@ Job = tuple["Connection", Any]
 LONG_S = 0.005
 """A task that runs longer gives those sent behind it back to their submitter."""
 
+LEASE_S = 5.0
+"""How long a task waits for the node's word about its lease; it was sent before the task."""
+
 FLUSH_S = 0.0002
 """Answers are gathered for this long while further calls are waiting."""
 
@@ -39,11 +42,12 @@ class Running:
     Attributes:
         task_id: 24 bytes.
         name: As in the process title and in errors: `Counter.increment`.
+        module: Where the function or class is defined.
         label: What `options(name=)` gave, else `name`.
         is_task: Whether it is a task, not an actor's method.
     """
 
-    __slots__ = ("is_task", "label", "name", "number", "owner", "since")
+    __slots__ = ("is_task", "label", "module", "name", "number", "owner", "since")
 
     def __init__(self, owner: bytes, number: int, name: str, label: str, is_task: bool) -> None:
         self.owner = owner
@@ -51,6 +55,7 @@ class Running:
         self.name = name
         self.label = label
         self.is_task = is_task
+        self.module = ""
         self.since = monotonic()
 
     @property
@@ -88,6 +93,8 @@ class Executor:
         self.constructed = False
         self._kept: Any = None
         self._code: Held | None = None
+        self.lease_id = 0
+        self._lease_waiter: Waiter | None = None
         process.reactor.on_tick = self.on_tick
         process.peers.handlers.update(
             {
@@ -246,17 +253,35 @@ class Executor:
 
     def _find(self, message: Any, running: Running) -> Callable[..., Any]:
         if type(message) is messages.Call:
+            running.module = self.cls.__module__ if self.cls is not None else ""
             if message.method.startswith("__ray_"):
                 return self._special(message.method)
             return getattr(self.instance, message.method)  # type: ignore[no-any-return]
+        if message.lease_id != self.lease_id:
+            self._await_lease(message.lease_id)
         function, held = self._functions[message.key]
         if function is None:
             function = held.load()
             self._functions[message.key] = (function, held)
         running.name = getattr(function, "__name__", "task")
+        running.module = getattr(function, "__module__", "")
         running.label = running.label or running.name
         self._show(running.label)
         return function  # type: ignore[no-any-return]
+
+    def _await_lease(self, lease_id: int) -> None:
+        """Wait until the node has told what this lease holds; its word and the task took different ways."""
+        waiter = self._lease_waiter = Waiter()
+        if self.lease_id != lease_id:
+            self._process.reactor.wait(waiter, LEASE_S)
+        self._lease_waiter = None
+
+    def assigned(self, lease_id: int) -> None:
+        """The node has told what a lease holds. The leader's thread."""
+        self.lease_id = lease_id
+        waiter = self._lease_waiter
+        if waiter is not None:
+            waiter.finish()
 
     def _special(self, method: str) -> Callable[..., Any]:
         instance = self.instance

@@ -21,7 +21,7 @@ WELCOME_S = 20.0
 
 _REASONS = {
     "out_of_scope": "all handles to it went out of scope.",
-    "owner_died": "the process that created it has ended.",
+    "owner_died": "its owner has died: the process that created it has ended.",
     "session_ended": "the session that created it has ended.",
     "node_stopped": "the node daemon was stopped.",
 }
@@ -67,6 +67,7 @@ class Worker:
                 self._assigned.finish()
             else:
                 self._apply(message)
+            self.executor.assigned(message.lease_id)
         elif kind is messages.Terminate:
             self.executor.end(Ending(message.kind, _REASONS.get(message.kind, message.kind)))
 

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from nbactors.benchmark import runtime
+from nbactors.benchmark.bench import Effort
+from nbactors.benchmark.suite import chosen
+from nbactors.cli.microbenchmark import microbenchmark
+
+TINY = ["--seconds", "0.02", "--starts", "1", "--array-mb", "2"]
+
+
+def invoke(*arguments: str) -> Result:
+    return CliRunner().invoke(microbenchmark, arguments)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_every_row_is_measured_shown_and_written(tmp_path: Path) -> None:
+    file = tmp_path / "figures.json"
+    result = invoke(*TINY, "--json", str(file))
+    assert result.exit_code == 0, result.output
+    found = json.loads(file.read_text())
+    rows = [row for group in chosen(Effort(array_bytes=2_000_000), "") for row in group.rows]
+    assert [row["key"] for row in found["rows"]] == [row.key for row in rows]
+    for row in found["rows"]:
+        assert row["work"] in result.output
+        assert row["nbactors"] is not None, row
+    assert "fleet" not in {row["key"] for row in found["rows"]}
+    assert {row["key"] for row in found["rows"] if row["limit"] is not None} >= {"calls_sequential", "calls_in_flight"}
+    assert found["limits"]
+    assert found["ray"] is None
+
+
+def test_only_rows_that_exist_can_be_chosen() -> None:
+    result = invoke("--only", "no such row")
+    assert result.exit_code == 2
+    assert "'no such row' matches no row" in result.output
+    assert "calls_in_flight: 1:1 calls, 1,000 in flight" in result.output
+
+
+def test_an_interpreter_for_ray_is_for_a_comparison() -> None:
+    result = invoke("--ray-python", sys.executable)
+    assert result.exit_code == 2
+    assert "add --compare ray" in result.output
+
+
+def test_a_file_that_cannot_be_written_is_refused_before_measuring(tmp_path: Path) -> None:
+    result = invoke("--json", str(tmp_path / "nowhere" / "figures.json"))
+    assert result.exit_code == 2
+    assert "no writable directory" in result.output
+
+
+def test_an_interpreter_without_ray_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(runtime.RuntimeMissingError, match="cannot be run"):
+        runtime.ray(str(tmp_path / "python"))
+    bare = tmp_path / "bare"
+    bare.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I -S "$@"\n')
+    bare.chmod(0o700)
+    with pytest.raises(runtime.RuntimeMissingError, match=r"cannot import ray .*No module named 'ray'"):
+        runtime.ray(str(bare))

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import pytest
+
+from nbactors.benchmark.measurement import Measurement
+from nbactors.benchmark.target import Target
+
+NONE = Measurement(note="not measured")
+
+
+@pytest.mark.parametrize(
+    ("target", "value", "met"),
+    [
+        (Target(), 1.0, None),
+        (Target(at_most=2.0), 2.0, True),
+        (Target(at_most=2.0), 2.1, False),
+        (Target(at_least=2.0), 2.0, True),
+        (Target(at_least=2.0), 1.9, False),
+        (Target(limit_share=0.5), 5.0, True),
+        (Target(limit_share=0.5), 4.9, False),
+        (Target(ray_times=6), 12.0, True),
+        (Target(ray_times=6), 11.9, False),
+        (Target(limit_share=0.5, ray_times=6), 11.9, False),
+        (Target(limit_share=1.3, ray_times=6), 12.0, False),
+    ],
+)
+def test_a_target_is_met_when_all_its_bounds_hold(target: Target, value: float, met: bool | None) -> None:
+    assert target.met(Measurement(value, limit=10.0), Measurement(2.0)) is met
+
+
+def test_what_was_not_measured_is_not_judged() -> None:
+    both = Target(limit_share=0.5, ray_times=6)
+    assert both.met(NONE, Measurement(2.0)) is None
+    assert both.met(Measurement(7.0, limit=10.0), None) is True
+    assert both.met(Measurement(7.0, limit=10.0), NONE) is True
+    assert both.met(Measurement(7.0), None) is None

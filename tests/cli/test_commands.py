@@ -1,0 +1,130 @@
+"""The `nbactors` command line, on a real node."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from command import TIMEOUT_S, nbactors, program
+
+from nbactors.testing import eventually
+from nbactors.util.state import node_status
+
+pytestmark = pytest.mark.slow
+
+TALKER = """
+@ray.remote
+class Talker:
+    def say(self, *lines):
+        for line in lines:
+            print(line)
+
+ray.init(num_cpus=2, namespace="shop", log_to_driver=False)
+talker = Talker.options(name="talker", num_cpus=1).remote()
+ray.get(talker.say.remote("one", "two", "three"))
+"""
+
+
+def test_help_lists_the_commands() -> None:
+    shown = nbactors("--help")
+    assert shown.returncode == 0
+    for command in ("status", "stop", "logs", "microbenchmark"):
+        assert f"\n  {command} " in shown.stdout
+
+
+def test_help_imports_no_command() -> None:
+    script = "import sys; from nbactors.cli.group import main; main(['--help'], standalone_mode=False); "
+    script += "assert not {'nbactors.cli.status', 'nbactors.cli.microbenchmark', 'numpy'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, timeout=TIMEOUT_S)
+
+
+def test_the_version_is_the_package_s() -> None:
+    import nbactors as package
+
+    assert package.__version__ in nbactors("--version").stdout
+
+
+def test_an_unknown_command_is_refused() -> None:
+    refused = nbactors("statsu")
+    assert refused.returncode == 2
+    assert "No such command 'statsu'" in refused.stderr
+
+
+def test_without_a_node() -> None:
+    status = nbactors("status")
+    assert (status.returncode, "No node runs" in status.stdout) == (3, True)
+    assert nbactors("status", "--json").stdout == "null\n"
+    stop = nbactors("stop")
+    assert (stop.returncode, "nothing to stop" in stop.stdout) == (0, True)
+    logs = nbactors("logs", "talker")
+    assert (logs.returncode, "No node runs" in logs.stderr) == (1, True)
+    assert node_status() is None
+
+
+def test_status_shows_what_runs() -> None:
+    with program(TALKER):
+        status = nbactors("status")
+        assert status.returncode == 0, status.stderr
+        assert "1 session, 1 worker, 1 actor" in status.stdout
+        (row,) = [line for line in status.stdout.splitlines() if line.startswith("talker")]
+        assert row.split()[1:3] == ["Talker", "ALIVE"]
+        assert row.split()[4:] == ["shop", "1", "CPU"]
+        found = json.loads(nbactors("status", "--json").stdout)
+        assert found["actors"][0]["name"] == "talker"
+
+
+def test_logs_shows_what_was_printed() -> None:
+    with program(TALKER):
+        assert nbactors("logs", "talker").stdout == "one\ntwo\nthree\n"
+        assert nbactors("logs", "Talker", "-n", "1").stdout == "three\n"
+        assert nbactors("logs", "talker", "-n", "0").stdout == ""
+        missing = nbactors("logs", "walker")
+        assert missing.returncode == 1
+        assert "There is no actor 'walker'" in missing.stderr
+
+
+def test_logs_follows_until_the_actor_ends() -> None:
+    source = (
+        TALKER + "print('ready', flush=True)\nsys.stdin.readline()\nray.get(talker.say.remote('four'))\ndel talker\n"
+    )
+    # The first "ready" is the one in `source`; the second comes when the actor has been let go.
+    with program(source) as driver:
+        command = [sys.executable, "-m", "nbactors.cli", "logs", "--follow", "-n", "1", "talker"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as logs:
+            assert logs.stdout is not None
+            assert driver.stdin is not None
+            assert logs.stdout.readline() == "three\n"
+            driver.stdin.write("go on\n")
+            driver.stdin.flush()
+            assert logs.stdout.readline() == "four\n"
+            assert logs.wait(TIMEOUT_S) == 0
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_stop_ends_detached_actors_too(force: bool, tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    source = f"""
+@ray.remote
+class Keeper:
+    def ready(self):
+        return True
+
+    def __ray_shutdown__(self):
+        open({str(mark)!r}, "w").close()
+
+ray.init(namespace="shop")
+keeper = Keeper.options(name="keeper", lifetime="detached").remote()
+ray.get(keeper.ready.remote())
+"""
+    with program(source):
+        pass
+    status = node_status()
+    assert status is not None
+    assert [actor["name"] for actor in status["actors"]] == ["keeper"]
+    stop = nbactors("stop", *(["--force"] if force else []))
+    assert (stop.returncode, stop.stdout) == (0, "Stopped.\n"), stop.stderr
+    assert mark.exists() is not force
+    assert eventually(lambda: node_status() is None)

@@ -1,0 +1,513 @@
+"""Endings: every way an actor can end, what runs on the way, and what callers are told."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conformance.drivers import Drivers
+from conformance.subjects import Counter, Echo, Gate, Journal, Mortal, is_running
+
+GRACEFUL = ["shutdown", "atexit"]
+
+
+@pytest.fixture
+def mortal(ray: Any, journal: Journal) -> Any:
+    return ray.remote(Mortal).remote(journal)
+
+
+class TestCleanup:
+    """`__ray_shutdown__` and atexit handlers: when they run and when they do not."""
+
+    def test_reference_example(self, ray: Any, eventually: Any) -> None:
+        @ray.remote
+        class FileProcessorActor:
+            def __init__(self) -> None:
+                import tempfile
+
+                self.temp_file = tempfile.NamedTemporaryFile(delete=False)
+                self.temp_file.write(b"processing data")
+                self.temp_file.flush()
+
+            def __ray_shutdown__(self) -> None:
+                if hasattr(self, "temp_file"):
+                    self.temp_file.close()
+                    os.unlink(self.temp_file.name)
+
+            def process(self) -> str:
+                return self.temp_file.name
+
+        actor = FileProcessorActor.remote()
+        path = Path(ray.get(actor.process.remote()))
+        assert path.exists()
+        del actor
+        eventually(lambda: not path.exists())
+
+    def test_the_last_handle_goes(self, ray: Any, journal: Journal, eventually: Any) -> None:
+        actor = ray.remote(Mortal).remote(journal)
+        ray.get(actor.pid.remote())
+        del actor
+        eventually(lambda: journal.lines() == GRACEFUL)
+
+    def test_ray_terminate(self, ray: Any, mortal: Any, journal: Journal, eventually: Any) -> None:
+        ray.get(mortal.pid.remote())
+        mortal.__ray_terminate__.remote()
+        eventually(lambda: journal.lines() == GRACEFUL)
+
+    def test_exit_actor(self, ray: Any, mortal: Any, journal: Journal, eventually: Any) -> None:
+        mortal.__ray_call__.remote(lambda self: ray.actor.exit_actor())
+        eventually(lambda: journal.lines() == GRACEFUL)
+
+    def test_sys_exit(self, ray: Any, mortal: Any, journal: Journal, eventually: Any) -> None:
+        mortal.sys_exit.remote(0)
+        eventually(lambda: journal.lines() == GRACEFUL)
+
+    def test_kill_runs_neither(self, ray: Any, mortal: Any, journal: Journal, eventually: Any) -> None:
+        pid = ray.get(mortal.pid.remote())
+        ray.kill(mortal)
+        eventually(lambda: not is_running(pid))
+        assert journal.lines() == []
+
+    def test_a_crash_runs_neither(self, ray: Any, mortal: Any, journal: Journal, eventually: Any) -> None:
+        pid = ray.get(mortal.pid.remote())
+        mortal.exit_process.remote(1)
+        eventually(lambda: not is_running(pid))
+        assert journal.lines() == []
+
+    def test_a_signal_runs_neither(self, ray: Any, mortal: Any, journal: Journal, eventually: Any) -> None:
+        pid = ray.get(mortal.pid.remote())
+        os.kill(pid, signal.SIGKILL)
+        eventually(lambda: not is_running(pid))
+        assert journal.lines() == []
+
+    def test_after_all_queued_calls(self, ray: Any, mortal: Any, journal: Journal, gate: Gate, eventually: Any) -> None:
+        refs = [mortal.wait.remote(gate, "first"), mortal.note.remote("second"), mortal.note.remote("third")]
+        mortal.__ray_terminate__.remote()
+        gate.open()
+        assert ray.get(refs) == ["first", "second", "third"]
+        eventually(lambda: journal.lines() == ["waiting", "first", "second", "third", *GRACEFUL])
+
+    def test_its_exceptions_are_caught(self, ray: Any, journal: Journal, eventually: Any) -> None:
+        class Failing(Mortal):
+            def __ray_shutdown__(self) -> None:
+                self.journal.note("shutdown")
+                raise ValueError("in shutdown")
+
+        actor = ray.remote(Failing).remote(journal)
+        pid = ray.get(actor.pid.remote())
+        del actor
+        eventually(lambda: journal.lines() == GRACEFUL)
+        eventually(lambda: not is_running(pid))
+
+    def test_it_is_optional(self, ray: Any, eventually: Any) -> None:
+        actor = ray.remote(Echo).remote()
+        pid = ray.get(actor.pid.remote())
+        actor.__ray_terminate__.remote()
+        eventually(lambda: not is_running(pid))
+
+    def test_it_may_be_inherited(self, ray: Any, journal: Journal, eventually: Any) -> None:
+        class Derived(Mortal):
+            pass
+
+        actor = ray.remote(Derived).remote(journal)
+        ray.get(actor.pid.remote())
+        del actor
+        eventually(lambda: journal.lines() == GRACEFUL)
+
+    def test_it_runs_once(self, ray: Any, journal: Journal, eventually: Any) -> None:
+        actor = ray.remote(Mortal).remote(journal)
+        pid = ray.get(actor.pid.remote())
+        actor.__ray_terminate__.remote()
+        actor.__ray_terminate__.remote()
+        del actor
+        eventually(lambda: not is_running(pid))
+        assert journal.lines() == GRACEFUL
+
+    @pytest.mark.differs("Ray finds out when the actor ends")
+    def test_it_must_be_synchronous(self, ray: Any) -> None:
+        class Wrong:
+            async def __ray_shutdown__(self) -> None: ...
+
+        with pytest.raises((TypeError, ValueError), match="__ray_shutdown__.*synchronous"):
+            ray.remote(Wrong)
+
+    def test_a_failed_constructor_ends_the_process(self, ray: Any, journal: Journal, eventually: Any) -> None:
+        class Failing(Mortal):
+            def __init__(self, journal: Journal) -> None:
+                super().__init__(journal)
+                journal.note(os.getpid())
+                raise ValueError("in constructor")
+
+        actor = ray.remote(Failing).remote(journal)
+        with pytest.raises(ray.exceptions.ActorDiedError, match="in constructor"):
+            ray.get(actor.pid.remote())
+        pid = int(journal.lines()[0])
+        eventually(lambda: not is_running(pid))
+
+
+class TestKill:
+    def test_pending_and_later_calls_fail(self, ray: Any, mortal: Any, gate: Gate, journal: Journal) -> None:
+        running = mortal.wait.remote(gate)
+        pending = mortal.note.remote("never")
+        ray.kill(mortal)
+        for ref in (running, pending, mortal.pid.remote()):
+            with pytest.raises(ray.exceptions.RayActorError, match="kill"):
+                ray.get(ref)
+
+    def test_the_error_is_an_actor_died_error_that_tells_which(self, ray: Any, eventually: Any) -> None:
+        actor = ray.remote(Echo).remote()
+        pid = ray.get(actor.pid.remote())
+        ray.kill(actor)
+        eventually(lambda: not is_running(pid))
+        with pytest.raises(ray.exceptions.ActorDiedError, match="kill") as caught:
+            ray.get(actor.pid.remote())
+        assert "Echo" in str(caught.value)
+        assert str(pid) in str(caught.value)
+
+    def test_what_was_finished_stays(self, ray: Any) -> None:
+        counter = ray.remote(Counter).remote()
+        refs = [counter.increment.remote() for _ in range(3)]
+        ray.wait(refs, num_returns=3)
+        ray.kill(counter)
+        assert ray.get(refs) == [1, 2, 3]
+
+    def test_twice(self, ray: Any, eventually: Any) -> None:
+        actor = ray.remote(Echo).remote()
+        pid = ray.get(actor.pid.remote())
+        ray.kill(actor)
+        ray.kill(actor)
+        eventually(lambda: not is_running(pid))
+        with pytest.raises(ray.exceptions.RayActorError, match="(?i)kill"):
+            ray.get(actor.pid.remote())
+
+    @pytest.mark.differs("Ray's kill returns before the actor is dead")
+    def test_a_call_after_it_fails_at_once(self, ray: Any) -> None:
+        for _ in range(10):
+            counter = ray.remote(Counter).remote()
+            ray.get(counter.increment.remote())
+            ray.kill(counter)
+            with pytest.raises(ray.exceptions.RayActorError, match="(?i)kill"):
+                ray.get(counter.increment.remote())
+
+    def test_before_it_was_placed(self, ray: Any) -> None:
+        counter = ray.remote(Counter).options(resources={"unheard_of": 1}).remote()
+        pending = counter.increment.remote()
+        ray.kill(counter)
+        with pytest.raises(ray.exceptions.RayActorError, match="(?i)kill"):
+            ray.get(pending)
+
+    def test_while_its_constructor_runs(self, ray: Any, gate: Gate, journal: Journal, eventually: Any) -> None:
+        @ray.remote
+        class Slow:
+            def __init__(self, gate: Gate, journal: Journal) -> None:
+                journal.note(os.getpid())
+                gate.wait()
+
+            def ping(self) -> None: ...
+
+        slow = Slow.remote(gate, journal)
+        ping = slow.ping.remote()
+        (pid,) = eventually(journal.lines)
+        ray.kill(slow)
+        with pytest.raises(ray.exceptions.RayActorError, match="(?i)kill"):
+            ray.get(ping)
+        eventually(lambda: not is_running(int(pid)))
+
+    def test_from_another_process(self, ray: Any, eventually: Any) -> None:
+        actor = ray.remote(Echo).remote()
+        pid = ray.get(actor.pid.remote())
+
+        @ray.remote
+        def kill(actor: Any) -> None:
+            ray.kill(actor)
+
+        ray.get(kill.remote(actor))
+        eventually(lambda: not is_running(pid))
+        with pytest.raises(ray.exceptions.RayActorError, match="(?i)kill"):
+            ray.get(actor.pid.remote())
+
+    def test_of_an_actor_that_waits_in_get(self, ray: Any, gate: Gate, eventually: Any) -> None:
+        slow = ray.remote(Echo).remote().wait.remote(gate)
+        waiting = ray.remote(Echo).remote()
+        pid = ray.get(waiting.pid.remote())
+        blocked = waiting.__ray_call__.remote(lambda self, refs: ray.get(refs[0]), [slow])
+        ray.kill(waiting)
+        with pytest.raises(ray.exceptions.RayActorError, match="(?i)kill"):
+            ray.get(blocked)
+        eventually(lambda: not is_running(pid))
+
+
+class TestLeaving:
+    """`exit_actor` and `__ray_terminate__`."""
+
+    def test_reference_example(self, ray: Any) -> None:
+        @ray.remote
+        class Actor:
+            def exit(self) -> None:
+                ray.actor.exit_actor()
+
+            def ping(self) -> None: ...
+
+        actor = Actor.remote()
+        actor.exit.remote()
+        with pytest.raises(ray.exceptions.RayActorError, match=r"exit_actor\(\)"):
+            ray.get(actor.ping.remote())
+
+    def test_calls_before_finish_and_its_own_and_later_ones_fail(
+        self, ray: Any, mortal: Any, gate: Gate, journal: Journal
+    ) -> None:
+        before = mortal.wait.remote(gate, "before")
+        own = mortal.__ray_call__.remote(lambda self: ray.actor.exit_actor())
+        queued = mortal.note.remote("never")
+        gate.open()
+        assert ray.get(before) == "before"
+        for ref in (own, queued, mortal.note.remote("never")):
+            with pytest.raises(ray.exceptions.ActorDiedError, match=r"exit_actor\(\)"):
+                ray.get(ref)
+        assert "never" not in journal.lines()
+
+    def test_ray_terminate_tells_the_same(self, ray: Any, mortal: Any) -> None:
+        before = mortal.note.remote("before")
+        own = mortal.__ray_terminate__.remote()
+        queued = mortal.note.remote("never")
+        assert ray.get(before) == "before"
+        for ref in (own, queued):
+            with pytest.raises(ray.exceptions.ActorDiedError, match=r"exit_actor\(\)"):
+                ray.get(ref)
+
+    def test_code_after_exit_actor_does_not_run(self, ray: Any, journal: Journal, eventually: Any) -> None:
+        class Leaving(Mortal):
+            def leave(self) -> None:
+                try:
+                    ray.actor.exit_actor()
+                except Exception:
+                    self.journal.note("caught")
+                self.journal.note("after")
+
+        actor = ray.remote(Leaving).remote(journal)
+        actor.leave.remote()
+        eventually(lambda: journal.lines() == GRACEFUL)
+
+    def test_exit_actor_outside_an_actor(self, ray: Any) -> None:
+        with pytest.raises(TypeError, match="exit_actor API is called on a non-actor worker"):
+            ray.actor.exit_actor()
+
+    def test_exit_actor_in_a_task(self, ray: Any) -> None:
+        @ray.remote
+        def leave() -> None:
+            ray.actor.exit_actor()
+
+        with pytest.raises(TypeError, match="exit_actor API is called on a non-actor worker"):
+            ray.get(leave.remote())
+
+    def test_the_process_is_gone(self, ray: Any, mortal: Any, eventually: Any) -> None:
+        pid = ray.get(mortal.pid.remote())
+        mortal.__ray_terminate__.remote()
+        eventually(lambda: not is_running(pid))
+
+    @pytest.mark.parametrize("code", [0, 1])
+    def test_sys_exit_ends_the_actor(self, ray: Any, mortal: Any, code: int) -> None:
+        with pytest.raises(ray.exceptions.ActorDiedError, match=rf"(?i)exit code {code}\b"):
+            ray.get(mortal.sys_exit.remote(code))
+        with pytest.raises(ray.exceptions.ActorDiedError, match=rf"(?i)exit code {code}\b"):
+            ray.get(mortal.pid.remote())
+
+
+class TestCrash:
+    @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGTERM])
+    def test_by_a_signal(self, ray: Any, mortal: Any, number: signal.Signals) -> None:
+        pid = ray.get(mortal.pid.remote())
+        with pytest.raises(ray.exceptions.ActorDiedError, match=rf"(?s)Mortal.*{pid}"):
+            ray.get(mortal.signal.remote(number))
+
+    @pytest.mark.differs("Ray tells neither signal nor exit code")
+    @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
+    def test_the_error_names_the_signal(self, ray: Any, mortal: Any, number: signal.Signals) -> None:
+        with pytest.raises(ray.exceptions.ActorDiedError, match=number.name):
+            ray.get(mortal.signal.remote(number))
+
+    @pytest.mark.differs("Ray tells neither signal nor exit code")
+    def test_the_error_names_the_exit_code(self, ray: Any, mortal: Any) -> None:
+        with pytest.raises(ray.exceptions.ActorDiedError, match="exit code 7"):
+            ray.get(mortal.exit_process.remote(7))
+
+    @pytest.mark.differs("Ray does not show what the worker wrote last")
+    def test_the_error_shows_the_last_lines_of_stderr(self, ray: Any) -> None:
+        @ray.remote
+        class Talking:
+            def crash(self) -> None:
+                os.write(2, b"first line\nlast words\n")
+                os._exit(1)
+
+        with pytest.raises(ray.exceptions.ActorDiedError, match="last words"):
+            ray.get(Talking.remote().crash.remote())
+
+    def test_pending_and_later_calls_fail(self, ray: Any, mortal: Any) -> None:
+        refs = [mortal.exit_process.remote(1), mortal.pid.remote(), mortal.pid.remote()]
+        for ref in refs:
+            with pytest.raises(ray.exceptions.ActorDiedError, match="Mortal"):
+                ray.get(ref)
+        with pytest.raises(ray.exceptions.ActorDiedError, match="Mortal"):
+            ray.get(mortal.pid.remote())
+
+    def test_of_an_idle_actor(self, ray: Any, mortal: Any, eventually: Any) -> None:
+        pid = ray.get(mortal.pid.remote())
+        os.kill(pid, signal.SIGKILL)
+        eventually(lambda: not is_running(pid))
+        with pytest.raises(ray.exceptions.RayActorError, match="(?s)."):
+            ray.get(mortal.pid.remote())
+
+    def test_others_live_on(self, ray: Any, mortal: Any) -> None:
+        other = ray.remote(Counter).remote()
+        mortal.exit_process.remote(1)
+        assert ray.get(other.increment.remote()) == 1
+
+    def test_in_the_constructor(self, ray: Any) -> None:
+        class Crashing:
+            def __init__(self) -> None:
+                os._exit(3)
+
+            def ping(self) -> None: ...
+
+        with pytest.raises(ray.exceptions.ActorDiedError, match="(?s)."):
+            ray.get(ray.remote(Crashing).remote().ping.remote())
+
+    def test_wait_calls_it_ready(self, ray: Any, mortal: Any) -> None:
+        crashed = mortal.exit_process.remote(1)
+        assert ray.wait([crashed], timeout=30) == ([crashed], [])
+
+    def test_a_task_that_waits_for_it_fails_with_it(self, ray: Any, mortal: Any) -> None:
+        @ray.remote
+        def dependent(value: Any) -> None: ...
+
+        with pytest.raises(ray.exceptions.ActorDiedError, match="Mortal"):
+            ray.get(dependent.remote(mortal.exit_process.remote(1)))
+
+    def test_of_a_task_worker(self, ray: Any) -> None:
+        @ray.remote(max_retries=0)
+        def crash() -> None:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        with pytest.raises(ray.exceptions.WorkerCrashedError, match="died"):
+            ray.get(crash.remote())
+
+
+class TestCreator:
+    """The creator's end."""
+
+    SOURCE = """
+        ray.init(namespace="conformance")
+        journal = Journal({path!r})
+        actor = ray.remote(Mortal).remote(journal)
+        say(ray.get(actor.pid.remote()))
+    """
+
+    def test_a_driver_that_ends_normally(self, drivers: Drivers, journal: Journal, eventually: Any) -> None:
+        driver = drivers.start(self.SOURCE.format(path=journal.path))
+        pid = int(driver.line())
+        driver.finish()
+        eventually(lambda: not is_running(pid))
+
+    @pytest.mark.differs("Ray kills the actors of a driver that exits, as often as it lets them end")
+    def test_interpreter_exit_counts_as_the_handle_going(
+        self, lone_drivers: Drivers, journal: Journal, eventually: Any
+    ) -> None:
+        lone_drivers.run(self.SOURCE.format(path=journal.path))
+        eventually(lambda: journal.lines() == GRACEFUL)
+
+    def test_a_driver_that_shuts_down(self, drivers: Drivers, journal: Journal, eventually: Any) -> None:
+        driver = drivers.start(self.SOURCE.format(path=journal.path) + "\n        ray.shutdown(); pause()")
+        pid = int(driver.line())
+        eventually(lambda: not is_running(pid))
+        driver.go_on()
+        driver.finish()
+
+    def test_a_driver_that_raises(self, drivers: Drivers, journal: Journal, eventually: Any) -> None:
+        driver = drivers.start(self.SOURCE.format(path=journal.path) + "\n        raise ValueError('mine')")
+        pid = int(driver.line())
+        with pytest.raises(AssertionError, match="ValueError: mine"):
+            driver.finish()
+        eventually(lambda: not is_running(pid))
+
+    def test_a_driver_that_is_killed(self, drivers: Drivers, journal: Journal, eventually: Any) -> None:
+        driver = drivers.start(self.SOURCE.format(path=journal.path) + "\n        pause()")
+        pid = int(driver.line())
+        driver.kill()
+        eventually(lambda: not is_running(pid))
+
+    def test_a_killed_drivers_busy_workers_end_too(
+        self, drivers: Drivers, journal: Journal, gate: Gate, eventually: Any
+    ) -> None:
+        driver = drivers.start(
+            f"""
+            ray.init(namespace="conformance")
+            gate, journal = Gate({gate._path!r}), Journal({journal.path!r})
+            actor = ray.remote(Mortal).remote(journal)
+
+            @ray.remote
+            def task(gate, journal):
+                journal.note(os.getpid())
+                gate.wait()
+
+            running = [actor.wait.remote(gate), task.remote(gate, journal)]
+            say(ray.get(ray.remote(get_pid).options(num_cpus=0).remote()))
+            pause()
+            """
+        )
+        driver.line()
+        eventually(lambda: len(journal.lines()) == 2)
+        pids = [int(line) for line in journal.lines() if line != "waiting"]
+        driver.kill()
+        eventually(lambda: not any(map(is_running, pids)))
+
+    def test_children_end_with_the_actor_that_made_them(self, ray: Any, eventually: Any) -> None:
+        child_class = ray.remote(Echo)
+
+        @ray.remote
+        class Parent:
+            def make(self) -> tuple[int, Any]:
+                self.child = child_class.remote()
+                return os.getpid(), self.child
+
+        parent = Parent.remote()
+        pid, child = ray.get(parent.make.remote())
+        child_pid = ray.get(child.pid.remote())
+        os.kill(pid, signal.SIGKILL)
+        eventually(lambda: not is_running(child_pid))
+        with pytest.raises(ray.exceptions.RayActorError, match="owner"):
+            ray.get(child.pid.remote())
+
+    def test_a_childs_calls_fail_when_its_creator_is_killed(self, ray: Any, gate: Gate, eventually: Any) -> None:
+        child_class = ray.remote(Echo)
+
+        @ray.remote
+        class Parent:
+            def make(self) -> Any:
+                self.child = child_class.remote()
+                return self.child
+
+        parent = Parent.remote()
+        child = ray.get(parent.make.remote())
+        waiting = child.wait.remote(gate)
+        assert ray.wait([waiting], timeout=0.1) == ([], [waiting])
+        ray.kill(parent)
+        with pytest.raises(ray.exceptions.RayActorError, match="owner"):
+            ray.get(waiting)
+
+    def test_an_actor_made_by_a_task_lives_as_long_as_its_handle(self, ray: Any, eventually: Any) -> None:
+        echo_class = ray.remote(Echo)
+
+        @ray.remote
+        def make() -> Any:
+            return echo_class.remote()
+
+        actor = ray.get(make.remote())
+        pid = ray.get(actor.pid.remote())
+        del actor
+        gc.collect()
+        eventually(lambda: not is_running(pid))

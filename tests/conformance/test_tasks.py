@@ -1,0 +1,317 @@
+"""Tasks: remote functions on reused workers."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conformance.subjects import Counter, Gate, Journal, echo, get_pid
+
+
+class TestCalls:
+    def test_a_function_runs_in_another_process(self, ray: Any) -> None:
+        assert ray.get(ray.remote(get_pid).remote()) != os.getpid()
+
+    def test_arguments_of_every_kind(self, ray: Any) -> None:
+        @ray.remote
+        def call(a: int, /, b: int, c: int = 3, *args: int, d: int = 4, **kwargs: int) -> Any:
+            return a, b, c, args, d, kwargs
+
+        assert ray.get(call.remote(1, 2)) == (1, 2, 3, (), 4, {})
+        assert ray.get(call.remote(1, b=2, d=5, e=6)) == (1, 2, 3, (), 5, {"e": 6})
+
+    def test_arguments_may_have_any_name(self, ray: Any) -> None:
+        @ray.remote
+        def call(self: int, args: int, kwargs: int, task_id: int, name: int, options: int) -> Any:
+            return self, args, kwargs, task_id, name, options
+
+        assert ray.get(call.remote(self=1, args=2, kwargs=3, task_id=4, name=5, options=6)) == (1, 2, 3, 4, 5, 6)
+
+    def test_a_lambda(self, ray: Any) -> None:
+        assert ray.get(ray.remote(lambda x: 2 * x).remote(4)) == 8
+
+    def test_a_closure(self, ray: Any) -> None:
+        offset = 10
+
+        @ray.remote
+        def add(x: int) -> int:
+            return x + offset
+
+        assert ray.get(add.remote(1)) == 11
+
+    def test_recursion(self, ray: Any) -> None:
+        @ray.remote
+        def fib(n: int) -> int:
+            return n if n < 2 else sum(ray.get([fib.remote(n - 1), fib.remote(n - 2)]))
+
+        assert ray.get(fib.remote(4)) == 3
+
+    def test_workers_are_reused(self, ray: Any) -> None:
+        pid = ray.remote(get_pid)
+        pids = {ray.get(pid.remote()) for _ in range(8)}
+        assert len(pids) <= 4
+
+    def test_many(self, ray: Any) -> None:
+        task = ray.remote(echo)
+        assert ray.get([task.remote(i) for i in range(200)]) == list(range(200))
+
+    def test_the_function_stays_what_it_was(self, ray: Any) -> None:
+        ray.remote(echo)
+        assert echo(3) == 3
+
+    @pytest.mark.differs("Ray's remote functions show the docstring of their class")
+    def test_it_keeps_its_doc(self, ray: Any) -> None:
+        assert ray.remote(echo).__doc__ == "Return the value."
+
+    def test_a_remote_function_travels_as_an_argument(self, ray: Any) -> None:
+        task = ray.remote(echo)
+
+        @ray.remote
+        def call(function: Any) -> int:
+            return int(ray.get(function.remote(3)))
+
+        assert ray.get(call.remote(task)) == 3
+
+    def test_its_title_shows_what_runs(self, ray: Any) -> None:
+        @ray.remote
+        def title() -> str:
+            import subprocess
+
+            return subprocess.check_output(["ps", "-o", "args=", "-p", str(os.getpid())], text=True).strip()
+
+        assert ray.get(title.remote()) == "ray::title"
+        assert ray.get(title.options(name="renamed").remote()) == "ray::renamed"
+
+
+class TestDependencies:
+    def test_a_chain(self, ray: Any) -> None:
+        @ray.remote
+        def increment(x: int) -> int:
+            return x + 1
+
+        ref = increment.remote(0)
+        for _ in range(9):
+            ref = increment.remote(ref)
+        assert ray.get(ref) == 10
+
+    def test_a_task_waits_for_its_arguments(self, ray: Any, gate: Gate) -> None:
+        @ray.remote
+        def wait(gate: Gate) -> str:
+            gate.wait()
+            return "passed"
+
+        dependent = ray.remote(echo).remote(wait.remote(gate))
+        assert ray.wait([dependent], timeout=0.1) == ([], [dependent])
+        gate.open()
+        assert ray.get(dependent) == "passed"
+
+    def test_a_failed_argument_fails_the_task_with_the_same_error(self, ray: Any, journal: Journal) -> None:
+        @ray.remote
+        def fail() -> None:
+            raise KeyError("origin")
+
+        @ray.remote
+        def dependent(value: Any, journal: Journal) -> None:
+            journal.note("ran")
+
+        with pytest.raises(KeyError, match="origin"):
+            ray.get(dependent.remote(fail.remote(), journal))
+        assert journal.lines() == []
+
+    def test_nested_tasks_do_not_deadlock(self, ray: Any) -> None:
+        @ray.remote
+        def leaf() -> int:
+            return 1
+
+        @ray.remote
+        def branch(depth: int) -> int:
+            below = [branch.remote(depth - 1) if depth else leaf.remote() for _ in range(2)]
+            return sum(ray.get(below))
+
+        # Each level holds more workers than there are CPUs: the blocked ones lend theirs.
+        assert ray.get(branch.remote(2)) == 8
+
+    def test_a_task_that_holds_all_cpus_can_wait_for_another(self, ray: Any) -> None:
+        task = ray.remote(echo)
+
+        @ray.remote(num_cpus=4)
+        def greedy() -> int:
+            return int(ray.get(task.options(num_cpus=4).remote(5)))
+
+        assert ray.get(greedy.remote()) == 5
+
+    def test_wait_lends_the_cpu_too(self, ray: Any) -> None:
+        task = ray.remote(echo)
+
+        @ray.remote(num_cpus=4)
+        def greedy() -> int:
+            (ready,), _ = ray.wait([task.options(num_cpus=4).remote(5)])
+            return int(ray.get(ready))
+
+        assert ray.get(greedy.remote()) == 5
+
+
+class TestOptions:
+    def test_num_returns(self, ray: Any) -> None:
+        @ray.remote(num_returns=3)
+        def three() -> tuple[int, ...]:
+            return 1, 2, 3
+
+        assert ray.get(three.remote()) == [1, 2, 3]
+        assert ray.get(three.options(num_returns=1).remote()) == (1, 2, 3)
+
+    def test_num_returns_of_a_list(self, ray: Any) -> None:
+        first, second = ray.remote(echo).options(num_returns=2).remote([1, [2]])
+        assert ray.get([first, second]) == [1, [2]]
+
+    def test_num_returns_0(self, ray: Any, journal: Journal, eventually: Any) -> None:
+        @ray.remote(num_returns=0)
+        def note() -> None:
+            journal.note("ran")
+
+        assert note.remote() is None
+        eventually(lambda: journal.lines() == ["ran"])
+
+    @pytest.mark.parametrize("value", [(1,), (1, 2, 3)])
+    def test_num_returns_that_does_not_fit(self, ray: Any, value: tuple[int, ...]) -> None:
+        refs = ray.remote(echo).options(num_returns=2).remote(value)
+        for ref in refs:
+            with pytest.raises(ValueError, match=f"returned {len(value)} objects, but num_returns=2"):
+                ray.get(ref)
+
+    def test_num_returns_of_something_without_length(self, ray: Any) -> None:
+        ref, _ = ray.remote(echo).options(num_returns=2).remote(3)
+        with pytest.raises(TypeError, match="int"):
+            ray.get(ref)
+
+    def test_an_error_stands_in_every_return(self, ray: Any) -> None:
+        @ray.remote(num_returns=2)
+        def fail() -> None:
+            raise KeyError("both")
+
+        for ref in fail.remote():
+            with pytest.raises(KeyError, match="both"):
+                ray.get(ref)
+
+    def test_a_crash_is_retried(self, ray: Any, journal: Journal) -> None:
+        @ray.remote(max_retries=2)
+        def crash(journal: Journal) -> int:
+            journal.note("try")
+            if len(journal.lines()) < 3:
+                os._exit(1)
+            return len(journal.lines())
+
+        assert ray.get(crash.remote(journal)) == 3
+
+    def test_retries_come_to_an_end(self, ray: Any, journal: Journal) -> None:
+        @ray.remote(max_retries=1)
+        def crash(journal: Journal) -> None:
+            journal.note("try")
+            os._exit(1)
+
+        with pytest.raises(ray.exceptions.WorkerCrashedError, match="died"):
+            ray.get(crash.remote(journal))
+        assert len(journal.lines()) == 2
+
+    def test_an_exception_is_not_retried(self, ray: Any, journal: Journal) -> None:
+        @ray.remote(max_retries=3)
+        def fail(journal: Journal) -> None:
+            journal.note("try")
+            raise KeyError("mine")
+
+        with pytest.raises(KeyError, match="mine"):
+            ray.get(fail.remote(journal))
+        assert len(journal.lines()) == 1
+
+    def test_an_exception_is_retried_if_asked_for(self, ray: Any, journal: Journal) -> None:
+        @ray.remote(max_retries=2, retry_exceptions=True)
+        def fail(journal: Journal) -> int:
+            journal.note("try")
+            if len(journal.lines()) < 3:
+                raise KeyError("mine")
+            return len(journal.lines())
+
+        assert ray.get(fail.remote(journal)) == 3
+
+    @pytest.mark.parametrize(("listed", "tries"), [(KeyError, 2), (LookupError, 2), (OSError, 1)])
+    def test_only_listed_exceptions_are_retried(
+        self, ray: Any, journal: Journal, listed: type[Exception], tries: int
+    ) -> None:
+        @ray.remote(max_retries=1, retry_exceptions=[listed])
+        def fail(journal: Journal) -> None:
+            journal.note("try")
+            raise KeyError("mine")
+
+        with pytest.raises(KeyError, match="mine"):
+            ray.get(fail.remote(journal))
+        assert len(journal.lines()) == tries
+
+    def test_environment_variables(self, ray: Any) -> None:
+        @ray.remote
+        def read(variable: str) -> str | None:
+            return os.environ.get(variable)
+
+        with_variable = read.options(runtime_env={"env_vars": {"NB_CONFORMANCE": "set"}})
+        assert ray.get(with_variable.remote("NB_CONFORMANCE")) == "set"
+        assert ray.get(read.remote("NB_CONFORMANCE")) is None
+
+    def test_environment_variables_of_an_actor(self, ray: Any) -> None:
+        @ray.remote(runtime_env={"env_vars": {"NB_CONFORMANCE": "set"}})
+        class Reader:
+            def read(self, variable: str) -> str | None:
+                return os.environ.get(variable)
+
+        assert ray.get(Reader.remote().read.remote("NB_CONFORMANCE")) == "set"
+
+    @pytest.mark.differs("Ray takes local directories for a whole session alone")
+    def test_working_directory(self, ray: Any, tmp_path: Path) -> None:
+        (tmp_path / "work").mkdir()
+        (tmp_path / "work" / "data.txt").write_text("found")
+
+        @ray.remote(runtime_env={"working_dir": str(tmp_path / "work")})
+        def read() -> str:
+            return Path("data.txt").read_text()
+
+        assert ray.get(read.remote()) == "found"
+
+    @pytest.mark.differs("Ray takes local directories for a whole session alone")
+    def test_modules_of_a_working_directory_can_be_imported(self, ray: Any, tmp_path: Path) -> None:
+        (tmp_path / "work").mkdir()
+        (tmp_path / "work" / "nb_conformance_here.py").write_text("VALUE = 3")
+
+        @ray.remote(runtime_env={"working_dir": str(tmp_path / "work")})
+        def read() -> int:
+            from importlib import import_module
+
+            return int(import_module("nb_conformance_here").VALUE)
+
+        assert ray.get(read.remote()) == 3
+
+    @pytest.mark.differs("Ray takes local directories for a whole session alone")
+    def test_modules(self, ray: Any, tmp_path: Path) -> None:
+        package = tmp_path / "nb_conformance_module"
+        package.mkdir()
+        (package / "__init__.py").write_text("VALUE = 4")
+
+        @ray.remote(runtime_env={"py_modules": [str(package)]})
+        def read() -> int:
+            from importlib import import_module
+
+            return int(import_module("nb_conformance_module").VALUE)
+
+        assert ray.get(read.remote()) == 4
+
+    def test_scheduling_strategies_of_one_machine(self, ray: Any) -> None:
+        from importlib import import_module
+
+        strategies = import_module(f"{ray.__name__}.util.scheduling_strategies")
+        node = ray.get_runtime_context().get_node_id()
+        here = strategies.NodeAffinitySchedulingStrategy(node_id=node, soft=False)
+        task = ray.remote(echo)
+        for strategy in ("DEFAULT", "SPREAD", here):
+            assert ray.get(task.options(scheduling_strategy=strategy).remote(1)) == 1
+            actor = ray.remote(Counter).options(scheduling_strategy=strategy).remote()
+            assert ray.get(actor.increment.remote()) == 1

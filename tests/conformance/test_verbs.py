@@ -1,0 +1,303 @@
+"""The verbs: init, shutdown, get, put, wait, and what tells of the session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from conformance.subjects import Counter, Echo, Gate, echo
+
+
+class TestInit:
+    def test_a_session_runs_between_init_and_shutdown(self, fresh: Any, init: Callable[..., Any]) -> None:
+        assert not fresh.is_initialized()
+        init()
+        assert fresh.is_initialized()
+        fresh.shutdown()
+        assert not fresh.is_initialized()
+
+    def test_shutdown_without_a_session_does_nothing(self, fresh: Any) -> None:
+        fresh.shutdown()
+        fresh.shutdown()
+        assert not fresh.is_initialized()
+
+    def test_a_session_can_follow_another(self, fresh: Any, init: Callable[..., Any]) -> None:
+        init()
+        assert fresh.get(fresh.put(1)) == 1
+        fresh.shutdown()
+        init()
+        assert fresh.get(fresh.put(2)) == 2
+
+    def test_a_second_init_is_refused(self, ray: Any) -> None:
+        with pytest.raises(RuntimeError, match="ignore_reinit_error"):
+            ray.init()
+
+    def test_a_second_init_can_be_allowed(self, ray: Any) -> None:
+        counter = ray.remote(Counter).remote(3)
+        ray.init(ignore_reinit_error=True)
+        assert ray.get(counter.get_counter.remote()) == 3
+
+    def test_an_unknown_option_is_named(self, fresh: Any) -> None:
+        with pytest.raises(RuntimeError, match="nonsense"):
+            fresh.init(nonsense=3)
+        assert not fresh.is_initialized()
+
+    @pytest.mark.differs("Ray names the unknown option alone")
+    def test_an_unknown_option_shows_the_valid_ones(self, fresh: Any) -> None:
+        with pytest.raises(RuntimeError, match="num_cpus"):
+            fresh.init(nonsense=3)
+
+    def test_the_context_prints_usefully(self, ray: Any) -> None:
+        context = ray.init(ignore_reinit_error=True)
+        assert "Context" in repr(context)
+        assert "<" in context._repr_html_()
+
+    def test_the_context_tells_the_versions_and_addresses(self, ray: Any) -> None:
+        context = ray.init(ignore_reinit_error=True)
+        assert context.python_version.startswith("3.")
+        assert "node_id" in context.address_info
+
+    def test_the_context_is_a_context_manager(self, fresh: Any, init: Callable[..., Any]) -> None:
+        with init():
+            assert fresh.is_initialized()
+        assert not fresh.is_initialized()
+
+    def test_the_context_can_disconnect(self, fresh: Any, init: Callable[..., Any]) -> None:
+        init().disconnect()
+        assert not fresh.is_initialized()
+
+    def test_resources_that_are_declared_are_there(self, fresh: Any, init: Callable[..., Any]) -> None:
+        init(num_cpus=3, num_gpus=1, resources={"widget": 2.5})
+        resources = fresh.cluster_resources()
+        assert (resources["CPU"], resources["GPU"], resources["widget"]) == (3.0, 1.0, 2.5)
+        assert resources["memory"] > 0
+        assert resources["object_store_memory"] > 0
+
+    def test_the_namespace_is_the_one_asked_for(self, fresh: Any, init: Callable[..., Any]) -> None:
+        init(namespace="somewhere")
+        assert fresh.get_runtime_context().namespace == "somewhere"
+
+    def test_each_session_without_a_namespace_gets_one_of_its_own(self, fresh: Any, init: Callable[..., Any]) -> None:
+        init()
+        first = fresh.get_runtime_context().namespace
+        fresh.shutdown()
+        init()
+        second = fresh.get_runtime_context().namespace
+        assert first
+        assert first != second
+
+    def test_a_namespace_is_a_string(self, fresh: Any) -> None:
+        with pytest.raises(TypeError, match="namespace must be None or a string"):
+            fresh.init(namespace=3)
+
+    def test_a_namespace_is_not_empty(self, fresh: Any) -> None:
+        with pytest.raises(ValueError, match="is not a valid namespace"):
+            fresh.init(namespace="")
+
+    def test_cpus_are_not_negative(self, fresh: Any) -> None:
+        with pytest.raises(ValueError, match="(?i)nonnegative|negative"):
+            fresh.init(num_cpus=-1)
+        assert not fresh.is_initialized()
+
+
+class TestFirstUse:
+    """The first use starts a session by itself."""
+
+    def test_put(self, fresh: Any) -> None:
+        assert fresh.get(fresh.put(1)) == 1
+        assert fresh.is_initialized()
+
+    def test_task(self, fresh: Any) -> None:
+        assert fresh.get(fresh.remote(echo).remote(1)) == 1
+
+    def test_actor(self, fresh: Any) -> None:
+        assert fresh.get(fresh.remote(Counter).remote().increment.remote()) == 1
+
+    def test_runtime_context(self, fresh: Any) -> None:
+        assert fresh.get_runtime_context().get_node_id()
+        assert fresh.is_initialized()
+
+    def test_decorating_starts_nothing(self, fresh: Any) -> None:
+        fresh.remote(Counter)
+        fresh.remote(echo)
+        assert not fresh.is_initialized()
+
+
+class TestGet:
+    def test_one(self, ray: Any) -> None:
+        assert ray.get(ray.put("value")) == "value"
+
+    def test_a_list_in_its_order(self, ray: Any) -> None:
+        refs = [ray.put(i) for i in range(20)]
+        assert ray.get(refs[::-1]) == list(range(20))[::-1]
+
+    def test_an_empty_list(self, ray: Any) -> None:
+        assert ray.get([]) == []
+
+    def test_the_same_reference_twice(self, ray: Any) -> None:
+        ref = ray.put(1)
+        assert ray.get([ref, ref]) == [1, 1]
+        assert ray.get(ref) == 1
+
+    def test_a_timeout_that_suffices(self, ray: Any) -> None:
+        assert ray.get(ray.remote(echo).remote(1), timeout=30) == 1
+
+    @pytest.mark.parametrize("timeout", [0, 0.05])
+    def test_a_timeout_that_does_not(self, ray: Any, gate: Gate, timeout: float) -> None:
+        waiting = ray.remote(Echo).remote().wait.remote(gate)
+        with pytest.raises(ray.exceptions.GetTimeoutError, match="(?i)timed out"):
+            ray.get(waiting, timeout=timeout)
+        gate.open()
+        assert ray.get(waiting) == "passed"
+
+    def test_a_timeout_is_a_timeout_error(self, ray: Any, gate: Gate) -> None:
+        waiting = ray.remote(Echo).remote().wait.remote(gate)
+        with pytest.raises(TimeoutError, match="(?i)timed out"):
+            ray.get([ray.put(1), waiting], timeout=0.01)
+
+    def test_timeout_0_of_what_is_there(self, ray: Any) -> None:
+        assert ray.get(ray.put(1), timeout=0) == 1
+
+    def test_the_first_error_of_a_list_is_raised(self, ray: Any) -> None:
+        actor = ray.remote(Echo).remote()
+        with pytest.raises(ValueError, match="mine"):
+            ray.get([ray.put(1), actor.fail.remote("mine"), ray.put(2)])
+
+    @pytest.mark.differs("Ray's process aborts")
+    def test_a_negative_timeout_is_refused(self, ray: Any) -> None:
+        with pytest.raises(ValueError, match="timeout"):
+            ray.get(ray.put(1), timeout=-3)
+
+
+class TestWait:
+    def test_ready_and_not_ready(self, ray: Any, gate: Gate) -> None:
+        ready = ray.put(1)
+        waiting = ray.remote(Echo).remote().wait.remote(gate)
+        assert ray.wait([waiting, ready]) == ([ready], [waiting])
+
+    def test_all(self, ray: Any) -> None:
+        refs = [ray.remote(echo).remote(i) for i in range(5)]
+        ready, rest = ray.wait(refs, num_returns=5)
+        assert (set(ready), rest) == (set(refs), [])
+
+    def test_no_more_than_asked_for(self, ray: Any) -> None:
+        refs = [ray.put(i) for i in range(5)]
+        ready, rest = ray.wait(refs, num_returns=2)
+        assert (len(ready), len(rest)) == (2, 3)
+        assert {*ready, *rest} == set(refs)
+
+    def test_fewer_when_the_time_is_over(self, ray: Any, gate: Gate) -> None:
+        ready = ray.put(1)
+        waiting = ray.remote(Echo).remote().wait.remote(gate)
+        assert ray.wait([ready, waiting], num_returns=2, timeout=0.05) == ([ready], [waiting])
+
+    def test_timeout_0_looks_once(self, ray: Any, gate: Gate) -> None:
+        waiting = ray.remote(Echo).remote().wait.remote(gate)
+        assert ray.wait([waiting], timeout=0) == ([], [waiting])
+
+    def test_nothing(self, ray: Any) -> None:
+        assert ray.wait([]) == ([], [])
+
+    def test_an_error_is_ready(self, ray: Any) -> None:
+        failing = ray.remote(Echo).remote().fail.remote("mine")
+        assert ray.wait([failing], timeout=30) == ([failing], [])
+
+    def test_the_order_given_is_kept(self, ray: Any, gate: Gate) -> None:
+        slow = ray.remote(Echo).remote().wait.remote(gate)
+        refs = [ray.put(0), slow, ray.put(2)]
+        ready, rest = ray.wait(refs, num_returns=2)
+        assert (ready, rest) == ([refs[0], refs[2]], [slow])
+
+    def test_fetch_local_false(self, ray: Any) -> None:
+        ref = ray.remote(echo).remote(1)
+        assert ray.wait([ref], fetch_local=False, timeout=30) == ([ref], [])
+
+    def test_one_by_one(self, ray: Any) -> None:
+        rest = [ray.remote(echo).remote(i) for i in range(10)]
+        seen = []
+        while rest:
+            (ready,), rest = ray.wait(rest)
+            seen.append(ray.get(ready))
+        assert sorted(seen) == list(range(10))
+
+
+class TestSession:
+    """What tells of the session."""
+
+    def test_one_node(self, ray: Any) -> None:
+        (node,) = ray.nodes()
+        assert node["Alive"] is True
+        assert node["NodeID"] == ray.get_runtime_context().get_node_id()
+        assert node["Resources"]["CPU"] == 4.0
+        assert {"NodeManagerAddress", "NodeManagerHostname", "Resources"} <= node.keys()
+
+    def test_the_context_of_a_driver(self, ray: Any) -> None:
+        context = ray.get_runtime_context()
+        assert context.get_actor_id() is None
+        assert context.get_task_id() is None
+        assert int(context.get_job_id(), 16)
+        assert int(context.get_worker_id(), 16)
+        assert context.namespace == "conformance"
+
+    def test_there_is_no_current_actor_in_a_driver(self, ray: Any) -> None:
+        with pytest.raises(RuntimeError, match="(?i)only available in an actor|actor"):
+            _ = ray.get_runtime_context().current_actor
+
+    def test_the_context_of_an_actor(self, ray: Any, name: str) -> None:
+        class Teller:
+            def tell(self) -> dict[str, Any]:
+                context = ray.get_runtime_context()
+                return {
+                    "actor": context.get_actor_id(),
+                    "name": context.get_actor_name(),
+                    "task": context.get_task_id(),
+                    "task_name": context.get_task_name(),
+                    "job": context.get_job_id(),
+                    "node": context.get_node_id(),
+                    "namespace": context.namespace,
+                    "resources": context.get_assigned_resources(),
+                }
+
+        teller = ray.remote(Teller).options(name=name).remote()
+        told = ray.get(teller.tell.remote())
+        here = ray.get_runtime_context()
+        assert told["actor"] in repr(teller)
+        assert told["name"] == name
+        assert int(told["task"], 16)
+        assert told["task_name"] == "Teller.tell"
+        assert told["job"] == here.get_job_id()
+        assert told["node"] == here.get_node_id()
+        assert told["namespace"] == "conformance"
+        assert told["resources"] == {}
+
+    def test_the_context_of_a_task(self, ray: Any) -> None:
+        @ray.remote(num_cpus=2)
+        def tell() -> tuple[Any, ...]:
+            context = ray.get_runtime_context()
+            return context.get_actor_id(), context.get_task_name(), context.get_assigned_resources()
+
+        assert ray.get(tell.remote()) == (None, "tell", {"CPU": 2.0})
+
+    def test_an_actor_knows_itself(self, ray: Any) -> None:
+        @ray.remote
+        class Selfish:
+            def me(self) -> Any:
+                return ray.get_runtime_context().current_actor
+
+            def ping(self) -> str:
+                return "pong"
+
+        selfish = Selfish.remote()
+        me = ray.get(selfish.me.remote())
+        assert me == selfish
+        assert ray.get(me.ping.remote()) == "pong"
+
+    def test_each_call_is_a_task_of_its_own(self, ray: Any) -> None:
+        @ray.remote
+        def task_id() -> str:
+            return str(ray.get_runtime_context().get_task_id())
+
+        first, second = ray.get([task_id.remote(), task_id.remote()])
+        assert first != second

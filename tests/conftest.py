@@ -1,0 +1,106 @@
+"""What every test runs under: a runtime directory of its own, and a guard that nothing is left behind.
+
+The guard looks at three places. After a test that ran without a shared session, nothing may be left but the node,
+which lingers. After a module, whose session tests may share, the same. After the whole run, the node is gone too.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+# Set before anything reads it, for the notebooks' kernels too. Under /tmp, since a socket's path has 104 bytes at most.
+_directory = tempfile.mkdtemp(prefix="nbt-", dir="/tmp")
+os.environ["NBACTORS_DIR"] = _directory
+
+_FAILED = pytest.StashKey[bool]()
+
+
+def pytest_unconfigure() -> None:
+    shutil.rmtree(_directory, ignore_errors=True)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    report = yield
+    if report.failed:
+        item.stash[_FAILED] = True
+    return report
+
+
+@pytest.fixture(scope="session")
+def runtime_directory() -> Path:
+    """The directory of this run's node."""
+    return Path(_directory)
+
+
+def _is_on_ray(config: pytest.Config) -> bool:
+    """Whether the suite runs on real Ray, which answers for its own processes."""
+    return config.getoption("--engine", default="local") == "ray"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_left_by_the_run(request: pytest.FixtureRequest) -> Iterator[None]:
+    if _is_on_ray(request.config):
+        yield
+        return
+    from nbactors.testing.leaks import Holdings, settle
+
+    before = Holdings.now(include_node=True)
+    yield
+    try:
+        settle(before, timeout_s=8.0, include_node=True)
+    finally:
+        _end_node()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _nothing_left_by_the_module(request: pytest.FixtureRequest, _nothing_left_by_the_run: None) -> Iterator[None]:
+    if _is_on_ray(request.config):
+        yield
+        return
+    from nbactors.testing.leaks import Holdings, settle
+
+    before = Holdings.now()
+    failed_before = request.session.testsfailed
+    yield
+    # What a failed test left is reported with it: its traceback holds its variables.
+    if request.session.testsfailed == failed_before:
+        assert not _session_runs(), "the module has left its session open: end it with shutdown()"
+        settle(before)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_by_the_test(request: pytest.FixtureRequest, _nothing_left_by_the_module: None) -> Iterator[None]:
+    if _is_on_ray(request.config) or _session_runs():
+        yield
+        return
+    from nbactors.testing.leaks import Holdings, settle
+
+    before = Holdings.now()
+    yield
+    # A session that runs now is one that the module's tests share.
+    if not request.node.stash.get(_FAILED, False) and not _session_runs():
+        settle(before)
+
+
+def _session_runs() -> bool:
+    """Whether this process has a session now. Imports nothing: a test may be about the import."""
+    engine = sys.modules.get("nbactors.engine")
+    return engine is not None and engine.running() is not None
+
+
+def _end_node() -> None:
+    """End a node that is still there, so that a failed run leaves nothing on the machine either."""
+    from nbactors.testing.leaks import node_pid
+
+    if node_pid():
+        from nbactors.util.state import stop_node
+
+        stop_node(force=True)

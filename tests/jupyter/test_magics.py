@@ -1,0 +1,144 @@
+"""`%%actor`, in a real IPython shell."""
+
+from __future__ import annotations
+
+import pytest
+from ipython_cells import run_cells
+
+pytestmark = pytest.mark.slow
+
+COUNTER = """
+import itertools
+
+class Counter:
+    def __init__(self):
+        self.numbers = itertools.count(1)
+
+    def increment(self):
+        return next(self.numbers)
+
+    def fail(self):
+        raise ValueError("no more numbers")
+"""
+
+
+def test_the_class_becomes_an_actor_class() -> None:
+    magic, made, answer = run_cells(
+        "%%actor" + COUNTER,
+        "import nbactors as ray; counter = Counter.remote()",
+        "ray.get([counter.increment.remote() for _ in range(3)])",
+    )
+    assert magic.ok, magic.output
+    assert made.ok, made.output
+    assert "[1, 2, 3]" in answer.output
+
+
+def test_a_variable_gets_an_actor_and_shows_it() -> None:
+    magic, answer, kind = run_cells(
+        "%%actor counter" + COUNTER,
+        "import nbactors as ray; ray.get(counter.increment.remote())",
+        "type(Counter).__name__",
+    )
+    assert "Actor(Counter, " in magic.output
+    assert answer.output.rstrip().endswith("1")
+    assert "ActorClass" in kind.output
+
+
+def test_options_reach_the_actor() -> None:
+    _, _, found, amounts = run_cells(
+        "import nbactors as ray; _ = ray.init(num_cpus=4, resources={'disk': 3})",
+        "%%actor --name tally --namespace here --num-cpus 2 --resource disk=1 counter" + COUNTER,
+        "ray.get_actor('tally', namespace='here') == counter, ray.get(counter.increment.remote())",
+        "free = ray.available_resources(); free['CPU'], free['disk']",
+    )
+    assert "(True, 1)" in found.output
+    assert "(2.0, 2.0)" in amounts.output
+
+
+def test_with_a_variable_the_name_is_that_actor_s_alone() -> None:
+    _, another = run_cells(
+        "%%actor --name tally counter" + COUNTER,
+        "import nbactors as ray; ray.get(Counter.remote().increment.remote())",
+    )
+    assert another.ok, another.output
+
+
+def test_get_if_exists_takes_the_actor_that_is_there() -> None:
+    _, _, _, answer = run_cells(
+        "%%actor --name tally counter" + COUNTER,
+        "import nbactors as ray; ray.get(counter.increment.remote())",
+        "%%actor --name tally --get-if-exists again" + COUNTER,
+        "again == counter, ray.get(again.increment.remote())",
+    )
+    assert "(True, 2)" in answer.output
+
+
+def test_a_remote_traceback_shows_the_cell_s_line() -> None:
+    _, failed = run_cells("%%actor counter" + COUNTER, "import nbactors as ray; ray.get(counter.fail.remote())")
+    assert not failed.ok
+    assert 'raise ValueError("no more numbers")' in failed.output
+    assert "line 12" in failed.output
+
+
+def test_source_can_be_read() -> None:
+    _, source = run_cells(
+        "%%actor\nclass Plain:\n    def method(self):\n        return 'found'\n\n    @classmethod\n"
+        "    def where(cls):\n        return cls.method",
+        "import inspect; print(inspect.getsource(Plain.where()))",
+    )
+    assert "return 'found'" in source.output
+
+
+def test_an_error_in_the_cell_looks_as_usual() -> None:
+    (failed,) = run_cells("%%actor counter\n\nlimit = 1 / 0\n\nclass Counter:\n    pass\n")
+    assert failed.error.startswith("ZeroDivisionError")
+    assert "----> 3 limit = 1 / 0" in failed.output
+    assert failed.output.count("Traceback") == 1
+    assert "magics.py" not in failed.output
+    assert "cell.py" not in failed.output
+
+
+def test_a_syntax_error_looks_as_usual() -> None:
+    (failed,) = run_cells("%%actor counter\nclass Counter:\n    value =\n")
+    assert failed.error.startswith("SyntaxError")
+    assert "line 3" in failed.output
+    assert "magics.py" not in failed.output
+
+
+@pytest.mark.parametrize(
+    ("cell", "message"),
+    [
+        ("%%actor counter\nvalue = 1", "this cell defines no class at its top level"),
+        ("%%actor\nclass A: pass\nclass B: pass", "this cell defines 2 classes (A, B)"),
+        ("%%actor\nimport nbactors\n@nbactors.remote\nclass A: pass", "leave out @remote"),
+        ("%%actor a-b\nclass A: pass", "'a-b' is no variable name"),
+        ("%%actor --nmae x a\nclass A: pass", "unrecognized arguments: --nmae"),
+        ("%%actor --lifetime long a\nclass A: pass", "invalid choice: 'long'"),
+        ("%%actor --resource disk a\nclass A: pass", "'disk' is not KEY=AMOUNT"),
+        (
+            "%%actor a\nclass A:\n    def __init__(self, start): pass",
+            "a was not made, since its constructor needs arguments (missing a required argument: 'start')",
+        ),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(cell: str, message: str) -> None:
+    (failed,) = run_cells(cell)
+    assert not failed.ok
+    assert "UsageError: " in failed.output
+    assert message in failed.output
+    assert len(failed.output.strip().splitlines()) == 1
+
+
+def test_without_the_instance_the_class_is_ready() -> None:
+    _, answer = run_cells(
+        "%%actor a\nclass A:\n    def __init__(self, start):\n        self.start = start\n"
+        "    def get(self):\n        return self.start",
+        "import nbactors as ray; ray.get(A.remote(7).get.remote())",
+    )
+    assert answer.output.rstrip().endswith("7")
+
+
+def test_the_question_mark_shows_the_options() -> None:
+    (shown,) = run_cells("%%actor?")
+    assert "[--num-cpus N]" in shown.output
+    assert "VARIABLE" in shown.output

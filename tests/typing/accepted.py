@@ -1,0 +1,87 @@
+"""What type checkers must accept, and what they must take it for."""
+
+from __future__ import annotations
+
+from typing_extensions import assert_type
+
+import nbactors as ray
+from nbactors.actor import ActorClass, ActorHandle, ActorProxy
+
+
+class Counter:
+    def __init__(self, start: int = 0) -> None:
+        self.value = start
+
+    @ray.method
+    def increment(self) -> int:
+        self.value += 1
+        return self.value
+
+    @ray.method
+    def add(self, amount: int, times: int = 1) -> int:
+        for _ in range(times):
+            self.increment()  # in the class itself it is an ordinary method
+        return assert_type(self.increment(), int)
+
+    @ray.method(num_returns=1)
+    def name(self) -> str:
+        return "counter"
+
+
+CounterActor: ActorClass[Counter] = ray.remote(Counter)
+counter: ActorProxy[Counter] = CounterActor.remote(1)
+
+reference: ray.ObjectRef[int] = counter.increment.remote()
+assert_type(counter.increment.remote(), ray.ObjectRef[int])
+assert_type(ray.get(counter.increment.remote()), int)
+assert_type(ray.get([counter.increment.remote(), reference]), list[int])
+assert_type(counter.add.remote(1, times=2), ray.ObjectRef[int])
+assert_type(counter.add.remote(amount=1), ray.ObjectRef[int])
+assert_type(counter.add.remote(reference), ray.ObjectRef[int])
+assert_type(counter.add.remote(1, reference), ray.ObjectRef[int])
+assert_type(counter.name.remote(), ray.ObjectRef[str])
+counter.increment.options(name="call").remote()
+CounterActor.options(num_cpus=1, name="counter").remote()
+ray.kill(counter)
+
+
+@ray.remote
+def length(text: str, *, extra: int = 0) -> int:
+    return len(text) + extra
+
+
+@ray.remote(num_cpus=2)
+def double(number: int) -> int:
+    return 2 * number
+
+
+assert_type(length.remote("abc", extra=1), ray.ObjectRef[int])
+assert_type(ray.get(double.remote(2)), int)
+assert_type(double.remote(length.remote("abc")), ray.ObjectRef[int])
+double.options(num_returns=2).remote(1)
+
+
+class Greeter:
+    @ray.method
+    def greet(self, name: str) -> str:
+        return f"Hello, {name}"
+
+
+# mypy does not ask class decorators what they return, so the form with parentheses is for Greeter itself.
+GreeterActor = ray.remote(num_cpus=1)(Greeter)
+assert_type(ray.get(GreeterActor.remote().greet.remote("you")), str)
+
+handle: ActorHandle[Counter] = ray.get_actor("counter")
+handle.anything.remote(1)
+ray.kill(handle)
+text: str = ray.get(handle.anything.remote())
+
+stored = ray.put({"a": 1})
+assert_type(stored, ray.ObjectRef[dict[str, int]])
+ready, rest = ray.wait([stored], num_returns=1, timeout=1.5)
+assert_type(ready, list[ray.ObjectRef[dict[str, int]]])
+assert_type(ray.util.list_named_actors(), list[str])
+assert_type(ray.util.list_named_actors(all_namespaces=True), list[dict[str, str]])
+
+with ray.init(num_cpus=2, namespace="n") as context:
+    print(context.address_info["namespace"])

@@ -1,0 +1,185 @@
+"""Drives a `NodeState` by hand: people connect and send, the clock is set, instructions are looked at."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any, TypeVar
+
+from nbactors.local.node import events
+from nbactors.local.node.context import Facts
+from nbactors.local.node.gpus import Gpu
+from nbactors.local.node.state import NodeState
+from nbactors.local.wire import messages
+
+M = TypeVar("M")
+
+ENVIRONMENT = messages.Environment("/usr/bin/python3", ["/lib"], "/", {})
+
+
+class Scenario:
+    """One node, no process, no clock but `now`."""
+
+    def __init__(self, gpus: int = 0, linger_s: float = 1.0) -> None:
+        self.now = 100.0
+        self._ids = itertools.count(1)
+        self._conns = itertools.count(1)
+        self._rids = itertools.count(1)
+        facts = Facts(
+            node_id=b"n" * 28,
+            pid=1,
+            hostname="here",
+            directory="/run/nb",
+            package_version="1.2.3",
+            linger_s=linger_s,
+            cpus=2.0,
+            memory=1000.0,
+            new_id=self.new_id,
+            gpus=lambda: [Gpu(str(index), f"GPU-{index}") for index in range(gpus)],
+        )
+        self.state = NodeState(facts, self.now)
+        self.done: list[events.Instruction] = []
+        """Instructions that no one has taken yet."""
+
+    def new_id(self) -> bytes:
+        return next(self._ids).to_bytes(16, "big")
+
+    def rid(self) -> int:
+        return next(self._rids)
+
+    def happen(self, event: events.Event) -> None:
+        self.done += self.state.handle(event, self.now)
+
+    def pass_time(self, seconds: float) -> None:
+        """Let time pass, stopping wherever the node wants to act."""
+        end = self.now + seconds
+        while self.state.deadline is not None and self.state.deadline <= end:
+            self.now = max(self.now, self.state.deadline)
+            self.happen(events.Tick())
+        self.now = end
+
+    def take(self, kind: type[M]) -> list[M]:
+        """Return the instructions of a kind, and forget them."""
+        found = [instruction for instruction in self.done if isinstance(instruction, kind)]
+        self.done = [instruction for instruction in self.done if not isinstance(instruction, kind)]
+        return found
+
+    def killed(self) -> list[bytes]:
+        return [kill.process_id for kill in self.take(events.Kill)]
+
+    def connect(self) -> int:
+        conn = next(self._conns)
+        self.happen(events.Connected(conn))
+        return conn
+
+    def session(self, **options: Any) -> Client:
+        client = Client(self, self.new_id(), "session")
+        defaults: dict[str, Any] = {
+            "namespace": "ns",
+            "environment": ENVIRONMENT,
+            "num_cpus": 2.0,
+            "num_gpus": 0.0,
+            "memory": -1.0,
+            "object_store_memory": -1.0,
+            "resources": {},
+            "log_to_driver": True,
+            "graceful_shutdown_s": 30.0,
+        }
+        client.send(messages.OpenSession(rid=self.rid(), **{**defaults, **options}))
+        client.opened = client.one(messages.SessionOpened)
+        return client
+
+    def command_line(self) -> Client:
+        return Client(self, b"", "cli")
+
+    def start_worker(self) -> Client:
+        """Let the worker that was asked for last come to life."""
+        spawn = self.take(events.Spawn)[-1]
+        return self.come_alive(spawn)
+
+    def come_alive(self, spawn: events.Spawn) -> Client:
+        pid = 1000 + int.from_bytes(spawn.process_id, "big")
+        self.happen(events.Forked(spawn.process_id, pid))
+        return Client(self, spawn.process_id, "worker", pid)
+
+    def end_worker(self, worker: Client, status: int = 0, tail: str = "") -> None:
+        """Let a worker's process end and all that is known of it be told."""
+        worker.leave()
+        self.happen(events.Exited(worker.process_id, status))
+        self.happen(events.OutputEnded(worker.process_id, tail))
+
+
+class Client:
+    """Somebody connected."""
+
+    def __init__(self, scenario: Scenario, process_id: bytes, role: str, pid: int = 77) -> None:
+        self.scenario = scenario
+        self.process_id = process_id
+        self.pid = pid
+        self.conn = scenario.connect()
+        self.opened: Any = None
+        self.send(messages.Hello(messages.PROTOCOL_VERSION, process_id, pid, role, "1.2.3"))
+        self.welcome = self.one(messages.Welcome)
+
+    def send(self, message: messages.Message) -> None:
+        self.scenario.happen(events.Received(self.conn, message))
+
+    def leave(self) -> None:
+        self.scenario.happen(events.Disconnected(self.conn))
+
+    def got(self, kind: type[M]) -> list[M]:
+        """Return the messages of a kind that were sent to this client, and forget them."""
+        mine = [
+            instruction
+            for instruction in self.scenario.done
+            if isinstance(instruction, events.Send)
+            and instruction.conn == self.conn
+            and isinstance(instruction.message, kind)
+        ]
+        self.scenario.done = [instruction for instruction in self.scenario.done if instruction not in mine]
+        return [instruction.message for instruction in mine]  # type: ignore[misc]
+
+    def one(self, kind: type[M]) -> M:
+        """Return the only message of a kind."""
+        (message,) = self.got(kind)
+        return message
+
+    def create(self, **options: Any) -> bytes:
+        """Ask for an actor; return its id."""
+        defaults: dict[str, Any] = {
+            "rid": 0,
+            "actor_id": self.scenario.new_id(),
+            "class_name": "Counter",
+            "name": "",
+            "namespace": "",
+            "get_if_exists": False,
+            "detached": False,
+            "placement": {"CPU": 1.0},
+            "resources": {},
+            "runtime_env": None,
+            "sys_path": [],
+            "cwd": "",
+            "meta": b"meta",
+        }
+        message = messages.CreateActor(**{**defaults, **options})
+        self.send(message)
+        return message.actor_id
+
+    def create_alive(self, **options: Any) -> tuple[bytes, Client]:
+        """Create an actor and let its constructor return."""
+        actor_id = self.create(**options)
+        worker = self.scenario.start_worker()
+        worker.send(messages.ActorConstructed(actor_id))
+        return actor_id, worker
+
+    def request_lease(self, resources: dict[str, float] | None = None) -> int:
+        rid = self.scenario.rid()
+        wanted = {"CPU": 1.0} if resources is None else resources
+        self.send(messages.RequestLease(rid, wanted, None, "f", [], ""))
+        return rid
+
+    def ask(self, what: str) -> messages.Listing:
+        self.send(messages.Query(self.scenario.rid(), what))
+        return self.one(messages.Listing)
+
+    def states(self) -> list[str]:
+        return [row.state for row in self.ask("actors").actors]

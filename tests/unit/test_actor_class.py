@@ -1,0 +1,412 @@
+"""Actor classes, handles and remote functions above the seam, on an engine that runs nothing."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import gc
+import pickle
+import sys
+import types
+import weakref
+from collections.abc import Iterator
+from typing import Any
+
+import cloudpickle
+import pytest
+from recording_engine import RecordingEngine
+
+import nbactors as ray
+from nbactors import importable
+from nbactors.actor import ActorClass, ActorClassInheritanceException, ActorHandle, ActorMethod, actor_meta
+from nbactors.exceptions import ActorUnschedulableError
+from nbactors.options import CallOptions
+from nbactors.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+
+class Base:
+    def inherited(self) -> None: ...
+
+
+class Counter(Base):
+    """Counts."""
+
+    LIMIT = 10
+
+    def __init__(self, start: int, step: int = 1) -> None: ...
+
+    def add(self, amount: int, *, times: int = 1) -> int:
+        """Add."""
+        return amount
+
+    def named(self, args: int, kwargs: int, self_: int, name: int, task_id: int) -> None: ...
+
+    @ray.method(num_returns=2)
+    def pair(self) -> tuple[int, int]:
+        return 1, 2
+
+    @classmethod
+    def made_by(cls, who: str) -> str:
+        return f"{cls.__name__} by {who}"
+
+    @staticmethod
+    def twice(number: int) -> int:
+        return 2 * number
+
+    @functools.lru_cache  # noqa: B019
+    def cached(self, key: str) -> None: ...
+
+    def _helper(self) -> Iterator[int]:
+        yield 1
+
+    def __getitem__(self, index: int) -> int:
+        return index
+
+    @property
+    def size(self) -> int:
+        return 1
+
+
+CounterActor: ActorClass[Counter] = ray.remote(Counter)
+
+
+@ray.remote
+class Decorated:
+    def again(self) -> Any:
+        return Decorated.remote()
+
+
+@ray.remote
+def recursive(number: int) -> Any:
+    """Call itself."""
+    return recursive.remote(number - 1)
+
+
+def last(recorded: RecordingEngine) -> tuple[Any, ...]:
+    return recorded.asked[-1]
+
+
+def handle_of(recorded: RecordingEngine) -> Any:
+    return CounterActor.remote(1)
+
+
+# ----------------------------------------------------------------------------------------------------- actor classes
+
+
+def test_class_attributes_work_on_the_actor_class() -> None:
+    actor: Any = CounterActor
+    assert actor.LIMIT == 10
+    assert actor.made_by("me") == "Counter by me"
+    assert actor.twice(3) == 6
+    assert actor.__doc__ == "Counts."
+    assert repr(actor) == "ActorClass(Counter)"
+    with pytest.raises(AttributeError, match="actor class 'Counter' has no attribute 'nothing'"):
+        _ = actor.nothing
+
+
+def test_calling_the_class_shows_the_right_call() -> None:
+    with pytest.raises(TypeError, match=r"cannot be instantiated directly. Instead of 'Counter\(\)', use 'Counter.rem"):
+        CounterActor(1)
+
+
+def test_subclassing_is_refused() -> None:
+    with pytest.raises(ActorClassInheritanceException, match="Inheriting from actor classes is not currently support"):
+
+        class Sub(CounterActor):  # type: ignore[misc, valid-type]
+            pass
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs", "message"),
+    [
+        ((), {}, "missing a required argument: 'start'"),
+        ((1, 2, 3), {}, "too many positional arguments"),
+        ((1,), {"size": 3}, "got an unexpected keyword argument 'size'"),
+    ],
+)
+def test_wrong_constructor_arguments(
+    recorded: RecordingEngine, args: tuple[Any, ...], kwargs: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(TypeError, match=f"^{message}.*Counter\\(start, step=1\\)"):
+        CounterActor.remote(*args, **kwargs)
+    assert recorded.asked == []
+
+
+def test_options(recorded: RecordingEngine) -> None:
+    CounterActor.options(num_cpus=2, name="c").remote(1, step=2)
+    _, cls, options, args, kwargs = last(recorded)
+    assert (cls, args, kwargs) == (Counter, (1,), {"step": 2})
+    assert (options.num_cpus, options.name) == (2, "c")
+    CounterActor.remote(1)
+    assert last(recorded)[2].name is None
+
+
+def test_get_if_exists_ignores_arguments_of_an_existing_actor(recorded: RecordingEngine) -> None:
+    options = CounterActor.options(name="c", get_if_exists=True)
+    with pytest.raises(TypeError, match="missing a required argument: 'start'"):
+        options.remote()
+    first = options.remote(1)
+    assert options.remote() == first
+
+
+def test_affinity_to_a_node_that_is_not_there(recorded: RecordingEngine) -> None:
+    def placed(node_id: str, soft: bool) -> Any:
+        return CounterActor.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node_id, soft)).remote(1)
+
+    placed("01" * 28, soft=False)
+    placed("02" * 28, soft=True)
+    with pytest.raises(ActorUnschedulableError, match="node specified via NodeAffinitySchedulingStrategy"):
+        placed("02" * 28, soft=False)
+
+
+def test_class_without_constructor(recorded: RecordingEngine) -> None:
+    class Plain:
+        pass
+
+    ray.remote(Plain).remote()
+    with pytest.raises(TypeError, match="too many positional arguments"):
+        ray.remote(Plain).remote(1)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("async def method(self): pass", "Thing.method is an 'async def' method"),
+        ("async def method(self): yield", "Thing.method is an 'async def' method"),
+        ("def method(self): yield", "Thing.method is a generator method"),
+        ("def __ray_shutdown__(self, x): pass", r"__ray_shutdown__ must be a synchronous method .* Got: \(x\)"),
+        ("async def __ray_shutdown__(self): pass", "__ray_shutdown__ must be a synchronous method .* Got: async"),
+        ("__ray_shutdown__ = 3", "__ray_shutdown__ must be a method. Got: int"),
+    ],
+)
+def test_classes_that_cannot_be_actors(body: str, message: str) -> None:
+    scope: dict[str, Any] = {"__name__": __name__}
+    exec(f"class Thing:\n    {body}\n", scope)
+    with pytest.raises(ValueError, match=message):
+        ray.remote(scope["Thing"])
+
+
+@pytest.mark.parametrize("thing", [3, len, functools.partial(print), CounterActor, recursive, None])
+def test_what_cannot_be_remote(thing: Any) -> None:
+    with pytest.raises(TypeError, match="must be applied to either a function or a class"):
+        ray.remote(num_cpus=1)(thing)
+
+
+def test_empty_parentheses_are_refused() -> None:
+    with pytest.raises(AssertionError, match="no arguments and no parentheses"):
+        ray.remote()
+    with pytest.raises(AssertionError, match="no arguments and no parentheses"):
+        ray.remote(Counter, num_cpus=1)  # type: ignore[call-overload]
+
+
+def test_coroutine_functions_are_refused() -> None:
+    async def coroutine() -> None: ...
+    def generator() -> Iterator[int]:
+        yield 1
+
+    with pytest.raises(ValueError, match="'async def' should not be used for remote tasks"):
+        ray.remote(coroutine)
+    with pytest.raises(ValueError, match="is a generator function"):
+        ray.remote(generator)
+
+
+def test_meta() -> None:
+    meta = actor_meta(Counter)
+    assert set(meta.methods) == {
+        "__getitem__", "__ray_call__", "__ray_ready__", "__ray_terminate__", "_helper", "add", "cached", "inherited",
+        "made_by", "named", "pair", "twice",
+    }  # fmt: skip
+    assert meta.methods["pair"].num_returns == 2
+    assert meta.methods["add"].doc == "Add."
+    assert meta.methods["made_by"].signature.positional == ("who",)
+    assert meta.methods["twice"].signature.positional == ("number",)
+    assert pickle.loads(pickle.dumps(meta)) == meta
+
+
+# ------------------------------------------------------------------------------------------------ handles and methods
+
+
+def test_calls(recorded: RecordingEngine) -> None:
+    handle = handle_of(recorded)
+    handle.add.remote(1)
+    handle.add.remote(1, times=3)
+    handle.named.remote(args=1, kwargs=2, self_=3, name=4, task_id=5)
+    handle.made_by.remote("me")
+    handle.add.options(name="n", num_returns=3).remote(1)
+    handle.__ray_call__.remote(print, 1, key=2)
+    assert handle._link.calls == [
+        ("add", (1,), {}, None),
+        ("add", (1,), {"times": 3}, None),
+        ("named", (), {"args": 1, "kwargs": 2, "self_": 3, "name": 4, "task_id": 5}, None),
+        ("made_by", ("me",), {}, None),
+        ("add", (1,), {}, CallOptions(3, "n")),
+        ("__ray_call__", (print, 1), {"key": 2}, None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs", "message"),
+    [
+        ((), {}, "missing a required argument: 'amount'"),
+        ((1, 2), {}, "too many positional arguments"),
+        ((1,), {"amount": 1}, "multiple values for argument 'amount'"),
+        ((1,), {"q": 1}, "got an unexpected keyword argument 'q'"),
+    ],
+)
+def test_wrong_arguments(
+    recorded: RecordingEngine, args: tuple[Any, ...], kwargs: dict[str, Any], message: str
+) -> None:
+    handle = handle_of(recorded)
+    with pytest.raises(TypeError, match=f"^{message}.*Counter.add\\(amount, \\*, times=1\\)"):
+        handle.add.remote(*args, **kwargs)
+    assert handle._link.calls == []
+
+
+def test_calling_a_method_shows_the_right_call(recorded: RecordingEngine) -> None:
+    handle = handle_of(recorded)
+    with pytest.raises(TypeError, match=r"Instead of running 'object.add\(\)', try 'object.add.remote\(\)'"):
+        handle.add(1)
+    with pytest.raises(TypeError, match=r"__ray_ready__\.remote"):
+        handle.__ray_ready__()
+
+
+def test_unknown_method(recorded: RecordingEngine) -> None:
+    handle = handle_of(recorded)
+    with pytest.raises(AttributeError, match=r"'ActorHandle' object has no attribute 'ad'.*Did you mean 'add'"):
+        _ = handle.ad
+    with pytest.raises(AttributeError, match=r"has no attribute 'size'.*Attributes live in the actor's process"):
+        _ = handle.size
+    assert not hasattr(handle, "_repr_html_")
+
+
+def test_private_generator_method_is_refused_when_called(recorded: RecordingEngine) -> None:
+    with pytest.raises(ValueError, match=r"Counter\._helper is a generator method"):
+        handle_of(recorded)._helper.remote()
+
+
+def test_completion_and_text(recorded: RecordingEngine) -> None:
+    handle = handle_of(recorded)
+    assert {"add", "inherited", "__ray_terminate__"} <= set(dir(handle))
+    assert repr(handle) == f"Actor(Counter, {handle._actor_id.hex()})"
+    assert "add(amount, *, times=1)" in repr(handle.add)
+    assert "Add." in handle.add.__doc__
+
+
+def test_handles_are_equal_after_any_round_trip(recorded: RecordingEngine) -> None:
+    handle = handle_of(recorded)
+    _ = handle.add
+    for again in (
+        pickle.loads(pickle.dumps(handle)),
+        pickle.loads(cloudpickle.dumps(handle)),
+        copy.copy(handle),
+        copy.deepcopy(handle),
+    ):
+        assert again == handle
+        assert hash(again) == hash(handle)
+    assert handle != handle_of(recorded)
+    assert handle != 3
+
+
+def test_methods_pickle(recorded: RecordingEngine) -> None:
+    method = pickle.loads(pickle.dumps(handle_of(recorded).add.options(name="n")))
+    assert isinstance(method, ActorMethod)
+    method.remote(1)
+    assert method._link.calls == [("add", (1,), {}, CallOptions(None, "n"))]  # type: ignore[attr-defined]
+
+
+def test_a_handle_goes_at_once(recorded: RecordingEngine) -> None:
+    """No cycle keeps it, so the actor ends with the last handle and not with the next collection."""
+    recorded.asked.clear()
+    gc.disable()
+    try:
+        handle = handle_of(recorded)
+        handle.add.remote(1)
+        link = weakref.ref(handle._link)
+        method = handle.add
+        del handle
+        assert link() is not None
+        del method
+        assert link() is None
+    finally:
+        gc.enable()
+
+
+# ---------------------------------------------------------------------------------------------------- remote functions
+
+
+def test_remote_function(recorded: RecordingEngine) -> None:
+    recursive.remote(1)
+    _, function, args, kwargs, options = last(recorded)
+    assert (args, kwargs) == ((1,), {})
+    assert function is recursive.__wrapped__
+    recursive.options(num_returns=2, num_cpus=0).remote(number=1)
+    assert last(recorded)[4].num_returns == 2
+    assert options.num_returns == 1
+    assert recursive.__doc__ == "Call itself."
+    with pytest.raises(TypeError, match="too many positional arguments"):
+        recursive.remote(1, 2)  # type: ignore[call-overload]
+    with pytest.raises(TypeError, match=r"cannot be called directly. Instead of running .*recursive\(\)', try '"):
+        recursive(1)
+
+
+# ------------------------------------------------------------------------------------------------------------ pickling
+
+
+def test_importable_ones_travel_by_name() -> None:
+    assert pickle.loads(pickle.dumps(recursive)) is recursive
+    assert pickle.loads(pickle.dumps(Decorated)) is Decorated
+    assert len(pickle.dumps(Decorated)) < 150
+
+
+def test_those_behind_a_decoration_are_found_by_name() -> None:
+    inner = Decorated.__wrapped__  # type: ignore[attr-defined]
+    address = importable.address_of(inner, inner.__module__, inner.__qualname__)
+    assert address == (__name__, "Decorated")
+    assert pickle.loads(pickle.dumps(importable.ByName(address))) is inner
+    assert importable.address_of(Counter, __name__, "Counter") == (__name__, "Counter")
+    assert importable.load_inner(__name__, "Counter") is Counter
+    assert importable.address_of(Counter, __name__, "Nothing") is None
+    assert importable.address_of(Counter, "__main__", "Counter") is None
+
+
+def test_those_of_a_module_by_value_do_not_travel_by_name() -> None:
+    module = sys.modules[__name__]
+    ray.register_pickle_by_value(module)
+    try:
+        assert importable.address_of(Counter, __name__, "Counter") is None
+    finally:
+        ray.unregister_pickle_by_value(module)
+    assert importable.address_of(Counter, __name__, "Counter") is not None
+
+
+NOTEBOOK = """
+import nbactors as ray
+
+@ray.remote
+def countdown(n):
+    return n if n == 0 else countdown.remote(n - 1)
+
+@ray.remote(num_cpus=2)
+class Node:
+    "A node."
+    TOP = 1
+    def child(self):
+        return Node.remote(), countdown
+"""
+
+
+def test_those_of_a_notebook_travel_by_value_although_they_refer_to_themselves(recorded: RecordingEngine) -> None:
+    notebook = types.ModuleType("__main__")
+    exec(NOTEBOOK, notebook.__dict__)
+    countdown = pickle.loads(cloudpickle.dumps(notebook.countdown))  # type: ignore[attr-defined]
+    assert countdown.__wrapped__.__globals__["countdown"] is countdown
+    countdown.remote(3)
+    assert last(recorded)[2] == (3,)
+    node = pickle.loads(cloudpickle.dumps(notebook.Node))  # type: ignore[attr-defined]
+    assert isinstance(node, ActorClass)
+    assert (node.TOP, node.__doc__) == (1, "A node.")
+    node.remote()
+    assert last(recorded)[2].num_cpus == 2
+    handle, inner = node.__wrapped__().child()
+    assert isinstance(handle, ActorHandle)
+    assert inner.__name__ == "countdown"

@@ -1,0 +1,279 @@
+"""Errors: Ray's hierarchy, and what survives the way to another process."""
+
+from __future__ import annotations
+
+import logging
+import pickle
+import sys
+import threading
+import traceback
+
+import cloudpickle
+import pytest
+
+from nbactors import exceptions
+from nbactors.exceptions import ActorDiedError, RayError, RayTaskError
+
+
+class Plain(Exception):
+    pass
+
+
+class Demanding(Exception):
+    """Its `args` do not fit its `__init__`, so that unpickling it fails."""
+
+    def __init__(self, code: int, hint: str) -> None:
+        super().__init__(f"{code}: {hint}")
+        self.code = code
+
+
+class Slotted(Exception):
+    __slots__ = ("where",)
+
+
+class Final(Exception):
+    def __init_subclass__(cls) -> None:
+        raise TypeError("Final is final")
+
+
+class Vanishing(Exception):
+    """Its attribute cannot be pickled."""
+
+    def __init__(self) -> None:
+        super().__init__("locked", threading.Lock())
+        self.lock = threading.Lock()
+        self.kept = 5
+
+
+def raised(error: BaseException, cause: BaseException | None = None) -> BaseException:
+    try:
+        if cause is None:
+            raise error
+        raise error from cause
+    except BaseException as caught:
+        return caught
+
+
+def task_error(error: BaseException) -> RayTaskError:
+    text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    return RayTaskError("Counter.boom", text, error, 123)
+
+
+def travelled(error: RayTaskError) -> RayTaskError:
+    data = cloudpickle.dumps(error.portable(cloudpickle.dumps, pickle.loads))
+    result = pickle.loads(data)
+    assert isinstance(result, RayTaskError)
+    return result
+
+
+def gotten(error: BaseException) -> RayTaskError:
+    """The exception that `get` raises when a task raised `error`."""
+    return travelled(task_error(error)).as_instanceof_cause()
+
+
+def test_is_instance_of_both() -> None:
+    error = gotten(raised(Plain("bad", 3)))
+    assert isinstance(error, RayTaskError)
+    assert isinstance(error, Plain)
+    assert type(error).__name__ == "RayTaskError(Plain)"
+    assert error.args == ("bad", 3)
+    assert isinstance(error.cause, Plain)
+    assert (error.function_name, error.pid) == ("Counter.boom", 123)
+
+
+def test_text_is_the_remote_traceback_once() -> None:
+    error = gotten(raised(Plain("bad")))
+    assert str(error).startswith("ray::Counter.boom() (pid=123)\n")
+    assert str(error).count("in raised") == 1
+    assert str(error).endswith("Plain: bad")
+    assert "Traceback (most" not in str(error)
+
+
+def test_user_attributes_survive() -> None:
+    user = Plain("x")
+    user.detail = {"a": 1}  # type: ignore[attr-defined]
+    error = gotten(raised(user))
+    assert error.detail == {"a": 1}  # type: ignore[attr-defined]
+    assert error.cause.detail == {"a": 1}  # type: ignore[attr-defined]
+
+
+def test_attributes_in_slots_survive() -> None:
+    user = Slotted("x")
+    user.where = "here"
+    # Not through pickle, which leaves slots of exceptions behind.
+    assert task_error(raised(user)).as_instanceof_cause().where == "here"  # type: ignore[attr-defined]
+
+
+def test_attributes_of_c_structures_survive() -> None:
+    error = gotten(raised(FileNotFoundError(2, "No such file", "/nowhere")))
+    assert isinstance(error, OSError)
+    assert (error.errno, error.filename) == (2, "/nowhere")
+    decoding = gotten(raised(UnicodeDecodeError("utf-8", b"ab", 0, 1, "broken")))
+    assert isinstance(decoding, UnicodeDecodeError)
+    assert (decoding.encoding, decoding.start, decoding.reason) == ("utf-8", 0, "broken")
+    missing = gotten(raised(KeyError("k")))
+    assert isinstance(missing, KeyError)
+    assert missing.args == ("k",)
+
+
+def test_cause_and_context_survive() -> None:
+    try:
+        try:
+            raise KeyError("inner")
+        except KeyError as inner:
+            raise Plain("outer") from inner
+    except Plain as outer:
+        error = gotten(outer)
+    assert isinstance(error.__cause__, KeyError)
+    assert isinstance(error.cause.__cause__, KeyError)
+    assert error.cause.__context__ is error.cause.__cause__
+
+
+def test_cyclic_chain_survives() -> None:
+    one, two = Plain("one"), Plain("two")
+    one.__context__, two.__context__ = two, one
+    error = gotten(one)
+    context = error.cause.__context__
+    assert isinstance(context, Plain)
+    assert context.__context__ is error.cause
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="exceptions have notes since Python 3.11")
+def test_notes_survive() -> None:
+    user = Plain("x")
+    user.add_note("look here")  # type: ignore[attr-defined, unused-ignore]
+    error = gotten(raised(user))
+    assert error.__notes__ == ["look here"]  # type: ignore[attr-defined]
+    again = pickle.loads(cloudpickle.dumps(error))
+    assert again.__notes__ == ["look here"]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="exception groups exist since Python 3.11")
+def test_exception_group() -> None:
+    group = ExceptionGroup("several", [ValueError("a"), KeyError("b")])  # type: ignore[name-defined, unused-ignore]  # noqa: F821
+    error = gotten(raised(group))
+    assert isinstance(error, ExceptionGroup)  # type: ignore[name-defined, unused-ignore]  # noqa: F821
+    assert len(error.exceptions) == 2
+
+
+def test_type_with_demanding_init() -> None:
+    error = gotten(raised(Demanding(404, "gone")))
+    assert isinstance(error, Demanding)
+    assert error.code == 404
+    assert error.args == ("404: gone",)
+
+
+def test_exception_that_does_not_pickle() -> None:
+    error = gotten(raised(Vanishing()))
+    assert isinstance(error, Vanishing)
+    assert error.kept == 5
+    assert not hasattr(error, "lock")
+    assert error.args[0] == "locked"
+    assert "lock" in error.args[1]
+
+
+def test_exception_that_does_not_pickle_travels_on() -> None:
+    first = travelled(task_error(raised(Vanishing())))
+    second = pickle.loads(cloudpickle.dumps(first))
+    assert isinstance(second.as_instanceof_cause(), Vanishing)
+
+
+def test_type_that_cannot_be_subclassed(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, "nbactors"):
+        error = gotten(raised(Final("x")))
+    assert type(error) is RayTaskError
+    assert isinstance(error.cause, Final)
+    assert "can't be subclassed" in caplog.text
+
+
+def test_error_of_a_nested_task_keeps_the_users_type() -> None:
+    inner = gotten(raised(Plain("deep")))
+    outer = gotten(raised(inner))
+    assert isinstance(outer, Plain)
+    assert type(outer).__name__ == "RayTaskError(Plain)"
+    assert "Plain: deep" in str(outer)
+
+
+def test_error_of_the_runtime_within_a_task() -> None:
+    error = gotten(raised(exceptions.GetTimeoutError("too late")))
+    assert isinstance(error, exceptions.GetTimeoutError)
+    assert isinstance(error, TimeoutError)
+
+
+def test_plain_exception_is_the_task_error_itself() -> None:
+    plain = travelled(task_error(raised(Exception("x"))))
+    assert plain.as_instanceof_cause() is plain
+
+
+def test_dual_pickles() -> None:
+    error = gotten(raised(Plain("bad")))
+    again = pickle.loads(cloudpickle.dumps(error))
+    assert isinstance(again, Plain)
+    assert str(again) == str(error)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        exceptions.TaskCancelledError("ab", "since"),
+        exceptions.RayActorError("ab", "text"),
+        ActorDiedError("text", b"\x01" * 16, "killed"),
+        ActorDiedError(),
+        exceptions.ActorUnavailableError("The actor is restarting", b"\x01"),
+        exceptions.RaySystemError("broken", "trace"),
+        exceptions.ObjectLostError("ff", b"a", "here", "why"),
+        exceptions.OwnerDiedError("ff"),
+        exceptions.GetTimeoutError("late"),
+        exceptions.RuntimeEnvSetupError("no such file"),
+        exceptions.TaskUnschedulableError("no node"),
+        exceptions.ActorUnschedulableError("no node"),
+        exceptions.WorkerCrashedError("SIGKILL"),
+        exceptions.UnserializableException("trace"),
+        exceptions.ActorAlreadyExistsError("taken"),
+        exceptions.OutOfMemoryError("full"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_pickles_with_attributes(error: RayError) -> None:
+    error.extra = 1  # type: ignore[attr-defined]
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is type(error)
+    assert str(again) == str(error)
+    assert again.args == error.args
+    assert vars(again) == vars(error)
+
+
+def test_actor_died() -> None:
+    error = ActorDiedError("gone", b"\xab\xcd", "creation_failed")
+    assert error.actor_id == "abcd"
+    assert error.actor_init_failed
+    assert str(error) == "gone"
+    assert ActorDiedError().actor_id is None
+    from_task = ActorDiedError.from_task_error(task_error(raised(Plain("mit Ümlaut"))))
+    assert from_task.actor_init_failed
+    assert "mit Ümlaut" in str(from_task)
+
+
+@pytest.mark.parametrize(
+    ("name", "bases"),
+    [
+        ("GetTimeoutError", (RayError, TimeoutError)),
+        ("ActorDiedError", (exceptions.RayActorError, RayError)),
+        ("ActorUnavailableError", (exceptions.RayActorError,)),
+        ("OwnerDiedError", (exceptions.ObjectLostError,)),
+        ("ObjectFreedError", (exceptions.ObjectLostError,)),
+        ("ReferenceCountingAssertionError", (exceptions.ObjectLostError, AssertionError)),
+        ("ActorAlreadyExistsError", (ValueError, RayError)),
+        ("ActorHandleNotFoundError", (ValueError, RayError)),
+        ("RayChannelTimeoutError", (exceptions.RayChannelError, exceptions.RaySystemError, TimeoutError)),
+    ],
+)
+def test_hierarchy(name: str, bases: tuple[type, ...]) -> None:
+    assert all(issubclass(getattr(exceptions, name), base) for base in bases)
+
+
+def test_every_error_is_listed_and_says_where_it_lives() -> None:
+    for kind in exceptions.RAY_EXCEPTION_TYPES:
+        assert kind.__module__ == "nbactors.exceptions"
+        assert kind.__name__ in exceptions.__all__
+        assert kind.__doc__

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nbactors.local.wire import framing, messages
+
+WATCH = messages.Watch(b"p" * 16)
+
+control_messages = st.one_of(
+    st.builds(messages.Hello, st.integers(0, 99), st.binary(max_size=16), st.integers(0, 9999), st.text(), st.text()),
+    st.builds(messages.AddHold, st.binary(max_size=16), st.binary(max_size=16), st.integers(0, 99)),
+    st.builds(messages.Output, st.integers(0, 9999), st.text(), st.integers(1, 2), st.text(), st.binary(max_size=16)),
+)
+
+
+@given(st.lists(st.lists(control_messages, max_size=4), max_size=5), st.data())
+def test_frames_come_out_as_they_went_in_however_the_stream_is_cut(
+    batches: list[list[messages.Control]], data: st.DataObject
+) -> None:
+    codec = framing.control_codec()
+    stream = b"".join(codec.encode(batch) for batch in batches)
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=8)))
+    frames = framing.FrameBuffer(codec.limit)
+    received = []
+    for start, stop in zip([0, *cuts], [*cuts, len(stream)], strict=True):
+        received += [codec.decode(body) for body in frames.feed(stream[start:stop])]
+    assert received == batches
+
+
+@given(st.binary(max_size=200))
+def test_rubbish_is_refused_or_waited_on_and_nothing_else(rubbish: bytes) -> None:
+    codec = framing.control_codec()
+    try:
+        for body in framing.FrameBuffer(codec.limit).feed(rubbish):
+            codec.decode(body)
+    except framing.FrameError:
+        pass
+
+
+@pytest.mark.parametrize("prefix", [b"", b"\0\0"])
+def test_a_frame_that_is_too_long_is_refused_by_its_length(prefix: bytes) -> None:
+    frames = framing.FrameBuffer(limit=100)
+    header = (101).to_bytes(4, "big")
+    assert list(frames.feed(header[: len(prefix)])) == []
+    with pytest.raises(framing.FrameError, match="frame of 101 bytes exceeds the limit of 100 bytes"):
+        list(frames.feed(header[len(prefix) :] + b"x"))
+
+
+def test_a_message_that_is_too_long_is_not_sent() -> None:
+    codec = framing.Codec(messages.Control, limit=100)
+    with pytest.raises(framing.FrameError, match="exceeds the limit of 100 bytes"):
+        codec.encode([messages.Warn("x" * 200)])
+
+
+@pytest.mark.parametrize("body", [b"", b"\xc1", b"\x91\xc0", b"\x91" * 5000, b"\x91\x92\x1d\x01"])
+def test_malformed_bodies_are_refused(body: bytes) -> None:
+    with pytest.raises(framing.FrameError, match="malformed frame"):
+        framing.control_codec().decode(body)
+
+
+def test_each_conversation_has_its_own_messages() -> None:
+    frame = framing.control_codec().encode([WATCH])
+    with pytest.raises(framing.FrameError, match="malformed frame"):
+        framing.peer_codec().decode(frame[framing.HEADER :])

@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+from nbactors.local.node.gpus import GpuBank, SessionGpus
+from nbactors.local.node.queue import FIRST_RESERVATION_S, PATIENCE, PlacementQueue, Request
+from nbactors.local.node.resources import Allocation, Pool, to_units
+
+
+class Line:
+    """A queue in front of a pool with 2 CPUs and one x."""
+
+    def __init__(self) -> None:
+        self.pool = Pool({"CPU": 2, "x": 1}, SessionGpus(GpuBank(), {}))
+        self.queue = PlacementQueue(self.pool)
+        self.granted: list[str] = []
+        self.held: dict[str, Allocation] = {}
+
+    def ask(self, label: str, placement: dict[str, float], resources: dict[str, float] | None = None) -> Request:
+        def grant(allocation: Allocation) -> None:
+            self.granted.append(label)
+            self.held[label] = allocation
+
+        held = placement if resources is None else resources
+        request = Request(to_units(placement), to_units(held), grant)
+        self.queue.add(request)
+        return request
+
+    def pump(self, now: float = 0.0) -> float | None:
+        return self.queue.pump(now)
+
+    def release(self, label: str) -> None:
+        self.pool.release(self.held.pop(label))
+
+
+def test_equal_requests_are_served_in_order() -> None:
+    line = Line()
+    for label in "abcd":
+        line.ask(label, {"CPU": 1})
+    line.pump()
+    assert line.granted == ["a", "b"]
+    line.release("b")
+    line.pump()
+    assert line.granted == ["a", "b", "c"]
+
+
+def test_a_request_that_does_not_fit_holds_up_none_that_asks_for_something_else() -> None:
+    line = Line()
+    line.ask("big", {"CPU": 9})
+    line.ask("small", {"CPU": 1})
+    line.ask("other", {"x": 1})
+    line.pump()
+    assert line.granted == ["small", "other"]
+
+
+def test_ten_that_only_need_a_cpu_to_be_placed_fit_on_one() -> None:
+    line = Line()
+    line.ask("holder", {"CPU": 1})
+    for number in range(10):
+        line.ask(str(number), {"CPU": 1}, {})
+    line.pump()
+    assert len(line.granted) == 11
+    line.ask("second holder", {"CPU": 1})
+    line.ask("none is free now", {"CPU": 1}, {})
+    line.pump()
+    assert line.granted[11:] == ["second holder"]
+
+
+def test_one_that_is_withdrawn_is_passed_over() -> None:
+    line = Line()
+    line.queue.withdraw(line.ask("a", {"CPU": 2}))
+    line.ask("b", {"CPU": 2})
+    line.pump()
+    assert line.granted == ["b"]
+    assert line.pump() is None
+    assert not line.queue
+
+
+def overtake(line: Line, times: int) -> None:
+    """One CPU changes hands again and again, while somebody waits for both."""
+    for number in range(times):
+        line.ask(f"small {number}", {"CPU": 1})
+        line.pump()
+        line.release(f"small {number}")
+
+
+def test_a_big_one_that_was_overtaken_often_is_served_before_later_ones() -> None:
+    line = Line()
+    line.ask("held", {"CPU": 1})
+    line.ask("big", {"CPU": 2})
+    line.pump()
+    overtake(line, PATIENCE)
+    line.ask("late", {"CPU": 1})
+    line.ask("elsewhere", {"x": 1})
+    assert line.pump() == FIRST_RESERVATION_S
+    assert "late" not in line.granted
+    assert "elsewhere" in line.granted
+    line.release("held")
+    line.pump()
+    assert line.granted[-1] == "big"
+
+
+def test_a_reservation_ends_and_the_next_one_is_longer() -> None:
+    line = Line()
+    line.ask("held", {"CPU": 1})
+    line.ask("big", {"CPU": 2})
+    line.pump()
+    overtake(line, PATIENCE)
+    line.ask("late", {"CPU": 1})
+    line.pump(FIRST_RESERVATION_S)
+    assert line.granted[-1] == "late"
+    line.release("late")
+    start = 10.0
+    for number in range(PATIENCE):
+        line.ask(f"more {number}", {"CPU": 1})
+        wake_at = line.pump(start)
+        if f"more {number}" in line.held:
+            line.release(f"more {number}")
+    assert wake_at == start + 2 * FIRST_RESERVATION_S
+
+
+def test_what_can_never_be_had_reserves_nothing() -> None:
+    line = Line()
+    line.ask("impossible", {"CPU": 3})
+    overtake(line, 3 * PATIENCE)
+    assert len(line.granted) == 3 * PATIENCE

@@ -1,0 +1,264 @@
+"""Options: what is accepted, what it means, and how each wrong one is refused."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import nbactors
+from nbactors.init_keywords import init_options
+from nbactors.options import ActorOptions, CallOptions, InitOptions, RuntimeEnv, TaskOptions
+from nbactors.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+BAD_FOR_BOTH: list[tuple[dict[str, Any], type[Exception], str]] = [
+    ({"num_cpus": -1}, ValueError, "num_cpus cannot be negative"),
+    ({"num_cpus": "2"}, TypeError, "keyword 'num_cpus' must be float, int or None, but received type str"),
+    ({"num_cpus": float("nan")}, ValueError, "must be finite"),
+    ({"num_cpus": float("inf")}, ValueError, "must be finite"),
+    ({"num_gpus": 0.00001}, ValueError, "cannot go beyond 0.0001"),
+    ({"num_gpus": 1.5}, ValueError, "a share of one GPU"),
+    ({"memory": -1}, ValueError, "memory cannot be negative"),
+    ({"resources": [1]}, TypeError, "'resources' must be dict or None"),
+    ({"resources": {"CPU": 1}}, ValueError, "Use the 'num_cpus' and 'num_gpus' keyword"),
+    ({"resources": {"a": -1}}, ValueError, "a cannot be negative"),
+    ({"resources": {3: 1}}, TypeError, "must be non-empty strings"),
+    ({"name": 3}, TypeError, "'name' must be str or None"),
+    ({"runtime_env": 3}, TypeError, "'runtime_env' must be dict or None"),
+    ({"runtime_env": {"pip": ["x"]}}, ValueError, r"runtime_env\['pip'\] is not served"),
+    ({"runtime_env": {"env_vars": {"a": 1}}}, TypeError, r"must be of type Dict\[str, str\], but the value 1"),
+    ({"runtime_env": {"env_vars": {"a=b": "1"}}}, ValueError, "not the name of an environment variable"),
+    ({"runtime_env": {"working_dir": "/nowhere"}}, ValueError, "/nowhere is not a valid path"),
+    ({"runtime_env": {"py_modules": ["/nowhere"]}}, ValueError, "/nowhere is not a valid path"),
+    ({"runtime_env": {"py_modules": "/nowhere"}}, TypeError, "must be a list of paths or modules"),
+    ({"scheduling_strategy": "x"}, ValueError, "scheduling_strategy must be None, 'DEFAULT'"),
+    ({"scheduling_strategy": 3}, TypeError, "'scheduling_strategy' must be None, 'DEFAULT'"),
+    ({"enable_task_events": None}, TypeError, "'enable_task_events' must be bool"),
+    ({"nmu_cpus": 1}, ValueError, "Invalid option keyword nmu_cpus .* Did you mean 'num_cpus'.*Valid ones are"),
+    ({"accelerator_type": "A100"}, ValueError, "accelerator_type='A100' is not served by this version"),
+    ({"label_selector": {"a": "b"}}, ValueError, "label_selector={'a': 'b'} is not served"),
+    ({"placement_group": object()}, ValueError, "placement_group=.* is not served"),
+]
+BAD_FOR_ACTORS: list[tuple[dict[str, Any], type[Exception], str]] = [
+    ({"name": ""}, ValueError, "cannot be an empty string"),
+    ({"name": "  "}, ValueError, "cannot be an empty string"),
+    ({"namespace": ""}, ValueError, '"" is not a valid namespace'),
+    ({"namespace": 3}, TypeError, "namespace must be None or a string"),
+    ({"lifetime": "eternal"}, ValueError, "must be one of 'detached', 'non_detached' and 'None'"),
+    ({"lifetime": 3}, TypeError, "'lifetime' must be str or None"),
+    ({"get_if_exists": True}, ValueError, "actor name must be specified"),
+    ({"get_if_exists": 1, "name": "x"}, TypeError, "'get_if_exists' must be bool"),
+    ({"num_returns": 2}, ValueError, "Invalid option keyword num_returns for actors"),
+    ({"max_restarts": 1}, ValueError, "max_restarts=1 is not served by this version"),
+    ({"max_restarts": -2}, ValueError, "only accepts None, 0, -1 or a positive integer"),
+    ({"max_restarts": "a"}, TypeError, "'max_restarts' must be int or None"),
+    ({"max_task_retries": 1}, ValueError, "max_task_retries=1 is not served"),
+    ({"max_concurrency": 2}, ValueError, "max_concurrency=2 is not served"),
+    ({"max_concurrency": -1}, ValueError, "only accepts None, 0 or a positive integer"),
+    ({"max_pending_calls": 5}, ValueError, "max_pending_calls=5 is not served"),
+    ({"concurrency_groups": {"io": 2}}, ValueError, "concurrency_groups={'io': 2} is not served"),
+    ({"allow_out_of_order_execution": True}, ValueError, "allow_out_of_order_execution=True is not served"),
+]
+BAD_FOR_TASKS: list[tuple[dict[str, Any], type[Exception], str]] = [
+    ({"lifetime": "detached"}, ValueError, "Invalid option keyword lifetime for remote functions"),
+    ({"num_returns": -1}, ValueError, "num_returns must be >= 0"),
+    ({"num_returns": 1.5}, TypeError, "'num_returns' must be int or None"),
+    ({"num_returns": True}, TypeError, "'num_returns' must be int or None"),
+    ({"num_returns": "streaming"}, ValueError, "num_returns='streaming' can only be used with generator functions"),
+    ({"max_retries": -2}, ValueError, "only accepts None, 0, -1 or a positive integer"),
+    ({"max_retries": "a"}, TypeError, "'max_retries' must be int or None"),
+    ({"retry_exceptions": 3}, TypeError, "'retry_exceptions' must be bool, list or tuple"),
+    ({"retry_exceptions": [1]}, ValueError, "must be either a boolean or a list of exceptions"),
+    ({"max_calls": 1}, ValueError, "max_calls=1 is not served"),
+    ({"object_store_memory": 4}, ValueError, "'object_store_memory' is not implemented for tasks"),
+]
+
+
+@pytest.mark.parametrize(("options", "error", "message"), BAD_FOR_BOTH + BAD_FOR_ACTORS, ids=str)
+def test_bad_actor_option(options: dict[str, Any], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        ActorOptions.parse(options)
+    with pytest.raises(error, match=message if "concurrency_groups" not in options else "not supported in '.options"):
+        ActorOptions().merged(options)
+
+
+@pytest.mark.parametrize(("options", "error", "message"), BAD_FOR_BOTH + BAD_FOR_TASKS, ids=str)
+def test_bad_task_option(options: dict[str, Any], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        TaskOptions.parse(options)
+    with pytest.raises(error, match=message if "max_calls" not in options else "not supported in '.options"):
+        TaskOptions().merged(options)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"max_restarts": 0, "max_task_retries": 0, "max_concurrency": 1, "max_pending_calls": -1},
+        {"max_concurrency": None, "concurrency_groups": None, "label_selector": None, "accelerator_type": None},
+        {"enable_task_events": False, "placement_group": "default", "placement_group_bundle_index": -1},
+    ],
+)
+def test_what_is_not_served_may_be_given_its_default(options: dict[str, Any]) -> None:
+    assert ActorOptions.parse(options) == ActorOptions()
+
+
+@pytest.mark.parametrize(
+    ("options", "held", "placement"),
+    [
+        ({}, {}, {"CPU": 1.0}),
+        ({"num_cpus": 0}, {}, {}),
+        ({"num_cpus": 2}, {"CPU": 2.0}, {"CPU": 2.0}),
+        ({"num_cpus": 0.5, "num_gpus": 0.5}, {"CPU": 0.5, "GPU": 0.5}, {"CPU": 0.5, "GPU": 0.5}),
+        # As Ray does: who asks for anything but memory holds a CPU as well.
+        ({"num_gpus": 1}, {"CPU": 1.0, "GPU": 1.0}, {"CPU": 1.0, "GPU": 1.0}),
+        ({"resources": {"a": 2}}, {"CPU": 1.0, "a": 2.0}, {"CPU": 1.0, "a": 2.0}),
+        ({"memory": 100}, {"memory": 100.0}, {"CPU": 1.0, "memory": 100.0}),
+        ({"num_cpus": 1, "resources": {"a": 0}}, {"CPU": 1.0}, {"CPU": 1.0}),
+    ],
+)
+def test_what_an_actor_holds(options: dict[str, Any], held: dict[str, float], placement: dict[str, float]) -> None:
+    parsed = ActorOptions.parse(options)
+    assert parsed.held() == held
+    assert parsed.placement() == placement
+
+
+def test_what_a_task_holds() -> None:
+    assert TaskOptions().held() == {"CPU": 1.0}
+    assert TaskOptions.parse({"num_cpus": None}).held() == {"CPU": 1.0}
+    assert TaskOptions.parse({"num_cpus": 0}).held() == {}
+    assert TaskOptions.parse({"num_gpus": 2, "memory": 7}).held() == {"CPU": 1.0, "GPU": 2.0, "memory": 7.0}
+
+
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "num_cpus": st.none() | st.integers(0, 8) | st.sampled_from([0.5, 0.25]),
+            "num_gpus": st.none() | st.integers(0, 4),
+            "memory": st.none() | st.integers(0, 1 << 40),
+            "resources": st.none() | st.dictionaries(st.sampled_from("abc"), st.integers(0, 3)),
+        },
+    )
+)
+def test_an_actor_never_holds_more_than_it_was_placed_with(options: dict[str, Any]) -> None:
+    parsed = ActorOptions.parse(options)
+    held, placement = parsed.held(), parsed.placement()
+    assert all(0 < amount <= placement[name] for name, amount in held.items())
+    assert set(placement) - set(held) <= {"CPU"}
+
+
+def test_merged_options_go_over_those_of_the_class() -> None:
+    base = ActorOptions.parse({"num_cpus": 2, "name": "a", "resources": {"r": 1}})
+    merged = base.merged({"num_cpus": 1, "resources": None, "lifetime": "detached"})
+    assert (merged.num_cpus, merged.name, merged.resources, merged.detached) == (1, "a", {}, True)
+    assert base.num_cpus == 2
+    task = TaskOptions.parse({"num_returns": 2}).merged({"retry_exceptions": [ValueError]})
+    assert (task.num_returns, task.retry_exceptions) == (2, (ValueError,))
+
+
+def test_options_pickle() -> None:
+    options = TaskOptions.parse({"retry_exceptions": [KeyError], "runtime_env": {"env_vars": {"A": "1"}}})
+    assert pickle.loads(pickle.dumps(options)) == options
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"foo": 1}, TypeError, "unexpected keyword argument 'foo'.*Valid ones are"),
+        ({"num_returns": -1}, ValueError, "num_returns must be >= 0"),
+        ({"num_returns": "streaming"}, ValueError, "can only be used with generator functions"),
+        ({"name": 3}, TypeError, "'name' must be str or None"),
+        ({"concurrency_group": "io"}, ValueError, "concurrency_group='io' is not served"),
+        ({"max_task_retries": 3}, ValueError, "max_task_retries=3 is not served"),
+        ({"retry_exceptions": True}, ValueError, "retry_exceptions=True is not served"),
+    ],
+)
+def test_bad_call_option(options: dict[str, Any], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        CallOptions.parse(options)
+
+
+def test_call_options() -> None:
+    assert CallOptions.parse({"num_returns": 0, "name": "n"}) == CallOptions(0, "n")
+    assert CallOptions.parse({}) == CallOptions(None, None)
+    with pytest.raises(AssertionError, match="Unexpected keyword argument to @method: 'foo'"):
+        CallOptions.parse_method({"foo": 1})
+
+
+def test_runtime_env_paths(tmp_path: Path) -> None:
+    module = tmp_path / "thing.py"
+    module.write_text("")
+    env = RuntimeEnv.parse({"working_dir": tmp_path, "py_modules": [str(module), nbactors], "env_vars": {"A": "1"}})
+    assert env is not None
+    assert env.working_dir == str(tmp_path)
+    assert env.py_modules == (str(module), str(Path(nbactors.__file__).parent))
+    assert RuntimeEnv.parse({}) is None
+    assert RuntimeEnv.parse(env) == env
+    with pytest.raises(ValueError, match="/nowhere is not a valid path"):
+        RuntimeEnv.parse(RuntimeEnv(working_dir="/nowhere"))
+
+
+def test_runtime_env_goes_over_the_sessions() -> None:
+    inner = RuntimeEnv({"A": "2", "B": "2"}, "", ("/m",))
+    outer = RuntimeEnv({"A": "1", "C": "1"}, "/w", ())
+    assert inner.over(outer) == RuntimeEnv({"A": "2", "B": "2", "C": "1"}, "/w", ("/m",))
+    assert inner.over(None) is inner
+
+
+@pytest.mark.parametrize(
+    ("keywords", "error", "message"),
+    [
+        ({"foo": 1}, RuntimeError, r"Unknown keyword argument\(s\): foo.*Valid ones are.*num_cpus"),
+        ({"num_cpu": 1}, RuntimeError, "Did you mean 'num_cpus'"),
+        ({"address": "ray://1.2.3.4:10001"}, ValueError, "this version runs on this machine only"),
+        ({"address": 3}, TypeError, "address must be None"),
+        ({"num_cpus": -1}, ValueError, "nonnegative"),
+        ({"namespace": ""}, ValueError, "is not a valid namespace"),
+        ({"namespace": 3}, TypeError, "namespace must be None or a string"),
+        ({"include_dashboard": True}, ValueError, "there is no dashboard"),
+        ({"local_mode": True}, ValueError, "no longer supported"),
+        ({"_system_config": 3}, TypeError, "must be a dict"),
+        ({"_system_config": {"x": 1}}, ValueError, "actor_graceful_shutdown_timeout_ms"),
+        ({"_system_config": {"actor_graceful_shutdown_timeout_ms": "a"}}, ValueError, "milliseconds"),
+        ({"graceful_shutdown_s": -1}, ValueError, "nonnegative"),
+        ({"log_to_driver": 1}, TypeError, "'log_to_driver' must be bool"),
+        ({"ignore_reinit_error": "yes"}, TypeError, "'ignore_reinit_error' must be bool"),
+    ],
+)
+def test_bad_init_keyword(keywords: dict[str, Any], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        nbactors.init(**keywords)
+    assert not nbactors.is_initialized()
+
+
+def test_init_options() -> None:
+    options = init_options(
+        "auto",
+        {"num_cpus": 2, "resources": {"a": 1}, "log_to_driver": False, "namespace": "n"},
+        {"_memory": 1000, "_system_config": {"actor_graceful_shutdown_timeout_ms": 500}, "include_dashboard": False},
+    )
+    assert options == InitOptions(
+        namespace="n", num_cpus=2, resources={"a": 1}, memory=1000, log_to_driver=False, graceful_shutdown_s=0.5
+    )
+
+
+def test_the_default_namespace_is_the_notebooks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JPY_SESSION_NAME", "/home/u/a.ipynb")
+    monkeypatch.delitem(__import__("sys").modules, "ipykernel.kernelapp", raising=False)
+    assert InitOptions().namespace_or_default() == ""
+    monkeypatch.setitem(__import__("sys").modules, "ipykernel.kernelapp", object())
+    assert InitOptions().namespace_or_default() == "/home/u/a.ipynb"
+    assert InitOptions(namespace="mine").namespace_or_default() == "mine"
+
+
+def test_node_affinity() -> None:
+    strategy = NodeAffinitySchedulingStrategy("ab" * 28, soft=True)
+    assert ActorOptions.parse({"scheduling_strategy": strategy}).scheduling_strategy is strategy
+    with pytest.raises(ValueError, match="Invalid node_id"):
+        NodeAffinitySchedulingStrategy("not hex", soft=False)
+    with pytest.raises(TypeError, match="soft must be True or False"):
+        NodeAffinitySchedulingStrategy("ab" * 28, soft="yes")  # type: ignore[arg-type]

@@ -1,0 +1,129 @@
+"""The public names: which there are, where they are, and that they are Ray's."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+import types
+
+import pytest
+
+import nbactors
+
+PUBLIC = [
+    "ObjectRef",
+    "__version__",
+    "actor",
+    "available_resources",
+    "cluster_resources",
+    "exceptions",
+    "get",
+    "get_actor",
+    "get_gpu_ids",
+    "get_runtime_context",
+    "init",
+    "is_initialized",
+    "kill",
+    "method",
+    "nodes",
+    "put",
+    "register_pickle_by_value",
+    "remote",
+    "runtime_context",
+    "shutdown",
+    "unregister_pickle_by_value",
+    "util",
+    "wait",
+]
+
+OURS_ALONE = {
+    "register_pickle_by_value",  # cloudpickle's, for a module that is being edited
+    "unregister_pickle_by_value",
+}
+
+# What `dir(ray)` has in Ray 2.60, without what is private, deprecated or of its own build.
+RAY = [
+    "DynamicObjectRefGenerator", "LoggingConfig", "ObjectRef", "ObjectRefGenerator", "__version__", "actor",
+    "available_resources", "cancel", "client", "cluster_resources", "exceptions", "experimental", "get",
+    "get_actor", "get_gpu_ids", "get_runtime_context", "init", "is_initialized", "kill", "method", "nodes", "put",
+    "remote", "remote_function", "runtime_context", "runtime_env", "shutdown", "timeline", "util", "wait",
+    "widgets",
+]  # fmt: skip
+
+RAY_EXCEPTIONS = [
+    "ActorAlreadyExistsError", "ActorDiedError", "ActorHandleNotFoundError", "ActorPlacementGroupRemoved",
+    "ActorUnavailableError", "ActorUnschedulableError", "AsyncioActorExit", "AuthenticationError",
+    "CrossLanguageError", "GetTimeoutError", "LocalRayletDiedError", "NodeDiedError", "ObjectFetchTimedOutError",
+    "ObjectFreedError", "ObjectLostError", "ObjectReconstructionFailedError", "ObjectRefStreamEndOfStreamError",
+    "ObjectStoreFullError", "OufOfBandObjectRefSerializationException", "OutOfDiskError", "OutOfMemoryError",
+    "OwnerDiedError", "PendingCallsLimitExceeded", "PlasmaObjectNotAvailable", "RayActorError",
+    "RayCgraphCapacityExceeded", "RayChannelError", "RayChannelTimeoutError", "RayDirectTransportError", "RayError",
+    "RaySystemError", "RayTaskError", "ReferenceCountingAssertionError", "RpcError", "RuntimeEnvSetupError",
+    "StreamingGeneratorReplayInconsistentError", "TaskCancelledError", "TaskPlacementGroupRemoved",
+    "TaskUnschedulableError", "UnserializableException", "UserCodeException", "WorkerCrashedError",
+]  # fmt: skip
+
+
+def test_public_names() -> None:
+    assert sorted(nbactors.__all__) == sorted(PUBLIC)
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_name_exists_and_is_documented(name: str) -> None:
+    value = getattr(nbactors, name)
+    assert isinstance(value, str) or inspect.getdoc(value)
+
+
+def test_names_are_rays() -> None:
+    assert set(PUBLIC) - OURS_ALONE <= set(RAY)
+    assert not OURS_ALONE & set(RAY)
+
+
+def test_nothing_else_is_public() -> None:
+    found = {
+        name
+        for name, value in vars(nbactors).items()
+        if not name.startswith("_") and not isinstance(value, types.ModuleType)
+    }
+    # Hooks and what the module itself needs.
+    assert found - set(PUBLIC) == {"load_ipython_extension", "annotations", "TYPE_CHECKING"}
+
+
+def test_exceptions_are_rays() -> None:
+    assert sorted(kind.__name__ for kind in nbactors.exceptions.RAY_EXCEPTION_TYPES) == sorted(RAY_EXCEPTIONS)
+
+
+@pytest.mark.parametrize(
+    ("module", "names"),
+    [
+        ("actor", ["ActorClass", "ActorHandle", "ActorMethod", "ActorProxy", "exit_actor", "method"]),
+        ("runtime_context", ["RuntimeContext", "get_runtime_context"]),
+        ("util", ["list_named_actors", "scheduling_strategies"]),
+        ("util.scheduling_strategies", ["NodeAffinitySchedulingStrategy"]),
+        ("remote_function", ["RemoteFunction"]),
+        ("runtime_env", ["RuntimeEnv"]),
+    ],
+)
+def test_names_in_modules(module: str, names: list[str]) -> None:
+    found = nbactors
+    for part in module.split("."):
+        found = getattr(found, part)
+    for name in names:
+        assert hasattr(found, name)
+
+
+def test_import_loads_no_engine() -> None:
+    """What `import nbactors` must not cost: an engine, cloudpickle, asyncio, IPython."""
+    heavy = ["nbactors.local", "cloudpickle", "msgspec", "asyncio", "IPython", "psutil", "click", "socket", "logging"]
+    code = f"import sys, nbactors; print([name for name in {heavy!r} if name in sys.modules])"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
+
+
+def test_windows_is_told_where_to_go() -> None:
+    code = "import sys; sys.platform = 'win32'; import nbactors"
+    result = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert "ImportError: nbactors runs on Linux and macOS" in result.stderr
+    assert "WSL2" in result.stderr
