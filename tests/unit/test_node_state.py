@@ -51,7 +51,9 @@ class TestHello:
         node.pass_time(state.HELLO_WITHIN_S)
         assert node.take(events.Close) == [events.Close(conn)]
 
-    @pytest.mark.parametrize("message", [messages.Blocked(), messages.Welcome(1, b"", 1, ""), messages.Ending("exit", "")])
+    @pytest.mark.parametrize(
+        "message", [messages.Blocked(), messages.Welcome(1, b"", 1, ""), messages.Ending("exit", "")]
+    )
     def test_a_message_that_only_others_send_ends_the_connection(
         self, node: Scenario, message: messages.Message
     ) -> None:
@@ -92,7 +94,7 @@ class TestCreation:
         assert node.take(events.Spawn) == []
         node.end_worker(worker)
         node.start_worker()
-        assert session.one(messages.ActorUp).actor_id == second
+        assert [up.actor_id for up in session.got(messages.ActorUp)] == [first, second]
 
     def test_one_that_can_never_be_placed_is_warned_of_once_and_waits(self, node: Scenario) -> None:
         session = node.session()
@@ -168,7 +170,7 @@ class TestNames:
         assert session.one(messages.ActorNamed).created
         self.named(session)
         refused = session.one(messages.Refused)
-        assert refused.kind == "value"
+        assert refused.kind == "taken"
         assert "The name n (namespace=ns) is already taken. Please use a different name or get" in refused.text
 
     def test_another_namespace_is_another_name(self, node: Scenario) -> None:
@@ -409,7 +411,6 @@ class TestOwners:
         parent_id, parent = session.create_alive()
         child_id, child = parent.create_alive()
         parent.send(messages.AddHold(child_id, session.process_id, 1))
-        session.done = session.got(messages.ActorUp)
         session.send(messages.KillActor(1, parent_id, True))
         parent.leave()
         downs = {down.actor_id: down for down in session.got(messages.ActorDown)}

@@ -181,7 +181,12 @@ class Connection:
         try:
             for body in self._frames.feed(bytes(scratch[:count])):
                 for message in self._codec.decode(body):
-                    on_message(self, message)
+                    try:
+                        on_message(self, message)
+                    except FrameError:
+                        raise
+                    except Exception:  # noqa: BLE001 - one that cannot be handled must not take the next along
+                        self._reactor.complain(message)
         except FrameError as error:
             self.close(str(error))
 

@@ -25,7 +25,11 @@ class Printer:
             text = "".join(f"{prefix}{line}\n" for line in message.text.removesuffix("\n").split("\n"))
             self._write(sys.stdout if message.stream == 1 else sys.stderr, text)
         elif type(message) is messages.Warn:
-            warnings.warn(message.text, UserWarning, stacklevel=2)
+            try:
+                warnings.warn(message.text, UserWarning, stacklevel=2)
+            except UserWarning:
+                # Warnings are errors here, but this is no call of the user's that could fail.
+                self._write(sys.stderr, f"nbactors: {message.text}\n")
 
     def node_lost(self, why: str) -> None:
         """Tell that the node is gone."""

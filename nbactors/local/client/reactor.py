@@ -295,7 +295,7 @@ class Reactor:
             try:
                 key.data(mask)
             except Exception:  # noqa: BLE001 - a broken callback must not stop the process's only reader
-                self._complain(key.data)
+                self.complain(key.data)
         if self._timers and self._timers[0][0] <= monotonic():
             self._run_timers()
 
@@ -306,7 +306,7 @@ class Reactor:
             try:
                 action()
             except Exception:  # noqa: BLE001 - as in _poll
-                self._complain(action)
+                self.complain(action)
         while dirty:
             dirty.popleft().flush()
 
@@ -320,10 +320,11 @@ class Reactor:
             try:
                 callback()
             except Exception:  # noqa: BLE001 - as in _poll
-                self._complain(callback)
+                self.complain(callback)
 
     @staticmethod
-    def _complain(callback: object) -> None:
+    def complain(callback: object) -> None:
+        """Write the exception being handled to stderr: it has nowhere else to go."""
         try:
             sys.__stderr__.write(f"nbactors: error in {callback!r}:\n{traceback.format_exc()}")  # type: ignore[union-attr]
         except Exception:  # noqa: BLE001 - no stderr in this process: nothing left to tell it to

@@ -101,7 +101,7 @@ class Workers:
 
     def kill(self, worker: Worker) -> None:
         """Kill it, now or as soon as it exists."""
-        if not worker.removed and not worker.exit_known:
+        if not (worker.doomed or worker.removed or worker.exit_known):
             worker.doomed = True
             if worker.pid:
                 self._context.do(Kill(worker.process_id))

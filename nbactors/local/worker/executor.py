@@ -204,6 +204,8 @@ class Executor:
                 job.carry_out(self)
             else:
                 self._run(connection, job)
+            # While this thread is idle nothing of the last job may live on in this frame.
+            job = None
 
     def _idle(self) -> None:
         self.running = None
