@@ -17,6 +17,7 @@ from nbactors.object_ref import ObjectRef
 from nbactors.option_checks import check_bool, check_text, kind
 from nbactors.remote_function import P, R, RemoteFunction
 from nbactors.session_context import RayContext
+from nbactors.unready import UnreadyList
 
 if TYPE_CHECKING:
     from nbactors.engine import Engine
@@ -244,14 +245,10 @@ def wait(
         raise TypeError(f"wait() expected a list of ObjectRef, got {single}")
     if timeout is not None:
         _check_wait_timeout(timeout)
-    if set(map(type, refs)) - {ObjectRef}:  # one pass at the speed of C for the usual case
-        for ref in refs:
-            if not isinstance(ref, ObjectRef):
-                raise TypeError(f"wait() expected a list of ObjectRef, got list containing {type(ref)}: {ref!r:.80}")
+    if type(refs) is not UnreadyList or refs.grown:
+        _check_waitables(refs)
     if not refs:
         return [], []
-    if len(set(refs)) != len(refs):
-        raise ValueError("Wait requires a list of unique ray_waitables: a reference is in it twice.")
     if not isinstance(num_returns, int | float):
         raise TypeError(f"num_returns must be a number. Got {kind(num_returns)}")
     if num_returns <= 0:
@@ -261,7 +258,8 @@ def wait(
             "num_returns cannot be greater than the number of ray_waitables provided to wait: "
             f"{num_returns} of {len(refs)}."
         )
-    return engine.current().wait(refs, int(num_returns), timeout, fetch_local)
+    ready, unready = engine.current().wait(refs, int(num_returns), timeout, fetch_local)
+    return ready, UnreadyList(unready)
 
 
 def kill(actor: ActorHandle[Any] | ActorProxy[Any], *, no_restart: bool = True) -> None:
@@ -392,6 +390,15 @@ def _get_timeout(timeout: Any) -> float | None:
     if not timeout >= 0:
         raise ValueError(f"timeout must be nonnegative, or None for no limit. Got: {timeout}")
     return timeout
+
+
+def _check_waitables(refs: list[Any]) -> None:
+    if set(map(type, refs)) - {ObjectRef}:  # one pass at the speed of C for the usual case
+        for ref in refs:
+            if not isinstance(ref, ObjectRef):
+                raise TypeError(f"wait() expected a list of ObjectRef, got list containing {type(ref)}: {ref!r:.80}")
+    if len(set(refs)) != len(refs):
+        raise ValueError("Wait requires a list of unique ray_waitables: a reference is in it twice.")
 
 
 def _check_wait_timeout(timeout: Any) -> None:

@@ -331,8 +331,8 @@ def _held_options(given: Mapping[str, Any]) -> dict[str, Any]:
     num_gpus = quantity(given, "num_gpus")
     if num_gpus is not None and num_gpus > 1 and num_gpus != int(num_gpus):
         raise ValueError(
-            f"GPU resource quantities >1 must be whole numbers. The specified quantity {num_gpus} is invalid: ask for a "
-            "share of one GPU (0.5) or for whole ones (2)"
+            f"GPU resource quantities >1 must be whole numbers. The specified quantity {num_gpus} is invalid: ask for "
+            "a share of one GPU (0.5) or for whole ones (2)"
         )
     return {
         "num_cpus": quantity(given, "num_cpus"),

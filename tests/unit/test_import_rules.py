@@ -24,6 +24,7 @@ FOUNDATION = {
     "runtime_env",
     "signature",
     "task_error",
+    "unready",
     "version",
 }
 DATA = {"meta", "object_ref", "read_only"}

@@ -119,7 +119,7 @@ class TaskQueue:
                     if not queue:
                         break
         ready = 0
-        if queue:
+        if queue and len(self._asked) < ASKING:
             for call in queue:
                 if call.state == QUEUED or call.settled():
                     ready += 1

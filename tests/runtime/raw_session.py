@@ -1,0 +1,70 @@
+"""A session that speaks the protocol by hand."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+from nbactors.local import discovery
+from nbactors.local.control import ControlClient
+from nbactors.local.wire import ids, messages
+
+
+def environment(**changes: Any) -> messages.Environment:
+    facts: dict[str, Any] = {
+        "executable": sys.executable,
+        "sys_path": list(sys.path),
+        "cwd": os.getcwd(),
+        "environ": dict(os.environ),
+    }
+    return messages.Environment(**{**facts, **changes})
+
+
+class RawSession(ControlClient):
+    """Connected, opened, and nothing else."""
+
+    def __init__(self, facts: messages.Environment | None = None, num_cpus: float = 2.0) -> None:
+        self.process_id = ids.new_process_id()
+        super().__init__(discovery.connect_node(), "session", self.process_id, timeout_s=15.0)
+        answer = self.request(
+            messages.OpenSession(
+                rid=self.next_rid(),
+                namespace="raw",
+                environment=facts or environment(),
+                num_cpus=num_cpus,
+                num_gpus=0.0,
+                memory=-1.0,
+                object_store_memory=-1.0,
+                resources={},
+                log_to_driver=True,
+                graceful_shutdown_s=30.0,
+            )
+        )
+        assert isinstance(answer, messages.SessionOpened), answer
+
+    def create(self, **options: Any) -> bytes:
+        """Ask for an actor; nobody will construct it."""
+        facts: dict[str, Any] = {
+            "rid": 0,
+            "actor_id": ids.new_actor_id(),
+            "class_name": "Idle",
+            "name": "",
+            "namespace": "",
+            "get_if_exists": False,
+            "detached": False,
+            "placement": {"CPU": 1.0},
+            "resources": {},
+            "runtime_env": None,
+            "sys_path": [],
+            "cwd": "",
+            "meta": b"",
+        }
+        message = messages.CreateActor(**{**facts, **options})
+        self.send(message)
+        return message.actor_id
+
+    def create_up(self, **options: Any) -> messages.ActorUp:
+        """Create an actor and wait until its process listens."""
+        self.create(**options)
+        return self.receive(messages.ActorUp)

@@ -1,0 +1,190 @@
+"""The forkserver by itself: orders in, processes out."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from raw_session import environment
+
+from nbactors.local.wire import messages
+from nbactors.local.wire.framing import MAX_CONTROL_FRAME, Codec, FrameBuffer, fork_codec
+
+BOOT = """
+import sys
+sys.path.insert(0, sys.argv[2])
+from nbactors.local.forkserver import main
+main(int(sys.argv[1]), "stand_in")
+"""
+
+STAND_IN = textwrap.dedent("""
+    import json, os, signal, sys, random
+    IMPORTED_BY = os.getpid()
+    def run(process_id, directory, title, runtime_env):
+        facts = {
+            "pid": os.getpid(), "sid": os.getsid(0), "imported by": IMPORTED_BY, "cwd": os.getcwd(), "title": title,
+            "path": sys.path[:1], "directory": directory, "random": random.random(), "process_id": process_id.hex(),
+            "SIGINT is ignored": signal.getsignal(signal.SIGINT) is signal.SIG_IGN,
+            "SIGCHLD": int(signal.getsignal(signal.SIGCHLD)), "descriptors": sorted(map(int, os.listdir("/dev/fd"))),
+            "bytecode": sys.dont_write_bytecode, "variable": os.environ.get("PYTHONDONTWRITEBYTECODE"),
+        }
+        print(json.dumps(facts), flush=True)
+        if title == "child":
+            pid = os.fork()
+            if pid == 0:
+                signal.pause()
+            print(pid, flush=True)
+        exec(directory)
+""")
+
+
+class ForkServer:
+    """A forkserver under test, with the stand-in for a worker."""
+
+    def __init__(self, place: Path, facts: messages.Environment) -> None:
+        self.place = place
+        (place / "stand_in.py").write_text(STAND_IN)
+        self.sock, theirs = socket.socketpair()
+        self.sock.settimeout(10)
+        command = [sys.executable, "-c", BOOT, str(theirs.fileno()), str(place)]
+        self.process = subprocess.Popen(command, pass_fds=[theirs.fileno()], stderr=subprocess.PIPE, text=True)
+        theirs.close()
+        self.sock.sendall(Codec[Any](messages.Environment, MAX_CONTROL_FRAME).encode([facts]))
+        self.frames = FrameBuffer(MAX_CONTROL_FRAME)
+        self.inbox: list[Any] = []
+
+    def fork(self, number: int, code: str = "", title: str = "t", **changes: Any) -> tuple[Any, Any]:
+        """Have a worker forked that runs `code`; return files for its stdout and stderr."""
+        out, err = os.pipe(), os.pipe()
+        facts: dict[str, Any] = {"sys_path": [], "cwd": "", "runtime_env": None}
+        order = messages.Fork(number.to_bytes(16, "big"), code, title, **{**facts, **changes})
+        socket.send_fds(self.sock, [fork_codec().encode([order])], [out[1], err[1]])
+        os.close(out[1])
+        os.close(err[1])
+        return open(out[0]), open(err[0])
+
+    def next(self) -> Any:
+        while not self.inbox:
+            data = self.sock.recv(65536)
+            assert data, "the forkserver has gone"
+            for body in self.frames.feed(data):
+                self.inbox += fork_codec().decode(body)
+        return self.inbox.pop(0)
+
+    def close(self) -> None:
+        self.sock.close()
+        self.process.wait(5)
+        assert self.process.stderr is not None
+        self.process.stderr.close()
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[ForkServer]:
+    made = ForkServer(tmp_path, environment(sys_path=["/first", *sys.path], cwd=str(tmp_path)))
+    yield made
+    made.close()
+
+
+def first_line(streams: tuple[Any, Any]) -> Any:
+    """Return what the stand-in says of itself, and close its pipes."""
+    out, err = streams
+    with out, err:
+        return json.loads(out.readline())
+
+
+def test_a_worker_is_a_copy_that_stands_alone(server: ForkServer, tmp_path: Path) -> None:
+    out, err = server.fork(7)
+    forked = server.next()
+    assert (forked.process_id, forked.text) == ((7).to_bytes(16, "big"), "")
+    exited = server.next()
+    assert exited == messages.Exited(forked.process_id, forked.pid, 0)
+    with out, err:
+        facts = json.loads(out.read())
+        assert err.read() == ""
+    assert facts["pid"] == facts["sid"] == forked.pid
+    assert facts["imported by"] == server.process.pid
+    assert facts["process_id"] == forked.process_id.hex()
+    assert facts["SIGINT is ignored"]
+    assert facts["SIGCHLD"] == signal.SIG_DFL
+    assert facts["cwd"] == str(tmp_path)
+    assert facts["path"] == ["/first"]
+    # Nothing but its three streams, and the listing of this directory itself.
+    assert len(facts["descriptors"]) == 4
+
+
+def test_its_own_path_and_directory(server: ForkServer) -> None:
+    facts = first_line(server.fork(1, sys_path=["/second", *sys.path], cwd="/"))
+    assert (facts["path"], facts["cwd"]) == (["/second"], "/")
+
+
+def test_random_numbers_differ(server: ForkServer) -> None:
+    numbers = {first_line(server.fork(number))["random"] for number in range(3)}
+    assert len(numbers) == 3
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        ("os._exit(3)", 3),
+        ("sys.exit(4)", 4),
+        ("sys.exit()", 1),
+        ("os.kill(os.getpid(), signal.SIGSEGV)", -signal.SIGSEGV),
+        ("raise ValueError('left alone')", 1),
+    ],
+)
+def test_ends_are_told_as_they_were(server: ForkServer, code: str, status: int) -> None:
+    out, err = server.fork(1, code)
+    assert server.next().pid
+    assert server.next().status == status
+    with out, err:
+        assert ("ValueError: left alone" in err.read()) == ("ValueError" in code)
+
+
+def test_many_at_once_keep_their_own_pipes(server: ForkServer) -> None:
+    streams = [server.fork(number, f"print({number}, flush=True)") for number in range(20)]
+    for number, (out, err) in enumerate(streams):
+        with out, err:
+            facts, printed = out.read().splitlines()
+            assert int(printed) == number
+            assert int(json.loads(facts)["process_id"], 16) == number
+
+
+def test_what_a_worker_has_started_ends_with_it(server: ForkServer) -> None:
+    out, err = server.fork(1, title="child")
+    with out, err:
+        out.readline()
+        child = int(out.readline())
+        # Reading ends with the last process that has the pipe.
+        assert out.read() == ""
+    assert not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE
+
+
+def test_it_ends_with_the_node(server: ForkServer) -> None:
+    server.sock.close()
+    assert server.process.wait(5) == 0
+
+
+def test_bytecode_is_written_by_itself_but_not_by_workers(tmp_path: Path) -> None:
+    facts = environment(environ={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"})
+    server = ForkServer(tmp_path, facts)
+    told = first_line(server.fork(1))
+    assert (told["bytecode"], told["variable"]) == (True, "1")
+    server.close()
+
+
+def test_a_directory_that_is_gone_is_a_note_not_an_end(tmp_path: Path) -> None:
+    server = ForkServer(tmp_path, environment(cwd=str(tmp_path / "gone")))
+    assert first_line(server.fork(1))["pid"]
+    server.sock.close()
+    _, notes = server.process.communicate(timeout=5)
+    assert "cannot be entered (No such file or directory)" in notes

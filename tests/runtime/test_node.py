@@ -1,0 +1,225 @@
+"""A real node with real workers, asked by hand."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+import psutil
+import pytest
+from raw_session import RawSession, environment
+
+from nbactors.local import sockets
+from nbactors.local.control import ControlClient
+from nbactors.local.wire import messages
+from nbactors.testing import eventually
+from nbactors.testing.leaks import node_pid
+from nbactors.util import state
+
+
+def is_gone(pid: int) -> bool:
+    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+
+
+class TestActors:
+    def test_a_worker_listens_where_the_holders_are_told(self, runtime_directory: Path) -> None:
+        with RawSession() as session:
+            up = session.create_up()
+            assert psutil.Process(up.pid).is_running()
+            assert os.getsid(up.pid) == up.pid
+            path = sockets.process_socket_path(str(runtime_directory), up.process_id)
+            sockets.connect(path, 1.0).close()
+            answer = session.request(messages.CloseSession(session.next_rid()))
+            assert isinstance(answer, messages.Done)
+            assert is_gone(up.pid)
+            assert not os.path.exists(path)
+
+    def test_killed_by_request(self) -> None:
+        with RawSession() as session:
+            up = session.create_up()
+            answer = session.request(messages.KillActor(session.next_rid(), up.actor_id, True))
+            assert isinstance(answer, messages.Done)
+            assert session.receive(messages.ActorDown).kind == "killed"
+            eventually(lambda: is_gone(up.pid))
+
+    @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT])
+    def test_killed_by_a_signal(self, number: signal.Signals) -> None:
+        with RawSession() as session:
+            up = session.create_up()
+            os.kill(up.pid, number)
+            down = session.receive(messages.ActorDown, timeout_s=2)
+            assert down.kind == "crashed"
+            assert f"(pid {up.pid}) was killed by {number.name}" in down.text
+
+    def test_all_end_with_the_session_that_is_killed(self) -> None:
+        code = (
+            "import sys; sys.path[:0] = ['tests/runtime'];"
+            "from raw_session import RawSession; s = RawSession(); up = s.create_up(); s.create_up();"
+            "print(up.pid, flush=True); sys.stdin.read()"
+        )
+        driver = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert driver.stdout is not None
+        assert driver.stdin is not None
+        pid = int(driver.stdout.readline())
+        driver.kill()
+        driver.communicate()
+        eventually(lambda: is_gone(pid), 5.0)
+
+    def test_a_detached_one_stays_and_is_found_by_the_next_session(self) -> None:
+        with RawSession() as first:
+            actor_id = first.create(rid=first.next_rid(), name="keeper", detached=True)
+            up = first.receive(messages.ActorUp)
+        with RawSession() as second:
+            named = second.request(messages.GetActor(second.next_rid(), "keeper", ""))
+            assert isinstance(named, messages.ActorNamed)
+            assert named.actor_id == actor_id
+            assert second.receive(messages.ActorUp).pid == up.pid
+            second.request(messages.KillActor(second.next_rid(), actor_id, True))
+            eventually(lambda: is_gone(up.pid))
+
+
+class TestForkservers:
+    def test_equal_environments_share_one_and_others_have_their_own(self) -> None:
+        with ExitStack() as stack:
+            ups = []
+            for facts in (environment(), environment(), environment(cwd="/")):
+                session = stack.enter_context(RawSession(facts))
+                ups.append(session.create_up())
+            parents = [psutil.Process(up.pid).ppid() for up in ups]
+            assert parents[0] == parents[1] != parents[2]
+            assert {psutil.Process(parent).ppid() for parent in parents} == {node_pid()}
+
+    def test_when_one_dies_its_workers_live_and_the_next_request_starts_another(self) -> None:
+        with RawSession() as session:
+            first = session.create_up()
+            parent = psutil.Process(first.pid).parent()
+            assert parent is not None
+            parent.kill()
+            eventually(lambda: is_gone(parent.pid))
+            second = session.create_up()
+            assert psutil.Process(second.pid).ppid() != parent.pid
+            assert psutil.Process(first.pid).is_running()
+            os.kill(first.pid, signal.SIGKILL)
+            assert "has ended; how is not known" in session.receive(messages.ActorDown, timeout_s=2).text
+
+    def test_an_interpreter_that_does_not_exist_is_explained(self) -> None:
+        with RawSession(environment(executable="/no/such/python")) as session:
+            session.create()
+            down = session.receive(messages.ActorDown)
+            assert "'/no/such/python' cannot be started (No such file or directory)" in down.text
+
+    def test_an_interpreter_without_our_packages_is_explained(self) -> None:
+        with RawSession(environment(environ={**os.environ, "PYTHONHOME": "/nowhere"})) as session:
+            session.create()
+            text = session.receive(messages.ActorDown).text
+            assert "the process that forks workers has ended" in text
+            assert "/nowhere" in text
+
+
+class TestTasks:
+    def test_a_leased_worker_that_dies_is_told_of(self) -> None:
+        with RawSession() as session:
+            rid = session.next_rid()
+            granted = session.request(messages.RequestLease(rid, {"CPU": 1.0}, None, "f", [], ""))
+            assert isinstance(granted, messages.LeaseGranted)
+            os.kill(granted.pid, signal.SIGKILL)
+            lost = session.receive(messages.LeaseLost, timeout_s=2)
+            assert lost.lease_id == granted.lease_id
+            assert "was killed by SIGKILL" in lost.text
+
+
+class TestState:
+    def test_without_a_node(self, own_directory: Path) -> None:
+        assert state.node_status() is None
+        assert state.list_actors() == []
+        assert state.stop_node() is False
+
+    def test_with_one(self, own_directory: Path) -> None:
+        with RawSession() as session:
+            up = session.create_up(name="n", rid=session.next_rid())
+            status = state.node_status()
+            assert status is not None
+            assert status["pid"] == node_pid()
+            assert (status["sessions"], status["workers"]) == (1, 1)
+            assert [row["name"] for row in status["actors"]] == ["n"]
+            (row,) = state.list_actors(filters=[("state", "!=", "dead"), ("name", "=", "n")])
+            assert (row["actor_id"], row["pid"]) == (up.actor_id.hex(), up.pid)
+            assert state.list_actors(filters=[("name", "=", "other")]) == []
+            with pytest.raises(ValueError, match="no actor can be filtered by 'colour': the keys are actor_id"):
+                state.list_actors(filters=[("colour", "=", "red")])
+            with pytest.raises(ValueError, match="a filter's operator is '=' or '!=', not '<'"):
+                state.list_actors(filters=[("pid", "<", 3)])
+
+    @pytest.mark.parametrize("force", [False, True])
+    def test_stopping_leaves_nothing(self, own_directory: Path, force: bool) -> None:
+        with RawSession() as session:
+            up = session.create_up(detached=True)
+            node = psutil.Process(node_pid())
+            family = [node, *node.children(recursive=True)]
+            assert state.stop_node(force=force) is True
+            _, alive = psutil.wait_procs(family, timeout=2)
+            assert not alive
+            assert session.receive(messages.ActorDown).kind == "node_stopped"
+            assert is_gone(up.pid)
+        assert {path.name for path in own_directory.rglob("*")} <= {"p", "node.lock", "start.lock"}
+
+    def test_the_systems_request_to_end_is_as_good(self, own_directory: Path) -> None:
+        with RawSession() as session:
+            up = session.create_up()
+            node = psutil.Process(node_pid())
+            node.terminate()
+            assert session.receive(messages.ActorDown).kind == "node_stopped"
+            psutil.wait_procs([node], timeout=5)
+            assert is_gone(up.pid)
+
+
+class TestOutput:
+    LINES = 150_000
+
+    @pytest.mark.slow
+    def test_a_session_that_does_not_take_its_lines_gets_all_of_them_later(self, own_directory: Path) -> None:
+        """About 8 MB: more than the pipes and sockets between them hold."""
+        code = f"""
+import nbactors as ray
+ray.init(num_cpus=1)
+@ray.remote
+class Talker:
+    def talk(self):
+        for number in range({self.LINES}):
+            print(number, "x" * 48)
+t = Talker.remote()
+print("ready", flush=True)
+ref = t.talk.remote()
+import sys
+sys.stdin.readline()
+ray.get(ref)
+ray.shutdown()
+"""
+        with open(own_directory / "driver.out", "w+") as output:
+            driver = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=output)
+            assert driver.stdin is not None
+            eventually(lambda: (own_directory / "driver.out").read_text().startswith("ready"), 20)
+            driver.send_signal(signal.SIGSTOP)
+            (talker,) = eventually(lambda: state.list_actors(filters=[("pid", "!=", 0)]), 10)
+            worker = psutil.Process(talker["pid"])
+            eventually(lambda: is_waiting(worker), 20)
+            assert psutil.Process(node_pid()).memory_info().rss < 40 << 20
+            driver.send_signal(signal.SIGCONT)
+            driver.communicate(b"\n", timeout=30)
+            output.seek(0)
+            lines = [line.split() for line in output if "pid=" in line]
+        numbers = [int(words[2]) for words in lines]
+        assert numbers == list(range(self.LINES))
+
+
+def is_waiting(process: psutil.Process) -> bool:
+    """Whether a process has used no time for a little while, since it waits in `print`."""
+    before = process.cpu_times()
+    with ControlClient.find() as client:
+        for _ in range(200):
+            client.request(messages.Query(client.next_rid(), "status"))
+    return process.cpu_times() == before and before.user > 0

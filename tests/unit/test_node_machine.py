@@ -1,0 +1,67 @@
+"""What the machine has: true of whatever machine this is."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from nbactors.local.node import machine
+
+
+def test_cpus_and_memory_are_no_more_than_there_is() -> None:
+    assert 1 <= machine.cpus() <= (os.cpu_count() or 1)
+    assert 0 < machine.memory() <= os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system has no affinity")
+def test_affinity_counts() -> None:
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(allowed)})
+    try:
+        assert machine.cpus() == 1.0
+    finally:
+        os.sched_setaffinity(0, allowed)
+
+
+@pytest.mark.parametrize(
+    ("files", "cpus", "memory"),
+    [
+        pytest.param({"cpu.max": "150000 100000", "memory.max": "1000"}, 2.0, 1000.0, id="limits"),
+        pytest.param({"cpu.max": "50000 100000"}, 1.0, None, id="half a CPU"),
+        pytest.param({"cpu.max": "max 100000", "memory.max": "max"}, None, None, id="no limits"),
+        pytest.param({}, None, None, id="no files"),
+        pytest.param({"cpu.max": "nonsense", "memory.max": "nonsense"}, None, None, id="nonsense"),
+    ],
+)
+def test_limits_of_a_cgroup_count(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, files: dict[str, str], cpus: float | None, memory: float | None
+) -> None:
+    monkeypatch.setattr(machine, "_CGROUP", str(tmp_path / "none"))
+    unlimited_cpus, unlimited_memory = machine.cpus(), machine.memory()
+    monkeypatch.setattr(machine, "_CGROUP", str(tmp_path))
+    monkeypatch.setattr(machine, "_own_cgroups", lambda controller: [] if controller else [str(tmp_path)])
+    for name, text in files.items():
+        (tmp_path / name).write_text(text + "\n")
+    assert machine.cpus() == min(unlimited_cpus, cpus or unlimited_cpus)
+    assert machine.memory() == min(unlimited_memory, memory or unlimited_memory)
+
+
+def test_gpus_are_counted_by_place_and_known_by_uuid(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for place, uuid in (("0000:41:00.0", "GPU-bb"), ("0000:01:00.0", "GPU-aa"), ("0000:61:00.0", "GPU-??")):
+        (tmp_path / place).mkdir()
+        (tmp_path / place / "information").write_text(f"Model: \t\t x\nGPU UUID: \t {uuid}\n")
+    monkeypatch.setattr(machine, "_PROC_GPUS", str(tmp_path))
+    assert [(gpu.index, gpu.uuid) for gpu in machine.gpus()] == [("0", "GPU-aa"), ("1", "GPU-bb"), ("2", "")]
+
+
+def test_where_only_the_tool_knows_it_is_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(machine, "_PROC_GPUS", str(tmp_path / "none"))
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text("#!/bin/sh\necho '0, GPU-aa'\necho '1, GPU-bb'\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    assert [(gpu.index, gpu.uuid) for gpu in machine.gpus()] == [("0", "GPU-aa"), ("1", "GPU-bb")]
+    tool.write_text("#!/bin/sh\nexit 9\n")
+    assert machine.gpus() == []

@@ -1,0 +1,126 @@
+"""Reading a worker's pipes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from nbactors.local.node import events
+from nbactors.local.node.loop import Loop
+from nbactors.local.node.output import WorkerOutput
+
+WORKER = b"w" * 16
+
+
+class Pipes:
+    """A worker's pipes, with this test in the worker's place."""
+
+    def __init__(self, directory: Path) -> None:
+        self.loop = Loop()
+        self.posted: list[events.Event] = []
+        (out_read, self.out), (err_read, self.err) = os.pipe(), os.pipe()
+        self.log = directory / "w.log"
+        self.output = WorkerOutput(self.loop, self.posted.append, WORKER, (out_read, err_read), str(self.log))
+
+    def turn(self) -> list[events.Event]:
+        """Let what is there be read."""
+        self.loop.turn(0)
+        posted = list(self.posted)
+        self.posted.clear()
+        return posted
+
+    def close(self) -> None:
+        for descriptor in (self.out, self.err):
+            try:
+                os.close(descriptor)
+            except OSError:
+                pass
+        self.output.close()
+        self.loop.close()
+
+
+@pytest.fixture
+def pipes(tmp_path: Path) -> Iterator[Pipes]:
+    made = Pipes(tmp_path)
+    yield made
+    made.close()
+
+
+def printed(stream: int, text: str) -> events.Printed:
+    return events.Printed(WORKER, stream, text)
+
+
+def test_only_whole_lines_are_passed_on_and_everything_is_logged(pipes: Pipes) -> None:
+    os.write(pipes.out, b"one\ntwo\nthr")
+    assert pipes.turn() == [printed(1, "one\ntwo\n")]
+    os.write(pipes.out, b"ee")
+    assert pipes.turn() == []
+    os.write(pipes.out, b"\n")
+    assert pipes.turn() == [printed(1, "three\n")]
+    assert pipes.log.read_text() == "one\ntwo\nthree\n"
+    assert pipes.log.stat().st_mode & 0o777 == 0o600
+
+
+def test_equal_and_empty_lines_are_lines(pipes: Pipes) -> None:
+    os.write(pipes.out, b"a\na\n\n\n")
+    assert pipes.turn() == [printed(1, "a\na\n\n\n")]
+
+
+def test_a_character_that_is_cut_in_two_is_put_together(pipes: Pipes) -> None:
+    data = "ä\n".encode()
+    os.write(pipes.out, data[:1])
+    assert pipes.turn() == []
+    os.write(pipes.out, data[1:])
+    assert pipes.turn() == [printed(1, "ä\n")]
+
+
+def test_the_unfinished_last_line_comes_with_the_end_and_the_tail_of_stderr(pipes: Pipes) -> None:
+    os.write(pipes.err, b"".join(b"line %d\n" % number for number in range(30)) + b"no newline")
+    os.close(pipes.err)
+    os.close(pipes.out)
+    posted = [*pipes.turn(), *pipes.turn()]
+    assert posted[1] == printed(2, "no newline")
+    ended = posted[-1]
+    assert isinstance(ended, events.OutputEnded)
+    assert ended.tail.splitlines() == [f"line {number}" for number in range(11, 30)] + ["no newline"]
+
+
+def test_paused_nothing_is_read_and_nothing_is_lost(pipes: Pipes) -> None:
+    pipes.output.pause()
+    os.write(pipes.out, b"later\n")
+    assert pipes.turn() == []
+    pipes.output.resume()
+    assert pipes.turn() == [printed(1, "later\n")]
+
+
+def test_finished_though_somebody_else_has_the_pipes(pipes: Pipes) -> None:
+    os.write(pipes.out, b"a\nb")
+    pipes.output.finish()
+    assert pipes.turn() == [printed(1, "a\n"), printed(1, "b"), events.OutputEnded(WORKER, "")]
+
+
+def test_finished_while_paused_it_ends_when_all_was_read(pipes: Pipes) -> None:
+    os.write(pipes.out, b"a\n")
+    pipes.output.pause()
+    pipes.output.finish()
+    assert pipes.turn() == []
+    pipes.output.resume()
+    assert pipes.turn() == [printed(1, "a\n"), events.OutputEnded(WORKER, "")]
+
+
+def test_a_line_without_end_is_passed_on_in_parts(pipes: Pipes) -> None:
+    total = 0
+    for _ in range(40):
+        os.write(pipes.out, b"x" * 60_000)
+        total += sum(len(event.text) for event in pipes.turn() if isinstance(event, events.Printed))
+    assert total >= 1 << 20
+
+
+def test_a_log_that_cannot_be_written_does_not_stop_the_lines(tmp_path: Path) -> None:
+    made = Pipes(tmp_path / "missing")
+    os.write(made.out, b"a\n")
+    assert made.turn() == [printed(1, "a\n")]
+    made.close()
