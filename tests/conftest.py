@@ -55,7 +55,9 @@ def _nothing_left_by_the_run(request: pytest.FixtureRequest) -> Iterator[None]:
     before = Holdings.now(include_node=True)
     yield
     try:
-        settle(before, timeout_s=8.0, include_node=True)
+        # What a failed test has left is no news.
+        if not request.session.testsfailed:
+            settle(before, timeout_s=8.0, include_node=True)
     finally:
         _end_node()
 

@@ -68,8 +68,10 @@ class Bench:
         if self._shared is not None:
             subject, marked, directory = self._shared
             self._shared = None
-            subject.__exit__(None, None, None)
-            _clear(marked, directory)
+            try:
+                subject.__exit__(None, None, None)
+            finally:
+                _clear(marked, directory)
 
     def session(self) -> Subject:
         """Return the process whose session the rates share; started on first use."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -35,8 +36,11 @@ def _settled(place: FreshPlace, session: int) -> list[Any]:
     before = -1.0
     deadline = time.monotonic() + SETTLE_LIMIT_S
     while True:
-        others = [process for process in place.marked.processes() if process.pid != session]
-        memory = [process.memory_full_info() for process in others]
+        memory = []
+        for process in place.marked.processes():
+            with contextlib.suppress(psutil.NoSuchProcess):  # some only help to start others
+                if process.pid != session:
+                    memory.append(process.memory_full_info())
         now = sum(one.rss for one in memory) / MB
         if abs(now - before) < STILL_MB or time.monotonic() > deadline:
             return memory

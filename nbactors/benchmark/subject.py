@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -53,7 +54,8 @@ class Subject:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._out.close()
+        with contextlib.suppress(BrokenPipeError):  # it has ended already
+            self._out.close()
         try:
             self._process.wait(END_S)
         except subprocess.TimeoutExpired:

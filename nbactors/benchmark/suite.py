@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import psutil
+
 from nbactors.benchmark.bench import Bench, Effort
 from nbactors.benchmark.catalogue import Group, Row, groups
 from nbactors.benchmark.limits import Limits
@@ -86,7 +88,7 @@ def _measure(bench: Bench, wanted: Sequence[Group], tell: Callable[[str], None])
             tell(f"{bench.runtime.module}: {group.rows[0].work}")
             try:
                 found |= group.measure(bench)
-            except WorkError as error:
+            except (WorkError, psutil.Error) as error:
                 failed = Measurement(note=f"failed: {error}")
                 found |= {row.key: failed for row in group.rows}
                 bench.close()

@@ -20,7 +20,6 @@ import signal
 import socket
 import stat
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -132,7 +131,8 @@ def _locate() -> str:
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     if runtime and os.path.isdir(runtime) and os.stat(runtime).st_uid == os.getuid():
         return os.path.join(runtime, "nbactors")
-    return os.path.join(tempfile.gettempdir(), f"nbactors-{os.getuid()}")
+    # Not tempfile.gettempdir: its import takes longer than all else here.
+    return os.path.join(os.environ.get("TMPDIR") or "/tmp", f"nbactors-{os.getuid()}")
 
 
 def _problem(found: os.stat_result) -> str:

@@ -295,7 +295,7 @@ def start(options: InitOptions) -> Engine:
         RaySystemError: The node could not be started.
         RuntimeError: A node of another version runs.
     """
-    directory = str(discovery.runtime_directory())
+    directory = discovery.ensure_directory()
     node = discovery.connect_node(START_S)
     printer = Printer()
 

@@ -135,22 +135,44 @@ def _peer_pid(connection: socket.socket) -> int:
 
 def _processes(include_node: bool) -> dict[tuple[int, float], str]:
     """Return this process's descendants, and the processes that belong to the runtime directory."""
-    listed = [process for process in psutil.process_iter(["ppid", "create_time"]) if process.info["create_time"]]
-    parents = {process.pid: process.info["ppid"] for process in listed}
+    parents, started = _process_table()
     node = node_pid()
     lingering = {node} | {pid for pid, parent in parents.items() if node and parent == node}
     roots = {os.getpid(), node} - {0}
     marker = os.environ.get("NBACTORS_DIR")
     found: dict[tuple[int, float], str] = {}
-    for process in listed:
-        key = (process.pid, process.info["create_time"])
-        if process.pid == os.getpid() or (process.pid in lingering and not include_node):
+    for pid, start in started.items():
+        key = (pid, start)
+        if pid == os.getpid() or (pid in lingering and not include_node):
             continue
-        if _descends(process.pid, roots, parents) or (marker and _is_marked(process, key, marker)):
-            text = _describe(process)
+        if _descends(pid, roots, parents) or (marker and _is_marked(key, marker, parents)):
+            text = _describe(pid)
             if text:
                 found[key] = text
     return found
+
+
+def _process_table() -> tuple[dict[int, int], dict[int, float]]:
+    """Return the parent, and the time of the start in some unit, of each process on the machine."""
+    parents: dict[int, int] = {}
+    started: dict[int, float] = {}
+    if sys.platform != "linux":
+        for process in psutil.process_iter(["ppid", "create_time"]):
+            parents[process.pid] = process.info["ppid"] or 0
+            started[process.pid] = process.info["create_time"] or 0.0
+        return parents, started
+    # As psutil does it, in a tenth of the time: a guard around every test must not be what a test run spends it on.
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                with open(f"/proc/{name}/stat", "rb") as file:
+                    # The command's name stands in parentheses and may hold anything.
+                    fields = file.read().rpartition(b")")[2].split()
+            except OSError:
+                continue
+            parents[int(name)] = int(fields[1])
+            started[int(name)] = float(fields[19])
+    return parents, started
 
 
 def _descends(pid: int, roots: set[int], parents: dict[int, int]) -> bool:
@@ -168,32 +190,34 @@ _foreign: dict[tuple[int, float], str] = {}
 """Processes known not to belong to a directory: whose a process is never changes, and reading it is slow."""
 
 
-def _is_marked(process: psutil.Process, key: tuple[int, float], marker: str) -> bool:
+def _is_marked(key: tuple[int, float], marker: str, parents: dict[int, int]) -> bool:
     """Return whether the process was started with this `NBACTORS_DIR`, by whomever.
 
-    Not by a process above this one: whoever runs the tests may have the same variable.
+    Not if this process descends from it: whoever runs the tests may have the same variable.
     """
     if _foreign.get(key) == marker:
         return False
+    pid, _ = key
     try:
         # A process that is exiting, and a zombie, have no environment to read any more.
-        if process.environ().get("NBACTORS_DIR") == marker and process not in psutil.Process().parents():
-            return True
+        if psutil.Process(pid).environ().get("NBACTORS_DIR") == marker:
+            return not _descends(os.getpid(), {pid}, parents)
     except psutil.Error:
         pass
     _foreign[key] = marker
     return False
 
 
-def _describe(process: psutil.Process) -> str:
-    """Return a line that tells a human which process this is; empty when it has just ended."""
+def _describe(pid: int) -> str:
+    """Return a line that tells a human which process this is; empty when it has ended and is no child of ours."""
     try:
+        process = psutil.Process(pid)
         with process.oneshot():
             if process.status() == psutil.STATUS_ZOMBIE and process.ppid() != os.getpid():
                 return ""
             age = time.time() - process.create_time()
-            command = " ".join(process.cmdline()) or process.name()
-            return f"pid {process.pid} ({process.status()}, {age:.1f} s old): {command[:200]}"
+            command = " ".join(" ".join(process.cmdline()).split()) or process.name()
+            return f"pid {pid} ({process.status()}, {age:.1f} s old): {command[:160]}"
     except psutil.Error:
         return ""
 

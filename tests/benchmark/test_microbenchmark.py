@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from click.testing import CliRunner, Result
 
 from nbactors.benchmark import runtime
 from nbactors.benchmark.bench import Effort
+from nbactors.benchmark.subject import Subject, WorkError
 from nbactors.benchmark.suite import chosen
 from nbactors.cli.microbenchmark import microbenchmark
 
@@ -64,3 +66,16 @@ def test_an_interpreter_without_ray_is_refused(tmp_path: Path) -> None:
     bare.chmod(0o700)
     with pytest.raises(runtime.RuntimeMissingError, match=r"cannot import ray .*No module named 'ray'"):
         runtime.ray(str(bare))
+
+
+def test_work_whose_process_ends_fails_with_what_it_wrote() -> None:
+    with Subject(sys.executable, "no_such_runtime", os.environ) as subject:
+        with pytest.raises(WorkError, match="No module named 'no_such_runtime'"):
+            subject.run("init")
+        with pytest.raises(WorkError, match="ended with status 1"):
+            subject.run("init")
+
+
+def test_work_that_raises_fails_with_its_traceback() -> None:
+    with Subject(sys.executable, "json", os.environ) as subject, pytest.raises(WorkError, match="no attribute 'init'"):
+        subject.run("init")

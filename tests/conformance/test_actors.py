@@ -309,6 +309,20 @@ class TestProcess:
         method = Titled.remote().title
         assert ray.get((method.options(name=name) if name else method).remote()) == title
 
+    def test_the_title_shows_the_constructor(self, ray: Any) -> None:
+        @ray.remote
+        class Titled:
+            def __init__(self) -> None:
+                import subprocess
+
+                shown = ["ps", "-o", "args=", "-p", str(os.getpid())]
+                self.title = subprocess.check_output(shown, text=True).strip()
+
+            def get(self) -> str:
+                return self.title
+
+        assert ray.get(Titled.remote().get.remote()) == "ray::Titled.__init__"
+
     def test_the_title_shows_the_class_when_idle(self, ray: Any, eventually: Any) -> None:
         import subprocess
 

@@ -64,7 +64,7 @@ class TestSignatures:
 
     def test_a_missing_keyword_only_argument(self, ray: Any) -> None:
         actor = ray.remote(Two).remote(1)
-        with pytest.raises(TypeError, match="missing a required .*argument: 'c'"):
+        with pytest.raises(TypeError, match=r"missing a required .*argument: 'c'"):
             actor.take.remote(1)
 
     @pytest.mark.parametrize("method", ["of_class", "of_none"])

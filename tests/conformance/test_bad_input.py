@@ -37,27 +37,27 @@ class TestDecorator:
 
     @pytest.mark.parametrize("what", [3, "text", None])
     def test_what_is_neither_class_nor_function(self, ray: Any, what: Any) -> None:
-        with pytest.raises((TypeError, AssertionError), match="(?i)decorator|class|function"):
+        with pytest.raises((TypeError, AssertionError), match=r"(?i)decorator|class|function"):
             ray.remote(what)
 
     @pytest.mark.parametrize("subject", [Counter, echo], ids=["class", "function"])
     def test_an_unknown_option_is_named_beside_the_valid_ones(self, ray: Any, subject: Any) -> None:
-        with pytest.raises(ValueError, match="(?s)nonsense.*num_cpus"):
+        with pytest.raises(ValueError, match=r"(?s)nonsense.*num_cpus"):
             ray.remote(nonsense=1)(subject)
 
     @pytest.mark.parametrize("subject", [Counter, echo], ids=["class", "function"])
     def test_an_unknown_option_of_options(self, ray: Any, subject: Any) -> None:
-        with pytest.raises(ValueError, match="(?s)nonsense.*num_cpus"):
+        with pytest.raises(ValueError, match=r"(?s)nonsense.*num_cpus"):
             ray.remote(subject).options(nonsense=1)
 
     @pytest.mark.differs("Ray takes any option of a method call")
     def test_an_unknown_option_of_a_method_call(self, ray: Any) -> None:
         actor = ray.remote(Counter).remote()
-        with pytest.raises((TypeError, ValueError), match="(?s)nonsense.*num_returns"):
+        with pytest.raises((TypeError, ValueError), match=r"(?s)nonsense.*num_returns"):
             actor.increment.options(nonsense=1)
 
     def test_an_unknown_option_of_method(self, ray: Any) -> None:
-        with pytest.raises(AssertionError, match="(?s)nonsense.*num_returns"):
+        with pytest.raises(AssertionError, match=r"(?s)nonsense.*num_returns"):
             ray.method(nonsense=1)
 
     def test_an_async_function(self, ray: Any) -> None:
@@ -112,7 +112,7 @@ class TestOptions:
             ray.remote(echo).options(**options)
 
     def test_lifetime(self, ray: Any) -> None:
-        with pytest.raises(ValueError, match="(?s)lifetime.*detached"):
+        with pytest.raises(ValueError, match=r"(?s)lifetime.*detached"):
             ray.remote(Counter).options(lifetime="eternal")
 
     @pytest.mark.parametrize("option", ["num_returns", "max_retries"])
@@ -128,21 +128,21 @@ class TestOptions:
 
 class TestNames:
     def test_an_empty_name(self, ray: Any) -> None:
-        with pytest.raises(ValueError, match="(?i)name.*empty"):
+        with pytest.raises(ValueError, match=r"(?i)name.*empty"):
             ray.remote(Counter).options(name="").remote()
 
     @pytest.mark.differs("Ray takes a name of blanks")
     @pytest.mark.parametrize("name", [" ", "\t\n"])
     def test_a_blank_name(self, ray: Any, name: str) -> None:
-        with pytest.raises(ValueError, match="(?i)name"):
+        with pytest.raises(ValueError, match=r"(?i)name"):
             ray.remote(Counter).options(name=name).remote()
 
     def test_a_name_that_is_no_string(self, ray: Any) -> None:
-        with pytest.raises(TypeError, match="name.*int"):
+        with pytest.raises(TypeError, match=r"name.*int"):
             ray.remote(Counter).options(name=3).remote()
 
     def test_a_namespace_that_is_no_string(self, ray: Any) -> None:
-        with pytest.raises(TypeError, match="namespace.*int"):
+        with pytest.raises(TypeError, match=r"namespace.*int"):
             ray.remote(Counter).options(name="x", namespace=3).remote()
 
     def test_an_empty_namespace(self, ray: Any) -> None:
@@ -159,7 +159,7 @@ class TestNames:
             ray.get_actor(name)
 
     def test_get_actor_of_a_blank_name(self, ray: Any) -> None:
-        with pytest.raises(ValueError, match="get_actor|Failed to look up actor with name"):
+        with pytest.raises(ValueError, match=r"get_actor|Failed to look up actor with name"):
             ray.get_actor("  ")
 
     def test_get_actor_of_a_name_that_is_no_string(self, ray: Any) -> None:
@@ -182,19 +182,19 @@ class TestVerbs:
             ray.get(what)
 
     def test_get_of_a_list_with_something_else_in_it(self, ray: Any) -> None:
-        with pytest.raises(TypeError, match="3.*ObjectRef"):
+        with pytest.raises(TypeError, match=r"3.*ObjectRef"):
             ray.get([ray.put(1), 3])
 
     def test_get_of_a_handle(self, ray: Any) -> None:
-        with pytest.raises(ValueError, match="ActorHandle.*ObjectRef"):
+        with pytest.raises(ValueError, match=r"ActorHandle.*ObjectRef"):
             ray.get(ray.remote(Counter).remote())
 
     def test_put_of_a_reference(self, ray: Any) -> None:
-        with pytest.raises(TypeError, match="'put' on an .*ObjectRef is not allowed"):
+        with pytest.raises(TypeError, match=r"'put' on an .*ObjectRef is not allowed"):
             ray.put(ray.put(1))
 
     def test_wait_on_a_reference(self, ray: Any) -> None:
-        with pytest.raises(TypeError, match="expected a list of .*single"):
+        with pytest.raises(TypeError, match=r"expected a list of .*single"):
             ray.wait(ray.put(1))
 
     @pytest.mark.parametrize("what", [3, None, (), set(), "abc"])
@@ -203,7 +203,7 @@ class TestVerbs:
             ray.wait(what)
 
     def test_wait_on_a_list_with_something_else_in_it(self, ray: Any) -> None:
-        with pytest.raises(TypeError, match="expected a list of .*int"):
+        with pytest.raises(TypeError, match=r"expected a list of .*int"):
             ray.wait([ray.put(1), 3])
 
     def test_wait_on_duplicates(self, ray: Any) -> None:
@@ -221,7 +221,7 @@ class TestVerbs:
             ray.wait([ray.put(1)], num_returns=2)
 
     def test_wait_with_a_negative_timeout(self, ray: Any) -> None:
-        with pytest.raises(ValueError, match="nonnegative.*-1"):
+        with pytest.raises(ValueError, match=r"nonnegative.*-1"):
             ray.wait([ray.put(1)], timeout=-1)
 
     def test_wait_with_a_num_returns_that_is_no_number(self, ray: Any) -> None:
@@ -234,11 +234,11 @@ class TestVerbs:
             ray.kill(what)
 
     def test_kill_of_a_reference(self, ray: Any) -> None:
-        with pytest.raises(ValueError, match="only supported for actors.*ObjectRef"):
+        with pytest.raises(ValueError, match=r"only supported for actors.*ObjectRef"):
             ray.kill(ray.put(1))
 
     def test_kill_of_an_actor_class(self, ray: Any) -> None:
-        with pytest.raises(ValueError, match="only supported for actors.*ActorClass"):
+        with pytest.raises(ValueError, match=r"only supported for actors.*ActorClass"):
             ray.kill(ray.remote(Counter))
 
 
@@ -277,7 +277,7 @@ class TestHandles:
         fresh.get(old.increment.remote())
         fresh.shutdown()
         init()
-        with pytest.raises((ValueError, fresh.exceptions.RayError), match="(?i)session|different cluster"):
+        with pytest.raises((ValueError, fresh.exceptions.RayError), match=r"(?i)session|different cluster"):
             fresh.kill(old)
 
     def test_a_reference_of_a_session_that_has_ended(self, fresh: Any, init: Callable[..., Any]) -> None:
@@ -285,7 +285,7 @@ class TestHandles:
         old = fresh.put(1)
         fresh.shutdown()
         init()
-        with pytest.raises((ValueError, fresh.exceptions.RayError), match="(?i)session"):
+        with pytest.raises((ValueError, fresh.exceptions.RayError), match=r"(?i)session"):
             fresh.get(old, timeout=10)
 
     def test_classes_and_functions_outlive_a_session(self, fresh: Any, init: Callable[..., Any]) -> None:
@@ -312,7 +312,7 @@ class TestNotServedYet:
 
     @pytest.mark.differs("Ray serves it")
     def test_runtime_env_with_packages(self, ray: Any) -> None:
-        with pytest.raises(ValueError, match="pip.*env_vars"):
+        with pytest.raises(ValueError, match=r"pip.*env_vars"):
             ray.remote(echo).options(runtime_env={"pip": ["requests"]})
 
     @pytest.mark.parametrize("options", [{"max_restarts": 0}, {"max_task_retries": 0}, {"max_concurrency": 1}])

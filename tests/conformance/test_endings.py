@@ -30,7 +30,7 @@ class TestCleanup:
             def __init__(self) -> None:
                 import tempfile
 
-                self.temp_file = tempfile.NamedTemporaryFile(delete=False)
+                self.temp_file = tempfile.NamedTemporaryFile(delete=False)  # noqa: SIM115 - closed by __ray_shutdown__
                 self.temp_file.write(b"processing data")
                 self.temp_file.flush()
 
@@ -133,7 +133,7 @@ class TestCleanup:
         class Wrong:
             async def __ray_shutdown__(self) -> None: ...
 
-        with pytest.raises((TypeError, ValueError), match="__ray_shutdown__.*synchronous"):
+        with pytest.raises((TypeError, ValueError), match=r"__ray_shutdown__.*synchronous"):
             ray.remote(Wrong)
 
     def test_a_failed_constructor_ends_the_process(self, ray: Any, journal: Journal, eventually: Any) -> None:
@@ -182,7 +182,7 @@ class TestKill:
         ray.kill(actor)
         ray.kill(actor)
         eventually(lambda: not is_running(pid))
-        with pytest.raises(ray.exceptions.RayActorError, match="(?i)kill"):
+        with pytest.raises(ray.exceptions.RayActorError, match=r"(?i)kill"):
             ray.get(actor.pid.remote())
 
     @pytest.mark.differs("Ray's kill returns before the actor is dead")
@@ -191,14 +191,14 @@ class TestKill:
             counter = ray.remote(Counter).remote()
             ray.get(counter.increment.remote())
             ray.kill(counter)
-            with pytest.raises(ray.exceptions.RayActorError, match="(?i)kill"):
+            with pytest.raises(ray.exceptions.RayActorError, match=r"(?i)kill"):
                 ray.get(counter.increment.remote())
 
     def test_before_it_was_placed(self, ray: Any) -> None:
         counter = ray.remote(Counter).options(resources={"unheard_of": 1}).remote()
         pending = counter.increment.remote()
         ray.kill(counter)
-        with pytest.raises(ray.exceptions.RayActorError, match="(?i)kill"):
+        with pytest.raises(ray.exceptions.RayActorError, match=r"(?i)kill"):
             ray.get(pending)
 
     def test_while_its_constructor_runs(self, ray: Any, gate: Gate, journal: Journal, eventually: Any) -> None:
@@ -214,7 +214,7 @@ class TestKill:
         ping = slow.ping.remote()
         (pid,) = eventually(journal.lines)
         ray.kill(slow)
-        with pytest.raises(ray.exceptions.RayActorError, match="(?i)kill"):
+        with pytest.raises(ray.exceptions.RayActorError, match=r"(?i)kill"):
             ray.get(ping)
         eventually(lambda: not is_running(int(pid)))
 
@@ -228,7 +228,7 @@ class TestKill:
 
         ray.get(kill.remote(actor))
         eventually(lambda: not is_running(pid))
-        with pytest.raises(ray.exceptions.RayActorError, match="(?i)kill"):
+        with pytest.raises(ray.exceptions.RayActorError, match=r"(?i)kill"):
             ray.get(actor.pid.remote())
 
     def test_of_an_actor_that_waits_in_get(self, ray: Any, gate: Gate, eventually: Any) -> None:
@@ -237,7 +237,7 @@ class TestKill:
         pid = ray.get(waiting.pid.remote())
         blocked = waiting.__ray_call__.remote(lambda self, refs: ray.get(refs[0]), [slow])
         ray.kill(waiting)
-        with pytest.raises(ray.exceptions.RayActorError, match="(?i)kill"):
+        with pytest.raises(ray.exceptions.RayActorError, match=r"(?i)kill"):
             ray.get(blocked)
         eventually(lambda: not is_running(pid))
 
@@ -359,7 +359,7 @@ class TestCrash:
         pid = ray.get(mortal.pid.remote())
         os.kill(pid, signal.SIGKILL)
         eventually(lambda: not is_running(pid))
-        with pytest.raises(ray.exceptions.RayActorError, match="(?s)."):
+        with pytest.raises(ray.exceptions.RayActorError, match=r"(?s)."):
             ray.get(mortal.pid.remote())
 
     def test_others_live_on(self, ray: Any, mortal: Any) -> None:
@@ -374,7 +374,7 @@ class TestCrash:
 
             def ping(self) -> None: ...
 
-        with pytest.raises(ray.exceptions.ActorDiedError, match="(?s)."):
+        with pytest.raises(ray.exceptions.ActorDiedError, match=r"(?s)."):
             ray.get(ray.remote(Crashing).remote().ping.remote())
 
     def test_wait_calls_it_ready(self, ray: Any, mortal: Any) -> None:

@@ -28,7 +28,7 @@ class Custom(Exception):
 
 def caught(ray: Any, ref: Any) -> Any:
     """Return the exception that `get` raises."""
-    with pytest.raises(Exception, match="(?s).") as info:
+    with pytest.raises(Exception, match=r"(?s).") as info:
         ray.get(ref)
     return info.value
 

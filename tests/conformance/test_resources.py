@@ -129,7 +129,7 @@ class TestWaiting:
         ref = never.echo.remote()
         assert ray.wait([ref], timeout=0.1) == ([], [ref])
         ray.kill(never)
-        with pytest.raises(ray.exceptions.RayActorError, match="(?i)kill"):
+        with pytest.raises(ray.exceptions.RayActorError, match=r"(?i)kill"):
             ray.get(ref)
 
     def test_a_handle_of_one_that_waits_can_go(self, ray: Any, eventually: Any) -> None:

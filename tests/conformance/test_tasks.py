@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from conformance.drivers import Drivers
 from conformance.subjects import Counter, Gate, Journal, echo, get_pid
 
 
@@ -315,3 +316,65 @@ class TestOptions:
             assert ray.get(task.options(scheduling_strategy=strategy).remote(1)) == 1
             actor = ray.remote(Counter).options(scheduling_strategy=strategy).remote()
             assert ray.get(actor.increment.remote()) == 1
+
+
+class TestOrigins:
+    """Where classes and functions come from."""
+
+    def test_a_module_beside_the_script_is_found(self, drivers: Drivers, tmp_path: Path) -> None:
+        (tmp_path / "nb_conformance_beside.py").write_text("def shout(text):\n    return text.upper()\n")
+        stdout, _ = drivers.run("""
+            from nb_conformance_beside import shout
+            ray.init()
+            say(ray.get(ray.remote(shout).remote("found")))
+        """)
+        assert "say: FOUND" in stdout
+
+    def test_what_main_defines_travels_by_value(self, drivers: Drivers) -> None:
+        stdout, _ = drivers.run("""
+            ray.init()
+            FACTOR = 3
+
+            class Base:
+                def times(self, n):
+                    return scale(n)
+
+            def scale(n):
+                return FACTOR * n
+
+            @ray.remote
+            class Derived(Base):
+                def make(self):
+                    return Base()
+
+            derived = Derived.remote()
+            base = ray.get(derived.make.remote())
+            say(ray.get(derived.times.remote(4)), base.times(5), type(base) is Base)
+        """)
+        assert "say: 12 15 True" in stdout
+
+    def test_the_environment_of_a_session(self, lone_drivers: Drivers, tmp_path: Path) -> None:
+        for part in ("work", "modules/nb_conformance_module"):
+            (tmp_path / part).mkdir(parents=True)
+        (tmp_path / "work" / "data.txt").write_text("found")
+        (tmp_path / "modules" / "nb_conformance_module" / "__init__.py").write_text("VALUE = 4")
+        stdout, _ = lone_drivers.run(f"""
+            ray.init(num_cpus=1, runtime_env={{
+                "env_vars": {{"NB_CONFORMANCE": "set"}},
+                "working_dir": {str(tmp_path / "work")!r},
+                "py_modules": [{str(tmp_path / "modules" / "nb_conformance_module")!r}],
+            }})
+
+            @ray.remote
+            def look():
+                import nb_conformance_module
+                return os.environ["NB_CONFORMANCE"], open("data.txt").read(), nb_conformance_module.VALUE
+
+            @ray.remote
+            class Looker:
+                def look(self):
+                    return ray.get(look.remote())
+
+            say(ray.get(look.remote()), ray.get(Looker.remote().look.remote()))
+        """)
+        assert "say: ('set', 'found', 4) ('set', 'found', 4)" in stdout

@@ -97,7 +97,7 @@ class TestInit:
             fresh.init(namespace="")
 
     def test_cpus_are_not_negative(self, fresh: Any) -> None:
-        with pytest.raises(ValueError, match="(?i)nonnegative|negative"):
+        with pytest.raises(ValueError, match=r"(?i)nonnegative|negative"):
             fresh.init(num_cpus=-1)
         assert not fresh.is_initialized()
 
@@ -147,14 +147,14 @@ class TestGet:
     @pytest.mark.parametrize("timeout", [0, 0.05])
     def test_a_timeout_that_does_not(self, ray: Any, gate: Gate, timeout: float) -> None:
         waiting = ray.remote(Echo).remote().wait.remote(gate)
-        with pytest.raises(ray.exceptions.GetTimeoutError, match="(?i)timed out"):
+        with pytest.raises(ray.exceptions.GetTimeoutError, match=r"(?i)timed out"):
             ray.get(waiting, timeout=timeout)
         gate.open()
         assert ray.get(waiting) == "passed"
 
     def test_a_timeout_is_a_timeout_error(self, ray: Any, gate: Gate) -> None:
         waiting = ray.remote(Echo).remote().wait.remote(gate)
-        with pytest.raises(TimeoutError, match="(?i)timed out"):
+        with pytest.raises(TimeoutError, match=r"(?i)timed out"):
             ray.get([ray.put(1), waiting], timeout=0.01)
 
     def test_timeout_0_of_what_is_there(self, ray: Any) -> None:
@@ -242,7 +242,7 @@ class TestSession:
         assert context.namespace == "conformance"
 
     def test_there_is_no_current_actor_in_a_driver(self, ray: Any) -> None:
-        with pytest.raises(RuntimeError, match="(?i)only available in an actor|actor"):
+        with pytest.raises(RuntimeError, match=r"(?i)only available in an actor|actor"):
             _ = ray.get_runtime_context().current_actor
 
     def test_the_context_of_an_actor(self, ray: Any, name: str) -> None:

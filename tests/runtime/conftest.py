@@ -19,6 +19,10 @@ def own_directory(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     path = Path(tempfile.mkdtemp(prefix="nbo-", dir="/tmp"))
     monkeypatch.setenv("NBACTORS_DIR", str(path))
     yield path
+    # As it was, whatever the test has made of it.
+    monkeypatch.setenv("NBACTORS_DIR", str(path))
+    path.mkdir(exist_ok=True)
+    path.chmod(0o700)
     if node_pid():
         stop_node(force=True)
     shutil.rmtree(path, ignore_errors=True)

@@ -164,7 +164,7 @@ class TestStart:
 
     def test_without_a_known_interpreter(self, own_directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(sys, "executable", "")
-        with pytest.raises(RaySystemError, match="sys.executable is empty"):
+        with pytest.raises(RaySystemError, match=r"sys\.executable is empty"):
             discovery.connect_node()
 
 
@@ -181,7 +181,7 @@ class TestLeaving:
             node = psutil.Process(node_pid())
             family = [node, *node.children(recursive=True)]
             assert len(family) == 3
-        gone, alive = psutil.wait_procs(family, timeout=5)
+        _, alive = psutil.wait_procs(family, timeout=5)
         assert not alive
         left = {path.name for path in own_directory.rglob("*")}
         assert left - {"p"} == {"node.lock", "start.lock"}

@@ -19,9 +19,9 @@ from __future__ import annotations
 
 import mmap
 import os
-import tempfile
 import threading
 import weakref
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -94,6 +94,7 @@ class SegmentStore:
         self._next = 0
         self._free: list[Hold] = []
         self._given: dict[int, Hold] = {}
+        self._dropped: deque[Hold] = deque()
         self.in_memory = 0
         self.on_first_map: Callable[[], None] | None = None
         """Called once, when this process first maps a value."""
@@ -121,6 +122,8 @@ class SegmentStore:
         return Stored(self, hold, end, spans)
 
     def _take(self, size: int) -> Hold:
+        # `del ref` before the next put: its segment is to be found free now, not when the reactor comes to it.
+        self._settle()
         with self._lock:
             best = None
             for hold in self._free:
@@ -214,12 +217,14 @@ class SegmentStore:
                 self._drop(hold)
 
     def discard(self, hold: Hold) -> None:
-        """A view or a value is gone. Called by finalizers, therefore only posts."""
-        self._post(lambda: self._drop_locked(hold))
+        """A view or a value is gone. Called by finalizers, therefore only notes it and posts."""
+        self._dropped.append(hold)
+        self._post(self._settle)
 
-    def _drop_locked(self, hold: Hold) -> None:
+    def _settle(self) -> None:
         with self._lock:
-            self._drop(hold)
+            while self._dropped:
+                self._drop(self._dropped.popleft())
 
     def _drop(self, hold: Hold) -> None:
         hold.count -= 1
@@ -256,6 +261,7 @@ class SegmentStore:
     def close(self) -> None:
         """Close every free segment; those in use go with their last view."""
         with self._lock:
+            self._settle()
             self._limit = 0
             self._trim(None)
             for hold in self._given.values():
@@ -292,6 +298,8 @@ def _memory_file() -> int:
 
 
 def _disk_file(directory: str | None) -> int:
+    import tempfile  # noqa: PLC0415 - 7 ms that few sessions need
+
     fd, path = tempfile.mkstemp(prefix="nbactors-", dir=directory)
     os.unlink(path)
     return fd
