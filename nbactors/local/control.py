@@ -121,7 +121,7 @@ class ControlClient:
             self._sock.settimeout(max(0.001, deadline - time.monotonic()))
             try:
                 data = self._sock.recv(1 << 16)
-            except (TimeoutError, socket.timeout):  # noqa: UP041 - two types before Python 3.10's end of life
+            except TimeoutError:
                 raise TimeoutError(f"the node has not sent {what} in time") from None
             if not data:
                 raise ConnectionResetError(f"the node has closed the connection before it sent {what}")

@@ -15,6 +15,7 @@ import signal
 import socket
 import sys
 from collections import deque
+from collections.abc import Callable, Iterator
 from typing import NoReturn
 
 from nbactors.local.wire import messages
@@ -143,23 +144,18 @@ class Forkserver:
 
     def _reap(self) -> None:
         """Report workers that have ended, and end what they have started."""
-        while True:
+        for pid, status in _ended_children(self._kill_group):
+            process_id = self._workers.pop(pid, None)
+            if process_id is not None:
+                self._send(messages.Exited(process_id, pid, os.waitstatus_to_exitcode(status)))
+
+    def _kill_group(self, pid: int) -> None:
+        """End what a worker has started, unless that has left its group."""
+        if pid in self._workers:
             try:
-                # Without collecting it: while it is a zombie its number, and so its group's, means nobody else.
-                found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-            except ChildProcessError:
-                return
-            if found is None:
-                return
-            process_id = self._workers.pop(found.si_pid, None)
-            if process_id is not None:
-                try:
-                    os.killpg(found.si_pid, signal.SIGKILL)
-                except OSError:  # nobody is left in it
-                    pass
-            _, status = os.waitpid(found.si_pid, 0)
-            if process_id is not None:
-                self._send(messages.Exited(process_id, found.si_pid, os.waitstatus_to_exitcode(status)))
+                os.killpg(pid, signal.SIGKILL)
+            except OSError:  # nobody is left in it
+                pass
 
     def _become_worker(self, order: messages.Fork, out: int, err: int) -> NoReturn:
         """Continue as a worker, in the child."""
@@ -190,6 +186,30 @@ class Forkserver:
         finally:
             _flush_streams()
             os._exit(status)
+
+
+def _ended_children(before_collecting: Callable[[int], None]) -> Iterator[tuple[int, int]]:
+    """Collect the children that have ended; yield their pids and wait statuses.
+
+    Args:
+        before_collecting: Called with each pid. While it is a zombie its number, and its group's, mean nobody else.
+    """
+    while True:
+        try:
+            if hasattr(os, "waitid"):
+                found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+                if found is None:
+                    return
+                before_collecting(found.si_pid)
+                yield os.waitpid(found.si_pid, 0)
+            else:  # macOS before Python 3.13
+                pid, status = os.waitpid(-1, os.WNOHANG)
+                if not pid:
+                    return
+                before_collecting(pid)
+                yield pid, status
+        except ChildProcessError:
+            return
 
 
 def _flush_streams() -> None:

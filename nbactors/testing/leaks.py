@@ -191,7 +191,7 @@ _foreign: dict[tuple[int, float], str] = {}
 
 
 def _is_marked(key: tuple[int, float], marker: str, parents: dict[int, int]) -> bool:
-    """Return whether the process was started with this `NBACTORS_DIR`, by whomever.
+    """Return whether the process belongs to the runtime directory `marker`, whoever started it.
 
     Not if this process descends from it: whoever runs the tests may have the same variable.
     """
@@ -199,13 +199,22 @@ def _is_marked(key: tuple[int, float], marker: str, parents: dict[int, int]) -> 
         return False
     pid, _ = key
     try:
+        process = psutil.Process(pid)
         # A process that is exiting, and a zombie, have no environment to read any more.
-        if psutil.Process(pid).environ().get("NBACTORS_DIR") == marker:
+        if process.environ().get("NBACTORS_DIR") == marker or _listens_in(process, marker):
             return not _descends(os.getpid(), {pid}, parents)
     except psutil.Error:
         pass
     _foreign[key] = marker
     return False
+
+
+def _listens_in(process: psutil.Process, directory: str) -> bool:
+    """Return whether a worker listens in the directory. Its title lies where its environment was."""
+    if not any(part.startswith("ray::") for part in process.cmdline()[:1]):
+        return False
+    listening = (str(connection.laddr) for connection in process.net_connections(kind="unix"))
+    return any(path.startswith(f"{os.path.abspath(directory)}/") for path in listening)
 
 
 def _describe(pid: int) -> str:

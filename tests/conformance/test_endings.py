@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 from pathlib import Path
@@ -10,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from conformance.drivers import Drivers
 from conformance.subjects import Counter, Echo, Gate, Journal, Mortal, is_running
 
 GRACEFUL = ["shutdown", "atexit"]
@@ -395,119 +393,3 @@ class TestCrash:
 
         with pytest.raises(ray.exceptions.WorkerCrashedError, match="died"):
             ray.get(crash.remote())
-
-
-class TestCreator:
-    """The creator's end."""
-
-    SOURCE = """
-        ray.init(namespace="conformance")
-        journal = Journal({path!r})
-        actor = ray.remote(Mortal).remote(journal)
-        say(ray.get(actor.pid.remote()))
-    """
-
-    def test_a_driver_that_ends_normally(self, drivers: Drivers, journal: Journal, eventually: Any) -> None:
-        driver = drivers.start(self.SOURCE.format(path=journal.path))
-        pid = int(driver.line())
-        driver.finish()
-        eventually(lambda: not is_running(pid))
-
-    @pytest.mark.differs("Ray kills the actors of a driver that exits, as often as it lets them end")
-    def test_interpreter_exit_counts_as_the_handle_going(
-        self, lone_drivers: Drivers, journal: Journal, eventually: Any
-    ) -> None:
-        lone_drivers.run(self.SOURCE.format(path=journal.path))
-        eventually(lambda: journal.lines() == GRACEFUL)
-
-    def test_a_driver_that_shuts_down(self, drivers: Drivers, journal: Journal, eventually: Any) -> None:
-        driver = drivers.start(self.SOURCE.format(path=journal.path) + "\n        ray.shutdown(); pause()")
-        pid = int(driver.line())
-        eventually(lambda: not is_running(pid))
-        driver.go_on()
-        driver.finish()
-
-    def test_a_driver_that_raises(self, drivers: Drivers, journal: Journal, eventually: Any) -> None:
-        driver = drivers.start(self.SOURCE.format(path=journal.path) + "\n        raise ValueError('mine')")
-        pid = int(driver.line())
-        with pytest.raises(AssertionError, match="ValueError: mine"):
-            driver.finish()
-        eventually(lambda: not is_running(pid))
-
-    def test_a_driver_that_is_killed(self, drivers: Drivers, journal: Journal, eventually: Any) -> None:
-        driver = drivers.start(self.SOURCE.format(path=journal.path) + "\n        pause()")
-        pid = int(driver.line())
-        driver.kill()
-        eventually(lambda: not is_running(pid))
-
-    def test_a_killed_drivers_busy_workers_end_too(
-        self, drivers: Drivers, journal: Journal, gate: Gate, eventually: Any
-    ) -> None:
-        driver = drivers.start(
-            f"""
-            ray.init(namespace="conformance")
-            gate, journal = Gate({gate._path!r}), Journal({journal.path!r})
-            actor = ray.remote(Mortal).remote(journal)
-
-            @ray.remote
-            def task(gate, journal):
-                journal.note(os.getpid())
-                gate.wait()
-
-            running = [actor.wait.remote(gate), task.remote(gate, journal)]
-            say(ray.get(ray.remote(get_pid).options(num_cpus=0).remote()))
-            pause()
-            """
-        )
-        driver.line()
-        eventually(lambda: len(journal.lines()) == 2)
-        pids = [int(line) for line in journal.lines() if line != "waiting"]
-        driver.kill()
-        eventually(lambda: not any(map(is_running, pids)))
-
-    def test_children_end_with_the_actor_that_made_them(self, ray: Any, eventually: Any) -> None:
-        child_class = ray.remote(Echo)
-
-        @ray.remote
-        class Parent:
-            def make(self) -> tuple[int, Any]:
-                self.child = child_class.remote()
-                return os.getpid(), self.child
-
-        parent = Parent.remote()
-        pid, child = ray.get(parent.make.remote())
-        child_pid = ray.get(child.pid.remote())
-        os.kill(pid, signal.SIGKILL)
-        eventually(lambda: not is_running(child_pid))
-        with pytest.raises(ray.exceptions.RayActorError, match="owner"):
-            ray.get(child.pid.remote())
-
-    def test_a_childs_calls_fail_when_its_creator_is_killed(self, ray: Any, gate: Gate, eventually: Any) -> None:
-        child_class = ray.remote(Echo)
-
-        @ray.remote
-        class Parent:
-            def make(self) -> Any:
-                self.child = child_class.remote()
-                return self.child
-
-        parent = Parent.remote()
-        child = ray.get(parent.make.remote())
-        waiting = child.wait.remote(gate)
-        assert ray.wait([waiting], timeout=0.1) == ([], [waiting])
-        ray.kill(parent)
-        with pytest.raises(ray.exceptions.RayActorError, match="owner"):
-            ray.get(waiting)
-
-    def test_an_actor_made_by_a_task_lives_as_long_as_its_handle(self, ray: Any, eventually: Any) -> None:
-        echo_class = ray.remote(Echo)
-
-        @ray.remote
-        def make() -> Any:
-            return echo_class.remote()
-
-        actor = ray.get(make.remote())
-        pid = ray.get(actor.pid.remote())
-        del actor
-        gc.collect()
-        eventually(lambda: not is_running(pid))

@@ -259,6 +259,17 @@ class TestOptions:
         assert ray.get(with_variable.remote("NB_CONFORMANCE")) == "set"
         assert ray.get(read.remote("NB_CONFORMANCE")) is None
 
+    def test_environment_variables_are_handed_down(self, ray: Any) -> None:
+        @ray.remote
+        def read() -> str | None:
+            return os.environ.get("NB_CONFORMANCE")
+
+        @ray.remote(runtime_env={"env_vars": {"NB_CONFORMANCE": "set"}})
+        def ask() -> Any:
+            return ray.get(read.remote())
+
+        assert ray.get(ask.remote()) == "set"
+
     def test_environment_variables_of_an_actor(self, ray: Any) -> None:
         @ray.remote(runtime_env={"env_vars": {"NB_CONFORMANCE": "set"}})
         class Reader:

@@ -6,6 +6,8 @@ import os
 import sys
 from typing import Any
 
+import psutil
+
 from nbactors.local import discovery
 from nbactors.local.control import ControlClient
 from nbactors.local.wire import ids, messages
@@ -19,6 +21,14 @@ def environment(**changes: Any) -> messages.Environment:
         "environ": dict(os.environ),
     }
     return messages.Environment(**{**facts, **changes})
+
+
+def is_gone(pid: int) -> bool:
+    """Whether a process has ended, be it that nobody has collected it yet."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 class RawSession(ControlClient):

@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import sys
-import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -14,7 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from raw_session import RawSession
+from raw_session import RawSession, is_gone
 
 from nbactors.exceptions import RaySystemError
 from nbactors.local import discovery, sockets
@@ -39,7 +38,7 @@ class TestDirectory:
     def test_else_where_temporary_files_lie(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.delenv("NBACTORS_DIR", raising=False)
         monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "missing"))
-        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+        monkeypatch.setenv("TMPDIR", str(tmp_path))
         assert discovery.runtime_directory() == tmp_path / f"nbactors-{os.getuid()}"
 
     def test_one_that_others_may_enter_is_refused(self, own_directory: Path) -> None:
@@ -142,7 +141,7 @@ class TestStart:
             up = session.create_up()
             first = node_pid()
             os.kill(first, signal.SIGKILL)
-            eventually(lambda: not psutil.pid_exists(up.pid))
+            eventually(lambda: is_gone(up.pid))
         if content == "a file":
             (own_directory / "node.sock").unlink()
             (own_directory / "node.sock").touch()
@@ -179,10 +178,9 @@ class TestLeaving:
         with RawSession() as session:
             session.create_up()
             node = psutil.Process(node_pid())
-            family = [node, *node.children(recursive=True)]
+            family = [node.pid, *(child.pid for child in node.children(recursive=True))]
             assert len(family) == 3
-        _, alive = psutil.wait_procs(family, timeout=5)
-        assert not alive
+        eventually(lambda: all(map(is_gone, family)))
         left = {path.name for path in own_directory.rglob("*")}
         assert left - {"p"} == {"node.lock", "start.lock"}
 

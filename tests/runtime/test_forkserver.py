@@ -13,9 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
-from raw_session import environment
+from raw_session import environment, is_gone
 
 from nbactors.local.wire import messages
 from nbactors.local.wire.framing import MAX_CONTROL_FRAME, Codec, FrameBuffer, fork_codec
@@ -166,7 +165,7 @@ def test_what_a_worker_has_started_ends_with_it(server: ForkServer) -> None:
         child = int(out.readline())
         # Reading ends with the last process that has the pipe.
         assert out.read() == ""
-    assert not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE
+    assert is_gone(child)
 
 
 def test_it_ends_with_the_node(server: ForkServer) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from raw_session import RawSession, environment
+from raw_session import RawSession, environment, is_gone
 
 from nbactors.local import sockets
 from nbactors.local.control import ControlClient
@@ -19,10 +19,6 @@ from nbactors.local.wire import messages
 from nbactors.testing import eventually
 from nbactors.testing.leaks import node_pid
 from nbactors.util import state
-
-
-def is_gone(pid: int) -> bool:
-    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
 class TestActors:
@@ -159,10 +155,9 @@ class TestState:
         with RawSession() as session:
             up = session.create_up(detached=True)
             node = psutil.Process(node_pid())
-            family = [node, *node.children(recursive=True)]
+            family = [node.pid, *(child.pid for child in node.children(recursive=True))]
             assert state.stop_node(force=force) is True
-            _, alive = psutil.wait_procs(family, timeout=2)
-            assert not alive
+            eventually(lambda: all(map(is_gone, family)), 2.0)
             assert session.receive(messages.ActorDown).kind == "node_stopped"
             assert is_gone(up.pid)
         assert {path.name for path in own_directory.rglob("*")} <= {"p", "node.lock", "start.lock"}
@@ -173,8 +168,7 @@ class TestState:
             node = psutil.Process(node_pid())
             node.terminate()
             assert session.receive(messages.ActorDown).kind == "node_stopped"
-            psutil.wait_procs([node], timeout=5)
-            assert is_gone(up.pid)
+            eventually(lambda: is_gone(node.pid) and is_gone(up.pid))
 
 
 class TestOutput:
@@ -188,13 +182,17 @@ ray.init(num_cpus=1)
 
 @ray.remote
 class Talker:
+    def listen(self):
+        pass
+
     def talk(self):
         for number in range({LINES}):
             print(number, "x" * 48)
 
 talker = Talker.remote()
+ray.get(talker.listen.remote())
 done = talker.talk.remote()
-ray.wait([done], timeout=0)
+ray.wait([done], timeout=0.01)
 print("started", flush=True)
 sys.stdin.readline()
 ray.get(done)

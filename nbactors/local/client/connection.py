@@ -47,6 +47,8 @@ class Connection:
         """Whatever the side that made the connection keeps with it."""
         self.received_fds: deque[int] = deque()
         self.closed = False
+        self.after_batch: Callable[[Connection], None] | None = None
+        """Called on the leader's thread when all messages that had arrived were handled."""
         self._reactor = reactor
         self._codec = codec
         self._frames = FrameBuffer(codec.limit)
@@ -189,6 +191,9 @@ class Connection:
                         self._reactor.complain(message)
         except FrameError as error:
             self.close(str(error))
+            return
+        if self.after_batch is not None:
+            self.after_batch(self)
 
     def take_fd(self) -> int:
         """Return the next received descriptor; the caller owns it.

@@ -29,16 +29,18 @@ class PeerState:
 
     Attributes:
         calls: Calls in flight on it, by number.
+        answered: Whose calls were answered by what is being handled now.
         granted: Numbers of the segment holds that the peer has.
         functions: Keys of the functions that the peer knows.
         on_close: Called with (connection, why) when it has closed.
         outgoing: Whether this process made the connection.
     """
 
-    __slots__ = ("calls", "functions", "granted", "on_close", "outgoing")
+    __slots__ = ("answered", "calls", "functions", "granted", "on_close", "outgoing")
 
     def __init__(self, outgoing: bool) -> None:
         self.calls: dict[int, Any] = {}
+        self.answered: Any = None
         self.granted: set[int] = set()
         self.functions: set[bytes] = set()
         self.on_close: Callable[[Connection, str], None] | None = None
@@ -117,6 +119,7 @@ class Peers:
             connection = Connection(self._process.reactor, sock, peer_codec(), self.dispatch, self._on_outgoing_closed)
             connection.peer_id = process_id
             connection.state = PeerState(outgoing=True)
+            connection.after_batch = self._process.replies.after_batch
             self._outgoing[process_id] = connection
             hello = messages.Hello(
                 messages.PROTOCOL_VERSION, self._process.process_id, os.getpid(), "peer", __version__

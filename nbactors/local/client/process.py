@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import resource
 import socket
 import sys
 from collections.abc import Callable
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 TRIM_S = 10.0
 """Free segments are kept this long for the next large value."""
+
+MAX_DESCRIPTORS = 1 << 16
 
 FLUSH_S = 2.0
 """How long a leaving process tries to get rid of what it has to send."""
@@ -54,10 +57,12 @@ class Process:
         on_control: Callable[[Any], None],
         on_node_lost: Callable[[str], None],
     ) -> None:
+        _raise_descriptor_limit()
         self.process_id = process_id
         self.directory = directory
         self.closed = False
-        self.default_runtime_env: RuntimeEnv | None = None
+        self.inherited_env: messages.RuntimeEnv | None = None
+        """The session's runtime_env, or in a worker its own; children get it too."""
         self.numbers = itertools.count(1)
         self.reactor = Reactor("nbactors-io")
         self.store = SegmentStore(self.reactor.discard, store_limit)
@@ -143,11 +148,20 @@ class Process:
         return ([], "") if now == self._told_paths else now
 
     def runtime_env(self, env: RuntimeEnv | None) -> messages.RuntimeEnv | None:
-        """Return the message's form of a runtime_env; the session's, for those that name none."""
-        env = env or self.default_runtime_env
+        """Return what a new worker is given: the options' runtime_env over the one that this process has inherited.
+
+        As in Ray: variables are merged, the other fields replaced.
+        """
+        inherited = self.inherited_env
         if env is None:
-            return None
-        return messages.RuntimeEnv(dict(env.env_vars), env.working_dir, list(env.py_modules))
+            return inherited
+        if inherited is None:
+            return messages.RuntimeEnv(dict(env.env_vars), env.working_dir, list(env.py_modules))
+        return messages.RuntimeEnv(
+            {**inherited.env_vars, **env.env_vars},
+            env.working_dir or inherited.working_dir,
+            list(env.py_modules) or inherited.py_modules,
+        )
 
     # ------------------------------------------------------------------------------------------------------ storing
 
@@ -198,6 +212,21 @@ class Process:
         self.reactor.forget()
         self.node.forget()
         self.peers.forget()
+
+
+def _raise_descriptor_limit() -> None:
+    """Allow as many descriptors as the system lets us: each large value and each actor takes one or two.
+
+    The usual soft limit of 1,024 is there for programs that use `select`, which see no difference until they have
+    more descriptors than that themselves.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MAX_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MAX_DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        except (OSError, ValueError):  # macOS knows a lower limit than it tells
+            pass
 
 
 def _forget_in_child() -> None:

@@ -21,10 +21,9 @@ class Replies:
         """A call has returned one small value."""
         call = connection.state.calls.pop(message.number, None)
         if call is not None:
-            target = call.target
+            connection.state.answered = call.target
             call.entries[0].resolve(message.data)
             call.finish()
-            target.answered(connection)
 
     def on_results(self, connection: Connection, message: messages.Results) -> None:
         """A call has returned something else, or raised."""
@@ -37,8 +36,15 @@ class Replies:
             target.retry(connection, call)
             return
         _spread(call.entries, held)
+        connection.state.answered = target
         call.finish()
-        target.answered(connection)
+
+    @staticmethod
+    def after_batch(connection: Connection) -> None:
+        """All that had arrived was handled: tell who submitted the calls, once, that there is room for more."""
+        target, connection.state.answered = connection.state.answered, None
+        if target is not None:
+            target.answered(connection)
 
 
 def _spread(entries: Any, held: list[Any]) -> None:

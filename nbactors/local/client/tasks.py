@@ -180,6 +180,7 @@ class TaskQueue:
         node = self._process.node
         rid = node.number()
         self._asked.add(rid)
+        self._tasks.waiting.add(self)
         self._tasks.expect(rid, self)
         sys_path, cwd = self._process.changed_paths()
         node.send_now(messages.RequestLease(rid, self._resources, self._runtime_env, self._label, sys_path, cwd))
@@ -189,7 +190,7 @@ class TaskQueue:
     def granted(self, grant: messages.LeaseGranted) -> None:
         """The node gives a worker. The leader's thread."""
         with self._lock:
-            self._asked.discard(grant.rid)
+            self._answered_request(grant.rid)
             connection = self._process.peers.connect(grant.process_id) if self._queue else None
             if connection is None:
                 self._process.node.send_now(messages.ReturnLease(grant.lease_id))
@@ -208,7 +209,7 @@ class TaskQueue:
     def refused(self, rid: int, text: str) -> None:
         """The node cannot give a worker, ever. The leader's thread."""
         with self._lock:
-            self._asked.discard(rid)
+            self._answered_request(rid)
             error = failures.runtime_env_failed(text)
             while self._queue:
                 self._doomed.append((self._queue.popleft(), error))
@@ -218,9 +219,15 @@ class TaskQueue:
         for rid in self._asked:
             self._process.node.send(messages.CancelLease(rid))
         self._asked.clear()
+        self._tasks.waiting.discard(self)
+
+    def _answered_request(self, rid: int) -> None:
+        self._asked.discard(rid)
+        if not self._asked:
+            self._tasks.waiting.discard(self)
 
     def answered(self, connection: Connection) -> None:
-        """A task has returned on a lease: send the next. The leader's thread, for every reply."""
+        """Tasks have returned on a lease: send the next. The leader's thread, once for all that arrived together."""
         with self._lock:
             lease = self._leases.get(connection.peer_id)
             if lease is None:
@@ -341,6 +348,7 @@ class TaskQueue:
         """No worker will come any more. The leader's thread."""
         with self._lock:
             self._asked.clear()
+            self._tasks.waiting.discard(self)
             error = failures.worker_crashed(self._label, why)
             while self._queue:
                 self._doomed.append((self._queue.popleft(), error))
@@ -364,6 +372,8 @@ class Tasks:
         self._queues: dict[Any, TaskQueue] = {}
         self._by_options: dict[int, tuple[TaskOptions, dict[bytes, TaskQueue]]] = {}
         self._expected: dict[int, TaskQueue] = {}
+        self.waiting: set[TaskQueue] = set()
+        """The queues with open requests for a worker."""
         self._leased: dict[bytes, TaskQueue] = {}
         self._dead: dict[bytes, tuple[TaskQueue, Connection]] = {}
 
@@ -419,7 +429,8 @@ class Tasks:
 
     def others_wait(self, queue: TaskQueue) -> bool:
         """Return whether another kind of task has asked for a worker and has none yet."""
-        return any(rid_queue is not queue for rid_queue in list(self._expected.values()) if rid_queue.waiting)
+        waiting = self.waiting
+        return len(waiting) > 1 or (bool(waiting) and queue not in waiting)
 
     def _return_idle(self, queue: TaskQueue) -> None:
         for other in set(self._leased.values()):

@@ -76,6 +76,7 @@ class Server:
         self._next_number = 0
         self._leaving = False
         self._listener = self._listen()
+        self._spare = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
 
     def run(self) -> None:
         """Serve until there is nobody left to serve, or the node is told to stop."""
@@ -97,8 +98,11 @@ class Server:
                 event = self._queue.popleft()
                 if isinstance(event, events.Forked):
                     self._supervisor.forked(event.process_id, event.pid)
-                for instruction in self._state.handle(event, time.monotonic()):
-                    self._carry_out(instruction, event)
+                try:
+                    for instruction in self._state.handle(event, time.monotonic()):
+                        self._carry_out(instruction, event)
+                except Exception:  # noqa: BLE001 - a mistake of ours about one process must not end all others
+                    _note(f"an error in handling {type(event).__name__}:\n{_trace()}")
                 if isinstance(event, events.Exited):
                     self._supervisor.exited(event.process_id)
                 elif isinstance(event, events.OutputEnded):
@@ -174,10 +178,12 @@ class Server:
             except BlockingIOError:
                 return count
             except OSError as error:
-                if error.errno in (errno.ECONNABORTED, errno.EINTR):
+                if error.errno == errno.ECONNABORTED:
                     continue
-                _note(f"a connection cannot be accepted: {error}")
-                return count
+                if error.errno not in (errno.EMFILE, errno.ENFILE) or not self._turn_one_away():
+                    _note(f"a connection cannot be accepted: {error}")
+                    return count
+                continue
             try:
                 sockets.check_peer(sock)
             except OSError as error:
@@ -186,6 +192,20 @@ class Server:
                 continue
             self._admit(sock)
             count += 1
+
+    def _turn_one_away(self) -> bool:
+        """End a connection that there is no descriptor for: left alone it would keep the loop from ever waiting."""
+        _note("a connection was refused: too many open files; raise the limit (ulimit -n)")
+        os.close(self._spare)
+        try:
+            sock, _ = self._listener.accept()
+        except OSError:
+            return False
+        else:
+            sock.close()
+            return True
+        finally:
+            self._spare = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
 
     def _admit(self, sock: socket.socket) -> None:
         sock.setblocking(False)
@@ -371,6 +391,13 @@ def _remove(path: str) -> None:
         os.unlink(path)
     except OSError:
         pass
+
+
+def _trace() -> str:
+    """Return the traceback of the exception that is being handled."""
+    import traceback  # noqa: PLC0415 - for mistakes only
+
+    return traceback.format_exc()
 
 
 def _note(text: str) -> None:

@@ -30,7 +30,7 @@ LONG_S = 0.005
 LEASE_S = 5.0
 """How long a task waits for the node's word about its lease; it was sent before the task."""
 
-FLUSH_S = 0.0002
+FLUSH_S = 0.001
 """Answers are gathered for this long while further calls are waiting."""
 
 _FAST_TYPES = frozenset({int, float, bool, type(None)})

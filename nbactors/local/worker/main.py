@@ -77,6 +77,7 @@ class Worker:
 
     def _apply(self, assign: messages.Assign) -> None:
         """Take over what the node has assigned: at first, and for a task worker with each lease."""
+        self.process.inherited_env = assign.runtime_env
         if self._engine is not None:
             self._engine.assign = assign
         if assign.runtime_env is None or "CUDA_VISIBLE_DEVICES" not in assign.runtime_env.env_vars:

@@ -1,0 +1,135 @@
+"""The leak guard sees what is left behind, and nothing else."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import psutil
+import pytest
+
+import nbactors as ray
+from nbactors.testing import LeakError, check_leaks, eventually
+from nbactors.testing.leaks import _is_marked
+from nbactors.util.state import stop_node
+
+
+@pytest.fixture
+def mess() -> Iterator[ExitStack]:
+    """Cleans up what a test leaves on purpose."""
+    with ExitStack() as stack:
+        yield stack
+
+
+@ray.remote
+class Keeper:
+    def keep(self) -> bytes:
+        return bytes(5_000_000)
+
+    def pid(self) -> int:
+        return os.getpid()
+
+
+def test_nothing_is_nothing() -> None:
+    with check_leaks(timeout_s=0):
+        pass
+
+
+def test_a_descriptor(mess: ExitStack) -> None:
+    with pytest.raises(LeakError, match="descriptors: "), check_leaks(timeout_s=0):
+        mess.callback(os.close, os.open(os.devnull, os.O_RDONLY))
+
+
+def test_a_thread(mess: ExitStack) -> None:
+    done = threading.Event()
+    thread = threading.Thread(target=done.wait, name="forgotten")
+    with pytest.raises(LeakError, match=r"threads: <Thread\(forgotten"), check_leaks(timeout_s=0):
+        thread.start()
+        mess.callback(thread.join)
+        mess.callback(done.set)
+
+
+def test_a_process(mess: ExitStack) -> None:
+    with pytest.raises(LeakError, match=r"processes: pid .* sys\.stdin\.read"), check_leaks(timeout_s=0):
+        command = [sys.executable, "-c", "import sys; sys.stdin.read()"]
+        mess.enter_context(subprocess.Popen(command, stdin=subprocess.PIPE))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="mapped memory is listed on Linux only")
+def test_shared_memory(mess: ExitStack) -> None:
+    with pytest.raises(LeakError, match=r"segments: .*forgotten"), check_leaks(timeout_s=0):
+        descriptor = os.memfd_create("forgotten")
+        os.ftruncate(descriptor, mmap.PAGESIZE)
+        segment = mmap.mmap(descriptor, mmap.PAGESIZE)
+        mess.callback(segment.close)
+        os.close(descriptor)
+
+
+def test_what_leaves_in_time_is_no_leak() -> None:
+    with check_leaks(timeout_s=5):
+        threading.Timer(0.01, lambda: None).start()
+
+
+def test_the_block_s_own_error_comes_first() -> None:
+    with pytest.raises(KeyError, match="own"), check_leaks(timeout_s=0):
+        raise KeyError("own")
+
+
+@pytest.mark.slow
+def test_a_session_that_ended_leaves_nothing() -> None:
+    with check_leaks():
+        ray.init(num_cpus=2)
+        keepers = [Keeper.remote() for _ in range(2)]
+        assert len(ray.get(keepers[0].keep.remote())) == 5_000_000
+        ray.shutdown()
+
+
+@pytest.mark.slow
+def test_a_session_that_is_open_is_a_leak(mess: ExitStack) -> None:
+    mess.callback(ray.shutdown)
+    with pytest.raises(LeakError, match=r"threads: (.|\n)*sockets: "), check_leaks(timeout_s=0):
+        ray.init(num_cpus=2)
+
+
+@pytest.mark.slow
+def test_a_detached_actor_is_a_leak(mess: ExitStack) -> None:
+    mess.callback(stop_node, force=True)
+    with pytest.raises(LeakError, match=r"processes: pid .*ray::Keeper"), check_leaks(timeout_s=0.1):
+        ray.init(num_cpus=2)
+        keeper = Keeper.options(name="keeper", namespace="leaks", lifetime="detached").remote()
+        ray.get(keeper.keep.remote())
+        ray.shutdown()
+
+
+@pytest.mark.slow
+def test_an_orphan_is_a_leak(mess: ExitStack) -> None:
+    """A worker whose node has gone is nobody's child, and its title lies over its environment."""
+    ray.init(num_cpus=2)
+    mess.callback(ray.shutdown)
+    keeper = Keeper.remote()
+    worker = psutil.Process(ray.get(keeper.pid.remote()))
+    assert _is_marked((worker.pid, 0.0), os.environ["NBACTORS_DIR"], {})
+
+
+@pytest.mark.slow
+def test_the_node_is_counted_on_demand(mess: ExitStack) -> None:
+    stop_node(force=True)
+    mess.callback(stop_node, force=True)
+    with pytest.raises(LeakError, match=r"nbactors\.local"), check_leaks(timeout_s=0, include_node=True):
+        ray.init(num_cpus=2)
+        ray.shutdown()
+
+
+def test_eventually_returns_what_came_true() -> None:
+    values = iter([0, "", "there"])
+    assert eventually(lambda: next(values)) == "there"
+
+
+def test_eventually_gives_up_and_tells_the_last_value() -> None:
+    with pytest.raises(TimeoutError, match=r"the bell did not come true within 0 s; the last value was \[\]"):
+        eventually(list, timeout_s=0, what="the bell")
