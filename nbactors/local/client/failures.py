@@ -6,6 +6,7 @@ import pickle
 from typing import Any
 
 from nbactors import exceptions
+from nbactors.local.client.sources import with_sources
 from nbactors.local.wire import messages, pickling
 
 
@@ -34,6 +35,7 @@ def decode(data: bytes) -> BaseException:
         lost = exceptions.RaySystemError(f"the exception itself could not be unpickled here: {reason!r}")
         return exceptions.RayTaskError(function_name, trace, lost, pid)
     if isinstance(error, exceptions.RayTaskError):
+        error.traceback_str = with_sources(error.traceback_str)
         return error.as_instanceof_cause()
     return error  # type: ignore[no-any-return]
 
@@ -64,7 +66,7 @@ def actor_error(down: messages.ActorDown) -> exceptions.RayActorError:
     """Return the exception that tells why an actor is dead."""
     if down.kind == "creation_failed":
         return exceptions.ActorDiedError(
-            f"The actor died because of an error raised in its creation task, {down.text}",
+            f"The actor died because of an error raised in its creation task, {with_sources(down.text)}",
             actor_id=down.actor_id,
             kind=down.kind,
         )
