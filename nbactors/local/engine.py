@@ -292,23 +292,37 @@ def start(options: InitOptions) -> Engine:
     """Start a session: connect to the node, starting it if need be, and open a session there.
 
     Raises:
-        RaySystemError: The node could not be started.
-        RuntimeError: A node of another version runs.
+        RaySystemError: The node could not be started, or one of another version runs.
     """
+    deadline = monotonic() + START_S
+    while True:
+        try:
+            return _join(options)
+        except _NodeLeft:
+            # It was about to leave when this process connected, and had not served it yet: start the next one.
+            if monotonic() > deadline:
+                raise
+
+
+class _NodeLeft(exceptions.RaySystemError):
+    """The node ended before it had opened the session."""
+
+
+def _join(options: InitOptions) -> Engine:
     directory = discovery.ensure_directory()
     node = discovery.connect_node(START_S)
     printer = Printer()
-
-    def on_control(message: Any) -> None:
-        printer.show(message)
-
-    process = Process(ids.new_process_id(), directory, _store_limit(options), on_control, printer.node_lost)
+    process = Process(ids.new_process_id(), directory, _store_limit(options), printer.show, printer.node_lost)
+    printer.close()
     try:
         process.join(node, "session", __version__)
         opened = process.node.request(lambda rid: _open_session(rid, process, options), START_S)
-    except BaseException:
+    except BaseException as error:
         process.close()
+        if isinstance(error, exceptions.RaySystemError) and process.node.lost and not process.node.refused:
+            raise _NodeLeft(error.client_exc) from error
         raise
+    printer.open()
     return SessionEngine(process, opened.job_id, opened.namespace, not options.namespace_or_default(), printer)
 
 

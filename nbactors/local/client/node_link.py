@@ -52,6 +52,8 @@ class NodeLink:
         self._on_lost = on_lost
         self.lost = ""
         """Why the node is gone; empty while it is there."""
+        self.refused = False
+        """Whether the node itself has refused this process, for the reason in `lost`."""
         self.welcome: messages.Welcome | None = None
         self._connection = Connection(reactor, sock, control_codec(), self._receive, self._closed)
 
@@ -95,8 +97,8 @@ class NodeLink:
         if answer is None:
             self.check()
             raise exceptions.RaySystemError(
-                f"the node daemon did not answer within {timeout:g} s. See `nbactors logs node`, or end it "
-                "with `nbactors stop --force`."
+                f"the node daemon did not answer within {timeout:g} s. See logs/node.log in its directory, "
+                "or end it with `nbactors stop --force`."
             )
         if type(answer) is messages.Refused:
             raise _ERRORS.get(answer.kind, RuntimeError)(answer.text)
@@ -125,6 +127,7 @@ class NodeLink:
             request.finish()
         elif rid == 0 and type(message) is messages.Refused:
             self.lost = message.text
+            self.refused = True
         else:
             self._on_message(message)
 

@@ -36,8 +36,12 @@ class Printer:
         if not self._closed:
             self._write(sys.stderr, f"nbactors: {why}\n")
 
+    def open(self) -> None:
+        """The session is open: from now on it is news if the node ends."""
+        self._closed = False
+
     def close(self) -> None:
-        """The session ends on purpose: say no more."""
+        """The session ends on purpose, or has not begun: the node's end is no news."""
         self._closed = True
 
     @staticmethod

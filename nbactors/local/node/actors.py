@@ -190,6 +190,9 @@ class Actors:
             elif actor.state in (State.WAITING, State.STARTING):
                 # Only its creator has the class and the arguments.
                 self.discard(actor, "owner_died", deaths.owner_died(process.pid))
+            elif actor.state is State.CONSTRUCTING and actor.worker is not None:
+                # They may have been sent: its worker knows, and ends if they have not come.
+                self._context.send(actor.worker, messages.Terminate("creator_gone"))
 
     def end(self, actor: Actor, kind: str, text: str, grace_s: float) -> None:
         """Have it end: gracefully if it runs, at once if it does not."""

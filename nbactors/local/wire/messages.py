@@ -264,7 +264,8 @@ class Terminate(Message, tag=20):
     """Node to worker: end gracefully (finish queued calls, `__ray_shutdown__`, atexit handlers).
 
     Attributes:
-        kind: The `ActorDown` kind this will become.
+        kind: The `ActorDown` kind this will become. Two are conditional: "idle" is for a spare task worker, which ends
+            when nobody needs the values that it owns; "creator_gone" for an actor, which ends if it got no `Construct`.
     """
 
     kind: str

@@ -19,6 +19,12 @@ from nbactors.version import __version__
 
 WELCOME_S = 20.0
 
+CONSTRUCT_S = 0.5
+"""How long what a dead creator has sent may still be on its way."""
+
+LOOK_AGAIN_S = 1.0
+"""How often a spare worker looks whether the values that it owns are still needed."""
+
 _REASONS = {
     "out_of_scope": "all handles to it went out of scope.",
     "owner_died": "its owner has died: the process that created it has ended.",
@@ -69,7 +75,27 @@ class Worker:
                 self._apply(message)
             self.executor.assigned(message.lease_id)
         elif kind is messages.Terminate:
-            self.executor.end(Ending(message.kind, _REASONS.get(message.kind, message.kind)))
+            self._terminate(message.kind)
+
+    def _terminate(self, kind: str) -> None:
+        if kind == "idle":
+            self._end_when_unneeded()
+        elif kind == "creator_gone":
+            self.process.reactor.call_later(CONSTRUCT_S, self._end_if_unconstructed)
+        else:
+            self.executor.end(Ending(kind, _REASONS.get(kind, kind)))
+
+    def _end_when_unneeded(self) -> None:
+        """A spare task worker ends, but not while others hold references to what it owns: they would lose it."""
+        if self.process.references.lent:
+            self.process.reactor.call_later(LOOK_AGAIN_S, self._end_when_unneeded)
+        else:
+            self.executor.end(Ending("exit", "it was spare."))
+
+    def _end_if_unconstructed(self) -> None:
+        if not self.executor.constructed:
+            text = "its creator ended before it had sent the class and the constructor's arguments."
+            self.executor.end(Ending("creation_failed", text, graceful=False))
 
     def _on_node_lost(self, why: str) -> None:
         # Nobody would end this process any more.
