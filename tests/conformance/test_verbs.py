@@ -69,9 +69,9 @@ class TestInit:
         assert not fresh.is_initialized()
 
     def test_resources_that_are_declared_are_there(self, fresh: Any, init: Callable[..., Any]) -> None:
-        init(num_cpus=3, num_gpus=1, resources={"widget": 2.5})
+        init(num_cpus=3, num_gpus=1, resources={"widget": 5})
         resources = fresh.cluster_resources()
-        assert (resources["CPU"], resources["GPU"], resources["widget"]) == (3.0, 1.0, 2.5)
+        assert (resources["CPU"], resources["GPU"], resources["widget"]) == (3.0, 1.0, 5.0)
         assert resources["memory"] > 0
         assert resources["object_store_memory"] > 0
 

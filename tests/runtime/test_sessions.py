@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
-from typing import Any
 
 import pytest
 
@@ -18,7 +18,7 @@ ray.shutdown()
 
 
 @pytest.mark.slow
-def test_a_session_that_meets_a_leaving_node_starts_the_next(tmp_path: Any) -> None:
+def test_a_session_that_meets_a_leaving_node_starts_the_next() -> None:
     """Nodes that leave at once: nearly every session meets one that is about to close its socket."""
     directory = f"/tmp/nbt-{os.getpid()}-leaving"
     environ = {**os.environ, "NBACTORS_DIR": directory, "NBACTORS_LINGER_S": "0"}
@@ -28,6 +28,7 @@ def test_a_session_that_meets_a_leaving_node_starts_the_next(tmp_path: Any) -> N
         assert [process.wait(60) for process in running] == [0, 0]
     finally:
         subprocess.run([sys.executable, "-m", "nbactors.cli", "stop", "--force"], env=environ, check=False)
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 def test_a_forked_child_has_no_session_and_harms_the_parent_s_not() -> None:

@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from nbactors.local.client.reactor import CountWaiter, Reactor, Waiter
+from nbactors.local.client.reactor import Reactor, Waiter
 
 
 @pytest.fixture
@@ -89,14 +89,6 @@ def test_a_failing_callback_stops_nothing(reactor, capfd):
     reactor.discard(after.set)
     assert after.wait(5)
     assert "from a callback" in capfd.readouterr().err
-
-
-def test_a_count_waiter_counts(reactor):
-    waiter = CountWaiter(2)
-    waiter.ready(None)
-    assert not reactor.wait(waiter, 0)
-    waiter.ready(None)
-    assert reactor.wait(waiter, 0)
 
 
 def test_an_interrupt_ends_the_wait_and_breaks_nothing(reactor, pipe):

@@ -125,6 +125,8 @@ class Entry:
         waiting = self.process.waiting
         if waiting.watchers:
             waiting.stir()
+        if state > READY and waiting.failure_watches:
+            waiting.failed()
 
     # ----------------------------------------------------------------------------------------------------- waiting
 

@@ -78,23 +78,6 @@ class Waiter:
                 pass
 
 
-class CountWaiter(Waiter):
-    """Done when `ready` was called `count` times, or `fail` once."""
-
-    __slots__ = ("_count", "_last")
-
-    def __init__(self, count: int) -> None:
-        super().__init__()
-        # next() on itertools.count is one atomic step under the GIL, unlike `-= 1`.
-        self._count = itertools.count(1)
-        self._last = count
-
-    def ready(self, entry: Any) -> None:
-        """Count one more; `entry` is what became ready."""
-        if next(self._count) >= self._last:
-            self.finish()
-
-
 class Reactor:
     """The selector of a process, its timers, and the thread that leads when nobody else does."""
 

@@ -7,7 +7,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from nbactors import exceptions
-from nbactors.local.client.reactor import CountWaiter, Waiter
+from nbactors.local.client.reactor import Waiter
 from nbactors.local.store.object_life import READY
 from nbactors.object_ref import ObjectRef
 
@@ -19,16 +19,13 @@ PATIENCE_S = 0.005
 """A task that waits longer than this lends its CPUs to others."""
 
 
-class _AllWaiter(CountWaiter):
-    """Done when all are ready, or one has failed: `get` raises the first error without waiting for the rest."""
+class _OneWaiter(Waiter):
+    """Done when the entry that it was added to is ready."""
 
     __slots__ = ()
 
     def ready(self, entry: Entry) -> None:
-        if entry.state > READY:
-            self.finish()
-        else:
-            super().ready(entry)
+        self.finish()
 
 
 class Waiting:
@@ -44,37 +41,74 @@ class Waiting:
         # `wait` looks through its references again whenever anything has happened, rather than put a waiter on each:
         # the loop `while refs: done, refs = wait(refs)` would do that a thousand times for a thousand references.
         self.watchers: list[Waiter] = []
+        self.failure_watches: list[Waiter] = []
 
     def get(self, refs: Sequence[ObjectRef[Any]], timeout: float | None) -> list[Any]:
-        """See `Engine.get`."""
+        """See `Engine.get`.
+
+        Waits for one after the other, in order: results mostly come in that order, many at a time, so that all but a
+        few are there when their turn comes. An error of a later one ends the wait at once, as in Ray.
+        """
         entries: list[Entry] = [ref._entry for ref in refs]
-        pending = [entry for entry in entries if entry.state < READY]
-        if pending:
-            self._await(pending, len(pending), timeout, _AllWaiter)
-            for entry in pending:
-                if entry.state > READY:
-                    self._process.values.load(entry)
-            missing = sum(entry.state < READY for entry in pending)
-            if missing:
-                self._process.check_alive()
-                raise exceptions.GetTimeoutError(
-                    f"Get timed out: {missing} of {len(entries)} objects were not ready within {timeout} s. The calls "
-                    "go on; call get() again with a longer timeout, or wait() for those that are ready."
-                )
+        if self._process.references.borrows:
+            for entry in entries:
+                entry.request()
+        deadline = None if timeout is None else monotonic() + timeout
+        for entry in entries:
+            if entry.state < READY:
+                self._await_turn(entry, entries, deadline, timeout)
         load = self._process.values.load
         return [load(entry) for entry in entries]
+
+    def _await_turn(self, entry: Entry, entries: list[Entry], deadline: float | None, timeout: float | None) -> None:
+        """Wait for one of several; raise if another one has failed meanwhile."""
+        watches = self.failure_watches
+        while True:
+            waiter = _OneWaiter()
+            watches.append(waiter)
+            try:
+                for other in entries:
+                    if other.state > READY:
+                        self._process.values.load(other)
+                if not entry.add_waiter(waiter):
+                    return
+                self._block(waiter, None if deadline is None else max(deadline - monotonic(), 0))
+            finally:
+                watches.remove(waiter)
+                entry.remove_waiter(waiter)
+            if entry.state >= READY:
+                return
+            if not waiter.done:
+                self._raise_timeout(entries, timeout)
+
+    def _raise_timeout(self, entries: list[Entry], timeout: float | None) -> None:
+        self._process.check_alive()
+        missing = sum(entry.state < READY for entry in entries)
+        which = f"ObjectRef({entries[0].id.hex()})" if len(entries) == 1 else f"{missing} of {len(entries)} objects"
+        raise exceptions.GetTimeoutError(
+            f"Get timed out: {which} not ready within {timeout} s. The call goes on; call get() again with a longer "
+            "timeout, or wait() for those that are ready."
+        )
 
     def get_one(self, entry: Entry, timeout: float | None) -> Any:
         """`get` of one reference, the most frequent one."""
         if entry.state < READY:
-            self._await([entry], 1, timeout, _AllWaiter)
-            if entry.state < READY:
-                self._process.check_alive()
-                raise exceptions.GetTimeoutError(
-                    f"Get timed out: ObjectRef({entry.id.hex()}) was not ready within {timeout} s. The call goes on; "
-                    "call get() again with a longer timeout."
-                )
+            entry.request()
+            waiter = _OneWaiter()
+            if entry.add_waiter(waiter):
+                try:
+                    self._block(waiter, timeout)
+                finally:
+                    if entry.state < READY:
+                        entry.remove_waiter(waiter)
+                if entry.state < READY:
+                    self._raise_timeout([entry], timeout)
         return self._process.values.load(entry)
+
+    def failed(self) -> None:
+        """An object has failed: whoever waits for several looks whether it was one of them. Any thread."""
+        for waiter in tuple(self.failure_watches):
+            waiter.finish()
 
     def wait(
         self, refs: list[ObjectRef[Any]], num_returns: int, timeout: float | None
@@ -112,19 +146,6 @@ class Waiting:
                 watchers.pop().finish()
             except IndexError:  # another thread was faster
                 return
-
-    def _await(self, pending: list[Entry], count: int, timeout: float | None, kind: type[CountWaiter]) -> None:
-        waiter = kind(count)
-        for entry in pending:
-            entry.request()
-            if not entry.add_waiter(waiter):
-                waiter.ready(entry)
-        try:
-            self._block(waiter, timeout)
-        finally:
-            for entry in pending:
-                if entry.state < READY:
-                    entry.remove_waiter(waiter)
 
     def _block(self, waiter: Waiter, timeout: float | None) -> None:
         reactor = self._process.reactor

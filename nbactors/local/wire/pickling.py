@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 from nbactors.importable import ByName, address_of
 
 _ATOMS = frozenset({int, float, bool, type(None)})
+_SHORT = 1 << 12
 
 _by_value: set[bytes] = {b"__main__"}
 
@@ -63,7 +64,8 @@ def dumps(value: Any) -> Pickled:
     Raises:
         TypeError: It cannot be pickled; the message names the part at fault.
     """
-    if type(value) in _ATOMS:
+    kind = type(value)
+    if kind in _ATOMS or ((kind is str or kind is bytes) and len(value) < _SHORT):
         return Pickled(pickle.dumps(value, 5), (), ())
     outer = _collector.found
     found: list[Any] = []

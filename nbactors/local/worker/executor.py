@@ -33,8 +33,6 @@ LEASE_S = 5.0
 FLUSH_S = 0.001
 """Answers are gathered for this long while further calls are waiting."""
 
-_FAST_TYPES = frozenset({int, float, bool, type(None)})
-
 
 class Running:
     """What the main thread runs now; read by other threads for the runtime context.
@@ -313,9 +311,6 @@ class Executor:
     def _answer(self, connection: Connection, message: Any, running: Running, result: Any) -> None:
         try:
             if message.num_returns == 1:
-                if type(result) in _FAST_TYPES:
-                    self._send(connection, messages.Reply(message.number, pickle.dumps(result, 5)))
-                    return
                 held = self._process.values.hold(result)
                 if held.plain:
                     self._send(connection, messages.Reply(message.number, held.data))

@@ -1,0 +1,32 @@
+"""Run notebooks and store what their cells put out, without what tells of the machine.
+
+Usage: store_outputs.py NOTEBOOK...
+
+The paths of this checkout are made relative, and nothing is kept of when and by which Python it was run.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def main(paths: list[Path]) -> None:
+    for path in paths:
+        notebook = nbformat.read(path, as_version=4)
+        resources = {"metadata": {"path": str(path.parent)}}
+        NotebookClient(notebook, kernel_name="python3", record_timing=False, resources=resources).execute()
+        notebook.metadata["language_info"] = {"name": "python"}
+        text = nbformat.writes(notebook).replace(json.dumps(f"{ROOT}/")[1:-1], "")
+        path.write_text(text + "\n")
+        print(f"stored the outputs of {path}")
+
+
+if __name__ == "__main__":
+    main([Path(argument) for argument in sys.argv[1:]])
