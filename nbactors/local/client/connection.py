@@ -12,7 +12,7 @@ from typing import Any
 from nbactors.local.client.reactor import Reactor
 from nbactors.local.wire.framing import Codec, FrameBuffer, FrameError
 
-GATHER = 64
+GATHER = 256
 """Messages that are gathered before a send, unless something flushes earlier."""
 
 MAX_FDS = 64

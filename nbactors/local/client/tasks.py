@@ -66,10 +66,10 @@ class Lease:
 
     __slots__ = ("connection", "depth", "idle_since", "last_event", "lease_id", "since")
 
-    def __init__(self, lease_id: int, connection: Connection) -> None:
+    def __init__(self, lease_id: int, connection: Connection, depth: int) -> None:
         self.lease_id = lease_id
         self.connection = connection
-        self.depth = 1
+        self.depth = depth
         self.since = self.last_event = monotonic()
         self.idle_since = self.since
 
@@ -87,6 +87,8 @@ class TaskQueue:
         self._queue: deque[PendingCall] = deque()
         self._leases: dict[bytes, Lease] = {}
         self._asked: set[int] = set()
+        # How many may be sent ahead, as far as is known of this kind of task: new leases begin with it.
+        self._depth = 1
         self._doomed: deque[tuple[PendingCall, bytes]] = deque()
 
     # --------------------------------------------------------------------------------------------------- submitting
@@ -196,7 +198,7 @@ class TaskQueue:
                 self._process.node.send_now(messages.ReturnLease(grant.lease_id))
             else:
                 connection.state.on_close = self._on_connection_closed
-                self._leases[grant.process_id] = Lease(grant.lease_id, connection)
+                self._leases[grant.process_id] = Lease(grant.lease_id, connection, self._depth)
                 self._tasks.leased(grant.process_id, self)
             self._pump()
             if not self._queue:
@@ -238,6 +240,7 @@ class TaskQueue:
                     lease.depth *= 2
             else:
                 lease.depth = 1
+            self._depth = lease.depth
             lease.last_event = now
             in_flight = len(connection.state.calls)
             if self._queue:
@@ -284,6 +287,7 @@ class TaskQueue:
         """A worker has not started these, since the running one takes long. The leader's thread."""
         with self._lock:
             lease = self._leases.get(connection.peer_id)
+            self._depth = 1
             if lease is not None:
                 lease.depth = 1
             for number in reversed(numbers):
