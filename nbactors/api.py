@@ -179,6 +179,7 @@ def get(object_refs: Any, *, timeout: float | None = None) -> Any:
         ValueError: Neither a reference nor a list.
         TypeError: Something in the list is no reference.
     """
+    __tracebackhide__ = True
     if timeout is not None:
         timeout = _get_timeout(timeout)
     if isinstance(object_refs, ObjectRef):
@@ -259,7 +260,7 @@ def wait(
             f"{num_returns} of {len(refs)}."
         )
     ready, unready = engine.current().wait(refs, int(num_returns), timeout, fetch_local)
-    return ready, UnreadyList(unready)
+    return ready, unready if type(unready) is UnreadyList else UnreadyList(unready)
 
 
 def kill(actor: ActorHandle[Any] | ActorProxy[Any], *, no_restart: bool = True) -> None:

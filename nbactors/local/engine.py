@@ -16,6 +16,7 @@ from nbactors.local.client.arguments import prepare
 from nbactors.local.client.entries import Entry
 from nbactors.local.client.output import Printer
 from nbactors.local.client.process import Process, importable_paths
+from nbactors.local.client.values import Held
 from nbactors.local.wire import ids, messages, pickling
 from nbactors.object_ref import ObjectRef
 from nbactors.version import __version__
@@ -50,11 +51,13 @@ class LocalEngine(Engine):
     def put(self, value: Any) -> ObjectRef[Any]:
         """See the base class."""
         process = self.process
-        held = process.values.hold(value)
+        data = pickling.dumps_atom(value)
+        held = process.values.hold(value) if data is None else Held(data)
         return ObjectRef(Entry.made(process, next(process.numbers), held))
 
     def get(self, refs: Sequence[ObjectRef[Any]], timeout: float | None) -> list[Any]:
         """See the base class."""
+        __tracebackhide__ = True
         self._check_refs(refs)
         if len(refs) == 1:
             return [self.process.waiting.get_one(refs[0]._entry, timeout)]

@@ -137,6 +137,9 @@ class TaskQueue:
         """Send tasks to one worker, up to its depth. One whose arguments are not there yet is passed over."""
         queue = self._queue
         calls = lease.connection.state.calls
+        was_idle = not calls
+        if was_idle:
+            lease.last_event = monotonic()
         passed: list[PendingCall] = []
         while queue and len(calls) < lease.depth:
             call = queue.popleft()
@@ -149,10 +152,12 @@ class TaskQueue:
                 continue
             self._send(lease, call)
         queue.extendleft(reversed(passed))
+        if was_idle:
+            # One send for all: each wakes the worker. While it is busy more are gathered.
+            lease.connection.flush()
 
     def _send(self, lease: Lease, call: PendingCall) -> None:
         connection = lease.connection
-        calls = connection.state.calls
         export, prepared, num_returns, name, retry_exceptions = call.details
         if export.key not in connection.state.functions:
             connection.state.functions.add(export.key)
@@ -169,14 +174,8 @@ class TaskQueue:
                 call.number, export.key, b"", num_returns, name, deps, rest, retry_exceptions, lease.lease_id
             )
         call.sent()
-        alone = not calls
-        if alone:
-            lease.last_event = monotonic()
-        calls[call.number] = call
-        if alone:
-            connection.send_now(message, fds)
-        else:
-            connection.send(message, fds)
+        connection.state.calls[call.number] = call
+        connection.send(message, fds)
 
     def _ask(self) -> None:
         node = self._process.node

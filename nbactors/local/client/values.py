@@ -134,6 +134,7 @@ class Values:
             BaseException: What the task raised, or why there is no value.
             RaySystemError: The value does not unpickle in this process.
         """
+        __tracebackhide__ = True
         if entry.state != READY:
             raise failures.decode(entry.data)
         try:

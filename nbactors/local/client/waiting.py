@@ -10,6 +10,7 @@ from nbactors import exceptions
 from nbactors.local.client.reactor import Waiter
 from nbactors.local.store.object_life import READY
 from nbactors.object_ref import ObjectRef
+from nbactors.unready import UnreadyList
 
 if TYPE_CHECKING:
     from nbactors.local.client.entries import Entry
@@ -49,6 +50,7 @@ class Waiting:
         Waits for one after the other, in order: results mostly come in that order, many at a time, so that all but a
         few are there when their turn comes. An error of a later one ends the wait at once, as in Ray.
         """
+        __tracebackhide__ = True
         entries: list[Entry] = [ref._entry for ref in refs]
         if self._process.references.borrows:
             for entry in entries:
@@ -58,10 +60,14 @@ class Waiting:
             if entry.state < READY:
                 self._await_turn(entry, entries, deadline, timeout)
         load = self._process.values.load
-        return [load(entry) for entry in entries]
+        values = []
+        for entry in entries:  # no comprehension: its frame would show in the traceback of an error
+            values.append(load(entry))  # noqa: PERF401
+        return values
 
     def _await_turn(self, entry: Entry, entries: list[Entry], deadline: float | None, timeout: float | None) -> None:
         """Wait for one of several; raise if another one has failed meanwhile."""
+        __tracebackhide__ = True
         watches = self.failure_watches
         while True:
             waiter = _OneWaiter()
@@ -92,6 +98,7 @@ class Waiting:
 
     def get_one(self, entry: Entry, timeout: float | None) -> Any:
         """`get` of one reference, the most frequent one."""
+        __tracebackhide__ = True
         if entry.state < READY:
             entry.request()
             waiter = _OneWaiter()
@@ -170,7 +177,9 @@ def _split(refs: list[ObjectRef[Any]], num_returns: int) -> tuple[list[ObjectRef
         # The loop `while refs: done, refs = wait(refs)` makes this quadratic: do the common case by slicing.
         for index, ref in enumerate(refs):
             if ref._entry.state >= READY:
-                return [ref], refs[:index] + refs[index + 1 :] if index else refs[1:]
+                others = UnreadyList(refs)
+                del others[index]
+                return [ref], others
         return [], list(refs)
     ready: list[ObjectRef[Any]] = []
     rest: list[ObjectRef[Any]] = []

@@ -58,15 +58,23 @@ def note_contained(thing: Any) -> bool:
     return True
 
 
+def dumps_atom(value: Any) -> bytes | None:
+    """Pickle a number, a short string or None, which need none of what `dumps` does; None for anything else."""
+    kind = type(value)
+    if kind in _ATOMS or ((kind is str or kind is bytes) and len(value) < _SHORT):
+        return pickle.dumps(value, 5)
+    return None
+
+
 def dumps(value: Any) -> Pickled:
     """Pickle a value.
 
     Raises:
         TypeError: It cannot be pickled; the message names the part at fault.
     """
-    kind = type(value)
-    if kind in _ATOMS or ((kind is str or kind is bytes) and len(value) < _SHORT):
-        return Pickled(pickle.dumps(value, 5), (), ())
+    data = dumps_atom(value)
+    if data is not None:
+        return Pickled(data, (), ())
     outer = _collector.found
     found: list[Any] = []
     _collector.found = found

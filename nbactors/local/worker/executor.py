@@ -311,6 +311,10 @@ class Executor:
     def _answer(self, connection: Connection, message: Any, running: Running, result: Any) -> None:
         try:
             if message.num_returns == 1:
+                data = pickling.dumps_atom(result)
+                if data is not None:
+                    self._send(connection, messages.Reply(message.number, data))
+                    return
                 held = self._process.values.hold(result)
                 if held.plain:
                     self._send(connection, messages.Reply(message.number, held.data))
