@@ -733,6 +733,14 @@ class TestLeaving:
         node.pass_time(100)
         assert node.take(events.Leave) == []
 
+    def test_a_session_whose_hello_meets_the_alarm_keeps_it(self, node: Scenario) -> None:
+        node.session().leave()
+        conn = node.connect()
+        node.now += 1.0  # the alarm is due, and rings with the next event
+        node.happen(events.Received(conn, messages.Hello(messages.PROTOCOL_VERSION, node.new_id(), 7, "session", "1")))
+        node.pass_time(100)
+        assert node.take(events.Leave) == []
+
     def test_whoever_started_it_has_a_while_to_come(self, node: Scenario) -> None:
         node.pass_time(state.FIRST_LINGER_S - 0.1)
         assert node.take(events.Leave) == []

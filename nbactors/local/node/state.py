@@ -327,8 +327,7 @@ class NodeState:
             if not self._context.workers():
                 self._stopped()
             return
-        # Whoever only looks (the command line, a connection that says nothing) does not keep the node.
-        is_idle = not (self._context.sessions or self._context.processes)
+        is_idle = self._nobody_needs_it()
         if is_idle and not self._is_idle:
             self._idle_turn += 1
             turn = self._idle_turn
@@ -337,8 +336,14 @@ class NodeState:
             self._idle_turn += self._is_idle
         self._is_idle = is_idle
 
+    def _nobody_needs_it(self) -> bool:
+        # Whoever only looks (the command line, a connection that says nothing) does not keep the node.
+        return not (self._context.sessions or self._context.processes)
+
     def _leave_if_idle(self, turn: int) -> None:
-        if not self._is_idle or turn != self._idle_turn:
+        # Asked anew: this may ring while the very event is handled that ends the idleness. With what _look_around saw
+        # last, a session whose Hello met the alarm was opened by a node that had just decided to leave.
+        if not self._nobody_needs_it() or turn != self._idle_turn:
             return
         if not self._strangers:
             self._context.do(Leave(final=False))
