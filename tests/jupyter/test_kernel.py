@@ -14,7 +14,7 @@ from jupyter_core.utils import ensure_event_loop
 
 from nbactors.testing.polling import eventually
 
-REPLY_S = 60
+REPLY_S = 30
 
 
 class Kernel:
@@ -40,14 +40,11 @@ class Kernel:
         assert not error, error
         return text
 
-    def finish(self, cell: str, until: str = "") -> tuple[str, str]:
-        """Return what a cell printed, and its error; with `until`, as soon as that was printed."""
+    def finish(self, cell: str) -> tuple[str, str]:
+        """Return what a cell printed, and its error."""
         text = error = ""
         while True:
-            try:
-                message = self._client.get_iopub_msg(timeout=REPLY_S)
-            except queue.Empty:
-                raise AssertionError(f"the cell did not end within {REPLY_S} s; it printed {text!r}") from None
+            message = self._next()
             if message["parent_header"].get("msg_id") != cell:
                 continue
             content = message["content"]
@@ -57,8 +54,23 @@ class Kernel:
                 text += content["data"]["text/plain"]
             elif message["msg_type"] == "error":
                 error = f"{content['ename']}: {content['evalue']}"
-            if (until and until in text) or content.get("execution_state") == "idle":
+            if content.get("execution_state") == "idle":
                 return text, error
+
+    def read_until(self, wanted: str) -> str:
+        """Return what was printed up to `wanted`, under whichever cell."""
+        text = ""
+        while wanted not in text:
+            message = self._next()
+            if message["msg_type"] == "stream":
+                text += message["content"]["text"]
+        return text
+
+    def _next(self) -> dict[str, Any]:
+        try:
+            return self._client.get_iopub_msg(timeout=REPLY_S)
+        except queue.Empty:
+            raise AssertionError(f"the kernel said nothing for {REPLY_S} s") from None
 
     def interrupt(self) -> None:
         """Press the stop button."""
@@ -111,7 +123,7 @@ class Counter:
     def pid(self):
         return os.getpid()
     def sleep(self, seconds):
-        print("sleeping", flush=True)
+        print("sleeping")
         time.sleep(seconds)
         return "slept"
     def say(self, text):
@@ -140,8 +152,8 @@ def test_a_detached_actor_is_found_after_a_restart(kernel: Kernel) -> None:
 
 def test_an_interrupt_ends_a_get_and_no_actor(kernel: Kernel) -> None:
     kernel.run(SETUP + "counter = Counter.remote(); ray.get(counter.increment.remote())")
-    cell = kernel.start("print('waiting', flush=True); ray.get(counter.sleep.remote(60))")
-    kernel.finish(cell, until="sleeping")
+    cell = kernel.start("ray.get(counter.sleep.remote(60))")
+    kernel.read_until("sleeping")
     kernel.interrupt()
     _, error = kernel.finish(cell)
     assert error.startswith("KeyboardInterrupt")
@@ -158,14 +170,9 @@ def test_a_killed_kernel_leaves_nothing(kernel: Kernel) -> None:
 
 def test_what_an_actor_prints_shows_with_its_prefix(kernel: Kernel) -> None:
     kernel.run(SETUP + "counter = Counter.remote(); pid = ray.get(counter.pid.remote())")
-    cell = kernel.start(
-        "ref = counter.say.remote('hello from an actor')\nray.get(counter.sleep.remote(0.01))\nray.shutdown()"
-    )
-    text, error = kernel.finish(cell)
-    assert not error
-    lines = text.splitlines()
-    assert lines[0].startswith("(Counter pid=")
-    assert lines[0].endswith(") hello from an actor")
+    kernel.start("ref = counter.say.remote('hello from an actor')")
+    text = kernel.read_until("hello from an actor")
+    assert text.splitlines()[-1].startswith("(Counter pid=")
 
 
 def test_a_handle_that_was_shown_does_not_live_for_ever(kernel: Kernel) -> None:

@@ -141,7 +141,8 @@ class TestStart:
             up = session.create_up()
             first = node_pid()
             os.kill(first, signal.SIGKILL)
-            eventually(lambda: is_gone(up.pid))
+            # A dying process closes what it has in turn: its worker may be gone before nobody listens any more.
+            eventually(lambda: is_gone(up.pid) and is_gone(first))
         if content == "a file":
             (own_directory / "node.sock").unlink()
             (own_directory / "node.sock").touch()

@@ -84,8 +84,8 @@ def worker_crashed(name: str, text: str) -> bytes:
     """The error of a task whose worker died."""
     return encode(
         exceptions.WorkerCrashedError(
-            f"the worker process died unexpectedly while it ran task {name!r}: {text} "
-            "The task had no retries left; set max_retries to have it tried again."
+            f"the worker process died unexpectedly before it had finished task {name!r}: {text} "
+            "No retry was left, or none is possible."
         )
     )
 

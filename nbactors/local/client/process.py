@@ -110,7 +110,7 @@ class Process:
         if self.closed:
             return
         self.actors.node_lost(why)
-        self.tasks.node_lost(why)
+        self.tasks.node_lost()
         self._on_node_lost(why)
 
     # ----------------------------------------------------------------------------------------------------- checking

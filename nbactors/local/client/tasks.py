@@ -120,6 +120,13 @@ class TaskQueue:
                     self._feed(lease)
                     if not queue:
                         break
+        node_lost = self._process.node.lost
+        if queue and node_lost:
+            # Also a task that is to be tried again: nobody would ever give it a worker.
+            error = failures.worker_crashed(self._label, node_lost)
+            while queue:
+                self._doomed.append((queue.popleft(), error))
+            return
         ready = 0
         if queue and len(self._asked) < ASKING:
             for call in queue:
@@ -347,14 +354,12 @@ class TaskQueue:
             self._pump()
         self._bury()
 
-    def node_lost(self, why: str) -> None:
+    def node_lost(self) -> None:
         """No worker will come any more. The leader's thread."""
         with self._lock:
             self._asked.clear()
             self._tasks.waiting.discard(self)
-            error = failures.worker_crashed(self._label, why)
-            while self._queue:
-                self._doomed.append((self._queue.popleft(), error))
+            self._pump()
         self._bury()
 
     def _bury(self) -> None:
@@ -477,11 +482,13 @@ class Tasks:
             # The node was faster than the socket: come back when that has been read to its end.
             self._process.reactor.call_later(0.05, lambda: self.lost(process_id, text))
 
-    def node_lost(self, why: str) -> None:
+    def node_lost(self) -> None:
         """The node is gone. The leader's thread."""
         self._expected.clear()
+        for process_id in list(self._dead):
+            self.lost(process_id, self._process.node.lost)
         for queue in list(self._queues.values()):
-            queue.node_lost(why)
+            queue.node_lost()
 
 
 def _retry_exceptions(options: TaskOptions) -> bytes:

@@ -98,7 +98,8 @@ class Worker:
             self.executor.end(Ending("creation_failed", text, graceful=False))
 
     def _on_node_lost(self, why: str) -> None:
-        # Nobody would end this process any more.
+        # Nobody would end this process any more, nor remove its socket.
+        self.process.peers.close()
         os._exit(1)
 
     def _apply(self, assign: messages.Assign) -> None:
