@@ -39,7 +39,6 @@ class LocalEngine(Engine):
         self.process = process
         self.job_id = job_id
         self._namespace = namespace
-        self._exports: dict[type, Any] = {}
 
     @property
     def namespace(self) -> str:

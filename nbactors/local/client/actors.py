@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from nbactors.engine.base import ActorLink
 from nbactors.local.client import failures
-from nbactors.local.client.arguments import NO_ARGUMENTS, Arguments, prepare
+from nbactors.local.client.arguments import Arguments, prepare
 from nbactors.local.client.call_life import QUEUED
 from nbactors.local.client.calls import PendingCall, make_results
 from nbactors.local.client.entries import Entry
+from nbactors.local.client.values import Held
 from nbactors.local.wire import messages, pickling
 from nbactors.object_ref import ObjectRef
 
@@ -269,12 +270,10 @@ class Construction:
     __slots__ = ("arguments", "cls", "link")
 
     def __init__(self, link: LocalActorLink, cls: Any, prepared: bytes | Arguments) -> None:
-        from nbactors.local.client.values import Held  # noqa: PLC0415 - with arguments.py a circle at import
-
         self.cls = cls
         self.link = weakref.ref(link)
         if isinstance(prepared, bytes):
-            prepared = Arguments(Held(prepared) if prepared else NO_ARGUMENTS, [])
+            prepared = Arguments(Held(prepared), [])
         self.arguments = prepared
 
     def ready(self, entry: Entry) -> None:

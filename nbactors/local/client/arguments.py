@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from nbactors.local.client.entries import Entry
     from nbactors.local.client.process import Process
 
-NO_ARGUMENTS = Held(b"")
-
 
 class Arguments:
     """Arguments that need more than a pickle stream in the message.

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from nbactors.local.store.object_life import ASK, ERROR, LOSS, LOST, PENDING, READY, TABLE, VALUE
+from nbactors.local.store.object_life import ASK, ERROR, LOSS, PENDING, READY, TABLE, VALUE
 from nbactors.local.wire import ids, pickling
 from nbactors.object_ref import ObjectRef
 
@@ -189,10 +189,6 @@ class BorrowedEntry(Entry):
                 return
             self.state = TABLE[PENDING, ASK]
         self.process.references.fetch(self)
-
-    def lost(self) -> bool:
-        """Whether the owner has died."""
-        return self.state == LOST
 
     def __del__(self) -> None:
         if self.tokens:

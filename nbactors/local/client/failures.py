@@ -90,11 +90,6 @@ def worker_crashed(name: str, text: str) -> bytes:
     )
 
 
-def argument_lost(error: BaseException) -> bytes:
-    """The error of a call one of whose arguments cannot be unpickled in the worker."""
-    return encode(exceptions.RaySystemError(f"the arguments could not be unpickled: {error!r}"))
-
-
 def runtime_env_failed(text: str) -> bytes:
     """The error of tasks whose worker cannot be set up."""
     return encode(exceptions.RuntimeEnvSetupError(text))

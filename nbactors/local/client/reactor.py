@@ -96,7 +96,6 @@ class Reactor:
         self._park = _allocate_lock()
         self._park.acquire()
         self._closed = False
-        self._roused_user = False
         self.dirty: deque[Flushable] = deque()
         self.trash: deque[Callable[[], None]] = deque()
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
