@@ -8,6 +8,15 @@ from typing import Any
 
 from nbactors.signature import Signature
 
+STREAMING = -1
+"""As `num_returns`: each value that the generator yields is an object of its own, there as soon as it is yielded."""
+
+DYNAMIC = -2
+"""As `num_returns`: one object, whose value is an iterable of references to what the generator has yielded."""
+
+UNLIMITED = -1
+"""As a limit of what runs ahead or is pending: there is none."""
+
 
 @dataclass(frozen=True, slots=True)
 class MethodMeta:
@@ -16,16 +25,20 @@ class MethodMeta:
     Attributes:
         name: As called on the handle.
         signature: Without self.
-        num_returns: What `@method(num_returns=)` declared, 1 by default.
+        num_returns: What `@method(num_returns=)` declared; by default STREAMING for generators and 1 otherwise.
         doc: The docstring, for help.
-        refusal: Why this version does not serve a call of it; empty if it does.
+        generates: Whether it is a generator function, `async` or not.
+        group: The concurrency group that `@method(concurrency_group=)` declared; empty for the default one.
+        backpressure: How many yielded objects may wait for their reader; UNLIMITED by default.
     """
 
     name: str
     signature: Signature
     num_returns: int = 1
     doc: str = ""
-    refusal: str = ""
+    generates: bool = False
+    group: str = ""
+    backpressure: int = UNLIMITED
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +49,19 @@ class ActorMeta:
         class_name: `__name__` of the class.
         module: `__module__` of the class.
         methods: Public and dunder methods by name, `__ray_ready__`, `__ray_call__` and `__ray_terminate__` included.
+        is_async: Whether one method at least is `async def`, so that all run on event loops.
+        groups: The names of its concurrency groups, without the default one.
+        in_order: Whether calls of one submitter run in the order of submission.
+        max_pending_calls: How many calls one process may have under way; UNLIMITED by default.
     """
 
     class_name: str
     module: str
     methods: dict[str, MethodMeta]
+    is_async: bool = False
+    groups: tuple[str, ...] = ()
+    in_order: bool = True
+    max_pending_calls: int = UNLIMITED
 
 
 @dataclass(eq=False, slots=True)
@@ -51,10 +72,12 @@ class FunctionMeta:
         function: The user's function.
         name: `__name__`, for titles and errors.
         signature: The function's.
+        generates: Whether it is a generator function.
         export: The engine's cache, whatever it is; None at first.
     """
 
     function: Callable[..., Any]
     name: str
     signature: Signature
+    generates: bool = False
     export: Any = field(default=None)

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from nbactors.options import ActorOptions, CallOptions, TaskOptions
 
 Returned = Any
-"""What a `.remote()` call gives: an ObjectRef, a list of them (num_returns > 1) or None (num_returns=0)."""
+"""What a `.remote()` call gives: an ObjectRef, a list of them (num_returns > 1), None (num_returns=0), or an
+ObjectRefGenerator (num_returns=STREAMING)."""
 
 
 class ActorLink(ABC):
@@ -63,6 +64,7 @@ class RuntimeFacts:
     function_name: str = ""
     assigned_resources: dict[str, float] = field(default_factory=dict)
     gpu_ids: list[str] = field(default_factory=list)
+    is_canceled: bool = False
 
 
 class Engine(ABC):
@@ -106,6 +108,21 @@ class Engine(ABC):
         self, function: FunctionMeta, args: tuple[Any, ...], kwargs: dict[str, Any], options: TaskOptions
     ) -> Returned:
         """Submit a task; arguments were checked."""
+
+    @abstractmethod
+    def cancel(self, ref: ObjectRef[Any], force: bool, recursive: bool, interrupt: bool) -> None:
+        """Cancel the call that makes `ref`, as far as that is possible. Does not wait for it; the finished are left.
+
+        Args:
+            ref: One of the call's results, or the `completed()` of its generator; owned or borrowed.
+            force: End the task's process if it runs.
+            recursive: Cancel what it has called as well.
+            interrupt: Raise KeyboardInterrupt in an actor's running synchronous method.
+
+        Raises:
+            ValueError: `force` for a call of an actor, or `interrupt` with `force`.
+            TypeError: `ref` was `put`, so that there is no call.
+        """
 
     @abstractmethod
     def kill(self, link: ActorLink, no_restart: bool) -> None:
