@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from nbactors import exceptions, read_only
 from nbactors.engine.base import ActorLink, Engine, RuntimeFacts
 from nbactors.local import discovery
-from nbactors.local.client.actors import Construction, LocalActorLink
-from nbactors.local.client.arguments import prepare
+from nbactors.local.client.actors import Concurrency, Construction, LocalActorLink
+from nbactors.local.client.arguments import Arguments, prepare
 from nbactors.local.client.entries import Entry
 from nbactors.local.client.output import Printer
 from nbactors.local.client.process import Process, importable_paths
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 START_S = 20.0
 """The node answers within milliseconds once it runs; starting it on a loaded machine may take seconds."""
+
+ASYNC_CONCURRENCY = 1000
+"""How many calls an asyncio actor runs at the same time by default."""
 
 CLOSE_S = 6.0
 """A session's actors have ended 5 seconds after it leaves; a little more for the answer."""
@@ -109,14 +112,28 @@ class LocalEngine(Engine):
         if options.name:
             named = process.node.request(message)
             if not named.created:
-                return process.actors.obtain(named.actor_id, 1), pickling.loads(named.meta)
-            link = process.actors.create(actor_id)
-            link.submit_construction(Construction(link, code, prepared))
+                return self._found(named)
+            link = self._prepare_link(actor_id, meta, options, code, prepared)
             link.pump()
         else:
-            link = process.actors.create(actor_id)
-            link.submit_construction(Construction(link, code, prepared))
+            link = self._prepare_link(actor_id, meta, options, code, prepared)
             process.node.send_now(message(0))
+        return link, meta
+
+    def _prepare_link(
+        self, actor_id: bytes, meta: ActorMeta, options: ActorOptions, code: Held, prepared: bytes | Arguments
+    ) -> LocalActorLink:
+        link = self.process.actors.create(actor_id)
+        link.configure(meta)
+        limit = options.max_concurrency or (ASYNC_CONCURRENCY if meta.is_async else 1)
+        concurrency = Concurrency(meta.is_async, limit, dict(options.concurrency_groups))
+        link.submit_construction(Construction(link, code, prepared, concurrency))
+        return link
+
+    def _found(self, named: messages.ActorNamed) -> tuple[ActorLink, ActorMeta]:
+        """Return the link and the meta of an actor that exists already."""
+        link, meta = self.process.actors.obtain(named.actor_id, 1), pickling.loads(named.meta)
+        link.configure(meta)
         return link, meta
 
     def _export(self, cls: type) -> Any:
@@ -136,7 +153,7 @@ class LocalEngine(Engine):
     def get_actor(self, name: str, namespace: str | None) -> tuple[ActorLink, ActorMeta]:
         """See the base class."""
         named = self.process.node.request(lambda rid: messages.GetActor(rid, name, namespace or ""))
-        return self.process.actors.obtain(named.actor_id, 1), pickling.loads(named.meta)
+        return self._found(named)
 
     def current_actor(self) -> tuple[ActorLink, ActorMeta]:
         """See the base class."""
@@ -154,6 +171,25 @@ class LocalEngine(Engine):
         """See the base class."""
         self.process.node.check()
         return self.process.tasks.submit(function, args, kwargs, options)
+
+    def cancel(self, ref: ObjectRef[Any], force: bool, recursive: bool, interrupt: bool) -> None:
+        """See the base class."""
+        process, entry = self.process, ref._entry
+        self._check_refs([ref])
+        if entry.owner != process.process_id:
+            connection = process.peers.connect(entry.owner)
+            if connection is not None:
+                connection.send_now(messages.CancelObject(entry.id, force, recursive, interrupt))
+            return
+        call = entry.call
+        if call is None:
+            return
+        if force and isinstance(call.target, LocalActorLink):
+            raise ValueError(
+                "force=True is not supported for actor tasks: it would end the actor. Use kill(handle) for that; "
+                "cancel(ref, interrupt=True) stops a running synchronous method and leaves the actor."
+            )
+        call.cancel("force" if force else "interrupt" if interrupt else "cancel", recursive)
 
     # ----------------------------------------------------------------------------------------------------- listings
 

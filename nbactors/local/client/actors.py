@@ -5,16 +5,18 @@ from __future__ import annotations
 import threading
 import weakref
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from nbactors import exceptions
 from nbactors.engine.base import ActorLink
 from nbactors.local.client import failures
 from nbactors.local.client.arguments import Arguments, prepare
 from nbactors.local.client.call_life import QUEUED
-from nbactors.local.client.calls import PendingCall, make_results
+from nbactors.local.client.calls import PendingCall, make_results, open_stream
 from nbactors.local.client.entries import Entry
 from nbactors.local.client.values import Held
 from nbactors.local.wire import messages, pickling
+from nbactors.meta import UNLIMITED
 from nbactors.object_ref import ObjectRef
 
 if TYPE_CHECKING:
@@ -33,10 +35,23 @@ class LocalActorLink(ActorLink):
     """This process's tie to one actor.
 
     Calls go out in the order of submission. One that cannot be sent yet (the worker is not up, an argument is not
-    there) waits in `_queue`, and all later ones behind it.
+    there) waits in the queue of its concurrency group, and all later ones of that group behind it. Where the actor
+    keeps no order, one whose arguments are not there waits in `_unready` and holds nobody up.
     """
 
-    __slots__ = ("_connection", "_doomed", "_down", "_lock", "_process", "_queue", "construct", "tokens")
+    __slots__ = (
+        "_connection",
+        "_doomed",
+        "_down",
+        "_in_order",
+        "_lock",
+        "_max_pending",
+        "_process",
+        "_queues",
+        "_unready",
+        "construct",
+        "tokens",
+    )
 
     def __init__(self, process: Process, actor_id: bytes) -> None:
         self.actor_id = actor_id
@@ -44,12 +59,20 @@ class LocalActorLink(ActorLink):
         self.construct: Construction | None = None
         self._process = process
         self._lock = threading.RLock()
-        self._queue: deque[PendingCall] = deque()
+        self._queues: dict[str, deque[PendingCall]] = {"": deque()}
+        self._unready: set[PendingCall] = set()
+        self._in_order = True
+        self._max_pending = UNLIMITED
         self._connection: Connection | None = None
         self._down: messages.ActorDown | None = None
         # Calls that have failed are settled by _bury, without the lock: that wakes dependents, which take the locks
         # of other links, and two links whose calls depend on each other would deadlock.
         self._doomed: deque[tuple[PendingCall, bytes]] = deque()
+
+    def configure(self, meta: ActorMeta) -> None:
+        """Take over what the actor's options say of calls. Before the first one."""
+        self._in_order = meta.in_order
+        self._max_pending = meta.max_pending_calls
 
     # --------------------------------------------------------------------------------------------------- submitting
 
@@ -60,12 +83,18 @@ class LocalActorLink(ActorLink):
         process = self._process
         if process.closed:
             raise process.dead_handle_error(self.actor_id)
-        num_returns = method.num_returns
-        name = ""
+        if self._max_pending > 0:
+            self._check_room(method.name)
+        num_returns, group, backpressure, name, timeout_s = method.num_returns, method.group, method.backpressure, "", None
         if options is not None:
             if options.num_returns is not None:
                 num_returns = options.num_returns
+            if options.concurrency_group is not None:
+                group = options.concurrency_group
+            if options.backpressure is not None:
+                backpressure = options.backpressure
             name = options.name or ""
+            timeout_s = options.timeout_s
         prepared = prepare(process, args, kwargs) if args or kwargs else b""
         number = next(process.numbers)
         if num_returns == 1:
@@ -75,22 +104,54 @@ class LocalActorLink(ActorLink):
         else:
             entries, result = make_results(process, number, num_returns)
         if type(prepared) is bytes:
-            call = PendingCall(number, entries, self, messages.Call(number, method.name, prepared, num_returns, name))
+            message = messages.Call(number, method.name, prepared, num_returns, name, [], None, group, backpressure)
+            call = PendingCall(number, entries, self, message)
         else:
             call = PendingCall(number, entries, self, None, prepared)  # type: ignore[arg-type]
-            call.details = (method.name, num_returns, name)
+            call.details = (method.name, num_returns, name, group, backpressure)
+        call.group = group
+        if process.current_call is not None:
+            call.parent = process.current_call()
+        if num_returns < 0:
+            result = open_stream(process, call, num_returns, backpressure, result)
+        if timeout_s is not None:
+            call.limit(process, timeout_s)
+        self._submit(call)
+        return result
+
+    def _submit(self, call: PendingCall) -> None:
         with self._lock:
             connection = self._connection
-            if call.arguments is None and connection is not None and not self._queue and self._down is None:
+            queue = self._queues.get(call.group)
+            if call.arguments is None and connection is not None and not queue and self._down is None:
                 self._send(connection, call)
             else:
                 call.await_arguments()
-                self._queue.append(call)
-                process.actors.keep(self)
+                if self._in_order or call.settled():
+                    self._queue_of(call).append(call)
+                else:
+                    self._unready.add(call)
+                self._process.actors.keep(self)
                 self._pump()
         if self._doomed:
             self._bury()
-        return result
+
+    def _queue_of(self, call: PendingCall) -> deque[PendingCall]:
+        queue = self._queues.get(call.group)
+        if queue is None:
+            queue = self._queues[call.group] = deque()
+        return queue
+
+    def _check_room(self, method: str) -> None:
+        connection = self._connection
+        pending = sum(map(len, self._queues.values())) + len(self._unready)
+        pending += len(connection.state.calls) if connection is not None else 0
+        if pending >= self._max_pending:
+            raise exceptions.PendingCallsLimitExceeded(
+                f"The task {method} could not be submitted to {self.actor_id.hex()} because more than "
+                f"{self._max_pending} tasks are queued on the actor. This limit can be adjusted with the "
+                "`max_pending_calls` actor option; or wait for some results before calling on."
+            )
 
     def submit_construction(self, construct: Construction) -> None:
         """Remember what to send first. Called by the creator before any call."""
@@ -105,11 +166,11 @@ class LocalActorLink(ActorLink):
         fds: list[int] = []
         if message is None:
             assert call.arguments is not None
-            method, num_returns, name = call.details
+            method, num_returns, name, group, backpressure = call.details
             rest, deps, fds = call.arguments.pack(self._process, connection)
-            message = messages.Call(call.number, method, b"", num_returns, name, deps, rest)
+            message = messages.Call(call.number, method, b"", num_returns, name, deps, rest, group, backpressure)
         calls = connection.state.calls
-        call.sent()
+        call.sent(connection)
         # With nothing in flight, whoever waits for this one should not wait for a flush first.
         alone = not calls
         calls[call.number] = call
@@ -130,18 +191,62 @@ class LocalActorLink(ActorLink):
         connection = self._connection
         if connection is None or (self.construct is not None and not self._send_construct(connection)):
             return
-        queue = self._queue
+        is_empty = not self._unready
+        for queue in self._queues.values():
+            is_empty &= self._pump_queue(connection, queue)
+        if is_empty:
+            self._process.actors.let_go(self)
+
+    def _pump_queue(self, connection: Connection, queue: deque[PendingCall]) -> bool:
+        """Send what can be sent of one group; returns whether that was all."""
         while queue:
             call = queue[0]
             if call.state != QUEUED and not call.settled():
-                return
+                return False
             queue.popleft()
             failed = call.arguments.failure() if call.arguments is not None else None
             if failed is not None:
                 self._doomed.append((call, failed.data))
             else:
                 self._send(connection, call)
-        self._process.actors.let_go(self)
+        return True
+
+    def on_argument(self, call: PendingCall) -> None:
+        """An argument of a waiting call is there. The thread that made it so."""
+        with self._lock:
+            if call in self._unready and call.settled():
+                self._unready.discard(call)
+                self._queue_of(call).append(call)
+            self._pump()
+        self._bury()
+
+    def cancel(self, call: PendingCall, cancel: messages.Cancel) -> None:
+        """Cancel a call: here if it was not sent yet, else where it runs. Any thread."""
+        with self._lock:
+            connection = call.connection
+            if connection is not None:
+                call.canceled = cancel.mode
+                connection.send_now(cancel)
+            elif self._take_out(call):
+                call.canceled = cancel.mode
+                self._doomed.append((call, call.error_if_canceled(cancel)))
+        self._bury()
+
+    def _take_out(self, call: PendingCall) -> bool:
+        """Take a call out of the queue; returns whether it was there."""
+        if call in self._unready:
+            self._unready.discard(call)
+            return True
+        try:
+            self._queue_of(call).remove(call)
+        except ValueError:
+            return False
+        return True
+
+    def queued(self) -> list[PendingCall]:
+        """Return the calls that were not sent yet. Any thread."""
+        with self._lock:
+            return [*self._unready, *(call for queue in self._queues.values() for call in queue)]
 
     def _bury(self) -> None:
         """Settle the calls that have failed. Without the lock."""
@@ -213,7 +318,7 @@ class LocalActorLink(ActorLink):
             connection.state.calls.clear()
             for call in reversed(in_flight):
                 call.returned()
-                self._queue.appendleft(call)
+                self._queue_of(call).appendleft(call)
             if in_flight:
                 self._process.actors.keep(self)
             self._connection = None
@@ -246,8 +351,9 @@ class LocalActorLink(ActorLink):
     def _fail_queue(self) -> None:
         assert self._down is not None
         error = failures.actor_died(self._down)
-        while self._queue:
-            self._doomed.append((self._queue.popleft(), error))
+        for queue in (*self._queues.values(), self._unready):
+            self._doomed.extend((call, error) for call in queue)
+            queue.clear()
         self.construct = None
         self._process.actors.let_go(self)
 
@@ -264,13 +370,24 @@ class LocalActorLink(ActorLink):
         self._process.actors.release(self.actor_id, self.tokens)
 
 
+class Concurrency(NamedTuple):
+    """How an actor runs its calls; see `messages.Construct`."""
+
+    is_async: bool
+    max_concurrency: int
+    groups: dict[str, int]
+
+
 class Construction:
     """What the creator sends to a fresh actor."""
 
-    __slots__ = ("arguments", "cls", "link")
+    __slots__ = ("arguments", "cls", "concurrency", "link")
 
-    def __init__(self, link: LocalActorLink, cls: Any, prepared: bytes | Arguments) -> None:
+    def __init__(
+        self, link: LocalActorLink, cls: Any, prepared: bytes | Arguments, concurrency: Concurrency
+    ) -> None:
         self.cls = cls
+        self.concurrency = concurrency
         self.link = weakref.ref(link)
         if isinstance(prepared, bytes):
             prepared = Arguments(Held(prepared), [])
@@ -288,7 +405,7 @@ class Construction:
         assert link is not None
         cls, fds = process.values.pack(connection, self.cls, False)
         rest, deps, more = self.arguments.pack(process, connection)
-        return messages.Construct(link.actor_id, cls, rest, deps), fds + more
+        return messages.Construct(link.actor_id, cls, rest, deps, *self.concurrency), fds + more
 
 
 class Actors:
@@ -361,6 +478,10 @@ class Actors:
         """It has none any more."""
         self._kept.discard(link)
 
+    def queued(self) -> list[PendingCall]:
+        """Return the calls of all links that were not sent yet. Any thread."""
+        return [call for link in list(self._kept) for call in link.queued()]
+
     def pin(self, link: LocalActorLink) -> None:
         """Keep a link for the life of the process."""
         self._pinned.append(link)
@@ -401,4 +522,6 @@ def rebuild_handle(actor_id: bytes, meta: ActorMeta) -> Any:
     from nbactors.actor import ActorHandle  # noqa: PLC0415 - the public class is above the seam
     from nbactors.local.client.process import current_process  # noqa: PLC0415 - circle: a process makes links
 
-    return ActorHandle(current_process().actors.obtain(actor_id), meta)
+    link = current_process().actors.obtain(actor_id)
+    link.configure(meta)
+    return ActorHandle(link, meta)

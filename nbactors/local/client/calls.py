@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import TYPE_CHECKING, Any
 
+from nbactors.local.client import failures
 from nbactors.local.client.arguments import Arguments
 from nbactors.local.client.call_life import FAIL, QUEUED, READY, REPLY, RETURN, SEND, TABLE, WAITING
 from nbactors.local.client.entries import Entry
+from nbactors.local.client.streams import Inbox, Reader
+from nbactors.local.client.values import Held
+from nbactors.local.wire import messages
+from nbactors.meta import DYNAMIC
 from nbactors.object_ref import ObjectRef
+from nbactors.object_ref_generator import ObjectRefGenerator
 
 if TYPE_CHECKING:
+    from nbactors.local.client.connection import Connection
     from nbactors.local.client.process import Process
 
 
@@ -24,9 +32,31 @@ class PendingCall:
         arguments: None when `message` holds all.
         retries: Times it may be tried again after a crash or a retriable exception; -1 for ever.
         details: What the target needs to make the message, and to run it again.
+        group: The actor's concurrency group that it is for.
+        canceled: How it was cancelled, see `messages.Cancel`; empty if it was not.
+        parent: In a worker, the call that has made it.
+        timeout_s: What it may take, 0 for any time.
+        stream: Where a generator's values arrive.
+        connection: What it was sent on.
     """
 
-    __slots__ = ("arguments", "details", "entries", "message", "number", "retries", "state", "target")
+    __slots__ = (
+        "__weakref__",
+        "arguments",
+        "canceled",
+        "connection",
+        "details",
+        "entries",
+        "group",
+        "message",
+        "number",
+        "parent",
+        "retries",
+        "state",
+        "stream",
+        "target",
+        "timeout_s",
+    )
 
     def __init__(
         self, number: int, entries: tuple[Entry, ...], target: Any, message: Any, arguments: Arguments | None = None
@@ -39,6 +69,14 @@ class PendingCall:
         self.retries = 0
         self.details: Any = None
         self.state = QUEUED
+        self.group = ""
+        self.canceled = ""
+        self.timeout_s = 0.0
+        self.parent: Any = None
+        self.stream: Inbox | None = None
+        self.connection: Connection | None = None
+        for entry in entries:
+            entry.call = self
 
     def await_arguments(self) -> None:
         """Begin to wait for the references among the arguments, if there are any. Under the target's lock."""
@@ -55,7 +93,7 @@ class PendingCall:
         """An argument is there. The thread that made it so."""
         target = self.target
         if target is not None:
-            target.pump()
+            target.on_argument(self)
 
     def settled(self) -> bool:
         """Return whether all arguments are there, and if so move on. Under the target's lock."""
@@ -66,13 +104,17 @@ class PendingCall:
             self.state = TABLE[WAITING, READY]
         return True
 
-    def sent(self) -> None:
+    def sent(self, connection: Connection) -> None:
         """It is on its way."""
         self.state = TABLE[self.state, SEND]
+        self.connection = connection
+        if self.stream is not None:
+            self.stream.resume(self)
 
     def returned(self) -> None:
         """It comes back to the queue."""
         self.state = TABLE[self.state, RETURN]
+        self.connection = None
 
     def finish(self) -> None:
         """Its answer is there; drop what it kept alive."""
@@ -82,6 +124,8 @@ class PendingCall:
     def fail(self, error: bytes) -> None:
         """It will not return; `error` is the pickled reason."""
         self.state = TABLE[self.state, FAIL]
+        if self.stream is not None:
+            self.stream.fail(Held(error, error=True))
         for entry in self.entries:
             entry.resolve(error, error=True)
         self.release()
@@ -92,14 +136,54 @@ class PendingCall:
         self.details = None
         self.message = None
         self.target = None
+        self.parent = None
+        self.connection = None
+        for entry in self.entries:
+            entry.call = None
+
+    def tell(self, message: Any) -> None:
+        """Send the worker that runs it a message about it, if it was sent. Any thread."""
+        connection = self.connection
+        if connection is not None:
+            connection.send(message)
+
+    def cancel(self, mode: str, recursive: bool, timeout_s: float = 0.0) -> None:
+        """Cancel it, as far as that is possible; see `messages.Cancel`. Any thread."""
+        target = self.target
+        if target is not None:
+            target.cancel(self, messages.Cancel(self.number, mode, recursive, timeout_s))
+
+    def limit(self, process: Process, timeout_s: float) -> None:
+        """Cancel it when its time is up."""
+        self.timeout_s = timeout_s
+        call = weakref.ref(self)
+
+        def time_is_up() -> None:
+            late = call()
+            if late is not None and not late.canceled:
+                late.cancel("timeout", True, timeout_s)
+
+        process.reactor.call_later(timeout_s, time_is_up)
+
+    def error_if_canceled(self, cancel: messages.Cancel) -> bytes:
+        """Return the error of a call that is cancelled before it has begun."""
+        return failures.canceled(self.entries[0].id[:24] if self.entries else b"", cancel, "queued")
 
 
 def make_results(process: Process, number: int, num_returns: int) -> tuple[tuple[Entry, ...], Any]:
-    """Return the entries of a call's results, and what `.remote()` returns for them."""
-    if num_returns == 1:
+    """Return the entries of a call's results, and what `.remote()` returns for them; streams come on top."""
+    if num_returns == 1 or num_returns < 0:
         entry = Entry(process, number)
         return (entry,), ObjectRef(entry)
     entries = tuple(Entry(process, number, index) for index in range(num_returns))
     if num_returns == 0:
         return entries, None
     return entries, [ObjectRef(entry) for entry in entries]
+
+
+def open_stream(process: Process, call: PendingCall, num_returns: int, backpressure: int, result: Any) -> Any:
+    """Give a generator's call a stream; return what its `.remote()` returns."""
+    call.stream = Inbox(process, call, backpressure, num_returns == DYNAMIC)
+    if call.stream.is_collected:
+        return result
+    return ObjectRefGenerator(Reader(call.stream), result)

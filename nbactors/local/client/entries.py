@@ -7,14 +7,19 @@ reference in this process, a pending call, or (through `References`) a borrower 
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from nbactors.local.client import failures
 from nbactors.local.store.object_life import ASK, ERROR, LOSS, PENDING, READY, TABLE, VALUE
 from nbactors.local.wire import ids, pickling
 from nbactors.object_ref import ObjectRef
 
 if TYPE_CHECKING:
+    import asyncio
+    import concurrent.futures
+
+    from nbactors.local.client.calls import PendingCall
     from nbactors.local.client.process import Process
     from nbactors.local.client.values import Held
     from nbactors.local.store.segments import Stored
@@ -34,11 +39,15 @@ class Entry:
 
     `resolve` is called once, by the leader's thread or by the submitting thread. Readers need no lock: they look at
     `state` first, which is written last.
+
+    Attributes:
+        call: The call that makes it, as long as that is pending.
     """
 
     __slots__ = (
         "__weakref__",
         "buffers",
+        "call",
         "contained",
         "data",
         "index",
@@ -59,6 +68,7 @@ class Entry:
         self.stored: Stored | None = None
         self.contained: Any = ()
         self.waiters: list[Listener] | tuple[()] | None = ()
+        self.call: PendingCall | None = None
 
     @classmethod
     def made(cls, process: Process, number: int, held: Held) -> Entry:
@@ -155,6 +165,34 @@ class Entry:
 
     def request(self) -> None:
         """Make the value come; an owned one comes by itself."""
+
+    # --------------------------------------------------------------------------------------------------- as a future
+
+    def as_future(self) -> asyncio.Future[Any]:
+        """See `ObjectRef.as_future`."""
+        from nbactors.local.client import awaiting  # noqa: PLC0415 - imports asyncio, which many programs never need
+
+        return awaiting.as_future(self)
+
+    def future(self) -> concurrent.futures.Future[Any]:
+        """See `ObjectRef.future`."""
+        from nbactors.local.client import awaiting  # noqa: PLC0415 - as above
+
+        return awaiting.thread_future(self)
+
+    def call_when_done(self, callback: Callable[[], None], context: Any) -> Any:
+        """See `ObjectRef.add_done_callback`."""
+        from nbactors.local.client import awaiting  # noqa: PLC0415 - as above
+
+        return awaiting.call_when_done(self, callback, context)
+
+    def done(self) -> bool:
+        """See `ObjectRef.done`."""
+        return self.state >= READY
+
+    def exception(self) -> BaseException | None:
+        """See `ObjectRef.exception`."""
+        return failures.decode(self.data) if self.state > READY else None
 
 
 class BorrowedEntry(Entry):

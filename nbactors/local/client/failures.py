@@ -80,6 +80,25 @@ def actor_error(down: messages.ActorDown) -> exceptions.RayActorError:
     )
 
 
+def canceled(task_id: bytes, cancel: messages.Cancel, phase: str, detail: str = "") -> bytes:
+    """The error of a call that was cancelled, or did not end in time.
+
+    Args:
+        task_id: 24 bytes.
+        cancel: What was asked for.
+        phase: "queued" or "running": whether the call had begun.
+        detail: What there is to add.
+    """
+    if cancel.mode == "timeout":
+        return encode(exceptions.CallTimeoutError(task_id.hex(), phase, cancel.timeout_s, detail))
+    return encode(exceptions.TaskCancelledError(task_id.hex(), detail or None))
+
+
+def session_closed() -> bytes:
+    """The error of what was pending when the session was shut down."""
+    return encode(exceptions.RaySystemError("the session was shut down before this call had returned"))
+
+
 def worker_crashed(name: str, text: str) -> bytes:
     """The error of a task whose worker died."""
     return encode(

@@ -34,9 +34,12 @@ class PeerState:
         functions: Keys of the functions that the peer knows.
         on_close: Called with (connection, why) when it has closed.
         outgoing: Whether this process made the connection.
+        waiting: In a worker: the peer's calls that have not begun, by number. Whoever takes one out decides what
+            becomes of it: the thread that runs it, or the one that cancels it or gives it back.
+        running: In a worker: the peer's calls that run.
     """
 
-    __slots__ = ("answered", "calls", "functions", "granted", "on_close", "outgoing")
+    __slots__ = ("answered", "calls", "functions", "granted", "on_close", "outgoing", "running", "waiting")
 
     def __init__(self, outgoing: bool) -> None:
         self.calls: dict[int, Any] = {}
@@ -45,6 +48,8 @@ class PeerState:
         self.functions: set[bytes] = set()
         self.on_close: Callable[[Connection, str], None] | None = None
         self.outgoing = outgoing
+        self.waiting: dict[int, Any] = {}
+        self.running: dict[int, Any] = {}
 
 
 class Peers:
@@ -56,6 +61,8 @@ class Peers:
         self._outgoing: dict[bytes, Connection] = {}
         self._incoming: set[Connection] = set()
         self._listener: socket.socket | None = None
+        self.on_caller_gone: Callable[[Connection], None] | None = None
+        """Set in a worker: called when a process that has called it has gone."""
         self._path = sockets.process_socket_path(process.directory, process.process_id)
         self.handlers: dict[type, Callable[[Connection, Any], None]] = {
             messages.Fetch: lambda c, m: process.references.answer(c, m.object_id),
@@ -146,6 +153,8 @@ class Peers:
         with self._lock:
             self._incoming.discard(connection)
         self._on_closed(connection, why)
+        if self.on_caller_gone is not None:
+            self.on_caller_gone(connection)
         if connection.peer_id:
             self._process.references.process_gone(connection.peer_id)
 
@@ -161,6 +170,12 @@ class Peers:
             self._process.store.lost(number)
         if connection.state.on_close is not None:
             connection.state.on_close(connection, why)
+
+    def calls(self) -> list[Any]:
+        """Return the calls in flight."""
+        with self._lock:
+            everyone = list(self._outgoing.values())
+        return [call for connection in everyone for call in list(connection.state.calls.values())]
 
     def unsent(self) -> list[Connection]:
         """Return the connections that still have something to send."""

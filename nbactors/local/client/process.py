@@ -12,12 +12,15 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from nbactors import exceptions
+from nbactors.local.client import failures
 from nbactors.local.client.actors import Actors
+from nbactors.local.client.call_life import QUEUED, SENT, WAITING
 from nbactors.local.client.node_link import NodeLink
 from nbactors.local.client.peers import Peers
 from nbactors.local.client.reactor import Reactor
 from nbactors.local.client.references import References
 from nbactors.local.client.replies import Replies
+from nbactors.local.client.streams import Streams
 from nbactors.local.client.tasks import Tasks
 from nbactors.local.client.values import Values
 from nbactors.local.client.waiting import Waiting
@@ -25,6 +28,7 @@ from nbactors.local.store.segments import SegmentStore
 from nbactors.local.wire import messages
 
 if TYPE_CHECKING:
+    from nbactors.local.client.calls import PendingCall
     from nbactors.options import RuntimeEnv
 
 TRIM_S = 10.0
@@ -64,6 +68,8 @@ class Process:
         self.inherited_env: messages.RuntimeEnv | None = None
         """The session's runtime_env, or in a worker its own; children get it too."""
         self.numbers = itertools.count(1)
+        self.current_call: Callable[[], Any] | None = None
+        """Set in a worker: returns the call that the calling code belongs to, so that it can be cancelled with it."""
         self.reactor = Reactor("nbactors-io")
         self.store = SegmentStore(self.reactor.discard, store_limit)
         self.values = Values(self)
@@ -71,6 +77,7 @@ class Process:
         self.actors = Actors(self)
         self.tasks = Tasks(self)
         self.replies = Replies(self)
+        self.streams = Streams(self)
         self.peers = Peers(self)
         self.waiting = Waiting(self)
         self.node: NodeLink
@@ -82,6 +89,12 @@ class Process:
             {
                 messages.Reply: self.replies.on_reply,
                 messages.Results: self.replies.on_results,
+                messages.Yielded: self.replies.on_yielded,
+                messages.AskNext: self.streams.on_ask,
+                messages.Next: self.streams.on_next,
+                messages.CancelObject: lambda c, m: self.references.cancel(
+                    m.object_id, m.force, m.recursive, m.interrupt
+                ),
                 messages.GivenBack: self.tasks.on_given_back,
             }
         )
@@ -186,6 +199,24 @@ class Process:
         while self.unsent() and monotonic() < deadline:
             self.reactor.wait(Waiter(), 0.005)
 
+    def pending_calls(self) -> list[PendingCall]:
+        """Return every call that this process has made and that has not returned. Any thread."""
+        return [*self.peers.calls(), *self.actors.queued(), *self.tasks.queued()]
+
+    def cancel_children(self, parent: Any) -> None:
+        """Cancel what a call has called, and so on down. Any thread."""
+        for call in self.pending_calls():
+            if call.parent is parent:
+                call.cancel("cancel", True)
+
+    def _abandon_calls(self) -> None:
+        """End what waits for answers that will not come: futures have no time-out of their own."""
+        error = failures.session_closed()
+        for call in self.pending_calls():
+            if call.state in (WAITING, QUEUED, SENT):
+                call.fail(error)
+        self.references.leave()
+
     def unsent(self) -> bool:
         """Return whether something still has to go out."""
         return bool(self.peers.unsent()) or self.node.unsent
@@ -197,6 +228,7 @@ class Process:
         if _current is self:
             _current = None
         self.reactor.close()
+        self._abandon_calls()
         self.node.close()
         self.peers.close()
         self.store.close()

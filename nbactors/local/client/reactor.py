@@ -10,6 +10,9 @@ Guarantees, which everything above relies on:
 - A background thread leads when no one waits, so that messages are read and buffered writes go out while user code
   computes. While user threads come and go it only looks in once a tick, because a blocked poll would have to be
   interrupted by a system call and a thread switch for every wait.
+- In an asyncio actor the main thread's event loop *hosts* the reactor: it watches the selector's own descriptor and
+  leads for a moment whenever that is ready. The background thread then only stands guard: it looks in once a tick as
+  long as something goes on, because user code may keep the loop from running, and sleeps when the loop is idle.
 - SIGINT never tears the state: while the main thread leads or follows, the signal is noted and raised after it left.
 
 Finalizers (`__del__`, weakref callbacks) may run at any instruction of any thread, also inside our own locked
@@ -50,6 +53,19 @@ class Flushable(Protocol):
 
     def flush(self) -> None:
         """Send what is buffered."""
+
+
+class Host(Protocol):
+    """An event loop that leads the reactor when it is idle."""
+
+    def nudge(self) -> None:
+        """Visit soon: there is something to send or to do. Any thread, also in finalizers; takes no lock."""
+
+    def left(self) -> None:
+        """Whoever led has left. Any thread."""
+
+    def is_idle(self) -> bool:
+        """Return whether the loop has answered since this was asked last."""
 
 
 class Waiter:
@@ -103,6 +119,7 @@ class Reactor:
         self.on_tick: Callable[[], None] | None = None
         self.scratch = memoryview(bytearray(1 << 18))
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._host: Host | None = None
 
     def start(self) -> None:
         """Start the background thread."""
@@ -152,6 +169,8 @@ class Reactor:
         if self._sleeping:
             self._sleeping = False
             self.wake()
+        elif self._host is not None:
+            self._host.nudge()
 
     def wake(self) -> None:
         """Make the next poll return at once. Safe in signal handlers and finalizers."""
@@ -252,9 +271,15 @@ class Reactor:
                 follower.rouse()
                 return
             self._leading = False
-            if self._parked:
-                self._parked = False
-                self._park.release()
+            self._unpark()
+        if self._host is not None:
+            self._host.left()
+
+    def _unpark(self) -> None:
+        """Let the background thread look around. Under the lock."""
+        if self._parked:
+            self._parked = False
+            self._park.release()
 
     # ---------------------------------------------------------------------------------------------------- polling
 
@@ -318,10 +343,74 @@ class Reactor:
         except BlockingIOError:
             pass
 
+    # ----------------------------------------------------------------------------------------------------- hosting
+
+    def host(self, host: Host) -> None:
+        """Be led by an event loop from now on, see `Host`. The loop's thread."""
+        self._host = host
+        self.wake()
+
+    def fileno(self) -> int:
+        """Return the descriptor that is readable when there is something to do."""
+        return self._selector.fileno()  # type: ignore[attr-defined, no-any-return] # epoll and kqueue have one
+
+    def visit(self) -> bool:
+        """Lead for a moment, without blocking; returns False if another thread leads. The host's thread."""
+        with self._lock:
+            if self._leading:
+                return False
+            self._leading = True
+            self._stints += 1
+            self._unpark()
+        try:
+            self._poll(0)
+            self._settle()
+        finally:
+            self._leave()
+        return True
+
+    @property
+    def is_led(self) -> bool:
+        """Whether a thread leads now."""
+        return self._leading
+
+    def next_timer_s(self) -> float | None:
+        """Return in how many seconds the next timer is due, None if there is none."""
+        with self._lock:
+            return max(self._timers[0][0] - monotonic(), 0) if self._timers else None
+
+    def _stand_guard(self, host: Host) -> None:
+        """While the host's loop may be busy, look in once a tick; sleep when it is idle."""
+        quiet = 0
+        while not self._closed:
+            self._park.acquire(timeout=TICK_S)
+            if self.on_tick is not None:
+                self.on_tick()
+            before = self._stints
+            with self._lock:
+                lead = not self._leading
+                if lead:
+                    self._leading = True
+            if lead:
+                try:
+                    self._poll(0)
+                finally:
+                    self._leave()
+            quiet = quiet + 1 if before == self._stints else 0
+            if quiet > QUIET_TICKS and host.is_idle():
+                with self._lock:
+                    self._parked = before == self._stints
+                if self._parked:
+                    self._park.acquire()
+                quiet = 0
+
     # ---------------------------------------------------------------------------------------- the background thread
 
     def _run(self) -> None:
         while not self._closed:
+            if self._host is not None:
+                self._stand_guard(self._host)
+                return
             self._tick_until_quiet()
             if not self._closed:
                 self._lead_in_background()
@@ -330,7 +419,7 @@ class Reactor:
         """Look in once a tick; return as the leader when there was nothing to do for a while."""
         quiet = 0
         stints = self._stints
-        while not self._closed:
+        while not self._closed and self._host is None:
             self._park.acquire(timeout=TICK_S)
             if self.on_tick is not None:
                 self.on_tick()
@@ -363,7 +452,7 @@ class Reactor:
 
     def _lead_in_background(self) -> None:
         try:
-            while not self._closed:
+            while not self._closed and self._host is None:
                 followers = len(self._followers)
                 dirty = bool(self.dirty)
                 self._poll(None)

@@ -69,10 +69,7 @@ class References:
         """Count, as the owner."""
         with self._lock:
             if entry is None:
-                entry = self._exported.get(oid)
-                if entry is None:
-                    ref = self._canonical.get(oid)
-                    entry = ref._entry if ref is not None else None
+                entry = self.exported(oid)
             counts = self._tokens.setdefault(oid, {})
             count = counts.get(receiver, 0) + tokens
             if count:
@@ -102,13 +99,18 @@ class References:
             self.add_tokens(oid, process_id, -tokens)
         self.owner_gone(process_id)
 
-    def answer(self, connection: Connection, oid: bytes) -> None:
-        """A borrower asks for a value: send it when it is ready. The leader's thread."""
+    def exported(self, oid: bytes) -> Entry | None:
+        """Return the entry of an own object that others may ask for."""
         with self._lock:
             entry = self._exported.get(oid)
             if entry is None:
                 ref = self._canonical.get(oid)
                 entry = ref._entry if ref is not None else None
+        return entry
+
+    def answer(self, connection: Connection, oid: bytes) -> None:
+        """A borrower asks for a value: send it when it is ready. The leader's thread."""
+        entry = self.exported(oid)
         if entry is None:
             connection.send(messages.Fetched(oid, None))
             return
@@ -146,6 +148,14 @@ class References:
                 connection.send(messages.AddBorrow(oid, self._process.process_id, 1))
         return ref
 
+    def canonical(self, entry: Entry) -> ObjectRef[Any]:
+        """Return this process's one reference to a borrowed object."""
+        with self._lock:
+            ref = self._canonical.get(entry.id)
+            if ref is None:
+                ref = self._canonical[entry.id] = ObjectRef(entry)
+        return ref
+
     def _entry(self, oid: bytes, own: bool) -> Entry:
         if not own:
             return BorrowedEntry(self._process, oid)
@@ -167,6 +177,20 @@ class References:
         if connection.closed:
             self.owner_gone(entry.owner)
 
+    def cancel(self, oid: bytes, force: bool, recursive: bool, interrupt: bool) -> None:
+        """A borrower wants the call cancelled that makes one of our objects. The leader's thread."""
+        entry = self.exported(oid)
+        call = entry.call if entry is not None else None
+        if call is not None:
+            call.cancel("force" if force else "interrupt" if interrupt else "cancel", recursive)
+
+    def leave(self) -> None:
+        """This process leaves: what it has asked others for will not come."""
+        with self._lock:
+            owners = list(self._asked)
+        for owner in owners:
+            self.owner_gone(owner)
+
     def fetched(self, connection: Connection, oid: bytes, value: messages.Value | None) -> None:
         """The owner has answered. The leader's thread."""
         received = self._process.values.receive(connection, value) if value is not None else None
@@ -186,6 +210,7 @@ class References:
             entries = self._asked.pop(owner, set())
         for entry in entries:
             entry.lose(failures.owner_died(entry.id))
+        self._process.streams.owner_gone(owner)
 
     def release(self, oid: bytes, tokens: int) -> None:
         """The last local reference to a borrowed object is gone. Called by a finalizer, therefore only posts."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from nbactors.local.client.values import Held
 from nbactors.local.wire import messages
 
 if TYPE_CHECKING:
+    from nbactors.local.client.calls import PendingCall
     from nbactors.local.client.connection import Connection
     from nbactors.local.client.process import Process
 
@@ -22,7 +24,10 @@ class Replies:
         call = connection.state.calls.pop(message.number, None)
         if call is not None:
             connection.state.answered = call.target
-            call.entries[0].resolve(message.data)
+            if call.stream is not None:
+                self._end_stream(call, Held(message.data))
+            else:
+                call.entries[0].resolve(message.data)
             call.finish()
 
     def on_results(self, connection: Connection, message: messages.Results) -> None:
@@ -32,12 +37,37 @@ class Replies:
         if call is None:
             return
         target = call.target
-        if message.retriable and call.retries:
+        if message.retriable and call.retries and not call.canceled:
             target.retry(connection, call)
             return
-        _spread(call.entries, held)
+        if call.stream is not None:
+            self._end_stream(call, held[0])
+        else:
+            _spread(call.entries, held)
         connection.state.answered = target
         call.finish()
+
+    def on_yielded(self, connection: Connection, message: messages.Yielded) -> None:
+        """A generator has yielded."""
+        value = message.value
+        held = Held(message.data) if value is None else self._process.values.receive(connection, value)
+        call = connection.state.calls.get(message.number)
+        if call is not None and call.stream is not None:
+            call.stream.arrive(message.index, held)
+
+    @staticmethod
+    def _end_stream(call: PendingCall, held: Held) -> None:
+        """A generator has ended; `held` is None, or the error that it has raised."""
+        stream, entry = call.stream, call.entries[0]
+        assert stream is not None
+        if stream.is_collected:
+            (held if held.error else stream.collected()).settle(entry)
+            return
+        if held.error:
+            stream.fail(held)
+        else:
+            stream.end()
+        held.settle(entry)
 
     @staticmethod
     def after_batch(connection: Connection) -> None:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from nbactors.local.client import failures
 from nbactors.local.client.arguments import prepare
 from nbactors.local.client.call_life import QUEUED
-from nbactors.local.client.calls import PendingCall, make_results
+from nbactors.local.client.calls import PendingCall, make_results, open_stream
 from nbactors.local.wire import messages, pickling
 
 if TYPE_CHECKING:
@@ -107,6 +107,28 @@ class TaskQueue:
             self._pump()
         self._bury()
 
+    def on_argument(self, call: PendingCall) -> None:
+        """An argument of a waiting task is there. The thread that made it so."""
+        self.pump()
+
+    def cancel(self, call: PendingCall, cancel: messages.Cancel) -> None:
+        """Cancel a task: here if it was not sent yet, else where it runs. Any thread."""
+        with self._lock:
+            connection = call.connection
+            if connection is not None:
+                call.canceled = cancel.mode
+                connection.send_now(cancel)
+            elif call in self._queue:
+                self._queue.remove(call)
+                call.canceled = cancel.mode
+                self._doomed.append((call, call.error_if_canceled(cancel)))
+        self._bury()
+
+    def queued(self) -> list[PendingCall]:
+        """Return the tasks that were not sent yet. Any thread."""
+        with self._lock:
+            return list(self._queue)
+
     @property
     def waiting(self) -> bool:
         """Whether it has tasks for which it has no worker."""
@@ -165,22 +187,29 @@ class TaskQueue:
 
     def _send(self, lease: Lease, call: PendingCall) -> None:
         connection = lease.connection
-        export, prepared, num_returns, name, retry_exceptions = call.details
+        export, prepared, num_returns, name, retry_exceptions, backpressure = call.details
         if export.key not in connection.state.functions:
             connection.state.functions.add(export.key)
             function, fds = self._process.values.pack(connection, export.held, False)
             connection.send(messages.Define(export.key, function), fds)
         if call.arguments is None:
-            message = messages.Run(
-                call.number, export.key, prepared, num_returns, name, [], None, retry_exceptions, lease.lease_id
-            )
-            fds = []
+            deps, rest, fds = [], None, []
         else:
+            prepared = b""
             rest, deps, fds = call.arguments.pack(self._process, connection)
-            message = messages.Run(
-                call.number, export.key, b"", num_returns, name, deps, rest, retry_exceptions, lease.lease_id
-            )
-        call.sent()
+        message = messages.Run(
+            call.number,
+            export.key,
+            prepared,
+            num_returns,
+            name,
+            deps,
+            rest,
+            retry_exceptions,
+            lease.lease_id,
+            backpressure,
+        )
+        call.sent(connection)
         connection.state.calls[call.number] = call
         connection.send(message, fds)
 
@@ -300,9 +329,17 @@ class TaskQueue:
                 call = connection.state.calls.pop(number, None)
                 if call is not None:
                     call.returned()
-                    self._queue.appendleft(call)
+                    self._requeue(call)
             self._pump()
         self._bury()
+
+    def _requeue(self, call: PendingCall) -> None:
+        """Put a task that has come back in front, unless it was cancelled meanwhile."""
+        if call.canceled:
+            cancel = messages.Cancel(call.number, call.canceled, True, call.timeout_s)
+            self._doomed.append((call, call.error_if_canceled(cancel)))
+        else:
+            self._queue.appendleft(call)
 
     def retry(self, connection: Connection, call: PendingCall) -> None:
         """A task has raised what it is to be tried again for. The leader's thread."""
@@ -342,13 +379,13 @@ class TaskQueue:
             connection.state.calls.clear()
             for call in reversed(calls[1:]):
                 call.returned()
-                self._queue.appendleft(call)
+                self._requeue(call)
             if calls:
                 running = calls[0]
-                if running.retries:
+                if running.retries or running.canceled:
                     self._count_try(running)
                     running.returned()
-                    self._queue.appendleft(running)
+                    self._requeue(running)
                 else:
                     self._doomed.append((running, failures.worker_crashed(self._label, text)))
             self._pump()
@@ -402,8 +439,21 @@ class Tasks:
         entries, result = make_results(process, number, options.num_returns)
         call = PendingCall(number, entries, queue, None, None if type(prepared) is bytes else prepared)  # type: ignore[arg-type]
         name = options.name or function.name
-        call.details = (export, prepared, options.num_returns, name, _retry_exceptions(options))
+        call.details = (
+            export,
+            prepared,
+            options.num_returns,
+            name,
+            _retry_exceptions(options),
+            options.backpressure,
+        )
         call.retries = options.max_retries
+        if process.current_call is not None:
+            call.parent = process.current_call()
+        if options.num_returns < 0:
+            result = open_stream(process, call, options.num_returns, options.backpressure, result)
+        if options.timeout_s is not None:
+            call.limit(process, options.timeout_s)
         queue.submit(call)
         if queue.waiting:
             self._return_idle(queue)
@@ -422,6 +472,10 @@ class Tasks:
             # The options are kept beside their id, so that the id cannot become another's.
             self._by_options.setdefault(id(options), (options, {}))[1][export.key] = queue
         return queue
+
+    def queued(self) -> list[PendingCall]:
+        """Return the tasks of all queues that were not sent yet. Any thread."""
+        return [call for queue in list(self._queues.values()) for call in queue.queued()]
 
     def expect(self, rid: int, queue: TaskQueue) -> None:
         """A request for a lease is on its way."""

@@ -15,17 +15,18 @@ from nbactors.unready import UnreadyList
 if TYPE_CHECKING:
     from nbactors.local.client.entries import Entry
     from nbactors.local.client.process import Process
+    from nbactors.local.client.streams import Inbox, RemoteReader
 
 PATIENCE_S = 0.005
 """A task that waits longer than this lends its CPUs to others."""
 
 
 class _OneWaiter(Waiter):
-    """Done when the entry that it was added to is ready."""
+    """Done when the entry or stream that it was added to is ready."""
 
     __slots__ = ()
 
-    def ready(self, entry: Entry) -> None:
+    def ready(self, entry: Entry | None) -> None:
         self.finish()
 
 
@@ -111,6 +112,26 @@ class Waiting:
                 if entry.state < READY:
                     self._raise_timeout([entry], timeout)
         return self._process.values.load(entry)
+
+    def next_of(self, stream: Inbox | RemoteReader, timeout: float | None) -> Entry:
+        """Wait for the next entry of a stream, and take it. See `ObjectRefGenerator._next_sync`."""
+        deadline = None if timeout is None else monotonic() + timeout
+        while True:
+            entry = stream.take()
+            if entry is not None:
+                return entry
+            if stream.ended:
+                raise StopIteration
+            waiter = _OneWaiter()
+            if not stream.add_waiter(waiter):
+                continue
+            try:
+                self._block(waiter, None if deadline is None else max(deadline - monotonic(), 0))
+            finally:
+                stream.remove_waiter(waiter)
+            if not waiter.done:
+                self._process.check_alive()
+                raise exceptions.GetTimeoutError(f"nothing was yielded within {timeout} s; the generator goes on")
 
     def failed(self) -> None:
         """An object has failed: whoever waits for several looks whether it was one of them. Any thread."""

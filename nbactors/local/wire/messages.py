@@ -15,7 +15,7 @@ from typing import Union
 
 import msgspec
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 
 
 class Message(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -532,12 +532,21 @@ class Value(Message, tag=61):
 
 
 class Construct(Message, tag=62):
-    """The creator to a fresh actor: the class and the constructor's arguments. Calls wait for it."""
+    """The creator to a fresh actor: the class and the constructor's arguments. Calls wait for it.
+
+    Attributes:
+        is_async: Its methods run on event loops.
+        max_concurrency: Of the default group.
+        groups: How many calls each other concurrency group runs at the same time.
+    """
 
     actor_id: bytes
     cls: Value
     args: Value
     deps: list[tuple[int | str, Value]]
+    is_async: bool = False
+    max_concurrency: int = 1
+    groups: dict[str, int] = {}
 
 
 class Call(Message, tag=63):
@@ -545,9 +554,11 @@ class Call(Message, tag=63):
 
     Attributes:
         data: Pickled `(args, kwargs)`; empty for no arguments.
-        num_returns: How many values the result is split into.
+        num_returns: How many values the result is split into; or STREAMING or DYNAMIC, see nbactors.meta.
         deps: Values of top-level reference arguments, by position or keyword.
         rest: The `Value` fields of the arguments when there is more than `data`.
+        group: The concurrency group; empty for the default one.
+        backpressure: How many yielded values may be unread before the generator pauses; -1 for any number.
     """
 
     number: int
@@ -557,6 +568,8 @@ class Call(Message, tag=63):
     name: str = ""
     deps: list[tuple[int | str, Value]] = []
     rest: Value | None = None
+    group: str = ""
+    backpressure: int = -1
 
 
 class Define(Message, tag=64):
@@ -578,6 +591,7 @@ class Run(Message, tag=65):
     rest: Value | None = None
     retry_exceptions: bytes = b""
     lease_id: int = 0
+    backpressure: int = -1
 
 
 class Reply(Message, tag=66):
@@ -635,6 +649,75 @@ class ReleaseSegment(Message, tag=73):
     segment_id: int
 
 
+class Cancel(Message, tag=74):
+    """Cancel a call that was sent before on this connection, if it is not finished.
+
+    Attributes:
+        mode: "cancel"; "force": end the process if the task runs; "interrupt": raise in a synchronous method;
+            "timeout": like "interrupt", and the error tells that the time was up.
+        recursive: Cancel what it has called as well.
+        timeout_s: What the call was given, for "timeout".
+    """
+
+    number: int
+    mode: str
+    recursive: bool
+    timeout_s: float = 0.0
+
+
+class CancelObject(Message, tag=75):
+    """A borrower asks the owner to cancel the call that makes an object."""
+
+    object_id: bytes
+    force: bool
+    recursive: bool
+    interrupt: bool
+
+
+class Yielded(Message, tag=76):
+    """The worker to the caller: a generator has yielded. `value` where `data` does not do; `index` counts from 1."""
+
+    number: int
+    index: int
+    data: bytes
+    value: Value | None = None
+
+
+class Consumed(Message, tag=77):
+    """The caller to the worker: so many of the yielded values were read by now. Sent only with backpressure."""
+
+    number: int
+    count: int
+
+
+class StopStream(Message, tag=78):
+    """The caller to the worker: nobody reads what the generator yields any more; close it."""
+
+    number: int
+
+
+class AskNext(Message, tag=79):
+    """Whoever was handed a generator asks its owner for the next reference; answered by `Next`.
+
+    Attributes:
+        stream_id: The id of the object that stands for the generator.
+    """
+
+    stream_id: bytes
+
+
+class Next(Message, tag=80):
+    """The next reference of a generator, with its value; the receiver has one borrow token for it.
+
+    Attributes:
+        object_id: Empty at the end of the stream.
+    """
+
+    stream_id: bytes
+    object_id: bytes
+    value: Value | None = None
+
+
 Control = Union[  # noqa: UP007 - msgspec reads it at run time
     Hello,
     Welcome,
@@ -689,4 +772,11 @@ Peer = Union[  # noqa: UP007
     AddBorrow,
     ReleaseBorrow,
     ReleaseSegment,
+    Cancel,
+    CancelObject,
+    Yielded,
+    Consumed,
+    StopStream,
+    AskNext,
+    Next,
 ]

@@ -18,7 +18,15 @@ OUTPUT_S = 2.0
 
 
 class ActorExit(BaseException):
-    """Raised by `exit_actor()` to unwind the method; no `except Exception` of the user's catches it."""
+    """Raised by `exit_actor()` to unwind the method; no `except Exception` of the user's catches it.
+
+    Attributes:
+        after_queue: Whether what waits already is still served; otherwise it fails.
+    """
+
+    def __init__(self, text: str, after_queue: bool = False) -> None:
+        super().__init__(text)
+        self.after_queue = after_queue
 
 
 class Ending:
@@ -42,7 +50,7 @@ class Ending:
 
         The order is Ray's: `__ray_shutdown__`, the instance's `__del__`, atexit handlers.
         """
-        process = executor._process
+        process = executor.process
         process.node.send_now(messages.Ending(self.kind, self.text))
         # Answers of finished calls go out before the clean-up, which may take long.
         process.flush(OUTPUT_S)

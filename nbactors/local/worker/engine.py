@@ -27,7 +27,7 @@ class WorkerEngine(LocalEngine):
     def runtime_facts(self) -> RuntimeFacts:
         """See the base class."""
         assign = self.assign
-        running = self._executor.running
+        running = self._executor.current_job()
         return RuntimeFacts(
             node_id=self.node_id,
             job_id=assign.job_id,
@@ -41,6 +41,7 @@ class WorkerEngine(LocalEngine):
             function_name=f"{running.module}.{running.name}" if running is not None else "",
             assigned_resources=dict(assign.resources),
             gpu_ids=list(assign.gpu_ids),
+            is_canceled=running is not None and running.cancel is not None,
         )
 
     def current_actor(self) -> tuple[ActorLink, ActorMeta]:

@@ -1,0 +1,171 @@
+"""Objects as futures: what a reference's `await`, `as_future` and `future` stand on. Imported on their first use.
+
+An object becomes ready on the leader's thread; an asyncio future is set on its loop's thread. What becomes ready at
+once is handed over at once: one wake-up of the loop for all of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextvars
+import threading
+import weakref
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from nbactors.local.store.object_life import READY
+
+if TYPE_CHECKING:
+    from nbactors.local.client.entries import Entry
+
+_handovers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Handover] = weakref.WeakKeyDictionary()
+_handovers_lock = threading.Lock()
+
+
+class Handover:
+    """Runs callbacks on one loop's thread, many for one wake-up."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = weakref.ref(loop)
+        self._due: deque[Callable[[], None]] = deque()
+        self._scheduled = False
+
+    @classmethod
+    def to(cls, loop: asyncio.AbstractEventLoop) -> Handover:
+        """Return the loop's one."""
+        with _handovers_lock:
+            found = _handovers.get(loop)
+            if found is None:
+                found = _handovers[loop] = cls(loop)
+            return found
+
+    def post(self, callback: Callable[[], None]) -> None:
+        """Run `callback` on the loop's thread soon. Any thread."""
+        self._due.append(callback)
+        if self._scheduled:
+            return
+        self._scheduled = True
+        loop = self._loop()
+        try:
+            if loop is not None:
+                loop.call_soon_threadsafe(self._drain)
+        except RuntimeError:  # the loop is closed: nobody waits there any more
+            self._due.clear()
+
+    def _drain(self) -> None:
+        # First the flag: what is appended from here on schedules anew, so that nothing is left lying.
+        self._scheduled = False
+        due = self._due
+        while due:
+            try:
+                callback = due.popleft()
+            except IndexError:
+                return
+            callback()
+
+
+class _Wake:
+    """A listener that runs a callback on a loop's thread, unless it is cancelled before."""
+
+    __slots__ = ("_callback", "_handover")
+
+    def __init__(self, handover: Handover, callback: Callable[[], None]) -> None:
+        self._handover = handover
+        self._callback: Callable[[], None] | None = callback
+
+    def ready(self, entry: Any) -> None:
+        self._handover.post(self._run)
+
+    def _run(self) -> None:
+        callback, self._callback = self._callback, None
+        if callback is not None:
+            callback()
+
+    def cancel(self) -> None:
+        self._callback = None
+
+
+def as_future(entry: Entry) -> asyncio.Future[Any]:
+    """Return a future of the running loop that gets the entry's value.
+
+    Raises:
+        RuntimeError: No loop runs on this thread.
+    """
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[Any] = loop.create_future()
+    if entry.state < READY:
+        entry.request()
+        if entry.add_waiter(_Wake(Handover.to(loop), lambda: _settle(future, entry))):
+            return future
+    _settle(future, entry)
+    return future
+
+
+def _settle(future: asyncio.Future[Any] | concurrent.futures.Future[Any], entry: Entry) -> None:
+    if future.cancelled():
+        return
+    try:
+        value = entry.process.values.load(entry)
+    except BaseException as error:  # noqa: BLE001 - whatever `get` would raise
+        future.set_exception(_raisable(error))
+    else:
+        future.set_result(value)
+
+
+def _raisable(error: BaseException) -> BaseException:
+    """Return what a future can raise: Python keeps StopIteration out of futures."""
+    if isinstance(error, StopIteration):
+        plain: BaseException = getattr(error, "_plain", None) or RuntimeError(f"the call raised {error!r}")
+        return plain
+    return error
+
+
+class _ThreadFuture:
+    """A listener that settles a future for threads, on the thread that made the entry ready."""
+
+    __slots__ = ("_future",)
+
+    def __init__(self, future: concurrent.futures.Future[Any]) -> None:
+        self._future = future
+
+    def ready(self, entry: Entry) -> None:
+        if self._future.set_running_or_notify_cancel():
+            _settle(self._future, entry)
+
+
+def thread_future(entry: Entry) -> concurrent.futures.Future[Any]:
+    """Return a future that gets the entry's value."""
+    future: concurrent.futures.Future[Any] = concurrent.futures.Future()
+    listener = _ThreadFuture(future)
+    if entry.state < READY:
+        entry.request()
+    if not entry.add_waiter(listener):
+        listener.ready(entry)
+    return future
+
+
+def call_when_done(entry: Entry, callback: Callable[[], None], context: contextvars.Context | None) -> _Wake:
+    """Run `callback` on the running loop when the entry is final; `.cancel()` of what is returned prevents it."""
+    handover = Handover.to(asyncio.get_running_loop())
+    run = callback if context is None else lambda: context.run(callback)
+    wake = _Wake(handover, run)
+    if entry.state < READY:
+        entry.request()
+    if not entry.add_waiter(wake):
+        wake.ready(entry)
+    return wake
+
+
+async def until_ready(add_waiter: Callable[[Any], bool]) -> None:
+    """Wait on the running loop until what `add_waiter` adds a listener to calls it; False from it ends the wait."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[None] = loop.create_future()
+
+    def wake() -> None:
+        if not future.done():
+            future.set_result(None)
+
+    if add_waiter(_Wake(Handover.to(loop), wake)):
+        await future

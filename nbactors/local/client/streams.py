@@ -1,0 +1,406 @@
+"""Streams: what a generator has yielded and nobody has read yet, at its owner and at whom the generator was passed to.
+
+The call holds the `Inbox`, which fills. The generator object holds a `Reader`; when the last one is gone, the stream is
+closed. A generator that travels is counted like a reference: the owner makes an object that stands for the stream, and
+that object's entry holds the reader, so the usual borrowing keeps it. Whoever has got it asks the owner for one
+reference at a time, so that several readers share one sequence.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from nbactors import exceptions
+from nbactors.local.client import failures
+from nbactors.local.client.entries import Entry
+from nbactors.local.store.object_life import PENDING, READY
+from nbactors.local.wire import ids, messages
+from nbactors.object_ref import ObjectRef
+from nbactors.object_ref_generator import DynamicObjectRefGenerator, ObjectRefGenerator
+
+if TYPE_CHECKING:
+    from nbactors.local.client.calls import PendingCall
+    from nbactors.local.client.connection import Connection
+    from nbactors.local.client.entries import Listener
+    from nbactors.local.client.process import Process
+    from nbactors.local.client.values import Held
+
+STREAM_INDEX = 0xFFFFFFFF
+"""The index, among a call's objects, of the one that stands for the stream itself."""
+
+_lock = threading.Lock()
+
+
+class _Readable:
+    """Something with a queue of references: what readers wait for, and how they are woken."""
+
+    __slots__ = ("__weakref__", "ended", "items", "process", "waiters")
+
+    def __init__(self, process: Process) -> None:
+        self.process = process
+        self.items: deque[Entry] = deque()
+        self.ended = False
+        self.waiters: list[Listener] = []
+
+    def next_ready(self) -> bool:
+        """Return whether a reader would not have to wait."""
+        return bool(self.items) or self.ended
+
+    def add_waiter(self, waiter: Listener) -> bool:
+        """Call `waiter.ready` once when there is something to read; returns False if there is already."""
+        with _lock:
+            if self.next_ready():
+                return False
+            self.waiters.append(waiter)
+            return True
+
+    def remove_waiter(self, waiter: Listener) -> None:
+        """Forget a waiter that no longer waits."""
+        with _lock:
+            if waiter in self.waiters:
+                self.waiters.remove(waiter)
+
+    def wake(self) -> None:
+        """Something came, or nothing will: wake the readers, of whom one may go back to sleep."""
+        with _lock:
+            waiters, self.waiters = self.waiters, []
+        for waiter in waiters:
+            waiter.ready(None)  # type: ignore[arg-type] # a stream has no entry of its own
+        if self.process.waiting.watchers:
+            self.process.waiting.stir()
+
+
+class Inbox(_Readable):
+    """What has arrived of one call's stream. Filled on the leader's thread.
+
+    Attributes:
+        number: The call's.
+        received: How many have arrived; a call that is tried again yields some a second time.
+        is_collected: Nobody reads it: it becomes one value, for ``num_returns="dynamic"``.
+    """
+
+    __slots__ = ("_backpressure", "_call", "_read", "abandoned", "is_collected", "number", "received")
+
+    def __init__(self, process: Process, call: PendingCall, backpressure: int, is_collected: bool) -> None:
+        super().__init__(process)
+        self.is_collected = is_collected
+        self.number = call.number
+        self.received = 0
+        self.abandoned = False
+        self._call: PendingCall | None = call
+        self._backpressure = backpressure
+        self._read = 0
+
+    # ---------------------------------------------------------------------------------------------------- filling
+
+    def arrive(self, index: int, held: Held) -> None:
+        """The generator has yielded."""
+        if index <= self.received or self.ended:
+            return
+        self.received = index
+        if not self.abandoned:
+            self._append(held)
+
+    def _append(self, held: Held) -> None:
+        entry = Entry(self.process, self.number, self.received)
+        held.settle(entry)
+        self.items.append(entry)
+        if self.waiters or self.process.waiting.watchers:
+            self.wake()
+
+    def fail(self, held: Held) -> None:
+        """The generator has raised, or will not run on: the error is the last reference."""
+        if not self.ended and not self.abandoned:
+            self.received += 1
+            self._append(held)
+        self.end()
+
+    def end(self) -> None:
+        """There will be no more."""
+        self.ended = True
+        self._call = None
+        self.wake()
+
+    def collected(self) -> Held:
+        """Return the value of a call with ``num_returns="dynamic"``."""
+        refs = [ObjectRef(entry) for entry in self.items]
+        self.items.clear()
+        return self.process.values.hold(DynamicObjectRefGenerator(refs))
+
+    # ---------------------------------------------------------------------------------------------------- reading
+
+    def take(self) -> Entry | None:
+        """Return the next, None if there is none now. Any thread."""
+        try:
+            entry = self.items.popleft()
+        except IndexError:
+            return None
+        if self._backpressure > 0:
+            self._read += 1
+            call = self._call
+            if call is not None:
+                call.tell(messages.Consumed(self.number, self._read))
+        return entry
+
+    def resume(self, call: PendingCall) -> None:
+        """The call was sent again: what was read before counts for its generator too."""
+        if self._backpressure > 0 and self._read:
+            call.tell(messages.Consumed(self.number, self._read))
+
+    def abandon(self) -> None:
+        """Nobody will read on: free what is here and stop the generator."""
+        call = self._call
+        self.abandoned = True
+        self.items.clear()
+        if call is not None and not self.ended:
+            call.tell(messages.StopStream(self.number))
+
+
+class Reader:
+    """A generator's hold on the stream of an own call. Any thread."""
+
+    __slots__ = ("__weakref__", "_inbox", "_key", "process")
+
+    def __init__(self, inbox: Inbox) -> None:
+        self.process = inbox.process
+        self._inbox = inbox
+        self._key: weakref.ref[ObjectRef[Any]] | None = None
+
+    @property
+    def state(self) -> int:
+        """As of an entry: whether `wait` finds the next reference ready."""
+        return READY if self._inbox.next_ready() else PENDING
+
+    def request(self) -> None:
+        """Do nothing: what is yielded comes by itself."""
+
+    def next(self, timeout: float | None) -> ObjectRef[Any]:
+        """See `ObjectRefGenerator._next_sync`."""
+        return ObjectRef(self.process.waiting.next_of(self._inbox, timeout))
+
+    async def anext(self) -> ObjectRef[Any]:
+        """See `ObjectRefGenerator.__anext__`."""
+        return ObjectRef(await _anext(self._inbox))
+
+    def next_ready(self) -> bool:
+        """See `ObjectRefGenerator.next_ready`."""
+        return self._inbox.next_ready()
+
+    def is_finished(self) -> bool:
+        """See `ObjectRefGenerator.is_finished`."""
+        return self._inbox.ended and not self._inbox.items
+
+    def close(self) -> None:
+        """See `ObjectRefGenerator.close`."""
+        inbox = self._inbox
+        inbox.abandon()
+        inbox.ended = True
+        inbox.wake()
+
+    def reduce(self, completed: ObjectRef[Any]) -> tuple[Any, ...]:
+        """Pickle the generator: as the object that stands for the stream."""
+        ref = self._key() if self._key is not None else None
+        if ref is None:
+            entry = StreamEntry(self.process, self._inbox.number, STREAM_INDEX)
+            entry.reader = self
+            entry.resolve(b"")
+            ref = ObjectRef(entry)
+            self._key = weakref.ref(ref)
+        return rebuild, (ref, completed)
+
+    def ask(self, connection: Connection, stream_id: bytes) -> None:
+        """Somebody else reads: answer when there is something. The leader's thread."""
+        asker = _Asker(self._inbox, connection, stream_id)
+        if not self._inbox.add_waiter(asker):
+            asker.ready(None)
+
+    def __del__(self) -> None:
+        inbox = self._inbox
+        if not inbox.ended or inbox.items:
+            self.process.reactor.discard(inbox.abandon)
+
+
+class StreamEntry(Entry):
+    """The object that stands for a stream while its generator is in other processes, too."""
+
+    __slots__ = ("reader",)
+
+    reader: Reader
+
+
+class _Asker:
+    """Sends the next reference to the process that asked for it."""
+
+    __slots__ = ("_connection", "_inbox", "_stream_id")
+
+    def __init__(self, inbox: Inbox, connection: Connection, stream_id: bytes) -> None:
+        self._inbox = inbox
+        self._connection = connection
+        self._stream_id = stream_id
+
+    def ready(self, _: Any) -> None:
+        connection, inbox = self._connection, self._inbox
+        if connection.closed:
+            return
+        entry = inbox.take()
+        if entry is None:
+            if inbox.ended:
+                connection.send_now(messages.Next(self._stream_id, b""))
+            elif not inbox.add_waiter(self):
+                self.ready(None)
+            return
+        process = inbox.process
+        ref: ObjectRef[Any] = ObjectRef(entry)
+        process.references.export(entry, ref)
+        oid = process.references.grant(ref, connection.peer_id)
+        value, fds = process.values.pack_entry(connection, entry)
+        connection.send_now(messages.Next(self._stream_id, oid, value), fds)
+
+
+class RemoteReader(_Readable):
+    """A generator's hold on a stream whose owner is another process."""
+
+    __slots__ = ("_asked", "_key")
+
+    def __init__(self, process: Process, key: ObjectRef[Any]) -> None:
+        super().__init__(process)
+        self._key = key
+        self._asked = False
+
+    @property
+    def state(self) -> int:
+        """As of an entry: whether `wait` finds the next reference ready."""
+        return READY if self.next_ready() else PENDING
+
+    def request(self) -> None:
+        """Ask the owner for the next reference, unless that is under way."""
+        with _lock:
+            if self._asked or self.items or self.ended:
+                return
+            self._asked = True
+        self.process.streams.ask(self._key._entry, self)
+
+    def next(self, timeout: float | None) -> ObjectRef[Any]:
+        """See `ObjectRefGenerator._next_sync`."""
+        self.request()
+        return self.process.references.canonical(self.process.waiting.next_of(self, timeout))
+
+    async def anext(self) -> ObjectRef[Any]:
+        """See `ObjectRefGenerator.__anext__`."""
+        self.request()
+        return self.process.references.canonical(await _anext(self))
+
+    def take(self) -> Entry | None:
+        """Return what has come, None if nothing has."""
+        try:
+            return self.items.popleft()
+        except IndexError:
+            self.request()
+            return None
+
+    def is_finished(self) -> bool:
+        """See `ObjectRefGenerator.is_finished`; known only once the end was asked for."""
+        return self.ended and not self.items
+
+    def close(self) -> None:
+        """Read no more here. The generator is closed when nobody else has it."""
+        self.items.clear()
+        self.ended = True
+        self.wake()
+
+    def reduce(self, completed: ObjectRef[Any]) -> tuple[Any, ...]:
+        """Pickle the generator."""
+        return rebuild, (self._key, completed)
+
+    def receive(self, entry: Entry | None) -> None:
+        """The owner has answered. The leader's thread."""
+        self._asked = False
+        if entry is None:
+            self.ended = True
+        else:
+            self.items.append(entry)
+        self.wake()
+
+    def lose(self, entry: Entry) -> None:
+        """The owner has died: that is the last reference's error."""
+        self.items.append(entry)
+        self.ended = True
+        self.wake()
+
+
+class Streams:
+    """The readers of other processes' streams, and the questions of others about ours. The leader's thread."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+        self._asking: dict[bytes, list[RemoteReader]] = {}
+
+    def ask(self, key: Entry, reader: RemoteReader) -> None:
+        """Ask the owner of a stream. Any thread."""
+        connection = self._process.peers.connect(key.owner)
+        with _lock:
+            self._asking.setdefault(key.id, []).append(reader)
+        if connection is not None:
+            connection.send_now(messages.AskNext(key.id))
+        if connection is None or connection.closed:
+            self.owner_gone(key.owner)
+
+    def on_ask(self, connection: Connection, message: messages.AskNext) -> None:
+        """Another process wants the next reference of a stream of ours."""
+        entry = self._process.references.exported(message.stream_id)
+        if isinstance(entry, StreamEntry):
+            entry.reader.ask(connection, message.stream_id)
+        else:
+            connection.send(messages.Next(message.stream_id, b""))
+
+    def on_next(self, connection: Connection, message: messages.Next) -> None:
+        """The owner has answered."""
+        entry = None
+        if message.object_id and message.value is not None:
+            held = self._process.values.receive(connection, message.value)
+            ref = self._process.references.obtain(message.object_id, 1)
+            entry = ref._entry
+            held.settle(entry)
+        with _lock:
+            readers = self._asking.get(message.stream_id)
+            reader = readers.pop(0) if readers else None
+            if not readers:
+                self._asking.pop(message.stream_id, None)
+        if reader is not None:
+            reader.receive(entry)
+
+    def owner_gone(self, owner: bytes) -> None:
+        """A process has died: what it was asked for will not come."""
+        with _lock:
+            gone = [key for key in self._asking if ids.owner_of(key) == owner]
+            readers = [(key, reader) for key in gone for reader in self._asking.pop(key)]
+        for key, reader in readers:
+            entry = Entry(self._process, next(self._process.numbers))
+            entry.lose(failures.owner_died(key))
+            reader.lose(entry)
+
+
+async def _anext(stream: Inbox | RemoteReader) -> Entry:
+    from nbactors.local.client.awaiting import until_ready  # noqa: PLC0415 - imports asyncio
+
+    while True:
+        entry = stream.take()
+        if entry is not None:
+            return entry
+        if stream.ended:
+            raise StopAsyncIteration
+        stream.process.check_alive()
+        await until_ready(stream.add_waiter)
+
+
+def rebuild(key: ObjectRef[Any], completed: ObjectRef[Any]) -> ObjectRefGenerator[Any]:
+    """Unpickle a generator in whatever process this is."""
+    entry = key._entry
+    if isinstance(entry, StreamEntry):  # it came home
+        return ObjectRefGenerator(entry.reader, completed)
+    if entry.owner == entry.process.process_id:
+        raise exceptions.ObjectLostError(key.hex(), detail="The generator was closed before this copy of it arrived.")
+    return ObjectRefGenerator(RemoteReader(entry.process, key), completed)

@@ -1,0 +1,137 @@
+"""What callers get back: values, yielded values and errors."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from nbactors import read_only
+from nbactors.local.client import failures
+from nbactors.local.wire import messages, pickling
+from nbactors.local.worker.traces import clear, user_traceback
+
+if TYPE_CHECKING:
+    from nbactors.local.client.connection import Connection
+    from nbactors.local.client.process import Process
+    from nbactors.local.client.values import Held
+    from nbactors.local.worker.job import Job
+
+FLUSH_S = 0.001
+"""Answers are gathered for this long while further calls are waiting."""
+
+
+class Answers:
+    """Sends them. Any thread.
+
+    Args:
+        is_busy: Whether more calls are waiting, so that answers are better gathered.
+    """
+
+    def __init__(self, process: Process, is_busy: Callable[[], bool]) -> None:
+        self._process = process
+        self._is_busy = is_busy
+        self._flushed = 0.0
+
+    def give(self, job: Job, result: Any) -> None:
+        """A call has returned."""
+        message = job.message
+        try:
+            if message.num_returns == 1:
+                data = pickling.dumps_atom(result)
+                if data is not None:
+                    self.send(job, messages.Reply(message.number, data))
+                    return
+                held = self._process.values.hold(result)
+                if held.plain:
+                    self.send(job, messages.Reply(message.number, held.data))
+                    return
+                parts = [held]
+            else:
+                parts = self._split(message.num_returns, result)
+        except BaseException as error:  # noqa: BLE001 - whatever user code raises is its result
+            self.fail(job, error)
+            return
+        self._send_results(job.connection, message.number, parts)
+
+    def give_yielded(self, job: Job, index: int, value: Any) -> None:
+        """A generator has yielded.
+
+        Raises:
+            TypeError: The value cannot be pickled.
+        """
+        number = job.message.number
+        data = pickling.dumps_atom(value)
+        if data is None:
+            held = self._process.values.hold(value)
+            if not held.plain:
+                packed, fds = self._process.values.pack(job.connection, held, False)
+                job.connection.send_now(messages.Yielded(number, index, b"", packed), fds)
+                return
+            data = held.data
+        self.send(job, messages.Yielded(number, index, data))
+
+    def end_stream(self, job: Job) -> None:
+        """A generator has ended."""
+        job.connection.send_now(messages.Reply(job.message.number, _NONE))
+
+    def fail(self, job: Job, error: BaseException) -> None:
+        """A call has raised."""
+        message = job.message
+        retriable = isinstance(message, messages.Run) and _is_retriable(message.retry_exceptions, error)
+        trace = user_traceback(error)
+        if read_only.applies(error):
+            trace = f"{trace}\n{read_only.TEXT}"
+        data = failures.encode_task_error(job.name, trace, error, os.getpid())
+        clear(error)
+        self.send(job, messages.Results(message.number, [messages.Value(data, error=True)], retriable))
+
+    def refuse(self, job: Job, cancel: messages.Cancel, phase: str, detail: str = "") -> None:
+        """A call was cancelled."""
+        data = failures.canceled(job.task_id, cancel, phase, detail)
+        job.connection.send_now(messages.Results(job.message.number, [messages.Value(data, error=True)]))
+
+    def send(self, job: Job, message: Any) -> None:
+        """Send an answer: now, or with the next few if more calls are waiting.
+
+        A call that takes long delays answers before it by one tick at most: then the background thread sends them.
+        """
+        if job.answered:
+            return
+        now = monotonic()
+        if not self._is_busy() or now - self._flushed > FLUSH_S:
+            self._flushed = now
+            job.connection.send_now(message)
+        else:
+            job.connection.send(message)
+
+    def _split(self, num_returns: int, result: Any) -> list[Held]:
+        if num_returns == 0:
+            return []
+        count = len(result)
+        if count != num_returns:
+            raise ValueError(f"Task returned {count} objects, but num_returns={num_returns}.")
+        return [self._process.values.hold(part) for part in result]
+
+    def _send_results(self, connection: Connection, number: int, parts: list[Held]) -> None:
+        values: list[messages.Value] = []
+        fds: list[int] = []
+        for held in parts:
+            value, more = self._process.values.pack(connection, held, False)
+            values.append(value)
+            fds += more
+        connection.send(messages.Results(number, values), fds)
+        connection.flush()
+
+
+_NONE = pickling.dumps(None).data
+
+
+def _is_retriable(allowed: bytes, error: BaseException) -> bool:
+    if not allowed or not isinstance(error, Exception):
+        return False
+    if allowed == b"*":
+        return True
+    types = pickling.loads(allowed)
+    return isinstance(error, tuple(types) if isinstance(types, list) else types)

@@ -1,0 +1,196 @@
+"""Interrupting a running synchronous method: KeyboardInterrupt, raised in that very call and nowhere else.
+
+Guarantees:
+
+- It is raised only while the call's own code runs: below `invoke`, and not inside the runtime that this code has
+  called (where a lock may be held or a frame half sent). Elsewhere the attempt does nothing and is made again
+  `RETRY_S` later; so an attempt that comes a moment before the code begins, or before it enters a system call, is no
+  loss either.
+- A call that has finished, or the next one, is never hit.
+
+On the main thread it is a signal, which also ends blocking system calls, as Ctrl-C does in a terminal. A pool thread
+gets an asynchronous exception, which only Python code notices.
+
+What is assumed of the platform: a handler of `signal` runs on the main thread between two bytecodes, and is told the
+frame that it interrupts.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import threading
+import types
+from collections.abc import Callable
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from nbactors.local.client.reactor import Reactor
+
+if TYPE_CHECKING:
+    from nbactors.local.worker.answers import Answers
+    from nbactors.local.worker.job import Job
+
+RETRY_S = 0.02
+
+PATIENCE_S = 1.0
+"""What a call may take to clean up before it is interrupted again."""
+
+GIVE_UP_S = 5.0
+"""After this without a chance to raise it, the caller is told."""
+
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))) + os.sep
+_TEXT = "this call was cancelled"
+
+
+def invoke(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Call user code. What runs below this frame may be interrupted."""
+    return function(*args, **kwargs)
+
+
+_INVOKE = invoke.__code__
+_WAIT = Reactor.wait.__code__
+
+
+class Pursuit:
+    """One call that is to be interrupted.
+
+    Attributes:
+        wanted: How many interrupts it is to get by now.
+        since: When the latest of them was wanted.
+    """
+
+    __slots__ = ("job", "since", "wanted")
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.wanted = 1
+        self.since = monotonic()
+
+
+class Interrupts:
+    """Interrupts of one worker.
+
+    Args:
+        on_main: Returns the job whose code the main thread runs, None if it runs none.
+    """
+
+    def __init__(self, reactor: Reactor, answers: Answers, on_main: Callable[[], Job | None]) -> None:
+        self._reactor = reactor
+        self._answers = answers
+        self._on_main = on_main
+        self._pursuits: dict[Job, Pursuit] = {}
+        self._main_thread = threading.main_thread().ident
+        self.windows: dict[int, Window] = {}
+        """Of the pool threads, by identifier."""
+
+    def install(self) -> None:
+        """Take the signal. Once, on the main thread."""
+        signal.signal(signal.SIGINT, self._on_signal)
+
+    def pursue(self, job: Job) -> None:
+        """Interrupt a call, and go on until it ends. The leader's thread."""
+        if job not in self._pursuits:
+            self._pursuits[job] = Pursuit(job)
+            self._go_on(job)
+
+    def _go_on(self, job: Job) -> None:
+        pursuit = self._pursuits[job]
+        if job.answered or job.message.number not in job.connection.state.running:
+            del self._pursuits[job]
+            return
+        waited = monotonic() - pursuit.since
+        if job.interrupts < pursuit.wanted:
+            if waited > GIVE_UP_S:
+                self._give_up(job, "It has not come back to Python code, where it could be interrupted, and still runs.")
+            else:
+                self._strike(job)
+        elif waited > PATIENCE_S:
+            if pursuit.wanted >= 2:
+                self._give_up(job, "It has ignored two interrupts and still runs.")
+            pursuit.wanted += 1
+            pursuit.since = monotonic()
+        self._reactor.call_later(RETRY_S, lambda: self._go_on(job))
+
+    def _give_up(self, job: Job, why: str) -> None:
+        assert job.cancel is not None
+        end = "cancel(ref, force=True)" if job.is_task else "kill(handle)"
+        self._answers.refuse(job, job.cancel, "running", f"{why} {end} ends its process.")
+        job.answered = True
+
+    def _strike(self, job: Job) -> None:
+        if job.thread in (0, self._main_thread):
+            signal.pthread_kill(self._main_thread, signal.SIGINT)  # type: ignore[arg-type]
+            return
+        window = self.windows.get(job.thread)
+        if window is not None:
+            window.strike(job)
+
+    def _on_signal(self, number: int, frame: types.FrameType | None) -> None:
+        """Raise, if the right call is being run. The main thread."""
+        job = self._on_main()
+        if job is None:
+            return
+        pursuit = self._pursuits.get(job)
+        if pursuit is None or job.interrupts >= pursuit.wanted or not is_in_user_code(frame):
+            return
+        job.interrupts += 1
+        pursuit.since = monotonic()
+        raise KeyboardInterrupt(_TEXT)
+
+
+def is_in_user_code(frame: types.FrameType | None) -> bool:
+    """Return whether `frame` runs below `invoke`, and nothing of the runtime lies between.
+
+    Waiting is the exception: `Reactor.wait` calls handlers itself when it has left its own state in order.
+    """
+    if frame is not None and frame.f_code is _WAIT:
+        while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+            frame = frame.f_back
+    is_below = False
+    while frame is not None:
+        if frame.f_code is _INVOKE:
+            return is_below
+        if frame.f_code.co_filename.startswith(_PACKAGE):
+            return False
+        is_below = True
+        frame = frame.f_back
+    return False
+
+
+class Window:
+    """When a pool thread may be struck: while it runs the code of one call."""
+
+    def __init__(self, thread: int) -> None:
+        self._thread = ctypes.c_ulong(thread)
+        self._lock = threading.Lock()
+        self._job: Job | None = None
+        self._struck = False
+
+    def open(self, job: Job) -> None:
+        """The call's code begins. The thread itself."""
+        with self._lock:
+            self._job = job
+
+    def shut(self) -> None:
+        """The call's code has ended; what was not raised yet never will be. The thread itself."""
+        while True:
+            try:
+                with self._lock:
+                    self._job = None
+                    if self._struck:
+                        ctypes.pythonapi.PyThreadState_SetAsyncExc(self._thread, None)
+                        self._struck = False
+            except KeyboardInterrupt:
+                # It was raised here, a moment too late.
+                continue
+            return
+
+    def strike(self, job: Job) -> None:
+        """Raise KeyboardInterrupt in the thread, if it runs that call. Another thread."""
+        with self._lock:
+            if self._job is job:
+                job.interrupts += 1
+                self._struck = True
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(self._thread, ctypes.py_object(KeyboardInterrupt))

@@ -1,0 +1,99 @@
+"""`Job`: one call or task in the worker that runs it."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from nbactors.local.wire import ids, messages
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from nbactors.local.client.connection import Connection
+    from nbactors.local.client.values import Held
+    from nbactors.local.worker.producing import Production
+
+current: ContextVar[Job | None] = ContextVar("nbactors_job", default=None)
+"""The job that the calling code belongs to, in event loops and pool threads; the main thread's is `Executor.running`."""
+
+
+class Job:
+    """What came with a call, and how far it is.
+
+    It waits in its connection's `waiting`, then runs in `running`; see `PeerState`.
+
+    Attributes:
+        connection: Where the answer goes.
+        message: The `Call` or `Run`.
+        rest, deps: The arguments where the message's `data` does not hold them all.
+        is_task: Whether it is a task, not an actor's method.
+        name: As in the process title and in errors: `Counter.increment`.
+        label: What `options(name=)` gave, else `name`.
+        module: Where the function or class is defined.
+        since: When it has begun, on the monotonic clock.
+        cancel: What was asked for, if it was cancelled while it ran.
+        interrupts: How often KeyboardInterrupt was raised in it.
+        answered: Its caller got an answer, though it may still run.
+        task: The asyncio task that runs it, if one does.
+        thread: The identifier of the thread that runs it, 0 if none does.
+        production: What it yields, if it is a generator.
+    """
+
+    __slots__ = (
+        "answered",
+        "cancel",
+        "connection",
+        "deps",
+        "interrupts",
+        "is_task",
+        "label",
+        "message",
+        "module",
+        "name",
+        "production",
+        "rest",
+        "since",
+        "task",
+        "thread",
+    )
+
+    def __init__(
+        self, connection: Connection, message: messages.Call | messages.Run, rest: Held | None, deps: list[Any]
+    ) -> None:
+        self.connection = connection
+        self.message = message
+        self.rest = rest
+        self.deps = deps
+        self.is_task = type(message) is messages.Run
+        self.name = ""
+        self.label = message.name
+        self.module = ""
+        self.since = 0.0
+        self.cancel: messages.Cancel | None = None
+        self.interrupts = 0
+        self.answered = False
+        self.task: asyncio.Task[None] | None = None
+        self.thread = 0
+        self.production: Production | None = None
+
+    def begin(self) -> bool:
+        """Start, unless it was cancelled or given back. The thread that is to run it."""
+        state, number = self.connection.state, self.message.number
+        # In this order: whoever cancels looks into `waiting` first, and then finds it in `running`.
+        state.running[number] = self
+        if state.waiting.pop(number, None) is None:
+            del state.running[number]
+            return False
+        self.since = monotonic()
+        return True
+
+    def end(self) -> None:
+        """It runs no more."""
+        self.connection.state.running.pop(self.message.number, None)
+
+    @property
+    def task_id(self) -> bytes:
+        """The id of the task, as in the ids of its results."""
+        return ids.task_id(self.connection.peer_id, self.message.number)

@@ -1,0 +1,135 @@
+"""The lanes of one actor: one for each concurrency group, of threads or with an event loop."""
+
+from __future__ import annotations
+
+import inspect
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from nbactors.local.worker.interrupts import invoke
+from nbactors.local.worker.thread_lane import ThreadLane
+
+if TYPE_CHECKING:
+    from nbactors.local.client.reactor import Reactor
+    from nbactors.local.wire import messages
+    from nbactors.local.worker.job import Job
+    from nbactors.local.worker.loop_lane import LoopLane
+    from nbactors.local.worker.performer import Performer
+
+
+class Lanes:
+    """Gives each call to its group's lane.
+
+    The default group of an asyncio actor has its loop on the main thread, which hosts the reactor. Threads never run
+    on the main thread: it stays free to read what arrives.
+
+    Args:
+        message: How many calls each group may run at the same time.
+        performer: Runs the calls.
+    """
+
+    def __init__(self, message: messages.Construct, performer: Performer) -> None:
+        self.is_async = message.is_async
+        self.main_ident = threading.main_thread().ident if message.is_async else 0
+        limits = {"": message.max_concurrency, **message.groups}
+        self._lanes: dict[str, ThreadLane | LoopLane]
+        self._performer = performer
+        self._may_stop = False
+        if message.is_async:
+            from nbactors.local.worker.loop_lane import LoopLane, new_loop  # noqa: PLC0415 - imports asyncio: 80 ms
+
+            self._lanes = {name: LoopLane(new_loop(), limit, performer.call, self._idle) for name, limit in limits.items()}
+        else:
+            self._lanes = {name: ThreadLane(name, limit, self._perform) for name, limit in limits.items()}
+        self._default = self._lanes[""]
+
+    def put(self, job: Job) -> None:
+        """Take a call in. The leader's thread."""
+        self._lanes.get(job.message.group, self._default).put(job)  # type: ignore[union-attr] # tasks have no lanes
+
+    def start(self) -> None:
+        """Begin: the constructor has returned. The main thread."""
+        for name, lane in self._lanes.items():
+            if lane is self._default or isinstance(lane, ThreadLane):
+                lane.start()
+            else:
+                lane.start_in_thread(name)
+
+    def clear(self) -> None:
+        """Forget what has not begun: the actor ends."""
+        for lane in self._lanes.values():
+            lane.clear()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether calls wait, so that answers are better gathered."""
+        return any(lane.is_busy for lane in self._lanes.values())
+
+    @property
+    def has_running(self) -> bool:
+        """Whether a call runs or waits."""
+        return any(lane.has_running for lane in self._lanes.values())
+
+    def _perform(self, job: Job) -> None:
+        self._performer.perform_in_thread(job)
+
+    def _idle(self) -> None:
+        self._performer.show_idle()
+
+    # ----------------------------------------------------------------------------------------------------- the loop
+
+    def host(self, reactor: Reactor) -> None:
+        """Make the default group's loop read for the process. The main thread, before it runs."""
+        from nbactors.local.worker.hosting import LoopHost  # noqa: PLC0415 - imports asyncio
+
+        self._loop_lane.adopt()
+        LoopHost(reactor, self._loop_lane.loop)
+
+    def construct(self, cls: type, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Make the instance while the default group's loop runs, as in Ray; await an `async def __init__`."""
+        return self._loop_lane.loop.run_until_complete(_make(cls, args, kwargs))
+
+    def run_main_loop(self, is_wanted: Callable[[], bool]) -> None:
+        """Run the default group's loop until the main thread has something else to do."""
+        self._may_stop = True
+        # What came before this flag is seen here, what comes after stops the loop.
+        if not is_wanted():
+            self._loop_lane.loop.run_forever()
+        self._may_stop = False
+
+    def turn(self, seconds: float) -> None:
+        """Run the default group's loop for a moment."""
+        import asyncio  # noqa: PLC0415 - only asyncio actors need it
+
+        self._loop_lane.loop.run_until_complete(asyncio.sleep(seconds))
+
+    def stop_main_loop(self) -> None:
+        """Have `run_main_loop` return. Any thread."""
+        if self.is_async:
+            self._loop_lane.soon(self._stop)
+
+    def _stop(self) -> None:
+        # On the loop's thread: not while it runs the constructor, which would be torn.
+        if self._may_stop:
+            self._loop_lane.loop.stop()
+
+    def cancel(self, job: Job) -> None:
+        """Cancel the asyncio task of a running call. Any thread."""
+        lane = self._lanes.get(job.message.group, self._default)  # type: ignore[union-attr]
+        if not isinstance(lane, ThreadLane):
+            lane.cancel(job)
+
+    @property
+    def _loop_lane(self) -> LoopLane:
+        assert not isinstance(self._default, ThreadLane)
+        return self._default
+
+
+async def _make(cls: type, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    constructor: Any = cls.__init__  # type: ignore[misc] # read, to see whether it has to be awaited
+    if not inspect.iscoroutinefunction(constructor):
+        return invoke(cls, args, kwargs)
+    instance = cls.__new__(cls, *args, **kwargs)
+    await constructor(instance, *args, **kwargs)
+    return instance

@@ -1,0 +1,257 @@
+"""Performs one job: finds the function, unpickles the arguments, calls, and answers."""
+
+from __future__ import annotations
+
+import inspect
+import pickle
+import threading
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any
+
+from nbactors.local.client import arguments
+from nbactors.local.wire import messages
+from nbactors.local.worker import producing
+from nbactors.local.worker.ending import ActorExit
+from nbactors.local.worker.interrupts import Window, invoke
+
+if TYPE_CHECKING:
+    from nbactors.local.client.connection import Connection
+    from nbactors.local.client.process import Process
+    from nbactors.local.client.values import Held
+    from nbactors.local.worker.answers import Answers
+    from nbactors.local.worker.executor import Executor
+    from nbactors.local.worker.interrupts import Interrupts
+    from nbactors.local.worker.job import Job
+
+_CANCELING = ("interrupt", "timeout", "force")
+"""How a synchronous method is cancelled that is not only told so."""
+
+
+class Performer:
+    """Runs jobs on whatever thread calls it; what they do is their answer, and nothing of it escapes."""
+
+    def __init__(self, executor: Executor, process: Process, answers: Answers, interrupts: Interrupts) -> None:
+        self._executor = executor
+        self._process = process
+        self._answers = answers
+        self._interrupts = interrupts
+        self._functions: dict[bytes, tuple[Any, Held]] = {}
+        self._windows = threading.local()
+
+    # -------------------------------------------------------------------------------------------------- synchronous
+
+    def perform(self, job: Job) -> None:
+        """Run a job to its end on the main thread."""
+        try:
+            function, args, kwargs = self._prepare(job)
+            if job.cancel is None:
+                result = invoke(function, args, kwargs) if args or kwargs else invoke(function, (), _NOTHING)
+                del args, kwargs
+                self._deliver(job, result)
+                return
+        except BaseException as error:  # noqa: BLE001 - whatever user code raises is its result
+            self._raised(job, error)
+        else:
+            self._refuse(job)
+
+    def perform_in_thread(self, job: Job) -> None:
+        """Run a job to its end on a pool thread."""
+        window = self._window()
+        try:
+            function, args, kwargs = self._prepare(job)
+            if job.cancel is not None:
+                self._refuse(job)
+                return
+            try:
+                window.open(job)
+                result = invoke(function, args, kwargs)
+            finally:
+                window.shut()
+            del args, kwargs
+            self._deliver(job, result)
+        except BaseException as error:  # noqa: BLE001 - as above
+            window.shut()
+            self._raised(job, error)
+
+    def _window(self) -> Window:
+        window: Window | None = getattr(self._windows, "own", None)
+        if window is None:
+            ident = threading.get_ident()
+            window = self._windows.own = self._interrupts.windows[ident] = Window(ident)
+        return window
+
+    def _deliver(self, job: Job, result: Any) -> None:
+        """Answer with what a synchronous call has returned."""
+        if job.cancel is not None and (job.interrupts or job.is_task):
+            self._refuse(job)  # it has swallowed it
+            return
+        num_returns = job.message.num_returns
+        if num_returns >= 0:
+            if num_returns > 1 and inspect.isgenerator(result):
+                result = invoke(_take, (result, num_returns), _NOTHING)
+            self._answers.give(job, result)
+            return
+        if not producing.is_generator(result):
+            raise producing.not_a_generator(job, result)
+        producing.produce(self._process, self._answers, job, result, _step)
+        if job.cancel is not None:
+            self._refuse(job)
+        else:
+            self._answers.end_stream(job)
+
+    def _raised(self, job: Job, error: BaseException) -> None:
+        """Answer with what a job has raised."""
+        if isinstance(error, ActorExit):
+            self._executor.leave_by(error)
+        elif isinstance(error, SystemExit) and job.cancel is None:
+            self._executor.leave_by_system_exit(error)
+        elif job.cancel is not None and (job.interrupts or not job.thread):
+            self._refuse(job)
+        else:
+            self._answers.fail(job, error)
+
+    def _refuse(self, job: Job) -> None:
+        assert job.cancel is not None
+        if not job.answered:
+            self._answers.refuse(job, job.cancel, "running")
+
+    # ------------------------------------------------------------------------------------------------- asynchronous
+
+    def call(self, job: Job) -> Coroutine[Any, Any, None] | None:
+        """Call a job's method on a loop's thread; return what remains to be awaited, None if nothing does."""
+        self._executor.enter(job)
+        try:
+            function, args, kwargs = self._prepare(job)
+            if job.cancel is not None:
+                self._refuse(job)
+                return None
+            result = invoke(function, args, kwargs)
+            del args, kwargs
+            if inspect.iscoroutine(result) or job.message.num_returns < 0 or inspect.isasyncgen(result):
+                return self._await(job, result)
+            self._deliver(job, result)
+        except BaseException as error:  # noqa: BLE001 - as above
+            self._raised(job, error)
+        finally:
+            self._executor.leave(job)
+        return None
+
+    async def _await(self, job: Job, result: Any) -> None:
+        """Finish an asynchronous call."""
+        answers = self._answers
+        num_returns = job.message.num_returns
+        try:
+            if job.cancel is None:
+                if inspect.iscoroutine(result):
+                    result = await result
+                if num_returns < 0:
+                    if not producing.is_generator(result):
+                        raise producing.not_a_generator(job, result)
+                    await producing.produce_async(answers, job, result)
+                elif inspect.isasyncgen(result):
+                    result = [value async for value in result]
+            elif inspect.iscoroutine(result):
+                result.close()
+        except (ActorExit, SystemExit) as error:
+            if job.cancel is None:
+                self._raised(job, error)
+                return
+        except BaseException as error:  # noqa: BLE001 - as above
+            if job.cancel is None:
+                answers.fail(job, error)
+                return
+        # Whether or not the method has swallowed it.
+        if job.cancel is not None:
+            self._refuse(job)
+        elif num_returns < 0:
+            answers.end_stream(job)
+        else:
+            answers.give(job, result)
+
+    def show_idle(self) -> None:
+        """Show that nothing runs."""
+        self._executor.show("")
+
+    # ---------------------------------------------------------------------------------------------------- preparing
+
+    def define(self, connection: Connection, message: messages.Define) -> None:
+        """Take a function in; it is unpickled when it first runs. The leader's thread."""
+        function = self._process.values.receive(connection, message.function)
+        if message.key not in self._functions:
+            self._functions[message.key] = (None, function)
+
+    def _prepare(self, job: Job) -> tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]:
+        message = job.message
+        if job.message.num_returns < 0:
+            job.production = producing.Production(message.backpressure)
+        function = self._find(job)
+        if message.data == b"" and job.rest is None and not job.deps:
+            return function, (), {}
+        return function, *self._load_arguments(job)
+
+    def _find(self, job: Job) -> Callable[..., Any]:
+        executor, message = self._executor, job.message
+        if isinstance(message, messages.Call):
+            job.name = f"{executor.class_name}.{message.method}"
+            job.label = job.label or job.name
+            job.module = executor.module
+            executor.show(job.label)
+            if message.method.startswith("__ray_"):
+                return self._special(message.method)
+            return getattr(executor.instance, message.method)  # type: ignore[no-any-return]
+        executor.await_lease(message.lease_id)
+        function, held = self._functions[message.key]
+        if function is None:
+            function = held.load()
+            self._functions[message.key] = (function, held)
+        job.name = getattr(function, "__name__", "task")
+        job.module = getattr(function, "__module__", "")
+        job.label = job.label or job.name
+        executor.show(job.label)
+        return function  # type: ignore[no-any-return]
+
+    def _special(self, method: str) -> Callable[..., Any]:
+        instance = self._executor.instance
+        if method == "__ray_ready__":
+            return lambda: True
+        if method == "__ray_call__":
+            return lambda function, *args, **kwargs: function(instance, *args, **kwargs)
+        if method == "__ray_terminate__":
+            raise ActorExit("exit_actor() is called.", after_queue=True)
+        return getattr(instance, method)  # type: ignore[no-any-return]
+
+    @staticmethod
+    def _load_arguments(job: Job) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        # The handles and references inside are counted as long as the job exists, whatever the user does with them.
+        message, rest = job.message, job.rest
+        if rest is None:
+            args, kwargs = pickle.loads(message.data) if message.data else ((), {})
+        else:
+            args, kwargs = rest.load() if rest.data or rest.stored is not None else ((), {})
+        if not job.deps:
+            return args, kwargs
+        return arguments.fill(args, kwargs, [(key, held.load()) for key, held in job.deps])
+
+
+_NOTHING: dict[str, Any] = {}
+
+
+def _take(values: Any, count: int) -> list[Any]:
+    """Return what a generator yields, but not more than shows that it yields too many."""
+    taken = []
+    for value in values:
+        taken.append(value)
+        if len(taken) > count:
+            break
+    return taken
+
+
+def _step(values: Any) -> tuple[bool, Any]:
+    return invoke(_next, (values,), _NOTHING)  # type: ignore[no-any-return]
+
+
+def _next(values: Any) -> tuple[bool, Any]:
+    try:
+        return True, next(values)
+    except StopIteration:
+        return False, None
