@@ -33,6 +33,7 @@ from nbactors import actor, engine, exceptions, runtime_context, util
 from nbactors.actor import method
 from nbactors.api import (
     available_resources,
+    cancel,
     cluster_resources,
     get,
     get_actor,
@@ -61,6 +62,7 @@ __all__ = [
     "__version__",
     "actor",
     "available_resources",
+    "cancel",
     "cluster_resources",
     "exceptions",
     "get",

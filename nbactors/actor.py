@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, NoReturn, TypeVar, Union, cast, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, NoReturn, TypeVar, Union, cast, overload
 
 from nbactors import engine
-from nbactors.actor_class_check import NUM_RETURNS, actor_meta, constructor_signature
+from nbactors.actor_class_check import (
+    BACKPRESSURE,
+    GROUP,
+    NUM_RETURNS,
+    actor_meta,
+    check_group,
+    constructor_signature,
+    is_generator,
+    with_options,
+)
 from nbactors.importable import address_of, load
+from nbactors.num_returns import check_generates
 from nbactors.option_checks import closest
 from nbactors.options import ActorOptions, CallOptions
 from nbactors.placement import check_node
@@ -51,8 +61,6 @@ class ActorMethod:
         self._actor = actor
         self._options = options
         self._minimum, self._maximum = meta.signature.minimum, meta.signature.maximum
-        if meta.refusal:
-            self._minimum, self._maximum = 1, 0  # every call takes the slow path, which refuses it
 
     def remote(self, /, *args: Any, **kwargs: Any) -> Any:
         """Call the method; returns at once.
@@ -60,9 +68,10 @@ class ActorMethod:
         Any thread. An ObjectRef among the arguments is replaced by its value before the method runs.
 
         Returns:
-            An ObjectRef; a list of them for ``num_returns`` over 1; None for 0.
+            An ObjectRef; a list of them for ``num_returns`` over 1; None for 0; an ObjectRefGenerator for a generator.
 
         Raises:
+            PendingCallsLimitExceeded: As many calls are under way as `max_pending_calls` allows.
             TypeError: The arguments do not fit the method, or cannot be pickled.
         """
         if kwargs or not self._minimum <= len(args) <= self._maximum:
@@ -73,13 +82,19 @@ class ActorMethod:
         """Return this method with options for the calls made with it.
 
         Args:
-            **options: ``num_returns``: how many references a call gives. ``name``: what the call is called in listings.
+            **options: ``num_returns``: how many references a call gives, or "streaming" or "dynamic" for a generator.
+                ``name``: what the call is called in listings. ``concurrency_group``: where it runs. ``timeout_s``:
+                seconds in which it must end, or else it is cancelled.
 
         Raises:
             TypeError: An unknown option, or a value of a wrong type.
-            ValueError: A wrong value, or an option that this version does not serve.
+            ValueError: A wrong value, an unknown group, or an option that this version does not serve.
         """
-        return ActorMethod(self._link, self._meta, self._actor, CallOptions.parse(options))
+        parsed = CallOptions.parse(options)
+        label = f"{self._actor.class_name}.{self._meta.name}"
+        check_generates(parsed.num_returns, self._meta.generates, label)
+        check_group(parsed.concurrency_group or "", self._actor.groups, label)
+        return ActorMethod(self._link, self._meta, self._actor, parsed)
 
     def __call__(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Refuse: a method runs in the actor's process.
@@ -94,8 +109,6 @@ class ActorMethod:
         )
 
     def _check(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        if self._meta.refusal:
-            raise ValueError(self._meta.refusal)
         self._meta.signature.check(args, kwargs, f"{self._actor.class_name}.{self._meta.name}")
 
     @property
@@ -191,7 +204,7 @@ class ActorClass(Generic[T]):
         self.__qualname__ = cls.__qualname__
         self.__module__ = cls.__module__
         self.__options = options
-        self.__meta = meta
+        self.__meta = with_options(meta, options)
         self.__constructor = constructor
 
     @classmethod
@@ -199,7 +212,7 @@ class ActorClass(Generic[T]):
         """Make a class an actor class; called by `remote`.
 
         Raises:
-            TypeError, ValueError: Wrong options, or the class cannot be an actor class.
+            TypeError, ValueError: Wrong options, or the class cannot be an actor class with them.
         """
         parsed = ActorOptions.parse(options)
         return cls(wrapped, parsed, actor_meta(wrapped), constructor_signature(wrapped))
@@ -307,7 +320,13 @@ def _no_attribute(meta: ActorMeta | None, name: str) -> str:
 @overload
 def method(method: Callable[Concatenate[Any, P], R], /) -> RemoteMethod[P, R]: ...
 @overload
-def method(*, num_returns: int | None = None, enable_task_events: bool | None = None) -> MethodDecorator: ...
+def method(
+    *,
+    num_returns: int | Literal["streaming", "dynamic"] | None = None,
+    concurrency_group: str | None = None,
+    enable_task_events: bool | None = None,
+    _generator_backpressure_num_objects: int | None = None,
+) -> MethodDecorator: ...
 @overload
 def method(**options: Any) -> MethodDecorator: ...
 def method(*args: Any, **options: Any) -> Any:
@@ -315,7 +334,9 @@ def method(*args: Any, **options: Any) -> Any:
 
     Args:
         *args: The method, if used without parentheses.
-        **options: ``num_returns``: how many references a call gives.
+        **options: ``num_returns``: how many references a call gives; for a generator "streaming", its default, or
+            "dynamic". ``concurrency_group``: one of those of the class, in which its calls run.
+            ``_generator_backpressure_num_objects``: how many values that a generator yields may wait for their reader.
 
     Raises:
         AssertionError: An unknown option.
@@ -336,8 +357,11 @@ def method(*args: Any, **options: Any) -> Any:
     parsed = CallOptions.parse_method(options)
 
     def annotate(function: Callable[..., Any]) -> Callable[..., Any]:
-        if parsed.num_returns is not None:
-            setattr(function, NUM_RETURNS, parsed.num_returns)
+        check_generates(parsed.num_returns, is_generator(function), getattr(function, "__qualname__", "The method"))
+        marks = {NUM_RETURNS: parsed.num_returns, GROUP: parsed.concurrency_group, BACKPRESSURE: parsed.backpressure}
+        for mark, value in marks.items():
+            if value is not None:
+                setattr(function, mark, value)
         return function
 
     return annotate

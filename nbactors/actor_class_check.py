@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from nbactors.meta import ActorMeta, MethodMeta
+from nbactors.meta import STREAMING, UNLIMITED, ActorMeta, MethodMeta
+from nbactors.option_checks import closest
+from nbactors.options import ActorOptions
 from nbactors.signature import ANYTHING, NOTHING, Signature
 
 NUM_RETURNS = "__ray_num_returns__"
 """Where `@method(num_returns=)` leaves its mark on a function, as in Ray."""
+
+GROUP = "__ray_concurrency_group__"
+"""The same for `@method(concurrency_group=)`."""
+
+BACKPRESSURE = "__ray_generator_backpressure_num_objects__"
+"""The same for `@method(_generator_backpressure_num_objects=)`."""
 
 _EVERY_ACTOR_HAS = {
     "__ray_ready__": NOTHING,
@@ -24,14 +33,53 @@ def actor_meta(cls: type) -> ActorMeta:
     """Read a class when it becomes an actor class; methods of its base classes count.
 
     Raises:
-        ValueError: It has `async def` or generator methods, which this version does not serve, or a
-            `__ray_shutdown__` that cannot be called as Ray calls it.
+        ValueError: It has a `__ray_shutdown__` that cannot be called as Ray calls it.
     """
     _check_shutdown(cls)
-    methods = {name: _method_meta(cls, name, member) for name, member in _methods(cls)}
+    members = list(_methods(cls))
+    methods = {name: _method_meta(name, member) for name, member in members}
     for name, signature in _EVERY_ACTOR_HAS.items():
         methods[name] = MethodMeta(name, signature)
-    return ActorMeta(class_name=cls.__name__, module=cls.__module__, methods=methods)
+    return ActorMeta(
+        class_name=cls.__name__,
+        module=cls.__module__,
+        methods=methods,
+        is_async=any(_is_async(_function(member)) for _, member in members),
+    )
+
+
+def with_options(meta: ActorMeta, options: ActorOptions) -> ActorMeta:
+    """Return what handles of actors with these options must know.
+
+    Raises:
+        ValueError: A method's group is not among them, or calls cannot run in order.
+    """
+    groups = tuple(options.concurrency_groups)
+    for method in meta.methods.values():
+        check_group(method.group, groups, f"{meta.class_name}.{method.name}")
+    overlap = meta.is_async or (options.max_concurrency or 1) > 1
+    if overlap and options.allow_out_of_order_execution is False:
+        kind = "async" if meta.is_async else "multi-threaded"
+        raise ValueError(
+            f"{meta.class_name}: allow_out_of_order_execution=False is not possible for {kind} actors, whose calls "
+            "overlap. Leave it out"
+        )
+    in_order = not (overlap if options.allow_out_of_order_execution is None else options.allow_out_of_order_execution)
+    return dataclasses.replace(meta, groups=groups, in_order=in_order, max_pending_calls=options.max_pending_calls)
+
+
+def check_group(group: str, known: Sequence[str], label: str) -> None:
+    """Check that a class has a concurrency group; the default one is "".
+
+    Raises:
+        ValueError: It has not; the message names those that it has.
+    """
+    if group and group not in known:
+        listed = ", ".join(map(repr, known)) or "none"
+        raise ValueError(
+            f"{label}: there is no concurrency group {group!r}.{closest(group, known)} The class has {listed}. Declare "
+            f"it over the class: @remote(concurrency_groups={{{group!r}: 2}})"
+        )
 
 
 def constructor_signature(cls: type) -> Signature:
@@ -60,34 +108,37 @@ def _methods(cls: type) -> Iterator[tuple[str, Any]]:
             yield name, member
 
 
-def _method_meta(cls: type, name: str, member: Any) -> MethodMeta:
-    function: Callable[..., Any] = getattr(member, "__func__", member)
+def _function(member: Any) -> Callable[..., Any]:
+    """Return the function of a member of a class dict."""
+    return member.func if isinstance(member, functools.partialmethod) else getattr(member, "__func__", member)
+
+
+def _is_async(function: Callable[..., Any]) -> bool:
+    # Not what it wraps: a plain wrapper around a coroutine function is most likely there to run it.
+    return inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
+
+
+def is_generator(function: Callable[..., Any]) -> bool:
+    """Return whether a function, or what it wraps, is a generator function, `async` or not."""
     bare = inspect.unwrap(function)
-    label = f"{cls.__name__}.{name}"
-    if inspect.iscoroutinefunction(bare) or inspect.isasyncgenfunction(bare):
-        raise ValueError(
-            f"{label} is an 'async def' method, and asyncio actors are not served by this version of nbactors yet. "
-            "Make it a plain method; inside it, `asyncio.run(...)` runs a coroutine"
-        )
-    refusal = ""
-    if inspect.isgeneratorfunction(bare):
-        refusal = (
-            f"{label} is a generator method, and calls that stream their results are not served by this version of "
-            "nbactors yet. Return a list instead"
-        )
-        # One with a private name is more likely a helper of other methods, and harmless until it is called remotely.
-        if not name.startswith("_"):
-            raise ValueError(f"{refusal}, or begin its name with '_' if only the class itself uses it")
+    return any(inspect.isgeneratorfunction(one) or inspect.isasyncgenfunction(one) for one in (function, bare))
+
+
+def _method_meta(name: str, member: Any) -> MethodMeta:
+    function = _function(member)
+    generates = is_generator(function)
     if isinstance(member, functools.partialmethod):
         signature = ANYTHING
     else:
-        signature = Signature.of(bare, skip_self=not isinstance(member, staticmethod))
+        signature = Signature.of(inspect.unwrap(function), skip_self=not isinstance(member, staticmethod))
     return MethodMeta(
         name=name,
         signature=signature,
-        num_returns=getattr(function, NUM_RETURNS, 1),
+        num_returns=getattr(function, NUM_RETURNS, STREAMING if generates else 1),
         doc=inspect.cleandoc(function.__doc__) if isinstance(function.__doc__, str) else "",
-        refusal=refusal,
+        generates=generates,
+        group=getattr(function, GROUP, ""),
+        backpressure=getattr(function, BACKPRESSURE, UNLIMITED),
     )
 
 
@@ -99,7 +150,7 @@ def _check_shutdown(cls: type) -> None:
     if not callable(function):
         raise ValueError(f"{cls.__name__}.__ray_shutdown__ must be a method. Got: {type(member).__name__}")
     signature = Signature.of(function, skip_self=not isinstance(member, staticmethod))
-    deferred = inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function)
+    deferred = inspect.iscoroutinefunction(function) or is_generator(function)
     if deferred or not signature.minimum <= 0 <= signature.maximum:
         raise ValueError(
             f"{cls.__name__}.__ray_shutdown__ must be a synchronous method that takes no arguments but self, since "

@@ -127,8 +127,9 @@ def remote(*args: Any, **options: Any) -> Any:
     Args:
         *args: The class or function, if used without options.
         **options: For actors and functions ``num_cpus``, ``num_gpus``, ``memory``, ``resources``, ``runtime_env``,
-            ``scheduling_strategy``, ``name``; for actors ``namespace``, ``lifetime``, ``get_if_exists``; for functions
-            ``num_returns``, ``max_retries``, ``retry_exceptions``.
+            ``scheduling_strategy``, ``name``; for actors ``namespace``, ``lifetime``, ``get_if_exists``,
+            ``max_concurrency``, ``concurrency_groups``, ``max_pending_calls``, ``allow_out_of_order_execution``; for
+            functions ``num_returns``, ``max_retries``, ``retry_exceptions``, ``timeout_s``.
 
     Raises:
         AssertionError: Empty parentheses, or positional arguments beside options.
@@ -281,6 +282,37 @@ def kill(actor: ActorHandle[Any] | ActorProxy[Any], *, no_restart: bool = True) 
     if not isinstance(no_restart, bool):
         raise TypeError(f"no_restart must be True or False. Got: {kind(no_restart)}")
     engine.current().kill(actor._link, no_restart)
+
+
+def cancel(ref: Any, *, force: bool = False, recursive: bool = True, interrupt: bool = False) -> None:
+    """Cancel a call, as far as that is possible; what has ended is left as it is. Returns at once.
+
+    A call that has not begun never runs. Of those that run: a task gets KeyboardInterrupt, an `async def` method
+    asyncio.CancelledError; any other method can look at `get_runtime_context().is_canceled()`. `get` on the reference
+    raises TaskCancelledError.
+
+    Args:
+        ref: An ObjectRef of the call, or its ObjectRefGenerator.
+        force: End the task's process (`get` raises WorkerCrashedError). Not for calls of actors: see `kill`.
+        recursive: Cancel the calls that it has made as well.
+        interrupt: Raise KeyboardInterrupt inside an actor's running plain method, as Ctrl-C in a terminal does.
+            nbactors's own.
+
+    Raises:
+        TypeError: `ref` is neither, or it comes from `put`; or another argument is no bool.
+        ValueError: `force` for a call of an actor, or `force` together with `interrupt`.
+    """
+    if hasattr(type(ref), "completed"):
+        ref = ref.completed()
+    if not isinstance(ref, ObjectRef):
+        raise TypeError(
+            f"cancel() only supported for object refs. For actors, try kill(). Got: {type(ref)}, {ref!r:.80}."
+        )
+    for name, value in (("force", force), ("recursive", recursive), ("interrupt", interrupt)):
+        check_bool({name: value}, name)
+    if force and interrupt:
+        raise ValueError("cancel(force=True, interrupt=True): either end the process, or interrupt what it runs.")
+    engine.current().cancel(ref, force, recursive, interrupt)
 
 
 def get_actor(name: str, namespace: str | None = None) -> ActorHandle[Any]:

@@ -18,6 +18,7 @@ __all__ = [
     "ActorUnschedulableError",
     "AsyncioActorExit",
     "AuthenticationError",
+    "CallTimeoutError",
     "CrossLanguageError",
     "GetTimeoutError",
     "LocalRayletDiedError",
@@ -75,6 +76,39 @@ class TaskCancelledError(RayError):
     def __str__(self) -> str:
         which = f"Task: {self.task_id}" if self.task_id else "This task or its dependency"
         return f"{which} was cancelled. {self.error_message or ''}".rstrip()
+
+
+class CallTimeoutError(TaskCancelledError, TimeoutError):
+    """A call did not end within the `timeout_s` that it was given, and was cancelled. nbactors's own.
+
+    Attributes:
+        task_id: Hexadecimal id of the task, or None.
+        phase: "queued" if it had not begun by then, and never runs; "running" if it had.
+        timeout_s: What it was given.
+    """
+
+    def __init__(self, task_id: str | None, phase: str, timeout_s: float) -> None:
+        # Not by super(): OSError, which TimeoutError is, would take two arguments for an errno and its text.
+        Exception.__init__(self, task_id, phase, timeout_s)
+        self.task_id = task_id
+        self.error_message = None
+        self.phase = phase
+        self.timeout_s = timeout_s
+
+    def __str__(self) -> str:
+        which = f"Task: {self.task_id}" if self.task_id else "This task"
+        given = f"the {self.timeout_s:g} s of its timeout_s"
+        if self.phase == "queued":
+            return (
+                f"{which} was cancelled: it was still queued after {given}, and has not run. What it waited for took "
+                "longer (earlier calls, its arguments, resources): give it more time, or for an actor let more calls "
+                "run at once (max_concurrency)."
+            )
+        return (
+            f"{which} was cancelled: it was still running after {given}. A plain method of an actor runs on until it "
+            "returns, or finds out by get_runtime_context().is_canceled(); what it has done stays done. Give it more "
+            "time."
+        )
 
 
 class LocalRayletDiedError(RayError):
@@ -398,4 +432,4 @@ def _hex(actor_id: str | bytes | None) -> str | None:
 RAY_EXCEPTION_TYPES: list[type[RayError]] = [
     kind for kind in list(globals().values()) if isinstance(kind, type) and issubclass(kind, RayError)
 ]
-"""Every class of this module, as in Ray."""
+"""Every class of this module."""

@@ -6,16 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from nbactors.num_returns import DYNAMIC, STREAMING
+from nbactors.option_checks import UNLIMITED
 from nbactors.signature import Signature
 
-STREAMING = -1
-"""As `num_returns`: each value that the generator yields is an object of its own, there as soon as it is yielded."""
-
-DYNAMIC = -2
-"""As `num_returns`: one object, whose value is an iterable of references to what the generator has yielded."""
-
-UNLIMITED = -1
-"""As a limit of what runs ahead or is pending: there is none."""
+__all__ = ["DYNAMIC", "STREAMING", "UNLIMITED", "ActorMeta", "FunctionMeta", "MethodMeta"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,9 @@ from typing import Any
 
 _FINEST = 0.0001
 
+UNLIMITED = -1
+"""As a limit of what runs ahead or is pending: there is none."""
+
 
 def kind(value: Any) -> str:
     """Return the name of a value's type, for an error."""
@@ -70,6 +73,75 @@ def check_count(given: Mapping[str, Any], name: str, least: int) -> int | None:
         )
         raise ValueError(f"The keyword '{name}' only accepts {allowed}. Got: {value}")
     return value
+
+
+def check_limit(given: Mapping[str, Any], name: str) -> int:
+    """Return an option that limits how much may run ahead; UNLIMITED if it is not given.
+
+    Raises:
+        TypeError: It is not an integer.
+        ValueError: It is neither positive nor -1.
+    """
+    value = given.get(name)
+    if value is None:
+        return UNLIMITED
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"The type of keyword '{name}' must be int or None, but received type {kind(value)}")
+    if value < 1 and value != UNLIMITED:
+        raise ValueError(
+            f"{name}={value} is not allowed. Use a value > 0, where 1 makes each value only when it is asked for, as a "
+            "generator of Python does; or -1 for no limit"
+        )
+    return value
+
+
+def check_group_sizes(given: Mapping[str, Any]) -> dict[str, int]:
+    """Return the option `concurrency_groups`: how many calls each group runs at once.
+
+    Raises:
+        TypeError: It is no dict from names to integers.
+        ValueError: A name is empty, or a size is less than 1.
+    """
+    value = given.get("concurrency_groups")
+    if value is None or value == []:  # Ray takes an empty list for none
+        return {}
+    if not isinstance(value, Mapping):
+        raise TypeError(
+            "The type of keyword 'concurrency_groups' must be dict or None, for example {'io': 2}, but received type "
+            f"{kind(value)}"
+        )
+    for group, size in value.items():
+        if not isinstance(group, str):
+            raise TypeError(f"The names in 'concurrency_groups' must be str, but received type {kind(group)}")
+        if not group:
+            raise ValueError("The names in 'concurrency_groups' must not be empty: the default group has no name")
+        if not isinstance(size, int) or isinstance(size, bool):
+            raise TypeError(
+                f"The size of the concurrency group {group!r} must be int: how many of its calls run at once. Received "
+                f"type {kind(size)}"
+            )
+        if size < 1:
+            raise ValueError(f"The size of the concurrency group {group!r} must be at least 1. Got: {size}")
+    return dict(value)
+
+
+def check_seconds(given: Mapping[str, Any], name: str) -> float | None:
+    """Return an option that is a span of time.
+
+    Raises:
+        TypeError: It is not a number.
+        ValueError: It is not positive, or not finite.
+    """
+    value = given.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise TypeError(f"The keyword '{name}' must be a number of seconds or None, but received type {kind(value)}")
+    if not 0 < value < math.inf:
+        raise ValueError(
+            f"The keyword '{name}' must be a positive number of seconds, or None for no limit. Got: {value}"
+        )
+    return float(value)
 
 
 def check_bool(given: Mapping[str, Any], name: str) -> None:

@@ -12,9 +12,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from nbactors.num_returns import STREAMING, check_generates, num_returns_of
 from nbactors.option_checks import (
+    UNLIMITED,
     check_bool,
     check_count,
+    check_group_sizes,
+    check_limit,
+    check_seconds,
     check_text,
     kind,
     quantity,
@@ -42,37 +47,48 @@ _LATER_FOR_ALL: dict[str, tuple[Any, ...]] = {
 }
 _LATER_FOR_ACTORS: dict[str, tuple[Any, ...]] = {
     **_LATER_FOR_ALL,
-    "allow_out_of_order_execution": (None, False),
-    "concurrency_groups": (None, {}, []),
     "enable_tensor_transport": (None, False),
-    "max_concurrency": (None, 1),
-    "max_pending_calls": (None, -1),
     "max_restarts": (None, 0),
     "max_task_retries": (None, 0),
-    "_actor_generator_backpressure_num_objects": (None, -1),
 }
 _LATER_FOR_TASKS: dict[str, tuple[Any, ...]] = {
     **_LATER_FOR_ALL,
     "max_calls": (None, 0),
-    "_generator_backpressure_num_objects": (None, -1),
     "_num_objects_per_yield": (None, 1),
 }
 _LATER_FOR_CALLS: dict[str, tuple[Any, ...]] = {
-    "concurrency_group": (None,),
     "max_task_retries": (None, 0),
     "retry_exceptions": (None, False),
     "tensor_transport": (None,),
-    "_generator_backpressure_num_objects": (None, -1),
     "_num_objects_per_yield": (None, 1),
     "_labels": (None, {}),
 }
-_COUNTS = {"max_restarts": -1, "max_task_retries": -1, "max_pending_calls": -1, "max_concurrency": 0, "max_calls": 0}
-"""Those of them that count something, and the least that Ray takes."""
+_BACKPRESSURE = "_generator_backpressure_num_objects"
+_ACTOR_BACKPRESSURE = "_actor_generator_backpressure_num_objects"
 
-_FOR_ACTORS = (*_HOLDING, "namespace", "lifetime", "get_if_exists", "enable_task_events")
-_FOR_TASKS = (*_HOLDING, "num_returns", "max_retries", "retry_exceptions", "enable_task_events")
-_FOR_CALLS = ("num_returns", "name", "enable_task_events")
-_FOR_METHODS = ("num_returns", "enable_task_events")
+_FOR_ACTORS = (
+    *_HOLDING,
+    "namespace",
+    "lifetime",
+    "get_if_exists",
+    "max_concurrency",
+    "concurrency_groups",
+    "max_pending_calls",
+    "allow_out_of_order_execution",
+    "enable_task_events",
+    _ACTOR_BACKPRESSURE,
+)
+_FOR_TASKS = (
+    *_HOLDING,
+    "num_returns",
+    "max_retries",
+    "retry_exceptions",
+    "timeout_s",
+    "enable_task_events",
+    _BACKPRESSURE,
+)
+_FOR_METHODS = ("num_returns", "concurrency_group", "enable_task_events", _BACKPRESSURE)
+_FOR_CALLS = (*_FOR_METHODS, "name", "timeout_s")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +104,11 @@ class ActorOptions:
         memory: Bytes.
         resources: Custom ones.
         scheduling_strategy: "DEFAULT", "SPREAD", a NodeAffinitySchedulingStrategy or None.
+        max_concurrency: How many calls outside groups run at once; None for the default, which depends on the class.
+        concurrency_groups: The same for each group, by its name.
+        max_pending_calls: How many calls of one process may be under way; UNLIMITED by default.
+        allow_out_of_order_execution: None where the class and max_concurrency decide.
+        backpressure: How many yielded objects of all its generators may wait for their readers; UNLIMITED by default.
         given: What the user gave, for `merged`.
     """
 
@@ -101,6 +122,11 @@ class ActorOptions:
     resources: Mapping[str, float] = field(default_factory=dict)
     runtime_env: RuntimeEnv | None = None
     scheduling_strategy: Any = None
+    max_concurrency: int | None = None
+    concurrency_groups: Mapping[str, int] = field(default_factory=dict)
+    max_pending_calls: int = UNLIMITED
+    allow_out_of_order_execution: bool | None = None
+    backpressure: int = UNLIMITED
     given: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
@@ -112,8 +138,8 @@ class ActorOptions:
             ValueError: A wrong value, an unknown option, or one that this version does not serve.
         """
         refuse_unknown(given, _FOR_ACTORS, _LATER_FOR_ACTORS, "actors")
-        for option, least in _COUNTS.items():
-            check_count(given, option, least)
+        check_count(given, "max_restarts", -1)
+        check_count(given, "max_task_retries", -1)
         refuse_unserved(given, _LATER_FOR_ACTORS)
         check_bool(given, "enable_task_events")
         check_bool(given, "get_if_exists")
@@ -128,6 +154,11 @@ class ActorOptions:
             namespace=check_text(given, "namespace", blank_allowed=False),
             get_if_exists=given.get("get_if_exists", False),
             detached=_is_detached(given.get("lifetime")),
+            max_concurrency=check_count(given, "max_concurrency", 0) or None,  # 0 is Ray's other way to not give it
+            concurrency_groups=check_group_sizes(given),
+            max_pending_calls=check_count(given, "max_pending_calls", -1) or UNLIMITED,  # 0 limits nothing in Ray
+            allow_out_of_order_execution=_out_of_order(given),
+            backpressure=check_limit(given, _ACTOR_BACKPRESSURE),
             given=dict(given),
             **_held_options(given),
         )
@@ -164,7 +195,9 @@ class TaskOptions:
 
     Attributes:
         num_cpus, num_gpus, memory, resources: What it holds while it runs; memory in bytes.
-        num_returns: How many references a call gives.
+        num_returns: How many references a call gives; or STREAMING, or DYNAMIC.
+        backpressure: How many objects that it yields may wait for their reader; UNLIMITED by default.
+        timeout_s: Seconds in which a call must end; None for no limit.
         max_retries: How often it is run again when its worker crashes; -1 for ever.
         retry_exceptions: Whether it is also run again when it raises, or for which exceptions.
         name: For listings and process titles; None for the function's own.
@@ -177,6 +210,8 @@ class TaskOptions:
     memory: float | None = None
     resources: Mapping[str, float] = field(default_factory=dict)
     num_returns: int = 1
+    backpressure: int = UNLIMITED
+    timeout_s: float | None = None
     max_retries: int = 3
     retry_exceptions: bool | tuple[type[BaseException], ...] = False
     name: str | None = None
@@ -185,8 +220,13 @@ class TaskOptions:
     given: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
-    def parse(cls, given: Mapping[str, Any]) -> TaskOptions:
+    def parse(cls, given: Mapping[str, Any], *, generates: bool = False, label: str = "The function") -> TaskOptions:
         """Check what stands in `remote(...)` over a function.
+
+        Args:
+            given: The options.
+            generates: Whether it is a generator function, whose results stream by default.
+            label: The function, for errors.
 
         Raises:
             TypeError, ValueError: As `ActorOptions.parse`.
@@ -201,9 +241,14 @@ class TaskOptions:
         held["num_cpus"] = 1 if held["num_cpus"] is None else held["num_cpus"]
         held["num_gpus"] = held["num_gpus"] or 0
         max_retries = check_count(given, "max_retries", -1)
-        num_returns = _num_returns(given)
+        num_returns = num_returns_of(given)
+        check_generates(num_returns, generates, label)
+        if num_returns is None:
+            num_returns = STREAMING if generates else 1
         return cls(
-            num_returns=1 if num_returns is None else num_returns,
+            num_returns=num_returns,
+            backpressure=check_limit(given, _BACKPRESSURE),
+            timeout_s=check_seconds(given, "timeout_s"),
             max_retries=3 if max_retries is None else max_retries,
             retry_exceptions=_retry_exceptions(given.get("retry_exceptions", False)),
             name=check_text(given, "name"),
@@ -211,15 +256,17 @@ class TaskOptions:
             **held,
         )
 
-    def merged(self, updates: Mapping[str, Any]) -> TaskOptions:
-        """Return these options with those of `.options(...)` over them, all checked again.
+    def merged(
+        self, updates: Mapping[str, Any], *, generates: bool = False, label: str = "The function"
+    ) -> TaskOptions:
+        """Return these options with those of `.options(...)` over them, all checked again. Arguments as of `parse`.
 
         Raises:
             TypeError, ValueError: As `ActorOptions.parse`.
         """
         if "max_calls" in updates:
             raise ValueError("Setting 'max_calls' is not supported in '.options()'. Give it to remote().")
-        return TaskOptions.parse({**self.given, **updates})
+        return TaskOptions.parse({**self.given, **updates}, generates=generates, label=label)
 
     def held(self) -> dict[str, float]:
         """Return what it holds while it runs. Zero amounts are left out."""
@@ -228,10 +275,21 @@ class TaskOptions:
 
 @dataclass(frozen=True, slots=True)
 class CallOptions:
-    """What `handle.method.options(...)` says of one call; None for what `@method` says."""
+    """What `handle.method.options(...)` says of one call, or `@method(...)` of all; None where it says nothing.
+
+    Attributes:
+        num_returns: A number, STREAMING or DYNAMIC.
+        name: Of the call, in listings.
+        concurrency_group: By its name.
+        timeout_s: Seconds in which the call must end, from its submission on.
+        backpressure: How many yielded objects may wait for their reader.
+    """
 
     num_returns: int | None = None
     name: str | None = None
+    concurrency_group: str | None = None
+    timeout_s: float | None = None
+    backpressure: int | None = None
 
     @classmethod
     def parse(cls, given: Mapping[str, Any]) -> CallOptions:
@@ -251,7 +309,13 @@ class CallOptions:
         refuse_unserved(given, _LATER_FOR_CALLS)
         if given.get("enable_task_events") is not None:
             check_bool(given, "enable_task_events")
-        return cls(_num_returns(given), check_text(given, "name") or None)
+        return cls(
+            num_returns=num_returns_of(given),
+            name=check_text(given, "name") or None,
+            concurrency_group=check_text(given, "concurrency_group") or None,
+            timeout_s=check_seconds(given, "timeout_s"),
+            backpressure=None if given.get(_BACKPRESSURE) is None else check_limit(given, _BACKPRESSURE),
+        )
 
     @classmethod
     def parse_method(cls, given: Mapping[str, Any]) -> CallOptions:
@@ -361,21 +425,11 @@ def _is_detached(lifetime: Literal["detached", "non_detached"] | None) -> bool:
     return lifetime == "detached"
 
 
-def _num_returns(given: Mapping[str, Any]) -> int | None:
-    value = given.get("num_returns")
-    if value in ("streaming", "dynamic"):
-        raise ValueError(
-            f"num_returns={value!r} can only be used with generator functions, which this version does not serve yet: "
-            "return a list"
-        )
-    if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
-        raise TypeError(f"The type of keyword 'num_returns' must be int or None, but received type {kind(value)}")
-    if value is not None and value < 0:
-        raise ValueError(
-            f"num_returns must be >= 0, but got {value}. The keyword 'num_returns' only accepts None or a non-negative "
-            "integer"
-        )
-    return value
+def _out_of_order(given: Mapping[str, Any]) -> bool | None:
+    if given.get("allow_out_of_order_execution") is None:
+        return None
+    check_bool(given, "allow_out_of_order_execution")
+    return bool(given["allow_out_of_order_execution"])
 
 
 def _retry_exceptions(value: Any) -> bool | tuple[type[BaseException], ...]:

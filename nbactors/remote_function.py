@@ -43,7 +43,7 @@ class RemoteFunction(Generic[P, R]):
         """Make a function remote; called by `remote`.
 
         Raises:
-            TypeError, ValueError: Wrong options, or a coroutine or generator function.
+            TypeError, ValueError: Wrong options, or an `async def` function.
         """
         bare = inspect.unwrap(function)
         if inspect.iscoroutinefunction(bare) or inspect.isasyncgenfunction(bare):
@@ -51,14 +51,10 @@ class RemoteFunction(Generic[P, R]):
                 "'async def' should not be used for remote tasks. You can wrap the async function with "
                 f"`asyncio.run(f())`. Got: {function!r}"
             )
-        if inspect.isgeneratorfunction(bare):
-            raise ValueError(
-                f"{function!r} is a generator function, and calls that stream their results are not served by this "
-                "version of nbactors yet. Return a list instead"
-            )
-        parsed = TaskOptions.parse(options)
+        generates = inspect.isgeneratorfunction(bare)
         name = getattr(function, "__name__", type(function).__name__)
-        return cls(FunctionMeta(function, name, Signature.of(bare, skip_self=False)), parsed)
+        parsed = TaskOptions.parse(options, generates=generates, label=name)
+        return cls(FunctionMeta(function, name, Signature.of(bare, skip_self=False), generates), parsed)
 
     # As `RemoteCall` of nbactors.remote_method, which says why.
     @overload
@@ -75,7 +71,7 @@ class RemoteFunction(Generic[P, R]):
         Any thread. An ObjectRef among the arguments is replaced by its value before the function runs.
 
         Returns:
-            An ObjectRef; a list of them for ``num_returns`` over 1; None for 0.
+            An ObjectRef; a list of them for ``num_returns`` over 1; None for 0; an ObjectRefGenerator for a generator.
 
         Raises:
             TypeError: The arguments do not fit the function, or cannot be pickled.
@@ -100,7 +96,8 @@ class RemoteFunction(Generic[P, R]):
             TypeError: A value of a wrong type.
             ValueError: A wrong value, an unknown option, or one that this version does not serve.
         """
-        return RemoteFunction(self._meta, self._options.merged(options))
+        meta = self._meta
+        return RemoteFunction(meta, self._options.merged(options, generates=meta.generates, label=meta.name))
 
     def __call__(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Refuse: it would run in this process.
@@ -128,11 +125,12 @@ class RemoteFunction(Generic[P, R]):
         address = address_of(self, self.__module__, self.__qualname__)
         if address is not None:
             return load, address
-        return _empty, (), (self._meta.function, self._meta.name, self._meta.signature, self._options, self.__doc__)
+        meta = self._meta
+        return _empty, (), (meta.function, meta.name, meta.signature, meta.generates, self._options, self.__doc__)
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
-        function, name, signature, options, doc = state
-        RemoteFunction.__init__(self, FunctionMeta(function, name, signature), options)
+        function, name, signature, generates, options, doc = state
+        RemoteFunction.__init__(self, FunctionMeta(function, name, signature, generates), options)
         self.__doc__ = doc
 
     def __repr__(self) -> str:

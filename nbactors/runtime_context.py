@@ -101,6 +101,23 @@ class RuntimeContext:
             raise AssertionError("This property is only available in an actor: the caller is a driver or a task.")
         return False
 
+    def is_canceled(self) -> bool:
+        """Return whether `cancel` was called for the running call; a long one looks at it and returns early.
+
+        Raises:
+            RuntimeError: The caller is a driver; or an async actor, where asyncio.CancelledError tells it.
+        """
+        current = engine.current()
+        facts = current.runtime_facts()
+        if facts.is_driver:
+            raise RuntimeError("This method is only available when the process is a worker: nobody cancels a driver.")
+        if facts.actor_id and current.current_actor()[1].is_async:
+            raise RuntimeError(
+                "This method is not supported in an async actor: there a cancelled call gets asyncio.CancelledError at "
+                "its next `await`."
+            )
+        return facts.is_canceled
+
     def get_assigned_resources(self) -> dict[str, float]:
         """Return what the worker holds, by default {"CPU": 1.0} for a task and {} for an actor.
 

@@ -303,7 +303,7 @@ class TestNotServedYet:
     @pytest.mark.differs("Ray serves it")
     @pytest.mark.parametrize(
         "options",
-        [{"max_restarts": 1}, {"max_task_retries": 1}, {"max_concurrency": 2}, {"concurrency_groups": {"io": 2}}],
+        [{"max_restarts": 1}, {"max_task_retries": 1}],
         ids=lambda options: next(iter(options)),
     )
     def test_options_of_actors(self, ray: Any, options: dict[str, Any]) -> None:
@@ -315,6 +315,6 @@ class TestNotServedYet:
         with pytest.raises(ValueError, match=r"pip.*env_vars"):
             ray.remote(echo).options(runtime_env={"pip": ["requests"]})
 
-    @pytest.mark.parametrize("options", [{"max_restarts": 0}, {"max_task_retries": 0}, {"max_concurrency": 1}])
+    @pytest.mark.parametrize("options", [{"max_restarts": 0}, {"max_task_retries": 0}])
     def test_defaults_are_taken(self, ray: Any, options: dict[str, Any]) -> None:
         assert ray.get(ray.remote(Counter).options(**options).remote().increment.remote()) == 1

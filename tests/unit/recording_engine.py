@@ -81,6 +81,9 @@ class RecordingEngine(Engine):
         self.asked.append(("submit_task", function.function, args, kwargs, options))
         return make_ref(len(self.asked))
 
+    def cancel(self, ref: ObjectRef[Any], force: bool, recursive: bool, interrupt: bool) -> None:
+        self.asked.append(("cancel", ref, force, recursive, interrupt))
+
     def kill(self, link: Any, no_restart: bool) -> None:
         self.asked.append(("kill", link, no_restart))
 

@@ -9,7 +9,7 @@ import pickle
 import sys
 import types
 import weakref
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import cloudpickle
@@ -20,6 +20,7 @@ import nbactors as ray
 from nbactors import importable
 from nbactors.actor import ActorClass, ActorClassInheritanceException, ActorHandle, ActorMethod, actor_meta
 from nbactors.exceptions import ActorUnschedulableError
+from nbactors.meta import DYNAMIC, STREAMING, UNLIMITED, ActorMeta
 from nbactors.options import CallOptions
 from nbactors.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -171,11 +172,9 @@ def test_class_without_constructor(recorded: RecordingEngine) -> None:
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        ("async def method(self): pass", "Thing.method is an 'async def' method"),
-        ("async def method(self): yield", "Thing.method is an 'async def' method"),
-        ("def method(self): yield", "Thing.method is a generator method"),
         ("def __ray_shutdown__(self, x): pass", r"__ray_shutdown__ must be a synchronous method .* Got: \(x\)"),
         ("async def __ray_shutdown__(self): pass", "__ray_shutdown__ must be a synchronous method .* Got: async"),
+        ("async def __ray_shutdown__(self): yield", "__ray_shutdown__ must be a synchronous method"),
         ("__ray_shutdown__ = 3", "__ray_shutdown__ must be a method. Got: int"),
     ],
 )
@@ -201,13 +200,37 @@ def test_empty_parentheses_are_refused() -> None:
 
 def test_coroutine_functions_are_refused() -> None:
     async def coroutine() -> None: ...
+    async def asynchronous_generator() -> AsyncIterator[int]:
+        yield 1
+
+    for function in (coroutine, asynchronous_generator):
+        with pytest.raises(ValueError, match="'async def' should not be used for remote tasks"):
+            ray.remote(function)
+
+
+def test_generator_functions_stream(recorded: RecordingEngine) -> None:
     def generator() -> Iterator[int]:
         yield 1
 
-    with pytest.raises(ValueError, match="'async def' should not be used for remote tasks"):
-        ray.remote(coroutine)
-    with pytest.raises(ValueError, match="is a generator function"):
-        ray.remote(generator)
+    @functools.wraps(generator)
+    def wrapper() -> Any:
+        return generator()
+
+    for function in (ray.remote(generator), ray.remote(wrapper), pickle_round_trip(ray.remote(generator))):
+        function.remote()
+        function.options(num_returns=2).remote()
+        function.options(num_returns="dynamic").remote()
+        assert [asked[-1].num_returns for asked in recorded.asked] == [STREAMING, 2, DYNAMIC]
+        recorded.asked.clear()
+    for word in ("streaming", "dynamic"):
+        with pytest.raises(
+            ValueError, match=f"num_returns='{word}' can only be used with generator .*recursive is not"
+        ):
+            recursive.options(num_returns=word)
+
+
+def pickle_round_trip(thing: Any) -> Any:
+    return cloudpickle.loads(cloudpickle.dumps(thing))
 
 
 def test_meta() -> None:
@@ -221,6 +244,147 @@ def test_meta() -> None:
     assert meta.methods["made_by"].signature.positional == ("who",)
     assert meta.methods["twice"].signature.positional == ("number",)
     assert pickle.loads(pickle.dumps(meta)) == meta
+
+
+class Many:
+    def plain(self) -> None: ...
+    def counted(self) -> Iterator[int]:
+        yield 1
+
+    @ray.method(num_returns="dynamic", _generator_backpressure_num_objects=2)
+    def kept(self) -> Iterator[int]:
+        yield 1
+
+    @ray.method(concurrency_group="io", num_returns=2)
+    def pair(self) -> Iterator[int]:
+        yield 1
+        yield 2
+
+
+class AsyncMany(Many):
+    async def streamed(self) -> AsyncIterator[int]:
+        yield 1
+
+
+def test_meta_of_generators() -> None:
+    methods = actor_meta(AsyncMany).methods
+    found = {name: (methods[name].generates, methods[name].num_returns) for name in ("plain", "counted", "streamed")}
+    assert found == {"plain": (False, 1), "counted": (True, STREAMING), "streamed": (True, STREAMING)}
+    assert (methods["kept"].num_returns, methods["kept"].backpressure) == (DYNAMIC, 2)
+    assert (methods["pair"].num_returns, methods["pair"].group) == (2, "io")
+    assert (methods["plain"].group, methods["plain"].backpressure) == ("", UNLIMITED)
+
+
+@pytest.mark.parametrize(
+    ("body", "is_async"),
+    [
+        ("def method(self): pass", False),
+        ("def method(self): yield", False),
+        ("async def method(self): pass", True),
+        ("async def method(self): yield", True),
+        ("async def _hidden(self): pass", True),
+        ("async def __aenter__(self): pass", True),
+        ("@staticmethod\n    async def method(): pass", True),
+        ("@classmethod\n    async def method(cls): pass", True),
+        ("@functools.wraps(Asynchronous.method)\n    def method(self): pass", False),
+        ("@functools.wraps(Plain.method)\n    async def method(self): pass", True),
+        ("method = functools.partialmethod(Asynchronous.method)", True),
+    ],
+)
+def test_what_makes_an_actor_asynchronous(body: str, is_async: bool) -> None:
+    class Asynchronous:
+        async def method(self) -> None: ...
+
+    class Plain:
+        def method(self) -> None: ...
+
+    scope: dict[str, Any] = {"__name__": __name__, "functools": functools, **locals()}
+    exec(f"class Thing:\n    {body}\nclass Derived(Thing): pass", scope)
+    assert actor_meta(scope["Thing"]).is_async is is_async
+    assert actor_meta(scope["Derived"]).is_async is is_async
+
+
+def test_an_overridden_coroutine_does_not_count() -> None:
+    class Asynchronous:
+        async def method(self) -> None: ...
+
+    class Derived(Asynchronous):
+        def method(self) -> None: ...  # type: ignore[override]
+
+    assert not actor_meta(Derived).is_async
+
+
+@pytest.mark.parametrize(
+    ("cls", "options", "in_order"),
+    [
+        (Counter, {}, True),
+        (Counter, {"max_concurrency": 1}, True),
+        (Counter, {"max_concurrency": 2}, False),
+        (Counter, {"max_concurrency": 2, "allow_out_of_order_execution": True}, False),
+        (Counter, {"concurrency_groups": {"a": 3}}, True),
+        (Counter, {"allow_out_of_order_execution": False, "concurrency_groups": {"a": 3}}, True),
+        (Counter, {"allow_out_of_order_execution": True}, False),
+        (AsyncMany, {"concurrency_groups": {"io": 1}}, False),
+        (AsyncMany, {"concurrency_groups": {"io": 1}, "max_concurrency": 1}, False),
+    ],
+)
+def test_order_of_calls(recorded: RecordingEngine, cls: type, options: dict[str, Any], in_order: bool) -> None:
+    meta = meta_of(ray.remote(num_cpus=1, **options)(cls).remote)
+    assert meta.in_order is in_order
+    assert meta.groups == tuple(options.get("concurrency_groups", ()))
+
+
+def meta_of(create: Any) -> ActorMeta:
+    meta: ActorMeta = create(**({"start": 1} if "Counter" in repr(create.__self__) else {}))._meta
+    return meta
+
+
+def test_options_reach_the_handle(recorded: RecordingEngine) -> None:
+    base = ray.remote(concurrency_groups={"io": 2, "compute": 1})(Many)
+    assert meta_of(base.remote).groups == ("io", "compute")
+    changed = meta_of(base.options(max_concurrency=2, max_pending_calls=3).remote)
+    assert (changed.groups, changed.in_order, changed.max_pending_calls) == (("io", "compute"), False, 3)
+    again = meta_of(base.options(max_concurrency=2).options(max_concurrency=1).remote)
+    assert (again.in_order, again.max_pending_calls) == (True, UNLIMITED)
+    assert meta_of(pickle_round_trip(base).remote).groups == ("io", "compute")
+
+
+@pytest.mark.parametrize(
+    ("cls", "options", "message"),
+    [
+        (AsyncMany, {"concurrency_groups": {"io": 1}}, "not possible for async actors"),
+        (Counter, {"max_concurrency": 2}, "not possible for multi-threaded actors"),
+    ],
+)
+def test_order_cannot_be_asked_of_calls_that_overlap(cls: type, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        ray.remote(allow_out_of_order_execution=False, **options)(cls)
+    with pytest.raises(ValueError, match=message):
+        ray.remote(**{"num_cpus": 1, **options})(cls).options(allow_out_of_order_execution=False)
+
+
+def test_a_methods_group_must_be_declared() -> None:
+    with pytest.raises(ValueError, match=r"Many.pair: there is no concurrency group 'io'. The class has none"):
+        ray.remote(Many)
+    with pytest.raises(ValueError, match=r"'io'. Did you mean 'ios'\? The class has 'ios', 'compute'"):
+        ray.remote(concurrency_groups={"ios": 1, "compute": 2})(Many)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"num_returns": "streaming"}, ValueError, "'streaming' can only be used with generator .*plain is not"),
+        ({"num_returns": "dynamic"}, ValueError, "'dynamic' can only be used with generator .*plain is not"),
+        ({"concurrency_group": 3}, TypeError, "'concurrency_group' must be str or None"),
+        ({"_generator_backpressure_num_objects": 0}, ValueError, "num_objects=0 is not allowed"),
+        ({"timeout_s": 3}, AssertionError, "Unexpected keyword argument to @method: 'timeout_s'"),
+    ],
+)
+def test_bad_method_option(options: dict[str, Any], error: type[Exception], message: str) -> None:
+    def plain(self: Any) -> None: ...
+
+    with pytest.raises(error, match=message):
+        ray.method(**options)(plain)
 
 
 # ------------------------------------------------------------------------------------------------ handles and methods
@@ -279,9 +443,20 @@ def test_unknown_method(recorded: RecordingEngine) -> None:
     assert not hasattr(handle, "_repr_html_")
 
 
-def test_private_generator_method_is_refused_when_called(recorded: RecordingEngine) -> None:
-    with pytest.raises(ValueError, match=r"Counter\._helper is a generator method"):
-        handle_of(recorded)._helper.remote()
+def test_options_of_calls(recorded: RecordingEngine) -> None:
+    handle: Any = ray.remote(concurrency_groups={"io": 2})(Many).remote()
+    handle.plain.options(concurrency_group="io", timeout_s=5).remote()
+    handle.plain.options(concurrency_group="").remote()
+    handle.counted.options(num_returns="dynamic", _generator_backpressure_num_objects=3).remote()
+    assert [call[-1] for call in handle._link.calls] == [
+        CallOptions(concurrency_group="io", timeout_s=5.0),
+        CallOptions(),
+        CallOptions(num_returns=DYNAMIC, backpressure=3),
+    ]
+    with pytest.raises(ValueError, match=r"Many.plain: there is no concurrency group 'oi'.*The class has 'io'"):
+        handle.plain.options(concurrency_group="oi")
+    with pytest.raises(ValueError, match=r"num_returns='streaming' can only be used with .*Many.plain is not"):
+        handle.plain.options(num_returns="streaming")
 
 
 def test_completion_and_text(recorded: RecordingEngine) -> None:

@@ -89,6 +89,52 @@ def test_bad_wait(
     assert recorded.asked == []
 
 
+class Generator:
+    """As the engine makes them: what `cancel` takes is the reference of its end."""
+
+    def completed(self) -> Any:
+        return REF
+
+
+def test_cancel(recorded: RecordingEngine) -> None:
+    ray.cancel(REF)
+    ray.cancel(REF, force=True, recursive=False)
+    ray.cancel(Generator(), interrupt=True)
+    assert recorded.asked == [
+        ("cancel", REF, False, True, False),
+        ("cancel", REF, True, False, False),
+        ("cancel", REF, False, True, True),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("ref", "kwargs", "error", "message"),
+    [
+        (3, {}, TypeError, r"only supported for object refs. For actors, try kill\(\). Got: <class 'int'>"),
+        ([REF], {}, TypeError, "Got: <class 'list'>"),
+        (None, {}, TypeError, "Got: <class 'NoneType'>"),
+        (REF, {"force": 1}, TypeError, "'force' must be bool"),
+        (REF, {"recursive": None}, TypeError, "'recursive' must be bool"),
+        (REF, {"interrupt": "yes"}, TypeError, "'interrupt' must be bool"),
+        (REF, {"interrupt": True, "force": True}, ValueError, "either end the process, or interrupt what it runs"),
+    ],
+)
+def test_bad_cancel(
+    recorded: RecordingEngine, ref: Any, kwargs: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        ray.cancel(ref, **kwargs)
+    assert recorded.asked == []
+
+
+def test_an_actor_is_not_cancelled(recorded: RecordingEngine) -> None:
+    class Task:
+        def completed(self) -> None: ...
+
+    with pytest.raises(TypeError, match=r"For actors, try kill\(\). Got: <class 'nbactors.actor.ActorHandle'>"):
+        ray.cancel(ray.remote(Task).remote())
+
+
 @pytest.mark.parametrize("actor", [3, "counter", REF, None])
 def test_bad_kill(recorded: RecordingEngine, actor: Any) -> None:
     with pytest.raises(ValueError, match=r"kill\(\) only supported for actors"):

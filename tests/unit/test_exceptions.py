@@ -216,6 +216,7 @@ def test_dual_pickles() -> None:
     "error",
     [
         exceptions.TaskCancelledError("ab", "since"),
+        exceptions.CallTimeoutError("ab", "queued", 2.5),
         exceptions.RayActorError("ab", "text"),
         ActorDiedError("text", b"\x01" * 16, "killed"),
         ActorDiedError(),
@@ -243,6 +244,14 @@ def test_pickles_with_attributes(error: RayError) -> None:
     assert vars(again) == vars(error)
 
 
+def test_call_timeout() -> None:
+    queued = exceptions.CallTimeoutError("ab", "queued", 2.5)
+    assert (queued.task_id, queued.phase, queued.timeout_s) == ("ab", "queued", 2.5)
+    assert str(queued).startswith("Task: ab was cancelled: it was still queued after the 2.5 s of its timeout_s")
+    running = exceptions.CallTimeoutError(None, "running", 3)
+    assert str(running).startswith("This task was cancelled: it was still running after the 3 s of its timeout_s")
+
+
 def test_actor_died() -> None:
     error = ActorDiedError("gone", b"\xab\xcd", "creation_failed")
     assert error.actor_id == "abcd"
@@ -258,6 +267,7 @@ def test_actor_died() -> None:
     ("name", "bases"),
     [
         ("GetTimeoutError", (RayError, TimeoutError)),
+        ("CallTimeoutError", (exceptions.TaskCancelledError, RayError, TimeoutError)),
         ("ActorDiedError", (exceptions.RayActorError, RayError)),
         ("ActorUnavailableError", (exceptions.RayActorError,)),
         ("OwnerDiedError", (exceptions.ObjectLostError,)),

@@ -19,6 +19,7 @@ FOUNDATION = {
     "exceptions",
     "importable",
     "init_keywords",
+    "num_returns",
     "option_checks",
     "options",
     "runtime_env",

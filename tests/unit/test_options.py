@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 import nbactors
 from nbactors.init_keywords import init_options
+from nbactors.meta import DYNAMIC, STREAMING, UNLIMITED
 from nbactors.options import ActorOptions, CallOptions, InitOptions, RuntimeEnv, TaskOptions
 from nbactors.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -57,17 +58,39 @@ BAD_FOR_ACTORS: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"max_restarts": -2}, ValueError, "only accepts None, 0, -1 or a positive integer"),
     ({"max_restarts": "a"}, TypeError, "'max_restarts' must be int or None"),
     ({"max_task_retries": 1}, ValueError, "max_task_retries=1 is not served"),
-    ({"max_concurrency": 2}, ValueError, "max_concurrency=2 is not served"),
     ({"max_concurrency": -1}, ValueError, "only accepts None, 0 or a positive integer"),
-    ({"max_pending_calls": 5}, ValueError, "max_pending_calls=5 is not served"),
-    ({"concurrency_groups": {"io": 2}}, ValueError, "concurrency_groups={'io': 2} is not served"),
-    ({"allow_out_of_order_execution": True}, ValueError, "allow_out_of_order_execution=True is not served"),
+    ({"max_concurrency": True}, TypeError, "'max_concurrency' must be int or None"),
+    ({"max_concurrency": 1.5}, TypeError, "'max_concurrency' must be int or None"),
+    ({"max_pending_calls": -2}, ValueError, "only accepts None, 0, -1 or a positive integer"),
+    ({"max_pending_calls": "5"}, TypeError, "'max_pending_calls' must be int or None"),
+    ({"allow_out_of_order_execution": 1}, TypeError, "'allow_out_of_order_execution' must be bool"),
+    ({"_actor_generator_backpressure_num_objects": 0}, ValueError, "num_objects=0 is not allowed. Use a value > 0"),
+    ({"_actor_generator_backpressure_num_objects": "a"}, TypeError, "num_objects' must be int or None"),
+    ({"timeout_s": 1}, ValueError, "Invalid option keyword timeout_s for actors"),
+]
+BAD_GROUPS: list[tuple[dict[str, Any], type[Exception], str]] = [
+    ({"concurrency_groups": ["io"]}, TypeError, "'concurrency_groups' must be dict or None, for example {'io': 2}"),
+    ({"concurrency_groups": {3: 2}}, TypeError, "names in 'concurrency_groups' must be str.* int: 3"),
+    ({"concurrency_groups": {"": 2}}, ValueError, "must not be empty: the default group has no name"),
+    ({"concurrency_groups": {"io": "x"}}, TypeError, "size of the concurrency group 'io' must be int"),
+    ({"concurrency_groups": {"io": True}}, TypeError, "size of the concurrency group 'io' must be int"),
+    ({"concurrency_groups": {"io": 0}}, ValueError, "'io' must be at least 1. Got: 0"),
 ]
 BAD_FOR_TASKS: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"lifetime": "detached"}, ValueError, "Invalid option keyword lifetime for remote functions"),
     ({"num_returns": -1}, ValueError, "num_returns must be >= 0"),
-    ({"num_returns": 1.5}, TypeError, "'num_returns' must be int or None"),
-    ({"num_returns": True}, TypeError, "'num_returns' must be int or None"),
+    ({"num_returns": 1.5}, TypeError, "'num_returns' must be int, 'streaming', 'dynamic' or None"),
+    ({"num_returns": True}, TypeError, "'num_returns' must be int, 'streaming', 'dynamic' or None"),
+    ({"num_returns": "stream"}, ValueError, "num_returns='stream' is not valid"),
+    ({"num_returns": "dynamic"}, ValueError, "num_returns='dynamic' can only be used with generator functions"),
+    ({"_generator_backpressure_num_objects": 0}, ValueError, "num_objects=0 is not allowed. Use a value > 0"),
+    ({"_generator_backpressure_num_objects": -2}, ValueError, "num_objects=-2 is not allowed. Use a value > 0"),
+    ({"_generator_backpressure_num_objects": True}, TypeError, "num_objects' must be int or None"),
+    ({"timeout_s": 0}, ValueError, "'timeout_s' must be a positive number of seconds"),
+    ({"timeout_s": float("nan")}, ValueError, "'timeout_s' must be a positive number of seconds"),
+    ({"timeout_s": float("inf")}, ValueError, "or None for no limit. Got: inf"),
+    ({"timeout_s": "1"}, TypeError, "'timeout_s' must be a number of seconds or None"),
+    ({"max_concurrency": 2}, ValueError, "Invalid option keyword max_concurrency for remote functions"),
     ({"num_returns": "streaming"}, ValueError, "num_returns='streaming' can only be used with generator functions"),
     ({"max_retries": -2}, ValueError, "only accepts None, 0, -1 or a positive integer"),
     ({"max_retries": "a"}, TypeError, "'max_retries' must be int or None"),
@@ -82,8 +105,19 @@ BAD_FOR_TASKS: list[tuple[dict[str, Any], type[Exception], str]] = [
 def test_bad_actor_option(options: dict[str, Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         ActorOptions.parse(options)
-    with pytest.raises(error, match=message if "concurrency_groups" not in options else "not supported in '.options"):
+    with pytest.raises(error, match=message):
         ActorOptions().merged(options)
+
+
+@pytest.mark.parametrize(("options", "error", "message"), BAD_GROUPS, ids=str)
+def test_bad_concurrency_groups(options: dict[str, Any], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        ActorOptions.parse(options)
+
+
+def test_groups_belong_to_the_class() -> None:
+    with pytest.raises(ValueError, match=r"'concurrency_groups' is not supported in '.options\(\)'"):
+        ActorOptions().merged({"concurrency_groups": {"io": 2}})
 
 
 @pytest.mark.parametrize(("options", "error", "message"), BAD_FOR_BOTH + BAD_FOR_TASKS, ids=str)
@@ -97,13 +131,52 @@ def test_bad_task_option(options: dict[str, Any], error: type[Exception], messag
 @pytest.mark.parametrize(
     "options",
     [
-        {"max_restarts": 0, "max_task_retries": 0, "max_concurrency": 1, "max_pending_calls": -1},
-        {"max_concurrency": None, "concurrency_groups": None, "label_selector": None, "accelerator_type": None},
+        {"max_restarts": 0, "max_task_retries": 0, "label_selector": None, "accelerator_type": None},
         {"enable_task_events": False, "placement_group": "default", "placement_group_bundle_index": -1},
     ],
 )
 def test_what_is_not_served_may_be_given_its_default(options: dict[str, Any]) -> None:
     assert ActorOptions.parse(options) == ActorOptions()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"max_concurrency": None, "concurrency_groups": None, "max_pending_calls": None},
+        {"max_concurrency": 0, "concurrency_groups": {}, "max_pending_calls": 0},
+        {"concurrency_groups": [], "max_pending_calls": -1, "_actor_generator_backpressure_num_objects": -1},
+        {"allow_out_of_order_execution": None, "_actor_generator_backpressure_num_objects": None},
+    ],
+)
+def test_ways_to_not_ask_for_concurrency(options: dict[str, Any]) -> None:
+    assert ActorOptions.parse(options) == ActorOptions()
+
+
+def test_concurrency_of_actors() -> None:
+    given = {"max_concurrency": 4, "concurrency_groups": {"io": 2}, "max_pending_calls": 7}
+    parsed = ActorOptions.parse({**given, "allow_out_of_order_execution": True})
+    assert parsed == ActorOptions(**given, allow_out_of_order_execution=True)
+    merged = parsed.merged({"max_concurrency": 5})
+    assert (merged.max_concurrency, merged.concurrency_groups, merged.max_pending_calls) == (5, {"io": 2}, 7)
+
+
+def test_what_generators_return() -> None:
+    def num_returns(options: dict[str, Any]) -> int:
+        return TaskOptions.parse(options, generates=True).num_returns
+
+    assert num_returns({}) == num_returns({"num_returns": None}) == num_returns({"num_returns": "streaming"})
+    assert num_returns({}) == STREAMING
+    assert num_returns({"num_returns": "dynamic"}) == DYNAMIC
+    assert num_returns({"num_returns": 3}) == 3
+    merged = TaskOptions.parse({"num_returns": 3}, generates=True).merged({"num_returns": None}, generates=True)
+    assert merged.num_returns == STREAMING
+
+
+def test_limits_of_tasks() -> None:
+    parsed = TaskOptions.parse({"_generator_backpressure_num_objects": 2, "timeout_s": 3})
+    assert (parsed.backpressure, parsed.timeout_s) == (2, 3.0)
+    parsed = parsed.merged({"_generator_backpressure_num_objects": None, "timeout_s": None})
+    assert (parsed.backpressure, parsed.timeout_s) == (UNLIMITED, None)
 
 
 @pytest.mark.parametrize(
@@ -170,9 +243,11 @@ def test_options_pickle() -> None:
     [
         ({"foo": 1}, TypeError, "unexpected keyword argument 'foo'.*Valid ones are"),
         ({"num_returns": -1}, ValueError, "num_returns must be >= 0"),
-        ({"num_returns": "streaming"}, ValueError, "can only be used with generator functions"),
+        ({"num_returns": "all"}, ValueError, "num_returns='all' is not valid"),
         ({"name": 3}, TypeError, "'name' must be str or None"),
-        ({"concurrency_group": "io"}, ValueError, "concurrency_group='io' is not served"),
+        ({"concurrency_group": 3}, TypeError, "'concurrency_group' must be str or None"),
+        ({"timeout_s": -1}, ValueError, "'timeout_s' must be a positive number of seconds"),
+        ({"_generator_backpressure_num_objects": 0}, ValueError, "num_objects=0 is not allowed"),
         ({"max_task_retries": 3}, ValueError, "max_task_retries=3 is not served"),
         ({"retry_exceptions": True}, ValueError, "retry_exceptions=True is not served"),
     ],
@@ -184,9 +259,16 @@ def test_bad_call_option(options: dict[str, Any], error: type[Exception], messag
 
 def test_call_options() -> None:
     assert CallOptions.parse({"num_returns": 0, "name": "n"}) == CallOptions(0, "n")
-    assert CallOptions.parse({}) == CallOptions(None, None)
+    assert CallOptions.parse({}) == CallOptions.parse(dict.fromkeys(["name", "concurrency_group", "timeout_s"]))
+    assert CallOptions.parse({}) == CallOptions()
+    assert CallOptions.parse({"concurrency_group": "io", "timeout_s": 2, "num_returns": "dynamic"}) == CallOptions(
+        num_returns=DYNAMIC, concurrency_group="io", timeout_s=2.0
+    )
+    assert CallOptions.parse({"_generator_backpressure_num_objects": -1}).backpressure == UNLIMITED
     with pytest.raises(AssertionError, match="Unexpected keyword argument to @method: 'foo'"):
         CallOptions.parse_method({"foo": 1})
+    with pytest.raises(AssertionError, match="Unexpected keyword argument to @method: 'timeout_s'"):
+        CallOptions.parse_method({"timeout_s": 1})
 
 
 def test_runtime_env_paths(tmp_path: Path) -> None:
