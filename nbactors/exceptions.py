@@ -85,13 +85,14 @@ class CallTimeoutError(TaskCancelledError, TimeoutError):
         task_id: Hexadecimal id of the task, or None.
         phase: "queued" if it had not begun by then, and never runs; "running" if it had.
         timeout_s: What it was given.
+        error_message: More about how it was cancelled, or None.
     """
 
-    def __init__(self, task_id: str | None, phase: str, timeout_s: float) -> None:
+    def __init__(self, task_id: str | None, phase: str, timeout_s: float, error_message: str | None = None) -> None:
         # Not by super(): OSError, which TimeoutError is, would take two arguments for an errno and its text.
-        Exception.__init__(self, task_id, phase, timeout_s)
+        Exception.__init__(self, task_id, phase, timeout_s, error_message)
         self.task_id = task_id
-        self.error_message = None
+        self.error_message = error_message
         self.phase = phase
         self.timeout_s = timeout_s
 
@@ -105,9 +106,8 @@ class CallTimeoutError(TaskCancelledError, TimeoutError):
                 "run at once (max_concurrency)."
             )
         return (
-            f"{which} was cancelled: it was still running after {given}. A plain method of an actor runs on until it "
-            "returns, or finds out by get_runtime_context().is_canceled(); what it has done stays done. Give it more "
-            "time."
+            f"{which} was cancelled: it was still running after {given}. What it has done until then stays done. "
+            f"{self.error_message or 'Give it more time.'}"
         )
 
 

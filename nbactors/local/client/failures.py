@@ -90,7 +90,7 @@ def canceled(task_id: bytes, cancel: messages.Cancel, phase: str, detail: str = 
         detail: What there is to add.
     """
     if cancel.mode == "timeout":
-        return encode(exceptions.CallTimeoutError(task_id.hex(), phase, cancel.timeout_s, detail))
+        return encode(exceptions.CallTimeoutError(task_id.hex(), phase, cancel.timeout_s, detail or None))
     return encode(exceptions.TaskCancelledError(task_id.hex(), detail or None))
 
 
