@@ -28,7 +28,7 @@ FOUNDATION = {
     "unready",
     "version",
 }
-DATA = {"meta", "object_ref", "read_only"}
+DATA = {"meta", "object_ref", "object_ref_generator", "read_only"}
 VERBS = {
     "actor",
     "actor_class_check",
