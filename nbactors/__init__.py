@@ -50,6 +50,7 @@ from nbactors.api import (
     wait,
 )
 from nbactors.object_ref import ObjectRef
+from nbactors.object_ref_generator import DynamicObjectRefGenerator, ObjectRefGenerator
 from nbactors.runtime_context import get_runtime_context
 from nbactors.version import __version__
 
@@ -58,7 +59,9 @@ if TYPE_CHECKING:
 
 
 __all__ = [
+    "DynamicObjectRefGenerator",
     "ObjectRef",
+    "ObjectRefGenerator",
     "__version__",
     "actor",
     "available_resources",

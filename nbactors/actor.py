@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, NoReturn, TypeVar, Union, cast, overload
 
 from nbactors import engine
@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 
     from nbactors.engine import ActorLink
     from nbactors.meta import ActorMeta, MethodMeta
-    from nbactors.remote_method import MethodDecorator, P, R, RemoteMethod
+    from nbactors.object_ref import ObjectRef
+    from nbactors.object_ref_generator import ObjectRefGenerator
+    from nbactors.remote_method import MethodDecorator, P, R, RemoteMethod, V
     from nbactors.signature import Signature
 
 __all__ = [
@@ -317,8 +319,20 @@ def _no_attribute(meta: ActorMeta | None, name: str) -> str:
     )
 
 
+@overload  # these four as in MethodDecorator
+def method(
+    method: Callable[Concatenate[Any, P], Coroutine[Any, Any, V]], /
+) -> RemoteMethod[P, Coroutine[Any, Any, V], ObjectRef[V]]: ...
 @overload
-def method(method: Callable[Concatenate[Any, P], R], /) -> RemoteMethod[P, R]: ...
+def method(  # type: ignore[overload-overlap]
+    method: Callable[Concatenate[Any, P], Iterator[V]], /
+) -> RemoteMethod[P, Iterator[V], ObjectRefGenerator[V]]: ...
+@overload
+def method(  # type: ignore[overload-overlap]
+    method: Callable[Concatenate[Any, P], AsyncIterator[V]], /
+) -> RemoteMethod[P, AsyncIterator[V], ObjectRefGenerator[V]]: ...
+@overload
+def method(method: Callable[Concatenate[Any, P], R], /) -> RemoteMethod[P, R, ObjectRef[R]]: ...
 @overload
 def method(
     *,

@@ -14,6 +14,7 @@ from nbactors.actor import ActorClass, ActorHandle, ActorProxy
 from nbactors.exceptions import RaySystemError
 from nbactors.init_keywords import init_options
 from nbactors.object_ref import ObjectRef
+from nbactors.object_ref_generator import ObjectRefGenerator
 from nbactors.option_checks import check_bool, check_text, kind
 from nbactors.remote_function import P, R, RemoteFunction
 from nbactors.session_context import RayContext
@@ -185,6 +186,8 @@ def get(object_refs: Any, *, timeout: float | None = None) -> Any:
         timeout = _get_timeout(timeout)
     if isinstance(object_refs, ObjectRef):
         return engine.current().get((object_refs,), timeout)[0]
+    if isinstance(object_refs, ObjectRefGenerator):  # given back as it is, as in Ray
+        return object_refs
     if not isinstance(object_refs, list):
         raise ValueError(
             f"Invalid type of object refs, {type(object_refs)}, is given. 'object_refs' must either be an ObjectRef or "
@@ -284,7 +287,13 @@ def kill(actor: ActorHandle[Any] | ActorProxy[Any], *, no_restart: bool = True) 
     engine.current().kill(actor._link, no_restart)
 
 
-def cancel(ref: Any, *, force: bool = False, recursive: bool = True, interrupt: bool = False) -> None:
+def cancel(
+    ref: ObjectRef[Any] | ObjectRefGenerator[Any],
+    *,
+    force: bool = False,
+    recursive: bool = True,
+    interrupt: bool = False,
+) -> None:
     """Cancel a call, as far as that is possible; what has ended is left as it is. Returns at once.
 
     A call that has not begun never runs. Of those that run: a task gets KeyboardInterrupt, an `async def` method
@@ -302,9 +311,8 @@ def cancel(ref: Any, *, force: bool = False, recursive: bool = True, interrupt: 
         TypeError: `ref` is neither, or it comes from `put`; or another argument is no bool.
         ValueError: `force` for a call of an actor, or `force` together with `interrupt`.
     """
-    if hasattr(type(ref), "completed"):
-        ref = ref.completed()
-    if not isinstance(ref, ObjectRef):
+    ending: Any = ref.completed() if isinstance(ref, ObjectRefGenerator) else ref
+    if not isinstance(ending, ObjectRef):
         raise TypeError(
             f"cancel() only supported for object refs. For actors, try kill(). Got: {type(ref)}, {ref!r:.80}."
         )
@@ -312,7 +320,7 @@ def cancel(ref: Any, *, force: bool = False, recursive: bool = True, interrupt: 
         check_bool({name: value}, name)
     if force and interrupt:
         raise ValueError("cancel(force=True, interrupt=True): either end the process, or interrupt what it runs.")
-    engine.current().cancel(ref, force, recursive, interrupt)
+    engine.current().cancel(ending, force, recursive, interrupt)
 
 
 def get_actor(name: str, namespace: str | None = None) -> ActorHandle[Any]:

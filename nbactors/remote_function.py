@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, ParamSpec, TypeVar, overload
 
 from nbactors import engine
@@ -15,9 +15,11 @@ from nbactors.signature import Signature
 
 if TYPE_CHECKING:
     from nbactors.object_ref import ObjectRef
+    from nbactors.object_ref_generator import ObjectRefGenerator
 
 P = ParamSpec("P")
 R = TypeVar("R")
+V = TypeVar("V")
 
 
 class RemoteFunction(Generic[P, R]):
@@ -56,7 +58,19 @@ class RemoteFunction(Generic[P, R]):
         parsed = TaskOptions.parse(options, generates=generates, label=name)
         return cls(FunctionMeta(function, name, Signature.of(bare, skip_self=False), generates), parsed)
 
-    # As `RemoteCall` of nbactors.remote_method, which says why.
+    # As `RemoteCall` of nbactors.remote_method, which says why; first for generator functions.
+    @overload
+    def remote(  # type: ignore[overload-overlap]
+        self: RemoteFunction[P, Iterator[V]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> ObjectRefGenerator[V]: ...
+    @overload
+    def remote(  # type: ignore[overload-overlap]
+        self: RemoteFunction[P, Iterator[V]], first: ObjectRef[Any], /, *args: Any, **kwargs: Any
+    ) -> ObjectRefGenerator[V]: ...
+    @overload
+    def remote(  # type: ignore[overload-overlap]
+        self: RemoteFunction[P, Iterator[V]], first: Any, second: ObjectRef[Any], /, *args: Any, **kwargs: Any
+    ) -> ObjectRefGenerator[V]: ...
     @overload
     def remote(self, /, *args: P.args, **kwargs: P.kwargs) -> ObjectRef[R]: ...
     @overload

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Iterator
+
 from typing_extensions import assert_type
 
 import nbactors as ray
@@ -70,6 +72,51 @@ class Greeter:
 # mypy does not ask class decorators what they return, so the form with parentheses is for Greeter itself.
 GreeterActor = ray.remote(num_cpus=1)(Greeter)
 assert_type(ray.get(GreeterActor.remote().greet.remote("you")), str)
+
+
+class Fetcher:
+    @ray.method
+    async def fetch(self, url: str, retries: int = 1) -> bytes:
+        return url.encode() * retries
+
+    @ray.method(concurrency_group="io")
+    async def size(self, url: str) -> int:
+        return len(await self.fetch(url))
+
+    @ray.method
+    def parts(self, url: str) -> Iterator[str]:
+        yield from url.split("/")
+
+    @ray.method(_generator_backpressure_num_objects=1)
+    async def stream(self, url: str) -> AsyncIterator[int]:
+        for part in self.parts(url):
+            yield await self.size(part)
+
+
+FetcherActor = ray.remote(concurrency_groups={"io": 2})(Fetcher)
+fetcher = FetcherActor.options(max_concurrency=2).remote()
+assert_type(fetcher.fetch.remote("a", retries=2), ray.ObjectRef[bytes])
+assert_type(fetcher.size.remote("a"), ray.ObjectRef[int])
+assert_type(fetcher.size.options(concurrency_group="io", timeout_s=1.5, name="n").remote("a"), ray.ObjectRef[int])
+assert_type(fetcher.parts.remote("a"), ray.ObjectRefGenerator[str])
+assert_type(fetcher.stream.remote(stored_url := ray.put("a")), ray.ObjectRefGenerator[int])
+for part in fetcher.parts.options(timeout_s=5).remote(stored_url):
+    assert_type(part, ray.ObjectRef[str])
+fetcher.parts.options(num_returns="dynamic").remote("a")
+fetcher.parts.options(num_returns=2, _generator_backpressure_num_objects=1).remote("a")
+ray.cancel(fetcher.fetch.remote("a"))
+ray.cancel(fetcher.stream.remote("a"), recursive=False, interrupt=True)
+
+
+@ray.remote
+def squares(limit: int) -> Iterator[int]:
+    for number in range(limit):
+        yield number * number
+
+
+assert_type(squares.remote(3), ray.ObjectRefGenerator[int])
+assert_type(squares.remote(ray.put(3)), ray.ObjectRefGenerator[int])
+squares.options(num_returns=3, timeout_s=1).remote(3)
 
 handle: ActorHandle[Counter] = ray.get_actor("counter")
 handle.anything.remote(1)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from typing import Any
 
 import pytest
-from recording_engine import RecordingEngine, make_ref
+from recording_engine import RecordingEngine, RecordingLink, make_ref
 
 import nbactors as ray
 from nbactors import engine
+from nbactors.actor import actor_meta
 
 
 def test_get(recorded: RecordingEngine) -> None:
@@ -24,6 +26,12 @@ def test_get(recorded: RecordingEngine) -> None:
         ("get", [], 0),
         ("get", [one], None),
     ]
+
+
+def test_get_gives_a_generator_back(recorded: RecordingEngine) -> None:
+    generator: Any = ray.ObjectRefGenerator(None, make_ref(1))
+    assert ray.get(generator) is generator
+    assert recorded.asked == []
 
 
 @pytest.mark.parametrize(
@@ -89,17 +97,10 @@ def test_bad_wait(
     assert recorded.asked == []
 
 
-class Generator:
-    """As the engine makes them: what `cancel` takes is the reference of its end."""
-
-    def completed(self) -> Any:
-        return REF
-
-
 def test_cancel(recorded: RecordingEngine) -> None:
     ray.cancel(REF)
     ray.cancel(REF, force=True, recursive=False)
-    ray.cancel(Generator(), interrupt=True)
+    ray.cancel(ray.ObjectRefGenerator(None, REF), interrupt=True)
     assert recorded.asked == [
         ("cancel", REF, False, True, False),
         ("cancel", REF, True, False, False),
@@ -217,6 +218,39 @@ def test_runtime_context_of_a_driver(recorded: RecordingEngine) -> None:
         _ = context.current_actor
     with pytest.raises(AssertionError, match="only available in an actor"):
         _ = context.was_current_actor_reconstructed
+    with pytest.raises(RuntimeError, match="only available when the process is a worker"):
+        context.is_canceled()
+
+
+class Plain:
+    def method(self) -> None: ...
+
+
+class Asynchronous:
+    async def method(self) -> None: ...
+
+
+def run_inside(recorded: RecordingEngine, monkeypatch: pytest.MonkeyPatch, cls: type | None, canceled: bool) -> None:
+    """Let the recorded engine say that the caller is a task, or a method of an actor of that class."""
+    actor_id = b"" if cls is None else b"\4" * 16
+    recorded.facts = dataclasses.replace(recorded.facts, is_driver=False, actor_id=actor_id, is_canceled=canceled)
+    if cls is not None:
+        monkeypatch.setattr(recorded, "current_actor", lambda: (RecordingLink(actor_id), actor_meta(cls)))
+
+
+@pytest.mark.parametrize("canceled", [False, True])
+@pytest.mark.parametrize("cls", [None, Plain])
+def test_is_canceled(
+    recorded: RecordingEngine, monkeypatch: pytest.MonkeyPatch, cls: type | None, canceled: bool
+) -> None:
+    run_inside(recorded, monkeypatch, cls, canceled)
+    assert ray.get_runtime_context().is_canceled() is canceled
+
+
+def test_is_canceled_is_not_for_async_actors(recorded: RecordingEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_inside(recorded, monkeypatch, Asynchronous, True)
+    with pytest.raises(RuntimeError, match=r"not supported in an async actor: .* asyncio\.CancelledError"):
+        ray.get_runtime_context().is_canceled()
 
 
 def test_a_forked_child_has_no_session(recorded: RecordingEngine) -> None:

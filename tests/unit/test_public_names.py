@@ -12,7 +12,9 @@ import pytest
 import nbactors
 
 PUBLIC = [
+    "DynamicObjectRefGenerator",
     "ObjectRef",
+    "ObjectRefGenerator",
     "__version__",
     "actor",
     "available_resources",
