@@ -223,16 +223,17 @@ def put(value: T, *, _owner: None = None) -> ObjectRef[T]:
 
 
 def wait(
-    ray_waitables: Sequence[ObjectRef[T]],
+    ray_waitables: Sequence[ObjectRef[T] | ObjectRefGenerator[Any]],
     *,
     num_returns: int = 1,
     timeout: float | None = None,
     fetch_local: bool = True,
-) -> tuple[list[ObjectRef[T]], list[ObjectRef[T]]]:
+) -> tuple[list[Any], list[Any]]:
     """Wait until some of the references have their value, or an error.
 
     Args:
-        ray_waitables: A list of ObjectRefs, each only once.
+        ray_waitables: A list of ObjectRefs and ObjectRefGenerators, each only once. A generator is ready when its next
+            reference is there, or it has ended.
         num_returns: How many to wait for.
         timeout: Seconds to wait at most; None for no limit.
         fetch_local: Whether a value that lies in another process must have been fetched to count as ready.
@@ -246,7 +247,7 @@ def wait(
     """
     refs: Any = ray_waitables
     if not isinstance(refs, list):
-        single = "a single ObjectRef: put it in a list" if isinstance(refs, ObjectRef) else f"{type(refs)}"
+        single = f"a single {type(refs).__name__}: put it in a list" if isinstance(refs, _WAITABLE) else f"{type(refs)}"
         raise TypeError(f"wait() expected a list of ObjectRef, got {single}")
     if timeout is not None:
         _check_wait_timeout(timeout)
@@ -433,10 +434,13 @@ def _get_timeout(timeout: Any) -> float | None:
     return timeout
 
 
+_WAITABLE = (ObjectRef, ObjectRefGenerator)
+
+
 def _check_waitables(refs: list[Any]) -> None:
-    if set(map(type, refs)) - {ObjectRef}:  # one pass at the speed of C for the usual case
+    if set(map(type, refs)) - {ObjectRef, ObjectRefGenerator}:  # one pass at the speed of C for the usual case
         for ref in refs:
-            if not isinstance(ref, ObjectRef):
+            if not isinstance(ref, _WAITABLE):
                 raise TypeError(f"wait() expected a list of ObjectRef, got list containing {type(ref)}: {ref!r:.80}")
     if len(set(refs)) != len(refs):
         raise ValueError("Wait requires a list of unique ray_waitables: a reference is in it twice.")
