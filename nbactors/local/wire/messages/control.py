@@ -1,51 +1,15 @@
-"""Every message of the local engine, typed. No I/O here.
+"""Messages of a client (session, worker, command line) with the node daemon.
 
-Two conversations share one framing (`framing.py`):
-
-- *control*: a client (session, worker, command line) with the node daemon. Small, bounded, no user value in it:
-  what is opaque to the node (`meta`, `text`) it only stores and passes on.
-- *peer*: two sessions or workers with each other. Carries pickled user values, so it is read only from processes
-  of the same user.
-
-A frame holds a msgpack array of messages, so that a burst is encoded and decoded by one call. The structs are tagged
-arrays: a message costs its fields and a few bytes. Change `PROTOCOL_VERSION` whenever a field changes.
+Requests carry `rid`, a number that the client chooses; the answer carries it back. Messages without `rid` are
+one-way. The node answers every request, with `Refused` when it cannot be met.
 """
 
 from typing import Union
 
-import msgspec
-
-PROTOCOL_VERSION = 1
+from nbactors.local.wire.messages.message import Hello, Message, RuntimeEnv
 
 
-class Message(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """Base of all messages."""
-
-
-# --------------------------------------------------------------------------------------------------------- control
-# Requests carry `rid`, a number that the client chooses; the answer carries it back. Messages without `rid` are
-# one-way. The node answers every request, with `Refused` when it cannot be met.
-
-
-class Hello(Message, tag=1):
-    """First message of every connection, in both conversations.
-
-    Attributes:
-        version: The sender's `PROTOCOL_VERSION`.
-        process_id: 16 bytes; a worker's are chosen by the node, a session's by itself; empty for the command line.
-        pid: The operating system's process id.
-        role: "session", "worker", "cli" or "peer".
-        package_version: nbactors' own version, for the message that tells of a mismatch.
-    """
-
-    version: int
-    process_id: bytes
-    pid: int
-    role: str
-    package_version: str
-
-
-class Welcome(Message, tag=2):
+class Welcome(Message, tag=2, frozen=True):
     """The node's answer to `Hello`."""
 
     version: int
@@ -54,7 +18,7 @@ class Welcome(Message, tag=2):
     package_version: str
 
 
-class Refused(Message, tag=3):
+class Refused(Message, tag=3, frozen=True):
     """A request, or with rid 0 a connection, that cannot be served.
 
     Attributes:
@@ -67,13 +31,13 @@ class Refused(Message, tag=3):
     text: str
 
 
-class Done(Message, tag=4):
+class Done(Message, tag=4, frozen=True):
     """A request was carried out and has nothing to return."""
 
     rid: int
 
 
-class Environment(Message, tag=5):
+class Environment(Message, tag=5, frozen=True):
     """What a forkserver must share with the session: equal values share one forkserver.
 
     Attributes:
@@ -89,7 +53,7 @@ class Environment(Message, tag=5):
     environ: dict[str, str]
 
 
-class OpenSession(Message, tag=6):
+class OpenSession(Message, tag=6, frozen=True):
     """A driver joins. Answered by `SessionOpened` or `Refused`.
 
     Attributes:
@@ -113,7 +77,7 @@ class OpenSession(Message, tag=6):
     graceful_shutdown_s: float
 
 
-class SessionOpened(Message, tag=7):
+class SessionOpened(Message, tag=7, frozen=True):
     """`namespace` is the one asked for, or the anonymous one (a fresh UUID) that was made."""
 
     rid: int
@@ -122,21 +86,13 @@ class SessionOpened(Message, tag=7):
     detected_gpus: list[str]
 
 
-class CloseSession(Message, tag=8):
+class CloseSession(Message, tag=8, frozen=True):
     """A driver leaves; answered by `Done` when its actors have ended and their output was sent."""
 
     rid: int
 
 
-class RuntimeEnv(Message, tag=9):
-    """The part of Ray's runtime_env that is served; applied in the worker after the fork."""
-
-    env_vars: dict[str, str]
-    working_dir: str
-    py_modules: list[str]
-
-
-class CreateActor(Message, tag=10):
+class CreateActor(Message, tag=10, frozen=True):
     """Place an actor. With `name`, `rid` is not 0 and is answered by `ActorNamed` or `Refused`; else no answer.
 
     The creator gets `ActorUp` when the actor's worker listens, and then sends it `Construct` itself.
@@ -169,7 +125,7 @@ class CreateActor(Message, tag=10):
     meta: bytes
 
 
-class ActorNamed(Message, tag=11):
+class ActorNamed(Message, tag=11, frozen=True):
     """Answer to `CreateActor` with a name and to `GetActor`; the asker has become a holder, with one token.
 
     Attributes:
@@ -182,7 +138,7 @@ class ActorNamed(Message, tag=11):
     meta: bytes
 
 
-class GetActor(Message, tag=12):
+class GetActor(Message, tag=12, frozen=True):
     """Find a named actor. Answered by `ActorNamed`, or `Refused` ("value": Failed to look up actor …)."""
 
     rid: int
@@ -190,7 +146,7 @@ class GetActor(Message, tag=12):
     namespace: str
 
 
-class ActorUp(Message, tag=13):
+class ActorUp(Message, tag=13, frozen=True):
     """To every holder, and to whoever becomes one: the actor's worker listens on socket `p/<process id hex>`."""
 
     actor_id: bytes
@@ -198,7 +154,7 @@ class ActorUp(Message, tag=13):
     pid: int
 
 
-class ActorDown(Message, tag=14):
+class ActorDown(Message, tag=14, frozen=True):
     """To every holder, and to whoever becomes one: the actor is dead for good.
 
     Attributes:
@@ -216,7 +172,7 @@ class ActorDown(Message, tag=14):
     pid: int
 
 
-class AddHold(Message, tag=15):
+class AddHold(Message, tag=15, frozen=True):
     """The sender hands a handle of `actor_id` to process `process_id`: count `tokens` more for that process.
 
     Sent on the sender's own control connection before the handle travels, thus before the sender's own release.
@@ -227,14 +183,14 @@ class AddHold(Message, tag=15):
     tokens: int
 
 
-class ReleaseHold(Message, tag=16):
+class ReleaseHold(Message, tag=16, frozen=True):
     """The sender has no handle of the actor any more; it gives back all the tokens that it knows of."""
 
     actor_id: bytes
     tokens: int
 
 
-class KillActor(Message, tag=17):
+class KillActor(Message, tag=17, frozen=True):
     """`ray.kill`. Answered by `Done` once the name is free and calls fail, or `Refused`."""
 
     rid: int
@@ -242,13 +198,13 @@ class KillActor(Message, tag=17):
     no_restart: bool
 
 
-class ActorConstructed(Message, tag=18):
+class ActorConstructed(Message, tag=18, frozen=True):
     """Worker to node: the constructor has returned."""
 
     actor_id: bytes
 
 
-class Ending(Message, tag=19):
+class Ending(Message, tag=19, frozen=True):
     """Worker to node, last message before it exits on purpose.
 
     Attributes:
@@ -260,7 +216,7 @@ class Ending(Message, tag=19):
     text: str
 
 
-class Terminate(Message, tag=20):
+class Terminate(Message, tag=20, frozen=True):
     """Node to worker: end gracefully (finish queued calls, `__ray_shutdown__`, atexit handlers).
 
     Attributes:
@@ -271,7 +227,7 @@ class Terminate(Message, tag=20):
     kind: str
 
 
-class RequestLease(Message, tag=21):
+class RequestLease(Message, tag=21, frozen=True):
     """A process wants one more worker for its tasks; answered by `LeaseGranted` when one is free, however late.
 
     Attributes:
@@ -287,7 +243,7 @@ class RequestLease(Message, tag=21):
     cwd: str
 
 
-class LeaseGranted(Message, tag=22):
+class LeaseGranted(Message, tag=22, frozen=True):
     """A worker is the asker's until `ReturnLease`; it listens on socket `p/<process id hex>`.
 
     Attributes:
@@ -300,19 +256,19 @@ class LeaseGranted(Message, tag=22):
     pid: int
 
 
-class CancelLease(Message, tag=23):
+class CancelLease(Message, tag=23, frozen=True):
     """Withdraw a `RequestLease` that was not granted yet. A grant that crosses it must be returned."""
 
     rid: int
 
 
-class ReturnLease(Message, tag=24):
+class ReturnLease(Message, tag=24, frozen=True):
     """Give a leased worker back."""
 
     lease_id: int
 
 
-class LeaseLost(Message, tag=25):
+class LeaseLost(Message, tag=25, frozen=True):
     """To the lease's holder: the worker died; its calls in flight fail or are retried.
 
     Attributes:
@@ -324,7 +280,7 @@ class LeaseLost(Message, tag=25):
     text: str
 
 
-class Assign(Message, tag=26):
+class Assign(Message, tag=26, frozen=True):
     """Node to worker, before its first call and with each lease: what it is and what it holds.
 
     Attributes:
@@ -347,28 +303,28 @@ class Assign(Message, tag=26):
     lease_id: int = 0
 
 
-class Blocked(Message, tag=27):
+class Blocked(Message, tag=27, frozen=True):
     """Worker to node: it waits in `get` or `wait`; its CPUs may be lent."""
 
 
-class Unblocked(Message, tag=28):
+class Unblocked(Message, tag=28, frozen=True):
     """Worker to node: it runs again (its CPUs are taken back, overbooking them if they are lent)."""
 
 
-class Watch(Message, tag=29):
+class Watch(Message, tag=29, frozen=True):
     """Ask for `ProcessGone` when that process dies (at once if it has, or if it is unknown)."""
 
     process_id: bytes
 
 
-class ProcessGone(Message, tag=30):
+class ProcessGone(Message, tag=30, frozen=True):
     """The process's control connection has closed."""
 
     process_id: bytes
     text: str
 
 
-class Output(Message, tag=31):
+class Output(Message, tag=31, frozen=True):
     """Lines that a worker printed, to the session that it belongs to.
 
     Attributes:
@@ -384,13 +340,13 @@ class Output(Message, tag=31):
     process_id: bytes
 
 
-class Warn(Message, tag=32):
+class Warn(Message, tag=32, frozen=True):
     """Text that the session shows to the user as a warning (for instance a request that can never be met)."""
 
     text: str
 
 
-class Query(Message, tag=33):
+class Query(Message, tag=33, frozen=True):
     """Ask for a listing; answered by `Listing`.
 
     Attributes:
@@ -403,7 +359,7 @@ class Query(Message, tag=33):
     all_namespaces: bool = False
 
 
-class ActorRow(Message, tag=34):
+class ActorRow(Message, tag=34, frozen=True):
     """One actor in a `Listing`."""
 
     actor_id: bytes
@@ -419,7 +375,7 @@ class ActorRow(Message, tag=34):
     log_path: str
 
 
-class Listing(Message, tag=35):
+class Listing(Message, tag=35, frozen=True):
     """Answer to `Query`.
 
     Attributes:
@@ -434,205 +390,24 @@ class Listing(Message, tag=35):
     facts: dict[str, str]
 
 
-class Stop(Message, tag=36):
+class Stop(Message, tag=36, frozen=True):
     """`nbactors stop`: end everything, then the node. Answered by `Done` when all workers are gone."""
 
     rid: int
     force: bool = False
 
 
-class FetchLog(Message, tag=37):
+class FetchLog(Message, tag=37, frozen=True):
     """`nbactors logs NAME`: where an actor's log lies. Answered by `Listing` with matching actors."""
 
     rid: int
     name: str
 
 
-class SetTitle(Message, tag=38):
+class SetTitle(Message, tag=38, frozen=True):
     """Worker to node: the label of what it runs (a task's name), for the prefix of its output."""
 
     label: str
-
-
-# ------------------------------------------------------------------------------------------------ node ↔ forkserver
-
-
-class Fork(Message, tag=50):
-    """Fork a worker. Two descriptors travel with it: the write ends of its stdout and stderr.
-
-    Attributes:
-        process_id: The worker's.
-        directory: The node's private directory: the worker connects to `node.sock` there and listens in `p/`.
-        sys_path, cwd: Empty when they are the forkserver's own.
-    """
-
-    process_id: bytes
-    directory: str
-    title: str
-    sys_path: list[str]
-    cwd: str
-    runtime_env: RuntimeEnv | None
-
-
-class Forked(Message, tag=51):
-    """The worker's process id (`pid` 0: the fork failed, `text` says why)."""
-
-    process_id: bytes
-    pid: int
-    text: str
-
-
-class Exited(Message, tag=52):
-    """A worker has ended.
-
-    Attributes:
-        status: As `os.waitstatus_to_exitcode` gives it: negative for a signal.
-    """
-
-    process_id: bytes
-    pid: int
-    status: int
-
-
-# ------------------------------------------------------------------------------------------------------------- peer
-
-
-class Segment(Message, tag=60):
-    """A value that lies in shared memory; its descriptor travels beside the frame.
-
-    Attributes:
-        segment_id: Names it to its grantor: whoever sent this gets `ReleaseSegment` when the receiver is done.
-        size: Bytes of the segment that are used.
-        spans: `(offset, length)` of the pickle stream, then of each out-of-band buffer.
-    """
-
-    segment_id: int
-    size: int
-    spans: list[tuple[int, int]]
-
-
-class Value(Message, tag=61):
-    """A pickled value.
-
-    Attributes:
-        data: The pickle stream; empty when `segment` holds it.
-        buffers: Its out-of-band buffers, when all is small enough to travel here: so arrays are read-only whatever
-            their size, as those that are mapped.
-        refs: Object ids of the references inside; the receiver has one borrow token for each.
-        actors: Actor ids of the handles inside; the receiver has one hold token for each.
-        error: The value is an exception that `get` raises.
-    """
-
-    data: bytes
-    refs: list[bytes] = []
-    actors: list[bytes] = []
-    segment: Segment | None = None
-    error: bool = False
-    buffers: list[bytes] = []
-
-
-class Construct(Message, tag=62):
-    """The creator to a fresh actor: the class and the constructor's arguments. Calls wait for it."""
-
-    actor_id: bytes
-    cls: Value
-    args: Value
-    deps: list[tuple[int | str, Value]]
-
-
-class Call(Message, tag=63):
-    """Call an actor's method. `number` is the caller's; the returned objects are its returns 0, 1 and so on.
-
-    Attributes:
-        data: Pickled `(args, kwargs)`; empty for no arguments.
-        num_returns: How many values the result is split into.
-        deps: Values of top-level reference arguments, by position or keyword.
-        rest: The `Value` fields of the arguments when there is more than `data`.
-    """
-
-    number: int
-    method: str
-    data: bytes
-    num_returns: int = 1
-    name: str = ""
-    deps: list[tuple[int | str, Value]] = []
-    rest: Value | None = None
-
-
-class Define(Message, tag=64):
-    """A function that `Run` messages on this connection will name by `key`."""
-
-    key: bytes
-    function: Value
-
-
-class Run(Message, tag=65):
-    """Run a task."""
-
-    number: int
-    key: bytes
-    data: bytes
-    num_returns: int = 1
-    name: str = ""
-    deps: list[tuple[int | str, Value]] = []
-    rest: Value | None = None
-    retry_exceptions: bytes = b""
-    lease_id: int = 0
-
-
-class Reply(Message, tag=66):
-    """The one small value that a call returned."""
-
-    number: int
-    data: bytes
-
-
-class Results(Message, tag=67):
-    """What a call returned when `Reply` does not do: several values, errors, segments, references inside."""
-
-    number: int
-    values: list[Value]
-    retriable: bool = False
-
-
-class GivenBack(Message, tag=68):
-    """A leased worker gives back calls that it has not started, since the running one takes long."""
-
-    numbers: list[int]
-
-
-class Fetch(Message, tag=69):
-    """A borrower asks the owner for a value; answered by `Fetched` when it is ready."""
-
-    object_id: bytes
-
-
-class Fetched(Message, tag=70):
-    """`value` is None when the owner does not know the object (any more)."""
-
-    object_id: bytes
-    value: Value | None
-
-
-class AddBorrow(Message, tag=71):
-    """To the owner: the sender hands the reference to another process."""
-
-    object_id: bytes
-    process_id: bytes
-    tokens: int
-
-
-class ReleaseBorrow(Message, tag=72):
-    """To the owner: the sender has no reference any more and gives back its tokens."""
-
-    object_id: bytes
-    tokens: int
-
-
-class ReleaseSegment(Message, tag=73):
-    """To the grantor: the receiver has unmapped the segment, which may be reused."""
-
-    segment_id: int
 
 
 Control = Union[  # noqa: UP007 - msgspec reads it at run time
@@ -671,22 +446,4 @@ Control = Union[  # noqa: UP007 - msgspec reads it at run time
     Stop,
     FetchLog,
     SetTitle,
-]
-
-ForkMessage = Union[Fork, Forked, Exited]  # noqa: UP007
-
-Peer = Union[  # noqa: UP007
-    Hello,
-    Construct,
-    Call,
-    Define,
-    Run,
-    Reply,
-    Results,
-    GivenBack,
-    Fetch,
-    Fetched,
-    AddBorrow,
-    ReleaseBorrow,
-    ReleaseSegment,
 ]
