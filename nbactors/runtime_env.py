@@ -67,7 +67,7 @@ class RuntimeEnv:
         return None if result == cls() else result
 
     def over(self, outer: RuntimeEnv | None) -> RuntimeEnv:
-        """Return this runtime_env on top of the session's: variables are merged, paths replace."""
+        """Return this runtime_env on top of an inherited one. As in Ray: variables are merged, the others replaced."""
         if outer is None:
             return self
         return RuntimeEnv(

@@ -16,11 +16,7 @@ class UnreadyList(list[T]):
     as long as elements are only taken out or moved.
     """
 
-    __slots__ = ("grown",)
-
-    def __init__(self, refs: Iterable[T] = ()) -> None:
-        super().__init__(refs)
-        self.grown = False
+    grown = False  # of the class until it is set, and no `__init__`: one in Python took a quarter of making the list
 
     def append(self, item: T) -> None:
         """As in list."""

@@ -371,7 +371,7 @@ def _open_session(rid: int, process: Process, options: InitOptions) -> messages.
     paths = importable_paths()
     cwd = os.getcwd()
     process.tell_paths(paths, cwd)
-    process.inherited_env = process.runtime_env(options.runtime_env)
+    process.inherited_env = options.runtime_env
     return messages.OpenSession(
         rid,
         options.namespace_or_default(),

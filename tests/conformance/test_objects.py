@@ -129,6 +129,26 @@ class TestArrays:
         assert result["b"][0].sum() == LARGE
         assert result["b"][1] == "text"
 
+    @pytest.mark.slow
+    def test_many_large_arguments_of_one_call(self, ray: Any) -> None:
+        refs = [ray.put(np.full(25_000, index, dtype=np.int64)) for index in range(100)]
+
+        @ray.remote
+        def first_elements(*arrays: Any) -> list[int]:
+            return [int(array[0]) for array in arrays]
+
+        assert ray.get(first_elements.remote(*refs)) == list(range(100))
+        _, arrays = ray.get(ray.remote(Echo).remote().all.remote(**{f"_{i}": ref for i, ref in enumerate(refs)}))
+        assert [int(array[0]) for array in arrays.values()] == list(range(100))
+
+    @pytest.mark.slow
+    def test_many_large_results_of_one_call(self, ray: Any) -> None:
+        @ray.remote(num_returns=100)
+        def make() -> list[Any]:
+            return [np.full(25_000, index, dtype=np.int64) for index in range(100)]
+
+        assert [int(array[0]) for array in ray.get(make.remote())] == list(range(100))
+
     def test_a_result_outlives_its_reference(self, ray: Any) -> None:
         ref = ray.put(np.arange(LARGE))
         array = ray.get(ref)

@@ -132,7 +132,11 @@ class Counter:
 
 
 def is_running(pid: int) -> bool:
-    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    # One look, and not first whether there is such a process: it may go in between.
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def test_a_detached_actor_is_found_after_a_restart(kernel: Kernel) -> None:

@@ -24,7 +24,10 @@ def environment(**changes: Any) -> messages.Environment:
 
 
 def is_gone(pid: int) -> bool:
-    """Whether a process has ended, be it that nobody has collected it yet."""
+    """Whether a process has ended, be it that nobody has collected it yet.
+
+    One look, and not first whether there is such a process and then what it does: it may go in between.
+    """
     try:
         return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:

@@ -10,6 +10,7 @@ from typing import Any
 
 import psutil
 import pytest
+from raw_session import is_gone
 
 import nbactors as ray
 from nbactors import engine
@@ -40,10 +41,6 @@ class Sleeper:
 def sleep(started: str) -> None:
     open(started, "w").close()
     time.sleep(60)  # as above
-
-
-def is_gone(pid: int) -> bool:
-    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
 def test_every_wait_ends_when_the_node_dies(node_pid: int, tmp_path: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from node_scenario import Scenario
 from recording_engine import RecordingEngine
 
 from nbactors import engine
@@ -17,3 +18,9 @@ def recorded() -> Iterator[RecordingEngine]:
     engine.install(made)
     yield made
     engine.install(None)
+
+
+@pytest.fixture
+def node() -> Scenario:
+    """The node's rules, without a process, a socket or a clock."""
+    return Scenario()

@@ -16,6 +16,9 @@ GATHER = 256
 """Messages that are gathered before a send, unless something flushes earlier."""
 
 MAX_FDS = 64
+"""Descriptors that go with one send. The kernel never joins those of two sends in one receive, which has room for as
+many; more in one send would be cut off there."""
+
 _ANCILLARY = socket.CMSG_SPACE(MAX_FDS * 4)
 _CLOEXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
 
@@ -102,52 +105,43 @@ class Connection:
         if self._broken or self.closed:
             _close_all(fds)
             return
-        frame = self._codec.encode(batch)
-        if self._backlog:
-            self._backlog.append((memoryview(frame), fds))
-            return
-        try:
-            if fds:
-                sent = socket.send_fds(self.sock, [frame], fds)
-                _close_all(fds)
-            else:
-                sent = self.sock.send(frame)
-        except BlockingIOError:
-            sent = 0
-        except OSError:
-            self._broken = True
-            _close_all(fds)
-            return
-        else:
-            fds = []
-        if sent < len(frame):
-            self._backlog.append((memoryview(frame)[sent:], fds))
+        frame = memoryview(self._codec.encode(batch))
+        waits = bool(self._backlog)
+        # A frame is complete with its last byte, so what goes ahead of that is there when it is read: each part but
+        # the last takes one byte along. There are enough, since each descriptor is announced in the frame.
+        ahead = max(len(fds) - 1, 0) // MAX_FDS
+        for index in range(ahead):
+            self._backlog.append((frame[index : index + 1], fds[index * MAX_FDS : (index + 1) * MAX_FDS]))
+        self._backlog.append((frame[ahead:], fds[ahead * MAX_FDS :]))
+        if not waits and not self._push():
             self._reactor.modify(self.sock.fileno(), selectors.EVENT_READ | selectors.EVENT_WRITE, self._on_ready)
             self._reactor.nudge()
 
+    def _push(self) -> bool:
+        """Send the backlog as far as the socket takes it; return whether nothing of it is left. Under the lock."""
+        backlog = self._backlog
+        while backlog:
+            rest, fds = backlog[0]
+            try:
+                sent = socket.send_fds(self.sock, [rest], fds) if fds else self.sock.send(rest)
+            except BlockingIOError:
+                return False
+            except OSError:
+                self._broken = True
+                for _, left in backlog:
+                    _close_all(left)
+                backlog.clear()
+                return True
+            _close_all(fds)
+            if sent < len(rest):
+                backlog[0] = (rest[sent:], [])
+                return False
+            backlog.popleft()
+        return True
+
     def _drain(self) -> None:
         with self._lock:
-            while self._backlog:
-                rest, fds = self._backlog[0]
-                try:
-                    if fds:
-                        sent = socket.send_fds(self.sock, [rest], fds)
-                        _close_all(fds)
-                    else:
-                        sent = self.sock.send(rest)
-                except BlockingIOError:
-                    return
-                except OSError:
-                    self._broken = True
-                    for _, left in self._backlog:
-                        _close_all(left)
-                    self._backlog.clear()
-                    break
-                if sent < len(rest):
-                    self._backlog[0] = (rest[sent:], [])
-                    return
-                self._backlog.popleft()
-            if not self.closed:
+            if self._push() and not self.closed:
                 self._reactor.modify(self.sock.fileno(), selectors.EVENT_READ, self._on_ready)
 
     @property

@@ -129,10 +129,11 @@ class Entry:
                 return
             self.state = state
             waiters, self.waiters = self.waiters, None
+            waiting = self.process.waiting
+            waiting.settled += 1
         if waiters:
             for waiter in waiters:
                 waiter.ready(self)
-        waiting = self.process.waiting
         if waiting.watchers:
             waiting.stir()
         if state > READY and waiting.failure_watches:

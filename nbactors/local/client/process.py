@@ -29,7 +29,7 @@ from nbactors.local.wire import messages
 
 if TYPE_CHECKING:
     from nbactors.local.client.calls import PendingCall
-    from nbactors.options import RuntimeEnv
+    from nbactors.runtime_env import RuntimeEnv
 
 TRIM_S = 10.0
 """Free segments are kept this long for the next large value."""
@@ -65,7 +65,7 @@ class Process:
         self.process_id = process_id
         self.directory = directory
         self.closed = False
-        self.inherited_env: messages.RuntimeEnv | None = None
+        self.inherited_env: RuntimeEnv | None = None
         """The session's runtime_env, or in a worker its own; children get it too."""
         self.numbers = itertools.count(1)
         self.current_call: Callable[[], Any] | None = None
@@ -161,20 +161,12 @@ class Process:
         return ([], "") if now == self._told_paths else now
 
     def runtime_env(self, env: RuntimeEnv | None) -> messages.RuntimeEnv | None:
-        """Return what a new worker is given: the options' runtime_env over the one that this process has inherited.
-
-        As in Ray: variables are merged, the other fields replaced.
-        """
+        """Return what a new worker is given: the options' runtime_env over the one that this process has inherited."""
         inherited = self.inherited_env
-        if env is None:
-            return inherited
-        if inherited is None:
-            return messages.RuntimeEnv(dict(env.env_vars), env.working_dir, list(env.py_modules))
-        return messages.RuntimeEnv(
-            {**inherited.env_vars, **env.env_vars},
-            env.working_dir or inherited.working_dir,
-            list(env.py_modules) or inherited.py_modules,
-        )
+        given = inherited if env is None else env.over(inherited)
+        if given is None:
+            return None
+        return messages.RuntimeEnv(dict(given.env_vars), given.working_dir, list(given.py_modules))
 
     # ------------------------------------------------------------------------------------------------------ storing
 

@@ -45,7 +45,6 @@ TURN_S = 0.5
 ASKING = 8
 """Most lease requests of one kind that are open at the node."""
 
-
 REMEMBERED = 1000
 """Most option objects whose queues are remembered; the rest are looked up by what they say."""
 
@@ -215,12 +214,14 @@ class TaskQueue:
 
     def _ask(self) -> None:
         node = self._process.node
+        # The first at once; further ones are gathered, since each alone would wake the node.
+        send = node.send if self._asked else node.send_now
         rid = node.number()
         self._asked.add(rid)
         self._tasks.waiting.add(self)
         self._tasks.expect(rid, self)
         sys_path, cwd = self._process.changed_paths()
-        node.send_now(messages.RequestLease(rid, self._resources, self._runtime_env, self._label, sys_path, cwd))
+        send(messages.RequestLease(rid, self._resources, self._runtime_env, self._label, sys_path, cwd))
 
     # ------------------------------------------------------------------------------------------------------- leases
 
@@ -495,7 +496,7 @@ class Tasks:
         return len(waiting) > 1 or (bool(waiting) and queue not in waiting)
 
     def _return_idle(self, queue: TaskQueue) -> None:
-        for other in set(self._leased.values()):
+        for other in list(self._leased.values()):
             if other is not queue:
                 other.return_idle()
 

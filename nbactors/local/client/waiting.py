@@ -43,6 +43,8 @@ class Waiting:
         # `wait` looks through its references again whenever anything has happened, rather than put a waiter on each:
         # the loop `while refs: done, refs = wait(refs)` would do that a thousand times for a thousand references.
         self.watchers: list[Waiter] = []
+        self.settled = 0
+        """How many objects have become final: `wait` looks again only if more have. Changed under entries' lock."""
         self.failure_watches: list[Waiter] = []
 
     def get(self, refs: Sequence[ObjectRef[Any]], timeout: float | None) -> list[Any]:
@@ -142,6 +144,7 @@ class Waiting:
         self, refs: list[ObjectRef[Any]], num_returns: int, timeout: float | None
     ) -> tuple[list[ObjectRef[Any]], list[ObjectRef[Any]]]:
         """See `Engine.wait`."""
+        settled = self.settled
         split = _split(refs, num_returns)
         if len(split[0]) >= num_returns:
             return split
@@ -153,14 +156,16 @@ class Waiting:
             watcher = Waiter()
             self.watchers.append(watcher)
             try:
-                # Between the first look and the watcher something may have come.
-                split = _split(refs, num_returns)
-                if len(split[0]) >= num_returns:
-                    return split
+                # Between the last look and the watcher something may have come.
+                if self.settled != settled:
+                    split = _split(refs, num_returns)
+                    if len(split[0]) >= num_returns:
+                        return split
                 self._block(watcher, None if deadline is None else max(deadline - monotonic(), 0))
             finally:
                 if not watcher.done and watcher in self.watchers:
                     self.watchers.remove(watcher)
+            settled = self.settled
             split = _split(refs, num_returns)
             if len(split[0]) >= num_returns or not watcher.done:
                 self._process.check_alive()
@@ -198,11 +203,15 @@ def _split(refs: list[ObjectRef[Any]], num_returns: int) -> tuple[list[ObjectRef
         # The loop `while refs: done, refs = wait(refs)` makes this quadratic: do the common case by slicing.
         for index, ref in enumerate(refs):
             if ref._entry.state >= READY:
-                # By slices: making a list of a subclass of list goes through its iterator, five times slower.
-                return [ref], UnreadyList(refs[:index] + refs[index + 1 :] if index else refs[1:])
+                # By a slice: making a list of a subclass of list goes through its iterator, five times slower.
+                if not index:
+                    return [ref], UnreadyList(refs[1:])
+                rest = refs[:]
+                del rest[index]
+                return [ref], UnreadyList(rest)
         return [], list(refs)
     ready: list[ObjectRef[Any]] = []
-    rest: list[ObjectRef[Any]] = []
+    rest = []
     for ref in refs:
         if len(ready) < num_returns and ref._entry.state >= READY:
             ready.append(ref)

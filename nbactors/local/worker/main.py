@@ -15,6 +15,7 @@ from nbactors.local.worker.ending import Ending
 from nbactors.local.worker.engine import WorkerEngine
 from nbactors.local.worker.executor import Executor
 from nbactors.local.worker.titles import set_title
+from nbactors.runtime_env import RuntimeEnv
 from nbactors.version import __version__
 
 WELCOME_S = 20.0
@@ -104,10 +105,11 @@ class Worker:
 
     def _apply(self, assign: messages.Assign) -> None:
         """Take over what the node has assigned: at first, and for a task worker with each lease."""
-        self.process.inherited_env = assign.runtime_env
+        env = assign.runtime_env
+        self.process.inherited_env = RuntimeEnv(env.env_vars, env.working_dir, tuple(env.py_modules)) if env else None
         if self._engine is not None:
             self._engine.assign = assign
-        if assign.runtime_env is None or "CUDA_VISIBLE_DEVICES" not in assign.runtime_env.env_vars:
+        if env is None or "CUDA_VISIBLE_DEVICES" not in env.env_vars:
             os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(assign.gpu_ids)
 
     # ------------------------------------------------------------------------------------------------------- blocking

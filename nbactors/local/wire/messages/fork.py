@@ -1,0 +1,45 @@
+"""Messages of the node with its forkservers."""
+
+from typing import Union
+
+from nbactors.local.wire.messages.message import Message, RuntimeEnv
+
+
+class Fork(Message, tag=50, frozen=True):
+    """Fork a worker. Two descriptors travel with it: the write ends of its stdout and stderr.
+
+    Attributes:
+        process_id: The worker's.
+        directory: The node's private directory: the worker connects to `node.sock` there and listens in `p/`.
+        sys_path, cwd: Empty when they are the forkserver's own.
+    """
+
+    process_id: bytes
+    directory: str
+    title: str
+    sys_path: list[str]
+    cwd: str
+    runtime_env: RuntimeEnv | None
+
+
+class Forked(Message, tag=51, frozen=True):
+    """The worker's process id (`pid` 0: the fork failed, `text` says why)."""
+
+    process_id: bytes
+    pid: int
+    text: str
+
+
+class Exited(Message, tag=52, frozen=True):
+    """A worker has ended.
+
+    Attributes:
+        status: As `os.waitstatus_to_exitcode` gives it: negative for a signal.
+    """
+
+    process_id: bytes
+    pid: int
+    status: int
+
+
+ForkMessage = Union[Fork, Forked, Exited]  # noqa: UP007 - msgspec reads it at run time

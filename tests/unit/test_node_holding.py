@@ -1,0 +1,75 @@
+"""How the node counts handles, and ends actors that nobody holds."""
+
+from __future__ import annotations
+
+from node_scenario import Scenario
+
+from nbactors.local.node import events
+from nbactors.local.wire import messages
+
+
+class TestHolding:
+    def test_the_last_handle_anywhere_ends_it_gracefully(self, node: Scenario) -> None:
+        creator, other = node.session(graceful_shutdown_s=20.0), node.session()
+        actor_id, worker = creator.create_alive()
+        creator.send(messages.AddHold(actor_id, other.process_id, 2))
+        assert other.one(messages.ActorUp).process_id == worker.process_id
+        creator.send(messages.ReleaseHold(actor_id, 1))
+        other.send(messages.ReleaseHold(actor_id, 1))
+        assert worker.got(messages.Terminate) == []
+        other.send(messages.ReleaseHold(actor_id, 1))
+        assert worker.one(messages.Terminate).kind == "out_of_scope"
+        node.pass_time(19.9)
+        assert node.killed() == []
+        node.pass_time(0.2)
+        assert node.killed() == [worker.process_id]
+
+    def test_a_process_that_ends_gives_back_its_handles(self, node: Scenario) -> None:
+        creator, other = node.session(), node.session()
+        actor_id, worker = creator.create_alive()
+        creator.send(messages.AddHold(actor_id, other.process_id, 1))
+        creator.send(messages.ReleaseHold(actor_id, 1))
+        other.leave()
+        assert worker.one(messages.Terminate).kind == "out_of_scope"
+
+    def test_handles_for_a_process_that_is_gone_count_nothing(self, node: Scenario) -> None:
+        session = node.session()
+        actor_id, worker = session.create_alive()
+        session.send(messages.AddHold(actor_id, b"z" * 16, 1))
+        session.send(messages.ReleaseHold(actor_id, 1))
+        assert worker.one(messages.Terminate).kind == "out_of_scope"
+
+    def test_without_handles_before_it_was_placed_it_is_dropped(self, node: Scenario) -> None:
+        session = node.session(num_cpus=0)
+        actor_id = session.create()
+        session.send(messages.ReleaseHold(actor_id, 1))
+        assert session.states() == ["DEAD"]
+
+    def test_without_handles_while_it_starts_it_is_killed(self, node: Scenario) -> None:
+        session = node.session()
+        actor_id = session.create()
+        (spawn,) = node.take(events.Spawn)
+        session.send(messages.ReleaseHold(actor_id, 1))
+        assert node.killed() == []
+        node.happen(events.Forked(spawn.process_id, 9))
+        assert node.killed() == [spawn.process_id]
+
+    def test_a_detached_one_needs_no_handle(self, node: Scenario) -> None:
+        session = node.session()
+        actor_id, worker = session.create_alive(detached=True)
+        session.send(messages.ReleaseHold(actor_id, 1))
+        assert worker.got(messages.Terminate) == []
+
+    def test_whoever_gets_a_handle_of_a_dead_one_is_told(self, node: Scenario) -> None:
+        creator, other = node.session(), node.session()
+        actor_id, _ = creator.create_alive()
+        creator.send(messages.KillActor(1, actor_id, True))
+        creator.send(messages.AddHold(actor_id, other.process_id, 1))
+        assert other.one(messages.ActorDown).kind == "killed"
+
+    def test_whoever_gets_a_handle_of_an_unknown_one_is_told(self, node: Scenario) -> None:
+        session = node.session()
+        session.send(messages.AddHold(b"?" * 16, session.process_id, 1))
+        down = session.one(messages.ActorDown)
+        assert down.kind == "unknown"
+        assert "It might be dead or it's from a different cluster" in down.text

@@ -1,0 +1,135 @@
+"""Workers that the node leases for tasks."""
+
+from __future__ import annotations
+
+from node_scenario import Scenario
+
+from nbactors.local.node import events, leases
+from nbactors.local.wire import messages
+
+
+class TestLeases:
+    def test_a_worker_is_started_granted_kept_and_granted_again(self, node: Scenario) -> None:
+        session = node.session()
+        rid = session.request_lease()
+        worker = node.start_worker()
+        granted = session.one(messages.LeaseGranted)
+        assert (granted.rid, granted.process_id) == (rid, worker.process_id)
+        assert worker.one(messages.Assign).resources == {"CPU": 1.0}
+        assert session.ask("available_resources").amounts["CPU"] == 1.0
+        session.send(messages.ReturnLease(granted.lease_id))
+        assert session.ask("available_resources").amounts["CPU"] == 2.0
+        session.request_lease()
+        assert node.take(events.Spawn) == []
+        assert session.one(messages.LeaseGranted).process_id == worker.process_id
+
+    def test_they_wait_in_order(self, node: Scenario) -> None:
+        session = node.session(num_cpus=1)
+        rids = [session.request_lease() for _ in range(3)]
+        node.start_worker()
+        for rid in rids:
+            granted = session.one(messages.LeaseGranted)
+            assert granted.rid == rid
+            session.send(messages.ReturnLease(granted.lease_id))
+
+    def test_another_environment_is_another_worker(self, node: Scenario) -> None:
+        session = node.session()
+        session.request_lease()
+        node.start_worker()
+        session.send(messages.ReturnLease(session.one(messages.LeaseGranted).lease_id))
+        env = messages.RuntimeEnv({"A": "1"}, "", [])
+        session.send(messages.RequestLease(9, {"CPU": 1.0}, env, "g", [], ""))
+        (spawn,) = node.take(events.Spawn)
+        assert spawn.runtime_env == env
+
+    def test_a_blocked_worker_lends_its_cpus(self, node: Scenario) -> None:
+        session = node.session(num_cpus=1)
+        session.request_lease()
+        outer = node.start_worker()
+        inner_rid = outer.request_lease()
+        assert node.take(events.Spawn) == []
+        outer.send(messages.Blocked())
+        node.start_worker()
+        granted = outer.one(messages.LeaseGranted)
+        assert granted.rid == inner_rid
+        outer.send(messages.Unblocked())
+        session.request_lease()
+        outer.send(messages.ReturnLease(granted.lease_id))
+        assert session.got(messages.LeaseGranted)[1:] == []
+        assert session.ask("available_resources").amounts["CPU"] == 0.0
+
+    def test_a_lost_worker_is_told_with_its_cause(self, node: Scenario) -> None:
+        session = node.session()
+        session.request_lease()
+        worker = node.start_worker()
+        granted = session.one(messages.LeaseGranted)
+        node.end_worker(worker, -9, "bye")
+        lost = session.one(messages.LeaseLost)
+        assert (lost.lease_id, lost.process_id) == (granted.lease_id, worker.process_id)
+        assert "killed by SIGKILL" in lost.text
+        assert "bye" in lost.text
+        assert session.ask("available_resources").amounts["CPU"] == 2.0
+
+    def test_a_worker_that_does_not_start_is_tried_again_and_then_refused(self, node: Scenario) -> None:
+        session = node.session()
+        rid = session.request_lease()
+        for _ in range(leases.ATTEMPTS):
+            assert session.got(messages.Refused) == []
+            (spawn,) = node.take(events.Spawn)
+            node.happen(events.Forked(spawn.process_id, 9))
+            node.happen(events.Exited(spawn.process_id, 1))
+            node.happen(events.OutputEnded(spawn.process_id, ""))
+        refused = session.one(messages.Refused)
+        assert (refused.rid, refused.kind) == (rid, "runtime")
+        assert "no worker for task f" in refused.text
+
+    def test_a_cancelled_request_is_not_granted_and_its_worker_is_kept(self, node: Scenario) -> None:
+        session = node.session()
+        rid = session.request_lease()
+        session.send(messages.CancelLease(rid))
+        worker = node.start_worker()
+        assert session.got(messages.LeaseGranted) == []
+        session.request_lease()
+        assert session.one(messages.LeaseGranted).process_id == worker.process_id
+
+    def test_the_holders_end_kills_its_workers(self, node: Scenario) -> None:
+        session = node.session()
+        _, parent = session.create_alive()
+        parent.request_lease()
+        task_worker = node.start_worker()
+        parent.request_lease({"CPU": 9.0})
+        parent.leave()
+        assert node.killed() == [task_worker.process_id]
+        assert session.ask("available_resources").amounts["CPU"] == 2.0
+
+    def test_a_worker_that_had_gpus_is_not_used_again(self) -> None:
+        node = Scenario(gpus=1)
+        session = node.session(num_gpus=-1)
+        assert session.opened.detected_gpus == ["0"]
+        session.request_lease({"GPU": 0.5})
+        worker = node.start_worker()
+        assert worker.one(messages.Assign).gpu_ids == ["0"]
+        session.send(messages.ReturnLease(session.one(messages.LeaseGranted).lease_id))
+        assert worker.one(messages.Terminate).kind == "idle"
+        session.request_lease({"GPU": 0.5})
+        assert len(node.take(events.Spawn)) == 1
+
+    def test_no_more_are_kept_than_there_are_cpus(self, node: Scenario) -> None:
+        session = node.session()
+        running = []
+        for _ in range(3):
+            session.request_lease({})
+            running.append(node.start_worker())
+        for granted in session.got(messages.LeaseGranted):
+            session.send(messages.ReturnLease(granted.lease_id))
+        assert [len(worker.got(messages.Terminate)) for worker in running] == [1, 0, 0]
+
+    def test_a_gpu_of_another_session_is_waited_for(self) -> None:
+        node = Scenario(gpus=1)
+        first, second = node.session(num_gpus=-1), node.session(num_gpus=-1)
+        _, worker = first.create_alive(resources={"GPU": 1.0})
+        second.create(resources={"GPU": 1.0})
+        assert node.take(events.Spawn) == []
+        assert second.got(messages.Warn) == []
+        node.end_worker(worker)
+        assert len(node.take(events.Spawn)) == 1

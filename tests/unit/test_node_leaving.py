@@ -1,0 +1,93 @@
+"""When the node leaves, and how it is stopped."""
+
+from __future__ import annotations
+
+from node_scenario import Scenario
+
+from nbactors.local.node import events, state
+from nbactors.local.wire import messages
+
+
+class TestLeaving:
+    def test_after_the_last_session_and_a_little_while(self, node: Scenario) -> None:
+        node.session().leave()
+        node.pass_time(0.9)
+        assert node.take(events.Leave) == []
+        node.pass_time(0.2)
+        assert node.take(events.Leave)[0] == events.Leave(final=False)
+
+    def test_not_while_a_detached_actor_lives(self, node: Scenario) -> None:
+        session = node.session()
+        actor_id, worker = session.create_alive(detached=True)
+        session.leave()
+        node.pass_time(100)
+        assert node.take(events.Leave) == []
+        node.command_line().send(messages.KillActor(1, actor_id, True))
+        node.end_worker(worker, -9)
+        node.pass_time(1.1)
+        assert node.take(events.Leave)
+
+    def test_looking_does_not_keep_it(self, node: Scenario) -> None:
+        node.session().leave()
+        for _ in range(12):
+            node.pass_time(0.1)
+            conn = node.connect()
+            node.happen(events.Disconnected(conn))
+        assert node.take(events.Leave)
+
+    def test_a_session_that_comes_in_time_keeps_it(self, node: Scenario) -> None:
+        node.session().leave()
+        node.pass_time(0.5)
+        node.session()
+        node.pass_time(100)
+        assert node.take(events.Leave) == []
+
+    def test_a_session_whose_hello_meets_the_alarm_keeps_it(self, node: Scenario) -> None:
+        node.session().leave()
+        conn = node.connect()
+        node.now += 1.0  # the alarm is due, and rings with the next event
+        node.happen(events.Received(conn, messages.Hello(messages.PROTOCOL_VERSION, node.new_id(), 7, "session", "1")))
+        node.pass_time(100)
+        assert node.take(events.Leave) == []
+
+    def test_whoever_started_it_has_a_while_to_come(self, node: Scenario) -> None:
+        node.pass_time(state.FIRST_LINGER_S - 0.1)
+        assert node.take(events.Leave) == []
+        node.pass_time(0.2)
+        assert node.take(events.Leave)
+
+    def test_stopping_ends_everything_and_is_done_then(self, node: Scenario) -> None:
+        session, command_line = node.session(), node.command_line()
+        _, worker = session.create_alive(detached=True)
+        session.request_lease()
+        task_worker = node.start_worker()
+        command_line.send(messages.Stop(3))
+        assert session.one(messages.ActorDown).kind == "node_stopped"
+        assert worker.one(messages.Terminate).kind == "node_stopped"
+        assert node.killed() == [task_worker.process_id]
+        session.create(rid=5, name="late")
+        assert "the node is stopping" in session.one(messages.Refused).text
+        node.end_worker(task_worker, -9)
+        assert node.take(events.Leave) == []
+        node.end_worker(worker)
+        assert command_line.got(messages.Done) == [messages.Done(3)]
+        assert node.take(events.Leave)[0] == events.Leave(final=True)
+
+    def test_stopping_by_force_kills(self, node: Scenario) -> None:
+        session, command_line = node.session(), node.command_line()
+        _, worker = session.create_alive()
+        command_line.send(messages.Stop(3, force=True))
+        assert node.killed() == [worker.process_id]
+        assert worker.got(messages.Terminate) == []
+
+    def test_stopping_does_not_wait_for_ever(self, node: Scenario) -> None:
+        session, command_line = node.session(), node.command_line()
+        session.create_alive()
+        command_line.send(messages.Stop(3))
+        node.pass_time(state.STOP_WITHIN_S)
+        assert command_line.got(messages.Done)
+        assert node.take(events.Leave)
+
+    def test_the_systems_request_is_as_good(self, node: Scenario) -> None:
+        node.happen(events.StopAsked())
+        assert node.take(events.Leave) == [events.Leave(final=True)]
