@@ -91,7 +91,10 @@ class Engine(ABC):
     def wait(
         self, refs: list[ObjectRef[Any]], num_returns: int, timeout: float | None, fetch_local: bool
     ) -> tuple[list[ObjectRef[Any]], list[ObjectRef[Any]]]:
-        """Split `refs` (checked: references and generators, no duplicates) into at most `num_returns` ready ones and the rest."""
+        """Split `refs` into at most `num_returns` ready ones and the rest.
+
+        Checked: they are references and generators, none twice.
+        """
 
     @abstractmethod
     def create_actor(

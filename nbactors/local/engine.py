@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from nbactors import exceptions, read_only
 from nbactors.engine.base import ActorLink, Engine, RuntimeFacts
 from nbactors.local import discovery
-from nbactors.local.client.actors import Concurrency, Construction, LocalActorLink
+from nbactors.local.client.actor_link import LocalActorLink
 from nbactors.local.client.arguments import Arguments, prepare
+from nbactors.local.client.construction import Concurrency, Construction
 from nbactors.local.client.entries import Entry
 from nbactors.local.client.output import Printer
 from nbactors.local.client.process import Process, importable_paths

@@ -352,7 +352,7 @@ class Reactor:
 
     def fileno(self) -> int:
         """Return the descriptor that is readable when there is something to do."""
-        return self._selector.fileno()  # type: ignore[attr-defined, no-any-return] # epoll and kqueue have one
+        return self._selector.fileno()  # epoll and kqueue have one
 
     def visit(self) -> bool:
         """Lead for a moment, without blocking; returns False if another thread leads. The host's thread."""

@@ -126,7 +126,7 @@ class Inbox(_Readable):
 
     def collected(self) -> Held:
         """Return the value of a call with ``num_returns="dynamic"``."""
-        refs = [ObjectRef(entry) for entry in self.items]
+        refs: list[ObjectRef[Any]] = [ObjectRef(entry) for entry in self.items]
         self.items.clear()
         return self.process.values.hold(DynamicObjectRefGenerator(refs))
 

@@ -348,11 +348,12 @@ class Executor:
     # -------------------------------------------------------------------------------------------------------- ending
 
     def leave_by(self, reason: ActorExit) -> None:
-        """A call ends the actor: `exit_actor`, `__ray_terminate__`. The thread that runs it; on the main one at once."""
+        """A call ends the actor: `exit_actor`, `__ray_terminate__`. The thread that runs it; at once without lanes."""
         ending = Ending("exit", str(reason))
         if self.lanes is None:
             self.process.reactor.on_tick = None
             ending.carry_out(self)
+            return
         if not reason.after_queue:
             self.lanes.clear()
         self.end(ending)
@@ -362,6 +363,7 @@ class Executor:
         ending = _ending_of(reason)
         if self.lanes is None:
             ending.carry_out(self)
+            return
         self.lanes.clear()
         self.end(ending)
 

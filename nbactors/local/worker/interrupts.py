@@ -103,7 +103,7 @@ class Interrupts:
         waited = monotonic() - pursuit.since
         if job.interrupts < pursuit.wanted:
             if waited > GIVE_UP_S:
-                self._give_up(job, "It has not come back to Python code, where it could be interrupted, and still runs.")
+                self._give_up(job, "It has not come back to Python code since, where it could be interrupted.")
             else:
                 self._strike(job)
         elif waited > PATIENCE_S:

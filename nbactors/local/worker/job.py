@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from nbactors.local.worker.producing import Production
 
 current: ContextVar[Job | None] = ContextVar("nbactors_job", default=None)
-"""The job that the calling code belongs to, in event loops and pool threads; the main thread's is `Executor.running`."""
+"""The job that the calling code belongs to, on loops and pool threads; the main thread's is `Executor.running`."""
 
 
 class Job:

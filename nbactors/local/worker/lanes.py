@@ -39,7 +39,9 @@ class Lanes:
         if message.is_async:
             from nbactors.local.worker.loop_lane import LoopLane, new_loop  # noqa: PLC0415 - imports asyncio: 80 ms
 
-            self._lanes = {name: LoopLane(new_loop(), limit, performer.call, self._idle) for name, limit in limits.items()}
+            self._lanes = {
+                name: LoopLane(new_loop(), limit, performer.call, self._idle) for name, limit in limits.items()
+            }
         else:
             self._lanes = {name: ThreadLane(name, limit, self._perform) for name, limit in limits.items()}
         self._default = self._lanes[""]

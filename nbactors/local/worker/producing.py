@@ -79,8 +79,7 @@ def produce(
 ) -> None:
     """Run a generator to its end on this thread, which it blocks.
 
-    Args:
-        step: Takes the generator's next value, as user code: returns whether there was one, and the value.
+    `step` takes the generator's next value, as user code: it returns whether there was one, and the value.
     """
     production = job.production
     assert production is not None

@@ -1,0 +1,373 @@
+"""Calling one actor: the link finds the worker, keeps the order and fails what cannot be."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from nbactors import exceptions
+from nbactors.engine.base import ActorLink
+from nbactors.local.client import failures
+from nbactors.local.client.arguments import prepare
+from nbactors.local.client.call_life import QUEUED
+from nbactors.local.client.calls import PendingCall, make_results, open_stream
+from nbactors.local.client.entries import Entry
+from nbactors.local.wire import messages, pickling
+from nbactors.meta import UNLIMITED
+from nbactors.object_ref import ObjectRef
+
+if TYPE_CHECKING:
+    from nbactors.local.client.connection import Connection
+    from nbactors.local.client.construction import Construction
+    from nbactors.local.client.process import Process
+    from nbactors.meta import ActorMeta, MethodMeta
+    from nbactors.options import CallOptions
+
+VERDICT_S = 2.0
+"""How long the cause of a broken connection is waited for before calls fail without one."""
+
+
+class LocalActorLink(ActorLink):
+    """This process's tie to one actor.
+
+    Calls go out in the order of submission. One that cannot be sent yet (the worker is not up, an argument is not
+    there) waits in the queue of its concurrency group, and all later ones of that group behind it. Where the actor
+    keeps no order, one whose arguments are not there waits in `_unready` and holds nobody up.
+    """
+
+    __slots__ = (
+        "_connection",
+        "_doomed",
+        "_down",
+        "_in_order",
+        "_lock",
+        "_max_pending",
+        "_process",
+        "_queues",
+        "_unready",
+        "construct",
+        "tokens",
+    )
+
+    def __init__(self, process: Process, actor_id: bytes) -> None:
+        self.actor_id = actor_id
+        self.tokens = 0
+        self.construct: Construction | None = None
+        self._process = process
+        self._lock = threading.RLock()
+        self._queues: dict[str, deque[PendingCall]] = {"": deque()}
+        self._unready: set[PendingCall] = set()
+        self._in_order = True
+        self._max_pending = UNLIMITED
+        self._connection: Connection | None = None
+        self._down: messages.ActorDown | None = None
+        # Calls that have failed are settled by _bury, without the lock: that wakes dependents, which take the locks
+        # of other links, and two links whose calls depend on each other would deadlock.
+        self._doomed: deque[tuple[PendingCall, bytes]] = deque()
+
+    def configure(self, meta: ActorMeta) -> None:
+        """Take over what the actor's options say of calls. Before the first one."""
+        self._in_order = meta.in_order
+        self._max_pending = meta.max_pending_calls
+
+    # --------------------------------------------------------------------------------------------------- submitting
+
+    def call(
+        self, method: MethodMeta, args: tuple[Any, ...], kwargs: dict[str, Any], options: CallOptions | None
+    ) -> Any:
+        """Submit a method call. See the base class."""
+        process = self._process
+        if process.closed:
+            raise process.dead_handle_error(self.actor_id)
+        if self._max_pending > 0:
+            self._check_room(method.name)
+        num_returns, group, backpressure = method.num_returns, method.group, method.backpressure
+        name, timeout_s = "", None
+        if options is not None:
+            if options.num_returns is not None:
+                num_returns = options.num_returns
+            if options.concurrency_group is not None:
+                group = options.concurrency_group
+            if options.backpressure is not None:
+                backpressure = options.backpressure
+            name = options.name or ""
+            timeout_s = options.timeout_s
+        prepared = prepare(process, args, kwargs) if args or kwargs else b""
+        number = next(process.numbers)
+        if num_returns == 1:
+            entry = Entry(process, number)
+            entries: tuple[Entry, ...] = (entry,)
+            result: Any = ObjectRef(entry)
+        else:
+            entries, result = make_results(process, number, num_returns)
+        if type(prepared) is bytes:
+            message = messages.Call(number, method.name, prepared, num_returns, name, [], None, group, backpressure)
+            call = PendingCall(number, entries, self, message)
+        else:
+            call = PendingCall(number, entries, self, None, prepared)  # type: ignore[arg-type]
+            call.details = (method.name, num_returns, name, group, backpressure)
+        call.group = group
+        if process.current_call is not None:
+            call.parent = process.current_call()
+        if num_returns < 0:
+            result = open_stream(process, call, num_returns, backpressure, result)
+        if timeout_s is not None:
+            call.limit(process, timeout_s)
+        self._submit(call)
+        return result
+
+    def _submit(self, call: PendingCall) -> None:
+        with self._lock:
+            connection = self._connection
+            queue = self._queues.get(call.group)
+            if call.arguments is None and connection is not None and not queue and self._down is None:
+                self._send(connection, call)
+            else:
+                call.await_arguments()
+                if self._in_order or call.settled():
+                    self._queue_of(call).append(call)
+                else:
+                    self._unready.add(call)
+                self._process.actors.keep(self)
+                self._pump()
+        if self._doomed:
+            self._bury()
+
+    def _queue_of(self, call: PendingCall) -> deque[PendingCall]:
+        queue = self._queues.get(call.group)
+        if queue is None:
+            queue = self._queues[call.group] = deque()
+        return queue
+
+    def _check_room(self, method: str) -> None:
+        connection = self._connection
+        pending = sum(map(len, self._queues.values())) + len(self._unready)
+        pending += len(connection.state.calls) if connection is not None else 0
+        if pending >= self._max_pending:
+            raise exceptions.PendingCallsLimitExceeded(
+                f"The task {method} could not be submitted to {self.actor_id.hex()} because more than "
+                f"{self._max_pending} tasks are queued on the actor. This limit can be adjusted with the "
+                "`max_pending_calls` actor option; or wait for some results before calling on."
+            )
+
+    def submit_construction(self, construct: Construction) -> None:
+        """Remember what to send first. Called by the creator before any call."""
+        self.construct = construct
+        self._process.actors.keep(self)
+        for entry in construct.arguments.pending():
+            entry.request()
+            entry.add_waiter(construct)
+
+    def _send(self, connection: Connection, call: PendingCall) -> None:
+        message = call.message
+        fds: list[int] = []
+        if message is None:
+            assert call.arguments is not None
+            method, num_returns, name, group, backpressure = call.details
+            rest, deps, fds = call.arguments.pack(self._process, connection)
+            message = messages.Call(call.number, method, b"", num_returns, name, deps, rest, group, backpressure)
+        calls = connection.state.calls
+        call.sent(connection)
+        # With nothing in flight, whoever waits for this one should not wait for a flush first.
+        alone = not calls
+        calls[call.number] = call
+        if alone:
+            connection.send_now(message, fds)
+        else:
+            connection.send(message, fds)
+
+    def pump(self) -> None:
+        """Send what can be sent, in order. Any thread."""
+        with self._lock:
+            self._pump()
+        self._bury()
+
+    def _pump(self) -> None:
+        if self._down is not None and self._connection is None:
+            self._fail_queue()
+        connection = self._connection
+        if connection is None or (self.construct is not None and not self._send_construct(connection)):
+            return
+        is_empty = not self._unready
+        for queue in self._queues.values():
+            is_empty &= self._pump_queue(connection, queue)
+        if is_empty:
+            self._process.actors.let_go(self)
+
+    def _pump_queue(self, connection: Connection, queue: deque[PendingCall]) -> bool:
+        """Send what can be sent of one group; returns whether that was all."""
+        while queue:
+            call = queue[0]
+            if call.state != QUEUED and not call.settled():
+                return False
+            queue.popleft()
+            failed = call.arguments.failure() if call.arguments is not None else None
+            if failed is not None:
+                self._doomed.append((call, failed.data))
+            else:
+                self._send(connection, call)
+        return True
+
+    def on_argument(self, call: PendingCall) -> None:
+        """An argument of a waiting call is there. The thread that made it so."""
+        with self._lock:
+            if call in self._unready and call.settled():
+                self._unready.discard(call)
+                self._queue_of(call).append(call)
+            self._pump()
+        self._bury()
+
+    def cancel(self, call: PendingCall, cancel: messages.Cancel) -> None:
+        """Cancel a call: here if it was not sent yet, else where it runs. Any thread."""
+        with self._lock:
+            connection = call.connection
+            if connection is not None:
+                call.canceled = cancel.mode
+                connection.send_now(cancel)
+            elif self._take_out(call):
+                call.canceled = cancel.mode
+                self._doomed.append((call, call.error_if_canceled(cancel)))
+        self._bury()
+
+    def _take_out(self, call: PendingCall) -> bool:
+        """Take a call out of the queue; returns whether it was there."""
+        if call in self._unready:
+            self._unready.discard(call)
+            return True
+        try:
+            self._queue_of(call).remove(call)
+        except ValueError:
+            return False
+        return True
+
+    def queued(self) -> list[PendingCall]:
+        """Return the calls that were not sent yet. Any thread."""
+        with self._lock:
+            return [*self._unready, *(call for queue in self._queues.values() for call in queue)]
+
+    def _bury(self) -> None:
+        """Settle the calls that have failed. Without the lock."""
+        while self._doomed:
+            try:
+                call, error = self._doomed.popleft()
+            except IndexError:  # another thread was faster
+                return
+            call.fail(error)
+
+    def _send_construct(self, connection: Connection) -> bool:
+        construct = self.construct
+        assert construct is not None
+        if construct.arguments.pending():
+            return False
+        self.construct = None
+        failed = construct.arguments.failure()
+        if failed is not None:
+            self._down = self._process.actors.abandon(self, failed)
+            self._fail_queue()
+            return False
+        connection.send_now(*construct.pack(self._process, connection))
+        return True
+
+    # ------------------------------------------------------------------------------------------------------- events
+
+    def on_up(self, up: messages.ActorUp) -> None:
+        """The node says where the actor listens. The leader's thread."""
+        with self._lock:
+            if self._connection is not None or self._down is not None:
+                return
+            connection = self._process.peers.connect(up.process_id)
+            if connection is None:
+                self._await_verdict("its worker has gone before it could be reached")
+                return
+            # The link must not be kept by its connection: it ends with its last handle.
+            link = weakref.ref(self)
+
+            def closed(connection: Connection, why: str) -> None:
+                target = link()
+                if target is not None:
+                    target.on_connection_closed(connection, why)
+
+            connection.state.on_close = closed
+            self._connection = connection
+            self._pump()
+        self._bury()
+
+    def on_down(self, down: messages.ActorDown) -> None:
+        """The node says that the actor is dead. The leader's thread.
+
+        Answers that the worker sent before it ended may still be in the socket: calls in flight fail only when
+        that has been read to its end.
+        """
+        with self._lock:
+            if self._down is not None and self._down.kind != "unknown":
+                return
+            self._down = down
+            if self._connection is None:
+                self._fail_queue()
+            else:
+                self._process.reactor.call_later(VERDICT_S, self._give_up)
+        self._bury()
+
+    def on_connection_closed(self, connection: Connection, why: str) -> None:
+        """The worker's socket has ended. The leader's thread."""
+        with self._lock:
+            in_flight = list(connection.state.calls.values())
+            connection.state.calls.clear()
+            for call in reversed(in_flight):
+                call.returned()
+                self._queue_of(call).appendleft(call)
+            if in_flight:
+                self._process.actors.keep(self)
+            self._connection = None
+            if self._down is not None:
+                self._fail_queue()
+            else:
+                self._await_verdict(why)
+        self._bury()
+
+    def _await_verdict(self, why: str) -> None:
+        """Fail in a while if the node does not tell the cause before."""
+        node_lost = self._process.node.lost
+        if node_lost:
+            self._down = messages.ActorDown(self.actor_id, "unknown", node_lost, "", "", 0)
+            self._fail_queue()
+            return
+
+        def give_up() -> None:
+            self.on_down(
+                messages.ActorDown(self.actor_id, "unknown", f"the connection to it was lost ({why}).", "", "", 0)
+            )
+
+        self._process.reactor.call_later(VERDICT_S, give_up)
+
+    def _give_up(self) -> None:
+        connection = self._connection
+        if connection is not None:
+            connection.close("the actor is dead")
+
+    def _fail_queue(self) -> None:
+        assert self._down is not None
+        error = failures.actor_died(self._down)
+        for queue in self._queues.values():
+            self._doomed.extend((call, error) for call in queue)
+            queue.clear()
+        self._doomed.extend((call, error) for call in self._unready)
+        self._unready.clear()
+        self.construct = None
+        self._process.actors.let_go(self)
+
+    def answered(self, connection: Connection) -> None:
+        """A call has returned; nothing follows from that."""
+
+    def reduce(self, meta: ActorMeta) -> tuple[Any, ...]:
+        """Pickle a handle. See the base class."""
+        if not pickling.note_contained(self):
+            self._process.actors.pin(self)
+        from nbactors.local.client.actors import rebuild_handle  # noqa: PLC0415 - circle: it makes links
+
+        return (rebuild_handle, (self.actor_id, meta))
+
+    def __del__(self) -> None:
+        self._process.actors.release(self.actor_id, self.tokens)

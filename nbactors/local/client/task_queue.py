@@ -1,0 +1,390 @@
+"""The tasks of one kind (function, resources, environment), and the leases that are fed with them.
+
+- A lease gets one task at a time until tasks have shown to be short; then several are sent ahead, so that the worker
+  never waits for the next. A worker on which a task takes long gives the rest back unstarted (`GivenBack`), and they
+  go to whichever worker is free: sending ahead never makes a task wait behind a long one, nor behind one that waits
+  for it.
+- A lease without work is kept for a moment, then returned.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from nbactors.local.client import failures
+from nbactors.local.client.call_life import QUEUED
+from nbactors.local.wire import messages
+
+if TYPE_CHECKING:
+    from nbactors.local.client.calls import PendingCall
+    from nbactors.local.client.connection import Connection
+    from nbactors.local.client.process import Process
+    from nbactors.local.client.tasks import Tasks
+    from nbactors.options import TaskOptions
+
+AHEAD = 256
+"""Most tasks that are sent ahead to one worker."""
+
+SHORT_S = 0.002
+"""A task that is answered within this time is short."""
+
+LINGER_S = 0.02
+"""How long a lease without work is kept, if nobody here waits for resources."""
+
+TURN_S = 0.5
+"""How long a lease is fed while other kinds of task wait."""
+
+ASKING = 8
+"""Most lease requests of one kind that are open at the node."""
+
+
+class Lease:
+    """A worker that is ours for a while."""
+
+    __slots__ = ("connection", "depth", "idle_since", "last_event", "lease_id", "since")
+
+    def __init__(self, lease_id: int, connection: Connection, depth: int) -> None:
+        self.lease_id = lease_id
+        self.connection = connection
+        self.depth = depth
+        self.since = self.last_event = monotonic()
+        self.idle_since = self.since
+
+
+class TaskQueue:
+    """The tasks of one kind. Its lock is never held while results are settled; see LocalActorLink."""
+
+    def __init__(self, process: Process, tasks: Tasks, label: str, options: TaskOptions) -> None:
+        self._process = process
+        self._tasks = tasks
+        self._label = label
+        self._resources = options.held()
+        self._runtime_env = process.runtime_env(options.runtime_env)
+        self._lock = threading.RLock()
+        self._queue: deque[PendingCall] = deque()
+        self._leases: dict[bytes, Lease] = {}
+        self._asked: set[int] = set()
+        # How many may be sent ahead, as far as is known of this kind of task: new leases begin with it.
+        self._depth = 1
+        self._doomed: deque[tuple[PendingCall, bytes]] = deque()
+
+    # --------------------------------------------------------------------------------------------------- submitting
+
+    def submit(self, call: PendingCall) -> None:
+        """Queue a task. Any thread."""
+        with self._lock:
+            call.await_arguments()
+            self._queue.append(call)
+            self._pump()
+        self._bury()
+
+    def pump(self) -> None:
+        """Send what can be sent. Any thread."""
+        with self._lock:
+            self._pump()
+        self._bury()
+
+    def on_argument(self, call: PendingCall) -> None:
+        """An argument of a waiting task is there. The thread that made it so."""
+        self.pump()
+
+    def cancel(self, call: PendingCall, cancel: messages.Cancel) -> None:
+        """Cancel a task: here if it was not sent yet, else where it runs. Any thread."""
+        with self._lock:
+            connection = call.connection
+            if connection is not None:
+                call.canceled = cancel.mode
+                connection.send_now(cancel)
+            elif call in self._queue:
+                self._queue.remove(call)
+                call.canceled = cancel.mode
+                self._doomed.append((call, call.error_if_canceled(cancel)))
+        self._bury()
+
+    def queued(self) -> list[PendingCall]:
+        """Return the tasks that were not sent yet. Any thread."""
+        with self._lock:
+            return list(self._queue)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether it has tasks for which it has no worker."""
+        return bool(self._asked)
+
+    def _pump(self) -> None:
+        queue = self._queue
+        if queue:
+            for lease in self._leases.values():
+                if lease.depth > len(lease.connection.state.calls) and not self._turn_is_over(lease):
+                    self._feed(lease)
+                    if not queue:
+                        break
+        node_lost = self._process.node.lost
+        if queue and node_lost:
+            # Also a task that is to be tried again: nobody would ever give it a worker.
+            error = failures.worker_crashed(self._label, node_lost)
+            while queue:
+                self._doomed.append((queue.popleft(), error))
+            return
+        ready = 0
+        if queue and len(self._asked) < ASKING:
+            for call in queue:
+                if call.state == QUEUED or call.settled():
+                    ready += 1
+                    if ready >= ASKING:
+                        break
+        while len(self._asked) < ready:
+            self._ask()
+
+    def _turn_is_over(self, lease: Lease) -> bool:
+        return monotonic() - lease.since > TURN_S and self._tasks.others_wait(self)
+
+    def _feed(self, lease: Lease) -> None:
+        """Send tasks to one worker, up to its depth. One whose arguments are not there yet is passed over."""
+        queue = self._queue
+        calls = lease.connection.state.calls
+        was_idle = not calls
+        if was_idle:
+            lease.last_event = monotonic()
+        passed: list[PendingCall] = []
+        while queue and len(calls) < lease.depth:
+            call = queue.popleft()
+            if call.state != QUEUED and not call.settled():
+                passed.append(call)
+                continue
+            failed = call.arguments.failure() if call.arguments is not None else None
+            if failed is not None:
+                self._doomed.append((call, failed.data))
+                continue
+            self._send(lease, call)
+        queue.extendleft(reversed(passed))
+        if was_idle:
+            # One send for all: each wakes the worker. While it is busy more are gathered.
+            lease.connection.flush()
+
+    def _send(self, lease: Lease, call: PendingCall) -> None:
+        connection = lease.connection
+        export, prepared, num_returns, name, retry_exceptions, backpressure = call.details
+        if export.key not in connection.state.functions:
+            connection.state.functions.add(export.key)
+            function, fds = self._process.values.pack(connection, export.held, False)
+            connection.send(messages.Define(export.key, function), fds)
+        deps: list[tuple[int | str, messages.Value]] = []
+        rest, fds = None, []
+        if call.arguments is not None:
+            prepared = b""
+            rest, deps, fds = call.arguments.pack(self._process, connection)
+        message = messages.Run(
+            call.number,
+            export.key,
+            prepared,
+            num_returns,
+            name,
+            deps,
+            rest,
+            retry_exceptions,
+            lease.lease_id,
+            backpressure,
+        )
+        call.sent(connection)
+        connection.state.calls[call.number] = call
+        connection.send(message, fds)
+
+    def _ask(self) -> None:
+        node = self._process.node
+        # The first at once; further ones are gathered, since each alone would wake the node.
+        send = node.send if self._asked else node.send_now
+        rid = node.number()
+        self._asked.add(rid)
+        self._tasks.waiting.add(self)
+        self._tasks.expect(rid, self)
+        sys_path, cwd = self._process.changed_paths()
+        send(messages.RequestLease(rid, self._resources, self._runtime_env, self._label, sys_path, cwd))
+
+    # ------------------------------------------------------------------------------------------------------- leases
+
+    def granted(self, grant: messages.LeaseGranted) -> None:
+        """The node gives a worker. The leader's thread."""
+        with self._lock:
+            self._answered_request(grant.rid)
+            connection = self._process.peers.connect(grant.process_id) if self._queue else None
+            if connection is None:
+                self._process.node.send_now(messages.ReturnLease(grant.lease_id))
+            else:
+                connection.state.on_close = self._on_connection_closed
+                self._leases[grant.process_id] = Lease(grant.lease_id, connection, self._depth)
+                self._tasks.leased(grant.process_id, self)
+            self._pump()
+            if not self._queue:
+                self._withdraw()
+                lease = self._leases.get(grant.process_id)
+                if lease is not None and not lease.connection.state.calls:
+                    self._rest(lease)
+        self._bury()
+
+    def refused(self, rid: int, text: str) -> None:
+        """The node cannot give a worker, ever. The leader's thread."""
+        with self._lock:
+            self._answered_request(rid)
+            error = failures.runtime_env_failed(text)
+            while self._queue:
+                self._doomed.append((self._queue.popleft(), error))
+        self._bury()
+
+    def _withdraw(self) -> None:
+        for rid in self._asked:
+            self._process.node.send(messages.CancelLease(rid))
+        self._asked.clear()
+        self._tasks.waiting.discard(self)
+
+    def _answered_request(self, rid: int) -> None:
+        self._asked.discard(rid)
+        if not self._asked:
+            self._tasks.waiting.discard(self)
+
+    def answered(self, connection: Connection) -> None:
+        """Tasks have returned on a lease: send the next. The leader's thread, once for all that arrived together."""
+        with self._lock:
+            lease = self._leases.get(connection.peer_id)
+            if lease is None:
+                return
+            now = monotonic()
+            if now - lease.last_event < SHORT_S:
+                if lease.depth < AHEAD:
+                    lease.depth *= 2
+            else:
+                lease.depth = 1
+            self._depth = lease.depth
+            lease.last_event = now
+            in_flight = len(connection.state.calls)
+            if self._queue:
+                if in_flight <= lease.depth // 2:
+                    self._pump()
+            elif self._asked:
+                self._withdraw()
+            if not connection.state.calls:
+                self._rest(lease)
+        self._bury()
+
+    def _rest(self, lease: Lease) -> None:
+        """A lease has no work: return it, at once if someone here waits for resources, else after a moment."""
+        lease.idle_since = monotonic()
+        if self._turn_is_over(lease) or self._tasks.others_wait(self):
+            self._return(lease)
+        else:
+            self._process.reactor.call_later(LINGER_S, lambda: self._return_if_idle(lease))
+
+    def _return_if_idle(self, lease: Lease) -> None:
+        with self._lock:
+            current = self._leases.get(lease.connection.peer_id)
+            if current is not lease or lease.connection.state.calls:
+                return
+            if monotonic() - lease.idle_since >= LINGER_S * 0.9:
+                self._return(lease)
+
+    def return_idle(self) -> None:
+        """Return every lease without work: another kind of task waits for resources."""
+        with self._lock:
+            for lease in list(self._leases.values()):
+                if not lease.connection.state.calls:
+                    self._return(lease)
+
+    def _return(self, lease: Lease) -> None:
+        del self._leases[lease.connection.peer_id]
+        lease.connection.state.on_close = None
+        self._tasks.unleased(lease.connection.peer_id)
+        self._process.node.send_now(messages.ReturnLease(lease.lease_id))
+
+    # ------------------------------------------------------------------------------------------------------- events
+
+    def given_back(self, connection: Connection, numbers: list[int]) -> None:
+        """A worker has not started these, since the running one takes long. The leader's thread."""
+        with self._lock:
+            lease = self._leases.get(connection.peer_id)
+            self._depth = 1
+            if lease is not None:
+                lease.depth = 1
+            for number in reversed(numbers):
+                call = connection.state.calls.pop(number, None)
+                if call is not None:
+                    call.returned()
+                    self._requeue(call)
+            self._pump()
+        self._bury()
+
+    def _requeue(self, call: PendingCall) -> None:
+        """Put a task that has come back in front, unless it was cancelled meanwhile."""
+        if call.canceled:
+            cancel = messages.Cancel(call.number, call.canceled, True, call.timeout_s)
+            self._doomed.append((call, call.error_if_canceled(cancel)))
+        else:
+            self._queue.appendleft(call)
+
+    def retry(self, connection: Connection, call: PendingCall) -> None:
+        """A task has raised what it is to be tried again for. The leader's thread."""
+        with self._lock:
+            self._count_try(call)
+            call.returned()
+            self._queue.append(call)
+            self._pump()
+        self.answered(connection)
+
+    @staticmethod
+    def _count_try(call: PendingCall) -> None:
+        if call.retries > 0:
+            call.retries -= 1
+
+    def _on_connection_closed(self, connection: Connection, why: str) -> None:
+        with self._lock:
+            lease = self._leases.pop(connection.peer_id, None)
+        if lease is not None:
+            # The node knows the cause, and tells it by LeaseLost; if it does not, go on without.
+            tasks = self._tasks
+            tasks.died(connection.peer_id, self, connection)
+            node_lost = self._process.node.lost
+            if node_lost:
+                tasks.lost(connection.peer_id, node_lost)
+            else:
+                text = f"the connection to it was lost ({why})."
+                self._process.reactor.call_later(2.0, lambda: tasks.lost(connection.peer_id, text))
+
+    def lost(self, connection: Connection, text: str) -> None:
+        """A worker has died: the task that it was running counts a try, those behind it go back. The leader's thread.
+
+        A worker runs its tasks in the order sent, so the oldest unanswered one was running.
+        """
+        with self._lock:
+            calls = list(connection.state.calls.values())
+            connection.state.calls.clear()
+            for call in reversed(calls[1:]):
+                call.returned()
+                self._requeue(call)
+            if calls:
+                running = calls[0]
+                if running.retries or running.canceled:
+                    self._count_try(running)
+                    running.returned()
+                    self._requeue(running)
+                else:
+                    self._doomed.append((running, failures.worker_crashed(self._label, text)))
+            self._pump()
+        self._bury()
+
+    def node_lost(self) -> None:
+        """No worker will come any more. The leader's thread."""
+        with self._lock:
+            self._asked.clear()
+            self._tasks.waiting.discard(self)
+            self._pump()
+        self._bury()
+
+    def _bury(self) -> None:
+        while self._doomed:
+            try:
+                call, error = self._doomed.popleft()
+            except IndexError:  # another thread was faster
+                return
+            call.fail(error)
