@@ -222,6 +222,22 @@ def put(value: T, *, _owner: None = None) -> ObjectRef[T]:
     return engine.current().put(value)
 
 
+@overload
+def wait(
+    ray_waitables: Sequence[ObjectRef[T]],
+    *,
+    num_returns: int = 1,
+    timeout: float | None = None,
+    fetch_local: bool = True,
+) -> tuple[list[ObjectRef[T]], list[ObjectRef[T]]]: ...
+@overload
+def wait(
+    ray_waitables: Sequence[ObjectRef[Any] | ObjectRefGenerator[Any]],
+    *,
+    num_returns: int = 1,
+    timeout: float | None = None,
+    fetch_local: bool = True,
+) -> tuple[list[Any], list[Any]]: ...
 def wait(
     ray_waitables: Sequence[ObjectRef[T] | ObjectRefGenerator[Any]],
     *,

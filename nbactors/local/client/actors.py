@@ -31,11 +31,16 @@ class Actors:
         self._pinned: list[LocalActorLink] = []
 
     def create(self, actor_id: bytes) -> LocalActorLink:
-        """Return the link of an actor that this process is about to create."""
+        """Return the link of an actor that this process creates."""
         link = LocalActorLink(self._process, actor_id)
         link.tokens = 1
         with self._lock:
             self._links[actor_id] = link
+            news = self._news.get(actor_id)
+        if news is not None:
+            # A named actor is asked for before there is a link. On a busy machine its worker may be up before the
+            # thread that has asked goes on; without this the news was lost, and every call waited for ever.
+            self._tell(link, news)
         return link
 
     def obtain(self, actor_id: bytes, tokens: int = 0) -> LocalActorLink:
