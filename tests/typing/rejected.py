@@ -57,7 +57,7 @@ def length(text: str) -> int:
 length.remote(3)  # E: call-overload
 wrong: str = ray.get(length.remote("a"))  # E: assignment
 ray.get(3)  # E: call-overload
-ray.wait(3)  # E: arg-type
+ray.wait(3)  # E: call-overload
 ray.kill("counter")  # E: arg-type
 ray.get_actor(3)  # E: arg-type
 ray.cancel(counter)  # E: arg-type

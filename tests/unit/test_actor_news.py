@@ -23,7 +23,7 @@ def test_a_named_actor_may_be_up_before_its_link_is_made() -> None:
     peers = Peers()
     reactor = SimpleNamespace(call_later=lambda *_: None, discard=lambda *_: None)
     process: Any = SimpleNamespace(peers=peers, reactor=reactor, node=SimpleNamespace(lost=""), closed=True)
-    actors = Actors(process)
+    actors = process.actors = Actors(process)
     actors.on_news(messages.ActorUp(b"a" * 16, b"p" * 16, 1))
     actors.create(b"a" * 16)
     assert peers.asked == [b"p" * 16]
