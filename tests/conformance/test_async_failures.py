@@ -1,0 +1,354 @@
+"""Errors, endings and blocking calls in asyncio actors."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import Any
+
+import pytest
+
+from conformance.drivers import Drivers
+from conformance.latch import Latch
+from conformance.subjects import Journal, echo, is_running
+
+
+class Failing(Latch):
+    def fail_at_once(self) -> None:
+        raise KeyError("at once")
+
+    async def stop(self) -> None:
+        raise StopIteration(3)
+
+    async def cancel_itself(self) -> None:
+        raise asyncio.CancelledError
+
+    async def base_exception(self) -> None:
+        raise BaseException("the base of all")
+
+    async def later(self, message: str) -> None:
+        await self.hold()
+        raise ValueError(message)
+
+    async def relay(self, other: Any) -> Any:
+        return await other.fail.remote("from afar")
+
+    async def caught(self, other: Any) -> str:
+        try:
+            await other.fail.remote("from afar")
+        except ValueError as error:
+            return f"caught {type(error).__name__}"
+        return "nothing to catch"
+
+    async def coroutine(self) -> None:
+        pass
+
+    def unawaited(self) -> Any:
+        coroutine = self.coroutine()
+        coroutine.close()
+        return coroutine
+
+
+class TestErrors:
+    def test_an_error_reaches_the_caller_and_the_actor_lives(self, ray: Any) -> None:
+        failing = ray.remote(Failing).remote()
+        with pytest.raises(ray.exceptions.RayTaskError, match="broken") as raised:
+            ray.get(failing.fail.remote("broken"))
+        assert isinstance(raised.value, ValueError)
+        with pytest.raises(KeyError, match="at once"):
+            ray.get(failing.fail_at_once.remote())
+        assert ray.get(failing.echo.remote("alive")) == "alive"
+
+    def test_an_error_names_the_method_and_its_line(self, ray: Any) -> None:
+        with pytest.raises(ValueError, match=r"Failing\.fail\(\)[\s\S]*raise ValueError\(message\)"):
+            ray.get(ray.remote(Failing).remote().fail.remote("broken"))
+
+    def test_an_error_after_a_suspension(self, ray: Any) -> None:
+        failing = ray.remote(Failing).remote()
+        later = failing.later.remote("too late")
+        ray.get(failing.open.remote())
+        with pytest.raises(ValueError, match="too late"):
+            ray.get(later)
+
+    def test_one_failing_call_harms_no_other(self, ray: Any) -> None:
+        failing = ray.remote(Failing).remote()
+        held = failing.hold.remote()
+        with pytest.raises(ValueError, match="broken"):
+            ray.get(failing.fail.remote("broken"))
+        ray.get(failing.open.remote())
+        assert ray.get(held) == "passed"
+
+    def test_an_error_of_another_actor_passes_through(self, ray: Any) -> None:
+        failing, other = ray.remote(Failing).remote(), ray.remote(Failing).remote()
+        with pytest.raises(ValueError, match="from afar"):
+            ray.get(failing.relay.remote(other))
+        assert ray.get(failing.caught.remote(other)) == "caught RayTaskError(ValueError)"
+
+    def test_stop_iteration(self, ray: Any) -> None:
+        with pytest.raises(RuntimeError, match="coroutine raised StopIteration"):
+            ray.get(ray.remote(Failing).remote().stop.remote())
+
+    def test_a_call_that_raises_cancelled_error_was_cancelled(self, ray: Any) -> None:
+        failing = ray.remote(Failing).remote()
+        with pytest.raises(ray.exceptions.TaskCancelledError, match="was cancelled"):
+            ray.get(failing.cancel_itself.remote())
+        assert ray.get(failing.echo.remote("alive")) == "alive"
+
+    def test_a_base_exception(self, ray: Any) -> None:
+        failing = ray.remote(Failing).remote()
+        with pytest.raises(ray.exceptions.RayTaskError, match="the base of all"):
+            ray.get(failing.base_exception.remote())
+        assert ray.get(failing.echo.remote("alive")) == "alive"
+
+    def test_a_coroutine_that_is_returned_is_not_awaited(self, ray: Any) -> None:
+        with pytest.raises(TypeError, match="cannot pickle 'coroutine' object"):
+            ray.get(ray.remote(Failing).remote().unawaited.remote())
+
+    def test_the_constructor(self, ray: Any) -> None:
+        @ray.remote
+        class Broken:
+            def __init__(self) -> None:
+                raise ValueError("made wrong")
+
+            async def call(self) -> None:
+                pass
+
+        with pytest.raises(ray.exceptions.ActorDiedError, match="made wrong"):
+            ray.get(Broken.remote().call.remote())
+
+    def test_an_async_constructor(self, ray: Any) -> None:
+        @ray.remote
+        class Broken:
+            async def __init__(self) -> None:  # type: ignore[misc]
+                await asyncio.sleep(0)
+                raise ValueError("made wrong")
+
+            async def call(self) -> None:
+                pass
+
+        with pytest.raises(ray.exceptions.ActorDiedError, match="made wrong"):
+            ray.get(Broken.remote().call.remote())
+
+    def test_retries(self, ray: Any) -> None:
+        @ray.remote
+        class Flaky:
+            def __init__(self) -> None:
+                self.calls = 0
+
+            @ray.method(max_task_retries=2, retry_exceptions=[ValueError])
+            async def call(self) -> int:
+                self.calls += 1
+                if self.calls < 3:
+                    raise ValueError("not yet")
+                return self.calls
+
+        assert ray.get(Flaky.remote().call.remote()) == 3
+
+
+class Ending(Latch):
+    def __init__(self, journal: Journal) -> None:
+        import atexit
+
+        super().__init__()
+        self.journal = journal
+        atexit.register(journal.note, "atexit")
+
+    async def pid(self) -> int:
+        return os.getpid()
+
+    async def hold(self, value: object = "passed") -> object:
+        value = await super().hold(value)
+        self.journal.note("held")
+        return value
+
+    def open_soon(self) -> None:
+        """Open once this call and what it does next are done: no call opens an actor that ends."""
+        asyncio.get_running_loop().call_later(0.05, self._opened.set)
+
+    async def exit(self, ray_name: str) -> None:
+        import importlib
+
+        self.open_soon()
+        importlib.import_module(f"{ray_name}.actor").exit_actor()
+
+    def exit_synchronously(self, ray_name: str) -> None:
+        import importlib
+
+        self.open_soon()
+        importlib.import_module(f"{ray_name}.actor").exit_actor()
+
+    def crash(self) -> None:
+        os._exit(3)
+
+    async def sys_exit(self) -> None:
+        raise SystemExit(3)
+
+    def sys_exit_synchronously(self) -> None:
+        raise SystemExit(3)
+
+    async def interrupt(self) -> None:
+        raise KeyboardInterrupt
+
+    def __ray_shutdown__(self) -> None:
+        self.journal.note("shutdown")
+
+
+class TestEndings:
+    @pytest.mark.parametrize("method", ["exit", "exit_synchronously"])
+    def test_exit_actor_lets_running_calls_finish(
+        self, ray: Any, journal: Journal, module_name: str, method: str, eventually: Any
+    ) -> None:
+        ending = ray.remote(Ending).remote(journal)
+        pid = ray.get(ending.pid.remote())
+        held = ending.hold.remote()
+        ray.get(ending.held.remote(1))
+        exiting = getattr(ending, method).remote(module_name)
+        assert ray.get(held) == "passed"
+        with pytest.raises(ray.exceptions.RayActorError, match=r"exit_actor\(\)"):
+            ray.get(exiting)
+        eventually(lambda: not is_running(pid))
+        assert journal.lines()[0] == "held"
+        assert sorted(journal.lines()[1:]) == ["atexit", "shutdown"]
+        with pytest.raises(ray.exceptions.ActorDiedError, match="exit"):
+            ray.get(ending.pid.remote())
+
+    def test_terminate_comes_after_every_call_before_it(self, ray: Any, journal: Journal, eventually: Any) -> None:
+        ending = ray.remote(Ending).options(max_concurrency=2).remote(journal)
+        pid = ray.get(ending.pid.remote())
+        held = [ending.hold.remote(i) for i in range(1)] + [ending.echo.remote(i) for i in range(1, 4)]
+        ray.get(ending.held.remote(1))
+        ray.get(ending.open_soon.remote())
+        terminated = ending.__ray_terminate__.remote()
+        assert ray.get(held) == [0, 1, 2, 3]
+        with pytest.raises(ray.exceptions.ActorDiedError, match=r"exit_actor\(\)"):
+            ray.get(terminated)
+        eventually(lambda: not is_running(pid))
+        assert journal.lines()[0] == "held"
+        assert sorted(journal.lines()[1:]) == ["atexit", "shutdown"]
+
+    def test_the_last_handle_lets_running_calls_finish(self, ray: Any, journal: Journal, eventually: Any) -> None:
+        ending = ray.remote(Ending).remote(journal)
+        pid = ray.get(ending.pid.remote())
+        held = ending.hold.remote()
+        ray.get(ending.held.remote(1))
+        ending.open.remote()
+        del ending
+        assert ray.get(held) == "passed"
+        eventually(lambda: not is_running(pid))
+        assert journal.lines()[:2] == ["held", "shutdown"]
+
+    def test_kill_fails_all_that_run(self, ray: Any, journal: Journal) -> None:
+        ending = ray.remote(Ending).remote(journal)
+        held = [ending.hold.remote() for _ in range(3)]
+        ray.get(ending.held.remote(3))
+        ray.kill(ending)
+        for each in held:
+            with pytest.raises(ray.exceptions.ActorDiedError, match=r"killed by `(ray\.)?kill"):
+                ray.get(each)
+        assert journal.lines() == []
+
+    def test_a_crash_fails_all_that_run(self, ray: Any, journal: Journal) -> None:
+        ending = ray.remote(Ending).remote(journal)
+        held = [ending.hold.remote() for _ in range(3)]
+        ray.get(ending.held.remote(3))
+        ending.crash.remote()
+        for each in held:
+            with pytest.raises(ray.exceptions.RayActorError, match=r"died|unavailable"):
+                ray.get(each)
+
+    def test_a_crash_restarts_it_and_retries_what_ran(self, ray: Any, journal: Journal) -> None:
+        ending = ray.remote(Ending).options(max_restarts=1, max_task_retries=1).remote(journal)
+        held = [ending.hold.remote(i) for i in range(3)]
+        ray.get(ending.held.remote(3))
+        ending.crash.options(max_task_retries=0).remote()
+        assert ray.get(ending.held.remote(3)) == 3
+        ray.get(ending.open.remote())
+        assert ray.get(held) == [0, 1, 2]
+
+    @pytest.mark.differs("Ray's call never ends, nor does any later one")
+    @pytest.mark.parametrize("method", ["sys_exit", "sys_exit_synchronously"])
+    def test_sys_exit_is_a_crash(self, ray: Any, journal: Journal, method: str) -> None:
+        ending = ray.remote(Ending).remote(journal)
+        with pytest.raises(ray.exceptions.ActorDiedError, match="died"):
+            ray.get(getattr(ending, method).remote())
+        with pytest.raises(ray.exceptions.ActorDiedError, match="died"):
+            ray.get(ending.pid.remote())
+
+    @pytest.mark.differs("Ray's call never ends, nor does any later one")
+    def test_a_keyboard_interrupt_ends_the_call(self, ray: Any, journal: Journal) -> None:
+        ending = ray.remote(Ending).remote(journal)
+        with pytest.raises(ray.exceptions.RayError, match=r"KeyboardInterrupt|cancelled|died"):
+            ray.get(ending.interrupt.remote(), timeout=10)
+
+    def test_an_async_shutdown_method_is_not_awaited(self, ray: Any, journal: Journal, eventually: Any) -> None:
+        @ray.remote
+        class Wrong:
+            async def pid(self) -> int:
+                return os.getpid()
+
+            async def __ray_shutdown__(self) -> None:
+                journal.note("awaited")
+
+        wrong = Wrong.remote()
+        pid = ray.get(wrong.pid.remote())
+        del wrong
+        eventually(lambda: not is_running(pid))
+        assert journal.lines() == []
+
+
+class TestBlocking:
+    """Blocking calls stop the loop, and say so."""
+
+    def test_get_works_and_says_once_that_it_blocks(self, drivers: Drivers) -> None:
+        _, stderr = drivers.run("""
+            ray.init(num_cpus=2)
+            task = ray.remote(echo)
+
+            @ray.remote
+            class Blocking:
+                async def block(self, value):
+                    return ray.get(task.remote(value))
+
+            blocking = Blocking.remote()
+            assert ray.get([blocking.block.remote(i) for i in range(3)]) == [0, 1, 2]
+            ray.kill(blocking)
+            ray.shutdown()
+        """)
+        assert stderr.count("Using blocking ray.get inside async actor") == 1
+
+    def test_wait_works(self, ray: Any) -> None:
+        task = ray.remote(echo)
+
+        @ray.remote
+        class Blocking:
+            async def block(self) -> int:
+                ready, _ = ray.wait([task.remote(1)])
+                return len(ready)
+
+        assert ray.get(Blocking.remote().block.remote()) == 1
+
+    def test_a_thread_may_block(self, ray: Any) -> None:
+        task = ray.remote(echo)
+
+        @ray.remote
+        class Aside:
+            async def call(self, value: int) -> Any:
+                loop = asyncio.get_running_loop()
+                return await loop.run_in_executor(None, lambda: ray.get(task.remote(value)))
+
+        aside = Aside.remote()
+        assert ray.get([aside.call.remote(i) for i in range(3)]) == [0, 1, 2]
+
+    def test_put_and_calls_do_not_block(self, ray: Any) -> None:
+        @ray.remote
+        class Putting:
+            async def put(self, value: Any) -> Any:
+                return ray.put(value)
+
+            async def take(self, references: list[Any]) -> list[Any]:
+                return list(await asyncio.gather(*references))
+
+        putting = Putting.remote()
+        references = ray.get([putting.put.remote(i) for i in range(3)])
+        assert ray.get(references) == [0, 1, 2]
+        assert ray.get(putting.take.remote(references)) == [0, 1, 2]
