@@ -44,7 +44,7 @@ def actor_meta(cls: type) -> ActorMeta:
         class_name=cls.__name__,
         module=cls.__module__,
         methods=methods,
-        is_async=any(_is_async(_function(member)) for _, member in members),
+        is_async=any(_is_async(_function(member)) for _, member in members) or _is_async(cls.__init__),  # type: ignore[misc]
     )
 
 

@@ -75,8 +75,20 @@ class ObjectRef(Generic[T]):
         """Return False: a call that was cancelled has an error like any other that failed."""
         return False
 
+    def result(self) -> T:
+        """Return the value or raise what `get` raises; does not wait.
+
+        Raises:
+            InvalidStateError: It is not there yet.
+        """
+        return self._entry.result()  # type: ignore[no-any-return]
+
     def exception(self) -> BaseException | None:
-        """Return what `get` would raise, None if that is a value; does not wait."""
+        """Return what `get` would raise, None if that is a value; does not wait.
+
+        Raises:
+            InvalidStateError: It is not there yet.
+        """
         return self._entry.exception()  # type: ignore[no-any-return]
 
     def add_done_callback(self, callback: Callable[[ObjectRef[T]], object], *, context: Any = None) -> None:

@@ -213,8 +213,19 @@ def _listens_in(process: psutil.Process, directory: str) -> bool:
     """Return whether a worker listens in the directory. Its title lies where its environment was."""
     if not any(part.startswith("ray::") for part in process.cmdline()[:1]):
         return False
+    # First what is cheap: what a process listens to is found by reading all sockets of the machine.
+    if not _has_sockets(directory):
+        return False
     listening = (str(connection.laddr) for connection in process.net_connections(kind="unix"))
     return any(path.startswith(f"{os.path.abspath(directory)}/") for path in listening)
+
+
+def _has_sockets(directory: str) -> bool:
+    """Return whether a process may listen in the directory."""
+    try:
+        return bool(os.listdir(os.path.join(directory, "p")))
+    except FileNotFoundError:
+        return False
 
 
 def _describe(pid: int) -> str:

@@ -191,8 +191,20 @@ class Entry:
         """See `ObjectRef.done`."""
         return self.state >= READY
 
+    def result(self) -> Any:
+        """See `ObjectRef.result`."""
+        self._check_done()
+        return self.process.values.load(self)
+
+    def _check_done(self) -> None:
+        if self.state < READY:
+            from asyncio import InvalidStateError  # noqa: PLC0415 - as above
+
+            raise InvalidStateError(f"ObjectRef({self.id.hex()}) is not ready: await it, or get() it")
+
     def exception(self) -> BaseException | None:
         """See `ObjectRef.exception`."""
+        self._check_done()
         return failures.decode(self.data) if self.state > READY else None
 
 

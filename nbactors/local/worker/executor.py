@@ -139,14 +139,15 @@ class Executor:
         cls = receive(connection, message.cls)
         rest = receive(connection, message.args)
         deps = [(key, receive(connection, value)) for key, value in message.deps]
-        self._jobs.append(Construction(connection, message, cls, rest, deps))
         early, self._early = self._early, []
+        # The lanes first: the main thread may take the construction as soon as it is queued, and looks for them.
         if message.is_async or message.max_concurrency > 1 or message.groups:
             self.lanes = Lanes(message, self._performer)
             for job in early:
                 self.lanes.put(job)
-        else:
-            self._jobs.extend(early)
+            early = []
+        self._jobs.append(Construction(connection, message, cls, rest, deps))
+        self._jobs.extend(early)
         self.constructed = True
         self._wake_main()
 
