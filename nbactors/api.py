@@ -271,7 +271,7 @@ def wait(
         _check_waitables(refs)
     if not refs:
         return [], []
-    if not isinstance(num_returns, int | float):
+    if type(num_returns) is not int and not isinstance(num_returns, int | float):  # `int | float` makes an object
         raise TypeError(f"num_returns must be a number. Got {kind(num_returns)}")
     if num_returns <= 0:
         raise ValueError(f"Invalid number of objects to return {num_returns}: it must be at least 1.")

@@ -7,9 +7,12 @@ from typing import Any
 
 import pytest
 
+from nbactors.local.client.calls import PendingCall
 from nbactors.local.client.entries import Entry
+from nbactors.local.client.streams import Inbox, Reader
 from nbactors.local.client.waiting import Waiting
 from nbactors.object_ref import ObjectRef
+from nbactors.object_ref_generator import ObjectRefGenerator
 
 
 class Member:
@@ -36,6 +39,16 @@ class Member:
     def check_alive(self) -> None:
         pass
 
+    def discard(self, action: Callable[[], None]) -> None:
+        action()
+
+
+class Settled:
+    """A value whose entry has been settled a moment ago, before `wait` looked first."""
+
+    def settle(self, entry: Entry) -> None:
+        pass
+
 
 @pytest.mark.parametrize("num_returns", [1, 2])
 def test_what_comes_between_the_look_and_the_watcher_is_seen(num_returns: int) -> None:
@@ -48,6 +61,17 @@ def test_what_comes_between_the_look_and_the_watcher_is_seen(num_returns: int) -
     assert member.waiting.wait(refs, num_returns, None) == (refs[-num_returns:], refs[:-num_returns])
     assert not member.blocked
     assert not member.waiting.watchers
+
+
+@pytest.mark.parametrize(
+    "come", [lambda inbox: inbox.arrive(1, Settled()), lambda inbox: inbox.end()], ids=["yielded", "ended"]
+)
+def test_what_a_generator_yields_between_the_look_and_the_watcher_is_seen(come: Callable[[Inbox], None]) -> None:
+    member = Member(lambda: come(inbox))
+    inbox = Inbox(member, PendingCall(1, (), None, None), 0, False)  # type: ignore[arg-type]
+    refs: list[Any] = [ObjectRef(Entry(member, 2)), ObjectRefGenerator(Reader(inbox), None)]  # type: ignore[arg-type]
+    assert member.waiting.wait(refs, 1, None) == (refs[1:], refs[:1])
+    assert not member.blocked
 
 
 def test_what_is_ready_already_needs_no_watcher() -> None:

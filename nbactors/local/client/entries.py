@@ -129,8 +129,8 @@ class Entry:
                 return
             self.state = state
             waiters, self.waiters = self.waiters, None
-            waiting = self.process.waiting
-            waiting.settled += 1
+        waiting = self.process.waiting
+        waiting.news = object()
         if waiters:
             for waiter in waiters:
                 waiter.ready(self)

@@ -65,6 +65,7 @@ class _Readable:
 
     def wake(self) -> None:
         """Something came, or nothing will: wake the readers, of whom one may go back to sleep."""
+        self.process.waiting.news = object()
         with _lock:
             waiters, self.waiters = self.waiters, []
         for waiter in waiters:
@@ -108,6 +109,7 @@ class Inbox(_Readable):
         entry = Entry(self.process, self.number, self.received)
         held.settle(entry)
         self.items.append(entry)
+        self.process.waiting.news = object()  # once more after the entry's own: `wait` looks at the items
         if self.waiters or self.process.waiting.watchers:
             self.wake()
 

@@ -43,8 +43,8 @@ class Waiting:
         # `wait` looks through its references again whenever anything has happened, rather than put a waiter on each:
         # the loop `while refs: done, refs = wait(refs)` would do that a thousand times for a thousand references.
         self.watchers: list[Waiter] = []
-        self.settled = 0
-        """How many objects have become final: `wait` looks again only if more have. Changed under entries' lock."""
+        self.news = object()
+        """Another object whenever something has become ready, so that `wait` knows whether it has to look again."""
         self.failure_watches: list[Waiter] = []
 
     def get(self, refs: Sequence[ObjectRef[Any]], timeout: float | None) -> list[Any]:
@@ -144,7 +144,7 @@ class Waiting:
         self, refs: list[ObjectRef[Any]], num_returns: int, timeout: float | None
     ) -> tuple[list[ObjectRef[Any]], list[ObjectRef[Any]]]:
         """See `Engine.wait`."""
-        settled = self.settled
+        news = self.news
         split = _split(refs, num_returns)
         if len(split[0]) >= num_returns:
             return split
@@ -157,7 +157,7 @@ class Waiting:
             self.watchers.append(watcher)
             try:
                 # Between the last look and the watcher something may have come.
-                if self.settled != settled:
+                if self.news is not news:
                     split = _split(refs, num_returns)
                     if len(split[0]) >= num_returns:
                         return split
@@ -165,7 +165,7 @@ class Waiting:
             finally:
                 if not watcher.done and watcher in self.watchers:
                     self.watchers.remove(watcher)
-            settled = self.settled
+            news = self.news
             split = _split(refs, num_returns)
             if len(split[0]) >= num_returns or not watcher.done:
                 self._process.check_alive()
