@@ -266,24 +266,28 @@ class Executor:
         self.interrupts.install()
         jobs = self._jobs
         perform = self._performer.perform
+        job: Job | Construction | Ending | None
         while True:
             try:
                 job = jobs.popleft()
             except IndexError:
+                job = None
+            if job is None:
+                # Not in the handler above: what runs there has IndexError for its context.
                 self._idle()
                 continue
-            if type(job) is Job:
+            if isinstance(job, Job):
                 if job.begin():
                     self.running = job
                     perform(job)
                     job.end()
-            elif type(job) is Construction:
+            elif isinstance(job, Construction):
                 self._construct(job)
             else:
                 self._drain()
-                job.carry_out(self)  # type: ignore[union-attr]
+                job.carry_out(self)
             # While this thread is idle nothing of the last job may live on in this frame.
-            job = None  # type: ignore[assignment]
+            job = None
 
     def _idle(self) -> None:
         self.running = None

@@ -127,7 +127,8 @@ class Performer:
                 return None
             result = invoke(function, args, kwargs)
             del args, kwargs
-            if inspect.iscoroutine(result) or job.message.num_returns < 0 or inspect.isasyncgen(result):
+            # As in Ray, a plain method that returns a coroutine returns just that, which cannot be pickled.
+            if job.message.num_returns < 0 or inspect.isasyncgen(result) or inspect.iscoroutinefunction(function):
                 return self._await(job, result)
             self._deliver(job, result)
         except BaseException as error:  # noqa: BLE001 - as above
@@ -138,6 +139,8 @@ class Performer:
 
     async def _await(self, job: Job, result: Any) -> None:
         """Finish an asynchronous call."""
+        import asyncio  # noqa: PLC0415 - only asyncio actors need it
+
         answers = self._answers
         num_returns = job.message.num_returns
         try:
@@ -155,6 +158,10 @@ class Performer:
         except (ActorExit, SystemExit) as error:
             if job.cancel is None:
                 self._raised(job, error)
+                return
+        except asyncio.CancelledError:
+            if job.cancel is None:  # by itself, or by code of the actor's
+                answers.refuse(job, messages.Cancel(job.message.number, "cancel", False), "running")
                 return
         except BaseException as error:  # noqa: BLE001 - as above
             if job.cancel is None:
