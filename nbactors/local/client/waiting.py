@@ -34,11 +34,13 @@ class Waiting:
     """Blocks threads of one process.
 
     Attributes:
+        before_block: Set in an asyncio actor: called on whatever thread is about to wait.
         on_block: Set in a worker: called when its task blocks for long; returns what to call when it runs again.
     """
 
     def __init__(self, process: Process) -> None:
         self._process = process
+        self.before_block: Callable[[], None] | None = None
         self.on_block: Callable[[], Callable[[], None] | None] | None = None
         # `wait` looks through its references again whenever anything has happened, rather than put a waiter on each:
         # the loop `while refs: done, refs = wait(refs)` would do that a thousand times for a thousand references.
@@ -181,6 +183,8 @@ class Waiting:
                 return
 
     def _block(self, waiter: Waiter, timeout: float | None) -> None:
+        if self.before_block is not None:
+            self.before_block()
         reactor = self._process.reactor
         on_block = self.on_block
         if on_block is None or (timeout is not None and timeout <= PATIENCE_S):

@@ -331,7 +331,7 @@ class Executor:
             self.cls = cls
             self.module = job.module = cls.__module__
             if self.lanes is not None and self.lanes.is_async:
-                self.lanes.host(self.process.reactor)
+                self.lanes.host(self.process)
                 self.instance = self.lanes.construct(cls, args, kwargs)
             else:
                 self.instance = invoke(cls, args, kwargs)

@@ -11,7 +11,7 @@ from nbactors.local.worker.interrupts import invoke
 from nbactors.local.worker.thread_lane import ThreadLane
 
 if TYPE_CHECKING:
-    from nbactors.local.client.reactor import Reactor
+    from nbactors.local.client.process import Process
     from nbactors.local.wire import messages
     from nbactors.local.worker.job import Job
     from nbactors.local.worker.loop_lane import LoopLane
@@ -81,12 +81,14 @@ class Lanes:
 
     # ----------------------------------------------------------------------------------------------------- the loop
 
-    def host(self, reactor: Reactor) -> None:
+    def host(self, process: Process) -> None:
         """Make the default group's loop read for the process. The main thread, before it runs."""
         from nbactors.local.worker.hosting import LoopHost  # noqa: PLC0415 - imports asyncio
+        from nbactors.local.worker.loop_blocking import LoopBlocking  # noqa: PLC0415 - as above
 
         self._loop_lane.adopt()
-        LoopHost(reactor, self._loop_lane.loop)
+        LoopHost(process.reactor, self._loop_lane.loop)
+        process.waiting.before_block = LoopBlocking().notice
 
     def construct(self, cls: type, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Make the instance while the default group's loop runs, as in Ray; await an `async def __init__`."""
