@@ -192,10 +192,7 @@ class TestWhileSuspended:
 class TestActorName:
     @pytest.mark.parametrize("kind", [synchronous, threaded, async_, in_a_group, in_a_threaded_group])
     def test_of_a_named_and_of_another_actor(self, ray: Any, kind: Any, name: str) -> None:
-        named = kind(ray)
-        if kind is threaded:
-            named = synchronous(ray).options(max_concurrency=4, name=name)
-        else:
-            named = named.options(name=name)
+        asked = synchronous(ray).options(max_concurrency=4, name=name)
+        named = asked if kind is threaded else kind(ray).options(name=name)
         assert ray.get(named.remote().ask.remote())["actor_name"] == name
         assert not ray.get(kind(ray).remote().ask.remote())["actor_name"]

@@ -269,9 +269,9 @@ class TestFailures:
                 raise SystemExit(1)
 
         actor = Exiting.remote()
-        with pytest.raises(ray.exceptions.ActorDiedError, match="died"):
+        with pytest.raises(ray.exceptions.ActorDiedError, match=r"died|dead"):
             ray.get(actor.exit.remote())
-        with pytest.raises(ray.exceptions.ActorDiedError, match="died"):
+        with pytest.raises(ray.exceptions.ActorDiedError, match=r"died|dead"):
             ray.get(actor.exit.remote())
 
 
