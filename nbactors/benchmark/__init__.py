@@ -3,7 +3,7 @@
     catalogue   the rows: what is measured, against which limit, with which target
     suite       runs the rows on each runtime, one after another
       bench       one runtime being measured: its session, and the machine's limits taken in between
-        startup, rates, arrays, footprint, fleet    how each kind of row is measured
+        startup, rates, streaming, arrays, footprint, fleet    how each kind of row is measured
         limits      what the machine can do: exchange (messages), copying (memory), forking (processes)
         subject     one process that runs workloads.py on a runtime
     table, record   the result, for people and for programs

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from nbactors.benchmark import limits
 from nbactors.benchmark.arrays import large_array
-from nbactors.benchmark.fleet import fleet
+from nbactors.benchmark.fleet import chain, fleet
 from nbactors.benchmark.footprint import idle_actor, without_actors
 from nbactors.benchmark.rates import rate
 from nbactors.benchmark.startup import actor_start, import_over_python, init_cold, init_warm
+from nbactors.benchmark.streaming import first_item
 from nbactors.benchmark.target import Target
 
 if TYPE_CHECKING:
@@ -73,6 +74,41 @@ def _rates() -> list[Group]:
     ]
 
 
+def _concurrency() -> list[Group]:
+    one, many = limits.ONE_AT_A_TIME, limits.IN_FLIGHT
+    fifth, better = Target(limit_share=0.20), Target(ray_times=10)
+    called = "calls_in_flight"
+    return [
+        _alone(
+            Row("async_sequential", "async actor, one at a time", "/s", Target(limit_share=0.40)),
+            rate("calls_one_at_a_time", one, kind="async"),
+        ),
+        _alone(Row("async_in_flight", "async actor, 1,000 in flight", "/s", fifth), rate(called, many, kind="async")),
+        _alone(
+            Row("threads_in_flight", "actor of 16 threads, 1,000 in flight", "/s", fifth),
+            rate(called, many, kind="threads"),
+        ),
+        _alone(
+            Row("group_of_threads", "concurrency group of 4 threads, 1,000 in flight", "/s", better),
+            rate(called, many, kind="group of threads"),
+        ),
+        _alone(
+            Row("group_on_a_loop", "concurrency group of an async actor, 1,000 in flight", "/s", better),
+            rate(called, many, kind="group on a loop"),
+        ),
+        _alone(
+            Row("n_to_n", "4 actors call 4 others, 1,000 in flight each", "/s", better),
+            rate("calls_among_actors", many),
+        ),
+        _alone(
+            Row("stream_small", "small items from a generator", "/s", Target(limit_share=0.15)),
+            rate("items_streamed", many),
+        ),
+        _alone(Row("stream_first", "first item of a generator", "ms", better), first_item),
+        _alone(Row("stream_large", "1 MiB items from a generator", "GB/s", better), rate("gigabytes_streamed")),
+    ]
+
+
 def groups(array_bytes: int, fleet_size: int) -> list[Group]:
     """Return all rows, in the table's order; those with many actors only if `fleet_size` is not 0."""
     array = f"{array_bytes / 1e6:,.0f} MB array"
@@ -84,6 +120,7 @@ def groups(array_bytes: int, fleet_size: int) -> list[Group]:
         _alone(Row("memory", "memory of all that runs, no actor yet", "MB", Target(at_most=60)), without_actors),
         _alone(Row("actor_memory", "private memory (USS) of one idle actor", "MB", Target(at_most=8)), idle_actor),
         *_rates(),
+        *_concurrency(),
         Group(
             (
                 Row("put_array_first", f"put of an {array}, first", "GB/s", Target(at_least=1.3)),
@@ -92,11 +129,12 @@ def groups(array_bytes: int, fleet_size: int) -> list[Group]:
             ),
             large_array,
         ),
-        *([_fleet(fleet_size)] if fleet_size else []),
+        *(_fleet(fleet_size) if fleet_size else []),
     ]
 
 
-def _fleet(size: int) -> Group:
+def _fleet(size: int) -> list[Group]:
     created = Row("fleet", f"{size:,} live actors, created and called", "s", Target(at_most=20))
     calls = Row("fleet_calls", f"call rate among {size:,} actors / alone", "x", Target(at_least=0.8))
-    return Group((created, calls), fleet)
+    waiting = Row("fleet_chain", f"chain of {size:,} async actors, each awaiting the next", "s", Target(ray_times=10))
+    return [Group((created, calls), fleet), _alone(waiting, chain)]

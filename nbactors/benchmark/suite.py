@@ -40,7 +40,7 @@ class Finding:
     @property
     def met(self) -> bool | None:
         """Whether the target is reached; None if there is none or it cannot be judged."""
-        return self.row.target.met(self.mine, self.ray)
+        return self.row.target.met(self.mine, self.ray, self.row.less_is_better)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ class Target:
     Attributes:
         at_most, at_least: In the row's unit.
         limit_share: At least this share of the machine's limit.
-        ray_times: At least this many times what Ray reaches; judged only where Ray was measured.
+        ray_times: At least this many times better than Ray; judged only where Ray was measured.
     """
 
     at_most: float | None = None
@@ -24,7 +24,7 @@ class Target:
     limit_share: float | None = None
     ray_times: float | None = None
 
-    def met(self, mine: Measurement, ray: Measurement | None) -> bool | None:
+    def met(self, mine: Measurement, ray: Measurement | None, less_is_better: bool = False) -> bool | None:
         """Return whether the figure reaches all bounds that can be judged; None if none can."""
         if mine.value is None:
             return None
@@ -36,5 +36,6 @@ class Target:
         if self.limit_share is not None and mine.limit is not None:
             verdicts.append(mine.value >= self.limit_share * mine.limit)
         if self.ray_times is not None and ray is not None and ray.value is not None:
-            verdicts.append(mine.value >= self.ray_times * ray.value)
+            worse, better = (mine.value, ray.value) if less_is_better else (ray.value, mine.value)
+            verdicts.append(better >= self.ray_times * worse)
         return all(verdicts) if verdicts else None

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import itertools
 import json
 import os
 import sys
@@ -20,10 +21,16 @@ import traceback
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 BATCH = 1000
 REPLY = b"ok"
+THREADS = 16
+PEERS = 4
+GROUP = {"io": 4}
+MIB = 1 << 20
+LARGE_ITEMS = 50
+FIRST_OF = 10
 
 
 class _Echo:
@@ -34,6 +41,47 @@ class _Echo:
 
     def pid(self) -> int:
         return os.getpid()
+
+
+class _AsyncEcho:
+    """The same as a coroutine, which makes its actor an async one."""
+
+    async def small(self) -> bytes:
+        return REPLY
+
+
+class _Caller:
+    """The actor that calls other actors."""
+
+    def __init__(self, runtime: str) -> None:
+        self._get = importlib.import_module(runtime).get
+
+    def call(self, others: list[Any], count: int) -> None:
+        methods = itertools.cycle([other.small for other in others])
+        self._get([method.remote() for method in itertools.islice(methods, count)])
+
+
+class _Streamer:
+    """The actor that yields."""
+
+    def small(self, count: int) -> Iterator[bytes]:
+        for _ in range(count):
+            yield REPLY
+
+    def large(self, count: int) -> Iterator[Any]:
+        item = _array(MIB)
+        for _ in range(count):
+            yield item
+
+
+class _Link:
+    """One link of a chain: awaits the answer of the next."""
+
+    def __init__(self, following: Any) -> None:
+        self._following = following
+
+    async def length(self) -> int:
+        return 1 if self._following is None else 1 + int(await self._following.length.remote())
 
 
 class _Reader:
@@ -54,10 +102,41 @@ def _small() -> bytes:
     return REPLY
 
 
-def _rate(step: Callable[[], int], seconds: float) -> float:
+def _group_of_threads(runtime: Any) -> Any:
+    """Return an actor class whose method runs in a group of threads."""
+
+    class Grouped:
+        @runtime.method(concurrency_group="io")  # type: ignore[untyped-decorator]  # whichever runtime it is
+        def small(self) -> bytes:
+            return REPLY
+
+    return runtime.remote(concurrency_groups=GROUP)(Grouped)
+
+
+def _group_on_a_loop(runtime: Any) -> Any:
+    """Return an actor class whose method is a coroutine of a group."""
+
+    class Grouped:
+        @runtime.method(concurrency_group="io")  # type: ignore[untyped-decorator]  # whichever runtime it is
+        async def small(self) -> bytes:
+            return REPLY
+
+    return runtime.remote(concurrency_groups=GROUP)(Grouped)
+
+
+KINDS: dict[str, Callable[[Any], Any]] = {
+    "plain": lambda runtime: runtime.remote(_Echo),
+    "async": lambda runtime: runtime.remote(_AsyncEcho),
+    "threads": lambda runtime: runtime.remote(max_concurrency=THREADS)(_Echo),
+    "group of threads": _group_of_threads,
+    "group on a loop": _group_on_a_loop,
+}
+
+
+def _rate(step: Callable[[], float], seconds: float) -> float:
     """Return how many things per second `step` does, which says how many it did; the first step only warms up."""
     step()
-    done = 0
+    done = 0.0
     start = time.perf_counter()
     while True:
         done += step()
@@ -82,14 +161,27 @@ class Workloads:
         self._module = module
         self._runtime: Any = importlib.import_module(module)
         self._fleet: list[Any] = []
+        self._actors: dict[str, Any] = {}
 
     @functools.cached_property
     def _actor_class(self) -> Any:
-        return self._runtime.remote(_Echo)
+        return KINDS["plain"](self._runtime)
+
+    def _actor(self, kind: str) -> Any:
+        """Return the session's actor of a kind, which all work with that kind calls."""
+        if kind not in self._actors:
+            self._actors[kind] = KINDS[kind](self._runtime).remote()
+        return self._actors[kind]
 
     @functools.cached_property
-    def _echo(self) -> Any:
-        return self._actor_class.remote()
+    def _streamer(self) -> Any:
+        return self._runtime.remote(_Streamer).remote()
+
+    @functools.cached_property
+    def _peers(self) -> tuple[list[Any], list[Any]]:
+        """The actors that call, and those that are called."""
+        callers = self._runtime.remote(_Caller)
+        return [callers.remote(self._module) for _ in range(PEERS)], [self._actor_class.remote() for _ in range(PEERS)]
 
     @functools.cached_property
     def _task(self) -> Any:
@@ -103,12 +195,11 @@ class Workloads:
 
     def shutdown(self) -> None:
         """Leave the session."""
-        self._echo_forget()
-        self._runtime.shutdown()
-
-    def _echo_forget(self) -> None:
-        self.__dict__.pop("_echo", None)
         self._fleet.clear()
+        self._actors.clear()
+        for name in ("_streamer", "_peers"):
+            self.__dict__.pop(name, None)
+        self._runtime.shutdown()
 
     def actor_start(self) -> float:
         """Return the seconds from creating an actor to the answer of its first call."""
@@ -119,11 +210,11 @@ class Workloads:
 
     def idle_actor(self) -> int:
         """Return the process id of an actor that has answered one call and keeps living."""
-        return int(self._runtime.get(self._echo.pid.remote()))
+        return int(self._runtime.get(self._actor("plain").pid.remote()))
 
-    def calls_one_at_a_time(self, seconds: float) -> float:
-        """Return calls per second, each after the answer to the one before."""
-        get, method = self._runtime.get, self._echo.small
+    def calls_one_at_a_time(self, seconds: float, kind: str = "plain") -> float:
+        """Return calls per second, each after the answer to the one before, to an actor of one of `KINDS`."""
+        get, method = self._runtime.get, self._actor(kind).small
 
         def step() -> int:
             for _ in range(20):
@@ -132,15 +223,57 @@ class Workloads:
 
         return _rate(step, seconds)
 
-    def calls_in_flight(self, seconds: float) -> float:
-        """Return calls per second, submitted by the thousand."""
-        get, method = self._runtime.get, self._echo.small
+    def calls_in_flight(self, seconds: float, kind: str = "plain") -> float:
+        """Return calls per second, submitted by the thousand, to an actor of one of `KINDS`."""
+        get, method = self._runtime.get, self._actor(kind).small
 
         def step() -> int:
             get([method.remote() for _ in range(BATCH)])
             return BATCH
 
         return _rate(step, seconds)
+
+    def calls_among_actors(self, seconds: float) -> float:
+        """Return calls per second of actors that call actors, each by the thousand and all at once."""
+        get = self._runtime.get
+        callers, others = self._peers
+
+        def step() -> int:
+            get([caller.call.remote(others, BATCH) for caller in callers])
+            return BATCH * PEERS
+
+        return _rate(step, seconds)
+
+    def items_streamed(self, seconds: float) -> float:
+        """Return small items per second that a generator method yields and this session reads one by one."""
+        get, method = self._runtime.get, self._streamer.small
+
+        def step() -> int:
+            return sum(1 for ref in method.remote(BATCH) if get(ref) == REPLY)
+
+        return _rate(step, seconds)
+
+    def gigabytes_streamed(self, seconds: float) -> float:
+        """Return gigabytes per second of 1 MiB items that a generator method yields and this session reads."""
+        get, method = self._runtime.get, self._streamer.large
+
+        def step() -> float:
+            return sum(memoryview(get(ref)).nbytes for ref in method.remote(LARGE_ITEMS)) / 1e9
+
+        return _rate(step, seconds)
+
+    def first_item(self, repeats: int) -> list[float]:
+        """Return the seconds from the call of a generator method to its first item, of which there are more."""
+        get, method = self._runtime.get, self._streamer.small
+        taken = []
+        for _ in range(1 + repeats):
+            start = time.perf_counter()
+            stream = method.remote(FIRST_OF)
+            get(next(stream))
+            taken.append(time.perf_counter() - start)
+            for ref in stream:
+                get(ref)
+        return taken[1:]
 
     def tasks_in_flight(self, seconds: float) -> float:
         """Return tasks per second, submitted by the thousand."""
@@ -215,6 +348,22 @@ class Workloads:
         self._fleet = [actor_class.remote() for _ in range(count)]
         self._runtime.get([actor.small.remote() for actor in self._fleet])
         return time.perf_counter() - start
+
+    def chain(self, count: int) -> list[float]:
+        """Return the seconds of a call through `count` actors, each awaiting the next: the first time, and again."""
+        runtime = self._runtime
+        link_class = runtime.remote(_Link).options(num_cpus=0)
+        for _ in range(count):
+            self._fleet.append(link_class.remote(self._fleet[-1] if self._fleet else None))
+        runtime.get([link.__ray_ready__.remote() for link in self._fleet])
+        taken = []
+        for _ in range(2):
+            start = time.perf_counter()
+            length = runtime.get(self._fleet[-1].length.remote())
+            taken.append(time.perf_counter() - start)
+            if length != count:
+                raise AssertionError(f"a chain of {count} actors counted {length}")
+        return taken
 
 
 def _answer(workloads: Workloads, request: dict[str, Any]) -> dict[str, Any]:

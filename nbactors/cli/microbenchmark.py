@@ -67,7 +67,7 @@ def microbenchmark(
     wanted = suite.chosen(effort, only)
     if not wanted:
         rows = "\n".join(f"  {row.key}: {row.work}" for group in suite.chosen(effort, "") for row in group.rows)
-        raise click.UsageError(f"--only {only!r} matches no row. The rows are (--large adds two):\n{rows}")
+        raise click.UsageError(f"--only {only!r} matches no row. The rows are (--large adds three):\n{rows}")
     try:
         mine = runtime.own()
         ray = runtime.ray(ray_python) if compare else None

@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from nbactors.benchmark import runtime
 from nbactors.benchmark.bench import Effort
 from nbactors.benchmark.subject import Subject, WorkError
-from nbactors.benchmark.suite import chosen
+from nbactors.benchmark.suite import chosen, run
 from nbactors.cli.microbenchmark import microbenchmark
 
 TINY = ["--seconds", "0.02", "--starts", "1", "--array-mb", "2"]
@@ -33,10 +33,30 @@ def test_every_row_is_measured_shown_and_written(tmp_path: Path) -> None:
     for row in found["rows"]:
         assert row["work"] in result.output
         assert row["nbactors"] is not None, row
-    assert "fleet" not in {row["key"] for row in found["rows"]}
-    assert {row["key"] for row in found["rows"] if row["limit"] is not None} >= {"calls_sequential", "calls_in_flight"}
+    assert not [row["key"] for row in found["rows"] if "fleet" in row["key"]]
+    assert {row["key"] for row in found["rows"] if row["limit"] is not None} >= {
+        "calls_sequential",
+        "calls_in_flight",
+        "async_sequential",
+        "async_in_flight",
+        "threads_in_flight",
+        "stream_small",
+    }
     assert found["limits"]
     assert found["ray"] is None
+
+
+def test_the_rows_with_many_actors_come_with_their_number() -> None:
+    rows = {row.key: row for group in chosen(Effort(fleet=50), "fleet") for row in group.rows}
+    assert list(rows) == ["fleet", "fleet_calls", "fleet_chain"]
+    assert rows["fleet_chain"].work == "chain of 50 async actors, each awaiting the next"
+
+
+@pytest.mark.slow
+def test_a_short_chain_of_actors_is_measured() -> None:
+    effort = Effort(fleet=10)
+    found = run(runtime.own(), None, effort, chosen(effort, "fleet_chain"), lambda line: None)
+    assert [(finding.row.key, finding.mine.value is not None) for finding in found.rows] == [("fleet_chain", True)]
 
 
 def test_only_rows_that_exist_can_be_chosen() -> None:

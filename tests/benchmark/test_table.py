@@ -81,9 +81,9 @@ def test_the_record_is_json_and_has_every_figure() -> None:
 
 
 def test_rows_are_chosen_by_key_or_by_words_and_come_alone() -> None:
-    assert [row.key for group in chosen(Effort(), "1,000 in flight") for row in group.rows] == [
-        "calls_in_flight",
-        "tasks_in_flight",
+    assert [row.key for group in chosen(Effort(), "one at a time") for row in group.rows] == [
+        "calls_sequential",
+        "async_sequential",
     ]
     assert [row.key for group in chosen(Effort(), "PUT_ARRAY_later") for row in group.rows] == ["put_array_later"]
     assert chosen(Effort(), "no such row") == []

@@ -28,6 +28,13 @@ def test_a_target_is_met_when_all_its_bounds_hold(target: Target, value: float, 
     assert target.met(Measurement(value, limit=10.0), Measurement(2.0)) is met
 
 
+def test_a_cost_is_better_the_less_it_is() -> None:
+    target = Target(ray_times=10)
+    assert target.met(Measurement(0.2), Measurement(2.0), less_is_better=True) is True
+    assert target.met(Measurement(0.3), Measurement(2.0), less_is_better=True) is False
+    assert target.met(Measurement(20.0), Measurement(2.0), less_is_better=True) is False
+
+
 def test_what_was_not_measured_is_not_judged() -> None:
     both = Target(limit_share=0.5, ray_times=6)
     assert both.met(NONE, Measurement(2.0)) is None
