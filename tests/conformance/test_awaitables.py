@@ -303,7 +303,7 @@ class TestCancellingWhatAwaits:
         async def main() -> Any:
             held = latch.hold.remote()
             await latch.held.remote(1)
-            with pytest.raises((asyncio.CancelledError, asyncio.TimeoutError), match="^$"):
+            with pytest.raises((asyncio.CancelledError, asyncio.TimeoutError), match=r"^$"):
                 await cancel(held)
             return await latch.open.remote(), await held
 

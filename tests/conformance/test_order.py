@@ -156,11 +156,11 @@ class TestOutOfOrder:
         assert ray.get(held_up) == ["second", "passed"]
 
     def test_in_order_cannot_be_asked_of_an_async_actor(self, ray: Any) -> None:
-        with pytest.raises(ValueError, match=r"async actors[\s\S]*`allow_out_of_order_execution=True`"):
+        with pytest.raises(ValueError, match=r"async actors"):
             ray.remote(AsyncLog).options(allow_out_of_order_execution=False).remote()
 
     def test_in_order_cannot_be_asked_of_a_threaded_actor(self, ray: Any) -> None:
-        with pytest.raises(ValueError, match=r"multi-threaded actors[\s\S]*`allow_out_of_order_execution=True`"):
+        with pytest.raises(ValueError, match=r"multi-threaded actors"):
             ray.remote(Log).options(allow_out_of_order_execution=False, max_concurrency=2).remote()
 
     def test_in_order_can_be_asked_of_a_synchronous_actor(self, ray: Any) -> None:
@@ -178,7 +178,7 @@ class TestMaxPendingCalls:
         pending = [actor.wait.remote(gate) for _ in range(2)]
         with pytest.raises(
             ray.exceptions.PendingCallsLimitExceeded,
-            match=r"wait could not be submitted to Actor\(Echo, \w+\) because more than 2 tasks are queued",
+            match=r"wait could not be submitted to .* because more than 2 tasks are queued",
         ):
             actor.wait.remote(gate)
         gate.open()
