@@ -9,7 +9,8 @@ import threading
 
 import pytest
 
-from nbactors.local.client.reactor import Reactor, Waiter
+from nbactors.local.client.reactor import Reactor
+from nbactors.local.client.waiter import Waiter
 
 
 @pytest.fixture
@@ -102,6 +103,17 @@ def test_an_interrupt_ends_the_wait_and_breaks_nothing(reactor, pipe):
             reactor.wait(waiters[number], 10)
         send(number)
         assert reactor.wait(waiters[number], 10), "the session is usable right after"
+
+
+def test_another_thread_ends_the_leaders_wait(reactor):
+    # What makes a value ready is not always the socket that the leader reads: a pool thread ends its actor, somebody
+    # cancels a call that another thread waits for.
+    for _ in range(200):
+        waiter = Waiter()
+        finisher = threading.Thread(target=waiter.finish)
+        finisher.start()
+        assert reactor.wait(waiter, 20)
+        finisher.join()
 
 
 def test_closing_wakes_who_waits():

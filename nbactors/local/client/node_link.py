@@ -10,7 +10,8 @@ from typing import Any
 
 from nbactors import exceptions
 from nbactors.local.client.connection import Connection
-from nbactors.local.client.reactor import Reactor, Waiter
+from nbactors.local.client.reactor import Reactor
+from nbactors.local.client.waiter import Waiter
 from nbactors.local.wire import messages
 from nbactors.local.wire.framing import control_codec
 

@@ -184,7 +184,7 @@ class Process:
 
     def flush(self, timeout: float = FLUSH_S) -> None:
         """Send everything that is buffered, for at most `timeout` seconds. Any thread but the background one."""
-        from nbactors.local.client.reactor import Waiter  # noqa: PLC0415 - only when leaving
+        from nbactors.local.client.waiter import Waiter  # noqa: PLC0415 - only when leaving
 
         deadline = monotonic() + timeout
         self.reactor.wait(Waiter(), 0)

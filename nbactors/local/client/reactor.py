@@ -34,6 +34,8 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Any, Protocol
 
+from nbactors.local.client.waiter import Waiter
+
 TICK_S = 0.002
 QUIET_TICKS = 50
 
@@ -68,32 +70,6 @@ class Host(Protocol):
         """Return whether the loop has answered since this was asked last."""
 
 
-class Waiter:
-    """What one thread waits for. Made by that thread, finished by any."""
-
-    __slots__ = ("done", "interrupted", "lock", "promoted")
-
-    def __init__(self) -> None:
-        self.done = False
-        self.promoted = False
-        self.interrupted = False
-        self.lock: threading.Lock | None = None
-
-    def finish(self) -> None:
-        """Say that it has happened. Idempotent; any thread; takes no lock that can be held."""
-        self.done = True
-        self.rouse()
-
-    def rouse(self) -> None:
-        """Wake the thread if it sleeps as a follower."""
-        lock = self.lock
-        if lock is not None:
-            try:
-                lock.release()
-            except RuntimeError:  # it is awake already
-                pass
-
-
 class Reactor:
     """The selector of a process, its timers, and the thread that leads when nobody else does."""
 
@@ -120,6 +96,7 @@ class Reactor:
         self.scratch = memoryview(bytearray(1 << 18))
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._host: Host | None = None
+        self._leader: Waiter | None = None
 
     def start(self) -> None:
         """Start the background thread."""
@@ -252,6 +229,14 @@ class Reactor:
 
     def _lead(self, waiter: Waiter, deadline: float | None) -> None:
         self._stints += 1
+        waiter.leads = self
+        self._leader = waiter
+        try:
+            self._read_until_done(waiter, deadline)
+        finally:
+            waiter.leads = self._leader = None
+
+    def _read_until_done(self, waiter: Waiter, deadline: float | None) -> None:
         while not (waiter.done or waiter.interrupted or self._closed):
             timeout = None
             if deadline is not None:
@@ -291,11 +276,16 @@ class Reactor:
                 until = self._timers[0][0] - monotonic()
                 timeout = max(until, 0) if timeout is None else max(min(timeout, until), 0)
             self._sleeping = True
-            if self.dirty or self.trash:
-                # Appended between _settle and the flag: the appender saw no sleeper to wake.
+            leader = self._leader
+            if self.dirty or self.trash or (leader is not None and leader.done):
+                # Appended or done between _settle and the flag: who did it saw no sleeper to wake.
                 timeout = 0
         try:
             events = self._selector.select(timeout)
+        except (OSError, ValueError):
+            if not self._closed:
+                raise
+            return  # a thread that begins to wait while another one closes
         finally:
             self._sleeping = False
         for key, mask in events:

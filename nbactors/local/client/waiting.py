@@ -7,7 +7,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from nbactors import exceptions
-from nbactors.local.client.reactor import Waiter
+from nbactors.local.client.waiter import Waiter
 from nbactors.local.store.object_life import READY
 from nbactors.object_ref import ObjectRef
 from nbactors.unready import UnreadyList

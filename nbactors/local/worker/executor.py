@@ -10,7 +10,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from nbactors.local.client import arguments
-from nbactors.local.client.reactor import Waiter
+from nbactors.local.client.waiter import Waiter
 from nbactors.local.wire import messages
 from nbactors.local.worker.answers import Answers
 from nbactors.local.worker.ending import ActorExit, Ending

@@ -9,7 +9,7 @@ from typing import Any
 from nbactors import engine
 from nbactors.local import sockets
 from nbactors.local.client.process import Process, importable_paths
-from nbactors.local.client.reactor import Waiter
+from nbactors.local.client.waiter import Waiter
 from nbactors.local.wire import messages
 from nbactors.local.worker.ending import Ending
 from nbactors.local.worker.engine import WorkerEngine

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from nbactors.local.client.reactor import Waiter
+from nbactors.local.client.waiter import Waiter
 
 if TYPE_CHECKING:
     from nbactors.local.client.process import Process

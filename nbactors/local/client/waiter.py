@@ -1,0 +1,42 @@
+"""`Waiter`: what one thread waits for in the reactor."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from threading import Lock
+
+    from nbactors.local.client.reactor import Reactor
+
+
+class Waiter:
+    """What one thread waits for. Made by that thread, finished by any."""
+
+    __slots__ = ("done", "interrupted", "leads", "lock", "promoted")
+
+    def __init__(self) -> None:
+        self.done = False
+        self.promoted = False
+        self.interrupted = False
+        self.lock: Lock | None = None
+        self.leads: Reactor | None = None
+
+    def finish(self) -> None:
+        """Say that it has happened. Idempotent; any thread; takes no lock that can be held."""
+        self.done = True
+        self.rouse()
+
+    def rouse(self) -> None:
+        """Wake the thread if it sleeps."""
+        leads = self.leads
+        if leads is not None:
+            # Mostly it is the leader itself who comes here, awake. But a pool thread that ends its actor, or a thread
+            # that cancels what another one waits for, found nobody reading; the wait then lasted for ever.
+            leads.nudge()
+        lock = self.lock
+        if lock is not None:
+            try:
+                lock.release()
+            except RuntimeError:  # it is awake already
+                pass
