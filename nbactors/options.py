@@ -50,6 +50,7 @@ _LATER_FOR_ACTORS: dict[str, tuple[Any, ...]] = {
     "enable_tensor_transport": (None, False),
     "max_restarts": (None, 0),
     "max_task_retries": (None, 0),
+    "_actor_generator_backpressure_num_objects": (None, -1),
 }
 _LATER_FOR_TASKS: dict[str, tuple[Any, ...]] = {
     **_LATER_FOR_ALL,
@@ -64,7 +65,6 @@ _LATER_FOR_CALLS: dict[str, tuple[Any, ...]] = {
     "_labels": (None, {}),
 }
 _BACKPRESSURE = "_generator_backpressure_num_objects"
-_ACTOR_BACKPRESSURE = "_actor_generator_backpressure_num_objects"
 
 _FOR_ACTORS = (
     *_HOLDING,
@@ -76,7 +76,6 @@ _FOR_ACTORS = (
     "max_pending_calls",
     "allow_out_of_order_execution",
     "enable_task_events",
-    _ACTOR_BACKPRESSURE,
 )
 _FOR_TASKS = (
     *_HOLDING,
@@ -108,7 +107,6 @@ class ActorOptions:
         concurrency_groups: The same for each group, by its name.
         max_pending_calls: How many calls of one process may be under way; UNLIMITED by default.
         allow_out_of_order_execution: None where the class and max_concurrency decide.
-        backpressure: How many yielded objects of all its generators may wait for their readers; UNLIMITED by default.
         given: What the user gave, for `merged`.
     """
 
@@ -126,7 +124,6 @@ class ActorOptions:
     concurrency_groups: Mapping[str, int] = field(default_factory=dict)
     max_pending_calls: int = UNLIMITED
     allow_out_of_order_execution: bool | None = None
-    backpressure: int = UNLIMITED
     given: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
@@ -140,6 +137,7 @@ class ActorOptions:
         refuse_unknown(given, _FOR_ACTORS, _LATER_FOR_ACTORS, "actors")
         check_count(given, "max_restarts", -1)
         check_count(given, "max_task_retries", -1)
+        check_limit(given, "_actor_generator_backpressure_num_objects")
         refuse_unserved(given, _LATER_FOR_ACTORS)
         check_bool(given, "enable_task_events")
         check_bool(given, "get_if_exists")
@@ -158,7 +156,6 @@ class ActorOptions:
             concurrency_groups=check_group_sizes(given),
             max_pending_calls=check_count(given, "max_pending_calls", -1) or UNLIMITED,  # 0 limits nothing in Ray
             allow_out_of_order_execution=_out_of_order(given),
-            backpressure=check_limit(given, _ACTOR_BACKPRESSURE),
             given=dict(given),
             **_held_options(given),
         )

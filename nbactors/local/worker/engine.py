@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from nbactors.engine.base import ActorLink, RuntimeFacts
@@ -51,7 +52,8 @@ class WorkerEngine(LocalEngine):
         from nbactors.actor import actor_meta  # noqa: PLC0415 - the public class is above the seam
 
         up = messages.ActorUp(self.assign.actor_id, self.process.process_id, os.getpid())
-        return self.process.actors.own(up), actor_meta(self._executor.cls)
+        meta = replace(actor_meta(self._executor.cls), groups=self._executor.groups)
+        return self.process.actors.own(up), meta
 
     def exit_actor(self) -> None:
         """See the base class."""

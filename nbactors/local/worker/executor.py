@@ -100,6 +100,11 @@ class Executor:
         )
         process.peers.on_caller_gone = self.on_caller_gone
 
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The names of the actor's concurrency groups, without the default one."""
+        return tuple(self._construction.message.groups) if self._construction is not None else ()
+
     def current_job(self) -> Job | None:
         """Return the job that the calling code belongs to. Any thread."""
         return current.get() or self.running
