@@ -203,3 +203,27 @@ def test_writing_to_a_shared_array_is_explained(kernel: Kernel) -> None:
     text, error = kernel.finish(cell)
     assert error.startswith("ValueError: assignment destination is read-only")
     assert "array.copy()" in text
+
+
+@pytest.mark.slow
+def test_a_cell_awaits_references_and_generators(kernel):
+    kernel.run("""
+        import asyncio
+        import nbactors as ray
+        @ray.remote
+        class Teller:
+            def double(self, x):
+                return 2 * x
+            async def later(self, x):
+                await asyncio.sleep(0)
+                return x
+        class Counter:
+            def count(self, n):
+                yield from range(n)
+        teller = Teller.remote()
+        counter = ray.remote(Counter).remote()
+    """)
+    assert kernel.run("await teller.double.remote(21)") == "42"
+    assert kernel.run("await asyncio.gather(*[teller.later.remote(i) for i in range(5)])") == "[0, 1, 2, 3, 4]"
+    assert kernel.run("[await ref async for ref in counter.count.remote(3)]") == "[0, 1, 2]"
+    assert kernel.run("len((await asyncio.wait([teller.later.remote(1), teller.double.remote(1)]))[0])") == "2"
