@@ -66,11 +66,13 @@ class ObjectRefGenerator(Generic[T]):
         return self._entry.next(timeout_s)  # type: ignore[no-any-return]
 
     def next_ready(self) -> bool:
-        """Return whether `next` would not wait: there is a reference, or the stream has ended."""
-        return bool(self._entry.next_ready())
+        """Return whether there is a reference to read now; False once all were read, see `is_finished`."""
+        self._entry.request()
+        return bool(self._entry.next_ready()) and not self._entry.is_finished()
 
     def is_finished(self) -> bool:
         """Return whether the generator has ended and everything was read."""
+        self._entry.request()
         return bool(self._entry.is_finished())
 
     def completed(self) -> ObjectRef[None]:

@@ -87,8 +87,8 @@ class Performer:
             return
         num_returns = job.message.num_returns
         if num_returns >= 0:
-            if num_returns > 1 and inspect.isgenerator(result):
-                result = invoke(_take, (result, num_returns), _NOTHING)
+            if num_returns > 0 and inspect.isgenerator(result):
+                result = invoke(producing.take, (result, num_returns), _NOTHING)
             self._answers.give(job, result)
             return
         if not producing.is_generator(result):
@@ -152,7 +152,7 @@ class Performer:
                         raise producing.not_a_generator(job, result)
                     await producing.produce_async(answers, job, result)
                 elif inspect.isasyncgen(result):
-                    result = [value async for value in result]
+                    result = await producing.take_async(result, num_returns)
             elif inspect.iscoroutine(result):
                 result.close()
         except (ActorExit, SystemExit) as error:
@@ -241,16 +241,6 @@ class Performer:
 
 
 _NOTHING: dict[str, Any] = {}
-
-
-def _take(values: Any, count: int) -> list[Any]:
-    """Return what a generator yields, but not more than shows that it yields too many."""
-    taken = []
-    for value in values:
-        taken.append(value)
-        if len(taken) > count:
-            break
-    return taken
 
 
 def _step(values: Any) -> tuple[bool, Any]:

@@ -74,6 +74,46 @@ def not_a_generator(job: Job, result: Any) -> TypeError:
     )
 
 
+def take(values: Iterator[Any], count: int) -> Any:
+    """Return what a generator yields as the results of a call with so many of them.
+
+    Raises:
+        ValueError: It yields fewer or more; it is not run on beyond the first too many.
+    """
+    taken: list[Any] = []
+    try:
+        for value in values:
+            _check_room(taken, count)
+            taken.append(value)
+    finally:
+        _close(values)
+    return _results(taken, count)
+
+
+async def take_async(values: Any, count: int) -> Any:
+    """Like `take`, of an asynchronous generator."""
+    taken: list[Any] = []
+    try:
+        if count > 0:
+            async for value in values:
+                _check_room(taken, count)
+                taken.append(value)
+    finally:
+        await values.aclose()
+    return _results(taken, count)
+
+
+def _check_room(taken: list[Any], count: int) -> None:
+    if len(taken) == count:
+        raise ValueError(f"Task returned more than num_returns={count} objects.")
+
+
+def _results(taken: list[Any], count: int) -> Any:
+    if len(taken) < count:
+        raise ValueError(f"Task returned {len(taken)} objects, but num_returns={count}.")
+    return taken[0] if count == 1 else taken
+
+
 def produce(
     process: Process, answers: Answers, job: Job, values: Iterator[Any], step: Callable[[Any], tuple[bool, Any]]
 ) -> None:
