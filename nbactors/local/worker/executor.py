@@ -175,7 +175,8 @@ class Executor:
         job = connection.state.running.get(number)
         if job is None:
             return
-        job.cancel = message
+        if job.cancel is None or message.mode != "cancel":
+            job.cancel = message
         if message.recursive:
             self.process.cancel_children(job)
         if job.production is not None:
