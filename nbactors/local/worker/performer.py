@@ -6,6 +6,7 @@ import inspect
 import pickle
 import threading
 from collections.abc import Callable, Coroutine
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from nbactors.local.client import arguments
@@ -13,6 +14,7 @@ from nbactors.local.wire import messages
 from nbactors.local.worker import producing
 from nbactors.local.worker.ending import ActorExit
 from nbactors.local.worker.interrupts import Window, invoke, lets_through
+from nbactors.local.worker.job import UNREAD_S
 
 if TYPE_CHECKING:
     from nbactors.local.client.connection import Connection
@@ -183,6 +185,11 @@ class Performer:
             answers.end_stream(job)
         else:
             answers.give(job, result)
+
+    def catch_up(self, job: Job) -> None:
+        """After a job on a pool thread, before the next: see `Executor.catch_up`."""
+        if monotonic() - job.since > UNREAD_S:
+            self._executor.catch_up()
 
     def show_idle(self) -> None:
         """Show that nothing runs."""
