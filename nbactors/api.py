@@ -311,21 +311,24 @@ def cancel(
     recursive: bool = True,
     interrupt: bool = False,
 ) -> None:
-    """Cancel a call, as far as that is possible; what has ended is left as it is. Returns at once.
+    """Cancel a call, as far as that is possible; what has ended, or was `put`, is left as it is. Returns at once.
 
     A call that has not begun never runs. Of those that run: a task gets KeyboardInterrupt, an `async def` method
     asyncio.CancelledError; any other method can look at `get_runtime_context().is_canceled()`. `get` on the reference
-    raises TaskCancelledError.
+    raises TaskCancelledError once the call has ended, whatever a method has returned; a task that catches its
+    KeyboardInterrupt may still return a value, or raise an error of its own.
 
     Args:
         ref: An ObjectRef of the call, or its ObjectRefGenerator.
-        force: End the task's process (`get` raises WorkerCrashedError). Not for calls of actors: see `kill`.
+        force: End the task's process ; it is not tried again. Not for calls of actors: see `kill`.
         recursive: Cancel the calls that it has made as well.
-        interrupt: Raise KeyboardInterrupt inside an actor's running plain method, as Ctrl-C in a terminal does.
+        interrupt: Raise KeyboardInterrupt inside an actor's running plain method, as Ctrl-C in a terminal does. If it
+            catches that and goes on it gets another after a second, and after that `get` raises an error that tells
+            what is left: `kill`. In a threaded actor only Python code is reached, no blocking system call.
             nbactors's own.
 
     Raises:
-        TypeError: `ref` is neither, or it comes from `put`; or another argument is no bool.
+        TypeError: `ref` is neither, or another argument is no bool.
         ValueError: `force` for a call of an actor, or `force` together with `interrupt`.
     """
     ending: Any = ref.completed() if isinstance(ref, ObjectRefGenerator) else ref

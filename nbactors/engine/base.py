@@ -116,6 +116,8 @@ class Engine(ABC):
     def cancel(self, ref: ObjectRef[Any], force: bool, recursive: bool, interrupt: bool) -> None:
         """Cancel the call that makes `ref`, as far as that is possible. Does not wait for it; the finished are left.
 
+        Nothing happens where `ref` was `put`, so that there is no call.
+
         Args:
             ref: One of the call's results, or the `completed()` of its generator; owned or borrowed.
             force: End the task's process if it runs.
@@ -124,7 +126,6 @@ class Engine(ABC):
 
         Raises:
             ValueError: `force` for a call of an actor, or `interrupt` with `force`.
-            TypeError: `ref` was `put`, so that there is no call.
         """
 
     @abstractmethod

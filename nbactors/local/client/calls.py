@@ -160,7 +160,7 @@ class PendingCall:
 
         def time_is_up() -> None:
             late = call()
-            if late is not None and not late.canceled:
+            if late is not None and late.canceled in ("", "cancel"):
                 late.cancel("timeout", True, timeout_s)
 
         process.reactor.call_later(timeout_s, time_is_up)

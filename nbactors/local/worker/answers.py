@@ -7,7 +7,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from nbactors import read_only
+from nbactors import exceptions, read_only
 from nbactors.local.client import failures
 from nbactors.local.wire import messages, pickling
 from nbactors.local.worker.traces import clear, user_traceback
@@ -86,6 +86,15 @@ class Answers:
         data = failures.encode_task_error(job.name, trace, error, os.getpid())
         clear(error)
         self.send(job, messages.Results(message.number, [messages.Value(data, error=True)], retriable))
+
+    def fail_canceled(self, job: Job, error: BaseException) -> None:
+        """A call was cancelled, and `error` came out of it: the answer tells where it was by then."""
+        canceled = exceptions.TaskCancelledError(job.task_id.hex())
+        trace = user_traceback(error) if error.__traceback__ is not None else "Traceback (most recent call last):"
+        text = f"{trace.rstrip()}\n{type(canceled).__module__}.{type(canceled).__name__}: {canceled}"
+        data = failures.encode_task_error(job.name, text, canceled, os.getpid())
+        clear(error)
+        self.send(job, messages.Results(job.message.number, [messages.Value(data, error=True)]))
 
     def refuse(self, job: Job, cancel: messages.Cancel, phase: str, detail: str = "") -> None:
         """A call was cancelled."""

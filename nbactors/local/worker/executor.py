@@ -15,7 +15,7 @@ from nbactors.local.wire import messages
 from nbactors.local.worker.answers import Answers
 from nbactors.local.worker.ending import ActorExit, Ending
 from nbactors.local.worker.interrupts import Interrupts, invoke
-from nbactors.local.worker.job import Job, current
+from nbactors.local.worker.job import UNREAD_S, Job, current
 from nbactors.local.worker.lanes import Lanes
 from nbactors.local.worker.performer import Performer
 from nbactors.local.worker.traces import user_traceback
@@ -180,7 +180,8 @@ class Executor:
         job = connection.state.running.get(number)
         if job is None:
             return
-        job.cancel = message
+        if job.cancel is None or message.mode != "cancel":
+            job.cancel = message
         if message.recursive:
             self.process.cancel_children(job)
         if job.production is not None:
@@ -286,6 +287,8 @@ class Executor:
                     self.running = job
                     perform(job)
                     job.end()
+                    if jobs and monotonic() - job.since > UNREAD_S:
+                        self.catch_up()
             elif isinstance(job, Construction):
                 self._construct(job)
             else:
@@ -293,6 +296,16 @@ class Executor:
                 job.carry_out(self)
             # While this thread is idle nothing of the last job may live on in this frame.
             job = None
+
+    def catch_up(self) -> None:
+        """Read what has arrived, so that a call that was cancelled before its turn never begins.
+
+        Else the background thread would get to that only at its next tick. Not for a loop's thread.
+        """
+        reactor, waiter = self.process.reactor, Waiter()
+        # Two rounds: the first may have begun before the message came.
+        reactor.call_later(0, lambda: reactor.call_later(0, waiter.finish))
+        reactor.wait(waiter, None)
 
     def _idle(self) -> None:
         self.running = None

@@ -20,11 +20,12 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import sys
 import threading
 import types
 from collections.abc import Callable
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from nbactors.local.client.reactor import Reactor
 
@@ -49,6 +50,16 @@ def invoke(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str
     return function(*args, **kwargs)
 
 
+_F = TypeVar("_F", bound=Callable[..., Any])
+_through: set[types.CodeType] = set()
+
+
+def lets_through(function: _F) -> _F:
+    """Mark a function of the runtime's that only calls user code on: what runs below it may be interrupted."""
+    _through.add(function.__code__)
+    return function
+
+
 _INVOKE = invoke.__code__
 _WAIT = Reactor.wait.__code__
 
@@ -58,14 +69,16 @@ class Pursuit:
 
     Attributes:
         wanted: How many interrupts it is to get by now.
+        most: After so many it is left alone.
         since: When the latest of them was wanted.
     """
 
-    __slots__ = ("job", "since", "wanted")
+    __slots__ = ("job", "most", "since", "wanted")
 
     def __init__(self, job: Job) -> None:
         self.job = job
-        self.wanted = 1
+        self.wanted = job.interrupts + 1
+        self.most = self.wanted + 1
         self.since = monotonic()
 
 
@@ -90,7 +103,10 @@ class Interrupts:
         signal.signal(signal.SIGINT, self._on_signal)
 
     def pursue(self, job: Job) -> None:
-        """Interrupt a call, and go on until it ends. The leader's thread."""
+        """Interrupt a call, and go on until it ends. The leader's thread.
+
+        A task that was just cancelled gets one interrupt, as in Ray, and may take its time.
+        """
         if job not in self._pursuits:
             self._pursuits[job] = Pursuit(job)
             self._go_on(job)
@@ -101,13 +117,17 @@ class Interrupts:
             del self._pursuits[job]
             return
         waited = monotonic() - pursuit.since
+        only_asked = job.cancel is not None and job.cancel.mode == "cancel"
         if job.interrupts < pursuit.wanted:
-            if waited > GIVE_UP_S:
+            if waited > GIVE_UP_S and not only_asked:
                 self._give_up(job, "It has not come back to Python code since, where it could be interrupted.")
             else:
                 self._strike(job)
         elif waited > PATIENCE_S:
-            if pursuit.wanted >= 2:
+            if only_asked:
+                del self._pursuits[job]
+                return
+            if pursuit.wanted >= pursuit.most:
                 self._give_up(job, "It has ignored two interrupts and still runs.")
             pursuit.wanted += 1
             pursuit.since = monotonic()
@@ -152,9 +172,10 @@ def is_in_user_code(frame: types.FrameType | None) -> bool:
     while frame is not None:
         if frame.f_code is _INVOKE:
             return is_below
-        if frame.f_code.co_filename.startswith(_PACKAGE):
-            return False
-        is_below = True
+        if frame.f_code not in _through:
+            if frame.f_code.co_filename.startswith(_PACKAGE):
+                return False
+            is_below = True
         frame = frame.f_back
     return False
 
@@ -163,6 +184,7 @@ class Window:
     """When a pool thread may be struck: while it runs the code of one call."""
 
     def __init__(self, thread: int) -> None:
+        self.ident = thread
         self._thread = ctypes.c_ulong(thread)
         self._lock = threading.Lock()
         self._job: Job | None = None
@@ -188,7 +210,13 @@ class Window:
             return
 
     def strike(self, job: Job) -> None:
-        """Raise KeyboardInterrupt in the thread, if it runs that call. Another thread."""
+        """Raise KeyboardInterrupt in the thread, if it runs that call's own code. Another thread.
+
+        It is raised where the thread next looks for it: at the latest where a function begins, of the runtime's too,
+        which then has neither taken a lock nor sent anything.
+        """
+        if not is_in_user_code(sys._current_frames().get(self.ident)):
+            return
         with self._lock:
             if self._job is job:
                 job.interrupts += 1

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from nbactors.local.client.values import Held
     from nbactors.local.worker.producing import Production
 
+UNREAD_S = 0.001
+"""After a job that ran longer, what callers have sent meanwhile is read before the next one begins."""
+
 current: ContextVar[Job | None] = ContextVar("nbactors_job", default=None)
 """The job that the calling code belongs to, on loops and pool threads; the main thread's is `Executor.running`."""
 

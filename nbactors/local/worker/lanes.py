@@ -75,6 +75,8 @@ class Lanes:
 
     def _perform(self, job: Job) -> None:
         self._performer.perform_in_thread(job)
+        if self.is_busy:
+            self._performer.catch_up(job)
 
     def _idle(self) -> None:
         self._performer.show_idle()

@@ -6,13 +6,15 @@ import inspect
 import pickle
 import threading
 from collections.abc import Callable, Coroutine
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from nbactors.local.client import arguments
 from nbactors.local.wire import messages
 from nbactors.local.worker import producing
 from nbactors.local.worker.ending import ActorExit
-from nbactors.local.worker.interrupts import Window, invoke
+from nbactors.local.worker.interrupts import Window, invoke, lets_through
+from nbactors.local.worker.job import UNREAD_S
 
 if TYPE_CHECKING:
     from nbactors.local.client.connection import Connection
@@ -22,9 +24,6 @@ if TYPE_CHECKING:
     from nbactors.local.worker.executor import Executor
     from nbactors.local.worker.interrupts import Interrupts
     from nbactors.local.worker.job import Job
-
-_CANCELING = ("interrupt", "timeout", "force")
-"""How a synchronous method is cancelled that is not only told so."""
 
 
 class Performer:
@@ -81,9 +80,12 @@ class Performer:
         return window
 
     def _deliver(self, job: Job, result: Any) -> None:
-        """Answer with what a synchronous call has returned."""
-        if job.cancel is not None and (job.interrupts or job.is_task):
-            self._refuse(job)  # it has swallowed it
+        """Answer with what a synchronous call has returned.
+
+        As in Ray, a method that was cancelled has returned in vain; what a task makes of its KeyboardInterrupt counts.
+        """
+        if job.cancel is not None and not (job.is_task and _only_asked(job)):
+            self._refuse(job)
             return
         num_returns = job.message.num_returns
         if num_returns >= 0:
@@ -103,16 +105,21 @@ class Performer:
         """Answer with what a job has raised."""
         if isinstance(error, ActorExit):
             self._executor.leave_by(error)
-        elif isinstance(error, SystemExit) and job.cancel is None:
+        elif isinstance(error, SystemExit) and not job.interrupts:
             self._executor.leave_by_system_exit(error)
-        elif job.cancel is not None and (job.interrupts or not job.thread):
-            self._refuse(job)
+        elif job.interrupts and (isinstance(error, KeyboardInterrupt) or not _only_asked(job)):
+            self._refuse(job, error)
         else:
             self._answers.fail(job, error)
 
-    def _refuse(self, job: Job) -> None:
+    def _refuse(self, job: Job, error: BaseException | None = None) -> None:
+        """Answer that it was cancelled; `error` is what came out of it, if something did."""
         assert job.cancel is not None
-        if not job.answered:
+        if job.answered:
+            return
+        if error is not None and job.cancel.mode != "timeout":
+            self._answers.fail_canceled(job, error)
+        else:
             self._answers.refuse(job, job.cancel, "running")
 
     # ------------------------------------------------------------------------------------------------- asynchronous
@@ -143,6 +150,7 @@ class Performer:
 
         answers = self._answers
         num_returns = job.message.num_returns
+        raised: BaseException = asyncio.CancelledError()
         try:
             if job.cancel is None:
                 if inspect.iscoroutine(result):
@@ -159,21 +167,29 @@ class Performer:
             if job.cancel is None:
                 self._raised(job, error)
                 return
-        except asyncio.CancelledError:
+            raised = error
+        except asyncio.CancelledError as error:
             if job.cancel is None:  # by itself, or by code of the actor's
-                answers.refuse(job, messages.Cancel(job.message.number, "cancel", False), "running")
+                answers.fail_canceled(job, error)
                 return
+            raised = error
         except BaseException as error:  # noqa: BLE001 - as above
             if job.cancel is None:
                 answers.fail(job, error)
                 return
+            raised = error
         # Whether or not the method has swallowed it.
         if job.cancel is not None:
-            self._refuse(job)
+            self._refuse(job, raised)
         elif num_returns < 0:
             answers.end_stream(job)
         else:
             answers.give(job, result)
+
+    def catch_up(self, job: Job) -> None:
+        """After a job on a pool thread, before the next: see `Executor.catch_up`."""
+        if monotonic() - job.since > UNREAD_S:
+            self._executor.catch_up()
 
     def show_idle(self) -> None:
         """Show that nothing runs."""
@@ -222,7 +238,7 @@ class Performer:
         if method == "__ray_ready__":
             return lambda: True
         if method == "__ray_call__":
-            return lambda function, *args, **kwargs: function(instance, *args, **kwargs)
+            return lets_through(lambda function, *args, **kwargs: function(instance, *args, **kwargs))
         if method == "__ray_terminate__":
             raise ActorExit("exit_actor() is called.", after_queue=True)
         return getattr(instance, method)  # type: ignore[no-any-return]
@@ -243,10 +259,16 @@ class Performer:
 _NOTHING: dict[str, Any] = {}
 
 
+def _only_asked(job: Job) -> bool:
+    """Whether a task was cancelled as in Ray: one KeyboardInterrupt, of which it may make what it wants."""
+    return job.cancel is not None and job.cancel.mode == "cancel"
+
+
 def _step(values: Any) -> tuple[bool, Any]:
     return invoke(_next, (values,), _NOTHING)  # type: ignore[no-any-return]
 
 
+@lets_through
 def _next(values: Any) -> tuple[bool, Any]:
     try:
         return True, next(values)

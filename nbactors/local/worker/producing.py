@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from nbactors.local.client.waiter import Waiter
+from nbactors.local.worker.interrupts import lets_through
 
 if TYPE_CHECKING:
     from nbactors.local.client.process import Process
@@ -74,6 +75,7 @@ def not_a_generator(job: Job, result: Any) -> TypeError:
     )
 
 
+@lets_through
 def take(values: Iterator[Any], count: int) -> Any:
     """Return what a generator yields as the results of a call with so many of them.
 

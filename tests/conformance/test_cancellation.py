@@ -1,0 +1,607 @@
+"""Cancelling calls and tasks, as Ray does it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+import pytest
+
+from conformance.cancelling import Slow, Steady, count_up, loop
+from conformance.latch import Latch
+from conformance.subjects import Gate, Journal, echo, get_pid
+
+
+@pytest.fixture
+def started(journal: Journal, eventually: Callable[..., Any]) -> Callable[[str], None]:
+    """Wait until the journal has a line."""
+    return lambda line: eventually(lambda: line in journal.lines())
+
+
+@pytest.fixture
+def is_cancelled(ray: Any) -> Callable[[Any], None]:
+    """Check that a reference's call was cancelled, also when looked at again."""
+
+    def check(ref: Any) -> None:
+        for _ in range(2):
+            with pytest.raises(ray.exceptions.TaskCancelledError, match=r"was cancelled|is canceled|^$"):
+                ray.get(ref, timeout=10)
+
+    return check
+
+
+class TestQueued:
+    def test_a_queued_call_never_runs(
+        self, ray: Any, gate: Gate, journal: Journal, started: Any, is_cancelled: Any
+    ) -> None:
+        actor = ray.remote(Steady).remote(journal)
+        waiting = actor.wait.remote(gate)
+        started("waits")
+        before, queued, after = (actor.note.remote(line) for line in ("before", "queued", "after"))
+        ray.cancel(queued)
+        gate.open()
+        is_cancelled(queued)
+        assert ray.get([waiting, before, after]) == ["passed", "before", "after"]
+        assert ray.get(actor.state.remote()) == ["waited", "before", "after"]
+
+    def test_the_running_call_is_untouched(self, ray: Any, gate: Gate, journal: Journal, started: Any) -> None:
+        @ray.remote
+        class Watching(Steady):
+            def wait(self, gate: Gate) -> Any:
+                super().wait(gate)
+                return ray.get_runtime_context().is_canceled()
+
+        actor = Watching.remote(journal)
+        waiting = actor.wait.remote(gate)
+        started("waits")
+        ray.cancel(actor.note.remote("queued"))
+        gate.open()
+        assert ray.get(waiting) is False
+
+    def test_many(self, ray: Any, gate: Gate, journal: Journal, started: Any) -> None:
+        actor = ray.remote(Steady).remote(journal)
+        waiting = actor.wait.remote(gate)
+        started("waits")
+        calls = [actor.note.remote(str(index)) for index in range(200)]
+        for call in calls[::2]:
+            ray.cancel(call)
+        gate.open()
+        assert ray.get(waiting) == "passed"
+        for call in calls[::2]:
+            with pytest.raises(ray.exceptions.TaskCancelledError, match=r"cancell?ed"):
+                ray.get(call)
+        kept = [str(index) for index in range(1, 200, 2)]
+        assert ray.get(calls[1::2]) == kept
+        assert ray.get(actor.state.remote()) == ["waited", *kept]
+
+    def test_a_call_of_an_actor_that_is_being_made(
+        self, ray: Any, gate: Gate, journal: Journal, is_cancelled: Any
+    ) -> None:
+        @ray.remote
+        class Late(Steady):
+            def __init__(self, journal: Journal, gate: Gate) -> None:
+                super().__init__(journal)
+                gate.wait()
+
+        actor = Late.remote(journal, gate)
+        call = actor.note.remote("ran")
+        ray.cancel(call)
+        gate.open()
+        is_cancelled(call)
+        assert ray.get(actor.state.remote()) == []
+
+    def test_a_call_that_waits_for_an_argument(
+        self, ray: Any, gate: Gate, journal: Journal, started: Any, is_cancelled: Any
+    ) -> None:
+        source, actor = ray.remote(Steady).remote(journal), ray.remote(Steady).remote(journal)
+        argument = source.wait.remote(gate)
+        started("waits")
+        call = actor.note.remote("ran", argument)
+        ray.cancel(call)
+        is_cancelled(call)
+        gate.open()
+        assert ray.get(argument) == "passed"
+        assert ray.get(actor.state.remote()) == []
+
+    def test_a_task_that_waits_for_an_argument(
+        self, ray: Any, gate: Gate, journal: Journal, started: Any, is_cancelled: Any
+    ) -> None:
+        source = ray.remote(Steady).remote(journal)
+        argument = source.wait.remote(gate)
+        task = ray.remote(lambda _: journal.note("ran")).remote(argument)
+        ray.cancel(task)
+        is_cancelled(task)
+        gate.open()
+        assert ray.get(argument) == "passed"
+        assert "ran" not in journal.lines()
+
+    def test_a_task_that_waits_for_a_worker(
+        self, ray: Any, gate: Gate, journal: Journal, started: Any, is_cancelled: Any
+    ) -> None:
+        @ray.remote(num_cpus=4)
+        def wait() -> None:
+            journal.note("waits")
+            gate.wait()
+
+        @ray.remote(num_cpus=4)
+        def note() -> None:
+            journal.note("ran")
+
+        holding = wait.remote()
+        started("waits")
+        queued = note.remote()
+        ray.cancel(queued)
+        is_cancelled(queued)
+        gate.open()
+        ray.get(holding)
+        assert "ran" not in journal.lines()
+
+    def test_an_async_call_beyond_the_limit(self, ray: Any, is_cancelled: Any, eventually: Callable[..., Any]) -> None:
+        actor = ray.remote(concurrency_groups={"control": 1})(Latch).options(max_concurrency=1).remote()
+        held = actor.hold.remote()
+        eventually(lambda: ray.get(actor.count.options(concurrency_group="control").remote()) == 1)
+        queued = actor.echo.remote("ran")
+        ray.cancel(queued)
+        is_cancelled(queued)
+        ray.cancel(held)
+        is_cancelled(held)
+
+    @pytest.mark.parametrize("is_actor", [True, False])
+    def test_while_its_arguments_are_unpickled(
+        self, ray: Any, gate: Gate, journal: Journal, started: Any, is_cancelled: Any, is_actor: bool
+    ) -> None:
+        slow = Slow(gate, journal)
+        call = (
+            ray.remote(Steady).remote(journal).note.remote("ran", slow) if is_actor else ray.remote(echo).remote(slow)
+        )
+        started("unpickling")
+        ray.cancel(call)
+        assert ray.wait([call], timeout=0.1) == ([], [call])
+        gate.open()
+        is_cancelled(call)
+
+    def test_while_the_arguments_of_an_async_call_are_unpickled(
+        self, ray: Any, gate: Gate, journal: Journal, started: Any, is_cancelled: Any
+    ) -> None:
+        actor = ray.remote(Latch).remote()
+        call = actor.echo.remote(Slow(gate, journal))
+        started("unpickling")
+        ray.cancel(call)
+        assert ray.wait([call], timeout=0.1) == ([], [call])
+        gate.open()
+        is_cancelled(call)
+        assert ray.get(actor.echo.remote("alive")) == "alive"
+
+
+class Reacting(Latch):
+    """What an async method may do when it is cancelled."""
+
+    async def swallow(self) -> str:
+        try:
+            await self.hold()
+        except asyncio.CancelledError:
+            return "swallowed"
+        return "not cancelled"
+
+    async def change(self) -> None:
+        try:
+            await self.hold()
+        except asyncio.CancelledError:
+            raise ValueError("its own error") from None
+
+    async def generate(self) -> AsyncIterator[int]:
+        yield 0
+        await self.hold()
+        yield 1
+
+
+class TestAsyncCalls:
+    def test_it_gets_cancelled_error(self, ray: Any, is_cancelled: Any) -> None:
+        actor = ray.remote(Latch).remote()
+        held = actor.hold.remote()
+        ray.get(actor.held.remote(1))
+        ray.cancel(held)
+        is_cancelled(held)
+        assert ray.get(actor.open.remote()) == 1
+
+    def test_the_error_is_also_a_task_error(self, ray: Any) -> None:
+        actor = ray.remote(Latch).remote()
+        held = actor.hold.remote()
+        ray.get(actor.held.remote(1))
+        ray.cancel(held)
+        with pytest.raises(ray.exceptions.RayTaskError, match=r"Latch\.hold\(\)[\s\S]*was cancelled") as raised:
+            ray.get(held)
+        assert isinstance(raised.value, ray.exceptions.TaskCancelledError)
+        assert type(raised.value.cause) is ray.exceptions.TaskCancelledError
+
+    @pytest.mark.parametrize("method", ["swallow", "change"])
+    def test_whatever_it_makes_of_it(self, ray: Any, is_cancelled: Any, method: str) -> None:
+        actor = ray.remote(Reacting).remote()
+        call = getattr(actor, method).remote()
+        ray.get(actor.held.remote(1))
+        ray.cancel(call)
+        is_cancelled(call)
+
+    def test_one_of_many(self, ray: Any, is_cancelled: Any) -> None:
+        actor = ray.remote(Latch).remote()
+        held = [actor.hold.remote(index) for index in range(100)]
+        ray.get(actor.held.remote(100))
+        for call in held[::2]:
+            ray.cancel(call)
+        for call in held[::2]:
+            is_cancelled(call)
+        assert ray.get(actor.open.remote()) == 50
+        assert ray.get(held[1::2]) == list(range(1, 100, 2))
+
+    def test_await_raises_it(self, ray: Any) -> None:
+        actor = ray.remote(Latch).remote()
+
+        async def main() -> None:
+            held = actor.hold.remote()
+            await actor.held.remote(1)
+            ray.cancel(held)
+            with pytest.raises(ray.exceptions.TaskCancelledError, match="was cancelled"):
+                await held
+
+        asyncio.run(main())
+
+
+class TestSynchronousCalls:
+    @pytest.fixture
+    def polling(self, ray: Any, journal: Journal) -> Any:
+        class Polling(Steady):
+            def poll(self) -> str:
+                self.journal.note("polls")
+                try:
+                    while not ray.get_runtime_context().is_canceled():
+                        pass
+                except KeyboardInterrupt:
+                    self.journal.note("interrupted")
+                self.journal.note("saw it")
+                self.done.append("saw it")
+                return "result"
+
+            def is_canceled(self) -> bool:
+                return bool(ray.get_runtime_context().is_canceled())
+
+        return ray.remote(Polling)
+
+    @pytest.mark.parametrize("max_concurrency", [1, 3])
+    def test_it_is_told_and_its_result_is_lost(
+        self, ray: Any, polling: Any, journal: Journal, started: Any, is_cancelled: Any, max_concurrency: int
+    ) -> None:
+        actor = polling.options(max_concurrency=max_concurrency).remote(journal)
+        call = actor.poll.remote()
+        started("polls")
+        ray.cancel(call)
+        is_cancelled(call)
+        assert ray.get(actor.state.remote()) == ["saw it"]
+        assert ray.get(actor.is_canceled.remote()) is False
+        assert "interrupted" not in journal.lines()
+
+    def test_it_is_not_interrupted(
+        self, ray: Any, gate: Gate, journal: Journal, started: Any, is_cancelled: Any
+    ) -> None:
+        actor = ray.remote(Steady).remote(journal)
+        call = actor.wait.remote(gate)
+        started("waits")
+        ray.cancel(call)
+        assert ray.wait([call], timeout=0.1) == ([], [call])
+        gate.open()
+        is_cancelled(call)
+        assert ray.get(actor.state.remote()) == ["waited"]
+
+    def test_an_error_of_its_own(self, ray: Any, gate: Gate, journal: Journal, started: Any) -> None:
+        call = ray.remote(Steady).remote(journal).fail.remote(gate)
+        started("waits")
+        ray.cancel(call)
+        gate.open()
+        with pytest.raises(ValueError, match="its own error"):
+            ray.get(call)
+
+
+class TestTasks:
+    def test_it_gets_keyboard_interrupt(self, ray: Any, journal: Journal, started: Any, is_cancelled: Any) -> None:
+        task = ray.remote(loop).remote(journal)
+        started("task runs")
+        ray.cancel(task)
+        is_cancelled(task)
+        assert journal.lines() == ["task runs", "task interrupted", "task cleaned up"]
+
+    def test_the_error_is_also_a_task_error(self, ray: Any, journal: Journal, started: Any) -> None:
+        task = ray.remote(loop).remote(journal)
+        started("task runs")
+        ray.cancel(task)
+        with pytest.raises(ray.exceptions.RayTaskError, match=r"ray::loop\(\)[\s\S]*was cancelled") as raised:
+            ray.get(task)
+        assert isinstance(raised.value, ray.exceptions.TaskCancelledError)
+
+    def test_what_it_makes_of_it_counts(self, ray: Any, journal: Journal, started: Any) -> None:
+        @ray.remote
+        def catch() -> str:
+            try:
+                return loop(journal)
+            except KeyboardInterrupt:
+                return "so far"
+
+        task = catch.remote()
+        started("task runs")
+        ray.cancel(task)
+        assert ray.get(task) == "so far"
+
+    def test_an_error_of_its_own(self, ray: Any, journal: Journal, started: Any) -> None:
+        @ray.remote
+        def change() -> None:
+            try:
+                loop(journal)
+            except KeyboardInterrupt:
+                raise ValueError("its own error") from None
+
+        task = change.remote()
+        started("task runs")
+        ray.cancel(task)
+        with pytest.raises(ValueError, match="its own error"):
+            ray.get(task)
+
+    def test_inside_get(self, ray: Any, gate: Gate, journal: Journal, started: Any, is_cancelled: Any) -> None:
+        other = ray.remote(Steady).remote(journal)
+
+        @ray.remote
+        def get() -> Any:
+            return ray.get(other.wait.remote(gate))
+
+        task = get.remote()
+        started("waits")
+        ray.cancel(task, recursive=False)
+        is_cancelled(task)
+
+    @pytest.mark.slow
+    def test_its_worker_is_of_use_afterwards(self, ray: Any, journal: Journal, started: Any, is_cancelled: Any) -> None:
+        for index in range(5):
+            task = ray.remote(loop).remote(journal, str(index))
+            started(f"{index} runs")
+            ray.cancel(task)
+            is_cancelled(task)
+            assert ray.get([ray.remote(echo).remote(i) for i in range(10)]) == list(range(10))
+
+    @pytest.mark.parametrize("max_retries", [0, 3])
+    def test_force_ends_its_process(
+        self, ray: Any, journal: Journal, started: Any, is_cancelled: Any, max_retries: int
+    ) -> None:
+        task = ray.remote(loop).options(max_retries=max_retries).remote(journal)
+        started("task runs")
+        ray.cancel(task, force=True)
+        is_cancelled(task)
+        assert journal.lines() == ["task runs"]
+        assert ray.get(ray.remote(get_pid).remote()) > 0
+
+    def test_twice(self, ray: Any, journal: Journal, started: Any, is_cancelled: Any) -> None:
+        task = ray.remote(loop).remote(journal)
+        started("task runs")
+        ray.cancel(task)
+        ray.cancel(task)
+        is_cancelled(task)
+
+
+class TestRecursive:
+    """What a call has called is cancelled with it, unless asked otherwise."""
+
+    @staticmethod
+    def _parent(ray: Any, journal: Journal) -> Any:
+        @ray.remote
+        def parent(call: Any, *args: Any) -> Any:
+            child = call.remote(*args)
+            journal.note("parent waits")
+            return ray.get(child)
+
+        return parent
+
+    def test_child_tasks(
+        self, ray: Any, journal: Journal, started: Any, is_cancelled: Any, eventually: Callable[..., Any]
+    ) -> None:
+        parent = self._parent(ray, journal).remote(ray.remote(loop), journal, "child")
+        started("child runs")
+        ray.cancel(parent)
+        is_cancelled(parent)
+        started("child interrupted")
+
+    def test_child_tasks_go_on(self, ray: Any, gate: Gate, journal: Journal, started: Any, is_cancelled: Any) -> None:
+        @ray.remote
+        def child() -> None:
+            journal.note("child waits")
+            gate.wait()
+            journal.note("child passed")
+
+        parent = self._parent(ray, journal).remote(child)
+        started("child waits")
+        started("parent waits")
+        ray.cancel(parent, recursive=False)
+        is_cancelled(parent)
+        gate.open()
+        started("child passed")
+
+    def test_child_calls(self, ray: Any, journal: Journal, is_cancelled: Any, eventually: Callable[..., Any]) -> None:
+        latch = ray.remote(Latch).remote()
+        parent = self._hold(ray, latch)
+        ray.get(latch.held.remote(1))
+        ray.cancel(parent)
+        is_cancelled(parent)
+        eventually(lambda: ray.get(latch.count.remote()) == 0)
+        assert ray.get(latch.open.remote()) == 1
+
+    def test_child_calls_go_on(self, ray: Any, is_cancelled: Any) -> None:
+        latch = ray.remote(Latch).remote()
+        parent = self._hold(ray, latch)
+        ray.get(latch.held.remote(1))
+        ray.cancel(parent, recursive=False)
+        is_cancelled(parent)
+        assert ray.get(latch.count.remote()) == 1
+        assert ray.get(latch.open.remote()) == 0
+
+    def test_child_calls_of_an_async_call(self, ray: Any, is_cancelled: Any, eventually: Callable[..., Any]) -> None:
+        @ray.remote
+        class Relay:
+            async def hold(self, latch: Any) -> Any:
+                return await latch.hold.remote()
+
+        latch, relay = ray.remote(Latch).remote(), Relay.remote()
+        call, other = relay.hold.remote(latch), relay.hold.remote(latch)
+        ray.get(latch.held.remote(2))
+        ray.cancel(call)
+        is_cancelled(call)
+        eventually(lambda: ray.get(latch.count.remote()) == 1)
+        assert ray.get(latch.open.remote()) == 1
+        assert ray.get(other) == "passed"
+
+    @staticmethod
+    def _hold(ray: Any, latch: Any) -> Any:
+        @ray.remote
+        def parent() -> Any:
+            return ray.get(latch.hold.remote())
+
+        return parent.remote()
+
+
+class TestDependents:
+    def test_they_fail_too(self, ray: Any, journal: Journal, started: Any, is_cancelled: Any) -> None:
+        actor = ray.remote(Steady).remote(journal)
+        task = ray.remote(loop).remote(journal)
+        call = actor.note.remote("ran", task)
+        after = ray.remote(echo).remote(call)
+        started("task runs")
+        ray.cancel(task)
+        for ref in (task, call, after):
+            is_cancelled(ref)
+        assert ray.get(actor.state.remote()) == []
+
+    def test_of_a_call_that_never_ran(self, ray: Any, gate: Gate, journal: Journal, is_cancelled: Any) -> None:
+        actor = ray.remote(Steady).remote(journal)
+        waiting = actor.wait.remote(gate)
+        queued = actor.note.remote("queued")
+        after = ray.remote(echo).remote(queued)
+        ray.cancel(queued)
+        gate.open()
+        is_cancelled(queued)
+        is_cancelled(after)
+        assert ray.get(waiting) == "passed"
+
+
+class TestForceOnActorCalls:
+    def test_it_is_refused(self, ray: Any, gate: Gate, journal: Journal, started: Any) -> None:
+        actor = ray.remote(Steady).remote(journal)
+        running, queued = actor.wait.remote(gate), actor.note.remote("queued")
+        started("waits")
+        for call in (running, queued):
+            with pytest.raises(ValueError, match="force=True is not supported"):
+                ray.cancel(call, force=True)
+        gate.open()
+        assert ray.get([running, queued]) == ["passed", "queued"]
+
+    def test_on_an_async_call(self, ray: Any) -> None:
+        actor = ray.remote(Latch).remote()
+        held = actor.hold.remote()
+        ray.get(actor.held.remote(1))
+        with pytest.raises(ValueError, match="force=True is not supported"):
+            ray.cancel(held, force=True)
+        assert ray.get(actor.open.remote()) == 0
+        assert ray.get(held) == "passed"
+
+
+class TestNothingToCancel:
+    @pytest.mark.parametrize("force", [False, True])
+    def test_finished_tasks(self, ray: Any, force: bool) -> None:
+        task = ray.remote(echo).remote("done")
+        assert ray.get(task) == "done"
+        assert ray.cancel(task, force=force) is None
+        assert ray.get(task) == "done"
+
+    @pytest.mark.parametrize("force", [False, True])
+    def test_finished_calls(self, ray: Any, journal: Journal, force: bool) -> None:
+        actor = ray.remote(Steady).remote(journal)
+        call = actor.note.remote("done")
+        assert ray.get(call) == "done"
+        assert ray.cancel(call, force=force) is None
+        assert ray.get([call, actor.note.remote("next")]) == ["done", "next"]
+
+    @pytest.mark.parametrize("force", [False, True])
+    def test_what_was_put(self, ray: Any, force: bool) -> None:
+        ref = ray.put(1)
+        assert ray.cancel(ref, force=force) is None
+        assert ray.get(ref) == 1
+
+    def test_a_call_that_has_failed(self, ray: Any, gate: Gate, journal: Journal) -> None:
+        gate.open()
+        call = ray.remote(Steady).remote(journal).fail.remote(gate)
+        ray.wait([call])
+        ray.cancel(call)
+        with pytest.raises(ValueError, match="its own error"):
+            ray.get(call)
+
+
+class TestBorrowers:
+    def test_they_may_cancel(self, ray: Any, is_cancelled: Any) -> None:
+        actor = ray.remote(Latch).remote()
+        held = actor.hold.remote()
+        ray.get(actor.held.remote(1))
+
+        @ray.remote
+        def cancel(refs: list[Any]) -> None:
+            ray.cancel(refs[0])
+
+        ray.get(cancel.remote([held]))
+        is_cancelled(held)
+
+    def test_a_task(self, ray: Any, journal: Journal, started: Any, is_cancelled: Any) -> None:
+        task = ray.remote(loop).remote(journal)
+        started("task runs")
+
+        @ray.remote
+        def cancel(refs: list[Any]) -> None:
+            ray.cancel(refs[0])
+
+        ray.get(cancel.remote([task]))
+        is_cancelled(task)
+
+
+class TestGenerators:
+    @staticmethod
+    def _ends_cancelled(ray: Any, generator: Any) -> None:
+        # Ray has it raise in place of the next value, and for `completed()`.
+        with pytest.raises(ray.exceptions.TaskCancelledError, match="was cancelled"):
+            for ref in generator:
+                assert ray.get(ref) == 0
+        with pytest.raises(ray.exceptions.TaskCancelledError, match="was cancelled"):
+            ray.get(generator.completed())
+
+    def test_a_task(self, ray: Any, journal: Journal, started: Any) -> None:
+        generator = ray.remote(count_up).remote(journal)
+        started("generator runs")
+        ray.cancel(generator)
+        self._ends_cancelled(ray, generator)
+        assert journal.lines() == ["generator runs", "generator interrupted", "generator cleaned up"]
+
+    def test_an_async_method(self, ray: Any) -> None:
+        actor = ray.remote(Reacting).remote()
+        generator = actor.generate.remote()
+        ray.get(actor.held.remote(1))
+        ray.cancel(generator)
+        self._ends_cancelled(ray, generator)
+        assert ray.get(actor.open.remote()) == 1
+
+    def test_a_method(self, ray: Any, journal: Journal, started: Any) -> None:
+        @ray.remote
+        class Generating(Steady):
+            def until_told(self) -> Iterator[int]:
+                yield 0
+                self.journal.note("polls")
+                while not ray.get_runtime_context().is_canceled():
+                    pass
+
+        actor = Generating.remote(journal)
+        generator = actor.until_told.remote()
+        assert ray.get(next(generator)) == 0
+        started("polls")
+        ray.cancel(generator)
+        self._ends_cancelled(ray, generator)
+        assert ray.get(actor.note.remote("next")) == "next"
