@@ -60,13 +60,13 @@ class Replies:
         """A generator has ended; `held` is None, or the error that it has raised."""
         stream, entry = call.stream, call.entries[0]
         assert stream is not None
-        if stream.is_collected:
-            (held if held.error else stream.collected()).settle(entry)
-            return
         if held.error:
             stream.fail(held)
         else:
             stream.end()
+        # As in Ray, what a collected generator has raised is the value of its last reference.
+        if stream.is_collected and not call.canceled:
+            held = stream.collected()
         held.settle(entry)
 
     @staticmethod
