@@ -46,9 +46,10 @@ class Producer:
         finally:
             journal.note("finally")
 
-    def die(self, number: int) -> Iterator[int]:
+    def die(self, number: int, gate: Gate) -> Iterator[int]:
         for i in range(number):
             yield i
+        gate.wait()
         os._exit(3)
 
 
@@ -83,9 +84,12 @@ class AsyncProducer:
         finally:
             journal.note("finally")
 
-    async def die(self, number: int) -> AsyncIterator[int]:
+    async def die(self, number: int, gate: Gate) -> AsyncIterator[int]:
+        import asyncio
+
         for i in range(number):
             yield i
+        await asyncio.get_running_loop().run_in_executor(None, gate.wait)
         os._exit(3)
 
 

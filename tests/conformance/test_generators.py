@@ -47,8 +47,7 @@ class TestEveryKind:
         for _ in range(3):
             with pytest.raises(StopIteration, match=r"^$"):
                 next(generator)
-        with pytest.raises(ValueError, match="no more"):
-            ray.get(generator.completed())
+        assert ray.get(generator.completed()) is None
 
     def test_an_error_before_the_first(self, ray: Any, call: Any) -> None:
         assert drain(ray, call("fail", 0, "none")) == [ValueError]
@@ -77,14 +76,17 @@ class TestEveryKind:
             ray.get(next(generator))
         assert next(generator, ENDED) is ENDED
 
-    def test_the_process_dies(self, ray: Any, call: Any) -> None:
-        generator = call("die", 2)
+    def test_the_process_dies(self, ray: Any, call: Any, gate: Gate) -> None:
+        generator = call("die", 2, gate)
         assert [ray.get(next(generator)) for _ in range(2)] == [0, 1]
+        gate.open()
         with pytest.raises(ray.exceptions.RayError, match=r"die|crash|unexpected|exit"):
             ray.get(next(generator))
         for _ in range(2):
             assert next(generator, ENDED) is ENDED
         assert generator.is_finished()
+        with pytest.raises(ray.exceptions.RayError, match=r"die|crash|unexpected|exit"):
+            ray.get(generator.completed())
 
     def test_many(self, ray: Any, call: Any) -> None:
         assert ray.get(list(call("count", 300))) == list(range(300))
@@ -128,6 +130,7 @@ class TestReading:
         assert not generator.is_finished()
         with pytest.raises(ValueError, match="late"):
             ray.get(next(generator))
+        assert next(generator, ENDED) is ENDED
         assert generator.is_finished()
 
     def test_get_gives_the_generator_back(self, ray: Any) -> None:
@@ -334,9 +337,10 @@ class TestReturns:
         options = {"num_returns": "dynamic", "_generator_backpressure_num_objects": 1}
         assert len(ray.get(counting("count", 3, **options), timeout=10)) == 3
 
-    def test_dynamic_of_a_dead_process(self, ray: Any, counting: Any) -> None:
+    def test_dynamic_of_a_dead_process(self, ray: Any, counting: Any, gate: Gate) -> None:
+        gate.open()
         with pytest.raises(ray.exceptions.RayError, match=r"die|crash|unexpected|exit"):
-            ray.get(counting("die", 2, num_returns="dynamic"))
+            ray.get(counting("die", 2, gate, num_returns="dynamic"))
 
     def test_dynamic_of_nothing(self, ray: Any, counting: Any) -> None:
         assert list(ray.get(counting("count", 0, num_returns="dynamic"))) == []
