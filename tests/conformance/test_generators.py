@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -101,7 +102,29 @@ class Unpicklable:
         return iter([1, threading.Lock(), 3])
 
 
+class Burst:
+    """Yields several at once, then nothing until the gate is open."""
+
+    def burst(self, gate: Gate) -> Iterator[int]:
+        for i in range(10):  # noqa: UP028 - see producers.py
+            yield i
+        gate.wait()
+        yield 10
+
+    def ping(self) -> None:
+        pass
+
+
 class TestReading:
+    def test_nothing_is_held_back_for_the_calls_behind(self, ray: Any, gate: Gate) -> None:
+        actor = ray.remote(Burst).remote()
+        generator = actor.burst.remote(gate)
+        behind = [actor.ping.remote() for _ in range(20)]
+        assert ray.get([next(generator) for _ in range(10)], timeout=10) == list(range(10))
+        gate.open()
+        assert ray.get(list(generator)) == [10]
+        ray.get(behind)
+
     def test_completed(self, ray: Any, gate: Gate) -> None:
         generator = ray.remote(SyncActor).remote().halt.remote(gate)
         completed = generator.completed()
