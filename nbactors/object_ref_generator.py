@@ -76,7 +76,11 @@ class ObjectRefGenerator(Generic[T]):
         return bool(self._entry.is_finished())
 
     def completed(self) -> ObjectRef[None]:
-        """Return a reference that is ready when the generator has ended; its value is None, or the error."""
+        """Return a reference that is ready when the generator has ended.
+
+        Its value is None, as in Ray also where the generator has raised: that error is the last reference's. It is
+        the error where the generator was cancelled, could not begin, or lost its process.
+        """
         return self._completed
 
     def task_id(self) -> bytes:

@@ -177,6 +177,8 @@ class LocalActorLink(ActorLink):
             connection.send_now(message, fds)
         else:
             connection.send(message, fds)
+        if call.stream is not None:
+            call.stream.resume(call)
 
     def pump(self) -> None:
         """Send what can be sent, in order. Any thread."""

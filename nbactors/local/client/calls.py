@@ -108,8 +108,6 @@ class PendingCall:
         """It is on its way."""
         self.state = TABLE[self.state, SEND]
         self.connection = connection
-        if self.stream is not None:
-            self.stream.resume(self)
 
     def returned(self) -> None:
         """It comes back to the queue."""

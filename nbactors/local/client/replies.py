@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from nbactors.local.client.values import Held
-from nbactors.local.wire import messages
+from nbactors.local.wire import messages, pickling
 
 if TYPE_CHECKING:
     from nbactors.local.client.calls import PendingCall
     from nbactors.local.client.connection import Connection
     from nbactors.local.client.process import Process
+
+
+_NONE = pickling.dumps(None).data
 
 
 class Replies:
@@ -60,13 +63,15 @@ class Replies:
         """A generator has ended; `held` is None, or the error that it has raised."""
         stream, entry = call.stream, call.entries[0]
         assert stream is not None
-        if stream.is_collected:
-            (held if held.error else stream.collected()).settle(entry)
-            return
         if held.error:
             stream.fail(held)
         else:
             stream.end()
+        # As in Ray, what a generator has raised is the value of its last reference alone.
+        if stream.is_collected and not call.canceled:
+            held = stream.collected()
+        elif held.error and not call.canceled:
+            held = Held(_NONE)
         held.settle(entry)
 
     @staticmethod

@@ -148,8 +148,13 @@ class Inbox(_Readable):
         return entry
 
     def resume(self, call: PendingCall) -> None:
-        """The call was sent again: what was read before counts for its generator too."""
-        if self._backpressure > 0 and self._read:
+        """The call was sent, perhaps again: tell its generator what has happened before.
+
+        Called after the sending: what is told of a call that the worker does not know yet is lost.
+        """
+        if self.abandoned:
+            call.tell(messages.StopStream(self.number))
+        elif self._backpressure > 0 and self._read:
             call.tell(messages.Consumed(self.number, self._read))
 
     def abandon(self) -> None:

@@ -192,6 +192,8 @@ class TaskQueue:
         call.sent(connection)
         connection.state.calls[call.number] = call
         connection.send(message, fds)
+        if call.stream is not None:
+            call.stream.resume(call)
 
     def _ask(self) -> None:
         node = self._process.node

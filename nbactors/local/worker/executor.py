@@ -196,7 +196,9 @@ class Executor:
 
     def on_consumed(self, connection: Connection, message: messages.Consumed) -> None:
         """A caller has read what a generator has yielded. The leader's thread."""
-        job = connection.state.running.get(message.number)
+        # A call that was sent again may not have begun yet. In this order, see `Job.begin`.
+        state, number = connection.state, message.number
+        job = state.waiting.get(number) or state.running.get(number)
         if job is not None and job.production is not None:
             job.production.read(message.count)
 

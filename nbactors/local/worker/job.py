@@ -7,13 +7,13 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from nbactors.local.wire import ids, messages
+from nbactors.local.worker.producing import Production
 
 if TYPE_CHECKING:
     import asyncio
 
     from nbactors.local.client.connection import Connection
     from nbactors.local.client.values import Held
-    from nbactors.local.worker.producing import Production
 
 UNREAD_S = 0.001
 """After a job that ran longer, what callers have sent meanwhile is read before the next one begins."""
@@ -79,7 +79,8 @@ class Job:
         self.answered = False
         self.task: asyncio.Task[None] | None = None
         self.thread = 0
-        self.production: Production | None = None
+        # Made with the job: word that nobody reads may come as soon as the call has.
+        self.production = Production(message) if message.num_returns < 0 else None
 
     def begin(self) -> bool:
         """Start, unless it was cancelled or given back. The thread that is to run it."""

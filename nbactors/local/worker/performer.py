@@ -205,8 +205,6 @@ class Performer:
 
     def _prepare(self, job: Job) -> tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]:
         message = job.message
-        if job.message.num_returns < 0:
-            job.production = producing.Production(message.backpressure)
         function = self._find(job)
         if message.data == b"" and job.rest is None and not job.deps:
             return function, (), {}

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from nbactors.local.client.waiter import Waiter
 from nbactors.local.worker.interrupts import lets_through
+from nbactors.num_returns import STREAMING
 
 if TYPE_CHECKING:
     from nbactors.local.client.process import Process
+    from nbactors.local.wire import messages
     from nbactors.local.worker.answers import Answers
     from nbactors.local.worker.job import Job
 
@@ -25,8 +27,9 @@ class Production:
 
     __slots__ = ("_limit", "_read", "_wake", "_yielded", "stopped")
 
-    def __init__(self, backpressure: int) -> None:
-        self._limit = backpressure
+    def __init__(self, message: messages.Call | messages.Run) -> None:
+        # With "dynamic" nothing is read before all is there.
+        self._limit = message.backpressure if message.num_returns == STREAMING else 0
         self._yielded = 0
         self._read = 0
         self.stopped = False
