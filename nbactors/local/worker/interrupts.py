@@ -43,6 +43,7 @@ GIVE_UP_S = 5.0
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))) + os.sep
 _TEXT = "this call was cancelled"
+_BLOCKS = "It has ignored two interrupts, or blocks in a system call: in a threaded actor those reach Python code only."
 
 
 def invoke(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -128,7 +129,9 @@ class Interrupts:
                 del self._pursuits[job]
                 return
             if pursuit.wanted >= pursuit.most:
-                self._give_up(job, "It has ignored two interrupts and still runs.")
+                self._give_up(
+                    job, "It has ignored two interrupts and still runs." if self._is_on_main(job) else _BLOCKS
+                )
             pursuit.wanted += 1
             pursuit.since = monotonic()
         self._reactor.call_later(RETRY_S, lambda: self._go_on(job))
@@ -140,12 +143,15 @@ class Interrupts:
         job.answered = True
 
     def _strike(self, job: Job) -> None:
-        if job.thread in (0, self._main_thread):
+        if self._is_on_main(job):
             signal.pthread_kill(self._main_thread, signal.SIGINT)  # type: ignore[arg-type]
             return
         window = self.windows.get(job.thread)
         if window is not None:
             window.strike(job)
+
+    def _is_on_main(self, job: Job) -> bool:
+        return job.thread in (0, self._main_thread)
 
     def _on_signal(self, number: int, frame: types.FrameType | None) -> None:
         """Raise, if the right call is being run. The main thread."""
