@@ -10,6 +10,7 @@ import threading
 import pytest
 
 from nbactors.local.client.reactor import Reactor, Waiter
+from nbactors.testing.polling import eventually
 
 
 @pytest.fixture
@@ -69,6 +70,28 @@ def test_many_threads_wait_at_once(reactor, pipe):
     for thread in threads:
         thread.join(20)
     assert sorted(done) == list(range(40))
+
+
+def test_another_thread_finishes_what_the_leader_waits_for(reactor):
+    for _ in range(200):
+        waiter = Waiter()
+        thread = threading.Thread(target=waiter.finish)
+        thread.start()
+        assert reactor.wait(waiter, 5)
+        thread.join()
+
+
+def test_the_leader_is_woken_from_its_sleep(reactor):
+    waiter = Waiter()
+
+    def finish_when_it_sleeps() -> None:
+        eventually(lambda: reactor._sleeping and waiter.led is not None)
+        waiter.finish()
+
+    thread = threading.Thread(target=finish_when_it_sleeps)
+    thread.start()
+    assert reactor.wait(waiter, 10)
+    thread.join()
 
 
 def test_callbacks_run_though_nobody_waits(reactor):

@@ -11,8 +11,7 @@ Guarantees, which everything above relies on:
   computes. While user threads come and go it only looks in once a tick, because a blocked poll would have to be
   interrupted by a system call and a thread switch for every wait.
 - In an asyncio actor the main thread's event loop *hosts* the reactor: it watches the selector's own descriptor and
-  leads for a moment whenever that is ready. The background thread then only stands guard: it looks in once a tick as
-  long as something goes on, because user code may keep the loop from running, and sleeps when the loop is idle.
+  leads for a moment whenever that is ready. The background thread then only stands guard, see `Guard`.
 - SIGINT never tears the state: while the main thread leads or follows, the signal is noted and raised after it left.
 
 Finalizers (`__del__`, weakref callbacks) may run at any instruction of any thread, also inside our own locked
@@ -34,8 +33,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Any, Protocol
 
-TICK_S = 0.002
-QUIET_TICKS = 50
+from nbactors.local.client.guard import QUIET_TICKS, TICK_S, Guard, Host
 
 _allocate_lock = threading.Lock
 try:
@@ -55,29 +53,17 @@ class Flushable(Protocol):
         """Send what is buffered."""
 
 
-class Host(Protocol):
-    """An event loop that leads the reactor when it is idle."""
-
-    def nudge(self) -> None:
-        """Visit soon: there is something to send or to do. Any thread, also in finalizers; takes no lock."""
-
-    def left(self) -> None:
-        """Whoever led has left. Any thread."""
-
-    def is_idle(self) -> bool:
-        """Return whether the loop has answered since this was asked last."""
-
-
 class Waiter:
     """What one thread waits for. Made by that thread, finished by any."""
 
-    __slots__ = ("done", "interrupted", "lock", "promoted")
+    __slots__ = ("done", "interrupted", "led", "lock", "promoted")
 
     def __init__(self) -> None:
         self.done = False
         self.promoted = False
         self.interrupted = False
         self.lock: threading.Lock | None = None
+        self.led: Reactor | None = None
 
     def finish(self) -> None:
         """Say that it has happened. Idempotent; any thread; takes no lock that can be held."""
@@ -85,13 +71,15 @@ class Waiter:
         self.rouse()
 
     def rouse(self) -> None:
-        """Wake the thread if it sleeps as a follower."""
+        """Wake the thread if it sleeps, as a follower or as the leader."""
         lock = self.lock
         if lock is not None:
             try:
                 lock.release()
             except RuntimeError:  # it is awake already
                 pass
+        if self.led is not None:
+            self.led.end_sleep()
 
 
 class Reactor:
@@ -106,12 +94,12 @@ class Reactor:
         self._lock = _allocate_lock()
         self._leading = False
         self._sleeping = False
-        self._stints = 0
+        self.stints = 0
         self._followers: deque[Waiter] = deque()
         self._parked = False
         self._park = _allocate_lock()
         self._park.acquire()
-        self._closed = False
+        self.closed = False
         self.dirty: deque[Flushable] = deque()
         self.trash: deque[Callable[[], None]] = deque()
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
@@ -119,7 +107,7 @@ class Reactor:
         self.on_tick: Callable[[], None] | None = None
         self.scratch = memoryview(bytearray(1 << 18))
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-        self._host: Host | None = None
+        self._guard: Guard | None = None
 
     def start(self) -> None:
         """Start the background thread."""
@@ -165,12 +153,17 @@ class Reactor:
         self.nudge()
 
     def nudge(self) -> None:
-        """End the leader's blocking poll, if it is in one. Takes no lock."""
-        if self._sleeping:
-            self._sleeping = False
-            self.wake()
-        elif self._host is not None:
-            self._host.nudge()
+        """End the leader's blocking poll, if it is in one; else have the host visit. Takes no lock."""
+        if not self.end_sleep() and self._guard is not None:
+            self._guard.nudge()
+
+    def end_sleep(self) -> bool:
+        """End the leader's blocking poll; returns whether it was in one. Any thread; takes no lock."""
+        if not self._sleeping:
+            return False
+        self._sleeping = False
+        self.wake()
+        return True
 
     def wake(self) -> None:
         """Make the next poll return at once. Safe in signal handlers and finalizers."""
@@ -238,7 +231,7 @@ class Reactor:
         """Sleep as a follower; return whether this thread has been made leader."""
         lock = waiter.lock
         assert lock is not None
-        while not (waiter.done or waiter.promoted or waiter.interrupted or self._closed):
+        while not (waiter.done or waiter.promoted or waiter.interrupted or self.closed):
             timeout = -1.0
             if deadline is not None:
                 timeout = deadline - monotonic()
@@ -251,8 +244,10 @@ class Reactor:
             return waiter.promoted
 
     def _lead(self, waiter: Waiter, deadline: float | None) -> None:
-        self._stints += 1
-        while not (waiter.done or waiter.interrupted or self._closed):
+        self.stints += 1
+        # Another thread may finish it: one that cancels a call which was not sent, for instance.
+        waiter.led = self
+        while not (waiter.done or waiter.interrupted or self.closed):
             timeout = None
             if deadline is not None:
                 timeout = deadline - monotonic()
@@ -260,7 +255,7 @@ class Reactor:
                     # One look without blocking: get(timeout=0) must see what has arrived.
                     self._poll(0)
                     return
-            self._poll(timeout)
+            self._poll(timeout, waiter)
 
     def _leave(self) -> None:
         """Give leadership to a follower, or leave the place empty for the background thread's next tick."""
@@ -272,8 +267,8 @@ class Reactor:
                 return
             self._leading = False
             self._unpark()
-        if self._host is not None:
-            self._host.left()
+        if self._guard is not None:
+            self._guard.left()
 
     def _unpark(self) -> None:
         """Let the background thread look around. Under the lock."""
@@ -283,16 +278,16 @@ class Reactor:
 
     # ---------------------------------------------------------------------------------------------------- polling
 
-    def _poll(self, timeout: float | None) -> None:
-        """Flush, then wait for events and run their callbacks. The leader only."""
+    def _poll(self, timeout: float | None, waiter: Waiter | None = None) -> None:
+        """Flush, then wait for events and run their callbacks. The leader only; it waits for `waiter`."""
         self._settle()
         if timeout != 0:
+            self._sleeping = True
+            # All that follows is looked at after the flag: whoever came before it saw no sleeper to wake.
             if self._timers:
                 until = self._timers[0][0] - monotonic()
                 timeout = max(until, 0) if timeout is None else max(min(timeout, until), 0)
-            self._sleeping = True
-            if self.dirty or self.trash:
-                # Appended between _settle and the flag: the appender saw no sleeper to wake.
+            if self.dirty or self.trash or (waiter is not None and waiter.done):
                 timeout = 0
         try:
             events = self._selector.select(timeout)
@@ -347,7 +342,7 @@ class Reactor:
 
     def host(self, host: Host) -> None:
         """Be led by an event loop from now on, see `Host`. The loop's thread."""
-        self._host = host
+        self._guard = Guard(self, host)
         self.wake()
 
     def fileno(self) -> int:
@@ -360,7 +355,7 @@ class Reactor:
             if self._leading:
                 return False
             self._leading = True
-            self._stints += 1
+            self.stints += 1
             self._unpark()
         try:
             self._poll(0)
@@ -379,47 +374,35 @@ class Reactor:
         with self._lock:
             return max(self._timers[0][0] - monotonic(), 0) if self._timers else None
 
-    def _stand_guard(self, host: Host) -> None:
-        """While the host's loop may be busy, look in once a tick; sleep when it is idle."""
-        quiet = 0
-        while not self._closed:
-            self._park.acquire(timeout=TICK_S)
-            if self.on_tick is not None:
-                self.on_tick()
-            before = self._stints
-            with self._lock:
-                lead = not self._leading
-                if lead:
-                    self._leading = True
-            if lead:
-                try:
-                    self._poll(0)
-                finally:
-                    self._leave()
-            quiet = quiet + 1 if before == self._stints else 0
-            if quiet > QUIET_TICKS and host.is_idle():
-                with self._lock:
-                    self._parked = before == self._stints
-                if self._parked:
-                    self._park.acquire()
-                quiet = 0
+    def look_in(self) -> None:
+        """Read and send what is there, if nobody leads. The background thread."""
+        if self.on_tick is not None:
+            self.on_tick()
+        with self._lock:
+            if self._leading:
+                return
+            self._leading = True
+        try:
+            self._poll(0)
+        finally:
+            self._leave()
 
     # ---------------------------------------------------------------------------------------- the background thread
 
     def _run(self) -> None:
-        while not self._closed:
-            if self._host is not None:
-                self._stand_guard(self._host)
+        while not self.closed:
+            if self._guard is not None:
+                self._guard.run()
                 return
             self._tick_until_quiet()
-            if not self._closed:
+            if not self.closed:
                 self._lead_in_background()
 
     def _tick_until_quiet(self) -> None:
         """Look in once a tick; return as the leader when there was nothing to do for a while."""
         quiet = 0
-        stints = self._stints
-        while not self._closed and self._host is None:
+        stints = self.stints
+        while not self.closed and self._guard is None:
             self._park.acquire(timeout=TICK_S)
             if self.on_tick is not None:
                 self.on_tick()
@@ -428,14 +411,14 @@ class Reactor:
                 if lead:
                     self._leading = True
             if not lead:
-                quiet = quiet + 1 if stints == self._stints else 0
-                stints = self._stints
+                quiet = quiet + 1 if stints == self.stints else 0
+                stints = self.stints
                 if quiet > QUIET_TICKS:
                     self._sleep_while_led()
                     quiet = 0
                 continue
             busy = bool(self.dirty)
-            before = self._stints
+            before = self.stints
             self._poll(0)
             quiet = 0 if busy or before != stints else quiet + 1
             stints = before
@@ -452,7 +435,7 @@ class Reactor:
 
     def _lead_in_background(self) -> None:
         try:
-            while not self._closed and self._host is None:
+            while not self.closed and self._guard is None:
                 followers = len(self._followers)
                 dirty = bool(self.dirty)
                 self._poll(None)
@@ -467,7 +450,7 @@ class Reactor:
 
     def forget(self) -> None:
         """In a forked child, which has no background thread: do nothing any more, not even wake the parent's."""
-        self._closed = True
+        self.closed = True
         self._sleeping = False
         self._wake_w = -1
 
@@ -477,7 +460,7 @@ class Reactor:
         Threads that still wait return at once, with their waiters undone.
         """
         with self._lock:
-            self._closed = True
+            self.closed = True
             if self._parked:
                 self._parked = False
                 self._park.release()
