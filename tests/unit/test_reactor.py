@@ -11,6 +11,7 @@ import pytest
 
 from nbactors.local.client.reactor import Reactor
 from nbactors.local.client.waiter import Waiter
+from nbactors.testing.polling import eventually
 
 
 @pytest.fixture
@@ -72,6 +73,28 @@ def test_many_threads_wait_at_once(reactor, pipe):
     assert sorted(done) == list(range(40))
 
 
+def test_another_thread_finishes_what_the_leader_waits_for(reactor):
+    for _ in range(200):
+        waiter = Waiter()
+        thread = threading.Thread(target=waiter.finish)
+        thread.start()
+        assert reactor.wait(waiter, 5)
+        thread.join()
+
+
+def test_the_leader_is_woken_from_its_sleep(reactor):
+    waiter = Waiter()
+
+    def finish_when_it_sleeps() -> None:
+        eventually(lambda: reactor._sleeping and waiter.led is not None)
+        waiter.finish()
+
+    thread = threading.Thread(target=finish_when_it_sleeps)
+    thread.start()
+    assert reactor.wait(waiter, 10)
+    thread.join()
+
+
 def test_callbacks_run_though_nobody_waits(reactor):
     happened = threading.Event()
     reactor.call_later(0.001, happened.set)
@@ -103,17 +126,6 @@ def test_an_interrupt_ends_the_wait_and_breaks_nothing(reactor, pipe):
             reactor.wait(waiters[number], 10)
         send(number)
         assert reactor.wait(waiters[number], 10), "the session is usable right after"
-
-
-def test_another_thread_ends_the_leaders_wait(reactor):
-    # What makes a value ready is not always the socket that the leader reads: a pool thread ends its actor, somebody
-    # cancels a call that another thread waits for.
-    for _ in range(200):
-        waiter = Waiter()
-        finisher = threading.Thread(target=waiter.finish)
-        finisher.start()
-        assert reactor.wait(waiter, 20)
-        finisher.join()
 
 
 def test_closing_wakes_who_waits():

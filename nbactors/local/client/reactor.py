@@ -11,8 +11,7 @@ Guarantees, which everything above relies on:
   computes. While user threads come and go it only looks in once a tick, because a blocked poll would have to be
   interrupted by a system call and a thread switch for every wait.
 - In an asyncio actor the main thread's event loop *hosts* the reactor: it watches the selector's own descriptor and
-  leads for a moment whenever that is ready. The background thread then only stands guard: it looks in once a tick as
-  long as something goes on, because user code may keep the loop from running, and sleeps when the loop is idle.
+  leads for a moment whenever that is ready. The background thread then only stands guard, see `Guard`.
 - SIGINT never tears the state: while the main thread leads or follows, the signal is noted and raised after it left.
 
 Finalizers (`__del__`, weakref callbacks) may run at any instruction of any thread, also inside our own locked
@@ -34,10 +33,8 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Any, Protocol
 
+from nbactors.local.client.guard import QUIET_TICKS, TICK_S, Guard, Host
 from nbactors.local.client.waiter import Waiter
-
-TICK_S = 0.002
-QUIET_TICKS = 50
 
 _allocate_lock = threading.Lock
 try:
@@ -57,19 +54,6 @@ class Flushable(Protocol):
         """Send what is buffered."""
 
 
-class Host(Protocol):
-    """An event loop that leads the reactor when it is idle."""
-
-    def nudge(self) -> None:
-        """Visit soon: there is something to send or to do. Any thread, also in finalizers; takes no lock."""
-
-    def left(self) -> None:
-        """Whoever led has left. Any thread."""
-
-    def is_idle(self) -> bool:
-        """Return whether the loop has answered since this was asked last."""
-
-
 class Reactor:
     """The selector of a process, its timers, and the thread that leads when nobody else does."""
 
@@ -82,12 +66,12 @@ class Reactor:
         self._lock = _allocate_lock()
         self._leading = False
         self._sleeping = False
-        self._stints = 0
+        self.stints = 0
         self._followers: deque[Waiter] = deque()
         self._parked = False
         self._park = _allocate_lock()
         self._park.acquire()
-        self._closed = False
+        self.closed = False
         self.dirty: deque[Flushable] = deque()
         self.trash: deque[Callable[[], None]] = deque()
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
@@ -95,8 +79,7 @@ class Reactor:
         self.on_tick: Callable[[], None] | None = None
         self.scratch = memoryview(bytearray(1 << 18))
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-        self._host: Host | None = None
-        self._leader: Waiter | None = None
+        self._guard: Guard | None = None
 
     def start(self) -> None:
         """Start the background thread."""
@@ -142,12 +125,17 @@ class Reactor:
         self.nudge()
 
     def nudge(self) -> None:
-        """End the leader's blocking poll, if it is in one. Takes no lock."""
-        if self._sleeping:
-            self._sleeping = False
-            self.wake()
-        elif self._host is not None:
-            self._host.nudge()
+        """End the leader's blocking poll, if it is in one; else have the host visit. Takes no lock."""
+        if not self.end_sleep() and self._guard is not None:
+            self._guard.nudge()
+
+    def end_sleep(self) -> bool:
+        """End the leader's blocking poll; returns whether it was in one. Any thread; takes no lock."""
+        if not self._sleeping:
+            return False
+        self._sleeping = False
+        self.wake()
+        return True
 
     def wake(self) -> None:
         """Make the next poll return at once. Safe in signal handlers and finalizers."""
@@ -215,7 +203,7 @@ class Reactor:
         """Sleep as a follower; return whether this thread has been made leader."""
         lock = waiter.lock
         assert lock is not None
-        while not (waiter.done or waiter.promoted or waiter.interrupted or self._closed):
+        while not (waiter.done or waiter.promoted or waiter.interrupted or self.closed):
             timeout = -1.0
             if deadline is not None:
                 timeout = deadline - monotonic()
@@ -228,16 +216,10 @@ class Reactor:
             return waiter.promoted
 
     def _lead(self, waiter: Waiter, deadline: float | None) -> None:
-        self._stints += 1
-        waiter.leads = self
-        self._leader = waiter
-        try:
-            self._read_until_done(waiter, deadline)
-        finally:
-            waiter.leads = self._leader = None
-
-    def _read_until_done(self, waiter: Waiter, deadline: float | None) -> None:
-        while not (waiter.done or waiter.interrupted or self._closed):
+        self.stints += 1
+        # Another thread may finish it: one that cancels a call which was not sent, for instance.
+        waiter.led = self
+        while not (waiter.done or waiter.interrupted or self.closed):
             timeout = None
             if deadline is not None:
                 timeout = deadline - monotonic()
@@ -245,7 +227,7 @@ class Reactor:
                     # One look without blocking: get(timeout=0) must see what has arrived.
                     self._poll(0)
                     return
-            self._poll(timeout)
+            self._poll(timeout, waiter)
 
     def _leave(self) -> None:
         """Give leadership to a follower, or leave the place empty for the background thread's next tick."""
@@ -257,8 +239,8 @@ class Reactor:
                 return
             self._leading = False
             self._unpark()
-        if self._host is not None:
-            self._host.left()
+        if self._guard is not None:
+            self._guard.left()
 
     def _unpark(self) -> None:
         """Let the background thread look around. Under the lock."""
@@ -268,22 +250,21 @@ class Reactor:
 
     # ---------------------------------------------------------------------------------------------------- polling
 
-    def _poll(self, timeout: float | None) -> None:
-        """Flush, then wait for events and run their callbacks. The leader only."""
+    def _poll(self, timeout: float | None, waiter: Waiter | None = None) -> None:
+        """Flush, then wait for events and run their callbacks. The leader only; it waits for `waiter`."""
         self._settle()
         if timeout != 0:
+            self._sleeping = True
+            # All that follows is looked at after the flag: whoever came before it saw no sleeper to wake.
             if self._timers:
                 until = self._timers[0][0] - monotonic()
                 timeout = max(until, 0) if timeout is None else max(min(timeout, until), 0)
-            self._sleeping = True
-            leader = self._leader
-            if self.dirty or self.trash or (leader is not None and leader.done):
-                # Appended or done between _settle and the flag: who did it saw no sleeper to wake.
+            if self.dirty or self.trash or (waiter is not None and waiter.done):
                 timeout = 0
         try:
             events = self._selector.select(timeout)
         except (OSError, ValueError):
-            if not self._closed:
+            if not self.closed:
                 raise
             return  # a thread that begins to wait while another one closes
         finally:
@@ -337,7 +318,7 @@ class Reactor:
 
     def host(self, host: Host) -> None:
         """Be led by an event loop from now on, see `Host`. The loop's thread."""
-        self._host = host
+        self._guard = Guard(self, host)
         self.wake()
 
     def fileno(self) -> int:
@@ -350,7 +331,7 @@ class Reactor:
             if self._leading:
                 return False
             self._leading = True
-            self._stints += 1
+            self.stints += 1
             self._unpark()
         try:
             self._poll(0)
@@ -369,47 +350,35 @@ class Reactor:
         with self._lock:
             return max(self._timers[0][0] - monotonic(), 0) if self._timers else None
 
-    def _stand_guard(self, host: Host) -> None:
-        """While the host's loop may be busy, look in once a tick; sleep when it is idle."""
-        quiet = 0
-        while not self._closed:
-            self._park.acquire(timeout=TICK_S)
-            if self.on_tick is not None:
-                self.on_tick()
-            before = self._stints
-            with self._lock:
-                lead = not self._leading
-                if lead:
-                    self._leading = True
-            if lead:
-                try:
-                    self._poll(0)
-                finally:
-                    self._leave()
-            quiet = quiet + 1 if before == self._stints else 0
-            if quiet > QUIET_TICKS and host.is_idle():
-                with self._lock:
-                    self._parked = before == self._stints
-                if self._parked:
-                    self._park.acquire()
-                quiet = 0
+    def look_in(self) -> None:
+        """Read and send what is there, if nobody leads. The background thread."""
+        if self.on_tick is not None:
+            self.on_tick()
+        with self._lock:
+            if self._leading:
+                return
+            self._leading = True
+        try:
+            self._poll(0)
+        finally:
+            self._leave()
 
     # ---------------------------------------------------------------------------------------- the background thread
 
     def _run(self) -> None:
-        while not self._closed:
-            if self._host is not None:
-                self._stand_guard(self._host)
+        while not self.closed:
+            if self._guard is not None:
+                self._guard.run()
                 return
             self._tick_until_quiet()
-            if not self._closed:
+            if not self.closed:
                 self._lead_in_background()
 
     def _tick_until_quiet(self) -> None:
         """Look in once a tick; return as the leader when there was nothing to do for a while."""
         quiet = 0
-        stints = self._stints
-        while not self._closed and self._host is None:
+        stints = self.stints
+        while not self.closed and self._guard is None:
             self._park.acquire(timeout=TICK_S)
             if self.on_tick is not None:
                 self.on_tick()
@@ -418,14 +387,14 @@ class Reactor:
                 if lead:
                     self._leading = True
             if not lead:
-                quiet = quiet + 1 if stints == self._stints else 0
-                stints = self._stints
+                quiet = quiet + 1 if stints == self.stints else 0
+                stints = self.stints
                 if quiet > QUIET_TICKS:
                     self._sleep_while_led()
                     quiet = 0
                 continue
             busy = bool(self.dirty)
-            before = self._stints
+            before = self.stints
             self._poll(0)
             quiet = 0 if busy or before != stints else quiet + 1
             stints = before
@@ -442,7 +411,7 @@ class Reactor:
 
     def _lead_in_background(self) -> None:
         try:
-            while not self._closed and self._host is None:
+            while not self.closed and self._guard is None:
                 followers = len(self._followers)
                 dirty = bool(self.dirty)
                 self._poll(None)
@@ -457,7 +426,7 @@ class Reactor:
 
     def forget(self) -> None:
         """In a forked child, which has no background thread: do nothing any more, not even wake the parent's."""
-        self._closed = True
+        self.closed = True
         self._sleeping = False
         self._wake_w = -1
 
@@ -467,7 +436,7 @@ class Reactor:
         Threads that still wait return at once, with their waiters undone.
         """
         with self._lock:
-            self._closed = True
+            self.closed = True
             if self._parked:
                 self._parked = False
                 self._park.release()

@@ -52,9 +52,11 @@ class _Readable:
     def add_waiter(self, waiter: Listener) -> bool:
         """Call `waiter.ready` once when there is something to read; returns False if there is already."""
         with _lock:
-            if self.next_ready():
-                return False
             self.waiters.append(waiter)
+            # Looked at afterwards: who fills looks for waiters without the lock, after filling, so one sees the other.
+            if self.next_ready():
+                self.waiters.remove(waiter)
+                return False
             return True
 
     def remove_waiter(self, waiter: Listener) -> None:

@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 class Waiter:
     """What one thread waits for. Made by that thread, finished by any."""
 
-    __slots__ = ("done", "interrupted", "leads", "lock", "promoted")
+    __slots__ = ("done", "interrupted", "led", "lock", "promoted")
 
     def __init__(self) -> None:
         self.done = False
         self.promoted = False
         self.interrupted = False
         self.lock: Lock | None = None
-        self.leads: Reactor | None = None
+        self.led: Reactor | None = None
 
     def finish(self) -> None:
         """Say that it has happened. Idempotent; any thread; takes no lock that can be held."""
@@ -28,15 +28,12 @@ class Waiter:
         self.rouse()
 
     def rouse(self) -> None:
-        """Wake the thread if it sleeps."""
-        leads = self.leads
-        if leads is not None:
-            # Mostly it is the leader itself who comes here, awake. But a pool thread that ends its actor, or a thread
-            # that cancels what another one waits for, found nobody reading; the wait then lasted for ever.
-            leads.nudge()
+        """Wake the thread if it sleeps, as a follower or as the leader."""
         lock = self.lock
         if lock is not None:
             try:
                 lock.release()
             except RuntimeError:  # it is awake already
                 pass
+        if self.led is not None:
+            self.led.end_sleep()

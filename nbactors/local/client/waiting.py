@@ -165,8 +165,10 @@ class Waiting:
                         return split
                 self._block(watcher, None if deadline is None else max(deadline - monotonic(), 0))
             finally:
-                if not watcher.done and watcher in self.watchers:
+                try:
                     self.watchers.remove(watcher)
+                except ValueError:  # `stir` has it, or takes it on another thread just now
+                    pass
             news = self.news
             split = _split(refs, num_returns)
             if len(split[0]) >= num_returns or not watcher.done:

@@ -132,7 +132,8 @@ class LoopLane:
         if rest is None:
             self._finished(job)
             return
-        job.task = task = context.run(self.loop.create_task, rest)
+        # The task enters itself in the job when it begins: cancelled before that, it would end without having answered.
+        task = context.run(self.loop.create_task, rest)
         task.add_done_callback(lambda _: self._task_done(job))
 
     def _task_done(self, job: Job) -> None:

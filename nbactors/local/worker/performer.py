@@ -148,6 +148,7 @@ class Performer:
         """Finish an asynchronous call."""
         import asyncio  # noqa: PLC0415 - only asyncio actors need it
 
+        job.task = asyncio.current_task()
         answers = self._answers
         num_returns = job.message.num_returns
         raised: BaseException = asyncio.CancelledError()
