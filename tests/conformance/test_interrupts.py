@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import subprocess
 import threading
@@ -53,6 +54,10 @@ class Stuck(Steady):
 
     def _subprocess(self) -> None:
         subprocess.run(["sleep", str(LONG_S)], check=True)
+
+    def _regex(self) -> None:
+        # Native code that never lets go of the GIL, so that no other thread of the actor hears of the interrupt.
+        re.search(r"(\w+\s*)+;;", "aaaaaaa bbbbbbb ccccccc " * 10)
 
     def _event(self) -> None:
         threading.Event().wait(LONG_S)
@@ -111,7 +116,7 @@ def interrupted(ray: Any, ref: Any) -> float:
 
 class TestRunning:
     @pytest.mark.slow
-    @pytest.mark.parametrize("how", ["sleep", "socket", "python", "lock", "event", "subprocess"])
+    @pytest.mark.parametrize("how", ["sleep", "socket", "python", "lock", "event", "regex", "subprocess"])
     def test_it_ends_and_the_actor_stays(self, ray: Any, stuck: Any, started: Any, how: str) -> None:
         ray.get(stuck.note.remote("before"))
         call = stuck.block.remote(how)

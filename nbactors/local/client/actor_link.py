@@ -228,6 +228,8 @@ class LocalActorLink(ActorLink):
             if connection is not None:
                 call.canceled = cancel.mode
                 connection.send_now(cancel)
+                if cancel.mode in ("interrupt", "timeout"):
+                    call.insist(self._process)
             elif self._take_out(call):
                 call.canceled = cancel.mode
                 self._doomed.append((call, call.error_if_canceled(cancel)))
@@ -292,6 +294,7 @@ class LocalActorLink(ActorLink):
                     target.on_connection_closed(connection, why)
 
             connection.state.on_close = closed
+            connection.state.pid = up.pid
             self._connection = connection
             self._pump()
         self._bury()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import weakref
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from nbactors.local.client import failures
@@ -19,6 +22,10 @@ from nbactors.object_ref_generator import ObjectRefGenerator
 if TYPE_CHECKING:
     from nbactors.local.client.connection import Connection
     from nbactors.local.client.process import Process
+
+
+INSIST_S = 0.05
+INSIST_FOR_S = 5.0
 
 
 class PendingCall:
@@ -150,6 +157,29 @@ class PendingCall:
         target = self.target
         if target is not None:
             target.cancel(self, messages.Cancel(self.number, mode, recursive, timeout_s))
+
+    def insist(self, process: Process) -> None:
+        """Send the worker SIGINT until it answers: native code that keeps the GIL lets nobody there read a `Cancel`.
+
+        A regular expression that does not end, for instance. What it interrupts is decided there, as for any other.
+        """
+        connection = self.connection
+        if connection is None or not connection.state.pid:
+            return
+        late = weakref.ref(self)
+        until = monotonic() + INSIST_FOR_S
+
+        def signal_worker() -> None:
+            call = late()
+            if call is None or call.connection is not connection or connection.closed or monotonic() > until:
+                return
+            try:
+                os.kill(connection.state.pid, signal.SIGINT)
+            except OSError:  # it has ended, which the connection is about to tell
+                return
+            process.reactor.call_later(INSIST_S, signal_worker)
+
+        process.reactor.call_later(INSIST_S, signal_worker)
 
     def limit(self, process: Process, timeout_s: float) -> None:
         """Cancel it when its time is up."""

@@ -34,12 +34,13 @@ class PeerState:
         functions: Keys of the functions that the peer knows.
         on_close: Called with (connection, why) when it has closed.
         outgoing: Whether this process made the connection.
+        pid: The peer's process id, 0 where it is not known.
         waiting: In a worker: the peer's calls that have not begun, by number. Whoever takes one out decides what
             becomes of it: the thread that runs it, or the one that cancels it or gives it back.
         running: In a worker: the peer's calls that run.
     """
 
-    __slots__ = ("answered", "calls", "functions", "granted", "on_close", "outgoing", "running", "waiting")
+    __slots__ = ("answered", "calls", "functions", "granted", "on_close", "outgoing", "pid", "running", "waiting")
 
     def __init__(self, outgoing: bool) -> None:
         self.calls: dict[int, Any] = {}
@@ -48,6 +49,7 @@ class PeerState:
         self.functions: set[bytes] = set()
         self.on_close: Callable[[Connection, str], None] | None = None
         self.outgoing = outgoing
+        self.pid = 0
         self.waiting: dict[int, Any] = {}
         self.running: dict[int, Any] = {}
 

@@ -164,22 +164,25 @@ class Reactor:
             self._wait(waiter, deadline)
             return waiter.done
 
-        waiter.interrupted = False
-
         def note(signum: int, frame: Any) -> None:
             waiter.interrupted = True
             self.wake()
             waiter.rouse()
 
-        _set_handler(_SIGINT, note)
-        # From here to the restored handler no KeyboardInterrupt can be raised on this thread.
-        try:
-            self._wait(waiter, deadline)
-        finally:
-            _set_handler(_SIGINT, previous)
-        if waiter.interrupted:
+        while True:
+            waiter.interrupted = waiter.promoted = False
+            _set_handler(_SIGINT, note)
+            # From here to the restored handler no KeyboardInterrupt can be raised on this thread.
+            try:
+                self._wait(waiter, deadline)
+            finally:
+                _set_handler(_SIGINT, previous)
+            if not waiter.interrupted:
+                return waiter.done
             previous(_SIGINT, sys._getframe())
-        return waiter.done
+            # It did not raise: the signal was for somebody else, and the wait goes on.
+            if waiter.done or self.closed or (deadline is not None and monotonic() >= deadline):
+                return waiter.done
 
     def _wait(self, waiter: Waiter, deadline: float | None) -> None:
         with self._lock:

@@ -98,6 +98,8 @@ class TaskQueue:
             if connection is not None:
                 call.canceled = cancel.mode
                 connection.send_now(cancel)
+                if cancel.mode != "force":
+                    call.insist(self._process)
             elif call in self._queue:
                 self._queue.remove(call)
                 call.canceled = cancel.mode
@@ -217,6 +219,7 @@ class TaskQueue:
                 self._process.node.send_now(messages.ReturnLease(grant.lease_id))
             else:
                 connection.state.on_close = self._on_connection_closed
+                connection.state.pid = grant.pid
                 self._leases[grant.process_id] = Lease(grant.lease_id, connection, self._depth)
                 self._tasks.leased(grant.process_id, self)
             self._pump()

@@ -24,7 +24,7 @@ import sys
 import threading
 import types
 from collections.abc import Callable
-from time import monotonic
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from nbactors.local.client.reactor import Reactor
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from nbactors.local.worker.job import Job
 
 RETRY_S = 0.02
+
+LET_IN_S = 0.005
+"""What a signal from outside leaves to the thread that reads the reason for it."""
 
 PATIENCE_S = 1.0
 """What a call may take to clean up before it is interrupted again."""
@@ -158,6 +161,9 @@ class Interrupts:
         job = self._on_main()
         if job is None:
             return
+        if job not in self._pursuits:
+            # From the caller: it has waited, so perhaps this code keeps the GIL, and nobody has read what it wants.
+            sleep(LET_IN_S)
         pursuit = self._pursuits.get(job)
         if pursuit is None or job.interrupts >= pursuit.wanted or not is_in_user_code(frame):
             return

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from nbactors.local.client.connection import Connection
     from nbactors.local.client.values import Held
 
-UNREAD_S = 0.001
+UNREAD_S = 0.0002
 """After a job that ran longer, what callers have sent meanwhile is read before the next one begins."""
 
 current: ContextVar[Job | None] = ContextVar("nbactors_job", default=None)
