@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from conformance.drivers import Drivers
 from conformance.producers import KINDS, SyncActor, caller, drain
 from conformance.subjects import Gate, Journal
 
@@ -260,6 +261,35 @@ class TestEndingEarly:
         fresh.shutdown()
         with pytest.raises(Exception, match=r"session|shut"):
             fresh.get(next(generator))
+
+
+SCRIPT = """
+    from conformance.producers import SyncActor
+
+    ray.init(namespace="conformance")
+    source = ray.remote(SyncActor).options(name="{name}", lifetime="detached", num_cpus=0).remote()
+    generator = source.note.options({bound}=1).remote(6, Journal({path!r}))
+    say(ray.get(next(generator)))
+    pause()
+"""
+
+
+@pytest.mark.parametrize("end", ["finish", "kill"])
+def test_a_drivers_end_releases_it(
+    ray: Any, drivers: Drivers, name: str, journal: Journal, eventually: Callable[..., Any], end: str
+) -> None:
+    driver = drivers.start(SCRIPT.format(name=name, bound=BOUND, path=journal.path))
+    assert driver.line() == "0"
+    eventually(lambda: journal.lines() == ["0", "1"])
+    if end == "kill":
+        driver.kill()
+    else:
+        driver.go_on()
+        driver.finish()
+    eventually(lambda: journal.lines()[-1] == "finally")
+    source = ray.get_actor(name)
+    assert ray.get(source.ping.remote(), timeout=10) == "pong"
+    ray.kill(source)
 
 
 class Streamer:
