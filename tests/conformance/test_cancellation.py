@@ -173,6 +173,7 @@ class TestQueued:
         ray.cancel(held)
         is_cancelled(held)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("is_actor", [True, False])
     def test_while_its_arguments_are_unpickled(
         self, ray: Any, gate: Gate, journal: Journal, started: Any, is_cancelled: Any, is_actor: bool
@@ -183,10 +184,11 @@ class TestQueued:
         )
         started("unpickling")
         ray.cancel(call)
-        assert ray.wait([call], timeout=0.1) == ([], [call])
+        assert ray.wait([call], timeout=0.5) == ([], [call])
         gate.open()
         is_cancelled(call)
 
+    @pytest.mark.slow
     def test_while_the_arguments_of_an_async_call_are_unpickled(
         self, ray: Any, gate: Gate, journal: Journal, started: Any, is_cancelled: Any
     ) -> None:
@@ -194,7 +196,7 @@ class TestQueued:
         call = actor.echo.remote(Slow(gate, journal))
         started("unpickling")
         ray.cancel(call)
-        assert ray.wait([call], timeout=0.1) == ([], [call])
+        assert ray.wait([call], timeout=0.5) == ([], [call])
         gate.open()
         is_cancelled(call)
         assert ray.get(actor.echo.remote("alive")) == "alive"
