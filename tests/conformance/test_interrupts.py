@@ -6,7 +6,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -87,12 +87,6 @@ class Stuck(Steady):
             time.sleep(LONG_S)
         except KeyboardInterrupt:
             raise ValueError("its own error") from None
-
-
-@pytest.fixture
-def started(journal: Journal, eventually: Callable[..., Any]) -> Callable[[str], None]:
-    """Wait until the journal has a line."""
-    return lambda line: eventually(lambda: line in journal.lines())
 
 
 @pytest.fixture
