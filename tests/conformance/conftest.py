@@ -142,6 +142,24 @@ def journal(tmp_path: Path) -> Journal:
 
 
 @pytest.fixture
+def started(journal: Journal, eventually: Callable[..., Any]) -> Callable[[str], None]:
+    """Wait until the journal has a line."""
+    return lambda line: eventually(lambda: line in journal.lines())
+
+
+@pytest.fixture
+def is_cancelled(ray: Any) -> Callable[[Any], None]:
+    """Check that a reference's call was cancelled, also when looked at again."""
+
+    def check(ref: Any) -> None:
+        for _ in range(2):
+            with pytest.raises(ray.exceptions.TaskCancelledError, match=r"was cancelled|is canceled|^$"):
+                ray.get(ref, timeout=10)
+
+    return check
+
+
+@pytest.fixture
 def gate(tmp_path: Path) -> Iterator[Gate]:
     """A closed gate that other processes can wait at; open at the latest when the test ends."""
     gate = Gate.closed(str(tmp_path / "gate"))

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -92,12 +92,6 @@ class Stuck(Steady):
             time.sleep(LONG_S)
         except KeyboardInterrupt:
             raise ValueError("its own error") from None
-
-
-@pytest.fixture
-def started(journal: Journal, eventually: Callable[..., Any]) -> Callable[[str], None]:
-    """Wait until the journal has a line."""
-    return lambda line: eventually(lambda: line in journal.lines())
 
 
 @pytest.fixture
@@ -308,6 +302,18 @@ class TestOtherActors:
         started("blocks")
         assert interrupted(ray, call) < AT_MOST_S + NOISE_S
         assert ray.get(actor.alive.remote()) == "alive"
+
+    def test_a_plain_method_in_a_group_of_an_async_actor(self, ray: Any, journal: Journal, started: Any) -> None:
+        class Mixed(Stuck):
+            async def alive(self) -> str:
+                return "alive"
+
+        actor = ray.remote(concurrency_groups={"work": 1})(Mixed).remote(journal)
+        call = actor.block.options(concurrency_group="work").remote("python")
+        started("blocks")
+        assert interrupted(ray, call) < AT_MOST_S + NOISE_S
+        alive = [actor.alive.remote(), actor.alive.options(concurrency_group="work").remote()]
+        assert ray.get(alive) == ["alive", "alive"]
 
     def test_a_paused_generator(self, ray: Any, stuck: Any) -> None:
         @ray.remote

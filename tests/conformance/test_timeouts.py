@@ -46,12 +46,6 @@ class Streaming(Latch):
 
 
 @pytest.fixture
-def started(journal: Journal, eventually: Callable[..., Any]) -> Callable[[str], None]:
-    """Wait until the journal has a line."""
-    return lambda line: eventually(lambda: line in journal.lines())
-
-
-@pytest.fixture
 def steady(ray: Any, journal: Journal) -> Any:
     actor = ray.remote(Sleeper).remote(journal)
     ray.get(actor.__ray_ready__.remote())

@@ -36,6 +36,7 @@ class Performer:
         self._interrupts = interrupts
         self._functions: dict[bytes, tuple[Any, Held]] = {}
         self._windows = threading.local()
+        self._main_thread = threading.main_thread().ident
 
     # -------------------------------------------------------------------------------------------------- synchronous
 
@@ -132,7 +133,10 @@ class Performer:
             if job.cancel is not None:
                 self._refuse(job)
                 return None
-            result = invoke(function, args, kwargs)
+            if job.thread == self._main_thread:
+                result = invoke(function, args, kwargs)
+            else:
+                result = self._invoke_on_group_loop(job, function, args, kwargs)
             del args, kwargs
             # As in Ray, a plain method that returns a coroutine returns just that, which cannot be pickled.
             if job.message.num_returns < 0 or inspect.isasyncgen(result) or inspect.iscoroutinefunction(function):
@@ -143,6 +147,17 @@ class Performer:
         finally:
             self._executor.leave(job)
         return None
+
+    def _invoke_on_group_loop(
+        self, job: Job, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        """Call a method where signals do not reach: a plain one is interrupted as on a pool thread."""
+        window = self._window()
+        try:
+            window.open(job)
+            return invoke(function, args, kwargs)
+        finally:
+            window.shut()
 
     async def _await(self, job: Job, result: Any) -> None:
         """Finish an asynchronous call."""

@@ -1,0 +1,183 @@
+"""Cancelling calls and tasks that have not begun."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conformance.cancelling import Slow, Steady
+from conformance.latch import Latch
+from conformance.subjects import Gate, Journal, echo
+
+
+class TestQueued:
+    def test_a_queued_call(self, ray: Any, gate: Gate, journal: Journal, started: Any, is_cancelled: Any) -> None:
+        actor = ray.remote(Steady).remote(journal)
+        waiting = actor.wait.remote(gate)
+        started("waits")
+        before, queued, after = (actor.note.remote(line) for line in ("before", "queued", "after"))
+        ray.cancel(queued)
+        gate.open()
+        is_cancelled(queued)
+        assert ray.get([waiting, before, after]) == ["passed", "before", "after"]
+
+    @pytest.mark.differs("on Ray it may run all the same, its result lost")
+    def test_a_queued_call_never_runs(self, ray: Any, gate: Gate, journal: Journal, started: Any) -> None:
+        actor = ray.remote(Steady).remote(journal)
+        actor.wait.remote(gate)
+        started("waits")
+        queued, _ = actor.note.remote("queued"), actor.note.remote("after")
+        ray.cancel(queued)
+        gate.open()
+        assert ray.get(actor.state.remote()) == ["waited", "after"]
+
+    @pytest.mark.slow
+    @pytest.mark.differs("on Ray it may run all the same, its result lost")
+    @pytest.mark.parametrize("max_concurrency", [1, 2])
+    def test_they_never_run_however_soon_their_turn_comes(
+        self, ray: Any, journal: Journal, tmp_path: Path, eventually: Callable[..., Any], max_concurrency: int
+    ) -> None:
+        actor = ray.remote(Steady).options(max_concurrency=max_concurrency).remote(journal)
+        for index in range(20):
+            gate = Gate.closed(str(tmp_path / str(index)))
+            waiting = [actor.wait.remote(gate) for _ in range(max_concurrency)]
+            queued = actor.note.remote(f"ran {index}")
+            running = (index + 1) * max_concurrency
+            eventually(lambda running=running: journal.lines().count("waits") == running)
+            ray.cancel(queued)
+            gate.open()
+            assert ray.get(waiting) == ["passed"] * max_concurrency
+            with pytest.raises(ray.exceptions.TaskCancelledError, match="was cancelled"):
+                ray.get(queued)
+        assert set(journal.lines()) == {"waits"}
+
+    def test_the_running_call_is_untouched(self, ray: Any, gate: Gate, journal: Journal, started: Any) -> None:
+        @ray.remote
+        class Watching(Steady):
+            def wait(self, gate: Gate) -> Any:
+                super().wait(gate)
+                return ray.get_runtime_context().is_canceled()
+
+        actor = Watching.remote(journal)
+        waiting = actor.wait.remote(gate)
+        started("waits")
+        ray.cancel(actor.note.remote("queued"))
+        gate.open()
+        assert ray.get(waiting) is False
+
+    def test_many(self, ray: Any, gate: Gate, journal: Journal, started: Any) -> None:
+        actor = ray.remote(Steady).remote(journal)
+        waiting = actor.wait.remote(gate)
+        started("waits")
+        calls = [actor.note.remote(str(index)) for index in range(200)]
+        for call in calls[::2]:
+            ray.cancel(call)
+        gate.open()
+        assert ray.get(waiting) == "passed"
+        for call in calls[::2]:
+            with pytest.raises(ray.exceptions.TaskCancelledError, match=r"cancell?ed"):
+                ray.get(call)
+        assert ray.get(calls[1::2]) == [str(index) for index in range(1, 200, 2)]
+
+    def test_a_call_of_an_actor_that_is_being_made(
+        self, ray: Any, gate: Gate, journal: Journal, is_cancelled: Any
+    ) -> None:
+        @ray.remote
+        class Late(Steady):
+            def __init__(self, journal: Journal, gate: Gate) -> None:
+                super().__init__(journal)
+                gate.wait()
+
+        actor = Late.remote(journal, gate)
+        call = actor.note.remote("ran")
+        ray.cancel(call)
+        gate.open()
+        is_cancelled(call)
+        assert ray.get(actor.state.remote()) == []
+
+    def test_a_call_that_waits_for_an_argument(
+        self, ray: Any, gate: Gate, journal: Journal, started: Any, is_cancelled: Any
+    ) -> None:
+        source, actor = ray.remote(Steady).remote(journal), ray.remote(Steady).remote(journal)
+        argument = source.wait.remote(gate)
+        started("waits")
+        call = actor.note.remote("ran", argument)
+        ray.cancel(call)
+        is_cancelled(call)
+        gate.open()
+        assert ray.get(argument) == "passed"
+        assert ray.get(actor.state.remote()) == []
+
+    def test_a_task_that_waits_for_an_argument(
+        self, ray: Any, gate: Gate, journal: Journal, started: Any, is_cancelled: Any
+    ) -> None:
+        source = ray.remote(Steady).remote(journal)
+        argument = source.wait.remote(gate)
+        task = ray.remote(lambda _: journal.note("ran")).remote(argument)
+        ray.cancel(task)
+        is_cancelled(task)
+        gate.open()
+        assert ray.get(argument) == "passed"
+        assert "ran" not in journal.lines()
+
+    def test_a_task_that_waits_for_a_worker(
+        self, ray: Any, gate: Gate, journal: Journal, started: Any, is_cancelled: Any
+    ) -> None:
+        @ray.remote(num_cpus=4)
+        def wait() -> None:
+            journal.note("waits")
+            gate.wait()
+
+        @ray.remote(num_cpus=4)
+        def note() -> None:
+            journal.note("ran")
+
+        holding = wait.remote()
+        started("waits")
+        queued = note.remote()
+        ray.cancel(queued)
+        is_cancelled(queued)
+        gate.open()
+        ray.get(holding)
+        assert "ran" not in journal.lines()
+
+    def test_an_async_call_beyond_the_limit(self, ray: Any, is_cancelled: Any, eventually: Callable[..., Any]) -> None:
+        actor = ray.remote(concurrency_groups={"control": 1})(Latch).options(max_concurrency=1).remote()
+        held = actor.hold.remote()
+        eventually(lambda: ray.get(actor.count.options(concurrency_group="control").remote()) == 1)
+        queued = actor.echo.remote("ran")
+        ray.cancel(queued)
+        is_cancelled(queued)
+        ray.cancel(held)
+        is_cancelled(held)
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize("is_actor", [True, False])
+    def test_while_its_arguments_are_unpickled(
+        self, ray: Any, gate: Gate, journal: Journal, started: Any, is_cancelled: Any, is_actor: bool
+    ) -> None:
+        slow = Slow(gate, journal)
+        call = (
+            ray.remote(Steady).remote(journal).note.remote("ran", slow) if is_actor else ray.remote(echo).remote(slow)
+        )
+        started("unpickling")
+        ray.cancel(call)
+        assert ray.wait([call], timeout=0.5) == ([], [call])
+        gate.open()
+        is_cancelled(call)
+
+    @pytest.mark.slow
+    def test_while_the_arguments_of_an_async_call_are_unpickled(
+        self, ray: Any, gate: Gate, journal: Journal, started: Any, is_cancelled: Any
+    ) -> None:
+        actor = ray.remote(Latch).remote()
+        call = actor.echo.remote(Slow(gate, journal))
+        started("unpickling")
+        ray.cancel(call)
+        assert ray.wait([call], timeout=0.5) == ([], [call])
+        gate.open()
+        is_cancelled(call)
+        assert ray.get(actor.echo.remote("alive")) == "alive"
