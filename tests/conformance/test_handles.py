@@ -247,3 +247,19 @@ def test_a_weak_name_does_not_keep_an_actor(ray: Any, name: str, eventually: Any
     eventually(lambda: not is_running(pid))
     with pytest.raises(ValueError, match="Failed to look up actor with name"):
         ray.get_actor(name)
+
+
+@pytest.mark.slow
+def test_one_that_is_used_elsewhere_before_its_actor_is_made(ray: Any) -> None:
+    """The calls of others may arrive before the class and the constructor's arguments do."""
+
+    @ray.remote
+    class Caller:
+        def call(self, other: Any) -> Any:
+            return ray.get([other.get_counter.remote() for _ in range(5)])
+
+    callers = [Caller.remote() for _ in range(3)]
+    ray.get([caller.__ray_ready__.remote() for caller in callers])
+    for value in range(15):
+        counter = ray.remote(Counter).options(num_cpus=0).remote(value)
+        assert ray.get([caller.call.remote(counter) for caller in callers]) == [[value] * 5] * 3

@@ -78,7 +78,6 @@ class Executor:
         self.cls: type | None = None
         self.class_name = ""
         self.module = ""
-        self.is_actor = False
         self.constructed = False
         self.lease_id = 0
         self.lanes: Lanes | None = None
@@ -129,8 +128,9 @@ class Executor:
         if self.lanes is not None:
             self.lanes.put(job)
             return
-        if self.is_actor and not self.constructed:
-            # Calls of other holders may overtake the creator's Construct.
+        if not self.constructed and not job.is_task:
+            # Calls of other holders may overtake the creator's Construct, and the node's word that this is an actor:
+            # to ask whether it is one let such a call run without an instance.
             self._early.append(job)
             return
         self._jobs.append(job)
@@ -336,7 +336,6 @@ class Executor:
 
     def _construct(self, construction: Construction) -> None:
         message = construction.message
-        self.is_actor = True
         job = construction.job
         job.name = job.label = f"{self.class_name}.__init__"
         self.running = job

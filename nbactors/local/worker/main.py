@@ -68,7 +68,6 @@ class Worker:
             first = self._assign is None
             self._assign = message
             if message.actor_id:
-                self.executor.is_actor = True
                 self.executor.class_name = message.class_name
             if first:
                 self._assigned.finish()
