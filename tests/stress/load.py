@@ -227,7 +227,6 @@ class Caller(threading.Thread):
                 pass
 
 
-
 def vars_of(pending: Any) -> dict[str, str]:
     """Describe a pending call, for the report of one that hangs."""
     return {name: repr(getattr(pending, name, None)) for name in ("state", "canceled", "connection", "target")}
