@@ -19,7 +19,7 @@ from typing import Any
 
 import nbactors
 from nbactors.testing.polling import eventually
-from stress.subjects import CHILD, left_behind
+from stress.subjects import left_behind
 
 HANG_S = 60.0
 """A call that has not ended by then hangs: none takes more than a moment."""

@@ -1,4 +1,4 @@
-"""An asyncio actor under all that can happen to its reactor at once: blocked loops, waiting threads, several leaders."""
+"""An asyncio actor under all that can happen to its reactor at once: blocked loops, waiting threads, many leaders."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from nbactors.testing.polling import eventually
 from stress.load import DRIVER_IDS, THREAD_IDS
 from stress.subjects import CHILD, start
 
-CALLS = int(os.environ.get("NBACTORS_STRESS_CALLS", "100000"))
+CALLS = int(os.environ.get("NBACTORS_STRESS_CALLS", "20000"))
 SEED = int(os.environ.get("NBACTORS_STRESS_SEED", "0")) or time.time_ns() % 1_000_000
 DRIVERS = 4
 THREADS = 8
@@ -43,8 +43,8 @@ def drivers(actors: dict[str, Any], tmp_path: Path) -> Iterator[list[subprocess.
     environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parents[1]), os.getcwd()])
     drivers = [
         subprocess.Popen(
-            [sys.executable, "-m", "stress.load"]
-            + [str(SEED), str(index), "mixed", str(THREADS), str(CALLS // DRIVERS), str(tmp_path / f"log_{index}")],
+            [sys.executable, "-m", "stress.load", str(SEED), str(index), "mixed", str(THREADS), str(CALLS // DRIVERS)]
+            + [str(tmp_path / f"log_{index}")],  # noqa: RUF005 - two lines
             env=environ,
             stderr=subprocess.PIPE,
             text=True,
