@@ -95,6 +95,27 @@ def test_the_leader_is_woken_from_its_sleep(reactor):
     thread.join()
 
 
+def test_a_waiter_that_has_led_before_is_a_follower_again(reactor):
+    def lead(waiter: Waiter) -> threading.Thread:
+        thread = threading.Thread(target=reactor.wait, args=(waiter, 10))
+        thread.start()
+        eventually(lambda: waiter.led is not None)
+        return thread
+
+    first, again, other = Waiter(), Waiter(), Waiter()
+    leader = lead(first)
+    reactor.call_later(0.02, first.finish)
+    assert not reactor.wait(again, 0.05), "it is made leader before its time is up"
+    leader.join()
+    assert again.promoted
+    leader = lead(other)
+    assert not reactor.wait(again, 0.02)
+    assert reactor.is_led, "the other one leads still"
+    assert not again.promoted
+    other.finish()
+    leader.join()
+
+
 def test_callbacks_run_though_nobody_waits(reactor):
     happened = threading.Event()
     reactor.call_later(0.001, happened.set)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbactors.local.client import failures
 from nbactors.local.client.arguments import Arguments
-from nbactors.local.client.call_life import FAIL, QUEUED, READY, REPLY, RETURN, SEND, TABLE, WAITING
+from nbactors.local.client.call_life import FAIL, FAILED, FINISHED, QUEUED, READY, REPLY, RETURN, SEND, TABLE, WAITING
 from nbactors.local.client.entries import Entry
 from nbactors.local.client.streams import Inbox, Reader
 from nbactors.local.client.values import Held
@@ -128,6 +128,9 @@ class PendingCall:
 
     def fail(self, error: bytes) -> None:
         """It will not return; `error` is the pickled reason."""
+        if self.state in (FINISHED, FAILED):
+            # The end of the session fails what is queued; the end of its connections, which follows, fails it again.
+            return
         self.state = TABLE[self.state, FAIL]
         if self.stream is not None:
             self.stream.fail(Held(error, error=True))

@@ -190,6 +190,9 @@ class Reactor:
                 lock = _allocate_lock()
                 lock.acquire()
                 waiter.lock = lock
+                # It may have led in an earlier wait that timed out. Taken for a promotion, that made two leaders at
+                # once, who read the same sockets.
+                waiter.promoted = False
                 self._followers.append(waiter)
                 lead = False
             else:

@@ -1,0 +1,45 @@
+"""A chain of asyncio actors, each awaiting the next."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import nbactors
+
+ACTORS = int(os.environ.get("NBACTORS_STRESS_ACTORS", "100"))
+
+
+class Link:
+    def __init__(self, following: Any = None) -> None:
+        self.following = following
+
+    async def depth(self) -> int:
+        if self.following is None:
+            return 1
+        deeper: int = await self.following.depth.remote()
+        return 1 + deeper
+
+
+@pytest.fixture
+def session() -> Iterator[None]:
+    nbactors.init(num_cpus=2)
+    yield
+    nbactors.shutdown()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(60 + ACTORS / 4)
+def test_the_chain_ends(session: None) -> None:
+    start = time.monotonic()
+    cls: Any = nbactors.remote(Link)
+    link = cls.remote()
+    for _ in range(ACTORS - 1):
+        link = cls.remote(link)
+    for what in ("made and run", "run again"):
+        assert nbactors.get(link.depth.remote(), timeout=50 + ACTORS / 4) == ACTORS
+        print(f"{ACTORS} actors {what} by {time.monotonic() - start:.2f} s")
