@@ -102,3 +102,13 @@ def test_nested_pickling_collects_for_the_outer_value_only():
 
     assert len(pickling.dumps([Inner()]).found) == 1
     assert not pickling.note_contained(object())
+
+
+def test_functions_keep_the_names_of_their_files():
+    # Tracebacks of workers show lines of a notebook's cells by them.
+    space: dict[str, object] = {"__name__": "__main__"}
+    exec(compile("def outer():\n    def inner():\n        return 1 / 0\n    return inner()", "a cell", "exec"), space)
+    outer = pickling.loads(pickling.dumps_code(space["outer"]).data)
+    with pytest.raises(ZeroDivisionError, match="division by zero") as caught:
+        outer()
+    assert [entry.frame.code.path for entry in caught.traceback[1:]] == ["a cell", "a cell"]

@@ -109,11 +109,11 @@ def _dumps(value: Any, buffers: list[memoryview], found: list[Any]) -> bytes:
 
 
 def _cloud_dumps(value: Any, keep: Callable[[pickle.PickleBuffer], bool]) -> bytes:
-    import cloudpickle  # noqa: PLC0415 - half of the import time of a session, and many never need it
+    from nbactors.local.wire.cloud import Pickler  # noqa: PLC0415 - imports cloudpickle
 
     stream = io.BytesIO()
     try:
-        cloudpickle.CloudPickler(stream, protocol=5, buffer_callback=keep).dump(value)
+        Pickler(stream, protocol=5, buffer_callback=keep).dump(value)
     except RecursionError as error:
         raise TypeError(f"cannot pickle {_brief(value)}: it is nested too deeply ({error})") from error
     except Exception as error:
