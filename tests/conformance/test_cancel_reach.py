@@ -185,6 +185,7 @@ class TestDescendants:
             ray.get(call)
         started("child interrupted")
 
+    @pytest.mark.differs("on Ray it may run all the same, its result lost")
     def test_children_that_are_queued(self, ray: Any, gate: Gate, journal: Journal, started: Any) -> None:
         steady = ray.remote(Steady).remote(journal)
         waiting = steady.wait.remote(gate)
@@ -379,20 +380,23 @@ class TestBesideOthers:
         gate.open()
         assert ray.get([*waiting, after]) == ["passed", "passed", "after"]
 
-    def test_only_the_cancelled_thread_is_told(
-        self, ray: Any, gate: Gate, journal: Journal, eventually: Callable[..., Any]
-    ) -> None:
+    def test_only_the_cancelled_thread_is_told(self, ray: Any, journal: Journal) -> None:
         @ray.remote(max_concurrency=2)
         class Watching(Steady):
             def watch(self) -> Any:
-                self.wait(gate)
-                return ray.get_runtime_context().is_canceled()
+                while not (is_canceled := ray.get_runtime_context().is_canceled()):
+                    if self.is_told:
+                        break
+                self.is_told = True
+                return is_canceled
+
+            def start(self) -> None:
+                self.is_told = False
 
         actor = Watching.remote(journal)
+        ray.get(actor.start.remote())
         told, other = actor.watch.remote(), actor.watch.remote()
-        eventually(lambda: journal.lines().count("waits") == 2)
         ray.cancel(told)
-        gate.open()
         assert ray.get(other) is False
         with raises_cancelled(ray):
             ray.get(told)
