@@ -44,9 +44,9 @@ class Tidying(Latch):
     async def __aenter__(self) -> None:
         self.journal.note("enter")
 
-    async def __aexit__(self, kind: Any, *_: Any) -> None:
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
         await asyncio.sleep(0)
-        self.journal.note(f"exit {kind.__name__}")
+        self.journal.note(f"exit {kind and kind.__name__}")
 
     async def manage(self) -> None:
         async with self:
@@ -369,7 +369,9 @@ class TestBesideOthers:
         ray.cancel(blocking)
         assert ray.get(after) == "after"
 
-    def test_a_full_threaded_actor(self, ray: Any, gate: Gate, journal: Journal, eventually: Callable[..., Any]) -> None:
+    def test_a_full_threaded_actor(
+        self, ray: Any, gate: Gate, journal: Journal, eventually: Callable[..., Any]
+    ) -> None:
         actor = ray.remote(Steady).options(max_concurrency=2).remote(journal)
         waiting = [actor.wait.remote(gate) for _ in range(2)]
         eventually(lambda: journal.lines().count("waits") == 2)
@@ -417,3 +419,4 @@ class TestBesideOthers:
         with pytest.raises(ray.exceptions.RayError, match=r"owner|cancel"):
             ray.get(call, timeout=20)
         assert ray.get(latch.echo.remote("alive")) == "alive"
+        ray.get(latch.open.remote())
