@@ -355,12 +355,11 @@ class TestWhoIsTold:
 
 
 class TestBesideOthers:
+    @pytest.mark.differs("on Ray a call behind a cancelled one may be lost, and the session with it")
     def test_a_full_group(self, ray: Any) -> None:
         actor = ray.remote(concurrency_groups={"narrow": 1})(Latch).remote()
         narrow = actor.echo.options(concurrency_group="narrow")
-        # Its own loop: what blocks is its only place.
         blocking = actor.hold.options(concurrency_group="narrow").remote()
-        ray.wait([blocking], timeout=0.05)
         queued, after = narrow.remote("queued"), narrow.remote("after")
         ray.cancel(queued)
         with raises_cancelled(ray):
@@ -369,6 +368,7 @@ class TestBesideOthers:
         ray.cancel(blocking)
         assert ray.get(after) == "after"
 
+    @pytest.mark.differs("on Ray a call behind a cancelled one may be lost, and the session with it")
     def test_a_full_threaded_actor(
         self, ray: Any, gate: Gate, journal: Journal, eventually: Callable[..., Any]
     ) -> None:

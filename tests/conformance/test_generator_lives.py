@@ -104,17 +104,6 @@ class TestDeclared:
         assert ray.get(two.remote()) == [1, 2]
         assert ray.get(list(two.options(num_returns="streaming").remote())) == [1, 2]
 
-    def test_values_before_the_error_are_among_the_returns(self, ray: Any) -> None:
-        @ray.remote(num_returns=2)
-        def one_of_two() -> Iterator[int]:
-            yield 1
-            raise ValueError("no second")
-
-        first, second = one_of_two.remote()
-        assert ray.get(first) == 1
-        with pytest.raises(ValueError, match="no second"):
-            ray.get(second)
-
     def test_wrong_arguments_fail_at_the_call(self, ray: Any) -> None:
         actor = ray.remote(Counting).remote()
         with pytest.raises(TypeError, match="number"):
