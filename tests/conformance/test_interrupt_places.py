@@ -290,6 +290,7 @@ class TestTimeLimits:
 
         assert ray.get(call.remote(actor)) == "running"
 
+    @pytest.mark.slow
     def test_it_is_not_tried_again(self, ray: Any, journal: Journal) -> None:
         @ray.remote
         def stick() -> None:
