@@ -83,6 +83,20 @@ class Connection:
         if first and not full:
             self._reactor.soon(self)
 
+    def send_within(self, message: Any, seconds: float) -> None:
+        """Queue a message that goes out in so many seconds, if nothing is sent on this connection before.
+
+        For threads beside the one that leads: `send` would wake that one for each message that is the first.
+        """
+        with self._lock:
+            first = not self._outbox
+            self._outbox.append(message)
+            full = len(self._outbox) >= GATHER
+            if full:
+                self._flush()
+        if first and not full:
+            self._reactor.call_later(seconds, self.flush)
+
     def send_now(self, message: Any, fds: Sequence[int] = ()) -> None:
         """Send a message, and all that is queued before it, at once."""
         with self._lock:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,7 @@ class Answers:
         self._process = process
         self._is_busy = is_busy
         self._flushed = 0.0
+        self._main_thread = threading.main_thread().ident
 
     def give(self, job: Job, result: Any) -> None:
         """A call has returned."""
@@ -112,8 +114,10 @@ class Answers:
         if not self._is_busy() or now - self._flushed > FLUSH_S:
             self._flushed = now
             job.connection.send_now(message)
-        else:
+        elif job.thread in (0, self._main_thread):
             job.connection.send(message)
+        else:
+            job.connection.send_within(message, FLUSH_S)
 
     def _split(self, num_returns: int, result: Any) -> list[Held]:
         if num_returns == 0:

@@ -43,7 +43,9 @@ class Lanes:
                 name: LoopLane(new_loop(), limit, performer.call, self._idle) for name, limit in limits.items()
             }
         else:
-            self._lanes = {name: ThreadLane(name, limit, self._perform) for name, limit in limits.items()}
+            self._lanes = {
+                name: ThreadLane(name, limit, self._perform, performer.later) for name, limit in limits.items()
+            }
         self._default = self._lanes[""]
 
     def put(self, job: Job) -> None:

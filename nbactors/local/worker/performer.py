@@ -207,6 +207,10 @@ class Performer:
         if monotonic() - job.since > UNREAD_S:
             self._executor.catch_up()
 
+    def later(self, seconds: float, callback: Callable[[], None]) -> None:
+        """Call `callback` on the leader's thread in so many seconds."""
+        self._process.reactor.call_later(seconds, callback)
+
     def show_idle(self) -> None:
         """Show that nothing runs."""
         self._executor.show("")

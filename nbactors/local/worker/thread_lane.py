@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from nbactors.local.worker.job import current
@@ -13,18 +14,33 @@ if TYPE_CHECKING:
     from nbactors.local.worker.job import Job
 
 
+SHORT_S = 0.001
+"""While calls take less, one thread after the other is woken rather than all: awake together they would only take the
+GIL from each other, at half the speed."""
+
+WATCH_S = 0.001
+"""How soon one more is woken when those that are awake take no calls."""
+
+
 class ThreadLane:
     """Starts threads as calls need them, `limit` at most, and keeps them, with their thread-local state.
 
     Args:
+        later: Calls something on the leader's thread in so many seconds.
         name: Of the group, for the threads' names.
         run: Runs one job, and lets nothing of it escape.
     """
 
-    def __init__(self, name: str, limit: int, run: Callable[[Job], None]) -> None:
+    def __init__(
+        self, name: str, limit: int, run: Callable[[Job], None], later: Callable[[float, Callable[[], None]], None]
+    ) -> None:
         self._name = name
         self._limit = limit
         self._run = run
+        self._later = later
+        self._is_short = False
+        self._taken = 0
+        self._watching = False
         self._jobs: deque[Job] = deque()
         self._idle: list[threading.Lock] = []
         self._count = 0
@@ -34,8 +50,25 @@ class ThreadLane:
     def put(self, job: Job) -> None:
         """Take a call in. The leader's thread."""
         self._jobs.append(job)
-        if self._started:
+        if not self._started:
+            return
+        if self._is_short and self._count > len(self._idle):
+            if not self._watching:
+                self._watching = True
+                taken = self._taken
+                self._later(WATCH_S, lambda: self._watch(taken))
+        else:
             self._wake()
+
+    def _watch(self, taken: int) -> None:
+        """Wake one more thread if calls wait and nobody takes them. The leader's thread."""
+        if not self._jobs:
+            self._watching = False
+            return
+        if taken == self._taken:
+            self._wake()
+        now = self._taken
+        self._later(WATCH_S, lambda: self._watch(now))
 
     def start(self) -> None:
         """Begin: the constructor has returned. Once, on the main thread."""
@@ -61,7 +94,8 @@ class ThreadLane:
         try:
             self._idle.pop().release()
         except IndexError:
-            self._spawn()
+            if self._count < self._limit:
+                self._spawn()
 
     def _spawn(self) -> None:
         with _spawning:
@@ -91,6 +125,7 @@ class ThreadLane:
                     continue
                 sleep.acquire()
                 continue
+            self._taken += 1
             self._active.add(job)
             if job.begin():
                 job.thread = ident
@@ -98,6 +133,7 @@ class ThreadLane:
                 self._run(job)
                 current.set(None)
                 job.end()
+                self._is_short = monotonic() - job.since < SHORT_S
             self._active.discard(job)
             job = None
 
