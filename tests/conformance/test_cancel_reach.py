@@ -382,10 +382,13 @@ class TestBesideOthers:
         gate.open()
         assert ray.get([*waiting, after]) == ["passed", "passed", "after"]
 
-    def test_only_the_cancelled_thread_is_told(self, ray: Any, journal: Journal) -> None:
+    def test_only_the_cancelled_thread_is_told(
+        self, ray: Any, journal: Journal, eventually: Callable[..., Any]
+    ) -> None:
         @ray.remote(max_concurrency=2)
         class Watching(Steady):
             def watch(self) -> Any:
+                self.journal.note("watches")
                 while not (is_canceled := ray.get_runtime_context().is_canceled()):
                     if self.is_told:
                         break
@@ -398,6 +401,7 @@ class TestBesideOthers:
         actor = Watching.remote(journal)
         ray.get(actor.start.remote())
         told, other = actor.watch.remote(), actor.watch.remote()
+        eventually(lambda: len(journal.lines()) == 2)
         ray.cancel(told)
         assert ray.get(other) is False
         with raises_cancelled(ray):

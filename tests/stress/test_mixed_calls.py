@@ -20,7 +20,7 @@ from nbactors.testing.polling import eventually
 from stress.load import DRIVER_IDS, THREAD_IDS
 from stress.subjects import CHILD, start
 
-CALLS = int(os.environ.get("NBACTORS_STRESS_CALLS", "20000"))
+CALLS = int(os.environ.get("NBACTORS_STRESS_CALLS", "10000"))
 SEED = int(os.environ.get("NBACTORS_STRESS_SEED", "0")) or time.time_ns() % 1_000_000
 DRIVERS = 4
 THREADS = 8
@@ -86,8 +86,7 @@ def test_nothing_is_lost_run_twice_or_left_behind(
     print(sorted(Counter((kind, outcome) for _, _, kind, outcome in calls).items()))
     assert len(calls) == CALLS // DRIVERS // THREADS * THREADS * DRIVERS
     for actor in actors.values():
-        # What is cancelled may still run for a moment.
-        eventually(lambda actor=actor: not nbactors.get(actor.left_behind.remote(), timeout=20), 10, f"{actor} empty")
+        _check_nothing_left(actor)
     begun = {kind: nbactors.get(actor.report.remote(), timeout=20) for kind, actor in actors.items()}
     _check_counts(calls, begun)
     _check_order(begun["plain"])
@@ -104,6 +103,20 @@ def _finish(driver: subprocess.Popen[str], deadline: float) -> None:
             driver.kill()
         raise AssertionError(f"seed {SEED}: a driver hangs:\n{driver.communicate()[1]}") from None
     assert driver.returncode == 0, f"seed {SEED}: exit code {driver.returncode}; stderr:\n{stderr}"
+
+
+def _check_nothing_left(actor: Any) -> None:
+    left: list[str] = []
+
+    def is_empty() -> bool:
+        left[:] = nbactors.get(actor.left_behind.remote(), timeout=20)
+        return not left
+
+    try:
+        # What is cancelled may still run for a moment.
+        eventually(is_empty, 10)
+    except TimeoutError:
+        pytest.fail(f"seed {SEED}: {actor} has {len(left)} left, the first: {left[:3]}")
 
 
 def _check_counts(calls: list[tuple[int, str, str, str]], begun: dict[str, list[int]]) -> None:
