@@ -84,7 +84,7 @@ class TestReadingOnALoop:
         async def read() -> None:
             generator = ray.remote(SyncActor).remote().halt.remote(gate)
             await (await anext(generator))
-            with pytest.raises(asyncio.TimeoutError):  # noqa: PT011 - it has no text
+            with pytest.raises(asyncio.TimeoutError, match=r"^$"):
                 await asyncio.wait_for(generator.__anext__(), 0.05)
             gate.open()
             assert await (await anext(generator)) == "after"
