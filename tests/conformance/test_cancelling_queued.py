@@ -111,6 +111,18 @@ class TestQueued:
         assert ray.get(argument) == "passed"
         assert ray.get(actor.state.remote()) == []
 
+    def test_those_behind_one_that_waits_for_an_argument_go_on(
+        self, ray: Any, gate: Gate, journal: Journal, started: Any, is_cancelled: Any
+    ) -> None:
+        source, actor = ray.remote(Steady).remote(journal), ray.remote(Steady).remote(journal)
+        argument = source.wait.remote(gate)
+        started("waits")
+        call, behind = actor.note.remote("ran", argument), actor.note.remote("behind")
+        ray.cancel(call)
+        is_cancelled(call)
+        # Nothing else is called, and the argument is still not there.
+        assert ray.get(behind, timeout=10) == "behind"
+
     def test_a_task_that_waits_for_an_argument(
         self, ray: Any, gate: Gate, journal: Journal, started: Any, is_cancelled: Any
     ) -> None:

@@ -233,6 +233,8 @@ class LocalActorLink(ActorLink):
             elif self._take_out(call):
                 call.canceled = cancel.mode
                 self._doomed.append((call, call.error_if_canceled(cancel)))
+                # Those behind it may have waited for its arguments only, and nothing else would look at them again.
+                self._pump()
         self._bury()
 
     def _take_out(self, call: PendingCall) -> bool:
