@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import threading
+from collections.abc import Callable
 
 from nbactors.local.client.reactor import Reactor
 
@@ -11,13 +13,15 @@ from nbactors.local.client.reactor import Reactor
 class LoopHost:
     """Watches the reactor's descriptor, and visits the reactor when there is something to do.
 
-    Made on the loop's thread, before it runs.
+    Made on the loop's thread, before it runs. What it schedules runs in the context of then: in that of the call that
+    happened to send something, the watch on the descriptor would keep this call, and all that it has set, for ever.
     """
 
     def __init__(self, reactor: Reactor, loop: asyncio.AbstractEventLoop) -> None:
         self._reactor = reactor
         self._loop = loop
         self._ident = threading.get_ident()
+        self._context = contextvars.copy_context()
         self._due = False
         self._away = False
         self._asked = False
@@ -43,7 +47,7 @@ class LoopHost:
             self._timer.cancel()
             self._timer = None
         if delay is not None:
-            self._timer = self._loop.call_later(delay, self._visit)
+            self._timer = self._loop.call_later(delay, self._visit, context=self._context)
 
     def nudge(self) -> None:
         """See `Host`."""
@@ -73,11 +77,11 @@ class LoopHost:
         self._asked = False
         self._answered = True
 
-    def _soon(self, callback: object) -> None:
+    def _soon(self, callback: Callable[[], None]) -> None:
         try:
             if threading.get_ident() == self._ident:
-                self._loop.call_soon(callback)  # type: ignore[arg-type]
+                self._loop.call_soon(callback, context=self._context)
             else:
-                self._loop.call_soon_threadsafe(callback)  # type: ignore[arg-type]
+                self._loop.call_soon_threadsafe(callback, context=self._context)
         except RuntimeError:  # the loop is closed, the process about to end
             pass

@@ -49,6 +49,8 @@ class LoopLane:
         self._due = False
         self._started = False
         self._ident = 0
+        # What calls are begun in: they come to know nothing of each other's context variables.
+        self._context = contextvars.copy_context()
 
     def put(self, job: Job) -> None:
         """Take a call in. The leader's thread."""
@@ -57,7 +59,7 @@ class LoopLane:
             self._due = True
             # Never at once: on the loop's own thread this is inside the reactor, where user code must not run.
             if threading.get_ident() == self._ident:
-                self.loop.call_soon(self._admit)
+                self.loop.call_soon(self._admit, context=self._context)
             else:
                 self.soon(self._admit)
 
@@ -70,7 +72,7 @@ class LoopLane:
         """Begin: the constructor has returned. The loop's thread, before the loop runs."""
         self.adopt()
         self._started = True
-        self.loop.call_soon(self._admit)
+        self.loop.call_soon(self._admit, context=self._context)
 
     def start_in_thread(self, name: str) -> None:
         """Begin, with the loop in a thread of its own."""
@@ -107,7 +109,7 @@ class LoopLane:
     def soon(self, callback: Callable[[], None]) -> None:
         """Call `callback` on the loop's thread. Any thread."""
         try:
-            self.loop.call_soon_threadsafe(callback)
+            self.loop.call_soon_threadsafe(callback, context=self._context)
         except RuntimeError:  # the loop is closed, the process about to end
             pass
 
