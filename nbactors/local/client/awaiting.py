@@ -63,7 +63,12 @@ class Handover:
                 callback = due.popleft()
             except IndexError:
                 return
-            callback()
+            try:
+                callback()
+            except Exception as error:  # noqa: BLE001 - the user's: those behind it must not wait for the next wake-up
+                loop = self._loop()
+                if loop is not None:
+                    loop.call_exception_handler({"message": f"error in {callback!r}", "exception": error})
 
 
 class _Wake:
