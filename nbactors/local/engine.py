@@ -128,7 +128,7 @@ class LocalEngine(Engine):
         link.configure(meta)
         limit = options.max_concurrency or (ASYNC_CONCURRENCY if meta.is_async else 1)
         concurrency = Concurrency(meta.is_async, limit, dict(options.concurrency_groups))
-        link.submit_construction(Construction(link, code, prepared, concurrency))
+        link.submit_construction(Construction(link, code, prepared, concurrency, self.process.origin()))
         return link
 
     def _found(self, named: messages.ActorNamed) -> tuple[ActorLink, ActorMeta]:
@@ -293,6 +293,7 @@ class SessionEngine(LocalEngine):
         self._anonymous = anonymous
         self._printer = printer
         self._pid = os.getpid()
+        process.job_number = int.from_bytes(job_id, "little")
         process.store.on_first_map = read_only.explain_in_scripts
 
     def _warn_of_anonymous_detached(self, options: ActorOptions) -> None:

@@ -16,6 +16,7 @@ STDLIB = sys.stdlib_module_names
 
 # Options, errors and signatures: the standard library and each other.
 FOUNDATION = {
+    "origin",
     "exceptions",
     "importable",
     "init_keywords",
@@ -39,7 +40,18 @@ VERBS = {
     "runtime_context",
     "session_context",
 }
-PUBLIC = {"", "actor", "exceptions", "object_ref", "read_only", "remote_function", "runtime_context", "util", "version"}
+PUBLIC = {
+    "",
+    "actor",
+    "exceptions",
+    "object_ref",
+    "origin",
+    "read_only",
+    "remote_function",
+    "runtime_context",
+    "util",
+    "version",
+}
 
 # Edges that the rules would forbid, each with the reason for it.
 ALLOWED = {

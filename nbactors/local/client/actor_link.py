@@ -7,7 +7,7 @@ import weakref
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from nbactors import exceptions
+from nbactors import exceptions, origin
 from nbactors.engine.base import ActorLink
 from nbactors.local.client import failures
 from nbactors.local.client.arguments import prepare
@@ -94,6 +94,13 @@ class LocalActorLink(ActorLink):
                 backpressure = options.backpressure
             name = options.name or ""
             timeout_s = options.timeout_s
+        parent, cell = None, 0
+        if process.current_call is not None:
+            parent = process.current_call()
+            if parent is not None:
+                cell = parent.message.origin
+        elif origin.current():
+            cell = process.origin()
         prepared = prepare(process, args, kwargs) if args or kwargs else b""
         number = next(process.numbers)
         if num_returns == 1:
@@ -103,14 +110,16 @@ class LocalActorLink(ActorLink):
         else:
             entries, result = make_results(process, number, num_returns)
         if type(prepared) is bytes:
-            message = messages.Call(number, method.name, prepared, num_returns, name, [], None, group, backpressure)
+            message = messages.Call(
+                number, method.name, prepared, num_returns, name, [], None, group, backpressure, cell
+            )
             call = PendingCall(number, entries, self, message)
         else:
             call = PendingCall(number, entries, self, None, prepared)  # type: ignore[arg-type]
             call.details = (method.name, num_returns, name, group, backpressure)
         call.group = group
-        if process.current_call is not None:
-            call.parent = process.current_call()
+        call.parent = parent
+        call.origin = cell
         if num_returns < 0:
             result = open_stream(process, call, num_returns, backpressure, result)
         if timeout_s is not None:
@@ -167,7 +176,9 @@ class LocalActorLink(ActorLink):
             assert call.arguments is not None
             method, num_returns, name, group, backpressure = call.details
             rest, deps, fds = call.arguments.pack(self._process, connection)
-            message = messages.Call(call.number, method, b"", num_returns, name, deps, rest, group, backpressure)
+            message = messages.Call(
+                call.number, method, b"", num_returns, name, deps, rest, group, backpressure, call.origin
+            )
         calls = connection.state.calls
         call.sent(connection)
         # With nothing in flight, whoever waits for this one should not wait for a flush first.

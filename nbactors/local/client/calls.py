@@ -40,6 +40,7 @@ class PendingCall:
         retries: Times it may be tried again after a crash or a retriable exception; -1 for ever.
         details: What the target needs to make the message, and to run it again.
         group: The actor's concurrency group that it is for.
+        origin: Which cell it comes from, see `messages.Call`.
         canceled: How it was cancelled, see `messages.Cancel`; empty if it was not.
         parent: In a worker, the call that has made it.
         timeout_s: What it may take, 0 for any time.
@@ -57,6 +58,7 @@ class PendingCall:
         "group",
         "message",
         "number",
+        "origin",
         "parent",
         "retries",
         "state",
@@ -80,6 +82,7 @@ class PendingCall:
         self.canceled = ""
         self.timeout_s = 0.0
         self.parent: Any = None
+        self.origin = 0
         self.stream: Inbox | None = None
         self.connection: Connection | None = None
         for entry in entries:

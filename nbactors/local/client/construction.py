@@ -27,12 +27,15 @@ class Concurrency(NamedTuple):
 class Construction:
     """What the creator sends to a fresh actor."""
 
-    __slots__ = ("arguments", "cls", "concurrency", "link")
+    __slots__ = ("arguments", "cls", "concurrency", "link", "origin")
 
-    def __init__(self, link: LocalActorLink, cls: Any, prepared: bytes | Arguments, concurrency: Concurrency) -> None:
+    def __init__(
+        self, link: LocalActorLink, cls: Any, prepared: bytes | Arguments, concurrency: Concurrency, origin: int
+    ) -> None:
         self.cls = cls
         self.concurrency = concurrency
         self.link = weakref.ref(link)
+        self.origin = origin
         if isinstance(prepared, bytes):
             prepared = Arguments(Held(prepared), [])
         self.arguments = prepared
@@ -49,4 +52,4 @@ class Construction:
         assert link is not None
         cls, fds = process.values.pack(connection, self.cls, False)
         rest, deps, more = self.arguments.pack(process, connection)
-        return messages.Construct(link.actor_id, cls, rest, deps, *self.concurrency), fds + more
+        return messages.Construct(link.actor_id, cls, rest, deps, *self.concurrency, self.origin), fds + more

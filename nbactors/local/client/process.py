@@ -11,7 +11,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from nbactors import exceptions
+from nbactors import exceptions, origin
 from nbactors.local.client import failures
 from nbactors.local.client.actors import Actors
 from nbactors.local.client.call_life import QUEUED, SENT, WAITING
@@ -70,6 +70,8 @@ class Process:
         self.numbers = itertools.count(1)
         self.current_call: Callable[[], Any] | None = None
         """Set in a worker: returns the call that the calling code belongs to, so that it can be cancelled with it."""
+        self.job_number = 0
+        """In a session, its job id."""
         self.reactor = Reactor("nbactors-io")
         self.store = SegmentStore(self.reactor.discard, store_limit)
         self.values = Values(self)
@@ -147,6 +149,14 @@ class Process:
         )
 
     # ---------------------------------------------------------------------------------------------------- describing
+
+    def origin(self) -> int:
+        """Return where calls that are made now come from, see `messages.Call`. Any thread."""
+        if self.current_call is not None:
+            job = self.current_call()
+            return job.message.origin if job is not None else 0
+        cell = origin.current()
+        return self.job_number << 32 | cell if cell else 0
 
     def tell_paths(self, sys_path: list[str], cwd: str) -> None:
         """Remember what forkservers were started with."""

@@ -190,6 +190,7 @@ class TaskQueue:
             retry_exceptions,
             lease.lease_id,
             backpressure,
+            call.origin,
         )
         call.sent(connection)
         connection.state.calls[call.number] = call

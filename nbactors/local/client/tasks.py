@@ -73,6 +73,7 @@ class Tasks:
             options.backpressure,
         )
         call.retries = options.max_retries
+        call.origin = process.origin()
         if process.current_call is not None:
             call.parent = process.current_call()
         if options.num_returns < 0:

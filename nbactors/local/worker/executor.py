@@ -46,7 +46,7 @@ class Construction:
         self.cls = cls
         self.rest = rest
         self.deps = deps
-        self.job = Job(connection, messages.Call(0, "__init__", b""), rest, deps)
+        self.job = Job(connection, messages.Call(0, "__init__", b"", origin=message.origin), rest, deps)
 
 
 class Executor:

@@ -49,6 +49,7 @@ class Construct(Message, tag=62, frozen=True):
         is_async: Its methods run on event loops.
         max_concurrency: Of the default group.
         groups: How many calls each other concurrency group runs at the same time.
+        origin: See `Call`.
     """
 
     actor_id: bytes
@@ -58,6 +59,7 @@ class Construct(Message, tag=62, frozen=True):
     is_async: bool = False
     max_concurrency: int = 1
     groups: dict[str, int] = {}
+    origin: int = 0
 
 
 class Call(Message, tag=63, frozen=True):
@@ -70,6 +72,8 @@ class Call(Message, tag=63, frozen=True):
         rest: The `Value` fields of the arguments when there is more than `data`.
         group: The concurrency group; empty for the default one.
         backpressure: How many yielded values may be unread before the generator pauses; -1 for any number.
+        origin: What shows the call's output: the session's job id in the upper half, the number of its cell in the
+            lower; 0 for the session that the worker belongs to.
     """
 
     number: int
@@ -81,6 +85,7 @@ class Call(Message, tag=63, frozen=True):
     rest: Value | None = None
     group: str = ""
     backpressure: int = -1
+    origin: int = 0
 
 
 class Define(Message, tag=64, frozen=True):
@@ -103,6 +108,7 @@ class Run(Message, tag=65, frozen=True):
     retry_exceptions: bytes = b""
     lease_id: int = 0
     backpressure: int = -1
+    origin: int = 0
 
 
 class Reply(Message, tag=66, frozen=True):
