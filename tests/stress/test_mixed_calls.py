@@ -20,11 +20,11 @@ from nbactors.testing.polling import eventually
 from stress.load import DRIVER_IDS, THREAD_IDS
 from stress.subjects import CHILD, start
 
-CALLS = int(os.environ.get("NBACTORS_STRESS_CALLS", "10000"))
+CALLS = int(os.environ.get("NBACTORS_STRESS_CALLS", "100000"))
 SEED = int(os.environ.get("NBACTORS_STRESS_SEED", "0")) or time.time_ns() % 1_000_000
 DRIVERS = 4
 THREADS = 8
-TIMEOUT_S = 60 + CALLS / 250
+TIMEOUT_S = 60 + CALLS / 1000
 """Many times what it takes on a quiet machine."""
 
 
