@@ -30,6 +30,14 @@ START_S = 20.0
 """The node answers within milliseconds once it runs; starting it on a loaded machine may take seconds."""
 
 ASYNC_CONCURRENCY = 1000
+
+ASYNC_MODULES = [
+    "nbactors.local.worker.hosting",
+    "nbactors.local.worker.loop_blocking",
+    "nbactors.local.worker.loop_lane",
+    "nbactors.local.client.awaiting",
+]
+"""What asyncio actors need beside the rest: to import asyncio takes longer than to fork an actor by far."""
 """How many calls an asyncio actor runs at the same time by default."""
 
 CLOSE_S = 6.0
@@ -108,6 +116,7 @@ class LocalEngine(Engine):
                 sys_path,
                 cwd,
                 pickling.dumps(meta).data if options.name else b"",
+                ASYNC_MODULES if meta.is_async else [],
             )
 
         if options.name:

@@ -122,6 +122,7 @@ class Forkserver:
 
     def _fork(self, order: messages.Fork) -> None:
         out, err = self._descriptors.popleft(), self._descriptors.popleft()
+        self._import(order.modules)
         try:
             pid = os.fork()
         except OSError as error:
@@ -135,6 +136,19 @@ class Forkserver:
         finally:
             os.close(out)
             os.close(err)
+
+    @staticmethod
+    def _import(modules: list[str]) -> None:
+        """Import what this worker and others like it need, so that it is done once and its memory is shared."""
+        missing = [module for module in modules if module not in sys.modules]
+        for module in missing:
+            try:
+                importlib.import_module(module)
+            except Exception as error:  # noqa: BLE001 - a file of the user's that has a module's name, for instance
+                print(f"{module} cannot be imported: {error!r}", file=sys.stderr, flush=True)
+        if missing:
+            gc.collect()
+            gc.freeze()
 
     def _send(self, message: messages.ForkMessage) -> None:
         try:

@@ -127,6 +127,21 @@ def test_its_own_path_and_directory(server: ForkServer) -> None:
     assert (facts["path"], facts["cwd"]) == (["/second"], "/")
 
 
+def test_modules_are_imported_before_the_fork_once_for_all(server: ForkServer) -> None:
+    ask = "print('colorsys' in sys.modules, flush=True)"
+    found = []
+    for number, modules in enumerate([[], ["colorsys"], []]):
+        out, err = server.fork(number, ask, modules=modules)
+        with out, err:
+            out.readline()
+            found.append(out.readline().strip())
+    assert found == ["False", "True", "True"]
+
+
+def test_a_module_that_cannot_be_imported_stops_nothing(server: ForkServer) -> None:
+    assert first_line(server.fork(1, modules=["no_such_module"]))["process_id"] == (1).to_bytes(16, "big").hex()
+
+
 def test_random_numbers_differ(server: ForkServer) -> None:
     numbers = {first_line(server.fork(number))["random"] for number in range(3)}
     assert len(numbers) == 3

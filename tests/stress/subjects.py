@@ -140,6 +140,19 @@ class Grouped(Asynchronous):
             yield index
 
 
+class Link:
+    """One of a chain."""
+
+    def __init__(self, following: Any = None) -> None:
+        self.following = following
+
+    async def depth(self) -> int:
+        if self.following is None:
+            return 1
+        deeper: int = await self.following.depth.remote()
+        return 1 + deeper
+
+
 def start(namespace_prefix: str) -> dict[str, Any]:
     """Start one of each, named with the prefix."""
     kinds: dict[str, Any] = {

@@ -10,19 +10,9 @@ from typing import Any
 import pytest
 
 import nbactors
+from stress.subjects import Link
 
-ACTORS = int(os.environ.get("NBACTORS_STRESS_ACTORS", "100"))
-
-
-class Link:
-    def __init__(self, following: Any = None) -> None:
-        self.following = following
-
-    async def depth(self) -> int:
-        if self.following is None:
-            return 1
-        deeper: int = await self.following.depth.remote()
-        return 1 + deeper
+ACTORS = int(os.environ.get("NBACTORS_STRESS_ACTORS", "1000"))
 
 
 @pytest.fixture

@@ -224,7 +224,13 @@ class Actors:
         actor.request = None
         actor.allocation = allocation
         actor.worker = self._workers.start(
-            actor.home, f"ray::{asked.class_name}", asked.class_name, asked.runtime_env, asked.sys_path, asked.cwd
+            actor.home,
+            f"ray::{asked.class_name}",
+            asked.class_name,
+            asked.runtime_env,
+            asked.sys_path,
+            asked.cwd,
+            asked.modules,
         )
         actor.worker.actor = actor
 

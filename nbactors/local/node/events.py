@@ -114,6 +114,7 @@ class Spawn(msgspec.Struct, frozen=True):
     sys_path: list[str]
     cwd: str
     runtime_env: messages.RuntimeEnv | None
+    modules: list[str]
 
 
 class Kill(msgspec.Struct, frozen=True):

@@ -54,7 +54,7 @@ class Leases:
             why = "the node is stopping (`nbactors stop`)" if self._context.stopping else "no session is open: init()"
             self._context.send(asker, messages.Refused(asked.rid, "runtime", f"no worker for tasks: {why}."))
             return
-        kind = _encode((asked.runtime_env, asked.sys_path, asked.cwd))
+        kind = _encode((asked.runtime_env, asked.sys_path, asked.cwd, []))
         lease = Lease(
             lease_id=next(self._numbers),
             holder=asker,
@@ -163,7 +163,7 @@ class Leases:
                 self._grant(lease, worker)
                 return
         title, label = f"ray::{asked.label}", asked.label
-        worker = self._workers.start(session, title, label, asked.runtime_env, asked.sys_path, asked.cwd)
+        worker = self._workers.start(session, title, label, asked.runtime_env, asked.sys_path, asked.cwd, [])
         worker.kind = lease.kind
         lease.worker, worker.lease = worker, lease
 

@@ -168,7 +168,15 @@ class Supervisor:
         log_path = os.path.join(self._directory, LOGS, log_name(process_id))
         self._outputs[process_id] = WorkerOutput(self._loop, self._post, process_id, readers, log_path)
         server.fork(
-            messages.Fork(process_id, self._directory, order.title, order.sys_path, order.cwd, order.runtime_env),
+            messages.Fork(
+                process_id,
+                self._directory,
+                order.title,
+                order.sys_path,
+                order.cwd,
+                order.runtime_env,
+                order.modules,
+            ),
             list(writers),
         )
 

@@ -77,6 +77,7 @@ class Workers:
         runtime_env: messages.RuntimeEnv | None,
         sys_path: list[str],
         cwd: str,
+        modules: list[str],
     ) -> Worker:
         """Have a process forked. It is in the records from now on."""
         worker = Worker(
@@ -94,6 +95,7 @@ class Workers:
                 sys_path,
                 cwd,
                 runtime_env,
+                modules,
             )
         )
         self._context.later(CONNECT_WITHIN_S, lambda: self._give_up(worker))

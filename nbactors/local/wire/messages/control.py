@@ -108,6 +108,7 @@ class CreateActor(Message, tag=10, frozen=True):
         runtime_env: None for none.
         sys_path, cwd: As the session's are now, if they changed since `OpenSession`; empty if not.
         meta: Opaque: what `get_actor` needs to make a handle (pickled by the creator, unpickled by the finder).
+        modules: What its process needs and the forkserver may import once for all that need it.
     """
 
     rid: int
@@ -123,6 +124,7 @@ class CreateActor(Message, tag=10, frozen=True):
     sys_path: list[str]
     cwd: str
     meta: bytes
+    modules: list[str] = []  # noqa: RUF012 - msgspec makes it anew for each message
 
 
 class ActorNamed(Message, tag=11, frozen=True):

@@ -12,6 +12,7 @@ class Fork(Message, tag=50, frozen=True):
         process_id: The worker's.
         directory: The node's private directory: the worker connects to `node.sock` there and listens in `p/`.
         sys_path, cwd: Empty when they are the forkserver's own.
+        modules: To be imported before, for this worker and all later ones.
     """
 
     process_id: bytes
@@ -20,6 +21,7 @@ class Fork(Message, tag=50, frozen=True):
     sys_path: list[str]
     cwd: str
     runtime_env: RuntimeEnv | None
+    modules: list[str] = []  # noqa: RUF012 - msgspec makes it anew for each message
 
 
 class Forked(Message, tag=51, frozen=True):
