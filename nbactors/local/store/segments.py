@@ -125,12 +125,9 @@ class SegmentStore:
         # `del ref` before the next put: its segment is to be found free now, not when the reactor comes to it.
         self._settle()
         with self._lock:
-            best = None
-            for hold in self._free:
-                if size <= hold.capacity <= max(4 * size, 1 << 20) and (best is None or hold.capacity < best.capacity):
-                    best = hold
+            index = self._find_free(size)
+            best = self._free.pop(index) if index is not None else None
             if best is not None:
-                self._free.remove(best)
                 best.count = 1
         if best is not None:
             if best.writable is None:
@@ -140,8 +137,24 @@ class SegmentStore:
             return best
         return self._make(size)
 
+    def _find_free(self, size: int) -> int | None:
+        """Return where in the list of free segments the best is: the smallest that fits, of those the latest.
+
+        Its pages are the likeliest to lie in the processor's cache. A generator's items are all of one size, and many
+        of them may be free: one that fits exactly ends the search.
+        """
+        found, smallest = None, max(4 * size, 1 << 20) + 1
+        exact = _whole_pages(size)
+        for index in range(len(self._free) - 1, -1, -1):
+            capacity = self._free[index].capacity
+            if size <= capacity < smallest:
+                found, smallest = index, capacity
+                if capacity == exact:
+                    break
+        return found
+
     def _make(self, size: int) -> Hold:
-        capacity = max(-(-size // mmap.PAGESIZE) * mmap.PAGESIZE, mmap.PAGESIZE)
+        capacity = _whole_pages(size)
         with self._lock:
             in_memory = self.in_memory + capacity <= self._limit
             if not in_memory:
@@ -266,6 +279,10 @@ class SegmentStore:
             self._trim(None)
             for hold in self._given.values():
                 hold.lost = True
+
+
+def _whole_pages(size: int) -> int:
+    return max(-(-size // mmap.PAGESIZE) * mmap.PAGESIZE, mmap.PAGESIZE)
 
 
 def _close(hold: Hold) -> None:
