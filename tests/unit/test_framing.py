@@ -48,6 +48,15 @@ def test_a_frame_that_is_too_long_is_refused_by_its_length(prefix: bytes) -> Non
         list(frames.feed(header[len(prefix) :] + b"x"))
 
 
+def test_a_batch_that_is_too_long_becomes_several_frames() -> None:
+    codec: framing.Codec[messages.Control] = framing.Codec(messages.Control, 100)
+    batch: list[messages.Control] = [messages.Watch(bytes([number] * 16)) for number in range(20)]
+    frames = framing.FrameBuffer(codec.limit)
+    received = [codec.decode(body) for body in frames.feed(codec.encode(batch))]
+    assert len(received) > 1
+    assert [message for part in received for message in part] == batch
+
+
 def test_a_message_that_is_too_long_is_not_sent() -> None:
     codec = framing.Codec(messages.Control, limit=100)
     with pytest.raises(framing.FrameError, match="exceeds the limit of 100 bytes"):

@@ -119,7 +119,11 @@ class Connection:
         if self._broken or self.closed:
             _close_all(fds)
             return
-        frame = memoryview(self._codec.encode(batch))
+        try:
+            frame = memoryview(self._codec.encode(batch))
+        except FrameError:
+            _close_all(fds)
+            raise
         waits = bool(self._backlog)
         # A frame is complete with its last byte, so what goes ahead of that is there when it is read: each part but
         # the last takes one byte along. There are enough, since each descriptor is announced in the frame.

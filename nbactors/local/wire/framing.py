@@ -30,13 +30,16 @@ class Codec(Generic[M]):
         self.limit = limit
 
     def encode(self, batch: list[M]) -> bytes:
-        """Return one frame with all of `batch`.
+        """Return one frame with all of `batch`, or more frames if it would be longer than the receiver accepts.
 
         Raises:
-            FrameError: The frame would be longer than the receiver accepts.
+            FrameError: One message alone is too long.
         """
         body = self._encode(batch)
         if len(body) > self.limit:
+            if len(batch) > 1:
+                half = len(batch) // 2
+                return self.encode(batch[:half]) + self.encode(batch[half:])
             raise FrameError(f"message of {len(body)} bytes exceeds the limit of {self.limit} bytes")
         return len(body).to_bytes(HEADER, "big") + body
 
