@@ -14,6 +14,7 @@ from nbactors.local.client.arguments import prepare
 from nbactors.local.client.call_life import QUEUED
 from nbactors.local.client.calls import PendingCall, make_results, open_stream
 from nbactors.local.client.entries import Entry
+from nbactors.local.client.target import Target
 from nbactors.local.wire import messages, pickling
 from nbactors.meta import UNLIMITED
 from nbactors.object_ref import ObjectRef
@@ -29,7 +30,7 @@ VERDICT_S = 2.0
 """How long the cause of a broken connection is waited for before calls fail without one."""
 
 
-class LocalActorLink(ActorLink):
+class LocalActorLink(Target, ActorLink):
     """This process's tie to one actor.
 
     Calls go out in the order of submission. One that cannot be sent yet (the worker is not up, an argument is not
@@ -63,8 +64,6 @@ class LocalActorLink(ActorLink):
         self._max_pending = UNLIMITED
         self._connection: Connection | None = None
         self._down: messages.ActorDown | None = None
-        # Calls that have failed are settled by _bury, without the lock: that wakes dependents, which take the locks
-        # of other links, and two links whose calls depend on each other would deadlock.
         self._doomed: deque[tuple[PendingCall, bytes]] = deque()
 
     def configure(self, meta: ActorMeta) -> None:
@@ -191,12 +190,6 @@ class LocalActorLink(ActorLink):
         if call.stream is not None:
             call.stream.resume(call)
 
-    def pump(self) -> None:
-        """Send what can be sent, in order. Any thread."""
-        with self._lock:
-            self._pump()
-        self._bury()
-
     def _pump(self) -> None:
         if self._down is not None and self._connection is None:
             self._fail_queue()
@@ -232,24 +225,10 @@ class LocalActorLink(ActorLink):
             self._pump()
         self._bury()
 
-    def cancel(self, call: PendingCall, cancel: messages.Cancel) -> None:
-        """Cancel a call: here if it was not sent yet, else where it runs. Any thread."""
-        with self._lock:
-            connection = call.connection
-            if connection is not None:
-                call.canceled = cancel.mode
-                connection.send_now(cancel)
-                if cancel.mode in ("interrupt", "timeout"):
-                    call.insist(self._process)
-            elif self._take_out(call):
-                call.canceled = cancel.mode
-                self._doomed.append((call, call.error_if_canceled(cancel)))
-                # Those behind it may have waited for its arguments only, and nothing else would look at them again.
-                self._pump()
-        self._bury()
+    def _insists_on(self, mode: str) -> bool:
+        return mode in ("interrupt", "timeout")
 
     def _take_out(self, call: PendingCall) -> bool:
-        """Take a call out of the queue; returns whether it was there."""
         if call in self._unready:
             self._unready.discard(call)
             return True
@@ -263,15 +242,6 @@ class LocalActorLink(ActorLink):
         """Return the calls that were not sent yet. Any thread."""
         with self._lock:
             return [*self._unready, *(call for queue in self._queues.values() for call in queue)]
-
-    def _bury(self) -> None:
-        """Settle the calls that have failed. Without the lock."""
-        while self._doomed:
-            try:
-                call, error = self._doomed.popleft()
-            except IndexError:  # another thread was faster
-                return
-            call.fail(error)
 
     def _send_construct(self, connection: Connection) -> bool:
         construct = self.construct

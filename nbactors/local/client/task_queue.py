@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from nbactors.local.client import failures
 from nbactors.local.client.call_life import QUEUED
+from nbactors.local.client.target import Target
 from nbactors.local.wire import messages
 
 if TYPE_CHECKING:
@@ -54,8 +55,8 @@ class Lease:
         self.idle_since = self.since
 
 
-class TaskQueue:
-    """The tasks of one kind. Its lock is never held while results are settled; see LocalActorLink."""
+class TaskQueue(Target):
+    """The tasks of one kind."""
 
     def __init__(self, process: Process, tasks: Tasks, label: str, options: TaskOptions) -> None:
         self._process = process
@@ -81,30 +82,18 @@ class TaskQueue:
             self._pump()
         self._bury()
 
-    def pump(self) -> None:
-        """Send what can be sent. Any thread."""
-        with self._lock:
-            self._pump()
-        self._bury()
-
     def on_argument(self, call: PendingCall) -> None:
         """An argument of a waiting task is there. The thread that made it so."""
         self.pump()
 
-    def cancel(self, call: PendingCall, cancel: messages.Cancel) -> None:
-        """Cancel a task: here if it was not sent yet, else where it runs. Any thread."""
-        with self._lock:
-            connection = call.connection
-            if connection is not None:
-                call.canceled = cancel.mode
-                connection.send_now(cancel)
-                if cancel.mode != "force":
-                    call.insist(self._process)
-            elif call in self._queue:
-                self._queue.remove(call)
-                call.canceled = cancel.mode
-                self._doomed.append((call, call.error_if_canceled(cancel)))
-        self._bury()
+    def _insists_on(self, mode: str) -> bool:
+        return mode != "force"
+
+    def _take_out(self, call: PendingCall) -> bool:
+        if call not in self._queue:
+            return False
+        self._queue.remove(call)
+        return True
 
     def queued(self) -> list[PendingCall]:
         """Return the tasks that were not sent yet. Any thread."""
@@ -386,11 +375,3 @@ class TaskQueue:
             self._tasks.waiting.discard(self)
             self._pump()
         self._bury()
-
-    def _bury(self) -> None:
-        while self._doomed:
-            try:
-                call, error = self._doomed.popleft()
-            except IndexError:  # another thread was faster
-                return
-            call.fail(error)
