@@ -245,6 +245,8 @@ class Reactor:
                 return
             self._leading = False
             self._unpark()
+            if self.closed:
+                self._dispose()
         if self._guard is not None:
             self._guard.left()
 
@@ -439,7 +441,7 @@ class Reactor:
     def close(self) -> None:
         """Stop the background thread and close the selector. Called once, by the thread that shuts down.
 
-        Threads that still wait return at once, with their waiters undone.
+        Threads that still wait return at once, with their waiters undone; the last of them to lead closes the selector.
         """
         with self._lock:
             self.closed = True
@@ -451,7 +453,18 @@ class Reactor:
         self.wake()
         if self._thread.is_alive() and not self.in_background_thread():
             self._thread.join(timeout=2)
-        self._selector.close()
-        os.close(self._wake_r)
-        os.close(self._wake_w)
-        self._wake_w = -1
+        with self._lock:
+            if not self._leading:
+                self._dispose()
+
+    def _dispose(self) -> None:
+        """Close the descriptors, once. Under the lock, with no leader.
+
+        Closed while a leader polls they never wake it: a pipe that is closed before the woken thread gets to run is
+        taken out of what it polls, and it goes back to sleep for good.
+        """
+        if self._wake_w >= 0:
+            self._selector.close()
+            os.close(self._wake_r)
+            os.close(self._wake_w)
+            self._wake_w = -1
