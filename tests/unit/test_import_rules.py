@@ -17,6 +17,7 @@ STDLIB = sys.stdlib_module_names
 # Options, errors and signatures: the standard library and each other.
 FOUNDATION = {
     "origin",
+    "output",
     "exceptions",
     "importable",
     "init_keywords",
@@ -46,6 +47,7 @@ PUBLIC = {
     "exceptions",
     "object_ref",
     "origin",
+    "output",
     "read_only",
     "remote_function",
     "runtime_context",
