@@ -78,8 +78,15 @@ class Engine(ABC):
         """Have a front end show what workers put out, or no longer."""
         self.sink = sink
 
+    def calling_cell(self) -> int:
+        """Return what `report` takes as the `cell` that the calling code works for, 0 for none. Any thread."""
+        return 0
+
     def report(self, progress: Progress) -> bool:
-        """Show how far a bar is, in the notebook cell that the calling code works for; `cell` and `source` are filled in.
+        """Show how far a bar is, under the notebook cell that the calling code works for. Any thread.
+
+        Args:
+            progress: A `cell` of 0 and an empty `source` are filled in.
 
         Returns:
             False where no notebook shows it.

@@ -299,6 +299,10 @@ class SessionEngine(LocalEngine):
         process.store.on_first_map = read_only.explain_in_scripts
         process.handle(messages.Progress, self._on_progress)
 
+    def calling_cell(self) -> int:
+        """See the base class."""
+        return origin.current()
+
     def report(self, progress: Progress) -> bool:
         """See the base class."""
         cell = progress.cell or origin.current()

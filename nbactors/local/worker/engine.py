@@ -56,9 +56,13 @@ class WorkerEngine(LocalEngine):
         meta = replace(actor_meta(self._executor.cls), groups=self._executor.groups)
         return self.process.actors.own(up), meta
 
+    def calling_cell(self) -> int:
+        """See the base class."""
+        return self.process.origin()
+
     def report(self, progress: Progress) -> bool:
         """See the base class."""
-        origin = self.process.origin()
+        origin = progress.cell or self.process.origin()
         if not origin:
             return False
         self.process.node.send(
