@@ -5,7 +5,7 @@ from __future__ import annotations
 from IPython.core.interactiveshell import InteractiveShell
 
 import nbactors
-from nbactors.jupyter import cells, progress
+from nbactors.jupyter import background, cells, progress
 from nbactors.output import Display, Lines, Progress
 
 
@@ -20,7 +20,8 @@ class CellSink:
 
     def progress(self, progress_: Progress) -> None:
         """See the protocol."""
-        progress.show(progress_)
+        if not background.begun(progress_.bar, progress_.pid):
+            progress.show(progress_)
 
 
 _sink = CellSink()

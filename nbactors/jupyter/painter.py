@@ -49,7 +49,7 @@ class Painter:
             for picture in due:
                 try:
                     again = picture.paint(monotonic())
-                except Exception:  # noqa: BLE001 - one that cannot be painted must not keep the others from it
+                except Exception:
                     logging.getLogger("nbactors").warning("live output cannot be shown", exc_info=True)
                     continue
                 if again is not None:

@@ -58,6 +58,7 @@ PUBLIC = {
 # Edges that the rules would forbid, each with the reason for it.
 ALLOWED = {
     ("api", "local.wire.pickling"),  # which modules travel by value is one registry, whichever engine runs
+    ("jupyter.remote_code", "local.worker.interrupts"),  # it calls a cell's code on, which can be interrupted
     ("local.client.actors", "actor"),  # a received handle is the public class
     ("local.worker.engine", "actor"),  # so is an actor's handle to itself
 }
