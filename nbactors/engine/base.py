@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from nbactors.meta import ActorMeta, FunctionMeta, MethodMeta
     from nbactors.object_ref import ObjectRef
     from nbactors.options import ActorOptions, CallOptions, TaskOptions
+    from nbactors.output import Progress, Sink
 
 Returned = Any
 """What a `.remote()` call gives: an ObjectRef, a list of them (num_returns > 1), None (num_returns=0), or an
@@ -69,6 +70,28 @@ class RuntimeFacts:
 
 class Engine(ABC):
     """An engine that runs. Made by its module's `start(options: InitOptions) -> Engine`. Methods: any thread."""
+
+    sink: Sink | None = None
+    """What shows the output of workers; None where the engine shows it itself."""
+
+    def set_sink(self, sink: Sink | None) -> None:
+        """Have a front end show what workers put out, or no longer."""
+        self.sink = sink
+
+    def calling_cell(self) -> int:
+        """Return what `report` takes as the `cell` that the calling code works for, 0 for none. Any thread."""
+        return 0
+
+    def report(self, progress: Progress) -> bool:
+        """Show how far a bar is, under the notebook cell that the calling code works for. Any thread.
+
+        Args:
+            progress: A `cell` of 0 and an empty `source` are filled in.
+
+        Returns:
+            False where no notebook shows it.
+        """
+        return False
 
     @property
     @abstractmethod

@@ -17,6 +17,7 @@ import nbactors
 from nbactors.actor import ActorClass
 from nbactors.jupyter import history
 from nbactors.jupyter.cell import CellFailed, execute, parse
+from nbactors.jupyter.remote_magics import RemoteMagics
 
 _NAMING = ("name", "namespace", "lifetime", "get_if_exists")
 _RESOURCES = ("num_cpus", "num_gpus", "memory")
@@ -25,6 +26,7 @@ _RESOURCES = ("num_cpus", "num_gpus", "memory")
 def load(shell: InteractiveShell) -> None:
     """Register the magics with IPython. Called by `%load_ext nbactors`, on the main thread."""
     shell.register_magics(ActorMagics)
+    shell.register_magics(RemoteMagics)
     history.watch(shell)
 
 

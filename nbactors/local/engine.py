@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from nbactors import exceptions, read_only
+from nbactors import exceptions, origin, read_only
 from nbactors.engine.base import ActorLink, Engine, RuntimeFacts
 from nbactors.local import discovery
 from nbactors.local.client.actor_link import LocalActorLink
@@ -20,6 +21,7 @@ from nbactors.local.client.process import Process, importable_paths
 from nbactors.local.client.values import Held
 from nbactors.local.wire import ids, messages, pickling
 from nbactors.object_ref import ObjectRef
+from nbactors.output import Progress
 from nbactors.version import __version__
 
 if TYPE_CHECKING:
@@ -304,6 +306,43 @@ class SessionEngine(LocalEngine):
         self._pid = os.getpid()
         process.job_number = int.from_bytes(job_id, "little")
         process.store.on_first_map = read_only.explain_in_scripts
+        process.handle(messages.Progress, self._on_progress)
+
+    def calling_cell(self) -> int:
+        """See the base class."""
+        return origin.current()
+
+    def report(self, progress: Progress) -> bool:
+        """See the base class."""
+        cell = progress.cell or origin.current()
+        if self.sink is None or not cell:
+            return False
+        self.sink.progress(replace(progress, cell=cell))
+        return True
+
+    def _on_progress(self, message: messages.Progress) -> None:
+        """A worker tells how far a bar is. The leader's thread."""
+        if self.sink is not None:
+            self.sink.progress(
+                Progress(
+                    message.origin & 0xFFFF_FFFF,
+                    message.process_id.hex(),
+                    message.bar,
+                    message.label,
+                    message.pid,
+                    message.description,
+                    message.n,
+                    message.total,
+                    message.unit,
+                    message.unit_scale,
+                    message.elapsed,
+                    message.rate,
+                    message.postfix,
+                    message.closed,
+                    message.leave,
+                    message.failed,
+                )
+            )
 
     def _warn_of_anonymous_detached(self, options: ActorOptions) -> None:
         if options.detached and self._anonymous and not options.namespace:

@@ -187,6 +187,17 @@ class Entry:
 
         return awaiting.call_when_done(self, callback, context)
 
+    def when_done(self, callback: Callable[[], None]) -> None:
+        """Run `callback` once it is done: at once if it is, else on the thread that makes it so."""
+        if self.state < READY:
+            self.request()
+        if not self.add_waiter(_Done(callback)):
+            callback()
+
+    def failed(self) -> bool:
+        """Return whether it is done and `get` would raise."""
+        return self.state > READY
+
     def done(self) -> bool:
         """See `ObjectRef.done`."""
         return self.state >= READY
@@ -206,6 +217,18 @@ class Entry:
         """See `ObjectRef.exception`."""
         self._check_done()
         return failures.decode(self.data) if self.state > READY else None
+
+
+class _Done:
+    """A listener that runs a callback."""
+
+    __slots__ = ("_callback",)
+
+    def __init__(self, callback: Callable[[], None]) -> None:
+        self._callback = callback
+
+    def ready(self, entry: Entry) -> None:
+        self._callback()
 
 
 class BorrowedEntry(Entry):

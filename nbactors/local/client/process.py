@@ -109,6 +109,10 @@ class Process:
             messages.Refused: self.tasks.on_refused,
         }
 
+    def handle(self, kind: type, handler: Callable[[Any], None]) -> None:
+        """Have `handler` take the node's messages of a kind. The leader's thread calls it."""
+        self._control[kind] = handler
+
     def join(self, node: socket.socket, role: str, package_version: str) -> None:
         """Listen for peers, say Hello to the node and begin to read."""
         global _current

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from nbactors.local.node import listing
 from nbactors.local.node.actors import ORPHAN_GRACE_S, Actors
+from nbactors.local.node.bars import Bars
 from nbactors.local.node.context import Context, Facts
 from nbactors.local.node.deaths import NODE_STOPPED
 from nbactors.local.node.events import (
@@ -74,6 +75,7 @@ class NodeState:
             on_removed=lambda worker: self._sessions.settle(worker.home),
         )
         self._actors = Actors(context, self._workers, self._doomed, self._queue_up)
+        self._bars = Bars(context)
         self._leases = Leases(context, self._workers, self._doomed, self._queue_up)
         context.later(max(FIRST_LINGER_S, facts.linger_s), lambda: self._leave_if_idle(0))
 
@@ -185,6 +187,8 @@ class NodeState:
             self._leases.unblock(worker)
         elif isinstance(message, messages.SetTitle):
             worker.label = message.label
+        elif isinstance(message, messages.Progress):
+            self._bars.report(worker, message)
         elif isinstance(message, messages.ActorConstructed):
             self._actors.constructed(worker)
         elif isinstance(message, messages.Ending):
@@ -282,6 +286,7 @@ class NodeState:
             self._leases.ready(worker)
 
     def _worker_lost(self, worker: Worker) -> None:
+        self._bars.end_of(worker)
         self._gone(worker, "owner_died")
         if worker.actor is not None:
             self._actors.lost(worker, worker.actor)

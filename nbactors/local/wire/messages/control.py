@@ -412,6 +412,32 @@ class SetTitle(Message, tag=38, frozen=True):
     label: str
 
 
+class Progress(Message, tag=103, frozen=True):
+    """Worker to node, and node to session: how far a progress bar is. See `nbactors.output.Progress`.
+
+    Attributes:
+        origin: Of the call that has made the bar, see `Call`; tells which session shows it.
+        process_id, pid, label: The worker's, and what its output is marked with; filled in by the node.
+    """
+
+    origin: int
+    bar: str
+    description: str
+    n: float
+    total: float | None
+    unit: str
+    unit_scale: float
+    elapsed: float
+    rate: float
+    postfix: str
+    closed: bool
+    leave: bool
+    failed: str
+    process_id: bytes = b""
+    pid: int = 0
+    label: str = ""
+
+
 Control = Union[  # noqa: UP007 - msgspec reads it at run time
     Hello,
     Welcome,
@@ -448,4 +474,5 @@ Control = Union[  # noqa: UP007 - msgspec reads it at run time
     Stop,
     FetchLog,
     SetTitle,
+    Progress,
 ]
