@@ -36,6 +36,7 @@ def init(
     namespace: str | None = None,
     runtime_env: dict[str, Any] | None = None,
     log_to_driver: bool | None = None,
+    log_prefix: bool | None = None,
     ignore_reinit_error: bool = False,
     graceful_shutdown_s: float | None = None,
     **more: Any,
@@ -53,6 +54,9 @@ def init(
         namespace: Where actors' names are looked up; by default the notebook's own, or in a script an anonymous one.
         runtime_env: "env_vars", "working_dir" and "py_modules" for all workers of the session.
         log_to_driver: Whether what workers print appears here; it does by default.
+        log_prefix: Whether each line that workers print says whose it is, as `(Counter pid=123)`; it does by default,
+            in a colour of its own where the place shows colours and the environment variable NO_COLOR is not set. Ray
+            has no such keyword.
         ignore_reinit_error: Return the session that is open instead of refusing.
         graceful_shutdown_s: Seconds that an actor may take to end (`__ray_shutdown__`), by default 30.
         **more: Ray's further keywords, where they have a meaning here (`_memory`, `logging_level`, …).
@@ -72,6 +76,7 @@ def init(
         "namespace": namespace,
         "runtime_env": runtime_env,
         "log_to_driver": log_to_driver,
+        "log_prefix": log_prefix,
         "graceful_shutdown_s": graceful_shutdown_s,
     }
     check_bool({"ignore_reinit_error": ignore_reinit_error}, "ignore_reinit_error")

@@ -34,6 +34,7 @@ _OWN = (
     "address",
     "graceful_shutdown_s",
     "ignore_reinit_error",
+    "log_prefix",
     "log_to_driver",
     "namespace",
     "num_cpus",

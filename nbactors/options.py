@@ -340,6 +340,7 @@ class InitOptions:
         num_cpus, num_gpus, memory, object_store_memory: None to detect; the last two in bytes.
         resources: Custom ones.
         log_to_driver: Whether what workers print appears in the session.
+        log_prefix: Whether each of these lines says whose it is.
         graceful_shutdown_s: Seconds that an actor may take to end gracefully.
         runtime_env: Of all its actors and tasks that name none.
     """
@@ -351,6 +352,7 @@ class InitOptions:
     memory: int | None = None
     object_store_memory: int | None = None
     log_to_driver: bool = True
+    log_prefix: bool = True
     graceful_shutdown_s: float = 30.0
     runtime_env: RuntimeEnv | None = None
 
@@ -362,8 +364,9 @@ class InitOptions:
             TypeError, ValueError: As `ActorOptions.parse`.
         """
         seconds = quantity(given, "graceful_shutdown_s")
-        if given.get("log_to_driver") is not None:
-            check_bool(given, "log_to_driver")
+        for name in ("log_to_driver", "log_prefix"):
+            if given.get(name) is not None:
+                check_bool(given, name)
         memory, object_store_memory = quantity(given, "memory"), quantity(given, "object_store_memory")
         return cls(
             namespace=check_text(given, "namespace", blank_allowed=False),
@@ -373,6 +376,7 @@ class InitOptions:
             memory=None if memory is None else int(memory),
             object_store_memory=None if object_store_memory is None else int(object_store_memory),
             log_to_driver=given.get("log_to_driver") is not False,
+            log_prefix=given.get("log_prefix") is not False,
             graceful_shutdown_s=30.0 if seconds is None else float(seconds),
             runtime_env=RuntimeEnv.parse(given.get("runtime_env")),
         )

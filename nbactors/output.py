@@ -5,8 +5,20 @@ An engine hands these to the sink that a front end has set (`Engine.set_sink`); 
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import Any, Protocol
+
+_COLOURS = (36, 35, 32, 33, 34)
+"""Cyan, magenta, green, yellow and blue, which front ends choose to be readable on their background; red is for errors.
+Processes that start one after the other get different ones."""
+
+
+def prefix(label: str, pid: int, in_colour: bool) -> str:
+    """Return what stands before a worker's line, in a colour that is always the same for one process."""
+    if in_colour and not os.environ.get("NO_COLOR"):
+        return f"\x1b[{_COLOURS[pid % len(_COLOURS)]}m({label} pid={pid})\x1b[0m "
+    return f"({label} pid={pid}) "
 
 
 @dataclass(frozen=True)
@@ -17,7 +29,9 @@ class Lines:
         cell: Number of the cell that made the call, 0 for none; see `nbactors.origin`.
         label: The actor's class name, or name, or the task's function name.
         stream: 1 for stdout, 2 for stderr.
+        text: Whole lines, or an unfinished one at the end of its call.
         actor_id: Empty for a task.
+        is_marked: Whether each line is to say whose it is, see `prefix`.
     """
 
     cell: int
@@ -26,6 +40,15 @@ class Lines:
     stream: int
     text: str
     actor_id: bytes
+    is_marked: bool = True
+
+    def shown(self, in_colour: bool) -> str:
+        """Return the text as it is shown: whole lines, each marked if they are to be."""
+        text = self.text.removesuffix("\n")
+        if not self.is_marked:
+            return f"{text}\n"
+        mark = prefix(self.label, self.pid, in_colour)
+        return f"{mark}{text}\n" if "\n" not in text else "".join(f"{mark}{line}\n" for line in text.split("\n"))
 
 
 @dataclass(frozen=True)

@@ -6,14 +6,19 @@ from IPython.core.interactiveshell import InteractiveShell
 
 import nbactors
 from nbactors.jupyter import background, cells, progress
+from nbactors.jupyter.printing import Printing
 from nbactors.output import Display, Lines, Progress
 
 
 class CellSink:
     """Shows what comes. See `nbactors.output.Sink`."""
 
+    def __init__(self) -> None:
+        self._printing = Printing()
+
     def lines(self, lines: Lines) -> None:
         """See the protocol."""
+        self._printing.show(lines)
 
     def display(self, display: Display) -> None:
         """See the protocol."""

@@ -21,7 +21,7 @@ from nbactors.local.client.process import Process, importable_paths
 from nbactors.local.client.values import Held
 from nbactors.local.wire import ids, messages, pickling
 from nbactors.object_ref import ObjectRef
-from nbactors.output import Progress
+from nbactors.output import Progress, Sink
 from nbactors.version import __version__
 
 if TYPE_CHECKING:
@@ -308,6 +308,11 @@ class SessionEngine(LocalEngine):
         process.store.on_first_map = read_only.explain_in_scripts
         process.handle(messages.Progress, self._on_progress)
 
+    def set_sink(self, sink: Sink | None) -> None:
+        """See the base class."""
+        super().set_sink(sink)
+        self._printer.sink = sink
+
     def calling_cell(self) -> int:
         """See the base class."""
         return origin.current()
@@ -399,7 +404,7 @@ class _NodeLeft(exceptions.RaySystemError):
 def _join(options: InitOptions) -> Engine:
     directory = discovery.ensure_directory()
     node = discovery.connect_node(START_S)
-    printer = Printer()
+    printer = Printer(options.log_prefix)
     process = Process(ids.new_process_id(), directory, _store_limit(options), printer.show, printer.node_lost)
     printer.close()
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from nbactors import exceptions
@@ -69,9 +69,9 @@ class NodeLink:
         """Send a message that has no answer. Any thread; does nothing when the node is gone."""
         self._connection.send(message)
 
-    def send_now(self, message: Any) -> None:
-        """Like `send`, at once."""
-        self._connection.send_now(message)
+    def send_now(self, message: Any, fds: Sequence[int] = ()) -> None:
+        """Like `send`, at once, with descriptors beside it."""
+        self._connection.send_now(message, fds)
 
     def number(self) -> int:
         """Return a fresh request number."""

@@ -17,6 +17,7 @@ from nbactors.local.node.bars import Bars
 from nbactors.local.node.context import Context, Facts
 from nbactors.local.node.deaths import NODE_STOPPED
 from nbactors.local.node.events import (
+    AddPipes,
     Close,
     Connected,
     Disconnected,
@@ -121,9 +122,18 @@ class NodeState:
 
     def _printed(self, event: Printed) -> None:
         worker = self._context.processes.get(event.process_id)
-        if isinstance(worker, Worker) and worker.home.log_to_driver:
-            message = messages.Output(worker.pid, worker.label, event.stream, event.text, worker.process_id)
-            self._context.send(worker.home.driver, message)
+        if not isinstance(worker, Worker):
+            return
+        session: Session | None = worker.home
+        if event.origin:
+            # That of the call: a detached actor is called by others than its creator. If that is gone the log has it.
+            session = self._context.sessions.get((event.origin >> 32).to_bytes(4, "little"))
+        if session is not None and session.log_to_driver:
+            actor_id = worker.actor.actor_id if worker.actor is not None else b""
+            message = messages.Output(
+                worker.pid, worker.label, event.stream, event.text, worker.process_id, event.origin, actor_id
+            )
+            self._context.send(session.driver, message)
 
     def _received(self, conn: int, message: messages.Message) -> None:
         process = self._people.get(conn)
@@ -187,6 +197,8 @@ class NodeState:
             self._leases.unblock(worker)
         elif isinstance(message, messages.SetTitle):
             worker.label = message.label
+        elif isinstance(message, messages.OutputPipes):
+            self._context.do(AddPipes(worker.process_id, worker.conn, message.origin))
         elif isinstance(message, messages.Progress):
             self._bars.report(worker, message)
         elif isinstance(message, messages.ActorConstructed):
