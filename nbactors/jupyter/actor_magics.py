@@ -1,4 +1,4 @@
-"""The cell magic `%%actor`, loaded by `%load_ext nbactors`."""
+"""The cell magic `%%actor`."""
 
 from __future__ import annotations
 
@@ -8,29 +8,21 @@ import inspect
 from typing import Any
 
 from IPython.core.error import UsageError
-from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, cell_magic, magics_class
 from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
 from IPython.display import display
 
 import nbactors
 from nbactors.actor import ActorClass
-from nbactors.jupyter import history
 from nbactors.jupyter.cell import CellFailed, execute, parse
 
 _NAMING = ("name", "namespace", "lifetime", "get_if_exists")
 _RESOURCES = ("num_cpus", "num_gpus", "memory")
 
 
-def load(shell: InteractiveShell) -> None:
-    """Register the magics with IPython. Called by `%load_ext nbactors`, on the main thread."""
-    shell.register_magics(ActorMagics)
-    history.watch(shell)
-
-
 @magics_class
 class ActorMagics(Magics):
-    """The magics of nbactors."""
+    """Actor classes that are defined in a cell."""
 
     @magic_arguments()
     @argument("variable", nargs="?", metavar="VARIABLE", help="Also create one actor, and bind its handle to this.")
