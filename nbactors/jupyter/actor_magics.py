@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import argparse
 import ast
 import inspect
+import keyword
+from collections.abc import Callable
 from typing import Any
 
 from IPython.core.error import UsageError
-from IPython.core.magic import Magics, cell_magic, magics_class
-from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
+from IPython.core.magic import Magics, cell_magic, magics_class, no_var_expand
+from IPython.core.magic_arguments import magic_arguments
 from IPython.display import display
 
 import nbactors
 from nbactors.actor import ActorClass
+from nbactors.jupyter import actor_arguments
 from nbactors.jupyter.cell import CellFailed, execute, parse
+from nbactors.jupyter.line import parsed
 
-_NAMING = ("name", "namespace", "lifetime", "get_if_exists")
-_RESOURCES = ("num_cpus", "num_gpus", "memory")
+Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 
 
 @magics_class
@@ -25,24 +27,8 @@ class ActorMagics(Magics):
     """Actor classes that are defined in a cell."""
 
     @magic_arguments()
-    @argument("variable", nargs="?", metavar="VARIABLE", help="Also create one actor, and bind its handle to this.")
-    @argument("--name", help="The actor's name, for get_actor.")
-    @argument("--namespace", help="The namespace of the name; the session's own by default.")
-    @argument(
-        "--lifetime",
-        choices=["detached", "non_detached"],
-        help="A detached actor outlives the kernel, until it is killed.",
-    )
-    @argument("--get-if-exists", action="store_true", default=None, help="Take the actor of that name if there is one.")
-    @argument("--num-cpus", type=float, metavar="N", help="CPUs it holds; by default 1 to be placed, 0 to run.")
-    @argument("--num-gpus", type=float, metavar="N", help="GPUs it holds; may be a fraction.")
-    @argument("--memory", type=float, metavar="BYTES", help="Memory that must be free for it, 2e9 for instance.")
-    @argument(
-        "--resource",
-        action="append",
-        metavar="KEY=AMOUNT",
-        help="A custom resource it holds; may be given several times.",
-    )
+    @actor_arguments.declared
+    @no_var_expand
     @cell_magic
     def actor(self, line: str, cell: str) -> None:
         """Make the class that this cell defines an actor class, under its own name.
@@ -61,50 +47,64 @@ class ActorMagics(Magics):
                     self.value += 1
                     return self.value
 
-        and in the next cell `nbactors.get(counter.increment.remote())`.
+        and in the next cell `nbactors.get(counter.increment.remote())`. What the constructor needs is given by
+        `--args`: `%%actor --args "start=10" counter`.
         """
         shell = self.shell
         assert shell is not None
-        arguments = parse_argstring(self.actor, line)
-        options = _options(arguments)
-        _check_variable(arguments.variable)
+        arguments = parsed(self.actor, line)
+        options = actor_arguments.options(shell, arguments)
+        _check_variable(arguments.variable, arguments.args)
+        evaluate = actor_arguments.constructor_call(shell, arguments.args or "")
         try:
             tree, filename = parse(shell, cell)
             class_name = _class_name(tree)
             execute(shell, tree, filename)
         except CellFailed:
             return
-        cls = _defined_class(shell.user_ns.get(class_name), class_name)
-        own = {key: options.pop(key) for key in _NAMING if key in options and arguments.variable}
-        actor_class: ActorClass[Any] = nbactors.remote(**options)(cls) if options else nbactors.remote(cls)
+        own = {key: options.pop(key) for key in actor_arguments.NAMING if key in options and arguments.variable}
+        actor_class = _define(_defined_class(shell.user_ns.get(class_name), class_name), options)
         shell.user_ns[class_name] = actor_class
         if arguments.variable:
-            _check_constructor(cls, arguments.variable)
-            handle = (actor_class.options(**own) if own else actor_class).remote()
+            handle = _instance(actor_class, own, arguments.variable, evaluate)
             shell.user_ns[arguments.variable] = handle
             # Not returned: IPython's history would keep the actor alive.
             display(handle)
 
 
-def _options(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Return the options that were given, as `remote` takes them."""
-    options = {key: getattr(arguments, key) for key in _NAMING + _RESOURCES if getattr(arguments, key) is not None}
-    if arguments.resource:
-        options["resources"] = dict(_resource(text) for text in arguments.resource)
-    return options
-
-
-def _resource(text: str) -> tuple[str, float]:
-    """Read KEY=AMOUNT."""
-    key, _, amount = text.partition("=")
+def _define(cls: type, options: dict[str, Any]) -> ActorClass[Any]:
+    """Make what the cell defined an actor class."""
     try:
-        return key, float(amount)
-    except ValueError:
-        raise UsageError(f"--resource {text!r} is not KEY=AMOUNT; write for instance --resource disk=2") from None
+        return nbactors.remote(**options)(cls) if options else nbactors.remote(cls)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"%%actor: {error}") from None
 
 
-def _check_variable(variable: str | None) -> None:
-    if variable is not None and not variable.isidentifier():
+def _instance(
+    actor_class: ActorClass[Any], naming: dict[str, Any], variable: str, evaluate: Callable[[], Arguments]
+) -> Any:
+    """Create the actor that the line asks for, with the options for names and lifetime, which are its own."""
+    try:
+        named = actor_class.options(**naming) if naming else actor_class
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"%%actor: {error}") from None
+    args, kwargs = evaluate()
+    _check_constructor(actor_class.__wrapped__, variable, args, kwargs)
+    try:
+        return named.remote(*args, **kwargs)
+    except ValueError as error:  # the name is taken
+        raise UsageError(
+            f"%%actor: {actor_class.__name__} is an actor class now, but {variable} was not made: {error}"
+        ) from None
+
+
+def _check_variable(variable: str | None, args: str | None) -> None:
+    if variable is None and args is not None:
+        raise UsageError(
+            f"%%actor: --args {args} is for an instance, so a variable for it is needed; write "
+            f"%%actor --args {args} VARIABLE"
+        )
+    if variable is not None and (not variable.isidentifier() or keyword.iskeyword(variable)):
         raise UsageError(
             f"%%actor: {variable!r} is no variable name; write %%actor [options] [VARIABLE]; %%actor? lists the options"
         )
@@ -133,12 +133,16 @@ def _defined_class(value: Any, name: str) -> type:
     )
 
 
-def _check_constructor(cls: type, variable: str) -> None:
-    """Check that the constructor can be called without arguments, before a process is started for it."""
+def _check_constructor(cls: type, variable: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Check that the constructor takes what it would be given, before a process is started for it."""
     try:
-        inspect.signature(cls).bind()
+        inspect.signature(cls).bind(*args, **kwargs)
     except TypeError as error:
+        name = cls.__name__
         raise UsageError(
-            f"%%actor: {cls.__name__} is an actor class now, but {variable} was not made, since its constructor needs "
-            f"arguments ({error}); write {variable} = {cls.__name__}.remote(...) in the next cell"
+            f"%%actor: {name} is an actor class now, but {variable} was not made, since its constructor takes other "
+            f'arguments ({error}); write %%actor --args "..." {variable}, or {variable} = {name}.remote(...) in the '
+            "next cell"
         ) from None
+    except ValueError:  # a constructor written in C may not tell
+        pass
