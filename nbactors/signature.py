@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -79,6 +80,30 @@ class Signature:
             display=str(inspect.Signature([_shown(p) for p in parameters])),
             minimum=1 if required_keywords else required,
             maximum=0 if required_keywords else maximum,
+        )
+
+    def inspectable(self) -> inspect.Signature:
+        """Return it as `inspect.signature` would: defaults are there for people to read, not as values."""
+        tree = ast.parse(f"def f{self.display}: pass").body[0]
+        assert isinstance(tree, ast.FunctionDef)
+        given = tree.args
+        empty, kinds = inspect.Parameter.empty, inspect.Parameter
+        named: list[tuple[ast.arg, Any]] = [(arg, kinds.POSITIONAL_ONLY) for arg in given.posonlyargs]
+        named += [(arg, kinds.POSITIONAL_OR_KEYWORD) for arg in given.args]
+        defaults: list[ast.expr | None] = [None] * (len(named) - len(given.defaults)) + list(given.defaults)
+        if given.vararg:
+            named.append((given.vararg, kinds.VAR_POSITIONAL))
+            defaults.append(None)
+        named += [(arg, kinds.KEYWORD_ONLY) for arg in given.kwonlyargs]
+        defaults += given.kw_defaults
+        if given.kwarg:
+            named.append((given.kwarg, kinds.VAR_KEYWORD))
+            defaults.append(None)
+        return inspect.Signature(
+            [
+                inspect.Parameter(arg.arg, kind, default=empty if value is None else _Shown(ast.unparse(value)))
+                for (arg, kind), value in zip(named, defaults, strict=True)
+            ]
         )
 
     def check(self, args: tuple[Any, ...], kwargs: dict[str, Any], label: str) -> None:

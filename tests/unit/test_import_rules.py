@@ -17,7 +17,10 @@ STDLIB = sys.stdlib_module_names
 # Options, errors and signatures: the standard library and each other.
 FOUNDATION = {
     "origin",
+    "description",
     "exceptions",
+    "facts",
+    "html",
     "importable",
     "init_keywords",
     "num_returns",
@@ -44,6 +47,7 @@ PUBLIC = {
     "",
     "actor",
     "exceptions",
+    "html",
     "object_ref",
     "origin",
     "read_only",

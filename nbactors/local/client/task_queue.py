@@ -72,6 +72,10 @@ class TaskQueue(Target):
         self._depth = 1
         self._doomed: deque[tuple[PendingCall, bytes]] = deque()
 
+    def label(self, call: PendingCall) -> tuple[str, bytes]:
+        """Return what a call of this queue is called; the id of an actor is for those of actors."""
+        return self._label, b""
+
     # --------------------------------------------------------------------------------------------------- submitting
 
     def submit(self, call: PendingCall) -> None:
