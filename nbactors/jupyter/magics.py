@@ -4,11 +4,27 @@ from __future__ import annotations
 
 from IPython.core.interactiveshell import InteractiveShell
 
-from nbactors.jupyter import history
+from nbactors.jupyter import completion, history, inspection
 from nbactors.jupyter.actor_magics import ActorMagics
+from nbactors.jupyter.control_magics import ControlMagics
+
+GROUPS = (
+    ActorMagics,
+    ControlMagics,
+)
 
 
 def load(shell: InteractiveShell) -> None:
     """Register the magics with IPython. Called by `%load_ext nbactors`, on the main thread."""
-    shell.register_magics(ActorMagics)
+    for group in GROUPS:
+        shell.register_magics(group)
+    completion.complete_magics(shell, [name for group in GROUPS for name in _names(group)])
     history.watch(shell)
+    completion.watch(shell)
+    inspection.watch(shell)
+
+
+def _names(group: type) -> list[str]:
+    """Return the names of a group's magics, with their percent signs."""
+    magics = group.magics  # type: ignore[attr-defined] # put there by @magics_class
+    return [f"{'%%' if kind == 'cell' else '%'}{name}" for kind in ("line", "cell") for name in magics[kind]]

@@ -177,8 +177,8 @@ def test_every_option_reaches_the_actor() -> None:
     )
     *_, made, env, options = run_cells(
         "import nbactors as ray; ray.init(resources={'disk': 2}); name = 'keeper'",
-        line
-        + "\nimport os\nclass A:\n    def env(self):\n        return *map(os.environ.get, ('MODE', 'LEVEL')), os.getcwd()",
+        f"{line}\nimport os\nclass A:"
+        "\n    def env(self):\n        return *map(os.environ.get, ('MODE', 'LEVEL')), os.getcwd()",
         "ray.get(a.env.remote())",
         "print(a._meta.groups, a._meta.in_order, a._meta.max_pending_calls, ray.available_resources()['disk']); "
         "ray.kill(ray.get_actor('keeper', namespace='there'))",
