@@ -82,7 +82,7 @@ class _RemoteCalls:
         completer = self._shell.Completer
         if "." in text:
             # With jedi they are found already.
-            return [] if completer.use_jedi else self._calls(text)
+            return [] if completer.use_jedi else self._calls(text, completer.text_until_cursor)
         before = completer.text_until_cursor
         callee = _open_call(before[: len(before) - len(text)])
         call = remote_call.of(_resolve(callee, self._shell.user_ns)) if callee else None
@@ -93,12 +93,16 @@ class _RemoteCalls:
         ]
         return [f"{name}=" for name in named if name.startswith(text)]
 
-    def _calls(self, text: str) -> list[str]:
-        """Return `counter.add.remote` and `.options`, which IPython's own evaluation does not dare to look up."""
-        owner, _, begun = text.rpartition(".")
-        if not isinstance(_resolve(owner, self._shell.user_ns), ActorMethod):
+    def _calls(self, text: str, before: str) -> list[str]:
+        """Return `counter.add.remote` and `.options`, which IPython's own evaluation does not dare to look up.
+
+        The word before the cursor is only the end of what is looked up: of `counters[0].add.` it is `.add.`.
+        """
+        kept, _, begun = text.rpartition(".")
+        owner = _CHAIN.search(before[: len(before) - len(begun) - 1])
+        if owner is None or type(_resolve(owner[0], self._shell.user_ns)) is not ActorMethod:
             return []
-        return [f"{owner}.{name}" for name in _CALLS if name.startswith(begun)]
+        return [f"{kept}.{name}" for name in _CALLS if name.startswith(begun)]
 
 
 class _Line:
