@@ -30,11 +30,13 @@ class CallFacts:
         label: What is called, such as `Counter.increment`.
         actor_id: Empty for a task.
         sent: Whether it is on its way to its worker, or there; else it waits here.
+        plain: Whether it is a method that runs on a thread, so that cancelling does not end it once it runs.
     """
 
     label: str
     actor_id: bytes
     sent: bool
+    plain: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,7 +94,7 @@ class ControlMagics(Magics):
             pending = calls.pending_calls()
             count = calls.cancel_all(force=arguments.force, interrupt=arguments.interrupt)
             print(f"Cancelled {_count(count, 'pending call')} of this session" if count else "No call is pending")
-            if any(call["actor_id"] and call["sent"] for call in pending) and not arguments.interrupt:
+            if any(call["plain"] and call["sent"] for call in pending) and not arguments.interrupt:
                 print("Plain methods that run already go on; %cancel --interrupt stops them, too")
             return
         given = [ref for word in arguments.references for ref in self._references(word)]
@@ -227,7 +227,7 @@ def _unknown_name(name: str, namespace: str | None, variables: list[str] | None 
 
 def _close(word: str, known: list[str]) -> str:
     """Return what was probably meant, or else what there is."""
-    matches = difflib.get_close_matches(word, known, n=3, cutoff=0.6)
+    matches = difflib.get_close_matches(word, set(known), n=3, cutoff=0.6)
     if matches:
         return f"; did you mean {' or '.join(matches)}?"
     return f"; there are {', '.join(sorted(set(known))[:10])}" if known else ""

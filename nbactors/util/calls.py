@@ -15,13 +15,15 @@ def pending_calls() -> list[dict[str, Any]]:
 
     Returns:
         `call` (such as "Counter.increment"), `actor_id` (hexadecimal digits, "" for a task), `sent` (False while it
-        waits here: for its arguments, its actor or a worker).
+        waits here: for its arguments, its actor or a worker), `plain` (True for a method of an actor without `async
+        def`: cancelling does not end it once it runs, unless it is interrupted).
     """
     running = engine.running()
     if running is None:
         return []
     return [
-        {"call": call.label, "actor_id": call.actor_id.hex(), "sent": call.sent} for call in running.pending_calls()
+        {"call": call.label, "actor_id": call.actor_id.hex(), "sent": call.sent, "plain": call.plain}
+        for call in running.pending_calls()
     ]
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbactors import exceptions, origin
 from nbactors.engine.base import ActorLink
-from nbactors.facts import ActorFacts
+from nbactors.facts import ActorFacts, CallFacts
 from nbactors.local.client import failures
 from nbactors.local.client.arguments import prepare
 from nbactors.local.client.call_life import QUEUED
@@ -49,15 +49,15 @@ class LocalActorLink(Target, ActorLink):
         "_process",
         "_queues",
         "_unready",
-        "class_name",
         "construct",
+        "meta",
         "tokens",
     )
 
     def __init__(self, process: Process, actor_id: bytes) -> None:
         self.actor_id = actor_id
         self.tokens = 0
-        self.class_name = ""
+        self.meta: ActorMeta | None = None
         self.construct: Construction | None = None
         self._process = process
         self._lock = threading.RLock()
@@ -71,7 +71,7 @@ class LocalActorLink(Target, ActorLink):
 
     def configure(self, meta: ActorMeta) -> None:
         """Take over what the actor's options say of calls. Before the first one."""
-        self.class_name = meta.class_name
+        self.meta = meta
         self._in_order = meta.in_order
         self._max_pending = meta.max_pending_calls
 
@@ -363,11 +363,12 @@ class LocalActorLink(Target, ActorLink):
         state = connection.state
         return ActorFacts("alive", state.pid, calls=waiting + len(state.calls))
 
-    def label(self, call: PendingCall) -> tuple[str, bytes]:
-        """Return what a call of this actor is called, and the actor's id."""
-        message, details = call.message, call.details
+    def describe(self, call: PendingCall) -> CallFacts:
+        """Return what there is to say of a call of this actor. Any thread."""
+        message, details, meta = call.message, call.details, self.meta
         method = message.method if message is not None else details[0] if details is not None else ""
-        return f"{self.class_name}.{method}", self.actor_id
+        label = f"{meta.class_name if meta is not None else 'actor'}.{method}"
+        return CallFacts(label, self.actor_id, call.connection is not None, meta is not None and not meta.is_async)
 
     def answered(self, connection: Connection) -> None:
         """A call has returned; nothing follows from that."""

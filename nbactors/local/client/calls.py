@@ -156,8 +156,8 @@ class PendingCall:
     def facts(self) -> CallFacts:
         """Return what there is to say of it. Any thread."""
         target = self.target
-        label, actor_id = target.label(self) if target is not None else ("", b"")
-        return CallFacts(label, actor_id, self.connection is not None)
+        facts: CallFacts = target.describe(self) if target is not None else CallFacts("", b"", False)
+        return facts
 
     def tell(self, message: Any) -> None:
         """Send the worker that runs it a message about it, if it was sent. Any thread."""

@@ -14,6 +14,7 @@ from collections import deque
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from nbactors.facts import CallFacts
 from nbactors.local.client import failures
 from nbactors.local.client.call_life import QUEUED
 from nbactors.local.client.target import Target
@@ -72,9 +73,9 @@ class TaskQueue(Target):
         self._depth = 1
         self._doomed: deque[tuple[PendingCall, bytes]] = deque()
 
-    def label(self, call: PendingCall) -> tuple[str, bytes]:
-        """Return what a call of this queue is called; the id of an actor is for those of actors."""
-        return self._label, b""
+    def describe(self, call: PendingCall) -> CallFacts:
+        """Return what there is to say of a task of this queue. Any thread."""
+        return CallFacts(self._label, b"", call.connection is not None)
 
     # --------------------------------------------------------------------------------------------------- submitting
 
