@@ -13,7 +13,9 @@ _CARD = (
     "background:transparent;color:inherit;opacity:.9"
 )
 _TABLE = "background:transparent;color:inherit;margin:.3em 0 0 0"
-_CELL = "text-align:left;vertical-align:top;padding:.1em 1em .1em 0;white-space:pre-wrap"
+_CELL = "text-align:left;vertical-align:top;padding:.1em 1em .1em 0;white-space:"
+_SHORT = 32
+"""A text up to this long is kept on one line."""
 
 
 def escaped(text: str) -> str:
@@ -35,9 +37,7 @@ def card(
         more: A summary and lines of code each, folded up.
     """
     head = f"<strong>{escaped(title)}</strong>" + (f" &middot; {escaped(state)}" if state else "")
-    body = "".join(
-        f'<tr><th scope="row" style="{_CELL}">{escaped(name)}</th>{_cell(value)}</tr>' for name, value in rows if value
-    )
+    body = "".join(f"<tr>{_cell(name, 'th', 'row')}{_cell(value)}</tr>" for name, value in rows if value)
     listed = f'<table style="{_TABLE}">{body}</table>' if body else ""
     folded = "".join(_folded(summary, lines) for summary, lines in more if lines)
     return f'<div style="{_CARD}">{head}{listed}{folded}</div>'
@@ -45,13 +45,15 @@ def card(
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Return a table of text, one row for each thing."""
-    head = "".join(f'<th scope="col" style="{_CELL}">{escaped(name)}</th>' for name in heads)
+    head = "".join(_cell(name, "th", "col") for name in heads)
     body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
     return f'<table style="{_TABLE}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
 
 
-def _cell(text: str) -> str:
-    return f'<td style="{_CELL}">{escaped(text)}</td>'
+def _cell(text: str, tag: str = "td", scope: str = "") -> str:
+    style = _CELL + ("nowrap" if len(text) <= _SHORT else "pre-wrap")
+    scoped = f' scope="{scope}"' if scope else ""
+    return f'<{tag}{scoped} style="{style}">{escaped(text)}</{tag}>'
 
 
 def _folded(summary: str, lines: Sequence[str]) -> str:

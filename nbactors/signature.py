@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import enum
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any
 _UNLIMITED = 1 << 30
 _SHOWN_DEFAULT = 40
 """Longest default that is shown in full; a default may be a table of a million rows."""
+_PLAIN = frozenset({str, int, float, complex, bytes, bool, type(None)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +163,12 @@ def _shown(parameter: inspect.Parameter) -> inspect.Parameter:
     default = parameter.default
     if default is parameter.empty:
         return parameter.replace(annotation=parameter.empty)
-    text = repr(default) if isinstance(default, str | int | float | complex | bytes | type(None)) else "..."
+    # What is displayed can be parsed again, see `inspectable`: no repr of a class that writes what it likes.
+    text = "..."
+    if type(default) in _PLAIN:
+        text = repr(default)
+    elif isinstance(default, enum.Enum) and default.name:
+        text = f"{type(default).__name__}.{default.name}"
     return parameter.replace(annotation=parameter.empty, default=_Shown(text if len(text) <= _SHOWN_DEFAULT else "..."))
 
 

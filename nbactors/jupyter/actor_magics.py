@@ -92,7 +92,7 @@ def _instance(
     _check_constructor(actor_class.__wrapped__, variable, args, kwargs)
     try:
         return named.remote(*args, **kwargs)
-    except ValueError as error:  # the name is taken
+    except (TypeError, ValueError) as error:  # an argument cannot be pickled, or the name is taken
         raise UsageError(
             f"%%actor: {actor_class.__name__} is an actor class now, but {variable} was not made: {error}"
         ) from None

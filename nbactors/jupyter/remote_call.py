@@ -31,7 +31,8 @@ def of(thing: Any) -> RemoteCall | None:
 
     None for everything else. Runs no code of the user's.
     """
-    owner: Any = thing.__self__ if type(thing) is types.MethodType and thing.__name__ == "remote" else thing
+    is_bound = type(thing) is types.MethodType and getattr(thing, "__name__", "") == "remote"
+    owner: Any = thing.__self__ if is_bound else thing
     if type(owner) is ActorMethod:
         return RemoteCall(owner.__signature__, owner._meta.doc, None)
     if type(owner) not in (ActorClass, RemoteFunction):

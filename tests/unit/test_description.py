@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import inspect
 import re
 from html.parser import HTMLParser
@@ -17,6 +18,7 @@ from nbactors.facts import ActorFacts, ObjectFacts, StreamFacts
 from nbactors.object_ref import ObjectRef
 from nbactors.object_ref_generator import ObjectRefGenerator
 from nbactors.session_context import RayContext
+from nbactors.signature import Signature
 
 
 class Counter:
@@ -215,6 +217,27 @@ def test_a_signature_is_inspectable_as_it_is_displayed(text: str) -> None:
     exec(f"def f{text}: pass", namespace)
     signature = ray.remote(namespace["f"])._meta.signature
     assert str(signature.inspectable()) == signature.display == text
+
+
+class Colour(enum.IntEnum):
+    RED = 1
+
+
+class Shouting(str):
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "<HELLO!>"
+
+
+HELLO = Shouting("hello")
+
+
+def test_a_default_that_is_shown_can_be_read_again() -> None:
+    def function(a: Any = Colour.RED, b: Any = HELLO, c: Any = float("-inf")) -> None: ...
+
+    signature = Signature.of(function, skip_self=False)
+    assert str(signature.inspectable()) == signature.display == "(a=Colour.RED, b=..., c=-inf)"
 
 
 def test_links_and_entries_that_tell_nothing_are_shown_all_the_same() -> None:
