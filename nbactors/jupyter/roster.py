@@ -13,6 +13,7 @@ from nbactors import html
 
 _HEADS = ("name", "variable", "class", "state", "pid", "runs", "calls here", "up", "memory", "holds", "namespace")
 _MEBIBYTE = 1 << 20
+_WIDEST = 60
 
 
 class Roster:
@@ -56,7 +57,7 @@ class Roster:
     def __repr__(self) -> str:
         if not self.rows:
             return self._empty
-        lines = [self._heads, *self._cells]
+        lines = [[_cut(cell) for cell in line] for line in (self._heads, *self._cells)]
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         return "\n".join(
             "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
@@ -66,6 +67,11 @@ class Roster:
         if not self.rows:
             return f"<p>{html.escaped(self._empty)}</p>"
         return html.table(self._heads, self._cells)
+
+
+def _cut(text: str) -> str:
+    """Return what of a cell stands in the table of text; HTML has all of it."""
+    return text if len(text) <= _WIDEST else text[: _WIDEST - 1] + "…"
 
 
 def _cells(row: dict[str, Any], variable: str, pending: int, waiting: int) -> list[str]:

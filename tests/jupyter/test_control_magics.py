@@ -42,7 +42,7 @@ def test_actors_shows_what_runs() -> None:
         "%actors",
         "%kill keeper sleeper",
         "%actors --all",
-        "roster = %actors --all\nprint(len(roster), roster.rows[0]['class_name'], roster._repr_html_())",
+        "roster = %actors --all\nprint(len(roster) > 1, roster.rows[-1]['class_name'], roster._repr_html_())",
     )
     assert "No actors of this session, and no detached ones." in empty.output
     heads, first, second = shown.output.strip().splitlines()[1:]
@@ -52,9 +52,10 @@ def test_actors_shows_what_runs() -> None:
         r"[0-9a-f]{12} +sleeper +Sleeper +alive +\d+ +(\w+ +)?2 +\d+ s +[\d.]+ MiB \(RSS \d+\) +0.5 CPU", second
     )
     assert dead.output.count("Killed") == 2
-    assert everything.output.count("dead") == 2
-    assert "dead, detached: it was killed by `ray.kill`" in everything.output
-    assert html.output.startswith("2 Counter <table")
+    assert re.search(r"keeper +keeper +Counter +dead, detached: it was killed by `ray.kill`", everything.output)
+    assert re.search(r"sleeper +Sleeper +dead: it was killed by `ray.kill`", everything.output)
+    assert max(map(len, everything.output.splitlines())) < 400
+    assert html.output.startswith("True Sleeper <table")
     assert "<script" not in html.output
 
 
