@@ -100,11 +100,9 @@ def _watch_shell() -> None:
     module = sys.modules.get("IPython")
     shell = module.get_ipython() if module is not None else None
     if shell is not None:
-        from nbactors.jupyter import hints, history, output  # noqa: PLC0415 - IPython need not be there
+        from nbactors.jupyter import face  # noqa: PLC0415 - IPython need not be there
 
-        history.watch(shell)
-        hints.watch(shell)
-        output.watch(shell)
+        face.watch(shell)
 
 
 engine.on_start(_watch_shell)

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from nbactors.facts import ActorFacts, CallFacts
+
 if TYPE_CHECKING:
     from nbactors.meta import ActorMeta, FunctionMeta, MethodMeta
     from nbactors.object_ref import ObjectRef
@@ -40,6 +42,10 @@ class ActorLink(ABC):
 
         The link must outlive the call: the engine keeps it until the result is there.
         """
+
+    def facts(self) -> ActorFacts:
+        """Return what is known of the actor here. Never blocks. Any thread."""
+        return ActorFacts()
 
     @abstractmethod
     def reduce(self, meta: ActorMeta) -> tuple[Any, ...]:
@@ -149,6 +155,19 @@ class Engine(ABC):
 
         Raises:
             ValueError: `force` for a call of an actor, or `interrupt` with `force`.
+        """
+
+    @abstractmethod
+    def pending_calls(self) -> list[CallFacts]:
+        """Return the calls that this process has made and that have not returned. Never blocks."""
+
+    @abstractmethod
+    def cancel_all(self, force: bool, interrupt: bool) -> int:
+        """Cancel every call of `pending_calls`, and what they have called; returns how many.
+
+        Args:
+            force: End the processes of tasks; calls of actors are cancelled without it.
+            interrupt: As of `cancel`.
         """
 
     @abstractmethod

@@ -25,6 +25,7 @@ from nbactors.output import Progress, Sink
 from nbactors.version import __version__
 
 if TYPE_CHECKING:
+    from nbactors.facts import CallFacts
     from nbactors.meta import ActorMeta, FunctionMeta
     from nbactors.options import ActorOptions, InitOptions, TaskOptions
 
@@ -202,6 +203,18 @@ class LocalEngine(Engine):
                 "cancel(ref, interrupt=True) stops a running synchronous method and leaves the actor."
             )
         call.cancel("force" if force else "interrupt" if interrupt else "cancel", recursive)
+
+    def pending_calls(self) -> list[CallFacts]:
+        """See the base class."""
+        return [call.facts() for call in self.process.pending_calls()]
+
+    def cancel_all(self, force: bool, interrupt: bool) -> int:
+        """See the base class."""
+        calls = self.process.pending_calls()
+        for call in calls:
+            is_task = not isinstance(call.target, LocalActorLink)
+            call.cancel("force" if force and is_task else "interrupt" if interrupt else "cancel", True)
+        return len(calls)
 
     # ----------------------------------------------------------------------------------------------------- listings
 

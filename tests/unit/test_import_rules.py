@@ -17,8 +17,11 @@ STDLIB = sys.stdlib_module_names
 # Options, errors and signatures: the standard library and each other.
 FOUNDATION = {
     "origin",
+    "description",
     "output",
     "exceptions",
+    "facts",
+    "html",
     "importable",
     "init_keywords",
     "num_returns",
@@ -45,6 +48,7 @@ PUBLIC = {
     "",
     "actor",
     "exceptions",
+    "html",
     "object_ref",
     "origin",
     "output",
@@ -156,7 +160,7 @@ def test_every_module_has_a_layer() -> None:
 
 
 def test_the_package_itself_only_reexports() -> None:
-    hooks = {"engine", "jupyter.hints", "jupyter.history", "jupyter.magics", "jupyter.output"}
+    hooks = {"engine", "jupyter.face", "jupyter.magics"}
     assert own("") <= VERBS | DATA | FOUNDATION | {"util"} | hooks
 
 

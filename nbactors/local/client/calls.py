@@ -8,6 +8,7 @@ import weakref
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from nbactors.facts import CallFacts
 from nbactors.local.client import failures
 from nbactors.local.client.arguments import Arguments
 from nbactors.local.client.call_life import FAIL, FAILED, FINISHED, QUEUED, READY, REPLY, RETURN, SEND, TABLE, WAITING
@@ -151,6 +152,12 @@ class PendingCall:
         self.connection = None
         for entry in self.entries:
             entry.call = None
+
+    def facts(self) -> CallFacts:
+        """Return what there is to say of it. Any thread."""
+        target = self.target
+        facts: CallFacts = target.describe(self) if target is not None else CallFacts("", b"", False)
+        return facts
 
     def tell(self, message: Any) -> None:
         """Send the worker that runs it a message about it, if it was sent. Any thread."""

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from nbactors.facts import ObjectFacts
 from nbactors.local.client import failures
 from nbactors.local.store.object_life import ASK, ERROR, LOSS, PENDING, READY, TABLE, VALUE
 from nbactors.local.wire import ids, pickling
@@ -138,6 +139,19 @@ class Entry:
             waiting.stir()
         if state > READY and waiting.failure_watches:
             waiting.failed()
+
+    def facts(self) -> ObjectFacts:
+        """Return what is known of the object here. Any thread; waits for nothing."""
+        state, call = self.state, self.call
+        if state < READY:
+            return ObjectFacts("pending", call.facts().label if call is not None else "")
+        if state > READY:
+            name, error = failures.summary(self.data)
+            return ObjectFacts("failed", name, error=error)
+        stored = self.stored
+        return ObjectFacts(
+            "ready", size=len(self.data) + sum(map(len, self.buffers)) + (stored.size if stored is not None else 0)
+        )
 
     # ----------------------------------------------------------------------------------------------------- waiting
 

@@ -229,3 +229,34 @@ class TestKernelOutput:
             "(found,) = actor_logs('flooding')\n"
             "assert sum(line.startswith('line') for line in open(found['log_path'])) == 100_000"
         )
+
+    def test_the_log_has_what_all_cells_have_caused(self, kernel: Kernel) -> None:
+        kernel.run("%load_ext nbactors")
+        kernel.run("logged = Printer.options(name='logged').remote('made')")
+        kernel.run("ray.get(logged.say.remote('one', 'two'))")
+        kernel.run("ray.get(logged.err.remote('three'))")
+        log = kernel.run("%actor_logs logged")
+        kernel.until(lambda: sorted(kernel.text[log].splitlines()) == ["made", "one", "three", "two"])
+        end = kernel.run("%actor_logs logged -n 1")
+        kernel.until(lambda: kernel.text[end].splitlines() == ["three"])
+        kernel.run("ray.kill(logged)")
+        dead = kernel.run("%actor_logs logged")
+        kernel.until(lambda: len(kernel.text[dead].splitlines()) == 4)
+
+    def test_a_log_is_followed_until_the_actor_ends(self, kernel: Kernel) -> None:
+        kernel.run("%load_ext nbactors")
+        kernel.run("followed = Printer.options(name='followed').remote('made')")
+        cell = kernel.start(
+            "timer = threading.Timer(0.5, lambda: (ray.get(followed.say.remote('more')), ray.kill(followed)));"
+            " timer.start()\n%actor_logs followed -f"
+        )
+        kernel.until(lambda: cell in kernel.idle)
+        # The cell has made the call as well, so its line shows twice there: marked, and as the log has it.
+        lines = kernel.text[cell].splitlines()
+        assert [line for line in lines if not line.startswith("(Printer")] == ["made", "more"]
+
+    def test_an_unknown_name_is_told_in_one_line(self, kernel: Kernel) -> None:
+        kernel.run("%load_ext nbactors")
+        cell = kernel.start("%actor_logs nobody")
+        kernel.until(lambda: "nobody" in kernel.text[cell])
+        assert len(kernel.text[cell].splitlines()) == 1
