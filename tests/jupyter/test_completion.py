@@ -89,13 +89,14 @@ def inspect(client: BlockingKernelClient, code: str) -> str:
 
 @pytest.mark.parametrize("handle", ["counter", "found", "counters[0]"])
 def test_a_handle_completes_its_methods(asked: BlockingKernelClient, handle: str) -> None:
-    assert {f"{handle}.add", f"{handle}.reset"} == set(complete(asked, f"{handle}."))
+    # IPython 8 adds attributes of anything where it does not know.
+    assert {f"{handle}.add", f"{handle}.reset"} <= set(complete(asked, f"{handle}."))
     assert complete(asked, f"x = {handle}.re") == [f"x = {handle}.reset"]
 
 
 @pytest.mark.parametrize("handle", ["counter", "found", "counters[0]"])
 def test_a_method_completes_its_calls(asked: BlockingKernelClient, handle: str) -> None:
-    assert set(complete(asked, f"{handle}.reset.")) == {f"{handle}.reset.remote", f"{handle}.reset.options"}
+    assert {f"{handle}.reset.remote", f"{handle}.reset.options"} <= set(complete(asked, f"{handle}.reset."))
     assert complete(asked, f"ray.get({handle}.add.re") == [f"ray.get({handle}.add.remote"]
 
 
