@@ -95,7 +95,8 @@ def _row(progress: Progress) -> str:
     if done is not None:
         fill = f'<div style="width:{done:.1%};height:100%;background:{colour}"></div>'
         track = f'<div style="{_TRACK};background:rgba(128,128,128,.25)">{fill}</div>'
-    percent = f"{int(done * 100):3}% " if done is not None else ""
+    # Padded by spaces as wide as digits, so that the numbers do not jump.
+    percent = f"{int(done * 100):3}% ".replace(" ", "\u2007") if done is not None else ""
     ink = f";color:{colour}" if progress.failed else ""
     numbers = f'<span style="{_NUMBERS}{ink}">{percent}{escape(bar_text.numbers(progress))}</span>'
     return f'<div style="{_ROW}">{head}{track}{numbers}</div>'

@@ -70,7 +70,7 @@ class RemoteMagics(Magics):
             return
         except SyntaxError as error:
             raise UsageError(f"%%remote: {error.msg} (line {error.lineno} of the cell)") from None
-        prompt = f"In[{shell.execution_count}]"
+        prompt = _prompt(shell)
         name = arguments.name or prompt
         token = f"{remote_code.TOKEN_PREFIX}{uuid.uuid4().hex}"
         source = "\n" + cell
@@ -83,6 +83,13 @@ class RemoteMagics(Magics):
         BackgroundCell(title, number if cells.header(number) else 0, value, shown)
         if arguments.out is not None:
             shell.user_ns[arguments.out] = value
+
+
+def _prompt(shell: InteractiveShell) -> str:
+    """Return what stands before the cell that runs."""
+    result: Any = shell.displayhook.exec_result
+    # The shell's own counter may be ahead of it, which differs between releases.
+    return f"In[{getattr(result, 'execution_count', None) or shell.execution_count}]"
 
 
 def _submit(packed: remote_code.Cell, name: str, arguments: Any) -> list[Any]:

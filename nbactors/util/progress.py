@@ -149,6 +149,11 @@ class Progress:
                 for key, thing in waiting.pop(done):
                     yield (key, thing) if with_keys else thing
 
+    def _ipython_display_(self) -> None:
+        """A cell's result: in a notebook the bar is there already."""
+        if not self._bar.is_elsewhere:
+            print(repr(self))
+
     def __repr__(self) -> str:
         return f"<progress: {self._bar.line()}>"
 
@@ -172,6 +177,8 @@ class _Bar:
         self._began = self._ended = monotonic()
         self._n = self._failures = 0
         self._closed = False
+        self.is_elsewhere = False
+        """Whether a notebook shows it."""
         self._shown_at = 0.0
         self._is_due = False
         self._printed = _Printed()
@@ -204,7 +211,8 @@ class _Bar:
             self._shown_at = float("inf") if self._closed else now
             state = self._state()
             running = engine.running()
-            if running is None or not running.report(state):
+            self.is_elsewhere = running is not None and running.report(state)
+            if not self.is_elsewhere:
                 self._printed.show(state, now)
 
     def _show_later(self, delay_s: float) -> None:
@@ -228,6 +236,7 @@ class _Bar:
 
     def _state(self) -> State:
         elapsed = self._ended - self._began
+        failures = f"{self._failures} failed" if self._failures else ""
         return State(
             cell=self._cell,
             source="",
@@ -238,7 +247,8 @@ class _Bar:
             unit=self._unit,
             elapsed=elapsed,
             rate=self._n / elapsed if elapsed > 0 else 0,
-            postfix=f"{self._failures} failed" if self._failures else "",
+            postfix="" if self._closed else failures,
+            failed=failures if self._closed else "",
             closed=self._closed,
             leave=self._leave,
         )

@@ -7,6 +7,7 @@ import pytest
 from nbactors.local.node.bars import MAX_OPEN, Bars
 from nbactors.local.node.context import Context, Facts
 from nbactors.local.node.events import Send
+from nbactors.local.node.gpus import GpuBank, SessionGpus
 from nbactors.local.node.queue import PlacementQueue
 from nbactors.local.node.records import Process, Session, Worker
 from nbactors.local.node.resources import Pool
@@ -31,7 +32,7 @@ class Node:
             gpus=list,
         )
         self.context = Context(facts)
-        pool = Pool({"CPU": 2.0}, [])
+        pool = Pool({"CPU": 2.0}, SessionGpus(GpuBank(), {}))
         driver = Process(process_id=b"d" * 16, conn=DRIVER, pid=2, role="session")
         self.session = Session(
             job_id=JOB.to_bytes(4, "little"),
