@@ -38,6 +38,7 @@ def init(
     log_to_driver: bool | None = None,
     ignore_reinit_error: bool = False,
     graceful_shutdown_s: float | None = None,
+    on_interrupt: str | None = None,
     **more: Any,
 ) -> RayContext:
     """Open a session: start the runtime, if it does not run yet, and connect to it.
@@ -55,6 +56,8 @@ def init(
         log_to_driver: Whether what workers print appears here; it does by default.
         ignore_reinit_error: Return the session that is open instead of refusing.
         graceful_shutdown_s: Seconds that an actor may take to end (`__ray_shutdown__`), by default 30.
+        on_interrupt: What an interrupt (the stop button, Ctrl-C) does to the calls that are waited for: "cancel" them,
+            the default in a notebook and in IPython, or "detach", as in Ray: they go on, the default in a script.
         **more: Ray's further keywords, where they have a meaning here (`_memory`, `logging_level`, …).
 
     Returns:
@@ -73,6 +76,7 @@ def init(
         "runtime_env": runtime_env,
         "log_to_driver": log_to_driver,
         "graceful_shutdown_s": graceful_shutdown_s,
+        "on_interrupt": on_interrupt,
     }
     check_bool({"ignore_reinit_error": ignore_reinit_error}, "ignore_reinit_error")
     options = init_options(address, given, more)

@@ -342,6 +342,7 @@ class InitOptions:
         log_to_driver: Whether what workers print appears in the session.
         graceful_shutdown_s: Seconds that an actor may take to end gracefully.
         runtime_env: Of all its actors and tasks that name none.
+        on_interrupt: None for the default one, see `cancels_on_interrupt`.
     """
 
     namespace: str | None = None
@@ -353,6 +354,7 @@ class InitOptions:
     log_to_driver: bool = True
     graceful_shutdown_s: float = 30.0
     runtime_env: RuntimeEnv | None = None
+    on_interrupt: str | None = None
 
     @classmethod
     def parse(cls, given: Mapping[str, Any]) -> InitOptions:
@@ -375,7 +377,19 @@ class InitOptions:
             log_to_driver=given.get("log_to_driver") is not False,
             graceful_shutdown_s=30.0 if seconds is None else float(seconds),
             runtime_env=RuntimeEnv.parse(given.get("runtime_env")),
+            on_interrupt=_on_interrupt(given),
         )
+
+    def cancels_on_interrupt(self) -> bool:
+        """Return whether an interrupt cancels the calls waited for.
+
+        By default it does in a notebook and in IPython, where who stops a cell wants to stop what it does, and does
+        not in a script, as in Ray.
+        """
+        if self.on_interrupt is not None:
+            return self.on_interrupt == "cancel"
+        shells = sys.modules.get("IPython")
+        return shells is not None and shells.get_ipython() is not None
 
     def namespace_or_default(self) -> str:
         """Return the namespace, or in a notebook the notebook's own, or "" for an anonymous one.
@@ -386,6 +400,16 @@ class InitOptions:
         if self.namespace is not None:
             return self.namespace
         return os.environ.get("JPY_SESSION_NAME", "") if "ipykernel.kernelapp" in sys.modules else ""
+
+
+def _on_interrupt(given: Mapping[str, Any]) -> str | None:
+    value = check_text(given, "on_interrupt")
+    if value not in (None, "cancel", "detach"):
+        raise ValueError(
+            f'on_interrupt must be "cancel", so that an interrupt cancels the calls waited for, or "detach", so that '
+            f"they go on. Got {value!r}"
+        )
+    return value
 
 
 def _held_options(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ FOUNDATION = {
     "exceptions",
     "importable",
     "init_keywords",
+    "interrupts",
     "num_returns",
     "option_checks",
     "options",
@@ -44,6 +45,7 @@ PUBLIC = {
     "",
     "actor",
     "exceptions",
+    "interrupts",
     "object_ref",
     "origin",
     "read_only",
@@ -153,7 +155,7 @@ def test_every_module_has_a_layer() -> None:
 
 
 def test_the_package_itself_only_reexports() -> None:
-    hooks = {"engine", "jupyter.hints", "jupyter.history", "jupyter.magics"}
+    hooks = {"engine", "jupyter.hints", "jupyter.history", "jupyter.magics", "jupyter.stopping"}
     assert own("") <= VERBS | DATA | FOUNDATION | {"util"} | hooks
 
 
