@@ -123,17 +123,18 @@ class Interrupts:
             self._pass_on(frame)
 
     def _pass_on(self, frame: FrameType | None) -> None:
-        self._previous(_SIGINT, frame)
-        # It did not raise. ipykernel's handler for cells that await has called `call_soon`, which on the loop's own
-        # thread does not end the loop's sleep.
         module = sys.modules.get("asyncio")
         if module is not None:
             try:
                 loop = module.get_running_loop()
             except RuntimeError:  # none runs
-                return
-            self.is_passing = True
-            loop.call_soon_threadsafe(self._settle_down, loop, _ROUNDS)
+                pass
+            else:
+                self.is_passing = True
+                # ipykernel's handler for cells that await uses `call_soon`, which on the loop's own thread does not end
+                # the loop's sleep. This does.
+                loop.call_soon_threadsafe(self._settle_down, loop, _ROUNDS)
+        self._previous(_SIGINT, frame)
 
     def _settle_down(self, loop: asyncio.AbstractEventLoop, rounds: int) -> None:
         """Count the loop's turns until the interrupt has reached what the cell awaits. On the loop's thread."""
