@@ -17,8 +17,17 @@ NOISE_S = 2.0
 """What a busy machine may add to an interrupt; what is waited for would take much longer."""
 
 CLASSES = """
-import asyncio, os, time
+import asyncio, os, threading, time
 import nbactors as ray
+from nbactors.interrupts import INTERRUPTS
+from nbactors.testing import eventually
+
+def tell():
+    "Print once this cell waits: an interrupt a moment before would meet nothing to wait for."
+    def watch():
+        eventually(lambda: INTERRUPTS.sleeper is not None)
+        print("waits", flush=True)
+    threading.Thread(target=watch).start()
 
 @ray.remote
 class Worker:
@@ -28,10 +37,8 @@ class Worker:
     def relay(self, other, seconds):
         return ray.get(other.sleep.remote(seconds))
     async def nap(self, seconds):
-        print("busy")
         await asyncio.sleep(seconds)
     def count(self):
-        print("busy")
         for i in range(1000):
             yield i
             time.sleep(60)
@@ -90,7 +97,7 @@ def kernel(shared: Kernel) -> Iterator[Kernel]:
     assert answer.endswith("True"), "beside what the actors may have printed late"
 
 
-def stop(kernel: Kernel, code: str, until: str = "busy") -> tuple[str, str]:
+def stop(kernel: Kernel, code: str, until: str = "waits") -> tuple[str, str]:
     """Run a cell, interrupt it once it has printed `until`, and return its output and error."""
     cell = kernel.start(code)
     kernel.read_until(until)
@@ -110,11 +117,11 @@ ONE = (
 @pytest.mark.parametrize(
     "code",
     [
-        "ref = plain.sleep.remote(60); ray.get(ref)",
-        "ref = napper.nap.remote(60); ray.get(ref)",
-        "ref = slow.remote(); ray.get([ref])",
-        "ref = slow.remote(); ray.wait([ref])",
-        "ref = plain.relay.remote(other, 60); ray.get(ref)",
+        "ref = plain.sleep.remote(60); tell(); ray.get(ref)",
+        "ref = napper.nap.remote(60); tell(); ray.get(ref)",
+        "ref = slow.remote(); tell(); ray.get([ref])",
+        "ref = slow.remote(); tell(); ray.wait([ref])",
+        "ref = plain.relay.remote(other, 60); tell(); ray.get(ref)",
     ],
 )
 def test_a_wait_ends_and_its_call_with_it(kernel: Kernel, code: str) -> None:
@@ -126,7 +133,8 @@ def test_a_wait_ends_and_its_call_with_it(kernel: Kernel, code: str) -> None:
 
 def test_of_several_calls_those_are_cancelled_that_run(kernel: Kernel) -> None:
     _, error = stop(
-        kernel, "done = ray.put(1); ray.get([done, plain.pid.remote(), plain.sleep.remote(60), other.sleep.remote(60)])"
+        kernel,
+        "refs = [ray.put(1), plain.pid.remote(), plain.sleep.remote(60), other.sleep.remote(60)]; tell(); ray.get(refs)",
     )
     assert error.startswith("KeyboardInterrupt: waited for 4 calls; 2 still ran and were cancelled;")
 
@@ -134,15 +142,14 @@ def test_of_several_calls_those_are_cancelled_that_run(kernel: Kernel) -> None:
 def test_ten_thousand_calls_are_no_slower_to_stop(kernel: Kernel) -> None:
     _, error = stop(
         kernel,
-        "refs = [plain.sleep.remote(1) for _ in range(10_000)]\nprint('made', flush=True)\nray.get(refs)",
-        "made",
+        "refs = [plain.sleep.remote(1) for _ in range(10_000)]; tell(); ray.get(refs)",
     )
     assert error.startswith("KeyboardInterrupt: waited for 10000 calls; ")
     assert kernel.run("len(ray.wait(refs, num_returns=len(refs), timeout=30)[0])").endswith("10000")
 
 
 def test_a_generator_is_stopped(kernel: Kernel) -> None:
-    _, error = stop(kernel, "stream = plain.count.remote()\nfor ref in stream: print(ray.get(ref))", "0\n")
+    _, error = stop(kernel, "stream = plain.count.remote()\nfor ref in stream: ray.get(ref); tell()")
     assert error == ONE
 
 
@@ -161,21 +168,20 @@ def test_a_named_actor_whose_creation_was_interrupted_is_not_left_behind(kernel:
                 pass
         nobody = None
     """)
-    assert (
-        kernel.run("from nbactors.testing import eventually; eventually(lambda: not ray.util.list_named_actors())")
-        == "True"
-    )
+    assert kernel.run("eventually(lambda: not ray.util.list_named_actors())") == "True"
 
 
 def test_a_cell_that_awaits_is_stopped_at_once(kernel: Kernel) -> None:
-    _, error = stop(kernel, "ref = plain.sleep.remote(60)\nawait ref")
+    _, error = stop(kernel, "ref = plain.sleep.remote(60)\nawait ref", "busy")
     assert error.startswith("CancelledError")
     left = kernel.start("ray.get(ref, timeout=20)")
     assert "TaskCancelledError" in kernel.finish(left)[1], "what the cell awaited was cancelled"
 
 
 def test_so_is_one_that_gathers(kernel: Kernel) -> None:
-    _, error = stop(kernel, "refs = [plain.sleep.remote(60), other.sleep.remote(60)]\nawait asyncio.gather(*refs)")
+    _, error = stop(
+        kernel, "refs = [plain.sleep.remote(60), other.sleep.remote(60)]\nawait asyncio.gather(*refs)", "busy"
+    )
     assert error.startswith("CancelledError")
     assert kernel.run("len(ray.wait(refs, num_returns=2, timeout=20)[0])").endswith("2")
 
@@ -204,7 +210,7 @@ def test_calls_go_on_where_that_is_wanted(tmp_path: Path) -> None:
     kernel = Kernel(f"{tmp_path}/detached.ipynb")
     try:
         kernel.run(CLASSES + "ray.init(num_cpus=2, on_interrupt='detach'); plain = Plain.remote()")
-        _, error = stop(kernel, "ref = plain.sleep.remote(2); ray.get(ref)")
+        _, error = stop(kernel, "ref = plain.sleep.remote(2); tell(); ray.get(ref)")
         assert error.startswith("KeyboardInterrupt: waited for 1 call; it still runs; cancel(ref) ends a call")
         assert kernel.run("ray.get(ref, timeout=20) is None").endswith("True")
     finally:
