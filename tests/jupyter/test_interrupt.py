@@ -134,7 +134,8 @@ def test_a_wait_ends_and_its_call_with_it(kernel: Kernel, code: str) -> None:
 def test_of_several_calls_those_are_cancelled_that_run(kernel: Kernel) -> None:
     _, error = stop(
         kernel,
-        "refs = [ray.put(1), plain.pid.remote(), plain.sleep.remote(60), other.sleep.remote(60)]; tell(); ray.get(refs)",
+        "calls = [other.pid.remote(), plain.sleep.remote(60), other.sleep.remote(60)]\n"
+        "tell(); ray.get([ray.put(1), *calls])",
     )
     assert error.startswith("KeyboardInterrupt: waited for 4 calls; 2 still ran and were cancelled;")
 
