@@ -6,12 +6,12 @@ for a wrong type, ValueError for a wrong value or an unknown keyword, RuntimeErr
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from nbactors import notebook
 from nbactors.num_returns import STREAMING, check_generates, num_returns_of
 from nbactors.option_checks import (
     UNLIMITED,
@@ -392,14 +392,8 @@ class InitOptions:
         return shells is not None and shells.get_ipython() is not None
 
     def namespace_or_default(self) -> str:
-        """Return the namespace, or in a notebook the notebook's own, or "" for an anonymous one.
-
-        A notebook's is its Jupyter session name, so that `get_actor` finds a detached actor again after the kernel
-        was restarted. A script started from a notebook inherits the variable, but is no notebook.
-        """
-        if self.namespace is not None:
-            return self.namespace
-        return os.environ.get("JPY_SESSION_NAME", "") if "ipykernel.kernelapp" in sys.modules else ""
+        """Return the namespace, or in a notebook the notebook's own, or "" for an anonymous one."""
+        return self.namespace if self.namespace is not None else notebook.name()
 
 
 def _on_interrupt(given: Mapping[str, Any]) -> str | None:

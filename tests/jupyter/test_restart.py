@@ -214,3 +214,28 @@ def test_the_server_tells_the_kernel_which_notebook_it_is(server: Server) -> Non
     kernel_id = server.open("study/model.ipynb")["kernel"]["id"]
     assert server.run(kernel_id, FIND + "; ray.kill(keeper)").splitlines()[-1] == "2"
     server.ask("DELETE", f"/api/kernels/{kernel_id}")
+
+
+def test_a_kernel_without_a_name_finds_it_after_a_restart() -> None:
+    kernel = Kernel("")
+    try:
+        kernel.run(ACTORS)
+        kernel.restart()
+        check_found(kernel)
+    finally:
+        kernel.stop()
+
+
+def test_in_vs_code_the_notebook_s_file_is_the_name() -> None:
+    named = "__vsc_ipynb_file__ = '/home/me/study.ipynb'\n"
+    kernel = Kernel("")
+    try:
+        kernel.run(named + ACTORS)
+    finally:
+        kernel.stop()
+    again = Kernel("")
+    try:
+        again.run(named)
+        check_found(again)
+    finally:
+        again.stop()

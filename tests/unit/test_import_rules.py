@@ -21,6 +21,7 @@ FOUNDATION = {
     "importable",
     "init_keywords",
     "interrupts",
+    "notebook",
     "num_returns",
     "option_checks",
     "options",
