@@ -25,7 +25,7 @@ SCRIPT = """
             threading.Event().wait(3)
             yield 1
 
-    ray.init(num_cpus=2)
+    ray.init()
     sleeper = Sleeper.remote()
     ray.get(sleeper.sleep.remote(0))
 
@@ -81,7 +81,7 @@ def test_a_generator_goes_on(drivers: Drivers) -> None:
 @pytest.mark.differs("Ray has no on_interrupt")
 def test_calls_are_cancelled_where_that_is_wanted(drivers: Drivers) -> None:
     driver = drivers.start(
-        SCRIPT.replace("num_cpus=2", "num_cpus=2, on_interrupt='cancel'")
+        SCRIPT.replace("ray.init()", "ray.init(on_interrupt='cancel')")
         + """
     ref = sleeper.sleep.remote(60)
     interrupted(lambda: ray.get(ref))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -53,10 +54,16 @@ def start(path: Path) -> tuple[Kernel, list[int]]:
     kernel = Kernel(str(path))
     try:
         kernel.run(ACTORS)
-        return kernel, json.loads(kernel.run("import json; print(json.dumps(pids))").splitlines()[-1])
+        return kernel, numbers(kernel.run("pids"))
     except BaseException:
         kernel.stop()
         raise
+
+
+def numbers(text: str) -> list[int]:
+    """Return the list that a cell has shown, among what actors print."""
+    (found,) = re.findall(r"\[[\d, ]+\]", text)
+    return [int(number) for number in found.strip("[]").split(", ")]
 
 
 def check_ended(pids: list[int]) -> None:
@@ -208,7 +215,7 @@ def test_the_server_tells_the_kernel_which_notebook_it_is(server: Server) -> Non
     session = server.open("study/model.ipynb")
     kernel_id = session["kernel"]["id"]
     server.run(kernel_id, ACTORS)
-    pids = json.loads(server.run(kernel_id, "import json; print(json.dumps(pids))").splitlines()[-1])
+    pids = numbers(server.run(kernel_id, "print(pids)"))
     server.ask("POST", f"/api/kernels/{kernel_id}/restart")
     check_ended(pids)
     assert server.run(kernel_id, FIND).splitlines()[-1] == "1"
