@@ -96,7 +96,7 @@ def load_ipython_extension(ipython: InteractiveShell) -> None:
 
 
 def _watch_shell() -> None:
-    """In a notebook or IPython: look after its output history and its errors, also without the extension."""
+    """In a notebook or IPython: look after its history, errors and interrupts, also without the extension."""
     module = sys.modules.get("IPython")
     shell = module.get_ipython() if module is not None else None
     if shell is not None:

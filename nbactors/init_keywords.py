@@ -40,6 +40,7 @@ _OWN = (
     "num_cpus",
     "num_gpus",
     "object_store_memory",
+    "on_interrupt",
     "resources",
     "runtime_env",
 )

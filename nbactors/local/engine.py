@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from nbactors import exceptions, origin, read_only
 from nbactors.engine.base import ActorLink, Engine, RuntimeFacts
+from nbactors.interrupts import INTERRUPTS
 from nbactors.local import discovery
 from nbactors.local.client.actor_link import LocalActorLink
 from nbactors.local.client.arguments import Arguments, prepare
 from nbactors.local.client.construction import Concurrency, Construction
 from nbactors.local.client.entries import Entry
+from nbactors.local.client.interruption import Interruption
 from nbactors.local.client.output import Printer
 from nbactors.local.client.process import Process, importable_paths
 from nbactors.local.client.values import Held
@@ -65,6 +67,8 @@ class LocalEngine(Engine):
     def put(self, value: Any) -> ObjectRef[Any]:
         """See the base class."""
         process = self.process
+        if INTERRUPTS.due:
+            INTERRUPTS.raise_due()
         data = pickling.dumps_atom(value)
         held = process.values.hold(value) if data is None else Held(data)
         return ObjectRef(Entry.made(process, next(process.numbers), held))
@@ -72,6 +76,8 @@ class LocalEngine(Engine):
     def get(self, refs: Sequence[ObjectRef[Any]], timeout: float | None) -> list[Any]:
         """See the base class."""
         __tracebackhide__ = True
+        if INTERRUPTS.due:
+            INTERRUPTS.raise_due()
         self._check_refs(refs)
         if len(refs) == 1:
             return [self.process.waiting.get_one(refs[0]._entry, timeout)]
@@ -81,6 +87,8 @@ class LocalEngine(Engine):
         self, refs: list[ObjectRef[Any]], num_returns: int, timeout: float | None, fetch_local: bool
     ) -> tuple[list[ObjectRef[Any]], list[ObjectRef[Any]]]:
         """See the base class. On one machine every value is local: `fetch_local` changes nothing."""
+        if INTERRUPTS.due:
+            INTERRUPTS.raise_due()
         return self.process.waiting.wait(refs, num_returns, timeout)
 
     def _check_refs(self, refs: Sequence[ObjectRef[Any]]) -> None:
@@ -123,7 +131,7 @@ class LocalEngine(Engine):
             )
 
         if options.name:
-            named = process.node.request(message)
+            named = process.node.request(message, undo=self._disown)
             if not named.created:
                 return self._found(named)
             link = self._prepare_link(actor_id, meta, options, code, prepared)
@@ -149,6 +157,15 @@ class LocalEngine(Engine):
         link.configure(meta)
         return link, meta
 
+    def _disown(self, answer: Any) -> None:
+        """An actor was found or made for somebody who was interrupted, and has no handle to it. The leader's thread."""
+        if type(answer) is not messages.ActorNamed:
+            return
+        node = self.process.node
+        if answer.created:  # without its constructor's arguments it would never be
+            node.send(messages.KillActor(node.number(), answer.actor_id, True))
+        node.send(messages.ReleaseHold(answer.actor_id, 1))
+
     def _export(self, cls: type) -> Any:
         """Return the pickled class. Not kept: a cell may change what the class refers to, and actors are few."""
         return self.process.values.hold_pickled(pickling.dumps_code(cls))
@@ -165,7 +182,7 @@ class LocalEngine(Engine):
 
     def get_actor(self, name: str, namespace: str | None) -> tuple[ActorLink, ActorMeta]:
         """See the base class."""
-        named = self.process.node.request(lambda rid: messages.GetActor(rid, name, namespace or ""))
+        named = self.process.node.request(lambda rid: messages.GetActor(rid, name, namespace or ""), undo=self._disown)
         return self._found(named)
 
     def current_actor(self) -> tuple[ActorLink, ActorMeta]:
@@ -384,14 +401,19 @@ class SessionEngine(LocalEngine):
             process.forget()
             return
         deadline = monotonic() + CLOSE_S
-        if not process.node.lost:
-            process.flush()
-            try:
-                process.node.request(messages.CloseSession, max(deadline - monotonic(), 0.1))
-            except exceptions.RaySystemError:  # the node died meanwhile: nothing is left to wait for
-                pass
-        process.close()
-        self._printer.close()
+        try:
+            if not process.node.lost:
+                process.flush()
+                try:
+                    process.node.request(messages.CloseSession, max(deadline - monotonic(), 0.1))
+                except exceptions.RaySystemError:  # the node died meanwhile: nothing is left to wait for
+                    pass
+        finally:
+            # Interrupted while it waited: the node ends the actors all the same.
+            process.close()
+            self._printer.close()
+            INTERRUPTS.remove()
+        INTERRUPTS.raise_due()
 
 
 def start(options: InitOptions) -> Engine:
@@ -401,6 +423,7 @@ def start(options: InitOptions) -> Engine:
         RaySystemError: The node could not be started, or one of another version runs.
     """
     deadline = monotonic() + START_S
+    INTERRUPTS.install()
     while True:
         try:
             return _join(options)
@@ -408,6 +431,9 @@ def start(options: InitOptions) -> Engine:
             # It was about to leave when this process connected, and had not served it yet: start the next one.
             if monotonic() > deadline:
                 raise
+        except BaseException:
+            INTERRUPTS.remove()
+            raise
 
 
 class _NodeLeft(exceptions.RaySystemError):
@@ -429,6 +455,7 @@ def _join(options: InitOptions) -> Engine:
             raise _NodeLeft(error.client_exc) from error
         raise
     printer.open()
+    process.waiting.interruption = Interruption(process, options.cancels_on_interrupt())
     return SessionEngine(process, opened.job_id, opened.namespace, not options.namespace_or_default(), printer)
 
 

@@ -32,7 +32,8 @@ class Kernel:
 
     def start(self, code: str) -> str:
         """Run a cell; returns at once."""
-        return self._client.execute(code)
+        # After an error ipykernel drops what comes before it has looked for more, as if it had been waiting already.
+        return self._client.execute(code, stop_on_error=False)
 
     def run(self, code: str) -> str:
         """Run a cell to its end and return what it printed; fails if it raises."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from nbactors import exceptions, origin
 from nbactors.engine.base import ActorLink
 from nbactors.facts import ActorFacts, CallFacts
+from nbactors.interrupts import INTERRUPTS
 from nbactors.local.client import failures
 from nbactors.local.client.arguments import prepare
 from nbactors.local.client.call_life import QUEUED
@@ -82,6 +83,8 @@ class LocalActorLink(Target, ActorLink):
     ) -> Any:
         """Submit a method call. See the base class."""
         process = self._process
+        if INTERRUPTS.due:
+            INTERRUPTS.raise_due()
         if process.closed:
             raise process.dead_handle_error(self.actor_id)
         if self._max_pending > 0:

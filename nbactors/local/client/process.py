@@ -209,11 +209,11 @@ class Process:
         """Return every call that this process has made and that has not returned. Any thread."""
         return [*self.peers.calls(), *self.actors.queued(), *self.tasks.queued()]
 
-    def cancel_children(self, parent: Any) -> None:
-        """Cancel what a call has called, and so on down. Any thread."""
+    def cancel_children(self, parent: Any, mode: str) -> None:
+        """Cancel what a call has called, and so on down; see `messages.Cancel`. Any thread."""
         for call in self.pending_calls():
             if call.parent is parent:
-                call.cancel("cancel", True)
+                call.cancel(mode, True)
 
     def _abandon_calls(self) -> None:
         """End what waits for answers that will not come: futures have no time-out of their own."""

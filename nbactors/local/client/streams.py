@@ -102,6 +102,11 @@ class Inbox(_Readable):
         self._backpressure = backpressure
         self._read = 0
 
+    @property
+    def call(self) -> PendingCall | None:
+        """The call, as long as its generator may yield."""
+        return self._call
+
     # ---------------------------------------------------------------------------------------------------- filling
 
     def arrive(self, index: int, held: Held) -> None:
@@ -182,6 +187,11 @@ class Reader:
         self.process = inbox.process
         self._inbox = inbox
         self._key: weakref.ref[ObjectRef[Any]] | None = None
+
+    @property
+    def inbox(self) -> Inbox:
+        """Where the references arrive."""
+        return self._inbox
 
     @property
     def state(self) -> int:
@@ -287,6 +297,11 @@ class RemoteReader(_Readable):
         super().__init__(process)
         self._key = key
         self._asked = False
+
+    @property
+    def key(self) -> Entry:
+        """The owner's object that stands for the stream."""
+        return self._key._entry  # type: ignore[no-any-return]
 
     @property
     def state(self) -> int:

@@ -187,7 +187,7 @@ class Executor:
         if job.cancel is None or message.mode != "cancel":
             job.cancel = message
         if message.recursive:
-            self.process.cancel_children(job)
+            self.process.cancel_children(job, "interrupt" if message.mode == "interrupt" else "cancel")
         if job.production is not None:
             job.production.stop()
         if message.mode == "force" and job.is_task:
