@@ -52,6 +52,7 @@ from nbactors.api import (
 from nbactors.object_ref import ObjectRef
 from nbactors.object_ref_generator import DynamicObjectRefGenerator, ObjectRefGenerator
 from nbactors.runtime_context import get_runtime_context
+from nbactors.upkeep import Checkpoint, checkpoint, restore, update
 from nbactors.version import __version__
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
 
 
 __all__ = [
+    "Checkpoint",
     "DynamicObjectRefGenerator",
     "ObjectRef",
     "ObjectRefGenerator",
@@ -66,6 +68,7 @@ __all__ = [
     "actor",
     "available_resources",
     "cancel",
+    "checkpoint",
     "cluster_resources",
     "exceptions",
     "get",
@@ -80,9 +83,11 @@ __all__ = [
     "put",
     "register_pickle_by_value",
     "remote",
+    "restore",
     "runtime_context",
     "shutdown",
     "unregister_pickle_by_value",
+    "update",
     "util",
     "wait",
 ]

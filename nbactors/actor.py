@@ -154,6 +154,8 @@ class ActorHandle(Generic[T]):
 
     def __getattr__(self, name: str) -> ActorMethod:
         meta: ActorMeta | None = self.__dict__.get("_meta")
+        if meta is not None:
+            meta = self._link.latest_meta(meta)
         found = meta.methods.get(name) if meta is not None else None
         if meta is None or found is None:
             raise AttributeError(_no_attribute(meta, name))
@@ -163,7 +165,13 @@ class ActorHandle(Generic[T]):
         return made
 
     def __dir__(self) -> list[str]:
-        return list(self._meta.methods)
+        return list(self._link.latest_meta(self._meta).methods)
+
+    def _update(self, meta: ActorMeta) -> None:
+        """The actor's class was changed: forget the methods of the old one."""
+        kept = {"_link": self._link, "_meta": meta}
+        self.__dict__.clear()
+        self.__dict__.update(kept)
 
     @property
     def _actor_id(self) -> bytes:

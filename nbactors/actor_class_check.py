@@ -11,6 +11,7 @@ from typing import Any
 from nbactors.meta import STREAMING, UNLIMITED, ActorMeta, MethodMeta
 from nbactors.option_checks import closest
 from nbactors.options import ActorOptions
+from nbactors.renewal import HOOKS, RESTORE, SAVE
 from nbactors.signature import ANYTHING, NOTHING, Signature
 
 NUM_RETURNS = "__ray_num_returns__"
@@ -36,6 +37,7 @@ def actor_meta(cls: type) -> ActorMeta:
         ValueError: It has a `__ray_shutdown__` that cannot be called as Ray calls it.
     """
     _check_shutdown(cls)
+    _check_hooks(cls)
     members = list(_methods(cls))
     methods = {name: _method_meta(name, member) for name, member in members}
     for name, signature in _EVERY_ACTOR_HAS.items():
@@ -157,3 +159,20 @@ def _check_shutdown(cls: type) -> None:
             "the runtime calls it when the actor ends: def __ray_shutdown__(self). "
             f"Got: {'async ' if inspect.iscoroutinefunction(function) else ''}{signature.display}"
         )
+
+
+def _check_hooks(cls: type) -> None:
+    """Check the hooks that only the runtime calls: the first one to find a mistake would be the user who needs them."""
+    for name, given in HOOKS.items():
+        member = inspect.getattr_static(cls, name, None)
+        if member is None:
+            continue
+        if not inspect.isfunction(member):
+            raise ValueError(f"{cls.__name__}.{name} must be a method. Got: {type(member).__name__}")
+        signature = Signature.of(member, skip_self=True)
+        if is_generator(member) or not signature.minimum <= len(given) <= signature.maximum:
+            shown = ", ".join(("self", *given))
+            raise ValueError(f"{cls.__name__}.{name} must be def {name}({shown}). Got: {signature.display}")
+    if (getattr(cls, SAVE, None) is None) != (getattr(cls, RESTORE, None) is None):
+        there, missing = (SAVE, RESTORE) if getattr(cls, SAVE, None) is not None else (RESTORE, SAVE)
+        raise ValueError(f"{cls.__name__} has {there} but no {missing}: a state that is saved has to be restored, too")

@@ -8,8 +8,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from nbactors import exceptions
 from nbactors.facts import ActorFacts, CallFacts
 
 if TYPE_CHECKING:
@@ -47,6 +49,10 @@ class ActorLink(ABC):
         """Return what is known of the actor here. Never blocks. Any thread."""
         return ActorFacts()
 
+    def latest_meta(self, meta: ActorMeta) -> ActorMeta:
+        """Return what is known of the actor's class by now, if `meta` is what a handle was made with."""
+        return meta
+
     @abstractmethod
     def reduce(self, meta: ActorMeta) -> tuple[Any, ...]:
         """Return what `ActorHandle.__reduce__` returns; notes the handle as contained in what is being pickled."""
@@ -79,6 +85,11 @@ class Engine(ABC):
 
     sink: Sink | None = None
     """What shows the output of workers; None where the engine shows it itself."""
+
+    @cached_property
+    def checkpoints(self) -> dict[bytes, list[Any]]:
+        """The checkpoints that this session keeps in memory, by actor id, the latest last."""
+        return {}
 
     def set_sink(self, sink: Sink | None) -> None:
         """Have a front end show what workers put out, or no longer."""
@@ -169,6 +180,22 @@ class Engine(ABC):
             force: End the processes of tasks; calls of actors are cancelled without it.
             interrupt: As of `cancel`.
         """
+
+    def call_alone(self, link: ActorLink, method: str, args: tuple[Any, ...]) -> ObjectRef[Any]:
+        """Have an actor run one of `nbactors.renewal.METHODS` while no other call of it runs.
+
+        Raises:
+            RaySystemError: This engine does not serve it.
+        """
+        raise exceptions.RaySystemError("this engine does not update, save or restore actors")
+
+    def publish_meta(self, link: ActorLink, meta: ActorMeta) -> None:
+        """An actor's class was changed: handles that are made from now on are to know the new one.
+
+        Raises:
+            RaySystemError: This engine does not serve it.
+        """
+        raise exceptions.RaySystemError("this engine does not update actors")
 
     @abstractmethod
     def kill(self, link: ActorLink, no_restart: bool) -> None:

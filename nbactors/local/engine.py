@@ -22,8 +22,10 @@ from nbactors.local.client.output import Printer
 from nbactors.local.client.process import Process, importable_paths
 from nbactors.local.client.values import Held
 from nbactors.local.wire import ids, messages, pickling
+from nbactors.meta import MethodMeta
 from nbactors.object_ref import ObjectRef
 from nbactors.output import Progress, Sink
+from nbactors.signature import ANYTHING
 from nbactors.version import __version__
 
 if TYPE_CHECKING:
@@ -172,6 +174,17 @@ class LocalEngine(Engine):
 
     def _warn_of_anonymous_detached(self, options: ActorOptions) -> None:
         """Hook for the session; a worker's namespace is its session's."""
+
+    def call_alone(self, link: ActorLink, method: str, args: tuple[Any, ...]) -> ObjectRef[Any]:
+        """See the base class."""
+        ref: ObjectRef[Any] = link.call(MethodMeta(method, ANYTHING), args, {}, None)
+        return ref
+
+    def publish_meta(self, link: ActorLink, meta: ActorMeta) -> None:
+        """See the base class."""
+        assert isinstance(link, LocalActorLink)
+        link.update(meta)
+        self.process.node.send_now(messages.ReplaceMeta(link.actor_id, pickling.dumps(meta).data))
 
     def kill(self, link: ActorLink, no_restart: bool) -> None:
         """See the base class."""
@@ -336,7 +349,6 @@ class SessionEngine(LocalEngine):
         self._pid = os.getpid()
         process.job_number = int.from_bytes(job_id, "little")
         process.store.on_first_map = read_only.explain_in_scripts
-        process.handle(messages.Progress, self._on_progress)
 
     def set_sink(self, sink: Sink | None) -> None:
         """See the base class."""
@@ -354,30 +366,6 @@ class SessionEngine(LocalEngine):
             return False
         self.sink.progress(replace(progress, cell=cell))
         return True
-
-    def _on_progress(self, message: messages.Progress) -> None:
-        """A worker tells how far a bar is. The leader's thread."""
-        if self.sink is not None:
-            self.sink.progress(
-                Progress(
-                    message.origin & 0xFFFF_FFFF,
-                    message.process_id.hex(),
-                    message.bar,
-                    message.label,
-                    message.pid,
-                    message.description,
-                    message.n,
-                    message.total,
-                    message.unit,
-                    message.unit_scale,
-                    message.elapsed,
-                    message.rate,
-                    message.postfix,
-                    message.closed,
-                    message.leave,
-                    message.failed,
-                )
-            )
 
     def _warn_of_anonymous_detached(self, options: ActorOptions) -> None:
         if options.detached and self._anonymous and not options.namespace:

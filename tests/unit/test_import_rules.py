@@ -27,6 +27,7 @@ FOUNDATION = {
     "interrupts",
     "notebook",
     "num_returns",
+    "renewal",
     "option_checks",
     "options",
     "runtime_env",
@@ -39,12 +40,14 @@ DATA = {"meta", "object_ref", "object_ref_generator", "read_only"}
 VERBS = {
     "actor",
     "actor_class_check",
+    "checkpoint_store",
     "api",
     "placement",
     "remote_function",
     "remote_method",
     "runtime_context",
     "session_context",
+    "upkeep",
 }
 PUBLIC = {
     "",

@@ -12,6 +12,10 @@ import pytest
 import nbactors
 
 PUBLIC = [
+    "Checkpoint",
+    "checkpoint",
+    "restore",
+    "update",
     "DynamicObjectRefGenerator",
     "ObjectRef",
     "ObjectRefGenerator",
@@ -41,6 +45,10 @@ PUBLIC = [
 ]
 
 OURS_ALONE = {
+    "Checkpoint",
+    "checkpoint",
+    "restore",
+    "update",
     "register_pickle_by_value",  # cloudpickle's, for a module that is being edited
     "unregister_pickle_by_value",
 }

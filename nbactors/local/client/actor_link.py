@@ -50,6 +50,7 @@ class LocalActorLink(Target, ActorLink):
         "_process",
         "_queues",
         "_unready",
+        "_updated",
         "construct",
         "meta",
         "tokens",
@@ -64,6 +65,7 @@ class LocalActorLink(Target, ActorLink):
         self._lock = threading.RLock()
         self._queues: dict[str, deque[PendingCall]] = {"": deque()}
         self._unready: set[PendingCall] = set()
+        self._updated: ActorMeta | None = None
         self._in_order = True
         self._max_pending = UNLIMITED
         self._connection: Connection | None = None
@@ -376,13 +378,21 @@ class LocalActorLink(Target, ActorLink):
     def answered(self, connection: Connection) -> None:
         """A call has returned; nothing follows from that."""
 
+    def update(self, meta: ActorMeta) -> None:
+        """The actor's class was changed."""
+        self._updated = meta
+
+    def latest_meta(self, meta: ActorMeta) -> ActorMeta:
+        """See the base class."""
+        return self._updated or meta
+
     def reduce(self, meta: ActorMeta) -> tuple[Any, ...]:
         """Pickle a handle. See the base class."""
         if not pickling.note_contained(self):
             self._process.actors.pin(self)
         from nbactors.local.client.actors import rebuild_handle  # noqa: PLC0415 - circle: it makes links
 
-        return (rebuild_handle, (self.actor_id, meta))
+        return (rebuild_handle, (self.actor_id, self.latest_meta(meta)))
 
     def __del__(self) -> None:
         self._process.actors.release(self.actor_id, self.tokens)

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
+
 from nbactors.local.node import deaths, holders
 from nbactors.local.node.actor_table import ActorTable
 from nbactors.local.node.context import Context
@@ -113,6 +115,12 @@ class Actors:
         if actor is not None:
             self.discard(actor, "killed", deaths.KILLED)
         self._context.send(asker, messages.Done(asked.rid))
+
+    def replace_meta(self, message: messages.ReplaceMeta) -> None:
+        """An actor's class was changed."""
+        actor = self.table.find(message.actor_id)
+        if actor is not None and actor.creation.meta:
+            actor.creation = msgspec.structs.replace(actor.creation, meta=message.meta)
 
     # -------------------------------------------------------------------------------------------- what workers tell
 

@@ -157,6 +157,8 @@ class NodeState:
             self._stop(message.force)
         elif isinstance(message, messages.KillActor):
             self._actors.kill(process, message)
+        elif isinstance(message, messages.ReplaceMeta):
+            self._actors.replace_meta(message)
         else:
             return False
         return True

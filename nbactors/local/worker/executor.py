@@ -20,6 +20,7 @@ from nbactors.local.worker.job import UNREAD_S, Job, current
 from nbactors.local.worker.lanes import Lanes
 from nbactors.local.worker.performer import Performer
 from nbactors.local.worker.traces import user_traceback
+from nbactors.renewal import METHODS
 
 if TYPE_CHECKING:
     from nbactors.local.client.connection import Connection
@@ -130,7 +131,7 @@ class Executor:
             job = Job(connection, message, rest, [(key, receive(connection, value)) for key, value in message.deps])
         connection.state.waiting[message.number] = job
         if self.lanes is not None:
-            self.lanes.put(job)
+            self._put(job)
             return
         if not self.constructed and not job.is_task:
             # Calls of other holders may overtake the creator's Construct, and the node's word that this is an actor:
@@ -152,13 +153,24 @@ class Executor:
         # The lanes first: the main thread may take the construction as soon as it is queued, and looks for them.
         if message.is_async or message.max_concurrency > 1 or message.groups:
             self.lanes = Lanes(message, self._performer)
+            self._jobs.append(Construction(connection, message, cls, rest, deps))
             for job in early:
-                self.lanes.put(job)
+                self._put(job)
             early = []
-        self._jobs.append(Construction(connection, message, cls, rest, deps))
+        else:
+            self._jobs.append(Construction(connection, message, cls, rest, deps))
         self._jobs.extend(early)
         self.constructed = True
         self._wake_main()
+
+    def _put(self, job: Job) -> None:
+        """Give a call to its lane; what is to run alone to the main thread."""
+        assert self.lanes is not None
+        if isinstance(job.message, messages.Call) and job.message.method in METHODS:
+            self._jobs.append(job)
+            self._wake_main()
+        else:
+            self.lanes.put(job)
 
     def end(self, ending: Ending) -> None:
         """Queue the end of the process behind all that waits. Any thread."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from nbactors.local.worker.interrupts import invoke
@@ -64,6 +64,25 @@ class Lanes:
         """Forget what has not begun: the actor ends."""
         for lane in self._lanes.values():
             lane.clear()
+
+    def pause(self) -> None:
+        """Begin no more calls for now; those that run go on. Any thread."""
+        for lane in self._lanes.values():
+            lane.pause()
+
+    def resume(self) -> None:
+        """Go on. Any thread."""
+        for lane in self._lanes.values():
+            lane.resume()
+
+    @property
+    def runs(self) -> bool:
+        """Whether a call runs."""
+        return any(lane.runs for lane in self._lanes.values())
+
+    def complete(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        """Run a coroutine on the default group's loop to its end, and return what it returns. The main thread."""
+        return self._loop_lane.loop.run_until_complete(coroutine)
 
     @property
     def is_busy(self) -> bool:

@@ -48,6 +48,7 @@ class LoopLane:
         self._running = 0
         self._due = False
         self._started = False
+        self._paused = False
         self._ident = 0
         # What calls are begun in: they come to know nothing of each other's context variables.
         self._context = contextvars.copy_context()
@@ -83,6 +84,15 @@ class LoopLane:
 
         threading.Thread(target=serve, name=f"nbactors-{name}", daemon=True).start()
 
+    def pause(self) -> None:
+        """Begin no more calls for now. Any thread."""
+        self._paused = True
+
+    def resume(self) -> None:
+        """Go on. Any thread."""
+        self._paused = False
+        self.soon(self._admit)
+
     def clear(self) -> None:
         """Forget what has not begun: the actor ends."""
         self._jobs.clear()
@@ -106,6 +116,11 @@ class LoopLane:
         """Whether a call runs or waits."""
         return bool(self._running or self._jobs)
 
+    @property
+    def runs(self) -> bool:
+        """Whether a call runs. What is just being begun does not count yet: look again after a turn of the loop."""
+        return bool(self._running)
+
     def soon(self, callback: Callable[[], None]) -> None:
         """Call `callback` on the loop's thread. Any thread."""
         try:
@@ -117,7 +132,7 @@ class LoopLane:
         """Start what may run. The loop's thread."""
         self._due = False
         jobs = self._jobs
-        while self._running < self._limit:
+        while self._running < self._limit and not self._paused:
             try:
                 job = jobs.popleft()
             except IndexError:

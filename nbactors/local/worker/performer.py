@@ -15,6 +15,8 @@ from nbactors.local.worker import producing
 from nbactors.local.worker.ending import ActorExit
 from nbactors.local.worker.interrupts import Window, invoke, lets_through
 from nbactors.local.worker.job import UNREAD_S
+from nbactors.local.worker.renewal import Renewal
+from nbactors.renewal import METHODS
 
 if TYPE_CHECKING:
     from nbactors.local.client.connection import Connection
@@ -38,6 +40,7 @@ class Performer:
         self._answers = answers
         self._interrupts = interrupts
         self._capture = capture
+        self._renewal = Renewal(executor)
         self._functions: dict[bytes, tuple[Any, Held]] = {}
         self._windows = threading.local()
         self._main_thread = threading.main_thread().ident
@@ -243,6 +246,8 @@ class Performer:
             job.label = job.label or job.name
             job.module = executor.module
             executor.show(job.label)
+            if message.method in METHODS:
+                return self._renewal.find(message.method)
             if message.method.startswith("__ray_"):
                 return self._special(message.method)
             return getattr(executor.instance, message.method)  # type: ignore[no-any-return]

@@ -45,7 +45,8 @@ class ThreadLane:
         self._idle: list[threading.Lock] = []
         self._count = 0
         self._started = False
-        self._active: set[Job] = set()
+        self._paused = False
+        self._active: set[int] = set()
 
     def put(self, job: Job) -> None:
         """Take a call in. The leader's thread."""
@@ -76,6 +77,16 @@ class ThreadLane:
         for _ in range(min(len(self._jobs), self._limit)):
             self._wake()
 
+    def pause(self) -> None:
+        """Begin no more calls for now. Any thread."""
+        self._paused = True
+
+    def resume(self) -> None:
+        """Go on. Any thread."""
+        self._paused = False
+        for _ in range(min(len(self._jobs), self._limit)):
+            self._wake()
+
     def clear(self) -> None:
         """Forget what has not begun: the actor ends."""
         self._jobs.clear()
@@ -89,6 +100,11 @@ class ThreadLane:
     def has_running(self) -> bool:
         """Whether a call runs or waits."""
         return bool(self._active or self._jobs)
+
+    @property
+    def runs(self) -> bool:
+        """Whether a call runs. While it is paused, False means that none will."""
+        return bool(self._active)
 
     def _wake(self) -> None:
         try:
@@ -109,14 +125,19 @@ class ThreadLane:
     def _serve(self) -> None:
         sleep = threading.Lock()
         sleep.acquire()
-        jobs, idle, ident = self._jobs, self._idle, threading.get_ident()
+        jobs, idle, active, ident = self._jobs, self._idle, self._active, threading.get_ident()
         job: Job | None
         while True:
+            # Before the look at the flag: whoever pauses sets that first and then looks who is active.
+            active.add(ident)
             try:
-                job = jobs.popleft()
+                job = None if self._paused else jobs.popleft()
             except IndexError:
+                job = None
+            if job is None:
+                active.discard(ident)
                 idle.append(sleep)
-                if jobs:
+                if jobs and not self._paused:
                     # It came between the look and the bed. Whoever has taken the lock already will release it.
                     try:
                         idle.remove(sleep)
@@ -126,7 +147,6 @@ class ThreadLane:
                 sleep.acquire()
                 continue
             self._taken += 1
-            self._active.add(job)
             if job.begin():
                 job.thread = ident
                 current.set(job)
@@ -134,7 +154,7 @@ class ThreadLane:
                 current.set(None)
                 job.end()
                 self._is_short = monotonic() - job.since < SHORT_S
-            self._active.discard(job)
+            active.discard(ident)
             job = None
 
 

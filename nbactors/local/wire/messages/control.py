@@ -416,6 +416,13 @@ class SetTitle(Message, tag=38, frozen=True):
     label: str
 
 
+class ReplaceMeta(Message, tag=104, frozen=True):
+    """An actor's class was changed: what `get_actor` gives from now on, see `CreateActor.meta`."""
+
+    actor_id: bytes
+    meta: bytes
+
+
 class OutputPipes(Message, tag=101, frozen=True):
     """Worker to node: what calls of this origin print comes through two more pipes.
 
@@ -489,4 +496,5 @@ Control = Union[  # noqa: UP007 - msgspec reads it at run time
     SetTitle,
     OutputPipes,
     Progress,
+    ReplaceMeta,
 ]
