@@ -55,6 +55,25 @@ def update(handle: ActorHandle[Any], cls: type | ActorClass[Any], *, timeout: fl
     handle._update(meta)
 
 
+def living(cls: ActorClass[Any]) -> list[ActorHandle[Any]]:
+    """Return handles to the actors of a class's name that live: this session's, and the namespace's detached ones.
+
+    Whatever version of the class they run, and whoever else has handles to them.
+    """
+    current = engine.running()
+    if current is None:
+        return []
+    job_id = current.runtime_facts().job_id.hex()
+    found: list[ActorHandle[Any]] = []
+    known = actor_meta(cls.__wrapped__)
+    for row in current.list_actors():
+        is_ours = row["job_id"] == job_id or (row["is_detached"] and row["ray_namespace"] == current.namespace)
+        if row["class_name"] == known.class_name and row["state"] != "DEAD" and is_ours:
+            link = current.link_of(bytes.fromhex(row["actor_id"]))
+            found.append(ActorHandle(link, link.latest_meta(getattr(link, "meta", None) or known)))
+    return found
+
+
 def _changed(old: ActorMeta, cls: type) -> ActorMeta:
     """Return what handles know of an actor once it has the new class; refuse what cannot be changed in a process."""
     new = actor_meta(cls)

@@ -181,6 +181,14 @@ class Engine(ABC):
             interrupt: As of `cancel`.
         """
 
+    def link_of(self, actor_id: bytes) -> ActorLink:
+        """Return this process's link to an actor that lives, whoever has handles to it.
+
+        Raises:
+            RaySystemError: This engine does not serve it.
+        """
+        raise exceptions.RaySystemError("this engine finds actors by their names only")
+
     def call_alone(self, link: ActorLink, method: str, args: tuple[Any, ...]) -> ObjectRef[Any]:
         """Have an actor run one of `nbactors.renewal.METHODS` while no other call of it runs.
 

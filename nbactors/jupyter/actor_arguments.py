@@ -36,6 +36,12 @@ _ARGUMENTS = (
         help='What the constructor is given, as between the parentheses of a call: --args "data, rate=0.1". Evaluated '
         "in the notebook after the cell has run.",
     ),
+    argument(
+        "--update",
+        action="store_true",
+        help="Have living actors of this class run the new code: their state stays, see nbactors.update. A VARIABLE "
+        "that holds one of them keeps it.",
+    ),
     argument("--name", help="The actor's name, for get_actor and %%attach."),
     argument("--namespace", help="The namespace of the name; the session's own by default."),
     argument(

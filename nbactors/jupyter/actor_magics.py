@@ -15,7 +15,7 @@ from IPython.display import display
 
 import nbactors
 from nbactors.actor import ActorClass
-from nbactors.jupyter import actor_arguments
+from nbactors.jupyter import actor_arguments, class_update
 from nbactors.jupyter.cell import CellFailed, execute, parse
 from nbactors.jupyter.line import parsed
 
@@ -65,6 +65,12 @@ class ActorMagics(Magics):
         own = {key: options.pop(key) for key in actor_arguments.NAMING if key in options and arguments.variable}
         actor_class = _define(_defined_class(shell.user_ns.get(class_name), class_name), options)
         shell.user_ns[class_name] = actor_class
+        if arguments.update:
+            class_update.update(shell, actor_class, cell)
+            if class_update.is_one_of(shell.user_ns.get(arguments.variable), actor_class):
+                return
+        else:
+            class_update.tell_of_old(shell, actor_class, cell, arguments.variable)
         if arguments.variable:
             handle = _instance(actor_class, own, arguments.variable, evaluate)
             shell.user_ns[arguments.variable] = handle

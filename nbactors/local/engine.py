@@ -175,6 +175,10 @@ class LocalEngine(Engine):
     def _warn_of_anonymous_detached(self, options: ActorOptions) -> None:
         """Hook for the session; a worker's namespace is its session's."""
 
+    def link_of(self, actor_id: bytes) -> ActorLink:
+        """See the base class."""
+        return self.process.actors.obtain(actor_id)
+
     def call_alone(self, link: ActorLink, method: str, args: tuple[Any, ...]) -> ObjectRef[Any]:
         """See the base class."""
         ref: ObjectRef[Any] = link.call(MethodMeta(method, ANYTHING), args, {}, None)
@@ -388,6 +392,7 @@ class SessionEngine(LocalEngine):
         if os.getpid() != self._pid:
             process.forget()
             return
+        self.checkpoints.clear()
         deadline = monotonic() + CLOSE_S
         try:
             if not process.node.lost:

@@ -61,6 +61,7 @@ PUBLIC = {
     "read_only",
     "remote_function",
     "runtime_context",
+    "upkeep",
     "util",
     "version",
 }

@@ -380,7 +380,7 @@ class LocalActorLink(Target, ActorLink):
 
     def update(self, meta: ActorMeta) -> None:
         """The actor's class was changed."""
-        self._updated = meta
+        self._updated = self.meta = meta
 
     def latest_meta(self, meta: ActorMeta) -> ActorMeta:
         """See the base class."""

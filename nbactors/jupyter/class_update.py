@@ -1,0 +1,88 @@
+"""A class that a cell defines anew, and the actors that run what it was before."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from IPython.core.error import UsageError
+from IPython.core.interactiveshell import InteractiveShell
+
+import nbactors
+from nbactors.actor import ActorClass, ActorHandle
+from nbactors.exceptions import RayError
+from nbactors.upkeep import living
+
+_SHOWN = 5
+"""Actors that are named; of more the number is told."""
+
+_sources: dict[str, str] = {}
+"""The cell that has defined a class last, by its name."""
+
+
+def tell_of_old(shell: InteractiveShell, cls: ActorClass[Any], source: str, replaced: str | None) -> None:
+    """Say how many actors still run an older version of the class that a cell has defined. On the main thread.
+
+    Nothing is said where the cell, `source`, is what it was. The actor in the variable `replaced` is about to go.
+    """
+    before = _sources.get(cls.__name__)
+    _sources[cls.__name__] = source
+    if before is None or before == source:
+        return
+    going = shell.user_ns.get(replaced) if replaced else None
+    old = [handle for handle in living(cls) if handle != going]
+    if old:
+        those = "1 actor still runs" if len(old) == 1 else f"{len(old)} actors still run"
+        print(
+            f"{those} the old {cls.__name__}: {_names(shell, old)}. To update, keeping state: %%actor --update in this "
+            f"cell, or nbactors.update(handle, {cls.__name__})"
+        )
+
+
+def update(shell: InteractiveShell, cls: ActorClass[Any], source: str) -> None:
+    """Have the living actors of the class run the version that a cell has defined. On the main thread.
+
+    Raises:
+        UsageError: Some could not be updated; the message says which, and why.
+    """
+    _sources[cls.__name__] = source
+    done: list[ActorHandle[Any]] = []
+    failed: dict[str, list[ActorHandle[Any]]] = {}
+    for handle in living(cls):
+        # The variable's own handle, so that it knows the new methods at once.
+        mine = _variables(shell).get(handle)
+        try:
+            nbactors.update(mine[1] if mine else handle, cls)
+            done.append(handle)
+        except (RayError, TypeError, ValueError, TimeoutError) as error:
+            why = str(error.cause) if isinstance(error, nbactors.exceptions.RayTaskError) else str(error)
+            failed.setdefault(why, []).append(handle)
+    if done:
+        print(f"Updated {_names(shell, done)}")
+    elif not failed:
+        print(f"No {cls.__name__} lives: there is nothing to update")
+    if failed:
+        raise UsageError(
+            "%%actor --update: " + "; ".join(f"{_names(shell, those)}: {why}" for why, those in failed.items())
+        )
+
+
+def is_one_of(value: Any, cls: ActorClass[Any]) -> bool:
+    """Return whether a variable holds a living actor of the class."""
+    return isinstance(value, ActorHandle) and any(handle == value for handle in living(cls))
+
+
+def _variables(shell: InteractiveShell) -> dict[Any, tuple[str, ActorHandle[Any]]]:
+    """Return the notebook's variables that hold a handle: name and handle by actor."""
+    found: dict[Any, tuple[str, ActorHandle[Any]]] = {}
+    for name, value in list(shell.user_ns.items()):
+        if type(value) is ActorHandle and not name.startswith("_"):
+            found.setdefault(value, (name, value))
+    return found
+
+
+def _names(shell: InteractiveShell, handles: list[ActorHandle[Any]]) -> str:
+    """Return what people call actors: the variable, else what the handle shows."""
+    variables = _variables(shell)
+    names = [variables[handle][0] if handle in variables else repr(handle) for handle in handles]
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more

@@ -1,0 +1,100 @@
+"""`%%actor` that is run again, in a real IPython shell."""
+
+from __future__ import annotations
+
+import pytest
+from ipython_cells import run_cells
+
+pytestmark = pytest.mark.slow
+
+OLD = """
+class Counter:
+    def __init__(self):
+        self.value = 10
+
+    def add(self):
+        self.value += 1
+        return self.value
+"""
+NEW = """
+class Counter:
+    def __init__(self):
+        self.value = 10
+
+    def add(self):
+        self.value += 100
+        return self.value
+
+    def double(self):
+        return 2 * self.value
+"""
+ASYNC = """
+class Counter:
+    async def add(self):
+        return 1
+"""
+
+
+def test_those_that_live_are_told_of_and_left_alone() -> None:
+    _, again, new, answer = run_cells(
+        "%%actor counter" + OLD,
+        "%%actor" + OLD,
+        "%%actor" + NEW,
+        "import nbactors as ray; ray.get([counter.add.remote(), Counter.remote().add.remote()])",
+    )
+    assert again.output == ""
+    assert "1 actor still runs the old Counter: counter." in new.output
+    assert "%%actor --update" in new.output
+    assert len(new.output.splitlines()) == 1
+    assert "[11, 110]" in answer.output
+
+
+def test_update_swaps_the_code_and_keeps_the_state() -> None:
+    _, _, update, answer, same = run_cells(
+        "%%actor counter" + OLD,
+        "import nbactors as ray; before = counter; ray.get(counter.add.remote())",
+        "%%actor --update counter" + NEW,
+        "ray.get([counter.add.remote(), counter.double.remote()])",
+        "before is counter",
+    )
+    assert update.output.strip() == "Updated counter"
+    assert "[111, 222]" in answer.output
+    assert "True" in same.output
+
+
+def test_one_whose_handle_only_another_actor_has() -> None:
+    _, _, update, answer = run_cells(
+        "%%actor" + OLD,
+        """
+import nbactors as ray
+@ray.remote
+class Holder:
+    def __init__(self, handles):
+        self.handles = handles
+    def add(self):
+        return ray.get(self.handles[0].add.remote())
+holder = Holder.remote([Counter.remote()])
+ray.get(holder.add.remote())
+""",
+        "%%actor --update" + NEW,
+        "ray.get(holder.add.remote())",
+    )
+    assert "Updated Actor(Counter" in update.output
+    assert "111" in answer.output
+
+
+def test_what_cannot_be_updated_is_told_in_one_line() -> None:
+    _, update, answer = run_cells(
+        "%%actor counter" + OLD,
+        "%%actor --update" + ASYNC,
+        "import nbactors as ray; ray.get(counter.add.remote())",
+    )
+    assert not update.ok
+    assert "counter: a living Counter cannot be updated: it was a synchronous actor" in update.output
+    assert len(update.output.strip().splitlines()) == 1
+    assert "11" in answer.output
+
+
+def test_nothing_to_update() -> None:
+    (update,) = run_cells("%%actor --update" + NEW)
+    assert update.output.strip() == "No Counter lives: there is nothing to update"
