@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -18,6 +19,10 @@ import pytest
 # Set before anything reads it, for the notebooks' kernels too. Under /tmp, since a socket's path has 104 bytes at most.
 _directory = tempfile.mkdtemp(prefix="nbt-", dir="/tmp")
 os.environ["NBACTORS_DIR"] = _directory
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell that runs the tests in the background has it ignored, by all that they start as well.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _FAILED = pytest.StashKey[bool]()
 

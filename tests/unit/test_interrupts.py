@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -90,7 +91,7 @@ def test_another_thread_does_not_take_it(interrupts: Interrupts) -> None:
 def test_a_wait_ends(interrupts: Interrupts) -> None:
     reactor = Reactor("test")
     waiter = Waiter()
-    threading.Timer(0.01, signal.raise_signal, [signal.SIGINT]).start()
+    threading.Timer(0.01, os.kill, [os.getpid(), signal.SIGINT]).start()
     with pytest.raises(KeyboardInterrupt, match=r"^$"):
         reactor.wait(waiter, 20)
     assert interrupts.sleeper is None
@@ -103,7 +104,7 @@ def test_a_handler_that_does_not_raise_lets_the_wait_go_on() -> None:
     before = signal.signal(signal.SIGINT, lambda number, frame: heard.append(number))
     INTERRUPTS.install()
     reactor, waiter = Reactor("test"), Waiter()
-    timers = [threading.Timer(0.01, signal.raise_signal, [signal.SIGINT]), threading.Timer(0.05, waiter.finish)]
+    timers = [threading.Timer(0.01, os.kill, [os.getpid(), signal.SIGINT]), threading.Timer(0.05, waiter.finish)]
     for timer in timers:
         timer.start()
     try:

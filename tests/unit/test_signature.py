@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import pickle
 from collections.abc import Callable
 from typing import Any
@@ -41,7 +40,8 @@ NAMES = ["x", "y", "z", "key", "other", "self", "args", "kwargs", "label", "name
 def test_accepts_what_python_accepts(function: Callable[..., None], args: list[int], kwargs: dict[str, int]) -> None:
     signature = Signature.of(function, skip_self=False)
     try:
-        inspect.signature(function).bind(*args, **kwargs)
+        # Not `inspect.Signature.bind`: in Python 3.13 that takes x=0 for a positional-only x.
+        function(*args, **kwargs)
     except TypeError:
         with pytest.raises(TypeError, match=r"The signature is label\("):
             signature.check(tuple(args), kwargs, "label")
