@@ -12,16 +12,17 @@ import sys
 from pathlib import Path
 
 import nbformat
-from nbclient import NotebookClient
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests" / "notebooks"))
+from restarting_client import RestartingClient  # noqa: E402
 
 
 def main(paths: list[Path]) -> None:
     for path in paths:
         notebook = nbformat.read(path, as_version=4)
         resources = {"metadata": {"path": str(path.parent)}}
-        NotebookClient(notebook, kernel_name="python3", record_timing=False, resources=resources).execute()
+        RestartingClient(notebook, kernel_name="python3", record_timing=False, resources=resources).execute()
         notebook.metadata["language_info"] = {"name": "python"}
         text = nbformat.writes(notebook).replace(json.dumps(f"{ROOT}/")[1:-1], "")
         path.write_text(text + "\n")

@@ -19,6 +19,7 @@ import pytest
 # Set before anything reads it, for the notebooks' kernels too. Under /tmp, since a socket's path has 104 bytes at most.
 _directory = tempfile.mkdtemp(prefix="nbt-", dir="/tmp")
 os.environ["NBACTORS_DIR"] = _directory
+os.environ["NBACTORS_STATE_DIR"] = f"{_directory}/state"
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell that runs the tests in the background has it ignored, by all that they start as well.
