@@ -96,14 +96,13 @@ def load_ipython_extension(ipython: InteractiveShell) -> None:
 
 
 def _watch_shell() -> None:
-    """In a notebook or IPython: look after its output history and its errors, also without the extension."""
+    """In a notebook or IPython: look after its history, errors and interrupts, also without the extension."""
     module = sys.modules.get("IPython")
     shell = module.get_ipython() if module is not None else None
     if shell is not None:
-        from nbactors.jupyter import hints, history  # noqa: PLC0415 - IPython need not be there
+        from nbactors.jupyter import face  # noqa: PLC0415 - IPython need not be there
 
-        history.watch(shell)
-        hints.watch(shell)
+        face.watch(shell)
 
 
 engine.on_start(_watch_shell)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, NoReturn, TypeVar, Union, cast, overload
 
-from nbactors import engine
+from nbactors import description, engine
 from nbactors.actor_class_check import (
     BACKPRESSURE,
     GROUP,
@@ -121,8 +122,16 @@ class ActorMethod:
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild_method, (ActorHandle(self._link, self._actor), self._meta.name, self._options)
 
+    @property
+    def __signature__(self) -> inspect.Signature:
+        """What `inspect.signature` and completers see: the method's own parameters."""
+        return self._meta.signature.inspectable()
+
     def __repr__(self) -> str:
-        return f"ActorMethod({self._actor.class_name}.{self._meta.name}{self._meta.signature.display})"
+        return description.method(self._meta, self._actor).text
+
+    def _repr_html_(self) -> str:
+        return description.method(self._meta, self._actor).html()
 
 
 def _rebuild_method(handle: ActorHandle[Any], name: str, options: CallOptions | None) -> ActorMethod:
@@ -161,7 +170,13 @@ class ActorHandle(Generic[T]):
         return self._link.actor_id
 
     def __repr__(self) -> str:
-        return f"Actor({self._meta.class_name}, {self._link.actor_id.hex()})"
+        return description.actor_line(self._link, self._meta)
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(description.actor(self._link, self._meta).text)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return description.actor(self._link, self._meta).bundle()
 
     def __hash__(self) -> int:
         return hash(self._link.actor_id)
@@ -280,7 +295,8 @@ class ActorClass(Generic[T]):
 
     def __getattr__(self, name: str) -> Any:
         wrapped = self.__dict__.get("__wrapped__")
-        if wrapped is None:  # while it is unpickled
+        # None while it is unpickled. And a class that shows its instances in notebooks does not show itself like that.
+        if wrapped is None or name.startswith("_repr_"):
             raise AttributeError(name)
         try:
             return getattr(wrapped, name)
@@ -295,6 +311,17 @@ class ActorClass(Generic[T]):
 
     def __repr__(self) -> str:
         return f"ActorClass({self.__name__})"
+
+    def __description(self) -> description.Description:
+        return description.actor_class(
+            self.__meta, self.__constructor, self.__wrapped__.__doc__ or "", self.__options.given.items()
+        )
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(self.__description().text)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return self.__description().bundle()
 
 
 def _empty(kind: type[T]) -> T:

@@ -36,8 +36,10 @@ def init(
     namespace: str | None = None,
     runtime_env: dict[str, Any] | None = None,
     log_to_driver: bool | None = None,
+    log_prefix: bool | None = None,
     ignore_reinit_error: bool = False,
     graceful_shutdown_s: float | None = None,
+    on_interrupt: str | None = None,
     **more: Any,
 ) -> RayContext:
     """Open a session: start the runtime, if it does not run yet, and connect to it.
@@ -53,8 +55,13 @@ def init(
         namespace: Where actors' names are looked up; by default the notebook's own, or in a script an anonymous one.
         runtime_env: "env_vars", "working_dir" and "py_modules" for all workers of the session.
         log_to_driver: Whether what workers print appears here; it does by default.
+        log_prefix: Whether each line that workers print says whose it is, as `(Counter pid=123)`; it does by default,
+            in a colour of its own where the place shows colours and the environment variable NO_COLOR is not set. Ray
+            has no such keyword.
         ignore_reinit_error: Return the session that is open instead of refusing.
         graceful_shutdown_s: Seconds that an actor may take to end (`__ray_shutdown__`), by default 30.
+        on_interrupt: What an interrupt (the stop button, Ctrl-C) does to the calls that are waited for: "cancel" them,
+            the default in a notebook and in IPython, or "detach", as in Ray: they go on, the default in a script.
         **more: Ray's further keywords, where they have a meaning here (`_memory`, `logging_level`, …).
 
     Returns:
@@ -72,7 +79,9 @@ def init(
         "namespace": namespace,
         "runtime_env": runtime_env,
         "log_to_driver": log_to_driver,
+        "log_prefix": log_prefix,
         "graceful_shutdown_s": graceful_shutdown_s,
+        "on_interrupt": on_interrupt,
     }
     check_bool({"ignore_reinit_error": ignore_reinit_error}, "ignore_reinit_error")
     options = init_options(address, given, more)
@@ -321,7 +330,7 @@ def cancel(
     Args:
         ref: An ObjectRef of the call, or its ObjectRefGenerator.
         force: End the task's process ; it is not tried again. Not for calls of actors: see `kill`.
-        recursive: Cancel the calls that it has made as well.
+        recursive: Cancel the calls that it has made as well; with `interrupt`, interrupt them.
         interrupt: Raise KeyboardInterrupt inside an actor's running plain method, as Ctrl-C in a terminal does. If it
             catches that and goes on it gets another after a second, and after that `get` raises an error that tells
             what is left: `kill`. In a threaded actor only Python code is reached, no blocking system call.

@@ -34,11 +34,13 @@ _OWN = (
     "address",
     "graceful_shutdown_s",
     "ignore_reinit_error",
+    "log_prefix",
     "log_to_driver",
     "namespace",
     "num_cpus",
     "num_gpus",
     "object_store_memory",
+    "on_interrupt",
     "resources",
     "runtime_env",
 )

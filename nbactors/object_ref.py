@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from nbactors import description
+
 if TYPE_CHECKING:
     import asyncio
     import concurrent.futures
@@ -109,6 +111,12 @@ class ObjectRef(Generic[T]):
 
     def __repr__(self) -> str:
         return f"ObjectRef({self.hex()})"
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(description.reference(self._entry, self.hex()).text)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return description.reference(self._entry, self.hex()).bundle()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return self._entry.reduce(self)  # type: ignore[no-any-return]

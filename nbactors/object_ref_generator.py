@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from nbactors import description
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -102,6 +104,16 @@ class ObjectRefGenerator(Generic[T]):
 
     def __repr__(self) -> str:
         return f"ObjectRefGenerator({self._completed.hex()})"
+
+    def _description(self) -> description.Description:
+        completed = self._completed
+        return description.generator(self._entry, completed._entry, completed.hex())
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(self._description().text)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return self._description().bundle()
 
 
 class DynamicObjectRefGenerator(Generic[T]):

@@ -6,12 +6,12 @@ for a wrong type, ValueError for a wrong value or an unknown keyword, RuntimeErr
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from nbactors import notebook
 from nbactors.num_returns import STREAMING, check_generates, num_returns_of
 from nbactors.option_checks import (
     UNLIMITED,
@@ -340,8 +340,10 @@ class InitOptions:
         num_cpus, num_gpus, memory, object_store_memory: None to detect; the last two in bytes.
         resources: Custom ones.
         log_to_driver: Whether what workers print appears in the session.
+        log_prefix: Whether each of these lines says whose it is.
         graceful_shutdown_s: Seconds that an actor may take to end gracefully.
         runtime_env: Of all its actors and tasks that name none.
+        on_interrupt: None for the default one, see `cancels_on_interrupt`.
     """
 
     namespace: str | None = None
@@ -351,8 +353,10 @@ class InitOptions:
     memory: int | None = None
     object_store_memory: int | None = None
     log_to_driver: bool = True
+    log_prefix: bool = True
     graceful_shutdown_s: float = 30.0
     runtime_env: RuntimeEnv | None = None
+    on_interrupt: str | None = None
 
     @classmethod
     def parse(cls, given: Mapping[str, Any]) -> InitOptions:
@@ -362,8 +366,9 @@ class InitOptions:
             TypeError, ValueError: As `ActorOptions.parse`.
         """
         seconds = quantity(given, "graceful_shutdown_s")
-        if given.get("log_to_driver") is not None:
-            check_bool(given, "log_to_driver")
+        for name in ("log_to_driver", "log_prefix"):
+            if given.get(name) is not None:
+                check_bool(given, name)
         memory, object_store_memory = quantity(given, "memory"), quantity(given, "object_store_memory")
         return cls(
             namespace=check_text(given, "namespace", blank_allowed=False),
@@ -373,19 +378,36 @@ class InitOptions:
             memory=None if memory is None else int(memory),
             object_store_memory=None if object_store_memory is None else int(object_store_memory),
             log_to_driver=given.get("log_to_driver") is not False,
+            log_prefix=given.get("log_prefix") is not False,
             graceful_shutdown_s=30.0 if seconds is None else float(seconds),
             runtime_env=RuntimeEnv.parse(given.get("runtime_env")),
+            on_interrupt=_on_interrupt(given),
         )
 
-    def namespace_or_default(self) -> str:
-        """Return the namespace, or in a notebook the notebook's own, or "" for an anonymous one.
+    def cancels_on_interrupt(self) -> bool:
+        """Return whether an interrupt cancels the calls waited for.
 
-        A notebook's is its Jupyter session name, so that `get_actor` finds a detached actor again after the kernel
-        was restarted. A script started from a notebook inherits the variable, but is no notebook.
+        By default it does in a notebook and in IPython, where who stops a cell wants to stop what it does, and does
+        not in a script, as in Ray.
         """
-        if self.namespace is not None:
-            return self.namespace
-        return os.environ.get("JPY_SESSION_NAME", "") if "ipykernel.kernelapp" in sys.modules else ""
+        if self.on_interrupt is not None:
+            return self.on_interrupt == "cancel"
+        shells = sys.modules.get("IPython")
+        return shells is not None and shells.get_ipython() is not None
+
+    def namespace_or_default(self) -> str:
+        """Return the namespace, or in a notebook the notebook's own, or "" for an anonymous one."""
+        return self.namespace if self.namespace is not None else notebook.name()
+
+
+def _on_interrupt(given: Mapping[str, Any]) -> str | None:
+    value = check_text(given, "on_interrupt")
+    if value not in (None, "cancel", "detach"):
+        raise ValueError(
+            f'on_interrupt must be "cancel", so that an interrupt cancels the calls waited for, or "detach", so that '
+            f"they go on. Got {value!r}"
+        )
+    return value
 
 
 def _held_options(given: Mapping[str, Any]) -> dict[str, Any]:

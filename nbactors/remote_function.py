@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, ParamSpec, TypeVar, overload
 
-from nbactors import engine
+from nbactors import description, engine
 from nbactors.importable import address_of, load
 from nbactors.meta import FunctionMeta
 from nbactors.options import TaskOptions
@@ -149,6 +149,18 @@ class RemoteFunction(Generic[P, R]):
 
     def __repr__(self) -> str:
         return f"RemoteFunction({self.__module__}.{self.__qualname__})"
+
+    def _description(self) -> description.Description:
+        meta = self._meta
+        return description.function(
+            self.__qualname__, self.__module__, meta.signature, self.__doc__ or "", self._options.given.items()
+        )
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(self._description().text)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return self._description().bundle()
 
 
 def _empty() -> RemoteFunction[Any, Any]:

@@ -12,11 +12,6 @@ from nbactors.version import __version__
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-_STYLE = (
-    "display:inline-block;border:1px solid currentColor;border-radius:6px;padding:.5em 1em;"
-    "background:transparent;color:inherit;opacity:.9"
-)
-
 
 class RayContext(Mapping[str, Any]):
     """A session that was opened: prints what it is, ends it by `disconnect()` or at the end of a `with` block.
@@ -61,19 +56,23 @@ class RayContext(Mapping[str, Any]):
         ]
         return [("nbactors", self.ray_version), ("Python", self.python_version), *shown]
 
+    def _state(self) -> str:
+        """Return whether the session is still open; asks nobody."""
+        running = engine.running()
+        if running is None:
+            return "ended"
+        job_id = self.address_info.get("job_id")
+        return "open" if job_id is None or running.runtime_facts().job_id.hex() == job_id else "ended"
+
     def __repr__(self) -> str:
-        return f"RayContext({', '.join(f'{name}={value}' for name, value in self._rows())})"
+        state = ", ended" if self._state() == "ended" else ""
+        return f"RayContext({', '.join(f'{name}={value}' for name, value in self._rows())}{state})"
 
     def _repr_html_(self) -> str:
         """Return a static table that is readable on light and on dark background."""
-        import html  # noqa: PLC0415 - only notebooks need it
+        from nbactors.html import card  # noqa: PLC0415 - only notebooks need it
 
-        rows = "".join(
-            f'<tr><th scope="row" style="text-align:left;padding-right:1em">{html.escape(name)}</th>'
-            f'<td style="text-align:left">{html.escape(value)}</td></tr>'
-            for name, value in self._rows()
-        )
-        return f'<div style="{_STYLE}"><table style="background:transparent;color:inherit">{rows}</table></div>'
+        return card("Session", self._state(), self._rows())
 
 
 def _text(name: str, value: Any) -> str:

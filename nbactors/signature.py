@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import enum
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,6 +12,7 @@ from typing import Any
 _UNLIMITED = 1 << 30
 _SHOWN_DEFAULT = 40
 """Longest default that is shown in full; a default may be a table of a million rows."""
+_PLAIN = frozenset({str, int, float, complex, bytes, bool, type(None)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,30 @@ class Signature:
             maximum=0 if required_keywords else maximum,
         )
 
+    def inspectable(self) -> inspect.Signature:
+        """Return it as `inspect.signature` would: defaults are there for people to read, not as values."""
+        tree = ast.parse(f"def f{self.display}: pass").body[0]
+        assert isinstance(tree, ast.FunctionDef)
+        given = tree.args
+        empty, kinds = inspect.Parameter.empty, inspect.Parameter
+        named: list[tuple[ast.arg, Any]] = [(arg, kinds.POSITIONAL_ONLY) for arg in given.posonlyargs]
+        named += [(arg, kinds.POSITIONAL_OR_KEYWORD) for arg in given.args]
+        defaults: list[ast.expr | None] = [None] * (len(named) - len(given.defaults)) + list(given.defaults)
+        if given.vararg:
+            named.append((given.vararg, kinds.VAR_POSITIONAL))
+            defaults.append(None)
+        named += [(arg, kinds.KEYWORD_ONLY) for arg in given.kwonlyargs]
+        defaults += given.kw_defaults
+        if given.kwarg:
+            named.append((given.kwarg, kinds.VAR_KEYWORD))
+            defaults.append(None)
+        return inspect.Signature(
+            [
+                inspect.Parameter(arg.arg, kind, default=empty if value is None else _Shown(ast.unparse(value)))
+                for (arg, kind), value in zip(named, defaults, strict=True)
+            ]
+        )
+
     def check(self, args: tuple[Any, ...], kwargs: dict[str, Any], label: str) -> None:
         """Check a call's arguments, in the caller's thread, at `.remote()`.
 
@@ -136,7 +163,12 @@ def _shown(parameter: inspect.Parameter) -> inspect.Parameter:
     default = parameter.default
     if default is parameter.empty:
         return parameter.replace(annotation=parameter.empty)
-    text = repr(default) if isinstance(default, str | int | float | complex | bytes | type(None)) else "..."
+    # What is displayed can be parsed again, see `inspectable`: no repr of a class that writes what it likes.
+    text = "..."
+    if type(default) in _PLAIN:
+        text = repr(default)
+    elif isinstance(default, enum.Enum) and default.name:
+        text = f"{type(default).__name__}.{default.name}"
     return parameter.replace(annotation=parameter.empty, default=_Shown(text if len(text) <= _SHOWN_DEFAULT else "..."))
 
 

@@ -10,10 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from nbactors.facts import ActorFacts, CallFacts
+
 if TYPE_CHECKING:
     from nbactors.meta import ActorMeta, FunctionMeta, MethodMeta
     from nbactors.object_ref import ObjectRef
     from nbactors.options import ActorOptions, CallOptions, TaskOptions
+    from nbactors.output import Progress, Sink
 
 Returned = Any
 """What a `.remote()` call gives: an ObjectRef, a list of them (num_returns > 1), None (num_returns=0), or an
@@ -39,6 +42,10 @@ class ActorLink(ABC):
 
         The link must outlive the call: the engine keeps it until the result is there.
         """
+
+    def facts(self) -> ActorFacts:
+        """Return what is known of the actor here. Never blocks. Any thread."""
+        return ActorFacts()
 
     @abstractmethod
     def reduce(self, meta: ActorMeta) -> tuple[Any, ...]:
@@ -69,6 +76,28 @@ class RuntimeFacts:
 
 class Engine(ABC):
     """An engine that runs. Made by its module's `start(options: InitOptions) -> Engine`. Methods: any thread."""
+
+    sink: Sink | None = None
+    """What shows the output of workers; None where the engine shows it itself."""
+
+    def set_sink(self, sink: Sink | None) -> None:
+        """Have a front end show what workers put out, or no longer."""
+        self.sink = sink
+
+    def calling_cell(self) -> int:
+        """Return what `report` takes as the `cell` that the calling code works for, 0 for none. Any thread."""
+        return 0
+
+    def report(self, progress: Progress) -> bool:
+        """Show how far a bar is, under the notebook cell that the calling code works for. Any thread.
+
+        Args:
+            progress: A `cell` of 0 and an empty `source` are filled in.
+
+        Returns:
+            False where no notebook shows it.
+        """
+        return False
 
     @property
     @abstractmethod
@@ -126,6 +155,19 @@ class Engine(ABC):
 
         Raises:
             ValueError: `force` for a call of an actor, or `interrupt` with `force`.
+        """
+
+    @abstractmethod
+    def pending_calls(self) -> list[CallFacts]:
+        """Return the calls that this process has made and that have not returned. Never blocks."""
+
+    @abstractmethod
+    def cancel_all(self, force: bool, interrupt: bool) -> int:
+        """Cancel every call of `pending_calls`, and what they have called; returns how many.
+
+        Args:
+            force: End the processes of tasks; calls of actors are cancelled without it.
+            interrupt: As of `cancel`.
         """
 
     @abstractmethod

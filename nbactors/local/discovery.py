@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from nbactors.interrupts import INTERRUPTS
 from nbactors.local import sockets
 from nbactors.version import __version__
 
@@ -42,6 +43,9 @@ READY = b"ready"
 """What a node writes to the pipe that it was started with, once it listens."""
 
 _CONNECT_TIMEOUT_S = 5.0
+_GLANCE_S = 0.05
+"""How often a wait looks for an interrupt, which does not end a system call by itself."""
+
 _LOG_LIMIT = 1 << 20
 _TAIL = 4000
 
@@ -165,6 +169,7 @@ def _locked(path: str, deadline: float) -> Iterator[None]:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
+                INTERRUPTS.raise_due()
                 if time.monotonic() > deadline:
                     raise TimeoutError(
                         f"another process has been starting the node for too long (it holds {path!r}): end that "
@@ -185,18 +190,28 @@ def _start(directory: str, deadline: float) -> None:
         intermediate = _spawn(directory, writer)
         os.close(writer)
         writer = -1
-        readable, _, _ = select.select([reader], [], [], max(0.0, deadline - time.monotonic()))
-        answer = os.read(reader, 64) if readable else None
+        try:  # it leaves at once, and the node is no child
+            os.waitpid(intermediate, 0)
+        except ChildProcessError:  # the program reaps its children by itself
+            pass
+        answer = os.read(reader, 64) if _await(reader, deadline) else None
     finally:
         os.close(reader)
         if writer >= 0:
             os.close(writer)
-    try:
-        os.waitpid(intermediate, 0)
-    except ChildProcessError:  # the program reaps its children by itself
-        pass
     if answer != READY:
         raise _failed(directory, "was not ready in time" if answer is None else "ended before it was ready")
+
+
+def _await(reader: int, deadline: float) -> bool:
+    """Return whether a descriptor is readable by the deadline; an interrupt ends the wait, and the node goes on."""
+    while True:
+        left = deadline - time.monotonic()
+        if select.select([reader], [], [], max(0.0, min(left, _GLANCE_S)))[0]:
+            return True
+        INTERRUPTS.raise_due()
+        if left <= 0:
+            return False
 
 
 def _spawn(directory: str, ready: int) -> int:

@@ -5,24 +5,29 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from nbactors import exceptions, read_only
+from nbactors import exceptions, origin, read_only
 from nbactors.engine.base import ActorLink, Engine, RuntimeFacts
+from nbactors.interrupts import INTERRUPTS
 from nbactors.local import discovery
 from nbactors.local.client.actor_link import LocalActorLink
 from nbactors.local.client.arguments import Arguments, prepare
 from nbactors.local.client.construction import Concurrency, Construction
 from nbactors.local.client.entries import Entry
+from nbactors.local.client.interruption import Interruption
 from nbactors.local.client.output import Printer
 from nbactors.local.client.process import Process, importable_paths
 from nbactors.local.client.values import Held
 from nbactors.local.wire import ids, messages, pickling
 from nbactors.object_ref import ObjectRef
+from nbactors.output import Progress, Sink
 from nbactors.version import __version__
 
 if TYPE_CHECKING:
+    from nbactors.facts import CallFacts
     from nbactors.meta import ActorMeta, FunctionMeta
     from nbactors.options import ActorOptions, InitOptions, TaskOptions
 
@@ -62,6 +67,8 @@ class LocalEngine(Engine):
     def put(self, value: Any) -> ObjectRef[Any]:
         """See the base class."""
         process = self.process
+        if INTERRUPTS.due:
+            INTERRUPTS.raise_due()
         data = pickling.dumps_atom(value)
         held = process.values.hold(value) if data is None else Held(data)
         return ObjectRef(Entry.made(process, next(process.numbers), held))
@@ -69,6 +76,8 @@ class LocalEngine(Engine):
     def get(self, refs: Sequence[ObjectRef[Any]], timeout: float | None) -> list[Any]:
         """See the base class."""
         __tracebackhide__ = True
+        if INTERRUPTS.due:
+            INTERRUPTS.raise_due()
         self._check_refs(refs)
         if len(refs) == 1:
             return [self.process.waiting.get_one(refs[0]._entry, timeout)]
@@ -78,6 +87,8 @@ class LocalEngine(Engine):
         self, refs: list[ObjectRef[Any]], num_returns: int, timeout: float | None, fetch_local: bool
     ) -> tuple[list[ObjectRef[Any]], list[ObjectRef[Any]]]:
         """See the base class. On one machine every value is local: `fetch_local` changes nothing."""
+        if INTERRUPTS.due:
+            INTERRUPTS.raise_due()
         return self.process.waiting.wait(refs, num_returns, timeout)
 
     def _check_refs(self, refs: Sequence[ObjectRef[Any]]) -> None:
@@ -120,7 +131,7 @@ class LocalEngine(Engine):
             )
 
         if options.name:
-            named = process.node.request(message)
+            named = process.node.request(message, undo=self._disown)
             if not named.created:
                 return self._found(named)
             link = self._prepare_link(actor_id, meta, options, code, prepared)
@@ -146,6 +157,15 @@ class LocalEngine(Engine):
         link.configure(meta)
         return link, meta
 
+    def _disown(self, answer: Any) -> None:
+        """An actor was found or made for somebody who was interrupted, and has no handle to it. The leader's thread."""
+        if type(answer) is not messages.ActorNamed:
+            return
+        node = self.process.node
+        if answer.created:  # without its constructor's arguments it would never be
+            node.send(messages.KillActor(node.number(), answer.actor_id, True))
+        node.send(messages.ReleaseHold(answer.actor_id, 1))
+
     def _export(self, cls: type) -> Any:
         """Return the pickled class. Not kept: a cell may change what the class refers to, and actors are few."""
         return self.process.values.hold_pickled(pickling.dumps_code(cls))
@@ -162,7 +182,7 @@ class LocalEngine(Engine):
 
     def get_actor(self, name: str, namespace: str | None) -> tuple[ActorLink, ActorMeta]:
         """See the base class."""
-        named = self.process.node.request(lambda rid: messages.GetActor(rid, name, namespace or ""))
+        named = self.process.node.request(lambda rid: messages.GetActor(rid, name, namespace or ""), undo=self._disown)
         return self._found(named)
 
     def current_actor(self) -> tuple[ActorLink, ActorMeta]:
@@ -200,6 +220,18 @@ class LocalEngine(Engine):
                 "cancel(ref, interrupt=True) stops a running synchronous method and leaves the actor."
             )
         call.cancel("force" if force else "interrupt" if interrupt else "cancel", recursive)
+
+    def pending_calls(self) -> list[CallFacts]:
+        """See the base class."""
+        return [call.facts() for call in self.process.pending_calls()]
+
+    def cancel_all(self, force: bool, interrupt: bool) -> int:
+        """See the base class."""
+        calls = self.process.pending_calls()
+        for call in calls:
+            is_task = not isinstance(call.target, LocalActorLink)
+            call.cancel("force" if force and is_task else "interrupt" if interrupt else "cancel", True)
+        return len(calls)
 
     # ----------------------------------------------------------------------------------------------------- listings
 
@@ -304,6 +336,48 @@ class SessionEngine(LocalEngine):
         self._pid = os.getpid()
         process.job_number = int.from_bytes(job_id, "little")
         process.store.on_first_map = read_only.explain_in_scripts
+        process.handle(messages.Progress, self._on_progress)
+
+    def set_sink(self, sink: Sink | None) -> None:
+        """See the base class."""
+        super().set_sink(sink)
+        self._printer.sink = sink
+
+    def calling_cell(self) -> int:
+        """See the base class."""
+        return origin.current()
+
+    def report(self, progress: Progress) -> bool:
+        """See the base class."""
+        cell = progress.cell or origin.current()
+        if self.sink is None or not cell:
+            return False
+        self.sink.progress(replace(progress, cell=cell))
+        return True
+
+    def _on_progress(self, message: messages.Progress) -> None:
+        """A worker tells how far a bar is. The leader's thread."""
+        if self.sink is not None:
+            self.sink.progress(
+                Progress(
+                    message.origin & 0xFFFF_FFFF,
+                    message.process_id.hex(),
+                    message.bar,
+                    message.label,
+                    message.pid,
+                    message.description,
+                    message.n,
+                    message.total,
+                    message.unit,
+                    message.unit_scale,
+                    message.elapsed,
+                    message.rate,
+                    message.postfix,
+                    message.closed,
+                    message.leave,
+                    message.failed,
+                )
+            )
 
     def _warn_of_anonymous_detached(self, options: ActorOptions) -> None:
         if options.detached and self._anonymous and not options.namespace:
@@ -327,14 +401,19 @@ class SessionEngine(LocalEngine):
             process.forget()
             return
         deadline = monotonic() + CLOSE_S
-        if not process.node.lost:
-            process.flush()
-            try:
-                process.node.request(messages.CloseSession, max(deadline - monotonic(), 0.1))
-            except exceptions.RaySystemError:  # the node died meanwhile: nothing is left to wait for
-                pass
-        process.close()
-        self._printer.close()
+        try:
+            if not process.node.lost:
+                process.flush()
+                try:
+                    process.node.request(messages.CloseSession, max(deadline - monotonic(), 0.1))
+                except exceptions.RaySystemError:  # the node died meanwhile: nothing is left to wait for
+                    pass
+        finally:
+            # Interrupted while it waited: the node ends the actors all the same.
+            process.close()
+            self._printer.close()
+            INTERRUPTS.remove()
+        INTERRUPTS.raise_due()
 
 
 def start(options: InitOptions) -> Engine:
@@ -344,6 +423,7 @@ def start(options: InitOptions) -> Engine:
         RaySystemError: The node could not be started, or one of another version runs.
     """
     deadline = monotonic() + START_S
+    INTERRUPTS.install()
     while True:
         try:
             return _join(options)
@@ -351,6 +431,9 @@ def start(options: InitOptions) -> Engine:
             # It was about to leave when this process connected, and had not served it yet: start the next one.
             if monotonic() > deadline:
                 raise
+        except BaseException:
+            INTERRUPTS.remove()
+            raise
 
 
 class _NodeLeft(exceptions.RaySystemError):
@@ -360,7 +443,7 @@ class _NodeLeft(exceptions.RaySystemError):
 def _join(options: InitOptions) -> Engine:
     directory = discovery.ensure_directory()
     node = discovery.connect_node(START_S)
-    printer = Printer()
+    printer = Printer(options.log_prefix)
     process = Process(ids.new_process_id(), directory, _store_limit(options), printer.show, printer.node_lost)
     printer.close()
     try:
@@ -372,6 +455,7 @@ def _join(options: InitOptions) -> Engine:
             raise _NodeLeft(error.client_exc) from error
         raise
     printer.open()
+    process.waiting.interruption = Interruption(process, options.cancels_on_interrupt())
     return SessionEngine(process, opened.job_id, opened.namespace, not options.namespace_or_default(), printer)
 
 

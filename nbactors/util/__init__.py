@@ -6,8 +6,9 @@ from typing import Any, Literal, overload
 
 from nbactors import engine
 from nbactors.util import scheduling_strategies
+from nbactors.util.progress import progress
 
-__all__ = ["list_named_actors", "scheduling_strategies"]
+__all__ = ["list_named_actors", "progress", "scheduling_strategies"]
 
 
 @overload

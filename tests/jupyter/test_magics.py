@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from ipython_cells import run_cells
 
+from nbactors import options
+
 pytestmark = pytest.mark.slow
 
 COUNTER = """
@@ -113,10 +115,20 @@ def test_a_syntax_error_looks_as_usual() -> None:
         ("%%actor a-b\nclass A: pass", "'a-b' is no variable name"),
         ("%%actor --nmae x a\nclass A: pass", "unrecognized arguments: --nmae"),
         ("%%actor --lifetime long a\nclass A: pass", "invalid choice: 'long'"),
+        ("%%actor --concurrency-group io a\nclass A: pass", "'io' is not NAME=N; write for instance"),
+        ("%%actor --env DEBUG a\nclass A: pass", "'DEBUG' is not NAME=VALUE"),
+        ("%%actor --max-concurrency -7 a\nclass A: pass", "only accepts None, 0 or a positive integer"),
+        ("%%actor --max-restarts 3 a\nclass A: pass", "max_restarts=3 is not served by this version"),
+        ('%%actor --args "1"\nclass A: pass', "a variable for it is needed"),
+        ('%%actor --args "1)" a\nclass A: pass', "cannot stand between the parentheses of a call: unmatched ')'"),
+        ('%%actor --args "), (" a\nclass A: pass', "its parentheses do not match"),
+        ('%%actor --args "absent" a\nclass A: pass', "raised NameError: name 'absent' is not defined"),
+        ('%%actor --name "open a\nclass A: pass', "No closing quotation"),
+        ('%%actor --args "1, 2" a\nclass A: pass', "a was not made, since its constructor takes other arguments"),
         ("%%actor --resource disk a\nclass A: pass", "'disk' is not KEY=AMOUNT"),
         (
             "%%actor a\nclass A:\n    def __init__(self, start): pass",
-            "a was not made, since its constructor needs arguments (missing a required argument: 'start')",
+            "a was not made, since its constructor takes other arguments (missing a required argument: 'start')",
         ),
     ],
 )
@@ -141,3 +153,48 @@ def test_the_question_mark_shows_the_options() -> None:
     (shown,) = run_cells("%%actor?")
     assert "[--num-cpus N]" in shown.output
     assert "VARIABLE" in shown.output
+
+
+def test_arguments_are_evaluated_in_the_notebook() -> None:
+    *_, answer, leaked = run_cells(
+        "start = [1, 2]",
+        "%%actor --args \"start, table={'k': len(start)}\" keeper\nclass Keeper:\n"
+        "    def __init__(self, start, table):\n        self.held = start, table\n"
+        "    def get(self):\n        return self.held",
+        "import nbactors as ray; ray.get(keeper.get.remote())",
+        "[name for name in globals() if 'arguments' in name or name == 'actor_class']",
+    )
+    assert "([1, 2], {'k': 2})" in answer.output
+    assert leaked.output.rstrip().endswith("[]")
+
+
+def test_every_option_reaches_the_actor() -> None:
+    line = (
+        "%%actor --name {name} --namespace there --lifetime detached --num-cpus 0 --resource disk=1 "
+        "--max-concurrency 3 --concurrency-group io=4 --concurrency-group net=2 --max-pending-calls 10 "
+        "--max-restarts 0 --allow-out-of-order-execution --env 'MODE=a b' --env LEVEL=2 --working-dir / "
+        "--scheduling-strategy SPREAD a"
+    )
+    *_, made, env, options = run_cells(
+        "import nbactors as ray; ray.init(resources={'disk': 2}); name = 'keeper'",
+        f"{line}\nimport os\nclass A:"
+        "\n    def env(self):\n        return *map(os.environ.get, ('MODE', 'LEVEL')), os.getcwd()",
+        "ray.get(a.env.remote())",
+        "print(a._meta.groups, a._meta.in_order, a._meta.max_pending_calls, ray.available_resources()['disk']); "
+        "ray.kill(ray.get_actor('keeper', namespace='there'))",
+    )
+    assert made.ok, made.output
+    assert "('a b', '2', '/')" in env.output
+    assert options.output.splitlines()[0] == "('io', 'net') False 10 1.0"
+
+
+def test_every_option_of_actors_has_its_flag() -> None:
+    shown = run_cells("%%actor?")[0].output
+    flags = {
+        "concurrency_groups": "--concurrency-group ",
+        "resources": "--resource ",
+        "runtime_env": "--env ",
+        "allow_out_of_order_execution": "--allow-out-of-order-execution",
+    }
+    for option in set(options._FOR_ACTORS) - {"enable_task_events"}:  # which changes nothing
+        assert flags.get(option, f"--{option.replace('_', '-')}") in shown

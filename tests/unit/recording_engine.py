@@ -84,6 +84,13 @@ class RecordingEngine(Engine):
     def cancel(self, ref: ObjectRef[Any], force: bool, recursive: bool, interrupt: bool) -> None:
         self.asked.append(("cancel", ref, force, recursive, interrupt))
 
+    def pending_calls(self) -> list[Any]:
+        return []
+
+    def cancel_all(self, force: bool, interrupt: bool) -> int:
+        self.asked.append(("cancel_all", force, interrupt))
+        return 2
+
     def kill(self, link: Any, no_restart: bool) -> None:
         self.asked.append(("kill", link, no_restart))
 

@@ -17,9 +17,15 @@ STDLIB = sys.stdlib_module_names
 # Options, errors and signatures: the standard library and each other.
 FOUNDATION = {
     "origin",
+    "description",
+    "output",
     "exceptions",
+    "facts",
+    "html",
     "importable",
     "init_keywords",
+    "interrupts",
+    "notebook",
     "num_returns",
     "option_checks",
     "options",
@@ -44,8 +50,11 @@ PUBLIC = {
     "",
     "actor",
     "exceptions",
+    "html",
+    "interrupts",
     "object_ref",
     "origin",
+    "output",
     "read_only",
     "remote_function",
     "runtime_context",
@@ -56,6 +65,7 @@ PUBLIC = {
 # Edges that the rules would forbid, each with the reason for it.
 ALLOWED = {
     ("api", "local.wire.pickling"),  # which modules travel by value is one registry, whichever engine runs
+    ("jupyter.remote_code", "local.worker.interrupts"),  # it calls a cell's code on, which can be interrupted
     ("local.client.actors", "actor"),  # a received handle is the public class
     ("local.worker.engine", "actor"),  # so is an actor's handle to itself
 }
@@ -153,7 +163,7 @@ def test_every_module_has_a_layer() -> None:
 
 
 def test_the_package_itself_only_reexports() -> None:
-    hooks = {"engine", "jupyter.hints", "jupyter.history", "jupyter.magics"}
+    hooks = {"engine", "jupyter.face", "jupyter.magics"}
     assert own("") <= VERBS | DATA | FOUNDATION | {"util"} | hooks
 
 

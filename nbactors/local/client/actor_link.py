@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from nbactors import exceptions, origin
 from nbactors.engine.base import ActorLink
+from nbactors.facts import ActorFacts, CallFacts
+from nbactors.interrupts import INTERRUPTS
 from nbactors.local.client import failures
 from nbactors.local.client.arguments import prepare
 from nbactors.local.client.call_life import QUEUED
@@ -49,12 +51,14 @@ class LocalActorLink(Target, ActorLink):
         "_queues",
         "_unready",
         "construct",
+        "meta",
         "tokens",
     )
 
     def __init__(self, process: Process, actor_id: bytes) -> None:
         self.actor_id = actor_id
         self.tokens = 0
+        self.meta: ActorMeta | None = None
         self.construct: Construction | None = None
         self._process = process
         self._lock = threading.RLock()
@@ -68,6 +72,7 @@ class LocalActorLink(Target, ActorLink):
 
     def configure(self, meta: ActorMeta) -> None:
         """Take over what the actor's options say of calls. Before the first one."""
+        self.meta = meta
         self._in_order = meta.in_order
         self._max_pending = meta.max_pending_calls
 
@@ -78,6 +83,8 @@ class LocalActorLink(Target, ActorLink):
     ) -> Any:
         """Submit a method call. See the base class."""
         process = self._process
+        if INTERRUPTS.due:
+            INTERRUPTS.raise_due()
         if process.closed:
             raise process.dead_handle_error(self.actor_id)
         if self._max_pending > 0:
@@ -345,6 +352,26 @@ class LocalActorLink(Target, ActorLink):
         self._unready.clear()
         self.construct = None
         self._process.actors.let_go(self)
+
+    def facts(self) -> ActorFacts:
+        """Return what is known of the actor here. See the base class. Takes no lock: it is for people to look at."""
+        down, connection = self._down, self._connection
+        waiting = sum(map(len, self._queues.copy().values())) + len(self._unready)
+        if self._process.closed:
+            return ActorFacts("dead" if down is not None else "", 0, "its session has been shut down")
+        if down is not None:
+            return ActorFacts("dead", down.pid, failures.brief(down.text))
+        if connection is None:
+            return ActorFacts("starting", calls=waiting)
+        state = connection.state
+        return ActorFacts("alive", state.pid, calls=waiting + len(state.calls))
+
+    def describe(self, call: PendingCall) -> CallFacts:
+        """Return what there is to say of a call of this actor. Any thread."""
+        message, details, meta = call.message, call.details, self.meta
+        method = message.method if message is not None else details[0] if details is not None else ""
+        label = f"{meta.class_name if meta is not None else 'actor'}.{method}"
+        return CallFacts(label, self.actor_id, call.connection is not None, meta is not None and not meta.is_async)
 
     def answered(self, connection: Connection) -> None:
         """A call has returned; nothing follows from that."""

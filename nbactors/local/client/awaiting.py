@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from nbactors.interrupts import INTERRUPTS, lets_through
 from nbactors.local.store.object_life import READY
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ class _Wake:
     def ready(self, entry: Any) -> None:
         self._handover.post(self._run)
 
+    @lets_through
     def _run(self) -> None:
         callback, self._callback = self._callback, None
         if callback is not None:
@@ -103,9 +105,19 @@ def as_future(entry: Entry) -> asyncio.Future[Any]:
     if entry.state < READY:
         entry.request()
         if entry.add_waiter(_Wake(Handover.to(loop), lambda: _settle(future, entry))):
+            interruption = entry.process.waiting.interruption
+            if interruption is not None and interruption.cancels:
+                future.add_done_callback(lambda _: _cancel_if_interrupted(future, entry))
             return future
     _settle(future, entry)
     return future
+
+
+def _cancel_if_interrupted(future: asyncio.Future[Any], entry: Entry) -> None:
+    """Cancel the call that a cell awaited when the user stopped that cell. The loop's thread."""
+    interruption = entry.process.waiting.interruption
+    if future.cancelled() and INTERRUPTS.is_passing and interruption is not None:
+        interruption.cancel_one(entry)
 
 
 def _settle(future: asyncio.Future[Any] | concurrent.futures.Future[Any], entry: Entry) -> None:

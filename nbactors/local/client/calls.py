@@ -8,6 +8,7 @@ import weakref
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from nbactors.facts import CallFacts
 from nbactors.local.client import failures
 from nbactors.local.client.arguments import Arguments
 from nbactors.local.client.call_life import FAIL, FAILED, FINISHED, QUEUED, READY, REPLY, RETURN, SEND, TABLE, WAITING
@@ -152,6 +153,12 @@ class PendingCall:
         for entry in self.entries:
             entry.call = None
 
+    def facts(self) -> CallFacts:
+        """Return what there is to say of it. Any thread."""
+        target = self.target
+        facts: CallFacts = target.describe(self) if target is not None else CallFacts("", b"", False)
+        return facts
+
     def tell(self, message: Any) -> None:
         """Send the worker that runs it a message about it, if it was sent. Any thread."""
         connection = self.connection
@@ -168,24 +175,16 @@ class PendingCall:
         """Send the worker SIGINT until it answers: native code that keeps the GIL lets nobody there read a `Cancel`.
 
         A regular expression that does not end, for instance. What it interrupts is decided there, as for any other.
+        One signal is for all the calls of that worker: thousands of them at once would only keep it from answering.
         """
         connection = self.connection
         if connection is None or not connection.state.pid:
             return
-        late = weakref.ref(self)
-        until = monotonic() + INSIST_FOR_S
-
-        def signal_worker() -> None:
-            call = late()
-            if call is None or call.connection is not connection or connection.closed or monotonic() > until:
-                return
-            try:
-                os.kill(connection.state.pid, signal.SIGINT)
-            except OSError:  # it has ended, which the connection is about to tell
-                return
-            process.reactor.call_later(INSIST_S, signal_worker)
-
-        process.reactor.call_later(INSIST_S, signal_worker)
+        state = connection.state
+        state.insisted[self.number] = monotonic() + INSIST_FOR_S
+        if not state.insisting:
+            state.insisting = True
+            process.reactor.call_later(INSIST_S, lambda: _signal_worker(process, connection))
 
     def limit(self, process: Process, timeout_s: float) -> None:
         """Cancel it when its time is up."""
@@ -221,3 +220,21 @@ def open_stream(process: Process, call: PendingCall, num_returns: int, backpress
     if call.stream.is_collected:
         return result
     return ObjectRefGenerator(Reader(call.stream), result)
+
+
+def _signal_worker(process: Process, connection: Connection) -> None:
+    """Signal a worker, and go on while one of the calls that this is for is unanswered. The leader's thread."""
+    state, now = connection.state, monotonic()
+    for number, until in list(state.insisted.items()):
+        if number not in state.calls or now > until or connection.closed:
+            state.insisted.pop(number, None)
+    if not state.insisted:
+        state.insisting = False
+        if not state.insisted:
+            return
+        state.insisting = True  # one came from another thread, which saw this still going on
+    try:
+        os.kill(state.pid, signal.SIGINT)
+    except OSError:  # it has ended, which the connection is about to tell
+        pass
+    process.reactor.call_later(INSIST_S, lambda: _signal_worker(process, connection))

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from nbactors.facts import ObjectFacts
 from nbactors.local.client import failures
 from nbactors.local.store.object_life import ASK, ERROR, LOSS, PENDING, READY, TABLE, VALUE
 from nbactors.local.wire import ids, pickling
@@ -139,6 +140,19 @@ class Entry:
         if state > READY and waiting.failure_watches:
             waiting.failed()
 
+    def facts(self) -> ObjectFacts:
+        """Return what is known of the object here. Any thread; waits for nothing."""
+        state, call = self.state, self.call
+        if state < READY:
+            return ObjectFacts("pending", call.facts().label if call is not None else "")
+        if state > READY:
+            name, error = failures.summary(self.data)
+            return ObjectFacts("failed", name, error=error)
+        stored = self.stored
+        return ObjectFacts(
+            "ready", size=len(self.data) + sum(map(len, self.buffers)) + (stored.size if stored is not None else 0)
+        )
+
     # ----------------------------------------------------------------------------------------------------- waiting
 
     def add_waiter(self, waiter: Listener) -> bool:
@@ -187,6 +201,17 @@ class Entry:
 
         return awaiting.call_when_done(self, callback, context)
 
+    def when_done(self, callback: Callable[[], None]) -> None:
+        """Run `callback` once it is done: at once if it is, else on the thread that makes it so."""
+        if self.state < READY:
+            self.request()
+        if not self.add_waiter(_Done(callback)):
+            callback()
+
+    def failed(self) -> bool:
+        """Return whether it is done and `get` would raise."""
+        return self.state > READY
+
     def done(self) -> bool:
         """See `ObjectRef.done`."""
         return self.state >= READY
@@ -206,6 +231,18 @@ class Entry:
         """See `ObjectRef.exception`."""
         self._check_done()
         return failures.decode(self.data) if self.state > READY else None
+
+
+class _Done:
+    """A listener that runs a callback."""
+
+    __slots__ = ("_callback",)
+
+    def __init__(self, callback: Callable[[], None]) -> None:
+        self._callback = callback
+
+    def ready(self, entry: Entry) -> None:
+        self._callback()
 
 
 class BorrowedEntry(Entry):

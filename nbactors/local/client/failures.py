@@ -9,6 +9,9 @@ from nbactors import exceptions
 from nbactors.local.client.sources import with_sources
 from nbactors.local.wire import messages, pickling
 
+SHOWN = 200
+"""Most characters of an error that stand in one line of a view."""
+
 
 def encode(error: BaseException) -> bytes:
     """Pickle an error of the runtime's own."""
@@ -38,6 +41,33 @@ def decode(data: bytes) -> BaseException:
         error.traceback_str = with_sources(error.traceback_str)
         return error.as_instanceof_cause()
     return error  # type: ignore[no-any-return]
+
+
+def summary(data: bytes) -> tuple[str, str]:
+    """Return the call that failed, "" where that is not known, and what it raised, in one line.
+
+    Reads the traceback's text: unpickling the user's exception would run the user's code.
+    """
+    parts = pickle.loads(data)
+    if parts[0] == "task":
+        _, _, function_name, trace, _ = parts
+        return function_name, _raised(trace)
+    error = pickle.loads(parts[1])
+    return "", f"{type(error).__name__}: {brief(str(error))}"
+
+
+def _raised(trace: str) -> str:
+    """Return the line of a traceback that names the exception: the first after the frames."""
+    lines = trace.splitlines()
+    frames = [number for number, line in enumerate(lines) if line.startswith('  File "')]
+    after = lines[frames[-1] + 1 :] if frames else lines
+    return brief(next((line for line in after if line and not line[0].isspace()), lines[-1] if lines else ""))
+
+
+def brief(text: str) -> str:
+    """Return the first line of a text, shortened."""
+    line = text.strip().partition("\n")[0].strip()
+    return line if len(line) <= SHOWN else line[: SHOWN - 1] + "…"
 
 
 def owner_died(oid: bytes) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from nbactors import exceptions
@@ -49,6 +49,7 @@ class NodeLink:
         self._reactor = reactor
         self._numbers = itertools.count(1)
         self._waiting: dict[int, _Request] = {}
+        self._abandoned: dict[int, Callable[[Any], None]] = {}
         self._on_message = on_message
         self._on_lost = on_lost
         self.lost = ""
@@ -69,16 +70,23 @@ class NodeLink:
         """Send a message that has no answer. Any thread; does nothing when the node is gone."""
         self._connection.send(message)
 
-    def send_now(self, message: Any) -> None:
-        """Like `send`, at once."""
-        self._connection.send_now(message)
+    def send_now(self, message: Any, fds: Sequence[int] = ()) -> None:
+        """Like `send`, at once, with descriptors beside it."""
+        self._connection.send_now(message, fds)
 
     def number(self) -> int:
         """Return a fresh request number."""
         return next(self._numbers)
 
-    def request(self, make: Callable[[int], Any], timeout: float = ANSWER_S) -> Any:
+    def request(
+        self, make: Callable[[int], Any], timeout: float = ANSWER_S, undo: Callable[[Any], None] | None = None
+    ) -> Any:
         """Send `make(rid)` and return the answer. Any thread but the background one.
+
+        Args:
+            make: Makes the message.
+            timeout: Seconds.
+            undo: Called with the answer if the user interrupts the wait for it. On the leader's thread.
 
         Raises:
             ValueError, TypeError, RuntimeError: The node refused, for the reason in the message.
@@ -92,6 +100,10 @@ class NodeLink:
             if self.lost:
                 request.finish()
             self._reactor.wait(request, timeout)
+        except KeyboardInterrupt:
+            if undo is not None:
+                self._abandon(rid, request, undo)
+            raise
         finally:
             self._waiting.pop(rid, None)
         answer = request.answer
@@ -104,6 +116,13 @@ class NodeLink:
         if type(answer) is messages.Refused:
             raise _ERRORS.get(answer.kind, RuntimeError)(answer.text)
         return answer
+
+    def _abandon(self, rid: int, request: _Request, undo: Callable[[Any], None]) -> None:
+        """Have what a request achieves undone, whenever its answer comes or if it has come."""
+        self._abandoned[rid] = undo
+        if self._waiting.pop(rid, None) is None:
+            del self._abandoned[rid]
+            self._reactor.discard(lambda: undo(request.answer))
 
     def check(self) -> None:
         """Raise if the node is gone.
@@ -126,6 +145,8 @@ class NodeLink:
         if request is not None:
             request.answer = message
             request.finish()
+        elif rid in self._abandoned:
+            self._abandoned.pop(rid)(message)
         elif rid == 0 and type(message) is messages.Refused:
             self.lost = message.text
             self.refused = True

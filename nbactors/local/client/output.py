@@ -7,23 +7,38 @@ import warnings
 from typing import Any
 
 from nbactors.local.wire import messages
+from nbactors.output import Lines, Sink
 
 
 class Printer:
-    """Prints the output of workers, each line with a prefix that tells where it comes from.
+    """Prints the output of workers, each line with a prefix that tells where it comes from, or has the sink show it.
 
     Runs on the leader's thread: the main thread while that waits, else the background thread.
+
+    Args:
+        is_marked: Whether lines get the prefix.
+
+    Attributes:
+        sink: What a front end shows output with; None to print it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, is_marked: bool) -> None:
+        self.sink: Sink | None = None
+        self._is_marked = is_marked
         self._closed = False
 
     def show(self, message: Any) -> None:
         """Show an `Output` or a `Warn`; ignore other messages."""
         if type(message) is messages.Output:
-            prefix = f"({message.label} pid={message.pid}) "
-            text = "".join(f"{prefix}{line}\n" for line in message.text.removesuffix("\n").split("\n"))
-            self._write(sys.stdout if message.stream == 1 else sys.stderr, text)
+            cell = message.origin & 0xFFFF_FFFF
+            lines = Lines(
+                cell, message.label, message.pid, message.stream, message.text, message.actor_id, self._is_marked
+            )
+            if self.sink is not None:
+                self.sink.lines(lines)
+                return
+            stream = sys.stdout if message.stream == 1 else sys.stderr
+            self._write(stream, lines.shown(_is_terminal(stream)))
         elif type(message) is messages.Warn:
             try:
                 warnings.warn(message.text, UserWarning, stacklevel=2)
@@ -53,3 +68,10 @@ class Printer:
             stream.flush()
         except (OSError, ValueError):  # the user's stdout is closed: the log still has it
             pass
+
+
+def _is_terminal(stream: Any) -> bool:
+    try:
+        return bool(stream.isatty())
+    except (AttributeError, ValueError):  # none, replaced by something else, or closed
+        return False

@@ -30,6 +30,8 @@ class PeerState:
     Attributes:
         calls: Calls in flight on it, by number.
         answered: Whose calls were answered by what is being handled now.
+        insisted: Until when to signal the peer for a call, by number, see `PendingCall.insist`.
+        insisting: Whether the next signal is due.
         granted: Numbers of the segment holds that the peer has.
         functions: Keys of the functions that the peer knows.
         on_close: Called with (connection, why) when it has closed.
@@ -40,11 +42,25 @@ class PeerState:
         running: In a worker: the peer's calls that run.
     """
 
-    __slots__ = ("answered", "calls", "functions", "granted", "on_close", "outgoing", "pid", "running", "waiting")
+    __slots__ = (
+        "answered",
+        "calls",
+        "functions",
+        "granted",
+        "insisted",
+        "insisting",
+        "on_close",
+        "outgoing",
+        "pid",
+        "running",
+        "waiting",
+    )
 
     def __init__(self, outgoing: bool) -> None:
         self.calls: dict[int, Any] = {}
         self.answered: Any = None
+        self.insisted: dict[int, float] = {}
+        self.insisting = False
         self.granted: set[int] = set()
         self.functions: set[bytes] = set()
         self.on_close: Callable[[Connection, str], None] | None = None

@@ -109,6 +109,10 @@ class Process:
             messages.Refused: self.tasks.on_refused,
         }
 
+    def handle(self, kind: type, handler: Callable[[Any], None]) -> None:
+        """Have `handler` take the node's messages of a kind. The leader's thread calls it."""
+        self._control[kind] = handler
+
     def join(self, node: socket.socket, role: str, package_version: str) -> None:
         """Listen for peers, say Hello to the node and begin to read."""
         global _current
@@ -205,11 +209,11 @@ class Process:
         """Return every call that this process has made and that has not returned. Any thread."""
         return [*self.peers.calls(), *self.actors.queued(), *self.tasks.queued()]
 
-    def cancel_children(self, parent: Any) -> None:
-        """Cancel what a call has called, and so on down. Any thread."""
+    def cancel_children(self, parent: Any, mode: str) -> None:
+        """Cancel what a call has called, and so on down; see `messages.Cancel`. Any thread."""
         for call in self.pending_calls():
             if call.parent is parent:
-                call.cancel("cancel", True)
+                call.cancel(mode, True)
 
     def _abandon_calls(self) -> None:
         """End what waits for answers that will not come: futures have no time-out of their own."""

@@ -13,6 +13,7 @@ Guarantees, which everything above relies on:
 - In an asyncio actor the main thread's event loop *hosts* the reactor: it watches the selector's own descriptor and
   leads for a moment whenever that is ready. The background thread then only stands guard, see `Guard`.
 - SIGINT never tears the state: while the main thread leads or follows, the signal is noted and raised after it left.
+  In a session `INTERRUPTS` keeps it from all else that the runtime does, too.
 
 Finalizers (`__del__`, weakref callbacks) may run at any instruction of any thread, also inside our own locked
 sections. They must only append to `trash` and call `nudge`, which take no lock.
@@ -33,6 +34,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Any, Protocol
 
+from nbactors.interrupts import INTERRUPTS
 from nbactors.local.client.guard import QUIET_TICKS, TICK_S, Guard, Host
 from nbactors.local.client.waiter import Waiter
 
@@ -160,6 +162,8 @@ class Reactor:
             self._wait(waiter, deadline)
             return waiter.done
         previous = _get_handler(_SIGINT)
+        if previous is INTERRUPTS.handler:
+            return self._wait_sheltered(waiter, deadline)
         if not callable(previous):
             self._wait(waiter, deadline)
             return waiter.done
@@ -181,6 +185,24 @@ class Reactor:
                 return waiter.done
             previous(_SIGINT, sys._getframe())
             # It did not raise: the signal was for somebody else, and the wait goes on.
+            if waiter.done or self.closed or (deadline is not None and monotonic() >= deadline):
+                return waiter.done
+
+    def _wait_sheltered(self, waiter: Waiter, deadline: float | None) -> bool:
+        """Do what `wait` does on the main thread of a session, whose handler is there already."""
+        outer = INTERRUPTS.sleeper  # a wait that another signal's handler has interrupted
+        while True:
+            waiter.interrupted = waiter.promoted = False
+            INTERRUPTS.sleeper = waiter
+            if INTERRUPTS.due:  # it came before this line; one that comes after it finds the waiter
+                waiter.interrupted = True
+            try:
+                self._wait(waiter, deadline)
+            finally:
+                INTERRUPTS.sleeper = outer
+            if not INTERRUPTS.due:
+                return waiter.done
+            INTERRUPTS.raise_due()
             if waiter.done or self.closed or (deadline is not None and monotonic() >= deadline):
                 return waiter.done
 

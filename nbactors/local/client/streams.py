@@ -14,6 +14,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from nbactors import exceptions
+from nbactors.facts import StreamFacts
 from nbactors.local.client import failures
 from nbactors.local.client.entries import Entry
 from nbactors.local.store.object_life import PENDING, READY
@@ -48,6 +49,10 @@ class _Readable:
     def next_ready(self) -> bool:
         """Return whether a reader would not have to wait."""
         return bool(self.items) or self.ended
+
+    def facts(self) -> StreamFacts:
+        """Return what is known of the stream here. Any thread; waits for nothing."""
+        return StreamFacts("ended" if self.ended else "running", unread=len(self.items))
 
     def add_waiter(self, waiter: Listener) -> bool:
         """Call `waiter.ready` once when there is something to read; returns False if there is already."""
@@ -96,6 +101,11 @@ class Inbox(_Readable):
         self._call: PendingCall | None = call
         self._backpressure = backpressure
         self._read = 0
+
+    @property
+    def call(self) -> PendingCall | None:
+        """The call, as long as its generator may yield."""
+        return self._call
 
     # ---------------------------------------------------------------------------------------------------- filling
 
@@ -179,9 +189,18 @@ class Reader:
         self._key: weakref.ref[ObjectRef[Any]] | None = None
 
     @property
+    def inbox(self) -> Inbox:
+        """Where the references arrive."""
+        return self._inbox
+
+    @property
     def state(self) -> int:
         """As of an entry: whether `wait` finds the next reference ready."""
         return READY if self._inbox.next_ready() else PENDING
+
+    def facts(self) -> StreamFacts:
+        """Return what is known of the stream here."""
+        return self._inbox.facts()
 
     def request(self) -> None:
         """Do nothing: what is yielded comes by itself."""
@@ -278,6 +297,11 @@ class RemoteReader(_Readable):
         super().__init__(process)
         self._key = key
         self._asked = False
+
+    @property
+    def key(self) -> Entry:
+        """The owner's object that stands for the stream."""
+        return self._key._entry  # type: ignore[no-any-return]
 
     @property
     def state(self) -> int:

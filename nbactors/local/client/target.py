@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import threading
 
+    from nbactors.facts import CallFacts
     from nbactors.local.client.calls import PendingCall
     from nbactors.local.client.process import Process
     from nbactors.local.wire import messages
@@ -26,6 +27,10 @@ class Target(ABC):
     _process: Process
     _lock: threading.RLock
     _doomed: deque[tuple[PendingCall, bytes]]
+
+    @abstractmethod
+    def describe(self, call: PendingCall) -> CallFacts:
+        """Return what there is to say of one of its calls. Any thread."""
 
     @abstractmethod
     def _pump(self) -> None:

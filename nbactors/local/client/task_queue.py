@@ -14,6 +14,7 @@ from collections import deque
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from nbactors.facts import CallFacts
 from nbactors.local.client import failures
 from nbactors.local.client.call_life import QUEUED
 from nbactors.local.client.target import Target
@@ -71,6 +72,10 @@ class TaskQueue(Target):
         # How many may be sent ahead, as far as is known of this kind of task: new leases begin with it.
         self._depth = 1
         self._doomed: deque[tuple[PendingCall, bytes]] = deque()
+
+    def describe(self, call: PendingCall) -> CallFacts:
+        """Return what there is to say of a task of this queue. Any thread."""
+        return CallFacts(self._label, b"", call.connection is not None)
 
     # --------------------------------------------------------------------------------------------------- submitting
 

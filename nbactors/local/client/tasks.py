@@ -6,6 +6,7 @@ import os
 import threading
 from typing import TYPE_CHECKING, Any
 
+from nbactors.interrupts import INTERRUPTS
 from nbactors.local.client.arguments import prepare
 from nbactors.local.client.calls import PendingCall, make_results, open_stream
 from nbactors.local.client.task_queue import TaskQueue
@@ -51,6 +52,8 @@ class Tasks:
         self, function: FunctionMeta, args: tuple[Any, ...], kwargs: dict[str, Any], options: TaskOptions
     ) -> Any:
         """Submit a task. Any thread."""
+        if INTERRUPTS.due:
+            INTERRUPTS.raise_due()
         process = self._process
         export = function.export
         if export is None or export.process is not process:

@@ -27,6 +27,13 @@ class Waiter:
         self.done = True
         self.rouse()
 
+    def interrupt(self) -> None:
+        """End the wait, although it has not happened. The waiting thread itself, in a signal handler."""
+        self.interrupted = True
+        if self.led is not None:
+            self.led.wake()
+        self.rouse()
+
     def rouse(self) -> None:
         """Wake the thread if it sleeps, as a follower or as the leader."""
         lock = self.lock

@@ -14,6 +14,7 @@ from nbactors.unready import UnreadyList
 
 if TYPE_CHECKING:
     from nbactors.local.client.entries import Entry
+    from nbactors.local.client.interruption import Interruption
     from nbactors.local.client.process import Process
     from nbactors.local.client.streams import Inbox, RemoteReader
 
@@ -48,6 +49,8 @@ class Waiting:
         self.news = object()
         """Another object whenever something has become ready, so that `wait` knows whether it has to look again."""
         self.failure_watches: list[Waiter] = []
+        self.interruption: Interruption | None = None
+        """Set in a session: what an interrupt does to the calls that were waited for."""
 
     def get(self, refs: Sequence[ObjectRef[Any]], timeout: float | None) -> list[Any]:
         """See `Engine.get`.
@@ -61,9 +64,13 @@ class Waiting:
             for entry in entries:
                 entry.request()
         deadline = None if timeout is None else monotonic() + timeout
-        for entry in entries:
-            if entry.state < READY:
-                self._await_turn(entry, entries, deadline, timeout)
+        try:
+            for entry in entries:
+                if entry.state < READY:
+                    self._await_turn(entry, entries, deadline, timeout)
+        except KeyboardInterrupt as error:
+            self._interrupted(error, entries)
+            raise
         load = self._process.values.load
         values = []
         for entry in entries:  # no comprehension: its frame would show in the traceback of an error
@@ -110,6 +117,9 @@ class Waiting:
             if entry.add_waiter(waiter):
                 try:
                     self._block(waiter, timeout)
+                except KeyboardInterrupt as error:
+                    self._interrupted(error, [entry])
+                    raise
                 finally:
                     if entry.state < READY:
                         entry.remove_waiter(waiter)
@@ -131,6 +141,9 @@ class Waiting:
                 continue
             try:
                 self._block(waiter, None if deadline is None else max(deadline - monotonic(), 0))
+            except KeyboardInterrupt as error:
+                self._interrupted(error, [stream])
+                raise
             finally:
                 stream.remove_waiter(waiter)
             if not waiter.done:
@@ -164,6 +177,9 @@ class Waiting:
                     if len(split[0]) >= num_returns:
                         return split
                 self._block(watcher, None if deadline is None else max(deadline - monotonic(), 0))
+            except KeyboardInterrupt as error:
+                self._interrupted(error, [ref._entry for ref in refs])
+                raise
             finally:
                 try:
                     self.watchers.remove(watcher)
@@ -183,6 +199,11 @@ class Waiting:
                 watchers.pop().finish()
             except IndexError:  # another thread was faster
                 return
+
+    def _interrupted(self, error: KeyboardInterrupt, waited: Sequence[Any]) -> None:
+        """The user does not want to wait any more. The main thread."""
+        if self.interruption is not None:
+            self.interruption.apply(error, waited)
 
     def _block(self, waiter: Waiter, timeout: float | None) -> None:
         if self.before_block is not None:

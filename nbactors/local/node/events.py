@@ -56,6 +56,7 @@ class Printed(msgspec.Struct, frozen=True):
     process_id: bytes
     stream: int
     text: str
+    origin: int = 0
 
 
 class OutputEnded(msgspec.Struct, frozen=True):
@@ -123,6 +124,14 @@ class Kill(msgspec.Struct, frozen=True):
     process_id: bytes
 
 
+class AddPipes(msgspec.Struct, frozen=True):
+    """Read two more pipes of a worker, whose descriptors have come on its connection."""
+
+    process_id: bytes
+    conn: int
+    origin: int
+
+
 class FinishOutput(msgspec.Struct, frozen=True):
     """A worker has ended but its pipes have not: its own children have them. Read what is there, and be done."""
 
@@ -148,5 +157,5 @@ class Leave(msgspec.Struct, frozen=True):
 
 
 Instruction = Union[  # noqa: UP007
-    Send, Close, OpenForkserver, CloseForkserver, Spawn, Kill, FinishOutput, RemoveSocket, Forget, Leave
+    Send, Close, OpenForkserver, CloseForkserver, Spawn, Kill, AddPipes, FinishOutput, RemoveSocket, Forget, Leave
 ]

@@ -1,5 +1,8 @@
 """What workers print: read from their pipes, kept in a log, passed on line by line.
 
+A worker has two pipes from its start, and makes two more for each notebook cell whose calls it runs, so that a
+subprocess that prints later still prints to its own. They share one log, which gets whole lines.
+
 Nothing is dropped, reordered or taken for a duplicate. Where a session does not take its lines, the pipes are left
 unread until it does, so that at some point its workers wait in `print`; the node's memory does not grow.
 """
@@ -9,6 +12,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable
+from typing import NamedTuple
 
 from nbactors.local.node.events import Event, OutputEnded, Printed
 from nbactors.local.node.loop import READ, Loop
@@ -21,6 +25,14 @@ _TAIL_LINES = 20
 _TAIL_WIDTH = 2000
 
 
+class _Stream(NamedTuple):
+    """One pipe. `number` is 1 for stdout, 2 for stderr; `made` tells those of one origin apart."""
+
+    origin: int
+    number: int
+    made: int
+
+
 class WorkerOutput:
     """The two pipes of one worker.
 
@@ -28,7 +40,7 @@ class WorkerOutput:
         loop: Tells when there is something to read.
         post: Takes events.
         process_id: The worker's.
-        descriptors: Read ends of stdout and stderr; owned by this object.
+        descriptors: Read ends of its first stdout and stderr; owned by this object.
         log_path: Where everything is kept.
     """
 
@@ -40,15 +52,29 @@ class WorkerOutput:
         self._process_id = process_id
         self._log_path = log_path
         self._log = -1
-        self._streams = {number + 1: descriptor for number, descriptor in enumerate(descriptors)}
-        self._partial = {1: b"", 2: b""}
+        self._streams: dict[_Stream, int] = {}
+        self._partial: dict[_Stream, bytes] = {}
         self._tail: deque[str] = deque(maxlen=_TAIL_LINES)
         self._paused = False
         self._finishing = False
         self._ended = False
-        for stream, descriptor in self._streams.items():
+        self._made = 0
+        self.add(0, descriptors)
+
+    def add(self, origin: int, descriptors: tuple[int, int]) -> None:
+        """Read two more pipes, for what calls of this origin print."""
+        if self._ended:
+            for descriptor in descriptors:
+                os.close(descriptor)
+            return
+        self._made += 1
+        for number, descriptor in enumerate(descriptors, 1):
+            stream = _Stream(origin, number, self._made)
             os.set_blocking(descriptor, False)
-            self._watch(stream, descriptor)
+            self._streams[stream] = descriptor
+            self._partial[stream] = b""
+            if not self._paused:
+                self._watch(stream, descriptor)
 
     def pause(self) -> None:
         """Leave the pipes unread."""
@@ -82,13 +108,13 @@ class WorkerOutput:
         for stream in list(self._streams):
             self._close_stream(stream)
 
-    def _watch(self, stream: int, descriptor: int) -> None:
+    def _watch(self, stream: _Stream, descriptor: int) -> None:
         self._loop.watch(descriptor, READ, lambda _: self._on_ready(stream))
 
-    def _on_ready(self, stream: int) -> None:
+    def _on_ready(self, stream: _Stream) -> None:
         self._read(stream)
 
-    def _read(self, stream: int) -> bool:
+    def _read(self, stream: _Stream) -> bool:
         """Read a piece. Returns whether there may be more."""
         descriptor = self._streams.get(stream)
         if descriptor is None:
@@ -102,7 +128,6 @@ class WorkerOutput:
         if not data:
             self._close_stream(stream)
             return False
-        self._keep(data)
         whole, newline, rest = (self._partial[stream] + data).rpartition(b"\n")
         if len(rest) > _LONGEST_LINE:
             whole, newline, rest = whole + newline + rest, b"", b""
@@ -111,11 +136,12 @@ class WorkerOutput:
             self._pass_on(stream, whole + newline)
         return True
 
-    def _pass_on(self, stream: int, data: bytes) -> None:
+    def _pass_on(self, stream: _Stream, data: bytes) -> None:
+        self._keep(data)
         text = data.decode(errors="replace")
-        if stream == 2:
+        if stream.number == 2:
             self._tail.extend(line[:_TAIL_WIDTH] for line in text.splitlines()[-_TAIL_LINES:])
-        self._post(Printed(self._process_id, stream, text))
+        self._post(Printed(self._process_id, stream.number, text, stream.origin))
 
     def _keep(self, data: bytes) -> None:
         """Append to the log. A full disk must not stop the workers, whose lines still reach the session."""
@@ -126,15 +152,15 @@ class WorkerOutput:
         except OSError:
             pass
 
-    def _close_stream(self, stream: int) -> None:
+    def _close_stream(self, stream: _Stream) -> None:
         descriptor = self._streams.pop(stream, None)
         if descriptor is None:
             return
         self._loop.watch(descriptor, 0, _ignore)
         os.close(descriptor)
-        if self._partial[stream]:
-            self._pass_on(stream, self._partial[stream])
-            self._partial[stream] = b""
+        rest = self._partial.pop(stream)
+        if rest:
+            self._pass_on(stream, rest)
         if not self._streams and not self._ended:
             self._ended = True
             if self._log >= 0:

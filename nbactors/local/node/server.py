@@ -9,6 +9,7 @@ import socket
 import sys
 import time
 from collections import deque
+from collections.abc import Iterable
 
 import msgspec
 
@@ -29,6 +30,11 @@ _LOW_WATER = 1 << 18
 _HOPELESS = 64 << 20
 """Unsent bytes at which a client is given up: it reads nothing, and the node must not grow without bound."""
 
+_MAX_FDS = 64
+"""Descriptors that one receive has room for; a client sends no more at once."""
+
+_CLOEXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
+
 _LAST_WORDS_S = 1.0
 """What the node waits at its end for clients to take what it has sent."""
 
@@ -40,6 +46,7 @@ class Connection:
         outbox: Messages of this turn, sent as one frame at its end.
         unsent: Bytes that the socket did not take.
         sources: Workers whose output goes here.
+        descriptors: Received ones that no message has been given yet.
         closing: To be closed when everything is sent.
     """
 
@@ -51,6 +58,7 @@ class Connection:
         self.outbox: list[messages.Control] = []
         self.unsent = bytearray()
         self.sources: set[bytes] = set()
+        self.descriptors: deque[int] = deque()
         self.is_congested = False
         self.closing = False
 
@@ -130,6 +138,8 @@ class Server:
             supervisor.open(instruction.environment, instruction.facts)
         elif isinstance(instruction, events.CloseForkserver):
             supervisor.close(instruction.environment)
+        elif isinstance(instruction, events.AddPipes):
+            self._add_pipes(instruction)
         elif isinstance(instruction, events.FinishOutput):
             self._finish_output(instruction.process_id)
         elif isinstance(instruction, events.Forget):
@@ -138,6 +148,21 @@ class Server:
             _remove(sockets.process_socket_path(self._directory, instruction.process_id))
         else:
             self._leaving = self._leaving or instruction.final or self._nobody_is_at_the_door()
+
+    def _add_pipes(self, instruction: events.AddPipes) -> None:
+        connection = self._connections.get(instruction.conn)
+        if connection is None:
+            return
+        if len(connection.descriptors) < 2:
+            # Cut off, for want of descriptors. The worker finds that nobody reads, and uses its first ones.
+            _note("pipes of a worker did not arrive: too many open files; raise the limit (ulimit -n)")
+            return
+        pair = (connection.descriptors.popleft(), connection.descriptors.popleft())
+        output = self._supervisor.output(instruction.process_id)
+        if output is not None:
+            output.add(instruction.origin, pair)
+        else:
+            _close_all(pair)
 
     def _finish_output(self, process_id: bytes) -> None:
         output = self._supervisor.output(process_id)
@@ -227,11 +252,12 @@ class Server:
 
     def _receive(self, connection: Connection) -> None:
         try:
-            data = connection.sock.recv(_CHUNK)
+            data, descriptors, _, _ = socket.recv_fds(connection.sock, _CHUNK, _MAX_FDS, _CLOEXEC)
         except BlockingIOError:
             return
         except OSError:
-            data = b""
+            data, descriptors = b"", []
+        connection.descriptors.extend(descriptors)
         if not data:
             self._drop(connection)
             return
@@ -298,6 +324,8 @@ class Server:
             return
         self._loop.watch(connection.sock.fileno(), 0, _ignore)
         connection.sock.close()
+        _close_all(connection.descriptors)
+        connection.descriptors.clear()
         connection.unsent.clear()
         self._regulate(connection)
         self._queue.append(events.Disconnected(connection.number))
@@ -403,6 +431,11 @@ def _trace() -> str:
 def _note(text: str) -> None:
     """Write to the node's log."""
     print(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}", file=sys.stderr, flush=True)
+
+
+def _close_all(descriptors: Iterable[int]) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)
 
 
 def _ignore(_: int) -> None:

@@ -13,9 +13,11 @@ from __future__ import annotations
 
 from nbactors.local.node import listing
 from nbactors.local.node.actors import ORPHAN_GRACE_S, Actors
+from nbactors.local.node.bars import Bars
 from nbactors.local.node.context import Context, Facts
 from nbactors.local.node.deaths import NODE_STOPPED
 from nbactors.local.node.events import (
+    AddPipes,
     Close,
     Connected,
     Disconnected,
@@ -74,6 +76,7 @@ class NodeState:
             on_removed=lambda worker: self._sessions.settle(worker.home),
         )
         self._actors = Actors(context, self._workers, self._doomed, self._queue_up)
+        self._bars = Bars(context)
         self._leases = Leases(context, self._workers, self._doomed, self._queue_up)
         context.later(max(FIRST_LINGER_S, facts.linger_s), lambda: self._leave_if_idle(0))
 
@@ -119,9 +122,18 @@ class NodeState:
 
     def _printed(self, event: Printed) -> None:
         worker = self._context.processes.get(event.process_id)
-        if isinstance(worker, Worker) and worker.home.log_to_driver:
-            message = messages.Output(worker.pid, worker.label, event.stream, event.text, worker.process_id)
-            self._context.send(worker.home.driver, message)
+        if not isinstance(worker, Worker):
+            return
+        session: Session | None = worker.home
+        if event.origin:
+            # That of the call: a detached actor is called by others than its creator. If that is gone the log has it.
+            session = self._context.sessions.get((event.origin >> 32).to_bytes(4, "little"))
+        if session is not None and session.log_to_driver:
+            actor_id = worker.actor.actor_id if worker.actor is not None else b""
+            message = messages.Output(
+                worker.pid, worker.label, event.stream, event.text, worker.process_id, event.origin, actor_id
+            )
+            self._context.send(session.driver, message)
 
     def _received(self, conn: int, message: messages.Message) -> None:
         process = self._people.get(conn)
@@ -185,6 +197,10 @@ class NodeState:
             self._leases.unblock(worker)
         elif isinstance(message, messages.SetTitle):
             worker.label = message.label
+        elif isinstance(message, messages.OutputPipes):
+            self._context.do(AddPipes(worker.process_id, worker.conn, message.origin))
+        elif isinstance(message, messages.Progress):
+            self._bars.report(worker, message)
         elif isinstance(message, messages.ActorConstructed):
             self._actors.constructed(worker)
         elif isinstance(message, messages.Ending):
@@ -282,6 +298,7 @@ class NodeState:
             self._leases.ready(worker)
 
     def _worker_lost(self, worker: Worker) -> None:
+        self._bars.end_of(worker)
         self._gone(worker, "owner_died")
         if worker.actor is not None:
             self._actors.lost(worker, worker.actor)

@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from nbactors.importable import ByName, address_of
+from nbactors.interrupts import lets_through
 
 _ATOMS = frozenset({int, float, bool, type(None)})
 _SHORT = 1 << 12
@@ -85,6 +86,7 @@ def dumps(value: Any) -> Pickled:
         _collector.found = outer
 
 
+@lets_through
 def _dumps(value: Any, buffers: list[memoryview], found: list[Any]) -> bytes:
     def keep(buffer: pickle.PickleBuffer) -> bool:
         try:
@@ -108,6 +110,7 @@ def _dumps(value: Any, buffers: list[memoryview], found: list[Any]) -> bytes:
     return _cloud_dumps(value, keep)
 
 
+@lets_through
 def _cloud_dumps(value: Any, keep: Callable[[pickle.PickleBuffer], bool]) -> bytes:
     from nbactors.local.wire.cloud import Pickler  # noqa: PLC0415 - imports cloudpickle
 
@@ -146,6 +149,7 @@ def dumps_code(thing: Any) -> Pickled:
         _collector.found = outer
 
 
+@lets_through
 def loads(data: bytes | memoryview, buffers: Sequence[bytes | memoryview] = ()) -> Any:
     """Unpickle a value; only for bytes from processes of the same user."""
     return pickle.loads(data, buffers=buffers)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from nbactors.local.client.connection import Connection
     from nbactors.local.client.process import Process
     from nbactors.local.client.values import Held
+    from nbactors.local.worker.capture import Capture
     from nbactors.local.worker.job import Job
 
 FLUSH_S = 0.001
@@ -28,11 +29,13 @@ class Answers:
 
     Args:
         is_busy: Whether more calls are waiting, so that answers are better gathered.
+        capture: What a call has printed goes out before its answer.
     """
 
-    def __init__(self, process: Process, is_busy: Callable[[], bool]) -> None:
+    def __init__(self, process: Process, is_busy: Callable[[], bool], capture: Capture) -> None:
         self._process = process
         self._is_busy = is_busy
+        self._capture = capture
         self._flushed = 0.0
         self._main_thread = threading.main_thread().ident
 
@@ -110,6 +113,8 @@ class Answers:
         """
         if job.answered:
             return
+        if self._capture.shown:
+            self._capture.end()
         now = monotonic()
         if not self._is_busy() or now - self._flushed > FLUSH_S:
             self._flushed = now
@@ -128,6 +133,8 @@ class Answers:
         return [self._process.values.hold(part) for part in result]
 
     def _send_results(self, connection: Connection, number: int, parts: list[Held]) -> None:
+        if self._capture.shown:
+            self._capture.end()
         values: list[messages.Value] = []
         fds: list[int] = []
         for held in parts:

@@ -10,6 +10,7 @@ from nbactors.engine.base import ActorLink, RuntimeFacts
 from nbactors.local.engine import LocalEngine
 from nbactors.local.wire import messages
 from nbactors.local.worker.ending import ActorExit
+from nbactors.output import Progress
 
 if TYPE_CHECKING:
     from nbactors.local.client.process import Process
@@ -54,6 +55,34 @@ class WorkerEngine(LocalEngine):
         up = messages.ActorUp(self.assign.actor_id, self.process.process_id, os.getpid())
         meta = replace(actor_meta(self._executor.cls), groups=self._executor.groups)
         return self.process.actors.own(up), meta
+
+    def calling_cell(self) -> int:
+        """See the base class."""
+        return self.process.origin()
+
+    def report(self, progress: Progress) -> bool:
+        """See the base class."""
+        origin = progress.cell or self.process.origin()
+        if not origin:
+            return False
+        self.process.node.send(
+            messages.Progress(
+                origin,
+                progress.bar,
+                progress.description,
+                progress.n,
+                progress.total,
+                progress.unit,
+                progress.unit_scale,
+                progress.elapsed,
+                progress.rate,
+                progress.postfix,
+                progress.closed,
+                progress.leave,
+                progress.failed,
+            )
+        )
+        return True
 
     def exit_actor(self) -> None:
         """See the base class."""

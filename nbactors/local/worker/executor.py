@@ -13,6 +13,7 @@ from nbactors.local.client import arguments
 from nbactors.local.client.waiter import Waiter
 from nbactors.local.wire import messages
 from nbactors.local.worker.answers import Answers
+from nbactors.local.worker.capture import Capture
 from nbactors.local.worker.ending import ActorExit, Ending
 from nbactors.local.worker.interrupts import Interrupts, invoke
 from nbactors.local.worker.job import UNREAD_S, Job, current
@@ -81,9 +82,12 @@ class Executor:
         self.constructed = False
         self.lease_id = 0
         self.lanes: Lanes | None = None
-        self.answers = Answers(process, self._is_busy)
+        self.capture = Capture(
+            lambda cell, ends: process.node.send_now(messages.OutputPipes(cell), ends), lambda: self.running
+        )
+        self.answers = Answers(process, self._is_busy, self.capture)
         self.interrupts = Interrupts(process.reactor, self.answers, lambda: self.running)
-        self._performer = Performer(self, process, self.answers, self.interrupts)
+        self._performer = Performer(self, process, self.answers, self.interrupts, self.capture)
         process.reactor.on_tick = self.on_tick
         process.current_call = self.current_job
         process.peers.handlers.update(
@@ -183,7 +187,7 @@ class Executor:
         if job.cancel is None or message.mode != "cancel":
             job.cancel = message
         if message.recursive:
-            self.process.cancel_children(job)
+            self.process.cancel_children(job, "interrupt" if message.mode == "interrupt" else "cancel")
         if job.production is not None:
             job.production.stop()
         if message.mode == "force" and job.is_task:
@@ -339,6 +343,8 @@ class Executor:
         job = construction.job
         job.name = job.label = f"{self.class_name}.__init__"
         self.running = job
+        if message.origin:
+            self.capture.begin(message.origin)
         self.show(job.name)
         # What is counted with the class stays counted as long as the actor lives.
         self._construction = construction

@@ -97,6 +97,7 @@ class Interrupts:
         self._reactor = reactor
         self._answers = answers
         self._on_main = on_main
+        self._in_handler = False
         self._pursuits: dict[Job, Pursuit] = {}
         self._main_thread = threading.main_thread().ident
         self.windows: dict[int, Window] = {}
@@ -158,18 +159,31 @@ class Interrupts:
 
     def _on_signal(self, number: int, frame: types.FrameType | None) -> None:
         """Raise, if the right call is being run. The main thread."""
+        if self._in_handler:
+            # Each would lie on the stack of the one before, until there is no more. Whoever sent it sends another.
+            return
+        self._in_handler = True
+        try:
+            hit = self._hits(frame)
+        finally:
+            self._in_handler = False
+        if hit:
+            raise KeyboardInterrupt(_TEXT)
+
+    def _hits(self, frame: types.FrameType | None) -> bool:
+        """Return whether what the main thread runs is to be interrupted now, and count it."""
         job = self._on_main()
         if job is None:
-            return
+            return False
         if job not in self._pursuits:
             # From the caller: it has waited, so perhaps this code keeps the GIL, and nobody has read what it wants.
             sleep(LET_IN_S)
         pursuit = self._pursuits.get(job)
         if pursuit is None or job.interrupts >= pursuit.wanted or not is_in_user_code(frame):
-            return
+            return False
         job.interrupts += 1
         pursuit.since = monotonic()
-        raise KeyboardInterrupt(_TEXT)
+        return True
 
 
 def is_in_user_code(frame: types.FrameType | None) -> bool:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from nbactors.local.client.process import Process
     from nbactors.local.client.values import Held
     from nbactors.local.worker.answers import Answers
+    from nbactors.local.worker.capture import Capture
     from nbactors.local.worker.executor import Executor
     from nbactors.local.worker.interrupts import Interrupts
     from nbactors.local.worker.job import Job
@@ -29,11 +30,14 @@ if TYPE_CHECKING:
 class Performer:
     """Runs jobs on whatever thread calls it; what they do is their answer, and nothing of it escapes."""
 
-    def __init__(self, executor: Executor, process: Process, answers: Answers, interrupts: Interrupts) -> None:
+    def __init__(
+        self, executor: Executor, process: Process, answers: Answers, interrupts: Interrupts, capture: Capture
+    ) -> None:
         self._executor = executor
         self._process = process
         self._answers = answers
         self._interrupts = interrupts
+        self._capture = capture
         self._functions: dict[bytes, tuple[Any, Held]] = {}
         self._windows = threading.local()
         self._main_thread = threading.main_thread().ident
@@ -225,6 +229,8 @@ class Performer:
 
     def _prepare(self, job: Job) -> tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]:
         message = job.message
+        if message.origin != self._capture.shown:
+            self._capture.begin(message.origin)
         function = self._find(job)
         if message.data == b"" and job.rest is None and not job.deps:
             return function, (), {}

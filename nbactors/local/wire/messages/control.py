@@ -333,6 +333,8 @@ class Output(Message, tag=31, frozen=True):
         label: The actor's class name, or name, or the task's function name.
         stream: 1 for stdout, 2 for stderr.
         text: One or more whole lines, or the unfinished last line of a worker that has ended.
+        origin: Of the call that printed them, see `Call`.
+        actor_id: Empty for a task.
     """
 
     pid: int
@@ -340,6 +342,8 @@ class Output(Message, tag=31, frozen=True):
     stream: int
     text: str
     process_id: bytes
+    origin: int = 0
+    actor_id: bytes = b""
 
 
 class Warn(Message, tag=32, frozen=True):
@@ -412,6 +416,41 @@ class SetTitle(Message, tag=38, frozen=True):
     label: str
 
 
+class OutputPipes(Message, tag=101, frozen=True):
+    """Worker to node: what calls of this origin print comes through two more pipes.
+
+    Their read ends, of stdout and stderr, travel with it.
+    """
+
+    origin: int
+
+
+class Progress(Message, tag=103, frozen=True):
+    """Worker to node, and node to session: how far a progress bar is. See `nbactors.output.Progress`.
+
+    Attributes:
+        origin: Of the call that has made the bar, see `Call`; tells which session shows it.
+        process_id, pid, label: The worker's, and what its output is marked with; filled in by the node.
+    """
+
+    origin: int
+    bar: str
+    description: str
+    n: float
+    total: float | None
+    unit: str
+    unit_scale: float
+    elapsed: float
+    rate: float
+    postfix: str
+    closed: bool
+    leave: bool
+    failed: str
+    process_id: bytes = b""
+    pid: int = 0
+    label: str = ""
+
+
 Control = Union[  # noqa: UP007 - msgspec reads it at run time
     Hello,
     Welcome,
@@ -448,4 +487,6 @@ Control = Union[  # noqa: UP007 - msgspec reads it at run time
     Stop,
     FetchLog,
     SetTitle,
+    OutputPipes,
+    Progress,
 ]

@@ -172,7 +172,7 @@ class Cancel(Message, tag=74, frozen=True):
     Attributes:
         mode: "cancel"; "force": end the process if the task runs; "interrupt": raise in a synchronous method;
             "timeout": like "interrupt", and the error tells that the time was up.
-        recursive: Cancel what it has called as well.
+        recursive: Cancel what it has called as well; in mode "interrupt", in the same way.
         timeout_s: What the call was given, for "timeout".
     """
 

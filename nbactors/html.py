@@ -1,0 +1,61 @@
+"""Static HTML for notebooks: cards and tables that read well on light and dark, and where styles are stripped.
+
+No scripts, no style sheets, no colours but the page's own. GitHub removes every style and keeps the elements, so the
+elements alone must tell it: strong, code, table, details.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+_CARD = (
+    "display:inline-block;border:1px solid currentColor;border-radius:6px;padding:.5em 1em;"
+    "background:transparent;color:inherit;opacity:.9"
+)
+_TABLE = "background:transparent;color:inherit;margin:.3em 0 0 0"
+_CELL = "text-align:left;vertical-align:top;padding:.1em 1em .1em 0;white-space:"
+_SHORT = 32
+"""A text up to this long is kept on one line."""
+
+
+def escaped(text: str) -> str:
+    """Return text as HTML."""
+    import html  # noqa: PLC0415 - the standard library's, which only notebooks need
+
+    return html.escape(text)
+
+
+def card(
+    title: str, state: str, rows: Sequence[tuple[str, str]], more: Sequence[tuple[str, Sequence[str]]] = ()
+) -> str:
+    """Return a box that tells what one thing is.
+
+    Args:
+        title: What it is.
+        state: How it is, which stands beside the title.
+        rows: Name and value each; those without value are left out.
+        more: A summary and lines of code each, folded up.
+    """
+    head = f"<strong>{escaped(title)}</strong>" + (f" &middot; {escaped(state)}" if state else "")
+    body = "".join(f"<tr>{_cell(name, 'th', 'row')}{_cell(value)}</tr>" for name, value in rows if value)
+    listed = f'<table style="{_TABLE}">{body}</table>' if body else ""
+    folded = "".join(_folded(summary, lines) for summary, lines in more if lines)
+    return f'<div style="{_CARD}">{head}{listed}{folded}</div>'
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table of text, one row for each thing."""
+    head = "".join(_cell(name, "th", "col") for name in heads)
+    body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
+    return f'<table style="{_TABLE}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+
+
+def _cell(text: str, tag: str = "td", scope: str = "") -> str:
+    style = _CELL + ("nowrap" if len(text) <= _SHORT else "pre-wrap")
+    scoped = f' scope="{scope}"' if scope else ""
+    return f'<{tag}{scoped} style="{style}">{escaped(text)}</{tag}>'
+
+
+def _folded(summary: str, lines: Sequence[str]) -> str:
+    code = "<br>".join(f"<code>{escaped(line)}</code>" for line in lines)
+    return f"<details><summary>{escaped(summary)}</summary>{code}</details>"

@@ -1,0 +1,13 @@
+"""What a session that starts in IPython looks after, also without the extension loaded."""
+
+from __future__ import annotations
+
+from IPython.core.interactiveshell import InteractiveShell
+
+from nbactors.jupyter import completion, hints, history, inspection, output, stopping
+
+
+def watch(shell: InteractiveShell) -> None:
+    """Look after the shell's history, errors, completion, help and output. On the thread that starts a session."""
+    for part in (history, hints, completion, inspection, output, stopping):
+        part.watch(shell)

@@ -1,0 +1,28 @@
+"""The line of a magic: its arguments."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import Any
+
+from IPython.core.error import UsageError
+from IPython.core.magic_arguments import parse_argstring
+
+
+def parsed(magic: Callable[..., Any], line: str) -> argparse.Namespace:
+    """Return the arguments of a magic that is declared with `@magic_arguments()`.
+
+    Raises:
+        UsageError: They are wrong.
+    """
+    try:
+        arguments: argparse.Namespace = parse_argstring(magic, line)
+    except ValueError as error:
+        raise UsageError(f"{line!r}: {error}") from None
+    return arguments
+
+
+def unquoted(text: str) -> str:
+    """Return an argument without the quotes around it, which IPython leaves there."""
+    return text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'" else text

@@ -1,0 +1,76 @@
+"""The thread that keeps live output up to date: nothing of it runs on the kernel's main thread."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from time import monotonic
+from typing import Protocol
+
+IDLE_S = 5.0
+"""The thread ends when there was nothing to paint for so long."""
+
+
+class Picture(Protocol):
+    """Something that is painted now and then."""
+
+    def paint(self, now: float) -> float | None:
+        """Show how it looks. Called on the painter's thread.
+
+        Returns:
+            When to be called again at the latest; None to be called after the next `Painter.touch` only.
+        """
+
+
+class Painter:
+    """Paints pictures, each when it has changed or has asked for it. Methods: any thread."""
+
+    def __init__(self) -> None:
+        self._condition = threading.Condition()
+        self._due: dict[Picture, float] = {}
+        self._thread: threading.Thread | None = None
+
+    def touch(self, picture: Picture, at: float = 0.0) -> None:
+        """Have a picture painted, as soon as may be or not before `at`."""
+        with self._condition:
+            known = self._due.get(picture)
+            if known is None or at < known:
+                self._due[picture] = at
+                self._condition.notify()
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="nbactors-painter", daemon=True)
+                self._thread.start()
+
+    def _run(self) -> None:
+        while True:
+            due = self._next()
+            if due is None:
+                return
+            for picture in due:
+                try:
+                    again = picture.paint(monotonic())
+                except Exception:
+                    logging.getLogger("nbactors").warning("live output cannot be shown", exc_info=True)
+                    continue
+                if again is not None:
+                    self.touch(picture, again)
+
+    def _next(self) -> list[Picture] | None:
+        """Wait for pictures that are due and return them; None when there is nothing to do."""
+        idle_at = monotonic() + IDLE_S
+        with self._condition:
+            while True:
+                now = monotonic()
+                due = [picture for picture, at in self._due.items() if at <= now]
+                if due:
+                    for picture in due:
+                        del self._due[picture]
+                    return due
+                if not self._due and now >= idle_at:
+                    self._thread = None
+                    return None
+                self._condition.wait(min([*self._due.values(), idle_at]) - now if self._due else idle_at - now)
+
+
+painter = Painter()
+"""The kernel's one."""

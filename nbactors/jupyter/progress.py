@@ -1,0 +1,73 @@
+"""Progress bars under the cells that they belong to: one display for all bars of a cell."""
+
+from __future__ import annotations
+
+import threading
+from time import monotonic
+
+from nbactors.jupyter import cells
+from nbactors.jupyter.bars import Bars
+from nbactors.jupyter.live import Live
+from nbactors.jupyter.painter import painter
+from nbactors.output import Progress
+
+WIDGET_S, PLAIN_S = 0.1, 0.3
+"""How often a display changes at most: one that is replaced as a whole, less often."""
+
+CLOSE_S = 0.5
+"""How long a display stays live when all its bars have ended: often the next one begins."""
+
+
+class CellBars:
+    """The display of one cell's bars."""
+
+    def __init__(self, cell: int) -> None:
+        self._bars = Bars()
+        self._live = Live(cell)
+        self._lock = threading.Lock()
+        self._changed_at = 0.0
+        self._painted_at = 0.0
+        self._changed = False
+        self._ended = False
+
+    def apply(self, progress: Progress) -> None:
+        """Take in the new state of a bar. Any thread."""
+        with self._lock:
+            self._bars.apply(progress)
+            self._changed = True
+            self._ended = False
+            self._changed_at = monotonic()
+        painter.touch(self, self._painted_at + (WIDGET_S if self._live.is_widget else PLAIN_S))
+
+    def paint(self, now: float) -> float | None:
+        """Show how far they are. The painter's thread."""
+        with self._lock:
+            changed, self._changed = self._changed, False
+            text, html, is_open = self._bars.text(), self._bars.html(), self._bars.is_open
+            ends_at = self._changed_at + CLOSE_S
+            # Without widgets each state is one to keep; with them there is a last one to write down.
+            last = not is_open and now >= ends_at and not self._ended
+            self._ended = self._ended or last
+        if last and (self._live.is_widget or changed):
+            self._live.end(text, html)
+        elif changed:
+            self._painted_at = now
+            self._live.show(text, html)
+        return None if is_open or self._ended else max(ends_at, now)
+
+
+_lock = threading.Lock()
+_cells: dict[int, CellBars] = {}
+
+
+def show(progress: Progress) -> None:
+    """Show the state of a bar. Any thread; what belongs to no known cell is not shown."""
+    if cells.header(progress.cell) is None:
+        return
+    with _lock:
+        bars = _cells.get(progress.cell)
+        if bars is None:
+            bars = _cells[progress.cell] = CellBars(progress.cell)
+            while len(_cells) > cells.KEPT:
+                del _cells[next(iter(_cells))]
+    bars.apply(progress)

@@ -1,0 +1,172 @@
+"""Progress bars of actors and tasks in a real kernel: under which cell they show, and what a saved notebook keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from jupyter_core.utils import ensure_event_loop
+from live_kernel import WIDGET, LiveKernel
+
+pytestmark = pytest.mark.slow
+
+SETUP = """
+from tqdm.auto import tqdm
+
+@ray.remote
+def work(n, name="work", leave=True):
+    for _ in tqdm(range(n), desc=name, leave=leave):
+        time.sleep(0.02)
+    return n
+
+@ray.remote
+class Trainer:
+    def fit(self, gate=None):
+        for epoch in tqdm(range(2), desc="epochs"):
+            for batch in tqdm(range(3), desc="batches", leave=False):
+                tqdm.write(f"batch {epoch}.{batch}")
+        return "fitted"
+
+@ray.remote(max_retries=0)
+def dies():
+    import os
+    for i in tqdm(range(10), desc="dies"):
+        time.sleep(0.15)  # tqdm itself looks at its clock every 0.1 s
+        if i == 4:
+            os._exit(1)
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _loop() -> Iterator[None]:
+    """The event loop that jupyter_client makes for its blocking calls, and keeps."""
+    loop = ensure_event_loop()
+    yield
+    loop.close()
+
+
+@pytest.fixture(scope="module")
+def shared(_loop: None) -> Iterator[LiveKernel]:
+    kernel = LiveKernel()
+    yield kernel
+    kernel.stop()
+
+
+@pytest.fixture
+def kernel(shared: LiveKernel) -> Iterator[LiveKernel]:
+    shared.open(SETUP)
+    yield shared
+    shared.close()
+
+
+def is_static(kernel: LiveKernel, cell: str) -> bool:
+    """Whether the display under a cell is done: it was replaced by one without a widget."""
+    updates = kernel.of(cell, "update_display_data")
+    return bool(updates) and WIDGET not in updates[-1]["data"]
+
+
+def test_bars_show_under_the_cell_that_made_the_call(kernel: LiveKernel) -> None:
+    first = kernel.run("refs = [work.remote(20, 'one'), work.remote(30, 'two')]")
+    other = kernel.run("ray.get(refs)")
+    kernel.until(lambda: is_static(kernel, first))
+    (shown,) = kernel.of(first, "display_data")
+    assert WIDGET in shown["data"]
+    lines = kernel.last(first)["text/plain"].splitlines()
+    assert len(lines) == 2
+    assert all("100%" in line and line.startswith("(work pid=") for line in lines)
+    assert "one: " in kernel.last(first)["text/plain"]
+    assert "20/20" in kernel.last(first)["text/html"]
+    assert kernel.of(other, "display_data") == []
+
+
+def test_it_shows_while_the_kernel_is_busy(kernel: LiveKernel) -> None:
+    cell = kernel.start("ref = work.remote(50, 'busy'); ray.get(ref)")
+    kernel.until(lambda: kernel.of(cell, "idle"))
+    kinds = [kind for owner, kind, _ in kernel.messages if owner == cell]
+    assert kinds.index("display_data") < kinds.index("idle")
+    kernel.until(lambda: is_static(kernel, cell))
+
+
+def test_nested_bars_and_lines_beside_them(kernel: LiveKernel) -> None:
+    cell = kernel.run("trainer = Trainer.remote(); ray.get(trainer.fit.remote())")
+    kernel.until(lambda: is_static(kernel, cell))
+    assert "epochs: 100%" in kernel.last(cell)["text/plain"]
+    assert "batches" not in kernel.last(cell)["text/plain"]
+    kernel.until(lambda: "batch 1.2" in "".join(map(str, kernel.messages)))
+
+
+def test_tqdm_notebook_needs_no_widgets_in_the_worker(kernel: LiveKernel) -> None:
+    cell = kernel.run("""
+@ray.remote
+def plain():
+    import sys
+    from tqdm.notebook import tqdm, trange
+    for _ in trange(5, desc="plain"):
+        pass
+    return [name for name in ("IPython", "ipywidgets") if name in sys.modules]
+ray.get(plain.remote())
+""")
+    kernel.until(lambda: is_static(kernel, cell))
+    assert kernel.of(cell, "execute_result")[0]["data"]["text/plain"] == "[]"
+    assert "plain: 100%" in kernel.last(cell)["text/plain"]
+
+
+def test_the_bars_of_a_worker_that_dies_end_with_it(kernel: LiveKernel) -> None:
+    cell = kernel.run("ref = dies.remote()")
+    kernel.until(lambda: is_static(kernel, cell))
+    text = kernel.last(cell)["text/plain"]
+    assert "its process has ended" in text
+    assert "4/10" in text
+
+
+def test_a_bar_that_leaves_nothing_is_gone(kernel: LiveKernel) -> None:
+    cell = kernel.run("ref = work.remote(20, leave=False)")
+    kernel.until(lambda: is_static(kernel, cell))
+    assert kernel.last(cell)["text/plain"] == ""
+
+
+def test_progress_over_references(kernel: LiveKernel) -> None:
+    cell = kernel.run("""
+from nbactors.util import progress
+@ray.remote
+def half(x):
+    if x == 3:
+        raise ValueError(x)
+    return x
+refs = [half.remote(x) for x in range(5)]
+sorted(refs.index(ref) for ref in progress(refs, "halves"))
+""")
+    kernel.until(lambda: is_static(kernel, cell))
+    assert kernel.of(cell, "execute_result")[0]["data"]["text/plain"] == "[0, 1, 2, 3, 4]"
+    text = kernel.last(cell)["text/plain"]
+    assert text.startswith("halves: 100%")
+    assert "1 failed" in text
+
+
+def test_progress_as_a_cells_result_shows_the_bar_alone(kernel: LiveKernel) -> None:
+    cell = kernel.run("progress([work.remote(2, leave=False)])")
+    kernel.until(lambda: is_static(kernel, cell))
+    assert kernel.of(cell, "execute_result") == []
+
+
+def test_progress_inside_an_actor_shows_in_the_notebook(kernel: LiveKernel) -> None:
+    cell = kernel.run("""
+@ray.remote
+def manager():
+    return ray.util.progress([work.remote(2, leave=False) for _ in range(3)], "inner calls").get()
+ray.get(manager.remote())
+""")
+    kernel.until(lambda: is_static(kernel, cell) and "inner calls: 100%" in kernel.last(cell)["text/plain"])
+    assert kernel.of(cell, "execute_result")[0]["data"]["text/plain"] == "[2, 2, 2]"
+
+
+def test_without_ipywidgets_the_output_is_replaced() -> None:
+    kernel = LiveKernel("ipywidgets")
+    try:
+        kernel.open(SETUP)
+        cell = kernel.run("ray.get(work.remote(30))")
+        kernel.until(lambda: "100%" in kernel.text(cell))
+        assert not [kind for _, kind, _ in kernel.messages if kind.startswith("comm")]
+        assert WIDGET not in kernel.of(cell, "display_data")[0]["data"]
+    finally:
+        kernel.stop()

@@ -1,0 +1,95 @@
+"""The bars under one cell as state, text and HTML."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from nbactors.output import Progress
+from nbactors.util import bar_text
+
+pytest.importorskip("IPython")
+
+from nbactors.jupyter.bars import SHOWN, Bars
+
+ONE = Progress(1, "w1", "a", "Trainer", 7, "epochs", n=3, total=10, elapsed=6, rate=0.5)
+
+
+def bars(*states: Progress) -> Bars:
+    result = Bars()
+    for state in states:
+        result.apply(state)
+    return result
+
+
+def test_a_line_reads_like_tqdm() -> None:
+    assert bar_text.line(ONE) == "epochs:  30%|███       | 3/10 [00:06<00:14, 2.00s/it]"
+
+
+def test_numbers_with_a_scaled_unit() -> None:
+    state = replace(ONE, n=1_500_000, total=3_000_000, unit="B", unit_scale=1, rate=250_000, postfix="loss=1")
+    assert bar_text.numbers(state) == "1.5M/3M [00:06<00:06, 250kB/s, loss=1]"
+
+
+def test_without_a_total_there_is_no_bar() -> None:
+    assert bar_text.line(replace(ONE, total=None)) == "epochs: 3it [00:06, 2.00s/it]"
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0.9, "00:00"), (65, "01:05"), (3725, "1:02:05")])
+def test_clock(seconds: float, text: str) -> None:
+    assert bar_text.clock(seconds) == text
+
+
+def test_what_overshoots_is_full() -> None:
+    assert bar_text.fraction(replace(ONE, n=12)) == 1.0
+
+
+def test_bars_of_one_source_stay_together_in_the_order_of_their_coming() -> None:
+    other = replace(ONE, source="w2", bar="a", description="other")
+    nested = replace(ONE, bar="b", description="batches")
+    shown = bars(ONE, other, nested, replace(ONE, n=4))
+    assert [row.description for row in shown.rows()] == ["epochs", "batches", "other"]
+    assert shown.rows()[0].n == 4
+
+
+def test_a_finished_bar_stays_or_goes() -> None:
+    assert not bars(ONE, replace(ONE, closed=True, leave=False)).rows()
+    kept = bars(ONE, replace(ONE, closed=True, n=10))
+    assert len(kept.rows()) == 1
+    assert not kept.is_open
+
+
+def test_one_that_failed_stays_and_says_why() -> None:
+    failed = bars(ONE, replace(ONE, closed=True, leave=False, failed="its process has ended"))
+    assert failed.text().endswith("[00:06, 2.00s/it, its process has ended]")
+    assert "its process has ended" in failed.html()
+    assert "error-color" in failed.html()
+
+
+def test_one_that_stopped_early_is_not_green() -> None:
+    stopped = bars(replace(ONE, closed=True)).html()
+    assert "error-color" in stopped
+    assert "success-color" in bars(replace(ONE, closed=True, n=10)).html()
+
+
+def test_the_end_of_the_session_closes_what_is_open() -> None:
+    shown = bars(ONE)
+    shown.end("the session has ended")
+    assert not shown.is_open
+    assert "the session has ended" in shown.text()
+
+
+def test_many_finished_bars_are_counted_instead_of_shown() -> None:
+    done = [replace(ONE, bar=str(number), closed=True, n=10) for number in range(SHOWN + 5)]
+    shown = bars(ONE, *done)
+    assert len(shown.rows()) == SHOWN
+    assert ONE in shown.rows(), "it still runs"
+    assert shown.text().endswith("… and 6 more that have ended")
+
+
+def test_html_is_escaped() -> None:
+    html = bars(replace(ONE, description="<b>", postfix="<i>", label="<u>")).html()
+    assert "<b>" not in html
+    assert "<i>" not in html
+    assert "<u>" not in html

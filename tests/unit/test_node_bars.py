@@ -1,0 +1,102 @@
+"""The node passes bars on to the session that shows them, and ends those of a worker that dies."""
+
+from __future__ import annotations
+
+import pytest
+
+from nbactors.local.node.bars import MAX_OPEN, Bars
+from nbactors.local.node.context import Context, Facts
+from nbactors.local.node.events import Send
+from nbactors.local.node.gpus import GpuBank, SessionGpus
+from nbactors.local.node.queue import PlacementQueue
+from nbactors.local.node.records import Process, Session, Worker
+from nbactors.local.node.resources import Pool
+from nbactors.local.wire import messages
+
+JOB = 3
+DRIVER, WORKER = 5, 6
+
+
+class Node:
+    def __init__(self) -> None:
+        facts = Facts(
+            node_id=b"n" * 28,
+            pid=1,
+            hostname="here",
+            directory="/none",
+            package_version="0",
+            linger_s=1.0,
+            cpus=2.0,
+            memory=1e9,
+            new_id=lambda: b"i" * 16,
+            gpus=list,
+        )
+        self.context = Context(facts)
+        pool = Pool({"CPU": 2.0}, SessionGpus(GpuBank(), {}))
+        driver = Process(process_id=b"d" * 16, conn=DRIVER, pid=2, role="session")
+        self.session = Session(
+            job_id=JOB.to_bytes(4, "little"),
+            driver=driver,
+            namespace="space",
+            environment=1,
+            pool=pool,
+            queue=PlacementQueue(pool),
+            log_to_driver=True,
+            graceful_shutdown_s=1.0,
+        )
+        self.context.sessions[self.session.job_id] = self.session
+        self.worker = Worker(
+            process_id=b"w" * 16, conn=WORKER, pid=7, role="worker", home=self.session, label="Trainer"
+        )
+        self.bars = Bars(self.context)
+
+    def report(self, bar: str, n: float, closed: bool = False, job: int = JOB) -> None:
+        self.bars.report(
+            self.worker,
+            messages.Progress(job << 32 | 4, bar, "epochs", n, 10.0, "it", 0, 1.0, 1.0, "", closed, False, ""),
+        )
+
+    def sent(self) -> list[messages.Progress]:
+        out, self.context.out = self.context.out, []
+        assert all(isinstance(order, Send) and order.conn == DRIVER for order in out)
+        return [order.message for order in out]  # type: ignore[union-attr, misc]
+
+
+@pytest.fixture
+def node() -> Node:
+    return Node()
+
+
+def test_it_says_whose_bar_it_is(node: Node) -> None:
+    node.report("a", 1)
+    (sent,) = node.sent()
+    assert (sent.process_id, sent.pid, sent.label, sent.n) == (b"w" * 16, 7, "Trainer", 1)
+
+
+def test_a_session_that_is_gone_is_told_nothing(node: Node) -> None:
+    node.report("a", 1, job=JOB + 1)
+    node.session.is_open = False
+    node.report("a", 2)
+    assert node.sent() == []
+
+
+def test_open_bars_end_with_their_worker(node: Node) -> None:
+    node.report("a", 3)
+    node.report("b", 5)
+    node.report("b", 10, closed=True)
+    node.sent()
+    node.bars.end_of(node.worker)
+    (end,) = node.sent()
+    assert (end.bar, end.n, end.closed, end.leave, end.failed) == ("a", 3, True, True, "its process has ended")
+    node.bars.end_of(node.worker)
+    assert node.sent() == []
+
+
+def test_what_is_remembered_is_bounded(node: Node) -> None:
+    for number in range(MAX_OPEN + 10):
+        node.report(str(number), 1)
+    node.sent()
+    node.bars.end_of(node.worker)
+    ended = node.sent()
+    assert len(ended) == MAX_OPEN
+    assert ended[0].bar == "10"
