@@ -176,7 +176,8 @@ def _fail(shell: InteractiveShell, error: BaseException, remote: BaseException |
         lines += [hint] if hint else []
     elif remote is not None and isinstance(error, KeyboardInterrupt):
         text = remote.traceback_str if isinstance(remote, exceptions.RayTaskError) else str(remote)
-        lines = [*_traceback(text, filename, prompt(shell)), "KeyboardInterrupt"]
+        lines = [line for line in _traceback(text, filename, prompt(shell)) if line.startswith((" ", "Traceback"))]
+        lines.append("KeyboardInterrupt")
     elif isinstance(error, KeyboardInterrupt):
         lines = [f"KeyboardInterrupt: the cell was cancelled, but has not ended in the actor within {END_S:g} s"]
     else:

@@ -35,7 +35,7 @@ def run_inside(
         A reference to what the function returns.
     """
     options = CallOptions(name=name) if name else None
-    ref: ObjectRef[Any] = handle._link.call(_NOW if now else _IN_TURN, args, {}, options)
+    ref: ObjectRef[Any] = handle._link.call(_NOW if now else _IN_TURN, (function, *args), {}, options)
     return ref
 
 

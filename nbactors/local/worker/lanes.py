@@ -126,10 +126,6 @@ class Lanes:
         """Return the event loops."""
         return [lane.loop for lane in self._lanes.values() if not isinstance(lane, ThreadLane)]
 
-    def loop_threads(self) -> set[int]:
-        """Return the identifiers of the threads that run them."""
-        return {lane.ident for lane in self._lanes.values() if not isinstance(lane, ThreadLane)}
-
     def cancel(self, job: Job) -> None:
         """Cancel the asyncio task of a running call. Any thread."""
         lane = self._lanes.get(job.message.group, self._default)  # type: ignore[union-attr]

@@ -48,7 +48,7 @@ class LoopLane:
         self._running = 0
         self._due = False
         self._started = False
-        self.ident = 0
+        self._ident = 0
         # What calls are begun in: they come to know nothing of each other's context variables.
         self._context = contextvars.copy_context()
 
@@ -58,14 +58,14 @@ class LoopLane:
         if self._started and not self._due:
             self._due = True
             # Never at once: on the loop's own thread this is inside the reactor, where user code must not run.
-            if threading.get_ident() == self.ident:
+            if threading.get_ident() == self._ident:
                 self.loop.call_soon(self._admit, context=self._context)
             else:
                 self.soon(self._admit)
 
     def adopt(self) -> None:
         """Make the loop the calling thread's."""
-        self.ident = threading.get_ident()
+        self._ident = threading.get_ident()
         asyncio.set_event_loop(self.loop)
 
     def start(self) -> None:
@@ -129,7 +129,7 @@ class LoopLane:
     def _launch(self, job: Job) -> None:
         context = contextvars.copy_context()
         context.run(current.set, job)
-        job.thread = self.ident
+        job.thread = self._ident
         rest = context.run(self._call, job)
         if rest is None:
             self._finished(job)

@@ -46,8 +46,11 @@ def describe(executor: Executor) -> str:
     others = (task for task in _tasks(executor) if task not in tasks)
     parts.extend(_part(f"asyncio task {task.get_name()}", _stack_of_task(task)) for task in others)
     for thread in threading.enumerate():
+        # The main thread and ours run nothing of the user's but calls and tasks.
+        if thread.ident in told or thread is threading.main_thread() or thread.name.startswith("nbactors-"):
+            continue
         stack = _stack(frames.get(thread.ident or 0))
-        if stack and thread.ident not in told and not _is_of_loop(executor, thread):
+        if stack:
             parts.append(_part(f"thread {thread.name}", stack))
     waiting = len(executor.waiting_jobs())
     if not parts:
@@ -64,12 +67,6 @@ def _running(executor: Executor) -> list[Job]:
     if on_main is not None and on_main not in jobs and not executor.is_constructed:
         jobs.append(on_main)
     return sorted(jobs, key=lambda job: job.since)
-
-
-def _is_of_loop(executor: Executor, thread: threading.Thread) -> bool:
-    """Whether what a thread runs is told as calls and tasks already."""
-    lanes = executor.lanes
-    return lanes is not None and lanes.is_async and thread.ident in lanes.loop_threads()
 
 
 def _tasks(executor: Executor) -> Iterator[Any]:
