@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, NoReturn, TypeVar, Union, cast, overload
 
 from nbactors import description, engine
@@ -157,6 +158,8 @@ class ActorHandle(Generic[T]):
         if meta is not None:
             meta = self._link.latest_meta(meta)
         found = meta.methods.get(name) if meta is not None else None
+        if meta is not None and found is None and name == "stack":
+            return partial(_stack, self)  # type: ignore[return-value] # not a method of the actor's
         if meta is None or found is None:
             raise AttributeError(_no_attribute(meta, name))
         made = ActorMethod(self._link, found, meta)
@@ -340,6 +343,24 @@ def _empty(kind: type[T]) -> T:
 def rebuild_handle(link: ActorLink, meta: ActorMeta) -> ActorHandle[Any]:
     """Return a handle; called by the engine when one has been received."""
     return ActorHandle(link, meta)
+
+
+def _stack(handle: ActorHandle[Any], timeout: float = 5.0) -> str:
+    """Return what the actor's process does now, as text: its calls and their frames, other threads, asyncio tasks.
+
+    It goes on meanwhile, and answers also while a method blocks. A method `stack` of the actor's own takes precedence;
+    `nbactors.util.state.stack(handle)` does the same then.
+
+    Args:
+        handle: The actor's.
+        timeout: Seconds to wait for the answer.
+
+    Raises:
+        TimeoutError: No answer in time: code in the process keeps the GIL.
+        RayActorError: The actor is dead.
+        ValueError: It has no process yet.
+    """
+    return engine.current().stack(handle._link, timeout)
 
 
 def _no_attribute(meta: ActorMeta | None, name: str) -> str:

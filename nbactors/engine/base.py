@@ -209,6 +209,16 @@ class Engine(ABC):
     def kill(self, link: ActorLink, no_restart: bool) -> None:
         """Kill an actor at once. Blocks until its name is free."""
 
+    def stack(self, link: ActorLink, timeout: float) -> str:
+        """Return what an actor's process does now, for people to read. Does not stop it.
+
+        Raises:
+            TimeoutError: It has not answered within so many seconds.
+            RayActorError: It is dead.
+            ValueError: It has no process yet, or this engine cannot tell.
+        """
+        raise ValueError("this engine cannot tell what an actor does")
+
     @abstractmethod
     def get_actor(self, name: str, namespace: str | None) -> tuple[ActorLink, ActorMeta]:
         """Find a named actor.

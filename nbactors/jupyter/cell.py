@@ -32,7 +32,7 @@ def parse(shell: InteractiveShell, body: str) -> tuple[ast.Module, str]:
         return shell.transform_ast(shell.compile.ast_parse(source, filename=filename)), filename
     except SyntaxError as error:
         shell.showsyntaxerror()
-        _note_failure(shell, error, before_execution=True)
+        note_failure(shell, error, before_execution=True)
         raise CellFailed from error
 
 
@@ -49,11 +49,11 @@ def execute(shell: InteractiveShell, tree: ast.Module, filename: str) -> None:
         own = error.__traceback__
         frames: TracebackType | None = own.tb_next if own is not None else None
         shell.showtraceback((type(error), error, frames), tb_offset=0, running_compiled_code=True)
-        _note_failure(shell, error, before_execution=False)
+        note_failure(shell, error, before_execution=False)
         raise CellFailed from error
 
 
-def _note_failure(shell: InteractiveShell, error: BaseException, before_execution: bool) -> None:
+def note_failure(shell: InteractiveShell, error: BaseException, before_execution: bool) -> None:
     """Mark the execution that is under way as failed, so that "run all" and nbclient stop at it.
 
     An exception that left the magic would do so too, but be shown a second time, with IPython's own frames.

@@ -114,7 +114,7 @@ class _Line:
         self._candidates: dict[str, Callable[[], Iterable[str]]] = {
             "NAME": _actor_names,
             "NAME|VARIABLE": lambda: [*self._variables(_is_handles), *_actor_names()],
-            "HANDLE": lambda: self._variables(_is_handles),
+            "HANDLE": lambda: [*self._variables(lambda value: type(value) is ActorHandle), *_actor_names()],
         }
 
     def complete(self, event: Any) -> list[str]:
@@ -137,6 +137,8 @@ class _Line:
             return [str(choice) for choice in action.choices]
         if action.dest == "namespace":
             return sorted({row["ray_namespace"] for row in _living() if row["name"]})
+        if action.dest == "input":
+            return self._variables(lambda value: True)
         if action.dest == "references":
             return self._variables(_is_references)
         return sorted(set(self._candidates.get(str(action.metavar), list)()))

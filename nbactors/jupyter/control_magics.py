@@ -197,14 +197,16 @@ def _living_or_all(everything: bool) -> list[dict[str, Any]]:
 
 
 def _print_stacks(rows: list[dict[str, Any]]) -> None:
-    """Print the stack of each living actor."""
-    stack = getattr(state, "stack", None)
-    if stack is None:
-        raise UsageError("%actors: --stacks needs nbactors.util.state.stack, which this version does not have")
+    """Print what each living actor does now."""
     for row in rows:
-        if row["state"] == "ALIVE":
-            label = f"{row['class_name']} {row['name'] or row['actor_id'][:12]}, pid {row['pid']}"
-            print(f"{label}\n{stack(row['actor_id'])}\n")
+        if row["state"] == "DEAD":
+            continue
+        try:
+            text = state.stack(row["actor_id"])
+        except (TimeoutError, ValueError, nbactors.exceptions.RayError) as error:
+            text = str(error)
+        lines = text.replace("\n", "\n  ")
+        print(f"{row['class_name']} {row['name'] or row['actor_id'][:12]}, pid {row['pid']}\n  {lines}\n")
 
 
 def _named() -> list[dict[str, Any]]:

@@ -8,12 +8,14 @@ from nbactors.jupyter import completion, history, inspection
 from nbactors.jupyter.actor_magics import ActorMagics
 from nbactors.jupyter.control_magics import ControlMagics
 from nbactors.jupyter.log_magics import LogMagics
+from nbactors.jupyter.on_magics import OnMagics
 from nbactors.jupyter.remote_magics import RemoteMagics
 
 GROUPS = (
     ActorMagics,
     ControlMagics,
     LogMagics,
+    OnMagics,
     RemoteMagics,
 )
 

@@ -70,8 +70,8 @@ class RemoteMagics(Magics):
             return
         except SyntaxError as error:
             raise UsageError(f"%%remote: {error.msg} (line {error.lineno} of the cell)") from None
-        prompt = _prompt(shell)
-        name = arguments.name or prompt
+        shown_as = prompt(shell)
+        name = arguments.name or shown_as
         token = f"{remote_code.TOKEN_PREFIX}{uuid.uuid4().hex}"
         source = "\n" + cell
         shows = not cell.rstrip().endswith(";")
@@ -79,13 +79,13 @@ class RemoteMagics(Magics):
         packed = remote_code.Cell(marshal.dumps(code), filename, source, names, token, arguments.out is not None, shows)
         value, shown = _submit(packed, name, arguments)
         number = origin.current()
-        title = Title(name, prompt, filename, token)
+        title = Title(name, shown_as, filename, token)
         BackgroundCell(title, number if cells.header(number) else 0, value, shown)
         if arguments.out is not None:
             shell.user_ns[arguments.out] = value
 
 
-def _prompt(shell: InteractiveShell) -> str:
+def prompt(shell: InteractiveShell) -> str:
     """Return what stands before the cell that runs."""
     result: Any = shell.displayhook.exec_result
     # The shell's own counter may be ahead of it, which differs between releases.
@@ -101,17 +101,17 @@ def _submit(packed: remote_code.Cell, name: str, arguments: Any) -> list[Any]:
         task: Any = nbactors.remote(remote_code.run)
         refs: list[Any] = task.options(**options).remote(packed)
     except (TypeError, ValueError) as error:
-        culprit = _culprit(packed.names)
-        if culprit:
+        bad = culprit(packed.names)
+        if bad:
             raise UsageError(
-                f"%%remote: the variable {culprit!r} cannot be sent to a worker ({error}); make it inside the cell, or "
+                f"%%remote: the variable {bad!r} cannot be sent to a worker ({error}); make it inside the cell, or "
                 "keep it in an actor"
             ) from None
         raise UsageError(f"%%remote: {error}") from None
     return refs
 
 
-def _culprit(names: dict[str, Any]) -> str:
+def culprit(names: dict[str, Any]) -> str:
     """Return the first variable that cannot be pickled, empty if each can."""
     for name, value in names.items():
         if not _can_travel(value):

@@ -13,6 +13,7 @@ from nbactors import exceptions, origin, read_only
 from nbactors.engine.base import ActorLink, Engine, RuntimeFacts
 from nbactors.interrupts import INTERRUPTS
 from nbactors.local import discovery
+from nbactors.local.client import stacks
 from nbactors.local.client.actor_link import LocalActorLink
 from nbactors.local.client.arguments import Arguments, prepare
 from nbactors.local.client.construction import Concurrency, Construction
@@ -196,6 +197,12 @@ class LocalEngine(Engine):
         if self.process.actors.existing(link.actor_id) is not link:
             raise self.process.dead_handle_error(link.actor_id)
         self.process.node.request(lambda rid: messages.KillActor(rid, link.actor_id, no_restart))
+
+    def stack(self, link: ActorLink, timeout: float) -> str:
+        """See the base class."""
+        assert isinstance(link, LocalActorLink)
+        rows = self._query("actors").actors
+        return stacks.of_actor(self.process.directory, [row for row in rows if row.actor_id == link.actor_id], timeout)
 
     def get_actor(self, name: str, namespace: str | None) -> tuple[ActorLink, ActorMeta]:
         """See the base class."""

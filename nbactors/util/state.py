@@ -9,10 +9,11 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+from nbactors.local.client import stacks
 from nbactors.local.control import ControlClient, NodeMissingError
 from nbactors.local.wire import messages
 
-__all__ = ["NodeMissingError", "actor_logs", "list_actors", "node_status", "stop_node"]
+__all__ = ["NodeMissingError", "actor_logs", "list_actors", "node_status", "stack", "stop_node"]
 
 _STOP_TIMEOUT_S = 15.0
 
@@ -42,6 +43,46 @@ def list_actors(
     for key, operator, value in filters or ():
         rows = [row for row in rows if _meets(row, key, operator, value)]
     return [row if detail else _brief(row) for row in rows[:limit]]
+
+
+def stack(actor: Any, timeout: float = 5.0) -> str:
+    """Return what an actor's process does now: its calls, their user code's frames, other threads, asyncio tasks.
+
+    The process goes on meanwhile, and answers also while a method blocks. Needs no session.
+
+    Args:
+        actor: A handle, an id in hexadecimal digits, or a name.
+        timeout: Seconds to wait for the answer.
+
+    Raises:
+        TimeoutError: No answer in time: code in the process keeps the GIL.
+        RayActorError: The actor is dead.
+        ValueError: There is no such actor, several have that name, or it has no process yet.
+    """
+    rows, directory = _actor_rows()
+    if isinstance(actor, str):
+        found = [row for row in rows if actor in (row.actor_id.hex(), row.name)]
+        found = [row for row in found if row.state != "DEAD"] or found[-1:]
+        if len(found) > 1:
+            ids = ", ".join(row.actor_id.hex() for row in found)
+            raise ValueError(f"several actors are named {actor!r}; give one of their ids: {ids}")
+        if not found:
+            raise ValueError(f"there is no actor with the id or name {actor!r}; list_actors() tells which there are")
+    else:
+        link = getattr(actor, "_link", None)
+        if link is None:
+            raise TypeError(f"stack() takes a handle, an actor's id or its name. Got: {actor!r:.80}")
+        found = [row for row in rows if row.actor_id == link.actor_id]
+    return stacks.of_actor(directory, found, timeout)
+
+
+def _actor_rows() -> tuple[list[messages.ActorRow], str]:
+    """Return what the node knows of actors, and its directory."""
+    try:
+        with ControlClient.find() as client:
+            return _ask(client, "actors").actors, _ask(client, "status").facts["directory"]
+    except NodeMissingError:
+        return [], ""
 
 
 def node_status() -> dict[str, Any] | None:

@@ -10,6 +10,8 @@ from typing import Any
 
 from jupyter_client.manager import KernelManager
 
+from nbactors.testing.polling import eventually
+
 REPLY_S = 30
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
@@ -84,6 +86,26 @@ class LiveKernel:
             if kind == "status":
                 kind = content["execution_state"]
             self.messages.append((message["parent_header"].get("msg_id", ""), kind, content))
+
+    def reply(self, code: str) -> dict[str, Any]:
+        """Run a cell to its end and return what the kernel says of it; it may fail."""
+        cell = self.start(code)
+        while True:
+            message = self._client.get_shell_msg(timeout=REPLY_S)
+            if message["parent_header"].get("msg_id") == cell:
+                content: dict[str, Any] = message["content"]
+                return content
+
+    def complete(self, code: str) -> list[str]:
+        """Return what Tab offers at the end of some code."""
+        reply = self._client.complete(code, reply=True, timeout=REPLY_S)
+        matches: list[str] = reply["content"]["matches"]
+        return matches
+
+    def interrupt_when(self, path: str) -> None:
+        """Interrupt the kernel as soon as a file exists."""
+        eventually(lambda: os.path.exists(path), REPLY_S, path)
+        self._manager.interrupt_kernel()
 
     def click(self, comm_id: str) -> None:
         """Press a widget's button, as a front end without subshells does."""

@@ -195,6 +195,11 @@ class Peers:
             everyone = list(self._outgoing.values())
         return [call for connection in everyone for call in list(connection.state.calls.values())]
 
+    def states(self) -> list[PeerState]:
+        """Return what is kept with the connections that others have made."""
+        with self._lock:
+            return [connection.state for connection in self._incoming]
+
     def unsent(self) -> list[Connection]:
         """Return the connections that still have something to send."""
         with self._lock:

@@ -72,6 +72,7 @@ def _row(context: Context, actor: Actor) -> messages.ActorRow:
         resources=asked.resources,
         death_cause=actor.down.text if actor.down else "",
         log_path=log,
+        process_id=worker.process_id if worker else b"",
     )
 
 

@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING, Any
 from nbactors.local.client import arguments
 from nbactors.local.client.waiter import Waiter
 from nbactors.local.wire import messages
+from nbactors.local.worker import stacks
 from nbactors.local.worker.answers import Answers
+from nbactors.local.worker.at_once import run_at_once
 from nbactors.local.worker.capture import Capture
 from nbactors.local.worker.ending import ActorExit, Ending
 from nbactors.local.worker.interrupts import Interrupts, invoke
 from nbactors.local.worker.job import UNREAD_S, Job, current
 from nbactors.local.worker.lanes import Lanes
 from nbactors.local.worker.performer import Performer
+from nbactors.local.worker.special import NOW
 from nbactors.local.worker.traces import user_traceback
 from nbactors.renewal import METHODS
 
@@ -100,6 +103,7 @@ class Executor:
                 messages.Cancel: self.on_cancel,
                 messages.Consumed: self.on_consumed,
                 messages.StopStream: self.on_stop_stream,
+                messages.AskStack: lambda c, _: c.send_now(messages.StackText(stacks.describe(self))),
             }
         )
         process.peers.on_caller_gone = self.on_caller_gone
@@ -108,6 +112,24 @@ class Executor:
     def groups(self) -> tuple[str, ...]:
         """The names of the actor's concurrency groups, without the default one."""
         return tuple(self._construction.message.groups) if self._construction is not None else ()
+
+    @property
+    def is_async(self) -> bool:
+        """Whether calls run on event loops."""
+        return self.lanes is not None and self.lanes.is_async
+
+    @property
+    def is_constructed(self) -> bool:
+        """Whether the constructor has returned."""
+        return self.instance is not None
+
+    def running_jobs(self) -> list[Job]:
+        """Return the calls that run. The leader's thread."""
+        return [job for state in self.process.peers.states() for job in list(state.running.values())]
+
+    def waiting_jobs(self) -> list[Job]:
+        """Return the calls that have not begun. The leader's thread."""
+        return [job for state in self.process.peers.states() for job in list(state.waiting.values())]
 
     def current_job(self) -> Job | None:
         """Return the job that the calling code belongs to. Any thread."""
@@ -130,6 +152,9 @@ class Executor:
             rest = receive(connection, message.rest) if message.rest is not None else None
             job = Job(connection, message, rest, [(key, receive(connection, value)) for key, value in message.deps])
         connection.state.waiting[message.number] = job
+        if not job.is_task and message.group == NOW:
+            run_at_once(job, self._performer.perform_in_thread, self.interrupts.windows)
+            return
         if self.lanes is not None:
             self._put(job)
             return
@@ -354,6 +379,7 @@ class Executor:
         message = construction.message
         job = construction.job
         job.name = job.label = f"{self.class_name}.__init__"
+        job.since = monotonic()
         self.running = job
         if message.origin:
             self.capture.begin(message.origin)

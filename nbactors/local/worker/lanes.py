@@ -141,6 +141,10 @@ class Lanes:
         if self._may_stop:
             self._loop_lane.loop.stop()
 
+    def loops(self) -> list[Any]:
+        """Return the event loops."""
+        return [lane.loop for lane in self._lanes.values() if not isinstance(lane, ThreadLane)]
+
     def cancel(self, job: Job) -> None:
         """Cancel the asyncio task of a running call. Any thread."""
         lane = self._lanes.get(job.message.group, self._default)  # type: ignore[union-attr]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbactors.local.client import arguments
 from nbactors.local.wire import messages
-from nbactors.local.worker import producing
+from nbactors.local.worker import producing, special
 from nbactors.local.worker.ending import ActorExit
 from nbactors.local.worker.interrupts import Window, invoke, lets_through
 from nbactors.local.worker.job import UNREAD_S
@@ -249,7 +249,7 @@ class Performer:
             if message.method in METHODS:
                 return self._renewal.find(message.method)
             if message.method.startswith("__ray_"):
-                return self._special(message.method)
+                return special.find(message.method, executor.instance, executor.is_async)
             return getattr(executor.instance, message.method)  # type: ignore[no-any-return]
         executor.await_lease(message.lease_id)
         function, held = self._functions[message.key]
@@ -261,16 +261,6 @@ class Performer:
         job.label = job.label or job.name
         executor.show(job.label)
         return function  # type: ignore[no-any-return]
-
-    def _special(self, method: str) -> Callable[..., Any]:
-        instance = self._executor.instance
-        if method == "__ray_ready__":
-            return lambda: True
-        if method == "__ray_call__":
-            return lets_through(lambda function, *args, **kwargs: function(instance, *args, **kwargs))
-        if method == "__ray_terminate__":
-            raise ActorExit("exit_actor() is called.", after_queue=True)
-        return getattr(instance, method)  # type: ignore[no-any-return]
 
     @staticmethod
     def _load_arguments(job: Job) -> tuple[tuple[Any, ...], dict[str, Any]]:

@@ -379,6 +379,7 @@ class ActorRow(Message, tag=34, frozen=True):
     resources: dict[str, float]
     death_cause: str
     log_path: str
+    process_id: bytes = b""
 
 
 class Listing(Message, tag=35, frozen=True):

@@ -2,7 +2,7 @@
 
 import msgspec
 
-PROTOCOL_VERSION = 4
+PROTOCOL_VERSION = 5
 
 
 class Message(msgspec.Struct, array_like=True, frozen=True, gc=False):

@@ -235,6 +235,16 @@ class Next(Message, tag=80, frozen=True):
     value: Value | None = None
 
 
+class AskStack(Message, tag=110, frozen=True):
+    """Anybody asks a worker what its threads and calls do now; answered by `StackText` without stopping them."""
+
+
+class StackText(Message, tag=111, frozen=True):
+    """What a worker does, for people to read."""
+
+    text: str
+
+
 Peer = Union[  # noqa: UP007 - msgspec reads it at run time
     Hello,
     Construct,
@@ -256,4 +266,6 @@ Peer = Union[  # noqa: UP007 - msgspec reads it at run time
     StopStream,
     AskNext,
     Next,
+    AskStack,
+    StackText,
 ]

@@ -1,0 +1,173 @@
+"""`%%on` and `%actors --stacks` in a real kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from jupyter_core.utils import ensure_event_loop
+from live_kernel import LiveKernel
+
+pytestmark = pytest.mark.slow
+
+SETUP = """
+import pathlib
+
+@ray.remote
+class Plain:
+    def __init__(self):
+        self.value = 1
+    def block(self, path):
+        pathlib.Path(path).touch()
+        time.sleep(60)
+    def hold_gil(self, path):
+        import ctypes
+        pathlib.Path(path).touch()
+        ctypes.PyDLL(None).sleep(60)
+
+@ray.remote
+class Async:
+    def __init__(self):
+        self.value = 1
+    async def get(self):
+        return self.value
+
+plain = Plain.options(name="by name").remote()
+threaded = Plain.options(max_concurrency=2).remote()
+asynchronous = Async.remote()
+def begun(path):
+    while not pathlib.Path(path).exists():
+        time.sleep(0.01)
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _loop() -> Iterator[None]:
+    """The event loop that jupyter_client makes for its blocking calls, and keeps."""
+    loop = ensure_event_loop()
+    yield
+    loop.close()
+
+
+@pytest.fixture(scope="module")
+def shared(_loop: None) -> Iterator[LiveKernel]:
+    kernel = LiveKernel()
+    yield kernel
+    kernel.stop()
+
+
+@pytest.fixture
+def kernel(shared: LiveKernel) -> Iterator[LiveKernel]:
+    shared.open(SETUP)
+    yield shared
+    shared.close()
+
+
+def fails(kernel: LiveKernel, code: str) -> str:
+    """Run a cell to its end, and return what it says of its failure."""
+    cell = kernel.start(code)
+    kernel.until(lambda: kernel.of(cell, "idle"))
+    errors = kernel.of(cell, "error")
+    if not errors:
+        return "".join(part["text"] for part in kernel.of(cell, "stream"))
+    assert len(errors) == 1
+    return "\n".join(errors[0]["traceback"])
+
+
+def shown(kernel: LiveKernel, code: str) -> str:
+    cell = kernel.run(code)
+    return str(kernel.of(cell, "execute_result")[0]["data"]["text/plain"])
+
+
+@pytest.mark.parametrize("actor", ["plain", "threaded", "asynchronous", "[plain][0]", "by name", '"by name"'])
+def test_it_runs_in_the_actor(kernel: LiveKernel, actor: str) -> None:
+    kernel.run("step = 5")
+    assert shown(kernel, f"%%on {actor} -i step -o before\nbefore = self.value\nself.value += step\nbefore") == "1"
+    assert shown(kernel, "before") == "1"
+    assert shown(kernel, f"%%on {actor}\nself.value, before, step") == "(6, 1, 5)"
+
+
+def test_it_awaits_on_the_loop_of_the_actor(kernel: LiveKernel) -> None:
+    code = "import asyncio, threading\nawait asyncio.sleep(0)\n"
+    code += "(await self.get(), threading.current_thread() is threading.main_thread())"
+    assert shown(kernel, f"%%on asynchronous\n{code}") == "(1, True)"
+
+
+def test_the_value_looks_as_in_the_actor(kernel: LiveKernel) -> None:
+    code = "%%on plain\nclass Bold:\n    def _repr_html_(self):\n        return f'<b>{value}</b>'\nvalue = 7\nBold()"
+    (result,) = kernel.of(kernel.run(code), "execute_result")
+    assert result["data"]["text/html"] == "<b>7</b>"
+    assert not kernel.of(kernel.run("%%on plain\n1;"), "execute_result")
+
+
+def test_a_failure_is_shown_as_if_local(kernel: LiveKernel) -> None:
+    text = fails(kernel, "%%on plain\n\ndef f():\n    1 / 0\n\nf()")
+    assert "line 6, in <module>\n    f()" in text
+    assert "line 4, in f\n    1 / 0" in text
+    assert text.endswith("ZeroDivisionError: division by zero")
+    assert "nbactors/" not in text
+
+
+def test_a_failure_is_one_of_the_cell(kernel: LiveKernel) -> None:
+    reply = kernel.reply("%%on plain\n1 / 0")
+    assert (reply["status"], reply["ename"]) == ("error", "ZeroDivisionError")
+
+
+def test_a_name_of_the_notebook_is_hinted_at(kernel: LiveKernel) -> None:
+    kernel.run("only_here = 1")
+    assert "-i only_here copies it" in fails(kernel, "%%on plain\nonly_here")
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        ("nobody", "neither a variable nor an actor 'nobody'"),
+        ("time", "time is module, no handle"),
+        ("plain -i nothing", "-i names nothing, which the notebook does not have"),
+        ("plain -o 1x", "-o '1x' is no variable name"),
+        ("plain -i lock", "the variable 'lock' cannot be sent to the actor"),
+    ],
+)
+def test_wrong_lines_are_told_in_one(kernel: LiveKernel, line: str, text: str) -> None:
+    kernel.run("import threading; lock = threading.Lock()")
+    found = fails(kernel, f"%%on {line}\n1")
+    assert text in found
+    assert found.count("\n") == 1
+
+
+def test_a_value_that_cannot_be_sent_is_told(kernel: LiveKernel) -> None:
+    text = fails(kernel, "%%on plain -o lock\nimport threading\nthreading.Lock()")
+    assert "the value, a lock, cannot be sent to the notebook" in text
+
+
+@pytest.mark.parametrize("actor", ["plain", "threaded"])
+def test_now_looks_into_an_actor_that_is_stuck(kernel: LiveKernel, actor: str, tmp_path: object) -> None:
+    kernel.run(f"calls = [{actor}.block.remote('{tmp_path}/a') for _ in range(2)]; begun('{tmp_path}/a')")
+    assert shown(kernel, f"%%on {actor} --now\nself.value") == "1"
+    stacks = kernel.of(kernel.run("%actors --stacks"), "stream")[0]["text"]
+    assert "Plain.block, running for " in stacks
+    assert "in block\n      time.sleep(60)" in stacks
+
+
+def test_now_tells_that_nothing_can_run(kernel: LiveKernel, tmp_path: object) -> None:
+    kernel.run(f"call = plain.hold_gil.remote('{tmp_path}/b'); begun('{tmp_path}/b')")
+    assert "keeps the GIL" in fails(kernel, "%%on plain --now\n1")
+    kernel.run("ray.kill(plain)")
+
+
+@pytest.mark.parametrize("line", ["plain", "plain --now", "asynchronous"])
+def test_an_interrupt_cancels_it_there(kernel: LiveKernel, line: str, tmp_path: object) -> None:
+    wait = "await asyncio.sleep(0.01)" if line == "asynchronous" else "time.sleep(0.01)"
+    code = f"import asyncio, pathlib, time\npathlib.Path('{tmp_path}/c').touch()\nwhile True:\n    {wait}"
+    cell = kernel.start(f"%%on {line}\n{code}")
+    kernel.interrupt_when(f"{tmp_path}/c")
+    kernel.until(lambda: kernel.of(cell, "idle"))
+    (error,) = kernel.of(cell, "error")
+    assert error["ename"] == "KeyboardInterrupt"
+    assert "line 5, in <module>" in "\n".join(error["traceback"])
+    assert shown(kernel, f"%%on {line}\nself.value") == "1"
+
+
+def test_tab_completes_handles_and_options(kernel: LiveKernel) -> None:
+    assert {"plain", "threaded", "asynchronous"} <= set(kernel.complete("%%on "))
+    assert "--now" in kernel.complete("%%on plain --")
