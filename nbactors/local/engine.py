@@ -21,6 +21,7 @@ from nbactors.local.client.entries import Entry
 from nbactors.local.client.interruption import Interruption
 from nbactors.local.client.output import Printer
 from nbactors.local.client.process import Process, importable_paths
+from nbactors.local.client.showing import Showing
 from nbactors.local.client.values import Held
 from nbactors.local.wire import ids, messages, pickling
 from nbactors.object_ref import ObjectRef
@@ -343,7 +344,7 @@ class SessionEngine(LocalEngine):
         self._pid = os.getpid()
         process.job_number = int.from_bytes(job_id, "little")
         process.store.on_first_map = read_only.explain_in_scripts
-        process.handle(messages.Progress, self._on_progress)
+        Showing(process, lambda: self.sink)
 
     def set_sink(self, sink: Sink | None) -> None:
         """See the base class."""
@@ -361,30 +362,6 @@ class SessionEngine(LocalEngine):
             return False
         self.sink.progress(replace(progress, cell=cell))
         return True
-
-    def _on_progress(self, message: messages.Progress) -> None:
-        """A worker tells how far a bar is. The leader's thread."""
-        if self.sink is not None:
-            self.sink.progress(
-                Progress(
-                    message.origin & 0xFFFF_FFFF,
-                    message.process_id.hex(),
-                    message.bar,
-                    message.label,
-                    message.pid,
-                    message.description,
-                    message.n,
-                    message.total,
-                    message.unit,
-                    message.unit_scale,
-                    message.elapsed,
-                    message.rate,
-                    message.postfix,
-                    message.closed,
-                    message.leave,
-                    message.failed,
-                )
-            )
 
     def _warn_of_anonymous_detached(self, options: ActorOptions) -> None:
         if options.detached and self._anonymous and not options.namespace:

@@ -38,7 +38,6 @@ from nbactors.local.wire.messages.control import (
     Output,
     OutputPipes,
     ProcessGone,
-    Progress,
     Query,
     Refused,
     ReleaseHold,
@@ -91,6 +90,7 @@ from nbactors.local.wire.messages.peer import (
     Value,
     Yielded,
 )
+from nbactors.local.wire.messages.shown import Display, Progress
 
 __all__ = [
     "PROTOCOL_VERSION",
@@ -115,6 +115,7 @@ __all__ = [
     "Control",
     "CreateActor",
     "Define",
+    "Display",
     "Done",
     "Ending",
     "Environment",
