@@ -57,6 +57,7 @@ class Display:
 
     Attributes:
         update: Whether it replaces what was shown with the same `transient["display_id"]`.
+        clear: Not empty if what the cell shows is cleared instead: "now", or "later", by what comes next.
     """
 
     cell: int
@@ -66,6 +67,7 @@ class Display:
     metadata: dict[str, Any]
     transient: dict[str, Any]
     update: bool
+    clear: str = ""
 
 
 @dataclass(frozen=True)

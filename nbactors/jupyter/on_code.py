@@ -6,12 +6,14 @@ import asyncio
 import inspect
 import linecache
 import marshal
+import sys
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any
 
 import nbactors
-from nbactors.jupyter.remote_code import VALUE, mimebundle
+from nbactors.jupyter.remote_code import VALUE, mimebundle, shell_of
+from nbactors.local.worker.display import end_of_cell
 from nbactors.local.worker.interrupts import lets_through
 
 _space: dict[str, Any] = {}
@@ -57,7 +59,10 @@ def run(instance: Any, cell: OnCell) -> Any:
     space.update(cell.names)
     space["self"] = instance
     space.pop(VALUE, None)
-    outcome = eval(marshal.loads(cell.code), space)
+    code = marshal.loads(cell.code)
+    if "get_ipython" in code.co_names:
+        space.setdefault("get_ipython", lambda: shell_of(space))
+    outcome = eval(code, space)
     if inspect.iscoroutine(outcome):
         if cell.on_loop:
             return _await(outcome, space, cell)
@@ -74,10 +79,20 @@ async def _await(outcome: Coroutine[Any, Any, Any], space: dict[str, Any], cell:
 def _result(space: dict[str, Any], cell: OnCell) -> tuple[Any, dict[str, Any]]:
     """Return what `run` returns. What it looks like is asked now: it may change as soon as the next call runs."""
     value = space.pop(VALUE, None)
-    shown = mimebundle(value) if cell.shows and value is not None else {}
+    end_of_cell()
+    shown = _looks(value) if cell.shows and value is not None else {}
     if not cell.keeps:
         return None, shown
     try:
         return nbactors.put(value), shown
     except Exception as error:  # noqa: BLE001 - whatever pickling it raises
         raise NotSendable(f"the value, a {type(value).__name__}, cannot be sent to the notebook: {error}") from None
+
+
+def _looks(value: Any) -> dict[str, Any]:
+    """Return how a value looks: by IPython's formatters where user code has made it use them, for instance figures."""
+    found = sys.modules.get("IPython.core.interactiveshell")
+    if found is None or found.InteractiveShell._instance is None:
+        return mimebundle(value)
+    data, metadata = found.InteractiveShell._instance.display_formatter.format(value)
+    return {"data": data, "metadata": metadata} if data else {}

@@ -182,9 +182,9 @@ def _fail(shell: InteractiveShell, error: BaseException, remote: BaseException |
         lines = [f"KeyboardInterrupt: the cell was cancelled, but has not ended in the actor within {END_S:g} s"]
     else:
         lines = [f"{type(error).__name__}: {error}"]
-    sys.last_type, sys.last_value, sys.last_traceback = type(error), error, error.__traceback__
     shell._showtraceback(type(shown), shown, lines)
-    note_failure(shell, error, before_execution=False)
+    note_failure(shell, shown, before_execution=False)
+    sys.last_type, sys.last_value, sys.last_traceback = type(error), error, error.__traceback__
 
 
 def _traceback(text: str, filename: str, cell: str) -> list[str]:

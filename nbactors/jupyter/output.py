@@ -22,6 +22,12 @@ class CellSink:
 
     def display(self, display: Display) -> None:
         """See the protocol."""
+        if display.clear:
+            cells.publish(display.cell, "clear_output", {"wait": display.clear == "later"})
+            return
+        kind = "update_display_data" if display.update else "display_data"
+        content = {"data": display.data, "metadata": display.metadata, "transient": display.transient}
+        cells.publish(display.cell, kind, content)
 
     def progress(self, progress_: Progress) -> None:
         """See the protocol."""

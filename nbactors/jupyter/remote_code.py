@@ -7,7 +7,6 @@ import asyncio
 import inspect
 import linecache
 import marshal
-import sys
 from dataclasses import dataclass
 from types import CodeType
 from typing import Any
@@ -84,7 +83,7 @@ def run(cell: Cell) -> tuple[Any, dict[str, Any]]:
     space: dict[str, Any] = {"__name__": "__main__", "__builtins__": __builtins__, **cell.names}
     code = marshal.loads(cell.code)
     if "get_ipython" in code.co_names:
-        space.setdefault("get_ipython", lambda: _shell(space))
+        space.setdefault("get_ipython", lambda: shell_of(space))
     outcome = eval(code, space)
     if inspect.iscoroutine(outcome):
         asyncio.run(outcome)
@@ -139,12 +138,13 @@ def _text(value: Any) -> str:
     return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}… ({len(text) - MAX_TEXT} more characters)"
 
 
-def _shell(space: dict[str, Any]) -> Any:
+def shell_of(space: dict[str, Any]) -> Any:
     """Return a shell for the cell's `!commands` and line magics."""
-    found = sys.modules.get("IPython")
-    shell = found.get_ipython() if found is not None else None
-    if shell is None:
-        from IPython.core.interactiveshell import InteractiveShell  # noqa: PLC0415 - only for those who need it
+    from IPython import get_ipython  # noqa: PLC0415 - only for those who need it
+
+    shell = get_ipython()
+    if shell is None:  # called from a terminal
+        from IPython.core.interactiveshell import InteractiveShell  # noqa: PLC0415 - as above
         from traitlets.config import Config  # noqa: PLC0415 - as above
 
         config = Config()

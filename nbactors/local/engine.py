@@ -21,6 +21,7 @@ from nbactors.local.client.entries import Entry
 from nbactors.local.client.interruption import Interruption
 from nbactors.local.client.output import Printer
 from nbactors.local.client.process import Process, importable_paths
+from nbactors.local.client.showing import Showing
 from nbactors.local.client.values import Held
 from nbactors.local.wire import ids, messages, pickling
 from nbactors.meta import MethodMeta
@@ -360,6 +361,7 @@ class SessionEngine(LocalEngine):
         self._pid = os.getpid()
         process.job_number = int.from_bytes(job_id, "little")
         process.store.on_first_map = read_only.explain_in_scripts
+        Showing(process, lambda: self.sink)
 
     def set_sink(self, sink: Sink | None) -> None:
         """See the base class."""

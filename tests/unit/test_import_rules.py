@@ -71,6 +71,7 @@ ALLOWED = {
     ("api", "local.wire.pickling"),  # which modules travel by value is one registry, whichever engine runs
     ("jupyter.remote_code", "local.worker.interrupts"),  # it calls a cell's code on, which can be interrupted
     ("jupyter.on_code", "local.worker.interrupts"),  # as above
+    ("jupyter.on_code", "local.worker.display"),  # and shows at its end what the cell has drawn
     ("local.client.actors", "actor"),  # a received handle is the public class
     ("local.worker.engine", "actor"),  # so is an actor's handle to itself
 }

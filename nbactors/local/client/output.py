@@ -7,7 +7,7 @@ import warnings
 from typing import Any
 
 from nbactors.local.wire import messages
-from nbactors.output import Lines, Progress, Sink
+from nbactors.output import Lines, Sink
 
 
 class Printer:
@@ -28,7 +28,7 @@ class Printer:
         self._closed = False
 
     def show(self, message: Any) -> None:
-        """Show an `Output`, a `Progress` or a `Warn`; ignore other messages."""
+        """Show an `Output` or a `Warn`; ignore other messages."""
         if type(message) is messages.Output:
             cell = message.origin & 0xFFFF_FFFF
             lines = Lines(
@@ -39,9 +39,6 @@ class Printer:
                 return
             stream = sys.stdout if message.stream == 1 else sys.stderr
             self._write(stream, lines.shown(_is_terminal(stream)))
-        elif type(message) is messages.Progress:
-            if self.sink is not None:
-                self.sink.progress(_progress(message))
         elif type(message) is messages.Warn:
             try:
                 warnings.warn(message.text, UserWarning, stacklevel=2)
@@ -71,27 +68,6 @@ class Printer:
             stream.flush()
         except (OSError, ValueError):  # the user's stdout is closed: the log still has it
             pass
-
-
-def _progress(message: messages.Progress) -> Progress:
-    return Progress(
-        message.origin & 0xFFFF_FFFF,
-        message.process_id.hex(),
-        message.bar,
-        message.label,
-        message.pid,
-        message.description,
-        message.n,
-        message.total,
-        message.unit,
-        message.unit_scale,
-        message.elapsed,
-        message.rate,
-        message.postfix,
-        message.closed,
-        message.leave,
-        message.failed,
-    )
 
 
 def _is_terminal(stream: Any) -> bool:

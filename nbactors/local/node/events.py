@@ -59,6 +59,13 @@ class Printed(msgspec.Struct, frozen=True):
     origin: int = 0
 
 
+class Displayed(msgspec.Struct, frozen=True):
+    """A worker shows something, and what it has printed before was read."""
+
+    process_id: bytes
+    display: messages.Display
+
+
 class OutputEnded(msgspec.Struct, frozen=True):
     """Both pipes of a worker are closed at the other end. `tail`: its last lines of stderr."""
 
@@ -75,7 +82,7 @@ class Tick(msgspec.Struct, frozen=True):
 
 
 Event = Union[  # noqa: UP007 - X | Y of types is no expression on Python 3.10 with msgspec's metaclass
-    Connected, Received, Disconnected, Forked, Exited, ForkserverLost, Printed, OutputEnded, StopAsked, Tick
+    Connected, Received, Disconnected, Forked, Exited, ForkserverLost, Printed, Displayed, OutputEnded, StopAsked, Tick
 ]
 
 
@@ -132,6 +139,13 @@ class AddPipes(msgspec.Struct, frozen=True):
     origin: int
 
 
+class ReadOutput(msgspec.Struct, frozen=True):
+    """Read what a worker has printed so far, and take `then` for what happens next."""
+
+    process_id: bytes
+    then: Displayed
+
+
 class FinishOutput(msgspec.Struct, frozen=True):
     """A worker has ended but its pipes have not: its own children have them. Read what is there, and be done."""
 
@@ -157,5 +171,16 @@ class Leave(msgspec.Struct, frozen=True):
 
 
 Instruction = Union[  # noqa: UP007
-    Send, Close, OpenForkserver, CloseForkserver, Spawn, Kill, AddPipes, FinishOutput, RemoveSocket, Forget, Leave
+    Send,
+    Close,
+    OpenForkserver,
+    CloseForkserver,
+    Spawn,
+    Kill,
+    AddPipes,
+    ReadOutput,
+    FinishOutput,
+    RemoveSocket,
+    Forget,
+    Leave,
 ]

@@ -92,6 +92,12 @@ class WorkerOutput:
             if self._finishing:
                 self.finish()
 
+    def read_on(self) -> None:
+        """Read what is there now, of what goes on at most what a pipe holds."""
+        if not self._paused:
+            for stream in list(self._streams):
+                self._read(stream)
+
     def finish(self) -> None:
         """The worker has ended: read what is there and close, though its children may have the pipes still."""
         self._finishing = True

@@ -140,6 +140,11 @@ class Server:
             supervisor.close(instruction.environment)
         elif isinstance(instruction, events.AddPipes):
             self._add_pipes(instruction)
+        elif isinstance(instruction, events.ReadOutput):
+            output = supervisor.output(instruction.process_id)
+            if output is not None:
+                output.read_on()
+            self._queue.append(instruction.then)
         elif isinstance(instruction, events.FinishOutput):
             self._finish_output(instruction.process_id)
         elif isinstance(instruction, events.Forget):
@@ -178,7 +183,7 @@ class Server:
         message: messages.Control = instruction.message  # type: ignore[assignment]
         connection.outbox.append(message)
         self._dirty.add(instruction.conn)
-        if isinstance(event, events.Printed):
+        if isinstance(event, (events.Printed, events.Displayed)):
             connection.sources.add(event.process_id)
             if connection.is_congested:
                 self._pause(event.process_id)

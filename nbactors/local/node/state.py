@@ -21,6 +21,7 @@ from nbactors.local.node.events import (
     Close,
     Connected,
     Disconnected,
+    Displayed,
     Event,
     Exited,
     Forked,
@@ -29,6 +30,7 @@ from nbactors.local.node.events import (
     Leave,
     OutputEnded,
     Printed,
+    ReadOutput,
     Received,
     RemoveSocket,
     Send,
@@ -91,6 +93,8 @@ class NodeState:
         context.now = now
         if isinstance(event, Printed):
             self._printed(event)
+        elif isinstance(event, Displayed):
+            self._displayed(event)
         else:
             self._dispatch(event)
             context.alarms.ring(now)
@@ -124,16 +128,29 @@ class NodeState:
         worker = self._context.processes.get(event.process_id)
         if not isinstance(worker, Worker):
             return
-        session: Session | None = worker.home
-        if event.origin:
-            # That of the call: a detached actor is called by others than its creator. If that is gone the log has it.
-            session = self._context.sessions.get((event.origin >> 32).to_bytes(4, "little"))
+        session = self._shown_by(worker, event.origin)
         if session is not None and session.log_to_driver:
             actor_id = worker.actor.actor_id if worker.actor is not None else b""
             message = messages.Output(
                 worker.pid, worker.label, event.stream, event.text, worker.process_id, event.origin, actor_id
             )
             self._context.send(session.driver, message)
+
+    def _displayed(self, event: Displayed) -> None:
+        worker, display = self._context.processes.get(event.process_id), event.display
+        if not isinstance(worker, Worker):
+            return
+        session = self._shown_by(worker, display.origin)
+        if session is not None and session.is_open:
+            message = messages.Display(display.origin, display.content, display.action, worker.pid, worker.label)
+            self._context.send(session.driver, message)
+
+    def _shown_by(self, worker: Worker, origin: int) -> Session | None:
+        """Return the session that shows what a call of this origin puts out."""
+        if not origin:
+            return worker.home
+        # That of the call: a detached actor is called by others than its creator. If that is gone the log has it.
+        return self._context.sessions.get((origin >> 32).to_bytes(4, "little"))
 
     def _received(self, conn: int, message: messages.Message) -> None:
         process = self._people.get(conn)
@@ -201,6 +218,8 @@ class NodeState:
             worker.label = message.label
         elif isinstance(message, messages.OutputPipes):
             self._context.do(AddPipes(worker.process_id, worker.conn, message.origin))
+        elif isinstance(message, messages.Display):
+            self._context.do(ReadOutput(worker.process_id, Displayed(worker.process_id, message)))
         elif isinstance(message, messages.Progress):
             self._bars.report(worker, message)
         elif isinstance(message, messages.ActorConstructed):

@@ -23,6 +23,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from nbactors.local.worker import display
 from nbactors.local.worker.interrupts import lets_through
 from nbactors.local.worker.job import Job, current
 
@@ -129,6 +130,7 @@ class Capture:
 
     def _activate(self) -> None:
         """Begin to tell calls apart: the first one that comes from a cell."""
+        display.add_builtins()
         sys.stdout.flush()
         sys.stderr.flush()
         self._first = (os.dup(1), os.dup(2))

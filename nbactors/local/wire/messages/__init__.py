@@ -38,7 +38,6 @@ from nbactors.local.wire.messages.control import (
     Output,
     OutputPipes,
     ProcessGone,
-    Progress,
     Query,
     Refused,
     ReleaseHold,
@@ -92,6 +91,7 @@ from nbactors.local.wire.messages.peer import (
     Value,
     Yielded,
 )
+from nbactors.local.wire.messages.shown import Display, Progress
 
 __all__ = [
     "PROTOCOL_VERSION",
@@ -116,6 +116,7 @@ __all__ = [
     "Control",
     "CreateActor",
     "Define",
+    "Display",
     "Done",
     "Ending",
     "Environment",

@@ -7,6 +7,7 @@ one-way. The node answers every request, with `Refused` when it cannot be met.
 from typing import Union
 
 from nbactors.local.wire.messages.message import Hello, Message, RuntimeEnv
+from nbactors.local.wire.messages.shown import Display, Progress
 
 
 class Welcome(Message, tag=2, frozen=True):
@@ -433,32 +434,6 @@ class OutputPipes(Message, tag=101, frozen=True):
     origin: int
 
 
-class Progress(Message, tag=103, frozen=True):
-    """Worker to node, and node to session: how far a progress bar is. See `nbactors.output.Progress`.
-
-    Attributes:
-        origin: Of the call that has made the bar, see `Call`; tells which session shows it.
-        process_id, pid, label: The worker's, and what its output is marked with; filled in by the node.
-    """
-
-    origin: int
-    bar: str
-    description: str
-    n: float
-    total: float | None
-    unit: str
-    unit_scale: float
-    elapsed: float
-    rate: float
-    postfix: str
-    closed: bool
-    leave: bool
-    failed: str
-    process_id: bytes = b""
-    pid: int = 0
-    label: str = ""
-
-
 Control = Union[  # noqa: UP007 - msgspec reads it at run time
     Hello,
     Welcome,
@@ -496,6 +471,7 @@ Control = Union[  # noqa: UP007 - msgspec reads it at run time
     FetchLog,
     SetTitle,
     OutputPipes,
+    Display,
     Progress,
     ReplaceMeta,
 ]
