@@ -137,3 +137,19 @@ def test_no_descriptor_is_left(store):
     store.trim()
     gc.collect()
     assert len(os.listdir("/dev/fd")) == before
+
+
+def test_what_outlives_the_store_frees_its_descriptor_with_its_last_view():
+    posted = []
+    store = SegmentStore(posted.append, limit=64 << 20)
+    before = set(os.listdir("/proc/self/fd"))
+    stored = store.write(b"", [fill(2 << 20, 1)])
+    views = stored.views()
+    store.close()
+    # Nobody carries out what is posted any more.
+    posted.clear()
+    assert bytes(views[1][0][:2]) == b"\1\1"
+    del stored, views
+    gc.collect()
+    assert not posted
+    assert set(os.listdir("/proc/self/fd")) == before

@@ -95,6 +95,7 @@ class SegmentStore:
         self._free: list[Hold] = []
         self._given: dict[int, Hold] = {}
         self._dropped: deque[Hold] = deque()
+        self._closed = False
         self.in_memory = 0
         self.on_first_map: Callable[[], None] | None = None
         """Called once, when this process first maps a value."""
@@ -232,7 +233,12 @@ class SegmentStore:
     def discard(self, hold: Hold) -> None:
         """A view or a value is gone. Called by finalizers, therefore only notes it and posts."""
         self._dropped.append(hold)
-        self._post(self._settle)
+        if not self._closed:
+            self._post(self._settle)
+        elif self._lock.acquire(blocking=False):
+            # The reactor has ended, so it is done here; never waiting for the lock, as in any finalizer.
+            self._lock.release()
+            self._settle()
 
     def _settle(self) -> None:
         with self._lock:
@@ -246,7 +252,7 @@ class SegmentStore:
 
     def _recycle(self, hold: Hold) -> None:
         hold.mapping = None
-        if hold.lost:
+        if hold.lost or self._closed:
             self.in_memory -= hold.capacity
             _close(hold)
         else:
@@ -274,6 +280,7 @@ class SegmentStore:
     def close(self) -> None:
         """Close every free segment; those in use go with their last view."""
         with self._lock:
+            self._closed = True
             self._settle()
             self._limit = 0
             self._trim(None)
