@@ -81,8 +81,8 @@ class Sender:
         packed = msgspec.json.encode(content, enc_hook=repr)
         if len(packed) > MAX_CONTENT:
             text = (
-                f"<output of {len(packed) >> 20} MiB, more than the {MAX_CONTENT >> 20} MiB that are sent to a notebook; "
-                "return it, or write it to a file>"
+                f"<output of {len(packed) >> 20} MiB, more than the {MAX_CONTENT >> 20} MiB that a notebook is sent at "
+                "once; return it, or write it to a file>"
             )
             content.update(data={"text/plain": text}, metadata={})
             packed = msgspec.json.encode(content, enc_hook=repr)
