@@ -96,7 +96,8 @@ class Sender:
         sys.stdout.flush()
         sys.stderr.flush()
         self._end_lines()
-        self._process.node.send_now(messages.Display(self._process.origin(), content, action))
+        origin = self._process.origin()
+        self._process.node.request(lambda rid: messages.Display(rid, origin, content, action))
 
 
 class _Finder(importlib.abc.MetaPathFinder):
