@@ -14,9 +14,6 @@ pytestmark = pytest.mark.slow
 SETUP = """
 @ray.remote
 class Shower:
-    def imported(self):
-        import sys
-        return [name for name in ("IPython", "matplotlib") if name in sys.modules]
     def around(self):
         print("before", end="")
         display("shown")
@@ -56,6 +53,14 @@ class Async:
 @ray.remote
 def task(word):
     display(word)
+
+@ray.remote
+class Quiet:
+    def imported(self, show):
+        import sys
+        if show:
+            display("shown")
+        return "IPython" in sys.modules
 
 shower = Shower.remote()
 """
@@ -154,8 +159,8 @@ def test_what_is_too_large_is_told(kernel: LiveKernel) -> None:
 
 
 def test_ipython_is_not_imported_until_it_is_used(kernel: LiveKernel) -> None:
-    cell = kernel.run("ray.get(shower.imported.remote())")
-    assert kernel.of(cell, "execute_result")[0]["data"]["text/plain"] == "[]"
+    cell = kernel.run("quiet = Quiet.remote()\nray.get([quiet.imported.remote(show) for show in (False, True)])")
+    assert kernel.of(cell, "execute_result")[0]["data"]["text/plain"] == "[False, True]"
 
 
 def test_the_shell_leaves_the_process_alone(kernel: LiveKernel) -> None:

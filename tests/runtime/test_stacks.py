@@ -6,6 +6,7 @@ import ctypes
 import re
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -43,7 +44,7 @@ class Async:
         import asyncio
 
         self.other = asyncio.create_task(self.sleep(), name="other")
-        Path(path).touch()
+        Path(path).touch()  # noqa: ASYNC240 - takes no time
         await self.sleep()
 
     async def sleep(self) -> None:
@@ -58,12 +59,19 @@ class Own:
         return "its own"
 
 
+@pytest.fixture(autouse=True)
+def _session() -> Iterator[None]:
+    ray.init(num_cpus=4)
+    yield
+    ray.shutdown()
+
+
 def begun(path: Path) -> str:
     eventually(path.exists, 30, "the call has begun")
     return str(path)
 
 
-def test_an_idle_actor_does_nothing(session: None) -> None:
+def test_an_idle_actor_does_nothing() -> None:
     actor = Blocking.remote()
     ray.get(actor.start_thread.remote())
     assert "thread mine\n" in actor.stack()
@@ -73,7 +81,7 @@ def test_an_idle_actor_does_nothing(session: None) -> None:
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_a_blocked_call_is_told_with_its_frames(session: None, tmp_path: Path, threads: int) -> None:
+def test_a_blocked_call_is_told_with_its_frames(tmp_path: Path, threads: int) -> None:
     actor = Blocking.options(max_concurrency=threads).remote()
     calls = [actor.block.remote(str(tmp_path / "begun")) for _ in range(threads + 1)]
     begun(tmp_path / "begun")
@@ -85,13 +93,13 @@ def test_a_blocked_call_is_told_with_its_frames(session: None, tmp_path: Path, t
     assert len(calls) == threads + 1
 
 
-def test_a_constructor_is_told(session: None, tmp_path: Path) -> None:
+def test_a_constructor_is_told(tmp_path: Path) -> None:
     actor = Blocking.remote(str(tmp_path / "begun"))
     begun(tmp_path / "begun")
     assert actor.stack().startswith("Blocking.__init__, running for ")
 
 
-def test_coroutines_and_tasks_are_told(session: None, tmp_path: Path) -> None:
+def test_coroutines_and_tasks_are_told(tmp_path: Path) -> None:
     actor = Async.remote()
     call = actor.block.remote(str(tmp_path / "begun"))
     begun(tmp_path / "begun")
@@ -101,7 +109,7 @@ def test_coroutines_and_tasks_are_told(session: None, tmp_path: Path) -> None:
     ray.cancel(call)
 
 
-def test_it_is_found_by_name_and_id(session: None) -> None:
+def test_it_is_found_by_name_and_id() -> None:
     actor = Blocking.options(name="of stacks").remote()
     ray.get(actor.__ray_ready__.remote())
     assert state.stack("of stacks") == state.stack(actor) == state.stack(actor._actor_id.hex()) == "Nothing runs."
@@ -111,7 +119,7 @@ def test_it_is_found_by_name_and_id(session: None) -> None:
         state.stack(5)
 
 
-def test_a_dead_actor_has_none(session: None) -> None:
+def test_a_dead_actor_has_none() -> None:
     actor = Blocking.remote()
     ray.get(actor.__ray_ready__.remote())
     ray.kill(actor)
@@ -119,14 +127,14 @@ def test_a_dead_actor_has_none(session: None) -> None:
         state.stack(actor)
 
 
-def test_a_method_of_that_name_wins(session: None) -> None:
+def test_a_method_of_that_name_wins() -> None:
     actor = Own.remote()
     assert ray.get(actor.stack.remote()) == "its own"
     assert state.stack(actor) == "Nothing runs."
 
 
 @pytest.mark.slow
-def test_code_that_holds_the_gil_is_told(session: None, tmp_path: Path) -> None:
+def test_code_that_holds_the_gil_is_told(tmp_path: Path) -> None:
     actor = Blocking.remote()
     actor.hold_gil.remote(str(tmp_path / "begun"))
     begun(tmp_path / "begun")
