@@ -16,6 +16,9 @@ from nbactors.testing.polling import eventually
 from nbactors.util import state
 
 
+pytestmark = pytest.mark.slow
+
+
 @ray.remote
 class Blocking:
     def __init__(self, path: str = "") -> None:
@@ -74,10 +77,10 @@ def begun(path: Path) -> str:
 def test_an_idle_actor_does_nothing() -> None:
     actor = Blocking.remote()
     ray.get(actor.start_thread.remote())
-    assert "thread mine\n" in actor.stack()
+    eventually(lambda: "thread mine\n" in actor.stack(), 10, "the thread")
     other = Blocking.remote()
     ray.get(other.__ray_ready__.remote())
-    assert other.stack() == "Nothing runs."
+    eventually(lambda: other.stack() == "Nothing runs.", 10, "an idle actor")
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -112,6 +115,7 @@ def test_coroutines_and_tasks_are_told(tmp_path: Path) -> None:
 def test_it_is_found_by_name_and_id() -> None:
     actor = Blocking.options(name="of stacks").remote()
     ray.get(actor.__ray_ready__.remote())
+    eventually(lambda: state.stack(actor) == "Nothing runs.", 10, "an idle actor")
     assert state.stack("of stacks") == state.stack(actor) == state.stack(actor._actor_id.hex()) == "Nothing runs."
     with pytest.raises(ValueError, match="no actor with the id or name 'nobody'"):
         state.stack("nobody")
@@ -130,10 +134,10 @@ def test_a_dead_actor_has_none() -> None:
 def test_a_method_of_that_name_wins() -> None:
     actor = Own.remote()
     assert ray.get(actor.stack.remote()) == "its own"
-    assert state.stack(actor) == "Nothing runs."
+    # The answer is sent before the call has quite ended.
+    eventually(lambda: state.stack(actor) == "Nothing runs.", 10, "an idle actor")
 
 
-@pytest.mark.slow
 def test_code_that_holds_the_gil_is_told(tmp_path: Path) -> None:
     actor = Blocking.remote()
     actor.hold_gil.remote(str(tmp_path / "begun"))
