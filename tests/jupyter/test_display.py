@@ -12,6 +12,8 @@ from live_kernel import LiveKernel
 pytestmark = pytest.mark.slow
 
 SETUP = """
+import threading
+
 @ray.remote
 class Shower:
     def around(self):
@@ -41,6 +43,13 @@ class Shower:
         before = hooks()
         get_ipython().run_line_magic("time", "1")
         return before == hooks() and get_ipython().history_manager.enabled is False
+    def by_callback(self):
+        shown = threading.Event()
+        def show(future):
+            display("word")
+            shown.set()
+        task.remote("other").future().add_done_callback(show)
+        return shown.wait(30)
     def later(self, wait):
         time.sleep(wait)
         display("late")
@@ -109,6 +118,12 @@ def one(kernel: LiveKernel, code: str) -> dict[str, Any]:
 )
 def test_display_shows_under_the_cell(kernel: LiveKernel, call: str) -> None:
     assert one(kernel, call) == {"text/plain": "'word'"}
+
+
+def test_callbacks_of_references_display_too(kernel: LiveKernel) -> None:
+    cell = kernel.run("ray.get(shower.by_callback.remote())")
+    assert kernel.of(cell, "execute_result")[0]["data"]["text/plain"] == "True"
+    kernel.until(lambda: kernel.of(cell, "display_data"))
 
 
 def test_it_shows_under_the_cell_that_called_whichever_runs(kernel: LiveKernel) -> None:

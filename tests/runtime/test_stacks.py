@@ -15,7 +15,6 @@ import nbactors as ray
 from nbactors.testing.polling import eventually
 from nbactors.util import state
 
-
 pytestmark = pytest.mark.slow
 
 

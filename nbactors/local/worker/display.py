@@ -97,6 +97,10 @@ class Sender:
         sys.stderr.flush()
         self._end_lines()
         origin = self._process.origin()
+        if self._process.reactor.in_background_thread():
+            # A callback of a reference, for instance: this thread itself would have to read the answer.
+            self._process.node.send_now(messages.Display(0, origin, content, action))
+            return
         self._process.node.request(lambda rid: messages.Display(rid, origin, content, action))
 
 

@@ -11,6 +11,7 @@ class Display(Message, tag=100, frozen=True):
     The node answers by `Done`, having read what the worker has printed before; what it prints next comes after.
 
     Attributes:
+        rid: 0 for no answer.
         origin: Of the call that shows it, see `Call`; tells which session does.
         content: JSON: an object with `data`, `metadata` and `transient`; empty where something is cleared.
         action: "show", "update", "clear", or "clear later": with what is shown next.
