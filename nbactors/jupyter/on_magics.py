@@ -126,7 +126,9 @@ def _check_answers(handle: ActorHandle[Any]) -> None:
             f"%%on: the actor's process has not answered for {ANSWER_S:g} seconds: code in it keeps the GIL, so not "
             "even --now can run; %kill ends it"
         ) from None
-    except (ValueError, exceptions.RayError) as error:
+    except ValueError:  # it is just starting
+        return
+    except exceptions.RayError as error:
         raise UsageError(f"%%on: {error}") from None
 
 

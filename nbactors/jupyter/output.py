@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import copyreg
+from collections.abc import Callable
+from typing import Any
+
+from IPython.core.getipython import get_ipython
 from IPython.core.interactiveshell import InteractiveShell
 
 import nbactors
@@ -41,6 +46,12 @@ _sink = CellSink()
 def watch(shell: InteractiveShell) -> None:
     """Have the session's output shown in this kernel. Called when a session starts; does nothing in a terminal."""
     cells.watch(shell)
+    # Code that uses the notebook's `get_ipython` finds that of its own process.
+    copyreg.pickle(type(shell), _reduce_shell)
     engine = nbactors.engine.running()
     if engine is not None and getattr(shell, "kernel", None) is not None:
         engine.set_sink(_sink)
+
+
+def _reduce_shell(shell: InteractiveShell) -> tuple[Callable[[], Any], tuple[()]]:
+    return get_ipython, ()

@@ -142,8 +142,10 @@ class NodeState:
             return
         session = self._shown_by(worker, display.origin)
         if session is not None and session.is_open:
-            message = messages.Display(display.origin, display.content, display.action, worker.pid, worker.label)
+            message = messages.Display(0, display.origin, display.content, display.action, worker.pid, worker.label)
             self._context.send(session.driver, message)
+        if display.rid:
+            self._context.send(worker, messages.Done(display.rid))
 
     def _shown_by(self, worker: Worker, origin: int) -> Session | None:
         """Return the session that shows what a call of this origin puts out."""

@@ -13,17 +13,25 @@ if TYPE_CHECKING:
     from nbactors.local.worker.job import Job
 
 
-def run_at_once(job: Job, perform: Callable[[Job], None], windows: dict[int, Window]) -> None:
+CONSTRUCT_S = 5.0
+"""How long the constructor may still take."""
+
+
+def run_at_once(
+    job: Job, perform: Callable[[Job], None], windows: dict[int, Window], constructed: threading.Event
+) -> None:
     """Run a call in a thread of its own, whatever the actor does. Returns at once. The leader's thread.
 
     Args:
         job: The call.
         perform: Runs it, and lets nothing of it escape.
+        constructed: Set when there is an instance.
         windows: Where the thread's own will be, which ends with it.
     """
 
     def serve() -> None:
         ident = threading.get_ident()
+        constructed.wait(CONSTRUCT_S)
         if job.begin():
             job.thread = ident
             current.set(job)

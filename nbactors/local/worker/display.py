@@ -81,8 +81,8 @@ class Sender:
         packed = msgspec.json.encode(content, enc_hook=repr)
         if len(packed) > MAX_CONTENT:
             text = (
-                f"<output of {len(packed) >> 20} MiB, more than the {MAX_CONTENT >> 20} MiB that go to a notebook; "
-                "return it, or write it to a file>"
+                f"<output of {len(packed) >> 20} MiB, more than the {MAX_CONTENT >> 20} MiB that a notebook is sent at "
+                "once; return it, or write it to a file>"
             )
             content.update(data={"text/plain": text}, metadata={})
             packed = msgspec.json.encode(content, enc_hook=repr)
@@ -96,7 +96,12 @@ class Sender:
         sys.stdout.flush()
         sys.stderr.flush()
         self._end_lines()
-        self._process.node.send_now(messages.Display(self._process.origin(), content, action))
+        origin = self._process.origin()
+        if self._process.reactor.in_background_thread():
+            # A callback of a reference, for instance: this thread itself would have to read the answer.
+            self._process.node.send_now(messages.Display(0, origin, content, action))
+            return
+        self._process.node.request(lambda rid: messages.Display(rid, origin, content, action))
 
 
 class _Finder(importlib.abc.MetaPathFinder):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections import deque
 from collections.abc import Callable
 from time import monotonic
@@ -66,6 +67,7 @@ class Executor:
     Attributes:
         running: What the main thread runs.
         instance: The actor.
+        made: Set when the constructor has returned.
         lanes: Where its calls run if not on the main thread, one by one; None for most actors, and for tasks.
     """
 
@@ -84,6 +86,7 @@ class Executor:
         self.class_name = ""
         self.module = ""
         self.constructed = False
+        self.made = threading.Event()
         self.lease_id = 0
         self.lanes: Lanes | None = None
         self.capture = Capture(
@@ -118,11 +121,6 @@ class Executor:
         """Whether calls run on event loops."""
         return self.lanes is not None and self.lanes.is_async
 
-    @property
-    def is_constructed(self) -> bool:
-        """Whether the constructor has returned."""
-        return self.instance is not None
-
     def running_jobs(self) -> list[Job]:
         """Return the calls that run. The leader's thread."""
         return [job for state in self.process.peers.states() for job in list(state.running.values())]
@@ -153,7 +151,7 @@ class Executor:
             job = Job(connection, message, rest, [(key, receive(connection, value)) for key, value in message.deps])
         connection.state.waiting[message.number] = job
         if not job.is_task and message.group == NOW:
-            run_at_once(job, self._performer.perform_in_thread, self.interrupts.windows)
+            run_at_once(job, self._performer.perform_in_thread, self.interrupts.windows, self.made)
             return
         if self.lanes is not None:
             self._put(job)
@@ -408,6 +406,7 @@ class Executor:
             Ending("creation_failed", text, graceful=False).carry_out(self)
         construction.rest = construction.deps = job.rest = job.deps = None  # type: ignore[assignment]
         self.running = None
+        self.made.set()
         self.process.node.send_now(messages.ActorConstructed(message.actor_id))
         if self.lanes is not None:
             self.show("")

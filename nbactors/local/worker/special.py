@@ -29,7 +29,9 @@ def find(method: str, instance: Any, is_async: bool) -> Callable[..., Any]:
         return _awaiting(instance)
     if method == NOW:
         if instance is None:
-            raise RuntimeError("the actor's constructor has not returned, so there is no instance yet")
+            raise RuntimeError(
+                "the actor's constructor still runs, so there is no instance yet; handle.stack() tells where it is"
+            )
         return lets_through(lambda function, *args, **kwargs: function(instance, *args, **kwargs))
     if method == "__ray_terminate__":
         raise ActorExit("exit_actor() is called.", after_queue=True)

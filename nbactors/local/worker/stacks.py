@@ -64,7 +64,7 @@ def _running(executor: Executor) -> list[Job]:
     """Return the calls that run, the oldest first, and the constructor's."""
     jobs = executor.running_jobs()
     on_main = executor.running
-    if on_main is not None and on_main not in jobs and not executor.is_constructed:
+    if on_main is not None and on_main not in jobs and not executor.made.is_set():
         jobs.append(on_main)
     return sorted(jobs, key=lambda job: job.since)
 

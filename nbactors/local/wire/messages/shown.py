@@ -8,13 +8,17 @@ from nbactors.local.wire.messages.message import Message
 class Display(Message, tag=100, frozen=True):
     """Worker to node, and node to session: rich output. See `nbactors.output.Display`.
 
+    The node answers by `Done`, having read what the worker has printed before; what it prints next comes after.
+
     Attributes:
+        rid: 0 for no answer.
         origin: Of the call that shows it, see `Call`; tells which session does.
         content: JSON: an object with `data`, `metadata` and `transient`; empty where something is cleared.
         action: "show", "update", "clear", or "clear later": with what is shown next.
         pid, label: The worker's, and what its output is marked with; filled in by the node.
     """
 
+    rid: int
     origin: int
     content: bytes
     action: str

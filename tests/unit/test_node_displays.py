@@ -1,0 +1,64 @@
+"""The node passes rich output on to the session that shows it, behind what was printed before."""
+
+from __future__ import annotations
+
+import pytest
+from node_scenario import Client, Scenario
+
+from nbactors.local.node import events
+from nbactors.local.wire import messages
+
+
+def shown(node: Scenario, worker: Client, job: bytes, rid: int = 7) -> None:
+    """Have a worker show something for cell 4 of a session, and let its pipes be read."""
+    worker.send(messages.Display(rid, int.from_bytes(job, "little") << 32 | 4, b"{}", "show"))
+    (read,) = node.take(events.ReadOutput)
+    assert read.process_id == worker.process_id
+    node.happen(events.Printed(worker.process_id, 1, "before\n"))
+    node.happen(read.then)
+
+
+@pytest.fixture
+def node() -> Scenario:
+    return Scenario()
+
+
+def test_it_comes_after_what_was_printed_and_is_answered(node: Scenario) -> None:
+    session = node.session()
+    _, worker = session.create_alive()
+    shown(node, worker, session.opened.job_id)
+    sent = [one.message for one in node.done if isinstance(one, events.Send) and one.conn == session.conn]
+    kinds = [type(message) for message in sent if isinstance(message, messages.Output | messages.Display)]
+    assert kinds == [messages.Output, messages.Display]
+    display = session.one(messages.Display)
+    assert (display.origin & 0xFFFF_FFFF, display.pid, display.label) == (4, worker.pid, "Counter")
+    assert worker.got(messages.Done) == [messages.Done(7)]
+
+
+def test_the_session_that_called_shows_it(node: Scenario) -> None:
+    creator, caller = node.session(), node.session()
+    _, worker = creator.create_alive(detached=True)
+    shown(node, worker, caller.opened.job_id)
+    assert len(caller.got(messages.Display)) == 1
+    assert creator.got(messages.Display) == []
+
+
+def test_it_is_answered_where_nobody_shows_it(node: Scenario) -> None:
+    session = node.session()
+    _, worker = session.create_alive()
+    shown(node, worker, b"\xff\xff\0\0")
+    assert session.got(messages.Display) == []
+    assert worker.got(messages.Done) == [messages.Done(7)]
+
+
+def test_no_answer_is_sent_where_none_is_wanted(node: Scenario) -> None:
+    session = node.session()
+    _, worker = session.create_alive()
+    shown(node, worker, session.opened.job_id, rid=0)
+    assert worker.got(messages.Done) == []
+
+
+def test_only_workers_show_things(node: Scenario) -> None:
+    session = node.session()
+    session.send(messages.Display(1, 4, b"{}", "show"))
+    assert node.take(events.Close) == [events.Close(session.conn)]
