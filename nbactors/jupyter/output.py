@@ -10,6 +10,7 @@ from IPython.core.getipython import get_ipython
 from IPython.core.interactiveshell import InteractiveShell
 
 import nbactors
+from nbactors import origin
 from nbactors.jupyter import background, cells, progress
 from nbactors.jupyter.printing import Printing
 from nbactors.output import Display, Lines, Progress
@@ -48,6 +49,9 @@ def watch(shell: InteractiveShell) -> None:
     cells.watch(shell)
     # Code that uses the notebook's `get_ipython` finds that of its own process.
     copyreg.pickle(type(shell), _reduce_shell)
+    if not getattr(shell, "_nbactors_settles", False):
+        shell._nbactors_settles = True
+        shell.events.register("post_run_cell", lambda _result: progress.settle(origin.current()))
     engine = nbactors.engine.running()
     if engine is not None and getattr(shell, "kernel", None) is not None:
         engine.set_sink(_sink)

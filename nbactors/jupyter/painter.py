@@ -7,6 +7,8 @@ import threading
 from time import monotonic
 from typing import Protocol
 
+SETTLE_S = 0.5
+
 IDLE_S = 5.0
 """The thread ends when there was nothing to paint for so long."""
 
@@ -29,6 +31,7 @@ class Painter:
         self._condition = threading.Condition()
         self._due: dict[Picture, float] = {}
         self._thread: threading.Thread | None = None
+        self._is_painting = False
 
     def touch(self, picture: Picture, at: float = 0.0) -> None:
         """Have a picture painted, as soon as may be or not before `at`."""
@@ -40,6 +43,14 @@ class Painter:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="nbactors-painter", daemon=True)
                 self._thread.start()
+
+    def settle(self) -> None:
+        """Wait until what is due now has been painted, for `SETTLE_S` at most."""
+        now = monotonic()
+        with self._condition:
+            self._condition.wait_for(
+                lambda: not self._is_painting and all(at > now for at in self._due.values()), SETTLE_S
+            )
 
     def _run(self) -> None:
         while True:
@@ -54,6 +65,9 @@ class Painter:
                     continue
                 if again is not None:
                     self.touch(picture, again)
+            with self._condition:
+                self._is_painting = False
+                self._condition.notify_all()
 
     def _next(self) -> list[Picture] | None:
         """Wait for pictures that are due and return them; None when there is nothing to do."""
@@ -65,6 +79,7 @@ class Painter:
                 if due:
                     for picture in due:
                         del self._due[picture]
+                    self._is_painting = True
                     return due
                 if not self._due and now >= idle_at:
                     self._thread = None

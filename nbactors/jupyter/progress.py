@@ -55,6 +55,14 @@ class CellBars:
             self._live.show(text, html)
         return None if is_open or self._ended else max(ends_at, now)
 
+    def settle(self) -> None:
+        """The cell has ended: if all bars have, show them as they are to stay. On the thread that ran the cell."""
+        with self._lock:
+            if self._bars.is_open or self._ended:
+                return
+            self._changed_at = -CLOSE_S
+        painter.touch(self)
+
 
 _lock = threading.Lock()
 _cells: dict[int, CellBars] = {}
@@ -71,3 +79,14 @@ def show(progress: Progress) -> None:
             while len(_cells) > cells.KEPT:
                 del _cells[next(iter(_cells))]
     bars.apply(progress)
+
+
+def settle(cell: int) -> None:
+    """Wait a moment for the last state of a cell's bars, which has ended. On the thread that ran it.
+
+    Programs that run notebooks keep nothing of what comes later.
+    """
+    bars = _cells.get(cell)
+    if bars is not None:
+        bars.settle()
+        painter.settle()

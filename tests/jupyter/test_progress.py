@@ -170,3 +170,11 @@ def test_without_ipywidgets_the_output_is_replaced() -> None:
         assert WIDGET not in kernel.of(cell, "display_data")[0]["data"]
     finally:
         kernel.stop()
+
+
+def test_the_last_state_is_there_when_the_cell_ends(kernel: LiveKernel) -> None:
+    """Programs that run notebooks keep nothing of what comes later."""
+    kernel.run("rest = ray.remote(lambda: time.sleep(0.1))")
+    cell = kernel.run("for ref in ray.util.progress([rest.remote() for _ in range(3)], desc='all'): pass")
+    # `run` has read no further than to the cell's end.
+    assert any("all: 100%" in shown["data"]["text/plain"] for shown in kernel.of(cell, "update_display_data"))
