@@ -24,14 +24,15 @@ def user_traceback(error: BaseException) -> str:
         if part is None or id(part) in seen:
             continue
         seen.add(id(part))
-        own = [frame for frame in part.stack if not _hidden(frame.filename)]
+        own = [frame for frame in part.stack if not is_hidden(frame.filename)]
         if own:
             part.stack = traceback.StackSummary.from_list(own)
         chain += [part.__cause__, part.__context__, *(getattr(part, "exceptions", None) or ())]
     return "".join(whole.format())
 
 
-def _hidden(filename: str) -> bool:
+def is_hidden(filename: str) -> bool:
+    """Return whether a file belongs to the runtime, not to the user."""
     return filename.startswith(_PACKAGE) or any(f"{os.sep}{name}{os.sep}" in filename for name in _FOREIGN)
 
 
