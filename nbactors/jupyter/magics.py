@@ -7,12 +7,14 @@ from IPython.core.interactiveshell import InteractiveShell
 from nbactors.jupyter import completion, history, inspection
 from nbactors.jupyter.actor_magics import ActorMagics
 from nbactors.jupyter.control_magics import ControlMagics
+from nbactors.jupyter.debug_magics import DebugMagics
 from nbactors.jupyter.log_magics import LogMagics
 from nbactors.jupyter.remote_magics import RemoteMagics
 
 GROUPS = (
     ActorMagics,
     ControlMagics,
+    DebugMagics,
     LogMagics,
     RemoteMagics,
 )

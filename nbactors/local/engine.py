@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from nbactors import exceptions, origin, read_only
 from nbactors.engine.base import ActorLink, Engine, RuntimeFacts
 from nbactors.interrupts import INTERRUPTS
-from nbactors.local import discovery
+from nbactors.local import discovery, sockets
 from nbactors.local.client.actor_link import LocalActorLink
 from nbactors.local.client.arguments import Arguments, prepare
 from nbactors.local.client.construction import Concurrency, Construction
@@ -23,7 +23,7 @@ from nbactors.local.client.process import Process, importable_paths
 from nbactors.local.client.values import Held
 from nbactors.local.wire import ids, messages, pickling
 from nbactors.object_ref import ObjectRef
-from nbactors.output import Progress, Sink
+from nbactors.output import Paused, Progress, Sink
 from nbactors.version import __version__
 
 if TYPE_CHECKING:
@@ -47,6 +47,10 @@ ASYNC_MODULES = [
 
 CLOSE_S = 6.0
 """A session's actors have ended 5 seconds after it leaves; a little more for the answer."""
+
+
+PAUSED_S = 2.0
+"""How long to connect to a worker, which listens already."""
 
 
 class LocalEngine(Engine):
@@ -337,6 +341,7 @@ class SessionEngine(LocalEngine):
         process.job_number = int.from_bytes(job_id, "little")
         process.store.on_first_map = read_only.explain_in_scripts
         process.handle(messages.Progress, self._on_progress)
+        process.handle(messages.Paused, self._on_paused)
 
     def set_sink(self, sink: Sink | None) -> None:
         """See the base class."""
@@ -354,6 +359,22 @@ class SessionEngine(LocalEngine):
             return False
         self.sink.progress(replace(progress, cell=cell))
         return True
+
+    def call_in_wait(self, callback: Callable[[], None]) -> bool:
+        """See the base class."""
+        return self.process.waiting.visit(callback)
+
+    def _on_paused(self, message: messages.Paused) -> None:
+        """A call waits for the debugger. The leader's thread."""
+        try:
+            connection = sockets.connect(message.path, PAUSED_S)
+        except OSError:  # it waits no more
+            return
+        if self.sink is None:
+            connection.close()
+            return
+        cell = message.origin & 0xFFFF_FFFF
+        self.sink.paused(Paused(cell, message.label, message.pid, message.where, connection))
 
     def _on_progress(self, message: messages.Progress) -> None:
         """A worker tells how far a bar is. The leader's thread."""

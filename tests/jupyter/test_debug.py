@@ -108,3 +108,66 @@ def test_debug_after_a_generator_and_a_remote_cell(kernel: DebuggedKernel) -> No
     kernel.run("%%remote\nnumber = 12\nnumber / 0")
     kernel.run(AWAIT_SHOWN)
     assert "12" in plain(kernel.run("%debug", ["p number", "q"]))
+
+
+PAUSING = """
+@ray.remote
+class Stopper:
+    def __init__(self):
+        self.count = 5
+    def run(self, number):
+        doubled = number * 2
+        breakpoint()
+        tripled = number * 3
+        return doubled, tripled, self.count
+stopper = Stopper.remote()
+"""
+
+
+@pytest.fixture
+def stopping(kernel: DebuggedKernel) -> Iterator[DebuggedKernel]:
+    kernel.run(PAUSING)
+    yield kernel
+    kernel.run("del stopper")
+
+
+def test_breakpoint_opens_the_prompt_in_the_cell_that_waits(stopping: DebuggedKernel) -> None:
+    said = stopping.run(
+        "print(ray.get(stopper.run.remote(7), timeout=60))", ["p doubled", "n", "p self.count", "self.count = 6", "c"]
+    )
+    assert "stopped at breakpoint()" in said
+    assert "c goes on" in said
+    assert "14\n(Pdb)" in said
+    assert "5\n(Pdb)" in said
+    assert said.endswith("(14, 21, 6)\n")
+
+
+def test_quitting_fails_the_call_and_the_actor_goes_on(stopping: DebuggedKernel) -> None:
+    said = stopping.run("ray.get(stopper.run.remote(7))", ["q"])
+    assert "BdbQuit" in said
+    assert "the user has ended this call" in said
+    assert "(2, 3, 5)" in stopping.run("ray.get(stopper.run.remote(1))", ["n", "n", "n", "n"])
+
+
+def test_an_interrupt_at_the_prompt_lets_the_call_go_on(stopping: DebuggedKernel) -> None:
+    said = stopping.run("print(ray.get(stopper.run.remote(7)))", [None])
+    assert "left the debugger" in said
+    assert said.endswith("(14, 21, 5)\n")
+
+
+def test_a_front_end_that_cannot_ask_lets_the_call_go_on(stopping: DebuggedKernel) -> None:
+    said = stopping.run("print(ray.get(stopper.run.remote(7)))", allow_stdin=False)
+    assert "nobody can be asked here" in said
+    assert said.endswith("(14, 21, 5)\n")
+
+
+def test_the_debugger_magic_attaches_later(stopping: DebuggedKernel) -> None:
+    stopping.run("ray.get(stopper.__ray_ready__.remote())\nref = stopper.run.remote(7)")
+    stopping.run(
+        "from nbactors.testing.polling import eventually\nfrom nbactors.jupyter import debugging\n"
+        "eventually(lambda: debugging.stopped())"
+    )
+    assert "these do: Stopper" in stopping.run("%debugger nobody")
+    assert "14\n(Pdb)" in stopping.run("%debugger Stopper", ["p doubled", "c"])
+    assert "(14, 21, 5)" in stopping.run("ray.get(ref)")
+    assert "no call waits" in stopping.run("%debugger")

@@ -451,6 +451,23 @@ class Progress(Message, tag=103, frozen=True):
     label: str = ""
 
 
+class Paused(Message, tag=114, frozen=True):
+    """Worker to node, and node to session: a call has come to a `breakpoint()`. See `nbactors.output.Paused`.
+
+    Attributes:
+        origin: Of the call, see `Call`; tells which session is to debug it.
+        path: The unix socket at which the worker waits for the session's debugger.
+        where: File, line and function.
+        pid, label: The worker's; filled in by the node.
+    """
+
+    origin: int
+    path: str
+    where: str
+    pid: int = 0
+    label: str = ""
+
+
 Control = Union[  # noqa: UP007 - msgspec reads it at run time
     Hello,
     Welcome,
@@ -489,4 +506,5 @@ Control = Union[  # noqa: UP007 - msgspec reads it at run time
     SetTitle,
     OutputPipes,
     Progress,
+    Paused,
 ]
