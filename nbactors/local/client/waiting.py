@@ -9,7 +9,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from nbactors import exceptions
-from nbactors.interrupts import INTERRUPTS
+from nbactors.interrupts import INTERRUPTS, lets_through
 from nbactors.local.client.waiter import Waiter
 from nbactors.local.store.object_life import READY
 from nbactors.object_ref import ObjectRef
@@ -227,7 +227,7 @@ class Waiting:
             start = 0.0 if timeout is None else monotonic()
             reactor.wait(waiter, timeout)
             while self._visits and not waiter.done and threading.get_ident() == threading.main_thread().ident:
-                self._visits.popleft()()
+                _call(self._visits.popleft())
                 reactor.wait(waiter, None if timeout is None else max(timeout - (monotonic() - start), 0))
             return
         start = monotonic()
@@ -239,6 +239,12 @@ class Waiting:
         finally:
             if resume is not None:
                 resume()
+
+
+@lets_through
+def _call(callback: Callable[[], None]) -> None:
+    """Call what was asked for in a wait, which may be interrupted."""
+    callback()
 
 
 def _split(refs: list[ObjectRef[Any]], num_returns: int) -> tuple[list[ObjectRef[Any]], list[ObjectRef[Any]]]:

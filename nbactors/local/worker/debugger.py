@@ -86,7 +86,8 @@ class Debugger(pdb.Pdb):
             return super().trace_dispatch(frame, event, arg)
         except bdb.BdbQuit:
             self._end()
-            raise bdb.BdbQuit("the user has ended this call with `q` at its breakpoint()") from None
+            # No BdbQuit: IPython shows nothing for one, so the cell would look as if all was well.
+            raise RuntimeError("this call was ended with `q` in the debugger, at its breakpoint()") from None
 
     def _end(self) -> None:
         if self._is_open:
