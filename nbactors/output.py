@@ -107,6 +107,23 @@ class Progress:
     failed: str = ""
 
 
+@dataclass(frozen=True)
+class Paused:
+    """A call that has come to a `breakpoint()` and waits for a debugger.
+
+    Attributes:
+        where: File, line and function.
+        connection: To the debugger there. It sends JSON, one object a line: `text` to show, and in `prompt` what to ask
+            with, None if nothing is asked; answers are lines of text. Closing it lets the call go on.
+    """
+
+    cell: int
+    label: str
+    pid: int
+    where: str
+    connection: Any
+
+
 class Sink(Protocol):
     """What a front end does with it. Called on the leader's thread, which must not be held up."""
 
@@ -118,3 +135,6 @@ class Sink(Protocol):
 
     def progress(self, progress: Progress) -> None:
         """Show how far a bar is."""
+
+    def paused(self, paused: Paused) -> None:
+        """Debug it, at some time; close the connection in any case."""

@@ -21,6 +21,23 @@ class RayError(Exception):
     """Base of every error that Ray, and so nbactors, defines."""
 
 
+class RemoteFrame(NamedTuple):
+    """One of the user's frames in another process, when a call failed there.
+
+    Attributes:
+        filename, line, function: Where it was.
+        variables: Its local variables by name, as text: their reprs, shortened.
+        first, source: The lines around, from line number `first` on; empty where that process had no such file.
+    """
+
+    filename: str
+    line: int
+    function: str
+    variables: dict[str, str]
+    first: int
+    source: list[str]
+
+
 class RayTaskError(RayError):
     """A task, an actor's method or its constructor raised.
 
@@ -29,12 +46,14 @@ class RayTaskError(RayError):
         traceback_str: The traceback there, as text.
         cause: The user's exception.
         pid: The process that it was raised in.
+        frames: What a debugger shows of the failed call, outermost first; empty unless a notebook's cell called.
     """
 
     function_name: str
     traceback_str: str
     cause: BaseException
     pid: int
+    frames: Sequence[RemoteFrame] = ()
 
     def __init__(self, function_name: str, traceback_str: str, cause: BaseException, pid: int = 0) -> None:
         super().__init__(function_name, traceback_str, cause, pid)
@@ -55,6 +74,8 @@ class RayTaskError(RayError):
             loads: Unpickles what `dumps` returned.
         """
         result = RayTaskError(self.function_name, self.traceback_str, self.cause, self.pid)
+        if self.frames:
+            result.frames = self.frames
         result._chain = [link._replace(error=_survivor(link.error, dumps, loads)) for link in _chain_of(self.cause)]
         return result
 
@@ -118,6 +139,7 @@ def _make_dual(error: RayTaskError, user: BaseException) -> RayTaskError:
         "traceback_str": error.traceback_str,
         "cause": error.cause,
         "pid": error.pid,
+        "frames": error.frames,
         "_chain": None,
         "_plain": error,
     }

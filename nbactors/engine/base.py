@@ -6,7 +6,7 @@ Nothing above this module knows which engine runs. An engine is loaded by name o
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -98,6 +98,14 @@ class Engine(ABC):
     def calling_cell(self) -> int:
         """Return what `report` takes as the `cell` that the calling code works for, 0 for none. Any thread."""
         return 0
+
+    def call_in_wait(self, callback: Callable[[], None]) -> bool:
+        """Have the main thread call something in the wait that it is in; the wait goes on afterwards. Any thread.
+
+        Returns:
+            False if the main thread is in no wait of the runtime's: then nothing is called.
+        """
+        return False
 
     def report(self, progress: Progress) -> bool:
         """Show how far a bar is, under the notebook cell that the calling code works for. Any thread.

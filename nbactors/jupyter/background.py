@@ -11,7 +11,7 @@ from typing import Any
 
 import nbactors
 from nbactors import exceptions
-from nbactors.jupyter import cells
+from nbactors.jupyter import cells, post_mortem
 from nbactors.jupyter.live import Live
 from nbactors.jupyter.painter import painter
 from nbactors.jupyter.remote_code import TOKEN_PREFIX
@@ -163,6 +163,7 @@ class BackgroundCell:
                 text = self._traceback(outcome)
                 content = {"ename": type(outcome).__name__, "evalue": text, "traceback": text.split("\n")}
                 cells.publish(self._cell, "error", content)
+                post_mortem.offer(outcome)
         elif outcome:
             cells.publish(self._cell, "display_data", {**outcome, "transient": {}})
 

@@ -7,6 +7,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from nbactors.jupyter import completion, history, inspection
 from nbactors.jupyter.actor_magics import ActorMagics
 from nbactors.jupyter.control_magics import ControlMagics
+from nbactors.jupyter.debug_magics import DebugMagics
 from nbactors.jupyter.log_magics import LogMagics
 from nbactors.jupyter.on_magics import OnMagics
 from nbactors.jupyter.remote_magics import RemoteMagics
@@ -14,6 +15,7 @@ from nbactors.jupyter.remote_magics import RemoteMagics
 GROUPS = (
     ActorMagics,
     ControlMagics,
+    DebugMagics,
     LogMagics,
     OnMagics,
     RemoteMagics,

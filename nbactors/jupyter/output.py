@@ -11,9 +11,9 @@ from IPython.core.interactiveshell import InteractiveShell
 
 import nbactors
 from nbactors import origin
-from nbactors.jupyter import background, cells, progress
+from nbactors.jupyter import background, cells, debugging, progress
 from nbactors.jupyter.printing import Printing
-from nbactors.output import Display, Lines, Progress
+from nbactors.output import Display, Lines, Paused, Progress
 
 
 class CellSink:
@@ -39,6 +39,10 @@ class CellSink:
         """See the protocol."""
         if not background.begun(progress_.bar, progress_.pid):
             progress.show(progress_)
+
+    def paused(self, paused: Paused) -> None:
+        """See the protocol."""
+        debugging.take(paused)
 
 
 _sink = CellSink()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -379,6 +379,10 @@ class SessionEngine(LocalEngine):
             return False
         self.sink.progress(replace(progress, cell=cell))
         return True
+
+    def call_in_wait(self, callback: Callable[[], None]) -> bool:
+        """See the base class."""
+        return self.process.waiting.visit(callback)
 
     def _warn_of_anonymous_detached(self, options: ActorOptions) -> None:
         if options.detached and self._anonymous and not options.namespace:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import pickle
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from nbactors import exceptions
 from nbactors.local.client.sources import with_sources
 from nbactors.local.wire import messages, pickling
+
+if TYPE_CHECKING:
+    from nbactors.task_error import RemoteFrame
 
 SHOWN = 200
 """Most characters of an error that stand in one line of a view."""
@@ -18,9 +22,13 @@ def encode(error: BaseException) -> bytes:
     return pickle.dumps(("plain", pickle.dumps(error)))
 
 
-def encode_task_error(function_name: str, trace: str, cause: BaseException, pid: int) -> bytes:
+def encode_task_error(
+    function_name: str, trace: str, cause: BaseException, pid: int, frames: Sequence[RemoteFrame] = ()
+) -> bytes:
     """Pickle what a task raised, so that it arrives even if the user's exception does not pickle."""
     error = exceptions.RayTaskError(function_name, trace, cause, pid)
+    if frames:
+        error.frames = frames
     return pickle.dumps(("task", _dumps(error.portable(_dumps, pickle.loads)), function_name, trace, pid))
 
 

@@ -7,11 +7,16 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from nbactors.local import sockets
 from nbactors.local.wire import messages
-from nbactors.output import Display, Progress, Sink
+from nbactors.output import Display, Paused, Progress, Sink
 
 if TYPE_CHECKING:
     from nbactors.local.client.process import Process
+
+
+PAUSED_S = 2.0
+"""How long to connect to a worker, which listens already."""
 
 
 class Showing:
@@ -26,6 +31,7 @@ class Showing:
         self._sink = sink
         process.handle(messages.Progress, self._on_progress)
         process.handle(messages.Display, self._on_display)
+        process.handle(messages.Paused, self._on_paused)
 
     def _on_display(self, message: messages.Display) -> None:
         sink = self._sink()
@@ -69,3 +75,15 @@ class Showing:
                 message.failed,
             )
         )
+
+    def _on_paused(self, message: messages.Paused) -> None:
+        try:
+            connection = sockets.connect(message.path, PAUSED_S)
+        except OSError:  # it waits no more
+            return
+        sink = self._sink()
+        if sink is None:
+            connection.close()
+            return
+        cell = message.origin & 0xFFFF_FFFF
+        sink.paused(Paused(cell, message.label, message.pid, message.where, connection))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from nbactors import exceptions
+from nbactors.interrupts import INTERRUPTS, lets_through
 from nbactors.local.client.waiter import Waiter
 from nbactors.local.store.object_life import READY
 from nbactors.object_ref import ObjectRef
@@ -49,6 +52,7 @@ class Waiting:
         self.news = object()
         """Another object whenever something has become ready, so that `wait` knows whether it has to look again."""
         self.failure_watches: list[Waiter] = []
+        self._visits: deque[Callable[[], None]] = deque()
         self.interruption: Interruption | None = None
         """Set in a session: what an interrupt does to the calls that were waited for."""
 
@@ -200,6 +204,15 @@ class Waiting:
             except IndexError:  # another thread was faster
                 return
 
+    def visit(self, callback: Callable[[], None]) -> bool:
+        """See `Engine.call_in_wait`."""
+        sleeper = INTERRUPTS.sleeper
+        if sleeper is None:
+            return False
+        self._visits.append(callback)
+        sleeper.interrupt()  # it finds no signal due, and leaves the reactor
+        return True
+
     def _interrupted(self, error: KeyboardInterrupt, waited: Sequence[Any]) -> None:
         """The user does not want to wait any more. The main thread."""
         if self.interruption is not None:
@@ -211,7 +224,11 @@ class Waiting:
         reactor = self._process.reactor
         on_block = self.on_block
         if on_block is None or (timeout is not None and timeout <= PATIENCE_S):
+            start = 0.0 if timeout is None else monotonic()
             reactor.wait(waiter, timeout)
+            while self._visits and not waiter.done and threading.get_ident() == threading.main_thread().ident:
+                _call(self._visits.popleft())
+                reactor.wait(waiter, None if timeout is None else max(timeout - (monotonic() - start), 0))
             return
         start = monotonic()
         if reactor.wait(waiter, PATIENCE_S):
@@ -222,6 +239,12 @@ class Waiting:
         finally:
             if resume is not None:
                 resume()
+
+
+@lets_through
+def _call(callback: Callable[[], None]) -> None:
+    """Call what was asked for in a wait, which may be interrupted."""
+    callback()
 
 
 def _split(refs: list[ObjectRef[Any]], num_returns: int) -> tuple[list[ObjectRef[Any]], list[ObjectRef[Any]]]:

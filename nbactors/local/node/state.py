@@ -11,6 +11,8 @@ Guarantees:
 
 from __future__ import annotations
 
+import msgspec
+
 from nbactors.local.node import listing
 from nbactors.local.node.actors import ORPHAN_GRACE_S, Actors
 from nbactors.local.node.bars import Bars
@@ -222,6 +224,8 @@ class NodeState:
             self._context.do(AddPipes(worker.process_id, worker.conn, message.origin))
         elif isinstance(message, messages.Display):
             self._context.do(ReadOutput(worker.process_id, Displayed(worker.process_id, message)))
+        elif isinstance(message, messages.Paused):
+            self._pass_to_session(worker, message)
         elif isinstance(message, messages.Progress):
             self._bars.report(worker, message)
         elif isinstance(message, messages.ActorConstructed):
@@ -231,6 +235,13 @@ class NodeState:
         else:
             return False
         return True
+
+    def _pass_to_session(self, worker: Worker, paused: messages.Paused) -> None:
+        """Tell a session that one of its calls waits for its debugger. Without it the worker goes on by itself."""
+        session = self._context.sessions.get((paused.origin >> 32).to_bytes(4, "little"))
+        if session is not None and session.is_open:
+            full = msgspec.structs.replace(paused, pid=worker.pid, label=worker.label)
+            self._context.send(session.driver, full)
 
     # ------------------------------------------------------------------------------------------------ coming, going
 

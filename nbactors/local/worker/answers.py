@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from nbactors import exceptions, read_only
 from nbactors.local.client import failures
 from nbactors.local.wire import messages, pickling
+from nbactors.local.worker.snapshot import snapshot
 from nbactors.local.worker.traces import clear, user_traceback
 
 if TYPE_CHECKING:
@@ -88,7 +89,9 @@ class Answers:
         trace = user_traceback(error)
         if read_only.applies(error):
             trace = f"{trace}\n{read_only.TEXT}"
-        data = failures.encode_task_error(job.name, trace, error, os.getpid())
+        # Only a notebook has a debugger to show them in; a script's failures stay as cheap as they are.
+        frames = snapshot(error) if message.origin else ()
+        data = failures.encode_task_error(job.name, trace, error, os.getpid(), frames)
         clear(error)
         self.send(job, messages.Results(message.number, [messages.Value(data, error=True)], retriable))
 

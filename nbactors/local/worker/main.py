@@ -11,7 +11,7 @@ from nbactors.local import sockets
 from nbactors.local.client.process import Process, importable_paths
 from nbactors.local.client.waiter import Waiter
 from nbactors.local.wire import messages
-from nbactors.local.worker import bars, display
+from nbactors.local.worker import bars, breakpoints, display
 from nbactors.local.worker.ending import Ending
 from nbactors.local.worker.engine import WorkerEngine
 from nbactors.local.worker.executor import Executor
@@ -58,6 +58,7 @@ class Worker:
         engine.install(self._engine)
         bars.install(self.process)
         display.install(self.process, self.executor.capture.end)
+        breakpoints.install(self.process, self.executor.capture.origin)
         self._apply(self._assign)
         self.process.tell_paths(importable_paths(), os.getcwd())
         self.process.waiting.on_block = self._lend

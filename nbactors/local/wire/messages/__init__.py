@@ -91,7 +91,7 @@ from nbactors.local.wire.messages.peer import (
     Value,
     Yielded,
 )
-from nbactors.local.wire.messages.shown import Display, Progress
+from nbactors.local.wire.messages.shown import Display, Paused, Progress
 
 __all__ = [
     "PROTOCOL_VERSION",
@@ -139,6 +139,7 @@ __all__ = [
     "OpenSession",
     "Output",
     "OutputPipes",
+    "Paused",
     "Peer",
     "ProcessGone",
     "Progress",

@@ -7,7 +7,7 @@ one-way. The node answers every request, with `Refused` when it cannot be met.
 from typing import Union
 
 from nbactors.local.wire.messages.message import Hello, Message, RuntimeEnv
-from nbactors.local.wire.messages.shown import Display, Progress
+from nbactors.local.wire.messages.shown import Display, Paused, Progress
 
 
 class Welcome(Message, tag=2, frozen=True):
@@ -474,4 +474,5 @@ Control = Union[  # noqa: UP007 - msgspec reads it at run time
     Display,
     Progress,
     ReplaceMeta,
+    Paused,
 ]

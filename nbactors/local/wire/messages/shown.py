@@ -50,3 +50,20 @@ class Progress(Message, tag=103, frozen=True):
     process_id: bytes = b""
     pid: int = 0
     label: str = ""
+
+
+class Paused(Message, tag=114, frozen=True):
+    """Worker to node, and node to session: a call has come to a `breakpoint()`. See `nbactors.output.Paused`.
+
+    Attributes:
+        origin: Of the call, see `Call`; tells which session is to debug it.
+        path: The unix socket at which the worker waits for the session's debugger.
+        where: File, line and function.
+        pid, label: The worker's; filled in by the node.
+    """
+
+    origin: int
+    path: str
+    where: str
+    pid: int = 0
+    label: str = ""

@@ -1,0 +1,173 @@
+"""Debugging what runs in other processes, in a real kernel whose prompts are answered."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from debugged_kernel import DebuggedKernel
+from jupyter_core.utils import ensure_event_loop
+
+pytestmark = pytest.mark.slow
+
+SETUP = """
+%load_ext nbactors
+import nbactors as ray
+ray.init(num_cpus=4)
+
+def divide(numerator, denominator):
+    kept = [numerator, denominator]
+    return numerator / denominator
+
+@ray.remote
+class Divider:
+    def __repr__(self):
+        return "the divider"
+    def run(self, number):
+        word = "spam" * 3
+        return divide(number, 0)
+    def stream(self):
+        yield 1
+        last = "eggs"
+        raise ValueError("no more")
+
+@ray.remote
+def outer(actor):
+    outside = "here"
+    return ray.get(actor.run.remote(7))
+
+divider = Divider.remote()
+"""
+
+
+AWAIT_SHOWN = """
+import sys
+from nbactors.testing.polling import eventually
+eventually(lambda: isinstance(sys.last_value, ZeroDivisionError))
+"""
+
+
+@pytest.fixture(scope="module")
+def process() -> Iterator[DebuggedKernel]:
+    loop = ensure_event_loop()
+    kernel = DebuggedKernel()
+    yield kernel
+    kernel.stop()
+    loop.close()
+
+
+@pytest.fixture
+def kernel(process: DebuggedKernel) -> Iterator[DebuggedKernel]:
+    process.run(SETUP)
+    yield process
+    process.run("del divider\nray.shutdown()")
+
+
+def plain(text: str) -> str:
+    """Without colours."""
+    return re.sub(r"\x1b\[[0-9;]*m", "", text)
+
+
+def test_debug_enters_the_remote_frames(kernel: DebuggedKernel) -> None:
+    failed = kernel.run("ref = divider.run.remote(3)\nray.get(ref)")
+    assert "ZeroDivisionError" in failed
+    said = plain(
+        kernel.run(
+            "%debug", ["p kept", "list", "where", "up", "p self", "p word", "up", "p ref", "q"], allow_stdin=True
+        )
+    )
+    assert "[3, 0]" in said
+    assert "return numerator / denominator" in said
+    assert "the divider" in said
+    assert "'spamspamspam'" in said
+    assert "ObjectRef(" in said
+    assert "nbactors/" not in said
+    kernel.run("%tb")
+    assert "divide(" in plain(kernel.tracebacks[-1])
+    assert "p kept" not in kernel.tracebacks[-1]
+    assert kernel.run("print(ray.get(outer.__ray_ready__.remote()) if 0 else 'goes on')") == "goes on\n"
+
+
+@pytest.mark.parametrize("failing", ["await divider.run.remote(4)", "ray.get(outer.remote(divider))"])
+def test_debug_after_other_ways_to_wait(kernel: DebuggedKernel, failing: str) -> None:
+    kernel.run(failing)
+    said = plain(kernel.run("%debug", ["p kept", "up", "p word", "q"]))
+    assert ", 0]" in said
+    assert "'spamspamspam'" in said
+
+
+def test_debug_after_a_nested_call_leads_up_through_both_processes(kernel: DebuggedKernel) -> None:
+    kernel.run("ray.get(outer.remote(divider))")
+    assert "'here'" in plain(kernel.run("%debug", ["up", "up", "p outside", "q"]))
+
+
+def test_debug_after_a_generator_and_a_remote_cell(kernel: DebuggedKernel) -> None:
+    kernel.run("for ref in divider.stream.options(num_returns='streaming').remote():\n    ray.get(ref)")
+    assert "'eggs'" in plain(kernel.run("%debug", ["p last", "q"]))
+    kernel.run("%%remote\nnumber = 12\nnumber / 0")
+    kernel.run(AWAIT_SHOWN)
+    assert "12" in plain(kernel.run("%debug", ["p number", "q"]))
+
+
+PAUSING = """
+@ray.remote
+class Stopper:
+    def __init__(self):
+        self.count = 5
+    def run(self, number):
+        doubled = number * 2
+        breakpoint()
+        tripled = number * 3
+        return doubled, tripled, self.count
+stopper = Stopper.remote()
+"""
+
+
+@pytest.fixture
+def stopping(kernel: DebuggedKernel) -> Iterator[DebuggedKernel]:
+    kernel.run(PAUSING)
+    yield kernel
+    kernel.run("del stopper")
+
+
+def test_breakpoint_opens_the_prompt_in_the_cell_that_waits(stopping: DebuggedKernel) -> None:
+    said = stopping.run(
+        "print(ray.get(stopper.run.remote(7), timeout=60))", ["p doubled", "n", "p self.count", "self.count = 6", "c"]
+    )
+    assert "stopped at breakpoint()" in said
+    assert "c goes on" in said
+    assert "14\n(Pdb)" in said
+    assert "5\n(Pdb)" in said
+    assert said.endswith("(14, 21, 6)\n")
+
+
+def test_quitting_fails_the_call_and_the_actor_goes_on(stopping: DebuggedKernel) -> None:
+    said = stopping.run("ray.get(stopper.run.remote(7))", ["q"])
+    assert "RuntimeError" in said
+    assert "this call was ended with `q`" in said
+    assert "(2, 3, 5)" in stopping.run("ray.get(stopper.run.remote(1))", ["n", "n", "n"])
+
+
+def test_an_interrupt_at_the_prompt_lets_the_call_go_on(stopping: DebuggedKernel) -> None:
+    said = stopping.run("print(ray.get(stopper.run.remote(7)))", [None])
+    assert "left the debugger" in said
+    assert said.endswith("(14, 21, 5)\n")
+
+
+def test_a_front_end_that_cannot_ask_lets_the_call_go_on(stopping: DebuggedKernel) -> None:
+    said = stopping.run("print(ray.get(stopper.run.remote(7)))", allow_stdin=False)
+    assert "nobody can be asked here" in said
+    assert said.endswith("(14, 21, 5)\n")
+
+
+def test_the_debugger_magic_attaches_later(stopping: DebuggedKernel) -> None:
+    stopping.run("ray.get(stopper.__ray_ready__.remote())\nref = stopper.run.remote(7)")
+    stopping.run(
+        "from nbactors.testing.polling import eventually\nfrom nbactors.jupyter import debugging\n"
+        "eventually(lambda: debugging.stopped())"
+    )
+    assert "these do: Stopper" in stopping.run("%debugger nobody")
+    assert "14\n(Pdb)" in stopping.run("%debugger Stopper", ["p doubled", "c"])
+    assert "(14, 21, 5)" in stopping.run("ray.get(ref)")
+    assert "no call waits" in stopping.run("%debugger")
