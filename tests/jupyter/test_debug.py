@@ -171,3 +171,16 @@ def test_the_debugger_magic_attaches_later(stopping: DebuggedKernel) -> None:
     assert "14\n(Pdb)" in stopping.run("%debugger Stopper", ["p doubled", "c"])
     assert "(14, 21, 5)" in stopping.run("ray.get(ref)")
     assert "no call waits" in stopping.run("%debugger")
+
+
+def test_a_detached_actor_goes_on_when_its_session_ends(kernel: DebuggedKernel) -> None:
+    kernel.run(PAUSING + "\nkept = Stopper.options(name='kept', namespace='debug', lifetime='detached').remote()")
+    kernel.run("ray.get(kept.__ray_ready__.remote())\nref = kept.run.remote(7)")
+    kernel.run(
+        "from nbactors.testing.polling import eventually\nfrom nbactors.jupyter import debugging\n"
+        "eventually(lambda: debugging.stopped())"
+    )
+    kernel.run("del stopper, divider, kept, ref\nray.shutdown()")
+    kernel.run("ray.init(num_cpus=4)\ndivider = None\nkept = ray.get_actor('kept', namespace='debug')")
+    assert kernel.run("print(ray.get(kept.__ray_ready__.remote(), timeout=30))") == "True\n"
+    kernel.run("ray.kill(kept)\ndel kept")
