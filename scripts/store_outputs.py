@@ -2,13 +2,14 @@
 
 Usage: store_outputs.py NOTEBOOK...
 
-The paths of this checkout are made relative, and nothing is kept of when and by which Python it was run.
+The paths of this checkout and of Python are made relative, and nothing is kept of when and by which Python it was run.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+import sysconfig
 from pathlib import Path
 
 import nbformat
@@ -24,7 +25,11 @@ def main(paths: list[Path]) -> None:
         resources = {"metadata": {"path": str(path.parent)}}
         RestartingClient(notebook, kernel_name="python3", record_timing=False, resources=resources).execute()
         notebook.metadata["language_info"] = {"name": "python"}
-        text = nbformat.writes(notebook).replace(json.dumps(f"{ROOT}/")[1:-1], "")
+        text = (
+            nbformat.writes(notebook)
+            .replace(json.dumps(f"{ROOT}/")[1:-1], "")
+            .replace(f"{sysconfig.get_path('stdlib')}/", "")
+        )
         path.write_text(text + "\n")
         print(f"stored the outputs of {path}")
 

@@ -93,7 +93,7 @@ def _stack_of_task(task: Any) -> list[tuple[types.FrameType, int]]:
             frame = frame or getattr(awaited, f"{kind}_frame", None)
             following = following or getattr(awaited, f"{kind}_await", getattr(awaited, f"{kind}_yieldfrom", None))
         if frame is not None and _is_users(frame):
-            found.append((frame, frame.f_lineno))
+            found.append((frame, _line(frame)))
         awaited = following
     return found
 
@@ -109,7 +109,7 @@ def _stack(frame: types.FrameType | None) -> list[tuple[types.FrameType, int]]:
     first = next((index for index, frame in enumerate(whole) if hidden(frame.f_code.co_filename)), 0)
     while first < len(whole) and whole[first].f_code.co_filename == threading.__file__:
         first += 1
-    return [(frame, frame.f_lineno) for frame in whole[first:] if _is_users(frame)]
+    return [(frame, _line(frame)) for frame in whole[first:] if _is_users(frame)]
 
 
 def _is_users(frame: types.FrameType) -> bool:
@@ -123,3 +123,9 @@ def _part(title: str, stack: list[tuple[types.FrameType, int]]) -> str:
     cut = stack[-MAX_FRAMES:]
     more = f"  … {len(stack) - len(cut)} more frames\n" if len(cut) < len(stack) else ""
     return f"{title}\n{more}{''.join(traceback.StackSummary.extract(iter(cut)).format())}"
+
+
+def _line(frame: types.FrameType) -> int:
+    """Return where a frame is; between two lines Python itself may not tell."""
+    line: int | None = frame.f_lineno
+    return line if line is not None else frame.f_code.co_firstlineno
