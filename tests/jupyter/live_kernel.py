@@ -45,8 +45,8 @@ class LiveKernel:
         self.run("ray.shutdown()")
 
     def start(self, code: str) -> str:
-        """Run a cell; returns at once."""
-        return self._client.execute(code)
+        """Run a cell; returns at once. Also right after one that has failed, where ipykernel would drop it."""
+        return self._client.execute(code, stop_on_error=False)
 
     def run(self, code: str) -> str:
         """Run a cell to its end; fails if it raises."""

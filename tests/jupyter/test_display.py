@@ -112,7 +112,7 @@ def one(kernel: LiveKernel, code: str) -> dict[str, Any]:
         "ray.get(task.remote('word'))",
         "asynchronous = Async.remote()\nray.get(asynchronous.show.remote('word'))",
         "%%on shower\ndisplay('word')",
-        "%%on shower\nimport threading\nthread = threading.Thread(target=display, args=('word',))\nthread.start()",
+        "%%on shower\nimport threading\nthread = threading.Thread(target=display, args=('word',))\nthread.start()\nthread.join()",
     ],
     ids=["task", "async actor", "%%on", "thread"],
 )
