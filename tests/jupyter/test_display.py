@@ -112,7 +112,8 @@ def one(kernel: LiveKernel, code: str) -> dict[str, Any]:
         "ray.get(task.remote('word'))",
         "asynchronous = Async.remote()\nray.get(asynchronous.show.remote('word'))",
         "%%on shower\ndisplay('word')",
-        "%%on shower\nimport threading\nthread = threading.Thread(target=display, args=('word',))\nthread.start()\nthread.join()",
+        "%%on shower\nimport threading\nshown = threading.Thread(target=display, args=('word',))\n"
+        "shown.start()\nshown.join()",
     ],
     ids=["task", "async actor", "%%on", "thread"],
 )
