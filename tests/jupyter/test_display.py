@@ -112,8 +112,10 @@ def one(kernel: LiveKernel, code: str) -> dict[str, Any]:
         "ray.get(task.remote('word'))",
         "asynchronous = Async.remote()\nray.get(asynchronous.show.remote('word'))",
         "%%on shower\ndisplay('word')",
-        "%%on shower\nimport threading\nshown = threading.Thread(target=display, args=('word',))\n"
-        "shown.start()\nshown.join()",
+        (
+            "%%on shower\nimport threading\nshown = threading.Thread(target=display, args=('word',))\n"
+            "shown.start()\nshown.join()"
+        ),
     ],
     ids=["task", "async actor", "%%on", "thread"],
 )
