@@ -8,17 +8,13 @@ the pickled state, with the buffers of arrays behind it.
 
 from __future__ import annotations
 
-import json
 import os
 import pickle
 import re
-import tempfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from time import time
 from typing import Any
-from urllib.parse import quote
 
 FORMAT = 1
 KEPT = 3
@@ -65,6 +61,9 @@ class CheckpointStore:
             OSError: It cannot be written; nothing has changed.
             TypeError, pickle.PicklingError: It cannot be pickled.
         """
+        import json  # noqa: PLC0415 - with the first checkpoint, not with each import of the package
+        import zlib  # noqa: PLC0415 - with the first checkpoint, not with each import of the package
+
         buffers: list[pickle.PickleBuffer] = []
         data = _dumps(state, buffers)
         parts = [memoryview(data), *(buffer.raw() for buffer in buffers)]
@@ -112,6 +111,8 @@ def read(path: Path) -> tuple[dict[str, Any], Any]:
         BadCheckpointError: It is none, or damaged.
         OSError: It cannot be read.
     """
+    import zlib  # noqa: PLC0415 - with the first checkpoint, not with each import of the package
+
     with path.open("rb") as file:
         header = _header(file, path)
         parts = [bytearray(size) for size in header["sizes"]]
@@ -126,6 +127,8 @@ def read(path: Path) -> tuple[dict[str, Any], Any]:
 
 
 def _header(file: Any, path: Path) -> dict[str, Any]:
+    import json  # noqa: PLC0415 - with the first checkpoint, not with each import of the package
+
     if file.read(len(_MAGIC)) != _MAGIC:
         raise BadCheckpointError(f"{path} is no checkpoint of nbactors")
     try:
@@ -147,6 +150,8 @@ def _dumps(state: Any, buffers: list[pickle.PickleBuffer]) -> bytes:
 
 def _write_atomically(path: Path, parts: list[Any]) -> None:
     """Write a file under another name, make sure that it is on the disk, and then give it its name."""
+    import tempfile  # noqa: PLC0415 - with the first checkpoint, not with each import of the package
+
     descriptor, temporary = tempfile.mkstemp(prefix=".", suffix=".part", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -179,6 +184,8 @@ def _up_to_own(place: Path) -> Iterator[Path]:
 
 def _file_name(text: str) -> str:
     """Return a name for a directory: any text, and never one that means something else."""
+    from urllib.parse import quote  # noqa: PLC0415 - with the first checkpoint, not with each import of the package
+
     return "=" + quote(text, safe="") if len(text) < _LONGEST_NAME else "#" + _digest(text)
 
 
