@@ -119,7 +119,7 @@ class LocalActorLink(Target, ActorLink):
             entries, result = make_results(process, number, num_returns)
         if type(prepared) is bytes:
             message = messages.Call(
-                number, method.name, prepared, num_returns, name, [], None, group, backpressure, cell
+                number, method.name, prepared, num_returns, name, None, None, group, backpressure, cell
             )
             call = PendingCall(number, entries, self, message)
         else:

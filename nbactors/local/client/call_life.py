@@ -14,12 +14,11 @@ STATES = ("WAITING", "QUEUED", "SENT", "FINISHED", "FAILED")
 
 READY, SEND, REPLY, FAIL, RETURN = "ready", "send", "reply", "fail", "return"
 
-TABLE: dict[tuple[int, str], int] = {
-    (WAITING, READY): QUEUED,
-    (WAITING, FAIL): FAILED,
-    (QUEUED, SEND): SENT,
-    (QUEUED, FAIL): FAILED,
-    (SENT, REPLY): FINISHED,
-    (SENT, FAIL): FAILED,
-    (SENT, RETURN): QUEUED,
+TABLE: dict[str, dict[int, int]] = {
+    READY: {WAITING: QUEUED},
+    SEND: {QUEUED: SENT},
+    REPLY: {SENT: FINISHED},
+    FAIL: {WAITING: FAILED, QUEUED: FAILED, SENT: FAILED},
+    RETURN: {SENT: QUEUED},
 }
+"""What each event makes of each state that it may find."""

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from nbactors.local.client.process import Process
 
 
+_READY, _SEND, _REPLY, _FAIL, _RETURN = TABLE[READY], TABLE[SEND], TABLE[REPLY], TABLE[FAIL], TABLE[RETURN]
+
 INSIST_S = 0.05
 INSIST_FOR_S = 5.0
 
@@ -112,22 +114,22 @@ class PendingCall:
             assert self.arguments is not None
             if self.arguments.pending():
                 return False
-            self.state = TABLE[WAITING, READY]
+            self.state = _READY[WAITING]
         return True
 
     def sent(self, connection: Connection) -> None:
         """It is on its way."""
-        self.state = TABLE[self.state, SEND]
+        self.state = _SEND[self.state]
         self.connection = connection
 
     def returned(self) -> None:
         """It comes back to the queue."""
-        self.state = TABLE[self.state, RETURN]
+        self.state = _RETURN[self.state]
         self.connection = None
 
     def finish(self) -> None:
         """Its answer is there; drop what it kept alive."""
-        self.state = TABLE[self.state, REPLY]
+        self.state = _REPLY[self.state]
         self.release()
 
     def fail(self, error: bytes) -> None:
@@ -135,7 +137,7 @@ class PendingCall:
         if self.state in (FINISHED, FAILED):
             # The end of the session fails what is queued; the end of its connections, which follows, fails it again.
             return
-        self.state = TABLE[self.state, FAIL]
+        self.state = _FAIL[self.state]
         if self.stream is not None:
             self.stream.fail(Held(error, error=True))
         for entry in self.entries:

@@ -63,6 +63,10 @@ class Connection:
         self._backlog: deque[tuple[memoryview, list[int]]] = deque()
         self._broken = False
 
+    def hand_to(self, on_message: Callable[[Connection, Any], None]) -> None:
+        """Call something else with what arrives, from the next batch on. The leader's thread."""
+        self._on_message = on_message
+
     def start(self) -> None:
         """Begin to receive."""
         self._reactor.register(self.sock.fileno(), selectors.EVENT_READ, self._on_ready)
@@ -75,9 +79,10 @@ class Connection:
             outbox = self._outbox
             first = not outbox
             outbox.append(message)
+            full = len(outbox) >= GATHER
             if fds:
                 self._fds.extend(map(os.dup, fds))
-            full = len(outbox) >= GATHER or len(self._fds) >= MAX_FDS // 2
+                full = full or len(self._fds) >= MAX_FDS // 2
             if full:
                 self._flush()
         if first and not full:

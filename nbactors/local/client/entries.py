@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _waiters_lock = threading.Lock()
 
+_ASK, _VALUE, _ERROR, _LOSS = TABLE[ASK], TABLE[VALUE], TABLE[ERROR], TABLE[LOSS]
+
 
 class Listener(Protocol):
     """Something that is told when an entry becomes ready, on the thread that made it so."""
@@ -116,16 +118,21 @@ class Entry:
         self.buffers = buffers
         self.stored = stored
         self.contained = contained
-        self._settle(ERROR if error else VALUE)
+        self._settle(_ERROR if error else _VALUE)
+
+    def resolve_plain(self, data: bytes) -> None:
+        """The value is there, and all of it is in `data`: `resolve` for what most calls return."""
+        self.data = data
+        self._settle(_VALUE)
 
     def lose(self, data: bytes) -> None:
         """The value cannot come any more; `data` is the pickled error."""
         self.data = data
-        self._settle(LOSS)
+        self._settle(_LOSS)
 
-    def _settle(self, event: str) -> None:
+    def _settle(self, event: dict[int, int]) -> None:
         with _waiters_lock:
-            state = TABLE.get((self.state, event))
+            state = event.get(self.state)
             if state is None:  # final already: the first outcome stands
                 return
             self.state = state
@@ -137,7 +144,7 @@ class Entry:
                 waiter.ready(self)
         if waiting.watchers:
             waiting.stir()
-        if state > READY and waiting.failure_watches:
+        if state > READY:
             waiting.failed()
 
     def facts(self) -> ObjectFacts:
@@ -275,7 +282,7 @@ class BorrowedEntry(Entry):
         with _waiters_lock:
             if self.state != PENDING:
                 return
-            self.state = TABLE[PENDING, ASK]
+            self.state = _ASK[PENDING]
         self.process.references.fetch(self)
 
     def __del__(self) -> None:

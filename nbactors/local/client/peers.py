@@ -121,12 +121,13 @@ class Peers:
             connection.start()
 
     def _on_first_message(self, connection: Connection, message: Any) -> None:
-        if connection.peer_id:
+        if connection.peer_id:  # what came in one batch with the Hello
             self.dispatch(connection, message)
             return
         if type(message) is not messages.Hello or message.version != messages.PROTOCOL_VERSION:
             raise FrameError("the peer did not say Hello in this protocol's version")
         connection.peer_id = message.process_id
+        connection.hand_to(self.dispatch)
 
     # --------------------------------------------------------------------------------------------------- connecting
 

@@ -24,13 +24,14 @@ class Replies:
 
     def on_reply(self, connection: Connection, message: messages.Reply) -> None:
         """A call has returned one small value."""
-        call = connection.state.calls.pop(message.number, None)
+        state = connection.state
+        call = state.calls.pop(message.number, None)
         if call is not None:
-            connection.state.answered = call.target
+            state.answered = call.target
             if call.stream is not None:
                 self._end_stream(call, Held(message.data))
             else:
-                call.entries[0].resolve(message.data)
+                call.entries[0].resolve_plain(message.data)
             call.finish()
 
     def on_results(self, connection: Connection, message: messages.Results) -> None:

@@ -166,10 +166,11 @@ class TaskQueue(Target):
         export, prepared, num_returns, name, retry_exceptions, backpressure = call.details
         if export.key not in connection.state.functions:
             connection.state.functions.add(export.key)
-            function, fds = self._process.values.pack(connection, export.held, False)
-            connection.send(messages.Define(export.key, function), fds)
-        deps: list[tuple[int | str, messages.Value]] = []
-        rest, fds = None, []
+            function, more = self._process.values.pack(connection, export.held, False)
+            connection.send(messages.Define(export.key, function), more)
+        deps: list[tuple[int | str, messages.Value]] | None = None
+        rest: messages.Value | None = None
+        fds: list[int] = []
         if call.arguments is not None:
             prepared = b""
             rest, deps, fds = call.arguments.pack(self._process, connection)

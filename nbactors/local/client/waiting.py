@@ -51,6 +51,8 @@ class Waiting:
         self.watchers: list[Waiter] = []
         self.news = object()
         """Another object whenever something has become ready, so that `wait` knows whether it has to look again."""
+        self.failure = object()
+        """Another object whenever something has failed, so that `get` of many knows whether it was one of them."""
         self.failure_watches: list[Waiter] = []
         self._visits: deque[Callable[[], None]] = deque()
         self.interruption: Interruption | None = None
@@ -68,10 +70,11 @@ class Waiting:
             for entry in entries:
                 entry.request()
         deadline = None if timeout is None else monotonic() + timeout
+        seen: object = None
         try:
             for entry in entries:
                 if entry.state < READY:
-                    self._await_turn(entry, entries, deadline, timeout)
+                    seen = self._await_turn(entry, entries, seen, deadline, timeout)
         except KeyboardInterrupt as error:
             self._interrupted(error, entries)
             raise
@@ -81,25 +84,34 @@ class Waiting:
             values.append(load(entry))  # noqa: PERF401
         return values
 
-    def _await_turn(self, entry: Entry, entries: list[Entry], deadline: float | None, timeout: float | None) -> None:
-        """Wait for one of several; raise if another one has failed meanwhile."""
+    def _await_turn(
+        self, entry: Entry, entries: list[Entry], seen: object, deadline: float | None, timeout: float | None
+    ) -> object:
+        """Wait for one of several; raise if another one has failed.
+
+        `seen` is `failure` when all of them were last looked at; returns the same for the next of them.
+        """
         __tracebackhide__ = True
         watches = self.failure_watches
         while True:
             waiter = _OneWaiter()
             watches.append(waiter)
             try:
-                for other in entries:
-                    if other.state > READY:
-                        self._process.values.load(other)
+                # After the watch is set: what fails from now on finishes the waiter.
+                failure = self.failure
+                if failure is not seen:
+                    seen = failure
+                    for other in entries:
+                        if other.state > READY:
+                            self._process.values.load(other)
                 if not entry.add_waiter(waiter):
-                    return
+                    return seen
                 self._block(waiter, None if deadline is None else max(deadline - monotonic(), 0))
             finally:
                 watches.remove(waiter)
                 entry.remove_waiter(waiter)
             if entry.state >= READY:
-                return
+                return seen
             if not waiter.done:
                 self._raise_timeout(entries, timeout)
 
@@ -156,6 +168,7 @@ class Waiting:
 
     def failed(self) -> None:
         """An object has failed: whoever waits for several looks whether it was one of them. Any thread."""
+        self.failure = object()
         for waiter in tuple(self.failure_watches):
             waiter.finish()
 

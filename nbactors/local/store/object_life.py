@@ -17,12 +17,10 @@ STATES = ("PENDING", "ASKED", "READY", "FAILED", "LOST")
 
 ASK, VALUE, ERROR, LOSS = "ask", "value", "error", "loss"
 
-TABLE: dict[tuple[int, str], int] = {
-    (PENDING, ASK): ASKED,
-    (PENDING, VALUE): READY,
-    (PENDING, ERROR): FAILED,
-    (PENDING, LOSS): LOST,
-    (ASKED, VALUE): READY,
-    (ASKED, ERROR): FAILED,
-    (ASKED, LOSS): LOST,
+TABLE: dict[str, dict[int, int]] = {
+    ASK: {PENDING: ASKED},
+    VALUE: {PENDING: READY, ASKED: READY},
+    ERROR: {PENDING: FAILED, ASKED: FAILED},
+    LOSS: {PENDING: LOST, ASKED: LOST},
 }
+"""What each event makes of each state that it may find."""

@@ -148,7 +148,9 @@ class Executor:
         else:
             receive = self.process.values.receive
             rest = receive(connection, message.rest) if message.rest is not None else None
-            job = Job(connection, message, rest, [(key, receive(connection, value)) for key, value in message.deps])
+            job = Job(
+                connection, message, rest, [(key, receive(connection, value)) for key, value in message.deps or ()]
+            )
         connection.state.waiting[message.number] = job
         if not job.is_task and message.group == NOW:
             run_at_once(job, self._performer.perform_in_thread, self.interrupts.windows, self.made)

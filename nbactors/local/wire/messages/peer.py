@@ -68,7 +68,7 @@ class Call(Message, tag=63, frozen=True):
     Attributes:
         data: Pickled `(args, kwargs)`; empty for no arguments.
         num_returns: How many values the result is split into; or STREAMING or DYNAMIC, see nbactors.meta.
-        deps: Values of top-level reference arguments, by position or keyword.
+        deps: Values of top-level reference arguments, by position or keyword; None, which costs less, for none.
         rest: The `Value` fields of the arguments when there is more than `data`.
         group: The concurrency group; empty for the default one.
         backpressure: How many yielded values may be unread before the generator pauses; -1 for any number.
@@ -81,7 +81,7 @@ class Call(Message, tag=63, frozen=True):
     data: bytes
     num_returns: int = 1
     name: str = ""
-    deps: list[tuple[int | str, Value]] = []
+    deps: list[tuple[int | str, Value]] | None = None
     rest: Value | None = None
     group: str = ""
     backpressure: int = -1
@@ -103,7 +103,7 @@ class Run(Message, tag=65, frozen=True):
     data: bytes
     num_returns: int = 1
     name: str = ""
-    deps: list[tuple[int | str, Value]] = []
+    deps: list[tuple[int | str, Value]] | None = None
     rest: Value | None = None
     retry_exceptions: bytes = b""
     lease_id: int = 0
