@@ -10,7 +10,7 @@ import pytest
 
 from conformance.drivers import Drivers
 from conformance.latch import Latch
-from conformance.subjects import Journal, echo, is_running
+from conformance.subjects import Gate, Journal, echo, is_running
 
 
 class Failing(Latch):
@@ -22,6 +22,13 @@ class Failing(Latch):
 
     async def cancel_itself(self) -> None:
         raise asyncio.CancelledError
+
+    def block(self, gate: Gate) -> None:
+        gate.wait()
+
+    def cancel_all_tasks(self) -> None:
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()
 
     async def base_exception(self) -> None:
         raise BaseException("the base of all")
@@ -92,6 +99,16 @@ class TestErrors:
         failing = ray.remote(Failing).remote()
         with pytest.raises(ray.exceptions.TaskCancelledError, match="was cancelled"):
             ray.get(failing.cancel_itself.remote())
+        assert ray.get(failing.echo.remote("alive")) == "alive"
+
+    def test_a_call_whose_task_is_cancelled_before_it_begins_was_cancelled(self, ray: Any, gate: Gate) -> None:
+        failing = ray.remote(Failing).remote()
+        blocking = failing.block.remote(gate)
+        held, cancelling = failing.hold.remote(), failing.cancel_all_tasks.remote()
+        gate.open()
+        ray.get([blocking, cancelling])
+        with pytest.raises(ray.exceptions.TaskCancelledError):
+            ray.get(held, timeout=30)
         assert ray.get(failing.echo.remote("alive")) == "alive"
 
     def test_a_base_exception(self, ray: Any) -> None:

@@ -39,6 +39,7 @@ class Job:
         cancel: What was asked for, if it was cancelled while it ran.
         interrupts: How often KeyboardInterrupt was raised in it.
         answered: Its caller got an answer, though it may still run.
+        launched: The asyncio task that is to run it, until that begins.
         task: The asyncio task that runs it, if one does.
         thread: The identifier of the thread that runs it, 0 if none does.
         production: What it yields, if it is a generator.
@@ -52,6 +53,7 @@ class Job:
         "interrupts",
         "is_task",
         "label",
+        "launched",
         "message",
         "module",
         "name",
@@ -77,6 +79,7 @@ class Job:
         self.cancel: messages.Cancel | None = None
         self.interrupts = 0
         self.answered = False
+        self.launched: asyncio.Task[None] | None = None
         self.task: asyncio.Task[None] | None = None
         self.thread = 0
         # Made with the job: word that nobody reads may come as soon as the call has.

@@ -6,13 +6,15 @@ import asyncio
 import contextvars
 import threading
 from collections import deque
-from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
 
 from nbactors.local.worker.job import current
 
 if TYPE_CHECKING:
     from nbactors.local.worker.job import Job
+    from nbactors.local.worker.loop_performer import LoopPerformer
 
 
 def new_loop() -> asyncio.AbstractEventLoop:
@@ -29,7 +31,7 @@ class LoopLane:
     """Runs up to `limit` calls at the same time on one loop. Plain methods run on the loop's thread, too.
 
     Args:
-        call: Calls the method; returns a coroutine that does the rest, or None when the call was answered.
+        performer: Performs the calls.
         on_idle: Called on the loop's thread when nothing runs any more.
     """
 
@@ -37,12 +39,12 @@ class LoopLane:
         self,
         loop: asyncio.AbstractEventLoop,
         limit: int,
-        call: Callable[[Job], Coroutine[Any, Any, None] | None],
+        performer: LoopPerformer,
         on_idle: Callable[[], None],
     ) -> None:
         self.loop = loop
         self._limit = limit
-        self._call = call
+        self._performer = performer
         self._on_idle = on_idle
         self._jobs: deque[Job] = deque()
         self._running = 0
@@ -142,18 +144,24 @@ class LoopLane:
                 self._launch(job)
 
     def _launch(self, job: Job) -> None:
-        context = contextvars.copy_context()
-        context.run(current.set, job)
         job.thread = self._ident
-        rest = context.run(self._call, job)
+        contextvars.copy_context().run(self._begin, job)
+
+    def _begin(self, job: Job) -> None:
+        """Begin a call, in a context of its own."""
+        current.set(job)
+        rest = self._performer.call(job)
         if rest is None:
             self._finished(job)
             return
-        # The task enters itself in the job when it begins: cancelled before that, it would end without having answered.
-        task = context.run(self.loop.create_task, rest)
-        task.add_done_callback(lambda _: self._task_done(job))
+        # It is the job's task once it has begun: a cancelled call's task is left alone before that, so that it answers.
+        job.launched = task = self.loop.create_task(rest)
+        task.add_done_callback(partial(self._task_done, job), context=self._context)
 
-    def _task_done(self, job: Job) -> None:
+    def _task_done(self, job: Job, task: asyncio.Task[None]) -> None:
+        if job.launched is not None:
+            job.launched = None
+            self._performer.dropped(job)
         job.task = None
         self._finished(job)
         if self._jobs:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
 import pickle
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from time import monotonic
+from types import GeneratorType
 from typing import TYPE_CHECKING, Any
 
 from nbactors.local.client import arguments
@@ -35,39 +35,38 @@ class Performer:
     def __init__(
         self, executor: Executor, process: Process, answers: Answers, interrupts: Interrupts, capture: Capture
     ) -> None:
-        self._executor = executor
+        self.executor = executor
+        self.answers = answers
         self._process = process
-        self._answers = answers
         self._interrupts = interrupts
         self._capture = capture
         self._renewal = Renewal(executor)
         self._functions: dict[bytes, tuple[Any, Held]] = {}
         self._windows = threading.local()
-        self._main_thread = threading.main_thread().ident
 
     # -------------------------------------------------------------------------------------------------- synchronous
 
     def perform(self, job: Job) -> None:
         """Run a job to its end on the main thread."""
         try:
-            function, args, kwargs = self._prepare(job)
+            function, args, kwargs = self.prepare(job)
             if job.cancel is None:
                 result = invoke(function, args, kwargs) if args or kwargs else invoke(function, (), _NOTHING)
                 del args, kwargs
-                self._deliver(job, result)
+                self.deliver(job, result)
                 return
         except BaseException as error:  # noqa: BLE001 - whatever user code raises is its result
-            self._raised(job, error)
+            self.raised(job, error)
         else:
-            self._refuse(job)
+            self.refuse(job)
 
     def perform_in_thread(self, job: Job) -> None:
         """Run a job to its end on a pool thread."""
-        window = self._window()
+        window = self.window()
         try:
-            function, args, kwargs = self._prepare(job)
+            function, args, kwargs = self.prepare(job)
             if job.cancel is not None:
-                self._refuse(job)
+                self.refuse(job)
                 return
             try:
                 window.open(job)
@@ -75,144 +74,66 @@ class Performer:
             finally:
                 window.shut()
             del args, kwargs
-            self._deliver(job, result)
+            self.deliver(job, result)
         except BaseException as error:  # noqa: BLE001 - as above
             window.shut()
-            self._raised(job, error)
+            self.raised(job, error)
 
-    def _window(self) -> Window:
+    def window(self) -> Window:
+        """Return the calling thread's window for interrupts, made now if there is none. A pool's or a loop's thread."""
         window: Window | None = getattr(self._windows, "own", None)
         if window is None:
             ident = threading.get_ident()
             window = self._windows.own = self._interrupts.windows[ident] = Window(ident)
         return window
 
-    def _deliver(self, job: Job, result: Any) -> None:
+    def deliver(self, job: Job, result: Any) -> None:
         """Answer with what a synchronous call has returned.
 
         As in Ray, a method that was cancelled has returned in vain; what a task makes of its KeyboardInterrupt counts.
         """
         if job.cancel is not None and not (job.is_task and _only_asked(job)):
-            self._refuse(job)
+            self.refuse(job)
             return
         num_returns = job.message.num_returns
         if num_returns >= 0:
-            if num_returns > 0 and inspect.isgenerator(result):
+            if num_returns > 0 and isinstance(result, GeneratorType):
                 result = invoke(producing.take, (result, num_returns), _NOTHING)
-            self._answers.give(job, result)
+            self.answers.give(job, result)
             return
         if not producing.is_generator(result):
             raise producing.not_a_generator(job, result)
-        producing.produce(self._process, self._answers, job, result, _step)
+        producing.produce(self._process, self.answers, job, result, _step)
         if job.cancel is not None:
-            self._refuse(job)
+            self.refuse(job)
         else:
-            self._answers.end_stream(job)
+            self.answers.end_stream(job)
 
-    def _raised(self, job: Job, error: BaseException) -> None:
+    def raised(self, job: Job, error: BaseException) -> None:
         """Answer with what a job has raised."""
         if isinstance(error, ActorExit):
-            self._executor.leave_by(error)
+            self.executor.leave_by(error)
         elif isinstance(error, SystemExit) and not job.interrupts:
-            self._executor.leave_by_system_exit(error)
+            self.executor.leave_by_system_exit(error)
         elif job.interrupts and (isinstance(error, KeyboardInterrupt) or not _only_asked(job)):
-            self._refuse(job, error)
+            self.refuse(job, error)
         else:
-            self._answers.fail(job, error)
+            self.answers.fail(job, error)
 
-    def _refuse(self, job: Job, error: BaseException | None = None) -> None:
+    def refuse(self, job: Job, error: BaseException | None = None) -> None:
         """Answer that it was cancelled; `error` is what came out of it, if something did."""
         assert job.cancel is not None
         if job.answered:
             return
         if error is not None and job.cancel.mode != "timeout":
-            self._answers.fail_canceled(job, error)
+            self.answers.fail_canceled(job, error)
         else:
-            self._answers.refuse(job, job.cancel, "running")
-
-    # ------------------------------------------------------------------------------------------------- asynchronous
-
-    def call(self, job: Job) -> Coroutine[Any, Any, None] | None:
-        """Call a job's method on a loop's thread; return what remains to be awaited, None if nothing does."""
-        self._executor.enter(job)
-        try:
-            function, args, kwargs = self._prepare(job)
-            if job.cancel is not None:
-                self._refuse(job)
-                return None
-            if job.thread == self._main_thread:
-                result = invoke(function, args, kwargs)
-            else:
-                result = self._invoke_on_group_loop(job, function, args, kwargs)
-            del args, kwargs
-            # As in Ray, a plain method that returns a coroutine returns just that, which cannot be pickled.
-            if job.message.num_returns < 0 or inspect.isasyncgen(result) or inspect.iscoroutinefunction(function):
-                return self._await(job, result)
-            self._deliver(job, result)
-        except BaseException as error:  # noqa: BLE001 - as above
-            self._raised(job, error)
-        finally:
-            self._executor.leave(job)
-        return None
-
-    def _invoke_on_group_loop(
-        self, job: Job, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:
-        """Call a method where signals do not reach: a plain one is interrupted as on a pool thread."""
-        window = self._window()
-        try:
-            window.open(job)
-            return invoke(function, args, kwargs)
-        finally:
-            window.shut()
-
-    async def _await(self, job: Job, result: Any) -> None:
-        """Finish an asynchronous call."""
-        import asyncio  # noqa: PLC0415 - only asyncio actors need it
-
-        job.task = asyncio.current_task()
-        answers = self._answers
-        num_returns = job.message.num_returns
-        raised: BaseException = asyncio.CancelledError()
-        try:
-            if job.cancel is None:
-                if inspect.iscoroutine(result):
-                    result = await result
-                if num_returns < 0:
-                    if not producing.is_generator(result):
-                        raise producing.not_a_generator(job, result)
-                    await producing.produce_async(answers, job, result)
-                elif inspect.isasyncgen(result):
-                    result = await producing.take_async(result, num_returns)
-            elif inspect.iscoroutine(result):
-                result.close()
-        except (ActorExit, SystemExit) as error:
-            if job.cancel is None:
-                self._raised(job, error)
-                return
-            raised = error
-        except asyncio.CancelledError as error:
-            if job.cancel is None:  # by itself, or by code of the actor's
-                answers.fail_canceled(job, error)
-                return
-            raised = error
-        except BaseException as error:  # noqa: BLE001 - as above
-            if job.cancel is None:
-                answers.fail(job, error)
-                return
-            raised = error
-        # Whether or not the method has swallowed it.
-        if job.cancel is not None:
-            self._refuse(job, raised)
-        elif num_returns < 0:
-            answers.end_stream(job)
-        else:
-            answers.give(job, result)
+            self.answers.refuse(job, job.cancel, "running")
 
     def catch_up(self, job: Job) -> None:
         """After a job on a pool thread, before the next: see `Executor.catch_up`."""
         if monotonic() - job.since > UNREAD_S:
-            self._executor.catch_up()
+            self.executor.catch_up()
 
     def later(self, seconds: float, callback: Callable[[], None]) -> None:
         """Call `callback` on the leader's thread in so many seconds."""
@@ -220,7 +141,7 @@ class Performer:
 
     def show_idle(self) -> None:
         """Show that nothing runs."""
-        self._executor.show("")
+        self.executor.show("")
 
     # ---------------------------------------------------------------------------------------------------- preparing
 
@@ -230,7 +151,8 @@ class Performer:
         if message.key not in self._functions:
             self._functions[message.key] = (None, function)
 
-    def _prepare(self, job: Job) -> tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]:
+    def prepare(self, job: Job) -> tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]:
+        """Return what a job calls, and with which arguments. The thread that runs it."""
         message = job.message
         if message.origin != self._capture.shown:
             self._capture.begin(message.origin)
@@ -240,17 +162,19 @@ class Performer:
         return function, *self._load_arguments(job)
 
     def _find(self, job: Job) -> Callable[..., Any]:
-        executor, message = self._executor, job.message
+        executor, message = self.executor, job.message
         if isinstance(message, messages.Call):
             job.name = f"{executor.class_name}.{message.method}"
             job.label = job.label or job.name
             job.module = executor.module
             executor.show(job.label)
-            if message.method in METHODS:
-                return self._renewal.find(message.method)
-            if message.method.startswith("__ray_"):
-                return special.find(message.method, executor.instance, executor.is_async)
-            return getattr(executor.instance, message.method)  # type: ignore[no-any-return]
+            method = message.method
+            if method.startswith("__"):
+                if method in METHODS:
+                    return self._renewal.find(method)
+                if method.startswith("__ray_"):
+                    return special.find(method, executor.instance, executor.is_async)
+            return getattr(executor.instance, method)  # type: ignore[no-any-return]
         executor.await_lease(message.lease_id)
         function, held = self._functions[message.key]
         if function is None:

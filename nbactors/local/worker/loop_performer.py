@@ -1,0 +1,120 @@
+"""Performs the jobs of an asyncio actor on its event loops."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import threading
+from collections.abc import Callable, Coroutine
+from types import AsyncGeneratorType, CoroutineType
+from typing import TYPE_CHECKING, Any
+
+from nbactors.local.worker import producing
+from nbactors.local.worker.ending import ActorExit
+from nbactors.local.worker.interrupts import invoke
+
+if TYPE_CHECKING:
+    from nbactors.local.worker.job import Job
+    from nbactors.local.worker.performer import Performer
+
+
+class LoopPerformer:
+    """Begins each job at once; what remains of an asynchronous one is a coroutine, for a task of its own."""
+
+    def __init__(self, performer: Performer) -> None:
+        self._performer = performer
+        self._executor = performer.executor
+        self._answers = performer.answers
+        self._main_thread = threading.main_thread().ident
+
+    def call(self, job: Job) -> Coroutine[Any, Any, None] | None:
+        """Call a job's method on a loop's thread; return what remains to be awaited, None if nothing does."""
+        performer = self._performer
+        self._executor.enter(job)
+        try:
+            function, args, kwargs = performer.prepare(job)
+            if job.cancel is not None:
+                performer.refuse(job)
+                return None
+            if job.thread == self._main_thread:
+                result = invoke(function, args, kwargs)
+            else:
+                result = self._invoke_on_group_loop(job, function, args, kwargs)
+            del args, kwargs
+            if job.message.num_returns < 0 or _is_to_await(function, result):
+                return self._await(job, result)
+            performer.deliver(job, result)
+        except BaseException as error:  # noqa: BLE001 - whatever user code raises is its result
+            performer.raised(job, error)
+        finally:
+            self._executor.leave(job)
+        return None
+
+    def _invoke_on_group_loop(
+        self, job: Job, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        """Call a method where signals do not reach: a plain one is interrupted as on a pool thread."""
+        window = self._performer.window()
+        try:
+            window.open(job)
+            return invoke(function, args, kwargs)
+        finally:
+            window.shut()
+
+    async def _await(self, job: Job, result: Any) -> None:
+        """Finish an asynchronous call."""
+        job.task, job.launched = job.launched, None
+        answers = self._answers
+        num_returns = job.message.num_returns
+        raised: BaseException | None = None
+        try:
+            if job.cancel is None:
+                if isinstance(result, CoroutineType):
+                    result = await result
+                if num_returns < 0:
+                    if not producing.is_generator(result):
+                        raise producing.not_a_generator(job, result)
+                    await producing.produce_async(answers, job, result)
+                elif isinstance(result, AsyncGeneratorType):
+                    result = await producing.take_async(result, num_returns)
+            elif isinstance(result, CoroutineType):
+                result.close()
+        except BaseException as error:  # noqa: BLE001 - as above
+            if job.cancel is None:
+                self._raised(job, error)
+                return
+            raised = error
+        # Whether or not the method has swallowed it.
+        if job.cancel is not None:
+            self._performer.refuse(job, raised or asyncio.CancelledError())
+        elif num_returns < 0:
+            answers.end_stream(job)
+        else:
+            answers.give(job, result)
+
+    def _raised(self, job: Job, error: BaseException) -> None:
+        """Answer with what a call has raised that its caller did not cancel."""
+        if isinstance(error, (ActorExit, SystemExit)):
+            self._performer.raised(job, error)
+        elif isinstance(error, asyncio.CancelledError):  # by itself, or by code of the actor's
+            self._answers.fail_canceled(job, error)
+        else:
+            self._answers.fail(job, error)
+
+    def dropped(self, job: Job) -> None:
+        """Answer a call whose task was cancelled before it began, by other code on its loop. The loop's thread.
+
+        Nothing of what the task was to run is run then.
+        """
+        self._raised(job, asyncio.CancelledError())
+
+
+def _is_to_await(function: Callable[..., Any], result: Any) -> bool:
+    """Return whether what a method has returned stands for work of its own that is still to be done.
+
+    As in Ray, a plain method that returns a coroutine returns just that, which cannot be pickled.
+    """
+    if isinstance(result, CoroutineType):
+        # The first asks the same of most methods, ten times as fast.
+        return getattr(function, "__code__", None) is result.cr_code or inspect.iscoroutinefunction(function)
+    return isinstance(result, AsyncGeneratorType)
