@@ -9,7 +9,7 @@ from nbactors.benchmark.measurement import Measurement
 if TYPE_CHECKING:
     from nbactors.benchmark.bench import Bench
 
-REPEATS = 20
+REPEATS = 200
 
 
 def first_item(bench: Bench) -> Measurement:

@@ -21,8 +21,6 @@ sections. They must only append to `trash` and call `nudge`, which take no lock.
 
 from __future__ import annotations
 
-import heapq
-import itertools
 import os
 import selectors
 import signal
@@ -35,7 +33,9 @@ from time import monotonic
 from typing import Any, Protocol
 
 from nbactors.interrupts import INTERRUPTS
+from nbactors.local.client.brisk_selector import BriskSelector
 from nbactors.local.client.guard import QUIET_TICKS, TICK_S, Guard, Host
+from nbactors.local.client.timers import NEVER, Timers
 from nbactors.local.client.waiter import Waiter
 
 _allocate_lock = threading.Lock
@@ -60,7 +60,7 @@ class Reactor:
     """The selector of a process, its timers, and the thread that leads when nobody else does."""
 
     def __init__(self, name: str) -> None:
-        self._selector = selectors.DefaultSelector()
+        self._selector = BriskSelector()
         self._wake_r, self._wake_w = os.pipe()
         os.set_blocking(self._wake_r, False)
         os.set_blocking(self._wake_w, False)
@@ -69,6 +69,8 @@ class Reactor:
         self._leading = False
         self._sleeping = False
         self.stints = 0
+        self.is_late = False
+        """Whether what is handled now may have come long before, while nobody looked. The leader's thread."""
         self._followers: deque[Waiter] = deque()
         self._parked = False
         self._park = _allocate_lock()
@@ -76,8 +78,7 @@ class Reactor:
         self.closed = False
         self.dirty: deque[Flushable] = deque()
         self.trash: deque[Callable[[], None]] = deque()
-        self._timers: list[tuple[float, int, Callable[[], None]]] = []
-        self._timer_numbers = itertools.count()
+        self._timers = Timers(self.complain)
         self.on_tick: Callable[[], None] | None = None
         self.scratch = memoryview(bytearray(1 << 18))
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -112,8 +113,7 @@ class Reactor:
 
     def call_later(self, delay: float, callback: Callable[[], None]) -> None:
         """Run `callback` on the leader's thread after `delay` seconds. Any thread."""
-        with self._lock:
-            heapq.heappush(self._timers, (monotonic() + delay, next(self._timer_numbers), callback))
+        self._timers.add(delay, callback)
         self.nudge()
 
     def soon(self, target: Flushable) -> None:
@@ -286,26 +286,29 @@ class Reactor:
         if timeout != 0:
             self._sleeping = True
             # All that follows is looked at after the flag: whoever came before it saw no sleeper to wake.
-            if self._timers:
-                until = self._timers[0][0] - monotonic()
+            if self._timers.due != NEVER:
+                until = self._timers.due - monotonic()
                 timeout = max(until, 0) if timeout is None else max(min(timeout, until), 0)
             if self.dirty or self.trash or (waiter is not None and waiter.done):
                 timeout = 0
+        selector = self._selector
         try:
-            events = self._selector.select(timeout)
+            # A thread that looks is woken by the same means as one that sleeps.
+            events = (selector.select if waiter is None else selector.select_briskly)(timeout)
         except (OSError, ValueError):
             if not self.closed:
                 raise
             return  # a thread that begins to wait while another one closes
         finally:
             self._sleeping = False
+        self.is_late = timeout == 0 or (waiter is not None and selector.found_at_once)
         for key, mask in events:
             try:
                 key.data(mask)
             except Exception:  # noqa: BLE001 - a broken callback must not stop the process's only reader
                 self.complain(key.data)
-        if self._timers and self._timers[0][0] <= monotonic():
-            self._run_timers()
+        if self._timers.due != NEVER:
+            self._timers.run()
 
     def _settle(self) -> None:
         dirty, trash = self.dirty, self.trash
@@ -317,18 +320,6 @@ class Reactor:
                 self.complain(action)
         while dirty:
             dirty.popleft().flush()
-
-    def _run_timers(self) -> None:
-        now = monotonic()
-        while True:
-            with self._lock:
-                if not self._timers or self._timers[0][0] > now:
-                    return
-                callback = heapq.heappop(self._timers)[2]
-            try:
-                callback()
-            except Exception:  # noqa: BLE001 - as in _poll
-                self.complain(callback)
 
     @staticmethod
     def complain(callback: object) -> None:
@@ -377,13 +368,16 @@ class Reactor:
 
     def next_timer_s(self) -> float | None:
         """Return in how many seconds the next timer is due, None if there is none."""
-        with self._lock:
-            return max(self._timers[0][0] - monotonic(), 0) if self._timers else None
+        return self._timers.next_s()
 
     def look_in(self) -> None:
-        """Read and send what is there, if nobody leads. The background thread."""
+        """Do what is due each tick, and `glance`. The background thread."""
         if self.on_tick is not None:
             self.on_tick()
+        self.glance()
+
+    def glance(self) -> None:
+        """Read and send what is there, if nobody leads. Any thread, not in a callback."""
         with self._lock:
             if self._leading:
                 return

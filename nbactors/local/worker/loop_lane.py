@@ -10,6 +10,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
+from nbactors.local.client.brisk_selector import BriskLoopSelector
 from nbactors.local.worker.job import current
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def new_loop() -> asyncio.AbstractEventLoop:
     try:
         import uvloop  # noqa: PLC0415 - optional
     except ImportError:
-        return asyncio.new_event_loop()
+        return asyncio.SelectorEventLoop(BriskLoopSelector())
     loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
     return loop
 

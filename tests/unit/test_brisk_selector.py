@@ -1,0 +1,143 @@
+"""When the selector looks instead of sleeping."""
+
+from __future__ import annotations
+
+import os
+import selectors
+from collections.abc import Callable, Iterator
+from time import monotonic
+
+import pytest
+
+from nbactors.local.client import brisk_selector
+from nbactors.local.client.brisk_selector import PUSHED_ASIDE_S, SPIN_S, BriskLoopSelector, BriskSelector
+
+LONG_S = 5 * SPIN_S
+NEVER_S = 30.0
+
+
+class Pipe:
+    """What is waited for."""
+
+    def __init__(self) -> None:
+        self.reader, self._writer = os.pipe()
+
+    def write(self) -> None:
+        os.write(self._writer, b"x")
+
+    def read(self) -> None:
+        os.read(self.reader, 1)
+
+    def close(self) -> None:
+        os.close(self.reader)
+        os.close(self._writer)
+
+
+@pytest.fixture
+def pipe() -> Iterator[Pipe]:
+    pipe = Pipe()
+    yield pipe
+    pipe.close()
+
+
+@pytest.fixture(params=["with two processors"])
+def selector(request: pytest.FixtureRequest, pipe: Pipe, monkeypatch: pytest.MonkeyPatch) -> Iterator[BriskSelector]:
+    processors = 2 if request.param == "with two processors" else 1
+    monkeypatch.setattr(brisk_selector, "_processors", lambda: processors)
+    with BriskSelector() as selector:
+        selector.register(pipe.reader, selectors.EVENT_READ)
+        yield selector
+
+
+@pytest.fixture
+def between_looks(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], None]:
+    """Have something happen whenever the selector gives way between two looks."""
+    return lambda action: monkeypatch.setattr(brisk_selector, "_give_way", action)
+
+
+def wait_shortly(selector: BriskSelector, pipe: Pipe) -> None:
+    """Wait for something that is there already."""
+    pipe.write()
+    assert selector.select_briskly(NEVER_S)
+    pipe.read()
+
+
+def pass_time(seconds: float) -> None:
+    until = monotonic() + seconds
+    while monotonic() < until:
+        pass
+
+
+def test_after_a_short_wait_it_looks(selector, pipe, between_looks):
+    wait_shortly(selector, pipe)
+    between_looks(pipe.write)
+    assert [key.fd for key, _ in selector.select_briskly(NEVER_S)] == [pipe.reader]
+
+
+def test_it_stays_so_while_looking_pays(selector, pipe, between_looks):
+    wait_shortly(selector, pipe)
+    between_looks(pipe.write)
+    for _ in range(10):
+        assert selector.select_briskly(NEVER_S)
+        pipe.read()
+
+
+def test_the_first_wait_sleeps(selector, between_looks):
+    looks: list[int] = []
+    between_looks(lambda: looks.append(1))
+    assert selector.select_briskly(LONG_S) == []
+    assert not looks
+
+
+def test_after_a_long_wait_it_sleeps(selector, pipe, between_looks):
+    wait_shortly(selector, pipe)
+    looks: list[int] = []
+    between_looks(lambda: looks.append(1))
+    assert selector.select_briskly(LONG_S) == []
+    assert looks
+    looks.clear()
+    assert selector.select_briskly(LONG_S) == []
+    assert not looks
+
+
+def test_a_wait_that_is_to_be_short_does_not_look(selector, pipe, between_looks):
+    wait_shortly(selector, pipe)
+    between_looks(pipe.write)
+    assert selector.select_briskly(0) == []
+
+
+def test_it_waits_no_longer_than_asked_for(selector, pipe, between_looks):
+    wait_shortly(selector, pipe)
+    between_looks(lambda: None)
+    began = monotonic()
+    assert selector.select_briskly(LONG_S) == []
+    assert LONG_S <= monotonic() - began < NEVER_S
+
+
+def test_it_rests_where_somebody_keeps_the_processor(selector, pipe, between_looks):
+    wait_shortly(selector, pipe)
+    between_looks(lambda: pass_time(SPIN_S + 2 * PUSHED_ASIDE_S))
+    assert selector.select_briskly(LONG_S) == []
+    wait_shortly(selector, pipe)
+    looks: list[int] = []
+    between_looks(lambda: looks.append(1))
+    assert selector.select_briskly(LONG_S) == []
+    assert not looks
+
+
+@pytest.mark.parametrize("selector", ["with one processor"], indirect=True)
+def test_with_one_processor_it_sleeps(selector, pipe, between_looks):
+    wait_shortly(selector, pipe)
+    looks: list[int] = []
+    between_looks(lambda: looks.append(1))
+    assert selector.select_briskly(LONG_S) == []
+    assert not looks
+
+
+def test_a_loop_waits_briskly(pipe, between_looks, monkeypatch):
+    monkeypatch.setattr(brisk_selector, "_processors", lambda: 2)
+    with BriskLoopSelector() as selector:
+        selector.register(pipe.reader, selectors.EVENT_READ)
+        wait_shortly(selector, pipe)
+        between_looks(pipe.write)
+        assert selector.select(NEVER_S)

@@ -1,0 +1,70 @@
+"""The timers of a reactor, without one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from nbactors.local.client.timers import NEVER, Timers
+
+
+class Ran:
+    """Which callbacks have run, and of which an error was told."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self.complaints: list[object] = []
+        self.timers = Timers(self.complaints.append)
+
+    def note(self, name: str) -> Callable[[], None]:
+        return lambda: self.names.append(name)
+
+    def add(self, delay: float, name: str) -> None:
+        self.timers.add(delay, self.note(name))
+
+
+def test_those_that_are_due_run_in_order():
+    ran = Ran()
+    for delay, name in ((60, "later"), (-1, "second"), (-2, "first"), (-1, "third")):
+        ran.add(delay, name)
+    ran.timers.run()
+    assert ran.names == ["first", "second", "third"]
+    assert 50 < (ran.timers.next_s() or 0) <= 60
+
+
+def test_there_is_none():
+    timers = Ran().timers
+    assert timers.due == NEVER == math.inf
+    assert timers.next_s() is None
+    timers.run()
+
+
+def test_one_that_is_overdue():
+    ran = Ran()
+    ran.add(-1, "overdue")
+    assert ran.timers.next_s() == 0
+    ran.timers.run()
+    assert ran.timers.due == NEVER
+
+
+def test_what_they_add_waits_for_the_next_time():
+    ran = Ran()
+
+    def again() -> None:
+        ran.names.append("again")
+        ran.timers.add(0, again)
+
+    ran.timers.add(0, again)
+    ran.timers.run()
+    ran.timers.run()
+    assert ran.names == ["again", "again"]
+
+
+def test_one_that_raises_takes_no_other_along():
+    ran = Ran()
+    broken = lambda: 1 / 0  # noqa: E731 - told apart by itself
+    ran.timers.add(-2, broken)
+    ran.add(-1, "other")
+    ran.timers.run()
+    assert ran.names == ["other"]
+    assert ran.complaints == [broken]
