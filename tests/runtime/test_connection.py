@@ -111,6 +111,29 @@ def test_descriptors_behind_a_backlog(ends: Ends, files: list[int]) -> None:
 
 
 @pytest.mark.parametrize("length", [1000, 1_000_000], ids=["short", "longer-than-the-socket-takes"])
+def test_descriptors_may_be_closed_at_once(
+    ends: Ends, files: list[int], length: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the socket is full at that moment: a full one without a backlog cannot be made to order."""
+    real, refusals = socket.send_fds, iter([BlockingIOError()])
+
+    def send_fds(*arguments: Any) -> int:
+        for refusal in refusals:
+            raise refusal
+        return real(*arguments)
+
+    monkeypatch.setattr(socket, "send_fds", send_fds)
+    for number in (3, 4):
+        lent = os.dup(files[number])
+        ends.sender.send_now(messages.Reply(1, bytes(length)), [lent])
+        os.close(lent)
+    ends.sender.send_now(messages.Reply(0, b"last"))
+    ends.receiver.start()
+    assert ends.all_here.wait(10), ends.closed
+    assert ends.arrived == [(length, [3]), (length, [4]), (4, [])]
+
+
+@pytest.mark.parametrize("length", [1000, 1_000_000], ids=["short", "longer-than-the-socket-takes"])
 def test_descriptors_that_nobody_takes_are_closed(ends: Ends, files: list[int], length: int) -> None:
     before = len(os.listdir("/proc/self/fd"))
     ends.sender.send_now(messages.Reply(0, bytes(1_000_000)))

@@ -103,12 +103,29 @@ class Connection:
             self._reactor.call_later(seconds, self.flush)
 
     def send_now(self, message: Any, fds: Sequence[int] = ()) -> None:
-        """Send a message, and all that is queued before it, at once."""
+        """Send a message, and all that is queued before it, at once. `fds` may be closed afterwards, as for `send`."""
         with self._lock:
+            if fds and len(fds) <= MAX_FDS and not (self._outbox or self._backlog or self._broken or self.closed):
+                self._send_lent(message, fds)
+                return
             self._outbox.append(message)
             if fds:
                 self._fds.extend(map(os.dup, fds))
             self._flush()
+
+    def _send_lent(self, message: Any, fds: Sequence[int]) -> None:
+        """Send a message with nothing before it: its descriptors are duplicated only if they have to wait."""
+        frame = memoryview(self._codec.encode([message]))
+        try:
+            sent = socket.send_fds(self.sock, [frame], fds)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            self._broken = True
+            return
+        if sent < len(frame):
+            self._backlog.append((frame[sent:], [] if sent else list(map(os.dup, fds))))
+            self._await_room()
 
     def flush(self) -> None:
         """Send what is queued, as far as the socket takes it; the rest follows when it is writable."""
@@ -137,8 +154,12 @@ class Connection:
             self._backlog.append((frame[index : index + 1], fds[index * MAX_FDS : (index + 1) * MAX_FDS]))
         self._backlog.append((frame[ahead:], fds[ahead * MAX_FDS :]))
         if not waits and not self._push():
-            self._reactor.modify(self.sock.fileno(), selectors.EVENT_READ | selectors.EVENT_WRITE, self._on_ready)
-            self._reactor.nudge()
+            self._await_room()
+
+    def _await_room(self) -> None:
+        """Have the reactor push on when the socket takes more. Under the lock."""
+        self._reactor.modify(self.sock.fileno(), selectors.EVENT_READ | selectors.EVENT_WRITE, self._on_ready)
+        self._reactor.nudge()
 
     def _push(self) -> bool:
         """Send the backlog as far as the socket takes it; return whether nothing of it is left. Under the lock."""
