@@ -46,14 +46,19 @@ ASKING = 8
 class Lease:
     """A worker that is ours for a while."""
 
-    __slots__ = ("connection", "depth", "idle_since", "last_event", "lease_id", "since")
+    __slots__ = ("connection", "depth", "idle_since", "in_flight", "last_event", "lease_id", "since")
 
     def __init__(self, lease_id: int, connection: Connection, depth: int) -> None:
         self.lease_id = lease_id
         self.connection = connection
         self.depth = depth
+        self.in_flight = 0
         self.since = self.last_event = monotonic()
         self.idle_since = self.since
+
+
+def _has_room(lease: Lease) -> bool:
+    return lease.depth > len(lease.connection.state.calls)
 
 
 class TaskQueue(Target):
@@ -69,6 +74,7 @@ class TaskQueue(Target):
         self._queue: deque[PendingCall] = deque()
         self._leases: dict[bytes, Lease] = {}
         self._asked: set[int] = set()
+        self._is_full = False
         # How many may be sent ahead, as far as is known of this kind of task: new leases begin with it.
         self._depth = 1
         self._doomed: deque[tuple[PendingCall, bytes]] = deque()
@@ -83,9 +89,13 @@ class TaskQueue(Target):
         """Queue a task. Any thread."""
         with self._lock:
             call.await_arguments()
-            self._queue.append(call)
-            self._pump()
-        self._bury()
+            queue = self._queue
+            queue.append(call)
+            # Behind others that all workers are too full for it can only wait, for what sends those.
+            if not self._is_full or len(queue) == 1:
+                self._pump()
+        if self._doomed:
+            self._bury()
 
     def on_argument(self, call: PendingCall) -> None:
         """An argument of a waiting task is there. The thread that made it so."""
@@ -114,7 +124,7 @@ class TaskQueue(Target):
         queue = self._queue
         if queue:
             for lease in self._leases.values():
-                if lease.depth > len(lease.connection.state.calls) and not self._turn_is_over(lease):
+                if _has_room(lease) and not self._turn_is_over(lease):
                     self._feed(lease)
                     if not queue:
                         break
@@ -134,6 +144,7 @@ class TaskQueue(Target):
                         break
         while len(self._asked) < ready:
             self._ask()
+        self._is_full = bool(queue) and len(self._asked) >= ASKING and not any(map(_has_room, self._leases.values()))
 
     def _turn_is_over(self, lease: Lease) -> bool:
         return monotonic() - lease.since > TURN_S and self._tasks.others_wait(self)
@@ -157,6 +168,7 @@ class TaskQueue(Target):
                 continue
             self._send(lease, call)
         queue.extendleft(reversed(passed))
+        lease.in_flight = len(calls)
         if was_idle:
             # One send for all: each wakes the worker. While it is busy more are gathered.
             lease.connection.flush()
@@ -253,14 +265,15 @@ class TaskQueue(Target):
             if lease is None:
                 return
             now = monotonic()
-            if now - lease.last_event < SHORT_S:
+            in_flight = len(connection.state.calls)
+            if now - lease.last_event < SHORT_S * max(lease.in_flight - in_flight, 1):
                 if lease.depth < AHEAD:
                     lease.depth *= 2
-            else:
+            elif not self._process.reactor.is_late:
                 lease.depth = 1
             self._depth = lease.depth
             lease.last_event = now
-            in_flight = len(connection.state.calls)
+            lease.in_flight = in_flight
             if self._queue:
                 if in_flight <= lease.depth // 2:
                     self._pump()
