@@ -244,6 +244,7 @@ class TestFailures:
         eventually(lambda: not is_running(pid))
         assert journal.lines() == ["waiting", "exiting", "shutdown"]
 
+    @pytest.mark.differs("on Ray the last of them may be lost: it ends when terminate has got a thread")
     def test_terminate_comes_after_every_call_before_it(self, ray: Any, gate: Gate) -> None:
         actor = ray.remote(Threaded).options(max_concurrency=2).remote()
         waiting = [actor.wait.remote(gate, i) for i in range(4)]
