@@ -52,11 +52,12 @@ from nbactors.api import (
 from nbactors.object_ref import ObjectRef
 from nbactors.object_ref_generator import DynamicObjectRefGenerator, ObjectRefGenerator
 from nbactors.runtime_context import get_runtime_context
-from nbactors.upkeep import Checkpoint, checkpoint, restore, update
 from nbactors.version import __version__
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
+
+    from nbactors.upkeep import Checkpoint, checkpoint, restore, update
 
 
 __all__ = [
@@ -91,6 +92,20 @@ __all__ = [
     "util",
     "wait",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Import what few programs use with its first use."""
+    if name not in ("Checkpoint", "checkpoint", "restore", "update"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from nbactors import upkeep  # noqa: PLC0415 - see above
+
+    value = globals()[name] = getattr(upkeep, name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
 
 
 def load_ipython_extension(ipython: InteractiveShell) -> None:

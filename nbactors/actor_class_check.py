@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import inspect
 from collections.abc import Callable, Iterator, Sequence
@@ -67,7 +66,7 @@ def with_options(meta: ActorMeta, options: ActorOptions) -> ActorMeta:
             "overlap. Leave it out"
         )
     in_order = not (overlap if options.allow_out_of_order_execution is None else options.allow_out_of_order_execution)
-    return dataclasses.replace(meta, groups=groups, in_order=in_order, max_pending_calls=options.max_pending_calls)
+    return meta._replace(groups=groups, in_order=in_order, max_pending_calls=options.max_pending_calls)
 
 
 def check_group(group: str, known: Sequence[str], label: str) -> None:

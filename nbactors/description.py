@@ -7,8 +7,7 @@ session has ended.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from nbactors.facts import ActorFacts, ObjectFacts, StreamFacts
 
@@ -20,8 +19,7 @@ _KIB = 1024
 _SHOWN_METHODS = 6
 
 
-@dataclass(frozen=True, slots=True)
-class Description:
+class Description(NamedTuple):
     """What there is to say of one thing.
 
     Attributes:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class ActorFacts:
+class ActorFacts(NamedTuple):
     """An actor, in the eyes of a process that has a handle to it.
 
     Attributes:
@@ -22,8 +21,7 @@ class ActorFacts:
     calls: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class CallFacts:
+class CallFacts(NamedTuple):
     """A call that has not returned, in the eyes of who made it.
 
     Attributes:
@@ -39,8 +37,7 @@ class CallFacts:
     plain: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectFacts:
+class ObjectFacts(NamedTuple):
     """An object, in the eyes of a process that has a reference to it.
 
     Attributes:
@@ -56,8 +53,7 @@ class ObjectFacts:
     error: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class StreamFacts:
+class StreamFacts(NamedTuple):
     """What a generator yields, in the eyes of its reader.
 
     Attributes:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from nbactors.num_returns import DYNAMIC, STREAMING
 from nbactors.option_checks import UNLIMITED
@@ -13,8 +12,7 @@ from nbactors.signature import Signature
 __all__ = ["DYNAMIC", "STREAMING", "UNLIMITED", "ActorMeta", "FunctionMeta", "MethodMeta"]
 
 
-@dataclass(frozen=True, slots=True)
-class MethodMeta:
+class MethodMeta(NamedTuple):
     """One method of an actor class.
 
     Attributes:
@@ -36,8 +34,7 @@ class MethodMeta:
     backpressure: int = UNLIMITED
 
 
-@dataclass(frozen=True, slots=True)
-class ActorMeta:
+class ActorMeta(NamedTuple):
     """One actor class, as its handles see it.
 
     Attributes:
@@ -59,7 +56,6 @@ class ActorMeta:
     max_pending_calls: int = UNLIMITED
 
 
-@dataclass(eq=False, slots=True)
 class FunctionMeta:
     """One remote function. Compared by identity: an engine caches its pickled form by it.
 
@@ -71,8 +67,13 @@ class FunctionMeta:
         export: The engine's cache, whatever it is; None at first.
     """
 
-    function: Callable[..., Any]
-    name: str
-    signature: Signature
-    generates: bool = False
-    export: Any = field(default=None)
+    __slots__ = ("export", "function", "generates", "name", "signature")
+
+    def __init__(
+        self, function: Callable[..., Any], name: str, signature: Signature, generates: bool = False, export: Any = None
+    ) -> None:
+        self.function = function
+        self.name = name
+        self.signature = signature
+        self.generates = generates
+        self.export = export

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from nbactors import notebook
 from nbactors.num_returns import STREAMING, check_generates, num_returns_of
@@ -90,8 +89,10 @@ _FOR_METHODS = ("num_returns", "concurrency_group", "enable_task_events", _BACKP
 _FOR_CALLS = (*_FOR_METHODS, "name", "timeout_s")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ActorOptions:
+_NOTHING: Mapping[str, Any] = {}
+
+
+class ActorOptions(NamedTuple):
     """How an actor is placed, named and kept.
 
     Attributes:
@@ -117,14 +118,14 @@ class ActorOptions:
     num_cpus: float | None = None
     num_gpus: float | None = None
     memory: float | None = None
-    resources: Mapping[str, float] = field(default_factory=dict)
+    resources: Mapping[str, float] = _NOTHING
     runtime_env: RuntimeEnv | None = None
     scheduling_strategy: Any = None
     max_concurrency: int | None = None
-    concurrency_groups: Mapping[str, int] = field(default_factory=dict)
+    concurrency_groups: Mapping[str, int] = _NOTHING
     max_pending_calls: int = UNLIMITED
     allow_out_of_order_execution: bool | None = None
-    given: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    given: Mapping[str, Any] = _NOTHING
 
     @classmethod
     def parse(cls, given: Mapping[str, Any]) -> ActorOptions:
@@ -186,8 +187,7 @@ class ActorOptions:
         return self.num_cpus is not None or self.num_gpus is not None or bool(self.resources)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaskOptions:
+class TaskOptions(NamedTuple):
     """How a task is run.
 
     Attributes:
@@ -205,7 +205,7 @@ class TaskOptions:
     num_cpus: float = 1
     num_gpus: float = 0
     memory: float | None = None
-    resources: Mapping[str, float] = field(default_factory=dict)
+    resources: Mapping[str, float] = _NOTHING
     num_returns: int = 1
     backpressure: int = UNLIMITED
     timeout_s: float | None = None
@@ -214,7 +214,7 @@ class TaskOptions:
     name: str | None = None
     runtime_env: RuntimeEnv | None = None
     scheduling_strategy: Any = None
-    given: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    given: Mapping[str, Any] = _NOTHING
 
     @classmethod
     def parse(cls, given: Mapping[str, Any], *, generates: bool = False, label: str = "The function") -> TaskOptions:
@@ -270,8 +270,7 @@ class TaskOptions:
         return _amounts(self.num_cpus, self.num_gpus, self.memory, self.resources)
 
 
-@dataclass(frozen=True, slots=True)
-class CallOptions:
+class CallOptions(NamedTuple):
     """What `handle.method.options(...)` says of one call, or `@method(...)` of all; None where it says nothing.
 
     Attributes:
@@ -331,8 +330,7 @@ class CallOptions:
         return cls.parse(given)
 
 
-@dataclass(frozen=True, slots=True)
-class InitOptions:
+class InitOptions(NamedTuple):
     """How a session is opened.
 
     Attributes:
@@ -349,7 +347,7 @@ class InitOptions:
     namespace: str | None = None
     num_cpus: float | None = None
     num_gpus: float | None = None
-    resources: Mapping[str, float] = field(default_factory=dict)
+    resources: Mapping[str, float] = _NOTHING
     memory: int | None = None
     object_store_memory: int | None = None
     log_to_driver: bool = True

@@ -6,8 +6,7 @@ An engine hands these to the sink that a front end has set (`Engine.set_sink`); 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 _COLOURS = (36, 35, 32, 33, 34)
 """Cyan, magenta, green, yellow and blue, which front ends choose to be readable on their background; red is for errors.
@@ -21,8 +20,7 @@ def prefix(label: str, pid: int, in_colour: bool) -> str:
     return f"({label} pid={pid}) "
 
 
-@dataclass(frozen=True)
-class Lines:
+class Lines(NamedTuple):
     """Text that a worker printed.
 
     Attributes:
@@ -51,8 +49,7 @@ class Lines:
         return f"{mark}{text}\n" if "\n" not in text else "".join(f"{mark}{line}\n" for line in text.split("\n"))
 
 
-@dataclass(frozen=True)
-class Display:
+class Display(NamedTuple):
     """Rich output, as IPython's `display` gives it.
 
     Attributes:
@@ -70,8 +67,7 @@ class Display:
     clear: str = ""
 
 
-@dataclass(frozen=True)
-class Progress:
+class Progress(NamedTuple):
     """The state of a progress bar.
 
     Attributes:
@@ -107,8 +103,7 @@ class Progress:
     failed: str = ""
 
 
-@dataclass(frozen=True)
-class Paused:
+class Paused(NamedTuple):
     """A call that has come to a `breakpoint()` and waits for a debugger.
 
     Attributes:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import types
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
+_NOTHING: Mapping[str, str] = {}
 _SERVED = ("env_vars", "working_dir", "py_modules")
 
 
-@dataclass(frozen=True, slots=True)
-class RuntimeEnv:
+class RuntimeEnv(NamedTuple):
     """What a worker is given before it runs anything.
 
     Attributes:
@@ -22,7 +21,7 @@ class RuntimeEnv:
             itself, so its parent belongs on `sys.path`.
     """
 
-    env_vars: Mapping[str, str] = field(default_factory=dict)
+    env_vars: Mapping[str, str] = _NOTHING
     working_dir: str = ""
     py_modules: tuple[str, ...] = ()
 

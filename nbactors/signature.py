@@ -6,8 +6,7 @@ import ast
 import enum
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 _UNLIMITED = 1 << 30
 _SHOWN_DEFAULT = 40
@@ -15,8 +14,7 @@ _SHOWN_DEFAULT = 40
 _PLAIN = frozenset({str, int, float, complex, bytes, bool, type(None)})
 
 
-@dataclass(frozen=True, slots=True)
-class Signature:
+class Signature(NamedTuple):
     """The parameters of a function: names, kinds and which have defaults; no default values, no annotations.
 
     Attributes:

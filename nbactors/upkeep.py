@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import warnings
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -88,7 +87,7 @@ def _changed(old: ActorMeta, cls: type) -> ActorMeta:
         )
     for method in new.methods.values():
         check_group(method.group, old.groups, f"{new.class_name}.{method.name}")
-    return dataclasses.replace(new, groups=old.groups, in_order=old.in_order, max_pending_calls=old.max_pending_calls)
+    return new._replace(groups=old.groups, in_order=old.in_order, max_pending_calls=old.max_pending_calls)
 
 
 @dataclass(frozen=True)

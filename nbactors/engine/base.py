@@ -6,10 +6,9 @@ Nothing above this module knows which engine runs. An engine is loaded by name o
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nbactors import exceptions
 from nbactors.facts import ActorFacts, CallFacts
@@ -58,8 +57,10 @@ class ActorLink(ABC):
         """Return what `ActorHandle.__reduce__` returns; notes the handle as contained in what is being pickled."""
 
 
-@dataclass(frozen=True)
-class RuntimeFacts:
+_NOTHING: Mapping[str, float] = {}
+
+
+class RuntimeFacts(NamedTuple):
     """What `get_runtime_context()` reads, for the calling thread.
 
     Ids are bytes, empty where there is none (no actor, no task).
@@ -75,8 +76,8 @@ class RuntimeFacts:
     task_id: bytes = b""
     task_name: str = ""
     function_name: str = ""
-    assigned_resources: dict[str, float] = field(default_factory=dict)
-    gpu_ids: list[str] = field(default_factory=list)
+    assigned_resources: Mapping[str, float] = _NOTHING
+    gpu_ids: Sequence[str] = ()
     is_canceled: bool = False
 
 

@@ -45,7 +45,7 @@ class Bars:
         for bars in self._sources.values():
             for name, progress in bars.items():
                 if not progress.closed:
-                    bars[name] = Progress(**{**vars(progress), "closed": True, "failed": why})
+                    bars[name] = progress._replace(closed=True, failed=why)
 
     @property
     def is_open(self) -> bool:
@@ -83,7 +83,7 @@ class Bars:
 def _marked(progress: Progress) -> str:
     """Return a bar as text, saying whose it is."""
     mark = f"({progress.label} pid={progress.pid}) " if progress.label else ""
-    return mark + bar_text.line(progress if progress.description else Progress(**{**vars(progress), "label": ""}))
+    return mark + bar_text.line(progress if progress.description else progress._replace(label=""))
 
 
 def _row(progress: Progress) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import uuid
 from collections import deque
-from dataclasses import replace
 from time import monotonic
 from typing import Any
 
@@ -78,7 +77,7 @@ class Flood:
         for lines in reversed(list(self._latest)):
             # Of a long text only the end: it is cut before each line is marked.
             end = lines.text.removesuffix("\n").rsplit("\n", TAIL_LINES)[-TAIL_LINES:]
-            shown = replace(lines, text="\n".join(end)).shown(in_colour=False)
+            shown = lines._replace(text="\n".join(end)).shown(in_colour=False)
             tail = [line[:TAIL_WIDTH] for line in shown.splitlines()] + tail
             if len(tail) >= TAIL_LINES:
                 break

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,6 @@ from nbactors import exceptions, origin, read_only
 from nbactors.engine.base import ActorLink, Engine, RuntimeFacts
 from nbactors.interrupts import INTERRUPTS
 from nbactors.local import discovery
-from nbactors.local.client import stacks
 from nbactors.local.client.actor_link import LocalActorLink
 from nbactors.local.client.arguments import Arguments, prepare
 from nbactors.local.client.construction import Concurrency, Construction
@@ -201,6 +199,8 @@ class LocalEngine(Engine):
 
     def stack(self, link: ActorLink, timeout: float) -> str:
         """See the base class."""
+        from nbactors.local.client import stacks  # noqa: PLC0415 - few sessions need it, none to begin
+
         assert isinstance(link, LocalActorLink)
         rows = self._query("actors").actors
         return stacks.of_actor(self.process.directory, [row for row in rows if row.actor_id == link.actor_id], timeout)
@@ -377,7 +377,7 @@ class SessionEngine(LocalEngine):
         cell = progress.cell or origin.current()
         if self.sink is None or not cell:
             return False
-        self.sink.progress(replace(progress, cell=cell))
+        self.sink.progress(progress._replace(cell=cell))
         return True
 
     def call_in_wait(self, callback: Callable[[], None]) -> bool:

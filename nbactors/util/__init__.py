@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from nbactors import engine
 from nbactors.util import scheduling_strategies
-from nbactors.util.progress import progress
+
+if TYPE_CHECKING:
+    from nbactors.util.progress_bar import progress
 
 __all__ = ["list_named_actors", "progress", "scheduling_strategies"]
 
@@ -35,3 +37,17 @@ def list_named_actors(all_namespaces: bool = False) -> list[Any]:
     if all_namespaces:
         return [{"name": name, "namespace": namespace} for namespace, name in rows]
     return [name for _, name in rows]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what few programs use with its first use."""
+    if name != "progress":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from nbactors.util import progress_bar  # noqa: PLC0415 - see above
+
+    globals()["progress"] = progress_bar.progress
+    return progress_bar.progress
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

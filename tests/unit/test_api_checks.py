@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from typing import Any
 
@@ -233,7 +232,7 @@ class Asynchronous:
 def run_inside(recorded: RecordingEngine, monkeypatch: pytest.MonkeyPatch, cls: type | None, canceled: bool) -> None:
     """Let the recorded engine say that the caller is a task, or a method of an actor of that class."""
     actor_id = b"" if cls is None else b"\4" * 16
-    recorded.facts = dataclasses.replace(recorded.facts, is_driver=False, actor_id=actor_id, is_canceled=canceled)
+    recorded.facts = recorded.facts._replace(is_driver=False, actor_id=actor_id, is_canceled=canceled)
     if cls is not None:
         monkeypatch.setattr(recorded, "current_actor", lambda: (RecordingLink(actor_id), actor_meta(cls)))
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from nbactors.output import Progress
@@ -28,12 +26,12 @@ def test_a_line_reads_like_tqdm() -> None:
 
 
 def test_numbers_with_a_scaled_unit() -> None:
-    state = replace(ONE, n=1_500_000, total=3_000_000, unit="B", unit_scale=1, rate=250_000, postfix="loss=1")
+    state = ONE._replace(n=1_500_000, total=3_000_000, unit="B", unit_scale=1, rate=250_000, postfix="loss=1")
     assert bar_text.numbers(state) == "1.5M/3M [00:06<00:06, 250kB/s, loss=1]"
 
 
 def test_without_a_total_there_is_no_bar() -> None:
-    assert bar_text.line(replace(ONE, total=None)) == "epochs: 3it [00:06, 2.00s/it]"
+    assert bar_text.line(ONE._replace(total=None)) == "epochs: 3it [00:06, 2.00s/it]"
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0.9, "00:00"), (65, "01:05"), (3725, "1:02:05")])
@@ -42,35 +40,35 @@ def test_clock(seconds: float, text: str) -> None:
 
 
 def test_what_overshoots_is_full() -> None:
-    assert bar_text.fraction(replace(ONE, n=12)) == 1.0
+    assert bar_text.fraction(ONE._replace(n=12)) == 1.0
 
 
 def test_bars_of_one_source_stay_together_in_the_order_of_their_coming() -> None:
-    other = replace(ONE, source="w2", bar="a", description="other")
-    nested = replace(ONE, bar="b", description="batches")
-    shown = bars(ONE, other, nested, replace(ONE, n=4))
+    other = ONE._replace(source="w2", bar="a", description="other")
+    nested = ONE._replace(bar="b", description="batches")
+    shown = bars(ONE, other, nested, ONE._replace(n=4))
     assert [row.description for row in shown.rows()] == ["epochs", "batches", "other"]
     assert shown.rows()[0].n == 4
 
 
 def test_a_finished_bar_stays_or_goes() -> None:
-    assert not bars(ONE, replace(ONE, closed=True, leave=False)).rows()
-    kept = bars(ONE, replace(ONE, closed=True, n=10))
+    assert not bars(ONE, ONE._replace(closed=True, leave=False)).rows()
+    kept = bars(ONE, ONE._replace(closed=True, n=10))
     assert len(kept.rows()) == 1
     assert not kept.is_open
 
 
 def test_one_that_failed_stays_and_says_why() -> None:
-    failed = bars(ONE, replace(ONE, closed=True, leave=False, failed="its process has ended"))
+    failed = bars(ONE, ONE._replace(closed=True, leave=False, failed="its process has ended"))
     assert failed.text().endswith("[00:06, 2.00s/it, its process has ended]")
     assert "its process has ended" in failed.html()
     assert "error-color" in failed.html()
 
 
 def test_one_that_stopped_early_is_not_green() -> None:
-    stopped = bars(replace(ONE, closed=True)).html()
+    stopped = bars(ONE._replace(closed=True)).html()
     assert "error-color" in stopped
-    assert "success-color" in bars(replace(ONE, closed=True, n=10)).html()
+    assert "success-color" in bars(ONE._replace(closed=True, n=10)).html()
 
 
 def test_the_end_of_the_session_closes_what_is_open() -> None:
@@ -81,7 +79,7 @@ def test_the_end_of_the_session_closes_what_is_open() -> None:
 
 
 def test_many_finished_bars_are_counted_instead_of_shown() -> None:
-    done = [replace(ONE, bar=str(number), closed=True, n=10) for number in range(SHOWN + 5)]
+    done = [ONE._replace(bar=str(number), closed=True, n=10) for number in range(SHOWN + 5)]
     shown = bars(ONE, *done)
     assert len(shown.rows()) == SHOWN
     assert ONE in shown.rows(), "it still runs"
@@ -89,7 +87,7 @@ def test_many_finished_bars_are_counted_instead_of_shown() -> None:
 
 
 def test_html_is_escaped() -> None:
-    html = bars(replace(ONE, description="<b>", postfix="<i>", label="<u>")).html()
+    html = bars(ONE._replace(description="<b>", postfix="<i>", label="<u>")).html()
     assert "<b>" not in html
     assert "<i>" not in html
     assert "<u>" not in html

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from nbactors.engine.base import ActorLink, RuntimeFacts
@@ -53,7 +52,7 @@ class WorkerEngine(LocalEngine):
         from nbactors.actor import actor_meta  # noqa: PLC0415 - the public class is above the seam
 
         up = messages.ActorUp(self.assign.actor_id, self.process.process_id, os.getpid())
-        meta = replace(actor_meta(self._executor.cls), groups=self._executor.groups)
+        meta = actor_meta(self._executor.cls)._replace(groups=self._executor.groups)
         return self.process.actors.own(up), meta
 
     def calling_cell(self) -> int:
