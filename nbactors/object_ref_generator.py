@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 from nbactors import description
 
@@ -93,6 +93,30 @@ class ObjectRefGenerator(Generic[T]):
         """Close the generator and free what was not read. `next` raises StopIteration from then on."""
         self._entry.close()
 
+    async def aclose(self) -> None:
+        """Like `close`."""
+        self._entry.close()
+
+    def send(self, value: Any) -> NoReturn:
+        """Refuse, as Ray does: the generator runs ahead of who reads it.
+
+        Raises:
+            NotImplementedError: Always.
+        """
+        raise _not_served("send")
+
+    def throw(self, *error: Any) -> NoReturn:
+        """Refuse, see `send`."""
+        raise _not_served("throw")
+
+    async def asend(self, value: Any) -> NoReturn:
+        """Refuse, see `send`."""
+        raise _not_served("asend")
+
+    async def athrow(self, *error: Any) -> NoReturn:
+        """Refuse, see `send`."""
+        raise _not_served("athrow")
+
     def __reduce__(self) -> tuple[Any, ...]:
         return self._entry.reduce(self._completed)  # type: ignore[no-any-return]
 
@@ -114,6 +138,13 @@ class ObjectRefGenerator(Generic[T]):
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         return self._description().bundle()
+
+
+def _not_served(verb: str) -> NotImplementedError:
+    return NotImplementedError(
+        f"`gen.{verb}` is not supported. The generator runs ahead of who reads it: call another method of the actor to "
+        "tell it something, or close() the generator."
+    )
 
 
 class DynamicObjectRefGenerator(Generic[T]):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -121,6 +123,25 @@ class TestEndingEarly:
         assert next(generator, ENDED) is ENDED
         generator.close()  # again
         eventually(lambda: journal.lines()[-1] == "finally")
+
+    @pytest.mark.differs("Ray's generators cannot be closed")
+    def test_close_on_a_loop(self, ray: Any, call: Any, journal: Journal, eventually: Callable[..., Any]) -> None:
+        async def read_one() -> Any:
+            generator = call("note", 10**9, journal, **{BOUND: 2})
+            async with contextlib.aclosing(generator):
+                return await anext(generator)
+
+        assert ray.get(asyncio.run(read_one())) == 0
+        eventually(lambda: journal.lines()[-1] == "finally")
+
+    @pytest.mark.parametrize("verb", ["send", "throw"])
+    def test_what_runs_ahead_is_told_nothing(self, ray: Any, call: Any, verb: str) -> None:
+        generator = call("count", 1)
+        with pytest.raises(NotImplementedError, match=f"`gen.{verb}` is not supported"):
+            getattr(generator, verb)(ValueError())
+        with pytest.raises(NotImplementedError, match=f"`gen.a{verb}` is not supported"):
+            asyncio.run(getattr(generator, f"a{verb}")(ValueError()))
+        assert ray.get(list(generator)) == [0]
 
     @pytest.mark.differs("Ray's generators cannot be closed")
     def test_close_wakes_who_waits(self, ray: Any, gate: Gate) -> None:
