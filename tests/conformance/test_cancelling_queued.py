@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,29 @@ class TestQueued:
             ray.cancel(queued)
             gate.open()
             assert ray.get(waiting) == ["passed"] * max_concurrency
+            with pytest.raises(ray.exceptions.TaskCancelledError, match="was cancelled"):
+                ray.get(queued)
+        assert set(journal.lines()) == {"waits"}
+
+    @pytest.mark.slow
+    @pytest.mark.differs("on Ray it may run all the same, its result lost")
+    @pytest.mark.parametrize("method", ["wait", "suspend"])
+    def test_those_of_an_asyncio_actor_never_run(
+        self, ray: Any, journal: Journal, tmp_path: Path, eventually: Callable[..., Any], method: str
+    ) -> None:
+        class Asynchronous(Steady):
+            async def suspend(self, gate: Gate) -> str:
+                return await asyncio.to_thread(self.wait, gate)
+
+        actor = ray.remote(Asynchronous).options(max_concurrency=1).remote(journal)
+        for index in range(20):
+            gate = Gate.closed(str(tmp_path / str(index)))
+            waiting = getattr(actor, method).remote(gate)
+            queued = actor.note.remote(f"ran {index}")
+            eventually(lambda running=index + 1: journal.lines().count("waits") == running)
+            ray.cancel(queued)
+            gate.open()
+            assert ray.get(waiting) == "passed"
             with pytest.raises(ray.exceptions.TaskCancelledError, match="was cancelled"):
                 ray.get(queued)
         assert set(journal.lines()) == {"waits"}

@@ -376,16 +376,17 @@ class Reactor:
             self.on_tick()
         self.glance()
 
-    def glance(self) -> None:
-        """Read and send what is there, if nobody leads. Any thread, not in a callback."""
+    def glance(self) -> bool:
+        """Read and send what is there; returns False if another thread leads. Any thread, not in a callback."""
         with self._lock:
             if self._leading:
-                return
+                return False
             self._leading = True
         try:
             self._poll(0)
         finally:
             self._leave()
+        return True
 
     # ---------------------------------------------------------------------------------------- the background thread
 

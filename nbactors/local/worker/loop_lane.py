@@ -8,10 +8,11 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from functools import partial
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from nbactors.local.client.brisk_selector import BriskLoopSelector
-from nbactors.local.worker.job import current
+from nbactors.local.worker.job import UNREAD_S, current
 
 if TYPE_CHECKING:
     from nbactors.local.worker.job import Job
@@ -171,5 +172,8 @@ class LoopLane:
     def _finished(self, job: Job) -> None:
         job.end()
         self._running -= 1
+        if self._jobs and monotonic() - job.since > UNREAD_S:
+            # One of them may have been cancelled meanwhile.
+            self._performer.read()
         if not self._running and not self._jobs:
             self._on_idle()

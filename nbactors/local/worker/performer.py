@@ -37,6 +37,7 @@ class Performer:
     ) -> None:
         self.executor = executor
         self.answers = answers
+        self.reactor = process.reactor
         self._process = process
         self._interrupts = interrupts
         self._capture = capture
