@@ -329,12 +329,12 @@ def cancel(
 
     Args:
         ref: An ObjectRef of the call, or its ObjectRefGenerator.
-        force: End the task's process ; it is not tried again. Not for calls of actors: see `kill`.
+        force: End the task's process; it is not tried again. Not for calls of actors: see `kill`.
         recursive: Cancel the calls that it has made as well; with `interrupt`, interrupt them.
         interrupt: Raise KeyboardInterrupt inside an actor's running plain method, as Ctrl-C in a terminal does. If it
             catches that and goes on it gets another after a second, and after that `get` raises an error that tells
-            what is left: `kill`. In a threaded actor only Python code is reached, no blocking system call.
-            nbactors's own.
+            what is left: `kill`. In a threaded actor Python code and waits for results are reached, but no blocking
+            system call. nbactors's own.
 
     Raises:
         TypeError: `ref` is neither, or another argument is no bool.

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
@@ -265,13 +265,45 @@ class TestOtherActors:
         assert interrupted(ray, call) < AT_MOST_S + NOISE_S
         assert ray.get(actor.state.remote()) == ["cleaned up"]
 
+    @pytest.mark.parametrize("how", ["one", "several", "wait", "next"])
+    def test_a_thread_of_a_threaded_actor_that_waits_for_results(
+        self, ray: Any, journal: Journal, started: Any, how: str
+    ) -> None:
+        class Following(Stuck):
+            def follow(self, latch: Any, others: list[Any]) -> None:
+                verbs = {
+                    "one": lambda: ray.get(latch.hold.remote()),
+                    "several": lambda: ray.get([*others, latch.hold.remote()]),
+                    "wait": lambda: ray.wait([*others, latch.hold.remote()], num_returns=2),
+                    "next": lambda: next(latch.stream.remote()),
+                }
+                try:
+                    verbs[how]()
+                finally:
+                    self.done.append("cleaned up")
+
+        class Streaming(Latch):
+            async def stream(self) -> AsyncIterator[object]:
+                yield await self.hold()
+
+        latch = ray.remote(Streaming).remote()
+        actor = ray.remote(Following).options(max_concurrency=2).remote(journal)
+        call = actor.follow.remote(latch, [ray.put("there")])
+        assert ray.get(latch.held.remote(1)) == 1
+        # Not the calls that it waits for: their end would end the wait.
+        ray.cancel(call, interrupt=True, recursive=False)
+        with pytest.raises(ray.exceptions.TaskCancelledError):
+            ray.get(call, timeout=10)
+        assert ray.get(actor.state.remote()) == ["cleaned up"]
+        assert ray.get(latch.count.remote()) == 1
+
     @pytest.mark.slow
     def test_a_blocked_thread_of_a_threaded_actor(self, ray: Any, gate: Gate, journal: Journal, started: Any) -> None:
         actor = ray.remote(Stuck).options(max_concurrency=2).remote(journal)
         call = actor.wait.remote(gate)
         started("waits")
         ray.cancel(call, interrupt=True)
-        with pytest.raises(ray.exceptions.TaskCancelledError, match=r"Python code only[\s\S]*kill\(handle\)"):
+        with pytest.raises(ray.exceptions.TaskCancelledError, match=r"Python code and waits[\s\S]*kill\(handle\)"):
             ray.get(call, timeout=15)
         assert ray.get(actor.note.remote("other thread")) == "other thread"
 

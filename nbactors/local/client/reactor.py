@@ -35,6 +35,7 @@ from typing import Any, Protocol
 from nbactors.interrupts import INTERRUPTS
 from nbactors.local.client.brisk_selector import BriskSelector
 from nbactors.local.client.guard import QUIET_TICKS, TICK_S, Guard, Host
+from nbactors.local.client.thread_waits import ThreadWaits
 from nbactors.local.client.timers import NEVER, Timers
 from nbactors.local.client.waiter import Waiter
 
@@ -71,6 +72,7 @@ class Reactor:
         self.stints = 0
         self.is_late = False
         """Whether what is handled now may have come long before, while nobody looked. The leader's thread."""
+        self.thread_waits = ThreadWaits()
         self._followers: deque[Waiter] = deque()
         self._parked = False
         self._park = _allocate_lock()
@@ -155,11 +157,18 @@ class Reactor:
             Whether it is done.
 
         Raises:
-            KeyboardInterrupt: Or what the user's SIGINT handler raises; only on the main thread.
+            KeyboardInterrupt: Or what the user's SIGINT handler raises, on the main thread. On others: `ThreadWaits`.
         """
         deadline = None if timeout is None else monotonic() + timeout
-        if threading.get_ident() != _main_ident:
-            self._wait(waiter, deadline)
+        ident = threading.get_ident()
+        if ident != _main_ident:
+            self.thread_waits.begin(ident, waiter)
+            try:
+                self._wait(waiter, deadline)
+            finally:
+                self.thread_waits.end(ident)
+            if waiter.interrupted:
+                raise KeyboardInterrupt("the wait was interrupted")
             return waiter.done
         previous = _get_handler(_SIGINT)
         if previous is INTERRUPTS.handler:

@@ -28,7 +28,7 @@ class Waiter:
         self.rouse()
 
     def interrupt(self) -> None:
-        """End the wait, although it has not happened. The waiting thread itself, in a signal handler."""
+        """End the wait, although it has not happened. The waiting thread's signal handler, or see `ThreadWaits`."""
         self.interrupted = True
         if self.led is not None:
             self.led.wake()

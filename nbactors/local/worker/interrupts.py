@@ -9,7 +9,7 @@ Guarantees:
 - A call that has finished, or the next one, is never hit.
 
 On the main thread it is a signal, which also ends blocking system calls, as Ctrl-C does in a terminal. A pool thread
-gets an asynchronous exception, which only Python code notices.
+gets an asynchronous exception, which only Python code notices; where it waits for results, that wait is ended.
 
 What is assumed of the platform: a handler of `signal` runs on the main thread between two bytecodes, and is told the
 frame that it interrupts.
@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import selectors
 import signal
 import sys
 import threading
@@ -30,6 +31,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from nbactors.local.client.reactor import Reactor
 
 if TYPE_CHECKING:
+    from nbactors.local.client.thread_waits import ThreadWaits
     from nbactors.local.worker.answers import Answers
     from nbactors.local.worker.job import Job
 
@@ -46,7 +48,10 @@ GIVE_UP_S = 5.0
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))) + os.sep
 _TEXT = "this call was cancelled"
-_BLOCKS = "It has ignored two interrupts, or blocks in a system call: in a threaded actor those reach Python code only."
+_BLOCKS = (
+    "It has ignored two interrupts, or blocks in a system call: in a threaded actor those reach Python code and waits "
+    "for results only."
+)
 
 
 def invoke(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -206,11 +211,22 @@ def is_in_user_code(frame: types.FrameType | None) -> bool:
     return False
 
 
+def _wait_around(frame: types.FrameType | None) -> types.FrameType | None:
+    """Return the frame of the reactor's wait that a thread is in, None if it is in none."""
+    while frame is not None and frame.f_code is not _WAIT:
+        file = frame.f_code.co_filename
+        if not (file.startswith(_PACKAGE) or file == selectors.__file__):
+            return None
+        frame = frame.f_back
+    return frame
+
+
 class Window:
     """When a pool thread may be struck: while it runs the code of one call."""
 
-    def __init__(self, thread: int) -> None:
+    def __init__(self, thread: int, waits: ThreadWaits) -> None:
         self.ident = thread
+        self._waits = waits
         self._thread = ctypes.c_ulong(thread)
         self._lock = threading.Lock()
         self._job: Job | None = None
@@ -239,12 +255,18 @@ class Window:
         """Raise KeyboardInterrupt in the thread, if it runs that call's own code. Another thread.
 
         It is raised where the thread next looks for it: at the latest where a function begins, of the runtime's too,
-        which then has neither taken a lock nor sent anything.
+        which then has neither taken a lock nor sent anything. Where it waits for results, the wait raises it.
         """
-        if not is_in_user_code(sys._current_frames().get(self.ident)):
+        frame = sys._current_frames().get(self.ident)
+        wait = _wait_around(frame)
+        if not is_in_user_code(wait or frame):
             return
         with self._lock:
-            if self._job is job:
+            if self._job is not job:
+                return
+            if wait is not None:
+                job.interrupts += self._waits.interrupt(self.ident)
+            else:
                 job.interrupts += 1
                 self._struck = True
                 ctypes.pythonapi.PyThreadState_SetAsyncExc(self._thread, ctypes.py_object(KeyboardInterrupt))

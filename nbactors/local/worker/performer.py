@@ -85,7 +85,7 @@ class Performer:
         window: Window | None = getattr(self._windows, "own", None)
         if window is None:
             ident = threading.get_ident()
-            window = self._windows.own = self._interrupts.windows[ident] = Window(ident)
+            window = self._windows.own = self._interrupts.windows[ident] = Window(ident, self.reactor.thread_waits)
         return window
 
     def deliver(self, job: Job, result: Any) -> None:
