@@ -59,6 +59,9 @@ class Reader:
     def __init__(self) -> None:
         self.generator: Any = None
 
+    def close(self) -> None:
+        self.generator.close()
+
     def hold(self, wrapped: list[Any]) -> None:
         (self.generator,) = wrapped
 
@@ -89,6 +92,22 @@ class Reader:
     def drop(self) -> None:
         self.generator = None
 
+    def ask(self) -> bool:
+        """Look whether there is something to read, which has it sent here."""
+        return bool(self.generator.next_ready())
+
+
+def read_on(ray: Any, generator: Any, count: int, eventually: Callable[..., Any]) -> list[Any]:
+    """Read so many values: what others give back may come after the rest."""
+    read: list[Any] = []
+
+    def has_all() -> bool:
+        read.extend(ray.get(list(generator)))
+        return len(read) >= count
+
+    eventually(has_all)
+    return read
+
 
 @pytest.mark.differs("Ray's generators stay in the process of the call")
 class TestOtherProcess:
@@ -106,6 +125,30 @@ class TestOtherProcess:
     def test_polled(self, ray: Any) -> None:
         generator = caller(ray, "sync")("count", 3)
         assert ray.get(ray.remote(Reader).remote().poll.remote(generator), timeout=10) == [0, 1, 2]
+
+    @pytest.mark.parametrize("leave", ["close", "drop"])
+    def test_what_one_has_asked_for_and_not_read_is_for_the_others(
+        self, ray: Any, call: Any, eventually: Callable[..., Any], leave: str
+    ) -> None:
+        generator = call("count", 20)
+        reader = ray.remote(Reader).remote()
+        ray.get(reader.hold.remote([generator]))
+        eventually(lambda: ray.get(reader.ask.remote()))
+        ray.get(getattr(reader, leave).remote())
+        assert sorted(read_on(ray, generator, 20, eventually)) == list(range(20))
+
+    @pytest.mark.parametrize("leave", ["close", "drop"])
+    def test_what_comes_for_one_that_has_left_is_for_the_others(
+        self, ray: Any, gate: Gate, eventually: Callable[..., Any], leave: str
+    ) -> None:
+        generator = caller(ray, "sync")("halt", gate)
+        reader = ray.remote(Reader).remote()
+        ray.get(reader.hold.remote([generator]))
+        ray.get(reader.read.remote(1))
+        assert ray.get(reader.ask.remote()) is False
+        ray.get(getattr(reader, leave).remote())
+        gate.open()
+        assert read_on(ray, generator, 1, eventually) == ["after"]
 
     def test_as_it_is_yielded(self, ray: Any, gate: Gate) -> None:
         reader = ray.remote(Reader).remote()

@@ -94,6 +94,7 @@ class Process:
                 messages.Yielded: self.replies.on_yielded,
                 messages.AskNext: self.streams.on_ask,
                 messages.Next: self.streams.on_next,
+                messages.PutBack: self.streams.on_put_back,
                 messages.CancelObject: lambda c, m: self.references.cancel(
                     m.object_id, m.force, m.recursive, m.interrupt
                 ),

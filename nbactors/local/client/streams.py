@@ -3,7 +3,7 @@
 The call holds the `Inbox`, which fills. The generator object holds a `Reader`; when the last one is gone, the stream is
 closed. A generator that travels is counted like a reference: the owner makes an object that stands for the stream, and
 that object's entry holds the reader, so the usual borrowing keeps it. Whoever has got it asks the owner for one
-reference at a time, so that several readers share one sequence.
+reference at a time, so that several readers share one sequence; what comes for one who has left meanwhile goes back.
 """
 
 from __future__ import annotations
@@ -159,6 +159,12 @@ class Inbox(_Readable):
                 call.tell(messages.Consumed(self.number, self._read))
         return entry
 
+    def put_back(self, entry: Entry) -> None:
+        """Make one that was taken the next again: who has taken it does not want it. The leader's thread."""
+        if not self.abandoned:
+            self.items.appendleft(entry)
+            self.wake()
+
     def resume(self, call: PendingCall) -> None:
         """The call was sent, perhaps again: tell its generator what has happened before.
 
@@ -237,6 +243,7 @@ class Reader:
             entry.resolve(b"")
             ref = ObjectRef(entry)
             self._key = weakref.ref(ref)
+            self.process.streams.lend(self)
         return rebuild, (ref, completed)
 
     def ask(self, connection: Connection, stream_id: bytes) -> None:
@@ -340,9 +347,19 @@ class RemoteReader(_Readable):
 
     def close(self) -> None:
         """Read no more here. The generator is closed when nobody else has it."""
-        self.items.clear()
+        self._put_back()
         self.ended = True
         self.wake()
+
+    def _put_back(self) -> None:
+        """Leave to other readers what was asked for and not read. Called by a finalizer, too: only posts."""
+        items, self.items = self.items, deque()
+        if items:
+            key, streams = self._key, self.process.streams
+            self.process.reactor.discard(lambda: streams.put_back(key, items))
+
+    def __del__(self) -> None:
+        self._put_back()
 
     def reduce(self, completed: ObjectRef[Any]) -> tuple[Any, ...]:
         """Pickle the generator."""
@@ -355,6 +372,8 @@ class RemoteReader(_Readable):
             self.ended = True
         else:
             self.items.append(entry)
+            if self.ended:  # it was closed meanwhile
+                self._put_back()
         self.wake()
 
     def lose(self, entry: Entry) -> None:
@@ -369,13 +388,19 @@ class Streams:
 
     def __init__(self, process: Process) -> None:
         self._process = process
-        self._asking: dict[bytes, list[RemoteReader]] = {}
+        # Weakly: a reader that is dropped while it asks holds up neither the others nor the generator's end.
+        self._asking: dict[bytes, list[weakref.ref[RemoteReader]]] = {}
+        self._lent: weakref.WeakValueDictionary[int, Reader] = weakref.WeakValueDictionary()
+
+    def lend(self, reader: Reader) -> None:
+        """Remember a stream of ours that others read. Any thread."""
+        self._lent[reader.inbox.number] = reader
 
     def ask(self, key: Entry, reader: RemoteReader) -> None:
         """Ask the owner of a stream. Any thread."""
         connection = self._process.peers.connect(key.owner)
         with _lock:
-            self._asking.setdefault(key.id, []).append(reader)
+            self._asking.setdefault(key.id, []).append(weakref.ref(reader))
         if connection is not None:
             connection.send_now(messages.AskNext(key.id))
         if connection is None or connection.closed:
@@ -399,21 +424,45 @@ class Streams:
             held.settle(entry)
         with _lock:
             readers = self._asking.get(message.stream_id)
-            reader = readers.pop(0) if readers else None
+            asker = readers.pop(0) if readers else None
             if not readers:
                 self._asking.pop(message.stream_id, None)
+        reader = asker() if asker is not None else None
         if reader is not None:
             reader.receive(entry)
+        elif entry is not None:
+            connection.send(messages.PutBack(message.object_id))
+
+    def put_back(self, key: ObjectRef[Any], items: deque[Entry]) -> None:
+        """Give the owner of a stream back what it has sent."""
+        owner = key._entry.owner
+        connection = self._process.peers.connect(owner)
+        if connection is None:
+            return
+        for entry in reversed(items):
+            if entry.owner == owner:  # the last one may be ours: it tells that the owner has died
+                connection.send(messages.PutBack(entry.id))
+
+    def on_put_back(self, connection: Connection, message: messages.PutBack) -> None:
+        """A reader of a stream of ours does not want what it was sent."""
+        references = self._process.references
+        entry = references.exported(message.object_id)
+        # Not by the object that stands for the stream: who has dropped his reader has given that back before.
+        reader = self._lent.get(ids.number_of(message.object_id))
+        if reader is not None and entry is not None:
+            reader.inbox.put_back(entry)
 
     def owner_gone(self, owner: bytes) -> None:
         """A process has died: what it was asked for will not come."""
         with _lock:
             gone = [key for key in self._asking if ids.owner_of(key) == owner]
-            readers = [(key, reader) for key in gone for reader in self._asking.pop(key)]
-        for key, reader in readers:
-            entry = Entry(self._process, next(self._process.numbers))
-            entry.lose(failures.owner_died(key))
-            reader.lose(entry)
+            askers = [(key, asker) for key in gone for asker in self._asking.pop(key)]
+        for key, asker in askers:
+            reader = asker()
+            if reader is not None:
+                entry = Entry(self._process, next(self._process.numbers))
+                entry.lose(failures.owner_died(key))
+                reader.lose(entry)
 
 
 async def _anext(stream: Inbox | RemoteReader) -> Entry:

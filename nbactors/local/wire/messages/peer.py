@@ -235,6 +235,16 @@ class Next(Message, tag=80, frozen=True):
     value: Value | None = None
 
 
+class PutBack(Message, tag=81, frozen=True):
+    """Whoever has asked for a reference of a generator will not read it: it is the next for those who still do.
+
+    Attributes:
+        object_id: As `Next` has named it.
+    """
+
+    object_id: bytes
+
+
 class AskStack(Message, tag=110, frozen=True):
     """Anybody asks a worker what its threads and calls do now; answered by `StackText` without stopping them."""
 
@@ -266,6 +276,7 @@ Peer = Union[  # noqa: UP007 - msgspec reads it at run time
     StopStream,
     AskNext,
     Next,
+    PutBack,
     AskStack,
     StackText,
 ]
