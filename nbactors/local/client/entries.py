@@ -74,15 +74,15 @@ class Entry:
         self.call: PendingCall | None = None
 
     @classmethod
-    def made(cls, process: Process, number: int, held: Held) -> Entry:
-        """Return the entry of a value that is there already: `put`."""
-        entry = cls(process, number)
+    def made(cls, process: Process, number: int, held: Held, index: int = 0) -> Entry:
+        """Return the entry of a value, or an error, that is there already: of `put`, and of what was yielded."""
+        entry = cls(process, number, index)
         entry.data = held.data
         entry.buffers = held.buffers
         entry.stored = held.stored
         entry.contained = held.contained
         entry.waiters = None
-        entry.state = READY
+        entry.state = (_ERROR if held.error else _VALUE)[PENDING]
         return entry
 
     @property

@@ -118,11 +118,10 @@ class Inbox(_Readable):
             self._append(held)
 
     def _append(self, held: Held) -> None:
-        entry = Entry(self.process, self.number, self.received)
-        held.settle(entry)
-        self.items.append(entry)
-        self.process.waiting.news = object()  # once more after the entry's own: `wait` looks at the items
-        if self.waiters or self.process.waiting.watchers:
+        waiting = self.process.waiting
+        self.items.append(Entry.made(self.process, self.number, held, self.received))
+        waiting.news = object()
+        if self.waiters or waiting.watchers:
             self.wake()
 
     def fail(self, held: Held) -> None:
