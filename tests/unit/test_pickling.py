@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import enum
+import pickle
 import subprocess
 import sys
 import threading
@@ -112,3 +114,19 @@ def test_functions_keep_the_names_of_their_files():
     with pytest.raises(ZeroDivisionError, match="division by zero") as caught:
         outer()
     assert [entry.frame.code.path for entry in caught.traceback[1:]] == ["a cell", "a cell"]
+
+
+@pytest.mark.parametrize("args", [(), (1,), (None, True, 2.5, "text", b"bytes"), (1 << 80, "", b""), (0,) * 16])
+def test_arguments_of_plain_types_are_pickled_at_once(args):
+    data = pickling.dumps_atoms(args)
+    assert data is not None
+    assert pickle.loads(data) == (args, {})
+
+
+class Level(enum.IntEnum):
+    LOW = 1
+
+
+@pytest.mark.parametrize("args", [(object(),), (1, [2]), (Level.LOW,), ("x" * 5000,), (0,) * 17, ((1,),)])
+def test_other_arguments_take_the_long_way(args):
+    assert pickling.dumps_atoms(args) is None

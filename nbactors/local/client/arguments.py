@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbactors.local.client.values import Held
 from nbactors.local.store.object_life import READY
-from nbactors.local.wire import messages
+from nbactors.local.wire import messages, pickling
 from nbactors.object_ref import ObjectRef
 
 if TYPE_CHECKING:
@@ -60,6 +60,10 @@ def prepare(process: Process, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
     Raises:
         TypeError: One cannot be pickled.
     """
+    if not kwargs:
+        data = pickling.dumps_atoms(args)
+        if data is not None:
+            return data
     refs: list[tuple[int | str, ObjectRef[Any]]] = []
     for index, value in enumerate(args):
         if type(value) is ObjectRef:

@@ -21,6 +21,7 @@ from nbactors.interrupts import lets_through
 
 _ATOMS = frozenset({int, float, bool, type(None)})
 _SHORT = 1 << 12
+_FEW = 16
 
 _by_value: set[bytes] = {b"__main__"}
 
@@ -65,6 +66,17 @@ def dumps_atom(value: Any) -> bytes | None:
     if kind in _ATOMS or ((kind is str or kind is bytes) and len(value) < _SHORT):
         return pickle.dumps(value, 5)
     return None
+
+
+def dumps_atoms(args: tuple[Any, ...]) -> bytes | None:
+    """Pickle the arguments of a call without keywords; None if not all are such as `dumps_atom` pickles, or many."""
+    if len(args) > _FEW:
+        return None
+    for value in args:
+        kind = type(value)
+        if kind not in _ATOMS and ((kind is not str and kind is not bytes) or len(value) >= _SHORT):
+            return None
+    return pickle.dumps((args, {}), 5)
 
 
 def dumps(value: Any) -> Pickled:
