@@ -51,6 +51,7 @@ class LoopLane:
         self._jobs: deque[Job] = deque()
         self._running = 0
         self._due = False
+        self._read_at = 0.0
         self._started = False
         self._paused = False
         self._ident = 0
@@ -172,8 +173,11 @@ class LoopLane:
     def _finished(self, job: Job) -> None:
         job.end()
         self._running -= 1
-        if self._jobs and monotonic() - job.since > UNREAD_S:
-            # One of them may have been cancelled meanwhile.
-            self._performer.read()
+        if self._jobs:
+            now = monotonic()
+            if now - max(job.since, self._read_at) > UNREAD_S:
+                # One of them may have been cancelled meanwhile.
+                self._read_at = now
+                self._performer.read()
         if not self._running and not self._jobs:
             self._on_idle()
