@@ -10,6 +10,7 @@ import pytest
 from nbactors.local.client.calls import PendingCall
 from nbactors.local.client.entries import Entry
 from nbactors.local.client.streams import Inbox, Reader
+from nbactors.local.client.values import Held
 from nbactors.local.client.waiting import Waiting
 from nbactors.object_ref import ObjectRef
 from nbactors.object_ref_generator import ObjectRefGenerator
@@ -43,13 +44,6 @@ class Member:
         action()
 
 
-class Settled:
-    """A value whose entry has been settled a moment ago, before `wait` looked first."""
-
-    def settle(self, entry: Entry) -> None:
-        pass
-
-
 @pytest.mark.parametrize("num_returns", [1, 2])
 def test_what_comes_between_the_look_and_the_watcher_is_seen(num_returns: int) -> None:
     def come() -> None:
@@ -64,7 +58,7 @@ def test_what_comes_between_the_look_and_the_watcher_is_seen(num_returns: int) -
 
 
 @pytest.mark.parametrize(
-    "come", [lambda inbox: inbox.arrive(1, Settled()), lambda inbox: inbox.end()], ids=["yielded", "ended"]
+    "come", [lambda inbox: inbox.arrive(1, Held(b"")), lambda inbox: inbox.end()], ids=["yielded", "ended"]
 )
 def test_what_a_generator_yields_between_the_look_and_the_watcher_is_seen(come: Callable[[Inbox], None]) -> None:
     member = Member(lambda: come(inbox))
