@@ -101,6 +101,7 @@ class TestErrors:
             ray.get(failing.cancel_itself.remote())
         assert ray.get(failing.echo.remote("alive")) == "alive"
 
+    @pytest.mark.differs("on Ray the other calls may never end then")
     def test_a_call_whose_task_is_cancelled_before_it_begins_was_cancelled(self, ray: Any, gate: Gate) -> None:
         failing = ray.remote(Failing).remote()
         blocking = failing.block.remote(gate)
