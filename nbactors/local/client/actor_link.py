@@ -7,7 +7,7 @@ import weakref
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from nbactors import exceptions, origin
+from nbactors import exceptions
 from nbactors.engine.base import ActorLink
 from nbactors.facts import ActorFacts, CallFacts
 from nbactors.interrupts import INTERRUPTS
@@ -102,13 +102,7 @@ class LocalActorLink(Target, ActorLink):
                 backpressure = options.backpressure
             name = options.name or ""
             timeout_s = options.timeout_s
-        parent, cell = None, 0
-        if process.current_call is not None:
-            parent = process.current_call()
-            if parent is not None:
-                cell = parent.message.origin
-        elif origin.current():
-            cell = process.origin()
+        parent, cell = process.caller()
         prepared = prepare(process, args, kwargs) if args or kwargs else b""
         number = next(process.numbers)
         if num_returns == 1:

@@ -155,13 +155,20 @@ class Process:
 
     # ---------------------------------------------------------------------------------------------------- describing
 
-    def origin(self) -> int:
-        """Return where calls that are made now come from, see `messages.Call`. Any thread."""
+    def caller(self) -> tuple[Any, int]:
+        """Return the call that the calling code belongs to, None for none, and its origin. Any thread.
+
+        The origin is where calls that are made now come from, see `messages.Call`.
+        """
         if self.current_call is not None:
             job = self.current_call()
-            return job.message.origin if job is not None else 0
+            return job, job.message.origin if job is not None else 0
         cell = origin.current()
-        return self.job_number << 32 | cell if cell else 0
+        return None, self.job_number << 32 | cell if cell else 0
+
+    def origin(self) -> int:
+        """Return where calls that are made now come from. Any thread."""
+        return self.caller()[1]
 
     def tell_paths(self, sys_path: list[str], cwd: str) -> None:
         """Remember what forkservers were started with."""

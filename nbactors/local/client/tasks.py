@@ -6,14 +6,11 @@ import os
 import threading
 from typing import TYPE_CHECKING, Any
 
-from nbactors import origin
 from nbactors.interrupts import INTERRUPTS
 from nbactors.local.client.arguments import prepare
 from nbactors.local.client.calls import PendingCall, make_results, open_stream
-from nbactors.local.client.entries import Entry
 from nbactors.local.client.task_queue import TaskQueue
 from nbactors.local.wire import messages, pickling
-from nbactors.object_ref import ObjectRef
 
 if TYPE_CHECKING:
     from nbactors.local.client.connection import Connection
@@ -68,12 +65,7 @@ class Tasks:
         prepared = prepare(process, args, kwargs) if args or kwargs else b""
         number = next(process.numbers)
         num_returns = options.num_returns
-        if num_returns == 1:
-            entry = Entry(process, number)
-            entries: tuple[Entry, ...] = (entry,)
-            result: Any = ObjectRef(entry)
-        else:
-            entries, result = make_results(process, number, num_returns)
+        entries, result = make_results(process, number, num_returns)
         call = PendingCall(number, entries, queue, None, None if type(prepared) is bytes else prepared)  # type: ignore[arg-type]
         name = options.name or function.name
         call.details = (
@@ -85,12 +77,7 @@ class Tasks:
             options.backpressure,
         )
         call.retries = options.max_retries
-        if process.current_call is not None:
-            call.parent = process.current_call()
-            if call.parent is not None:
-                call.origin = call.parent.message.origin
-        elif origin.current():
-            call.origin = process.origin()
+        call.parent, call.origin = process.caller()
         if num_returns < 0:
             result = open_stream(process, call, num_returns, options.backpressure, result)
         if options.timeout_s is not None:
