@@ -356,12 +356,15 @@ class Reactor:
         return self._selector.fileno()  # epoll and kqueue have one
 
     def visit(self) -> bool:
-        """Lead for a moment, without blocking; returns False if another thread leads. The host's thread."""
+        """Lead for a moment, without blocking; returns False if another thread leads. Any thread, not in a callback."""
+        return self._lead_for_a_moment(1)
+
+    def _lead_for_a_moment(self, stints: int) -> bool:
         with self._lock:
             if self._leading:
                 return False
             self._leading = True
-            self.stints += 1
+            self.stints += stints
             self._unpark()
         try:
             self._poll(0)
@@ -369,6 +372,18 @@ class Reactor:
         finally:
             self._leave()
         return True
+
+    def catch_up(self) -> None:
+        """Read all that has come by now, so that a call that was cancelled before its turn never begins.
+
+        Else the background thread would get to that only at its next tick. Any thread, not in a callback.
+        """
+        if self.visit():
+            return
+        # Two rounds of the thread that leads: the first may have begun before the last of it came.
+        waiter = Waiter()
+        self.call_later(0, lambda: self.call_later(0, waiter.finish))
+        self.wait(waiter, None)
 
     @property
     def is_led(self) -> bool:
@@ -380,22 +395,10 @@ class Reactor:
         return self._timers.next_s()
 
     def look_in(self) -> None:
-        """Do what is due each tick, and `glance`. The background thread."""
+        """Do what is due each tick, and read and send what is there, if nobody leads. The background thread."""
         if self.on_tick is not None:
             self.on_tick()
-        self.glance()
-
-    def glance(self) -> bool:
-        """Read and send what is there; returns False if another thread leads. Any thread, not in a callback."""
-        with self._lock:
-            if self._leading:
-                return False
-            self._leading = True
-        try:
-            self._poll(0)
-        finally:
-            self._leave()
-        return True
+        self._lead_for_a_moment(0)
 
     # ---------------------------------------------------------------------------------------- the background thread
 

@@ -75,7 +75,7 @@ class Answers:
                 packed, fds = self._process.values.pack(job.connection, held, False)
                 job.connection.send_now(messages.Yielded(number, index, b"", packed), fds)
                 # To read which segments are free again: the next value goes into one that is in the processor's cache.
-                self._process.reactor.glance()
+                self._process.reactor.visit()
                 return
             data = held.data
         self.send(job, messages.Yielded(number, index, data))

@@ -331,7 +331,7 @@ class Executor:
                     perform(job)
                     job.end()
                     if jobs and monotonic() - job.since > UNREAD_S:
-                        self.catch_up()
+                        self.process.reactor.catch_up()
             elif isinstance(job, Construction):
                 self._construct(job)
             else:
@@ -339,16 +339,6 @@ class Executor:
                 job.carry_out(self)
             # While this thread is idle nothing of the last job may live on in this frame.
             job = None
-
-    def catch_up(self) -> None:
-        """Read what has arrived, so that a call that was cancelled before its turn never begins.
-
-        Else the background thread would get to that only at its next tick. Not for a loop's thread.
-        """
-        reactor, waiter = self.process.reactor, Waiter()
-        # Two rounds: the first may have begun before the message came.
-        reactor.call_later(0, lambda: reactor.call_later(0, waiter.finish))
-        reactor.wait(waiter, None)
 
     def _idle(self) -> None:
         self.running = None

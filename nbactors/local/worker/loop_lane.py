@@ -178,6 +178,6 @@ class LoopLane:
             if now - max(job.since, self._read_at) > UNREAD_S:
                 # One of them may have been cancelled meanwhile.
                 self._read_at = now
-                self._performer.read()
+                self._performer.catch_up()
         if not self._running and not self._jobs:
             self._on_idle()

@@ -6,7 +6,6 @@ import asyncio
 import inspect
 import threading
 from collections.abc import Callable, Coroutine
-from time import sleep
 from types import AsyncGeneratorType, CoroutineType
 from typing import TYPE_CHECKING, Any
 
@@ -19,10 +18,6 @@ if TYPE_CHECKING:
     from nbactors.local.worker.performer import Performer
 
 
-READS = 5
-GIVE_WAY_S = 0.00005
-
-
 class LoopPerformer:
     """Begins each job at once; what remains of an asynchronous one is a coroutine, for a task of its own."""
 
@@ -30,7 +25,7 @@ class LoopPerformer:
         self._performer = performer
         self._executor = performer.executor
         self._answers = performer.answers
-        self._reactor = performer.reactor
+        self.catch_up = performer.reactor.catch_up
         self._main_thread = threading.main_thread().ident
 
     def call(self, job: Job) -> Coroutine[Any, Any, None] | None:
@@ -106,14 +101,6 @@ class LoopPerformer:
             self._answers.fail_canceled(job, error)
         else:
             self._answers.fail(job, error)
-
-    def read(self) -> None:
-        """Read what callers have sent. A loop's thread."""
-        for _ in range(READS):
-            # Another thread may be reading, and have begun before the last of it came.
-            if self._reactor.glance():
-                return
-            sleep(GIVE_WAY_S)
 
     def dropped(self, job: Job) -> None:
         """Answer a call whose task was cancelled before it began, by other code on its loop. The loop's thread.

@@ -132,13 +132,13 @@ class Performer:
             self.answers.refuse(job, job.cancel, "running")
 
     def catch_up(self, job: Job) -> None:
-        """After a job on a pool thread, before the next: see `Executor.catch_up`."""
+        """After a job on a pool thread, before the next: see `Reactor.catch_up`."""
         if monotonic() - job.since > UNREAD_S:
-            self.executor.catch_up()
+            self.reactor.catch_up()
 
     def later(self, seconds: float, callback: Callable[[], None]) -> None:
         """Call `callback` on the leader's thread in so many seconds."""
-        self._process.reactor.call_later(seconds, callback)
+        self.reactor.call_later(seconds, callback)
 
     def show_idle(self) -> None:
         """Show that nothing runs."""
