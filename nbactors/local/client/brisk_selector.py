@@ -23,11 +23,11 @@ SPIN_S = 0.0003
 PUSHED_ASIDE_S = 0.001
 """A look that ends so much too late was held up by somebody who wants the processor all the time."""
 
-AT_ONCE_S = 0.00002
-"""Who falls asleep sleeps longer."""
-
 REST_S = 0.1
 """How long it does not look then."""
+
+AT_ONCE_S = 0.00002
+"""Who falls asleep sleeps longer."""
 
 _give_way = getattr(os, "sched_yield", None) or (lambda: time.sleep(0))
 

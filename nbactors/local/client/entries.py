@@ -120,11 +120,6 @@ class Entry:
         self.contained = contained
         self._settle(_ERROR if error else _VALUE)
 
-    def resolve_plain(self, data: bytes) -> None:
-        """The value is there, and all of it is in `data`: `resolve` for what most calls return."""
-        self.data = data
-        self._settle(_VALUE)
-
     def lose(self, data: bytes) -> None:
         """The value cannot come any more; `data` is the pickled error."""
         self.data = data

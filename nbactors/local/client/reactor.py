@@ -295,9 +295,9 @@ class Reactor:
         if timeout != 0:
             self._sleeping = True
             # All that follows is looked at after the flag: whoever came before it saw no sleeper to wake.
-            if self._timers.due != NEVER:
-                until = self._timers.due - monotonic()
-                timeout = max(until, 0) if timeout is None else max(min(timeout, until), 0)
+            until = self._timers.next_s()
+            if until is not None:
+                timeout = until if timeout is None else min(timeout, until)
             if self.dirty or self.trash or (waiter is not None and waiter.done):
                 timeout = 0
         selector = self._selector

@@ -31,7 +31,7 @@ class Replies:
             if call.stream is not None:
                 self._end_stream(call, Held(message.data))
             else:
-                call.entries[0].resolve_plain(message.data)
+                call.entries[0].resolve(message.data)
             call.finish()
 
     def on_results(self, connection: Connection, message: messages.Results) -> None:

@@ -62,21 +62,17 @@ def note_contained(thing: Any) -> bool:
 
 def dumps_atom(value: Any) -> bytes | None:
     """Pickle a number, a short string or None, which need none of what `dumps` does; None for anything else."""
-    kind = type(value)
-    if kind in _ATOMS or ((kind is str or kind is bytes) and len(value) < _SHORT):
-        return pickle.dumps(value, 5)
-    return None
+    return pickle.dumps(value, 5) if _is_atom(value) else None
 
 
 def dumps_atoms(args: tuple[Any, ...]) -> bytes | None:
     """Pickle the arguments of a call without keywords; None if not all are such as `dumps_atom` pickles, or many."""
-    if len(args) > _FEW:
-        return None
-    for value in args:
-        kind = type(value)
-        if kind not in _ATOMS and ((kind is not str and kind is not bytes) or len(value) >= _SHORT):
-            return None
-    return pickle.dumps((args, {}), 5)
+    return pickle.dumps((args, {}), 5) if len(args) <= _FEW and all(map(_is_atom, args)) else None
+
+
+def _is_atom(value: Any) -> bool:
+    kind = type(value)
+    return kind in _ATOMS or ((kind is str or kind is bytes) and len(value) < _SHORT)
 
 
 def dumps(value: Any) -> Pickled:

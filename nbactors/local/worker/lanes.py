@@ -49,7 +49,6 @@ class Lanes:
                 name: ThreadLane(name, limit, self._perform, performer.later) for name, limit in limits.items()
             }
         self._default = self._lanes[""]
-        self._all = tuple(self._lanes.values())
 
     def put(self, job: Job) -> None:
         """Take a call in. The leader's thread."""
@@ -90,7 +89,8 @@ class Lanes:
     @property
     def is_busy(self) -> bool:
         """Whether calls wait, so that answers are better gathered."""
-        for lane in self._all:  # noqa: SIM110 - asked with every answer: `any` of a generator takes four times as long
+        # Asked with every answer: `any` of a generator takes three times as long.
+        for lane in self._lanes.values():  # noqa: SIM110
             if lane.is_busy:
                 return True
         return False
