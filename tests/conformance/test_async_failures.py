@@ -108,7 +108,7 @@ class TestErrors:
         held, cancelling = failing.hold.remote(), failing.cancel_all_tasks.remote()
         gate.open()
         ray.get([blocking, cancelling])
-        with pytest.raises(ray.exceptions.TaskCancelledError):
+        with pytest.raises(ray.exceptions.TaskCancelledError, match="was cancelled"):
             ray.get(held, timeout=30)
         assert ray.get(failing.echo.remote("alive")) == "alive"
 

@@ -18,6 +18,13 @@ SESSION_MAY_DIE = (
 )
 
 
+class Suspending(Steady):
+    """Runs its calls on an event loop."""
+
+    async def suspend(self, gate: Gate) -> str:
+        return await asyncio.to_thread(self.wait, gate)
+
+
 class TestQueued:
     def test_a_queued_call(self, ray: Any, gate: Gate, journal: Journal, started: Any, is_cancelled: Any) -> None:
         actor = ray.remote(Steady).remote(journal)
@@ -52,43 +59,31 @@ class TestQueued:
 
     @pytest.mark.slow
     @pytest.mark.differs("on Ray it may run all the same, its result lost")
-    @pytest.mark.parametrize("max_concurrency", [1, 2])
+    @pytest.mark.parametrize(
+        ("cls", "method", "max_concurrency"),
+        [(Steady, "wait", 1), (Steady, "wait", 2), (Suspending, "wait", 1), (Suspending, "suspend", 1)],
+        ids=["one-thread", "two-threads", "blocked-loop", "suspended"],
+    )
     def test_they_never_run_however_soon_their_turn_comes(
-        self, ray: Any, journal: Journal, tmp_path: Path, eventually: Callable[..., Any], max_concurrency: int
+        self,
+        ray: Any,
+        journal: Journal,
+        tmp_path: Path,
+        eventually: Callable[..., Any],
+        cls: type[Steady],
+        method: str,
+        max_concurrency: int,
     ) -> None:
-        actor = ray.remote(Steady).options(max_concurrency=max_concurrency).remote(journal)
+        actor = ray.remote(cls).options(max_concurrency=max_concurrency).remote(journal)
         for index in range(20):
             gate = Gate.closed(str(tmp_path / str(index)))
-            waiting = [actor.wait.remote(gate) for _ in range(max_concurrency)]
+            waiting = [getattr(actor, method).remote(gate) for _ in range(max_concurrency)]
             queued = actor.note.remote(f"ran {index}")
             running = (index + 1) * max_concurrency
             eventually(lambda running=running: journal.lines().count("waits") == running)
             ray.cancel(queued)
             gate.open()
             assert ray.get(waiting) == ["passed"] * max_concurrency
-            with pytest.raises(ray.exceptions.TaskCancelledError, match="was cancelled"):
-                ray.get(queued)
-        assert set(journal.lines()) == {"waits"}
-
-    @pytest.mark.slow
-    @pytest.mark.differs("on Ray it may run all the same, its result lost")
-    @pytest.mark.parametrize("method", ["wait", "suspend"])
-    def test_those_of_an_asyncio_actor_never_run(
-        self, ray: Any, journal: Journal, tmp_path: Path, eventually: Callable[..., Any], method: str
-    ) -> None:
-        class Asynchronous(Steady):
-            async def suspend(self, gate: Gate) -> str:
-                return await asyncio.to_thread(self.wait, gate)
-
-        actor = ray.remote(Asynchronous).options(max_concurrency=1).remote(journal)
-        for index in range(20):
-            gate = Gate.closed(str(tmp_path / str(index)))
-            waiting = getattr(actor, method).remote(gate)
-            queued = actor.note.remote(f"ran {index}")
-            eventually(lambda running=index + 1: journal.lines().count("waits") == running)
-            ray.cancel(queued)
-            gate.open()
-            assert ray.get(waiting) == "passed"
             with pytest.raises(ray.exceptions.TaskCancelledError, match="was cancelled"):
                 ray.get(queued)
         assert set(journal.lines()) == {"waits"}
@@ -198,28 +193,22 @@ class TestQueued:
         ray.get(holding)
         assert "ran" not in journal.lines()
 
-    def test_an_async_call_beyond_the_limit(self, ray: Any, is_cancelled: Any, eventually: Callable[..., Any]) -> None:
-        actor = ray.remote(concurrency_groups={"control": 1})(Latch).options(max_concurrency=1).remote()
-        held = actor.hold.remote()
-        eventually(lambda: ray.get(actor.count.options(concurrency_group="control").remote()) == 1)
-        queued = actor.echo.remote("ran")
-        ray.cancel(queued)
-        ray.cancel(held)
-        is_cancelled(held)
-        is_cancelled(queued)
-
-    @pytest.mark.differs("Ray's call is cancelled when its turn comes")
-    def test_an_async_call_beyond_the_limit_at_once(
-        self, ray: Any, is_cancelled: Any, eventually: Callable[..., Any]
+    @pytest.mark.parametrize(
+        "at_once", [False, pytest.param(True, marks=pytest.mark.differs("Ray's call is cancelled when its turn comes"))]
+    )
+    def test_an_async_call_beyond_the_limit(
+        self, ray: Any, is_cancelled: Any, eventually: Callable[..., Any], at_once: bool
     ) -> None:
         actor = ray.remote(concurrency_groups={"control": 1})(Latch).options(max_concurrency=1).remote()
         held = actor.hold.remote()
         eventually(lambda: ray.get(actor.count.options(concurrency_group="control").remote()) == 1)
         queued = actor.echo.remote("ran")
         ray.cancel(queued)
-        is_cancelled(queued)
+        if at_once:
+            is_cancelled(queued)
         ray.cancel(held)
         is_cancelled(held)
+        is_cancelled(queued)
 
     @pytest.mark.slow
     @pytest.mark.parametrize("is_actor", [True, False])

@@ -292,7 +292,7 @@ class TestOtherActors:
         assert ray.get(latch.held.remote(1)) == 1
         # Not the calls that it waits for: their end would end the wait.
         ray.cancel(call, interrupt=True, recursive=False)
-        with pytest.raises(ray.exceptions.TaskCancelledError):
+        with pytest.raises(ray.exceptions.TaskCancelledError, match="was cancelled"):
             ray.get(call, timeout=10)
         assert ray.get(actor.state.remote()) == ["cleaned up"]
         assert ray.get(latch.count.remote()) == 1
