@@ -18,7 +18,7 @@ M = TypeVar("M", bound=messages.Message)
 
 
 class NodeMissingError(Exception):
-    """No node runs."""
+    """No node runs, or the one that was asked has left before it answered."""
 
 
 class ControlClient:
@@ -63,25 +63,29 @@ class ControlClient:
         sock = discovery.find_node(timeout_s)
         if sock is None:
             raise NodeMissingError("no node runs: a session starts one, with nbactors.init()")
-        try:
-            return cls(sock, timeout_s=timeout_s)
-        except ConnectionResetError as error:
-            raise NodeMissingError("the node is just leaving: it ends by itself when nothing runs") from error
+        return cls(sock, timeout_s=timeout_s)
 
     def next_rid(self) -> int:
         """Return a number for a request."""
         return next(self._rids)
 
     def send(self, *batch: messages.Control) -> None:
-        """Send messages in one frame."""
-        self._sock.sendall(self._codec.encode(list(batch)))
+        """Send messages in one frame.
+
+        Raises:
+            NodeMissingError: The node has left.
+        """
+        try:
+            self._sock.sendall(self._codec.encode(list(batch)))
+        except (BrokenPipeError, ConnectionResetError) as error:
+            raise _left() from error
 
     def request(self, message: messages.Control, timeout_s: float | None = None) -> messages.Control:
         """Send a request (a message with `rid`) and return its answer.
 
         Raises:
             TimeoutError: There was none in time.
-            ConnectionResetError: The node has closed the connection.
+            NodeMissingError: The node has left.
         """
         self.send(message)
         rid = getattr(message, "rid")  # noqa: B009 - not all messages of the union have one
@@ -92,7 +96,7 @@ class ControlClient:
 
         Raises:
             TimeoutError: There was none in time.
-            ConnectionResetError: The node has closed the connection.
+            NodeMissingError: The node has left.
         """
         names = " or ".join(kind.__name__ for kind in kinds)
         return self._wait(lambda message: isinstance(message, kinds), timeout_s, names)  # type: ignore[return-value]
@@ -123,7 +127,14 @@ class ControlClient:
                 data = self._sock.recv(1 << 16)
             except TimeoutError:
                 raise TimeoutError(f"the node has not sent {what} in time") from None
+            except ConnectionResetError as error:
+                # Whoever only asks does not keep an idle node: its time may be up between Welcome and the answer.
+                raise _left() from error
             if not data:
-                raise ConnectionResetError(f"the node has closed the connection before it sent {what}")
+                raise _left()
             for body in self._frames.feed(data):
                 self._inbox.extend(self._codec.decode(body))
+
+
+def _left() -> NodeMissingError:
+    return NodeMissingError("the node has just left: it ends by itself when nothing runs, or somebody has stopped it")

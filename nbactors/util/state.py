@@ -176,7 +176,7 @@ def _wait_until_gone(client: ControlClient) -> None:
     """Wait until the node has closed its end, which it does last."""
     try:
         client.receive(messages.Done, timeout_s=_STOP_TIMEOUT_S)
-    except ConnectionResetError:
+    except NodeMissingError:
         pass
 
 

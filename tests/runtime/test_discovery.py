@@ -109,6 +109,23 @@ class TestStart:
             ControlClient.find()
         assert node_pid() == 0
 
+    @pytest.mark.parametrize("has_asked", [False, True])
+    def test_one_that_leaves_while_it_is_asked_is_missing(self, own_directory: Path, has_asked: bool) -> None:
+        with RawSession(), ControlClient.find() as client:
+            query = messages.Query(client.next_rid(), "actors")
+            node = psutil.Process(client.welcome.pid)
+            node.suspend()
+            eventually(lambda: node.status() == psutil.STATUS_STOPPED)
+            if has_asked:
+                # What lies unread in its socket makes the end of the connection a reset, not an end of the stream.
+                client.send(query)
+            node.kill()
+            with pytest.raises(NodeMissingError, match="the node has just left"):
+                if has_asked:
+                    client.receive(messages.Listing)
+                else:
+                    client.request(query)
+
     def test_twenty_at_once_start_one(self, own_directory: Path) -> None:
         with ThreadPoolExecutor(20) as threads:
             found = list(threads.map(lambda _: discovery.connect_node(), range(20)))
