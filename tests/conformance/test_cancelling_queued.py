@@ -24,6 +24,11 @@ class Suspending(Steady):
     async def suspend(self, gate: Gate) -> str:
         return await asyncio.to_thread(self.wait, gate)
 
+    async def block(self, gate: Gate) -> str:
+        passed = self.wait(gate)
+        await asyncio.sleep(0.01)
+        return passed
+
 
 class TestQueued:
     def test_a_queued_call(self, ray: Any, gate: Gate, journal: Journal, started: Any, is_cancelled: Any) -> None:
@@ -84,6 +89,25 @@ class TestQueued:
             ray.cancel(queued)
             gate.open()
             assert ray.get(waiting) == ["passed"] * max_concurrency
+            with pytest.raises(ray.exceptions.TaskCancelledError, match="was cancelled"):
+                ray.get(queued)
+        assert set(journal.lines()) == {"waits"}
+
+    @pytest.mark.slow
+    @pytest.mark.differs("on Ray it may run all the same, its result lost")
+    def test_nor_when_a_coroutine_has_blocked_the_loop_and_goes_on(
+        self, ray: Any, journal: Journal, tmp_path: Path, eventually: Callable[..., Any]
+    ) -> None:
+        actor = ray.remote(Suspending).remote(journal)
+        for index in range(20):
+            gate = Gate.closed(str(tmp_path / str(index)))
+            blocking = actor.block.remote(gate)
+            eventually(lambda running=index + 1: journal.lines().count("waits") == running)
+            queued = actor.note.remote(f"ran {index}")
+            assert not ray.wait([queued], timeout=0)[0], "and now it has been sent"
+            ray.cancel(queued)
+            gate.open()
+            assert ray.get(blocking) == "passed"
             with pytest.raises(ray.exceptions.TaskCancelledError, match="was cancelled"):
                 ray.get(queued)
         assert set(journal.lines()) == {"waits"}

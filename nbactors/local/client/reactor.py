@@ -72,6 +72,8 @@ class Reactor:
         self.stints = 0
         self.is_late = False
         """Whether what is handled now may have come long before, while nobody looked. The leader's thread."""
+        self.read_at = 0.0
+        """What is handled now was read after this moment, on the monotonic clock. The leader's thread."""
         self.thread_waits = ThreadWaits()
         self._followers: deque[Waiter] = deque()
         self._parked = False
@@ -310,6 +312,7 @@ class Reactor:
             return  # a thread that begins to wait while another one closes
         finally:
             self._sleeping = False
+        self.read_at = monotonic()
         self.is_late = timeout == 0 or (waiter is not None and selector.found_at_once)
         for key, mask in events:
             try:

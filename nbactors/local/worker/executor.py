@@ -151,6 +151,7 @@ class Executor:
             job = Job(
                 connection, message, rest, [(key, receive(connection, value)) for key, value in message.deps or ()]
             )
+        job.read_at = self.process.reactor.read_at
         connection.state.waiting[message.number] = job
         if not job.is_task and message.group == NOW:
             run_at_once(job, self._performer.perform_in_thread, self.interrupts.windows, self.made)
@@ -316,6 +317,7 @@ class Executor:
         jobs = self._jobs
         perform = self._performer.perform
         job: Job | Construction | Ending | None
+        ended = 0.0  # when a long one has, until what came before that is read
         while True:
             try:
                 job = jobs.popleft()
@@ -326,12 +328,16 @@ class Executor:
                 self._idle()
                 continue
             if isinstance(job, Job):
+                if job.read_at < ended:
+                    ended = 0.0
+                    self.process.reactor.catch_up()
                 if job.begin():
                     self.running = job
                     perform(job)
                     job.end()
-                    if jobs and monotonic() - job.since > UNREAD_S:
-                        self.process.reactor.catch_up()
+                    now = monotonic()
+                    if now - job.since > UNREAD_S:
+                        ended = now
             elif isinstance(job, Construction):
                 self._construct(job)
             else:

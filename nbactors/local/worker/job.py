@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from nbactors.local.client.values import Held
 
 UNREAD_S = 0.0002
-"""After a job that ran longer, what callers have sent meanwhile is read before the next one begins."""
+"""After a job that ran longer, what callers have sent meanwhile is read before the next one begins.
+
+Unless that one itself was read later. It need not have been there when the job before it ended to be an older one: the
+thread that has read it may be held up before it hands it over, and its cancellation lies unread by then."""
 
 current: ContextVar[Job | None] = ContextVar("nbactors_job", default=None)
 """The job that the calling code belongs to, on loops and pool threads; the main thread's is `Executor.running`."""
@@ -35,6 +38,7 @@ class Job:
         name: As in the process title and in errors: `Counter.increment`.
         label: What `options(name=)` gave, else `name`.
         module: Where the function or class is defined.
+        read_at: It was read after this moment, on the monotonic clock.
         since: When it has begun, on the monotonic clock.
         cancel: What was asked for, if it was cancelled while it ran.
         interrupts: How often KeyboardInterrupt was raised in it.
@@ -58,6 +62,7 @@ class Job:
         "module",
         "name",
         "production",
+        "read_at",
         "rest",
         "since",
         "task",
@@ -75,6 +80,7 @@ class Job:
         self.name = ""
         self.label = message.name
         self.module = ""
+        self.read_at = 0.0
         self.since = 0.0
         self.cancel: messages.Cancel | None = None
         self.interrupts = 0

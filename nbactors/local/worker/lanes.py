@@ -46,7 +46,8 @@ class Lanes:
             }
         else:
             self._lanes = {
-                name: ThreadLane(name, limit, self._perform, performer.later) for name, limit in limits.items()
+                name: ThreadLane(name, limit, performer.perform_in_thread, performer.later, performer.reactor.catch_up)
+                for name, limit in limits.items()
             }
         self._default = self._lanes[""]
 
@@ -99,11 +100,6 @@ class Lanes:
     def has_running(self) -> bool:
         """Whether a call runs or waits."""
         return any(lane.has_running for lane in self._lanes.values())
-
-    def _perform(self, job: Job) -> None:
-        self._performer.perform_in_thread(job)
-        if self.is_busy:
-            self._performer.catch_up(job)
 
     def _idle(self) -> None:
         self._performer.show_idle()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import math
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -51,7 +52,9 @@ class LoopLane:
         self._jobs: deque[Job] = deque()
         self._running = 0
         self._due = False
-        self._read_at = 0.0
+        self._due_since = 0.0
+        self._ended = 0.0  # as in `Executor.serve`; for ever later while the loop may be blocked
+        self._reads = True  # whether it is this loop that reads what comes
         self._started = False
         self._paused = False
         self._ident = 0
@@ -60,14 +63,18 @@ class LoopLane:
 
     def put(self, job: Job) -> None:
         """Take a call in. The leader's thread."""
+        elsewhere = threading.get_ident() != self._ident
+        if elsewhere and self._reads:
+            # The loop has not read it: it is blocked, nobody knows for how long. Before the call is to be found.
+            self._ended = math.inf
         self._jobs.append(job)
         if self._started and not self._due:
-            self._due = True
+            self._due, self._due_since = True, job.read_at
             # Never at once: on the loop's own thread this is inside the reactor, where user code must not run.
-            if threading.get_ident() == self._ident:
-                self.loop.call_soon(self._admit, context=self._context)
+            if elsewhere:
+                self.soon(self._on_put)
             else:
-                self.soon(self._admit)
+                self.loop.call_soon(self._on_put, context=self._context)
 
     def adopt(self) -> None:
         """Make the loop the calling thread's."""
@@ -81,7 +88,8 @@ class LoopLane:
         self.loop.call_soon(self._admit, context=self._context)
 
     def start_in_thread(self, name: str) -> None:
-        """Begin, with the loop in a thread of its own."""
+        """Begin, with the loop in a thread of its own; the default group's loop reads for it."""
+        self._reads = False
 
         def serve() -> None:
             self.start()
@@ -133,15 +141,25 @@ class LoopLane:
         except RuntimeError:  # the loop is closed, the process about to end
             pass
 
+    def _on_put(self) -> None:
+        """Start what has come. The loop's thread."""
+        self._due = False
+        if monotonic() - self._due_since > UNREAD_S:
+            # A coroutine has blocked the loop meanwhile, and goes on: its call does not end here.
+            self._ended = math.inf
+        self._admit()
+
     def _admit(self) -> None:
         """Start what may run. The loop's thread."""
-        self._due = False
         jobs = self._jobs
         while self._running < self._limit and not self._paused:
             try:
                 job = jobs.popleft()
             except IndexError:
                 return
+            if job.read_at < self._ended:
+                self._ended = 0.0
+                self._performer.catch_up()
             if job.begin():
                 self._running += 1
                 self._launch(job)
@@ -173,11 +191,8 @@ class LoopLane:
     def _finished(self, job: Job) -> None:
         job.end()
         self._running -= 1
-        if self._jobs:
-            now = monotonic()
-            if now - max(job.since, self._read_at) > UNREAD_S:
-                # One of them may have been cancelled meanwhile.
-                self._read_at = now
-                self._performer.catch_up()
+        now = monotonic()
+        if now - job.since > UNREAD_S:
+            self._ended = now
         if not self._running and not self._jobs:
             self._on_idle()

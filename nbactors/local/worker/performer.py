@@ -5,7 +5,6 @@ from __future__ import annotations
 import pickle
 import threading
 from collections.abc import Callable
-from time import monotonic
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,6 @@ from nbactors.local.wire import messages
 from nbactors.local.worker import producing, special
 from nbactors.local.worker.ending import ActorExit
 from nbactors.local.worker.interrupts import Window, invoke, lets_through
-from nbactors.local.worker.job import UNREAD_S
 from nbactors.local.worker.renewal import Renewal
 from nbactors.renewal import METHODS
 
@@ -130,11 +128,6 @@ class Performer:
             self.answers.fail_canceled(job, error)
         else:
             self.answers.refuse(job, job.cancel, "running")
-
-    def catch_up(self, job: Job) -> None:
-        """After a job on a pool thread, before the next: see `Reactor.catch_up`."""
-        if monotonic() - job.since > UNREAD_S:
-            self.reactor.catch_up()
 
     def later(self, seconds: float, callback: Callable[[], None]) -> None:
         """Call `callback` on the leader's thread in so many seconds."""

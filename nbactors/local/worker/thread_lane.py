@@ -8,7 +8,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from nbactors.local.worker.job import current
+from nbactors.local.worker.job import UNREAD_S, current
 
 if TYPE_CHECKING:
     from nbactors.local.worker.job import Job
@@ -29,15 +29,22 @@ class ThreadLane:
         later: Calls something on the leader's thread in so many seconds.
         name: Of the group, for the threads' names.
         run: Runs one job, and lets nothing of it escape.
+        catch_up: Reads what callers have sent by now.
     """
 
     def __init__(
-        self, name: str, limit: int, run: Callable[[Job], None], later: Callable[[float, Callable[[], None]], None]
+        self,
+        name: str,
+        limit: int,
+        run: Callable[[Job], None],
+        later: Callable[[float, Callable[[], None]], None],
+        catch_up: Callable[[], None],
     ) -> None:
         self._name = name
         self._limit = limit
         self._run = run
         self._later = later
+        self._catch_up = catch_up
         self._is_short = False
         self._taken = 0
         self._watching = False
@@ -127,6 +134,7 @@ class ThreadLane:
         sleep.acquire()
         jobs, idle, active, ident = self._jobs, self._idle, self._active, threading.get_ident()
         job: Job | None
+        ended = 0.0  # as in `Executor.serve`
         while True:
             # Before the look at the flag: whoever pauses sets that first and then looks who is active.
             active.add(ident)
@@ -147,13 +155,19 @@ class ThreadLane:
                 sleep.acquire()
                 continue
             self._taken += 1
+            if job.read_at < ended:
+                ended = 0.0
+                self._catch_up()
             if job.begin():
                 job.thread = ident
                 current.set(job)
                 self._run(job)
                 current.set(None)
                 job.end()
-                self._is_short = monotonic() - job.since < SHORT_S
+                now = monotonic()
+                self._is_short = now - job.since < SHORT_S
+                if now - job.since > UNREAD_S:
+                    ended = now
             active.discard(ident)
             job = None
 
