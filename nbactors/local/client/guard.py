@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import selectors
 from time import sleep
 from typing import TYPE_CHECKING, Protocol
+
+from nbactors.local.client.bell import Bell
 
 if TYPE_CHECKING:
     from nbactors.local.client.reactor import Reactor
@@ -39,11 +40,9 @@ class Guard:
         self._reactor = reactor
         self._host = host
         self._dozing = False
-        self._bell_r, self._bell_w = os.pipe()
-        os.set_blocking(self._bell_r, False)
-        os.set_blocking(self._bell_w, False)
+        self._bell = Bell()
         self._selector = selectors.DefaultSelector()
-        self._selector.register(self._bell_r, selectors.EVENT_READ)
+        self._selector.register(self._bell.fileno(), selectors.EVENT_READ)
         self._selector.register(reactor.fileno(), selectors.EVENT_READ)
 
     def nudge(self) -> None:
@@ -51,10 +50,7 @@ class Guard:
         self._host.nudge()
         if self._dozing:
             self._dozing = False
-            try:
-                os.write(self._bell_w, b"\0")
-            except OSError:  # full: it rings anyhow; closed: nobody to wake
-                pass
+            self._bell.ring()
 
     def left(self) -> None:
         """Whoever led has left. Any thread."""
@@ -72,9 +68,7 @@ class Guard:
                 self._doze()
                 quiet = 0
         self._selector.close()
-        os.close(self._bell_r)
-        bell, self._bell_w = self._bell_w, -1
-        os.close(bell)
+        self._bell.close()
 
     def _doze(self) -> None:
         self._dozing = True
@@ -82,7 +76,4 @@ class Guard:
         if not (self._reactor.dirty or self._reactor.trash or self._reactor.closed):
             self._selector.select(self._reactor.next_timer_s())
         self._dozing = False
-        try:
-            os.read(self._bell_r, 4096)
-        except BlockingIOError:
-            pass
+        self._bell.still()

@@ -21,7 +21,6 @@ sections. They must only append to `trash` and call `nudge`, which take no lock.
 
 from __future__ import annotations
 
-import os
 import selectors
 import signal
 import sys
@@ -33,6 +32,7 @@ from time import monotonic
 from typing import Any, Protocol
 
 from nbactors.interrupts import INTERRUPTS
+from nbactors.local.client.bell import Bell
 from nbactors.local.client.brisk_selector import BriskSelector
 from nbactors.local.client.guard import QUIET_TICKS, TICK_S, Guard, Host
 from nbactors.local.client.thread_waits import ThreadWaits
@@ -62,10 +62,8 @@ class Reactor:
 
     def __init__(self, name: str) -> None:
         self._selector = BriskSelector()
-        self._wake_r, self._wake_w = os.pipe()
-        os.set_blocking(self._wake_r, False)
-        os.set_blocking(self._wake_w, False)
-        self._selector.register(self._wake_r, selectors.EVENT_READ, self._on_wake)
+        self._bell = Bell()
+        self._selector.register(self._bell.fileno(), selectors.EVENT_READ, lambda mask: self._bell.still())
         self._lock = _allocate_lock()
         self._leading = False
         self._sleeping = False
@@ -140,15 +138,12 @@ class Reactor:
         if not self._sleeping:
             return False
         self._sleeping = False
-        self.wake()
+        self._bell.ring()
         return True
 
     def wake(self) -> None:
         """Make the next poll return at once. Safe in signal handlers and finalizers."""
-        try:
-            os.write(self._wake_w, b"\0")
-        except (BlockingIOError, OSError):  # full: it will wake anyhow; closed: nobody to wake
-            pass
+        self._bell.ring()
 
     # ---------------------------------------------------------------------------------------------------- waiting
 
@@ -341,12 +336,6 @@ class Reactor:
         except Exception:  # noqa: BLE001 - no stderr in this process: nothing left to tell it to
             pass
 
-    def _on_wake(self, mask: int) -> None:
-        try:
-            os.read(self._wake_r, 4096)
-        except BlockingIOError:
-            pass
-
     # ----------------------------------------------------------------------------------------------------- hosting
 
     def host(self, host: Host) -> None:
@@ -468,7 +457,7 @@ class Reactor:
         """In a forked child, which has no background thread: do nothing any more, not even wake the parent's."""
         self.closed = True
         self._sleeping = False
-        self._wake_w = -1
+        self._bell.forget()
 
     def close(self) -> None:
         """Stop the background thread and close the selector. Called once, by the thread that shuts down.
@@ -495,8 +484,6 @@ class Reactor:
         Closed while a leader polls they never wake it: a pipe that is closed before the woken thread gets to run is
         taken out of what it polls, and it goes back to sleep for good.
         """
-        if self._wake_w >= 0:
+        if self._bell.is_open:
             self._selector.close()
-            os.close(self._wake_r)
-            os.close(self._wake_w)
-            self._wake_w = -1
+            self._bell.close()
