@@ -8,7 +8,6 @@ import math
 import threading
 from collections import deque
 from collections.abc import Callable
-from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -142,7 +141,7 @@ class LoopLane:
             pass
 
     def _on_put(self) -> None:
-        """Start what has come. The loop's thread."""
+        """Start what has come, or may run now. The loop's thread."""
         self._due = False
         if monotonic() - self._due_since > UNREAD_S:
             # A coroutine has blocked the loop meanwhile, and goes on: its call does not end here.
@@ -171,22 +170,20 @@ class LoopLane:
     def _begin(self, job: Job) -> None:
         """Begin a call, in a context of its own."""
         current.set(job)
-        rest = self._performer.call(job)
+        rest = self._performer.call(job, self._task_ends)
         if rest is None:
             self._finished(job)
-            return
-        # It is the job's task once it has begun: a cancelled call's task is left alone before that, so that it answers.
-        job.launched = task = self.loop.create_task(rest)
-        task.add_done_callback(partial(self._task_done, job), context=self._context)
+        else:
+            # The job's own once it has begun: a cancelled call's task is left alone before that, so that it answers.
+            job.launched = self.loop.create_task(rest)
 
-    def _task_done(self, job: Job, task: asyncio.Task[None]) -> None:
-        if job.launched is not None:
-            job.launched = None
-            self._performer.dropped(job)
-        job.task = None
+    def _task_ends(self, job: Job) -> None:
+        """A call's task is at its end. On the task, where no other call's code may run."""
+        job.task = job.launched = None
         self._finished(job)
-        if self._jobs:
-            self._admit()
+        if self._jobs and not self._due:
+            self._due, self._due_since = True, monotonic()
+            self.loop.call_soon(self._on_put, context=self._context)
 
     def _finished(self, job: Job) -> None:
         job.end()

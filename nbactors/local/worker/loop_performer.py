@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import inspect
 import threading
-from collections.abc import Callable, Coroutine
+import types
+from collections.abc import Callable, Coroutine, Generator
 from types import AsyncGeneratorType, CoroutineType
 from typing import TYPE_CHECKING, Any
 
@@ -28,8 +29,13 @@ class LoopPerformer:
         self.catch_up = performer.reactor.catch_up
         self._main_thread = threading.main_thread().ident
 
-    def call(self, job: Job) -> Coroutine[Any, Any, None] | None:
-        """Call a job's method on a loop's thread; return what remains to be awaited, None if nothing does."""
+    def call(self, job: Job, ends: Callable[[Job], None]) -> Coroutine[Any, Any, None] | None:
+        """Call a job's method on a loop's thread; return what remains to be awaited, None if nothing does.
+
+        Args:
+            job: The job.
+            ends: Called with it at the end of what is returned, also if that is cancelled before it begins.
+        """
         performer = self._performer
         self._executor.enter(job)
         try:
@@ -43,7 +49,11 @@ class LoopPerformer:
                 result = self._invoke_on_group_loop(job, function, args, kwargs)
             del args, kwargs
             if job.message.num_returns < 0 or _is_to_await(function, result):
-                return self._await(job, result)
+                rest = self._await(job, result, ends)
+                # To where it waits for its turn. A task is not told that it was cancelled before it has begun, so this
+                # has begun: a callback of the task, which would tell, costs a sixth of a small call.
+                rest.send(None)
+                return rest
             performer.deliver(job, result)
         except BaseException as error:  # noqa: BLE001 - whatever user code raises is its result
             performer.raised(job, error)
@@ -62,13 +72,14 @@ class LoopPerformer:
         finally:
             window.shut()
 
-    async def _await(self, job: Job, result: Any) -> None:
+    async def _await(self, job: Job, result: Any, ends: Callable[[Job], None]) -> None:
         """Finish an asynchronous call."""
-        job.task, job.launched = job.launched, None
         answers = self._answers
         num_returns = job.message.num_returns
         raised: BaseException | None = None
         try:
+            await _turn()
+            job.task, job.launched = job.launched, None
             if job.cancel is None:
                 if isinstance(result, CoroutineType):
                     result = await result
@@ -78,20 +89,20 @@ class LoopPerformer:
                     await producing.produce_async(answers, job, result)
                 elif isinstance(result, AsyncGeneratorType):
                     result = await producing.take_async(result, num_returns)
-            elif isinstance(result, CoroutineType):
-                result.close()
-        except BaseException as error:  # noqa: BLE001 - as above
-            if job.cancel is None:
-                self._raised(job, error)
-                return
+        except BaseException as error:  # noqa: BLE001 - whatever user code raises is its result
             raised = error
-        # Whether or not the method has swallowed it.
+        if job.launched is not None or job.cancel is not None:
+            _drop(result)
+        # Cancelled is what its caller has cancelled, whether or not the method has swallowed it.
         if job.cancel is not None:
             self._performer.refuse(job, raised or asyncio.CancelledError())
+        elif raised is not None:
+            self._raised(job, raised)
         elif num_returns < 0:
             answers.end_stream(job)
         else:
             answers.give(job, result)
+        ends(job)
 
     def _raised(self, job: Job, error: BaseException) -> None:
         """Answer with what a call has raised that its caller did not cancel."""
@@ -102,12 +113,16 @@ class LoopPerformer:
         else:
             self._answers.fail(job, error)
 
-    def dropped(self, job: Job) -> None:
-        """Answer a call whose task was cancelled before it began, by other code on its loop. The loop's thread.
 
-        Nothing of what the task was to run is run then.
-        """
-        self._raised(job, asyncio.CancelledError())
+def _drop(result: Any) -> None:
+    """Close the coroutine of a method that has not begun; on one that has ended this does nothing."""
+    if isinstance(result, CoroutineType):
+        result.close()
+
+
+@types.coroutine
+def _turn() -> Generator[None, None, None]:
+    yield
 
 
 def _is_to_await(function: Callable[..., Any], result: Any) -> bool:
