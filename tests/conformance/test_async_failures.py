@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 from typing import Any
 
@@ -56,6 +57,22 @@ class Failing(Latch):
         return coroutine
 
 
+class Collector:
+    """Counts what would wait for the garbage collector."""
+
+    def __init__(self) -> None:
+        gc.disable()
+
+    async def fail(self) -> None:
+        raise ValueError("broken")
+
+    def fail_plainly(self) -> None:
+        raise ValueError("broken")
+
+    def errors(self) -> int:
+        return sum(type(thing) is ValueError for thing in gc.get_objects())
+
+
 class TestErrors:
     def test_an_error_reaches_the_caller_and_the_actor_lives(self, ray: Any) -> None:
         failing = ray.remote(Failing).remote()
@@ -69,6 +86,14 @@ class TestErrors:
     def test_an_error_names_the_method_and_its_line(self, ray: Any) -> None:
         with pytest.raises(ValueError, match=r"Failing\.fail\(\)[\s\S]*raise ValueError\(message\)"):
             ray.get(ray.remote(Failing).remote().fail.remote("broken"))
+
+    def test_an_error_is_let_go_of_at_once(self, ray: Any) -> None:
+        actor = ray.remote(Collector).remote()
+        for method in (actor.fail, actor.fail_plainly):
+            for _ in range(10):
+                with pytest.raises(ValueError, match="broken"):
+                    ray.get(method.remote())
+        assert ray.get(actor.errors.remote()) == 0
 
     def test_an_error_after_a_suspension(self, ray: Any) -> None:
         failing = ray.remote(Failing).remote()

@@ -102,6 +102,7 @@ class LoopPerformer:
             answers.end_stream(job)
         else:
             answers.give(job, result)
+        raised = None  # else it and this frame, which is in its traceback, would wait for the garbage collector
         ends(job)
 
     def _raised(self, job: Job, error: BaseException) -> None:
