@@ -149,6 +149,35 @@ def test_an_interrupt_ends_the_wait_and_breaks_nothing(reactor, pipe):
         assert reactor.wait(waiters[number], 10), "the session is usable right after"
 
 
+class Standing:
+    """A host that does nothing, and notes that the background thread stands guard."""
+
+    def __init__(self):
+        self.asked = threading.Event()
+
+    def nudge(self):
+        pass
+
+    def left(self):
+        pass
+
+    def is_idle(self):
+        self.asked.set()
+        return False
+
+
+def test_a_host_takes_no_place_from_who_leads(reactor):
+    waiter, host = Waiter(), Standing()
+    leader = threading.Thread(target=lambda: reactor.wait(waiter, 10))
+    leader.start()
+    eventually(lambda: waiter.led is not None)
+    reactor.host(host)
+    assert host.asked.wait(5)
+    assert reactor.is_led
+    waiter.finish()
+    leader.join()
+
+
 def test_closing_wakes_who_waits():
     reactor = Reactor("test-io")
     reactor.start()

@@ -399,12 +399,15 @@ class Reactor:
             if self._guard is not None:
                 self._guard.run()
                 return
-            self._tick_until_quiet()
-            if not self.closed:
+            if self._tick_until_quiet():
                 self._lead_in_background()
 
-    def _tick_until_quiet(self) -> None:
-        """Look in once a tick; return as the leader when there was nothing to do for a while."""
+    def _tick_until_quiet(self) -> bool:
+        """Look in once a tick; return True, as the leader, when there was nothing to do for a while.
+
+        False if a host has come, or it is closed. It leads nothing then, and must not leave: taken for the leader here,
+        it gave away the place of the thread that led, and of two at once one slept through what the other was sent.
+        """
         quiet = 0
         stints = self.stints
         while not self.closed and self._guard is None:
@@ -428,8 +431,9 @@ class Reactor:
             quiet = 0 if busy or before != stints else quiet + 1
             stints = before
             if quiet > QUIET_TICKS:
-                return
+                return True
             self._leave()
+        return False
 
     def _sleep_while_led(self) -> None:
         with self._lock:
