@@ -26,7 +26,7 @@ class Suspending(Steady):
 
     async def block(self, gate: Gate) -> str:
         passed = self.wait(gate)
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.01)  # goes on for a while, so that no call's end lets the next one begin
         return passed
 
 

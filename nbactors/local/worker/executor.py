@@ -19,8 +19,9 @@ from nbactors.local.worker.at_once import run_at_once
 from nbactors.local.worker.capture import Capture
 from nbactors.local.worker.ending import ActorExit, Ending
 from nbactors.local.worker.interrupts import Interrupts, invoke
-from nbactors.local.worker.job import UNREAD_S, Job, current
+from nbactors.local.worker.job import Job, current
 from nbactors.local.worker.lanes import Lanes
+from nbactors.local.worker.lookout import Lookout
 from nbactors.local.worker.performer import Performer
 from nbactors.local.worker.special import NOW
 from nbactors.local.worker.traces import user_traceback
@@ -317,7 +318,7 @@ class Executor:
         jobs = self._jobs
         perform = self._performer.perform
         job: Job | Construction | Ending | None
-        ended = 0.0  # when a long one has, until what came before that is read
+        lookout = Lookout(self.process.reactor.catch_up)
         while True:
             try:
                 job = jobs.popleft()
@@ -328,16 +329,12 @@ class Executor:
                 self._idle()
                 continue
             if isinstance(job, Job):
-                if job.read_at < ended:
-                    ended = 0.0
-                    self.process.reactor.catch_up()
+                lookout.before(job)
                 if job.begin():
                     self.running = job
                     perform(job)
                     job.end()
-                    now = monotonic()
-                    if now - job.since > UNREAD_S:
-                        ended = now
+                    lookout.after(job)
             elif isinstance(job, Construction):
                 self._construct(job)
             else:

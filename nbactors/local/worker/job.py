@@ -15,12 +15,6 @@ if TYPE_CHECKING:
     from nbactors.local.client.connection import Connection
     from nbactors.local.client.values import Held
 
-UNREAD_S = 0.0002
-"""After a job that ran longer, what callers have sent meanwhile is read before the next one begins.
-
-Unless that one itself was read later. It need not have been there when the job before it ended to be an older one: the
-thread that has read it may be held up before it hands it over, and its cancellation lies unread by then."""
-
 current: ContextVar[Job | None] = ContextVar("nbactors_job", default=None)
 """The job that the calling code belongs to, on loops and pool threads; the main thread's is `Executor.running`."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import math
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -12,7 +11,8 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from nbactors.local.client.brisk_selector import BriskLoopSelector
-from nbactors.local.worker.job import UNREAD_S, current
+from nbactors.local.worker.job import current
+from nbactors.local.worker.lookout import UNREAD_S, Lookout
 
 if TYPE_CHECKING:
     from nbactors.local.worker.job import Job
@@ -52,7 +52,7 @@ class LoopLane:
         self._running = 0
         self._due = False
         self._due_since = 0.0
-        self._ended = 0.0  # as in `Executor.serve`; for ever later while the loop may be blocked
+        self._lookout = Lookout(performer.catch_up)
         self._reads = True  # whether it is this loop that reads what comes
         self._started = False
         self._paused = False
@@ -65,7 +65,7 @@ class LoopLane:
         elsewhere = threading.get_ident() != self._ident
         if elsewhere and self._reads:
             # The loop has not read it: it is blocked, nobody knows for how long. Before the call is to be found.
-            self._ended = math.inf
+            self._lookout.distrust()
         self._jobs.append(job)
         if self._started and not self._due:
             self._due, self._due_since = True, job.read_at
@@ -145,7 +145,7 @@ class LoopLane:
         self._due = False
         if monotonic() - self._due_since > UNREAD_S:
             # A coroutine has blocked the loop meanwhile, and goes on: its call does not end here.
-            self._ended = math.inf
+            self._lookout.distrust()
         self._admit()
 
     def _admit(self) -> None:
@@ -156,9 +156,7 @@ class LoopLane:
                 job = jobs.popleft()
             except IndexError:
                 return
-            if job.read_at < self._ended:
-                self._ended = 0.0
-                self._performer.catch_up()
+            self._lookout.before(job)
             if job.begin():
                 self._running += 1
                 self._launch(job)
@@ -188,8 +186,6 @@ class LoopLane:
     def _finished(self, job: Job) -> None:
         job.end()
         self._running -= 1
-        now = monotonic()
-        if now - job.since > UNREAD_S:
-            self._ended = now
+        self._lookout.after(job)
         if not self._running and not self._jobs:
             self._on_idle()

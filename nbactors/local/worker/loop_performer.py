@@ -74,7 +74,6 @@ class LoopPerformer:
 
     async def _await(self, job: Job, result: Any, ends: Callable[[Job], None]) -> None:
         """Finish an asynchronous call."""
-        answers = self._answers
         num_returns = job.message.num_returns
         raised: BaseException | None = None
         try:
@@ -86,24 +85,29 @@ class LoopPerformer:
                 if num_returns < 0:
                     if not producing.is_generator(result):
                         raise producing.not_a_generator(job, result)
-                    await producing.produce_async(answers, job, result)
+                    await producing.produce_async(self._answers, job, result)
                 elif isinstance(result, AsyncGeneratorType):
                     result = await producing.take_async(result, num_returns)
         except BaseException as error:  # noqa: BLE001 - whatever user code raises is its result
             raised = error
-        if job.launched is not None or job.cancel is not None:
-            _drop(result)
+        try:
+            if isinstance(result, CoroutineType) and (job.launched is not None or job.cancel is not None):
+                result.close()  # cancelled before it began; one that has ended does not mind
+            self._answer(job, result, raised)
+        finally:
+            raised = None  # else it and this frame, which is in its traceback, would wait for the garbage collector
+            ends(job)
+
+    def _answer(self, job: Job, result: Any, raised: BaseException | None) -> None:
         # Cancelled is what its caller has cancelled, whether or not the method has swallowed it.
         if job.cancel is not None:
             self._performer.refuse(job, raised or asyncio.CancelledError())
         elif raised is not None:
             self._raised(job, raised)
-        elif num_returns < 0:
-            answers.end_stream(job)
+        elif job.message.num_returns < 0:
+            self._answers.end_stream(job)
         else:
-            answers.give(job, result)
-        raised = None  # else it and this frame, which is in its traceback, would wait for the garbage collector
-        ends(job)
+            self._answers.give(job, result)
 
     def _raised(self, job: Job, error: BaseException) -> None:
         """Answer with what a call has raised that its caller did not cancel."""
@@ -113,12 +117,6 @@ class LoopPerformer:
             self._answers.fail_canceled(job, error)
         else:
             self._answers.fail(job, error)
-
-
-def _drop(result: Any) -> None:
-    """Close the coroutine of a method that has not begun; on one that has ended this does nothing."""
-    if isinstance(result, CoroutineType):
-        result.close()
 
 
 @types.coroutine

@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
-from time import monotonic
 from typing import TYPE_CHECKING
 
-from nbactors.local.worker.job import UNREAD_S, current
+from nbactors.local.worker.job import current
+from nbactors.local.worker.lookout import Lookout
 
 if TYPE_CHECKING:
     from nbactors.local.worker.job import Job
@@ -134,7 +134,7 @@ class ThreadLane:
         sleep.acquire()
         jobs, idle, active, ident = self._jobs, self._idle, self._active, threading.get_ident()
         job: Job | None
-        ended = 0.0  # as in `Executor.serve`
+        lookout = Lookout(self._catch_up)
         while True:
             # Before the look at the flag: whoever pauses sets that first and then looks who is active.
             active.add(ident)
@@ -155,19 +155,14 @@ class ThreadLane:
                 sleep.acquire()
                 continue
             self._taken += 1
-            if job.read_at < ended:
-                ended = 0.0
-                self._catch_up()
+            lookout.before(job)
             if job.begin():
                 job.thread = ident
                 current.set(job)
                 self._run(job)
                 current.set(None)
                 job.end()
-                now = monotonic()
-                self._is_short = now - job.since < SHORT_S
-                if now - job.since > UNREAD_S:
-                    ended = now
+                self._is_short = lookout.after(job) < SHORT_S
             active.discard(ident)
             job = None
 
