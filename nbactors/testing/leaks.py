@@ -27,6 +27,9 @@ from nbactors.testing.polling import eventually
 
 _MAPPED_MEMORY = ("/memfd:", "/dev/shm/")
 
+_TOLD = 400
+"""Characters of a command that are told: those of the node name what it runs only after 300, behind its first lines."""
+
 
 class LeakError(AssertionError):
     """Something was left behind; the message lists it."""
@@ -237,7 +240,7 @@ def _describe(pid: int) -> str:
                 return ""
             age = time.time() - process.create_time()
             command = " ".join(" ".join(process.cmdline()).split()) or process.name()
-            return f"pid {pid} ({process.status()}, {age:.1f} s old): {command[:160]}"
+            return f"pid {pid} ({process.status()}, {age:.1f} s old): {command[:_TOLD]}"
     except psutil.Error:
         return ""
 
