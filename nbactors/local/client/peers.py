@@ -29,6 +29,7 @@ class PeerState:
 
     Attributes:
         calls: Calls in flight on it, by number.
+        answering: The call whose answer is being handled now, until all of it is done.
         answered: Whose calls were answered by what is being handled now.
         insisted: Until when to signal the peer for a call, by number, see `PendingCall.insist`.
         insisting: Whether the next signal is due.
@@ -44,6 +45,7 @@ class PeerState:
 
     __slots__ = (
         "answered",
+        "answering",
         "calls",
         "functions",
         "granted",
@@ -59,6 +61,7 @@ class PeerState:
     def __init__(self, outgoing: bool) -> None:
         self.calls: dict[int, Any] = {}
         self.answered: Any = None
+        self.answering: Any = None
         self.insisted: dict[int, float] = {}
         self.insisting = False
         self.granted: set[int] = set()
