@@ -6,6 +6,7 @@ reference in this process, a pending call, or (through `References`) a borrower 
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
@@ -26,6 +27,14 @@ if TYPE_CHECKING:
     from nbactors.local.store.segments import Stored
 
 _waiters_lock = threading.Lock()
+
+
+def _renew_lock() -> None:
+    global _waiters_lock
+    _waiters_lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_renew_lock)  # a thread that is not in the child may have held it
 
 _ASK, _VALUE, _ERROR, _LOSS = TABLE[ASK], TABLE[VALUE], TABLE[ERROR], TABLE[LOSS]
 
@@ -181,7 +190,13 @@ class Entry:
                 waiters.remove(waiter)
 
     def request(self) -> None:
-        """Make the value come; an owned one comes by itself."""
+        """Make the value come; an owned one comes by itself.
+
+        Raises:
+            RaySystemError: This is a forked child, where nothing of the parent's comes.
+        """
+        if self.process.forked:
+            self.process.check_alive()
 
     # --------------------------------------------------------------------------------------------------- as a future
 
@@ -274,6 +289,7 @@ class BorrowedEntry(Entry):
 
     def request(self) -> None:
         """Ask the owner for the value, once."""
+        super().request()
         with _waiters_lock:
             if self.state != PENDING:
                 return

@@ -458,9 +458,16 @@ class Reactor:
         return threading.get_ident() == self._thread.ident
 
     def forget(self) -> None:
-        """In a forked child, which has no background thread: do nothing any more, not even wake the parent's."""
+        """In a forked child, which has no background thread: do nothing any more, not even wake the parent's.
+
+        A thread that waits here nevertheless returns at once, as after `close`: those that held the lock, led or
+        followed are not in the child.
+        """
         self.closed = True
-        self._sleeping = False
+        self._lock = _allocate_lock()
+        self._leading = self._sleeping = False
+        self._followers.clear()
+        self._guard = None
         self._bell.forget()
 
     def close(self) -> None:

@@ -8,6 +8,7 @@ reference at a time, so that several readers share one sequence; what comes for 
 
 from __future__ import annotations
 
+import os
 import threading
 import weakref
 from collections import deque
@@ -33,6 +34,14 @@ STREAM_INDEX = 0xFFFFFFFF
 """The index, among a call's objects, of the one that stands for the stream itself."""
 
 _lock = threading.Lock()
+
+
+def _renew_lock() -> None:
+    global _lock
+    _lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_renew_lock)  # a thread that is not in the child may have held it
 
 
 class _Readable:
@@ -208,7 +217,9 @@ class Reader:
         return self._inbox.facts()
 
     def request(self) -> None:
-        """Do nothing: what is yielded comes by itself."""
+        """What is yielded comes by itself, though not to a forked child."""
+        if self.process.forked:
+            self.process.check_alive()
 
     def next(self, timeout: float | None) -> ObjectRef[Any]:
         """See `ObjectRefGenerator._next_sync`."""
@@ -316,6 +327,8 @@ class RemoteReader(_Readable):
 
     def request(self) -> None:
         """Ask the owner for the next reference, unless that is under way."""
+        if self.process.forked:
+            self.process.check_alive()
         with _lock:
             if self._asked or self.items or self.ended:
                 return
