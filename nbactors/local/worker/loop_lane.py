@@ -92,9 +92,24 @@ class LoopLane:
 
         def serve() -> None:
             self.start()
-            self.loop.run_forever()
+            self.run()
 
         threading.Thread(target=serve, name=f"nbactors-{name}", daemon=True).start()
+
+    def run(self) -> None:
+        """Run the loop until it is stopped. Its thread.
+
+        What a call raises is its answer. The loop hands on what a task or callback of the actor's own has raised, and
+        can go on afterwards.
+        """
+        while True:
+            try:
+                self.loop.run_forever()
+                return
+            except SystemExit as reason:
+                self._performer.leave_by(reason)
+            except KeyboardInterrupt:  # the task keeps it for those who await it
+                pass
 
     def pause(self) -> None:
         """Begin no more calls for now. Any thread."""
@@ -104,10 +119,6 @@ class LoopLane:
         """Go on. Any thread."""
         self._paused = False
         self.soon(self._admit)
-
-    def clear(self) -> None:
-        """Forget what has not begun: the actor ends."""
-        self._jobs.clear()
 
     def cancel(self, job: Job) -> None:
         """Cancel the asyncio task of a running call. Any thread."""
