@@ -345,6 +345,9 @@ class TestLeavingWhileCallsRun:
         os.kill(pid, signal.SIGTERM)
         eventually(lambda: not is_running(pid))
 
+    def test_a_child_that_it_has_forked_ends_by_sigterm(self, ray: Any, busy: Any, journal: Journal) -> None:
+        assert ray.get(busy.remote(journal).end_child_by.remote(signal.SIGTERM), timeout=10) == -signal.SIGTERM
+
     def test_exit_actor_in_one_of_them(
         self, ray: Any, busy: Any, gate: Gate, journal: Journal, started: Any, eventually: Any
     ) -> None:

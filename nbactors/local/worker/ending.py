@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from nbactors.local.client import failures
 from nbactors.local.wire import messages
+from nbactors.local.worker import forked
 from nbactors.local.worker.job import Job
 
 if TYPE_CHECKING:
@@ -72,11 +73,17 @@ class Ending:
             job: The call that has ended it, if it runs on this thread.
         """
         process = executor.process
+        if process.forked:
+            if not self.graceful:
+                print(self.text, file=sys.stderr)
+            forked.leave(self.status or int(not self.graceful))
         executor.farewell.begin(self, job)
         # Answers of finished calls go out before the clean-up, which may take long.
         process.flush(OUTPUT_S)
         if self.graceful:
             _clean_up(executor)
+            if process.forked:  # by a handler
+                forked.leave(0)
         for stream in (sys.stdout, sys.stderr):
             try:
                 stream.flush()
@@ -100,6 +107,11 @@ class Farewell:
     def take_sigterm(self) -> None:
         """Have SIGTERM end the actor. The main thread."""
         signal.signal(signal.SIGTERM, self._on_sigterm)
+
+    def give_sigterm_back(self) -> None:
+        """In a forked child: have SIGTERM end it, unless the user has taken that."""
+        if signal.getsignal(signal.SIGTERM) == self._on_sigterm:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
     def _on_sigterm(self, number: int, frame: object) -> None:
         # It may have interrupted anything on the main thread: this takes no lock.
@@ -172,6 +184,8 @@ def _clean_up(executor: Executor) -> None:
         except BaseException:  # noqa: BLE001 - Ray logs it and goes on
             print("__ray_shutdown__ raised:", file=sys.stderr)
             traceback.print_exc()
+        if executor.process.forked:
+            forked.leave(0)
     shutdown = None
     del instance
     gc.collect()

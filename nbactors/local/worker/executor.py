@@ -18,6 +18,7 @@ from nbactors.local.worker.answers import Answers
 from nbactors.local.worker.at_once import run_at_once
 from nbactors.local.worker.capture import Capture
 from nbactors.local.worker.ending import ActorExit, Ending, Farewell
+from nbactors.local.worker.forked import ForkHooks
 from nbactors.local.worker.interrupts import Interrupts, invoke
 from nbactors.local.worker.job import Job, current
 from nbactors.local.worker.lanes import Lanes
@@ -97,15 +98,16 @@ class Executor:
         self.answers = Answers(process, self._is_busy, self.capture)
         self.farewell = Farewell(self)
         self.interrupts = Interrupts(process.reactor, self.answers, lambda: self.running)
-        self._performer = Performer(self, process, self.answers, self.interrupts, self.capture)
+        self.performer = Performer(self, process, self.answers, self.interrupts, self.capture)
         process.reactor.on_tick = self.on_tick
         process.current_call = self.current_job
+        ForkHooks(self)
         process.peers.handlers.update(
             {
                 messages.Construct: self.enqueue_construct,
                 messages.Call: self.enqueue,
                 messages.Run: self.enqueue,
-                messages.Define: self._performer.define,
+                messages.Define: self.performer.define,
                 messages.Cancel: self.on_cancel,
                 messages.Consumed: self.on_consumed,
                 messages.StopStream: self.on_stop_stream,
@@ -157,7 +159,7 @@ class Executor:
         job.read_at = self.process.reactor.read_at
         connection.state.waiting[message.number] = job
         if not job.is_task and message.group == NOW:
-            run_at_once(job, self._performer.perform_in_thread, self.interrupts.windows, self.made)
+            run_at_once(job, self.performer.perform_in_thread, self.interrupts.windows, self.made)
             return
         if self.lanes is not None:
             self._put(job)
@@ -181,7 +183,7 @@ class Executor:
         early, self._early = self._early, []
         # The lanes first: the main thread may take the construction as soon as it is queued, and looks for them.
         if message.is_async or message.max_concurrency > 1 or message.groups:
-            self.lanes = Lanes(message, self._performer)
+            self.lanes = Lanes(message, self.performer)
             self._jobs.append(Construction(connection, message, cls, rest, deps))
             for job in early:
                 self._put(job)
@@ -318,7 +320,7 @@ class Executor:
         """Run jobs until the process ends. The main thread; returns never but by ending the process."""
         self.interrupts.install()
         jobs = self._jobs
-        perform = self._performer.perform
+        perform = self.performer.perform
         job: Job | Construction | Ending | None
         lookout = Lookout(self.process.reactor.catch_up)
         while True:
@@ -441,6 +443,11 @@ class Executor:
             ending.carry_out(self, job)
         self.farewell.begin(ending, job, after_queue)
         self.end(ending)
+
+    def give_signals_back(self) -> None:
+        """In a forked child: have signals do what they do in any process, unless the user has taken them."""
+        self.interrupts.remove()
+        self.farewell.give_sigterm_back()
 
     def _drain(self) -> None:
         """Wait for the calls that run on other threads, before the end. The node sees to it that this ends."""

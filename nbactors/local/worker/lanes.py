@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import threading
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from nbactors.local.worker.interrupts import invoke
 from nbactors.local.worker.thread_lane import ThreadLane
@@ -150,6 +150,12 @@ class Lanes:
             return
         if task is not None:
             task.add_done_callback(lambda task: task.cancelled() or task.exception())
+
+    def leave_loop(self, end: Callable[[], NoReturn]) -> None:
+        """In a forked child: have the calling thread's loop call `end` when what runs on it gives control back."""
+        for lane in self._lanes.values():
+            if not isinstance(lane, ThreadLane) and lane.is_own:
+                lane.call_next(end)
 
     def loops(self) -> list[Any]:
         """Return the event loops."""

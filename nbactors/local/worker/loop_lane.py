@@ -144,6 +144,18 @@ class LoopLane:
         """Whether a call runs. What is just being begun does not count yet: look again after a turn of the loop."""
         return bool(self._running)
 
+    @property
+    def is_own(self) -> bool:
+        """Whether the calling thread is the loop's."""
+        return threading.get_ident() == self._ident
+
+    def call_next(self, callback: Callable[[], object]) -> None:
+        """Call `callback` before all else that the loop is about to call. The loop's thread."""
+        self.loop.call_soon(callback)
+        ready = getattr(self.loop, "_ready", None)
+        if isinstance(ready, deque):  # not in uvloop
+            ready.rotate(1)
+
     def soon(self, callback: Callable[[], None]) -> None:
         """Call `callback` on the loop's thread. Any thread."""
         try:
