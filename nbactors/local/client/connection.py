@@ -249,7 +249,9 @@ class Connection:
             if self.closed:
                 return
             self.closed = True
-            _close_all(self._fds)
+            # Taken out: a later send adds its own to them, and closed a second time they are other files' by then.
+            fds, self._fds = self._fds, []
+            _close_all(fds)
             for _, fds in self._backlog:
                 _close_all(fds)
             self._backlog.clear()
