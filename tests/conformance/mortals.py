@@ -78,13 +78,13 @@ class SelfMade:
         if way == "__init__":
             self._task = asyncio.get_event_loop().create_task(self._leave())
 
-    async def begin(self) -> int:
+    async def begin(self) -> None:
+        self._journal.note(os.getpid())
         if self._way == "method":
             self._task = asyncio.create_task(self._leave())
         elif self._way == "thread":
             threading.Thread(target=_quietly, args=(_exit_actor,)).start()
         self._wanted.set()
-        return os.getpid()
 
     async def _leave(self) -> None:
         await self._wanted.wait()
