@@ -185,7 +185,13 @@ class Entry:
                 pass
 
     def request(self) -> None:
-        """Make the value come; an owned one comes by itself."""
+        """Make the value come; an owned one comes by itself.
+
+        Raises:
+            RaySystemError: This is a forked child, where nothing of the parent's comes.
+        """
+        if self.process.forked:
+            self.process.check_alive()
 
     # --------------------------------------------------------------------------------------------------- as a future
 
@@ -278,6 +284,7 @@ class BorrowedEntry(Entry):
 
     def request(self) -> None:
         """Ask the owner for the value, once."""
+        super().request()
         if self.state != PENDING:
             return
         self.state = _ASKED

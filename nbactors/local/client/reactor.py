@@ -454,9 +454,16 @@ class Reactor:
         return threading.get_ident() == self._thread.ident
 
     def forget(self) -> None:
-        """In a forked child, which has no background thread: do nothing any more, not even wake the parent's."""
+        """In a forked child, which has no background thread: do nothing any more, not even wake the parent's.
+
+        A thread that waits here nevertheless returns at once, as after `close`: those that led or followed are not in
+        the child.
+        """
         self.closed = True
+        self.leader = None
         self._sleeping = False
+        self.followers.clear()
+        self.guard = None
         self._bell.forget()
 
     def close(self) -> None:

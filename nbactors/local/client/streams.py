@@ -212,7 +212,9 @@ class Reader:
         return self._inbox.facts()
 
     def request(self) -> None:
-        """Do nothing: what is yielded comes by itself."""
+        """What is yielded comes by itself, though not to a forked child."""
+        if self.process.forked:
+            self.process.check_alive()
 
     def next(self, timeout: float | None) -> ObjectRef[Any]:
         """See `ObjectRefGenerator._next_sync`."""
@@ -320,6 +322,8 @@ class RemoteReader(_Readable):
 
     def request(self) -> None:
         """Ask the owner for the next reference, unless that is under way."""
+        if self.process.forked:
+            self.process.check_alive()
         if self._asked or self.items or self.ended:
             return
         self._asked = True

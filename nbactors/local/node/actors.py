@@ -19,7 +19,7 @@ from nbactors.local.node.names import Names, missing
 from nbactors.local.node.queue import Request
 from nbactors.local.node.records import Actor, Process, Worker
 from nbactors.local.node.resources import Allocation, to_units
-from nbactors.local.node.workers import Workers
+from nbactors.local.node.workers import EXIT_WITHIN_S, Workers
 from nbactors.local.wire import messages
 
 ORPHAN_GRACE_S = 3.0
@@ -131,12 +131,17 @@ class Actors:
             actor.state = follow(actor.state, Cause.CONSTRUCT)
 
     def ending(self, worker: Worker, message: messages.Ending) -> None:
-        """It will exit, by its own will."""
+        """It will exit, by its own will: what it still runs may wait for ever, for a child process for instance."""
+        if worker.ending is not None:
+            return
         worker.ending = message
         actor = worker.actor
-        if actor is not None and actor.state in (State.CONSTRUCTING, State.ALIVE):
+        if actor is None:
+            self._workers.kill_later(worker, EXIT_WITHIN_S)
+        elif actor.state in (State.CONSTRUCTING, State.ALIVE):
             actor.state = follow(actor.state, Cause.END)
             self._free_name(actor)
+            self._workers.kill_later(worker, actor.home.graceful_shutdown_s)
 
     def ready(self, worker: Worker, actor: Actor) -> None:
         """The actor's process has registered."""

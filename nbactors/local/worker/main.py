@@ -72,7 +72,8 @@ class Worker:
             first = self._assign is None
             self._assign = message
             if message.actor_id:
-                self.executor.class_name = message.class_name
+                self.executor.actor_id = message.actor_id
+                self.executor.class_name, self.executor.name = message.class_name, message.name
             if first:
                 self._assigned.finish()
             else:

@@ -208,7 +208,7 @@ class ActorConstructed(Message, tag=18, frozen=True):
 
 
 class Ending(Message, tag=19, frozen=True):
-    """Worker to node, last message before it exits on purpose.
+    """Worker to node: it exits on purpose, when the calls that run and its clean-up have ended, or the time is up.
 
     Attributes:
         kind: "exit", "out_of_scope", "creation_failed" or "crashed" (`sys.exit(1)` in a method).
