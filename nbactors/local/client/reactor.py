@@ -268,7 +268,9 @@ class Reactor:
             while not (waiter.done or waiter.interrupted or self.closed):
                 if self.leader is None:
                     self.leader = waiter
-                if self.leader is waiter:
+                leader = self.leader
+                # Also one that this thread was waiting with when a handler interrupted it, and began to wait here.
+                if leader is not None and leader.ident == waiter.ident:
                     self._lead(waiter, deadline)
                     return
                 timeout = CHECK_S
