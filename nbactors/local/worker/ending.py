@@ -9,6 +9,7 @@ import sys
 import traceback
 from typing import TYPE_CHECKING
 
+from nbactors.limits import MAX_TEXT
 from nbactors.local.wire import messages
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class Ending:
 
     def __init__(self, kind: str, text: str, graceful: bool = True, status: int = 0) -> None:
         self.kind = kind
-        self.text = text
+        self.text = text[-MAX_TEXT:]
         self.graceful = graceful
         self.status = status
 
