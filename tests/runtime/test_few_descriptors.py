@@ -11,12 +11,13 @@ from pathlib import Path
 
 import psutil
 import pytest
-from raw_session import RawSession
+from raw_session import RawSession, is_gone
 
 from nbactors.local import discovery, sockets
 from nbactors.local.client import peers
 from nbactors.local.control import ControlClient
 from nbactors.local.wire import messages
+from nbactors.testing import eventually
 
 WATCHED_S = 1.0
 BUSY_S = 0.3
@@ -88,6 +89,25 @@ def test_a_node_without_descriptors_does_not_spin_and_accepts_later() -> None:
         resource.prlimit(node.pid, resource.RLIMIT_NOFILE, (soft, hard))
         for client in [session, *late]:
             client.close()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="sets the limit of another process")
+def test_no_descriptor_for_a_forkserver_is_not_called_the_interpreter_s_fault() -> None:
+    with RawSession() as session:
+        forkserver = psutil.Process(session.create_up().pid).parent()
+        assert forkserver is not None
+        node = session.welcome.pid
+        soft, hard = resource.prlimit(node, resource.RLIMIT_NOFILE)
+        forkserver.kill()
+        eventually(lambda: is_gone(forkserver.pid))
+        try:
+            resource.prlimit(node, resource.RLIMIT_NOFILE, (3, hard))
+            session.create()
+            text = session.receive(messages.ActorDown).text
+        finally:
+            resource.prlimit(node, resource.RLIMIT_NOFILE, (soft, hard))
+        assert "no process that forks workers can be started (Too many open files): raise the limit" in text
 
 
 @pytest.mark.slow
