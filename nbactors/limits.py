@@ -13,6 +13,9 @@ MAX_COUNT = 2**31 - 1
 MAX_GPUS = 1024
 """Of one session. The node keeps a record of each."""
 
+MAX_ENVIRONMENT = 1 << 20
+"""Characters of the environment variables of a runtime_env. The system refuses to start a program with many more."""
+
 MAX_KINDS = 1000
 """Different custom resources of one session or request, and different requests of one session that wait."""
 

@@ -33,6 +33,7 @@ FINE = 0.5
         ({"resources": {f"r{i}": 1 for i in range(1001)}}, "at most 1000 resources. Got: 1001"),
         ({"graceful_shutdown_s": 1e9}, r"cannot be more than 604800 \(a week\)"),
         ({"namespace": "n" * 5000}, "'namespace' must have at most 4096 characters"),
+        ({"runtime_env": {"env_vars": {"A": "b" * (1 << 20)}}}, "at most 1048576 characters in all. Got: 1048577"),
     ],
 )
 def test_a_session_asks_for_too_much(keywords: dict[str, Any], message: str) -> None:
