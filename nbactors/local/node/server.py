@@ -298,9 +298,12 @@ class Server:
                 connection.inbox.extend(self._decode(connection, body))
         except FrameError as error:
             _note(f"a connection is closed: {error}")
-            text = f"the node has ended the connection, since it does not understand what this process sent: {error}."
-            connection.outbox.append(messages.Refused(0, "value", text))
-            self._send_outbox(connection)
+            if connection.has_spoken:  # else it is no client of ours
+                text = (
+                    f"the node has ended the connection, since it does not understand what this process sent: {error}."
+                )
+                connection.outbox.append(messages.Refused(0, "value", text))
+                self._send_outbox(connection)
             self._drop(connection)
         else:
             if connection.inbox:
