@@ -346,7 +346,7 @@ class LocalActorLink(Target, ActorLink):
 
     def _fail_queue(self) -> None:
         assert self._down is not None
-        error = failures.actor_died(self._down)
+        error = failures.actor_died(self._down, self.meta.class_name if self.meta is not None else "")
         for queue in self._queues.values():
             self._doomed.extend((call, error) for call in queue)
             queue.clear()

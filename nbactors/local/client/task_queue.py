@@ -15,6 +15,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from nbactors.facts import CallFacts
+from nbactors.limits import MAX_NAME
 from nbactors.local.client import failures
 from nbactors.local.client.call_life import FINISHED, QUEUED
 from nbactors.local.client.target import Target
@@ -223,7 +224,7 @@ class TaskQueue(Target):
         self._tasks.waiting.add(self)
         self._tasks.expect(rid, self)
         sys_path, cwd = self._process.changed_paths()
-        send(messages.RequestLease(rid, self._resources, self._runtime_env, self._label, sys_path, cwd))
+        send(messages.RequestLease(rid, self._resources, self._runtime_env, self._label[:MAX_NAME], sys_path, cwd))
         # Noted at last: one that is noted and was not sent would be waited for for ever.
         self._asked.add(rid)
 

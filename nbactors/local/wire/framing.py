@@ -1,6 +1,8 @@
 """Frames on a byte stream: four bytes of length, then a msgpack array of messages. No I/O here."""
 
-from typing import Any, Generic, NamedTuple, TypeVar
+import sys
+from collections.abc import Callable
+from typing import Annotated, Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 
@@ -9,6 +11,8 @@ from nbactors.local.wire import messages
 HEADER = 4
 MAX_CONTROL_FRAME = 16 << 20
 MAX_PEER_FRAME = 1 << 30
+MAX_CONTROL_BATCH = 2000
+"""Messages in one frame to or from the node, which handles a frame without looking at other connections."""
 
 M = TypeVar("M")
 
@@ -17,29 +21,37 @@ class FrameError(Exception):
     """The other side sent bytes that are no frame of this protocol; the connection has to be closed."""
 
 
+class TooLongError(FrameError, ValueError):
+    """A message of this side is longer than the other side accepts. A ValueError: it holds what the user gave."""
+
+
 class Codec(Generic[M]):
     """Encodes and decodes frames of one conversation.
+
+    Args:
+        longest: Messages in one frame at most; None for any number.
 
     Stateless but for msgspec's reusable encoder, and therefore to be used by one thread at a time for encoding.
     """
 
-    def __init__(self, union: Any, limit: int) -> None:
+    def __init__(self, union: Any, limit: int, longest: int | None = None) -> None:
         self._encode = msgspec.msgpack.Encoder().encode
-        self._decode = msgspec.msgpack.Decoder(list[union]).decode
+        batch: Any = list[union] if longest is None else Annotated[list[union], msgspec.Meta(max_length=longest)]
+        self._decode: Callable[[Any], list[M]] = msgspec.msgpack.Decoder(batch).decode
+        self._longest = longest or sys.maxsize
         self.limit = limit
 
     def encode(self, batch: list[M]) -> bytes:
         """Return one frame with all of `batch`, or more frames if it would be longer than the receiver accepts.
 
         Raises:
-            FrameError: One message alone is too long.
+            TooLongError: One message alone is too long.
         """
-        body = self._encode(batch)
-        if len(body) > self.limit:
+        if len(batch) > self._longest or len(body := self._encode(batch)) > self.limit:
             if len(batch) > 1:
                 half = len(batch) // 2
                 return self.encode(batch[:half]) + self.encode(batch[half:])
-            raise FrameError(f"message of {len(body)} bytes exceeds the limit of {self.limit} bytes")
+            raise TooLongError(f"message of {len(body)} bytes exceeds the limit of {self.limit} bytes")
         return len(body).to_bytes(HEADER, "big") + body
 
     def decode(self, body: bytes | memoryview) -> list[M]:
@@ -113,7 +125,7 @@ class FrameBuffer:
 
 def control_codec() -> Codec[messages.Control]:
     """Return a codec for the conversation with the node."""
-    return Codec(messages.Control, MAX_CONTROL_FRAME)
+    return Codec(messages.Control, MAX_CONTROL_FRAME, MAX_CONTROL_BATCH)
 
 
 def fork_codec() -> Codec[messages.ForkMessage]:

@@ -20,6 +20,7 @@ import sys
 import traceback
 from typing import TYPE_CHECKING, NoReturn
 
+from nbactors.limits import MAX_TEXT
 from nbactors.local.client import failures
 from nbactors.local.wire import messages
 from nbactors.local.worker import forked
@@ -59,7 +60,7 @@ class Ending:
 
     def __init__(self, kind: str, text: str, graceful: bool = True, status: int = 0) -> None:
         self.kind = kind
-        self.text = text
+        self.text = text[-MAX_TEXT:]
         self.graceful = graceful
         self.status = status
 
