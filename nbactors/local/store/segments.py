@@ -25,6 +25,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from nbactors.local.store import descriptors
+
 ALIGN = 64
 LARGE = 1 << 20
 """Buffers from this size on begin on a page: copying 800 MB to offset 128 of a page took four times as long as to
@@ -171,7 +173,12 @@ class SegmentStore:
                 with self._lock:
                     self.in_memory -= capacity
             in_memory = False
-            fd = _disk_file(self._directory)
+            try:
+                fd = _disk_file(self._directory)
+            except OSError as error:
+                if descriptors.is_exhausted(error):
+                    raise descriptors.exhausted("a large value could not be stored") from None
+                raise
         os.ftruncate(fd, capacity)
         hold = Hold(number, fd, capacity, self._recycle if in_memory else _close)
         hold.count = 1
