@@ -19,6 +19,11 @@ MAX_FDS = 64
 """Descriptors that go with one send. The kernel never joins those of two sends in one receive, which has room for as
 many; more in one send would be cut off there."""
 
+MISSING = -1
+"""Stands among the received descriptors for one that did not come, since this process may have no more of them.
+
+The kernel cuts off those for which there is no room, and tells only that it did (``MSG_CTRUNC``)."""
+
 _ANCILLARY = socket.CMSG_SPACE(MAX_FDS * 4)
 _CLOEXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
 
@@ -38,13 +43,14 @@ class Connection:
     def __init__(
         self,
         reactor: Reactor,
-        sock: socket.socket,
+        sock: socket.socket | None,
         codec: Codec[Any],
         on_message: Callable[[Connection, Any], None],
         on_close: Callable[[Connection, str], None],
     ) -> None:
-        sock.setblocking(False)
-        self.sock = sock
+        self.sock: Any = sock
+        if sock is not None:
+            sock.setblocking(False)
         self.peer_id = b""
         self.state: Any = None
         """Whatever the side that made the connection keeps with it."""
@@ -81,7 +87,7 @@ class Connection:
             outbox.append(message)
             full = len(outbox) >= GATHER
             if fds:
-                self._fds.extend(map(os.dup, fds))
+                self._fds.extend(self._own(fds))
                 full = full or len(self._fds) >= MAX_FDS // 2
             if full:
                 self._flush()
@@ -110,22 +116,43 @@ class Connection:
                 return
             self._outbox.append(message)
             if fds:
-                self._fds.extend(map(os.dup, fds))
+                self._fds.extend(self._own(fds))
             self._flush()
 
     def _send_lent(self, message: Any, fds: Sequence[int]) -> None:
         """Send a message with nothing before it: its descriptors are duplicated only if they have to wait."""
-        frame = memoryview(self._codec.encode([message]))
+        frame = memoryview(self._encode([message], fds))
         try:
             sent = socket.send_fds(self.sock, [frame], fds)
         except BlockingIOError:
             sent = 0
         except OSError:
-            self._broken = True
+            self._break()
             return
         if sent < len(frame):
-            self._backlog.append((frame[sent:], [] if sent else list(map(os.dup, fds))))
+            self._backlog.append((frame[sent:], [] if sent else self._own(fds)))
             self._await_room()
+
+    def _encode(self, batch: list[Any], fds: Sequence[int]) -> bytes:
+        """Return what is sent for these messages. Under the lock."""
+        return self._codec.encode(batch)
+
+    def _own(self, fds: Sequence[int]) -> list[int]:
+        """Return descriptors that stay open until they are sent, see `_disown`."""
+        return list(map(os.dup, fds))
+
+    def _disown(self, fds: Sequence[int]) -> None:
+        """They were sent, or will not be."""
+        _close_all(fds)
+
+    def _break(self) -> None:
+        """Nothing more can be sent. Under the lock."""
+        self._broken = True
+        try:
+            # What was refused may be a descriptor and not the connection: its reader has to see an end in any case.
+            self.sock.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
 
     def flush(self) -> None:
         """Send what is queued, as far as the socket takes it; the rest follows when it is writable."""
@@ -138,14 +165,17 @@ class Connection:
         fds, self._fds = self._fds, []
         if not batch:
             return
-        if self._broken or self.closed:
-            _close_all(fds)
+        if self.closed:
+            self._disown(fds)
             return
         try:
-            frame = memoryview(self._codec.encode(batch))
+            frame = memoryview(self._encode(batch, fds))
         except FrameError:
-            _close_all(fds)
+            self._disown(fds)
             raise
+        if self._broken:
+            self._disown(fds)
+            return
         waits = bool(self._backlog)
         # A frame is complete with its last byte, so what goes ahead of that is there when it is read: each part but
         # the last takes one byte along. There are enough, since each descriptor is announced in the frame.
@@ -171,12 +201,12 @@ class Connection:
             except BlockingIOError:
                 return False
             except OSError:
-                self._broken = True
+                self._break()
                 for _, left in backlog:
-                    _close_all(left)
+                    self._disown(left)
                 backlog.clear()
                 return True
-            _close_all(fds)
+            self._disown(fds)
             if sent < len(rest):
                 backlog[0] = (rest[sent:], [])
                 return False
@@ -185,7 +215,7 @@ class Connection:
 
     def _drain(self) -> None:
         with self._lock:
-            if self._push() and not self.closed:
+            if self._push() and not (self._broken or self.closed):
                 self._reactor.modify(self.sock.fileno(), selectors.EVENT_READ, self._on_ready)
 
     @property
@@ -198,29 +228,31 @@ class Connection:
     def _on_ready(self, mask: int) -> None:
         if mask & selectors.EVENT_WRITE:
             self._drain()
-        if mask & selectors.EVENT_READ:
+        if mask & selectors.EVENT_READ and self.sock is not None:
             self._receive()
 
     def _receive(self) -> None:
         scratch = self._reactor.scratch
         try:
-            count, ancillary, _, _ = self.sock.recvmsg_into([scratch], _ANCILLARY, _CLOEXEC)
+            count, ancillary, flags, _ = self.sock.recvmsg_into([scratch], _ANCILLARY, _CLOEXEC)
         except BlockingIOError:
             return
         except OSError as error:
-            self.close(f"the connection broke: {error.strerror or error}")
+            self.lose(f"the connection broke: {error.strerror or error}")
             return
         for level, kind, data in ancillary:
             if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
                 whole = len(data) - len(data) % 4
                 self.received_fds.extend(memoryview(data[:whole]).cast("i"))
+        if flags & socket.MSG_CTRUNC:
+            self.received_fds.append(MISSING)
         if not count:
-            self.close("the other side closed the connection")
+            self.lose("the other side closed the connection")
             return
         on_message = self._on_message
         try:
             for body in self._frames.feed(bytes(scratch[:count])):
-                for message in self._codec.decode(body):
+                for message in self._decode(body):
                     try:
                         on_message(self, message)
                     except FrameError:
@@ -233,14 +265,22 @@ class Connection:
         if self.after_batch is not None:
             self.after_batch(self)
 
+    def _decode(self, body: bytes | memoryview) -> list[Any]:
+        """Return the messages of a frame. The leader's thread."""
+        return self._codec.decode(body)
+
+    def lose(self, why: str) -> None:
+        """Nothing more comes on this socket, or nothing that could be understood. The leader's thread."""
+        self.close(why)
+
     def take_fd(self) -> int:
-        """Return the next received descriptor; the caller owns it.
+        """Return the next received descriptor, which the caller owns; `MISSING` for one that there was no room for.
 
         Raises:
-            FrameError: A message announced one that did not come.
+            FrameError: A message announced one that was not sent.
         """
         if not self.received_fds:
-            raise FrameError("a message announced a file descriptor that did not arrive")
+            raise FrameError("a message announced a file descriptor that was not sent")
         return self.received_fds.popleft()
 
     def close(self, why: str = "closed") -> None:
@@ -249,18 +289,24 @@ class Connection:
             if self.closed:
                 return
             self.closed = True
-            _close_all(self._fds)
-            for _, fds in self._backlog:
-                _close_all(fds)
-            self._backlog.clear()
+            self._disown(self._fds)
             self._outbox = []
-        self._reactor.unregister(self.sock.fileno())
-        self.sock.close()
+            self._detach()
+        self._on_close(self, why)
+
+    def _detach(self) -> None:
+        """Let go of the socket, and of what was received or is to be sent on it in part. Under the lock."""
+        for _, fds in self._backlog:
+            self._disown(fds)
+        self._backlog.clear()
+        if self.sock is not None:
+            self._reactor.unregister(self.sock.fileno())
+            self.sock.close()
         _close_all(self.received_fds)
         self.received_fds.clear()
-        self._on_close(self, why)
 
 
 def _close_all(fds: Sequence[int] | deque[int]) -> None:
     for fd in fds:
-        os.close(fd)
+        if fd != MISSING:
+            os.close(fd)

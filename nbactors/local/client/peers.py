@@ -3,25 +3,49 @@
 Each process connects to whom it has something to ask or tell, and keeps that connection for good: its requests to
 one peer all travel on it, in order, and the answers come back on it. So two processes may have two connections, one
 of each direction.
+
+A connection is kept until the node says that the other process has ended, see `PeerConnection`: its socket may break
+before, or may not be had yet, and is made anew.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import selectors
 import socket
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from nbactors.local import sockets
 from nbactors.local.client.connection import Connection
+from nbactors.local.client.peer_connection import PeerConnection
 from nbactors.local.wire import messages
-from nbactors.local.wire.framing import FrameError, peer_codec
+from nbactors.local.wire.framing import FrameError, PeerCodec
 from nbactors.version import __version__
 
 if TYPE_CHECKING:
     from nbactors.local.client.process import Process
+
+
+CONNECT_S = 2.0
+RECONNECT_S = 0.05
+"""How long a socket is waited for while the other side's queue of connections is full; the second is for the leader."""
+
+FIRST_DELAY_S = 0.01
+LAST_DELAY_S = 0.5
+"""The time between two tries to make a socket anew grows from the first to the second."""
+
+LISTEN_AGAIN_S = 0.1
+"""How long nobody is let in after one could not be, for lack of descriptors."""
+
+READ_OUT_S = 2.0
+"""How long what a process has sent before it ended is read: a child of its own may keep the socket open."""
+
+REMEMBERED = 10_000
+"""Most processes that are known to have ended; of the others the node is asked again."""
 
 
 class PeerState:
@@ -76,8 +100,11 @@ class Peers:
     def __init__(self, process: Process) -> None:
         self._process = process
         self._lock = threading.Lock()
-        self._outgoing: dict[bytes, Connection] = {}
-        self._incoming: set[Connection] = set()
+        self._outgoing: dict[bytes, PeerConnection] = {}
+        self._incoming: set[PeerConnection] = set()
+        self._links: dict[tuple[bytes, int], PeerConnection] = {}
+        self._numbers = itertools.count(1)
+        self._gone: dict[bytes, str] = {}
         self._listener: socket.socket | None = None
         self.on_caller_gone: Callable[[Connection], None] | None = None
         """Set in a worker: called when a process that has called it has gone."""
@@ -88,6 +115,7 @@ class Peers:
             messages.AddBorrow: lambda c, m: process.references.add_tokens(m.object_id, m.process_id, m.tokens),
             messages.ReleaseBorrow: lambda c, m: process.references.add_tokens(m.object_id, c.peer_id, -m.tokens),
             messages.ReleaseSegment: self._on_release_segment,
+            messages.Attach: self._on_attach,
         }
 
     # ---------------------------------------------------------------------------------------------------- listening
@@ -106,19 +134,32 @@ class Peers:
             except BlockingIOError:
                 return
             except OSError:
+                self._pause_listening()
                 return
             try:
                 sockets.check_peer(sock)
-            except PermissionError:
+            except OSError:
                 sock.close()
                 continue
-            connection = Connection(
-                self._process.reactor, sock, peer_codec(), self._on_first_message, self._on_incoming_closed
+            connection = PeerConnection(
+                self._process.reactor, sock, self._on_first_message, self._on_incoming_closed, self._on_incoming_broken
             )
             connection.state = PeerState(outgoing=False)
             with self._lock:
                 self._incoming.add(connection)
             connection.start()
+
+    def _pause_listening(self) -> None:
+        """No descriptor is free: who waits to be let in would wake this process again and again."""
+        listener, reactor = self._listener, self._process.reactor
+        assert listener is not None
+        reactor.unregister(listener.fileno())
+
+        def listen() -> None:
+            if self._listener is listener:
+                reactor.register(listener.fileno(), selectors.EVENT_READ, self._on_connect)
+
+        reactor.call_later(LISTEN_AGAIN_S, listen)
 
     def _on_first_message(self, connection: Connection, message: Any) -> None:
         if connection.peer_id:  # what came in one batch with the Hello
@@ -129,30 +170,99 @@ class Peers:
         connection.peer_id = message.process_id
         connection.hand_to(self.dispatch)
 
+    def _on_attach(self, connection: Connection, message: messages.Attach) -> None:
+        """A process has connected, for the first time or again. The leader's thread."""
+        assert isinstance(connection, PeerConnection)
+        key = (connection.peer_id, message.link)
+        with self._lock:
+            known = self._links.get(key)
+            if known is None:
+                self._links[key] = connection
+                connection.link = message.link
+                known = connection
+            else:
+                self._incoming.discard(connection)
+        if known is not connection:
+            known.adopt(connection, message.received)
+        elif message.resume:
+            connection.confirm()
+
     # --------------------------------------------------------------------------------------------------- connecting
 
     def connect(self, process_id: bytes) -> Connection | None:
-        """Return the connection to a process, made now if there is none; None if the process is gone. Any thread."""
+        """Return the connection to a process, made now if there is none. Any thread.
+
+        Returns:
+            None if the process has ended, as the node has told, or cannot be reached and there is no node to ask.
+            Else the connection may still be without a socket; what is sent on it goes out when it has one.
+        """
         with self._lock:
             connection = self._outgoing.get(process_id)
             if connection is not None and not connection.closed:
                 return connection
-            try:
-                sock = sockets.connect(sockets.process_socket_path(self._process.directory, process_id), 2.0)
-                sockets.check_peer(sock)
-            except (OSError, PermissionError):
+            if process_id in self._gone:
                 return None
-            connection = Connection(self._process.reactor, sock, peer_codec(), self.dispatch, self._on_outgoing_closed)
+            link = next(self._numbers)
+            sock = self._reach(process_id, messages.Attach(link, False, 0), CONNECT_S)
+            if sock is None and self._process.node.lost:
+                return None
+            connection = PeerConnection(
+                self._process.reactor, sock, self.dispatch, self._on_outgoing_closed, self._on_outgoing_broken
+            )
+            connection.link = link
             connection.peer_id = process_id
             connection.state = PeerState(outgoing=True)
             connection.after_batch = self._process.replies.after_batch
             self._outgoing[process_id] = connection
-            hello = messages.Hello(
-                messages.PROTOCOL_VERSION, self._process.process_id, os.getpid(), "peer", __version__
-            )
-            connection.send(hello)
-        connection.start()
+        if sock is not None:
+            connection.start()
+        else:
+            self._on_outgoing_broken(connection, "it could not be reached")
         return connection
+
+    def _reach(self, process_id: bytes, attach: messages.Attach, timeout: float) -> socket.socket | None:
+        """Connect to a process and say which connection the socket is for; None if that fails."""
+        hello = messages.Hello(messages.PROTOCOL_VERSION, self._process.process_id, os.getpid(), "peer", __version__)
+        try:
+            sock = sockets.connect(sockets.process_socket_path(self._process.directory, process_id), timeout)
+        except OSError:
+            return None
+        try:
+            sock.sendall(PeerCodec().encode([hello, attach]))
+        except OSError:
+            sock.close()
+            return None
+        return sock
+
+    def _on_outgoing_broken(self, connection: PeerConnection, why: str) -> None:
+        """Make the socket anew, unless the other process is known to have ended."""
+        if self.is_final(connection.peer_id):
+            connection.close(why)
+            return
+        self._process.node.send_now(messages.Watch(connection.peer_id))
+        delay = min(FIRST_DELAY_S * 2**connection.tries, LAST_DELAY_S) if connection.tries else 0.0
+        self._process.reactor.call_later(delay, lambda: self._reconnect(connection))
+
+    def _reconnect(self, connection: PeerConnection) -> None:
+        if connection.closed:
+            return
+        attach = messages.Attach(connection.link, True, connection.received)
+        sock = self._reach(connection.peer_id, attach, RECONNECT_S)
+        if sock is not None:
+            connection.offer(sock)
+        else:
+            connection.lose("it could not be reached")
+
+    def _on_incoming_broken(self, connection: PeerConnection, why: str) -> None:
+        """Wait for the other process to connect again, or for word of its end."""
+        if not connection.link or self.is_final(connection.peer_id):
+            connection.close(why)
+        else:
+            self._process.node.send_now(messages.Watch(connection.peer_id))
+
+    def is_final(self, process_id: bytes) -> bool:
+        """Return whether no connection to a process will be had any more: it has ended, or this one or the node."""
+        return process_id in self._gone or self._process.closed or bool(self._process.node.lost)
 
     # ------------------------------------------------------------------------------------------------------- events
 
@@ -168,9 +278,37 @@ class Peers:
             connection.state.granted.discard(message.segment_id)
             self._process.store.released(message.segment_id)
 
+    def on_process_gone(self, message: messages.ProcessGone) -> None:
+        """The node says that a process has ended. The leader's thread.
+
+        Answers that it sent before may still be in the socket: that is read to its end.
+        """
+        process_id, text = message.process_id, message.text
+        with self._lock:
+            if len(self._gone) >= REMEMBERED:
+                del self._gone[next(iter(self._gone))]
+            self._gone[process_id] = text
+            theirs = [c for c in [*self._outgoing.values(), *self._incoming] if c.peer_id == process_id]
+        if not theirs:
+            self._process.references.process_gone(process_id)
+        for connection in theirs:
+            if connection.broken:
+                connection.close(text)
+            else:
+                self._process.reactor.call_later(READ_OUT_S, partial(connection.close, text))
+
+    def node_lost(self, why: str) -> None:
+        """Nobody can tell any more whether a process lives that cannot be reached. The leader's thread."""
+        with self._lock:
+            everyone = [*self._outgoing.values(), *self._incoming]
+        for connection in everyone:
+            if connection.broken:
+                connection.close(why)
+
     def _on_incoming_closed(self, connection: Connection, why: str) -> None:
         with self._lock:
             self._incoming.discard(connection)
+            self._links.pop((connection.peer_id, connection.link), None)  # type: ignore[attr-defined]
         self._on_closed(connection, why)
         if self.on_caller_gone is not None:
             self.on_caller_gone(connection)
@@ -210,7 +348,8 @@ class Peers:
     def forget(self) -> None:
         """In a forked child: close the copies of the sockets. Takes no lock: a thread that is not here may hold it."""
         for connection in [*self._outgoing.values(), *self._incoming]:
-            connection.sock.close()
+            if connection.sock is not None:
+                connection.sock.close()
         if self._listener is not None:
             self._listener.close()
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from nbactors import exceptions
 from nbactors.local.client import failures
+from nbactors.local.client.connection import MISSING
+from nbactors.local.store import descriptors
 from nbactors.local.store.object_life import READY
 from nbactors.local.wire import messages, pickling
 from nbactors.object_ref import ObjectRef
@@ -51,7 +53,9 @@ class Held:
         return self.stored is None and not self.contained and not self.error and not self.buffers
 
     def load(self) -> Any:
-        """Unpickle."""
+        """Unpickle; raise what came instead."""
+        if self.error:
+            raise failures.decode(self.data)
         if self.stored is None:
             return pickling.loads(self.data, self.buffers)
         data, buffers = self.stored.views()
@@ -119,6 +123,9 @@ class Values:
                 connection.send(messages.ReleaseSegment(number))
 
             fd = connection.take_fd()
+            if fd == MISSING:
+                give_back()
+                return Held(failures.encode(descriptors.exhausted("a large value could not be received")), error=True)
             if os.fstat(fd).st_size < segment.size:
                 os.close(fd)
                 raise exceptions.RaySystemError("a peer announced a segment that is larger than its file")

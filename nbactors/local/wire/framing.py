@@ -1,5 +1,6 @@
 """Frames on a byte stream: four bytes of length, then a msgpack array of messages. No I/O here."""
 
+import struct
 from collections.abc import Iterator
 from typing import Any, Generic, TypeVar
 
@@ -8,10 +9,13 @@ import msgspec
 from nbactors.local.wire import messages
 
 HEADER = 4
+RECEIVED = 8
 MAX_CONTROL_FRAME = 16 << 20
 MAX_PEER_FRAME = 1 << 30
 
 M = TypeVar("M")
+
+_pack_head = struct.Struct(">IQ").pack
 
 
 class FrameError(Exception):
@@ -53,6 +57,36 @@ class Codec(Generic[M]):
             return self._decode(body)
         except (msgspec.MsgspecError, RecursionError) as error:
             raise FrameError(f"malformed frame: {error}") from error
+
+
+class PeerCodec(Codec[messages.Peer]):
+    """Codec of sessions and workers, whose frames begin with eight bytes more: how many frames the sender has received.
+
+    So each frame acknowledges those of the other direction, without a message of its own.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(messages.Peer, MAX_PEER_FRAME)
+
+    def encode(self, batch: list[messages.Peer], received: int = 0) -> bytes:
+        """Return one frame with all of `batch`.
+
+        Raises:
+            FrameError: It would be too long.
+        """
+        body = self._encode(batch)
+        if len(body) > self.limit - RECEIVED:
+            raise FrameError(f"message of {len(body)} bytes exceeds the limit of {self.limit} bytes")
+        return _pack_head(len(body) + RECEIVED, received) + body
+
+    def decode(self, body: bytes | memoryview) -> list[messages.Peer]:
+        """See the base class."""
+        return super().decode(body[RECEIVED:])
+
+    @staticmethod
+    def received(body: bytes | memoryview) -> int:
+        """Return how many frames the sender of this one had received."""
+        return int.from_bytes(body[:RECEIVED], "big")
 
 
 class FrameBuffer:
@@ -113,6 +147,6 @@ def fork_codec() -> Codec[messages.ForkMessage]:
     return Codec(messages.ForkMessage, MAX_CONTROL_FRAME)
 
 
-def peer_codec() -> Codec[messages.Peer]:
+def peer_codec() -> PeerCodec:
     """Return a codec for the conversation of sessions and workers."""
-    return Codec(messages.Peer, MAX_PEER_FRAME)
+    return PeerCodec()

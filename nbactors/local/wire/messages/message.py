@@ -2,7 +2,7 @@
 
 import msgspec
 
-PROTOCOL_VERSION = 6
+PROTOCOL_VERSION = 7
 
 
 class Message(msgspec.Struct, array_like=True, frozen=True, gc=False):
