@@ -34,6 +34,9 @@ ACKNOWLEDGE_BYTES = 1 << 20
 FRAME_COST = 256
 """What a frame counts beside its bytes."""
 
+GIVEN_UP = (1 << 64) - 1
+"""Told instead of a number of frames for a connection that was closed: going on might run its calls a second time."""
+
 KEPT_BYTES = 64 << 20
 """What is kept at most of answers to a caller that cannot be reached; the oldest become errors."""
 
@@ -124,11 +127,12 @@ class PeerConnection(Connection):
     def _decode(self, body: bytes | memoryview) -> list[Any]:
         batch = self._peer_codec.decode(body)
         theirs = self._peer_codec.received(body)
+        if self._resuming and not batch:
+            self._resume(theirs)
+            return batch
         if theirs > self._forgotten:
             self._forget(theirs)
         if not batch:
-            if self._resuming:
-                self._resume(theirs)
             return batch
         if type(batch[0]) is messages.Hello:
             return batch
@@ -215,16 +219,17 @@ class PeerConnection(Connection):
             self._resuming = True
         self.start()
 
-    def confirm(self) -> None:
+    def confirm(self, received: int) -> None:
         """Tell what was received, also if that is nothing: the other side waits for it to go on."""
         with self._lock:
-            self._transmit([(memoryview(self._peer_codec.encode([], self.received)), [])])
+            self._transmit([(memoryview(self._peer_codec.encode([], received)), [])])
 
     def _resume(self, received: int) -> None:
         with self._lock:
             self._resuming = False
-            if received < self._forgotten:
-                raise FrameError("the other side has forgotten this connection")
+            if not self._forgotten <= received <= self._forgotten + len(self._kept):
+                raise FrameError("the other side has given this connection up")
+            self._forget(received)
             self._broken = False
             self._kept_bytes = 0
             self._transmit([(memoryview(frame), list(fds)) for frame, fds in self._kept])
@@ -254,6 +259,9 @@ class PeerConnection(Connection):
             self._kept[self._evicted] = (small, ())
             self._evicted += 1
             self._kept_bytes -= len(frame) - len(small)
+        if self._kept_bytes > 2 * KEPT_BYTES and not self.state.outgoing:
+            # Small answers, which are no smaller as errors: those of a generator may have no end.
+            self._reactor.call_later(0, lambda: self.close("too many answers were kept for a caller out of reach"))
 
 
 def _count_segments(thing: Any) -> int:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbactors.local import sockets
 from nbactors.local.client.connection import Connection
-from nbactors.local.client.peer_connection import PeerConnection
+from nbactors.local.client.peer_connection import GIVEN_UP, PeerConnection
 from nbactors.local.wire import messages
 from nbactors.local.wire.framing import FrameError, PeerCodec
 from nbactors.version import __version__
@@ -103,6 +103,7 @@ class Peers:
         self._outgoing: dict[bytes, PeerConnection] = {}
         self._incoming: set[PeerConnection] = set()
         self._links: dict[tuple[bytes, int], PeerConnection] = {}
+        self._given_up: set[tuple[bytes, int]] = set()
         self._numbers = itertools.count(1)
         self._gone: dict[bytes, str] = {}
         self._listener: socket.socket | None = None
@@ -176,16 +177,15 @@ class Peers:
         key = (connection.peer_id, message.link)
         with self._lock:
             known = self._links.get(key)
-            if known is None:
+            if known is not None:
+                self._incoming.discard(connection)
+            elif key not in self._given_up:
                 self._links[key] = connection
                 connection.link = message.link
-                known = connection
-            else:
-                self._incoming.discard(connection)
-        if known is not connection:
+        if known is not None:
             known.adopt(connection, message.received)
         elif message.resume:
-            connection.confirm()
+            connection.confirm(0 if connection.link else GIVEN_UP)
 
     # --------------------------------------------------------------------------------------------------- connecting
 
@@ -288,6 +288,7 @@ class Peers:
             if len(self._gone) >= REMEMBERED:
                 del self._gone[next(iter(self._gone))]
             self._gone[process_id] = text
+            self._given_up = {key for key in self._given_up if key[0] != process_id}
             theirs = [c for c in [*self._outgoing.values(), *self._incoming] if c.peer_id == process_id]
         if not theirs:
             self._process.references.process_gone(process_id)
@@ -308,11 +309,13 @@ class Peers:
     def _on_incoming_closed(self, connection: Connection, why: str) -> None:
         with self._lock:
             self._incoming.discard(connection)
-            self._links.pop((connection.peer_id, connection.link), None)  # type: ignore[attr-defined]
+            key = (connection.peer_id, connection.link)  # type: ignore[attr-defined]
+            if self._links.pop(key, None) is not None and not self.is_final(connection.peer_id):
+                self._given_up.add(key)
         self._on_closed(connection, why)
         if self.on_caller_gone is not None:
             self.on_caller_gone(connection)
-        if connection.peer_id:
+        if self.is_final(connection.peer_id):
             self._process.references.process_gone(connection.peer_id)
 
     def _on_outgoing_closed(self, connection: Connection, why: str) -> None:
@@ -320,7 +323,10 @@ class Peers:
             if self._outgoing.get(connection.peer_id) is connection:
                 del self._outgoing[connection.peer_id]
         self._on_closed(connection, why)
-        self._process.references.process_gone(connection.peer_id)
+        if self.is_final(connection.peer_id):
+            self._process.references.process_gone(connection.peer_id)
+        else:
+            self._process.references.ask_again(connection.peer_id)
 
     def _on_closed(self, connection: Connection, why: str) -> None:
         for number in list(connection.state.granted):

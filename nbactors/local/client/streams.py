@@ -451,6 +451,17 @@ class Streams:
         if reader is not None and entry is not None:
             reader.inbox.put_back(entry)
 
+    def ask_again(self, owner: bytes) -> None:
+        """A connection was lost to a process that lives. The leader's thread."""
+        with _lock:
+            askers = [(key, asker) for key in self._asking for asker in self._asking[key] if ids.owner_of(key) == owner]
+            for key, _ in askers:
+                self._asking.pop(key, None)
+        for _, asker in askers:
+            reader = asker()
+            if reader is not None:
+                self.ask(reader.key, reader)
+
     def owner_gone(self, owner: bytes) -> None:
         """A process has died: what it was asked for will not come."""
         with _lock:
