@@ -144,10 +144,8 @@ class Values:
         __tracebackhide__ = True
         if entry.state != READY:
             raise failures.decode(entry.data)
+        data, buffers = (entry.data, entry.buffers) if entry.stored is None else entry.stored.views()
         try:
-            if entry.stored is None:
-                return pickling.loads(entry.data, entry.buffers)
-            data, buffers = entry.stored.views()
             return pickling.loads(data, buffers)
         except Exception as error:  # a user's __setstate__, or a module that this process cannot import
             raise exceptions.RaySystemError(
