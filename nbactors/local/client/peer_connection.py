@@ -23,7 +23,7 @@ from nbactors.local.client import failures
 from nbactors.local.client.connection import MAX_FDS, MISSING, Connection
 from nbactors.local.client.reactor import Reactor
 from nbactors.local.wire import messages
-from nbactors.local.wire.framing import FrameBuffer, FrameError, peer_codec
+from nbactors.local.wire.framing import FrameBuffer, FrameError, PeerCodec, peer_codec
 
 ACKNOWLEDGE_S = 1.0
 """What was received is told of after this time, if no frame has told of it before."""
@@ -40,6 +40,7 @@ GIVEN_UP = (1 << 64) - 1
 KEPT_BYTES = 64 << 20
 """What is kept at most of answers to a caller that cannot be reached; the oldest become errors."""
 
+_received = PeerCodec.received
 _ANSWERS = (messages.Reply, messages.Results, messages.Yielded)
 
 
@@ -67,6 +68,8 @@ class PeerConnection(Connection):
     ) -> None:
         super().__init__(reactor, sock, peer_codec(), on_message, on_close)
         self._peer_codec = peer_codec()
+        self._encode_batch = self._peer_codec.encode
+        self._decode_batch = self._peer_codec.decode
         self._on_break = on_break
         self._broken = sock is None
         self.link = 0
@@ -93,7 +96,7 @@ class PeerConnection(Connection):
 
     def _encode(self, batch: list[Any], fds: Sequence[int]) -> bytes:
         try:
-            frame = self._peer_codec.encode(batch, self.received)
+            frame = self._encode_batch(batch, self.received)
         except FrameError:
             if len(batch) == 1:
                 raise
@@ -125,25 +128,24 @@ class PeerConnection(Connection):
     # ---------------------------------------------------------------------------------------------------- receiving
 
     def _decode(self, body: bytes | memoryview) -> list[Any]:
-        batch = self._peer_codec.decode(body)
-        theirs = self._peer_codec.received(body)
-        if self._resuming and not batch:
-            self._resume(theirs)
-            return batch
-        if theirs > self._forgotten:
+        batch = self._decode_batch(body)
+        theirs = _received(body)
+        if theirs != self._forgotten and not self._resuming:
             self._forget(theirs)
         if not batch:
+            if self._resuming:
+                self._resume(theirs)
             return batch
-        if type(batch[0]) is messages.Hello:
+        if not self.received and type(batch[0]) is messages.Hello:
             return batch
         self.received += 1
-        self._untold += len(body) + FRAME_COST
-        if self._untold > ACKNOWLEDGE_BYTES:
-            self.acknowledge()
-        elif not self._telling:
+        self._untold = untold = self._untold + len(body) + FRAME_COST
+        if not self._telling:
             self._telling = True
             self._reactor.call_later(ACKNOWLEDGE_S, self._tell)
-        if MISSING in self.received_fds:
+        if untold > ACKNOWLEDGE_BYTES:
+            self.acknowledge()
+        if self.received_fds and MISSING in self.received_fds:
             self._pair(sum(map(_count_segments, batch)))
         return batch
 
@@ -157,7 +159,8 @@ class PeerConnection(Connection):
         while self._forgotten < received and kept:
             kept.popleft()
             self._forgotten += 1
-            self._evicted = max(self._evicted - 1, 0)
+            if self._evicted:
+                self._evicted -= 1
 
     def _pair(self, count: int) -> None:
         """Put `MISSING` in place of each descriptor of this frame that was cut off.

@@ -16,6 +16,7 @@ MAX_PEER_FRAME = 1 << 30
 M = TypeVar("M")
 
 _pack_head = struct.Struct(">IQ").pack
+_unpack_received = struct.Struct(">Q").unpack_from
 
 
 class FrameError(Exception):
@@ -81,12 +82,15 @@ class PeerCodec(Codec[messages.Peer]):
 
     def decode(self, body: bytes | memoryview) -> list[messages.Peer]:
         """See the base class."""
-        return super().decode(body[RECEIVED:])
+        try:
+            return self._decode(body[RECEIVED:])
+        except (msgspec.MsgspecError, RecursionError) as error:
+            raise FrameError(f"malformed frame: {error}") from error
 
     @staticmethod
     def received(body: bytes | memoryview) -> int:
         """Return how many frames the sender of this one had received."""
-        return int.from_bytes(body[:RECEIVED], "big")
+        return _unpack_received(body)[0]  # type: ignore[no-any-return]
 
 
 class FrameBuffer:
