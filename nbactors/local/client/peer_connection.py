@@ -23,7 +23,7 @@ from nbactors.local.client import failures
 from nbactors.local.client.connection import MAX_FDS, MISSING, Connection
 from nbactors.local.client.reactor import Reactor
 from nbactors.local.wire import messages
-from nbactors.local.wire.framing import FrameBuffer, FrameError, PeerCodec, peer_codec
+from nbactors.local.wire.framing import FrameBuffer, FrameError, peer_codec, unpack_received
 
 ACKNOWLEDGE_S = 1.0
 """What was received is told of after this time, if no frame has told of it before."""
@@ -40,7 +40,6 @@ GIVEN_UP = (1 << 64) - 1
 KEPT_BYTES = 64 << 20
 """What is kept at most of answers to a caller that cannot be reached; the oldest become errors."""
 
-_received = PeerCodec.received
 _ANSWERS = (messages.Reply, messages.Results, messages.Yielded)
 
 
@@ -129,7 +128,7 @@ class PeerConnection(Connection):
 
     def _decode(self, body: bytes | memoryview) -> list[Any]:
         batch = self._decode_batch(body)
-        theirs = _received(body)
+        (theirs,) = unpack_received(body)
         if theirs != self._forgotten and not self._resuming:
             self._forget(theirs)
         if not batch:

@@ -16,7 +16,8 @@ MAX_PEER_FRAME = 1 << 30
 M = TypeVar("M")
 
 _pack_head = struct.Struct(">IQ").pack
-_unpack_received = struct.Struct(">Q").unpack_from
+unpack_received = struct.Struct(">Q").unpack_from
+"""Returns, in a tuple, how many frames the sender of a peer's frame had received; its argument is the frame's body."""
 
 
 class FrameError(Exception):
@@ -86,11 +87,6 @@ class PeerCodec(Codec[messages.Peer]):
             return self._decode(body[RECEIVED:])
         except (msgspec.MsgspecError, RecursionError) as error:
             raise FrameError(f"malformed frame: {error}") from error
-
-    @staticmethod
-    def received(body: bytes | memoryview) -> int:
-        """Return how many frames the sender of this one had received."""
-        return _unpack_received(body)[0]  # type: ignore[no-any-return]
 
 
 class FrameBuffer:
