@@ -26,7 +26,8 @@ def left_behind() -> list[str]:
     from nbactors.local.client.calls import PendingCall
     from nbactors.local.client.entries import Entry
     from nbactors.local.client.process import current_process
-    from nbactors.local.client.streams import Inbox, RemoteReader
+    from nbactors.local.client.stream_inbox import Inbox
+    from nbactors.local.client.streams import RemoteReader
     from nbactors.local.worker.job import Job
 
     gc.collect()

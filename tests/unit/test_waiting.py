@@ -9,7 +9,8 @@ import pytest
 
 from nbactors.local.client.calls import PendingCall
 from nbactors.local.client.entries import Entry
-from nbactors.local.client.streams import Inbox, Reader
+from nbactors.local.client.stream_inbox import Inbox
+from nbactors.local.client.streams import Reader
 from nbactors.local.client.values import Held
 from nbactors.local.client.waiting import Waiting
 from nbactors.object_ref import ObjectRef

@@ -28,8 +28,12 @@ if TYPE_CHECKING:
     from nbactors.meta import ActorMeta, MethodMeta
     from nbactors.options import CallOptions
 
-VERDICT_S = 2.0
-"""How long the cause of a broken connection is waited for before calls fail without one."""
+READ_OUT_S = 2.0
+"""How long what a dead actor has sent before is read: a child of its own may keep the socket open."""
+
+VERDICT_S = 10.0
+"""How long the cause is waited for once the node has told that the actor's process has ended. It is told within half a
+second, but by a node that is busy later."""
 
 
 class LocalActorLink(Target, ActorLink):
@@ -273,23 +277,26 @@ class LocalActorLink(Target, ActorLink):
         with self._lock:
             if self._connection is not None or self._down is not None:
                 return
-            connection = self._process.peers.connect(up.process_id)
-            if connection is None:
-                self._await_verdict("its worker has gone before it could be reached")
-                return
-            # The link must not be kept by its connection: it ends with its last handle.
-            link = weakref.ref(self)
-
-            def closed(connection: Connection, why: str) -> None:
-                target = link()
-                if target is not None:
-                    target.on_connection_closed(connection, why)
-
-            connection.state.on_close = closed
-            connection.state.pid = up.pid
-            self._connection = connection
+            self._connect(up.process_id, up.pid)
             self._pump()
         self._bury()
+
+    def _connect(self, process_id: bytes, pid: int) -> None:
+        connection = self._process.peers.connect(process_id)
+        if connection is None:
+            self._await_verdict("its worker has gone before it could be reached")
+            return
+        # The link must not be kept by its connection: it ends with its last handle.
+        link = weakref.ref(self)
+
+        def closed(connection: Connection, why: str) -> None:
+            target = link()
+            if target is not None:
+                target.on_connection_closed(connection, why)
+
+        connection.state.on_close = closed
+        connection.state.pid = pid
+        self._connection = connection
 
     def on_down(self, down: messages.ActorDown) -> None:
         """The node says that the actor is dead. The leader's thread.
@@ -304,24 +311,32 @@ class LocalActorLink(Target, ActorLink):
             if self._connection is None:
                 self._fail_queue()
             else:
-                self._process.reactor.call_later(VERDICT_S, self._give_up)
+                self._process.reactor.call_later(READ_OUT_S, self._give_up)
         self._bury()
 
     def on_connection_closed(self, connection: Connection, why: str) -> None:
-        """The worker's socket has ended. The leader's thread."""
+        """The worker has ended, or no socket can be had to it any more. The leader's thread."""
+        process = self._process
         with self._lock:
             in_flight = [call for call in connection.state.calls.values() if call.state < FINISHED]
             connection.state.calls.clear()
+            self._connection = None
+            if self._down is None and not process.peers.is_final(connection.peer_id):
+                # It lives: only what it was asked is lost.
+                self._doomed.extend((call, failures.connection_lost(why)) for call in in_flight)
+                self._connect(connection.peer_id, connection.state.pid)
+                in_flight = []
             for call in reversed(in_flight):
                 call.returned()
                 self._queue_of(call).appendleft(call)
             if in_flight:
-                self._process.actors.keep(self)
-            self._connection = None
+                process.actors.keep(self)
             if self._down is not None:
                 self._fail_queue()
-            else:
+            elif self._connection is None:
                 self._await_verdict(why)
+            else:
+                self._pump()
         self._bury()
 
     def _await_verdict(self, why: str) -> None:

@@ -14,7 +14,8 @@ from nbactors.local.client.arguments import Arguments
 from nbactors.local.client.call_life import FAIL, FAILED, FINISHED, QUEUED, READY, REPLY, RETURN, SEND, TABLE, WAITING
 from nbactors.local.client.connection import Sent
 from nbactors.local.client.entries import Entry
-from nbactors.local.client.streams import Inbox, Reader
+from nbactors.local.client.stream_inbox import Inbox
+from nbactors.local.client.streams import Reader
 from nbactors.local.client.values import Held
 from nbactors.local.wire import messages
 from nbactors.meta import DYNAMIC

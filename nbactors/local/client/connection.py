@@ -15,19 +15,20 @@ and finalizers may use this very connection. So there is no lock to wait for, an
 from __future__ import annotations
 
 import gc
-import os
 import selectors
 import socket
 import sys
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import starmap
 from threading import get_ident
 from typing import Any
 
+from nbactors.local.client.intake import CUT_OFF, Mark, close_chunks, close_fds, with_fds
 from nbactors.local.client.outbox import MAX_FDS, Outbox, Parcel, Part, parts
 from nbactors.local.client.reactor import Reactor
-from nbactors.local.wire.framing import Codec, FrameError, Tail, cut
+from nbactors.local.wire.framing import NOTHING, Codec, FrameError, cut
 
 GATHER = 256
 """Messages that are gathered before a send, unless something flushes earlier."""
@@ -56,17 +57,6 @@ class Sent:
 _NOBODY = Sent()
 
 
-class _Inbox:
-    """What was received and not handled yet: messages, their descriptors, and the begin of the next frame."""
-
-    __slots__ = ("fds", "messages", "tail")
-
-    def __init__(self, messages: deque[Any], fds: deque[int], tail: Tail) -> None:
-        self.messages = messages
-        self.fds = fds
-        self.tail = tail
-
-
 class Connection:
     """One connection of this process.
 
@@ -82,13 +72,14 @@ class Connection:
     def __init__(
         self,
         reactor: Reactor,
-        sock: socket.socket,
+        sock: socket.socket | None,
         codec: Codec[Any],
         on_message: Callable[[Connection, Any], None],
         on_close: Callable[[Connection, str], None],
     ) -> None:
-        sock.setblocking(False)
-        self.sock = sock
+        if sock is not None:
+            sock.setblocking(False)
+        self.sock: Any = sock
         self.peer_id = b""
         self.state: Any = None
         """Whatever the side that made the connection keeps with it."""
@@ -104,10 +95,19 @@ class Connection:
         """What is being encoded."""
         self._part: Part | None = None
         """What is being sent."""
+        self._due: Any = None
+        """What is to be sent beside messages."""
         self._sender = 0
+        self._lends = False
+        """Whether descriptors that are sent stay open for so long that they need not be duplicated."""
         self._broken = False
         self._chunks: deque[Any] = deque()
-        self._inbox = _Inbox(deque(), deque(), Tail())
+        self._messages: list[Any] = []
+        """Those that were not handled yet, the next one last."""
+        self._fds: deque[int] = deque()
+        """The descriptors of these messages and of the next frame."""
+        self._tail = NOTHING
+        """The begin of the next frame."""
 
     def hand_to(self, on_message: Callable[[Connection, Any], None]) -> None:
         """Call something else with what arrives. The leader's thread."""
@@ -127,7 +127,7 @@ class Connection:
         count = 0
         mark = _NOBODY if sent is None else sent
         if fds:
-            message = Parcel(message, fds)
+            message = Parcel(message, fds, not self._lends)
             count = len(fds)
         if self._outbox.messages:
             self._outbox.fds += count
@@ -165,7 +165,7 @@ class Connection:
         count = 0
         mark = _NOBODY if sent is None else sent
         if fds:
-            message = Parcel(message, fds)
+            message = Parcel(message, fds, not self._lends)
             count = len(fds)
         self._outbox.fds += count
         mark.connection = self
@@ -175,7 +175,7 @@ class Connection:
     def flush(self) -> None:
         """Send what is queued, as far as the socket takes it; the rest follows when it is writable. Any thread."""
         me = get_ident()
-        while self._outbox.messages or self._part is not None or self._batch is not None:
+        while self._outbox.messages or self._part is not None or self._batch is not None or self._due is not None:
             if self._sender == me:  # interrupted while it sent
                 self._drain()
                 return
@@ -198,32 +198,51 @@ class Connection:
         """Send; return False if the socket takes no more now. The sender's thread."""
         while True:
             part = self._part
-            if part is not None:
-                if not self._push(part):
-                    return False
-                continue
-            batch = self._batch
-            if batch is not None:
+            if part is None:
+                batch = self._batch
+                if batch is None:
+                    if not self._outbox.messages:
+                        if self._due is None:
+                            return True
+                        self._do_due()
+                        continue
+                    fresh = Outbox()
+                    if self._batch is None and self._part is None and self._outbox.messages:
+                        self._batch = self._outbox
+                        self._outbox = fresh
+                    batch = self._batch
+                    if batch is None:
+                        continue
                 self._encode(batch)
                 continue
-            if self._broken or self.closed:
-                self._outbox = Outbox()
-                return True
-            fresh = Outbox()
-            if not self._outbox.messages:
-                return True
-            if self._batch is None and self._part is None:
-                self._batch = self._outbox
-                self._outbox = fresh
+            sent = part.sent
+            try:
+                attempt = part.attempt(self.sock) if part.fds else map(self.sock.send, (part.view,))
+                if self._part is part and not sent:
+                    sent.extend(attempt)
+            except BlockingIOError:
+                return False
+            except (OSError, AttributeError):  # the socket broke, or was taken away
+                if self._part is part:
+                    self._broken = True
+                    self._part = None
+                    self._shut_down()
+                continue
+            rest = part if not sent else part.following if sent[0] == part.size else part.rest()
+            if self._part is part:
+                self._part = rest
+
+    def _do_due(self) -> None:
+        """Send what is to be sent beside messages. The sender's thread."""
+        self._due = None
 
     def _encode(self, batch: Outbox) -> None:
-        messages = batch.messages
+        """Make parts of a batch, or drop it if nothing is sent any more. The sender's thread."""
+        part: Part | None = None
         try:
-            if batch.fds:
-                frame = self._codec.encode([m.message if type(m) is Parcel else m for m in messages])
-                part = parts(frame, messages)
-            else:
-                part = Part(memoryview(self._codec.encode(messages)), (), (), None)
+            if not (self._broken or self.closed):
+                messages, fds, parcels = unpack(batch)
+                part = parts(self._codec.encode(messages), fds, parcels)
         except FrameError:
             if self._batch is batch:
                 self._batch = None
@@ -232,27 +251,27 @@ class Connection:
             self._part = part
             self._batch = None
 
-    def _push(self, part: Part) -> bool:
-        sent = part.sent
-        attempt = part.attempt(self.sock)
-        try:
-            if self._part is part and not sent:
-                sent.extend(attempt)
-        except BlockingIOError:
-            return False
-        except OSError:
-            self._broken = True
-            self._part = self._batch = None
-            return True
-        rest = part.rest() if sent else part
-        if self._part is part:
-            self._part = rest
-        return True
+    def _shut_down(self) -> None:
+        """Have the reader see an end: what was refused may be a descriptor and not the connection."""
+        sock = self.sock
+        if sock is not None:
+            try:
+                sock.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
 
     def _await_room(self) -> None:
         """Have the reactor push on when the socket takes more."""
-        self._reactor.modify(self.sock.fileno(), selectors.EVENT_READ | selectors.EVENT_WRITE, self._on_ready)
+        self._watch(selectors.EVENT_READ | selectors.EVENT_WRITE)
         self._reactor.nudge()
+
+    def _watch(self, events: int) -> None:
+        sock = self.sock
+        try:
+            if sock is not None:
+                self._reactor.modify(sock.fileno(), events, self._on_ready)
+        except (KeyError, ValueError, OSError):  # it was closed meanwhile
+            pass
 
     @property
     def unsent(self) -> bool:
@@ -264,9 +283,9 @@ class Connection:
 
     def _on_ready(self, mask: int) -> None:
         if mask & selectors.EVENT_WRITE:
-            self._reactor.modify(self.sock.fileno(), selectors.EVENT_READ, self._on_ready)
+            self._watch(selectors.EVENT_READ)
             self.flush()
-        if mask & selectors.EVENT_READ:
+        if mask & selectors.EVENT_READ and self.sock is not None:
             self._receive()
 
     def _receive(self) -> None:
@@ -274,42 +293,49 @@ class Connection:
         outer, reactor.reading = reactor.reading, self
         try:
             try:
-                self._read()
+                if _COLLECTS_IN_CALLS and gc.isenabled():
+                    try:
+                        gc.disable()
+                        self._chunks.extend(starmap(self.sock.recvmsg, _RECEIVE))
+                    finally:
+                        gc.enable()
+                else:
+                    self._chunks.extend(starmap(self.sock.recvmsg, _RECEIVE))
             except BlockingIOError:
                 return
             except OSError as error:
-                self.close(f"the connection broke: {error.strerror or error}")
+                self.lose(f"the connection broke: {error.strerror or error}")
                 return
             self.go_on()
         finally:
             reactor.reading = outer
 
-    def _read(self) -> None:
-        if _COLLECTS_IN_CALLS and gc.isenabled():
-            try:
-                gc.disable()
-                self._chunks.extend(starmap(self.sock.recvmsg, _RECEIVE))
-            finally:
-                gc.enable()
-        else:
-            self._chunks.extend(starmap(self.sock.recvmsg, _RECEIVE))
-
     def go_on(self) -> None:
         """Handle what was received, beginning where an interrupted call of this has stopped. The leader's thread."""
         is_done = False
         try:
-            while not self.closed:
-                messages = self._inbox.messages
+            while True:
+                messages = self._messages
                 while True:
-                    if not messages:
+                    if not messages or self.closed:
                         break
-                    message = messages[0]
-                    self._handle_one(message)
-                    if messages and messages[0] is message:
-                        messages.popleft()
-                if not self._chunks or self.closed:
+                    message = messages[-1]
+                    on_message = self._on_message
+                    try:
+                        if type(message) is Mark:
+                            message.action()
+                        else:
+                            on_message(self, message)
+                    except FrameError as error:
+                        self.close(str(error))
+                    except BaseException as error:  # noqa: BLE001 - see `blame`
+                        self._reactor.blame(error, on_message, self, message)
+                    if messages and messages[-1] is message:
+                        messages.pop()
+                chunks = self._chunks
+                if not chunks:
                     break
-                self._decode(self._chunks[0])
+                self._decode(chunks[0])
             is_done = True
         finally:
             if not is_done:
@@ -317,53 +343,40 @@ class Connection:
         if self.after_batch is not None and not self.closed:
             self.after_batch(self)
 
-    def _handle_one(self, message: Any) -> None:
-        if type(message) is _End:
-            self.close(message.why)
-            return
-        on_message = self._on_message
-        try:
-            on_message(self, message)
-        except FrameError as error:
-            self.close(str(error))
-        except BaseException as error:  # noqa: BLE001 - see `blame`
-            self._reactor.blame(error, on_message, self, message)
-
     def _decode(self, chunk: Any) -> None:
-        data, ancillary, _, _ = chunk
-        inbox = self._inbox
-        fds = inbox.fds
-        if ancillary:
-            fds = fds.copy()
-            for level, kind, numbers in ancillary:
-                if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-                    whole = len(numbers) - len(numbers) % 4
-                    fds.extend(memoryview(numbers[:whole]).cast("i"))
-        messages: deque[Any] = deque()
-        tail = inbox.tail
+        """Put the messages of a chunk into `_messages`, which is empty. It may be torn, and is done again then."""
+        data, ancillary, flags, _ = chunk
+        fds = with_fds(self._fds, ancillary, flags) if ancillary or flags & CUT_OFF else self._fds
+        messages: list[Any] = []
+        tail = self._tail
+        try:
+            bodies, tail = cut(tail, data, self._codec.limit)
+            for body in bodies:
+                messages.extend(self._codec.decode(body))
+        except FrameError as error:
+            messages.append(Mark(partial(self.close, str(error))))
         if not data:
-            messages.append(_End("the other side closed the connection"))
-        else:
-            try:
-                bodies, tail = cut(tail, data, self._codec.limit)
-                for body in bodies:
-                    messages.extend(self._codec.decode(body))
-            except FrameError as error:
-                messages.append(_End(str(error)))
-        fresh = _Inbox(messages, fds, tail)
-        if self._inbox is inbox and self._chunks and self._chunks[0] is chunk:
-            self._inbox = fresh
+            messages.append(Mark(partial(self.lose, "the other side closed the connection")))
+        messages.reverse()
+        if self._chunks and self._chunks[0] is chunk:
+            self._messages = messages
+            self._fds = fds
+            self._tail = tail
             self._chunks.popleft()
 
     def take_fd(self) -> int:
-        """Return the next received descriptor; the caller owns it.
+        """Return the next received descriptor, which the caller owns; `MISSING` for one that there was no room for.
 
         Raises:
-            FrameError: A message announced one that did not come.
+            FrameError: A message announced one that was not sent.
         """
-        if not self._inbox.fds:
-            raise FrameError("a message announced a file descriptor that did not arrive")
-        return self._inbox.fds.popleft()
+        if not self._fds:
+            raise FrameError("a message announced a file descriptor that was not sent")
+        return self._fds.popleft()
+
+    def lose(self, why: str) -> None:
+        """Nothing more comes on this socket. The leader's thread."""
+        self.close(why)
 
     def close(self, why: str = "closed") -> None:
         """Close, and call `on_close` if this is the first time."""
@@ -372,23 +385,26 @@ class Connection:
         self.closed = True
         self._part = self._batch = None
         self._outbox = Outbox()
-        self._reactor.unregister(self.sock.fileno())
-        self.sock.close()
-        fds, self._inbox = self._inbox.fds, _Inbox(deque(), deque(), Tail())
-        for fd in fds:
-            os.close(fd)
-        for _, ancillary, _, _ in self._chunks:
-            for _, _, numbers in ancillary:
-                for fd in memoryview(numbers[: len(numbers) - len(numbers) % 4]).cast("i"):
-                    os.close(fd)
-        self._chunks.clear()
+        self._messages = []
+        fds, self._fds = self._fds, deque()
+        close_fds(fds)
+        self._let_go()
         self._on_close(self, why)
 
+    def _let_go(self) -> None:
+        """Close the socket, and forget what was read of it and not decoded."""
+        sock, self.sock = self.sock, None
+        if sock is not None:
+            self._reactor.unregister(sock.fileno())
+            sock.close()
+        chunks, self._chunks = self._chunks, deque()
+        close_chunks(chunks)
 
-class _End:
-    """Stands behind the last message: the connection is to be closed."""
 
-    __slots__ = ("why",)
-
-    def __init__(self, why: str) -> None:
-        self.why = why
+def unpack(batch: Outbox) -> tuple[list[Any], list[int], list[Parcel]]:
+    """Return the messages of a batch, their descriptors, and what keeps those open."""
+    if not batch.fds:
+        return batch.messages, [], []
+    parcels = [message for message in batch.messages if type(message) is Parcel]
+    fds = [fd for parcel in parcels for fd in parcel.fds]
+    return [message.message if type(message) is Parcel else message for message in batch.messages], fds, parcels

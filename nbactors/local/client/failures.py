@@ -142,6 +142,16 @@ def session_closed() -> bytes:
     return encode(exceptions.RaySystemError("the session was shut down before this call had returned"))
 
 
+def connection_lost(why: str) -> bytes:
+    """The error of calls whose answers cannot come any more, though the process that was called lives."""
+    return encode(
+        exceptions.RaySystemError(
+            f"the connection to the process that was called was lost ({why}). The call may have run; the process lives "
+            "and can be called again."
+        )
+    )
+
+
 def worker_crashed(name: str, text: str) -> bytes:
     """The error of a task whose worker died."""
     return encode(

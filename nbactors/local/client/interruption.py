@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from nbactors.local.client.entries import BorrowedEntry, Entry
-from nbactors.local.client.streams import Inbox, Reader, RemoteReader
+from nbactors.local.client.stream_inbox import Inbox
+from nbactors.local.client.streams import Reader, RemoteReader
 from nbactors.local.store.object_life import READY
 from nbactors.local.wire import ids, messages
 

@@ -20,18 +20,25 @@ many; more in one send would be cut off there."""
 
 
 class Parcel:
-    """A message with descriptors. They are closed with it."""
+    """A message with descriptors.
 
-    __slots__ = ("fds", "message")
+    Args:
+        owns: Whether they are duplicates, which are closed with the parcel.
+    """
 
-    def __init__(self, message: Any, fds: Sequence[int]) -> None:
+    __slots__ = ("_owned", "fds", "message")
+
+    def __init__(self, message: Any, fds: Sequence[int], owns: bool) -> None:
+        self._owned: list[int] = []
         self.message = message
-        self.fds: list[int] = []
-        for fd in fds:
-            self.fds.append(os.dup(fd))
+        if owns:
+            for fd in fds:
+                self._owned.append(os.dup(fd))
+            fds = self._owned
+        self.fds = fds
 
     def __del__(self) -> None:
-        for fd in self.fds:
+        for fd in self._owned:
             os.close(fd)
 
 
@@ -54,45 +61,44 @@ class Part:
     """Bytes that one send is to take, with up to `MAX_FDS` descriptors.
 
     Attributes:
+        view: The bytes.
+        size: How many they are.
+        fds: The descriptors.
         following: The part after this one.
         sent: How many bytes the one send has taken; empty before it.
     """
 
-    __slots__ = ("_fds", "_parcels", "_view", "following", "sent")
+    __slots__ = ("_parcels", "fds", "following", "sent", "size", "view")
 
     def __init__(self, view: memoryview, fds: Sequence[int], parcels: Sequence[Parcel], following: Part | None) -> None:
-        self._view = view
-        self._fds = fds
+        self.view = view
+        self.size = len(view)
+        self.fds = fds
         self._parcels = parcels
         self.following = following
         self.sent: list[int] = []
 
     def attempt(self, sock: socket.socket) -> Iterator[int]:
-        """Return an iterator that sends what it can and yields how much that was."""
-        if not self._fds:
-            return map(sock.send, (self._view,))
-        descriptors = memoryview(b"".join(fd.to_bytes(4, sys.byteorder) for fd in self._fds))
-        return starmap(sock.sendmsg, (([self._view], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptors)]),))
+        """Return an iterator that sends what it can, with the descriptors, and yields how much that was."""
+        descriptors = memoryview(b"".join(fd.to_bytes(4, sys.byteorder) for fd in self.fds))
+        return starmap(sock.sendmsg, (([self.view], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptors)]),))
 
-    def rest(self) -> Part | None:
-        """Return what comes after the bytes that were sent."""
-        count = self.sent[0]
-        if count >= len(self._view):
-            return self.following
-        return Part(self._view[count:], (), (), self.following)
+    def rest(self) -> Part:
+        """Return what comes after the bytes that were sent, if they were not all."""
+        return Part(self.view[self.sent[0] :], (), (), self.following)
 
 
-def parts(frame: bytes, messages: list[Any]) -> Part:
-    """Return the parts of an encoded batch.
+def parts(frame: bytes, fds: Sequence[int], parcels: Sequence[Parcel], following: Part | None = None) -> Part:
+    """Return the parts of a frame, before those of the next one.
 
     A frame is complete with its last byte, so what goes ahead of that is there when it is read: each part but the last
     takes one byte along. There are enough, since each descriptor is announced in the frame.
     """
-    parcels = [message for message in messages if type(message) is Parcel]
-    fds = [fd for parcel in parcels for fd in parcel.fds]
     view = memoryview(frame)
+    if not fds:
+        return Part(view, (), (), following)
     ahead = max(len(fds) - 1, 0) // MAX_FDS
-    part = Part(view[ahead:], fds[ahead * MAX_FDS :], parcels, None)
+    part = Part(view[ahead:], fds[ahead * MAX_FDS :], parcels, following)
     for index in range(ahead - 1, -1, -1):
         part = Part(view[index : index + 1], fds[index * MAX_FDS : (index + 1) * MAX_FDS], parcels, part)
     return part

@@ -3,22 +3,27 @@
 Each process connects to whom it has something to ask or tell, and keeps that connection for good: its requests to
 one peer all travel on it, in order, and the answers come back on it. So two processes may have two connections, one
 of each direction.
+
+A connection is kept until the node says that the other process has ended, see `PeerConnection`: its socket may break
+before, or may not be had yet, and is made anew.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import selectors
 import socket
-import threading
 import weakref
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from nbactors.local import sockets
 from nbactors.local.client.connection import Connection
+from nbactors.local.client.peer_connection import GIVEN_UP, PeerConnection
 from nbactors.local.wire import messages
-from nbactors.local.wire.framing import FrameError, peer_codec
+from nbactors.local.wire.framing import FrameError, PeerCodec
 from nbactors.version import __version__
 
 if TYPE_CHECKING:
@@ -30,6 +35,20 @@ HELLO_WITHIN_S = 10.0
 
 BREATHER_S = 0.1
 """How long no connection is accepted after that has failed for want of descriptors."""
+
+CONNECT_S = 2.0
+RECONNECT_S = 0.05
+"""How long a socket is waited for while the other side's queue of connections is full; the second is for the leader."""
+
+FIRST_DELAY_S = 0.01
+LAST_DELAY_S = 0.5
+"""The time between two tries to make a socket anew grows from the first to the second."""
+
+READ_OUT_S = 2.0
+"""How long what a process has sent before it ended is read: a child of its own may keep the socket open."""
+
+REMEMBERED = 10_000
+"""Most processes that are known to have ended; of the others the node is asked again."""
 
 
 class PeerState:
@@ -86,9 +105,12 @@ class Peers:
 
     def __init__(self, process: Process) -> None:
         self._process = process
-        self._lock = threading.Lock()
-        self._outgoing: dict[bytes, Connection] = {}
-        self._incoming: set[Connection] = set()
+        self._outgoing: dict[bytes, PeerConnection] = {}
+        self._incoming: set[PeerConnection] = set()
+        self._links: dict[tuple[bytes, int], PeerConnection] = {}
+        self._given_up: set[tuple[bytes, int]] = set()
+        self._numbers = itertools.count(1)
+        self._gone: dict[bytes, str] = {}
         self._listener: socket.socket | None = None
         self.on_caller_gone: Callable[[Connection], None] | None = None
         """Set in a worker: called when a process that has called it has gone."""
@@ -99,6 +121,7 @@ class Peers:
             messages.AddBorrow: lambda c, m: process.references.add_tokens(m.object_id, m.process_id, m.tokens),
             messages.ReleaseBorrow: lambda c, m: process.references.add_tokens(m.object_id, c.peer_id, -m.tokens),
             messages.ReleaseSegment: self._on_release_segment,
+            messages.Attach: self._on_attach,
         }
 
     # ---------------------------------------------------------------------------------------------------- listening
@@ -132,12 +155,11 @@ class Peers:
             except OSError:  # another user's, or gone already
                 sock.close()
                 continue
-            connection = Connection(
-                self._process.reactor, sock, peer_codec(), self._on_first_message, self._on_incoming_closed
+            connection = PeerConnection(
+                self._process.reactor, sock, self._on_first_message, self._on_incoming_closed, self._on_incoming_broken
             )
             connection.state = PeerState(outgoing=False)
-            with self._lock:
-                self._incoming.add(connection)
+            self._incoming.add(connection)
             connection.start()
             self._process.reactor.call_later(HELLO_WITHIN_S, _dismissal(connection))
 
@@ -150,30 +172,107 @@ class Peers:
         connection.peer_id = message.process_id
         connection.hand_to(self.dispatch)
 
+    def _on_attach(self, connection: Connection, message: messages.Attach) -> None:
+        """A process has connected, for the first time or again. The leader's thread."""
+        assert isinstance(connection, PeerConnection)
+        key = (connection.peer_id, message.link)
+        known = self._links.get(key)
+        if known is not None:
+            self._incoming.discard(connection)
+        elif key not in self._given_up:
+            self._links[key] = connection
+            connection.link = message.link
+        if known is not None:
+            known.adopt(connection, message.received)
+        elif message.resume:
+            connection.confirm(0 if connection.link else GIVEN_UP)
+
     # --------------------------------------------------------------------------------------------------- connecting
 
     def connect(self, process_id: bytes) -> Connection | None:
-        """Return the connection to a process, made now if there is none; None if the process is gone. Any thread."""
-        with self._lock:
-            connection = self._outgoing.get(process_id)
-            if connection is not None and not connection.closed:
-                return connection
-            try:
-                sock = sockets.connect(sockets.process_socket_path(self._process.directory, process_id), 2.0)
-                sockets.check_peer(sock)
-            except (OSError, PermissionError):
+        """Return the connection to a process, made now if there is none. Any thread.
+
+        Returns:
+            None if the process has ended, as the node has told, or cannot be reached and there is no node to ask.
+            Else the connection may still be without a socket; what is sent on it goes out when it has one.
+        """
+        while True:
+            known = self._outgoing.get(process_id)
+            if known is not None and not known.closed:
+                return known
+            if process_id in self._gone:
                 return None
-            connection = Connection(self._process.reactor, sock, peer_codec(), self.dispatch, self._on_outgoing_closed)
+            connection = PeerConnection(
+                self._process.reactor, None, self.dispatch, self._on_outgoing_closed, self._on_outgoing_broken
+            )
+            connection.link = next(self._numbers)
             connection.peer_id = process_id
             connection.state = PeerState(outgoing=True)
             connection.after_batch = self._process.replies.after_batch
-            self._outgoing[process_id] = connection
-            hello = messages.Hello(
-                messages.PROTOCOL_VERSION, self._process.process_id, os.getpid(), "peer", __version__
-            )
-            connection.send(hello)
-        connection.start()
+            if known is None:
+                if self._outgoing.setdefault(process_id, connection) is connection:
+                    break
+            elif self._outgoing.get(process_id) is known:
+                self._outgoing[process_id] = connection
+                break
+        # It is there for all threads before it has a socket: what they send meanwhile goes out when it has one.
+        try:
+            sock = self._reach(process_id, messages.Attach(connection.link, False, 0), CONNECT_S)
+        except BaseException:
+            self._process.reactor.call_later(0, partial(self._reconnect, connection))
+            raise
+        if sock is not None:
+            connection.begin(sock)
+        elif self._process.node.lost:
+            connection.close("it could not be reached")
+            return None
+        else:
+            self._on_outgoing_broken(connection, "it could not be reached")
         return connection
+
+    def _reach(self, process_id: bytes, attach: messages.Attach, timeout: float) -> socket.socket | None:
+        """Connect to a process and say which connection the socket is for; None if that fails."""
+        hello = messages.Hello(messages.PROTOCOL_VERSION, self._process.process_id, os.getpid(), "peer", __version__)
+        try:
+            sock = sockets.connect(sockets.process_socket_path(self._process.directory, process_id), timeout)
+        except OSError:
+            return None
+        try:
+            sock.sendall(PeerCodec().encode([hello, attach]))
+        except OSError:
+            sock.close()
+            return None
+        return sock
+
+    def _on_outgoing_broken(self, connection: PeerConnection, why: str) -> None:
+        """Make the socket anew, unless the other process is known to have ended."""
+        if self.is_final(connection.peer_id):
+            connection.close(why)
+            return
+        self._process.node.send_now(messages.Watch(connection.peer_id))
+        delay = min(FIRST_DELAY_S * 2**connection.tries, LAST_DELAY_S) if connection.tries else 0.0
+        self._process.reactor.call_later(delay, lambda: self._reconnect(connection))
+
+    def _reconnect(self, connection: PeerConnection) -> None:
+        if connection.closed:
+            return
+        attach = messages.Attach(connection.link, True, connection.received)
+        sock = self._reach(connection.peer_id, attach, RECONNECT_S)
+        if sock is not None:
+            connection.offer(sock)
+        else:
+            connection.lose("it could not be reached")
+
+    def _on_incoming_broken(self, connection: PeerConnection, why: str) -> None:
+        """Wait for the other process to connect again, or for word of its end."""
+        if not connection.link or self.is_final(connection.peer_id):
+            connection.close(why)
+        else:
+            self._process.node.send_now(messages.Watch(connection.peer_id))
+
+    def is_final(self, process_id: bytes) -> bool:
+        """Return whether no connection to a process will be had any more: it has ended, or this one or the node."""
+        return process_id in self._gone or self._process.closed or bool(self._process.node.lost)
 
     # ------------------------------------------------------------------------------------------------------- events
 
@@ -189,21 +288,50 @@ class Peers:
             connection.state.granted.discard(message.segment_id)
             self._process.store.released(message.segment_id)
 
+    def on_process_gone(self, message: messages.ProcessGone) -> None:
+        """The node says that a process has ended. The leader's thread.
+
+        Answers that it sent before may still be in the socket: that is read to its end.
+        """
+        process_id, text = message.process_id, message.text
+        if len(self._gone) >= REMEMBERED:
+            del self._gone[next(iter(self._gone))]
+        self._gone[process_id] = text
+        self._given_up = {key for key in self._given_up if key[0] != process_id}
+        theirs = [connection for connection in self._everyone() if connection.peer_id == process_id]
+        if not theirs:
+            self._process.references.process_gone(process_id)
+        for connection in theirs:
+            if connection.broken:
+                connection.close(text)
+            else:
+                self._process.reactor.call_later(READ_OUT_S, partial(connection.close, text))
+
+    def node_lost(self, why: str) -> None:
+        """Nobody can tell any more whether a process lives that cannot be reached. The leader's thread."""
+        for connection in self._everyone():
+            if connection.broken:
+                connection.close(why)
+
     def _on_incoming_closed(self, connection: Connection, why: str) -> None:
-        with self._lock:
-            self._incoming.discard(connection)
+        self._incoming.discard(connection)
+        key = (connection.peer_id, connection.link)  # type: ignore[attr-defined]
+        if self._links.pop(key, None) is not None and not self.is_final(connection.peer_id):
+            self._given_up.add(key)
         self._on_closed(connection, why)
         if self.on_caller_gone is not None:
             self.on_caller_gone(connection)
-        if connection.peer_id:
+        if self.is_final(connection.peer_id):
             self._process.references.process_gone(connection.peer_id)
 
     def _on_outgoing_closed(self, connection: Connection, why: str) -> None:
-        with self._lock:
-            if self._outgoing.get(connection.peer_id) is connection:
-                del self._outgoing[connection.peer_id]
+        if self._outgoing.get(connection.peer_id) is connection:
+            self._outgoing.pop(connection.peer_id, None)
         self._on_closed(connection, why)
-        self._process.references.process_gone(connection.peer_id)
+        if self.is_final(connection.peer_id):
+            self._process.references.process_gone(connection.peer_id)
+        else:
+            self._process.references.ask_again(connection.peer_id)
 
     def _on_closed(self, connection: Connection, why: str) -> None:
         for number in list(connection.state.granted):
@@ -213,33 +341,30 @@ class Peers:
 
     def calls(self) -> list[Any]:
         """Return the calls in flight."""
-        with self._lock:
-            everyone = list(self._outgoing.values())
-        return [call for connection in everyone for call in list(connection.state.calls.values())]
+        return [call for connection in list(self._outgoing.values()) for call in list(connection.state.calls.values())]
 
     def states(self) -> list[PeerState]:
         """Return what is kept with the connections that others have made."""
-        with self._lock:
-            return [connection.state for connection in self._incoming]
+        return [connection.state for connection in list(self._incoming)]
 
     def unsent(self) -> list[Connection]:
         """Return the connections that still have something to send."""
-        with self._lock:
-            everyone = [*self._outgoing.values(), *self._incoming]
-        return [connection for connection in everyone if connection.unsent]
+        return [connection for connection in self._everyone() if connection.unsent]
+
+    def _everyone(self) -> list[PeerConnection]:
+        return [*self._outgoing.values(), *self._incoming]
 
     def forget(self) -> None:
         """In a forked child: close the copies of the sockets. Takes no lock: a thread that is not here may hold it."""
-        for connection in [*self._outgoing.values(), *self._incoming]:
-            connection.sock.close()
+        for connection in self._everyone():
+            if connection.sock is not None:
+                connection.sock.close()
         if self._listener is not None:
             self._listener.close()
 
     def close(self) -> None:
         """Close everything. Called when the process leaves; no callback of an actor or task fires for it."""
-        with self._lock:
-            everyone = [*self._outgoing.values(), *self._incoming]
-            listener, self._listener = self._listener, None
+        listener, self._listener = self._listener, None
         if listener is not None:
             self._process.reactor.unregister(listener.fileno())
             listener.close()
@@ -247,7 +372,7 @@ class Peers:
                 os.unlink(self._path)
             except FileNotFoundError:
                 pass
-        for connection in everyone:
+        for connection in self._everyone():
             connection.close("this process leaves")
 
 

@@ -112,7 +112,7 @@ class Process:
             messages.ActorDown: self.actors.on_news,
             messages.LeaseGranted: self.tasks.on_granted,
             messages.LeaseLost: lambda m: self.tasks.lost(m.process_id, m.text),
-            messages.ProcessGone: lambda m: self.references.process_gone(m.process_id),
+            messages.ProcessGone: self.peers.on_process_gone,
             messages.Refused: self.tasks.on_refused,
         }
 
@@ -137,6 +137,7 @@ class Process:
             return
         self.actors.node_lost(why)
         self.tasks.node_lost()
+        self.peers.node_lost(why)
         self._on_node_lost(why)
 
     # ----------------------------------------------------------------------------------------------------- checking

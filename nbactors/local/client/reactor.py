@@ -334,15 +334,17 @@ class Reactor:
         if timeout != 0:
             self._sleeping = True
             # All that follows is looked at after the flag: whoever came before it saw no sleeper to wake.
-            until = self._timers.next_s()
-            if until is not None:
-                timeout = until if timeout is None else min(timeout, until)
+            due = self._timers.due
+            if due != NEVER:
+                until = max(due - monotonic(), 0)
+                if timeout is None or until < timeout:
+                    timeout = until
             if self.dirty or self.trash or (waiter is not None and waiter.done):
                 timeout = 0
         selector = self._selector
         try:
             # A thread that looks is woken by the same means as one that sleeps.
-            events = (selector.select if waiter is None else selector.select_briskly)(timeout)
+            events = (selector.look if waiter is None else selector.select_briskly)(timeout)
         except (OSError, ValueError):
             if not self.closed:
                 raise
@@ -356,7 +358,7 @@ class Reactor:
                 key.data(mask)
             except BaseException as error:  # noqa: BLE001 - see `blame`
                 self.blame(error, key.data, mask)
-        if self._timers.due != NEVER:
+        if self._timers.due <= self.read_at:
             self._timers.run()
 
     def _settle(self) -> None:

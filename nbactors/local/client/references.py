@@ -212,6 +212,14 @@ class References:
             entry.lose(failures.owner_died(entry.id))
         self._process.streams.owner_gone(owner)
 
+    def ask_again(self, owner: bytes) -> None:
+        """A connection was lost to a process that lives. The leader's thread."""
+        with self._lock:
+            entries = self._asked.pop(owner, set())
+        for entry in entries:
+            self.fetch(entry)
+        self._process.streams.ask_again(owner)
+
     def release(self, oid: bytes, tokens: int) -> None:
         """The last local reference to a borrowed object is gone. Called by a finalizer, therefore only posts."""
         process = self._process

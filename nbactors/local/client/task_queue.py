@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from nbactors.facts import CallFacts
 from nbactors.limits import MAX_NAME
 from nbactors.local.client import failures
+from nbactors.local.client.actor_link import VERDICT_S
 from nbactors.local.client.call_life import FINISHED, QUEUED
 from nbactors.local.client.target import Target
 from nbactors.local.wire import messages
@@ -372,11 +373,14 @@ class TaskQueue(Target):
             tasks = self._tasks
             tasks.died(connection.peer_id, self, connection)
             node_lost = self._process.node.lost
+            text = f"the connection to it was lost ({why})."
             if node_lost:
                 tasks.lost(connection.peer_id, node_lost)
+            elif self._process.peers.is_final(connection.peer_id):
+                self._process.reactor.call_later(VERDICT_S, lambda: tasks.lost(connection.peer_id, text))
             else:
-                text = f"the connection to it was lost ({why})."
-                self._process.reactor.call_later(2.0, lambda: tasks.lost(connection.peer_id, text))
+                self._process.node.send_now(messages.ReturnLease(lease.lease_id))
+                tasks.lost(connection.peer_id, text)
 
     def lost(self, connection: Connection, text: str) -> None:
         """A worker has died: the task that it was running counts a try, those behind it go back. The leader's thread.

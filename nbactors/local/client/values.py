@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from nbactors import exceptions
 from nbactors.local.client import failures
 from nbactors.local.client.blame import place
+from nbactors.local.client.intake import MISSING
+from nbactors.local.store import descriptors
 from nbactors.local.store.object_life import READY
 from nbactors.local.wire import messages, pickling
 from nbactors.object_ref import ObjectRef
@@ -52,7 +54,9 @@ class Held:
         return self.stored is None and not self.contained and not self.error and not self.buffers
 
     def load(self) -> Any:
-        """Unpickle."""
+        """Unpickle; raise what came instead."""
+        if self.error:
+            raise failures.decode(self.data)
         if self.stored is None:
             return pickling.loads(self.data, self.buffers)
         data, buffers = self.stored.views()
@@ -120,6 +124,9 @@ class Values:
                 connection.send(messages.ReleaseSegment(number))
 
             fd = connection.take_fd()
+            if fd == MISSING:
+                give_back()
+                return Held(failures.encode(descriptors.exhausted("a large value could not be received")), error=True)
             if os.fstat(fd).st_size < segment.size:
                 os.close(fd)
                 raise exceptions.RaySystemError("a peer announced a segment that is larger than its file")
@@ -138,11 +145,12 @@ class Values:
         __tracebackhide__ = True
         if entry.state != READY:
             raise failures.decode(entry.data)
+        data, buffers = (entry.data, entry.buffers) if entry.stored is None else entry.stored.views()
         try:
-            return _unpickle(entry)
+            return pickling.loads(data, buffers)
         except Exception as error:  # a user's __setstate__, or a module that this process cannot import
             try:
-                _unpickle(entry)
+                pickling.loads(data, buffers)
             except Exception as again:  # noqa: BLE001 - to tell it from one that a signal's handler has raised
                 if place(again) == place(error):
                     raise exceptions.RaySystemError(
@@ -150,10 +158,3 @@ class Values:
                         f"{type(error).__name__}: {error}. Is its module importable in this process?"
                     ) from error
             raise
-
-
-def _unpickle(entry: Entry) -> Any:
-    if entry.stored is None:
-        return pickling.loads(entry.data, entry.buffers)
-    data, buffers = entry.stored.views()
-    return pickling.loads(data, buffers)

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from nbactors.local.client.entries import Entry
     from nbactors.local.client.interruption import Interruption
     from nbactors.local.client.process import Process
-    from nbactors.local.client.streams import Inbox, RemoteReader
+    from nbactors.local.client.stream_inbox import Inbox
+    from nbactors.local.client.streams import RemoteReader
 
 PATIENCE_S = 0.005
 """A task that waits longer than this lends its CPUs to others."""

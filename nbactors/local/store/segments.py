@@ -25,6 +25,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from nbactors.local.store import descriptors
+
 ALIGN = 64
 LARGE = 1 << 20
 """Buffers from this size on begin on a page: copying 800 MB to offset 128 of a page took four times as long as to
@@ -132,7 +134,7 @@ class SegmentStore:
                 best.count = 1
         if best is not None:
             if best.writable is None:
-                best.writable = mmap.mmap(
+                best.writable = _map(
                     best.fd, best.capacity, flags=mmap.MAP_SHARED | _POPULATE, prot=mmap.PROT_READ | mmap.PROT_WRITE
                 )
             return best
@@ -171,12 +173,17 @@ class SegmentStore:
                 with self._lock:
                     self.in_memory -= capacity
             in_memory = False
-            fd = _disk_file(self._directory)
+            try:
+                fd = _disk_file(self._directory)
+            except OSError as error:
+                if descriptors.is_exhausted(error):
+                    raise descriptors.exhausted("a large value could not be stored") from None
+                raise
         os.ftruncate(fd, capacity)
         hold = Hold(number, fd, capacity, self._recycle if in_memory else _close)
         hold.count = 1
         if capacity <= _IN_PLACE:
-            hold.writable = mmap.mmap(fd, capacity, flags=mmap.MAP_SHARED, prot=mmap.PROT_READ | mmap.PROT_WRITE)
+            hold.writable = _map(fd, capacity, flags=mmap.MAP_SHARED, prot=mmap.PROT_READ | mmap.PROT_WRITE)
         return hold
 
     # ------------------------------------------------------------------------------------------------------ reading
@@ -197,7 +204,7 @@ class SegmentStore:
         with self._lock:
             mapping = hold.mapping() if hold.mapping is not None else None
             if mapping is None:
-                mapping = mmap.mmap(hold.fd, max(size, 1), flags=mmap.MAP_SHARED, prot=mmap.PROT_READ)
+                mapping = _map(hold.fd, max(size, 1), flags=mmap.MAP_SHARED, prot=mmap.PROT_READ)
                 hold.count += 1
                 hold.mapping = weakref.ref(mapping, lambda _: self.discard(hold))
             on_first_map, self.on_first_map = self.on_first_map, None
@@ -286,6 +293,16 @@ class SegmentStore:
             self._trim(None)
             for hold in self._given.values():
                 hold.lost = True
+
+
+def _map(fd: int, size: int, flags: int, prot: int) -> mmap.mmap:
+    """Map a segment. Python's mapping keeps a duplicate of the descriptor, for which there may be none left."""
+    try:
+        return mmap.mmap(fd, size, flags=flags, prot=prot)
+    except OSError as error:
+        if descriptors.is_exhausted(error):
+            raise descriptors.exhausted("a large value could not be mapped") from None
+        raise
 
 
 def _whole_pages(size: int) -> int:

@@ -255,6 +255,21 @@ class StackText(Message, tag=111, frozen=True):
     text: str
 
 
+class Attach(Message, tag=112, frozen=True):
+    """With the Hello, in a frame that is not counted: which connection of the sender's this socket is for.
+
+    Attributes:
+        link: The sender's number for it.
+        resume: It had another socket before, or may have had: answered by an empty frame, which tells what was
+            received.
+        received: How many frames the sender has received.
+    """
+
+    link: int
+    resume: bool
+    received: int
+
+
 Peer = Union[  # noqa: UP007 - msgspec reads it at run time
     Hello,
     Construct,
@@ -279,4 +294,5 @@ Peer = Union[  # noqa: UP007 - msgspec reads it at run time
     PutBack,
     AskStack,
     StackText,
+    Attach,
 ]
