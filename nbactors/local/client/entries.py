@@ -31,10 +31,24 @@ _ASK, _VALUE, _ERROR, _LOSS = TABLE[ASK], TABLE[VALUE], TABLE[ERROR], TABLE[LOSS
 
 
 class Listener(Protocol):
-    """Something that is told when an entry becomes ready, on the thread that made it so."""
+    """Something that is told when an entry becomes ready, on the thread that made it so.
+
+    One listener harms no other. So user code that a listener calls is shielded there: its errors are told, and none
+    comes out. A signal's handler may raise in the midst of `ready`, too: then all listeners are called again, so a
+    second call must do no harm.
+    """
 
     def ready(self, entry: Entry) -> None:
         """The entry's state is final now."""
+
+
+def tell_again(listeners: Sequence[Listener], entry: Any, complain: Callable[[object], None]) -> None:
+    """Call all listeners, although one was torn by an exception before, which its caller raises."""
+    for listener in listeners:
+        try:
+            listener.ready(entry)
+        except BaseException:  # noqa: BLE001 - the next one waits
+            complain(listener)
 
 
 class Entry:
@@ -134,13 +148,18 @@ class Entry:
             waiters, self.waiters = self.waiters, None
         waiting = self.process.waiting
         waiting.news = object()
-        if waiters:
-            for waiter in waiters:
-                waiter.ready(self)
-        if waiting.watchers:
-            waiting.stir()
-        if state > READY:
-            waiting.failed()
+        try:
+            if waiters:
+                for waiter in waiters:
+                    waiter.ready(self)
+        except BaseException:
+            tell_again(waiters or (), self, self.process.reactor.complain)
+            raise
+        finally:
+            if waiting.watchers:
+                waiting.stir()
+            if state > READY:
+                waiting.failed()
 
     def facts(self) -> ObjectFacts:
         """Return what is known of the object here. Any thread; waits for nothing."""
@@ -241,10 +260,12 @@ class _Done:
     __slots__ = ("_callback",)
 
     def __init__(self, callback: Callable[[], None]) -> None:
-        self._callback = callback
+        self._callback: Callable[[], None] | None = callback
 
     def ready(self, entry: Entry) -> None:
-        self._callback()
+        callback, self._callback = self._callback, None
+        if callback is not None:
+            callback()
 
 
 class BorrowedEntry(Entry):

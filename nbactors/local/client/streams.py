@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from nbactors import exceptions
 from nbactors.facts import StreamFacts
 from nbactors.local.client import failures
-from nbactors.local.client.entries import Entry
+from nbactors.local.client.entries import Entry, tell_again
 from nbactors.local.store.object_life import PENDING, READY
 from nbactors.local.wire import ids, messages
 from nbactors.object_ref import ObjectRef
@@ -75,10 +75,15 @@ class _Readable:
         self.process.waiting.news = object()
         with _lock:
             waiters, self.waiters = self.waiters, []
-        for waiter in waiters:
-            waiter.ready(None)  # type: ignore[arg-type] # a stream has no entry of its own
-        if self.process.waiting.watchers:
-            self.process.waiting.stir()
+        try:
+            for waiter in waiters:
+                waiter.ready(None)  # type: ignore[arg-type] # a stream has no entry of its own
+        except BaseException:
+            tell_again(waiters, None, self.process.reactor.complain)
+            raise
+        finally:
+            if self.process.waiting.watchers:
+                self.process.waiting.stir()
 
 
 class Inbox(_Readable):
