@@ -15,8 +15,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from nbactors.interrupts import INTERRUPTS, lets_through
+from nbactors.interrupts import INTERRUPTS
 from nbactors.local.store.object_life import READY
+from nbactors.user_code import lets_through
 
 if TYPE_CHECKING:
     from nbactors.local.client.entries import Entry

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from nbactors.importable import ByName, address_of
-from nbactors.interrupts import lets_through
+from nbactors.user_code import lets_through
 
 _ATOMS = frozenset({int, float, bool, type(None)})
 _SHORT = 1 << 12

@@ -95,6 +95,7 @@ class Executor:
         )
         self.answers = Answers(process, self._is_busy, self.capture)
         self.interrupts = Interrupts(process.reactor, self.answers, lambda: self.running)
+        self.answers.invoke = self.interrupts.invoke
         self._performer = Performer(self, process, self.answers, self.interrupts, self.capture)
         process.reactor.on_tick = self.on_tick
         process.current_call = self.current_job
