@@ -16,10 +16,10 @@ from nbactors.local.node.actor_table import ActorTable
 from nbactors.local.node.context import Context
 from nbactors.local.node.lifecycle import Cause, State, follow
 from nbactors.local.node.names import Names, missing
-from nbactors.local.node.queue import Request
+from nbactors.local.node.queue import Request, too_much
 from nbactors.local.node.records import Actor, Process, Worker
 from nbactors.local.node.resources import Allocation, to_units
-from nbactors.local.node.workers import Workers
+from nbactors.local.node.workers import EXIT_WITHIN_S, Workers
 from nbactors.local.wire import messages
 
 ORPHAN_GRACE_S = 3.0
@@ -54,7 +54,7 @@ class Actors:
         """Queue an actor for its resources, or find the one of that name."""
         session = creator.session
         if session is None or self._may_not_create(creator, asked):
-            self._refuse_creation(creator, asked)
+            self._refuse_creation(creator, asked, self._why_not(creator, asked))
             return
         namespace = asked.namespace or session.namespace
         if asked.name and self._is_settled_by_name(creator, asked, namespace):
@@ -63,6 +63,10 @@ class Actors:
         resources = to_units(asked.resources)
         for name, amount in resources.items():
             placement[name] = max(placement.get(name, 0), amount)
+        why = too_much(len(creator.children), session.queue, placement, resources)
+        if why:
+            self._refuse_creation(creator, asked, f"it was not created: {why}")
+            return
         actor = Actor(
             creation=asked,
             namespace=namespace,
@@ -131,12 +135,17 @@ class Actors:
             actor.state = follow(actor.state, Cause.CONSTRUCT)
 
     def ending(self, worker: Worker, message: messages.Ending) -> None:
-        """It will exit, by its own will."""
+        """It will exit, by its own will: what it still runs may wait for ever, for a child process for instance."""
+        if worker.ending is not None:
+            return
         worker.ending = message
         actor = worker.actor
-        if actor is not None and actor.state in (State.CONSTRUCTING, State.ALIVE):
+        if actor is None:
+            self._workers.kill_later(worker, EXIT_WITHIN_S)
+        elif actor.state in (State.CONSTRUCTING, State.ALIVE):
             actor.state = follow(actor.state, Cause.END)
             self._free_name(actor)
+            self._workers.kill_later(worker, actor.home.graceful_shutdown_s)
 
     def ready(self, worker: Worker, actor: Actor) -> None:
         """The actor's process has registered."""
@@ -293,13 +302,14 @@ class Actors:
         is_closed = creator.session is None or (creator.role == "session" and not creator.session.is_open)
         return is_closed or self._context.stopping or self.table.find(asked.actor_id) is not None
 
-    def _refuse_creation(self, creator: Process, asked: messages.CreateActor) -> None:
+    def _why_not(self, creator: Process, asked: messages.CreateActor) -> str:
         if self._context.stopping:
-            why = "the node is stopping (`nbactors stop`): start a new session with init() and create the actor there."
-        elif creator.session is None or not creator.session.is_open:
-            why = "this process has no open session: call init() first."
-        else:
-            why = f"there is an actor of the id {asked.actor_id.hex()} already: an id names one actor for ever."
+            return "the node is stopping (`nbactors stop`): start a new session with init() and create the actor there."
+        if creator.session is None or not creator.session.is_open:
+            return "this process has no open session: call init() first."
+        return f"there is an actor of the id {asked.actor_id.hex()} already: an id names one actor for ever."
+
+    def _refuse_creation(self, creator: Process, asked: messages.CreateActor, why: str) -> None:
         if asked.rid:
             self._context.send(creator, messages.Refused(asked.rid, "runtime", why))
         else:

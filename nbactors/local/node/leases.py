@@ -13,7 +13,7 @@ import msgspec
 
 from nbactors.local.node.context import Context
 from nbactors.local.node.gpus import UNIT
-from nbactors.local.node.queue import Request
+from nbactors.local.node.queue import Request, too_much
 from nbactors.local.node.records import Lease, Process, Session, Worker
 from nbactors.local.node.resources import Allocation, to_units
 from nbactors.local.node.workers import Workers
@@ -54,6 +54,12 @@ class Leases:
             why = "the node is stopping (`nbactors stop`)" if self._context.stopping else "no session is open: init()"
             self._context.send(asker, messages.Refused(asked.rid, "runtime", f"no worker for tasks: {why}."))
             return
+        resources = to_units(asked.resources)
+        why = too_much(len(asker.leases), session.queue, resources, resources)
+        if why or asked.rid in asker.leases:
+            why = why or f"request {asked.rid} has not been answered yet."
+            self._context.send(asker, messages.Refused(asked.rid, "runtime", f"no worker for tasks: {why}"))
+            return
         kind = _encode((asked.runtime_env, asked.sys_path, asked.cwd, []))
         lease = Lease(
             lease_id=next(self._numbers),
@@ -61,7 +67,7 @@ class Leases:
             home=session,
             asked=asked,
             kind=kind,
-            resources=to_units(asked.resources),
+            resources=resources,
         )
         asker.leases[asked.rid] = lease
         lease.request = Request(lease.resources, lease.resources, lambda allocation: self._place(lease, allocation))
