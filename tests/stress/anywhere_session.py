@@ -284,6 +284,8 @@ def main(seed: int, count: int) -> None:
     outcome = {"met": met, "wrong": wrong[:5], "in finalizers": lost, "collected": Garbage.collected, "values": values}
     print(json.dumps(outcome), flush=True)
     actors.clear()
+    for user in users.values():
+        user.made.clear()
     ray.shutdown()
 
 
