@@ -22,8 +22,10 @@ import sys
 import threading
 from collections.abc import Callable
 from time import sleep
-from types import CodeType, FrameType
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from types import FrameType
+from typing import TYPE_CHECKING, Any, Protocol
+
+from nbactors.user_code import is_let_through
 
 if TYPE_CHECKING:
     import asyncio
@@ -39,15 +41,6 @@ _HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _RUNTIME = (_HERE + "local" + os.sep, _HERE + "engine" + os.sep, os.path.abspath(__file__))
 _MAIN = threading.main_thread().ident
 _SIGINT = int(signal.SIGINT)
-
-_F = TypeVar("_F", bound=Callable[..., Any])
-_through: set[CodeType] = set()
-
-
-def lets_through(function: _F) -> _F:
-    """Mark a function of the runtime's whose callees may be interrupted: it calls the user's code, holding nothing."""
-    _through.add(function.__code__)
-    return function
 
 
 class Sleeper(Protocol):
@@ -167,7 +160,7 @@ def _is_in_runtime(frame: FrameType | None) -> bool:
     is_foreign = False
     while frame is not None:
         code = frame.f_code
-        if is_foreign and code in _through:
+        if is_foreign and is_let_through(code):
             return False
         if code.co_filename.startswith(_RUNTIME):
             return True

@@ -14,7 +14,7 @@ from typing import Any
 import nbactors
 from nbactors.jupyter.remote_code import VALUE, mimebundle, shell_of
 from nbactors.local.worker.display import end_of_cell
-from nbactors.local.worker.interrupts import lets_through
+from nbactors.user_code import lets_through
 
 _space: dict[str, Any] = {}
 """The names that cells have assigned in this process, which is one actor's."""

@@ -12,8 +12,8 @@ from types import CodeType
 from typing import Any
 
 import nbactors
-from nbactors.local.worker.interrupts import lets_through
 from nbactors.output import Progress
+from nbactors.user_code import lets_through
 
 TOKEN_PREFIX = "cell-"
 """Of the tokens that name runs."""

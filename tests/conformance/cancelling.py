@@ -47,6 +47,23 @@ class Slow:
         self.gate.wait()
 
 
+class Sticky:
+    """Is never pickled, or never unpickled.
+
+    Args:
+        verb: "pickling" or "unpickling".
+    """
+
+    def __init__(self, journal: Journal, verb: str) -> None:
+        self.journal, self.verb = journal, verb
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self.verb == "unpickling":
+            return loop, (self.journal, "unpickling")
+        loop(self.journal, "pickling")
+        return Sticky, (self.journal, "none")
+
+
 class Steady:
     """A synchronous actor, whose state tells what was done to it."""
 

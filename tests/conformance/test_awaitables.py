@@ -378,6 +378,37 @@ class TestFuture:
     def test_it_keeps_the_object(self, ray: Any) -> None:
         assert ray.put([1]).future().result(10) == [1]
 
+    @pytest.mark.differs("in Ray the thread of the futures is one apart")
+    def test_one_that_the_user_settles_harms_no_get(self, ray: Any, gate: Gate) -> None:
+        passed = ray.remote(Echo).remote().wait.remote(gate)
+        before, beside = passed.future(), passed.future()
+        before.set_result(0)
+        gate.open()
+        assert ray.get(passed, timeout=10) == "passed"
+        assert beside.result(10) == "passed"
+        assert before.result(0) == 0
+
+    @pytest.mark.differs("in Ray it ends the thread of the futures")
+    @pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, ValueError])
+    def test_an_error_in_a_callback_is_told_and_harms_no_other(
+        self, ray: Any, gate: Gate, capfd: pytest.CaptureFixture[str], caplog: Any, error: type[BaseException]
+    ) -> None:
+        def fail(_: Any) -> None:
+            raise error("of a callback")
+
+        actor = ray.remote(Echo).remote()
+        passed = actor.wait.remote(gate)
+        first, second = passed.future(), passed.future()
+        first.add_done_callback(fail)
+        gate.open()
+        # No `get`: the background thread runs the callback.
+        assert second.result(10) == first.result(10) == "passed"
+        called = threading.Event()
+        actor.echo.remote(1).future().add_done_callback(lambda _: called.set())
+        assert called.wait(10)
+        assert ray.get(actor.echo.remote(1), timeout=10) == 1
+        assert "of a callback" in capfd.readouterr().err + caplog.text
+
     def test_inside_a_synchronous_actor(self, ray: Any) -> None:
         @ray.remote
         class Caller:

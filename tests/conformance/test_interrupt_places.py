@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from conformance.cancelling import LONG_S, Steady
+from conformance.cancelling import LONG_S, Steady, Sticky
 from conformance.latch import Latch
 from conformance.subjects import Gate, Journal, Keeper
 
@@ -209,6 +209,93 @@ class TestPlaces:
         ray.cancel(call, interrupt=True)
         is_interrupted(ray, call)
         assert ray.get(actor.raise_it.remote()) == ["SIGUSR1"]
+
+
+class Handling:
+    """Is given, returns and handles values that are stuck while they are pickled or unpickled."""
+
+    def __init__(self, journal: Journal) -> None:
+        self.journal = journal
+
+    def take(self, value: Any) -> str:
+        return "never stopped"
+
+    def give(self) -> Any:
+        return Sticky(self.journal, "pickling")
+
+    def generate(self) -> Iterator[Any]:
+        yield Sticky(self.journal, "pickling")
+
+    def put(self) -> Any:
+        import nbactors
+
+        nbactors.put(Sticky(self.journal, "pickling"))
+
+    def send(self) -> Any:
+        import nbactors
+
+        nbactors.get_runtime_context().current_actor.take.remote(Sticky(self.journal, "pickling"))
+
+    def get(self, refs: list[Any]) -> Any:
+        import nbactors
+
+        nbactors.get(refs[0])
+
+    def echo(self, value: int) -> int:
+        return value
+
+
+class AsyncHandling(Handling):
+    """The same with a loop, on which the asynchronous method's result is pickled."""
+
+    async def give_later(self) -> Any:
+        await asyncio.sleep(0)
+        return Sticky(self.journal, "pickling")
+
+
+@pytest.mark.slow
+class TestPickling:
+    @pytest.fixture(params=["plain", "threaded", "asyncio", "group"])
+    def kind(self, request: pytest.FixtureRequest) -> str:
+        return str(request.param)
+
+    @pytest.fixture
+    def handling(self, ray: Any, journal: Journal, kind: str) -> Any:
+        options = {"threaded": {"max_concurrency": 2}, "group": {"concurrency_groups": {"group": 2}}}.get(kind, {})
+        cls = Handling if kind in ("plain", "threaded") else AsyncHandling
+        actor = (ray.remote(**options)(cls) if options else ray.remote(cls)).remote(journal)
+        ray.get(actor.__ray_ready__.remote())
+        return actor
+
+    @pytest.mark.parametrize("where", ["take", "give", "generate", "put", "send", "get", "give_later"])
+    @pytest.mark.parametrize("how", ["cancel", "timeout_s"])
+    def test_the_users_code_in_it_is_interrupted(
+        self, ray: Any, journal: Journal, started: Any, kind: str, handling: Any, where: str, how: str
+    ) -> None:
+        if where == "give_later" and kind in ("plain", "threaded"):
+            pytest.skip("only asyncio actors have such methods")
+        if where == "generate" and kind in ("asyncio", "group"):
+            pytest.skip("what their generators yield is not interrupted")
+        args = {"take": [Sticky(journal, "unpickling")], "get": [[ray.put(Sticky(journal, "unpickling"))]]}.get(
+            where, []
+        )
+        options: dict[str, Any] = {"concurrency_group": "group"} if kind == "group" else {}
+        if where == "generate":
+            options["num_returns"] = "streaming"
+        if how == "timeout_s":
+            options["timeout_s"] = 0.3
+        call = getattr(handling, where).options(**options).remote(*args)
+        started(f"{'unpickling' if where in ('take', 'get') else 'pickling'} runs")
+        if how == "cancel":
+            ray.cancel(call, interrupt=True)
+        ref = next(call) if where == "generate" else call
+        if how == "cancel":
+            is_interrupted(ray, ref)
+        else:
+            with pytest.raises(ray.exceptions.CallTimeoutError, match="running"):
+                ray.get(ref, timeout=10)
+        started(f"{'unpickling' if where in ('take', 'get') else 'pickling'} interrupted")
+        assert ray.get(handling.echo.remote(1), timeout=10) == 1
 
 
 class TestWhoAsks:

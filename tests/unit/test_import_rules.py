@@ -35,6 +35,7 @@ FOUNDATION = {
     "signature",
     "task_error",
     "unready",
+    "user_code",
     "version",
 }
 DATA = {"meta", "object_ref", "object_ref_generator", "read_only"}
@@ -63,6 +64,7 @@ PUBLIC = {
     "remote_function",
     "runtime_context",
     "upkeep",
+    "user_code",
     "util",
     "version",
 }
@@ -70,9 +72,7 @@ PUBLIC = {
 # Edges that the rules would forbid, each with the reason for it.
 ALLOWED = {
     ("api", "local.wire.pickling"),  # which modules travel by value is one registry, whichever engine runs
-    ("jupyter.remote_code", "local.worker.interrupts"),  # it calls a cell's code on, which can be interrupted
-    ("jupyter.on_code", "local.worker.interrupts"),  # as above
-    ("jupyter.on_code", "local.worker.display"),  # and shows at its end what the cell has drawn
+    ("jupyter.on_code", "local.worker.display"),  # it shows at its end what the cell has drawn
     ("local.client.actors", "actor"),  # a received handle is the public class
     ("local.worker.engine", "actor"),  # so is an actor's handle to itself
 }

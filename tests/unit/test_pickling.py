@@ -7,6 +7,7 @@ import pickle
 import subprocess
 import sys
 import threading
+from typing import Any
 
 import pytest
 
@@ -130,3 +131,21 @@ class Level(enum.IntEnum):
 @pytest.mark.parametrize("args", [(object(),), (1, [2]), (Level.LOW,), ("x" * 5000,), (0,) * 17, ((1,),)])
 def test_other_arguments_take_the_long_way(args):
     assert pickling.dumps_atoms(args) is None
+
+
+class Interrupted:
+    """A signal's handler raises once while it is pickled."""
+
+    def __init__(self) -> None:
+        self.times = 0
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        self.times += 1
+        if self.times == 1:
+            raise TimeoutError("of a handler")
+        return Interrupted, ()
+
+
+def test_what_a_handler_raises_meanwhile_is_raised() -> None:
+    with pytest.raises(TimeoutError, match="of a handler"):
+        pickling.dumps([Interrupted()])

@@ -15,8 +15,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from nbactors.interrupts import INTERRUPTS, lets_through
+from nbactors.interrupts import INTERRUPTS
 from nbactors.local.store.object_life import READY
+from nbactors.user_code import lets_through
 
 if TYPE_CHECKING:
     from nbactors.local.client.entries import Entry
@@ -45,8 +46,10 @@ class Handover:
     def post(self, callback: Callable[[], None]) -> None:
         """Run `callback` on the loop's thread soon. Any thread."""
         self._due.append(callback)
-        if self._scheduled:
-            return
+        if not self._scheduled:
+            self._schedule()
+
+    def _schedule(self) -> None:
         self._scheduled = True
         loop = self._loop()
         try:
@@ -59,17 +62,21 @@ class Handover:
         # First the flag: what is appended from here on schedules anew, so that nothing is left lying.
         self._scheduled = False
         due = self._due
-        while due:
-            try:
-                callback = due.popleft()
-            except IndexError:
-                return
-            try:
-                callback()
-            except Exception as error:  # noqa: BLE001 - the user's: those behind it must not wait for the next wake-up
-                loop = self._loop()
-                if loop is not None:
-                    loop.call_exception_handler({"message": f"error in {callback!r}", "exception": error})
+        try:
+            while due:
+                try:
+                    callback = due.popleft()
+                except IndexError:
+                    return
+                try:
+                    callback()
+                except Exception as error:  # noqa: BLE001 - the user's: those behind it must not wait
+                    loop = self._loop()
+                    if loop is not None:
+                        loop.call_exception_handler({"message": f"error in {callback!r}", "exception": error})
+        finally:
+            if due:  # `sys.exit()` in a callback ends the loop, as asyncio has it. If it runs again, so do the others.
+                self._schedule()
 
 
 class _Wake:
@@ -121,7 +128,7 @@ def _cancel_if_interrupted(future: asyncio.Future[Any], entry: Entry) -> None:
 
 
 def _settle(future: asyncio.Future[Any] | concurrent.futures.Future[Any], entry: Entry) -> None:
-    if future.cancelled():
+    if future.done():  # cancelled, or the user has settled it
         return
     try:
         value = entry.process.values.load(entry)
@@ -140,7 +147,11 @@ def _raisable(error: BaseException) -> BaseException:
 
 
 class _ThreadFuture:
-    """A listener that settles a future for threads, on the thread that made the entry ready."""
+    """A listener that settles a future for threads, on the thread that made the entry ready.
+
+    The user's callbacks run in here. `concurrent.futures` itself tells of an `Exception` that one raises; what else
+    comes out, such as SystemExit, would end the thread that reads for the whole process.
+    """
 
     __slots__ = ("_future",)
 
@@ -148,8 +159,21 @@ class _ThreadFuture:
         self._future = future
 
     def ready(self, entry: Entry) -> None:
-        if self._future.set_running_or_notify_cancel():
-            _settle(self._future, entry)
+        future = self._future
+        if future.cancelled():
+            return
+        try:
+            _settle_in_thread(future, entry)
+        except concurrent.futures.InvalidStateError:  # the user has settled it in this moment
+            pass
+        except BaseException:  # noqa: BLE001 - of a callback
+            entry.process.reactor.complain(future)
+
+
+@lets_through
+def _settle_in_thread(future: concurrent.futures.Future[Any], entry: Entry) -> None:
+    if future.running() or future.done() or future.set_running_or_notify_cancel():
+        _settle(future, entry)
 
 
 def thread_future(entry: Entry) -> concurrent.futures.Future[Any]:

@@ -28,7 +28,11 @@ _ASKED, _VALUE, _ERROR, _LOSS = TABLE[ASK][PENDING], TABLE[VALUE], TABLE[ERROR],
 
 
 class Listener(Protocol):
-    """Something that is told when an entry becomes ready, on the thread that made it so."""
+    """Something that is told when an entry becomes ready, on the thread that made it so.
+
+    One listener harms no other. So user code that a listener calls is shielded there: its errors are told, and none
+    comes out. A signal's handler may raise in the midst of `ready`, too: then it is called again, and does no harm.
+    """
 
     def ready(self, entry: Entry) -> None:
         """The entry's state is final now."""
@@ -251,10 +255,12 @@ class _Done:
     __slots__ = ("_callback",)
 
     def __init__(self, callback: Callable[[], None]) -> None:
-        self._callback = callback
+        self._callback: Callable[[], None] | None = callback
 
     def ready(self, entry: Entry) -> None:
-        self._callback()
+        callback, self._callback = self._callback, None
+        if callback is not None:
+            callback()
 
 
 class BorrowedEntry(Entry):

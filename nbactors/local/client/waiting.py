@@ -9,11 +9,12 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from nbactors import exceptions
-from nbactors.interrupts import INTERRUPTS, lets_through
+from nbactors.interrupts import INTERRUPTS
 from nbactors.local.client.waiter import Waiter
 from nbactors.local.store.object_life import READY
 from nbactors.object_ref import ObjectRef
 from nbactors.unready import UnreadyList
+from nbactors.user_code import lets_through
 
 if TYPE_CHECKING:
     from nbactors.local.client.entries import Entry

@@ -17,7 +17,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from nbactors.importable import ByName, address_of
-from nbactors.interrupts import lets_through
+from nbactors.user_code import lets_through
+
+_REFUSALS = (pickle.PicklingError, AttributeError, TypeError)
+"""What plain pickle raises for a value that it cannot serve."""
 
 _ATOMS = frozenset({int, float, bool, type(None)})
 _SHORT = 1 << 12
@@ -104,6 +107,7 @@ def _dumps(value: Any, buffers: list[memoryview], found: list[Any]) -> bytes:
         buffers.append(raw)
         return False
 
+    foreign: Exception | None = None
     try:
         data = pickle.dumps(value, 5, buffer_callback=keep)
         for name in _by_value:
@@ -111,11 +115,16 @@ def _dumps(value: Any, buffers: list[memoryview], found: list[Any]) -> bytes:
                 break
         else:
             return data
-    except Exception:  # noqa: BLE001 - cloudpickle may manage; if not, its error is the one to report
+    except _REFUSALS:  # cloudpickle may manage; if not, its error is the one to report
         pass
+    except Exception as error:  # noqa: BLE001 - as above
+        foreign = error
     buffers.clear()
     found.clear()
-    return _cloud_dumps(value, keep)
+    data = _cloud_dumps(value, keep)
+    if foreign is not None:  # the value is not to blame: a signal's handler has raised this in the midst of it
+        raise foreign
+    return data
 
 
 @lets_through

@@ -39,9 +39,15 @@ class Answers:
         self._capture = capture
         self._flushed = 0.0
         self._main_thread = threading.main_thread().ident
+        self.invoke: Callable[..., Any] | None = None
+        """Calls the user's code for a job, so that it may be interrupted: `Interrupts.invoke`."""
 
     def give(self, job: Job, result: Any) -> None:
-        """A call has returned."""
+        """A call has returned.
+
+        Raises:
+            KeyboardInterrupt: It was interrupted while its result was pickled.
+        """
         message = job.message
         try:
             if message.num_returns == 1:
@@ -49,13 +55,15 @@ class Answers:
                 if data is not None:
                     self.send(job, messages.Reply(message.number, data))
                     return
-                held = self._process.values.hold(result)
+                held = self._hold(job, result)
                 if held.plain:
                     self.send(job, messages.Reply(message.number, held.data))
                     return
                 parts = [held]
             else:
-                parts = self._split(message.num_returns, result)
+                parts = self._split(job, result)
+        except KeyboardInterrupt:
+            raise
         except BaseException as error:  # noqa: BLE001 - whatever user code raises is its result
             self.fail(job, error)
             return
@@ -70,7 +78,7 @@ class Answers:
         number = job.message.number
         data = pickling.dumps_atom(value)
         if data is None:
-            held = self._process.values.hold(value)
+            held = self._hold(job, value)
             if not held.plain:
                 packed, fds = self._process.values.pack(job.connection, held, False)
                 job.connection.send_now(messages.Yielded(number, index, b"", packed), fds)
@@ -129,13 +137,18 @@ class Answers:
         else:
             job.connection.send_within(message, FLUSH_S)
 
-    def _split(self, num_returns: int, result: Any) -> list[Held]:
+    def _hold(self, job: Job, value: Any) -> Held:
+        assert self.invoke is not None
+        return self._process.values.hold_pickled(self.invoke(job, pickling.dumps, value))
+
+    def _split(self, job: Job, result: Any) -> list[Held]:
+        num_returns = job.message.num_returns
         if num_returns == 0:
             return []
         count = len(result)
         if count != num_returns:
             raise ValueError(f"Task returned {count} objects, but num_returns={num_returns}.")
-        return [self._process.values.hold(part) for part in result]
+        return [self._hold(job, part) for part in result]
 
     def _send_results(self, connection: Connection, number: int, parts: list[Held]) -> None:
         if self._capture.shown:

@@ -24,8 +24,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from nbactors.local.worker import display
-from nbactors.local.worker.interrupts import lets_through
 from nbactors.local.worker.job import Job, current
+from nbactors.user_code import lets_through
 
 KEPT = 8
 """Cells whose pipes are kept open. One that prints again after so many others gets new ones."""

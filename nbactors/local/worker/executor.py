@@ -98,6 +98,7 @@ class Executor:
         self.answers = Answers(process, self._is_busy, self.capture)
         self.farewell = Farewell(self)
         self.interrupts = Interrupts(process.reactor, self.answers, lambda: self.running)
+        self.answers.invoke = self.interrupts.invoke
         self.performer = Performer(self, process, self.answers, self.interrupts, self.capture)
         process.reactor.on_tick = self.on_tick
         process.current_call = self.current_job

@@ -26,9 +26,10 @@ import threading
 import types
 from collections.abc import Callable
 from time import monotonic, sleep
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from nbactors.local.client.reactor import Reactor
+from nbactors.user_code import is_let_through
 
 if TYPE_CHECKING:
     from nbactors.local.client.thread_waits import ThreadWaits
@@ -59,18 +60,9 @@ def invoke(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str
     return function(*args, **kwargs)
 
 
-_F = TypeVar("_F", bound=Callable[..., Any])
-_through: set[types.CodeType] = set()
-
-
-def lets_through(function: _F) -> _F:
-    """Mark a function of the runtime's that only calls user code on: what runs below it may be interrupted."""
-    _through.add(function.__code__)
-    return function
-
-
 _INVOKE = invoke.__code__
 _WAIT = Reactor.wait.__code__
+_REACTOR = _WAIT.co_filename
 
 
 class Pursuit:
@@ -125,6 +117,20 @@ class Interrupts:
         if job not in self._pursuits:
             self._pursuits[job] = Pursuit(job)
             self._go_on(job)
+
+    def invoke(self, job: Job, function: Callable[..., Any], *args: Any) -> Any:
+        """Call what runs the user's code for a call before or after its method. The thread that runs the call.
+
+        It is not interrupted for a `cancel` as in Ray, which interrupts a task's own function alone.
+        """
+        window = self.windows.get(threading.get_ident())
+        if window is None:
+            return invoke(function, args, {})
+        try:
+            window.open(job)
+            return invoke(function, args, {})
+        finally:
+            window.shut()
 
     def _go_on(self, job: Job) -> None:
         pursuit = self._pursuits[job]
@@ -189,29 +195,45 @@ class Interrupts:
             # From the caller: it has waited, so perhaps this code keeps the GIL, and nobody has read what it wants.
             sleep(LET_IN_S)
         pursuit = self._pursuits.get(job)
-        if pursuit is None or job.interrupts >= pursuit.wanted or not is_in_user_code(frame):
+        if pursuit is None or job.interrupts >= pursuit.wanted or not _may_hit(job, frame):
             return False
         job.interrupts += 1
         pursuit.since = monotonic()
         return True
 
 
-def is_in_user_code(frame: types.FrameType | None) -> bool:
-    """Return whether `frame` runs below `invoke`, and nothing of the runtime lies between.
+_AROUND = Interrupts.invoke.__code__
 
-    Waiting is the exception: `Reactor.wait` calls handlers itself when it has left its own state in order.
+
+def _may_hit(job: Job, frame: types.FrameType | None) -> bool:
+    return is_in_user_code(frame, around=job.cancel is None or job.cancel.mode != "cancel")
+
+
+def is_in_user_code(frame: types.FrameType | None, *, around: bool = True) -> bool:
+    """Return whether `frame` runs below `invoke`, and is not inside of the runtime.
+
+    Where the runtime calls the user's code on, holding nothing, that is the user's code again: see `user_code`. Not so
+    what the reactor calls, for it does that for everybody. `Reactor.wait` calls handlers itself when it has left its
+    own state in order.
+
+    Args:
+        frame: What a thread runs.
+        around: Whether code that runs before or after the method counts, too.
     """
     if frame is not None and frame.f_code is _WAIT:
         while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
             frame = frame.f_back
-    is_below = False
+    is_below = is_called_on = False
     while frame is not None:
-        if frame.f_code is _INVOKE:
-            return is_below
-        if frame.f_code not in _through:
-            if frame.f_code.co_filename.startswith(_PACKAGE):
-                return False
+        code = frame.f_code
+        if code is _INVOKE:
+            return is_below and (around or frame.f_back is None or frame.f_back.f_code is not _AROUND)
+        if is_let_through(code):
+            is_called_on = is_called_on or is_below
+        elif not code.co_filename.startswith(_PACKAGE):
             is_below = True
+        elif not is_called_on or code.co_filename == _REACTOR:
+            return False
         frame = frame.f_back
     return False
 
@@ -264,7 +286,7 @@ class Window:
         """
         frame = sys._current_frames().get(self.ident)
         wait = _wait_around(frame)
-        if not is_in_user_code(wait or frame):
+        if not _may_hit(job, wait or frame):
             return
         with self._lock:
             if self._job is not job:

@@ -39,6 +39,8 @@ class LoopPerformer:
         """
         performer = self._performer
         self._executor.enter(job)
+        if job.thread != self._main_thread:
+            performer.window()  # its arguments are unpickled in it, too
         try:
             function, args, kwargs = performer.prepare(job)
             if job.cancel is not None:
@@ -100,6 +102,8 @@ class LoopPerformer:
             ends(job)
 
     def _answer(self, job: Job, result: Any, raised: BaseException | None) -> None:
+        # From here on nothing awaits: an interrupt is raised in it as in a plain method. Before the look at `cancel`.
+        job.task = None
         # Cancelled is what its caller has cancelled, whether or not the method has swallowed it.
         if job.cancel is not None:
             self._performer.refuse(job, raised or asyncio.CancelledError())
@@ -108,7 +112,13 @@ class LoopPerformer:
         elif job.message.num_returns < 0:
             self._answers.end_stream(job)
         else:
-            self._answers.give(job, result)
+            self._executor.enter(job)
+            try:
+                self._answers.give(job, result)
+            except KeyboardInterrupt as error:
+                self._performer.raised(job, error)
+            finally:
+                self._executor.leave(job)
 
     def _raised(self, job: Job, error: BaseException) -> None:
         """Answer with what a call has raised that its caller did not cancel."""

@@ -12,9 +12,10 @@ from nbactors.local.client import arguments
 from nbactors.local.wire import messages
 from nbactors.local.worker import producing, special
 from nbactors.local.worker.ending import ActorExit
-from nbactors.local.worker.interrupts import Window, invoke, lets_through
+from nbactors.local.worker.interrupts import Window, invoke
 from nbactors.local.worker.renewal import Renewal
 from nbactors.renewal import METHODS
+from nbactors.user_code import lets_through
 
 if TYPE_CHECKING:
     from nbactors.local.client.connection import Connection
@@ -151,7 +152,7 @@ class Performer:
         function = self._find(job)
         if message.data == b"" and job.rest is None and not job.deps:
             return function, (), {}
-        return function, *self._load_arguments(job)
+        return function, *self._interrupts.invoke(job, self._load_arguments, job)
 
     def _find(self, job: Job) -> Callable[..., Any]:
         executor, message = self.executor, job.message
@@ -170,7 +171,7 @@ class Performer:
         executor.await_lease(message.lease_id)
         function, held = self._functions[message.key]
         if function is None:
-            function = held.load()
+            function = self._interrupts.invoke(job, held.load)
             self._functions[message.key] = (function, held)
         job.name = getattr(function, "__name__", "task")
         job.module = getattr(function, "__module__", "")
@@ -179,6 +180,7 @@ class Performer:
         return function  # type: ignore[no-any-return]
 
     @staticmethod
+    @lets_through
     def _load_arguments(job: Job) -> tuple[tuple[Any, ...], dict[str, Any]]:
         # The handles and references inside are counted as long as the job exists, whatever the user does with them.
         message, rest = job.message, job.rest

@@ -8,8 +8,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from nbactors.local.client.waiter import Waiter
-from nbactors.local.worker.interrupts import lets_through
 from nbactors.num_returns import STREAMING
+from nbactors.user_code import lets_through
 
 if TYPE_CHECKING:
     from nbactors.local.client.process import Process

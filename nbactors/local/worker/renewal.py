@@ -9,8 +9,8 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from nbactors.local.client.waiter import Waiter
-from nbactors.local.worker.interrupts import lets_through
 from nbactors.renewal import MIGRATE, RESTORE, SAVE, SWAP, missing_hook
+from nbactors.user_code import lets_through
 
 if TYPE_CHECKING:
     from nbactors.local.worker.executor import Executor

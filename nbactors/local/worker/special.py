@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from nbactors.local.worker.ending import ActorExit
-from nbactors.local.worker.interrupts import invoke, lets_through
+from nbactors.local.worker.interrupts import invoke
+from nbactors.user_code import lets_through
 
 NOW = "__ray_now__"
 """A method that calls a function with the instance at once, in a thread of its own; and the group of such calls."""
