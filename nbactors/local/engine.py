@@ -253,7 +253,7 @@ class LocalEngine(Engine):
 
     def cancel_all(self, force: bool, interrupt: bool) -> int:
         """See the base class."""
-        calls = self.process.pending_calls()
+        calls = self.process.latest_calls_first()
         for call in calls:
             is_task = not isinstance(call.target, LocalActorLink)
             call.cancel("force" if force and is_task else "interrupt" if interrupt else "cancel", True)

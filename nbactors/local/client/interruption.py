@@ -50,7 +50,7 @@ class Interruption:
         """Cancel calls on the leader's thread: thousands take a while, for which the user does not wait."""
 
         def cancel_all() -> None:
-            for end in ends:
+            for end in reversed(ends):  # as in `Process.latest_calls_first`
                 end()
 
         if ends:

@@ -8,6 +8,7 @@ import resource
 import socket
 import sys
 from collections.abc import Callable
+from operator import attrgetter
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -228,9 +229,17 @@ class Process:
         """Return every call that this process has made and that has not returned. Any thread."""
         return [*self.peers.calls(), *self.actors.queued(), *self.tasks.queued()]
 
+    def latest_calls_first(self) -> list[PendingCall]:
+        """Return the pending calls in the order in which to cancel them. Any thread.
+
+        The first ones run, and those behind them wait. Were a running one cancelled first, the next would begin before
+        its own cancellation is on its way.
+        """
+        return sorted(self.pending_calls(), key=attrgetter("number"), reverse=True)
+
     def cancel_children(self, parent: Any, mode: str) -> None:
         """Cancel what a call has called, and so on down; see `messages.Cancel`. Any thread."""
-        for call in self.pending_calls():
+        for call in self.latest_calls_first():
             if call.parent is parent:
                 call.cancel(mode, True)
 
