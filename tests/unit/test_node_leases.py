@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from node_scenario import Scenario
 
-from nbactors.local.node import events, leases
+from nbactors.local.node import events, workers
 from nbactors.local.wire import messages
 
 
@@ -73,7 +73,7 @@ class TestLeases:
     def test_a_worker_that_does_not_start_is_tried_again_and_then_refused(self, node: Scenario) -> None:
         session = node.session()
         rid = session.request_lease()
-        for _ in range(leases.ATTEMPTS):
+        for _ in range(workers.ATTEMPTS):
             assert session.got(messages.Refused) == []
             (spawn,) = node.take(events.Spawn)
             node.happen(events.Forked(spawn.process_id, 9))

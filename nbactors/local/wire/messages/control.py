@@ -23,7 +23,8 @@ class Refused(Message, tag=3, frozen=True):
     """A request, or with rid 0 a connection, that cannot be served.
 
     Attributes:
-        kind: What kind of error the client raises: "value", "type", "runtime", "version", or "taken" for a name.
+        kind: What kind of error the client raises: "value", "type", "runtime", "version", "taken" for a name, or
+            "internal" for a mistake of the node's own.
         text: The whole message for the user.
     """
 
