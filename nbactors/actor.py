@@ -448,6 +448,7 @@ def exit_actor() -> NoReturn:
     running = engine.running()
     if running is not None:
         running.exit_actor()
+    engine.check_not_forked()
     raise TypeError(
         "exit_actor API is called on a non-actor worker. Call this API inside an actor method if you'd like to exit "
         "the actor gracefully; from outside, use handle.__ray_terminate__.remote() or kill(handle)."

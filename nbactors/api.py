@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import inspect
-import os
 import types
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
@@ -449,6 +448,7 @@ def _check_module(module: Any) -> None:
 def _opened() -> Engine:
     running = engine.running()
     if running is None:
+        engine.check_not_forked()
         raise RaySystemError("Ray has not been started yet: no session is open. Call init() first.")
     return running
 
@@ -482,19 +482,4 @@ def _check_wait_timeout(timeout: Any) -> None:
         raise ValueError(f"The 'timeout' argument must be nonnegative. Received {timeout}")
 
 
-_inherited: list[Engine] = []
-
-
-def _forget_in_child() -> None:
-    """In a forked child, forget the engine: its connections and threads are the parent's.
-
-    Kept rather than dropped, since what runs when it is collected would speak on those connections.
-    """
-    running = engine.running()
-    if running is not None:
-        _inherited.append(running)
-        engine.install(None)
-
-
-os.register_at_fork(after_in_child=_forget_in_child)
 atexit.register(engine.stop)

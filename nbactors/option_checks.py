@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from nbactors.limits import MAX_AMOUNT, MAX_COUNT, MAX_KINDS, MAX_NAME
+
 _FINEST = 0.0001
 
 UNLIMITED = -1
@@ -58,7 +60,7 @@ def check_count(given: Mapping[str, Any], name: str, least: int) -> int | None:
 
     Raises:
         TypeError: It is not an integer.
-        ValueError: It is less than `least`.
+        ValueError: It is less than `least`, or more than `MAX_COUNT`.
     """
     value = given.get(name)
     if value is None:
@@ -72,6 +74,7 @@ def check_count(given: Mapping[str, Any], name: str, least: int) -> int | None:
             else "None, 0 or a positive integer"
         )
         raise ValueError(f"The keyword '{name}' only accepts {allowed}. Got: {value}")
+    _check_size(f"The keyword '{name}'", value)
     return value
 
 
@@ -80,7 +83,7 @@ def check_limit(given: Mapping[str, Any], name: str) -> int:
 
     Raises:
         TypeError: It is not an integer.
-        ValueError: It is neither positive nor -1.
+        ValueError: It is neither positive nor -1, or more than `MAX_COUNT`.
     """
     value = given.get(name)
     if value is None:
@@ -92,6 +95,7 @@ def check_limit(given: Mapping[str, Any], name: str) -> int:
             f"{name}={value} is not allowed. Use a value > 0, where 1 makes each value only when it is asked for, as a "
             "generator of Python does; or -1 for no limit"
         )
+    _check_size(name, value)
     return value
 
 
@@ -100,7 +104,7 @@ def check_group_sizes(given: Mapping[str, Any]) -> dict[str, int]:
 
     Raises:
         TypeError: It is no dict from names to integers.
-        ValueError: A name is empty, or a size is less than 1.
+        ValueError: A name is empty, or a size is less than 1 or more than `MAX_COUNT`.
     """
     value = given.get("concurrency_groups")
     if value is None or value == []:  # Ray takes an empty list for none
@@ -122,7 +126,13 @@ def check_group_sizes(given: Mapping[str, Any]) -> dict[str, int]:
             )
         if size < 1:
             raise ValueError(f"The size of the concurrency group {group!r} must be at least 1. Got: {size}")
+        _check_size(f"The size of the concurrency group {group!r:.80}", size)
     return dict(value)
+
+
+def _check_size(what: str, value: int) -> None:
+    if value > MAX_COUNT:
+        raise ValueError(f"{what} must be at most {MAX_COUNT} (2**31 - 1)")
 
 
 def check_seconds(given: Mapping[str, Any], name: str) -> float | None:
@@ -159,9 +169,11 @@ def check_text(given: Mapping[str, Any], name: str, *, blank_allowed: bool = Tru
 
     Raises:
         TypeError: It is neither text nor None.
-        ValueError: It is blank and may not be.
+        ValueError: It is blank and may not be, or too long.
     """
     value = given.get(name)
+    if isinstance(value, str) and len(value) > MAX_NAME:
+        raise ValueError(f"The keyword '{name}' must have at most {MAX_NAME} characters. Got: {len(value)}")
     if value is None or (isinstance(value, str) and (blank_allowed or value.strip())):
         return value
     if isinstance(value, str):
@@ -177,7 +189,7 @@ def quantity(given: Mapping[str, Any], name: str) -> float | None:
 
     Raises:
         TypeError: It is not a number.
-        ValueError: It is negative, infinite, not a number, or finer than 0.0001.
+        ValueError: It is negative, infinite, not a number, more than `MAX_AMOUNT`, or finer than 0.0001.
     """
     value = given.get(name)
     return None if value is None else _amount(name, value)
@@ -198,6 +210,10 @@ def resource_map(given: Mapping[str, Any]) -> dict[str, float]:
     for name in value:
         if not isinstance(name, str) or not name:
             raise TypeError(f"The names in 'resources' must be non-empty strings, but received {kind(name)}")
+        if len(name) > MAX_NAME:
+            raise ValueError(f"A name in 'resources' must have at most {MAX_NAME} characters. Got: {len(name)}")
+    if len(value) > MAX_KINDS:
+        raise ValueError(f"The keyword 'resources' takes at most {MAX_KINDS} resources. Got: {len(value)}")
     if "CPU" in value or "GPU" in value:
         raise ValueError(
             "Use the 'num_cpus' and 'num_gpus' keyword instead of 'CPU' and 'GPU' in 'resources' keyword: CPU and GPU "
@@ -211,10 +227,13 @@ def resource_map(given: Mapping[str, Any]) -> dict[str, float]:
 def _amount(name: str, value: Any) -> float:
     if not isinstance(value, int | float) or isinstance(value, bool):
         raise TypeError(f"The type of keyword '{name}' must be float, int or None, but received type {kind(value)}")
-    if not math.isfinite(value):
+    if isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"The quantity of resource {name} must be finite. Got: {value}")
     if value < 0:
         raise ValueError(f"The quantity of resource {name} cannot be negative. It must be nonnegative. Got: {value}")
+    if value > MAX_AMOUNT:
+        got = f"{value:g}" if value < 1e300 else "a number of more than 300 digits"
+        raise ValueError(f"The quantity of resource {name} cannot be more than {MAX_AMOUNT:.0e}. Got: {got}")
     if 0 < value < _FINEST:
         raise ValueError(f"The precision of the fractional quantity of resource {name} cannot go beyond 0.0001")
     return value

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
 from nbactors import notebook
+from nbactors.limits import MAX_GPUS, MAX_SECONDS
 from nbactors.num_returns import STREAMING, check_generates, num_returns_of
 from nbactors.option_checks import (
     UNLIMITED,
@@ -363,7 +364,11 @@ class InitOptions(NamedTuple):
         Raises:
             TypeError, ValueError: As `ActorOptions.parse`.
         """
-        seconds = quantity(given, "graceful_shutdown_s")
+        seconds, num_gpus = quantity(given, "graceful_shutdown_s"), quantity(given, "num_gpus")
+        if seconds is not None and seconds > MAX_SECONDS:
+            raise ValueError(f"graceful_shutdown_s cannot be more than {MAX_SECONDS:.0f} (a week). Got: {seconds}")
+        if num_gpus is not None and num_gpus > MAX_GPUS:
+            raise ValueError(f"num_gpus of a session cannot be more than {MAX_GPUS}. Got: {num_gpus}")
         for name in ("log_to_driver", "log_prefix"):
             if given.get(name) is not None:
                 check_bool(given, name)
@@ -371,7 +376,7 @@ class InitOptions(NamedTuple):
         return cls(
             namespace=check_text(given, "namespace", blank_allowed=False),
             num_cpus=quantity(given, "num_cpus"),
-            num_gpus=quantity(given, "num_gpus"),
+            num_gpus=num_gpus,
             resources=resource_map(given),
             memory=None if memory is None else int(memory),
             object_store_memory=None if object_store_memory is None else int(object_store_memory),

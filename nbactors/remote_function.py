@@ -65,20 +65,35 @@ class RemoteFunction(Generic[P, R]):
     ) -> ObjectRefGenerator[V]: ...
     @overload
     def remote(  # type: ignore[overload-overlap]
-        self: RemoteFunction[P, Iterator[V]], first: ObjectRef[Any], /, *args: Any, **kwargs: Any
+        self: RemoteFunction[P, Iterator[V]],
+        missing_or_wrong_arguments_unless: ObjectRef[Any],
+        /,
+        *args: Any,
+        **kwargs: Any,
     ) -> ObjectRefGenerator[V]: ...
     @overload
     def remote(  # type: ignore[overload-overlap]
-        self: RemoteFunction[P, Iterator[V]], first: Any, second: ObjectRef[Any], /, *args: Any, **kwargs: Any
+        self: RemoteFunction[P, Iterator[V]],
+        first: Any,
+        missing_or_wrong_arguments_unless: ObjectRef[Any],
+        /,
+        *args: Any,
+        **kwargs: Any,
     ) -> ObjectRefGenerator[V]: ...
     @overload
     def remote(self, /, *args: P.args, **kwargs: P.kwargs) -> ObjectRef[R]: ...
     @overload
-    def remote(self, first: ObjectRef[Any], /, *args: Any, **kwargs: Any) -> ObjectRef[R]: ...
+    def remote(
+        self, missing_or_wrong_arguments_unless: ObjectRef[Any], /, *args: Any, **kwargs: Any
+    ) -> ObjectRef[R]: ...
     @overload
-    def remote(self, first: Any, second: ObjectRef[Any], /, *args: Any, **kwargs: Any) -> ObjectRef[R]: ...
+    def remote(
+        self, first: Any, missing_or_wrong_arguments_unless: ObjectRef[Any], /, *args: Any, **kwargs: Any
+    ) -> ObjectRef[R]: ...
     @overload
-    def remote(self, first: Any, second: Any, third: ObjectRef[Any], /, *args: Any, **kw: Any) -> ObjectRef[R]: ...
+    def remote(
+        self, first: Any, second: Any, missing_or_wrong_arguments_unless: ObjectRef[Any], /, *args: Any, **kw: Any
+    ) -> ObjectRef[R]: ...
     def remote(self, /, *args: Any, **kwargs: Any) -> Any:
         """Run the function in a worker process; returns at once.
 

@@ -25,16 +25,23 @@ class RemoteCall(Protocol[P, Given_co]):
 
     Arguments are checked as those of the function itself. Where one of the first three is a reference, which stands
     for its value, the others are not checked.
+
+    The reference's parameter is named for an error. Where an argument is missing, pyright leaves out the form that is
+    checked, and compares with one that takes as few arguments: it then names that parameter, and no other.
     """
 
     @overload
     def remote(self, /, *args: P.args, **kwargs: P.kwargs) -> Given_co: ...
     @overload
-    def remote(self, first: ObjectRef[Any], /, *args: Any, **kwargs: Any) -> Given_co: ...
+    def remote(self, missing_or_wrong_arguments_unless: ObjectRef[Any], /, *args: Any, **kwargs: Any) -> Given_co: ...
     @overload
-    def remote(self, first: Any, second: ObjectRef[Any], /, *args: Any, **kwargs: Any) -> Given_co: ...
+    def remote(
+        self, first: Any, missing_or_wrong_arguments_unless: ObjectRef[Any], /, *args: Any, **kwargs: Any
+    ) -> Given_co: ...
     @overload
-    def remote(self, first: Any, second: Any, third: ObjectRef[Any], /, *args: Any, **kw: Any) -> Given_co: ...
+    def remote(
+        self, first: Any, second: Any, missing_or_wrong_arguments_unless: ObjectRef[Any], /, *args: Any, **kw: Any
+    ) -> Given_co: ...
     def remote(self, /, *args: Any, **kwargs: Any) -> Given_co:
         """Call it; returns at once."""
         ...

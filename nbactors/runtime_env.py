@@ -7,6 +7,8 @@ import types
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from nbactors.limits import MAX_ENVIRONMENT
+
 _NOTHING: Mapping[str, str] = {}
 _SERVED = ("env_vars", "working_dir", "py_modules")
 
@@ -93,6 +95,12 @@ def _env_vars(given: Any) -> dict[str, str]:
                 )
         if not name or "=" in name or "\0" in name + value:
             raise ValueError(f"runtime_env['env_vars']: {name!r} is not the name of an environment variable")
+    size = sum(len(name) + len(value) for name, value in given.items())
+    if size > MAX_ENVIRONMENT:
+        raise ValueError(
+            f"runtime_env['env_vars'] must have at most {MAX_ENVIRONMENT} characters in all. Got: {size}. Put what is "
+            "long into a file, and its path into the variable"
+        )
     return dict(given)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import io
+import sys
 
 import click
 
@@ -47,3 +49,7 @@ def main() -> None:
     The node is started by the first session and leaves by itself after the last; NBACTORS_DIR names another
     directory than the usual one for its sockets and logs.
     """
+    # What actors print and are called may have characters that the terminal's encoding lacks.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")

@@ -3,22 +3,45 @@
 from __future__ import annotations
 
 import importlib
+import os
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from nbactors.engine.base import ActorLink, Engine, RuntimeFacts
+from nbactors.exceptions import RaySystemError
 
 if TYPE_CHECKING:
     from nbactors.options import InitOptions
 
-__all__ = ["ActorLink", "Engine", "RuntimeFacts", "current", "install", "on_start", "running", "start", "stop"]
+__all__ = [
+    "FORKED",
+    "ActorLink",
+    "Engine",
+    "RuntimeFacts",
+    "check_not_forked",
+    "current",
+    "install",
+    "on_start",
+    "running",
+    "start",
+    "stop",
+]
+
+FORKED = (
+    "this process was forked from one with a session, and has none of its own: the connections and threads of a "
+    "session stay with the parent. Call init() here, or start the process anew (multiprocessing's start method "
+    "'spawn')."
+)
+"""What verbs say in a forked child."""
 
 _MODULES = {"local": "nbactors.local.engine"}
 
 _lock = threading.RLock()
 _engine: Engine | None = None
 _hooks: list[Callable[[], None]] = []
+_inherited: list[Engine] = []
+_forked = False
 
 
 def running() -> Engine | None:
@@ -27,10 +50,15 @@ def running() -> Engine | None:
 
 
 def current() -> Engine:
-    """Return the current engine; start the local one with default options if none runs (automatic init)."""
+    """Return the current engine; start the local one with default options if none runs (automatic init).
+
+    Raises:
+        RaySystemError: This is a forked child, which starts a session only when asked to, by `init()`.
+    """
     engine = _engine
     if engine is not None:
         return engine
+    check_not_forked()
     from nbactors.options import InitOptions  # noqa: PLC0415 - only the first verb pays for it
 
     return start("local", InitOptions())
@@ -38,9 +66,10 @@ def current() -> Engine:
 
 def start(name: str, options: InitOptions) -> Engine:
     """Start the named engine and make it current. The caller has checked that none runs; a race is settled here."""
-    global _engine
+    global _engine, _forked
     with _lock:
         if _engine is None:
+            _forked = False
             _engine = importlib.import_module(_MODULES[name]).start(options)
             for hook in _hooks:
                 hook()
@@ -53,9 +82,19 @@ def on_start(hook: Callable[[], None]) -> None:
 
 
 def install(engine: Engine | None) -> None:
-    """Make an engine current that was started elsewhere (in a worker), or forget it (in a forked child)."""
+    """Make an engine current that was started elsewhere (in a worker)."""
     global _engine
     _engine = engine
+
+
+def check_not_forked() -> None:
+    """Raise in a forked child that has no session of its own.
+
+    Raises:
+        RaySystemError: This is one.
+    """
+    if _forked:
+        raise RaySystemError(FORKED)
 
 
 def stop() -> None:
@@ -65,3 +104,19 @@ def stop() -> None:
         engine, _engine = _engine, None
     if engine is not None:
         engine.shutdown()
+
+
+def _forget_in_child() -> None:
+    """In a forked child, forget the engine: its connections and threads are the parent's.
+
+    Kept rather than dropped, since what runs when it is collected would speak on those connections.
+    """
+    global _engine, _forked, _lock
+    if _engine is not None:
+        _inherited.append(_engine)
+        _engine = None
+        _forked = True
+    _lock = threading.RLock()  # a thread of the parent's may have held it, and is not here to let go
+
+
+os.register_at_fork(after_in_child=_forget_in_child)

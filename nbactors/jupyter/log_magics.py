@@ -11,6 +11,7 @@ from IPython.core.magic_arguments import argument, magic_arguments
 
 from nbactors.actor import ActorHandle
 from nbactors.jupyter.line import parsed, unquoted
+from nbactors.output import write
 from nbactors.util.actor_log import read
 from nbactors.util.state import NodeMissingError, actor_logs
 
@@ -44,7 +45,7 @@ class LogMagics(Magics):
         lines = MOST_LINES if arguments.lines is None else arguments.lines
         try:
             for text in read(actor, lines, arguments.follow):
-                sys.stdout.write(text)
+                write(sys.stdout, text)
         except KeyboardInterrupt:
             if not arguments.follow:
                 raise

@@ -10,7 +10,7 @@ from typing import Any
 
 from nbactors.jupyter import cells
 from nbactors.jupyter.painter import painter
-from nbactors.output import Lines
+from nbactors.output import Lines, write
 
 HEAD_LINES = 5_000
 HEAD_BYTES = 1 << 20
@@ -35,7 +35,7 @@ class Printing:
         """Show lines under their cell, or under the one that runs if they have none that is known."""
         if not lines.cell or cells.header(lines.cell) is None:
             stream: Any = sys.stdout if lines.stream == 1 else sys.stderr
-            stream.write(lines.shown(in_colour=True))
+            write(stream, lines.shown(in_colour=True))
             return
         shown = self._shown.setdefault(lines.cell, [0, 0])
         if shown[0] < HEAD_LINES and shown[1] < HEAD_BYTES:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from nbactors import exceptions, origin, read_only
 from nbactors.engine.base import ActorLink, Engine, RuntimeFacts
 from nbactors.interrupts import INTERRUPTS
+from nbactors.limits import MAX_NAME
 from nbactors.local import discovery
 from nbactors.local.client.actor_link import LocalActorLink
 from nbactors.local.client.arguments import Arguments, prepare
@@ -118,7 +119,7 @@ class LocalEngine(Engine):
             return messages.CreateActor(
                 rid,
                 actor_id,
-                meta.class_name,
+                meta.class_name[:MAX_NAME],
                 options.name or "",
                 options.namespace or "",
                 options.get_if_exists,

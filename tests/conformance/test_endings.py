@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from conformance.mortals import AsyncWaiting, Parent, SelfMade, Waiting
 from conformance.subjects import Counter, Echo, Gate, Journal, Mortal, is_running
 
 GRACEFUL = ["shutdown", "atexit"]
@@ -314,6 +315,95 @@ class TestLeaving:
             ray.get(mortal.sys_exit.remote(code))
         with pytest.raises(ray.exceptions.ActorDiedError, match=rf"(?i)exit code {code}\b"):
             ray.get(mortal.pid.remote())
+
+
+class TestLeavingWhileCallsRun:
+    """Actors that run several calls at once: those that run end, all others fail."""
+
+    @pytest.fixture(params=["threads", "asyncio"])
+    def busy(self, ray: Any, request: pytest.FixtureRequest) -> Any:
+        return ray.remote({"threads": Waiting, "asyncio": AsyncWaiting}[request.param]).options(max_concurrency=2)
+
+    def test_sigterm_lets_them_end(
+        self, ray: Any, busy: Any, gate: Gate, journal: Journal, started: Any, eventually: Any
+    ) -> None:
+        actor = busy.remote(journal)
+        pid = ray.get(actor.pid.remote())
+        running = [actor.wait.remote(gate, "first"), actor.wait.remote(gate, "second")]
+        started("first waits")
+        started("second waits")
+        os.kill(pid, signal.SIGTERM)
+        gate.open()
+        assert ray.get(running, timeout=10) == ["first", "second"]
+        eventually(lambda: not is_running(pid))
+
+    @pytest.mark.differs("Ray fails them when the process has ended")
+    def test_sigterm_fails_all_others_at_once(
+        self, ray: Any, busy: Any, gate: Gate, journal: Journal, started: Any
+    ) -> None:
+        actor = busy.remote(journal)
+        pid = ray.get(actor.pid.remote())
+        running = [actor.wait.remote(gate, "first"), actor.wait.remote(gate, "second")]
+        started("first waits")
+        started("second waits")
+        queued = actor.wait.remote(gate, "third")
+        os.kill(pid, signal.SIGTERM)
+        with pytest.raises(ray.exceptions.ActorDiedError, match="SIGTERM"):
+            ray.get(queued, timeout=10)
+        with pytest.raises(ray.exceptions.ActorDiedError, match="SIGTERM"):
+            ray.get(actor.pid.remote(), timeout=10)
+        gate.open()
+        assert ray.get(running, timeout=10) == ["first", "second"]
+
+    def test_sigterm_then_ends_it(self, ray: Any, busy: Any, journal: Journal, eventually: Any) -> None:
+        actor = busy.remote(journal)
+        pid = ray.get(actor.pid.remote())
+        os.kill(pid, signal.SIGTERM)
+        eventually(lambda: not is_running(pid))
+
+    @pytest.mark.differs("in Ray it has the handler of the actor")
+    def test_a_child_that_it_has_forked_ends_by_sigterm(self, ray: Any, busy: Any, journal: Journal) -> None:
+        assert ray.get(busy.remote(journal).end_child_by.remote(signal.SIGTERM), timeout=10) == -signal.SIGTERM
+
+    @pytest.mark.differs("Ray may answer only when the calls that run have ended")
+    def test_exit_actor_in_one_of_them(
+        self, ray: Any, busy: Any, gate: Gate, journal: Journal, started: Any, eventually: Any
+    ) -> None:
+        actor = busy.remote(journal)
+        pid = ray.get(actor.pid.remote())
+        running = actor.wait.remote(gate, "first")
+        started("first waits")
+        for call in (actor.leave, actor.pid):
+            with pytest.raises(ray.exceptions.ActorDiedError, match=r"exit_actor\(\)"):
+                ray.get(call.remote(), timeout=10)
+        gate.open()
+        assert ray.get(running, timeout=10) == "first"
+        eventually(lambda: not is_running(pid))
+
+    @pytest.mark.parametrize("way", ["method", "__init__", "thread"])
+    def test_exit_actor_in_what_it_has_begun_itself(
+        self, ray: Any, way: str, journal: Journal, eventually: Any
+    ) -> None:
+        actor = ray.remote(SelfMade).remote(way, journal)
+        # In Ray it may be this very call that fails.
+        ray.wait([actor.begin.remote()], timeout=10)
+        eventually(lambda: journal.lines()[1:] == GRACEFUL)
+        eventually(lambda: not is_running(int(journal.lines()[0])))
+        with pytest.raises(ray.exceptions.ActorDiedError, match=r"exit_actor\(\)"):
+            ray.get(actor.begin.remote(), timeout=10)
+
+
+class TestChildren:
+    """What a method has started, and does not end by itself."""
+
+    @pytest.mark.parametrize("way", ["exit_actor", "sys_exit", "__ray_terminate__"])
+    def test_the_caller_need_not_wait_for_them(self, ray: Any, way: str) -> None:
+        actor = ray.remote(Parent).remote()
+        ray.get(actor.start.remote(), timeout=10)
+        own = getattr(actor, way).remote()
+        with pytest.raises(ray.exceptions.ActorDiedError, match=r"exit_actor\(\)|exit code 0"):
+            ray.get(own, timeout=10)
+        ray.kill(actor)
 
 
 class TestCrash:

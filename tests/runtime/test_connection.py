@@ -147,3 +147,16 @@ def test_descriptors_for_a_peer_that_is_gone_are_closed(ends: Ends, files: list[
     ends.right.close()
     ends.sender.send_now(messages.Reply(300, b""), files[:300])
     assert len(os.listdir("/proc/self/fd")) <= before - 1
+
+
+def test_descriptors_that_wait_at_the_close_are_closed_once(ends: Ends, files: list[int]) -> None:
+    """The second time they would be whatever the process has opened since."""
+    before = len(os.listdir("/proc/self/fd"))
+    ends.sender.send(messages.Reply(20, b""), files[:20])
+    ends.sender.close()
+    opened = [os.dup(files[0]) for _ in range(20)]
+    ends.sender.send(messages.Reply(1, b""), files[:1])
+    ends.sender.flush()
+    for fd in opened:
+        os.close(fd)
+    assert len(os.listdir("/proc/self/fd")) == before - 1

@@ -10,7 +10,7 @@ WATCH = messages.Watch(b"p" * 16)
 
 control_messages = st.one_of(
     st.builds(messages.Hello, st.integers(0, 99), st.binary(max_size=16), st.integers(0, 9999), st.text(), st.text()),
-    st.builds(messages.AddHold, st.binary(max_size=16), st.binary(max_size=16), st.integers(0, 99)),
+    st.builds(messages.AddHold, st.binary(min_size=16, max_size=16), st.binary(max_size=16), st.integers(0, 99)),
     st.builds(messages.Output, st.integers(0, 9999), st.text(), st.integers(1, 2), st.text(), st.binary(max_size=16)),
 )
 

@@ -25,6 +25,7 @@ FOUNDATION = {
     "importable",
     "init_keywords",
     "interrupts",
+    "limits",
     "notebook",
     "num_returns",
     "renewal",

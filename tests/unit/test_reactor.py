@@ -107,11 +107,11 @@ def test_a_waiter_that_has_led_before_is_a_follower_again(reactor):
     reactor.call_later(0.02, first.finish)
     assert not reactor.wait(again, 0.05), "it is made leader before its time is up"
     leader.join()
-    assert again.promoted
+    assert again.led is not None
     leader = lead(other)
     assert not reactor.wait(again, 0.02)
     assert reactor.is_led, "the other one leads still"
-    assert not again.promoted
+    assert reactor.leader is other
     other.finish()
     leader.join()
 

@@ -14,7 +14,7 @@ class Ran:
     def __init__(self) -> None:
         self.names: list[str] = []
         self.complaints: list[object] = []
-        self.timers = Timers(self.complaints.append)
+        self.timers = Timers(lambda error, callback: self.complaints.append(callback))
 
     def note(self, name: str) -> Callable[[], None]:
         return lambda: self.names.append(name)

@@ -13,7 +13,7 @@ from nbactors.facts import ActorFacts, CallFacts
 from nbactors.interrupts import INTERRUPTS
 from nbactors.local.client import failures
 from nbactors.local.client.arguments import prepare
-from nbactors.local.client.call_life import QUEUED
+from nbactors.local.client.call_life import FINISHED, QUEUED
 from nbactors.local.client.calls import PendingCall, make_results, open_stream
 from nbactors.local.client.entries import Entry
 from nbactors.local.client.target import Target
@@ -137,12 +137,13 @@ class LocalActorLink(Target, ActorLink):
                 self._send(connection, call)
             else:
                 call.await_arguments()
-                if self._in_order or call.settled():
-                    self._queue_of(call).append(call)
-                else:
-                    self._unready.add(call)
                 self._process.actors.keep(self)
-                self._pump()
+                with self.goes_on():
+                    if self._in_order or call.settled():
+                        self._queue_of(call).append(call)
+                    else:
+                        self._unready.add(call)
+                    self._pump()
         if self._doomed:
             self._bury()
 
@@ -182,14 +183,14 @@ class LocalActorLink(Target, ActorLink):
                 call.number, method, b"", num_returns, name, deps, rest, group, backpressure, call.origin
             )
         calls = connection.state.calls
-        call.sent(connection)
         # With nothing in flight, whoever waits for this one should not wait for a flush first.
         alone = not calls
         calls[call.number] = call
         if alone:
-            connection.send_now(message, fds)
+            connection.send_now(message, fds, call)
         else:
-            connection.send(message, fds)
+            connection.send(message, fds, call)
+        call.sent()
         if call.stream is not None:
             call.stream.resume(call)
 
@@ -207,17 +208,22 @@ class LocalActorLink(Target, ActorLink):
 
     def _pump_queue(self, connection: Connection, queue: deque[PendingCall]) -> bool:
         """Send what can be sent of one group; returns whether that was all."""
-        while queue:
+        while True:
+            if not queue:
+                return True
             call = queue[0]
             if call.state != QUEUED and not call.settled():
                 return False
-            queue.popleft()
             failed = call.arguments.failure() if call.arguments is not None else None
             if failed is not None:
                 self._doomed.append((call, failed.data))
-            else:
+            elif call.connection is None:
                 self._send(connection, call)
-        return True
+            else:  # what came after the sending was torn
+                call.sent()
+            # Taken out at last, so that no exception from outside loses it.
+            if queue and queue[0] is call:
+                queue.popleft()
 
     def on_argument(self, call: PendingCall) -> None:
         """An argument of a waiting call is there. The thread that made it so."""
@@ -304,7 +310,7 @@ class LocalActorLink(Target, ActorLink):
     def on_connection_closed(self, connection: Connection, why: str) -> None:
         """The worker's socket has ended. The leader's thread."""
         with self._lock:
-            in_flight = list(connection.state.calls.values())
+            in_flight = [call for call in connection.state.calls.values() if call.state < FINISHED]
             connection.state.calls.clear()
             for call in reversed(in_flight):
                 call.returned()
@@ -340,7 +346,7 @@ class LocalActorLink(Target, ActorLink):
 
     def _fail_queue(self) -> None:
         assert self._down is not None
-        error = failures.actor_died(self._down)
+        error = failures.actor_died(self._down, self.meta.class_name if self.meta is not None else "")
         for queue in self._queues.values():
             self._doomed.extend((call, error) for call in queue)
             queue.clear()

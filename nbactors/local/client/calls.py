@@ -12,6 +12,7 @@ from nbactors.facts import CallFacts
 from nbactors.local.client import failures
 from nbactors.local.client.arguments import Arguments
 from nbactors.local.client.call_life import FAIL, FAILED, FINISHED, QUEUED, READY, REPLY, RETURN, SEND, TABLE, WAITING
+from nbactors.local.client.connection import Sent
 from nbactors.local.client.entries import Entry
 from nbactors.local.client.streams import Inbox, Reader
 from nbactors.local.client.values import Held
@@ -31,7 +32,7 @@ INSIST_S = 0.05
 INSIST_FOR_S = 5.0
 
 
-class PendingCall:
+class PendingCall(Sent):
     """A call that has not returned. It keeps alive what it needs: its target, its arguments, its results' entries.
 
     Attributes:
@@ -55,7 +56,6 @@ class PendingCall:
         "__weakref__",
         "arguments",
         "canceled",
-        "connection",
         "details",
         "entries",
         "group",
@@ -87,7 +87,7 @@ class PendingCall:
         self.parent: Any = None
         self.origin = 0
         self.stream: Inbox | None = None
-        self.connection: Connection | None = None
+        self.connection = None
         for entry in entries:
             entry.call = self
 
@@ -117,19 +117,20 @@ class PendingCall:
             self.state = _READY[WAITING]
         return True
 
-    def sent(self, connection: Connection) -> None:
-        """It is on its way."""
-        self.state = _SEND[self.state]
-        self.connection = connection
+    def sent(self) -> None:
+        """It is on its way, on its connection."""
+        self.state = _SEND.get(self.state, self.state)
 
     def returned(self) -> None:
         """It comes back to the queue."""
-        self.state = _RETURN[self.state]
+        self.sent()
         self.connection = None
+        self.state = _RETURN[self.state]
 
     def finish(self) -> None:
         """Its answer is there; drop what it kept alive."""
-        self.state = _REPLY[self.state]
+        self.sent()  # it may come before the thread that has sent it goes on
+        self.state = _REPLY.get(self.state, self.state)  # done once more where an exception has torn it
         self.release()
 
     def fail(self, error: bytes) -> None:

@@ -1,26 +1,70 @@
-"""A framed, buffered, non-blocking connection, with file descriptors beside the frames."""
+"""A framed, buffered, non-blocking connection, with file descriptors beside the frames.
+
+A signal's handler, a finalizer and an exception from outside may come at any bytecode of the code below, and handlers
+and finalizers may use this very connection. So there is no lock to wait for, and each change of state is one step:
+
+- A comparison and the stores that follow it, with no call between, are one step: CPython looks for signals, for other
+  threads and for exceptions from outside at calls and at jumps backwards only. So is one call of a C function. The
+  condition of a `while` is no such comparison: a jump backwards comes between it and the loop's body.
+- *Sending* is done by one thread at a time, the connection's `_sender`. Another thread leaves its message in the
+  outbox, and the sender looks there again before it leaves. A handler on the sender's own thread sends on in its place.
+- *Receiving* is done by the reactor's leader. Bytes are read and kept in one step, and a message is taken out only when
+  it was handled. A handler that has interrupted that goes on with the same message, so handling is idempotent.
+"""
 
 from __future__ import annotations
 
+import gc
 import os
 import selectors
 import socket
+import sys
 from collections import deque
 from collections.abc import Callable, Sequence
+from itertools import starmap
+from threading import get_ident
 from typing import Any
 
+from nbactors.local.client.outbox import MAX_FDS, Outbox, Parcel, Part, parts
 from nbactors.local.client.reactor import Reactor
-from nbactors.local.wire.framing import Codec, FrameBuffer, FrameError
+from nbactors.local.wire.framing import Codec, FrameError, Tail, cut
 
 GATHER = 256
 """Messages that are gathered before a send, unless something flushes earlier."""
 
-MAX_FDS = 64
-"""Descriptors that go with one send. The kernel never joins those of two sends in one receive, which has room for as
-many; more in one send would be cut off there."""
+CHUNK = 1 << 16
+"""Bytes that one receive takes at most."""
 
-_ANCILLARY = socket.CMSG_SPACE(MAX_FDS * 4)
-_CLOEXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
+_RECEIVE = ((CHUNK, socket.CMSG_SPACE(MAX_FDS * 4), getattr(socket, "MSG_CMSG_CLOEXEC", 0)),)
+
+_COLLECTS_IN_CALLS = sys.version_info < (3, 12)
+"""Whether the garbage collector, and with it finalizers, may run inside a call of a C function."""
+
+
+class Sent:
+    """Something that is told when its message is on its way.
+
+    Attributes:
+        connection: What the message was sent on.
+    """
+
+    __slots__ = ("connection",)
+
+    connection: Connection | None
+
+
+_NOBODY = Sent()
+
+
+class _Inbox:
+    """What was received and not handled yet: messages, their descriptors, and the begin of the next frame."""
+
+    __slots__ = ("fds", "messages", "tail")
+
+    def __init__(self, messages: deque[Any], fds: deque[int], tail: Tail) -> None:
+        self.messages = messages
+        self.fds = fds
+        self.tail = tail
 
 
 class Connection:
@@ -31,7 +75,7 @@ class Connection:
     there is one place where a connection ends.
 
     Args:
-        on_message: Called with (connection, message).
+        on_message: Called with (connection, message). An exception from outside may tear it; then it is called again.
         on_close: Called with (connection, why).
     """
 
@@ -48,23 +92,25 @@ class Connection:
         self.peer_id = b""
         self.state: Any = None
         """Whatever the side that made the connection keeps with it."""
-        self.received_fds: deque[int] = deque()
         self.closed = False
         self.after_batch: Callable[[Connection], None] | None = None
         """Called on the leader's thread when all messages that had arrived were handled."""
         self._reactor = reactor
         self._codec = codec
-        self._frames = FrameBuffer(codec.limit)
         self._on_message = on_message
         self._on_close = on_close
-        self._lock = reactor.new_lock()
-        self._outbox: list[Any] = []
-        self._fds: list[int] = []
-        self._backlog: deque[tuple[memoryview, list[int]]] = deque()
+        self._outbox = Outbox()
+        self._batch: Outbox | None = None
+        """What is being encoded."""
+        self._part: Part | None = None
+        """What is being sent."""
+        self._sender = 0
         self._broken = False
+        self._chunks: deque[Any] = deque()
+        self._inbox = _Inbox(deque(), deque(), Tail())
 
     def hand_to(self, on_message: Callable[[Connection, Any], None]) -> None:
-        """Call something else with what arrives, from the next batch on. The leader's thread."""
+        """Call something else with what arrives. The leader's thread."""
         self._on_message = on_message
 
     def start(self) -> None:
@@ -73,165 +119,241 @@ class Connection:
 
     # ------------------------------------------------------------------------------------------------------ sending
 
-    def send(self, message: Any, fds: Sequence[int] = ()) -> None:
-        """Queue a message; it goes out with the next flush. `fds` are duplicated here and may be closed at once."""
-        with self._lock:
-            outbox = self._outbox
-            first = not outbox
-            outbox.append(message)
-            full = len(outbox) >= GATHER
-            if fds:
-                self._fds.extend(map(os.dup, fds))
-                full = full or len(self._fds) >= MAX_FDS // 2
-            if full:
-                self._flush()
-        if first and not full:
-            self._reactor.soon(self)
+    def send(self, message: Any, fds: Sequence[int] = (), sent: Sent | None = None) -> None:
+        """Queue a message; it goes out with the next flush. `fds` are duplicated here and may be closed at once.
+
+        The message is queued and `sent` told its connection in one step: an exception from outside finds both or none.
+        """
+        count = 0
+        mark = _NOBODY if sent is None else sent
+        if fds:
+            message = Parcel(message, fds)
+            count = len(fds)
+        if self._outbox.messages:
+            self._outbox.fds += count
+            mark.connection = self
+            self._outbox.messages.append(message)
+            if len(self._outbox.messages) >= GATHER or self._outbox.fds >= MAX_FDS // 2:
+                self.flush()
+            return
+        try:
+            self._outbox.fds += count
+            mark.connection = self
+            self._outbox.messages.append(message)
+        finally:
+            # Without this the messages behind it would wait for ever: only the first has the reactor flush.
+            self._reactor.dirty.append(self)
+        self._reactor.nudge()
 
     def send_within(self, message: Any, seconds: float) -> None:
         """Queue a message that goes out in so many seconds, if nothing is sent on this connection before.
 
         For threads beside the one that leads: `send` would wake that one for each message that is the first.
         """
-        with self._lock:
-            first = not self._outbox
-            self._outbox.append(message)
-            full = len(self._outbox) >= GATHER
-            if full:
-                self._flush()
-        if first and not full:
+        if self._outbox.messages:
+            self._outbox.messages.append(message)
+            if len(self._outbox.messages) >= GATHER:
+                self.flush()
+            return
+        try:
+            self._outbox.messages.append(message)
+        finally:
             self._reactor.call_later(seconds, self.flush)
 
-    def send_now(self, message: Any, fds: Sequence[int] = ()) -> None:
-        """Send a message, and all that is queued before it, at once. `fds` may be closed afterwards, as for `send`."""
-        with self._lock:
-            if fds and len(fds) <= MAX_FDS and not (self._outbox or self._backlog or self._broken or self.closed):
-                self._send_lent(message, fds)
-                return
-            self._outbox.append(message)
-            if fds:
-                self._fds.extend(map(os.dup, fds))
-            self._flush()
-
-    def _send_lent(self, message: Any, fds: Sequence[int]) -> None:
-        """Send a message with nothing before it: its descriptors are duplicated only if they have to wait."""
-        frame = memoryview(self._codec.encode([message]))
-        try:
-            sent = socket.send_fds(self.sock, [frame], fds)
-        except BlockingIOError:
-            sent = 0
-        except OSError:
-            self._broken = True
-            return
-        if sent < len(frame):
-            self._backlog.append((frame[sent:], [] if sent else list(map(os.dup, fds))))
-            self._await_room()
+    def send_now(self, message: Any, fds: Sequence[int] = (), sent: Sent | None = None) -> None:
+        """Send a message, and all that is queued before it, at once. See `send`."""
+        count = 0
+        mark = _NOBODY if sent is None else sent
+        if fds:
+            message = Parcel(message, fds)
+            count = len(fds)
+        self._outbox.fds += count
+        mark.connection = self
+        self._outbox.messages.append(message)
+        self.flush()
 
     def flush(self) -> None:
-        """Send what is queued, as far as the socket takes it; the rest follows when it is writable."""
-        if self._outbox:
-            with self._lock:
-                self._flush()
-
-    def _flush(self) -> None:
-        batch, self._outbox = self._outbox, []
-        fds, self._fds = self._fds, []
-        if not batch:
-            return
-        if self._broken or self.closed:
-            _close_all(fds)
-            return
-        try:
-            frame = memoryview(self._codec.encode(batch))
-        except FrameError:
-            _close_all(fds)
-            raise
-        waits = bool(self._backlog)
-        # A frame is complete with its last byte, so what goes ahead of that is there when it is read: each part but
-        # the last takes one byte along. There are enough, since each descriptor is announced in the frame.
-        ahead = max(len(fds) - 1, 0) // MAX_FDS
-        for index in range(ahead):
-            self._backlog.append((frame[index : index + 1], fds[index * MAX_FDS : (index + 1) * MAX_FDS]))
-        self._backlog.append((frame[ahead:], fds[ahead * MAX_FDS :]))
-        if not waits and not self._push():
-            self._await_room()
-
-    def _await_room(self) -> None:
-        """Have the reactor push on when the socket takes more. Under the lock."""
-        self._reactor.modify(self.sock.fileno(), selectors.EVENT_READ | selectors.EVENT_WRITE, self._on_ready)
-        self._reactor.nudge()
-
-    def _push(self) -> bool:
-        """Send the backlog as far as the socket takes it; return whether nothing of it is left. Under the lock."""
-        backlog = self._backlog
-        while backlog:
-            rest, fds = backlog[0]
+        """Send what is queued, as far as the socket takes it; the rest follows when it is writable. Any thread."""
+        me = get_ident()
+        while self._outbox.messages or self._part is not None or self._batch is not None:
+            if self._sender == me:  # interrupted while it sent
+                self._drain()
+                return
+            if self._sender:
+                return  # that thread looks at the outbox again before it leaves
+            self._sender = me
+            is_done = blocked = False
             try:
-                sent = socket.send_fds(self.sock, [rest], fds) if fds else self.sock.send(rest)
-            except BlockingIOError:
-                return False
-            except OSError:
-                self._broken = True
-                for _, left in backlog:
-                    _close_all(left)
-                backlog.clear()
+                blocked = not self._drain()
+                is_done = True
+            finally:
+                self._sender = 0
+                if not is_done:
+                    self._reactor.dirty.append(self)
+            if blocked:
+                self._await_room()
+                return
+
+    def _drain(self) -> bool:
+        """Send; return False if the socket takes no more now. The sender's thread."""
+        while True:
+            part = self._part
+            if part is not None:
+                if not self._push(part):
+                    return False
+                continue
+            batch = self._batch
+            if batch is not None:
+                self._encode(batch)
+                continue
+            if self._broken or self.closed:
+                self._outbox = Outbox()
                 return True
-            _close_all(fds)
-            if sent < len(rest):
-                backlog[0] = (rest[sent:], [])
-                return False
-            backlog.popleft()
+            fresh = Outbox()
+            if not self._outbox.messages:
+                return True
+            if self._batch is None and self._part is None:
+                self._batch = self._outbox
+                self._outbox = fresh
+
+    def _encode(self, batch: Outbox) -> None:
+        messages = batch.messages
+        try:
+            if batch.fds:
+                frame = self._codec.encode([m.message if type(m) is Parcel else m for m in messages])
+                part = parts(frame, messages)
+            else:
+                part = Part(memoryview(self._codec.encode(messages)), (), (), None)
+        except FrameError:
+            if self._batch is batch:
+                self._batch = None
+            raise
+        if self._batch is batch:
+            self._part = part
+            self._batch = None
+
+    def _push(self, part: Part) -> bool:
+        sent = part.sent
+        attempt = part.attempt(self.sock)
+        try:
+            if self._part is part and not sent:
+                sent.extend(attempt)
+        except BlockingIOError:
+            return False
+        except OSError:
+            self._broken = True
+            self._part = self._batch = None
+            return True
+        rest = part.rest() if sent else part
+        if self._part is part:
+            self._part = rest
         return True
 
-    def _drain(self) -> None:
-        with self._lock:
-            if self._push() and not self.closed:
-                self._reactor.modify(self.sock.fileno(), selectors.EVENT_READ, self._on_ready)
+    def _await_room(self) -> None:
+        """Have the reactor push on when the socket takes more."""
+        self._reactor.modify(self.sock.fileno(), selectors.EVENT_READ | selectors.EVENT_WRITE, self._on_ready)
+        self._reactor.nudge()
 
     @property
     def unsent(self) -> bool:
         """Whether something is queued or waits for the socket to become writable."""
-        return bool(self._outbox or self._backlog) and not (self._broken or self.closed)
+        waits = bool(self._outbox.messages) or self._part is not None or self._batch is not None
+        return waits and not (self._broken or self.closed)
 
     # ---------------------------------------------------------------------------------------------------- receiving
 
     def _on_ready(self, mask: int) -> None:
         if mask & selectors.EVENT_WRITE:
-            self._drain()
+            self._reactor.modify(self.sock.fileno(), selectors.EVENT_READ, self._on_ready)
+            self.flush()
         if mask & selectors.EVENT_READ:
             self._receive()
 
     def _receive(self) -> None:
-        scratch = self._reactor.scratch
+        reactor = self._reactor
+        outer, reactor.reading = reactor.reading, self
         try:
-            count, ancillary, _, _ = self.sock.recvmsg_into([scratch], _ANCILLARY, _CLOEXEC)
-        except BlockingIOError:
-            return
-        except OSError as error:
-            self.close(f"the connection broke: {error.strerror or error}")
-            return
-        for level, kind, data in ancillary:
-            if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-                whole = len(data) - len(data) % 4
-                self.received_fds.extend(memoryview(data[:whole]).cast("i"))
-        if not count:
-            self.close("the other side closed the connection")
+            try:
+                self._read()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                self.close(f"the connection broke: {error.strerror or error}")
+                return
+            self.go_on()
+        finally:
+            reactor.reading = outer
+
+    def _read(self) -> None:
+        if _COLLECTS_IN_CALLS and gc.isenabled():
+            try:
+                gc.disable()
+                self._chunks.extend(starmap(self.sock.recvmsg, _RECEIVE))
+            finally:
+                gc.enable()
+        else:
+            self._chunks.extend(starmap(self.sock.recvmsg, _RECEIVE))
+
+    def go_on(self) -> None:
+        """Handle what was received, beginning where an interrupted call of this has stopped. The leader's thread."""
+        is_done = False
+        try:
+            while not self.closed:
+                messages = self._inbox.messages
+                while True:
+                    if not messages:
+                        break
+                    message = messages[0]
+                    self._handle_one(message)
+                    if messages and messages[0] is message:
+                        messages.popleft()
+                if not self._chunks or self.closed:
+                    break
+                self._decode(self._chunks[0])
+            is_done = True
+        finally:
+            if not is_done:
+                self._reactor.trash.append(self.go_on)
+        if self.after_batch is not None and not self.closed:
+            self.after_batch(self)
+
+    def _handle_one(self, message: Any) -> None:
+        if type(message) is _End:
+            self.close(message.why)
             return
         on_message = self._on_message
         try:
-            for body in self._frames.feed(bytes(scratch[:count])):
-                for message in self._codec.decode(body):
-                    try:
-                        on_message(self, message)
-                    except FrameError:
-                        raise
-                    except Exception:  # noqa: BLE001 - one that cannot be handled must not take the next along
-                        self._reactor.complain(message)
+            on_message(self, message)
         except FrameError as error:
             self.close(str(error))
-            return
-        if self.after_batch is not None:
-            self.after_batch(self)
+        except BaseException as error:  # noqa: BLE001 - see `blame`
+            self._reactor.blame(error, on_message, self, message)
+
+    def _decode(self, chunk: Any) -> None:
+        data, ancillary, _, _ = chunk
+        inbox = self._inbox
+        fds = inbox.fds
+        if ancillary:
+            fds = fds.copy()
+            for level, kind, numbers in ancillary:
+                if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+                    whole = len(numbers) - len(numbers) % 4
+                    fds.extend(memoryview(numbers[:whole]).cast("i"))
+        messages: deque[Any] = deque()
+        tail = inbox.tail
+        if not data:
+            messages.append(_End("the other side closed the connection"))
+        else:
+            try:
+                bodies, tail = cut(tail, data, self._codec.limit)
+                for body in bodies:
+                    messages.extend(self._codec.decode(body))
+            except FrameError as error:
+                messages.append(_End(str(error)))
+        fresh = _Inbox(messages, fds, tail)
+        if self._inbox is inbox and self._chunks and self._chunks[0] is chunk:
+            self._inbox = fresh
+            self._chunks.popleft()
 
     def take_fd(self) -> int:
         """Return the next received descriptor; the caller owns it.
@@ -239,28 +361,34 @@ class Connection:
         Raises:
             FrameError: A message announced one that did not come.
         """
-        if not self.received_fds:
+        if not self._inbox.fds:
             raise FrameError("a message announced a file descriptor that did not arrive")
-        return self.received_fds.popleft()
+        return self._inbox.fds.popleft()
 
     def close(self, why: str = "closed") -> None:
         """Close, and call `on_close` if this is the first time."""
-        with self._lock:
-            if self.closed:
-                return
-            self.closed = True
-            _close_all(self._fds)
-            for _, fds in self._backlog:
-                _close_all(fds)
-            self._backlog.clear()
-            self._outbox = []
+        if self.closed:
+            return
+        self.closed = True
+        self._part = self._batch = None
+        self._outbox = Outbox()
         self._reactor.unregister(self.sock.fileno())
         self.sock.close()
-        _close_all(self.received_fds)
-        self.received_fds.clear()
+        fds, self._inbox = self._inbox.fds, _Inbox(deque(), deque(), Tail())
+        for fd in fds:
+            os.close(fd)
+        for _, ancillary, _, _ in self._chunks:
+            for _, _, numbers in ancillary:
+                for fd in memoryview(numbers[: len(numbers) - len(numbers) % 4]).cast("i"):
+                    os.close(fd)
+        self._chunks.clear()
         self._on_close(self, why)
 
 
-def _close_all(fds: Sequence[int] | deque[int]) -> None:
-    for fd in fds:
-        os.close(fd)
+class _End:
+    """Stands behind the last message: the connection is to be closed."""
+
+    __slots__ = ("why",)
+
+    def __init__(self, why: str) -> None:
+        self.why = why

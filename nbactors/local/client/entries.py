@@ -6,7 +6,6 @@ reference in this process, a pending call, or (through `References`) a borrower 
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -25,9 +24,7 @@ if TYPE_CHECKING:
     from nbactors.local.client.values import Held
     from nbactors.local.store.segments import Stored
 
-_waiters_lock = threading.Lock()
-
-_ASK, _VALUE, _ERROR, _LOSS = TABLE[ASK], TABLE[VALUE], TABLE[ERROR], TABLE[LOSS]
+_ASKED, _VALUE, _ERROR, _LOSS = TABLE[ASK][PENDING], TABLE[VALUE], TABLE[ERROR], TABLE[LOSS]
 
 
 class Listener(Protocol):
@@ -40,8 +37,9 @@ class Listener(Protocol):
 class Entry:
     """An object that this process owns.
 
-    `resolve` is called once, by the leader's thread or by the submitting thread. Readers need no lock: they look at
-    `state` first, which is written last.
+    The first outcome stands, whichever thread brings it. There is no lock, since a signal's handler or a finalizer may
+    come here while this thread is here already: each change is a comparison and stores with no call between, which is
+    one step in CPython. Readers look at `state` first, which is written last.
 
     Attributes:
         call: The call that makes it, as long as that is pending.
@@ -70,7 +68,7 @@ class Entry:
         self.buffers: Sequence[bytes] = ()
         self.stored: Stored | None = None
         self.contained: Any = ()
-        self.waiters: list[Listener] | tuple[()] | None = ()
+        self.waiters: list[Listener] | tuple[()] = ()
         self.call: PendingCall | None = None
 
     @classmethod
@@ -81,7 +79,6 @@ class Entry:
         entry.buffers = held.buffers
         entry.stored = held.stored
         entry.contained = held.contained
-        entry.waiters = None
         entry.state = (_ERROR if held.error else _VALUE)[PENDING]
         return entry
 
@@ -114,32 +111,38 @@ class Entry:
         buffers: Sequence[bytes] = (),
     ) -> None:
         """The value (or with `error`, the pickled error) is there."""
-        self.data = data
-        self.buffers = buffers
-        self.stored = stored
-        self.contained = contained
-        self._settle(_ERROR if error else _VALUE)
+        state = (_ERROR if error else _VALUE).get(self.state)
+        if state is not None and self.state < READY:
+            self.data = data
+            self.buffers = buffers
+            self.stored = stored
+            self.contained = contained
+            self.state = state
+        self._announce()
 
     def lose(self, data: bytes) -> None:
         """The value cannot come any more; `data` is the pickled error."""
-        self.data = data
-        self._settle(_LOSS)
-
-    def _settle(self, event: dict[int, int]) -> None:
-        with _waiters_lock:
-            state = event.get(self.state)
-            if state is None:  # final already: the first outcome stands
-                return
+        state = _LOSS.get(self.state)
+        if state is not None and self.state < READY:
+            self.data = data
             self.state = state
-            waiters, self.waiters = self.waiters, None
+        self._announce()
+
+    def _announce(self) -> None:
+        """Tell who waits. It is told again where an exception from outside has torn the first time."""
         waiting = self.process.waiting
         waiting.news = object()
-        if waiters:
-            for waiter in waiters:
-                waiter.ready(self)
+        waiters = self.waiters
+        while True:
+            if not waiters:
+                break
+            waiter = waiters[0]
+            waiter.ready(self)
+            if waiters and waiters[0] is waiter:
+                waiters.pop(0)
         if waiting.watchers:
             waiting.stir()
-        if state > READY:
+        if self.state > READY:
             waiting.failed()
 
     def facts(self) -> ObjectFacts:
@@ -163,25 +166,32 @@ class Entry:
         Returns:
             False if it is final already; then `ready` is not called.
         """
-        with _waiters_lock:
-            waiters = self.waiters
-            if waiters is None:
-                return False
-            if isinstance(waiters, list):
-                waiters.append(waiter)
-            else:
-                self.waiters = [waiter]
-            return True
+        first = [waiter]
+        if self.state >= READY:
+            return False
+        if not self.waiters:
+            self.waiters = first
+        else:
+            self.waiters.append(waiter)
+        return True
 
     def remove_waiter(self, waiter: Listener) -> None:
         """Forget a waiter that no longer waits."""
-        with _waiters_lock:
-            waiters = self.waiters
-            if isinstance(waiters, list) and waiter in waiters:
+        waiters = self.waiters
+        if waiters:
+            try:
                 waiters.remove(waiter)
+            except ValueError:  # it was told meanwhile
+                pass
 
     def request(self) -> None:
-        """Make the value come; an owned one comes by itself."""
+        """Make the value come; an owned one comes by itself.
+
+        Raises:
+            RaySystemError: This is a forked child, where nothing of the parent's comes.
+        """
+        if self.process.forked:
+            self.process.check_alive()
 
     # --------------------------------------------------------------------------------------------------- as a future
 
@@ -274,10 +284,10 @@ class BorrowedEntry(Entry):
 
     def request(self) -> None:
         """Ask the owner for the value, once."""
-        with _waiters_lock:
-            if self.state != PENDING:
-                return
-            self.state = _ASK[PENDING]
+        super().request()
+        if self.state != PENDING:
+            return
+        self.state = _ASKED
         self.process.references.fetch(self)
 
     def __del__(self) -> None:

@@ -95,20 +95,25 @@ def object_lost(oid: bytes) -> bytes:
     )
 
 
-def actor_died(down: messages.ActorDown) -> bytes:
-    """The error of calls to a dead actor."""
-    return encode(actor_error(down))
+def actor_died(down: messages.ActorDown, class_name: str = "") -> bytes:
+    """The error of calls to a dead actor. Arguments as of `actor_error`."""
+    return encode(actor_error(down, class_name))
 
 
-def actor_error(down: messages.ActorDown) -> exceptions.RayActorError:
-    """Return the exception that tells why an actor is dead."""
+def actor_error(down: messages.ActorDown, class_name: str = "") -> exceptions.RayActorError:
+    """Return the exception that tells why an actor is dead.
+
+    Args:
+        down: What is known of its end.
+        class_name: As the handle knows it, for an end that the node has not told of: the node may be gone itself.
+    """
     if down.kind == "creation_failed":
         return exceptions.ActorDiedError(
             f"The actor died because of an error raised in its creation task, {with_sources(down.text)}",
             actor_id=down.actor_id,
             kind=down.kind,
         )
-    what = down.class_name or "actor"
+    what = down.class_name or class_name or "actor"
     name = f" named {down.name!r}" if down.name else ""
     where = f" (pid {down.pid})" if down.pid else ""
     return exceptions.ActorDiedError(

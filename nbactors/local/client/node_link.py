@@ -8,7 +8,7 @@ import socket
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from nbactors import exceptions
+from nbactors import engine, exceptions
 from nbactors.local.client.connection import Connection
 from nbactors.local.client.reactor import Reactor
 from nbactors.local.client.waiter import Waiter
@@ -173,7 +173,7 @@ class NodeLink:
 
     def forget(self) -> None:
         """In a forked child: close the copy of the socket."""
-        self.lost = self.lost or "this process was forked from one with a session, and has none itself: call init()."
+        self.lost = self.lost or engine.FORKED
         self._connection.sock.close()
 
     def close(self) -> None:

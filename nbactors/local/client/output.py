@@ -7,7 +7,7 @@ import warnings
 from typing import Any
 
 from nbactors.local.wire import messages
-from nbactors.output import Lines, Sink
+from nbactors.output import Lines, Sink, write
 
 
 class Printer:
@@ -64,7 +64,7 @@ class Printer:
         if stream is None:  # pythonw, or closed at interpreter exit
             return
         try:
-            stream.write(text)
+            write(stream, text)
             stream.flush()
         except (OSError, ValueError):  # the user's stdout is closed: the log still has it
             pass

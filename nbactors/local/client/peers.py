@@ -11,6 +11,7 @@ import os
 import selectors
 import socket
 import threading
+import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -24,11 +25,19 @@ if TYPE_CHECKING:
     from nbactors.local.client.process import Process
 
 
+HELLO_WITHIN_S = 10.0
+"""What a process that has connected may take to say which one it is."""
+
+BREATHER_S = 0.1
+"""How long no connection is accepted after that has failed for want of descriptors."""
+
+
 class PeerState:
     """What a process keeps with a connection to a peer.
 
     Attributes:
         calls: Calls in flight on it, by number.
+        answering: The call whose answer is being handled now, until all of it is done.
         answered: Whose calls were answered by what is being handled now.
         insisted: Until when to signal the peer for a call, by number, see `PendingCall.insist`.
         insisting: Whether the next signal is due.
@@ -44,6 +53,7 @@ class PeerState:
 
     __slots__ = (
         "answered",
+        "answering",
         "calls",
         "functions",
         "granted",
@@ -59,6 +69,7 @@ class PeerState:
     def __init__(self, outgoing: bool) -> None:
         self.calls: dict[int, Any] = {}
         self.answered: Any = None
+        self.answering: Any = None
         self.insisted: dict[int, float] = {}
         self.insisting = False
         self.granted: set[int] = set()
@@ -96,7 +107,11 @@ class Peers:
         """Open the socket that others connect to."""
         self._listener = sockets.listen(self._path)
         self._listener.setblocking(False)
-        self._process.reactor.register(self._listener.fileno(), selectors.EVENT_READ, self._on_connect)
+        self._accept_on()
+
+    def _accept_on(self) -> None:
+        if self._listener is not None:
+            self._process.reactor.register(self._listener.fileno(), selectors.EVENT_READ, self._on_connect)
 
     def _on_connect(self, mask: int) -> None:
         assert self._listener is not None
@@ -105,11 +120,16 @@ class Peers:
                 sock, _ = self._listener.accept()
             except BlockingIOError:
                 return
+            except ConnectionAbortedError:
+                continue
             except OSError:
+                # No descriptor is left. The listener stays ready, and would wake this process without end.
+                self._process.reactor.unregister(self._listener.fileno())
+                self._process.reactor.call_later(BREATHER_S, self._accept_on)
                 return
             try:
                 sockets.check_peer(sock)
-            except PermissionError:
+            except OSError:  # another user's, or gone already
                 sock.close()
                 continue
             connection = Connection(
@@ -119,6 +139,7 @@ class Peers:
             with self._lock:
                 self._incoming.add(connection)
             connection.start()
+            self._process.reactor.call_later(HELLO_WITHIN_S, _dismissal(connection))
 
     def _on_first_message(self, connection: Connection, message: Any) -> None:
         if connection.peer_id:  # what came in one batch with the Hello
@@ -228,3 +249,15 @@ class Peers:
                 pass
         for connection in everyone:
             connection.close("this process leaves")
+
+
+def _dismissal(connection: Connection) -> Callable[[], None]:
+    """Return what closes a connection that has not said Hello by then. It does not keep one that has gone."""
+    there = weakref.ref(connection)
+
+    def dismiss() -> None:
+        found = there()
+        if found is not None and not found.peer_id:
+            found.close(f"the process at the other end has not said within {HELLO_WITHIN_S:g} s which one it is")
+
+    return dismiss

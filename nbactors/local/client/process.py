@@ -11,7 +11,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from nbactors import exceptions, origin
+from nbactors import engine, exceptions, origin
 from nbactors.local.client import failures
 from nbactors.local.client.actors import Actors
 from nbactors.local.client.call_life import QUEUED, SENT, WAITING
@@ -41,6 +41,9 @@ FLUSH_S = 2.0
 
 _current: Process | None = None
 
+_inherits = False
+"""Whether this is a forked child: it may have references of the session that it was forked from."""
+
 
 class Process:
     """One member. Made once per session or worker.
@@ -65,6 +68,8 @@ class Process:
         self.process_id = process_id
         self.directory = directory
         self.closed = False
+        self.forked = False
+        """Whether this is the copy that a forked child has: closed, and no lock of it is to be taken."""
         self.inherited_env: RuntimeEnv | None = None
         """The session's runtime_env, or in a worker its own; children get it too."""
         self.numbers = itertools.count(1)
@@ -76,6 +81,7 @@ class Process:
         self.store = SegmentStore(self.reactor.discard, store_limit)
         self.values = Values(self)
         self.references = References(self)
+        self.references.borrows = _inherits
         self.actors = Actors(self)
         self.tasks = Tasks(self)
         self.replies = Replies(self)
@@ -139,13 +145,17 @@ class Process:
         """Raise if this process has left.
 
         Raises:
-            RaySystemError: It has.
+            RaySystemError: It has, or it is a forked child of the one that joined.
         """
+        if self.forked:
+            raise exceptions.RaySystemError(engine.FORKED)
         if self.closed:
             raise exceptions.RaySystemError("the session was shut down while this thread waited")
 
     def dead_handle_error(self, actor_id: bytes) -> Exception:
         """Return the error for a handle of a session that has ended."""
+        if self.forked:
+            return exceptions.RayActorError(actor_id, f"Failed to reach actor {actor_id.hex()}: {engine.FORKED}")
         return exceptions.RayActorError(
             actor_id,
             f"Failed to look up actor {actor_id.hex()}: It might be dead or it's from a different cluster. This handle "
@@ -250,10 +260,11 @@ class Process:
     def forget(self) -> None:
         """In a forked child: drop the copies of the parent's connections without a word to anyone.
 
-        They are closed, or else the node would not see the parent's end as long as the child lives.
+        They are closed, or else the node would not see the parent's end as long as the child lives. Locks stay as they
+        are: a thread of the parent's that is not here may hold each of them, so nothing here may take one again.
         """
         global _current
-        self.closed = True
+        self.closed = self.forked = True
         _current = None
         self.reactor.forget()
         self.node.forget()
@@ -276,7 +287,9 @@ def _raise_descriptor_limit() -> None:
 
 
 def _forget_in_child() -> None:
+    global _inherits
     if _current is not None:
+        _inherits = True
         _current.forget()
 
 
@@ -295,9 +308,7 @@ def current_process() -> Process:
         RaySystemError: There is none.
     """
     if _current is None:
-        from nbactors import engine  # noqa: PLC0415 - a reference was unpickled before init(): start, as a verb would
-
-        engine.current()
+        engine.current()  # a reference was unpickled before init(): start, as a verb would
     if _current is None:
         raise exceptions.RaySystemError(
             "no local session runs here: call init() before unpickling references or handles"

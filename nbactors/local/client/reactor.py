@@ -15,8 +15,17 @@ Guarantees, which everything above relies on:
 - SIGINT never tears the state: while the main thread leads or follows, the signal is noted and raised after it left.
   In a session `INTERRUPTS` keeps it from all else that the runtime does, too.
 
-Finalizers (`__del__`, weakref callbacks) may run at any instruction of any thread, also inside our own locked
-sections. They must only append to `trash` and call `nudge`, which take no lock.
+Handlers of other signals, finalizers and exceptions that another thread raises here (`PyThreadState_SetAsyncExc`) come
+at any bytecode, and the first two may call any verb. So:
+
+- Nobody waits for a lock here. The leader is named by one store, after a comparison with no call between, which is one
+  step in CPython. The first statement of the `finally` around all that it does is the store that ends it.
+- A wait in a handler or finalizer on the leader's own thread leads in its place, and first handles what that had read.
+  At its end it rings the bell: the interrupted leader may have been about to sleep, though what it waits for is there.
+- An exception from outside is raised to whoever waits on that thread, and what it has torn is done again; see `Blame`.
+- What wakes the next thread can be torn, too. So a follower looks every `CHECK_S` whether there is still a leader.
+
+The runtime's own finalizers only append to `trash` and call `nudge`.
 """
 
 from __future__ import annotations
@@ -25,16 +34,18 @@ import selectors
 import signal
 import sys
 import threading
-import traceback
 from collections import deque
 from collections.abc import Callable
+from threading import get_ident
 from time import monotonic
 from typing import Any, Protocol
 
 from nbactors.interrupts import INTERRUPTS
+from nbactors.local.client.background import CHECK_S, Background
 from nbactors.local.client.bell import Bell
+from nbactors.local.client.blame import Blame, complain
 from nbactors.local.client.brisk_selector import BriskSelector
-from nbactors.local.client.guard import QUIET_TICKS, TICK_S, Guard, Host
+from nbactors.local.client.guard import Guard, Host
 from nbactors.local.client.thread_waits import ThreadWaits
 from nbactors.local.client.timers import NEVER, Timers
 from nbactors.local.client.waiter import Waiter
@@ -47,6 +58,12 @@ try:
 except ImportError:  # another implementation of Python
     _get_handler, _set_handler = signal.getsignal, signal.signal
 _SIGINT = int(signal.SIGINT)
+
+
+def _END() -> None:  # noqa: N802
+    """Mark the end of the queued actions that one round runs."""
+
+
 _main_ident = threading.main_thread().ident
 
 
@@ -57,6 +74,13 @@ class Flushable(Protocol):
         """Send what is buffered."""
 
 
+class Reading(Protocol):
+    """Something that reads and handles messages, such as a connection."""
+
+    def go_on(self) -> None:
+        """Handle what was read and not handled yet. The leader."""
+
+
 class Reactor:
     """The selector of a process, its timers, and the thread that leads when nobody else does."""
 
@@ -64,36 +88,32 @@ class Reactor:
         self._selector = BriskSelector()
         self._bell = Bell()
         self._selector.register(self._bell.fileno(), selectors.EVENT_READ, lambda mask: self._bell.still())
-        self._lock = _allocate_lock()
-        self._leading = False
+        self.leader: Waiter | None = None
         self._sleeping = False
+        self.reading: Reading | None = None
+        """What the leader reads just now."""
         self.stints = 0
         self.is_late = False
         """Whether what is handled now may have come long before, while nobody looked. The leader's thread."""
         self.read_at = 0.0
         """What is handled now was read after this moment, on the monotonic clock. The leader's thread."""
         self.thread_waits = ThreadWaits()
-        self._followers: deque[Waiter] = deque()
-        self._parked = False
-        self._park = _allocate_lock()
-        self._park.acquire()
+        self.followers: deque[Waiter] = deque()
+        self.parked = False
+        self.park = _allocate_lock()
+        self.park.acquire()
         self.closed = False
         self.dirty: deque[Flushable] = deque()
         self.trash: deque[Callable[[], None]] = deque()
-        self._timers = Timers(self.complain)
+        self._blame = Blame(self.in_background_thread)
+        self._timers = Timers(self.blame)
         self.on_tick: Callable[[], None] | None = None
-        self.scratch = memoryview(bytearray(1 << 18))
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-        self._guard: Guard | None = None
+        self._thread = threading.Thread(target=Background(self).run, name=name, daemon=True)
+        self.guard: Guard | None = None
 
     def start(self) -> None:
         """Start the background thread."""
         self._thread.start()
-
-    @staticmethod
-    def new_lock() -> threading.Lock:
-        """Return a plain lock (here, so that the modules above need not import threading)."""
-        return _allocate_lock()
 
     # ------------------------------------------------------------------------------------------------ registration
 
@@ -130,8 +150,8 @@ class Reactor:
 
     def nudge(self) -> None:
         """End the leader's blocking poll, if it is in one; else have the host visit. Takes no lock."""
-        if not self.end_sleep() and self._guard is not None:
-            self._guard.nudge()
+        if not self.end_sleep() and self.guard is not None:
+            self.guard.nudge()
 
     def end_sleep(self) -> bool:
         """End the leader's blocking poll; returns whether it was in one. Any thread; takes no lock."""
@@ -148,7 +168,7 @@ class Reactor:
     # ---------------------------------------------------------------------------------------------------- waiting
 
     def wait(self, waiter: Waiter, timeout: float | None) -> bool:
-        """Wait until `waiter` is done, at most `timeout` seconds. Any thread but the background one.
+        """Wait until `waiter` is done, at most `timeout` seconds. Any thread, also in handlers and finalizers.
 
         Returns:
             Whether it is done.
@@ -157,13 +177,15 @@ class Reactor:
             KeyboardInterrupt: Or what the user's SIGINT handler raises, on the main thread. On others: `ThreadWaits`.
         """
         deadline = None if timeout is None else monotonic() + timeout
-        ident = threading.get_ident()
+        ident = waiter.ident = get_ident()
         if ident != _main_ident:
-            self.thread_waits.begin(ident, waiter)
+            outer = self.thread_waits.waiter_of(ident)
             try:
+                self.thread_waits.begin(ident, waiter)
                 self._wait(waiter, deadline)
             finally:
-                self.thread_waits.end(ident)
+                self.thread_waits.end(ident, outer)
+            waiter.ident = 0
             if waiter.interrupted:
                 raise KeyboardInterrupt("the wait was interrupted")
             return waiter.done
@@ -180,10 +202,10 @@ class Reactor:
             waiter.rouse()
 
         while True:
-            waiter.interrupted = waiter.promoted = False
-            _set_handler(_SIGINT, note)
-            # From here to the restored handler no KeyboardInterrupt can be raised on this thread.
+            waiter.interrupted = False
             try:
+                _set_handler(_SIGINT, note)
+                # From here to the restored handler no KeyboardInterrupt can be raised on this thread.
                 self._wait(waiter, deadline)
             finally:
                 _set_handler(_SIGINT, previous)
@@ -198,7 +220,7 @@ class Reactor:
         """Do what `wait` does on the main thread of a session, whose handler is there already."""
         outer = INTERRUPTS.sleeper  # a wait that another signal's handler has interrupted
         while True:
-            waiter.interrupted = waiter.promoted = False
+            waiter.interrupted = False
             INTERRUPTS.sleeper = waiter
             if INTERRUPTS.due:  # it came before this line; one that comes after it finds the waiter
                 waiter.interrupted = True
@@ -213,41 +235,60 @@ class Reactor:
                 return waiter.done
 
     def _wait(self, waiter: Waiter, deadline: float | None) -> None:
-        with self._lock:
-            if self._leading:
-                lock = _allocate_lock()
-                lock.acquire()
-                waiter.lock = lock
-                # It may have led in an earlier wait that timed out. Taken for a promotion, that made two leaders at
-                # once, who read the same sockets.
-                waiter.promoted = False
-                self._followers.append(waiter)
-                lead = False
-            else:
-                lead = self._leading = True
-        if not lead:
-            lead = self._follow(waiter, deadline)
-        if lead:
+        leader = self.leader
+        if leader is not None and leader.ident == waiter.ident:
+            self._lead_inside(waiter, deadline)
+        elif self.leader is None:
+            self.leader = waiter
             try:
                 self._lead(waiter, deadline)
             finally:
-                self._leave()
+                self.leader = None
+                self.pass_on()
+        else:
+            self._follow(waiter, deadline)
 
-    def _follow(self, waiter: Waiter, deadline: float | None) -> bool:
-        """Sleep as a follower; return whether this thread has been made leader."""
-        lock = waiter.lock
-        assert lock is not None
-        while not (waiter.done or waiter.promoted or waiter.interrupted or self.closed):
-            timeout = -1.0
-            if deadline is not None:
-                timeout = deadline - monotonic()
-                if timeout <= 0:
-                    break
-            lock.acquire(timeout=timeout)
-        with self._lock:
-            if not waiter.promoted:
-                self._followers.remove(waiter)
-            return waiter.promoted
+    def _lead_inside(self, waiter: Waiter, deadline: float | None) -> None:
+        """Lead in a handler or a finalizer that has interrupted this very thread while it led."""
+        try:
+            if self.reading is not None:  # what it had read it has perhaps not handled
+                self.reading.go_on()
+            self._lead(waiter, deadline)
+        finally:
+            # It may have been about to sleep, and what it waits for may have come here.
+            self.wake()
+
+    def _follow(self, waiter: Waiter, deadline: float | None) -> None:
+        """Sleep while another thread leads; lead when that one leaves."""
+        lock = waiter.lock = _allocate_lock()
+        lock.acquire()
+        try:
+            waiter.follows = True
+            self.followers.append(waiter)
+            while not (waiter.done or waiter.interrupted or self.closed):
+                if self.leader is None:
+                    self.leader = waiter
+                leader = self.leader
+                # Also one that this thread was waiting with when a handler interrupted it, and began to wait here.
+                if leader is not None and leader.ident == waiter.ident:
+                    self._lead(waiter, deadline)
+                    return
+                timeout = CHECK_S
+                if deadline is not None:
+                    timeout = min(deadline - monotonic(), CHECK_S)
+                    if timeout <= 0:
+                        return
+                lock.acquire(timeout=timeout)
+        finally:
+            waiter.follows = False
+            if self.leader is waiter:
+                self.leader = None
+            try:
+                self.followers.remove(waiter)
+            except ValueError:  # it was made leader
+                pass
+            if self.leader is None:
+                self.pass_on()
 
     def _lead(self, waiter: Waiter, deadline: float | None) -> None:
         self.stints += 1
@@ -259,34 +300,35 @@ class Reactor:
                 timeout = deadline - monotonic()
                 if timeout <= 0:
                     # One look without blocking: get(timeout=0) must see what has arrived.
-                    self._poll(0)
+                    self.poll(0)
                     return
-            self._poll(timeout, waiter)
+            self.poll(timeout, waiter)
 
-    def _leave(self) -> None:
-        """Give leadership to a follower, or leave the place empty for the background thread's next tick."""
-        with self._lock:
-            while self._followers:
-                follower = self._followers.popleft()
-                follower.promoted = True
+    def pass_on(self) -> None:
+        """Make a follower the leader, or leave the place empty for the background thread. Whoever has led."""
+        while self.followers and self.leader is None:
+            try:
+                follower = self.followers.popleft()
+            except IndexError:  # it has left meanwhile
+                break
+            if follower.follows and self.leader is None:
+                self.leader = follower
                 follower.rouse()
                 return
-            self._leading = False
-            self._unpark()
-            if self.closed:
-                self._dispose()
-        if self._guard is not None:
-            self._guard.left()
-
-    def _unpark(self) -> None:
-        """Let the background thread look around. Under the lock."""
-        if self._parked:
-            self._parked = False
-            self._park.release()
+        if self.parked:
+            self.parked = False
+            try:
+                self.park.release()
+            except RuntimeError:  # it has looked around by itself meanwhile
+                pass
+        if self.closed:
+            self._dispose()
+        if self.guard is not None:
+            self.guard.left()
 
     # ---------------------------------------------------------------------------------------------------- polling
 
-    def _poll(self, timeout: float | None, waiter: Waiter | None = None) -> None:
+    def poll(self, timeout: float | None, waiter: Waiter | None = None) -> None:
         """Flush, then wait for events and run their callbacks. The leader only; it waits for `waiter`."""
         self._settle()
         if timeout != 0:
@@ -312,35 +354,51 @@ class Reactor:
         for key, mask in events:
             try:
                 key.data(mask)
-            except Exception:  # noqa: BLE001 - a broken callback must not stop the process's only reader
-                self.complain(key.data)
+            except BaseException as error:  # noqa: BLE001 - see `blame`
+                self.blame(error, key.data, mask)
         if self._timers.due != NEVER:
             self._timers.run()
 
     def _settle(self) -> None:
         dirty, trash = self.dirty, self.trash
         while trash:
-            action = trash.popleft()
+            if trash[0] is not _END:
+                trash.append(_END)
+            # The loop takes each action out and into the variable in one step: no exception comes between.
+            for action in iter(trash.popleft, _END):
+                try:
+                    action()
+                except BaseException as error:  # noqa: BLE001 - see `blame`
+                    self.blame(error, action)
+        while True:
+            if not dirty:
+                break
+            target = dirty[0]
             try:
-                action()
-            except Exception:  # noqa: BLE001 - as in _poll
-                self.complain(action)
-        while dirty:
-            dirty.popleft().flush()
+                target.flush()
+            except BaseException as error:  # noqa: BLE001 - see `blame`
+                self.blame(error, target.flush)
+            if dirty and dirty[0] is target:
+                dirty.popleft()
+
+    def blame(self, error: BaseException, callback: Callable[..., None], *args: Any) -> None:
+        """Do what an exception leaves to do that came out of a callback. In the handler; the leader. See `Blame`.
+
+        Raises:
+            BaseException: `error`, if it came from outside.
+        """
+        self._blame(error, callback, args)
 
     @staticmethod
     def complain(callback: object) -> None:
         """Write the exception being handled to stderr: it has nowhere else to go."""
-        try:
-            sys.__stderr__.write(f"nbactors: error in {callback!r}:\n{traceback.format_exc()}")  # type: ignore[union-attr]
-        except Exception:  # noqa: BLE001 - no stderr in this process: nothing left to tell it to
-            pass
+        complain(callback)
 
     # ----------------------------------------------------------------------------------------------------- hosting
 
     def host(self, host: Host) -> None:
         """Be led by an event loop from now on, see `Host`. The loop's thread."""
-        self._guard = Guard(self, host)
+        self.guard = Guard(self, host)
         self.wake()
 
     def fileno(self) -> int:
@@ -352,17 +410,18 @@ class Reactor:
         return self._lead_for_a_moment(1)
 
     def _lead_for_a_moment(self, stints: int) -> bool:
-        with self._lock:
-            if self._leading:
-                return False
-            self._leading = True
-            self.stints += stints
-            self._unpark()
+        me = Waiter()
+        me.ident = get_ident()
+        if self.leader is not None:
+            return False
+        self.leader = me
         try:
-            self._poll(0)
+            self.stints += stints
+            self.poll(0)
             self._settle()
         finally:
-            self._leave()
+            self.leader = None
+            self.pass_on()
         return True
 
     def catch_up(self) -> None:
@@ -380,7 +439,7 @@ class Reactor:
     @property
     def is_led(self) -> bool:
         """Whether a thread leads now."""
-        return self._leading
+        return self.leader is not None
 
     def next_timer_s(self) -> float | None:
         """Return in how many seconds the next timer is due, None if there is none."""
@@ -392,75 +451,21 @@ class Reactor:
             self.on_tick()
         self._lead_for_a_moment(0)
 
-    # ---------------------------------------------------------------------------------------- the background thread
-
-    def _run(self) -> None:
-        while not self.closed:
-            if self._guard is not None:
-                self._guard.run()
-                return
-            if self._tick_until_quiet():
-                self._lead_in_background()
-
-    def _tick_until_quiet(self) -> bool:
-        """Look in once a tick; return True, as the leader, when there was nothing to do for a while.
-
-        False if a host has come, or it is closed. It leads nothing then, and must not leave: taken for the leader here,
-        it gave away the place of the thread that led, and of two at once one slept through what the other was sent.
-        """
-        quiet = 0
-        stints = self.stints
-        while not self.closed and self._guard is None:
-            self._park.acquire(timeout=TICK_S)
-            if self.on_tick is not None:
-                self.on_tick()
-            with self._lock:
-                lead = not self._leading
-                if lead:
-                    self._leading = True
-            if not lead:
-                quiet = quiet + 1 if stints == self.stints else 0
-                stints = self.stints
-                if quiet > QUIET_TICKS:
-                    self._sleep_while_led()
-                    quiet = 0
-                continue
-            busy = bool(self.dirty)
-            before = self.stints
-            self._poll(0)
-            quiet = 0 if busy or before != stints else quiet + 1
-            stints = before
-            if quiet > QUIET_TICKS:
-                return True
-            self._leave()
-        return False
-
-    def _sleep_while_led(self) -> None:
-        with self._lock:
-            if not self._leading:
-                return
-            self._parked = True
-        self._park.acquire()
-
-    def _lead_in_background(self) -> None:
-        try:
-            while not self.closed and self._guard is None:
-                followers = len(self._followers)
-                dirty = bool(self.dirty)
-                self._poll(None)
-                if followers or self._followers or dirty:
-                    return
-        finally:
-            self._leave()
-
     def in_background_thread(self) -> bool:
         """Return whether the calling thread is the background one, which must never wait."""
         return threading.get_ident() == self._thread.ident
 
     def forget(self) -> None:
-        """In a forked child, which has no background thread: do nothing any more, not even wake the parent's."""
+        """In a forked child, which has no background thread: do nothing any more, not even wake the parent's.
+
+        A thread that waits here nevertheless returns at once, as after `close`: those that led or followed are not in
+        the child.
+        """
         self.closed = True
+        self.leader = None
         self._sleeping = False
+        self.followers.clear()
+        self.guard = None
         self._bell.forget()
 
     def close(self) -> None:
@@ -468,22 +473,17 @@ class Reactor:
 
         Threads that still wait return at once, with their waiters undone; the last of them to lead closes the selector.
         """
-        with self._lock:
-            self.closed = True
-            if self._parked:
-                self._parked = False
-                self._park.release()
-            for follower in self._followers:
-                follower.rouse()
+        self.closed = True
+        for follower in list(self.followers):
+            follower.rouse()
         self.wake()
         if self._thread.is_alive() and not self.in_background_thread():
             self._thread.join(timeout=2)
-        with self._lock:
-            if not self._leading:
-                self._dispose()
+        if self.leader is None:
+            self._dispose()
 
     def _dispose(self) -> None:
-        """Close the descriptors, once. Under the lock, with no leader.
+        """Close the descriptors, once. With no leader.
 
         Closed while a leader polls they never wake it: a pipe that is closed before the woken thread gets to run is
         taken out of what it polls, and it goes back to sleep for good.

@@ -10,6 +10,7 @@ from nbactors.local.wire import messages, pickling
 if TYPE_CHECKING:
     from nbactors.local.client.calls import PendingCall
     from nbactors.local.client.connection import Connection
+    from nbactors.local.client.peers import PeerState
     from nbactors.local.client.process import Process
 
 
@@ -25,7 +26,7 @@ class Replies:
     def on_reply(self, connection: Connection, message: messages.Reply) -> None:
         """A call has returned one small value."""
         state = connection.state
-        call = state.calls.pop(message.number, None)
+        call = _take(state, message.number)
         if call is not None:
             state.answered = call.target
             if call.stream is not None:
@@ -33,23 +34,27 @@ class Replies:
             else:
                 call.entries[0].resolve(message.data)
             call.finish()
+            state.answering = None
 
     def on_results(self, connection: Connection, message: messages.Results) -> None:
         """A call has returned something else, or raised."""
         held = [self._process.values.receive(connection, value) for value in message.values]
-        call = connection.state.calls.pop(message.number, None)
+        state = connection.state
+        call = _take(state, message.number)
         if call is None:
             return
         target = call.target
         if message.retriable and call.retries and not call.canceled:
+            state.answering = None
             target.retry(connection, call)
             return
         if call.stream is not None:
             self._end_stream(call, held[0])
         else:
             _spread(call.entries, held)
-        connection.state.answered = target
+        state.answered = target
         call.finish()
+        state.answering = None
 
     def on_yielded(self, connection: Connection, message: messages.Yielded) -> None:
         """A generator has yielded."""
@@ -81,6 +86,17 @@ class Replies:
         target, connection.state.answered = connection.state.answered, None
         if target is not None:
             target.answered(connection)
+
+
+def _take(state: PeerState, number: int) -> PendingCall | None:
+    """Take a call out of those in flight. It can be taken again until the handling of its answer is done."""
+    call: PendingCall | None = state.calls.get(number)
+    if call is None:
+        call = state.answering
+        return call if call is not None and call.number == number else None
+    state.answering = call
+    state.calls.pop(number, None)
+    return call
 
 
 def _spread(entries: Any, held: list[Any]) -> None:

@@ -8,7 +8,6 @@ reference at a time, so that several readers share one sequence; what comes for 
 
 from __future__ import annotations
 
-import threading
 import weakref
 from collections import deque
 from typing import TYPE_CHECKING, Any
@@ -32,8 +31,6 @@ if TYPE_CHECKING:
 STREAM_INDEX = 0xFFFFFFFF
 """The index, among a call's objects, of the one that stands for the stream itself."""
 
-_lock = threading.Lock()
-
 
 class _Readable:
     """Something with a queue of references: what readers wait for, and how they are woken."""
@@ -56,27 +53,34 @@ class _Readable:
 
     def add_waiter(self, waiter: Listener) -> bool:
         """Call `waiter.ready` once when there is something to read; returns False if there is already."""
-        with _lock:
-            self.waiters.append(waiter)
-            # Looked at afterwards: who fills looks for waiters without the lock, after filling, so one sees the other.
-            if self.next_ready():
+        self.waiters.append(waiter)
+        # Looked at afterwards: who fills looks for waiters after filling, so one sees the other.
+        if self.next_ready():
+            try:
                 self.waiters.remove(waiter)
-                return False
-            return True
+            except ValueError:  # it was woken meanwhile
+                return True
+            return False
+        return True
 
     def remove_waiter(self, waiter: Listener) -> None:
         """Forget a waiter that no longer waits."""
-        with _lock:
-            if waiter in self.waiters:
-                self.waiters.remove(waiter)
+        try:
+            self.waiters.remove(waiter)
+        except ValueError:
+            pass
 
     def wake(self) -> None:
         """Something came, or nothing will: wake the readers, of whom one may go back to sleep."""
         self.process.waiting.news = object()
-        with _lock:
-            waiters, self.waiters = self.waiters, []
-        for waiter in waiters:
+        waiters = self.waiters
+        for _ in range(len(waiters)):  # who still finds nothing adds itself again
+            if not waiters:
+                break
+            waiter = waiters[0]
             waiter.ready(None)  # type: ignore[arg-type] # a stream has no entry of its own
+            if waiters and waiters[0] is waiter:
+                waiters.pop(0)
         if self.process.waiting.watchers:
             self.process.waiting.stir()
 
@@ -208,7 +212,9 @@ class Reader:
         return self._inbox.facts()
 
     def request(self) -> None:
-        """Do nothing: what is yielded comes by itself."""
+        """What is yielded comes by itself, though not to a forked child."""
+        if self.process.forked:
+            self.process.check_alive()
 
     def next(self, timeout: float | None) -> ObjectRef[Any]:
         """See `ObjectRefGenerator._next_sync`."""
@@ -316,10 +322,11 @@ class RemoteReader(_Readable):
 
     def request(self) -> None:
         """Ask the owner for the next reference, unless that is under way."""
-        with _lock:
-            if self._asked or self.items or self.ended:
-                return
-            self._asked = True
+        if self.process.forked:
+            self.process.check_alive()
+        if self._asked or self.items or self.ended:
+            return
+        self._asked = True
         self.process.streams.ask(self._key._entry, self)
 
     def next(self, timeout: float | None) -> ObjectRef[Any]:
@@ -398,8 +405,12 @@ class Streams:
     def ask(self, key: Entry, reader: RemoteReader) -> None:
         """Ask the owner of a stream. Any thread."""
         connection = self._process.peers.connect(key.owner)
-        with _lock:
-            self._asking.setdefault(key.id, []).append(weakref.ref(reader))
+        asking, asker = self._asking, weakref.ref(reader)
+        while True:
+            readers = asking.setdefault(key.id, [])
+            readers.append(asker)
+            if asking.get(key.id) is readers:
+                break  # else the list was taken away, empty, before this one was in it
         if connection is not None:
             connection.send_now(messages.AskNext(key.id))
         if connection is None or connection.closed:
@@ -421,11 +432,11 @@ class Streams:
             ref = self._process.references.obtain(message.object_id, 1)
             entry = ref._entry
             held.settle(entry)
-        with _lock:
-            readers = self._asking.get(message.stream_id)
-            asker = readers.pop(0) if readers else None
-            if not readers:
-                self._asking.pop(message.stream_id, None)
+        asking = self._asking
+        readers = asking.get(message.stream_id)
+        asker = readers.pop(0) if readers else None
+        if readers is not None and not readers:
+            del asking[message.stream_id]
         reader = asker() if asker is not None else None
         if reader is not None:
             reader.receive(entry)
@@ -453,9 +464,8 @@ class Streams:
 
     def owner_gone(self, owner: bytes) -> None:
         """A process has died: what it was asked for will not come."""
-        with _lock:
-            gone = [key for key in self._asking if ids.owner_of(key) == owner]
-            askers = [(key, asker) for key in gone for asker in self._asking.pop(key)]
+        gone = [key for key in list(self._asking) if ids.owner_of(key) == owner]
+        askers = [(key, asker) for key in gone for asker in self._asking.pop(key, ())]
         for key, asker in askers:
             reader = asker()
             if reader is not None:

@@ -46,9 +46,13 @@ class Target(ABC):
 
     def pump(self) -> None:
         """Send what can be sent. Any thread."""
-        with self._lock:
+        with self._lock, self.goes_on():
             self._pump()
         self._bury()
+
+    def goes_on(self) -> _GoesOn:
+        """Return a context in which an exception from outside stops nothing: the leader does what is left."""
+        return _GoesOn(self)
 
     def cancel(self, call: PendingCall, cancel: messages.Cancel) -> None:
         """Cancel a call: here if it was not sent yet, else where it runs. Any thread."""
@@ -74,3 +78,20 @@ class Target(ABC):
             except IndexError:  # another thread was faster
                 return
             call.fail(error)
+
+
+class _GoesOn:
+    """See `Target.goes_on`."""
+
+    __slots__ = ("_target",)
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is not None:
+            target = self._target
+            target._process.reactor.discard(target.pump)

@@ -15,8 +15,9 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from nbactors.facts import CallFacts
+from nbactors.limits import MAX_NAME
 from nbactors.local.client import failures
-from nbactors.local.client.call_life import QUEUED
+from nbactors.local.client.call_life import FINISHED, QUEUED
 from nbactors.local.client.target import Target
 from nbactors.local.wire import messages
 
@@ -90,10 +91,11 @@ class TaskQueue(Target):
         with self._lock:
             call.await_arguments()
             queue = self._queue
-            queue.append(call)
-            # Behind others that all workers are too full for it can only wait, for what sends those.
-            if not self._is_full or len(queue) == 1:
-                self._pump()
+            with self.goes_on():
+                queue.append(call)
+                # Behind others that all workers are too full for it can only wait, for what sends those.
+                if not self._is_full or len(queue) == 1:
+                    self._pump()
         if self._doomed:
             self._bury()
 
@@ -156,18 +158,27 @@ class TaskQueue(Target):
         was_idle = not calls
         if was_idle:
             lease.last_event = monotonic()
-        passed: list[PendingCall] = []
-        while queue and len(calls) < lease.depth:
-            call = queue.popleft()
+        index = 0
+        while len(calls) < lease.depth:
+            try:
+                call = queue[index]
+            except IndexError:
+                break
             if call.state != QUEUED and not call.settled():
-                passed.append(call)
+                index += 1
                 continue
             failed = call.arguments.failure() if call.arguments is not None else None
             if failed is not None:
                 self._doomed.append((call, failed.data))
-                continue
-            self._send(lease, call)
-        queue.extendleft(reversed(passed))
+            elif call.connection is None:
+                self._send(lease, call)
+            else:  # what came after the sending was torn
+                call.sent()
+            # Taken out at last, so that no exception from outside loses it.
+            try:
+                queue.remove(call)
+            except ValueError:  # a handler or a finalizer has done the same meanwhile
+                pass
         lease.in_flight = len(calls)
         if was_idle:
             # One send for all: each wakes the worker. While it is busy more are gathered.
@@ -199,9 +210,9 @@ class TaskQueue(Target):
             backpressure,
             call.origin,
         )
-        call.sent(connection)
         connection.state.calls[call.number] = call
-        connection.send(message, fds)
+        connection.send(message, fds, call)
+        call.sent()
         if call.stream is not None:
             call.stream.resume(call)
 
@@ -210,11 +221,12 @@ class TaskQueue(Target):
         # The first at once; further ones are gathered, since each alone would wake the node.
         send = node.send if self._asked else node.send_now
         rid = node.number()
-        self._asked.add(rid)
         self._tasks.waiting.add(self)
         self._tasks.expect(rid, self)
         sys_path, cwd = self._process.changed_paths()
-        send(messages.RequestLease(rid, self._resources, self._runtime_env, self._label, sys_path, cwd))
+        send(messages.RequestLease(rid, self._resources, self._runtime_env, self._label[:MAX_NAME], sys_path, cwd))
+        # Noted at last: one that is noted and was not sent would be waited for for ever.
+        self._asked.add(rid)
 
     # ------------------------------------------------------------------------------------------------------- leases
 
@@ -307,10 +319,11 @@ class TaskQueue(Target):
                     self._return(lease)
 
     def _return(self, lease: Lease) -> None:
-        del self._leases[lease.connection.peer_id]
+        # First of all: one that is forgotten and was not returned would be nobody's for ever.
+        self._process.node.send_now(messages.ReturnLease(lease.lease_id))
+        self._leases.pop(lease.connection.peer_id, None)
         lease.connection.state.on_close = None
         self._tasks.unleased(lease.connection.peer_id)
-        self._process.node.send_now(messages.ReturnLease(lease.lease_id))
 
     # ------------------------------------------------------------------------------------------------------- events
 
@@ -371,7 +384,7 @@ class TaskQueue(Target):
         A worker runs its tasks in the order sent, so the oldest unanswered one was running.
         """
         with self._lock:
-            calls = list(connection.state.calls.values())
+            calls = [call for call in connection.state.calls.values() if call.state < FINISHED]
             connection.state.calls.clear()
             for call in reversed(calls[1:]):
                 call.returned()

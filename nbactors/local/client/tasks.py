@@ -129,11 +129,12 @@ class Tasks:
 
     def on_granted(self, grant: messages.LeaseGranted) -> None:
         """The node gives a worker. The leader's thread."""
-        queue = self._expected.pop(grant.rid, None)
+        queue = self._expected.get(grant.rid)
         if queue is None:
             self._process.node.send(messages.ReturnLease(grant.lease_id))
         else:
             queue.granted(grant)
+            self._expected.pop(grant.rid, None)
 
     def on_refused(self, refused: messages.Refused) -> None:
         """The node refuses a worker. The leader's thread."""

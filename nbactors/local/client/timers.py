@@ -5,9 +5,9 @@ from __future__ import annotations
 import heapq
 import itertools
 import math
-import threading
 from collections.abc import Callable
 from time import monotonic
+from typing import Any
 
 NEVER = math.inf
 
@@ -15,22 +15,29 @@ NEVER = math.inf
 class Timers:
     """The timers of one reactor. `add` and `next_s`: any thread; `run`: the leader's.
 
+    There is no lock: `add` may be called where this thread or another one is in the middle of `add` or `run`, by a
+    signal's handler or a finalizer. Each step on the heap is one call of a C function, which nothing interrupts. A
+    timer stays in the heap until its callback has returned, so that no exception loses it.
+
+    Args:
+        blame: Called with the exception and the callback that it came out of; see `Reactor.blame`.
+
     Attributes:
         due: When the earliest is due, on the monotonic clock; NEVER if there is none. May be read by any thread.
     """
 
-    def __init__(self, complain: Callable[[object], None]) -> None:
+    def __init__(self, blame: Callable[[BaseException, Callable[[], None]], None]) -> None:
         self.due = NEVER
-        self._complain = complain
-        self._lock = threading.Lock()
-        self._heap: list[tuple[float, int, Callable[[], None]]] = []
+        self._blame = blame
+        self._heap: list[list[Any]] = []
         self._numbers = itertools.count()
 
     def add(self, delay: float, callback: Callable[[], None]) -> None:
         """Have `callback` run in `delay` seconds."""
-        with self._lock:
-            heapq.heappush(self._heap, (monotonic() + delay, next(self._numbers), callback))
-            self.due = self._heap[0][0]
+        when = monotonic() + delay
+        heapq.heappush(self._heap, [when, next(self._numbers), callback])
+        if when < self.due:
+            self.due = when
 
     def next_s(self) -> float | None:
         """Return in how many seconds the next is due, None if there is none."""
@@ -39,14 +46,21 @@ class Timers:
 
     def run(self) -> None:
         """Run those that are due by now, but not what they add."""
+        heap = self._heap
         now = monotonic()
-        while self.due <= now:
-            with self._lock:
-                if self.due > now:
-                    return
-                callback = heapq.heappop(self._heap)[2]
-                self.due = self._heap[0][0] if self._heap else NEVER
-            try:
-                callback()
-            except Exception:  # noqa: BLE001 - it must not take the others along
-                self._complain(callback)
+        while True:
+            if not heap:
+                break
+            timer = heap[0]
+            if timer[0] > now:
+                break
+            callback = timer[2]
+            if callback is not None:
+                try:
+                    callback()
+                except BaseException as error:  # noqa: BLE001 - it must not take the others along
+                    self._blame(error, callback)
+                timer[2] = None
+            if heap and heap[0] is timer:
+                heapq.heappop(heap)
+        self.due = heap[0][0] if heap else NEVER

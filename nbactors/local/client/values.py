@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbactors import exceptions
 from nbactors.local.client import failures
+from nbactors.local.client.blame import place
 from nbactors.local.store.object_life import READY
 from nbactors.local.wire import messages, pickling
 from nbactors.object_ref import ObjectRef
@@ -138,12 +139,21 @@ class Values:
         if entry.state != READY:
             raise failures.decode(entry.data)
         try:
-            if entry.stored is None:
-                return pickling.loads(entry.data, entry.buffers)
-            data, buffers = entry.stored.views()
-            return pickling.loads(data, buffers)
+            return _unpickle(entry)
         except Exception as error:  # a user's __setstate__, or a module that this process cannot import
-            raise exceptions.RaySystemError(
-                f"the value of ObjectRef({entry.id.hex()}) could not be unpickled here: {type(error).__name__}: "
-                f"{error}. Is its module importable in this process?"
-            ) from error
+            try:
+                _unpickle(entry)
+            except Exception as again:  # noqa: BLE001 - to tell it from one that a signal's handler has raised
+                if place(again) == place(error):
+                    raise exceptions.RaySystemError(
+                        f"the value of ObjectRef({entry.id.hex()}) could not be unpickled here: "
+                        f"{type(error).__name__}: {error}. Is its module importable in this process?"
+                    ) from error
+            raise
+
+
+def _unpickle(entry: Entry) -> Any:
+    if entry.stored is None:
+        return pickling.loads(entry.data, entry.buffers)
+    data, buffers = entry.stored.views()
+    return pickling.loads(data, buffers)

@@ -11,13 +11,23 @@ if TYPE_CHECKING:
 
 
 class Waiter:
-    """What one thread waits for. Made by that thread, finished by any."""
+    """What one thread waits for. Made by that thread, finished by any.
 
-    __slots__ = ("done", "interrupted", "led", "lock", "promoted")
+    Attributes:
+        done: Whether it has happened.
+        ident: The waiting thread's identifier.
+        follows: Whether the thread sleeps while another one leads, and can be made leader.
+        interrupted: Whether the wait is to end although it has not happened.
+        lock: What the thread sleeps on as a follower.
+        led: The reactor that the thread leads, or has led.
+    """
+
+    __slots__ = ("done", "follows", "ident", "interrupted", "led", "lock")
 
     def __init__(self) -> None:
         self.done = False
-        self.promoted = False
+        self.ident = 0
+        self.follows = False
         self.interrupted = False
         self.lock: Lock | None = None
         self.led: Reactor | None = None

@@ -95,8 +95,8 @@ class Waiting:
         watches = self.failure_watches
         while True:
             waiter = _OneWaiter()
-            watches.append(waiter)
             try:
+                watches.append(waiter)
                 # After the watch is set: what fails from now on finishes the waiter.
                 failure = self.failure
                 if failure is not seen:
@@ -108,7 +108,10 @@ class Waiting:
                     return seen
                 self._block(waiter, None if deadline is None else max(deadline - monotonic(), 0))
             finally:
-                watches.remove(waiter)
+                try:
+                    watches.remove(waiter)
+                except ValueError:  # an exception from outside came before it was in
+                    pass
                 entry.remove_waiter(waiter)
             if entry.state >= READY:
                 return seen
@@ -186,8 +189,8 @@ class Waiting:
         deadline = None if timeout is None else monotonic() + timeout
         while True:
             watcher = Waiter()
-            self.watchers.append(watcher)
             try:
+                self.watchers.append(watcher)
                 # Between the last look and the watcher something may have come.
                 if self.news is not news:
                     split = _split(refs, num_returns)

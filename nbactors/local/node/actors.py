@@ -18,10 +18,10 @@ from nbactors.local.node.asks import Ask
 from nbactors.local.node.context import Context
 from nbactors.local.node.lifecycle import Cause, State, follow
 from nbactors.local.node.names import Names, missing
-from nbactors.local.node.queue import Request
+from nbactors.local.node.queue import Request, too_much
 from nbactors.local.node.records import Actor, Process, Session, Worker
-from nbactors.local.node.resources import Allocation, to_units
-from nbactors.local.node.workers import Workers
+from nbactors.local.node.resources import Allocation, Units, to_units
+from nbactors.local.node.workers import EXIT_WITHIN_S, Workers
 from nbactors.local.wire import messages
 
 ORPHAN_GRACE_S = 3.0
@@ -57,10 +57,16 @@ class Actors:
         creator = ask.asker
         session = creator.session
         if session is None or self._may_not_create(creator, asked):
-            self._refuse_creation(ask, asked)
+            ask.refuse("runtime", self._why_not(creator, asked))
             return
         namespace = asked.namespace or session.namespace
         if asked.name and self._is_settled_by_name(ask, asked, namespace):
+            return
+        resources = to_units(asked.resources)
+        placement = _placement(asked, resources)
+        why = too_much(len(creator.children), session.queue, placement, resources)
+        if why:
+            ask.refuse("runtime", f"it was not created: {why}")
             return
         actor = Actor(
             creation=asked,
@@ -68,7 +74,7 @@ class Actors:
             home=session,
             owner=creator.process_id,
             owner_pid=creator.pid,
-            resources=to_units(asked.resources),
+            resources=resources,
         )
         self.table.add(actor)
         creator.children.add(actor.actor_id)
@@ -134,12 +140,17 @@ class Actors:
             actor.state = follow(actor.state, Cause.CONSTRUCT)
 
     def ending(self, worker: Worker, message: messages.Ending) -> None:
-        """It will exit, by its own will."""
+        """It will exit, by its own will: what it still runs may wait for ever, for a child process for instance."""
+        if worker.ending is not None:
+            return
         worker.ending = message
         actor = worker.actor
-        if actor is not None and actor.state in (State.CONSTRUCTING, State.ALIVE):
+        if actor is None:
+            self._workers.kill_later(worker, EXIT_WITHIN_S)
+        elif actor.state in (State.CONSTRUCTING, State.ALIVE):
             actor.state = follow(actor.state, Cause.END)
             self._free_name(actor)
+            self._workers.kill_later(worker, actor.home.graceful_shutdown_s)
 
     def ready(self, worker: Worker, actor: Actor) -> None:
         """The actor's process has registered."""
@@ -254,16 +265,13 @@ class Actors:
 
     def _wait(self, actor: Actor) -> None:
         """Queue for resources, for the first or another attempt."""
-        placement = to_units(actor.creation.placement)
-        for name, amount in actor.resources.items():
-            placement[name] = max(placement.get(name, 0), amount)
 
         def grant(allocation: Allocation) -> None:
             actor.allocation = allocation
             with self._careful(actor, "the placing of an actor"):
                 self._place(actor)
 
-        actor.request = Request(placement, actor.resources, grant)
+        actor.request = Request(_placement(actor.creation, actor.resources), actor.resources, grant)
         self._queue_up(actor.home, actor.request, f"actor {actor.creation.class_name}")
 
     def _place(self, actor: Actor) -> None:
@@ -334,12 +342,17 @@ class Actors:
         is_closed = creator.session is None or (creator.role == "session" and not creator.session.is_open)
         return is_closed or self._context.stopping or self.table.find(asked.actor_id) is not None
 
-    def _refuse_creation(self, ask: Ask, asked: messages.CreateActor) -> None:
-        session = ask.asker.session
+    def _why_not(self, creator: Process, asked: messages.CreateActor) -> str:
         if self._context.stopping:
-            why = "the node is stopping (`nbactors stop`): start a new session with init() and create the actor there."
-        elif session is None or not session.is_open:
-            why = "this process has no open session: call init() first."
-        else:
-            why = f"there is an actor of the id {asked.actor_id.hex()} already: an id names one actor for ever."
-        ask.refuse("runtime", why)
+            return "the node is stopping (`nbactors stop`): start a new session with init() and create the actor there."
+        if creator.session is None or not creator.session.is_open:
+            return "this process has no open session: call init() first."
+        return f"there is an actor of the id {asked.actor_id.hex()} already: an id names one actor for ever."
+
+
+def _placement(asked: messages.CreateActor, resources: Units) -> Units:
+    """Return what must be free for an actor to be placed: at least what it then holds."""
+    placement = to_units(asked.placement)
+    for name, amount in resources.items():
+        placement[name] = max(placement.get(name, 0), amount)
+    return placement

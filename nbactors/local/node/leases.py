@@ -14,7 +14,7 @@ import msgspec
 from nbactors.local.node.asks import Ask
 from nbactors.local.node.context import Context
 from nbactors.local.node.gpus import UNIT
-from nbactors.local.node.queue import Request
+from nbactors.local.node.queue import Request, too_much
 from nbactors.local.node.records import Lease, Process, Session, Worker
 from nbactors.local.node.resources import Allocation, to_units
 from nbactors.local.node.workers import Workers
@@ -56,6 +56,11 @@ class Leases:
         if asked.rid in asker.leases:
             ask.refuse("value", f"request {asked.rid} is open already: each request has a number of its own.")
             return
+        resources = to_units(asked.resources)
+        why = too_much(len(asker.leases), session.queue, resources, resources)
+        if why:
+            ask.refuse("runtime", f"no worker for tasks: {why}")
+            return
         kind = _encode((asked.runtime_env, asked.sys_path, asked.cwd, []))
         lease = Lease(
             lease_id=next(self._numbers),
@@ -64,7 +69,7 @@ class Leases:
             asked=asked,
             ask=ask,
             kind=kind,
-            resources=to_units(asked.resources),
+            resources=resources,
         )
         self._wait(lease)
 

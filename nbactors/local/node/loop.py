@@ -9,6 +9,9 @@ from __future__ import annotations
 import selectors
 from collections.abc import Callable
 
+_LONGEST_WAIT_S = 3600.0
+"""The system's own limit is 24 days; beyond that `select` raises."""
+
 READ = selectors.EVENT_READ
 WRITE = selectors.EVENT_WRITE
 
@@ -34,6 +37,7 @@ class Loop:
 
     def turn(self, timeout_s: float | None) -> None:
         """Wait until something is ready, or for `timeout_s`; call back."""
+        timeout_s = None if timeout_s is None else min(timeout_s, _LONGEST_WAIT_S)
         for key, mask in self._selector.select(timeout_s):
             # An earlier callback of this turn may have ended this one.
             if self._selector.get_map().get(key.fd) is key:

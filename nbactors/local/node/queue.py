@@ -15,6 +15,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from nbactors.limits import MAX_KINDS, MAX_PENDING
 from nbactors.local.node.resources import Allocation, Pool, Units
 
 PATIENCE = 64
@@ -53,8 +54,11 @@ class PlacementQueue:
     def add(self, request: Request) -> None:
         """Queue up; the next `pump` may grant it."""
         request.number = next(self._numbers)
-        shape = (*sorted(request.placement.items()), ("", 0), *sorted(request.resources.items()))
-        self._lines.setdefault(shape, deque()).append(request)
+        self._lines.setdefault(_shape(request.placement, request.resources), deque()).append(request)
+
+    def is_full_for(self, placement: Units, resources: Units) -> bool:
+        """Return whether this would be one kind of request too many: each kind takes time in each `pump`."""
+        return len(self._lines) >= MAX_KINDS and _shape(placement, resources) not in self._lines
 
     def withdraw(self, request: Request) -> None:
         """Forget a request. Does nothing if it was granted."""
@@ -115,3 +119,19 @@ class PlacementQueue:
             request.overtaken = 0
             request.reserved_until = now + request.reservation_s
             request.reservation_s *= 2
+
+
+def _shape(placement: Units, resources: Units) -> _Shape:
+    return (*sorted(placement.items()), ("", 0), *sorted(resources.items()))
+
+
+def too_much(process_pending: int, queue: PlacementQueue, placement: Units, resources: Units) -> str:
+    """Return why a process may not ask for more just now, empty if it may."""
+    if process_pending >= MAX_PENDING:
+        return f"this process has {MAX_PENDING} of them already: end or get some first."
+    if queue.is_full_for(placement, resources):
+        return (
+            f"requests for {MAX_KINDS} different amounts of resources wait already in this session: wait until some "
+            "are served, or declare the resources in init()."
+        )
+    return ""

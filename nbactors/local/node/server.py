@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 import time
+import traceback
 from collections import deque
 from collections.abc import Iterable
 
@@ -16,12 +17,13 @@ import msgspec
 from nbactors.local import sockets
 from nbactors.local.discovery import NODE_SOCKET
 from nbactors.local.node import events
+from nbactors.local.node.connection import Connection
 from nbactors.local.node.context import Facts
 from nbactors.local.node.loop import READ, WRITE, Loop
 from nbactors.local.node.state import NodeState
 from nbactors.local.node.supervisor import Supervisor
 from nbactors.local.wire import messages
-from nbactors.local.wire.framing import MAX_CONTROL_FRAME, Codec, FrameBuffer, FrameError, control_codec
+from nbactors.local.wire.framing import Codec, FrameError, control_codec
 
 _CHUNK = 1 << 18
 _HIGH_WATER = 1 << 20
@@ -35,32 +37,18 @@ _MAX_FDS = 64
 
 _CLOEXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
 
+_SLICE_S = 0.1
+"""What one client's messages may take before others have their turn.
+
+Far more than honest ones do: what two clients say of one thing (a handle is given, and dropped) is best handled in the
+order in which it came.
+"""
+
+_BREATHER_S = 0.1
+"""How long no connection is accepted after that has failed for want of descriptors."""
+
 _LAST_WORDS_S = 1.0
 """What the node waits at its end for clients to take what it has sent."""
-
-
-class Connection:
-    """One client's connection.
-
-    Attributes:
-        outbox: Messages of this turn, sent as one frame at its end.
-        unsent: Bytes that the socket did not take.
-        sources: Workers whose output goes here.
-        descriptors: Received ones that no message has been given yet.
-        closing: To be closed when everything is sent.
-    """
-
-    def __init__(self, number: int, sock: socket.socket) -> None:
-        self.number = number
-        self.sock = sock
-        self.frames = FrameBuffer(MAX_CONTROL_FRAME)
-        self.has_spoken = False
-        self.outbox: list[messages.Control] = []
-        self.unsent = bytearray()
-        self.sources: set[bytes] = set()
-        self.descriptors: deque[int] = deque()
-        self.is_congested = False
-        self.closing = False
 
 
 class Server:
@@ -80,6 +68,8 @@ class Server:
         self._supervisor = Supervisor(self._loop, self._queue.append, directory)
         self._codec: Codec[messages.Control] = control_codec()
         self._connections: dict[int, Connection] = {}
+        self._heard: dict[int, Connection] = {}
+        self._accepts_at: float | None = None
         self._dirty: set[int] = set()
         self._next_number = 0
         self._leaving = False
@@ -90,8 +80,10 @@ class Server:
         """Serve until there is nobody left to serve, or the node is told to stop."""
         self._catch_signals()
         while not self._leaving:
-            deadline = self._state.deadline
-            self._loop.turn(None if deadline is None else max(0.0, deadline - time.monotonic()))
+            self._loop.turn(self._patience())
+            if self._accepts_at is not None and self._accepts_at <= time.monotonic():
+                self._accepts_at = None
+                self._loop.watch(self._listener.fileno(), READ, self._on_knock)
             if self._state.deadline is not None and self._state.deadline <= time.monotonic():
                 self._queue.append(events.Tick())
             self._work()
@@ -99,28 +91,56 @@ class Server:
 
     # ------------------------------------------------------------------------------------------------- instructions
 
+    def _patience(self) -> float | None:
+        """Return how long the loop may wait."""
+        if self._heard:
+            return 0.0
+        deadlines = [when for when in (self._state.deadline, self._accepts_at) if when is not None]
+        return max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
+
     def _work(self) -> None:
-        """Handle all events, and send what they led to."""
-        while self._queue or self._dirty:
-            while self._queue:
-                event = self._queue.popleft()
-                if isinstance(event, events.Forked):
-                    self._supervisor.forked(event.process_id, event.pid)
-                for instruction in self._state.handle(event, time.monotonic()):
-                    try:
-                        self._carry_out(instruction, event)
-                    except Exception as error:  # noqa: BLE001 - a mistake of ours about one process must not end all others
-                        _note(f"an error in carrying out {type(instruction).__name__}:\n{_trace()}")
-                        self._carry_out_failed(instruction, error)
-                if isinstance(event, events.Exited):
-                    self._supervisor.exited(event.process_id)
-                elif isinstance(event, events.OutputEnded):
-                    self._supervisor.output_ended(event.process_id)
+        """Handle all events and a slice of each client's messages, and send what they led to."""
+        self._handle_events()
+        heard, self._heard = self._heard, {}
+        for client in heard.values():
+            self._listen_to(client)
+        while self._dirty:
             dirty, self._dirty = self._dirty, set()
             for number in dirty:
                 connection = self._connections.get(number)
                 if connection is not None:
                     self._send_outbox(connection)
+            self._handle_events()
+
+    def _listen_to(self, connection: Connection) -> None:
+        """Handle the messages of one client, until its time is up."""
+        inbox = connection.inbox
+        end = time.monotonic() + _SLICE_S
+        while inbox and not connection.closing:
+            self._queue.append(events.Received(connection.number, inbox.popleft()))
+            self._handle_events()
+            if time.monotonic() > end:
+                break
+        if connection.closing:
+            inbox.clear()
+        elif inbox:
+            self._heard[connection.number] = connection
+
+    def _handle_events(self) -> None:
+        while self._queue:
+            event = self._queue.popleft()
+            if isinstance(event, events.Forked):
+                self._supervisor.forked(event.process_id, event.pid)
+            for instruction in self._state.handle(event, time.monotonic()):
+                try:
+                    self._carry_out(instruction, event)
+                except Exception as error:  # noqa: BLE001 - a mistake of ours about one process must not end all others
+                    _note(f"an error in carrying out {type(instruction).__name__}:\n{traceback.format_exc()}")
+                    self._carry_out_failed(instruction, error)
+            if isinstance(event, events.Exited):
+                self._supervisor.exited(event.process_id)
+            elif isinstance(event, events.OutputEnded):
+                self._supervisor.output_ended(event.process_id)
 
     def _carry_out(self, instruction: events.Instruction, event: events.Event) -> None:
         supervisor = self._supervisor
@@ -223,7 +243,10 @@ class Server:
                 if error.errno == errno.ECONNABORTED:
                     continue
                 if error.errno not in (errno.EMFILE, errno.ENFILE) or not self._turn_one_away():
+                    # A listener that stays ready would wake the loop for ever.
                     _note(f"a connection cannot be accepted: {error}")
+                    self._loop.watch(self._listener.fileno(), 0, _ignore)
+                    self._accepts_at = time.monotonic() + _BREATHER_S
                     return count
                 continue
             try:
@@ -238,16 +261,19 @@ class Server:
     def _turn_one_away(self) -> bool:
         """End a connection that there is no descriptor for: left alone it would keep the loop from ever waiting."""
         _note("a connection was refused: too many open files; raise the limit (ulimit -n)")
-        os.close(self._spare)
+        if self._spare >= 0:
+            os.close(self._spare)
         try:
             sock, _ = self._listener.accept()
+            sock.close()
         except OSError:
             return False
-        else:
-            sock.close()
-            return True
         finally:
-            self._spare = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                self._spare = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+            except OSError:  # the whole machine has none left
+                self._spare = -1
+        return True
 
     def _admit(self, sock: socket.socket) -> None:
         sock.setblocking(False)
@@ -264,7 +290,7 @@ class Server:
     def _on_ready(self, connection: Connection, mask: int) -> None:
         if mask & WRITE:
             self._flush(connection)
-        if mask & READ and connection.number in self._connections:
+        if mask & READ and connection.number in self._connections and not connection.inbox:
             self._receive(connection)
 
     def _receive(self, connection: Connection) -> None:
@@ -282,11 +308,19 @@ class Server:
             return
         try:
             for body in connection.frames.feed(data):
-                for message in self._decode(connection, body):
-                    self._queue.append(events.Received(connection.number, message))
+                connection.inbox.extend(self._decode(connection, body))
         except FrameError as error:
             _note(f"a connection is closed: {error}")
+            if connection.has_spoken:  # else it is no client of ours
+                text = (
+                    f"the node has ended the connection, since it does not understand what this process sent: {error}."
+                )
+                connection.outbox.append(messages.Refused(0, "value", text))
+                self._send_outbox(connection)
             self._drop(connection)
+        else:
+            if connection.inbox:
+                self._heard[connection.number] = connection
 
     def _decode(self, connection: Connection, body: bytes | memoryview) -> list[messages.Control]:
         """Decode a frame. Of a first frame at least the Hello, which says what version the others are of."""
@@ -348,6 +382,12 @@ class Server:
         connection.descriptors.clear()
         connection.unsent.clear()
         self._regulate(connection)
+        self._heard.pop(connection.number, None)
+        # Its last words count, but for questions that it will not hear the answers to.
+        for message in connection.inbox:
+            if not isinstance(message, messages.Query | messages.FetchLog):
+                self._queue.append(events.Received(connection.number, message))
+        connection.inbox.clear()
         self._queue.append(events.Disconnected(connection.number))
 
     def _regulate(self, connection: Connection) -> None:
@@ -439,13 +479,6 @@ def _remove(path: str) -> None:
         os.unlink(path)
     except OSError:
         pass
-
-
-def _trace() -> str:
-    """Return the traceback of the exception that is being handled."""
-    import traceback  # noqa: PLC0415 - for mistakes only
-
-    return traceback.format_exc()
 
 
 def _note(text: str) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import msgspec
 
+from nbactors.limits import MAX_KINDS
 from nbactors.local.node import listing
 from nbactors.local.node.actors import ORPHAN_GRACE_S, Actors
 from nbactors.local.node.asks import Ask
@@ -366,7 +367,7 @@ class NodeState:
             return
         text = shortage_text(purpose, shortage)
         key = text.encode()
-        if key not in session.warned:
+        if key not in session.warned and len(session.warned) < MAX_KINDS:
             session.warned.add(key)
             self._context.send(session.driver, messages.Warn(text))
 

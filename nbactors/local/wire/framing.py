@@ -1,7 +1,8 @@
 """Frames on a byte stream: four bytes of length, then a msgpack array of messages. No I/O here."""
 
-from collections.abc import Iterator
-from typing import Any, Generic, TypeVar
+import sys
+from collections.abc import Callable
+from typing import Annotated, Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 
@@ -10,6 +11,8 @@ from nbactors.local.wire import messages
 HEADER = 4
 MAX_CONTROL_FRAME = 16 << 20
 MAX_PEER_FRAME = 1 << 30
+MAX_CONTROL_BATCH = 2000
+"""Messages in one frame to or from the node, which handles a frame without looking at other connections."""
 
 M = TypeVar("M")
 
@@ -18,29 +21,37 @@ class FrameError(Exception):
     """The other side sent bytes that are no frame of this protocol; the connection has to be closed."""
 
 
+class TooLongError(FrameError, ValueError):
+    """A message of this side is longer than the other side accepts. A ValueError: it holds what the user gave."""
+
+
 class Codec(Generic[M]):
     """Encodes and decodes frames of one conversation.
+
+    Args:
+        longest: Messages in one frame at most; None for any number.
 
     Stateless but for msgspec's reusable encoder, and therefore to be used by one thread at a time for encoding.
     """
 
-    def __init__(self, union: Any, limit: int) -> None:
+    def __init__(self, union: Any, limit: int, longest: int | None = None) -> None:
         self._encode = msgspec.msgpack.Encoder().encode
-        self._decode = msgspec.msgpack.Decoder(list[union]).decode
+        batch: Any = list[union] if longest is None else Annotated[list[union], msgspec.Meta(max_length=longest)]
+        self._decode: Callable[[Any], list[M]] = msgspec.msgpack.Decoder(batch).decode
+        self._longest = longest or sys.maxsize
         self.limit = limit
 
     def encode(self, batch: list[M]) -> bytes:
         """Return one frame with all of `batch`, or more frames if it would be longer than the receiver accepts.
 
         Raises:
-            FrameError: One message alone is too long.
+            TooLongError: One message alone is too long.
         """
-        body = self._encode(batch)
-        if len(body) > self.limit:
+        if len(batch) > self._longest or len(body := self._encode(batch)) > self.limit:
             if len(batch) > 1:
                 half = len(batch) // 2
                 return self.encode(batch[:half]) + self.encode(batch[half:])
-            raise FrameError(f"message of {len(body)} bytes exceeds the limit of {self.limit} bytes")
+            raise TooLongError(f"message of {len(body)} bytes exceeds the limit of {self.limit} bytes")
         return len(body).to_bytes(HEADER, "big") + body
 
     def decode(self, body: bytes | memoryview) -> list[M]:
@@ -55,57 +66,66 @@ class Codec(Generic[M]):
             raise FrameError(f"malformed frame: {error}") from error
 
 
+class Tail(NamedTuple):
+    """The begin of a frame that is not complete yet: its pieces, and their length in bytes."""
+
+    pieces: tuple[bytes, ...] = ()
+    size: int = 0
+
+
+def cut(tail: Tail, data: bytes, limit: int) -> tuple[list[memoryview], Tail]:
+    """Add received bytes to what was left before: return the bodies that are complete now, and what is left.
+
+    The arguments stay as they are, so that nothing is lost where this is interrupted: it can be called again.
+
+    Raises:
+        FrameError: A length exceeds the limit.
+    """
+    if tail.pieces:
+        size = tail.size + len(data)
+        if len(tail.pieces[0]) >= HEADER and size < HEADER + int.from_bytes(tail.pieces[0][:HEADER], "big"):
+            return [], Tail((*tail.pieces, data), size)
+        data = b"".join((*tail.pieces, data))
+    bodies: list[memoryview] = []
+    view = memoryview(data)
+    position, end = 0, len(data)
+    while end - position >= HEADER:
+        length = int.from_bytes(view[position : position + HEADER], "big")
+        if length > limit:
+            raise FrameError(f"frame of {length} bytes exceeds the limit of {limit} bytes")
+        stop = position + HEADER + length
+        if stop > end:
+            break
+        bodies.append(view[position + HEADER : stop])
+        position = stop
+    if position == end:
+        return bodies, _NOTHING
+    return bodies, Tail((data[position:],), end - position)
+
+
+_NOTHING = Tail()
+
+
 class FrameBuffer:
     """Collects bytes and hands out whole frame bodies."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._data = bytearray()
+        self._tail = _NOTHING
 
-    def feed(self, data: bytes) -> Iterator[bytes | memoryview]:
-        """Add received bytes and yield each body that is now complete.
-
-        A body that lies wholly in `data` is yielded as a view of it, without a copy.
+    def feed(self, data: bytes) -> list[memoryview]:
+        """Add received bytes and return each body that is now complete, as a view.
 
         Raises:
             FrameError: A length exceeds the limit.
         """
-        if not self._data:
-            position = 0
-            view = memoryview(data)
-            end = len(data)
-            while end - position >= HEADER:
-                length = int.from_bytes(data[position : position + HEADER], "big")
-                self._check(length)
-                stop = position + HEADER + length
-                if stop > end:
-                    break
-                yield view[position + HEADER : stop]
-                position = stop
-            if position < end:
-                self._data += view[position:]
-            return
-        self._data += data
-        position = 0
-        while len(self._data) - position >= HEADER:
-            length = int.from_bytes(self._data[position : position + HEADER], "big")
-            self._check(length)
-            stop = position + HEADER + length
-            if stop > len(self._data):
-                break
-            yield bytes(memoryview(self._data)[position + HEADER : stop])
-            position = stop
-        if position:
-            del self._data[:position]
-
-    def _check(self, length: int) -> None:
-        if length > self._limit:
-            raise FrameError(f"frame of {length} bytes exceeds the limit of {self._limit} bytes")
+        bodies, self._tail = cut(self._tail, data, self._limit)
+        return bodies
 
 
 def control_codec() -> Codec[messages.Control]:
     """Return a codec for the conversation with the node."""
-    return Codec(messages.Control, MAX_CONTROL_FRAME)
+    return Codec(messages.Control, MAX_CONTROL_FRAME, MAX_CONTROL_BATCH)
 
 
 def fork_codec() -> Codec[messages.ForkMessage]:

@@ -25,6 +25,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from nbactors.local.wire import messages
+from nbactors.output import write
 
 if TYPE_CHECKING:
     from nbactors.local.client.process import Process
@@ -166,7 +167,7 @@ class _Printed(_Reporter):
     @staticmethod
     def _print(bar: Any) -> None:
         try:
-            bar.fp.write(f"{bar}\n")
+            write(bar.fp, f"{bar}\n")
             bar.fp.flush()
         except (OSError, ValueError):  # closed: there is nobody to tell
             pass

@@ -87,7 +87,9 @@ class WorkerEngine(LocalEngine):
         """See the base class."""
         if not self.assign.actor_id:
             super().exit_actor()
-        raise ActorExit("exit_actor() is called.")
+        reason = ActorExit("exit_actor() is called.")
+        self._executor.exit_called(reason)
+        raise reason
 
     def shutdown(self) -> None:
         """A worker's membership ends with its process."""

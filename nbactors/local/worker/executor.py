@@ -17,7 +17,8 @@ from nbactors.local.worker import stacks
 from nbactors.local.worker.answers import Answers
 from nbactors.local.worker.at_once import run_at_once
 from nbactors.local.worker.capture import Capture
-from nbactors.local.worker.ending import ActorExit, Ending
+from nbactors.local.worker.ending import ActorExit, Ending, Farewell
+from nbactors.local.worker.forked import ForkHooks
 from nbactors.local.worker.interrupts import Interrupts, invoke
 from nbactors.local.worker.job import Job, current
 from nbactors.local.worker.lanes import Lanes
@@ -84,7 +85,8 @@ class Executor:
         self.running: Job | None = None
         self.instance: Any = None
         self.cls: type | None = None
-        self.class_name = ""
+        self.actor_id = b""
+        self.class_name = self.name = ""
         self.module = ""
         self.constructed = False
         self.made = threading.Event()
@@ -94,16 +96,18 @@ class Executor:
             lambda cell, ends: process.node.send_now(messages.OutputPipes(cell), ends), lambda: self.running
         )
         self.answers = Answers(process, self._is_busy, self.capture)
+        self.farewell = Farewell(self)
         self.interrupts = Interrupts(process.reactor, self.answers, lambda: self.running)
-        self._performer = Performer(self, process, self.answers, self.interrupts, self.capture)
+        self.performer = Performer(self, process, self.answers, self.interrupts, self.capture)
         process.reactor.on_tick = self.on_tick
         process.current_call = self.current_job
+        ForkHooks(self)
         process.peers.handlers.update(
             {
                 messages.Construct: self.enqueue_construct,
                 messages.Call: self.enqueue,
                 messages.Run: self.enqueue,
-                messages.Define: self._performer.define,
+                messages.Define: self.performer.define,
                 messages.Cancel: self.on_cancel,
                 messages.Consumed: self.on_consumed,
                 messages.StopStream: self.on_stop_stream,
@@ -155,7 +159,7 @@ class Executor:
         job.read_at = self.process.reactor.read_at
         connection.state.waiting[message.number] = job
         if not job.is_task and message.group == NOW:
-            run_at_once(job, self._performer.perform_in_thread, self.interrupts.windows, self.made)
+            run_at_once(job, self.performer.perform_in_thread, self.interrupts.windows, self.made)
             return
         if self.lanes is not None:
             self._put(job)
@@ -179,7 +183,7 @@ class Executor:
         early, self._early = self._early, []
         # The lanes first: the main thread may take the construction as soon as it is queued, and looks for them.
         if message.is_async or message.max_concurrency > 1 or message.groups:
-            self.lanes = Lanes(message, self._performer)
+            self.lanes = Lanes(message, self.performer)
             self._jobs.append(Construction(connection, message, cls, rest, deps))
             for job in early:
                 self._put(job)
@@ -316,7 +320,7 @@ class Executor:
         """Run jobs until the process ends. The main thread; returns never but by ending the process."""
         self.interrupts.install()
         jobs = self._jobs
-        perform = self._performer.perform
+        perform = self.performer.perform
         job: Job | Construction | Ending | None
         lookout = Lookout(self.process.reactor.catch_up)
         while True:
@@ -379,6 +383,8 @@ class Executor:
         self.show(job.name)
         # What is counted with the class stays counted as long as the actor lives.
         self._construction = construction
+        if self.lanes is not None:
+            self.farewell.take_sigterm()  # first, so that the user's code may take it for itself
         try:
             cls = construction.cls.load()
             rest = construction.rest
@@ -409,25 +415,39 @@ class Executor:
 
     # -------------------------------------------------------------------------------------------------------- ending
 
-    def leave_by(self, reason: ActorExit) -> None:
-        """A call ends the actor: `exit_actor`, `__ray_terminate__`. The thread that runs it; at once without lanes."""
-        ending = Ending("exit", str(reason))
-        if self.lanes is None:
-            self.process.reactor.on_tick = None
-            ending.carry_out(self)
+    def exit_called(self, reason: ActorExit) -> None:
+        """`exit_actor()` was called, and is about to raise. Any thread.
+
+        On the main thread of an actor without lanes the call unwinds first. Elsewhere what is raised may come to
+        nobody: an asyncio task or a thread that the actor has made itself keeps it, or drops it.
+        """
+        if self.lanes is None and threading.current_thread() is threading.main_thread():
             return
-        if not reason.after_queue:
-            self.lanes.clear()
+        self.leave_by(reason)
+        if self.lanes is not None:
+            self.lanes.expect_exit()
+
+    def leave_by(self, reason: ActorExit | SystemExit, job: Job | None = None) -> None:
+        """The actor ends: `exit_actor`, `__ray_terminate__`, `sys.exit()`. The thread that it was called on.
+
+        Args:
+            reason: What was raised.
+            job: The call that it has ended. That of an actor without lanes ends the process at once.
+        """
+        if isinstance(reason, ActorExit):
+            ending, after_queue = Ending("exit", str(reason)), reason.after_queue
+        else:
+            ending, after_queue = _ending_of(reason), False
+        if job is not None and self.lanes is None and threading.current_thread() is threading.main_thread():
+            self.process.reactor.on_tick = None
+            ending.carry_out(self, job)
+        self.farewell.begin(ending, job, after_queue)
         self.end(ending)
 
-    def leave_by_system_exit(self, reason: SystemExit) -> None:
-        """`sys.exit()` in user code. The thread that runs it; on the main one at once."""
-        ending = _ending_of(reason)
-        if self.lanes is None:
-            ending.carry_out(self)
-            return
-        self.lanes.clear()
-        self.end(ending)
+    def give_signals_back(self) -> None:
+        """In a forked child: have signals do what they do in any process, unless the user has taken them."""
+        self.interrupts.remove()
+        self.farewell.give_sigterm_back()
 
     def _drain(self) -> None:
         """Wait for the calls that run on other threads, before the end. The node sees to it that this ends."""
@@ -435,10 +455,13 @@ class Executor:
         if lanes is None:
             return
         while lanes.has_running:
-            if lanes.is_async:
-                lanes.turn(DRAIN_TICK_S)
-            else:
-                self.process.reactor.wait(Waiter(), DRAIN_TICK_S)
+            try:
+                if lanes.is_async:
+                    lanes.turn(DRAIN_TICK_S)
+                else:
+                    self.process.reactor.wait(Waiter(), DRAIN_TICK_S)
+            except SystemExit:  # in a task of the actor's own: it ends already
+                pass
 
     def show(self, label: str) -> None:
         """Show what runs in the process title. Any thread."""

@@ -112,6 +112,11 @@ class Interrupts:
         """Take the signal. Once, on the main thread."""
         signal.signal(signal.SIGINT, self._on_signal)
 
+    def remove(self) -> None:
+        """Give the signal back, if it is still ours."""
+        if signal.getsignal(signal.SIGINT) == self._on_signal:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
     def pursue(self, job: Job) -> None:
         """Interrupt a call, and go on until it ends. The leader's thread.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import threading
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from nbactors.local.worker.interrupts import invoke
 from nbactors.local.worker.thread_lane import ThreadLane
@@ -63,11 +63,6 @@ class Lanes:
             else:
                 lane.start_in_thread(name)
 
-    def clear(self) -> None:
-        """Forget what has not begun: the actor ends."""
-        for lane in self._lanes.values():
-            lane.clear()
-
     def pause(self) -> None:
         """Begin no more calls for now; those that run go on. Any thread."""
         for lane in self._lanes.values():
@@ -124,7 +119,7 @@ class Lanes:
         self._may_stop = True
         # What came before this flag is seen here, what comes after stops the loop.
         if not is_wanted():
-            self._loop_lane.loop.run_forever()
+            self._loop_lane.run()
         self._may_stop = False
 
     def turn(self, seconds: float) -> None:
@@ -142,6 +137,25 @@ class Lanes:
         # On the loop's thread: not while it runs the constructor, which would be torn.
         if self._may_stop:
             self._loop_lane.loop.stop()
+
+    def expect_exit(self) -> None:
+        """`exit_actor()` is about to raise: nobody has to be told if the task that runs drops it. A loop's thread."""
+        if not self.is_async:
+            return
+        import asyncio  # noqa: PLC0415 - only asyncio actors need it
+
+        try:
+            task = asyncio.current_task()
+        except RuntimeError:  # on another thread, or in a callback
+            return
+        if task is not None:
+            task.add_done_callback(lambda task: task.cancelled() or task.exception())
+
+    def leave_loop(self, end: Callable[[], NoReturn]) -> None:
+        """In a forked child: have the calling thread's loop call `end` when what runs on it gives control back."""
+        for lane in self._lanes.values():
+            if not isinstance(lane, ThreadLane) and lane.is_own:
+                lane.call_next(end)
 
     def loops(self) -> list[Any]:
         """Return the event loops."""

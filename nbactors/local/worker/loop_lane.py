@@ -92,9 +92,24 @@ class LoopLane:
 
         def serve() -> None:
             self.start()
-            self.loop.run_forever()
+            self.run()
 
         threading.Thread(target=serve, name=f"nbactors-{name}", daemon=True).start()
+
+    def run(self) -> None:
+        """Run the loop until it is stopped. Its thread.
+
+        What a call raises is its answer. The loop hands on what a task or callback of the actor's own has raised, and
+        can go on afterwards.
+        """
+        while True:
+            try:
+                self.loop.run_forever()
+                return
+            except SystemExit as reason:
+                self._performer.leave_by(reason)
+            except KeyboardInterrupt:  # the task keeps it for those who await it
+                pass
 
     def pause(self) -> None:
         """Begin no more calls for now. Any thread."""
@@ -104,10 +119,6 @@ class LoopLane:
         """Go on. Any thread."""
         self._paused = False
         self.soon(self._admit)
-
-    def clear(self) -> None:
-        """Forget what has not begun: the actor ends."""
-        self._jobs.clear()
 
     def cancel(self, job: Job) -> None:
         """Cancel the asyncio task of a running call. Any thread."""
@@ -132,6 +143,18 @@ class LoopLane:
     def runs(self) -> bool:
         """Whether a call runs. What is just being begun does not count yet: look again after a turn of the loop."""
         return bool(self._running)
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the calling thread is the loop's."""
+        return threading.get_ident() == self._ident
+
+    def call_next(self, callback: Callable[[], object]) -> None:
+        """Call `callback` before all else that the loop is about to call. The loop's thread."""
+        self.loop.call_soon(callback)
+        ready = getattr(self.loop, "_ready", None)
+        if isinstance(ready, deque):  # not in uvloop
+            ready.rotate(1)
 
     def soon(self, callback: Callable[[], None]) -> None:
         """Call `callback` on the loop's thread. Any thread."""

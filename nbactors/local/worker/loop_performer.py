@@ -25,6 +25,7 @@ class LoopPerformer:
     def __init__(self, performer: Performer) -> None:
         self._performer = performer
         self._executor = performer.executor
+        self.leave_by = performer.executor.leave_by
         self._answers = performer.answers
         self.catch_up = performer.reactor.catch_up
         self._main_thread = threading.main_thread().ident

@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 from nbactors import engine
+from nbactors.limits import MAX_NAME
 from nbactors.local import sockets
 from nbactors.local.client.process import Process, importable_paths
 from nbactors.local.client.waiter import Waiter
@@ -72,7 +73,8 @@ class Worker:
             first = self._assign is None
             self._assign = message
             if message.actor_id:
-                self.executor.class_name = message.class_name
+                self.executor.actor_id = message.actor_id
+                self.executor.class_name, self.executor.name = message.class_name, message.name
             if first:
                 self._assigned.finish()
             else:
@@ -137,7 +139,7 @@ class Worker:
         if label and assign is not None and not assign.actor_id and label != self._told_label:
             # The node puts it before the lines that this worker prints.
             self._told_label = label
-            self.process.node.send_now(messages.SetTitle(label))
+            self.process.node.send_now(messages.SetTitle(label[:MAX_NAME]))
 
 
 def run(process_id: bytes, directory: str, title: str, runtime_env: messages.RuntimeEnv | None) -> None:

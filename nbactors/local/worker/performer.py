@@ -110,10 +110,8 @@ class Performer:
 
     def raised(self, job: Job, error: BaseException) -> None:
         """Answer with what a job has raised."""
-        if isinstance(error, ActorExit):
-            self.executor.leave_by(error)
-        elif isinstance(error, SystemExit) and not job.interrupts:
-            self.executor.leave_by_system_exit(error)
+        if isinstance(error, ActorExit) or (isinstance(error, SystemExit) and not job.interrupts):
+            self.executor.leave_by(error, job)
         elif job.interrupts and (isinstance(error, KeyboardInterrupt) or not _only_asked(job)):
             self.refuse(job, error)
         else:

@@ -94,10 +94,6 @@ class ThreadLane:
         for _ in range(min(len(self._jobs), self._limit)):
             self._wake()
 
-    def clear(self) -> None:
-        """Forget what has not begun: the actor ends."""
-        self._jobs.clear()
-
     @property
     def is_busy(self) -> bool:
         """Whether calls wait for a thread."""

@@ -2,12 +2,27 @@
 
 Requests carry `rid`, a number that the client chooses; the answer carries it back. Messages without `rid` are
 one-way. The node answers every request, with `Refused` when it cannot be met.
+
+What clients send is bounded by the types of the fields: a value beyond them does not decode, and the node ends that
+connection. A session checks its options by the same limits before, so that the user sees a ValueError.
 """
 
-from typing import Union
+from typing import Annotated, Union
 
-from nbactors.local.wire.messages.message import Hello, Message, RuntimeEnv
+from msgspec import Meta
+
+from nbactors.limits import MAX_AMOUNT, MAX_GPUS, MAX_KINDS, MAX_SECONDS, MAX_TEXT
+from nbactors.local.wire.messages.message import Count, Hello, Message, Name, ProcessId, RuntimeEnv
 from nbactors.local.wire.messages.shown import Display, Paused, Progress
+
+_MOST_NAMES = 10_000
+
+ActorId = Annotated[bytes, Meta(min_length=16, max_length=16)]
+Amount = Annotated[float, Meta(ge=0, le=MAX_AMOUNT)]
+Amounts = Annotated[dict[Name, Amount], Meta(max_length=MAX_KINDS + 8)]
+Detected = Annotated[float, Meta(ge=-1, le=MAX_AMOUNT)]
+"""An amount, or -1 to take what the machine has."""
+Names = Annotated[list[Name], Meta(max_length=_MOST_NAMES)]
 
 
 class Welcome(Message, tag=2, frozen=True):
@@ -67,16 +82,16 @@ class OpenSession(Message, tag=6, frozen=True):
         graceful_shutdown_s: Seconds an actor may take to end gracefully (`__ray_shutdown__`).
     """
 
-    rid: int
-    namespace: str
+    rid: Count
+    namespace: Name
     environment: Environment
-    num_cpus: float
-    num_gpus: float
-    memory: float
-    object_store_memory: float
-    resources: dict[str, float]
+    num_cpus: Detected
+    num_gpus: Annotated[float, Meta(ge=-1, le=MAX_GPUS)]
+    memory: Detected
+    object_store_memory: Detected
+    resources: Amounts
     log_to_driver: bool
-    graceful_shutdown_s: float
+    graceful_shutdown_s: Annotated[float, Meta(ge=0, le=MAX_SECONDS)]
 
 
 class SessionOpened(Message, tag=7, frozen=True):
@@ -91,7 +106,7 @@ class SessionOpened(Message, tag=7, frozen=True):
 class CloseSession(Message, tag=8, frozen=True):
     """A driver leaves; answered by `Done` when its actors have ended and their output was sent."""
 
-    rid: int
+    rid: Count
 
 
 class CreateActor(Message, tag=10, frozen=True):
@@ -113,20 +128,20 @@ class CreateActor(Message, tag=10, frozen=True):
         modules: What its process needs and the forkserver may import once for all that need it.
     """
 
-    rid: int
-    actor_id: bytes
-    class_name: str
-    name: str
-    namespace: str
+    rid: Count
+    actor_id: ActorId
+    class_name: Name
+    name: Name
+    namespace: Name
     get_if_exists: bool
     detached: bool
-    placement: dict[str, float]
-    resources: dict[str, float]
+    placement: Amounts
+    resources: Amounts
     runtime_env: RuntimeEnv | None
     sys_path: list[str]
     cwd: str
     meta: bytes
-    modules: list[str] = []  # noqa: RUF012 - msgspec makes it anew for each message
+    modules: Names = []  # noqa: RUF012 - msgspec makes it anew for each message
 
 
 class ActorNamed(Message, tag=11, frozen=True):
@@ -145,9 +160,9 @@ class ActorNamed(Message, tag=11, frozen=True):
 class GetActor(Message, tag=12, frozen=True):
     """Find a named actor. Answered by `ActorNamed`, or `Refused` ("value": Failed to look up actor …)."""
 
-    rid: int
-    name: str
-    namespace: str
+    rid: Count
+    name: Name
+    namespace: Name
 
 
 class ActorUp(Message, tag=13, frozen=True):
@@ -182,42 +197,42 @@ class AddHold(Message, tag=15, frozen=True):
     Sent on the sender's own control connection before the handle travels, thus before the sender's own release.
     """
 
-    actor_id: bytes
-    process_id: bytes
-    tokens: int
+    actor_id: ActorId
+    process_id: ProcessId
+    tokens: Count
 
 
 class ReleaseHold(Message, tag=16, frozen=True):
     """The sender has no handle of the actor any more; it gives back all the tokens that it knows of."""
 
-    actor_id: bytes
-    tokens: int
+    actor_id: ActorId
+    tokens: Count
 
 
 class KillActor(Message, tag=17, frozen=True):
     """`ray.kill`. Answered by `Done` once the name is free and calls fail, or `Refused`."""
 
-    rid: int
-    actor_id: bytes
+    rid: Count
+    actor_id: ActorId
     no_restart: bool
 
 
 class ActorConstructed(Message, tag=18, frozen=True):
     """Worker to node: the constructor has returned."""
 
-    actor_id: bytes
+    actor_id: ActorId
 
 
 class Ending(Message, tag=19, frozen=True):
-    """Worker to node, last message before it exits on purpose.
+    """Worker to node: it exits on purpose, when the calls that run and its clean-up have ended, or the time is up.
 
     Attributes:
         kind: "exit", "out_of_scope", "creation_failed" or "crashed" (`sys.exit(1)` in a method).
         text: The cause, for the user.
     """
 
-    kind: str
-    text: str
+    kind: Name
+    text: Annotated[str, Meta(max_length=MAX_TEXT)]
 
 
 class Terminate(Message, tag=20, frozen=True):
@@ -239,10 +254,10 @@ class RequestLease(Message, tag=21, frozen=True):
         label: Function name, for warnings.
     """
 
-    rid: int
-    resources: dict[str, float]
+    rid: Count
+    resources: Amounts
     runtime_env: RuntimeEnv | None
-    label: str
+    label: Name
     sys_path: list[str]
     cwd: str
 
@@ -263,13 +278,13 @@ class LeaseGranted(Message, tag=22, frozen=True):
 class CancelLease(Message, tag=23, frozen=True):
     """Withdraw a `RequestLease` that was not granted yet. A grant that crosses it must be returned."""
 
-    rid: int
+    rid: Count
 
 
 class ReturnLease(Message, tag=24, frozen=True):
     """Give a leased worker back."""
 
-    lease_id: int
+    lease_id: Count
 
 
 class LeaseLost(Message, tag=25, frozen=True):
@@ -318,7 +333,7 @@ class Unblocked(Message, tag=28, frozen=True):
 class Watch(Message, tag=29, frozen=True):
     """Ask for `ProcessGone` when that process dies (at once if it has, or if it is unknown)."""
 
-    process_id: bytes
+    process_id: ProcessId
 
 
 class ProcessGone(Message, tag=30, frozen=True):
@@ -362,8 +377,8 @@ class Query(Message, tag=33, frozen=True):
         all_namespaces: For "named_actors".
     """
 
-    rid: int
-    what: str
+    rid: Count
+    what: Name
     all_namespaces: bool = False
 
 
@@ -402,27 +417,27 @@ class Listing(Message, tag=35, frozen=True):
 class Stop(Message, tag=36, frozen=True):
     """`nbactors stop`: end everything, then the node. Answered by `Done` when all workers are gone."""
 
-    rid: int
+    rid: Count
     force: bool = False
 
 
 class FetchLog(Message, tag=37, frozen=True):
     """`nbactors logs NAME`: where an actor's log lies. Answered by `Listing` with matching actors."""
 
-    rid: int
-    name: str
+    rid: Count
+    name: Name
 
 
 class SetTitle(Message, tag=38, frozen=True):
     """Worker to node: the label of what it runs (a task's name), for the prefix of its output."""
 
-    label: str
+    label: Name
 
 
 class ReplaceMeta(Message, tag=104, frozen=True):
     """An actor's class was changed: what `get_actor` gives from now on, see `CreateActor.meta`."""
 
-    actor_id: bytes
+    actor_id: ActorId
     meta: bytes
 
 
@@ -432,7 +447,7 @@ class OutputPipes(Message, tag=101, frozen=True):
     Their read ends, of stdout and stderr, travel with it.
     """
 
-    origin: int
+    origin: Count
 
 
 Control = Union[  # noqa: UP007 - msgspec reads it at run time

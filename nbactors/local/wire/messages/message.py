@@ -1,8 +1,20 @@
 """What the messages of all conversations are made of."""
 
+from typing import Annotated
+
 import msgspec
+from msgspec import Meta
+
+from nbactors.limits import MAX_NAME
 
 PROTOCOL_VERSION = 6
+
+
+Count = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
+"""A number of something, or that names something."""
+Name = Annotated[str, Meta(max_length=MAX_NAME)]
+Pid = Annotated[int, Meta(ge=0, le=(1 << 31) - 1)]
+ProcessId = Annotated[bytes, Meta(max_length=16)]
 
 
 class Message(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -21,10 +33,10 @@ class Hello(Message, tag=1, frozen=True):
     """
 
     version: int
-    process_id: bytes
-    pid: int
-    role: str
-    package_version: str
+    process_id: ProcessId
+    pid: Pid
+    role: Name
+    package_version: Name
 
 
 class RuntimeEnv(Message, tag=9, frozen=True):

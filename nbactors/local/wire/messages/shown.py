@@ -1,8 +1,12 @@
 """What workers show in the notebook that called them, on its way to the session."""
 
-from __future__ import annotations
+from typing import Annotated
 
-from nbactors.local.wire.messages.message import Message
+from msgspec import Meta
+
+from nbactors.local.wire.messages.message import Count, Message, Name, Pid, ProcessId
+
+Line = Annotated[str, Meta(max_length=1 << 16)]
 
 
 class Display(Message, tag=100, frozen=True):
@@ -18,12 +22,12 @@ class Display(Message, tag=100, frozen=True):
         pid, label: The worker's, and what its output is marked with; filled in by the node.
     """
 
-    rid: int
-    origin: int
+    rid: Count
+    origin: Count
     content: bytes
-    action: str
-    pid: int = 0
-    label: str = ""
+    action: Name
+    pid: Pid = 0
+    label: Name = ""
 
 
 class Progress(Message, tag=103, frozen=True):
@@ -34,22 +38,22 @@ class Progress(Message, tag=103, frozen=True):
         process_id, pid, label: The worker's, and what its output is marked with; filled in by the node.
     """
 
-    origin: int
-    bar: str
-    description: str
+    origin: Count
+    bar: Line
+    description: Line
     n: float
     total: float | None
-    unit: str
+    unit: Line
     unit_scale: float
     elapsed: float
     rate: float
-    postfix: str
+    postfix: Line
     closed: bool
     leave: bool
-    failed: str
-    process_id: bytes = b""
-    pid: int = 0
-    label: str = ""
+    failed: Line
+    process_id: ProcessId = b""
+    pid: Pid = 0
+    label: Name = ""
 
 
 class Paused(Message, tag=114, frozen=True):
@@ -62,8 +66,8 @@ class Paused(Message, tag=114, frozen=True):
         pid, label: The worker's; filled in by the node.
     """
 
-    origin: int
-    path: str
-    where: str
-    pid: int = 0
-    label: str = ""
+    origin: Count
+    path: Line
+    where: Line
+    pid: Pid = 0
+    label: Name = ""
