@@ -261,7 +261,7 @@ class Actors:
     def _careful(self, actor: Actor, step: str) -> AbstractContextManager[None]:
         """Guard a step: if the node makes a mistake in it, the actor is dead and its holders know why."""
         text = "the node has failed to serve it ({}). See logs/node.log in its directory."
-        return self._context.careful(step, lambda why: self.discard(actor, "creation_failed", text.format(why)))
+        return self._context.careful(step, lambda why: self.discard(actor, "internal", text.format(why)))
 
     def _wait(self, actor: Actor) -> None:
         """Queue for resources, for the first or another attempt."""

@@ -54,7 +54,7 @@ class Ask:
         if self.rid or not isinstance(asked, messages.CreateActor):
             self.answer(messages.Refused(self.rid, kind, text))
         else:
-            self.answer(messages.ActorDown(asked.actor_id, "creation_failed", text, asked.class_name, asked.name, 0))
+            self.answer(messages.ActorDown(asked.actor_id, "refused", text, asked.class_name, asked.name, 0))
 
     def fail(self, why: str) -> None:
         """Answer that the node itself has failed."""

@@ -178,7 +178,8 @@ class ActorDown(Message, tag=14, frozen=True):
 
     Attributes:
         kind: "killed", "out_of_scope", "exit" (exit_actor, __ray_terminate__), "creation_failed", "crashed",
-            "owner_died", "session_ended", "node_stopped", "unknown".
+            "owner_died", "session_ended", "node_stopped", "unknown", "refused" (the node has not created it),
+            "internal" (a mistake of the node's own).
         text: The cause, for the user: what happened, signal, last lines of stderr, constructor's traceback.
         class_name, name, pid: For the message.
     """
