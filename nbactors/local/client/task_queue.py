@@ -260,10 +260,10 @@ class TaskQueue(Target):
         self._bury()
 
     def _withdraw(self) -> None:
-        for rid in self._asked:
-            self._process.node.send(messages.CancelLease(rid))
-        self._asked.clear()
-        self._tasks.waiting.discard(self)
+        # Of those that are open now: a signal handler may submit a task meanwhile, and ask for a worker.
+        for rid in list(self._asked):
+            self._tasks.withdraw(rid)
+            self._answered_request(rid)
 
     def _answered_request(self, rid: int) -> None:
         self._asked.discard(rid)
