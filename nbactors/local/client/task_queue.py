@@ -250,11 +250,11 @@ class TaskQueue(Target):
                     self._rest(lease)
         self._bury()
 
-    def refused(self, rid: int, text: str) -> None:
+    def refused(self, refused: messages.Refused) -> None:
         """The node cannot give a worker, ever. The leader's thread."""
         with self._lock:
-            self._answered_request(rid)
-            error = failures.runtime_env_failed(text)
+            self._answered_request(refused.rid)
+            error = failures.no_worker(refused)
             while self._queue:
                 self._doomed.append((self._queue.popleft(), error))
         self._bury()

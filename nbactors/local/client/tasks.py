@@ -145,7 +145,7 @@ class Tasks:
         """The node refuses a worker. The leader's thread."""
         queue = self._expected.pop(refused.rid, None)
         if queue is not None:
-            queue.refused(refused.rid, refused.text)
+            queue.refused(refused)
 
     def on_given_back(self, connection: Connection, message: messages.GivenBack) -> None:
         """A worker gives tasks back. The leader's thread."""

@@ -204,7 +204,7 @@ class Actors:
         """How its process ended is known, or not to be known."""
         if actor.state is State.DYING:
             with self._careful(actor, "the end of an actor"):
-                self._go_down(actor, "crashed", self._workers.death(worker))
+                self._go_down(actor, self._workers.kind_of_death(worker), self._workers.death(worker))
                 self._die(actor, Cause.REPORT)
 
     # ------------------------------------------------------------------------------------------- what ends an actor

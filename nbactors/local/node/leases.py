@@ -131,8 +131,10 @@ class Leases:
         if self._workers.may_try_again(worker, lease.attempts):
             self._wait(lease)
             return
-        why = "the node is stopping." if self._context.stopping else self._workers.death(worker)
-        lease.ask.refuse("runtime", f"no worker for task {lease.asked.label}: {why}")
+        kind, why = self._workers.kind_of_death(worker), self._workers.death(worker)
+        if self._context.stopping:
+            kind, why = "runtime", "the node is stopping."
+        lease.ask.refuse(kind, f"no worker for task {lease.asked.label}: {why}")
 
     def end_of(self, process: Process) -> None:
         """The holder is gone, or about to go: its workers have nothing to do any more."""

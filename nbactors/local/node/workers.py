@@ -184,8 +184,12 @@ class Workers:
         Not if the system or the node has said why there can be none. That a forkserver has died says nothing: the next
         process gets another.
         """
-        has_reason = worker.error and not worker.orphaned
+        has_reason = (worker.error and not worker.orphaned) or self.kind_of_death(worker) == "runtime_env"
         return not (worker.ready or has_reason or attempts >= ATTEMPTS or self._context.stopping)
+
+    def kind_of_death(self, worker: Worker) -> str:
+        """Return "runtime_env" of one that could not apply its runtime_env, else "crashed"."""
+        return "runtime_env" if deaths.has_no_runtime_env(worker.status, worker.ready) else "crashed"
 
     def death(self, worker: Worker) -> str:
         """Return why it ended, for the user."""
