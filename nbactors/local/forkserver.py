@@ -108,9 +108,13 @@ class Forkserver:
     def _read(self) -> bool:
         """Read orders with their descriptors. Returns False when the node has closed the socket."""
         try:
-            data, descriptors, _, _ = socket.recv_fds(self._sock, 1 << 16, _MAX_FDS)
+            data, descriptors, flags, _ = socket.recv_fds(self._sock, 1 << 16, _MAX_FDS)
         except OSError:
             return False
+        if flags & socket.MSG_CTRUNC:
+            # Which order lacks its pipes is not known: the next ones would be given to the wrong workers. The node has
+            # all open orders served by another forkserver.
+            raise SystemExit("the pipes of a worker did not arrive: too many open files; raise the limit (ulimit -n)")
         self._descriptors.extend(descriptors)
         if not data:
             return False
@@ -144,7 +148,7 @@ class Forkserver:
         for module in missing:
             try:
                 importlib.import_module(module)
-            except Exception as error:  # noqa: BLE001 - a file of the user's that has a module's name, for instance
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - a file of the user's that has a module's name
                 print(f"{module} cannot be imported: {error!r}", file=sys.stderr, flush=True)
         if missing:
             gc.collect()

@@ -142,6 +142,13 @@ def test_a_module_that_cannot_be_imported_stops_nothing(server: ForkServer) -> N
     assert first_line(server.fork(1, modules=["no_such_module"]))["process_id"] == (1).to_bytes(16, "big").hex()
 
 
+def test_a_module_that_exits_stops_nothing(tmp_path: Path) -> None:
+    (tmp_path / "a_script.py").write_text("import sys; sys.exit(3)")
+    server = ForkServer(tmp_path, environment(sys_path=[str(tmp_path), *sys.path]))
+    assert first_line(server.fork(1, modules=["a_script"]))["process_id"] == (1).to_bytes(16, "big").hex()
+    server.close()
+
+
 def test_random_numbers_differ(server: ForkServer) -> None:
     numbers = {first_line(server.fork(number))["random"] for number in range(3)}
     assert len(numbers) == 3

@@ -13,6 +13,8 @@ import pytest
 
 from nbactors import exceptions
 from nbactors.exceptions import ActorDiedError, RayError, RayTaskError
+from nbactors.local.client import failures
+from nbactors.local.wire import messages
 
 
 class Plain(Exception):
@@ -242,6 +244,22 @@ def test_pickles_with_attributes(error: RayError) -> None:
     assert str(again) == str(error)
     assert again.args == error.args
     assert vars(again) == vars(error)
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("runtime_env", exceptions.RuntimeEnvSetupError),
+        ("crashed", exceptions.WorkerCrashedError),
+        ("runtime", exceptions.TaskUnschedulableError),
+        ("internal", exceptions.RaySystemError),
+        ("a kind that is not known here", exceptions.RaySystemError),
+    ],
+)
+def test_tasks_that_get_no_worker(kind: str, expected: type[RayError]) -> None:
+    error = failures.decode(failures.no_worker(messages.Refused(1, kind, "no worker: the reason")))
+    assert type(error) is expected
+    assert str(error).endswith("no worker: the reason")
 
 
 def test_call_timeout() -> None:

@@ -13,6 +13,7 @@ from chaos import Chaos, kinds_of_messages
 from node_scenario import ENVIRONMENT, Client, Scenario
 
 from nbactors import limits
+from nbactors.local.client import failures
 from nbactors.local.node import events
 from nbactors.local.wire import framing, messages
 from nbactors.options import ActorOptions, InitOptions, TaskOptions
@@ -109,7 +110,8 @@ def test_kinds_of_requests_that_wait_are_bounded() -> None:
     session.request_lease({"r0": 1.0})
     assert session.got(messages.Refused) == []
     session.create(placement={"another": 1.0})
-    assert "1000 different amounts of resources wait already" in session.one(messages.ActorDown).text
+    error = failures.actor_error(session.one(messages.ActorDown))
+    assert "is dead: it was not created: requests for 1000 different amounts of resources wait" in str(error)
     other.request_lease({"one too many": 1.0})
     assert other.got(messages.Refused) == []
 
@@ -119,7 +121,7 @@ def test_a_request_s_number_names_one_request() -> None:
     session = scenario.session()
     rid = session.request_lease({"nothing": 1.0})
     session.send(messages.RequestLease(rid, {"nothing": 1.0}, None, "f", [], ""))
-    assert "has not been answered yet" in session.one(messages.Refused).text
+    assert "is open already" in session.one(messages.Refused).text
 
 
 # ---------------------------------------------------------------------------------------------------------- any values

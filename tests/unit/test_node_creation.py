@@ -85,13 +85,27 @@ class TestCreation:
         node.happen(events.Forked(spawn.process_id, 9))
         node.pass_time(workers.CONNECT_WITHIN_S)
         assert node.killed() == [spawn.process_id]
+        node.pass_time(workers.REPORT_WITHIN_S)
+        assert "did not register within 60 s" in session.one(messages.ActorDown).text
 
-    def test_a_lost_forkserver_fails_what_it_was_to_fork_and_nothing_else(self, node: Scenario) -> None:
+    def test_what_a_lost_forkserver_was_to_fork_is_made_by_another(self, node: Scenario) -> None:
+        session = node.session(num_cpus=1)
+        session.create(rid=1, name="n", resources={"CPU": 1.0})
+        (spawn,) = node.take(events.Spawn)
+        node.happen(events.ForkserverLost([spawn.process_id], "it is gone"))
+        node.start_worker()
+        assert session.got(messages.ActorDown) == []
+        assert session.one(messages.ActorUp).process_id != spawn.process_id
+        assert [row.name for row in session.ask("named_actors").actors] == ["n"]
+
+    def test_forkservers_that_are_lost_again_and_again_fail_it_and_nothing_else(self, node: Scenario) -> None:
         session = node.session()
         session.create_alive()
         second = session.create()
-        (spawn,) = node.take(events.Spawn)
-        node.happen(events.ForkserverLost(spawn.environment, "it is gone"))
+        for _ in range(workers.ATTEMPTS):
+            assert session.got(messages.ActorDown) == []
+            (spawn,) = node.take(events.Spawn)
+            node.happen(events.ForkserverLost([spawn.process_id], "it is gone"))
         down = session.one(messages.ActorDown)
         assert down.actor_id == second
         assert "could not be started: it is gone" in down.text
@@ -100,7 +114,7 @@ class TestCreation:
     def test_an_orphans_end_is_told_though_nobody_knows_how(self, node: Scenario) -> None:
         session = node.session()
         _, worker = session.create_alive()
-        node.happen(events.ForkserverLost(1, "it is gone"))
+        node.happen(events.ForkserverLost([worker.process_id], "it is gone"))
         worker.leave()
         node.pass_time(workers.REPORT_WITHIN_S)
         assert "has ended; how is not known" in session.one(messages.ActorDown).text

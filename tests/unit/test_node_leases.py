@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from node_scenario import Scenario
 
-from nbactors.local.node import events, leases
+from nbactors.local.node import events, workers
 from nbactors.local.wire import messages
 
 
@@ -73,15 +73,27 @@ class TestLeases:
     def test_a_worker_that_does_not_start_is_tried_again_and_then_refused(self, node: Scenario) -> None:
         session = node.session()
         rid = session.request_lease()
-        for _ in range(leases.ATTEMPTS):
+        for _ in range(workers.ATTEMPTS):
             assert session.got(messages.Refused) == []
             (spawn,) = node.take(events.Spawn)
             node.happen(events.Forked(spawn.process_id, 9))
             node.happen(events.Exited(spawn.process_id, 1))
             node.happen(events.OutputEnded(spawn.process_id, ""))
         refused = session.one(messages.Refused)
-        assert (refused.rid, refused.kind) == (rid, "runtime")
+        assert (refused.rid, refused.kind) == (rid, "crashed")
         assert "no worker for task f" in refused.text
+
+    def test_a_worker_that_cannot_apply_its_runtime_env_is_not_tried_again(self, node: Scenario) -> None:
+        session = node.session()
+        session.request_lease()
+        (spawn,) = node.take(events.Spawn)
+        node.happen(events.Forked(spawn.process_id, 9))
+        node.happen(events.Exited(spawn.process_id, messages.NO_RUNTIME_ENV))
+        node.happen(events.OutputEnded(spawn.process_id, "No such file or directory"))
+        refused = session.one(messages.Refused)
+        assert refused.kind == "runtime_env"
+        assert "No such file or directory" in refused.text
+        assert node.take(events.Spawn) == []
 
     def test_a_cancelled_request_is_not_granted_and_its_worker_is_kept(self, node: Scenario) -> None:
         session = node.session()

@@ -100,7 +100,7 @@ def actor_died(down: messages.ActorDown, class_name: str = "") -> bytes:
     return encode(actor_error(down, class_name))
 
 
-def actor_error(down: messages.ActorDown, class_name: str = "") -> exceptions.RayActorError:
+def actor_error(down: messages.ActorDown, class_name: str = "") -> exceptions.RayError:
     """Return the exception that tells why an actor is dead.
 
     Args:
@@ -116,11 +116,10 @@ def actor_error(down: messages.ActorDown, class_name: str = "") -> exceptions.Ra
     what = down.class_name or class_name or "actor"
     name = f" named {down.name!r}" if down.name else ""
     where = f" (pid {down.pid})" if down.pid else ""
-    return exceptions.ActorDiedError(
-        f"The actor {what}{name}{where}, id {down.actor_id.hex()}, is dead: {down.text}",
-        actor_id=down.actor_id,
-        kind=down.kind,
-    )
+    text = f"The actor {what}{name}{where}, id {down.actor_id.hex()}, is dead: {down.text}"
+    if down.kind == "runtime_env":
+        return exceptions.RuntimeEnvSetupError(text)
+    return exceptions.ActorDiedError(text, actor_id=down.actor_id, kind=down.kind)
 
 
 def canceled(task_id: bytes, cancel: messages.Cancel, phase: str, detail: str = "") -> bytes:
@@ -162,6 +161,13 @@ def worker_crashed(name: str, text: str) -> bytes:
     )
 
 
-def runtime_env_failed(text: str) -> bytes:
-    """The error of tasks whose worker cannot be set up."""
-    return encode(exceptions.RuntimeEnvSetupError(text))
+_NO_WORKER: dict[str, type[exceptions.RayError]] = {
+    "runtime_env": exceptions.RuntimeEnvSetupError,
+    "crashed": exceptions.WorkerCrashedError,
+    "runtime": exceptions.TaskUnschedulableError,
+}
+
+
+def no_worker(refused: messages.Refused) -> bytes:
+    """The error of tasks that the node gives no worker."""
+    return encode(_NO_WORKER.get(refused.kind, exceptions.RaySystemError)(refused.text))

@@ -23,6 +23,7 @@ _ERRORS: dict[str, type[Exception]] = {
     "type": TypeError,
     "runtime": RuntimeError,
     "version": RuntimeError,
+    "internal": exceptions.RaySystemError,
     "taken": exceptions.ActorAlreadyExistsError,
 }
 

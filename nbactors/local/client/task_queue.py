@@ -251,20 +251,20 @@ class TaskQueue(Target):
                     self._rest(lease)
         self._bury()
 
-    def refused(self, rid: int, text: str) -> None:
+    def refused(self, refused: messages.Refused) -> None:
         """The node cannot give a worker, ever. The leader's thread."""
         with self._lock:
-            self._answered_request(rid)
-            error = failures.runtime_env_failed(text)
+            self._answered_request(refused.rid)
+            error = failures.no_worker(refused)
             while self._queue:
                 self._doomed.append((self._queue.popleft(), error))
         self._bury()
 
     def _withdraw(self) -> None:
-        for rid in self._asked:
-            self._process.node.send(messages.CancelLease(rid))
-        self._asked.clear()
-        self._tasks.waiting.discard(self)
+        # Of those that are open now: a signal handler may submit a task meanwhile, and ask for a worker.
+        for rid in list(self._asked):
+            self._tasks.withdraw(rid)
+            self._answered_request(rid)
 
     def _answered_request(self, rid: int) -> None:
         self._asked.discard(rid)

@@ -109,6 +109,11 @@ class Tasks:
         """A request for a lease is on its way."""
         self._expected[rid] = queue
 
+    def withdraw(self, rid: int) -> None:
+        """A request for a lease is wanted no more. The node does not answer it, unless its grant is on its way."""
+        self._expected.pop(rid, None)
+        self._process.node.send(messages.CancelLease(rid))
+
     def leased(self, process_id: bytes, queue: TaskQueue) -> None:
         """A worker is a queue's."""
         self._leased[process_id] = queue
@@ -130,8 +135,8 @@ class Tasks:
     def on_granted(self, grant: messages.LeaseGranted) -> None:
         """The node gives a worker. The leader's thread."""
         queue = self._expected.get(grant.rid)
-        if queue is None:
-            self._process.node.send(messages.ReturnLease(grant.lease_id))
+        if queue is None:  # it has crossed the request's withdrawal
+            self._process.node.send_now(messages.ReturnLease(grant.lease_id))
         else:
             queue.granted(grant)
             self._expected.pop(grant.rid, None)
@@ -140,7 +145,7 @@ class Tasks:
         """The node refuses a worker. The leader's thread."""
         queue = self._expected.pop(refused.rid, None)
         if queue is not None:
-            queue.refused(refused.rid, refused.text)
+            queue.refused(refused)
 
     def on_given_back(self, connection: Connection, message: messages.GivenBack) -> None:
         """A worker gives tasks back. The leader's thread."""

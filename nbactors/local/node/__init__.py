@@ -3,6 +3,7 @@
 How the modules rest on each other; each knows only those above it:
 
     resources gpus lifecycle names deaths          nouns without any I/O, without clock
+    asks                                           a client's request, until it is answered
     events                                         what happens, and what is to be done about it
     records alarms context                         what the node remembers
     queue workers actors leases sessions listing   the rules, each about one kind of record

@@ -8,17 +8,19 @@ when its process has closed its connections, so that answers that it had sent ar
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 import msgspec
 
 from nbactors.local.node import deaths, holders
 from nbactors.local.node.actor_table import ActorTable
+from nbactors.local.node.asks import Ask
 from nbactors.local.node.context import Context
 from nbactors.local.node.lifecycle import Cause, State, follow
 from nbactors.local.node.names import Names, missing
 from nbactors.local.node.queue import Request, too_much
-from nbactors.local.node.records import Actor, Process, Worker
-from nbactors.local.node.resources import Allocation, to_units
+from nbactors.local.node.records import Actor, Process, Session, Worker
+from nbactors.local.node.resources import Allocation, Units, to_units
 from nbactors.local.node.workers import EXIT_WITHIN_S, Workers
 from nbactors.local.wire import messages
 
@@ -31,7 +33,7 @@ class Actors:
 
     Args:
         on_doomed: Called with a worker whose end is certain, so that what depends on it can end at the same time.
-        queue_up: Called with (who asks, request, what for) to queue a request for resources.
+        queue_up: Called with (session, request, what for) to queue a request for resources.
     """
 
     def __init__(
@@ -39,7 +41,7 @@ class Actors:
         context: Context,
         workers: Workers,
         on_doomed: Callable[[Process], None],
-        queue_up: Callable[[Process, Request, str], None],
+        queue_up: Callable[[Session, Request, str], None],
     ) -> None:
         self.table = ActorTable()
         self.names = Names()
@@ -50,22 +52,21 @@ class Actors:
 
     # --------------------------------------------------------------------------------------------- what clients ask
 
-    def create(self, creator: Process, asked: messages.CreateActor) -> None:
+    def create(self, ask: Ask, asked: messages.CreateActor) -> None:
         """Queue an actor for its resources, or find the one of that name."""
+        creator = ask.asker
         session = creator.session
         if session is None or self._may_not_create(creator, asked):
-            self._refuse_creation(creator, asked, self._why_not(creator, asked))
+            ask.refuse("runtime", self._why_not(creator, asked))
             return
         namespace = asked.namespace or session.namespace
-        if asked.name and self._is_settled_by_name(creator, asked, namespace):
+        if asked.name and self._is_settled_by_name(ask, asked, namespace):
             return
-        placement = to_units(asked.placement)
         resources = to_units(asked.resources)
-        for name, amount in resources.items():
-            placement[name] = max(placement.get(name, 0), amount)
+        placement = _placement(asked, resources)
         why = too_much(len(creator.children), session.queue, placement, resources)
         if why:
-            self._refuse_creation(creator, asked, f"it was not created: {why}")
+            ask.refuse("runtime", f"it was not created: {why}")
             return
         actor = Actor(
             creation=asked,
@@ -82,19 +83,23 @@ class Actors:
             session.detached.add(actor.actor_id)
         if asked.name:
             self.names.claim(namespace, asked.name, actor.actor_id)
+        with self._careful(actor, "the queueing of an actor"):
+            self._wait(actor)
+        # What becomes of it is told to all its holders, of whom the creator is the first.
         if asked.rid:
-            self._context.send(creator, messages.ActorNamed(asked.rid, actor.actor_id, True, b""))
-        actor.request = Request(placement, resources, lambda allocation: self._place(actor, allocation))
-        self._queue_up(creator, actor.request, f"actor {asked.class_name}")
+            ask.answer(messages.ActorNamed(asked.rid, actor.actor_id, True, b""))
+        else:
+            ask.withdraw()
 
-    def get(self, asker: Process, asked: messages.GetActor) -> None:
+    def get(self, ask: Ask, asked: messages.GetActor) -> None:
         """Find a named actor."""
+        asker = ask.asker
         namespace = asked.namespace or (asker.session.namespace if asker.session else "")
         actor_id = self.names.find(namespace, asked.name)
         if actor_id is None:
-            self._context.send(asker, messages.Refused(asked.rid, "value", missing(asked.name)))
+            ask.refuse("value", missing(asked.name))
         else:
-            self._answer_named(asker, asked.rid, actor_id)
+            self._answer_named(ask, actor_id)
 
     def add_hold(self, message: messages.AddHold) -> None:
         """Handles are on their way to a process."""
@@ -113,12 +118,12 @@ class Actors:
         if actor is not None and holders.release(actor, process, message.tokens):
             self._out_of_scope(actor)
 
-    def kill(self, asker: Process, asked: messages.KillActor) -> None:
+    def kill(self, ask: Ask, asked: messages.KillActor) -> None:
         """`ray.kill`: dead at once. Killing the dead is fine."""
         actor = self.table.find(asked.actor_id)
         if actor is not None:
             self.discard(actor, "killed", deaths.KILLED)
-        self._context.send(asker, messages.Done(asked.rid))
+        ask.done()
 
     def replace_meta(self, message: messages.ReplaceMeta) -> None:
         """An actor's class was changed."""
@@ -149,8 +154,12 @@ class Actors:
 
     def ready(self, worker: Worker, actor: Actor) -> None:
         """The actor's process has registered."""
-        if actor.state is not State.STARTING or actor.allocation is None:
-            return
+        if actor.state is State.STARTING:
+            with self._careful(actor, "an actor that is ready"):
+                self._assign(worker, actor)
+
+    def _assign(self, worker: Worker, actor: Actor) -> None:
+        assert actor.allocation is not None, "only an actor that was placed has a process"
         actor.state = follow(actor.state, Cause.CONNECT)
         actor.process_id, actor.pid = worker.process_id, worker.pid
         asked = actor.creation
@@ -172,6 +181,19 @@ class Actors:
         """The actor's process is gone."""
         if actor.allocation is not None:
             actor.home.pool.release(actor.allocation)
+        with self._careful(actor, "an actor whose process is gone"):
+            self._go_on_without(worker, actor)
+
+    def _go_on_without(self, worker: Worker, actor: Actor) -> None:
+        if actor.state is State.STARTING:
+            actor.attempts += 1
+            if worker.orphaned and self._workers.may_try_again(worker, actor.attempts):
+                # The next one gets another forkserver. Nothing of the user's has run: its creator sends the class when
+                # it hears that the actor is up.
+                actor.state = follow(actor.state, Cause.RETRY)
+                actor.worker = actor.allocation = worker.actor = None
+                self._wait(actor)
+                return
         if actor.state in (State.STARTING, State.CONSTRUCTING, State.ALIVE, State.ENDING):
             actor.state = follow(actor.state, Cause.LOSE)
             self._free_name(actor)
@@ -181,8 +203,9 @@ class Actors:
     def reported(self, worker: Worker, actor: Actor) -> None:
         """How its process ended is known, or not to be known."""
         if actor.state is State.DYING:
-            self._go_down(actor, "crashed", self._workers.death(worker))
-            self._die(actor, Cause.REPORT)
+            with self._careful(actor, "the end of an actor"):
+                self._go_down(actor, self._workers.kind_of_death(worker), self._workers.death(worker))
+                self._die(actor, Cause.REPORT)
 
     # ------------------------------------------------------------------------------------------- what ends an actor
 
@@ -235,11 +258,26 @@ class Actors:
 
     # ---------------------------------------------------------------------------------------------------- internals
 
-    def _place(self, actor: Actor, allocation: Allocation) -> None:
+    def _careful(self, actor: Actor, step: str) -> AbstractContextManager[None]:
+        """Guard a step: if the node makes a mistake in it, the actor is dead and its holders know why."""
+        text = "the node has failed to serve it ({}). See logs/node.log in its directory."
+        return self._context.careful(step, lambda why: self.discard(actor, "internal", text.format(why)))
+
+    def _wait(self, actor: Actor) -> None:
+        """Queue for resources, for the first or another attempt."""
+
+        def grant(allocation: Allocation) -> None:
+            actor.allocation = allocation
+            with self._careful(actor, "the placing of an actor"):
+                self._place(actor)
+
+        actor.request = Request(_placement(actor.creation, actor.resources), actor.resources, grant)
+        self._queue_up(actor.home, actor.request, f"actor {actor.creation.class_name}")
+
+    def _place(self, actor: Actor) -> None:
         asked = actor.creation
         actor.state = follow(actor.state, Cause.PLACE)
         actor.request = None
-        actor.allocation = allocation
         actor.worker = self._workers.start(
             actor.home,
             f"ray::{asked.class_name}",
@@ -268,6 +306,8 @@ class Actors:
         if actor.request is not None:
             actor.home.queue.withdraw(actor.request)
             actor.request = None
+        if actor.worker is None and actor.allocation is not None:
+            actor.home.pool.release(actor.allocation)
         owner = self._context.processes.get(actor.owner)
         if owner is not None:
             owner.children.discard(actor.actor_id)
@@ -278,25 +318,25 @@ class Actors:
         if actor.creation.name:
             self.names.free(actor.namespace, actor.creation.name, actor.actor_id)
 
-    def _is_settled_by_name(self, creator: Process, asked: messages.CreateActor, namespace: str) -> bool:
+    def _is_settled_by_name(self, ask: Ask, asked: messages.CreateActor, namespace: str) -> bool:
         """Answer a request for a name that is taken."""
         existing = self.names.find(namespace, asked.name)
         if existing is None:
             return False
         if asked.get_if_exists:
-            self._answer_named(creator, asked.rid, existing)
+            self._answer_named(ask, existing)
             return True
         try:
             self.names.claim(namespace, asked.name, asked.actor_id)
         except ValueError as error:
-            self._context.send(creator, messages.Refused(asked.rid, "taken", str(error)))
+            ask.refuse("taken", str(error))
         return True
 
-    def _answer_named(self, asker: Process, rid: int, actor_id: bytes) -> None:
+    def _answer_named(self, ask: Ask, actor_id: bytes) -> None:
         actor = self.table.find(actor_id)
         assert actor is not None, "only living actors have names"
-        self._context.send(asker, messages.ActorNamed(rid, actor_id, False, actor.creation.meta))
-        holders.add(self._context, actor, asker, 1)
+        ask.answer(messages.ActorNamed(ask.rid, actor_id, False, actor.creation.meta))
+        holders.add(self._context, actor, ask.asker, 1)
 
     def _may_not_create(self, creator: Process, asked: messages.CreateActor) -> bool:
         is_closed = creator.session is None or (creator.role == "session" and not creator.session.is_open)
@@ -309,9 +349,10 @@ class Actors:
             return "this process has no open session: call init() first."
         return f"there is an actor of the id {asked.actor_id.hex()} already: an id names one actor for ever."
 
-    def _refuse_creation(self, creator: Process, asked: messages.CreateActor, why: str) -> None:
-        if asked.rid:
-            self._context.send(creator, messages.Refused(asked.rid, "runtime", why))
-        else:
-            down = messages.ActorDown(asked.actor_id, "node_stopped", why, asked.class_name, asked.name, 0)
-            self._context.send(creator, down)
+
+def _placement(asked: messages.CreateActor, resources: Units) -> Units:
+    """Return what must be free for an actor to be placed: at least what it then holds."""
+    placement = to_units(asked.placement)
+    for name, amount in resources.items():
+        placement[name] = max(placement.get(name, 0), amount)
+    return placement

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import msgspec
 
 from nbactors.local.node.alarms import Alarms
-from nbactors.local.node.events import Instruction, Send
+from nbactors.local.node.events import Instruction, Note, Send
 from nbactors.local.node.gpus import Gpu
 from nbactors.local.node.records import NO_CONNECTION, Process, Session, Worker
 from nbactors.local.wire import messages
@@ -72,6 +74,20 @@ class Context:
     def later(self, delay_s: float, action: Callable[[], None]) -> None:
         """Have `action` called in a while. It is to look whether it still applies."""
         self.alarms.set(self.now + delay_s, action)
+
+    @contextmanager
+    def careful(self, what: str, on_error: Callable[[str], None] = lambda _: None) -> Iterator[None]:
+        """Run a step of which a mistake must harm nobody else.
+
+        Args:
+            what: The step, for the log.
+            on_error: Called with the error's text; answers whoever waits for what this step was to achieve.
+        """
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - a mistake of ours about one process must not end all others
+            self.do(Note(f"an error in handling {what}:\n{traceback.format_exc()}"))
+            on_error(f"{type(error).__name__}: {error}")
 
     def workers(self) -> list[Worker]:
         """Return all workers of which something is left."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 
+from nbactors.local.wire.messages import NO_RUNTIME_ENV
+
 _MEANINGS = {
     "SIGKILL": "somebody killed it, or the system did so for lack of memory",
     "SIGSEGV": "a crash in native code: an extension module touched memory that it does not own",
@@ -39,6 +41,8 @@ def how(pid: int, status: int | None, tail: str, was_registered: bool) -> str:
     when = "" if was_registered else " before it was ready for work"
     if status is None:
         ended = f"{process} has ended{when}; how is not known."
+    elif has_no_runtime_env(status, was_registered):
+        ended = f"{process} could not apply its runtime_env."
     elif status < 0:
         name = _signal_name(-status)
         meaning = _MEANINGS.get(name, "")
@@ -48,6 +52,11 @@ def how(pid: int, status: int | None, tail: str, was_registered: bool) -> str:
     if tail:
         ended += " The last lines of its stderr:\n" + "\n".join(f"    {line}" for line in tail.splitlines())
     return ended
+
+
+def has_no_runtime_env(status: int | None, was_registered: bool) -> bool:
+    """Return whether a worker process ended since it could not apply its runtime_env."""
+    return status == NO_RUNTIME_ENV and not was_registered
 
 
 def not_started(error: str) -> str:

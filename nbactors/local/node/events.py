@@ -6,6 +6,7 @@ from typing import Union
 
 import msgspec
 
+from nbactors.local.node.asks import Ask
 from nbactors.local.wire import messages
 
 
@@ -44,9 +45,13 @@ class Exited(msgspec.Struct, frozen=True):
 
 
 class ForkserverLost(msgspec.Struct, frozen=True):
-    """A forkserver has ended without being told to: its workers live on, but their ends will not be reported."""
+    """A forkserver has ended without being told to: its workers live on, but their ends will not be reported.
 
-    environment: int
+    Attributes:
+        workers: All that it was told to fork, less those whose exits it has reported.
+    """
+
+    workers: list[bytes]
     error: str
 
 
@@ -64,6 +69,7 @@ class Displayed(msgspec.Struct, frozen=True):
 
     process_id: bytes
     display: messages.Display
+    ask: Ask
 
 
 class OutputEnded(msgspec.Struct, frozen=True):
@@ -164,6 +170,12 @@ class Forget(msgspec.Struct, frozen=True):
     process_id: bytes
 
 
+class Note(msgspec.Struct, frozen=True):
+    """Write to the node's log."""
+
+    text: str
+
+
 class Leave(msgspec.Struct, frozen=True):
     """End the node, unless somebody is just connecting (not `final`)."""
 
@@ -182,5 +194,6 @@ Instruction = Union[  # noqa: UP007
     FinishOutput,
     RemoveSocket,
     Forget,
+    Note,
     Leave,
 ]

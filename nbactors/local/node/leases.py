@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from nbactors.local.node.asks import Ask
 from nbactors.local.node.context import Context
 from nbactors.local.node.gpus import UNIT
 from nbactors.local.node.queue import Request, too_much
@@ -18,9 +19,6 @@ from nbactors.local.node.records import Lease, Process, Session, Worker
 from nbactors.local.node.resources import Allocation, to_units
 from nbactors.local.node.workers import Workers
 from nbactors.local.wire import messages
-
-ATTEMPTS = 3
-"""How often a worker is started for one lease, if it ends before it is ready."""
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -30,7 +28,7 @@ class Leases:
 
     Args:
         on_doomed: Called with a worker whose end is certain.
-        queue_up: Called with (who asks, request, what for) to queue a request for resources.
+        queue_up: Called with (session, request, what for) to queue a request for resources.
     """
 
     def __init__(
@@ -38,7 +36,7 @@ class Leases:
         context: Context,
         workers: Workers,
         on_doomed: Callable[[Process], None],
-        queue_up: Callable[[Process, Request, str], None],
+        queue_up: Callable[[Session, Request, str], None],
     ) -> None:
         self._context = context
         self._workers = workers
@@ -47,18 +45,21 @@ class Leases:
         self._numbers = itertools.count(1)
         self._granted: dict[int, Lease] = {}
 
-    def request(self, asker: Process, asked: messages.RequestLease) -> None:
+    def request(self, ask: Ask, asked: messages.RequestLease) -> None:
         """Queue for a worker."""
+        asker = ask.asker
         session = asker.session
         if session is None or self._context.stopping:
             why = "the node is stopping (`nbactors stop`)" if self._context.stopping else "no session is open: init()"
-            self._context.send(asker, messages.Refused(asked.rid, "runtime", f"no worker for tasks: {why}."))
+            ask.refuse("runtime", f"no worker for tasks: {why}.")
+            return
+        if asked.rid in asker.leases:
+            ask.refuse("value", f"request {asked.rid} is open already: each request has a number of its own.")
             return
         resources = to_units(asked.resources)
         why = too_much(len(asker.leases), session.queue, resources, resources)
-        if why or asked.rid in asker.leases:
-            why = why or f"request {asked.rid} has not been answered yet."
-            self._context.send(asker, messages.Refused(asked.rid, "runtime", f"no worker for tasks: {why}"))
+        if why:
+            ask.refuse("runtime", f"no worker for tasks: {why}")
             return
         kind = _encode((asked.runtime_env, asked.sys_path, asked.cwd, []))
         lease = Lease(
@@ -66,17 +67,17 @@ class Leases:
             holder=asker,
             home=session,
             asked=asked,
+            ask=ask,
             kind=kind,
             resources=resources,
         )
-        asker.leases[asked.rid] = lease
-        lease.request = Request(lease.resources, lease.resources, lambda allocation: self._place(lease, allocation))
-        self._queue_up(asker, lease.request, f"task {asked.label}")
+        self._wait(lease)
 
     def cancel(self, asker: Process, message: messages.CancelLease) -> None:
         """Withdraw a request. One that was granted already is left: the asker will return it."""
         lease = asker.leases.get(message.rid)
         if lease is not None and not lease.granted:
+            lease.ask.withdraw()
             self._drop(lease)
 
     def give_back(self, holder: Process, message: messages.ReturnLease) -> None:
@@ -98,7 +99,9 @@ class Leases:
         if worker.lease is None:
             self._keep(worker)
         else:
-            self._grant(worker.lease, worker)
+            lease = worker.lease
+            with self._context.careful("the grant of a lease", lambda why: self._fail(lease, why)):
+                self._grant(lease, worker)
 
     def lost(self, worker: Worker) -> None:
         """A task worker is gone. Its resources are free; its holder is told when it is known why."""
@@ -111,8 +114,11 @@ class Leases:
     def reported(self, worker: Worker) -> None:
         """How a task worker ended is known, or not to be known."""
         lease, worker.lease = worker.lease, None
-        if lease is None:
-            return
+        if lease is not None:
+            with self._context.careful("the end of a task's worker", lambda why: self._fail(lease, why)):
+                self._go_on_without(lease, worker)
+
+    def _go_on_without(self, lease: Lease, worker: Worker) -> None:
         granted = lease.granted
         self._forget(lease)
         if granted:
@@ -120,15 +126,15 @@ class Leases:
             self._context.send(lease.holder, lost)
             return
         lease.attempts += 1
-        if lease.holder.lost or worker.doomed:
+        # Not asked here: whether this worker was told to end. Also one is whose forkserver has died, and the request
+        # for it was forgotten here, so that its tasks waited for ever. A holder that is gone has dropped its leases.
+        if self._workers.may_try_again(worker, lease.attempts):
+            self._wait(lease)
             return
-        if lease.attempts < ATTEMPTS and not worker.error:
-            lease.holder.leases[lease.asked.rid] = lease
-            lease.request = Request(lease.resources, lease.resources, lambda allocation: self._place(lease, allocation))
-            self._queue_up(lease.holder, lease.request, f"task {lease.asked.label}")
-            return
-        text = f"no worker for task {lease.asked.label}: {self._workers.death(worker)}"
-        self._context.send(lease.holder, messages.Refused(lease.asked.rid, "runtime", text))
+        kind, why = self._workers.kind_of_death(worker), self._workers.death(worker)
+        if self._context.stopping:
+            kind, why = "runtime", "the node is stopping."
+        lease.ask.refuse(kind, f"no worker for task {lease.asked.label}: {why}")
 
     def end_of(self, process: Process) -> None:
         """The holder is gone, or about to go: its workers have nothing to do any more."""
@@ -158,9 +164,25 @@ class Leases:
 
     # ---------------------------------------------------------------------------------------------------- internals
 
-    def _place(self, lease: Lease, allocation: Allocation) -> None:
+    def _wait(self, lease: Lease) -> None:
+        """Queue for resources, for the first or another attempt."""
+        lease.holder.leases[lease.asked.rid] = lease
+        lease.allocation = None
+
+        def grant(allocation: Allocation) -> None:
+            lease.allocation = allocation
+            with self._context.careful("the placing of a task", lambda why: self._fail(lease, why)):
+                self._place(lease)
+
+        lease.request = Request(lease.resources, lease.resources, grant)
+        self._queue_up(lease.home, lease.request, f"task {lease.asked.label}")
+
+    def _fail(self, lease: Lease, why: str) -> None:
+        lease.ask.fail(why)
+        self._drop(lease)
+
+    def _place(self, lease: Lease) -> None:
         lease.request = None
-        lease.allocation = allocation
         session, asked = lease.home, lease.asked
         for worker in reversed(session.idle):
             if worker.kind == lease.kind:
@@ -192,7 +214,7 @@ class Leases:
         )
         self._context.send(worker, assign)
         granted = messages.LeaseGranted(lease.asked.rid, lease.lease_id, worker.process_id, worker.pid)
-        self._context.send(lease.holder, granted)
+        lease.ask.answer(granted)
 
     def _drop(self, lease: Lease) -> None:
         """End a lease or a request, and part it from its worker."""

@@ -34,6 +34,7 @@ class Cause(Enum):
     CONSTRUCT = "the constructor has returned"
     END = "it was told to end"
     LOSE = "its process is gone"
+    RETRY = "its process has ended before it was ready: another is to be made"
     REPORT = "how it ended is known, or not to be known"
     DISCARD = "killed, or nobody wants it before it could run"
 
@@ -42,6 +43,7 @@ TABLE: dict[tuple[State, Cause], State] = {
     (State.WAITING, Cause.PLACE): State.STARTING,
     (State.WAITING, Cause.DISCARD): State.DEAD,
     (State.STARTING, Cause.CONNECT): State.CONSTRUCTING,
+    (State.STARTING, Cause.RETRY): State.WAITING,
     (State.STARTING, Cause.LOSE): State.DYING,
     (State.STARTING, Cause.DISCARD): State.DEAD,
     (State.CONSTRUCTING, Cause.CONSTRUCT): State.ALIVE,

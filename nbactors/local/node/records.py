@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from nbactors.local.node.asks import Ask
 from nbactors.local.node.lifecycle import State
 from nbactors.local.node.queue import PlacementQueue, Request
 from nbactors.local.node.resources import Allocation, Pool, Units
@@ -78,7 +79,7 @@ class Session(msgspec.Struct, eq=False, kw_only=True):
     Attributes:
         idle: Task workers that nobody leases, longest idle first.
         is_open: The driver is there.
-        closing: Request number of the driver's CloseSession, 0 for none.
+        closing: The driver's `CloseSession`, unanswered.
         wake_at: When its queue is to be looked at again.
     """
 
@@ -95,7 +96,7 @@ class Session(msgspec.Struct, eq=False, kw_only=True):
     detached: set[bytes] = msgspec.field(default_factory=set)
     warned: set[bytes] = msgspec.field(default_factory=set)
     is_open: bool = True
-    closing: int = 0
+    closing: list[Ask] = msgspec.field(default_factory=list)
     wake_at: float | None = None
 
 
@@ -108,6 +109,7 @@ class Actor(msgspec.Struct, eq=False, kw_only=True):
         holders: Who has handles, each with its number of tokens.
         down: Why it is dead, once that is known.
         announced: Its holders were told.
+        attempts: How many processes that were made for it have ended before they were ready.
     """
 
     creation: messages.CreateActor
@@ -123,6 +125,7 @@ class Actor(msgspec.Struct, eq=False, kw_only=True):
     holders: dict[bytes, int] = msgspec.field(default_factory=dict)
     down: messages.ActorDown | None = None
     announced: bool = False
+    attempts: int = 0
     pid: int = 0
     process_id: bytes = b""
 
@@ -137,13 +140,16 @@ class Lease(msgspec.Struct, eq=False, kw_only=True):
 
     Attributes:
         worker: Set when resources were found; it may still be starting.
+        ask: The request, answered when it was granted or cannot be.
         granted: The holder was told.
+        attempts: As of an actor.
     """
 
     lease_id: int
     holder: Process
     home: Session
     asked: messages.RequestLease
+    ask: Ask
     kind: bytes
     resources: Units
     request: Request | None = None

@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 import time
+import traceback
 from collections import deque
 from collections.abc import Iterable
 
@@ -130,11 +131,12 @@ class Server:
             event = self._queue.popleft()
             if isinstance(event, events.Forked):
                 self._supervisor.forked(event.process_id, event.pid)
-            try:
-                for instruction in self._state.handle(event, time.monotonic()):
+            for instruction in self._state.handle(event, time.monotonic()):
+                try:
                     self._carry_out(instruction, event)
-            except Exception:  # noqa: BLE001 - a mistake of ours about one process must not end all others
-                _note(f"an error in handling {type(event).__name__}:\n{_trace()}")
+                except Exception as error:  # noqa: BLE001 - a mistake of ours about one process must not end all others
+                    _note(f"an error in carrying out {type(instruction).__name__}:\n{traceback.format_exc()}")
+                    self._carry_out_failed(instruction, error)
             if isinstance(event, events.Exited):
                 self._supervisor.exited(event.process_id)
             elif isinstance(event, events.OutputEnded):
@@ -168,10 +170,21 @@ class Server:
             self._finish_output(instruction.process_id)
         elif isinstance(instruction, events.Forget):
             supervisor.forget(instruction.process_id)
+        elif isinstance(instruction, events.Note):
+            _note(instruction.text)
         elif isinstance(instruction, events.RemoveSocket):
             _remove(sockets.process_socket_path(self._directory, instruction.process_id))
         else:
             self._leaving = self._leaving or instruction.final or self._nobody_is_at_the_door()
+
+    def _carry_out_failed(self, instruction: events.Instruction, error: Exception) -> None:
+        """Tell the state what will not come otherwise, so that it answers whoever waits for it."""
+        if isinstance(instruction, events.Spawn):
+            self._queue.append(events.Forked(instruction.process_id, 0, f"{type(error).__name__}: {error}"))
+        elif isinstance(instruction, events.ReadOutput):
+            self._queue.append(instruction.then)
+        elif isinstance(instruction, events.FinishOutput):
+            self._queue.append(events.OutputEnded(instruction.process_id, ""))
 
     def _add_pipes(self, instruction: events.AddPipes) -> None:
         connection = self._connections.get(instruction.conn)
@@ -333,7 +346,10 @@ class Server:
         except FrameError as error:
             if len(batch) == 1:
                 _note(f"a message is not sent: {error}")
-                return []
+                rid = getattr(batch[0], "rid", 0)
+                if not rid or isinstance(batch[0], messages.Refused):
+                    return []
+                return self._encode([messages.Refused(rid, "internal", f"the node's answer cannot be sent: {error}")])
             middle = len(batch) // 2
             return self._encode(batch[:middle]) + self._encode(batch[middle:])
 
@@ -463,13 +479,6 @@ def _remove(path: str) -> None:
         os.unlink(path)
     except OSError:
         pass
-
-
-def _trace() -> str:
-    """Return the traceback of the exception that is being handled."""
-    import traceback  # noqa: PLC0415 - for mistakes only
-
-    return traceback.format_exc()
 
 
 def _note(text: str) -> None:

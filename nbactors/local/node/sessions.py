@@ -8,12 +8,13 @@ from collections.abc import Callable
 
 import msgspec
 
+from nbactors.local.node.asks import Ask
 from nbactors.local.node.context import Context
 from nbactors.local.node.events import CloseForkserver, OpenForkserver
 from nbactors.local.node.gpus import Gpu, GpuBank, session_gpus
 from nbactors.local.node.lifecycle import State
 from nbactors.local.node.queue import PlacementQueue
-from nbactors.local.node.records import Process, Session, Worker
+from nbactors.local.node.records import Session, Worker
 from nbactors.local.node.resources import Pool
 from nbactors.local.wire import messages
 
@@ -68,18 +69,19 @@ class Sessions:
         self._detected: list[Gpu] | None = None
         self._jobs = itertools.count(1)
 
-    def open(self, driver: Process, asked: messages.OpenSession) -> None:
+    def open(self, ask: Ask, asked: messages.OpenSession) -> None:
         """A driver joins."""
+        driver = ask.asker
         if self._context.stopping:
-            self._refuse(driver, asked.rid, "the node is stopping (`nbactors stop`): try again when it has stopped.")
+            ask.refuse("runtime", "the node is stopping (`nbactors stop`): try again when it has stopped.")
             return
         if driver.role != "session" or driver.session is not None:
-            self._refuse(driver, asked.rid, "this process has opened its session already: call shutdown() first.")
+            ask.refuse("runtime", "this process has opened its session already: call shutdown() first.")
             return
         try:
             pool = self._pool(asked)
         except ValueError as error:
-            self._context.send(driver, messages.Refused(asked.rid, "value", str(error)))
+            ask.refuse("value", str(error))
             return
         session = Session(
             job_id=next(self._jobs).to_bytes(4, "little"),
@@ -94,24 +96,23 @@ class Sessions:
         driver.session = session
         self._context.sessions[session.job_id] = session
         gpus = [gpu.index for gpu in self._detected or []]
-        self._context.send(driver, messages.SessionOpened(asked.rid, session.job_id, session.namespace, gpus))
+        ask.answer(messages.SessionOpened(ask.rid, session.job_id, session.namespace, gpus))
         # The forkserver is warm when the first actor comes.
         self._context.do(OpenForkserver(session.environment, asked.environment))
 
-    def close(self, driver: Process, asked: messages.CloseSession) -> None:
+    def close(self, ask: Ask) -> None:
         """A driver leaves; it is told when its workers have ended."""
-        session = driver.session
-        if session is None or driver.role != "session":
-            self._context.send(driver, messages.Done(asked.rid))
+        session = ask.asker.session
+        if session is None or ask.asker.role != "session":
+            ask.done()
             return
-        session.closing = asked.rid
+        session.closing.append(ask)
         self._shut(session)
         self._context.later(CLOSE_WITHIN_S, lambda: self._closed(session))
         self.settle(session)
 
     def gone(self, session: Session) -> None:
         """The driver has gone, with or without a word."""
-        session.closing = 0
         self._shut(session)
         self.settle(session)
 
@@ -127,9 +128,8 @@ class Sessions:
             self._context.later(self._context.facts.linger_s, lambda: self._release_environment(session.environment))
 
     def _closed(self, session: Session) -> None:
-        if session.closing:
-            self._context.send(session.driver, messages.Done(session.closing))
-            session.closing = 0
+        while session.closing:
+            session.closing.pop().done()
 
     def _shut(self, session: Session) -> None:
         if session.is_open:
@@ -162,9 +162,6 @@ class Sessions:
             **asked.resources,
         }
         return Pool(totals, gpus)
-
-    def _refuse(self, process: Process, rid: int, text: str) -> None:
-        self._context.send(process, messages.Refused(rid, "runtime", text))
 
 
 def _is_leaving(worker: Worker) -> bool:

@@ -16,6 +16,7 @@ import msgspec
 from nbactors.limits import MAX_KINDS
 from nbactors.local.node import listing
 from nbactors.local.node.actors import ORPHAN_GRACE_S, Actors
+from nbactors.local.node.asks import Ask
 from nbactors.local.node.bars import Bars
 from nbactors.local.node.context import Context, Facts
 from nbactors.local.node.deaths import NODE_STOPPED
@@ -68,7 +69,7 @@ class NodeState:
         context.now = now
         self._people: dict[int, Process] = {}
         self._strangers: set[int] = set()
-        self._stops: list[tuple[Process, int]] = []
+        self._stops: list[Ask] = []
         self._idle_turn = 0
         self._is_idle = True
         self._sessions = Sessions(context, self._end_session)
@@ -94,22 +95,27 @@ class NodeState:
         """Take an event in and return what is to be done about it, in order."""
         context = self._context
         context.now = now
-        if isinstance(event, Printed):
-            self._printed(event)
-        elif isinstance(event, Displayed):
-            self._displayed(event)
-        else:
+        # One by one: what one step has failed at, the others do all the same.
+        with context.careful(type(event).__name__):
             self._dispatch(event)
-            context.alarms.ring(now)
-            self._pump()
-            self._look_around()
+        if not isinstance(event, (Printed, Displayed)):
+            with context.careful("alarms"):
+                context.alarms.ring(now)
+            with context.careful("what waits for resources"):
+                self._pump()
+            with context.careful("coming and going"):
+                self._look_around()
         out, context.out = context.out, []
         return out
 
     # ------------------------------------------------------------------------------------------------------- events
 
     def _dispatch(self, event: Event) -> None:
-        if isinstance(event, Received):
+        if isinstance(event, Printed):
+            self._printed(event)
+        elif isinstance(event, Displayed):
+            self._displayed(event)
+        elif isinstance(event, Received):
             self._received(event.conn, event.message)
         elif isinstance(event, Connected):
             self._strangers.add(event.conn)
@@ -123,7 +129,7 @@ class NodeState:
         elif isinstance(event, OutputEnded):
             self._workers.output_ended(event)
         elif isinstance(event, ForkserverLost):
-            self._workers.orphan(event.environment, event.error)
+            self._workers.orphan(event.workers, event.error)
         elif isinstance(event, StopAsked):
             self._stop(force=False)
 
@@ -147,8 +153,7 @@ class NodeState:
         if session is not None and session.is_open:
             message = messages.Display(0, display.origin, display.content, display.action, worker.pid, worker.label)
             self._context.send(session.driver, message)
-        if display.rid:
-            self._context.send(worker, messages.Done(display.rid))
+        event.ask.done()
 
     def _shown_by(self, worker: Worker, origin: int) -> Session | None:
         """Return the session that shows what a call of this origin puts out."""
@@ -161,32 +166,38 @@ class NodeState:
         process = self._people.get(conn)
         if process is None:
             if isinstance(message, messages.Hello) and conn in self._strangers:
-                self._hello(conn, message)
+                with self._context.careful("Hello", lambda why: self._turn_away(conn, "internal", why)):
+                    self._hello(conn, message)
             else:
                 self._context.do(Close(conn))
-        elif not process.lost and not (self._control(process, message) or self._from_member(process, message)):
-            # A message that this process has no business to send: it speaks another protocol.
-            self._context.do(Close(conn))
+        elif not process.lost:
+            ask = Ask(self._context.send, process, message)
+            with self._context.careful(type(message).__name__, ask.fail):
+                if not (self._control(ask, message) or self._from_member(ask, message)):
+                    # A message that this process has no business to send: it speaks another protocol.
+                    ask.withdraw()
+                    self._context.do(Close(conn))
 
-    def _control(self, process: Process, message: messages.Message) -> bool:
+    def _control(self, ask: Ask, message: messages.Message) -> bool:
         """Serve what everybody may ask. Returns whether it was that."""
         if isinstance(message, messages.Query):
-            self._context.send(process, listing.answer(self._context, self._actors, process, message))
+            ask.answer(listing.answer(self._context, self._actors, ask.asker, message))
         elif isinstance(message, messages.FetchLog):
-            self._context.send(process, listing.logs(self._context, self._actors, message))
+            ask.answer(listing.logs(self._context, self._actors, message))
         elif isinstance(message, messages.Stop):
-            self._stops.append((process, message.rid))
+            self._stops.append(ask)
             self._stop(message.force)
         elif isinstance(message, messages.KillActor):
-            self._actors.kill(process, message)
+            self._actors.kill(ask, message)
         elif isinstance(message, messages.ReplaceMeta):
             self._actors.replace_meta(message)
         else:
             return False
         return True
 
-    def _from_member(self, process: Process, message: messages.Message) -> bool:
+    def _from_member(self, ask: Ask, message: messages.Message) -> bool:
         """Serve what sessions and workers may ask. Returns whether it was that."""
+        process = ask.asker
         if process.role == "cli":
             return False
         if isinstance(message, messages.AddHold):
@@ -194,26 +205,26 @@ class NodeState:
         elif isinstance(message, messages.ReleaseHold):
             self._actors.release_hold(process, message)
         elif isinstance(message, messages.RequestLease):
-            self._leases.request(process, message)
+            self._leases.request(ask, message)
         elif isinstance(message, messages.ReturnLease):
             self._leases.give_back(process, message)
         elif isinstance(message, messages.CancelLease):
             self._leases.cancel(process, message)
         elif isinstance(message, messages.CreateActor):
-            self._actors.create(process, message)
+            self._actors.create(ask, message)
         elif isinstance(message, messages.GetActor):
-            self._actors.get(process, message)
+            self._actors.get(ask, message)
         elif isinstance(message, messages.Watch):
             self._watch(process, message)
         elif isinstance(message, messages.OpenSession):
-            self._sessions.open(process, message)
+            self._sessions.open(ask, message)
         elif isinstance(message, messages.CloseSession):
-            self._sessions.close(process, message)
+            self._sessions.close(ask)
         else:
-            return isinstance(process, Worker) and self._from_worker(process, message)
+            return isinstance(process, Worker) and self._from_worker(process, ask, message)
         return True
 
-    def _from_worker(self, worker: Worker, message: messages.Message) -> bool:
+    def _from_worker(self, worker: Worker, ask: Ask, message: messages.Message) -> bool:
         """Serve what workers tell. Returns whether it was that."""
         if isinstance(message, messages.Blocked):
             self._leases.block(worker)
@@ -224,7 +235,7 @@ class NodeState:
         elif isinstance(message, messages.OutputPipes):
             self._context.do(AddPipes(worker.process_id, worker.conn, message.origin))
         elif isinstance(message, messages.Display):
-            self._context.do(ReadOutput(worker.process_id, Displayed(worker.process_id, message)))
+            self._context.do(ReadOutput(worker.process_id, Displayed(worker.process_id, message, ask)))
         elif isinstance(message, messages.Paused):
             self._pass_to_session(worker, message)
         elif isinstance(message, messages.Progress):
@@ -349,9 +360,7 @@ class NodeState:
 
     # ---------------------------------------------------------------------------------------------------- resources
 
-    def _queue_up(self, asker: Process, request: Request, purpose: str) -> None:
-        session = asker.session
-        assert session is not None, "checked by whoever made the request"
+    def _queue_up(self, session: Session, request: Request, purpose: str) -> None:
         session.queue.add(request)
         shortage = session.pool.shortage(request.placement)
         if not shortage:
@@ -415,9 +424,8 @@ class NodeState:
         self._context.later(STOP_WITHIN_S, self._stopped)
 
     def _stopped(self) -> None:
-        for process, rid in self._stops:
-            self._context.send(process, messages.Done(rid))
-        self._stops.clear()
+        while self._stops:
+            self._stops.pop().done()
         self._context.do(Leave(final=True))
 
 

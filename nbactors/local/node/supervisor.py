@@ -43,6 +43,8 @@ class Forkserver:
         self._post = post
         self._on_lost = on_lost
         self.log_path = log_path
+        self.workers: set[bytes] = set()
+        """All that it was told to fork, less those whose ends it has reported."""
         self._codec = fork_codec()
         self._frames = FrameBuffer(MAX_CONTROL_FRAME)
         self._backlog: deque[tuple[bytes, list[int]]] = deque()
@@ -60,6 +62,7 @@ class Forkserver:
 
     def fork(self, order: messages.Fork, descriptors: list[int]) -> None:
         """Have a worker forked. The descriptors are closed here when they are sent."""
+        self.workers.add(order.process_id)
         self._send(self._codec.encode([order]), descriptors)
 
     def close(self) -> None:
@@ -107,8 +110,11 @@ class Forkserver:
             for body in self._frames.feed(data):
                 for message in self._codec.decode(body):
                     if isinstance(message, messages.Forked):
+                        if not message.pid:
+                            self.workers.discard(message.process_id)
                         self._post(Forked(message.process_id, message.pid, message.text))
                     elif isinstance(message, messages.Exited):
+                        self.workers.discard(message.process_id)
                         self._post(Exited(message.process_id, message.status))
         except FrameError:
             data = b""
@@ -129,8 +135,8 @@ class Supervisor:
         self._pids: dict[bytes, tuple[int, int]] = {}
         self._leaving: set[int] = set()
 
-    def open(self, environment: int, facts: messages.Environment) -> Forkserver | None:
-        """Start a forkserver, if the environment has none that lives. None: it cannot be started."""
+    def open(self, environment: int, facts: messages.Environment) -> Forkserver | str:
+        """Start a forkserver, if the environment has none that lives. Returns it, or why there can be none."""
         server = self._forkservers.get(environment)
         if server is not None:
             return server
@@ -140,8 +146,7 @@ class Supervisor:
                 self._loop, self._post, log_path, facts, lambda server: self._forkserver_lost(environment, server)
             )
         except OSError as error:
-            self._post(ForkserverLost(environment, start_failed(facts.executable, error)))
-            return None
+            return start_failed(facts.executable, error)
         self._forkservers[environment] = server
         return server
 
@@ -156,7 +161,8 @@ class Supervisor:
         """Have a worker forked; answered by `Forked`."""
         process_id = order.process_id
         server = self.open(order.environment, order.facts)
-        if server is None:
+        if isinstance(server, str):
+            self._post(Forked(process_id, 0, server))
             return
         try:
             pipes = _two_pipes()
@@ -240,7 +246,7 @@ class Supervisor:
             os.kill(server.pid, signal.SIGKILL)
             self._leaving.add(server.pid)
         text = f"the process that forks workers has ended. The end of its log, {server.log_path}:\n"
-        self._post(ForkserverLost(environment, text + tail(server.log_path)))
+        self._post(ForkserverLost(list(server.workers), text + tail(server.log_path)))
 
 
 def _spawn(facts: messages.Environment, sock: socket.socket, log_path: str) -> int:

@@ -40,6 +40,9 @@ EXIT_WITHIN_S = 3.0
 CONNECT_WITHIN_S = 60.0
 """What a forked process may take to register: it applies its runtime_env, and the machine may be busy."""
 
+ATTEMPTS = 3
+"""How many processes are made for one task or actor, if they end before they are ready."""
+
 Hook = Callable[[Worker], None]
 
 
@@ -164,15 +167,29 @@ class Workers:
         if worker is not None:
             self._end_output(worker, event.tail)
 
-    def orphan(self, environment: int, error: str) -> None:
-        """A forkserver is gone."""
-        for worker in self._context.workers():
-            if worker.home.environment == environment and not worker.exit_known:
+    def orphan(self, process_ids: list[bytes], error: str) -> None:
+        """The forkserver of these is gone."""
+        for process_id in process_ids:
+            worker = self._find(process_id)
+            if worker is not None and not worker.exit_known:
                 worker.orphaned = True
                 if worker.conn == NO_CONNECTION:
                     worker.error = worker.error or error
                     self.kill(worker)
                     self._nothing_more(worker)
+
+    def may_try_again(self, worker: Worker, attempts: int) -> bool:
+        """Return whether another process is to be made in place of one that has ended before it was ready.
+
+        Not if the system or the node has said why there can be none. That a forkserver has died says nothing: the next
+        process gets another.
+        """
+        has_reason = (worker.error and not worker.orphaned) or self.kind_of_death(worker) == "runtime_env"
+        return not (worker.ready or has_reason or attempts >= ATTEMPTS or self._context.stopping)
+
+    def kind_of_death(self, worker: Worker) -> str:
+        """Return "runtime_env" of one that could not apply its runtime_env, else "crashed"."""
+        return "runtime_env" if deaths.has_no_runtime_env(worker.status, worker.ready) else "crashed"
 
     def death(self, worker: Worker) -> str:
         """Return why it ended, for the user."""
@@ -188,6 +205,8 @@ class Workers:
         if not worker.ready and not worker.lost:
             worker.error = f"it did not register within {CONNECT_WITHIN_S:g} s"
             self.kill(worker)
+            # Not only told to end: a forkserver that hangs may never have made it, and will not report its end.
+            self._nothing_more(worker)
 
     def _nothing_more(self, worker: Worker) -> None:
         """Nobody will report how it exits."""

@@ -155,7 +155,11 @@ def run(process_id: bytes, directory: str, title: str, runtime_env: messages.Run
     sys.stderr = open(2, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
     sys.__stdout__, sys.__stderr__ = sys.stdout, sys.stderr  # type: ignore[misc] # as at interpreter start
     if runtime_env is not None:
-        _apply_runtime_env(runtime_env)
+        try:
+            _apply_runtime_env(runtime_env)
+        except (OSError, ValueError) as error:  # a directory that was removed since, a zero byte in a variable
+            print(f"the runtime_env cannot be applied: {error}", file=sys.stderr)
+            raise SystemExit(messages.NO_RUNTIME_ENV) from None
     set_title(title)
     Worker(process_id, directory).run()
 

@@ -54,6 +54,7 @@ from nbactors.local.wire.messages.control import (
     Welcome,
 )
 from nbactors.local.wire.messages.fork import (
+    NO_RUNTIME_ENV,
     Exited,
     Fork,
     Forked,
@@ -96,6 +97,7 @@ from nbactors.local.wire.messages.peer import (
 from nbactors.local.wire.messages.shown import Display, Paused, Progress
 
 __all__ = [
+    "NO_RUNTIME_ENV",
     "PROTOCOL_VERSION",
     "ActorConstructed",
     "ActorDown",

@@ -38,7 +38,9 @@ class Refused(Message, tag=3, frozen=True):
     """A request, or with rid 0 a connection, that cannot be served.
 
     Attributes:
-        kind: What kind of error the client raises: "value", "type", "runtime", "version", or "taken" for a name.
+        kind: What kind of error the client raises: "value", "type", "runtime", "version", "taken" for a name, or
+            "internal" for a mistake of the node's own. Of a `RequestLease` also, as of `ActorDown`, "crashed" and
+            "runtime_env": of how the worker ended before it was ready.
         text: The whole message for the user.
     """
 
@@ -177,7 +179,8 @@ class ActorDown(Message, tag=14, frozen=True):
 
     Attributes:
         kind: "killed", "out_of_scope", "exit" (exit_actor, __ray_terminate__), "creation_failed", "crashed",
-            "owner_died", "session_ended", "node_stopped", "unknown".
+            "owner_died", "session_ended", "node_stopped", "unknown", "refused" (the node has not created it),
+            "runtime_env" (its process could not apply that), "internal" (a mistake of the node's own).
         text: The cause, for the user: what happened, signal, last lines of stderr, constructor's traceback.
         class_name, name, pid: For the message.
     """

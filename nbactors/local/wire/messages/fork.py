@@ -1,8 +1,12 @@
 """Messages of the node with its forkservers."""
 
+import os
 from typing import Union
 
 from nbactors.local.wire.messages.message import Message, RuntimeEnv
+
+NO_RUNTIME_ENV = os.EX_CONFIG
+"""The exit status of a worker that could not apply its runtime_env. No code of the user's has run before."""
 
 
 class Fork(Message, tag=50, frozen=True):
@@ -36,7 +40,8 @@ class Exited(Message, tag=52, frozen=True):
     """A worker has ended.
 
     Attributes:
-        status: As `os.waitstatus_to_exitcode` gives it: negative for a signal.
+        status: As `os.waitstatus_to_exitcode` gives it: negative for a signal. `NO_RUNTIME_ENV` of one that had not
+            registered yet: it could not apply its runtime_env, and its stderr says why.
     """
 
     process_id: bytes
