@@ -13,7 +13,7 @@ from nbactors.facts import ActorFacts, CallFacts
 from nbactors.interrupts import INTERRUPTS
 from nbactors.local.client import failures
 from nbactors.local.client.arguments import prepare
-from nbactors.local.client.call_life import FINISHED, QUEUED
+from nbactors.local.client.call_life import FINISHED, SENT, WAITING
 from nbactors.local.client.calls import PendingCall, make_results, open_stream
 from nbactors.local.client.entries import Entry
 from nbactors.local.client.target import Target
@@ -180,9 +180,11 @@ class LocalActorLink(Target, ActorLink):
         message = call.message
         fds: list[int] = []
         if message is None:
-            assert call.arguments is not None
-            method, num_returns, name, group, backpressure = call.details
-            rest, deps, fds = call.arguments.pack(self._process, connection)
+            arguments, details = call.arguments, call.details
+            if arguments is None or details is None:
+                return  # a handler that has interrupted this thread has sent it, and it was answered
+            method, num_returns, name, group, backpressure = details
+            rest, deps, fds = arguments.pack(self._process, connection)
             message = messages.Call(
                 call.number, method, b"", num_returns, name, deps, rest, group, backpressure, call.origin
             )
@@ -190,12 +192,15 @@ class LocalActorLink(Target, ActorLink):
         # With nothing in flight, whoever waits for this one should not wait for a flush first.
         alone = not calls
         calls[call.number] = call
-        if alone:
-            connection.send_now(message, fds, call)
-        else:
-            connection.send(message, fds, call)
+        try:
+            (connection.send_now if alone else connection.send)(message, fds, call)
+        finally:
+            if call.connection is None:
+                calls.pop(call.number, None)
         call.sent()
-        if call.stream is not None:
+        if call.state > SENT:  # as above
+            calls.pop(call.number, None)
+        elif call.stream is not None:
             call.stream.resume(call)
 
     def _pump(self) -> None:
@@ -216,9 +221,10 @@ class LocalActorLink(Target, ActorLink):
             if not queue:
                 return True
             call = queue[0]
-            if call.state != QUEUED and not call.settled():
+            if call.state == WAITING and not call.settled():
                 return False
-            failed = call.arguments.failure() if call.arguments is not None else None
+            arguments = call.arguments
+            failed = arguments.failure() if arguments is not None else None
             if failed is not None:
                 self._doomed.append((call, failed.data))
             elif call.connection is None:

@@ -153,7 +153,6 @@ class PendingCall(Sent):
         self.message = None
         self.target = None
         self.parent = None
-        self.connection = None
         for entry in self.entries:
             entry.call = None
 

@@ -46,15 +46,12 @@ class Sent:
     """Something that is told when its message is on its way.
 
     Attributes:
-        connection: What the message was sent on.
+        connection: What the message was sent on; None before.
     """
 
     __slots__ = ("connection",)
 
     connection: Connection | None
-
-
-_NOBODY = Sent()
 
 
 class Connection:
@@ -123,27 +120,31 @@ class Connection:
         """Queue a message; it goes out with the next flush. `fds` are duplicated here and may be closed at once.
 
         The message is queued and `sent` told its connection in one step: an exception from outside finds both or none.
+        One that has a connection already is not sent again: a handler that has interrupted this thread has sent it.
         """
         count = 0
-        mark = _NOBODY if sent is None else sent
         if fds:
             message = Parcel(message, fds, not self._lends)
             count = len(fds)
-        if self._outbox.messages:
-            self._outbox.fds += count
-            mark.connection = self
-            self._outbox.messages.append(message)
-            if len(self._outbox.messages) >= GATHER or self._outbox.fds >= MAX_FDS // 2:
-                self.flush()
-            return
+        is_first = False
         try:
-            self._outbox.fds += count
-            mark.connection = self
-            self._outbox.messages.append(message)
+            if sent is None:
+                is_first = not self._outbox.messages
+                self._outbox.fds += count
+                self._outbox.messages.append(message)
+            elif sent.connection is None:
+                sent.connection = self
+                is_first = not self._outbox.messages
+                self._outbox.fds += count
+                self._outbox.messages.append(message)
         finally:
             # Without this the messages behind it would wait for ever: only the first has the reactor flush.
-            self._reactor.dirty.append(self)
-        self._reactor.nudge()
+            if is_first:
+                self._reactor.dirty.append(self)
+        if is_first:
+            self._reactor.nudge()
+        elif len(self._outbox.messages) >= GATHER or self._outbox.fds >= MAX_FDS // 2:
+            self.flush()
 
     def send_within(self, message: Any, seconds: float) -> None:
         """Queue a message that goes out in so many seconds, if nothing is sent on this connection before.
@@ -163,14 +164,21 @@ class Connection:
     def send_now(self, message: Any, fds: Sequence[int] = (), sent: Sent | None = None) -> None:
         """Send a message, and all that is queued before it, at once. See `send`."""
         count = 0
-        mark = _NOBODY if sent is None else sent
         if fds:
             message = Parcel(message, fds, not self._lends)
             count = len(fds)
-        self._outbox.fds += count
-        mark.connection = self
-        self._outbox.messages.append(message)
-        self.flush()
+        try:
+            if sent is None:
+                self._outbox.fds += count
+                self._outbox.messages.append(message)
+            elif sent.connection is None:
+                sent.connection = self
+                self._outbox.fds += count
+                self._outbox.messages.append(message)
+            self.flush()
+        except BaseException:
+            self._reactor.dirty.append(self)
+            raise
 
     def flush(self) -> None:
         """Send what is queued, as far as the socket takes it; the rest follows when it is writable. Any thread."""
@@ -309,10 +317,11 @@ class Connection:
             self.go_on()
         finally:
             reactor.reading = outer
+            if self._chunks or self._messages:  # an exception came before they were handled
+                reactor.trash.append(self.go_on)
 
     def go_on(self) -> None:
         """Handle what was received, beginning where an interrupted call of this has stopped. The leader's thread."""
-        is_done = False
         try:
             while True:
                 messages = self._messages
@@ -336,10 +345,9 @@ class Connection:
                 if not chunks:
                     break
                 self._decode(chunks[0])
-            is_done = True
-        finally:
-            if not is_done:
-                self._reactor.trash.append(self.go_on)
+        except BaseException:
+            self._reactor.trash.append(self.go_on)
+            raise
         if self.after_batch is not None and not self.closed:
             self.after_batch(self)
 

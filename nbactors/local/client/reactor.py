@@ -273,9 +273,12 @@ class Reactor:
                 if leader is not None and leader.ident == waiter.ident:
                     self._lead(waiter, deadline)
                     return
+                now = monotonic()
+                if self.dirty or self.trash or self._timers.due <= now:
+                    self.nudge()  # an exception came where the leader was to be told
                 timeout = CHECK_S
                 if deadline is not None:
-                    timeout = min(deadline - monotonic(), CHECK_S)
+                    timeout = min(deadline - now, CHECK_S)
                     if timeout <= 0:
                         return
                 lock.acquire(timeout=timeout)

@@ -18,7 +18,7 @@ from nbactors.facts import CallFacts
 from nbactors.limits import MAX_NAME
 from nbactors.local.client import failures
 from nbactors.local.client.actor_link import VERDICT_S
-from nbactors.local.client.call_life import FINISHED, QUEUED
+from nbactors.local.client.call_life import FINISHED, QUEUED, SENT, WAITING
 from nbactors.local.client.target import Target
 from nbactors.local.wire import messages
 
@@ -165,10 +165,11 @@ class TaskQueue(Target):
                 call = queue[index]
             except IndexError:
                 break
-            if call.state != QUEUED and not call.settled():
+            if call.state == WAITING and not call.settled():
                 index += 1
                 continue
-            failed = call.arguments.failure() if call.arguments is not None else None
+            arguments = call.arguments
+            failed = arguments.failure() if arguments is not None else None
             if failed is not None:
                 self._doomed.append((call, failed.data))
             elif call.connection is None:
@@ -187,17 +188,20 @@ class TaskQueue(Target):
 
     def _send(self, lease: Lease, call: PendingCall) -> None:
         connection = lease.connection
-        export, prepared, num_returns, name, retry_exceptions, backpressure = call.details
+        arguments, details = call.arguments, call.details
+        if details is None:
+            return  # a handler that has interrupted this thread has sent it, and it was answered
+        export, prepared, num_returns, name, retry_exceptions, backpressure = details
         if export.key not in connection.state.functions:
-            connection.state.functions.add(export.key)
             function, more = self._process.values.pack(connection, export.held, False)
             connection.send(messages.Define(export.key, function), more)
+            connection.state.functions.add(export.key)
         deps: list[tuple[int | str, messages.Value]] | None = None
         rest: messages.Value | None = None
         fds: list[int] = []
-        if call.arguments is not None:
+        if arguments is not None:
             prepared = b""
-            rest, deps, fds = call.arguments.pack(self._process, connection)
+            rest, deps, fds = arguments.pack(self._process, connection)
         message = messages.Run(
             call.number,
             export.key,
@@ -212,9 +216,15 @@ class TaskQueue(Target):
             call.origin,
         )
         connection.state.calls[call.number] = call
-        connection.send(message, fds, call)
+        try:
+            connection.send(message, fds, call)
+        finally:
+            if call.connection is None:
+                connection.state.calls.pop(call.number, None)
         call.sent()
-        if call.stream is not None:
+        if call.state > SENT:  # as above
+            connection.state.calls.pop(call.number, None)
+        elif call.stream is not None:
             call.stream.resume(call)
 
     def _ask(self) -> None:
