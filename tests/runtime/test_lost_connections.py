@@ -289,16 +289,27 @@ def test_a_process_that_has_ended_is_dead_whatever_broke_first(worker: Any) -> N
     ],
 )
 def test_descriptors_stay_with_their_values_when_some_were_cut_off(
-    count: int, sends: list[list[int] | None], expected: list[int]
+    tmp_path: Path, count: int, sends: list[list[int] | None], expected: list[int]
 ) -> None:
+    def opened(number: int) -> int:
+        return os.open(tmp_path / str(number), os.O_RDONLY | os.O_CREAT)
+
+    def number_of(fd: int) -> int:
+        if fd == MISSING:
+            return MISSING
+        number = int(Path(os.readlink(f"/proc/self/fd/{fd}")).name)
+        os.close(fd)
+        return number
+
     reactor = Reactor("test-io")
     connection = PeerConnection(reactor, None, lambda c, m: None, lambda c, w: None, lambda c, w: None)
-    for fds in sends:
-        connection._fds.extend([MISSING] if fds is None else fds)
+    for numbers in sends:
+        connection._fds.extend([MISSING] if numbers is None else map(opened, numbers))
     values = [messages.Value(b"", segment=messages.Segment(1, 1, [])) for _ in range(count)]
     frame = peer_codec().encode([messages.Results(1, values)])
     connection._chunks.append((frame, [], 0, None))
     connection._decode(connection._chunks[0])
-    assert [connection.take_fd() for _ in range(count)] == expected
+    assert [number_of(connection.take_fd()) for _ in range(count)] == expected
+    connection._finish(connection._messages[-1])
     assert not connection._fds
     reactor.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import weakref
 from collections import deque
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,8 @@ from nbactors.local.client.arguments import prepare
 from nbactors.local.client.call_life import FINISHED, SENT, WAITING
 from nbactors.local.client.calls import PendingCall, make_results, open_stream
 from nbactors.local.client.entries import Entry
-from nbactors.local.client.target import Target
+from nbactors.local.client.target import Target, in_turn
+from nbactors.local.client.turns import Turns
 from nbactors.local.wire import messages, pickling
 from nbactors.meta import UNLIMITED
 from nbactors.object_ref import ObjectRef
@@ -49,10 +49,10 @@ class LocalActorLink(Target, ActorLink):
         "_doomed",
         "_down",
         "_in_order",
-        "_lock",
         "_max_pending",
         "_process",
         "_queues",
+        "_turns",
         "_unready",
         "_updated",
         "construct",
@@ -61,12 +61,13 @@ class LocalActorLink(Target, ActorLink):
     )
 
     def __init__(self, process: Process, actor_id: bytes) -> None:
+        self._process = process
+        self._turns = Turns(process.reactor)
+        self._doomed: deque[tuple[PendingCall, bytes]] = deque()
         self.actor_id = actor_id
         self.tokens = 0
         self.meta: ActorMeta | None = None
         self.construct: Construction | None = None
-        self._process = process
-        self._lock = threading.RLock()
         self._queues: dict[str, deque[PendingCall]] = {"": deque()}
         self._unready: set[PendingCall] = set()
         self._updated: ActorMeta | None = None
@@ -74,7 +75,6 @@ class LocalActorLink(Target, ActorLink):
         self._max_pending = UNLIMITED
         self._connection: Connection | None = None
         self._down: messages.ActorDown | None = None
-        self._doomed: deque[tuple[PendingCall, bytes]] = deque()
 
     def configure(self, meta: ActorMeta) -> None:
         """Take over what the actor's options say of calls. Before the first one."""
@@ -133,23 +133,19 @@ class LocalActorLink(Target, ActorLink):
         self._submit(call)
         return result
 
-    def _submit(self, call: PendingCall) -> None:
-        with self._lock:
-            connection = self._connection
-            queue = self._queues.get(call.group)
-            if call.arguments is None and connection is not None and not queue and self._down is None:
-                self._send(connection, call)
-            else:
-                call.await_arguments()
-                self._process.actors.keep(self)
-                with self.goes_on():
-                    if self._in_order or call.settled():
-                        self._queue_of(call).append(call)
-                    else:
-                        self._unready.add(call)
-                    self._pump()
-        if self._doomed:
-            self._bury()
+    def _accept(self, call: PendingCall) -> None:
+        connection = self._connection
+        queue = self._queues.get(call.group)
+        if call.arguments is None and connection is not None and not queue and self._down is None:
+            self._send(connection, call)
+            return
+        call.await_arguments()
+        self._process.actors.keep(self)
+        if self._in_order or call.settled():
+            self._queue_of(call).append(call)
+        else:
+            self._unready.add(call)
+        self._pump()
 
     def _queue_of(self, call: PendingCall) -> deque[PendingCall]:
         queue = self._queues.get(call.group)
@@ -210,7 +206,7 @@ class LocalActorLink(Target, ActorLink):
         if connection is None or (self.construct is not None and not self._send_construct(connection)):
             return
         is_empty = not self._unready
-        for queue in self._queues.values():
+        for queue in list(self._queues.values()):
             is_empty &= self._pump_queue(connection, queue)
         if is_empty:
             self._process.actors.let_go(self)
@@ -235,14 +231,13 @@ class LocalActorLink(Target, ActorLink):
             if queue and queue[0] is call:
                 queue.popleft()
 
+    @in_turn
     def on_argument(self, call: PendingCall) -> None:
         """An argument of a waiting call is there. The thread that made it so."""
-        with self._lock:
-            if call in self._unready and call.settled():
-                self._unready.discard(call)
-                self._queue_of(call).append(call)
-            self._pump()
-        self._bury()
+        if call in self._unready and call.settled():
+            self._unready.discard(call)
+            self._queue_of(call).append(call)
+        self._pump()
 
     def _insists_on(self, mode: str) -> bool:
         return mode in ("interrupt", "timeout")
@@ -259,33 +254,33 @@ class LocalActorLink(Target, ActorLink):
 
     def queued(self) -> list[PendingCall]:
         """Return the calls that were not sent yet. Any thread."""
-        with self._lock:
-            return [*self._unready, *(call for queue in self._queues.values() for call in queue)]
+        return [*list(self._unready), *(call for queue in list(self._queues.values()) for call in list(queue))]
 
     def _send_construct(self, connection: Connection) -> bool:
         construct = self.construct
         assert construct is not None
         if construct.arguments.pending():
             return False
-        self.construct = None
         failed = construct.arguments.failure()
         if failed is not None:
             self._down = self._process.actors.abandon(self, failed)
             self._fail_queue()
             return False
-        connection.send_now(*construct.pack(self._process, connection))
+        if construct.connection is None:
+            message, fds = construct.pack(self._process, connection)
+            connection.send_now(message, fds, construct)
+        self.construct = None
         return True
 
     # ------------------------------------------------------------------------------------------------------- events
 
+    @in_turn
     def on_up(self, up: messages.ActorUp) -> None:
         """The node says where the actor listens. The leader's thread."""
-        with self._lock:
-            if self._connection is not None or self._down is not None:
-                return
-            self._connect(up.process_id, up.pid)
-            self._pump()
-        self._bury()
+        if self._connection is not None or self._down is not None:
+            return
+        self._connect(up.process_id, up.pid)
+        self._pump()
 
     def _connect(self, process_id: bytes, pid: int) -> None:
         connection = self._process.peers.connect(process_id)
@@ -304,46 +299,44 @@ class LocalActorLink(Target, ActorLink):
         connection.state.pid = pid
         self._connection = connection
 
+    @in_turn
     def on_down(self, down: messages.ActorDown) -> None:
         """The node says that the actor is dead. The leader's thread.
 
         Answers that the worker sent before it ended may still be in the socket: calls in flight fail only when
         that has been read to its end.
         """
-        with self._lock:
-            if self._down is not None and self._down.kind != "unknown":
-                return
-            self._down = down
-            if self._connection is None:
-                self._fail_queue()
-            else:
-                self._process.reactor.call_later(READ_OUT_S, self._give_up)
-        self._bury()
+        if self._down is not None and self._down.kind != "unknown":
+            return
+        self._down = down
+        if self._connection is None:
+            self._fail_queue()
+        else:
+            self._process.reactor.call_later(READ_OUT_S, self._give_up)
 
+    @in_turn
     def on_connection_closed(self, connection: Connection, why: str) -> None:
         """The worker has ended, or no socket can be had to it any more. The leader's thread."""
         process = self._process
-        with self._lock:
-            in_flight = [call for call in connection.state.calls.values() if call.state < FINISHED]
-            connection.state.calls.clear()
-            self._connection = None
-            if self._down is None and not process.peers.is_final(connection.peer_id):
-                # It lives: only what it was asked is lost.
-                self._doomed.extend((call, failures.connection_lost(why)) for call in in_flight)
-                self._connect(connection.peer_id, connection.state.pid)
-                in_flight = []
-            for call in reversed(in_flight):
-                call.returned()
-                self._queue_of(call).appendleft(call)
-            if in_flight:
-                process.actors.keep(self)
-            if self._down is not None:
-                self._fail_queue()
-            elif self._connection is None:
-                self._await_verdict(why)
-            else:
-                self._pump()
-        self._bury()
+        in_flight = [call for call in connection.state.calls.values() if call.state < FINISHED]
+        connection.state.calls.clear()
+        self._connection = None
+        if self._down is None and not process.peers.is_final(connection.peer_id):
+            # It lives: only what it was asked is lost.
+            self._doomed.extend((call, failures.connection_lost(why)) for call in in_flight)
+            self._connect(connection.peer_id, connection.state.pid)
+            in_flight = []
+        for call in reversed(in_flight):
+            call.returned()
+            self._queue_of(call).appendleft(call)
+        if in_flight:
+            process.actors.keep(self)
+        if self._down is not None:
+            self._fail_queue()
+        elif self._connection is None:
+            self._await_verdict(why)
+        else:
+            self._pump()
 
     def _await_verdict(self, why: str) -> None:
         """Fail in a while if the node does not tell the cause before."""
@@ -368,10 +361,10 @@ class LocalActorLink(Target, ActorLink):
     def _fail_queue(self) -> None:
         assert self._down is not None
         error = failures.actor_died(self._down, self.meta.class_name if self.meta is not None else "")
-        for queue in self._queues.values():
-            self._doomed.extend((call, error) for call in queue)
+        for queue in list(self._queues.values()):
+            self._doomed.extend([(call, error) for call in list(queue)])
             queue.clear()
-        self._doomed.extend((call, error) for call in self._unready)
+        self._doomed.extend([(call, error) for call in list(self._unready)])
         self._unready.clear()
         self.construct = None
         self._process.actors.let_go(self)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 import weakref
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from nbactors.local.client import failures
@@ -24,19 +24,16 @@ class Actors:
 
     def __init__(self, process: Process) -> None:
         self._process = process
-        self._lock = threading.RLock()
-        self._links: weakref.WeakValueDictionary[bytes, LocalActorLink] = weakref.WeakValueDictionary()
+        self._links: dict[bytes, weakref.ref[LocalActorLink]] = {}
         self._news: dict[bytes, ActorNews] = {}
         self._kept: set[LocalActorLink] = set()
         self._pinned: list[LocalActorLink] = []
 
     def create(self, actor_id: bytes) -> LocalActorLink:
         """Return the link of an actor that this process creates."""
-        link = LocalActorLink(self._process, actor_id)
-        link.tokens = 1
-        with self._lock:
-            self._links[actor_id] = link
-            news = self._news.get(actor_id)
+        link, _ = self._find(actor_id)
+        link.tokens += 1
+        news = self._news.get(actor_id)
         if news is not None:
             # A named actor is asked for before there is a link. On a busy machine its worker may be up before the
             # thread that has asked goes on; without this the news was lost, and every call waited for ever.
@@ -45,36 +42,63 @@ class Actors:
 
     def obtain(self, actor_id: bytes, tokens: int = 0) -> LocalActorLink:
         """Return this process's link for an actor, with `tokens` more to give back."""
-        with self._lock:
-            link = self._links.get(actor_id)
-            fresh = link is None
-            if link is None:
-                link = LocalActorLink(self._process, actor_id)
-                self._links[actor_id] = link
-            if fresh and not tokens:
-                # Unpickled by the user himself: we count ourselves.
-                tokens = 1
-                self._process.node.send(messages.AddHold(actor_id, self._process.process_id, 1))
-            link.tokens += tokens
-            news = self._news.get(actor_id) if fresh else None
+        link, is_fresh = self._find(actor_id)
+        if is_fresh and not tokens:
+            # Unpickled by the user himself: we count ourselves.
+            tokens = 1
+            self._process.node.send(messages.AddHold(actor_id, self._process.process_id, 1))
+        link.tokens += tokens
+        news = self._news.get(actor_id) if is_fresh else None
+        if news is not None:
+            self._tell(link, news)
+        return link
+
+    def known(self, actor_id: bytes) -> LocalActorLink:
+        """Return this process's link for an actor, and count nothing."""
+        link, is_fresh = self._find(actor_id)
+        news = self._news.get(actor_id) if is_fresh else None
         if news is not None:
             self._tell(link, news)
         return link
 
     def own(self, up: messages.ActorUp) -> LocalActorLink:
         """Return the link of the actor that this process is. It is not counted: no actor keeps itself alive."""
-        with self._lock:
-            link = self._links.get(up.actor_id)
-            if link is None:
-                link = LocalActorLink(self._process, up.actor_id)
-                self._links[up.actor_id] = link
+        link, _ = self._find(up.actor_id)
         link.on_up(up)
         return link
 
     def existing(self, actor_id: bytes) -> LocalActorLink | None:
         """Return the link for an actor if there is one."""
-        with self._lock:
-            return self._links.get(actor_id)
+        known = self._links.get(actor_id)
+        return known() if known is not None else None
+
+    def _find(self, actor_id: bytes) -> tuple[LocalActorLink, bool]:
+        """Return the one link for an actor, and whether it was made now."""
+        links = self._links
+        while True:
+            known = links.get(actor_id)
+            link = known() if known is not None else None
+            if link is not None:
+                return link, False
+            link = LocalActorLink(self._process, actor_id)
+            mine = weakref.ref(link, partial(self._forget, actor_id))
+            if known is None:
+                if links.setdefault(actor_id, mine) is mine:
+                    return link, True
+                continue
+            try:
+                if links[actor_id] is known:
+                    links[actor_id] = mine
+                    return link, True
+            except KeyError:  # the dead one was forgotten just now
+                continue
+
+    def _forget(self, actor_id: bytes, gone: weakref.ref[LocalActorLink]) -> None:
+        try:
+            if self._links[actor_id] is gone:
+                del self._links[actor_id]
+        except KeyError:
+            pass
 
     def grant(self, link: LocalActorLink, receiver: bytes) -> None:
         """Count `receiver` as a holder; its handle is about to travel."""
@@ -104,9 +128,8 @@ class Actors:
 
     def on_news(self, news: ActorNews) -> None:
         """The node tells of an actor. The leader's thread."""
-        with self._lock:
-            self._news[news.actor_id] = news
-            link = self._links.get(news.actor_id)
+        self._news[news.actor_id] = news
+        link = self.existing(news.actor_id)
         if link is not None:
             self._tell(link, news)
 
@@ -127,10 +150,10 @@ class Actors:
 
     def node_lost(self, why: str) -> None:
         """The node is gone: actors that are not up will never be. The leader's thread."""
-        with self._lock:
-            links = list(self._links.values())
-        for link in links:
-            link.on_down(messages.ActorDown(link.actor_id, "unknown", why, "", "", 0))
+        for actor_id in list(self._links):
+            link = self.existing(actor_id)
+            if link is not None:
+                link.on_down(messages.ActorDown(link.actor_id, "unknown", why, "", "", 0))
 
 
 def rebuild_handle(actor_id: bytes, meta: ActorMeta) -> Any:

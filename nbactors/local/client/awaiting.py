@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextvars
-import threading
 import weakref
 from collections import deque
 from collections.abc import Callable
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from nbactors.local.client.entries import Entry
 
 _handovers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Handover] = weakref.WeakKeyDictionary()
-_handovers_lock = threading.Lock()
 
 
 class Handover:
@@ -37,11 +35,10 @@ class Handover:
     @classmethod
     def to(cls, loop: asyncio.AbstractEventLoop) -> Handover:
         """Return the loop's one."""
-        with _handovers_lock:
-            found = _handovers.get(loop)
-            if found is None:
-                found = _handovers[loop] = cls(loop)
-            return found
+        found = _handovers.get(loop)
+        if found is None:
+            found = _handovers[loop] = cls(loop)
+        return found
 
     def post(self, callback: Callable[[], None]) -> None:
         """Run `callback` on the loop's thread soon. Any thread."""

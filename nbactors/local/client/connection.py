@@ -15,17 +15,18 @@ and finalizers may use this very connection. So there is no lock to wait for, an
 from __future__ import annotations
 
 import gc
+import os
 import selectors
 import socket
 import sys
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import starmap
+from itertools import islice, starmap
 from threading import get_ident
 from typing import Any
 
-from nbactors.local.client.intake import CUT_OFF, Mark, close_chunks, close_fds, with_fds
+from nbactors.local.client.intake import CUT_OFF, MISSING, Mark, close_chunks, close_fds, with_fds
 from nbactors.local.client.outbox import MAX_FDS, Outbox, Parcel, Part, parts
 from nbactors.local.client.reactor import Reactor
 from nbactors.local.wire.framing import NOTHING, Codec, FrameError, cut
@@ -103,6 +104,11 @@ class Connection:
         """Those that were not handled yet, the next one last."""
         self._fds: deque[int] = deque()
         """The descriptors of these messages and of the next frame."""
+        self._begun: Any = None
+        self._taken = 0
+        """How many of them the handling of this message has taken."""
+        self.unpacked: dict[int, Any] = {}
+        """What the handling of this message has made, by the `id` of the value that it came from."""
         self._tail = NOTHING
         """The begin of the next frame."""
 
@@ -329,6 +335,7 @@ class Connection:
                     if not messages or self.closed:
                         break
                     message = messages[-1]
+                    self._taken = 0
                     on_message = self._on_message
                     try:
                         if type(message) is Mark:
@@ -338,8 +345,11 @@ class Connection:
                     except FrameError as error:
                         self.close(str(error))
                     except BaseException as error:  # noqa: BLE001 - see `blame`
+                        self._begun = None
                         self._reactor.blame(error, on_message, self, message)
-                    if messages and messages[-1] is message:
+                    if self._taken or self.unpacked:
+                        self._finish(message)
+                    elif messages and messages[-1] is message:
                         messages.pop()
                 chunks = self._chunks
                 if not chunks:
@@ -378,9 +388,42 @@ class Connection:
         Raises:
             FrameError: A message announced one that was not sent.
         """
-        if not self._fds:
+        index = self._taken
+        if index >= len(self._fds):
             raise FrameError("a message announced a file descriptor that was not sent")
-        return self._fds.popleft()
+        self._taken = index + 1
+        fd = self._fds[index]
+        if fd == MISSING:
+            return MISSING
+        try:
+            # A duplicate: where an exception from outside tears the handling, it is done again, and takes it again.
+            return os.dup(fd)
+        except OSError:
+            return MISSING
+
+    def begin_once(self, message: Any) -> bool:
+        """Return whether the handling of a message begins now. In that handling.
+
+        A handler or finalizer that interrupts it, and waits, goes on with the same message. What must not happen twice
+        is left to the one that was interrupted.
+        """
+        if self._begun is message:
+            return False
+        self._begun = message
+        return True
+
+    def _finish(self, message: Any) -> None:
+        """Take out a message that was handled, with its descriptors."""
+        messages, fds, taken = self._messages, self._fds, self._taken
+        done = list(islice(fds, taken))
+        rest = deque(islice(fds, taken, None))
+        nothing: dict[int, Any] = {}
+        if messages and messages[-1] is message:
+            self._fds = rest
+            self._taken = 0
+            self.unpacked = nothing
+            messages.pop()
+            close_fds(done)
 
     def lose(self, why: str) -> None:
         """Nothing more comes on this socket. The leader's thread."""

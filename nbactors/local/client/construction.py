@@ -6,6 +6,7 @@ import weakref
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nbactors.local.client.arguments import Arguments
+from nbactors.local.client.connection import Sent
 from nbactors.local.client.values import Held
 from nbactors.local.wire import messages
 
@@ -24,7 +25,7 @@ class Concurrency(NamedTuple):
     groups: dict[str, int]
 
 
-class Construction:
+class Construction(Sent):
     """What the creator sends to a fresh actor."""
 
     __slots__ = ("arguments", "cls", "concurrency", "link", "origin")
@@ -32,6 +33,7 @@ class Construction:
     def __init__(
         self, link: LocalActorLink, cls: Any, prepared: bytes | Arguments, concurrency: Concurrency, origin: int
     ) -> None:
+        self.connection = None
         self.cls = cls
         self.concurrency = concurrency
         self.link = weakref.ref(link)

@@ -28,6 +28,10 @@ _ERRORS: dict[str, type[Exception]] = {
 }
 
 
+_SHOWN = frozenset({messages.Output, messages.Warn, messages.Display, messages.Progress})
+"""Messages that would show twice what they tell, if they were handled twice."""
+
+
 class _Request(Waiter):
     __slots__ = ("answer",)
 
@@ -121,9 +125,15 @@ class NodeLink:
     def _abandon(self, rid: int, request: _Request, undo: Callable[[Any], None]) -> None:
         """Have what a request achieves undone, whenever its answer comes or if it has come."""
         self._abandoned[rid] = undo
-        if self._waiting.pop(rid, None) is None:
-            del self._abandoned[rid]
-            self._reactor.discard(lambda: undo(request.answer))
+        self._waiting.pop(rid, None)
+        # Looked at after it was said that it is to be undone: the leader sets the one and looks for the other.
+        if request.answer is not None:
+            self._reactor.discard(lambda: self._undo(rid, request.answer))
+
+    def _undo(self, rid: int, answer: Any) -> None:
+        undo = self._abandoned.pop(rid, None)
+        if undo is not None:
+            undo(answer)
 
     def check(self) -> None:
         """Raise if the node is gone.
@@ -139,15 +149,16 @@ class NodeLink:
         if rid is None:
             if type(message) is messages.Welcome:
                 self.welcome = message
-            else:
+            elif type(message) not in _SHOWN or connection.begin_once(message):
                 self._on_message(message)
             return
-        request = self._waiting.pop(rid, None)
+        request = self._waiting.get(rid)
         if request is not None:
             request.answer = message
             request.finish()
+            self._undo(rid, message)
         elif rid in self._abandoned:
-            self._abandoned.pop(rid)(message)
+            self._undo(rid, message)
         elif rid == 0 and type(message) is messages.Refused:
             self.lost = message.text
             self.refused = True

@@ -51,6 +51,12 @@ REMEMBERED = 10_000
 """Most processes that are known to have ended; of the others the node is asked again."""
 
 
+_ONCE = frozenset(
+    {messages.Call, messages.Run, messages.Construct, messages.AskNext, messages.ReleaseBorrow, messages.PutBack}
+)
+"""Messages that must not be handled twice, see `Connection.begin_once`."""
+
+
 class PeerState:
     """What a process keeps with a connection to a peer.
 
@@ -281,6 +287,8 @@ class Peers:
         handler = self.handlers.get(type(message))
         if handler is None:
             raise FrameError(f"unexpected message {type(message).__name__}")
+        if type(message) in _ONCE and not connection.begin_once(message):
+            return
         handler(connection, message)
 
     def _on_release_segment(self, connection: Connection, message: messages.ReleaseSegment) -> None:

@@ -38,14 +38,17 @@ from collections import deque
 from collections.abc import Callable
 from threading import get_ident
 from time import monotonic
-from typing import Any, Protocol
+from typing import Any
 
 from nbactors.interrupts import INTERRUPTS
 from nbactors.local.client.background import CHECK_S, Background
 from nbactors.local.client.bell import Bell
 from nbactors.local.client.blame import Blame, complain
 from nbactors.local.client.brisk_selector import BriskSelector
+from nbactors.local.client.duties import Flushable, Reading
 from nbactors.local.client.guard import Guard, Host
+from nbactors.local.client.left_steps import LeftSteps
+from nbactors.local.client.taking import do_all
 from nbactors.local.client.thread_waits import ThreadWaits
 from nbactors.local.client.timers import NEVER, Timers
 from nbactors.local.client.waiter import Waiter
@@ -58,27 +61,7 @@ try:
 except ImportError:  # another implementation of Python
     _get_handler, _set_handler = signal.getsignal, signal.signal
 _SIGINT = int(signal.SIGINT)
-
-
-def _END() -> None:  # noqa: N802
-    """Mark the end of the queued actions that one round runs."""
-
-
 _main_ident = threading.main_thread().ident
-
-
-class Flushable(Protocol):
-    """Something with buffered output, such as a connection."""
-
-    def flush(self) -> None:
-        """Send what is buffered."""
-
-
-class Reading(Protocol):
-    """Something that reads and handles messages, such as a connection."""
-
-    def go_on(self) -> None:
-        """Handle what was read and not handled yet. The leader."""
 
 
 class Reactor:
@@ -104,6 +87,7 @@ class Reactor:
         self.park.acquire()
         self.closed = False
         self.dirty: deque[Flushable] = deque()
+        self.left_steps = LeftSteps()
         self.trash: deque[Callable[[], None]] = deque()
         self._blame = Blame(self.in_background_thread)
         self._timers = Timers(self.blame)
@@ -281,6 +265,8 @@ class Reactor:
                     timeout = min(deadline - now, CHECK_S)
                     if timeout <= 0:
                         return
+                if self.left_steps.targets:
+                    self.left_steps.serve()
                 lock.acquire(timeout=timeout)
         finally:
             waiter.follows = False
@@ -366,15 +352,10 @@ class Reactor:
 
     def _settle(self) -> None:
         dirty, trash = self.dirty, self.trash
-        while trash:
-            if trash[0] is not _END:
-                trash.append(_END)
-            # The loop takes each action out and into the variable in one step: no exception comes between.
-            for action in iter(trash.popleft, _END):
-                try:
-                    action()
-                except BaseException as error:  # noqa: BLE001 - see `blame`
-                    self.blame(error, action)
+        if self.left_steps.targets:
+            self.left_steps.serve()
+        if trash:
+            do_all(trash, self._do)
         while True:
             if not dirty:
                 break
@@ -385,6 +366,12 @@ class Reactor:
                 self.blame(error, target.flush)
             if dirty and dirty[0] is target:
                 dirty.popleft()
+
+    def _do(self, action: Callable[[], None]) -> None:
+        try:
+            action()
+        except BaseException as error:  # noqa: BLE001 - see `blame`
+            self.blame(error, action)
 
     def blame(self, error: BaseException, callback: Callable[..., None], *args: Any) -> None:
         """Do what an exception leaves to do that came out of a callback. In the handler; the leader. See `Blame`.

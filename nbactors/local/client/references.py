@@ -12,8 +12,8 @@ although the messages take different ways:
 
 from __future__ import annotations
 
-import threading
 import weakref
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from nbactors.local.client import failures
@@ -28,26 +28,28 @@ if TYPE_CHECKING:
 
 
 class References:
-    """The reference tables of one process. Methods: any thread, unless they say otherwise."""
+    """The reference tables of one process. Methods: any thread, unless they say otherwise.
+
+    There is no lock, as everywhere where handlers and finalizers may come: to count in a table, and to take away one
+    that is empty, is one step each.
+    """
 
     def __init__(self, process: Process) -> None:
         self._process = process
         self.borrows = False
         """Whether this process has ever borrowed: if not, `wait` need not look for objects to ask for."""
-        self._lock = threading.RLock()
         self._canonical: weakref.WeakValueDictionary[bytes, ObjectRef[Any]] = weakref.WeakValueDictionary()
         self._exported: dict[bytes, Entry] = {}
-        self._tokens: dict[bytes, dict[bytes, int]] = {}
+        self._tokens: dict[bytes, defaultdict[bytes, int]] = {}
         self._pinned: list[ObjectRef[Any]] = []
         self._watched: set[bytes] = set()
-        self._asked: dict[bytes, set[BorrowedEntry]] = {}
+        self._asked: dict[bytes, list[BorrowedEntry]] = {}
 
     # ------------------------------------------------------------------------------------------------------- owning
 
     def export(self, entry: Entry, ref: ObjectRef[Any]) -> None:
         """An own reference is about to travel: it can be asked for by its id from now on."""
-        with self._lock:
-            self._canonical[entry.id] = ref
+        self._canonical[entry.id] = ref
 
     def pin(self, ref: ObjectRef[Any]) -> None:
         """Keep a reference for the life of the process."""
@@ -67,45 +69,46 @@ class References:
 
     def add_tokens(self, oid: bytes, receiver: bytes, tokens: int, entry: Entry | None = None) -> None:
         """Count, as the owner."""
-        with self._lock:
-            if entry is None:
-                entry = self.exported(oid)
-            counts = self._tokens.setdefault(oid, {})
-            count = counts.get(receiver, 0) + tokens
-            if count:
-                counts[receiver] = count
-            else:
-                counts.pop(receiver, None)
-            if counts:
-                if entry is not None:
-                    self._exported[oid] = entry
-            else:
-                del self._tokens[oid]
-                self._exported.pop(oid, None)
-            watch = count > 0 and receiver != self._process.process_id and receiver not in self._watched
-            if watch:
-                self._watched.add(receiver)
-        if watch:
+        if entry is None:
+            entry = self.exported(oid)
+        tables = self._tokens
+        while True:
+            counts = tables.setdefault(oid, defaultdict(int))
+            counts[receiver] += tokens
+            if tables.get(oid) is counts:
+                break  # else it was taken away, empty, before this was counted in it
+        if not counts[receiver]:
+            del counts[receiver]
+        if counts:
+            if entry is not None:
+                self._exported[oid] = entry
+        else:
+            try:
+                if not counts and tables[oid] is counts:
+                    del tables[oid]
+                    del self._exported[oid]
+            except KeyError:  # another thread has done so, or it was not exported
+                pass
+        watches = self._watched
+        if counts.get(receiver, 0) > 0 and receiver != self._process.process_id and receiver not in watches:
+            watches.add(receiver)
             self._process.node.send(messages.Watch(receiver))
 
     def process_gone(self, process_id: bytes) -> None:
         """A process has died: its counts go, and what it owned is lost. The leader's thread."""
-        with self._lock:
-            self._watched.discard(process_id)
-            held = [oid for oid, counts in self._tokens.items() if process_id in counts]
-        for oid in held:
-            with self._lock:
-                tokens = self._tokens.get(oid, {}).get(process_id, 0)
-            self.add_tokens(oid, process_id, -tokens)
+        self._watched.discard(process_id)
+        for oid, counts in list(self._tokens.items()):
+            tokens = counts.get(process_id)
+            if tokens:
+                self.add_tokens(oid, process_id, -tokens)
         self.owner_gone(process_id)
 
     def exported(self, oid: bytes) -> Entry | None:
         """Return the entry of an own object that others may ask for."""
-        with self._lock:
-            entry = self._exported.get(oid)
-            if entry is None:
-                ref = self._canonical.get(oid)
-                entry = ref._entry if ref is not None else None
+        entry = self._exported.get(oid)
+        if entry is None:
+            ref = self._canonical.get(oid)
+            entry = ref._entry if ref is not None else None
         return entry
 
     def answer(self, connection: Connection, oid: bytes) -> None:
@@ -126,34 +129,33 @@ class References:
         With no tokens and no reference here already, the user unpickled by himself: then we count ourselves.
         """
         own = ids.owner_of(oid) == self._process.process_id
-        with self._lock:
-            ref = self._canonical.get(oid)
-            if ref is None:
-                ref = ObjectRef(self._entry(oid, own))
-                self._canonical[oid] = ref
-                if not own and not tokens:
-                    tokens = 1
-                    count = True
-                else:
-                    count = False
-            else:
-                count = False
-            if not own:
-                ref._entry.tokens += tokens
+        counts = not own and not tokens and self._canonical.get(oid) is None
+        ref = self.known(oid)
+        if counts:
+            tokens = 1
+        if not own:
+            ref._entry.tokens += tokens
         if own and tokens:
             self.add_tokens(oid, self._process.process_id, -tokens, ref._entry)
-        if count:
+        if counts:
             connection = self._process.peers.connect(ids.owner_of(oid))
             if connection is not None:
                 connection.send(messages.AddBorrow(oid, self._process.process_id, 1))
         return ref
 
+    def known(self, oid: bytes) -> ObjectRef[Any]:
+        """Return this process's reference for an id, and count nothing."""
+        ref = self._canonical.get(oid)
+        if ref is None:
+            own = ids.owner_of(oid) == self._process.process_id
+            ref = self._canonical[oid] = ObjectRef(self._entry(oid, own))
+        return ref
+
     def canonical(self, entry: Entry) -> ObjectRef[Any]:
         """Return this process's one reference to a borrowed object."""
-        with self._lock:
-            ref = self._canonical.get(entry.id)
-            if ref is None:
-                ref = self._canonical[entry.id] = ObjectRef(entry)
+        ref = self._canonical.get(entry.id)
+        if ref is None:
+            ref = self._canonical[entry.id] = ObjectRef(entry)
         return ref
 
     def _entry(self, oid: bytes, own: bool) -> Entry:
@@ -171,8 +173,12 @@ class References:
         if connection is None:
             entry.lose(failures.owner_died(entry.id))
             return
-        with self._lock:
-            self._asked.setdefault(entry.owner, set()).add(entry)
+        asked = self._asked
+        while True:
+            entries = asked.setdefault(entry.id, [])
+            entries.append(entry)
+            if asked.get(entry.id) is entries:
+                break  # else it was taken away before this one was in it
         connection.send_now(messages.Fetch(entry.id))
         if connection.closed:
             self.owner_gone(entry.owner)
@@ -186,19 +192,14 @@ class References:
 
     def leave(self) -> None:
         """This process leaves: what it has asked others for will not come."""
-        with self._lock:
-            owners = list(self._asked)
-        for owner in owners:
+        for owner in set(map(ids.owner_of, list(self._asked))):
             self.owner_gone(owner)
 
     def fetched(self, connection: Connection, oid: bytes, value: messages.Value | None) -> None:
         """The owner has answered. The leader's thread."""
         received = self._process.values.receive(connection, value) if value is not None else None
-        with self._lock:
-            asked = self._asked.get(ids.owner_of(oid), set())
-            entries = [entry for entry in asked if entry.id == oid]
-            asked.difference_update(entries)
-        for entry in entries:
+        # Taken out at last, so that an exception from outside leaves them to be settled.
+        for entry in [*self._asked.get(oid, ()), *self._asked.pop(oid, ())]:
             if received is None:
                 entry.lose(failures.object_lost(oid))
             else:
@@ -206,19 +207,19 @@ class References:
 
     def owner_gone(self, owner: bytes) -> None:
         """A process has died: what we asked it for will not come. The leader's thread."""
-        with self._lock:
-            entries = self._asked.pop(owner, set())
-        for entry in entries:
+        for entry in self._take_asked(owner):
             entry.lose(failures.owner_died(entry.id))
         self._process.streams.owner_gone(owner)
 
     def ask_again(self, owner: bytes) -> None:
         """A connection was lost to a process that lives. The leader's thread."""
-        with self._lock:
-            entries = self._asked.pop(owner, set())
-        for entry in entries:
+        for entry in self._take_asked(owner):
             self.fetch(entry)
         self._process.streams.ask_again(owner)
+
+    def _take_asked(self, owner: bytes) -> list[BorrowedEntry]:
+        oids = [oid for oid in list(self._asked) if ids.owner_of(oid) == owner]
+        return [entry for oid in oids for entry in self._asked.pop(oid, ())]
 
     def release(self, oid: bytes, tokens: int) -> None:
         """The last local reference to a borrowed object is gone. Called by a finalizer, therefore only posts."""
@@ -234,8 +235,7 @@ class References:
     @property
     def lent(self) -> int:
         """How many own objects others hold; for tests."""
-        with self._lock:
-            return len(self._exported)
+        return len(self._exported)
 
 
 class _Answer:

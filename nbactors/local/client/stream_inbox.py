@@ -101,24 +101,28 @@ class Inbox(Readable):
 
     def arrive(self, index: int, held: Held) -> None:
         """The generator has yielded."""
-        if index <= self.received or self.ended:
-            return
-        self.received = index
-        if not self.abandoned:
-            self._append(held)
+        if not self.ended:
+            entry = Entry.made(self.process, self.number, held, index)
+            if index > self.received:
+                self.received = index
+                if not self.abandoned:
+                    self.items.append(entry)
+            self._tell()
 
-    def _append(self, held: Held) -> None:
+    def _tell(self) -> None:
         waiting = self.process.waiting
-        self.items.append(Entry.made(self.process, self.number, held, self.received))
         waiting.news = object()
         if self.waiters or waiting.watchers:
             self.wake()
 
     def fail(self, held: Held) -> None:
         """The generator has raised, or will not run on: the error is the last reference."""
-        if not self.ended and not self.abandoned:
+        entry = Entry.made(self.process, self.number, held, self.received + 1)
+        if not self.ended:
+            self.ended = True
             self.received += 1
-            self._append(held)
+            if not self.abandoned:
+                self.items.append(entry)
         self.end()
 
     def end(self) -> None:
@@ -129,8 +133,7 @@ class Inbox(Readable):
 
     def collected(self) -> Held:
         """Return the value of a call with ``num_returns="dynamic"``."""
-        refs: list[ObjectRef[Any]] = [ObjectRef(entry) for entry in self.items]
-        self.items.clear()
+        refs: list[ObjectRef[Any]] = [ObjectRef(entry) for entry in list(self.items)]
         return self.process.values.hold(DynamicObjectRefGenerator(refs))
 
     # ---------------------------------------------------------------------------------------------------- reading

@@ -216,13 +216,14 @@ class RemoteReader(Readable):
 
     def receive(self, entry: Entry | None) -> None:
         """The owner has answered. The leader's thread."""
-        self._asked = False
+        if self._asked:  # else a handler that has interrupted this has done it
+            self._asked = False
+            if entry is not None:
+                self.items.append(entry)
         if entry is None:
             self.ended = True
-        else:
-            self.items.append(entry)
-            if self.ended:  # it was closed meanwhile
-                self._put_back()
+        elif self.ended:  # it was closed meanwhile
+            self._put_back()
         self.wake()
 
     def lose(self, entry: Entry) -> None:
@@ -277,9 +278,11 @@ class Streams:
             held.settle(entry)
         asking = self._asking
         readers = asking.get(message.stream_id)
-        asker = readers.pop(0) if readers else None
+        asker = connection.unpacked.get(id(message))
+        if asker is None and readers:
+            asker = connection.unpacked[id(message)] = readers.pop(0)
         if readers is not None and not readers:
-            del asking[message.stream_id]
+            asking.pop(message.stream_id, None)
         reader = asker() if asker is not None else None
         if reader is not None:
             reader.receive(entry)

@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -19,7 +18,8 @@ from nbactors.limits import MAX_NAME
 from nbactors.local.client import failures
 from nbactors.local.client.actor_link import VERDICT_S
 from nbactors.local.client.call_life import FINISHED, QUEUED, SENT, WAITING
-from nbactors.local.client.target import Target
+from nbactors.local.client.target import Target, in_turn
+from nbactors.local.client.turns import Turns
 from nbactors.local.wire import messages
 
 if TYPE_CHECKING:
@@ -68,18 +68,18 @@ class TaskQueue(Target):
 
     def __init__(self, process: Process, tasks: Tasks, label: str, options: TaskOptions) -> None:
         self._process = process
+        self._turns = Turns(process.reactor)
+        self._doomed: deque[tuple[PendingCall, bytes]] = deque()
         self._tasks = tasks
         self._label = label
         self._resources = options.held()
         self._runtime_env = process.runtime_env(options.runtime_env)
-        self._lock = threading.RLock()
         self._queue: deque[PendingCall] = deque()
         self._leases: dict[bytes, Lease] = {}
         self._asked: set[int] = set()
         self._is_full = False
         # How many may be sent ahead, as far as is known of this kind of task: new leases begin with it.
         self._depth = 1
-        self._doomed: deque[tuple[PendingCall, bytes]] = deque()
 
     def describe(self, call: PendingCall) -> CallFacts:
         """Return what there is to say of a task of this queue. Any thread."""
@@ -89,16 +89,15 @@ class TaskQueue(Target):
 
     def submit(self, call: PendingCall) -> None:
         """Queue a task. Any thread."""
-        with self._lock:
-            call.await_arguments()
-            queue = self._queue
-            with self.goes_on():
-                queue.append(call)
-                # Behind others that all workers are too full for it can only wait, for what sends those.
-                if not self._is_full or len(queue) == 1:
-                    self._pump()
-        if self._doomed:
-            self._bury()
+        self._submit(call)
+
+    def _accept(self, call: PendingCall) -> None:
+        call.await_arguments()
+        queue = self._queue
+        queue.append(call)
+        # Behind others that all workers are too full for it can only wait, for what sends those.
+        if not self._is_full or len(queue) == 1:
+            self._pump()
 
     def on_argument(self, call: PendingCall) -> None:
         """An argument of a waiting task is there. The thread that made it so."""
@@ -115,8 +114,7 @@ class TaskQueue(Target):
 
     def queued(self) -> list[PendingCall]:
         """Return the tasks that were not sent yet. Any thread."""
-        with self._lock:
-            return list(self._queue)
+        return list(self._queue)
 
     @property
     def waiting(self) -> bool:
@@ -126,7 +124,7 @@ class TaskQueue(Target):
     def _pump(self) -> None:
         queue = self._queue
         if queue:
-            for lease in self._leases.values():
+            for lease in list(self._leases.values()):
                 if _has_room(lease) and not self._turn_is_over(lease):
                     self._feed(lease)
                     if not queue:
@@ -135,19 +133,33 @@ class TaskQueue(Target):
         if queue and node_lost:
             # Also a task that is to be tried again: nobody would ever give it a worker.
             error = failures.worker_crashed(self._label, node_lost)
-            while queue:
-                self._doomed.append((queue.popleft(), error))
+            self._doom_all(error)
             return
         ready = 0
         if queue and len(self._asked) < ASKING:
-            for call in queue:
+            ready = self._count_ready()
+        while len(self._asked) < ready:
+            self._ask()
+        self._is_full = (
+            bool(queue) and len(self._asked) >= ASKING and not any(map(_has_room, list(self._leases.values())))
+        )
+
+    def _count_ready(self) -> int:
+        """Return how many tasks could be sent, but count no more than matters."""
+        ready = 0
+        try:
+            for call in self._queue:
                 if call.state == QUEUED or call.settled():
                     ready += 1
                     if ready >= ASKING:
                         break
-        while len(self._asked) < ready:
-            self._ask()
-        self._is_full = bool(queue) and len(self._asked) >= ASKING and not any(map(_has_room, self._leases.values()))
+        except RuntimeError:  # a handler has interrupted this, and changed the queue
+            return max(ready, 1)
+        return ready
+
+    def _doom_all(self, error: bytes) -> None:
+        self._doomed.extend([(call, error) for call in list(self._queue)])
+        self._queue.clear()
 
     def _turn_is_over(self, lease: Lease) -> bool:
         return monotonic() - lease.since > TURN_S and self._tasks.others_wait(self)
@@ -241,34 +253,31 @@ class TaskQueue(Target):
 
     # ------------------------------------------------------------------------------------------------------- leases
 
+    @in_turn
     def granted(self, grant: messages.LeaseGranted) -> None:
         """The node gives a worker. The leader's thread."""
-        with self._lock:
-            self._answered_request(grant.rid)
-            connection = self._process.peers.connect(grant.process_id) if self._queue else None
-            if connection is None:
-                self._process.node.send_now(messages.ReturnLease(grant.lease_id))
-            else:
-                connection.state.on_close = self._on_connection_closed
-                connection.state.pid = grant.pid
-                self._leases[grant.process_id] = Lease(grant.lease_id, connection, self._depth)
-                self._tasks.leased(grant.process_id, self)
-            self._pump()
-            if not self._queue:
-                self._withdraw()
-                lease = self._leases.get(grant.process_id)
-                if lease is not None and not lease.connection.state.calls:
-                    self._rest(lease)
-        self._bury()
+        self._answered_request(grant.rid)
+        connection = self._process.peers.connect(grant.process_id) if self._queue else None
+        if connection is None:
+            self._process.node.send_now(messages.ReturnLease(grant.lease_id))
+        else:
+            connection.state.on_close = self._on_connection_closed
+            connection.state.pid = grant.pid
+            self._leases[grant.process_id] = Lease(grant.lease_id, connection, self._depth)
+            self._tasks.leased(grant.process_id, self)
+        self._pump()
+        if not self._queue:
+            self._withdraw()
+            lease = self._leases.get(grant.process_id)
+            if lease is not None and not lease.connection.state.calls:
+                self._rest(lease)
 
+    @in_turn
     def refused(self, refused: messages.Refused) -> None:
         """The node cannot give a worker, ever. The leader's thread."""
-        with self._lock:
-            self._answered_request(refused.rid)
-            error = failures.no_worker(refused)
-            while self._queue:
-                self._doomed.append((self._queue.popleft(), error))
-        self._bury()
+        self._answered_request(refused.rid)
+        error = failures.no_worker(refused)
+        self._doom_all(error)
 
     def _withdraw(self) -> None:
         # Of those that are open now: a signal handler may submit a task meanwhile, and ask for a worker.
@@ -281,30 +290,29 @@ class TaskQueue(Target):
         if not self._asked:
             self._tasks.waiting.discard(self)
 
+    @in_turn
     def answered(self, connection: Connection) -> None:
         """Tasks have returned on a lease: send the next. The leader's thread, once for all that arrived together."""
-        with self._lock:
-            lease = self._leases.get(connection.peer_id)
-            if lease is None:
-                return
-            now = monotonic()
-            in_flight = len(connection.state.calls)
-            if now - lease.last_event < SHORT_S * max(lease.in_flight - in_flight, 1):
-                if lease.depth < AHEAD:
-                    lease.depth *= 2
-            elif not self._process.reactor.is_late:
-                lease.depth = 1
-            self._depth = lease.depth
-            lease.last_event = now
-            lease.in_flight = in_flight
-            if self._queue:
-                if in_flight <= lease.depth // 2:
-                    self._pump()
-            elif self._asked:
-                self._withdraw()
-            if not connection.state.calls:
-                self._rest(lease)
-        self._bury()
+        lease = self._leases.get(connection.peer_id)
+        if lease is None:
+            return
+        now = monotonic()
+        in_flight = len(connection.state.calls)
+        if now - lease.last_event < SHORT_S * max(lease.in_flight - in_flight, 1):
+            if lease.depth < AHEAD:
+                lease.depth *= 2
+        elif not self._process.reactor.is_late:
+            lease.depth = 1
+        self._depth = lease.depth
+        lease.last_event = now
+        lease.in_flight = in_flight
+        if self._queue:
+            if in_flight <= lease.depth // 2:
+                self._pump()
+        elif self._asked:
+            self._withdraw()
+        if not connection.state.calls:
+            self._rest(lease)
 
     def _rest(self, lease: Lease) -> None:
         """A lease has no work: return it, at once if someone here waits for resources, else after a moment."""
@@ -314,20 +322,20 @@ class TaskQueue(Target):
         else:
             self._process.reactor.call_later(LINGER_S, lambda: self._return_if_idle(lease))
 
+    @in_turn
     def _return_if_idle(self, lease: Lease) -> None:
-        with self._lock:
-            current = self._leases.get(lease.connection.peer_id)
-            if current is not lease or lease.connection.state.calls:
-                return
-            if monotonic() - lease.idle_since >= LINGER_S * 0.9:
-                self._return(lease)
+        current = self._leases.get(lease.connection.peer_id)
+        if current is not lease or lease.connection.state.calls:
+            return
+        if monotonic() - lease.idle_since >= LINGER_S * 0.9:
+            self._return(lease)
 
+    @in_turn
     def return_idle(self) -> None:
         """Return every lease without work: another kind of task waits for resources."""
-        with self._lock:
-            for lease in list(self._leases.values()):
-                if not lease.connection.state.calls:
-                    self._return(lease)
+        for lease in list(self._leases.values()):
+            if not lease.connection.state.calls:
+                self._return(lease)
 
     def _return(self, lease: Lease) -> None:
         # First of all: one that is forgotten and was not returned would be nobody's for ever.
@@ -338,20 +346,19 @@ class TaskQueue(Target):
 
     # ------------------------------------------------------------------------------------------------------- events
 
+    @in_turn
     def given_back(self, connection: Connection, numbers: list[int]) -> None:
         """A worker has not started these, since the running one takes long. The leader's thread."""
-        with self._lock:
-            lease = self._leases.get(connection.peer_id)
-            self._depth = 1
-            if lease is not None:
-                lease.depth = 1
-            for number in reversed(numbers):
-                call = connection.state.calls.pop(number, None)
-                if call is not None:
-                    call.returned()
-                    self._requeue(call)
-            self._pump()
-        self._bury()
+        lease = self._leases.get(connection.peer_id)
+        self._depth = 1
+        if lease is not None:
+            lease.depth = 1
+        for number in reversed(numbers):
+            call = connection.state.calls.pop(number, None)
+            if call is not None:
+                call.returned()
+                self._requeue(call)
+        self._pump()
 
     def _requeue(self, call: PendingCall) -> None:
         """Put a task that has come back in front, unless it was cancelled meanwhile."""
@@ -363,12 +370,15 @@ class TaskQueue(Target):
 
     def retry(self, connection: Connection, call: PendingCall) -> None:
         """A task has raised what it is to be tried again for. The leader's thread."""
-        with self._lock:
-            self._count_try(call)
-            call.returned()
-            self._queue.append(call)
-            self._pump()
+        self._try_again(call)
         self.answered(connection)
+
+    @in_turn
+    def _try_again(self, call: PendingCall) -> None:
+        self._count_try(call)
+        call.returned()
+        self._queue.append(call)
+        self._pump()
 
     @staticmethod
     def _count_try(call: PendingCall) -> None:
@@ -376,8 +386,7 @@ class TaskQueue(Target):
             call.retries -= 1
 
     def _on_connection_closed(self, connection: Connection, why: str) -> None:
-        with self._lock:
-            lease = self._leases.pop(connection.peer_id, None)
+        lease = self._leases.pop(connection.peer_id, None)
         if lease is not None:
             # The node knows the cause, and tells it by LeaseLost; if it does not, go on without.
             tasks = self._tasks
@@ -392,32 +401,30 @@ class TaskQueue(Target):
                 self._process.node.send_now(messages.ReturnLease(lease.lease_id))
                 tasks.lost(connection.peer_id, text)
 
+    @in_turn
     def lost(self, connection: Connection, text: str) -> None:
         """A worker has died: the task that it was running counts a try, those behind it go back. The leader's thread.
 
         A worker runs its tasks in the order sent, so the oldest unanswered one was running.
         """
-        with self._lock:
-            calls = [call for call in connection.state.calls.values() if call.state < FINISHED]
-            connection.state.calls.clear()
-            for call in reversed(calls[1:]):
-                call.returned()
-                self._requeue(call)
-            if calls:
-                running = calls[0]
-                if running.retries or running.canceled:
-                    self._count_try(running)
-                    running.returned()
-                    self._requeue(running)
-                else:
-                    self._doomed.append((running, failures.worker_crashed(self._label, text)))
-            self._pump()
-        self._bury()
+        calls = [call for call in connection.state.calls.values() if call.state < FINISHED]
+        connection.state.calls.clear()
+        for call in reversed(calls[1:]):
+            call.returned()
+            self._requeue(call)
+        if calls:
+            running = calls[0]
+            if running.retries or running.canceled:
+                self._count_try(running)
+                running.returned()
+                self._requeue(running)
+            else:
+                self._doomed.append((running, failures.worker_crashed(self._label, text)))
+        self._pump()
 
+    @in_turn
     def node_lost(self) -> None:
         """No worker will come any more. The leader's thread."""
-        with self._lock:
-            self._asked.clear()
-            self._tasks.waiting.discard(self)
-            self._pump()
-        self._bury()
+        self._asked.clear()
+        self._tasks.waiting.discard(self)
+        self._pump()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from typing import TYPE_CHECKING, Any
 
 from nbactors.interrupts import INTERRUPTS
@@ -39,7 +38,6 @@ class Tasks:
 
     def __init__(self, process: Process) -> None:
         self._process = process
-        self._lock = threading.Lock()
         self._queues: dict[Any, TaskQueue] = {}
         self._by_options: dict[int, tuple[TaskOptions, dict[bytes, TaskQueue]]] = {}
         self._expected: dict[int, TaskQueue] = {}
@@ -91,14 +89,13 @@ class Tasks:
         """Return the queue of a kind of task, and remember it for these very options."""
         label = options.name or function.name
         key = (export.key, label, tuple(sorted(options.held().items())), repr(options.runtime_env))
-        with self._lock:
-            queue = self._queues.get(key)
-            if queue is None:
-                queue = self._queues[key] = TaskQueue(self._process, self, label, options)
-            if len(self._by_options) > REMEMBERED:
-                self._by_options.clear()
-            # The options are kept beside their id, so that the id cannot become another's.
-            self._by_options.setdefault(id(options), (options, {}))[1][export.key] = queue
+        queue = self._queues.get(key)
+        if queue is None:
+            queue = self._queues.setdefault(key, TaskQueue(self._process, self, label, options))
+        if len(self._by_options) > REMEMBERED:
+            self._by_options.clear()
+        # The options are kept beside their id, so that the id cannot become another's.
+        self._by_options.setdefault(id(options), (options, {}))[1][export.key] = queue
         return queue
 
     def queued(self) -> list[PendingCall]:

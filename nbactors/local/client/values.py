@@ -63,6 +63,25 @@ class Held:
         return pickling.loads(data, buffers)
 
 
+class _Release:
+    """Gives back a hold of a segment, once the value in it is gone.
+
+    Attributes:
+        is_due: Whether it is this object's to give back. Not before it is known that nobody makes another one of it.
+    """
+
+    __slots__ = ("_connection", "_number", "is_due")
+
+    def __init__(self, connection: Connection, number: int) -> None:
+        self._connection = connection
+        self._number = number
+        self.is_due = False
+
+    def give_back(self) -> None:
+        if self.is_due:
+            self._connection.send(messages.ReleaseSegment(self._number))
+
+
 class Values:
     """Packs and unpacks the values of one process. Methods: any thread, `receive` the leader's."""
 
@@ -114,26 +133,42 @@ class Values:
         return self.pack(connection, entry, entry.state != READY)
 
     def receive(self, connection: Connection, value: messages.Value) -> Held:
-        """Take over what came with a message: tokens, holds and descriptors. Once for each message."""
+        """Take over what came with a message: tokens, holds and descriptors. In the handling of that message.
+
+        Where an exception from outside tears the handling, it is done again, and finds here what was taken over.
+        """
+        if value.segment is None and not value.refs and not value.actors:
+            return Held(value.data, None, (), value.error, value.buffers)
+        known: Held | None = connection.unpacked.get(id(value))
+        if known is not None:
+            return known
+        release = None
         stored = None
         if value.segment is not None:
             segment = value.segment
-            number = segment.segment_id
-
-            def give_back() -> None:
-                connection.send(messages.ReleaseSegment(number))
-
+            release = _Release(connection, segment.segment_id)
             fd = connection.take_fd()
             if fd == MISSING:
-                give_back()
+                release.is_due = True
+                release.give_back()
                 return Held(failures.encode(descriptors.exhausted("a large value could not be received")), error=True)
             if os.fstat(fd).st_size < segment.size:
                 os.close(fd)
                 raise exceptions.RaySystemError("a peer announced a segment that is larger than its file")
-            stored = self._process.store.receive(fd, segment.size, segment.spans, give_back)
-        contained: list[Any] = [self._process.references.obtain(oid, 1) for oid in value.refs]
-        contained += [self._process.actors.obtain(actor_id, 1) for actor_id in value.actors]
-        return Held(value.data, stored, contained, value.error, value.buffers)
+            stored = self._process.store.receive(fd, segment.size, segment.spans, release.give_back)
+        references, actors = self._process.references, self._process.actors
+        contained: list[Any] = [references.known(oid) for oid in value.refs]
+        contained += [actors.known(actor_id) for actor_id in value.actors]
+        held = Held(value.data, stored, contained, value.error, value.buffers)
+        mine = release or _Release(connection, 0)
+        connection.unpacked[id(value)] = held
+        mine.is_due = True
+        # Counted at last: what is counted once too little is kept for too long, and once too often is freed too early.
+        for oid in value.refs:
+            references.obtain(oid, 1)
+        for actor_id in value.actors:
+            actors.obtain(actor_id, 1)
+        return held
 
     def load(self, entry: Entry) -> Any:
         """Return what an entry that is final holds.

@@ -11,15 +11,17 @@ Reuse is what makes a second `put` fast (its pages are mapped already), and what
 - A hold given back permits reuse. A hold that is lost, because the receiver's connection broke, forbids it for ever:
   somebody further down may still map the pages. The segment is then left to the kernel.
 
-So each process reasons about its neighbours only. All counting happens under one lock; finalizers only post to the
-reactor, see there.
+So each process reasons about its neighbours only. There is no lock: a signal's handler or a finalizer that interrupts
+this code may come here again, and must not wait for what it has interrupted. To change a count and to look at it, with
+no call between, is one step in CPython, and so is one call of a C function. The runtime's own finalizers only post to
+the reactor.
 """
 
 from __future__ import annotations
 
+import itertools
 import mmap
 import os
-import threading
 import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -42,7 +44,7 @@ class Hold:
 
     Args:
         fd: The segment's descriptor, owned by this object.
-        on_free: Called with (hold) when the count falls to zero, under the store's lock.
+        on_free: Called with (hold) when the count falls to zero.
     """
 
     __slots__ = ("capacity", "count", "fd", "lost", "mapping", "number", "on_free", "writable")
@@ -92,8 +94,7 @@ class SegmentStore:
         self._post = post
         self._limit = limit
         self._directory = directory
-        self._lock = threading.RLock()
-        self._next = 0
+        self._numbers = itertools.count(1)
         self._free: list[Hold] = []
         self._given: dict[int, Hold] = {}
         self._dropped: deque[Hold] = deque()
@@ -127,11 +128,7 @@ class SegmentStore:
     def _take(self, size: int) -> Hold:
         # `del ref` before the next put: its segment is to be found free now, not when the reactor comes to it.
         self._settle()
-        with self._lock:
-            index = self._find_free(size)
-            best = self._free.pop(index) if index is not None else None
-            if best is not None:
-                best.count = 1
+        best = self._claim_free(size)
         if best is not None:
             if best.writable is None:
                 best.writable = _map(
@@ -140,38 +137,40 @@ class SegmentStore:
             return best
         return self._make(size)
 
-    def _find_free(self, size: int) -> int | None:
-        """Return where in the list of free segments the best is: the smallest that fits, of those the latest.
+    def _claim_free(self, size: int) -> Hold | None:
+        """Take the best of the free segments out: the smallest that fits, of those the latest. It counts as used.
 
         Its pages are the likeliest to lie in the processor's cache. A generator's items are all of one size, and many
         of them may be free: one that fits exactly ends the search.
         """
-        found, smallest = None, max(4 * size, 1 << 20) + 1
         exact = _whole_pages(size)
-        for index in range(len(self._free) - 1, -1, -1):
-            capacity = self._free[index].capacity
-            if size <= capacity < smallest:
-                found, smallest = index, capacity
-                if capacity == exact:
-                    break
-        return found
+        while True:
+            found, smallest = None, max(4 * size, 1 << 20) + 1
+            for hold in reversed(list(self._free)):
+                if size <= hold.capacity < smallest:
+                    found, smallest = hold, hold.capacity
+                    if smallest == exact:
+                        break
+            if found is None:
+                return None
+            try:
+                self._free.remove(found)
+            except ValueError:  # another thread was faster
+                continue
+            found.count = 1
+            return found
 
     def _make(self, size: int) -> Hold:
         capacity = _whole_pages(size)
-        with self._lock:
-            in_memory = self.in_memory + capacity <= self._limit
-            if not in_memory:
-                self._trim(capacity)
-                in_memory = self.in_memory + capacity <= self._limit
-            self._next += 1
-            number = self._next
-            if in_memory:
-                self.in_memory += capacity
+        in_memory = self._reserve(capacity)
+        if not in_memory:
+            self._trim(capacity)
+            in_memory = self._reserve(capacity)
+        number = next(self._numbers)
         fd = _memory_file() if in_memory else -1
         if fd < 0:
             if in_memory:
-                with self._lock:
-                    self.in_memory -= capacity
+                self.in_memory -= capacity
             in_memory = False
             try:
                 fd = _disk_file(self._directory)
@@ -185,6 +184,13 @@ class SegmentStore:
         if capacity <= _IN_PLACE:
             hold.writable = _map(fd, capacity, flags=mmap.MAP_SHARED, prot=mmap.PROT_READ | mmap.PROT_WRITE)
         return hold
+
+    def _reserve(self, capacity: int) -> bool:
+        """Count bytes of memory; return False if that would be more than the limit."""
+        if self.in_memory + capacity > self._limit:
+            return False
+        self.in_memory += capacity
+        return True
 
     # ------------------------------------------------------------------------------------------------------ reading
 
@@ -201,13 +207,18 @@ class SegmentStore:
 
     def map(self, hold: Hold, size: int) -> mmap.mmap:
         """Return a read-only mapping of the segment, shared by all who read it at this time."""
-        with self._lock:
-            mapping = hold.mapping() if hold.mapping is not None else None
-            if mapping is None:
-                mapping = _map(hold.fd, max(size, 1), flags=mmap.MAP_SHARED, prot=mmap.PROT_READ)
+        while True:
+            known = hold.mapping
+            mapping = known() if known is not None else None
+            if mapping is not None:
+                break
+            mapping = _map(hold.fd, max(size, 1), flags=mmap.MAP_SHARED, prot=mmap.PROT_READ)
+            fresh = weakref.ref(mapping, lambda _: self.discard(hold))
+            if hold.mapping is known:
+                hold.mapping = fresh
                 hold.count += 1
-                hold.mapping = weakref.ref(mapping, lambda _: self.discard(hold))
-            on_first_map, self.on_first_map = self.on_first_map, None
+                break
+        on_first_map, self.on_first_map = self.on_first_map, None
         if on_first_map is not None:
             on_first_map()
         return mapping
@@ -216,41 +227,39 @@ class SegmentStore:
 
     def grant(self, stored: Stored) -> int:
         """Count a hold for a receiver; returns the number it will give back."""
-        with self._lock:
-            stored.hold.count += 1
-            self._next += 1
-            self._given[self._next] = stored.hold
-            return self._next
+        number = next(self._numbers)
+        stored.hold.count += 1
+        self._given[number] = stored.hold
+        return number
 
     def released(self, number: int) -> None:
         """A receiver gives back a hold."""
-        with self._lock:
-            hold = self._given.pop(number, None)
-            if hold is not None:
-                self._drop(hold)
+        hold = self._given.pop(number, None)
+        if hold is not None:
+            self._drop(hold)
 
     def lost(self, number: int) -> None:
         """A receiver's connection broke while it had a hold."""
-        with self._lock:
-            hold = self._given.pop(number, None)
-            if hold is not None:
-                hold.lost = True
-                self._drop(hold)
+        hold = self._given.pop(number, None)
+        if hold is not None:
+            hold.lost = True
+            self._drop(hold)
 
     def discard(self, hold: Hold) -> None:
         """A view or a value is gone. Called by finalizers, therefore only notes it and posts."""
         self._dropped.append(hold)
         if not self._closed:
             self._post(self._settle)
-        elif self._lock.acquire(blocking=False):
-            # The reactor has ended, so it is done here; never waiting for the lock, as in any finalizer.
-            self._lock.release()
+        else:  # the reactor has ended
             self._settle()
 
     def _settle(self) -> None:
-        with self._lock:
-            while self._dropped:
-                self._drop(self._dropped.popleft())
+        while self._dropped:
+            try:
+                hold = self._dropped.popleft()
+            except IndexError:  # another thread was faster
+                return
+            self._drop(hold)
 
     def _drop(self, hold: Hold) -> None:
         hold.count -= 1
@@ -269,30 +278,30 @@ class SegmentStore:
 
     def trim(self) -> None:
         """Give free segments back to the system. Called when the process has been quiet for a while."""
-        with self._lock:
-            self._trim(None)
+        self._trim(None)
 
     def _trim(self, wanted: int | None) -> None:
         while self._free and (wanted is None or self.in_memory + wanted > self._limit):
-            hold = self._free.pop(0)
+            try:
+                hold = self._free.pop(0)
+            except IndexError:  # another thread was faster
+                return
             self.in_memory -= hold.capacity
             _close(hold)
 
     @property
     def free_bytes(self) -> int:
         """Bytes kept for reuse."""
-        with self._lock:
-            return sum(hold.capacity for hold in self._free)
+        return sum(hold.capacity for hold in list(self._free))
 
     def close(self) -> None:
         """Close every free segment; those in use go with their last view."""
-        with self._lock:
-            self._closed = True
-            self._settle()
-            self._limit = 0
-            self._trim(None)
-            for hold in self._given.values():
-                hold.lost = True
+        self._closed = True
+        self._settle()
+        self._limit = 0
+        self._trim(None)
+        for hold in list(self._given.values()):
+            hold.lost = True
 
 
 def _map(fd: int, size: int, flags: int, prot: int) -> mmap.mmap:
