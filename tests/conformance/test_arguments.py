@@ -191,3 +191,27 @@ class TestSizes:
         ref = ray.put(1)
         (value, nested), _ = ray.get(ray.remote(Echo).remote().all.remote(ref, [ref]))
         assert (value, nested) == (1, [ref])
+
+
+def test_large_arguments_and_large_references_are_told_apart(ray: Any) -> None:
+    @ray.remote
+    def begins(*values: bytes) -> list[tuple[bytes, int]]:
+        return [(value[:1], len(value)) for value in values]
+
+    @ray.remote
+    class Keeper:
+        def __init__(self, *values: bytes) -> None:
+            self.values = values
+
+        def begins(self, *values: bytes) -> list[tuple[bytes, int]]:
+            return [(value[:1], len(value)) for value in (*self.values, *values)]
+
+    ref = ray.put(b"r" * 300_000)
+    assert ray.get(begins.remote(b"a" * 200_000, ref, b"c" * 150_000)) == [
+        (b"a", 200_000),
+        (b"r", 300_000),
+        (b"c", 150_000),
+    ]
+    keeper = Keeper.remote(b"x" * 200_000, ref)
+    expected = [(b"x", 200_000), (b"r", 300_000), (b"r", 300_000), (b"b", 400_000)]
+    assert ray.get(keeper.begins.remote(ref, b"b" * 400_000)) == expected

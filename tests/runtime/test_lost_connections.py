@@ -309,7 +309,10 @@ def test_descriptors_stay_with_their_values_when_some_were_cut_off(
     frame = peer_codec().encode([messages.Results(1, values)])
     connection._chunks.append((frame, [], 0, None))
     connection._decode(connection._chunks[0])
-    assert [number_of(connection.take_fd()) for _ in range(count)] == expected
-    connection._finish(connection._messages[-1])
+    (results,) = connection._messages
+    assert [number_of(connection.take_fd(value)) for value in results.values] == expected
+    for value in results.values:
+        connection.forget_fd(value)
     assert not connection._fds
+    assert not connection._fd_of
     reactor.close()

@@ -53,15 +53,16 @@ def test_the_runtime_is_not_but_what_comes_after_it(interrupts: Interrupts) -> N
     reactor = Reactor("test")
     seen: list[bool] = []
 
-    def flush() -> None:
+    def serve() -> bool:
         interrupt()
         seen.append(interrupts.due)
+        return True
 
     class Output:
         pass
 
     output = Output()
-    output.flush = flush  # type: ignore[attr-defined]
+    output.serve = serve  # type: ignore[attr-defined]
     reactor.dirty.append(output)  # type: ignore[arg-type]
     raised = threading.Event()
     with pytest.raises(KeyboardInterrupt, match=r"^$"):

@@ -409,4 +409,7 @@ class LocalActorLink(Target, ActorLink):
         return (rebuild_handle, (self.actor_id, self.latest_meta(meta)))
 
     def __del__(self) -> None:
-        self._process.actors.release(self.actor_id, self.tokens)
+        try:
+            self._process.actors.release(self.actor_id, self.tokens)
+        except AttributeError:  # an exception from outside came before it had any
+            pass

@@ -22,7 +22,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import islice, starmap
+from itertools import starmap
 from threading import get_ident
 from typing import Any
 
@@ -103,10 +103,10 @@ class Connection:
         self._messages: list[Any] = []
         """Those that were not handled yet, the next one last."""
         self._fds: deque[int] = deque()
-        """The descriptors of these messages and of the next frame."""
+        """The descriptors that belong to the next frame."""
+        self._fd_of: dict[int, int] = {}
+        """The descriptors of messages that were not handled yet, by the `id` of the value that each belongs to."""
         self._begun: Any = None
-        self._taken = 0
-        """How many of them the handling of this message has taken."""
         self.unpacked: dict[int, Any] = {}
         """What the handling of this message has made, by the `id` of the value that it came from."""
         self._tail = NOTHING
@@ -181,20 +181,31 @@ class Connection:
                 sent.connection = self
                 self._outbox.fds += count
                 self._outbox.messages.append(message)
-            self.flush()
+            is_served = self.serve()
         except BaseException:
             self._reactor.dirty.append(self)
             raise
+        if not is_served:
+            self._reactor.dirty.append(self)
 
     def flush(self) -> None:
         """Send what is queued, as far as the socket takes it; the rest follows when it is writable. Any thread."""
+        if not self.serve():
+            self._reactor.dirty.append(self)
+
+    def serve(self) -> bool:
+        """Do what `flush` does, unless another thread is at it.
+
+        Returns:
+            False if one is. It looks at the outbox again before it leaves; but it may wait in a handler before that.
+        """
         me = get_ident()
         while self._outbox.messages or self._part is not None or self._batch is not None or self._due is not None:
             if self._sender == me:  # interrupted while it sent
                 self._drain()
-                return
+                break
             if self._sender:
-                return  # that thread looks at the outbox again before it leaves
+                return False
             self._sender = me
             is_done = blocked = False
             try:
@@ -206,7 +217,8 @@ class Connection:
                     self._reactor.dirty.append(self)
             if blocked:
                 self._await_room()
-                return
+                break
+        return True
 
     def _drain(self) -> bool:
         """Send; return False if the socket takes no more now. The sender's thread."""
@@ -335,7 +347,6 @@ class Connection:
                     if not messages or self.closed:
                         break
                     message = messages[-1]
-                    self._taken = 0
                     on_message = self._on_message
                     try:
                         if type(message) is Mark:
@@ -347,7 +358,7 @@ class Connection:
                     except BaseException as error:  # noqa: BLE001 - see `blame`
                         self._begun = None
                         self._reactor.blame(error, on_message, self, message)
-                    if self._taken or self.unpacked:
+                    if self.unpacked:
                         self._finish(message)
                     elif messages and messages[-1] is message:
                         messages.pop()
@@ -382,24 +393,27 @@ class Connection:
             self._tail = tail
             self._chunks.popleft()
 
-    def take_fd(self) -> int:
-        """Return the next received descriptor, which the caller owns; `MISSING` for one that there was no room for.
+    def take_fd(self, value: Any) -> int:
+        """Return the descriptor of a value, which the caller owns; `MISSING` for one that there was no room for.
+
+        It is a duplicate: where an exception from outside tears the handling, it is done again, and takes it again.
 
         Raises:
             FrameError: A message announced one that was not sent.
         """
-        index = self._taken
-        if index >= len(self._fds):
+        fd = self._fd_of.get(id(value))
+        if fd is None:
             raise FrameError("a message announced a file descriptor that was not sent")
-        self._taken = index + 1
-        fd = self._fds[index]
         if fd == MISSING:
             return MISSING
         try:
-            # A duplicate: where an exception from outside tears the handling, it is done again, and takes it again.
             return os.dup(fd)
         except OSError:
             return MISSING
+
+    def forget_fd(self, value: Any) -> None:
+        """Close the connection's own descriptor of a value: it was taken for good. In the handling of its message."""
+        close_fds((self._fd_of.pop(id(value), MISSING),))
 
     def begin_once(self, message: Any) -> bool:
         """Return whether the handling of a message begins now. In that handling.
@@ -413,17 +427,12 @@ class Connection:
         return True
 
     def _finish(self, message: Any) -> None:
-        """Take out a message that was handled, with its descriptors."""
-        messages, fds, taken = self._messages, self._fds, self._taken
-        done = list(islice(fds, taken))
-        rest = deque(islice(fds, taken, None))
+        """Take out a message that was handled, with what its handling has made."""
         nothing: dict[int, Any] = {}
+        messages = self._messages
         if messages and messages[-1] is message:
-            self._fds = rest
-            self._taken = 0
             self.unpacked = nothing
             messages.pop()
-            close_fds(done)
 
     def lose(self, why: str) -> None:
         """Nothing more comes on this socket. The leader's thread."""
@@ -439,6 +448,8 @@ class Connection:
         self._messages = []
         fds, self._fds = self._fds, deque()
         close_fds(fds)
+        owned, self._fd_of = self._fd_of, {}
+        close_fds(owned.values())
         self._let_go()
         self._on_close(self, why)
 

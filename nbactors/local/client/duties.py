@@ -8,6 +8,9 @@ from typing import Protocol
 class Flushable(Protocol):
     """Something with buffered output, such as a connection."""
 
+    def serve(self) -> bool:
+        """Send what is buffered, unless another thread is at it; return False if one is."""
+
     def flush(self) -> None:
         """Send what is buffered."""
 

@@ -297,8 +297,11 @@ class BorrowedEntry(Entry):
         self.process.references.fetch(self)
 
     def __del__(self) -> None:
-        if self.tokens:
-            self.process.references.release(self._id, self.tokens)
+        try:
+            if self.tokens:
+                self.process.references.release(self._id, self.tokens)
+        except AttributeError:  # an exception from outside came before it had any
+            pass
 
 
 def rebuild(oid: bytes) -> ObjectRef[Any]:

@@ -38,8 +38,11 @@ class Parcel:
         self.fds = fds
 
     def __del__(self) -> None:
-        for fd in self._owned:
-            os.close(fd)
+        try:
+            for fd in self._owned:
+                os.close(fd)
+        except AttributeError:  # an exception from outside came before it had any
+            pass
 
 
 class Outbox:

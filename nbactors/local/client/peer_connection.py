@@ -199,6 +199,7 @@ class PeerConnection(Connection):
         tail, received = self._tail, self.received
         acknowledged, resuming = self._acknowledged, self._resuming
         found: list[Any] = []
+        fd_of = self._fd_of
         try:
             bodies, tail = cut(tail, data, self._limit_of_frame)
             for body in bodies:
@@ -211,8 +212,8 @@ class PeerConnection(Connection):
                     continue
                 if received or type(batch[0]) is not messages.Hello:
                     received += 1
-                    if fds and MISSING in fds:
-                        fds = _pair(fds, sum(map(_count_segments, batch)))
+                    if fds:
+                        fds, fd_of = _assign(fds, fd_of, batch)
                 if found:
                     found += batch
                 else:
@@ -226,6 +227,7 @@ class PeerConnection(Connection):
         if self._chunks and self._chunks[0] is chunk:
             self._messages = found
             self._fds = fds
+            self._fd_of = fd_of
             self._tail = tail
             self.received = received
             self._acknowledged = acknowledged
@@ -290,12 +292,10 @@ class PeerConnection(Connection):
         self._part = None
         self._due = None
         self._let_go()
-        count = sum(_count_segments(message) for message in list(self._messages))
-        fds = list(self._fds)
-        self._fds = deque(fds[:count])
         self._tail = NOTHING
         self._resuming = False
-        close_fds(fds[count:])
+        fds, self._fds = self._fds, deque()
+        close_fds(fds)
 
     def begin(self, sock: socket.socket) -> None:
         """Take the first socket: the other side has received nothing yet. The side that connects, any thread."""
@@ -366,6 +366,19 @@ def _chain(frames: list[tuple[bytes, Sequence[int]]]) -> Part | None:
     return part
 
 
+def _assign(fds: deque[int], fd_of: dict[int, int], batch: list[Any]) -> tuple[deque[int], dict[int, int]]:
+    """Give each value of a frame that has a segment its descriptor. Returns copies: it may be torn, and done again."""
+    values: list[Any] = []
+    for message in batch:
+        _add_stored(message, values)
+    fds = _pair(fds, len(values)) if MISSING in fds else fds.copy()
+    fd_of = fd_of.copy()
+    for value in values:
+        if fds:
+            fd_of[id(value)] = fds.popleft()
+    return fds, fd_of
+
+
 def _pair(fds: deque[int], count: int) -> deque[int]:
     """Return descriptors with `MISSING` in place of each one of the next frame that was cut off.
 
@@ -387,15 +400,25 @@ def _pair(fds: deque[int], count: int) -> deque[int]:
     return queue
 
 
+def _add_stored(thing: Any, found: list[Any]) -> None:
+    """Add the values of a message that have a segment, in the order in which their descriptors are sent."""
+    if isinstance(thing, messages.Value):
+        if thing.segment is not None:
+            found.append(thing)
+    elif isinstance(thing, messages.Message):
+        # Of a call, the arguments themselves come before those that were references; see `Arguments.pack`.
+        for name in sorted(thing.__struct_fields__, key="rest".__ne__):
+            _add_stored(getattr(thing, name), found)
+    elif isinstance(thing, list | tuple):
+        for part in thing:
+            _add_stored(part, found)
+
+
 def _count_segments(thing: Any) -> int:
     """Return how many descriptors go with a message."""
-    if isinstance(thing, messages.Segment):
-        return 1
-    if isinstance(thing, messages.Message):
-        return sum(_count_segments(getattr(thing, name)) for name in thing.__struct_fields__)
-    if isinstance(thing, list | tuple):
-        return sum(map(_count_segments, thing))
-    return 0
+    found: list[Any] = []
+    _add_stored(thing, found)
+    return len(found)
 
 
 def _without_values(message: Any) -> Any:

@@ -361,7 +361,8 @@ class Reactor:
                 break
             target = dirty[0]
             try:
-                target.flush()
+                if not target.serve():
+                    self.left_steps.add(target)
             except BaseException as error:  # noqa: BLE001 - see `blame`
                 self.blame(error, target.flush)
             if dirty and dirty[0] is target:

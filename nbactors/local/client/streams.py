@@ -101,7 +101,10 @@ class Reader:
             asker.ready(None)
 
     def __del__(self) -> None:
-        inbox = self._inbox
+        try:
+            inbox = self._inbox
+        except AttributeError:  # an exception from outside came before it had any
+            return
         if not inbox.ended or inbox.items:
             self.process.reactor.discard(inbox.abandon)
 
@@ -208,7 +211,10 @@ class RemoteReader(Readable):
             self.process.reactor.discard(lambda: streams.put_back(key, items))
 
     def __del__(self) -> None:
-        self._put_back()
+        try:
+            self._put_back()
+        except AttributeError:  # an exception from outside came before it had any
+            pass
 
     def reduce(self, completed: ObjectRef[Any]) -> tuple[Any, ...]:
         """Pickle the generator."""

@@ -147,10 +147,11 @@ class Values:
         if value.segment is not None:
             segment = value.segment
             release = _Release(connection, segment.segment_id)
-            fd = connection.take_fd()
+            fd = connection.take_fd(value)
             if fd == MISSING:
                 release.is_due = True
                 release.give_back()
+                connection.forget_fd(value)
                 return Held(failures.encode(descriptors.exhausted("a large value could not be received")), error=True)
             if os.fstat(fd).st_size < segment.size:
                 os.close(fd)
@@ -163,6 +164,8 @@ class Values:
         mine = release or _Release(connection, 0)
         connection.unpacked[id(value)] = held
         mine.is_due = True
+        if stored is not None:
+            connection.forget_fd(value)
         # Counted at last: what is counted once too little is kept for too long, and once too often is freed too early.
         for oid in value.refs:
             references.obtain(oid, 1)

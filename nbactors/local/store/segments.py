@@ -59,6 +59,20 @@ class Hold:
         self.mapping: weakref.ref[mmap.mmap] | None = None
         self.writable: mmap.mmap | None = None
 
+    def close(self) -> None:
+        """Let go of the segment. It may be the end of the interpreter, when modules have no contents any more."""
+        if self.writable is not None:
+            try:
+                self.writable.close()
+            except BufferError:  # a view of it is still being written; it goes with the view
+                pass
+            self.writable = None
+        fd, self.fd = self.fd, -1
+        if fd >= 0:
+            self.close_fd(fd)
+
+    close_fd = staticmethod(os.close)
+
 
 class Stored:
     """A value in a segment. Keeps the segment alive; freed with the last reference to this object."""
@@ -78,7 +92,10 @@ class Stored:
         return parts[0], parts[1:]
 
     def __del__(self) -> None:
-        self.store.discard(self.hold)
+        try:
+            self.store.discard(self.hold)
+        except AttributeError:  # an exception from outside came before it had any
+            pass
 
 
 class SegmentStore:
@@ -179,7 +196,7 @@ class SegmentStore:
                     raise descriptors.exhausted("a large value could not be stored") from None
                 raise
         os.ftruncate(fd, capacity)
-        hold = Hold(number, fd, capacity, self._recycle if in_memory else _close)
+        hold = Hold(number, fd, capacity, self._recycle if in_memory else Hold.close)
         hold.count = 1
         if capacity <= _IN_PLACE:
             hold.writable = _map(fd, capacity, flags=mmap.MAP_SHARED, prot=mmap.PROT_READ | mmap.PROT_WRITE)
@@ -198,7 +215,7 @@ class SegmentStore:
         """Take over a descriptor that a peer handed to this process. `on_done` gives the hold back."""
 
         def free(hold: Hold) -> None:
-            _close(hold)
+            hold.close()
             on_done()
 
         hold = Hold(0, fd, size, free)
@@ -270,7 +287,7 @@ class SegmentStore:
         hold.mapping = None
         if hold.lost or self._closed:
             self.in_memory -= hold.capacity
-            _close(hold)
+            hold.close()
         else:
             self._free.append(hold)
 
@@ -287,7 +304,7 @@ class SegmentStore:
             except IndexError:  # another thread was faster
                 return
             self.in_memory -= hold.capacity
-            _close(hold)
+            hold.close()
 
     @property
     def free_bytes(self) -> int:
@@ -316,18 +333,6 @@ def _map(fd: int, size: int, flags: int, prot: int) -> mmap.mmap:
 
 def _whole_pages(size: int) -> int:
     return max(-(-size // mmap.PAGESIZE) * mmap.PAGESIZE, mmap.PAGESIZE)
-
-
-def _close(hold: Hold) -> None:
-    if hold.writable is not None:
-        try:
-            hold.writable.close()
-        except BufferError:  # a view of it is still being written; it goes with the view
-            pass
-        hold.writable = None
-    if hold.fd >= 0:
-        os.close(hold.fd)
-        hold.fd = -1
 
 
 def _write_all(fd: int, part: memoryview, offset: int) -> None:
