@@ -253,12 +253,17 @@ class AsyncHandling(Handling):
         return Sticky(self.journal, "pickling")
 
 
+def kinds_and_places() -> Iterator[tuple[str, str]]:
+    """Yield each kind of actor with each place where it may be interrupted."""
+    for kind in ("plain", "threaded", "asyncio", "group"):
+        has_loop = kind in ("asyncio", "group")
+        yield from ((kind, where) for where in ("take", "give", "put", "send", "get"))
+        # Only an actor with a loop has such methods; what its generators yield is not interrupted.
+        yield kind, "give_later" if has_loop else "generate"
+
+
 @pytest.mark.slow
 class TestPickling:
-    @pytest.fixture(params=["plain", "threaded", "asyncio", "group"])
-    def kind(self, request: pytest.FixtureRequest) -> str:
-        return str(request.param)
-
     @pytest.fixture
     def handling(self, ray: Any, journal: Journal, kind: str) -> Any:
         options = {"threaded": {"max_concurrency": 2}, "group": {"concurrency_groups": {"group": 2}}}.get(kind, {})
@@ -267,15 +272,11 @@ class TestPickling:
         ray.get(actor.__ray_ready__.remote())
         return actor
 
-    @pytest.mark.parametrize("where", ["take", "give", "generate", "put", "send", "get", "give_later"])
+    @pytest.mark.parametrize(("kind", "where"), list(kinds_and_places()))
     @pytest.mark.parametrize("how", ["cancel", "timeout_s"])
     def test_the_users_code_in_it_is_interrupted(
         self, ray: Any, journal: Journal, started: Any, kind: str, handling: Any, where: str, how: str
     ) -> None:
-        if where == "give_later" and kind in ("plain", "threaded"):
-            pytest.skip("only asyncio actors have such methods")
-        if where == "generate" and kind in ("asyncio", "group"):
-            pytest.skip("what their generators yield is not interrupted")
         args = {"take": [Sticky(journal, "unpickling")], "get": [[ray.put(Sticky(journal, "unpickling"))]]}.get(
             where, []
         )

@@ -210,6 +210,11 @@ class TestInTime:
         calls = [steady.note.options(timeout_s=SHORT_S + 60).remote(str(index)) for index in range(50)]
         assert ray.get(calls) == [str(index) for index in range(50)]
 
+    def test_a_limit_may_be_of_any_size(self, ray: Any, steady: Any) -> None:
+        call = steady.note.options(timeout_s=1e300).remote("first")
+        assert ray.get(call, timeout=1e300) == "first"
+        assert ray.get(steady.note.remote("second"), timeout=10) == "second"
+
     def test_the_next_call_is_not_hit(self, ray: Any, gate: Gate, steady: Any) -> None:
         assert ray.get(steady.note.options(timeout_s=SHORT_S).remote("quick")) == "quick"
         waiting = steady.wait.remote(gate)

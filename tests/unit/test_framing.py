@@ -73,3 +73,11 @@ def test_each_conversation_has_its_own_messages() -> None:
     frame = framing.control_codec().encode([WATCH])
     with pytest.raises(framing.FrameError, match="malformed frame"):
         framing.peer_codec().decode(frame[framing.HEADER :])
+
+
+def test_a_text_that_is_no_utf_8_is_sent_with_escapes() -> None:
+    env = messages.RuntimeEnv({"\udcff": "a\ud800"}, "ä", ["\udc80"])
+    codec = framing.control_codec()
+    (body,) = framing.FrameBuffer(codec.limit).feed(codec.encode([messages.Output(1, "\ud800", 1, "→", b"p")]))
+    assert codec.decode(body) == [messages.Output(1, "\\ud800", 1, "→", b"p")]
+    assert framing._without_surrogates([env]) == [messages.RuntimeEnv({"\\udcff": "a\\ud800"}, "ä", ["\\udc80"])]

@@ -31,6 +31,9 @@ REST_S = 0.1
 AT_ONCE_S = 0.00002
 """Who falls asleep sleeps longer."""
 
+LONGEST_S = 3600.0
+"""A look returns after this time at the latest: epoll takes no number of seconds that is too high."""
+
 _MOST = 64
 """Events that one look returns at most."""
 
@@ -64,7 +67,8 @@ class BriskSelector(selectors.DefaultSelector):
             return super().select(timeout)
         keys: dict[int, selectors.SelectorKey] = self._fd_to_key  # type: ignore[attr-defined]
         events = []
-        for fd, event in self._poll(-1 if timeout is None else timeout, _MOST):
+        seconds = -1 if timeout is None else timeout if timeout < LONGEST_S else LONGEST_S
+        for fd, event in self._poll(seconds, _MOST):
             key = keys.get(fd)
             if key is not None:
                 ready = (event & ~_READABLE and selectors.EVENT_WRITE) | (event & ~_WRITABLE and selectors.EVENT_READ)

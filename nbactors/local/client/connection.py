@@ -37,6 +37,9 @@ GATHER = 256
 CHUNK = 1 << 16
 """Bytes that one receive takes at most."""
 
+CLOSE_S = 1.0
+"""A socket that another thread may be sending on is closed after this time."""
+
 _RECEIVE = ((CHUNK, socket.CMSG_SPACE(MAX_FDS * 4), getattr(socket, "MSG_CMSG_CLOEXEC", 0)),)
 
 _COLLECTS_IN_CALLS = sys.version_info < (3, 12)
@@ -252,7 +255,7 @@ class Connection:
                 if self._part is part:
                     self._broken = True
                     self._part = None
-                    self._shut_down()
+                    self._shut_down(self.sock)
                 continue
             rest = part if not sent else part.following if sent[0] == part.size else part.rest()
             if self._part is part:
@@ -277,9 +280,9 @@ class Connection:
             self._part = part
             self._batch = None
 
-    def _shut_down(self) -> None:
+    @staticmethod
+    def _shut_down(sock: socket.socket | None) -> None:
         """Have the reader see an end: what was refused may be a descriptor and not the connection."""
-        sock = self.sock
         if sock is not None:
             try:
                 sock.shutdown(socket.SHUT_RDWR)
@@ -287,11 +290,19 @@ class Connection:
                 pass
 
     def _await_room(self) -> None:
-        """Have the reactor push on when the socket takes more."""
-        self._watch(selectors.EVENT_READ | selectors.EVENT_WRITE)
-        self._reactor.nudge()
+        """Have the reactor push on when the socket takes more.
+
+        The leader does it, since only the leader closes sockets. Another thread could look up the socket's number,
+        and then find another connection's socket under it: that one would never be read again.
+        """
+        self._reactor.discard(self._watch_room)
+
+    def _watch_room(self) -> None:
+        if self._part is not None:
+            self._watch(selectors.EVENT_READ | selectors.EVENT_WRITE)
 
     def _watch(self, events: int) -> None:
+        """Watch the socket for other events. The leader's thread."""
         sock = self.sock
         try:
             if sock is not None:
@@ -458,7 +469,12 @@ class Connection:
         sock, self.sock = self.sock, None
         if sock is not None:
             self._reactor.unregister(sock.fileno())
-            sock.close()
+            if self._sender in (0, get_ident()):
+                sock.close()
+            else:
+                # That thread may be about to send on it. Were its number another socket's by then, that would be sent.
+                self._shut_down(sock)
+                self._reactor.call_later(CLOSE_S, sock.close)
         chunks, self._chunks = self._chunks, deque()
         close_chunks(chunks)
 

@@ -185,6 +185,11 @@ class Peers:
         known = self._links.get(key)
         if known is not None:
             self._incoming.discard(connection)
+            if not message.resume:
+                # The first socket, which has broken, is read after the one that was made in its place. What it holds
+                # was sent again on that one: read here too, its calls would run twice.
+                connection.close("another socket has taken its place")
+                return
         elif key not in self._given_up:
             self._links[key] = connection
             connection.link = message.link

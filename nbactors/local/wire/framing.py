@@ -44,11 +44,18 @@ class Codec(Generic[M]):
     """
 
     def __init__(self, union: Any, limit: int, longest: int | None = None) -> None:
-        self._encode = msgspec.msgpack.Encoder().encode
+        self._encode_strictly = msgspec.msgpack.Encoder().encode
         batch: Any = list[union] if longest is None else Annotated[list[union], msgspec.Meta(max_length=longest)]
         self._decode: Callable[[Any], list[M]] = msgspec.msgpack.Decoder(batch).decode
         self._longest = longest or sys.maxsize
         self.limit = limit
+
+    def _encode(self, batch: Any) -> bytes:
+        """Encode messages, whatever their texts hold: an error here would keep all that is sent behind them, too."""
+        try:
+            return self._encode_strictly(batch)
+        except UnicodeEncodeError:
+            return self._encode_strictly(_without_surrogates(batch))
 
     def encode(self, batch: list[M]) -> bytes:
         """Return one frame with all of `batch`, or more frames if it would be longer than the receiver accepts.
@@ -73,6 +80,22 @@ class Codec(Generic[M]):
             return self._decode(body)
         except (msgspec.MsgspecError, RecursionError) as error:
             raise FrameError(f"malformed frame: {error}") from error
+
+
+def _without_surrogates(thing: Any) -> Any:
+    """Return messages with each lone surrogate written as Python's escape, since UTF-8 has none.
+
+    Python makes them of bytes that are no UTF-8: in file names, arguments and environment variables.
+    """
+    if isinstance(thing, str):
+        return thing.encode("utf-8", "backslashreplace").decode()
+    if isinstance(thing, messages.Message):
+        return type(thing)(*[_without_surrogates(getattr(thing, name)) for name in thing.__struct_fields__])
+    if isinstance(thing, dict):
+        return {_without_surrogates(key): _without_surrogates(value) for key, value in thing.items()}
+    if isinstance(thing, list | tuple):
+        return [_without_surrogates(part) for part in thing]
+    return thing
 
 
 class PeerCodec(Codec[messages.Peer]):
