@@ -10,6 +10,9 @@ MAX_AMOUNT = 1e15
 MAX_COUNT = 2**31 - 1
 """Of what an option counts: calls at once, retries."""
 
+MAX_RETURNS = 10_000
+"""Objects of one call: each is made when the call is, with an entry of its own."""
+
 MAX_GPUS = 1024
 """Of one session. The node keeps a record of each."""
 

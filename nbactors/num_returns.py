@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from nbactors.limits import MAX_RETURNS
 from nbactors.option_checks import kind
 
 STREAMING = -1
@@ -40,6 +41,11 @@ def num_returns_of(given: Mapping[str, Any]) -> int | None:
         raise ValueError(
             f"num_returns must be >= 0, but got {value}. The keyword 'num_returns' only accepts None, a non-negative "
             "integer, 'streaming' or 'dynamic' (both for generator functions)"
+        )
+    if value is not None and value > MAX_RETURNS:
+        raise ValueError(
+            f"num_returns={value} is more than one call may return, {MAX_RETURNS}. Return a list, or yield the values "
+            "with num_returns='streaming'"
         )
     return value
 

@@ -206,7 +206,8 @@ def test_several_values_of_one_answer_fail_each_for_itself(session: None) -> Non
     def three() -> tuple[bytes, int, bytes]:
         return bytes(LARGE), 1, bytes(LARGE)
 
-    ray.get(three.options(num_returns=3).remote())
+    kept = three.options(num_returns=3).remote()  # let go, their descriptors would be free a moment later
+    ray.get(kept)
     with no_descriptors():
         first, second, third = three.options(num_returns=3).remote()
         assert ray.get(second, timeout=20) == 1

@@ -79,6 +79,7 @@ BAD_GROUPS: list[tuple[dict[str, Any], type[Exception], str]] = [
 BAD_FOR_TASKS: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"lifetime": "detached"}, ValueError, "Invalid option keyword lifetime for remote functions"),
     ({"num_returns": -1}, ValueError, "num_returns must be >= 0"),
+    ({"num_returns": 10_001}, ValueError, "num_returns=10001 is more than one call may return, 10000"),
     ({"num_returns": 1.5}, TypeError, "'num_returns' must be int, 'streaming', 'dynamic' or None"),
     ({"num_returns": True}, TypeError, "'num_returns' must be int, 'streaming', 'dynamic' or None"),
     ({"num_returns": "stream"}, ValueError, "num_returns='stream' is not valid"),

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
+import resource
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nbactors.exceptions import RaySystemError
 from nbactors.local.store.segments import ALIGN, LARGE, SegmentStore
 
 
@@ -153,3 +156,29 @@ def test_what_outlives_the_store_frees_its_descriptor_with_its_last_view():
     gc.collect()
     assert not posted
     assert set(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_value_that_cannot_be_stored_leaves_nothing(store):
+    stored = store.write(b"x" * 300_000, ())  # so that all that is imported late is there
+    del stored
+    store.trim()
+    before = store.in_memory
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    highest = max(map(int, os.listdir("/proc/self/fd")))
+    held = []
+    resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 1, hard))
+    try:
+        with contextlib.suppress(OSError):
+            while True:
+                held.append(os.open(os.devnull, os.O_RDONLY))
+        for free in range(2):  # none for the segment, then none for its mapping
+            if free:
+                os.close(held.pop())
+            with pytest.raises(RaySystemError, match=r"large value could not be (stored|mapped).*ulimit -n"):
+                store.write(b"x" * 400_000, ())
+            assert store.in_memory == before
+    finally:
+        for fd in held:
+            os.close(fd)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert store.in_memory == before

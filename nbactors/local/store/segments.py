@@ -146,13 +146,17 @@ class SegmentStore:
         # `del ref` before the next put: its segment is to be found free now, not when the reactor comes to it.
         self._settle()
         best = self._claim_free(size)
-        if best is not None:
+        if best is None:
+            return self._make(size)
+        try:
             if best.writable is None:
                 best.writable = _map(
                     best.fd, best.capacity, flags=mmap.MAP_SHARED | _POPULATE, prot=mmap.PROT_READ | mmap.PROT_WRITE
                 )
-            return best
-        return self._make(size)
+        except BaseException:
+            self._drop(best)
+            raise
+        return best
 
     def _claim_free(self, size: int) -> Hold | None:
         """Take the best of the free segments out: the smallest that fits, of those the latest. It counts as used.
@@ -184,22 +188,26 @@ class SegmentStore:
             self._trim(capacity)
             in_memory = self._reserve(capacity)
         number = next(self._numbers)
-        fd = _memory_file() if in_memory else -1
-        if fd < 0:
-            if in_memory:
-                self.in_memory -= capacity
-            in_memory = False
+        fd = -1
+        if in_memory:
             try:
-                fd = _disk_file(self._directory)
-            except OSError as error:
-                if descriptors.is_exhausted(error):
-                    raise descriptors.exhausted("a large value could not be stored") from None
-                raise
-        os.ftruncate(fd, capacity)
+                fd = _memory_file()
+            finally:
+                if fd < 0:
+                    self.in_memory -= capacity
+        if fd < 0:
+            in_memory = False
+            fd = _disk_file(self._directory)
         hold = Hold(number, fd, capacity, self._recycle if in_memory else Hold.close)
         hold.count = 1
-        if capacity <= _IN_PLACE:
-            hold.writable = _map(fd, capacity, flags=mmap.MAP_SHARED, prot=mmap.PROT_READ | mmap.PROT_WRITE)
+        try:
+            os.ftruncate(fd, capacity)
+            if capacity <= _IN_PLACE:
+                hold.writable = _map(fd, capacity, flags=mmap.MAP_SHARED, prot=mmap.PROT_READ | mmap.PROT_WRITE)
+        except BaseException:
+            hold.lost = True  # it may be shorter than it says
+            self._drop(hold)
+            raise
         return hold
 
     def _reserve(self, capacity: int) -> bool:
@@ -348,13 +356,20 @@ def _memory_file() -> int:
         return -1
     try:
         return make("nbactors-segment", os.MFD_CLOEXEC)  # type: ignore[no-any-return]
-    except OSError:
+    except OSError as error:
+        if descriptors.is_exhausted(error):
+            raise descriptors.exhausted("a large value could not be stored") from None
         return -1
 
 
 def _disk_file(directory: str | None) -> int:
     import tempfile  # noqa: PLC0415 - 7 ms that few sessions need
 
-    fd, path = tempfile.mkstemp(prefix="nbactors-", dir=directory)
+    try:
+        fd, path = tempfile.mkstemp(prefix="nbactors-", dir=directory)
+    except OSError as error:
+        if descriptors.is_exhausted(error):
+            raise descriptors.exhausted("a large value could not be stored") from None
+        raise
     os.unlink(path)
     return fd
