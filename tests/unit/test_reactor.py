@@ -149,6 +149,64 @@ def test_an_interrupt_ends_the_wait_and_breaks_nothing(reactor, pipe):
         assert reactor.wait(waiters[number], 10), "the session is usable right after"
 
 
+def test_a_callback_that_waits_reads_on_itself(reactor, pipe):
+    """As a signal's handler does, or a finalizer, that has interrupted the leader."""
+    waiters, send = pipe
+    waiters[1], waiters[2] = Waiter(), Waiter()
+    inner: list[bool] = []
+
+    def interrupting() -> None:
+        send(2)
+        inner.append(reactor.wait(waiters[2], 10))
+        send(1)
+
+    reactor.call_later(0, interrupting)
+    assert reactor.wait(waiters[1], 10)
+    assert inner == [True]
+
+
+def test_what_comes_in_such_a_wait_wakes_the_one_around_it(reactor):
+    outer = Waiter()
+
+    def interrupting() -> None:
+        outer.finish()
+        reactor.wait(Waiter(), 0)
+
+    reactor.call_later(0, interrupting)
+    assert reactor.wait(outer, 10)
+
+
+def test_an_exception_from_outside_ends_the_wait_and_leaves_the_place(reactor):
+    errors = [ValueError("from outside")]
+    done: list[str] = []
+
+    def torn() -> None:
+        if errors:
+            raise errors.pop()
+        done.append("torn")
+
+    waiter = Waiter()
+    leader = threading.Thread(target=lambda: reactor.wait(waiter, 10))
+
+    def wait() -> None:
+        reactor.discard(torn)
+        reactor.wait(Waiter(), 10)
+
+    # Whoever leads at that moment runs the callback; in the background it would only be told.
+    while not done:
+        errors[:] = [ValueError("from outside")]
+        try:
+            wait()
+        except ValueError:
+            break
+    assert done == ["torn"]
+    leader.start()
+    eventually(lambda: waiter.led is not None)
+    waiter.finish()
+    leader.join(10)
+    assert not leader.is_alive()
+
+
 class Standing:
     """A host that does nothing, and notes that the background thread stands guard."""
 

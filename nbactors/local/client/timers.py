@@ -17,7 +17,7 @@ class Timers:
 
     There is no lock: `add` may be called where this thread or another one is in the middle of `add` or `run`, by a
     signal's handler or a finalizer. Each step on the heap is one call of a C function, which nothing interrupts. A
-    timer stays in the heap until its callback has returned, so that no exception loses it.
+    callback is taken out of its timer right before it is called, so that no exception loses it.
 
     Args:
         blame: Called with the exception and the callback that it came out of; see `Reactor.blame`.
@@ -55,12 +55,12 @@ class Timers:
             if timer[0] > now:
                 break
             callback = timer[2]
+            timer[2] = None  # a handler that interrupts the callback, and waits, does not run it again
             if callback is not None:
                 try:
                     callback()
                 except BaseException as error:  # noqa: BLE001 - it must not take the others along
                     self._blame(error, callback)
-                timer[2] = None
             if heap and heap[0] is timer:
                 heapq.heappop(heap)
         self.due = heap[0][0] if heap else NEVER

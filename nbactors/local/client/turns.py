@@ -52,6 +52,7 @@ class Turns:
                 break
             if self.owner:
                 self._reactor.left_steps.add(self)
+                self._reactor.nudge()  # that thread may sleep in it, as the leader
                 break
             self.owner = me
             try:

@@ -1,0 +1,55 @@
+"""Whose an exception is that comes out of a callback of the runtime."""
+
+from __future__ import annotations
+
+import pytest
+
+from nbactors.local.client.blame import Blame
+
+
+class Torn:
+    """A callback into which an exception from outside comes the first time."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error: BaseException | None = error
+        self.done = 0
+
+    def __call__(self) -> None:
+        error, self.error = self.error, None
+        if error is not None:
+            raise error
+        self.done += 1
+
+
+def run(callback: Torn, is_alone: bool = False) -> None:
+    blame = Blame(lambda: is_alone)
+    try:
+        callback()
+    except BaseException as error:
+        blame(error, callback, ())
+
+
+@pytest.mark.parametrize("error", [ValueError("from outside"), KeyboardInterrupt("from outside")])
+def test_one_from_outside_is_raised_and_what_it_tore_is_done(error: BaseException) -> None:
+    callback = Torn(error)
+    with pytest.raises(type(error), match="from outside"):
+        run(callback)
+    assert callback.done == 1
+
+
+def test_one_of_the_callback_is_told_and_raised_to_nobody(capfd: pytest.CaptureFixture[str]) -> None:
+    def broken() -> None:
+        raise ValueError("my own")
+
+    try:
+        broken()
+    except ValueError as error:
+        Blame(lambda: False)(error, broken, ())
+    assert "my own" in capfd.readouterr().err
+
+
+def test_where_nobody_is_to_be_raised_to_it_is_told(capfd: pytest.CaptureFixture[str]) -> None:
+    callback = Torn(ValueError("from outside"))
+    run(callback, is_alone=True)
+    assert callback.done == 1
+    assert "from outside" in capfd.readouterr().err

@@ -1,0 +1,89 @@
+"""Steps are done one at a time, and nobody waits for a turn."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from nbactors.local.client.reactor import Reactor
+from nbactors.local.client.turns import Turns
+from nbactors.local.client.waiter import Waiter
+
+WITHIN_S = 10
+
+
+@pytest.fixture
+def reactor() -> Iterator[Reactor]:
+    reactor = Reactor("test-io")
+    reactor.start()
+    yield reactor
+    reactor.close()
+
+
+def in_thread(call: Callable[[], object]) -> threading.Thread:
+    thread = threading.Thread(target=call)
+    thread.start()
+    return thread
+
+
+def test_a_step_that_finds_another_thread_at_it_is_left_there(reactor: Reactor) -> None:
+    turns, done = Turns(reactor), []
+    begun, goes_on = threading.Event(), threading.Event()
+
+    def long() -> None:
+        begun.set()
+        assert goes_on.wait(WITHIN_S)
+        done.append("long")
+
+    thread = in_thread(lambda: turns.run(long))
+    assert begun.wait(WITHIN_S)
+    turns.run(lambda: done.append("left"))
+    assert done == [], "the caller has not waited"
+    goes_on.set()
+    thread.join(WITHIN_S)
+    assert done == ["long", "left"]
+    assert not turns.owner
+
+
+def test_a_handler_in_a_step_runs_its_own_at_once(reactor: Reactor) -> None:
+    turns, done = Turns(reactor), []
+
+    def interrupted() -> None:
+        turns.run(lambda: done.append("handler's"))
+        done.append("interrupted")
+
+    turns.run(interrupted)
+    assert done == ["handler's", "interrupted"]
+
+
+def test_a_wait_in_a_step_runs_what_others_leave_there(reactor: Reactor) -> None:
+    """Else a handler would wait for ever for what needs the step that it has interrupted."""
+    turns, waiter, outcome = Turns(reactor), Waiter(), []
+    begun = threading.Event()
+
+    def waits() -> None:
+        begun.set()
+        outcome.append(reactor.wait(waiter, WITHIN_S))
+
+    thread = in_thread(lambda: turns.run(waits))
+    assert begun.wait(WITHIN_S)
+    turns.run(waiter.finish)
+    thread.join(WITHIN_S)
+    assert outcome == [True]
+
+
+def test_an_exception_from_outside_ends_the_turn_and_loses_no_step(reactor: Reactor) -> None:
+    turns, done, errors = Turns(reactor), [], [ValueError("from outside")]
+
+    def torn() -> None:
+        if errors:
+            raise errors.pop()
+        done.append("torn")
+
+    with pytest.raises(ValueError, match="from outside"):
+        turns.run(torn)
+    turns.run(lambda: done.append("next"))
+    assert done == ["torn", "next"]
+    assert not turns.owner
