@@ -74,7 +74,7 @@ class BackgroundCell:
         self._cell = cell
         self._value = value
         self._live = Live(cell)
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._state = "queued"
         self._since = self._ended = monotonic()
         self._pid = 0

@@ -14,7 +14,7 @@ from nbactors.output import Paused
 
 _HELP = "c goes on, n steps, q ends the call with an error; the stop button leaves the debugger, and the call goes on."
 
-_lock = threading.Lock()
+_lock = threading.RLock()
 _waiting: list[Paused] = []
 _told: set[int] = set()
 

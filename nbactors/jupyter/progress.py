@@ -24,7 +24,7 @@ class CellBars:
     def __init__(self, cell: int) -> None:
         self._bars = Bars()
         self._live = Live(cell)
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._changed_at = 0.0
         self._painted_at = 0.0
         self._changed = False
@@ -64,7 +64,7 @@ class CellBars:
         painter.touch(self)
 
 
-_lock = threading.Lock()
+_lock = threading.RLock()
 _cells: dict[int, CellBars] = {}
 
 

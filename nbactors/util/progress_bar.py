@@ -173,7 +173,7 @@ class _Bar:
         self._leave = leave
         self._name = f"progress-{next(_names)}"
         self._cell = engine.current().calling_cell()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._began = self._ended = monotonic()
         self._n = self._failures = 0
         self._closed = False

@@ -6,12 +6,17 @@ tests. A script that hangs prints the stacks of its threads and exits.
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 import textwrap
 from pathlib import Path
 
 import pytest
+
+import nbactors as ray
+from nbactors.testing import eventually
 
 pytestmark = pytest.mark.slow
 
@@ -193,3 +198,28 @@ class TestRaisingHandlers:
             print(raised, caught)
         """
         assert run(own_directory, source) == "100 100"
+
+
+class TestActors:
+    def test_a_handler_that_raises_while_nothing_runs_ends_no_actor(self, tmp_path: Path) -> None:
+        raised = tmp_path / "raised"
+
+        @ray.remote
+        class Alarmed:
+            def arm(self, path: str) -> int:
+                def raise_late(*_: object) -> None:
+                    Path(path).touch()
+                    raise ValueError("while nothing runs")
+
+                signal.signal(signal.SIGALRM, raise_late)
+                signal.setitimer(signal.ITIMER_REAL, 0.1)
+                return os.getpid()
+
+            def pid(self) -> int:
+                return os.getpid()
+
+        with ray.init():
+            actor = Alarmed.remote()
+            pid = ray.get(actor.arm.remote(str(raised)))
+            eventually(raised.exists)
+            assert ray.get(actor.pid.remote(), timeout=10) == pid

@@ -358,7 +358,10 @@ class Executor:
         if not self._jobs:
             if self._shown and self.lanes is None:
                 self.show("")
-            self.process.reactor.wait(waiter, None)
+            try:
+                self.process.reactor.wait(waiter, None)
+            except Exception:  # noqa: BLE001 - a handler's that the user has set: no call runs that could fail with it
+                self.process.reactor.complain(self._idle)
         self._waiter = None
 
     def enter(self, job: Job) -> None:
