@@ -73,7 +73,9 @@ class Part:
 
     __slots__ = ("_parcels", "fds", "following", "sent", "size", "view")
 
-    def __init__(self, view: memoryview, fds: Sequence[int], parcels: Sequence[Parcel], following: Part | None) -> None:
+    def __init__(
+        self, view: bytes | memoryview, fds: Sequence[int], parcels: Sequence[Parcel], following: Part | None
+    ) -> None:
         self.view = view
         self.size = len(view)
         self.fds = fds
@@ -88,7 +90,7 @@ class Part:
 
     def rest(self) -> Part:
         """Return what comes after the bytes that were sent, if they were not all."""
-        return Part(self.view[self.sent[0] :], (), (), self.following)
+        return Part(memoryview(self.view)[self.sent[0] :], (), (), self.following)
 
 
 def parts(frame: bytes, fds: Sequence[int], parcels: Sequence[Parcel], following: Part | None = None) -> Part:
@@ -97,9 +99,9 @@ def parts(frame: bytes, fds: Sequence[int], parcels: Sequence[Parcel], following
     A frame is complete with its last byte, so what goes ahead of that is there when it is read: each part but the last
     takes one byte along. There are enough, since each descriptor is announced in the frame.
     """
-    view = memoryview(frame)
     if not fds:
-        return Part(view, (), (), following)
+        return Part(frame, (), (), following)
+    view = memoryview(frame)
     ahead = max(len(fds) - 1, 0) // MAX_FDS
     part = Part(view[ahead:], fds[ahead * MAX_FDS :], parcels, following)
     for index in range(ahead - 1, -1, -1):

@@ -121,24 +121,37 @@ class PeerConnection(Connection):
 
     def _encode(self, batch: Outbox) -> None:
         received = self.received
-        frames: list[tuple[bytes, Sequence[int]]] = []
-        part = None
+        if batch.fds or self.closed:
+            self._encode_all(batch)
+            return
         try:
-            if not (batch.fds or self.closed):
-                frame = self._encode_batch(batch.messages, received)
-                frames.append((frame, ()))
-                part = Part(memoryview(frame), (), (), None)
-        except FrameError:
-            pass  # it is too long for one
-        if part is None and not self.closed:
-            contents, fds, _ = unpack(batch)
-            try:
+            frame = self._encode_batch(batch.messages, received)
+        except FrameError:  # it is too long for one
+            self._encode_all(batch)
+            return
+        part = Part(frame, (), (), None)
+        if self._batch is batch:
+            if not self._broken:
+                self._part = part
+            self._batch = None
+            self._told = received
+            self._kept.append((frame, ()))
+        if self._broken:
+            self._limit([(frame, ())])
+
+    def _encode_all(self, batch: Outbox) -> None:
+        """Do what `_encode` does with a batch that has descriptors, or is to become several frames or none."""
+        received = self.received
+        frames: list[tuple[bytes, Sequence[int]]] = []
+        try:
+            if not self.closed:
+                contents, fds, _ = unpack(batch)
                 self._add_frames(contents, fds, received, frames)
-            except FrameError:
-                if self._batch is batch:
-                    self._batch = None
-                raise
-            part = _chain(frames)
+        except FrameError:
+            if self._batch is batch:
+                self._batch = None
+            raise
+        part = _chain(frames)
         if self._batch is batch:
             if not self._broken:
                 self._part = part
@@ -178,7 +191,7 @@ class PeerConnection(Connection):
                 self._broken = False
         elif type(due) is _Tell:
             told = received if due.received is None else due.received
-            part = Part(memoryview(self._encode_batch([], told)), (), (), None)
+            part = Part(self._encode_batch([], told), (), (), None)
             if self._due is due:
                 self._due = None
                 if not self._broken:
