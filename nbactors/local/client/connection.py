@@ -20,9 +20,8 @@ import selectors
 import socket
 import sys
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from itertools import starmap
 from threading import get_ident
 from typing import Any
 
@@ -40,7 +39,7 @@ CHUNK = 1 << 16
 CLOSE_S = 1.0
 """A socket that another thread may be sending on is closed after this time."""
 
-_RECEIVE = ((CHUNK, socket.CMSG_SPACE(MAX_FDS * 4), getattr(socket, "MSG_CMSG_CLOEXEC", 0)),)
+_RECEIVE = (CHUNK, socket.CMSG_SPACE(MAX_FDS * 4), getattr(socket, "MSG_CMSG_CLOEXEC", 0))
 
 _COLLECTS_IN_CALLS = sys.version_info < (3, 12)
 """Whether the garbage collector, and with it finalizers, may run inside a call of a C function."""
@@ -78,9 +77,12 @@ class Connection:
         on_message: Callable[[Connection, Any], None],
         on_close: Callable[[Connection, str], None],
     ) -> None:
+        self.sock: Any = None
+        self._receiver: Iterator[Any] = iter(())
+        """Receives a chunk for each that is taken out of it."""
         if sock is not None:
             sock.setblocking(False)
-        self.sock: Any = sock
+            self._use(sock)
         self.peer_id = b""
         self.state: Any = None
         """Whatever the side that made the connection keeps with it."""
@@ -118,6 +120,10 @@ class Connection:
     def hand_to(self, on_message: Callable[[Connection, Any], None]) -> None:
         """Call something else with what arrives. The leader's thread."""
         self._on_message = on_message
+
+    def _use(self, sock: socket.socket) -> None:
+        self._receiver = iter(partial(sock.recvmsg, *_RECEIVE), None)
+        self.sock = sock
 
     def start(self) -> None:
         """Begin to receive."""
@@ -333,11 +339,16 @@ class Connection:
                 if _COLLECTS_IN_CALLS and gc.isenabled():
                     try:
                         gc.disable()
-                        self._chunks.extend(starmap(self.sock.recvmsg, _RECEIVE))
+                        # From the reading to the keeping there is no call between: they are one step.
+                        for chunk in self._receiver:
+                            self._chunks.append(chunk)
+                            break
                     finally:
                         gc.enable()
                 else:
-                    self._chunks.extend(starmap(self.sock.recvmsg, _RECEIVE))
+                    for chunk in self._receiver:
+                        self._chunks.append(chunk)
+                        break
             except BlockingIOError:
                 return
             except OSError as error:

@@ -26,7 +26,17 @@ from nbactors.local.client.intake import CUT_OFF, MISSING, Mark, close_fds, with
 from nbactors.local.client.outbox import MAX_FDS, Outbox, Part, parts
 from nbactors.local.client.reactor import Reactor
 from nbactors.local.wire import messages
-from nbactors.local.wire.framing import NOTHING, FrameError, cut, peer_codec, unpack_received
+from nbactors.local.wire.framing import (
+    HEAD,
+    HEADER,
+    NOTHING,
+    SMALL,
+    FrameError,
+    cut,
+    peer_codec,
+    unpack_head,
+    unpack_received,
+)
 
 ACKNOWLEDGE_S = 1.0
 """What was received is told of after this time, if no frame has told of it before."""
@@ -208,6 +218,13 @@ class PeerConnection(Connection):
 
     def _decode(self, chunk: Any) -> None:
         data, ancillary, flags, _ = chunk
+        size = len(data)
+        has_fds = ancillary or flags & CUT_OFF or self._fds
+        if size > HEAD and not has_fds and self._tail is NOTHING and self.received:
+            length, acknowledged = unpack_head(data)
+            if length + HEADER == size and length < SMALL:
+                self._decode_one(chunk, acknowledged, size)
+                return
         fds = with_fds(self._fds, ancillary, flags) if ancillary or flags & CUT_OFF else self._fds
         tail, received = self._tail, self.received
         acknowledged, resuming = self._acknowledged, self._resuming
@@ -246,6 +263,28 @@ class PeerConnection(Connection):
             self._acknowledged = acknowledged
             self._resuming = resuming
             self._untold += count
+            self._chunks.popleft()
+        if acknowledged - self._forgotten >= FORGET or not self._telling or self._untold > ACKNOWLEDGE_BYTES:
+            self._keep_books()
+
+    def _decode_one(self, chunk: Any, acknowledged: int, size: int) -> None:
+        """Do what `_decode` does, for the chunk that most are: one small frame, without descriptors."""
+        try:
+            batch: list[Any] = self._decode_batch(chunk[0][HEADER:])
+        except FrameError as error:
+            batch = [Mark(partial(self.close, str(error)))]
+        if not batch and self._resuming:
+            batch = [Mark(partial(self._resume, acknowledged))]
+            received = self.received
+        else:
+            received = self.received + 1 if batch else self.received
+        batch.reverse()
+        if self._chunks and self._chunks[0] is chunk:
+            self._messages = batch
+            self.received = received
+            self._acknowledged = acknowledged
+            self._resuming = False
+            self._untold += size
             self._chunks.popleft()
         if acknowledged - self._forgotten >= FORGET or not self._telling or self._untold > ACKNOWLEDGE_BYTES:
             self._keep_books()
@@ -328,7 +367,7 @@ class PeerConnection(Connection):
         if self.closed:
             sock.close()
             return False
-        self.sock = sock
+        self._use(sock)
         return True
 
     def confirm(self, received: int) -> None:
@@ -350,7 +389,7 @@ class PeerConnection(Connection):
         other.closed = True
         self._reactor.unregister(sock.fileno())
         self._leave_socket()
-        self.sock = sock
+        self._use(sock)
         self._forget(received)
         self._due = _Resume(True)
         self._reactor.register(sock.fileno(), selectors.EVENT_READ, self._on_ready)

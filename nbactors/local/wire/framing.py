@@ -20,7 +20,11 @@ SMALL = 4096
 
 M = TypeVar("M")
 
+HEAD = HEADER + RECEIVED
 _pack_head = struct.Struct(">IQ").pack
+unpack_head = struct.Struct(">IQ").unpack_from
+"""Returns a peer's frame's length and what `unpack_received` returns; its argument is the whole frame."""
+
 _unpack_length = struct.Struct(">I").unpack_from
 unpack_received = struct.Struct(">Q").unpack_from
 """Returns, in a tuple, how many frames the sender of a peer's frame had received; its argument is the frame's body."""
