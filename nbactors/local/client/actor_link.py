@@ -318,8 +318,8 @@ class LocalActorLink(Target, ActorLink):
     def on_connection_closed(self, connection: Connection, why: str) -> None:
         """The worker has ended, or no socket can be had to it any more. The leader's thread."""
         process = self._process
-        in_flight = [call for call in connection.state.calls.values() if call.state < FINISHED]
-        connection.state.calls.clear()
+        calls = connection.state.calls
+        in_flight = [call for call in list(calls.values()) if call.state < FINISHED and call.connection is connection]
         self._connection = None
         if self._down is None and not process.peers.is_final(connection.peer_id):
             # It lives: only what it was asked is lost.
@@ -327,10 +327,10 @@ class LocalActorLink(Target, ActorLink):
             self._connect(connection.peer_id, connection.state.pid)
             in_flight = []
         for call in reversed(in_flight):
-            call.returned()
-            self._queue_of(call).appendleft(call)
+            call.return_to(self._queue_of(call))
         if in_flight:
             process.actors.keep(self)
+        calls.clear()  # at last, so that no exception from outside loses them
         if self._down is not None:
             self._fail_queue()
         elif self._connection is None:

@@ -23,6 +23,8 @@ from nbactors.object_ref import ObjectRef
 from nbactors.object_ref_generator import ObjectRefGenerator
 
 if TYPE_CHECKING:
+    from collections import deque
+
     from nbactors.local.client.connection import Connection
     from nbactors.local.client.process import Process
 
@@ -122,11 +124,23 @@ class PendingCall(Sent):
         """It is on its way, on its connection."""
         self.state = _SEND.get(self.state, self.state)
 
-    def returned(self) -> None:
-        """It comes back to the queue."""
+    def return_to(self, queue: deque[PendingCall], *, is_tried: bool = False, is_last: bool = False) -> None:
+        """Come back to a queue, in one step; nothing, if it has done so already.
+
+        Args:
+            queue: The queue.
+            is_tried: Whether that counts as one of its tries.
+            is_last: Whether it comes behind all others, else before them.
+        """
         self.sent()
-        self.connection = None
-        self.state = _RETURN[self.state]
+        put = queue.append if is_last else queue.appendleft
+        state = _RETURN.get(self.state)
+        if state is not None and self.connection is not None:
+            if is_tried and self.retries > 0:
+                self.retries -= 1
+            self.connection = None
+            self.state = state
+            put(self)
 
     def finish(self) -> None:
         """Its answer is there; drop what it kept alive."""

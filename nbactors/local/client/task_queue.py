@@ -354,19 +354,19 @@ class TaskQueue(Target):
         if lease is not None:
             lease.depth = 1
         for number in reversed(numbers):
-            call = connection.state.calls.pop(number, None)
+            call = connection.state.calls.get(number)
             if call is not None:
-                call.returned()
                 self._requeue(call)
+                connection.state.calls.pop(number, None)
         self._pump()
 
-    def _requeue(self, call: PendingCall) -> None:
+    def _requeue(self, call: PendingCall, *, is_tried: bool = False) -> None:
         """Put a task that has come back in front, unless it was cancelled meanwhile."""
         if call.canceled:
             cancel = messages.Cancel(call.number, call.canceled, True, call.timeout_s)
             self._doomed.append((call, call.error_if_canceled(cancel)))
         else:
-            self._queue.appendleft(call)
+            call.return_to(self._queue, is_tried=is_tried)
 
     def retry(self, connection: Connection, call: PendingCall) -> None:
         """A task has raised what it is to be tried again for. The leader's thread."""
@@ -375,15 +375,8 @@ class TaskQueue(Target):
 
     @in_turn
     def _try_again(self, call: PendingCall) -> None:
-        self._count_try(call)
-        call.returned()
-        self._queue.append(call)
+        call.return_to(self._queue, is_tried=True, is_last=True)
         self._pump()
-
-    @staticmethod
-    def _count_try(call: PendingCall) -> None:
-        if call.retries > 0:
-            call.retries -= 1
 
     def _on_connection_closed(self, connection: Connection, why: str) -> None:
         lease = self._leases.pop(connection.peer_id, None)
@@ -407,19 +400,17 @@ class TaskQueue(Target):
 
         A worker runs its tasks in the order sent, so the oldest unanswered one was running.
         """
-        calls = [call for call in connection.state.calls.values() if call.state < FINISHED]
-        connection.state.calls.clear()
+        in_flight = list(connection.state.calls.values())
+        calls = [call for call in in_flight if call.state < FINISHED and call.connection is connection]
         for call in reversed(calls[1:]):
-            call.returned()
             self._requeue(call)
         if calls:
             running = calls[0]
             if running.retries or running.canceled:
-                self._count_try(running)
-                running.returned()
-                self._requeue(running)
+                self._requeue(running, is_tried=True)
             else:
                 self._doomed.append((running, failures.worker_crashed(self._label, text)))
+        connection.state.calls.clear()  # at last, so that no exception from outside loses them
         self._pump()
 
     @in_turn
