@@ -1,44 +1,94 @@
-"""What is taken out of a queue is done, whoever interrupts."""
+"""What is taken out of a queue is run, whoever interrupts."""
 
 from __future__ import annotations
 
+import sys
 from collections import deque
+from collections.abc import Callable
+from functools import partial
+from types import FrameType
 
 import pytest
 
-from nbactors.local.client.taking import do_all
+from nbactors.local.client.taking import run_all
 
 
-def test_all_is_done_in_order_also_what_comes_meanwhile() -> None:
-    queue, done = deque([1, 2]), []
+def raise_again(error: BaseException, action: Callable[[], None]) -> None:
+    raise error
 
-    def do(item: int) -> None:
+
+def test_all_is_run_in_order_also_what_comes_meanwhile() -> None:
+    queue: deque[Callable[[], None]] = deque()
+    done = []
+
+    def run(item: int) -> None:
         done.append(item)
         if item < 3:
-            queue.append(item + 10)
+            queue.append(partial(run, item + 10))
 
-    do_all(queue, do)
+    queue.extend([partial(run, 1), partial(run, 2)])
+    run_all(queue, raise_again)
     assert done == [1, 2, 11, 12]
 
 
-def test_whoever_interrupts_does_the_rest() -> None:
-    queue, done = deque(["outer", "a", "b"]), []
+def test_whoever_interrupts_runs_the_rest() -> None:
+    queue: deque[Callable[[], None]] = deque()
+    done = []
 
-    def do(item: str) -> None:
-        if item == "outer":
-            do_all(queue, do)
-        done.append(item)
+    def outer() -> None:
+        run_all(queue, raise_again)
+        done.append("outer")
 
-    do_all(queue, do)
+    queue.extend([outer, partial(done.append, "a"), partial(done.append, "b")])
+    run_all(queue, raise_again)
     assert done == ["a", "b", "outer"]
 
 
 @pytest.mark.parametrize("left", [0, 1])
-def test_an_error_of_an_item_is_raised_though_it_looks_like_an_empty_queue(left: int) -> None:
-    def do(item: int) -> None:
+def test_an_error_of_an_action_is_raised_though_it_looks_like_an_empty_queue(left: int) -> None:
+    def fails(item: int) -> None:
         raise IndexError(f"of item {item}")
 
-    queue = deque(range(left + 1))
+    queue = deque([partial(fails, item) for item in range(left + 1)])
     with pytest.raises(IndexError, match="of item 0"):
-        do_all(queue, do)
+        run_all(queue, raise_again)
     assert len(queue) == left
+
+
+class Outside(BaseException):
+    """What a handler raises where a function is entered."""
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_no_action_is_lost_where_an_exception_comes_as_a_function_is_entered(number: int) -> None:
+    done: list[str] = []
+    entered = 0
+
+    def first() -> None:
+        done.append("first")
+
+    def second() -> None:
+        done.append("second")
+
+    def blame(error: BaseException, action: Callable[[], None]) -> None:
+        action()  # as `Blame` does
+        raise error
+
+    def trace(frame: FrameType, event: str, argument: object) -> None:
+        nonlocal entered
+        entered += 1
+        if entered == number:
+            raise Outside
+
+    queue: deque[Callable[[], None]] = deque([first, second])
+    before = sys.gettrace()
+    try:
+        sys.settrace(trace)
+        run_all(queue, blame)
+    except Outside:
+        pass
+    finally:
+        sys.settrace(before)
+    assert entered >= number
+    run_all(queue, blame)
+    assert done == ["first", "second"]

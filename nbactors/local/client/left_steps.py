@@ -37,3 +37,5 @@ class LeftSteps:
                     self.targets.remove(target)
                 except ValueError:  # another thread has done so
                     pass
+                if not target.serve():  # a step was left between, by a thread that saw the target still here
+                    self.add(target)

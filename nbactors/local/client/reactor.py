@@ -48,7 +48,7 @@ from nbactors.local.client.brisk_selector import BriskSelector
 from nbactors.local.client.duties import Flushable, Reading
 from nbactors.local.client.guard import Guard, Host
 from nbactors.local.client.left_steps import LeftSteps
-from nbactors.local.client.taking import do_all
+from nbactors.local.client.taking import run_all
 from nbactors.local.client.thread_waits import ThreadWaits
 from nbactors.local.client.timers import NEVER, Timers
 from nbactors.local.client.waiter import Waiter
@@ -355,7 +355,7 @@ class Reactor:
         if self.left_steps.targets:
             self.left_steps.serve()
         if trash:
-            do_all(trash, self._do)
+            run_all(trash, self.blame)
         while True:
             if not dirty:
                 break
@@ -367,12 +367,6 @@ class Reactor:
                 self.blame(error, target.flush)
             if dirty and dirty[0] is target:
                 dirty.popleft()
-
-    def _do(self, action: Callable[[], None]) -> None:
-        try:
-            action()
-        except BaseException as error:  # noqa: BLE001 - see `blame`
-            self.blame(error, action)
 
     def blame(self, error: BaseException, callback: Callable[..., None], *args: Any) -> None:
         """Do what an exception leaves to do that came out of a callback. In the handler; the leader. See `Blame`.

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from threading import get_ident
 
 from nbactors.local.client.reactor import Reactor
-from nbactors.local.client.taking import do_all
+from nbactors.local.client.taking import run_all
 
 
 class Turns:
@@ -48,7 +48,7 @@ class Turns:
         me = get_ident()
         while self.steps:
             if self.owner == me:  # a handler or finalizer has interrupted this thread in a step
-                do_all(self.steps, self._run_one)
+                run_all(self.steps, self._reactor.blame)
                 break
             if self.owner:
                 self._reactor.left_steps.add(self)
@@ -56,13 +56,7 @@ class Turns:
                 break
             self.owner = me
             try:
-                do_all(self.steps, self._run_one)
+                run_all(self.steps, self._reactor.blame)
             finally:
                 self.owner = 0
         return not self.steps
-
-    def _run_one(self, step: Callable[[], None]) -> None:
-        try:
-            step()
-        except BaseException as error:  # noqa: BLE001 - see `Blame`
-            self._reactor.blame(error, step)
