@@ -19,9 +19,13 @@ class Peers:
         self.asked.append(process_id)
 
 
+def raise_again(error: BaseException, action: object) -> None:
+    raise error
+
+
 def test_a_named_actor_may_be_up_before_its_link_is_made() -> None:
     peers = Peers()
-    reactor = SimpleNamespace(call_later=lambda *_: None, discard=lambda *_: None)
+    reactor = SimpleNamespace(call_later=lambda *_: None, discard=lambda *_: None, blame=raise_again)
     process: Any = SimpleNamespace(peers=peers, reactor=reactor, node=SimpleNamespace(lost=""), closed=True)
     actors = process.actors = Actors(process)
     actors.on_news(messages.ActorUp(b"a" * 16, b"p" * 16, 1))

@@ -388,11 +388,11 @@ class Connection:
                 if not chunks:
                     break
                 self._decode(chunks[0])
+            if self.after_batch is not None and not self.closed:
+                self.after_batch(self)
         except BaseException:
             self._reactor.trash.append(self.go_on)
             raise
-        if self.after_batch is not None and not self.closed:
-            self.after_batch(self)
 
     def _decode(self, chunk: Any) -> None:
         """Put the messages of a chunk into `_messages`, which is empty. It may be torn, and is done again then."""

@@ -171,9 +171,7 @@ class NodeLink:
                 f"the node daemon has ended ({why}), and this session's actors with it. "
                 "Call shutdown() and then init() to start again."
             )
-        waiting = list(self._waiting.values())
-        self._waiting.clear()
-        for request in waiting:
+        for request in list(self._waiting.values()):
             request.finish()
         self._on_lost(self.lost)
 

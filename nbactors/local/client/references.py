@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import weakref
 from collections import defaultdict
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from nbactors.local.client import failures
@@ -198,28 +199,45 @@ class References:
     def fetched(self, connection: Connection, oid: bytes, value: messages.Value | None) -> None:
         """The owner has answered. The leader's thread."""
         received = self._process.values.receive(connection, value) if value is not None else None
-        # Taken out at last, so that an exception from outside leaves them to be settled.
-        for entry in [*self._asked.get(oid, ()), *self._asked.pop(oid, ())]:
-            if received is None:
-                entry.lose(failures.object_lost(oid))
-            else:
-                received.settle(entry)
+        if received is not None:
+            self._settle_asked(oid, received.settle)
+        else:
+            self._lose_asked(oid, failures.object_lost(oid))
 
     def owner_gone(self, owner: bytes) -> None:
         """A process has died: what we asked it for will not come. The leader's thread."""
-        for entry in self._take_asked(owner):
-            entry.lose(failures.owner_died(entry.id))
+        for oid in self._asked_of(owner):
+            self._lose_asked(oid, failures.owner_died(oid))
         self._process.streams.owner_gone(owner)
 
     def ask_again(self, owner: bytes) -> None:
         """A connection was lost to a process that lives. The leader's thread."""
-        for entry in self._take_asked(owner):
-            self.fetch(entry)
+        for oid in self._asked_of(owner):
+            connection = self._process.peers.connect(owner)
+            if connection is None:
+                self._lose_asked(oid, failures.owner_died(oid))
+            else:
+                connection.send_now(messages.Fetch(oid))
         self._process.streams.ask_again(owner)
 
-    def _take_asked(self, owner: bytes) -> list[BorrowedEntry]:
-        oids = [oid for oid in list(self._asked) if ids.owner_of(oid) == owner]
-        return [entry for oid in oids for entry in self._asked.pop(oid, ())]
+    def _asked_of(self, owner: bytes) -> list[bytes]:
+        return [oid for oid in list(self._asked) if ids.owner_of(oid) == owner]
+
+    def _lose_asked(self, oid: bytes, error: bytes) -> None:
+        self._settle_asked(oid, lambda entry: entry.lose(error))
+
+    def _settle_asked(self, oid: bytes, settle: Callable[[BorrowedEntry], None]) -> None:
+        """Settle all entries that wait for an object. Each is taken out at last: no exception from outside loses it."""
+        entries = self._asked.get(oid)
+        while True:
+            if not entries:
+                break
+            entry = entries[0]
+            settle(entry)
+            if entries and entries[0] is entry:
+                entries.pop(0)
+        if not entries:
+            self._asked.pop(oid, None)
 
     def release(self, oid: bytes, tokens: int) -> None:
         """The last local reference to a borrowed object is gone. Called by a finalizer, therefore only posts."""

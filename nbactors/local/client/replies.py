@@ -83,9 +83,12 @@ class Replies:
     @staticmethod
     def after_batch(connection: Connection) -> None:
         """All that had arrived was handled: tell who submitted the calls, once, that there is room for more."""
-        target, connection.state.answered = connection.state.answered, None
+        state = connection.state
+        target = state.answered
         if target is not None:
             target.answered(connection)
+            if state.answered is target:  # at last, so that no exception from outside keeps it from being told
+                state.answered = None
 
 
 def _take(state: PeerState, number: int) -> PendingCall | None:

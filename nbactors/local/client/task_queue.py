@@ -379,11 +379,12 @@ class TaskQueue(Target):
         self._pump()
 
     def _on_connection_closed(self, connection: Connection, why: str) -> None:
-        lease = self._leases.pop(connection.peer_id, None)
+        lease = self._leases.get(connection.peer_id)
         if lease is not None:
             # The node knows the cause, and tells it by LeaseLost; if it does not, go on without.
             tasks = self._tasks
-            tasks.died(connection.peer_id, self, connection)
+            tasks.died(connection.peer_id, self, connection)  # first: what follows may be torn
+            self._leases.pop(connection.peer_id, None)
             node_lost = self._process.node.lost
             text = f"the connection to it was lost ({why})."
             if node_lost:

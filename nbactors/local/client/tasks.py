@@ -140,9 +140,10 @@ class Tasks:
 
     def on_refused(self, refused: messages.Refused) -> None:
         """The node refuses a worker. The leader's thread."""
-        queue = self._expected.pop(refused.rid, None)
+        queue = self._expected.get(refused.rid)
         if queue is not None:
             queue.refused(refused)
+            self._expected.pop(refused.rid, None)
 
     def on_given_back(self, connection: Connection, message: messages.GivenBack) -> None:
         """A worker gives tasks back. The leader's thread."""
@@ -157,10 +158,11 @@ class Tasks:
 
     def lost(self, process_id: bytes, text: str) -> None:
         """The cause is known, or will not be. The leader's thread."""
-        dead = self._dead.pop(process_id, None)
+        dead = self._dead.get(process_id)
         if dead is not None:
             queue, connection = dead
             queue.lost(connection, text)
+            self._dead.pop(process_id, None)
             return
         leased = self._leased.get(process_id)
         if leased is not None:

@@ -218,9 +218,11 @@ class Waiting:
         watchers = self.watchers
         while watchers:
             try:
-                watchers.pop().finish()
-            except IndexError:  # another thread was faster
-                return
+                watcher = watchers[0]
+                watcher.finish()
+                watchers.remove(watcher)  # at last, so that no exception from outside leaves it asleep
+            except (IndexError, ValueError):  # another thread was faster
+                pass
 
     def visit(self, callback: Callable[[], None]) -> bool:
         """See `Engine.call_in_wait`."""
