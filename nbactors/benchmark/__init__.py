@@ -1,13 +1,13 @@
-"""What `nbactors microbenchmark` measures. Nothing else in the package imports this.
+"""What `nbactors microbenchmark` measures: how fast a session is, beside what this machine can do at best.
 
-    catalogue   the rows: what is measured, against which limit, with which target
-    suite       runs the rows on each runtime, one after another
-      bench       one runtime being measured: its session, and the machine's limits taken in between
-        startup, rates, streaming, arrays, footprint, fleet    how each kind of row is measured
-        limits      what the machine can do: exchange (messages), copying (memory), forking (processes)
-        subject     one process that runs workloads.py on a runtime
-    table, record   the result, for people and for programs
+    rows        the lines of the table: what is measured, and how
+    bench       one run: a session in a directory of its own, and the machine's limits in between
+    subject     the process that holds the session; it runs workloads.py
+    limits      what the machine can do: fork a process, exchange messages (exchange.py)
+    table       the result, for people
 
 `workloads.py` and `exchange.py` run as scripts, in processes of their own: they import the standard library only,
 `workloads.py` also the runtime that it is told, so that it runs on real Ray in an environment without nbactors.
+
+The folder `benchmarks` of the source repository has more rows, their targets, and a comparison with Ray.
 """

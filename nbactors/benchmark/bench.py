@@ -1,4 +1,4 @@
-"""One runtime while it is measured: its session, its files, and the machine's limits taken in between."""
+"""One run of the benchmark: a session, the directory that it works in, and the machine's limits in between."""
 
 from __future__ import annotations
 
@@ -8,130 +8,83 @@ import tempfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nbactors.benchmark.marked import Marked
-from nbactors.benchmark.subject import Subject
+from nbactors.benchmark.subject import Runtime, Subject
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
 
     from typing_extensions import Self
 
     from nbactors.benchmark.limits import Limits
-    from nbactors.benchmark.runtime import Runtime
 
 
 @dataclass(frozen=True)
 class Effort:
-    """How much is measured.
+    """How much is measured."""
 
-    Attributes:
-        seconds: Length of one round of a rate.
-        rounds: Rounds of a rate; the median counts.
-        starts: Fresh processes (or actors) for each figure of a start; the median counts.
-        array_bytes: Size of the large array.
-        fleet: Live actors of the row with many of them, 0 to leave it out.
-    """
-
-    seconds: float = 1.0
-    rounds: int = 3
-    starts: int = 7
-    array_bytes: int = 800_000_000
-    fleet: int = 0
+    seconds: float = 1.0  # the length of one round of a rate
+    rounds: int = 3  # of a rate; the median counts
+    starts: int = 7  # fresh processes, or actors, for each figure of a start; the median counts
 
 
 class Bench:
-    """Measures one runtime. A context manager: leaving it ends its session and removes its files.
+    """Measures one runtime, in a directory of its own where nothing of it runs yet.
+
+    To be closed, which ends the session and removes the directory.
 
     Args:
-        runtime: What is measured.
-        limits: Where the machine's limits are measured, or None to take none beside the work.
         effort: How much is measured.
+        limits: Where the machine's limits are measured, or None to take none beside the work.
+        runtime: What is measured.
     """
 
-    def __init__(self, runtime: Runtime, limits: Limits | None, effort: Effort) -> None:
-        self.runtime = runtime
+    def __init__(self, effort: Effort, limits: Limits | None = None, runtime: Runtime | None = None) -> None:
         self.effort = effort
-        self._limits = limits
-        self._shared: tuple[Subject, Marked, str] | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
+        self.limits = limits
+        self.runtime = runtime or Runtime()
+        self.directory = tempfile.mkdtemp(prefix="nb-")  # a short path: sockets lie in it
+        self.init_s = 0.0  # of the session
+        self._session: Subject | None = None
 
     def close(self) -> None:
-        """End the shared session, so that the next use starts a fresh one."""
-        if self._shared is not None:
-            subject, marked, directory = self._shared
-            self._shared = None
-            try:
-                subject.__exit__(None, None, None)
-            finally:
-                _clear(marked, directory)
+        """End the session, and leave nothing behind."""
+        self.end_session()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def another(self) -> Self:
+        """Return one with a directory of its own, which takes no limits."""
+        return type(self)(self.effort, None, self.runtime)
 
     def session(self) -> Subject:
         """Return the process whose session the rates share; started on first use."""
-        if self._shared is None:
-            marked, directory = Marked(), _directory()
-            self._shared = (self.process(directory, marked), marked, directory)
-            self._shared[0].run("init")
-        return self._shared[0]
+        if self._session is None:
+            self._session = self.process()
+            self.init_s = self._session.run("init")
+        return self._session
 
-    def process(self, directory: str, marked: Marked) -> Subject:
-        """Return a fresh process without a session yet; `marked` finds it and all that it starts."""
-        return Subject(self.runtime.python, self.runtime.module, self.runtime.environment(directory, marked.name))
+    def end_session(self) -> None:
+        """End the session, so that the next use starts a fresh one."""
+        session, self._session = self._session, None
+        if session is not None:
+            session.close()
 
-    def fresh(self) -> FreshPlace:
-        """Return a place where nothing of the runtime runs."""
-        return FreshPlace(self)
+    def process(self) -> Subject:
+        """Return a fresh process that has no session yet."""
+        return Subject(self.runtime, self.environment())
+
+    def environment(self) -> dict[str, str]:
+        """Return the variables for a process that works here."""
+        return self.runtime.environment(self.directory)
 
     def between_limits(
         self, name: str | None, work: Callable[[], float], rounds: int
     ) -> tuple[list[float], float | None]:
         """Do the work for some rounds, measuring the named limit before, between and after; return its median too."""
-        limits = [self.limit(name)]
-        done = []
-        for _ in range(rounds):
-            done.append(work())
-            limits.append(self.limit(name))
-        known = [limit for limit in limits if limit is not None]
+        done, found = [], []
+        for number in range(rounds + 1):
+            if number:
+                done.append(work())
+            if self.limits is not None and name is not None:
+                found.append(self.limits.measure(name))
+        known = [limit for limit in found if limit is not None]
         return done, statistics.median(known) if known else None
-
-    def limit(self, name: str | None) -> float | None:
-        """Measure the named limit once; None where limits are not taken."""
-        return None if self._limits is None or name is None else self._limits.measure(name)
-
-
-class FreshPlace:
-    """A directory of the runtime's own where nothing runs yet. A context manager: ends what runs there."""
-
-    def __init__(self, bench: Bench) -> None:
-        self._bench = bench
-        self._directory = _directory()
-        self.marked = Marked()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        _clear(self.marked, self._directory)
-
-    def process(self) -> Subject:
-        """Return a fresh process without a session yet."""
-        return self._bench.process(self._directory, self.marked)
-
-
-def _directory() -> str:
-    """Return a new directory. Its path is short: sockets lie in it, whose paths must be."""
-    return tempfile.mkdtemp(prefix="nb-")
-
-
-def _clear(marked: Marked, directory: str) -> None:
-    marked.end()
-    shutil.rmtree(directory, ignore_errors=True)

@@ -2,81 +2,55 @@
 
 from __future__ import annotations
 
-import contextlib
+import os
 import statistics
-from typing import TYPE_CHECKING
+import time
+from collections import defaultdict
+from collections.abc import Callable
 
-from nbactors.benchmark import copying, forking
 from nbactors.benchmark.exchange import Exchange
-
-if TYPE_CHECKING:
-    from types import TracebackType
-
-    from typing_extensions import Self
 
 ONE_AT_A_TIME = "one at a time"
 IN_FLIGHT = "in flight"
 FORK = "fork and exit"
-MAPPED = "copy into mapped memory"
-FRESH_PAGES = "copy into fresh pages"
-FRESH_FILE = "write to a fresh memory file"
-
-UNITS = {
-    ONE_AT_A_TIME: "/s",
-    IN_FLIGHT: "/s",
-    FORK: "s",
-    MAPPED: "GB/s",
-    FRESH_PAGES: "GB/s",
-    FRESH_FILE: "GB/s",
-}
 
 
 class Limits:
-    """Measures limits by name and keeps every figure. A context manager: owns the second process of the exchange.
+    """Measures limits by name and keeps every figure. To be closed: it owns the second process of the exchange.
 
     Args:
         seconds: How long one measurement of the exchange takes.
-        array_bytes: How much memory is copied.
+        more: Further limits: for each name what measures it once, and returns None where there is no such thing.
     """
 
-    def __init__(self, seconds: float, array_bytes: int) -> None:
-        self._seconds = seconds
-        self._array_bytes = array_bytes
-        self._measured: dict[str, list[float]] = {}
-        self._open = contextlib.ExitStack()
-        self._exchange: Exchange | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._open.close()
+    def __init__(self, seconds: float, more: dict[str, Callable[[], float | None]] | None = None) -> None:
+        exchange = Exchange()
+        self.close = exchange.close
+        self._measured: dict[str, list[float]] = defaultdict(list)
+        self._measures: dict[str, Callable[[], float | None]] = {
+            ONE_AT_A_TIME: lambda: exchange.rate(seconds, 1),
+            IN_FLIGHT: lambda: exchange.rate(seconds, 1000),
+            FORK: lambda: statistics.median(_fork_and_exit() for _ in range(9)),
+            **(more or {}),
+        }
 
     def measure(self, name: str) -> float | None:
-        """Measure one limit once more, in its unit of `UNITS`; None where the machine has no such thing."""
-        value = self._once(name)
+        """Measure one limit once more; None where the machine has no such thing."""
+        value = self._measures[name]()
         if value is not None:
-            self._measured.setdefault(name, []).append(value)
+            self._measured[name].append(value)
         return value
 
     def medians(self) -> dict[str, float]:
         """Return the median of each limit that was measured."""
         return {name: statistics.median(values) for name, values in self._measured.items()}
 
-    def _once(self, name: str) -> float | None:
-        if name == FORK:
-            return forking.fork_and_exit()
-        if name == ONE_AT_A_TIME:
-            return self._exchanging().one_at_a_time(self._seconds)
-        if name == IN_FLIGHT:
-            return self._exchanging().in_flight(self._seconds)
-        copy = {MAPPED: copying.into_mapped, FRESH_PAGES: copying.into_fresh_pages, FRESH_FILE: copying.into_fresh_file}
-        speed = copy[name](self._array_bytes)
-        return None if speed is None else speed / 1e9
 
-    def _exchanging(self) -> Exchange:
-        if self._exchange is None:
-            self._exchange = self._open.enter_context(Exchange())
-        return self._exchange
+def _fork_and_exit() -> float:
+    """Return the seconds of `fork`, `_exit` and `waitpid`: the limit for new actors."""
+    start = time.perf_counter()
+    child = os.fork()
+    if child == 0:
+        os._exit(0)
+    os.waitpid(child, 0)
+    return time.perf_counter() - start

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import subprocess
+import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from types import TracebackType
 
-    from typing_extensions import Self
-
-SCRIPT = Path(__file__).with_name("workloads.py")
 END_S = 60.0
 
 
@@ -24,44 +21,44 @@ class WorkError(Exception):
     """A piece of work failed in its own process; the text is that process's traceback."""
 
 
+@dataclass(frozen=True)
+class Runtime:
+    """A runtime that can run the work."""
+
+    module: str = "nbactors"  # what the work imports
+    python: str = sys.executable  # the interpreter that has it
+    script: str = str(Path(__file__).with_name("workloads.py"))  # the work
+
+    def environment(self, directory: str) -> dict[str, str]:
+        """Return the variables for a process whose runtime files lie in `directory`, to which nobody comes back."""
+        environ = {**os.environ, "NBACTORS_DIR": directory, "NBACTORS_LINGER_S": "0"}
+        # Modules are compiled once, as they are for users; some test machines ask Python not to.
+        environ.pop("PYTHONDONTWRITEBYTECODE", None)
+        return environ
+
+
 class Subject:
-    """Runs `workloads.py` in an interpreter. A context manager: leaving it ends the session and the process.
+    """Runs the work in an interpreter. Used by the benchmark's main thread."""
 
-    Not thread-safe; used by the benchmark's main thread.
-    """
-
-    def __init__(self, python: str, module: str, environ: Mapping[str, str]) -> None:
-        requests, self._requests = os.pipe()
-        self._answers, answers = os.pipe()
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by __exit__
+    def __init__(self, runtime: Runtime, environ: Mapping[str, str]) -> None:
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close
         self._process = subprocess.Popen(
-            [python, str(SCRIPT), module, str(requests), str(answers)],
+            [runtime.python, runtime.script, runtime.module],
             env=dict(environ),
-            pass_fds=[requests, answers],
-            stdin=subprocess.DEVNULL,
-            stdout=self._errors,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
             stderr=self._errors,
+            text=True,
         )
-        os.close(requests)
-        os.close(answers)
-        self._out = open(self._requests, "w", encoding="utf-8")  # noqa: SIM115 - closed by __exit__
-        self._in = open(self._answers, encoding="utf-8")  # noqa: SIM115 - closed by __exit__
         self.pid = self._process.pid
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        with contextlib.suppress(BrokenPipeError):  # it has ended already
-            self._out.close()
+    def close(self) -> None:
+        """End the session and the process."""
         try:
-            self._process.wait(END_S)
+            self._process.communicate(timeout=END_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
-            self._process.wait()
-        self._in.close()
+            self._process.communicate()
         self._errors.close()
 
     def run(self, work: str, **arguments: Any) -> Any:
@@ -70,21 +67,20 @@ class Subject:
         Raises:
             WorkError: It failed, or the process ended.
         """
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
         try:
-            self._out.write(json.dumps({"work": work, **arguments}) + "\n")
-            self._out.flush()
+            self._process.stdin.write(json.dumps({"work": work, **arguments}) + "\n")
+            self._process.stdin.flush()
+            line = self._process.stdout.readline()
         except BrokenPipeError:
-            raise self._ended(work) from None
-        line = self._in.readline()
+            line = ""
         if not line:
-            raise self._ended(work)
+            status = self._process.wait()
+            self._errors.seek(0)
+            tail = self._errors.read()[-2000:].decode(errors="replace").strip()
+            raise WorkError(f"{work} failed: its process ended with status {status}; it wrote:\n{tail}")
         answer = json.loads(line)
         if "error" in answer:
             raise WorkError(f"{work} failed:\n{answer['error'].rstrip()}")
         return answer["value"]
-
-    def _ended(self, work: str) -> WorkError:
-        status = self._process.wait()
-        self._errors.seek(0)
-        tail = self._errors.read()[-2000:].decode(errors="replace").strip()
-        return WorkError(f"{work} failed: its process ended with status {status}; it wrote:\n{tail}")

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import pytest
 
-from nbactors.benchmark.measurement import Measurement
-from nbactors.benchmark.target import Target
+from benchmarks.targets import Target
+from nbactors.benchmark.rows import Measurement, Row
 
 NONE = Measurement(note="not measured")
+RATE = Row("rate", "rate", "/s", lambda bench: NONE)
+COST = Row("cost", "cost", "s", lambda bench: NONE)
 
 
 @pytest.mark.parametrize(
@@ -25,19 +27,19 @@ NONE = Measurement(note="not measured")
     ],
 )
 def test_a_target_is_met_when_all_its_bounds_hold(target: Target, value: float, met: bool | None) -> None:
-    assert target.met(Measurement(value, limit=10.0), Measurement(2.0)) is met
+    assert target.met(RATE, Measurement(value, limit=10.0), Measurement(2.0)) is met
 
 
 def test_a_cost_is_better_the_less_it_is() -> None:
     target = Target(ray_times=10)
-    assert target.met(Measurement(0.2), Measurement(2.0), less_is_better=True) is True
-    assert target.met(Measurement(0.3), Measurement(2.0), less_is_better=True) is False
-    assert target.met(Measurement(20.0), Measurement(2.0), less_is_better=True) is False
+    assert target.met(COST, Measurement(0.2), Measurement(2.0)) is True
+    assert target.met(COST, Measurement(0.3), Measurement(2.0)) is False
+    assert target.met(COST, Measurement(20.0), Measurement(2.0)) is False
 
 
 def test_what_was_not_measured_is_not_judged() -> None:
     both = Target(limit_share=0.5, ray_times=6)
-    assert both.met(NONE, Measurement(2.0)) is None
-    assert both.met(Measurement(7.0, limit=10.0), None) is True
-    assert both.met(Measurement(7.0, limit=10.0), NONE) is True
-    assert both.met(Measurement(7.0), None) is None
+    assert both.met(RATE, NONE, Measurement(2.0)) is None
+    assert both.met(RATE, Measurement(7.0, limit=10.0), None) is True
+    assert both.met(RATE, Measurement(7.0, limit=10.0), NONE) is True
+    assert both.met(RATE, Measurement(7.0), None) is None

@@ -27,16 +27,6 @@ def into_mapped(size: int) -> float:
         return size / statistics.median(_copy_seconds(reading, writing) for _ in range(REPEATS))
 
 
-def into_fresh_pages(size: int) -> float:
-    """Return the speed of a copy into memory that the kernel has to provide page by page."""
-    with _source(size) as source, memoryview(source) as reading:
-        taken = []
-        for _ in range(REPEATS):
-            with mmap.mmap(-1, size) as target, memoryview(target) as writing:
-                taken.append(_copy_seconds(reading, writing))
-        return size / statistics.median(taken)
-
-
 def into_fresh_file(size: int) -> float | None:
     """Return the speed of writing to an anonymous memory file, or None where there are none (macOS)."""
     if not hasattr(os, "memfd_create"):

@@ -1,0 +1,216 @@
+"""The work of the further rows. Runs as a script; see `nbactors/benchmark/workloads.py`, which it loads by its path.
+
+An environment that has Ray alone needs no nbactors for it.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.util
+import itertools
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+BASE = Path(__file__).parents[1] / "nbactors" / "benchmark" / "workloads.py"
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from nbactors.benchmark import workloads as base
+    from nbactors.benchmark.workloads import Step
+else:
+    _spec = importlib.util.spec_from_file_location("base_workloads", BASE)
+    base = importlib.util.module_from_spec(_spec)
+    _spec.loader.exec_module(base)
+
+PEERS = 4
+GROUP = {"io": 4}
+MIB = 1 << 20
+LARGE_ITEMS = 50
+FIRST_OF = 10
+BATCH = 1000
+REPLY = b"ok"
+
+
+def _array(size: int) -> Any:
+    """Return an array of `size` bytes whose pages exist: numpy's, or a bytearray where there is no numpy."""
+    try:
+        import numpy as np  # noqa: PLC0415 - only this work needs it, and only where it is
+    except ImportError:
+        return bytearray(b"\x5a") * size
+    return np.full(size // 8, 1.5)
+
+
+class _Process:
+    """An actor that tells its process id, and yields large items."""
+
+    def pid(self) -> int:
+        return os.getpid()
+
+    def large(self, count: int) -> Iterator[Any]:
+        yield from [_array(MIB)] * count
+
+
+class _Caller:
+    """The actor that calls other actors."""
+
+    def __init__(self, runtime: str) -> None:
+        self._get = importlib.import_module(runtime).get
+
+    def call(self, others: list[Any], count: int) -> None:
+        methods = itertools.cycle([other.small for other in others])
+        self._get([method.remote() for method in itertools.islice(methods, count)])
+
+
+class _Link:
+    """One link of a chain: awaits the answer of the next."""
+
+    def __init__(self, following: Any) -> None:
+        self._following = following
+
+    async def length(self) -> int:
+        return 1 if self._following is None else 1 + int(await self._following.length.remote())
+
+
+class _Reader:
+    """The actor that reads large values: gets them itself, as a borrower."""
+
+    def __init__(self, runtime: str) -> None:
+        self._get = importlib.import_module(runtime).get
+
+    def ready(self) -> None:
+        pass
+
+    def length(self, refs: list[Any]) -> int:
+        return len(self._get(refs[0]))
+
+
+def _group_of_threads(runtime: Any) -> Any:
+    """Return an actor class whose method runs in a group of threads."""
+
+    class Grouped:
+        @runtime.method(concurrency_group="io")  # type: ignore[untyped-decorator]  # whichever runtime it is
+        def small(self) -> bytes:
+            return REPLY
+
+    return runtime.remote(concurrency_groups=GROUP)(Grouped)
+
+
+def _group_on_a_loop(runtime: Any) -> Any:
+    """Return an actor class whose method is a coroutine of a group."""
+
+    class Grouped:
+        @runtime.method(concurrency_group="io")  # type: ignore[untyped-decorator]  # whichever runtime it is
+        async def small(self) -> bytes:
+            return REPLY
+
+    return runtime.remote(concurrency_groups=GROUP)(Grouped)
+
+
+class MoreWorkloads(base.Workloads):
+    """All work, of the further rows too."""
+
+    def __init__(self, module: str) -> None:
+        super().__init__(module)
+        self._fleet: list[Any] = []
+
+    def classes(self) -> dict[str, Any]:
+        """See the base class."""
+        return {
+            **super().classes(),
+            "process": self.runtime.remote(_Process),
+            "group of threads": _group_of_threads(self.runtime),
+            "group on a loop": _group_on_a_loop(self.runtime),
+        }
+
+    @functools.cached_property
+    def _peers(self) -> tuple[list[Any], list[Any]]:
+        """The actors that call, and those that are called."""
+        callers, others = self.runtime.remote(_Caller), self.classes()["plain"]
+        return [callers.remote(self.module) for _ in range(PEERS)], [others.remote() for _ in range(PEERS)]
+
+    def idle_actor(self) -> int:
+        """Return the process id of an actor that has answered one call and keeps living."""
+        return int(self.runtime.get(self.actor("process").pid.remote()))
+
+    def among_actors(self) -> Step:
+        """Have actors call actors, each by the thousand and all at once."""
+        get = self.runtime.get
+        callers, others = self._peers
+
+        def step() -> int:
+            get([caller.call.remote(others, BATCH) for caller in callers])
+            return BATCH * PEERS
+
+        return step
+
+    def large_items(self) -> Step:
+        """Read 1 MiB items that a generator method yields; a step counts gigabytes."""
+        get, method = self.runtime.get, self.actor("process").large
+        return lambda: sum(memoryview(get(ref)).nbytes for ref in method.remote(LARGE_ITEMS)) / 1e9
+
+    def first_item(self, repeats: int) -> list[float]:
+        """Return the seconds from the call of a generator method to its first item, of which there are more."""
+        get, method = self.runtime.get, self.actor("plain").items
+        taken = []
+        for _ in range(1 + repeats):
+            start = time.perf_counter()
+            stream = method.remote(FIRST_OF)
+            get(next(stream))
+            taken.append(time.perf_counter() - start)
+            for ref in stream:
+                get(ref)
+        return taken[1:]
+
+    def large_array(self, size: int, repeats: int) -> dict[str, Any]:
+        """Return the seconds of the first put of an array, of later ones, and of gets of it in another process."""
+        runtime = self.runtime
+        array = _array(size)
+        reader = runtime.remote(_Reader).remote(self.module)
+        runtime.get(reader.ready.remote())
+        puts = []
+        ref = None
+        for _ in range(1 + repeats):
+            ref = None  # so that the memory of the value before may be used again
+            start = time.perf_counter()
+            ref = runtime.put(array)
+            puts.append(time.perf_counter() - start)
+        gets = []
+        for _ in range(1 + repeats):
+            start = time.perf_counter()
+            length = runtime.get(reader.length.remote([ref]))
+            gets.append(time.perf_counter() - start)
+            if length != len(array):
+                raise AssertionError(f"an array of {len(array)} arrived with a length of {length}")
+        return {"first": puts[0], "later": puts[1:], "gets": gets[1:], "kind": type(array).__module__}
+
+    def fleet(self, count: int) -> float:
+        """Return the seconds from creating `count` actors, which go on living, to the last one's first answer."""
+        actor_class = self.classes()["plain"].options(num_cpus=0)
+        start = time.perf_counter()
+        self._fleet = [actor_class.remote() for _ in range(count)]
+        self.runtime.get([actor.small.remote() for actor in self._fleet])
+        return time.perf_counter() - start
+
+    def chain(self, count: int) -> list[float]:
+        """Return the seconds of a call through `count` actors, each awaiting the next: the first time, and again."""
+        runtime = self.runtime
+        link_class = runtime.remote(_Link).options(num_cpus=0)
+        for _ in range(count):
+            self._fleet.append(link_class.remote(self._fleet[-1] if self._fleet else None))
+        runtime.get([link.__ray_ready__.remote() for link in self._fleet])
+        taken = []
+        for _ in range(2):
+            start = time.perf_counter()
+            length = runtime.get(self._fleet[-1].length.remote())
+            taken.append(time.perf_counter() - start)
+            if length != count:
+                raise AssertionError(f"a chain of {count} actors counted {length}")
+        return taken
+
+
+if __name__ == "__main__":
+    base.serve(MoreWorkloads)
