@@ -18,7 +18,6 @@ import os
 import select
 import signal
 import socket
-import stat
 import sys
 import time
 from collections.abc import Iterator
@@ -29,6 +28,7 @@ import msgspec
 
 from nbactors.interrupts import INTERRUPTS
 from nbactors.local import sockets
+from nbactors.ownership import ANY_ACCESS, problem
 from nbactors.version import __version__
 
 if TYPE_CHECKING:
@@ -88,10 +88,10 @@ def ensure_directory() -> str:
             f"the runtime directory {path!r} cannot be made ({error.strerror}): set NBACTORS_DIR to a directory that "
             "you may write to"
         ) from error
-    problem = _problem(found)
-    if problem:
+    unsafe = problem(found, ANY_ACCESS)
+    if unsafe:
         raise PermissionError(
-            f"the runtime directory {path!r} {problem}, so others could reach this user's actors: set NBACTORS_DIR to "
+            f"the runtime directory {path!r} {unsafe}, so others could reach this user's actors: set NBACTORS_DIR to "
             f"a directory of your own, or make this one private (chown, chmod 700)"
         )
     return path
@@ -137,19 +137,6 @@ def _locate() -> str:
         return os.path.join(runtime, "nbactors")
     # Not tempfile.gettempdir: its import takes longer than all else here.
     return os.path.join(os.environ.get("TMPDIR") or "/tmp", f"nbactors-{os.getuid()}")
-
-
-def _problem(found: os.stat_result) -> str:
-    """Return what makes a directory unsafe; empty if nothing does."""
-    if stat.S_ISLNK(found.st_mode):
-        return "is a symbolic link"
-    if not stat.S_ISDIR(found.st_mode):
-        return "is no directory"
-    if found.st_uid != os.getuid():
-        return f"belongs to user id {found.st_uid}, not to {os.getuid()}"
-    if found.st_mode & 0o077:
-        return f"is open to others (mode {stat.S_IMODE(found.st_mode):o})"
-    return ""
 
 
 def _try_connect(directory: str, timeout_s: float) -> socket.socket | None:
