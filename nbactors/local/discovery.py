@@ -80,6 +80,7 @@ def runtime_directory() -> Path:
 def ensure_directory() -> str:
     """Do what `runtime_directory` does, without importing pathlib."""
     path = _locate()
+    sockets.check_path(sockets.process_socket_path(path, bytes(16)))
     try:
         os.makedirs(path, mode=0o700, exist_ok=True)
         found = os.lstat(path)
@@ -93,6 +94,11 @@ def ensure_directory() -> str:
         raise PermissionError(
             f"the runtime directory {path!r} {unsafe}, so others could reach this user's actors: set NBACTORS_DIR to "
             f"a directory of your own, or make this one private (chown, chmod 700)"
+        )
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise PermissionError(
+            f"the runtime directory {path!r} cannot be written to (mode {found.st_mode & 0o777:o}, or a read-only file "
+            "system): make it yours (chmod 700), or set NBACTORS_DIR to a directory that you may write to"
         )
     return path
 
@@ -131,12 +137,24 @@ def connect_node(timeout_s: float = 30.0) -> socket.socket:
 def _locate() -> str:
     own = os.environ.get("NBACTORS_DIR")
     if own:
-        return os.path.abspath(own)
+        return _absolute(own, "NBACTORS_DIR")
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     if runtime and os.path.isdir(runtime) and os.stat(runtime).st_uid == os.getuid():
-        return os.path.join(runtime, "nbactors")
-    # Not tempfile.gettempdir: its import takes longer than all else here.
-    return os.path.join(os.environ.get("TMPDIR") or "/tmp", f"nbactors-{os.getuid()}")
+        return os.path.join(_absolute(runtime, "XDG_RUNTIME_DIR"), "nbactors")
+    # As tempfile.gettempdir does it, whose import takes longer than all else here.
+    temporary = os.environ.get("TMPDIR")
+    if not temporary or not os.path.isdir(temporary) or not os.access(temporary, os.W_OK | os.X_OK):
+        temporary = "/tmp"
+    return os.path.join(_absolute(temporary, "TMPDIR"), f"nbactors-{os.getuid()}")
+
+
+def _absolute(path: str, variable: str) -> str:
+    try:
+        return os.path.abspath(path)
+    except FileNotFoundError:
+        raise FileNotFoundError(
+            f"{variable} is {path!r}, relative to the working directory, which was removed: set it to an absolute path"
+        ) from None
 
 
 def _try_connect(directory: str, timeout_s: float) -> socket.socket | None:
@@ -205,15 +223,17 @@ def _spawn(directory: str, ready: int) -> int:
     """Start the interpreter of a node; it leaves its parent by itself. Returns the process to reap."""
     package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     site = os.path.dirname(os.path.dirname(os.path.abspath(msgspec.__file__)))
-    log = _open_log(directory)
-    null = os.open(os.devnull, os.O_RDONLY)
+    executable = interpreter()
+    log = null = -1
     try:
+        log = _open_log(directory)
+        null = os.open(os.devnull, os.O_RDONLY)
         for descriptor in (ready, log, null):
             # Not by number in the child: dup2 onto itself would leave it closed on exec.
             os.set_inheritable(descriptor, True)
         return os.posix_spawn(
-            _interpreter(),
-            [_interpreter(), "-I", "-S", "-c", _BOOT, package, site, directory, str(ready), __version__],
+            executable,
+            [executable, "-I", "-S", "-c", _BOOT, package, site, directory, str(ready), __version__],
             # -I ignores the variables that change Python; the node compiles its modules once, for all later starts.
             os.environ,
             file_actions=[
@@ -225,14 +245,27 @@ def _spawn(directory: str, ready: int) -> int:
             setsigmask=[],
             setsigdef=[signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, signal.SIGPIPE],
         )
+    except OSError as error:
+        from nbactors.local.start_failure import start_failed  # noqa: PLC0415 - rarely
+
+        raise _error(start_failed("no node", executable, error)) from error
     finally:
-        os.close(log)
-        os.close(null)
+        for descriptor in (log, null):
+            if descriptor >= 0:
+                os.close(descriptor)
 
 
-def _interpreter() -> str:
+def interpreter() -> str:
+    """Return the path of this process's Python, which the node and the workers are started with.
+
+    Raises:
+        RaySystemError: It has none, as in a program that embeds Python.
+    """
     if not sys.executable:
-        raise _error("Python does not know its own path (sys.executable is empty), which is needed to start the node")
+        raise _error(
+            f"Python does not know its own path (sys.executable is {sys.executable!r}), which is needed to start the "
+            "node and the workers: set sys.executable to the Python interpreter whose packages this program uses"
+        )
     return sys.executable
 
 
