@@ -18,6 +18,7 @@ import os
 import select
 import signal
 import socket
+import stat
 import sys
 import time
 from collections.abc import Iterator
@@ -82,13 +83,15 @@ def ensure_directory() -> str:
     path = _locate()
     sockets.check_path(sockets.process_socket_path(path, bytes(16)))
     try:
-        os.makedirs(path, mode=0o700, exist_ok=True)
+        _make(path)
         found = os.lstat(path)
     except OSError as error:
         raise OSError(
             f"the runtime directory {path!r} cannot be made ({error.strerror}): set NBACTORS_DIR to a directory that "
             "you may write to"
         ) from error
+    if not stat.S_ISDIR(found.st_mode) and not stat.S_ISLNK(found.st_mode):
+        raise NotADirectoryError(f"the runtime directory {path!r} is no directory: set NBACTORS_DIR to one of your own")
     unsafe = problem(found, ANY_ACCESS)
     if unsafe:
         raise PermissionError(
@@ -134,6 +137,16 @@ def connect_node(timeout_s: float = 30.0) -> socket.socket:
             _start(directory, deadline)
 
 
+def _make(path: str) -> None:
+    """Make a directory of this user's alone, if there is nothing yet."""
+    try:
+        os.makedirs(path, mode=0o700)
+    except FileExistsError:
+        return
+    if os.lstat(path).st_mode & 0o700 != 0o700:  # the umask takes from the owner, too
+        os.chmod(path, 0o700)
+
+
 def _locate() -> str:
     own = os.environ.get("NBACTORS_DIR")
     if own:
@@ -169,6 +182,7 @@ def _locked(path: str, deadline: float) -> Iterator[None]:
     """Hold a lock file. There is no event to wait for with a limit, so this asks again and again."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
+        os.fchmod(descriptor, 0o600)  # whatever the umask
         while True:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -189,7 +203,7 @@ def _locked(path: str, deadline: float) -> Iterator[None]:
 def _start(directory: str, deadline: float) -> None:
     """Start a node and wait until it listens."""
     for part in ("p", "logs"):
-        os.makedirs(os.path.join(directory, part), mode=0o700, exist_ok=True)
+        _make(os.path.join(directory, part))
     reader, writer = os.pipe()
     try:
         intermediate = _spawn(directory, writer)
@@ -272,6 +286,7 @@ def interpreter() -> str:
 def _open_log(directory: str) -> int:
     path = os.path.join(directory, NODE_LOG)
     log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    os.fchmod(log, 0o600)  # whatever the umask
     if os.fstat(log).st_size > _LOG_LIMIT:
         os.ftruncate(log, 0)
     return log

@@ -65,6 +65,7 @@ WORKS = [
 def run(tmp_path: Path, before: str = "", later: str = "", shell: str = "", **environ: bytes) -> object:
     """Run the program in a process of its own, and return what its actor has seen."""
     result = tmp_path / "result"
+    result.touch()  # else not readable, if the program has an odd umask
     program = before + "\n" + PROGRAM.format(later=later)
     subprocess.run(
         ["/bin/sh", "-c", f'exec "$0" -c "$@" {shell}', sys.executable, program, str(result)],
@@ -104,7 +105,7 @@ def test_runtime_directories(own_directory: Path, tmp_path: Path, name: bytes) -
 REFUSED = [
     ("NBACTORS_DIR", "/tmp/" + "x" * 80, OSError, r"\d+ bytes, and unix sockets allow 103: set NBACTORS_DIR"),
     ("NBACTORS_DIR", "/tmp/" + "x" * 300, OSError, "unix sockets allow 103: set NBACTORS_DIR"),
-    ("NBACTORS_DIR", "/dev/null", OSError, r"cannot be made \(File exists\): set NBACTORS_DIR"),
+    ("NBACTORS_DIR", "/dev/null", NotADirectoryError, "'/dev/null' is no directory: set NBACTORS_DIR"),
     ("NBACTORS_DIR", "/proc/nbactors", OSError, r"cannot be made \(.*set NBACTORS_DIR"),
     *[
         ("NBACTORS_LINGER_S", text, ValueError, f"NBACTORS_LINGER_S must hold the seconds .* from 0 .* Got: '{text}'")
@@ -143,6 +144,16 @@ def test_what_comes_to_light_when_a_node_runs_already(monkeypatch: pytest.Monkey
             patched.setenv(f"LONG{number}", "x" * 100_000)
         with pytest.raises(OSError, match=r"have 9\d{6} bytes in all.*take the longest out of os\.environ"):
             nbactors.init()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("umask", [0o000, 0o777])
+def test_a_runtime_directory_whatever_the_umask(own_directory: Path, tmp_path: Path, umask: int) -> None:
+    own_directory.rmdir()
+    assert run(tmp_path, f"import os; os.umask({umask})", NBACTORS_DIR=bytes(own_directory), NBACTORS_LINGER_S=b"9")
+    modes = {path.relative_to(own_directory).name: path.stat().st_mode & 0o777 for path in own_directory.rglob("*")}
+    assert own_directory.stat().st_mode & 0o777 == modes.pop("p") == modes.pop("logs") == 0o700
+    assert set(modes.values()) == {0o600}, modes
 
 
 def test_a_relative_directory_where_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
