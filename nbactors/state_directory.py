@@ -8,8 +8,9 @@ What is unpickled runs as this user, so it must be this user's, whatever others 
   never followed there. A second name of a file (a hard link) changes neither its owner nor its mode.
 - The state directory, which the user may name, belongs to this user or root, and others may write it only if it is
   sticky, as /tmp is.
-- Above it anybody may own and write directories: others can hide this user's state there, and what they put in its
-  place is theirs, and so refused. Only a link of theirs is not followed, since it leads wherever they want.
+- Above it anybody may own and write directories, as the group of a project does. Others can hide this user's state
+  there, or give its name to another directory of this user; what they make themselves is theirs, and so refused. Only
+  a link of theirs is not followed, since it leads wherever they want.
 """
 
 from __future__ import annotations
@@ -29,8 +30,10 @@ _REMEDY = (
     "Make it yours alone (chown, chmod go-w) if you trust what is in it, or set NBACTORS_STATE_DIR to a directory of "
     "your own"
 )
-_LOOK = getattr(os, "O_PATH", os.O_RDONLY) | os.O_NOFOLLOW | os.O_CLOEXEC | getattr(os, "O_SYMLINK", 0)
-"""Opens a link itself. Where there is O_PATH, also what may be entered and not read."""
+_HAS_PATHS = hasattr(os, "O_PATH")
+_LOOK = os.O_CLOEXEC | os.O_NONBLOCK
+_LOOK |= (os.O_PATH | os.O_NOFOLLOW) if _HAS_PATHS else (os.O_RDONLY | getattr(os, "O_SYMLINK", os.O_NOFOLLOW))
+"""Opens a link itself, and never waits for a pipe. Where there is O_PATH, also what may be entered and not read."""
 
 
 def open_place(path: str, *, make: bool = False) -> int:
@@ -135,10 +138,9 @@ class _Walk:
                 os.mkdir(name, 0o700, dir_fd=self.here)
             except FileExistsError:  # another process of this user has made it
                 return os.open(name, _LOOK, dir_fd=self.here)
-            child = os.open(name, _LOOK, dir_fd=self.here)
-            if os.fstat(child).st_mode & 0o700 != 0o700:  # the umask takes from the owner, too
-                os.chmod(name, 0o700, dir_fd=self.here)
-            return child
+            if os.stat(name, dir_fd=self.here, follow_symlinks=False).st_mode & 0o700 != 0o700:
+                os.chmod(name, 0o700, dir_fd=self.here)  # the umask takes from the owner, too
+            return os.open(name, _LOOK, dir_fd=self.here)
         except FileNotFoundError:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path) from None
         except OSError as error:
@@ -155,7 +157,7 @@ class _Walk:
         if self._links > _MAX_LINKS:
             raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), self._whole)
         # The link that was looked at. Where a descriptor cannot name it, the one that now has its name.
-        target = os.readlink("", dir_fd=link) if hasattr(os, "O_PATH") else os.readlink(name, dir_fd=self.here)
+        target = os.readlink("", dir_fd=link) if _HAS_PATHS else os.readlink(name, dir_fd=self.here)
         self.rest.extendleft(reversed(_parts(target)))
         if target.startswith("/"):
             root = os.open("/", _LOOK)
