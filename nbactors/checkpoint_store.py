@@ -2,8 +2,9 @@
 
 A detached actor's lie in ``$XDG_STATE_HOME/nbactors/checkpoints`` (``~/.local/state`` by default; NBACTORS_STATE_DIR
 names another place for all of nbactors' state), one directory for each namespace and name, readable by their user only.
-They outlive the node and the machine's restart. A file begins with a line of JSON that says what it holds, then comes
-the pickled state, with the buffers of arrays behind it.
+Only what this user alone can have written there is read (see `state_directory`). They outlive the node and the
+machine's restart. A file begins with a line of JSON that says what it holds, then comes the pickled state, with the
+buffers of arrays behind it.
 """
 
 from __future__ import annotations
@@ -11,10 +12,14 @@ from __future__ import annotations
 import os
 import pickle
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from time import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from nbactors import state_directory
+
+if TYPE_CHECKING:
+    from io import BufferedReader
 
 FORMAT = 1
 KEPT = 3
@@ -29,12 +34,32 @@ class BadCheckpointError(Exception):
 
 
 def directory() -> Path:
-    """Return where checkpoints lie. Any process, any thread."""
+    """Return where checkpoints lie, as an absolute path. Any process, any thread.
+
+    Raises:
+        OSError: Neither the variables nor this user's home say where; the text says what to do.
+    """
     own = os.environ.get("NBACTORS_STATE_DIR")
     if own:
-        return Path(own) / "checkpoints"
-    state = os.environ.get("XDG_STATE_HOME") or os.path.join(os.path.expanduser("~"), ".local", "state")
-    return Path(state) / "nbactors" / "checkpoints"
+        return _absolute(own, "NBACTORS_STATE_DIR") / "checkpoints"
+    state = os.environ.get("XDG_STATE_HOME")
+    if not state:
+        home = os.path.expanduser("~")
+        if home == "~":
+            raise FileNotFoundError(
+                "this user has no home, where state would be kept: set HOME, or NBACTORS_STATE_DIR to a directory"
+            )
+        state = os.path.join(home, ".local", "state")
+    return _absolute(state, "XDG_STATE_HOME") / "nbactors" / "checkpoints"
+
+
+def _absolute(path: str, variable: str) -> Path:
+    try:
+        return Path(path).absolute()
+    except FileNotFoundError:
+        raise FileNotFoundError(
+            f"{variable} is {path!r}, relative to the working directory, which was removed: set it to an absolute path"
+        ) from None
 
 
 class CheckpointStore:
@@ -48,16 +73,30 @@ class CheckpointStore:
         self._place = directory() / _file_name(namespace) / _file_name(name)
 
     def paths(self) -> list[Path]:
-        """Return the files there are, the latest first."""
-        if not self._place.is_dir():
+        """Return the files there are, the latest first; none if nothing was saved yet.
+
+        Raises:
+            PermissionError: Others could have put something there.
+            OSError: The directory cannot be read.
+        """
+        try:
+            place = state_directory.open_place(str(self._place))
+        except FileNotFoundError:
             return []
-        found = [path for path in self._place.iterdir() if re.fullmatch(r"\d+\.checkpoint", path.name)]
+        try:
+            return self._paths(place)
+        finally:
+            os.close(place)
+
+    def _paths(self, place: int) -> list[Path]:
+        found = [self._place / name for name in os.listdir(place) if re.fullmatch(r"\d+\.checkpoint", name)]
         return sorted(found, key=version_of, reverse=True)
 
     def write(self, class_name: str, state: Any) -> Path:
         """Store a state as the next version, and remove versions that are not kept any more.
 
         Raises:
+            PermissionError: Others could replace it there.
             OSError: It cannot be written; nothing has changed.
             TypeError, pickle.PicklingError: It cannot be pickled.
         """
@@ -67,25 +106,28 @@ class CheckpointStore:
         buffers: list[pickle.PickleBuffer] = []
         data = _dumps(state, buffers)
         parts = [memoryview(data), *(buffer.raw() for buffer in buffers)]
-        _make_private(self._place)
-        paths = self.paths()
-        version = version_of(paths[0]) + 1 if paths else 1
         checksum = 0
         for part in parts:
             checksum = zlib.crc32(part, checksum)
-        header = {
-            "format": FORMAT,
-            "version": version,
-            "time": time(),
-            "class": class_name,
-            "sizes": [part.nbytes for part in parts],
-            "crc32": checksum,
-        }
-        path = self._place / f"{version}.checkpoint"
-        _write_atomically(path, [_MAGIC, json.dumps(header).encode() + b"\n", *parts])
-        for old in paths[KEPT - 1 :]:
-            old.unlink(missing_ok=True)
-        return path
+        place = state_directory.open_place(str(self._place), make=True)
+        try:
+            paths = self._paths(place)
+            version = version_of(paths[0]) + 1 if paths else 1
+            header = {
+                "format": FORMAT,
+                "version": version,
+                "time": time(),
+                "class": class_name,
+                "sizes": [part.nbytes for part in parts],
+                "crc32": checksum,
+            }
+            name = f"{version}.checkpoint"
+            _write_atomically(place, name, [_MAGIC, json.dumps(header).encode() + b"\n", *parts])
+            for old in paths[KEPT - 1 :]:
+                _remove(place, old.name)
+            return self._place / name
+        finally:
+            os.close(place)
 
 
 def version_of(path: Path) -> int:
@@ -98,22 +140,24 @@ def read_header(path: Path) -> dict[str, Any]:
 
     Raises:
         BadCheckpointError: It is none.
+        PermissionError: Others could have written it.
         OSError: It cannot be read.
     """
-    with path.open("rb") as file:
+    with _open(path) as file:
         return _header(file, path)
 
 
 def read(path: Path) -> tuple[dict[str, Any], Any]:
-    """Return a checkpoint's header and state. Unpickles, so the file must be the user's own, as those here are.
+    """Return a checkpoint's header and state. Unpickles, and thus runs what the file says.
 
     Raises:
         BadCheckpointError: It is none, or damaged.
+        PermissionError: Others could have written it. Nothing was unpickled.
         OSError: It cannot be read.
     """
     import zlib  # noqa: PLC0415 - with the first checkpoint, not with each import of the package
 
-    with path.open("rb") as file:
+    with _open(path) as file:
         header = _header(file, path)
         parts = [bytearray(size) for size in header["sizes"]]
         checksum = 0
@@ -126,7 +170,15 @@ def read(path: Path) -> tuple[dict[str, Any], Any]:
     return header, pickle.loads(parts[0], buffers=parts[1:])
 
 
-def _header(file: Any, path: Path) -> dict[str, Any]:
+def _open(path: Path) -> BufferedReader:
+    place = state_directory.open_place(str(path.parent))
+    try:
+        return os.fdopen(state_directory.open_file(place, str(path)), "rb")
+    finally:
+        os.close(place)
+
+
+def _header(file: BufferedReader, path: Path) -> dict[str, Any]:
     import json  # noqa: PLC0415 - with the first checkpoint, not with each import of the package
 
     if file.read(len(_MAGIC)) != _MAGIC:
@@ -148,38 +200,28 @@ def _dumps(state: Any, buffers: list[pickle.PickleBuffer]) -> bytes:
     return data
 
 
-def _write_atomically(path: Path, parts: list[Any]) -> None:
+def _write_atomically(place: int, name: str, parts: list[Any]) -> None:
     """Write a file under another name, make sure that it is on the disk, and then give it its name."""
-    import tempfile  # noqa: PLC0415 - with the first checkpoint, not with each import of the package
-
-    descriptor, temporary = tempfile.mkstemp(prefix=".", suffix=".part", dir=path.parent)
+    temporary = f".{name}-{os.urandom(8).hex()}.part"
+    descriptor = state_directory.create_file(place, temporary)
     try:
         with os.fdopen(descriptor, "wb") as file:
             for part in parts:
                 file.write(part)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        os.replace(temporary, name, src_dir_fd=place, dst_dir_fd=place)
     except BaseException:
-        os.unlink(temporary)
+        _remove(place, temporary)
         raise
-    place = os.open(path.parent, os.O_RDONLY)
+    os.fsync(place)
+
+
+def _remove(place: int, name: str) -> None:
     try:
-        os.fsync(place)
-    finally:
-        os.close(place)
-
-
-def _make_private(place: Path) -> None:
-    for path in reversed(list(_up_to_own(place))):
-        path.mkdir(mode=0o700, exist_ok=True)
-
-
-def _up_to_own(place: Path) -> Iterator[Path]:
-    """Yield a directory and those above it, up to the first that is there."""
-    while not place.is_dir():
-        yield place
-        place = place.parent
+        os.unlink(name, dir_fd=place)
+    except FileNotFoundError:
+        pass
 
 
 def _file_name(text: str) -> str:

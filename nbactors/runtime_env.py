@@ -95,6 +95,12 @@ def _env_vars(given: Any) -> dict[str, str]:
                 )
         if not name or "=" in name or "\0" in name + value:
             raise ValueError(f"runtime_env['env_vars']: {name!r} is not the name of an environment variable")
+        try:
+            os.fsencode(name + value)
+        except UnicodeEncodeError as error:
+            raise ValueError(
+                f"runtime_env['env_vars']: {name!r} has a character that the system's encoding lacks ({error})"
+            ) from None
     size = sum(len(name) + len(value) for name, value in given.items())
     if size > MAX_ENVIRONMENT:
         raise ValueError(
@@ -144,5 +150,11 @@ def _path(given: Any, key: str) -> str:
         raise TypeError(
             f"runtime_env[{key!r}] must be a path of this machine, but received {type(given).__name__}: {given!r:.80}"
         )
-    path: str = os.fsdecode(given)
-    return os.path.abspath(os.path.expanduser(path))
+    path: str = os.path.expanduser(os.fsdecode(given))
+    try:
+        return os.path.abspath(path)
+    except FileNotFoundError:
+        raise ValueError(
+            f"runtime_env[{key!r}]: {path!r} is relative to the working directory, which was removed: give an absolute "
+            "path"
+        ) from None

@@ -83,4 +83,4 @@ def _text(name: str, value: Any) -> str:
         return f"{value / (1 << 30):.1f} GiB"
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
-    return str(value)
+    return str(value).encode("utf-8", "backslashreplace").decode()  # a directory's name may be no UTF-8

@@ -122,6 +122,7 @@ def checkpoint(handle: ActorHandle[Any], *, timeout: float = 60.0) -> Checkpoint
         TypeError: Its class does not say how, or the state cannot be pickled.
         GetTimeoutError, TimeoutError: It was not done in time.
         RayTaskError: The method has raised.
+        PermissionError: Others than this user could replace the file in its directory.
         OSError: The file cannot be written.
     """
     _check_handle(handle, "checkpoint")
@@ -157,6 +158,7 @@ def restore(handle: ActorHandle[Any], checkpoint: Checkpoint | None = None, *, t
         LookupError: There is none.
         TypeError: Its class does not say how.
         ValueError: It is a checkpoint of another class, or is damaged.
+        PermissionError: Others than this user could have written it; nothing of it was read.
         GetTimeoutError, TimeoutError: It was not done in time.
         RayTaskError: The method has raised.
     """
@@ -180,6 +182,8 @@ def _latest(current: Any, handle: ActorHandle[Any]) -> tuple[Checkpoint, Any]:
         try:
             made = _described(path)
             return made, _state_of(made)
+        except PermissionError:  # somebody else's: to take an older one would hide it
+            raise
         except (BadCheckpointError, OSError, ValueError) as error:
             warnings.warn(f"{error}; the one before is taken, if there is one", UserWarning, stacklevel=3)
     kept = current.checkpoints.get(handle._link.actor_id)

@@ -29,6 +29,7 @@ import msgspec
 
 from nbactors.interrupts import INTERRUPTS
 from nbactors.local import sockets
+from nbactors.ownership import ANY_ACCESS, problem
 from nbactors.version import __version__
 
 if TYPE_CHECKING:
@@ -80,19 +81,27 @@ def runtime_directory() -> Path:
 def ensure_directory() -> str:
     """Do what `runtime_directory` does, without importing pathlib."""
     path = _locate()
+    sockets.check_path(sockets.process_socket_path(path, bytes(16)))
     try:
-        os.makedirs(path, mode=0o700, exist_ok=True)
+        _make(path)
         found = os.lstat(path)
     except OSError as error:
         raise OSError(
             f"the runtime directory {path!r} cannot be made ({error.strerror}): set NBACTORS_DIR to a directory that "
             "you may write to"
         ) from error
-    problem = _problem(found)
-    if problem:
+    if not stat.S_ISDIR(found.st_mode) and not stat.S_ISLNK(found.st_mode):
+        raise NotADirectoryError(f"the runtime directory {path!r} is no directory: set NBACTORS_DIR to one of your own")
+    unsafe = problem(found, ANY_ACCESS)
+    if unsafe:
         raise PermissionError(
-            f"the runtime directory {path!r} {problem}, so others could reach this user's actors: set NBACTORS_DIR to "
+            f"the runtime directory {path!r} {unsafe}, so others could reach this user's actors: set NBACTORS_DIR to "
             f"a directory of your own, or make this one private (chown, chmod 700)"
+        )
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise PermissionError(
+            f"the runtime directory {path!r} cannot be written to (mode {found.st_mode & 0o777:o}, or a read-only file "
+            "system): make it yours (chmod 700), or set NBACTORS_DIR to a directory that you may write to"
         )
     return path
 
@@ -128,28 +137,37 @@ def connect_node(timeout_s: float = 30.0) -> socket.socket:
             _start(directory, deadline)
 
 
+def _make(path: str) -> None:
+    """Make a directory of this user's alone, if there is nothing yet."""
+    try:
+        os.makedirs(path, mode=0o700)
+    except FileExistsError:
+        return
+    if os.lstat(path).st_mode & 0o700 != 0o700:  # the umask takes from the owner, too
+        os.chmod(path, 0o700)
+
+
 def _locate() -> str:
     own = os.environ.get("NBACTORS_DIR")
     if own:
-        return os.path.abspath(own)
+        return _absolute(own, "NBACTORS_DIR")
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     if runtime and os.path.isdir(runtime) and os.stat(runtime).st_uid == os.getuid():
-        return os.path.join(runtime, "nbactors")
-    # Not tempfile.gettempdir: its import takes longer than all else here.
-    return os.path.join(os.environ.get("TMPDIR") or "/tmp", f"nbactors-{os.getuid()}")
+        return os.path.join(_absolute(runtime, "XDG_RUNTIME_DIR"), "nbactors")
+    # As tempfile.gettempdir does it, whose import takes longer than all else here.
+    temporary = os.environ.get("TMPDIR")
+    if not temporary or not os.path.isdir(temporary) or not os.access(temporary, os.W_OK | os.X_OK):
+        temporary = "/tmp"
+    return os.path.join(_absolute(temporary, "TMPDIR"), f"nbactors-{os.getuid()}")
 
 
-def _problem(found: os.stat_result) -> str:
-    """Return what makes a directory unsafe; empty if nothing does."""
-    if stat.S_ISLNK(found.st_mode):
-        return "is a symbolic link"
-    if not stat.S_ISDIR(found.st_mode):
-        return "is no directory"
-    if found.st_uid != os.getuid():
-        return f"belongs to user id {found.st_uid}, not to {os.getuid()}"
-    if found.st_mode & 0o077:
-        return f"is open to others (mode {stat.S_IMODE(found.st_mode):o})"
-    return ""
+def _absolute(path: str, variable: str) -> str:
+    try:
+        return os.path.abspath(path)
+    except FileNotFoundError:
+        raise FileNotFoundError(
+            f"{variable} is {path!r}, relative to the working directory, which was removed: set it to an absolute path"
+        ) from None
 
 
 def _try_connect(directory: str, timeout_s: float) -> socket.socket | None:
@@ -164,6 +182,7 @@ def _locked(path: str, deadline: float) -> Iterator[None]:
     """Hold a lock file. There is no event to wait for with a limit, so this asks again and again."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
+        os.fchmod(descriptor, 0o600)  # whatever the umask
         while True:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -184,7 +203,7 @@ def _locked(path: str, deadline: float) -> Iterator[None]:
 def _start(directory: str, deadline: float) -> None:
     """Start a node and wait until it listens."""
     for part in ("p", "logs"):
-        os.makedirs(os.path.join(directory, part), mode=0o700, exist_ok=True)
+        _make(os.path.join(directory, part))
     reader, writer = os.pipe()
     try:
         intermediate = _spawn(directory, writer)
@@ -218,15 +237,17 @@ def _spawn(directory: str, ready: int) -> int:
     """Start the interpreter of a node; it leaves its parent by itself. Returns the process to reap."""
     package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     site = os.path.dirname(os.path.dirname(os.path.abspath(msgspec.__file__)))
-    log = _open_log(directory)
-    null = os.open(os.devnull, os.O_RDONLY)
+    executable = interpreter()
+    log = null = -1
     try:
+        log = _open_log(directory)
+        null = os.open(os.devnull, os.O_RDONLY)
         for descriptor in (ready, log, null):
             # Not by number in the child: dup2 onto itself would leave it closed on exec.
             os.set_inheritable(descriptor, True)
         return os.posix_spawn(
-            _interpreter(),
-            [_interpreter(), "-I", "-S", "-c", _BOOT, package, site, directory, str(ready), __version__],
+            executable,
+            [executable, "-I", "-S", "-c", _BOOT, package, site, directory, str(ready), __version__],
             # -I ignores the variables that change Python; the node compiles its modules once, for all later starts.
             os.environ,
             file_actions=[
@@ -238,20 +259,34 @@ def _spawn(directory: str, ready: int) -> int:
             setsigmask=[],
             setsigdef=[signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, signal.SIGPIPE],
         )
+    except OSError as error:
+        from nbactors.local.start_failure import start_failed  # noqa: PLC0415 - rarely
+
+        raise _error(start_failed("no node", executable, error)) from error
     finally:
-        os.close(log)
-        os.close(null)
+        for descriptor in (log, null):
+            if descriptor >= 0:
+                os.close(descriptor)
 
 
-def _interpreter() -> str:
+def interpreter() -> str:
+    """Return the path of this process's Python, which the node and the workers are started with.
+
+    Raises:
+        RaySystemError: It has none, as in a program that embeds Python.
+    """
     if not sys.executable:
-        raise _error("Python does not know its own path (sys.executable is empty), which is needed to start the node")
+        raise _error(
+            f"Python does not know its own path (sys.executable is {sys.executable!r}), which is needed to start the "
+            "node and the workers: set sys.executable to the Python interpreter whose packages this program uses"
+        )
     return sys.executable
 
 
 def _open_log(directory: str) -> int:
     path = os.path.join(directory, NODE_LOG)
     log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    os.fchmod(log, 0o600)  # whatever the umask
     if os.fstat(log).st_size > _LOG_LIMIT:
         os.ftruncate(log, 0)
     return log

@@ -12,14 +12,14 @@ from nbactors import exceptions, origin, read_only
 from nbactors.engine.base import ActorLink, Engine, RuntimeFacts
 from nbactors.interrupts import INTERRUPTS
 from nbactors.limits import MAX_NAME
-from nbactors.local import discovery
+from nbactors.local import discovery, linger, standard_streams
 from nbactors.local.client.actor_link import LocalActorLink
 from nbactors.local.client.arguments import Arguments, prepare
 from nbactors.local.client.construction import Concurrency, Construction
 from nbactors.local.client.entries import Entry
 from nbactors.local.client.interruption import Interruption
 from nbactors.local.client.output import Printer
-from nbactors.local.client.process import Process, importable_paths
+from nbactors.local.client.process import Process
 from nbactors.local.client.showing import Showing
 from nbactors.local.client.values import Held
 from nbactors.local.wire import ids, messages, pickling
@@ -428,7 +428,12 @@ def start(options: InitOptions) -> Engine:
 
     Raises:
         RaySystemError: The node could not be started, or one of another version runs.
+        OSError: The runtime directory cannot be used, or the environment variables are too long.
+        ValueError: A variable of the environment makes no sense.
     """
+    linger.linger_s()
+    discovery.interpreter()
+    standard_streams.occupy()
     deadline = monotonic() + START_S
     INTERRUPTS.install()
     while True:
@@ -470,14 +475,11 @@ def _open_session(rid: int, process: Process, options: InitOptions) -> messages.
     def amount(value: float | None) -> float:
         return -1.0 if value is None else float(value)
 
-    paths = importable_paths()
-    cwd = os.getcwd()
-    process.tell_paths(paths, cwd)
     process.inherited_env = options.runtime_env
     return messages.OpenSession(
         rid,
         options.namespace_or_default(),
-        messages.Environment(sys.executable, paths, cwd, dict(os.environ)),
+        process.environment(),
         amount(options.num_cpus),
         amount(options.num_gpus),
         amount(options.memory),

@@ -18,13 +18,13 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import NoReturn
 
-from nbactors.local.wire import messages
+from nbactors.local.wire import messages, os_bytes
 from nbactors.local.wire.framing import MAX_CONTROL_FRAME, Codec, FrameBuffer, fork_codec
 
 WORKER = "nbactors.local.worker.main"
 """The module whose `run(process_id, directory, title, runtime_env)` a worker begins with."""
 
-_UNCOMPILED = "PYTHONDONTWRITEBYTECODE"
+_UNCOMPILED = b"PYTHONDONTWRITEBYTECODE"
 _MAX_FDS = 64
 
 
@@ -59,11 +59,12 @@ def _adopt(environment: messages.Environment, worker: str) -> None:
     """Become like the session, and import."""
     importlib.import_module(worker)
     if _UNCOMPILED in environment.environ:
-        os.environ[_UNCOMPILED] = environment.environ[_UNCOMPILED]
+        os.environb[_UNCOMPILED] = environment.environ[_UNCOMPILED]
         sys.dont_write_bytecode = bool(environment.environ[_UNCOMPILED])
-    sys.path[:] = environment.sys_path
+    sys.path[:] = os_bytes.decode_all(environment.sys_path)
     sys.argv[:] = [""]
-    _change_directory(environment.cwd)
+    if environment.cwd:  # else the session's was removed, and this process stays where it is: in the root directory
+        _change_directory(os_bytes.decode(environment.cwd))
 
 
 def _change_directory(path: str) -> None:
@@ -189,11 +190,11 @@ class Forkserver:
             self._selector.close()
             self._sock.close()
             if order.sys_path:
-                sys.path[:] = order.sys_path
+                sys.path[:] = os_bytes.decode_all(order.sys_path)
             if order.cwd:
-                _change_directory(order.cwd)
+                _change_directory(os_bytes.decode(order.cwd))
             run = importlib.import_module(self._worker).run
-            run(order.process_id, order.directory, order.title, order.runtime_env)
+            run(order.process_id, os_bytes.decode(order.directory), order.title, order.runtime_env)
             status = 0
         except SystemExit as leaving:
             status = leaving.code if isinstance(leaving.code, int) else 1

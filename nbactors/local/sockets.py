@@ -47,7 +47,14 @@ def listen(path: str) -> socket.socket:
             os.unlink(path)
         except FileNotFoundError:
             pass
-        listener.bind(path)
+        try:
+            listener.bind(path)
+        except OSError as error:
+            raise OSError(
+                error.errno,
+                f"no unix socket can be made at {path!r} ({error.strerror}): set NBACTORS_DIR to a directory of a "
+                "local file system, for instance one in /tmp",
+            ) from error
         os.chmod(path, 0o600)
         listener.listen(BACKLOG)
     except BaseException:

@@ -9,6 +9,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+from nbactors.local import discovery
 from nbactors.local.client import stacks
 from nbactors.local.control import ControlClient, NodeMissingError
 from nbactors.local.wire import messages
@@ -80,7 +81,7 @@ def _actor_rows() -> tuple[list[messages.ActorRow], str]:
     """Return what the node knows of actors, and its directory."""
     try:
         with ControlClient.find() as client:
-            return _ask(client, "actors").actors, _ask(client, "status").facts["directory"]
+            return _ask(client, "actors").actors, discovery.ensure_directory()
     except NodeMissingError:
         return [], ""
 

@@ -10,15 +10,15 @@ import psutil
 
 from nbactors.local import discovery
 from nbactors.local.control import ControlClient
-from nbactors.local.wire import ids, messages
+from nbactors.local.wire import ids, messages, os_bytes
 
 
 def environment(**changes: Any) -> messages.Environment:
     facts: dict[str, Any] = {
-        "executable": sys.executable,
-        "sys_path": list(sys.path),
-        "cwd": os.getcwd(),
-        "environ": dict(os.environ),
+        "executable": os.fsencode(sys.executable),
+        "sys_path": os_bytes.encode_all(sys.path),
+        "cwd": os.getcwdb(),
+        "environ": dict(os.environb),
     }
     return messages.Environment(**{**facts, **changes})
 
@@ -70,7 +70,7 @@ class RawSession(ControlClient):
             "resources": {},
             "runtime_env": None,
             "sys_path": [],
-            "cwd": "",
+            "cwd": b"",
             "meta": b"",
         }
         message = messages.CreateActor(**{**facts, **options})

@@ -120,6 +120,18 @@ def test_a_damaged_one_gives_way_to_the_one_before() -> None:
     nbactors.kill(model)
 
 
+def test_one_that_others_could_have_written_is_refused_and_none_is_taken_in_its_place() -> None:
+    model = make(Model, name="model", lifetime="detached")
+    nbactors.checkpoint(model)
+    latest = nbactors.checkpoint(model)
+    assert latest.path is not None
+    latest.path.chmod(0o666)
+    for given in (None, latest):
+        with pytest.raises(PermissionError, match=r"2\.checkpoint' may be written by others.*chmod go-w"):
+            nbactors.restore(model, given)
+    nbactors.kill(model)
+
+
 def test_without_a_checkpoint() -> None:
     with pytest.raises(LookupError, match="there is no checkpoint of"):
         nbactors.restore(make(Model))

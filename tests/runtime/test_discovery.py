@@ -181,7 +181,7 @@ class TestStart:
 
     def test_without_a_known_interpreter(self, own_directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(sys, "executable", "")
-        with pytest.raises(RaySystemError, match=r"sys\.executable is empty"):
+        with pytest.raises(RaySystemError, match=r"sys\.executable is ''"):
             discovery.connect_node()
 
 

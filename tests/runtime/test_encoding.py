@@ -69,11 +69,3 @@ def test_a_stream_that_is_no_file_is_written_to_all_the_same() -> None:
     stream = io.StringIO()
     write(stream, "→")
     assert stream.getvalue() == "→"
-
-
-@pytest.mark.slow
-def test_an_environment_variable_that_is_no_utf_8_harms_nothing() -> None:
-    code = "import os, nbactors as ray; print(ray.get(ray.remote(lambda: os.environ['ODD']).remote(), timeout=20))"
-    environ = {**os.environb, b"ODD": b"a\xff"}
-    done = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, timeout=60, check=True)
-    assert done.stdout.decode().strip() == "a\\udcff"

@@ -18,6 +18,7 @@ from raw_session import environment, is_gone
 
 from nbactors.local.wire import messages
 from nbactors.local.wire.framing import MAX_CONTROL_FRAME, Codec, FrameBuffer, fork_codec
+from nbactors.local.wire.os_bytes import encode_all
 from nbactors.testing import eventually
 
 BOOT = """
@@ -66,8 +67,8 @@ class ForkServer:
     def fork(self, number: int, code: str = "", title: str = "t", **changes: Any) -> tuple[Any, Any]:
         """Have a worker forked that runs `code`; return files for its stdout and stderr."""
         out, err = os.pipe(), os.pipe()
-        facts: dict[str, Any] = {"sys_path": [], "cwd": "", "runtime_env": None}
-        order = messages.Fork(number.to_bytes(16, "big"), code, title, **{**facts, **changes})
+        facts: dict[str, Any] = {"sys_path": [], "cwd": b"", "runtime_env": None}
+        order = messages.Fork(number.to_bytes(16, "big"), code.encode(), title, **{**facts, **changes})
         socket.send_fds(self.sock, [fork_codec().encode([order])], [out[1], err[1]])
         os.close(out[1])
         os.close(err[1])
@@ -90,7 +91,7 @@ class ForkServer:
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[ForkServer]:
-    made = ForkServer(tmp_path, environment(sys_path=["/first", *sys.path], cwd=str(tmp_path)))
+    made = ForkServer(tmp_path, environment(sys_path=encode_all(["/first", *sys.path]), cwd=bytes(tmp_path)))
     yield made
     made.close()
 
@@ -123,7 +124,7 @@ def test_a_worker_is_a_copy_that_stands_alone(server: ForkServer, tmp_path: Path
 
 
 def test_its_own_path_and_directory(server: ForkServer) -> None:
-    facts = first_line(server.fork(1, sys_path=["/second", *sys.path], cwd="/"))
+    facts = first_line(server.fork(1, sys_path=encode_all(["/second", *sys.path]), cwd=b"/"))
     assert (facts["path"], facts["cwd"]) == (["/second"], "/")
 
 
@@ -144,7 +145,7 @@ def test_a_module_that_cannot_be_imported_stops_nothing(server: ForkServer) -> N
 
 def test_a_module_that_exits_stops_nothing(tmp_path: Path) -> None:
     (tmp_path / "a_script.py").write_text("import sys; sys.exit(3)")
-    server = ForkServer(tmp_path, environment(sys_path=[str(tmp_path), *sys.path]))
+    server = ForkServer(tmp_path, environment(sys_path=encode_all([str(tmp_path), *sys.path])))
     assert first_line(server.fork(1, modules=["a_script"]))["process_id"] == (1).to_bytes(16, "big").hex()
     server.close()
 
@@ -198,7 +199,7 @@ def test_it_ends_with_the_node(server: ForkServer) -> None:
 
 
 def test_bytecode_is_written_by_itself_but_not_by_workers(tmp_path: Path) -> None:
-    facts = environment(environ={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"})
+    facts = environment(environ={**os.environb, b"PYTHONDONTWRITEBYTECODE": b"1"})
     server = ForkServer(tmp_path, facts)
     told = first_line(server.fork(1))
     assert (told["bytecode"], told["variable"]) == (True, "1")
@@ -206,7 +207,7 @@ def test_bytecode_is_written_by_itself_but_not_by_workers(tmp_path: Path) -> Non
 
 
 def test_a_directory_that_is_gone_is_a_note_not_an_end(tmp_path: Path) -> None:
-    server = ForkServer(tmp_path, environment(cwd=str(tmp_path / "gone")))
+    server = ForkServer(tmp_path, environment(cwd=bytes(tmp_path / "gone")))
     assert first_line(server.fork(1))["pid"]
     server.sock.close()
     _, notes = server.process.communicate(timeout=5)

@@ -82,7 +82,7 @@ class TestForkservers:
     def test_equal_environments_share_one_and_others_have_their_own(self) -> None:
         with ExitStack() as stack:
             ups = []
-            for facts in (environment(), environment(), environment(cwd="/")):
+            for facts in (environment(), environment(), environment(cwd=b"/")):
                 session = stack.enter_context(RawSession(facts))
                 ups.append(session.create_up())
             parents = [psutil.Process(up.pid).ppid() for up in ups]
@@ -103,13 +103,13 @@ class TestForkservers:
             assert "has ended; how is not known" in session.receive(messages.ActorDown, timeout_s=2).text
 
     def test_an_interpreter_that_does_not_exist_is_explained(self) -> None:
-        with RawSession(environment(executable="/no/such/python")) as session:
+        with RawSession(environment(executable=b"/no/such/python")) as session:
             session.create()
             down = session.receive(messages.ActorDown)
             assert "'/no/such/python' cannot be started (No such file or directory)" in down.text
 
     def test_an_interpreter_without_our_packages_is_explained(self) -> None:
-        with RawSession(environment(environ={**os.environ, "PYTHONHOME": "/nowhere"})) as session:
+        with RawSession(environment(environ={**os.environb, b"PYTHONHOME": b"/nowhere"})) as session:
             session.create()
             text = session.receive(messages.ActorDown).text
             assert "the process that forks workers has ended" in text
@@ -120,7 +120,7 @@ class TestTasks:
     def test_a_leased_worker_that_dies_is_told_of(self) -> None:
         with RawSession() as session:
             rid = session.next_rid()
-            granted = session.request(messages.RequestLease(rid, {"CPU": 1.0}, None, "f", [], ""))
+            granted = session.request(messages.RequestLease(rid, {"CPU": 1.0}, None, "f", [], b""))
             assert isinstance(granted, messages.LeaseGranted)
             os.kill(granted.pid, signal.SIGKILL)
             lost = session.receive(messages.LeaseLost, timeout_s=2)

@@ -13,7 +13,7 @@ from nbactors.local.wire import messages
 
 M = TypeVar("M")
 
-ENVIRONMENT = messages.Environment("/usr/bin/python3", ["/lib"], "/", {})
+ENVIRONMENT = messages.Environment(b"/usr/bin/python3", [b"/lib"], b"/", {})
 
 
 class Scenario:
@@ -157,7 +157,7 @@ class Client:
             "resources": {},
             "runtime_env": None,
             "sys_path": [],
-            "cwd": "",
+            "cwd": b"",
             "meta": b"meta",
         }
         message = messages.CreateActor(**{**defaults, **options})
@@ -174,7 +174,7 @@ class Client:
     def request_lease(self, resources: dict[str, float] | None = None) -> int:
         rid = self.scenario.rid()
         wanted = {"CPU": 1.0} if resources is None else resources
-        self.send(messages.RequestLease(rid, wanted, None, "f", [], ""))
+        self.send(messages.RequestLease(rid, wanted, None, "f", [], b""))
         return rid
 
     def ask(self, what: str) -> messages.Listing:

@@ -157,6 +157,13 @@ def test_the_session_tells_whether_it_is_open(recorded: RecordingEngine) -> None
     assert "ended" in other._repr_html_()
 
 
+def test_a_session_whose_directory_is_no_utf_8_can_be_printed(recorded: RecordingEngine) -> None:
+    context = RayContext({"directory": "/tmp/\udcff"})
+    assert context["directory"] == "/tmp/\udcff"
+    assert "directory=/tmp/\\udcff" in repr(context)
+    assert "/tmp/\\udcff" in context._repr_html_()
+
+
 class Reader(HTMLParser):
     """Reads HTML as GitHub shows it: elements that it keeps, text, no styles."""
 

@@ -76,8 +76,9 @@ def test_each_conversation_has_its_own_messages() -> None:
 
 
 def test_a_text_that_is_no_utf_8_is_sent_with_escapes() -> None:
-    env = messages.RuntimeEnv({"\udcff": "a\ud800"}, "ä", ["\udc80"])
     codec = framing.control_codec()
     (body,) = framing.FrameBuffer(codec.limit).feed(codec.encode([messages.Output(1, "\ud800", 1, "→", b"p")]))
     assert codec.decode(body) == [messages.Output(1, "\\ud800", 1, "→", b"p")]
-    assert framing._without_surrogates([env]) == [messages.RuntimeEnv({"\\udcff": "a\\ud800"}, "ä", ["\\udc80"])]
+    assert framing._without_surrogates([{"\udcff": ["ä", "\udc80", b"\xff", 1]}]) == [
+        {"\\udcff": ["ä", "\\udc80", b"\xff", 1]}
+    ]

@@ -25,7 +25,7 @@ ACTOR: dict[str, Any] = {
     "resources": {},
     "runtime_env": None,
     "sys_path": [],
-    "cwd": "",
+    "cwd": b"",
     "meta": b"",
 }
 OPEN = messages.OpenSession(0, "", ENVIRONMENT, 1.0, 0.0, -1.0, -1.0, {}, True, 1.0)
@@ -36,7 +36,7 @@ REQUESTS: list[messages.Message] = [
     messages.CreateActor(rid=0, name="n", **ACTOR),
     messages.GetActor(0, "n", ""),
     messages.KillActor(0, b"a" * 16, True),
-    messages.RequestLease(0, {"CPU": 1.0}, None, "f", [], ""),
+    messages.RequestLease(0, {"CPU": 1.0}, None, "f", [], b""),
     messages.Query(0, "actors"),
     messages.FetchLog(0, "n"),
     messages.Stop(0),
@@ -302,6 +302,6 @@ def test_a_request_that_is_withdrawn_gets_no_answer(node: Scenario) -> None:
 def test_two_requests_of_one_number_are_both_answered(node: Scenario) -> None:
     session = node.session()
     rid = session.request_lease()
-    session.send(messages.RequestLease(rid, {}, None, "f", [], ""))
+    session.send(messages.RequestLease(rid, {}, None, "f", [], b""))
     node.start_worker()
     assert {type(answer) for answer in answers(session, rid)} == {messages.Refused, messages.LeaseGranted}

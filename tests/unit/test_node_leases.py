@@ -37,8 +37,8 @@ class TestLeases:
         session.request_lease()
         node.start_worker()
         session.send(messages.ReturnLease(session.one(messages.LeaseGranted).lease_id))
-        env = messages.RuntimeEnv({"A": "1"}, "", [])
-        session.send(messages.RequestLease(9, {"CPU": 1.0}, env, "g", [], ""))
+        env = messages.RuntimeEnv({b"A": b"1"}, b"", [])
+        session.send(messages.RequestLease(9, {"CPU": 1.0}, env, "g", [], b""))
         (spawn,) = node.take(events.Spawn)
         assert spawn.runtime_env == env
 

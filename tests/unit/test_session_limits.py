@@ -120,7 +120,7 @@ def test_a_request_s_number_names_one_request() -> None:
     scenario = Scenario()
     session = scenario.session()
     rid = session.request_lease({"nothing": 1.0})
-    session.send(messages.RequestLease(rid, {"nothing": 1.0}, None, "f", [], ""))
+    session.send(messages.RequestLease(rid, {"nothing": 1.0}, None, "f", [], b""))
     assert "is open already" in session.one(messages.Refused).text
 
 

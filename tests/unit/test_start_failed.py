@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from nbactors.local.node.supervisor import start_failed
+from nbactors.local.start_failure import start_failed
 
 PYTHON = "/venv/bin/python"
 
@@ -29,13 +29,13 @@ def failure(number: int, path: str | None = None) -> OSError:
     ],
 )
 def test_it_is_not_the_interpreter(error: OSError, said: str) -> None:
-    text = start_failed(PYTHON, error)
+    text = start_failed("no process that forks workers", PYTHON, error)
     assert said in text
     assert "interpreter" not in text
 
 
 @pytest.mark.parametrize("number", [errno.ENOENT, errno.EACCES, errno.ENOEXEC])
 def test_it_is_the_interpreter(number: int) -> None:
-    text = start_failed(PYTHON, failure(number, PYTHON))
+    text = start_failed("no process that forks workers", PYTHON, failure(number, PYTHON))
     assert f"the Python interpreter '{PYTHON}' cannot be started ({os.strerror(number)})" in text
     assert "Make it again" in text

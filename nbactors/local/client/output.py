@@ -66,12 +66,12 @@ class Printer:
         try:
             write(stream, text)
             stream.flush()
-        except (OSError, ValueError):  # the user's stdout is closed: the log still has it
+        except Exception:  # noqa: BLE001 - closed, or an object of the user's own: the log still has it
             pass
 
 
 def _is_terminal(stream: Any) -> bool:
     try:
         return bool(stream.isatty())
-    except (AttributeError, ValueError):  # none, replaced by something else, or closed
+    except Exception:  # noqa: BLE001 - none, closed, or an object of the user's own
         return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 import resource
@@ -13,6 +14,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from nbactors import engine, exceptions, origin
+from nbactors.local import discovery
 from nbactors.local.client import failures
 from nbactors.local.client.actors import Actors
 from nbactors.local.client.call_life import QUEUED, SENT, WAITING
@@ -26,7 +28,8 @@ from nbactors.local.client.tasks import Tasks
 from nbactors.local.client.values import Values
 from nbactors.local.client.waiting import Waiting
 from nbactors.local.store.segments import SegmentStore
-from nbactors.local.wire import messages
+from nbactors.local.wire import messages, os_bytes
+from nbactors.local.wire.framing import MAX_CONTROL_FRAME
 
 if TYPE_CHECKING:
     from nbactors.local.client.calls import PendingCall
@@ -124,8 +127,9 @@ class Process:
     def join(self, node: socket.socket, role: str, package_version: str) -> None:
         """Listen for peers, say Hello to the node and begin to read."""
         global _current
-        self.peers.listen()
+        # First, so that `close` closes the socket also if nothing can listen.
         self.node = NodeLink(self.reactor, node, self._receive_control, self._lose_node)
+        self.peers.listen()
         self.node.start(self.process_id, role, package_version)
         _current = self
         self.reactor.start()
@@ -186,13 +190,32 @@ class Process:
         """Remember what forkservers were started with."""
         self._told_paths = (sys_path, cwd)
 
-    def changed_paths(self) -> tuple[list[str], str]:
+    def environment(self) -> messages.Environment:
+        """Return what this session's forkserver must share with it, and remember it for `changed_paths`.
+
+        Raises:
+            OSError: The environment variables are too long to be sent, and much too long to start a program with.
+        """
+        size = sum(len(name) + len(value) for name, value in os.environb.items())
+        if size > MAX_CONTROL_FRAME // 2:
+            raise OSError(
+                errno.E2BIG,
+                f"the environment variables have {size} bytes in all, and no system starts a worker with so many: take "
+                "the longest out of os.environ",
+            )
+        paths, cwd = importable_paths(), working_directory()
+        self.tell_paths(paths, cwd)
+        return messages.Environment(
+            os_bytes.encode(discovery.interpreter()),
+            os_bytes.encode_all(paths),
+            os_bytes.encode(cwd),
+            dict(os.environb),
+        )
+
+    def changed_paths(self) -> tuple[list[bytes], bytes]:
         """Return `sys.path` and the working directory as they are now if they have changed since, else empty."""
-        try:
-            now = (importable_paths(), os.getcwd())
-        except FileNotFoundError:  # the working directory was removed
-            return [], ""
-        return ([], "") if now == self._told_paths else now
+        now = paths, cwd = importable_paths(), working_directory()
+        return ([], b"") if now == self._told_paths else (os_bytes.encode_all(paths), os_bytes.encode(cwd))
 
     def runtime_env(self, env: RuntimeEnv | None) -> messages.RuntimeEnv | None:
         """Return what a new worker is given: the options' runtime_env over the one that this process has inherited."""
@@ -200,7 +223,11 @@ class Process:
         given = inherited if env is None else env.over(inherited)
         if given is None:
             return None
-        return messages.RuntimeEnv(dict(given.env_vars), given.working_dir, list(given.py_modules))
+        return messages.RuntimeEnv(
+            os_bytes.encode_variables(given.env_vars),
+            os_bytes.encode(given.working_dir),
+            os_bytes.encode_all(given.py_modules),
+        )
 
     # ------------------------------------------------------------------------------------------------------ storing
 
@@ -307,8 +334,20 @@ os.register_at_fork(after_in_child=_forget_in_child)
 
 
 def importable_paths() -> list[str]:
-    """Return `sys.path` with the empty entry spelled out, so that it means the same in another directory."""
-    return [os.path.abspath(path) if path == "" else path for path in sys.path if isinstance(path, str)]
+    """Return `sys.path` with the empty entry spelled out, so that it means the same in another directory.
+
+    Without that entry if the working directory was removed: Python finds nothing by it either.
+    """
+    texts = [path for path in sys.path if isinstance(path, str)]
+    return [path for path in (path or working_directory() for path in texts) if path]
+
+
+def working_directory() -> str:
+    """Return the working directory; empty if it was removed, in which Python goes on as well."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return ""
 
 
 def current_process() -> Process:

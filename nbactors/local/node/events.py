@@ -125,8 +125,8 @@ class Spawn(msgspec.Struct, frozen=True):
     facts: messages.Environment
     process_id: bytes
     title: str
-    sys_path: list[str]
-    cwd: str
+    sys_path: list[bytes]
+    cwd: bytes
     runtime_env: messages.RuntimeEnv | None
     modules: list[str]
 

@@ -19,13 +19,12 @@ import shutil
 import socket
 import time
 
-from nbactors.local import discovery, sockets
+from nbactors.local import discovery, linger, sockets
 from nbactors.local.node import machine
 from nbactors.local.node.context import Facts
 from nbactors.local.node.server import Server
 
 _MOST_DESCRIPTORS = 1 << 16
-_DEFAULT_LINGER_S = 1.0
 _LOCK_WITHIN_S = 8.0
 """What a new node waits for the one that is just leaving."""
 
@@ -47,7 +46,10 @@ def main(directory: str, ready: int, package_version: str) -> None:
         return
     _allow_many_descriptors()
     _clear(directory)
-    server = Server(_facts(directory, package_version), directory)
+    try:
+        server = Server(_facts(directory, package_version), directory)
+    except (OSError, ValueError) as error:  # told to the session by the log, whose end it shows
+        raise SystemExit(f"the node cannot listen: {error}") from None
     os.write(ready, discovery.READY)
     os.close(ready)
     gc.freeze()
@@ -116,17 +118,13 @@ def _allow_many_descriptors() -> None:
 
 
 def _facts(directory: str, package_version: str) -> Facts:
-    try:
-        linger_s = float(os.environ.get("NBACTORS_LINGER_S", ""))
-    except ValueError:
-        linger_s = _DEFAULT_LINGER_S
     return Facts(
         node_id=os.urandom(28),
         pid=os.getpid(),
         hostname=socket.gethostname(),
         directory=directory,
         package_version=package_version,
-        linger_s=max(linger_s, 0.0),
+        linger_s=linger.linger_s(),
         cpus=machine.cpus(),
         memory=machine.memory(),
         new_id=lambda: os.urandom(16),

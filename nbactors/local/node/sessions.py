@@ -16,7 +16,7 @@ from nbactors.local.node.lifecycle import State
 from nbactors.local.node.queue import PlacementQueue
 from nbactors.local.node.records import Session, Worker
 from nbactors.local.node.resources import Pool
-from nbactors.local.wire import messages
+from nbactors.local.wire import messages, os_bytes
 
 CLOSE_WITHIN_S = 4.0
 """What a session's end may wait for its workers' ends."""
@@ -149,8 +149,9 @@ class Sessions:
         facts = self._context.facts
         if self._detected is None and asked.num_gpus != 0:
             self._detected = facts.gpus()
-        visible = asked.environment.environ.get("CUDA_VISIBLE_DEVICES")
-        gpus = session_gpus(self._bank, self._detected or [], visible, asked.num_gpus)
+        visible = asked.environment.environ.get(b"CUDA_VISIBLE_DEVICES")
+        names = None if visible is None else os_bytes.decode(visible)
+        gpus = session_gpus(self._bank, self._detected or [], names, asked.num_gpus)
         totals = {
             "CPU": asked.num_cpus if asked.num_cpus >= 0 else facts.cpus,
             "memory": asked.memory if asked.memory >= 0 else facts.memory * MEMORY_SHARE // 1,

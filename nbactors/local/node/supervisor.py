@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import signal
 import socket
@@ -14,7 +13,8 @@ from nbactors.local.node.events import Event, Exited, Forked, ForkserverLost, Sp
 from nbactors.local.node.listing import LOGS, log_name
 from nbactors.local.node.loop import READ, WRITE, Loop
 from nbactors.local.node.output import WorkerOutput
-from nbactors.local.wire import messages
+from nbactors.local.start_failure import start_failed
+from nbactors.local.wire import messages, os_bytes
 from nbactors.local.wire.framing import MAX_CONTROL_FRAME, Codec, FrameBuffer, FrameError, fork_codec
 
 Post = Callable[[Event], None]
@@ -26,7 +26,7 @@ from nbactors.local.forkserver import main
 main(int(sys.argv[2]))
 """
 
-_UNCOMPILED = "PYTHONDONTWRITEBYTECODE"
+_UNCOMPILED = b"PYTHONDONTWRITEBYTECODE"
 
 
 class Forkserver:
@@ -146,7 +146,7 @@ class Supervisor:
                 self._loop, self._post, log_path, facts, lambda server: self._forkserver_lost(environment, server)
             )
         except OSError as error:
-            return start_failed(facts.executable, error)
+            return start_failed("no process that forks workers", os_bytes.decode(facts.executable), error)
         self._forkservers[environment] = server
         return server
 
@@ -176,7 +176,7 @@ class Supervisor:
         server.fork(
             messages.Fork(
                 process_id,
-                self._directory,
+                os_bytes.encode(self._directory),
                 order.title,
                 order.sys_path,
                 order.cwd,
@@ -259,7 +259,7 @@ def _spawn(facts: messages.Environment, sock: socket.socket, log_path: str) -> i
         os.set_inheritable(sock.fileno(), True)
         return os.posix_spawn(
             facts.executable,
-            [facts.executable, "-c", _BOOT, package_parent, str(sock.fileno())],
+            [facts.executable, *os_bytes.encode_all(["-c", _BOOT, package_parent, str(sock.fileno())])],
             environ,
             file_actions=[
                 (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
@@ -272,31 +272,6 @@ def _spawn(facts: messages.Environment, sock: socket.socket, log_path: str) -> i
         )
     finally:
         os.close(log)
-
-
-_REMEDIES = {
-    errno.EMFILE: "raise the limit of open files (ulimit -n) and start the node anew (`nbactors stop`)",
-    errno.ENFILE: "the whole machine has no open file left: end what has many",
-    errno.EAGAIN: "end some processes, or raise the limit of processes (ulimit -u; in a container, its pids limit)",
-    errno.ENOMEM: "end what takes much memory, or raise the container's limit",
-    errno.E2BIG: "the session's environment variables are too long together: take the longest out of os.environ",
-    errno.ENOSPC: "free some space where the runtime directory lies, or set NBACTORS_DIR to another",
-    errno.ENOENT: "the runtime directory was removed: end the node with `nbactors stop --force`",
-}
-_NO_INTERPRETER = (errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.ENOEXEC, errno.EPERM, errno.ELOOP)
-
-
-def start_failed(executable: str, error: OSError) -> str:
-    """Return why no forkserver can be started, and what helps."""
-    reason = error.strerror or str(error)
-    if error.filename == executable and error.errno in _NO_INTERPRETER:
-        return (
-            f"the Python interpreter {executable!r} cannot be started ({reason}): its environment was moved or removed "
-            "since this session began. Make it again, or restart the session in another one"
-        )
-    where = f", {error.filename!r}" if error.filename not in (None, executable) else ""
-    remedy = _REMEDIES.get(error.errno or 0)
-    return f"no process that forks workers can be started ({reason}{where})" + (f": {remedy}" if remedy else "")
 
 
 def _two_pipes() -> tuple[tuple[int, int], tuple[int, int]]:

@@ -78,8 +78,8 @@ class Workers:
         title: str,
         label: str,
         runtime_env: messages.RuntimeEnv | None,
-        sys_path: list[str],
-        cwd: str,
+        sys_path: list[bytes],
+        cwd: bytes,
         modules: list[str],
     ) -> Worker:
         """Have a process forked. It is in the records from now on."""

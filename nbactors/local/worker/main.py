@@ -9,9 +9,9 @@ from typing import Any
 from nbactors import engine
 from nbactors.limits import MAX_NAME
 from nbactors.local import sockets
-from nbactors.local.client.process import Process, importable_paths
+from nbactors.local.client.process import Process, importable_paths, working_directory
 from nbactors.local.client.waiter import Waiter
-from nbactors.local.wire import messages
+from nbactors.local.wire import messages, os_bytes
 from nbactors.local.worker import bars, breakpoints, display
 from nbactors.local.worker.ending import Ending
 from nbactors.local.worker.engine import WorkerEngine
@@ -61,7 +61,7 @@ class Worker:
         display.install(self.process, self.executor.capture.end)
         breakpoints.install(self.process, self.executor.capture.origin)
         self._apply(self._assign)
-        self.process.tell_paths(importable_paths(), os.getcwd())
+        self.process.tell_paths(importable_paths(), working_directory())
         self.process.waiting.on_block = self._lend
         self.executor.serve()
 
@@ -111,10 +111,10 @@ class Worker:
     def _apply(self, assign: messages.Assign) -> None:
         """Take over what the node has assigned: at first, and for a task worker with each lease."""
         env = assign.runtime_env
-        self.process.inherited_env = RuntimeEnv(env.env_vars, env.working_dir, tuple(env.py_modules)) if env else None
+        self.process.inherited_env = _read(env) if env else None
         if self._engine is not None:
             self._engine.assign = assign
-        if env is None or "CUDA_VISIBLE_DEVICES" not in env.env_vars:
+        if env is None or b"CUDA_VISIBLE_DEVICES" not in env.env_vars:
             os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(assign.gpu_ids)
 
     # ------------------------------------------------------------------------------------------------------- blocking
@@ -156,7 +156,7 @@ def run(process_id: bytes, directory: str, title: str, runtime_env: messages.Run
     sys.__stdout__, sys.__stderr__ = sys.stdout, sys.stderr  # type: ignore[misc] # as at interpreter start
     if runtime_env is not None:
         try:
-            _apply_runtime_env(runtime_env)
+            _apply_runtime_env(_read(runtime_env))
         except (OSError, ValueError) as error:  # a directory that was removed since, a zero byte in a variable
             print(f"the runtime_env cannot be applied: {error}", file=sys.stderr)
             raise SystemExit(messages.NO_RUNTIME_ENV) from None
@@ -164,7 +164,15 @@ def run(process_id: bytes, directory: str, title: str, runtime_env: messages.Run
     Worker(process_id, directory).run()
 
 
-def _apply_runtime_env(env: messages.RuntimeEnv) -> None:
+def _read(env: messages.RuntimeEnv) -> RuntimeEnv:
+    return RuntimeEnv(
+        os_bytes.decode_variables(env.env_vars),
+        os_bytes.decode(env.working_dir),
+        tuple(os_bytes.decode_all(env.py_modules)),
+    )
+
+
+def _apply_runtime_env(env: RuntimeEnv) -> None:
     os.environ.update(env.env_vars)
     for module in reversed(env.py_modules):
         sys.path.insert(0, os.path.dirname(module))

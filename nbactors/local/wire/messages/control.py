@@ -56,19 +56,19 @@ class Done(Message, tag=4, frozen=True):
 
 
 class Environment(Message, tag=5, frozen=True):
-    """What a forkserver must share with the session: equal values share one forkserver.
+    """What a forkserver must share with the session: equal values share one forkserver. All in bytes, see `os_bytes`.
 
     Attributes:
         executable: Path of the Python interpreter.
         sys_path: The session's `sys.path`, in order.
-        cwd: Working directory.
+        cwd: Working directory; empty if it was removed.
         environ: Environment variables.
     """
 
-    executable: str
-    sys_path: list[str]
-    cwd: str
-    environ: dict[str, str]
+    executable: bytes
+    sys_path: list[bytes]
+    cwd: bytes
+    environ: dict[bytes, bytes]
 
 
 class OpenSession(Message, tag=6, frozen=True):
@@ -139,8 +139,8 @@ class CreateActor(Message, tag=10, frozen=True):
     placement: Amounts
     resources: Amounts
     runtime_env: RuntimeEnv | None
-    sys_path: list[str]
-    cwd: str
+    sys_path: list[bytes]
+    cwd: bytes
     meta: bytes
     modules: Names = []  # noqa: RUF012 - msgspec makes it anew for each message
 
@@ -260,8 +260,8 @@ class RequestLease(Message, tag=21, frozen=True):
     resources: Amounts
     runtime_env: RuntimeEnv | None
     label: Name
-    sys_path: list[str]
-    cwd: str
+    sys_path: list[bytes]
+    cwd: bytes
 
 
 class LeaseGranted(Message, tag=22, frozen=True):

@@ -15,15 +15,15 @@ class Fork(Message, tag=50, frozen=True):
     Attributes:
         process_id: The worker's.
         directory: The node's private directory: the worker connects to `node.sock` there and listens in `p/`.
-        sys_path, cwd: Empty when they are the forkserver's own.
+        sys_path, cwd: Empty when they are the forkserver's own. These and the directory in bytes, see `os_bytes`.
         modules: To be imported before, for this worker and all later ones.
     """
 
     process_id: bytes
-    directory: str
+    directory: bytes
     title: str
-    sys_path: list[str]
-    cwd: str
+    sys_path: list[bytes]
+    cwd: bytes
     runtime_env: RuntimeEnv | None
     modules: list[str] = []  # noqa: RUF012 - msgspec makes it anew for each message
 

@@ -7,7 +7,7 @@ from msgspec import Meta
 
 from nbactors.limits import MAX_NAME
 
-PROTOCOL_VERSION = 7
+PROTOCOL_VERSION = 8
 
 
 Count = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
@@ -40,8 +40,8 @@ class Hello(Message, tag=1, frozen=True):
 
 
 class RuntimeEnv(Message, tag=9, frozen=True):
-    """The part of Ray's runtime_env that is served; applied in the worker after the fork."""
+    """The part of Ray's runtime_env that is served; applied in the worker after the fork. See `os_bytes`."""
 
-    env_vars: dict[str, str]
-    working_dir: str
-    py_modules: list[str]
+    env_vars: dict[bytes, bytes]
+    working_dir: bytes
+    py_modules: list[bytes]
