@@ -22,6 +22,7 @@ from nbactors.local.client.output import Printer
 from nbactors.local.client.process import Process, importable_paths
 from nbactors.local.client.showing import Showing
 from nbactors.local.client.values import Held
+from nbactors.local.installation import environment
 from nbactors.local.wire import ids, messages, pickling
 from nbactors.meta import MethodMeta
 from nbactors.object_ref import ObjectRef
@@ -477,7 +478,7 @@ def _open_session(rid: int, process: Process, options: InitOptions) -> messages.
     return messages.OpenSession(
         rid,
         options.namespace_or_default(),
-        messages.Environment(sys.executable, paths, cwd, dict(os.environ)),
+        environment(paths, cwd),
         amount(options.num_cpus),
         amount(options.num_gpus),
         amount(options.memory),

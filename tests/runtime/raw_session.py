@@ -6,21 +6,17 @@ import os
 import sys
 from typing import Any
 
+import msgspec
 import psutil
 
-from nbactors.local import discovery
+from nbactors.local import discovery, installation
 from nbactors.local.control import ControlClient
 from nbactors.local.wire import ids, messages
 
 
 def environment(**changes: Any) -> messages.Environment:
-    facts: dict[str, Any] = {
-        "executable": sys.executable,
-        "sys_path": list(sys.path),
-        "cwd": os.getcwd(),
-        "environ": dict(os.environ),
-    }
-    return messages.Environment(**{**facts, **changes})
+    facts = installation.environment(list(sys.path), os.getcwd())
+    return msgspec.structs.replace(facts, **changes)
 
 
 def is_gone(pid: int) -> bool:

@@ -13,7 +13,7 @@ from nbactors.local.wire import messages
 
 M = TypeVar("M")
 
-ENVIRONMENT = messages.Environment("/usr/bin/python3", ["/lib"], "/", {})
+ENVIRONMENT = messages.Environment("/usr/bin/python3", ["-c", ""], ["/lib"], "/", {})
 
 
 class Scenario:

@@ -17,12 +17,12 @@ class TestSessions:
     def test_its_forkserver_is_started_and_shared_by_equal_ones(self, node: Scenario) -> None:
         node.session()
         node.session()
-        other = messages.Environment("/usr/bin/python3", ["/elsewhere"], "/", {})
+        other = messages.Environment("/usr/bin/python3", ["-c", ""], ["/elsewhere"], "/", {})
         node.session(environment=other)
         assert [opened.environment for opened in node.take(events.OpenForkserver)] == [1, 1, 2]
 
     def test_an_unused_forkserver_is_let_go(self, node: Scenario) -> None:
-        first, _ = node.session(), node.session(environment=messages.Environment("/p", [], "/", {}))
+        first, _ = node.session(), node.session(environment=messages.Environment("/p", [], [], "/", {}))
         first.leave()
         node.pass_time(1.0)
         assert node.take(events.CloseForkserver) == [events.CloseForkserver(1)]

@@ -60,12 +60,14 @@ class Environment(Message, tag=5, frozen=True):
 
     Attributes:
         executable: Path of the Python interpreter.
+        boot: Its arguments, which make it the forkserver; the number of its socket's descriptor follows them.
         sys_path: The session's `sys.path`, in order.
         cwd: Working directory.
         environ: Environment variables.
     """
 
     executable: str
+    boot: list[str]
     sys_path: list[str]
     cwd: str
     environ: dict[str, str]
