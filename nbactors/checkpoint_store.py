@@ -8,6 +8,7 @@ the pickled state, with the buffers of arrays behind it.
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
 import re
@@ -142,10 +143,11 @@ def _header(file: Any, path: Path) -> dict[str, Any]:
 
 
 def _dumps(state: Any, buffers: list[pickle.PickleBuffer]) -> bytes:
-    import cloudpickle  # noqa: PLC0415 - loaded with the first actor, not before
+    from nbactors.cloud import Pickler  # noqa: PLC0415 - loaded with the first actor, not before
 
-    data: bytes = cloudpickle.dumps(state, protocol=5, buffer_callback=buffers.append)
-    return data
+    stream = io.BytesIO()
+    Pickler(stream, protocol=5, buffer_callback=buffers.append).dump(state)
+    return stream.getvalue()
 
 
 def _write_atomically(path: Path, parts: list[Any]) -> None:

@@ -85,6 +85,66 @@ class TestOneNode:
         assert [Path(file).parent.parent for file in session[3]] == [second.packages] * 3
 
 
+KEEP = """
+import nbactors as ray
+ray.init(namespace="shared")
+class Box:
+    def get(self):
+        return 1
+@ray.remote
+class Actor:
+    def add(self, x, y):
+        return [x, y]
+    def call(self, function):
+        return function()
+    def give(self):
+        return lambda: 1
+    def make(self):
+        return Box()
+actor = Actor.options(name="actor", lifetime="detached").remote()
+ray.get(actor.add.remote(1, 2))
+print(1)
+"""
+
+USE = """
+import json
+import nbactors as ray
+ray.init(namespace="shared")
+actor = ray.get_actor("actor")
+class Actor:
+    def add(self, x, y):
+        return 0
+found = []
+for attempt in (
+    lambda: ray.get(actor.call.remote(lambda: 1)),
+    lambda: ray.get(actor.call.remote(ray.put(lambda: 1))),
+    lambda: ray.get(actor.__ray_call__.remote(lambda self: 1)),
+    lambda: ray.get(actor.give.remote()),
+    lambda: ray.get(actor.make.remote()),
+    lambda: ray.update(actor, Actor),
+):
+    try:
+        found.append(repr(attempt()))
+    except Exception as error:
+        found.append(str(error))
+print(json.dumps([found, ray.get(actor.add.remote(ray.put({"a": b"b"}), y=(None, 1.5))) == [{"a": b"b"}, (None, 1.5)]]))
+"""
+
+
+@pytest.mark.usefixtures("own_directory")
+def test_code_that_another_python_has_sent_is_refused_and_values_are_not(
+    twin: Installation, other: Installation
+) -> None:
+    twin.run(KEEP)
+    refused, values_work = other.run(USE)
+    versions = [f"Python {installation.packages.parent.name.removeprefix('python')}" for installation in (twin, other)]
+    assert len(refused) == 6
+    for text in refused:
+        assert [version for version in versions if version not in text] == [], text
+        assert "by its name" in text
+    assert values_work
+
+
 @pytest.fixture(scope="module")
 def node(twin: Installation) -> Iterator[Installation]:
     """A node of this environment runs. Returns the one that the sessions are of."""
