@@ -83,6 +83,18 @@ class TestLeases:
         assert (refused.rid, refused.kind) == (rid, "crashed")
         assert "no worker for task f" in refused.text
 
+    def test_a_forkserver_that_ends_each_time_is_no_endless_wait(self, node: Scenario) -> None:
+        """For instance since its installation lacks a module: its log says so."""
+        session = node.session()
+        rid = session.request_lease()
+        for _ in range(workers.ATTEMPTS):
+            (spawn,) = node.take(events.Spawn)
+            node.happen(events.ForkserverLost([spawn.process_id], "cannot import what a worker needs"))
+        refused = session.one(messages.Refused)
+        assert (refused.rid, refused.kind) == (rid, "crashed")
+        assert "cannot import what a worker needs" in refused.text
+        assert node.take(events.Spawn) == []
+
     def test_a_worker_that_cannot_apply_its_runtime_env_is_not_tried_again(self, node: Scenario) -> None:
         session = node.session()
         session.request_lease()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 from node_scenario import ENVIRONMENT, Scenario
 
 from nbactors.local.node import events, sessions
@@ -17,9 +18,10 @@ class TestSessions:
     def test_its_forkserver_is_started_and_shared_by_equal_ones(self, node: Scenario) -> None:
         node.session()
         node.session()
-        other = messages.Environment("/usr/bin/python3", ["-c", ""], ["/elsewhere"], "/", {})
-        node.session(environment=other)
-        assert [opened.environment for opened in node.take(events.OpenForkserver)] == [1, 1, 2]
+        paths, installation = ["/elsewhere"], ["-I", "-c", ""]
+        node.session(environment=msgspec.structs.replace(ENVIRONMENT, sys_path=paths))
+        node.session(environment=msgspec.structs.replace(ENVIRONMENT, boot=installation))
+        assert [opened.environment for opened in node.take(events.OpenForkserver)] == [1, 1, 2, 3]
 
     def test_an_unused_forkserver_is_let_go(self, node: Scenario) -> None:
         first, _ = node.session(), node.session(environment=messages.Environment("/p", [], [], "/", {}))
