@@ -9,6 +9,7 @@ buffers of arrays behind it.
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
 import re
@@ -194,10 +195,11 @@ def _header(file: BufferedReader, path: Path) -> dict[str, Any]:
 
 
 def _dumps(state: Any, buffers: list[pickle.PickleBuffer]) -> bytes:
-    import cloudpickle  # noqa: PLC0415 - loaded with the first actor, not before
+    from nbactors.cloud import Pickler  # noqa: PLC0415 - loaded with the first actor, not before
 
-    data: bytes = cloudpickle.dumps(state, protocol=5, buffer_callback=buffers.append)
-    return data
+    stream = io.BytesIO()
+    Pickler(stream, protocol=5, buffer_callback=buffers.append).dump(state)
+    return stream.getvalue()
 
 
 def _write_atomically(place: int, name: str, parts: list[Any]) -> None:

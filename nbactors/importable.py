@@ -26,6 +26,28 @@ def address_of(thing: Any, module: str, qualname: str) -> tuple[str, str] | None
     return (module, qualname) if found is thing or _inner(found) is thing else None
 
 
+class ForeignCodeError(RuntimeError):
+    """A class or function has come by value from a process of another Python.
+
+    Args:
+        theirs, ours: The versions, major and minor: bytecode is the same within one.
+        name, filename: Of the first piece of code that was found.
+    """
+
+    def __init__(self, theirs: tuple[int, int], ours: tuple[int, int], name: str, filename: str) -> None:
+        super().__init__(theirs, ours, name, filename)
+        self._facts = theirs, ours, name, filename
+
+    def __str__(self) -> str:
+        theirs, ours, name, filename = self._facts
+        return (
+            f"the code of {name!r} ({filename}) is of Python {theirs[0]}.{theirs[1]}, and this process runs Python "
+            f"{ours[0]}.{ours[1]}, which cannot run it: code that travels by value is of one version. Run both "
+            "processes with the same version, or put the class or function into a module that both can import, so that "
+            "it travels by its name"
+        )
+
+
 class ByName:
     """Pickles as the name of a class or function, and unpickles as the thing itself, without its decoration."""
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import inspect
 import linecache
-import marshal
 import sys
 from collections.abc import Coroutine
 from dataclasses import dataclass
+from types import CodeType
 from typing import Any
 
 import nbactors
@@ -29,7 +29,7 @@ class OnCell:
     """A cell on its way to an actor.
 
     Attributes:
-        code: Its compiled code, marshalled; the same interpreter runs here and there.
+        code: Its compiled code.
         filename, source: Where its lines are looked up for tracebacks.
         names: What it is given of the notebook.
         keeps: Whether its value is wanted, not only how it looks.
@@ -37,7 +37,7 @@ class OnCell:
         on_loop: Whether it runs on the actor's event loop.
     """
 
-    code: bytes
+    code: CodeType
     filename: str
     source: str
     names: dict[str, Any]
@@ -59,10 +59,9 @@ def run(instance: Any, cell: OnCell) -> Any:
     space.update(cell.names)
     space["self"] = instance
     space.pop(VALUE, None)
-    code = marshal.loads(cell.code)
-    if "get_ipython" in code.co_names:
+    if "get_ipython" in cell.code.co_names:
         space.setdefault("get_ipython", lambda: shell_of(space))
-    outcome = eval(code, space)
+    outcome = eval(cell.code, space)
     if inspect.iscoroutine(outcome):
         if cell.on_loop:
             return _await(outcome, space, cell)

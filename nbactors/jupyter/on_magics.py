@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import marshal
 import re
 import sys
 from typing import Any
@@ -77,7 +76,7 @@ class OnMagics(Magics):
         shows = not cell.rstrip().endswith(";")
         on_loop = inside.is_async(handle) and not arguments.now
         keeps = arguments.out is not None
-        packed = on_code.OnCell(marshal.dumps(code), filename, "\n" + cell, names, keeps, shows, on_loop)
+        packed = on_code.OnCell(code, filename, "\n" + cell, names, keeps, shows, on_loop)
         try:
             value, shown = _run(shell, handle, packed, arguments.now)
         except CellFailed:

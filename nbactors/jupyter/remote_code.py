@@ -6,7 +6,6 @@ import ast
 import asyncio
 import inspect
 import linecache
-import marshal
 from dataclasses import dataclass
 from types import CodeType
 from typing import Any
@@ -42,7 +41,7 @@ class Cell:
     """A cell on its way to a worker.
 
     Attributes:
-        code: Its compiled code, marshalled; the same interpreter runs here and there.
+        code: Its compiled code.
         filename, source: Where its lines are looked up for tracebacks.
         names: What it reads of the notebook.
         token: Names the run, for the word that it has begun.
@@ -50,7 +49,7 @@ class Cell:
         shows: Whether it is wanted how its value looks.
     """
 
-    code: bytes
+    code: CodeType
     filename: str
     source: str
     names: dict[str, Any]
@@ -81,10 +80,9 @@ def run(cell: Cell) -> tuple[Any, dict[str, Any]]:
     lines = cell.source.splitlines(keepends=True)
     linecache.cache[cell.filename] = (len(cell.source), None, lines, cell.filename)
     space: dict[str, Any] = {"__name__": "__main__", "__builtins__": __builtins__, **cell.names}
-    code = marshal.loads(cell.code)
-    if "get_ipython" in code.co_names:
+    if "get_ipython" in cell.code.co_names:
         space.setdefault("get_ipython", lambda: shell_of(space))
-    outcome = eval(code, space)
+    outcome = eval(cell.code, space)
     if inspect.iscoroutine(outcome):
         asyncio.run(outcome)
     value = space.get(VALUE)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dis
-import marshal
 import uuid
 from collections.abc import Iterator
 from types import CodeType
@@ -76,7 +75,7 @@ class RemoteMagics(Magics):
         source = "\n" + cell
         shows = not cell.rstrip().endswith(";")
         names = _captured(shell, code, extra)
-        packed = remote_code.Cell(marshal.dumps(code), filename, source, names, token, arguments.out is not None, shows)
+        packed = remote_code.Cell(code, filename, source, names, token, arguments.out is not None, shows)
         value, shown = _submit(packed, name, arguments)
         number = origin.current()
         title = Title(name, shown_as, filename, token)

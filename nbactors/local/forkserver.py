@@ -15,7 +15,8 @@ import signal
 import socket
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from importlib.machinery import PathFinder
 from typing import NoReturn
 
 from nbactors.local.wire import messages, os_bytes
@@ -28,18 +29,20 @@ _UNCOMPILED = b"PYTHONDONTWRITEBYTECODE"
 _MAX_FDS = 64
 
 
-def main(descriptor: int, worker: str = WORKER) -> None:
+def main(descriptor: int, worker: str = WORKER, unsettled: Iterable[str] = ()) -> None:
     """Be a forkserver until the node closes the socket.
 
     Args:
         descriptor: The socket to the node. The first frame is the `Environment`, each later one a `Fork`.
         worker: The module to import.
+        unsettled: Names that modules of the standard library share with files that stand before it on the session's
+            path. The session has imported neither.
     """
     sock = socket.socket(fileno=descriptor)
     sock.set_inheritable(False)
     codec = Codec[messages.Environment](messages.Environment, MAX_CONTROL_FRAME)
     body = _read_frame(sock)
-    _adopt(codec.decode(body)[0], worker)
+    _adopt(codec.decode(body)[0], worker, unsettled)
     Forkserver(sock, worker).run()
 
 
@@ -55,16 +58,29 @@ def _read_frame(sock: socket.socket) -> bytes:
     return data[4:]
 
 
-def _adopt(environment: messages.Environment, worker: str) -> None:
+def _adopt(environment: messages.Environment, worker: str, unsettled: Iterable[str]) -> None:
     """Become like the session, and import."""
     importlib.import_module(worker)
     if _UNCOMPILED in environment.environ:
         os.environb[_UNCOMPILED] = environment.environ[_UNCOMPILED]
         sys.dont_write_bytecode = bool(environment.environ[_UNCOMPILED])
     sys.path[:] = os_bytes.decode_all(environment.sys_path)
+    for name in unsettled:
+        _unsettle(name)
     sys.argv[:] = [""]
     if environment.cwd:  # else the session's was removed, and this process stays where it is: in the root directory
         _change_directory(os_bytes.decode(environment.cwd))
+
+
+def _unsettle(name: str) -> None:
+    """Forget a module that user code would not get by its name. What has it already keeps it."""
+    module = sys.modules.get(name)
+    if module is None:
+        return
+    found = PathFinder.find_spec(name, sys.path)
+    if found is not None and found.has_location and found.origin != getattr(module, "__file__", None):
+        for known in [known for known in sys.modules if known == name or known.startswith(f"{name}.")]:
+            del sys.modules[known]
 
 
 def _change_directory(path: str) -> None:

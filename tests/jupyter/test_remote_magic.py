@@ -41,8 +41,7 @@ def line(kernel: LiveKernel, cell: str) -> str:
 
 
 def ended(kernel: LiveKernel, cell: str, state: str) -> None:
-    kernel.until(lambda: line(kernel, cell))
-    assert f": {state}  " in line(kernel, cell)
+    kernel.until(lambda: f": {state}  " in line(kernel, cell))
 
 
 def test_the_value_lands_under_the_cell(kernel: LiveKernel) -> None:

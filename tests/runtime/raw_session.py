@@ -6,21 +6,17 @@ import os
 import sys
 from typing import Any
 
+import msgspec
 import psutil
 
-from nbactors.local import discovery
+from nbactors.local import discovery, installation
 from nbactors.local.control import ControlClient
-from nbactors.local.wire import ids, messages, os_bytes
+from nbactors.local.wire import ids, messages
 
 
 def environment(**changes: Any) -> messages.Environment:
-    facts: dict[str, Any] = {
-        "executable": os.fsencode(sys.executable),
-        "sys_path": os_bytes.encode_all(sys.path),
-        "cwd": os.getcwdb(),
-        "environ": dict(os.environb),
-    }
-    return messages.Environment(**{**facts, **changes})
+    facts = installation.environment(list(sys.path), os.getcwd())
+    return msgspec.structs.replace(facts, **changes)
 
 
 def is_gone(pid: int) -> bool:

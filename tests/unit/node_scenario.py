@@ -13,7 +13,7 @@ from nbactors.local.wire import messages
 
 M = TypeVar("M")
 
-ENVIRONMENT = messages.Environment(b"/usr/bin/python3", [b"/lib"], b"/", {})
+ENVIRONMENT = messages.Environment(b"/usr/bin/python3", [b"-c", b""], [b"/lib"], b"/", {})
 
 
 class Scenario:

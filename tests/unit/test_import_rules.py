@@ -16,6 +16,7 @@ STDLIB = sys.stdlib_module_names
 
 # Options, errors and signatures: the standard library and each other.
 FOUNDATION = {
+    "cloud",
     "origin",
     "description",
     "output",
@@ -149,7 +150,7 @@ def test_every_exception_is_needed() -> None:
 
 @pytest.mark.parametrize("name", sorted(FOUNDATION))
 def test_the_foundation_stands_on_the_standard_library(name: str) -> None:
-    assert others(name) <= STDLIB | ({"cloudpickle"} if name == "importable" else set())
+    assert others(name) <= STDLIB | ({"cloudpickle"} if name in ("cloud", "importable") else set())
     assert own(name) <= FOUNDATION
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from node_scenario import Scenario
 
-from nbactors.local.node import events, workers
+from nbactors.local.node import events, leases, workers
 from nbactors.local.wire import messages
 
 
@@ -83,6 +83,18 @@ class TestLeases:
         assert (refused.rid, refused.kind) == (rid, "crashed")
         assert "no worker for task f" in refused.text
 
+    def test_a_forkserver_that_ends_each_time_is_no_endless_wait(self, node: Scenario) -> None:
+        """For instance since its installation lacks a module: its log says so."""
+        session = node.session()
+        rid = session.request_lease()
+        for _ in range(workers.ATTEMPTS):
+            (spawn,) = node.take(events.Spawn)
+            node.happen(events.ForkserverLost([spawn.process_id], "cannot import what a worker needs"))
+        refused = session.one(messages.Refused)
+        assert (refused.rid, refused.kind) == (rid, "crashed")
+        assert "cannot import what a worker needs" in refused.text
+        assert node.take(events.Spawn) == []
+
     def test_a_worker_that_cannot_apply_its_runtime_env_is_not_tried_again(self, node: Scenario) -> None:
         session = node.session()
         session.request_lease()
@@ -145,3 +157,85 @@ class TestLeases:
         assert second.got(messages.Warn) == []
         node.end_worker(worker)
         assert len(node.take(events.Spawn)) == 1
+
+
+class Pool:
+    """A session with one task worker that nobody leases."""
+
+    def __init__(self, node: Scenario) -> None:
+        self.node = node
+        self.session = node.session()
+        self.session.request_lease()
+        self.worker = node.start_worker()
+        self.give_back()
+
+    def give_back(self) -> None:
+        self.session.send(messages.ReturnLease(self.granted().lease_id))
+
+    def granted(self) -> messages.LeaseGranted:
+        return self.session.one(messages.LeaseGranted)
+
+    def ask_late(self) -> None:
+        """Ask for a worker when the last look was long ago."""
+        self.node.pass_time(leases.LOOK_EVERY_S)
+        self.session.request_lease()
+
+
+class TestEditedCode:
+    def test_a_worker_looks_before_it_is_leased_but_not_each_time(self, node: Scenario) -> None:
+        pool = Pool(node)
+        for looks in (1, 0, 0):
+            pool.ask_late() if looks else pool.session.request_lease()
+            assert len(pool.worker.got(messages.Look)) == looks
+            if looks:
+                assert pool.session.got(messages.LeaseGranted) == []
+                pool.worker.send(messages.Looked(False))
+            pool.give_back()
+        assert node.take(events.Spawn) == []
+
+    def test_one_that_has_imported_what_was_edited_is_not_used_again(self, node: Scenario) -> None:
+        pool = Pool(node)
+        pool.ask_late()
+        pool.worker.send(messages.Looked(True))
+        assert pool.worker.one(messages.Terminate).kind == "idle"
+        fresh = node.start_worker()
+        assert pool.granted().process_id == fresh.process_id
+        assert pool.session.ask("available_resources").amounts["CPU"] == 1.0
+
+    def test_one_that_does_not_answer_is_not_used_again(self, node: Scenario) -> None:
+        pool = Pool(node)
+        pool.ask_late()
+        node.pass_time(leases.LOOK_WITHIN_S)
+        assert pool.worker.one(messages.Terminate).kind == "idle"
+        fresh = node.start_worker()
+        assert pool.granted().process_id == fresh.process_id
+        pool.worker.send(messages.Looked(False))
+        assert pool.session.got(messages.LeaseGranted) == []
+
+    def test_one_that_dies_meanwhile_is_replaced(self, node: Scenario) -> None:
+        pool = Pool(node)
+        pool.ask_late()
+        node.end_worker(pool.worker, -9)
+        assert pool.session.got(messages.Refused) == []
+        fresh = node.start_worker()
+        assert pool.granted().process_id == fresh.process_id
+
+    def test_one_is_kept_whose_lease_was_cancelled_meanwhile(self, node: Scenario) -> None:
+        pool = Pool(node)
+        pool.ask_late()
+        rid = node.rid()
+        pool.session.send(messages.CancelLease(rid - 1))
+        pool.worker.send(messages.Looked(False))
+        pool.session.request_lease()
+        assert pool.granted().process_id == pool.worker.process_id
+
+    def test_one_that_looks_ends_with_its_session(self, node: Scenario) -> None:
+        pool = Pool(node)
+        pool.ask_late()
+        pool.session.leave()
+        assert node.killed() == [pool.worker.process_id]
+
+    def test_an_answer_that_nobody_asked_for_changes_nothing(self, node: Scenario) -> None:
+        pool = Pool(node)
+        pool.worker.send(messages.Looked(True))
+        assert pool.worker.got(messages.Terminate) == []

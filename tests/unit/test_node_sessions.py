@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 from node_scenario import ENVIRONMENT, Scenario
 
 from nbactors.local.node import events, sessions
@@ -17,12 +18,13 @@ class TestSessions:
     def test_its_forkserver_is_started_and_shared_by_equal_ones(self, node: Scenario) -> None:
         node.session()
         node.session()
-        other = messages.Environment(b"/usr/bin/python3", [b"/elsewhere"], b"/", {})
-        node.session(environment=other)
-        assert [opened.environment for opened in node.take(events.OpenForkserver)] == [1, 1, 2]
+        paths, installation = [b"/elsewhere"], [b"-I", b"-c", b""]
+        node.session(environment=msgspec.structs.replace(ENVIRONMENT, sys_path=paths))
+        node.session(environment=msgspec.structs.replace(ENVIRONMENT, boot=installation))
+        assert [opened.environment for opened in node.take(events.OpenForkserver)] == [1, 1, 2, 3]
 
     def test_an_unused_forkserver_is_let_go(self, node: Scenario) -> None:
-        first, _ = node.session(), node.session(environment=messages.Environment(b"/p", [], b"/", {}))
+        first, _ = node.session(), node.session(environment=messages.Environment(b"/p", [], [], b"/", {}))
         first.leave()
         node.pass_time(1.0)
         assert node.take(events.CloseForkserver) == [events.CloseForkserver(1)]

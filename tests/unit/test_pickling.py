@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from nbactors.importable import ForeignCodeError
 from nbactors.local.wire import pickling
 
 
@@ -149,3 +150,16 @@ class Interrupted:
 def test_what_a_handler_raises_meanwhile_is_raised() -> None:
     with pytest.raises(TimeoutError, match="of a handler"):
         pickling.dumps([Interrupted()])
+
+
+def test_code_of_another_python_is_refused():
+    """As it comes from there: the versions stand in the stream."""
+
+    def double(x):
+        return 2 * x
+
+    data = pickling.dumps_code(double).data
+    own = pickle.dumps(sys.version_info[:2], 5)[-7:-2]
+    assert data.count(own) == 1
+    with pytest.raises(ForeignCodeError, match=r"'double' \(.*test_pickling.py\) is of Python 3.99, .* runs Python 3."):
+        pickling.loads(data.replace(own, pickle.dumps((3, 99), 5)[-7:-2]))

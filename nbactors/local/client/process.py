@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import itertools
 import os
 import resource
@@ -14,7 +13,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from nbactors import engine, exceptions, origin
-from nbactors.local import discovery
+from nbactors.local import installation
 from nbactors.local.client import failures
 from nbactors.local.client.actors import Actors
 from nbactors.local.client.call_life import QUEUED, SENT, WAITING
@@ -29,7 +28,6 @@ from nbactors.local.client.values import Values
 from nbactors.local.client.waiting import Waiting
 from nbactors.local.store.segments import SegmentStore
 from nbactors.local.wire import messages, os_bytes
-from nbactors.local.wire.framing import MAX_CONTROL_FRAME
 
 if TYPE_CHECKING:
     from nbactors.local.client.calls import PendingCall
@@ -191,26 +189,14 @@ class Process:
         self._told_paths = (sys_path, cwd)
 
     def environment(self) -> messages.Environment:
-        """Return what this session's forkserver must share with it, and remember it for `changed_paths`.
+        """Return what this session's workers must share with it, and remember it for `changed_paths`.
 
         Raises:
             OSError: The environment variables are too long to be sent, and much too long to start a program with.
         """
-        size = sum(len(name) + len(value) for name, value in os.environb.items())
-        if size > MAX_CONTROL_FRAME // 2:
-            raise OSError(
-                errno.E2BIG,
-                f"the environment variables have {size} bytes in all, and no system starts a worker with so many: take "
-                "the longest out of os.environ",
-            )
         paths, cwd = importable_paths(), working_directory()
         self.tell_paths(paths, cwd)
-        return messages.Environment(
-            os_bytes.encode(discovery.interpreter()),
-            os_bytes.encode_all(paths),
-            os_bytes.encode(cwd),
-            dict(os.environb),
-        )
+        return installation.environment(paths, cwd)
 
     def changed_paths(self) -> tuple[list[bytes], bytes]:
         """Return `sys.path` and the working directory as they are now if they have changed since, else empty."""

@@ -4,7 +4,7 @@
   never waits for the next. A worker on which a task takes long gives the rest back unstarted (`GivenBack`), and they
   go to whichever worker is free: sending ahead never makes a task wait behind a long one, nor behind one that waits
   for it.
-- A lease without work is kept for a moment, then returned.
+- A lease without work is kept for a moment, then returned; one that is old is returned at once.
 """
 
 from __future__ import annotations
@@ -40,6 +40,10 @@ LINGER_S = 0.02
 
 TURN_S = 0.5
 """How long a lease is fed while other kinds of task wait."""
+
+RENEW_S = 1.0
+"""How long a lease is kept whose worker has something to do time and again: after that the worker is given back, so
+that it looks whether the code that it has imported was edited."""
 
 ASKING = 8
 """Most lease requests of one kind that are open at the node."""
@@ -316,8 +320,8 @@ class TaskQueue(Target):
 
     def _rest(self, lease: Lease) -> None:
         """A lease has no work: return it, at once if someone here waits for resources, else after a moment."""
-        lease.idle_since = monotonic()
-        if self._turn_is_over(lease) or self._tasks.others_wait(self):
+        now = lease.idle_since = monotonic()
+        if now - lease.since > RENEW_S or self._turn_is_over(lease) or self._tasks.others_wait(self):
             self._return(lease)
         else:
             self._process.reactor.call_later(LINGER_S, lambda: self._return_if_idle(lease))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from nbactors import exceptions
+from nbactors.importable import ForeignCodeError
 from nbactors.local.client import failures
 from nbactors.local.client.blame import place
 from nbactors.local.client.intake import MISSING
@@ -191,8 +192,9 @@ class Values:
                 pickling.loads(data, buffers)
             except Exception as again:  # noqa: BLE001 - to tell it from one that a signal's handler has raised
                 if place(again) == place(error):
+                    hint = "" if isinstance(error, ForeignCodeError) else " Is its module importable in this process?"
                     raise exceptions.RaySystemError(
                         f"the value of ObjectRef({entry.id.hex()}) could not be unpickled here: "
-                        f"{type(error).__name__}: {error}. Is its module importable in this process?"
+                        f"{type(error).__name__}: {error}.{hint}"
                     ) from error
             raise

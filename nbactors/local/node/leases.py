@@ -1,7 +1,8 @@
 """Task workers: who leases which, and those that nobody does.
 
 A worker that is given back is kept for the next lease of its kind, as many as the session has CPUs. One that held
-GPUs is not: libraries remember the GPUs that they have found.
+GPUs is not: libraries remember the GPUs that they have found. Nor is one that has imported files which were edited
+since: when it is leased, at most once a second, it looks for that.
 """
 
 from __future__ import annotations
@@ -19,6 +20,12 @@ from nbactors.local.node.records import Lease, Process, Session, Worker
 from nbactors.local.node.resources import Allocation, to_units
 from nbactors.local.node.workers import Workers
 from nbactors.local.wire import messages
+
+LOOK_EVERY_S = 1.0
+"""How long a worker is leased after it has looked whether it has imported what the files say now."""
+
+LOOK_WITHIN_S = 2.0
+"""What a worker may take to look. It has nothing else to do, so one that takes longer is of no use for tasks either."""
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -96,6 +103,25 @@ class Leases:
 
     def ready(self, worker: Worker) -> None:
         """A task worker has registered."""
+        worker.looked_at = self._context.now
+        self._to_its_lease(worker)
+
+    def looked(self, worker: Worker, has_changed: bool) -> None:
+        """A task worker has looked, or failed to, whether the files that it has imported have changed."""
+        if not worker.looks or worker.lost or worker.doomed:
+            return
+        worker.looks = False
+        if not has_changed:
+            worker.looked_at = self._context.now
+            self._to_its_lease(worker)
+            return
+        lease, worker.lease = worker.lease, None
+        self._retire(worker)
+        if lease is not None:
+            with self._context.careful("the placing of a task", lambda why: self._fail(lease, why)):
+                self._place(lease)
+
+    def _to_its_lease(self, worker: Worker) -> None:
         if worker.lease is None:
             self._keep(worker)
         else:
@@ -128,7 +154,7 @@ class Leases:
         lease.attempts += 1
         # Not asked here: whether this worker was told to end. Also one is whose forkserver has died, and the request
         # for it was forgotten here, so that its tasks waited for ever. A holder that is gone has dropped its leases.
-        if self._workers.may_try_again(worker, lease.attempts):
+        if worker.looks or self._workers.may_try_again(worker, lease.attempts):
             self._wait(lease)
             return
         kind, why = self._workers.kind_of_death(worker), self._workers.death(worker)
@@ -188,12 +214,26 @@ class Leases:
             if worker.kind == lease.kind:
                 session.idle.remove(worker)
                 lease.worker, worker.lease = worker, lease
-                self._grant(lease, worker)
+                if self._context.now - worker.looked_at < LOOK_EVERY_S:
+                    self._grant(lease, worker)
+                else:
+                    self._have_it_look(worker)
                 return
         title, label = f"ray::{asked.label}", asked.label
         worker = self._workers.start(session, title, label, asked.runtime_env, asked.sys_path, asked.cwd, [])
         worker.kind = lease.kind
         lease.worker, worker.lease = worker, lease
+
+    def _have_it_look(self, worker: Worker) -> None:
+        worker.looks = True
+        asked_at = worker.looked_at = self._context.now
+        self._context.send(worker, messages.Look())
+
+        def give_up() -> None:
+            if worker.looked_at == asked_at:
+                self.looked(worker, has_changed=True)
+
+        self._context.later(LOOK_WITHIN_S, give_up)
 
     def _grant(self, lease: Lease, worker: Worker) -> None:
         assert lease.allocation is not None, "only requests that were placed have a worker"

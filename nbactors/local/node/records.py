@@ -45,6 +45,8 @@ class Worker(Process, eq=False, kw_only=True):
         kind: What tells task workers that can stand for one another.
         label: What its output is marked with.
         ready: It has registered.
+        looked_at: When it has looked last whether the code that it has imported is still what the files say.
+        looks: It was asked to look, and has not answered.
         doomed: It is to be killed, as soon as that is possible.
         orphaned: Its forkserver is gone, so that nobody will tell how it ends.
         ending: What it said before it ended on purpose.
@@ -60,6 +62,8 @@ class Worker(Process, eq=False, kw_only=True):
     kind: bytes = b""
     label: str = ""
     ready: bool = False
+    looked_at: float = 0.0
+    looks: bool = False
     doomed: bool = False
     retired: bool = False
     orphaned: bool = False

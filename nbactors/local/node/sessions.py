@@ -37,7 +37,7 @@ class Environments:
 
     def number(self, facts: messages.Environment) -> int:
         """Return the number of an environment; a new one if it is new."""
-        key = _encode((facts.executable, facts.sys_path, facts.cwd, sorted(facts.environ.items())))
+        key = _encode((facts.executable, facts.boot, facts.sys_path, facts.cwd, sorted(facts.environ.items())))
         number = self._numbers.get(key)
         if number is None:
             number = self._numbers[key] = next(self._next)

@@ -230,6 +230,8 @@ class NodeState:
             self._leases.block(worker)
         elif isinstance(message, messages.Unblocked):
             self._leases.unblock(worker)
+        elif isinstance(message, messages.Looked):
+            self._leases.looked(worker, message.has_changed)
         elif isinstance(message, messages.SetTitle):
             worker.label = message.label
         elif isinstance(message, messages.OutputPipes):

@@ -19,13 +19,6 @@ from nbactors.local.wire.framing import MAX_CONTROL_FRAME, Codec, FrameBuffer, F
 
 Post = Callable[[Event], None]
 
-_BOOT = """\
-import sys
-sys.path.insert(0, sys.argv[1])
-from nbactors.local.forkserver import main
-main(int(sys.argv[2]))
-"""
-
 _UNCOMPILED = b"PYTHONDONTWRITEBYTECODE"
 
 
@@ -251,7 +244,6 @@ class Supervisor:
 
 def _spawn(facts: messages.Environment, sock: socket.socket, log_path: str) -> int:
     """Start a forkserver's interpreter; return its pid."""
-    package_parent = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
     # Modules are compiled once; the forkserver gives the variable back to the workers.
     environ = {name: value for name, value in facts.environ.items() if name != _UNCOMPILED}
     log = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
@@ -259,7 +251,7 @@ def _spawn(facts: messages.Environment, sock: socket.socket, log_path: str) -> i
         os.set_inheritable(sock.fileno(), True)
         return os.posix_spawn(
             facts.executable,
-            [facts.executable, *os_bytes.encode_all(["-c", _BOOT, package_parent, str(sock.fileno())])],
+            [facts.executable, *facts.boot, str(sock.fileno()).encode()],
             environ,
             file_actions=[
                 (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),

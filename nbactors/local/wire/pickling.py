@@ -129,7 +129,7 @@ def _dumps(value: Any, buffers: list[memoryview], found: list[Any]) -> bytes:
 
 @lets_through
 def _cloud_dumps(value: Any, keep: Callable[[pickle.PickleBuffer], bool]) -> bytes:
-    from nbactors.local.wire.cloud import Pickler  # noqa: PLC0415 - imports cloudpickle
+    from nbactors.cloud import Pickler  # noqa: PLC0415 - imports cloudpickle
 
     stream = io.BytesIO()
     try:

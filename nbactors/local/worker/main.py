@@ -16,6 +16,7 @@ from nbactors.local.worker import bars, breakpoints, display
 from nbactors.local.worker.ending import Ending
 from nbactors.local.worker.engine import WorkerEngine
 from nbactors.local.worker.executor import Executor
+from nbactors.local.worker.imported import ImportedFiles
 from nbactors.local.worker.titles import set_title
 from nbactors.runtime_env import RuntimeEnv
 from nbactors.version import __version__
@@ -44,6 +45,7 @@ class Worker:
         self._assign: messages.Assign | None = None
         self._engine: WorkerEngine | None = None
         self._told_label = ""
+        self._imported = ImportedFiles()
         limit = int(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * 0.3)
         self.process = Process(process_id, directory, limit, self._on_control, self._on_node_lost)
         self.executor = Executor(self.process, self._show)
@@ -80,6 +82,8 @@ class Worker:
             else:
                 self._apply(message)
             self.executor.assigned(message.lease_id)
+        elif kind is messages.Look:
+            self.process.node.send_now(messages.Looked(self._imported.have_changed()))
         elif kind is messages.Terminate:
             self._terminate(message.kind)
 

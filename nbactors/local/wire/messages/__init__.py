@@ -60,6 +60,7 @@ from nbactors.local.wire.messages.fork import (
     Forked,
     ForkMessage,
 )
+from nbactors.local.wire.messages.looking import Look, Looked
 from nbactors.local.wire.messages.message import (
     PROTOCOL_VERSION,
     Hello,
@@ -139,6 +140,8 @@ __all__ = [
     "LeaseGranted",
     "LeaseLost",
     "Listing",
+    "Look",
+    "Looked",
     "Message",
     "Next",
     "OpenSession",

@@ -12,6 +12,7 @@ from typing import Annotated, Union
 from msgspec import Meta
 
 from nbactors.limits import MAX_AMOUNT, MAX_GPUS, MAX_KINDS, MAX_SECONDS, MAX_TEXT
+from nbactors.local.wire.messages.looking import Look, Looked
 from nbactors.local.wire.messages.message import Count, Hello, Message, Name, ProcessId, RuntimeEnv
 from nbactors.local.wire.messages.shown import Display, Paused, Progress
 
@@ -60,12 +61,14 @@ class Environment(Message, tag=5, frozen=True):
 
     Attributes:
         executable: Path of the Python interpreter.
+        boot: Its arguments, which make it the forkserver; the number of its socket's descriptor follows them.
         sys_path: The session's `sys.path`, in order.
         cwd: Working directory; empty if it was removed.
         environ: Environment variables.
     """
 
     executable: bytes
+    boot: list[bytes]
     sys_path: list[bytes]
     cwd: bytes
     environ: dict[bytes, bytes]
@@ -265,11 +268,7 @@ class RequestLease(Message, tag=21, frozen=True):
 
 
 class LeaseGranted(Message, tag=22, frozen=True):
-    """A worker is the asker's until `ReturnLease`; it listens on socket `p/<process id hex>`.
-
-    Attributes:
-        lease_id: Names it in `Assign`, `Run` and `ReturnLease`.
-    """
+    """A worker is the asker's until `ReturnLease`, which names it by `lease_id`; it listens on `p/<process id hex>`."""
 
     rid: int
     lease_id: int
@@ -493,4 +492,6 @@ Control = Union[  # noqa: UP007 - msgspec reads it at run time
     Progress,
     ReplaceMeta,
     Paused,
+    Look,
+    Looked,
 ]

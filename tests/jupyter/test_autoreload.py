@@ -1,0 +1,68 @@
+"""`%autoreload` in a real kernel: what the cell runs anew, its tasks and actors do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from jupyter_core.utils import ensure_event_loop
+from live_kernel import LiveKernel
+
+from nbactors.testing import eventually
+
+pytestmark = pytest.mark.slow
+
+SETUP = """
+%load_ext autoreload
+%autoreload 2
+import sys
+sys.path.insert(0, {place!r})
+import edited
+@ray.remote
+def inner():
+    return edited.double(1)
+task = ray.remote(edited.double)
+Actor = ray.remote(edited.Actor)
+"""
+
+ASK = """
+print(edited.double(1), ray.get(task.remote(1)), ray.get(inner.remote()),
+      ray.get(ray.remote(edited.Actor).remote().get.remote()))
+"""
+
+MODULE = """
+def double(x):
+    return x * {0}
+class Actor:
+    def get(self):
+        return {0}
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _loop() -> Iterator[None]:
+    """The event loop that jupyter_client makes for its blocking calls, and keeps."""
+    loop = ensure_event_loop()
+    yield
+    loop.close()
+
+
+@pytest.fixture
+def kernel(_loop: None) -> Iterator[LiveKernel]:
+    made = LiveKernel()
+    made.open()
+    yield made
+    made.close()
+    made.stop()
+
+
+def test_tasks_run_what_was_edited(kernel: LiveKernel, tmp_path: Path) -> None:
+    file = tmp_path / "edited.py"
+    for number in (2, 33, 444):
+        file.write_text(MODULE.format(number))
+        if number == 2:
+            kernel.run(SETUP.format(place=str(tmp_path)))
+        told = f"{number} {number} {number} {number}"
+        # A second may go by until a worker looks again.
+        eventually(lambda told=told: kernel.text(kernel.run(ASK)).strip() == told, timeout_s=20)
