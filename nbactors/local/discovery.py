@@ -1,12 +1,17 @@
 """Finding this user's node, and starting one where there is none.
 
-The runtime directory (private, 0700) holds:
+The runtime directory (private, 0700) has a folder for each protocol, named by its number, which holds:
 
     node.sock     where the node listens
     node.lock     locked by the living node; the lock goes with its process, so it is never stale
     start.lock    locked by whoever starts a node, so that twenty sessions at once start one
     p/            where sessions and workers listen
     logs/         what the node and the workers have printed
+
+So processes that do not understand each other never meet: a session finds a node of its own protocol by the path, or
+starts one beside the others, and no socket, lock or log of one protocol is touched by another. The folder costs a path
+two bytes, of the 104 that a socket's may have. Nodes of protocol 7 and before lie in the runtime directory itself.
+`nbactors.local.sightings` finds the nodes of all protocols.
 
 Called by sessions at their start, so it imports little.
 """
@@ -29,6 +34,7 @@ import msgspec
 
 from nbactors.interrupts import INTERRUPTS
 from nbactors.local import sockets
+from nbactors.local.wire.messages import PROTOCOL_VERSION
 from nbactors.version import __version__
 
 if TYPE_CHECKING:
@@ -58,10 +64,16 @@ package.__path__ = [sys.argv[1]]
 sys.modules["nbactors"] = package
 sys.path.append(sys.argv[2])
 from nbactors.local.node.main import main
-main(sys.argv[3], int(sys.argv[4]), sys.argv[5])
+main(sys.argv[3], int(sys.argv[4]), sys.argv[5], int(sys.argv[6]))
 """
 """What a node begins with. It leaves its parent before anything takes time. The package's `__init__` is left out: it
-imports the whole public API, which the node has no use for. So is `site`, and thus the second path."""
+imports the whole public API, which the node has no use for. So is `site`, and thus the second path.
+
+Nodes of all versions are told from other processes by `NODE_MARK`, and what they serve by the arguments behind it."""
+
+NODE_MARK = "\nfrom nbactors.local.node.main import main\n"
+"""What the command of each node has had in its first lines. Behind that argument come two paths, the directory, a
+descriptor, the version and, from protocol 8 on, the protocol."""
 
 
 def runtime_directory() -> Path:
@@ -88,12 +100,28 @@ def ensure_directory() -> str:
             f"the runtime directory {path!r} cannot be made ({error.strerror}): set NBACTORS_DIR to a directory that "
             "you may write to"
         ) from error
-    problem = _problem(found)
-    if problem:
+    why = problem(found)
+    if why:
         raise PermissionError(
-            f"the runtime directory {path!r} {problem}, so others could reach this user's actors: set NBACTORS_DIR to "
+            f"the runtime directory {path!r} {why}, so others could reach this user's actors: set NBACTORS_DIR to "
             f"a directory of your own, or make this one private (chown, chmod 700)"
         )
+    return path
+
+
+def located() -> str:
+    """Return where the runtime directory is, or would be; be it unsafe or not there."""
+    return _locate()
+
+
+def node_directory() -> str:
+    """Return where the node of this protocol lies, in the runtime directory; made if it is not there.
+
+    Raises:
+        OSError: See `runtime_directory`.
+    """
+    path = os.path.join(ensure_directory(), str(PROTOCOL_VERSION))
+    os.makedirs(path, mode=0o700, exist_ok=True)
     return path
 
 
@@ -103,7 +131,7 @@ def find_node(timeout_s: float = _CONNECT_TIMEOUT_S) -> socket.socket | None:
     Raises:
         OSError: The directory is unsafe, or the node does not accept connections.
     """
-    return _try_connect(ensure_directory(), timeout_s)
+    return _try_connect(node_directory(), timeout_s)
 
 
 def connect_node(timeout_s: float = 30.0) -> socket.socket:
@@ -113,7 +141,7 @@ def connect_node(timeout_s: float = 30.0) -> socket.socket:
         RaySystemError: It could not be started; the text has the end of its log.
         OSError: The directory is unsafe.
     """
-    directory = ensure_directory()
+    directory = node_directory()
     deadline = time.monotonic() + timeout_s
     sock = _try_connect(directory, timeout_s)
     if sock is not None:
@@ -139,7 +167,7 @@ def _locate() -> str:
     return os.path.join(os.environ.get("TMPDIR") or "/tmp", f"nbactors-{os.getuid()}")
 
 
-def _problem(found: os.stat_result) -> str:
+def problem(found: os.stat_result) -> str:
     """Return what makes a directory unsafe; empty if nothing does."""
     if stat.S_ISLNK(found.st_mode):
         return "is a symbolic link"
@@ -218,6 +246,7 @@ def _spawn(directory: str, ready: int) -> int:
     """Start the interpreter of a node; it leaves its parent by itself. Returns the process to reap."""
     package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     site = os.path.dirname(os.path.dirname(os.path.abspath(msgspec.__file__)))
+    protocol = str(PROTOCOL_VERSION)
     log = _open_log(directory)
     null = os.open(os.devnull, os.O_RDONLY)
     try:
@@ -226,7 +255,7 @@ def _spawn(directory: str, ready: int) -> int:
             os.set_inheritable(descriptor, True)
         return os.posix_spawn(
             _interpreter(),
-            [_interpreter(), "-I", "-S", "-c", _BOOT, package, site, directory, str(ready), __version__],
+            [_interpreter(), "-I", "-S", "-c", _BOOT, package, site, directory, str(ready), __version__, protocol],
             # -I ignores the variables that change Python; the node compiles its modules once, for all later starts.
             os.environ,
             file_actions=[

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -21,6 +22,11 @@ def environment(**changes: Any) -> messages.Environment:
         "environ": dict(os.environ),
     }
     return messages.Environment(**{**facts, **changes})
+
+
+def home(directory: Path) -> Path:
+    """Where the node of this protocol lies in a runtime directory."""
+    return directory / str(messages.PROTOCOL_VERSION)
 
 
 def is_gone(pid: int) -> bool:

@@ -63,6 +63,7 @@ from nbactors.local.wire.messages.fork import (
 from nbactors.local.wire.messages.message import (
     PROTOCOL_VERSION,
     Hello,
+    ListenAgain,
     Message,
     RuntimeEnv,
 )
@@ -138,6 +139,7 @@ __all__ = [
     "KillActor",
     "LeaseGranted",
     "LeaseLost",
+    "ListenAgain",
     "Listing",
     "Message",
     "Next",

@@ -7,7 +7,7 @@ from msgspec import Meta
 
 from nbactors.limits import MAX_NAME
 
-PROTOCOL_VERSION = 7
+PROTOCOL_VERSION = 8
 
 
 Count = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
@@ -37,6 +37,10 @@ class Hello(Message, tag=1, frozen=True):
     pid: Pid
     role: Name
     package_version: Name
+
+
+class ListenAgain(Message, tag=115, frozen=True):
+    """Node to session or worker: the file where it listens was removed, and is to be made anew."""
 
 
 class RuntimeEnv(Message, tag=9, frozen=True):
