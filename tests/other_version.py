@@ -47,14 +47,21 @@ class OtherVersion:
         self.path = path
         self.version = version
 
+    def change(self, path: str, pattern: str, text: str) -> None:
+        """Replace a line of the copy, given by a pattern, by another of another length: Python compares those."""
+        _replace(self.path / path, pattern, text)
+
+    def environ(self) -> dict[str, str]:
+        """Return the variables of a program that is to use it."""
+        return {**os.environ, "PYTHONPATH": str(self.path)}
+
     def run(self, source: str) -> str:
         """Run a program to its end; return what it prints."""
-        environ = {**os.environ, "PYTHONPATH": str(self.path)}
         # The first place that a program given by -c imports from is the working directory.
         done = subprocess.run(
             [sys.executable, "-c", source],
             cwd=self.path,
-            env=environ,
+            env=self.environ(),
             capture_output=True,
             text=True,
             timeout=30,

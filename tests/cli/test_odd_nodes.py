@@ -18,7 +18,8 @@ import pytest
 from command import TIMEOUT_S, nbactors, program
 from other_version import KEEPER, PROTOCOL, OtherVersion
 
-from nbactors.local import discovery, sockets
+from nbactors.local import discovery, sockets, stopping
+from nbactors.local.wire.messages import PROTOCOL_VERSION
 from nbactors.testing import eventually
 from nbactors.testing.leaks import node_pid
 from nbactors.util import state
@@ -82,6 +83,42 @@ class TestStopped:
         forkserver.kill()
         assert nbactors("stop", "--force").returncode == 0
         assert all(map(is_gone, (node.pid, worker.pid)))
+
+
+class TestHung:
+    """A node that neither answers nor heeds SIGTERM."""
+
+    @pytest.fixture
+    def pid(self, own_directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+        hung = OtherVersion(tmp_path)
+        hung.change(
+            "nbactors/local/wire/messages/message.py", r"^PROTOCOL.*$", f"PROTOCOL_VERSION = 0x{PROTOCOL_VERSION:x}"
+        )
+        hung.change(
+            "nbactors/local/node/server.py", r"^ +while not self._leaving:$", "        while not time.sleep(3600):"
+        )
+        monkeypatch.setattr(discovery, "__file__", str(hung.path / "nbactors/local/discovery.py"))
+        with closing(discovery.connect_node()):
+            yield node_pid()
+
+    def test_it_is_told_and_ended(self, pid: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        status = nbactors("status")
+        assert (status.returncode, status.stderr) == (1, "")
+        assert "It does not answer. `nbactors stop` ends it." in status.stdout
+        monkeypatch.setattr(stopping, "ANSWER_S", 0.2)
+        monkeypatch.setattr(stopping, "_TERM_S", 0.2)
+        (row,) = state.stop_nodes()
+        assert (row["pid"], row["was_killed"]) == (pid, True)
+        assert is_gone(pid)
+
+    def test_ctrl_c_ends_the_wait_for_it(self, pid: int) -> None:
+        command = [sys.executable, "-m", "nbactors.cli", "logs", "keeper"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as logs:
+            waiting = psutil.Process(logs.pid)
+            eventually(lambda: waiting.net_connections(kind="unix"), 10)
+            logs.send_signal(signal.SIGINT)
+            _, errors = logs.communicate(timeout=TIMEOUT_S)
+        assert (logs.returncode, errors.strip()) == (130, "")
 
 
 class TestOtherVersion:

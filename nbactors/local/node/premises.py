@@ -149,6 +149,8 @@ class Premises:
         """Return whether another node has had this folder, and has it now. Else this one has the lock."""
         from nbactors.local import sightings  # noqa: PLC0415 - needed only where there is no lock yet
 
+        if not sightings.may_be_bound(os.path.join(self.directory, discovery.NODE_SOCKET)):
+            return False
         home = os.path.realpath(self.directory)
         others = [other.pid for other in sightings.commands() if os.path.realpath(other.directory) == home]
         others = [pid for pid in others if pid != os.getpid()]
@@ -156,7 +158,10 @@ class Premises:
             return False
         fcntl.flock(self._lock, fcntl.LOCK_UN)
         for pid in others:
-            os.kill(pid, LOOK_NOW)
+            try:
+                os.kill(pid, LOOK_NOW)
+            except ProcessLookupError:
+                continue
         deadline = time.monotonic() + _RETURN_WITHIN_S
         while time.monotonic() < deadline:
             if self._listener():

@@ -71,7 +71,7 @@ class Server:
         self._dirty: set[int] = set()
         self._next_number = 0
         self._leaving = False
-        self._looks_at = 0.0
+        self._looks_at = time.monotonic() + LOOK_S
         self._is_evicted = False
         self._door = Door(self._loop, os.path.join(self._directory, NODE_SOCKET), self._admit)
 
@@ -94,8 +94,8 @@ class Server:
         """Return how long the loop may wait."""
         if self._heard:
             return 0.0
-        deadlines = [when for when in (self._state.deadline, self._door.due, self._looks_at) if when is not None]
-        return max(0.0, min(deadlines) - time.monotonic())
+        deadlines = (self._state.deadline, self._door.due, self._looks_at)
+        return max(0.0, min(when for when in deadlines if when is not None) - time.monotonic())
 
     def _work(self) -> None:
         """Handle all events and a slice of each client's messages, and send what they led to."""
