@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import psutil
 import pytest
@@ -155,3 +158,49 @@ def test_a_second_node_where_there_is_a_lock_waits_for_nobody(own_directory: Pat
     eventually(lambda: is_gone(first))
     with closing(discovery.connect_node()):
         assert node_pid() not in (0, first)
+
+
+class TornError(Exception):
+    """Comes from outside."""
+
+
+def torn_at(place: int, function: Callable[[], None]) -> bool:
+    """Call a function and raise at its n-th bytecode, those of its file that it calls included; say whether it has."""
+    left = place
+
+    def trace(frame: FrameType, event: str, argument: object) -> Any:
+        nonlocal left
+        if frame.f_code.co_filename != function.__code__.co_filename:
+            return None
+        frame.f_trace_opcodes = True
+        if event == "opcode":
+            left -= 1
+            if left < 0:
+                sys.settrace(None)
+                raise TornError
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        function()
+    except TornError:
+        return True
+    finally:
+        sys.settrace(before)
+    return False
+
+
+@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+def test_an_exception_at_any_place_of_listening_again_loses_nothing(session: engine.Engine) -> None:
+    peers = session.process.peers  # type: ignore[attr-defined]
+    for place in itertools.count():
+        os.unlink(peers._path)
+        if not torn_at(place, peers.listen_again):
+            break
+        peers.listen_again()
+        with sockets.connect(peers._path, 1.0):
+            (connection,) = eventually(lambda: list(peers._incoming))
+        eventually(lambda: not peers._incoming)
+        assert connection.closed
+    assert place > 50, "each bytecode was one"

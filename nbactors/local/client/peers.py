@@ -136,8 +136,9 @@ class Peers:
 
     def listen(self) -> None:
         """Open the socket that others connect to."""
-        self._listener = sockets.listen(self._path)
-        self._listener.setblocking(False)
+        listener = sockets.listen(self._path)
+        listener.setblocking(False)
+        self._listener = listener
         self._accept_on()
         # Last: until then `listen_again` begins anew.
         self._file = sockets.identity(self._path)

@@ -72,8 +72,9 @@ class Door:
         self._take_away()
         if not self._accept():
             return True
-        self._shut(self._listener)
+        old = self._listener
         self._open()
+        self._shut(old)
         return False
 
     def shut(self) -> None:
