@@ -22,8 +22,8 @@ _COLUMNS = ("ACTOR", "CLASS", "STATE", "PID", "NAMESPACE", "HOLDS")
 def status(as_json: bool, everywhere: bool) -> None:
     """What runs: the nodes, their resources, the actors.
 
-    Sessions of different versions of nbactors have nodes of their own; each counts all the CPUs. In JSON, what there
-    is to say of others than the one that this version uses stands under "nodes".
+    Sessions of different versions of nbactors may have nodes of their own; each counts all the CPUs. In JSON all of
+    them stand under "nodes", and what the one of this version says of itself stands at the top, too.
 
     Exit status 0, 1 if a node does not answer, and 3 if no node runs.
     """

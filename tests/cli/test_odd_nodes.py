@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -217,6 +218,24 @@ def test_a_node_of_another_directory_is_left_alone_but_for_all(
     assert not is_gone(actor)
     rows = state.list_nodes(everywhere=True)
     assert str(own_directory) in [os.path.dirname(row["directory"]) for row in rows]
+
+
+def _has_own_view() -> bool:
+    """Whether a program can be given a view of the file system of its own, which hides all other nodes from it."""
+    return subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False).returncode == 0
+
+
+@pytest.mark.skipif(not shutil.which("unshare") or not _has_own_view(), reason="it would end the nodes of others")
+def test_stop_all_ends_those_of_other_directories(own_directory: Path, tmp_path: Path) -> None:
+    script = (
+        'NBACTORS_DIR=$2 "$1" -c "$3" && "$1" -m nbactors.cli stop --all && NBACTORS_DIR=$2 "$1" -m nbactors.cli status'
+    )
+    outside = keep_actor()
+    command = ["unshare", "-m", "sh", "-c", script, "sh", sys.executable, str(own_directory / "other"), KEEPER]
+    environ = {**os.environ, "NBACTORS_DIR": str(tmp_path / "empty")}
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+    assert (done.returncode, "Stopped." in done.stdout) == (3, True), done.stderr
+    assert not is_gone(outside), "its path means a directory of another view"
 
 
 class TestEnding:

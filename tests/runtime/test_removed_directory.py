@@ -62,6 +62,13 @@ class TestNode:
             assert session.create_up().pid
             assert home(own_directory).stat().st_mode & 0o777 == 0o700
 
+    def test_an_actor_is_created_though_it_has_not_looked_yet(self, own_directory: Path) -> None:
+        with RawSession() as session:
+            session.create_up()
+            for _ in range(3):
+                shutil.rmtree(own_directory)
+                assert session.create_up(placement={}).pid
+
     def test_it_looks_by_itself(self, own_directory: Path) -> None:
         with RawSession():
             node = node_pid()

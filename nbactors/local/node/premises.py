@@ -2,7 +2,8 @@
 
 Cleaners of temporary files and a logout remove it, or what lies in it, under the living node. Then no session would
 find the node any more, and the next would start another. So the node looks every `LOOK_S`, and makes anew what is gone.
-Where it cannot, it ends with all that runs on it, since nobody could find that either.
+Where it cannot, it ends with all that runs on it, since nobody could find that either. Sessions and workers do not look
+for themselves: the node sees with one look whose sockets are gone, and tells those (`ListenAgain`).
 
 - The lock names the one node of a folder. Whoever has the lock of the file that is there now may listen; of two nodes
   that look for a removed one at the same time, one gets it.

@@ -151,6 +151,8 @@ class Server:
                 connection.closing = True
                 self._dirty.add(instruction.conn)
         elif isinstance(instruction, events.Spawn):
+            if not self._door.is_there():  # the worker could not register
+                self._look_around()
             supervisor.spawn(instruction)
         elif isinstance(instruction, events.Kill):
             supervisor.kill(instruction.process_id)
