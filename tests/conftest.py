@@ -46,6 +46,20 @@ def runtime_directory() -> Path:
     return Path(_directory)
 
 
+@pytest.fixture
+def own_directory(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A runtime directory for one test, whose nodes end with it. Short, since sockets' paths have to be."""
+    from nbactors.util.state import stop_node
+
+    path = Path(tempfile.mkdtemp(prefix="nbo-", dir="/tmp"))
+    monkeypatch.setenv("NBACTORS_DIR", str(path))
+    yield path
+    # As it was, whatever the test has made of it.
+    monkeypatch.setenv("NBACTORS_DIR", str(path))
+    stop_node(force=True)
+    shutil.rmtree(path, ignore_errors=True)
+
+
 def _is_on_ray(config: pytest.Config) -> bool:
     """Whether the suite runs on real Ray, which answers for its own processes."""
     return config.getoption("--engine", default="local") == "ray"

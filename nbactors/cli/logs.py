@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from nbactors.util.actor_log import read
-from nbactors.util.state import NodeMissingError, actor_logs
+from nbactors.util.state import NodeMissingError, actor_logs, list_nodes
 
 
 @click.command()
@@ -31,7 +31,10 @@ def _find(name: str) -> dict[str, Any]:
     try:
         found = actor_logs(name)
     except NodeMissingError:
-        raise click.ClickException("No node runs, and logs live no longer than the node.") from None
+        others = "".join(
+            f" One of nbactors {node['version']} does: see {node['directory']}/logs." for node in list_nodes()
+        )
+        raise click.ClickException(f"No node runs, and logs live no longer than the node.{others}") from None
     if not found:
         raise click.ClickException(f"There is no actor {name!r}. `nbactors status` shows those that live.")
     if len(found) > 1:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
 from typing import Any
 
 import click
 
-from nbactors.util.state import node_status
+from nbactors.util.state import list_nodes
+from nbactors.version import __version__
 
 _MEBIBYTE = 1 << 20
 _COLUMNS = ("ACTOR", "CLASS", "STATE", "PID", "NAMESPACE", "HOLDS")
@@ -16,27 +18,70 @@ _COLUMNS = ("ACTOR", "CLASS", "STATE", "PID", "NAMESPACE", "HOLDS")
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print everything as one JSON object, null if no node runs.")
-def status(as_json: bool) -> None:
-    """What runs: the node, its resources, the actors.
+@click.option("--all", "everywhere", is_flag=True, help="Also what runs in other directories than NBACTORS_DIR.")
+def status(as_json: bool, everywhere: bool) -> None:
+    """What runs: the nodes, their resources, the actors.
 
-    Exit status 0, and 3 if no node runs.
+    Sessions of different versions of nbactors may have nodes of their own; each counts all the CPUs. In JSON all of
+    them stand under "nodes", and what the one of this version says of itself stands at the top, too.
+
+    Exit status 0, 1 if a node does not answer, and 3 if no node runs.
     """
-    found = node_status()
+    nodes = list_nodes(everywhere)
     if as_json:
-        click.echo(json.dumps(found, indent=2))
-    elif found is None:
-        click.echo("No node runs. A program or notebook that uses nbactors starts one.")
+        own = next((node["status"] for node in nodes if node["is_own"] and node["status"]), None) or {}
+        click.echo(json.dumps({**own, "nodes": nodes} if nodes else None, indent=2))
+    elif nodes:
+        click.echo("\n\n".join("\n".join(_lines(node)) for node in nodes))
     else:
-        click.echo("\n".join(_lines(found)))
-    if found is None:
+        click.echo("No node runs. A program or notebook that uses nbactors starts one.")
+    if not nodes:
         raise click.exceptions.Exit(3)
+    if not all(node["state"] in ("RUNNING", "OTHER_PROTOCOL") for node in nodes):
+        raise click.exceptions.Exit(1)
 
 
-def _lines(found: dict[str, Any]) -> list[str]:
-    """Return the report, line by line."""
+def _lines(node: dict[str, Any]) -> list[str]:
+    """Return the report of a node, line by line."""
+    return [_headline(node), *(_report(node["status"]) if node["status"] else _from_outside(node))]
+
+
+def _headline(node: dict[str, Any]) -> str:
+    if node["state"] == "NO_NODE":
+        return f"No node, but pid {node['pid'] or '?'}, listens in {node['directory']}"
+    parts = [f"Node {node['version']}".rstrip(), f"pid {node['pid'] or '?'}", f"in {node['directory']}"]
+    if node["protocol"] and node["state"] != "RUNNING":
+        parts.append(f"protocol {node['protocol']}")
+    if node["since"]:
+        parts.append(f"since {time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(node['since']))}")
+    return ", ".join(parts)
+
+
+_STATES = {
+    "OTHER_PROTOCOL": "It speaks another protocol than this nbactors {own}: only the nbactors {version} that has "
+    "started it can list its actors. `nbactors stop` ends it.",
+    "STOPPED": "It is stopped (SIGSTOP), and answers nobody. `kill -CONT {pid}` lets it go on; `nbactors stop` ends "
+    "it, too.",
+    "SILENT": "It does not answer. `nbactors stop` ends it.",
+    "CUT_OFF": "Its socket was removed, so that no session finds it. It makes it anew within seconds if it can; "
+    "before protocol 8 nodes could not. `nbactors stop` ends it.",
+    "NO_NODE": "`nbactors stop` does not end it: end it by yourself, or set NBACTORS_DIR to another directory.",
+}
+
+
+def _from_outside(node: dict[str, Any]) -> list[str]:
+    """Return what there is to say about a node that does not speak for itself."""
+    version = node["version"] or "of another version"
+    lines = [_STATES[node["state"]].format(own=__version__, version=version, pid=node["pid"])]
+    if node["processes"]:
+        lines += ["", *_table([("PID", "PROCESS"), *((str(one["pid"]), one["title"]) for one in node["processes"])])]
+    return lines
+
+
+def _report(found: dict[str, Any]) -> list[str]:
+    """Return what a node tells of itself."""
     actors = found["actors"]
     lines = [
-        f"Node {found['version']}, pid {found['pid']}, in {found['directory']}",
         f"{_count(found['sessions'], 'session')}, {_count(found['workers'], 'worker')}, {_count(len(actors), 'actor')}",
         "",
         "Resources, free of all:",

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import click
 
-from nbactors.util.state import stop_node
+from nbactors.util.state import stop_nodes
 
 
 @click.command()
 @click.option("--force", is_flag=True, help="Kill the actors at once, without __ray_shutdown__ and atexit handlers.")
-def stop(force: bool) -> None:
+@click.option("--all", "everywhere", is_flag=True, help="Also what runs in other directories than NBACTORS_DIR.")
+def stop(force: bool, everywhere: bool) -> None:
     """End everything that runs: the actors, detached ones too, and the node.
 
-    Programs and notebooks that use it keep running, but their actors are dead. Exit status 0, also if nothing ran, and
-    1 if the node could not be stopped.
+    Nodes of all versions of nbactors end, and those that do not answer are killed. Programs and notebooks that use
+    them keep running, but their actors are dead. Exit status 0, also if nothing ran, and 1 if something could not be
+    stopped.
     """
-    try:
-        was_running = stop_node(force=force)
-    except TimeoutError as error:
-        advice = "" if force else " Try `nbactors stop --force`."
-        raise click.ClickException(f"{error}{advice}") from None
-    click.echo("Stopped." if was_running else "No node runs: there is nothing to stop.")
+    stopped = stop_nodes(force, everywhere)
+    if not stopped:
+        click.echo("No node runs: there is nothing to stop.")
+    elif len(stopped) == 1 and not stopped[0]["was_killed"]:
+        click.echo("Stopped.")
+    else:
+        for node in stopped:
+            how = "Killed, since it did not end when asked:" if node["was_killed"] and not force else "Stopped:"
+            click.echo(f"{how} node {node['version']}, pid {node['pid']}, in {node['directory']}")

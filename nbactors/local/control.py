@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from nbactors.local import discovery
 from nbactors.local.wire import messages
-from nbactors.local.wire.framing import MAX_CONTROL_FRAME, FrameBuffer, control_codec
+from nbactors.local.wire.framing import MAX_CONTROL_FRAME, FrameBuffer, FrameError, control_codec
 from nbactors.version import __version__
 
 M = TypeVar("M", bound=messages.Message)
@@ -132,8 +132,13 @@ class ControlClient:
                 raise _left() from error
             if not data:
                 raise _left()
-            for body in self._frames.feed(data):
-                self._inbox.extend(self._codec.decode(body))
+            try:
+                for body in self._frames.feed(data):
+                    self._inbox.extend(self._codec.decode(body))
+            except FrameError as error:
+                raise ConnectionError(
+                    f"what listens where the node should does not speak as a node of this version does ({error})"
+                ) from error
 
 
 def _left() -> NodeMissingError:

@@ -1,12 +1,17 @@
 """Finding this user's node, and starting one where there is none.
 
-The runtime directory (private, 0700) holds:
+The runtime directory (private, 0700) has a folder for each protocol, named by its number, which holds:
 
     node.sock     where the node listens
     node.lock     locked by the living node; the lock goes with its process, so it is never stale
     start.lock    locked by whoever starts a node, so that twenty sessions at once start one
     p/            where sessions and workers listen
     logs/         what the node and the workers have printed
+
+So processes that do not understand each other never meet: a session finds a node of its own protocol by the path, or
+starts one beside the others, and no socket, lock or log of one protocol is touched by another. The folder costs a path
+two bytes, of the 104 that a socket's may have. Nodes of protocol 7 and before lie in the runtime directory itself.
+`nbactors.local.sightings` finds the nodes of all protocols.
 
 Called by sessions at their start, so it imports little.
 """
@@ -29,6 +34,7 @@ import msgspec
 
 from nbactors.interrupts import INTERRUPTS
 from nbactors.local import sockets
+from nbactors.local.wire.messages import PROTOCOL_VERSION
 from nbactors.ownership import ANY_ACCESS, problem
 from nbactors.version import __version__
 
@@ -59,10 +65,16 @@ package.__path__ = [sys.argv[1]]
 sys.modules["nbactors"] = package
 sys.path.append(sys.argv[2])
 from nbactors.local.node.main import main
-main(sys.argv[3], int(sys.argv[4]), sys.argv[5])
+main(sys.argv[3], int(sys.argv[4]), sys.argv[5], int(sys.argv[6]))
 """
 """What a node begins with. It leaves its parent before anything takes time. The package's `__init__` is left out: it
-imports the whole public API, which the node has no use for. So is `site`, and thus the second path."""
+imports the whole public API, which the node has no use for. So is `site`, and thus the second path.
+
+Nodes of all versions are told from other processes by `NODE_MARK`, and what they serve by the arguments behind it."""
+
+NODE_MARK = "\nfrom nbactors.local.node.main import main\n"
+"""What the command of each node has had in its first lines. Behind that argument come two paths, the directory, a
+descriptor, the version and, from protocol 8 on, the protocol."""
 
 
 def runtime_directory() -> Path:
@@ -81,7 +93,7 @@ def runtime_directory() -> Path:
 def ensure_directory() -> str:
     """Do what `runtime_directory` does, without importing pathlib."""
     path = _locate()
-    sockets.check_path(sockets.process_socket_path(path, bytes(16)))
+    sockets.check_path(sockets.process_socket_path(_node_directory(path), bytes(16)))
     try:
         _make(path)
         found = os.lstat(path)
@@ -106,13 +118,33 @@ def ensure_directory() -> str:
     return path
 
 
+def located() -> str:
+    """Return where the runtime directory is, or would be; be it unsafe or not there."""
+    return _locate()
+
+
+def node_directory() -> str:
+    """Return where the node of this protocol lies, in the runtime directory; made if it is not there.
+
+    Raises:
+        OSError: See `runtime_directory`.
+    """
+    path = _node_directory(ensure_directory())
+    _make(path)
+    return path
+
+
+def _node_directory(directory: str) -> str:
+    return os.path.join(directory, str(PROTOCOL_VERSION))
+
+
 def find_node(timeout_s: float = _CONNECT_TIMEOUT_S) -> socket.socket | None:
     """Return a blocking socket connected to the living node, None if there is none. Starts none.
 
     Raises:
         OSError: The directory is unsafe, or the node does not accept connections.
     """
-    return _try_connect(ensure_directory(), timeout_s)
+    return _try_connect(node_directory(), timeout_s)
 
 
 def connect_node(timeout_s: float = 30.0) -> socket.socket:
@@ -122,7 +154,7 @@ def connect_node(timeout_s: float = 30.0) -> socket.socket:
         RaySystemError: It could not be started; the text has the end of its log.
         OSError: The directory is unsafe.
     """
-    directory = ensure_directory()
+    directory = node_directory()
     deadline = time.monotonic() + timeout_s
     sock = _try_connect(directory, timeout_s)
     if sock is not None:
@@ -237,7 +269,7 @@ def _spawn(directory: str, ready: int) -> int:
     """Start the interpreter of a node; it leaves its parent by itself. Returns the process to reap."""
     package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     site = os.path.dirname(os.path.dirname(os.path.abspath(msgspec.__file__)))
-    executable = interpreter()
+    executable, protocol = interpreter(), str(PROTOCOL_VERSION)
     log = null = -1
     try:
         log = _open_log(directory)
@@ -247,7 +279,7 @@ def _spawn(directory: str, ready: int) -> int:
             os.set_inheritable(descriptor, True)
         return os.posix_spawn(
             executable,
-            [executable, "-I", "-S", "-c", _BOOT, package, site, directory, str(ready), __version__],
+            [executable, "-I", "-S", "-c", _BOOT, package, site, directory, str(ready), __version__, protocol],
             # -I ignores the variables that change Python; the node compiles its modules once, for all later starts.
             os.environ,
             file_actions=[

@@ -453,7 +453,7 @@ class _NodeLeft(exceptions.RaySystemError):
 
 
 def _join(options: InitOptions) -> Engine:
-    directory = discovery.ensure_directory()
+    directory = discovery.node_directory()
     node = discovery.connect_node(START_S)
     printer = Printer(options.log_prefix)
     process = Process(ids.new_process_id(), directory, _store_limit(options), printer.show, printer.node_lost)

@@ -7,17 +7,20 @@ import socket
 import struct
 import sys
 
+from nbactors.local.wire.ids import socket_name
+
 MAX_PATH = 104
 """Bytes of a socket's path, the final zero included, on the system that allows least (macOS; Linux has 108)."""
 
 BACKLOG = 1024
 
-_ID_DIGITS = 16
+_LOOK_S = 0.2
+"""How long a look at a socket waits while its queue of connections is full."""
 
 
 def process_socket_path(directory: str, process_id: bytes) -> str:
     """Return where a session or worker listens. Any process, any thread."""
-    return os.path.join(directory, "p", process_id.hex()[:_ID_DIGITS])
+    return os.path.join(directory, "p", socket_name(process_id))
 
 
 def check_path(path: str) -> None:
@@ -88,6 +91,60 @@ def connect(path: str, timeout: float) -> socket.socket:
     return sock
 
 
+def identity(path: str) -> tuple[int, int] | None:
+    """Return what tells a file from others that have been, or will be, at the same path; None if there is none."""
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def is_alive(path: str) -> bool:
+    """Return whether somebody listens at `path`, be it that he does not get round to it."""
+    try:
+        connect(path, _LOOK_S).close()
+    except (ConnectionRefusedError, FileNotFoundError):
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def listeners(directory: str) -> list[int]:
+    """Return the processes that listen at the sockets in a directory; 0 for those that cannot be seen."""
+    found = []
+    for path in _paths(directory):
+        try:
+            with connect(path, _LOOK_S) as sock:
+                found.append(peer_pid(sock))
+        except OSError:
+            continue
+    return found
+
+
+def remove_dead(directory: str) -> None:
+    """Remove the sockets in a directory that nobody listens on: those of processes that were killed."""
+    for path in _paths(directory):
+        if not is_alive(path):
+            remove(path)
+
+
+def remove(path: str) -> None:
+    """Remove a file, if it is there."""
+    try:
+        os.unlink(path)
+    except OSError:
+        pass
+
+
+def _paths(directory: str) -> list[str]:
+    try:
+        return [os.path.join(directory, name) for name in os.listdir(directory)]
+    except OSError:
+        return []
+
+
 def check_peer(sock: socket.socket) -> None:
     """Raise unless the process at the other end runs as the same user. To be called before the first byte is read.
 
@@ -101,6 +158,22 @@ def check_peer(sock: socket.socket) -> None:
             f"the process at the other end of the connection belongs to user id {uid}, this one to {os.getuid()}: "
             "nbactors speaks only to processes of the same user"
         )
+
+
+def peer_pid(sock: socket.socket) -> int:
+    """Return the process at the other end: of a connection that this one has made, the one that listens.
+
+    Returns:
+        Its number; 0 if it has none here, in a container that shares the socket.
+
+    Raises:
+        OSError: The other end is gone already.
+    """
+    if sys.platform == "darwin":
+        sol_local, local_peerpid = 0, 2
+        return int(sock.getsockopt(sol_local, local_peerpid))
+    credentials = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    return int(struct.unpack("3i", credentials)[0])
 
 
 def _peer_uid(sock: socket.socket) -> int:

@@ -10,9 +10,9 @@ Assumed of the platform: psutil reads the environment of this user's processes; 
 from __future__ import annotations
 
 import gc
+import glob
 import os
 import socket
-import struct
 import sys
 import threading
 import time
@@ -22,7 +22,8 @@ from dataclasses import dataclass
 
 import psutil
 
-from nbactors.local.discovery import runtime_directory
+from nbactors.local import sockets
+from nbactors.local.discovery import node_directory
 from nbactors.testing.polling import eventually
 
 _MAPPED_MEMORY = ("/memfd:", "/dev/shm/")
@@ -117,23 +118,14 @@ def settle(before: Holdings, timeout_s: float = 5.0, include_node: bool = False)
 
 def node_pid() -> int:
     """Return the process id of this user's node, or 0 if none runs. Starts none."""
-    path = os.path.join(runtime_directory(), "node.sock")
+    path = os.path.join(node_directory(), "node.sock")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(1.0)
         try:
             connection.connect(path)
-            return _peer_pid(connection)
+            return sockets.peer_pid(connection)
         except OSError:
             return 0
-
-
-def _peer_pid(connection: socket.socket) -> int:
-    """Return the process id of a unix socket's other end."""
-    if sys.platform == "darwin":
-        sol_local, local_peerpid = 0, 2
-        return int(connection.getsockopt(sol_local, local_peerpid))
-    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    return int(struct.unpack("3i", credentials)[0])
 
 
 def _processes(include_node: bool) -> dict[tuple[int, float], str]:
@@ -225,10 +217,7 @@ def _listens_in(process: psutil.Process, directory: str) -> bool:
 
 def _has_sockets(directory: str) -> bool:
     """Return whether a process may listen in the directory."""
-    try:
-        return bool(os.listdir(os.path.join(directory, "p")))
-    except FileNotFoundError:
-        return False
+    return any(glob.iglob(os.path.join(glob.escape(directory), "*", "p", "*")))
 
 
 def _describe(pid: int) -> str:
@@ -274,7 +263,7 @@ def _mapped_segments() -> dict[str, str]:
 
 def _socket_files() -> dict[str, str]:
     """Return the sockets of processes in the runtime directory; the node's own is not among them."""
-    directory = os.path.join(runtime_directory(), "p")
+    directory = os.path.join(node_directory(), "p")
     try:
         return {entry.name: entry.path for entry in os.scandir(directory)}
     except OSError:

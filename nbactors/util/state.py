@@ -7,16 +7,27 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from nbactors.local import discovery
+from nbactors.local import discovery, sightings
 from nbactors.local.client import stacks
 from nbactors.local.control import ControlClient, NodeMissingError
 from nbactors.local.wire import messages
 
-__all__ = ["NodeMissingError", "actor_logs", "list_actors", "node_status", "stack", "stop_node"]
+if TYPE_CHECKING:
+    from nbactors.local.reports import Report
+    from nbactors.local.sightings import Sighting
 
-_STOP_TIMEOUT_S = 15.0
+__all__ = [
+    "NodeMissingError",
+    "actor_logs",
+    "list_actors",
+    "list_nodes",
+    "node_status",
+    "stack",
+    "stop_node",
+    "stop_nodes",
+]
 
 Filter = tuple[str, str, Any]
 
@@ -87,18 +98,111 @@ def _actor_rows() -> tuple[list[messages.ActorRow], str]:
 
 
 def node_status() -> dict[str, Any] | None:
-    """Return what there is to say about the node, None if none runs.
+    """Return what there is to say about the node that sessions of this version use, None if none runs.
 
     Returns:
         `pid`, `directory`, `version`, `node_id`, `hostname`, `sessions` and `workers` (how many), `resources` and
         `available` (of the machine, by name), `actors` (rows of the living, as `list_actors(detail=True)` has).
+
+    Raises:
+        OSError: It does not answer. `list_nodes` tells what can be said of it.
     """
     try:
         with ControlClient.find() as client:
-            status = _ask(client, "status")
-            available = _ask(client, "available_resources").amounts
+            return _status(_ask(client, "status"), _ask(client, "available_resources").amounts)
     except NodeMissingError:
         return None
+
+
+def list_nodes(everywhere: bool = False) -> list[dict[str, Any]]:
+    """Return a row for each node of this user, of whatever version of nbactors, whether it answers or not.
+
+    Several nodes run beside each other where sessions of different versions do, and each counts all the CPUs. Blocks,
+    for a few seconds where a node does not answer.
+
+    Args:
+        everywhere: Also those of other runtime directories than this process's (see NBACTORS_DIR).
+
+    Returns:
+        `pid`, `directory`, `version` and `protocol` (empty and 0 if not known), `since` (when it has begun, in seconds
+        since 1970), and `state`: RUNNING; OTHER_PROTOCOL of a version whose actors this one cannot list; STOPPED by a
+        signal; SILENT if it does not answer; CUT_OFF if its socket was removed; NO_NODE if what listens there is none.
+        `status` is what `node_status` returns, None of those that do not run; `processes` are then the `pid` and the
+        `title` of its workers. `is_own` tells the node that sessions of this version use.
+
+    Raises:
+        OSError: The runtime directory is unsafe.
+    """
+    from nbactors.local.reports import report  # noqa: PLC0415 - it takes psutil, which no session needs
+
+    own = discovery.node_directory()
+    found = [report(node) for node in _nodes(str(discovery.ensure_directory()), everywhere)]
+    return [_node_row(node, own) for node in found if node is not None]
+
+
+def stop_node(force: bool = False) -> bool:
+    """End all nodes of the runtime directory, as `stop_nodes` does.
+
+    Returns:
+        False if no node ran.
+    """
+    return bool(stop_nodes(force))
+
+
+def stop_nodes(force: bool = False, everywhere: bool = False) -> list[dict[str, Any]]:
+    """End the user's nodes, of whatever version of nbactors, with all sessions' actors and tasks.
+
+    Blocks until that is done: a few seconds, and up to half a minute for a node that is hung and has to be killed.
+
+    Args:
+        force: Kill the actors, instead of letting them end gracefully for up to three seconds.
+        everywhere: Also the nodes of other runtime directories than this process's (see NBACTORS_DIR).
+
+    Returns:
+        A row for each, with `pid`, `directory`, `version`, `protocol`, and `was_killed` if it did not end when asked.
+
+    Raises:
+        OSError: Something that should have ended has not, for the reason in the text. All else has ended.
+    """
+    from nbactors.local import stopping  # noqa: PLC0415 - it takes psutil, which no session needs
+
+    rows, problems = [], []
+    for node in _nodes(discovery.located(), everywhere):
+        try:
+            was_killed = stopping.stop(node, force)
+        except OSError as error:
+            problems.append(str(error))
+        else:
+            known = {"pid": node.pid, "directory": node.directory, "version": node.version, "protocol": node.protocol}
+            rows.append({**known, "was_killed": was_killed})
+    if problems:
+        raise OSError("; ".join(problems))
+    return rows
+
+
+def _nodes(directory: str, everywhere: bool) -> list[Sighting]:
+    nodes = sightings.within(directory)
+    if everywhere:
+        nodes += [node for node in sightings.everywhere() if node not in nodes]
+    return nodes
+
+
+def _node_row(found: Report, own: str) -> dict[str, Any]:
+    node = found.node
+    return {
+        "pid": node.pid,
+        "directory": node.directory,
+        "version": node.version,
+        "protocol": node.protocol,
+        "since": found.since,
+        "state": found.state,
+        "is_own": os.path.realpath(node.directory) == os.path.realpath(own),
+        "status": _status(found.status, found.available) if found.status is not None else None,
+        "processes": [{"pid": pid, "title": title} for pid, title in found.workers],
+    }
+
+
+def _status(status: messages.Listing, available: dict[str, float]) -> dict[str, Any]:
     facts = status.facts
     return {
         "pid": int(facts["pid"]),
@@ -112,28 +216,6 @@ def node_status() -> dict[str, Any] | None:
         "available": available,
         "actors": [_row(actor, detail=True) for actor in status.actors],
     }
-
-
-def stop_node(force: bool = False) -> bool:
-    """End all sessions' actors and tasks, and the node. Blocks until that is done, a few seconds at most.
-
-    Args:
-        force: Kill the actors, instead of letting them end gracefully for up to three seconds.
-
-    Returns:
-        False if no node ran.
-
-    Raises:
-        TimeoutError: The node does not answer.
-    """
-    try:
-        with ControlClient.find() as client:
-            answer = client.request(messages.Stop(client.next_rid(), force), _STOP_TIMEOUT_S)
-            _check(answer)
-            _wait_until_gone(client)
-    except NodeMissingError:
-        return False
-    return True
 
 
 def actor_logs(name: str) -> list[dict[str, Any]]:
@@ -171,14 +253,6 @@ def _ask(client: ControlClient, what: str) -> messages.Listing:
 def _check(answer: messages.Control) -> None:
     if isinstance(answer, messages.Refused):
         raise ValueError(answer.text) if answer.kind == "value" else RuntimeError(answer.text)
-
-
-def _wait_until_gone(client: ControlClient) -> None:
-    """Wait until the node has closed its end, which it does last."""
-    try:
-        client.receive(messages.Done, timeout_s=_STOP_TIMEOUT_S)
-    except NodeMissingError:
-        pass
 
 
 _BRIEF = ("actor_id", "class_name", "state", "job_id", "name", "ray_namespace", "pid", "is_detached")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -17,6 +18,11 @@ from nbactors.local.wire import ids, messages
 def environment(**changes: Any) -> messages.Environment:
     facts = installation.environment(list(sys.path), os.getcwd())
     return msgspec.structs.replace(facts, **changes)
+
+
+def home(directory: Path) -> Path:
+    """Where the node of this protocol lies in a runtime directory."""
+    return directory / str(messages.PROTOCOL_VERSION)
 
 
 def is_gone(pid: int) -> bool:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from raw_session import RawSession, is_gone
+from raw_session import RawSession, home, is_gone
 
 from nbactors.exceptions import RaySystemError
 from nbactors.local import discovery, sockets
@@ -161,13 +161,13 @@ class TestStart:
             # A dying process closes what it has in turn: its worker may be gone before nobody listens any more.
             eventually(lambda: is_gone(up.pid) and is_gone(first))
         if content == "a file":
-            (own_directory / "node.sock").unlink()
-            (own_directory / "node.sock").touch()
-        stale = own_directory / "p" / "0123456789abcdef"
+            (home(own_directory) / "node.sock").unlink()
+            (home(own_directory) / "node.sock").touch()
+        stale = home(own_directory) / "p" / "0123456789abcdef"
         sockets.listen(str(stale)).close()
         with closing(discovery.connect_node()):
             assert node_pid() not in (0, first)
-            assert list((own_directory / "p").iterdir()) == []
+            assert list((home(own_directory) / "p").iterdir()) == []
 
     def test_an_interpreter_that_fails_is_an_error_with_the_nodes_log(
         self, own_directory: Path, monkeypatch: pytest.MonkeyPatch
@@ -199,7 +199,7 @@ class TestLeaving:
             family = [node.pid, *(child.pid for child in node.children(recursive=True))]
             assert len(family) == 3
         eventually(lambda: all(map(is_gone, family)))
-        left = {path.name for path in own_directory.rglob("*")}
+        left = {path.name for path in home(own_directory).rglob("*")}
         assert left - {"p"} == {"node.lock", "start.lock"}
 
     @pytest.mark.slow

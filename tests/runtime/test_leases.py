@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from raw_session import home
 
 import nbactors as ray
 from nbactors import engine
@@ -60,7 +61,8 @@ def test_a_runtime_env_that_cannot_be_applied_is_called_that(tmp_path: Path) -> 
 
 @pytest.mark.usefixtures("session")
 def test_a_worker_that_cannot_be_started_is_no_failure_of_the_runtime_env(own_directory: Path) -> None:
-    shutil.rmtree(own_directory / "logs")
+    shutil.rmtree(home(own_directory) / "logs")
+    (home(own_directory) / "logs").touch()
     (forkserver,) = eventually(lambda: psutil.Process(node_pid()).children())
     os.kill(forkserver.pid, signal.SIGKILL)
     with pytest.raises(ray.exceptions.WorkerCrashedError, match="no process that forks workers can be started"):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from raw_session import RawSession, environment, is_gone
+from raw_session import RawSession, environment, home, is_gone
 
 from nbactors.local import sockets
 from nbactors.local.control import ControlClient
@@ -27,7 +27,7 @@ class TestActors:
             up = session.create_up()
             assert psutil.Process(up.pid).is_running()
             assert os.getsid(up.pid) == up.pid
-            path = sockets.process_socket_path(str(runtime_directory), up.process_id)
+            path = sockets.process_socket_path(str(home(runtime_directory)), up.process_id)
             sockets.connect(path, 1.0).close()
             answer = session.request(messages.CloseSession(session.next_rid()))
             assert isinstance(answer, messages.Done)
@@ -160,7 +160,7 @@ class TestState:
             eventually(lambda: all(map(is_gone, family)), 2.0)
             assert session.receive(messages.ActorDown).kind == "node_stopped"
             assert is_gone(up.pid)
-        assert {path.name for path in own_directory.rglob("*")} <= {"p", "node.lock", "start.lock"}
+        assert {path.name for path in home(own_directory).rglob("*")} <= {"p", "node.lock", "start.lock"}
 
     def test_the_systems_request_to_end_is_as_good(self, own_directory: Path) -> None:
         with RawSession() as session:

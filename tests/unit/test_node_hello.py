@@ -16,7 +16,7 @@ class TestHello:
         (send,) = node.take(events.Send)
         assert isinstance(send.message, messages.Refused)
         assert (send.message.rid, send.message.kind) == (0, "version")
-        for part in ("nbactors 1.2.3", "nbactors 9.9", "protocol 99", "`nbactors stop`", "pip install nbactors==1.2.3"):
+        for part in ("nbactors 1.2.3", "nbactors 9.9", "protocol 99", "`nbactors stop`", "Restart"):
             assert part in send.message.text
         assert node.take(events.Close) == [events.Close(conn)]
 

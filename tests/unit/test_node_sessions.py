@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import msgspec
-from node_scenario import ENVIRONMENT, Scenario
+from node_scenario import ENVIRONMENT, Client, Scenario
 
 from nbactors.local.node import events, sessions
 from nbactors.local.wire import messages
+from nbactors.local.wire.ids import socket_name
 
 
 class TestSessions:
@@ -119,3 +120,11 @@ class TestListing:
             assert row.log_path == f"/run/nb/logs/{worker.process_id.hex()[:16]}.log"
         command_line.send(messages.FetchLog(4, "nobody"))
         assert command_line.one(messages.Listing).actors == []
+
+
+def test_those_whose_sockets_were_removed_are_told(node: Scenario) -> None:
+    removed, kept = Client(node, b"removed." * 2, "session"), Client(node, b"kept...." * 2, "session")
+    node.command_line()
+    node.happen(events.SocketsSeen(frozenset({socket_name(kept.process_id), "another"})))
+    assert removed.got(messages.ListenAgain) == [messages.ListenAgain()]
+    assert not kept.got(messages.ListenAgain)

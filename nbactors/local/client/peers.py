@@ -118,6 +118,8 @@ class Peers:
         self._numbers = itertools.count(1)
         self._gone: dict[bytes, str] = {}
         self._listener: socket.socket | None = None
+        self._file: tuple[int, int] | None = None
+        """Tells the socket's file from others at that path."""
         self.on_caller_gone: Callable[[Connection], None] | None = None
         """Set in a worker: called when a process that has called it has gone."""
         self._path = sockets.process_socket_path(process.directory, process.process_id)
@@ -134,9 +136,28 @@ class Peers:
 
     def listen(self) -> None:
         """Open the socket that others connect to."""
-        self._listener = sockets.listen(self._path)
-        self._listener.setblocking(False)
+        listener = sockets.listen(self._path)
+        listener.setblocking(False)
+        self._listener = listener
         self._accept_on()
+        # Last: until then `listen_again` begins anew.
+        self._file = sockets.identity(self._path)
+
+    def listen_again(self) -> None:
+        """The file of the socket was removed, as the node tells: make it anew. The leader's thread.
+
+        If that fails the node tells again. An exception from outside may tear it; then it is called again.
+        """
+        old = self._listener
+        if old is None or sockets.identity(self._path) == self._file:
+            return
+        self._on_connect(selectors.EVENT_READ)  # who waits at the old one
+        try:
+            self._process.reactor.unregister(old.fileno())
+            self.listen()
+        except OSError:
+            return
+        old.close()
 
     def _accept_on(self) -> None:
         if self._listener is not None:

@@ -116,6 +116,7 @@ class Process:
             messages.LeaseLost: lambda m: self.tasks.lost(m.process_id, m.text),
             messages.ProcessGone: self.peers.on_process_gone,
             messages.Refused: self.tasks.on_refused,
+            messages.ListenAgain: lambda m: self.peers.listen_again(),
         }
 
     def handle(self, kind: type, handler: Callable[[Any], None]) -> None:

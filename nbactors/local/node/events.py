@@ -83,12 +83,29 @@ class StopAsked(msgspec.Struct, frozen=True):
     """The system asks the node to end (SIGTERM)."""
 
 
+class SocketsSeen(msgspec.Struct, frozen=True):
+    """These are the names of the files where sessions and workers listen."""
+
+    names: frozenset[str]
+
+
 class Tick(msgspec.Struct, frozen=True):
     """Time has passed; sent when `NodeState.deadline` is reached."""
 
 
 Event = Union[  # noqa: UP007 - X | Y of types is no expression on Python 3.10 with msgspec's metaclass
-    Connected, Received, Disconnected, Forked, Exited, ForkserverLost, Printed, Displayed, OutputEnded, StopAsked, Tick
+    Connected,
+    Received,
+    Disconnected,
+    Forked,
+    Exited,
+    ForkserverLost,
+    Printed,
+    Displayed,
+    OutputEnded,
+    StopAsked,
+    SocketsSeen,
+    Tick,
 ]
 
 

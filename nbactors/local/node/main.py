@@ -11,43 +11,48 @@ if "msgspec" not in sys.modules:
 
     del sys.modules["typing_extensions"]
 
-import fcntl
 import gc
 import os
 import resource
 import shutil
 import socket
-import time
 
 from nbactors.local import discovery, linger, sockets
 from nbactors.local.node import machine
 from nbactors.local.node.context import Facts
+from nbactors.local.node.premises import Premises
 from nbactors.local.node.server import Server
+from nbactors.local.wire.messages import PROTOCOL_VERSION
 
 _MOST_DESCRIPTORS = 1 << 16
-_LOCK_WITHIN_S = 8.0
-"""What a new node waits for the one that is just leaving."""
 
 
-def main(directory: str, ready: int, package_version: str) -> None:
+def main(directory: str, ready: int, package_version: str, protocol: int = 0) -> None:
     """Be the node. Returns when it is no longer needed, or when there is another one.
 
     Args:
-        directory: The runtime directory.
+        directory: Where to listen: the protocol's folder in the runtime directory.
         ready: A pipe to write to when the node listens.
         package_version: nbactors' own.
+        protocol: What the process that starts the node speaks; before protocol 8 they did not say.
     """
     os.chdir("/")
     os.umask(0o077)
+    if protocol != PROTOCOL_VERSION:
+        raise SystemExit(
+            f"nbactors was installed anew since the program began that starts this node: it has nbactors "
+            f"{package_version} in memory, whose protocol is not {PROTOCOL_VERSION}, that of the files on disk. "
+            "Restart the program (in a notebook, the kernel)."
+        )
     _close_others(ready)
-    lock = _lock(directory)
-    if lock < 0:
+    premises = Premises(directory)
+    if not premises.take():
         os.write(ready, discovery.READY)
         return
     _allow_many_descriptors()
-    _clear(directory)
+    sockets.remove_dead(os.path.join(directory, "p"))
     try:
-        server = Server(_facts(directory, package_version), directory)
+        server = Server(_facts(directory, package_version), premises)
     except (OSError, ValueError) as error:  # told to the session by the log, whose end it shows
         raise SystemExit(f"the node cannot listen: {error}") from None
     os.write(ready, discovery.READY)
@@ -55,55 +60,15 @@ def main(directory: str, ready: int, package_version: str) -> None:
     gc.freeze()
     server.run()
     # Not after an exception: its traceback is in the log.
-    _clear(directory)
-    shutil.rmtree(os.path.join(directory, "logs"), ignore_errors=True)
+    if premises.is_ours():
+        sockets.remove_dead(os.path.join(directory, "p"))
+        shutil.rmtree(os.path.join(directory, "logs"), ignore_errors=True)
 
 
 def _close_others(ready: int) -> None:
     """Close what was inherited from the session: other libraries do not always mark their descriptors."""
     os.closerange(3, ready)
     os.closerange(ready + 1, max(resource.getrlimit(resource.RLIMIT_NOFILE)[0], 1024))
-
-
-def _lock(directory: str) -> int:
-    """Become the one node of the directory. Returns the lock's descriptor, -1 if another node lives and listens."""
-    lock = os.open(os.path.join(directory, discovery.NODE_LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    deadline = time.monotonic() + _LOCK_WITHIN_S
-    while True:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return lock
-        except BlockingIOError:
-            pass
-        try:
-            sockets.connect(os.path.join(directory, discovery.NODE_SOCKET), 1.0).close()
-            return -1
-        except OSError:
-            if time.monotonic() > deadline:
-                raise SystemExit(
-                    f"another node holds {directory}/{discovery.NODE_LOCK} but does not listen: end it with kill"
-                ) from None
-        time.sleep(0.01)
-
-
-def _clear(directory: str) -> None:
-    """Remove sockets that nobody listens on: left by a node that was killed, and by processes that were."""
-    processes = os.path.join(directory, "p")
-    try:
-        names = os.listdir(processes)
-    except OSError:
-        return
-    for name in names:
-        path = os.path.join(processes, name)
-        try:
-            sockets.connect(path, 0.2).close()
-        except (ConnectionRefusedError, FileNotFoundError):
-            try:
-                os.unlink(path)
-            except OSError:
-                pass
-        except OSError:
-            continue
 
 
 def _allow_many_descriptors() -> None:

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from nbactors.local.node.events import Event, OutputEnded, Printed
+from nbactors.local.node.journal import is_removed
 from nbactors.local.node.loop import READ, Loop
 
 _CHUNK = 1 << 16
@@ -150,9 +151,16 @@ class WorkerOutput:
         self._post(Printed(self._process_id, stream.number, text, stream.origin))
 
     def _keep(self, data: bytes) -> None:
-        """Append to the log. A full disk must not stop the workers, whose lines still reach the session."""
+        """Append to the log, or to a new one if that was removed.
+
+        A full disk must not stop the workers, whose lines still reach the session.
+        """
         try:
+            if self._log >= 0 and is_removed(self._log):
+                os.close(self._log)
+                self._log = -1
             if self._log < 0:
+                os.makedirs(os.path.dirname(self._log_path), mode=0o700, exist_ok=True)
                 self._log = os.open(self._log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
             os.write(self._log, data)
         except OSError:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import signal
 import socket
-import sys
 import time
 import traceback
 from collections import deque
@@ -19,7 +17,10 @@ from nbactors.local.discovery import NODE_SOCKET
 from nbactors.local.node import events
 from nbactors.local.node.connection import Connection
 from nbactors.local.node.context import Facts
+from nbactors.local.node.door import Door
+from nbactors.local.node.journal import note
 from nbactors.local.node.loop import READ, WRITE, Loop
+from nbactors.local.node.premises import LOOK_NOW, LOOK_S, Premises
 from nbactors.local.node.state import NodeState
 from nbactors.local.node.supervisor import Supervisor
 from nbactors.local.wire import messages
@@ -44,9 +45,6 @@ Far more than honest ones do: what two clients say of one thing (a handle is giv
 order in which it came.
 """
 
-_BREATHER_S = 0.1
-"""How long no connection is accepted after that has failed for want of descriptors."""
-
 _LAST_WORDS_S = 1.0
 """What the node waits at its end for clients to take what it has sent."""
 
@@ -56,34 +54,35 @@ class Server:
 
     Args:
         facts: What does not change.
-        directory: The runtime directory.
+        premises: The folder that it has taken.
     """
 
-    def __init__(self, facts: Facts, directory: str) -> None:
+    def __init__(self, facts: Facts, premises: Premises) -> None:
         self._facts = facts
-        self._directory = directory
+        self._premises = premises
+        self._directory = premises.directory
         self._loop = Loop()
         self._queue: deque[events.Event] = deque()
         self._state = NodeState(facts, time.monotonic())
-        self._supervisor = Supervisor(self._loop, self._queue.append, directory)
+        self._supervisor = Supervisor(self._loop, self._queue.append, premises.directory)
         self._codec: Codec[messages.Control] = control_codec()
         self._connections: dict[int, Connection] = {}
         self._heard: dict[int, Connection] = {}
-        self._accepts_at: float | None = None
         self._dirty: set[int] = set()
         self._next_number = 0
         self._leaving = False
-        self._listener = self._listen()
-        self._spare = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        self._looks_at = time.monotonic() + LOOK_S
+        self._is_evicted = False
+        self._door = Door(self._loop, os.path.join(self._directory, NODE_SOCKET), self._admit)
 
     def run(self) -> None:
         """Serve until there is nobody left to serve, or the node is told to stop."""
         self._catch_signals()
         while not self._leaving:
             self._loop.turn(self._patience())
-            if self._accepts_at is not None and self._accepts_at <= time.monotonic():
-                self._accepts_at = None
-                self._loop.watch(self._listener.fileno(), READ, self._on_knock)
+            self._door.tend()
+            if self._looks_at <= time.monotonic():
+                self._look_around()
             if self._state.deadline is not None and self._state.deadline <= time.monotonic():
                 self._queue.append(events.Tick())
             self._work()
@@ -95,8 +94,8 @@ class Server:
         """Return how long the loop may wait."""
         if self._heard:
             return 0.0
-        deadlines = [when for when in (self._state.deadline, self._accepts_at) if when is not None]
-        return max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
+        deadlines = (self._state.deadline, self._door.due, self._looks_at)
+        return max(0.0, min(when for when in deadlines if when is not None) - time.monotonic())
 
     def _work(self) -> None:
         """Handle all events and a slice of each client's messages, and send what they led to."""
@@ -135,7 +134,7 @@ class Server:
                 try:
                     self._carry_out(instruction, event)
                 except Exception as error:  # noqa: BLE001 - a mistake of ours about one process must not end all others
-                    _note(f"an error in carrying out {type(instruction).__name__}:\n{traceback.format_exc()}")
+                    note(f"an error in carrying out {type(instruction).__name__}:\n{traceback.format_exc()}")
                     self._carry_out_failed(instruction, error)
             if isinstance(event, events.Exited):
                 self._supervisor.exited(event.process_id)
@@ -152,6 +151,8 @@ class Server:
                 connection.closing = True
                 self._dirty.add(instruction.conn)
         elif isinstance(instruction, events.Spawn):
+            if not self._door.is_there():  # the worker could not register
+                self._look_around()
             supervisor.spawn(instruction)
         elif isinstance(instruction, events.Kill):
             supervisor.kill(instruction.process_id)
@@ -171,11 +172,11 @@ class Server:
         elif isinstance(instruction, events.Forget):
             supervisor.forget(instruction.process_id)
         elif isinstance(instruction, events.Note):
-            _note(instruction.text)
+            note(instruction.text)
         elif isinstance(instruction, events.RemoveSocket):
-            _remove(sockets.process_socket_path(self._directory, instruction.process_id))
+            sockets.remove(sockets.process_socket_path(self._directory, instruction.process_id))
         else:
-            self._leaving = self._leaving or instruction.final or self._nobody_is_at_the_door()
+            self._leaving = self._leaving or instruction.final or self._door.shut_unless_somebody_knocks()
 
     def _carry_out_failed(self, instruction: events.Instruction, error: Exception) -> None:
         """Tell the state what will not come otherwise, so that it answers whoever waits for it."""
@@ -192,7 +193,7 @@ class Server:
             return
         if len(connection.descriptors) < 2:
             # Cut off, for want of descriptors. The worker finds that nobody reads, and uses its first ones.
-            _note("pipes of a worker did not arrive: too many open files; raise the limit (ulimit -n)")
+            note("pipes of a worker did not arrive: too many open files; raise the limit (ulimit -n)")
             return
         pair = (connection.descriptors.popleft(), connection.descriptors.popleft())
         output = self._supervisor.output(instruction.process_id)
@@ -221,59 +222,6 @@ class Server:
                 self._pause(event.process_id)
 
     # -------------------------------------------------------------------------------------------------- connections
-
-    def _listen(self) -> socket.socket:
-        listener = sockets.listen(os.path.join(self._directory, NODE_SOCKET))
-        listener.setblocking(False)
-        self._loop.watch(listener.fileno(), READ, self._on_knock)
-        return listener
-
-    def _on_knock(self, _: int) -> None:
-        self._accept()
-
-    def _accept(self) -> int:
-        """Take all connections that wait; return how many."""
-        count = 0
-        while True:
-            try:
-                sock, _ = self._listener.accept()
-            except BlockingIOError:
-                return count
-            except OSError as error:
-                if error.errno == errno.ECONNABORTED:
-                    continue
-                if error.errno not in (errno.EMFILE, errno.ENFILE) or not self._turn_one_away():
-                    # A listener that stays ready would wake the loop for ever.
-                    _note(f"a connection cannot be accepted: {error}")
-                    self._loop.watch(self._listener.fileno(), 0, _ignore)
-                    self._accepts_at = time.monotonic() + _BREATHER_S
-                    return count
-                continue
-            try:
-                sockets.check_peer(sock)
-            except OSError as error:
-                _note(f"a connection was refused: {error}")
-                sock.close()
-                continue
-            self._admit(sock)
-            count += 1
-
-    def _turn_one_away(self) -> bool:
-        """End a connection that there is no descriptor for: left alone it would keep the loop from ever waiting."""
-        _note("a connection was refused: too many open files; raise the limit (ulimit -n)")
-        if self._spare >= 0:
-            os.close(self._spare)
-        try:
-            sock, _ = self._listener.accept()
-            sock.close()
-        except OSError:
-            return False
-        finally:
-            try:
-                self._spare = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-            except OSError:  # the whole machine has none left
-                self._spare = -1
-        return True
 
     def _admit(self, sock: socket.socket) -> None:
         sock.setblocking(False)
@@ -310,7 +258,7 @@ class Server:
             for body in connection.frames.feed(data):
                 connection.inbox.extend(self._decode(connection, body))
         except FrameError as error:
-            _note(f"a connection is closed: {error}")
+            note(f"a connection is closed: {error}")
             if connection.has_spoken:  # else it is no client of ours
                 text = (
                     f"the node has ended the connection, since it does not understand what this process sent: {error}."
@@ -345,7 +293,7 @@ class Server:
             return [self._codec.encode(batch)]
         except FrameError as error:
             if len(batch) == 1:
-                _note(f"a message is not sent: {error}")
+                note(f"a message is not sent: {error}")
                 rid = getattr(batch[0], "rid", 0)
                 if not rid or isinstance(batch[0], messages.Refused):
                     return []
@@ -367,7 +315,7 @@ class Server:
             self._drop(connection)
             return
         if len(connection.unsent) > _HOPELESS:
-            _note(f"a connection is closed: its client has left {len(connection.unsent)} bytes unread")
+            note(f"a connection is closed: its client has left {len(connection.unsent)} bytes unread")
             self._drop(connection)
             return
         self._watch(connection)
@@ -411,6 +359,24 @@ class Server:
 
     # ----------------------------------------------------------------------------------------------- coming, leaving
 
+    def _look_around(self) -> None:
+        """Look after what a cleaner of temporary files may have removed: the node's own, and others' sockets."""
+        now = time.monotonic()
+        self._looks_at = now + LOOK_S
+        if self._is_evicted:
+            return
+        why = self._premises.look_after(self._door, now)
+        if why:
+            note(f"the node ends, with all that runs on it: {why}")
+            self._is_evicted = True
+            self._queue.append(events.StopAsked())
+            return
+        try:
+            names = os.listdir(os.path.join(self._directory, "p"))
+        except OSError:  # it could not be made now
+            return
+        self._queue.append(events.SocketsSeen(frozenset(names)))
+
     def _catch_signals(self) -> None:
         """SIGTERM ends everything, as `nbactors stop` does; SIGCHLD tells of a forkserver that has ended."""
         reader, writer = os.pipe()
@@ -419,6 +385,7 @@ class Server:
         signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, _ignore_signal)
         signal.signal(signal.SIGTERM, _ignore_signal)
+        signal.signal(LOOK_NOW, _ignore_signal)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
@@ -426,28 +393,16 @@ class Server:
             for number in os.read(reader, 512):
                 if number == signal.SIGTERM:
                     self._queue.append(events.StopAsked())
+                elif number == LOOK_NOW:
+                    self._look_around()
                 elif number == signal.SIGCHLD:
                     self._supervisor.reap()
 
         self._loop.watch(reader, READ, on_signal)
 
-    def _nobody_is_at_the_door(self) -> bool:
-        """Take the door away, unless somebody is standing there.
-
-        Whoever connects after this finds no socket and starts a node of its own, which waits for this one's lock.
-        """
-        _remove(os.path.join(self._directory, NODE_SOCKET))
-        if not self._accept():
-            return True
-        self._loop.watch(self._listener.fileno(), 0, _ignore)
-        self._listener.close()
-        self._listener = self._listen()
-        return False
-
     def _say_goodbye(self) -> None:
         """Send what is to be sent, and leave nothing behind."""
-        _remove(os.path.join(self._directory, NODE_SOCKET))
-        self._listener.close()
+        self._door.shut()
         deadline = time.monotonic() + _LAST_WORDS_S
         for connection in list(self._connections.values()):
             connection.sock.setblocking(True)
@@ -472,18 +427,6 @@ def _first_hello(body: bytes | memoryview) -> messages.Hello:
         return msgspec.msgpack.decode(first, type=messages.Hello)
     except (msgspec.MsgspecError, RecursionError, IndexError) as error:
         raise FrameError(f"malformed first frame: {error}") from error
-
-
-def _remove(path: str) -> None:
-    try:
-        os.unlink(path)
-    except OSError:
-        pass
-
-
-def _note(text: str) -> None:
-    """Write to the node's log."""
-    print(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}", file=sys.stderr, flush=True)
 
 
 def _close_all(descriptors: Iterable[int]) -> None:

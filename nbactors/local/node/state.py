@@ -38,6 +38,7 @@ from nbactors.local.node.events import (
     Received,
     RemoveSocket,
     Send,
+    SocketsSeen,
     StopAsked,
 )
 from nbactors.local.node.leases import Leases
@@ -46,7 +47,7 @@ from nbactors.local.node.records import NO_CONNECTION, Process, Session, Worker
 from nbactors.local.node.sessions import Sessions
 from nbactors.local.node.workers import Workers
 from nbactors.local.wire import messages
-from nbactors.local.wire.ids import PROCESS_ID_SIZE
+from nbactors.local.wire.ids import PROCESS_ID_SIZE, socket_name
 
 HELLO_WITHIN_S = 10.0
 """What a connection may take to say who it is."""
@@ -130,6 +131,8 @@ class NodeState:
             self._workers.output_ended(event)
         elif isinstance(event, ForkserverLost):
             self._workers.orphan(event.workers, event.error)
+        elif isinstance(event, SocketsSeen):
+            self._have_sockets_made_anew(event.names)
         elif isinstance(event, StopAsked):
             self._stop(force=False)
 
@@ -318,6 +321,12 @@ class NodeState:
         else:
             watched.watchers.add(process.process_id)
 
+    def _have_sockets_made_anew(self, names: frozenset[str]) -> None:
+        """Tell those whose sockets were removed. They have listened since before they said Hello."""
+        for process in self._context.processes.values():
+            if process.conn != NO_CONNECTION and socket_name(process.process_id) not in names:
+                self._context.send(process, messages.ListenAgain())
+
     def _gone(self, process: Process, kind: str) -> None:
         """A process is no more: end what only it wanted."""
         gone = messages.ProcessGone(process.process_id, f"the process (pid {process.pid}) has ended")
@@ -435,9 +444,9 @@ def version_text(own_version: str, hello: messages.Hello) -> str:
     """Return what to tell somebody who speaks another version of the protocol."""
     return (
         f"the node that runs is nbactors {own_version} (protocol {messages.PROTOCOL_VERSION}), and this process has "
-        f"nbactors {hello.package_version} (protocol {hello.version}): they do not understand each other. Either end "
-        f"the node, and all that runs on it, with `nbactors stop` in the environment that has nbactors {own_version}, "
-        f"or install that version here: pip install nbactors=={own_version}"
+        f"nbactors {hello.package_version} (protocol {hello.version}): they do not understand each other. Restart "
+        "the one that began before nbactors was installed anew: this program, or the node, which `nbactors stop` ends "
+        "with all that runs on it."
     )
 
 

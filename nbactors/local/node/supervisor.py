@@ -246,6 +246,7 @@ def _spawn(facts: messages.Environment, sock: socket.socket, log_path: str) -> i
     """Start a forkserver's interpreter; return its pid."""
     # Modules are compiled once; the forkserver gives the variable back to the workers.
     environ = {name: value for name, value in facts.environ.items() if name != _UNCOMPILED}
+    os.makedirs(os.path.dirname(log_path), mode=0o700, exist_ok=True)
     log = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:
         os.set_inheritable(sock.fileno(), True)

@@ -16,6 +16,11 @@ def new_process_id() -> bytes:
     return os.urandom(PROCESS_ID_SIZE)
 
 
+def socket_name(process_id: bytes) -> str:
+    """Return the name of the file where a session or worker listens. Short: the whole path has 104 bytes at most."""
+    return process_id[:8].hex()
+
+
 def new_actor_id() -> bytes:
     """Return 16 random bytes that name an actor."""
     return os.urandom(16)

@@ -110,6 +110,8 @@ class Worker:
     def _on_node_lost(self, why: str) -> None:
         # Nobody would end this process any more, nor remove its socket.
         self.process.peers.close()
+        if self.process.node.refused:  # nbactors was installed anew since the node began; its creator is told
+            print(why, file=sys.stderr, flush=True)
         os._exit(1)
 
     def _apply(self, assign: messages.Assign) -> None:

@@ -64,6 +64,7 @@ from nbactors.local.wire.messages.looking import Look, Looked
 from nbactors.local.wire.messages.message import (
     PROTOCOL_VERSION,
     Hello,
+    ListenAgain,
     Message,
     RuntimeEnv,
 )
@@ -139,6 +140,7 @@ __all__ = [
     "KillActor",
     "LeaseGranted",
     "LeaseLost",
+    "ListenAgain",
     "Listing",
     "Look",
     "Looked",

@@ -13,7 +13,7 @@ from msgspec import Meta
 
 from nbactors.limits import MAX_AMOUNT, MAX_GPUS, MAX_KINDS, MAX_SECONDS, MAX_TEXT
 from nbactors.local.wire.messages.looking import Look, Looked
-from nbactors.local.wire.messages.message import Count, Hello, Message, Name, ProcessId, RuntimeEnv
+from nbactors.local.wire.messages.message import Count, Hello, ListenAgain, Message, Name, ProcessId, RuntimeEnv
 from nbactors.local.wire.messages.shown import Display, Paused, Progress
 
 _MOST_NAMES = 10_000
@@ -455,6 +455,7 @@ Control = Union[  # noqa: UP007 - msgspec reads it at run time
     Hello,
     Welcome,
     Refused,
+    ListenAgain,
     Done,
     OpenSession,
     SessionOpened,

@@ -39,6 +39,10 @@ class Hello(Message, tag=1, frozen=True):
     package_version: Name
 
 
+class ListenAgain(Message, tag=115, frozen=True):
+    """Node to session or worker: the file where it listens was removed, and is to be made anew."""
+
+
 class RuntimeEnv(Message, tag=9, frozen=True):
     """The part of Ray's runtime_env that is served; applied in the worker after the fork. See `os_bytes`."""
 
