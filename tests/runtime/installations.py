@@ -67,8 +67,17 @@ def another_python() -> str | None:
     """Return an interpreter of another supported version that runs, the newest; None if there is none."""
     own = f"{sys.version_info[0]}.{sys.version_info[1]}"
     for version in reversed(VERSIONS):
-        found = shutil.which(f"python{version}") if version != own else None
-        # A shim may be there of a version that is not.
-        if found and not subprocess.run([found, "--version"], capture_output=True, check=False).returncode:
-            return found
+        if version != own:
+            # A shim may be there of a version that is not.
+            for found in filter(None, [shutil.which(f"python{version}"), *_of_pyenv(version)]):
+                if not subprocess.run([found, "--version"], capture_output=True, check=False).returncode:
+                    return found
     return None
+
+
+def _of_pyenv(version: str) -> list[str]:
+    """Return the interpreters of a version that pyenv has, which need not be on the PATH."""
+    if shutil.which("pyenv") is None:
+        return []
+    root = subprocess.run(["pyenv", "root"], capture_output=True, text=True, check=False).stdout.strip()
+    return sorted(map(str, Path(root).glob(f"versions/{version}.*/bin/python{version}")))
