@@ -92,7 +92,7 @@ def _actor_rows() -> tuple[list[messages.ActorRow], str]:
     """Return what the node knows of actors, and its directory."""
     try:
         with ControlClient.find() as client:
-            return _ask(client, "actors").actors, discovery.ensure_directory()
+            return _ask(client, "actors").actors, discovery.node_directory()
     except NodeMissingError:
         return [], ""
 

@@ -13,6 +13,7 @@ import pytest
 import nbactors
 from nbactors.exceptions import RaySystemError
 from nbactors.local import sockets
+from nbactors.local.wire.messages import PROTOCOL_VERSION
 from nbactors.runtime_env import RuntimeEnv
 
 PROGRAM = """
@@ -152,7 +153,8 @@ def test_a_runtime_directory_whatever_the_umask(own_directory: Path, tmp_path: P
     own_directory.rmdir()
     assert run(tmp_path, f"import os; os.umask({umask})", NBACTORS_DIR=bytes(own_directory), NBACTORS_LINGER_S=b"9")
     modes = {path.relative_to(own_directory).name: path.stat().st_mode & 0o777 for path in own_directory.rglob("*")}
-    assert own_directory.stat().st_mode & 0o777 == modes.pop("p") == modes.pop("logs") == 0o700
+    own = own_directory.stat().st_mode & 0o777
+    assert own == modes.pop(str(PROTOCOL_VERSION)) == modes.pop("p") == modes.pop("logs") == 0o700
     assert set(modes.values()) == {0o600}, modes
 
 
