@@ -75,7 +75,9 @@ class Tasks:
             options.backpressure,
         )
         call.retries = options.max_retries
-        call.parent, call.origin = process.caller()
+        parent, call.origin = process.caller()
+        if parent is not None:
+            call.belong_to(parent)
         if num_returns < 0:
             result = open_stream(process, call, num_returns, options.backpressure, result)
         if options.timeout_s is not None:
