@@ -345,7 +345,7 @@ async def _anext(stream: Inbox | RemoteReader) -> Entry:
         if stream.ended:
             raise StopAsyncIteration
         stream.process.check_alive()
-        await until_ready(stream.add_waiter)
+        await until_ready(stream)
 
 
 def rebuild(key: ObjectRef[Any], completed: ObjectRef[Any]) -> ObjectRefGenerator[Any]:
