@@ -24,6 +24,15 @@ class TestHolding:
         node.pass_time(0.2)
         assert node.killed() == [worker.process_id]
 
+    def test_one_that_counts_itself_is_told_each_time(self, node: Scenario) -> None:
+        creator, other = node.session(), node.session()
+        actor_id, worker = creator.create_alive()
+        for _ in range(2):
+            other.send(messages.AddHold(actor_id, other.process_id, 1))
+            assert other.one(messages.ActorUp).process_id == worker.process_id
+        creator.send(messages.AddHold(actor_id, other.process_id, 1))
+        assert other.got(messages.ActorUp) == []
+
     def test_a_process_that_ends_gives_back_its_handles(self, node: Scenario) -> None:
         creator, other = node.session(), node.session()
         actor_id, worker = creator.create_alive()

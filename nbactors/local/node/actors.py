@@ -101,7 +101,7 @@ class Actors:
         else:
             self._answer_named(ask, actor_id)
 
-    def add_hold(self, message: messages.AddHold) -> None:
+    def add_hold(self, asker: Process, message: messages.AddHold) -> None:
         """Handles are on their way to a process."""
         process = self._context.processes.get(message.process_id)
         if process is None or process.lost:
@@ -110,7 +110,7 @@ class Actors:
         if actor is None:
             self._context.send(process, holders.unknown(message.actor_id))
         else:
-            holders.add(self._context, actor, process, max(message.tokens, 1))
+            holders.add(self._context, actor, process, max(message.tokens, 1), asks=process is asker)
 
     def release_hold(self, process: Process, message: messages.ReleaseHold) -> None:
         """A process has no handle any more."""

@@ -201,7 +201,7 @@ class NodeState:
         if process.role == "cli":
             return False
         if isinstance(message, messages.AddHold):
-            self._actors.add_hold(message)
+            self._actors.add_hold(process, message)
         elif isinstance(message, messages.ReleaseHold):
             self._actors.release_hold(process, message)
         elif isinstance(message, messages.RequestLease):
