@@ -91,6 +91,7 @@ from nbactors.local.wire.messages.peer import (
     Segment,
     StackText,
     StopStream,
+    Undefine,
     Value,
     Yielded,
 )
@@ -169,6 +170,7 @@ __all__ = [
     "StopStream",
     "Terminate",
     "Unblocked",
+    "Undefine",
     "Value",
     "Warn",
     "Watch",
