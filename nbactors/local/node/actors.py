@@ -16,6 +16,7 @@ from nbactors.local.node import deaths, holders
 from nbactors.local.node.actor_table import ActorTable
 from nbactors.local.node.asks import Ask
 from nbactors.local.node.context import Context
+from nbactors.local.node.events import RemoveLog
 from nbactors.local.node.lifecycle import Cause, State, follow
 from nbactors.local.node.names import Names, missing
 from nbactors.local.node.queue import Request, too_much
@@ -312,7 +313,9 @@ class Actors:
         if owner is not None:
             owner.children.discard(actor.actor_id)
         actor.home.detached.discard(actor.actor_id)
-        self.table.bury(actor)
+        forgotten = self.table.bury(actor)
+        if forgotten is not None and forgotten.worker is not None:
+            self._context.do(RemoveLog(forgotten.worker.process_id))
 
     def _free_name(self, actor: Actor) -> None:
         if actor.creation.name:

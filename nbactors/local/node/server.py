@@ -21,7 +21,7 @@ from nbactors.local.node.connection import Connection
 from nbactors.local.node.context import Facts
 from nbactors.local.node.loop import READ, WRITE, Loop
 from nbactors.local.node.state import NodeState
-from nbactors.local.node.supervisor import Supervisor
+from nbactors.local.node.supervisor import Supervisor, remove_file
 from nbactors.local.wire import messages
 from nbactors.local.wire.framing import Codec, FrameError, control_codec
 
@@ -170,10 +170,12 @@ class Server:
             self._finish_output(instruction.process_id)
         elif isinstance(instruction, events.Forget):
             supervisor.forget(instruction.process_id)
+        elif isinstance(instruction, events.RemoveLog):
+            supervisor.remove_log(instruction.process_id)
         elif isinstance(instruction, events.Note):
             _note(instruction.text)
         elif isinstance(instruction, events.RemoveSocket):
-            _remove(sockets.process_socket_path(self._directory, instruction.process_id))
+            supervisor.remove_socket(instruction.process_id)
         else:
             self._leaving = self._leaving or instruction.final or self._nobody_is_at_the_door()
 
@@ -436,7 +438,7 @@ class Server:
 
         Whoever connects after this finds no socket and starts a node of its own, which waits for this one's lock.
         """
-        _remove(os.path.join(self._directory, NODE_SOCKET))
+        remove_file(os.path.join(self._directory, NODE_SOCKET))
         if not self._accept():
             return True
         self._loop.watch(self._listener.fileno(), 0, _ignore)
@@ -446,7 +448,7 @@ class Server:
 
     def _say_goodbye(self) -> None:
         """Send what is to be sent, and leave nothing behind."""
-        _remove(os.path.join(self._directory, NODE_SOCKET))
+        remove_file(os.path.join(self._directory, NODE_SOCKET))
         self._listener.close()
         deadline = time.monotonic() + _LAST_WORDS_S
         for connection in list(self._connections.values()):
@@ -472,13 +474,6 @@ def _first_hello(body: bytes | memoryview) -> messages.Hello:
         return msgspec.msgpack.decode(first, type=messages.Hello)
     except (msgspec.MsgspecError, RecursionError, IndexError) as error:
         raise FrameError(f"malformed first frame: {error}") from error
-
-
-def _remove(path: str) -> None:
-    try:
-        os.unlink(path)
-    except OSError:
-        pass
 
 
 def _note(text: str) -> None:

@@ -9,6 +9,7 @@ import socket
 from collections import deque
 from collections.abc import Callable
 
+from nbactors.local import sockets
 from nbactors.local.discovery import tail
 from nbactors.local.node.events import Event, Exited, Forked, ForkserverLost, Spawn
 from nbactors.local.node.listing import LOGS, log_name
@@ -156,6 +157,7 @@ class Supervisor:
         if server is not None:
             server.close()
             self._leaving.add(server.pid)
+            remove_file(server.log_path)  # nobody asks for it any more: its end is told where the forkserver is lost
 
     def spawn(self, order: Spawn) -> None:
         """Have a worker forked; answered by `Forked`."""
@@ -222,6 +224,14 @@ class Supervisor:
         output = self._outputs.pop(process_id, None)
         if output is not None:
             output.close()
+
+    def remove_log(self, process_id: bytes) -> None:
+        """What a worker has printed will not be asked for any more."""
+        remove_file(os.path.join(self._directory, LOGS, log_name(process_id)))
+
+    def remove_socket(self, process_id: bytes) -> None:
+        """A process has ended, perhaps before it could remove its socket."""
+        remove_file(sockets.process_socket_path(self._directory, process_id))
 
     def reap(self) -> None:
         """Collect forkservers that have exited. Called on SIGCHLD."""
@@ -324,6 +334,14 @@ def _has_exited(pid: int) -> bool:
         return os.waitpid(pid, os.WNOHANG)[0] == pid
     except ChildProcessError:
         return True
+
+
+def remove_file(path: str) -> None:
+    """Remove a file, if it is there."""
+    try:
+        os.unlink(path)
+    except OSError:
+        pass
 
 
 def _close_all(descriptors: list[int]) -> None:
