@@ -81,7 +81,7 @@ def test_the_timer_of_a_call_ends_with_it(process: Any) -> None:
 
 
 def test_the_calls_of_a_call_are_cancelled_without_a_look_at_others(process: Any) -> None:
-    parent = SimpleNamespace(children={})
+    parent = SimpleNamespace(children=None)
     target = Target()
     calls = [PendingCall(number, (), target, None) for number in range(4)]
     for call in calls:

@@ -162,6 +162,9 @@ class PendingCall(Sent):
         """Be cancelled with the call that has made it, if one has; None for none."""
         self.parent = parent
         if parent is not None:
+            fresh: dict[PendingCall, None] = {}
+            if parent.children is None:  # one step with the next
+                parent.children = fresh
             parent.children[self] = None
 
     def finish(self) -> None:
@@ -176,6 +179,7 @@ class PendingCall(Sent):
             # The end of the session fails what is queued; the end of its connections, which follows, fails it again.
             return
         self.state = _FAIL[self.state]
+        self.queue = None
         if self.stream is not None:
             self.stream.fail(Held(error, error=True))
         for entry in self.entries:
@@ -192,7 +196,6 @@ class PendingCall(Sent):
             self.timer = None
         if self.parent is not None:
             self.parent.children.pop(self, None)
-        self.queue = None
         self.arguments = None
         self.details = None
         self.message = None

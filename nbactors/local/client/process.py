@@ -241,7 +241,7 @@ class Process:
 
     def cancel_children(self, parent: Any, mode: str) -> None:
         """Cancel what a call has called, and so on down; see `messages.Cancel`. Any thread."""
-        for call in sorted(parent.children, key=_NUMBER, reverse=True):
+        for call in sorted(parent.children or (), key=_NUMBER, reverse=True):
             call.cancel(mode, True)
 
     def _abandon_calls(self) -> None:

@@ -94,17 +94,19 @@ class TaskQueue(Target):
         self._submit(call)
 
     def _accept(self, call: PendingCall) -> None:
-        call.await_arguments()
-        if call.settled():
-            self._queue_up(call)
-        else:
-            self._unready.add(call)
-            self._queue_if_ready(call)  # its argument may have come before it was there, to a handler in between
+        if call.arguments is not None:
+            call.await_arguments()
+            if not call.settled():
+                self._unready.add(call)
+                self._queue_if_ready(call)  # its argument may have come before it was there, to a handler in between
+                return
+        self._queue_up(call)
 
     def _queue_up(self, call: PendingCall) -> None:
         queue = self._queue
-        is_first = queue.head() is None
-        queue.append(call)
+        is_first = not queue.calls
+        call.queue = queue
+        queue.calls.append(call)
         # Behind others that all workers are too full for it can only wait, for what sends those.
         if is_first or not self._is_full:
             self._pump()
@@ -176,9 +178,12 @@ class TaskQueue(Target):
         if was_idle:
             lease.last_event = monotonic()
         while len(calls) < lease.depth:
-            call = queue.head()
-            if call is None:
-                break
+            waiting = queue.calls
+            call = waiting[0] if waiting else None
+            if call is None or call.queue is not queue:
+                call = queue.head()
+                if call is None:
+                    break
             arguments = call.arguments
             failed = arguments.failure() if arguments is not None else None
             if failed is not None:

@@ -97,7 +97,7 @@ class Tasks:
         if options.timeout_s is not None:
             call.limit(process, options.timeout_s)
         queue.submit(call)
-        if queue.waiting:
+        if (len(self._queues) > 1 or len(self._queues.get(export.key, ())) > 1) and queue.waiting:
             self._return_idle(queue)
         return result
 

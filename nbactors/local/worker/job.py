@@ -42,7 +42,7 @@ class Job:
         task: The asyncio task that runs it, if one does.
         thread: The identifier of the thread that runs it, 0 if none does.
         production: What it yields, if it is a generator.
-        children: The calls that it has made and that have not returned, in this order.
+        children: The calls that it has made and that have not returned, in this order; None if it has made none.
     """
 
     __slots__ = (
@@ -80,7 +80,7 @@ class Job:
         self.read_at = 0.0
         self.since = 0.0
         self.cancel: messages.Cancel | None = None
-        self.children: dict[PendingCall, None] = {}
+        self.children: dict[PendingCall, None] | None = None
         self.interrupts = 0
         self.answered = False
         self.launched: asyncio.Task[None] | None = None
