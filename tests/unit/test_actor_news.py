@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from nbactors.local.client.actors import Actors
+from nbactors.local.client.actors import REMEMBERED, Actors
 from nbactors.local.wire import messages
 
 ACTOR, WORKER, SELF = b"a" * 16, b"p" * 16, b"s" * 16
@@ -39,10 +39,10 @@ def up() -> messages.ActorUp:
 def test_a_named_actor_may_be_up_before_its_link_is_made(process: Process) -> None:
     process.actors.on_news(up())
     link = process.actors.create(ACTOR, is_known=True)
-    assert process.sent == [messages.AddHold(ACTOR, SELF, 1)]
+    assert process.sent == [messages.AddHold(ACTOR, SELF, 0)]
     process.actors.on_news(up())
     assert process.connected == [WORKER]
-    assert link.tokens == 2
+    assert link.tokens == 1
 
 
 def test_an_actor_that_the_node_does_not_know_yet_is_not_asked_for(process: Process) -> None:
@@ -57,17 +57,27 @@ def test_a_handle_that_comes_when_the_last_one_has_gone_is_told_of_again(process
     del link
     process.sent.clear()
     link = process.actors.obtain(ACTOR, 1)
-    assert process.sent == [messages.AddHold(ACTOR, SELF, 1)]
+    assert process.sent == [messages.AddHold(ACTOR, SELF, 0)]
     process.actors.on_news(up())
     assert process.connected == [WORKER, WORKER]
-    assert link.tokens == 2
+    assert link.tokens == 1
 
 
 def test_all_tokens_are_given_back(process: Process) -> None:
     link = process.actors.known(ACTOR)
     assert process.actors.obtain(ACTOR, 1) is link
     del link
-    assert process.sent == [messages.AddHold(ACTOR, SELF, 1), messages.ReleaseHold(ACTOR, 2)]
+    assert process.sent == [messages.AddHold(ACTOR, SELF, 0), messages.ReleaseHold(ACTOR, 1)]
+
+
+def test_who_unpickles_by_himself_is_counted(process: Process) -> None:
+    assert process.actors.obtain(ACTOR).tokens == 1
+    assert process.sent[0] == messages.AddHold(ACTOR, SELF, 1)
+
+
+def test_that_there_is_no_such_actor_may_be_told_before_its_handle_comes(process: Process) -> None:
+    process.actors.on_news(messages.ActorDown(ACTOR, "unknown", "", "", "", 0))
+    assert process.actors.known(ACTOR).facts().state == "dead"
 
 
 def test_without_a_node_nobody_will_tell(process: Process) -> None:
@@ -82,5 +92,9 @@ def test_nothing_is_kept_of_actors_that_have_gone(process: Process) -> None:
         process.actors.on_news(messages.ActorUp(actor_id, WORKER, 1))
         del link
         process.actors.on_news(messages.ActorDown(actor_id, "killed", "", "", "", 0))
+    for number in range(3 * REMEMBERED):
+        process.actors.on_news(messages.ActorDown(number.to_bytes(16, "little"), "unknown", "", "", "", 0))
+    assert len(process.actors._unknown) == REMEMBERED
+    process.actors._unknown.clear()
     tables = [value for value in vars(process.actors).values() if hasattr(value, "__len__")]
     assert not any(tables)

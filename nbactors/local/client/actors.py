@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from nbactors.local.client.process import Process
     from nbactors.meta import ActorMeta
 
+REMEMBERED = 100
+"""Most actors that the node did not know and whose handles have not come yet."""
+
 ActorNews = messages.ActorUp | messages.ActorDown
 
 
@@ -25,6 +28,8 @@ class Actors:
     def __init__(self, process: Process) -> None:
         self._process = process
         self._links: dict[bytes, weakref.ref[LocalActorLink]] = {}
+        self._unknown: dict[bytes, messages.ActorDown] = {}
+        """The last actors that the node did not know when a handle of them was on its way here."""
         self._kept: set[LocalActorLink] = set()
         self._pinned: list[LocalActorLink] = []
 
@@ -46,7 +51,8 @@ class Actors:
         """Return this process's link for an actor, with `tokens` more to give back."""
         link, is_fresh = self._find(actor_id)
         if is_fresh:
-            self._ask(link)
+            # Without tokens the user has unpickled by himself: we count ourselves.
+            self._ask(link, 0 if tokens else 1)
         link.tokens += tokens
         return link
 
@@ -57,16 +63,22 @@ class Actors:
             self._ask(link)
         return link
 
-    def _ask(self, link: LocalActorLink) -> None:
-        """Have the node tell of an actor that this process has had no link for.
+    def _ask(self, link: LocalActorLink, tokens: int = 0) -> None:
+        """Have the node tell of an actor that this process had no link for, and count this process so often.
 
         Nothing is remembered of actors without a link: it would never be forgotten. But the node tells a process of
-        an actor once, when that becomes a holder, and that may have been before: for a link that has gone, while this
-        handle was on its way. Whoever counts itself is told each time.
+        an actor by itself once, when that becomes a holder, and that may have been before: for a link that has gone,
+        while this handle was on its way.
+
+        Of an actor that it does not know the node says nothing to who counts nothing: it may hear of it next. That
+        there is none it has told when the sender counted this process.
         """
-        link.tokens += 1
+        unknown = self._unknown.pop(link.actor_id, None)
+        if unknown is not None:
+            link.on_down(unknown)
+        link.tokens += tokens
         node = self._process.node
-        node.send(messages.AddHold(link.actor_id, self._process.process_id, 1))
+        node.send(messages.AddHold(link.actor_id, self._process.process_id, tokens))
         if node.lost:  # looked at afterwards: who notes the loss looks for links afterwards
             self._lose(link, node.lost)
 
@@ -140,6 +152,10 @@ class Actors:
         link = self.existing(news.actor_id)
         if link is not None:
             self._tell(link, news)
+        elif type(news) is messages.ActorDown and news.kind == "unknown":
+            if len(self._unknown) >= REMEMBERED:
+                del self._unknown[next(iter(self._unknown))]
+            self._unknown[news.actor_id] = news
 
     @staticmethod
     def _tell(link: LocalActorLink, news: ActorNews) -> None:

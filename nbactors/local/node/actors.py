@@ -109,9 +109,12 @@ class Actors:
             return
         actor = self.table.find(message.actor_id)
         if actor is None:
-            self._context.send(process, holders.unknown(message.actor_id))
+            if message.tokens:
+                self._context.send(process, holders.unknown(message.actor_id))
+        elif not message.tokens:
+            holders.tell(self._context, actor, process)
         else:
-            holders.add(self._context, actor, process, max(message.tokens, 1), asks=process is asker)
+            holders.add(self._context, actor, process, message.tokens, asks=process is asker)
 
     def release_hold(self, process: Process, message: messages.ReleaseHold) -> None:
         """A process has no handle any more."""

@@ -21,7 +21,15 @@ def add(context: Context, actor: Actor, process: Process, tokens: int, asks: boo
     is_new = process.process_id not in actor.holders
     actor.holders[process.process_id] = actor.holders.get(process.process_id, 0) + tokens
     process.holds.add(actor.actor_id)
-    if (is_new or asks) and actor.process_id:
+    if is_new or asks:
+        tell(context, actor, process)
+
+
+def tell(context: Context, actor: Actor, process: Process) -> None:
+    """Tell a process where an actor is, or that it is dead; nothing, if it is not up yet."""
+    if actor.announced and actor.down is not None:
+        context.send(process, actor.down)
+    elif actor.process_id:
         context.send(process, messages.ActorUp(actor.actor_id, actor.process_id, actor.pid))
 
 
