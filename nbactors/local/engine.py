@@ -147,7 +147,7 @@ class LocalEngine(Engine):
     def _prepare_link(
         self, actor_id: bytes, meta: ActorMeta, options: ActorOptions, code: Held, prepared: bytes | Arguments
     ) -> LocalActorLink:
-        link = self.process.actors.create(actor_id)
+        link = self.process.actors.create(actor_id, is_known=bool(options.name))
         link.configure(meta)
         limit = options.max_concurrency or (ASYNC_CONCURRENCY if meta.is_async else 1)
         concurrency = Concurrency(meta.is_async, limit, dict(options.concurrency_groups))

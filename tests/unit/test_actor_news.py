@@ -1,33 +1,104 @@
-"""News of an actor that come before this process has a link for it."""
+"""What the node tells of actors, before and after this process has a link for them."""
 
 from __future__ import annotations
 
 from types import SimpleNamespace
 from typing import Any
 
-from nbactors.local.client.actors import Actors
+import pytest
+
+from nbactors.local.client.actors import REMEMBERED, Actors
 from nbactors.local.wire import messages
 
-
-class Peers:
-    """Connects to nobody, and notes to whom it was to."""
-
-    def __init__(self) -> None:
-        self.asked: list[bytes] = []
-
-    def connect(self, process_id: bytes) -> None:
-        self.asked.append(process_id)
+ACTOR, WORKER, SELF = b"a" * 16, b"p" * 16, b"s" * 16
 
 
 def raise_again(error: BaseException, action: object) -> None:
     raise error
 
 
-def test_a_named_actor_may_be_up_before_its_link_is_made() -> None:
-    peers = Peers()
-    reactor = SimpleNamespace(call_later=lambda *_: None, discard=lambda *_: None, blame=raise_again)
-    process: Any = SimpleNamespace(peers=peers, reactor=reactor, node=SimpleNamespace(lost=""), closed=True)
-    actors = process.actors = Actors(process)
-    actors.on_news(messages.ActorUp(b"a" * 16, b"p" * 16, 1))
-    actors.create(b"a" * 16)
-    assert peers.asked == [b"p" * 16]
+class Process:
+    """Connects to nobody, and notes to whom it was to and what the node was sent."""
+
+    def __init__(self) -> None:
+        self.process_id = SELF
+        self.connected: list[bytes] = []
+        self.sent: list[Any] = []
+        self.peers = SimpleNamespace(connect=self.connected.append)
+        self.reactor = SimpleNamespace(call_later=lambda *_: None, discard=lambda action: action(), blame=raise_again)
+        self.node = SimpleNamespace(lost="", send=self.sent.append, send_now=self.sent.append)
+        self.closed = False
+        self.actors = Actors(self)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def process() -> Process:
+    return Process()
+
+
+def up() -> messages.ActorUp:
+    return messages.ActorUp(ACTOR, WORKER, 1)
+
+
+def test_a_named_actor_may_be_up_before_its_link_is_made(process: Process) -> None:
+    process.actors.on_news(up())
+    link = process.actors.create(ACTOR, is_known=True)
+    assert process.sent == [messages.AddHold(ACTOR, SELF, 0)]
+    process.actors.on_news(up())
+    assert process.connected == [WORKER]
+    assert link.tokens == 1
+
+
+def test_an_actor_that_the_node_does_not_know_yet_is_not_asked_for(process: Process) -> None:
+    link = process.actors.create(ACTOR, is_known=False)
+    assert process.sent == []
+    assert link.tokens == 1
+
+
+def test_a_handle_that_comes_when_the_last_one_has_gone_is_told_of_again(process: Process) -> None:
+    link = process.actors.obtain(ACTOR, 1)
+    process.actors.on_news(up())
+    del link
+    process.sent.clear()
+    link = process.actors.obtain(ACTOR, 1)
+    assert process.sent == [messages.AddHold(ACTOR, SELF, 0)]
+    process.actors.on_news(up())
+    assert process.connected == [WORKER, WORKER]
+    assert link.tokens == 1
+
+
+def test_all_tokens_are_given_back(process: Process) -> None:
+    link = process.actors.known(ACTOR)
+    assert process.actors.obtain(ACTOR, 1) is link
+    del link
+    assert process.sent == [messages.AddHold(ACTOR, SELF, 0), messages.ReleaseHold(ACTOR, 1)]
+
+
+def test_who_unpickles_by_himself_is_counted(process: Process) -> None:
+    assert process.actors.obtain(ACTOR).tokens == 1
+    assert process.sent[0] == messages.AddHold(ACTOR, SELF, 1)
+
+
+def test_that_there_is_no_such_actor_may_be_told_before_its_handle_comes(process: Process) -> None:
+    process.actors.on_news(messages.ActorDown(ACTOR, "unknown", "", "", "", 0))
+    assert process.actors.known(ACTOR).facts().state == "dead"
+
+
+def test_without_a_node_nobody_will_tell(process: Process) -> None:
+    process.node.lost = "the node has ended"
+    assert process.actors.obtain(ACTOR, 1).facts().state == "dead"
+
+
+def test_nothing_is_kept_of_actors_that_have_gone(process: Process) -> None:
+    for number in range(100):
+        actor_id = number.to_bytes(16, "little")
+        link = process.actors.create(actor_id, is_known=False)
+        process.actors.on_news(messages.ActorUp(actor_id, WORKER, 1))
+        del link
+        process.actors.on_news(messages.ActorDown(actor_id, "killed", "", "", "", 0))
+    for number in range(3 * REMEMBERED):
+        process.actors.on_news(messages.ActorDown(number.to_bytes(16, "little"), "unknown", "", "", "", 0))
+    assert len(process.actors._unknown) == REMEMBERED
+    process.actors._unknown.clear()
+    tables = [value for value in vars(process.actors).values() if hasattr(value, "__len__")]
+    assert not any(tables)

@@ -24,6 +24,35 @@ class TestHolding:
         node.pass_time(0.2)
         assert node.killed() == [worker.process_id]
 
+    def test_one_that_counts_itself_is_told_each_time(self, node: Scenario) -> None:
+        creator, other = node.session(), node.session()
+        actor_id, worker = creator.create_alive()
+        for _ in range(2):
+            other.send(messages.AddHold(actor_id, other.process_id, 1))
+            assert other.one(messages.ActorUp).process_id == worker.process_id
+        creator.send(messages.AddHold(actor_id, other.process_id, 1))
+        assert other.got(messages.ActorUp) == []
+
+    def test_one_that_asks_counts_nothing(self, node: Scenario) -> None:
+        creator, other = node.session(), node.session()
+        actor_id, worker = creator.create_alive()
+        other.send(messages.AddHold(actor_id, other.process_id, 0))
+        assert other.one(messages.ActorUp).process_id == worker.process_id
+        creator.send(messages.ReleaseHold(actor_id, 1))
+        assert worker.one(messages.Terminate).kind == "out_of_scope"
+        other.send(messages.AddHold(actor_id, other.process_id, 0))
+        assert other.one(messages.ActorDown).kind == "out_of_scope"
+
+    def test_one_may_ask_before_the_creator_is_heard(self, node: Scenario) -> None:
+        creator, other = node.session(), node.session()
+        actor_id = node.new_id()
+        other.send(messages.AddHold(actor_id, other.process_id, 0))
+        assert other.got(messages.ActorDown) == []
+        creator.create(actor_id=actor_id)
+        creator.send(messages.AddHold(actor_id, other.process_id, 1))
+        node.start_worker()
+        assert other.one(messages.ActorUp).actor_id == actor_id
+
     def test_a_process_that_ends_gives_back_its_handles(self, node: Scenario) -> None:
         creator, other = node.session(), node.session()
         actor_id, worker = creator.create_alive()

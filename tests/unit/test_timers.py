@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from nbactors.local.client.timers import NEVER, Timers
+from nbactors.local.client.timers import FEW, NEVER, Timers
 
 
 class Ran:
@@ -68,3 +68,36 @@ def test_one_that_raises_takes_no_other_along():
     ran.timers.run()
     assert ran.names == ["other"]
     assert ran.complaints == [broken]
+
+
+def test_one_that_was_cancelled_does_not_run():
+    ran = Ran()
+    timer = ran.timers.add(-1, ran.note("cancelled"))
+    ran.add(-1, "other")
+    timer.cancel()
+    timer.cancel()
+    ran.timers.run()
+    assert ran.names == ["other"]
+
+
+def test_cancelled_ones_are_not_kept_until_they_were_due():
+    ran = Ran()
+    ran.add(3600, "stays")
+    for _ in range(10_000):
+        ran.timers.add(3600, ran.note("cancelled")).cancel()
+        if ran.timers.next_s() == 0:
+            ran.timers.run()
+    assert len(ran.timers) <= 2 * FEW + 2
+    assert 3500 < (ran.timers.next_s() or 0) <= 3600
+
+
+def test_the_others_keep_their_order():
+    ran = Ran()
+    timers = [ran.timers.add(number % 7 - 100, ran.note(str(number))) for number in range(300)]
+    for number, timer in enumerate(timers):
+        if number % 3:
+            timer.cancel()
+    ran.timers.run()
+    assert ran.names == sorted(
+        (str(number) for number in range(0, 300, 3)), key=lambda name: (int(name) % 7, int(name))
+    )

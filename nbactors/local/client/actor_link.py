@@ -13,6 +13,7 @@ from nbactors.interrupts import INTERRUPTS
 from nbactors.local.client import failures
 from nbactors.local.client.arguments import prepare
 from nbactors.local.client.call_life import FINISHED, SENT, WAITING
+from nbactors.local.client.call_queue import CallQueue
 from nbactors.local.client.calls import PendingCall, make_results, open_stream
 from nbactors.local.client.entries import Entry
 from nbactors.local.client.target import Target, in_turn
@@ -68,7 +69,7 @@ class LocalActorLink(Target, ActorLink):
         self.tokens = 0
         self.meta: ActorMeta | None = None
         self.construct: Construction | None = None
-        self._queues: dict[str, deque[PendingCall]] = {"": deque()}
+        self._queues: dict[str, CallQueue] = {"": CallQueue()}
         self._unready: set[PendingCall] = set()
         self._updated: ActorMeta | None = None
         self._in_order = True
@@ -124,7 +125,8 @@ class LocalActorLink(Target, ActorLink):
             call = PendingCall(number, entries, self, None, prepared)  # type: ignore[arg-type]
             call.details = (method.name, num_returns, name, group, backpressure)
         call.group = group
-        call.parent = parent
+        if parent is not None:
+            call.belong_to(parent)
         call.origin = cell
         if num_returns < 0:
             result = open_stream(process, call, num_returns, backpressure, result)
@@ -136,7 +138,8 @@ class LocalActorLink(Target, ActorLink):
     def _accept(self, call: PendingCall) -> None:
         connection = self._connection
         queue = self._queues.get(call.group)
-        if call.arguments is None and connection is not None and not queue and self._down is None:
+        is_first = queue is None or not queue.calls
+        if call.arguments is None and connection is not None and is_first and self._down is None:
             self._send(connection, call)
             return
         call.await_arguments()
@@ -145,12 +148,19 @@ class LocalActorLink(Target, ActorLink):
             self._queue_of(call).append(call)
         else:
             self._unready.add(call)
+            self._queue_if_ready(call)  # its argument may have come before it was there, to a handler in between
         self._pump()
 
-    def _queue_of(self, call: PendingCall) -> deque[PendingCall]:
+    def _queue_if_ready(self, call: PendingCall) -> None:
+        if call in self._unready and call.settled():
+            if call.queue is None and call.connection is None:  # else an exception came between the two
+                self._queue_of(call).append(call)
+            self._unready.discard(call)
+
+    def _queue_of(self, call: PendingCall) -> CallQueue:
         queue = self._queues.get(call.group)
         if queue is None:
-            queue = self._queues[call.group] = deque()
+            queue = self._queues.setdefault(call.group, CallQueue())
         return queue
 
     def _check_room(self, method: str) -> None:
@@ -168,7 +178,7 @@ class LocalActorLink(Target, ActorLink):
         """Remember what to send first. Called by the creator before any call."""
         self.construct = construct
         self._process.actors.keep(self)
-        for entry in construct.arguments.pending():
+        for entry in construct.arguments.missing():
             entry.request()
             entry.add_waiter(construct)
 
@@ -211,12 +221,12 @@ class LocalActorLink(Target, ActorLink):
         if is_empty:
             self._process.actors.let_go(self)
 
-    def _pump_queue(self, connection: Connection, queue: deque[PendingCall]) -> bool:
+    def _pump_queue(self, connection: Connection, queue: CallQueue) -> bool:
         """Send what can be sent of one group; returns whether that was all."""
         while True:
-            if not queue:
+            call = queue.head()
+            if call is None:
                 return True
-            call = queue[0]
             if call.state == WAITING and not call.settled():
                 return False
             arguments = call.arguments
@@ -227,16 +237,12 @@ class LocalActorLink(Target, ActorLink):
                 self._send(connection, call)
             else:  # what came after the sending was torn
                 call.sent()
-            # Taken out at last, so that no exception from outside loses it.
-            if queue and queue[0] is call:
-                queue.popleft()
+            queue.pop(call)  # at last, so that no exception from outside loses it
 
     @in_turn
     def on_argument(self, call: PendingCall) -> None:
         """An argument of a waiting call is there. The thread that made it so."""
-        if call in self._unready and call.settled():
-            self._unready.discard(call)
-            self._queue_of(call).append(call)
+        self._queue_if_ready(call)
         self._pump()
 
     def _insists_on(self, mode: str) -> bool:
@@ -246,20 +252,16 @@ class LocalActorLink(Target, ActorLink):
         if call in self._unready:
             self._unready.discard(call)
             return True
-        try:
-            self._queue_of(call).remove(call)
-        except ValueError:
-            return False
-        return True
+        return self._queue_of(call).take_out(call)
 
     def queued(self) -> list[PendingCall]:
         """Return the calls that were not sent yet. Any thread."""
-        return [*list(self._unready), *(call for queue in list(self._queues.values()) for call in list(queue))]
+        return [*list(self._unready), *(call for queue in list(self._queues.values()) for call in queue)]
 
     def _send_construct(self, connection: Connection) -> bool:
         construct = self.construct
         assert construct is not None
-        if construct.arguments.pending():
+        if construct.arguments.pending() is not None:
             return False
         failed = construct.arguments.failure()
         if failed is not None:
@@ -362,11 +364,15 @@ class LocalActorLink(Target, ActorLink):
         assert self._down is not None
         error = failures.actor_died(self._down, self.meta.class_name if self.meta is not None else "")
         for queue in list(self._queues.values()):
-            self._doomed.extend([(call, error) for call in list(queue)])
-            queue.clear()
+            calls = list(queue)
+            self._doomed.extend([(call, error) for call in calls])
+            for call in calls:
+                queue.take_out(call)
         self._doomed.extend([(call, error) for call in list(self._unready)])
         self._unready.clear()
-        self.construct = None
+        construct, self.construct = self.construct, None
+        if construct is not None:
+            construct.let_go()
         self._process.actors.let_go(self)
 
     def facts(self) -> ActorFacts:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from nbactors.local.client.process import Process
     from nbactors.meta import ActorMeta
 
+REMEMBERED = 100
+"""Most actors that the node did not know and whose handles have not come yet."""
+
 ActorNews = messages.ActorUp | messages.ActorDown
 
 
@@ -25,41 +28,59 @@ class Actors:
     def __init__(self, process: Process) -> None:
         self._process = process
         self._links: dict[bytes, weakref.ref[LocalActorLink]] = {}
-        self._news: dict[bytes, ActorNews] = {}
+        self._unknown: dict[bytes, messages.ActorDown] = {}
+        """The last actors that the node did not know when a handle of them was on its way here."""
         self._kept: set[LocalActorLink] = set()
         self._pinned: list[LocalActorLink] = []
 
-    def create(self, actor_id: bytes) -> LocalActorLink:
-        """Return the link of an actor that this process creates."""
+    def create(self, actor_id: bytes, is_known: bool) -> LocalActorLink:
+        """Return the link of an actor that this process creates.
+
+        Args:
+            actor_id: The actor's.
+            is_known: Whether the node knows of it already, as of a named one. On a busy machine its worker may be up
+                before the thread that has asked goes on.
+        """
         link, _ = self._find(actor_id)
         link.tokens += 1
-        news = self._news.get(actor_id)
-        if news is not None:
-            # A named actor is asked for before there is a link. On a busy machine its worker may be up before the
-            # thread that has asked goes on; without this the news was lost, and every call waited for ever.
-            self._tell(link, news)
+        if is_known:
+            self._ask(link)
         return link
 
     def obtain(self, actor_id: bytes, tokens: int = 0) -> LocalActorLink:
         """Return this process's link for an actor, with `tokens` more to give back."""
         link, is_fresh = self._find(actor_id)
-        if is_fresh and not tokens:
-            # Unpickled by the user himself: we count ourselves.
-            tokens = 1
-            self._process.node.send(messages.AddHold(actor_id, self._process.process_id, 1))
+        if is_fresh:
+            # Without tokens the user has unpickled by himself: we count ourselves.
+            self._ask(link, 0 if tokens else 1)
         link.tokens += tokens
-        news = self._news.get(actor_id) if is_fresh else None
-        if news is not None:
-            self._tell(link, news)
         return link
 
     def known(self, actor_id: bytes) -> LocalActorLink:
         """Return this process's link for an actor, and count nothing."""
         link, is_fresh = self._find(actor_id)
-        news = self._news.get(actor_id) if is_fresh else None
-        if news is not None:
-            self._tell(link, news)
+        if is_fresh:
+            self._ask(link)
         return link
+
+    def _ask(self, link: LocalActorLink, tokens: int = 0) -> None:
+        """Have the node tell of an actor that this process had no link for, and count this process so often.
+
+        Nothing is remembered of actors without a link: it would never be forgotten. But the node tells a process of
+        an actor by itself once, when that becomes a holder, and that may have been before: for a link that has gone,
+        while this handle was on its way.
+
+        Of an actor that it does not know the node says nothing to who counts nothing: it may hear of it next. That
+        there is none it has told when the sender counted this process.
+        """
+        unknown = self._unknown.pop(link.actor_id, None)
+        if unknown is not None:
+            link.on_down(unknown)
+        link.tokens += tokens
+        node = self._process.node
+        node.send(messages.AddHold(link.actor_id, self._process.process_id, tokens))
+        if node.lost:  # looked at afterwards: who notes the loss looks for links afterwards
+            self._lose(link, node.lost)
 
     def own(self, up: messages.ActorUp) -> LocalActorLink:
         """Return the link of the actor that this process is. It is not counted: no actor keeps itself alive."""
@@ -128,10 +149,13 @@ class Actors:
 
     def on_news(self, news: ActorNews) -> None:
         """The node tells of an actor. The leader's thread."""
-        self._news[news.actor_id] = news
         link = self.existing(news.actor_id)
         if link is not None:
             self._tell(link, news)
+        elif type(news) is messages.ActorDown and news.kind == "unknown":
+            if len(self._unknown) >= REMEMBERED:
+                del self._unknown[next(iter(self._unknown))]
+            self._unknown[news.actor_id] = news
 
     @staticmethod
     def _tell(link: LocalActorLink, news: ActorNews) -> None:
@@ -153,7 +177,11 @@ class Actors:
         for actor_id in list(self._links):
             link = self.existing(actor_id)
             if link is not None:
-                link.on_down(messages.ActorDown(link.actor_id, "unknown", why, "", "", 0))
+                self._lose(link, why)
+
+    @staticmethod
+    def _lose(link: LocalActorLink, why: str) -> None:
+        link.on_down(messages.ActorDown(link.actor_id, "unknown", why, "", "", 0))
 
 
 def rebuild_handle(actor_id: bytes, meta: ActorMeta) -> Any:

@@ -23,15 +23,32 @@ class Arguments:
         refs: Top-level references by position or keyword. They are kept until the call is done.
     """
 
-    __slots__ = ("held", "refs")
+    __slots__ = ("_there", "held", "refs")
 
     def __init__(self, held: Held, refs: list[tuple[int | str, ObjectRef[Any]]]) -> None:
         self.held = held
         self.refs = refs
+        self._there = 0
 
-    def pending(self) -> list[Entry]:
+    def missing(self) -> list[Entry]:
         """Return the entries that are not there yet."""
         return [ref._entry for _, ref in self.refs if ref._entry.state < READY]
+
+    def pending(self) -> Entry | None:
+        """Return the first entry that is not there yet, None if all are.
+
+        The next look begins with that one: all looks together cost no more than one at all of them.
+        """
+        refs, index = self.refs, self._there
+        while index < len(refs):
+            entry: Entry = refs[index][1]._entry
+            if entry.state < READY:
+                break
+            index += 1
+        else:
+            entry = None  # type: ignore[assignment]
+        self._there = index
+        return entry
 
     def failure(self) -> Entry | None:
         """Return the first argument that has failed, if one has; the call then fails like it."""

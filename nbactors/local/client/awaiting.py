@@ -20,6 +20,7 @@ from nbactors.user_code import lets_through
 
 if TYPE_CHECKING:
     from nbactors.local.client.entries import Entry
+    from nbactors.local.client.stream_inbox import Readable
 
 _handovers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Handover] = weakref.WeakKeyDictionary()
 
@@ -108,20 +109,13 @@ def as_future(entry: Entry) -> asyncio.Future[Any]:
     future: asyncio.Future[Any] = loop.create_future()
     if entry.state < READY:
         entry.request()
-        if entry.add_waiter(_Wake(Handover.to(loop), lambda: _settle(future, entry))):
-            interruption = entry.process.waiting.interruption
-            if interruption is not None and interruption.cancels:
-                future.add_done_callback(lambda _: _cancel_if_interrupted(future, entry))
+        wake = _AsyncFuture(Handover.to(loop), future, entry)
+        # After it was added: who is cancelled in between is taken out.
+        if entry.add_waiter(wake):
+            future.add_done_callback(wake.leave)
             return future
     _settle(future, entry)
     return future
-
-
-def _cancel_if_interrupted(future: asyncio.Future[Any], entry: Entry) -> None:
-    """Cancel the call that a cell awaited when the user stopped that cell. The loop's thread."""
-    interruption = entry.process.waiting.interruption
-    if future.cancelled() and INTERRUPTS.is_passing and interruption is not None:
-        interruption.cancel_one(entry)
 
 
 def _settle(future: asyncio.Future[Any] | concurrent.futures.Future[Any], entry: Entry) -> None:
@@ -143,6 +137,43 @@ def _raisable(error: BaseException) -> BaseException:
     return error
 
 
+class _Watch(_Wake):
+    """A listener that leaves its entry when it is cancelled."""
+
+    __slots__ = ("_entry",)
+
+    def __init__(self, handover: Handover, callback: Callable[[], None], entry: Entry) -> None:
+        super().__init__(handover, callback)
+        self._entry = entry
+
+    def cancel(self) -> None:
+        super().cancel()
+        self._entry.remove_waiter(self)
+
+
+class _AsyncFuture(_Watch):
+    """A listener that settles a future on its loop's thread, and leaves the entry when the future is cancelled."""
+
+    __slots__ = ("_future",)
+
+    def __init__(self, handover: Handover, future: asyncio.Future[Any], entry: Entry) -> None:
+        super().__init__(handover, self._settle, entry)
+        self._future = future
+
+    def _settle(self) -> None:
+        future = self._future
+        future.remove_done_callback(self.leave)  # it would cost a round of the loop
+        _settle(future, self._entry)
+
+    def leave(self, future: asyncio.Future[Any]) -> None:
+        """Nobody waits any more. If the user has stopped the cell that did, cancel the call. The loop's thread."""
+        entry = self._entry
+        self.cancel()
+        interruption = entry.process.waiting.interruption
+        if interruption is not None and interruption.cancels and future.cancelled() and INTERRUPTS.is_passing:
+            interruption.cancel_one(entry)
+
+
 class _ThreadFuture:
     """A listener that settles a future for threads, on the thread that made the entry ready.
 
@@ -154,6 +185,10 @@ class _ThreadFuture:
 
     def __init__(self, future: concurrent.futures.Future[Any]) -> None:
         self._future = future
+
+    def leave(self, entry: Entry) -> None:
+        """Nobody waits any more, if the future was cancelled or the user has settled it."""
+        entry.remove_waiter(self)
 
     def ready(self, entry: Entry) -> None:
         future = self._future
@@ -179,7 +214,9 @@ def thread_future(entry: Entry) -> concurrent.futures.Future[Any]:
     listener = _ThreadFuture(future)
     if entry.state < READY:
         entry.request()
-    if not entry.add_waiter(listener):
+    if entry.add_waiter(listener):
+        future.add_done_callback(lambda _: listener.leave(entry))
+    else:
         listener.ready(entry)
     return future
 
@@ -188,7 +225,7 @@ def call_when_done(entry: Entry, callback: Callable[[], None], context: contextv
     """Run `callback` on the running loop when the entry is final; `.cancel()` of what is returned prevents it."""
     handover = Handover.to(asyncio.get_running_loop())
     run = callback if context is None else lambda: context.run(callback)
-    wake = _Wake(handover, run)
+    wake = _Watch(handover, run, entry)
     if entry.state < READY:
         entry.request()
     if not entry.add_waiter(wake):
@@ -196,8 +233,8 @@ def call_when_done(entry: Entry, callback: Callable[[], None], context: contextv
     return wake
 
 
-async def until_ready(add_waiter: Callable[[Any], bool]) -> None:
-    """Wait on the running loop until what `add_waiter` adds a listener to calls it; False from it ends the wait."""
+async def until_ready(source: Readable) -> None:
+    """Wait on the running loop until there is something to read."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[None] = loop.create_future()
 
@@ -205,5 +242,9 @@ async def until_ready(add_waiter: Callable[[Any], bool]) -> None:
         if not future.done():
             future.set_result(None)
 
-    if add_waiter(_Wake(Handover.to(loop), wake)):
-        await future
+    listener = _Wake(Handover.to(loop), wake)
+    if source.add_waiter(listener):
+        try:
+            await future
+        finally:
+            source.remove_waiter(listener)  # it is there still if this was cancelled

@@ -17,17 +17,17 @@ from nbactors.local.client.entries import Entry
 from nbactors.local.client.stream_inbox import Inbox
 from nbactors.local.client.streams import Reader
 from nbactors.local.client.values import Held
+from nbactors.local.store.object_life import READY as READY_OBJECT
 from nbactors.local.wire import messages
 from nbactors.meta import DYNAMIC
 from nbactors.object_ref import ObjectRef
 from nbactors.object_ref_generator import ObjectRefGenerator
 
 if TYPE_CHECKING:
-    from collections import deque
-
+    from nbactors.local.client.call_queue import CallQueue
     from nbactors.local.client.connection import Connection
     from nbactors.local.client.process import Process
-
+    from nbactors.local.client.timers import Timer
 
 _READY, _SEND, _REPLY, _FAIL, _RETURN = TABLE[READY], TABLE[SEND], TABLE[REPLY], TABLE[FAIL], TABLE[RETURN]
 
@@ -44,6 +44,8 @@ class PendingCall(Sent):
         target: Who sends it: the actor's link, or the queue of its kind of task.
         message: What to send, if it does not depend on the receiver.
         arguments: None when `message` holds all.
+        awaited: The argument that it waits for now; the others have their turn when that one is there.
+        queue: Where it waits to be sent.
         retries: Times it may be tried again after a crash or a retriable exception; -1 for ever.
         details: What the target needs to make the message, and to run it again.
         group: The actor's concurrency group that it is for.
@@ -51,6 +53,7 @@ class PendingCall(Sent):
         canceled: How it was cancelled, see `messages.Cancel`; empty if it was not.
         parent: In a worker, the call that has made it.
         timeout_s: What it may take, 0 for any time.
+        timer: Ends it when that is over.
         stream: Where a generator's values arrive.
         connection: What it was sent on.
     """
@@ -58,6 +61,7 @@ class PendingCall(Sent):
     __slots__ = (
         "__weakref__",
         "arguments",
+        "awaited",
         "canceled",
         "details",
         "entries",
@@ -66,11 +70,13 @@ class PendingCall(Sent):
         "number",
         "origin",
         "parent",
+        "queue",
         "retries",
         "state",
         "stream",
         "target",
         "timeout_s",
+        "timer",
     )
 
     def __init__(
@@ -81,12 +87,15 @@ class PendingCall(Sent):
         self.target = target
         self.message = message
         self.arguments = arguments
+        self.awaited: Entry | None = None
+        self.queue: CallQueue | None = None
         self.retries = 0
         self.details: Any = None
         self.state = QUEUED
         self.group = ""
         self.canceled = ""
         self.timeout_s = 0.0
+        self.timer: Timer | None = None
         self.parent: Any = None
         self.origin = 0
         self.stream: Inbox | None = None
@@ -95,36 +104,42 @@ class PendingCall(Sent):
             entry.call = self
 
     def await_arguments(self) -> None:
-        """Begin to wait for the references among the arguments, if there are any. Under the target's lock."""
+        """Begin to wait for the references among the arguments, if there are any. A step of the target."""
         if self.arguments is None:
             return
-        pending = self.arguments.pending()
-        if pending:
-            self.state = WAITING
-            for entry in pending:
+        missing = self.arguments.missing()
+        if missing:
+            for entry in missing:
                 entry.request()
-                entry.add_waiter(self)
+            self.state = WAITING
+            self.settled()
 
     def ready(self, entry: Entry) -> None:
-        """An argument is there. The thread that made it so."""
+        """The argument that it waits for is there. The thread that made it so."""
         target = self.target
         if target is not None:
             target.on_argument(self)
 
     def settled(self) -> bool:
-        """Return whether all arguments are there, and if so move on. Under the target's lock."""
+        """Return whether all arguments are there, and if so move on; else wait for the next one. A target's step."""
         if self.state == WAITING:
-            assert self.arguments is not None
-            if self.arguments.pending():
+            awaited, arguments = self.awaited, self.arguments
+            if awaited is not None and awaited.state < READY_OBJECT:
                 return False
-            self.state = _READY[WAITING]
+            assert arguments is not None
+            while (entry := arguments.pending()) is not None:
+                if entry.add_waiter(self):
+                    self.awaited = entry  # at last: what it waits for is sure to tell it
+                    return False
+            self.awaited = None
+            self.state = _READY.get(self.state, self.state)
         return True
 
     def sent(self) -> None:
         """It is on its way, on its connection."""
         self.state = _SEND.get(self.state, self.state)
 
-    def return_to(self, queue: deque[PendingCall], *, is_tried: bool = False, is_last: bool = False) -> None:
+    def return_to(self, queue: CallQueue, *, is_tried: bool = False, is_last: bool = False) -> None:
         """Come back to a queue, in one step; nothing, if it has done so already.
 
         Args:
@@ -133,14 +148,24 @@ class PendingCall(Sent):
             is_last: Whether it comes behind all others, else before them.
         """
         self.sent()
-        put = queue.append if is_last else queue.appendleft
         state = _RETURN.get(self.state)
+        put = queue.calls.append if is_last else queue.calls.appendleft
         if state is not None and self.connection is not None:
             if is_tried and self.retries > 0:
                 self.retries -= 1
             self.connection = None
             self.state = state
+            self.queue = queue
             put(self)
+
+    def belong_to(self, parent: Any) -> None:
+        """Be cancelled with the call that has made it, if one has; None for none."""
+        self.parent = parent
+        if parent is not None:
+            fresh: dict[PendingCall, None] = {}
+            if parent.children is None:  # one step with the next
+                parent.children = fresh
+            parent.children[self] = None
 
     def finish(self) -> None:
         """Its answer is there; drop what it kept alive."""
@@ -154,6 +179,7 @@ class PendingCall(Sent):
             # The end of the session fails what is queued; the end of its connections, which follows, fails it again.
             return
         self.state = _FAIL[self.state]
+        self.queue = None
         if self.stream is not None:
             self.stream.fail(Held(error, error=True))
         for entry in self.entries:
@@ -161,7 +187,15 @@ class PendingCall(Sent):
         self.release()
 
     def release(self) -> None:
-        """Let go of target and arguments."""
+        """Let go of target and arguments, and be let go by what would have told it of something."""
+        if self.awaited is not None:
+            self.awaited.remove_waiter(self)
+            self.awaited = None
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
+        if self.parent is not None:
+            self.parent.children.pop(self, None)
         self.arguments = None
         self.details = None
         self.message = None
@@ -213,7 +247,7 @@ class PendingCall(Sent):
             if late is not None and late.canceled in ("", "cancel"):
                 late.cancel("timeout", True, timeout_s)
 
-        process.reactor.call_later(timeout_s, time_is_up)
+        self.timer = process.reactor.call_later(timeout_s, time_is_up)
 
     def error_if_canceled(self, cancel: messages.Cancel) -> bytes:
         """Return the error of a call that is cancelled before it has begun."""

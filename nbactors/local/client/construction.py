@@ -48,6 +48,11 @@ class Construction(Sent):
         if link is not None:
             link.pump()
 
+    def let_go(self) -> None:
+        """It will not be sent: be told of no argument any more."""
+        for entry in self.arguments.missing():
+            entry.remove_waiter(self)
+
     def pack(self, process: Process, connection: Connection) -> tuple[messages.Construct, list[int]]:
         """Make the message."""
         link = self.link()

@@ -72,7 +72,7 @@ class Entry:
         self.buffers: Sequence[bytes] = ()
         self.stored: Stored | None = None
         self.contained: Any = ()
-        self.waiters: list[Listener] | tuple[()] = ()
+        self.waiters: dict[Listener, None] | tuple[()] = ()
         self.call: PendingCall | None = None
 
     @classmethod
@@ -133,21 +133,22 @@ class Entry:
         self._announce()
 
     def _announce(self) -> None:
-        """Tell who waits. It is told again where an exception from outside has torn the first time."""
+        """Tell who waits, in order. It is told again where an exception from outside has torn the first time.
+
+        They are in a dict, since any of thousands may cease to wait.
+        """
         waiting = self.process.waiting
         waiting.news = object()
         waiters = self.waiters
-        while True:
-            if not waiters:
-                break
-            waiter = waiters[0]
-            waiter.ready(self)
-            if waiters and waiters[0] is waiter:
-                waiters.pop(0)
+        if waiters:
+            for waiter in list(waiters):
+                if waiter in waiters:  # else a handler that has interrupted this has told it
+                    waiter.ready(self)
+                    waiters.pop(waiter, None)
         if waiting.watchers:
             waiting.stir()
         if self.state > READY:
-            waiting.failed()
+            waiting.failed(self)
 
     def facts(self) -> ObjectFacts:
         """Return what is known of the object here. Any thread; waits for nothing."""
@@ -170,23 +171,20 @@ class Entry:
         Returns:
             False if it is final already; then `ready` is not called.
         """
-        first = [waiter]
+        first = {waiter: None}
         if self.state >= READY:
             return False
         if not self.waiters:
             self.waiters = first
         else:
-            self.waiters.append(waiter)
+            self.waiters[waiter] = None
         return True
 
     def remove_waiter(self, waiter: Listener) -> None:
         """Forget a waiter that no longer waits."""
         waiters = self.waiters
         if waiters:
-            try:
-                waiters.remove(waiter)
-            except ValueError:  # it was told meanwhile
-                pass
+            waiters.pop(waiter, None)  # none, if it was told meanwhile
 
     def request(self) -> None:
         """Make the value come; an owned one comes by itself.

@@ -47,7 +47,7 @@ LAST_DELAY_S = 0.5
 READ_OUT_S = 2.0
 """How long what a process has sent before it ended is read: a child of its own may keep the socket open."""
 
-REMEMBERED = 10_000
+REMEMBERED = 1000
 """Most processes that are known to have ended; of the others the node is asked again."""
 
 
@@ -67,6 +67,7 @@ class PeerState:
         insisted: Until when to signal the peer for a call, by number, see `PendingCall.insist`.
         insisting: Whether the next signal is due.
         granted: Numbers of the segment holds that the peer has.
+        listeners: What waits here to answer the peer, each with the entry or stream that it waits for.
         functions: Keys of the functions that the peer knows.
         on_close: Called with (connection, why) when it has closed.
         outgoing: Whether this process made the connection.
@@ -84,6 +85,7 @@ class PeerState:
         "granted",
         "insisted",
         "insisting",
+        "listeners",
         "on_close",
         "outgoing",
         "pid",
@@ -98,6 +100,7 @@ class PeerState:
         self.insisted: dict[int, float] = {}
         self.insisting = False
         self.granted: set[int] = set()
+        self.listeners: dict[Any, Any] = {}
         self.functions: set[bytes] = set()
         self.on_close: Callable[[Connection, str], None] | None = None
         self.outgoing = outgoing
@@ -114,7 +117,9 @@ class Peers:
         self._outgoing: dict[bytes, PeerConnection] = {}
         self._incoming: set[PeerConnection] = set()
         self._links: dict[tuple[bytes, int], PeerConnection] = {}
-        self._given_up: set[tuple[bytes, int]] = set()
+        self._callers: dict[bytes, set[PeerConnection]] = {}
+        """Those of `_incoming` that have said whose they are."""
+        self._given_up: dict[bytes, set[int]] = {}
         self._numbers = itertools.count(1)
         self._gone: dict[bytes, str] = {}
         self._listener: socket.socket | None = None
@@ -197,6 +202,8 @@ class Peers:
         if type(message) is not messages.Hello or message.version != messages.PROTOCOL_VERSION:
             raise FrameError("the peer did not say Hello in this protocol's version")
         connection.peer_id = message.process_id
+        assert isinstance(connection, PeerConnection)
+        self._callers.setdefault(connection.peer_id, set()).add(connection)
         connection.hand_to(self.dispatch)
 
     def _on_attach(self, connection: Connection, message: messages.Attach) -> None:
@@ -205,13 +212,13 @@ class Peers:
         key = (connection.peer_id, message.link)
         known = self._links.get(key)
         if known is not None:
-            self._incoming.discard(connection)
+            self._forget_caller(connection)
             if not message.resume:
                 # The first socket, which has broken, is read after the one that was made in its place. What it holds
                 # was sent again on that one: read here too, its calls would run twice.
                 connection.close("another socket has taken its place")
                 return
-        elif key not in self._given_up:
+        elif message.link not in self._given_up.get(connection.peer_id, ()):
             self._links[key] = connection
             connection.link = message.link
         if known is not None:
@@ -331,8 +338,11 @@ class Peers:
         if len(self._gone) >= REMEMBERED:
             del self._gone[next(iter(self._gone))]
         self._gone[process_id] = text
-        self._given_up = {key for key in self._given_up if key[0] != process_id}
-        theirs = [connection for connection in self._everyone() if connection.peer_id == process_id]
+        self._given_up.pop(process_id, None)
+        theirs = list(self._callers.get(process_id, ()))
+        outgoing = self._outgoing.get(process_id)
+        if outgoing is not None:
+            theirs.insert(0, outgoing)
         if not theirs:
             self._process.references.process_gone(process_id)
         for connection in theirs:
@@ -347,11 +357,20 @@ class Peers:
             if connection.broken:
                 connection.close(why)
 
-    def _on_incoming_closed(self, connection: Connection, why: str) -> None:
+    def _forget_caller(self, connection: PeerConnection) -> None:
         self._incoming.discard(connection)
-        key = (connection.peer_id, connection.link)  # type: ignore[attr-defined]
+        callers = self._callers.get(connection.peer_id)
+        if callers is not None:
+            callers.discard(connection)
+            if not callers:
+                self._callers.pop(connection.peer_id, None)
+
+    def _on_incoming_closed(self, connection: Connection, why: str) -> None:
+        assert isinstance(connection, PeerConnection)
+        self._forget_caller(connection)
+        key = (connection.peer_id, connection.link)
         if self._links.pop(key, None) is not None and not self.is_final(connection.peer_id):
-            self._given_up.add(key)
+            self._given_up.setdefault(connection.peer_id, set()).add(connection.link)
         self._on_closed(connection, why)
         if self.on_caller_gone is not None:
             self.on_caller_gone(connection)
@@ -370,8 +389,20 @@ class Peers:
     def _on_closed(self, connection: Connection, why: str) -> None:
         for number in list(connection.state.granted):
             self._process.store.lost(number)
+        listeners = connection.state.listeners
+        for listener, source in list(listeners.items()):
+            source.remove_waiter(listener)
+        listeners.clear()
         if connection.state.on_close is not None:
             connection.state.on_close(connection, why)
+
+    def undefine(self, key: bytes) -> None:
+        """A function is no more: its key will not be used again. The leader's thread."""
+        for connection in list(self._outgoing.values()):
+            functions = connection.state.functions
+            if key in functions:
+                connection.send(messages.Undefine(key))
+                functions.discard(key)
 
     def calls(self) -> list[Any]:
         """Return the calls in flight."""

@@ -41,6 +41,8 @@ MAX_DESCRIPTORS = 1 << 16
 FLUSH_S = 2.0
 """How long a leaving process tries to get rid of what it has to send."""
 
+_NUMBER = attrgetter("number")
+
 _current: Process | None = None
 
 _inherits = False
@@ -249,13 +251,12 @@ class Process:
         The first ones run, and those behind them wait. Were a running one cancelled first, the next would begin before
         its own cancellation is on its way.
         """
-        return sorted(self.pending_calls(), key=attrgetter("number"), reverse=True)
+        return sorted(self.pending_calls(), key=_NUMBER, reverse=True)
 
     def cancel_children(self, parent: Any, mode: str) -> None:
         """Cancel what a call has called, and so on down; see `messages.Cancel`. Any thread."""
-        for call in self.latest_calls_first():
-            if call.parent is parent:
-                call.cancel(mode, True)
+        for call in sorted(parent.children or (), key=_NUMBER, reverse=True):
+            call.cancel(mode, True)
 
     def _abandon_calls(self) -> None:
         """End what waits for answers that will not come: futures have no time-out of their own."""

@@ -50,7 +50,7 @@ from nbactors.local.client.guard import Guard, Host
 from nbactors.local.client.left_steps import LeftSteps
 from nbactors.local.client.taking import run_all
 from nbactors.local.client.thread_waits import ThreadWaits
-from nbactors.local.client.timers import NEVER, Timers
+from nbactors.local.client.timers import NEVER, Timer, Timers
 from nbactors.local.client.waiter import Waiter
 
 _allocate_lock = threading.Lock
@@ -117,10 +117,11 @@ class Reactor:
         except (KeyError, ValueError):
             pass
 
-    def call_later(self, delay: float, callback: Callable[[], None]) -> None:
-        """Run `callback` on the leader's thread after `delay` seconds. Any thread."""
-        self._timers.add(delay, callback)
+    def call_later(self, delay: float, callback: Callable[[], None]) -> Timer:
+        """Run `callback` on the leader's thread after `delay` seconds, unless cancelled before. Any thread."""
+        timer = self._timers.add(delay, callback)
         self.nudge()
+        return timer
 
     def soon(self, target: Flushable) -> None:
         """Flush `target` before the next poll, whoever polls. Any thread."""
@@ -420,7 +421,11 @@ class Reactor:
             return
         # Two rounds of the thread that leads: the first may have begun before the last of it came.
         waiter = Waiter()
-        self.call_later(0, lambda: self.call_later(0, waiter.finish))
+
+        def once_more() -> None:
+            self.call_later(0, waiter.finish)
+
+        self.call_later(0, once_more)
         self.wait(waiter, None)
 
     @property

@@ -43,8 +43,10 @@ class References:
         self._exported: dict[bytes, Entry] = {}
         self._tokens: dict[bytes, defaultdict[bytes, int]] = {}
         self._pinned: list[ObjectRef[Any]] = []
-        self._watched: set[bytes] = set()
-        self._asked: dict[bytes, list[BorrowedEntry]] = {}
+        self._lent_to: dict[bytes, set[bytes]] = {}
+        """Which own objects a process is counted for. The node tells of the end of each that is in here."""
+        self._asked: dict[bytes, dict[bytes, list[BorrowedEntry]]] = {}
+        """What is asked for, by its owner and its id."""
 
     # ------------------------------------------------------------------------------------------------------- owning
 
@@ -90,18 +92,41 @@ class References:
                     del self._exported[oid]
             except KeyError:  # another thread has done so, or it was not exported
                 pass
-        watches = self._watched
-        if counts.get(receiver, 0) > 0 and receiver != self._process.process_id and receiver not in watches:
-            watches.add(receiver)
-            self._process.node.send(messages.Watch(receiver))
+        if receiver != self._process.process_id:
+            self._note_lent(oid, receiver, counts)
+
+    def _note_lent(self, oid: bytes, receiver: bytes, counts: defaultdict[bytes, int]) -> None:
+        """Note whether an object is counted for a process, so that its end is noticed and costs no look at others."""
+        lent_to = self._lent_to
+        if receiver not in counts:
+            oids = lent_to.get(receiver)
+            if oids is None:
+                return
+            oids.discard(oid)
+            if receiver not in counts:
+                return
+        while True:  # also what was counted by another thread meanwhile
+            oids = lent_to.get(receiver)
+            if oids is None:
+                oids = lent_to.setdefault(receiver, set())
+                self._process.node.send(messages.Watch(receiver))
+            oids.add(oid)
+            if lent_to.get(receiver) is oids:
+                break  # else that process has gone just now, and the node is asked once more
 
     def process_gone(self, process_id: bytes) -> None:
         """A process has died: its counts go, and what it owned is lost. The leader's thread."""
-        self._watched.discard(process_id)
-        for oid, counts in list(self._tokens.items()):
-            tokens = counts.get(process_id)
-            if tokens:
-                self.add_tokens(oid, process_id, -tokens)
+        lent = self._lent_to.get(process_id)
+        while lent:
+            for oid in list(lent):
+                counts = self._tokens.get(oid)
+                tokens = counts.get(process_id) if counts is not None else None
+                if tokens:
+                    self.add_tokens(oid, process_id, -tokens)
+                else:
+                    lent.discard(oid)
+        if not lent:  # one step with the next: what another thread adds it adds before, or finds this gone
+            self._lent_to.pop(process_id, None)
         self.owner_gone(process_id)
 
     def exported(self, oid: bytes) -> Entry | None:
@@ -119,6 +144,7 @@ class References:
             connection.send(messages.Fetched(oid, None))
             return
         answer = _Answer(self._process, connection)
+        connection.state.listeners[answer] = entry
         if not entry.add_waiter(answer):
             answer.ready(entry)
 
@@ -176,9 +202,10 @@ class References:
             return
         asked = self._asked
         while True:
-            entries = asked.setdefault(entry.id, [])
+            table = asked.setdefault(entry.owner, {})
+            entries = table.setdefault(entry.id, [])
             entries.append(entry)
-            if asked.get(entry.id) is entries:
+            if asked.get(entry.owner) is table and table.get(entry.id) is entries:
                 break  # else it was taken away before this one was in it
         connection.send_now(messages.Fetch(entry.id))
         if connection.closed:
@@ -193,7 +220,7 @@ class References:
 
     def leave(self) -> None:
         """This process leaves: what it has asked others for will not come."""
-        for owner in set(map(ids.owner_of, list(self._asked))):
+        for owner in list(self._asked):
             self.owner_gone(owner)
 
     def fetched(self, connection: Connection, oid: bytes, value: messages.Value | None) -> None:
@@ -208,6 +235,8 @@ class References:
         """A process has died: what we asked it for will not come. The leader's thread."""
         for oid in self._asked_of(owner):
             self._lose_asked(oid, failures.owner_died(oid))
+        if not self._asked.get(owner, True):
+            self._asked.pop(owner, None)
         self._process.streams.owner_gone(owner)
 
     def ask_again(self, owner: bytes) -> None:
@@ -221,14 +250,17 @@ class References:
         self._process.streams.ask_again(owner)
 
     def _asked_of(self, owner: bytes) -> list[bytes]:
-        return [oid for oid in list(self._asked) if ids.owner_of(oid) == owner]
+        return list(self._asked.get(owner, ()))
 
     def _lose_asked(self, oid: bytes, error: bytes) -> None:
         self._settle_asked(oid, lambda entry: entry.lose(error))
 
     def _settle_asked(self, oid: bytes, settle: Callable[[BorrowedEntry], None]) -> None:
         """Settle all entries that wait for an object. Each is taken out at last: no exception from outside loses it."""
-        entries = self._asked.get(oid)
+        table = self._asked.get(ids.owner_of(oid))
+        if table is None:
+            return
+        entries = table.get(oid)
         while True:
             if not entries:
                 break
@@ -237,7 +269,7 @@ class References:
             if entries and entries[0] is entry:
                 entries.pop(0)
         if not entries:
-            self._asked.pop(oid, None)
+            table.pop(oid, None)
 
     def release(self, oid: bytes, tokens: int) -> None:
         """The last local reference to a borrowed object is gone. Called by a finalizer, therefore only posts."""
@@ -271,5 +303,6 @@ class _Answer:
             return
         self._sent = True
         connection = self._connection
+        connection.state.listeners.pop(self, None)
         value, fds = self._process.values.pack_entry(connection, entry)
         connection.send(messages.Fetched(entry.id, value), fds)

@@ -97,6 +97,7 @@ class Reader:
     def ask(self, connection: Connection, stream_id: bytes) -> None:
         """Somebody else reads: answer when there is something. The leader's thread."""
         asker = _Asker(self._inbox, connection, stream_id)
+        connection.state.listeners[asker] = self._inbox
         if not self._inbox.add_waiter(asker):
             asker.ready(None)
 
@@ -132,6 +133,8 @@ class _Asker:
         if connection.closed:
             return
         entry = inbox.take()
+        if entry is not None or inbox.ended:
+            connection.state.listeners.pop(self, None)
         if entry is None:
             if inbox.ended:
                 connection.send_now(messages.Next(self._stream_id, b""))
@@ -345,7 +348,7 @@ async def _anext(stream: Inbox | RemoteReader) -> Entry:
         if stream.ended:
             raise StopAsyncIteration
         stream.process.check_alive()
-        await until_ready(stream.add_waiter)
+        await until_ready(stream)
 
 
 def rebuild(key: ObjectRef[Any], completed: ObjectRef[Any]) -> ObjectRefGenerator[Any]:

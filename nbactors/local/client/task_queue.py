@@ -17,7 +17,8 @@ from nbactors.facts import CallFacts
 from nbactors.limits import MAX_NAME
 from nbactors.local.client import failures
 from nbactors.local.client.actor_link import VERDICT_S
-from nbactors.local.client.call_life import FINISHED, QUEUED, SENT, WAITING
+from nbactors.local.client.call_life import FINISHED, SENT
+from nbactors.local.client.call_queue import CallQueue
 from nbactors.local.client.target import Target, in_turn
 from nbactors.local.client.turns import Turns
 from nbactors.local.wire import messages
@@ -78,7 +79,8 @@ class TaskQueue(Target):
         self._label = label
         self._resources = options.held()
         self._runtime_env = process.runtime_env(options.runtime_env)
-        self._queue: deque[PendingCall] = deque()
+        self._queue = CallQueue()
+        self._unready: set[PendingCall] = set()
         self._leases: dict[bytes, Lease] = {}
         self._asked: set[int] = set()
         self._is_full = False
@@ -96,29 +98,46 @@ class TaskQueue(Target):
         self._submit(call)
 
     def _accept(self, call: PendingCall) -> None:
-        call.await_arguments()
+        if call.arguments is not None:
+            call.await_arguments()
+            if not call.settled():
+                self._unready.add(call)
+                self._queue_if_ready(call)  # its argument may have come before it was there, to a handler in between
+                return
+        self._queue_up(call)
+
+    def _queue_up(self, call: PendingCall) -> None:
         queue = self._queue
-        queue.append(call)
+        is_first = not queue.calls
+        call.queue = queue
+        queue.calls.append(call)
         # Behind others that all workers are too full for it can only wait, for what sends those.
-        if not self._is_full or len(queue) == 1:
+        if is_first or not self._is_full:
             self._pump()
 
+    def _queue_if_ready(self, call: PendingCall) -> None:
+        if call in self._unready and call.settled():
+            if call.queue is None and call.connection is None:  # else an exception came between the two
+                self._queue_up(call)
+            self._unready.discard(call)
+
+    @in_turn
     def on_argument(self, call: PendingCall) -> None:
-        """An argument of a waiting task is there. The thread that made it so."""
-        self.pump()
+        """The argument that a task has waited for is there. The thread that made it so."""
+        self._queue_if_ready(call)
 
     def _insists_on(self, mode: str) -> bool:
         return mode != "force"
 
     def _take_out(self, call: PendingCall) -> bool:
-        if call not in self._queue:
-            return False
-        self._queue.remove(call)
-        return True
+        if call in self._unready:
+            self._unready.discard(call)
+            return True
+        return self._queue.take_out(call)
 
     def queued(self) -> list[PendingCall]:
         """Return the tasks that were not sent yet. Any thread."""
-        return list(self._queue)
+        return [*list(self._unready), *self._queue]
 
     @property
     def waiting(self) -> bool:
@@ -127,63 +146,48 @@ class TaskQueue(Target):
 
     def _pump(self) -> None:
         queue = self._queue
-        if queue:
+        waits = queue.head() is not None
+        if waits:
             for lease in list(self._leases.values()):
                 if _has_room(lease) and not self._turn_is_over(lease):
                     self._feed(lease)
-                    if not queue:
+                    waits = queue.head() is not None
+                    if not waits:
                         break
         node_lost = self._process.node.lost
-        if queue and node_lost:
+        if node_lost and (waits or self._unready):
             # Also a task that is to be tried again: nobody would ever give it a worker.
             error = failures.worker_crashed(self._label, node_lost)
             self._doom_all(error)
             return
-        ready = 0
-        if queue and len(self._asked) < ASKING:
-            ready = self._count_ready()
-        while len(self._asked) < ready:
+        wanted = min(max(len(queue), 1), ASKING) if waits else 0
+        while len(self._asked) < wanted:
             self._ask()
-        self._is_full = (
-            bool(queue) and len(self._asked) >= ASKING and not any(map(_has_room, list(self._leases.values())))
-        )
-
-    def _count_ready(self) -> int:
-        """Return how many tasks could be sent, but count no more than matters."""
-        ready = 0
-        try:
-            for call in self._queue:
-                if call.state == QUEUED or call.settled():
-                    ready += 1
-                    if ready >= ASKING:
-                        break
-        except RuntimeError:  # a handler has interrupted this, and changed the queue
-            return max(ready, 1)
-        return ready
+        self._is_full = waits and len(self._asked) >= ASKING and not any(map(_has_room, list(self._leases.values())))
 
     def _doom_all(self, error: bytes) -> None:
-        self._doomed.extend([(call, error) for call in list(self._queue)])
-        self._queue.clear()
+        calls = self.queued()
+        self._doomed.extend([(call, error) for call in calls])
+        for call in calls:
+            self._take_out(call)
 
     def _turn_is_over(self, lease: Lease) -> bool:
         return monotonic() - lease.since > TURN_S and self._tasks.others_wait(self)
 
     def _feed(self, lease: Lease) -> None:
-        """Send tasks to one worker, up to its depth. One whose arguments are not there yet is passed over."""
+        """Send tasks to one worker, up to its depth."""
         queue = self._queue
         calls = lease.connection.state.calls
         was_idle = not calls
         if was_idle:
             lease.last_event = monotonic()
-        index = 0
         while len(calls) < lease.depth:
-            try:
-                call = queue[index]
-            except IndexError:
-                break
-            if call.state == WAITING and not call.settled():
-                index += 1
-                continue
+            waiting = queue.calls
+            call = waiting[0] if waiting else None
+            if call is None or call.queue is not queue:
+                call = queue.head()
+                if call is None:
+                    break
             arguments = call.arguments
             failed = arguments.failure() if arguments is not None else None
             if failed is not None:
@@ -192,11 +196,7 @@ class TaskQueue(Target):
                 self._send(lease, call)
             else:  # what came after the sending was torn
                 call.sent()
-            # Taken out at last, so that no exception from outside loses it.
-            try:
-                queue.remove(call)
-            except ValueError:  # a handler or a finalizer has done the same meanwhile
-                pass
+            queue.pop(call)  # at last, so that no exception from outside loses it
         lease.in_flight = len(calls)
         if was_idle:
             # One send for all: each wakes the worker. While it is busy more are gathered.
@@ -261,7 +261,8 @@ class TaskQueue(Target):
     def granted(self, grant: messages.LeaseGranted) -> None:
         """The node gives a worker. The leader's thread."""
         self._answered_request(grant.rid)
-        connection = self._process.peers.connect(grant.process_id) if self._queue else None
+        is_wanted = self._queue.head() is not None
+        connection = self._process.peers.connect(grant.process_id) if is_wanted else None
         if connection is None:
             self._process.node.send_now(messages.ReturnLease(grant.lease_id))
         else:
@@ -270,7 +271,7 @@ class TaskQueue(Target):
             self._leases[grant.process_id] = Lease(grant.lease_id, connection, self._depth)
             self._tasks.leased(grant.process_id, self)
         self._pump()
-        if not self._queue:
+        if self._queue.head() is None:
             self._withdraw()
             lease = self._leases.get(grant.process_id)
             if lease is not None and not lease.connection.state.calls:
@@ -310,7 +311,7 @@ class TaskQueue(Target):
         self._depth = lease.depth
         lease.last_event = now
         lease.in_flight = in_flight
-        if self._queue:
+        if self._queue.head() is not None:
             if in_flight <= lease.depth // 2:
                 self._pump()
         elif self._asked:

@@ -18,19 +18,35 @@ if TYPE_CHECKING:
     from nbactors.meta import FunctionMeta
     from nbactors.options import TaskOptions
 
-REMEMBERED = 1000
-"""Most option objects whose queues are remembered; the rest are looked up by what they say."""
+REMEMBERED = 8
+"""Most option objects of a function whose queues are remembered; the rest are looked up by what they say."""
 
 
 class Export:
-    """A function as workers get it: pickled once per process."""
+    """A function as workers get it: pickled once per process.
 
-    __slots__ = ("held", "key", "process")
+    Its calls keep it. When it goes the function was defined anew, and whoever knows it by its key forgets it.
+
+    Attributes:
+        by_options: The queues of its tasks by the `id` of their options, which are kept beside it so that it cannot
+            become another's.
+    """
+
+    __slots__ = ("by_options", "held", "key", "process")
 
     def __init__(self, process: Process, function: Any) -> None:
         self.process = process
         self.key = os.urandom(16)
+        self.by_options: dict[int, tuple[TaskOptions, TaskQueue]] = {}
         self.held: Held = process.values.hold_pickled(pickling.dumps_code(function))
+
+    def __del__(self) -> None:
+        try:
+            process, key = self.process, self.key
+        except AttributeError:  # an exception from outside came before it had any
+            return
+        if not process.closed:
+            process.reactor.discard(lambda: process.tasks.forget(key))
 
 
 class Tasks:
@@ -38,8 +54,8 @@ class Tasks:
 
     def __init__(self, process: Process) -> None:
         self._process = process
-        self._queues: dict[Any, TaskQueue] = {}
-        self._by_options: dict[int, tuple[TaskOptions, dict[bytes, TaskQueue]]] = {}
+        self._queues: dict[bytes, dict[Any, TaskQueue]] = {}
+        """By the function's key, and by what else tells kinds of tasks apart."""
         self._expected: dict[int, TaskQueue] = {}
         self.waiting: set[TaskQueue] = set()
         """The queues with open requests for a worker."""
@@ -56,10 +72,8 @@ class Tasks:
         export = function.export
         if export is None or export.process is not process:
             export = function.export = Export(process, function.function)
-        known = self._by_options.get(id(options))
-        queue = known[1].get(export.key) if known is not None else None
-        if queue is None:
-            queue = self._find_queue(export, function, options)
+        known = export.by_options.get(id(options))
+        queue = known[1] if known is not None else self._find_queue(export, function, options)
         prepared = prepare(process, args, kwargs) if args or kwargs else b""
         number = next(process.numbers)
         num_returns = options.num_returns
@@ -75,32 +89,42 @@ class Tasks:
             options.backpressure,
         )
         call.retries = options.max_retries
-        call.parent, call.origin = process.caller()
+        parent, call.origin = process.caller()
+        if parent is not None:
+            call.belong_to(parent)
         if num_returns < 0:
             result = open_stream(process, call, num_returns, options.backpressure, result)
         if options.timeout_s is not None:
             call.limit(process, options.timeout_s)
         queue.submit(call)
-        if len(self._queues) > 1 and queue.waiting:
+        if (len(self._queues) > 1 or len(self._queues.get(export.key, ())) > 1) and queue.waiting:
             self._return_idle(queue)
         return result
 
     def _find_queue(self, export: Export, function: FunctionMeta, options: TaskOptions) -> TaskQueue:
         """Return the queue of a kind of task, and remember it for these very options."""
         label = options.name or function.name
-        key = (export.key, label, tuple(sorted(options.held().items())), repr(options.runtime_env))
-        queue = self._queues.get(key)
+        key = (label, tuple(sorted(options.held().items())), repr(options.runtime_env))
+        queues = self._queues.setdefault(export.key, {})
+        queue = queues.get(key)
         if queue is None:
-            queue = self._queues.setdefault(key, TaskQueue(self._process, self, label, options))
-        if len(self._by_options) > REMEMBERED:
-            self._by_options.clear()
-        # The options are kept beside their id, so that the id cannot become another's.
-        self._by_options.setdefault(id(options), (options, {}))[1][export.key] = queue
+            queue = queues.setdefault(key, TaskQueue(self._process, self, label, options))
+        if len(export.by_options) > REMEMBERED:
+            export.by_options.clear()
+        export.by_options[id(options)] = (options, queue)
         return queue
+
+    def forget(self, key: bytes) -> None:
+        """A function is no more, and all its tasks have returned. The leader's thread."""
+        self._queues.pop(key, None)
+        self._process.peers.undefine(key)
+
+    def _all_queues(self) -> list[TaskQueue]:
+        return [queue for queues in list(self._queues.values()) for queue in list(queues.values())]
 
     def queued(self) -> list[PendingCall]:
         """Return the tasks of all queues that were not sent yet. Any thread."""
-        return [call for queue in list(self._queues.values()) for call in queue.queued()]
+        return [call for queue in self._all_queues() for call in queue.queued()]
 
     def expect(self, rid: int, queue: TaskQueue) -> None:
         """A request for a lease is on its way."""
@@ -174,7 +198,7 @@ class Tasks:
         self._expected.clear()
         for process_id in list(self._dead):
             self.lost(process_id, self._process.node.lost)
-        for queue in list(self._queues.values()):
+        for queue in self._all_queues():
             queue.node_lost()
 
 

@@ -36,6 +36,40 @@ class _OneWaiter(Waiter):
         self.finish()
 
 
+class _Several:
+    """A `get` of several: it ends as soon as one of them has failed, whichever it waits for just then.
+
+    Attributes:
+        failed: The first that is known to have failed.
+        waiter: What the thread waits with now.
+    """
+
+    __slots__ = ("_entries", "_members", "failed", "waiter")
+
+    def __init__(self, entries: list[Entry]) -> None:
+        self._entries = entries
+        self._members: frozenset[Entry] | None = None
+        self.failed: Entry | None = None
+        self.waiter: Waiter | None = None
+
+    def look(self) -> None:
+        """Look for one that has failed before `note` was called of it."""
+        for entry in self._entries:
+            if entry.state > READY:
+                self.failed = entry
+                break
+
+    def note(self, entry: Entry) -> None:
+        """An object has failed, perhaps one of them. Any thread."""
+        members = self._members
+        if members is None:
+            members = self._members = frozenset(self._entries)
+        if entry in members and self.failed is None:
+            self.failed = entry
+            if self.waiter is not None:
+                self.waiter.finish()
+
+
 class Waiting:
     """Blocks threads of one process.
 
@@ -53,9 +87,8 @@ class Waiting:
         self.watchers: list[Waiter] = []
         self.news = object()
         """Another object whenever something has become ready, so that `wait` knows whether it has to look again."""
-        self.failure = object()
-        """Another object whenever something has failed, so that `get` of many knows whether it was one of them."""
-        self.failure_watches: list[Waiter] = []
+        self._several: list[_Several] = []
+        """The `get`s of several that wait now."""
         self._visits: deque[Callable[[], None]] = deque()
         self.interruption: Interruption | None = None
         """Set in a session: what an interrupt does to the calls that were waited for."""
@@ -72,53 +105,50 @@ class Waiting:
             for entry in entries:
                 entry.request()
         deadline = None if timeout is None else monotonic() + timeout
-        seen: object = None
+        several: _Several | None = None
         try:
             for entry in entries:
                 if entry.state < READY:
-                    seen = self._await_turn(entry, entries, seen, deadline, timeout)
+                    if several is None:
+                        several = _Several(entries)
+                        self._several.append(several)
+                        several.look()  # after that: what fails from now on is noted
+                    self._await_turn(entry, several, deadline)
+                    if entry.state < READY:
+                        self._raise_timeout(entries, timeout)
         except KeyboardInterrupt as error:
             self._interrupted(error, entries)
             raise
+        finally:
+            if several is not None:
+                try:
+                    self._several.remove(several)
+                except ValueError:  # an exception from outside came before it was in
+                    pass
         load = self._process.values.load
         values = []
         for entry in entries:  # no comprehension: its frame would show in the traceback of an error
             values.append(load(entry))  # noqa: PERF401
         return values
 
-    def _await_turn(
-        self, entry: Entry, entries: list[Entry], seen: object, deadline: float | None, timeout: float | None
-    ) -> object:
-        """Wait for one of several; raise if another one has failed.
-
-        `seen` is `failure` when all of them were last looked at; returns the same for the next of them.
-        """
+    def _await_turn(self, entry: Entry, several: _Several, deadline: float | None) -> None:
+        """Wait for one of several until it is there or the time is up; raise if another one has failed."""
         __tracebackhide__ = True
-        watches = self.failure_watches
-        while True:
+        while entry.state < READY:
             waiter = _OneWaiter()
             try:
-                watches.append(waiter)
-                # After the watch is set: what fails from now on finishes the waiter.
-                failure = self.failure
-                if failure is not seen:
-                    seen = failure
-                    for other in entries:
-                        if other.state > READY:
-                            self._process.values.load(other)
+                several.waiter = waiter
+                # After the waiter is set: what fails from now on finishes it.
+                if several.failed is not None:
+                    self._process.values.load(several.failed)
                 if not entry.add_waiter(waiter):
-                    return seen
+                    return
                 self._block(waiter, None if deadline is None else max(deadline - monotonic(), 0))
             finally:
-                try:
-                    watches.remove(waiter)
-                except ValueError:  # an exception from outside came before it was in
-                    pass
+                several.waiter = None
                 entry.remove_waiter(waiter)
-            if entry.state >= READY:
-                return seen
             if not waiter.done:
-                self._raise_timeout(entries, timeout)
+                return
 
     def _raise_timeout(self, entries: list[Entry], timeout: float | None) -> None:
         self._process.check_alive()
@@ -171,11 +201,10 @@ class Waiting:
                 self._process.check_alive()
                 raise exceptions.GetTimeoutError(f"nothing was yielded within {timeout} s; the generator goes on")
 
-    def failed(self) -> None:
-        """An object has failed: whoever waits for several looks whether it was one of them. Any thread."""
-        self.failure = object()
-        for waiter in tuple(self.failure_watches):
-            waiter.finish()
+    def failed(self, entry: Entry) -> None:
+        """An object has failed: whoever waits for several of which it is one waits no longer. Any thread."""
+        for several in tuple(self._several):
+            several.note(entry)
 
     def wait(
         self, refs: list[ObjectRef[Any]], num_returns: int, timeout: float | None

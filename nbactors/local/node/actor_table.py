@@ -25,11 +25,12 @@ class ActorTable:
         """Return the actor of that id, None if there is no record of it."""
         return self._actors.get(actor_id)
 
-    def bury(self, actor: Actor) -> None:
-        """Note that it is dead; forget the one that has been dead for longest, if there are many."""
+    def bury(self, actor: Actor) -> Actor | None:
+        """Note that it is dead; forget the one that has been dead for longest, if there are many, and return it."""
         self._dead.append(actor.actor_id)
-        if len(self._dead) > KEEP_DEAD:
-            self._actors.pop(self._dead.popleft(), None)
+        if len(self._dead) <= KEEP_DEAD:
+            return None
+        return self._actors.pop(self._dead.popleft(), None)
 
     def __iter__(self) -> Iterator[Actor]:
         return iter(self._actors.values())

@@ -16,6 +16,7 @@ from nbactors.local.node import deaths, holders
 from nbactors.local.node.actor_table import ActorTable
 from nbactors.local.node.asks import Ask
 from nbactors.local.node.context import Context
+from nbactors.local.node.events import RemoveLog
 from nbactors.local.node.lifecycle import Cause, State, follow
 from nbactors.local.node.names import Names, missing
 from nbactors.local.node.queue import Request, too_much
@@ -101,16 +102,19 @@ class Actors:
         else:
             self._answer_named(ask, actor_id)
 
-    def add_hold(self, message: messages.AddHold) -> None:
+    def add_hold(self, asker: Process, message: messages.AddHold) -> None:
         """Handles are on their way to a process."""
         process = self._context.processes.get(message.process_id)
         if process is None or process.lost:
             return
         actor = self.table.find(message.actor_id)
         if actor is None:
-            self._context.send(process, holders.unknown(message.actor_id))
+            if message.tokens:
+                self._context.send(process, holders.unknown(message.actor_id))
+        elif not message.tokens:
+            holders.tell(self._context, actor, process)
         else:
-            holders.add(self._context, actor, process, max(message.tokens, 1))
+            holders.add(self._context, actor, process, message.tokens, asks=process is asker)
 
     def release_hold(self, process: Process, message: messages.ReleaseHold) -> None:
         """A process has no handle any more."""
@@ -312,7 +316,9 @@ class Actors:
         if owner is not None:
             owner.children.discard(actor.actor_id)
         actor.home.detached.discard(actor.actor_id)
-        self.table.bury(actor)
+        forgotten = self.table.bury(actor)
+        if forgotten is not None and forgotten.worker is not None:
+            self._context.do(RemoveLog(forgotten.worker.process_id))
 
     def _free_name(self, actor: Actor) -> None:
         if actor.creation.name:

@@ -5,18 +5,46 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections.abc import Callable
+from typing import Any
+
+FEW = 64
+"""So many that were taken back are left where they are."""
+
+Alarm = list[Any]
+"""[when, a number of its own, the action or None]."""
 
 
 class Alarms:
-    """Actions by the time at which they are due. None is ever taken back: an action looks whether it still applies."""
+    """Actions by the time at which they are due.
+
+    An action looks whether it still applies. One that would keep much for long is taken back all the same.
+    """
 
     def __init__(self) -> None:
-        self._heap: list[tuple[float, int, Callable[[], None]]] = []
+        self._heap: list[Alarm] = []
         self._numbers = itertools.count()
+        self._taken_back = 0
 
-    def set(self, when: float, action: Callable[[], None]) -> None:
+    def __len__(self) -> int:
+        """How many there are, with some of those that were taken back."""
+        return len(self._heap)
+
+    def set(self, when: float, action: Callable[[], None]) -> Alarm:
         """Have `action` called once, at `when` or later."""
-        heapq.heappush(self._heap, (when, next(self._numbers), action))
+        alarm: Alarm = [when, next(self._numbers), action]
+        heapq.heappush(self._heap, alarm)
+        return alarm
+
+    def take_back(self, alarm: Alarm | None) -> None:
+        """Do not call it, and keep nothing of it. Does nothing if it was called or taken back before."""
+        if alarm is None or alarm[2] is None:
+            return
+        alarm[2] = None
+        self._taken_back += 1
+        if self._taken_back > FEW and self._taken_back * 2 > len(self._heap):
+            self._heap = [alarm for alarm in self._heap if alarm[2] is not None]
+            heapq.heapify(self._heap)
+            self._taken_back = 0
 
     @property
     def deadline(self) -> float | None:
@@ -26,4 +54,9 @@ class Alarms:
     def ring(self, now: float) -> None:
         """Call those that are due."""
         while self._heap and self._heap[0][0] <= now:
-            heapq.heappop(self._heap)[2]()
+            alarm = heapq.heappop(self._heap)
+            action, alarm[2] = alarm[2], None
+            if action is None:
+                self._taken_back -= self._taken_back > 0
+            else:
+                action()

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import msgspec
 
-from nbactors.local.node.alarms import Alarms
+from nbactors.local.node.alarms import Alarm, Alarms
 from nbactors.local.node.events import Instruction, Note, Send
 from nbactors.local.node.gpus import Gpu
 from nbactors.local.node.records import NO_CONNECTION, Process, Session, Worker
@@ -71,9 +71,9 @@ class Context:
         if process is not None:
             self.send(process, message)
 
-    def later(self, delay_s: float, action: Callable[[], None]) -> None:
+    def later(self, delay_s: float, action: Callable[[], None]) -> Alarm:
         """Have `action` called in a while. It is to look whether it still applies."""
-        self.alarms.set(self.now + delay_s, action)
+        return self.alarms.set(self.now + delay_s, action)
 
     @contextmanager
     def careful(self, what: str, on_error: Callable[[str], None] = lambda _: None) -> Iterator[None]:

@@ -187,6 +187,12 @@ class Forget(msgspec.Struct, frozen=True):
     process_id: bytes
 
 
+class RemoveLog(msgspec.Struct, frozen=True):
+    """Remove what a worker has printed: so many have ended since that nobody will ask for it."""
+
+    process_id: bytes
+
+
 class Note(msgspec.Struct, frozen=True):
     """Write to the node's log."""
 
@@ -211,6 +217,7 @@ Instruction = Union[  # noqa: UP007
     FinishOutput,
     RemoveSocket,
     Forget,
+    RemoveLog,
     Note,
     Leave,
 ]

@@ -13,15 +13,23 @@ def unknown(actor_id: bytes) -> messages.ActorDown:
     return messages.ActorDown(actor_id, "unknown", deaths.UNKNOWN, "", "", 0)
 
 
-def add(context: Context, actor: Actor, process: Process, tokens: int) -> None:
-    """Count handles of `process`, and tell it where the actor is if these are its first."""
+def add(context: Context, actor: Actor, process: Process, tokens: int, asks: bool = False) -> None:
+    """Count handles of `process`, and tell it where the actor is if these are its first or it wants to know."""
     if actor.announced and actor.down is not None:
         context.send(process, actor.down)
         return
     is_new = process.process_id not in actor.holders
     actor.holders[process.process_id] = actor.holders.get(process.process_id, 0) + tokens
     process.holds.add(actor.actor_id)
-    if is_new and actor.process_id:
+    if is_new or asks:
+        tell(context, actor, process)
+
+
+def tell(context: Context, actor: Actor, process: Process) -> None:
+    """Tell a process where an actor is, or that it is dead; nothing, if it is not up yet."""
+    if actor.announced and actor.down is not None:
+        context.send(process, actor.down)
+    elif actor.process_id:
         context.send(process, messages.ActorUp(actor.actor_id, actor.process_id, actor.pid))
 
 

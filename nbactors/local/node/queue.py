@@ -43,18 +43,32 @@ class Request(msgspec.Struct, eq=False):
     reserved_until: float = 0.0
 
 
+class _Line(deque[Request]):
+    """Requests for the same.
+
+    Attributes:
+        withdrawn: How many of them are.
+    """
+
+    withdrawn = 0
+
+
 class PlacementQueue:
     """The requests of one session."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._lines: dict[_Shape, deque[Request]] = {}
+        self._lines: dict[_Shape, _Line] = {}
         self._numbers = itertools.count()
 
     def add(self, request: Request) -> None:
         """Queue up; the next `pump` may grant it."""
         request.number = next(self._numbers)
-        self._lines.setdefault(_shape(request.placement, request.resources), deque()).append(request)
+        self._lines.setdefault(_shape(request.placement, request.resources), _Line()).append(request)
+
+    def __len__(self) -> int:
+        """How many wait, with some of the withdrawn ones."""
+        return sum(map(len, self._lines.values()))
 
     def is_full_for(self, placement: Units, resources: Units) -> bool:
         """Return whether this would be one kind of request too many: each kind takes time in each `pump`."""
@@ -62,7 +76,18 @@ class PlacementQueue:
 
     def withdraw(self, request: Request) -> None:
         """Forget a request. Does nothing if it was granted."""
+        if request.withdrawn:
+            return
         request.withdrawn = True
+        line = self._lines.get(_shape(request.placement, request.resources))
+        if line is not None:
+            # It stays where it is until it is the first, which may be never, or until half of them are of that kind.
+            line.withdrawn += 1
+            if line.withdrawn * 2 > len(line):
+                rest = [request for request in line if not request.withdrawn]
+                line.clear()
+                line.extend(rest)
+                line.withdrawn = 0
 
     def __bool__(self) -> bool:
         """Return whether there may be something to pump."""
@@ -88,6 +113,7 @@ class PlacementQueue:
         for shape, line in list(self._lines.items()):
             while line and line[0].withdrawn:
                 line.popleft()
+                line.withdrawn -= 1
             if line:
                 heads.append(line[0])
             else:

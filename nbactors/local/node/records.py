@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from nbactors.local.node.alarms import Alarm
 from nbactors.local.node.asks import Ask
 from nbactors.local.node.lifecycle import State
 from nbactors.local.node.queue import PlacementQueue, Request
@@ -54,6 +55,7 @@ class Worker(Process, eq=False, kw_only=True):
         exit_known: `status` is what there is to know.
         reported: Everybody has been told how it ended.
         removed: Nothing is left of it.
+        alarm: Gives it up if it does not register.
     """
 
     home: Session
@@ -75,6 +77,7 @@ class Worker(Process, eq=False, kw_only=True):
     tail: str = ""
     reported: bool = False
     removed: bool = False
+    alarm: Alarm | None = None
 
 
 class Session(msgspec.Struct, eq=False, kw_only=True):
@@ -84,6 +87,7 @@ class Session(msgspec.Struct, eq=False, kw_only=True):
         idle: Task workers that nobody leases, longest idle first.
         is_open: The driver is there.
         closing: The driver's `CloseSession`, unanswered.
+        alarm: Answers it at the latest.
         wake_at: When its queue is to be looked at again.
     """
 
@@ -101,6 +105,7 @@ class Session(msgspec.Struct, eq=False, kw_only=True):
     warned: set[bytes] = msgspec.field(default_factory=set)
     is_open: bool = True
     closing: list[Ask] = msgspec.field(default_factory=list)
+    alarm: Alarm | None = None
     wake_at: float | None = None
 
 

@@ -12,7 +12,6 @@ from collections.abc import Iterable
 
 import msgspec
 
-from nbactors.local import sockets
 from nbactors.local.discovery import NODE_SOCKET
 from nbactors.local.node import events
 from nbactors.local.node.connection import Connection
@@ -171,10 +170,12 @@ class Server:
             self._finish_output(instruction.process_id)
         elif isinstance(instruction, events.Forget):
             supervisor.forget(instruction.process_id)
+        elif isinstance(instruction, events.RemoveLog):
+            supervisor.remove_log(instruction.process_id)
         elif isinstance(instruction, events.Note):
             note(instruction.text)
         elif isinstance(instruction, events.RemoveSocket):
-            sockets.remove(sockets.process_socket_path(self._directory, instruction.process_id))
+            supervisor.remove_socket(instruction.process_id)
         else:
             self._leaving = self._leaving or instruction.final or self._door.shut_unless_somebody_knocks()
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from nbactors.local.node.alarms import Alarm
 from nbactors.local.node.asks import Ask
 from nbactors.local.node.context import Context
 from nbactors.local.node.events import CloseForkserver, OpenForkserver
@@ -33,6 +34,8 @@ class Environments:
     def __init__(self) -> None:
         self._numbers: dict[bytes, int] = {}
         self._facts: dict[int, messages.Environment] = {}
+        self._keys: dict[int, bytes] = {}
+        self._users: dict[int, int] = {}
         self._next = itertools.count(1)
 
     def number(self, facts: messages.Environment) -> int:
@@ -42,7 +45,22 @@ class Environments:
         if number is None:
             number = self._numbers[key] = next(self._next)
             self._facts[number] = facts
+            self._keys[number] = key
         return number
+
+    def use(self, number: int) -> None:
+        """A session uses it."""
+        self._users[number] = self._users.get(number, 0) + 1
+
+    def release(self, number: int) -> None:
+        """A session uses it no more."""
+        self._users[number] -= 1
+        if not self._users[number]:
+            del self._users[number]
+
+    def is_used(self, number: int) -> bool:
+        """Return whether any session uses it."""
+        return number in self._users
 
     def facts(self, number: int) -> messages.Environment:
         """Return what an environment consists of."""
@@ -51,7 +69,11 @@ class Environments:
     def forget(self, number: int) -> None:
         """Nobody needs it any more."""
         del self._facts[number]
-        self._numbers = {key: known for key, known in self._numbers.items() if known != number}
+        del self._numbers[self._keys.pop(number)]
+
+    def __len__(self) -> int:
+        """How many are known."""
+        return len(self._facts)
 
 
 class Sessions:
@@ -68,6 +90,8 @@ class Sessions:
         self._bank = GpuBank()
         self._detected: list[Gpu] | None = None
         self._jobs = itertools.count(1)
+        self._spare = 0
+        self._spare_alarm: Alarm | None = None
 
     def open(self, ask: Ask, asked: messages.OpenSession) -> None:
         """A driver joins."""
@@ -93,6 +117,7 @@ class Sessions:
             log_to_driver=asked.log_to_driver,
             graceful_shutdown_s=asked.graceful_shutdown_s,
         )
+        self.environments.use(session.environment)
         driver.session = session
         self._context.sessions[session.job_id] = session
         gpus = [gpu.index for gpu in self._detected or []]
@@ -108,7 +133,7 @@ class Sessions:
             return
         session.closing.append(ask)
         self._shut(session)
-        self._context.later(CLOSE_WITHIN_S, lambda: self._closed(session))
+        session.alarm = self._context.later(CLOSE_WITHIN_S, lambda: self._closed(session))
         self.settle(session)
 
     def gone(self, session: Session) -> None:
@@ -120,14 +145,26 @@ class Sessions:
         """Look whether a session that is closing has closed, and whether anything of it is left."""
         if session.is_open:
             return
-        if not any(_is_leaving(worker) for worker in session.workers.values()):
+        if session.closing and not any(_is_leaving(worker) for worker in session.workers.values()):
             self._closed(session)
         if session.workers or session.detached or not session.driver.lost:
             return
         if self._context.sessions.pop(session.job_id, None) is not None:
-            self._context.later(self._context.facts.linger_s, lambda: self._release_environment(session.environment))
+            self.environments.release(session.environment)
+            if not self.environments.is_used(session.environment):
+                self._spare_environment(session.environment)
+
+    def _spare_environment(self, number: int) -> None:
+        """Keep an environment that no session uses for a while, so that the next one starts fast; one and no more."""
+        former, self._spare = self._spare, number
+        if former and former != number:
+            self._release_environment(former)
+        alarms = self._context.alarms
+        alarms.take_back(self._spare_alarm)
+        self._spare_alarm = self._context.later(self._context.facts.linger_s, lambda: self._release_environment(number))
 
     def _closed(self, session: Session) -> None:
+        self._context.alarms.take_back(session.alarm)
         while session.closing:
             session.closing.pop().done()
 
@@ -137,13 +174,11 @@ class Sessions:
             self._end(session)
 
     def _release_environment(self, number: int) -> None:
-        if any(session.environment == number for session in self._context.sessions.values()):
-            return
-        try:
+        if number == self._spare:
+            self._spare = 0
+        if not self.environments.is_used(number):
             self.environments.forget(number)
-        except KeyError:
-            return
-        self._context.do(CloseForkserver(number))
+            self._context.do(CloseForkserver(number))
 
     def _pool(self, asked: messages.OpenSession) -> Pool:
         facts = self._context.facts

@@ -16,6 +16,7 @@ import msgspec
 from nbactors.limits import MAX_KINDS
 from nbactors.local.node import listing
 from nbactors.local.node.actors import ORPHAN_GRACE_S, Actors
+from nbactors.local.node.alarms import Alarm
 from nbactors.local.node.asks import Ask
 from nbactors.local.node.bars import Bars
 from nbactors.local.node.context import Context, Facts
@@ -69,10 +70,13 @@ class NodeState:
         self._context = context = Context(facts)
         context.now = now
         self._people: dict[int, Process] = {}
-        self._strangers: set[int] = set()
+        self._strangers: dict[int, Alarm] = {}
         self._stops: list[Ask] = []
         self._idle_turn = 0
         self._is_idle = True
+        self._idle_alarm: Alarm | None = None
+        self._waiting: dict[bytes, Session] = {}
+        """The sessions in which requests for resources wait."""
         self._sessions = Sessions(context, self._end_session)
         self._workers = Workers(
             context,
@@ -119,8 +123,8 @@ class NodeState:
         elif isinstance(event, Received):
             self._received(event.conn, event.message)
         elif isinstance(event, Connected):
-            self._strangers.add(event.conn)
-            self._context.later(HELLO_WITHIN_S, lambda: self._dismiss(event.conn))
+            dismissal = self._context.later(HELLO_WITHIN_S, lambda: self._dismiss(event.conn))
+            self._strangers[event.conn] = dismissal
         elif isinstance(event, Disconnected):
             self._disconnected(event.conn)
         elif isinstance(event, Forked):
@@ -204,7 +208,7 @@ class NodeState:
         if process.role == "cli":
             return False
         if isinstance(message, messages.AddHold):
-            self._actors.add_hold(message)
+            self._actors.add_hold(process, message)
         elif isinstance(message, messages.ReleaseHold):
             self._actors.release_hold(process, message)
         elif isinstance(message, messages.RequestLease):
@@ -282,7 +286,7 @@ class NodeState:
             text = f"no connection for role {hello.role!r} with process id {hello.process_id.hex()!r}: "
             self._turn_away(conn, "value", text + "a session brings 16 bytes of its own, the command line none.")
             return
-        self._strangers.discard(conn)
+        self._context.alarms.take_back(self._strangers.pop(conn, None))
         self._people[conn] = process
         welcome = messages.Welcome(messages.PROTOCOL_VERSION, facts.node_id, facts.pid, facts.package_version)
         self._context.do(Send(conn, welcome))
@@ -298,7 +302,7 @@ class NodeState:
             self._context.do(Close(conn))
 
     def _disconnected(self, conn: int) -> None:
-        self._strangers.discard(conn)
+        self._context.alarms.take_back(self._strangers.pop(conn, None))
         process = self._people.pop(conn, None)
         if process is None or process.lost:
             return
@@ -373,6 +377,7 @@ class NodeState:
 
     def _queue_up(self, session: Session, request: Request, purpose: str) -> None:
         session.queue.add(request)
+        self._waiting[session.job_id] = session
         shortage = session.pool.shortage(request.placement)
         if not shortage:
             return
@@ -384,26 +389,29 @@ class NodeState:
 
     def _pump(self) -> None:
         """Grant what can be granted. GPUs that one session gives back may be what another waits for."""
-        for session in list(self._context.sessions.values()):
+        for session in list(self._waiting.values()):
             if session.queue:
                 wake_at = session.queue.pump(self._context.now)
                 if wake_at is not None and wake_at != session.wake_at:
                     self._context.alarms.set(wake_at, lambda: None)
                 session.wake_at = wake_at
+            if not session.queue:
+                del self._waiting[session.job_id]
 
     # ------------------------------------------------------------------------------------------------------- leaving
 
     def _look_around(self) -> None:
         """Look whether the node is idle, or has stopped."""
         if self._context.stopping:
-            if not self._context.workers():
+            if not any(isinstance(process, Worker) for process in self._context.processes.values()):
                 self._stopped()
             return
         is_idle = self._nobody_needs_it()
         if is_idle and not self._is_idle:
             self._idle_turn += 1
             turn = self._idle_turn
-            self._context.later(self._context.facts.linger_s, lambda: self._leave_if_idle(turn))
+            self._context.alarms.take_back(self._idle_alarm)
+            self._idle_alarm = self._context.later(self._context.facts.linger_s, lambda: self._leave_if_idle(turn))
         elif not is_idle:
             self._idle_turn += self._is_idle
         self._is_idle = is_idle

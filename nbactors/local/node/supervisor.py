@@ -8,6 +8,7 @@ import socket
 from collections import deque
 from collections.abc import Callable
 
+from nbactors.local import sockets
 from nbactors.local.discovery import tail
 from nbactors.local.node.events import Event, Exited, Forked, ForkserverLost, Spawn
 from nbactors.local.node.listing import LOGS, log_name
@@ -149,6 +150,7 @@ class Supervisor:
         if server is not None:
             server.close()
             self._leaving.add(server.pid)
+            sockets.remove(server.log_path)  # nobody asks for it any more: its end is told where the forkserver is lost
 
     def spawn(self, order: Spawn) -> None:
         """Have a worker forked; answered by `Forked`."""
@@ -215,6 +217,14 @@ class Supervisor:
         output = self._outputs.pop(process_id, None)
         if output is not None:
             output.close()
+
+    def remove_log(self, process_id: bytes) -> None:
+        """What a worker has printed will not be asked for any more."""
+        sockets.remove(os.path.join(self._directory, LOGS, log_name(process_id)))
+
+    def remove_socket(self, process_id: bytes) -> None:
+        """A process has ended, perhaps before it could remove its socket."""
+        sockets.remove(sockets.process_socket_path(self._directory, process_id))
 
     def reap(self) -> None:
         """Collect forkservers that have exited. Called on SIGCHLD."""

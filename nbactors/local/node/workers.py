@@ -7,6 +7,7 @@ second and for the last of its output, but not long: whoever waits for the worke
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 
 from nbactors.local.node import deaths
@@ -19,6 +20,7 @@ from nbactors.local.node.events import (
     Forked,
     Kill,
     OutputEnded,
+    RemoveLog,
     RemoveSocket,
     Spawn,
 )
@@ -42,6 +44,9 @@ CONNECT_WITHIN_S = 60.0
 
 ATTEMPTS = 3
 """How many processes are made for one task or actor, if they end before they are ready."""
+
+KEEP_LOGS = 100
+"""So many logs of task workers that have ended are kept."""
 
 Hook = Callable[[Worker], None]
 
@@ -71,6 +76,7 @@ class Workers:
         self._on_lost = on_lost
         self._on_reported = on_reported
         self._on_removed = on_removed
+        self._logs: deque[bytes] = deque()
 
     def start(
         self,
@@ -101,7 +107,7 @@ class Workers:
                 modules,
             )
         )
-        self._context.later(CONNECT_WITHIN_S, lambda: self._give_up(worker))
+        worker.alarm = self._context.later(CONNECT_WITHIN_S, lambda: self._give_up(worker))
         return worker
 
     def kill(self, worker: Worker) -> None:
@@ -120,6 +126,7 @@ class Workers:
         worker.conn = conn
         worker.pid = worker.pid or pid
         worker.ready = True
+        self._context.alarms.take_back(worker.alarm)
         self._on_ready(worker)
 
     def forked(self, event: Forked) -> None:
@@ -231,6 +238,7 @@ class Workers:
         if worker.lost:
             return
         worker.lost = True
+        self._context.alarms.take_back(worker.alarm)
         if worker.conn != NO_CONNECTION:
             self._context.do(Close(worker.conn))
             worker.conn = NO_CONNECTION
@@ -252,4 +260,8 @@ class Workers:
         self._context.processes.pop(worker.process_id, None)
         worker.home.workers.pop(worker.process_id, None)
         self._context.do(Forget(worker.process_id))
+        if worker.actor is None:  # an actor's log is asked for as long as there is a record of it
+            self._logs.append(worker.process_id)
+            if len(self._logs) > KEEP_LOGS:
+                self._context.do(RemoveLog(self._logs.popleft()))
         self._on_removed(worker)

@@ -109,6 +109,7 @@ class Executor:
                 messages.Call: self.enqueue,
                 messages.Run: self.enqueue,
                 messages.Define: self.performer.define,
+                messages.Undefine: self.performer.undefine,
                 messages.Cancel: self.on_cancel,
                 messages.Consumed: self.on_consumed,
                 messages.StopStream: self.on_stop_stream,

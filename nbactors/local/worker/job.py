@@ -12,6 +12,7 @@ from nbactors.local.worker.producing import Production
 if TYPE_CHECKING:
     import asyncio
 
+    from nbactors.local.client.calls import PendingCall
     from nbactors.local.client.connection import Connection
     from nbactors.local.client.values import Held
 
@@ -41,11 +42,13 @@ class Job:
         task: The asyncio task that runs it, if one does.
         thread: The identifier of the thread that runs it, 0 if none does.
         production: What it yields, if it is a generator.
+        children: The calls that it has made and that have not returned, in this order; None if it has made none.
     """
 
     __slots__ = (
         "answered",
         "cancel",
+        "children",
         "connection",
         "deps",
         "interrupts",
@@ -77,6 +80,7 @@ class Job:
         self.read_at = 0.0
         self.since = 0.0
         self.cancel: messages.Cancel | None = None
+        self.children: dict[PendingCall, None] | None = None
         self.interrupts = 0
         self.answered = False
         self.launched: asyncio.Task[None] | None = None

@@ -144,6 +144,10 @@ class Performer:
         if message.key not in self._functions:
             self._functions[message.key] = (None, function)
 
+    def undefine(self, connection: Connection, message: messages.Undefine) -> None:
+        """A function is called no more. The leader's thread."""
+        self._functions.pop(message.key, None)
+
     def prepare(self, job: Job) -> tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]:
         """Return what a job calls, and with which arguments. The thread that runs it."""
         message = job.message

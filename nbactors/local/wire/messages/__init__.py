@@ -93,6 +93,7 @@ from nbactors.local.wire.messages.peer import (
     Segment,
     StackText,
     StopStream,
+    Undefine,
     Value,
     Yielded,
 )
@@ -174,6 +175,7 @@ __all__ = [
     "StopStream",
     "Terminate",
     "Unblocked",
+    "Undefine",
     "Value",
     "Warn",
     "Watch",

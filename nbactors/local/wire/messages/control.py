@@ -199,7 +199,9 @@ class ActorDown(Message, tag=14, frozen=True):
 class AddHold(Message, tag=15, frozen=True):
     """The sender hands a handle of `actor_id` to process `process_id`: count `tokens` more for that process.
 
-    Sent on the sender's own control connection before the handle travels, thus before the sender's own release.
+    Sent on the sender's own control connection before the handle travels, thus before the sender's own release. A
+    process that counts itself is told where the actor is, or that it is dead, each time. With no tokens it only asks
+    for that, and is told nothing of an actor that the node does not know: its creator's message may be on its way.
     """
 
     actor_id: ActorId

@@ -95,6 +95,12 @@ class Define(Message, tag=64, frozen=True):
     function: Value
 
 
+class Undefine(Message, tag=82, frozen=True):
+    """The function of this key is needed no more: all calls of it on this connection have returned."""
+
+    key: bytes
+
+
 class Run(Message, tag=65, frozen=True):
     """Run a task."""
 
@@ -275,6 +281,7 @@ Peer = Union[  # noqa: UP007 - msgspec reads it at run time
     Construct,
     Call,
     Define,
+    Undefine,
     Run,
     Reply,
     Results,
