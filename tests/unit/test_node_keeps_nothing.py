@@ -8,6 +8,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
+import msgspec
 import pytest
 from node_scenario import ENVIRONMENT, Scenario
 
@@ -25,8 +26,8 @@ def session(node: Scenario) -> None:
 
 
 def session_of_another_environment(node: Scenario) -> None:
-    path = [f"/{node.rid()}"]
-    node.session(environment=messages.Environment(ENVIRONMENT.executable, path, "/", {})).leave()
+    path = [b"/%d" % node.rid()]
+    node.session(environment=msgspec.structs.replace(ENVIRONMENT, sys_path=path)).leave()
 
 
 def session_with_actors(node: Scenario) -> None:
@@ -151,7 +152,7 @@ def test_the_logs_of_the_last_are_kept(node: Scenario) -> None:
 
 class TestForkservers:
     def environment(self, number: int) -> messages.Environment:
-        return messages.Environment(ENVIRONMENT.executable, [f"/{number}"], "/", {})
+        return msgspec.structs.replace(ENVIRONMENT, sys_path=[b"/%d" % number])
 
     def closed(self, node: Scenario) -> list[int]:
         return [closed.environment for closed in node.take(events.CloseForkserver)]

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
+import msgspec
 import pytest
 from node_scenario import ENVIRONMENT, Client, Scenario
 
@@ -135,7 +136,7 @@ def close_sessions(node: Scenario, count: int) -> Step:
 
 def change_environments(node: Scenario, count: int) -> Step:
     def run(number: int) -> None:
-        environment = messages.Environment(ENVIRONMENT.executable, [f"/{number}"], "/", {})
+        environment = msgspec.structs.replace(ENVIRONMENT, sys_path=[b"/%d" % number])
         node.session(environment=environment).leave()
 
     return each(count, run)
