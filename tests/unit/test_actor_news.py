@@ -43,6 +43,16 @@ def up() -> messages.ActorUp:
 def test_a_named_actor_may_be_up_before_its_link_is_made(process: Process) -> None:
     process.actors.on_news(up())
     link = process.actors.create(ACTOR, is_known=True)
+    assert process.connected == [WORKER], "who attaches to it finds it alive"
+    assert process.sent == [messages.AddHold(ACTOR, SELF, 0)]
+    assert link.tokens == 1
+
+
+def test_what_is_not_remembered_the_node_is_asked_for(process: Process) -> None:
+    process.actors.on_news(up())
+    process.actors._news.clear()
+    link = process.actors.create(ACTOR, is_known=True)
+    assert process.connected == []
     assert process.sent == [messages.AddHold(ACTOR, SELF, 0)]
     process.actors.on_news(up())
     assert process.connected == [WORKER]
@@ -98,7 +108,7 @@ def test_nothing_is_kept_of_actors_that_have_gone(process: Process) -> None:
         process.actors.on_news(messages.ActorDown(actor_id, "killed", "", "", "", 0))
     for number in range(3 * REMEMBERED):
         process.actors.on_news(messages.ActorDown(number.to_bytes(16, "little"), "unknown", "", "", "", 0))
-    assert len(process.actors._unknown) == REMEMBERED
-    process.actors._unknown.clear()
+    assert len(process.actors._news) == REMEMBERED
+    process.actors._news.clear()
     tables = [value for value in vars(process.actors).values() if hasattr(value, "__len__")]
     assert not any(tables)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from nbactors.meta import ActorMeta
 
 REMEMBERED = 100
-"""Most actors that the node did not know and whose handles have not come yet."""
+"""Most actors that are remembered whose handles have not come yet. What is forgotten the node is asked for."""
 
 ActorNews = messages.ActorUp | messages.ActorDown
 
@@ -28,8 +28,8 @@ class Actors:
     def __init__(self, process: Process) -> None:
         self._process = process
         self._links: dict[bytes, weakref.ref[LocalActorLink]] = {}
-        self._unknown: dict[bytes, messages.ActorDown] = {}
-        """The last actors that the node did not know when a handle of them was on its way here."""
+        self._news: dict[bytes, ActorNews] = {}
+        """The last that was told of actors whose handles have not come yet."""
         self._kept: set[LocalActorLink] = set()
         self._pinned: list[LocalActorLink] = []
 
@@ -66,16 +66,16 @@ class Actors:
     def _ask(self, link: LocalActorLink, tokens: int = 0) -> None:
         """Have the node tell of an actor that this process had no link for, and count this process so often.
 
-        Nothing is remembered of actors without a link: it would never be forgotten. But the node tells a process of
+        Little is remembered of actors without a link: it would never be forgotten. But the node tells a process of
         an actor by itself once, when that becomes a holder, and that may have been before: for a link that has gone,
         while this handle was on its way.
 
         Of an actor that it does not know the node says nothing to who counts nothing: it may hear of it next. That
         there is none it has told when the sender counted this process.
         """
-        unknown = self._unknown.pop(link.actor_id, None)
-        if unknown is not None:
-            link.on_down(unknown)
+        news = self._news.pop(link.actor_id, None)
+        if news is not None:
+            self._tell(link, news)
         link.tokens += tokens
         node = self._process.node
         node.send(messages.AddHold(link.actor_id, self._process.process_id, tokens))
@@ -152,10 +152,12 @@ class Actors:
         link = self.existing(news.actor_id)
         if link is not None:
             self._tell(link, news)
-        elif type(news) is messages.ActorDown and news.kind == "unknown":
-            if len(self._unknown) >= REMEMBERED:
-                del self._unknown[next(iter(self._unknown))]
-            self._unknown[news.actor_id] = news
+        else:
+            self._news.pop(news.actor_id, None)
+            self._news[news.actor_id] = news
+            if len(self._news) > REMEMBERED:
+                oldest, *_ = list(self._news)  # in one step: other threads take out of it, too
+                self._news.pop(oldest, None)
 
     @staticmethod
     def _tell(link: LocalActorLink, news: ActorNews) -> None:

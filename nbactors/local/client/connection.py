@@ -480,7 +480,7 @@ class Connection:
         sock, self.sock = self.sock, None
         if sock is not None:
             self._reactor.unregister(sock.fileno())
-            if self._sender in (0, get_ident()):
+            if self._sender in (0, get_ident()) or self._reactor.closed:  # then no timer would run any more
                 sock.close()
             else:
                 # That thread may be about to send on it. Were its number another socket's by then, that would be sent.

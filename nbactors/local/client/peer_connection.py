@@ -364,7 +364,7 @@ class PeerConnection(Connection):
 
     def _take(self, sock: socket.socket) -> bool:
         sock.setblocking(False)
-        if self.closed:
+        if self.closed or self.sock is not None:  # two attempts may meet: one of a thread that asks, one of a timer
             sock.close()
             return False
         self._use(sock)

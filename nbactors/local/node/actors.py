@@ -341,8 +341,9 @@ class Actors:
     def _answer_named(self, ask: Ask, actor_id: bytes) -> None:
         actor = self.table.find(actor_id)
         assert actor is not None, "only living actors have names"
+        # Before the answer, and also to one that has other handles: whoever looks at the handle finds it alive.
+        holders.add(self._context, actor, ask.asker, 1, asks=True)
         ask.answer(messages.ActorNamed(ask.rid, actor_id, False, actor.creation.meta))
-        holders.add(self._context, actor, ask.asker, 1)
 
     def _may_not_create(self, creator: Process, asked: messages.CreateActor) -> bool:
         is_closed = creator.session is None or (creator.role == "session" and not creator.session.is_open)
