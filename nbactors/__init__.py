@@ -110,9 +110,9 @@ def __dir__() -> list[str]:
 
 def load_ipython_extension(ipython: InteractiveShell) -> None:
     """Register the cell magics; called by IPython for `%load_ext nbactors`."""
-    from nbactors.jupyter import magics  # noqa: PLC0415 - IPython need not be there
+    from nbactors.jupyter.magics import registry  # noqa: PLC0415 - IPython need not be there
 
-    magics.load(ipython)
+    registry.load(ipython)
 
 
 def _watch_shell() -> None:
@@ -120,9 +120,9 @@ def _watch_shell() -> None:
     module = sys.modules.get("IPython")
     shell = module.get_ipython() if module is not None else None
     if shell is not None:
-        from nbactors.jupyter import face  # noqa: PLC0415 - IPython need not be there
+        from nbactors.jupyter.kernel import session_hooks  # noqa: PLC0415 - IPython need not be there
 
-        face.watch(shell)
+        session_hooks.watch(shell)
 
 
 engine.on_start(_watch_shell)

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, NoReturn, TypeVar, Union, cast, overload
 
-from nbactors import description, engine
-from nbactors.actor_class_check import (
+from nbactors import engine
+from nbactors.definitions.actor_class import (
     BACKPRESSURE,
     GROUP,
     NUM_RETURNS,
@@ -18,21 +18,22 @@ from nbactors.actor_class_check import (
     is_generator,
     with_options,
 )
-from nbactors.importable import address_of, load
-from nbactors.num_returns import check_generates
-from nbactors.option_checks import closest
+from nbactors.definitions.importable import address_of, load
+from nbactors.engine.placement import check_node
 from nbactors.options import ActorOptions, CallOptions
-from nbactors.placement import check_node
+from nbactors.options.checks import closest
+from nbactors.options.num_returns import check_generates
+from nbactors.views import description
 
 if TYPE_CHECKING:
     from typing_extensions import Never
 
+    from nbactors.definitions.metadata import ActorMeta, MethodMeta
+    from nbactors.definitions.signature import Signature
     from nbactors.engine import ActorLink
-    from nbactors.meta import ActorMeta, MethodMeta
     from nbactors.object_ref import ObjectRef
     from nbactors.object_ref_generator import ObjectRefGenerator
     from nbactors.remote_method import MethodDecorator, P, R, RemoteMethod, V
-    from nbactors.signature import Signature
 
 __all__ = [
     "ActorClass",
@@ -222,7 +223,7 @@ class ActorClass(Generic[T]):
     Class attributes, class methods and static methods work as on the class itself.
     """
 
-    __nbactors_decoration__ = True  # see nbactors.importable
+    __nbactors_decoration__ = True  # see nbactors.definitions.importable
 
     # The names begin with two underscores, so that they never hide an attribute of the user's class.
     def __init__(self, cls: type[T], options: ActorOptions, meta: ActorMeta, constructor: Signature) -> None:

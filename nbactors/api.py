@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
 from nbactors import engine
 from nbactors.actor import ActorClass, ActorHandle, ActorProxy
+from nbactors.engine.unready_list import UnreadyList
 from nbactors.exceptions import RaySystemError
-from nbactors.init_keywords import init_options
 from nbactors.object_ref import ObjectRef
 from nbactors.object_ref_generator import ObjectRefGenerator
-from nbactors.option_checks import check_bool, check_text, kind
+from nbactors.options.checks import check_bool, check_text, kind
+from nbactors.options.init_keywords import init_options
+from nbactors.ray_context import RayContext
 from nbactors.remote_function import P, R, RemoteFunction
-from nbactors.session_context import RayContext
-from nbactors.unready import UnreadyList
 
 if TYPE_CHECKING:
     from nbactors.engine import Engine

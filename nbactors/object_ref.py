@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from nbactors import description
+from nbactors.views import description
 
 if TYPE_CHECKING:
     import asyncio

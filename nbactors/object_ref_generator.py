@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
-from nbactors import description
+from nbactors.views import description
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

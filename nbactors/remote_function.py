@@ -6,12 +6,13 @@ import inspect
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, ParamSpec, TypeVar, overload
 
-from nbactors import description, engine
-from nbactors.importable import address_of, load
-from nbactors.meta import FunctionMeta
+from nbactors import engine
+from nbactors.definitions.importable import address_of, load
+from nbactors.definitions.metadata import FunctionMeta
+from nbactors.definitions.signature import Signature
+from nbactors.engine.placement import check_node
 from nbactors.options import TaskOptions
-from nbactors.placement import check_node
-from nbactors.signature import Signature
+from nbactors.views import description
 
 if TYPE_CHECKING:
     from nbactors.object_ref import ObjectRef
@@ -28,7 +29,7 @@ class RemoteFunction(Generic[P, R]):
     The function itself is `__wrapped__`.
     """
 
-    __nbactors_decoration__ = True  # see nbactors.importable
+    __nbactors_decoration__ = True  # see nbactors.definitions.importable
 
     def __init__(self, meta: FunctionMeta, options: TaskOptions) -> None:
         function = meta.function

@@ -11,13 +11,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nbactors import exceptions
-from nbactors.facts import ActorFacts, CallFacts
+from nbactors.views.summaries import ActorFacts, CallFacts
 
 if TYPE_CHECKING:
-    from nbactors.meta import ActorMeta, FunctionMeta, MethodMeta
+    from nbactors.definitions.metadata import ActorMeta, FunctionMeta, MethodMeta
+    from nbactors.frontend.sink import Progress, Sink
     from nbactors.object_ref import ObjectRef
     from nbactors.options import ActorOptions, CallOptions, TaskOptions
-    from nbactors.output import Progress, Sink
 
 Returned = Any
 """What a `.remote()` call gives: an ObjectRef, a list of them (num_returns > 1), None (num_returns=0), or an
@@ -199,7 +199,7 @@ class Engine(ABC):
         raise exceptions.RaySystemError("this engine finds actors by their names only")
 
     def call_alone(self, link: ActorLink, method: str, args: tuple[Any, ...]) -> ObjectRef[Any]:
-        """Have an actor run one of `nbactors.renewal.METHODS` while no other call of it runs.
+        """Have an actor run one of `nbactors.definitions.hooks.METHODS` while no other call of it runs.
 
         Raises:
             RaySystemError: This engine does not serve it.

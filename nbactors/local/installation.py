@@ -21,7 +21,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from nbactors.local import discovery
+from nbactors.local.access import discovery
 from nbactors.local.wire import messages, os_bytes
 from nbactors.local.wire.framing import MAX_CONTROL_FRAME
 

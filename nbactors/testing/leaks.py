@@ -23,7 +23,7 @@ from dataclasses import dataclass
 import psutil
 
 from nbactors.local import sockets
-from nbactors.local.discovery import node_directory
+from nbactors.local.access.discovery import node_directory
 from nbactors.testing.polling import eventually
 
 _MAPPED_MEMORY = ("/memfd:", "/dev/shm/")

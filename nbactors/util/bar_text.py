@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nbactors.output import Progress
+from nbactors.frontend.sink import Progress
 
 WIDTH = 10
 _PARTS = " ▏▎▍▌▋▊▉"

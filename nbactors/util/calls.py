@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nbactors import engine
-from nbactors.option_checks import check_bool
+from nbactors.options.checks import check_bool
 
 __all__ = ["cancel_all", "pending_calls"]
 

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from nbactors.actor import ActorHandle
-from nbactors.meta import MethodMeta
+from nbactors.definitions.metadata import MethodMeta
+from nbactors.definitions.signature import Signature
 from nbactors.object_ref import ObjectRef
 from nbactors.options import CallOptions
-from nbactors.signature import Signature
 
 __all__ = ["is_async", "run_inside"]
 

@@ -15,9 +15,9 @@ from typing import Any, TextIO
 
 from nbactors import engine
 from nbactors.api import get, wait
+from nbactors.frontend.sink import Progress as State
 from nbactors.object_ref import ObjectRef
 from nbactors.object_ref_generator import ObjectRefGenerator
-from nbactors.output import Progress as State
 from nbactors.util import bar_text
 
 SHOW_S = 0.1

@@ -9,14 +9,14 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from nbactors.local import discovery, sightings
-from nbactors.local.client import stacks
-from nbactors.local.control import ControlClient, NodeMissingError
+from nbactors.local import stack_of_actor
+from nbactors.local.access import discovery, sightings
+from nbactors.local.access.control import ControlClient, NodeMissingError
 from nbactors.local.wire import messages
 
 if TYPE_CHECKING:
-    from nbactors.local.reports import Report
-    from nbactors.local.sightings import Sighting
+    from nbactors.local.access.reports import Report
+    from nbactors.local.access.sightings import Sighting
 
 __all__ = [
     "NodeMissingError",
@@ -85,7 +85,7 @@ def stack(actor: Any, timeout: float = 5.0) -> str:
         if link is None:
             raise TypeError(f"stack() takes a handle, an actor's id or its name. Got: {actor!r:.80}")
         found = [row for row in rows if row.actor_id == link.actor_id]
-    return stacks.of_actor(directory, found, timeout)
+    return stack_of_actor.of_actor(directory, found, timeout)
 
 
 def _actor_rows() -> tuple[list[messages.ActorRow], str]:
@@ -133,7 +133,7 @@ def list_nodes(everywhere: bool = False) -> list[dict[str, Any]]:
     Raises:
         OSError: The runtime directory is unsafe.
     """
-    from nbactors.local.reports import report  # noqa: PLC0415 - it takes psutil, which no session needs
+    from nbactors.local.access.reports import report  # noqa: PLC0415 - it takes psutil, which no session needs
 
     own = discovery.node_directory()
     found = [report(node) for node in _nodes(str(discovery.ensure_directory()), everywhere)]
@@ -164,7 +164,7 @@ def stop_nodes(force: bool = False, everywhere: bool = False) -> list[dict[str, 
     Raises:
         OSError: Something that should have ended has not, for the reason in the text. All else has ended.
     """
-    from nbactors.local import stopping  # noqa: PLC0415 - it takes psutil, which no session needs
+    from nbactors.local.access import stopping  # noqa: PLC0415 - it takes psutil, which no session needs
 
     rows, problems = [], []
     for node in _nodes(discovery.located(), everywhere):

@@ -19,7 +19,8 @@ import pytest
 from command import TIMEOUT_S, nbactors, program
 from other_version import KEEPER, PROTOCOL, OtherVersion
 
-from nbactors.local import discovery, sockets, stopping
+from nbactors.local import sockets
+from nbactors.local.access import discovery, stopping
 from nbactors.local.wire.messages import PROTOCOL_VERSION
 from nbactors.testing import eventually
 from nbactors.testing.leaks import node_pid
@@ -96,9 +97,11 @@ class TestHung:
             "nbactors/local/wire/messages/message.py", r"^PROTOCOL.*$", f"PROTOCOL_VERSION = 0x{PROTOCOL_VERSION:x}"
         )
         hung.change(
-            "nbactors/local/node/server.py", r"^ +while not self._leaving:$", "        while not time.sleep(3600):"
+            "nbactors/local/node/shell/server.py",
+            r"^ +while not self._leaving:$",
+            "        while not time.sleep(3600):",
         )
-        monkeypatch.setattr(discovery, "__file__", str(hung.path / "nbactors/local/discovery.py"))
+        monkeypatch.setattr(discovery, "__file__", str(hung.path / "nbactors/local/access/discovery.py"))
         with closing(discovery.connect_node()):
             yield node_pid()
 

@@ -19,7 +19,7 @@ NOISE_S = 2.0
 CLASSES = """
 import asyncio, os, threading, time
 import nbactors as ray
-from nbactors.interrupts import INTERRUPTS
+from nbactors.frontend.interrupts import INTERRUPTS
 from nbactors.testing import eventually
 
 def tell():

@@ -10,8 +10,9 @@ from typing import Any
 import msgspec
 import psutil
 
-from nbactors.local import discovery, installation
-from nbactors.local.control import ControlClient
+from nbactors.local import installation
+from nbactors.local.access import discovery
+from nbactors.local.access.control import ControlClient
 from nbactors.local.wire import ids, messages
 
 

@@ -13,9 +13,9 @@ import pytest
 import nbactors as ray
 from nbactors import engine
 from nbactors.local import sockets
-from nbactors.local.client.peer_connection import PeerConnection
-from nbactors.local.client.peers import PeerState
-from nbactors.local.client.reactor import Reactor
+from nbactors.local.connections.peer_connection import PeerConnection
+from nbactors.local.connections.peers import PeerState
+from nbactors.local.reactor.reactor import Reactor
 from nbactors.local.wire import messages
 from nbactors.local.wire.framing import PeerCodec
 from nbactors.testing import eventually

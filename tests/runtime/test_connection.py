@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from nbactors.local.client.connection import MAX_FDS, Connection
-from nbactors.local.client.peer_connection import PeerConnection
-from nbactors.local.client.reactor import Reactor
+from nbactors.local.connections.connection import MAX_FDS, Connection
+from nbactors.local.connections.peer_connection import PeerConnection
+from nbactors.local.reactor.reactor import Reactor
 from nbactors.local.wire import messages
 from nbactors.local.wire.framing import peer_codec
 

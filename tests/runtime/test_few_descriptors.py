@@ -13,9 +13,10 @@ import psutil
 import pytest
 from raw_session import RawSession, is_gone
 
-from nbactors.local import discovery, sockets
-from nbactors.local.client import peers
-from nbactors.local.control import ControlClient
+from nbactors.local import sockets
+from nbactors.local.access import discovery
+from nbactors.local.access.control import ControlClient
+from nbactors.local.connections import peers
 from nbactors.local.wire import messages
 from nbactors.testing import eventually
 

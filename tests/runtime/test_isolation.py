@@ -10,8 +10,8 @@ import pytest
 from chaos import Chaos, kinds_of_messages
 from raw_session import RawSession
 
-from nbactors.local import discovery
-from nbactors.local.control import ControlClient
+from nbactors.local.access import discovery
+from nbactors.local.access.control import ControlClient
 from nbactors.local.wire import ids, messages
 from nbactors.local.wire.framing import MAX_CONTROL_BATCH, control_codec
 from nbactors.version import __version__

@@ -17,12 +17,12 @@ import pytest
 
 import nbactors as ray
 from nbactors.local import sockets
-from nbactors.local.client import peer_connection
-from nbactors.local.client.intake import MISSING
-from nbactors.local.client.outbox import MAX_FDS
-from nbactors.local.client.peer_connection import PeerConnection
-from nbactors.local.client.process import current_process
-from nbactors.local.client.reactor import Reactor
+from nbactors.local.connections import peer_connection
+from nbactors.local.connections.intake import MISSING
+from nbactors.local.connections.outbox import MAX_FDS
+from nbactors.local.connections.peer_connection import PeerConnection
+from nbactors.local.member import current_process
+from nbactors.local.reactor.reactor import Reactor
 from nbactors.local.wire import messages
 from nbactors.local.wire.framing import peer_codec
 from nbactors.testing import eventually

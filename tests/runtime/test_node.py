@@ -14,7 +14,7 @@ import pytest
 from raw_session import RawSession, environment, home, is_gone
 
 from nbactors.local import sockets
-from nbactors.local.control import ControlClient
+from nbactors.local.access.control import ControlClient
 from nbactors.local.wire import messages
 from nbactors.testing import eventually
 from nbactors.testing.leaks import node_pid

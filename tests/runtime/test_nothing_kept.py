@@ -249,10 +249,10 @@ def _parts(thing: Any) -> Iterator[tuple[str, Any]]:
 
 
 BOUNDED = {
-    "nbactors.local.client.peers.Peers._gone",  # the last thousand processes that have ended
-    "nbactors.local.client.peer_connection.PeerConnection._kept",  # what was sent within the last second
-    "nbactors.local.client.timers.Timers._heap",  # so many that were cancelled are left where they are
-    "nbactors.local.client.timers.Timer",
+    "nbactors.local.connections.peers.Peers._gone",  # the last thousand processes that have ended
+    "nbactors.local.connections.peer_connection.PeerConnection._kept",  # what was sent within the last second
+    "nbactors.local.reactor.timers.Timers._heap",  # so many that were cancelled are left where they are
+    "nbactors.local.reactor.timers.Timer",
 }
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 import nbactors
-from nbactors import origin
-from nbactors.local.client.process import current_process
+from nbactors.frontend import calling_cell
+from nbactors.local.member import current_process
 
 
 def seen() -> int:
@@ -52,7 +52,7 @@ def session() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def no_cell() -> Iterator[None]:
     yield
-    origin.enter(0)
+    calling_cell.enter(0)
 
 
 def make(cls: type) -> Any:
@@ -65,10 +65,10 @@ def test_without_cells() -> None:
 
 
 def test_each_call_has_that_of_its_cell() -> None:
-    origin.enter(1)
+    calling_cell.enter(1)
     actor = make(Seeing)
     refs = [actor.see.remote()]
-    origin.enter(2)
+    calling_cell.enter(2)
     refs += [actor.see.remote(), actor.born.remote(), nbactors.remote(seen).remote()]
     assert nbactors.get(refs) == [1, 2, 1, 2]
 
@@ -78,18 +78,18 @@ def test_arguments_that_are_waited_for_change_nothing() -> None:
         def take(self, _: Any) -> int:
             return seen()
 
-    origin.enter(3)
+    calling_cell.enter(3)
     actor = make(Taking)
     ref = actor.take.remote(make(Seeing).see.remote())
-    origin.enter(4)
+    calling_cell.enter(4)
     assert nbactors.get(ref) == 3
 
 
 def test_it_is_handed_on() -> None:
-    origin.enter(5)
+    calling_cell.enter(5)
     first, second = make(Seeing), make(AsyncSeeing)
     refs = [first.ask.remote([second]), first.task.remote()]
-    origin.enter(6)
+    calling_cell.enter(6)
     assert nbactors.get([*refs, second.both.remote([first])]) == [5, 5, [6, 6]]
 
 
@@ -102,10 +102,10 @@ def test_an_asyncio_task_keeps_that_of_the_cell_that_has_started_it() -> None:
         return await actor.see.remote()
 
     async def cells() -> int:
-        origin.enter(7)
+        calling_cell.enter(7)
         task = asyncio.create_task(later())
         await asyncio.sleep(0)
-        origin.enter(8)
+        calling_cell.enter(8)
         go_on.set()
         return await task
 
@@ -114,7 +114,7 @@ def test_an_asyncio_task_keeps_that_of_the_cell_that_has_started_it() -> None:
 
 def test_a_thread_has_that_of_the_latest_cell() -> None:
     actor = make(Seeing)
-    origin.enter(9)
+    calling_cell.enter(9)
     found: list[int] = []
     thread = threading.Thread(target=lambda: found.append(nbactors.get(actor.see.remote())))
     thread.start()
@@ -123,7 +123,7 @@ def test_a_thread_has_that_of_the_latest_cell() -> None:
 
 
 def test_the_upper_half_tells_the_session() -> None:
-    origin.enter(10)
+    calling_cell.enter(10)
     job = int(nbactors.get_runtime_context().get_job_id(), 16).to_bytes(4, "big")
     value = nbactors.get(nbactors.remote(lambda: current_process().origin()).remote())
     assert value == int.from_bytes(job, "little") << 32 | 10

@@ -12,7 +12,7 @@ from other_version import PROTOCOL, OtherVersion
 from raw_session import RawSession
 
 from nbactors.exceptions import RaySystemError
-from nbactors.local import discovery, sightings
+from nbactors.local.access import discovery, sightings
 from nbactors.local.wire import messages
 from nbactors.testing import eventually
 from nbactors.testing.leaks import node_pid
@@ -72,6 +72,6 @@ def test_a_program_whose_files_were_replaced_is_told_to_restart(
 ) -> None:
     """The node that it starts is of the files' version, and not of the one that it has in memory itself."""
     replaced = OtherVersion(tmp_path)
-    monkeypatch.setattr(discovery, "__file__", str(replaced.path / "nbactors/local/discovery.py"))
+    monkeypatch.setattr(discovery, "__file__", str(replaced.path / "nbactors/local/access/discovery.py"))
     with pytest.raises(RaySystemError, match=r"(?s)was installed anew.*nbactors .*in memory.*Restart the program"):
         discovery.connect_node()

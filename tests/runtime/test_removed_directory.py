@@ -20,8 +20,9 @@ from raw_session import RawSession, home, is_gone
 
 import nbactors as ray
 from nbactors import engine
-from nbactors.local import discovery, sockets
-from nbactors.local.node.premises import LOOK_NOW
+from nbactors.local import sockets
+from nbactors.local.access import discovery
+from nbactors.local.node.shell.premises import LOOK_NOW
 from nbactors.testing import eventually
 from nbactors.testing.leaks import node_pid
 from nbactors.util import state

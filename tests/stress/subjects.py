@@ -23,12 +23,12 @@ class Noting:
 
 def left_behind() -> list[str]:
     """Return what this process holds of calls that have ended: descriptions, none if nothing. In an actor or driver."""
-    from nbactors.local.client.calls import PendingCall
-    from nbactors.local.client.entries import Entry
-    from nbactors.local.client.process import current_process
-    from nbactors.local.client.stream_inbox import Inbox
-    from nbactors.local.client.streams import RemoteReader
-    from nbactors.local.worker.job import Job
+    from nbactors.local.member import current_process
+    from nbactors.local.objects.entry import Entry
+    from nbactors.local.objects.stream_inbox import Inbox
+    from nbactors.local.objects.streams import RemoteReader
+    from nbactors.local.submitting.pending_call import PendingCall
+    from nbactors.local.worker.running.job import Job
 
     gc.collect()
     current_call = current_process().current_call

@@ -5,10 +5,10 @@ from __future__ import annotations
 import itertools
 from typing import Any, TypeVar
 
-from nbactors.local.node import events
-from nbactors.local.node.context import Facts
-from nbactors.local.node.gpus import Gpu
-from nbactors.local.node.state import NodeState
+from nbactors.local.node.rules import events
+from nbactors.local.node.rules.context import Facts
+from nbactors.local.node.rules.gpus import Gpu
+from nbactors.local.node.rules.state import NodeState
 from nbactors.local.wire import messages
 
 M = TypeVar("M")

@@ -17,10 +17,10 @@ import pytest
 from recording_engine import RecordingEngine
 
 import nbactors as ray
-from nbactors import importable
 from nbactors.actor import ActorClass, ActorClassInheritanceException, ActorHandle, ActorMethod, actor_meta
+from nbactors.definitions import importable
+from nbactors.definitions.metadata import DYNAMIC, STREAMING, UNLIMITED, ActorMeta
 from nbactors.exceptions import ActorUnschedulableError
-from nbactors.meta import DYNAMIC, STREAMING, UNLIMITED, ActorMeta
 from nbactors.options import CallOptions
 from nbactors.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 

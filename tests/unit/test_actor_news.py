@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from nbactors.local.client.actors import REMEMBERED, Actors
+from nbactors.local.submitting.actors import REMEMBERED, Actors
 from nbactors.local.wire import messages
 
 ACTOR, WORKER, SELF = b"a" * 16, b"p" * 16, b"s" * 16

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from nbactors.output import Progress
+from nbactors.frontend.sink import Progress
 from nbactors.util import bar_text
 
 pytest.importorskip("IPython")
 
-from nbactors.jupyter.bars import SHOWN, Bars
+from nbactors.jupyter.cell_output.bars import SHOWN, Bars
 
 ONE = Progress(1, "w1", "a", "Trainer", 7, "epochs", n=3, total=10, elapsed=6, rate=0.5)
 

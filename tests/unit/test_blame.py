@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nbactors.local.client.blame import Blame
+from nbactors.local.reactor.blame import Blame
 
 
 class Torn:

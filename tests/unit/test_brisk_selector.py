@@ -9,8 +9,8 @@ from time import monotonic
 
 import pytest
 
-from nbactors.local.client import brisk_selector
-from nbactors.local.client.brisk_selector import PUSHED_ASIDE_S, SPIN_S, BriskLoopSelector, BriskSelector
+from nbactors.local.reactor import brisk_selector
+from nbactors.local.reactor.brisk_selector import PUSHED_ASIDE_S, SPIN_S, BriskLoopSelector, BriskSelector
 
 LONG_S = 5 * SPIN_S
 NEVER_S = 30.0

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from nbactors.local.client.call_queue import FEW, CallQueue
+from nbactors.local.submitting.call_queue import FEW, CallQueue
 
 
 class Call:

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nbactors import checkpoint_store
-from nbactors.checkpoint_store import BadCheckpointError, CheckpointStore, read, read_header
+from nbactors.upkeep import checkpoint_store
+from nbactors.upkeep.checkpoint_store import BadCheckpointError, CheckpointStore, read, read_header
 
 
 @pytest.fixture(autouse=True)
@@ -89,8 +89,8 @@ def test_one_that_cannot_be_pickled_leaves_nothing(state_directory: Path) -> Non
 
 KILLED = """
 import os, signal, sys
-from nbactors import checkpoint_store
-from nbactors.checkpoint_store import CheckpointStore
+from nbactors.upkeep import checkpoint_store
+from nbactors.upkeep.checkpoint_store import CheckpointStore
 store = CheckpointStore("space", "name")
 store.write("Model", "first")
 fsync = os.fsync

@@ -12,13 +12,13 @@ import pytest
 from recording_engine import RecordingEngine, RecordingLink, make_ref
 
 import nbactors as ray
-from nbactors import description, html
 from nbactors.actor import ActorHandle, actor_meta
-from nbactors.facts import ActorFacts, ObjectFacts, StreamFacts
+from nbactors.definitions.signature import Signature
 from nbactors.object_ref import ObjectRef
 from nbactors.object_ref_generator import ObjectRefGenerator
-from nbactors.session_context import RayContext
-from nbactors.signature import Signature
+from nbactors.ray_context import RayContext
+from nbactors.views import description, html
+from nbactors.views.summaries import ActorFacts, ObjectFacts, StreamFacts
 
 
 class Counter:

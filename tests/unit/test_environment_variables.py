@@ -11,7 +11,7 @@ import pytest
 
 import nbactors
 from nbactors.limits import MAX_SECONDS
-from nbactors.local.linger import DEFAULT_S, linger_s
+from nbactors.local.access.linger import DEFAULT_S, linger_s
 
 ROOT = Path(nbactors.__file__).parent
 README = ROOT.parent / "README.md"

@@ -13,7 +13,7 @@ import pytest
 
 from nbactors import exceptions
 from nbactors.exceptions import ActorDiedError, RayError, RayTaskError
-from nbactors.local.client import failures
+from nbactors.local.objects import failures
 from nbactors.local.wire import messages
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from nbactors.local.worker.hosting import LoopHost
+from nbactors.local.worker.running.loop_host import LoopHost
 
 variable: contextvars.ContextVar[Any] = contextvars.ContextVar("variable")
 

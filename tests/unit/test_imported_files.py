@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from nbactors.local.worker.imported import ImportedFiles
+from nbactors.local.worker.inspecting.imported import ImportedFiles
 
 NAME = "imported_in_a_test"
 

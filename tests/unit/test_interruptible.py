@@ -6,8 +6,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from nbactors.local.worker.interrupts import invoke, is_in_user_code
-from nbactors.unready import UnreadyList
+from nbactors.engine.unready_list import UnreadyList
+from nbactors.local.worker.running.interrupts import invoke, is_in_user_code
 
 
 def asked_in(function: Callable[..., Any], *args: Any) -> bool:

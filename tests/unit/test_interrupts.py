@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from nbactors.interrupts import INTERRUPTS, Interrupts
-from nbactors.local.client.reactor import Reactor
-from nbactors.local.client.waiter import Waiter
+from nbactors.frontend.interrupts import INTERRUPTS, Interrupts
+from nbactors.local.reactor.reactor import Reactor
+from nbactors.local.reactor.waiter import Waiter
 from nbactors.local.wire import pickling
 
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbactors.local.client import call_life
-from nbactors.local.store import object_life
+from nbactors.local.objects import object_life
+from nbactors.local.submitting import call_life
 
 LIVES = [
     pytest.param(call_life, call_life.WAITING, {call_life.FINISHED, call_life.FAILED}, id="call"),

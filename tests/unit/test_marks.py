@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nbactors.output import Lines, prefix
+from nbactors.frontend.sink import Lines, prefix
 
 
 @pytest.fixture(autouse=True)

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from node_scenario import ENVIRONMENT, Client, Scenario
 
-from nbactors.local.node import events, workers
-from nbactors.local.node.asks import Ask
-from nbactors.local.node.records import Process
+from nbactors.local.node.rules import events, workers
+from nbactors.local.node.rules.asks import Ask
+from nbactors.local.node.rules.records import Process
 from nbactors.local.wire import messages
 
 ACTOR: dict[str, Any] = {
@@ -123,7 +123,7 @@ class TestMistakes:
         with monkeypatch.context() as patch:
             if isinstance(request_, messages.Display):
                 patch.setattr(events, "ReadOutput", raise_a_mistake)
-                patch.setattr("nbactors.local.node.state.ReadOutput", raise_a_mistake)
+                patch.setattr("nbactors.local.node.rules.state.ReadOutput", raise_a_mistake)
             else:
                 broken(node, request_, patch, raise_a_mistake)
             client.send(numbered(request_, 900))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from nbactors.local.node.bars import MAX_OPEN, Bars
-from nbactors.local.node.context import Context, Facts
-from nbactors.local.node.events import Send
-from nbactors.local.node.gpus import GpuBank, SessionGpus
-from nbactors.local.node.queue import PlacementQueue
-from nbactors.local.node.records import Process, Session, Worker
-from nbactors.local.node.resources import Pool
+from nbactors.local.node.rules.bars import MAX_OPEN, Bars
+from nbactors.local.node.rules.context import Context, Facts
+from nbactors.local.node.rules.events import Send
+from nbactors.local.node.rules.gpus import GpuBank, SessionGpus
+from nbactors.local.node.rules.queue import PlacementQueue
+from nbactors.local.node.rules.records import Process, Session, Worker
+from nbactors.local.node.rules.resources import Pool
 from nbactors.local.wire import messages
 
 JOB = 3

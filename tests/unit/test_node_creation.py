@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from node_scenario import ENVIRONMENT, Scenario
 
-from nbactors.local.node import events, workers
+from nbactors.local.node.rules import events, workers
 from nbactors.local.wire import messages
 
 

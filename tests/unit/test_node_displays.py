@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from node_scenario import Client, Scenario
 
-from nbactors.local.node import events
+from nbactors.local.node.rules import events
 from nbactors.local.wire import messages
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from node_scenario import Scenario
 
-from nbactors.local.node import actor_table, events, workers
+from nbactors.local.node.rules import actor_table, events, workers
 from nbactors.local.wire import messages
 
 

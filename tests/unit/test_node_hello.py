@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from node_scenario import Scenario
 
-from nbactors.local.node import events, state
+from nbactors.local.node.rules import events, state
 from nbactors.local.wire import messages
 
 

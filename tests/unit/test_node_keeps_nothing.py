@@ -12,8 +12,8 @@ import msgspec
 import pytest
 from node_scenario import ENVIRONMENT, Scenario
 
-from nbactors.local.node import actor_table, events, workers
-from nbactors.local.node.alarms import FEW, Alarms
+from nbactors.local.node.rules import actor_table, events, workers
+from nbactors.local.node.rules.alarms import FEW, Alarms
 from nbactors.local.wire import messages
 
 CYCLES = 100

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from node_scenario import Scenario
 
-from nbactors.local.node import events, leases, workers
+from nbactors.local.node.rules import events, leases, workers
 from nbactors.local.wire import messages
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from node_scenario import Scenario
 
-from nbactors.local.node import events, state
+from nbactors.local.node.rules import events, state
 from nbactors.local.wire import messages
 
 

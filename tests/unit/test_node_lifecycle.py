@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from nbactors.local.node.lifecycle import TABLE, Cause, State, TransitionError, diagram, follow
+from nbactors.local.node.rules.lifecycle import TABLE, Cause, State, TransitionError, diagram, follow
 
 RESERVED = {State.RESTARTING}
 

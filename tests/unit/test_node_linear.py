@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from node_scenario import ENVIRONMENT, Client, Scenario
 
-from nbactors.local.node import events
+from nbactors.local.node.rules import events
 from nbactors.local.wire import messages
 
 FEW, MANY = 30, 120

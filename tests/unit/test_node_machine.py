@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nbactors.local.node import machine
+from nbactors.local.node.shell import machine
 
 
 def test_cpus_and_memory_are_no_more_than_there_is() -> None:

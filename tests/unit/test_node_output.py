@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from nbactors.local.node import events
-from nbactors.local.node.loop import Loop
-from nbactors.local.node.output import WorkerOutput
+from nbactors.local.node.rules import events
+from nbactors.local.node.shell.loop import Loop
+from nbactors.local.node.shell.output import WorkerOutput
 
 WORKER = b"w" * 16
 

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-from nbactors.local.node.gpus import GpuBank, SessionGpus
-from nbactors.local.node.queue import FIRST_RESERVATION_S, PATIENCE, PlacementQueue, Request
-from nbactors.local.node.resources import Allocation, Pool, to_units
+from nbactors.local.node.rules.gpus import GpuBank, SessionGpus
+from nbactors.local.node.rules.queue import FIRST_RESERVATION_S, PATIENCE, PlacementQueue, Request
+from nbactors.local.node.rules.resources import Allocation, Pool, to_units
 
 
 class Line:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from node_scenario import ENVIRONMENT, Client, Scenario
 
-from nbactors.local.node import events, sessions
+from nbactors.local.node.rules import events, sessions
 from nbactors.local.wire import messages
 from nbactors.local.wire.ids import socket_name
 

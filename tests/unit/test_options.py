@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import nbactors
-from nbactors.init_keywords import init_options
-from nbactors.meta import DYNAMIC, STREAMING, UNLIMITED
+from nbactors.definitions.metadata import DYNAMIC, STREAMING, UNLIMITED
 from nbactors.options import ActorOptions, CallOptions, InitOptions, RuntimeEnv, TaskOptions
+from nbactors.options.init_keywords import init_options
 from nbactors.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 BAD_FOR_BOTH: list[tuple[dict[str, Any], type[Exception], str]] = [

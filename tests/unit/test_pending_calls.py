@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from nbactors.local.client.arguments import Arguments
-from nbactors.local.client.calls import PendingCall
-from nbactors.local.client.entries import Entry
-from nbactors.local.client.process import Process
-from nbactors.local.client.timers import Timers
-from nbactors.local.client.values import Held
-from nbactors.local.client.waiting import Waiting
+from nbactors.local.member import Process
+from nbactors.local.objects.entry import Entry
+from nbactors.local.objects.values import Held
+from nbactors.local.objects.waiting import Waiting
+from nbactors.local.reactor.timers import Timers
+from nbactors.local.submitting.arguments import Arguments
+from nbactors.local.submitting.pending_call import PendingCall
 from nbactors.object_ref import ObjectRef
 
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from nbactors.local import sockets
-from nbactors.local.node import premises
-from nbactors.local.node.door import Door
-from nbactors.local.node.loop import Loop
+from nbactors.local.node.shell import premises
+from nbactors.local.node.shell.door import Door
+from nbactors.local.node.shell.loop import Loop
 from nbactors.local.wire.messages import PROTOCOL_VERSION
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from nbactors.local.wire import messages
-from nbactors.local.worker import producing
-from nbactors.local.worker.producing import Production
-from nbactors.num_returns import DYNAMIC, STREAMING
+from nbactors.local.worker.running import producing
+from nbactors.local.worker.running.producing import Production
+from nbactors.options.num_returns import DYNAMIC, STREAMING
 
 
 def production(backpressure: int, num_returns: int = STREAMING) -> Production:

@@ -129,7 +129,16 @@ def test_names_in_modules(module: str, names: list[str]) -> None:
 def test_import_loads_no_engine() -> None:
     """What `import nbactors` must not cost: an engine, cloudpickle, asyncio, IPython."""
     heavy = ["nbactors.local", "cloudpickle", "msgspec", "asyncio", "IPython", "psutil", "click", "socket", "logging"]
-    heavy += ["nbactors.jupyter", "ipykernel", "ipywidgets", "traitlets", "comm", "matplotlib", "html", "nbactors.html"]
+    heavy += [
+        "nbactors.jupyter",
+        "ipykernel",
+        "ipywidgets",
+        "traitlets",
+        "comm",
+        "matplotlib",
+        "html",
+        "nbactors.views.html",
+    ]
     code = f"import sys, nbactors; print([name for name in {heavy!r} if name in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"

@@ -9,8 +9,8 @@ import threading
 
 import pytest
 
-from nbactors.local.client.reactor import Reactor
-from nbactors.local.client.waiter import Waiter
+from nbactors.local.reactor.reactor import Reactor
+from nbactors.local.reactor.waiter import Waiter
 from nbactors.testing.polling import eventually
 
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
 
-from nbactors.local.node.gpus import UNIT, Gpu, GpuBank, SessionGpus, session_gpus
-from nbactors.local.node.resources import Allocation, Pool, to_amounts, to_units
+from nbactors.local.node.rules.gpus import UNIT, Gpu, GpuBank, SessionGpus, session_gpus
+from nbactors.local.node.rules.resources import Allocation, Pool, to_amounts, to_units
 
 NO_GPUS = SessionGpus(GpuBank(), {})
 

@@ -13,8 +13,8 @@ from chaos import Chaos, kinds_of_messages
 from node_scenario import ENVIRONMENT, Client, Scenario
 
 from nbactors import limits
-from nbactors.local.client import failures
-from nbactors.local.node import events
+from nbactors.local.node.rules import events
+from nbactors.local.objects import failures
 from nbactors.local.wire import framing, messages
 from nbactors.options import ActorOptions, InitOptions, TaskOptions
 

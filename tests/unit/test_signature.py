@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbactors.signature import ANYTHING, NOTHING, Signature
+from nbactors.definitions.signature import ANYTHING, NOTHING, Signature
 
 
 def nothing() -> None: ...

@@ -6,7 +6,7 @@ import linecache
 
 import pytest
 
-from nbactors.local.client.sources import with_sources
+from nbactors.exceptions.source_lines import with_sources
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from nbactors.checkpoint_store import BadCheckpointError, CheckpointStore, read, read_header
+from nbactors.upkeep.checkpoint_store import BadCheckpointError, CheckpointStore, read, read_header
 
 SOMEBODY = 54321
 as_root = pytest.mark.skipif(os.getuid() != 0, reason="only root can give a file away")

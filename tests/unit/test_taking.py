@@ -10,7 +10,7 @@ from types import FrameType
 
 import pytest
 
-from nbactors.local.client.taking import run_all
+from nbactors.local.reactor.action_queue import run_all
 
 
 def raise_again(error: BaseException, action: Callable[[], None]) -> None:

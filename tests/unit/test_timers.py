@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from nbactors.local.client.timers import FEW, NEVER, Timers
+from nbactors.local.reactor.timers import FEW, NEVER, Timers
 
 
 class Ran:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from nbactors.definitions.metadata import FunctionMeta
 from nbactors.local.store.segments import SegmentStore
-from nbactors.local.worker.traces import user_traceback
-from nbactors.meta import FunctionMeta
+from nbactors.local.worker.inspecting.traces import user_traceback
 
 
 def caught(function):

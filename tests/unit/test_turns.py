@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from nbactors.local.client.reactor import Reactor
-from nbactors.local.client.turns import Turns
-from nbactors.local.client.waiter import Waiter
+from nbactors.local.reactor.reactor import Reactor
+from nbactors.local.reactor.turns import Turns
+from nbactors.local.reactor.waiter import Waiter
 
 WITHIN_S = 10
 

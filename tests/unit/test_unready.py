@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from nbactors.unready import UnreadyList
+from nbactors.engine.unready_list import UnreadyList
 
 
 def put_slice(refs: list[int]) -> None:

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from nbactors.local.client.calls import PendingCall
-from nbactors.local.client.entries import Entry
-from nbactors.local.client.stream_inbox import Inbox
-from nbactors.local.client.streams import Reader
-from nbactors.local.client.values import Held
-from nbactors.local.client.waiting import Waiting
+from nbactors.local.objects.entry import Entry
+from nbactors.local.objects.stream_inbox import Inbox
+from nbactors.local.objects.streams import Reader
+from nbactors.local.objects.values import Held
+from nbactors.local.objects.waiting import Waiting
+from nbactors.local.submitting.pending_call import PendingCall
 from nbactors.object_ref import ObjectRef
 from nbactors.object_ref_generator import ObjectRefGenerator
 

@@ -1,4 +1,4 @@
-"""Where a node process begins, detached from whoever started it (see `nbactors.local.discovery`)."""
+"""Where a node process begins, detached from whoever started it (see `nbactors.local.access.discovery`)."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ import resource
 import shutil
 import socket
 
-from nbactors.local import discovery, linger, sockets
-from nbactors.local.node import machine
-from nbactors.local.node.context import Facts
-from nbactors.local.node.premises import Premises
-from nbactors.local.node.server import Server
+from nbactors.local import sockets
+from nbactors.local.access import discovery, linger
+from nbactors.local.node.rules.context import Facts
+from nbactors.local.node.shell import machine
+from nbactors.local.node.shell.premises import Premises
+from nbactors.local.node.shell.server import Server
 from nbactors.local.wire.messages import PROTOCOL_VERSION
 
 _MOST_DESCRIPTORS = 1 << 16

@@ -16,8 +16,8 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from nbactors.importable import ByName, address_of
-from nbactors.user_code import lets_through
+from nbactors.definitions.importable import ByName, address_of
+from nbactors.frontend.user_code import lets_through
 
 _REFUSALS = (pickle.PicklingError, AttributeError, TypeError)
 """What plain pickle raises for a value that it cannot serve."""
@@ -129,7 +129,7 @@ def _dumps(value: Any, buffers: list[memoryview], found: list[Any]) -> bytes:
 
 @lets_through
 def _cloud_dumps(value: Any, keep: Callable[[pickle.PickleBuffer], bool]) -> bytes:
-    from nbactors.cloud import Pickler  # noqa: PLC0415 - imports cloudpickle
+    from nbactors.definitions.cloud import Pickler  # noqa: PLC0415 - imports cloudpickle
 
     stream = io.BytesIO()
     try:

@@ -6,15 +6,15 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from nbactors.engine.base import ActorLink, RuntimeFacts
-from nbactors.local.engine import LocalEngine
+from nbactors.frontend.sink import Progress
+from nbactors.local.session.engine import LocalEngine
 from nbactors.local.wire import messages
-from nbactors.local.worker.ending import ActorExit
-from nbactors.output import Progress
+from nbactors.local.worker.running.ending import ActorExit
 
 if TYPE_CHECKING:
-    from nbactors.local.client.process import Process
-    from nbactors.local.worker.executor import Executor
-    from nbactors.meta import ActorMeta
+    from nbactors.definitions.metadata import ActorMeta
+    from nbactors.local.member import Process
+    from nbactors.local.worker.running.executor import Executor
 
 
 class WorkerEngine(LocalEngine):

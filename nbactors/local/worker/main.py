@@ -9,15 +9,16 @@ from typing import Any
 from nbactors import engine
 from nbactors.limits import MAX_NAME
 from nbactors.local import sockets
-from nbactors.local.client.process import Process, importable_paths, working_directory
-from nbactors.local.client.waiter import Waiter
+from nbactors.local.member import Process, importable_paths, working_directory
+from nbactors.local.reactor.waiter import Waiter
 from nbactors.local.wire import messages, os_bytes
-from nbactors.local.worker import bars, breakpoints, display
-from nbactors.local.worker.ending import Ending
 from nbactors.local.worker.engine import WorkerEngine
-from nbactors.local.worker.executor import Executor
-from nbactors.local.worker.imported import ImportedFiles
-from nbactors.local.worker.titles import set_title
+from nbactors.local.worker.inspecting import breakpoints
+from nbactors.local.worker.inspecting.imported import ImportedFiles
+from nbactors.local.worker.printing import ipython_display, tqdm_bars
+from nbactors.local.worker.printing.process_title import set_title
+from nbactors.local.worker.running.ending import Ending
+from nbactors.local.worker.running.executor import Executor
 from nbactors.runtime_env import RuntimeEnv
 from nbactors.version import __version__
 
@@ -59,8 +60,8 @@ class Worker:
         assert self._assign is not None
         self._engine = WorkerEngine(self.process, self._assign, self.executor)
         engine.install(self._engine)
-        bars.install(self.process)
-        display.install(self.process, self.executor.capture.end)
+        tqdm_bars.install(self.process)
+        ipython_display.install(self.process, self.executor.capture.end)
         breakpoints.install(self.process, self.executor.capture.origin)
         self._apply(self._assign)
         self.process.tell_paths(importable_paths(), working_directory())

@@ -10,7 +10,7 @@ Line = Annotated[str, Meta(max_length=1 << 16)]
 
 
 class Display(Message, tag=100, frozen=True):
-    """Worker to node, and node to session: rich output. See `nbactors.output.Display`.
+    """Worker to node, and node to session: rich output. See `nbactors.frontend.sink.Display`.
 
     The node answers by `Done`, having read what the worker has printed before; what it prints next comes after.
 
@@ -31,7 +31,7 @@ class Display(Message, tag=100, frozen=True):
 
 
 class Progress(Message, tag=103, frozen=True):
-    """Worker to node, and node to session: how far a progress bar is. See `nbactors.output.Progress`.
+    """Worker to node, and node to session: how far a progress bar is. See `nbactors.frontend.sink.Progress`.
 
     Attributes:
         origin: Of the call that has made the bar, see `Call`; tells which session shows it.
@@ -57,7 +57,7 @@ class Progress(Message, tag=103, frozen=True):
 
 
 class Paused(Message, tag=114, frozen=True):
-    """Worker to node, and node to session: a call has come to a `breakpoint()`. See `nbactors.output.Paused`.
+    """Worker to node, and node to session: a call has come to a `breakpoint()`. See `nbactors.frontend.sink.Paused`.
 
     Attributes:
         origin: Of the call, see `Call`; tells which session is to debug it.

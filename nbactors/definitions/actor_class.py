@@ -1,0 +1,177 @@
+"""Reading a user's class: which methods its actors have, and whether it can be an actor class at all."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from nbactors.definitions.hooks import HOOKS, RESTORE, SAVE
+from nbactors.definitions.metadata import STREAMING, UNLIMITED, ActorMeta, MethodMeta
+from nbactors.definitions.signature import ANYTHING, NOTHING, Signature
+from nbactors.options import ActorOptions
+from nbactors.options.checks import closest
+
+NUM_RETURNS = "__ray_num_returns__"
+"""Where `@method(num_returns=)` leaves its mark on a function, as in Ray."""
+
+GROUP = "__ray_concurrency_group__"
+"""The same for `@method(concurrency_group=)`."""
+
+BACKPRESSURE = "__ray_generator_backpressure_num_objects__"
+"""The same for `@method(_generator_backpressure_num_objects=)`."""
+
+_EVERY_ACTOR_HAS = {
+    "__ray_ready__": NOTHING,
+    "__ray_call__": Signature.of(lambda fn, *args, **kwargs: None, skip_self=False),
+    "__ray_terminate__": NOTHING,
+}
+
+
+def actor_meta(cls: type) -> ActorMeta:
+    """Read a class when it becomes an actor class; methods of its base classes count.
+
+    Raises:
+        ValueError: It has a `__ray_shutdown__` that cannot be called as Ray calls it.
+    """
+    _check_shutdown(cls)
+    _check_hooks(cls)
+    members = list(_methods(cls))
+    methods = {name: _method_meta(name, member) for name, member in members}
+    for name, signature in _EVERY_ACTOR_HAS.items():
+        methods[name] = MethodMeta(name, signature)
+    return ActorMeta(
+        class_name=cls.__name__,
+        module=cls.__module__,
+        methods=methods,
+        is_async=any(_is_async(_function(member)) for _, member in members) or _is_async(cls.__init__),  # type: ignore[misc]
+    )
+
+
+def with_options(meta: ActorMeta, options: ActorOptions) -> ActorMeta:
+    """Return what handles of actors with these options must know.
+
+    Raises:
+        ValueError: A method's group is not among them, or calls cannot run in order.
+    """
+    groups = tuple(options.concurrency_groups)
+    for method in meta.methods.values():
+        check_group(method.group, groups, f"{meta.class_name}.{method.name}")
+    overlap = meta.is_async or (options.max_concurrency or 1) > 1
+    if overlap and options.allow_out_of_order_execution is False:
+        kind = "async" if meta.is_async else "multi-threaded"
+        raise ValueError(
+            f"{meta.class_name}: allow_out_of_order_execution=False is not possible for {kind} actors, whose calls "
+            "overlap. Leave it out"
+        )
+    in_order = not (overlap if options.allow_out_of_order_execution is None else options.allow_out_of_order_execution)
+    return meta._replace(groups=groups, in_order=in_order, max_pending_calls=options.max_pending_calls)
+
+
+def check_group(group: str, known: Sequence[str], label: str) -> None:
+    """Check that a class has a concurrency group; the default one is "".
+
+    Raises:
+        ValueError: It has not; the message names those that it has.
+    """
+    if group and group not in known:
+        listed = ", ".join(map(repr, known)) or "none"
+        raise ValueError(
+            f"{label}: there is no concurrency group {group!r}.{closest(group, known)} The class has {listed}. Declare "
+            f"it over the class: @remote(concurrency_groups={{{group!r}: 2}})"
+        )
+
+
+def constructor_signature(cls: type) -> Signature:
+    """Return what `Cls.remote` takes."""
+    constructor: Any = cls.__init__  # type: ignore[misc] # read, never called
+    maker: Any = cls.__new__
+    if inspect.isfunction(constructor):
+        return Signature.of(constructor, skip_self=True)
+    if constructor is object.__init__ and maker is object.__new__:
+        return NOTHING
+    try:
+        return Signature.of(cls, skip_self=False)
+    except ValueError:
+        return ANYTHING
+
+
+def _methods(cls: type) -> Iterator[tuple[str, Any]]:
+    """Yield each method once, as it stands in the class dict, base classes first."""
+    members: dict[str, Any] = {}
+    for base in reversed(cls.__mro__[:-1]):  # all but `object`
+        members.update(vars(base))
+    for name, member in members.items():
+        inner = member.__func__ if isinstance(member, staticmethod | classmethod) else member
+        wraps = callable(inner) and hasattr(inner, "__wrapped__") and not isinstance(inner, type)
+        if name != "__init__" and (inspect.isfunction(inner) or wraps or isinstance(inner, functools.partialmethod)):
+            yield name, member
+
+
+def _function(member: Any) -> Callable[..., Any]:
+    """Return the function of a member of a class dict."""
+    return member.func if isinstance(member, functools.partialmethod) else getattr(member, "__func__", member)
+
+
+def _is_async(function: Callable[..., Any]) -> bool:
+    # Not what it wraps: a plain wrapper around a coroutine function is most likely there to run it.
+    return inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
+
+
+def is_generator(function: Callable[..., Any]) -> bool:
+    """Return whether a function, or what it wraps, is a generator function, `async` or not."""
+    bare = inspect.unwrap(function)
+    return any(inspect.isgeneratorfunction(one) or inspect.isasyncgenfunction(one) for one in (function, bare))
+
+
+def _method_meta(name: str, member: Any) -> MethodMeta:
+    function = _function(member)
+    generates = is_generator(function)
+    if isinstance(member, functools.partialmethod):
+        signature = ANYTHING
+    else:
+        signature = Signature.of(inspect.unwrap(function), skip_self=not isinstance(member, staticmethod))
+    return MethodMeta(
+        name=name,
+        signature=signature,
+        num_returns=getattr(function, NUM_RETURNS, STREAMING if generates else 1),
+        doc=inspect.cleandoc(function.__doc__) if isinstance(function.__doc__, str) else "",
+        generates=generates,
+        group=getattr(function, GROUP, ""),
+        backpressure=getattr(function, BACKPRESSURE, UNLIMITED),
+    )
+
+
+def _check_shutdown(cls: type) -> None:
+    member = inspect.getattr_static(cls, "__ray_shutdown__", None)
+    if member is None:
+        return
+    function = getattr(member, "__func__", member)
+    if not callable(function):
+        raise ValueError(f"{cls.__name__}.__ray_shutdown__ must be a method. Got: {type(member).__name__}")
+    signature = Signature.of(function, skip_self=not isinstance(member, staticmethod))
+    deferred = inspect.iscoroutinefunction(function) or is_generator(function)
+    if deferred or not signature.minimum <= 0 <= signature.maximum:
+        raise ValueError(
+            f"{cls.__name__}.__ray_shutdown__ must be a synchronous method that takes no arguments but self, since "
+            "the runtime calls it when the actor ends: def __ray_shutdown__(self). "
+            f"Got: {'async ' if inspect.iscoroutinefunction(function) else ''}{signature.display}"
+        )
+
+
+def _check_hooks(cls: type) -> None:
+    """Check the hooks that only the runtime calls: the first one to find a mistake would be the user who needs them."""
+    for name, given in HOOKS.items():
+        member = inspect.getattr_static(cls, name, None)
+        if member is None:
+            continue
+        if not inspect.isfunction(member):
+            raise ValueError(f"{cls.__name__}.{name} must be a method. Got: {type(member).__name__}")
+        signature = Signature.of(member, skip_self=True)
+        if is_generator(member) or not signature.minimum <= len(given) <= signature.maximum:
+            shown = ", ".join(("self", *given))
+            raise ValueError(f"{cls.__name__}.{name} must be def {name}({shown}). Got: {signature.display}")
+    if (getattr(cls, SAVE, None) is None) != (getattr(cls, RESTORE, None) is None):
+        there, missing = (SAVE, RESTORE) if getattr(cls, SAVE, None) is not None else (RESTORE, SAVE)
+        raise ValueError(f"{cls.__name__} has {there} but no {missing}: a state that is saved has to be restored, too")

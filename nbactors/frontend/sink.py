@@ -1,0 +1,147 @@
+"""What workers have to show in the notebook that called them, as a front end takes it.
+
+An engine hands these to the sink that a front end has set (`Engine.set_sink`); without one it shows what it can itself.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any, NamedTuple, Protocol
+
+_COLOURS = (36, 35, 32, 33, 34)
+"""Cyan, magenta, green, yellow and blue, which front ends choose to be readable on their background; red is for errors.
+Processes that start one after the other get different ones."""
+
+
+def prefix(label: str, pid: int, in_colour: bool) -> str:
+    """Return what stands before a worker's line, in a colour that is always the same for one process."""
+    if in_colour and not os.environ.get("NO_COLOR"):
+        return f"\x1b[{_COLOURS[pid % len(_COLOURS)]}m({label} pid={pid})\x1b[0m "
+    return f"({label} pid={pid}) "
+
+
+def write(stream: Any, text: str) -> None:
+    """Write text to a stream of the user's; what its encoding has no bytes for, as an escape: no line is lost.
+
+    Raises:
+        OSError, ValueError: The stream is closed, or broken.
+    """
+    try:
+        stream.write(text)
+    except UnicodeEncodeError as error:  # raised before anything is written
+        stream.write(text.encode(error.encoding, "backslashreplace").decode(error.encoding))
+
+
+class Lines(NamedTuple):
+    """Text that a worker printed.
+
+    Attributes:
+        cell: Number of the cell that made the call, 0 for none; see `nbactors.frontend.calling_cell`.
+        label: The actor's class name, or name, or the task's function name.
+        stream: 1 for stdout, 2 for stderr.
+        text: Whole lines, or an unfinished one at the end of its call.
+        actor_id: Empty for a task.
+        is_marked: Whether each line is to say whose it is, see `prefix`.
+    """
+
+    cell: int
+    label: str
+    pid: int
+    stream: int
+    text: str
+    actor_id: bytes
+    is_marked: bool = True
+
+    def shown(self, in_colour: bool) -> str:
+        """Return the text as it is shown: whole lines, each marked if they are to be."""
+        text = self.text.removesuffix("\n")
+        if not self.is_marked:
+            return f"{text}\n"
+        mark = prefix(self.label, self.pid, in_colour)
+        return f"{mark}{text}\n" if "\n" not in text else "".join(f"{mark}{line}\n" for line in text.split("\n"))
+
+
+class Display(NamedTuple):
+    """Rich output, as IPython's `display` gives it.
+
+    Attributes:
+        update: Whether it replaces what was shown with the same `transient["display_id"]`.
+        clear: Not empty if what the cell shows is cleared instead: "now", or "later", by what comes next.
+    """
+
+    cell: int
+    label: str
+    pid: int
+    data: dict[str, Any]
+    metadata: dict[str, Any]
+    transient: dict[str, Any]
+    update: bool
+    clear: str = ""
+
+
+class Progress(NamedTuple):
+    """The state of a progress bar.
+
+    Attributes:
+        cell: Number of the cell under which it is shown, 0 for none.
+        source: Tells apart who reports: a worker, or the session itself.
+        bar: Tells apart the bars of one source.
+        label: What the source's output is marked with; empty for the session itself.
+        n, total: How far it is; `total` None where that is not known.
+        unit_scale: What to multiply numbers with for show, 0 for plain numbers.
+        elapsed: Seconds since it began.
+        rate: Units per second, 0 where that is not known.
+        postfix: Text behind the numbers.
+        closed: This is its last state.
+        leave: Whether it stays after its end.
+        failed: Why it ended unfinished; empty if it did not.
+    """
+
+    cell: int
+    source: str
+    bar: str
+    label: str = ""
+    pid: int = 0
+    description: str = ""
+    n: float = 0
+    total: float | None = None
+    unit: str = "it"
+    unit_scale: float = 0
+    elapsed: float = 0
+    rate: float = 0
+    postfix: str = ""
+    closed: bool = False
+    leave: bool = True
+    failed: str = ""
+
+
+class Paused(NamedTuple):
+    """A call that has come to a `breakpoint()` and waits for a debugger.
+
+    Attributes:
+        where: File, line and function.
+        connection: To the debugger there. It sends JSON, one object a line: `text` to show, and in `prompt` what to ask
+            with, None if nothing is asked; answers are lines of text. Closing it lets the call go on.
+    """
+
+    cell: int
+    label: str
+    pid: int
+    where: str
+    connection: Any
+
+
+class Sink(Protocol):
+    """What a front end does with it. Called on the leader's thread, which must not be held up."""
+
+    def lines(self, lines: Lines) -> None:
+        """Show text."""
+
+    def display(self, display: Display) -> None:
+        """Show rich output."""
+
+    def progress(self, progress: Progress) -> None:
+        """Show how far a bar is."""
+
+    def paused(self, paused: Paused) -> None:
+        """Debug it, at some time; close the connection in any case."""

@@ -1,0 +1,70 @@
+"""A piece of live output under a cell: shown, changed and ended from any thread, while the kernel is busy.
+
+With ipywidgets it is a widget, which comes back after the page was reloaded; without, the output is replaced each time.
+At its end it is replaced by plain HTML, so that a saved notebook shows the last state without any widget.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from nbactors.jupyter.cell_output import cells
+
+WIDGET_MIME = "application/vnd.jupyter.widget-view+json"
+
+
+class Live:
+    """One display. To be used by one thread at a time.
+
+    Args:
+        cell: The number of the cell that it belongs to.
+    """
+
+    def __init__(self, cell: int) -> None:
+        self._cell = cell
+        self._id = uuid.uuid4().hex
+        self._shown = False
+        self._page: Any = None
+        self._box: Any = None
+
+    @property
+    def is_widget(self) -> bool:
+        """Whether it is drawn by a widget now, so that changes are cheap."""
+        return self._box is not None
+
+    def show(self, text: str, html: str, make_button: Any = None) -> None:
+        """Show a state. `make_button(ipywidgets)` returns a widget to put in front, if there are widgets."""
+        if self._page is not None:
+            self._page.value = html
+            return
+        if not self._shown or self._box is None:
+            self._make_widgets(html, make_button)
+        self._publish(text, html)
+
+    def end(self, text: str, html: str) -> None:
+        """Show the last state, for good or until `show` is called again. Any widget goes."""
+        box, self._box, self._page = self._box, None, None
+        self._publish(text, html)
+        if box is not None:
+            for child in box.children:
+                child.close()
+            box.close()
+            box.layout.close()
+
+    def _make_widgets(self, html: str, make_button: Any) -> None:
+        try:
+            import ipywidgets  # noqa: PLC0415 - it need not be there, and takes long to import
+        except ImportError:
+            return
+        self._page = ipywidgets.HTML(html, layout=ipywidgets.Layout(flex="1 1 auto", width="auto", margin="0"))
+        buttons = [make_button(ipywidgets)] if make_button is not None else []
+        self._box = ipywidgets.HBox([*buttons, self._page], layout=ipywidgets.Layout(width="100%"))
+
+    def _publish(self, text: str, html: str) -> None:
+        data: dict[str, Any] = {"text/plain": text, "text/html": html}
+        if self._box is not None:
+            data[WIDGET_MIME] = {"version_major": 2, "version_minor": 0, "model_id": self._box.model_id}
+        kind = "update_display_data" if self._shown else "display_data"
+        content = {"data": data, "metadata": {}, "transient": {"display_id": self._id}}
+        self._shown = cells.publish(self._cell, kind, content) or self._shown

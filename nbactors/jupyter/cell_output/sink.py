@@ -1,0 +1,67 @@
+"""The sink of a kernel: what workers have to show goes under the cell that made the call."""
+
+from __future__ import annotations
+
+import copyreg
+from collections.abc import Callable
+from typing import Any
+
+from IPython.core.getipython import get_ipython
+from IPython.core.interactiveshell import InteractiveShell
+
+import nbactors
+from nbactors.frontend import calling_cell
+from nbactors.frontend.sink import Display, Lines, Paused, Progress
+from nbactors.jupyter.cell_output import cells, progress
+from nbactors.jupyter.cell_output.printing import Printing
+from nbactors.jupyter.failures import waiting_breakpoints
+from nbactors.jupyter.magics import background
+
+
+class CellSink:
+    """Shows what comes. See `nbactors.frontend.sink.Sink`."""
+
+    def __init__(self) -> None:
+        self._printing = Printing()
+
+    def lines(self, lines: Lines) -> None:
+        """See the protocol."""
+        self._printing.show(lines)
+
+    def display(self, display: Display) -> None:
+        """See the protocol."""
+        if display.clear:
+            cells.publish(display.cell, "clear_output", {"wait": display.clear == "later"})
+            return
+        kind = "update_display_data" if display.update else "display_data"
+        content = {"data": display.data, "metadata": display.metadata, "transient": display.transient}
+        cells.publish(display.cell, kind, content)
+
+    def progress(self, progress_: Progress) -> None:
+        """See the protocol."""
+        if not background.begun(progress_.bar, progress_.pid):
+            progress.show(progress_)
+
+    def paused(self, paused: Paused) -> None:
+        """See the protocol."""
+        waiting_breakpoints.take(paused)
+
+
+_sink = CellSink()
+
+
+def watch(shell: InteractiveShell) -> None:
+    """Have the session's output shown in this kernel. Called when a session starts; does nothing in a terminal."""
+    cells.watch(shell)
+    # Code that uses the notebook's `get_ipython` finds that of its own process.
+    copyreg.pickle(type(shell), _reduce_shell)
+    if not getattr(shell, "_nbactors_settles", False):
+        shell._nbactors_settles = True
+        shell.events.register("post_run_cell", lambda _result: progress.settle(calling_cell.current()))
+    engine = nbactors.engine.running()
+    if engine is not None and getattr(shell, "kernel", None) is not None:
+        engine.set_sink(_sink)
+
+
+def _reduce_shell(shell: InteractiveShell) -> tuple[Callable[[], Any], tuple[()]]:
+    return get_ipython, ()

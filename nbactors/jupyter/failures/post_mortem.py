@@ -1,0 +1,125 @@
+"""`%debug` after a failed call: it starts in the frames of the other process, as they were when the call failed."""
+
+from __future__ import annotations
+
+import linecache
+import sys
+import types
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from IPython.core.interactiveshell import InteractiveShell
+
+from nbactors import exceptions
+from nbactors.version import PACKAGE
+
+
+class Text:
+    """Stands for a value of another process: shows as its repr did there."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __repr__(self) -> str:
+        return self._text
+
+
+def watch(shell: InteractiveShell) -> None:
+    """Make this shell's `%debug` enter remote frames. Calling it again does nothing. On the main thread.
+
+    The traceback is extended while the debugger runs and no longer, so that `%tb` and front ends show what they did.
+    """
+    printer: Any = shell.InteractiveTB
+    if getattr(printer, "_nbactors_debugger", None) is not None:
+        return
+    plain = printer._nbactors_debugger = printer.debugger
+
+    def debugger(force: bool = False) -> None:
+        if not (force or printer.call_pdb):
+            return
+        with _extended(printer):
+            if sys.last_traceback is not None:
+                plain(force)
+
+    printer.debugger = debugger
+
+
+def offer(error: BaseException) -> None:
+    """Make `%debug` enter an error that has just been shown, though no cell raised it. Any thread."""
+    if isinstance(error, exceptions.RayTaskError) and error.frames:
+        sys.last_type, sys.last_value, sys.last_traceback = type(error), error, error.__traceback__
+        if sys.version_info >= (3, 12):
+            sys.last_exc = error
+
+
+@contextmanager
+def _extended(printer: Any) -> Iterator[None]:
+    """Let the last error's traceback lead on into the process that raised it. On the main thread."""
+    error = getattr(sys, "last_value", None)
+    remote = _remote(error) if isinstance(error, exceptions.RayTaskError) else None
+    if error is None or remote is None:
+        yield
+        return
+    local, last = error.__traceback__, sys.last_traceback
+    whole = _joined(local or last, remote)
+    error.__traceback__ = sys.last_traceback = printer.tb = whole
+    try:
+        yield
+    finally:
+        error.__traceback__, sys.last_traceback = local, last
+        vars(printer).pop("tb", None)
+
+
+def _remote(error: exceptions.RayTaskError) -> types.TracebackType | None:
+    """Return the traceback of what failed elsewhere, that of the calls which it waited for last."""
+    frames = []
+    cause: BaseException | None = error
+    while isinstance(cause, exceptions.RayTaskError):
+        frames += list(cause.frames)
+        cause = cause.cause
+    if not frames:
+        return None
+    try:
+        from tblib import Traceback  # type: ignore[import-untyped] # noqa: PLC0415 - only debugging needs it
+    except ImportError:
+        print(
+            "nbactors: %debug shows this process only, since the package tblib is missing. `pip install tblib` lets "
+            "it enter the frames of the failed call.",
+            file=sys.stderr,
+        )
+        return None
+    node: dict[str, Any] | None = None
+    for frame in reversed(frames):
+        _keep_source(frame)
+        node = {
+            "tb_frame": {
+                "f_globals": {"__name__": "remote", "__file__": frame.filename},
+                "f_locals": {name: Text(text) for name, text in frame.variables.items()},
+                "f_code": {"co_filename": frame.filename, "co_name": frame.function},
+                "f_lineno": frame.line,
+            },
+            "tb_lineno": frame.line,
+            "tb_next": node,
+        }
+    return Traceback.from_dict(node).as_traceback()  # type: ignore[no-any-return]
+
+
+def _keep_source(frame: Any) -> None:
+    """Let `list` show the lines around of a file that this process does not have."""
+    if frame.source and not linecache.getlines(frame.filename):
+        lines = ["\n"] * (frame.first - 1) + [f"{line}\n" for line in frame.source]
+        linecache.cache[frame.filename] = (len(lines), None, lines, frame.filename)
+
+
+def _joined(local: types.TracebackType | None, remote: types.TracebackType) -> types.TracebackType:
+    """Return a traceback of the local frames without nbactors's own, then the remote ones."""
+    nodes = []
+    while local is not None:
+        if not local.tb_frame.f_code.co_filename.startswith(PACKAGE):
+            nodes.append(local)
+        local = local.tb_next
+    result = remote
+    for node in reversed(nodes):
+        result = types.TracebackType(result, node.tb_frame, node.tb_lasti, node.tb_lineno)
+    return result

@@ -1,0 +1,266 @@
+"""The line magics `%actors`, `%kill`, `%cancel` and `%attach`: see and end what runs."""
+
+from __future__ import annotations
+
+import difflib
+import keyword
+import re
+from typing import Any
+
+from IPython.core.error import UsageError
+from IPython.core.magic import Magics, line_magic, magics_class
+from IPython.core.magic_arguments import argument, magic_arguments
+from IPython.display import display
+
+import nbactors
+from nbactors.actor import ActorHandle
+from nbactors.jupyter.magics.actor_table import Roster
+from nbactors.jupyter.magics.magic_line import parsed, unquoted
+from nbactors.util import calls, state
+
+MANY = 100_000
+"""More actors than a node has: all."""
+
+_REFERENCES = (nbactors.ObjectRef, nbactors.ObjectRefGenerator)
+
+
+@magics_class
+class ControlMagics(Magics):
+    """Looking at actors, ending them, and ending calls."""
+
+    @magic_arguments()
+    @argument("--all", action="store_true", help="Those of other sessions and the dead too.")
+    @argument("--stacks", action="store_true", help="Also print what each of them is doing now, frame by frame.")
+    @line_magic
+    def actors(self, line: str) -> Roster:
+        """Show this session's actors and the detached ones.
+
+        A call is counted "here" if this session has made it. Starts nothing, and asks no actor: it also shows those
+        that are stuck.
+        """
+        arguments = parsed(self.actors, line)
+        rows = _living_or_all(arguments.all)
+        hint = "No actors." if arguments.all else "No actors of this session, and no detached ones."
+        variables = {
+            value._link.actor_id.hex(): name for name, value in self._variables() if type(value) is ActorHandle
+        }
+        roster = Roster(rows, calls.pending_calls(), variables, hint)
+        if arguments.stacks:
+            _print_stacks(rows)
+        return roster
+
+    @magic_arguments()
+    @argument("actors", nargs="+", metavar="NAME|VARIABLE", help="A variable with a handle or handles, or a name.")
+    @argument("--namespace", help="Where names are looked up; by default this session's, then the others.")
+    @line_magic
+    def kill(self, line: str) -> None:
+        """End actors at once; calls to them fail, also pending ones.
+
+        A variable of the notebook comes before an actor's name. `handle.__ray_terminate__.remote()` ends an actor
+        when it has done what it was asked before.
+        """
+        arguments = parsed(self.kill, line)
+        # All are looked up first, so that a slip of the pen kills nobody.
+        found = [self._find(unquoted(word), arguments.namespace) for word in arguments.actors]
+        for handle, label in dict(pair for pairs in found for pair in pairs).items():
+            if handle._link.facts().state == "dead":
+                print(f"Dead already: {label}")
+                continue
+            try:
+                nbactors.kill(handle)
+            except nbactors.exceptions.RayError as error:
+                raise UsageError(f"%kill: {label}: {error}") from None
+            print(f"Killed {label}")
+
+    @magic_arguments()
+    @argument(
+        "references",
+        nargs="*",
+        metavar="VARIABLE",
+        help="A reference, a generator, or a list of these. None given: all pending calls of this session.",
+    )
+    @argument("--force", action="store_true", help="End the processes of tasks; not for calls of actors.")
+    @argument("--interrupt", action="store_true", help="Raise KeyboardInterrupt in running plain methods of actors.")
+    @line_magic
+    def cancel(self, line: str) -> None:
+        """Cancel calls; returns at once. Those that have not begun never run.
+
+        A task that runs gets KeyboardInterrupt, an async method CancelledError; a plain method only with `--interrupt`.
+        """
+        arguments = parsed(self.cancel, line)
+        if arguments.force and arguments.interrupt:
+            raise UsageError("%cancel: --force ends processes and --interrupt spares them; give one of them")
+        if not arguments.references:
+            pending = calls.pending_calls()
+            count = calls.cancel_all(force=arguments.force, interrupt=arguments.interrupt)
+            print(f"Cancelled {_count(count, 'pending call')} of this session" if count else "No call is pending")
+            if any(call["plain"] and call["sent"] for call in pending) and not arguments.interrupt:
+                print("Plain methods that run already go on; %cancel --interrupt stops them, too")
+            return
+        given = [ref for word in arguments.references for ref in self._references(word)]
+        # The same calls may be in several lists.
+        wanted = list({id(ref): ref for ref in given}.values())
+        unended = [ref for ref in wanted if not _ending(ref).done()]
+        for ref in unended:
+            try:
+                nbactors.cancel(ref, force=arguments.force, interrupt=arguments.interrupt)
+            except (ValueError, nbactors.exceptions.RayError) as error:
+                raise UsageError(f"%cancel: {error}") from None
+        ended = len(wanted) - len(unended)
+        print(
+            f"Cancelled {_count(len(unended), 'pending call')}" + (f"; {ended} had ended already" if ended else "")
+            if unended
+            else "Nothing to cancel: " + ("it has ended already" if ended == 1 else "all have ended already")
+        )
+
+    @magic_arguments()
+    @argument("name", metavar="NAME", help="The actor's name.")
+    @argument("variable", nargs="?", metavar="VARIABLE", help="What to bind it to; by default its name.")
+    @argument("--namespace", help="Where the name is looked up; this session's by default.")
+    @line_magic
+    def attach(self, line: str) -> None:
+        """Bind a living actor to a variable by its name, for instance a detached one after the kernel was restarted."""
+        arguments = parsed(self.attach, line)
+        assert self.shell is not None
+        name = unquoted(arguments.name)
+        variable = arguments.variable or _identifier(name)
+        if not variable.isidentifier() or keyword.iskeyword(variable):
+            raise UsageError(f"%attach: {variable!r} is no variable name; write %attach NAME [VARIABLE]")
+        present = self.shell.user_ns.get(variable)
+        if not arguments.variable and present is not None and not isinstance(present, ActorHandle):
+            raise UsageError(
+                f"%attach: the variable {variable} holds {type(present).__name__} already; name another one: "
+                f"%attach {arguments.name} VARIABLE"
+            )
+        try:
+            handle = nbactors.get_actor(name, arguments.namespace and unquoted(arguments.namespace))
+        except (TypeError, ValueError):
+            raise UsageError(f"%attach: {_unknown_name(name, arguments.namespace)}") from None
+        self.shell.user_ns[variable] = handle
+        print(f"{variable}:", end=" ")
+        # Not returned: IPython's history would keep the actor alive.
+        display(handle)
+
+    def _find(self, word: str, namespace: str | None) -> list[tuple[ActorHandle[Any], str]]:
+        """Return the actors that a word on the line of `%kill` means, and what to call each."""
+        assert self.shell is not None
+        value = self.shell.user_ns.get(word)
+        handles = list(value.values()) if isinstance(value, dict) else value if _is_collection(value) else [value]
+        if handles and all(isinstance(handle, ActorHandle) for handle in handles):
+            return [(_strong(handle), f"{word}: {handle!r}") for handle in handles]
+        rows = [row for row in _named() if row["name"] == word and namespace in (None, row["ray_namespace"])]
+        own = [row for row in rows if nbactors.is_initialized() and row["ray_namespace"] == _own_namespace()]
+        rows = own or rows
+        if len(rows) > 1:
+            where = ", ".join(repr(row["ray_namespace"]) for row in rows)
+            raise UsageError(f"%kill: {word} is an actor's name in the namespaces {where}; say --namespace")
+        if not rows:
+            kinds = f"; the variable {word} holds {type(value).__name__}" if value is not None else ""
+            variables = [name for name, held in self._variables() if isinstance(held, ActorHandle)]
+            raise UsageError(f"%kill: {_unknown_name(word, namespace, variables)}{kinds}")
+        row = rows[0]
+        handle = nbactors.get_actor(word, row["ray_namespace"] or None)
+        return [(handle, f"{word}: {row['class_name']}, pid {row['pid']}")]
+
+    def _variables(self) -> list[tuple[str, Any]]:
+        """Return the user's own variables, without the history."""
+        assert self.shell is not None
+        return [
+            (name, value)
+            for name, value in self.shell.user_ns.items()
+            if not name.startswith("_") and name not in ("In", "Out")
+        ]
+
+    def _references(self, word: str) -> list[Any]:
+        """Return the references and generators in a variable."""
+        assert self.shell is not None
+        names = self.shell.user_ns
+        if word not in names:
+            held = [name for name, value in self._variables() if _holds_references(value)]
+            raise UsageError(f"%cancel: there is no variable {word!r}{_close(word, held)}")
+        value = names[word]
+        if not _holds_references(value):
+            raise UsageError(
+                f"%cancel: {word} holds {type(value).__name__}, neither a reference, nor a generator of references, "
+                "nor a list of these" + ("; %kill ends actors" if isinstance(value, ActorHandle) else "")
+            )
+        return [value] if isinstance(value, _REFERENCES) else list(value.values() if isinstance(value, dict) else value)
+
+
+def _living_or_all(everything: bool) -> list[dict[str, Any]]:
+    """Return the rows of what `%actors` shows."""
+    rows = state.list_actors(limit=MANY, detail=True)
+    if everything:
+        return rows
+    job_id = nbactors.get_runtime_context().get_job_id() if nbactors.is_initialized() else None
+    return [row for row in rows if row["state"] != "DEAD" and (row["is_detached"] or row["job_id"] == job_id)]
+
+
+def _print_stacks(rows: list[dict[str, Any]]) -> None:
+    """Print what each living actor does now."""
+    for row in rows:
+        if row["state"] == "DEAD":
+            continue
+        try:
+            text = state.stack(row["actor_id"])
+        except (TimeoutError, ValueError, nbactors.exceptions.RayError) as error:
+            text = str(error)
+        lines = text.replace("\n", "\n  ")
+        print(f"{row['class_name']} {row['name'] or row['actor_id'][:12]}, pid {row['pid']}\n  {lines}\n")
+
+
+def _named() -> list[dict[str, Any]]:
+    return [row for row in state.list_actors(limit=MANY) if row["name"] and row["state"] != "DEAD"]
+
+
+def _own_namespace() -> str:
+    return nbactors.get_runtime_context().namespace
+
+
+def _unknown_name(name: str, namespace: str | None, variables: list[str] | None = None) -> str:
+    """Return what to say where no living actor has the name that was asked for."""
+    rows = _named()
+    elsewhere = [row["ray_namespace"] for row in rows if row["name"] == name]
+    where = f" in the namespace {namespace!r}" if namespace else ""
+    if elsewhere and not variables:
+        return f"there is no living actor {name!r}{where or ' in this namespace'}; say --namespace {elsewhere[0]}"
+    return f"there is no living actor {name!r}{where}{_close(name, [row['name'] for row in rows] + (variables or []))}"
+
+
+def _close(word: str, known: list[str]) -> str:
+    """Return what was probably meant, or else what there is."""
+    matches = difflib.get_close_matches(word, set(known), n=3, cutoff=0.6)
+    if matches:
+        return f"; did you mean {' or '.join(matches)}?"
+    return f"; there are {', '.join(sorted(set(known))[:10])}" if known else ""
+
+
+def _is_collection(value: Any) -> bool:
+    return isinstance(value, list | tuple | set | frozenset)
+
+
+def _holds_references(value: Any) -> bool:
+    items = value.values() if isinstance(value, dict) else value if _is_collection(value) else [value]
+    return bool(items) and all(isinstance(item, _REFERENCES) for item in items)
+
+
+def _ending(ref: Any) -> Any:
+    """Return the reference that is ready when the call has ended."""
+    return ref.completed() if isinstance(ref, nbactors.ObjectRefGenerator) else ref
+
+
+def _strong(handle: Any) -> ActorHandle[Any]:
+    """Return a handle itself where the history holds a weak one."""
+    return handle.__copy__()  # type: ignore[no-any-return]
+
+
+def _identifier(name: str) -> str:
+    """Make an actor's name a variable's."""
+    text = re.sub(r"\W", "_", name)
+    if not text or text[0].isdigit():
+        text = f"_{text}"
+    return f"{text}_" if keyword.iskeyword(text) else text
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

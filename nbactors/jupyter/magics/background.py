@@ -1,0 +1,199 @@
+"""A cell that runs in the background, and the line under it that tells how it goes."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from dataclasses import dataclass
+from html import escape
+from time import monotonic
+from typing import Any
+
+import nbactors
+from nbactors import exceptions
+from nbactors.jupyter.cell_output import cells
+from nbactors.jupyter.cell_output.live import Live
+from nbactors.jupyter.cell_output.painter import painter
+from nbactors.jupyter.failures import post_mortem
+from nbactors.jupyter.magics.remote_in_worker import TOKEN_PREFIX
+from nbactors.util.bar_text import clock
+
+_LOOKS = {
+    "queued": ("var(--jp-ui-font-color2, #757575)", "○"),
+    "running": ("var(--jp-brand-color1, #2196f3)", "●"),
+    "cancelling": ("var(--jp-warn-color1, #f57c00)", "●"),
+    "done": ("var(--jp-success-color1, #388e3c)", "✓"),
+    "failed": ("var(--jp-error-color1, #d32f2f)", "✗"),
+    "cancelled": ("var(--jp-warn-color1, #f57c00)", "✗"),
+}
+"""The states of a cell: colour and mark. The last three are final."""
+
+_FINAL = frozenset({"done", "failed", "cancelled"})
+
+_runs: dict[str, BackgroundCell] = {}
+"""Those that have not begun, by token."""
+
+
+def begun(token: str, pid: int) -> bool:
+    """A worker tells that a cell has begun, maybe after its end. Any thread. Returns False if that is no cell."""
+    run = _runs.pop(token, None)
+    if run is not None:
+        run.begin(pid)
+    return token.startswith(TOKEN_PREFIX)
+
+
+@dataclass(frozen=True)
+class Title:
+    """What a run is known by.
+
+    Attributes:
+        name: What the user calls it.
+        prompt: ``In[12]``.
+        filename: Of its code, as tracebacks show it.
+        token: As the worker calls it.
+    """
+
+    name: str
+    prompt: str
+    filename: str
+    token: str
+
+
+class BackgroundCell:
+    """One run.
+
+    Args:
+        title: What it is known by.
+        cell: The number of the cell that shows it, 0 in a terminal.
+        value: Reference to its value.
+        shown: Reference to how that looks; see `remote_code.mimebundle`.
+    """
+
+    def __init__(self, title: Title, cell: int, value: Any, shown: Any) -> None:
+        self._title = title
+        self._name = title.name
+        self._cell = cell
+        self._value = value
+        self._live = Live(cell)
+        self._lock = threading.RLock()
+        self._state = "queued"
+        self._since = self._ended = monotonic()
+        self._pid = 0
+        self._outcome: Any = None
+        self._button: Any = None
+        if cell:
+            _runs[title.token] = self
+            painter.touch(self)
+        else:
+            print(f"{title.name} runs in the background")
+        shown.future().add_done_callback(self._finish)
+
+    @property
+    def state(self) -> str:
+        """How it goes: a key of `_LOOKS`."""
+        return self._state
+
+    def begin(self, pid: int) -> None:
+        """It has begun, in that process. Any thread."""
+        with self._lock:
+            if self._state != "queued":
+                return
+            self._state, self._pid, self._since = "running", pid, monotonic()
+        painter.touch(self)
+
+    def cancel(self) -> None:
+        """Cancel it; asked a second time, end its process. Any thread, beside the user's cell."""
+        with self._lock:
+            if self._state in _FINAL:
+                return
+            force = self._state == "cancelling"
+            self._state = "cancelling"
+            if self._button is not None:
+                self._button.description = "Kill"
+                self._button.tooltip = "It does not stop: end its process"
+        nbactors.cancel(self._value, force=force)
+        painter.touch(self)
+
+    def _finish(self, future: Any) -> None:
+        """It has ended, one way or the other. A thread of the runtime."""
+        error = future.exception()
+        with self._lock:
+            _runs.pop(self._title.token, None)
+            self._ended = monotonic()
+            self._outcome = error if error is not None else future.result()
+            asked = self._state == "cancelling"
+            cancelled = isinstance(error, exceptions.TaskCancelledError) or (
+                asked and isinstance(error, exceptions.WorkerCrashedError)
+            )
+            self._state = "cancelled" if cancelled else "failed" if error is not None else "done"
+            self._value = None
+        if self._cell:
+            painter.touch(self)
+        else:
+            self._print()
+
+    def paint(self, now: float) -> float | None:
+        """Show how it goes. The painter's thread."""
+        with self._lock:
+            state = self._state
+            elapsed = (self._ended if state in _FINAL else now) - self._since
+        text, html = line(self._name, state, elapsed, self._pid)
+        if state not in _FINAL:
+            self._live.show(text, html, self._make_button)
+            # A whole second after the last change of state, so that the clock never skips one.
+            return now + 1.0 - elapsed % 1.0
+        self._live.end(text, html)
+        self._button = None
+        self._show_outcome()
+        return None
+
+    def _make_button(self, ipywidgets: Any) -> Any:
+        layout = ipywidgets.Layout(width="auto", height="24px", margin="0 8px 0 0", flex="0 0 auto")
+        button = ipywidgets.Button(description="Cancel", tooltip="Cancel this cell's task", layout=layout)
+        # ipykernel 7.4 would hand clicks to the main shell, which is busy when they matter.
+        if hasattr(button.comm, "_reply_subshell_for"):
+            button.comm._reply_subshell_for = lambda data, default: default
+        button.on_click(lambda _: self.cancel())
+        self._button = button
+        return button
+
+    def _show_outcome(self) -> None:
+        outcome, self._outcome = self._outcome, None
+        if isinstance(outcome, BaseException):
+            if self._state == "failed":
+                text = self._traceback(outcome)
+                content = {"ename": type(outcome).__name__, "evalue": text, "traceback": text.split("\n")}
+                cells.publish(self._cell, "error", content)
+                post_mortem.offer(outcome)
+        elif outcome:
+            cells.publish(self._cell, "display_data", {**outcome, "transient": {}})
+
+    def _traceback(self, error: BaseException) -> str:
+        """Return an error's text, with the cell under the name that the user knows it by."""
+        text = str(error).replace(f'File "{self._title.filename}", line', f"Cell {self._title.prompt}, line")
+        return text.replace("ray::run()", self._name, 1)
+
+    def _print(self) -> None:
+        """Tell the end in a terminal."""
+        outcome = self._outcome
+        print(line(self._name, self._state, self._ended - self._since, self._pid)[0])
+        if isinstance(outcome, BaseException):
+            print(self._traceback(outcome), file=sys.stderr)
+        elif outcome:
+            print(outcome["data"]["text/plain"])
+
+
+def line(name: str, state: str, elapsed: float, pid: int) -> tuple[str, str]:
+    """Return the line that tells how a cell goes, as text and as HTML."""
+    colour, mark = _LOOKS[state]
+    word = f"{state} …" if state == "cancelling" else state
+    took = clock(elapsed) if elapsed >= 10 or state not in _FINAL else f"{elapsed:.1f} s"
+    where = f"pid {pid}" if pid else ""
+    text = "  ".join(part for part in (f"{mark} {name}: {word}", took, where) if part)
+    html = (
+        '<div style="font-family:var(--jp-ui-font-family, sans-serif);font-size:var(--jp-ui-font-size1, 13px);'
+        'line-height:24px;display:flex;flex-wrap:wrap;column-gap:10px;font-variant-numeric:tabular-nums">'
+        f'<span style="color:{colour}">{mark} {escape(word)}</span><span>{escape(name)}</span><span>{took}</span>'
+        f'<span style="opacity:.6">{where}</span></div>'
+    )
+    return text, html

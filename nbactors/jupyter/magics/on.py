@@ -1,0 +1,213 @@
+"""The cell magic `%%on`: a cell inside an actor's process."""
+
+from __future__ import annotations
+
+import re
+import sys
+from typing import Any
+
+from IPython.core.error import UsageError
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.core.magic import Magics, cell_magic, magics_class, no_var_expand
+from IPython.core.magic_arguments import argument, magic_arguments
+
+import nbactors
+from nbactors import exceptions
+from nbactors.actor import ActorHandle
+from nbactors.jupyter.magics import on_in_actor, remote_in_worker
+from nbactors.jupyter.magics.cell_code import CellFailed, note_failure, parse
+from nbactors.jupyter.magics.magic_line import parsed, unquoted
+from nbactors.jupyter.magics.remote import culprit, prompt
+from nbactors.util import inside, state
+
+ANSWER_S = 5.0
+"""A process that does not even tell its stack for so long runs no Python code, so that `--now` would not either."""
+
+END_S = 2.0
+"""How long an interrupted cell is waited for, so that its own traceback can be shown."""
+
+
+@magics_class
+class OnMagics(Magics):
+    """The magic that runs cells inside actors."""
+
+    @magic_arguments()
+    @argument("handle", nargs="+", metavar="HANDLE", help="A variable or an expression that gives a handle, or a name.")
+    @argument("-i", "--input", metavar="a,b", help="Variables of the notebook to copy into the cell, by name.")
+    @argument("-o", "--out", metavar="VARIABLE", help="Bind the last expression's value to this.")
+    @argument("--now", action="store_true", help="Do not wait for the actor's turn; run in a thread of its own.")
+    @no_var_expand
+    @cell_magic
+    def on(self, line: str, cell: str) -> None:
+        """Run this cell inside an actor's process, with `self` bound to the actor's instance.
+
+        The cell takes its turn in the actor's queue, as a call of a method would, and sees none of the notebook's
+        variables but those that `-i` copies. Names that it assigns stay in the actor's process, and the next `%%on`
+        finds them; `self` is bound anew each time. The value of the last expression is shown as the actor's process
+        would show it; `-o` copies it into a variable as well. In an asyncio actor the cell runs on the actor's loop
+        and may `await`.
+
+        ::
+
+            %%on counter -i step -o before
+            before = self.value
+            self.value += step
+            before
+
+        `--now` jumps the queue, to look into an actor that is stuck: the cell runs at once in a thread of its own,
+        beside whatever the actor does, so it should only look. Interrupting the cell cancels it in the actor, too.
+        """
+        shell = self.shell
+        assert shell is not None
+        arguments = parsed(self.on, line)
+        if arguments.out is not None and not arguments.out.isidentifier():
+            raise UsageError(f"%%on: -o {arguments.out!r} is no variable name; write for instance -o result")
+        names = _given(shell, arguments.input)
+        handle = _handle(shell, unquoted(" ".join(arguments.handle)))
+        try:
+            tree, filename = parse(shell, cell)
+            code = remote_in_worker.compiled(tree, filename)
+        except CellFailed:
+            return
+        except SyntaxError as error:
+            raise UsageError(f"%%on: {error.msg} (line {error.lineno} of the cell)") from None
+        if arguments.now:
+            _check_answers(handle)
+        shows = not cell.rstrip().endswith(";")
+        on_loop = inside.is_async(handle) and not arguments.now
+        keeps = arguments.out is not None
+        packed = on_in_actor.OnCell(code, filename, "\n" + cell, names, keeps, shows, on_loop)
+        try:
+            value, shown = _run(shell, handle, packed, arguments.now)
+        except CellFailed:
+            return
+        if arguments.out is not None:
+            shell.user_ns[arguments.out] = value
+        if shown:
+            _show(shell, shown)
+
+
+def _given(shell: InteractiveShell, text: str | None) -> dict[str, Any]:
+    """Return the variables that -i names."""
+    names = [name.strip() for name in (text or "").split(",") if name.strip()]
+    missing = [name for name in names if name not in shell.user_ns]
+    if missing:
+        raise UsageError(f"%%on: -i names {', '.join(missing)}, which the notebook does not have")
+    return {name: shell.user_ns[name] for name in names}
+
+
+def _handle(shell: InteractiveShell, text: str) -> ActorHandle[Any]:
+    """Return the actor that the line means: what the expression gives, or the one of that name."""
+    try:
+        value = eval(text, shell.user_global_ns, shell.user_ns)
+    except (NameError, SyntaxError):
+        value = None
+    except Exception as error:  # noqa: BLE001 - whatever the user's expression raises
+        raise UsageError(f"%%on: {text}: {type(error).__name__}: {error}") from None
+    else:
+        if isinstance(value, ActorHandle):
+            return value
+    try:
+        return nbactors.get_actor(text)
+    except (TypeError, ValueError):
+        pass
+    if value is not None:
+        raise UsageError(f"%%on: {text} is {type(value).__name__}, no handle of an actor")
+    raise UsageError(f"%%on: there is neither a variable nor an actor {text!r}; %actors lists the actors")
+
+
+def _check_answers(handle: ActorHandle[Any]) -> None:
+    """Find out whether Python code would run there at all, before something is left waiting there."""
+    try:
+        state.stack(handle, timeout=ANSWER_S)
+    except TimeoutError:
+        raise UsageError(
+            f"%%on: the actor's process has not answered for {ANSWER_S:g} seconds: code in it keeps the GIL, so not "
+            "even --now can run; %kill ends it"
+        ) from None
+    except ValueError:  # it is just starting
+        return
+    except exceptions.RayError as error:
+        raise UsageError(f"%%on: {error}") from None
+
+
+def _run(shell: InteractiveShell, handle: ActorHandle[Any], packed: on_in_actor.OnCell, now: bool) -> Any:
+    """Run a cell, and wait for it.
+
+    Raises:
+        CellFailed: It failed or was interrupted, which has been shown.
+    """
+    try:
+        ref = inside.run_inside(handle, on_in_actor.run, packed, now=now, name="%%on")
+    except (TypeError, ValueError, exceptions.RayError) as error:
+        bad = culprit(packed.names)
+        if bad:
+            raise UsageError(f"%%on: the variable {bad!r} cannot be sent to the actor: {error}") from None
+        raise UsageError(f"%%on: {error}") from None
+    try:
+        value, shown = nbactors.get(ref)
+        return nbactors.get(value) if value is not None else None, shown
+    except KeyboardInterrupt as error:
+        nbactors.cancel(ref, interrupt=True)
+        _fail(shell, error, _ends(ref), packed.filename)
+        raise CellFailed from None
+    except exceptions.RayError as error:
+        _fail(shell, error, error, packed.filename)
+        raise CellFailed from None
+
+
+def _ends(ref: Any) -> BaseException | None:
+    """Return what an interrupted cell ends with, None if it does not end soon."""
+    try:
+        nbactors.get(ref, timeout=END_S)
+    except exceptions.GetTimeoutError:
+        return None
+    except (exceptions.RayError, KeyboardInterrupt) as error:
+        return error
+    return None
+
+
+def _fail(shell: InteractiveShell, error: BaseException, remote: BaseException | None, filename: str) -> None:
+    """Show an error as if the cell had raised it here."""
+    shown: BaseException = error
+    if isinstance(error, exceptions.RayTaskError):
+        shown = error.cause
+        lines = _traceback(error.traceback_str, filename, prompt(shell))
+        hint = _hint(shell, shown)
+        lines += [hint] if hint else []
+    elif remote is not None and isinstance(error, KeyboardInterrupt):
+        text = remote.traceback_str if isinstance(remote, exceptions.RayTaskError) else str(remote)
+        lines = [line for line in _traceback(text, filename, prompt(shell)) if line.startswith((" ", "Traceback"))]
+        lines.append("KeyboardInterrupt")
+    elif isinstance(error, KeyboardInterrupt):
+        lines = [f"KeyboardInterrupt: the cell was cancelled, but has not ended in the actor within {END_S:g} s"]
+    else:
+        lines = [f"{type(error).__name__}: {error}"]
+    shell._showtraceback(type(shown), shown, lines)
+    note_failure(shell, shown, before_execution=False)
+    sys.last_type, sys.last_value, sys.last_traceback = type(error), error, error.__traceback__
+
+
+def _traceback(text: str, filename: str, cell: str) -> list[str]:
+    """Return the lines of a traceback, with the cell under the name that the user knows it by."""
+    number = cell.removeprefix("In")
+    text = re.sub(rf'File "{re.escape(filename)}", line (\d+), in ', rf"Cell In{number}, line \1, in ", text)
+    return text.rstrip().split("\n")
+
+
+def _hint(shell: InteractiveShell, error: BaseException) -> str:
+    """Return what to do about a name that the notebook has, and the actor's process has not."""
+    found = re.match(r"name '(\w+)' is not defined", str(error)) if isinstance(error, NameError) else None
+    name = found[1] if found else ""
+    if name in shell.user_ns:
+        return f"The notebook has a variable {name}: -i {name} copies it into the cell."
+    return ""
+
+
+def _show(shell: InteractiveShell, bundle: dict[str, Any]) -> None:
+    """Show a value as the cell's result."""
+    hook = shell.displayhook
+    hook.start_displayhook()
+    hook.write_output_prompt()
+    hook.write_format_data(bundle["data"], bundle["metadata"])
+    hook.finish_displayhook()

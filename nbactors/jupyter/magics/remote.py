@@ -1,0 +1,157 @@
+"""The cell magic `%%remote`: a cell as a task in the background."""
+
+from __future__ import annotations
+
+import dis
+import uuid
+from collections.abc import Iterator
+from types import CodeType
+from typing import Any
+
+from IPython.core.error import UsageError
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.core.magic import Magics, cell_magic, magics_class
+from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
+
+import nbactors
+from nbactors.frontend import calling_cell
+from nbactors.jupyter.cell_output import cells
+from nbactors.jupyter.magics import remote_in_worker
+from nbactors.jupyter.magics.background import BackgroundCell, Title
+from nbactors.jupyter.magics.cell_code import CellFailed, parse
+
+_READS = frozenset({"LOAD_NAME", "LOAD_GLOBAL"})
+_WRITES = frozenset({"STORE_NAME", "DELETE_NAME"})
+_ITS_OWN = frozenset({"In", "Out", "get_ipython", "exit", "quit", "open"})
+"""IPython's names in the user's namespace, which mean the notebook."""
+
+
+@magics_class
+class RemoteMagics(Magics):
+    """The magics that run cells elsewhere."""
+
+    @magic_arguments()
+    @argument("-o", "--out", metavar="VARIABLE", help="Bind a reference to the last expression's value to this.")
+    @argument(
+        "-i", "--input", metavar="a,b", help="Variables to take along beside those that the cell's code mentions."
+    )
+    @argument("--name", help="What it is called in its line and in front of what it prints; In[…] by default.")
+    @argument("--num-cpus", type=float, metavar="N", help="CPUs that it holds while it runs; 1 by default.")
+    @argument("--num-gpus", type=float, metavar="N", help="GPUs that it holds while it runs; may be a fraction.")
+    @cell_magic
+    def remote(self, line: str, cell: str) -> None:
+        """Run this cell as a task, in the background, and go on at once.
+
+        A line under the cell tells how it goes, with a button that cancels it; what the cell prints, the value of its
+        last expression and its exception show there as well, also while other cells run.
+
+        The cell reads the notebook's variables as they are when it is submitted: each that its code mentions is
+        pickled then, and so are the variables of functions that it calls. What it assigns stays with it. Take results
+        back by `-o`: the variable is bound at once, to an `ObjectRef` for `get`, `wait` or `await`, or for other
+        calls as an argument.
+
+        ::
+
+            %%remote -o model
+            fit(data)
+
+        and in any later cell `nbactors.get(model)`. Running the cell again cancels nothing by itself.
+        """
+        shell = self.shell
+        assert shell is not None
+        arguments = parse_argstring(self.remote, line)
+        if arguments.out is not None and not arguments.out.isidentifier():
+            raise UsageError(f"%%remote: -o {arguments.out!r} is no variable name; write for instance -o result")
+        extra = _extra_names(shell, arguments.input)
+        try:
+            tree, filename = parse(shell, cell)
+            code = remote_in_worker.compiled(tree, filename)
+        except CellFailed:
+            return
+        except SyntaxError as error:
+            raise UsageError(f"%%remote: {error.msg} (line {error.lineno} of the cell)") from None
+        shown_as = prompt(shell)
+        name = arguments.name or shown_as
+        token = f"{remote_in_worker.TOKEN_PREFIX}{uuid.uuid4().hex}"
+        source = "\n" + cell
+        shows = not cell.rstrip().endswith(";")
+        names = _captured(shell, code, extra)
+        packed = remote_in_worker.Cell(code, filename, source, names, token, arguments.out is not None, shows)
+        value, shown = _submit(packed, name, arguments)
+        number = calling_cell.current()
+        title = Title(name, shown_as, filename, token)
+        BackgroundCell(title, number if cells.header(number) else 0, value, shown)
+        if arguments.out is not None:
+            shell.user_ns[arguments.out] = value
+
+
+def prompt(shell: InteractiveShell) -> str:
+    """Return what stands before the cell that runs."""
+    result: Any = shell.displayhook.exec_result
+    # The shell's own counter may be ahead of it, which differs between releases.
+    return f"In[{getattr(result, 'execution_count', None) or shell.execution_count}]"
+
+
+def _submit(packed: remote_in_worker.Cell, name: str, arguments: Any) -> list[Any]:
+    """Submit the task; return references to its value and to how that looks."""
+    # Not repeated when its worker dies: a cell may have done half of what it does.
+    options: dict[str, Any] = {"name": name, "num_returns": 2, "max_retries": 0}
+    options |= {key: getattr(arguments, key) for key in ("num_cpus", "num_gpus") if getattr(arguments, key) is not None}
+    try:
+        task: Any = nbactors.remote(remote_in_worker.run)
+        refs: list[Any] = task.options(**options).remote(packed)
+    except (TypeError, ValueError) as error:
+        bad = culprit(packed.names)
+        if bad:
+            raise UsageError(
+                f"%%remote: the variable {bad!r} cannot be sent to a worker ({error}); make it inside the cell, or "
+                "keep it in an actor"
+            ) from None
+        raise UsageError(f"%%remote: {error}") from None
+    return refs
+
+
+def culprit(names: dict[str, Any]) -> str:
+    """Return the first variable that cannot be pickled, empty if each can."""
+    for name, value in names.items():
+        if not _can_travel(value):
+            return name
+    return ""
+
+
+def _can_travel(value: Any) -> bool:
+    try:
+        nbactors.put(value)
+    except Exception:  # noqa: BLE001 - whatever pickling it raises
+        return False
+    return True
+
+
+def _extra_names(shell: InteractiveShell, text: str | None) -> list[str]:
+    """Return the names that -i gives."""
+    names = [name.strip() for name in (text or "").split(",") if name.strip()]
+    missing = [name for name in names if name not in shell.user_ns]
+    if missing:
+        raise UsageError(f"%%remote: -i names {', '.join(missing)}, which the notebook does not have")
+    return names
+
+
+def _captured(shell: InteractiveShell, code: CodeType, extra: list[str]) -> dict[str, Any]:
+    """Return the notebook's variables that a cell reads, by value when it is pickled."""
+    space = shell.user_ns
+    reads = {name for name in _names(code, _READS) if name in space and name not in _ITS_OWN}
+    own = set(_names(code, _WRITES, nested=False))
+    # A name that the cell assigns itself may stand for something that it never reads of the notebook's.
+    doubtful = {name for name in reads & own if not _can_travel(space[name])}
+    return {name: space[name] for name in [*sorted(reads - doubtful), *extra]}
+
+
+def _names(code: CodeType, operations: frozenset[str], nested: bool = True) -> Iterator[str]:
+    """Yield the global names that code reads or writes, that of functions and classes in it included."""
+    for step in dis.get_instructions(code):
+        if step.opname in operations:
+            yield step.argval
+    if nested:
+        for constant in code.co_consts:
+            if isinstance(constant, CodeType):
+                yield from _names(constant, operations)

@@ -1,0 +1,345 @@
+"""Finding this user's node, and starting one where there is none.
+
+The runtime directory (private, 0700) has a folder for each protocol, named by its number, which holds:
+
+    node.sock     where the node listens
+    node.lock     locked by the living node; the lock goes with its process, so it is never stale
+    start.lock    locked by whoever starts a node, so that twenty sessions at once start one
+    p/            where sessions and workers listen
+    logs/         what the node and the workers have printed
+
+So processes that do not understand each other never meet: a session finds a node of its own protocol by the path, or
+starts one beside the others, and no socket, lock or log of one protocol is touched by another. The folder costs a path
+two bytes, of the 104 that a socket's may have. Nodes of protocol 7 and before lie in the runtime directory itself.
+`nbactors.local.access.sightings` finds the nodes of all protocols.
+
+Called by sessions at their start, so it imports little.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import select
+import signal
+import socket
+import stat
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from nbactors.frontend.interrupts import INTERRUPTS
+from nbactors.local import sockets
+from nbactors.local.wire.messages import PROTOCOL_VERSION
+from nbactors.ownership import ANY_ACCESS, problem
+from nbactors.version import __version__
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NODE_SOCKET = "node.sock"
+NODE_LOCK = "node.lock"
+START_LOCK = "start.lock"
+NODE_LOG = "logs/node.log"
+
+READY = b"ready"
+"""What a node writes to the pipe that it was started with, once it listens."""
+
+_CONNECT_TIMEOUT_S = 5.0
+_GLANCE_S = 0.05
+"""How often a wait looks for an interrupt, which does not end a system call by itself."""
+
+_LOG_LIMIT = 1 << 20
+_TAIL = 4000
+
+_BOOT = """\
+import os, sys
+if os.fork(): os._exit(0)
+os.setsid()
+package = type(sys)("nbactors")
+package.__path__ = [sys.argv[1]]
+sys.modules["nbactors"] = package
+sys.path.append(sys.argv[2])
+from nbactors.local.node.main import main
+main(sys.argv[3], int(sys.argv[4]), sys.argv[5], int(sys.argv[6]))
+"""
+"""What a node begins with. It leaves its parent before anything takes time. The package's `__init__` is left out: it
+imports the whole public API, which the node has no use for. So is `site`, and thus the second path.
+
+Nodes of all versions are told from other processes by `NODE_MARK`, and what they serve by the arguments behind it."""
+
+NODE_MARK = "\nfrom nbactors.local.node.main import main\n"
+"""What the command of each node has had in its first lines. Behind that argument come two paths, the directory, a
+descriptor, the version and, from protocol 8 on, the protocol."""
+
+
+def runtime_directory() -> Path:
+    """Return the directory of this user's runtime; made if it is not there.
+
+    `$NBACTORS_DIR`, else `nbactors` in `$XDG_RUNTIME_DIR`, else `nbactors-<uid>` where temporary files lie.
+
+    Raises:
+        OSError: It belongs to somebody else, is a symbolic link, others may enter it, or it cannot be made.
+    """
+    from pathlib import Path  # noqa: PLC0415 - a session has no use for it
+
+    return Path(ensure_directory())
+
+
+def ensure_directory() -> str:
+    """Do what `runtime_directory` does, without importing pathlib."""
+    path = _locate()
+    sockets.check_path(sockets.process_socket_path(_node_directory(path), bytes(16)))
+    try:
+        _make(path)
+        found = os.lstat(path)
+    except OSError as error:
+        raise OSError(
+            f"the runtime directory {path!r} cannot be made ({error.strerror}): set NBACTORS_DIR to a directory that "
+            "you may write to"
+        ) from error
+    if not stat.S_ISDIR(found.st_mode) and not stat.S_ISLNK(found.st_mode):
+        raise NotADirectoryError(f"the runtime directory {path!r} is no directory: set NBACTORS_DIR to one of your own")
+    unsafe = problem(found, ANY_ACCESS)
+    if unsafe:
+        raise PermissionError(
+            f"the runtime directory {path!r} {unsafe}, so others could reach this user's actors: set NBACTORS_DIR to "
+            f"a directory of your own, or make this one private (chown, chmod 700)"
+        )
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise PermissionError(
+            f"the runtime directory {path!r} cannot be written to (mode {found.st_mode & 0o777:o}, or a read-only file "
+            "system): make it yours (chmod 700), or set NBACTORS_DIR to a directory that you may write to"
+        )
+    return path
+
+
+def located() -> str:
+    """Return where the runtime directory is, or would be; be it unsafe or not there."""
+    return _locate()
+
+
+def node_directory() -> str:
+    """Return where the node of this protocol lies, in the runtime directory; made if it is not there.
+
+    Raises:
+        OSError: See `runtime_directory`.
+    """
+    path = _node_directory(ensure_directory())
+    _make(path)
+    return path
+
+
+def _node_directory(directory: str) -> str:
+    return os.path.join(directory, str(PROTOCOL_VERSION))
+
+
+def find_node(timeout_s: float = _CONNECT_TIMEOUT_S) -> socket.socket | None:
+    """Return a blocking socket connected to the living node, None if there is none. Starts none.
+
+    Raises:
+        OSError: The directory is unsafe, or the node does not accept connections.
+    """
+    return _try_connect(node_directory(), timeout_s)
+
+
+def connect_node(timeout_s: float = 30.0) -> socket.socket:
+    """Return a blocking socket connected to a living node, which is started if there is none. Any thread.
+
+    Raises:
+        RaySystemError: It could not be started; the text has the end of its log.
+        OSError: The directory is unsafe.
+    """
+    directory = node_directory()
+    deadline = time.monotonic() + timeout_s
+    sock = _try_connect(directory, timeout_s)
+    if sock is not None:
+        return sock
+    with _locked(os.path.join(directory, START_LOCK), deadline):
+        while True:
+            sock = _try_connect(directory, max(0.1, deadline - time.monotonic()))
+            if sock is not None:
+                return sock
+            if time.monotonic() > deadline:
+                raise _failed(directory, f"did not accept connections within {timeout_s:g} s")
+            _start(directory, deadline)
+
+
+def _make(path: str) -> None:
+    """Make a directory of this user's alone, if there is nothing yet."""
+    try:
+        os.makedirs(path, mode=0o700)
+    except FileExistsError:
+        return
+    if os.lstat(path).st_mode & 0o700 != 0o700:  # the umask takes from the owner, too
+        os.chmod(path, 0o700)
+
+
+def _locate() -> str:
+    own = os.environ.get("NBACTORS_DIR")
+    if own:
+        return _absolute(own, "NBACTORS_DIR")
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    if runtime and os.path.isdir(runtime) and os.stat(runtime).st_uid == os.getuid():
+        return os.path.join(_absolute(runtime, "XDG_RUNTIME_DIR"), "nbactors")
+    # As tempfile.gettempdir does it, whose import takes longer than all else here.
+    temporary = os.environ.get("TMPDIR")
+    if not temporary or not os.path.isdir(temporary) or not os.access(temporary, os.W_OK | os.X_OK):
+        temporary = "/tmp"
+    return os.path.join(_absolute(temporary, "TMPDIR"), f"nbactors-{os.getuid()}")
+
+
+def _absolute(path: str, variable: str) -> str:
+    try:
+        return os.path.abspath(path)
+    except FileNotFoundError:
+        raise FileNotFoundError(
+            f"{variable} is {path!r}, relative to the working directory, which was removed: set it to an absolute path"
+        ) from None
+
+
+def _try_connect(directory: str, timeout_s: float) -> socket.socket | None:
+    try:
+        return sockets.connect(os.path.join(directory, NODE_SOCKET), min(timeout_s, _CONNECT_TIMEOUT_S))
+    except (FileNotFoundError, ConnectionRefusedError, ConnectionResetError):
+        return None
+
+
+@contextmanager
+def _locked(path: str, deadline: float) -> Iterator[None]:
+    """Hold a lock file. There is no event to wait for with a limit, so this asks again and again."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        os.fchmod(descriptor, 0o600)  # whatever the umask
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                INTERRUPTS.raise_due()
+                if time.monotonic() > deadline:
+                    raise TimeoutError(
+                        f"another process has been starting the node for too long (it holds {path!r}): end that "
+                        "process, or try again"
+                    ) from None
+                time.sleep(0.005)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _start(directory: str, deadline: float) -> None:
+    """Start a node and wait until it listens."""
+    for part in ("p", "logs"):
+        _make(os.path.join(directory, part))
+    reader, writer = os.pipe()
+    try:
+        intermediate = _spawn(directory, writer)
+        os.close(writer)
+        writer = -1
+        try:  # it leaves at once, and the node is no child
+            os.waitpid(intermediate, 0)
+        except ChildProcessError:  # the program reaps its children by itself
+            pass
+        answer = os.read(reader, 64) if _await(reader, deadline) else None
+    finally:
+        os.close(reader)
+        if writer >= 0:
+            os.close(writer)
+    if answer != READY:
+        raise _failed(directory, "was not ready in time" if answer is None else "ended before it was ready")
+
+
+def _await(reader: int, deadline: float) -> bool:
+    """Return whether a descriptor is readable by the deadline; an interrupt ends the wait, and the node goes on."""
+    while True:
+        left = deadline - time.monotonic()
+        if select.select([reader], [], [], max(0.0, min(left, _GLANCE_S)))[0]:
+            return True
+        INTERRUPTS.raise_due()
+        if left <= 0:
+            return False
+
+
+def _spawn(directory: str, ready: int) -> int:
+    """Start the interpreter of a node; it leaves its parent by itself. Returns the process to reap."""
+    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    site = os.path.dirname(os.path.dirname(os.path.abspath(msgspec.__file__)))
+    executable, protocol = interpreter(), str(PROTOCOL_VERSION)
+    log = null = -1
+    try:
+        log = _open_log(directory)
+        null = os.open(os.devnull, os.O_RDONLY)
+        for descriptor in (ready, log, null):
+            # Not by number in the child: dup2 onto itself would leave it closed on exec.
+            os.set_inheritable(descriptor, True)
+        return os.posix_spawn(
+            executable,
+            [executable, "-I", "-S", "-c", _BOOT, package, site, directory, str(ready), __version__, protocol],
+            # -I ignores the variables that change Python; the node compiles its modules once, for all later starts.
+            os.environ,
+            file_actions=[
+                (os.POSIX_SPAWN_DUP2, null, 0),
+                (os.POSIX_SPAWN_DUP2, log, 1),
+                (os.POSIX_SPAWN_DUP2, log, 2),
+            ],
+            setpgroup=0,
+            setsigmask=[],
+            setsigdef=[signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, signal.SIGPIPE],
+        )
+    except OSError as error:
+        from nbactors.local.access.start_failure import start_failed  # noqa: PLC0415 - rarely
+
+        raise _error(start_failed("no node", executable, error)) from error
+    finally:
+        for descriptor in (log, null):
+            if descriptor >= 0:
+                os.close(descriptor)
+
+
+def interpreter() -> str:
+    """Return the path of this process's Python, which the node and the workers are started with.
+
+    Raises:
+        RaySystemError: It has none, as in a program that embeds Python.
+    """
+    if not sys.executable:
+        raise _error(
+            f"Python does not know its own path (sys.executable is {sys.executable!r}), which is needed to start the "
+            "node and the workers: set sys.executable to the Python interpreter whose packages this program uses"
+        )
+    return sys.executable
+
+
+def _open_log(directory: str) -> int:
+    path = os.path.join(directory, NODE_LOG)
+    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    os.fchmod(log, 0o600)  # whatever the umask
+    if os.fstat(log).st_size > _LOG_LIMIT:
+        os.ftruncate(log, 0)
+    return log
+
+
+def _failed(directory: str, what: str) -> Exception:
+    path = os.path.join(directory, NODE_LOG)
+    return _error(f"the node could not be started: it {what}. The end of its log, {path}:\n{tail(path)}")
+
+
+def _error(text: str) -> Exception:
+    from nbactors.exceptions import RaySystemError  # noqa: PLC0415 - the node, which imports this module, has no use for it
+
+    return RaySystemError(text)
+
+
+def tail(path: str, limit: int = _TAIL) -> str:
+    """Return the end of a text file, "(empty)" if there is none."""
+    try:
+        with open(path, "rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - limit))
+            return file.read().decode(errors="replace").strip() or "(empty)"
+    except OSError:
+        return "(empty)"

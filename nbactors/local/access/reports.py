@@ -1,0 +1,100 @@
+"""What there is to say about each node: what it tells by itself, else what its process shows."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+
+import psutil
+
+from nbactors.local.access import stopping
+from nbactors.local.access.control import ControlClient, NodeMissingError
+from nbactors.local.access.sightings import Sighting
+from nbactors.local.wire import messages
+
+RUNNING = "RUNNING"
+OTHER_PROTOCOL = "OTHER_PROTOCOL"
+STOPPED = "STOPPED"
+SILENT = "SILENT"
+CUT_OFF = "CUT_OFF"
+NO_NODE = "NO_NODE"
+
+_PROTOCOL = re.compile(r"\(protocol (\d+)\)")
+
+
+@dataclass(frozen=True)
+class Report:
+    """One node.
+
+    Attributes:
+        node: As it was found; protocol and version are known better where it has told them.
+        state: `RUNNING` if it answers; `OTHER_PROTOCOL` if it cannot be asked; `STOPPED` by a signal; `SILENT` if it
+            does not answer; `CUT_OFF` if its socket is gone; `NO_NODE` if something else listens there.
+        status: Its answer to "status", if it runs.
+        available: Its free resources.
+        since: When its process has begun, in seconds since 1970; 0 if that is not known.
+        workers: Process ids and titles of its workers, if it does not tell of them by itself.
+    """
+
+    node: Sighting
+    state: str
+    status: messages.Listing | None = None
+    available: dict[str, float] = field(default_factory=dict)
+    since: float = 0.0
+    workers: list[tuple[int, str]] = field(default_factory=list)
+
+
+def report(node: Sighting) -> Report | None:
+    """Ask a node, for a few seconds at most. Returns None if it has left meanwhile."""
+    process = _process(node)
+    shown = _shown(node, process)
+    if node.listens and shown.state != STOPPED:
+        try:
+            return _told(shown)
+        except NodeMissingError:
+            return None if node.is_node else shown
+        except TimeoutError:
+            return replace(shown, state=SILENT)
+        except ConnectionRefusedError:
+            return None
+        except OSError as error:
+            found = _PROTOCOL.search(str(error))
+            protocol = node.protocol or (int(found[1]) if found else 0)
+            state = OTHER_PROTOCOL if found or node.is_node else NO_NODE
+            return replace(shown, state=state, node=node._replace(protocol=protocol))
+    return shown
+
+
+def _told(shown: Report) -> Report:
+    with ControlClient(shown.node.connect(), timeout_s=stopping.ANSWER_S) as client:
+        status = client.request(messages.Query(client.next_rid(), "status"))
+        available = client.request(messages.Query(client.next_rid(), "available_resources"))
+        welcome = client.welcome
+        assert isinstance(welcome, messages.Welcome)
+        assert isinstance(status, messages.Listing)
+        assert isinstance(available, messages.Listing)
+        told = shown.node._replace(pid=welcome.pid, protocol=welcome.version, version=welcome.package_version)
+        return replace(shown, node=told, state=RUNNING, status=status, available=available.amounts, workers=[])
+
+
+def _process(node: Sighting) -> psutil.Process | None:
+    try:
+        return psutil.Process(node.pid) if node.pid else None
+    except psutil.Error:
+        return None
+
+
+def _shown(node: Sighting, process: psutil.Process | None) -> Report:
+    """Return what a process shows without being asked."""
+    state = CUT_OFF if not node.listens else SILENT if node.is_node else NO_NODE
+    if process is None:
+        return Report(node, state)
+    try:
+        if node.is_node and process.status() in (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP):
+            state = STOPPED
+        since = process.create_time()
+        found = [child for child in stopping.members(process) if stopping.is_worker(child)] if node.is_node else []
+        workers = [(child.pid, child.cmdline()[0]) for child in found]
+    except psutil.Error:
+        return Report(node, state)
+    return Report(node, state, since=since, workers=workers)

@@ -1,0 +1,214 @@
+"""Ending a node that may be hung, stopped, of another version, or cut off from its socket.
+
+In this order, each step only if the one before has not ended it:
+
+1. The node is asked over its socket, if it speaks this protocol. It ends its actors gracefully.
+2. SIGTERM, which nodes of all versions take for the same request; SIGCONT wakes one that was stopped.
+3. SIGKILL. Its workers end by themselves when their node has gone.
+
+What is left of its forkservers and workers after that is killed, and what they have left on disk is removed.
+
+A signal is sent only to a process that was found to be a node of this user, or to come from one, and that is still the
+same process: psutil compares the times of their starts.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Iterable
+
+import psutil
+
+from nbactors.local import sockets
+from nbactors.local.access import discovery
+from nbactors.local.access.control import ControlClient, NodeMissingError
+from nbactors.local.access.sightings import Sighting
+from nbactors.local.wire import messages
+
+ANSWER_S = 3.0
+"""What a node may take to say Welcome."""
+
+_STOP_S = 12.0
+"""What a node may take after that for the graceful ends of its actors, of which it kills the last after 4.5 s."""
+
+_TERM_S = 8.0
+_KILL_S = 5.0
+_FAMILY_S = 1.0
+"""What forkservers and workers may take to find that their node has gone."""
+
+_WORKER_TITLE = "ray::"
+
+
+def stop(node: Sighting, force: bool) -> bool:
+    """End a node and all that runs on it. Blocks, for about half a minute at most.
+
+    Args:
+        node: As it was found.
+        force: Let no actor end gracefully.
+
+    Returns:
+        Whether it had to be killed.
+
+    Raises:
+        ConnectionError: It is not known to be a node, and does not speak as one.
+        TimeoutError: It has not ended, even by SIGKILL.
+    """
+    process = _process(node.pid) if node.is_node else None
+    family = members(process) if process is not None else []
+    was_killed = False
+    has_ended = node.listens and not _is_stopped(process) and _asked(node, force)
+    if process is not None and not has_ended:
+        was_killed = _signalled(process, force)
+    if process is None and sockets.is_alive(os.path.join(node.directory, discovery.NODE_SOCKET)):
+        raise ConnectionError(_no_node(node))
+    if process is not None and not _wait([process], _KILL_S):
+        process.kill()
+        was_killed = True
+        if not _wait([process], _KILL_S):
+            raise TimeoutError(
+                f"the node (pid {node.pid}) has not ended by SIGKILL: the system keeps it, for instance since a disk "
+                "does not answer (ps shows its state as D). It ends when the system lets it go"
+            )
+    _end(family)
+    _clear(node.directory)
+    return was_killed
+
+
+def members(node: psutil.Process) -> list[psutil.Process]:
+    """Return a node's forkservers, their workers, and what those have started in their process groups."""
+    try:
+        below = node.children(recursive=True)
+    except psutil.Error:
+        return []
+    parents = {process.pid: _parent(process) for process in below}
+    forkservers = {pid for pid, parent in parents.items() if parent == node.pid}
+    workers = {pid for pid, parent in parents.items() if parent in forkservers}
+    return [process for process in below if process.pid in forkservers or _group(process) in workers]
+
+
+def is_worker(process: psutil.Process) -> bool:
+    """Return whether a process is a worker, by the title that workers give themselves."""
+    try:
+        return "".join(process.cmdline()[:1]).startswith(_WORKER_TITLE)
+    except psutil.Error:
+        return False
+
+
+def _asked(node: Sighting, force: bool) -> bool:
+    """Have a node end by its own request to do so. Returns whether it has."""
+    try:
+        with ControlClient(node.connect(), timeout_s=ANSWER_S) as client:
+            answer = client.request(messages.Stop(client.next_rid(), force), _STOP_S)
+            if isinstance(answer, messages.Done):
+                client.receive(messages.Done, timeout_s=_KILL_S)  # no other comes: it closes its end, last of all
+            return False
+    except NodeMissingError:
+        return True
+    except OSError:  # it does not listen any more, is silent, or speaks another protocol
+        return False
+
+
+def _signalled(node: psutil.Process, force: bool) -> bool:
+    """End a node by signals. Returns whether it was killed."""
+    try:
+        if not force:
+            node.terminate()
+            node.resume()
+            if _wait([node], _TERM_S):
+                return False
+        node.kill()
+    except psutil.NoSuchProcess:
+        return False
+    return True
+
+
+def _end(family: Iterable[psutil.Process]) -> None:
+    left = [process for process in family if not _is_gone(process)]
+    if not _wait(left, _FAMILY_S):
+        for process in left:
+            _kill(process)
+        _wait(left, _KILL_S)
+
+
+def _clear(directory: str) -> None:
+    """Remove what a node that was killed has left, and workers that have outlived their forkserver and their node."""
+    if sockets.is_alive(os.path.join(directory, discovery.NODE_SOCKET)):  # another has been started meanwhile
+        return
+    orphans = [process for process in map(_process, sockets.listeners(os.path.join(directory, "p"))) if process]
+    _end(process for process in orphans if is_worker(process))
+    sockets.remove_dead(os.path.join(directory, "p"))
+    sockets.remove(os.path.join(directory, discovery.NODE_SOCKET))
+    shutil.rmtree(os.path.join(directory, "logs"), ignore_errors=True)
+
+
+def _wait(processes: Iterable[psutil.Process], timeout_s: float) -> bool:
+    """Wait until processes have ended, which nothing tells of: they are no children. Returns whether they have."""
+    deadline = time.monotonic() + timeout_s
+    for process in processes:
+        while not _is_gone(process):
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.005)
+    return True
+
+
+def _is_gone(process: psutil.Process) -> bool:
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return True
+
+
+def _is_stopped(process: psutil.Process | None) -> bool:
+    try:
+        return process is not None and process.status() in (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP)
+    except psutil.Error:
+        return False
+
+
+def _process(pid: int) -> psutil.Process | None:
+    try:
+        return psutil.Process(pid) if pid else None
+    except psutil.Error:
+        return None
+
+
+def _parent(process: psutil.Process) -> int:
+    try:
+        return process.ppid()
+    except psutil.Error:
+        return 0
+
+
+def _group(process: psutil.Process) -> int:
+    try:
+        return os.getpgid(process.pid)
+    except OSError:
+        return 0
+
+
+def _kill(process: psutil.Process) -> None:
+    try:
+        process.kill()
+    except psutil.Error:
+        pass
+
+
+def _no_node(node: Sighting) -> str:
+    path = os.path.join(node.directory, discovery.NODE_SOCKET)
+    process = _process(node.pid)
+    if process is None:
+        return (
+            f"the process that listens at {path!r} cannot be seen from here, and does not answer: it runs in another "
+            "container, perhaps. Run `nbactors stop` there"
+        )
+    try:
+        command = " ".join(process.cmdline())
+    except psutil.Error:
+        command = "?"
+    return (
+        f"what listens at {path!r} is no node of nbactors and was left alone: pid {node.pid}, {command:.200}. End it "
+        "by yourself, or set NBACTORS_DIR to another directory"
+    )

@@ -1,0 +1,499 @@
+"""A framed, buffered, non-blocking connection, with file descriptors beside the frames.
+
+A signal's handler, a finalizer and an exception from outside may come at any bytecode of the code below, and handlers
+and finalizers may use this very connection. So there is no lock to wait for, and each change of state is one step:
+
+- A comparison and the stores that follow it, with no call between, are one step: CPython looks for signals, for other
+  threads and for exceptions from outside at calls and at jumps backwards only. So is one call of a C function. The
+  condition of a `while` is no such comparison: a jump backwards comes between it and the loop's body.
+- *Sending* is done by one thread at a time, the connection's `_sender`. Another thread leaves its message in the
+  outbox, and the sender looks there again before it leaves. A handler on the sender's own thread sends on in its place.
+- *Receiving* is done by the reactor's leader. Bytes are read and kept in one step, and a message is taken out only when
+  it was handled. A handler that has interrupted that goes on with the same message, so handling is idempotent.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import selectors
+import socket
+import sys
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from threading import get_ident
+from typing import Any
+
+from nbactors.local.connections.intake import CUT_OFF, MISSING, Mark, close_chunks, close_fds, with_fds
+from nbactors.local.connections.outbox import MAX_FDS, Outbox, Parcel, Part, parts
+from nbactors.local.reactor.reactor import Reactor
+from nbactors.local.wire.framing import NOTHING, Codec, FrameError, cut
+
+GATHER = 256
+"""Messages that are gathered before a send, unless something flushes earlier."""
+
+CHUNK = 1 << 16
+"""Bytes that one receive takes at most."""
+
+CLOSE_S = 1.0
+"""A socket that another thread may be sending on is closed after this time."""
+
+_RECEIVE = (CHUNK, socket.CMSG_SPACE(MAX_FDS * 4), getattr(socket, "MSG_CMSG_CLOEXEC", 0))
+
+_COLLECTS_IN_CALLS = sys.version_info < (3, 12)
+"""Whether the garbage collector, and with it finalizers, may run inside a call of a C function."""
+
+
+class Sent:
+    """Something that is told when its message is on its way.
+
+    Attributes:
+        connection: What the message was sent on; None before.
+    """
+
+    __slots__ = ("connection",)
+
+    connection: Connection | None
+
+
+class Connection:
+    """One connection of this process.
+
+    `send` and `flush` may be called on any thread; `on_message` and `on_close` run on the leader's thread, and
+    `on_close` exactly once. A failing write closes nothing by itself: the reader sees the end of the stream, so that
+    there is one place where a connection ends.
+
+    Args:
+        on_message: Called with (connection, message). An exception from outside may tear it; then it is called again.
+        on_close: Called with (connection, why).
+    """
+
+    def __init__(
+        self,
+        reactor: Reactor,
+        sock: socket.socket | None,
+        codec: Codec[Any],
+        on_message: Callable[[Connection, Any], None],
+        on_close: Callable[[Connection, str], None],
+    ) -> None:
+        self.sock: Any = None
+        self._receiver: Iterator[Any] = iter(())
+        """Receives a chunk for each that is taken out of it."""
+        if sock is not None:
+            sock.setblocking(False)
+            self._use(sock)
+        self.peer_id = b""
+        self.state: Any = None
+        """Whatever the side that made the connection keeps with it."""
+        self.closed = False
+        self.after_batch: Callable[[Connection], None] | None = None
+        """Called on the leader's thread when all messages that had arrived were handled."""
+        self._reactor = reactor
+        self._codec = codec
+        self._on_message = on_message
+        self._on_close = on_close
+        self._outbox = Outbox()
+        self._batch: Outbox | None = None
+        """What is being encoded."""
+        self._part: Part | None = None
+        """What is being sent."""
+        self._due: Any = None
+        """What is to be sent beside messages."""
+        self._sender = 0
+        self._lends = False
+        """Whether descriptors that are sent stay open for so long that they need not be duplicated."""
+        self._broken = False
+        self._chunks: deque[Any] = deque()
+        self._messages: list[Any] = []
+        """Those that were not handled yet, the next one last."""
+        self._fds: deque[int] = deque()
+        """The descriptors that belong to the next frame."""
+        self._fd_of: dict[int, int] = {}
+        """The descriptors of messages that were not handled yet, by the `id` of the value that each belongs to."""
+        self._begun: Any = None
+        self.unpacked: dict[int, Any] = {}
+        """What the handling of this message has made, by the `id` of the value that it came from."""
+        self._tail = NOTHING
+        """The begin of the next frame."""
+
+    def hand_to(self, on_message: Callable[[Connection, Any], None]) -> None:
+        """Call something else with what arrives. The leader's thread."""
+        self._on_message = on_message
+
+    def _use(self, sock: socket.socket) -> None:
+        self._receiver = iter(partial(sock.recvmsg, *_RECEIVE), None)
+        self.sock = sock
+
+    def start(self) -> None:
+        """Begin to receive."""
+        self._reactor.register(self.sock.fileno(), selectors.EVENT_READ, self._on_ready)
+
+    # ------------------------------------------------------------------------------------------------------ sending
+
+    def send(self, message: Any, fds: Sequence[int] = (), sent: Sent | None = None) -> None:
+        """Queue a message; it goes out with the next flush. `fds` are duplicated here and may be closed at once.
+
+        The message is queued and `sent` told its connection in one step: an exception from outside finds both or none.
+        One that has a connection already is not sent again: a handler that has interrupted this thread has sent it.
+        """
+        count = 0
+        if fds:
+            message = Parcel(message, fds, not self._lends)
+            count = len(fds)
+        is_first = False
+        try:
+            if sent is None:
+                is_first = not self._outbox.messages
+                self._outbox.fds += count
+                self._outbox.messages.append(message)
+            elif sent.connection is None:
+                sent.connection = self
+                is_first = not self._outbox.messages
+                self._outbox.fds += count
+                self._outbox.messages.append(message)
+        finally:
+            # Without this the messages behind it would wait for ever: only the first has the reactor flush.
+            if is_first:
+                self._reactor.dirty.append(self)
+        if is_first:
+            self._reactor.nudge()
+        elif len(self._outbox.messages) >= GATHER or self._outbox.fds >= MAX_FDS // 2:
+            self.flush()
+
+    def send_within(self, message: Any, seconds: float) -> None:
+        """Queue a message that goes out in so many seconds, if nothing is sent on this connection before.
+
+        For threads beside the one that leads: `send` would wake that one for each message that is the first.
+        """
+        if self._outbox.messages:
+            self._outbox.messages.append(message)
+            if len(self._outbox.messages) >= GATHER:
+                self.flush()
+            return
+        try:
+            self._outbox.messages.append(message)
+        finally:
+            self._reactor.call_later(seconds, self.flush)
+
+    def send_now(self, message: Any, fds: Sequence[int] = (), sent: Sent | None = None) -> None:
+        """Send a message, and all that is queued before it, at once. See `send`."""
+        count = 0
+        if fds:
+            message = Parcel(message, fds, not self._lends)
+            count = len(fds)
+        try:
+            if sent is None:
+                self._outbox.fds += count
+                self._outbox.messages.append(message)
+            elif sent.connection is None:
+                sent.connection = self
+                self._outbox.fds += count
+                self._outbox.messages.append(message)
+            is_served = self.serve()
+        except BaseException:
+            self._reactor.dirty.append(self)
+            raise
+        if not is_served:
+            self._reactor.dirty.append(self)
+
+    def flush(self) -> None:
+        """Send what is queued, as far as the socket takes it; the rest follows when it is writable. Any thread."""
+        if not self.serve():
+            self._reactor.dirty.append(self)
+
+    def serve(self) -> bool:
+        """Do what `flush` does, unless another thread is at it.
+
+        Returns:
+            False if one is. It looks at the outbox again before it leaves; but it may wait in a handler before that.
+        """
+        me = get_ident()
+        while self._outbox.messages or self._part is not None or self._batch is not None or self._due is not None:
+            if self._sender == me:  # interrupted while it sent
+                self._drain()
+                break
+            if self._sender:
+                return False
+            self._sender = me
+            is_done = blocked = False
+            try:
+                blocked = not self._drain()
+                is_done = True
+            finally:
+                self._sender = 0
+                if not is_done:
+                    self._reactor.dirty.append(self)
+            if blocked:
+                self._await_room()
+                break
+        return True
+
+    def _drain(self) -> bool:
+        """Send; return False if the socket takes no more now. The sender's thread."""
+        while True:
+            part = self._part
+            if part is None:
+                batch = self._batch
+                if batch is None:
+                    if not self._outbox.messages:
+                        if self._due is None:
+                            return True
+                        self._do_due()
+                        continue
+                    fresh = Outbox()
+                    if self._batch is None and self._part is None and self._outbox.messages:
+                        self._batch = self._outbox
+                        self._outbox = fresh
+                    batch = self._batch
+                    if batch is None:
+                        continue
+                self._encode(batch)
+                continue
+            sent = part.sent
+            try:
+                attempt = part.attempt(self.sock) if part.fds else map(self.sock.send, (part.view,))
+                if self._part is part and not sent:
+                    sent.extend(attempt)
+            except BlockingIOError:
+                return False
+            except (OSError, AttributeError):  # the socket broke, or was taken away
+                if self._part is part:
+                    self._broken = True
+                    self._part = None
+                    self._shut_down(self.sock)
+                continue
+            rest = part if not sent else part.following if sent[0] == part.size else part.rest()
+            if self._part is part:
+                self._part = rest
+
+    def _do_due(self) -> None:
+        """Send what is to be sent beside messages. The sender's thread."""
+        self._due = None
+
+    def _encode(self, batch: Outbox) -> None:
+        """Make parts of a batch, or drop it if nothing is sent any more. The sender's thread."""
+        part: Part | None = None
+        try:
+            if not (self._broken or self.closed):
+                messages, fds, parcels = unpack(batch)
+                part = parts(self._codec.encode(messages), fds, parcels)
+        except FrameError:
+            if self._batch is batch:
+                self._batch = None
+            raise
+        if self._batch is batch:
+            self._part = part
+            self._batch = None
+
+    @staticmethod
+    def _shut_down(sock: socket.socket | None) -> None:
+        """Have the reader see an end: what was refused may be a descriptor and not the connection."""
+        if sock is not None:
+            try:
+                sock.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def _await_room(self) -> None:
+        """Have the reactor push on when the socket takes more.
+
+        The leader does it, since only the leader closes sockets. Another thread could look up the socket's number,
+        and then find another connection's socket under it: that one would never be read again.
+        """
+        self._reactor.discard(self._watch_room)
+
+    def _watch_room(self) -> None:
+        if self._part is not None:
+            self._watch(selectors.EVENT_READ | selectors.EVENT_WRITE)
+
+    def _watch(self, events: int) -> None:
+        """Watch the socket for other events. The leader's thread."""
+        sock = self.sock
+        try:
+            if sock is not None:
+                self._reactor.modify(sock.fileno(), events, self._on_ready)
+        except (KeyError, ValueError, OSError):  # it was closed meanwhile
+            pass
+
+    @property
+    def unsent(self) -> bool:
+        """Whether something is queued or waits for the socket to become writable."""
+        waits = bool(self._outbox.messages) or self._part is not None or self._batch is not None
+        return waits and not (self._broken or self.closed)
+
+    # ---------------------------------------------------------------------------------------------------- receiving
+
+    def _on_ready(self, mask: int) -> None:
+        if mask & selectors.EVENT_WRITE:
+            self._watch(selectors.EVENT_READ)
+            self.flush()
+        if mask & selectors.EVENT_READ and self.sock is not None:
+            self._receive()
+
+    def _receive(self) -> None:
+        reactor = self._reactor
+        outer, reactor.reading = reactor.reading, self
+        try:
+            try:
+                if _COLLECTS_IN_CALLS and gc.isenabled():
+                    try:
+                        gc.disable()
+                        # From the reading to the keeping there is no call between: they are one step.
+                        for chunk in self._receiver:
+                            self._chunks.append(chunk)
+                            break
+                    finally:
+                        gc.enable()
+                else:
+                    for chunk in self._receiver:
+                        self._chunks.append(chunk)
+                        break
+            except BlockingIOError:
+                return
+            except OSError as error:
+                self.lose(f"the connection broke: {error.strerror or error}")
+                return
+            self.go_on()
+        finally:
+            reactor.reading = outer
+            if self._chunks or self._messages:  # an exception came before they were handled
+                reactor.trash.append(self.go_on)
+
+    def go_on(self) -> None:
+        """Handle what was received, beginning where an interrupted call of this has stopped. The leader's thread."""
+        try:
+            while True:
+                messages = self._messages
+                while True:
+                    if not messages or self.closed:
+                        break
+                    message = messages[-1]
+                    on_message = self._on_message
+                    try:
+                        if type(message) is Mark:
+                            message.action()
+                        else:
+                            on_message(self, message)
+                    except FrameError as error:
+                        self.close(str(error))
+                    except BaseException as error:  # noqa: BLE001 - see `blame`
+                        self._begun = None
+                        self._reactor.blame(error, on_message, self, message)
+                    if self.unpacked:
+                        self._finish(message)
+                    elif messages and messages[-1] is message:
+                        messages.pop()
+                chunks = self._chunks
+                if not chunks:
+                    break
+                self._decode(chunks[0])
+            if self.after_batch is not None and not self.closed:
+                self.after_batch(self)
+        except BaseException:
+            self._reactor.trash.append(self.go_on)
+            raise
+
+    def _decode(self, chunk: Any) -> None:
+        """Put the messages of a chunk into `_messages`, which is empty. It may be torn, and is done again then."""
+        data, ancillary, flags, _ = chunk
+        fds = with_fds(self._fds, ancillary, flags) if ancillary or flags & CUT_OFF else self._fds
+        messages: list[Any] = []
+        tail = self._tail
+        try:
+            bodies, tail = cut(tail, data, self._codec.limit)
+            for body in bodies:
+                messages.extend(self._codec.decode(body))
+        except FrameError as error:
+            messages.append(Mark(partial(self.close, str(error))))
+        if not data:
+            messages.append(Mark(partial(self.lose, "the other side closed the connection")))
+        messages.reverse()
+        if self._chunks and self._chunks[0] is chunk:
+            self._messages = messages
+            self._fds = fds
+            self._tail = tail
+            self._chunks.popleft()
+
+    def take_fd(self, value: Any) -> int:
+        """Return the descriptor of a value, which the caller owns; `MISSING` for one that there was no room for.
+
+        It is a duplicate: where an exception from outside tears the handling, it is done again, and takes it again.
+
+        Raises:
+            FrameError: A message announced one that was not sent.
+        """
+        fd = self._fd_of.get(id(value))
+        if fd is None:
+            raise FrameError("a message announced a file descriptor that was not sent")
+        if fd == MISSING:
+            return MISSING
+        try:
+            return os.dup(fd)
+        except OSError:
+            return MISSING
+
+    def forget_fd(self, value: Any) -> None:
+        """Close the connection's own descriptor of a value: it was taken for good. In the handling of its message."""
+        close_fds((self._fd_of.pop(id(value), MISSING),))
+
+    def begin_once(self, message: Any) -> bool:
+        """Return whether the handling of a message begins now. In that handling.
+
+        A handler or finalizer that interrupts it, and waits, goes on with the same message. What must not happen twice
+        is left to the one that was interrupted.
+        """
+        if self._begun is message:
+            return False
+        self._begun = message
+        return True
+
+    def _finish(self, message: Any) -> None:
+        """Take out a message that was handled, with what its handling has made."""
+        nothing: dict[int, Any] = {}
+        messages = self._messages
+        if messages and messages[-1] is message:
+            self.unpacked = nothing
+            messages.pop()
+
+    def lose(self, why: str) -> None:
+        """Nothing more comes on this socket. The leader's thread."""
+        self.close(why)
+
+    def close(self, why: str = "closed") -> None:
+        """Close, and call `on_close` if this is the first time."""
+        if self.closed:
+            return
+        self.closed = True
+        self._part = self._batch = None
+        self._outbox = Outbox()
+        self._messages = []
+        fds, self._fds = self._fds, deque()
+        close_fds(fds)
+        owned, self._fd_of = self._fd_of, {}
+        close_fds(owned.values())
+        self._let_go()
+        self._on_close(self, why)
+
+    def _let_go(self) -> None:
+        """Close the socket, and forget what was read of it and not decoded."""
+        sock, self.sock = self.sock, None
+        if sock is not None:
+            self._reactor.unregister(sock.fileno())
+            if self._sender in (0, get_ident()) or self._reactor.closed:  # then no timer would run any more
+                sock.close()
+            else:
+                # That thread may be about to send on it. Were its number another socket's by then, that would be sent.
+                self._shut_down(sock)
+                self._reactor.call_later(CLOSE_S, sock.close)
+        chunks, self._chunks = self._chunks, deque()
+        close_chunks(chunks)
+
+
+def unpack(batch: Outbox) -> tuple[list[Any], list[int], list[Parcel]]:
+    """Return the messages of a batch, their descriptors, and what keeps those open."""
+    if not batch.fds:
+        return batch.messages, [], []
+    parcels = [message for message in batch.messages if type(message) is Parcel]
+    fds = [fd for parcel in parcels for fd in parcel.fds]
+    return [message.message if type(message) is Parcel else message for message in batch.messages], fds, parcels

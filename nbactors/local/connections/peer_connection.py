@@ -1,0 +1,490 @@
+"""A connection to a peer that outlives its sockets.
+
+A socket can break while both processes live: no descriptor is left for what one of them sends, for instance. That is
+no death. So each side keeps the frames that it has sent until the other has told that it received them, as every frame
+tells by the way (`PeerCodec`). When the socket is made anew, each side begins with how many frames it has received, and
+is sent those behind them. Every frame is received once, whatever it holds: a call runs once, and its answer and the
+items of a generator come from what its worker has kept.
+
+Who has made the connection makes it anew, and tries until it is there or the node says that the other process has
+ended. That alone closes it for good.
+"""
+
+from __future__ import annotations
+
+import selectors
+import socket
+from collections import deque
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+from nbactors import exceptions
+from nbactors.local.connections.connection import Connection, unpack
+from nbactors.local.connections.intake import CUT_OFF, MISSING, Mark, close_fds, with_fds
+from nbactors.local.connections.outbox import MAX_FDS, Outbox, Part, parts
+from nbactors.local.objects import failures
+from nbactors.local.reactor.reactor import Reactor
+from nbactors.local.wire import messages
+from nbactors.local.wire.framing import (
+    HEAD,
+    HEADER,
+    NOTHING,
+    SMALL,
+    FrameError,
+    cut,
+    peer_codec,
+    unpack_head,
+    unpack_received,
+)
+
+ACKNOWLEDGE_S = 1.0
+"""What was received is told of after this time, if no frame has told of it before."""
+
+ACKNOWLEDGE_BYTES = 1 << 20
+"""It is told of at once when so much was received."""
+
+FORGET = 16
+"""So many frames that the other side has are forgotten at once: that costs less than one by one."""
+
+FRAME_COST = 256
+"""What a frame counts beside its bytes."""
+
+GIVEN_UP = (1 << 64) - 1
+"""Told instead of a number of frames for a connection that was closed: going on might run its calls a second time."""
+
+KEPT_BYTES = 64 << 20
+"""What is kept at most of answers to a caller that cannot be reached; the oldest become errors."""
+
+_ANSWERS = (messages.Reply, messages.Results, messages.Yielded)
+
+
+class _Tell(NamedTuple):
+    """An empty frame is due, which tells how many have come.
+
+    Attributes:
+        received: What to tell; None for what is true when it is sent.
+    """
+
+    received: int | None
+
+
+class _Resume(NamedTuple):
+    """All that is kept is due, on a new socket.
+
+    Attributes:
+        tells: Whether the other side is told first what has come.
+    """
+
+    tells: bool
+
+
+class PeerConnection(Connection):
+    """A connection to a session or worker.
+
+    The descriptors that go with what it sends are those of segments, which stay open as long as the receiver's hold
+    is counted. So it need not duplicate them.
+
+    A frame counts as received when it was decoded: from then on its messages lie in the intake, which outlives the
+    socket.
+
+    Args:
+        on_break: Called with (connection, why) when the socket has broken. The leader's thread.
+
+    Attributes:
+        received: How many frames have come.
+        link: Names the connection to the side that was connected to; 0 for one that ends with its socket.
+        tries: How often it was tried in vain to make the socket anew.
+    """
+
+    def __init__(
+        self,
+        reactor: Reactor,
+        sock: socket.socket | None,
+        on_message: Callable[[Connection, Any], None],
+        on_close: Callable[[Connection, str], None],
+        on_break: Callable[[PeerConnection, str], None],
+    ) -> None:
+        super().__init__(reactor, sock, peer_codec(), on_message, on_close)
+        self._peer_codec = peer_codec()
+        self._encode_batch = self._peer_codec.encode
+        self._decode_batch = self._peer_codec.decode
+        self._limit_of_frame = self._peer_codec.limit
+        self._on_break = on_break
+        self._lends = True
+        self._broken = sock is None
+        self.link = 0
+        self.tries = 0
+        self.received = 0
+        self._acknowledged = 0
+        self._resuming = False
+        self._untold = 0
+        self._kept: deque[tuple[bytes, Sequence[int]]] = deque()
+        self._kept_bytes = 0
+        self._forgotten = 0
+        self._evicted = 0
+        self._told = 0
+        self._telling = False
+        self._progress = (0, 0)
+
+    # ------------------------------------------------------------------------------------------------------ sending
+
+    def _encode(self, batch: Outbox) -> None:
+        received = self.received
+        if batch.fds or self.closed:
+            self._encode_all(batch)
+            return
+        try:
+            frame = self._encode_batch(batch.messages, received)
+        except FrameError:  # it is too long for one
+            self._encode_all(batch)
+            return
+        part = Part(frame, (), (), None)
+        if self._batch is batch:
+            if not self._broken:
+                self._part = part
+            self._batch = None
+            self._told = received
+            self._kept.append((frame, ()))
+        if self._broken:
+            self._limit([(frame, ())])
+
+    def _encode_all(self, batch: Outbox) -> None:
+        """Do what `_encode` does with a batch that has descriptors, or is to become several frames or none."""
+        received = self.received
+        frames: list[tuple[bytes, Sequence[int]]] = []
+        try:
+            if not self.closed:
+                contents, fds, _ = unpack(batch)
+                self._add_frames(contents, fds, received, frames)
+        except FrameError:
+            if self._batch is batch:
+                self._batch = None
+            raise
+        part = _chain(frames)
+        if self._batch is batch:
+            if not self._broken:
+                self._part = part
+            self._batch = None
+            self._told = received
+            self._kept.extend(frames)
+        if self._broken:
+            self._limit(frames)
+
+    def _add_frames(
+        self, batch: list[Any], fds: list[int], received: int, frames: list[tuple[bytes, Sequence[int]]]
+    ) -> None:
+        """Add the frames of some messages: one, or more if that would be longer than the receiver accepts."""
+        try:
+            frames.append((self._encode_batch(batch, received), fds))
+        except FrameError:
+            if len(batch) == 1:
+                raise
+            half = len(batch) // 2
+            first = sum(map(_count_segments, batch[:half])) if fds else 0
+            self._add_frames(batch[:half], fds[:first], received, frames)
+            self._add_frames(batch[half:], fds[first:], received, frames)
+
+    def _do_due(self) -> None:
+        due = self._due
+        received = self.received
+        if type(due) is _Resume:
+            frames = list(self._kept)
+            if due.tells:
+                frames.insert(0, (self._encode_batch([], received), ()))
+            part = _chain(frames)
+            if self._due is due:
+                self._due = None
+                self._part = part
+                self._told = received
+                self._kept_bytes = 0
+                self._broken = False
+        elif type(due) is _Tell:
+            told = received if due.received is None else due.received
+            part = Part(self._encode_batch([], told), (), (), None)
+            if self._due is due:
+                self._due = None
+                if not self._broken:
+                    self._told = received
+                    self._part = part
+
+    def acknowledge(self) -> None:
+        """Tell the other side what was received, if nothing has told of it yet. The leader's thread."""
+        if self._told != self.received and self._due is None and not (self._broken or self.closed):
+            self._due = _Tell(None)
+            self.flush()
+
+    # ---------------------------------------------------------------------------------------------------- receiving
+
+    def _decode(self, chunk: Any) -> None:
+        data, ancillary, flags, _ = chunk
+        size = len(data)
+        has_fds = ancillary or flags & CUT_OFF or self._fds
+        if size > HEAD and not has_fds and self._tail is NOTHING and self.received:
+            length, acknowledged = unpack_head(data)
+            if length + HEADER == size and length < SMALL:
+                self._decode_one(chunk, acknowledged, size)
+                return
+        fds = with_fds(self._fds, ancillary, flags) if ancillary or flags & CUT_OFF else self._fds
+        tail, received = self._tail, self.received
+        acknowledged, resuming = self._acknowledged, self._resuming
+        found: list[Any] = []
+        fd_of = self._fd_of
+        try:
+            bodies, tail = cut(tail, data, self._limit_of_frame)
+            for body in bodies:
+                batch = self._decode_batch(body)
+                (acknowledged,) = unpack_received(body)
+                if not batch:
+                    if resuming:
+                        resuming = False
+                        found.append(Mark(partial(self._resume, acknowledged)))
+                    continue
+                if received or type(batch[0]) is not messages.Hello:
+                    received += 1
+                    if fds:
+                        fds, fd_of = _assign(fds, fd_of, batch)
+                if found:
+                    found += batch
+                else:
+                    found = batch
+        except FrameError as error:
+            found.append(Mark(partial(self.close, str(error))))
+        if not data:
+            found.append(Mark(partial(self.lose, "the other side closed the connection")))
+        count = len(data)
+        found.reverse()
+        if self._chunks and self._chunks[0] is chunk:
+            self._messages = found
+            self._fds = fds
+            self._fd_of = fd_of
+            self._tail = tail
+            self.received = received
+            self._acknowledged = acknowledged
+            self._resuming = resuming
+            self._untold += count
+            self._chunks.popleft()
+        if acknowledged - self._forgotten >= FORGET or not self._telling or self._untold > ACKNOWLEDGE_BYTES:
+            self._keep_books()
+
+    def _decode_one(self, chunk: Any, acknowledged: int, size: int) -> None:
+        """Do what `_decode` does, for the chunk that most are: one small frame, without descriptors."""
+        try:
+            batch: list[Any] = self._decode_batch(chunk[0][HEADER:])
+        except FrameError as error:
+            batch = [Mark(partial(self.close, str(error)))]
+        if not batch and self._resuming:
+            batch = [Mark(partial(self._resume, acknowledged))]
+            received = self.received
+        else:
+            received = self.received + 1 if batch else self.received
+        batch.reverse()
+        if self._chunks and self._chunks[0] is chunk:
+            self._messages = batch
+            self.received = received
+            self._acknowledged = acknowledged
+            self._resuming = False
+            self._untold += size
+            self._chunks.popleft()
+        if acknowledged - self._forgotten >= FORGET or not self._telling or self._untold > ACKNOWLEDGE_BYTES:
+            self._keep_books()
+
+    def _keep_books(self) -> None:
+        if not self._telling:
+            self._telling = True
+            self._reactor.call_later(ACKNOWLEDGE_S, self._tell)
+        if not (self._resuming or self._broken):
+            self._forget(self._acknowledged)
+        if self._untold > ACKNOWLEDGE_BYTES:
+            self._untold = 0
+            self.acknowledge()
+
+    def _tell(self) -> None:
+        self._telling = False
+        self._untold = 0
+        if not (self._resuming or self._broken):
+            self._forget(self._acknowledged)
+        self.acknowledge()
+
+    def _forget(self, received: int) -> None:
+        """The other side has so many frames: they need not be kept."""
+        kept = self._kept
+        while self._forgotten < received and kept:
+            kept.popleft()
+            self._forgotten += 1
+            if self._evicted:
+                self._evicted -= 1
+
+    # --------------------------------------------------------------------------------------- breaking and resuming
+
+    @property
+    def broken(self) -> bool:
+        """Whether it has no socket that could be used."""
+        return self._broken
+
+    @property
+    def unsent(self) -> bool:
+        """See the base class."""
+        waits = bool(self._outbox.messages) or self._part is not None or self._batch is not None
+        return not self.closed and (waits or (self._broken and bool(self._kept)))
+
+    def lose(self, why: str) -> None:
+        """The socket has broken, or what was read of it is in doubt. The leader's thread."""
+        if self.closed:
+            return
+        self._leave_socket()
+        progress = (self.received, self._forgotten)
+        self.tries = self.tries + 1 if progress == self._progress else 0
+        self._progress = progress
+        self._on_break(self, why)
+
+    def _leave_socket(self) -> None:
+        """Keep what was decoded, with its descriptors; the other side sends again what was not."""
+        self._broken = True
+        self._part = None
+        self._due = None
+        self._let_go()
+        self._tail = NOTHING
+        self._resuming = False
+        fds, self._fds = self._fds, deque()
+        close_fds(fds)
+
+    def begin(self, sock: socket.socket) -> None:
+        """Take the first socket: the other side has received nothing yet. The side that connects, any thread."""
+        if self._take(sock):
+            self._due = _Resume(False)
+            self.start()
+            self.flush()
+
+    def offer(self, sock: socket.socket) -> None:
+        """Go on with a new socket once the other side has told what it has received. The side that connects."""
+        self._resuming = True
+        if self._take(sock):
+            self.start()
+
+    def _take(self, sock: socket.socket) -> bool:
+        sock.setblocking(False)
+        if self.closed or self.sock is not None:  # two attempts may meet: one of a thread that asks, one of a timer
+            sock.close()
+            return False
+        self._use(sock)
+        return True
+
+    def confirm(self, received: int) -> None:
+        """Tell what was received, also if that is nothing: the other side waits for it to go on."""
+        self._due = _Tell(received)
+        self.flush()
+
+    def _resume(self, received: int) -> None:
+        if not self._forgotten <= received <= self._forgotten + len(self._kept):
+            self.close("the other side has given this connection up")
+            return
+        self._forget(received)
+        self._due = _Resume(False)
+        self.flush()
+
+    def adopt(self, other: PeerConnection, received: int) -> None:
+        """Go on with the socket of a new connection, whose side has received so many frames. The leader's thread."""
+        sock, other.sock = other.sock, None
+        other.closed = True
+        self._reactor.unregister(sock.fileno())
+        self._leave_socket()
+        self._use(sock)
+        self._forget(received)
+        self._due = _Resume(True)
+        self._reactor.register(sock.fileno(), selectors.EVENT_READ, self._on_ready)
+        self.flush()
+
+    def _limit(self, frames: list[tuple[bytes, Sequence[int]]]) -> None:
+        """Make errors of the oldest answers if too much is kept for who cannot be reached. The sender's thread."""
+        self._kept_bytes += sum(len(frame) + FRAME_COST for frame, _ in frames)
+        while self._kept_bytes > KEPT_BYTES and self._evicted < len(self._kept) and not self.state.outgoing:
+            frame, _ = self._kept[self._evicted]
+            batch = [_without_values(message) for message in self._peer_codec.decode(memoryview(frame)[4:])]
+            small = self._peer_codec.encode(batch, self.received)
+            self._kept[self._evicted] = (small, ())
+            self._evicted += 1
+            self._kept_bytes -= len(frame) - len(small)
+        if self._kept_bytes > 2 * KEPT_BYTES and not self.state.outgoing:
+            # Small answers, which are no smaller as errors: those of a generator may have no end.
+            self._reactor.call_later(0, lambda: self.close("too many answers were kept for a caller out of reach"))
+
+
+def _chain(frames: list[tuple[bytes, Sequence[int]]]) -> Part | None:
+    """Return the parts of some frames."""
+    part = None
+    for frame, fds in reversed(frames):
+        part = parts(frame, fds, (), part)
+    return part
+
+
+def _assign(fds: deque[int], fd_of: dict[int, int], batch: list[Any]) -> tuple[deque[int], dict[int, int]]:
+    """Give each value of a frame that has a segment its descriptor. Returns copies: it may be torn, and done again."""
+    values: list[Any] = []
+    for message in batch:
+        _add_stored(message, values)
+    fds = _pair(fds, len(values)) if MISSING in fds else fds.copy()
+    fd_of = fd_of.copy()
+    for value in values:
+        if fds:
+            fd_of[id(value)] = fds.popleft()
+    return fds, fd_of
+
+
+def _pair(fds: deque[int], count: int) -> deque[int]:
+    """Return descriptors with `MISSING` in place of each one of the next frame that was cut off.
+
+    What comes with one send is cut off at its end, and one receive never has the descriptors of two sends. So those
+    before the mark are in their places, and as many are missing as make the send complete.
+    """
+    queue = fds.copy()
+    whole: list[int] = []
+    while len(whole) < count:
+        part = min(count - len(whole), MAX_FDS)
+        end = len(whole) + part
+        while len(whole) < end:
+            fd = queue.popleft() if queue else MISSING
+            if fd == MISSING:
+                whole += [MISSING] * (end - len(whole))
+            else:
+                whole.append(fd)
+    queue.extendleft(reversed(whole))
+    return queue
+
+
+def _add_stored(thing: Any, found: list[Any]) -> None:
+    """Add the values of a message that have a segment, in the order in which their descriptors are sent."""
+    if isinstance(thing, messages.Value):
+        if thing.segment is not None:
+            found.append(thing)
+    elif isinstance(thing, messages.Message):
+        # Of a call, the arguments themselves come before those that were references; see `Arguments.pack`.
+        for name in sorted(thing.__struct_fields__, key="rest".__ne__):
+            _add_stored(getattr(thing, name), found)
+    elif isinstance(thing, list | tuple):
+        for part in thing:
+            _add_stored(part, found)
+
+
+def _count_segments(thing: Any) -> int:
+    """Return how many descriptors go with a message."""
+    found: list[Any] = []
+    _add_stored(thing, found)
+    return len(found)
+
+
+def _without_values(message: Any) -> Any:
+    if not isinstance(message, _ANSWERS):
+        return message
+    error = messages.Value(
+        failures.encode(
+            exceptions.RaySystemError(
+                "the answer to this call is lost: its caller could not be reached for so long that too many answers "
+                f"waited for it (more than {KEPT_BYTES >> 20} MiB). The call itself has run."
+            )
+        ),
+        error=True,
+    )
+    if isinstance(message, messages.Yielded):
+        return messages.Yielded(message.number, message.index, b"", error)
+    return messages.Results(message.number, [error])

@@ -1,0 +1,365 @@
+"""The rules of actors: creating, naming, holding, placing, ending.
+
+An actor is dead to everybody else as soon as it is told to end, although its process may still finish what it was
+given: its name is free and its holders know. Only when it ends by itself (`exit_actor`, a crash) are the holders told
+when its process has closed its connections, so that answers that it had sent arrive first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+import msgspec
+
+from nbactors.local.node.rules import deaths, holders
+from nbactors.local.node.rules.actor_table import ActorTable
+from nbactors.local.node.rules.asks import Ask
+from nbactors.local.node.rules.context import Context
+from nbactors.local.node.rules.events import RemoveLog
+from nbactors.local.node.rules.lifecycle import Cause, State, follow
+from nbactors.local.node.rules.names import Names, missing
+from nbactors.local.node.rules.queue import Request, too_much
+from nbactors.local.node.rules.records import Actor, Process, Session, Worker
+from nbactors.local.node.rules.resources import Allocation, Units, to_units
+from nbactors.local.node.rules.workers import EXIT_WITHIN_S, Workers
+from nbactors.local.wire import messages
+
+ORPHAN_GRACE_S = 3.0
+"""What an actor may still take when whoever wanted it is gone: everything is over 5 s after a session's end."""
+
+
+class Actors:
+    """All actors.
+
+    Args:
+        on_doomed: Called with a worker whose end is certain, so that what depends on it can end at the same time.
+        queue_up: Called with (session, request, what for) to queue a request for resources.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        workers: Workers,
+        on_doomed: Callable[[Process], None],
+        queue_up: Callable[[Session, Request, str], None],
+    ) -> None:
+        self.table = ActorTable()
+        self.names = Names()
+        self._context = context
+        self._workers = workers
+        self._on_doomed = on_doomed
+        self._queue_up = queue_up
+
+    # --------------------------------------------------------------------------------------------- what clients ask
+
+    def create(self, ask: Ask, asked: messages.CreateActor) -> None:
+        """Queue an actor for its resources, or find the one of that name."""
+        creator = ask.asker
+        session = creator.session
+        if session is None or self._may_not_create(creator, asked):
+            ask.refuse("runtime", self._why_not(creator, asked))
+            return
+        namespace = asked.namespace or session.namespace
+        if asked.name and self._is_settled_by_name(ask, asked, namespace):
+            return
+        resources = to_units(asked.resources)
+        placement = _placement(asked, resources)
+        why = too_much(len(creator.children), session.queue, placement, resources)
+        if why:
+            ask.refuse("runtime", f"it was not created: {why}")
+            return
+        actor = Actor(
+            creation=asked,
+            namespace=namespace,
+            home=session,
+            owner=creator.process_id,
+            owner_pid=creator.pid,
+            resources=resources,
+        )
+        self.table.add(actor)
+        creator.children.add(actor.actor_id)
+        holders.add(self._context, actor, creator, 1)
+        if asked.detached:
+            session.detached.add(actor.actor_id)
+        if asked.name:
+            self.names.claim(namespace, asked.name, actor.actor_id)
+        with self._careful(actor, "the queueing of an actor"):
+            self._wait(actor)
+        # What becomes of it is told to all its holders, of whom the creator is the first.
+        if asked.rid:
+            ask.answer(messages.ActorNamed(asked.rid, actor.actor_id, True, b""))
+        else:
+            ask.withdraw()
+
+    def get(self, ask: Ask, asked: messages.GetActor) -> None:
+        """Find a named actor."""
+        asker = ask.asker
+        namespace = asked.namespace or (asker.session.namespace if asker.session else "")
+        actor_id = self.names.find(namespace, asked.name)
+        if actor_id is None:
+            ask.refuse("value", missing(asked.name))
+        else:
+            self._answer_named(ask, actor_id)
+
+    def add_hold(self, asker: Process, message: messages.AddHold) -> None:
+        """Handles are on their way to a process."""
+        process = self._context.processes.get(message.process_id)
+        if process is None or process.lost:
+            return
+        actor = self.table.find(message.actor_id)
+        if actor is None:
+            if message.tokens:
+                self._context.send(process, holders.unknown(message.actor_id))
+        elif not message.tokens:
+            holders.tell(self._context, actor, process)
+        else:
+            holders.add(self._context, actor, process, message.tokens, asks=process is asker)
+
+    def release_hold(self, process: Process, message: messages.ReleaseHold) -> None:
+        """A process has no handle any more."""
+        actor = self.table.find(message.actor_id)
+        if actor is not None and holders.release(actor, process, message.tokens):
+            self._out_of_scope(actor)
+
+    def kill(self, ask: Ask, asked: messages.KillActor) -> None:
+        """`ray.kill`: dead at once. Killing the dead is fine."""
+        actor = self.table.find(asked.actor_id)
+        if actor is not None:
+            self.discard(actor, "killed", deaths.KILLED)
+        ask.done()
+
+    def replace_meta(self, message: messages.ReplaceMeta) -> None:
+        """An actor's class was changed."""
+        actor = self.table.find(message.actor_id)
+        if actor is not None and actor.creation.meta:
+            actor.creation = msgspec.structs.replace(actor.creation, meta=message.meta)
+
+    # -------------------------------------------------------------------------------------------- what workers tell
+
+    def constructed(self, worker: Worker) -> None:
+        """The constructor has returned."""
+        actor = worker.actor
+        if actor is not None and actor.state in (State.CONSTRUCTING, State.ENDING):
+            actor.state = follow(actor.state, Cause.CONSTRUCT)
+
+    def ending(self, worker: Worker, message: messages.Ending) -> None:
+        """It will exit, by its own will: what it still runs may wait for ever, for a child process for instance."""
+        if worker.ending is not None:
+            return
+        worker.ending = message
+        actor = worker.actor
+        if actor is None:
+            self._workers.kill_later(worker, EXIT_WITHIN_S)
+        elif actor.state in (State.CONSTRUCTING, State.ALIVE):
+            actor.state = follow(actor.state, Cause.END)
+            self._free_name(actor)
+            self._workers.kill_later(worker, actor.home.graceful_shutdown_s)
+
+    def ready(self, worker: Worker, actor: Actor) -> None:
+        """The actor's process has registered."""
+        if actor.state is State.STARTING:
+            with self._careful(actor, "an actor that is ready"):
+                self._assign(worker, actor)
+
+    def _assign(self, worker: Worker, actor: Actor) -> None:
+        assert actor.allocation is not None, "only an actor that was placed has a process"
+        actor.state = follow(actor.state, Cause.CONNECT)
+        actor.process_id, actor.pid = worker.process_id, worker.pid
+        asked = actor.creation
+        assign = messages.Assign(
+            actor_id=actor.actor_id,
+            class_name=asked.class_name,
+            name=asked.name,
+            namespace=actor.namespace,
+            job_id=actor.home.job_id,
+            gpu_ids=actor.allocation.gpu_ids,
+            resources=asked.resources,
+            runtime_env=asked.runtime_env,
+            graceful_shutdown_s=actor.home.graceful_shutdown_s,
+        )
+        self._context.send(worker, assign)
+        holders.tell_up(self._context, actor)
+
+    def lost(self, worker: Worker, actor: Actor) -> None:
+        """The actor's process is gone."""
+        if actor.allocation is not None:
+            actor.home.pool.release(actor.allocation)
+        with self._careful(actor, "an actor whose process is gone"):
+            self._go_on_without(worker, actor)
+
+    def _go_on_without(self, worker: Worker, actor: Actor) -> None:
+        if actor.state is State.STARTING:
+            actor.attempts += 1
+            if worker.orphaned and self._workers.may_try_again(worker, actor.attempts):
+                # The next one gets another forkserver. Nothing of the user's has run: its creator sends the class when
+                # it hears that the actor is up.
+                actor.state = follow(actor.state, Cause.RETRY)
+                actor.worker = actor.allocation = worker.actor = None
+                self._wait(actor)
+                return
+        if actor.state in (State.STARTING, State.CONSTRUCTING, State.ALIVE, State.ENDING):
+            actor.state = follow(actor.state, Cause.LOSE)
+            self._free_name(actor)
+            if worker.ending is not None:
+                self._go_down(actor, worker.ending.kind, worker.ending.text or "it has exited on its own.")
+
+    def reported(self, worker: Worker, actor: Actor) -> None:
+        """How its process ended is known, or not to be known."""
+        if actor.state is State.DYING:
+            with self._careful(actor, "the end of an actor"):
+                self._go_down(actor, self._workers.kind_of_death(worker), self._workers.death(worker))
+                self._die(actor, Cause.REPORT)
+
+    # ------------------------------------------------------------------------------------------- what ends an actor
+
+    def forget_holder(self, process: Process) -> None:
+        """A process that had handles is gone."""
+        for actor_id in list(process.holds):
+            actor = self.table.find(actor_id)
+            if actor is not None and holders.release(actor, process, actor.holders.get(process.process_id, 0)):
+                self._out_of_scope(actor)
+
+    def end_children(self, process: Process, kind: str) -> None:
+        """Whoever created them is gone, or about to go."""
+        for actor_id in list(process.children):
+            actor = self.table.find(actor_id)
+            if actor is None:
+                continue
+            text = deaths.SESSION_ENDED if kind == "session_ended" else deaths.owner_died(process.pid)
+            if not actor.creation.detached:
+                self.end(actor, kind, text, ORPHAN_GRACE_S)
+                if actor.worker is not None:
+                    self._on_doomed(actor.worker)
+            elif actor.state in (State.WAITING, State.STARTING):
+                # Only its creator has the class and the arguments.
+                self.discard(actor, "owner_died", deaths.owner_died(process.pid))
+            elif actor.state is State.CONSTRUCTING and actor.worker is not None:
+                # They may have been sent: its worker knows, and ends if they have not come.
+                self._context.send(actor.worker, messages.Terminate("creator_gone"))
+
+    def end(self, actor: Actor, kind: str, text: str, grace_s: float) -> None:
+        """Have it end: gracefully if it runs, at once if it does not."""
+        worker = actor.worker
+        if actor.state in (State.WAITING, State.STARTING) or worker is None:
+            self.discard(actor, kind, text)
+            return
+        if actor.state in (State.CONSTRUCTING, State.ALIVE):
+            actor.state = follow(actor.state, Cause.END)
+            self._free_name(actor)
+            self._go_down(actor, kind, text)
+            self._context.send(worker, messages.Terminate(kind))
+        self._workers.kill_later(worker, grace_s)
+
+    def discard(self, actor: Actor, kind: str, text: str) -> None:
+        """End it at once."""
+        if actor.state is State.DEAD:
+            return
+        self._go_down(actor, kind, text)
+        self._die(actor, Cause.DISCARD)
+        if actor.worker is not None:
+            self._workers.kill(actor.worker)
+
+    # ---------------------------------------------------------------------------------------------------- internals
+
+    def _careful(self, actor: Actor, step: str) -> AbstractContextManager[None]:
+        """Guard a step: if the node makes a mistake in it, the actor is dead and its holders know why."""
+        text = "the node has failed to serve it ({}). See logs/node.log in its directory."
+        return self._context.careful(step, lambda why: self.discard(actor, "internal", text.format(why)))
+
+    def _wait(self, actor: Actor) -> None:
+        """Queue for resources, for the first or another attempt."""
+
+        def grant(allocation: Allocation) -> None:
+            actor.allocation = allocation
+            with self._careful(actor, "the placing of an actor"):
+                self._place(actor)
+
+        actor.request = Request(_placement(actor.creation, actor.resources), actor.resources, grant)
+        self._queue_up(actor.home, actor.request, f"actor {actor.creation.class_name}")
+
+    def _place(self, actor: Actor) -> None:
+        asked = actor.creation
+        actor.state = follow(actor.state, Cause.PLACE)
+        actor.request = None
+        actor.worker = self._workers.start(
+            actor.home,
+            f"ray::{asked.class_name}",
+            asked.class_name,
+            asked.runtime_env,
+            asked.sys_path,
+            asked.cwd,
+            asked.modules,
+        )
+        actor.worker.actor = actor
+
+    def _out_of_scope(self, actor: Actor) -> None:
+        if not actor.creation.detached:
+            self.end(actor, "out_of_scope", deaths.OUT_OF_SCOPE, actor.home.graceful_shutdown_s)
+
+    def _go_down(self, actor: Actor, kind: str, text: str) -> None:
+        """Tell holders why it is dead; the first cause counts."""
+        if actor.down is None:
+            asked = actor.creation
+            actor.down = messages.ActorDown(actor.actor_id, kind, text, asked.class_name, asked.name, actor.pid)
+        holders.tell_down(self._context, actor)
+
+    def _die(self, actor: Actor, cause: Cause) -> None:
+        actor.state = follow(actor.state, cause)
+        self._free_name(actor)
+        if actor.request is not None:
+            actor.home.queue.withdraw(actor.request)
+            actor.request = None
+        if actor.worker is None and actor.allocation is not None:
+            actor.home.pool.release(actor.allocation)
+        owner = self._context.processes.get(actor.owner)
+        if owner is not None:
+            owner.children.discard(actor.actor_id)
+        actor.home.detached.discard(actor.actor_id)
+        forgotten = self.table.bury(actor)
+        if forgotten is not None and forgotten.worker is not None:
+            self._context.do(RemoveLog(forgotten.worker.process_id))
+
+    def _free_name(self, actor: Actor) -> None:
+        if actor.creation.name:
+            self.names.free(actor.namespace, actor.creation.name, actor.actor_id)
+
+    def _is_settled_by_name(self, ask: Ask, asked: messages.CreateActor, namespace: str) -> bool:
+        """Answer a request for a name that is taken."""
+        existing = self.names.find(namespace, asked.name)
+        if existing is None:
+            return False
+        if asked.get_if_exists:
+            self._answer_named(ask, existing)
+            return True
+        try:
+            self.names.claim(namespace, asked.name, asked.actor_id)
+        except ValueError as error:
+            ask.refuse("taken", str(error))
+        return True
+
+    def _answer_named(self, ask: Ask, actor_id: bytes) -> None:
+        actor = self.table.find(actor_id)
+        assert actor is not None, "only living actors have names"
+        # Before the answer, and also to one that has other handles: whoever looks at the handle finds it alive.
+        holders.add(self._context, actor, ask.asker, 1, asks=True)
+        ask.answer(messages.ActorNamed(ask.rid, actor_id, False, actor.creation.meta))
+
+    def _may_not_create(self, creator: Process, asked: messages.CreateActor) -> bool:
+        is_closed = creator.session is None or (creator.role == "session" and not creator.session.is_open)
+        return is_closed or self._context.stopping or self.table.find(asked.actor_id) is not None
+
+    def _why_not(self, creator: Process, asked: messages.CreateActor) -> str:
+        if self._context.stopping:
+            return "the node is stopping (`nbactors stop`): start a new session with init() and create the actor there."
+        if creator.session is None or not creator.session.is_open:
+            return "this process has no open session: call init() first."
+        return f"there is an actor of the id {asked.actor_id.hex()} already: an id names one actor for ever."
+
+
+def _placement(asked: messages.CreateActor, resources: Units) -> Units:
+    """Return what must be free for an actor to be placed: at least what it then holds."""
+    placement = to_units(asked.placement)
+    for name, amount in resources.items():
+        placement[name] = max(placement.get(name, 0), amount)
+    return placement

@@ -1,0 +1,45 @@
+"""Progress bars on their way from workers to the sessions that show them."""
+
+from __future__ import annotations
+
+import msgspec
+
+from nbactors.local.node.rules.context import Context
+from nbactors.local.node.rules.records import Worker
+from nbactors.local.wire import messages
+
+MAX_OPEN = 1000
+"""Bars of one worker that are remembered until they are closed; of more than that, the oldest are forgotten."""
+
+
+class Bars:
+    """All bars that are open: those of a worker that dies end with it."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._open: dict[bytes, dict[str, messages.Progress]] = {}
+
+    def report(self, worker: Worker, progress: messages.Progress) -> None:
+        """A worker tells how far one is."""
+        full = msgspec.structs.replace(
+            progress, process_id=worker.process_id, pid=worker.pid, label=progress.label or worker.label
+        )
+        bars = self._open.setdefault(worker.process_id, {})
+        bars.pop(progress.bar, None)
+        if not progress.closed:
+            bars[progress.bar] = full
+            if len(bars) > MAX_OPEN:
+                del bars[next(iter(bars))]
+        elif not bars:
+            del self._open[worker.process_id]
+        self._show(full)
+
+    def end_of(self, worker: Worker) -> None:
+        """A worker is gone."""
+        for progress in self._open.pop(worker.process_id, {}).values():
+            self._show(msgspec.structs.replace(progress, closed=True, leave=True, failed="its process has ended"))
+
+    def _show(self, progress: messages.Progress) -> None:
+        session = self._context.sessions.get((progress.origin >> 32).to_bytes(4, "little"))
+        if session is not None and session.is_open:
+            self._context.send(session.driver, progress)

@@ -1,0 +1,288 @@
+"""Task workers: who leases which, and those that nobody does.
+
+A worker that is given back is kept for the next lease of its kind, as many as the session has CPUs. One that held
+GPUs is not: libraries remember the GPUs that they have found. Nor is one that has imported files which were edited
+since: when it is leased, at most once a second, it looks for that.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+
+import msgspec
+
+from nbactors.local.node.rules.asks import Ask
+from nbactors.local.node.rules.context import Context
+from nbactors.local.node.rules.gpus import UNIT
+from nbactors.local.node.rules.queue import Request, too_much
+from nbactors.local.node.rules.records import Lease, Process, Session, Worker
+from nbactors.local.node.rules.resources import Allocation, to_units
+from nbactors.local.node.rules.workers import Workers
+from nbactors.local.wire import messages
+
+LOOK_EVERY_S = 1.0
+"""How long a worker is leased after it has looked whether it has imported what the files say now."""
+
+LOOK_WITHIN_S = 2.0
+"""What a worker may take to look. It has nothing else to do, so one that takes longer is of no use for tasks either."""
+
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class Leases:
+    """All leases and idle task workers.
+
+    Args:
+        on_doomed: Called with a worker whose end is certain.
+        queue_up: Called with (session, request, what for) to queue a request for resources.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        workers: Workers,
+        on_doomed: Callable[[Process], None],
+        queue_up: Callable[[Session, Request, str], None],
+    ) -> None:
+        self._context = context
+        self._workers = workers
+        self._on_doomed = on_doomed
+        self._queue_up = queue_up
+        self._numbers = itertools.count(1)
+        self._granted: dict[int, Lease] = {}
+
+    def request(self, ask: Ask, asked: messages.RequestLease) -> None:
+        """Queue for a worker."""
+        asker = ask.asker
+        session = asker.session
+        if session is None or self._context.stopping:
+            why = "the node is stopping (`nbactors stop`)" if self._context.stopping else "no session is open: init()"
+            ask.refuse("runtime", f"no worker for tasks: {why}.")
+            return
+        if asked.rid in asker.leases:
+            ask.refuse("value", f"request {asked.rid} is open already: each request has a number of its own.")
+            return
+        resources = to_units(asked.resources)
+        why = too_much(len(asker.leases), session.queue, resources, resources)
+        if why:
+            ask.refuse("runtime", f"no worker for tasks: {why}")
+            return
+        kind = _encode((asked.runtime_env, asked.sys_path, asked.cwd, []))
+        lease = Lease(
+            lease_id=next(self._numbers),
+            holder=asker,
+            home=session,
+            asked=asked,
+            ask=ask,
+            kind=kind,
+            resources=resources,
+        )
+        self._wait(lease)
+
+    def cancel(self, asker: Process, message: messages.CancelLease) -> None:
+        """Withdraw a request. One that was granted already is left: the asker will return it."""
+        lease = asker.leases.get(message.rid)
+        if lease is not None and not lease.granted:
+            lease.ask.withdraw()
+            self._drop(lease)
+
+    def give_back(self, holder: Process, message: messages.ReturnLease) -> None:
+        """The holder needs the worker no more."""
+        lease = self._granted.get(message.lease_id)
+        if lease is None or lease.holder is not holder:
+            return
+        worker = lease.worker
+        held_gpus = bool(lease.allocation and lease.allocation.gpus)
+        self._drop(lease)
+        if worker is not None and not worker.lost and not worker.doomed:
+            if held_gpus:
+                self._retire(worker)
+            else:
+                self._keep(worker)
+
+    def ready(self, worker: Worker) -> None:
+        """A task worker has registered."""
+        worker.looked_at = self._context.now
+        self._to_its_lease(worker)
+
+    def looked(self, worker: Worker, has_changed: bool) -> None:
+        """A task worker has looked, or failed to, whether the files that it has imported have changed."""
+        if not worker.looks or worker.lost or worker.doomed:
+            return
+        worker.looks = False
+        if not has_changed:
+            worker.looked_at = self._context.now
+            self._to_its_lease(worker)
+            return
+        lease, worker.lease = worker.lease, None
+        self._retire(worker)
+        if lease is not None:
+            with self._context.careful("the placing of a task", lambda why: self._fail(lease, why)):
+                self._place(lease)
+
+    def _to_its_lease(self, worker: Worker) -> None:
+        if worker.lease is None:
+            self._keep(worker)
+        else:
+            lease = worker.lease
+            with self._context.careful("the grant of a lease", lambda why: self._fail(lease, why)):
+                self._grant(lease, worker)
+
+    def lost(self, worker: Worker) -> None:
+        """A task worker is gone. Its resources are free; its holder is told when it is known why."""
+        if worker in worker.home.idle:
+            worker.home.idle.remove(worker)
+        lease = worker.lease
+        if lease is not None and lease.allocation is not None:
+            lease.home.pool.release(lease.allocation)
+
+    def reported(self, worker: Worker) -> None:
+        """How a task worker ended is known, or not to be known."""
+        lease, worker.lease = worker.lease, None
+        if lease is not None:
+            with self._context.careful("the end of a task's worker", lambda why: self._fail(lease, why)):
+                self._go_on_without(lease, worker)
+
+    def _go_on_without(self, lease: Lease, worker: Worker) -> None:
+        granted = lease.granted
+        self._forget(lease)
+        if granted:
+            lost = messages.LeaseLost(lease.lease_id, worker.process_id, self._workers.death(worker))
+            self._context.send(lease.holder, lost)
+            return
+        lease.attempts += 1
+        # Not asked here: whether this worker was told to end. Also one is whose forkserver has died, and the request
+        # for it was forgotten here, so that its tasks waited for ever. A holder that is gone has dropped its leases.
+        if worker.looks or self._workers.may_try_again(worker, lease.attempts):
+            self._wait(lease)
+            return
+        kind, why = self._workers.kind_of_death(worker), self._workers.death(worker)
+        if self._context.stopping:
+            kind, why = "runtime", "the node is stopping."
+        lease.ask.refuse(kind, f"no worker for task {lease.asked.label}: {why}")
+
+    def end_of(self, process: Process) -> None:
+        """The holder is gone, or about to go: its workers have nothing to do any more."""
+        for lease in list(process.leases.values()):
+            worker = lease.worker
+            self._drop(lease)
+            if worker is not None and not worker.lost:
+                self._workers.kill(worker)
+                self._on_doomed(worker)
+
+    def block(self, worker: Worker) -> None:
+        """The worker waits for others, who may need its CPUs."""
+        if worker.lease is not None and worker.lease.allocation is not None and not worker.lost:
+            worker.home.pool.lend(worker.lease.allocation)
+
+    def unblock(self, worker: Worker) -> None:
+        """The worker goes on."""
+        if worker.lease is not None and worker.lease.allocation is not None:
+            worker.home.pool.take_back(worker.lease.allocation)
+
+    def end_idle(self, session: Session) -> None:
+        """Kill the idle workers, and those that would be idle, of a session that nobody needs."""
+        for worker in list(session.workers.values()):
+            if worker.actor is None and worker.lease is None:
+                self._workers.kill(worker)
+        session.idle.clear()
+
+    # ---------------------------------------------------------------------------------------------------- internals
+
+    def _wait(self, lease: Lease) -> None:
+        """Queue for resources, for the first or another attempt."""
+        lease.holder.leases[lease.asked.rid] = lease
+        lease.allocation = None
+
+        def grant(allocation: Allocation) -> None:
+            lease.allocation = allocation
+            with self._context.careful("the placing of a task", lambda why: self._fail(lease, why)):
+                self._place(lease)
+
+        lease.request = Request(lease.resources, lease.resources, grant)
+        self._queue_up(lease.home, lease.request, f"task {lease.asked.label}")
+
+    def _fail(self, lease: Lease, why: str) -> None:
+        lease.ask.fail(why)
+        self._drop(lease)
+
+    def _place(self, lease: Lease) -> None:
+        lease.request = None
+        session, asked = lease.home, lease.asked
+        for worker in reversed(session.idle):
+            if worker.kind == lease.kind:
+                session.idle.remove(worker)
+                lease.worker, worker.lease = worker, lease
+                if self._context.now - worker.looked_at < LOOK_EVERY_S:
+                    self._grant(lease, worker)
+                else:
+                    self._have_it_look(worker)
+                return
+        title, label = f"ray::{asked.label}", asked.label
+        worker = self._workers.start(session, title, label, asked.runtime_env, asked.sys_path, asked.cwd, [])
+        worker.kind = lease.kind
+        lease.worker, worker.lease = worker, lease
+
+    def _have_it_look(self, worker: Worker) -> None:
+        worker.looks = True
+        asked_at = worker.looked_at = self._context.now
+        self._context.send(worker, messages.Look())
+
+        def give_up() -> None:
+            if worker.looked_at == asked_at:
+                self.looked(worker, has_changed=True)
+
+        self._context.later(LOOK_WITHIN_S, give_up)
+
+    def _grant(self, lease: Lease, worker: Worker) -> None:
+        assert lease.allocation is not None, "only requests that were placed have a worker"
+        lease.granted = True
+        self._granted[lease.lease_id] = lease
+        worker.label = lease.asked.label
+        assign = messages.Assign(
+            actor_id=b"",
+            class_name="",
+            name="",
+            namespace=lease.home.namespace,
+            job_id=lease.home.job_id,
+            gpu_ids=lease.allocation.gpu_ids,
+            resources=lease.asked.resources,
+            runtime_env=lease.asked.runtime_env,
+            graceful_shutdown_s=lease.home.graceful_shutdown_s,
+            lease_id=lease.lease_id,
+        )
+        self._context.send(worker, assign)
+        granted = messages.LeaseGranted(lease.asked.rid, lease.lease_id, worker.process_id, worker.pid)
+        lease.ask.answer(granted)
+
+    def _drop(self, lease: Lease) -> None:
+        """End a lease or a request, and part it from its worker."""
+        if lease.request is not None:
+            lease.home.queue.withdraw(lease.request)
+            lease.request = None
+        if lease.worker is not None:
+            lease.worker.lease = None
+        if lease.allocation is not None:
+            lease.home.pool.release(lease.allocation)
+        self._forget(lease)
+
+    def _forget(self, lease: Lease) -> None:
+        lease.holder.leases.pop(lease.asked.rid, None)
+        self._granted.pop(lease.lease_id, None)
+        lease.worker = None
+        lease.granted = False
+
+    def _keep(self, worker: Worker) -> None:
+        session = worker.home
+        if not session.is_open and not session.detached:
+            self._workers.kill(worker)
+            return
+        session.idle.append(worker)
+        if len(session.idle) > max(1, -(-session.pool.total.get("CPU", 0) // UNIT)):
+            self._retire(session.idle.pop(0))
+
+    def _retire(self, worker: Worker) -> None:
+        """Have it end when nobody needs the values that it owns."""
+        worker.retired = True
+        self._context.send(worker, messages.Terminate("idle"))

@@ -1,0 +1,104 @@
+"""Answers to questions about what there is."""
+
+from __future__ import annotations
+
+from nbactors.local.node.rules.actors import Actors
+from nbactors.local.node.rules.context import Context
+from nbactors.local.node.rules.gpus import UNIT
+from nbactors.local.node.rules.lifecycle import State
+from nbactors.local.node.rules.records import Actor, Process
+from nbactors.local.wire import messages
+
+LOGS = "logs"
+"""The directory of the workers' logs, in the node's own."""
+
+
+def log_name(process_id: bytes) -> str:
+    """Return the name of a worker's log: its process id is known before the system's is."""
+    return f"{process_id[:8].hex()}.log"
+
+
+def answer(context: Context, actors: Actors, asker: Process, query: messages.Query) -> messages.Message:
+    """Return the answer to `query`."""
+    rid = query.rid
+    if query.what == "actors":
+        return messages.Listing(rid, [_row(context, actor) for actor in actors.table], {}, {})
+    if query.what == "named_actors":
+        return messages.Listing(rid, _named(context, actors, asker, query.all_namespaces), {}, {})
+    if query.what in ("available_resources", "cluster_resources"):
+        return messages.Listing(rid, [], _amounts(context, asker, query.what == "available_resources"), {})
+    if query.what == "nodes":
+        return messages.Listing(rid, [], _amounts(context, asker, False), _facts(context))
+    if query.what == "status":
+        rows = [_row(context, actor) for actor in actors.table if actor.state is not State.DEAD]
+        return messages.Listing(rid, rows, _amounts(context, asker, False), _facts(context))
+    return messages.Refused(
+        rid,
+        "value",
+        f"the node cannot list {query.what!r}: it knows actors, named_actors, available_resources, "
+        "cluster_resources, nodes and status.",
+    )
+
+
+def logs(context: Context, actors: Actors, asked: messages.FetchLog) -> messages.Listing:
+    """Return where the logs of the actors lie that a person means by a name."""
+    return messages.Listing(asked.rid, [_row(context, actor) for actor in actors.table.matching(asked.name)], {}, {})
+
+
+def _named(context: Context, actors: Actors, asker: Process, all_namespaces: bool) -> list[messages.ActorRow]:
+    own = asker.session.namespace if asker.session else ""
+    rows = []
+    for namespace, name in actors.names:
+        if all_namespaces or not own or namespace == own:
+            actor = actors.table.find(actors.names.find(namespace, name) or b"")
+            if actor is not None:
+                rows.append(_row(context, actor))
+    return rows
+
+
+def _row(context: Context, actor: Actor) -> messages.ActorRow:
+    asked = actor.creation
+    worker = actor.worker
+    log = f"{context.facts.directory}/{LOGS}/{log_name(worker.process_id)}" if worker else ""
+    return messages.ActorRow(
+        actor_id=actor.actor_id,
+        class_name=asked.class_name,
+        name=asked.name,
+        namespace=actor.namespace,
+        state=actor.state.shown,
+        pid=actor.pid or (worker.pid if worker else 0),
+        detached=asked.detached,
+        job_id=actor.home.job_id,
+        resources=asked.resources,
+        death_cause=actor.down.text if actor.down else "",
+        log_path=log,
+        process_id=worker.process_id if worker else b"",
+    )
+
+
+def _amounts(context: Context, asker: Process, is_free: bool) -> dict[str, float]:
+    """Return the asker's session's resources; to the command line, the machine's, less what all sessions use."""
+    if asker.session is not None:
+        return asker.session.pool.available() if is_free else asker.session.pool.totals()
+    facts = context.facts
+    amounts = {"CPU": facts.cpus, "memory": facts.memory}
+    if is_free:
+        for session in context.sessions.values():
+            total, free = session.pool.totals(), session.pool.available()
+            for name in amounts:
+                amounts[name] -= total.get(name, 0.0) - free.get(name, 0.0)
+    return {name: round(amount * UNIT) / UNIT for name, amount in amounts.items()}
+
+
+def _facts(context: Context) -> dict[str, str]:
+    facts = context.facts
+    return {
+        "node_id": facts.node_id.hex(),
+        "pid": str(facts.pid),
+        "hostname": facts.hostname,
+        "directory": facts.directory,
+        "version": facts.package_version,
+        "protocol": str(messages.PROTOCOL_VERSION),
+        "sessions": str(sum(session.is_open for session in context.sessions.values())),
+        "workers": str(sum(worker.ready and not worker.lost for worker in context.workers())),
+    }

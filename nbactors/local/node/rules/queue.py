@@ -1,0 +1,163 @@
+"""Who waits for resources, and who is next.
+
+First come, first served, among requests that ask for the same. A request that does not fit holds up none that asks
+for something else, so a big one can be overtaken; when that has happened `PATIENCE` times, what it asks for is
+reserved for it for a while, during which no later request gets any of those resources. If that was in vain, the next
+reservation lasts twice as long. So it is served in the end if anybody ever gives resources back; and a reservation
+ends, so that it never keeps those waiting for ever whose results the holders of the resources wait for.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from collections.abc import Callable
+
+import msgspec
+
+from nbactors.limits import MAX_KINDS, MAX_PENDING
+from nbactors.local.node.rules.resources import Allocation, Pool, Units
+
+PATIENCE = 64
+FIRST_RESERVATION_S = 2.0
+
+_Shape = tuple[tuple[str, int], ...]
+
+
+class Request(msgspec.Struct, eq=False):
+    """One that waits.
+
+    Attributes:
+        placement: What must be free.
+        resources: What is then held; part of `placement`.
+        grant: Called with what was allocated.
+    """
+
+    placement: Units
+    resources: Units
+    grant: Callable[[Allocation], None]
+    number: int = 0
+    withdrawn: bool = False
+    overtaken: int = 0
+    reservation_s: float = FIRST_RESERVATION_S
+    reserved_until: float = 0.0
+
+
+class _Line(deque[Request]):
+    """Requests for the same.
+
+    Attributes:
+        withdrawn: How many of them are.
+    """
+
+    withdrawn = 0
+
+
+class PlacementQueue:
+    """The requests of one session."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._lines: dict[_Shape, _Line] = {}
+        self._numbers = itertools.count()
+
+    def add(self, request: Request) -> None:
+        """Queue up; the next `pump` may grant it."""
+        request.number = next(self._numbers)
+        self._lines.setdefault(_shape(request.placement, request.resources), _Line()).append(request)
+
+    def __len__(self) -> int:
+        """How many wait, with some of the withdrawn ones."""
+        return sum(map(len, self._lines.values()))
+
+    def is_full_for(self, placement: Units, resources: Units) -> bool:
+        """Return whether this would be one kind of request too many: each kind takes time in each `pump`."""
+        return len(self._lines) >= MAX_KINDS and _shape(placement, resources) not in self._lines
+
+    def withdraw(self, request: Request) -> None:
+        """Forget a request. Does nothing if it was granted."""
+        if request.withdrawn:
+            return
+        request.withdrawn = True
+        line = self._lines.get(_shape(request.placement, request.resources))
+        if line is not None:
+            # It stays where it is until it is the first, which may be never, or until half of them are of that kind.
+            line.withdrawn += 1
+            if line.withdrawn * 2 > len(line):
+                rest = [request for request in line if not request.withdrawn]
+                line.clear()
+                line.extend(rest)
+                line.withdrawn = 0
+
+    def __bool__(self) -> bool:
+        """Return whether there may be something to pump."""
+        return bool(self._lines)
+
+    def pump(self, now: float) -> float | None:
+        """Grant what can be granted.
+
+        Returns:
+            When to call again at the latest, since a reservation ends.
+        """
+        while True:
+            heads = self._heads()
+            granted = next((head for head in heads if self._may_have(head, heads, now)), None)
+            if granted is None:
+                break
+            self._serve(granted, heads, now)
+        return min((head.reserved_until for head in heads if head.reserved_until > now), default=None)
+
+    def _heads(self) -> list[Request]:
+        """Return the first of each line, in order of arrival; drop empty lines."""
+        heads = []
+        for shape, line in list(self._lines.items()):
+            while line and line[0].withdrawn:
+                line.popleft()
+                line.withdrawn -= 1
+            if line:
+                heads.append(line[0])
+            else:
+                del self._lines[shape]
+        heads.sort(key=lambda head: head.number)
+        return heads
+
+    def _may_have(self, request: Request, heads: list[Request], now: float) -> bool:
+        if not self._pool.fits(request.placement):
+            return False
+        return not any(
+            other.reserved_until > now and other.number < request.number and other.placement.keys() & request.placement
+            for other in heads
+        )
+
+    def _serve(self, request: Request, heads: list[Request], now: float) -> None:
+        for line in self._lines.values():
+            if line and line[0] is request:
+                line.popleft()
+                break
+        for other in heads:
+            if other.number < request.number and not self._pool.shortage(other.placement):
+                self._note_overtaken(other, now)
+        request.grant(self._pool.allocate(request.resources))
+
+    def _note_overtaken(self, request: Request, now: float) -> None:
+        request.overtaken += 1
+        if request.overtaken >= PATIENCE and request.reserved_until <= now:
+            request.overtaken = 0
+            request.reserved_until = now + request.reservation_s
+            request.reservation_s *= 2
+
+
+def _shape(placement: Units, resources: Units) -> _Shape:
+    return (*sorted(placement.items()), ("", 0), *sorted(resources.items()))
+
+
+def too_much(process_pending: int, queue: PlacementQueue, placement: Units, resources: Units) -> str:
+    """Return why a process may not ask for more just now, empty if it may."""
+    if process_pending >= MAX_PENDING:
+        return f"this process has {MAX_PENDING} of them already: end or get some first."
+    if queue.is_full_for(placement, resources):
+        return (
+            f"requests for {MAX_KINDS} different amounts of resources wait already in this session: wait until some "
+            "are served, or declare the resources in init()."
+        )
+    return ""

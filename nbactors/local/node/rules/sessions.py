@@ -1,0 +1,207 @@
+"""Sessions: opening, closing, and the environments that their workers share."""
+
+from __future__ import annotations
+
+import itertools
+import uuid
+from collections.abc import Callable
+
+import msgspec
+
+from nbactors.local.node.rules.alarms import Alarm
+from nbactors.local.node.rules.asks import Ask
+from nbactors.local.node.rules.context import Context
+from nbactors.local.node.rules.events import CloseForkserver, OpenForkserver
+from nbactors.local.node.rules.gpus import Gpu, GpuBank, session_gpus
+from nbactors.local.node.rules.lifecycle import State
+from nbactors.local.node.rules.queue import PlacementQueue
+from nbactors.local.node.rules.records import Session, Worker
+from nbactors.local.node.rules.resources import Pool
+from nbactors.local.wire import messages, os_bytes
+
+CLOSE_WITHIN_S = 4.0
+"""What a session's end may wait for its workers' ends."""
+
+MEMORY_SHARE = 0.7
+OBJECT_STORE_SHARE = 0.3
+
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class Environments:
+    """Environments by number. Equal ones have one number, and so one forkserver."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[bytes, int] = {}
+        self._facts: dict[int, messages.Environment] = {}
+        self._keys: dict[int, bytes] = {}
+        self._users: dict[int, int] = {}
+        self._next = itertools.count(1)
+
+    def number(self, facts: messages.Environment) -> int:
+        """Return the number of an environment; a new one if it is new."""
+        key = _encode((facts.executable, facts.boot, facts.sys_path, facts.cwd, sorted(facts.environ.items())))
+        number = self._numbers.get(key)
+        if number is None:
+            number = self._numbers[key] = next(self._next)
+            self._facts[number] = facts
+            self._keys[number] = key
+        return number
+
+    def use(self, number: int) -> None:
+        """A session uses it."""
+        self._users[number] = self._users.get(number, 0) + 1
+
+    def release(self, number: int) -> None:
+        """A session uses it no more."""
+        self._users[number] -= 1
+        if not self._users[number]:
+            del self._users[number]
+
+    def is_used(self, number: int) -> bool:
+        """Return whether any session uses it."""
+        return number in self._users
+
+    def facts(self, number: int) -> messages.Environment:
+        """Return what an environment consists of."""
+        return self._facts[number]
+
+    def forget(self, number: int) -> None:
+        """Nobody needs it any more."""
+        del self._facts[number]
+        del self._numbers[self._keys.pop(number)]
+
+    def __len__(self) -> int:
+        """How many are known."""
+        return len(self._facts)
+
+
+class Sessions:
+    """All sessions.
+
+    Args:
+        end: Called with a session whose driver is gone or going, to end what depends on it.
+    """
+
+    def __init__(self, context: Context, end: Callable[[Session], None]) -> None:
+        self.environments = Environments()
+        self._context = context
+        self._end = end
+        self._bank = GpuBank()
+        self._detected: list[Gpu] | None = None
+        self._jobs = itertools.count(1)
+        self._spare = 0
+        self._spare_alarm: Alarm | None = None
+
+    def open(self, ask: Ask, asked: messages.OpenSession) -> None:
+        """A driver joins."""
+        driver = ask.asker
+        if self._context.stopping:
+            ask.refuse("runtime", "the node is stopping (`nbactors stop`): try again when it has stopped.")
+            return
+        if driver.role != "session" or driver.session is not None:
+            ask.refuse("runtime", "this process has opened its session already: call shutdown() first.")
+            return
+        try:
+            pool = self._pool(asked)
+        except ValueError as error:
+            ask.refuse("value", str(error))
+            return
+        session = Session(
+            job_id=next(self._jobs).to_bytes(4, "little"),
+            driver=driver,
+            namespace=asked.namespace or str(uuid.UUID(bytes=self._context.facts.new_id(), version=4)),
+            environment=self.environments.number(asked.environment),
+            pool=pool,
+            queue=PlacementQueue(pool),
+            log_to_driver=asked.log_to_driver,
+            graceful_shutdown_s=asked.graceful_shutdown_s,
+        )
+        self.environments.use(session.environment)
+        driver.session = session
+        self._context.sessions[session.job_id] = session
+        gpus = [gpu.index for gpu in self._detected or []]
+        ask.answer(messages.SessionOpened(ask.rid, session.job_id, session.namespace, gpus))
+        # The forkserver is warm when the first actor comes.
+        self._context.do(OpenForkserver(session.environment, asked.environment))
+
+    def close(self, ask: Ask) -> None:
+        """A driver leaves; it is told when its workers have ended."""
+        session = ask.asker.session
+        if session is None or ask.asker.role != "session":
+            ask.done()
+            return
+        session.closing.append(ask)
+        self._shut(session)
+        session.alarm = self._context.later(CLOSE_WITHIN_S, lambda: self._closed(session))
+        self.settle(session)
+
+    def gone(self, session: Session) -> None:
+        """The driver has gone, with or without a word."""
+        self._shut(session)
+        self.settle(session)
+
+    def settle(self, session: Session) -> None:
+        """Look whether a session that is closing has closed, and whether anything of it is left."""
+        if session.is_open:
+            return
+        if session.closing and not any(_is_leaving(worker) for worker in session.workers.values()):
+            self._closed(session)
+        if session.workers or session.detached or not session.driver.lost:
+            return
+        if self._context.sessions.pop(session.job_id, None) is not None:
+            self.environments.release(session.environment)
+            if not self.environments.is_used(session.environment):
+                self._spare_environment(session.environment)
+
+    def _spare_environment(self, number: int) -> None:
+        """Keep an environment that no session uses for a while, so that the next one starts fast; one and no more."""
+        former, self._spare = self._spare, number
+        if former and former != number:
+            self._release_environment(former)
+        alarms = self._context.alarms
+        alarms.take_back(self._spare_alarm)
+        self._spare_alarm = self._context.later(self._context.facts.linger_s, lambda: self._release_environment(number))
+
+    def _closed(self, session: Session) -> None:
+        self._context.alarms.take_back(session.alarm)
+        while session.closing:
+            session.closing.pop().done()
+
+    def _shut(self, session: Session) -> None:
+        if session.is_open:
+            session.is_open = False
+            self._end(session)
+
+    def _release_environment(self, number: int) -> None:
+        if number == self._spare:
+            self._spare = 0
+        if not self.environments.is_used(number):
+            self.environments.forget(number)
+            self._context.do(CloseForkserver(number))
+
+    def _pool(self, asked: messages.OpenSession) -> Pool:
+        facts = self._context.facts
+        if self._detected is None and asked.num_gpus != 0:
+            self._detected = facts.gpus()
+        visible = asked.environment.environ.get(b"CUDA_VISIBLE_DEVICES")
+        names = None if visible is None else os_bytes.decode(visible)
+        gpus = session_gpus(self._bank, self._detected or [], names, asked.num_gpus)
+        totals = {
+            "CPU": asked.num_cpus if asked.num_cpus >= 0 else facts.cpus,
+            "memory": asked.memory if asked.memory >= 0 else facts.memory * MEMORY_SHARE // 1,
+            "object_store_memory": asked.object_store_memory
+            if asked.object_store_memory >= 0
+            else facts.memory * OBJECT_STORE_SHARE // 1,
+            "node:127.0.0.1": 1.0,
+            "node:__internal_head__": 1.0,
+            **asked.resources,
+        }
+        return Pool(totals, gpus)
+
+
+def _is_leaving(worker: Worker) -> bool:
+    """Return whether a worker is on its way out."""
+    if worker.doomed or worker.lost:
+        return True
+    return worker.actor is not None and worker.actor.state in (State.ENDING, State.DYING, State.DEAD)

@@ -1,0 +1,467 @@
+"""The node as one machine: events in, instructions out. No clock, socket or process in it.
+
+Guarantees:
+
+- A name means at most one living actor; it is free at once when that actor dies or is told to end.
+- A holder of an actor is told once that it is up, and once that it is down. Whoever becomes a holder later, too.
+- When a process is gone, everything that only it wanted ends: its handles, its actors that are not detached, its
+  leases and requests, and so on down.
+- When a session has ended, nothing of it is left after `sessions.CLOSE_WITHIN_S` but detached actors and what they own.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from nbactors.limits import MAX_KINDS
+from nbactors.local.node.rules import listing
+from nbactors.local.node.rules.actors import ORPHAN_GRACE_S, Actors
+from nbactors.local.node.rules.alarms import Alarm
+from nbactors.local.node.rules.asks import Ask
+from nbactors.local.node.rules.bars import Bars
+from nbactors.local.node.rules.context import Context, Facts
+from nbactors.local.node.rules.deaths import NODE_STOPPED
+from nbactors.local.node.rules.events import (
+    AddPipes,
+    Close,
+    Connected,
+    Disconnected,
+    Displayed,
+    Event,
+    Exited,
+    Forked,
+    ForkserverLost,
+    Instruction,
+    Leave,
+    OutputEnded,
+    Printed,
+    ReadOutput,
+    Received,
+    RemoveSocket,
+    Send,
+    SocketsSeen,
+    StopAsked,
+)
+from nbactors.local.node.rules.leases import Leases
+from nbactors.local.node.rules.queue import Request
+from nbactors.local.node.rules.records import NO_CONNECTION, Process, Session, Worker
+from nbactors.local.node.rules.sessions import Sessions
+from nbactors.local.node.rules.workers import Workers
+from nbactors.local.wire import messages
+from nbactors.local.wire.ids import PROCESS_ID_SIZE, socket_name
+
+HELLO_WITHIN_S = 10.0
+"""What a connection may take to say who it is."""
+
+FIRST_LINGER_S = 5.0
+"""What the node waits for the session that has started it."""
+
+LOOK_AGAIN_S = 0.05
+"""When an idle node tries again to leave, after somebody knocked."""
+
+STOP_WITHIN_S = 4.5
+"""What `Stop` may wait for the workers' ends."""
+
+
+class NodeState:
+    """All that the node knows, and its rules. To be used by one thread."""
+
+    def __init__(self, facts: Facts, now: float) -> None:
+        self._context = context = Context(facts)
+        context.now = now
+        self._people: dict[int, Process] = {}
+        self._strangers: dict[int, Alarm] = {}
+        self._stops: list[Ask] = []
+        self._idle_turn = 0
+        self._is_idle = True
+        self._idle_alarm: Alarm | None = None
+        self._waiting: dict[bytes, Session] = {}
+        """The sessions in which requests for resources wait."""
+        self._sessions = Sessions(context, self._end_session)
+        self._workers = Workers(
+            context,
+            self._sessions.environments.facts,
+            on_ready=self._worker_ready,
+            on_lost=self._worker_lost,
+            on_reported=self._worker_reported,
+            on_removed=lambda worker: self._sessions.settle(worker.home),
+        )
+        self._actors = Actors(context, self._workers, self._doomed, self._queue_up)
+        self._bars = Bars(context)
+        self._leases = Leases(context, self._workers, self._doomed, self._queue_up)
+        context.later(max(FIRST_LINGER_S, facts.linger_s), lambda: self._leave_if_idle(0))
+
+    @property
+    def deadline(self) -> float | None:
+        """When a `Tick` is due at the latest."""
+        return self._context.alarms.deadline
+
+    def handle(self, event: Event, now: float) -> list[Instruction]:
+        """Take an event in and return what is to be done about it, in order."""
+        context = self._context
+        context.now = now
+        # One by one: what one step has failed at, the others do all the same.
+        with context.careful(type(event).__name__):
+            self._dispatch(event)
+        if not isinstance(event, (Printed, Displayed)):
+            with context.careful("alarms"):
+                context.alarms.ring(now)
+            with context.careful("what waits for resources"):
+                self._pump()
+            with context.careful("coming and going"):
+                self._look_around()
+        out, context.out = context.out, []
+        return out
+
+    # ------------------------------------------------------------------------------------------------------- events
+
+    def _dispatch(self, event: Event) -> None:
+        if isinstance(event, Printed):
+            self._printed(event)
+        elif isinstance(event, Displayed):
+            self._displayed(event)
+        elif isinstance(event, Received):
+            self._received(event.conn, event.message)
+        elif isinstance(event, Connected):
+            dismissal = self._context.later(HELLO_WITHIN_S, lambda: self._dismiss(event.conn))
+            self._strangers[event.conn] = dismissal
+        elif isinstance(event, Disconnected):
+            self._disconnected(event.conn)
+        elif isinstance(event, Forked):
+            self._workers.forked(event)
+        elif isinstance(event, Exited):
+            self._workers.exited(event)
+        elif isinstance(event, OutputEnded):
+            self._workers.output_ended(event)
+        elif isinstance(event, ForkserverLost):
+            self._workers.orphan(event.workers, event.error)
+        elif isinstance(event, SocketsSeen):
+            self._have_sockets_made_anew(event.names)
+        elif isinstance(event, StopAsked):
+            self._stop(force=False)
+
+    def _printed(self, event: Printed) -> None:
+        worker = self._context.processes.get(event.process_id)
+        if not isinstance(worker, Worker):
+            return
+        session = self._shown_by(worker, event.origin)
+        if session is not None and session.log_to_driver:
+            actor_id = worker.actor.actor_id if worker.actor is not None else b""
+            message = messages.Output(
+                worker.pid, worker.label, event.stream, event.text, worker.process_id, event.origin, actor_id
+            )
+            self._context.send(session.driver, message)
+
+    def _displayed(self, event: Displayed) -> None:
+        worker, display = self._context.processes.get(event.process_id), event.display
+        if not isinstance(worker, Worker):
+            return
+        session = self._shown_by(worker, display.origin)
+        if session is not None and session.is_open:
+            message = messages.Display(0, display.origin, display.content, display.action, worker.pid, worker.label)
+            self._context.send(session.driver, message)
+        event.ask.done()
+
+    def _shown_by(self, worker: Worker, origin: int) -> Session | None:
+        """Return the session that shows what a call of this origin puts out."""
+        if not origin:
+            return worker.home
+        # That of the call: a detached actor is called by others than its creator. If that is gone the log has it.
+        return self._context.sessions.get((origin >> 32).to_bytes(4, "little"))
+
+    def _received(self, conn: int, message: messages.Message) -> None:
+        process = self._people.get(conn)
+        if process is None:
+            if isinstance(message, messages.Hello) and conn in self._strangers:
+                with self._context.careful("Hello", lambda why: self._turn_away(conn, "internal", why)):
+                    self._hello(conn, message)
+            else:
+                self._context.do(Close(conn))
+        elif not process.lost:
+            ask = Ask(self._context.send, process, message)
+            with self._context.careful(type(message).__name__, ask.fail):
+                if not (self._control(ask, message) or self._from_member(ask, message)):
+                    # A message that this process has no business to send: it speaks another protocol.
+                    ask.withdraw()
+                    self._context.do(Close(conn))
+
+    def _control(self, ask: Ask, message: messages.Message) -> bool:
+        """Serve what everybody may ask. Returns whether it was that."""
+        if isinstance(message, messages.Query):
+            ask.answer(listing.answer(self._context, self._actors, ask.asker, message))
+        elif isinstance(message, messages.FetchLog):
+            ask.answer(listing.logs(self._context, self._actors, message))
+        elif isinstance(message, messages.Stop):
+            self._stops.append(ask)
+            self._stop(message.force)
+        elif isinstance(message, messages.KillActor):
+            self._actors.kill(ask, message)
+        elif isinstance(message, messages.ReplaceMeta):
+            self._actors.replace_meta(message)
+        else:
+            return False
+        return True
+
+    def _from_member(self, ask: Ask, message: messages.Message) -> bool:
+        """Serve what sessions and workers may ask. Returns whether it was that."""
+        process = ask.asker
+        if process.role == "cli":
+            return False
+        if isinstance(message, messages.AddHold):
+            self._actors.add_hold(process, message)
+        elif isinstance(message, messages.ReleaseHold):
+            self._actors.release_hold(process, message)
+        elif isinstance(message, messages.RequestLease):
+            self._leases.request(ask, message)
+        elif isinstance(message, messages.ReturnLease):
+            self._leases.give_back(process, message)
+        elif isinstance(message, messages.CancelLease):
+            self._leases.cancel(process, message)
+        elif isinstance(message, messages.CreateActor):
+            self._actors.create(ask, message)
+        elif isinstance(message, messages.GetActor):
+            self._actors.get(ask, message)
+        elif isinstance(message, messages.Watch):
+            self._watch(process, message)
+        elif isinstance(message, messages.OpenSession):
+            self._sessions.open(ask, message)
+        elif isinstance(message, messages.CloseSession):
+            self._sessions.close(ask)
+        else:
+            return isinstance(process, Worker) and self._from_worker(process, ask, message)
+        return True
+
+    def _from_worker(self, worker: Worker, ask: Ask, message: messages.Message) -> bool:
+        """Serve what workers tell. Returns whether it was that."""
+        if isinstance(message, messages.Blocked):
+            self._leases.block(worker)
+        elif isinstance(message, messages.Unblocked):
+            self._leases.unblock(worker)
+        elif isinstance(message, messages.Looked):
+            self._leases.looked(worker, message.has_changed)
+        elif isinstance(message, messages.SetTitle):
+            worker.label = message.label
+        elif isinstance(message, messages.OutputPipes):
+            self._context.do(AddPipes(worker.process_id, worker.conn, message.origin))
+        elif isinstance(message, messages.Display):
+            self._context.do(ReadOutput(worker.process_id, Displayed(worker.process_id, message, ask)))
+        elif isinstance(message, messages.Paused):
+            self._pass_to_session(worker, message)
+        elif isinstance(message, messages.Progress):
+            self._bars.report(worker, message)
+        elif isinstance(message, messages.ActorConstructed):
+            self._actors.constructed(worker)
+        elif isinstance(message, messages.Ending):
+            self._actors.ending(worker, message)
+        else:
+            return False
+        return True
+
+    def _pass_to_session(self, worker: Worker, paused: messages.Paused) -> None:
+        """Tell a session that one of its calls waits for its debugger. Without it the worker goes on by itself."""
+        session = self._context.sessions.get((paused.origin >> 32).to_bytes(4, "little"))
+        if session is not None and session.is_open:
+            full = msgspec.structs.replace(paused, pid=worker.pid, label=worker.label)
+            self._context.send(session.driver, full)
+
+    # ------------------------------------------------------------------------------------------------ coming, going
+
+    def _hello(self, conn: int, hello: messages.Hello) -> None:
+        known = self._context.processes.get(hello.process_id)
+        facts = self._context.facts
+        if hello.version != messages.PROTOCOL_VERSION:
+            self._turn_away(conn, "version", version_text(facts.package_version, hello))
+            return
+        if hello.role == "worker":
+            if not isinstance(known, Worker) or known.ready or known.doomed:
+                self._turn_away(conn, "runtime", "the node does not wait for this worker: it has to exit.")
+                return
+            process: Process = known
+        elif hello.role == "session" and len(hello.process_id) == PROCESS_ID_SIZE and known is None:
+            process = Process(process_id=hello.process_id, conn=conn, pid=hello.pid, role="session")
+            self._context.processes[hello.process_id] = process
+        elif hello.role == "cli":
+            process = Process(process_id=b"", conn=conn, pid=hello.pid, role="cli")
+        else:
+            text = f"no connection for role {hello.role!r} with process id {hello.process_id.hex()!r}: "
+            self._turn_away(conn, "value", text + "a session brings 16 bytes of its own, the command line none.")
+            return
+        self._context.alarms.take_back(self._strangers.pop(conn, None))
+        self._people[conn] = process
+        welcome = messages.Welcome(messages.PROTOCOL_VERSION, facts.node_id, facts.pid, facts.package_version)
+        self._context.do(Send(conn, welcome))
+        if isinstance(process, Worker):
+            self._workers.register(process, conn, hello.pid)
+
+    def _turn_away(self, conn: int, kind: str, text: str) -> None:
+        self._context.do(Send(conn, messages.Refused(0, kind, text)))
+        self._context.do(Close(conn))
+
+    def _dismiss(self, conn: int) -> None:
+        if conn in self._strangers:
+            self._context.do(Close(conn))
+
+    def _disconnected(self, conn: int) -> None:
+        self._context.alarms.take_back(self._strangers.pop(conn, None))
+        process = self._people.pop(conn, None)
+        if process is None or process.lost:
+            return
+        if isinstance(process, Worker):
+            self._workers.disconnected(process)
+        elif process.role == "session":
+            process.conn = NO_CONNECTION
+            process.lost = True
+            self._context.processes.pop(process.process_id, None)
+            self._context.do(RemoveSocket(process.process_id))
+            self._gone(process, "session_ended")
+            if process.session is not None:
+                self._sessions.gone(process.session)
+
+    def _watch(self, process: Process, message: messages.Watch) -> None:
+        watched = self._context.processes.get(message.process_id)
+        if watched is None or watched.lost:
+            gone = messages.ProcessGone(message.process_id, "the process has ended, or never was")
+            self._context.send(process, gone)
+        else:
+            watched.watchers.add(process.process_id)
+
+    def _have_sockets_made_anew(self, names: frozenset[str]) -> None:
+        """Tell those whose sockets were removed. They have listened since before they said Hello."""
+        for process in self._context.processes.values():
+            if process.conn != NO_CONNECTION and socket_name(process.process_id) not in names:
+                self._context.send(process, messages.ListenAgain())
+
+    def _gone(self, process: Process, kind: str) -> None:
+        """A process is no more: end what only it wanted."""
+        gone = messages.ProcessGone(process.process_id, f"the process (pid {process.pid}) has ended")
+        for watcher in process.watchers:
+            self._context.tell(watcher, gone)
+        process.watchers.clear()
+        self._actors.end_children(process, kind)
+        self._leases.end_of(process)
+        self._actors.forget_holder(process)
+
+    def _doomed(self, process: Process) -> None:
+        self._actors.end_children(process, "owner_died")
+        self._leases.end_of(process)
+
+    def _end_session(self, session: Session) -> None:
+        self._actors.end_children(session.driver, "session_ended")
+        self._leases.end_of(session.driver)
+        self._leases.end_idle(session)
+
+    # ------------------------------------------------------------------------------------------------------ workers
+
+    def _worker_ready(self, worker: Worker) -> None:
+        if worker.actor is not None:
+            self._actors.ready(worker, worker.actor)
+        else:
+            self._leases.ready(worker)
+
+    def _worker_lost(self, worker: Worker) -> None:
+        self._bars.end_of(worker)
+        self._gone(worker, "owner_died")
+        if worker.actor is not None:
+            self._actors.lost(worker, worker.actor)
+        else:
+            self._leases.lost(worker)
+
+    def _worker_reported(self, worker: Worker) -> None:
+        if worker.actor is not None:
+            self._actors.reported(worker, worker.actor)
+        else:
+            self._leases.reported(worker)
+        self._sessions.settle(worker.home)
+
+    # ---------------------------------------------------------------------------------------------------- resources
+
+    def _queue_up(self, session: Session, request: Request, purpose: str) -> None:
+        session.queue.add(request)
+        self._waiting[session.job_id] = session
+        shortage = session.pool.shortage(request.placement)
+        if not shortage:
+            return
+        text = shortage_text(purpose, shortage)
+        key = text.encode()
+        if key not in session.warned and len(session.warned) < MAX_KINDS:
+            session.warned.add(key)
+            self._context.send(session.driver, messages.Warn(text))
+
+    def _pump(self) -> None:
+        """Grant what can be granted. GPUs that one session gives back may be what another waits for."""
+        for session in list(self._waiting.values()):
+            if session.queue:
+                wake_at = session.queue.pump(self._context.now)
+                if wake_at is not None and wake_at != session.wake_at:
+                    self._context.alarms.set(wake_at, lambda: None)
+                session.wake_at = wake_at
+            if not session.queue:
+                del self._waiting[session.job_id]
+
+    # ------------------------------------------------------------------------------------------------------- leaving
+
+    def _look_around(self) -> None:
+        """Look whether the node is idle, or has stopped."""
+        if self._context.stopping:
+            if not any(isinstance(process, Worker) for process in self._context.processes.values()):
+                self._stopped()
+            return
+        is_idle = self._nobody_needs_it()
+        if is_idle and not self._is_idle:
+            self._idle_turn += 1
+            turn = self._idle_turn
+            self._context.alarms.take_back(self._idle_alarm)
+            self._idle_alarm = self._context.later(self._context.facts.linger_s, lambda: self._leave_if_idle(turn))
+        elif not is_idle:
+            self._idle_turn += self._is_idle
+        self._is_idle = is_idle
+
+    def _nobody_needs_it(self) -> bool:
+        # Whoever only looks (the command line, a connection that says nothing) does not keep the node.
+        return not (self._context.sessions or self._context.processes)
+
+    def _leave_if_idle(self, turn: int) -> None:
+        # Asked anew: this may ring while the very event is handled that ends the idleness. With what _look_around saw
+        # last, a session whose Hello met the alarm was opened by a node that had just decided to leave.
+        if not self._nobody_needs_it() or turn != self._idle_turn:
+            return
+        if not self._strangers:
+            self._context.do(Leave(final=False))
+        # Should somebody be connecting just now, the node stays until he has said what he wants.
+        self._context.later(LOOK_AGAIN_S, lambda: self._leave_if_idle(turn))
+
+    def _stop(self, force: bool) -> None:
+        self._context.stopping = True
+        for actor in list(self._actors.table):
+            if force:
+                self._actors.discard(actor, "node_stopped", NODE_STOPPED)
+            else:
+                self._actors.end(actor, "node_stopped", NODE_STOPPED, ORPHAN_GRACE_S)
+        for worker in self._context.workers():
+            if force or worker.actor is None:
+                self._workers.kill(worker)
+        self._context.later(STOP_WITHIN_S, self._stopped)
+
+    def _stopped(self) -> None:
+        while self._stops:
+            self._stops.pop().done()
+        self._context.do(Leave(final=True))
+
+
+def version_text(own_version: str, hello: messages.Hello) -> str:
+    """Return what to tell somebody who speaks another version of the protocol."""
+    return (
+        f"the node that runs is nbactors {own_version} (protocol {messages.PROTOCOL_VERSION}), and this process has "
+        f"nbactors {hello.package_version} (protocol {hello.version}): they do not understand each other. Restart "
+        "the one that began before nbactors was installed anew: this program, or the node, which `nbactors stop` ends "
+        "with all that runs on it."
+    )
+
+
+def shortage_text(purpose: str, shortage: dict[str, tuple[float, float]]) -> str:
+    """Return what to tell the user about a request that can never be met."""
+    lacking = ", ".join(f"{name}: {asked:g} asked for, {total:g} in all" for name, (asked, total) in shortage.items())
+    return (
+        f"{purpose} waits for resources that this session does not have ({lacking}). It will wait until the session "
+        "ends: ask for less in its options, or declare more in init(num_cpus=, num_gpus=, resources=)."
+    )

@@ -1,0 +1,35 @@
+"""The node's log, which its stdout and stderr lead to."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+import time
+
+from nbactors.local.access.discovery import NODE_LOG
+
+
+def note(text: str) -> None:
+    """Write a line, with the time."""
+    print(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}", file=sys.stderr, flush=True)
+
+
+def renew(directory: str) -> None:
+    """Begin a new file if the log was removed: what is written from now on is to be found.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    for descriptor in (1, 2):
+        if is_removed(descriptor):
+            path = os.path.join(directory, NODE_LOG)
+            log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            os.dup2(log, descriptor)
+            os.close(log)
+
+
+def is_removed(descriptor: int) -> bool:
+    """Return whether an open file has no name any more."""
+    found = os.fstat(descriptor)
+    return stat.S_ISREG(found.st_mode) and not found.st_nlink

@@ -1,0 +1,114 @@
+"""What the machine has, as far as this process may use it."""
+
+from __future__ import annotations
+
+import os
+
+from nbactors.local.node.rules.gpus import Gpu
+
+_PROC_GPUS = "/proc/driver/nvidia/gpus"
+_CGROUP = "/sys/fs/cgroup"
+_UNLIMITED = 1 << 60
+
+
+def cpus() -> float:
+    """Return the number of CPUs: those that the scheduler may use, or less if a cgroup's quota says so."""
+    try:
+        usable = float(len(os.sched_getaffinity(0)))
+    except AttributeError:  # not on Linux
+        usable = float(os.cpu_count() or 1)
+    quotas = [quota for quota in (_quota_v2(path) for path in _own_cgroups("")) if quota]
+    quotas += [quota for quota in (_quota_v1(path) for path in _own_cgroups("cpu")) if quota]
+    # As Ray and Java do: half a CPU still runs one worker.
+    return max(1.0, min([usable, *(float(-(-quota // 1)) for quota in quotas)]))
+
+
+def memory() -> float:
+    """Return bytes of memory: the machine's, or less if a cgroup says so."""
+    total = float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    limits = [_number(os.path.join(path, "memory.max")) for path in _own_cgroups("")]
+    limits += [_number(os.path.join(path, "memory.limit_in_bytes")) for path in _own_cgroups("memory")]
+    return min([total, *(float(limit) for limit in limits if 0 < limit < _UNLIMITED)])
+
+
+def gpus() -> list[Gpu]:
+    """Return the GPUs, in the order of their places in the machine. May take long where only nvidia-smi knows."""
+    try:
+        places = sorted(os.listdir(_PROC_GPUS))
+    except OSError:
+        return _gpus_by_tool()
+    return [
+        Gpu(str(index), _uuid(os.path.join(_PROC_GPUS, place, "information"))) for index, place in enumerate(places)
+    ]
+
+
+def _uuid(path: str) -> str:
+    for line in _read(path).splitlines():
+        label, _, value = line.partition(":")
+        if label.strip() == "GPU UUID" and "?" not in value:
+            return value.strip()
+    return ""
+
+
+def _gpus_by_tool() -> list[Gpu]:
+    """Ask nvidia-smi, if there is one: under WSL the driver has no files in /proc."""
+    tool = next((path for path in _tool_places() if os.access(path, os.X_OK)), None)
+    if tool is None:
+        return []
+    import subprocess  # noqa: PLC0415 - only on the few machines that get here
+
+    command = [tool, "--query-gpu=index,uuid", "--format=csv,noheader"]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return []
+    rows = [line.split(",") for line in answer.splitlines() if line.count(",") == 1]
+    return [Gpu(index.strip(), uuid.strip()) for index, uuid in rows]
+
+
+def _tool_places() -> list[str]:
+    places = [*os.environ.get("PATH", os.defpath).split(os.pathsep), "/usr/lib/wsl/lib"]
+    return [os.path.join(place, "nvidia-smi") for place in places if place]
+
+
+def _own_cgroups(controller: str) -> list[str]:
+    """Return the directories of this process's cgroup and of those above it.
+
+    Args:
+        controller: Of version 1; empty for version 2, which has one tree for all.
+    """
+    for line in _read("/proc/self/cgroup").splitlines():
+        _, _, rest = line.partition(":")
+        controllers, _, path = rest.partition(":")
+        if controller in controllers.split(","):
+            break
+    else:
+        return []
+    root = os.path.join(_CGROUP, controller) if controller else _CGROUP
+    parts = [part for part in path.split("/") if part and part != ".."]
+    # In a container the path is often that of the host, and its own limits lie at the root.
+    return [os.path.join(root, *parts[:count]) for count in range(len(parts), -1, -1)]
+
+
+def _quota_v2(path: str) -> float:
+    quota, _, period = _read(os.path.join(path, "cpu.max")).strip().partition(" ")
+    return int(quota) / int(period) if quota.isdigit() and period.isdigit() and int(period) else 0.0
+
+
+def _quota_v1(path: str) -> float:
+    quota = _number(os.path.join(path, "cpu.cfs_quota_us"))
+    period = _number(os.path.join(path, "cpu.cfs_period_us"))
+    return quota / period if quota > 0 and period > 0 else 0.0
+
+
+def _number(path: str) -> int:
+    text = _read(path).strip()
+    return int(text) if text.isdigit() else -1
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path) as file:
+            return file.read()
+    except OSError:
+        return ""

@@ -1,0 +1,309 @@
+"""Forkservers and the worker processes that they make: starting, killing, hearing of their ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from collections import deque
+from collections.abc import Callable
+
+from nbactors.local import sockets
+from nbactors.local.access.discovery import tail
+from nbactors.local.access.start_failure import start_failed
+from nbactors.local.node.rules.events import Event, Exited, Forked, ForkserverLost, Spawn
+from nbactors.local.node.rules.listing import LOGS, log_name
+from nbactors.local.node.shell.loop import READ, WRITE, Loop
+from nbactors.local.node.shell.output import WorkerOutput
+from nbactors.local.wire import messages, os_bytes
+from nbactors.local.wire.framing import MAX_CONTROL_FRAME, Codec, FrameBuffer, FrameError, fork_codec
+
+Post = Callable[[Event], None]
+
+_UNCOMPILED = b"PYTHONDONTWRITEBYTECODE"
+
+
+class Forkserver:
+    """A forkserver, seen from the node.
+
+    Args:
+        on_lost: Called with (this, why) when it ends without having been closed.
+    """
+
+    def __init__(
+        self, loop: Loop, post: Post, log_path: str, facts: messages.Environment, on_lost: Callable[[Forkserver], None]
+    ) -> None:
+        self._loop = loop
+        self._post = post
+        self._on_lost = on_lost
+        self.log_path = log_path
+        self.workers: set[bytes] = set()
+        """All that it was told to fork, less those whose ends it has reported."""
+        self._codec = fork_codec()
+        self._frames = FrameBuffer(MAX_CONTROL_FRAME)
+        self._backlog: deque[tuple[bytes, list[int]]] = deque()
+        self._sock, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            self.pid = _spawn(facts, theirs, log_path)
+        except BaseException:
+            self._sock.close()
+            raise
+        finally:
+            theirs.close()
+        self._sock.setblocking(False)
+        environment_codec = Codec[messages.Environment](messages.Environment, MAX_CONTROL_FRAME)
+        self._send(environment_codec.encode([facts]), [])
+
+    def fork(self, order: messages.Fork, descriptors: list[int]) -> None:
+        """Have a worker forked. The descriptors are closed here when they are sent."""
+        self.workers.add(order.process_id)
+        self._send(self._codec.encode([order]), descriptors)
+
+    def close(self) -> None:
+        """Let it go: it exits when its socket closes."""
+        self._loop.watch(self._sock.fileno(), 0, self._on_ready)
+        self._sock.close()
+        for _, descriptors in self._backlog:
+            _close_all(descriptors)
+        self._backlog.clear()
+
+    def _send(self, frame: bytes, descriptors: list[int]) -> None:
+        self._backlog.append((frame, descriptors))
+        self._flush()
+
+    def _flush(self) -> None:
+        while self._backlog:
+            frame, descriptors = self._backlog[0]
+            try:
+                sent = socket.send_fds(self._sock, [frame], descriptors) if descriptors else self._sock.send(frame)
+            except BlockingIOError:
+                break
+            except OSError:  # it is gone, which the reader will see
+                break
+            _close_all(descriptors)
+            if sent < len(frame):
+                self._backlog[0] = (frame[sent:], [])
+            else:
+                self._backlog.popleft()
+        self._loop.watch(self._sock.fileno(), READ | WRITE if self._backlog else READ, self._on_ready)
+
+    def _on_ready(self, mask: int) -> None:
+        if mask & WRITE:
+            self._flush()
+        if mask & READ:
+            self._receive()
+
+    def _receive(self) -> None:
+        try:
+            data = self._sock.recv(1 << 16)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        try:
+            for body in self._frames.feed(data):
+                for message in self._codec.decode(body):
+                    if isinstance(message, messages.Forked):
+                        if not message.pid:
+                            self.workers.discard(message.process_id)
+                        self._post(Forked(message.process_id, message.pid, message.text))
+                    elif isinstance(message, messages.Exited):
+                        self.workers.discard(message.process_id)
+                        self._post(Exited(message.process_id, message.status))
+        except FrameError:
+            data = b""
+        if not data:
+            self.close()
+            self._on_lost(self)
+
+
+class Supervisor:
+    """All forkservers and workers."""
+
+    def __init__(self, loop: Loop, post: Post, directory: str) -> None:
+        self._loop = loop
+        self._post = post
+        self._directory = directory
+        self._forkservers: dict[int, Forkserver] = {}
+        self._outputs: dict[bytes, WorkerOutput] = {}
+        self._pids: dict[bytes, tuple[int, int]] = {}
+        self._leaving: set[int] = set()
+
+    def open(self, environment: int, facts: messages.Environment) -> Forkserver | str:
+        """Start a forkserver, if the environment has none that lives. Returns it, or why there can be none."""
+        server = self._forkservers.get(environment)
+        if server is not None:
+            return server
+        log_path = os.path.join(self._directory, LOGS, f"forkserver-{environment}.log")
+        try:
+            server = Forkserver(
+                self._loop, self._post, log_path, facts, lambda server: self._forkserver_lost(environment, server)
+            )
+        except OSError as error:
+            return start_failed("no process that forks workers", os_bytes.decode(facts.executable), error)
+        self._forkservers[environment] = server
+        return server
+
+    def close(self, environment: int) -> None:
+        """Let a forkserver go."""
+        server = self._forkservers.pop(environment, None)
+        if server is not None:
+            server.close()
+            self._leaving.add(server.pid)
+            sockets.remove(server.log_path)  # nobody asks for it any more: its end is told where the forkserver is lost
+
+    def spawn(self, order: Spawn) -> None:
+        """Have a worker forked; answered by `Forked`."""
+        process_id = order.process_id
+        server = self.open(order.environment, order.facts)
+        if isinstance(server, str):
+            self._post(Forked(process_id, 0, server))
+            return
+        try:
+            pipes = _two_pipes()
+        except OSError as error:
+            text = f"no pipes for its output ({error.strerror}): raise the limit of open files (ulimit -n)"
+            self._post(Forked(process_id, 0, text))
+            return
+        readers, writers = pipes
+        log_path = os.path.join(self._directory, LOGS, log_name(process_id))
+        self._outputs[process_id] = WorkerOutput(self._loop, self._post, process_id, readers, log_path)
+        server.fork(
+            messages.Fork(
+                process_id,
+                os_bytes.encode(self._directory),
+                order.title,
+                order.sys_path,
+                order.cwd,
+                order.runtime_env,
+                order.modules,
+            ),
+            list(writers),
+        )
+
+    def forked(self, process_id: bytes, pid: int) -> None:
+        """A worker exists: hold on to it, so that its number cannot come to mean another process."""
+        if pid:
+            self._pids[process_id] = (pid, _pidfd(pid))
+
+    def exited(self, process_id: bytes) -> None:
+        """A worker has ended: it cannot be killed any more."""
+        _, descriptor = self._pids.pop(process_id, (0, -1))
+        if descriptor >= 0:
+            os.close(descriptor)
+
+    def kill(self, process_id: bytes) -> None:
+        """Kill a worker that has not exited yet."""
+        pid, descriptor = self._pids.get(process_id, (0, -1))
+        try:
+            if descriptor >= 0:
+                signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+            elif pid:
+                os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+
+    def output(self, process_id: bytes) -> WorkerOutput | None:
+        """Return a worker's output, if something of it is left."""
+        return self._outputs.get(process_id)
+
+    def output_ended(self, process_id: bytes) -> None:
+        """All of a worker's output was read."""
+        self._outputs.pop(process_id, None)
+
+    def forget(self, process_id: bytes) -> None:
+        """Nothing will be asked of the worker any more."""
+        self.exited(process_id)
+        output = self._outputs.pop(process_id, None)
+        if output is not None:
+            output.close()
+
+    def remove_log(self, process_id: bytes) -> None:
+        """What a worker has printed will not be asked for any more."""
+        sockets.remove(os.path.join(self._directory, LOGS, log_name(process_id)))
+
+    def remove_socket(self, process_id: bytes) -> None:
+        """A process has ended, perhaps before it could remove its socket."""
+        sockets.remove(sockets.process_socket_path(self._directory, process_id))
+
+    def reap(self) -> None:
+        """Collect forkservers that have exited. Called on SIGCHLD."""
+        for pid in list(self._leaving):
+            if _has_exited(pid):
+                self._leaving.discard(pid)
+
+    def close_all(self) -> None:
+        """Let everything go, at the node's end."""
+        for environment in list(self._forkservers):
+            self.close(environment)
+        for process_id in list(self._outputs):
+            self.forget(process_id)
+        for process_id in list(self._pids):
+            self.exited(process_id)
+
+    def _forkserver_lost(self, environment: int, server: Forkserver) -> None:
+        if self._forkservers.get(environment) is not server:
+            return
+        del self._forkservers[environment]
+        if not _has_exited(server.pid):
+            os.kill(server.pid, signal.SIGKILL)
+            self._leaving.add(server.pid)
+        text = f"the process that forks workers has ended. The end of its log, {server.log_path}:\n"
+        self._post(ForkserverLost(list(server.workers), text + tail(server.log_path)))
+
+
+def _spawn(facts: messages.Environment, sock: socket.socket, log_path: str) -> int:
+    """Start a forkserver's interpreter; return its pid."""
+    # Modules are compiled once; the forkserver gives the variable back to the workers.
+    environ = {name: value for name, value in facts.environ.items() if name != _UNCOMPILED}
+    os.makedirs(os.path.dirname(log_path), mode=0o700, exist_ok=True)
+    log = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    try:
+        os.set_inheritable(sock.fileno(), True)
+        return os.posix_spawn(
+            facts.executable,
+            [facts.executable, *facts.boot, str(sock.fileno()).encode()],
+            environ,
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_DUP2, log, 1),
+                (os.POSIX_SPAWN_DUP2, log, 2),
+            ],
+            setpgroup=0,
+            setsigmask=[],
+            setsigdef=[signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, signal.SIGPIPE],
+        )
+    finally:
+        os.close(log)
+
+
+def _two_pipes() -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return the read ends and the write ends of two pipes."""
+    first = os.pipe()
+    try:
+        second = os.pipe()
+    except OSError:
+        _close_all(list(first))
+        raise
+    return (first[0], second[0]), (first[1], second[1])
+
+
+def _pidfd(pid: int) -> int:
+    """Return a descriptor of a process, -1 where there is no such thing."""
+    try:
+        return os.pidfd_open(pid)
+    except (AttributeError, OSError):
+        return -1
+
+
+def _has_exited(pid: int) -> bool:
+    """Collect a child if it has exited."""
+    try:
+        return os.waitpid(pid, os.WNOHANG)[0] == pid
+    except ChildProcessError:
+        return True
+
+
+def _close_all(descriptors: list[int]) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)

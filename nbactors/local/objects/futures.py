@@ -1,0 +1,250 @@
+"""Objects as futures: what a reference's `await`, `as_future` and `future` stand on. Imported on their first use.
+
+An object becomes ready on the leader's thread; an asyncio future is set on its loop's thread. What becomes ready at
+once is handed over at once: one wake-up of the loop for all of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextvars
+import weakref
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from nbactors.frontend.interrupts import INTERRUPTS
+from nbactors.frontend.user_code import lets_through
+from nbactors.local.objects.object_life import READY
+
+if TYPE_CHECKING:
+    from nbactors.local.objects.entry import Entry
+    from nbactors.local.objects.stream_inbox import Readable
+
+_handovers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Handover] = weakref.WeakKeyDictionary()
+
+
+class Handover:
+    """Runs callbacks on one loop's thread, many for one wake-up."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = weakref.ref(loop)
+        self._due: deque[Callable[[], None]] = deque()
+        self._scheduled = False
+
+    @classmethod
+    def to(cls, loop: asyncio.AbstractEventLoop) -> Handover:
+        """Return the loop's one."""
+        found = _handovers.get(loop)
+        if found is None:
+            found = _handovers[loop] = cls(loop)
+        return found
+
+    def post(self, callback: Callable[[], None]) -> None:
+        """Run `callback` on the loop's thread soon. Any thread."""
+        self._due.append(callback)
+        if not self._scheduled:
+            self._schedule()
+
+    def _schedule(self) -> None:
+        self._scheduled = True
+        loop = self._loop()
+        try:
+            if loop is not None:
+                loop.call_soon_threadsafe(self._drain)
+        except RuntimeError:  # the loop is closed: nobody waits there any more
+            self._due.clear()
+
+    def _drain(self) -> None:
+        # First the flag: what is appended from here on schedules anew, so that nothing is left lying.
+        self._scheduled = False
+        due = self._due
+        try:
+            while due:
+                try:
+                    callback = due.popleft()
+                except IndexError:
+                    return
+                try:
+                    callback()
+                except Exception as error:  # noqa: BLE001 - the user's: those behind it must not wait
+                    loop = self._loop()
+                    if loop is not None:
+                        loop.call_exception_handler({"message": f"error in {callback!r}", "exception": error})
+        finally:
+            if due:  # `sys.exit()` in a callback ends the loop, as asyncio has it. If it runs again, so do the others.
+                self._schedule()
+
+
+class _Wake:
+    """A listener that runs a callback on a loop's thread, unless it is cancelled before."""
+
+    __slots__ = ("_callback", "_handover")
+
+    def __init__(self, handover: Handover, callback: Callable[[], None]) -> None:
+        self._handover = handover
+        self._callback: Callable[[], None] | None = callback
+
+    def ready(self, entry: Any) -> None:
+        self._handover.post(self._run)
+
+    @lets_through
+    def _run(self) -> None:
+        callback, self._callback = self._callback, None
+        if callback is not None:
+            callback()
+
+    def cancel(self) -> None:
+        self._callback = None
+
+
+def as_future(entry: Entry) -> asyncio.Future[Any]:
+    """Return a future of the running loop that gets the entry's value.
+
+    Raises:
+        RuntimeError: No loop runs on this thread.
+    """
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[Any] = loop.create_future()
+    if entry.state < READY:
+        entry.request()
+        wake = _AsyncFuture(Handover.to(loop), future, entry)
+        # After it was added: who is cancelled in between is taken out.
+        if entry.add_waiter(wake):
+            future.add_done_callback(wake.leave)
+            return future
+    _settle(future, entry)
+    return future
+
+
+def _settle(future: asyncio.Future[Any] | concurrent.futures.Future[Any], entry: Entry) -> None:
+    if future.done():  # cancelled, or the user has settled it
+        return
+    try:
+        value = entry.process.values.load(entry)
+    except BaseException as error:  # noqa: BLE001 - whatever `get` would raise
+        future.set_exception(_raisable(error))
+    else:
+        future.set_result(value)
+
+
+def _raisable(error: BaseException) -> BaseException:
+    """Return what a future can raise: Python keeps StopIteration out of futures."""
+    if isinstance(error, StopIteration):
+        plain: BaseException = getattr(error, "_plain", None) or RuntimeError(f"the call raised {error!r}")
+        return plain
+    return error
+
+
+class _Watch(_Wake):
+    """A listener that leaves its entry when it is cancelled."""
+
+    __slots__ = ("_entry",)
+
+    def __init__(self, handover: Handover, callback: Callable[[], None], entry: Entry) -> None:
+        super().__init__(handover, callback)
+        self._entry = entry
+
+    def cancel(self) -> None:
+        super().cancel()
+        self._entry.remove_waiter(self)
+
+
+class _AsyncFuture(_Watch):
+    """A listener that settles a future on its loop's thread, and leaves the entry when the future is cancelled."""
+
+    __slots__ = ("_future",)
+
+    def __init__(self, handover: Handover, future: asyncio.Future[Any], entry: Entry) -> None:
+        super().__init__(handover, self._settle, entry)
+        self._future = future
+
+    def _settle(self) -> None:
+        future = self._future
+        future.remove_done_callback(self.leave)  # it would cost a round of the loop
+        _settle(future, self._entry)
+
+    def leave(self, future: asyncio.Future[Any]) -> None:
+        """Nobody waits any more. If the user has stopped the cell that did, cancel the call. The loop's thread."""
+        entry = self._entry
+        self.cancel()
+        interruption = entry.process.waiting.interruption
+        if interruption is not None and interruption.cancels and future.cancelled() and INTERRUPTS.is_passing:
+            interruption.cancel_one(entry)
+
+
+class _ThreadFuture:
+    """A listener that settles a future for threads, on the thread that made the entry ready.
+
+    The user's callbacks run in here. `concurrent.futures` itself tells of an `Exception` that one raises; what else
+    comes out, such as SystemExit, would end the thread that reads for the whole process.
+    """
+
+    __slots__ = ("_future",)
+
+    def __init__(self, future: concurrent.futures.Future[Any]) -> None:
+        self._future = future
+
+    def leave(self, entry: Entry) -> None:
+        """Nobody waits any more, if the future was cancelled or the user has settled it."""
+        entry.remove_waiter(self)
+
+    def ready(self, entry: Entry) -> None:
+        future = self._future
+        if future.cancelled():
+            return
+        try:
+            _settle_in_thread(future, entry)
+        except concurrent.futures.InvalidStateError:  # the user has settled it in this moment
+            pass
+        except BaseException:  # noqa: BLE001 - of a callback
+            entry.process.reactor.complain(future)
+
+
+@lets_through
+def _settle_in_thread(future: concurrent.futures.Future[Any], entry: Entry) -> None:
+    if future.running() or future.done() or future.set_running_or_notify_cancel():
+        _settle(future, entry)
+
+
+def thread_future(entry: Entry) -> concurrent.futures.Future[Any]:
+    """Return a future that gets the entry's value."""
+    future: concurrent.futures.Future[Any] = concurrent.futures.Future()
+    listener = _ThreadFuture(future)
+    if entry.state < READY:
+        entry.request()
+    if entry.add_waiter(listener):
+        future.add_done_callback(lambda _: listener.leave(entry))
+    else:
+        listener.ready(entry)
+    return future
+
+
+def call_when_done(entry: Entry, callback: Callable[[], None], context: contextvars.Context | None) -> _Wake:
+    """Run `callback` on the running loop when the entry is final; `.cancel()` of what is returned prevents it."""
+    handover = Handover.to(asyncio.get_running_loop())
+    run = callback if context is None else lambda: context.run(callback)
+    wake = _Watch(handover, run, entry)
+    if entry.state < READY:
+        entry.request()
+    if not entry.add_waiter(wake):
+        wake.ready(entry)
+    return wake
+
+
+async def until_ready(source: Readable) -> None:
+    """Wait on the running loop until there is something to read."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[None] = loop.create_future()
+
+    def wake() -> None:
+        if not future.done():
+            future.set_result(None)
+
+    listener = _Wake(Handover.to(loop), wake)
+    if source.add_waiter(listener):
+        try:
+            await future
+        finally:
+            source.remove_waiter(listener)  # it is there still if this was cancelled

@@ -1,0 +1,361 @@
+"""Streams: what a generator has yielded and nobody has read yet, at its owner and at whom the generator was passed to.
+
+The call holds the `Inbox`, which fills. The generator object holds a `Reader`; when the last one is gone, the stream is
+closed. A generator that travels is counted like a reference: the owner makes an object that stands for the stream, and
+that object's entry holds the reader, so the usual borrowing keeps it. Whoever has got it asks the owner for one
+reference at a time, so that several readers share one sequence; what comes for one who has left meanwhile goes back.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from nbactors import exceptions
+from nbactors.local.objects import failures
+from nbactors.local.objects.entry import Entry
+from nbactors.local.objects.object_life import PENDING, READY
+from nbactors.local.objects.stream_inbox import Inbox, Readable
+from nbactors.local.wire import ids, messages
+from nbactors.object_ref import ObjectRef
+from nbactors.object_ref_generator import ObjectRefGenerator
+from nbactors.views.summaries import StreamFacts
+
+if TYPE_CHECKING:
+    from nbactors.local.connections.connection import Connection
+    from nbactors.local.member import Process
+
+STREAM_INDEX = 0xFFFFFFFF
+"""The index, among a call's objects, of the one that stands for the stream itself."""
+
+
+class Reader:
+    """A generator's hold on the stream of an own call. Any thread."""
+
+    __slots__ = ("__weakref__", "_inbox", "_key", "process")
+
+    def __init__(self, inbox: Inbox) -> None:
+        self.process = inbox.process
+        self._inbox = inbox
+        self._key: weakref.ref[ObjectRef[Any]] | None = None
+
+    @property
+    def inbox(self) -> Inbox:
+        """Where the references arrive."""
+        return self._inbox
+
+    @property
+    def state(self) -> int:
+        """As of an entry: whether `wait` finds the next reference ready."""
+        return READY if self._inbox.next_ready() else PENDING
+
+    def facts(self) -> StreamFacts:
+        """Return what is known of the stream here."""
+        return self._inbox.facts()
+
+    def request(self) -> None:
+        """What is yielded comes by itself, though not to a forked child."""
+        if self.process.forked:
+            self.process.check_alive()
+
+    def next(self, timeout: float | None) -> ObjectRef[Any]:
+        """See `ObjectRefGenerator._next_sync`."""
+        return ObjectRef(self.process.waiting.next_of(self._inbox, timeout))
+
+    async def anext(self) -> ObjectRef[Any]:
+        """See `ObjectRefGenerator.__anext__`."""
+        return ObjectRef(await _anext(self._inbox))
+
+    def next_ready(self) -> bool:
+        """See `ObjectRefGenerator.next_ready`."""
+        return self._inbox.next_ready()
+
+    def is_finished(self) -> bool:
+        """See `ObjectRefGenerator.is_finished`."""
+        return self._inbox.ended and not self._inbox.items
+
+    def close(self) -> None:
+        """See `ObjectRefGenerator.close`."""
+        inbox = self._inbox
+        inbox.abandon()
+        inbox.ended = True
+        inbox.wake()
+
+    def reduce(self, completed: ObjectRef[Any]) -> tuple[Any, ...]:
+        """Pickle the generator: as the object that stands for the stream."""
+        ref = self._key() if self._key is not None else None
+        if ref is None:
+            entry = StreamEntry(self.process, self._inbox.number, STREAM_INDEX)
+            entry.reader = self
+            entry.resolve(b"")
+            ref = ObjectRef(entry)
+            self._key = weakref.ref(ref)
+            self.process.streams.lend(self)
+        return rebuild, (ref, completed)
+
+    def ask(self, connection: Connection, stream_id: bytes) -> None:
+        """Somebody else reads: answer when there is something. The leader's thread."""
+        asker = _Asker(self._inbox, connection, stream_id)
+        connection.state.listeners[asker] = self._inbox
+        if not self._inbox.add_waiter(asker):
+            asker.ready(None)
+
+    def __del__(self) -> None:
+        try:
+            inbox = self._inbox
+        except AttributeError:  # an exception from outside came before it had any
+            return
+        if not inbox.ended or inbox.items:
+            self.process.reactor.discard(inbox.abandon)
+
+
+class StreamEntry(Entry):
+    """The object that stands for a stream while its generator is in other processes, too."""
+
+    __slots__ = ("reader",)
+
+    reader: Reader
+
+
+class _Asker:
+    """Sends the next reference to the process that asked for it."""
+
+    __slots__ = ("_connection", "_inbox", "_stream_id")
+
+    def __init__(self, inbox: Inbox, connection: Connection, stream_id: bytes) -> None:
+        self._inbox = inbox
+        self._connection = connection
+        self._stream_id = stream_id
+
+    def ready(self, _: Any) -> None:
+        connection, inbox = self._connection, self._inbox
+        if connection.closed:
+            return
+        entry = inbox.take()
+        if entry is not None or inbox.ended:
+            connection.state.listeners.pop(self, None)
+        if entry is None:
+            if inbox.ended:
+                connection.send_now(messages.Next(self._stream_id, b""))
+            elif not inbox.add_waiter(self):
+                self.ready(None)
+            return
+        process = inbox.process
+        ref: ObjectRef[Any] = ObjectRef(entry)
+        process.references.export(entry, ref)
+        oid = process.references.grant(ref, connection.peer_id)
+        value, fds = process.values.pack_entry(connection, entry)
+        connection.send_now(messages.Next(self._stream_id, oid, value), fds)
+
+
+class RemoteReader(Readable):
+    """A generator's hold on a stream whose owner is another process."""
+
+    __slots__ = ("_asked", "_key")
+
+    def __init__(self, process: Process, key: ObjectRef[Any]) -> None:
+        super().__init__(process)
+        self._key = key
+        self._asked = False
+
+    @property
+    def key(self) -> Entry:
+        """The owner's object that stands for the stream."""
+        return self._key._entry  # type: ignore[no-any-return]
+
+    @property
+    def state(self) -> int:
+        """As of an entry: whether `wait` finds the next reference ready."""
+        return READY if self.next_ready() else PENDING
+
+    def request(self) -> None:
+        """Ask the owner for the next reference, unless that is under way."""
+        if self.process.forked:
+            self.process.check_alive()
+        if self._asked or self.items or self.ended:
+            return
+        self._asked = True
+        self.process.streams.ask(self._key._entry, self)
+
+    def next(self, timeout: float | None) -> ObjectRef[Any]:
+        """See `ObjectRefGenerator._next_sync`."""
+        self.request()
+        return self.process.references.canonical(self.process.waiting.next_of(self, timeout))
+
+    async def anext(self) -> ObjectRef[Any]:
+        """See `ObjectRefGenerator.__anext__`."""
+        self.request()
+        return self.process.references.canonical(await _anext(self))
+
+    def take(self) -> Entry | None:
+        """Return what has come, None if nothing has."""
+        try:
+            return self.items.popleft()
+        except IndexError:
+            self.request()
+            return None
+
+    def is_finished(self) -> bool:
+        """See `ObjectRefGenerator.is_finished`; known only once the end was asked for."""
+        return self.ended and not self.items
+
+    def close(self) -> None:
+        """Read no more here. The generator is closed when nobody else has it."""
+        self._put_back()
+        self.ended = True
+        self.wake()
+
+    def _put_back(self) -> None:
+        """Leave to other readers what was asked for and not read. Called by a finalizer, too: only posts."""
+        items, self.items = self.items, deque()
+        if items:
+            key, streams = self._key, self.process.streams
+            self.process.reactor.discard(lambda: streams.put_back(key, items))
+
+    def __del__(self) -> None:
+        try:
+            self._put_back()
+        except AttributeError:  # an exception from outside came before it had any
+            pass
+
+    def reduce(self, completed: ObjectRef[Any]) -> tuple[Any, ...]:
+        """Pickle the generator."""
+        return rebuild, (self._key, completed)
+
+    def receive(self, entry: Entry | None) -> None:
+        """The owner has answered. The leader's thread."""
+        if self._asked:  # else a handler that has interrupted this has done it
+            self._asked = False
+            if entry is not None:
+                self.items.append(entry)
+        if entry is None:
+            self.ended = True
+        elif self.ended:  # it was closed meanwhile
+            self._put_back()
+        self.wake()
+
+    def lose(self, entry: Entry) -> None:
+        """The owner has died: that is the last reference's error."""
+        self.items.append(entry)
+        self.ended = True
+        self.wake()
+
+
+class Streams:
+    """The readers of other processes' streams, and the questions of others about ours. The leader's thread."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+        # Weakly: a reader that is dropped while it asks holds up neither the others nor the generator's end.
+        self._asking: dict[bytes, list[weakref.ref[RemoteReader]]] = {}
+        self._lent: weakref.WeakValueDictionary[int, Reader] = weakref.WeakValueDictionary()
+
+    def lend(self, reader: Reader) -> None:
+        """Remember a stream of ours that others read. Any thread."""
+        self._lent[reader.inbox.number] = reader
+
+    def ask(self, key: Entry, reader: RemoteReader) -> None:
+        """Ask the owner of a stream. Any thread."""
+        connection = self._process.peers.connect(key.owner)
+        asking, asker = self._asking, weakref.ref(reader)
+        while True:
+            readers = asking.setdefault(key.id, [])
+            readers.append(asker)
+            if asking.get(key.id) is readers:
+                break  # else the list was taken away, empty, before this one was in it
+        if connection is not None:
+            connection.send_now(messages.AskNext(key.id))
+        if connection is None or connection.closed:
+            self.owner_gone(key.owner)
+
+    def on_ask(self, connection: Connection, message: messages.AskNext) -> None:
+        """Another process wants the next reference of a stream of ours."""
+        entry = self._process.references.exported(message.stream_id)
+        if isinstance(entry, StreamEntry):
+            entry.reader.ask(connection, message.stream_id)
+        else:
+            connection.send(messages.Next(message.stream_id, b""))
+
+    def on_next(self, connection: Connection, message: messages.Next) -> None:
+        """The owner has answered."""
+        entry = None
+        if message.object_id and message.value is not None:
+            held = self._process.values.receive(connection, message.value)
+            ref = self._process.references.obtain(message.object_id, 1)
+            entry = ref._entry
+            held.settle(entry)
+        asking = self._asking
+        readers = asking.get(message.stream_id)
+        asker = connection.unpacked.get(id(message))
+        if asker is None and readers:
+            asker = connection.unpacked[id(message)] = readers.pop(0)
+        if readers is not None and not readers:
+            asking.pop(message.stream_id, None)
+        reader = asker() if asker is not None else None
+        if reader is not None:
+            reader.receive(entry)
+        elif entry is not None:
+            connection.send(messages.PutBack(message.object_id))
+
+    def put_back(self, key: ObjectRef[Any], items: deque[Entry]) -> None:
+        """Give the owner of a stream back what it has sent."""
+        owner = key._entry.owner
+        connection = self._process.peers.connect(owner)
+        if connection is None:
+            return
+        for entry in reversed(items):
+            if entry.owner == owner:  # the last one may be ours: it tells that the owner has died
+                connection.send(messages.PutBack(entry.id))
+
+    def on_put_back(self, connection: Connection, message: messages.PutBack) -> None:
+        """A reader of a stream of ours does not want what it was sent."""
+        references = self._process.references
+        entry = references.exported(message.object_id)
+        # Not by the object that stands for the stream: who has dropped his reader has given that back before.
+        reader = self._lent.get(ids.number_of(message.object_id))
+        if reader is not None and entry is not None:
+            reader.inbox.put_back(entry)
+
+    def ask_again(self, owner: bytes) -> None:
+        """A connection was lost to a process that lives. The leader's thread."""
+        for _, asker in self._take_askers(owner):
+            reader = asker()
+            if reader is not None:
+                self.ask(reader.key, reader)
+
+    def _take_askers(self, owner: bytes) -> list[tuple[bytes, weakref.ref[RemoteReader]]]:
+        gone = [key for key in list(self._asking) if ids.owner_of(key) == owner]
+        return [(key, asker) for key in gone for asker in self._asking.pop(key, ())]
+
+    def owner_gone(self, owner: bytes) -> None:
+        """A process has died: what it was asked for will not come."""
+        for key, asker in self._take_askers(owner):
+            reader = asker()
+            if reader is not None:
+                entry = Entry(self._process, next(self._process.numbers))
+                entry.lose(failures.owner_died(key))
+                reader.lose(entry)
+
+
+async def _anext(stream: Inbox | RemoteReader) -> Entry:
+    from nbactors.local.objects.futures import until_ready  # noqa: PLC0415 - imports asyncio
+
+    while True:
+        entry = stream.take()
+        if entry is not None:
+            return entry
+        if stream.ended:
+            raise StopAsyncIteration
+        stream.process.check_alive()
+        await until_ready(stream)
+
+
+def rebuild(key: ObjectRef[Any], completed: ObjectRef[Any]) -> ObjectRefGenerator[Any]:
+    """Unpickle a generator in whatever process this is."""
+    entry = key._entry
+    if isinstance(entry, StreamEntry):  # it came home
+        return ObjectRefGenerator(entry.reader, completed)
+    if entry.owner == entry.process.process_id:
+        raise exceptions.ObjectLostError(key.hex(), detail="The generator was closed before this copy of it arrived.")
+    return ObjectRefGenerator(RemoteReader(entry.process, key), completed)

@@ -1,0 +1,200 @@
+"""Values on their way: from a pickled value or an entry to a message, and back, with every hold and token counted."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from nbactors import exceptions
+from nbactors.definitions.importable import ForeignCodeError
+from nbactors.local.connections.intake import MISSING
+from nbactors.local.objects import failures
+from nbactors.local.objects.object_life import READY
+from nbactors.local.reactor.blame import place
+from nbactors.local.store import descriptors
+from nbactors.local.wire import messages, pickling
+from nbactors.object_ref import ObjectRef
+
+if TYPE_CHECKING:
+    from nbactors.local.connections.connection import Connection
+    from nbactors.local.member import Process
+    from nbactors.local.objects.entry import Entry
+    from nbactors.local.store.segments import Stored
+
+INLINE = 100 * 1024
+"""Values of more bytes lie in shared memory (Ray's own threshold)."""
+
+
+class Held:
+    """A value in this process: what a message needs, without a receiver yet."""
+
+    __slots__ = ("buffers", "contained", "data", "error", "stored")
+
+    def __init__(
+        self,
+        data: bytes,
+        stored: Stored | None = None,
+        contained: Any = (),
+        error: bool = False,
+        buffers: Sequence[bytes] = (),
+    ) -> None:
+        self.data = data
+        self.buffers = buffers
+        self.stored = stored
+        self.contained = contained
+        self.error = error
+
+    def settle(self, entry: Entry) -> None:
+        """Make this the value of an entry."""
+        entry.resolve(self.data, self.stored, self.contained, self.error, self.buffers)
+
+    @property
+    def plain(self) -> bool:
+        """Whether a message needs no more than `data`."""
+        return self.stored is None and not self.contained and not self.error and not self.buffers
+
+    def load(self) -> Any:
+        """Unpickle; raise what came instead."""
+        if self.error:
+            raise failures.decode(self.data)
+        if self.stored is None:
+            return pickling.loads(self.data, self.buffers)
+        data, buffers = self.stored.views()
+        return pickling.loads(data, buffers)
+
+
+class _Release:
+    """Gives back a hold of a segment, once the value in it is gone.
+
+    Attributes:
+        is_due: Whether it is this object's to give back. Not before it is known that nobody makes another one of it.
+    """
+
+    __slots__ = ("_connection", "_number", "is_due")
+
+    def __init__(self, connection: Connection, number: int) -> None:
+        self._connection = connection
+        self._number = number
+        self.is_due = False
+
+    def give_back(self) -> None:
+        if self.is_due:
+            self._connection.send(messages.ReleaseSegment(self._number))
+
+
+class Values:
+    """Packs and unpacks the values of one process. Methods: any thread, `receive` the leader's."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+
+    def hold(self, value: Any) -> Held:
+        """Pickle a value, into shared memory if it is large.
+
+        Raises:
+            TypeError: It cannot be pickled.
+        """
+        return self.hold_pickled(pickling.dumps(value))
+
+    def hold_pickled(self, pickled: pickling.Pickled) -> Held:
+        """Like `hold`, for what is pickled already."""
+        data, buffers, found = pickled
+        if len(data) + sum(buffer.nbytes for buffer in buffers) > INLINE:
+            self._process.expect_trim()
+            return Held(b"", self._process.store.write(data, buffers), found)
+        return Held(data, None, found, False, [bytes(buffer) for buffer in buffers] if buffers else ())
+
+    def pack(self, connection: Connection, held: Held | Entry, error: bool) -> tuple[messages.Value, list[int]]:
+        """Make a message for one receiver; the descriptors have to go with it.
+
+        Counts the receiver as a borrower of every reference, a holder of every handle and of the segment.
+        """
+        refs: list[bytes] = []
+        actors: list[bytes] = []
+        receiver = connection.peer_id
+        for thing in held.contained:
+            if type(thing) is ObjectRef:
+                refs.append(self._process.references.grant(thing, receiver))
+            else:
+                self._process.actors.grant(thing, receiver)
+                actors.append(thing.actor_id)
+        segment = None
+        fds: list[int] = []
+        stored = held.stored
+        if stored is not None:
+            number = self._process.store.grant(stored)
+            connection.state.granted.add(number)
+            segment = messages.Segment(number, stored.size, stored.spans)
+            fds.append(stored.hold.fd)
+        return messages.Value(held.data, refs, actors, segment, error, list(held.buffers)), fds
+
+    def pack_entry(self, connection: Connection, entry: Entry) -> tuple[messages.Value, list[int]]:
+        """Like `pack`, for an object that is ready."""
+        return self.pack(connection, entry, entry.state != READY)
+
+    def receive(self, connection: Connection, value: messages.Value) -> Held:
+        """Take over what came with a message: tokens, holds and descriptors. In the handling of that message.
+
+        Where an exception from outside tears the handling, it is done again, and finds here what was taken over.
+        """
+        if value.segment is None and not value.refs and not value.actors:
+            return Held(value.data, None, (), value.error, value.buffers)
+        known: Held | None = connection.unpacked.get(id(value))
+        if known is not None:
+            return known
+        release = None
+        stored = None
+        if value.segment is not None:
+            segment = value.segment
+            release = _Release(connection, segment.segment_id)
+            fd = connection.take_fd(value)
+            if fd == MISSING:
+                release.is_due = True
+                release.give_back()
+                connection.forget_fd(value)
+                return Held(failures.encode(descriptors.exhausted("a large value could not be received")), error=True)
+            if os.fstat(fd).st_size < segment.size:
+                os.close(fd)
+                raise exceptions.RaySystemError("a peer announced a segment that is larger than its file")
+            stored = self._process.store.receive(fd, segment.size, segment.spans, release.give_back)
+        references, actors = self._process.references, self._process.actors
+        contained: list[Any] = [references.known(oid) for oid in value.refs]
+        contained += [actors.known(actor_id) for actor_id in value.actors]
+        held = Held(value.data, stored, contained, value.error, value.buffers)
+        mine = release or _Release(connection, 0)
+        connection.unpacked[id(value)] = held
+        mine.is_due = True
+        if stored is not None:
+            connection.forget_fd(value)
+        # Counted at last: what is counted once too little is kept for too long, and once too often is freed too early.
+        for oid in value.refs:
+            references.obtain(oid, 1)
+        for actor_id in value.actors:
+            actors.obtain(actor_id, 1)
+        return held
+
+    def load(self, entry: Entry) -> Any:
+        """Return what an entry that is final holds.
+
+        Raises:
+            BaseException: What the task raised, or why there is no value.
+            RaySystemError: The value does not unpickle in this process.
+        """
+        __tracebackhide__ = True
+        if entry.state != READY:
+            raise failures.decode(entry.data)
+        data, buffers = (entry.data, entry.buffers) if entry.stored is None else entry.stored.views()
+        try:
+            return pickling.loads(data, buffers)
+        except Exception as error:  # a user's __setstate__, or a module that this process cannot import
+            try:
+                pickling.loads(data, buffers)
+            except Exception as again:  # noqa: BLE001 - to tell it from one that a signal's handler has raised
+                if place(again) == place(error):
+                    hint = "" if isinstance(error, ForeignCodeError) else " Is its module importable in this process?"
+                    raise exceptions.RaySystemError(
+                        f"the value of ObjectRef({entry.id.hex()}) could not be unpickled here: "
+                        f"{type(error).__name__}: {error}.{hint}"
+                    ) from error
+            raise

@@ -1,0 +1,485 @@
+"""One selector per process, read by whichever thread waits: leader and followers.
+
+Guarantees, which everything above relies on:
+
+- At most one thread (the *leader*) polls and runs callbacks at a time, so callbacks need no lock against each other.
+- A thread that waits becomes the leader if there is none. It then reads its own answer off the socket: no hand-over
+  to a reader thread, which would cost a wake-up per call.
+- A thread that waits while another leads (a *follower*) sleeps on a lock of its own. It is woken when what it waits
+  for has happened, or is made leader when the old one leaves.
+- A background thread leads when no one waits, so that messages are read and buffered writes go out while user code
+  computes. While user threads come and go it only looks in once a tick, because a blocked poll would have to be
+  interrupted by a system call and a thread switch for every wait.
+- In an asyncio actor the main thread's event loop *hosts* the reactor: it watches the selector's own descriptor and
+  leads for a moment whenever that is ready. The background thread then only stands guard, see `Guard`.
+- SIGINT never tears the state: while the main thread leads or follows, the signal is noted and raised after it left.
+  In a session `INTERRUPTS` keeps it from all else that the runtime does, too.
+
+Handlers of other signals, finalizers and exceptions that another thread raises here (`PyThreadState_SetAsyncExc`) come
+at any bytecode, and the first two may call any verb. So:
+
+- Nobody waits for a lock here. The leader is named by one store, after a comparison with no call between, which is one
+  step in CPython. The first statement of the `finally` around all that it does is the store that ends it.
+- A wait in a handler or finalizer on the leader's own thread leads in its place, and first handles what that had read.
+  At its end it rings the bell: the interrupted leader may have been about to sleep, though what it waits for is there.
+- An exception from outside is raised to whoever waits on that thread, and what it has torn is done again; see `Blame`.
+- What wakes the next thread can be torn, too. So a follower looks every `CHECK_S` whether there is still a leader.
+
+The runtime's own finalizers only append to `trash` and call `nudge`.
+"""
+
+from __future__ import annotations
+
+import selectors
+import signal
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable
+from threading import get_ident
+from time import monotonic
+from typing import Any
+
+from nbactors.frontend.interrupts import INTERRUPTS
+from nbactors.local.reactor.action_queue import run_all
+from nbactors.local.reactor.background import CHECK_S, Background
+from nbactors.local.reactor.bell import Bell
+from nbactors.local.reactor.blame import Blame, complain
+from nbactors.local.reactor.brisk_selector import BriskSelector
+from nbactors.local.reactor.duties import Flushable, Reading
+from nbactors.local.reactor.guard import Guard, Host
+from nbactors.local.reactor.left_steps import LeftSteps
+from nbactors.local.reactor.thread_waits import ThreadWaits
+from nbactors.local.reactor.timers import NEVER, Timer, Timers
+from nbactors.local.reactor.waiter import Waiter
+
+_allocate_lock = threading.Lock
+try:
+    # The functions that `signal` wraps to make enums of numbers: a third of the cost of a short wait.
+    from _signal import getsignal as _get_handler  # type: ignore[import-not-found]
+    from _signal import signal as _set_handler
+except ImportError:  # another implementation of Python
+    _get_handler, _set_handler = signal.getsignal, signal.signal
+_SIGINT = int(signal.SIGINT)
+_main_ident = threading.main_thread().ident
+
+
+class Reactor:
+    """The selector of a process, its timers, and the thread that leads when nobody else does."""
+
+    def __init__(self, name: str) -> None:
+        self._selector = BriskSelector()
+        self._bell = Bell()
+        self._selector.register(self._bell.fileno(), selectors.EVENT_READ, lambda mask: self._bell.still())
+        self.leader: Waiter | None = None
+        self._sleeping = False
+        self.reading: Reading | None = None
+        """What the leader reads just now."""
+        self.stints = 0
+        self.is_late = False
+        """Whether what is handled now may have come long before, while nobody looked. The leader's thread."""
+        self.read_at = 0.0
+        """What is handled now was read after this moment, on the monotonic clock. The leader's thread."""
+        self.thread_waits = ThreadWaits()
+        self.followers: deque[Waiter] = deque()
+        self.parked = False
+        self.park = _allocate_lock()
+        self.park.acquire()
+        self.closed = False
+        self.dirty: deque[Flushable] = deque()
+        self.left_steps = LeftSteps()
+        self.trash: deque[Callable[[], None]] = deque()
+        self._blame = Blame(self.in_background_thread)
+        self._timers = Timers(self.blame)
+        self.on_tick: Callable[[], None] | None = None
+        self._thread = threading.Thread(target=Background(self).run, name=name, daemon=True)
+        self.guard: Guard | None = None
+
+    def start(self) -> None:
+        """Start the background thread."""
+        self._thread.start()
+
+    # ------------------------------------------------------------------------------------------------ registration
+
+    def register(self, fd: int, events: int, callback: Callable[[int], None]) -> None:
+        """Call `callback(mask)` on the leader's thread when `fd` is ready. Any thread."""
+        self._selector.register(fd, events, callback)
+        self.nudge()
+
+    def modify(self, fd: int, events: int, callback: Callable[[int], None]) -> None:
+        """Change what a registered descriptor is watched for. Any thread."""
+        self._selector.modify(fd, events, callback)
+
+    def unregister(self, fd: int) -> None:
+        """Stop watching a descriptor; unknown ones are ignored."""
+        try:
+            self._selector.unregister(fd)
+        except (KeyError, ValueError):
+            pass
+
+    def call_later(self, delay: float, callback: Callable[[], None]) -> Timer:
+        """Run `callback` on the leader's thread after `delay` seconds, unless cancelled before. Any thread."""
+        timer = self._timers.add(delay, callback)
+        self.nudge()
+        return timer
+
+    def soon(self, target: Flushable) -> None:
+        """Flush `target` before the next poll, whoever polls. Any thread."""
+        self.dirty.append(target)
+        self.nudge()
+
+    def discard(self, action: Callable[[], None]) -> None:
+        """Run `action` on the leader's thread soon. The one thing that finalizers may call."""
+        self.trash.append(action)
+        self.nudge()
+
+    def nudge(self) -> None:
+        """End the leader's blocking poll, if it is in one; else have the host visit. Takes no lock."""
+        if not self.end_sleep() and self.guard is not None:
+            self.guard.nudge()
+
+    def end_sleep(self) -> bool:
+        """End the leader's blocking poll; returns whether it was in one. Any thread; takes no lock."""
+        if not self._sleeping:
+            return False
+        self._sleeping = False
+        self._bell.ring()
+        return True
+
+    def wake(self) -> None:
+        """Make the next poll return at once. Safe in signal handlers and finalizers."""
+        self._bell.ring()
+
+    # ---------------------------------------------------------------------------------------------------- waiting
+
+    def wait(self, waiter: Waiter, timeout: float | None) -> bool:
+        """Wait until `waiter` is done, at most `timeout` seconds. Any thread, also in handlers and finalizers.
+
+        Returns:
+            Whether it is done.
+
+        Raises:
+            KeyboardInterrupt: Or what the user's SIGINT handler raises, on the main thread. On others: `ThreadWaits`.
+        """
+        deadline = None if timeout is None else monotonic() + timeout
+        ident = waiter.ident = get_ident()
+        if ident != _main_ident:
+            outer = self.thread_waits.waiter_of(ident)
+            try:
+                self.thread_waits.begin(ident, waiter)
+                self._wait(waiter, deadline)
+            finally:
+                self.thread_waits.end(ident, outer)
+            waiter.ident = 0
+            if waiter.interrupted:
+                raise KeyboardInterrupt("the wait was interrupted")
+            return waiter.done
+        previous = _get_handler(_SIGINT)
+        if previous is INTERRUPTS.handler:
+            return self._wait_sheltered(waiter, deadline)
+        if not callable(previous):
+            self._wait(waiter, deadline)
+            return waiter.done
+
+        def note(signum: int, frame: Any) -> None:
+            waiter.interrupted = True
+            self.wake()
+            waiter.rouse()
+
+        while True:
+            waiter.interrupted = False
+            try:
+                _set_handler(_SIGINT, note)
+                # From here to the restored handler no KeyboardInterrupt can be raised on this thread.
+                self._wait(waiter, deadline)
+            finally:
+                _set_handler(_SIGINT, previous)
+            if not waiter.interrupted:
+                return waiter.done
+            previous(_SIGINT, sys._getframe())
+            # It did not raise: the signal was for somebody else, and the wait goes on.
+            if waiter.done or self.closed or (deadline is not None and monotonic() >= deadline):
+                return waiter.done
+
+    def _wait_sheltered(self, waiter: Waiter, deadline: float | None) -> bool:
+        """Do what `wait` does on the main thread of a session, whose handler is there already."""
+        outer = INTERRUPTS.sleeper  # a wait that another signal's handler has interrupted
+        while True:
+            waiter.interrupted = False
+            INTERRUPTS.sleeper = waiter
+            if INTERRUPTS.due:  # it came before this line; one that comes after it finds the waiter
+                waiter.interrupted = True
+            try:
+                self._wait(waiter, deadline)
+            finally:
+                INTERRUPTS.sleeper = outer
+            if not INTERRUPTS.due:
+                return waiter.done
+            INTERRUPTS.raise_due()
+            if waiter.done or self.closed or (deadline is not None and monotonic() >= deadline):
+                return waiter.done
+
+    def _wait(self, waiter: Waiter, deadline: float | None) -> None:
+        leader = self.leader
+        if leader is not None and leader.ident == waiter.ident:
+            self._lead_inside(waiter, deadline)
+        elif self.leader is None:
+            self.leader = waiter
+            try:
+                self._lead(waiter, deadline)
+            finally:
+                self.leader = None
+                self.pass_on()
+        else:
+            self._follow(waiter, deadline)
+
+    def _lead_inside(self, waiter: Waiter, deadline: float | None) -> None:
+        """Lead in a handler or a finalizer that has interrupted this very thread while it led."""
+        try:
+            if self.reading is not None:  # what it had read it has perhaps not handled
+                self.reading.go_on()
+            self._lead(waiter, deadline)
+        finally:
+            # It may have been about to sleep, and what it waits for may have come here.
+            self.wake()
+
+    def _follow(self, waiter: Waiter, deadline: float | None) -> None:
+        """Sleep while another thread leads; lead when that one leaves."""
+        lock = waiter.lock = _allocate_lock()
+        lock.acquire()
+        try:
+            waiter.follows = True
+            self.followers.append(waiter)
+            while not (waiter.done or waiter.interrupted or self.closed):
+                if self.leader is None:
+                    self.leader = waiter
+                leader = self.leader
+                # Also one that this thread was waiting with when a handler interrupted it, and began to wait here.
+                if leader is not None and leader.ident == waiter.ident:
+                    self._lead(waiter, deadline)
+                    return
+                now = monotonic()
+                if self.dirty or self.trash or self._timers.due <= now:
+                    self.nudge()  # an exception came where the leader was to be told
+                timeout = CHECK_S
+                if deadline is not None:
+                    timeout = min(deadline - now, CHECK_S)
+                    if timeout <= 0:
+                        return
+                if self.left_steps.targets:
+                    self.left_steps.serve()
+                lock.acquire(timeout=timeout)
+        finally:
+            waiter.follows = False
+            if self.leader is waiter:
+                self.leader = None
+            try:
+                self.followers.remove(waiter)
+            except ValueError:  # it was made leader
+                pass
+            if self.leader is None:
+                self.pass_on()
+
+    def _lead(self, waiter: Waiter, deadline: float | None) -> None:
+        self.stints += 1
+        # Another thread may finish it: one that cancels a call which was not sent, for instance.
+        waiter.led = self
+        while not (waiter.done or waiter.interrupted or self.closed):
+            timeout = None
+            if deadline is not None:
+                timeout = deadline - monotonic()
+                if timeout <= 0:
+                    # One look without blocking: get(timeout=0) must see what has arrived.
+                    self.poll(0)
+                    return
+            self.poll(timeout, waiter)
+
+    def pass_on(self) -> None:
+        """Make a follower the leader, or leave the place empty for the background thread. Whoever has led."""
+        while self.followers and self.leader is None:
+            try:
+                follower = self.followers.popleft()
+            except IndexError:  # it has left meanwhile
+                break
+            if follower.follows and self.leader is None:
+                self.leader = follower
+                follower.rouse()
+                return
+        if self.parked:
+            self.parked = False
+            try:
+                self.park.release()
+            except RuntimeError:  # it has looked around by itself meanwhile
+                pass
+        if self.closed:
+            self._dispose()
+        if self.guard is not None:
+            self.guard.left()
+
+    # ---------------------------------------------------------------------------------------------------- polling
+
+    def poll(self, timeout: float | None, waiter: Waiter | None = None) -> None:
+        """Flush, then wait for events and run their callbacks. The leader only; it waits for `waiter`."""
+        self._settle()
+        if timeout != 0:
+            self._sleeping = True
+            # All that follows is looked at after the flag: whoever came before it saw no sleeper to wake.
+            due = self._timers.due
+            if due != NEVER:
+                until = max(due - monotonic(), 0)
+                if timeout is None or until < timeout:
+                    timeout = until
+            if self.dirty or self.trash or (waiter is not None and waiter.done):
+                timeout = 0
+        selector = self._selector
+        try:
+            # A thread that looks is woken by the same means as one that sleeps.
+            events = (selector.look if waiter is None else selector.select_briskly)(timeout)
+        except (OSError, ValueError):
+            if not self.closed:
+                raise
+            return  # a thread that begins to wait while another one closes
+        finally:
+            self._sleeping = False
+        self.read_at = monotonic()
+        self.is_late = timeout == 0 or (waiter is not None and selector.found_at_once)
+        for key, mask in events:
+            try:
+                key.data(mask)
+            except BaseException as error:  # noqa: BLE001 - see `blame`
+                self.blame(error, key.data, mask)
+        if self._timers.due <= self.read_at:
+            self._timers.run()
+
+    def _settle(self) -> None:
+        dirty, trash = self.dirty, self.trash
+        if self.left_steps.targets:
+            self.left_steps.serve()
+        if trash:
+            run_all(trash, self.blame)
+        while True:
+            if not dirty:
+                break
+            target = dirty[0]
+            try:
+                if not target.serve():
+                    self.left_steps.add(target)
+            except BaseException as error:  # noqa: BLE001 - see `blame`
+                self.blame(error, target.flush)
+            if dirty and dirty[0] is target:
+                dirty.popleft()
+
+    def blame(self, error: BaseException, callback: Callable[..., None], *args: Any) -> None:
+        """Do what an exception leaves to do that came out of a callback. In the handler; the leader. See `Blame`.
+
+        Raises:
+            BaseException: `error`, if it came from outside.
+        """
+        self._blame(error, callback, args)
+
+    @staticmethod
+    def complain(callback: object) -> None:
+        """Write the exception being handled to stderr: it has nowhere else to go."""
+        complain(callback)
+
+    # ----------------------------------------------------------------------------------------------------- hosting
+
+    def host(self, host: Host) -> None:
+        """Be led by an event loop from now on, see `Host`. The loop's thread."""
+        self.guard = Guard(self, host)
+        self.wake()
+
+    def fileno(self) -> int:
+        """Return the descriptor that is readable when there is something to do."""
+        return self._selector.fileno()  # epoll and kqueue have one
+
+    def visit(self) -> bool:
+        """Lead for a moment, without blocking; returns False if another thread leads. Any thread, not in a callback."""
+        return self._lead_for_a_moment(1)
+
+    def _lead_for_a_moment(self, stints: int) -> bool:
+        me = Waiter()
+        me.ident = get_ident()
+        if self.leader is not None:
+            return False
+        self.leader = me
+        try:
+            self.stints += stints
+            self.poll(0)
+            self._settle()
+        finally:
+            self.leader = None
+            self.pass_on()
+        return True
+
+    def catch_up(self) -> None:
+        """Read all that has come by now, so that a call that was cancelled before its turn never begins.
+
+        Else the background thread would get to that only at its next tick. Any thread, not in a callback.
+        """
+        if self.visit():
+            return
+        # Two rounds of the thread that leads: the first may have begun before the last of it came.
+        waiter = Waiter()
+
+        def once_more() -> None:
+            self.call_later(0, waiter.finish)
+
+        self.call_later(0, once_more)
+        self.wait(waiter, None)
+
+    @property
+    def is_led(self) -> bool:
+        """Whether a thread leads now."""
+        return self.leader is not None
+
+    def next_timer_s(self) -> float | None:
+        """Return in how many seconds the next timer is due, None if there is none."""
+        return self._timers.next_s()
+
+    def look_in(self) -> None:
+        """Do what is due each tick, and read and send what is there, if nobody leads. The background thread."""
+        if self.on_tick is not None:
+            self.on_tick()
+        self._lead_for_a_moment(0)
+
+    def in_background_thread(self) -> bool:
+        """Return whether the calling thread is the background one, which must never wait."""
+        return threading.get_ident() == self._thread.ident
+
+    def forget(self) -> None:
+        """In a forked child, which has no background thread: do nothing any more, not even wake the parent's.
+
+        A thread that waits here nevertheless returns at once, as after `close`: those that led or followed are not in
+        the child.
+        """
+        self.closed = True
+        self.leader = None
+        self._sleeping = False
+        self.followers.clear()
+        self.guard = None
+        self._bell.forget()
+
+    def close(self) -> None:
+        """Stop the background thread and close the selector. Called once, by the thread that shuts down.
+
+        Threads that still wait return at once, with their waiters undone; the last of them to lead closes the selector.
+        """
+        self.closed = True
+        for follower in list(self.followers):
+            follower.rouse()
+        self.wake()
+        if self._thread.is_alive() and not self.in_background_thread():
+            self._thread.join(timeout=2)
+        if self.leader is None:
+            self._dispose()
+
+    def _dispose(self) -> None:
+        """Close the descriptors, once. With no leader.
+
+        Closed while a leader polls they never wake it: a pipe that is closed before the woken thread gets to run is
+        taken out of what it polls, and it goes back to sleep for good.
+        """
+        if self._bell.is_open:
+            self._selector.close()
+            self._bell.close()

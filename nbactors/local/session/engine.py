@@ -1,0 +1,502 @@
+"""The embedded engine: the engine interface in terms of what lies below it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from nbactors import exceptions
+from nbactors.definitions.metadata import MethodMeta
+from nbactors.definitions.signature import ANYTHING
+from nbactors.engine.base import ActorLink, Engine, RuntimeFacts
+from nbactors.exceptions import read_only
+from nbactors.frontend import calling_cell as origin
+from nbactors.frontend.interrupts import INTERRUPTS
+from nbactors.frontend.sink import Progress, Sink
+from nbactors.limits import MAX_NAME
+from nbactors.local import standard_streams
+from nbactors.local.access import discovery, linger
+from nbactors.local.member import Process
+from nbactors.local.objects.entry import Entry
+from nbactors.local.objects.values import Held
+from nbactors.local.session.printer import Printer
+from nbactors.local.session.showing import Showing
+from nbactors.local.submitting.actor_link import LocalActorLink
+from nbactors.local.submitting.arguments import Arguments, prepare
+from nbactors.local.submitting.construction import Concurrency, Construction
+from nbactors.local.submitting.interruption import Interruption
+from nbactors.local.wire import ids, messages, pickling
+from nbactors.object_ref import ObjectRef
+from nbactors.version import __version__
+
+if TYPE_CHECKING:
+    from nbactors.definitions.metadata import ActorMeta, FunctionMeta
+    from nbactors.options import ActorOptions, InitOptions, TaskOptions
+    from nbactors.views.summaries import CallFacts
+
+START_S = 20.0
+"""The node answers within milliseconds once it runs; starting it on a loaded machine may take seconds."""
+
+ASYNC_CONCURRENCY = 1000
+
+ASYNC_MODULES = [
+    "nbactors.local.worker.running.loop_host",
+    "nbactors.local.worker.running.loop_blocking",
+    "nbactors.local.worker.running.loop_lane",
+    "nbactors.local.objects.futures",
+]
+"""What asyncio actors need beside the rest: to import asyncio takes longer than to fork an actor by far."""
+"""How many calls an asyncio actor runs at the same time by default."""
+
+CLOSE_S = 6.0
+"""A session's actors have ended 5 seconds after it leaves; a little more for the answer."""
+
+
+class LocalEngine(Engine):
+    """The engine of a session, and with a few methods replaced that of a worker."""
+
+    def __init__(self, process: Process, job_id: bytes, namespace: str) -> None:
+        self.process = process
+        self.job_id = job_id
+        self._namespace = namespace
+
+    @property
+    def namespace(self) -> str:
+        """The session's namespace."""
+        return self._namespace
+
+    # ------------------------------------------------------------------------------------------------------ objects
+
+    def put(self, value: Any) -> ObjectRef[Any]:
+        """See the base class."""
+        process = self.process
+        if INTERRUPTS.due:
+            INTERRUPTS.raise_due()
+        data = pickling.dumps_atom(value)
+        held = process.values.hold(value) if data is None else Held(data)
+        return ObjectRef(Entry.made(process, next(process.numbers), held))
+
+    def get(self, refs: Sequence[ObjectRef[Any]], timeout: float | None) -> list[Any]:
+        """See the base class."""
+        __tracebackhide__ = True
+        if INTERRUPTS.due:
+            INTERRUPTS.raise_due()
+        self._check_refs(refs)
+        if len(refs) == 1:
+            return [self.process.waiting.get_one(refs[0]._entry, timeout)]
+        return self.process.waiting.get(refs, timeout)
+
+    def wait(
+        self, refs: list[ObjectRef[Any]], num_returns: int, timeout: float | None, fetch_local: bool
+    ) -> tuple[list[ObjectRef[Any]], list[ObjectRef[Any]]]:
+        """See the base class. On one machine every value is local: `fetch_local` changes nothing."""
+        if INTERRUPTS.due:
+            INTERRUPTS.raise_due()
+        return self.process.waiting.wait(refs, num_returns, timeout)
+
+    def _check_refs(self, refs: Sequence[ObjectRef[Any]]) -> None:
+        for ref in refs:
+            if ref._entry.process is not self.process:
+                raise exceptions.ObjectLostError(
+                    ref.hex(), detail="Its session has been shut down; make the call again in this one."
+                )
+
+    # ------------------------------------------------------------------------------------------------------- actors
+
+    def create_actor(
+        self, meta: ActorMeta, cls: type, options: ActorOptions, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[ActorLink, ActorMeta]:
+        """See the base class. Blocks only for a named actor, on the node's answer."""
+        process = self.process
+        process.node.check()
+        self._warn_of_anonymous_detached(options)
+        prepared = prepare(process, args, kwargs)
+        code = self._export(cls)
+        sys_path, cwd = process.changed_paths()
+        actor_id = ids.new_actor_id()
+
+        def message(rid: int) -> messages.CreateActor:
+            return messages.CreateActor(
+                rid,
+                actor_id,
+                meta.class_name[:MAX_NAME],
+                options.name or "",
+                options.namespace or "",
+                options.get_if_exists,
+                options.detached,
+                options.placement(),
+                options.held(),
+                process.runtime_env(options.runtime_env),
+                sys_path,
+                cwd,
+                pickling.dumps(meta).data if options.name else b"",
+                ASYNC_MODULES if meta.is_async else [],
+            )
+
+        if options.name:
+            named = process.node.request(message, undo=self._disown)
+            if not named.created:
+                return self._found(named)
+            link = self._prepare_link(actor_id, meta, options, code, prepared)
+            link.pump()
+        else:
+            link = self._prepare_link(actor_id, meta, options, code, prepared)
+            process.node.send_now(message(0))
+        return link, meta
+
+    def _prepare_link(
+        self, actor_id: bytes, meta: ActorMeta, options: ActorOptions, code: Held, prepared: bytes | Arguments
+    ) -> LocalActorLink:
+        link = self.process.actors.create(actor_id, is_known=bool(options.name))
+        link.configure(meta)
+        limit = options.max_concurrency or (ASYNC_CONCURRENCY if meta.is_async else 1)
+        concurrency = Concurrency(meta.is_async, limit, dict(options.concurrency_groups))
+        link.submit_construction(Construction(link, code, prepared, concurrency, self.process.origin()))
+        return link
+
+    def _found(self, named: messages.ActorNamed) -> tuple[ActorLink, ActorMeta]:
+        """Return the link and the meta of an actor that exists already."""
+        link, meta = self.process.actors.obtain(named.actor_id, 1), pickling.loads(named.meta)
+        link.configure(meta)
+        return link, meta
+
+    def _disown(self, answer: Any) -> None:
+        """An actor was found or made for somebody who was interrupted, and has no handle to it. The leader's thread."""
+        if type(answer) is not messages.ActorNamed:
+            return
+        node = self.process.node
+        if answer.created:  # without its constructor's arguments it would never be
+            node.send(messages.KillActor(node.number(), answer.actor_id, True))
+        node.send(messages.ReleaseHold(answer.actor_id, 1))
+
+    def _export(self, cls: type) -> Any:
+        """Return the pickled class. Not kept: a cell may change what the class refers to, and actors are few."""
+        return self.process.values.hold_pickled(pickling.dumps_code(cls))
+
+    def _warn_of_anonymous_detached(self, options: ActorOptions) -> None:
+        """Hook for the session; a worker's namespace is its session's."""
+
+    def link_of(self, actor_id: bytes) -> ActorLink:
+        """See the base class."""
+        return self.process.actors.obtain(actor_id)
+
+    def call_alone(self, link: ActorLink, method: str, args: tuple[Any, ...]) -> ObjectRef[Any]:
+        """See the base class."""
+        ref: ObjectRef[Any] = link.call(MethodMeta(method, ANYTHING), args, {}, None)
+        return ref
+
+    def publish_meta(self, link: ActorLink, meta: ActorMeta) -> None:
+        """See the base class."""
+        assert isinstance(link, LocalActorLink)
+        link.update(meta)
+        self.process.node.send_now(messages.ReplaceMeta(link.actor_id, pickling.dumps(meta).data))
+
+    def kill(self, link: ActorLink, no_restart: bool) -> None:
+        """See the base class."""
+        assert isinstance(link, LocalActorLink)
+        if self.process.actors.existing(link.actor_id) is not link:
+            raise self.process.dead_handle_error(link.actor_id)
+        self.process.node.request(lambda rid: messages.KillActor(rid, link.actor_id, no_restart))
+
+    def stack(self, link: ActorLink, timeout: float) -> str:
+        """See the base class."""
+        from nbactors.local import stack_of_actor  # noqa: PLC0415 - few sessions need it, none to begin
+
+        assert isinstance(link, LocalActorLink)
+        rows = self._query("actors").actors
+        return stack_of_actor.of_actor(
+            self.process.directory, [row for row in rows if row.actor_id == link.actor_id], timeout
+        )
+
+    def get_actor(self, name: str, namespace: str | None) -> tuple[ActorLink, ActorMeta]:
+        """See the base class."""
+        named = self.process.node.request(lambda rid: messages.GetActor(rid, name, namespace or ""), undo=self._disown)
+        return self._found(named)
+
+    def current_actor(self) -> tuple[ActorLink, ActorMeta]:
+        """See the base class."""
+        raise RuntimeError("This method is only available in an actor.")
+
+    def exit_actor(self) -> None:
+        """See the base class."""
+        raise TypeError("exit_actor API is called on a non-actor worker, so there is nothing to exit.")
+
+    # -------------------------------------------------------------------------------------------------------- tasks
+
+    def submit_task(
+        self, function: FunctionMeta, args: tuple[Any, ...], kwargs: dict[str, Any], options: TaskOptions
+    ) -> Any:
+        """See the base class."""
+        self.process.node.check()
+        return self.process.tasks.submit(function, args, kwargs, options)
+
+    def cancel(self, ref: ObjectRef[Any], force: bool, recursive: bool, interrupt: bool) -> None:
+        """See the base class."""
+        process, entry = self.process, ref._entry
+        self._check_refs([ref])
+        if entry.owner != process.process_id:
+            connection = process.peers.connect(entry.owner)
+            if connection is not None:
+                connection.send_now(messages.CancelObject(entry.id, force, recursive, interrupt))
+            return
+        call = entry.call
+        if call is None:
+            return
+        if force and isinstance(call.target, LocalActorLink):
+            raise ValueError(
+                "force=True is not supported for actor tasks: it would end the actor. Use kill(handle) for that; "
+                "cancel(ref, interrupt=True) stops a running synchronous method and leaves the actor."
+            )
+        call.cancel("force" if force else "interrupt" if interrupt else "cancel", recursive)
+
+    def pending_calls(self) -> list[CallFacts]:
+        """See the base class."""
+        return [call.facts() for call in self.process.pending_calls()]
+
+    def cancel_all(self, force: bool, interrupt: bool) -> int:
+        """See the base class."""
+        calls = self.process.latest_calls_first()
+        for call in calls:
+            is_task = not isinstance(call.target, LocalActorLink)
+            call.cancel("force" if force and is_task else "interrupt" if interrupt else "cancel", True)
+        return len(calls)
+
+    # ----------------------------------------------------------------------------------------------------- listings
+
+    def _query(self, what: str, all_namespaces: bool = False) -> messages.Listing:
+        listing: messages.Listing = self.process.node.request(lambda rid: messages.Query(rid, what, all_namespaces))
+        return listing
+
+    def list_named_actors(self, all_namespaces: bool) -> list[tuple[str, str]]:
+        """See the base class."""
+        return [(row.namespace, row.name) for row in self._query("named_actors", all_namespaces).actors]
+
+    def list_actors(self) -> list[dict[str, Any]]:
+        """See the base class."""
+        return [
+            {
+                "actor_id": row.actor_id.hex(),
+                "class_name": row.class_name,
+                "name": row.name,
+                "ray_namespace": row.namespace,
+                "state": row.state,
+                "pid": row.pid,
+                "is_detached": row.detached,
+                "job_id": row.job_id.hex(),
+                "required_resources": row.resources,
+                "death_cause": row.death_cause,
+            }
+            for row in self._query("actors").actors
+        ]
+
+    def available_resources(self) -> dict[str, float]:
+        """See the base class."""
+        return self._query("available_resources").amounts
+
+    def cluster_resources(self) -> dict[str, float]:
+        """See the base class."""
+        return self._query("cluster_resources").amounts
+
+    def nodes(self) -> list[dict[str, Any]]:
+        """See the base class."""
+        listing = self._query("nodes")
+        return [
+            {
+                "NodeID": listing.facts.get("node_id", ""),
+                "Alive": True,
+                "NodeManagerAddress": "127.0.0.1",
+                "NodeManagerHostname": os.uname().nodename,
+                "NodeManagerPort": 0,
+                "ObjectManagerPort": 0,
+                "ObjectStoreSocketName": "",
+                "RayletSocketName": os.path.join(self.process.directory, "node.sock"),
+                "MetricsExportPort": 0,
+                "NodeName": "127.0.0.1",
+                "alive": True,
+                "Resources": listing.amounts,
+                "Labels": {},
+            }
+        ]
+
+    # ------------------------------------------------------------------------------------------------------ context
+
+    def runtime_facts(self) -> RuntimeFacts:
+        """See the base class."""
+        return RuntimeFacts(
+            node_id=self.node_id,
+            job_id=self.job_id,
+            worker_id=self.process.process_id,
+            namespace=self._namespace,
+            is_driver=True,
+        )
+
+    @property
+    def node_id(self) -> bytes:
+        """The node's id, empty before it has answered."""
+        welcome = self.process.node.welcome
+        return welcome.node_id if welcome is not None else b""
+
+    def describe(self) -> dict[str, Any]:
+        """See the base class."""
+        welcome = self.process.node.welcome
+        return {
+            "namespace": self._namespace,
+            "job_id": self.job_id.hex(),
+            "node_id": self.node_id.hex(),
+            "node_pid": welcome.pid if welcome is not None else 0,
+            "directory": self.process.directory,
+            "python_version": sys.version.split()[0],
+            "resources": self.cluster_resources(),
+        }
+
+    def shutdown(self) -> None:
+        """See the base class."""
+        self.process.close()
+
+
+class SessionEngine(LocalEngine):
+    """The engine of a driver."""
+
+    def __init__(self, process: Process, job_id: bytes, namespace: str, anonymous: bool, printer: Printer) -> None:
+        super().__init__(process, job_id, namespace)
+        self._anonymous = anonymous
+        self._printer = printer
+        self._pid = os.getpid()
+        process.job_number = int.from_bytes(job_id, "little")
+        process.store.on_first_map = read_only.explain_in_scripts
+        Showing(process, lambda: self.sink)
+
+    def set_sink(self, sink: Sink | None) -> None:
+        """See the base class."""
+        super().set_sink(sink)
+        self._printer.sink = sink
+
+    def calling_cell(self) -> int:
+        """See the base class."""
+        return origin.current()
+
+    def report(self, progress: Progress) -> bool:
+        """See the base class."""
+        cell = progress.cell or origin.current()
+        if self.sink is None or not cell:
+            return False
+        self.sink.progress(progress._replace(cell=cell))
+        return True
+
+    def call_in_wait(self, callback: Callable[[], None]) -> bool:
+        """See the base class."""
+        return self.process.waiting.visit(callback)
+
+    def _warn_of_anonymous_detached(self, options: ActorOptions) -> None:
+        if options.detached and self._anonymous and not options.namespace:
+            import warnings  # noqa: PLC0415 - rarely
+
+            warnings.warn(
+                f"the detached actor {options.name!r} is created in this session's anonymous namespace "
+                f"{self._namespace!r}, so a later session finds it only by that name: "
+                f"get_actor({options.name!r}, namespace={self._namespace!r}). Call init(namespace=...) first, or give "
+                "the actor a namespace of its own.",
+                UserWarning,
+                stacklevel=5,
+            )
+
+    def shutdown(self) -> None:
+        """See the base class."""
+        process = self.process
+        if process.closed:
+            return
+        if os.getpid() != self._pid:
+            process.forget()
+            return
+        self.checkpoints.clear()
+        deadline = monotonic() + CLOSE_S
+        try:
+            if not process.node.lost:
+                process.flush()
+                try:
+                    process.node.request(messages.CloseSession, max(deadline - monotonic(), 0.1))
+                except exceptions.RaySystemError:  # the node died meanwhile: nothing is left to wait for
+                    pass
+        finally:
+            # Interrupted while it waited: the node ends the actors all the same.
+            process.close()
+            self._printer.close()
+            INTERRUPTS.remove()
+        INTERRUPTS.raise_due()
+
+
+def start(options: InitOptions) -> Engine:
+    """Start a session: connect to the node, starting it if need be, and open a session there.
+
+    Raises:
+        RaySystemError: The node could not be started, or one of another version runs.
+        OSError: The runtime directory cannot be used, or the environment variables are too long.
+        ValueError: A variable of the environment makes no sense.
+    """
+    linger.linger_s()
+    discovery.interpreter()
+    standard_streams.occupy()
+    deadline = monotonic() + START_S
+    INTERRUPTS.install()
+    while True:
+        try:
+            return _join(options)
+        except _NodeLeft:
+            # It was about to leave when this process connected, and had not served it yet: start the next one.
+            if monotonic() > deadline:
+                raise
+        except BaseException:
+            INTERRUPTS.remove()
+            raise
+
+
+class _NodeLeft(exceptions.RaySystemError):
+    """The node ended before it had opened the session."""
+
+
+def _join(options: InitOptions) -> Engine:
+    directory = discovery.node_directory()
+    node = discovery.connect_node(START_S)
+    printer = Printer(options.log_prefix)
+    process = Process(ids.new_process_id(), directory, _store_limit(options), printer.show, printer.node_lost)
+    printer.close()
+    try:
+        process.join(node, "session", __version__)
+        opened = process.node.request(lambda rid: _open_session(rid, process, options), START_S)
+    except BaseException as error:
+        process.close()
+        if isinstance(error, exceptions.RaySystemError) and process.node.lost and not process.node.refused:
+            raise _NodeLeft(error.client_exc) from error
+        raise
+    printer.open()
+    process.waiting.interruption = Interruption(process, options.cancels_on_interrupt())
+    return SessionEngine(process, opened.job_id, opened.namespace, not options.namespace_or_default(), printer)
+
+
+def _open_session(rid: int, process: Process, options: InitOptions) -> messages.OpenSession:
+    def amount(value: float | None) -> float:
+        return -1.0 if value is None else float(value)
+
+    process.inherited_env = options.runtime_env
+    return messages.OpenSession(
+        rid,
+        options.namespace_or_default(),
+        process.environment(),
+        amount(options.num_cpus),
+        amount(options.num_gpus),
+        amount(options.memory),
+        amount(options.object_store_memory),
+        dict(options.resources),
+        options.log_to_driver,
+        options.graceful_shutdown_s,
+    )
+
+
+def _store_limit(options: InitOptions) -> int:
+    """Return how much shared memory this process may fill: what was asked for, or 30 % of the machine as in Ray."""
+    if options.object_store_memory is not None:
+        return int(options.object_store_memory)
+    return int(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * 0.3)

@@ -1,0 +1,89 @@
+"""What workers show, from the node to the session's sink."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from nbactors.frontend.sink import Display, Paused, Progress, Sink
+from nbactors.local import sockets
+from nbactors.local.wire import messages
+
+if TYPE_CHECKING:
+    from nbactors.local.member import Process
+
+
+PAUSED_S = 2.0
+"""How long to connect to a worker, which listens already."""
+
+
+class Showing:
+    """Hands it on. The leader's thread.
+
+    Args:
+        process: The session's.
+        sink: Returns what shows it, None if nothing does.
+    """
+
+    def __init__(self, process: Process, sink: Callable[[], Sink | None]) -> None:
+        self._sink = sink
+        process.handle(messages.Progress, self._on_progress)
+        process.handle(messages.Display, self._on_display)
+        process.handle(messages.Paused, self._on_paused)
+
+    def _on_display(self, message: messages.Display) -> None:
+        sink = self._sink()
+        if sink is None:
+            return
+        content = msgspec.json.decode(message.content)
+        sink.display(
+            Display(
+                message.origin & 0xFFFF_FFFF,
+                message.label,
+                message.pid,
+                content.get("data", {}),
+                content.get("metadata", {}),
+                content.get("transient", {}),
+                message.action == "update",
+                {"clear": "now", "clear later": "later"}.get(message.action, ""),
+            )
+        )
+
+    def _on_progress(self, message: messages.Progress) -> None:
+        sink = self._sink()
+        if sink is None:
+            return
+        sink.progress(
+            Progress(
+                message.origin & 0xFFFF_FFFF,
+                message.process_id.hex(),
+                message.bar,
+                message.label,
+                message.pid,
+                message.description,
+                message.n,
+                message.total,
+                message.unit,
+                message.unit_scale,
+                message.elapsed,
+                message.rate,
+                message.postfix,
+                message.closed,
+                message.leave,
+                message.failed,
+            )
+        )
+
+    def _on_paused(self, message: messages.Paused) -> None:
+        try:
+            connection = sockets.connect(message.path, PAUSED_S)
+        except OSError:  # it waits no more
+            return
+        sink = self._sink()
+        if sink is None:
+            connection.close()
+            return
+        cell = message.origin & 0xFFFF_FFFF
+        sink.paused(Paused(cell, message.label, message.pid, message.where, connection))

@@ -1,0 +1,421 @@
+"""Calling one actor: the link finds the worker, keeps the order and fails what cannot be."""
+
+from __future__ import annotations
+
+import weakref
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from nbactors import exceptions
+from nbactors.definitions.metadata import UNLIMITED
+from nbactors.engine.base import ActorLink
+from nbactors.frontend.interrupts import INTERRUPTS
+from nbactors.local.objects import failures
+from nbactors.local.objects.entry import Entry
+from nbactors.local.reactor.turns import Turns
+from nbactors.local.submitting.arguments import prepare
+from nbactors.local.submitting.call_life import FINISHED, SENT, WAITING
+from nbactors.local.submitting.call_queue import CallQueue
+from nbactors.local.submitting.pending_call import PendingCall, make_results, open_stream
+from nbactors.local.submitting.target import Target, in_turn
+from nbactors.local.wire import messages, pickling
+from nbactors.object_ref import ObjectRef
+from nbactors.views.summaries import ActorFacts, CallFacts
+
+if TYPE_CHECKING:
+    from nbactors.definitions.metadata import ActorMeta, MethodMeta
+    from nbactors.local.connections.connection import Connection
+    from nbactors.local.member import Process
+    from nbactors.local.submitting.construction import Construction
+    from nbactors.options import CallOptions
+
+READ_OUT_S = 2.0
+"""How long what a dead actor has sent before is read: a child of its own may keep the socket open."""
+
+VERDICT_S = 10.0
+"""How long the cause is waited for once the node has told that the actor's process has ended. It is told within half a
+second, but by a node that is busy later."""
+
+
+class LocalActorLink(Target, ActorLink):
+    """This process's tie to one actor.
+
+    Calls go out in the order of submission. One that cannot be sent yet (the worker is not up, an argument is not
+    there) waits in the queue of its concurrency group, and all later ones of that group behind it. Where the actor
+    keeps no order, one whose arguments are not there waits in `_unready` and holds nobody up.
+    """
+
+    __slots__ = (
+        "_connection",
+        "_doomed",
+        "_down",
+        "_in_order",
+        "_max_pending",
+        "_process",
+        "_queues",
+        "_turns",
+        "_unready",
+        "_updated",
+        "construct",
+        "meta",
+        "tokens",
+    )
+
+    def __init__(self, process: Process, actor_id: bytes) -> None:
+        self._process = process
+        self._turns = Turns(process.reactor)
+        self._doomed: deque[tuple[PendingCall, bytes]] = deque()
+        self.actor_id = actor_id
+        self.tokens = 0
+        self.meta: ActorMeta | None = None
+        self.construct: Construction | None = None
+        self._queues: dict[str, CallQueue] = {"": CallQueue()}
+        self._unready: set[PendingCall] = set()
+        self._updated: ActorMeta | None = None
+        self._in_order = True
+        self._max_pending = UNLIMITED
+        self._connection: Connection | None = None
+        self._down: messages.ActorDown | None = None
+
+    def configure(self, meta: ActorMeta) -> None:
+        """Take over what the actor's options say of calls. Before the first one."""
+        self.meta = meta
+        self._in_order = meta.in_order
+        self._max_pending = meta.max_pending_calls
+
+    # --------------------------------------------------------------------------------------------------- submitting
+
+    def call(
+        self, method: MethodMeta, args: tuple[Any, ...], kwargs: dict[str, Any], options: CallOptions | None
+    ) -> Any:
+        """Submit a method call. See the base class."""
+        process = self._process
+        if INTERRUPTS.due:
+            INTERRUPTS.raise_due()
+        if process.closed:
+            raise process.dead_handle_error(self.actor_id)
+        if self._max_pending > 0:
+            self._check_room(method.name)
+        num_returns, group, backpressure = method.num_returns, method.group, method.backpressure
+        name, timeout_s = "", None
+        if options is not None:
+            if options.num_returns is not None:
+                num_returns = options.num_returns
+            if options.concurrency_group is not None:
+                group = options.concurrency_group
+            if options.backpressure is not None:
+                backpressure = options.backpressure
+            name = options.name or ""
+            timeout_s = options.timeout_s
+        parent, cell = process.caller()
+        prepared = prepare(process, args, kwargs) if args or kwargs else b""
+        number = next(process.numbers)
+        if num_returns == 1:
+            entry = Entry(process, number)
+            entries: tuple[Entry, ...] = (entry,)
+            result: Any = ObjectRef(entry)
+        else:
+            entries, result = make_results(process, number, num_returns)
+        if type(prepared) is bytes:
+            message = messages.Call(
+                number, method.name, prepared, num_returns, name, None, None, group, backpressure, cell
+            )
+            call = PendingCall(number, entries, self, message)
+        else:
+            call = PendingCall(number, entries, self, None, prepared)  # type: ignore[arg-type]
+            call.details = (method.name, num_returns, name, group, backpressure)
+        call.group = group
+        if parent is not None:
+            call.belong_to(parent)
+        call.origin = cell
+        if num_returns < 0:
+            result = open_stream(process, call, num_returns, backpressure, result)
+        if timeout_s is not None:
+            call.limit(process, timeout_s)
+        self._submit(call)
+        return result
+
+    def _accept(self, call: PendingCall) -> None:
+        connection = self._connection
+        queue = self._queues.get(call.group)
+        is_first = queue is None or not queue.calls
+        if call.arguments is None and connection is not None and is_first and self._down is None:
+            self._send(connection, call)
+            return
+        call.await_arguments()
+        self._process.actors.keep(self)
+        if self._in_order or call.settled():
+            self._queue_of(call).append(call)
+        else:
+            self._unready.add(call)
+            self._queue_if_ready(call)  # its argument may have come before it was there, to a handler in between
+        self._pump()
+
+    def _queue_if_ready(self, call: PendingCall) -> None:
+        if call in self._unready and call.settled():
+            if call.queue is None and call.connection is None:  # else an exception came between the two
+                self._queue_of(call).append(call)
+            self._unready.discard(call)
+
+    def _queue_of(self, call: PendingCall) -> CallQueue:
+        queue = self._queues.get(call.group)
+        if queue is None:
+            queue = self._queues.setdefault(call.group, CallQueue())
+        return queue
+
+    def _check_room(self, method: str) -> None:
+        connection = self._connection
+        pending = sum(map(len, self._queues.values())) + len(self._unready)
+        pending += len(connection.state.calls) if connection is not None else 0
+        if pending >= self._max_pending:
+            raise exceptions.PendingCallsLimitExceeded(
+                f"The task {method} could not be submitted to {self.actor_id.hex()} because more than "
+                f"{self._max_pending} tasks are queued on the actor. This limit can be adjusted with the "
+                "`max_pending_calls` actor option; or wait for some results before calling on."
+            )
+
+    def submit_construction(self, construct: Construction) -> None:
+        """Remember what to send first. Called by the creator before any call."""
+        self.construct = construct
+        self._process.actors.keep(self)
+        for entry in construct.arguments.missing():
+            entry.request()
+            entry.add_waiter(construct)
+
+    def _send(self, connection: Connection, call: PendingCall) -> None:
+        message = call.message
+        fds: list[int] = []
+        if message is None:
+            arguments, details = call.arguments, call.details
+            if arguments is None or details is None:
+                return  # a handler that has interrupted this thread has sent it, and it was answered
+            method, num_returns, name, group, backpressure = details
+            rest, deps, fds = arguments.pack(self._process, connection)
+            message = messages.Call(
+                call.number, method, b"", num_returns, name, deps, rest, group, backpressure, call.origin
+            )
+        calls = connection.state.calls
+        # With nothing in flight, whoever waits for this one should not wait for a flush first.
+        alone = not calls
+        calls[call.number] = call
+        try:
+            (connection.send_now if alone else connection.send)(message, fds, call)
+        finally:
+            if call.connection is None:
+                calls.pop(call.number, None)
+        call.sent()
+        if call.state > SENT:  # as above
+            calls.pop(call.number, None)
+        elif call.stream is not None:
+            call.stream.resume(call)
+
+    def _pump(self) -> None:
+        if self._down is not None and self._connection is None:
+            self._fail_queue()
+        connection = self._connection
+        if connection is None or (self.construct is not None and not self._send_construct(connection)):
+            return
+        is_empty = not self._unready
+        for queue in list(self._queues.values()):
+            is_empty &= self._pump_queue(connection, queue)
+        if is_empty:
+            self._process.actors.let_go(self)
+
+    def _pump_queue(self, connection: Connection, queue: CallQueue) -> bool:
+        """Send what can be sent of one group; returns whether that was all."""
+        while True:
+            call = queue.head()
+            if call is None:
+                return True
+            if call.state == WAITING and not call.settled():
+                return False
+            arguments = call.arguments
+            failed = arguments.failure() if arguments is not None else None
+            if failed is not None:
+                self._doomed.append((call, failed.data))
+            elif call.connection is None:
+                self._send(connection, call)
+            else:  # what came after the sending was torn
+                call.sent()
+            queue.pop(call)  # at last, so that no exception from outside loses it
+
+    @in_turn
+    def on_argument(self, call: PendingCall) -> None:
+        """An argument of a waiting call is there. The thread that made it so."""
+        self._queue_if_ready(call)
+        self._pump()
+
+    def _insists_on(self, mode: str) -> bool:
+        return mode in ("interrupt", "timeout")
+
+    def _take_out(self, call: PendingCall) -> bool:
+        if call in self._unready:
+            self._unready.discard(call)
+            return True
+        return self._queue_of(call).take_out(call)
+
+    def queued(self) -> list[PendingCall]:
+        """Return the calls that were not sent yet. Any thread."""
+        return [*list(self._unready), *(call for queue in list(self._queues.values()) for call in queue)]
+
+    def _send_construct(self, connection: Connection) -> bool:
+        construct = self.construct
+        assert construct is not None
+        if construct.arguments.pending() is not None:
+            return False
+        failed = construct.arguments.failure()
+        if failed is not None:
+            self._down = self._process.actors.abandon(self, failed)
+            self._fail_queue()
+            return False
+        if construct.connection is None:
+            message, fds = construct.pack(self._process, connection)
+            connection.send_now(message, fds, construct)
+        self.construct = None
+        return True
+
+    # ------------------------------------------------------------------------------------------------------- events
+
+    @in_turn
+    def on_up(self, up: messages.ActorUp) -> None:
+        """The node says where the actor listens. The leader's thread."""
+        if self._connection is not None or self._down is not None:
+            return
+        self._connect(up.process_id, up.pid)
+        self._pump()
+
+    def _connect(self, process_id: bytes, pid: int) -> None:
+        connection = self._process.peers.connect(process_id)
+        if connection is None:
+            self._await_verdict("its worker has gone before it could be reached")
+            return
+        # The link must not be kept by its connection: it ends with its last handle.
+        link = weakref.ref(self)
+
+        def closed(connection: Connection, why: str) -> None:
+            target = link()
+            if target is not None:
+                target.on_connection_closed(connection, why)
+
+        connection.state.on_close = closed
+        connection.state.pid = pid
+        self._connection = connection
+
+    @in_turn
+    def on_down(self, down: messages.ActorDown) -> None:
+        """The node says that the actor is dead. The leader's thread.
+
+        Answers that the worker sent before it ended may still be in the socket: calls in flight fail only when
+        that has been read to its end.
+        """
+        if self._down is not None and self._down.kind != "unknown":
+            return
+        self._down = down
+        if self._connection is None:
+            self._fail_queue()
+        else:
+            self._process.reactor.call_later(READ_OUT_S, self._give_up)
+
+    @in_turn
+    def on_connection_closed(self, connection: Connection, why: str) -> None:
+        """The worker has ended, or no socket can be had to it any more. The leader's thread."""
+        process = self._process
+        calls = connection.state.calls
+        in_flight = [call for call in list(calls.values()) if call.state < FINISHED and call.connection is connection]
+        self._connection = None
+        if self._down is None and not process.peers.is_final(connection.peer_id):
+            # It lives: only what it was asked is lost.
+            self._doomed.extend((call, failures.connection_lost(why)) for call in in_flight)
+            self._connect(connection.peer_id, connection.state.pid)
+            in_flight = []
+        for call in reversed(in_flight):
+            call.return_to(self._queue_of(call))
+        if in_flight:
+            process.actors.keep(self)
+        calls.clear()  # at last, so that no exception from outside loses them
+        if self._down is not None:
+            self._fail_queue()
+        elif self._connection is None:
+            self._await_verdict(why)
+        else:
+            self._pump()
+
+    def _await_verdict(self, why: str) -> None:
+        """Fail in a while if the node does not tell the cause before."""
+        node_lost = self._process.node.lost
+        if node_lost:
+            self._down = messages.ActorDown(self.actor_id, "unknown", node_lost, "", "", 0)
+            self._fail_queue()
+            return
+
+        def give_up() -> None:
+            self.on_down(
+                messages.ActorDown(self.actor_id, "unknown", f"the connection to it was lost ({why}).", "", "", 0)
+            )
+
+        self._process.reactor.call_later(VERDICT_S, give_up)
+
+    def _give_up(self) -> None:
+        connection = self._connection
+        if connection is not None:
+            connection.close("the actor is dead")
+
+    def _fail_queue(self) -> None:
+        assert self._down is not None
+        error = failures.actor_died(self._down, self.meta.class_name if self.meta is not None else "")
+        for queue in list(self._queues.values()):
+            calls = list(queue)
+            self._doomed.extend([(call, error) for call in calls])
+            for call in calls:
+                queue.take_out(call)
+        self._doomed.extend([(call, error) for call in list(self._unready)])
+        self._unready.clear()
+        construct, self.construct = self.construct, None
+        if construct is not None:
+            construct.let_go()
+        self._process.actors.let_go(self)
+
+    def facts(self) -> ActorFacts:
+        """Return what is known of the actor here. See the base class. Takes no lock: it is for people to look at."""
+        down, connection = self._down, self._connection
+        waiting = sum(map(len, self._queues.copy().values())) + len(self._unready)
+        if self._process.closed:
+            return ActorFacts("dead" if down is not None else "", 0, "its session has been shut down")
+        if down is not None:
+            return ActorFacts("dead", down.pid, failures.brief(down.text))
+        if connection is None:
+            return ActorFacts("starting", calls=waiting)
+        state = connection.state
+        return ActorFacts("alive", state.pid, calls=waiting + len(state.calls))
+
+    def describe(self, call: PendingCall) -> CallFacts:
+        """Return what there is to say of a call of this actor. Any thread."""
+        message, details, meta = call.message, call.details, self.meta
+        method = message.method if message is not None else details[0] if details is not None else ""
+        label = f"{meta.class_name if meta is not None else 'actor'}.{method}"
+        return CallFacts(label, self.actor_id, call.connection is not None, meta is not None and not meta.is_async)
+
+    def answered(self, connection: Connection) -> None:
+        """A call has returned; nothing follows from that."""
+
+    def update(self, meta: ActorMeta) -> None:
+        """The actor's class was changed."""
+        self._updated = self.meta = meta
+
+    def latest_meta(self, meta: ActorMeta) -> ActorMeta:
+        """See the base class."""
+        return self._updated or meta
+
+    def reduce(self, meta: ActorMeta) -> tuple[Any, ...]:
+        """Pickle a handle. See the base class."""
+        if not pickling.note_contained(self):
+            self._process.actors.pin(self)
+        from nbactors.local.submitting.actors import rebuild_handle  # noqa: PLC0415 - circle: it makes links
+
+        return (rebuild_handle, (self.actor_id, self.latest_meta(meta)))
+
+    def __del__(self) -> None:
+        try:
+            self._process.actors.release(self.actor_id, self.tokens)
+        except AttributeError:  # an exception from outside came before it had any
+            pass

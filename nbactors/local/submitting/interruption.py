@@ -1,0 +1,104 @@
+"""What the user's interrupt does to the calls that a session waited for: they are cancelled, or go on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from nbactors.local.objects.entry import BorrowedEntry, Entry
+from nbactors.local.objects.object_life import READY
+from nbactors.local.objects.stream_inbox import Inbox
+from nbactors.local.objects.streams import Reader, RemoteReader
+from nbactors.local.wire import ids, messages
+
+if TYPE_CHECKING:
+    from nbactors.local.member import Process
+
+MODE = "interrupt"
+"""Who waits in a notebook expects what he waits for to stop: a running plain method is stopped, too."""
+
+
+class Interruption:
+    """What happens to the calls that were waited for.
+
+    Args:
+        cancels: Whether they are cancelled.
+    """
+
+    def __init__(self, process: Process, cancels: bool) -> None:
+        self._process = process
+        self.cancels = cancels
+
+    def apply(self, error: KeyboardInterrupt, waited: Iterable[Any]) -> None:
+        """Say in the error what was waited for, and cancel it if that is wanted. Does not block. The main thread.
+
+        Args:
+            error: What is about to be raised.
+            waited: Entries and streams.
+        """
+        count, running = self._running(waited)
+        if self.cancels and running:
+            self.cancel(list(running.values()))
+        if not error.args:
+            error.args = (_text(count, len(running), self.cancels),)
+
+    def cancel_one(self, entry: Entry) -> None:
+        """Cancel the call that makes an awaited object. Any thread."""
+        self.cancel(list(self._running([entry])[1].values()))
+
+    def cancel(self, ends: list[Callable[[], None]]) -> None:
+        """Cancel calls on the leader's thread: thousands take a while, for which the user does not wait."""
+
+        def cancel_all() -> None:
+            for end in reversed(ends):  # as in `Process.latest_calls_first`
+                end()
+
+        if ends:
+            self._process.reactor.discard(cancel_all)
+
+    def _running(self, waited: Iterable[Any]) -> tuple[int, dict[Any, Callable[[], None]]]:
+        """Return how many calls were waited for, and of those that have not ended: how to cancel each."""
+        seen: set[Any] = set()
+        running: dict[Any, Callable[[], None]] = {}
+        for thing in waited:
+            key, end = self._look_at(thing)
+            seen.add(key)
+            if end is not None:
+                running[key] = end
+        return len(seen), running
+
+    def _look_at(self, thing: Any) -> tuple[Any, Callable[[], None] | None]:
+        """Return what tells the call of an entry or stream from others, and how to cancel it if it has not ended."""
+        if isinstance(thing, RemoteReader):
+            key = thing.key
+            # The call's own result has index 0; the stream stands beside it.
+            oid = ids.object_id(key.owner, key.number, 0)
+            return (key.owner, key.number), None if thing.ended else self._by_owner(oid)
+        if isinstance(thing, BorrowedEntry):
+            return (thing.owner, thing.number), None if thing.state >= READY else self._by_owner(thing.id)
+        if isinstance(thing, Reader | Inbox):
+            inbox = thing.inbox if isinstance(thing, Reader) else thing
+            call, number = inbox.call, inbox.number
+        else:
+            call, number = thing.call, thing.number
+        end = None if call is None else lambda: call.cancel(MODE, True)
+        return (self._process.process_id, number), end
+
+    def _by_owner(self, oid: bytes) -> Callable[[], None]:
+        def ask() -> None:
+            connection = self._process.peers.connect(ids.owner_of(oid))
+            if connection is not None:
+                connection.send_now(messages.CancelObject(oid, False, True, True))
+
+        return ask
+
+
+def _text(count: int, running: int, cancels: bool) -> str:
+    waited = f"waited for {count} call{'s' if count != 1 else ''}"
+    if not running:
+        return f"{waited}; all had ended"
+    if cancels:
+        which = "it still ran and was" if count == 1 else f"{running} still ran and {'was' if running == 1 else 'were'}"
+        return f'{waited}; {which} cancelled; init(on_interrupt="detach") lets such calls go on'
+    which = "it still runs" if count == 1 else f"{running} still run{'s' if running == 1 else ''}"
+    return f'{waited}; {which}; cancel(ref) ends a call, and with init(on_interrupt="cancel") an interrupt does'

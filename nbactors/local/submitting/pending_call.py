@@ -1,0 +1,302 @@
+"""A call or task in the eyes of who submitted it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import weakref
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from nbactors.definitions.metadata import DYNAMIC
+from nbactors.local.connections.connection import Sent
+from nbactors.local.objects import failures
+from nbactors.local.objects.entry import Entry
+from nbactors.local.objects.object_life import READY as READY_OBJECT
+from nbactors.local.objects.stream_inbox import Inbox
+from nbactors.local.objects.streams import Reader
+from nbactors.local.objects.values import Held
+from nbactors.local.submitting.arguments import Arguments
+from nbactors.local.submitting.call_life import (
+    FAIL,
+    FAILED,
+    FINISHED,
+    QUEUED,
+    READY,
+    REPLY,
+    RETURN,
+    SEND,
+    TABLE,
+    WAITING,
+)
+from nbactors.local.wire import messages
+from nbactors.object_ref import ObjectRef
+from nbactors.object_ref_generator import ObjectRefGenerator
+from nbactors.views.summaries import CallFacts
+
+if TYPE_CHECKING:
+    from nbactors.local.connections.connection import Connection
+    from nbactors.local.member import Process
+    from nbactors.local.reactor.timers import Timer
+    from nbactors.local.submitting.call_queue import CallQueue
+
+_READY, _SEND, _REPLY, _FAIL, _RETURN = TABLE[READY], TABLE[SEND], TABLE[REPLY], TABLE[FAIL], TABLE[RETURN]
+
+INSIST_S = 0.05
+INSIST_FOR_S = 5.0
+
+
+class PendingCall(Sent):
+    """A call that has not returned. It keeps alive what it needs: its target, its arguments, its results' entries.
+
+    Attributes:
+        number: The call number, of which the results' ids are made.
+        entries: One per return value.
+        target: Who sends it: the actor's link, or the queue of its kind of task.
+        message: What to send, if it does not depend on the receiver.
+        arguments: None when `message` holds all.
+        awaited: The argument that it waits for now; the others have their turn when that one is there.
+        queue: Where it waits to be sent.
+        retries: Times it may be tried again after a crash or a retriable exception; -1 for ever.
+        details: What the target needs to make the message, and to run it again.
+        group: The actor's concurrency group that it is for.
+        origin: Which cell it comes from, see `messages.Call`.
+        canceled: How it was cancelled, see `messages.Cancel`; empty if it was not.
+        parent: In a worker, the call that has made it.
+        timeout_s: What it may take, 0 for any time.
+        timer: Ends it when that is over.
+        stream: Where a generator's values arrive.
+        connection: What it was sent on.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "arguments",
+        "awaited",
+        "canceled",
+        "details",
+        "entries",
+        "group",
+        "message",
+        "number",
+        "origin",
+        "parent",
+        "queue",
+        "retries",
+        "state",
+        "stream",
+        "target",
+        "timeout_s",
+        "timer",
+    )
+
+    def __init__(
+        self, number: int, entries: tuple[Entry, ...], target: Any, message: Any, arguments: Arguments | None = None
+    ) -> None:
+        self.number = number
+        self.entries = entries
+        self.target = target
+        self.message = message
+        self.arguments = arguments
+        self.awaited: Entry | None = None
+        self.queue: CallQueue | None = None
+        self.retries = 0
+        self.details: Any = None
+        self.state = QUEUED
+        self.group = ""
+        self.canceled = ""
+        self.timeout_s = 0.0
+        self.timer: Timer | None = None
+        self.parent: Any = None
+        self.origin = 0
+        self.stream: Inbox | None = None
+        self.connection = None
+        for entry in entries:
+            entry.call = self
+
+    def await_arguments(self) -> None:
+        """Begin to wait for the references among the arguments, if there are any. A step of the target."""
+        if self.arguments is None:
+            return
+        missing = self.arguments.missing()
+        if missing:
+            for entry in missing:
+                entry.request()
+            self.state = WAITING
+            self.settled()
+
+    def ready(self, entry: Entry) -> None:
+        """The argument that it waits for is there. The thread that made it so."""
+        target = self.target
+        if target is not None:
+            target.on_argument(self)
+
+    def settled(self) -> bool:
+        """Return whether all arguments are there, and if so move on; else wait for the next one. A target's step."""
+        if self.state == WAITING:
+            awaited, arguments = self.awaited, self.arguments
+            if awaited is not None and awaited.state < READY_OBJECT:
+                return False
+            assert arguments is not None
+            while (entry := arguments.pending()) is not None:
+                if entry.add_waiter(self):
+                    self.awaited = entry  # at last: what it waits for is sure to tell it
+                    return False
+            self.awaited = None
+            self.state = _READY.get(self.state, self.state)
+        return True
+
+    def sent(self) -> None:
+        """It is on its way, on its connection."""
+        self.state = _SEND.get(self.state, self.state)
+
+    def return_to(self, queue: CallQueue, *, is_tried: bool = False, is_last: bool = False) -> None:
+        """Come back to a queue, in one step; nothing, if it has done so already.
+
+        Args:
+            queue: The queue.
+            is_tried: Whether that counts as one of its tries.
+            is_last: Whether it comes behind all others, else before them.
+        """
+        self.sent()
+        state = _RETURN.get(self.state)
+        put = queue.calls.append if is_last else queue.calls.appendleft
+        if state is not None and self.connection is not None:
+            if is_tried and self.retries > 0:
+                self.retries -= 1
+            self.connection = None
+            self.state = state
+            self.queue = queue
+            put(self)
+
+    def belong_to(self, parent: Any) -> None:
+        """Be cancelled with the call that has made it, if one has; None for none."""
+        self.parent = parent
+        if parent is not None:
+            fresh: dict[PendingCall, None] = {}
+            if parent.children is None:  # one step with the next
+                parent.children = fresh
+            parent.children[self] = None
+
+    def finish(self) -> None:
+        """Its answer is there; drop what it kept alive."""
+        self.sent()  # it may come before the thread that has sent it goes on
+        self.state = _REPLY.get(self.state, self.state)  # done once more where an exception has torn it
+        self.release()
+
+    def fail(self, error: bytes) -> None:
+        """It will not return; `error` is the pickled reason."""
+        if self.state in (FINISHED, FAILED):
+            # The end of the session fails what is queued; the end of its connections, which follows, fails it again.
+            return
+        self.state = _FAIL[self.state]
+        self.queue = None
+        if self.stream is not None:
+            self.stream.fail(Held(error, error=True))
+        for entry in self.entries:
+            entry.resolve(error, error=True)
+        self.release()
+
+    def release(self) -> None:
+        """Let go of target and arguments, and be let go by what would have told it of something."""
+        if self.awaited is not None:
+            self.awaited.remove_waiter(self)
+            self.awaited = None
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
+        if self.parent is not None:
+            self.parent.children.pop(self, None)
+        self.arguments = None
+        self.details = None
+        self.message = None
+        self.target = None
+        self.parent = None
+        for entry in self.entries:
+            entry.call = None
+
+    def facts(self) -> CallFacts:
+        """Return what there is to say of it. Any thread."""
+        target = self.target
+        facts: CallFacts = target.describe(self) if target is not None else CallFacts("", b"", False)
+        return facts
+
+    def tell(self, message: Any) -> None:
+        """Send the worker that runs it a message about it, if it was sent. Any thread."""
+        connection = self.connection
+        if connection is not None:
+            connection.send(message)
+
+    def cancel(self, mode: str, recursive: bool, timeout_s: float = 0.0) -> None:
+        """Cancel it, as far as that is possible; see `messages.Cancel`. Any thread."""
+        target = self.target
+        if target is not None:
+            target.cancel(self, messages.Cancel(self.number, mode, recursive, timeout_s))
+
+    def insist(self, process: Process) -> None:
+        """Send the worker SIGINT until it answers: native code that keeps the GIL lets nobody there read a `Cancel`.
+
+        A regular expression that does not end, for instance. What it interrupts is decided there, as for any other.
+        One signal is for all the calls of that worker: thousands of them at once would only keep it from answering.
+        """
+        connection = self.connection
+        if connection is None or not connection.state.pid:
+            return
+        state = connection.state
+        state.insisted[self.number] = monotonic() + INSIST_FOR_S
+        if not state.insisting:
+            state.insisting = True
+            process.reactor.call_later(INSIST_S, lambda: _signal_worker(process, connection))
+
+    def limit(self, process: Process, timeout_s: float) -> None:
+        """Cancel it when its time is up."""
+        self.timeout_s = timeout_s
+        call = weakref.ref(self)
+
+        def time_is_up() -> None:
+            late = call()
+            if late is not None and late.canceled in ("", "cancel"):
+                late.cancel("timeout", True, timeout_s)
+
+        self.timer = process.reactor.call_later(timeout_s, time_is_up)
+
+    def error_if_canceled(self, cancel: messages.Cancel) -> bytes:
+        """Return the error of a call that is cancelled before it has begun."""
+        return failures.canceled(self.entries[0].id[:24] if self.entries else b"", cancel, "queued")
+
+
+def make_results(process: Process, number: int, num_returns: int) -> tuple[tuple[Entry, ...], Any]:
+    """Return the entries of a call's results, and what `.remote()` returns for them; streams come on top."""
+    if num_returns == 1 or num_returns < 0:
+        entry = Entry(process, number)
+        return (entry,), ObjectRef(entry)
+    entries = tuple(Entry(process, number, index) for index in range(num_returns))
+    if num_returns == 0:
+        return entries, None
+    return entries, [ObjectRef(entry) for entry in entries]
+
+
+def open_stream(process: Process, call: PendingCall, num_returns: int, backpressure: int, result: Any) -> Any:
+    """Give a generator's call a stream; return what its `.remote()` returns."""
+    call.stream = Inbox(process, call, backpressure, num_returns == DYNAMIC)
+    if call.stream.is_collected:
+        return result
+    return ObjectRefGenerator(Reader(call.stream), result)
+
+
+def _signal_worker(process: Process, connection: Connection) -> None:
+    """Signal a worker, and go on while one of the calls that this is for is unanswered. The leader's thread."""
+    state, now = connection.state, monotonic()
+    for number, until in list(state.insisted.items()):
+        if number not in state.calls or now > until or connection.closed:
+            state.insisted.pop(number, None)
+    if not state.insisted:
+        state.insisting = False
+        if not state.insisted:
+            return
+        state.insisting = True  # one came from another thread, which saw this still going on
+    try:
+        os.kill(state.pid, signal.SIGINT)
+    except OSError:  # it has ended, which the connection is about to tell
+        pass
+    process.reactor.call_later(INSIST_S, lambda: _signal_worker(process, connection))

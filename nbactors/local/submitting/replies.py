@@ -1,0 +1,108 @@
+"""Answers to calls and tasks, on the submitter's side. Everything here runs on the leader's thread."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from nbactors.local.objects.values import Held
+from nbactors.local.wire import messages, pickling
+
+if TYPE_CHECKING:
+    from nbactors.local.connections.connection import Connection
+    from nbactors.local.connections.peers import PeerState
+    from nbactors.local.member import Process
+    from nbactors.local.submitting.pending_call import PendingCall
+
+
+_NONE = pickling.dumps(None).data
+
+
+class Replies:
+    """Gives results to the entries that wait for them."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+
+    def on_reply(self, connection: Connection, message: messages.Reply) -> None:
+        """A call has returned one small value."""
+        state = connection.state
+        call = _take(state, message.number)
+        if call is not None:
+            state.answered = call.target
+            if call.stream is not None:
+                self._end_stream(call, Held(message.data))
+            else:
+                call.entries[0].resolve(message.data)
+            call.finish()
+            state.answering = None
+
+    def on_results(self, connection: Connection, message: messages.Results) -> None:
+        """A call has returned something else, or raised."""
+        held = [self._process.values.receive(connection, value) for value in message.values]
+        state = connection.state
+        call = _take(state, message.number)
+        if call is None:
+            return
+        target = call.target
+        if message.retriable and call.retries and not call.canceled:
+            state.answering = None
+            target.retry(connection, call)
+            return
+        if call.stream is not None:
+            self._end_stream(call, held[0])
+        else:
+            _spread(call.entries, held)
+        state.answered = target
+        call.finish()
+        state.answering = None
+
+    def on_yielded(self, connection: Connection, message: messages.Yielded) -> None:
+        """A generator has yielded."""
+        value = message.value
+        held = Held(message.data) if value is None else self._process.values.receive(connection, value)
+        call = connection.state.calls.get(message.number)
+        if call is not None and call.stream is not None:
+            call.stream.arrive(message.index, held)
+
+    @staticmethod
+    def _end_stream(call: PendingCall, held: Held) -> None:
+        """A generator has ended; `held` is None, or the error that it has raised."""
+        stream, entry = call.stream, call.entries[0]
+        assert stream is not None
+        if held.error:
+            stream.fail(held)
+        else:
+            stream.end()
+        # As in Ray, what a generator has raised is the value of its last reference alone.
+        if stream.is_collected and not call.canceled:
+            held = stream.collected()
+        elif held.error and not call.canceled:
+            held = Held(_NONE)
+        held.settle(entry)
+
+    @staticmethod
+    def after_batch(connection: Connection) -> None:
+        """All that had arrived was handled: tell who submitted the calls, once, that there is room for more."""
+        state = connection.state
+        target = state.answered
+        if target is not None:
+            target.answered(connection)
+            if state.answered is target:  # at last, so that no exception from outside keeps it from being told
+                state.answered = None
+
+
+def _take(state: PeerState, number: int) -> PendingCall | None:
+    """Take a call out of those in flight. It can be taken again until the handling of its answer is done."""
+    call: PendingCall | None = state.calls.get(number)
+    if call is None:
+        call = state.answering
+        return call if call is not None and call.number == number else None
+    state.answering = call
+    state.calls.pop(number, None)
+    return call
+
+
+def _spread(entries: Any, held: list[Any]) -> None:
+    """Give each entry its value; a single error is the error of all."""
+    for index, entry in enumerate(entries):
+        held[index if len(held) == len(entries) else 0].settle(entry)

@@ -1,0 +1,129 @@
+"""`Target`: whom calls go to, an actor or the workers of one kind of task.
+
+What changes a target is done in steps, one at a time, see `Turns`.
+"""
+
+from __future__ import annotations
+
+import functools
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable
+from threading import get_ident
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
+
+if TYPE_CHECKING:
+    from nbactors.local.member import Process
+    from nbactors.local.reactor.turns import Turns
+    from nbactors.local.submitting.pending_call import PendingCall
+    from nbactors.local.wire import messages
+    from nbactors.views.summaries import CallFacts
+
+_T = TypeVar("_T", bound="Target")
+_P = ParamSpec("_P")
+
+
+def in_turn(method: Callable[Concatenate[_T, _P], None]) -> Callable[Concatenate[_T, _P], None]:
+    """Have a method run as a step of its target's turns: now, or soon by the thread whose turn it is."""
+
+    def run(self: _T, /, *args: _P.args, **kwargs: _P.kwargs) -> None:
+        self._do(functools.partial(method, self, *args, **kwargs))
+
+    functools.update_wrapper(run, method)
+    return run
+
+
+class Target(ABC):
+    """What actors' links and task queues have in common: calls that wait, are sent, are cancelled or have failed.
+
+    Calls that have failed are settled by `_bury` at the end of a turn: that wakes dependents, which go on at other
+    targets.
+    """
+
+    __slots__ = ()
+
+    _process: Process
+    _turns: Turns
+    _doomed: deque[tuple[PendingCall, bytes]]
+
+    @abstractmethod
+    def describe(self, call: PendingCall) -> CallFacts:
+        """Return what there is to say of one of its calls. Any thread."""
+
+    @abstractmethod
+    def _accept(self, call: PendingCall) -> None:
+        """Take a call in. A step."""
+
+    @abstractmethod
+    def _pump(self) -> None:
+        """Send what can be sent. A step."""
+
+    @abstractmethod
+    def _take_out(self, call: PendingCall) -> bool:
+        """Take a call out of what waits; returns whether it was there. A step."""
+
+    @abstractmethod
+    def _insists_on(self, mode: str) -> bool:
+        """Return whether a cancelled call's worker is sent signals, see `PendingCall.insist`."""
+
+    # -------------------------------------------------------------------------------------------------------- turns
+
+    def _submit(self, call: PendingCall) -> None:
+        """Take a call in: the most frequent step, made without the detour by the queue of steps if nobody is there."""
+        me = get_ident()
+        turns = self._turns
+        if turns.owner or turns.steps:
+            self._do(functools.partial(self._accept, call))
+            return
+        turns.owner = me
+        try:
+            self._accept(call)
+        except BaseException:
+            self._process.reactor.discard(self.pump)  # it may have been taken in, and nobody else would look at it
+            raise
+        finally:
+            turns.owner = 0
+        if turns.steps:
+            turns.serve()
+        if self._doomed:
+            self._bury()
+
+    def _do(self, step: Callable[[], None]) -> None:
+        """Run a step, or leave it to the thread whose turn it is. Any thread."""
+        self._turns.run(step)
+        if self._doomed:
+            self._bury()
+
+    @in_turn
+    def pump(self) -> None:
+        """Send what can be sent. Any thread."""
+        self._pump()
+
+    @in_turn
+    def cancel(self, call: PendingCall, cancel: messages.Cancel) -> None:
+        """Cancel a call: here if it was not sent yet, else where it runs. Any thread."""
+        connection = call.connection
+        if connection is not None:
+            call.canceled = cancel.mode
+            connection.send_now(cancel)
+            if self._insists_on(cancel.mode):
+                call.insist(self._process)
+        elif self._take_out(call):
+            call.canceled = cancel.mode
+            self._doomed.append((call, call.error_if_canceled(cancel)))
+            # Those behind it may have waited for its arguments only, and nothing else would look at them again.
+            self._pump()
+
+    def _bury(self) -> None:
+        """Settle the calls that have failed. Any thread, in no step of its own."""
+        while self._doomed:
+            try:
+                call, error = self._doomed[0]
+            except IndexError:  # another thread was faster
+                return
+            call.fail(error)
+            try:
+                if self._doomed[0][0] is call:
+                    self._doomed.popleft()
+            except IndexError:
+                return

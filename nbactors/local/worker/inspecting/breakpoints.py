@@ -1,0 +1,61 @@
+"""`breakpoint()` in a call that comes from a notebook: the debugger's prompt opens there."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from nbactors.local import sockets
+from nbactors.local.wire import messages
+
+if TYPE_CHECKING:
+    import socket
+
+    from nbactors.local.member import Process
+
+ACCEPT_S = 10.0
+"""How long the session has to answer; one that has gone does not, and the call goes on."""
+
+
+def install(process: Process, origin: Callable[[], int]) -> None:
+    """Take `breakpoint()` for calls that have an origin, which `origin` tells. When the worker starts."""
+
+    def hook(*args: Any, **kwargs: Any) -> Any:
+        called_from = origin()
+        if not called_from or os.environ.get("PYTHONBREAKPOINT"):
+            return sys.__breakpointhook__(*args, **kwargs)  # noqa: T100 - what the user called
+        return _stop(process, called_from, sys._getframe(1))
+
+    sys.breakpointhook = hook
+
+
+def _stop(process: Process, origin: int, frame: Any) -> None:
+    """Open a debugger at a frame. On the thread that runs it, which waits for the user, or until the session ends."""
+    code = frame.f_code
+    where = f"{code.co_filename}:{frame.f_lineno} in {code.co_name}"
+    connection = _connected(process, origin, where)
+    if connection is None:
+        print(f"breakpoint() at {where}: no notebook answers, so the call goes on", file=sys.stderr)
+        return
+    from nbactors.local.worker.inspecting.debugger import Debugger  # noqa: PLC0415 - pdb takes long to import
+
+    Debugger(connection).set_trace(frame)
+
+
+def _connected(process: Process, origin: int, where: str) -> socket.socket | None:
+    path = sockets.process_socket_path(process.directory, os.urandom(16))
+    listener = sockets.listen(path)
+    try:
+        listener.settimeout(ACCEPT_S)
+        process.node.send_now(messages.Paused(origin, path, where))
+        connection, _ = listener.accept()
+        connection.settimeout(None)
+        sockets.check_peer(connection)
+        return connection
+    except (OSError, PermissionError):
+        return None
+    finally:
+        listener.close()
+        os.unlink(path)

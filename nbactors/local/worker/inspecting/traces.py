@@ -1,0 +1,44 @@
+"""Tracebacks as the user should see them: his own frames, not the runtime's."""
+
+from __future__ import annotations
+
+import os
+import traceback
+import types
+
+from nbactors.version import PACKAGE
+
+_FOREIGN = ("cloudpickle",)
+
+
+def user_traceback(error: BaseException) -> str:
+    """Return the formatted traceback without the frames of nbactors, chained exceptions included.
+
+    The frames are left out everywhere in the chain. An error that has no frame of the user's (such as one in
+    unpickling the arguments) keeps all, since they are all there is to tell.
+    """
+    whole = traceback.TracebackException.from_exception(error, compact=False)
+    seen: set[int] = set()
+    chain: list[traceback.TracebackException | None] = [whole]
+    while chain:
+        part = chain.pop()
+        if part is None or id(part) in seen:
+            continue
+        seen.add(id(part))
+        own = [frame for frame in part.stack if not hidden(frame.filename)]
+        if own:
+            part.stack = traceback.StackSummary.from_list(own)
+        chain += [part.__cause__, part.__context__, *(getattr(part, "exceptions", None) or ())]
+    return "".join(whole.format())
+
+
+def hidden(filename: str) -> bool:
+    """Return whether frames of a file are not the user's."""
+    return filename.startswith(PACKAGE) or any(f"{os.sep}{name}{os.sep}" in filename for name in _FOREIGN)
+
+
+def clear(error: BaseException) -> None:
+    """Let go of what an error's frames hold, so that the arguments of a failed call are freed now."""
+    trace: types.TracebackType | None = error.__traceback__
+    if trace is not None:
+        traceback.clear_frames(trace)

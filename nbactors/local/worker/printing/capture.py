@@ -1,0 +1,272 @@
+"""Whose output is whose: what a call prints goes through the pipes of the notebook cell that it comes from.
+
+A worker begins with two pipes, on descriptors 1 and 2. When it runs the first call of a notebook cell it makes two
+more, has the node read them, and lets 1 and 2 be those. So what C code and subprocesses print is told apart as well,
+and a subprocess that goes on while calls of other cells run keeps the pipes of its own.
+
+Descriptors belong to the process, and calls of several cells may run at once: what Python code prints therefore goes to
+the pipes of its own call, whatever 1 and 2 are. A thread belongs to the call that has started it. Scripts have no
+cells, and pay nothing for this.
+
+What cannot be told apart: C code that prints on several threads of one actor at once, and threads of a pool that
+outlive the call that began them (they stay that one's).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import io
+import os
+import sys
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from nbactors.frontend.user_code import lets_through
+from nbactors.local.worker.printing import ipython_display
+from nbactors.local.worker.running.job import Job, current
+
+KEPT = 8
+"""Cells whose pipes are kept open. One that prints again after so many others gets new ones."""
+
+_Pair = tuple[int, int]
+
+
+class Capture:
+    """The pipes of one worker.
+
+    Args:
+        hand_over: Sends the read ends of two new pipes to the node: (origin, descriptors). They are closed afterwards.
+        on_main: Returns the job whose code the main thread runs, None if it runs none.
+
+    Attributes:
+        shown: The origin that descriptors 1 and 2 belong to.
+    """
+
+    def __init__(self, hand_over: Callable[[int, Sequence[int]], None], on_main: Callable[[], Job | None]) -> None:
+        self._hand_over = hand_over
+        self._on_main = on_main
+        self._lock = threading.RLock()
+        self._pairs: OrderedDict[int, _Pair] = OrderedDict()
+        self._first: _Pair | None = None
+        self._of_thread = threading.local()
+        self._streams: list[OriginStream] = []
+        self.shown = 0
+
+    def begin(self, origin: int) -> None:
+        """A call begins whose origin is not the one that is shown. The thread that runs it."""
+        with self._lock:
+            if self._first is None:
+                self._activate()
+            _flush_c()
+            for descriptor, target in zip(self.pair(origin), (1, 2), strict=True):
+                os.dup2(descriptor, target)
+            self.shown = origin
+
+    def end(self) -> None:
+        """A call ends, and so does an unfinished line of it, which is not to wait. The thread that ran it."""
+        for stream in self._streams:
+            stream.finish()
+
+    def origin(self) -> int:
+        """Return the origin of what the calling thread prints."""
+        job = current.get()
+        if job is not None:
+            return job.message.origin
+        origin: int | None = getattr(self._of_thread, "origin", None)
+        if origin is not None:
+            return origin
+        job = self._on_main()
+        # Between calls, and at the end: destructors and the like print under the last cell.
+        return job.message.origin if job is not None else self.shown
+
+    def pair(self, origin: int) -> _Pair:
+        """Return the write ends of an origin's pipes. Under the lock, and valid no longer than that is held."""
+        assert self._first is not None
+        if not origin:
+            return self._first
+        found = self._pairs.get(origin)
+        if found is not None:
+            self._pairs.move_to_end(origin)
+            return found
+        made = self._make(origin)
+        if made is None:
+            return self._first
+        self._pairs[origin] = made
+        if len(self._pairs) > KEPT:
+            _, oldest = self._pairs.popitem(last=False)
+            _close(oldest)
+        return made
+
+    def write(self, number: int, origin: int, data: bytes) -> None:
+        """Write to the pipe of an origin, stdout's for number 1. Any thread; waits for the node to read."""
+        with self._lock:
+            descriptor = self.pair(origin)[number - 1]
+            view = memoryview(data)
+            while view:
+                try:
+                    view = view[os.write(descriptor, view) :]
+                except BrokenPipeError:
+                    assert self._first is not None
+                    if descriptor in self._first:
+                        raise
+                    # The node had no room for its other end.
+                    descriptor = self._first[number - 1]
+
+    def _make(self, origin: int) -> _Pair | None:
+        ends: list[int] = []
+        try:
+            for _ in range(2):
+                ends += os.pipe()
+            self._hand_over(origin, ends[::2])
+        except OSError:  # no descriptors are left: the lines are not lost, but show under another cell
+            _close(ends)
+            return None
+        _close(ends[::2])
+        return ends[1], ends[3]
+
+    # ----------------------------------------------------------------------------------------------------- Python
+
+    def _activate(self) -> None:
+        """Begin to tell calls apart: the first one that comes from a cell."""
+        ipython_display.add_builtins()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        self._first = (os.dup(1), os.dup(2))
+        for number, name in ((1, "stdout"), (2, "stderr")):
+            stream = OriginStream(number, self)
+            text = io.TextIOWrapper(
+                stream,  # type: ignore[type-var] # a raw stream will do, since nothing is gathered above it
+                encoding="utf-8",
+                errors="backslashreplace",
+                line_buffering=True,
+                write_through=True,
+            )
+            self._streams.append(stream)
+            if getattr(sys, name) is getattr(sys, f"__{name}__"):
+                setattr(sys, name, text)
+            setattr(sys, f"__{name}__", text)
+        self._follow_threads()
+        self._follow_processes()
+
+    def _follow_threads(self) -> None:
+        """Have threads know which call has started them."""
+        start = threading.Thread.start
+
+        def start_with_origin(thread: threading.Thread) -> None:
+            origin, run = self.origin(), thread.run
+
+            def run_with_origin() -> None:
+                self._of_thread.origin = origin
+                del thread.run
+                run()
+
+            thread.run = run_with_origin  # type: ignore[method-assign]
+            start(thread)
+
+        threading.Thread.start = start_with_origin  # type: ignore[method-assign,assignment]
+
+    def _follow_processes(self) -> None:
+        """Have subprocesses print to the pipes of the call that starts them, if 1 and 2 are another's."""
+        import subprocess  # noqa: PLC0415 - only notebooks' workers need it
+
+        init = subprocess.Popen.__init__
+
+        def init_with_origin(process: Any, *args: Any, **kwargs: Any) -> None:
+            origin = self.origin()
+            if origin == self.shown or len(args) > _STDOUT:
+                init(process, *args, **kwargs)
+                return
+            with self._lock:
+                pair = [os.dup(descriptor) for descriptor in self.pair(origin)]
+            try:
+                for name, descriptor in zip(("stdout", "stderr"), pair, strict=True):
+                    if kwargs.get(name) is None:
+                        kwargs[name] = descriptor
+                init(process, *args, **kwargs)
+            finally:
+                _close(pair)
+
+        subprocess.Popen.__init__ = init_with_origin  # type: ignore[method-assign,assignment]
+
+
+_STDOUT = 4
+"""Where `stdout` stands among the arguments of `Popen`."""
+
+
+class OriginStream(io.RawIOBase):
+    """What is below sys.stdout or sys.stderr: gathers whole lines of each thread, and writes them to their pipe."""
+
+    def __init__(self, number: int, capture: Capture) -> None:
+        super().__init__()
+        self._number = number
+        self._capture = capture
+        self._partial: dict[tuple[int, int], bytes] = {}
+        self._flushed: set[tuple[int, int]] = set()
+
+    def writable(self) -> bool:
+        """See the base class."""
+        return True
+
+    def fileno(self) -> int:
+        """Return the descriptor that subprocesses get for it."""
+        return self._number
+
+    def isatty(self) -> bool:
+        """See the base class."""
+        return False
+
+    @lets_through
+    def write(self, data: Any) -> int:
+        """See the base class. Any thread."""
+        data = bytes(data)
+        capture = self._capture
+        origin = capture.origin()
+        key = (threading.get_ident(), origin)
+        text = self._partial.pop(key, b"") + data
+        whole, newline, rest = text.rpartition(b"\n")
+        if newline:
+            self._flushed.discard(key)
+        if len(rest) >= _LONGEST:
+            whole, newline, rest = text, b"", b""
+        if rest:
+            self._partial[key] = rest
+        if whole or newline:
+            capture.write(self._number, origin, whole + newline)
+        return len(data)
+
+    def flush(self) -> None:
+        """Write the calling thread's unfinished lines."""
+        ident = threading.get_ident()
+        for key in [key for key in list(self._partial) if key[0] == ident]:
+            text = self._partial.pop(key, b"")
+            if text:
+                self._flushed.add(key)
+                self._capture.write(self._number, key[1], text)
+
+    def finish(self) -> None:
+        """End the calling thread's unfinished lines: what reads them passes on whole ones only."""
+        if self._partial or self._flushed:
+            self.flush()
+            ident = threading.get_ident()
+            for key in [key for key in list(self._flushed) if key[0] == ident]:
+                self._flushed.discard(key)
+                self._capture.write(self._number, key[1], b"\n")
+
+
+_LONGEST = 1 << 16
+"""An unfinished line of so many bytes is written."""
+
+
+def _flush_c() -> None:
+    """Flush what C code has printed and its library keeps."""
+    try:
+        ctypes.pythonapi.fflush(None)
+    except (AttributeError, OSError):  # it is not found under that name everywhere
+        pass
+
+
+def _close(descriptors: Sequence[int]) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)

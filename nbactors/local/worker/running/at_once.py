@@ -1,0 +1,42 @@
+"""Calls that jump an actor's queue, to look into one that is stuck."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from nbactors.local.worker.running.job import current
+
+if TYPE_CHECKING:
+    from nbactors.local.worker.running.interrupts import Window
+    from nbactors.local.worker.running.job import Job
+
+
+CONSTRUCT_S = 5.0
+"""How long the constructor may still take."""
+
+
+def run_at_once(
+    job: Job, perform: Callable[[Job], None], windows: dict[int, Window], constructed: threading.Event
+) -> None:
+    """Run a call in a thread of its own, whatever the actor does. Returns at once. The leader's thread.
+
+    Args:
+        job: The call.
+        perform: Runs it, and lets nothing of it escape.
+        constructed: Set when there is an instance.
+        windows: Where the thread's own will be, which ends with it.
+    """
+
+    def serve() -> None:
+        ident = threading.get_ident()
+        constructed.wait(CONSTRUCT_S)
+        if job.begin():
+            job.thread = ident
+            current.set(job)
+            perform(job)
+            job.end()
+        windows.pop(ident, None)
+
+    threading.Thread(target=serve, name="nbactors-now", daemon=True).start()

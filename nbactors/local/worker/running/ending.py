@@ -1,0 +1,194 @@
+"""How a worker ends on purpose: `__ray_shutdown__`, `__del__`, atexit handlers, buffers, and the node is told why.
+
+Guarantees, whoever begins it:
+
+- The node learns of it first, and kills the process and what it has started when the actor's time for a graceful end
+  is up. What the user's clean-up does may last for ever: multiprocessing joins living children at exit.
+- Callers need not wait for that. The call that ends the actor, those that wait and those that come later are answered
+  at once with why the actor is dead.
+- SIGTERM ends an actor that runs several calls at once like `exit_actor()`; any other process dies of it.
+- Calls that run on other threads and loops end first, and are answered with what they return.
+"""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import os
+import signal
+import sys
+import traceback
+from typing import TYPE_CHECKING, NoReturn
+
+from nbactors.limits import MAX_TEXT
+from nbactors.local.objects import failures
+from nbactors.local.wire import messages
+from nbactors.local.worker.running import forked
+from nbactors.local.worker.running.job import Job
+
+if TYPE_CHECKING:
+    from nbactors.local.connections.connection import Connection
+    from nbactors.local.worker.running.executor import Executor
+
+OUTPUT_S = 2.0
+
+SIGTERM_STATUS = 128 + signal.SIGTERM
+"""As a shell tells that a command was ended by it."""
+
+
+class ActorExit(BaseException):
+    """Raised by `exit_actor()` to unwind the method; no `except Exception` of the user's catches it.
+
+    Attributes:
+        after_queue: Whether what waits already is still served; otherwise it fails.
+    """
+
+    def __init__(self, text: str, after_queue: bool = False) -> None:
+        super().__init__(text)
+        self.after_queue = after_queue
+
+
+class Ending:
+    """The last job of a worker.
+
+    Args:
+        kind: What the node is told, see `messages.Ending`.
+        text: The cause, for whoever still calls.
+        graceful: Whether the user's clean-up runs.
+        status: The process's exit status.
+    """
+
+    def __init__(self, kind: str, text: str, graceful: bool = True, status: int = 0) -> None:
+        self.kind = kind
+        self.text = text[-MAX_TEXT:]
+        self.graceful = graceful
+        self.status = status
+
+    def carry_out(self, executor: Executor, job: Job | None = None) -> NoReturn:
+        """End the process. The main thread.
+
+        The order is Ray's: `__ray_shutdown__`, the instance's `__del__`, atexit handlers.
+
+        Args:
+            executor: What ends.
+            job: The call that has ended it, if it runs on this thread.
+        """
+        process = executor.process
+        if process.forked:
+            if not self.graceful:
+                print(self.text, file=sys.stderr)
+            forked.leave(self.status or int(not self.graceful))
+        executor.farewell.begin(self, job)
+        # Answers of finished calls go out before the clean-up, which may take long.
+        process.flush(OUTPUT_S)
+        if self.graceful:
+            _clean_up(executor)
+            if process.forked:  # by a handler
+                forked.leave(0)
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except (OSError, ValueError):  # closed by the user
+                pass
+        process.flush(OUTPUT_S)
+        os._exit(self.status)
+
+
+class Farewell:
+    """What callers of an actor are told that ends by its own will.
+
+    Attributes:
+        ending: The first ending that has begun; None as long as the actor lives.
+    """
+
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
+        self.ending: Ending | None = None
+
+    def take_sigterm(self) -> None:
+        """Have SIGTERM end the actor. The main thread."""
+        signal.signal(signal.SIGTERM, self._on_sigterm)
+
+    def give_sigterm_back(self) -> None:
+        """In a forked child: have SIGTERM end it, unless the user has taken that."""
+        if signal.getsignal(signal.SIGTERM) == self._on_sigterm:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+    def _on_sigterm(self, number: int, frame: object) -> None:
+        # It may have interrupted anything on the main thread: this takes no lock.
+        self._executor.process.reactor.discard(self._on_asked)
+
+    def _on_asked(self) -> None:
+        text = f"its worker process (pid {os.getpid()}) got SIGTERM (somebody asked it to end)."
+        ending = Ending("crashed", text, status=SIGTERM_STATUS)
+        self.begin(ending)
+        self._executor.end(ending)
+
+    def begin(self, ending: Ending, job: Job | None = None, after_queue: bool = False) -> None:
+        """Tell the node, and take in no more calls. Any thread; of several endings the first counts.
+
+        A task's caller learns from the node, and may try it again.
+
+        Args:
+            ending: How it ends.
+            job: The call that has ended it.
+            after_queue: Whether what waits already is still served.
+        """
+        process = self._executor.process
+        if self.ending is None:
+            self.ending = ending
+            process.node.send_now(messages.Ending(ending.kind, ending.text))
+        if self._executor.actor_id and ending.graceful:
+            # On the leader's thread, where calls are taken in: none slips in between, nor after the answer.
+            process.reactor.call_later(0, lambda: self._close(job, after_queue))
+
+    def _answer(self, job: Job) -> None:
+        assert self.ending is not None
+        executor = self._executor
+        down = messages.ActorDown(
+            executor.actor_id, self.ending.kind, self.ending.text, executor.class_name, executor.name, os.getpid()
+        )
+        error = messages.Value(failures.actor_died(down), error=True)
+        executor.answers.send(job, messages.Results(job.message.number, [error]))
+
+    def _close(self, job: Job | None, after_queue: bool) -> None:
+        """Take in no more calls, and answer. The leader's thread."""
+        executor = self._executor
+        executor.process.peers.handlers[messages.Call] = self._turn_away
+        if job is not None:
+            self._answer(job)
+        if after_queue:
+            return
+        for state in executor.process.peers.states():
+            for number in list(state.waiting):
+                # Whoever takes it out decides what becomes of it: it may begin just now.
+                waiting = state.waiting.pop(number, None)
+                if waiting is not None:
+                    self._answer(waiting)
+
+    def _turn_away(self, connection: Connection, message: messages.Call) -> None:
+        """A call has come too late. The leader's thread."""
+        receive = self._executor.process.values.receive
+        # Taken over, and dropped at once: the descriptors of the next message lie behind those of this one.
+        for value in (message.rest, *(value for _, value in message.deps or ())):
+            if value is not None:
+                receive(connection, value)
+        self._answer(Job(connection, message, None, []))
+
+
+def _clean_up(executor: Executor) -> None:
+    instance, executor.instance = executor.instance, None
+    shutdown = getattr(instance, "__ray_shutdown__", None)
+    if shutdown is not None:
+        try:
+            shutdown()
+        except BaseException:  # noqa: BLE001 - Ray logs it and goes on
+            print("__ray_shutdown__ raised:", file=sys.stderr)
+            traceback.print_exc()
+        if executor.process.forked:
+            forked.leave(0)
+    shutdown = None
+    del instance
+    gc.collect()
+    # What `sys.exit` would run; the interpreter itself is left by os._exit, since the forkserver's state is in it.
+    atexit._run_exitfuncs()

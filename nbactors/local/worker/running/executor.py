@@ -1,0 +1,486 @@
+"""Takes in what callers send, and gives it to where it runs: the main thread, or the lanes of concurrency groups."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from nbactors.definitions.hooks import METHODS
+from nbactors.local.reactor.waiter import Waiter
+from nbactors.local.submitting import arguments
+from nbactors.local.wire import messages
+from nbactors.local.worker.inspecting import stacks
+from nbactors.local.worker.inspecting.traces import user_traceback
+from nbactors.local.worker.printing.capture import Capture
+from nbactors.local.worker.running.answers import Answers
+from nbactors.local.worker.running.at_once import run_at_once
+from nbactors.local.worker.running.built_in_methods import NOW
+from nbactors.local.worker.running.ending import ActorExit, Ending, Farewell
+from nbactors.local.worker.running.forked import ForkHooks
+from nbactors.local.worker.running.interrupts import Interrupts, invoke
+from nbactors.local.worker.running.job import Job, current
+from nbactors.local.worker.running.lanes import Lanes
+from nbactors.local.worker.running.lookout import Lookout
+from nbactors.local.worker.running.performer import Performer
+
+if TYPE_CHECKING:
+    from nbactors.local.connections.connection import Connection
+    from nbactors.local.member import Process
+    from nbactors.local.objects.values import Held
+
+LONG_S = 0.005
+"""A task that runs longer gives those sent behind it back to their submitter."""
+
+LEASE_S = 5.0
+"""How long a task waits for the node's word about its lease; it was sent before the task."""
+
+DRAIN_TICK_S = 0.01
+"""How often a leaving actor looks whether the calls on its other threads have ended."""
+
+
+class Construction:
+    """The constructor's call."""
+
+    def __init__(
+        self, connection: Connection, message: messages.Construct, cls: Held, rest: Held, deps: list[Any]
+    ) -> None:
+        self.connection = connection
+        self.message = message
+        self.cls = cls
+        self.rest = rest
+        self.deps = deps
+        self.job = Job(connection, messages.Call(0, "__init__", b"", origin=message.origin), rest, deps)
+
+
+class Executor:
+    """The main thread's loop, and the arrival of jobs on the leader's thread.
+
+    With nothing to run the main thread waits in the reactor, and so reads the next call off the socket itself. In an
+    asyncio actor it runs the event loop instead.
+
+    Args:
+        set_title: Shows what runs in the process title.
+
+    Attributes:
+        running: What the main thread runs.
+        instance: The actor.
+        made: Set when the constructor has returned.
+        lanes: Where its calls run if not on the main thread, one by one; None for most actors, and for tasks.
+    """
+
+    def __init__(self, process: Process, set_title: Callable[[str], None]) -> None:
+        self.process = process
+        self._set_title = set_title
+        self._jobs: deque[Job | Construction | Ending] = deque()
+        self._early: list[Job] = []
+        self._waiter: Waiter | None = None
+        self._shown = ""
+        self._construction: Construction | None = None
+        self._lease_waiter: Waiter | None = None
+        self.running: Job | None = None
+        self.instance: Any = None
+        self.cls: type | None = None
+        self.actor_id = b""
+        self.class_name = self.name = ""
+        self.module = ""
+        self.constructed = False
+        self.made = threading.Event()
+        self.lease_id = 0
+        self.lanes: Lanes | None = None
+        self.capture = Capture(
+            lambda cell, ends: process.node.send_now(messages.OutputPipes(cell), ends), lambda: self.running
+        )
+        self.answers = Answers(process, self._is_busy, self.capture)
+        self.farewell = Farewell(self)
+        self.interrupts = Interrupts(process.reactor, self.answers, lambda: self.running)
+        self.answers.invoke = self.interrupts.invoke
+        self.performer = Performer(self, process, self.answers, self.interrupts, self.capture)
+        process.reactor.on_tick = self.on_tick
+        process.current_call = self.current_job
+        ForkHooks(self)
+        process.peers.handlers.update(
+            {
+                messages.Construct: self.enqueue_construct,
+                messages.Call: self.enqueue,
+                messages.Run: self.enqueue,
+                messages.Define: self.performer.define,
+                messages.Undefine: self.performer.undefine,
+                messages.Cancel: self.on_cancel,
+                messages.Consumed: self.on_consumed,
+                messages.StopStream: self.on_stop_stream,
+                messages.AskStack: lambda c, _: c.send_now(messages.StackText(stacks.describe(self))),
+            }
+        )
+        process.peers.on_caller_gone = self.on_caller_gone
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The names of the actor's concurrency groups, without the default one."""
+        return tuple(self._construction.message.groups) if self._construction is not None else ()
+
+    @property
+    def is_async(self) -> bool:
+        """Whether calls run on event loops."""
+        return self.lanes is not None and self.lanes.is_async
+
+    def running_jobs(self) -> list[Job]:
+        """Return the calls that run. The leader's thread."""
+        return [job for state in self.process.peers.states() for job in list(state.running.values())]
+
+    def waiting_jobs(self) -> list[Job]:
+        """Return the calls that have not begun. The leader's thread."""
+        return [job for state in self.process.peers.states() for job in list(state.waiting.values())]
+
+    def current_job(self) -> Job | None:
+        """Return the job that the calling code belongs to. Any thread."""
+        return current.get() or self.running
+
+    def _is_busy(self) -> bool:
+        return bool(self._jobs) or (self.lanes is not None and self.lanes.is_busy)
+
+    # ------------------------------------------------------------------------------------------------------ arrival
+
+    def enqueue(self, connection: Connection, message: Any) -> None:
+        """Take a call or task in. The leader's thread.
+
+        What came with the message is taken over now, in the order of arrival: descriptors lie in a queue.
+        """
+        if message.rest is None and not message.deps:
+            job = Job(connection, message, None, ())  # type: ignore[arg-type]
+        else:
+            receive = self.process.values.receive
+            rest = receive(connection, message.rest) if message.rest is not None else None
+            job = Job(
+                connection, message, rest, [(key, receive(connection, value)) for key, value in message.deps or ()]
+            )
+        job.read_at = self.process.reactor.read_at
+        connection.state.waiting[message.number] = job
+        if not job.is_task and message.group == NOW:
+            run_at_once(job, self.performer.perform_in_thread, self.interrupts.windows, self.made)
+            return
+        if self.lanes is not None:
+            self._put(job)
+            return
+        if not self.constructed and not job.is_task:
+            # Calls of other holders may overtake the creator's Construct, and the node's word that this is an actor:
+            # to ask whether it is one let such a call run without an instance.
+            self._early.append(job)
+            return
+        self._jobs.append(job)
+        waiter = self._waiter
+        if waiter is not None:
+            waiter.finish()
+
+    def enqueue_construct(self, connection: Connection, message: messages.Construct) -> None:
+        """Take the constructor's call in, before all others. The leader's thread."""
+        receive = self.process.values.receive
+        cls = receive(connection, message.cls)
+        rest = receive(connection, message.args)
+        deps = [(key, receive(connection, value)) for key, value in message.deps]
+        early, self._early = self._early, []
+        # The lanes first: the main thread may take the construction as soon as it is queued, and looks for them.
+        if message.is_async or message.max_concurrency > 1 or message.groups:
+            self.lanes = Lanes(message, self.performer)
+            self._jobs.append(Construction(connection, message, cls, rest, deps))
+            for job in early:
+                self._put(job)
+            early = []
+        else:
+            self._jobs.append(Construction(connection, message, cls, rest, deps))
+        self._jobs.extend(early)
+        self.constructed = True
+        self._wake_main()
+
+    def _put(self, job: Job) -> None:
+        """Give a call to its lane; what is to run alone to the main thread."""
+        assert self.lanes is not None
+        if isinstance(job.message, messages.Call) and job.message.method in METHODS:
+            self._jobs.append(job)
+            self._wake_main()
+        else:
+            self.lanes.put(job)
+
+    def end(self, ending: Ending) -> None:
+        """Queue the end of the process behind all that waits. Any thread."""
+        self._jobs.append(ending)
+        self._wake_main()
+
+    def _wake_main(self) -> None:
+        waiter = self._waiter
+        if waiter is not None:
+            waiter.finish()
+        if self.lanes is not None:
+            self.lanes.stop_main_loop()
+
+    # ---------------------------------------------------------------------------------------- cancelling, streaming
+
+    def on_cancel(self, connection: Connection, message: messages.Cancel) -> None:
+        """A caller cancels a call. The leader's thread."""
+        number = message.number
+        job = connection.state.waiting.pop(number, None)
+        if job is not None:
+            self.answers.refuse(job, message, "queued")
+            return
+        job = connection.state.running.get(number)
+        if job is None:
+            return
+        if job.cancel is None or message.mode != "cancel":
+            job.cancel = message
+        if message.recursive:
+            self.process.cancel_children(job, "interrupt" if message.mode == "interrupt" else "cancel")
+        if job.production is not None:
+            job.production.stop()
+        if message.mode == "force" and job.is_task:
+            connection.flush()
+            os._exit(1)
+        if self.lanes is not None:
+            self.lanes.cancel(job)
+        if job.task is None and (job.is_task or message.mode in ("interrupt", "timeout")):
+            self.interrupts.pursue(job)
+
+    def on_consumed(self, connection: Connection, message: messages.Consumed) -> None:
+        """A caller has read what a generator has yielded. The leader's thread."""
+        # A call that was sent again may not have begun yet. In this order, see `Job.begin`.
+        state, number = connection.state, message.number
+        job = state.waiting.get(number) or state.running.get(number)
+        if job is not None and job.production is not None:
+            job.production.read(message.count)
+
+    def on_stop_stream(self, connection: Connection, message: messages.StopStream) -> None:
+        """Nobody reads what a generator yields. The leader's thread."""
+        number = message.number
+        job = connection.state.waiting.pop(number, None)
+        if job is not None:
+            self.answers.end_stream(job)
+            return
+        job = connection.state.running.get(number)
+        if job is not None and job.production is not None:
+            job.production.stop()
+
+    @staticmethod
+    def on_caller_gone(connection: Connection) -> None:
+        """A caller has ended: its generators have no reader any more. The leader's thread."""
+        for job in list(connection.state.running.values()):
+            if job.production is not None:
+                job.production.stop()
+
+    # --------------------------------------------------------------------------------------------------- giving back
+
+    def on_tick(self) -> None:
+        """Send gathered answers, and give tasks back that wait behind a long one. The background thread."""
+        running = self.running
+        if running is None or not running.is_task or not self._jobs:
+            return
+        if monotonic() - running.since > LONG_S:
+            self.give_back()
+
+    def give_back(self) -> None:
+        """Return every task that has not begun to its submitter. Any thread."""
+        back: dict[Connection, list[int]] = {}
+        kept: list[Any] = []
+        while True:
+            try:
+                # From the right: the main thread pops from the left, and each job goes to one of us.
+                job = self._jobs.pop()
+            except IndexError:
+                break
+            if not (isinstance(job, Job) and job.is_task):
+                kept.append(job)
+            elif job.connection.state.waiting.pop(job.message.number, None) is not None:
+                back.setdefault(job.connection, []).append(job.message.number)
+        self._jobs.extend(reversed(kept))
+        waiter = self._waiter
+        if kept and waiter is not None:
+            waiter.finish()
+        for connection, numbers in back.items():
+            connection.send_now(messages.GivenBack(numbers[::-1]))
+
+    def await_lease(self, lease_id: int) -> None:
+        """Wait until the node has told what this lease holds; its word and the task took different ways."""
+        if lease_id == self.lease_id:
+            return
+        waiter = self._lease_waiter = Waiter()
+        if self.lease_id != lease_id:
+            self.process.reactor.wait(waiter, LEASE_S)
+        self._lease_waiter = None
+
+    def assigned(self, lease_id: int) -> None:
+        """The node has told what a lease holds. The leader's thread."""
+        self.lease_id = lease_id
+        waiter = self._lease_waiter
+        if waiter is not None:
+            waiter.finish()
+
+    # -------------------------------------------------------------------------------------------------------- loop
+
+    def serve(self) -> None:
+        """Run jobs until the process ends. The main thread; returns never but by ending the process."""
+        self.interrupts.install()
+        jobs = self._jobs
+        perform = self.performer.perform
+        job: Job | Construction | Ending | None
+        lookout = Lookout(self.process.reactor.catch_up)
+        while True:
+            try:
+                job = jobs.popleft()
+            except IndexError:
+                job = None
+            if job is None:
+                # Not in the handler above: what runs there has IndexError for its context.
+                self._idle()
+                continue
+            if isinstance(job, Job):
+                lookout.before(job)
+                if job.begin():
+                    self.running = job
+                    perform(job)
+                    job.end()
+                    lookout.after(job)
+            elif isinstance(job, Construction):
+                self._construct(job)
+            else:
+                self._drain()
+                job.carry_out(self)
+            # While this thread is idle nothing of the last job may live on in this frame.
+            job = None
+
+    def _idle(self) -> None:
+        self.running = None
+        if self.lanes is not None and self.lanes.is_async:
+            self.lanes.run_main_loop(lambda: bool(self._jobs))
+            return
+        waiter = Waiter()
+        self._waiter = waiter
+        if not self._jobs:
+            if self._shown and self.lanes is None:
+                self.show("")
+            try:
+                self.process.reactor.wait(waiter, None)
+            except Exception:  # noqa: BLE001 - a handler's that the user has set: no call runs that could fail with it
+                self.process.reactor.complain(self._idle)
+        self._waiter = None
+
+    def enter(self, job: Job) -> None:
+        """A call's own code begins on a loop's thread; the main thread's is what an interrupt may hit."""
+        if self.lanes is not None and job.thread == self.lanes.main_ident:
+            self.running = job
+
+    def leave(self, job: Job) -> None:
+        """It has given control back."""
+        if self.running is job:
+            self.running = None
+
+    # --------------------------------------------------------------------------------------------------- constructor
+
+    def _construct(self, construction: Construction) -> None:
+        message = construction.message
+        job = construction.job
+        job.name = job.label = f"{self.class_name}.__init__"
+        job.since = monotonic()
+        self.running = job
+        if message.origin:
+            self.capture.begin(message.origin)
+        self.show(job.name)
+        # What is counted with the class stays counted as long as the actor lives.
+        self._construction = construction
+        if self.lanes is not None:
+            self.farewell.take_sigterm()  # first, so that the user's code may take it for itself
+        try:
+            cls = construction.cls.load()
+            rest = construction.rest
+            args, kwargs = rest.load() if rest.data or rest.stored is not None else ((), {})
+            args, kwargs = arguments.fill(args, kwargs, [(key, held.load()) for key, held in construction.deps])
+            self.cls = cls
+            self.module = job.module = cls.__module__
+            if self.lanes is not None and self.lanes.is_async:
+                self.lanes.host(self.process)
+                self.instance = self.lanes.construct(cls, args, kwargs)
+            else:
+                self.instance = invoke(cls, args, kwargs)
+            del args, kwargs
+        except ActorExit as reason:
+            Ending("exit", str(reason)).carry_out(self)
+        except SystemExit as reason:
+            _ending_of(reason).carry_out(self)
+        except BaseException as error:  # noqa: BLE001 - whatever user code raises is its result
+            text = f"ray::{job.name}() (pid={os.getpid()})\n{user_traceback(error)}"
+            Ending("creation_failed", text, graceful=False).carry_out(self)
+        construction.rest = construction.deps = job.rest = job.deps = None  # type: ignore[assignment]
+        self.running = None
+        self.made.set()
+        self.process.node.send_now(messages.ActorConstructed(message.actor_id))
+        if self.lanes is not None:
+            self.show("")
+            self.lanes.start()
+
+    # -------------------------------------------------------------------------------------------------------- ending
+
+    def exit_called(self, reason: ActorExit) -> None:
+        """`exit_actor()` was called, and is about to raise. Any thread.
+
+        On the main thread of an actor without lanes the call unwinds first. Elsewhere what is raised may come to
+        nobody: an asyncio task or a thread that the actor has made itself keeps it, or drops it.
+        """
+        if self.lanes is None and threading.current_thread() is threading.main_thread():
+            return
+        self.leave_by(reason)
+        if self.lanes is not None:
+            self.lanes.expect_exit()
+
+    def leave_by(self, reason: ActorExit | SystemExit, job: Job | None = None) -> None:
+        """The actor ends: `exit_actor`, `__ray_terminate__`, `sys.exit()`. The thread that it was called on.
+
+        Args:
+            reason: What was raised.
+            job: The call that it has ended. That of an actor without lanes ends the process at once.
+        """
+        if isinstance(reason, ActorExit):
+            ending, after_queue = Ending("exit", str(reason)), reason.after_queue
+        else:
+            ending, after_queue = _ending_of(reason), False
+        if job is not None and self.lanes is None and threading.current_thread() is threading.main_thread():
+            self.process.reactor.on_tick = None
+            ending.carry_out(self, job)
+        self.farewell.begin(ending, job, after_queue)
+        self.end(ending)
+
+    def give_signals_back(self) -> None:
+        """In a forked child: have signals do what they do in any process, unless the user has taken them."""
+        self.interrupts.remove()
+        self.farewell.give_sigterm_back()
+
+    def _drain(self) -> None:
+        """Wait for the calls that run on other threads, before the end. The node sees to it that this ends."""
+        lanes = self.lanes
+        if lanes is None:
+            return
+        while lanes.has_running:
+            try:
+                if lanes.is_async:
+                    lanes.turn(DRAIN_TICK_S)
+                else:
+                    self.process.reactor.wait(Waiter(), DRAIN_TICK_S)
+            except SystemExit:  # in a task of the actor's own: it ends already
+                pass
+
+    def show(self, label: str) -> None:
+        """Show what runs in the process title. Any thread."""
+        if label != self._shown:
+            self._shown = label
+            self._set_title(label)
+
+
+def _ending_of(reason: SystemExit) -> Ending:
+    """Return what `sys.exit()` in user code means: on purpose with status 0, a crash otherwise."""
+    code = reason.code
+    if code is None or code == 0:
+        return Ending("exit", "sys.exit(0) was called in it (exit code 0).")
+    status = code if isinstance(code, int) else 1
+    if not isinstance(code, int):
+        print(code, file=sys.stderr)
+    return Ending("crashed", f"sys.exit({code!r}) was called in it (exit code {status}).", status=status)

@@ -1,0 +1,182 @@
+"""The lanes of one actor: one for each concurrency group, of threads or with an event loop."""
+
+from __future__ import annotations
+
+import inspect
+import threading
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from nbactors.local.worker.running.interrupts import invoke
+from nbactors.local.worker.running.thread_lane import ThreadLane
+
+if TYPE_CHECKING:
+    from nbactors.local.member import Process
+    from nbactors.local.wire import messages
+    from nbactors.local.worker.running.job import Job
+    from nbactors.local.worker.running.loop_lane import LoopLane
+    from nbactors.local.worker.running.performer import Performer
+
+
+class Lanes:
+    """Gives each call to its group's lane.
+
+    The default group of an asyncio actor has its loop on the main thread, which hosts the reactor. Threads never run
+    on the main thread: it stays free to read what arrives.
+
+    Args:
+        message: How many calls each group may run at the same time.
+        performer: Runs the calls.
+    """
+
+    def __init__(self, message: messages.Construct, performer: Performer) -> None:
+        self.is_async = message.is_async
+        self.main_ident = threading.main_thread().ident if message.is_async else 0
+        limits = {"": message.max_concurrency, **message.groups}
+        self._lanes: dict[str, ThreadLane | LoopLane]
+        self._performer = performer
+        self._may_stop = False
+        if message.is_async:
+            from nbactors.local.worker.running.loop_lane import LoopLane, new_loop  # noqa: PLC0415 - imports asyncio: 80 ms
+            from nbactors.local.worker.running.loop_performer import LoopPerformer  # noqa: PLC0415 - as above
+
+            loop_performer = LoopPerformer(performer)
+            self._lanes = {
+                name: LoopLane(new_loop(), limit, loop_performer, self._idle) for name, limit in limits.items()
+            }
+        else:
+            self._lanes = {
+                name: ThreadLane(name, limit, performer.perform_in_thread, performer.later, performer.reactor.catch_up)
+                for name, limit in limits.items()
+            }
+        self._default = self._lanes[""]
+
+    def put(self, job: Job) -> None:
+        """Take a call in. The leader's thread."""
+        self._lanes.get(job.message.group, self._default).put(job)  # type: ignore[union-attr] # tasks have no lanes
+
+    def start(self) -> None:
+        """Begin: the constructor has returned. The main thread."""
+        for name, lane in self._lanes.items():
+            if lane is self._default or isinstance(lane, ThreadLane):
+                lane.start()
+            else:
+                lane.start_in_thread(name)
+
+    def pause(self) -> None:
+        """Begin no more calls for now; those that run go on. Any thread."""
+        for lane in self._lanes.values():
+            lane.pause()
+
+    def resume(self) -> None:
+        """Go on. Any thread."""
+        for lane in self._lanes.values():
+            lane.resume()
+
+    @property
+    def runs(self) -> bool:
+        """Whether a call runs."""
+        return any(lane.runs for lane in self._lanes.values())
+
+    def complete(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        """Run a coroutine on the default group's loop to its end, and return what it returns. The main thread."""
+        return self._loop_lane.loop.run_until_complete(coroutine)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether calls wait, so that answers are better gathered."""
+        # Asked with every answer: `any` of a generator takes three times as long.
+        for lane in self._lanes.values():  # noqa: SIM110
+            if lane.is_busy:
+                return True
+        return False
+
+    @property
+    def has_running(self) -> bool:
+        """Whether a call runs or waits."""
+        return any(lane.has_running for lane in self._lanes.values())
+
+    def _idle(self) -> None:
+        self._performer.show_idle()
+
+    # ----------------------------------------------------------------------------------------------------- the loop
+
+    def host(self, process: Process) -> None:
+        """Make the default group's loop read for the process. The main thread, before it runs."""
+        from nbactors.local.worker.running.loop_blocking import LoopBlocking  # noqa: PLC0415 - as above
+        from nbactors.local.worker.running.loop_host import LoopHost  # noqa: PLC0415 - imports asyncio
+
+        self._loop_lane.adopt()
+        LoopHost(process.reactor, self._loop_lane.loop)
+        process.waiting.before_block = LoopBlocking().notice
+
+    def construct(self, cls: type, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Make the instance while the default group's loop runs, as in Ray; await an `async def __init__`."""
+        return self._loop_lane.loop.run_until_complete(_make(cls, args, kwargs))
+
+    def run_main_loop(self, is_wanted: Callable[[], bool]) -> None:
+        """Run the default group's loop until the main thread has something else to do."""
+        self._may_stop = True
+        # What came before this flag is seen here, what comes after stops the loop.
+        if not is_wanted():
+            self._loop_lane.run()
+        self._may_stop = False
+
+    def turn(self, seconds: float) -> None:
+        """Run the default group's loop for a moment."""
+        import asyncio  # noqa: PLC0415 - only asyncio actors need it
+
+        self._loop_lane.loop.run_until_complete(asyncio.sleep(seconds))
+
+    def stop_main_loop(self) -> None:
+        """Have `run_main_loop` return. Any thread."""
+        if self.is_async:
+            self._loop_lane.soon(self._stop)
+
+    def _stop(self) -> None:
+        # On the loop's thread: not while it runs the constructor, which would be torn.
+        if self._may_stop:
+            self._loop_lane.loop.stop()
+
+    def expect_exit(self) -> None:
+        """`exit_actor()` is about to raise: nobody has to be told if the task that runs drops it. A loop's thread."""
+        if not self.is_async:
+            return
+        import asyncio  # noqa: PLC0415 - only asyncio actors need it
+
+        try:
+            task = asyncio.current_task()
+        except RuntimeError:  # on another thread, or in a callback
+            return
+        if task is not None:
+            task.add_done_callback(lambda task: task.cancelled() or task.exception())
+
+    def leave_loop(self, end: Callable[[], NoReturn]) -> None:
+        """In a forked child: have the calling thread's loop call `end` when what runs on it gives control back."""
+        for lane in self._lanes.values():
+            if not isinstance(lane, ThreadLane) and lane.is_own:
+                lane.call_next(end)
+
+    def loops(self) -> list[Any]:
+        """Return the event loops."""
+        return [lane.loop for lane in self._lanes.values() if not isinstance(lane, ThreadLane)]
+
+    def cancel(self, job: Job) -> None:
+        """Cancel the asyncio task of a running call. Any thread."""
+        lane = self._lanes.get(job.message.group, self._default)  # type: ignore[union-attr]
+        if not isinstance(lane, ThreadLane):
+            lane.cancel(job)
+
+    @property
+    def _loop_lane(self) -> LoopLane:
+        assert not isinstance(self._default, ThreadLane)
+        return self._default
+
+
+async def _make(cls: type, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    constructor: Any = cls.__init__  # type: ignore[misc] # read, to see whether it has to be awaited
+    if not inspect.iscoroutinefunction(constructor):
+        return invoke(cls, args, kwargs)
+    instance = cls.__new__(cls, *args, **kwargs)
+    await constructor(instance, *args, **kwargs)
+    return instance

@@ -1,0 +1,87 @@
+"""The event loop of an asyncio actor's main thread as the host of the reactor; see there."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import threading
+from collections.abc import Callable
+
+from nbactors.local.reactor.reactor import Reactor
+
+
+class LoopHost:
+    """Watches the reactor's descriptor, and visits the reactor when there is something to do.
+
+    Made on the loop's thread, before it runs. What it schedules runs in the context of then: in that of the call that
+    happened to send something, the watch on the descriptor would keep this call, and all that it has set, for ever.
+    """
+
+    def __init__(self, reactor: Reactor, loop: asyncio.AbstractEventLoop) -> None:
+        self._reactor = reactor
+        self._loop = loop
+        self._ident = threading.get_ident()
+        self._context = contextvars.copy_context()
+        self._due = False
+        self._away = False
+        self._asked = False
+        self._answered = False
+        self._timer: asyncio.TimerHandle | None = None
+        loop.add_reader(reactor.fileno(), self._visit)
+        reactor.host(self)
+
+    def _visit(self) -> None:
+        self._due = False
+        if not self._reactor.visit():
+            # Somebody else reads: do not spin on what is readable until he has left.
+            self._loop.remove_reader(self._reactor.fileno())
+            self._away = True
+            if not self._reactor.is_led:  # he left before he could see that
+                self.left()
+            return
+        self._set_timer()
+
+    def _set_timer(self) -> None:
+        delay = self._reactor.next_timer_s()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if delay is not None:
+            self._timer = self._loop.call_later(delay, self._visit, context=self._context)
+
+    def nudge(self) -> None:
+        """See `Host`."""
+        if not self._due:
+            self._due = True
+            self._soon(self._visit)
+
+    def left(self) -> None:
+        """See `Host`."""
+        if self._away:
+            self._away = False
+            self._soon(self._come_back)
+
+    def _come_back(self) -> None:
+        self._loop.add_reader(self._reactor.fileno(), self._visit)
+        self._visit()
+
+    def is_idle(self) -> bool:
+        """See `Host`."""
+        answered, self._answered = self._answered, False
+        if not answered and not self._asked:
+            self._asked = True
+            self._soon(self._answer)
+        return answered
+
+    def _answer(self) -> None:
+        self._asked = False
+        self._answered = True
+
+    def _soon(self, callback: Callable[[], None]) -> None:
+        try:
+            if threading.get_ident() == self._ident:
+                self._loop.call_soon(callback, context=self._context)
+            else:
+                self._loop.call_soon_threadsafe(callback, context=self._context)
+        except RuntimeError:  # the loop is closed, the process about to end
+            pass

@@ -1,0 +1,214 @@
+"""A lane with an event loop: runs the calls of one concurrency group of an asyncio actor."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import threading
+from collections import deque
+from collections.abc import Callable
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from nbactors.local.reactor.brisk_selector import BriskLoopSelector
+from nbactors.local.worker.running.job import current
+from nbactors.local.worker.running.lookout import UNREAD_S, Lookout
+
+if TYPE_CHECKING:
+    from nbactors.local.worker.running.job import Job
+    from nbactors.local.worker.running.loop_performer import LoopPerformer
+
+
+def new_loop() -> asyncio.AbstractEventLoop:
+    """Return a new event loop: uvloop's where that is installed."""
+    try:
+        import uvloop  # noqa: PLC0415 - optional
+    except ImportError:
+        return asyncio.SelectorEventLoop(BriskLoopSelector())
+    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+    return loop
+
+
+class LoopLane:
+    """Runs up to `limit` calls at the same time on one loop. Plain methods run on the loop's thread, too.
+
+    Args:
+        performer: Performs the calls.
+        on_idle: Called on the loop's thread when nothing runs any more.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        limit: int,
+        performer: LoopPerformer,
+        on_idle: Callable[[], None],
+    ) -> None:
+        self.loop = loop
+        self._limit = limit
+        self._performer = performer
+        self._on_idle = on_idle
+        self._jobs: deque[Job] = deque()
+        self._running = 0
+        self._due = False
+        self._due_since = 0.0
+        self._lookout = Lookout(performer.catch_up)
+        self._reads = True  # whether it is this loop that reads what comes
+        self._started = False
+        self._paused = False
+        self._ident = 0
+        # What calls are begun in: they come to know nothing of each other's context variables.
+        self._context = contextvars.copy_context()
+
+    def put(self, job: Job) -> None:
+        """Take a call in. The leader's thread."""
+        elsewhere = threading.get_ident() != self._ident
+        if elsewhere and self._reads:
+            # The loop has not read it: it is blocked, nobody knows for how long. Before the call is to be found.
+            self._lookout.distrust()
+        self._jobs.append(job)
+        if self._started and not self._due:
+            self._due, self._due_since = True, job.read_at
+            # Never at once: on the loop's own thread this is inside the reactor, where user code must not run.
+            if elsewhere:
+                self.soon(self._on_put)
+            else:
+                self.loop.call_soon(self._on_put, context=self._context)
+
+    def adopt(self) -> None:
+        """Make the loop the calling thread's."""
+        self._ident = threading.get_ident()
+        asyncio.set_event_loop(self.loop)
+
+    def start(self) -> None:
+        """Begin: the constructor has returned. The loop's thread, before the loop runs."""
+        self.adopt()
+        self._started = True
+        self.loop.call_soon(self._admit, context=self._context)
+
+    def start_in_thread(self, name: str) -> None:
+        """Begin, with the loop in a thread of its own; the default group's loop reads for it."""
+        self._reads = False
+
+        def serve() -> None:
+            self.start()
+            self.run()
+
+        threading.Thread(target=serve, name=f"nbactors-{name}", daemon=True).start()
+
+    def run(self) -> None:
+        """Run the loop until it is stopped. Its thread.
+
+        What a call raises is its answer. The loop hands on what a task or callback of the actor's own has raised, and
+        can go on afterwards.
+        """
+        while True:
+            try:
+                self.loop.run_forever()
+                return
+            except SystemExit as reason:
+                self._performer.leave_by(reason)
+            except KeyboardInterrupt:  # the task keeps it for those who await it
+                pass
+
+    def pause(self) -> None:
+        """Begin no more calls for now. Any thread."""
+        self._paused = True
+
+    def resume(self) -> None:
+        """Go on. Any thread."""
+        self._paused = False
+        self.soon(self._admit)
+
+    def cancel(self, job: Job) -> None:
+        """Cancel the asyncio task of a running call. Any thread."""
+
+        def cancel() -> None:
+            if job.task is not None:
+                job.task.cancel()
+
+        self.soon(cancel)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether more calls run or wait, so that answers are better gathered."""
+        return self._running > 1 or bool(self._jobs)
+
+    @property
+    def has_running(self) -> bool:
+        """Whether a call runs or waits."""
+        return bool(self._running or self._jobs)
+
+    @property
+    def runs(self) -> bool:
+        """Whether a call runs. What is just being begun does not count yet: look again after a turn of the loop."""
+        return bool(self._running)
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the calling thread is the loop's."""
+        return threading.get_ident() == self._ident
+
+    def call_next(self, callback: Callable[[], object]) -> None:
+        """Call `callback` before all else that the loop is about to call. The loop's thread."""
+        self.loop.call_soon(callback)
+        ready = getattr(self.loop, "_ready", None)
+        if isinstance(ready, deque):  # not in uvloop
+            ready.rotate(1)
+
+    def soon(self, callback: Callable[[], None]) -> None:
+        """Call `callback` on the loop's thread. Any thread."""
+        try:
+            self.loop.call_soon_threadsafe(callback, context=self._context)
+        except RuntimeError:  # the loop is closed, the process about to end
+            pass
+
+    def _on_put(self) -> None:
+        """Start what has come, or may run now. The loop's thread."""
+        self._due = False
+        if monotonic() - self._due_since > UNREAD_S:
+            # A coroutine has blocked the loop meanwhile, and goes on: its call does not end here.
+            self._lookout.distrust()
+        self._admit()
+
+    def _admit(self) -> None:
+        """Start what may run. The loop's thread."""
+        jobs = self._jobs
+        while self._running < self._limit and not self._paused:
+            try:
+                job = jobs.popleft()
+            except IndexError:
+                return
+            self._lookout.before(job)
+            if job.begin():
+                self._running += 1
+                self._launch(job)
+
+    def _launch(self, job: Job) -> None:
+        job.thread = self._ident
+        contextvars.copy_context().run(self._begin, job)
+
+    def _begin(self, job: Job) -> None:
+        """Begin a call, in a context of its own."""
+        current.set(job)
+        rest = self._performer.call(job, self._task_ends)
+        if rest is None:
+            self._finished(job)
+        else:
+            # The job's own once it has begun: a cancelled call's task is left alone before that, so that it answers.
+            job.launched = self.loop.create_task(rest)
+
+    def _task_ends(self, job: Job) -> None:
+        """A call's task is at its end. On the task, where no other call's code may run."""
+        job.task = job.launched = None
+        self._finished(job)
+        if self._jobs and not self._due:
+            self._due, self._due_since = True, monotonic()
+            self.loop.call_soon(self._on_put, context=self._context)
+
+    def _finished(self, job: Job) -> None:
+        job.end()
+        self._running -= 1
+        self._lookout.after(job)
+        if not self._running and not self._jobs:
+            self._on_idle()

@@ -1,0 +1,217 @@
+"""Performs one job: finds the function, unpickles the arguments, calls, and answers."""
+
+from __future__ import annotations
+
+import pickle
+import threading
+from collections.abc import Callable
+from types import GeneratorType
+from typing import TYPE_CHECKING, Any
+
+from nbactors.definitions.hooks import METHODS
+from nbactors.frontend.user_code import lets_through
+from nbactors.local.submitting import arguments
+from nbactors.local.wire import messages
+from nbactors.local.worker.running import built_in_methods, producing
+from nbactors.local.worker.running.ending import ActorExit
+from nbactors.local.worker.running.interrupts import Window, invoke
+from nbactors.local.worker.running.renewal import Renewal
+
+if TYPE_CHECKING:
+    from nbactors.local.connections.connection import Connection
+    from nbactors.local.member import Process
+    from nbactors.local.objects.values import Held
+    from nbactors.local.worker.printing.capture import Capture
+    from nbactors.local.worker.running.answers import Answers
+    from nbactors.local.worker.running.executor import Executor
+    from nbactors.local.worker.running.interrupts import Interrupts
+    from nbactors.local.worker.running.job import Job
+
+
+class Performer:
+    """Runs jobs on whatever thread calls it; what they do is their answer, and nothing of it escapes."""
+
+    def __init__(
+        self, executor: Executor, process: Process, answers: Answers, interrupts: Interrupts, capture: Capture
+    ) -> None:
+        self.executor = executor
+        self.answers = answers
+        self.reactor = process.reactor
+        self._process = process
+        self._interrupts = interrupts
+        self._capture = capture
+        self._renewal = Renewal(executor)
+        self._functions: dict[bytes, tuple[Any, Held]] = {}
+        self._windows = threading.local()
+
+    # -------------------------------------------------------------------------------------------------- synchronous
+
+    def perform(self, job: Job) -> None:
+        """Run a job to its end on the main thread."""
+        try:
+            function, args, kwargs = self.prepare(job)
+            if job.cancel is None:
+                result = invoke(function, args, kwargs) if args or kwargs else invoke(function, (), _NOTHING)
+                del args, kwargs
+                self.deliver(job, result)
+                return
+        except BaseException as error:  # noqa: BLE001 - whatever user code raises is its result
+            self.raised(job, error)
+        else:
+            self.refuse(job)
+
+    def perform_in_thread(self, job: Job) -> None:
+        """Run a job to its end on a pool thread."""
+        window = self.window()
+        try:
+            function, args, kwargs = self.prepare(job)
+            if job.cancel is not None:
+                self.refuse(job)
+                return
+            try:
+                window.open(job)
+                result = invoke(function, args, kwargs)
+            finally:
+                window.shut()
+            del args, kwargs
+            self.deliver(job, result)
+        except BaseException as error:  # noqa: BLE001 - as above
+            window.shut()
+            self.raised(job, error)
+
+    def window(self) -> Window:
+        """Return the calling thread's window for interrupts, made now if there is none. A pool's or a loop's thread."""
+        window: Window | None = getattr(self._windows, "own", None)
+        if window is None:
+            ident = threading.get_ident()
+            window = self._windows.own = self._interrupts.windows[ident] = Window(ident, self.reactor.thread_waits)
+        return window
+
+    def deliver(self, job: Job, result: Any) -> None:
+        """Answer with what a synchronous call has returned.
+
+        As in Ray, a method that was cancelled has returned in vain; what a task makes of its KeyboardInterrupt counts.
+        """
+        if job.cancel is not None and not (job.is_task and _only_asked(job)):
+            self.refuse(job)
+            return
+        num_returns = job.message.num_returns
+        if num_returns >= 0:
+            if num_returns > 0 and isinstance(result, GeneratorType):
+                result = invoke(producing.take, (result, num_returns), _NOTHING)
+            self.answers.give(job, result)
+            return
+        if not producing.is_generator(result):
+            raise producing.not_a_generator(job, result)
+        producing.produce(self._process, self.answers, job, result, _step)
+        if job.cancel is not None:
+            self.refuse(job)
+        else:
+            self.answers.end_stream(job)
+
+    def raised(self, job: Job, error: BaseException) -> None:
+        """Answer with what a job has raised."""
+        if isinstance(error, ActorExit) or (isinstance(error, SystemExit) and not job.interrupts):
+            self.executor.leave_by(error, job)
+        elif job.interrupts and (isinstance(error, KeyboardInterrupt) or not _only_asked(job)):
+            self.refuse(job, error)
+        else:
+            self.answers.fail(job, error)
+
+    def refuse(self, job: Job, error: BaseException | None = None) -> None:
+        """Answer that it was cancelled; `error` is what came out of it, if something did."""
+        assert job.cancel is not None
+        if job.answered:
+            return
+        if error is not None and job.cancel.mode != "timeout":
+            self.answers.fail_canceled(job, error)
+        else:
+            self.answers.refuse(job, job.cancel, "running")
+
+    def later(self, seconds: float, callback: Callable[[], None]) -> None:
+        """Call `callback` on the leader's thread in so many seconds."""
+        self.reactor.call_later(seconds, callback)
+
+    def show_idle(self) -> None:
+        """Show that nothing runs."""
+        self.executor.show("")
+
+    # ---------------------------------------------------------------------------------------------------- preparing
+
+    def define(self, connection: Connection, message: messages.Define) -> None:
+        """Take a function in; it is unpickled when it first runs. The leader's thread."""
+        function = self._process.values.receive(connection, message.function)
+        if message.key not in self._functions:
+            self._functions[message.key] = (None, function)
+
+    def undefine(self, connection: Connection, message: messages.Undefine) -> None:
+        """A function is called no more. The leader's thread."""
+        self._functions.pop(message.key, None)
+
+    def prepare(self, job: Job) -> tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]:
+        """Return what a job calls, and with which arguments. The thread that runs it."""
+        message = job.message
+        if message.origin != self._capture.shown:
+            self._capture.begin(message.origin)
+        function = self._find(job)
+        if message.data == b"" and job.rest is None and not job.deps:
+            return function, (), {}
+        return function, *self._interrupts.invoke(job, self._load_arguments, job)
+
+    def _find(self, job: Job) -> Callable[..., Any]:
+        executor, message = self.executor, job.message
+        if isinstance(message, messages.Call):
+            job.name = f"{executor.class_name}.{message.method}"
+            job.label = job.label or job.name
+            job.module = executor.module
+            executor.show(job.label)
+            method = message.method
+            if method.startswith("__"):
+                if method in METHODS:
+                    return self._renewal.find(method)
+                if method.startswith("__ray_"):
+                    return built_in_methods.find(method, executor.instance, executor.is_async)
+            return getattr(executor.instance, method)  # type: ignore[no-any-return]
+        executor.await_lease(message.lease_id)
+        function, held = self._functions[message.key]
+        if function is None:
+            function = self._interrupts.invoke(job, held.load)
+            self._functions[message.key] = (function, held)
+        job.name = getattr(function, "__name__", "task")
+        job.module = getattr(function, "__module__", "")
+        job.label = job.label or job.name
+        executor.show(job.label)
+        return function  # type: ignore[no-any-return]
+
+    @staticmethod
+    @lets_through
+    def _load_arguments(job: Job) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        # The handles and references inside are counted as long as the job exists, whatever the user does with them.
+        message, rest = job.message, job.rest
+        if rest is None:
+            args, kwargs = pickle.loads(message.data) if message.data else ((), {})
+        else:
+            args, kwargs = rest.load() if rest.data or rest.stored is not None else ((), {})
+        if not job.deps:
+            return args, kwargs
+        return arguments.fill(args, kwargs, [(key, held.load()) for key, held in job.deps])
+
+
+_NOTHING: dict[str, Any] = {}
+
+
+def _only_asked(job: Job) -> bool:
+    """Whether a task was cancelled as in Ray: one KeyboardInterrupt, of which it may make what it wants."""
+    return job.cancel is not None and job.cancel.mode == "cancel"
+
+
+def _step(values: Any) -> tuple[bool, Any]:
+    return invoke(_next, (values,), _NOTHING)  # type: ignore[no-any-return]
+
+
+@lets_through
+def _next(values: Any) -> tuple[bool, Any]:
+    try:
+        return True, next(values)
+    except StopIteration:
+        return False, None

@@ -1,0 +1,166 @@
+"""A lane of threads: runs the calls of one concurrency group, so many at the same time."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from nbactors.local.worker.running.job import current
+from nbactors.local.worker.running.lookout import Lookout
+
+if TYPE_CHECKING:
+    from nbactors.local.worker.running.job import Job
+
+
+SHORT_S = 0.001
+"""While calls take less, one thread after the other is woken rather than all: awake together they would only take the
+GIL from each other, at half the speed."""
+
+WATCH_S = 0.001
+"""How soon one more is woken when those that are awake take no calls."""
+
+
+class ThreadLane:
+    """Starts threads as calls need them, `limit` at most, and keeps them, with their thread-local state.
+
+    Args:
+        later: Calls something on the leader's thread in so many seconds.
+        name: Of the group, for the threads' names.
+        run: Runs one job, and lets nothing of it escape.
+        catch_up: Reads what callers have sent by now.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        limit: int,
+        run: Callable[[Job], None],
+        later: Callable[[float, Callable[[], None]], None],
+        catch_up: Callable[[], None],
+    ) -> None:
+        self._name = name
+        self._limit = limit
+        self._run = run
+        self._later = later
+        self._catch_up = catch_up
+        self._is_short = False
+        self._taken = 0
+        self._watching = False
+        self._jobs: deque[Job] = deque()
+        self._idle: list[threading.Lock] = []
+        self._count = 0
+        self._started = False
+        self._paused = False
+        self._active: set[int] = set()
+
+    def put(self, job: Job) -> None:
+        """Take a call in. The leader's thread."""
+        self._jobs.append(job)
+        if not self._started:
+            return
+        if self._is_short and self._count > len(self._idle):
+            if not self._watching:
+                self._watching = True
+                taken = self._taken
+                self._later(WATCH_S, lambda: self._watch(taken))
+        else:
+            self._wake()
+
+    def _watch(self, taken: int) -> None:
+        """Wake one more thread if calls wait and nobody takes them. The leader's thread."""
+        if not self._jobs:
+            self._watching = False
+            return
+        if taken == self._taken:
+            self._wake()
+        now = self._taken
+        self._later(WATCH_S, lambda: self._watch(now))
+
+    def start(self) -> None:
+        """Begin: the constructor has returned. Once, on the main thread."""
+        self._started = True
+        for _ in range(min(len(self._jobs), self._limit)):
+            self._wake()
+
+    def pause(self) -> None:
+        """Begin no more calls for now. Any thread."""
+        self._paused = True
+
+    def resume(self) -> None:
+        """Go on. Any thread."""
+        self._paused = False
+        for _ in range(min(len(self._jobs), self._limit)):
+            self._wake()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether calls wait for a thread."""
+        return bool(self._jobs)
+
+    @property
+    def has_running(self) -> bool:
+        """Whether a call runs or waits."""
+        return bool(self._active or self._jobs)
+
+    @property
+    def runs(self) -> bool:
+        """Whether a call runs. While it is paused, False means that none will."""
+        return bool(self._active)
+
+    def _wake(self) -> None:
+        try:
+            self._idle.pop().release()
+        except IndexError:
+            if self._count < self._limit:
+                self._spawn()
+
+    def _spawn(self) -> None:
+        with _spawning:
+            if self._count >= self._limit:
+                return
+            self._count += 1
+            number = self._count
+        name = f"nbactors-{self._name or 'default'}-{number}"
+        threading.Thread(target=self._serve, name=name, daemon=True).start()
+
+    def _serve(self) -> None:
+        sleep = threading.Lock()
+        sleep.acquire()
+        jobs, idle, active, ident = self._jobs, self._idle, self._active, threading.get_ident()
+        job: Job | None
+        lookout = Lookout(self._catch_up)
+        while True:
+            # Before the look at the flag: whoever pauses sets that first and then looks who is active.
+            active.add(ident)
+            try:
+                job = None if self._paused else jobs.popleft()
+            except IndexError:
+                job = None
+            if job is None:
+                active.discard(ident)
+                idle.append(sleep)
+                if jobs and not self._paused:
+                    # It came between the look and the bed. Whoever has taken the lock already will release it.
+                    try:
+                        idle.remove(sleep)
+                    except ValueError:
+                        sleep.acquire()
+                    continue
+                sleep.acquire()
+                continue
+            self._taken += 1
+            lookout.before(job)
+            if job.begin():
+                job.thread = ident
+                current.set(job)
+                self._run(job)
+                current.set(None)
+                job.end()
+                self._is_short = lookout.after(job) < SHORT_S
+            active.discard(ident)
+            job = None
+
+
+_spawning = threading.Lock()

@@ -1,0 +1,133 @@
+"""The options of actors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple
+
+from nbactors.options.checks import (
+    UNLIMITED,
+    check_bool,
+    check_count,
+    check_group_sizes,
+    check_limit,
+    check_text,
+    kind,
+    refuse_unknown,
+    refuse_unserved,
+)
+from nbactors.options.init_options import _NOTHING
+from nbactors.options.served import FOR_ACTORS, LATER_FOR_ACTORS, amounts, held_options
+from nbactors.runtime_env import RuntimeEnv
+
+
+class ActorOptions(NamedTuple):
+    """How an actor is placed, named and kept.
+
+    Attributes:
+        name: None for an unnamed actor.
+        namespace: None for the session's.
+        get_if_exists: Take the living actor of that name, if there is one.
+        detached: It outlives the session.
+        num_cpus, num_gpus: None where not given, which is not the same as 0: see `placement`.
+        memory: Bytes.
+        resources: Custom ones.
+        scheduling_strategy: "DEFAULT", "SPREAD", a NodeAffinitySchedulingStrategy or None.
+        max_concurrency: How many calls outside groups run at once; None for the default, which depends on the class.
+        concurrency_groups: The same for each group, by its name.
+        max_pending_calls: How many calls of one process may be under way; UNLIMITED by default.
+        allow_out_of_order_execution: None where the class and max_concurrency decide.
+        given: What the user gave, for `merged`.
+    """
+
+    name: str | None = None
+    namespace: str | None = None
+    get_if_exists: bool = False
+    detached: bool = False
+    num_cpus: float | None = None
+    num_gpus: float | None = None
+    memory: float | None = None
+    resources: Mapping[str, float] = _NOTHING
+    runtime_env: RuntimeEnv | None = None
+    scheduling_strategy: Any = None
+    max_concurrency: int | None = None
+    concurrency_groups: Mapping[str, int] = _NOTHING
+    max_pending_calls: int = UNLIMITED
+    allow_out_of_order_execution: bool | None = None
+    given: Mapping[str, Any] = _NOTHING
+
+    @classmethod
+    def parse(cls, given: Mapping[str, Any]) -> ActorOptions:
+        """Check what stands in `remote(...)` over a class.
+
+        Raises:
+            TypeError: A value of a wrong type.
+            ValueError: A wrong value, an unknown option, or one that this version does not serve.
+        """
+        refuse_unknown(given, FOR_ACTORS, LATER_FOR_ACTORS, "actors")
+        check_count(given, "max_restarts", -1)
+        check_count(given, "max_task_retries", -1)
+        check_limit(given, "_actor_generator_backpressure_num_objects")
+        refuse_unserved(given, LATER_FOR_ACTORS)
+        check_bool(given, "enable_task_events")
+        check_bool(given, "get_if_exists")
+        name = check_text(given, "name", blank_allowed=False)
+        if given.get("get_if_exists") and name is None:
+            raise ValueError(
+                "The actor name must be specified to use `get_if_exists`. For example: "
+                "Counter.options(name='counter', get_if_exists=True).remote()"
+            )
+        return cls(
+            name=name,
+            namespace=check_text(given, "namespace", blank_allowed=False),
+            get_if_exists=given.get("get_if_exists", False),
+            detached=_is_detached(given.get("lifetime")),
+            max_concurrency=check_count(given, "max_concurrency", 0) or None,  # 0 is Ray's other way to not give it
+            concurrency_groups=check_group_sizes(given),
+            max_pending_calls=check_count(given, "max_pending_calls", -1) or UNLIMITED,  # 0 limits nothing in Ray
+            allow_out_of_order_execution=_out_of_order(given),
+            given=dict(given),
+            **held_options(given),
+        )
+
+    def merged(self, updates: Mapping[str, Any]) -> ActorOptions:
+        """Return these options with those of `.options(...)` over them, all checked again.
+
+        Raises:
+            TypeError, ValueError: As `parse`.
+        """
+        if "concurrency_groups" in updates:
+            raise ValueError("Setting 'concurrency_groups' is not supported in '.options()'. Give it to remote().")
+        return ActorOptions.parse({**self.given, **updates})
+
+    def held(self) -> dict[str, float]:
+        """Return what it holds for life. Zero amounts are left out.
+
+        As in Ray: 0 CPUs where no resource was asked for; 1 CPU where only others were.
+        """
+        cpus = (1.0 if self._asks() else 0.0) if self.num_cpus is None else self.num_cpus
+        return amounts(cpus, self.num_gpus, self.memory, self.resources)
+
+    def placement(self) -> dict[str, float]:
+        """Return what must be free for it to be placed: what it holds, or 1 CPU if no resource was asked for."""
+        return self.held() if self._asks() else {"CPU": 1.0, **self.held()}
+
+    def _asks(self) -> bool:
+        return self.num_cpus is not None or self.num_gpus is not None or bool(self.resources)
+
+
+def _is_detached(lifetime: Literal["detached", "non_detached"] | None) -> bool:
+    if lifetime is not None and not isinstance(lifetime, str):
+        raise TypeError(f"The type of keyword 'lifetime' must be str or None, but received type {kind(lifetime)}")
+    if lifetime not in (None, "detached", "non_detached"):
+        raise ValueError(
+            f"actor `lifetime` argument must be one of 'detached', 'non_detached' and 'None'. Got: {lifetime!r}"
+        )
+    return lifetime == "detached"
+
+
+def _out_of_order(given: Mapping[str, Any]) -> bool | None:
+    if given.get("allow_out_of_order_execution") is None:
+        return None
+    check_bool(given, "allow_out_of_order_execution")
+    return bool(given["allow_out_of_order_execution"])

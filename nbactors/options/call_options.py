@@ -1,0 +1,77 @@
+"""The options of one call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from nbactors.options.checks import (
+    check_bool,
+    check_count,
+    check_limit,
+    check_seconds,
+    check_text,
+    refuse_unserved,
+)
+from nbactors.options.num_returns import num_returns_of
+from nbactors.options.served import BACKPRESSURE, FOR_CALLS, FOR_METHODS, LATER_FOR_CALLS
+
+
+class CallOptions(NamedTuple):
+    """What `handle.method.options(...)` says of one call, or `@method(...)` of all; None where it says nothing.
+
+    Attributes:
+        num_returns: A number, STREAMING or DYNAMIC.
+        name: Of the call, in listings.
+        concurrency_group: By its name.
+        timeout_s: Seconds in which the call must end, from its submission on.
+        backpressure: How many yielded objects may wait for their reader.
+    """
+
+    num_returns: int | None = None
+    name: str | None = None
+    concurrency_group: str | None = None
+    timeout_s: float | None = None
+    backpressure: int | None = None
+
+    @classmethod
+    def parse(cls, given: Mapping[str, Any]) -> CallOptions:
+        """Check what stands in `handle.method.options(...)`.
+
+        Raises:
+            TypeError: An unknown option or a value of a wrong type.
+            ValueError: A wrong value, or an option that this version does not serve.
+        """
+        for option in given:
+            if option not in FOR_CALLS and option not in LATER_FOR_CALLS:
+                raise TypeError(
+                    f"ActorMethod.options() got an unexpected keyword argument {option!r}. "
+                    f"Valid ones are {sorted(FOR_CALLS)}"
+                )
+        check_count(given, "max_task_retries", -1)
+        refuse_unserved(given, LATER_FOR_CALLS)
+        if given.get("enable_task_events") is not None:
+            check_bool(given, "enable_task_events")
+        return cls(
+            num_returns=num_returns_of(given),
+            name=check_text(given, "name") or None,
+            concurrency_group=check_text(given, "concurrency_group") or None,
+            timeout_s=check_seconds(given, "timeout_s"),
+            backpressure=None if given.get(BACKPRESSURE) is None else check_limit(given, BACKPRESSURE),
+        )
+
+    @classmethod
+    def parse_method(cls, given: Mapping[str, Any]) -> CallOptions:
+        """Check what stands in `@method(...)`.
+
+        Raises:
+            AssertionError: An unknown option (as in Ray).
+            TypeError, ValueError: As `parse`.
+        """
+        for option in given:
+            if option not in FOR_METHODS and option not in LATER_FOR_CALLS:
+                raise AssertionError(
+                    f"Unexpected keyword argument to @method: {option!r}. The supported keyword arguments are "
+                    f"{sorted(FOR_METHODS)}"
+                )
+        return cls.parse(given)

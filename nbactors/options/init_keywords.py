@@ -1,0 +1,107 @@
+"""The keywords of `init` that only Ray's programs give: which have a meaning here, and which are refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from nbactors.options import InitOptions
+from nbactors.options.checks import check_bool, closest, kind
+
+_HERE = (None, "local", "auto")
+
+# Without a dashboard or a cluster these change nothing, whatever their value.
+_IDLE = ("configure_logging", "dashboard_host", "dashboard_port", "logging_format")
+
+# These ask for what there is not, except with these values.
+_NEUTRAL: dict[str, tuple[Any, ...]] = {
+    "include_dashboard": (None, False),
+    "job_config": (None,),
+    "labels": (None, {}),
+    "local_mode": (False,),
+    "logging_config": (None,),
+    "_node_ip_address": (None, "127.0.0.1"),
+    "_temp_dir": (None,),
+}
+_INSTEAD = {
+    "include_dashboard": "there is no dashboard; `nbactors status` shows what runs",
+    "local_mode": "`local_mode` is no longer supported, as in Ray; call the class or function without `remote` instead",
+    "_temp_dir": "the runtime's directory is set by the environment variable NBACTORS_DIR",
+}
+_SERVED = ("_memory", "_system_config", "logging_level")
+_GRACE = "actor_graceful_shutdown_timeout_ms"
+_OWN = (
+    "address",
+    "graceful_shutdown_s",
+    "ignore_reinit_error",
+    "log_prefix",
+    "log_to_driver",
+    "namespace",
+    "num_cpus",
+    "num_gpus",
+    "object_store_memory",
+    "on_interrupt",
+    "resources",
+    "runtime_env",
+)
+
+
+def init_options(address: Any, given: Mapping[str, Any], more: Mapping[str, Any]) -> InitOptions:
+    """Check everything that `init` was given.
+
+    Args:
+        address: As given.
+        given: The fields of InitOptions.
+        more: All other keywords.
+
+    Raises:
+        RuntimeError: An unknown keyword (as in Ray); the message lists the valid ones.
+        TypeError, ValueError: A wrong value.
+    """
+    unknown = [name for name in more if name not in (*_SERVED, *_IDLE, *_NEUTRAL)]
+    if unknown:
+        valid = sorted([*_OWN, *_SERVED])
+        raise RuntimeError(
+            f"Unknown keyword argument(s): {', '.join(unknown)}.{closest(unknown[0], valid)} Valid ones are {valid}"
+        )
+    if address is not None and not isinstance(address, str):
+        raise TypeError(f"address must be None, 'local' or 'auto'. Got {kind(address)}")
+    if address not in _HERE:
+        raise ValueError(
+            f"address={address!r}: this version runs on this machine only. Leave address out, or give 'local' or 'auto'"
+        )
+    for name, value in more.items():
+        if name in _NEUTRAL and value not in _NEUTRAL[name]:
+            instead = _INSTEAD.get(name, "leave it out")
+            raise ValueError(f"init({name}={value!r:.80}) is not served by nbactors: {instead}")
+    fields = {**given, "memory": more.get("_memory")}
+    grace = _graceful_shutdown_s(more.get("_system_config"))
+    if grace is not None and given.get("graceful_shutdown_s") is None:
+        fields["graceful_shutdown_s"] = grace
+    options = InitOptions.parse(fields)
+    _set_logging_level(more)
+    return options
+
+
+def _graceful_shutdown_s(system_config: Any) -> float | None:
+    if system_config is None:
+        return None
+    if not isinstance(system_config, dict):
+        raise TypeError(f"The _system_config must be a dict. Got {kind(system_config)}")
+    unknown = [name for name in system_config if name != _GRACE]
+    if unknown:
+        raise ValueError(f"_system_config[{unknown[0]!r}] is not served by nbactors. The only valid key is {_GRACE!r}")
+    milliseconds = system_config.get(_GRACE)
+    if milliseconds is None:
+        return None
+    if not isinstance(milliseconds, int | float) or isinstance(milliseconds, bool) or not milliseconds >= 0:
+        raise ValueError(f"_system_config[{_GRACE!r}] must be a number of milliseconds. Got {kind(milliseconds)}")
+    return milliseconds / 1000
+
+
+def _set_logging_level(more: Mapping[str, Any]) -> None:
+    check_bool(more, "configure_logging")
+    if "logging_level" in more and more.get("configure_logging", True):
+        import logging  # noqa: PLC0415 - 5 ms that few programs need
+
+        logging.getLogger("nbactors").setLevel(more["logging_level"])

@@ -1,0 +1,101 @@
+"""The options of `init`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from nbactors.limits import MAX_GPUS, MAX_SECONDS
+from nbactors.options import default_namespace
+from nbactors.options.checks import (
+    check_bool,
+    check_text,
+    quantity,
+    resource_map,
+)
+from nbactors.runtime_env import RuntimeEnv
+
+_NOTHING: Mapping[str, Any] = {}
+
+
+class InitOptions(NamedTuple):
+    """How a session is opened.
+
+    Attributes:
+        namespace: None for the default one, see `namespace_or_default`.
+        num_cpus, num_gpus, memory, object_store_memory: None to detect; the last two in bytes.
+        resources: Custom ones.
+        log_to_driver: Whether what workers print appears in the session.
+        log_prefix: Whether each of these lines says whose it is.
+        graceful_shutdown_s: Seconds that an actor may take to end gracefully.
+        runtime_env: Of all its actors and tasks that name none.
+        on_interrupt: None for the default one, see `cancels_on_interrupt`.
+    """
+
+    namespace: str | None = None
+    num_cpus: float | None = None
+    num_gpus: float | None = None
+    resources: Mapping[str, float] = _NOTHING
+    memory: int | None = None
+    object_store_memory: int | None = None
+    log_to_driver: bool = True
+    log_prefix: bool = True
+    graceful_shutdown_s: float = 30.0
+    runtime_env: RuntimeEnv | None = None
+    on_interrupt: str | None = None
+
+    @classmethod
+    def parse(cls, given: Mapping[str, Any]) -> InitOptions:
+        """Check what `init` was given: the fields of this class, where None stands for the default.
+
+        Raises:
+            TypeError, ValueError: As `ActorOptions.parse`.
+        """
+        seconds, num_gpus = quantity(given, "graceful_shutdown_s"), quantity(given, "num_gpus")
+        if seconds is not None and seconds > MAX_SECONDS:
+            raise ValueError(f"graceful_shutdown_s cannot be more than {MAX_SECONDS:.0f} (a week). Got: {seconds}")
+        if num_gpus is not None and num_gpus > MAX_GPUS:
+            raise ValueError(f"num_gpus of a session cannot be more than {MAX_GPUS}. Got: {num_gpus}")
+        for name in ("log_to_driver", "log_prefix"):
+            if given.get(name) is not None:
+                check_bool(given, name)
+        memory, object_store_memory = quantity(given, "memory"), quantity(given, "object_store_memory")
+        return cls(
+            namespace=check_text(given, "namespace", blank_allowed=False),
+            num_cpus=quantity(given, "num_cpus"),
+            num_gpus=num_gpus,
+            resources=resource_map(given),
+            memory=None if memory is None else int(memory),
+            object_store_memory=None if object_store_memory is None else int(object_store_memory),
+            log_to_driver=given.get("log_to_driver") is not False,
+            log_prefix=given.get("log_prefix") is not False,
+            graceful_shutdown_s=30.0 if seconds is None else float(seconds),
+            runtime_env=RuntimeEnv.parse(given.get("runtime_env")),
+            on_interrupt=_on_interrupt(given),
+        )
+
+    def cancels_on_interrupt(self) -> bool:
+        """Return whether an interrupt cancels the calls waited for.
+
+        By default it does in a notebook and in IPython, where who stops a cell wants to stop what it does, and does
+        not in a script, as in Ray.
+        """
+        if self.on_interrupt is not None:
+            return self.on_interrupt == "cancel"
+        shells = sys.modules.get("IPython")
+        return shells is not None and shells.get_ipython() is not None
+
+    def namespace_or_default(self) -> str:
+        """Return the namespace, or in a notebook the notebook's own, or "" for an anonymous one."""
+        return self.namespace if self.namespace is not None else default_namespace.name()
+
+
+def _on_interrupt(given: Mapping[str, Any]) -> str | None:
+    value = check_text(given, "on_interrupt")
+    if value not in (None, "cancel", "detach"):
+        raise ValueError(
+            f'on_interrupt must be "cancel", so that an interrupt cancels the calls waited for, or "detach", so that '
+            f"they go on. Got {value!r}"
+        )
+    return value

@@ -1,0 +1,69 @@
+"""`num_returns`: how many references a call gives, or that its results stream."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from nbactors.limits import MAX_RETURNS
+from nbactors.options.checks import kind
+
+STREAMING = -1
+"""As `num_returns`: each value that the generator yields is an object of its own, there as soon as it is yielded."""
+
+DYNAMIC = -2
+"""As `num_returns`: one object, whose value is an iterable of references to what the generator has yielded."""
+
+_CODES = {"streaming": STREAMING, "dynamic": DYNAMIC}
+
+
+def num_returns_of(given: Mapping[str, Any]) -> int | None:
+    """Return the option `num_returns`: a number, STREAMING, DYNAMIC, or None where it is not given.
+
+    Raises:
+        TypeError: It is of a wrong type.
+        ValueError: It is negative, or another word.
+    """
+    value = given.get("num_returns")
+    if isinstance(value, str):
+        if value not in _CODES:
+            raise ValueError(
+                f"num_returns={value!r} is not valid. The keyword 'num_returns' only accepts None, a non-negative "
+                "integer, 'streaming' or 'dynamic' (both for generator functions)"
+            )
+        return _CODES[value]
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
+        raise TypeError(
+            "The type of keyword 'num_returns' must be int, 'streaming', 'dynamic' or None, but received type "
+            f"{kind(value)}"
+        )
+    if value is not None and value < 0:
+        raise ValueError(
+            f"num_returns must be >= 0, but got {value}. The keyword 'num_returns' only accepts None, a non-negative "
+            "integer, 'streaming' or 'dynamic' (both for generator functions)"
+        )
+    if value is not None and value > MAX_RETURNS:
+        raise ValueError(
+            f"num_returns={value} is more than one call may return, {MAX_RETURNS}. Return a list, or yield the values "
+            "with num_returns='streaming'"
+        )
+    return value
+
+
+def check_generates(num_returns: int | None, generates: bool, label: str) -> None:
+    """Check that only generators are to stream.
+
+    Args:
+        num_returns: As `num_returns_of` gave it.
+        generates: Whether the function is a generator function.
+        label: The function, for the error.
+
+    Raises:
+        ValueError: It is STREAMING or DYNAMIC, and the function is none.
+    """
+    for word, code in _CODES.items():
+        if num_returns == code and not generates:
+            raise ValueError(
+                f"num_returns='{word}' can only be used with generator functions (functions that use 'yield'). "
+                f"{label} is not a generator function"
+            )

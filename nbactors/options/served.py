@@ -1,0 +1,101 @@
+"""Which options there are, and which of Ray's this version does not serve."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from nbactors.options.checks import (
+    quantity,
+    resource_map,
+    strategy,
+)
+from nbactors.runtime_env import RuntimeEnv
+
+HOLDING = ("num_cpus", "num_gpus", "memory", "resources", "runtime_env", "scheduling_strategy", "name")
+
+# Options of Ray that this version does not serve, and the values with which they ask for nothing.
+LATER_FOR_ALL: dict[str, tuple[Any, ...]] = {
+    "accelerator_type": (None,),
+    "fallback_strategy": (None, []),
+    "label_selector": (None, {}),
+    "object_store_memory": (None,),
+    "placement_group": (None, "default"),
+    "placement_group_bundle_index": (-1,),
+    "placement_group_capture_child_tasks": (None, False),
+    "_labels": (None, {}),
+}
+
+LATER_FOR_ACTORS: dict[str, tuple[Any, ...]] = {
+    **LATER_FOR_ALL,
+    "enable_tensor_transport": (None, False),
+    "max_restarts": (None, 0),
+    "max_task_retries": (None, 0),
+    "_actor_generator_backpressure_num_objects": (None, -1),
+}
+
+LATER_FOR_TASKS: dict[str, tuple[Any, ...]] = {
+    **LATER_FOR_ALL,
+    "max_calls": (None, 0),
+    "_num_objects_per_yield": (None, 1),
+}
+
+LATER_FOR_CALLS: dict[str, tuple[Any, ...]] = {
+    "max_task_retries": (None, 0),
+    "retry_exceptions": (None, False),
+    "tensor_transport": (None,),
+    "_num_objects_per_yield": (None, 1),
+    "_labels": (None, {}),
+}
+
+BACKPRESSURE = "_generator_backpressure_num_objects"
+
+FOR_ACTORS = (
+    *HOLDING,
+    "namespace",
+    "lifetime",
+    "get_if_exists",
+    "max_concurrency",
+    "concurrency_groups",
+    "max_pending_calls",
+    "allow_out_of_order_execution",
+    "enable_task_events",
+)
+
+FOR_TASKS = (
+    *HOLDING,
+    "num_returns",
+    "max_retries",
+    "retry_exceptions",
+    "timeout_s",
+    "enable_task_events",
+    BACKPRESSURE,
+)
+
+FOR_METHODS = ("num_returns", "concurrency_group", "enable_task_events", BACKPRESSURE)
+
+FOR_CALLS = (*FOR_METHODS, "name", "timeout_s")
+
+
+def held_options(given: Mapping[str, Any]) -> dict[str, Any]:
+    num_gpus = quantity(given, "num_gpus")
+    if num_gpus is not None and num_gpus > 1 and num_gpus != int(num_gpus):
+        raise ValueError(
+            f"GPU resource quantities >1 must be whole numbers. The specified quantity {num_gpus} is invalid: ask for "
+            "a share of one GPU (0.5) or for whole ones (2)"
+        )
+    return {
+        "num_cpus": quantity(given, "num_cpus"),
+        "num_gpus": num_gpus,
+        "memory": quantity(given, "memory"),
+        "resources": resource_map(given),
+        "runtime_env": RuntimeEnv.parse(given.get("runtime_env")),
+        "scheduling_strategy": strategy(given.get("scheduling_strategy")),
+    }
+
+
+def amounts(
+    num_cpus: float, num_gpus: float | None, memory: float | None, resources: Mapping[str, float]
+) -> dict[str, float]:
+    everything = {"CPU": num_cpus, "GPU": num_gpus or 0, "memory": memory or 0, **resources}
+    return {name: float(amount) for name, amount in everything.items() if amount}

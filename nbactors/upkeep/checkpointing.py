@@ -1,0 +1,147 @@
+"""`checkpoint` saves an actor's state, `restore` brings it back."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from nbactors import engine
+from nbactors.actor import ActorHandle
+from nbactors.definitions.hooks import RESTORE, SAVE
+from nbactors.object_ref import ObjectRef
+from nbactors.upkeep import checkpoint_store
+from nbactors.upkeep.asking import check_handle, check_hook, finish
+from nbactors.upkeep.checkpoint_store import BadCheckpointError, CheckpointStore
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A state that was saved.
+
+    Attributes:
+        class_name: Of the actor.
+        version: Counts the actor's checkpoints from 1.
+        saved_at: When.
+        path: The file that holds it; None for that of an actor that ends with the session, which is kept in memory.
+    """
+
+    class_name: str
+    version: int
+    saved_at: datetime
+    path: Path | None
+    _state: ObjectRef[Any] | None = field(default=None, repr=False, compare=False)
+
+
+def checkpoint(handle: ActorHandle[Any], *, timeout: float = 60.0) -> Checkpoint:
+    """Have an actor give its state by `__nbactors_save__(self)`, and keep it.
+
+    A detached actor's is written to disk, where it outlives the node and a restart of the machine; the latest three are
+    kept. That of any other is kept in this session.
+
+    Args:
+        handle: The actor.
+        timeout: Seconds that saving may take, what the actor has to do before included.
+
+    Raises:
+        TypeError: Its class does not say how, or the state cannot be pickled.
+        GetTimeoutError, TimeoutError: It was not done in time.
+        RayTaskError: The method has raised.
+        PermissionError: Others than this user could replace the file in its directory.
+        OSError: The file cannot be written.
+    """
+    check_handle(handle, "checkpoint")
+    check_hook(handle, SAVE)
+    current = engine.current()
+    ref = current.call_alone(handle._link, SAVE, (timeout,))
+    state = finish(ref, timeout)
+    class_name = handle._meta.class_name
+    place = _place_on_disk(current, handle)
+    if place is None:
+        kept = current.checkpoints.setdefault(handle._link.actor_id, [])
+        version = kept[-1].version + 1 if kept else 1
+        made = Checkpoint(class_name, version, datetime.now(timezone.utc), None, ref)
+        kept.append(made)
+        del kept[: -checkpoint_store.KEPT]
+        return made
+    path = place.write(class_name, state)
+    return _described(path)
+
+
+def restore(handle: ActorHandle[Any], checkpoint: Checkpoint | None = None, *, timeout: float = 60.0) -> Checkpoint:
+    """Give an actor a state that was saved, by its `__nbactors_restore__(self, state)`.
+
+    Args:
+        handle: The actor: the one that has saved it, or another one of that name after the first has ended.
+        checkpoint: None for the latest of this actor that can be read.
+        timeout: As of `checkpoint`.
+
+    Returns:
+        The checkpoint that was taken.
+
+    Raises:
+        LookupError: There is none.
+        TypeError: Its class does not say how.
+        ValueError: It is a checkpoint of another class, or is damaged.
+        PermissionError: Others than this user could have written it; nothing of it was read.
+        GetTimeoutError, TimeoutError: It was not done in time.
+        RayTaskError: The method has raised.
+    """
+    check_handle(handle, "restore")
+    check_hook(handle, RESTORE)
+    current = engine.current()
+    if checkpoint is None:
+        checkpoint, state = _latest(current, handle)
+    else:
+        state = _state_of(checkpoint)
+    class_name = handle._meta.class_name
+    if checkpoint.class_name != class_name:
+        raise ValueError(f"that checkpoint is of {checkpoint.class_name}, and the actor is {class_name}")
+    finish(current.call_alone(handle._link, RESTORE, (state, timeout)), timeout)
+    return checkpoint
+
+
+def _latest(current: Any, handle: ActorHandle[Any]) -> tuple[Checkpoint, Any]:
+    place = _place_on_disk(current, handle)
+    for path in place.paths() if place is not None else ():
+        try:
+            made = _described(path)
+            return made, _state_of(made)
+        except PermissionError:  # somebody else's: to take an older one would hide it
+            raise
+        except (BadCheckpointError, OSError, ValueError) as error:
+            warnings.warn(f"{error}; the one before is taken, if there is one", UserWarning, stacklevel=3)
+    kept = current.checkpoints.get(handle._link.actor_id)
+    if kept:
+        return kept[-1], _state_of(kept[-1])
+    raise LookupError(
+        f"there is no checkpoint of {handle!r}: nbactors.checkpoint(handle) makes one. Those of detached actors are "
+        f"found by namespace and name, in {checkpoint_store.directory()}"
+    )
+
+
+def _state_of(checkpoint: Checkpoint) -> Any:
+    if checkpoint._state is not None:
+        return checkpoint._state
+    assert checkpoint.path is not None
+    try:
+        return checkpoint_store.read(checkpoint.path)[1]
+    except BadCheckpointError as error:
+        raise ValueError(str(error)) from None
+
+
+def _described(path: Path) -> Checkpoint:
+    header = checkpoint_store.read_header(path)
+    saved_at = datetime.fromtimestamp(header["time"], timezone.utc)
+    return Checkpoint(header["class"], header["version"], saved_at, path)
+
+
+def _place_on_disk(current: Any, handle: ActorHandle[Any]) -> CheckpointStore | None:
+    """Return where a detached actor's checkpoints are kept, None for any other."""
+    wanted = handle._link.actor_id.hex()
+    for row in current.list_actors():
+        if row["actor_id"] == wanted and row["is_detached"]:
+            return CheckpointStore(row["ray_namespace"], row["name"])
+    return None

@@ -1,0 +1,159 @@
+"""How things show themselves: one line of text, and static HTML for notebooks.
+
+A description is made of what this process knows: it contacts nobody, waits for nothing and never raises, also after the
+session has ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from nbactors.views.summaries import ActorFacts, ObjectFacts, StreamFacts
+
+if TYPE_CHECKING:
+    from nbactors.definitions.metadata import ActorMeta, MethodMeta
+    from nbactors.definitions.signature import Signature
+
+_KIB = 1024
+_SHOWN_METHODS = 6
+
+
+class Description(NamedTuple):
+    """What there is to say of one thing.
+
+    Attributes:
+        text: The line of text.
+        title, state, rows, more: For the card, see `nbactors.views.html.card`.
+    """
+
+    text: str
+    title: str
+    state: str = ""
+    rows: Sequence[tuple[str, str]] = ()
+    more: Sequence[tuple[str, Sequence[str]]] = ()
+
+    def html(self) -> str:
+        """Return the card."""
+        from nbactors.views.html import card  # noqa: PLC0415 - only notebooks need it
+
+        return card(self.title, self.state, self.rows, self.more)
+
+    def bundle(self) -> dict[str, str]:
+        """Return the forms by MIME type, as `_repr_mimebundle_` gives them."""
+        return {"text/plain": self.text, "text/html": self.html()}
+
+
+class _ActorLink(Protocol):
+    actor_id: bytes
+
+    def facts(self) -> ActorFacts: ...
+
+
+def actor(link: _ActorLink, meta: ActorMeta) -> Description:
+    """Describe a handle's actor."""
+    facts = _facts(link, ActorFacts())
+    ident = link.actor_id.hex()
+    state = facts.state + (f", pid {facts.pid}" if facts.pid and facts.state == "alive" else "")
+    cause = facts.cause
+    known = ": ".join(part for part in (state, cause) if part)
+    pending = f"{facts.calls} under way here" if facts.calls else ""
+    tail = ", ".join(part for part in (known, pending) if part)
+    rows = [("calls", pending), ("cause" if facts.state == "dead" else "session", cause), ("id", ident)]
+    return Description(
+        f"Actor({meta.class_name}, {ident})" + (f": {tail}" if tail else ""),
+        f"Actor {meta.class_name}",
+        state,
+        rows,
+        _listed(meta),
+    )
+
+
+def actor_line(link: _ActorLink, meta: ActorMeta) -> str:
+    """Return the `repr` of a handle: Ray's, and whether the actor is known to be dead."""
+    dead = ", dead" if _facts(link, ActorFacts()).state == "dead" else ""
+    return f"Actor({meta.class_name}, {link.actor_id.hex()}{dead})"
+
+
+def actor_class(meta: ActorMeta, constructor: Signature, doc: str, options: Iterable[tuple[str, Any]]) -> Description:
+    """Describe an actor class."""
+    names = _public(meta)
+    shown = ", ".join(names[:_SHOWN_METHODS]) + (", …" if len(names) > _SHOWN_METHODS else "")
+    given = ", ".join(f"{name}={value!r:.80}" for name, value in options)
+    text = f"ActorClass({meta.class_name}{constructor.display}): " + (shown or "no methods")
+    return Description(
+        text + (f"; {given}" if given else ""),
+        f"Actor class {meta.class_name}",
+        "",
+        [("create", f"{meta.class_name}.remote{constructor.display}"), ("options", given), ("about", _first(doc))],
+        _listed(meta),
+    )
+
+
+def method(meta: MethodMeta, actor: ActorMeta) -> Description:
+    """Describe a method of a handle."""
+    label = f"{actor.class_name}.{meta.name}"
+    rows = [("call", f"{meta.name}.remote{meta.signature.display}"), ("group", meta.group), ("about", _first(meta.doc))]
+    kind = "generator" if meta.generates else ""
+    return Description(f"ActorMethod({label}{meta.signature.display})", f"Method {label}", kind, rows)
+
+
+def function(name: str, module: str, signature: Signature, doc: str, options: Iterable[tuple[str, Any]]) -> Description:
+    """Describe a remote function."""
+    given = ", ".join(f"{key}={value!r:.80}" for key, value in options)
+    rows = [("call", f"{name}.remote{signature.display}"), ("options", given), ("about", _first(doc))]
+    text = f"RemoteFunction({module}.{name}{signature.display})"
+    return Description(text + (f": {given}" if given else ""), f"Remote function {name}", "", rows)
+
+
+def reference(entry: Any, ident: str) -> Description:
+    """Describe a reference by the engine's record of its object."""
+    facts = _facts(entry, ObjectFacts())
+    size = _size(facts.size) if facts.size else ""
+    parts = (facts.state + (f", {size}" if size else ""), facts.call, facts.error)
+    tail = ": ".join(part for part in parts if part)
+    rows = [("call", facts.call), ("error", facts.error), ("size", size), ("id", ident)]
+    return Description(f"ObjectRef({ident})" + (f": {tail}" if tail else ""), "ObjectRef", facts.state, rows)
+
+
+def generator(stream: Any, completed: Any, ident: str) -> Description:
+    """Describe a generator by the engine's records of its stream and of its end."""
+    facts = _facts(stream, StreamFacts())
+    end = _facts(completed, ObjectFacts())
+    unread = f"{facts.unread} to read" if facts.unread else ""
+    tail = ": ".join(part for part in (", ".join(part for part in (facts.state, unread) if part), end.call) if part)
+    rows = [("call", end.call), ("values", unread), ("error", end.error), ("id", ident)]
+    text = f"ObjectRefGenerator({ident})" + (f": {tail}" if tail else "")
+    return Description(text, "ObjectRefGenerator", facts.state, rows)
+
+
+def _facts(record: Any, unknown: Any) -> Any:
+    """Ask an engine's record what it knows; a view must never fail, whatever state that is in."""
+    try:
+        return record.facts()
+    except Exception:  # noqa: BLE001 - see above
+        return unknown
+
+
+def _public(meta: ActorMeta) -> list[str]:
+    return [name for name in meta.methods if not name.startswith("_")]
+
+
+def _listed(meta: ActorMeta) -> list[tuple[str, list[str]]]:
+    names = _public(meta)
+    lines = [f"{name}{meta.methods[name].signature.display}" for name in names]
+    return [(f"{len(names)} method{'s' if len(names) != 1 else ''}", lines)]
+
+
+def _first(doc: str | None) -> str:
+    """Return a docstring's first line."""
+    return doc.strip().partition("\n")[0] if isinstance(doc, str) else ""
+
+
+def _size(count: float) -> str:
+    """Return a number of bytes as people read it."""
+    for unit in ("B", "KiB", "MiB"):
+        if count < _KIB:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= _KIB
+    return f"{count:.1f} GiB"
