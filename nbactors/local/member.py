@@ -22,6 +22,7 @@ from nbactors.local.objects.references import References
 from nbactors.local.objects.streams import Streams
 from nbactors.local.objects.values import Values
 from nbactors.local.objects.waiting import Waiting
+from nbactors.local.reactor import background
 from nbactors.local.reactor.reactor import Reactor
 from nbactors.local.store.segments import SegmentStore
 from nbactors.local.submitting.actors import Actors
@@ -134,7 +135,7 @@ class Process:
         self.peers.listen()
         self.node.start(self.process_id, role, package_version)
         _current = self
-        self.reactor.start()
+        background.start(self.reactor)
 
     def _receive_control(self, message: Any) -> None:
         self._control.get(type(message), self._on_control)(message)

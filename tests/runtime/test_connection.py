@@ -12,6 +12,7 @@ import pytest
 
 from nbactors.local.connections.connection import MAX_FDS, Connection
 from nbactors.local.connections.peer_connection import PeerConnection
+from nbactors.local.reactor import background
 from nbactors.local.reactor.reactor import Reactor
 from nbactors.local.wire import messages
 from nbactors.local.wire.framing import peer_codec
@@ -30,7 +31,7 @@ class Ends:
         self.closed: list[str] = []
         self.all_here = threading.Event()
         self.sender.start()
-        self.reactor.start()
+        background.start(self.reactor)
 
     def _ignore(self, connection: Connection, message: Any) -> None:
         raise AssertionError(message)

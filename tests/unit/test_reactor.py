@@ -9,6 +9,7 @@ import threading
 
 import pytest
 
+from nbactors.local.reactor import background, guard
 from nbactors.local.reactor.reactor import Reactor
 from nbactors.local.reactor.waiter import Waiter
 from nbactors.testing.polling import eventually
@@ -17,7 +18,7 @@ from nbactors.testing.polling import eventually
 @pytest.fixture
 def reactor():
     reactor = Reactor("test-io")
-    reactor.start()
+    background.start(reactor)
     yield reactor
     reactor.close()
 
@@ -229,7 +230,7 @@ def test_a_host_takes_no_place_from_who_leads(reactor):
     leader = threading.Thread(target=lambda: reactor.wait(waiter, 10))
     leader.start()
     eventually(lambda: waiter.led is not None)
-    reactor.host(host)
+    guard.host(reactor, host)
     assert host.asked.wait(5)
     assert reactor.is_led
     waiter.finish()
@@ -238,7 +239,7 @@ def test_a_host_takes_no_place_from_who_leads(reactor):
 
 def test_closing_wakes_who_waits():
     reactor = Reactor("test-io")
-    reactor.start()
+    background.start(reactor)
     waiting = threading.Event()
     results: list[bool] = []
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from nbactors.local.reactor import background
 from nbactors.local.reactor.reactor import Reactor
 from nbactors.local.reactor.turns import Turns
 from nbactors.local.reactor.waiter import Waiter
@@ -17,7 +18,7 @@ WITHIN_S = 10
 @pytest.fixture
 def reactor() -> Iterator[Reactor]:
     reactor = Reactor("test-io")
-    reactor.start()
+    background.start(reactor)
     yield reactor
     reactor.close()
 

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from threading import get_ident
-from typing import TYPE_CHECKING
 
 from nbactors.local.reactor.blame import complain
 from nbactors.local.reactor.guard import QUIET_TICKS, TICK_S
+from nbactors.local.reactor.reactor import CHECK_S, Reactor
 from nbactors.local.reactor.waiter import Waiter
 
-if TYPE_CHECKING:
-    from nbactors.local.reactor.reactor import Reactor
 
-CHECK_S = 0.1
-"""How often a thread that sleeps while another leads looks whether that one has left. It is told, unless an exception
-has come at the very bytecode that was to tell it."""
+def start(reactor: Reactor) -> None:
+    """Start the reactor's background thread."""
+    reactor.run_in_background(Background(reactor).run)
 
 
 class Background:

@@ -28,6 +28,12 @@ class Host(Protocol):
         """Return whether the loop has answered since this was asked last."""
 
 
+def host(reactor: Reactor, loop: Host) -> None:
+    """Have an event loop lead the reactor from now on. The loop's thread."""
+    reactor.guard = Guard(reactor, loop)
+    reactor.wake()
+
+
 class Guard:
     """What the background thread does in an asyncio actor.
 

@@ -42,16 +42,18 @@ from typing import Any
 
 from nbactors.frontend.interrupts import INTERRUPTS
 from nbactors.local.reactor.action_queue import run_all
-from nbactors.local.reactor.background import CHECK_S, Background
 from nbactors.local.reactor.bell import Bell
 from nbactors.local.reactor.blame import Blame, complain
 from nbactors.local.reactor.brisk_selector import BriskSelector
-from nbactors.local.reactor.duties import Flushable, Reading
-from nbactors.local.reactor.guard import Guard, Host
+from nbactors.local.reactor.duties import Flushable, Reading, Standby
 from nbactors.local.reactor.left_steps import LeftSteps
 from nbactors.local.reactor.thread_waits import ThreadWaits
 from nbactors.local.reactor.timers import NEVER, Timer, Timers
 from nbactors.local.reactor.waiter import Waiter
+
+CHECK_S = 0.1
+"""How often a thread that sleeps while another leads looks whether that one has left. It is told, unless an exception
+has come at the very bytecode that was to tell it."""
 
 _allocate_lock = threading.Lock
 try:
@@ -92,11 +94,14 @@ class Reactor:
         self._blame = Blame(self.in_background_thread)
         self._timers = Timers(self.blame)
         self.on_tick: Callable[[], None] | None = None
-        self._thread = threading.Thread(target=Background(self).run, name=name, daemon=True)
-        self.guard: Guard | None = None
+        self._name = name
+        self._thread: threading.Thread | None = None
+        self.guard: Standby | None = None
+        """Who looks after it while an event loop hosts it."""
 
-    def start(self) -> None:
-        """Start the background thread."""
+    def run_in_background(self, run: Callable[[], None]) -> None:
+        """Start the background thread, which leads when no other does; see `background.start`."""
+        self._thread = threading.Thread(target=run, name=self._name, daemon=True)
         self._thread.start()
 
     # ------------------------------------------------------------------------------------------------ registration
@@ -384,11 +389,6 @@ class Reactor:
 
     # ----------------------------------------------------------------------------------------------------- hosting
 
-    def host(self, host: Host) -> None:
-        """Be led by an event loop from now on, see `Host`. The loop's thread."""
-        self.guard = Guard(self, host)
-        self.wake()
-
     def fileno(self) -> int:
         """Return the descriptor that is readable when there is something to do."""
         return self._selector.fileno()  # epoll and kqueue have one
@@ -445,7 +445,7 @@ class Reactor:
 
     def in_background_thread(self) -> bool:
         """Return whether the calling thread is the background one, which must never wait."""
-        return threading.get_ident() == self._thread.ident
+        return self._thread is not None and threading.get_ident() == self._thread.ident
 
     def forget(self) -> None:
         """In a forked child, which has no background thread: do nothing any more, not even wake the parent's.
@@ -469,8 +469,9 @@ class Reactor:
         for follower in list(self.followers):
             follower.rouse()
         self.wake()
-        if self._thread.is_alive() and not self.in_background_thread():
-            self._thread.join(timeout=2)
+        thread = self._thread
+        if thread is not None and thread.is_alive() and not self.in_background_thread():
+            thread.join(timeout=2)
         if self.leader is None:
             self._dispose()
 

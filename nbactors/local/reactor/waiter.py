@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from threading import Lock
 
-    from nbactors.local.reactor.reactor import Reactor
+    from nbactors.local.reactor.duties import Rousable
 
 
 class Waiter:
@@ -30,7 +30,7 @@ class Waiter:
         self.follows = False
         self.interrupted = False
         self.lock: Lock | None = None
-        self.led: Reactor | None = None
+        self.led: Rousable | None = None
 
     def finish(self) -> None:
         """Say that it has happened. Idempotent; any thread; takes no lock that can be held."""
