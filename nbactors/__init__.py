@@ -51,6 +51,7 @@ from nbactors.api import (
 )
 from nbactors.object_ref import ObjectRef
 from nbactors.object_ref_generator import DynamicObjectRefGenerator, ObjectRefGenerator
+from nbactors.old_names import OldNames
 from nbactors.runtime_context import get_runtime_context
 from nbactors.version import __version__
 
@@ -126,3 +127,4 @@ def _watch_shell() -> None:
 
 
 engine.on_start(_watch_shell)
+sys.meta_path.append(OldNames)

@@ -78,6 +78,7 @@ FOR_CALLS = (*FOR_METHODS, "name", "timeout_s")
 
 
 def held_options(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what an actor or task holds while it lives, checked, by the names of the options' fields."""
     num_gpus = quantity(given, "num_gpus")
     if num_gpus is not None and num_gpus > 1 and num_gpus != int(num_gpus):
         raise ValueError(
@@ -97,5 +98,6 @@ def held_options(given: Mapping[str, Any]) -> dict[str, Any]:
 def amounts(
     num_cpus: float, num_gpus: float | None, memory: float | None, resources: Mapping[str, float]
 ) -> dict[str, float]:
+    """Return the amounts of resources by their names, without those that are 0."""
     everything = {"CPU": num_cpus, "GPU": num_gpus or 0, "memory": memory or 0, **resources}
     return {name: float(amount) for name, amount in everything.items() if amount}

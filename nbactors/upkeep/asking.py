@@ -16,11 +16,13 @@ _ANSWER_S = 5.0
 
 
 def check_handle(handle: Any, verb: str) -> None:
+    """Raise TypeError if a verb was given something else than a handle."""
     if not isinstance(handle, ActorHandle):
         raise TypeError(f"{verb}() takes a handle. Got {kind(handle)}")
 
 
 def check_hook(handle: ActorHandle[Any], name: str) -> None:
+    """Raise if the actor's class lacks a hook."""
     if name not in handle._link.latest_meta(handle._meta).methods:
         raise missing_hook(handle._meta.class_name, name)
 

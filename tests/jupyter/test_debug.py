@@ -164,8 +164,9 @@ def test_a_front_end_that_cannot_ask_lets_the_call_go_on(stopping: DebuggedKerne
 def test_the_debugger_magic_attaches_later(stopping: DebuggedKernel) -> None:
     stopping.run("ray.get(stopper.__ray_ready__.remote())\nref = stopper.run.remote(7)")
     stopping.run(
-        "from nbactors.testing.polling import eventually\nfrom nbactors.jupyter.failures import waiting_breakpoints as debugging\n"
-        "eventually(lambda: debugging.stopped())"
+        "from nbactors.testing.polling import eventually\n"
+        "from nbactors.jupyter.failures import waiting_breakpoints\n"
+        "eventually(lambda: waiting_breakpoints.stopped())"
     )
     assert "these do: Stopper" in stopping.run("%debugger nobody")
     assert "14\n(Pdb)" in stopping.run("%debugger Stopper", ["p doubled", "c"])
@@ -177,8 +178,9 @@ def test_a_detached_actor_goes_on_when_its_session_ends(kernel: DebuggedKernel) 
     kernel.run(PAUSING + "\nkept = Stopper.options(name='kept', namespace='debug', lifetime='detached').remote()")
     kernel.run("ray.get(kept.__ray_ready__.remote())\nref = kept.run.remote(7)")
     kernel.run(
-        "from nbactors.testing.polling import eventually\nfrom nbactors.jupyter.failures import waiting_breakpoints as debugging\n"
-        "eventually(lambda: debugging.stopped())"
+        "from nbactors.testing.polling import eventually\n"
+        "from nbactors.jupyter.failures import waiting_breakpoints\n"
+        "eventually(lambda: waiting_breakpoints.stopped())"
     )
     kernel.run("del stopper, divider, kept, ref\nray.shutdown()")
     kernel.run("ray.init(num_cpus=4)\ndivider = None\nkept = ray.get_actor('kept', namespace='debug')")

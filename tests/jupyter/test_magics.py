@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from ipython_cells import run_cells
 
-from nbactors import options
+from nbactors.options.served import FOR_ACTORS
 
 pytestmark = pytest.mark.slow
 
@@ -196,5 +196,5 @@ def test_every_option_of_actors_has_its_flag() -> None:
         "runtime_env": "--env ",
         "allow_out_of_order_execution": "--allow-out-of-order-execution",
     }
-    for option in set(options._FOR_ACTORS) - {"enable_task_events"}:  # which changes nothing
+    for option in set(FOR_ACTORS) - {"enable_task_events"}:  # which changes nothing
         assert flags.get(option, f"--{option.replace('_', '-')}") in shown

@@ -47,12 +47,12 @@ class WorkerEngine(LocalEngine):
 
     def current_actor(self) -> tuple[ActorLink, ActorMeta]:
         """See the base class."""
-        if not self.assign.actor_id or self._executor.cls is None:
+        if not self.assign.actor_id or self._executor.hosted.cls is None:
             return super().current_actor()
         from nbactors.actor import actor_meta  # noqa: PLC0415 - the public class is above the seam
 
         up = messages.ActorUp(self.assign.actor_id, self.process.process_id, os.getpid())
-        meta = actor_meta(self._executor.cls)._replace(groups=self._executor.groups)
+        meta = actor_meta(self._executor.hosted.cls)._replace(groups=self._executor.groups)
         return self.process.actors.own(up), meta
 
     def calling_cell(self) -> int:

@@ -76,8 +76,9 @@ class Worker:
             first = self._assign is None
             self._assign = message
             if message.actor_id:
-                self.executor.actor_id = message.actor_id
-                self.executor.class_name, self.executor.name = message.class_name, message.name
+                hosted = self.executor.hosted
+                hosted.actor_id = message.actor_id
+                hosted.class_name, hosted.name = message.class_name, message.name
             if first:
                 self._assigned.finish()
             else:
@@ -128,7 +129,7 @@ class Worker:
 
     def _lend(self) -> Any:
         """The main thread waits: lend its CPUs, and let others have the tasks behind this one."""
-        running = self.executor.running
+        running = self.executor.hosted.running
         if running is None or not running.is_task:
             return None
         self.executor.give_back()

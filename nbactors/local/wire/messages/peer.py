@@ -67,7 +67,7 @@ class Call(Message, tag=63, frozen=True):
 
     Attributes:
         data: Pickled `(args, kwargs)`; empty for no arguments.
-        num_returns: How many values the result is split into; or STREAMING or DYNAMIC, see nbactors.definitions.metadata.
+        num_returns: How many values the result is split into; or STREAMING or DYNAMIC, see `definitions.metadata`.
         deps: Values of top-level reference arguments, by position or keyword; None, which costs less, for none.
         rest: The `Value` fields of the arguments when there is more than `data`.
         group: The concurrency group; empty for the default one.

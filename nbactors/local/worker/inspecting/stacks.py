@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from nbactors.local.worker.inspecting.traces import hidden
 
 if TYPE_CHECKING:
-    from nbactors.local.worker.running.executor import Executor
+    from nbactors.local.worker.running.hosted import Hosted
     from nbactors.local.worker.running.job import Job
 
 MAX_FRAMES = 100
@@ -27,14 +27,20 @@ MAX_FRAMES = 100
 _ASYNCIO = f"{os.sep}asyncio{os.sep}"
 
 
-def describe(executor: Executor) -> str:
-    """Return what the process does now. The leader's thread."""
+def describe(hosted: Hosted, running: list[Job], waiting: int) -> str:
+    """Return what the process does now. The leader's thread.
+
+    Args:
+        hosted: What it hosts.
+        running: The calls that run.
+        waiting: How many have not begun.
+    """
     frames = sys._current_frames()
     main = threading.main_thread().ident
     told: set[int] = set()
     parts = []
     tasks = set()
-    for job in _running(executor):
+    for job in _with_constructor(hosted, running):
         if job.task is not None:
             tasks.add(job.task)
             stack = _stack_of_task(job.task) or _stack(frames.get(job.thread))
@@ -43,7 +49,7 @@ def describe(executor: Executor) -> str:
             stack = _stack(frames.get(job.thread or main or 0))
         seconds = monotonic() - job.since if job.since else 0.0
         parts.append(_part(f"{job.label or job.name or 'a call'}, running for {seconds:.1f} s", stack))
-    others = (task for task in _tasks(executor) if task not in tasks)
+    others = (task for task in _tasks(hosted) if task not in tasks)
     parts.extend(_part(f"asyncio task {task.get_name()}", _stack_of_task(task)) for task in others)
     for thread in threading.enumerate():
         # The main thread and ours run nothing of the user's but calls and tasks.
@@ -52,7 +58,6 @@ def describe(executor: Executor) -> str:
         stack = _stack(frames.get(thread.ident or 0))
         if stack:
             parts.append(_part(f"thread {thread.name}", stack))
-    waiting = len(executor.waiting_jobs())
     if not parts:
         parts.append("Nothing runs.\n")
     if waiting:
@@ -60,23 +65,22 @@ def describe(executor: Executor) -> str:
     return "\n".join(parts).rstrip()
 
 
-def _running(executor: Executor) -> list[Job]:
+def _with_constructor(hosted: Hosted, running: list[Job]) -> list[Job]:
     """Return the calls that run, the oldest first, and the constructor's."""
-    jobs = executor.running_jobs()
-    on_main = executor.running
-    if on_main is not None and on_main not in jobs and not executor.made.is_set():
-        jobs.append(on_main)
-    return sorted(jobs, key=lambda job: job.since)
+    on_main = hosted.running
+    if on_main is not None and on_main not in running and not hosted.made.is_set():
+        running = [*running, on_main]
+    return sorted(running, key=lambda job: job.since)
 
 
-def _tasks(executor: Executor) -> Iterator[Any]:
+def _tasks(hosted: Hosted) -> Iterator[Any]:
     """Yield the asyncio tasks of the actor's loops."""
-    lanes = executor.lanes
-    if lanes is None or not lanes.is_async:
+    calls = hosted.calls
+    if calls is None or not calls.is_async:
         return
     import asyncio  # noqa: PLC0415 - an asyncio actor has it already
 
-    for loop in lanes.loops():
+    for loop in calls.loops():
         try:
             yield from asyncio.all_tasks(loop)
         except RuntimeError:  # too many come and go just now

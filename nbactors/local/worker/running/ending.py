@@ -18,6 +18,7 @@ import os
 import signal
 import sys
 import traceback
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NoReturn
 
 from nbactors.limits import MAX_TEXT
@@ -28,7 +29,9 @@ from nbactors.local.worker.running.job import Job
 
 if TYPE_CHECKING:
     from nbactors.local.connections.connection import Connection
-    from nbactors.local.worker.running.executor import Executor
+    from nbactors.local.member import Process
+    from nbactors.local.worker.running.answers import Answers
+    from nbactors.local.worker.running.hosted import Hosted
 
 OUTPUT_S = 2.0
 
@@ -49,7 +52,7 @@ class ActorExit(BaseException):
 
 
 class Ending:
-    """The last job of a worker.
+    """The last job of a worker; `Farewell.carry_out` does it.
 
     Args:
         kind: What the node is told, see `messages.Ending`.
@@ -64,25 +67,46 @@ class Ending:
         self.graceful = graceful
         self.status = status
 
-    def carry_out(self, executor: Executor, job: Job | None = None) -> NoReturn:
+
+class Farewell:
+    """Ends the worker, and tells the node and the callers of its actor.
+
+    Args:
+        process: Sends what is told.
+        hosted: What the worker hosts.
+        answers: Answers the calls that will not run.
+        end: Queues an ending behind all that waits.
+
+    Attributes:
+        ending: The first ending that has begun; None as long as the actor lives.
+    """
+
+    def __init__(self, process: Process, hosted: Hosted, answers: Answers, end: Callable[[Ending], None]) -> None:
+        self._process = process
+        self._hosted = hosted
+        self._answers = answers
+        self._end = end
+        self.ending: Ending | None = None
+
+    def carry_out(self, ending: Ending, job: Job | None = None) -> NoReturn:
         """End the process. The main thread.
 
         The order is Ray's: `__ray_shutdown__`, the instance's `__del__`, atexit handlers.
 
         Args:
-            executor: What ends.
+            ending: How it ends.
             job: The call that has ended it, if it runs on this thread.
         """
-        process = executor.process
+        process = self._process
         if process.forked:
-            if not self.graceful:
-                print(self.text, file=sys.stderr)
-            forked.leave(self.status or int(not self.graceful))
-        executor.farewell.begin(self, job)
+            if not ending.graceful:
+                print(ending.text, file=sys.stderr)
+            forked.leave(ending.status or int(not ending.graceful))
+        self.begin(ending, job)
         # Answers of finished calls go out before the clean-up, which may take long.
         process.flush(OUTPUT_S)
-        if self.graceful:
-            _clean_up(executor)
+        if ending.graceful:
+            self._clean_up()
             if process.forked:  # by a handler
                 forked.leave(0)
         for stream in (sys.stdout, sys.stderr):
@@ -91,19 +115,24 @@ class Ending:
             except (OSError, ValueError):  # closed by the user
                 pass
         process.flush(OUTPUT_S)
-        os._exit(self.status)
+        os._exit(ending.status)
 
-
-class Farewell:
-    """What callers of an actor are told that ends by its own will.
-
-    Attributes:
-        ending: The first ending that has begun; None as long as the actor lives.
-    """
-
-    def __init__(self, executor: Executor) -> None:
-        self._executor = executor
-        self.ending: Ending | None = None
+    def _clean_up(self) -> None:
+        instance, self._hosted.instance = self._hosted.instance, None
+        shutdown = getattr(instance, "__ray_shutdown__", None)
+        if shutdown is not None:
+            try:
+                shutdown()
+            except BaseException:  # noqa: BLE001 - Ray logs it and goes on
+                print("__ray_shutdown__ raised:", file=sys.stderr)
+                traceback.print_exc()
+            if self._process.forked:
+                forked.leave(0)
+        shutdown = None
+        del instance
+        gc.collect()
+        # What `sys.exit` would run; the interpreter itself is left by os._exit, since the forkserver's state is in it.
+        atexit._run_exitfuncs()
 
     def take_sigterm(self) -> None:
         """Have SIGTERM end the actor. The main thread."""
@@ -116,13 +145,13 @@ class Farewell:
 
     def _on_sigterm(self, number: int, frame: object) -> None:
         # It may have interrupted anything on the main thread: this takes no lock.
-        self._executor.process.reactor.discard(self._on_asked)
+        self._process.reactor.discard(self._on_asked)
 
     def _on_asked(self) -> None:
         text = f"its worker process (pid {os.getpid()}) got SIGTERM (somebody asked it to end)."
         ending = Ending("crashed", text, status=SIGTERM_STATUS)
         self.begin(ending)
-        self._executor.end(ending)
+        self._end(ending)
 
     def begin(self, ending: Ending, job: Job | None = None, after_queue: bool = False) -> None:
         """Tell the node, and take in no more calls. Any thread; of several endings the first counts.
@@ -134,32 +163,31 @@ class Farewell:
             job: The call that has ended it.
             after_queue: Whether what waits already is still served.
         """
-        process = self._executor.process
+        process = self._process
         if self.ending is None:
             self.ending = ending
             process.node.send_now(messages.Ending(ending.kind, ending.text))
-        if self._executor.actor_id and ending.graceful:
+        if self._hosted.actor_id and ending.graceful:
             # On the leader's thread, where calls are taken in: none slips in between, nor after the answer.
             process.reactor.call_later(0, lambda: self._close(job, after_queue))
 
     def _answer(self, job: Job) -> None:
         assert self.ending is not None
-        executor = self._executor
+        hosted = self._hosted
         down = messages.ActorDown(
-            executor.actor_id, self.ending.kind, self.ending.text, executor.class_name, executor.name, os.getpid()
+            hosted.actor_id, self.ending.kind, self.ending.text, hosted.class_name, hosted.name, os.getpid()
         )
         error = messages.Value(failures.actor_died(down), error=True)
-        executor.answers.send(job, messages.Results(job.message.number, [error]))
+        self._answers.send(job, messages.Results(job.message.number, [error]))
 
     def _close(self, job: Job | None, after_queue: bool) -> None:
         """Take in no more calls, and answer. The leader's thread."""
-        executor = self._executor
-        executor.process.peers.handlers[messages.Call] = self._turn_away
+        self._process.peers.handlers[messages.Call] = self._turn_away
         if job is not None:
             self._answer(job)
         if after_queue:
             return
-        for state in executor.process.peers.states():
+        for state in self._process.peers.states():
             for number in list(state.waiting):
                 # Whoever takes it out decides what becomes of it: it may begin just now.
                 waiting = state.waiting.pop(number, None)
@@ -168,27 +196,9 @@ class Farewell:
 
     def _turn_away(self, connection: Connection, message: messages.Call) -> None:
         """A call has come too late. The leader's thread."""
-        receive = self._executor.process.values.receive
+        receive = self._process.values.receive
         # Taken over, and dropped at once: the descriptors of the next message lie behind those of this one.
         for value in (message.rest, *(value for _, value in message.deps or ())):
             if value is not None:
                 receive(connection, value)
         self._answer(Job(connection, message, None, []))
-
-
-def _clean_up(executor: Executor) -> None:
-    instance, executor.instance = executor.instance, None
-    shutdown = getattr(instance, "__ray_shutdown__", None)
-    if shutdown is not None:
-        try:
-            shutdown()
-        except BaseException:  # noqa: BLE001 - Ray logs it and goes on
-            print("__ray_shutdown__ raised:", file=sys.stderr)
-            traceback.print_exc()
-        if executor.process.forked:
-            forked.leave(0)
-    shutdown = None
-    del instance
-    gc.collect()
-    # What `sys.exit` would run; the interpreter itself is left by os._exit, since the forkserver's state is in it.
-    atexit._run_exitfuncs()

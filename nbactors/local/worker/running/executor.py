@@ -22,6 +22,7 @@ from nbactors.local.worker.running.at_once import run_at_once
 from nbactors.local.worker.running.built_in_methods import NOW
 from nbactors.local.worker.running.ending import ActorExit, Ending, Farewell
 from nbactors.local.worker.running.forked import ForkHooks
+from nbactors.local.worker.running.hosted import Hosted
 from nbactors.local.worker.running.interrupts import Interrupts, invoke
 from nbactors.local.worker.running.job import Job, current
 from nbactors.local.worker.running.lanes import Lanes
@@ -67,9 +68,7 @@ class Executor:
         set_title: Shows what runs in the process title.
 
     Attributes:
-        running: What the main thread runs.
-        instance: The actor.
-        made: Set when the constructor has returned.
+        hosted: What it runs calls of.
         lanes: Where its calls run if not on the main thread, one by one; None for most actors, and for tasks.
     """
 
@@ -82,27 +81,30 @@ class Executor:
         self._shown = ""
         self._construction: Construction | None = None
         self._lease_waiter: Waiter | None = None
-        self.running: Job | None = None
-        self.instance: Any = None
-        self.cls: type | None = None
-        self.actor_id = b""
-        self.class_name = self.name = ""
-        self.module = ""
         self.constructed = False
-        self.made = threading.Event()
         self.lease_id = 0
         self.lanes: Lanes | None = None
+        self.hosted = hosted = Hosted()
         self.capture = Capture(
-            lambda cell, ends: process.node.send_now(messages.OutputPipes(cell), ends), lambda: self.running
+            lambda cell, ends: process.node.send_now(messages.OutputPipes(cell), ends), lambda: hosted.running
         )
         self.answers = Answers(process, self._is_busy, self.capture)
-        self.farewell = Farewell(self)
-        self.interrupts = Interrupts(process.reactor, self.answers, lambda: self.running)
+        self.farewell = Farewell(process, hosted, self.answers, self.end)
+        self.interrupts = Interrupts(process.reactor, self.answers, lambda: hosted.running)
         self.answers.invoke = self.interrupts.invoke
-        self.performer = Performer(self, process, self.answers, self.interrupts, self.capture)
+        self.performer = Performer(
+            process,
+            hosted,
+            self.answers,
+            self.interrupts,
+            self.capture,
+            leave_by=self.leave_by,
+            await_lease=self.await_lease,
+            show=self.show,
+        )
         process.reactor.on_tick = self.on_tick
         process.current_call = self.current_job
-        ForkHooks(self)
+        ForkHooks(hosted, self.performer, self.answers, self.give_signals_back)
         process.peers.handlers.update(
             {
                 messages.Construct: self.enqueue_construct,
@@ -113,7 +115,7 @@ class Executor:
                 messages.Cancel: self.on_cancel,
                 messages.Consumed: self.on_consumed,
                 messages.StopStream: self.on_stop_stream,
-                messages.AskStack: lambda c, _: c.send_now(messages.StackText(stacks.describe(self))),
+                messages.AskStack: lambda c, _: self.on_ask_stack(c),
             }
         )
         process.peers.on_caller_gone = self.on_caller_gone
@@ -123,22 +125,16 @@ class Executor:
         """The names of the actor's concurrency groups, without the default one."""
         return tuple(self._construction.message.groups) if self._construction is not None else ()
 
-    @property
-    def is_async(self) -> bool:
-        """Whether calls run on event loops."""
-        return self.lanes is not None and self.lanes.is_async
-
-    def running_jobs(self) -> list[Job]:
-        """Return the calls that run. The leader's thread."""
-        return [job for state in self.process.peers.states() for job in list(state.running.values())]
-
-    def waiting_jobs(self) -> list[Job]:
-        """Return the calls that have not begun. The leader's thread."""
-        return [job for state in self.process.peers.states() for job in list(state.waiting.values())]
+    def on_ask_stack(self, connection: Connection) -> None:
+        """Somebody asks what runs. The leader's thread."""
+        states = self.process.peers.states()
+        running = [job for state in states for job in list(state.running.values())]
+        waiting = sum(len(state.waiting) for state in states)
+        connection.send_now(messages.StackText(stacks.describe(self.hosted, running, waiting)))
 
     def current_job(self) -> Job | None:
         """Return the job that the calling code belongs to. Any thread."""
-        return current.get() or self.running
+        return current.get() or self.hosted.running
 
     def _is_busy(self) -> bool:
         return bool(self._jobs) or (self.lanes is not None and self.lanes.is_busy)
@@ -161,7 +157,7 @@ class Executor:
         job.read_at = self.process.reactor.read_at
         connection.state.waiting[message.number] = job
         if not job.is_task and message.group == NOW:
-            run_at_once(job, self.performer.perform_in_thread, self.interrupts.windows, self.made)
+            run_at_once(job, self.performer.perform_in_thread, self.interrupts.windows, self.hosted.made)
             return
         if self.lanes is not None:
             self._put(job)
@@ -185,7 +181,7 @@ class Executor:
         early, self._early = self._early, []
         # The lanes first: the main thread may take the construction as soon as it is queued, and looks for them.
         if message.is_async or message.max_concurrency > 1 or message.groups:
-            self.lanes = Lanes(message, self.performer)
+            self.lanes = self.hosted.calls = Lanes(message, self.performer)
             self._jobs.append(Construction(connection, message, cls, rest, deps))
             for job in early:
                 self._put(job)
@@ -273,7 +269,7 @@ class Executor:
 
     def on_tick(self) -> None:
         """Send gathered answers, and give tasks back that wait behind a long one. The background thread."""
-        running = self.running
+        running = self.hosted.running
         if running is None or not running.is_task or not self._jobs:
             return
         if monotonic() - running.since > LONG_S:
@@ -337,7 +333,7 @@ class Executor:
             if isinstance(job, Job):
                 lookout.before(job)
                 if job.begin():
-                    self.running = job
+                    self.hosted.running = job
                     perform(job)
                     job.end()
                     lookout.after(job)
@@ -345,12 +341,12 @@ class Executor:
                 self._construct(job)
             else:
                 self._drain()
-                job.carry_out(self)
+                self.farewell.carry_out(job)
             # While this thread is idle nothing of the last job may live on in this frame.
             job = None
 
     def _idle(self) -> None:
-        self.running = None
+        self.hosted.running = None
         if self.lanes is not None and self.lanes.is_async:
             self.lanes.run_main_loop(lambda: bool(self._jobs))
             return
@@ -365,24 +361,14 @@ class Executor:
                 self.process.reactor.complain(self._idle)
         self._waiter = None
 
-    def enter(self, job: Job) -> None:
-        """A call's own code begins on a loop's thread; the main thread's is what an interrupt may hit."""
-        if self.lanes is not None and job.thread == self.lanes.main_ident:
-            self.running = job
-
-    def leave(self, job: Job) -> None:
-        """It has given control back."""
-        if self.running is job:
-            self.running = None
-
     # --------------------------------------------------------------------------------------------------- constructor
 
     def _construct(self, construction: Construction) -> None:
         message = construction.message
         job = construction.job
-        job.name = job.label = f"{self.class_name}.__init__"
+        job.name = job.label = f"{self.hosted.class_name}.__init__"
         job.since = monotonic()
-        self.running = job
+        self.hosted.running = job
         if message.origin:
             self.capture.begin(message.origin)
         self.show(job.name)
@@ -395,24 +381,24 @@ class Executor:
             rest = construction.rest
             args, kwargs = rest.load() if rest.data or rest.stored is not None else ((), {})
             args, kwargs = arguments.fill(args, kwargs, [(key, held.load()) for key, held in construction.deps])
-            self.cls = cls
-            self.module = job.module = cls.__module__
+            self.hosted.cls = cls
+            self.hosted.module = job.module = cls.__module__
             if self.lanes is not None and self.lanes.is_async:
                 self.lanes.host(self.process)
-                self.instance = self.lanes.construct(cls, args, kwargs)
+                self.hosted.instance = self.lanes.construct(cls, args, kwargs)
             else:
-                self.instance = invoke(cls, args, kwargs)
+                self.hosted.instance = invoke(cls, args, kwargs)
             del args, kwargs
         except ActorExit as reason:
-            Ending("exit", str(reason)).carry_out(self)
+            self.farewell.carry_out(Ending("exit", str(reason)))
         except SystemExit as reason:
-            _ending_of(reason).carry_out(self)
+            self.farewell.carry_out(_ending_of(reason))
         except BaseException as error:  # noqa: BLE001 - whatever user code raises is its result
             text = f"ray::{job.name}() (pid={os.getpid()})\n{user_traceback(error)}"
-            Ending("creation_failed", text, graceful=False).carry_out(self)
+            self.farewell.carry_out(Ending("creation_failed", text, graceful=False))
         construction.rest = construction.deps = job.rest = job.deps = None  # type: ignore[assignment]
-        self.running = None
-        self.made.set()
+        self.hosted.running = None
+        self.hosted.made.set()
         self.process.node.send_now(messages.ActorConstructed(message.actor_id))
         if self.lanes is not None:
             self.show("")
@@ -445,7 +431,7 @@ class Executor:
             ending, after_queue = _ending_of(reason), False
         if job is not None and self.lanes is None and threading.current_thread() is threading.main_thread():
             self.process.reactor.on_tick = None
-            ending.carry_out(self, job)
+            self.farewell.carry_out(ending, job)
         self.farewell.begin(ending, job, after_queue)
         self.end(ending)
 

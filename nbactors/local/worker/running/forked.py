@@ -14,19 +14,32 @@ import signal
 import sys
 import threading
 import traceback
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
-    from nbactors.local.worker.running.executor import Executor
+    from nbactors.local.worker.running.hosted import Hosted
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class ForkHooks:
-    """Does it. Made once per worker, after the process has joined: its own hook runs before."""
+    """Does it. Made once per worker, after the process has joined: its own hook runs before.
 
-    def __init__(self, executor: Executor) -> None:
-        self._executor = executor
+    Args:
+        hosted: What the worker hosts.
+        performer: The `Performer`, whose methods take over what a call has returned.
+        answers: The `Answers`, which would send it.
+        give_signals_back: Has signals do what they do in any process.
+    """
+
+    def __init__(
+        self, hosted: Hosted, performer: object, answers: object, give_signals_back: Callable[[], None]
+    ) -> None:
+        self._hosted = hosted
+        self._performer = performer
+        self._answers = answers
+        self._give_signals_back = give_signals_back
         self._masks = threading.local()
         # A signal that comes before the child's handlers are its own would be lost there: Python forgets it.
         os.register_at_fork(before=self._block, after_in_parent=self._unblock, after_in_child=self._become_child)
@@ -38,16 +51,15 @@ class ForkHooks:
         signal.pthread_sigmask(signal.SIG_SETMASK, self._masks.own)
 
     def _become_child(self) -> None:
-        executor = self._executor
-        executor.give_signals_back()
+        self._give_signals_back()
         self._unblock()
-        _replace(executor.performer, ("deliver", "refuse"), _end)
-        _replace(executor.performer, ("raised",), _end_by)
-        _replace(executor.answers, ("give", "give_yielded", "end_stream", "refuse", "send"), _end)
-        _replace(executor.made, ("set",), _end)  # the constructor's return
-        _replace(executor.answers, ("fail", "fail_canceled"), _end_by)
-        if executor.lanes is not None:
-            executor.lanes.leave_loop(_end_waiting)
+        _replace(self._performer, ("deliver", "refuse"), _end)
+        _replace(self._performer, ("raised",), _end_by)
+        _replace(self._answers, ("give", "give_yielded", "end_stream", "refuse", "send"), _end)
+        _replace(self._hosted.made, ("set",), _end)  # the constructor's return
+        _replace(self._answers, ("fail", "fail_canceled"), _end_by)
+        if self._hosted.calls is not None:
+            self._hosted.calls.leave_loop(_end_waiting)
 
 
 def _replace(thing: object, names: tuple[str, ...], function: Any) -> None:

@@ -24,11 +24,14 @@ class LoopPerformer:
 
     def __init__(self, performer: Performer) -> None:
         self._performer = performer
-        self._executor = performer.executor
-        self.leave_by = performer.executor.leave_by
+        self._hosted = performer.hosted
         self._answers = performer.answers
         self.catch_up = performer.reactor.catch_up
         self._main_thread = threading.main_thread().ident
+
+    def leave_by(self, reason: SystemExit) -> None:
+        """The actor ends by what a task or callback of its own has raised. A loop's thread."""
+        self._performer.leave_by(reason, None)
 
     def call(self, job: Job, ends: Callable[[Job], None]) -> Coroutine[Any, Any, None] | None:
         """Call a job's method on a loop's thread; return what remains to be awaited, None if nothing does.
@@ -38,7 +41,7 @@ class LoopPerformer:
             ends: Called with it at the end of what is returned, also if that is cancelled before it begins.
         """
         performer = self._performer
-        self._executor.enter(job)
+        self._hosted.enter(job)
         if job.thread != self._main_thread:
             performer.window()  # its arguments are unpickled in it, too
         try:
@@ -61,7 +64,7 @@ class LoopPerformer:
         except BaseException as error:  # noqa: BLE001 - whatever user code raises is its result
             performer.raised(job, error)
         finally:
-            self._executor.leave(job)
+            self._hosted.leave(job)
         return None
 
     def _invoke_on_group_loop(
@@ -112,13 +115,13 @@ class LoopPerformer:
         elif job.message.num_returns < 0:
             self._answers.end_stream(job)
         else:
-            self._executor.enter(job)
+            self._hosted.enter(job)
             try:
                 self._answers.give(job, result)
             except KeyboardInterrupt as error:
                 self._performer.raised(job, error)
             finally:
-                self._executor.leave(job)
+                self._hosted.leave(job)
 
     def _raised(self, job: Job, error: BaseException) -> None:
         """Answer with what a call has raised that its caller did not cancel."""

@@ -23,24 +23,47 @@ if TYPE_CHECKING:
     from nbactors.local.objects.values import Held
     from nbactors.local.worker.printing.capture import Capture
     from nbactors.local.worker.running.answers import Answers
-    from nbactors.local.worker.running.executor import Executor
+    from nbactors.local.worker.running.hosted import Hosted
     from nbactors.local.worker.running.interrupts import Interrupts
     from nbactors.local.worker.running.job import Job
 
 
 class Performer:
-    """Runs jobs on whatever thread calls it; what they do is their answer, and nothing of it escapes."""
+    """Runs jobs on whatever thread calls it; what they do is their answer, and nothing of it escapes.
+
+    Args:
+        process: This process.
+        hosted: What it hosts.
+        answers: Sends what the callers get.
+        interrupts: Raise what cancels a running job.
+        capture: Brings what a job prints to its cell.
+        leave_by: Called with the exception, and the job, that ends the worker.
+        await_lease: Waits until the node has told what a task's lease holds.
+        show: Shows what runs in the process title.
+    """
 
     def __init__(
-        self, executor: Executor, process: Process, answers: Answers, interrupts: Interrupts, capture: Capture
+        self,
+        process: Process,
+        hosted: Hosted,
+        answers: Answers,
+        interrupts: Interrupts,
+        capture: Capture,
+        *,
+        leave_by: Callable[[ActorExit | SystemExit, Job | None], None],
+        await_lease: Callable[[int], None],
+        show: Callable[[str], None],
     ) -> None:
-        self.executor = executor
+        self.hosted = hosted
         self.answers = answers
+        self.leave_by = leave_by
+        self._await_lease = await_lease
+        self._show = show
         self.reactor = process.reactor
         self._process = process
         self._interrupts = interrupts
         self._capture = capture
-        self._renewal = Renewal(executor)
+        self._renewal = Renewal(hosted, process.reactor)
         self._functions: dict[bytes, tuple[Any, Held]] = {}
         self._windows = threading.local()
 
@@ -112,7 +135,7 @@ class Performer:
     def raised(self, job: Job, error: BaseException) -> None:
         """Answer with what a job has raised."""
         if isinstance(error, ActorExit) or (isinstance(error, SystemExit) and not job.interrupts):
-            self.executor.leave_by(error, job)
+            self.leave_by(error, job)
         elif job.interrupts and (isinstance(error, KeyboardInterrupt) or not _only_asked(job)):
             self.refuse(job, error)
         else:
@@ -134,7 +157,7 @@ class Performer:
 
     def show_idle(self) -> None:
         """Show that nothing runs."""
-        self.executor.show("")
+        self._show("")
 
     # ---------------------------------------------------------------------------------------------------- preparing
 
@@ -159,20 +182,20 @@ class Performer:
         return function, *self._interrupts.invoke(job, self._load_arguments, job)
 
     def _find(self, job: Job) -> Callable[..., Any]:
-        executor, message = self.executor, job.message
+        hosted, message = self.hosted, job.message
         if isinstance(message, messages.Call):
-            job.name = f"{executor.class_name}.{message.method}"
+            job.name = f"{hosted.class_name}.{message.method}"
             job.label = job.label or job.name
-            job.module = executor.module
-            executor.show(job.label)
+            job.module = hosted.module
+            self._show(job.label)
             method = message.method
             if method.startswith("__"):
                 if method in METHODS:
                     return self._renewal.find(method)
                 if method.startswith("__ray_"):
-                    return built_in_methods.find(method, executor.instance, executor.is_async)
-            return getattr(executor.instance, method)  # type: ignore[no-any-return]
-        executor.await_lease(message.lease_id)
+                    return built_in_methods.find(method, hosted.instance, hosted.is_async)
+            return getattr(hosted.instance, method)  # type: ignore[no-any-return]
+        self._await_lease(message.lease_id)
         function, held = self._functions[message.key]
         if function is None:
             function = self._interrupts.invoke(job, held.load)
@@ -180,7 +203,7 @@ class Performer:
         job.name = getattr(function, "__name__", "task")
         job.module = getattr(function, "__module__", "")
         job.label = job.label or job.name
-        executor.show(job.label)
+        self._show(job.label)
         return function  # type: ignore[no-any-return]
 
     @staticmethod

@@ -13,7 +13,8 @@ from nbactors.frontend.user_code import lets_through
 from nbactors.local.reactor.waiter import Waiter
 
 if TYPE_CHECKING:
-    from nbactors.local.worker.running.executor import Executor
+    from nbactors.local.reactor.reactor import Reactor
+    from nbactors.local.worker.running.hosted import Hosted
 
 TICK_S = 0.005
 """How often it is looked whether the calls on other threads and loops have ended."""
@@ -26,8 +27,9 @@ class Renewal:
     run end, and goes on afterwards.
     """
 
-    def __init__(self, executor: Executor) -> None:
-        self._executor = executor
+    def __init__(self, hosted: Hosted, reactor: Reactor) -> None:
+        self._hosted = hosted
+        self._reactor = reactor
 
     def find(self, method: str) -> Callable[..., Any]:
         """Return what runs for one of `nbactors.definitions.hooks.METHODS`."""
@@ -42,7 +44,7 @@ class Renewal:
             TypeError: Instances of its class cannot become instances of that one.
             TimeoutError: A call runs that does not end.
         """
-        instance = self._executor.instance
+        instance = self._hosted.instance
         with self._alone(patience_s):
             old = type(instance)
             before = dict(getattr(instance, "__dict__", {}))
@@ -63,8 +65,8 @@ class Renewal:
                     instance.__dict__.clear()
                     instance.__dict__.update(before)
                 raise
-            self._executor.cls = cls
-            self._executor.module = cls.__module__
+            self._hosted.cls = cls
+            self._hosted.module = cls.__module__
 
     @lets_through
     def save(self, patience_s: float) -> Any:
@@ -79,47 +81,47 @@ class Renewal:
             self._finish(self._hook(RESTORE)(state))
 
     def _hook(self, name: str) -> Callable[..., Any]:
-        hook: Callable[..., Any] | None = getattr(self._executor.instance, name, None)
+        hook: Callable[..., Any] | None = getattr(self._hosted.instance, name, None)
         if hook is None:
-            raise missing_hook(self._executor.class_name, name)
+            raise missing_hook(self._hosted.class_name, name)
         return hook
 
     @lets_through
     def _finish(self, result: Any) -> Any:
         """Await what an asynchronous hook has returned."""
-        lanes = self._executor.lanes
-        if inspect.iscoroutine(result) and lanes is not None and lanes.is_async:
-            return lanes.complete(result)
+        calls = self._hosted.calls
+        if inspect.iscoroutine(result) and calls is not None and calls.is_async:
+            return calls.complete(result)
         return result
 
     @contextmanager
     def _alone(self, patience_s: float) -> Iterator[None]:
         """Have no call run meanwhile."""
-        lanes = self._executor.lanes
-        if lanes is None:
+        calls = self._hosted.calls
+        if calls is None:
             yield
             return
-        lanes.pause()
+        calls.pause()
         try:
             deadline = monotonic() + patience_s
             self._turn()
-            while lanes.runs:
+            while calls.runs:
                 if monotonic() > deadline:
                     raise TimeoutError(
-                        f"a call was still running in {self._executor.class_name} after {patience_s:g} s, and this is "
+                        f"a call was still running in {self._hosted.class_name} after {patience_s:g} s, and this is "
                         "done between calls only. Nothing was changed: cancel that call, or try again with a longer "
                         "timeout"
                     )
                 self._turn()
             yield
         finally:
-            lanes.resume()
+            calls.resume()
 
     def _turn(self) -> None:
         """Let what runs go on for a moment."""
-        lanes = self._executor.lanes
-        assert lanes is not None
-        if lanes.is_async:
-            lanes.turn(TICK_S)
+        calls = self._hosted.calls
+        assert calls is not None
+        if calls.is_async:
+            calls.turn(TICK_S)
         else:
-            self._executor.process.reactor.wait(Waiter(), TICK_S)
+            self._reactor.wait(Waiter(), TICK_S)
