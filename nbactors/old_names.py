@@ -12,7 +12,7 @@ from types import ModuleType
 MODULES = {
     "nbactors.cloud": "nbactors.definitions.cloud",
     "nbactors.local.client": "nbactors.local",
-    "nbactors.local.client.actors": "nbactors.local.submitting.actors",
+    "nbactors.local.client.actors": "nbactors.local.submitting.handles",
     "nbactors.local.client.entries": "nbactors.local.objects.entry",
     "nbactors.local.client.streams": "nbactors.local.objects.streams",
     "nbactors.meta": "nbactors.definitions.metadata",

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbactors import engine, exceptions
 from nbactors.frontend import calling_cell
-from nbactors.local import installation
+from nbactors.local import current, installation
 from nbactors.local.connections.node_link import NodeLink
 from nbactors.local.connections.peers import Peers
 from nbactors.local.objects import failures
@@ -44,11 +44,6 @@ FLUSH_S = 2.0
 """How long a leaving process tries to get rid of what it has to send."""
 
 _NUMBER = attrgetter("number")
-
-_current: Process | None = None
-
-_inherits = False
-"""Whether this is a forked child: it may have references of the session that it was forked from."""
 
 
 class Process:
@@ -85,12 +80,12 @@ class Process:
         """In a session, its job id."""
         self.reactor = Reactor("nbactors-io")
         self.store = SegmentStore(self.reactor.discard, store_limit)
-        self.values = Values(self)
         self.references = References(self)
-        self.references.borrows = _inherits
+        self.references.borrows = current.inherits()
         self.actors = Actors(self)
+        self.values = Values(self.store, self.references, self.actors, self.expect_trim)
         self.tasks = Tasks(self)
-        self.replies = Replies(self)
+        self.replies = Replies(self.values)
         self.streams = Streams(self)
         self.peers = Peers(self)
         self.waiting = Waiting(self)
@@ -129,12 +124,11 @@ class Process:
 
     def join(self, node: socket.socket, role: str, package_version: str) -> None:
         """Listen for peers, say Hello to the node and begin to read."""
-        global _current
         # First, so that `close` closes the socket also if nothing can listen.
         self.node = NodeLink(self.reactor, node, self._receive_control, self._lose_node)
         self.peers.listen()
         self.node.start(self.process_id, role, package_version)
-        _current = self
+        current.enter(self)
         background.start(self.reactor)
 
     def _receive_control(self, message: Any) -> None:
@@ -274,10 +268,8 @@ class Process:
 
     def close(self) -> None:
         """Close everything. Pending calls get no answer any more; waiting threads are woken by their time-outs."""
-        global _current
         self.closed = True
-        if _current is self:
-            _current = None
+        current.leave(self)
         self.reactor.close()
         self._abandon_calls()
         self.node.close()
@@ -290,9 +282,7 @@ class Process:
         They are closed, or else the node would not see the parent's end as long as the child lives. Locks stay as they
         are: a thread of the parent's that is not here may hold each of them, so nothing here may take one again.
         """
-        global _current
         self.closed = self.forked = True
-        _current = None
         self.reactor.forget()
         self.node.forget()
         self.peers.forget()
@@ -313,16 +303,6 @@ def _raise_descriptor_limit() -> None:
             pass
 
 
-def _forget_in_child() -> None:
-    global _inherits
-    if _current is not None:
-        _inherits = True
-        _current.forget()
-
-
-os.register_at_fork(after_in_child=_forget_in_child)
-
-
 def importable_paths() -> list[str]:
     """Return `sys.path` with the empty entry spelled out, so that it means the same in another directory.
 
@@ -338,18 +318,3 @@ def working_directory() -> str:
         return os.getcwd()
     except OSError:
         return ""
-
-
-def current_process() -> Process:
-    """Return this process's membership.
-
-    Raises:
-        RaySystemError: There is none.
-    """
-    if _current is None:
-        engine.current()  # a reference was unpickled before init(): start, as a verb would
-    if _current is None:
-        raise exceptions.RaySystemError(
-            "no local session runs here: call init() before unpickling references or handles"
-        )
-    return _current

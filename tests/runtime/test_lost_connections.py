@@ -16,12 +16,11 @@ from typing import Any
 import pytest
 
 import nbactors as ray
-from nbactors.local import sockets
+from nbactors.local import current, sockets
 from nbactors.local.connections import peer_connection
 from nbactors.local.connections.intake import MISSING
 from nbactors.local.connections.outbox import MAX_FDS
 from nbactors.local.connections.peer_connection import PeerConnection
-from nbactors.local.member import current_process
 from nbactors.local.reactor.reactor import Reactor
 from nbactors.local.wire import messages
 from nbactors.local.wire.framing import peer_codec
@@ -69,7 +68,7 @@ def cut_all(progress: dict[Any, int] | None = None) -> None:
     With `progress` only those on which something has come since they were last cut: on a busy machine nothing would
     ever get through.
     """
-    peers = current_process().peers
+    peers = current.member().peers
     for connection in [*peers._outgoing.values(), *peers._incoming]:
         sock = connection.sock
         received = connection.received
@@ -249,7 +248,7 @@ def test_answers_to_a_caller_out_of_reach_become_errors_and_run_once(worker: Any
     held = worker.__ray_call__.remote(hold, str(goes_on), kept)
     refs = [worker.work.remote(number, size) for number in range(100)]
     ended = worker.__ray_call__.remote(lambda _, path: open(path, "w").close(), str(tmp_path / "ended"))
-    peers = current_process().peers
+    peers = current.member().peers
     (connection,) = [each for each in peers._outgoing.values() if each.state.calls]
     eventually(lambda: not connection.unsent)
     unreachable = sockets.process_socket_path(peers._process.directory, connection.peer_id)

@@ -11,12 +11,12 @@ import pytest
 
 import nbactors
 from nbactors.frontend import calling_cell
-from nbactors.local.member import current_process
+from nbactors.local import current
 
 
 def seen() -> int:
     """Return the number of the cell that this call comes from."""
-    return current_process().origin() & 0xFFFF_FFFF
+    return current.member().origin() & 0xFFFF_FFFF
 
 
 class Seeing:
@@ -125,5 +125,5 @@ def test_a_thread_has_that_of_the_latest_cell() -> None:
 def test_the_upper_half_tells_the_session() -> None:
     calling_cell.enter(10)
     job = int(nbactors.get_runtime_context().get_job_id(), 16).to_bytes(4, "big")
-    value = nbactors.get(nbactors.remote(lambda: current_process().origin()).remote())
+    value = nbactors.get(nbactors.remote(lambda: current.member().origin()).remote())
     assert value == int.from_bytes(job, "little") << 32 | 10

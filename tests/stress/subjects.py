@@ -23,7 +23,7 @@ class Noting:
 
 def left_behind() -> list[str]:
     """Return what this process holds of calls that have ended: descriptions, none if nothing. In an actor or driver."""
-    from nbactors.local.member import current_process
+    from nbactors.local import current
     from nbactors.local.objects.entry import Entry
     from nbactors.local.objects.stream_inbox import Inbox
     from nbactors.local.objects.streams import RemoteReader
@@ -31,7 +31,7 @@ def left_behind() -> list[str]:
     from nbactors.local.worker.running.job import Job
 
     gc.collect()
-    current_call = current_process().current_call
+    current_call = current.member().current_call
     own = current_call() if current_call is not None else None
     kinds = (PendingCall, Entry, Inbox, RemoteReader, Job)
     # Asking by type: `isinstance` would make proxies of the user's load what they stand for.

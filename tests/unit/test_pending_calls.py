@@ -9,7 +9,7 @@ import pytest
 
 from nbactors.local.member import Process
 from nbactors.local.objects.entry import Entry
-from nbactors.local.objects.values import Held
+from nbactors.local.objects.held import Held
 from nbactors.local.objects.waiting import Waiting
 from nbactors.local.reactor.timers import Timers
 from nbactors.local.submitting.arguments import Arguments

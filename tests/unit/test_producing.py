@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from nbactors.local.wire import messages
+from nbactors.local.worker.jobs.production import Production
 from nbactors.local.worker.running import producing
-from nbactors.local.worker.running.producing import Production
 from nbactors.options.num_returns import DYNAMIC, STREAMING
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from nbactors.local.objects.entry import Entry
+from nbactors.local.objects.held import Held
 from nbactors.local.objects.stream_inbox import Inbox
 from nbactors.local.objects.streams import Reader
-from nbactors.local.objects.values import Held
 from nbactors.local.objects.waiting import Waiting
 from nbactors.local.submitting.pending_call import PendingCall
 from nbactors.object_ref import ObjectRef

@@ -17,7 +17,7 @@ import socket
 import weakref
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from nbactors.local import sockets
 from nbactors.local.connections.connection import Connection
@@ -27,7 +27,9 @@ from nbactors.local.wire.framing import FrameError, PeerCodec
 from nbactors.version import __version__
 
 if TYPE_CHECKING:
-    from nbactors.local.member import Process
+    from nbactors.local.connections.node_link import NodeLink
+    from nbactors.local.reactor.reactor import Reactor
+    from nbactors.local.store.segments import SegmentStore
 
 
 HELLO_WITHIN_S = 10.0
@@ -55,6 +57,68 @@ _ONCE = frozenset(
     {messages.Call, messages.Run, messages.Construct, messages.AskNext, messages.ReleaseBorrow, messages.PutBack}
 )
 """Messages that must not be handled twice, see `Connection.begin_once`."""
+
+
+class Counting(Protocol):
+    """Counts who else holds references, see `References`."""
+
+    def answer(self, connection: Connection, oid: bytes) -> None:
+        """A borrower asks for a value."""
+
+    def fetched(self, connection: Connection, oid: bytes, value: messages.Value | None) -> None:
+        """An owner has answered."""
+
+    def add_tokens(self, oid: bytes, receiver: bytes, tokens: int) -> None:
+        """Count, as the owner."""
+
+    def process_gone(self, process_id: bytes) -> None:
+        """A process has died."""
+
+    def ask_again(self, owner: bytes) -> None:
+        """A connection was lost to a process that lives."""
+
+
+class Answered(Protocol):
+    """Takes in the answers to calls, see `Replies`."""
+
+    def after_batch(self, connection: Connection) -> None:
+        """All that had arrived was handled."""
+
+
+class Surroundings(Protocol):
+    """What the connections to peers need of this process."""
+
+    @property
+    def process_id(self) -> bytes:
+        """16 bytes."""
+
+    @property
+    def directory(self) -> str:
+        """The node's folder, where sockets lie."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether it has left."""
+
+    @property
+    def reactor(self) -> Reactor:
+        """The event loop."""
+
+    @property
+    def node(self) -> NodeLink:
+        """The connection to the node, once it has joined."""
+
+    @property
+    def store(self) -> SegmentStore:
+        """Where large values lie."""
+
+    @property
+    def references(self) -> Counting:
+        """Counts who else holds references."""
+
+    @property
+    def replies(self) -> Answered:
+        """Takes in the answers to calls."""
 
 
 class PeerState:
@@ -112,7 +176,7 @@ class PeerState:
 class Peers:
     """The peer connections of one process, and the socket that it listens on."""
 
-    def __init__(self, process: Process) -> None:
+    def __init__(self, process: Surroundings) -> None:
         self._process = process
         self._outgoing: dict[bytes, PeerConnection] = {}
         self._incoming: set[PeerConnection] = set()

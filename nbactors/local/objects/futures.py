@@ -12,15 +12,74 @@ import contextvars
 import weakref
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from nbactors.frontend.interrupts import INTERRUPTS
 from nbactors.frontend.user_code import lets_through
 from nbactors.local.objects.object_life import READY
 
 if TYPE_CHECKING:
-    from nbactors.local.objects.entry import Entry
-    from nbactors.local.objects.stream_inbox import Readable
+    from nbactors.local.reactor.reactor import Reactor
+
+
+class Source(Protocol):
+    """What a listener can be added to: an entry, or a stream."""
+
+    def add_waiter(self, waiter: Any) -> bool:
+        """Call `waiter.ready` once; return False if there is something already."""
+
+    def remove_waiter(self, waiter: Any) -> None:
+        """Forget a listener."""
+
+
+class Interrupting(Protocol):
+    """What the user's interrupt does to calls that were awaited, see `Interruption`."""
+
+    @property
+    def cancels(self) -> bool:
+        """Whether it cancels them."""
+
+    def cancel_one(self, entry: Any) -> None:
+        """Cancel the call that makes an awaited object."""
+
+
+class Announcing(Protocol):
+    """Where that is known."""
+
+    @property
+    def interruption(self) -> Interrupting | None:
+        """What the user's interrupt does; None in a worker."""
+
+
+class Surroundings(Protocol):
+    """What a future needs of the process."""
+
+    @property
+    def reactor(self) -> Reactor:
+        """The event loop."""
+
+    @property
+    def waiting(self) -> Announcing:
+        """Where it is known what an interrupt does."""
+
+
+class Awaited(Source, Protocol):
+    """An object that may be waited for, see `Entry`."""
+
+    @property
+    def state(self) -> int:
+        """See `object_life`."""
+
+    @property
+    def process(self) -> Surroundings:
+        """Where it is."""
+
+    def request(self) -> None:
+        """Make the value come."""
+
+    def result(self) -> Any:
+        """Return the value of an object that is ready, or raise it."""
+
 
 _handovers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Handover] = weakref.WeakKeyDictionary()
 
@@ -99,7 +158,7 @@ class _Wake:
         self._callback = None
 
 
-def as_future(entry: Entry) -> asyncio.Future[Any]:
+def as_future(entry: Awaited) -> asyncio.Future[Any]:
     """Return a future of the running loop that gets the entry's value.
 
     Raises:
@@ -118,11 +177,11 @@ def as_future(entry: Entry) -> asyncio.Future[Any]:
     return future
 
 
-def _settle(future: asyncio.Future[Any] | concurrent.futures.Future[Any], entry: Entry) -> None:
+def _settle(future: asyncio.Future[Any] | concurrent.futures.Future[Any], entry: Awaited) -> None:
     if future.done():  # cancelled, or the user has settled it
         return
     try:
-        value = entry.process.values.load(entry)
+        value = entry.result()
     except BaseException as error:  # noqa: BLE001 - whatever `get` would raise
         future.set_exception(_raisable(error))
     else:
@@ -142,7 +201,7 @@ class _Watch(_Wake):
 
     __slots__ = ("_entry",)
 
-    def __init__(self, handover: Handover, callback: Callable[[], None], entry: Entry) -> None:
+    def __init__(self, handover: Handover, callback: Callable[[], None], entry: Awaited) -> None:
         super().__init__(handover, callback)
         self._entry = entry
 
@@ -156,7 +215,7 @@ class _AsyncFuture(_Watch):
 
     __slots__ = ("_future",)
 
-    def __init__(self, handover: Handover, future: asyncio.Future[Any], entry: Entry) -> None:
+    def __init__(self, handover: Handover, future: asyncio.Future[Any], entry: Awaited) -> None:
         super().__init__(handover, self._settle, entry)
         self._future = future
 
@@ -186,11 +245,11 @@ class _ThreadFuture:
     def __init__(self, future: concurrent.futures.Future[Any]) -> None:
         self._future = future
 
-    def leave(self, entry: Entry) -> None:
+    def leave(self, entry: Awaited) -> None:
         """Nobody waits any more, if the future was cancelled or the user has settled it."""
         entry.remove_waiter(self)
 
-    def ready(self, entry: Entry) -> None:
+    def ready(self, entry: Awaited) -> None:
         future = self._future
         if future.cancelled():
             return
@@ -203,12 +262,12 @@ class _ThreadFuture:
 
 
 @lets_through
-def _settle_in_thread(future: concurrent.futures.Future[Any], entry: Entry) -> None:
+def _settle_in_thread(future: concurrent.futures.Future[Any], entry: Awaited) -> None:
     if future.running() or future.done() or future.set_running_or_notify_cancel():
         _settle(future, entry)
 
 
-def thread_future(entry: Entry) -> concurrent.futures.Future[Any]:
+def thread_future(entry: Awaited) -> concurrent.futures.Future[Any]:
     """Return a future that gets the entry's value."""
     future: concurrent.futures.Future[Any] = concurrent.futures.Future()
     listener = _ThreadFuture(future)
@@ -221,7 +280,7 @@ def thread_future(entry: Entry) -> concurrent.futures.Future[Any]:
     return future
 
 
-def call_when_done(entry: Entry, callback: Callable[[], None], context: contextvars.Context | None) -> _Wake:
+def call_when_done(entry: Awaited, callback: Callable[[], None], context: contextvars.Context | None) -> _Wake:
     """Run `callback` on the running loop when the entry is final; `.cancel()` of what is returned prevents it."""
     handover = Handover.to(asyncio.get_running_loop())
     run = callback if context is None else lambda: context.run(callback)
@@ -233,7 +292,7 @@ def call_when_done(entry: Entry, callback: Callable[[], None], context: contextv
     return wake
 
 
-async def until_ready(source: Readable) -> None:
+async def until_ready(source: Source) -> None:
     """Wait on the running loop until there is something to read."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[None] = loop.create_future()

@@ -12,10 +12,8 @@ from nbactors.object_ref_generator import DynamicObjectRefGenerator
 from nbactors.views.summaries import StreamFacts
 
 if TYPE_CHECKING:
-    from nbactors.local.member import Process
-    from nbactors.local.objects.entry import Listener
-    from nbactors.local.objects.values import Held
-    from nbactors.local.submitting.pending_call import PendingCall
+    from nbactors.local.objects.entry import Home, Listener, Maker
+    from nbactors.local.objects.held import Held
 
 
 class Readable:
@@ -23,7 +21,7 @@ class Readable:
 
     __slots__ = ("__weakref__", "ended", "items", "process", "waiters")
 
-    def __init__(self, process: Process) -> None:
+    def __init__(self, process: Home) -> None:
         self.process = process
         self.items: deque[Entry] = deque()
         self.ended = False
@@ -82,18 +80,18 @@ class Inbox(Readable):
 
     __slots__ = ("_backpressure", "_call", "_read", "abandoned", "is_collected", "number", "received")
 
-    def __init__(self, process: Process, call: PendingCall, backpressure: int, is_collected: bool) -> None:
+    def __init__(self, process: Home, call: Maker, backpressure: int, is_collected: bool) -> None:
         super().__init__(process)
         self.is_collected = is_collected
         self.number = call.number
         self.received = 0
         self.abandoned = False
-        self._call: PendingCall | None = call
+        self._call: Maker | None = call
         self._backpressure = backpressure
         self._read = 0
 
     @property
-    def call(self) -> PendingCall | None:
+    def call(self) -> Maker | None:
         """The call, as long as its generator may yield."""
         return self._call
 
@@ -134,7 +132,8 @@ class Inbox(Readable):
     def collected(self) -> Held:
         """Return the value of a call with ``num_returns="dynamic"``."""
         refs: list[ObjectRef[Any]] = [ObjectRef(entry) for entry in list(self.items)]
-        return self.process.values.hold(DynamicObjectRefGenerator(refs))
+        held: Held = self.process.values.hold(DynamicObjectRefGenerator(refs))
+        return held
 
     # ---------------------------------------------------------------------------------------------------- reading
 
@@ -157,7 +156,7 @@ class Inbox(Readable):
             self.items.appendleft(entry)
             self.wake()
 
-    def resume(self, call: PendingCall) -> None:
+    def resume(self, call: Maker) -> None:
         """The call was sent, perhaps again: tell its generator what has happened before.
 
         Called after the sending: what is told of a call that the worker does not know yet is lost.

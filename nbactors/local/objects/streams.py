@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import weakref
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Protocol
 
 from nbactors import exceptions
 from nbactors.local.objects import failures
-from nbactors.local.objects.entry import Entry
+from nbactors.local.objects.entry import Entry, Home
 from nbactors.local.objects.object_life import PENDING, READY
 from nbactors.local.objects.stream_inbox import Inbox, Readable
 from nbactors.local.wire import ids, messages
@@ -24,10 +25,22 @@ from nbactors.views.summaries import StreamFacts
 
 if TYPE_CHECKING:
     from nbactors.local.connections.connection import Connection
-    from nbactors.local.member import Process
+    from nbactors.local.connections.peers import Peers
 
 STREAM_INDEX = 0xFFFFFFFF
 """The index, among a call's objects, of the one that stands for the stream itself."""
+
+
+class Surroundings(Home, Protocol):
+    """What `Streams` needs of the process."""
+
+    @property
+    def peers(self) -> Peers:
+        """The connections to other processes."""
+
+    @property
+    def numbers(self) -> Iterator[int]:
+        """Gives numbers to calls and objects."""
 
 
 class Reader:
@@ -154,7 +167,7 @@ class RemoteReader(Readable):
 
     __slots__ = ("_asked", "_key")
 
-    def __init__(self, process: Process, key: ObjectRef[Any]) -> None:
+    def __init__(self, process: Home, key: ObjectRef[Any]) -> None:
         super().__init__(process)
         self._key = key
         self._asked = False
@@ -245,7 +258,7 @@ class RemoteReader(Readable):
 class Streams:
     """The readers of other processes' streams, and the questions of others about ours. The leader's thread."""
 
-    def __init__(self, process: Process) -> None:
+    def __init__(self, process: Surroundings) -> None:
         self._process = process
         # Weakly: a reader that is dropped while it asks holds up neither the others nor the generator's end.
         self._asking: dict[bytes, list[weakref.ref[RemoteReader]]] = {}

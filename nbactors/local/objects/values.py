@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
 
 from nbactors import exceptions
 from nbactors.definitions.importable import ForeignCodeError
 from nbactors.local.connections.intake import MISSING
 from nbactors.local.objects import failures
+from nbactors.local.objects.held import Held
 from nbactors.local.objects.object_life import READY
 from nbactors.local.reactor.blame import place
 from nbactors.local.store import descriptors
@@ -18,50 +19,11 @@ from nbactors.object_ref import ObjectRef
 
 if TYPE_CHECKING:
     from nbactors.local.connections.connection import Connection
-    from nbactors.local.member import Process
     from nbactors.local.objects.entry import Entry
-    from nbactors.local.store.segments import Stored
+    from nbactors.local.store.segments import SegmentStore
 
 INLINE = 100 * 1024
 """Values of more bytes lie in shared memory (Ray's own threshold)."""
-
-
-class Held:
-    """A value in this process: what a message needs, without a receiver yet."""
-
-    __slots__ = ("buffers", "contained", "data", "error", "stored")
-
-    def __init__(
-        self,
-        data: bytes,
-        stored: Stored | None = None,
-        contained: Any = (),
-        error: bool = False,
-        buffers: Sequence[bytes] = (),
-    ) -> None:
-        self.data = data
-        self.buffers = buffers
-        self.stored = stored
-        self.contained = contained
-        self.error = error
-
-    def settle(self, entry: Entry) -> None:
-        """Make this the value of an entry."""
-        entry.resolve(self.data, self.stored, self.contained, self.error, self.buffers)
-
-    @property
-    def plain(self) -> bool:
-        """Whether a message needs no more than `data`."""
-        return self.stored is None and not self.contained and not self.error and not self.buffers
-
-    def load(self) -> Any:
-        """Unpickle; raise what came instead."""
-        if self.error:
-            raise failures.decode(self.data)
-        if self.stored is None:
-            return pickling.loads(self.data, self.buffers)
-        data, buffers = self.stored.views()
-        return pickling.loads(data, buffers)
 
 
 class _Release:
@@ -83,11 +45,36 @@ class _Release:
             self._connection.send(messages.ReleaseSegment(self._number))
 
 
-class Values:
-    """Packs and unpacks the values of one process. Methods: any thread, `receive` the leader's."""
+class Counting(Protocol):
+    """Counts who holds references, or handles."""
 
-    def __init__(self, process: Process) -> None:
-        self._process = process
+    def grant(self, thing: Any, receiver: bytes, /) -> Any:
+        """Count a receiver of a reference or handle."""
+
+    def known(self, identifier: bytes, /) -> Any:
+        """Return what stands for it here, and count nothing."""
+
+    def obtain(self, identifier: bytes, tokens: int, /) -> Any:
+        """Return what stands for it here, with tokens more to give back."""
+
+
+class Values:
+    """Packs and unpacks the values of one process. Methods: any thread, `receive` the leader's.
+
+    Args:
+        store: Where large values lie.
+        references: Counts the references in them.
+        actors: Counts the handles in them.
+        expect_trim: Called when a large value is stored.
+    """
+
+    def __init__(
+        self, store: SegmentStore, references: Counting, actors: Counting, expect_trim: Callable[[], None]
+    ) -> None:
+        self._store = store
+        self._references = references
+        self._actors = actors
+        self._expect_trim = expect_trim
 
     def hold(self, value: Any) -> Held:
         """Pickle a value, into shared memory if it is large.
@@ -101,8 +88,8 @@ class Values:
         """Like `hold`, for what is pickled already."""
         data, buffers, found = pickled
         if len(data) + sum(buffer.nbytes for buffer in buffers) > INLINE:
-            self._process.expect_trim()
-            return Held(b"", self._process.store.write(data, buffers), found)
+            self._expect_trim()
+            return Held(b"", self._store.write(data, buffers), found)
         return Held(data, None, found, False, [bytes(buffer) for buffer in buffers] if buffers else ())
 
     def pack(self, connection: Connection, held: Held | Entry, error: bool) -> tuple[messages.Value, list[int]]:
@@ -115,15 +102,15 @@ class Values:
         receiver = connection.peer_id
         for thing in held.contained:
             if type(thing) is ObjectRef:
-                refs.append(self._process.references.grant(thing, receiver))
+                refs.append(self._references.grant(thing, receiver))
             else:
-                self._process.actors.grant(thing, receiver)
+                self._actors.grant(thing, receiver)
                 actors.append(thing.actor_id)
         segment = None
         fds: list[int] = []
         stored = held.stored
         if stored is not None:
-            number = self._process.store.grant(stored)
+            number = self._store.grant(stored)
             connection.state.granted.add(number)
             segment = messages.Segment(number, stored.size, stored.spans)
             fds.append(stored.hold.fd)
@@ -157,8 +144,8 @@ class Values:
             if os.fstat(fd).st_size < segment.size:
                 os.close(fd)
                 raise exceptions.RaySystemError("a peer announced a segment that is larger than its file")
-            stored = self._process.store.receive(fd, segment.size, segment.spans, release.give_back)
-        references, actors = self._process.references, self._process.actors
+            stored = self._store.receive(fd, segment.size, segment.spans, release.give_back)
+        references, actors = self._references, self._actors
         contained: list[Any] = [references.known(oid) for oid in value.refs]
         contained += [actors.known(actor_id) for actor_id in value.actors]
         held = Held(value.data, stored, contained, value.error, value.buffers)

@@ -17,11 +17,9 @@ from nbactors.local.reactor.waiter import Waiter
 from nbactors.object_ref import ObjectRef
 
 if TYPE_CHECKING:
-    from nbactors.local.member import Process
-    from nbactors.local.objects.entry import Entry
+    from nbactors.local.objects.entry import Entry, Home, Interrupting
     from nbactors.local.objects.stream_inbox import Inbox
     from nbactors.local.objects.streams import RemoteReader
-    from nbactors.local.submitting.interruption import Interruption
 
 PATIENCE_S = 0.005
 """A task that waits longer than this lends its CPUs to others."""
@@ -78,7 +76,7 @@ class Waiting:
         on_block: Set in a worker: called when its task blocks for long; returns what to call when it runs again.
     """
 
-    def __init__(self, process: Process) -> None:
+    def __init__(self, process: Home) -> None:
         self._process = process
         self.before_block: Callable[[], None] | None = None
         self.on_block: Callable[[], Callable[[], None] | None] | None = None
@@ -90,7 +88,7 @@ class Waiting:
         self._several: list[_Several] = []
         """The `get`s of several that wait now."""
         self._visits: deque[Callable[[], None]] = deque()
-        self.interruption: Interruption | None = None
+        self.interruption: Interrupting | None = None
         """Set in a session: what an interrupt does to the calls that were waited for."""
 
     def get(self, refs: Sequence[ObjectRef[Any]], timeout: float | None) -> list[Any]:

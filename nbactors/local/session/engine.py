@@ -21,7 +21,7 @@ from nbactors.local import standard_streams
 from nbactors.local.access import discovery, linger
 from nbactors.local.member import Process
 from nbactors.local.objects.entry import Entry
-from nbactors.local.objects.values import Held
+from nbactors.local.objects.held import Held
 from nbactors.local.session.printer import Printer
 from nbactors.local.session.showing import Showing
 from nbactors.local.submitting.actor_link import LocalActorLink
@@ -113,7 +113,7 @@ class LocalEngine(Engine):
         process = self.process
         process.node.check()
         self._warn_of_anonymous_detached(options)
-        prepared = prepare(process, args, kwargs)
+        prepared = prepare(process.values, args, kwargs)
         code = self._export(cls)
         sys_path, cwd = process.changed_paths()
         actor_id = ids.new_actor_id()
@@ -472,7 +472,9 @@ def _join(options: InitOptions) -> Engine:
             raise _NodeLeft(error.client_exc) from error
         raise
     printer.open()
-    process.waiting.interruption = Interruption(process, options.cancels_on_interrupt())
+    process.waiting.interruption = Interruption(
+        process.process_id, process.reactor, process.peers, options.cancels_on_interrupt()
+    )
     return SessionEngine(process, opened.job_id, opened.namespace, not options.namespace_or_default(), printer)
 
 

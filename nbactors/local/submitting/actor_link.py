@@ -16,6 +16,7 @@ from nbactors.local.reactor.turns import Turns
 from nbactors.local.submitting.arguments import prepare
 from nbactors.local.submitting.call_life import FINISHED, SENT, WAITING
 from nbactors.local.submitting.call_queue import CallQueue
+from nbactors.local.submitting.handles import rebuild_handle
 from nbactors.local.submitting.pending_call import PendingCall, make_results, open_stream
 from nbactors.local.submitting.target import Target, in_turn
 from nbactors.local.wire import messages, pickling
@@ -25,8 +26,8 @@ from nbactors.views.summaries import ActorFacts, CallFacts
 if TYPE_CHECKING:
     from nbactors.definitions.metadata import ActorMeta, MethodMeta
     from nbactors.local.connections.connection import Connection
-    from nbactors.local.member import Process
     from nbactors.local.submitting.construction import Construction
+    from nbactors.local.submitting.surroundings import Surroundings
     from nbactors.options import CallOptions
 
 READ_OUT_S = 2.0
@@ -53,6 +54,7 @@ class LocalActorLink(Target, ActorLink):
         "_max_pending",
         "_process",
         "_queues",
+        "_reactor",
         "_turns",
         "_unready",
         "_updated",
@@ -61,15 +63,16 @@ class LocalActorLink(Target, ActorLink):
         "tokens",
     )
 
-    def __init__(self, process: Process, actor_id: bytes) -> None:
+    def __init__(self, process: Surroundings, actor_id: bytes) -> None:
         self._process = process
+        self._reactor = process.reactor
         self._turns = Turns(process.reactor)
         self._doomed: deque[tuple[PendingCall, bytes]] = deque()
         self.actor_id = actor_id
         self.tokens = 0
         self.meta: ActorMeta | None = None
         self.construct: Construction | None = None
-        self._queues: dict[str, CallQueue] = {"": CallQueue()}
+        self._queues: dict[str, CallQueue[PendingCall]] = {"": CallQueue()}
         self._unready: set[PendingCall] = set()
         self._updated: ActorMeta | None = None
         self._in_order = True
@@ -108,7 +111,7 @@ class LocalActorLink(Target, ActorLink):
             name = options.name or ""
             timeout_s = options.timeout_s
         parent, cell = process.caller()
-        prepared = prepare(process, args, kwargs) if args or kwargs else b""
+        prepared = prepare(process.values, args, kwargs) if args or kwargs else b""
         number = next(process.numbers)
         if num_returns == 1:
             entry = Entry(process, number)
@@ -131,7 +134,7 @@ class LocalActorLink(Target, ActorLink):
         if num_returns < 0:
             result = open_stream(process, call, num_returns, backpressure, result)
         if timeout_s is not None:
-            call.limit(process, timeout_s)
+            call.limit(process.reactor, timeout_s)
         self._submit(call)
         return result
 
@@ -157,7 +160,7 @@ class LocalActorLink(Target, ActorLink):
                 self._queue_of(call).append(call)
             self._unready.discard(call)
 
-    def _queue_of(self, call: PendingCall) -> CallQueue:
+    def _queue_of(self, call: PendingCall) -> CallQueue[PendingCall]:
         queue = self._queues.get(call.group)
         if queue is None:
             queue = self._queues.setdefault(call.group, CallQueue())
@@ -190,7 +193,7 @@ class LocalActorLink(Target, ActorLink):
             if arguments is None or details is None:
                 return  # a handler that has interrupted this thread has sent it, and it was answered
             method, num_returns, name, group, backpressure = details
-            rest, deps, fds = arguments.pack(self._process, connection)
+            rest, deps, fds = arguments.pack(self._process.values, connection)
             message = messages.Call(
                 call.number, method, b"", num_returns, name, deps, rest, group, backpressure, call.origin
             )
@@ -221,7 +224,7 @@ class LocalActorLink(Target, ActorLink):
         if is_empty:
             self._process.actors.let_go(self)
 
-    def _pump_queue(self, connection: Connection, queue: CallQueue) -> bool:
+    def _pump_queue(self, connection: Connection, queue: CallQueue[PendingCall]) -> bool:
         """Send what can be sent of one group; returns whether that was all."""
         while True:
             call = queue.head()
@@ -269,7 +272,7 @@ class LocalActorLink(Target, ActorLink):
             self._fail_queue()
             return False
         if construct.connection is None:
-            message, fds = construct.pack(self._process, connection)
+            message, fds = construct.pack(self._process.values, connection)
             connection.send_now(message, fds, construct)
         self.construct = None
         return True
@@ -314,7 +317,7 @@ class LocalActorLink(Target, ActorLink):
         if self._connection is None:
             self._fail_queue()
         else:
-            self._process.reactor.call_later(READ_OUT_S, self._give_up)
+            self._reactor.call_later(READ_OUT_S, self._give_up)
 
     @in_turn
     def on_connection_closed(self, connection: Connection, why: str) -> None:
@@ -353,7 +356,7 @@ class LocalActorLink(Target, ActorLink):
                 messages.ActorDown(self.actor_id, "unknown", f"the connection to it was lost ({why}).", "", "", 0)
             )
 
-        self._process.reactor.call_later(VERDICT_S, give_up)
+        self._reactor.call_later(VERDICT_S, give_up)
 
     def _give_up(self) -> None:
         connection = self._connection
@@ -410,8 +413,6 @@ class LocalActorLink(Target, ActorLink):
         """Pickle a handle. See the base class."""
         if not pickling.note_contained(self):
             self._process.actors.pin(self)
-        from nbactors.local.submitting.actors import rebuild_handle  # noqa: PLC0415 - circle: it makes links
-
         return (rebuild_handle, (self.actor_id, self.latest_meta(meta)))
 
     def __del__(self) -> None:

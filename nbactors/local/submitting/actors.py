@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import weakref
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nbactors.local.objects import failures
 from nbactors.local.submitting.actor_link import LocalActorLink
 from nbactors.local.wire import messages
 
 if TYPE_CHECKING:
-    from nbactors.definitions.metadata import ActorMeta
-    from nbactors.local.member import Process
     from nbactors.local.objects.entry import Entry
     from nbactors.local.submitting.pending_call import PendingCall
+    from nbactors.local.submitting.surroundings import Surroundings
+
 
 REMEMBERED = 100
 """Most actors that are remembered whose handles have not come yet. What is forgotten the node is asked for."""
@@ -25,7 +25,7 @@ ActorNews = messages.ActorUp | messages.ActorDown
 class Actors:
     """The actor links of one process, and what the node has told of actors."""
 
-    def __init__(self, process: Process) -> None:
+    def __init__(self, process: Surroundings) -> None:
         self._process = process
         self._links: dict[bytes, weakref.ref[LocalActorLink]] = {}
         self._news: dict[bytes, ActorNews] = {}
@@ -184,13 +184,3 @@ class Actors:
     @staticmethod
     def _lose(link: LocalActorLink, why: str) -> None:
         link.on_down(messages.ActorDown(link.actor_id, "unknown", why, "", "", 0))
-
-
-def rebuild_handle(actor_id: bytes, meta: ActorMeta) -> Any:
-    """Unpickle a handle in whatever process this is."""
-    from nbactors.actor import ActorHandle  # noqa: PLC0415 - the public class is above the seam
-    from nbactors.local.member import current_process  # noqa: PLC0415 - circle: a process makes links
-
-    link = current_process().actors.obtain(actor_id)
-    link.configure(meta)
-    return ActorHandle(link, meta)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from nbactors.local.objects.held import Held
 from nbactors.local.objects.object_life import READY
-from nbactors.local.objects.values import Held
 from nbactors.local.wire import messages, pickling
 from nbactors.object_ref import ObjectRef
 
 if TYPE_CHECKING:
     from nbactors.local.connections.connection import Connection
-    from nbactors.local.member import Process
     from nbactors.local.objects.entry import Entry
+    from nbactors.local.objects.values import Values
 
 
 class Arguments:
@@ -58,10 +58,9 @@ class Arguments:
         return None
 
     def pack(
-        self, process: Process, connection: Connection
+        self, values: Values, connection: Connection
     ) -> tuple[messages.Value, list[tuple[int | str, messages.Value]], list[int]]:
         """Make the message's parts for one receiver."""
-        values = process.values
         rest, fds = values.pack(connection, self.held, False)
         deps: list[tuple[int | str, messages.Value]] = []
         for key, ref in self.refs:
@@ -71,7 +70,7 @@ class Arguments:
         return rest, deps, fds
 
 
-def prepare(process: Process, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes | Arguments:
+def prepare(values: Values, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes | Arguments:
     """Pickle arguments: to bytes if that is all there is to it.
 
     Raises:
@@ -97,7 +96,7 @@ def prepare(process: Process, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
             else:
                 kwargs[key] = None
         args = tuple(positional)
-    held = process.values.hold((args, kwargs))
+    held = values.hold((args, kwargs))
     if not refs and held.plain:
         return held.data
     return Arguments(held, refs)

@@ -8,16 +8,26 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import Any, Generic, Protocol, TypeVar
 
-if TYPE_CHECKING:
-    from nbactors.local.submitting.pending_call import PendingCall
+
+class Queued(Protocol):
+    """A call, as its queue sees it.
+
+    Attributes:
+        queue: The queue that it is in.
+    """
+
+    queue: Any
+
+
+_C = TypeVar("_C", bound=Queued)
 
 FEW = 16
 """So many that were taken out are left where they are."""
 
 
-class CallQueue:
+class CallQueue(Generic[_C]):
     """The calls of one line. Methods: in the steps of the target, see `Turns`; `__iter__` and `__len__` on any thread.
 
     Attributes:
@@ -27,15 +37,15 @@ class CallQueue:
     __slots__ = ("_left", "calls")
 
     def __init__(self) -> None:
-        self.calls: deque[PendingCall] = deque()
+        self.calls: deque[_C] = deque()
         self._left = 0
 
-    def append(self, call: PendingCall) -> None:
+    def append(self, call: _C) -> None:
         """Add a call at the end."""
         call.queue = self
         self.calls.append(call)
 
-    def head(self) -> PendingCall | None:
+    def head(self) -> _C | None:
         """Return the first call, None if there is none."""
         while True:
             calls = self.calls
@@ -48,7 +58,7 @@ class CallQueue:
                 calls.popleft()
                 self._left -= self._left > 0
 
-    def pop(self, call: PendingCall) -> None:
+    def pop(self, call: _C) -> None:
         """Take out the call that `head` has returned. Nothing, if a handler or finalizer has done so meanwhile."""
         if call.queue is self:
             call.queue = None
@@ -56,7 +66,7 @@ class CallQueue:
         if calls and calls[0] is call:
             calls.popleft()
 
-    def take_out(self, call: PendingCall) -> bool:
+    def take_out(self, call: _C) -> bool:
         """Take a call out wherever it stands; returns whether it was there."""
         if call.queue is not self:
             return False
@@ -80,7 +90,7 @@ class CallQueue:
             return
         self._left = 0
 
-    def __iter__(self) -> Iterator[PendingCall]:
+    def __iter__(self) -> Iterator[_C]:
         return iter([call for call in list(self.calls) if call.queue is self])
 
     def __len__(self) -> int:

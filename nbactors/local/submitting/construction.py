@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import weakref
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from nbactors.local.connections.connection import Sent
-from nbactors.local.objects.values import Held
+from nbactors.local.objects.held import Held
 from nbactors.local.submitting.arguments import Arguments
 from nbactors.local.wire import messages
 
 if TYPE_CHECKING:
     from nbactors.local.connections.connection import Connection
-    from nbactors.local.member import Process
     from nbactors.local.objects.entry import Entry
-    from nbactors.local.submitting.actor_link import LocalActorLink
+    from nbactors.local.objects.values import Values
 
 
 class Concurrency(NamedTuple):
@@ -25,13 +24,24 @@ class Concurrency(NamedTuple):
     groups: dict[str, int]
 
 
+class Link(Protocol):
+    """The creator's tie to the actor, see `LocalActorLink`."""
+
+    @property
+    def actor_id(self) -> bytes:
+        """The actor's."""
+
+    def pump(self) -> None:
+        """Send what can be sent. Any thread."""
+
+
 class Construction(Sent):
     """What the creator sends to a fresh actor."""
 
     __slots__ = ("arguments", "cls", "concurrency", "link", "origin")
 
     def __init__(
-        self, link: LocalActorLink, cls: Any, prepared: bytes | Arguments, concurrency: Concurrency, origin: int
+        self, link: Link, cls: Any, prepared: bytes | Arguments, concurrency: Concurrency, origin: int
     ) -> None:
         self.connection = None
         self.cls = cls
@@ -53,10 +63,10 @@ class Construction(Sent):
         for entry in self.arguments.missing():
             entry.remove_waiter(self)
 
-    def pack(self, process: Process, connection: Connection) -> tuple[messages.Construct, list[int]]:
+    def pack(self, values: Values, connection: Connection) -> tuple[messages.Construct, list[int]]:
         """Make the message."""
         link = self.link()
         assert link is not None
-        cls, fds = process.values.pack(connection, self.cls, False)
-        rest, deps, more = self.arguments.pack(process, connection)
+        cls, fds = values.pack(connection, self.cls, False)
+        rest, deps, more = self.arguments.pack(values, connection)
         return messages.Construct(link.actor_id, cls, rest, deps, *self.concurrency, self.origin), fds + more

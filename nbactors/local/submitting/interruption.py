@@ -12,7 +12,8 @@ from nbactors.local.objects.streams import Reader, RemoteReader
 from nbactors.local.wire import ids, messages
 
 if TYPE_CHECKING:
-    from nbactors.local.member import Process
+    from nbactors.local.connections.peers import Peers
+    from nbactors.local.reactor.reactor import Reactor
 
 MODE = "interrupt"
 """Who waits in a notebook expects what he waits for to stop: a running plain method is stopped, too."""
@@ -22,11 +23,16 @@ class Interruption:
     """What happens to the calls that were waited for.
 
     Args:
+        process_id: This process's.
+        reactor: Its event loop.
+        peers: Its connections to others.
         cancels: Whether they are cancelled.
     """
 
-    def __init__(self, process: Process, cancels: bool) -> None:
-        self._process = process
+    def __init__(self, process_id: bytes, reactor: Reactor, peers: Peers, cancels: bool) -> None:
+        self._process_id = process_id
+        self._reactor = reactor
+        self._peers = peers
         self.cancels = cancels
 
     def apply(self, error: KeyboardInterrupt, waited: Iterable[Any]) -> None:
@@ -54,7 +60,7 @@ class Interruption:
                 end()
 
         if ends:
-            self._process.reactor.discard(cancel_all)
+            self._reactor.discard(cancel_all)
 
     def _running(self, waited: Iterable[Any]) -> tuple[int, dict[Any, Callable[[], None]]]:
         """Return how many calls were waited for, and of those that have not ended: how to cancel each."""
@@ -82,11 +88,11 @@ class Interruption:
         else:
             call, number = thing.call, thing.number
         end = None if call is None else lambda: call.cancel(MODE, True)
-        return (self._process.process_id, number), end
+        return (self._process_id, number), end
 
     def _by_owner(self, oid: bytes) -> Callable[[], None]:
         def ask() -> None:
-            connection = self._process.peers.connect(ids.owner_of(oid))
+            connection = self._peers.connect(ids.owner_of(oid))
             if connection is not None:
                 connection.send_now(messages.CancelObject(oid, False, True, True))
 

@@ -12,10 +12,10 @@ from nbactors.definitions.metadata import DYNAMIC
 from nbactors.local.connections.connection import Sent
 from nbactors.local.objects import failures
 from nbactors.local.objects.entry import Entry
+from nbactors.local.objects.held import Held
 from nbactors.local.objects.object_life import READY as READY_OBJECT
 from nbactors.local.objects.stream_inbox import Inbox
 from nbactors.local.objects.streams import Reader
-from nbactors.local.objects.values import Held
 from nbactors.local.submitting.arguments import Arguments
 from nbactors.local.submitting.call_life import (
     FAIL,
@@ -36,7 +36,8 @@ from nbactors.views.summaries import CallFacts
 
 if TYPE_CHECKING:
     from nbactors.local.connections.connection import Connection
-    from nbactors.local.member import Process
+    from nbactors.local.objects.entry import Home
+    from nbactors.local.reactor.reactor import Reactor
     from nbactors.local.reactor.timers import Timer
     from nbactors.local.submitting.call_queue import CallQueue
 
@@ -99,7 +100,7 @@ class PendingCall(Sent):
         self.message = message
         self.arguments = arguments
         self.awaited: Entry | None = None
-        self.queue: CallQueue | None = None
+        self.queue: CallQueue[PendingCall] | None = None
         self.retries = 0
         self.details: Any = None
         self.state = QUEUED
@@ -150,7 +151,7 @@ class PendingCall(Sent):
         """It is on its way, on its connection."""
         self.state = _SEND.get(self.state, self.state)
 
-    def return_to(self, queue: CallQueue, *, is_tried: bool = False, is_last: bool = False) -> None:
+    def return_to(self, queue: CallQueue[PendingCall], *, is_tried: bool = False, is_last: bool = False) -> None:
         """Come back to a queue, in one step; nothing, if it has done so already.
 
         Args:
@@ -233,7 +234,7 @@ class PendingCall(Sent):
         if target is not None:
             target.cancel(self, messages.Cancel(self.number, mode, recursive, timeout_s))
 
-    def insist(self, process: Process) -> None:
+    def insist(self, reactor: Reactor) -> None:
         """Send the worker SIGINT until it answers: native code that keeps the GIL lets nobody there read a `Cancel`.
 
         A regular expression that does not end, for instance. What it interrupts is decided there, as for any other.
@@ -246,9 +247,9 @@ class PendingCall(Sent):
         state.insisted[self.number] = monotonic() + INSIST_FOR_S
         if not state.insisting:
             state.insisting = True
-            process.reactor.call_later(INSIST_S, lambda: _signal_worker(process, connection))
+            reactor.call_later(INSIST_S, lambda: _signal_worker(reactor, connection))
 
-    def limit(self, process: Process, timeout_s: float) -> None:
+    def limit(self, reactor: Reactor, timeout_s: float) -> None:
         """Cancel it when its time is up."""
         self.timeout_s = timeout_s
         call = weakref.ref(self)
@@ -258,14 +259,14 @@ class PendingCall(Sent):
             if late is not None and late.canceled in ("", "cancel"):
                 late.cancel("timeout", True, timeout_s)
 
-        self.timer = process.reactor.call_later(timeout_s, time_is_up)
+        self.timer = reactor.call_later(timeout_s, time_is_up)
 
     def error_if_canceled(self, cancel: messages.Cancel) -> bytes:
         """Return the error of a call that is cancelled before it has begun."""
         return failures.canceled(self.entries[0].id[:24] if self.entries else b"", cancel, "queued")
 
 
-def make_results(process: Process, number: int, num_returns: int) -> tuple[tuple[Entry, ...], Any]:
+def make_results(process: Home, number: int, num_returns: int) -> tuple[tuple[Entry, ...], Any]:
     """Return the entries of a call's results, and what `.remote()` returns for them; streams come on top."""
     if num_returns == 1 or num_returns < 0:
         entry = Entry(process, number)
@@ -276,7 +277,7 @@ def make_results(process: Process, number: int, num_returns: int) -> tuple[tuple
     return entries, [ObjectRef(entry) for entry in entries]
 
 
-def open_stream(process: Process, call: PendingCall, num_returns: int, backpressure: int, result: Any) -> Any:
+def open_stream(process: Home, call: PendingCall, num_returns: int, backpressure: int, result: Any) -> Any:
     """Give a generator's call a stream; return what its `.remote()` returns."""
     call.stream = Inbox(process, call, backpressure, num_returns == DYNAMIC)
     if call.stream.is_collected:
@@ -284,7 +285,7 @@ def open_stream(process: Process, call: PendingCall, num_returns: int, backpress
     return ObjectRefGenerator(Reader(call.stream), result)
 
 
-def _signal_worker(process: Process, connection: Connection) -> None:
+def _signal_worker(reactor: Reactor, connection: Connection) -> None:
     """Signal a worker, and go on while one of the calls that this is for is unanswered. The leader's thread."""
     state, now = connection.state, monotonic()
     for number, until in list(state.insisted.items()):
@@ -299,4 +300,4 @@ def _signal_worker(process: Process, connection: Connection) -> None:
         os.kill(state.pid, signal.SIGINT)
     except OSError:  # it has ended, which the connection is about to tell
         pass
-    process.reactor.call_later(INSIST_S, lambda: _signal_worker(process, connection))
+    reactor.call_later(INSIST_S, lambda: _signal_worker(reactor, connection))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from nbactors.local.objects.values import Held
+from nbactors.local.objects.held import Held
 from nbactors.local.wire import messages, pickling
 
 if TYPE_CHECKING:
     from nbactors.local.connections.connection import Connection
     from nbactors.local.connections.peers import PeerState
-    from nbactors.local.member import Process
+    from nbactors.local.objects.values import Values
     from nbactors.local.submitting.pending_call import PendingCall
 
 
@@ -20,8 +20,8 @@ _NONE = pickling.dumps(None).data
 class Replies:
     """Gives results to the entries that wait for them."""
 
-    def __init__(self, process: Process) -> None:
-        self._process = process
+    def __init__(self, values: Values) -> None:
+        self._values = values
 
     def on_reply(self, connection: Connection, message: messages.Reply) -> None:
         """A call has returned one small value."""
@@ -38,7 +38,7 @@ class Replies:
 
     def on_results(self, connection: Connection, message: messages.Results) -> None:
         """A call has returned something else, or raised."""
-        held = [self._process.values.receive(connection, value) for value in message.values]
+        held = [self._values.receive(connection, value) for value in message.values]
         state = connection.state
         call = _take(state, message.number)
         if call is None:
@@ -59,7 +59,7 @@ class Replies:
     def on_yielded(self, connection: Connection, message: messages.Yielded) -> None:
         """A generator has yielded."""
         value = message.value
-        held = Held(message.data) if value is None else self._process.values.receive(connection, value)
+        held = Held(message.data) if value is None else self._values.receive(connection, value)
         call = connection.state.calls.get(message.number)
         if call is not None and call.stream is not None:
             call.stream.arrive(message.index, held)

@@ -13,7 +13,7 @@ from threading import get_ident
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
-    from nbactors.local.member import Process
+    from nbactors.local.reactor.reactor import Reactor
     from nbactors.local.reactor.turns import Turns
     from nbactors.local.submitting.pending_call import PendingCall
     from nbactors.local.wire import messages
@@ -42,7 +42,7 @@ class Target(ABC):
 
     __slots__ = ()
 
-    _process: Process
+    _reactor: Reactor
     _turns: Turns
     _doomed: deque[tuple[PendingCall, bytes]]
 
@@ -79,7 +79,7 @@ class Target(ABC):
         try:
             self._accept(call)
         except BaseException:
-            self._process.reactor.discard(self.pump)  # it may have been taken in, and nobody else would look at it
+            self._reactor.discard(self.pump)  # it may have been taken in, and nobody else would look at it
             raise
         finally:
             turns.owner = 0
@@ -107,7 +107,7 @@ class Target(ABC):
             call.canceled = cancel.mode
             connection.send_now(cancel)
             if self._insists_on(cancel.mode):
-                call.insist(self._process)
+                call.insist(self._reactor)
         elif self._take_out(call):
             call.canceled = cancel.mode
             self._doomed.append((call, call.error_if_canceled(cancel)))

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from nbactors.limits import MAX_NAME
 from nbactors.local.objects import failures
@@ -25,9 +25,8 @@ from nbactors.views.summaries import CallFacts
 
 if TYPE_CHECKING:
     from nbactors.local.connections.connection import Connection
-    from nbactors.local.member import Process
     from nbactors.local.submitting.pending_call import PendingCall
-    from nbactors.local.submitting.tasks import Tasks
+    from nbactors.local.submitting.surroundings import Surroundings
     from nbactors.options import TaskOptions
 
 AHEAD = 256
@@ -68,18 +67,46 @@ def _has_room(lease: Lease) -> bool:
     return lease.depth > len(lease.connection.state.calls)
 
 
+class Kinds(Protocol):
+    """All task queues of a process, and which of them a lease or a request belongs to; see `Tasks`."""
+
+    waiting: set[TaskQueue]
+
+    def expect(self, rid: int, queue: TaskQueue) -> None:
+        """A request for a lease is on its way."""
+
+    def withdraw(self, rid: int) -> None:
+        """A request for a lease is wanted no more."""
+
+    def leased(self, process_id: bytes, queue: TaskQueue) -> None:
+        """A worker is a queue's."""
+
+    def unleased(self, process_id: bytes) -> None:
+        """It is no more."""
+
+    def others_wait(self, queue: TaskQueue) -> bool:
+        """Return whether another kind of task has asked for a worker and has none yet."""
+
+    def died(self, process_id: bytes, queue: TaskQueue, connection: Connection) -> None:
+        """A leased worker's connection has ended; the cause is to come."""
+
+    def lost(self, process_id: bytes, text: str) -> None:
+        """The cause is known, or will not be."""
+
+
 class TaskQueue(Target):
     """The tasks of one kind."""
 
-    def __init__(self, process: Process, tasks: Tasks, label: str, options: TaskOptions) -> None:
+    def __init__(self, process: Surroundings, tasks: Kinds, label: str, options: TaskOptions) -> None:
         self._process = process
+        self._reactor = process.reactor
         self._turns = Turns(process.reactor)
         self._doomed: deque[tuple[PendingCall, bytes]] = deque()
         self._tasks = tasks
         self._label = label
         self._resources = options.held()
         self._runtime_env = process.runtime_env(options.runtime_env)
-        self._queue = CallQueue()
+        self._queue: CallQueue[PendingCall] = CallQueue()
         self._unready: set[PendingCall] = set()
         self._leases: dict[bytes, Lease] = {}
         self._asked: set[int] = set()
@@ -217,7 +244,7 @@ class TaskQueue(Target):
         fds: list[int] = []
         if arguments is not None:
             prepared = b""
-            rest, deps, fds = arguments.pack(self._process, connection)
+            rest, deps, fds = arguments.pack(self._process.values, connection)
         message = messages.Run(
             call.number,
             export.key,
@@ -306,7 +333,7 @@ class TaskQueue(Target):
         if now - lease.last_event < SHORT_S * max(lease.in_flight - in_flight, 1):
             if lease.depth < AHEAD:
                 lease.depth *= 2
-        elif not self._process.reactor.is_late:
+        elif not self._reactor.is_late:
             lease.depth = 1
         self._depth = lease.depth
         lease.last_event = now
@@ -325,7 +352,7 @@ class TaskQueue(Target):
         if now - lease.since > RENEW_S or self._turn_is_over(lease) or self._tasks.others_wait(self):
             self._return(lease)
         else:
-            self._process.reactor.call_later(LINGER_S, lambda: self._return_if_idle(lease))
+            self._reactor.call_later(LINGER_S, lambda: self._return_if_idle(lease))
 
     @in_turn
     def _return_if_idle(self, lease: Lease) -> None:
@@ -395,7 +422,7 @@ class TaskQueue(Target):
             if node_lost:
                 tasks.lost(connection.peer_id, node_lost)
             elif self._process.peers.is_final(connection.peer_id):
-                self._process.reactor.call_later(VERDICT_S, lambda: tasks.lost(connection.peer_id, text))
+                self._reactor.call_later(VERDICT_S, lambda: tasks.lost(connection.peer_id, text))
             else:
                 self._process.node.send_now(messages.ReturnLease(lease.lease_id))
                 tasks.lost(connection.peer_id, text)

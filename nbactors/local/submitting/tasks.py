@@ -3,23 +3,38 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from nbactors.frontend.interrupts import INTERRUPTS
 from nbactors.local.submitting.arguments import prepare
 from nbactors.local.submitting.pending_call import PendingCall, make_results, open_stream
+from nbactors.local.submitting.surroundings import Surroundings
 from nbactors.local.submitting.task_queue import TaskQueue
 from nbactors.local.wire import messages, pickling
 
 if TYPE_CHECKING:
     from nbactors.definitions.metadata import FunctionMeta
     from nbactors.local.connections.connection import Connection
-    from nbactors.local.member import Process
-    from nbactors.local.objects.values import Held
+    from nbactors.local.objects.held import Held
     from nbactors.options import TaskOptions
 
 REMEMBERED = 8
 """Most option objects of a function whose queues are remembered; the rest are looked up by what they say."""
+
+
+class Kinds(Protocol):
+    """The queues of the kinds of tasks, see `Tasks`."""
+
+    def forget(self, key: bytes) -> None:
+        """A function is no more."""
+
+
+class TaskSurroundings(Surroundings, Protocol):
+    """A session or worker, as its tasks see it."""
+
+    @property
+    def tasks(self) -> Kinds:
+        """The queues of the kinds of tasks."""
 
 
 class Export:
@@ -34,7 +49,7 @@ class Export:
 
     __slots__ = ("by_options", "held", "key", "process")
 
-    def __init__(self, process: Process, function: Any) -> None:
+    def __init__(self, process: TaskSurroundings, function: Any) -> None:
         self.process = process
         self.key = os.urandom(16)
         self.by_options: dict[int, tuple[TaskOptions, TaskQueue]] = {}
@@ -52,7 +67,7 @@ class Export:
 class Tasks:
     """The task queues of one process, and which of them a lease or a request belongs to."""
 
-    def __init__(self, process: Process) -> None:
+    def __init__(self, process: TaskSurroundings) -> None:
         self._process = process
         self._queues: dict[bytes, dict[Any, TaskQueue]] = {}
         """By the function's key, and by what else tells kinds of tasks apart."""
@@ -74,7 +89,7 @@ class Tasks:
             export = function.export = Export(process, function.function)
         known = export.by_options.get(id(options))
         queue = known[1] if known is not None else self._find_queue(export, function, options)
-        prepared = prepare(process, args, kwargs) if args or kwargs else b""
+        prepared = prepare(process.values, args, kwargs) if args or kwargs else b""
         number = next(process.numbers)
         num_returns = options.num_returns
         entries, result = make_results(process, number, num_returns)
@@ -95,7 +110,7 @@ class Tasks:
         if num_returns < 0:
             result = open_stream(process, call, num_returns, options.backpressure, result)
         if options.timeout_s is not None:
-            call.limit(process, options.timeout_s)
+            call.limit(process.reactor, options.timeout_s)
         queue.submit(call)
         if (len(self._queues) > 1 or len(self._queues.get(export.key, ())) > 1) and queue.waiting:
             self._return_idle(queue)

@@ -18,7 +18,7 @@ from nbactors.local.worker.inspecting.traces import clear, user_traceback
 if TYPE_CHECKING:
     from nbactors.local.connections.connection import Connection
     from nbactors.local.member import Process
-    from nbactors.local.objects.values import Held
+    from nbactors.local.objects.held import Held
     from nbactors.local.worker.printing.capture import Capture
     from nbactors.local.worker.running.job import Job
 

@@ -32,7 +32,7 @@ from nbactors.local.worker.running.performer import Performer
 if TYPE_CHECKING:
     from nbactors.local.connections.connection import Connection
     from nbactors.local.member import Process
-    from nbactors.local.objects.values import Held
+    from nbactors.local.objects.held import Held
 
 LONG_S = 0.005
 """A task that runs longer gives those sent behind it back to their submitter."""

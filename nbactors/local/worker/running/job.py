@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import asyncio
 
     from nbactors.local.connections.connection import Connection
-    from nbactors.local.objects.values import Held
+    from nbactors.local.objects.held import Held
     from nbactors.local.submitting.pending_call import PendingCall
 
 current: ContextVar[Job | None] = ContextVar("nbactors_job", default=None)

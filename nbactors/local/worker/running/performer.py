@@ -20,7 +20,7 @@ from nbactors.local.worker.running.renewal import Renewal
 if TYPE_CHECKING:
     from nbactors.local.connections.connection import Connection
     from nbactors.local.member import Process
-    from nbactors.local.objects.values import Held
+    from nbactors.local.objects.held import Held
     from nbactors.local.worker.printing.capture import Capture
     from nbactors.local.worker.running.answers import Answers
     from nbactors.local.worker.running.hosted import Hosted
