@@ -17,7 +17,6 @@ from nbactors.frontend import calling_cell
 from nbactors.local import current, installation
 from nbactors.local.connections.node_link import NodeLink
 from nbactors.local.connections.peers import Peers
-from nbactors.local.objects import failures
 from nbactors.local.objects.references import References
 from nbactors.local.objects.streams import Streams
 from nbactors.local.objects.values import Values
@@ -29,7 +28,7 @@ from nbactors.local.submitting.actors import Actors
 from nbactors.local.submitting.call_life import QUEUED, SENT, WAITING
 from nbactors.local.submitting.replies import Replies
 from nbactors.local.submitting.tasks import Tasks
-from nbactors.local.wire import messages, os_bytes
+from nbactors.local.wire import failures, messages, os_bytes
 
 if TYPE_CHECKING:
     from nbactors.local.submitting.pending_call import PendingCall

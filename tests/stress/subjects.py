@@ -28,7 +28,7 @@ def left_behind() -> list[str]:
     from nbactors.local.objects.stream_inbox import Inbox
     from nbactors.local.objects.streams import RemoteReader
     from nbactors.local.submitting.pending_call import PendingCall
-    from nbactors.local.worker.running.job import Job
+    from nbactors.local.worker.jobs.job import Job
 
     gc.collect()
     current_call = current.member().current_call

@@ -13,8 +13,7 @@ import pytest
 
 from nbactors import exceptions
 from nbactors.exceptions import ActorDiedError, RayError, RayTaskError
-from nbactors.local.objects import failures
-from nbactors.local.wire import messages
+from nbactors.local.wire import failures, messages
 
 
 class Plain(Exception):

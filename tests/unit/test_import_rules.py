@@ -1,9 +1,10 @@
-"""Who may import whom. The layers are told at the top of `nbactors/__init__.py`; this test holds them."""
+"""Who may import whom: one table of rooms. Imports run downwards, and form no circle."""
 
 from __future__ import annotations
 
 import ast
 import sys
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,253 +15,230 @@ import nbactors
 ROOT = Path(nbactors.__file__).parent
 STDLIB = sys.stdlib_module_names
 
-# Options, errors and signatures: the standard library and each other.
-FOUNDATION = {
-    "cloud",
-    "origin",
-    "description",
-    "output",
-    "ownership",
-    "exceptions",
-    "facts",
-    "html",
-    "importable",
-    "init_keywords",
-    "interrupts",
-    "limits",
-    "notebook",
-    "num_returns",
-    "renewal",
-    "option_checks",
-    "options",
-    "runtime_env",
-    "signature",
-    "state_directory",
-    "task_error",
-    "unready",
-    "user_code",
-    "version",
-}
-DATA = {"meta", "object_ref", "object_ref_generator", "read_only"}
-VERBS = {
-    "actor",
-    "actor_class_check",
-    "checkpoint_store",
-    "api",
-    "placement",
-    "remote_function",
-    "remote_method",
-    "runtime_context",
-    "session_context",
-    "upkeep",
-}
-PUBLIC = {
-    "",
-    "actor",
-    "exceptions",
-    "html",
-    "interrupts",
-    "object_ref",
-    "origin",
-    "output",
-    "read_only",
-    "remote_function",
-    "runtime_context",
-    "upkeep",
-    "user_code",
-    "util",
-    "version",
-}
+# A room, which rooms it may import, and which packages beside the standard library. The upper ones come first.
+# Imports for type checkers and those inside functions count. A module belongs to the longest name that it begins with.
+TABLE = """
+jupyter                   : package util upkeep actor remote_function exceptions frontend views version
+                          + IPython ipywidgets traitlets tblib psutil
+cli                       : benchmark util exceptions version                                   + click
+benchmark                 :                                                                     + typing_extensions
+testing                   : local.access local.sockets                                          + psutil
+package                   : upkeep util api actor runtime_context engine object_ref object_ref_generator exceptions
+                            old_names version                                                   + IPython
+upkeep                    : api actor definitions engine exceptions object_ref options ownership
+util                      : api actor definitions engine frontend object_ref object_ref_generator options
+                            local.access local.stack_of_actor local.wire
+runtime_context           : actor engine
+api                       : actor remote_function ray_context engine exceptions object_ref object_ref_generator options
+                                                                                    + cloudpickle
+remote_function           : definitions engine object_ref object_ref_generator options views
+actor                     : remote_method definitions engine object_ref object_ref_generator options views
+                                                                                    + typing_extensions
+remote_method             : object_ref object_ref_generator
+ray_context               : engine version views                                    + typing_extensions
+engine                    : object_ref definitions exceptions frontend options views
+object_ref_generator      : object_ref views
+object_ref                : views
+views                     : definitions
+definitions               : options                                                             + cloudpickle
+options                   : runtime_env limits
+runtime_env               : limits
+frontend                  : version
+exceptions                :
+old_names                 :
+ownership                 :
+limits                    :
+version                   :
 
-# Edges that the rules would forbid, each with the reason for it.
+local.worker              : local.worker.running local.worker.inspecting local.worker.printing local.session
+                            local.member local.reactor local.sockets local.wire definitions engine frontend limits
+                            runtime_env version
+local.worker.running      : local.worker.inspecting local.worker.printing local.worker.jobs local.member
+                            local.submitting local.objects local.connections local.reactor local.wire definitions
+                            exceptions frontend limits version                                  + uvloop
+local.worker.inspecting   : local.worker.jobs local.member local.sockets local.wire exceptions version
+local.worker.printing     : local.worker.jobs local.member local.wire frontend   + msgspec setproctitle IPython traitlets
+local.worker.jobs         : local.submitting local.objects local.connections local.wire options
+local.session             : local.member local.submitting local.objects local.stack_of_actor local.access local.sockets
+                            local.standard_streams local.wire definitions engine exceptions frontend limits object_ref
+                            options version views                                   + msgspec
+local.member              : local.submitting local.objects local.connections local.store local.reactor local.current
+                            local.installation local.wire engine exceptions frontend runtime_env
+local.submitting          : local.objects local.connections local.reactor local.current local.wire definitions engine
+                            exceptions frontend limits object_ref object_ref_generator options runtime_env views
+local.objects             : local.connections local.store local.reactor local.current local.wire definitions engine
+                            exceptions frontend object_ref object_ref_generator views
+local.connections         : local.reactor local.store local.sockets local.wire engine exceptions version
+local.reactor             : frontend
+local.current             : engine exceptions
+local.store               : exceptions
+local.stack_of_actor      : local.sockets local.wire exceptions version
+local.installation        : local.access local.wire
+local.standard_streams    :
+local.forkserver          : local.wire
+local.node                : local.node.rules local.node.shell local.access local.sockets local.wire   + msgspec
+local.node.shell          : local.node.rules local.access local.sockets local.wire ownership          + msgspec
+local.node.rules          : local.wire limits                                                         + msgspec
+local.access              : local.sockets local.wire exceptions frontend limits ownership version     + msgspec psutil
+local.sockets             : local.wire
+local.wire                : definitions exceptions frontend limits                  + msgspec cloudpickle
+"""
+
+# Imports that the table forbids, each with the reason for it.
 ALLOWED = {
+    ("package", "jupyter.kernel.session_hooks"),  # in a notebook, on first use
+    ("package", "jupyter.magics.registry"),  # `%load_ext nbactors`
     ("api", "local.wire.pickling"),  # which modules travel by value is one registry, whichever engine runs
-    ("jupyter.on_code", "local.worker.display"),  # it shows at its end what the cell has drawn
-    ("local.client.actors", "actor"),  # a received handle is the public class
+    ("jupyter.magics.on_in_actor", "local.worker.printing.ipython_display"),  # it shows at its end what a cell has drawn
+    ("local.submitting.handles", "actor"),  # a received handle is the public class
     ("local.worker.engine", "actor"),  # so is an actor's handle to itself
 }
 
 READS_OR_WRITES = {"asyncio", "http", "mmap", "multiprocessing", "select", "selectors", "socket", "ssl", "subprocess"}
 ACTS = {"asyncio", "socket", "subprocess", "time", "threading", "select", "selectors", "multiprocessing", "signal"}
 PURE = {
-    "local.client.call_life",
-    "local.node.actor_table",
-    "local.node.lifecycle",
-    "local.node.resources",
-    "local.node.state",
-    "local.store.object_life",
+    "local.node.rules.actor_table",
+    "local.node.rules.lifecycle",
+    "local.node.rules.resources",
+    "local.node.rules.state",
+    "local.objects.object_life",
+    "local.submitting.call_life",
 }
 
 
+def rooms() -> dict[str, tuple[set[str], set[str]]]:
+    """The rooms and the packages that each room may import."""
+    found: dict[str, tuple[set[str], set[str]]] = {}
+    name = ""
+    for line in TABLE.strip().splitlines():
+        head, colon, rest = line.partition(" :")
+        if colon:
+            name = head.strip()
+            found[name] = (set(), set())
+        else:
+            rest = line
+        below, _, packages = rest.partition("+")
+        found[name][0].update(below.split())
+        found[name][1].update(packages.split())
+    return found
+
+
+ROOMS = rooms()
+
+
 def modules() -> dict[str, Path]:
-    """Every module of the package, named from within it; the package itself is ''."""
+    """Every module of the package, named from within it; the package itself is `package`."""
     found = {}
     for path in ROOT.rglob("*.py"):
         parts = path.relative_to(ROOT).with_suffix("").parts
-        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts) or "package"] = path
     return found
 
 
 MODULES = modules()
 
 
-def imports(name: str) -> Iterator[str]:
-    """Absolute names of what a module imports, inside functions too, but not only for type checkers."""
-    todo: list[ast.AST] = [ast.parse(MODULES[name].read_text())]
-    while todo:
-        node = todo.pop()
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
-            todo += node.orelse
-        elif isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{name}: relative import"
-            assert node.module
-            for alias in node.names:
-                inner = f"{node.module}.{alias.name}"
-                yield inner if inner.removeprefix("nbactors.") in MODULES else node.module
-        else:
-            todo += ast.iter_child_nodes(node)
-
-
-EDGES = {name: set(imports(name)) for name in MODULES}
-
-
-def own(name: str) -> set[str]:
-    """The modules of the package that a module imports, named from within it."""
-    found = {
-        edge.removeprefix("nbactors").removeprefix(".") for edge in EDGES[name] if edge.split(".")[0] == "nbactors"
-    }
-    return {edge for edge in found if (name, edge) not in ALLOWED}
-
-
-def others(name: str) -> set[str]:
-    """The packages outside that a module imports."""
-    return {edge.split(".")[0] for edge in EDGES[name]} - {"nbactors"}
-
-
 def within(name: str, package: str) -> bool:
     return name == package or name.startswith(package + ".")
 
 
+def room_of(name: str) -> str:
+    return max((room for room in ROOMS if within(name, room)), key=len, default="")
+
+
+def imports(name: str) -> Iterator[str]:
+    """What a module imports: modules of the package by their names from within it, of others by their packages'."""
+    for node in ast.walk(ast.parse(MODULES[name].read_text())):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield own_name(alias.name)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{name}: relative import"
+            assert node.module
+            for alias in node.names:
+                inner = own_name(f"{node.module}.{alias.name}")
+                yield inner if inner in MODULES else own_name(node.module)
+
+
+def own_name(name: str) -> str:
+    package, _, rest = name.partition(".")
+    return rest or "package" if package == "nbactors" else package
+
+
+EDGES = {name: {edge for edge in imports(name) if (name, edge) not in ALLOWED} for name in MODULES}
+
+
+def own(name: str) -> set[str]:
+    return EDGES[name] & set(MODULES)
+
+
+def others(name: str) -> set[str]:
+    return EDGES[name] - set(MODULES) - {"nbactors"}
+
+
 def test_every_exception_is_needed() -> None:
     for name, target in ALLOWED:
-        assert f"nbactors.{target}" in EDGES[name], f"{name} no longer imports {target}: take it out of ALLOWED"
+        assert target in set(imports(name)), f"{name} no longer imports {target}: take it out of ALLOWED"
 
 
-@pytest.mark.parametrize("name", sorted(FOUNDATION))
-def test_the_foundation_stands_on_the_standard_library(name: str) -> None:
-    assert others(name) <= STDLIB | ({"cloudpickle"} if name in ("cloud", "importable") else set())
-    assert own(name) <= FOUNDATION
+@pytest.mark.parametrize("name", sorted(MODULES))
+def test_a_module_imports_what_its_room_may(name: str) -> None:
+    room = room_of(name)
+    assert room or MODULES[name].name == "__init__.py", "give it a room in the table"
+    below, packages = ROOMS.get(room, (set(), set()))
+    unfit = {edge for edge in own(name) if room_of(edge) not in {room, *below} and edge != name}
+    assert not unfit, f"{room} may not import that"
+    assert others(name) <= STDLIB | packages
 
 
-@pytest.mark.parametrize("name", sorted(DATA))
-def test_data_stands_on_the_foundation(name: str) -> None:
-    assert others(name) <= STDLIB
-    assert own(name) <= FOUNDATION | DATA
+def test_no_room_imports_one_that_stands_above_it() -> None:
+    order = list(ROOMS)
+    for room, (below, _) in ROOMS.items():
+        assert below <= set(order), f"{room}: {below - set(order)}"
+    assert not circles({room: below for room, (below, _) in ROOMS.items()})
 
 
-@pytest.mark.parametrize("name", sorted(VERBS))
-def test_verbs_speak_to_the_engine_interface(name: str) -> None:
-    assert others(name) <= STDLIB | {"cloudpickle"}
-    assert own(name) <= FOUNDATION | DATA | VERBS | {"engine", "engine.base"}
+def test_the_table_allows_nothing_that_nobody_needs() -> None:
+    used = defaultdict(set)
+    for name in MODULES:
+        used[room_of(name)] |= {room_of(edge) for edge in own(name)} | others(name)
+    for room, (below, packages) in ROOMS.items():
+        assert below | packages <= used[room], f"{room} does not import {(below | packages) - used[room]}"
 
 
-def test_every_module_has_a_layer() -> None:
-    top = {name for name in MODULES if name and "." not in name}
-    packages = {"benchmark", "cli", "engine", "jupyter", "local", "ray_engine", "testing", "util"}
-    assert top - packages == FOUNDATION | DATA | VERBS
+def test_there_is_no_circle() -> None:
+    assert not circles({name: own(name) for name in MODULES})
 
 
-def test_the_package_itself_only_reexports() -> None:
-    hooks = {"engine", "jupyter.face", "jupyter.magics"}
-    assert own("") <= VERBS | DATA | FOUNDATION | {"util"} | hooks
+def circles(edges: dict[str, set[str]]) -> list[set[str]]:
+    """Return the sets of more than one node from each of which the others can be reached."""
+    reached = {start: reachable(edges, start) for start in edges}
+    groups = {frozenset(end for end in ends if start in reached[end]) for start, ends in reached.items()}
+    return [set(group) for group in groups if len(group) > 1]
 
 
-@pytest.mark.parametrize("name", sorted(name for name in MODULES if within(name, "engine")))
-def test_the_engine_interface_knows_no_engine(name: str) -> None:
-    assert own(name) <= FOUNDATION | DATA | {"engine.base"}
-
-
-@pytest.mark.parametrize("name", sorted(name for name in MODULES if within(name, "util") and name != "util.state"))
-def test_util_stands_on_the_verbs(name: str) -> None:
-    assert all(edge in FOUNDATION | DATA | VERBS | {"engine", ""} or within(edge, "util") for edge in own(name))
-
-
-@pytest.mark.parametrize("name", sorted(name for name in MODULES if within(name, "local")))
-def test_the_local_engine_is_below_the_seam(name: str) -> None:
-    assert not own(name) & (VERBS | {""})
+def reachable(edges: dict[str, set[str]], start: str) -> set[str]:
+    found, todo = {start}, [start]
+    while todo:
+        fresh = edges[todo.pop()] - found
+        found |= fresh
+        todo += fresh
+    return found
 
 
 @pytest.mark.parametrize("name", sorted(name for name in MODULES if within(name, "local.wire")))
 def test_wire_does_no_io(name: str) -> None:
     assert not others(name) & READS_OR_WRITES
-    assert all(within(edge, "local.wire") or edge in FOUNDATION for edge in own(name))
 
 
-@pytest.mark.parametrize("name", sorted(PURE & set(MODULES)))
+@pytest.mark.parametrize("name", sorted(PURE))
 def test_state_machines_do_nothing(name: str) -> None:
     assert not others(name) & ACTS
 
 
-def test_pure_modules_exist() -> None:
-    assert set(MODULES) >= PURE
-
-
-@pytest.mark.parametrize("name", sorted(name for name in MODULES if within(name, "local.node")))
-def test_node_never_unpickles(name: str) -> None:
-    assert not others(name) & {"cloudpickle", "pickle"}
-    assert "local.wire.pickling" not in own(name)
-    assert not any(within(edge, "local.worker") for edge in own(name))
-
-
-@pytest.mark.parametrize("name", sorted(name for name in MODULES if within(name, "local.worker")))
-def test_worker_knows_no_node(name: str) -> None:
-    assert not any(within(edge, "local.node") for edge in own(name))
-
-
-@pytest.mark.parametrize("name", sorted(name for name in MODULES if within(name, "jupyter") or within(name, "cli")))
-def test_what_people_touch_uses_public_names(name: str) -> None:
-    home = name.split(".", maxsplit=1)[0]
-    allowed = PUBLIC | {"util.state"}
-    assert all(
-        edge in allowed
-        or within(edge, home)
-        or within(edge, "util")
-        or (home == "cli" and within(edge, "benchmark"))
-        or (within(name, "jupyter.server") and within(edge, "local.client"))
-        for edge in own(name)
-    ), own(name)
-
-
-@pytest.mark.parametrize("name", sorted(MODULES))
-def test_nothing_below_knows_what_people_touch(name: str) -> None:
-    if within(name, "jupyter") or within(name, "cli") or name == "":
-        return
-    assert not any(within(edge, "jupyter") or within(edge, "cli") for edge in own(name))
-
-
-def test_only_the_ray_engine_imports_ray() -> None:
-    assert {name for name in MODULES if "ray" in others(name)} <= {"ray_engine"}
-
-
-def test_no_module_is_a_drawer() -> None:
-    drawers = {"utils", "helpers", "common", "core"}
-    assert not [name for name in MODULES if name.split(".")[-1] in drawers]
-
-
-@pytest.mark.parametrize("name", sorted(MODULES))
-def test_no_module_is_too_long(name: str) -> None:
-    text = MODULES[name].read_text()
-    assert text.count("\n") <= 500
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            lines = (node.end_lineno or 0) - node.lineno + 1
-            assert lines <= 60 or _is_mostly_docstring(node, lines), f"{name}.{node.name} has {lines} lines"
-
-
-def _is_mostly_docstring(node: ast.FunctionDef | ast.AsyncFunctionDef, lines: int) -> bool:
-    first = node.body[0]
-    if not (isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)):
-        return False
-    return lines - ((first.end_lineno or 0) - first.lineno + 1) <= 60
+def test_a_file_can_be_guessed() -> None:
+    folders = Counter(path.parent for path in MODULES.values())
+    assert folders[ROOT] <= 16
+    assert all(count <= 21 for count in folders.values()), "20 and an __init__"
+    names = Counter(path.name for path in MODULES.values() if path.name != "__init__.py")
+    assert not {name for name, count in names.items() if count > 2}

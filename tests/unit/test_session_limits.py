@@ -14,8 +14,7 @@ from node_scenario import ENVIRONMENT, Client, Scenario
 
 from nbactors import limits
 from nbactors.local.node.rules import events
-from nbactors.local.objects import failures
-from nbactors.local.wire import framing, messages
+from nbactors.local.wire import failures, framing, messages
 from nbactors.options import ActorOptions, InitOptions, TaskOptions
 
 FINE = 0.5

@@ -23,9 +23,8 @@ from nbactors import exceptions
 from nbactors.local.connections.connection import Connection, unpack
 from nbactors.local.connections.intake import CUT_OFF, MISSING, Mark, close_fds, with_fds
 from nbactors.local.connections.outbox import MAX_FDS, Outbox, Part, parts
-from nbactors.local.objects import failures
 from nbactors.local.reactor.reactor import Reactor
-from nbactors.local.wire import messages
+from nbactors.local.wire import failures, messages
 from nbactors.local.wire.framing import (
     HEAD,
     HEADER,

@@ -10,9 +10,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from nbactors.local import current
-from nbactors.local.objects import failures
 from nbactors.local.objects.object_life import ASK, ERROR, LOSS, PENDING, READY, TABLE, VALUE
-from nbactors.local.wire import ids, pickling
+from nbactors.local.wire import failures, ids, pickling
 from nbactors.object_ref import ObjectRef
 from nbactors.views.summaries import ObjectFacts
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from nbactors.local.objects import failures
-from nbactors.local.wire import pickling
+from nbactors.local.wire import failures, pickling
 
 if TYPE_CHECKING:
     from nbactors.local.objects.entry import Entry

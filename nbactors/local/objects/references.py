@@ -17,10 +17,9 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
-from nbactors.local.objects import failures
 from nbactors.local.objects.entry import BorrowedEntry, Entry, Home
 from nbactors.local.objects.object_life import READY
-from nbactors.local.wire import ids, messages
+from nbactors.local.wire import failures, ids, messages
 from nbactors.object_ref import ObjectRef
 
 if TYPE_CHECKING:

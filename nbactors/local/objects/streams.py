@@ -14,11 +14,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
 from nbactors import exceptions
-from nbactors.local.objects import failures
 from nbactors.local.objects.entry import Entry, Home
 from nbactors.local.objects.object_life import PENDING, READY
 from nbactors.local.objects.stream_inbox import Inbox, Readable
-from nbactors.local.wire import ids, messages
+from nbactors.local.wire import failures, ids, messages
 from nbactors.object_ref import ObjectRef
 from nbactors.object_ref_generator import ObjectRefGenerator
 from nbactors.views.summaries import StreamFacts

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 from nbactors import exceptions
 from nbactors.definitions.importable import ForeignCodeError
 from nbactors.local.connections.intake import MISSING
-from nbactors.local.objects import failures
 from nbactors.local.objects.held import Held
 from nbactors.local.objects.object_life import READY
 from nbactors.local.reactor.blame import place
 from nbactors.local.store import descriptors
-from nbactors.local.wire import messages, pickling
+from nbactors.local.wire import failures, messages, pickling
 from nbactors.object_ref import ObjectRef
 
 if TYPE_CHECKING:

@@ -10,7 +10,6 @@ from nbactors import exceptions
 from nbactors.definitions.metadata import UNLIMITED
 from nbactors.engine.base import ActorLink
 from nbactors.frontend.interrupts import INTERRUPTS
-from nbactors.local.objects import failures
 from nbactors.local.objects.entry import Entry
 from nbactors.local.reactor.turns import Turns
 from nbactors.local.submitting.arguments import prepare
@@ -19,7 +18,7 @@ from nbactors.local.submitting.call_queue import CallQueue
 from nbactors.local.submitting.handles import rebuild_handle
 from nbactors.local.submitting.pending_call import PendingCall, make_results, open_stream
 from nbactors.local.submitting.target import Target, in_turn
-from nbactors.local.wire import messages, pickling
+from nbactors.local.wire import failures, messages, pickling
 from nbactors.object_ref import ObjectRef
 from nbactors.views.summaries import ActorFacts, CallFacts
 

@@ -6,9 +6,8 @@ import weakref
 from functools import partial
 from typing import TYPE_CHECKING
 
-from nbactors.local.objects import failures
 from nbactors.local.submitting.actor_link import LocalActorLink
-from nbactors.local.wire import messages
+from nbactors.local.wire import failures, messages
 
 if TYPE_CHECKING:
     from nbactors.local.objects.entry import Entry

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from nbactors.definitions.metadata import DYNAMIC
 from nbactors.local.connections.connection import Sent
-from nbactors.local.objects import failures
 from nbactors.local.objects.entry import Entry
 from nbactors.local.objects.held import Held
 from nbactors.local.objects.object_life import READY as READY_OBJECT
@@ -29,7 +28,7 @@ from nbactors.local.submitting.call_life import (
     TABLE,
     WAITING,
 )
-from nbactors.local.wire import messages
+from nbactors.local.wire import failures, messages
 from nbactors.object_ref import ObjectRef
 from nbactors.object_ref_generator import ObjectRefGenerator
 from nbactors.views.summaries import CallFacts

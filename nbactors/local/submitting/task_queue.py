@@ -14,13 +14,12 @@ from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
 from nbactors.limits import MAX_NAME
-from nbactors.local.objects import failures
 from nbactors.local.reactor.turns import Turns
 from nbactors.local.submitting.actor_link import VERDICT_S
 from nbactors.local.submitting.call_life import FINISHED, SENT
 from nbactors.local.submitting.call_queue import CallQueue
 from nbactors.local.submitting.target import Target, in_turn
-from nbactors.local.wire import messages
+from nbactors.local.wire import failures, messages
 from nbactors.views.summaries import CallFacts
 
 if TYPE_CHECKING:

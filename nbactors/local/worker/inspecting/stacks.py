@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 from nbactors.local.worker.inspecting.traces import hidden
 
 if TYPE_CHECKING:
-    from nbactors.local.worker.running.hosted import Hosted
-    from nbactors.local.worker.running.job import Job
+    from nbactors.local.worker.jobs.hosted import Hosted
+    from nbactors.local.worker.jobs.job import Job
 
 MAX_FRAMES = 100
 """Of a deeper stack only so many are told, the innermost."""

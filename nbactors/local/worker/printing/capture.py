@@ -24,8 +24,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from nbactors.frontend.user_code import lets_through
+from nbactors.local.worker.jobs.job import Job, current
 from nbactors.local.worker.printing import ipython_display
-from nbactors.local.worker.running.job import Job, current
 
 KEPT = 8
 """Cells whose pipes are kept open. One that prints again after so many others gets new ones."""

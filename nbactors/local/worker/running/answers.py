@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbactors import exceptions
 from nbactors.exceptions import read_only
-from nbactors.local.objects import failures
-from nbactors.local.wire import messages, pickling
+from nbactors.local.wire import failures, messages, pickling
 from nbactors.local.worker.inspecting.snapshot import snapshot
 from nbactors.local.worker.inspecting.traces import clear, user_traceback
 
@@ -19,8 +18,8 @@ if TYPE_CHECKING:
     from nbactors.local.connections.connection import Connection
     from nbactors.local.member import Process
     from nbactors.local.objects.held import Held
+    from nbactors.local.worker.jobs.job import Job
     from nbactors.local.worker.printing.capture import Capture
-    from nbactors.local.worker.running.job import Job
 
 FLUSH_S = 0.001
 """Answers are gathered for this long while further calls are waiting."""

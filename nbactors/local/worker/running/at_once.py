@@ -6,11 +6,11 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from nbactors.local.worker.running.job import current
+from nbactors.local.worker.jobs.job import current
 
 if TYPE_CHECKING:
+    from nbactors.local.worker.jobs.job import Job
     from nbactors.local.worker.running.interrupts import Window
-    from nbactors.local.worker.running.job import Job
 
 
 CONSTRUCT_S = 5.0

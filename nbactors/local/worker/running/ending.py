@@ -22,16 +22,15 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NoReturn
 
 from nbactors.limits import MAX_TEXT
-from nbactors.local.objects import failures
-from nbactors.local.wire import messages
+from nbactors.local.wire import failures, messages
+from nbactors.local.worker.jobs.job import Job
 from nbactors.local.worker.running import forked
-from nbactors.local.worker.running.job import Job
 
 if TYPE_CHECKING:
     from nbactors.local.connections.connection import Connection
     from nbactors.local.member import Process
+    from nbactors.local.worker.jobs.hosted import Hosted
     from nbactors.local.worker.running.answers import Answers
-    from nbactors.local.worker.running.hosted import Hosted
 
 OUTPUT_S = 2.0
 

@@ -16,15 +16,15 @@ from nbactors.local.submitting import arguments
 from nbactors.local.wire import messages
 from nbactors.local.worker.inspecting import stacks
 from nbactors.local.worker.inspecting.traces import user_traceback
+from nbactors.local.worker.jobs.hosted import Hosted
+from nbactors.local.worker.jobs.job import Job, current
 from nbactors.local.worker.printing.capture import Capture
 from nbactors.local.worker.running.answers import Answers
 from nbactors.local.worker.running.at_once import run_at_once
 from nbactors.local.worker.running.built_in_methods import NOW
 from nbactors.local.worker.running.ending import ActorExit, Ending, Farewell
 from nbactors.local.worker.running.forked import ForkHooks
-from nbactors.local.worker.running.hosted import Hosted
 from nbactors.local.worker.running.interrupts import Interrupts, invoke
-from nbactors.local.worker.running.job import Job, current
 from nbactors.local.worker.running.lanes import Lanes
 from nbactors.local.worker.running.lookout import Lookout
 from nbactors.local.worker.running.performer import Performer

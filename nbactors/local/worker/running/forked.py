@@ -18,7 +18,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
-    from nbactors.local.worker.running.hosted import Hosted
+    from nbactors.local.worker.jobs.hosted import Hosted
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 

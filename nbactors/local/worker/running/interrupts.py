@@ -33,8 +33,8 @@ from nbactors.version import PACKAGE
 
 if TYPE_CHECKING:
     from nbactors.local.reactor.thread_waits import ThreadWaits
+    from nbactors.local.worker.jobs.job import Job
     from nbactors.local.worker.running.answers import Answers
-    from nbactors.local.worker.running.job import Job
 
 RETRY_S = 0.02
 

@@ -13,7 +13,7 @@ from nbactors.local.worker.running.thread_lane import ThreadLane
 if TYPE_CHECKING:
     from nbactors.local.member import Process
     from nbactors.local.wire import messages
-    from nbactors.local.worker.running.job import Job
+    from nbactors.local.worker.jobs.job import Job
     from nbactors.local.worker.running.loop_lane import LoopLane
     from nbactors.local.worker.running.performer import Performer
 

@@ -8,7 +8,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from nbactors.local.worker.running.job import Job
+    from nbactors.local.worker.jobs.job import Job
 
 UNREAD_S = 0.0002
 """After a call that ran longer, what callers have sent meanwhile is read before the next one begins.

@@ -11,11 +11,11 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from nbactors.local.reactor.brisk_selector import BriskLoopSelector
-from nbactors.local.worker.running.job import current
+from nbactors.local.worker.jobs.job import current
 from nbactors.local.worker.running.lookout import UNREAD_S, Lookout
 
 if TYPE_CHECKING:
-    from nbactors.local.worker.running.job import Job
+    from nbactors.local.worker.jobs.job import Job
     from nbactors.local.worker.running.loop_performer import LoopPerformer
 
 

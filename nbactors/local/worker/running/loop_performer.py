@@ -15,7 +15,7 @@ from nbactors.local.worker.running.ending import ActorExit
 from nbactors.local.worker.running.interrupts import invoke
 
 if TYPE_CHECKING:
-    from nbactors.local.worker.running.job import Job
+    from nbactors.local.worker.jobs.job import Job
     from nbactors.local.worker.running.performer import Performer
 
 

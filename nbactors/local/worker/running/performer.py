@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from nbactors.local.connections.connection import Connection
     from nbactors.local.member import Process
     from nbactors.local.objects.held import Held
+    from nbactors.local.worker.jobs.hosted import Hosted
+    from nbactors.local.worker.jobs.job import Job
     from nbactors.local.worker.printing.capture import Capture
     from nbactors.local.worker.running.answers import Answers
-    from nbactors.local.worker.running.hosted import Hosted
     from nbactors.local.worker.running.interrupts import Interrupts
-    from nbactors.local.worker.running.job import Job
 
 
 class Performer:

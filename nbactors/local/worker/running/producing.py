@@ -12,8 +12,8 @@ from nbactors.local.reactor.waiter import Waiter
 
 if TYPE_CHECKING:
     from nbactors.local.member import Process
+    from nbactors.local.worker.jobs.job import Job
     from nbactors.local.worker.running.answers import Answers
-    from nbactors.local.worker.running.job import Job
 
 
 def is_generator(result: Any) -> bool:

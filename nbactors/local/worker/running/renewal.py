@@ -14,7 +14,7 @@ from nbactors.local.reactor.waiter import Waiter
 
 if TYPE_CHECKING:
     from nbactors.local.reactor.reactor import Reactor
-    from nbactors.local.worker.running.hosted import Hosted
+    from nbactors.local.worker.jobs.hosted import Hosted
 
 TICK_S = 0.005
 """How often it is looked whether the calls on other threads and loops have ended."""

@@ -7,11 +7,11 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from nbactors.local.worker.running.job import current
+from nbactors.local.worker.jobs.job import current
 from nbactors.local.worker.running.lookout import Lookout
 
 if TYPE_CHECKING:
-    from nbactors.local.worker.running.job import Job
+    from nbactors.local.worker.jobs.job import Job
 
 
 SHORT_S = 0.001

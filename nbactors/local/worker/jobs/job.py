@@ -7,7 +7,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from nbactors.local.wire import ids, messages
-from nbactors.local.worker.running.production import Production
+from nbactors.local.worker.jobs.production import Production
 
 if TYPE_CHECKING:
     import asyncio

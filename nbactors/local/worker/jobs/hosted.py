@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 if TYPE_CHECKING:
-    from nbactors.local.worker.running.job import Job
+    from nbactors.local.worker.jobs.job import Job
 
 
 class CallsAtOnce(Protocol):
