@@ -3,20 +3,8 @@
 import nbactors as ray
 """
 
-# The layers, from the top. Each imports only what stands below it; a test walks the imports and holds it.
-#
-#   jupyter, cli          what people touch; they use the public names and `util.state`
-#   __init__              the public names, re-exported, and the lazy hooks for IPython; nothing else
-#   api, util, runtime_context
-#                         the verbs: check arguments, speak to the current engine
-#   actor, remote_function
-#                         classes and functions that became remote, and their handles
-#   engine                the one seam: the interface of engines, and which one is current
-#   meta, object_ref      plain data that crosses the seam
-#   options, exceptions, signature (and what these stand on)
-#                         what is checked and what is raised; the standard library only
-#
-# Behind the seam, loaded by name on first use: `local` (the embedded engine).
+# The public names, re-exported, and the lazy hooks for IPython; nothing else. docs/architecture.md tells which rooms the
+# package has, and a test holds which of them each may import.
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""What a front end, such as a notebook, tells the runtime and takes from it."""

@@ -1,0 +1,1 @@
+"""How actors, calls and objects show themselves."""

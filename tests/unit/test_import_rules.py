@@ -57,7 +57,7 @@ local.worker.running      : local.worker.inspecting local.worker.printing local.
                             local.submitting local.objects local.connections local.reactor local.wire definitions
                             exceptions frontend limits version                                  + uvloop
 local.worker.inspecting   : local.worker.jobs local.member local.sockets local.wire exceptions version
-local.worker.printing     : local.worker.jobs local.member local.wire frontend   + msgspec setproctitle IPython traitlets
+local.worker.printing     : local.worker.jobs local.member local.wire frontend  + msgspec setproctitle IPython traitlets
 local.worker.jobs         : local.submitting local.objects local.connections local.wire options
 local.session             : local.member local.submitting local.objects local.stack_of_actor local.access local.sockets
                             local.standard_streams local.wire definitions engine exceptions frontend limits object_ref
@@ -89,7 +89,7 @@ ALLOWED = {
     ("package", "jupyter.kernel.session_hooks"),  # in a notebook, on first use
     ("package", "jupyter.magics.registry"),  # `%load_ext nbactors`
     ("api", "local.wire.pickling"),  # which modules travel by value is one registry, whichever engine runs
-    ("jupyter.magics.on_in_actor", "local.worker.printing.ipython_display"),  # it shows at its end what a cell has drawn
+    ("jupyter.magics.on_in_actor", "local.worker.printing.ipython_display"),  # it shows what a cell has drawn
     ("local.submitting.handles", "actor"),  # a received handle is the public class
     ("local.worker.engine", "actor"),  # so is an actor's handle to itself
 }

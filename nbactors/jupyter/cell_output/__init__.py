@@ -1,0 +1,1 @@
+"""What calls print and display, under the cell that made them."""

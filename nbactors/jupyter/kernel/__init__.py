@@ -1,0 +1,1 @@
+"""What a kernel needs: interrupts, history, the hooks of a session."""

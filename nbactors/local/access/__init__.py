@@ -1,0 +1,1 @@
+"""Finding, starting, asking and stopping nodes."""

@@ -1,16 +1,4 @@
-"""A framed, buffered, non-blocking connection, with file descriptors beside the frames.
-
-A signal's handler, a finalizer and an exception from outside may come at any bytecode of the code below, and handlers
-and finalizers may use this very connection. So there is no lock to wait for, and each change of state is one step:
-
-- A comparison and the stores that follow it, with no call between, are one step: CPython looks for signals, for other
-  threads and for exceptions from outside at calls and at jumps backwards only. So is one call of a C function. The
-  condition of a `while` is no such comparison: a jump backwards comes between it and the loop's body.
-- *Sending* is done by one thread at a time, the connection's `_sender`. Another thread leaves its message in the
-  outbox, and the sender looks there again before it leaves. A handler on the sender's own thread sends on in its place.
-- *Receiving* is done by the reactor's leader. Bytes are read and kept in one step, and a message is taken out only when
-  it was handled. A handler that has interrupted that goes on with the same message, so handling is idempotent.
-"""
+"""A framed, buffered, non-blocking connection, with file descriptors beside the frames. See this room's `__init__`."""
 
 from __future__ import annotations
 

@@ -1,14 +1,4 @@
-"""A connection to a peer that outlives its sockets.
-
-A socket can break while both processes live: no descriptor is left for what one of them sends, for instance. That is
-no death. So each side keeps the frames that it has sent until the other has told that it received them, as every frame
-tells by the way (`PeerCodec`). When the socket is made anew, each side begins with how many frames it has received, and
-is sent those behind them. Every frame is received once, whatever it holds: a call runs once, and its answer and the
-items of a generator come from what its worker has kept.
-
-Who has made the connection makes it anew, and tries until it is there or the node says that the other process has
-ended. That alone closes it for good.
-"""
+"""A connection to a peer that outlives its sockets. See this room's `__init__`."""
 
 from __future__ import annotations
 

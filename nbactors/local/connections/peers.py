@@ -1,12 +1,4 @@
-"""The connections between this process and other sessions and workers.
-
-Each process connects to whom it has something to ask or tell, and keeps that connection for good: its requests to
-one peer all travel on it, in order, and the answers come back on it. So two processes may have two connections, one
-of each direction.
-
-A connection is kept until the node says that the other process has ended, see `PeerConnection`: its socket may break
-before, or may not be had yet, and is made anew.
-"""
+"""The connections between this process and other sessions and workers. See this room's `__init__`."""
 
 from __future__ import annotations
 

@@ -1,15 +1,7 @@
-"""The node daemon: one process per user that knows all sessions, actors and workers on the machine, and no user value.
+"""The node daemon: one process per user that knows all sessions, actors and workers, and no value of a user.
 
-How the modules rest on each other; each knows only those above it:
+    sockets, pipes, processes ──► shell ──events──► rules ──instructions──► shell ──► sockets, pipes, processes
 
-    resources gpus lifecycle names deaths          nouns without any I/O, without clock
-    asks                                           a client's request, until it is answered
-    events                                         what happens, and what is to be done about it
-    records alarms context                         what the node remembers
-    queue workers actors leases sessions listing   the rules, each about one kind of record
-    state                                          events in, instructions out: all of the above as one machine
-    machine output supervisor                      the outside: hardware, pipes and logs, processes
-    loop server main                               the shell around `state`
-
-Everything down to `state` is pure: no socket, process, file or clock, so that it is tested without any.
+`rules` is one machine without socket, process, file or clock, so that it is tested without any; `shell` is what is
+around it; `main` is where the process begins.
 """

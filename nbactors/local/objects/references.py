@@ -1,14 +1,4 @@
-"""Who else holds references to our objects, and which objects of others we hold: ownership and borrowing.
-
-Each reference that travels is counted as one *token* for the receiver, by the owner. The rules that make it safe
-although the messages take different ways:
-
-- The sender counts the receiver before the reference travels (`AddBorrow` to the owner, or directly if it is the
-  owner), and gives up its own tokens only later on the same connection. So the owner never sees zero in between.
-- A receiver gives back exactly the tokens that it got. Counts may be negative for a moment, when a release overtakes
-  the addition; an object is free when no process has a count other than zero.
-- When a process dies, its counts go.
-"""
+"""Who else holds references to our objects, and which of others we hold. See this room's `__init__`."""
 
 from __future__ import annotations
 

@@ -1,32 +1,4 @@
-"""One selector per process, read by whichever thread waits: leader and followers.
-
-Guarantees, which everything above relies on:
-
-- At most one thread (the *leader*) polls and runs callbacks at a time, so callbacks need no lock against each other.
-- A thread that waits becomes the leader if there is none. It then reads its own answer off the socket: no hand-over
-  to a reader thread, which would cost a wake-up per call.
-- A thread that waits while another leads (a *follower*) sleeps on a lock of its own. It is woken when what it waits
-  for has happened, or is made leader when the old one leaves.
-- A background thread leads when no one waits, so that messages are read and buffered writes go out while user code
-  computes. While user threads come and go it only looks in once a tick, because a blocked poll would have to be
-  interrupted by a system call and a thread switch for every wait.
-- In an asyncio actor the main thread's event loop *hosts* the reactor: it watches the selector's own descriptor and
-  leads for a moment whenever that is ready. The background thread then only stands guard, see `Guard`.
-- SIGINT never tears the state: while the main thread leads or follows, the signal is noted and raised after it left.
-  In a session `INTERRUPTS` keeps it from all else that the runtime does, too.
-
-Handlers of other signals, finalizers and exceptions that another thread raises here (`PyThreadState_SetAsyncExc`) come
-at any bytecode, and the first two may call any verb. So:
-
-- Nobody waits for a lock here. The leader is named by one store, after a comparison with no call between, which is one
-  step in CPython. The first statement of the `finally` around all that it does is the store that ends it.
-- A wait in a handler or finalizer on the leader's own thread leads in its place, and first handles what that had read.
-  At its end it rings the bell: the interrupted leader may have been about to sleep, though what it waits for is there.
-- An exception from outside is raised to whoever waits on that thread, and what it has torn is done again; see `Blame`.
-- What wakes the next thread can be torn, too. So a follower looks every `CHECK_S` whether there is still a leader.
-
-The runtime's own finalizers only append to `trash` and call `nudge`.
-"""
+"""The selector of a process, its timers, and who leads. The theory is in this room's `__init__`."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""The sockets, processes and pipes around the node's rules."""

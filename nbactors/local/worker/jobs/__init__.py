@@ -1,0 +1,1 @@
+"""A call in the worker that runs it, and the actor that it belongs to."""

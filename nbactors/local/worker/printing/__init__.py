@@ -1,0 +1,1 @@
+"""What a worker prints and displays, on its way to the cell."""
