@@ -3,8 +3,8 @@
 import nbactors as ray
 """
 
-# The public names, re-exported, and the lazy hooks for IPython; nothing else. docs/architecture.md tells which rooms the
-# package has, and a test holds which of them each may import.
+# The public names, re-exported, and the lazy hooks for IPython; nothing else. docs/architecture.md tells which rooms
+# the package has, and a test holds which of them each may import.
 
 from __future__ import annotations
 

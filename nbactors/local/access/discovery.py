@@ -36,7 +36,7 @@ from nbactors.frontend.interrupts import INTERRUPTS
 from nbactors.local import sockets
 from nbactors.local.wire.messages import PROTOCOL_VERSION
 from nbactors.ownership import ANY_ACCESS, problem
-from nbactors.version import __version__
+from nbactors.version import PACKAGE, __version__
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -267,7 +267,6 @@ def _await(reader: int, deadline: float) -> bool:
 
 def _spawn(directory: str, ready: int) -> int:
     """Start the interpreter of a node; it leaves its parent by itself. Returns the process to reap."""
-    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     site = os.path.dirname(os.path.dirname(os.path.abspath(msgspec.__file__)))
     executable, protocol = interpreter(), str(PROTOCOL_VERSION)
     log = null = -1
@@ -279,7 +278,7 @@ def _spawn(directory: str, ready: int) -> int:
             os.set_inheritable(descriptor, True)
         return os.posix_spawn(
             executable,
-            [executable, "-I", "-S", "-c", _BOOT, package, site, directory, str(ready), __version__, protocol],
+            [executable, "-I", "-S", "-c", _BOOT, PACKAGE, site, directory, str(ready), __version__, protocol],
             # -I ignores the variables that change Python; the node compiles its modules once, for all later starts.
             os.environ,
             file_actions=[

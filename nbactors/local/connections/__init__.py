@@ -17,8 +17,8 @@ may use this very connection. What one step is, `local.reactor` tells.
 
 **A broken socket is no death.** No descriptor may be left for what one side sends, for instance, while both live. So
 each side keeps the frames that it has sent until the other has told that it received them, as every frame tells by the
-way (`PeerCodec`). When the socket is made anew, each side begins with how many frames it has received, and is sent those
-behind them. Every frame is received once, whatever it holds: a call runs once, and its answer and the items of a
+way (`PeerCodec`). When the socket is made anew, each side begins with how many frames it has received, and is sent
+those behind them. Every frame is received once, whatever it holds: a call runs once, and its answer and the items of a
 generator come from what its worker has kept. Who has made the connection makes it anew, and tries until it is there or
 the node says that the other process has ended. That alone closes it for good.
 """

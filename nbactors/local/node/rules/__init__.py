@@ -1,4 +1,6 @@
-"""What the node does, as pure rules. How the modules rest on each other; each knows only those above it:
+"""What the node does, as pure rules.
+
+How the modules rest on each other; each knows only those above it:
 
 resources gpus lifecycle names deaths          nouns
 events                                         what happens, and what is to be done about it
