@@ -17,7 +17,7 @@ if sys.platform == "win32":
         "(https://learn.microsoft.com/windows/wsl/install), where notebooks and scripts run unchanged."
     )
 
-from nbactors import actor, engine, exceptions, runtime_context, util
+from nbactors import actor, engine, exceptions, old_names, runtime_context, util
 from nbactors.actor import method
 from nbactors.api import (
     available_resources,
@@ -39,7 +39,6 @@ from nbactors.api import (
 )
 from nbactors.object_ref import ObjectRef
 from nbactors.object_ref_generator import DynamicObjectRefGenerator, ObjectRefGenerator
-from nbactors.old_names import OldNames
 from nbactors.runtime_context import get_runtime_context
 from nbactors.version import __version__
 
@@ -115,4 +114,4 @@ def _watch_shell() -> None:
 
 
 engine.on_start(_watch_shell)
-sys.meta_path.append(OldNames)
+sys.meta_path.append(old_names.OldNames)

@@ -101,7 +101,7 @@ class TestHung:
             r"^ +while not self._leaving:$",
             "        while not time.sleep(3600):",
         )
-        monkeypatch.setattr(discovery, "__file__", str(hung.path / "nbactors/local/access/discovery.py"))
+        monkeypatch.setattr(discovery, "PACKAGE", f"{hung.path}/nbactors/")
         with closing(discovery.connect_node()):
             yield node_pid()
 

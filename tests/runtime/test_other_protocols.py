@@ -72,6 +72,6 @@ def test_a_program_whose_files_were_replaced_is_told_to_restart(
 ) -> None:
     """The node that it starts is of the files' version, and not of the one that it has in memory itself."""
     replaced = OtherVersion(tmp_path)
-    monkeypatch.setattr(discovery, "__file__", str(replaced.path / "nbactors/local/access/discovery.py"))
+    monkeypatch.setattr(discovery, "PACKAGE", f"{replaced.path}/nbactors/")
     with pytest.raises(RaySystemError, match=r"(?s)was installed anew.*nbactors .*in memory.*Restart the program"):
         discovery.connect_node()

@@ -32,9 +32,6 @@ class Reactor:
     def fileno(self) -> int:
         return self.reader
 
-    def host(self, host: LoopHost) -> None:
-        pass
-
     def visit(self) -> bool:
         self.visits += not self.is_led
         return not self.is_led

@@ -73,7 +73,7 @@ def test_a_call_that_has_ended_waits_for_nothing(process: Any) -> None:
 def test_the_timer_of_a_call_ends_with_it(process: Any) -> None:
     for number in range(1000):
         call, _, _ = call_with(process, 0, number)
-        call.limit(process, 3600)
+        call.limit(process.reactor, 3600)
         call.sent()
         call.finish()
         process.timers.run()

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from nbactors.local.reactor.guard import host
 from nbactors.local.worker.running.interrupts import invoke
 from nbactors.local.worker.running.thread_lane import ThreadLane
 
@@ -107,7 +108,7 @@ class Lanes:
         from nbactors.local.worker.running.loop_host import LoopHost  # noqa: PLC0415 - imports asyncio
 
         self._loop_lane.adopt()
-        LoopHost(process.reactor, self._loop_lane.loop)
+        host(process.reactor, LoopHost(process.reactor, self._loop_lane.loop))
         process.waiting.before_block = LoopBlocking().notice
 
     def construct(self, cls: type, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

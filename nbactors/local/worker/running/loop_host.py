@@ -7,7 +7,6 @@ import contextvars
 import threading
 from collections.abc import Callable
 
-from nbactors.local.reactor.guard import host
 from nbactors.local.reactor.reactor import Reactor
 
 
@@ -29,7 +28,6 @@ class LoopHost:
         self._answered = False
         self._timer: asyncio.TimerHandle | None = None
         loop.add_reader(reactor.fileno(), self._visit)
-        host(reactor, self)
 
     def _visit(self) -> None:
         self._due = False
