@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from node_scenario import Scenario
 from recording_engine import RecordingEngine
 
 from nbactors import engine
@@ -18,9 +17,3 @@ def recorded() -> Iterator[RecordingEngine]:
     engine.install(made)
     yield made
     engine.install(None)
-
-
-@pytest.fixture
-def node() -> Scenario:
-    """The node's rules, without a process, a socket or a clock."""
-    return Scenario()
