@@ -32,6 +32,7 @@ from nbactors.local.wire import failures, messages, os_bytes
 
 if TYPE_CHECKING:
     from nbactors.local.submitting.pending_call import PendingCall
+    from nbactors.local.wire.cancel_mode import CancelMode
     from nbactors.runtime_env import RuntimeEnv
 
 TRIM_S = 10.0
@@ -248,7 +249,7 @@ class Process:
         """
         return sorted(self.pending_calls(), key=_NUMBER, reverse=True)
 
-    def cancel_children(self, parent: Any, mode: str) -> None:
+    def cancel_children(self, parent: Any, mode: CancelMode) -> None:
         """Cancel what a call has called, and so on down; see `messages.Cancel`. Any thread."""
         for call in sorted(parent.children or (), key=_NUMBER, reverse=True):
             call.cancel(mode, True)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from nbactors.local.reactor.reactor import Reactor
     from nbactors.local.store.segments import Stored
     from nbactors.local.wire import messages
+    from nbactors.local.wire.cancel_mode import CancelMode
     from nbactors.views.summaries import CallFacts
 
 _ASKED, _VALUE, _ERROR, _LOSS = TABLE[ASK][PENDING], TABLE[VALUE], TABLE[ERROR], TABLE[LOSS]
@@ -72,7 +73,7 @@ class Maker(Protocol):
     def facts(self) -> CallFacts:
         """Return what there is to say of it. Any thread."""
 
-    def cancel(self, mode: str, recursive: bool, timeout_s: float = 0.0) -> None:
+    def cancel(self, mode: CancelMode, recursive: bool, timeout_s: float = 0.0) -> None:
         """Cancel it, as far as that is possible. Any thread."""
 
     def tell(self, message: Any) -> None:

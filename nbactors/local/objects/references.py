@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from nbactors.local.objects.entry import BorrowedEntry, Entry, Home
 from nbactors.local.objects.object_life import READY
 from nbactors.local.wire import failures, ids, messages
+from nbactors.local.wire.cancel_mode import CancelMode
 from nbactors.object_ref import ObjectRef
 
 if TYPE_CHECKING:
@@ -218,7 +219,7 @@ class References:
         entry = self.exported(oid)
         call = entry.call if entry is not None else None
         if call is not None:
-            call.cancel("force" if force else "interrupt" if interrupt else "cancel", recursive)
+            call.cancel(CancelMode.of(force, interrupt), recursive)
 
     def leave(self) -> None:
         """This process leaves: what it has asked others for will not come."""

@@ -29,6 +29,7 @@ from nbactors.local.submitting.arguments import Arguments, prepare
 from nbactors.local.submitting.construction import Concurrency, Construction
 from nbactors.local.submitting.interruption import Interruption
 from nbactors.local.wire import ids, messages, pickling
+from nbactors.local.wire.cancel_mode import CancelMode
 from nbactors.object_ref import ObjectRef
 from nbactors.version import __version__
 
@@ -250,7 +251,7 @@ class LocalEngine(Engine):
                 "force=True is not supported for actor tasks: it would end the actor. Use kill(handle) for that; "
                 "cancel(ref, interrupt=True) stops a running synchronous method and leaves the actor."
             )
-        call.cancel("force" if force else "interrupt" if interrupt else "cancel", recursive)
+        call.cancel(CancelMode.of(force, interrupt), recursive)
 
     def pending_calls(self) -> list[CallFacts]:
         """See the base class."""
@@ -261,7 +262,7 @@ class LocalEngine(Engine):
         calls = self.process.latest_calls_first()
         for call in calls:
             is_task = not isinstance(call.target, LocalActorLink)
-            call.cancel("force" if force and is_task else "interrupt" if interrupt else "cancel", True)
+            call.cancel(CancelMode.of(force and is_task, interrupt), True)
         return len(calls)
 
     # ----------------------------------------------------------------------------------------------------- listings

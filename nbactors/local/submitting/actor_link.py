@@ -19,6 +19,7 @@ from nbactors.local.submitting.handles import rebuild_handle
 from nbactors.local.submitting.pending_call import PendingCall, make_results, open_stream
 from nbactors.local.submitting.target import Target, in_turn
 from nbactors.local.wire import failures, messages, pickling
+from nbactors.local.wire.cancel_mode import CancelMode
 from nbactors.object_ref import ObjectRef
 from nbactors.views.summaries import ActorFacts, CallFacts
 
@@ -247,8 +248,8 @@ class LocalActorLink(Target, ActorLink):
         self._queue_if_ready(call)
         self._pump()
 
-    def _insists_on(self, mode: str) -> bool:
-        return mode in ("interrupt", "timeout")
+    def _insists_on(self, mode: CancelMode) -> bool:
+        return mode.interrupts_methods
 
     def _take_out(self, call: PendingCall) -> bool:
         if call in self._unready:

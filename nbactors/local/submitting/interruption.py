@@ -10,12 +10,13 @@ from nbactors.local.objects.object_life import READY
 from nbactors.local.objects.stream_inbox import Inbox
 from nbactors.local.objects.streams import Reader, RemoteReader
 from nbactors.local.wire import ids, messages
+from nbactors.local.wire.cancel_mode import CancelMode
 
 if TYPE_CHECKING:
     from nbactors.local.connections.peers import Peers
     from nbactors.local.reactor.reactor import Reactor
 
-MODE = "interrupt"
+MODE = CancelMode.INTERRUPT
 """Who waits in a notebook expects what he waits for to stop: a running plain method is stopped, too."""
 
 

@@ -29,6 +29,7 @@ from nbactors.local.submitting.call_life import (
     WAITING,
 )
 from nbactors.local.wire import failures, messages
+from nbactors.local.wire.cancel_mode import CancelMode
 from nbactors.object_ref import ObjectRef
 from nbactors.object_ref_generator import ObjectRefGenerator
 from nbactors.views.summaries import CallFacts
@@ -61,7 +62,7 @@ class PendingCall(Sent):
         details: What the target needs to make the message, and to run it again.
         group: The actor's concurrency group that it is for.
         origin: Which cell it comes from, see `messages.Call`.
-        canceled: How it was cancelled, see `messages.Cancel`; empty if it was not.
+        canceled: How it was cancelled, None if it was not.
         parent: In a worker, the call that has made it.
         timeout_s: What it may take, 0 for any time.
         timer: Ends it when that is over.
@@ -104,7 +105,7 @@ class PendingCall(Sent):
         self.details: Any = None
         self.state = QUEUED
         self.group = ""
-        self.canceled = ""
+        self.canceled: CancelMode | None = None
         self.timeout_s = 0.0
         self.timer: Timer | None = None
         self.parent: Any = None
@@ -227,7 +228,7 @@ class PendingCall(Sent):
         if connection is not None:
             connection.send(message)
 
-    def cancel(self, mode: str, recursive: bool, timeout_s: float = 0.0) -> None:
+    def cancel(self, mode: CancelMode, recursive: bool, timeout_s: float = 0.0) -> None:
         """Cancel it, as far as that is possible; see `messages.Cancel`. Any thread."""
         target = self.target
         if target is not None:
@@ -255,8 +256,8 @@ class PendingCall(Sent):
 
         def time_is_up() -> None:
             late = call()
-            if late is not None and late.canceled in ("", "cancel"):
-                late.cancel("timeout", True, timeout_s)
+            if late is not None and late.canceled in (None, CancelMode.CANCEL):
+                late.cancel(CancelMode.TIMEOUT, True, timeout_s)
 
         self.timer = reactor.call_later(timeout_s, time_is_up)
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from nbactors.local.reactor.turns import Turns
     from nbactors.local.submitting.pending_call import PendingCall
     from nbactors.local.wire import messages
+    from nbactors.local.wire.cancel_mode import CancelMode
     from nbactors.views.summaries import CallFacts
 
 _T = TypeVar("_T", bound="Target")
@@ -63,7 +64,7 @@ class Target(ABC):
         """Take a call out of what waits; returns whether it was there. A step."""
 
     @abstractmethod
-    def _insists_on(self, mode: str) -> bool:
+    def _insists_on(self, mode: CancelMode) -> bool:
         """Return whether a cancelled call's worker is sent signals, see `PendingCall.insist`."""
 
     # -------------------------------------------------------------------------------------------------------- turns

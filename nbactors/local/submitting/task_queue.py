@@ -20,6 +20,7 @@ from nbactors.local.submitting.call_life import FINISHED, SENT
 from nbactors.local.submitting.call_queue import CallQueue
 from nbactors.local.submitting.target import Target, in_turn
 from nbactors.local.wire import failures, messages
+from nbactors.local.wire.cancel_mode import CancelMode
 from nbactors.views.summaries import CallFacts
 
 if TYPE_CHECKING:
@@ -152,8 +153,8 @@ class TaskQueue(Target):
         """The argument that a task has waited for is there. The thread that made it so."""
         self._queue_if_ready(call)
 
-    def _insists_on(self, mode: str) -> bool:
-        return mode != "force"
+    def _insists_on(self, mode: CancelMode) -> bool:
+        return not mode.ends_process
 
     def _take_out(self, call: PendingCall) -> bool:
         if call in self._unready:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from nbactors import exceptions
 from nbactors.exceptions.source_lines import with_sources
 from nbactors.local.wire import messages, pickling
+from nbactors.local.wire.cancel_mode import CancelMode
 
 if TYPE_CHECKING:
     from nbactors.exceptions.task_error import RemoteFrame
@@ -131,7 +132,7 @@ def canceled(task_id: bytes, cancel: messages.Cancel, phase: str, detail: str = 
         phase: "queued" or "running": whether the call had begun.
         detail: What there is to add.
     """
-    if cancel.mode == "timeout":
+    if cancel.mode is CancelMode.TIMEOUT:
         return encode(exceptions.CallTimeoutError(task_id.hex(), phase, cancel.timeout_s, detail or None))
     return encode(exceptions.TaskCancelledError(task_id.hex(), detail or None))
 

@@ -5,6 +5,7 @@
 
 from typing import Union
 
+from nbactors.local.wire.cancel_mode import CancelMode
 from nbactors.local.wire.messages.message import Hello, Message
 
 
@@ -176,14 +177,13 @@ class Cancel(Message, tag=74, frozen=True):
     """Cancel a call that was sent before on this connection, if it is not finished.
 
     Attributes:
-        mode: "cancel"; "force": end the process if the task runs; "interrupt": raise in a synchronous method;
-            "timeout": like "interrupt", and the error tells that the time was up.
-        recursive: Cancel what it has called as well; in mode "interrupt", in the same way.
-        timeout_s: What the call was given, for "timeout".
+        mode: What that does to it.
+        recursive: Cancel what it has called as well.
+        timeout_s: What the call was given, for TIMEOUT.
     """
 
     number: int
-    mode: str
+    mode: CancelMode
     recursive: bool
     timeout_s: float = 0.0
 

@@ -225,18 +225,18 @@ class Executor:
         job = connection.state.running.get(number)
         if job is None:
             return
-        if job.cancel is None or message.mode != "cancel":
+        if job.cancel is None or not message.mode.only_asks:
             job.cancel = message
         if message.recursive:
-            self.process.cancel_children(job, "interrupt" if message.mode == "interrupt" else "cancel")
+            self.process.cancel_children(job, message.mode.of_children)
         if job.production is not None:
             job.production.stop()
-        if message.mode == "force" and job.is_task:
+        if message.mode.ends_process and job.is_task:
             connection.flush()
             os._exit(1)
         if self.lanes is not None:
             self.lanes.cancel(job)
-        if job.task is None and (job.is_task or message.mode in ("interrupt", "timeout")):
+        if job.task is None and (job.is_task or message.mode.interrupts_methods):
             self.interrupts.pursue(job)
 
     def on_consumed(self, connection: Connection, message: messages.Consumed) -> None:

@@ -137,7 +137,7 @@ class Interrupts:
             del self._pursuits[job]
             return
         waited = monotonic() - pursuit.since
-        only_asked = job.cancel is not None and job.cancel.mode == "cancel"
+        only_asked = job.cancel is not None and job.cancel.mode.only_asks
         if job.interrupts < pursuit.wanted:
             if waited > GIVE_UP_S and not only_asked:
                 self._give_up(job, "It has not come back to Python code since, where it could be interrupted.")
@@ -205,7 +205,7 @@ _AROUND = Interrupts.invoke.__code__
 
 
 def _may_hit(job: Job, frame: types.FrameType | None) -> bool:
-    return is_in_user_code(frame, around=job.cancel is None or job.cancel.mode != "cancel")
+    return is_in_user_code(frame, around=job.cancel is None or not job.cancel.mode.only_asks)
 
 
 def is_in_user_code(frame: types.FrameType | None, *, around: bool = True) -> bool:

@@ -12,6 +12,7 @@ from nbactors.definitions.hooks import METHODS
 from nbactors.frontend.user_code import lets_through
 from nbactors.local.submitting import arguments
 from nbactors.local.wire import messages
+from nbactors.local.wire.cancel_mode import CancelMode
 from nbactors.local.worker.running import built_in_methods, producing
 from nbactors.local.worker.running.ending import ActorExit
 from nbactors.local.worker.running.interrupts import Window, invoke
@@ -146,7 +147,7 @@ class Performer:
         assert job.cancel is not None
         if job.answered:
             return
-        if error is not None and job.cancel.mode != "timeout":
+        if error is not None and job.cancel.mode is not CancelMode.TIMEOUT:
             self.answers.fail_canceled(job, error)
         else:
             self.answers.refuse(job, job.cancel, "running")
@@ -225,7 +226,7 @@ _NOTHING: dict[str, Any] = {}
 
 def _only_asked(job: Job) -> bool:
     """Whether a task was cancelled as in Ray: one KeyboardInterrupt, of which it may make what it wants."""
-    return job.cancel is not None and job.cancel.mode == "cancel"
+    return job.cancel is not None and job.cancel.mode.only_asks
 
 
 def _step(values: Any) -> tuple[bool, Any]:
