@@ -60,7 +60,7 @@ def kernel(_loop: None) -> Iterator[LiveKernel]:
 def test_tasks_run_what_was_edited(kernel: LiveKernel, tmp_path: Path) -> None:
     file = tmp_path / "edited.py"
     for number in (2, 33, 444):
-        file.write_text(MODULE.format(number))
+        file.write_text(MODULE.format(number) + "\n" * number)  # of another length, which Python looks at
         if number == 2:
             kernel.run(SETUP.format(place=str(tmp_path)))
         told = f"{number} {number} {number} {number}"

@@ -55,9 +55,12 @@ def values() -> int:
 
 
 def edit(place: Path, number: int) -> None:
-    """As editors do: the file is another one."""
+    """As editors do: the file is another one.
+
+    Of another length, too: Python itself takes a compiled file for that of a source with the same length and second.
+    """
     new = place / "new"
-    new.write_text(f"value = {number}")
+    new.write_text(f"value = {number}" + "\n" * number)
     new.replace(place / f"{NAME}.py")
 
 
