@@ -468,12 +468,12 @@ class Connection:
         sock, self.sock = self.sock, None
         if sock is not None:
             self._reactor.unregister(sock.fileno())
-            if self._sender in (0, get_ident()) or self._reactor.closed:  # then no timer would run any more
+            if self._sender in (0, get_ident()):
                 sock.close()
             else:
                 # That thread may be about to send on it. Were its number another socket's by then, that would be sent.
                 self._shut_down(sock)
-                self._reactor.call_later(CLOSE_S, sock.close)
+                self._reactor.call_at_last(CLOSE_S, sock.close)
         chunks, self._chunks = self._chunks, deque()
         close_chunks(chunks)
 

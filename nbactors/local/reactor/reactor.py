@@ -66,6 +66,8 @@ class Reactor:
         self._blame = Blame(self.in_background_thread)
         self._timers = Timers(self.blame)
         self.on_tick: Callable[[], None] | None = None
+        self._at_last: dict[Callable[[], None], None] = {}
+        """What is run at the latest when the reactor closes."""
         self._name = name
         self._thread: threading.Thread | None = None
         self.guard: Standby | None = None
@@ -99,6 +101,18 @@ class Reactor:
         timer = self._timers.add(delay, callback)
         self.nudge()
         return timer
+
+    def call_at_last(self, delay: float, callback: Callable[[], None]) -> None:
+        """Do what `call_later` does, or run `callback` when the reactor closes before. Any thread; it may run twice."""
+
+        def run() -> None:
+            callback()
+            self._at_last.pop(run, None)
+
+        self._at_last[run] = None
+        self.call_later(delay, run)
+        if self.closed:
+            run()
 
     def soon(self, target: Flushable) -> None:
         """Flush `target` before the next poll, whoever polls. Any thread."""
@@ -453,6 +467,8 @@ class Reactor:
         Closed while a leader polls they never wake it: a pipe that is closed before the woken thread gets to run is
         taken out of what it polls, and it goes back to sleep for good.
         """
+        for run in list(self._at_last):
+            run()
         if self._bell.is_open:
             self._selector.close()
             self._bell.close()

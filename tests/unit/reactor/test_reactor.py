@@ -41,6 +41,15 @@ def pipe(reactor):
     os.close(write)
 
 
+def test_what_is_due_at_last_is_done_when_the_reactor_closes(reactor: Reactor) -> None:
+    done: list[str] = []
+    reactor.call_at_last(3600, lambda: done.append("before"))
+    reactor.close()
+    assert done == ["before"]
+    reactor.call_at_last(3600, lambda: done.append("after"))
+    assert done == ["before", "after"]
+
+
 def test_a_waiting_thread_reads_its_own_answer(reactor, pipe):
     waiters, send = pipe
     for number in range(100):
