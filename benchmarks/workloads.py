@@ -31,8 +31,7 @@ GROUP = {"io": 4}
 MIB = 1 << 20
 LARGE_ITEMS = 50
 FIRST_OF = 10
-BATCH = 1000
-REPLY = b"ok"
+BATCH, REPLY = base.BATCH, base.REPLY
 
 
 def _array(size: int) -> Any:

@@ -5,9 +5,12 @@ Errors name the function that rebuilds them, checkpoints what lies in an actor's
 
 from __future__ import annotations
 
-from importlib import import_module
-from importlib.machinery import ModuleSpec
-from types import ModuleType
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
 
 MODULES = {
     "nbactors.cloud": "nbactors.definitions.cloud",
@@ -27,7 +30,11 @@ class OldNames:
     @staticmethod
     def find_spec(name: str, path: object = None, target: object = None) -> ModuleSpec | None:
         """See `importlib.abc.MetaPathFinder`. Any thread that imports."""
-        return ModuleSpec(name, OldNames, is_package=True) if name in MODULES else None  # type: ignore[arg-type]
+        if name not in MODULES:
+            return None
+        from importlib.machinery import ModuleSpec  # noqa: PLC0415 - not with each import of the package
+
+        return ModuleSpec(name, OldNames, is_package=True)  # type: ignore[arg-type]
 
     @staticmethod
     def create_module(spec: ModuleSpec) -> None:
@@ -36,5 +43,6 @@ class OldNames:
     @staticmethod
     def exec_module(module: ModuleType) -> None:
         """Give it what the module has that is there now."""
-        found = vars(import_module(MODULES[module.__name__]))
+        __import__(MODULES[module.__name__])
+        found = vars(sys.modules[MODULES[module.__name__]])
         vars(module).update({name: value for name, value in found.items() if not name.startswith("__")})

@@ -99,7 +99,7 @@ class TestHung:
         hung.change(
             "nbactors/local/node/shell/server.py",
             r"^ +while not self._leaving:$",
-            "        while not time.sleep(3600):",
+            "        while not time.sleep(3600):",  # for ever, as far as the test goes: it ends the node
         )
         monkeypatch.setattr(discovery, "PACKAGE", f"{hung.path}/nbactors/")
         with closing(discovery.connect_node()):

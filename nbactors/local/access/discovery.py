@@ -92,7 +92,7 @@ def runtime_directory() -> Path:
 
 def ensure_directory() -> str:
     """Do what `runtime_directory` does, without importing pathlib."""
-    path = _locate()
+    path = located()
     sockets.check_path(sockets.process_socket_path(_node_directory(path), bytes(16)))
     try:
         _make(path)
@@ -116,11 +116,6 @@ def ensure_directory() -> str:
             "system): make it yours (chmod 700), or set NBACTORS_DIR to a directory that you may write to"
         )
     return path
-
-
-def located() -> str:
-    """Return where the runtime directory is, or would be; be it unsafe or not there."""
-    return _locate()
 
 
 def node_directory() -> str:
@@ -179,7 +174,8 @@ def _make(path: str) -> None:
         os.chmod(path, 0o700)
 
 
-def _locate() -> str:
+def located() -> str:
+    """Return where the runtime directory is, or would be; be it unsafe or not there."""
     own = os.environ.get("NBACTORS_DIR")
     if own:
         return _absolute(own, "NBACTORS_DIR")

@@ -46,7 +46,7 @@ class Report:
 
 def report(node: Sighting) -> Report | None:
     """Ask a node, for a few seconds at most. Returns None if it has left meanwhile."""
-    process = _process(node)
+    process = stopping.process_of(node.pid)
     shown = _shown(node, process)
     if node.listens and shown.state != STOPPED:
         try:
@@ -77,20 +77,13 @@ def _told(shown: Report) -> Report:
         return replace(shown, node=told, state=RUNNING, status=status, available=available.amounts, workers=[])
 
 
-def _process(node: Sighting) -> psutil.Process | None:
-    try:
-        return psutil.Process(node.pid) if node.pid else None
-    except psutil.Error:
-        return None
-
-
 def _shown(node: Sighting, process: psutil.Process | None) -> Report:
     """Return what a process shows without being asked."""
     state = CUT_OFF if not node.listens else SILENT if node.is_node else NO_NODE
     if process is None:
         return Report(node, state)
     try:
-        if node.is_node and process.status() in (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP):
+        if node.is_node and stopping.is_stopped(process):
             state = STOPPED
         since = process.create_time()
         found = [child for child in stopping.members(process) if stopping.is_worker(child)] if node.is_node else []

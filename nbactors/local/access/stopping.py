@@ -55,10 +55,10 @@ def stop(node: Sighting, force: bool) -> bool:
         ConnectionError: It is not known to be a node, and does not speak as one.
         TimeoutError: It has not ended, even by SIGKILL.
     """
-    process = _process(node.pid) if node.is_node else None
+    process = process_of(node.pid) if node.is_node else None
     family = members(process) if process is not None else []
     was_killed = False
-    has_ended = node.listens and not _is_stopped(process) and _asked(node, force)
+    has_ended = node.listens and not is_stopped(process) and _asked(node, force)
     if process is not None and not has_ended:
         was_killed = _signalled(process, force)
     if process is None and sockets.is_alive(os.path.join(node.directory, discovery.NODE_SOCKET)):
@@ -94,6 +94,22 @@ def is_worker(process: psutil.Process) -> bool:
         return "".join(process.cmdline()[:1]).startswith(_WORKER_TITLE)
     except psutil.Error:
         return False
+
+
+def is_stopped(process: psutil.Process | None) -> bool:
+    """Return whether a signal has stopped a process."""
+    try:
+        return process is not None and process.status() in (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP)
+    except psutil.Error:
+        return False
+
+
+def process_of(pid: int) -> psutil.Process | None:
+    """Return a process, None if there is none or it is not known."""
+    try:
+        return psutil.Process(pid) if pid else None
+    except psutil.Error:
+        return None
 
 
 def _asked(node: Sighting, force: bool) -> bool:
@@ -136,7 +152,7 @@ def _clear(directory: str) -> None:
     """Remove what a node that was killed has left, and workers that have outlived their forkserver and their node."""
     if sockets.is_alive(os.path.join(directory, discovery.NODE_SOCKET)):  # another has been started meanwhile
         return
-    orphans = [process for process in map(_process, sockets.listeners(os.path.join(directory, "p"))) if process]
+    orphans = [process for process in map(process_of, sockets.listeners(os.path.join(directory, "p"))) if process]
     _end(process for process in orphans if is_worker(process))
     sockets.remove_dead(os.path.join(directory, "p"))
     sockets.remove(os.path.join(directory, discovery.NODE_SOCKET))
@@ -159,20 +175,6 @@ def _is_gone(process: psutil.Process) -> bool:
         return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
     except psutil.Error:
         return True
-
-
-def _is_stopped(process: psutil.Process | None) -> bool:
-    try:
-        return process is not None and process.status() in (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP)
-    except psutil.Error:
-        return False
-
-
-def _process(pid: int) -> psutil.Process | None:
-    try:
-        return psutil.Process(pid) if pid else None
-    except psutil.Error:
-        return None
 
 
 def _parent(process: psutil.Process) -> int:
@@ -198,7 +200,7 @@ def _kill(process: psutil.Process) -> None:
 
 def _no_node(node: Sighting) -> str:
     path = os.path.join(node.directory, discovery.NODE_SOCKET)
-    process = _process(node.pid)
+    process = process_of(node.pid)
     if process is None:
         return (
             f"the process that listens at {path!r} cannot be seen from here, and does not answer: it runs in another "
