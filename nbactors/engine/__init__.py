@@ -35,7 +35,7 @@ FORKED = (
 )
 """What verbs say in a forked child."""
 
-_MODULES = {"local": "nbactors.local.session.engine"}
+_MODULES = {"local": "nbactors.local.session.start"}
 
 _lock = threading.RLock()
 _engine: Engine | None = None

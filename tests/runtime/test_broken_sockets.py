@@ -14,7 +14,7 @@ import nbactors as ray
 from nbactors import engine
 from nbactors.local import sockets
 from nbactors.local.connections.peer_connection import PeerConnection
-from nbactors.local.connections.peers import PeerState
+from nbactors.local.connections.peer_state import PeerState
 from nbactors.local.reactor.reactor import Reactor
 from nbactors.local.wire import messages
 from nbactors.local.wire.framing import PeerCodec

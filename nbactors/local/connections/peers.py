@@ -9,19 +9,18 @@ import socket
 import weakref
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from nbactors.local import sockets
 from nbactors.local.connections.connection import Connection
 from nbactors.local.connections.peer_connection import GIVEN_UP, PeerConnection
+from nbactors.local.connections.peer_state import PeerState
 from nbactors.local.wire import messages
 from nbactors.local.wire.framing import FrameError, PeerCodec
 from nbactors.version import __version__
 
 if TYPE_CHECKING:
-    from nbactors.local.connections.node_link import NodeLink
-    from nbactors.local.reactor.reactor import Reactor
-    from nbactors.local.store.segments import SegmentStore
+    from nbactors.local.connections.this_process import ThisProcess
 
 
 HELLO_WITHIN_S = 10.0
@@ -51,124 +50,10 @@ _ONCE = frozenset(
 """Messages that must not be handled twice, see `Connection.begin_once`."""
 
 
-class Counting(Protocol):
-    """Counts who else holds references, see `References`."""
-
-    def answer(self, connection: Connection, oid: bytes) -> None:
-        """A borrower asks for a value."""
-
-    def fetched(self, connection: Connection, oid: bytes, value: messages.Value | None) -> None:
-        """An owner has answered."""
-
-    def add_tokens(self, oid: bytes, receiver: bytes, tokens: int) -> None:
-        """Count, as the owner."""
-
-    def process_gone(self, process_id: bytes) -> None:
-        """A process has died."""
-
-    def ask_again(self, owner: bytes) -> None:
-        """A connection was lost to a process that lives."""
-
-
-class Answered(Protocol):
-    """Takes in the answers to calls, see `Replies`."""
-
-    def after_batch(self, connection: Connection) -> None:
-        """All that had arrived was handled."""
-
-
-class Surroundings(Protocol):
-    """What the connections to peers need of this process."""
-
-    @property
-    def process_id(self) -> bytes:
-        """16 bytes."""
-
-    @property
-    def directory(self) -> str:
-        """The node's folder, where sockets lie."""
-
-    @property
-    def closed(self) -> bool:
-        """Whether it has left."""
-
-    @property
-    def reactor(self) -> Reactor:
-        """The event loop."""
-
-    @property
-    def node(self) -> NodeLink:
-        """The connection to the node, once it has joined."""
-
-    @property
-    def store(self) -> SegmentStore:
-        """Where large values lie."""
-
-    @property
-    def references(self) -> Counting:
-        """Counts who else holds references."""
-
-    @property
-    def replies(self) -> Answered:
-        """Takes in the answers to calls."""
-
-
-class PeerState:
-    """What a process keeps with a connection to a peer.
-
-    Attributes:
-        calls: Calls in flight on it, by number.
-        answering: The call whose answer is being handled now, until all of it is done.
-        answered: Whose calls were answered by what is being handled now.
-        insisted: Until when to signal the peer for a call, by number, see `PendingCall.insist`.
-        insisting: Whether the next signal is due.
-        granted: Numbers of the segment holds that the peer has.
-        listeners: What waits here to answer the peer, each with the entry or stream that it waits for.
-        functions: Keys of the functions that the peer knows.
-        on_close: Called with (connection, why) when it has closed.
-        outgoing: Whether this process made the connection.
-        pid: The peer's process id, 0 where it is not known.
-        waiting: In a worker: the peer's calls that have not begun, by number. Whoever takes one out decides what
-            becomes of it: the thread that runs it, or the one that cancels it or gives it back.
-        running: In a worker: the peer's calls that run.
-    """
-
-    __slots__ = (
-        "answered",
-        "answering",
-        "calls",
-        "functions",
-        "granted",
-        "insisted",
-        "insisting",
-        "listeners",
-        "on_close",
-        "outgoing",
-        "pid",
-        "running",
-        "waiting",
-    )
-
-    def __init__(self, outgoing: bool) -> None:
-        self.calls: dict[int, Any] = {}
-        self.answered: Any = None
-        self.answering: Any = None
-        self.insisted: dict[int, float] = {}
-        self.insisting = False
-        self.granted: set[int] = set()
-        self.listeners: dict[Any, Any] = {}
-        self.functions: set[bytes] = set()
-        self.on_close: Callable[[Connection, str], None] | None = None
-        self.outgoing = outgoing
-        self.pid = 0
-        self.waiting: dict[int, Any] = {}
-        self.running: dict[int, Any] = {}
-
-
 class Peers:
     """The peer connections of one process, and the socket that it listens on."""
 
-    def __init__(self, process: Surroundings) -> None:
+    def __init__(self, process: ThisProcess) -> None:
         self._process = process
         self._outgoing: dict[bytes, PeerConnection] = {}
         self._incoming: set[PeerConnection] = set()

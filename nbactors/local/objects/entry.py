@@ -6,7 +6,7 @@ reference in this process, a pending call, or (through `References`) a borrower 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from nbactors.local import current
@@ -19,12 +19,8 @@ if TYPE_CHECKING:
     import asyncio
     import concurrent.futures
 
-    from nbactors.local.connections.connection import Connection
-    from nbactors.local.reactor.reactor import Reactor
+    from nbactors.local.objects.home import Home, Maker, Outcome
     from nbactors.local.store.segments import Stored
-    from nbactors.local.wire import messages
-    from nbactors.local.wire.cancel_mode import CancelMode
-    from nbactors.views.summaries import CallFacts
 
 _ASKED, _VALUE, _ERROR, _LOSS = TABLE[ASK][PENDING], TABLE[VALUE], TABLE[ERROR], TABLE[LOSS]
 
@@ -38,181 +34,6 @@ class Listener(Protocol):
 
     def ready(self, entry: Entry) -> None:
         """The entry's state is final now."""
-
-
-class Outcome(Protocol):
-    """A value, or an error, that an entry can hold: a `Held`."""
-
-    @property
-    def data(self) -> bytes:
-        """Pickled."""
-
-    @property
-    def buffers(self) -> Sequence[bytes]:
-        """What the pickle leaves out."""
-
-    @property
-    def stored(self) -> Stored | None:
-        """Where the value is, if it lies in shared memory."""
-
-    @property
-    def contained(self) -> Any:
-        """The references and handles in it."""
-
-    @property
-    def error(self) -> bool:
-        """Whether it is an error."""
-
-
-class Maker(Protocol):
-    """The call that makes an object, see `PendingCall`."""
-
-    number: int
-    target: Any
-
-    def facts(self) -> CallFacts:
-        """Return what there is to say of it. Any thread."""
-
-    def cancel(self, mode: CancelMode, recursive: bool, timeout_s: float = 0.0) -> None:
-        """Cancel it, as far as that is possible. Any thread."""
-
-    def tell(self, message: Any) -> None:
-        """Send the worker that runs it a message about it, if it was sent. Any thread."""
-
-
-class Interrupting(Protocol):
-    """What the user's interrupt does to calls that were waited for, see `Interruption`."""
-
-    cancels: bool
-
-    def apply(self, error: KeyboardInterrupt, waited: Iterable[Any]) -> None:
-        """Say in the error what was waited for, and cancel it if that is wanted. The main thread."""
-
-    def cancel_one(self, entry: Entry) -> None:
-        """Cancel the call that makes an awaited object. Any thread."""
-
-
-class Loading(Protocol):
-    """Pickles and unpickles values, see `Values`."""
-
-    def hold(self, value: Any) -> Any:
-        """Pickle a value."""
-
-    def load(self, entry: Entry) -> Any:
-        """Return what an entry that is final holds, or raise it."""
-
-    def pack_entry(self, connection: Connection, entry: Entry) -> tuple[messages.Value, list[int]]:
-        """Make a message of what an entry holds, and its descriptors."""
-
-    def receive(self, connection: Connection, value: messages.Value) -> Any:
-        """Take over a value that came with a message."""
-
-
-class Lending(Protocol):
-    """Counts who else holds references, see `References`."""
-
-    borrows: bool
-
-    def export(self, entry: Entry, ref: ObjectRef[Any]) -> None:
-        """A reference is about to travel."""
-
-    def pin(self, ref: ObjectRef[Any]) -> None:
-        """Keep a reference for the life of the process."""
-
-    def grant(self, ref: ObjectRef[Any], receiver: bytes) -> bytes:
-        """Count a borrower; return the id."""
-
-    def exported(self, oid: bytes) -> Entry | None:
-        """Return the entry of an own object that others may ask for."""
-
-    def obtain(self, oid: bytes, tokens: int = 0) -> ObjectRef[Any]:
-        """Return this process's reference for an id."""
-
-    def canonical(self, entry: Entry) -> ObjectRef[Any]:
-        """Return this process's one reference to an entry."""
-
-    def fetch(self, entry: BorrowedEntry) -> None:
-        """Ask the owner for the value."""
-
-    def release(self, oid: bytes, tokens: int) -> None:
-        """The last local reference to a borrowed object is gone."""
-
-
-class Announcing(Protocol):
-    """Wakes who waits for any of many objects, see `Waiting`."""
-
-    news: object
-
-    @property
-    def watchers(self) -> Sequence[object]:
-        """Who waits."""
-
-    @property
-    def interruption(self) -> Interrupting | None:
-        """What the user's interrupt does."""
-
-    def stir(self) -> None:
-        """An object has become ready."""
-
-    def failed(self, entry: Entry) -> None:
-        """An object has failed."""
-
-    def next_of(self, stream: Any, timeout: float | None) -> Entry:
-        """Wait for the next entry of a stream, and take it."""
-
-
-class Streaming(Protocol):
-    """The streams that other processes read, and those of others, see `Streams`."""
-
-    def lend(self, reader: Any) -> None:
-        """A generator travels."""
-
-    def ask(self, key: Entry, reader: Any) -> None:
-        """Ask the owner of a stream for the next reference."""
-
-    def put_back(self, key: ObjectRef[Any], items: Any) -> None:
-        """Give the owner of a stream back what it has sent."""
-
-    def owner_gone(self, owner: bytes) -> None:
-        """A process has died: what it was asked for will not come."""
-
-    def ask_again(self, owner: bytes) -> None:
-        """A connection was lost to a process that lives."""
-
-
-class Home(Protocol):
-    """What an object knows of the process that it is in."""
-
-    @property
-    def process_id(self) -> bytes:
-        """16 bytes."""
-
-    @property
-    def forked(self) -> bool:
-        """Whether this is the copy that a forked child has."""
-
-    @property
-    def reactor(self) -> Reactor:
-        """The event loop."""
-
-    @property
-    def values(self) -> Loading:
-        """Pickles and unpickles values."""
-
-    @property
-    def references(self) -> Lending:
-        """Counts who else holds references."""
-
-    @property
-    def waiting(self) -> Announcing:
-        """Wakes who waits."""
-
-    @property
-    def streams(self) -> Streaming:
-        """The streams that are read elsewhere, or come from there."""
-
-    def check_alive(self) -> None:
-        """Raise RaySystemError if this process has left."""
 
 
 class Entry:

@@ -12,73 +12,14 @@ import contextvars
 import weakref
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from nbactors.frontend.interrupts import INTERRUPTS
 from nbactors.frontend.user_code import lets_through
 from nbactors.local.objects.object_life import READY
 
 if TYPE_CHECKING:
-    from nbactors.local.reactor.reactor import Reactor
-
-
-class Source(Protocol):
-    """What a listener can be added to: an entry, or a stream."""
-
-    def add_waiter(self, waiter: Any) -> bool:
-        """Call `waiter.ready` once; return False if there is something already."""
-
-    def remove_waiter(self, waiter: Any) -> None:
-        """Forget a listener."""
-
-
-class Interrupting(Protocol):
-    """What the user's interrupt does to calls that were awaited, see `Interruption`."""
-
-    @property
-    def cancels(self) -> bool:
-        """Whether it cancels them."""
-
-    def cancel_one(self, entry: Any) -> None:
-        """Cancel the call that makes an awaited object."""
-
-
-class Announcing(Protocol):
-    """Where that is known."""
-
-    @property
-    def interruption(self) -> Interrupting | None:
-        """What the user's interrupt does; None in a worker."""
-
-
-class Surroundings(Protocol):
-    """What a future needs of the process."""
-
-    @property
-    def reactor(self) -> Reactor:
-        """The event loop."""
-
-    @property
-    def waiting(self) -> Announcing:
-        """Where it is known what an interrupt does."""
-
-
-class Awaited(Source, Protocol):
-    """An object that may be waited for, see `Entry`."""
-
-    @property
-    def state(self) -> int:
-        """See `object_life`."""
-
-    @property
-    def process(self) -> Surroundings:
-        """Where it is."""
-
-    def request(self) -> None:
-        """Make the value come."""
-
-    def result(self) -> Any:
-        """Return the value of an object that is ready, or raise it."""
+    from nbactors.local.objects.home import Awaited, Source
 
 
 _handovers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Handover] = weakref.WeakKeyDictionary()

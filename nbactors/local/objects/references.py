@@ -5,9 +5,9 @@ from __future__ import annotations
 import weakref
 from collections import defaultdict
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from nbactors.local.objects.entry import BorrowedEntry, Entry, Home
+from nbactors.local.objects.entry import BorrowedEntry, Entry
 from nbactors.local.objects.object_life import READY
 from nbactors.local.wire import failures, ids, messages
 from nbactors.local.wire.cancel_mode import CancelMode
@@ -15,20 +15,7 @@ from nbactors.object_ref import ObjectRef
 
 if TYPE_CHECKING:
     from nbactors.local.connections.connection import Connection
-    from nbactors.local.connections.node_link import NodeLink
-    from nbactors.local.connections.peers import Peers
-
-
-class Surroundings(Home, Protocol):
-    """What `References` needs of the process."""
-
-    @property
-    def peers(self) -> Peers:
-        """The connections to other processes."""
-
-    @property
-    def node(self) -> NodeLink:
-        """The connection to the node."""
+    from nbactors.local.objects.home import ConnectedHome
 
 
 class References:
@@ -38,7 +25,7 @@ class References:
     that is empty, is one step each.
     """
 
-    def __init__(self, process: Surroundings) -> None:
+    def __init__(self, process: ConnectedHome) -> None:
         self._process = process
         self.borrows = False
         """Whether this process has ever borrowed: if not, `wait` need not look for objects to ask for."""
@@ -296,7 +283,7 @@ class _Answer:
 
     __slots__ = ("_connection", "_process", "_sent")
 
-    def __init__(self, process: Surroundings, connection: Connection) -> None:
+    def __init__(self, process: ConnectedHome, connection: Connection) -> None:
         self._process = process
         self._connection = connection
         self._sent = False

@@ -12,8 +12,9 @@ from nbactors.object_ref_generator import DynamicObjectRefGenerator
 from nbactors.views.summaries import StreamFacts
 
 if TYPE_CHECKING:
-    from nbactors.local.objects.entry import Home, Listener, Maker
+    from nbactors.local.objects.entry import Listener
     from nbactors.local.objects.held import Held
+    from nbactors.local.objects.home import Home, Maker
 
 
 class Readable:

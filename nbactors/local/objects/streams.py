@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import weakref
 from collections import deque
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from nbactors import exceptions
-from nbactors.local.objects.entry import Entry, Home
+from nbactors.local.objects.entry import Entry
 from nbactors.local.objects.object_life import PENDING, READY
 from nbactors.local.objects.stream_inbox import Inbox, Readable
 from nbactors.local.wire import failures, ids, messages
@@ -24,22 +23,10 @@ from nbactors.views.summaries import StreamFacts
 
 if TYPE_CHECKING:
     from nbactors.local.connections.connection import Connection
-    from nbactors.local.connections.peers import Peers
+    from nbactors.local.objects.home import ConnectedHome, Home
 
 STREAM_INDEX = 0xFFFFFFFF
 """The index, among a call's objects, of the one that stands for the stream itself."""
-
-
-class Surroundings(Home, Protocol):
-    """What `Streams` needs of the process."""
-
-    @property
-    def peers(self) -> Peers:
-        """The connections to other processes."""
-
-    @property
-    def numbers(self) -> Iterator[int]:
-        """Gives numbers to calls and objects."""
 
 
 class Reader:
@@ -257,7 +244,7 @@ class RemoteReader(Readable):
 class Streams:
     """The readers of other processes' streams, and the questions of others about ours. The leader's thread."""
 
-    def __init__(self, process: Surroundings) -> None:
+    def __init__(self, process: ConnectedHome) -> None:
         self._process = process
         # Weakly: a reader that is dropped while it asks holds up neither the others nor the generator's end.
         self._asking: dict[bytes, list[weakref.ref[RemoteReader]]] = {}

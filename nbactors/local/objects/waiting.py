@@ -17,7 +17,8 @@ from nbactors.local.reactor.waiter import Waiter
 from nbactors.object_ref import ObjectRef
 
 if TYPE_CHECKING:
-    from nbactors.local.objects.entry import Entry, Home, Interrupting
+    from nbactors.local.objects.entry import Entry
+    from nbactors.local.objects.home import Home, Interrupting
     from nbactors.local.objects.stream_inbox import Inbox
     from nbactors.local.objects.streams import RemoteReader
 

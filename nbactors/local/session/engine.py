@@ -17,8 +17,6 @@ from nbactors.frontend import calling_cell as origin
 from nbactors.frontend.interrupts import INTERRUPTS
 from nbactors.frontend.sink import Progress, Sink
 from nbactors.limits import MAX_NAME
-from nbactors.local import standard_streams
-from nbactors.local.access import discovery, linger
 from nbactors.local.member import Process
 from nbactors.local.objects.entry import Entry
 from nbactors.local.objects.held import Held
@@ -27,21 +25,17 @@ from nbactors.local.session.showing import Showing
 from nbactors.local.submitting.actor_link import LocalActorLink
 from nbactors.local.submitting.arguments import Arguments, prepare
 from nbactors.local.submitting.construction import Concurrency, Construction
-from nbactors.local.submitting.interruption import Interruption
 from nbactors.local.wire import ids, messages, pickling
 from nbactors.local.wire.cancel_mode import CancelMode
 from nbactors.object_ref import ObjectRef
-from nbactors.version import __version__
 
 if TYPE_CHECKING:
     from nbactors.definitions.metadata import ActorMeta, FunctionMeta
-    from nbactors.options import ActorOptions, InitOptions, TaskOptions
+    from nbactors.options import ActorOptions, TaskOptions
     from nbactors.views.summaries import CallFacts
 
-START_S = 20.0
-"""The node answers within milliseconds once it runs; starting it on a loaded machine may take seconds."""
-
 ASYNC_CONCURRENCY = 1000
+"""How many calls an asyncio actor runs at the same time by default."""
 
 ASYNC_MODULES = [
     "nbactors.local.worker.running.loop_host",
@@ -50,7 +44,6 @@ ASYNC_MODULES = [
     "nbactors.local.objects.futures",
 ]
 """What asyncio actors need beside the rest: to import asyncio takes longer than to fork an actor by far."""
-"""How many calls an asyncio actor runs at the same time by default."""
 
 CLOSE_S = 6.0
 """A session's actors have ended 5 seconds after it leaves; a little more for the answer."""
@@ -427,79 +420,3 @@ class SessionEngine(LocalEngine):
             self._printer.close()
             INTERRUPTS.remove()
         INTERRUPTS.raise_due()
-
-
-def start(options: InitOptions) -> Engine:
-    """Start a session: connect to the node, starting it if need be, and open a session there.
-
-    Raises:
-        RaySystemError: The node could not be started, or one of another version runs.
-        OSError: The runtime directory cannot be used, or the environment variables are too long.
-        ValueError: A variable of the environment makes no sense.
-    """
-    linger.linger_s()
-    discovery.interpreter()
-    standard_streams.occupy()
-    deadline = monotonic() + START_S
-    INTERRUPTS.install()
-    while True:
-        try:
-            return _join(options)
-        except _NodeLeft:
-            # It was about to leave when this process connected, and had not served it yet: start the next one.
-            if monotonic() > deadline:
-                raise
-        except BaseException:
-            INTERRUPTS.remove()
-            raise
-
-
-class _NodeLeft(exceptions.RaySystemError):
-    """The node ended before it had opened the session."""
-
-
-def _join(options: InitOptions) -> Engine:
-    directory = discovery.node_directory()
-    node = discovery.connect_node(START_S)
-    printer = Printer(options.log_prefix)
-    process = Process(ids.new_process_id(), directory, _store_limit(options), printer.show, printer.node_lost)
-    printer.close()
-    try:
-        process.join(node, "session", __version__)
-        opened = process.node.request(lambda rid: _open_session(rid, process, options), START_S)
-    except BaseException as error:
-        process.close()
-        if isinstance(error, exceptions.RaySystemError) and process.node.lost and not process.node.refused:
-            raise _NodeLeft(error.client_exc) from error
-        raise
-    printer.open()
-    process.waiting.interruption = Interruption(
-        process.process_id, process.reactor, process.peers, options.cancels_on_interrupt()
-    )
-    return SessionEngine(process, opened.job_id, opened.namespace, not options.namespace_or_default(), printer)
-
-
-def _open_session(rid: int, process: Process, options: InitOptions) -> messages.OpenSession:
-    def amount(value: float | None) -> float:
-        return -1.0 if value is None else float(value)
-
-    process.inherited_env = options.runtime_env
-    return messages.OpenSession(
-        rid,
-        options.namespace_or_default(),
-        process.environment(),
-        amount(options.num_cpus),
-        amount(options.num_gpus),
-        amount(options.memory),
-        amount(options.object_store_memory),
-        dict(options.resources),
-        options.log_to_driver,
-        options.graceful_shutdown_s,
-    )
-
-
-def _store_limit(options: InitOptions) -> int:
-    """Return how much shared memory this process may fill: what was asked for, or 30 % of the machine as in Ray."""
-    if options.object_store_memory is not None:
-        return int(options.object_store_memory)
-    return int(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * 0.3)

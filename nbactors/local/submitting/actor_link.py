@@ -13,7 +13,7 @@ from nbactors.frontend.interrupts import INTERRUPTS
 from nbactors.local.objects.entry import Entry
 from nbactors.local.reactor.turns import Turns
 from nbactors.local.submitting.arguments import prepare
-from nbactors.local.submitting.call_life import FINISHED, SENT, WAITING
+from nbactors.local.submitting.call_life import FINISHED, WAITING
 from nbactors.local.submitting.call_queue import CallQueue
 from nbactors.local.submitting.handles import rebuild_handle
 from nbactors.local.submitting.pending_call import PendingCall, make_results, open_stream
@@ -197,20 +197,8 @@ class LocalActorLink(Target, ActorLink):
             message = messages.Call(
                 call.number, method, b"", num_returns, name, deps, rest, group, backpressure, call.origin
             )
-        calls = connection.state.calls
         # With nothing in flight, whoever waits for this one should not wait for a flush first.
-        alone = not calls
-        calls[call.number] = call
-        try:
-            (connection.send_now if alone else connection.send)(message, fds, call)
-        finally:
-            if call.connection is None:
-                calls.pop(call.number, None)
-        call.sent()
-        if call.state > SENT:  # as above
-            calls.pop(call.number, None)
-        elif call.stream is not None:
-            call.stream.resume(call)
+        call.go_out(connection, message, fds, at_once=not connection.state.calls)
 
     def _pump(self) -> None:
         if self._down is not None and self._connection is None:

@@ -25,6 +25,7 @@ from nbactors.local.submitting.call_life import (
     REPLY,
     RETURN,
     SEND,
+    SENT,
     TABLE,
     WAITING,
 )
@@ -36,7 +37,7 @@ from nbactors.views.summaries import CallFacts
 
 if TYPE_CHECKING:
     from nbactors.local.connections.connection import Connection
-    from nbactors.local.objects.entry import Home
+    from nbactors.local.objects.home import Home
     from nbactors.local.reactor.reactor import Reactor
     from nbactors.local.reactor.timers import Timer
     from nbactors.local.submitting.call_queue import CallQueue
@@ -146,6 +147,28 @@ class PendingCall(Sent):
             self.awaited = None
             self.state = _READY.get(self.state, self.state)
         return True
+
+    def go_out(self, connection: Connection, message: Any, fds: list[int], *, at_once: bool = False) -> None:
+        """Send it, to be in flight on a connection from now on. A step of the target.
+
+        Args:
+            connection: The worker's.
+            message: What says it there.
+            fds: The descriptors that go with it.
+            at_once: Whether it is not gathered with others.
+        """
+        calls = connection.state.calls
+        calls[self.number] = self
+        try:
+            (connection.send_now if at_once else connection.send)(message, fds, self)
+        finally:
+            if self.connection is None:
+                calls.pop(self.number, None)
+        self.sent()
+        if self.state > SENT:  # a handler that has interrupted this thread has got its answer
+            calls.pop(self.number, None)
+        elif self.stream is not None:
+            self.stream.resume(self)
 
     def sent(self) -> None:
         """It is on its way, on its connection."""

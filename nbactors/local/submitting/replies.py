@@ -9,7 +9,7 @@ from nbactors.local.wire import messages, pickling
 
 if TYPE_CHECKING:
     from nbactors.local.connections.connection import Connection
-    from nbactors.local.connections.peers import PeerState
+    from nbactors.local.connections.peer_state import PeerState
     from nbactors.local.objects.values import Values
     from nbactors.local.submitting.pending_call import PendingCall
 

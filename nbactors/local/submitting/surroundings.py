@@ -1,15 +1,13 @@
-"""What those who submit calls need of the process that they are in."""
+"""What those who submit calls need of the process. For type checkers: nothing imports this when it runs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
-from nbactors.local.objects.entry import Home
+from nbactors.local.objects.home import ConnectedHome
 
 if TYPE_CHECKING:
-    from nbactors.local.connections.node_link import NodeLink
-    from nbactors.local.connections.peers import Peers
+    from nbactors.local.connections.connection import Connection
     from nbactors.local.objects.values import Values
     from nbactors.local.wire import messages
     from nbactors.runtime_env import RuntimeEnv
@@ -34,7 +32,37 @@ class Links(Protocol):
         """An argument of the constructor has failed, and the actor with it."""
 
 
-class Surroundings(Home, Protocol):
+class Kinds(Protocol):
+    """All task queues of a process, and which of them a lease or a request belongs to; see `Tasks`."""
+
+    waiting: set[Any]
+
+    def expect(self, rid: int, queue: Any) -> None:
+        """A request for a lease is on its way."""
+
+    def withdraw(self, rid: int) -> None:
+        """A request for a lease is wanted no more."""
+
+    def leased(self, process_id: bytes, queue: Any) -> None:
+        """A worker is a queue's."""
+
+    def unleased(self, process_id: bytes) -> None:
+        """It is no more."""
+
+    def others_wait(self, queue: Any) -> bool:
+        """Return whether another kind of task has asked for a worker and has none yet."""
+
+    def died(self, process_id: bytes, queue: Any, connection: Connection) -> None:
+        """A leased worker's connection has ended; the cause is to come."""
+
+    def lost(self, process_id: bytes, text: str) -> None:
+        """The cause is known, or will not be."""
+
+    def forget(self, key: bytes) -> None:
+        """A function is no more."""
+
+
+class Surroundings(ConnectedHome, Protocol):
     """A session or worker, as those see it who submit calls."""
 
     @property
@@ -42,20 +70,12 @@ class Surroundings(Home, Protocol):
         """Packs and unpacks values."""
 
     @property
-    def peers(self) -> Peers:
-        """The connections to other processes."""
-
-    @property
-    def node(self) -> NodeLink:
-        """The connection to the node."""
-
-    @property
     def actors(self) -> Links:
         """The links to actors."""
 
     @property
-    def numbers(self) -> Iterator[int]:
-        """Gives numbers to calls and objects."""
+    def tasks(self) -> Kinds:
+        """The queues of the kinds of tasks."""
 
     @property
     def closed(self) -> bool:

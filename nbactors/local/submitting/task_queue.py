@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from collections import deque
 from time import monotonic
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from nbactors.limits import MAX_NAME
 from nbactors.local.reactor.turns import Turns
 from nbactors.local.submitting.actor_link import VERDICT_S
-from nbactors.local.submitting.call_life import FINISHED, SENT
+from nbactors.local.submitting.call_life import FINISHED
 from nbactors.local.submitting.call_queue import CallQueue
 from nbactors.local.submitting.target import Target, in_turn
 from nbactors.local.wire import failures, messages
@@ -26,7 +26,7 @@ from nbactors.views.summaries import CallFacts
 if TYPE_CHECKING:
     from nbactors.local.connections.connection import Connection
     from nbactors.local.submitting.pending_call import PendingCall
-    from nbactors.local.submitting.surroundings import Surroundings
+    from nbactors.local.submitting.surroundings import Kinds, Surroundings
     from nbactors.options import TaskOptions
 
 AHEAD = 256
@@ -65,33 +65,6 @@ class Lease:
 
 def _has_room(lease: Lease) -> bool:
     return lease.depth > len(lease.connection.state.calls)
-
-
-class Kinds(Protocol):
-    """All task queues of a process, and which of them a lease or a request belongs to; see `Tasks`."""
-
-    waiting: set[TaskQueue]
-
-    def expect(self, rid: int, queue: TaskQueue) -> None:
-        """A request for a lease is on its way."""
-
-    def withdraw(self, rid: int) -> None:
-        """A request for a lease is wanted no more."""
-
-    def leased(self, process_id: bytes, queue: TaskQueue) -> None:
-        """A worker is a queue's."""
-
-    def unleased(self, process_id: bytes) -> None:
-        """It is no more."""
-
-    def others_wait(self, queue: TaskQueue) -> bool:
-        """Return whether another kind of task has asked for a worker and has none yet."""
-
-    def died(self, process_id: bytes, queue: TaskQueue, connection: Connection) -> None:
-        """A leased worker's connection has ended; the cause is to come."""
-
-    def lost(self, process_id: bytes, text: str) -> None:
-        """The cause is known, or will not be."""
 
 
 class TaskQueue(Target):
@@ -258,17 +231,7 @@ class TaskQueue(Target):
             backpressure,
             call.origin,
         )
-        connection.state.calls[call.number] = call
-        try:
-            connection.send(message, fds, call)
-        finally:
-            if call.connection is None:
-                connection.state.calls.pop(call.number, None)
-        call.sent()
-        if call.state > SENT:  # as above
-            connection.state.calls.pop(call.number, None)
-        elif call.stream is not None:
-            call.stream.resume(call)
+        call.go_out(connection, message, fds)
 
     def _ask(self) -> None:
         node = self._process.node

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from nbactors.frontend.interrupts import INTERRUPTS
 from nbactors.local.submitting.arguments import prepare
 from nbactors.local.submitting.pending_call import PendingCall, make_results, open_stream
-from nbactors.local.submitting.surroundings import Surroundings
 from nbactors.local.submitting.task_queue import TaskQueue
 from nbactors.local.wire import messages, pickling
 
@@ -16,25 +15,11 @@ if TYPE_CHECKING:
     from nbactors.definitions.metadata import FunctionMeta
     from nbactors.local.connections.connection import Connection
     from nbactors.local.objects.held import Held
+    from nbactors.local.submitting.surroundings import Surroundings
     from nbactors.options import TaskOptions
 
 REMEMBERED = 8
 """Most option objects of a function whose queues are remembered; the rest are looked up by what they say."""
-
-
-class Kinds(Protocol):
-    """The queues of the kinds of tasks, see `Tasks`."""
-
-    def forget(self, key: bytes) -> None:
-        """A function is no more."""
-
-
-class TaskSurroundings(Surroundings, Protocol):
-    """A session or worker, as its tasks see it."""
-
-    @property
-    def tasks(self) -> Kinds:
-        """The queues of the kinds of tasks."""
 
 
 class Export:
@@ -49,7 +34,7 @@ class Export:
 
     __slots__ = ("by_options", "held", "key", "process")
 
-    def __init__(self, process: TaskSurroundings, function: Any) -> None:
+    def __init__(self, process: Surroundings, function: Any) -> None:
         self.process = process
         self.key = os.urandom(16)
         self.by_options: dict[int, tuple[TaskOptions, TaskQueue]] = {}
@@ -67,7 +52,7 @@ class Export:
 class Tasks:
     """The task queues of one process, and which of them a lease or a request belongs to."""
 
-    def __init__(self, process: TaskSurroundings) -> None:
+    def __init__(self, process: Surroundings) -> None:
         self._process = process
         self._queues: dict[bytes, dict[Any, TaskQueue]] = {}
         """By the function's key, and by what else tells kinds of tasks apart."""
