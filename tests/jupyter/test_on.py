@@ -125,6 +125,7 @@ def test_a_name_of_the_notebook_is_hinted_at(kernel: LiveKernel) -> None:
         ("time", "time is module, no handle"),
         ("plain -i nothing", "-i names nothing, which the notebook does not have"),
         ("plain -o 1x", "-o '1x' is no variable name"),
+        ("plain -o class", "-o 'class' is no variable name"),
         ("plain -i lock", "the variable 'lock' cannot be sent to the actor"),
     ],
 )

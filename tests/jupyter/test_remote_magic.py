@@ -142,6 +142,8 @@ def test_what_cannot_be_sent_is_named(kernel: LiveKernel) -> None:
     ("code", "told"),
     [
         ("%%remote -o 2x\n1", "is no variable name"),
+        ("%%remote -o class\n1", "-o 'class' is no variable name"),
+        ("%%remote --name 'open\n1", "No closing quotation"),
         ("%%remote -i missing\n1", "-i names missing, which the notebook does not have"),
         ("%%remote\nreturn 1", "'return' outside function (line 2 of the cell)"),
     ],

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import inspect
-import keyword
 from collections.abc import Callable
 from typing import Any
 
@@ -17,7 +16,7 @@ import nbactors
 from nbactors.actor import ActorClass
 from nbactors.jupyter.magics import actor_arguments, class_update
 from nbactors.jupyter.magics.cell_code import CellFailed, execute, parse
-from nbactors.jupyter.magics.magic_line import parsed
+from nbactors.jupyter.magics.magic_line import is_variable, parsed
 
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 
@@ -110,7 +109,7 @@ def _check_variable(variable: str | None, args: str | None) -> None:
             f"%%actor: --args {args} is for an instance, so a variable for it is needed; write "
             f"%%actor --args {args} VARIABLE"
         )
-    if variable is not None and (not variable.isidentifier() or keyword.iskeyword(variable)):
+    if variable is not None and not is_variable(variable):
         raise UsageError(
             f"%%actor: {variable!r} is no variable name; write %%actor [options] [VARIABLE]; %%actor? lists the options"
         )

@@ -15,7 +15,7 @@ from IPython.display import display
 import nbactors
 from nbactors.actor import ActorHandle
 from nbactors.jupyter.magics.actor_table import Roster
-from nbactors.jupyter.magics.magic_line import parsed, unquoted
+from nbactors.jupyter.magics.magic_line import is_variable, parsed, unquoted
 from nbactors.util import calls, state
 
 MANY = 100_000
@@ -124,7 +124,7 @@ class ControlMagics(Magics):
         assert self.shell is not None
         name = unquoted(arguments.name)
         variable = arguments.variable or _identifier(name)
-        if not variable.isidentifier() or keyword.iskeyword(variable):
+        if not is_variable(variable):
             raise UsageError(f"%attach: {variable!r} is no variable name; write %attach NAME [VARIABLE]")
         present = self.shell.user_ns.get(variable)
         if not arguments.variable and present is not None and not isinstance(present, ActorHandle):

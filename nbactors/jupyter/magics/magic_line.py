@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import keyword
 from collections.abc import Callable
 from typing import Any
 
@@ -26,3 +27,8 @@ def parsed(magic: Callable[..., Any], line: str) -> argparse.Namespace:
 def unquoted(text: str) -> str:
     """Return an argument without the quotes around it, which IPython leaves there."""
     return text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'" else text
+
+
+def is_variable(text: str) -> bool:
+    """Return whether a variable can have this name."""
+    return text.isidentifier() and not keyword.iskeyword(text)

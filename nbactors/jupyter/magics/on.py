@@ -14,10 +14,9 @@ from IPython.core.magic_arguments import argument, magic_arguments
 import nbactors
 from nbactors import exceptions
 from nbactors.actor import ActorHandle
-from nbactors.jupyter.magics import on_in_actor, remote_in_worker
-from nbactors.jupyter.magics.cell_code import CellFailed, note_failure, parse
+from nbactors.jupyter.magics import on_in_actor, sent_cell
+from nbactors.jupyter.magics.cell_code import CellFailed, note_failure
 from nbactors.jupyter.magics.magic_line import parsed, unquoted
-from nbactors.jupyter.magics.remote import culprit, prompt
 from nbactors.util import inside, state
 
 ANSWER_S = 5.0
@@ -60,17 +59,13 @@ class OnMagics(Magics):
         shell = self.shell
         assert shell is not None
         arguments = parsed(self.on, line)
-        if arguments.out is not None and not arguments.out.isidentifier():
-            raise UsageError(f"%%on: -o {arguments.out!r} is no variable name; write for instance -o result")
-        names = _given(shell, arguments.input)
+        sent_cell.check_out("%%on", arguments.out)
+        names = sent_cell.given("%%on", shell, arguments.input)
         handle = _handle(shell, unquoted(" ".join(arguments.handle)))
         try:
-            tree, filename = parse(shell, cell)
-            code = remote_in_worker.compiled(tree, filename)
+            code, filename = sent_cell.compiled("%%on", shell, cell)
         except CellFailed:
             return
-        except SyntaxError as error:
-            raise UsageError(f"%%on: {error.msg} (line {error.lineno} of the cell)") from None
         if arguments.now:
             _check_answers(handle)
         shows = not cell.rstrip().endswith(";")
@@ -85,15 +80,6 @@ class OnMagics(Magics):
             shell.user_ns[arguments.out] = value
         if shown:
             _show(shell, shown)
-
-
-def _given(shell: InteractiveShell, text: str | None) -> dict[str, Any]:
-    """Return the variables that -i names."""
-    names = [name.strip() for name in (text or "").split(",") if name.strip()]
-    missing = [name for name in names if name not in shell.user_ns]
-    if missing:
-        raise UsageError(f"%%on: -i names {', '.join(missing)}, which the notebook does not have")
-    return {name: shell.user_ns[name] for name in names}
 
 
 def _handle(shell: InteractiveShell, text: str) -> ActorHandle[Any]:
@@ -140,7 +126,7 @@ def _run(shell: InteractiveShell, handle: ActorHandle[Any], packed: on_in_actor.
     try:
         ref = inside.run_inside(handle, on_in_actor.run, packed, now=now, name="%%on")
     except (TypeError, ValueError, exceptions.RayError) as error:
-        bad = culprit(packed.names)
+        bad = sent_cell.culprit(packed.names)
         if bad:
             raise UsageError(f"%%on: the variable {bad!r} cannot be sent to the actor: {error}") from None
         raise UsageError(f"%%on: {error}") from None
@@ -172,12 +158,14 @@ def _fail(shell: InteractiveShell, error: BaseException, remote: BaseException |
     shown: BaseException = error
     if isinstance(error, exceptions.RayTaskError):
         shown = error.cause
-        lines = _traceback(error.traceback_str, filename, prompt(shell))
+        lines = _traceback(error.traceback_str, filename, sent_cell.prompt(shell))
         hint = _hint(shell, shown)
         lines += [hint] if hint else []
     elif remote is not None and isinstance(error, KeyboardInterrupt):
         text = remote.traceback_str if isinstance(remote, exceptions.RayTaskError) else str(remote)
-        lines = [line for line in _traceback(text, filename, prompt(shell)) if line.startswith((" ", "Traceback"))]
+        lines = [
+            line for line in _traceback(text, filename, sent_cell.prompt(shell)) if line.startswith((" ", "Traceback"))
+        ]
         lines.append("KeyboardInterrupt")
     elif isinstance(error, KeyboardInterrupt):
         lines = [f"KeyboardInterrupt: the cell was cancelled, but has not ended in the actor within {END_S:g} s"]

@@ -11,14 +11,15 @@ from typing import Any
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, cell_magic, magics_class
-from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
+from IPython.core.magic_arguments import argument, magic_arguments
 
 import nbactors
 from nbactors.frontend import calling_cell
 from nbactors.jupyter.cell_output import cells
-from nbactors.jupyter.magics import remote_in_worker
+from nbactors.jupyter.magics import remote_in_worker, sent_cell
 from nbactors.jupyter.magics.background import BackgroundCell, Title
-from nbactors.jupyter.magics.cell_code import CellFailed, parse
+from nbactors.jupyter.magics.cell_code import CellFailed
+from nbactors.jupyter.magics.magic_line import parsed
 
 _READS = frozenset({"LOAD_NAME", "LOAD_GLOBAL"})
 _WRITES = frozenset({"STORE_NAME", "DELETE_NAME"})
@@ -59,18 +60,14 @@ class RemoteMagics(Magics):
         """
         shell = self.shell
         assert shell is not None
-        arguments = parse_argstring(self.remote, line)
-        if arguments.out is not None and not arguments.out.isidentifier():
-            raise UsageError(f"%%remote: -o {arguments.out!r} is no variable name; write for instance -o result")
-        extra = _extra_names(shell, arguments.input)
+        arguments = parsed(self.remote, line)
+        sent_cell.check_out("%%remote", arguments.out)
+        extra = sent_cell.given("%%remote", shell, arguments.input)
         try:
-            tree, filename = parse(shell, cell)
-            code = remote_in_worker.compiled(tree, filename)
+            code, filename = sent_cell.compiled("%%remote", shell, cell)
         except CellFailed:
             return
-        except SyntaxError as error:
-            raise UsageError(f"%%remote: {error.msg} (line {error.lineno} of the cell)") from None
-        shown_as = prompt(shell)
+        shown_as = sent_cell.prompt(shell)
         name = arguments.name or shown_as
         token = f"{remote_in_worker.TOKEN_PREFIX}{uuid.uuid4().hex}"
         source = "\n" + cell
@@ -85,13 +82,6 @@ class RemoteMagics(Magics):
             shell.user_ns[arguments.out] = value
 
 
-def prompt(shell: InteractiveShell) -> str:
-    """Return what stands before the cell that runs."""
-    result: Any = shell.displayhook.exec_result
-    # The shell's own counter may be ahead of it, which differs between releases.
-    return f"In[{getattr(result, 'execution_count', None) or shell.execution_count}]"
-
-
 def _submit(packed: remote_in_worker.Cell, name: str, arguments: Any) -> list[Any]:
     """Submit the task; return references to its value and to how that looks."""
     # Not repeated when its worker dies: a cell may have done half of what it does.
@@ -101,7 +91,7 @@ def _submit(packed: remote_in_worker.Cell, name: str, arguments: Any) -> list[An
         task: Any = nbactors.remote(remote_in_worker.run)
         refs: list[Any] = task.options(**options).remote(packed)
     except (TypeError, ValueError) as error:
-        bad = culprit(packed.names)
+        bad = sent_cell.culprit(packed.names)
         if bad:
             raise UsageError(
                 f"%%remote: the variable {bad!r} cannot be sent to a worker ({error}); make it inside the cell, or "
@@ -111,39 +101,14 @@ def _submit(packed: remote_in_worker.Cell, name: str, arguments: Any) -> list[An
     return refs
 
 
-def culprit(names: dict[str, Any]) -> str:
-    """Return the first variable that cannot be pickled, empty if each can."""
-    for name, value in names.items():
-        if not _can_travel(value):
-            return name
-    return ""
-
-
-def _can_travel(value: Any) -> bool:
-    try:
-        nbactors.put(value)
-    except Exception:  # noqa: BLE001 - whatever pickling it raises
-        return False
-    return True
-
-
-def _extra_names(shell: InteractiveShell, text: str | None) -> list[str]:
-    """Return the names that -i gives."""
-    names = [name.strip() for name in (text or "").split(",") if name.strip()]
-    missing = [name for name in names if name not in shell.user_ns]
-    if missing:
-        raise UsageError(f"%%remote: -i names {', '.join(missing)}, which the notebook does not have")
-    return names
-
-
-def _captured(shell: InteractiveShell, code: CodeType, extra: list[str]) -> dict[str, Any]:
+def _captured(shell: InteractiveShell, code: CodeType, extra: dict[str, Any]) -> dict[str, Any]:
     """Return the notebook's variables that a cell reads, by value when it is pickled."""
     space = shell.user_ns
     reads = {name for name in _names(code, _READS) if name in space and name not in _ITS_OWN}
     own = set(_names(code, _WRITES, nested=False))
     # A name that the cell assigns itself may stand for something that it never reads of the notebook's.
-    doubtful = {name for name in reads & own if not _can_travel(space[name])}
-    return {name: space[name] for name in [*sorted(reads - doubtful), *extra]}
+    doubtful = {name for name in reads & own if not sent_cell.can_travel(space[name])}
+    return {name: space[name] for name in sorted(reads - doubtful)} | extra
 
 
 def _names(code: CodeType, operations: frozenset[str], nested: bool = True) -> Iterator[str]:

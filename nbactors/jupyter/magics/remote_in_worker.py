@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import asyncio
 import inspect
 import linecache
@@ -56,21 +55,6 @@ class Cell:
     token: str
     keeps: bool
     shows: bool
-
-
-def compiled(tree: ast.Module, filename: str) -> CodeType:
-    """Compile a cell so that its last expression's value is kept, and `await` stands for itself.
-
-    Raises:
-        SyntaxError: It is no code.
-    """
-    body = list(tree.body)
-    if body and isinstance(body[-1], ast.Expr):
-        last = body[-1]
-        body[-1] = ast.copy_location(ast.Assign([ast.Name(VALUE, ast.Store())], last.value), last)
-    whole = ast.fix_missing_locations(ast.Module(body, []))
-    code: CodeType = compile(whole, filename, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-    return code
 
 
 @lets_through
