@@ -172,8 +172,7 @@ def peer_pid(sock: socket.socket) -> int:
     if sys.platform == "darwin":
         sol_local, local_peerpid = 0, 2
         return int(sock.getsockopt(sol_local, local_peerpid))
-    credentials = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    return int(struct.unpack("3i", credentials)[0])
+    return _credentials(sock)[0]
 
 
 def _peer_uid(sock: socket.socket) -> int:
@@ -182,8 +181,12 @@ def _peer_uid(sock: socket.socket) -> int:
         # struct xucred: version, uid, number of groups, groups
         credentials = sock.getsockopt(sol_local, local_peercred, 76)
         return int(struct.unpack_from("=II", credentials)[1])
-    credentials = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    return int(struct.unpack("3i", credentials)[1])
+    return _credentials(sock)[1]
+
+
+def _credentials(sock: socket.socket) -> tuple[int, int, int]:
+    """Return the other end's process, user and group, as Linux tells them."""
+    return struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
 
 
 def _set_send_timeout(sock: socket.socket, seconds: float) -> None:

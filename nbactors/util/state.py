@@ -47,14 +47,11 @@ def list_actors(
     Raises:
         ValueError: A filter names no key of the rows, or another operator.
     """
-    try:
-        listing = _listing("actors")
-    except NodeMissingError:
-        return []
-    rows = [_row(actor, detail=True) for actor in listing.actors]
+    actors, _ = _actor_rows()
+    rows = [_row(actor) for actor in actors]
     for key, operator, value in filters or ():
         rows = [row for row in rows if _meets(row, key, operator, value)]
-    return [row if detail else _brief(row) for row in rows[:limit]]
+    return rows[:limit] if detail else [{key: row[key] for key in _BRIEF} for row in rows[:limit]]
 
 
 def stack(actor: Any, timeout: float = 5.0) -> str:
@@ -214,7 +211,7 @@ def _status(status: messages.Listing, available: dict[str, float]) -> dict[str, 
         "workers": int(facts["workers"]),
         "resources": status.amounts,
         "available": available,
-        "actors": [_row(actor, detail=True) for actor in status.actors],
+        "actors": [_row(actor) for actor in status.actors],
     }
 
 
@@ -235,12 +232,7 @@ def actor_logs(name: str) -> list[dict[str, Any]]:
         answer = client.request(messages.FetchLog(client.next_rid(), name))
     _check(answer)
     assert isinstance(answer, messages.Listing)
-    return [_row(actor, detail=True) for actor in answer.actors]
-
-
-def _listing(what: str) -> messages.Listing:
-    with ControlClient.find() as client:
-        return _ask(client, what)
+    return [_row(actor) for actor in answer.actors]
 
 
 def _ask(client: ControlClient, what: str) -> messages.Listing:
@@ -258,8 +250,8 @@ def _check(answer: messages.Control) -> None:
 _BRIEF = ("actor_id", "class_name", "state", "job_id", "name", "ray_namespace", "pid", "is_detached")
 
 
-def _row(actor: messages.ActorRow, detail: bool) -> dict[str, Any]:
-    row = {
+def _row(actor: messages.ActorRow) -> dict[str, Any]:
+    return {
         "actor_id": actor.actor_id.hex(),
         "class_name": actor.class_name,
         "state": actor.state,
@@ -272,11 +264,6 @@ def _row(actor: messages.ActorRow, detail: bool) -> dict[str, Any]:
         "death_cause": actor.death_cause,
         "log_path": actor.log_path if os.path.exists(actor.log_path) else "",
     }
-    return row if detail else _brief(row)
-
-
-def _brief(row: dict[str, Any]) -> dict[str, Any]:
-    return {key: row[key] for key in _BRIEF}
 
 
 def _meets(row: dict[str, Any], key: str, operator: str, value: Any) -> bool:
