@@ -34,6 +34,20 @@ class TestActors:
             assert is_gone(up.pid)
             assert not os.path.exists(path)
 
+    def test_a_worker_that_nobody_waits_for_any_more_ends_and_says_nothing(self, own_directory: Path) -> None:
+        """Its actor was killed while the process began: all is well, and the program need not be told."""
+        with RawSession() as session:
+            late = "from nbactors.local.worker import main; main.run(bytes(16), sys.argv[1], '', None)"
+            worker = subprocess.run(
+                [sys.executable, "-c", f"import sys; {late}", str(home(own_directory))],
+                capture_output=True,
+                text=True,
+                timeout=20,
+                check=False,
+            )
+            assert (worker.returncode, worker.stdout, worker.stderr) == (1, "", "")
+            session.create_up()
+
     def test_killed_by_request(self) -> None:
         with RawSession() as session:
             up = session.create_up()

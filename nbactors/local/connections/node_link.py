@@ -59,8 +59,8 @@ class NodeLink:
         self._on_lost = on_lost
         self.lost = ""
         """Why the node is gone; empty while it is there."""
-        self.refused = False
-        """Whether the node itself has refused this process, for the reason in `lost`."""
+        self.refused = ""
+        """The kind of the `Refused` with which the node has turned this process away, for the reason in `lost`."""
         self.welcome: messages.Welcome | None = None
         self._connection = Connection(reactor, sock, control_codec(), self._receive, self._closed)
 
@@ -161,7 +161,7 @@ class NodeLink:
             self._undo(rid, message)
         elif rid == 0 and type(message) is messages.Refused:
             self.lost = message.text
-            self.refused = True
+            self.refused = message.kind
         else:
             self._on_message(message)
 

@@ -112,7 +112,9 @@ class Worker:
     def _on_node_lost(self, why: str) -> None:
         # Nobody would end this process any more, nor remove its socket.
         self.process.peers.close()
-        if self.process.node.refused:  # nbactors was installed anew since the node began; its creator is told
+        # nbactors was installed anew since the node began: its creator is told. Nobody needs to be told of another
+        # refusal: the worker had been condemned before it came this far.
+        if self.process.node.refused == "version":
             print(why, file=sys.stderr, flush=True)
         os._exit(1)
 
