@@ -1,39 +1,41 @@
-"""A session or worker process as a member of the local engine: everything that it keeps, tied together."""
+"""A session or worker process as a member of the local engine: its parts, put together."""
 
 from __future__ import annotations
 
 import itertools
-import os
 import resource
 import socket
-import sys
 from collections.abc import Callable
 from operator import attrgetter
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from nbactors import engine, exceptions
 from nbactors.frontend import calling_cell
-from nbactors.local import current, installation
+from nbactors.local import current
+from nbactors.local.connections.door import Door
 from nbactors.local.connections.node_link import NodeLink
 from nbactors.local.connections.peers import Peers
-from nbactors.local.objects.references import References
-from nbactors.local.objects.streams import Streams
-from nbactors.local.objects.values import Values
-from nbactors.local.objects.waiting import Waiting
+from nbactors.local.environment import Environment
+from nbactors.local.membership import Membership
+from nbactors.local.objects.lent import Lent
+from nbactors.local.objects.objects import Objects
 from nbactors.local.reactor import background
 from nbactors.local.reactor.reactor import Reactor
+from nbactors.local.reactor.waiter import Waiter
 from nbactors.local.store.segments import SegmentStore
 from nbactors.local.submitting.actors import Actors
 from nbactors.local.submitting.call_life import QUEUED, SENT, WAITING
+from nbactors.local.submitting.in_flight import InFlight
 from nbactors.local.submitting.replies import Replies
+from nbactors.local.submitting.submitter import Submitter
 from nbactors.local.submitting.tasks import Tasks
-from nbactors.local.wire import failures, messages, os_bytes
+from nbactors.local.wire import failures, messages
 
 if TYPE_CHECKING:
+    from nbactors.local.connections.connection import Connection
+    from nbactors.local.connections.peer_connection import PeerConnection
     from nbactors.local.submitting.pending_call import PendingCall
     from nbactors.local.wire.cancel_mode import CancelMode
-    from nbactors.runtime_env import RuntimeEnv
 
 TRIM_S = 10.0
 """Free segments are kept this long for the next large value."""
@@ -47,7 +49,7 @@ _NUMBER = attrgetter("number")
 
 
 class Process:
-    """One member. Made once per session or worker.
+    """One member. Made once per session or worker. It alone knows all its parts; each part is given what it uses.
 
     Args:
         process_id: 16 bytes.
@@ -55,6 +57,13 @@ class Process:
         store_limit: Bytes of shared memory that this process may use.
         on_control: Handles control messages that are not for actors, tasks or references. The leader's thread.
         on_node_lost: Called when the node is gone. The leader's thread.
+
+    Attributes:
+        current_call: Set in a worker: returns the call that the calling code belongs to, so that what it calls can be
+            cancelled with it.
+        job_number: In a session, its job id.
+        on_caller: Set in a worker: gives the connection of a fresh caller the record of its jobs. The leader's thread.
+        on_caller_gone: Set in a worker: called when a caller has gone. The leader's thread.
     """
 
     def __init__(
@@ -68,44 +77,56 @@ class Process:
         _raise_descriptor_limit()
         self.process_id = process_id
         self.directory = directory
-        self.closed = False
-        self.forked = False
-        """Whether this is the copy that a forked child has: closed, and no lock of it is to be taken."""
-        self.inherited_env: RuntimeEnv | None = None
-        """The session's runtime_env, or in a worker its own; children get it too."""
+        self.membership = membership = Membership()
+        self.environment = environment = Environment()
         self.numbers = itertools.count(1)
         self.current_call: Callable[[], Any] | None = None
-        """Set in a worker: returns the call that the calling code belongs to, so that it can be cancelled with it."""
         self.job_number = 0
-        """In a session, its job id."""
-        self.reactor = Reactor("nbactors-io")
-        self.store = SegmentStore(self.reactor.discard, store_limit)
-        self.references = References(self)
-        self.references.borrows = current.inherits()
-        self.actors = Actors(self)
-        self.values = Values(self.store, self.references, self.actors, self.expect_trim)
-        self.tasks = Tasks(self)
-        self.replies = Replies(self.values)
-        self.streams = Streams(self)
-        self.peers = Peers(self)
-        self.waiting = Waiting(self)
-        self.node: NodeLink
+        self.on_caller: Callable[[Connection], None] | None = None
+        self.on_caller_gone: Callable[[Connection], None] | None = None
         self._on_control = on_control
         self._on_node_lost = on_node_lost
-        self._told_paths: tuple[list[str], str] = ([], "")
         self._trimming = False
-        self.peers.handlers.update(
+
+        self.reactor = reactor = Reactor("nbactors-io")
+        self.store = store = SegmentStore(reactor.discard, store_limit)
+        self.node = node = NodeLink(reactor, self._receive_control, self._lose_node)
+        self.door = door = Door(reactor, directory, process_id)
+        self.peers = peers = Peers(process_id, membership, reactor, node, door, self)
+        door.admit = peers.admit
+        self.objects = objects = Objects(
+            process_id,
+            membership,
+            reactor,
+            peers=peers,
+            node=node,
+            store=store,
+            numbers=self.numbers,
+            expect_trim=self._expect_trim,
+        )
+        objects.references.borrows = current.inherits()
+        submitter = Submitter(objects, objects.values, reactor, membership, self.numbers, self.caller)
+        self.actors = objects.values.handles = Actors(process_id, submitter, peers, node)
+        self.tasks = Tasks(submitter, peers, node, environment)
+        self.replies = Replies(objects.values)
+        self.after_batch = self.replies.after_batch
+
+        references, fetching, streams = objects.references, objects.fetching, objects.streams
+        peers.handlers.update(
             {
                 messages.Reply: self.replies.on_reply,
                 messages.Results: self.replies.on_results,
                 messages.Yielded: self.replies.on_yielded,
-                messages.AskNext: self.streams.on_ask,
-                messages.Next: self.streams.on_next,
-                messages.PutBack: self.streams.on_put_back,
-                messages.CancelObject: lambda c, m: self.references.cancel(
-                    m.object_id, m.force, m.recursive, m.interrupt
-                ),
                 messages.GivenBack: self.tasks.on_given_back,
+                messages.Fetch: lambda c, m: fetching.answer(c, m.object_id),
+                messages.Fetched: lambda c, m: fetching.fetched(c, m.object_id, m.value),
+                messages.CancelObject: lambda c, m: fetching.cancel(m.object_id, m.force, m.recursive, m.interrupt),
+                messages.AddBorrow: lambda c, m: references.add_tokens(m.object_id, m.process_id, m.tokens),
+                messages.ReleaseBorrow: lambda c, m: references.add_tokens(m.object_id, c.peer_id, -m.tokens),
+                messages.ReleaseSegment: objects.values.released,
+                messages.AskNext: streams.on_ask,
+                messages.Next: streams.on_next,
+                messages.PutBack: streams.on_put_back,
             }
         )
         self._control: dict[type, Callable[[Any], None]] = {
@@ -113,9 +134,9 @@ class Process:
             messages.ActorDown: self.actors.on_news,
             messages.LeaseGranted: self.tasks.on_granted,
             messages.LeaseLost: lambda m: self.tasks.lost(m.process_id, m.text),
-            messages.ProcessGone: self.peers.on_process_gone,
             messages.Refused: self.tasks.on_refused,
-            messages.ListenAgain: lambda m: self.peers.listen_again(),
+            messages.ProcessGone: peers.on_process_gone,
+            messages.ListenAgain: lambda m: door.open_again(),
         }
 
     def handle(self, kind: type, handler: Callable[[Any], None]) -> None:
@@ -125,8 +146,8 @@ class Process:
     def join(self, node: socket.socket, role: str, package_version: str) -> None:
         """Listen for peers, say Hello to the node and begin to read."""
         # First, so that `close` closes the socket also if nothing can listen.
-        self.node = NodeLink(self.reactor, node, self._receive_control, self._lose_node)
-        self.peers.listen()
+        self.node.use(node)
+        self.door.open()
         self.node.start(self.process_id, role, package_version)
         current.enter(self)
         background.start(self.reactor)
@@ -135,36 +156,40 @@ class Process:
         self._control.get(type(message), self._on_control)(message)
 
     def _lose_node(self, why: str) -> None:
-        if self.closed:
+        if self.membership.has_left:
             return
         self.actors.node_lost(why)
         self.tasks.node_lost()
         self.peers.node_lost(why)
         self._on_node_lost(why)
 
-    # ----------------------------------------------------------------------------------------------------- checking
+    # -------------------------------------------------------------------------------- what `Peers` tells its owner
 
-    def check_alive(self) -> None:
-        """Raise if this process has left.
+    def equip(self, connection: PeerConnection) -> None:
+        """See `Owner`."""
+        connection.lent = Lent()
+        if connection.is_outgoing:
+            connection.in_flight = InFlight()
+        elif self.on_caller is not None:
+            self.on_caller(connection)
 
-        Raises:
-            RaySystemError: It has, or it is a forked child of the one that joined.
-        """
-        if self.forked:
-            raise exceptions.RaySystemError(engine.FORKED)
-        if self.closed:
-            raise exceptions.RaySystemError("the session was shut down while this thread waited")
+    def on_closed(self, connection: PeerConnection, why: str) -> None:
+        """See `Owner`."""
+        self.objects.values.closed(connection)
+        if connection.is_outgoing:
+            in_flight: InFlight = connection.in_flight
+            if in_flight.on_close is not None:
+                in_flight.on_close(connection, why)
+        elif self.on_caller_gone is not None:
+            self.on_caller_gone(connection)
 
-    def dead_handle_error(self, actor_id: bytes) -> Exception:
-        """Return the error for a handle of a session that has ended."""
-        if self.forked:
-            return exceptions.RayActorError(actor_id, f"Failed to reach actor {actor_id.hex()}: {engine.FORKED}")
-        return exceptions.RayActorError(
-            actor_id,
-            f"Failed to look up actor {actor_id.hex()}: It might be dead or it's from a different cluster. This handle "
-            "belongs to a session that has been shut down; create the actor again, or find it with get_actor() if "
-            "it is detached.",
-        )
+    def on_process_gone(self, process_id: bytes) -> None:
+        """See `Owner`."""
+        self.objects.process_gone(process_id)
+
+    def on_lost(self, process_id: bytes) -> None:
+        """See `Owner`."""
+        self.objects.ask_again(process_id)
 
     # ---------------------------------------------------------------------------------------------------- describing
 
@@ -183,40 +208,9 @@ class Process:
         """Return where calls that are made now come from. Any thread."""
         return self.caller()[1]
 
-    def tell_paths(self, sys_path: list[str], cwd: str) -> None:
-        """Remember what forkservers were started with."""
-        self._told_paths = (sys_path, cwd)
-
-    def environment(self) -> messages.Environment:
-        """Return what this session's workers must share with it, and remember it for `changed_paths`.
-
-        Raises:
-            OSError: The environment variables are too long to be sent, and much too long to start a program with.
-        """
-        paths, cwd = importable_paths(), working_directory()
-        self.tell_paths(paths, cwd)
-        return installation.environment(paths, cwd)
-
-    def changed_paths(self) -> tuple[list[bytes], bytes]:
-        """Return `sys.path` and the working directory as they are now if they have changed since, else empty."""
-        now = paths, cwd = importable_paths(), working_directory()
-        return ([], b"") if now == self._told_paths else (os_bytes.encode_all(paths), os_bytes.encode(cwd))
-
-    def runtime_env(self, env: RuntimeEnv | None) -> messages.RuntimeEnv | None:
-        """Return what a new worker is given: the options' runtime_env over the one that this process has inherited."""
-        inherited = self.inherited_env
-        given = inherited if env is None else env.over(inherited)
-        if given is None:
-            return None
-        return messages.RuntimeEnv(
-            os_bytes.encode_variables(given.env_vars),
-            os_bytes.encode(given.working_dir),
-            os_bytes.encode_all(given.py_modules),
-        )
-
     # ------------------------------------------------------------------------------------------------------ storing
 
-    def expect_trim(self) -> None:
+    def _expect_trim(self) -> None:
         """Give free segments back once nobody has wanted them for a while. Any thread."""
         if not self._trimming:
             self._trimming = True
@@ -230,8 +224,6 @@ class Process:
 
     def flush(self, timeout: float = FLUSH_S) -> None:
         """Send everything that is buffered, for at most `timeout` seconds. Any thread but the background one."""
-        from nbactors.local.reactor.waiter import Waiter  # noqa: PLC0415 - only when leaving
-
         deadline = monotonic() + timeout
         self.reactor.wait(Waiter(), 0)
         while self.unsent() and monotonic() < deadline:
@@ -239,7 +231,8 @@ class Process:
 
     def pending_calls(self) -> list[PendingCall]:
         """Return every call that this process has made and that has not returned. Any thread."""
-        return [*self.peers.calls(), *self.actors.queued(), *self.tasks.queued()]
+        in_flight = [call for connection in self.peers.outgoing() for call in list(connection.in_flight.calls.values())]
+        return [*in_flight, *self.actors.queued(), *self.tasks.queued()]
 
     def latest_calls_first(self) -> list[PendingCall]:
         """Return the pending calls in the order in which to cancel them. Any thread.
@@ -260,7 +253,7 @@ class Process:
         for call in self.pending_calls():
             if call.state in (WAITING, QUEUED, SENT):
                 call.fail(error)
-        self.references.leave()
+        self.objects.fetching.leave()
 
     def unsent(self) -> bool:
         """Return whether something still has to go out."""
@@ -268,11 +261,12 @@ class Process:
 
     def close(self) -> None:
         """Close everything. Pending calls get no answer any more; waiting threads are woken by their time-outs."""
-        self.closed = True
+        self.membership.has_left = True
         current.leave(self)
         self.reactor.close()
         self._abandon_calls()
         self.node.close()
+        self.door.close()
         self.peers.close()
         self.store.close()
 
@@ -282,10 +276,11 @@ class Process:
         They are closed, or else the node would not see the parent's end as long as the child lives. Locks stay as they
         are: a thread of the parent's that is not here may hold each of them, so nothing here may take one again.
         """
-        self.closed = self.forked = True
+        self.membership.has_left = self.membership.forked = True
         self.reactor.forget()
         self.node.forget()
         self.peers.forget()
+        self.door.forget()
 
 
 def _raise_descriptor_limit() -> None:
@@ -301,20 +296,3 @@ def _raise_descriptor_limit() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
         except (OSError, ValueError):  # macOS knows a lower limit than it tells
             pass
-
-
-def importable_paths() -> list[str]:
-    """Return `sys.path` with the empty entry spelled out, so that it means the same in another directory.
-
-    Without that entry if the working directory was removed: Python finds nothing by it either.
-    """
-    texts = [path for path in sys.path if isinstance(path, str)]
-    return [path for path in (path or working_directory() for path in texts) if path]
-
-
-def working_directory() -> str:
-    """Return the working directory; empty if it was removed, in which Python goes on as well."""
-    try:
-        return os.getcwd()
-    except OSError:
-        return ""

@@ -14,7 +14,6 @@ import nbactors as ray
 from nbactors import engine
 from nbactors.local import sockets
 from nbactors.local.connections.peer_connection import PeerConnection
-from nbactors.local.connections.peer_state import PeerState
 from nbactors.local.reactor.reactor import Reactor
 from nbactors.local.wire import messages
 from nbactors.local.wire.framing import PeerCodec
@@ -31,7 +30,7 @@ def reactor() -> Iterator[Reactor]:
 
 def connection_of(reactor: Reactor) -> PeerConnection:
     connection = PeerConnection(reactor, None, lambda c, m: None, lambda c, w: None, lambda c, w: None)
-    connection.state = PeerState(outgoing=True)
+    connection.is_outgoing = True
     return connection
 
 

@@ -249,9 +249,9 @@ def test_answers_to_a_caller_out_of_reach_become_errors_and_run_once(worker: Any
     refs = [worker.work.remote(number, size) for number in range(100)]
     ended = worker.__ray_call__.remote(lambda _, path: open(path, "w").close(), str(tmp_path / "ended"))
     peers = current.member().peers
-    (connection,) = [each for each in peers._outgoing.values() if each.state.calls]
+    (connection,) = [each for each in peers._outgoing.values() if each.in_flight.calls]
     eventually(lambda: not connection.unsent)
-    unreachable = sockets.process_socket_path(peers._process.directory, connection.peer_id)
+    unreachable = sockets.process_socket_path(current.member().directory, connection.peer_id)
     os.rename(unreachable, unreachable + "-")
     cut_all()
     goes_on.touch()

@@ -201,13 +201,13 @@ def torn_at(place: int, function: Callable[[], None]) -> bool:
 
 @pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 def test_an_exception_at_any_place_of_listening_again_loses_nothing(session: engine.Engine) -> None:
-    peers = session.process.peers  # type: ignore[attr-defined]
+    peers, door = session.process.peers, session.process.door  # type: ignore[attr-defined]
     for place in itertools.count():
-        os.unlink(peers._path)
-        if not torn_at(place, peers.listen_again):
+        os.unlink(door._path)
+        if not torn_at(place, door.open_again):
             break
-        peers.listen_again()
-        with sockets.connect(peers._path, 1.0):
+        door.open_again()
+        with sockets.connect(door._path, 1.0):
             (connection,) = eventually(lambda: list(peers._incoming))
         eventually(lambda: not peers._incoming)
         assert connection.closed

@@ -53,8 +53,8 @@ version                   :
 local.worker              : local.worker.running local.worker.inspecting local.worker.printing local.session
                             local.member local.reactor local.sockets local.wire definitions engine frontend limits
                             runtime_env version
-local.worker.running      : local.worker.inspecting local.worker.printing local.worker.jobs local.member
-                            local.submitting local.objects local.connections local.reactor local.wire definitions
+local.worker.running      : local.worker.inspecting local.worker.printing local.worker.jobs local.submitting
+                            local.objects local.connections local.reactor local.membership local.wire definitions
                             exceptions frontend limits version                                  + uvloop
 local.worker.inspecting   : local.worker.jobs local.member local.sockets local.wire exceptions version
 local.worker.printing     : local.worker.jobs local.member local.wire frontend  + msgspec setproctitle IPython traitlets
@@ -63,12 +63,15 @@ local.session             : local.member local.submitting local.objects local.st
                             local.standard_streams local.wire definitions engine exceptions frontend limits object_ref
                             options version views                                   + msgspec
 local.member              : local.submitting local.objects local.connections local.store local.reactor local.current
-                            local.installation local.wire engine exceptions frontend runtime_env
-local.submitting          : local.objects local.connections local.reactor local.current local.wire definitions engine
-                            exceptions frontend limits object_ref object_ref_generator options runtime_env views
-local.objects             : local.connections local.store local.reactor local.current local.wire definitions engine
-                            exceptions frontend object_ref object_ref_generator views
-local.connections         : local.reactor local.store local.sockets local.wire engine exceptions version
+                            local.environment local.membership local.wire frontend
+local.submitting          : local.objects local.connections local.reactor local.current local.environment
+                            local.membership local.wire definitions engine exceptions frontend limits object_ref
+                            object_ref_generator options views
+local.objects             : local.connections local.store local.reactor local.current local.membership local.wire
+                            definitions engine exceptions frontend object_ref object_ref_generator views
+local.connections         : local.reactor local.membership local.sockets local.wire engine exceptions version
+local.environment         : local.installation local.wire runtime_env
+local.membership          : engine exceptions
 local.reactor             : frontend
 local.current             : engine exceptions
 local.store               : exceptions

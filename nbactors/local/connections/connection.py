@@ -72,8 +72,10 @@ class Connection:
             sock.setblocking(False)
             self._use(sock)
         self.peer_id = b""
-        self.state: Any = None
-        """Whatever the side that made the connection keeps with it."""
+        self.in_flight: Any = None
+        self.jobs: Any = None
+        self.lent: Any = None
+        """Records that other rooms keep here: `InFlight` of calls, `CallerJobs` in a worker, `Lent` of objects."""
         self.closed = False
         self.after_batch: Callable[[Connection], None] | None = None
         """Called on the leader's thread when all messages that had arrived were handled."""

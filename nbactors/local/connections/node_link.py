@@ -41,16 +41,17 @@ class _Request(Waiter):
 
 
 class NodeLink:
-    """The control connection.
+    """The control connection. Before anything else it is given its socket, by `use`.
 
     Args:
+        reactor: Reads the socket.
         on_message: Called on the leader's thread with each message that is no answer.
         on_lost: Called on the leader's thread when the node is gone.
     """
 
-    def __init__(
-        self, reactor: Reactor, sock: socket.socket, on_message: Callable[[Any], None], on_lost: Callable[[str], None]
-    ) -> None:
+    _connection: Connection
+
+    def __init__(self, reactor: Reactor, on_message: Callable[[Any], None], on_lost: Callable[[str], None]) -> None:
         self._reactor = reactor
         self._numbers = itertools.count(1)
         self._waiting: dict[int, _Request] = {}
@@ -62,7 +63,10 @@ class NodeLink:
         self.refused = ""
         """The kind of the `Refused` with which the node has turned this process away, for the reason in `lost`."""
         self.welcome: messages.Welcome | None = None
-        self._connection = Connection(reactor, sock, control_codec(), self._receive, self._closed)
+
+    def use(self, sock: socket.socket) -> None:
+        """Take the socket, which `close` closes from now on."""
+        self._connection = Connection(self._reactor, sock, control_codec(), self._receive, self._closed)
 
     def start(self, process_id: bytes, role: str, package_version: str) -> None:
         """Say Hello and begin to receive."""

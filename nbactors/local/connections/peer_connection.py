@@ -82,6 +82,7 @@ class PeerConnection(Connection):
 
     Attributes:
         received: How many frames have come.
+        is_outgoing: Whether this process made the connection.
         link: Names the connection to the side that was connected to; 0 for one that ends with its socket.
         tries: How often it was tried in vain to make the socket anew.
     """
@@ -102,6 +103,7 @@ class PeerConnection(Connection):
         self._on_break = on_break
         self._lends = True
         self._broken = sock is None
+        self.is_outgoing = False
         self.link = 0
         self.tries = 0
         self.received = 0
@@ -387,14 +389,14 @@ class PeerConnection(Connection):
     def _limit(self, frames: list[tuple[bytes, Sequence[int]]]) -> None:
         """Make errors of the oldest answers if too much is kept for who cannot be reached. The sender's thread."""
         self._kept_bytes += sum(len(frame) + FRAME_COST for frame, _ in frames)
-        while self._kept_bytes > KEPT_BYTES and self._evicted < len(self._kept) and not self.state.outgoing:
+        while self._kept_bytes > KEPT_BYTES and self._evicted < len(self._kept) and not self.is_outgoing:
             frame, _ = self._kept[self._evicted]
             batch = [_without_values(message) for message in self._peer_codec.decode(memoryview(frame)[4:])]
             small = self._peer_codec.encode(batch, self.received)
             self._kept[self._evicted] = (small, ())
             self._evicted += 1
             self._kept_bytes -= len(frame) - len(small)
-        if self._kept_bytes > 2 * KEPT_BYTES and not self.state.outgoing:
+        if self._kept_bytes > 2 * KEPT_BYTES and not self.is_outgoing:
             # Small answers, which are no smaller as errors: those of a generator may have no end.
             self._reactor.call_later(0, lambda: self.close("too many answers were kept for a caller out of reach"))
 

@@ -4,30 +4,23 @@ from __future__ import annotations
 
 import itertools
 import os
-import selectors
 import socket
 import weakref
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
-from nbactors.local import sockets
 from nbactors.local.connections.connection import Connection
+from nbactors.local.connections.node_link import NodeLink
 from nbactors.local.connections.peer_connection import GIVEN_UP, PeerConnection
-from nbactors.local.connections.peer_state import PeerState
+from nbactors.local.membership import Membership
+from nbactors.local.reactor.reactor import Reactor
 from nbactors.local.wire import messages
 from nbactors.local.wire.framing import FrameError, PeerCodec
 from nbactors.version import __version__
 
-if TYPE_CHECKING:
-    from nbactors.local.connections.this_process import ThisProcess
-
-
 HELLO_WITHIN_S = 10.0
 """What a process that has connected may take to say which one it is."""
-
-BREATHER_S = 0.1
-"""How long no connection is accepted after that has failed for want of descriptors."""
 
 CONNECT_S = 2.0
 RECONNECT_S = 0.05
@@ -50,11 +43,56 @@ _ONCE = frozenset(
 """Messages that must not be handled twice, see `Connection.begin_once`."""
 
 
-class Peers:
-    """The peer connections of one process, and the socket that it listens on."""
+class Reaching(Protocol):
+    """Makes sockets to other processes, see `Door`."""
 
-    def __init__(self, process: ThisProcess) -> None:
-        self._process = process
+    def reach(self, process_id: bytes, timeout: float) -> socket.socket:
+        """Connect to a process, within so many seconds; raise OSError if that fails."""
+
+
+class Owner(Protocol):
+    """What is kept with connections, and what follows from their ends. The leader's thread, but for `equip`."""
+
+    def equip(self, connection: PeerConnection) -> None:
+        """Give a fresh connection its records. Any thread."""
+
+    def after_batch(self, connection: Connection) -> None:
+        """All that had arrived on a connection that this process has made was handled."""
+
+    def on_closed(self, connection: PeerConnection, why: str) -> None:
+        """A connection has ended."""
+
+    def on_process_gone(self, process_id: bytes) -> None:
+        """A process has ended, and all that it had sent was read."""
+
+    def on_lost(self, process_id: bytes) -> None:
+        """What a living process was asked on a connection that has ended is not answered any more."""
+
+
+class Peers:
+    """The peer connections of one process.
+
+    Args:
+        process_id: This process's, 16 bytes.
+        membership: Whether this process has left.
+        reactor: Reads the sockets.
+        node: Is asked which process has ended.
+        door: Makes the sockets.
+        owner: Is told of connections and processes.
+
+    Attributes:
+        handlers: What handles a message, by its type. The leader's thread.
+    """
+
+    def __init__(
+        self, process_id: bytes, membership: Membership, reactor: Reactor, node: NodeLink, door: Reaching, owner: Owner
+    ) -> None:
+        self._process_id = process_id
+        self._membership = membership
+        self._reactor = reactor
+        self._node = node
+        self._door = door
+        self._owner = owner
         self._outgoing: dict[bytes, PeerConnection] = {}
         self._incoming: set[PeerConnection] = set()
         self._links: dict[tuple[bytes, int], PeerConnection] = {}
@@ -63,78 +101,19 @@ class Peers:
         self._given_up: dict[bytes, set[int]] = {}
         self._numbers = itertools.count(1)
         self._gone: dict[bytes, str] = {}
-        self._listener: socket.socket | None = None
-        self._file: tuple[int, int] | None = None
-        """Tells the socket's file from others at that path."""
-        self.on_caller_gone: Callable[[Connection], None] | None = None
-        """Set in a worker: called when a process that has called it has gone."""
-        self._path = sockets.process_socket_path(process.directory, process.process_id)
-        self.handlers: dict[type, Callable[[Connection, Any], None]] = {
-            messages.Fetch: lambda c, m: process.references.answer(c, m.object_id),
-            messages.Fetched: lambda c, m: process.references.fetched(c, m.object_id, m.value),
-            messages.AddBorrow: lambda c, m: process.references.add_tokens(m.object_id, m.process_id, m.tokens),
-            messages.ReleaseBorrow: lambda c, m: process.references.add_tokens(m.object_id, c.peer_id, -m.tokens),
-            messages.ReleaseSegment: self._on_release_segment,
-            messages.Attach: self._on_attach,
-        }
+        self.handlers: dict[type, Callable[[Any, Any], None]] = {messages.Attach: self._on_attach}
 
-    # ---------------------------------------------------------------------------------------------------- listening
+    # ---------------------------------------------------------------------------------------------------- accepting
 
-    def listen(self) -> None:
-        """Open the socket that others connect to."""
-        listener = sockets.listen(self._path)
-        listener.setblocking(False)
-        self._listener = listener
-        self._accept_on()
-        # Last: until then `listen_again` begins anew.
-        self._file = sockets.identity(self._path)
-
-    def listen_again(self) -> None:
-        """The file of the socket was removed, as the node tells: make it anew. The leader's thread.
-
-        If that fails the node tells again. An exception from outside may tear it; then it is called again.
-        """
-        old = self._listener
-        if old is None or sockets.identity(self._path) == self._file:
-            return
-        self._on_connect(selectors.EVENT_READ)  # who waits at the old one
-        try:
-            self._process.reactor.unregister(old.fileno())
-            self.listen()
-        except OSError:
-            return
-        old.close()
-
-    def _accept_on(self) -> None:
-        if self._listener is not None:
-            self._process.reactor.register(self._listener.fileno(), selectors.EVENT_READ, self._on_connect)
-
-    def _on_connect(self, mask: int) -> None:
-        assert self._listener is not None
-        while True:
-            try:
-                sock, _ = self._listener.accept()
-            except BlockingIOError:
-                return
-            except ConnectionAbortedError:
-                continue
-            except OSError:
-                # No descriptor is left. The listener stays ready, and would wake this process without end.
-                self._process.reactor.unregister(self._listener.fileno())
-                self._process.reactor.call_later(BREATHER_S, self._accept_on)
-                return
-            try:
-                sockets.check_peer(sock)
-            except OSError:  # another user's, or gone already
-                sock.close()
-                continue
-            connection = PeerConnection(
-                self._process.reactor, sock, self._on_first_message, self._on_incoming_closed, self._on_incoming_broken
-            )
-            connection.state = PeerState(outgoing=False)
-            self._incoming.add(connection)
-            connection.start()
-            self._process.reactor.call_later(HELLO_WITHIN_S, _dismissal(connection))
+    def admit(self, sock: socket.socket) -> None:
+        """A process has connected. The leader's thread."""
+        connection = PeerConnection(
+            self._reactor, sock, self._on_first_message, self._on_incoming_closed, self._on_incoming_broken
+        )
+        self._owner.equip(connection)
+        self._incoming.add(connection)
+        connection.start()
+        self._reactor.call_later(HELLO_WITHIN_S, _dismissal(connection))
 
     def _on_first_message(self, connection: Connection, message: Any) -> None:
         if connection.peer_id:  # what came in one batch with the Hello
@@ -183,12 +162,13 @@ class Peers:
             if process_id in self._gone:
                 return None
             connection = PeerConnection(
-                self._process.reactor, None, self.dispatch, self._on_outgoing_closed, self._on_outgoing_broken
+                self._reactor, None, self.dispatch, self._on_outgoing_closed, self._on_outgoing_broken
             )
             connection.link = next(self._numbers)
             connection.peer_id = process_id
-            connection.state = PeerState(outgoing=True)
-            connection.after_batch = self._process.replies.after_batch
+            connection.is_outgoing = True
+            connection.after_batch = self._owner.after_batch
+            self._owner.equip(connection)
             if known is None:
                 if self._outgoing.setdefault(process_id, connection) is connection:
                     break
@@ -199,11 +179,11 @@ class Peers:
         try:
             sock = self._reach(process_id, messages.Attach(connection.link, False, 0), CONNECT_S)
         except BaseException:
-            self._process.reactor.call_later(0, partial(self._reconnect, connection))
+            self._reactor.call_later(0, partial(self._reconnect, connection))
             raise
         if sock is not None:
             connection.begin(sock)
-        elif self._process.node.lost:
+        elif self._node.lost:
             connection.close("it could not be reached")
             return None
         else:
@@ -212,9 +192,9 @@ class Peers:
 
     def _reach(self, process_id: bytes, attach: messages.Attach, timeout: float) -> socket.socket | None:
         """Connect to a process and say which connection the socket is for; None if that fails."""
-        hello = messages.Hello(messages.PROTOCOL_VERSION, self._process.process_id, os.getpid(), "peer", __version__)
+        hello = messages.Hello(messages.PROTOCOL_VERSION, self._process_id, os.getpid(), "peer", __version__)
         try:
-            sock = sockets.connect(sockets.process_socket_path(self._process.directory, process_id), timeout)
+            sock = self._door.reach(process_id, timeout)
         except OSError:
             return None
         try:
@@ -229,9 +209,9 @@ class Peers:
         if self.is_final(connection.peer_id):
             connection.close(why)
             return
-        self._process.node.send_now(messages.Watch(connection.peer_id))
+        self._node.send_now(messages.Watch(connection.peer_id))
         delay = min(FIRST_DELAY_S * 2**connection.tries, LAST_DELAY_S) if connection.tries else 0.0
-        self._process.reactor.call_later(delay, lambda: self._reconnect(connection))
+        self._reactor.call_later(delay, lambda: self._reconnect(connection))
 
     def _reconnect(self, connection: PeerConnection) -> None:
         if connection.closed:
@@ -248,11 +228,11 @@ class Peers:
         if not connection.link or self.is_final(connection.peer_id):
             connection.close(why)
         else:
-            self._process.node.send_now(messages.Watch(connection.peer_id))
+            self._node.send_now(messages.Watch(connection.peer_id))
 
     def is_final(self, process_id: bytes) -> bool:
         """Return whether no connection to a process will be had any more: it has ended, or this one or the node."""
-        return process_id in self._gone or self._process.closed or bool(self._process.node.lost)
+        return process_id in self._gone or self._membership.has_left or bool(self._node.lost)
 
     # ------------------------------------------------------------------------------------------------------- events
 
@@ -264,11 +244,6 @@ class Peers:
         if type(message) in _ONCE and not connection.begin_once(message):
             return
         handler(connection, message)
-
-    def _on_release_segment(self, connection: Connection, message: messages.ReleaseSegment) -> None:
-        if message.segment_id in connection.state.granted:
-            connection.state.granted.discard(message.segment_id)
-            self._process.store.released(message.segment_id)
 
     def on_process_gone(self, message: messages.ProcessGone) -> None:
         """The node says that a process has ended. The leader's thread.
@@ -285,12 +260,12 @@ class Peers:
         if outgoing is not None:
             theirs.insert(0, outgoing)
         if not theirs:
-            self._process.references.process_gone(process_id)
+            self._owner.on_process_gone(process_id)
         for connection in theirs:
             if connection.broken:
                 connection.close(text)
             else:
-                self._process.reactor.call_later(READ_OUT_S, partial(connection.close, text))
+                self._reactor.call_later(READ_OUT_S, partial(connection.close, text))
 
     def node_lost(self, why: str) -> None:
         """Nobody can tell any more whether a process lives that cannot be reached. The leader's thread."""
@@ -312,46 +287,27 @@ class Peers:
         key = (connection.peer_id, connection.link)
         if self._links.pop(key, None) is not None and not self.is_final(connection.peer_id):
             self._given_up.setdefault(connection.peer_id, set()).add(connection.link)
-        self._on_closed(connection, why)
-        if self.on_caller_gone is not None:
-            self.on_caller_gone(connection)
+        self._owner.on_closed(connection, why)
         if self.is_final(connection.peer_id):
-            self._process.references.process_gone(connection.peer_id)
+            self._owner.on_process_gone(connection.peer_id)
 
     def _on_outgoing_closed(self, connection: Connection, why: str) -> None:
+        assert isinstance(connection, PeerConnection)
         if self._outgoing.get(connection.peer_id) is connection:
             self._outgoing.pop(connection.peer_id, None)
-        self._on_closed(connection, why)
+        self._owner.on_closed(connection, why)
         if self.is_final(connection.peer_id):
-            self._process.references.process_gone(connection.peer_id)
+            self._owner.on_process_gone(connection.peer_id)
         else:
-            self._process.references.ask_again(connection.peer_id)
+            self._owner.on_lost(connection.peer_id)
 
-    def _on_closed(self, connection: Connection, why: str) -> None:
-        for number in list(connection.state.granted):
-            self._process.store.lost(number)
-        listeners = connection.state.listeners
-        for listener, source in list(listeners.items()):
-            source.remove_waiter(listener)
-        listeners.clear()
-        if connection.state.on_close is not None:
-            connection.state.on_close(connection, why)
+    def outgoing(self) -> list[PeerConnection]:
+        """Return the connections that this process has made. Any thread."""
+        return list(self._outgoing.values())
 
-    def undefine(self, key: bytes) -> None:
-        """A function is no more: its key will not be used again. The leader's thread."""
-        for connection in list(self._outgoing.values()):
-            functions = connection.state.functions
-            if key in functions:
-                connection.send(messages.Undefine(key))
-                functions.discard(key)
-
-    def calls(self) -> list[Any]:
-        """Return the calls in flight."""
-        return [call for connection in list(self._outgoing.values()) for call in list(connection.state.calls.values())]
-
-    def states(self) -> list[PeerState]:
-        """Return what is kept with the connections that others have made."""
-        return [connection.state for connection in list(self._incoming)]
+    def incoming(self) -> list[PeerConnection]:
+        """Return the connections that others have made. Any thread."""
+        return list(self._incoming)
 
     def unsent(self) -> list[Connection]:
         """Return the connections that still have something to send."""
@@ -365,19 +321,9 @@ class Peers:
         for connection in self._everyone():
             if connection.sock is not None:
                 connection.sock.close()
-        if self._listener is not None:
-            self._listener.close()
 
     def close(self) -> None:
         """Close everything. Called when the process leaves; no callback of an actor or task fires for it."""
-        listener, self._listener = self._listener, None
-        if listener is not None:
-            self._process.reactor.unregister(listener.fileno())
-            listener.close()
-            try:
-                os.unlink(self._path)
-            except FileNotFoundError:
-                pass
         for connection in self._everyone():
             connection.close("this process leaves")
 

@@ -53,16 +53,16 @@ class Entry:
         "call",
         "contained",
         "data",
+        "home",
         "index",
         "number",
-        "process",
         "state",
         "stored",
         "waiters",
     )
 
-    def __init__(self, process: Home, number: int, index: int = 0) -> None:
-        self.process = process
+    def __init__(self, home: Home, number: int, index: int = 0) -> None:
+        self.home = home
         self.number = number
         self.index = index
         self.state = PENDING
@@ -74,9 +74,9 @@ class Entry:
         self.call: Maker | None = None
 
     @classmethod
-    def made(cls, process: Home, number: int, held: Outcome, index: int = 0) -> Entry:
+    def made(cls, home: Home, number: int, held: Outcome, index: int = 0) -> Entry:
         """Return the entry of a value, or an error, that is there already: of `put`, and of what was yielded."""
-        entry = cls(process, number, index)
+        entry = cls(home, number, index)
         entry.data = held.data
         entry.buffers = held.buffers
         entry.stored = held.stored
@@ -87,19 +87,19 @@ class Entry:
     @property
     def id(self) -> bytes:
         """The object's id, 28 bytes."""
-        return ids.object_id(self.process.process_id, self.number, self.index)
+        return ids.object_id(self.home.process_id, self.number, self.index)
 
     @property
     def owner(self) -> bytes:
         """The owner's process id."""
-        return self.process.process_id
+        return self.home.process_id
 
     def reduce(self, ref: ObjectRef[Any]) -> tuple[Any, ...]:
         """Pickle `ref` by its id, and note that it travels."""
-        self.process.references.export(self, ref)
+        self.home.references.export(self, ref)
         if not pickling.note_contained(ref):
             # The user pickles by himself: nobody counts that copy, so it is never freed.
-            self.process.references.pin(ref)
+            self.home.references.pin(ref)
         return (rebuild, (self.id,))
 
     # ---------------------------------------------------------------------------------------------------- becoming
@@ -135,7 +135,7 @@ class Entry:
 
         They are in a dict, since any of thousands may cease to wait.
         """
-        waiting = self.process.waiting
+        waiting = self.home.waiting
         waiting.news = object()
         waiters = self.waiters
         if waiters:
@@ -190,8 +190,8 @@ class Entry:
         Raises:
             RaySystemError: This is a forked child, where nothing of the parent's comes.
         """
-        if self.process.forked:
-            self.process.check_alive()
+        if self.home.membership.forked:
+            self.home.membership.check()
 
     # --------------------------------------------------------------------------------------------------- as a future
 
@@ -231,7 +231,7 @@ class Entry:
     def result(self) -> Any:
         """See `ObjectRef.result`."""
         self._check_done()
-        return self.process.values.load(self)
+        return self.home.values.load(self)
 
     def _check_done(self) -> None:
         if self.state < READY:
@@ -268,9 +268,9 @@ class BorrowedEntry(Entry):
 
     __slots__ = ("_id", "tokens")
 
-    def __init__(self, process: Home, oid: bytes) -> None:
-        super().__init__(process, ids.number_of(oid), ids.index_of(oid))
-        process.references.borrows = True
+    def __init__(self, home: Home, oid: bytes) -> None:
+        super().__init__(home, ids.number_of(oid), ids.index_of(oid))
+        home.references.borrows = True
         self._id = oid
         self.tokens = 0
 
@@ -290,17 +290,17 @@ class BorrowedEntry(Entry):
         if self.state != PENDING:
             return
         self.state = _ASKED
-        self.process.references.fetch(self)
+        self.home.fetching.fetch(self)
 
     def __del__(self) -> None:
         try:
             if self.tokens:
-                self.process.references.release(self._id, self.tokens)
+                self.home.references.release(self._id, self.tokens)
         except AttributeError:  # an exception from outside came before it had any
             pass
 
 
 def rebuild(oid: bytes) -> ObjectRef[Any]:
     """Unpickle a reference in whatever process this is."""
-    ref: ObjectRef[Any] = current.member().references.obtain(oid)
+    ref: ObjectRef[Any] = current.member().objects.references.obtain(oid)
     return ref

@@ -169,7 +169,7 @@ class _AsyncFuture(_Watch):
         """Nobody waits any more. If the user has stopped the cell that did, cancel the call. The loop's thread."""
         entry = self._entry
         self.cancel()
-        interruption = entry.process.waiting.interruption
+        interruption = entry.home.waiting.interruption
         if interruption is not None and interruption.cancels and future.cancelled() and INTERRUPTS.is_passing:
             interruption.cancel_one(entry)
 
@@ -199,7 +199,7 @@ class _ThreadFuture:
         except concurrent.futures.InvalidStateError:  # the user has settled it in this moment
             pass
         except BaseException:  # noqa: BLE001 - of a callback
-            entry.process.reactor.complain(future)
+            entry.home.reactor.complain(future)
 
 
 @lets_through

@@ -5,13 +5,12 @@ Entries stand here as `Any`: they know of their home, and so it cannot know of t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from nbactors.local.connections.connection import Connection
-    from nbactors.local.connections.node_link import NodeLink
-    from nbactors.local.connections.peers import Peers
+    from nbactors.local.membership import Membership
     from nbactors.local.reactor.reactor import Reactor
     from nbactors.local.store.segments import Stored
     from nbactors.local.wire import messages
@@ -111,11 +110,15 @@ class Lending(Protocol):
     def canonical(self, entry: Any) -> ObjectRef[Any]:
         """Return this process's one reference to an entry."""
 
-    def fetch(self, entry: Any) -> None:
-        """Ask the owner for the value."""
-
     def release(self, oid: bytes, tokens: int) -> None:
         """The last local reference to a borrowed object is gone."""
+
+
+class Asking(Protocol):
+    """Asks owners for values, see `Fetching`."""
+
+    def fetch(self, entry: Any) -> None:
+        """Ask the owner of an entry for its value."""
 
 
 class Announcing(Protocol):
@@ -153,23 +156,17 @@ class Streaming(Protocol):
     def put_back(self, key: ObjectRef[Any], items: Any) -> None:
         """Give the owner of a stream back what it has sent."""
 
-    def owner_gone(self, owner: bytes) -> None:
-        """A process has died: what it was asked for will not come."""
-
-    def ask_again(self, owner: bytes) -> None:
-        """A connection was lost to a process that lives."""
-
 
 class Home(Protocol):
-    """What an object knows of the process that it is in."""
+    """What an object knows of the process that it is in: one record for all objects, see `Objects`."""
 
     @property
     def process_id(self) -> bytes:
         """16 bytes."""
 
     @property
-    def forked(self) -> bool:
-        """Whether this is the copy that a forked child has."""
+    def membership(self) -> Membership:
+        """Whether the process has left."""
 
     @property
     def reactor(self) -> Reactor:
@@ -184,31 +181,16 @@ class Home(Protocol):
         """Counts who else holds references."""
 
     @property
+    def fetching(self) -> Asking:
+        """Asks owners for values."""
+
+    @property
     def waiting(self) -> Announcing:
         """Wakes who waits."""
 
     @property
     def streams(self) -> Streaming:
         """The streams that are read elsewhere, or come from there."""
-
-    def check_alive(self) -> None:
-        """Raise RaySystemError if this process has left."""
-
-
-class ConnectedHome(Home, Protocol):
-    """The same, for those who speak to other processes."""
-
-    @property
-    def peers(self) -> Peers:
-        """The connections to other processes."""
-
-    @property
-    def node(self) -> NodeLink:
-        """The connection to the node."""
-
-    @property
-    def numbers(self) -> Iterator[int]:
-        """Gives numbers to calls and objects."""
 
 
 class Source(Protocol):
@@ -229,7 +211,7 @@ class Awaited(Source, Protocol):
         """See `object_life`."""
 
     @property
-    def process(self) -> Home:
+    def home(self) -> Home:
         """Where it is."""
 
     def request(self) -> None:

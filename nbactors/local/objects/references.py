@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import weakref
 from collections import defaultdict
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from nbactors.local.objects.entry import BorrowedEntry, Entry
-from nbactors.local.objects.object_life import READY
 from nbactors.local.wire import failures, ids, messages
-from nbactors.local.wire.cancel_mode import CancelMode
 from nbactors.object_ref import ObjectRef
 
 if TYPE_CHECKING:
-    from nbactors.local.connections.connection import Connection
-    from nbactors.local.objects.home import ConnectedHome
+    from nbactors.local.connections.node_link import NodeLink
+    from nbactors.local.connections.peers import Peers
+    from nbactors.local.objects.home import Home
+    from nbactors.local.reactor.reactor import Reactor
 
 
 class References:
@@ -23,10 +22,21 @@ class References:
 
     There is no lock, as everywhere where handlers and finalizers may come: to count in a table, and to take away one
     that is empty, is one step each.
+
+    Args:
+        home: Where the entries belong that it makes.
+        process_id: This process's, 16 bytes.
+        reactor: Runs what a finalizer may not do itself.
+        peers: The connections to the owners.
+        node: Tells of the end of each process that something was lent to.
     """
 
-    def __init__(self, process: ConnectedHome) -> None:
-        self._process = process
+    def __init__(self, home: Home, process_id: bytes, reactor: Reactor, peers: Peers, node: NodeLink) -> None:
+        self._home = home
+        self._process_id = process_id
+        self._reactor = reactor
+        self._peers = peers
+        self._node = node
         self.borrows = False
         """Whether this process has ever borrowed: if not, `wait` need not look for objects to ask for."""
         self._canonical: weakref.WeakValueDictionary[bytes, ObjectRef[Any]] = weakref.WeakValueDictionary()
@@ -35,8 +45,6 @@ class References:
         self._pinned: list[ObjectRef[Any]] = []
         self._lent_to: dict[bytes, set[bytes]] = {}
         """Which own objects a process is counted for. The node tells of the end of each that is in here."""
-        self._asked: dict[bytes, dict[bytes, list[BorrowedEntry]]] = {}
-        """What is asked for, by its owner and its id."""
 
     # ------------------------------------------------------------------------------------------------------- owning
 
@@ -52,10 +60,10 @@ class References:
         """Count `receiver` as a borrower of `ref`; returns the id to put into the message."""
         entry = ref._entry
         oid: bytes = entry.id
-        if entry.owner == self._process.process_id:
+        if entry.owner == self._process_id:
             self.add_tokens(oid, receiver, 1, entry)
         else:
-            connection = self._process.peers.connect(entry.owner)
+            connection = self._peers.connect(entry.owner)
             if connection is not None:
                 connection.send_now(messages.AddBorrow(oid, receiver, 1))
         return oid
@@ -82,7 +90,7 @@ class References:
                     del self._exported[oid]
             except KeyError:  # another thread has done so, or it was not exported
                 pass
-        if receiver != self._process.process_id:
+        if receiver != self._process_id:
             self._note_lent(oid, receiver, counts)
 
     def _note_lent(self, oid: bytes, receiver: bytes, counts: defaultdict[bytes, int]) -> None:
@@ -99,13 +107,13 @@ class References:
             oids = lent_to.get(receiver)
             if oids is None:
                 oids = lent_to.setdefault(receiver, set())
-                self._process.node.send(messages.Watch(receiver))
+                self._node.send(messages.Watch(receiver))
             oids.add(oid)
             if lent_to.get(receiver) is oids:
                 break  # else that process has gone just now, and the node is asked once more
 
     def process_gone(self, process_id: bytes) -> None:
-        """A process has died: its counts go, and what it owned is lost. The leader's thread."""
+        """A process has died: its counts go. The leader's thread."""
         lent = self._lent_to.get(process_id)
         while lent:
             for oid in list(lent):
@@ -117,7 +125,6 @@ class References:
                     lent.discard(oid)
         if not lent:  # one step with the next: what another thread adds it adds before, or finds this gone
             self._lent_to.pop(process_id, None)
-        self.owner_gone(process_id)
 
     def exported(self, oid: bytes) -> Entry | None:
         """Return the entry of an own object that others may ask for."""
@@ -127,17 +134,6 @@ class References:
             entry = ref._entry if ref is not None else None
         return entry
 
-    def answer(self, connection: Connection, oid: bytes) -> None:
-        """A borrower asks for a value: send it when it is ready. The leader's thread."""
-        entry = self.exported(oid)
-        if entry is None:
-            connection.send(messages.Fetched(oid, None))
-            return
-        answer = _Answer(self._process, connection)
-        connection.state.listeners[answer] = entry
-        if not entry.add_waiter(answer):
-            answer.ready(entry)
-
     # ---------------------------------------------------------------------------------------------------- borrowing
 
     def obtain(self, oid: bytes, tokens: int = 0) -> ObjectRef[Any]:
@@ -145,7 +141,7 @@ class References:
 
         With no tokens and no reference here already, the user unpickled by himself: then we count ourselves.
         """
-        own = ids.owner_of(oid) == self._process.process_id
+        own = ids.owner_of(oid) == self._process_id
         counts = not own and not tokens and self._canonical.get(oid) is None
         ref = self.known(oid)
         if counts:
@@ -153,18 +149,18 @@ class References:
         if not own:
             ref._entry.tokens += tokens
         if own and tokens:
-            self.add_tokens(oid, self._process.process_id, -tokens, ref._entry)
+            self.add_tokens(oid, self._process_id, -tokens, ref._entry)
         if counts:
-            connection = self._process.peers.connect(ids.owner_of(oid))
+            connection = self._peers.connect(ids.owner_of(oid))
             if connection is not None:
-                connection.send(messages.AddBorrow(oid, self._process.process_id, 1))
+                connection.send(messages.AddBorrow(oid, self._process_id, 1))
         return ref
 
     def known(self, oid: bytes) -> ObjectRef[Any]:
         """Return this process's reference for an id, and count nothing."""
         ref = self._canonical.get(oid)
         if ref is None:
-            own = ids.owner_of(oid) == self._process.process_id
+            own = ids.owner_of(oid) == self._process_id
             ref = self._canonical[oid] = ObjectRef(self._entry(oid, own))
         return ref
 
@@ -177,122 +173,25 @@ class References:
 
     def _entry(self, oid: bytes, own: bool) -> Entry:
         if not own:
-            return BorrowedEntry(self._process, oid)
+            return BorrowedEntry(self._home, oid)
         entry = self._exported.get(oid)
         if entry is None:
-            entry = Entry(self._process, ids.number_of(oid), ids.index_of(oid))
+            entry = Entry(self._home, ids.number_of(oid), ids.index_of(oid))
             entry.lose(failures.object_lost(oid))
         return entry
 
-    def fetch(self, entry: BorrowedEntry) -> None:
-        """Ask the owner of an entry for its value."""
-        connection = self._process.peers.connect(entry.owner)
-        if connection is None:
-            entry.lose(failures.owner_died(entry.id))
-            return
-        asked = self._asked
-        while True:
-            table = asked.setdefault(entry.owner, {})
-            entries = table.setdefault(entry.id, [])
-            entries.append(entry)
-            if asked.get(entry.owner) is table and table.get(entry.id) is entries:
-                break  # else it was taken away before this one was in it
-        connection.send_now(messages.Fetch(entry.id))
-        if connection.closed:
-            self.owner_gone(entry.owner)
-
-    def cancel(self, oid: bytes, force: bool, recursive: bool, interrupt: bool) -> None:
-        """A borrower wants the call cancelled that makes one of our objects. The leader's thread."""
-        entry = self.exported(oid)
-        call = entry.call if entry is not None else None
-        if call is not None:
-            call.cancel(CancelMode.of(force, interrupt), recursive)
-
-    def leave(self) -> None:
-        """This process leaves: what it has asked others for will not come."""
-        for owner in list(self._asked):
-            self.owner_gone(owner)
-
-    def fetched(self, connection: Connection, oid: bytes, value: messages.Value | None) -> None:
-        """The owner has answered. The leader's thread."""
-        received = self._process.values.receive(connection, value) if value is not None else None
-        if received is not None:
-            self._settle_asked(oid, received.settle)
-        else:
-            self._lose_asked(oid, failures.object_lost(oid))
-
-    def owner_gone(self, owner: bytes) -> None:
-        """A process has died: what we asked it for will not come. The leader's thread."""
-        for oid in self._asked_of(owner):
-            self._lose_asked(oid, failures.owner_died(oid))
-        if not self._asked.get(owner, True):
-            self._asked.pop(owner, None)
-        self._process.streams.owner_gone(owner)
-
-    def ask_again(self, owner: bytes) -> None:
-        """A connection was lost to a process that lives. The leader's thread."""
-        for oid in self._asked_of(owner):
-            connection = self._process.peers.connect(owner)
-            if connection is None:
-                self._lose_asked(oid, failures.owner_died(oid))
-            else:
-                connection.send_now(messages.Fetch(oid))
-        self._process.streams.ask_again(owner)
-
-    def _asked_of(self, owner: bytes) -> list[bytes]:
-        return list(self._asked.get(owner, ()))
-
-    def _lose_asked(self, oid: bytes, error: bytes) -> None:
-        self._settle_asked(oid, lambda entry: entry.lose(error))
-
-    def _settle_asked(self, oid: bytes, settle: Callable[[BorrowedEntry], None]) -> None:
-        """Settle all entries that wait for an object. Each is taken out at last: no exception from outside loses it."""
-        table = self._asked.get(ids.owner_of(oid))
-        if table is None:
-            return
-        entries = table.get(oid)
-        while True:
-            if not entries:
-                break
-            entry = entries[0]
-            settle(entry)
-            if entries and entries[0] is entry:
-                entries.pop(0)
-        if not entries:
-            table.pop(oid, None)
-
     def release(self, oid: bytes, tokens: int) -> None:
         """The last local reference to a borrowed object is gone. Called by a finalizer, therefore only posts."""
-        process = self._process
+        peers = self._peers
 
         def give_back() -> None:
-            connection = process.peers.connect(ids.owner_of(oid))
+            connection = peers.connect(ids.owner_of(oid))
             if connection is not None:
                 connection.send(messages.ReleaseBorrow(oid, tokens))
 
-        process.reactor.discard(give_back)
+        self._reactor.discard(give_back)
 
     @property
     def lent(self) -> int:
         """How many own objects others hold; for tests."""
         return len(self._exported)
-
-
-class _Answer:
-    """Sends a value to the borrower that asked for it."""
-
-    __slots__ = ("_connection", "_process", "_sent")
-
-    def __init__(self, process: ConnectedHome, connection: Connection) -> None:
-        self._process = process
-        self._connection = connection
-        self._sent = False
-
-    def ready(self, entry: Entry) -> None:
-        if self._sent or entry.state < READY:
-            return
-        self._sent = True
-        connection = self._connection
-        connection.state.listeners.pop(self, None)
-        value, fds = self._process.values.pack_entry(connection, entry)
-        connection.send(messages.Fetched(entry.id, value), fds)

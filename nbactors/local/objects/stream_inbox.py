@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 class Readable:
     """Something with a queue of references: what readers wait for, and how they are woken."""
 
-    __slots__ = ("__weakref__", "ended", "items", "process", "waiters")
+    __slots__ = ("__weakref__", "ended", "home", "items", "waiters")
 
-    def __init__(self, process: Home) -> None:
-        self.process = process
+    def __init__(self, home: Home) -> None:
+        self.home = home
         self.items: deque[Entry] = deque()
         self.ended = False
         self.waiters: list[Listener] = []
@@ -57,7 +57,7 @@ class Readable:
 
     def wake(self) -> None:
         """Something came, or nothing will: wake the readers, of whom one may go back to sleep."""
-        self.process.waiting.news = object()
+        self.home.waiting.news = object()
         waiters = self.waiters
         for _ in range(len(waiters)):  # who still finds nothing adds itself again
             if not waiters:
@@ -66,8 +66,8 @@ class Readable:
             waiter.ready(None)  # type: ignore[arg-type] # a stream has no entry of its own
             if waiters and waiters[0] is waiter:
                 waiters.pop(0)
-        if self.process.waiting.watchers:
-            self.process.waiting.stir()
+        if self.home.waiting.watchers:
+            self.home.waiting.stir()
 
 
 class Inbox(Readable):
@@ -81,8 +81,8 @@ class Inbox(Readable):
 
     __slots__ = ("_backpressure", "_call", "_read", "abandoned", "is_collected", "number", "received")
 
-    def __init__(self, process: Home, call: Maker, backpressure: int, is_collected: bool) -> None:
-        super().__init__(process)
+    def __init__(self, home: Home, call: Maker, backpressure: int, is_collected: bool) -> None:
+        super().__init__(home)
         self.is_collected = is_collected
         self.number = call.number
         self.received = 0
@@ -101,7 +101,7 @@ class Inbox(Readable):
     def arrive(self, index: int, held: Held) -> None:
         """The generator has yielded."""
         if not self.ended:
-            entry = Entry.made(self.process, self.number, held, index)
+            entry = Entry.made(self.home, self.number, held, index)
             if index > self.received:
                 self.received = index
                 if not self.abandoned:
@@ -109,14 +109,14 @@ class Inbox(Readable):
             self._tell()
 
     def _tell(self) -> None:
-        waiting = self.process.waiting
+        waiting = self.home.waiting
         waiting.news = object()
         if self.waiters or waiting.watchers:
             self.wake()
 
     def fail(self, held: Held) -> None:
         """The generator has raised, or will not run on: the error is the last reference."""
-        entry = Entry.made(self.process, self.number, held, self.received + 1)
+        entry = Entry.made(self.home, self.number, held, self.received + 1)
         if not self.ended:
             self.ended = True
             self.received += 1
@@ -133,7 +133,7 @@ class Inbox(Readable):
     def collected(self) -> Held:
         """Return the value of a call with ``num_returns="dynamic"``."""
         refs: list[ObjectRef[Any]] = [ObjectRef(entry) for entry in list(self.items)]
-        held: Held = self.process.values.hold(DynamicObjectRefGenerator(refs))
+        held: Held = self.home.values.hold(DynamicObjectRefGenerator(refs))
         return held
 
     # ---------------------------------------------------------------------------------------------------- reading

@@ -22,8 +22,13 @@ from nbactors.object_ref_generator import ObjectRefGenerator
 from nbactors.views.summaries import StreamFacts
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from nbactors.local.connections.connection import Connection
-    from nbactors.local.objects.home import ConnectedHome, Home
+    from nbactors.local.connections.peers import Peers
+    from nbactors.local.objects.home import Home
+    from nbactors.local.objects.references import References
+    from nbactors.local.objects.values import Values
 
 STREAM_INDEX = 0xFFFFFFFF
 """The index, among a call's objects, of the one that stands for the stream itself."""
@@ -32,10 +37,10 @@ STREAM_INDEX = 0xFFFFFFFF
 class Reader:
     """A generator's hold on the stream of an own call. Any thread."""
 
-    __slots__ = ("__weakref__", "_inbox", "_key", "process")
+    __slots__ = ("__weakref__", "_inbox", "_key", "home")
 
     def __init__(self, inbox: Inbox) -> None:
-        self.process = inbox.process
+        self.home = inbox.home
         self._inbox = inbox
         self._key: weakref.ref[ObjectRef[Any]] | None = None
 
@@ -55,12 +60,12 @@ class Reader:
 
     def request(self) -> None:
         """What is yielded comes by itself, though not to a forked child."""
-        if self.process.forked:
-            self.process.check_alive()
+        if self.home.membership.forked:
+            self.home.membership.check()
 
     def next(self, timeout: float | None) -> ObjectRef[Any]:
         """See `ObjectRefGenerator._next_sync`."""
-        return ObjectRef(self.process.waiting.next_of(self._inbox, timeout))
+        return ObjectRef(self.home.waiting.next_of(self._inbox, timeout))
 
     async def anext(self) -> ObjectRef[Any]:
         """See `ObjectRefGenerator.__anext__`."""
@@ -85,18 +90,18 @@ class Reader:
         """Pickle the generator: as the object that stands for the stream."""
         ref = self._key() if self._key is not None else None
         if ref is None:
-            entry = StreamEntry(self.process, self._inbox.number, STREAM_INDEX)
+            entry = StreamEntry(self.home, self._inbox.number, STREAM_INDEX)
             entry.reader = self
             entry.resolve(b"")
             ref = ObjectRef(entry)
             self._key = weakref.ref(ref)
-            self.process.streams.lend(self)
+            self.home.streams.lend(self)
         return rebuild, (ref, completed)
 
     def ask(self, connection: Connection, stream_id: bytes) -> None:
         """Somebody else reads: answer when there is something. The leader's thread."""
         asker = _Asker(self._inbox, connection, stream_id)
-        connection.state.listeners[asker] = self._inbox
+        connection.lent.listeners[asker] = self._inbox
         if not self._inbox.add_waiter(asker):
             asker.ready(None)
 
@@ -106,7 +111,7 @@ class Reader:
         except AttributeError:  # an exception from outside came before it had any
             return
         if not inbox.ended or inbox.items:
-            self.process.reactor.discard(inbox.abandon)
+            self.home.reactor.discard(inbox.abandon)
 
 
 class StreamEntry(Entry):
@@ -133,18 +138,18 @@ class _Asker:
             return
         entry = inbox.take()
         if entry is not None or inbox.ended:
-            connection.state.listeners.pop(self, None)
+            connection.lent.listeners.pop(self, None)
         if entry is None:
             if inbox.ended:
                 connection.send_now(messages.Next(self._stream_id, b""))
             elif not inbox.add_waiter(self):
                 self.ready(None)
             return
-        process = inbox.process
+        home = inbox.home
         ref: ObjectRef[Any] = ObjectRef(entry)
-        process.references.export(entry, ref)
-        oid = process.references.grant(ref, connection.peer_id)
-        value, fds = process.values.pack_entry(connection, entry)
+        home.references.export(entry, ref)
+        oid = home.references.grant(ref, connection.peer_id)
+        value, fds = home.values.pack_entry(connection, entry)
         connection.send_now(messages.Next(self._stream_id, oid, value), fds)
 
 
@@ -153,8 +158,8 @@ class RemoteReader(Readable):
 
     __slots__ = ("_asked", "_key")
 
-    def __init__(self, process: Home, key: ObjectRef[Any]) -> None:
-        super().__init__(process)
+    def __init__(self, home: Home, key: ObjectRef[Any]) -> None:
+        super().__init__(home)
         self._key = key
         self._asked = False
 
@@ -170,22 +175,22 @@ class RemoteReader(Readable):
 
     def request(self) -> None:
         """Ask the owner for the next reference, unless that is under way."""
-        if self.process.forked:
-            self.process.check_alive()
+        if self.home.membership.forked:
+            self.home.membership.check()
         if self._asked or self.items or self.ended:
             return
         self._asked = True
-        self.process.streams.ask(self._key._entry, self)
+        self.home.streams.ask(self._key._entry, self)
 
     def next(self, timeout: float | None) -> ObjectRef[Any]:
         """See `ObjectRefGenerator._next_sync`."""
         self.request()
-        return self.process.references.canonical(self.process.waiting.next_of(self, timeout))
+        return self.home.references.canonical(self.home.waiting.next_of(self, timeout))
 
     async def anext(self) -> ObjectRef[Any]:
         """See `ObjectRefGenerator.__anext__`."""
         self.request()
-        return self.process.references.canonical(await _anext(self))
+        return self.home.references.canonical(await _anext(self))
 
     def take(self) -> Entry | None:
         """Return what has come, None if nothing has."""
@@ -209,8 +214,8 @@ class RemoteReader(Readable):
         """Leave to other readers what was asked for and not read. Called by a finalizer, too: only posts."""
         items, self.items = self.items, deque()
         if items:
-            key, streams = self._key, self.process.streams
-            self.process.reactor.discard(lambda: streams.put_back(key, items))
+            key, streams = self._key, self.home.streams
+            self.home.reactor.discard(lambda: streams.put_back(key, items))
 
     def __del__(self) -> None:
         try:
@@ -242,10 +247,24 @@ class RemoteReader(Readable):
 
 
 class Streams:
-    """The readers of other processes' streams, and the questions of others about ours. The leader's thread."""
+    """The readers of other processes' streams, and the questions of others about ours. The leader's thread.
 
-    def __init__(self, process: ConnectedHome) -> None:
-        self._process = process
+    Args:
+        home: Where the entries belong that it makes.
+        peers: The connections to the owners of streams.
+        references: Counts what is lent and borrowed.
+        values: Unpacks what arrives.
+        numbers: Gives numbers to calls and objects.
+    """
+
+    def __init__(
+        self, home: Home, peers: Peers, references: References, values: Values, numbers: Iterator[int]
+    ) -> None:
+        self._home = home
+        self._peers = peers
+        self._references = references
+        self._values = values
+        self._numbers = numbers
         # Weakly: a reader that is dropped while it asks holds up neither the others nor the generator's end.
         self._asking: dict[bytes, list[weakref.ref[RemoteReader]]] = {}
         self._lent: weakref.WeakValueDictionary[int, Reader] = weakref.WeakValueDictionary()
@@ -256,7 +275,7 @@ class Streams:
 
     def ask(self, key: Entry, reader: RemoteReader) -> None:
         """Ask the owner of a stream. Any thread."""
-        connection = self._process.peers.connect(key.owner)
+        connection = self._peers.connect(key.owner)
         asking, asker = self._asking, weakref.ref(reader)
         while True:
             readers = asking.setdefault(key.id, [])
@@ -270,7 +289,7 @@ class Streams:
 
     def on_ask(self, connection: Connection, message: messages.AskNext) -> None:
         """Another process wants the next reference of a stream of ours."""
-        entry = self._process.references.exported(message.stream_id)
+        entry = self._references.exported(message.stream_id)
         if isinstance(entry, StreamEntry):
             entry.reader.ask(connection, message.stream_id)
         else:
@@ -280,8 +299,8 @@ class Streams:
         """The owner has answered."""
         entry = None
         if message.object_id and message.value is not None:
-            held = self._process.values.receive(connection, message.value)
-            ref = self._process.references.obtain(message.object_id, 1)
+            held = self._values.receive(connection, message.value)
+            ref = self._references.obtain(message.object_id, 1)
             entry = ref._entry
             held.settle(entry)
         asking = self._asking
@@ -300,7 +319,7 @@ class Streams:
     def put_back(self, key: ObjectRef[Any], items: deque[Entry]) -> None:
         """Give the owner of a stream back what it has sent."""
         owner = key._entry.owner
-        connection = self._process.peers.connect(owner)
+        connection = self._peers.connect(owner)
         if connection is None:
             return
         for entry in reversed(items):
@@ -309,8 +328,7 @@ class Streams:
 
     def on_put_back(self, connection: Connection, message: messages.PutBack) -> None:
         """A reader of a stream of ours does not want what it was sent."""
-        references = self._process.references
-        entry = references.exported(message.object_id)
+        entry = self._references.exported(message.object_id)
         # Not by the object that stands for the stream: who has dropped his reader has given that back before.
         reader = self._lent.get(ids.number_of(message.object_id))
         if reader is not None and entry is not None:
@@ -332,7 +350,7 @@ class Streams:
         for key, asker in self._take_askers(owner):
             reader = asker()
             if reader is not None:
-                entry = Entry(self._process, next(self._process.numbers))
+                entry = Entry(self._home, next(self._numbers))
                 entry.lose(failures.owner_died(key))
                 reader.lose(entry)
 
@@ -346,7 +364,7 @@ async def _anext(stream: Inbox | RemoteReader) -> Entry:
             return entry
         if stream.ended:
             raise StopAsyncIteration
-        stream.process.check_alive()
+        stream.home.membership.check()
         await until_ready(stream)
 
 
@@ -355,6 +373,6 @@ def rebuild(key: ObjectRef[Any], completed: ObjectRef[Any]) -> ObjectRefGenerato
     entry = key._entry
     if isinstance(entry, StreamEntry):  # it came home
         return ObjectRefGenerator(entry.reader, completed)
-    if entry.owner == entry.process.process_id:
+    if entry.owner == entry.home.process_id:
         raise exceptions.ObjectLostError(key.hex(), detail="The generator was closed before this copy of it arrived.")
-    return ObjectRefGenerator(RemoteReader(entry.process, key), completed)
+    return ObjectRefGenerator(RemoteReader(entry.home, key), completed)

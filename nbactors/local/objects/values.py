@@ -19,6 +19,7 @@ from nbactors.object_ref import ObjectRef
 if TYPE_CHECKING:
     from nbactors.local.connections.connection import Connection
     from nbactors.local.objects.entry import Entry
+    from nbactors.local.objects.lent import Lent
     from nbactors.local.store.segments import SegmentStore
 
 INLINE = 100 * 1024
@@ -63,16 +64,17 @@ class Values:
     Args:
         store: Where large values lie.
         references: Counts the references in them.
-        actors: Counts the handles in them.
         expect_trim: Called when a large value is stored.
+
+    Attributes:
+        handles: Counts the handles in them. Set by the owner of both, before the first value.
     """
 
-    def __init__(
-        self, store: SegmentStore, references: Counting, actors: Counting, expect_trim: Callable[[], None]
-    ) -> None:
+    handles: Counting
+
+    def __init__(self, store: SegmentStore, references: Counting, expect_trim: Callable[[], None]) -> None:
         self._store = store
         self._references = references
-        self._actors = actors
         self._expect_trim = expect_trim
 
     def hold(self, value: Any) -> Held:
@@ -103,14 +105,14 @@ class Values:
             if type(thing) is ObjectRef:
                 refs.append(self._references.grant(thing, receiver))
             else:
-                self._actors.grant(thing, receiver)
+                self.handles.grant(thing, receiver)
                 actors.append(thing.actor_id)
         segment = None
         fds: list[int] = []
         stored = held.stored
         if stored is not None:
             number = self._store.grant(stored)
-            connection.state.granted.add(number)
+            connection.lent.segments.add(number)
             segment = messages.Segment(number, stored.size, stored.spans)
             fds.append(stored.hold.fd)
         return messages.Value(held.data, refs, actors, segment, error, list(held.buffers)), fds
@@ -144,7 +146,7 @@ class Values:
                 os.close(fd)
                 raise exceptions.RaySystemError("a peer announced a segment that is larger than its file")
             stored = self._store.receive(fd, segment.size, segment.spans, release.give_back)
-        references, actors = self._references, self._actors
+        references, actors = self._references, self.handles
         contained: list[Any] = [references.known(oid) for oid in value.refs]
         contained += [actors.known(actor_id) for actor_id in value.actors]
         held = Held(value.data, stored, contained, value.error, value.buffers)
@@ -159,6 +161,20 @@ class Values:
         for actor_id in value.actors:
             actors.obtain(actor_id, 1)
         return held
+
+    def released(self, connection: Connection, message: messages.ReleaseSegment) -> None:
+        """A process gives a hold of a segment back. The leader's thread."""
+        lent: Lent = connection.lent
+        if message.segment_id in lent.segments:
+            lent.segments.discard(message.segment_id)
+            self._store.released(message.segment_id)
+
+    def closed(self, connection: Connection) -> None:
+        """A process cannot give back any more what it holds. The leader's thread."""
+        lent: Lent = connection.lent
+        for number in list(lent.segments):
+            self._store.lost(number)
+        lent.forget_listeners()
 
     def load(self, entry: Entry) -> Any:
         """Return what an entry that is final holds.

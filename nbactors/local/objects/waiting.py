@@ -17,10 +17,13 @@ from nbactors.local.reactor.waiter import Waiter
 from nbactors.object_ref import ObjectRef
 
 if TYPE_CHECKING:
+    from nbactors.local.membership import Membership
     from nbactors.local.objects.entry import Entry
-    from nbactors.local.objects.home import Home, Interrupting
+    from nbactors.local.objects.home import Interrupting, Loading
+    from nbactors.local.objects.references import References
     from nbactors.local.objects.stream_inbox import Inbox
     from nbactors.local.objects.streams import RemoteReader
+    from nbactors.local.reactor.reactor import Reactor
 
 PATIENCE_S = 0.005
 """A task that waits longer than this lends its CPUs to others."""
@@ -72,13 +75,22 @@ class _Several:
 class Waiting:
     """Blocks threads of one process.
 
+    Args:
+        reactor: The event loop, which the first waiting thread leads.
+        membership: Whether this process has left.
+        references: Know whether this process has borrowed objects.
+        values: Unpack what is there.
+
     Attributes:
         before_block: Set in an asyncio actor: called on whatever thread is about to wait.
         on_block: Set in a worker: called when its task blocks for long; returns what to call when it runs again.
     """
 
-    def __init__(self, process: Home) -> None:
-        self._process = process
+    def __init__(self, reactor: Reactor, membership: Membership, references: References, values: Loading) -> None:
+        self._reactor = reactor
+        self._membership = membership
+        self._references = references
+        self._values = values
         self.before_block: Callable[[], None] | None = None
         self.on_block: Callable[[], Callable[[], None] | None] | None = None
         # `wait` looks through its references again whenever anything has happened, rather than put a waiter on each:
@@ -100,7 +112,7 @@ class Waiting:
         """
         __tracebackhide__ = True
         entries: list[Entry] = [ref._entry for ref in refs]
-        if self._process.references.borrows:
+        if self._references.borrows:
             for entry in entries:
                 entry.request()
         deadline = None if timeout is None else monotonic() + timeout
@@ -124,7 +136,7 @@ class Waiting:
                     self._several.remove(several)
                 except ValueError:  # an exception from outside came before it was in
                     pass
-        load = self._process.values.load
+        load = self._values.load
         values = []
         for entry in entries:  # no comprehension: its frame would show in the traceback of an error
             values.append(load(entry))  # noqa: PERF401
@@ -139,7 +151,7 @@ class Waiting:
                 several.waiter = waiter
                 # After the waiter is set: what fails from now on finishes it.
                 if several.failed is not None:
-                    self._process.values.load(several.failed)
+                    self._values.load(several.failed)
                 if not entry.add_waiter(waiter):
                     return
                 self._block(waiter, None if deadline is None else max(deadline - monotonic(), 0))
@@ -150,7 +162,7 @@ class Waiting:
                 return
 
     def _raise_timeout(self, entries: list[Entry], timeout: float | None) -> None:
-        self._process.check_alive()
+        self._membership.check()
         missing = sum(entry.state < READY for entry in entries)
         which = f"ObjectRef({entries[0].id.hex()})" if len(entries) == 1 else f"{missing} of {len(entries)} objects"
         raise exceptions.GetTimeoutError(
@@ -175,7 +187,7 @@ class Waiting:
                         entry.remove_waiter(waiter)
                 if entry.state < READY:
                     self._raise_timeout([entry], timeout)
-        return self._process.values.load(entry)
+        return self._values.load(entry)
 
     def next_of(self, stream: Inbox | RemoteReader, timeout: float | None) -> Entry:
         """Wait for the next entry of a stream, and take it. See `ObjectRefGenerator._next_sync`."""
@@ -197,7 +209,7 @@ class Waiting:
             finally:
                 stream.remove_waiter(waiter)
             if not waiter.done:
-                self._process.check_alive()
+                self._membership.check()
                 raise exceptions.GetTimeoutError(f"nothing was yielded within {timeout} s; the generator goes on")
 
     def failed(self, entry: Entry) -> None:
@@ -213,7 +225,7 @@ class Waiting:
         split = _split(refs, num_returns)
         if len(split[0]) >= num_returns:
             return split
-        if self._process.references.borrows:
+        if self._references.borrows:
             for ref in refs:
                 ref._entry.request()
         deadline = None if timeout is None else monotonic() + timeout
@@ -238,7 +250,7 @@ class Waiting:
             news = self.news
             split = _split(refs, num_returns)
             if len(split[0]) >= num_returns or not watcher.done:
-                self._process.check_alive()
+                self._membership.check()
                 return split
 
     def stir(self) -> None:
@@ -269,7 +281,7 @@ class Waiting:
     def _block(self, waiter: Waiter, timeout: float | None) -> None:
         if self.before_block is not None:
             self.before_block()
-        reactor = self._process.reactor
+        reactor = self._reactor
         on_block = self.on_block
         if on_block is None or (timeout is not None and timeout <= PATIENCE_S):
             start = 0.0 if timeout is None else monotonic()

@@ -70,8 +70,8 @@ class LocalEngine(Engine):
         if INTERRUPTS.due:
             INTERRUPTS.raise_due()
         data = pickling.dumps_atom(value)
-        held = process.values.hold(value) if data is None else Held(data)
-        return ObjectRef(Entry.made(process, next(process.numbers), held))
+        held = process.objects.values.hold(value) if data is None else Held(data)
+        return ObjectRef(Entry.made(process.objects, next(process.numbers), held))
 
     def get(self, refs: Sequence[ObjectRef[Any]], timeout: float | None) -> list[Any]:
         """See the base class."""
@@ -80,8 +80,8 @@ class LocalEngine(Engine):
             INTERRUPTS.raise_due()
         self._check_refs(refs)
         if len(refs) == 1:
-            return [self.process.waiting.get_one(refs[0]._entry, timeout)]
-        return self.process.waiting.get(refs, timeout)
+            return [self.process.objects.waiting.get_one(refs[0]._entry, timeout)]
+        return self.process.objects.waiting.get(refs, timeout)
 
     def wait(
         self, refs: list[ObjectRef[Any]], num_returns: int, timeout: float | None, fetch_local: bool
@@ -89,11 +89,11 @@ class LocalEngine(Engine):
         """See the base class. On one machine every value is local: `fetch_local` changes nothing."""
         if INTERRUPTS.due:
             INTERRUPTS.raise_due()
-        return self.process.waiting.wait(refs, num_returns, timeout)
+        return self.process.objects.waiting.wait(refs, num_returns, timeout)
 
     def _check_refs(self, refs: Sequence[ObjectRef[Any]]) -> None:
         for ref in refs:
-            if ref._entry.process is not self.process:
+            if ref._entry.home is not self.process.objects:
                 raise exceptions.ObjectLostError(
                     ref.hex(), detail="Its session has been shut down; make the call again in this one."
                 )
@@ -107,9 +107,9 @@ class LocalEngine(Engine):
         process = self.process
         process.node.check()
         self._warn_of_anonymous_detached(options)
-        prepared = prepare(process.values, args, kwargs)
+        prepared = prepare(process.objects.values, args, kwargs)
         code = self._export(cls)
-        sys_path, cwd = process.changed_paths()
+        sys_path, cwd = process.environment.changed_paths()
         actor_id = ids.new_actor_id()
 
         def message(rid: int) -> messages.CreateActor:
@@ -123,7 +123,7 @@ class LocalEngine(Engine):
                 options.detached,
                 options.placement(),
                 options.held(),
-                process.runtime_env(options.runtime_env),
+                process.environment.runtime_env(options.runtime_env),
                 sys_path,
                 cwd,
                 pickling.dumps(meta).data if options.name else b"",
@@ -168,7 +168,7 @@ class LocalEngine(Engine):
 
     def _export(self, cls: type) -> Any:
         """Return the pickled class. Not kept: a cell may change what the class refers to, and actors are few."""
-        return self.process.values.hold_pickled(pickling.dumps_code(cls))
+        return self.process.objects.values.hold_pickled(pickling.dumps_code(cls))
 
     def _warn_of_anonymous_detached(self, options: ActorOptions) -> None:
         """Hook for the session; a worker's namespace is its session's."""
@@ -192,7 +192,7 @@ class LocalEngine(Engine):
         """See the base class."""
         assert isinstance(link, LocalActorLink)
         if self.process.actors.existing(link.actor_id) is not link:
-            raise self.process.dead_handle_error(link.actor_id)
+            raise self.process.membership.dead_handle_error(link.actor_id)
         self.process.node.request(lambda rid: messages.KillActor(rid, link.actor_id, no_restart))
 
     def stack(self, link: ActorLink, timeout: float) -> str:
@@ -382,7 +382,7 @@ class SessionEngine(LocalEngine):
 
     def call_in_wait(self, callback: Callable[[], None]) -> bool:
         """See the base class."""
-        return self.process.waiting.visit(callback)
+        return self.process.objects.waiting.visit(callback)
 
     def _warn_of_anonymous_detached(self, options: ActorOptions) -> None:
         if options.detached and self._anonymous and not options.namespace:
@@ -400,7 +400,7 @@ class SessionEngine(LocalEngine):
     def shutdown(self) -> None:
         """See the base class."""
         process = self.process
-        if process.closed:
+        if process.membership.has_left:
             return
         if os.getpid() != self._pid:
             process.forget()

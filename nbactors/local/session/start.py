@@ -69,7 +69,7 @@ def _join(options: InitOptions) -> Engine:
             raise _NodeLeft(error.client_exc) from error
         raise
     printer.open()
-    process.waiting.interruption = Interruption(
+    process.objects.waiting.interruption = Interruption(
         process.process_id, process.reactor, process.peers, options.cancels_on_interrupt()
     )
     return SessionEngine(process, opened.job_id, opened.namespace, not options.namespace_or_default(), printer)
@@ -79,11 +79,11 @@ def _open_session(rid: int, process: Process, options: InitOptions) -> messages.
     def amount(value: float | None) -> float:
         return -1.0 if value is None else float(value)
 
-    process.inherited_env = options.runtime_env
+    process.environment.inherited = options.runtime_env
     return messages.OpenSession(
         rid,
         options.namespace_or_default(),
-        process.environment(),
+        process.environment.of_session(),
         amount(options.num_cpus),
         amount(options.num_gpus),
         amount(options.memory),

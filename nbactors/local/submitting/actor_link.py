@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from nbactors import exceptions
 from nbactors.definitions.metadata import UNLIMITED
@@ -26,8 +26,11 @@ from nbactors.views.summaries import ActorFacts, CallFacts
 if TYPE_CHECKING:
     from nbactors.definitions.metadata import ActorMeta, MethodMeta
     from nbactors.local.connections.connection import Connection
+    from nbactors.local.connections.node_link import NodeLink
+    from nbactors.local.connections.peers import Peers
     from nbactors.local.submitting.construction import Construction
-    from nbactors.local.submitting.surroundings import Surroundings
+    from nbactors.local.submitting.in_flight import InFlight
+    from nbactors.local.submitting.submitter import Submitter
     from nbactors.options import CallOptions
 
 READ_OUT_S = 2.0
@@ -38,12 +41,38 @@ VERDICT_S = 10.0
 second, but by a node that is busy later."""
 
 
+class Links(Protocol):
+    """The links to actors, see `Actors`."""
+
+    def keep(self, link: LocalActorLink) -> None:
+        """Keep a link that has something to send."""
+
+    def let_go(self, link: LocalActorLink) -> None:
+        """It has sent all."""
+
+    def pin(self, link: LocalActorLink) -> None:
+        """Keep a link for the life of the process."""
+
+    def release(self, actor_id: bytes, tokens: int) -> None:
+        """The last handle has gone."""
+
+    def abandon(self, link: LocalActorLink, failed: Entry) -> messages.ActorDown:
+        """An argument of the constructor has failed, and the actor with it."""
+
+
 class LocalActorLink(Target, ActorLink):
     """This process's tie to one actor.
 
     Calls go out in the order of submission. One that cannot be sent yet (the worker is not up, an argument is not
     there) waits in the queue of its concurrency group, and all later ones of that group behind it. Where the actor
     keeps no order, one whose arguments are not there waits in `_unready` and holds nobody up.
+
+    Args:
+        actor_id: The actor's, 16 bytes.
+        submitter: What calls are made with.
+        peers: The connections to workers.
+        node: Says whether the node is lost.
+        links: Keeps this link while it has calls to send.
     """
 
     __slots__ = (
@@ -51,10 +80,13 @@ class LocalActorLink(Target, ActorLink):
         "_doomed",
         "_down",
         "_in_order",
+        "_links",
         "_max_pending",
-        "_process",
+        "_node",
+        "_peers",
         "_queues",
         "_reactor",
+        "_submitter",
         "_turns",
         "_unready",
         "_updated",
@@ -63,10 +95,13 @@ class LocalActorLink(Target, ActorLink):
         "tokens",
     )
 
-    def __init__(self, process: Surroundings, actor_id: bytes) -> None:
-        self._process = process
-        self._reactor = process.reactor
-        self._turns = Turns(process.reactor)
+    def __init__(self, actor_id: bytes, submitter: Submitter, peers: Peers, node: NodeLink, links: Links) -> None:
+        self._submitter = submitter
+        self._peers = peers
+        self._node = node
+        self._links = links
+        self._reactor = submitter.reactor
+        self._turns = Turns(submitter.reactor)
         self._doomed: deque[tuple[PendingCall, bytes]] = deque()
         self.actor_id = actor_id
         self.tokens = 0
@@ -92,11 +127,11 @@ class LocalActorLink(Target, ActorLink):
         self, method: MethodMeta, args: tuple[Any, ...], kwargs: dict[str, Any], options: CallOptions | None
     ) -> Any:
         """Submit a method call. See the base class."""
-        process = self._process
+        home, values, reactor, membership, numbers, caller = self._submitter
         if INTERRUPTS.due:
             INTERRUPTS.raise_due()
-        if process.closed:
-            raise process.dead_handle_error(self.actor_id)
+        if membership.has_left:
+            raise membership.dead_handle_error(self.actor_id)
         if self._max_pending > 0:
             self._check_room(method.name)
         num_returns, group, backpressure = method.num_returns, method.group, method.backpressure
@@ -110,15 +145,15 @@ class LocalActorLink(Target, ActorLink):
                 backpressure = options.backpressure
             name = options.name or ""
             timeout_s = options.timeout_s
-        parent, cell = process.caller()
-        prepared = prepare(process.values, args, kwargs) if args or kwargs else b""
-        number = next(process.numbers)
+        parent, cell = caller()
+        prepared = prepare(values, args, kwargs) if args or kwargs else b""
+        number = next(numbers)
         if num_returns == 1:
-            entry = Entry(process, number)
+            entry = Entry(home, number)
             entries: tuple[Entry, ...] = (entry,)
             result: Any = ObjectRef(entry)
         else:
-            entries, result = make_results(process, number, num_returns)
+            entries, result = make_results(home, number, num_returns)
         if type(prepared) is bytes:
             message = messages.Call(
                 number, method.name, prepared, num_returns, name, None, None, group, backpressure, cell
@@ -132,9 +167,9 @@ class LocalActorLink(Target, ActorLink):
             call.belong_to(parent)
         call.origin = cell
         if num_returns < 0:
-            result = open_stream(process, call, num_returns, backpressure, result)
+            result = open_stream(home, call, num_returns, backpressure, result)
         if timeout_s is not None:
-            call.limit(process.reactor, timeout_s)
+            call.limit(reactor, timeout_s)
         self._submit(call)
         return result
 
@@ -146,7 +181,7 @@ class LocalActorLink(Target, ActorLink):
             self._send(connection, call)
             return
         call.await_arguments()
-        self._process.actors.keep(self)
+        self._links.keep(self)
         if self._in_order or call.settled():
             self._queue_of(call).append(call)
         else:
@@ -169,7 +204,7 @@ class LocalActorLink(Target, ActorLink):
     def _check_room(self, method: str) -> None:
         connection = self._connection
         pending = sum(map(len, self._queues.values())) + len(self._unready)
-        pending += len(connection.state.calls) if connection is not None else 0
+        pending += len(connection.in_flight.calls) if connection is not None else 0
         if pending >= self._max_pending:
             raise exceptions.PendingCallsLimitExceeded(
                 f"The task {method} could not be submitted to {self.actor_id.hex()} because more than "
@@ -180,7 +215,7 @@ class LocalActorLink(Target, ActorLink):
     def submit_construction(self, construct: Construction) -> None:
         """Remember what to send first. Called by the creator before any call."""
         self.construct = construct
-        self._process.actors.keep(self)
+        self._links.keep(self)
         for entry in construct.arguments.missing():
             entry.request()
             entry.add_waiter(construct)
@@ -193,12 +228,12 @@ class LocalActorLink(Target, ActorLink):
             if arguments is None or details is None:
                 return  # a handler that has interrupted this thread has sent it, and it was answered
             method, num_returns, name, group, backpressure = details
-            rest, deps, fds = arguments.pack(self._process.values, connection)
+            rest, deps, fds = arguments.pack(self._submitter.values, connection)
             message = messages.Call(
                 call.number, method, b"", num_returns, name, deps, rest, group, backpressure, call.origin
             )
         # With nothing in flight, whoever waits for this one should not wait for a flush first.
-        call.go_out(connection, message, fds, at_once=not connection.state.calls)
+        call.go_out(connection, message, fds, at_once=not connection.in_flight.calls)
 
     def _pump(self) -> None:
         if self._down is not None and self._connection is None:
@@ -210,7 +245,7 @@ class LocalActorLink(Target, ActorLink):
         for queue in list(self._queues.values()):
             is_empty &= self._pump_queue(connection, queue)
         if is_empty:
-            self._process.actors.let_go(self)
+            self._links.let_go(self)
 
     def _pump_queue(self, connection: Connection, queue: CallQueue[PendingCall]) -> bool:
         """Send what can be sent of one group; returns whether that was all."""
@@ -256,11 +291,11 @@ class LocalActorLink(Target, ActorLink):
             return False
         failed = construct.arguments.failure()
         if failed is not None:
-            self._down = self._process.actors.abandon(self, failed)
+            self._down = self._links.abandon(self, failed)
             self._fail_queue()
             return False
         if construct.connection is None:
-            message, fds = construct.pack(self._process.values, connection)
+            message, fds = construct.pack(self._submitter.values, connection)
             connection.send_now(message, fds, construct)
         self.construct = None
         return True
@@ -276,7 +311,7 @@ class LocalActorLink(Target, ActorLink):
         self._pump()
 
     def _connect(self, process_id: bytes, pid: int) -> None:
-        connection = self._process.peers.connect(process_id)
+        connection = self._peers.connect(process_id)
         if connection is None:
             self._await_verdict("its worker has gone before it could be reached")
             return
@@ -288,8 +323,8 @@ class LocalActorLink(Target, ActorLink):
             if target is not None:
                 target.on_connection_closed(connection, why)
 
-        connection.state.on_close = closed
-        connection.state.pid = pid
+        connection.in_flight.on_close = closed
+        connection.in_flight.pid = pid
         self._connection = connection
 
     @in_turn
@@ -310,19 +345,18 @@ class LocalActorLink(Target, ActorLink):
     @in_turn
     def on_connection_closed(self, connection: Connection, why: str) -> None:
         """The worker has ended, or no socket can be had to it any more. The leader's thread."""
-        process = self._process
-        calls = connection.state.calls
+        calls = connection.in_flight.calls
         in_flight = [call for call in list(calls.values()) if call.state < FINISHED and call.connection is connection]
         self._connection = None
-        if self._down is None and not process.peers.is_final(connection.peer_id):
+        if self._down is None and not self._peers.is_final(connection.peer_id):
             # It lives: only what it was asked is lost.
             self._doomed.extend((call, failures.connection_lost(why)) for call in in_flight)
-            self._connect(connection.peer_id, connection.state.pid)
+            self._connect(connection.peer_id, connection.in_flight.pid)
             in_flight = []
         for call in reversed(in_flight):
             call.return_to(self._queue_of(call))
         if in_flight:
-            process.actors.keep(self)
+            self._links.keep(self)
         calls.clear()  # at last, so that no exception from outside loses them
         if self._down is not None:
             self._fail_queue()
@@ -333,7 +367,7 @@ class LocalActorLink(Target, ActorLink):
 
     def _await_verdict(self, why: str) -> None:
         """Fail in a while if the node does not tell the cause before."""
-        node_lost = self._process.node.lost
+        node_lost = self._node.lost
         if node_lost:
             self._down = messages.ActorDown(self.actor_id, "unknown", node_lost, "", "", 0)
             self._fail_queue()
@@ -364,20 +398,20 @@ class LocalActorLink(Target, ActorLink):
         construct, self.construct = self.construct, None
         if construct is not None:
             construct.let_go()
-        self._process.actors.let_go(self)
+        self._links.let_go(self)
 
     def facts(self) -> ActorFacts:
         """Return what is known of the actor here. See the base class. Takes no lock: it is for people to look at."""
         down, connection = self._down, self._connection
         waiting = sum(map(len, self._queues.copy().values())) + len(self._unready)
-        if self._process.closed:
+        if self._submitter.membership.has_left:
             return ActorFacts("dead" if down is not None else "", 0, "its session has been shut down")
         if down is not None:
             return ActorFacts("dead", down.pid, failures.brief(down.text))
         if connection is None:
             return ActorFacts("starting", calls=waiting)
-        state = connection.state
-        return ActorFacts("alive", state.pid, calls=waiting + len(state.calls))
+        in_flight: InFlight = connection.in_flight
+        return ActorFacts("alive", in_flight.pid, calls=waiting + len(in_flight.calls))
 
     def describe(self, call: PendingCall) -> CallFacts:
         """Return what there is to say of a call of this actor. Any thread."""
@@ -400,11 +434,11 @@ class LocalActorLink(Target, ActorLink):
     def reduce(self, meta: ActorMeta) -> tuple[Any, ...]:
         """Pickle a handle. See the base class."""
         if not pickling.note_contained(self):
-            self._process.actors.pin(self)
+            self._links.pin(self)
         return (rebuild_handle, (self.actor_id, self.latest_meta(meta)))
 
     def __del__(self) -> None:
         try:
-            self._process.actors.release(self.actor_id, self.tokens)
+            self._links.release(self.actor_id, self.tokens)
         except AttributeError:  # an exception from outside came before it had any
             pass

@@ -10,9 +10,11 @@ from nbactors.local.submitting.actor_link import LocalActorLink
 from nbactors.local.wire import failures, messages
 
 if TYPE_CHECKING:
+    from nbactors.local.connections.node_link import NodeLink
+    from nbactors.local.connections.peers import Peers
     from nbactors.local.objects.entry import Entry
     from nbactors.local.submitting.pending_call import PendingCall
-    from nbactors.local.submitting.surroundings import Surroundings
+    from nbactors.local.submitting.submitter import Submitter
 
 
 REMEMBERED = 100
@@ -22,10 +24,20 @@ ActorNews = messages.ActorUp | messages.ActorDown
 
 
 class Actors:
-    """The actor links of one process, and what the node has told of actors."""
+    """The actor links of one process, and what the node has told of actors.
 
-    def __init__(self, process: Surroundings) -> None:
-        self._process = process
+    Args:
+        process_id: This process's, 16 bytes.
+        submitter: What calls are made with.
+        peers: The connections to workers.
+        node: Counts who holds actors, and tells of them.
+    """
+
+    def __init__(self, process_id: bytes, submitter: Submitter, peers: Peers, node: NodeLink) -> None:
+        self._process_id = process_id
+        self._submitter = submitter
+        self._peers = peers
+        self._node = node
         self._links: dict[bytes, weakref.ref[LocalActorLink]] = {}
         self._news: dict[bytes, ActorNews] = {}
         """The last that was told of actors whose handles have not come yet."""
@@ -76,8 +88,8 @@ class Actors:
         if news is not None:
             self._tell(link, news)
         link.tokens += tokens
-        node = self._process.node
-        node.send(messages.AddHold(link.actor_id, self._process.process_id, tokens))
+        node = self._node
+        node.send(messages.AddHold(link.actor_id, self._process_id, tokens))
         if node.lost:  # looked at afterwards: who notes the loss looks for links afterwards
             self._lose(link, node.lost)
 
@@ -100,7 +112,7 @@ class Actors:
             link = known() if known is not None else None
             if link is not None:
                 return link, False
-            link = LocalActorLink(self._process, actor_id)
+            link = LocalActorLink(actor_id, self._submitter, self._peers, self._node, self)
             mine = weakref.ref(link, partial(self._forget, actor_id))
             if known is None:
                 if links.setdefault(actor_id, mine) is mine:
@@ -122,13 +134,13 @@ class Actors:
 
     def grant(self, link: LocalActorLink, receiver: bytes) -> None:
         """Count `receiver` as a holder; its handle is about to travel."""
-        self._process.node.send_now(messages.AddHold(link.actor_id, receiver, 1))
+        self._node.send_now(messages.AddHold(link.actor_id, receiver, 1))
 
     def release(self, actor_id: bytes, tokens: int) -> None:
         """The last handle here is gone. Called by a finalizer, therefore only posts."""
-        process = self._process
-        if tokens and not process.closed:
-            process.reactor.discard(lambda: process.node.send_now(messages.ReleaseHold(actor_id, tokens)))
+        node = self._node
+        if tokens and not self._submitter.membership.has_left:
+            self._submitter.reactor.discard(lambda: node.send_now(messages.ReleaseHold(actor_id, tokens)))
 
     def keep(self, link: LocalActorLink) -> None:
         """Keep a link that has calls to send."""
@@ -170,7 +182,7 @@ class Actors:
         error = failures.decode(failed.data)
         text = f"one of its constructor's arguments failed: {type(error).__name__}: {error}"
         down = messages.ActorDown(link.actor_id, "creation_failed", text, "", "", 0)
-        self._process.node.send_now(messages.KillActor(self._process.node.number(), link.actor_id, True))
+        self._node.send_now(messages.KillActor(self._node.number(), link.actor_id, True))
         return down
 
     def node_lost(self, why: str) -> None:

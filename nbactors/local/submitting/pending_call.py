@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import weakref
-from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from nbactors.definitions.metadata import DYNAMIC
@@ -43,9 +40,6 @@ if TYPE_CHECKING:
     from nbactors.local.submitting.call_queue import CallQueue
 
 _READY, _SEND, _REPLY, _FAIL, _RETURN = TABLE[READY], TABLE[SEND], TABLE[REPLY], TABLE[FAIL], TABLE[RETURN]
-
-INSIST_S = 0.05
-INSIST_FOR_S = 5.0
 
 
 class PendingCall(Sent):
@@ -157,7 +151,7 @@ class PendingCall(Sent):
             fds: The descriptors that go with it.
             at_once: Whether it is not gathered with others.
         """
-        calls = connection.state.calls
+        calls = connection.in_flight.calls
         calls[self.number] = self
         try:
             (connection.send_now if at_once else connection.send)(message, fds, self)
@@ -257,21 +251,6 @@ class PendingCall(Sent):
         if target is not None:
             target.cancel(self, messages.Cancel(self.number, mode, recursive, timeout_s))
 
-    def insist(self, reactor: Reactor) -> None:
-        """Send the worker SIGINT until it answers: native code that keeps the GIL lets nobody there read a `Cancel`.
-
-        A regular expression that does not end, for instance. What it interrupts is decided there, as for any other.
-        One signal is for all the calls of that worker: thousands of them at once would only keep it from answering.
-        """
-        connection = self.connection
-        if connection is None or not connection.state.pid:
-            return
-        state = connection.state
-        state.insisted[self.number] = monotonic() + INSIST_FOR_S
-        if not state.insisting:
-            state.insisting = True
-            reactor.call_later(INSIST_S, lambda: _signal_worker(reactor, connection))
-
     def limit(self, reactor: Reactor, timeout_s: float) -> None:
         """Cancel it when its time is up."""
         self.timeout_s = timeout_s
@@ -289,38 +268,20 @@ class PendingCall(Sent):
         return failures.canceled(self.entries[0].id[:24] if self.entries else b"", cancel, "queued")
 
 
-def make_results(process: Home, number: int, num_returns: int) -> tuple[tuple[Entry, ...], Any]:
+def make_results(home: Home, number: int, num_returns: int) -> tuple[tuple[Entry, ...], Any]:
     """Return the entries of a call's results, and what `.remote()` returns for them; streams come on top."""
     if num_returns == 1 or num_returns < 0:
-        entry = Entry(process, number)
+        entry = Entry(home, number)
         return (entry,), ObjectRef(entry)
-    entries = tuple(Entry(process, number, index) for index in range(num_returns))
+    entries = tuple(Entry(home, number, index) for index in range(num_returns))
     if num_returns == 0:
         return entries, None
     return entries, [ObjectRef(entry) for entry in entries]
 
 
-def open_stream(process: Home, call: PendingCall, num_returns: int, backpressure: int, result: Any) -> Any:
+def open_stream(home: Home, call: PendingCall, num_returns: int, backpressure: int, result: Any) -> Any:
     """Give a generator's call a stream; return what its `.remote()` returns."""
-    call.stream = Inbox(process, call, backpressure, num_returns == DYNAMIC)
+    call.stream = Inbox(home, call, backpressure, num_returns == DYNAMIC)
     if call.stream.is_collected:
         return result
     return ObjectRefGenerator(Reader(call.stream), result)
-
-
-def _signal_worker(reactor: Reactor, connection: Connection) -> None:
-    """Signal a worker, and go on while one of the calls that this is for is unanswered. The leader's thread."""
-    state, now = connection.state, monotonic()
-    for number, until in list(state.insisted.items()):
-        if number not in state.calls or now > until or connection.closed:
-            state.insisted.pop(number, None)
-    if not state.insisted:
-        state.insisting = False
-        if not state.insisted:
-            return
-        state.insisting = True  # one came from another thread, which saw this still going on
-    try:
-        os.kill(state.pid, signal.SIGINT)
-    except OSError:  # it has ended, which the connection is about to tell
-        pass
-    reactor.call_later(INSIST_S, lambda: _signal_worker(reactor, connection))

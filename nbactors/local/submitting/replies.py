@@ -9,8 +9,8 @@ from nbactors.local.wire import messages, pickling
 
 if TYPE_CHECKING:
     from nbactors.local.connections.connection import Connection
-    from nbactors.local.connections.peer_state import PeerState
     from nbactors.local.objects.values import Values
+    from nbactors.local.submitting.in_flight import InFlight
     from nbactors.local.submitting.pending_call import PendingCall
 
 
@@ -25,42 +25,42 @@ class Replies:
 
     def on_reply(self, connection: Connection, message: messages.Reply) -> None:
         """A call has returned one small value."""
-        state = connection.state
-        call = _take(state, message.number)
+        in_flight: InFlight = connection.in_flight
+        call = _take(in_flight, message.number)
         if call is not None:
-            state.answered = call.target
+            in_flight.answered = call.target
             if call.stream is not None:
                 self._end_stream(call, Held(message.data))
             else:
                 call.entries[0].resolve(message.data)
             call.finish()
-            state.answering = None
+            in_flight.answering = None
 
     def on_results(self, connection: Connection, message: messages.Results) -> None:
         """A call has returned something else, or raised."""
         held = [self._values.receive(connection, value) for value in message.values]
-        state = connection.state
-        call = _take(state, message.number)
+        in_flight: InFlight = connection.in_flight
+        call = _take(in_flight, message.number)
         if call is None:
             return
         target = call.target
         if message.retriable and call.retries and not call.canceled:
-            state.answering = None
+            in_flight.answering = None
             target.retry(connection, call)
             return
         if call.stream is not None:
             self._end_stream(call, held[0])
         else:
             _spread(call.entries, held)
-        state.answered = target
+        in_flight.answered = target
         call.finish()
-        state.answering = None
+        in_flight.answering = None
 
     def on_yielded(self, connection: Connection, message: messages.Yielded) -> None:
         """A generator has yielded."""
         value = message.value
         held = Held(message.data) if value is None else self._values.receive(connection, value)
-        call = connection.state.calls.get(message.number)
+        call = connection.in_flight.calls.get(message.number)
         if call is not None and call.stream is not None:
             call.stream.arrive(message.index, held)
 
@@ -83,22 +83,22 @@ class Replies:
     @staticmethod
     def after_batch(connection: Connection) -> None:
         """All that had arrived was handled: tell who submitted the calls, once, that there is room for more."""
-        state = connection.state
-        target = state.answered
+        in_flight: InFlight = connection.in_flight
+        target = in_flight.answered
         if target is not None:
             target.answered(connection)
-            if state.answered is target:  # at last, so that no exception from outside keeps it from being told
-                state.answered = None
+            if in_flight.answered is target:  # at last, so that no exception from outside keeps it from being told
+                in_flight.answered = None
 
 
-def _take(state: PeerState, number: int) -> PendingCall | None:
+def _take(in_flight: InFlight, number: int) -> PendingCall | None:
     """Take a call out of those in flight. It can be taken again until the handling of its answer is done."""
-    call: PendingCall | None = state.calls.get(number)
+    call: PendingCall | None = in_flight.calls.get(number)
     if call is None:
-        call = state.answering
+        call = in_flight.answering
         return call if call is not None and call.number == number else None
-    state.answering = call
-    state.calls.pop(number, None)
+    in_flight.answering = call
+    in_flight.calls.pop(number, None)
     return call
 
 

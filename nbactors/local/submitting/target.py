@@ -12,7 +12,10 @@ from collections.abc import Callable
 from threading import get_ident
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
+from nbactors.local.submitting.insisting import insist
+
 if TYPE_CHECKING:
+    from nbactors.local.connections.connection import Connection
     from nbactors.local.reactor.reactor import Reactor
     from nbactors.local.reactor.turns import Turns
     from nbactors.local.submitting.pending_call import PendingCall
@@ -65,7 +68,11 @@ class Target(ABC):
 
     @abstractmethod
     def _insists_on(self, mode: CancelMode) -> bool:
-        """Return whether a cancelled call's worker is sent signals, see `PendingCall.insist`."""
+        """Return whether a cancelled call's worker is sent signals, see `insist`."""
+
+    @abstractmethod
+    def answered(self, connection: Connection) -> None:
+        """Calls have returned: send more. The leader's thread, once for all answers that arrived together."""
 
     # -------------------------------------------------------------------------------------------------------- turns
 
@@ -108,7 +115,7 @@ class Target(ABC):
             call.canceled = cancel.mode
             connection.send_now(cancel)
             if self._insists_on(cancel.mode):
-                call.insist(self._reactor)
+                insist(connection, call.number, self._reactor)
         elif self._take_out(call):
             call.canceled = cancel.mode
             self._doomed.append((call, call.error_if_canceled(cancel)))

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from nbactors.limits import MAX_NAME
 from nbactors.local.reactor.turns import Turns
@@ -25,8 +25,11 @@ from nbactors.views.summaries import CallFacts
 
 if TYPE_CHECKING:
     from nbactors.local.connections.connection import Connection
+    from nbactors.local.connections.node_link import NodeLink
+    from nbactors.local.connections.peers import Peers
+    from nbactors.local.environment import Environment
     from nbactors.local.submitting.pending_call import PendingCall
-    from nbactors.local.submitting.surroundings import Kinds, Surroundings
+    from nbactors.local.submitting.submitter import Submitter
     from nbactors.options import TaskOptions
 
 AHEAD = 256
@@ -64,21 +67,70 @@ class Lease:
 
 
 def _has_room(lease: Lease) -> bool:
-    return lease.depth > len(lease.connection.state.calls)
+    return lease.depth > len(lease.connection.in_flight.calls)
+
+
+class Kinds(Protocol):
+    """All task queues of a process, and which of them a lease or a request belongs to; see `Tasks`."""
+
+    waiting: set[TaskQueue]
+
+    def expect(self, rid: int, queue: TaskQueue) -> None:
+        """A request for a lease is on its way."""
+
+    def withdraw(self, rid: int) -> None:
+        """A request for a lease is wanted no more."""
+
+    def leased(self, process_id: bytes, queue: TaskQueue) -> None:
+        """A worker is a queue's."""
+
+    def unleased(self, process_id: bytes) -> None:
+        """It is no more."""
+
+    def others_wait(self, queue: TaskQueue) -> bool:
+        """Return whether another kind of task has asked for a worker and has none yet."""
+
+    def died(self, process_id: bytes, queue: TaskQueue, connection: Connection) -> None:
+        """A leased worker's connection has ended; the cause is to come."""
+
+    def lost(self, process_id: bytes, text: str) -> None:
+        """The cause is known, or will not be."""
 
 
 class TaskQueue(Target):
-    """The tasks of one kind."""
+    """The tasks of one kind.
 
-    def __init__(self, process: Surroundings, tasks: Kinds, label: str, options: TaskOptions) -> None:
-        self._process = process
-        self._reactor = process.reactor
-        self._turns = Turns(process.reactor)
+    Args:
+        tasks: Knows the other kinds, and finds this one for what the node tells.
+        submitter: What calls are made with.
+        peers: The connections to workers.
+        node: Gives workers.
+        environment: Says what a new worker is given.
+        label: What views call the tasks.
+        options: Of all its tasks.
+    """
+
+    def __init__(
+        self,
+        tasks: Kinds,
+        submitter: Submitter,
+        peers: Peers,
+        node: NodeLink,
+        environment: Environment,
+        label: str,
+        options: TaskOptions,
+    ) -> None:
+        self._values = submitter.values
+        self._peers = peers
+        self._node = node
+        self._environment = environment
+        self._reactor = submitter.reactor
+        self._turns = Turns(submitter.reactor)
         self._doomed: deque[tuple[PendingCall, bytes]] = deque()
         self._tasks = tasks
         self._label = label
         self._resources = options.held()
-        self._runtime_env = process.runtime_env(options.runtime_env)
+        self._runtime_env = environment.runtime_env(options.runtime_env)
         self._queue: CallQueue[PendingCall] = CallQueue()
         self._unready: set[PendingCall] = set()
         self._leases: dict[bytes, Lease] = {}
@@ -154,7 +206,7 @@ class TaskQueue(Target):
                     waits = queue.head() is not None
                     if not waits:
                         break
-        node_lost = self._process.node.lost
+        node_lost = self._node.lost
         if node_lost and (waits or self._unready):
             # Also a task that is to be tried again: nobody would ever give it a worker.
             error = failures.worker_crashed(self._label, node_lost)
@@ -177,7 +229,7 @@ class TaskQueue(Target):
     def _feed(self, lease: Lease) -> None:
         """Send tasks to one worker, up to its depth."""
         queue = self._queue
-        calls = lease.connection.state.calls
+        calls = lease.connection.in_flight.calls
         was_idle = not calls
         if was_idle:
             lease.last_event = monotonic()
@@ -208,16 +260,16 @@ class TaskQueue(Target):
         if details is None:
             return  # a handler that has interrupted this thread has sent it, and it was answered
         export, prepared, num_returns, name, retry_exceptions, backpressure = details
-        if export.key not in connection.state.functions:
-            function, more = self._process.values.pack(connection, export.held, False)
+        if export.key not in connection.in_flight.functions:
+            function, more = self._values.pack(connection, export.held, False)
             connection.send(messages.Define(export.key, function), more)
-            connection.state.functions.add(export.key)
+            connection.in_flight.functions.add(export.key)
         deps: list[tuple[int | str, messages.Value]] | None = None
         rest: messages.Value | None = None
         fds: list[int] = []
         if arguments is not None:
             prepared = b""
-            rest, deps, fds = arguments.pack(self._process.values, connection)
+            rest, deps, fds = arguments.pack(self._values, connection)
         message = messages.Run(
             call.number,
             export.key,
@@ -234,13 +286,13 @@ class TaskQueue(Target):
         call.go_out(connection, message, fds)
 
     def _ask(self) -> None:
-        node = self._process.node
+        node = self._node
         # The first at once; further ones are gathered, since each alone would wake the node.
         send = node.send if self._asked else node.send_now
         rid = node.number()
         self._tasks.waiting.add(self)
         self._tasks.expect(rid, self)
-        sys_path, cwd = self._process.changed_paths()
+        sys_path, cwd = self._environment.changed_paths()
         send(messages.RequestLease(rid, self._resources, self._runtime_env, self._label[:MAX_NAME], sys_path, cwd))
         # Noted at last: one that is noted and was not sent would be waited for for ever.
         self._asked.add(rid)
@@ -252,19 +304,19 @@ class TaskQueue(Target):
         """The node gives a worker. The leader's thread."""
         self._answered_request(grant.rid)
         is_wanted = self._queue.head() is not None
-        connection = self._process.peers.connect(grant.process_id) if is_wanted else None
+        connection = self._peers.connect(grant.process_id) if is_wanted else None
         if connection is None:
-            self._process.node.send_now(messages.ReturnLease(grant.lease_id))
+            self._node.send_now(messages.ReturnLease(grant.lease_id))
         else:
-            connection.state.on_close = self._on_connection_closed
-            connection.state.pid = grant.pid
+            connection.in_flight.on_close = self._on_connection_closed
+            connection.in_flight.pid = grant.pid
             self._leases[grant.process_id] = Lease(grant.lease_id, connection, self._depth)
             self._tasks.leased(grant.process_id, self)
         self._pump()
         if self._queue.head() is None:
             self._withdraw()
             lease = self._leases.get(grant.process_id)
-            if lease is not None and not lease.connection.state.calls:
+            if lease is not None and not lease.connection.in_flight.calls:
                 self._rest(lease)
 
     @in_turn
@@ -292,7 +344,7 @@ class TaskQueue(Target):
         if lease is None:
             return
         now = monotonic()
-        in_flight = len(connection.state.calls)
+        in_flight = len(connection.in_flight.calls)
         if now - lease.last_event < SHORT_S * max(lease.in_flight - in_flight, 1):
             if lease.depth < AHEAD:
                 lease.depth *= 2
@@ -306,7 +358,7 @@ class TaskQueue(Target):
                 self._pump()
         elif self._asked:
             self._withdraw()
-        if not connection.state.calls:
+        if not connection.in_flight.calls:
             self._rest(lease)
 
     def _rest(self, lease: Lease) -> None:
@@ -320,7 +372,7 @@ class TaskQueue(Target):
     @in_turn
     def _return_if_idle(self, lease: Lease) -> None:
         current = self._leases.get(lease.connection.peer_id)
-        if current is not lease or lease.connection.state.calls:
+        if current is not lease or lease.connection.in_flight.calls:
             return
         if monotonic() - lease.idle_since >= LINGER_S * 0.9:
             self._return(lease)
@@ -329,14 +381,14 @@ class TaskQueue(Target):
     def return_idle(self) -> None:
         """Return every lease without work: another kind of task waits for resources."""
         for lease in list(self._leases.values()):
-            if not lease.connection.state.calls:
+            if not lease.connection.in_flight.calls:
                 self._return(lease)
 
     def _return(self, lease: Lease) -> None:
         # First of all: one that is forgotten and was not returned would be nobody's for ever.
-        self._process.node.send_now(messages.ReturnLease(lease.lease_id))
+        self._node.send_now(messages.ReturnLease(lease.lease_id))
         self._leases.pop(lease.connection.peer_id, None)
-        lease.connection.state.on_close = None
+        lease.connection.in_flight.on_close = None
         self._tasks.unleased(lease.connection.peer_id)
 
     # ------------------------------------------------------------------------------------------------------- events
@@ -349,10 +401,10 @@ class TaskQueue(Target):
         if lease is not None:
             lease.depth = 1
         for number in reversed(numbers):
-            call = connection.state.calls.get(number)
+            call = connection.in_flight.calls.get(number)
             if call is not None:
                 self._requeue(call)
-                connection.state.calls.pop(number, None)
+                connection.in_flight.calls.pop(number, None)
         self._pump()
 
     def _requeue(self, call: PendingCall, *, is_tried: bool = False) -> None:
@@ -380,14 +432,14 @@ class TaskQueue(Target):
             tasks = self._tasks
             tasks.died(connection.peer_id, self, connection)  # first: what follows may be torn
             self._leases.pop(connection.peer_id, None)
-            node_lost = self._process.node.lost
+            node_lost = self._node.lost
             text = f"the connection to it was lost ({why})."
             if node_lost:
                 tasks.lost(connection.peer_id, node_lost)
-            elif self._process.peers.is_final(connection.peer_id):
+            elif self._peers.is_final(connection.peer_id):
                 self._reactor.call_later(VERDICT_S, lambda: tasks.lost(connection.peer_id, text))
             else:
-                self._process.node.send_now(messages.ReturnLease(lease.lease_id))
+                self._node.send_now(messages.ReturnLease(lease.lease_id))
                 tasks.lost(connection.peer_id, text)
 
     @in_turn
@@ -396,7 +448,7 @@ class TaskQueue(Target):
 
         A worker runs its tasks in the order sent, so the oldest unanswered one was running.
         """
-        in_flight = list(connection.state.calls.values())
+        in_flight = list(connection.in_flight.calls.values())
         calls = [call for call in in_flight if call.state < FINISHED and call.connection is connection]
         for call in reversed(calls[1:]):
             self._requeue(call)
@@ -406,7 +458,7 @@ class TaskQueue(Target):
                 self._requeue(running, is_tried=True)
             else:
                 self._doomed.append((running, failures.worker_crashed(self._label, text)))
-        connection.state.calls.clear()  # at last, so that no exception from outside loses them
+        connection.in_flight.calls.clear()  # at last, so that no exception from outside loses them
         self._pump()
 
     @in_turn

@@ -14,8 +14,11 @@ from nbactors.local.wire import messages, pickling
 if TYPE_CHECKING:
     from nbactors.definitions.metadata import FunctionMeta
     from nbactors.local.connections.connection import Connection
+    from nbactors.local.connections.node_link import NodeLink
+    from nbactors.local.connections.peers import Peers
+    from nbactors.local.environment import Environment
     from nbactors.local.objects.held import Held
-    from nbactors.local.submitting.surroundings import Surroundings
+    from nbactors.local.submitting.submitter import Submitter
     from nbactors.options import TaskOptions
 
 REMEMBERED = 8
@@ -32,28 +35,37 @@ class Export:
             become another's.
     """
 
-    __slots__ = ("by_options", "held", "key", "process")
+    __slots__ = ("by_options", "held", "key", "tasks")
 
-    def __init__(self, process: Surroundings, function: Any) -> None:
-        self.process = process
+    def __init__(self, tasks: Tasks, held: Held) -> None:
+        self.tasks = tasks
         self.key = os.urandom(16)
         self.by_options: dict[int, tuple[TaskOptions, TaskQueue]] = {}
-        self.held: Held = process.values.hold_pickled(pickling.dumps_code(function))
+        self.held = held
 
     def __del__(self) -> None:
         try:
-            process, key = self.process, self.key
+            tasks, key = self.tasks, self.key
         except AttributeError:  # an exception from outside came before it had any
             return
-        if not process.closed:
-            process.reactor.discard(lambda: process.tasks.forget(key))
+        tasks.forget_soon(key)
 
 
 class Tasks:
-    """The task queues of one process, and which of them a lease or a request belongs to."""
+    """The task queues of one process, and which of them a lease or a request belongs to.
 
-    def __init__(self, process: Surroundings) -> None:
-        self._process = process
+    Args:
+        submitter: What calls are made with.
+        peers: The connections to workers.
+        node: Gives workers.
+        environment: Says what a new worker is given.
+    """
+
+    def __init__(self, submitter: Submitter, peers: Peers, node: NodeLink, environment: Environment) -> None:
+        self._submitter = submitter
+        self._peers = peers
+        self._node = node
+        self._environment = environment
         self._queues: dict[bytes, dict[Any, TaskQueue]] = {}
         """By the function's key, and by what else tells kinds of tasks apart."""
         self._expected: dict[int, TaskQueue] = {}
@@ -68,16 +80,17 @@ class Tasks:
         """Submit a task. Any thread."""
         if INTERRUPTS.due:
             INTERRUPTS.raise_due()
-        process = self._process
+        home, values, reactor, _, numbers, caller = self._submitter
         export = function.export
-        if export is None or export.process is not process:
-            export = function.export = Export(process, function.function)
+        if export is None or export.tasks is not self:
+            held = values.hold_pickled(pickling.dumps_code(function.function))
+            export = function.export = Export(self, held)
         known = export.by_options.get(id(options))
         queue = known[1] if known is not None else self._find_queue(export, function, options)
-        prepared = prepare(process.values, args, kwargs) if args or kwargs else b""
-        number = next(process.numbers)
+        prepared = prepare(values, args, kwargs) if args or kwargs else b""
+        number = next(numbers)
         num_returns = options.num_returns
-        entries, result = make_results(process, number, num_returns)
+        entries, result = make_results(home, number, num_returns)
         call = PendingCall(number, entries, queue, None, None if type(prepared) is bytes else prepared)  # type: ignore[arg-type]
         name = options.name or function.name
         call.details = (
@@ -89,13 +102,13 @@ class Tasks:
             options.backpressure,
         )
         call.retries = options.max_retries
-        parent, call.origin = process.caller()
+        parent, call.origin = caller()
         if parent is not None:
             call.belong_to(parent)
         if num_returns < 0:
-            result = open_stream(process, call, num_returns, options.backpressure, result)
+            result = open_stream(home, call, num_returns, options.backpressure, result)
         if options.timeout_s is not None:
-            call.limit(process.reactor, options.timeout_s)
+            call.limit(reactor, options.timeout_s)
         queue.submit(call)
         if (len(self._queues) > 1 or len(self._queues.get(export.key, ())) > 1) and queue.waiting:
             self._return_idle(queue)
@@ -108,16 +121,27 @@ class Tasks:
         queues = self._queues.setdefault(export.key, {})
         queue = queues.get(key)
         if queue is None:
-            queue = queues.setdefault(key, TaskQueue(self._process, self, label, options))
+            queue = queues.setdefault(
+                key, TaskQueue(self, self._submitter, self._peers, self._node, self._environment, label, options)
+            )
         if len(export.by_options) > REMEMBERED:
             export.by_options.clear()
         export.by_options[id(options)] = (options, queue)
         return queue
 
-    def forget(self, key: bytes) -> None:
-        """A function is no more, and all its tasks have returned. The leader's thread."""
+    def forget_soon(self, key: bytes) -> None:
+        """A function is no more. Called by a finalizer, therefore only posts."""
+        if not self._submitter.membership.has_left:
+            self._submitter.reactor.discard(lambda: self._forget(key))
+
+    def _forget(self, key: bytes) -> None:
+        """All tasks of a function have returned, and its key is not used again. The leader's thread."""
         self._queues.pop(key, None)
-        self._process.peers.undefine(key)
+        for connection in self._peers.outgoing():
+            functions = connection.in_flight.functions
+            if key in functions:
+                connection.send(messages.Undefine(key))
+                functions.discard(key)
 
     def _all_queues(self) -> list[TaskQueue]:
         return [queue for queues in list(self._queues.values()) for queue in list(queues.values())]
@@ -133,7 +157,7 @@ class Tasks:
     def withdraw(self, rid: int) -> None:
         """A request for a lease is wanted no more. The node does not answer it, unless its grant is on its way."""
         self._expected.pop(rid, None)
-        self._process.node.send(messages.CancelLease(rid))
+        self._node.send(messages.CancelLease(rid))
 
     def leased(self, process_id: bytes, queue: TaskQueue) -> None:
         """A worker is a queue's."""
@@ -157,7 +181,7 @@ class Tasks:
         """The node gives a worker. The leader's thread."""
         queue = self._expected.get(grant.rid)
         if queue is None:  # it has crossed the request's withdrawal
-            self._process.node.send_now(messages.ReturnLease(grant.lease_id))
+            self._node.send_now(messages.ReturnLease(grant.lease_id))
         else:
             queue.granted(grant)
             self._expected.pop(grant.rid, None)
@@ -191,13 +215,13 @@ class Tasks:
         leased = self._leased.get(process_id)
         if leased is not None:
             # The node was faster than the socket: come back when that has been read to its end.
-            self._process.reactor.call_later(0.05, lambda: self.lost(process_id, text))
+            self._submitter.reactor.call_later(0.05, lambda: self.lost(process_id, text))
 
     def node_lost(self) -> None:
         """The node is gone. The leader's thread."""
         self._expected.clear()
         for process_id in list(self._dead):
-            self.lost(process_id, self._process.node.lost)
+            self.lost(process_id, self._node.lost)
         for queue in self._all_queues():
             queue.node_lost()
 

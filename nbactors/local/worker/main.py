@@ -9,7 +9,7 @@ from typing import Any
 from nbactors import engine
 from nbactors.limits import MAX_NAME
 from nbactors.local import sockets
-from nbactors.local.member import Process, importable_paths, working_directory
+from nbactors.local.member import Process
 from nbactors.local.reactor.waiter import Waiter
 from nbactors.local.wire import messages, os_bytes
 from nbactors.local.worker.engine import WorkerEngine
@@ -19,6 +19,7 @@ from nbactors.local.worker.printing import ipython_display, tqdm_bars
 from nbactors.local.worker.printing.process_title import set_title
 from nbactors.local.worker.running.ending import Ending
 from nbactors.local.worker.running.executor import Executor
+from nbactors.local.worker.running.forked import ForkHooks
 from nbactors.runtime_env import RuntimeEnv
 from nbactors.version import __version__
 
@@ -49,7 +50,19 @@ class Worker:
         self._imported = ImportedFiles()
         limit = int(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * 0.3)
         self.process = Process(process_id, directory, limit, self._on_control, self._on_node_lost)
-        self.executor = Executor(self.process, self._show)
+        process = self.process
+        self.executor = executor = Executor(
+            process.membership,
+            process.objects,
+            process.peers,
+            process.node,
+            flush=process.flush,
+            cancel_children=process.cancel_children,
+            set_title=self._show,
+        )
+        ForkHooks(executor.hosted, executor.performer, executor.answers, executor.give_signals_back)
+        process.current_call = executor.current_job
+        process.on_caller, process.on_caller_gone = executor.on_caller, executor.on_caller_gone
 
     def run(self) -> None:
         """Join, wait for the assignment, serve. Does not return."""
@@ -64,8 +77,8 @@ class Worker:
         ipython_display.install(self.process, self.executor.capture.end)
         breakpoints.install(self.process, self.executor.capture.origin)
         self._apply(self._assign)
-        self.process.tell_paths(importable_paths(), working_directory())
-        self.process.waiting.on_block = self._lend
+        self.process.environment.tell_paths()
+        self.process.objects.waiting.on_block = self._lend
         self.executor.serve()
 
     # ------------------------------------------------------------------------------------------------------- control
@@ -99,7 +112,7 @@ class Worker:
 
     def _end_when_unneeded(self) -> None:
         """A spare task worker ends, but not while others hold references to what it owns: they would lose it."""
-        if self.process.references.lent:
+        if self.process.objects.references.lent:
             self.process.reactor.call_later(LOOK_AGAIN_S, self._end_when_unneeded)
         else:
             self.executor.end(Ending("exit", "it was spare."))
@@ -111,7 +124,7 @@ class Worker:
 
     def _on_node_lost(self, why: str) -> None:
         # Nobody would end this process any more, nor remove its socket.
-        self.process.peers.close()
+        self.process.door.close()
         # nbactors was installed anew since the node began: its creator is told. Nobody needs to be told of another
         # refusal: the worker had been condemned before it came this far.
         if self.process.node.refused == "version":
@@ -121,7 +134,7 @@ class Worker:
     def _apply(self, assign: messages.Assign) -> None:
         """Take over what the node has assigned: at first, and for a task worker with each lease."""
         env = assign.runtime_env
-        self.process.inherited_env = _read(env) if env else None
+        self.process.environment.inherited = _read(env) if env else None
         if self._engine is not None:
             self._engine.assign = assign
         if env is None or b"CUDA_VISIBLE_DEVICES" not in env.env_vars:

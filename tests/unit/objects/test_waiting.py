@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from nbactors.local.membership import Membership
 from nbactors.local.objects.entry import Entry
 from nbactors.local.objects.held import Held
 from nbactors.local.objects.stream_inbox import Inbox
@@ -23,9 +24,8 @@ class Member:
     def __init__(self, meanwhile: Callable[[], None]) -> None:
         self._meanwhile = [meanwhile]
         self.blocked = 0
-        self.references = self
         self.reactor = self
-        self.waiting = Waiting(self)  # type: ignore[arg-type]
+        self.waiting = Waiting(self, Membership(), self, None)  # type: ignore[arg-type]
 
     @property
     def borrows(self) -> bool:
@@ -37,9 +37,6 @@ class Member:
         """As the reactor's, with nobody who would ever wake the thread."""
         self.blocked += 1
         return False
-
-    def check_alive(self) -> None:
-        pass
 
     def discard(self, action: Callable[[], None]) -> None:
         action()

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from nbactors.local.membership import Membership
 from nbactors.local.submitting.actors import REMEMBERED, Actors
+from nbactors.local.submitting.submitter import Submitter
 from nbactors.local.wire import messages
 
 ACTOR, WORKER, SELF = b"a" * 16, b"p" * 16, b"s" * 16
@@ -21,14 +23,14 @@ class Process:
     """Connects to nobody, and notes to whom it was to and what the node was sent."""
 
     def __init__(self) -> None:
-        self.process_id = SELF
         self.connected: list[bytes] = []
         self.sent: list[Any] = []
-        self.peers = SimpleNamespace(connect=self.connected.append)
-        self.reactor = SimpleNamespace(call_later=lambda *_: None, discard=lambda action: action(), blame=raise_again)
-        self.node = SimpleNamespace(lost="", send=self.sent.append, send_now=self.sent.append)
-        self.closed = False
-        self.actors = Actors(self)  # type: ignore[arg-type]
+        peers: Any = SimpleNamespace(connect=self.connected.append)
+        reactor: Any = SimpleNamespace(call_later=lambda *_: None, discard=lambda action: action(), blame=raise_again)
+        self.node: Any = SimpleNamespace(lost="", send=self.sent.append, send_now=self.sent.append)
+        unused: Any = None
+        submitter = Submitter(unused, unused, reactor, Membership(), unused, unused)
+        self.actors = Actors(SELF, submitter, peers, self.node)
 
 
 @pytest.fixture
@@ -110,5 +112,5 @@ def test_nothing_is_kept_of_actors_that_have_gone(process: Process) -> None:
         process.actors.on_news(messages.ActorDown(number.to_bytes(16, "little"), "unknown", "", "", "", 0))
     assert len(process.actors._news) == REMEMBERED
     process.actors._news.clear()
-    tables = [value for value in vars(process.actors).values() if hasattr(value, "__len__")]
+    tables = [value for value in vars(process.actors).values() if isinstance(value, (dict, set, list))]
     assert not any(tables)

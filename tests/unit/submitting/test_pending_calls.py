@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from nbactors.local.member import Process
+from nbactors.local.membership import Membership
 from nbactors.local.objects.entry import Entry
 from nbactors.local.objects.held import Held
 from nbactors.local.objects.waiting import Waiting
@@ -34,8 +35,8 @@ class Target:
 
 @pytest.fixture
 def process() -> Any:
-    made: Any = SimpleNamespace(forked=False)
-    made.waiting = Waiting(made)
+    made: Any = SimpleNamespace(membership=Membership())
+    made.waiting = Waiting(made, made.membership, made, made)
     made.timers = Timers(lambda error, callback: None)
     made.reactor = SimpleNamespace(call_later=made.timers.add)
     return made

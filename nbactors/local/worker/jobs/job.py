@@ -23,7 +23,7 @@ current: ContextVar[Job | None] = ContextVar("nbactors_job", default=None)
 class Job:
     """What came with a call, and how far it is.
 
-    It waits in its connection's `waiting`, then runs in `running`; see `PeerState`.
+    It waits in its connection's `waiting`, then runs in `running`; see `CallerJobs`.
 
     Attributes:
         connection: Where the answer goes.
@@ -91,18 +91,19 @@ class Job:
 
     def begin(self) -> bool:
         """Start, unless it was cancelled or given back. The thread that is to run it."""
-        state, number = self.connection.state, self.message.number
+        jobs = self.connection.jobs
+        number = self.message.number
         # In this order: whoever cancels looks into `waiting` first, and then finds it in `running`.
-        state.running[number] = self
-        if state.waiting.pop(number, None) is None:
-            del state.running[number]
+        jobs.running[number] = self
+        if jobs.waiting.pop(number, None) is None:
+            del jobs.running[number]
             return False
         self.since = monotonic()
         return True
 
     def end(self) -> None:
         """It runs no more."""
-        self.connection.state.running.pop(self.message.number, None)
+        self.connection.jobs.running.pop(self.message.number, None)
 
     @property
     def task_id(self) -> bytes:

@@ -16,8 +16,9 @@ from nbactors.local.worker.inspecting.traces import clear, user_traceback
 
 if TYPE_CHECKING:
     from nbactors.local.connections.connection import Connection
-    from nbactors.local.member import Process
     from nbactors.local.objects.held import Held
+    from nbactors.local.objects.values import Values
+    from nbactors.local.reactor.reactor import Reactor
     from nbactors.local.worker.jobs.job import Job
     from nbactors.local.worker.printing.capture import Capture
 
@@ -29,12 +30,15 @@ class Answers:
     """Sends them. Any thread.
 
     Args:
+        values: Packs what calls return.
+        reactor: The event loop.
         is_busy: Whether more calls are waiting, so that answers are better gathered.
         capture: What a call has printed goes out before its answer.
     """
 
-    def __init__(self, process: Process, is_busy: Callable[[], bool], capture: Capture) -> None:
-        self._process = process
+    def __init__(self, values: Values, reactor: Reactor, is_busy: Callable[[], bool], capture: Capture) -> None:
+        self._values = values
+        self._reactor = reactor
         self._is_busy = is_busy
         self._capture = capture
         self._flushed = 0.0
@@ -80,10 +84,10 @@ class Answers:
         if data is None:
             held = self._hold(job, value)
             if not held.plain:
-                packed, fds = self._process.values.pack(job.connection, held, False)
+                packed, fds = self._values.pack(job.connection, held, False)
                 job.connection.send_now(messages.Yielded(number, index, b"", packed), fds)
                 # To read which segments are free again: the next value goes into one that is in the processor's cache.
-                self._process.reactor.visit()
+                self._reactor.visit()
                 return
             data = held.data
         self.send(job, messages.Yielded(number, index, data))
@@ -139,7 +143,7 @@ class Answers:
 
     def _hold(self, job: Job, value: Any) -> Held:
         assert self.invoke is not None
-        return self._process.values.hold_pickled(self.invoke(job, pickling.dumps, value))
+        return self._values.hold_pickled(self.invoke(job, pickling.dumps, value))
 
     def _split(self, job: Job, result: Any) -> list[Held]:
         num_returns = job.message.num_returns
@@ -156,7 +160,7 @@ class Answers:
         values: list[messages.Value] = []
         fds: list[int] = []
         for held in parts:
-            value, more = self._process.values.pack(connection, held, False)
+            value, more = self._values.pack(connection, held, False)
             values.append(value)
             fds += more
         connection.send(messages.Results(number, values), fds)

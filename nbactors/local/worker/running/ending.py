@@ -28,7 +28,11 @@ from nbactors.local.worker.running import forked
 
 if TYPE_CHECKING:
     from nbactors.local.connections.connection import Connection
-    from nbactors.local.member import Process
+    from nbactors.local.connections.node_link import NodeLink
+    from nbactors.local.connections.peers import Peers
+    from nbactors.local.membership import Membership
+    from nbactors.local.objects.objects import Objects
+    from nbactors.local.worker.jobs.caller_jobs import CallerJobs
     from nbactors.local.worker.jobs.hosted import Hosted
     from nbactors.local.worker.running.answers import Answers
 
@@ -71,17 +75,39 @@ class Farewell:
     """Ends the worker, and tells the node and the callers of its actor.
 
     Args:
-        process: Sends what is told.
+        membership: Whether this is a forked child.
+        objects: Unpack what comes too late.
+        peers: The connections of the callers.
+        node: Is told.
+        flush: Sends all that is buffered, for at most so many seconds.
         hosted: What the worker hosts.
         answers: Answers the calls that will not run.
         end: Queues an ending behind all that waits.
+        leave: Ends the process with a status.
 
     Attributes:
         ending: The first ending that has begun; None as long as the actor lives.
     """
 
-    def __init__(self, process: Process, hosted: Hosted, answers: Answers, end: Callable[[Ending], None]) -> None:
-        self._process = process
+    def __init__(
+        self,
+        membership: Membership,
+        objects: Objects,
+        peers: Peers,
+        node: NodeLink,
+        *,
+        flush: Callable[[float], None],
+        hosted: Hosted,
+        answers: Answers,
+        end: Callable[[Ending], None],
+        leave: Callable[[int], NoReturn],
+    ) -> None:
+        self._membership = membership
+        self._objects = objects
+        self._peers = peers
+        self._node = node
+        self._flush = flush
+        self._leave = leave
         self._hosted = hosted
         self._answers = answers
         self._end = end
@@ -96,25 +122,24 @@ class Farewell:
             ending: How it ends.
             job: The call that has ended it, if it runs on this thread.
         """
-        process = self._process
-        if process.forked:
+        if self._membership.forked:
             if not ending.graceful:
                 print(ending.text, file=sys.stderr)
             forked.leave(ending.status or int(not ending.graceful))
         self.begin(ending, job)
         # Answers of finished calls go out before the clean-up, which may take long.
-        process.flush(OUTPUT_S)
+        self._flush(OUTPUT_S)
         if ending.graceful:
             self._clean_up()
-            if process.forked:  # by a handler
+            if self._membership.forked:  # by a handler
                 forked.leave(0)
         for stream in (sys.stdout, sys.stderr):
             try:
                 stream.flush()
             except (OSError, ValueError):  # closed by the user
                 pass
-        process.flush(OUTPUT_S)
-        os._exit(ending.status)
+        self._flush(OUTPUT_S)
+        self._leave(ending.status)
 
     def _clean_up(self) -> None:
         instance, self._hosted.instance = self._hosted.instance, None
@@ -125,7 +150,7 @@ class Farewell:
             except BaseException:  # noqa: BLE001 - Ray logs it and goes on
                 print("__ray_shutdown__ raised:", file=sys.stderr)
                 traceback.print_exc()
-            if self._process.forked:
+            if self._membership.forked:
                 forked.leave(0)
         shutdown = None
         del instance
@@ -144,7 +169,7 @@ class Farewell:
 
     def _on_sigterm(self, number: int, frame: object) -> None:
         # It may have interrupted anything on the main thread: this takes no lock.
-        self._process.reactor.discard(self._on_asked)
+        self._objects.reactor.discard(self._on_asked)
 
     def _on_asked(self) -> None:
         text = f"its worker process (pid {os.getpid()}) got SIGTERM (somebody asked it to end)."
@@ -162,13 +187,12 @@ class Farewell:
             job: The call that has ended it.
             after_queue: Whether what waits already is still served.
         """
-        process = self._process
         if self.ending is None:
             self.ending = ending
-            process.node.send_now(messages.Ending(ending.kind, ending.text))
+            self._node.send_now(messages.Ending(ending.kind, ending.text))
         if self._hosted.actor_id and ending.graceful:
             # On the leader's thread, where calls are taken in: none slips in between, nor after the answer.
-            process.reactor.call_later(0, lambda: self._close(job, after_queue))
+            self._objects.reactor.call_later(0, lambda: self._close(job, after_queue))
 
     def _answer(self, job: Job) -> None:
         assert self.ending is not None
@@ -181,21 +205,22 @@ class Farewell:
 
     def _close(self, job: Job | None, after_queue: bool) -> None:
         """Take in no more calls, and answer. The leader's thread."""
-        self._process.peers.handlers[messages.Call] = self._turn_away
+        self._peers.handlers[messages.Call] = self._turn_away
         if job is not None:
             self._answer(job)
         if after_queue:
             return
-        for state in self._process.peers.states():
-            for number in list(state.waiting):
-                # Whoever takes it out decides what becomes of it: it may begin just now.
-                waiting = state.waiting.pop(number, None)
+        for connection in self._peers.incoming():
+            jobs: CallerJobs = connection.jobs
+            for number in list(jobs.waiting):
+                # The thread that takes a job out decides about it: it may begin just now.
+                waiting = jobs.waiting.pop(number, None)
                 if waiting is not None:
                     self._answer(waiting)
 
     def _turn_away(self, connection: Connection, message: messages.Call) -> None:
         """A call has come too late. The leader's thread."""
-        receive = self._process.values.receive
+        receive = self._objects.values.receive
         # Taken over, and dropped at once: the descriptors of the next message lie behind those of this one.
         for value in (message.rest, *(value for _, value in message.deps or ())):
             if value is not None:

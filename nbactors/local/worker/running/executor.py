@@ -8,7 +8,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from nbactors.definitions.hooks import METHODS
 from nbactors.local.reactor.waiter import Waiter
@@ -16,6 +16,7 @@ from nbactors.local.submitting import arguments
 from nbactors.local.wire import messages
 from nbactors.local.worker.inspecting import stacks
 from nbactors.local.worker.inspecting.traces import user_traceback
+from nbactors.local.worker.jobs.caller_jobs import CallerJobs
 from nbactors.local.worker.jobs.hosted import Hosted
 from nbactors.local.worker.jobs.job import Job, current
 from nbactors.local.worker.printing.capture import Capture
@@ -23,7 +24,6 @@ from nbactors.local.worker.running.answers import Answers
 from nbactors.local.worker.running.at_once import run_at_once
 from nbactors.local.worker.running.built_in_methods import NOW
 from nbactors.local.worker.running.ending import ActorExit, Ending, Farewell
-from nbactors.local.worker.running.forked import ForkHooks
 from nbactors.local.worker.running.interrupts import Interrupts, invoke
 from nbactors.local.worker.running.lanes import Lanes
 from nbactors.local.worker.running.lookout import Lookout
@@ -31,8 +31,12 @@ from nbactors.local.worker.running.performer import Performer
 
 if TYPE_CHECKING:
     from nbactors.local.connections.connection import Connection
-    from nbactors.local.member import Process
+    from nbactors.local.connections.node_link import NodeLink
+    from nbactors.local.connections.peers import Peers
+    from nbactors.local.membership import Membership
     from nbactors.local.objects.held import Held
+    from nbactors.local.objects.objects import Objects
+    from nbactors.local.wire.cancel_mode import CancelMode
 
 LONG_S = 0.005
 """A task that runs longer gives those sent behind it back to their submitter."""
@@ -65,16 +69,40 @@ class Executor:
     asyncio actor it runs the event loop instead.
 
     Args:
+        membership: Whether this is a forked child.
+        objects: Unpack what arrives, and know the reactor.
+        peers: The connections of the callers.
+        node: Is told of what begins and ends.
+        flush: Sends all that is buffered, for at most so many seconds.
+        cancel_children: Cancels what a job has called.
         set_title: Shows what runs in the process title.
+        leave: Ends the process with a status.
 
     Attributes:
         hosted: What it runs calls of.
         lanes: Where its calls run if not on the main thread, one by one; None for most actors, and for tasks.
     """
 
-    def __init__(self, process: Process, set_title: Callable[[str], None]) -> None:
-        self.process = process
+    def __init__(
+        self,
+        membership: Membership,
+        objects: Objects,
+        peers: Peers,
+        node: NodeLink,
+        *,
+        flush: Callable[[float], None],
+        cancel_children: Callable[[Job, CancelMode], None],
+        set_title: Callable[[str], None],
+        leave: Callable[[int], NoReturn] = os._exit,
+    ) -> None:
+        self._objects = objects
+        self._values = values = objects.values
+        self._reactor = reactor = objects.reactor
+        self._peers = peers
+        self._node = node
+        self._cancel_children = cancel_children
         self._set_title = set_title
+        self._leave = leave
         self._jobs: deque[Job | Construction | Ending] = deque()
         self._early: list[Job] = []
         self._waiter: Waiter | None = None
@@ -86,14 +114,25 @@ class Executor:
         self.lanes: Lanes | None = None
         self.hosted = hosted = Hosted()
         self.capture = Capture(
-            lambda cell, ends: process.node.send_now(messages.OutputPipes(cell), ends), lambda: hosted.running
+            lambda cell, ends: node.send_now(messages.OutputPipes(cell), ends), lambda: hosted.running
         )
-        self.answers = Answers(process, self._is_busy, self.capture)
-        self.farewell = Farewell(process, hosted, self.answers, self.end)
-        self.interrupts = Interrupts(process.reactor, self.answers, lambda: hosted.running)
+        self.answers = Answers(values, reactor, self._is_busy, self.capture)
+        self.farewell = Farewell(
+            membership,
+            objects,
+            peers,
+            node,
+            flush=flush,
+            hosted=hosted,
+            answers=self.answers,
+            end=self.end,
+            leave=leave,
+        )
+        self.interrupts = Interrupts(reactor, self.answers, lambda: hosted.running)
         self.answers.invoke = self.interrupts.invoke
         self.performer = Performer(
-            process,
+            values,
+            reactor,
             hosted,
             self.answers,
             self.interrupts,
@@ -102,10 +141,8 @@ class Executor:
             await_lease=self.await_lease,
             show=self.show,
         )
-        process.reactor.on_tick = self.on_tick
-        process.current_call = self.current_job
-        ForkHooks(hosted, self.performer, self.answers, self.give_signals_back)
-        process.peers.handlers.update(
+        reactor.on_tick = self.on_tick
+        peers.handlers.update(
             {
                 messages.Construct: self.enqueue_construct,
                 messages.Call: self.enqueue,
@@ -118,7 +155,6 @@ class Executor:
                 messages.AskStack: lambda c, _: self.on_ask_stack(c),
             }
         )
-        process.peers.on_caller_gone = self.on_caller_gone
 
     @property
     def groups(self) -> tuple[str, ...]:
@@ -127,9 +163,9 @@ class Executor:
 
     def on_ask_stack(self, connection: Connection) -> None:
         """Somebody asks what runs. The leader's thread."""
-        states = self.process.peers.states()
-        running = [job for state in states for job in list(state.running.values())]
-        waiting = sum(len(state.waiting) for state in states)
+        callers: list[CallerJobs] = [connection.jobs for connection in self._peers.incoming()]
+        running = [job for jobs in callers for job in list(jobs.running.values())]
+        waiting = sum(len(jobs.waiting) for jobs in callers)
         connection.send_now(messages.StackText(stacks.describe(self.hosted, running, waiting)))
 
     def current_job(self) -> Job | None:
@@ -149,13 +185,13 @@ class Executor:
         if message.rest is None and not message.deps:
             job = Job(connection, message, None, ())  # type: ignore[arg-type]
         else:
-            receive = self.process.values.receive
+            receive = self._values.receive
             rest = receive(connection, message.rest) if message.rest is not None else None
             job = Job(
                 connection, message, rest, [(key, receive(connection, value)) for key, value in message.deps or ()]
             )
-        job.read_at = self.process.reactor.read_at
-        connection.state.waiting[message.number] = job
+        job.read_at = self._reactor.read_at
+        connection.jobs.waiting[message.number] = job
         if not job.is_task and message.group == NOW:
             run_at_once(job, self.performer.perform_in_thread, self.interrupts.windows, self.hosted.made)
             return
@@ -174,7 +210,7 @@ class Executor:
 
     def enqueue_construct(self, connection: Connection, message: messages.Construct) -> None:
         """Take the constructor's call in, before all others. The leader's thread."""
-        receive = self.process.values.receive
+        receive = self._values.receive
         cls = receive(connection, message.cls)
         rest = receive(connection, message.args)
         deps = [(key, receive(connection, value)) for key, value in message.deps]
@@ -218,22 +254,22 @@ class Executor:
     def on_cancel(self, connection: Connection, message: messages.Cancel) -> None:
         """A caller cancels a call. The leader's thread."""
         number = message.number
-        job = connection.state.waiting.pop(number, None)
+        job = connection.jobs.waiting.pop(number, None)
         if job is not None:
             self.answers.refuse(job, message, "queued")
             return
-        job = connection.state.running.get(number)
+        job = connection.jobs.running.get(number)
         if job is None:
             return
         if job.cancel is None or not message.mode.only_asks:
             job.cancel = message
         if message.recursive:
-            self.process.cancel_children(job, message.mode.of_children)
+            self._cancel_children(job, message.mode.of_children)
         if job.production is not None:
             job.production.stop()
         if message.mode.ends_process and job.is_task:
             connection.flush()
-            os._exit(1)
+            self._leave(1)
         if self.lanes is not None:
             self.lanes.cancel(job)
         if job.task is None and (job.is_task or message.mode.interrupts_methods):
@@ -242,26 +278,31 @@ class Executor:
     def on_consumed(self, connection: Connection, message: messages.Consumed) -> None:
         """A caller has read what a generator has yielded. The leader's thread."""
         # A call that was sent again may not have begun yet. In this order, see `Job.begin`.
-        state, number = connection.state, message.number
-        job = state.waiting.get(number) or state.running.get(number)
+        jobs: CallerJobs = connection.jobs
+        job = jobs.waiting.get(message.number) or jobs.running.get(message.number)
         if job is not None and job.production is not None:
             job.production.read(message.count)
 
     def on_stop_stream(self, connection: Connection, message: messages.StopStream) -> None:
         """Nobody reads what a generator yields. The leader's thread."""
         number = message.number
-        job = connection.state.waiting.pop(number, None)
+        job = connection.jobs.waiting.pop(number, None)
         if job is not None:
             self.answers.end_stream(job)
             return
-        job = connection.state.running.get(number)
+        job = connection.jobs.running.get(number)
         if job is not None and job.production is not None:
             job.production.stop()
 
     @staticmethod
+    def on_caller(connection: Connection) -> None:
+        """A caller has connected. The leader's thread."""
+        connection.jobs = CallerJobs()
+
+    @staticmethod
     def on_caller_gone(connection: Connection) -> None:
         """A caller has ended: its generators have no reader any more. The leader's thread."""
-        for job in list(connection.state.running.values()):
+        for job in list(connection.jobs.running.values()):
             if job.production is not None:
                 job.production.stop()
 
@@ -287,7 +328,7 @@ class Executor:
                 break
             if not (isinstance(job, Job) and job.is_task):
                 kept.append(job)
-            elif job.connection.state.waiting.pop(job.message.number, None) is not None:
+            elif job.connection.jobs.waiting.pop(job.message.number, None) is not None:
                 back.setdefault(job.connection, []).append(job.message.number)
         self._jobs.extend(reversed(kept))
         waiter = self._waiter
@@ -302,7 +343,7 @@ class Executor:
             return
         waiter = self._lease_waiter = Waiter()
         if self.lease_id != lease_id:
-            self.process.reactor.wait(waiter, LEASE_S)
+            self._reactor.wait(waiter, LEASE_S)
         self._lease_waiter = None
 
     def assigned(self, lease_id: int) -> None:
@@ -320,7 +361,7 @@ class Executor:
         jobs = self._jobs
         perform = self.performer.perform
         job: Job | Construction | Ending | None
-        lookout = Lookout(self.process.reactor.catch_up)
+        lookout = Lookout(self._reactor.catch_up)
         while True:
             try:
                 job = jobs.popleft()
@@ -356,9 +397,9 @@ class Executor:
             if self._shown and self.lanes is None:
                 self.show("")
             try:
-                self.process.reactor.wait(waiter, None)
+                self._reactor.wait(waiter, None)
             except Exception:  # noqa: BLE001 - a handler's that the user has set: no call runs that could fail with it
-                self.process.reactor.complain(self._idle)
+                self._reactor.complain(self._idle)
         self._waiter = None
 
     # --------------------------------------------------------------------------------------------------- constructor
@@ -384,7 +425,7 @@ class Executor:
             self.hosted.cls = cls
             self.hosted.module = job.module = cls.__module__
             if self.lanes is not None and self.lanes.is_async:
-                self.lanes.host(self.process)
+                self.lanes.host(self._reactor, self._objects.waiting)
                 self.hosted.instance = self.lanes.construct(cls, args, kwargs)
             else:
                 self.hosted.instance = invoke(cls, args, kwargs)
@@ -399,7 +440,7 @@ class Executor:
         construction.rest = construction.deps = job.rest = job.deps = None  # type: ignore[assignment]
         self.hosted.running = None
         self.hosted.made.set()
-        self.process.node.send_now(messages.ActorConstructed(message.actor_id))
+        self._node.send_now(messages.ActorConstructed(message.actor_id))
         if self.lanes is not None:
             self.show("")
             self.lanes.start()
@@ -430,7 +471,7 @@ class Executor:
         else:
             ending, after_queue = _ending_of(reason), False
         if job is not None and self.lanes is None and threading.current_thread() is threading.main_thread():
-            self.process.reactor.on_tick = None
+            self._reactor.on_tick = None
             self.farewell.carry_out(ending, job)
         self.farewell.begin(ending, job, after_queue)
         self.end(ending)
@@ -450,7 +491,7 @@ class Executor:
                 if lanes.is_async:
                     lanes.turn(DRAIN_TICK_S)
                 else:
-                    self.process.reactor.wait(Waiter(), DRAIN_TICK_S)
+                    self._reactor.wait(Waiter(), DRAIN_TICK_S)
             except SystemExit:  # in a task of the actor's own: it ends already
                 pass
 

@@ -133,7 +133,7 @@ class Interrupts:
 
     def _go_on(self, job: Job) -> None:
         pursuit = self._pursuits[job]
-        if job.answered or job.message.number not in job.connection.state.running:
+        if job.answered or job.message.number not in job.connection.jobs.running:
             del self._pursuits[job]
             return
         waited = monotonic() - pursuit.since

@@ -12,7 +12,8 @@ from nbactors.local.worker.running.interrupts import invoke
 from nbactors.local.worker.running.thread_lane import ThreadLane
 
 if TYPE_CHECKING:
-    from nbactors.local.member import Process
+    from nbactors.local.objects.waiting import Waiting
+    from nbactors.local.reactor.reactor import Reactor
     from nbactors.local.wire import messages
     from nbactors.local.worker.jobs.job import Job
     from nbactors.local.worker.running.loop_lane import LoopLane
@@ -102,14 +103,14 @@ class Lanes:
 
     # ----------------------------------------------------------------------------------------------------- the loop
 
-    def host(self, process: Process) -> None:
-        """Make the default group's loop read for the process. The main thread, before it runs."""
+    def host(self, reactor: Reactor, waiting: Waiting) -> None:
+        """Make the default group's loop read for the reactor. The main thread, before it runs."""
         from nbactors.local.worker.running.loop_blocking import LoopBlocking  # noqa: PLC0415 - as above
         from nbactors.local.worker.running.loop_host import LoopHost  # noqa: PLC0415 - imports asyncio
 
         self._loop_lane.adopt()
-        host(process.reactor, LoopHost(process.reactor, self._loop_lane.loop))
-        process.waiting.before_block = LoopBlocking().notice
+        host(reactor, LoopHost(reactor, self._loop_lane.loop))
+        waiting.before_block = LoopBlocking().notice
 
     def construct(self, cls: type, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Make the instance while the default group's loop runs, as in Ray; await an `async def __init__`."""

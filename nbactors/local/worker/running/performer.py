@@ -20,8 +20,9 @@ from nbactors.local.worker.running.renewal import Renewal
 
 if TYPE_CHECKING:
     from nbactors.local.connections.connection import Connection
-    from nbactors.local.member import Process
     from nbactors.local.objects.held import Held
+    from nbactors.local.objects.values import Values
+    from nbactors.local.reactor.reactor import Reactor
     from nbactors.local.worker.jobs.hosted import Hosted
     from nbactors.local.worker.jobs.job import Job
     from nbactors.local.worker.printing.capture import Capture
@@ -33,7 +34,8 @@ class Performer:
     """Runs jobs on whatever thread calls it; what they do is their answer, and nothing of it escapes.
 
     Args:
-        process: This process.
+        values: Unpacks functions and arguments.
+        reactor: The event loop.
         hosted: What it hosts.
         answers: Sends what the callers get.
         interrupts: Raise what cancels a running job.
@@ -45,7 +47,8 @@ class Performer:
 
     def __init__(
         self,
-        process: Process,
+        values: Values,
+        reactor: Reactor,
         hosted: Hosted,
         answers: Answers,
         interrupts: Interrupts,
@@ -60,11 +63,11 @@ class Performer:
         self.leave_by = leave_by
         self._await_lease = await_lease
         self._show = show
-        self.reactor = process.reactor
-        self._process = process
+        self.reactor = reactor
+        self._values = values
         self._interrupts = interrupts
         self._capture = capture
-        self._renewal = Renewal(hosted, process.reactor)
+        self._renewal = Renewal(hosted, reactor)
         self._functions: dict[bytes, tuple[Any, Held]] = {}
         self._windows = threading.local()
 
@@ -127,7 +130,7 @@ class Performer:
             return
         if not producing.is_generator(result):
             raise producing.not_a_generator(job, result)
-        producing.produce(self._process, self.answers, job, result, _step)
+        producing.produce(self.reactor, self.answers, job, result, _step)
         if job.cancel is not None:
             self.refuse(job)
         else:
@@ -164,7 +167,7 @@ class Performer:
 
     def define(self, connection: Connection, message: messages.Define) -> None:
         """Take a function in; it is unpickled when it first runs. The leader's thread."""
-        function = self._process.values.receive(connection, message.function)
+        function = self._values.receive(connection, message.function)
         if message.key not in self._functions:
             self._functions[message.key] = (None, function)
 

@@ -11,7 +11,7 @@ from nbactors.frontend.user_code import lets_through
 from nbactors.local.reactor.waiter import Waiter
 
 if TYPE_CHECKING:
-    from nbactors.local.member import Process
+    from nbactors.local.reactor.reactor import Reactor
     from nbactors.local.worker.jobs.job import Job
     from nbactors.local.worker.running.answers import Answers
 
@@ -71,7 +71,7 @@ def _results(taken: list[Any], count: int) -> Any:
 
 
 def produce(
-    process: Process, answers: Answers, job: Job, values: Iterator[Any], step: Callable[[Any], tuple[bool, Any]]
+    reactor: Reactor, answers: Answers, job: Job, values: Iterator[Any], step: Callable[[Any], tuple[bool, Any]]
 ) -> None:
     """Run a generator to its end on this thread, which it blocks.
 
@@ -90,7 +90,7 @@ def produce(
                 waiter = Waiter()
                 production.pause(waiter.finish)
                 if production.must_pause:
-                    process.reactor.wait(waiter, None)
+                    reactor.wait(waiter, None)
     finally:
         production.pause(None)
         _close(values)

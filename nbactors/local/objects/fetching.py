@@ -1,0 +1,144 @@
+"""Values that travel between the owner of an object and those who borrow it. See this room's `__init__`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from nbactors.local.objects.entry import BorrowedEntry, Entry
+from nbactors.local.objects.object_life import READY
+from nbactors.local.wire import failures, ids, messages
+from nbactors.local.wire.cancel_mode import CancelMode
+
+if TYPE_CHECKING:
+    from nbactors.local.connections.connection import Connection
+    from nbactors.local.connections.peers import Peers
+    from nbactors.local.objects.references import References
+    from nbactors.local.objects.values import Values
+
+
+class Fetching:
+    """Asks owners for values, and answers those who ask this process.
+
+    Args:
+        peers: The connections to other processes.
+        references: Know the objects that others may ask for.
+        values: Packs and unpacks what travels.
+    """
+
+    def __init__(self, peers: Peers, references: References, values: Values) -> None:
+        self._peers = peers
+        self._references = references
+        self._values = values
+        self._asked: dict[bytes, dict[bytes, list[BorrowedEntry]]] = {}
+        """What is asked for, by its owner and its id."""
+
+    # ------------------------------------------------------------------------------------------------------ answering
+
+    def answer(self, connection: Connection, oid: bytes) -> None:
+        """A borrower asks for a value: send it when it is ready. The leader's thread."""
+        entry = self._references.exported(oid)
+        if entry is None:
+            connection.send(messages.Fetched(oid, None))
+            return
+        answer = _Answer(self._values, connection)
+        connection.lent.listeners[answer] = entry
+        if not entry.add_waiter(answer):
+            answer.ready(entry)
+
+    def cancel(self, oid: bytes, force: bool, recursive: bool, interrupt: bool) -> None:
+        """A borrower wants the call cancelled that makes one of our objects. The leader's thread."""
+        entry = self._references.exported(oid)
+        call = entry.call if entry is not None else None
+        if call is not None:
+            call.cancel(CancelMode.of(force, interrupt), recursive)
+
+    # --------------------------------------------------------------------------------------------------------- asking
+
+    def fetch(self, entry: BorrowedEntry) -> None:
+        """Ask the owner of an entry for its value."""
+        connection = self._peers.connect(entry.owner)
+        if connection is None:
+            entry.lose(failures.owner_died(entry.id))
+            return
+        asked = self._asked
+        while True:
+            table = asked.setdefault(entry.owner, {})
+            entries = table.setdefault(entry.id, [])
+            entries.append(entry)
+            if asked.get(entry.owner) is table and table.get(entry.id) is entries:
+                break  # else it was taken away before this one was in it
+        connection.send_now(messages.Fetch(entry.id))
+        if connection.closed:
+            self.owner_gone(entry.owner)
+
+    def leave(self) -> None:
+        """This process leaves: what it has asked others for will not come."""
+        for owner in list(self._asked):
+            self.owner_gone(owner)
+
+    def fetched(self, connection: Connection, oid: bytes, value: messages.Value | None) -> None:
+        """The owner has answered. The leader's thread."""
+        received = self._values.receive(connection, value) if value is not None else None
+        if received is not None:
+            self._settle_asked(oid, received.settle)
+        else:
+            self._lose_asked(oid, failures.object_lost(oid))
+
+    def owner_gone(self, owner: bytes) -> None:
+        """A process has died: what we asked it for will not come. The leader's thread."""
+        for oid in self._asked_of(owner):
+            self._lose_asked(oid, failures.owner_died(oid))
+        if not self._asked.get(owner, True):
+            self._asked.pop(owner, None)
+
+    def ask_again(self, owner: bytes) -> None:
+        """A connection was lost to a process that lives. The leader's thread."""
+        for oid in self._asked_of(owner):
+            connection = self._peers.connect(owner)
+            if connection is None:
+                self._lose_asked(oid, failures.owner_died(oid))
+            else:
+                connection.send_now(messages.Fetch(oid))
+
+    def _asked_of(self, owner: bytes) -> list[bytes]:
+        return list(self._asked.get(owner, ()))
+
+    def _lose_asked(self, oid: bytes, error: bytes) -> None:
+        self._settle_asked(oid, lambda entry: entry.lose(error))
+
+    def _settle_asked(self, oid: bytes, settle: Callable[[BorrowedEntry], None]) -> None:
+        """Settle all entries that wait for an object. Each is taken out at last: no exception from outside loses it."""
+        table = self._asked.get(ids.owner_of(oid))
+        if table is None:
+            return
+        entries = table.get(oid)
+        while True:
+            if not entries:
+                break
+            entry = entries[0]
+            settle(entry)
+            if entries and entries[0] is entry:
+                entries.pop(0)
+        if not entries:
+            table.pop(oid, None)
+
+
+class _Answer:
+    """Sends a value to the borrower that asked for it."""
+
+    __slots__ = ("_connection", "_sent", "_values")
+
+    def __init__(self, values: Values, connection: Connection) -> None:
+        self._values = values
+        self._connection = connection
+        self._sent = False
+
+    def ready(self, entry: Entry) -> None:
+        if self._sent or entry.state < READY:
+            return
+        self._sent = True
+        connection = self._connection
+        connection.lent.listeners.pop(self, None)
+        value, fds = self._values.pack_entry(connection, entry)
+        connection.send(messages.Fetched(entry.id, value), fds)

@@ -1,0 +1,66 @@
+"""`Objects`: all that a process knows of objects, put together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from nbactors.local.objects.fetching import Fetching
+from nbactors.local.objects.references import References
+from nbactors.local.objects.streams import Streams
+from nbactors.local.objects.values import Values
+from nbactors.local.objects.waiting import Waiting
+
+if TYPE_CHECKING:
+    from nbactors.local.connections.node_link import NodeLink
+    from nbactors.local.connections.peers import Peers
+    from nbactors.local.membership import Membership
+    from nbactors.local.reactor.reactor import Reactor
+    from nbactors.local.store.segments import SegmentStore
+
+
+class Objects:
+    """The objects of one process. Each entry and stream points here, see `Home`.
+
+    Args:
+        process_id: This process's, 16 bytes.
+        membership: Whether this process has left.
+        reactor: Its event loop.
+        peers: The connections to other processes.
+        node: The connection to the node.
+        store: Where large values lie.
+        numbers: Gives numbers to calls and objects.
+        expect_trim: Called when a large value is stored.
+    """
+
+    def __init__(
+        self,
+        process_id: bytes,
+        membership: Membership,
+        reactor: Reactor,
+        *,
+        peers: Peers,
+        node: NodeLink,
+        store: SegmentStore,
+        numbers: Iterator[int],
+        expect_trim: Callable[[], None],
+    ) -> None:
+        self.process_id = process_id
+        self.membership = membership
+        self.reactor = reactor
+        self.references = References(self, process_id, reactor, peers, node)
+        self.values = Values(store, self.references, expect_trim)
+        self.fetching = Fetching(peers, self.references, self.values)
+        self.streams = Streams(self, peers, self.references, self.values, numbers)
+        self.waiting = Waiting(reactor, membership, self.references, self.values)
+
+    def process_gone(self, process_id: bytes) -> None:
+        """A process has died: its counts go, and what it owned is lost. The leader's thread."""
+        self.references.process_gone(process_id)
+        self.fetching.owner_gone(process_id)
+        self.streams.owner_gone(process_id)
+
+    def ask_again(self, process_id: bytes) -> None:
+        """A connection was lost to a process that lives: ask it anew. The leader's thread."""
+        self.fetching.ask_again(process_id)
+        self.streams.ask_again(process_id)

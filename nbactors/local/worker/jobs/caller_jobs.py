@@ -1,0 +1,25 @@
+"""`CallerJobs`: what a worker keeps with the connection of a caller."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nbactors.local.worker.jobs.job import Job
+
+
+class CallerJobs:
+    """The jobs of one caller. `Connection.jobs` holds the record.
+
+    A thread that takes a job out of `waiting` decides about the job: it runs it, cancels it, or gives it back.
+
+    Attributes:
+        waiting: The jobs that have not begun, by number.
+        running: The jobs that run, by number.
+    """
+
+    __slots__ = ("running", "waiting")
+
+    def __init__(self) -> None:
+        self.waiting: dict[int, Job] = {}
+        self.running: dict[int, Job] = {}
