@@ -43,6 +43,7 @@ M = TypeVar("M", bound=messages.Message)
 
 WAIT_S = 10.0
 STORE_LIMIT = 1 << 28
+ONE_BY_ONE = Concurrency(is_async=False, max_concurrency=1, groups={})
 
 
 class Node:
@@ -154,7 +155,7 @@ class Session(Member):
         return link
 
     def prepare(
-        self, cls: type, args: Any = (), kwargs: Any = None, concurrency: Concurrency = Concurrency(False, 1, {})
+        self, cls: type, args: Any = (), kwargs: Any = None, concurrency: Concurrency = ONE_BY_ONE
     ) -> LocalActorLink:
         """Return the link of an actor for which there is no worker yet."""
         link = self.actors.create(ids.new_actor_id(), is_known=False)
@@ -208,7 +209,7 @@ class Worker(Member):
         titles: What its process title has shown.
     """
 
-    def __init__(self, directory: Path, concurrency: Concurrency = Concurrency(False, 1, {})) -> None:
+    def __init__(self, directory: Path, concurrency: Concurrency = ONE_BY_ONE) -> None:
         super().__init__(directory, "worker")
         self.concurrency = concurrency
         self.status: int | None = None
