@@ -261,7 +261,7 @@ class TestMethods:
         assert ray.get([increment.remote(), increment.remote()]) == [1, 2]
 
     def test_ray_ready(self, ray: Any) -> None:
-        ray.get(ray.remote(Counter).remote().__ray_ready__.remote())
+        assert ray.get(ray.remote(Counter).remote().__ray_ready__.remote()) is True
 
     def test_ray_call(self, ray: Any) -> None:
         counter = ray.remote(Counter).remote(5)

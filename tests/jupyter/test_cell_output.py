@@ -166,6 +166,7 @@ class TestKernelOutput:
         second = kernel.run(f"blocker.{how}.remote('{how} second')")
         kernel.until(lambda: kernel.words(first) == [f"{how} first"] and kernel.words(second) == [f"{how} second"])
         kernel.run("blocker.release.remote(); ray.get(blocker.say.remote()); del blocker")
+        assert kernel.words(second) == [f"{how} second"]
 
     def test_a_thread_that_outlives_its_call(self, kernel: Kernel) -> None:
         kernel.run("threads = Printer.remote('-')")
@@ -199,8 +200,9 @@ class TestKernelOutput:
         kernel.run("one, two = Printer.remote('-'), Printer.remote('-')")
         asking = kernel.run("ref = one.ask.remote([two], 'asked')")
         other = kernel.run("ray.get(two.say.remote('directly'))")
-        kernel.until(lambda: kernel.words(asking) == ["asked"])
-        kernel.until(lambda: kernel.words(other) == ["directly"])
+        kernel.until(lambda: kernel.words(asking) and kernel.words(other))
+        assert kernel.words(asking) == ["asked"]
+        assert kernel.words(other) == ["directly"]
 
     def test_tasks(self, kernel: Kernel) -> None:
         cells = [kernel.run(f"ray.get(hello.remote('task {number}'))") for number in range(3)]
@@ -242,6 +244,7 @@ class TestKernelOutput:
         kernel.run("ray.kill(logged)")
         dead = kernel.run("%actor_logs logged")
         kernel.until(lambda: len(kernel.text[dead].splitlines()) == 4)
+        assert sorted(kernel.text[dead].splitlines()) == ["made", "one", "three", "two"]
 
     def test_a_log_is_followed_until_the_actor_ends(self, kernel: Kernel) -> None:
         kernel.run("%load_ext nbactors")

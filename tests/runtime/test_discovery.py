@@ -81,7 +81,9 @@ class TestPeer:
     def test_a_process_of_the_same_user_is_let_in(self) -> None:
         ours, theirs = socket.socketpair()
         with ours, theirs:
+            theirs.sendall(b"hello")
             sockets.check_peer(ours)
+            assert ours.recv(5) == b"hello"
 
     @pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")
     def test_somebody_else_is_not(self, own_directory: Path) -> None:

@@ -93,8 +93,14 @@ def test_a_lost_hold_forbids_reuse_for_ever(store):
 
 
 def test_unknown_releases_change_nothing(store):
+    stored = store.write(b"", [fill(1 << 20, 1)])
+    number = store.grant(stored)
     store.released(12345)
     store.lost(12345)
+    assert store._given == {number: stored.hold}
+    assert not store._free
+    assert not stored.hold.lost
+    store.released(number)
 
 
 def test_a_received_segment_is_given_back_after_its_last_view(store):

@@ -29,14 +29,16 @@ def test_frames_come_out_as_they_went_in_however_the_stream_is_cut(
     assert received == batches
 
 
-@given(st.binary(max_size=200))
-def test_rubbish_is_refused_or_waited_on_and_nothing_else(rubbish: bytes) -> None:
+@given(st.binary(max_size=200), st.booleans())
+def test_rubbish_is_refused_or_waited_on_and_nothing_else(rubbish: bytes, is_framed: bool) -> None:
     codec = framing.control_codec()
+    stream = len(rubbish).to_bytes(framing.HEADER, "big") + rubbish if is_framed else rubbish
     try:
-        for body in framing.FrameBuffer(codec.limit).feed(rubbish):
-            codec.decode(body)
+        batches = [codec.decode(body) for body in framing.FrameBuffer(codec.limit).feed(stream)]
     except framing.FrameError:
-        pass
+        return
+    assert all(isinstance(message, messages.Message) for batch in batches for message in batch)
+    assert batches or not is_framed
 
 
 @pytest.mark.parametrize("prefix", [b"", b"\0\0"])
