@@ -70,7 +70,7 @@ def run(own_directory: Path, source: str) -> str:
 
 class TestHandlers:
     @pytest.mark.parametrize("attempt", range(3))
-    def test_a_handler_of_sigterm_saves(self, own_directory: Path, attempt: int) -> None:
+    def test_a_handler_of_sigterm_saves_before_the_exit(self, own_directory: Path, attempt: int) -> None:
         source = """
             def save(number, frame):
                 print(ray.get(actor.save.remote(), timeout=5))
@@ -88,7 +88,9 @@ class TestHandlers:
         assert run(own_directory, source) == "saved"
 
     @pytest.mark.parametrize("timeout", ["None", "10"])
-    def test_a_handler_gets_while_main_leads(self, own_directory: Path, timeout: str) -> None:
+    def test_a_handler_gets_a_result_while_the_main_thread_leads_the_reactor(
+        self, own_directory: Path, timeout: str
+    ) -> None:
         source = f"""
             signal.signal(signal.SIGALRM, lambda *_: print(ray.get(other.ping.remote("inner"))))
             signal.setitimer(signal.ITIMER_REAL, 0.2)
@@ -96,7 +98,7 @@ class TestHandlers:
         """
         assert run(own_directory, source) == "inner\nslow"
 
-    def test_a_handler_gets_while_main_follows(self, own_directory: Path) -> None:
+    def test_a_handler_gets_a_result_while_the_main_thread_follows(self, own_directory: Path) -> None:
         source = """
             leader = threading.Thread(target=lambda: ray.get(other.slow.remote(2)))
             leader.start()
@@ -107,7 +109,7 @@ class TestHandlers:
         """
         assert sorted(run(own_directory, source).split()) == ["inner", "slow"]
 
-    def test_handlers_call_all_the_time(self, own_directory: Path) -> None:
+    def test_calls_of_a_handler_do_not_disturb_the_calls_of_the_main_thread(self, own_directory: Path) -> None:
         source = """
             answers = []
             ping = lambda: other.ping.remote(len(answers))
@@ -129,7 +131,7 @@ class TestHandlers:
 
 
 class TestFinalizers:
-    def test_garbage_calls_an_actor(self, own_directory: Path) -> None:
+    def test_a_finalizer_calls_an_actor_during_garbage_collection(self, own_directory: Path) -> None:
         source = """
             collected = 0
 
@@ -155,7 +157,7 @@ class TestFinalizers:
 
 
 class TestRaisingHandlers:
-    def test_it_ends_the_wait_of_main_alone(self, own_directory: Path) -> None:
+    def test_an_exception_of_a_handler_ends_only_the_wait_of_the_main_thread(self, own_directory: Path) -> None:
         source = """
             def stop(number, frame):
                 raise Mine
@@ -175,7 +177,7 @@ class TestRaisingHandlers:
         """
         assert run(own_directory, source) == "raised\nslow slow well"
 
-    def test_each_reaches_the_user_and_no_reply_is_lost(self, own_directory: Path) -> None:
+    def test_each_exception_of_a_handler_reaches_the_user_and_no_reply_is_lost(self, own_directory: Path) -> None:
         source = """
             raised = caught = 0
 

@@ -101,7 +101,7 @@ def actors() -> tuple[Any, Any]:
 
 
 @pytest.mark.slow
-def test_another_loop_calls_while_it_is_blocked(actors: tuple[Any, Any], gate: Gate) -> None:
+def test_another_loop_calls_while_the_main_loop_is_blocked(actors: tuple[Any, Any], gate: Gate) -> None:
     blocked, other = actors
     block = blocked.block.remote(gate)
     assert nbactors.get(blocked.call.remote(other), timeout=20) == "answered"
@@ -110,7 +110,7 @@ def test_another_loop_calls_while_it_is_blocked(actors: tuple[Any, Any], gate: G
 
 
 @pytest.mark.slow
-def test_an_answer_is_read_while_it_is_blocked(actors: tuple[Any, Any], gate: Gate) -> None:
+def test_an_answer_is_read_while_the_loop_is_blocked(actors: tuple[Any, Any], gate: Gate) -> None:
     blocked, other = actors
     block = blocked.block.remote(gate)
     # Answered when the loop is blocked, for certain: nothing goes in or out of the actor between.
@@ -121,7 +121,7 @@ def test_an_answer_is_read_while_it_is_blocked(actors: tuple[Any, Any], gate: Ga
 
 
 @pytest.mark.slow
-def test_time_runs_out_while_it_is_blocked(actors: tuple[Any, Any], gate: Gate) -> None:
+def test_a_timeout_expires_while_the_loop_is_blocked(actors: tuple[Any, Any], gate: Gate) -> None:
     blocked, other = actors
     block = blocked.block.remote(gate)
     assert nbactors.get(blocked.call_in_time.remote(other), timeout=20) == "running"

@@ -59,7 +59,7 @@ def make(cls: type, **options: Any) -> Any:
     return (nbactors.remote(**options)(cls) if options else nbactors.remote(cls)).remote()
 
 
-def test_an_actor_of_the_session() -> None:
+def test_restore_brings_back_the_state_of_the_checkpoint() -> None:
     model = make(Model)
     model.train.remote()
     made = nbactors.checkpoint(model)
@@ -70,7 +70,7 @@ def test_an_actor_of_the_session() -> None:
     assert nbactors.get(model.total.remote()) == 100_000
 
 
-def test_a_given_checkpoint_also_for_another_actor() -> None:
+def test_a_given_checkpoint_restores_any_actor_of_its_class() -> None:
     model = make(Model)
     made = []
     for _ in range(3):
@@ -82,7 +82,7 @@ def test_a_given_checkpoint_also_for_another_actor() -> None:
     assert nbactors.get([other.total.remote(), model.total.remote()]) == [100_000, 200_000]
 
 
-def test_an_asyncio_actor() -> None:
+def test_an_asyncio_actor_is_saved_and_restored() -> None:
     model = make(AsyncModel)
     nbactors.get([model.train.remote() for _ in range(5)])
     nbactors.checkpoint(model)
@@ -104,7 +104,7 @@ def test_a_detached_actor_goes_on_where_another_has_ended(tmp_path: Path) -> Non
     nbactors.kill(again)
 
 
-def test_a_damaged_one_gives_way_to_the_one_before() -> None:
+def test_restore_takes_the_previous_checkpoint_if_the_latest_is_damaged() -> None:
     model = make(Model, name="model", lifetime="detached")
     model.train.remote()
     first = nbactors.checkpoint(model)
@@ -120,7 +120,7 @@ def test_a_damaged_one_gives_way_to_the_one_before() -> None:
     nbactors.kill(model)
 
 
-def test_one_that_others_could_have_written_is_refused_and_none_is_taken_in_its_place() -> None:
+def test_a_checkpoint_that_others_may_write_is_refused_and_not_replaced_by_another() -> None:
     model = make(Model, name="model", lifetime="detached")
     nbactors.checkpoint(model)
     latest = nbactors.checkpoint(model)
@@ -132,12 +132,12 @@ def test_one_that_others_could_have_written_is_refused_and_none_is_taken_in_its_
     nbactors.kill(model)
 
 
-def test_without_a_checkpoint() -> None:
+def test_restore_without_a_checkpoint_is_refused() -> None:
     with pytest.raises(LookupError, match="there is no checkpoint of"):
         nbactors.restore(make(Model))
 
 
-def test_a_class_that_does_not_say_how() -> None:
+def test_a_class_without_the_hooks_is_refused() -> None:
     class Plain:
         pass
 
@@ -146,7 +146,7 @@ def test_a_class_that_does_not_say_how() -> None:
             verb(make(Plain))
 
 
-def test_half_of_the_hooks_is_refused_at_definition() -> None:
+def test_a_class_with_only_one_of_the_hooks_is_refused_at_definition() -> None:
     class Half:
         def __nbactors_save__(self) -> int:
             return 1
@@ -155,7 +155,7 @@ def test_half_of_the_hooks_is_refused_at_definition() -> None:
         nbactors.remote(Half)
 
 
-def test_an_asynchronous_hook_of_a_synchronous_actor_makes_it_one_that_can_await() -> None:
+def test_an_async_hook_beside_synchronous_methods_is_awaited() -> None:
     class Mixed:
         def value(self) -> int:
             return 1
@@ -169,7 +169,7 @@ def test_an_asynchronous_hook_of_a_synchronous_actor_makes_it_one_that_can_await
     assert nbactors.checkpoint(mixed).version == 1
 
 
-def test_of_another_class() -> None:
+def test_a_checkpoint_of_another_class_is_refused() -> None:
     model = make(Model)
     made = nbactors.checkpoint(make(AsyncModel))
     with pytest.raises(ValueError, match="is of AsyncModel, and the actor is Model"):

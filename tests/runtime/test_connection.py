@@ -85,7 +85,9 @@ def files() -> Iterator[list[int]]:
 
 @pytest.mark.parametrize("count", [1, MAX_FDS - 1, MAX_FDS, MAX_FDS + 1, 2 * MAX_FDS, 4 * MAX_FDS + 1])
 @pytest.mark.parametrize("length", [1000, 1_000_000], ids=["short", "longer-than-the-socket-takes"])
-def test_a_message_with_many_descriptors(ends: Ends, files: list[int], count: int, length: int) -> None:
+def test_a_message_brings_all_its_descriptors_however_many(
+    ends: Ends, files: list[int], count: int, length: int
+) -> None:
     ends.receiver.start()
     ends.sender.send_now(told(count, bytes(length)), files[:count])
     ends.sender.send_now(told(0, b"last"))
@@ -93,7 +95,7 @@ def test_a_message_with_many_descriptors(ends: Ends, files: list[int], count: in
     assert ends.arrived == [(length, list(range(count))), (4, [])]
 
 
-def test_descriptors_of_messages_that_are_sent_together(ends: Ends, files: list[int]) -> None:
+def test_messages_that_are_sent_together_keep_their_own_descriptors(ends: Ends, files: list[int]) -> None:
     ends.receiver.start()
     few = MAX_FDS // 2 - 1
     ends.sender.send(told(few, b""), files[:few])
@@ -102,7 +104,7 @@ def test_descriptors_of_messages_that_are_sent_together(ends: Ends, files: list[
     assert ends.arrived == [(0, list(range(few))), (4, list(range(few, few + MAX_FDS)))]
 
 
-def test_descriptors_behind_a_backlog(ends: Ends, files: list[int]) -> None:
+def test_messages_behind_a_backlog_keep_their_own_descriptors(ends: Ends, files: list[int]) -> None:
     ends.sender.send_now(told(1, bytes(1_000_000)), files[7:8])
     assert ends.sender.unsent  # nobody reads yet
     for start in (0, 100, 200):
@@ -134,7 +136,7 @@ def test_descriptors_may_be_closed_at_once(ends: Ends, files: list[int], length:
 
 
 @pytest.mark.parametrize("length", [1000, 1_000_000], ids=["short", "longer-than-the-socket-takes"])
-def test_descriptors_that_nobody_takes_are_closed(ends: Ends, files: list[int], length: int) -> None:
+def test_descriptors_that_are_never_received_are_closed(ends: Ends, files: list[int], length: int) -> None:
     before = len(os.listdir("/proc/self/fd"))
     ends.sender.send_now(told(0, bytes(1_000_000)))
     ends.sender.send_now(told(300, bytes(length)), files[:300])

@@ -26,23 +26,27 @@ from nbactors.testing.leaks import node_pid
 
 
 class TestDirectory:
-    def test_the_variable_names_it_and_it_is_made_private(self, own_directory: Path) -> None:
+    def test_the_variable_names_the_directory_which_is_made_private(self, own_directory: Path) -> None:
         own_directory.rmdir()
         assert discovery.runtime_directory() == own_directory
         assert own_directory.stat().st_mode & 0o777 == 0o700
 
-    def test_else_it_lies_where_the_system_keeps_such(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def test_without_the_variable_the_directory_lies_in_xdg_runtime_dir(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
         monkeypatch.delenv("NBACTORS_DIR", raising=False)
         monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
         assert discovery.runtime_directory() == tmp_path / "nbactors"
 
-    def test_else_where_temporary_files_lie(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def test_without_xdg_runtime_dir_the_directory_lies_among_the_temporary_files(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
         monkeypatch.delenv("NBACTORS_DIR", raising=False)
         monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "missing"))
         monkeypatch.setenv("TMPDIR", str(tmp_path))
         assert discovery.runtime_directory() == tmp_path / f"nbactors-{os.getuid()}"
 
-    def test_one_that_others_may_enter_is_refused(self, own_directory: Path) -> None:
+    def test_a_directory_that_others_may_enter_is_refused(self, own_directory: Path) -> None:
         own_directory.chmod(0o750)
         with pytest.raises(PermissionError, match=r"is open to others \(mode 750\).*chmod 700"):
             discovery.runtime_directory()
@@ -57,7 +61,7 @@ class TestDirectory:
             discovery.runtime_directory()
 
     @pytest.mark.skipif(os.getuid() != 0, reason="only root can give a directory away")
-    def test_somebody_elses_is_refused(self, own_directory: Path) -> None:
+    def test_a_directory_of_another_user_is_refused(self, own_directory: Path) -> None:
         os.chown(own_directory, 12345, -1)
         try:
             with pytest.raises(PermissionError, match="belongs to user id 12345, not to 0"):
@@ -65,13 +69,17 @@ class TestDirectory:
         finally:
             os.chown(own_directory, 0, -1)
 
-    def test_one_that_cannot_be_made_is_explained(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def test_a_directory_that_cannot_be_made_is_explained(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
         (tmp_path / "file").touch()
         monkeypatch.setenv("NBACTORS_DIR", str(tmp_path / "file" / "below"))
         with pytest.raises(OSError, match=r"cannot be made.*set NBACTORS_DIR"):
             discovery.runtime_directory()
 
-    def test_one_whose_path_is_too_long_is_explained(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def test_a_directory_with_too_long_a_path_is_explained(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
         monkeypatch.setenv("NBACTORS_DIR", str(tmp_path / ("x" * 100)))
         with pytest.raises(OSError, match=r"unix sockets allow 103: set NBACTORS_DIR to a directory with a shorter"):
             discovery.connect_node()
@@ -86,7 +94,7 @@ class TestPeer:
             assert ours.recv(5) == b"hello"
 
     @pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")
-    def test_somebody_else_is_not(self, own_directory: Path) -> None:
+    def test_a_process_of_another_user_is_refused(self, own_directory: Path) -> None:
         path = str(own_directory / "s")
         with closing(sockets.listen(path)) as listener:
             os.chmod(path, 0o666)
@@ -113,7 +121,7 @@ class TestStart:
         assert node_pid() == 0
 
     @pytest.mark.parametrize("has_asked", [False, True])
-    def test_one_that_leaves_while_it_is_asked_is_missing(self, own_directory: Path, has_asked: bool) -> None:
+    def test_a_node_that_leaves_while_it_is_asked_is_missing(self, own_directory: Path, has_asked: bool) -> None:
         with RawSession(), ControlClient.find() as client:
             query = messages.Query(client.next_rid(), "actors")
             node = psutil.Process(client.welcome.pid)
@@ -129,7 +137,7 @@ class TestStart:
                 else:
                     client.request(query)
 
-    def test_twenty_at_once_start_one(self, own_directory: Path) -> None:
+    def test_twenty_threads_at_once_start_one_node(self, own_directory: Path) -> None:
         with ThreadPoolExecutor(20) as threads:
             found = list(threads.map(lambda _: discovery.connect_node(), range(20)))
         clients = [ControlClient(sock) for sock in found]
@@ -137,7 +145,7 @@ class TestStart:
         for client in clients:
             client.close()
 
-    def test_it_leaves_the_session_that_starts_it(self, own_directory: Path) -> None:
+    def test_the_node_is_no_child_of_the_process_that_starts_it(self, own_directory: Path) -> None:
         reader, writer = os.pipe()
         os.set_inheritable(writer, True)
         with closing(discovery.connect_node()):
@@ -151,12 +159,12 @@ class TestStart:
             assert os.read(reader, 1) == b""
         os.close(reader)
 
-    def test_it_is_small(self, own_directory: Path) -> None:
+    def test_the_node_takes_little_memory(self, own_directory: Path) -> None:
         with closing(discovery.connect_node()):
             assert psutil.Process(node_pid()).memory_info().rss < 25 << 20
 
     @pytest.mark.parametrize("content", ["a socket of a node that was killed", "a file"])
-    def test_what_a_dead_node_has_left_is_cleared(self, own_directory: Path, content: str) -> None:
+    def test_the_files_of_a_dead_node_are_removed(self, own_directory: Path, content: str) -> None:
         with RawSession() as session:
             up = session.create_up()
             first = node_pid()
@@ -182,7 +190,9 @@ class TestStart:
         with pytest.raises(RaySystemError, match=r"(?s)it ended before it was ready.*node\.log:\nsomething is wrong"):
             discovery.connect_node()
 
-    def test_without_a_known_interpreter(self, own_directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_without_a_known_interpreter_no_node_is_started(
+        self, own_directory: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setattr(sys, "executable", "")
         with pytest.raises(RaySystemError, match=r"sys\.executable is ''"):
             discovery.connect_node()
@@ -206,7 +216,7 @@ class TestLeaving:
         assert left - {"p"} == {"node.lock", "start.lock"}
 
     @pytest.mark.slow
-    def test_whoever_comes_just_then_is_served(self, own_directory: Path) -> None:
+    def test_a_session_that_opens_while_the_node_leaves_is_served(self, own_directory: Path) -> None:
         for _ in range(15):
             with RawSession() as session:
                 answer = session.request(messages.Query(session.next_rid(), "status"))
@@ -224,14 +234,14 @@ class TestMalformed:
             pytest.param(control_codec().encode([messages.Query(1, "status")]), id="no hello"),
         ],
     )
-    def test_it_ends_that_connection_and_no_other(self, own_directory: Path, rubbish: bytes) -> None:
+    def test_malformed_bytes_end_their_connection_and_no_other(self, own_directory: Path, rubbish: bytes) -> None:
         with RawSession() as session, closing(discovery.connect_node()) as bad:
             bad.sendall(rubbish)
             bad.settimeout(5)
             assert bad.recv(100) == b""
             assert isinstance(session.request(messages.Query(session.next_rid(), "status")), messages.Listing)
 
-    def test_a_message_of_another_version_in_the_first_frame_hides_not_the_hello(self, own_directory: Path) -> None:
+    def test_an_unknown_message_in_the_first_frame_does_not_hide_the_hello(self, own_directory: Path) -> None:
         import msgspec
 
         hello = messages.Hello(messages.PROTOCOL_VERSION + 1, b"p" * 16, 1, "session", "9.9")

@@ -28,7 +28,7 @@ ray.shutdown()
 
 
 @pytest.mark.slow
-def test_it_prints() -> None:
+def test_display_prints_the_plain_text() -> None:
     pytest.importorskip("IPython")
     done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.endswith(") shown too\n")

@@ -64,7 +64,7 @@ def edit(place: Path, number: int) -> None:
     new.replace(place / f"{NAME}.py")
 
 
-def test_of_a_worker_that_is_kept_and_of_one_that_never_rests(tmp_path: Path) -> None:
+def test_a_kept_worker_runs_the_edited_module_even_without_a_pause(tmp_path: Path) -> None:
     for number in range(1, 4):
         edit(tmp_path, number)
         eventually(lambda number=number: ray.get(value.remote(), timeout=20) == number, timeout_s=10)
@@ -75,14 +75,14 @@ def test_of_a_worker_that_is_kept_and_of_one_that_never_rests(tmp_path: Path) ->
         pass
 
 
-def test_of_tasks_within_tasks(tmp_path: Path) -> None:
+def test_a_task_within_a_task_runs_the_edited_module(tmp_path: Path) -> None:
     for number in range(1, 3):
         edit(tmp_path, number)
         eventually(lambda number=number: ray.get(values.remote(), timeout=20) == number, timeout_s=10)
 
 
 @pytest.mark.parametrize("cls", [Reader, AsyncReader])
-def test_an_actor_has_them_at_once(tmp_path: Path, cls: ray.ActorClass[Any]) -> None:
+def test_a_new_actor_has_the_edited_module_at_once(tmp_path: Path, cls: ray.ActorClass[Any]) -> None:
     """The forkserver imports none: whatever it imports, its later children have of old."""
     for number in range(1, 4):
         edit(tmp_path, number)

@@ -65,7 +65,7 @@ def test_the_command_line_in_latin_1_shows_everything(command: str) -> None:
         ray.shutdown()
 
 
-def test_a_stream_that_is_no_file_is_written_to_all_the_same() -> None:
+def test_a_stream_without_a_file_gets_the_lines_too() -> None:
     stream = io.StringIO()
     write(stream, "→")
     assert stream.getvalue() == "→"

@@ -83,7 +83,7 @@ def end(actor: Any, way: str) -> Any:
 @pytest.mark.parametrize("what", ["child", "pool", "thread", "atexit", "__ray_shutdown__"])
 @pytest.mark.parametrize("way", ["exit_actor", "sys.exit(0)", "sys.exit(1)", "__ray_terminate__"])
 @pytest.mark.parametrize("concurrency", [1, 2])
-def test_every_ending_ends(what: str, way: str, concurrency: int) -> None:
+def test_an_actor_whose_ending_hangs_is_killed_with_its_children(what: str, way: str, concurrency: int) -> None:
     actor = ray.remote(Hanging).options(max_concurrency=concurrency).remote(what)
     pids = ray.get(actor.pids.remote())
     # The caller does not wait for the end: it is told at once, and so is whoever calls afterwards.
@@ -116,7 +116,7 @@ def test_calls_that_never_return_do_not_keep_an_actor() -> None:
 
 
 @pytest.mark.slow
-def test_a_task_that_exits_with_a_living_child() -> None:
+def test_a_task_that_exits_with_a_living_child_fails_at_once() -> None:
     @ray.remote(max_retries=0)
     def leave() -> None:
         multiprocessing.get_context("fork").Process(target=for_ever).start()

@@ -94,7 +94,7 @@ def test_a_node_without_descriptors_does_not_spin_and_accepts_later() -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="sets the limit of another process")
-def test_no_descriptor_for_a_forkserver_is_not_called_the_interpreter_s_fault() -> None:
+def test_a_forkserver_without_a_descriptor_fails_with_the_limit_as_its_reason() -> None:
     with RawSession() as session:
         forkserver = psutil.Process(session.create_up().pid).parent()
         assert forkserver is not None
@@ -112,7 +112,7 @@ def test_no_descriptor_for_a_forkserver_is_not_called_the_interpreter_s_fault() 
 
 
 @pytest.mark.slow
-def test_a_stranger_that_says_nothing_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_silent_connection_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     """At a session's or worker's own socket. The node's has this rule, too: see the tests of its state."""
     import nbactors as ray
     from nbactors import engine

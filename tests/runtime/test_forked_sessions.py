@@ -110,7 +110,7 @@ def test_every_verb_says_that_the_process_was_forked(family: Family) -> None:
     assert ray.get(family.echo.say.remote("after")) == "after"
 
 
-def test_also_while_other_threads_are_in_the_middle_of_the_runtime(family: Family) -> None:
+def test_every_verb_says_so_even_if_other_threads_held_locks_at_the_fork(family: Family) -> None:
     """They hold its locks at the moment of the fork, and are not in the child to let go."""
     stopped = threading.Event()
 
@@ -130,7 +130,7 @@ def test_also_while_other_threads_are_in_the_middle_of_the_runtime(family: Famil
     assert {text for text in said if FORKED not in text} == set()
 
 
-def test_it_may_start_a_session_of_its_own(family: Family) -> None:
+def test_a_forked_child_may_start_a_session_of_its_own(family: Family) -> None:
     def start() -> tuple[int, Any]:
         ray.init(num_cpus=1)
         try:

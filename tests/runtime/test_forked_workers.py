@@ -132,18 +132,18 @@ def test_the_child_exits_with_its_return_and_runs_no_further_call(then: str, con
     assert sorted(ray.get(counts, timeout=10)) == [1, 2, 3, 4, 5]
 
 
-def test_in_a_constructor() -> None:
+def test_a_child_of_a_constructor_exits_at_its_return() -> None:
     actor = ray.remote(Forking).remote("__init__")
     assert ray.get(actor.status_at_start.remote(), timeout=10) == 0
     assert ray.get(actor.count.remote(), timeout=10) == 1
 
 
-def test_in_a_generator() -> None:
+def test_a_child_of_a_generator_exits_at_its_next_yield() -> None:
     items = ray.remote(Forking).remote().items.options(num_returns="streaming").remote()
     assert [ray.get(item, timeout=10) for item in items] == [0, 2]
 
 
-def test_in_a_task() -> None:
+def test_a_child_of_a_task_exits_as_its_function_ends() -> None:
     @ray.remote
     def fork(then: str) -> int:
         return Forking().fork(then)
@@ -152,7 +152,7 @@ def test_in_a_task() -> None:
 
 
 @pytest.mark.parametrize(("then", "status"), [("return", 0), ("run", 0), ("await", 1)])
-def test_in_a_coroutine(then: str, status: int, tmp_path: Path) -> None:
+def test_a_child_of_a_coroutine_exits_as_its_method_ends(then: str, status: int, tmp_path: Path) -> None:
     path = tmp_path / "steps"
     actor = ray.remote(AsyncForking).remote(path)
     assert ray.get(actor.fork.remote(then), timeout=10) == status
@@ -162,7 +162,7 @@ def test_in_a_coroutine(then: str, status: int, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("concurrency", [1, 2])
-def test_multiprocessing_goes_on_to_work(concurrency: int) -> None:
+def test_multiprocessing_works_in_an_actor(concurrency: int) -> None:
     actor = ray.remote(Forking).options(max_concurrency=concurrency).remote()
     assert ray.get(actor.pool.remote(), timeout=10) == [1, 2]
     assert ray.get(actor.queue.remote(), timeout=10) == ("from the child", 0)

@@ -103,7 +103,9 @@ def first_line(streams: tuple[Any, Any]) -> Any:
         return json.loads(out.readline())
 
 
-def test_a_worker_is_a_copy_that_stands_alone(server: ForkServer, tmp_path: Path) -> None:
+def test_a_worker_is_a_fork_that_shares_no_descriptor_and_no_terminal_session(
+    server: ForkServer, tmp_path: Path
+) -> None:
     out, err = server.fork(7)
     forked = server.next()
     assert (forked.process_id, forked.text) == ((7).to_bytes(16, "big"), "")
@@ -123,7 +125,7 @@ def test_a_worker_is_a_copy_that_stands_alone(server: ForkServer, tmp_path: Path
     assert len(facts["descriptors"]) == 4
 
 
-def test_its_own_path_and_directory(server: ForkServer) -> None:
+def test_a_worker_gets_its_own_path_and_directory(server: ForkServer) -> None:
     facts = first_line(server.fork(1, sys_path=encode_all(["/second", *sys.path]), cwd=b"/"))
     assert (facts["path"], facts["cwd"]) == (["/second"], "/")
 
@@ -150,7 +152,7 @@ def test_a_module_that_exits_stops_nothing(tmp_path: Path) -> None:
     server.close()
 
 
-def test_random_numbers_differ(server: ForkServer) -> None:
+def test_workers_draw_different_random_numbers(server: ForkServer) -> None:
     numbers = {first_line(server.fork(number))["random"] for number in range(3)}
     assert len(numbers) == 3
 
@@ -165,7 +167,7 @@ def test_random_numbers_differ(server: ForkServer) -> None:
         ("raise ValueError('left alone')", 1),
     ],
 )
-def test_ends_are_told_as_they_were(server: ForkServer, code: str, status: int) -> None:
+def test_a_worker_s_exit_status_is_reported(server: ForkServer, code: str, status: int) -> None:
     out, err = server.fork(1, code)
     assert server.next().pid
     assert server.next().status == status
@@ -173,7 +175,7 @@ def test_ends_are_told_as_they_were(server: ForkServer, code: str, status: int) 
         assert ("ValueError: left alone" in err.read()) == ("ValueError" in code)
 
 
-def test_many_at_once_keep_their_own_pipes(server: ForkServer) -> None:
+def test_twenty_workers_at_once_keep_their_own_pipes(server: ForkServer) -> None:
     streams = [server.fork(number, f"print({number}, flush=True)") for number in range(20)]
     for number, (out, err) in enumerate(streams):
         with out, err:
@@ -182,7 +184,7 @@ def test_many_at_once_keep_their_own_pipes(server: ForkServer) -> None:
             assert int(json.loads(facts)["process_id"], 16) == number
 
 
-def test_what_a_worker_has_started_ends_with_it(server: ForkServer) -> None:
+def test_children_of_a_worker_end_with_the_worker(server: ForkServer) -> None:
     out, err = server.fork(1, title="child")
     with out, err:
         out.readline()
@@ -193,12 +195,12 @@ def test_what_a_worker_has_started_ends_with_it(server: ForkServer) -> None:
     eventually(lambda: is_gone(child), timeout_s=5)
 
 
-def test_it_ends_with_the_node(server: ForkServer) -> None:
+def test_the_forkserver_ends_with_the_node(server: ForkServer) -> None:
     server.sock.close()
     assert server.process.wait(5) == 0
 
 
-def test_bytecode_is_written_by_itself_but_not_by_workers(tmp_path: Path) -> None:
+def test_the_forkserver_writes_bytecode_although_its_workers_may_not(tmp_path: Path) -> None:
     facts = environment(environ={**os.environb, b"PYTHONDONTWRITEBYTECODE": b"1"})
     server = ForkServer(tmp_path, facts)
     told = first_line(server.fork(1))
@@ -206,7 +208,7 @@ def test_bytecode_is_written_by_itself_but_not_by_workers(tmp_path: Path) -> Non
     server.close()
 
 
-def test_a_directory_that_is_gone_is_a_note_not_an_end(tmp_path: Path) -> None:
+def test_a_removed_working_directory_is_noted_and_ends_nothing(tmp_path: Path) -> None:
     server = ForkServer(tmp_path, environment(cwd=bytes(tmp_path / "gone")))
     assert first_line(server.fork(1))["pid"]
     server.sock.close()

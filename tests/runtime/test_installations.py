@@ -71,14 +71,14 @@ def assert_alike(told: Any) -> Any:
 
 @pytest.mark.usefixtures("own_directory")
 class TestOneNode:
-    def test_serves_two_installations_of_one_python(self, twin: Installation) -> None:
+    def test_one_node_serves_two_installations_of_one_python(self, twin: Installation) -> None:
         ours = assert_alike(run([sys.executable, "-c", SHOW]))
         theirs = assert_alike(twin.run(SHOW))
         assert [Path(file).parent.parent for file in theirs[3]] == [twin.packages] * 3
         assert twin.packages not in [Path(file).parent.parent for file in ours[3]]
 
     @pytest.mark.parametrize("is_theirs", [False, True])
-    def test_serves_two_pythons(self, twin: Installation, other: Installation, is_theirs: bool) -> None:
+    def test_one_node_serves_two_pythons(self, twin: Installation, other: Installation, is_theirs: bool) -> None:
         first, second = (other, twin) if is_theirs else (twin, other)
         assert_alike(first.run(SHOW))
         session = assert_alike(second.run(SHOW))
@@ -156,25 +156,27 @@ def node(twin: Installation) -> Iterator[Installation]:
 
 
 class TestPaths:
-    def test_an_isolated_interpreter(self, node: Installation, tmp_path: Path) -> None:
+    def test_a_worker_of_an_isolated_interpreter_is_isolated(self, node: Installation, tmp_path: Path) -> None:
         (tmp_path / "msgspec.py").write_text("1 / 0")
         session = assert_alike(node.run(SHOW, "-I", "-O", PYTHONPATH=str(tmp_path)))
         assert session[-2:] == [1, 1]
 
-    def test_a_package_beside_the_script(self, node: Installation, tmp_path: Path) -> None:
+    def test_a_worker_imports_the_package_beside_the_script(self, node: Installation, tmp_path: Path) -> None:
         shutil.copytree(node.packages / "nbactors", tmp_path / "nbactors")
         (tmp_path / "script.py").write_text(SHOW)
         session = assert_alike(run([node.python, str(tmp_path / "script.py")]))
         assert session[3][0] == str(tmp_path / "nbactors" / "__init__.py")
 
-    def test_an_archive(self, node: Installation, tmp_path: Path) -> None:
+    def test_a_worker_imports_the_package_from_an_archive(self, node: Installation, tmp_path: Path) -> None:
         with zipfile.ZipFile(tmp_path / "nbactors.zip", "w") as archive:
             for file in (node.packages / "nbactors").rglob("*.py"):
                 archive.write(file, file.relative_to(node.packages))
         session = assert_alike(node.run(SHOW, PYTHONPATH=str(tmp_path / "nbactors.zip")))
         assert session[3][0] == str(tmp_path / "nbactors.zip" / "nbactors" / "__init__.py")
 
-    def test_a_path_that_was_changed_after_the_import(self, node: Installation, tmp_path: Path) -> None:
+    def test_a_path_that_changes_after_the_import_moves_no_imported_package(
+        self, node: Installation, tmp_path: Path
+    ) -> None:
         """What the session has imported stays what it is, and the rest comes from the new path."""
         for name in ("nbactors", "msgspec"):
             (tmp_path / name).mkdir()
@@ -183,7 +185,9 @@ class TestPaths:
         program = f"{ASK}{FACTS}\nimport msgspec, sys\nsys.path.insert(0, {str(tmp_path)!r})\nimport mine\nask(facts)"
         assert_alike(node.run(program))
 
-    def test_a_package_whose_path_was_removed_after_the_import(self, node: Installation, tmp_path: Path) -> None:
+    def test_a_worker_finds_a_package_whose_path_was_removed_after_the_import(
+        self, node: Installation, tmp_path: Path
+    ) -> None:
         shutil.copytree(node.packages / "nbactors", tmp_path / "nbactors")
         shutil.move(node.packages / "nbactors", node.packages / "nbactors_away")
         try:
@@ -201,19 +205,25 @@ class TestNamesOfTheStandardLibrary:
     """A file of the user's has the name of a module that nbactors' workers import."""
 
     @pytest.mark.parametrize("name", ["random", "types", "selectors"])
-    def test_that_the_session_has_of_the_library(self, node: Installation, tmp_path: Path, name: str) -> None:
+    def test_a_worker_takes_the_library_s_module_that_the_session_has_imported(
+        self, node: Installation, tmp_path: Path, name: str
+    ) -> None:
         """A kernel has imported it before the working directory came on the path."""
         (tmp_path / f"{name}.py").write_text("mine = 1")
         start = f"import sys\npaths, sys.path[:] = sys.path[:], sys.path[1:]\nimport {name}\n"
         program = f"{start}{ASK}{MINE.format(name)}\nsys.path[:] = paths\nask(facts)"
         assert assert_alike(node.run(program, cwd=tmp_path))[1] is False
 
-    def test_that_the_session_has_of_the_user(self, node: Installation, tmp_path: Path) -> None:
+    def test_a_worker_takes_the_user_s_module_that_the_session_has_imported(
+        self, node: Installation, tmp_path: Path
+    ) -> None:
         (tmp_path / "random.py").write_text("mine = 1\nfrom _random import Random")
         program = f"import random{ASK}{MINE.format('random')}\nask(facts)"
         assert assert_alike(node.run(program, cwd=tmp_path)) == [str(tmp_path / "random.py"), True]
 
-    def test_that_the_session_has_not_imported(self, node: Installation, tmp_path: Path) -> None:
+    def test_a_worker_takes_the_user_s_module_that_the_session_has_yet_to_import(
+        self, node: Installation, tmp_path: Path
+    ) -> None:
         """The workers themselves need it, before user code asks for it."""
         (tmp_path / "tempfile.py").write_text("mine = 1")
         session = assert_alike(node.run(f"{ASK}{MINE.format('tempfile')}\nask(facts)", cwd=tmp_path))

@@ -73,7 +73,7 @@ def session() -> Iterator[None]:
 @pytest.mark.timeout(180)
 @pytest.mark.usefixtures("session")
 @pytest.mark.parametrize(("max_concurrency", "interrupts"), [(1, 10_000), (3, 3_000)])
-def test_no_other_call_is_ever_hit(max_concurrency: int, interrupts: int) -> None:
+def test_an_interrupt_hits_only_the_call_that_it_is_meant_for(max_concurrency: int, interrupts: int) -> None:
     seed = random.randrange(2**32)
     print(f"seed {seed}")
     choose = random.Random(seed)

@@ -39,7 +39,7 @@ print(met)
 """
 
 
-def test_it_leaves_nothing_and_the_next_session_begins(tmp_path: Path) -> None:
+def test_an_interrupted_start_leaves_nothing_and_the_next_session_begins(tmp_path: Path) -> None:
     seed = random.randrange(2**32)
     print(f"seed {seed}")
     script = tmp_path / "script.py"

@@ -44,7 +44,7 @@ def stranger(process_id: bytes) -> socket.socket:
 
 
 @pytest.mark.slow
-def test_a_flood_of_questions_keeps_nobody_waiting(innocent: RawSession) -> None:
+def test_a_flood_of_queries_delays_no_other_session(innocent: RawSession) -> None:
     with RawSession() as flooding:
         for _ in range(500):
             flooding.create(placement={"never": 1.0})
@@ -60,7 +60,7 @@ def test_a_flood_of_questions_keeps_nobody_waiting(innocent: RawSession) -> None
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
-def test_frames_of_any_values_harm_nobody_else(innocent: RawSession, seed: int) -> None:
+def test_frames_of_any_values_harm_no_other_session(innocent: RawSession, seed: int) -> None:
     kept = innocent.create_up()
     chaos = Chaos(seed, known=[])
     kinds, codec = kinds_of_messages(), control_codec()
@@ -81,7 +81,7 @@ def test_frames_of_any_values_harm_nobody_else(innocent: RawSession, seed: int) 
 
 
 @pytest.mark.slow
-def test_who_sends_what_is_out_of_bounds_reads_why() -> None:
+def test_a_session_that_sends_a_value_out_of_bounds_reads_why() -> None:
     with stranger(ids.new_process_id()) as sock:
         client = control_codec()
         sock.sendall(client.encode([messages.KillActor(-1, b"", no_restart=True)]))

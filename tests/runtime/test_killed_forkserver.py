@@ -54,18 +54,18 @@ def session(own_directory: Path) -> Iterator[None]:
 @pytest.mark.parametrize("delay_s", DELAYS_S)
 @pytest.mark.usefixtures("session")
 class TestKilled:
-    def test_after_the_first_task(self, delay_s: float) -> None:
+    def test_tasks_run_after_the_forkserver_is_killed(self, delay_s: float) -> None:
         first = square.remote(3)
         kill_forkserver(delay_s)
         assert ray.get(first, timeout=20) == 9
         assert ray.get([square.remote(number) for number in range(10)], timeout=20)[-1] == 81
 
-    def test_while_actors_are_asked_for(self, delay_s: float) -> None:
+    def test_actors_start_although_the_forkserver_is_killed_meanwhile(self, delay_s: float) -> None:
         counters = [Counter.remote() for _ in range(2)]
         kill_forkserver(delay_s)
         assert ray.get([counter.add.remote() for counter in counters], timeout=20) == [1, 1]
 
-    def test_right_before_an_actor_is_asked_for(self, delay_s: float) -> None:
+    def test_an_actor_starts_right_after_the_forkserver_is_killed(self, delay_s: float) -> None:
         assert ray.get(square.remote(2), timeout=20) == 4
         kill_forkserver()
         threading.Event().wait(delay_s)

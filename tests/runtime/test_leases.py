@@ -48,7 +48,7 @@ def test_requests_that_were_cancelled_are_forgotten() -> None:
 
 
 @pytest.mark.usefixtures("session")
-def test_a_runtime_env_that_cannot_be_applied_is_called_that(tmp_path: Path) -> None:
+def test_a_runtime_env_that_cannot_be_applied_is_the_stated_cause(tmp_path: Path) -> None:
     env = {"working_dir": str(tmp_path / "work")}
     (tmp_path / "work").mkdir()
     task, actor = square.options(runtime_env=env), Place.options(runtime_env=env)

@@ -270,7 +270,7 @@ def calls(step: Step) -> int:
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
-def test_steps_grow_in_proportion(case: Callable[[int], Step]) -> None:
+def test_the_number_of_steps_grows_in_proportion(case: Callable[[int], Step]) -> None:
     few = calls(case(FEW))
     many = calls(case(MANY))
     assert many < MOST * max(few, 1000), f"{few} calls for {FEW}, {many} for {MANY}"

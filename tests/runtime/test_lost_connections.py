@@ -123,7 +123,7 @@ def test_calls_get_through_a_connection_that_breaks_and_run_once(worker: Any) ->
     assert set(runs.values()) == {1}
 
 
-def test_the_worker_s_side_may_break_it(worker: Any) -> None:
+def test_calls_get_through_although_the_worker_breaks_the_connection(worker: Any) -> None:
     refs: list[Any] = []
     for number in range(20):
         refs.append(worker.work.remote(number, LARGE))
@@ -200,7 +200,7 @@ def test_a_value_without_a_descriptor_fails_alone_and_says_why(worker: Any) -> N
     assert set(ray.get(worker.runs.remote()).values()) == {1}
 
 
-def test_several_values_of_one_answer_fail_each_for_itself(session: None) -> None:
+def test_each_value_of_an_answer_fails_alone(session: None) -> None:
     @ray.remote
     def three() -> tuple[bytes, int, bytes]:
         return bytes(LARGE), 1, bytes(LARGE)

@@ -22,7 +22,7 @@ from nbactors.util import state
 
 
 class TestActors:
-    def test_a_worker_listens_where_the_holders_are_told(self, runtime_directory: Path) -> None:
+    def test_a_worker_listens_until_its_session_closes(self, runtime_directory: Path) -> None:
         with RawSession() as session:
             up = session.create_up()
             assert psutil.Process(up.pid).is_running()
@@ -34,7 +34,7 @@ class TestActors:
             assert is_gone(up.pid)
             assert not os.path.exists(path)
 
-    def test_a_worker_that_nobody_waits_for_any_more_ends_and_says_nothing(self, own_directory: Path) -> None:
+    def test_a_worker_that_is_no_longer_waited_for_ends_silently(self, own_directory: Path) -> None:
         """Its actor was killed while the process began: all is well, and the program need not be told."""
         with RawSession() as session:
             late = "from nbactors.local.worker import main; main.run(bytes(16), sys.argv[1], '', None)"
@@ -48,7 +48,7 @@ class TestActors:
             assert (worker.returncode, worker.stdout, worker.stderr) == (1, "", "")
             session.create_up()
 
-    def test_killed_by_request(self) -> None:
+    def test_a_request_kills_an_actor(self) -> None:
         with RawSession() as session:
             up = session.create_up()
             answer = session.request(messages.KillActor(session.next_rid(), up.actor_id, True))
@@ -57,7 +57,7 @@ class TestActors:
             eventually(lambda: is_gone(up.pid))
 
     @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT])
-    def test_killed_by_a_signal(self, number: signal.Signals) -> None:
+    def test_an_actor_that_a_signal_kills_is_reported_as_crashed(self, number: signal.Signals) -> None:
         with RawSession() as session:
             up = session.create_up()
             os.kill(up.pid, number)
@@ -65,7 +65,7 @@ class TestActors:
             assert down.kind == "crashed"
             assert f"(pid {up.pid}) was killed by {number.name}" in down.text
 
-    def test_all_end_with_the_session_that_is_killed(self) -> None:
+    def test_actors_end_with_their_killed_session(self) -> None:
         code = (
             "import sys; sys.path[:0] = ['tests/runtime'];"
             "from raw_session import RawSession; s = RawSession(); up = s.create_up(); s.create_up();"
@@ -79,7 +79,7 @@ class TestActors:
         driver.communicate()
         eventually(lambda: is_gone(pid), 5.0)
 
-    def test_a_detached_one_stays_and_is_found_by_the_next_session(self) -> None:
+    def test_a_detached_actor_stays_and_is_found_by_the_next_session(self) -> None:
         with RawSession() as first:
             actor_id = first.create(rid=first.next_rid(), name="keeper", detached=True)
             up = first.receive(messages.ActorUp)
@@ -93,7 +93,7 @@ class TestActors:
 
 
 class TestForkservers:
-    def test_equal_environments_share_one_and_others_have_their_own(self) -> None:
+    def test_equal_environments_share_a_forkserver_and_others_have_their_own(self) -> None:
         with ExitStack() as stack:
             ups = []
             for facts in (environment(), environment(), environment(cwd=b"/")):
@@ -103,7 +103,7 @@ class TestForkservers:
             assert parents[0] == parents[1] != parents[2]
             assert {psutil.Process(parent).ppid() for parent in parents} == {node_pid()}
 
-    def test_when_one_dies_its_workers_live_and_the_next_request_starts_another(self) -> None:
+    def test_when_a_forkserver_dies_its_workers_live_and_the_next_request_starts_another(self) -> None:
         with RawSession() as session:
             first = session.create_up()
             parent = psutil.Process(first.pid).parent()
@@ -131,7 +131,7 @@ class TestForkservers:
 
 
 class TestTasks:
-    def test_a_leased_worker_that_dies_is_told_of(self) -> None:
+    def test_the_death_of_a_leased_worker_is_reported_to_its_session(self) -> None:
         with RawSession() as session:
             rid = session.next_rid()
             granted = session.request(messages.RequestLease(rid, {"CPU": 1.0}, None, "f", [], b""))
@@ -143,12 +143,12 @@ class TestTasks:
 
 
 class TestState:
-    def test_without_a_node(self, own_directory: Path) -> None:
+    def test_without_a_node_there_is_no_state(self, own_directory: Path) -> None:
         assert state.node_status() is None
         assert state.list_actors() == []
         assert state.stop_node() is False
 
-    def test_with_one(self, own_directory: Path) -> None:
+    def test_the_state_lists_the_sessions_workers_and_actors_of_a_node(self, own_directory: Path) -> None:
         with RawSession() as session:
             up = session.create_up(name="n", rid=session.next_rid())
             status = state.node_status()
@@ -165,7 +165,7 @@ class TestState:
                 state.list_actors(filters=[("pid", "<", 3)])
 
     @pytest.mark.parametrize("force", [False, True])
-    def test_stopping_leaves_nothing(self, own_directory: Path, force: bool) -> None:
+    def test_stopping_the_node_leaves_nothing(self, own_directory: Path, force: bool) -> None:
         with RawSession() as session:
             up = session.create_up(detached=True)
             node = psutil.Process(node_pid())
@@ -176,7 +176,7 @@ class TestState:
             assert is_gone(up.pid)
         assert {path.name for path in home(own_directory).rglob("*")} <= {"p", "node.lock", "start.lock"}
 
-    def test_the_systems_request_to_end_is_as_good(self, own_directory: Path) -> None:
+    def test_sigterm_stops_the_node_and_its_workers(self, own_directory: Path) -> None:
         with RawSession() as session:
             up = session.create_up()
             node = psutil.Process(node_pid())

@@ -257,7 +257,7 @@ BOUNDED = {
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
-def test_nothing_grows(case: Callable[[Stage], None], stage: Stage) -> None:
+def test_repeated_use_leaves_nothing_behind(case: Callable[[Stage], None], stage: Stage) -> None:
     for _ in range(CYCLES):
         case(stage)
     process = engine.current().process  # type: ignore[attr-defined]

@@ -80,7 +80,9 @@ def run(tmp_path: Path, before: str = "", later: str = "", shell: str = "", **en
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("before", "later", "shell", "place"), WORKS)
-def test_it_works(tmp_path: Path, before: str, later: str, shell: str, place: str | None) -> None:
+def test_a_session_works_in_an_odd_place(
+    tmp_path: Path, before: str, later: str, shell: str, place: str | None
+) -> None:
     seen = run(tmp_path, before, later, shell, ODD=b"a\xff")
     assert seen == (b"a\xff", place and bytes((tmp_path / place).resolve()), bytes(tmp_path) + b"/odd\xff", 5)
 
@@ -97,7 +99,9 @@ def test_paths_that_are_no_utf_8_arrive_byte_for_byte(own_directory: Path, tmp_p
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [b" a b\n'\"$", b"trailing//", b"../{}/dots"])
-def test_runtime_directories(own_directory: Path, tmp_path: Path, name: bytes) -> None:
+def test_a_session_works_with_an_oddly_named_runtime_directory(
+    own_directory: Path, tmp_path: Path, name: bytes
+) -> None:
     own = bytes(own_directory) + b"/" + name.replace(b"{}", os.fsencode(own_directory.name))
     assert run(tmp_path, NBACTORS_DIR=own, NBACTORS_LINGER_S=b"0") is not None
 
@@ -120,7 +124,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("name", "value", "error", "says"), REFUSED)
-def test_it_says_why_it_cannot_start(
+def test_init_says_why_it_cannot_start(
     name: str, value: str, error: type[Exception], says: str, own_directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if name == "sys.executable":
@@ -133,7 +137,7 @@ def test_it_says_why_it_cannot_start(
 
 
 @pytest.mark.slow
-def test_what_comes_to_light_when_a_node_runs_already(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_init_says_why_it_cannot_start_although_a_node_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     nbactors.init(num_cpus=1)
     nbactors.shutdown()
     with monkeypatch.context() as patched:
@@ -149,7 +153,7 @@ def test_what_comes_to_light_when_a_node_runs_already(monkeypatch: pytest.Monkey
 
 @pytest.mark.slow
 @pytest.mark.parametrize("umask", [0o000, 0o777])
-def test_a_runtime_directory_whatever_the_umask(own_directory: Path, tmp_path: Path, umask: int) -> None:
+def test_a_runtime_directory_is_private_whatever_the_umask(own_directory: Path, tmp_path: Path, umask: int) -> None:
     own_directory.rmdir()
     assert run(tmp_path, f"import os; os.umask({umask})", NBACTORS_DIR=bytes(own_directory), NBACTORS_LINGER_S=b"9")
     modes = {path.relative_to(own_directory).name: path.stat().st_mode & 0o777 for path in own_directory.rglob("*")}
@@ -158,7 +162,9 @@ def test_a_runtime_directory_whatever_the_umask(own_directory: Path, tmp_path: P
     assert set(modes.values()) == {0o600}, modes
 
 
-def test_a_relative_directory_where_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_relative_directory_is_refused_in_a_removed_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("NBACTORS_DIR", "relative")
     (tmp_path / "gone").mkdir()
     monkeypatch.chdir(tmp_path / "gone")
@@ -169,11 +175,11 @@ def test_a_relative_directory_where_there_is_none(tmp_path: Path, monkeypatch: p
         RuntimeEnv.parse({"working_dir": "here"})
 
 
-def test_a_variable_that_the_system_cannot_have() -> None:
+def test_a_variable_outside_the_system_s_encoding_is_refused() -> None:
     with pytest.raises(ValueError, match="'A' has a character that the system's encoding lacks"):
         RuntimeEnv.parse({"env_vars": {"A": "\ud800"}})
 
 
-def test_a_place_where_no_socket_can_be_made() -> None:
+def test_a_place_where_no_socket_can_be_made_is_explained() -> None:
     with pytest.raises(OSError, match=r"no unix socket can be made at '/proc/s' .*: set NBACTORS_DIR"):
         sockets.listen("/proc/s")

@@ -59,12 +59,12 @@ def make(cls: type) -> Any:
     return nbactors.remote(cls).remote()
 
 
-def test_without_cells() -> None:
+def test_without_cells_calls_carry_zero() -> None:
     actor = make(Seeing)
     assert nbactors.get([actor.see.remote(), nbactors.remote(seen).remote()]) == [0, 0]
 
 
-def test_each_call_has_that_of_its_cell() -> None:
+def test_each_call_carries_the_number_of_its_cell() -> None:
     calling_cell.enter(1)
     actor = make(Seeing)
     refs = [actor.see.remote()]
@@ -73,7 +73,7 @@ def test_each_call_has_that_of_its_cell() -> None:
     assert nbactors.get(refs) == [1, 2, 1, 2]
 
 
-def test_arguments_that_are_waited_for_change_nothing() -> None:
+def test_a_call_that_waits_for_an_argument_keeps_its_number() -> None:
     class Taking(Seeing):
         def take(self, _: Any) -> int:
             return seen()
@@ -85,7 +85,7 @@ def test_arguments_that_are_waited_for_change_nothing() -> None:
     assert nbactors.get(ref) == 3
 
 
-def test_it_is_handed_on() -> None:
+def test_a_call_hands_its_number_on_to_the_calls_that_it_makes() -> None:
     calling_cell.enter(5)
     first, second = make(Seeing), make(AsyncSeeing)
     refs = [first.ask.remote([second]), first.task.remote()]
@@ -93,7 +93,7 @@ def test_it_is_handed_on() -> None:
     assert nbactors.get([*refs, second.both.remote([first])]) == [5, 5, [6, 6]]
 
 
-def test_an_asyncio_task_keeps_that_of_the_cell_that_has_started_it() -> None:
+def test_an_asyncio_task_keeps_the_number_of_the_cell_that_started_the_task() -> None:
     actor = make(Seeing)
     go_on = asyncio.Event()
 
@@ -112,7 +112,7 @@ def test_an_asyncio_task_keeps_that_of_the_cell_that_has_started_it() -> None:
     assert asyncio.run(cells()) == 7
 
 
-def test_a_thread_has_that_of_the_latest_cell() -> None:
+def test_a_thread_has_the_number_of_the_latest_cell() -> None:
     actor = make(Seeing)
     calling_cell.enter(9)
     found: list[int] = []
@@ -122,7 +122,7 @@ def test_a_thread_has_that_of_the_latest_cell() -> None:
     assert found == [9]
 
 
-def test_the_upper_half_tells_the_session() -> None:
+def test_the_upper_half_of_the_number_is_the_session() -> None:
     calling_cell.enter(10)
     job = int(nbactors.get_runtime_context().get_job_id(), 16).to_bytes(4, "big")
     value = nbactors.get(nbactors.remote(lambda: current.member().origin()).remote())

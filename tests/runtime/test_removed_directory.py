@@ -51,7 +51,7 @@ def look_now(node: int) -> None:
 
 class TestNode:
     @pytest.mark.parametrize("what", ["node.sock", "node.lock", "p", "logs", ""])
-    def test_it_makes_anew_what_is_gone(self, own_directory: Path, what: str) -> None:
+    def test_the_node_makes_removed_files_anew(self, own_directory: Path, what: str) -> None:
         with RawSession() as session:
             session.create_up()
             node = node_pid()
@@ -63,21 +63,21 @@ class TestNode:
             assert session.create_up().pid
             assert home(own_directory).stat().st_mode & 0o777 == 0o700
 
-    def test_an_actor_is_created_though_it_has_not_looked_yet(self, own_directory: Path) -> None:
+    def test_an_actor_is_created_before_the_node_has_noticed(self, own_directory: Path) -> None:
         with RawSession() as session:
             session.create_up()
             for _ in range(3):
                 shutil.rmtree(own_directory)
                 assert session.create_up(placement={}).pid
 
-    def test_it_looks_by_itself(self, own_directory: Path) -> None:
+    def test_the_node_notices_by_itself(self, own_directory: Path) -> None:
         with RawSession():
             node = node_pid()
             shutil.rmtree(own_directory)
             assert eventually(lambda: own_directory.exists() and node_pid()) == node
             assert own_directory.stat().st_mode & 0o777 == 0o700
 
-    def test_whoever_starts_one_meanwhile_gets_the_one_that_lives(self, own_directory: Path) -> None:
+    def test_a_session_that_opens_meanwhile_gets_the_living_node(self, own_directory: Path) -> None:
         with RawSession() as session:
             up, node = session.create_up(detached=True, name="keeper"), node_pid()
             for _ in range(5):
@@ -87,7 +87,7 @@ class TestNode:
             assert psutil.Process(up.pid).is_running()
             eventually(lambda: len(state.list_nodes()) == 1)
 
-    def test_one_that_has_been_replaced_ends(self, own_directory: Path) -> None:
+    def test_a_replaced_node_ends(self, own_directory: Path) -> None:
         with RawSession() as session:
             up, first = session.create_up(), psutil.Process(node_pid())
             first.suspend()
@@ -102,7 +102,7 @@ class TestNode:
                 assert (home(own_directory) / "logs").exists()
 
     @pytest.mark.parametrize("is_stopped", [False, True])
-    def test_stop_finds_one_without_a_socket(self, own_directory: Path, is_stopped: bool) -> None:
+    def test_stop_finds_a_node_without_a_socket(self, own_directory: Path, is_stopped: bool) -> None:
         with RawSession() as session:
             up, node = session.create_up(detached=True), psutil.Process(node_pid())
             if is_stopped:
@@ -112,7 +112,7 @@ class TestNode:
             assert is_gone(node.pid)
             assert is_gone(up.pid)
 
-    def test_its_log_goes_on(self, own_directory: Path) -> None:
+    def test_the_node_continues_its_log_in_a_new_file(self, own_directory: Path) -> None:
         log = home(own_directory) / "logs" / "node.log"
         with RawSession():
             log.unlink()
@@ -143,7 +143,7 @@ class TestMembers:
         assert done.stdout == "after\n", done.stderr
         assert row["state"] == "ALIVE"
 
-    def test_what_is_printed_from_then_on_is_kept(self, session: engine.Engine) -> None:
+    def test_lines_that_are_printed_afterwards_are_logged(self, session: engine.Engine) -> None:
         echo = Echo.remote()
         ray.get(echo.say.remote("before"))
         (row,) = eventually(lambda: [row for row in state.list_actors(detail=True) if row["log_path"]])
@@ -158,7 +158,7 @@ def _rows(directory: Path) -> list[dict[str, object]]:
     return state.list_actors() if (home(directory) / "node.sock").exists() else []
 
 
-def test_a_second_node_where_there_is_a_lock_waits_for_nobody(own_directory: Path) -> None:
+def test_a_new_node_starts_where_a_killed_node_left_its_lock(own_directory: Path) -> None:
     """Nodes are looked for by their processes only where there was no lock: that is for the rare case."""
     with closing(discovery.connect_node()):
         first = node_pid()

@@ -60,7 +60,7 @@ def test_the_methods_change_and_the_state_stays() -> None:
         actor.gone  # noqa: B018
 
 
-def test_calls_before_it_run_the_old_code() -> None:
+def test_calls_before_the_update_run_the_old_code() -> None:
     actor = make(first())
     early = [actor.add.remote() for _ in range(100)]
     nbactors.update(actor, second())
@@ -68,13 +68,13 @@ def test_calls_before_it_run_the_old_code() -> None:
     assert nbactors.get(actor.add.remote()) == 210
 
 
-def test_it_takes_an_actor_class_as_well() -> None:
+def test_update_takes_an_actor_class_as_well() -> None:
     actor = make(first())
     nbactors.update(actor, nbactors.remote(second()))
     assert nbactors.get(actor.double.remote()) == 20
 
 
-def test_the_hook_changes_attributes() -> None:
+def test_the_update_hook_changes_attributes() -> None:
     class Counter:
         def __nbactors_update__(self, old_class: type) -> None:
             self.total, self.was = self.value, hasattr(old_class, "gone")
@@ -103,7 +103,7 @@ def test_a_hook_that_raises_changes_nothing() -> None:
     assert nbactors.get([actor.add.remote(), actor.gone.remote()]) == [11, "still here"]
 
 
-def test_what_a_handle_elsewhere_sees() -> None:
+def test_handles_elsewhere_call_the_new_methods() -> None:
     actor = make(first(), name="renewed")
     other = nbactors.get_actor("renewed")
     nbactors.update(actor, second())
@@ -119,14 +119,14 @@ def test_what_a_handle_elsewhere_sees() -> None:
 
 
 class TestRefused:
-    def test_another_class(self) -> None:
+    def test_a_class_of_another_name_is_refused(self) -> None:
         class Other:
             pass
 
         with pytest.raises(ValueError, match="to Other: that is another class"):
             nbactors.update(make(first()), Other)
 
-    def test_from_synchronous_to_asyncio(self) -> None:
+    def test_a_change_from_synchronous_to_asyncio_is_refused(self) -> None:
         class Counter:
             async def add(self) -> int:
                 return 1
@@ -136,7 +136,7 @@ class TestRefused:
             nbactors.update(actor, Counter)
         assert nbactors.get(actor.add.remote()) == 11
 
-    def test_a_group_that_it_has_not(self) -> None:
+    def test_a_concurrency_group_that_the_actor_lacks_is_refused(self) -> None:
         class Counter:
             @nbactors.method(concurrency_group="io")
             def add(self) -> int:
@@ -145,7 +145,7 @@ class TestRefused:
         with pytest.raises(ValueError, match="io"):
             nbactors.update(make(first()), Counter)
 
-    def test_another_layout(self) -> None:
+    def test_a_class_of_another_layout_is_refused(self) -> None:
         class Counter(dict):  # type: ignore[type-arg]
             def add(self) -> int:
                 return 1
@@ -155,13 +155,13 @@ class TestRefused:
             nbactors.update(actor, Counter)
         assert nbactors.get(actor.add.remote()) == 11
 
-    def test_something_that_is_no_class(self) -> None:
+    def test_a_value_that_is_no_class_is_refused(self) -> None:
         with pytest.raises(TypeError, match="takes the new class, or an actor class"):
             nbactors.update(make(first()), 3)  # type: ignore[arg-type]
         with pytest.raises(TypeError, match="takes a handle"):
             nbactors.update(3, first())  # type: ignore[arg-type]
 
-    def test_a_hook_of_another_signature(self) -> None:
+    def test_a_hook_of_another_signature_is_refused(self) -> None:
         class Counter:
             def __nbactors_update__(self) -> None: ...
 
@@ -197,7 +197,7 @@ def new_gated() -> type:
 
 
 class TestThreaded:
-    def test_running_calls_end_first(self) -> None:
+    def test_running_calls_end_before_the_update(self) -> None:
         actor = make(Gated, max_concurrency=4)
         held = [actor.hold.remote() for _ in range(2)]
         eventually(lambda: nbactors.get(actor.held.remote()) == 2)
@@ -242,7 +242,7 @@ def new_async() -> type:
 
 
 class TestAsyncio:
-    def test_running_calls_end_first(self) -> None:
+    def test_running_calls_end_before_the_update(self) -> None:
         actor = make(AsyncGated)
         held = [actor.hold.remote(0.3) for _ in range(5)]
         nbactors.get(actor.which.remote())
@@ -250,7 +250,7 @@ class TestAsyncio:
         assert nbactors.wait(held, num_returns=5, timeout=0)[0] == held
         assert nbactors.get([*held, actor.which.remote()]) == ["old"] * 5 + ["new AsyncGated"]
 
-    def test_too_long(self) -> None:
+    def test_an_update_that_waits_too_long_fails_and_changes_nothing(self) -> None:
         actor = make(AsyncGated)
         held = actor.hold.remote(0.5)
         nbactors.get(actor.which.remote())
@@ -258,7 +258,7 @@ class TestAsyncio:
             nbactors.update(actor, new_async(), timeout=0.1)
         assert nbactors.get([held, actor.which.remote()]) == ["old", "old"]
 
-    def test_with_groups(self) -> None:
+    def test_running_calls_of_every_group_end_before_the_update(self) -> None:
         class Grouped(AsyncGated):
             @nbactors.method(concurrency_group="io")
             async def io(self) -> str:

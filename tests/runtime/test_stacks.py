@@ -73,7 +73,7 @@ def begun(path: Path) -> str:
     return str(path)
 
 
-def test_an_idle_actor_does_nothing() -> None:
+def test_the_stack_of_an_idle_actor_says_that_nothing_runs() -> None:
     actor = Blocking.remote()
     ray.get(actor.start_thread.remote())
     eventually(lambda: "thread mine\n" in actor.stack(), 10, "the thread")
@@ -83,7 +83,7 @@ def test_an_idle_actor_does_nothing() -> None:
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_a_blocked_call_is_told_with_its_frames(tmp_path: Path, threads: int) -> None:
+def test_the_stack_shows_the_frames_of_a_blocked_call(tmp_path: Path, threads: int) -> None:
     actor = Blocking.options(max_concurrency=threads).remote()
     calls = [actor.block.remote(str(tmp_path / "begun")) for _ in range(threads + 1)]
     begun(tmp_path / "begun")
@@ -95,13 +95,13 @@ def test_a_blocked_call_is_told_with_its_frames(tmp_path: Path, threads: int) ->
     assert len(calls) == threads + 1
 
 
-def test_a_constructor_is_told(tmp_path: Path) -> None:
+def test_the_stack_shows_a_running_constructor(tmp_path: Path) -> None:
     actor = Blocking.remote(str(tmp_path / "begun"))
     begun(tmp_path / "begun")
     assert actor.stack().startswith("Blocking.__init__, running for ")
 
 
-def test_coroutines_and_tasks_are_told(tmp_path: Path) -> None:
+def test_the_stack_shows_coroutines_and_tasks(tmp_path: Path) -> None:
     actor = Async.remote()
     call = actor.block.remote(str(tmp_path / "begun"))
     begun(tmp_path / "begun")
@@ -111,7 +111,7 @@ def test_coroutines_and_tasks_are_told(tmp_path: Path) -> None:
     ray.cancel(call)
 
 
-def test_it_is_found_by_name_and_id() -> None:
+def test_state_stack_takes_a_name_and_an_id() -> None:
     actor = Blocking.options(name="of stacks").remote()
     ray.get(actor.__ray_ready__.remote())
     eventually(lambda: state.stack(actor) == "Nothing runs.", 10, "an idle actor")
@@ -122,7 +122,7 @@ def test_it_is_found_by_name_and_id() -> None:
         state.stack(5)
 
 
-def test_a_dead_actor_has_none() -> None:
+def test_a_dead_actor_has_no_stack() -> None:
     actor = Blocking.remote()
     ray.get(actor.__ray_ready__.remote())
     ray.kill(actor)
@@ -130,14 +130,14 @@ def test_a_dead_actor_has_none() -> None:
         state.stack(actor)
 
 
-def test_a_method_of_that_name_wins() -> None:
+def test_a_method_of_the_name_stack_is_called_instead() -> None:
     actor = Own.remote()
     assert ray.get(actor.stack.remote()) == "its own"
     # The answer is sent before the call has quite ended.
     eventually(lambda: state.stack(actor) == "Nothing runs.", 10, "an idle actor")
 
 
-def test_code_that_holds_the_gil_is_told(tmp_path: Path) -> None:
+def test_the_stack_of_an_actor_that_holds_the_gil_times_out_with_the_reason(tmp_path: Path) -> None:
     actor = Blocking.remote()
     actor.hold_gil.remote(str(tmp_path / "begun"))
     begun(tmp_path / "begun")

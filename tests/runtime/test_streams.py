@@ -83,7 +83,7 @@ def segments() -> int:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("use", [drop_half_read, drop_unread, close_half_read])
-def test_what_is_not_read_is_freed(ray: Any, use: Callable[[Any], None]) -> None:
+def test_unread_items_are_freed(ray: Any, use: Callable[[Any], None]) -> None:
     source = ray.remote(Source).remote()
     before = segments()
     generator = source.blobs.remote(20)
@@ -96,7 +96,7 @@ def test_what_is_not_read_is_freed(ray: Any, use: Callable[[Any], None]) -> None
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sync", "threaded", "async"])
-def test_generators_read_dropped_and_closed_at_random(ray: Any, kind: str) -> None:
+def test_generators_read_dropped_and_closed_at_random_leave_nothing(ray: Any, kind: str) -> None:
     seed = random.randrange(1 << 32)
     print(f"seed {seed}")
     actor_class = ray.remote(AsyncSource if kind == "async" else Source)

@@ -53,7 +53,7 @@ def failure(ref: Any) -> None:
         pass
 
 
-def test_an_actor_lives_and_dies(session: Any) -> None:
+def test_a_handle_shows_whether_its_actor_lives(session: Any) -> None:
     worker: Any = ray.remote(Worker).remote()
     ray.get(worker.work.remote())
     assert line(worker).startswith("alive, pid ")
@@ -65,7 +65,7 @@ def test_an_actor_lives_and_dies(session: Any) -> None:
     assert repr(worker).endswith(", dead)")
 
 
-def test_a_reference_tells_its_call_its_size_and_its_error(session: Any) -> None:
+def test_a_reference_shows_its_call_its_size_and_its_error(session: Any) -> None:
     worker: Any = ray.remote(Worker).remote()
     waiting = worker.sleep.remote()
     behind = worker.work.remote(waiting)
@@ -108,7 +108,7 @@ def loud() -> Exception:
     return Exception()
 
 
-def test_a_generator_tells_what_there_is_to_read(session: Any) -> None:
+def test_a_generator_shows_how_many_items_there_are_to_read(session: Any) -> None:
     worker: Any = ray.remote(Worker).remote()
     stream = worker.each.remote()
     ray.wait([stream.completed()])
@@ -138,7 +138,7 @@ def test_pending_calls_are_listed_and_cancelled(session: Any) -> None:
         calls.cancel_all(force=True, interrupt=True)
 
 
-def test_nothing_is_asked_and_nothing_fails_after_the_end() -> None:
+def test_handles_and_references_of_an_ended_session_still_show() -> None:
     with ray.init() as context:
         worker: Any = ray.remote(Worker).remote()
         ready, pending = worker.work.remote(5), worker.sleep.remote()
