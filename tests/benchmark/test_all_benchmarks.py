@@ -49,7 +49,7 @@ def test_every_row_is_measured_shown_and_written(tmp_path: Path) -> None:
     assert found["ray"] is None
 
 
-def test_each_target_is_one_of_a_row() -> None:
+def test_each_target_belongs_to_a_row() -> None:
     assert set(TARGETS) <= {row.key for row in all_rows(MoreEffort(fleet=50))}
 
 
@@ -102,7 +102,7 @@ def test_only_rows_that_exist_can_be_chosen() -> None:
     assert "'no such row' matches no row" in result.output
 
 
-def test_an_interpreter_for_ray_is_for_a_comparison() -> None:
+def test_an_interpreter_for_ray_needs_a_comparison() -> None:
     result = invoke("--ray-python", sys.executable)
     assert result.exit_code == 2
     assert "add --compare ray" in result.output

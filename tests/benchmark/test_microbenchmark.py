@@ -51,7 +51,7 @@ def test_work_that_raises_fails_with_its_traceback() -> None:
         subject.run("init")
 
 
-def test_what_the_work_prints_is_no_answer(tmp_path: Path) -> None:
+def test_printed_lines_of_the_work_are_no_answer(tmp_path: Path) -> None:
     script = tmp_path / "work.py"
     script.write_text(
         f"import sys; sys.path.insert(0, {str(FOLDER)!r}); import workloads\n"
@@ -64,7 +64,7 @@ def test_what_the_work_prints_is_no_answer(tmp_path: Path) -> None:
         assert subject.run("shout") == 7
 
 
-def test_what_is_installed_stays_small() -> None:
+def test_the_installed_benchmark_stays_small() -> None:
     files = list(FOLDER.glob("*.py"))
     assert len(files) <= 8
     assert sum(len(file.read_text().splitlines()) for file in files) <= 700

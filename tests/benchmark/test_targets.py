@@ -37,7 +37,7 @@ def test_a_cost_is_better_the_less_it_is() -> None:
     assert target.met(COST, Measurement(20.0), Measurement(2.0)) is False
 
 
-def test_what_was_not_measured_is_not_judged() -> None:
+def test_a_target_without_its_measurement_is_not_judged() -> None:
     both = Target(limit_share=0.5, ray_times=6)
     assert both.met(RATE, NONE, Measurement(2.0)) is None
     assert both.met(RATE, Measurement(7.0, limit=10.0), None) is True

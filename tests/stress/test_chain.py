@@ -24,7 +24,7 @@ def session() -> Iterator[None]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(60 + ACTORS / 4)
-def test_the_chain_ends(session: None) -> None:
+def test_a_call_through_a_chain_of_actors_returns(session: None) -> None:
     start = time.monotonic()
     cls: Any = nbactors.remote(Link)
     link = cls.remote()

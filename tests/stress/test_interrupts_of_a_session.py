@@ -19,7 +19,7 @@ WITHIN_S = 100
 @pytest.mark.slow
 @pytest.mark.timeout(WITHIN_S + 20)
 @pytest.mark.parametrize("mode", ["cancel", "detach"])
-def test_nothing_is_lost_torn_or_left_behind(mode: str) -> None:
+def test_a_session_works_on_after_each_interrupt_and_leaves_nothing_behind(mode: str) -> None:
     print(f"seed {SEED}")
     script = Path(__file__).with_name("interrupted_session.py")
     done = subprocess.run(

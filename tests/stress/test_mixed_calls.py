@@ -68,7 +68,7 @@ def drivers(actors: dict[str, Any], tmp_path: Path) -> Iterator[list[subprocess.
 
 @pytest.mark.slow
 @pytest.mark.timeout(TIMEOUT_S + 60)
-def test_nothing_is_lost_run_twice_or_left_behind(
+def test_no_call_is_lost_run_twice_or_left_behind(
     actors: dict[str, Any], drivers: list[subprocess.Popen[str]], tmp_path: Path
 ) -> None:
     print(f"NBACTORS_STRESS_SEED={SEED}")

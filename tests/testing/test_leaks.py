@@ -35,17 +35,17 @@ class Keeper:
         return os.getpid()
 
 
-def test_nothing_is_nothing() -> None:
+def test_an_empty_block_leaks_nothing() -> None:
     with check_leaks(timeout_s=0):
         pass
 
 
-def test_a_descriptor(mess: ExitStack) -> None:
+def test_an_open_descriptor_is_a_leak(mess: ExitStack) -> None:
     with pytest.raises(LeakError, match="descriptors: "), check_leaks(timeout_s=0):
         mess.callback(os.close, os.open(os.devnull, os.O_RDONLY))
 
 
-def test_a_thread(mess: ExitStack) -> None:
+def test_a_running_thread_is_a_leak(mess: ExitStack) -> None:
     done = threading.Event()
     thread = threading.Thread(target=done.wait, name="forgotten")
     with pytest.raises(LeakError, match=r"threads: <Thread\(forgotten"), check_leaks(timeout_s=0):
@@ -54,14 +54,14 @@ def test_a_thread(mess: ExitStack) -> None:
         mess.callback(done.set)
 
 
-def test_a_process(mess: ExitStack) -> None:
+def test_a_child_process_is_a_leak(mess: ExitStack) -> None:
     with pytest.raises(LeakError, match=r"processes: pid .* sys\.stdin\.read"), check_leaks(timeout_s=0):
         command = [sys.executable, "-c", "import sys; sys.stdin.read()"]
         mess.enter_context(subprocess.Popen(command, stdin=subprocess.PIPE))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="mapped memory is listed on Linux only")
-def test_shared_memory(mess: ExitStack) -> None:
+def test_mapped_shared_memory_is_a_leak(mess: ExitStack) -> None:
     with pytest.raises(LeakError, match=r"segments: .*forgotten"), check_leaks(timeout_s=0):
         descriptor = os.memfd_create("forgotten")
         os.ftruncate(descriptor, mmap.PAGESIZE)
@@ -70,7 +70,7 @@ def test_shared_memory(mess: ExitStack) -> None:
         os.close(descriptor)
 
 
-def test_what_leaves_in_time_is_no_leak() -> None:
+def test_a_thread_that_ends_in_time_is_no_leak() -> None:
     with check_leaks(timeout_s=5):
         threading.Timer(0.01, lambda: None).start()
 
@@ -107,7 +107,7 @@ def test_a_detached_actor_is_a_leak(mess: ExitStack) -> None:
 
 
 @pytest.mark.slow
-def test_an_orphan_is_a_leak(mess: ExitStack) -> None:
+def test_an_orphaned_worker_is_a_leak(mess: ExitStack) -> None:
     """A worker whose node has gone is nobody's child, and its title lies over its environment."""
     ray.init(num_cpus=2)
     mess.callback(ray.shutdown)
