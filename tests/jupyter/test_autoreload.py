@@ -57,7 +57,7 @@ def kernel(_loop: None) -> Iterator[LiveKernel]:
     made.stop()
 
 
-def test_tasks_run_what_was_edited(kernel: LiveKernel, tmp_path: Path) -> None:
+def test_tasks_and_actors_run_the_edited_module(kernel: LiveKernel, tmp_path: Path) -> None:
     file = tmp_path / "edited.py"
     for number in (2, 33, 444):
         file.write_text(MODULE.format(number) + "\n" * number)  # of another length, which Python looks at

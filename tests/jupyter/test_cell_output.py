@@ -154,13 +154,15 @@ def kernel(shared_kernel: Kernel) -> Iterator[Kernel]:
 
 @pytest.mark.slow
 class TestKernelOutput:
-    def test_lines_of_a_call_that_is_waited_for(self, kernel: Kernel) -> None:
+    def test_lines_of_a_call_show_under_the_cell_that_waits_for_the_call(self, kernel: Kernel) -> None:
         made = kernel.run("printer = Printer.remote('constructed'); ray.get(printer.say.remote('one', 'two'))")
         kernel.until(lambda: kernel.words(made) == ["constructed", "one", "two"])
         assert kernel.text[made].startswith("(Printer pid=")
 
     @pytest.mark.parametrize("how", ["say", "err", "system", "process", "low", "part"])
-    def test_a_call_that_goes_on_after_its_cell(self, kernel: Kernel, how: str, tmp_path: Any) -> None:
+    def test_output_after_the_end_of_its_cell_shows_under_that_cell(
+        self, kernel: Kernel, how: str, tmp_path: Any
+    ) -> None:
         kernel.run("blocker = Printer.remote('-')")
         first = kernel.run(f"busy = blocker.later.remote('-'); ref = blocker.{how}.remote('{how} first')")
         second = kernel.run(f"blocker.{how}.remote('{how} second')")
@@ -168,7 +170,7 @@ class TestKernelOutput:
         kernel.run("blocker.release.remote(); ray.get(blocker.say.remote()); del blocker")
         assert kernel.words(second) == [f"{how} second"]
 
-    def test_a_thread_that_outlives_its_call(self, kernel: Kernel) -> None:
+    def test_lines_of_a_thread_that_outlives_its_call_show_under_the_call_s_cell(self, kernel: Kernel) -> None:
         kernel.run("threads = Printer.remote('-')")
         first = kernel.run("ray.get(threads.later.remote('from the thread'))")
         second = kernel.run("ray.get(threads.say.remote('meanwhile'))")
@@ -177,7 +179,9 @@ class TestKernelOutput:
         assert kernel.words(second) == ["meanwhile"]
         assert not kernel.text[third]
 
-    def test_a_subprocess_that_outlives_its_call(self, kernel: Kernel, tmp_path: Any) -> None:
+    def test_lines_of_a_subprocess_that_outlives_its_call_show_under_the_call_s_cell(
+        self, kernel: Kernel, tmp_path: Any
+    ) -> None:
         path = tmp_path / "go"
         kernel.run("processes = Printer.remote('-')")
         first = kernel.run(f"ray.get(processes.later_process.remote('from the process', {str(path)!r}))")
@@ -186,7 +190,7 @@ class TestKernelOutput:
         kernel.until(lambda: kernel.words(first) == ["from the process"])
         assert kernel.words(second) == ["meanwhile"]
 
-    def test_calls_of_several_cells_at_once(self, kernel: Kernel) -> None:
+    def test_lines_of_calls_that_run_at_once_show_each_under_its_own_cell(self, kernel: Kernel) -> None:
         kernel.run("many = Async.remote()")
         cells = {word: kernel.run(f"many.say.remote('{word}')") for word in ("a", "b", "c")}
         kernel.run("while ray.get(many.count.remote()) < 3: pass")
@@ -196,7 +200,7 @@ class TestKernelOutput:
             word: [word, f"process {word}"] for word in cells
         }
 
-    def test_what_a_call_calls(self, kernel: Kernel) -> None:
+    def test_lines_of_a_nested_call_show_under_the_cell_of_the_outer_call(self, kernel: Kernel) -> None:
         kernel.run("one, two = Printer.remote('-'), Printer.remote('-')")
         asking = kernel.run("ref = one.ask.remote([two], 'asked')")
         other = kernel.run("ray.get(two.say.remote('directly'))")
@@ -204,12 +208,12 @@ class TestKernelOutput:
         assert kernel.words(asking) == ["asked"]
         assert kernel.words(other) == ["directly"]
 
-    def test_tasks(self, kernel: Kernel) -> None:
+    def test_lines_of_tasks_show_under_their_cells(self, kernel: Kernel) -> None:
         cells = [kernel.run(f"ray.get(hello.remote('task {number}'))") for number in range(3)]
         kernel.until(lambda: all(kernel.words(cell) for cell in cells))
         assert [kernel.words(cell) for cell in cells] == [[f"task {number}"] for number in range(3)]
 
-    def test_while_the_kernel_is_busy(self, kernel: Kernel) -> None:
+    def test_lines_show_while_the_kernel_is_busy(self, kernel: Kernel) -> None:
         kernel.run("slow = Printer.remote('-')")
         first = kernel.run("ref = slow.later.remote('while busy')")
         busy = kernel.start("slow.release.remote(); end = time.monotonic() + 2\nwhile time.monotonic() < end: pass")
@@ -232,7 +236,7 @@ class TestKernelOutput:
             "assert sum(line.startswith('line') for line in open(found['log_path'])) == 100_000"
         )
 
-    def test_the_log_has_what_all_cells_have_caused(self, kernel: Kernel) -> None:
+    def test_the_log_has_the_lines_of_all_cells(self, kernel: Kernel) -> None:
         kernel.run("%load_ext nbactors")
         kernel.run("logged = Printer.options(name='logged').remote('made')")
         kernel.run("ray.get(logged.say.remote('one', 'two'))")

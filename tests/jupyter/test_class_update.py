@@ -35,7 +35,7 @@ class Counter:
 """
 
 
-def test_those_that_live_are_told_of_and_left_alone() -> None:
+def test_living_actors_keep_the_old_class_and_the_cell_names_them() -> None:
     _, again, new, answer = run_cells(
         "%%actor counter" + OLD,
         "%%actor" + OLD,
@@ -62,7 +62,7 @@ def test_update_swaps_the_code_and_keeps_the_state() -> None:
     assert "True" in same.output
 
 
-def test_one_whose_handle_only_another_actor_has() -> None:
+def test_update_reaches_an_actor_whose_handle_only_another_actor_has() -> None:
     _, _, update, answer = run_cells(
         "%%actor" + OLD,
         """
@@ -83,7 +83,7 @@ ray.get(holder.add.remote())
     assert "111" in answer.output
 
 
-def test_what_cannot_be_updated_is_told_in_one_line() -> None:
+def test_a_failed_update_is_explained_in_one_line() -> None:
     _, update, answer = run_cells(
         "%%actor counter" + OLD,
         "%%actor --update" + ASYNC,
@@ -95,6 +95,6 @@ def test_what_cannot_be_updated_is_told_in_one_line() -> None:
     assert "11" in answer.output
 
 
-def test_nothing_to_update() -> None:
+def test_update_without_a_living_actor_says_so() -> None:
     (update,) = run_cells("%%actor --update" + NEW)
     assert update.output.strip() == "No Counter lives: there is nothing to update"

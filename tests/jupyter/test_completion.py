@@ -126,7 +126,9 @@ def test_a_call_completes_its_parameters(asked: BlockingKernelClient, code: str,
         ("double", "double.remote(number, again=False)", "Twice that."),
     ],
 )
-def test_shift_tab_shows_the_users_own(client: BlockingKernelClient, code: str, signature: str, doc: str) -> None:
+def test_shift_tab_shows_the_user_s_signature_and_docstring(
+    client: BlockingKernelClient, code: str, signature: str, doc: str
+) -> None:
     shown = inspect(client, code)
     assert signature in shown
     assert doc in shown

@@ -32,7 +32,7 @@ NAMED = "keeper = Counter.options(name='keeper', lifetime='detached').remote(); 
 END = "ray.kill(ray.get_actor('keeper'))"
 
 
-def test_actors_shows_what_runs() -> None:
+def test_the_actors_magic_shows_the_running_actors() -> None:
     _, empty, *_, shown, dead, everything, html = run_cells(
         "",
         "%actors",
@@ -59,12 +59,12 @@ def test_actors_shows_what_runs() -> None:
     assert "<script" not in html.output
 
 
-def test_actors_starts_no_session() -> None:
+def test_the_actors_magic_starts_no_session() -> None:
     _, started = run_cells("%actors", "import nbactors; nbactors.is_initialized()")
     assert "False" in started.output
 
 
-def test_kill_takes_variables_lists_and_names() -> None:
+def test_the_kill_magic_takes_variables_lists_and_names() -> None:
     _, _, killed, *_, again, left = run_cells(
         SETUP + NAMED,
         "del keeper; one = Counter.remote(); two = [Counter.remote(), Counter.remote()]; "
@@ -80,13 +80,13 @@ def test_kill_takes_variables_lists_and_names() -> None:
     assert "No actors of this session" in left.output
 
 
-def test_kill_looks_all_up_before_it_kills_any() -> None:
+def test_the_kill_magic_looks_up_all_actors_before_it_kills() -> None:
     _, wrong, alive, _ = run_cells(SETUP + NAMED, "%kill keeper keper", "ray.get(keeper.increment.remote())", END)
     assert wrong.output.strip() == "UsageError: %kill: there is no living actor 'keper'; did you mean keeper?"
     assert alive.ok
 
 
-def test_cancel_ends_calls_and_says_how_many() -> None:
+def test_the_cancel_magic_ends_calls_and_says_how_many() -> None:
     *_, all_of, one, generator, again, ended = run_cells(
         SETUP + "sleeper = Sleeper.remote()\ndef ends(refs):\n    for ref in refs:\n        try:\n"
         "            ray.get(ref, timeout=20)\n        except ray.exceptions.TaskCancelledError:\n"
@@ -109,7 +109,7 @@ def test_cancel_ends_calls_and_says_how_many() -> None:
 HINT = "Plain methods that run already go on; %cancel --interrupt stops them, too\n"
 
 
-def test_cancel_interrupts_plain_methods() -> None:
+def test_the_cancel_magic_interrupts_plain_methods() -> None:
     *_, cancelled, interrupted = run_cells(
         "import nbactors as ray, threading\n@ray.remote\nclass Sleeper:\n    def sleep(self):\n"
         "        threading.Event().wait(60)",
@@ -122,7 +122,7 @@ def test_cancel_interrupts_plain_methods() -> None:
     assert interrupted.output == "Cancelled 1 pending call\nended\n"
 
 
-def test_attach_binds_a_named_actor() -> None:
+def test_the_attach_magic_binds_a_named_actor() -> None:
     *_, attached, used, elsewhere, there, taken, _ = run_cells(
         SETUP + "Counter.options(name='my keeper-1', namespace='there', lifetime='detached').remote()",
         NAMED + "\ndel keeper",
@@ -158,7 +158,7 @@ def test_attach_binds_a_named_actor() -> None:
         ("%actors --stacked", "unrecognized arguments: --stacked"),
     ],
 )
-def test_what_is_wrong_is_said_in_one_line(cell: str, message: str) -> None:
+def test_a_mistake_is_explained_in_one_line(cell: str, message: str) -> None:
     (failed,) = run_cells(cell)
     assert not failed.ok
     assert failed.output.startswith("UsageError: ")
@@ -173,7 +173,7 @@ def test_every_magic_is_documented(magic: str) -> None:
     assert "options:" in shown.output or "positional arguments:" in shown.output
 
 
-def test_no_variable_leaks() -> None:
+def test_the_magics_leave_no_variable_in_the_notebook() -> None:
     *_, leaked, _ = run_cells(
         SETUP + NAMED,
         "before = set(globals())",

@@ -90,19 +90,19 @@ def test_debug_enters_the_remote_frames(kernel: DebuggedKernel) -> None:
 
 
 @pytest.mark.parametrize("failing", ["await divider.run.remote(4)", "ray.get(outer.remote(divider))"])
-def test_debug_after_other_ways_to_wait(kernel: DebuggedKernel, failing: str) -> None:
+def test_debug_enters_the_remote_frames_after_every_way_to_wait(kernel: DebuggedKernel, failing: str) -> None:
     kernel.run(failing)
     said = plain(kernel.run("%debug", ["p kept", "up", "p word", "q"]))
     assert ", 0]" in said
     assert "'spamspamspam'" in said
 
 
-def test_debug_after_a_nested_call_leads_up_through_both_processes(kernel: DebuggedKernel) -> None:
+def test_debug_goes_up_through_both_processes_of_a_nested_call(kernel: DebuggedKernel) -> None:
     kernel.run("ray.get(outer.remote(divider))")
     assert "'here'" in plain(kernel.run("%debug", ["up", "up", "p outside", "q"]))
 
 
-def test_debug_after_a_generator_and_a_remote_cell(kernel: DebuggedKernel) -> None:
+def test_debug_enters_the_frames_of_a_generator_and_of_a_remote_cell(kernel: DebuggedKernel) -> None:
     kernel.run("for ref in divider.stream.options(num_returns='streaming').remote():\n    ray.get(ref)")
     assert "'eggs'" in plain(kernel.run("%debug", ["p last", "q"]))
     kernel.run("%%remote\nnumber = 12\nnumber / 0")

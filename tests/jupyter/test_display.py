@@ -129,7 +129,7 @@ def test_callbacks_of_references_display_too(kernel: LiveKernel) -> None:
     kernel.until(lambda: kernel.of(cell, "display_data"))
 
 
-def test_it_shows_under_the_cell_that_called_whichever_runs(kernel: LiveKernel) -> None:
+def test_a_display_shows_under_the_calling_cell_whichever_cell_runs(kernel: LiveKernel) -> None:
     first = kernel.run("call = shower.later.remote(0.3)")
     second = kernel.run("ray.get(call)")
     kernel.until(lambda: kernel.of(first, "display_data"))
@@ -155,7 +155,7 @@ def test_displays_are_updated(kernel: LiveKernel) -> None:
     assert (update["data"]["text/plain"], update["transient"]["display_id"]) == ("'new'", "mine")
 
 
-def test_output_is_cleared_in_its_turn(kernel: LiveKernel) -> None:
+def test_output_is_cleared_in_order(kernel: LiveKernel) -> None:
     cell = kernel.run("ray.get(shower.clear.remote())")
     kernel.until(lambda: len(kernel.of(cell, "stream")) == 2)
     kinds = [kind for owner, kind, _ in kernel.messages if owner == cell and kind in ("stream", "clear_output")]
@@ -172,15 +172,15 @@ def test_figures_show(kernel: LiveKernel) -> None:
     assert "image/png" in result["data"]
 
 
-def test_what_is_too_large_is_told(kernel: LiveKernel) -> None:
+def test_an_output_that_is_too_large_is_replaced_by_a_note(kernel: LiveKernel) -> None:
     assert one(kernel, "ray.get(shower.large.remote())")["text/plain"].startswith("<output of 20 MiB, more than")
 
 
-def test_ipython_is_not_imported_until_it_is_used(kernel: LiveKernel) -> None:
+def test_ipython_is_not_imported_before_its_use(kernel: LiveKernel) -> None:
     cell = kernel.run("quiet = Quiet.remote()\nray.get([quiet.imported.remote(show) for show in (False, True)])")
     assert kernel.of(cell, "execute_result")[0]["data"]["text/plain"] == "[False, True]"
 
 
-def test_the_shell_leaves_the_process_alone(kernel: LiveKernel) -> None:
+def test_the_worker_s_shell_changes_nothing_in_the_process(kernel: LiveKernel) -> None:
     cell = kernel.run("ray.get(shower.untouched.remote())")
     assert kernel.of(cell, "execute_result")[0]["data"]["text/plain"] == "True"

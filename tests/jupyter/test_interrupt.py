@@ -131,7 +131,7 @@ def test_a_wait_ends_and_its_call_with_it(kernel: Kernel, code: str) -> None:
     assert "TaskCancelledError" in kernel.finish(left)[1]
 
 
-def test_of_several_calls_those_are_cancelled_that_run(kernel: Kernel) -> None:
+def test_of_several_calls_only_the_running_ones_are_cancelled(kernel: Kernel) -> None:
     _, error = stop(
         kernel,
         "calls = [other.pid.remote(), plain.sleep.remote(60), other.sleep.remote(60)]\n"
@@ -149,7 +149,7 @@ def test_ten_thousand_calls_are_no_slower_to_stop(kernel: Kernel) -> None:
     assert kernel.run("len(ray.wait(refs, num_returns=len(refs), timeout=30)[0])").endswith("10000")
 
 
-def test_a_generator_is_stopped(kernel: Kernel) -> None:
+def test_a_cell_that_reads_a_generator_is_stopped(kernel: Kernel) -> None:
     _, error = stop(kernel, "stream = plain.count.remote()\nfor ref in stream: ray.get(ref); tell()")
     assert error == ONE
 
@@ -179,7 +179,7 @@ def test_a_cell_that_awaits_is_stopped_at_once(kernel: Kernel) -> None:
     assert "TaskCancelledError" in kernel.finish(left)[1], "what the cell awaited was cancelled"
 
 
-def test_so_is_one_that_gathers(kernel: Kernel) -> None:
+def test_a_cell_that_gathers_is_stopped_at_once(kernel: Kernel) -> None:
     _, error = stop(
         kernel, "refs = [plain.sleep.remote(60), other.sleep.remote(60)]\nawait asyncio.gather(*refs)", "busy"
     )
@@ -187,7 +187,7 @@ def test_so_is_one_that_gathers(kernel: Kernel) -> None:
     assert kernel.run("len(ray.wait(refs, num_returns=2, timeout=20)[0])").endswith("2")
 
 
-def test_what_a_background_task_awaits_goes_on(kernel: Kernel) -> None:
+def test_a_call_that_a_background_task_awaits_goes_on(kernel: Kernel) -> None:
     kernel.run("""
         async def watch():
             return await kept
@@ -207,7 +207,7 @@ def test_a_cell_without_calls_is_stopped_as_ever(kernel: Kernel) -> None:
     assert error == "KeyboardInterrupt: "
 
 
-def test_calls_go_on_where_that_is_wanted(tmp_path: Path) -> None:
+def test_with_on_interrupt_detach_calls_go_on(tmp_path: Path) -> None:
     kernel = Kernel(f"{tmp_path}/detached.ipynb")
     try:
         kernel.run(CLASSES + "ray.init(num_cpus=2, on_interrupt='detach'); plain = Plain.remote()")

@@ -166,21 +166,21 @@ def test_an_interrupt_ends_a_get_and_no_actor(kernel: Kernel) -> None:
     assert kernel.run("ray.kill(counter); ray.is_initialized()") == "True"
 
 
-def test_a_killed_kernel_leaves_nothing(kernel: Kernel) -> None:
+def test_a_killed_kernel_leaves_no_worker(kernel: Kernel) -> None:
     kernel.run(SETUP + "counter = Counter.remote()")
     pid = int(kernel.run("ray.get(counter.pid.remote())"))
     kernel.kill()
     eventually(lambda: not is_running(pid), timeout_s=5)
 
 
-def test_what_an_actor_prints_shows_with_its_prefix(kernel: Kernel) -> None:
+def test_printed_lines_show_with_the_actor_s_prefix(kernel: Kernel) -> None:
     kernel.run(SETUP + "counter = Counter.remote(); pid = ray.get(counter.pid.remote())")
     kernel.start("ref = counter.say.remote('hello from an actor')")
     text = kernel.read_until("hello from an actor")
     assert "(Counter pid=" in text.splitlines()[-1]
 
 
-def test_a_handle_that_was_shown_does_not_live_for_ever(kernel: Kernel) -> None:
+def test_a_shown_handle_keeps_no_actor_alive(kernel: Kernel) -> None:
     kernel.run(SETUP + "counter = Counter.remote(); pid = ray.get(counter.pid.remote())")
     pid = int(kernel.run("pid"))
     assert kernel.run("counter").startswith("Actor(Counter, ")

@@ -81,7 +81,7 @@ def test_a_remote_traceback_shows_the_cell_s_line() -> None:
     assert "line 12, in fail" in failed.output
 
 
-def test_source_can_be_read() -> None:
+def test_the_source_of_a_method_can_be_read() -> None:
     _, source = run_cells(
         "%%actor\nclass Plain:\n    def method(self):\n        return 'found'\n\n    @classmethod\n"
         "    def where(cls):\n        return cls.method",
@@ -132,7 +132,7 @@ def test_a_syntax_error_looks_as_usual() -> None:
         ),
     ],
 )
-def test_what_is_wrong_is_said_in_one_line(cell: str, message: str) -> None:
+def test_a_mistake_is_explained_in_one_line(cell: str, message: str) -> None:
     (failed,) = run_cells(cell)
     assert not failed.ok
     assert "UsageError: " in failed.output
@@ -140,7 +140,7 @@ def test_what_is_wrong_is_said_in_one_line(cell: str, message: str) -> None:
     assert len(failed.output.strip().splitlines()) == 1
 
 
-def test_without_the_instance_the_class_is_ready() -> None:
+def test_a_class_is_ready_although_its_instance_could_not_be_made() -> None:
     _, answer = run_cells(
         "%%actor a\nclass A:\n    def __init__(self, start):\n        self.start = start\n"
         "    def get(self):\n        return self.start",

@@ -80,14 +80,14 @@ def shown(kernel: LiveKernel, code: str) -> str:
 
 
 @pytest.mark.parametrize("actor", ["plain", "threaded", "asynchronous", "[plain][0]", "by name", '"by name"'])
-def test_it_runs_in_the_actor(kernel: LiveKernel, actor: str) -> None:
+def test_a_cell_runs_in_the_actor(kernel: LiveKernel, actor: str) -> None:
     kernel.run("step = 5")
     assert shown(kernel, f"%%on {actor} -i step -o before\nbefore = self.value\nself.value += step\nbefore") == "1"
     assert shown(kernel, "before") == "1"
     assert shown(kernel, f"%%on {actor}\nself.value, before, step") == "(6, 1, 5)"
 
 
-def test_it_awaits_on_the_loop_of_the_actor(kernel: LiveKernel) -> None:
+def test_a_cell_awaits_on_the_loop_of_the_actor(kernel: LiveKernel) -> None:
     code = "import asyncio, threading\nawait asyncio.sleep(0)\n"
     code += "(await self.get(), threading.current_thread() is threading.main_thread())"
     assert shown(kernel, f"%%on asynchronous\n{code}") == "(1, True)"
@@ -108,7 +108,7 @@ def test_a_failure_is_shown_as_if_local(kernel: LiveKernel) -> None:
     assert "nbactors/" not in text
 
 
-def test_a_failure_is_one_of_the_cell(kernel: LiveKernel) -> None:
+def test_a_failure_fails_the_cell(kernel: LiveKernel) -> None:
     reply = kernel.reply("%%on plain\n1 / 0")
     assert (reply["status"], reply["ename"]) == ("error", "ZeroDivisionError")
 
@@ -129,20 +129,20 @@ def test_a_name_of_the_notebook_is_hinted_at(kernel: LiveKernel) -> None:
         ("plain -i lock", "the variable 'lock' cannot be sent to the actor"),
     ],
 )
-def test_wrong_lines_are_told_in_one(kernel: LiveKernel, line: str, text: str) -> None:
+def test_a_mistake_in_the_line_is_explained_in_one_line(kernel: LiveKernel, line: str, text: str) -> None:
     kernel.run("import threading; lock = threading.Lock()")
     found = fails(kernel, f"%%on {line}\n1")
     assert text in found
     assert found.count("\n") == 1
 
 
-def test_a_value_that_cannot_be_sent_is_told(kernel: LiveKernel) -> None:
+def test_a_value_that_cannot_be_sent_is_explained(kernel: LiveKernel) -> None:
     text = fails(kernel, "%%on plain -o lock\nimport threading\nthreading.Lock()")
     assert "the value, a lock, cannot be sent to the notebook" in text
 
 
 @pytest.mark.parametrize("actor", ["plain", "threaded"])
-def test_now_looks_into_an_actor_that_is_stuck(kernel: LiveKernel, actor: str, tmp_path: object) -> None:
+def test_the_option_now_runs_in_an_actor_that_is_stuck(kernel: LiveKernel, actor: str, tmp_path: object) -> None:
     kernel.run(f"calls = [{actor}.block.remote('{tmp_path}/a') for _ in range(2)]; begun('{tmp_path}/a')")
     assert shown(kernel, f"%%on {actor} --now\nself.value") == "1"
     stacks = kernel.of(kernel.run("%actors --stacks"), "stream")[0]["text"]
@@ -150,14 +150,14 @@ def test_now_looks_into_an_actor_that_is_stuck(kernel: LiveKernel, actor: str, t
     assert "in block\n      time.sleep(60)" in stacks
 
 
-def test_now_tells_that_nothing_can_run(kernel: LiveKernel, tmp_path: object) -> None:
+def test_the_option_now_says_that_nothing_can_run(kernel: LiveKernel, tmp_path: object) -> None:
     kernel.run(f"call = plain.hold_gil.remote('{tmp_path}/b'); begun('{tmp_path}/b')")
     assert "keeps the GIL" in fails(kernel, "%%on plain --now\n1")
     kernel.run("ray.kill(plain)")
 
 
 @pytest.mark.parametrize("line", ["plain", "plain --now", "asynchronous"])
-def test_an_interrupt_cancels_it_there(kernel: LiveKernel, line: str, tmp_path: object) -> None:
+def test_an_interrupt_cancels_the_cell_in_the_actor(kernel: LiveKernel, line: str, tmp_path: object) -> None:
     wait = "await asyncio.sleep(0.01)" if line == "asynchronous" else "time.sleep(0.01)"
     code = f"import asyncio, pathlib, time\npathlib.Path('{tmp_path}/c').touch()\nwhile True:\n    {wait}"
     cell = kernel.start(f"%%on {line}\n{code}")

@@ -79,7 +79,7 @@ def test_bars_show_under_the_cell_that_made_the_call(kernel: LiveKernel) -> None
     assert kernel.of(other, "display_data") == []
 
 
-def test_it_shows_while_the_kernel_is_busy(kernel: LiveKernel) -> None:
+def test_a_bar_shows_while_the_kernel_is_busy(kernel: LiveKernel) -> None:
     cell = kernel.start("ref = work.remote(50, 'busy'); ray.get(ref)")
     kernel.until(lambda: kernel.of(cell, "idle"))
     kinds = [kind for owner, kind, _ in kernel.messages if owner == cell]
@@ -87,7 +87,7 @@ def test_it_shows_while_the_kernel_is_busy(kernel: LiveKernel) -> None:
     kernel.until(lambda: is_static(kernel, cell))
 
 
-def test_nested_bars_and_lines_beside_them(kernel: LiveKernel) -> None:
+def test_nested_bars_show_beside_printed_lines(kernel: LiveKernel) -> None:
     cell = kernel.run("trainer = Trainer.remote(); ray.get(trainer.fit.remote())")
     kernel.until(lambda: is_static(kernel, cell))
     assert "epochs: 100%" in kernel.last(cell)["text/plain"]
@@ -111,7 +111,7 @@ ray.get(plain.remote())
     assert "plain: 100%" in kernel.last(cell)["text/plain"]
 
 
-def test_the_bars_of_a_worker_that_dies_end_with_it(kernel: LiveKernel) -> None:
+def test_the_bars_of_a_worker_end_with_its_death(kernel: LiveKernel) -> None:
     cell = kernel.run("ref = dies.remote()")
     kernel.until(lambda: is_static(kernel, cell))
     text = kernel.last(cell)["text/plain"]
@@ -119,13 +119,13 @@ def test_the_bars_of_a_worker_that_dies_end_with_it(kernel: LiveKernel) -> None:
     assert "4/10" in text
 
 
-def test_a_bar_that_leaves_nothing_is_gone(kernel: LiveKernel) -> None:
+def test_a_bar_with_leave_false_is_gone_at_its_end(kernel: LiveKernel) -> None:
     cell = kernel.run("ref = work.remote(20, leave=False)")
     kernel.until(lambda: is_static(kernel, cell))
     assert kernel.last(cell)["text/plain"] == ""
 
 
-def test_progress_over_references(kernel: LiveKernel) -> None:
+def test_progress_yields_the_references_and_counts_failures(kernel: LiveKernel) -> None:
     cell = kernel.run("""
 from nbactors.util import progress
 @ray.remote
@@ -172,7 +172,7 @@ def test_without_ipywidgets_the_output_is_replaced() -> None:
         kernel.stop()
 
 
-def test_the_last_state_is_there_when_the_cell_ends(kernel: LiveKernel) -> None:
+def test_the_last_state_shows_before_the_cell_ends(kernel: LiveKernel) -> None:
     """Programs that run notebooks keep nothing of what comes later."""
     kernel.run("rest = ray.remote(lambda: time.sleep(0.1))")
     cell = kernel.run("for ref in ray.util.progress([rest.remote() for _ in range(3)], desc='all'): pass")

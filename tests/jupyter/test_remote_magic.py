@@ -76,14 +76,14 @@ def test_the_reference_is_bound_at_once_and_names_do_not_leak(kernel: LiveKernel
     assert kernel.of(after, "execute_result")[0]["data"]["text/plain"] == "('ObjectRef', [2, 5], 1, False)"
 
 
-def test_variables_are_taken_as_they_are_when_it_is_submitted(kernel: LiveKernel) -> None:
+def test_variables_have_their_values_of_the_time_of_submission(kernel: LiveKernel) -> None:
     kernel.run("given = [1]; hidden = 7")
     kernel.run("%%remote -o seen -i hidden\ntime.sleep(0.3)\n[given, eval('hidden')]")
     after = kernel.run("given.append(2); ray.get(seen)")
     assert kernel.of(after, "execute_result")[0]["data"]["text/plain"] == "[[1], 7]"
 
 
-def test_await_and_shell_commands(kernel: LiveKernel) -> None:
+def test_a_remote_cell_may_await_and_run_shell_commands(kernel: LiveKernel) -> None:
     kernel.run("%%remote -o both\nimport asyncio\nawait asyncio.sleep(0)\nout = !echo hello\nlist(out)")
     after = kernel.run("ray.get(both)")
     assert kernel.of(after, "execute_result")[0]["data"]["text/plain"] == "['hello']"
@@ -131,7 +131,7 @@ def test_a_cell_that_waits_for_resources_is_queued(kernel: LiveKernel) -> None:
     ended(kernel, cell, "cancelled")
 
 
-def test_what_cannot_be_sent_is_named(kernel: LiveKernel) -> None:
+def test_a_variable_that_cannot_be_sent_is_named(kernel: LiveKernel) -> None:
     kernel.run("import threading\nlock = threading.Lock()")
     cell = kernel.start("%%remote\nlock")
     kernel.until(lambda: kernel.of(cell, "idle"))
@@ -148,7 +148,7 @@ def test_what_cannot_be_sent_is_named(kernel: LiveKernel) -> None:
         ("%%remote\nreturn 1", "'return' outside function (line 2 of the cell)"),
     ],
 )
-def test_mistakes_are_told_in_one_line(kernel: LiveKernel, code: str, told: str) -> None:
+def test_mistakes_are_explained_in_one_line(kernel: LiveKernel, code: str, told: str) -> None:
     cell = kernel.start(code)
     kernel.until(lambda: kernel.of(cell, "idle"))
     assert told in kernel.text(cell)
@@ -165,7 +165,7 @@ def test_without_ipywidgets_a_plain_line_is_updated() -> None:
         kernel.stop()
 
 
-def test_in_a_terminal() -> None:
+def test_a_remote_cell_runs_in_a_terminal_too() -> None:
     _, started, value = run_cells(
         "import nbactors as ray; ray.init(num_cpus=1)", "%%remote -o result\n6 * 7", "ray.get(result)"
     )

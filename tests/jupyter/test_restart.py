@@ -115,7 +115,7 @@ def test_closing_the_notebook_ends_its_actors(tmp_path: Path) -> None:
         again.stop()
 
 
-def test_another_notebook_does_not_find_it(tmp_path: Path) -> None:
+def test_another_notebook_does_not_find_the_actor(tmp_path: Path) -> None:
     kernel, _ = start(tmp_path / "one.ipynb")
     other = Kernel(str(tmp_path / "two.ipynb"))
     try:
@@ -226,7 +226,7 @@ def test_the_server_tells_the_kernel_which_notebook_it_is(server: Server) -> Non
     server.ask("DELETE", f"/api/kernels/{kernel_id}")
 
 
-def test_a_kernel_without_a_name_finds_it_after_a_restart() -> None:
+def test_a_kernel_without_a_name_finds_the_actor_after_a_restart() -> None:
     kernel = Kernel("")
     try:
         kernel.run(ACTORS)
