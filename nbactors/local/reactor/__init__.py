@@ -1,44 +1,48 @@
-"""The event loop of a process: one selector, read by whichever thread waits.
+"""The reactor: the event loop of a process. Its one selector is polled by whichever thread waits for a result.
 
-    a thread that waits ──► no leader? ──yes──► leads: polls, reads, runs callbacks, until its own answer is there
-                               │                  └─ at the end it makes a follower the leader
-                               no
-                               ▼
-                        follows: sleeps on a lock of its own, until its answer is there or it is made leader
+    a thread begins to wait ──► no leader? ──yes──► it becomes the leader: it polls, reads and runs callbacks until its
+                                     │              own result is there; then it makes a follower the next leader
+                                     no
+                                     ▼
+      it becomes a follower: it sleeps on a lock of its own until its result is there, or until it is made the leader
 
-    no thread waits ──► the background thread leads; in an asyncio actor the event loop hosts, and that thread guards
+    no thread waits: the background thread leads. In an asyncio actor: the event loop leads, that thread is its guard.
 
 **Leader and followers.**
 
-- At most one thread (the *leader*) polls and runs callbacks at a time, so callbacks need no lock against each other.
-- A thread that waits becomes the leader if there is none. It then reads its own answer off the socket: no hand-over
-  to a reader thread, which would cost a wake-up per call.
-- A thread that waits while another leads (a *follower*) sleeps on a lock of its own. It is woken when what it waits
-  for has happened, or is made leader when the old one leaves.
-- A background thread leads when no one waits, so that messages are read and buffered writes go out while user code
-  computes. While user threads come and go it only looks in once a tick, because a blocked poll would have to be
-  interrupted by a system call and a thread switch for every wait.
-- In an asyncio actor the main thread's event loop *hosts* the reactor: it watches the selector's own descriptor and
-  leads for a moment whenever that is ready. The background thread then only stands guard, see `guard`.
-- SIGINT never tears the state: while the main thread leads or follows, the signal is noted and raised after it left.
-  In a session `frontend.interrupts` keeps it from all else that the runtime does, too.
+- At most one thread, the *leader*, polls and runs callbacks at a time. So callbacks need no lock against each other.
+- A thread that begins to wait while there is no leader becomes the leader. It reads its own result off the socket: a
+  separate reader thread would have to wake it up, which costs more than all other work of a small call.
+- A thread that begins to wait while another thread leads is a *follower*. It is woken when its result is there, or when
+  the leader leaves and makes it the next leader.
+- The *background thread* leads while no other thread waits, so that messages are read and buffered output is sent while
+  user code computes. As long as user threads keep coming to wait, it only polls without blocking, once a tick: a
+  blocking poll would cost each of them a system call and a thread switch to take over.
+- In an asyncio actor the main thread's event loop *hosts* the reactor: it watches the selector's own descriptor, and
+  leads for a moment whenever that is readable. The background thread is then only a *guard*, see `guard`.
+- SIGINT leaves no half-done change: while the main thread leads or follows, the signal is only noted, and is raised
+  after that. In a session, `frontend.interrupts` also keeps it out of all other code of the runtime.
 
-**Nothing is torn.** Handlers of other signals, finalizers and exceptions that another thread raises here
-(`PyThreadState_SetAsyncExc`) come at any bytecode, and the first two may call any verb. So:
+**No change is left half-done.** Three things can interrupt a thread between any two bytecodes: signal handlers,
+finalizers, and *asynchronous exceptions*, which a signal handler raises, or another thread with
+`PyThreadState_SetAsyncExc`. Handlers and finalizers may call any verb, too. Hence these rules:
 
-- Nobody waits for a lock here. A comparison and the stores that follow it, with no call between, are one step: CPython
-  looks for signals, for other threads and for exceptions from outside at calls, where a function is entered, and at
-  jumps backwards. So is one call of a C function. The condition of a `while` is no such comparison: a jump backwards
-  comes between it and the loop's body.
-- The leader is named by one store, after such a comparison. The first statement of the `finally` around all that it
-  does is the store that ends it.
-- A wait in a handler or finalizer on the leader's own thread leads in its place, and first handles what that had read.
-  At its end it rings the bell: the interrupted leader may have been about to sleep, though what it waits for is there.
-- An exception from outside is raised to whoever waits on that thread, and what it has torn is done again, see `blame`.
-- What wakes the next thread can be torn, too. So a follower looks every `CHECK_S` whether there is still a leader.
-- What must be done one step after the other is done in turns that nobody waits for, see `turns`.
+- No thread waits for a lock here. State is changed by atomic steps instead. A comparison together with the stores that
+  follow it is atomic, if no call lies between: CPython handles signals, switches threads and raises asynchronous
+  exceptions only at calls, at the entry of a function and at backward jumps. One call of a C function is atomic, too.
+  The condition of a `while` does not count: a backward jump lies between it and the loop's body.
+- A thread becomes the leader by one store that follows such a comparison. The work of a leader is inside a `try`, and
+  the first statement of its `finally` is the store that ends its leadership.
+- A handler or finalizer that interrupts the leader and waits leads in its place. It first handles the messages that the
+  leader has read but not handled. At its end it rings the bell: the interrupted leader may be just about to sleep,
+  although its own result has come meanwhile.
+- An asynchronous exception is raised to the user code that waits on that thread. The callback that it interrupted is
+  run again, see `blame`.
+- The code that wakes the next leader can be interrupted, too. So each follower checks every `CHECK_S` whether there is
+  still a leader.
+- Changes that must not overlap are done in turns, which no thread waits for, see `turns`.
 - The runtime's own finalizers only append to `trash` and call `nudge`.
 
-A trace or profile function that is written in Python runs between the parts of a step, and lets other threads in there:
-under one these guarantees do not hold.
+A trace or profile function that is written in Python runs within an atomic step, and lets other threads run there.
+These guarantees do not hold while one is set.
 """

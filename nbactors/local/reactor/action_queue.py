@@ -1,4 +1,4 @@
-"""Taking actions out of a queue and running them, so that no exception from outside loses one."""
+"""Runs the actions of a queue so that no asynchronous exception loses an action."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from itertools import islice
 
 
 def run_all(queue: deque[Callable[[], None]], blame: Callable[[BaseException, Callable[[], None]], None]) -> None:
-    """Take each action out and run it, until none is left.
+    """Take each action out of the queue and run it, until the queue is empty.
 
-    A handler or a finalizer that interrupts this may do the same with the rest.
+    A handler or a finalizer that interrupts this function may call it for the same queue: it runs the rest.
 
     Args:
         queue: The actions.
-        blame: Called with an exception and the action that it came out of, see `Reactor.blame`.
+        blame: Called with an exception and the action that raised it, see `Reactor.blame`.
     """
     while queue:
         is_taken = False
         try:
-            # The loop takes an action out and into the variable in one go, and there is no call before the inner `try`:
-            # nothing comes between. So it is no function of its own either: an exception can come when one is entered.
+            # No call comes between taking an action out and the inner `try`, so no asynchronous exception can lose the
+            # action. That is why this is no function of its own: an exception can come where a function is entered.
             for action in islice(iter(queue.popleft, None), 1):
                 is_taken = True
                 try:
@@ -30,4 +30,4 @@ def run_all(queue: deque[Callable[[], None]], blame: Callable[[BaseException, Ca
         except IndexError:
             if is_taken:
                 raise
-            # A handler that has interrupted this has taken the last one.
+            # The queue is empty: a handler that interrupted this loop has run the last action.

@@ -1,4 +1,4 @@
-"""The thread that leads the reactor while no other does."""
+"""The background thread: leads the reactor while no other thread does."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ def start(reactor: Reactor) -> None:
 
 
 class Background:
-    """What the reactor's own thread does. Nothing that user code raises on it ends it."""
+    """The work of the background thread. No exception that user code raises on this thread ends it."""
 
     def __init__(self, reactor: Reactor) -> None:
         self._reactor = reactor
         self._me = Waiter()
 
     def run(self) -> None:
-        """Lead or stand guard until the reactor is closed. The thread."""
+        """Lead, or stand guard, until the reactor is closed. Runs on the background thread."""
         reactor = self._reactor
         self._me.ident = get_ident()
         while not reactor.closed:
@@ -32,7 +32,7 @@ class Background:
                     reactor.guard.run()
                 elif self._tick_until_quiet():
                     self._lead_in_background()
-            except BaseException:  # noqa: BLE001 - without this thread nobody reads while the user's code computes
+            except BaseException:  # noqa: BLE001 - without this thread no message is read while user code computes
                 complain(self)
             finally:
                 if reactor.leader is self._me:
@@ -40,9 +40,9 @@ class Background:
                     reactor.pass_on()
 
     def _tick_until_quiet(self) -> bool:
-        """Look in once a tick; return True, as the leader, when there was nothing to do for a while.
+        """Poll once a tick, without blocking, until there was nothing to do for a while.
 
-        False if a host has come, or it is closed; then it does not lead.
+        Return True as the leader; False if an event loop hosts the reactor or the reactor is closed.
         """
         reactor, me = self._reactor, self._me
         quiet = 0
@@ -74,7 +74,8 @@ class Background:
     def _sleep_while_led(self) -> None:
         reactor = self._reactor
         reactor.parked = True
-        # Looked at after the flag. The leader may also be torn away by an exception before it comes to see the flag.
+        # Read after the flag is set: a leader that leaves later sees the flag. Only an asynchronous exception prevents
+        # it.
         while reactor.leader is not None and not reactor.park.acquire(timeout=CHECK_S):
             pass
         reactor.parked = False

@@ -1,4 +1,4 @@
-"""`Bell`: ends a blocking poll from elsewhere."""
+"""`Bell`: ends a blocking poll from another thread or from a signal handler."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 
 
 class Bell:
-    """A pipe of this process: whoever polls its descriptor is woken when it is rung."""
+    """A pipe within this process. A thread that polls its descriptor wakes up when the bell is rung."""
 
     __slots__ = ("_reader", "_writer")
 
@@ -17,36 +17,36 @@ class Bell:
 
     @property
     def is_open(self) -> bool:
-        """Whether it can be rung."""
+        """Whether the bell can be rung."""
         return self._writer >= 0
 
     def fileno(self) -> int:
-        """Return the descriptor that is readable once it was rung."""
+        """Return the descriptor that is readable after the bell was rung."""
         return self._reader
 
     def ring(self) -> None:
-        """Make the next poll return at once, if none runs now. Any thread; takes no lock.
+        """End the poll that runs now, or else the next one. Any thread; takes no lock.
 
         Safe in signal handlers and finalizers.
         """
         try:
             os.write(self._writer, b"\0")
-        except OSError:  # full: it will wake anyhow; closed: nobody to wake
+        except OSError:  # full: the poll ends anyhow; closed: no poll to end
             pass
 
     def still(self) -> None:
-        """Make it ready to be rung again. Whoever polls it."""
+        """Take the rings out, so that the next poll blocks again. On the thread that polls."""
         try:
             os.read(self._reader, 4096)
         except BlockingIOError:
             pass
 
     def forget(self) -> None:
-        """Never ring again, and leave it open: in a forked child, which must not wake the parent's poll."""
+        """Never ring again, but leave the pipe open: in a forked child, which must not end the polls of its parent."""
         self._writer = -1
 
     def close(self) -> None:
-        """Close it. Idempotent."""
+        """Close the pipe. Idempotent."""
         writer, self._writer = self._writer, -1
         if writer >= 0:
             os.close(self._reader)

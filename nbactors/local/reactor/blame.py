@@ -1,4 +1,4 @@
-"""Whose an exception is that came out of a callback of the runtime: the callback's own, or one from outside."""
+"""Tells whether an exception that a callback of the runtime raised is the callback's own, or an asynchronous one."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from typing import Any
 
 
 class Blame:
-    """Tells exceptions of the runtime's callbacks from those that were raised into them.
+    """Handles exceptions that come out of callbacks of the runtime: the callback's own, and asynchronous ones.
 
-    A signal's handler and `PyThreadState_SetAsyncExc` raise at any bytecode. Such an exception is the user's, and is
-    raised to the user; but what the callback had to do must not be lost with it. So the callback is run again, and must
-    be written to bear that. An exception of its own comes again at the same place. That one has nowhere to go, and must
-    not stop the process's only reader: it is written to stderr.
+    An asynchronous exception is meant for the user's code, and is raised to it; but the work of the interrupted
+    callback must not be lost. So the callback is run again, and must be written to allow that. If it raises the same
+    exception at the same line again, the exception is its own. No user code can handle that, and it must not stop the
+    only thread that reads: it is written to stderr.
 
     Args:
-        is_alone: Returns whether the calling thread runs no code of the user's, to whom something could be raised.
+        is_alone: Returns whether the calling thread runs no user code to which an exception could be raised.
     """
 
     def __init__(self, is_alone: Callable[[], bool]) -> None:
         self._is_alone = is_alone
 
     def __call__(self, error: BaseException, callback: Callable[..., None], args: tuple[Any, ...]) -> None:
-        """Deal with an exception that is being handled.
+        """Run the callback again, and raise or report the exception. Called in the `except` clause that caught it.
 
         Raises:
-            BaseException: `error`, if it came from outside.
+            BaseException: `error`, if it was an asynchronous one.
         """
         try:
             callback(*args)
-        except Exception as again:  # noqa: BLE001 - that is what is to be found out
+        except Exception as again:  # noqa: BLE001 - this call finds out whether it raises again
             if place(again) == place(error):
                 complain(callback)
                 return
@@ -42,7 +42,7 @@ class Blame:
 
 
 def place(error: BaseException) -> object:
-    """Return what tells one failure from another: the exception's type and the line that has raised it."""
+    """Return what identifies a failure: the exception's type and the line that raised it."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
@@ -50,8 +50,8 @@ def place(error: BaseException) -> object:
 
 
 def complain(callback: object) -> None:
-    """Write the exception being handled to stderr: it has nowhere else to go."""
+    """Write the exception that is being handled to stderr, where no code could handle it."""
     try:
         sys.__stderr__.write(f"nbactors: error in {callback!r}:\n{traceback.format_exc()}")  # type: ignore[union-attr]
-    except Exception:  # noqa: BLE001 - no stderr in this process: nothing left to tell it to
+    except Exception:  # noqa: BLE001 - this process has no stderr
         pass

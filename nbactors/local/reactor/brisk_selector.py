@@ -1,13 +1,13 @@
-"""A selector that looks again for a moment before it sleeps, where that pays.
+"""A selector that polls repeatedly for a moment before it sleeps, where that is worth it.
 
-To be woken costs 50 to 100 microseconds on a virtual machine, on each side of a call: more than all else that a small
-call does. Where the last wait was shorter than `SPIN_S` the next one probably is, too, so it is spent looking, and a
-caller and a worker that answer each other at once never sleep. A longer wait costs no more than `SPIN_S`, and the one
-after it nothing.
+Waking up a sleeping thread takes 50 to 100 microseconds on a virtual machine, on each side of a call: more than all
+other work of a small call. If the last wait was shorter than `SPIN_S`, the next one probably is too. Then the selector
+*spins*: it polls without blocking for up to `SPIN_S`. So a caller and a worker that answer each other at once never
+sleep. A wait that turns out to be long costs `SPIN_S` of processor time, and the wait after it costs nothing.
 
-Each look gives way to whoever else wants the processor: without that, processes that look keep those from running that
-have something to do. If somebody does who does not give way in turn, it is a whole time slice until the next look, so
-that it sleeps for a while instead: who sleeps is let in as soon as there is something for it.
+After each poll the spinning thread yields the processor: otherwise processes that spin would keep processes with work
+from running. A process that never yields in its turn delays the next poll by a whole time slice. The selector then does
+not spin for `REST_S`, because the scheduler runs a sleeping thread soon after its event comes.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from time import monotonic
 from typing import Any
 
 SPIN_S = 0.0003
-"""How long it looks before it sleeps."""
+"""The selector spins for at most this long, in seconds, before it sleeps."""
 
 PUSHED_ASIDE_S = 0.001
-"""A look that ends so much too late was held up by somebody who wants the processor all the time."""
+"""If spinning ends late by more than this, in seconds, another process uses the processor all the time."""
 
 REST_S = 0.1
-"""How long it does not look then."""
+"""For how long, in seconds, the selector does not spin after that."""
 
 AT_ONCE_S = 0.00002
-"""Who falls asleep sleeps longer."""
+"""A poll that returns within this time, in seconds, has not slept: the event was there when it began."""
 
 LONGEST_S = 3600.0
-"""A look returns after this time at the latest: epoll takes no number of seconds that is too high."""
+"""The longest timeout of one poll, in seconds: epoll rejects very large numbers."""
 
-_MOST = 64
-"""Events that one look returns at most."""
+_MAX_EVENTS = 64
+"""The highest number of events that one poll returns."""
 
 _READABLE, _WRITABLE = int(getattr(select, "EPOLLIN", 1)), int(getattr(select, "EPOLLOUT", 4))
 
@@ -49,26 +49,26 @@ def _processors() -> int:
 
 
 class BriskSelector(selectors.DefaultSelector):
-    """The platform's selector, with another way to wait. Used by one thread at a time, as any selector."""
+    """The platform's selector, with a second way to wait. Like any selector it is used by one thread at a time."""
 
     def __init__(self) -> None:
         super().__init__()
         self._may_spin = _processors() > 1
         self.found_at_once = False
-        """Whether what the last wait has found was there when it began."""
+        """Whether the events that the last wait returned were there when the wait began."""
         self._is_brisk = False
         self._rests_until = 0.0
         poller: Any = getattr(self, "_selector", None)
         self._poll: Any = poller.poll if hasattr(select, "epoll") and isinstance(poller, select.epoll) else None
 
     def look(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        """Do what `select` of the standard library does, without what epoll does not need: half its time."""
+        """Do what `select` of the standard library does in half the time, by leaving out what epoll does not need."""
         if self._poll is None:
             return super().select(timeout)
         keys: dict[int, selectors.SelectorKey] = self._fd_to_key  # type: ignore[attr-defined]
         events = []
         seconds = -1 if timeout is None else timeout if timeout < LONGEST_S else LONGEST_S
-        for fd, event in self._poll(seconds, _MOST):
+        for fd, event in self._poll(seconds, _MAX_EVENTS):
             key = keys.get(fd)
             if key is not None:
                 ready = (event & ~_READABLE and selectors.EVENT_WRITE) | (event & ~_WRITABLE and selectors.EVENT_READ)
@@ -76,7 +76,7 @@ class BriskSelector(selectors.DefaultSelector):
         return events
 
     def select_briskly(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        """Like `select`, for threads that have nothing to do but to wait."""
+        """Do what `select` does, but spin first where that is worth it. For threads that have nothing else to do."""
         look = self.look
         if timeout is not None and timeout < SPIN_S:
             self.found_at_once = True
@@ -103,7 +103,7 @@ class BriskSelector(selectors.DefaultSelector):
 
 
 class BriskLoopSelector(BriskSelector):
-    """For an event loop, which knows one way to wait."""
+    """The same for an asyncio event loop, which only calls `select`."""
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """See `select_briskly`."""

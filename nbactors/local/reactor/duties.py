@@ -1,4 +1,4 @@
-"""What the reactor asks of others, and others of it: each protocol is one thing."""
+"""The interfaces between the reactor and the objects that it works for or with."""
 
 from __future__ import annotations
 
@@ -6,40 +6,40 @@ from typing import Protocol
 
 
 class Flushable(Protocol):
-    """Something with buffered output, such as a connection."""
+    """An object with buffered output, such as a connection."""
 
     def serve(self) -> bool:
-        """Send what is buffered, unless another thread is at it; return False if one is."""
+        """Send the buffered output, unless another thread is sending it. Return False in that case."""
 
     def flush(self) -> None:
-        """Send what is buffered."""
+        """Send the buffered output."""
 
 
 class Reading(Protocol):
-    """Something that reads and handles messages, such as a connection."""
+    """An object that reads and handles messages, such as a connection."""
 
     def go_on(self) -> None:
-        """Handle what was read and not handled yet. The leader."""
+        """Handle the messages that were read and not handled yet. On the leader's thread."""
 
 
 class Standby(Protocol):
-    """Something that looks after the reactor while an event loop hosts it."""
+    """The guard that watches the reactor while an event loop hosts it."""
 
     def nudge(self) -> None:
-        """There is something to send or to do. Any thread, also in finalizers; takes no lock."""
+        """Note that there is output to send or an action to run. Any thread, also in finalizers; takes no lock."""
 
     def left(self) -> None:
-        """Whoever led has left. Any thread."""
+        """Note that the leader has left. Any thread."""
 
     def run(self) -> None:
-        """Stand guard until the reactor is closed. The background thread."""
+        """Stand guard until the reactor is closed. On the background thread."""
 
 
 class Rousable(Protocol):
-    """Something whose leader may sleep."""
+    """An object, such as the reactor, whose leader may be sleeping."""
 
     def wake(self) -> None:
-        """Make the next sleep end at once. Any thread, also in signal handlers; takes no lock."""
+        """Make the next sleep of the leader end at once. Any thread, also in signal handlers; takes no lock."""
 
     def end_sleep(self) -> bool:
-        """End the leader's sleep; return whether it slept. Any thread; takes no lock."""
+        """End the leader's sleep. Return whether it was asleep. Any thread; takes no lock."""

@@ -1,4 +1,4 @@
-"""Who looks in on the reactor while an event loop hosts it: user code may keep the loop from reading at any time."""
+"""The guard: polls the reactor while an event loop hosts it, because user code may block the loop at any time."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ QUIET_TICKS = 50
 
 
 class Host(Protocol):
-    """An event loop that leads the reactor when it is idle."""
+    """An event loop that leads the reactor whenever it runs no user code."""
 
     def nudge(self) -> None:
-        """Visit soon: there is something to send or to do. Any thread, also in finalizers; takes no lock."""
+        """Visit the reactor soon: there is output or an action. Any thread, also in finalizers; takes no lock."""
 
     def left(self) -> None:
-        """Whoever led has left. Any thread."""
+        """Note that the leader has left. Any thread."""
 
     def is_idle(self) -> bool:
-        """Return whether the loop has answered since this was asked last."""
+        """Return whether the loop has run since the last call of this method."""
 
 
 def host(reactor: Reactor, loop: Host) -> None:
-    """Have an event loop lead the reactor from now on. The loop's thread."""
+    """Have an event loop lead the reactor from now on. Called on the loop's thread."""
     reactor.guard = Guard(reactor, loop)
     reactor.wake()
 
 
 class Guard:
-    """What the background thread does in an asyncio actor.
+    """The work of the background thread in an asyncio actor.
 
-    While something goes on it looks in once a tick. When the loop is idle it dozes, but not as deeply as to rely on
-    the loop: a coroutine that wakes by a timer may block it, and then other loops' answers must still be read and
-    their calls sent. So it watches the reactor's descriptor too, and its timers, and is rung when there is output.
+    While messages come and go the guard polls once a tick. When the loop is idle, the guard sleeps. A coroutine that a
+    timer wakes may then block the loop, while replies for other loops must be read and their calls sent. So the
+    sleeping guard watches the reactor's descriptor and its timers, and its bell is rung when there is output.
     """
 
     def __init__(self, reactor: Reactor, host: Host) -> None:
@@ -52,18 +52,18 @@ class Guard:
         self._selector.register(reactor.fileno(), selectors.EVENT_READ)
 
     def nudge(self) -> None:
-        """There is something to send or to do. Any thread, also in finalizers; takes no lock."""
+        """Note that there is output to send or an action to run. Any thread, also in finalizers; takes no lock."""
         self._host.nudge()
         if self._dozing:
             self._dozing = False
             self._bell.ring()
 
     def left(self) -> None:
-        """Whoever led has left. Any thread."""
+        """Note that the leader has left. Any thread."""
         self._host.left()
 
     def run(self) -> None:
-        """Stand guard until the reactor is closed. The background thread."""
+        """Stand guard until the reactor is closed. Runs on the background thread."""
         reactor, quiet = self._reactor, 0
         while not reactor.closed:
             sleep(TICK_S)
@@ -78,7 +78,7 @@ class Guard:
 
     def _doze(self) -> None:
         self._dozing = True
-        # What comes from here on rings; what came before is seen here.
+        # Output and actions that come after the flag is set ring the bell. This check sees those that came before.
         if not (self._reactor.dirty or self._reactor.trash or self._reactor.closed):
             self._selector.select(self._reactor.next_timer_s())
         self._dozing = False

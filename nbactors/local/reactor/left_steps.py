@@ -1,4 +1,4 @@
-"""Steps that one thread has left to another one, which may wait in the midst of its own; see `Turns`."""
+"""Steps that one thread has left for another one, which may be waiting in the middle of its own step; see `Turns`."""
 
 from __future__ import annotations
 
@@ -6,18 +6,14 @@ from typing import Protocol
 
 
 class Servable(Protocol):
-    """Something with steps that one thread has left to another."""
+    """An object with steps that one thread has left for another."""
 
     def serve(self) -> bool:
-        """Run them if this thread may; return whether none is left."""
+        """Run the steps if this thread may; return whether none is left."""
 
 
 class LeftSteps:
-    """Where such steps are. Threads that wait serve them: each time they look around, and before each poll.
-
-    Attributes:
-        targets: Whose steps they are.
-    """
+    """The objects (`targets`) with such steps. A leader runs the steps before each poll, a follower at each check."""
 
     __slots__ = ("targets",)
 
@@ -25,17 +21,17 @@ class LeftSteps:
         self.targets: list[Servable] = []
 
     def add(self, target: Servable) -> None:
-        """Look after its steps. Any thread."""
+        """Have waiting threads run the object's steps. Any thread."""
         if target not in self.targets:
             self.targets.append(target)
 
     def serve(self) -> None:
-        """Run what this thread may run, and forget those that have no steps any more. Any thread."""
+        """Run the steps that this thread may run, and remove objects that have no steps left. Any thread."""
         for target in list(self.targets):
             if target.serve():
                 try:
                     self.targets.remove(target)
-                except ValueError:  # another thread has done so
+                except ValueError:  # another thread has removed it
                     pass
-                if not target.serve():  # a step was left between, by a thread that saw the target still here
+                if not target.serve():  # a thread that saw the target still listed has left another step
                     self.add(target)

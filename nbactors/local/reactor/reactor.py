@@ -1,4 +1,4 @@
-"""The selector of a process, its timers, and who leads. The theory is in this room's `__init__`."""
+"""`Reactor`: the selector of a process, its timers, and its leader. The theory is in this room's `__init__`."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from nbactors.local.reactor.timers import NEVER, Timer, Timers
 from nbactors.local.reactor.waiter import Waiter
 
 CHECK_S = 0.1
-"""How often a thread that sleeps while another leads looks whether that one has left. It is told, unless an exception
-has come at the very bytecode that was to tell it."""
+"""How often, in seconds, a follower checks whether there is still a leader. A leader that leaves wakes a follower,
+unless an asynchronous exception comes at the very bytecode that would."""
 
 _allocate_lock = threading.Lock
 try:
-    # The functions that `signal` wraps to make enums of numbers: a third of the cost of a short wait.
+    # `signal` wraps these C functions to turn numbers into enums, which is a third of the cost of a short wait.
     from _signal import getsignal as _get_handler  # type: ignore[import-not-found]
     from _signal import signal as _set_handler
 except ImportError:  # another implementation of Python
@@ -39,7 +39,7 @@ _main_ident = threading.main_thread().ident
 
 
 class Reactor:
-    """The selector of a process, its timers, and the thread that leads when nobody else does."""
+    """The selector of a process, its timers, and its leader."""
 
     def __init__(self, name: str) -> None:
         self._selector = BriskSelector()
@@ -48,12 +48,12 @@ class Reactor:
         self.leader: Waiter | None = None
         self._sleeping = False
         self.reading: Reading | None = None
-        """What the leader reads just now."""
+        """The connection whose messages the leader is handling now."""
         self.stints = 0
         self.is_late = False
-        """Whether what is handled now may have come long before, while nobody looked. The leader's thread."""
+        """Whether the messages handled now may have come long ago, while no thread polled. On the leader's thread."""
         self.read_at = 0.0
-        """What is handled now was read after this moment, on the monotonic clock. The leader's thread."""
+        """The messages handled now were read after this time of the monotonic clock. On the leader's thread."""
         self.thread_waits = ThreadWaits()
         self.followers: deque[Waiter] = deque()
         self.parked = False
@@ -67,14 +67,14 @@ class Reactor:
         self._timers = Timers(self.blame)
         self.on_tick: Callable[[], None] | None = None
         self._at_last: dict[Callable[[], None], None] = {}
-        """What is run at the latest when the reactor closes."""
+        """Callbacks that run when the reactor closes, at the latest."""
         self._name = name
         self._thread: threading.Thread | None = None
         self.guard: Standby | None = None
-        """Who looks after it while an event loop hosts it."""
+        """What watches the reactor while an event loop hosts it; None otherwise."""
 
     def run_in_background(self, run: Callable[[], None]) -> None:
-        """Start the background thread, which leads when no other does; see `background.start`."""
+        """Start the background thread, which leads while no other thread does; see `background.start`."""
         self._thread = threading.Thread(target=run, name=self._name, daemon=True)
         self._thread.start()
 
@@ -86,24 +86,24 @@ class Reactor:
         self.nudge()
 
     def modify(self, fd: int, events: int, callback: Callable[[int], None]) -> None:
-        """Change what a registered descriptor is watched for. Any thread."""
+        """Change the events that a registered descriptor is watched for. Any thread."""
         self._selector.modify(fd, events, callback)
 
     def unregister(self, fd: int) -> None:
-        """Stop watching a descriptor; unknown ones are ignored."""
+        """Stop watching a descriptor. An unknown descriptor is ignored."""
         try:
             self._selector.unregister(fd)
         except (KeyError, ValueError):
             pass
 
     def call_later(self, delay: float, callback: Callable[[], None]) -> Timer:
-        """Run `callback` on the leader's thread after `delay` seconds, unless cancelled before. Any thread."""
+        """Run `callback` on the leader's thread after `delay` seconds, unless it is cancelled before. Any thread."""
         timer = self._timers.add(delay, callback)
         self.nudge()
         return timer
 
     def call_at_last(self, delay: float, callback: Callable[[], None]) -> None:
-        """Do what `call_later` does, or run `callback` when the reactor closes before. Any thread; it may run twice."""
+        """Like `call_later`, but run `callback` at the latest when the reactor closes. Any thread; it may run twice."""
 
         def run() -> None:
             callback()
@@ -115,22 +115,22 @@ class Reactor:
             run()
 
     def soon(self, target: Flushable) -> None:
-        """Flush `target` before the next poll, whoever polls. Any thread."""
+        """Flush `target` before the next poll of any thread. Any thread."""
         self.dirty.append(target)
         self.nudge()
 
     def discard(self, action: Callable[[], None]) -> None:
-        """Run `action` on the leader's thread soon. The one thing that finalizers may call."""
+        """Run `action` on the leader's thread soon. The only method that finalizers may call."""
         self.trash.append(action)
         self.nudge()
 
     def nudge(self) -> None:
-        """End the leader's blocking poll, if it is in one; else have the host visit. Takes no lock."""
+        """End the leader's blocking poll if there is one; otherwise have the hosting loop visit. Takes no lock."""
         if not self.end_sleep() and self.guard is not None:
             self.guard.nudge()
 
     def end_sleep(self) -> bool:
-        """End the leader's blocking poll; returns whether it was in one. Any thread; takes no lock."""
+        """End the leader's blocking poll. Return whether there was one. Any thread; takes no lock."""
         if not self._sleeping:
             return False
         self._sleeping = False
@@ -147,10 +147,10 @@ class Reactor:
         """Wait until `waiter` is done, at most `timeout` seconds. Any thread, also in handlers and finalizers.
 
         Returns:
-            Whether it is done.
+            Whether the waiter is done.
 
         Raises:
-            KeyboardInterrupt: Or what the user's SIGINT handler raises, on the main thread. On others: `ThreadWaits`.
+            KeyboardInterrupt: After SIGINT (or what the user's handler raises), or `ThreadWaits.interrupt`.
         """
         deadline = None if timeout is None else monotonic() + timeout
         ident = waiter.ident = get_ident()
@@ -181,24 +181,24 @@ class Reactor:
             waiter.interrupted = False
             try:
                 _set_handler(_SIGINT, note)
-                # From here to the restored handler no KeyboardInterrupt can be raised on this thread.
+                # Until the previous handler is restored, no KeyboardInterrupt can be raised on this thread.
                 self._wait(waiter, deadline)
             finally:
                 _set_handler(_SIGINT, previous)
             if not waiter.interrupted:
                 return waiter.done
             previous(_SIGINT, sys._getframe())
-            # It did not raise: the signal was for somebody else, and the wait goes on.
+            # The user's handler raised nothing: the signal was not meant to end the wait, which goes on.
             if waiter.done or self.closed or (deadline is not None and monotonic() >= deadline):
                 return waiter.done
 
     def _wait_sheltered(self, waiter: Waiter, deadline: float | None) -> bool:
-        """Do what `wait` does on the main thread of a session, whose handler is there already."""
-        outer = INTERRUPTS.sleeper  # a wait that another signal's handler has interrupted
+        """Do what `wait` does on the main thread of a session, where the runtime's SIGINT handler is installed."""
+        outer = INTERRUPTS.sleeper  # set if the handler of another signal has interrupted a wait, and waits here
         while True:
             waiter.interrupted = False
             INTERRUPTS.sleeper = waiter
-            if INTERRUPTS.due:  # it came before this line; one that comes after it finds the waiter
+            if INTERRUPTS.due:  # a SIGINT before this line; a later one finds the waiter
                 waiter.interrupted = True
             try:
                 self._wait(waiter, deadline)
@@ -225,17 +225,17 @@ class Reactor:
             self._follow(waiter, deadline)
 
     def _lead_inside(self, waiter: Waiter, deadline: float | None) -> None:
-        """Lead in a handler or a finalizer that has interrupted this very thread while it led."""
+        """Lead in a handler or finalizer that has interrupted this very thread while it was the leader."""
         try:
-            if self.reading is not None:  # what it had read it has perhaps not handled
+            if self.reading is not None:  # the interrupted leader may have read messages and not handled them
                 self.reading.go_on()
             self._lead(waiter, deadline)
         finally:
-            # It may have been about to sleep, and what it waits for may have come here.
+            # The interrupted leader may be about to sleep, although its result has come during this wait.
             self.wake()
 
     def _follow(self, waiter: Waiter, deadline: float | None) -> None:
-        """Sleep while another thread leads; lead when that one leaves."""
+        """Sleep while another thread leads; lead when that thread leaves."""
         lock = waiter.lock = _allocate_lock()
         lock.acquire()
         try:
@@ -245,13 +245,13 @@ class Reactor:
                 if self.leader is None:
                     self.leader = waiter
                 leader = self.leader
-                # Also one that this thread was waiting with when a handler interrupted it, and began to wait here.
+                # The leader may also be an outer wait of this thread: a handler interrupted it, and waits here.
                 if leader is not None and leader.ident == waiter.ident:
                     self._lead(waiter, deadline)
                     return
                 now = monotonic()
                 if self.dirty or self.trash or self._timers.due <= now:
-                    self.nudge()  # an exception came where the leader was to be told
+                    self.nudge()  # an asynchronous exception kept a thread from waking the leader
                 timeout = CHECK_S
                 if deadline is not None:
                     timeout = min(deadline - now, CHECK_S)
@@ -266,31 +266,31 @@ class Reactor:
                 self.leader = None
             try:
                 self.followers.remove(waiter)
-            except ValueError:  # it was made leader
+            except ValueError:  # it was taken out to be made the leader
                 pass
             if self.leader is None:
                 self.pass_on()
 
     def _lead(self, waiter: Waiter, deadline: float | None) -> None:
         self.stints += 1
-        # Another thread may finish it: one that cancels a call which was not sent, for instance.
+        # Through `led`, another thread ends this poll: for example one that cancels a call before it was sent.
         waiter.led = self
         while not (waiter.done or waiter.interrupted or self.closed):
             timeout = None
             if deadline is not None:
                 timeout = deadline - monotonic()
                 if timeout <= 0:
-                    # One look without blocking: get(timeout=0) must see what has arrived.
+                    # Poll once without blocking: get(timeout=0) must see results that have arrived.
                     self.poll(0)
                     return
             self.poll(timeout, waiter)
 
     def pass_on(self) -> None:
-        """Make a follower the leader, or leave the place empty for the background thread. Whoever has led."""
+        """Make a follower the leader; if there is none, wake the background thread. On the thread that has led."""
         while self.followers and self.leader is None:
             try:
                 follower = self.followers.popleft()
-            except IndexError:  # it has left meanwhile
+            except IndexError:  # the last follower has stopped waiting meanwhile
                 break
             if follower.follows and self.leader is None:
                 self.leader = follower
@@ -300,7 +300,7 @@ class Reactor:
             self.parked = False
             try:
                 self.park.release()
-            except RuntimeError:  # it has looked around by itself meanwhile
+            except RuntimeError:  # the background thread has woken by its timeout
                 pass
         if self.closed:
             self._dispose()
@@ -310,11 +310,11 @@ class Reactor:
     # ---------------------------------------------------------------------------------------------------- polling
 
     def poll(self, timeout: float | None, waiter: Waiter | None = None) -> None:
-        """Flush, then wait for events and run their callbacks. The leader only; it waits for `waiter`."""
+        """Flush, then wait for events and run their callbacks. Only the leader, in a wait for `waiter` if given."""
         self._settle()
         if timeout != 0:
             self._sleeping = True
-            # All that follows is looked at after the flag: whoever came before it saw no sleeper to wake.
+            # All checks below follow the flag: a thread that came before the flag saw no sleeping leader to wake.
             due = self._timers.due
             if due != NEVER:
                 until = max(due - monotonic(), 0)
@@ -324,12 +324,12 @@ class Reactor:
                 timeout = 0
         selector = self._selector
         try:
-            # A thread that looks is woken by the same means as one that sleeps.
+            # `end_sleep` ends both ways to wait: a spinning thread polls the bell, too.
             events = (selector.look if waiter is None else selector.select_briskly)(timeout)
         except (OSError, ValueError):
             if not self.closed:
                 raise
-            return  # a thread that begins to wait while another one closes
+            return  # another thread has closed the selector
         finally:
             self._sleeping = False
         self.read_at = monotonic()
@@ -361,26 +361,26 @@ class Reactor:
                 dirty.popleft()
 
     def blame(self, error: BaseException, callback: Callable[..., None], *args: Any) -> None:
-        """Do what an exception leaves to do that came out of a callback. In the handler; the leader. See `Blame`.
+        """Handle an exception that came out of a callback. Called in the `except` clause, by the leader. See `Blame`.
 
         Raises:
-            BaseException: `error`, if it came from outside.
+            BaseException: `error`, if it was an asynchronous one.
         """
         self._blame(error, callback, args)
 
     @staticmethod
     def complain(callback: object) -> None:
-        """Write the exception being handled to stderr: it has nowhere else to go."""
+        """Write the exception that is being handled to stderr, where no code could handle it."""
         complain(callback)
 
     # ----------------------------------------------------------------------------------------------------- hosting
 
     def fileno(self) -> int:
-        """Return the descriptor that is readable when there is something to do."""
+        """Return the descriptor that is readable when an event is there."""
         return self._selector.fileno()  # epoll and kqueue have one
 
     def visit(self) -> bool:
-        """Lead for a moment, without blocking; returns False if another thread leads. Any thread, not in a callback."""
+        """Lead for a moment, without blocking. Return False if another thread leads. Any thread, not in a callback."""
         return self._lead_for_a_moment(1)
 
     def _lead_for_a_moment(self, stints: int) -> bool:
@@ -399,13 +399,13 @@ class Reactor:
         return True
 
     def catch_up(self) -> None:
-        """Read all that has come by now, so that a call that was cancelled before its turn never begins.
+        """Read all messages that have arrived by now, so that a call that was cancelled before its turn never starts.
 
-        Else the background thread would get to that only at its next tick. Any thread, not in a callback.
+        Otherwise the background thread reads them only at its next tick. Any thread, not in a callback.
         """
         if self.visit():
             return
-        # Two rounds of the thread that leads: the first may have begun before the last of it came.
+        # Wait for two polls of the leader: the first one may have begun before the last message arrived.
         waiter = Waiter()
 
         def once_more() -> None:
@@ -420,24 +420,23 @@ class Reactor:
         return self.leader is not None
 
     def next_timer_s(self) -> float | None:
-        """Return in how many seconds the next timer is due, None if there is none."""
+        """Return in how many seconds the next timer is due, None if there is no timer."""
         return self._timers.next_s()
 
     def look_in(self) -> None:
-        """Do what is due each tick, and read and send what is there, if nobody leads. The background thread."""
+        """Run `on_tick`, and poll without blocking if no thread leads. On the background thread."""
         if self.on_tick is not None:
             self.on_tick()
         self._lead_for_a_moment(0)
 
     def in_background_thread(self) -> bool:
-        """Return whether the calling thread is the background one, which must never wait."""
+        """Return whether the calling thread is the background thread, which must never wait."""
         return self._thread is not None and threading.get_ident() == self._thread.ident
 
     def forget(self) -> None:
-        """In a forked child, which has no background thread: do nothing any more, not even wake the parent's.
+        """Stop using the reactor, in a forked child: there is no background thread, and the parent's must not be woken.
 
-        A thread that waits here nevertheless returns at once, as after `close`: those that led or followed are not in
-        the child.
+        A thread of the child that waits returns at once, as after `close`: leader and followers are not in the child.
         """
         self.closed = True
         self.leader = None
@@ -447,9 +446,9 @@ class Reactor:
         self._bell.forget()
 
     def close(self) -> None:
-        """Stop the background thread and close the selector. Called once, by the thread that shuts down.
+        """Stop the background thread and close the selector. Called once, by the thread that shuts the runtime down.
 
-        Threads that still wait return at once, with their waiters undone; the last of them to lead closes the selector.
+        Threads that still wait return at once with their waiters undone. The last of them to lead closes the selector.
         """
         self.closed = True
         for follower in list(self.followers):
@@ -462,10 +461,9 @@ class Reactor:
             self._dispose()
 
     def _dispose(self) -> None:
-        """Close the descriptors, once. With no leader.
+        """Close the descriptors, once, while there is no leader.
 
-        Closed while a leader polls they never wake it: a pipe that is closed before the woken thread gets to run is
-        taken out of what it polls, and it goes back to sleep for good.
+        A poll that runs would never end: epoll drops a descriptor that is closed before the woken thread runs.
         """
         for run in list(self._at_last):
             run()

@@ -1,4 +1,4 @@
-"""The waits of threads that no signal reaches, so that another thread can end them."""
+"""The waits of threads that no signal reaches, so that another thread can end these waits."""
 
 from __future__ import annotations
 
@@ -9,35 +9,30 @@ if TYPE_CHECKING:
 
 
 class ThreadWaits:
-    """Who waits, by the thread's identifier: all threads but the main one."""
+    """The current waiter of each waiting thread but the main one, by the thread's identifier."""
 
     def __init__(self) -> None:
         self._waiters: dict[int, Waiter] = {}
 
     def waiter_of(self, ident: int) -> Waiter | None:
-        """Return what a thread waits for: a wait that a finalizer has interrupted. The thread itself."""
+        """Return the thread's current waiter: set if a finalizer has interrupted a wait. On the thread itself."""
         return self._waiters.get(ident)
 
     def begin(self, ident: int, waiter: Waiter) -> None:
-        """Note a wait. The thread that is about to wait."""
+        """Note that the thread waits. On the thread itself, before it waits."""
         self._waiters[ident] = waiter
 
     def end(self, ident: int, outer: Waiter | None) -> None:
-        """The wait is over: from now on it is too late to interrupt it. The thread itself.
-
-        Args:
-            ident: The thread's.
-            outer: The wait in which this one was, if it was in one.
-        """
+        """Note that the wait, which may be inside an `outer` one, can not be interrupted any more. On the thread."""
         if outer is None:
             self._waiters.pop(ident, None)
         else:
             self._waiters[ident] = outer
 
     def interrupt(self, ident: int) -> bool:
-        """Have a thread's wait raise KeyboardInterrupt; returns False if it does not wait. Any thread."""
+        """Make a thread's wait raise KeyboardInterrupt. Return False if the thread does not wait. Any thread."""
         waiter = self._waiters.get(ident)
-        # The comparison and the store are one step. The thread clears the one before it reads the other.
+        # The comparison and the store are atomic. The waiting thread clears `ident` before it reads `interrupted`.
         if waiter is not None and waiter.ident:
             waiter.interrupted = True
             waiter.interrupt()

@@ -1,4 +1,4 @@
-"""Callbacks that are to run at a time."""
+"""Timers: callbacks that run at a given time."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from typing import Any
 NEVER = math.inf
 
 FEW = 64
-"""So many that were cancelled are left where they are."""
+"""Up to this many cancelled timers stay in the heap until they are due."""
 
 
 class Timer(list[Any]):
-    """A callback and its time: [when, a number of its own, the callback], compared in this order.
+    """A callback and its time: the list [time, serial number, callback]. Timers are compared in this order.
 
-    A list, since the heap's steps are one each only as long as they compare no objects of a class in Python.
+    It is a list because a heap operation on lists is atomic; comparing objects of a class in Python would run bytecode.
     """
 
     __slots__ = ("_timers",)
@@ -28,26 +28,26 @@ class Timer(list[Any]):
         self._timers = timers
 
     def cancel(self) -> None:
-        """Do not run it, and keep nothing that it refers to. Idempotent; any thread."""
+        """Keep the callback from running, and drop the reference to it. Idempotent; any thread."""
         if self[2] is not None:
             self[2] = None
             self._timers.note_cancelled()
 
 
 class Timers:
-    """The timers of one reactor. `add`, `next_s` and `Timer.cancel`: any thread; `run`: the leader's.
+    """The timers of one reactor. `add`, `next_s` and `Timer.cancel`: any thread; `run`: the leader's thread.
 
-    A cancelled timer stays in the heap as an empty one until it is due, or until more than half are of that kind.
+    A cancelled timer stays in the heap without its callback until it is due, or until most timers are cancelled ones.
 
-    There is no lock: `add` may be called where this thread or another one is in the middle of `add` or `run`, by a
-    signal's handler or a finalizer. Each step on the heap is one call of a C function, which nothing interrupts. A
-    callback is taken out of its timer right before it is called, so that no exception loses it.
+    There is no lock, because a signal handler or a finalizer may call `add` while this thread or another one is in
+    `add` or `run`. Each operation on the heap is one call of a C function, which is atomic. A callback is taken out of
+    its timer right before it is called, so that no exception loses it.
 
     Args:
-        blame: Called with the exception and the callback that it came out of; see `Reactor.blame`.
+        blame: Called with an exception and the callback that raised it; see `Reactor.blame`.
 
     Attributes:
-        due: When the earliest is due, on the monotonic clock; NEVER if there is none. May be read by any thread.
+        due: When the earliest timer is due, on the monotonic clock; NEVER without a timer. Any thread may read it.
     """
 
     def __init__(self, blame: Callable[[BaseException, Callable[[], None]], None]) -> None:
@@ -59,7 +59,7 @@ class Timers:
         self._is_untidy = False
 
     def __len__(self) -> int:
-        """How many there are, with some of the cancelled ones."""
+        """How many timers there are, including the cancelled ones that are still in the heap."""
         return len(self._heap)
 
     def add(self, delay: float, callback: Callable[[], None]) -> Timer:
@@ -72,19 +72,19 @@ class Timers:
         return timer
 
     def note_cancelled(self) -> None:
-        """One was cancelled: if those are more than half, the next `run` takes them out."""
+        """Count a cancelled timer. If more than half of the timers are cancelled, the next `run` removes these."""
         self._cancelled += 1
         if self._cancelled > FEW and self._cancelled * 2 > len(self._heap):
             self._is_untidy = True
             self.due = 0.0
 
     def next_s(self) -> float | None:
-        """Return in how many seconds the next is due, None if there is none."""
+        """Return in how many seconds the next timer is due, None if there is none."""
         due = self.due
         return None if due == NEVER else max(due - monotonic(), 0)
 
     def run(self) -> None:
-        """Run those that are due by now, but not what they add."""
+        """Run the timers that are due by now, but not those that their callbacks add."""
         if self._is_untidy:
             self._tidy()
         heap = self._heap
@@ -96,21 +96,21 @@ class Timers:
             if timer[0] > now:
                 break
             callback = timer[2]
-            timer[2] = None  # a handler that interrupts the callback, and waits, does not run it again
+            timer[2] = None  # a handler that interrupts the callback and waits must not run it again
             if callback is not None:
                 try:
                     callback()
-                except BaseException as error:  # noqa: BLE001 - it must not take the others along
+                except BaseException as error:  # noqa: BLE001 - the other timers must run nevertheless
                     self._blame(error, callback)
             if heap and heap[0] is timer:
                 heapq.heappop(heap)
         self.due = heap[0][0] if heap else NEVER
 
     def _tidy(self) -> None:
-        """Bring the cancelled ones to the front, where `run` takes them out: they are overdue.
+        """Move the cancelled timers to the front of the heap by making them overdue; `run` removes them there.
 
-        In between the heap has no order, so a timer that is added meanwhile may come to stand anywhere. The sorting is
-        one step, and makes a heap of whatever there is. Where an exception has torn this, it is done again.
+        Before the sort the heap is out of order, and a timer that is added then may land anywhere. The sort is atomic,
+        and makes a heap of all timers. If an exception interrupts this method, the next `run` calls it again.
         """
         self._cancelled = 0
         for timer in list(self._heap):

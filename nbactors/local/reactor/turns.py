@@ -1,11 +1,12 @@
-"""Steps that are done one at a time, by one thread at a time, and that nobody waits for.
+"""Turns: one thread at a time runs the steps of an object, and no thread waits for another.
 
-A thread that finds another one at it leaves its step there and goes on, and the other runs it before it leaves. A
-signal's handler or a finalizer that has interrupted a step on its own thread runs its step at once, in the midst of the
-other: so each step is made to bear that, as it is to bear an exception at any place.
+A *step* is a change that must not overlap with another change of the same object. A thread that finds another thread at
+its turn leaves its step in the queue and goes on; the other thread runs it before it ends its turn. A signal handler or
+finalizer that has interrupted a step on its own thread runs its step at once, in the middle of the other. So each step
+is written to allow that, and to allow an asynchronous exception at any place.
 
-One case is left: a handler waits for a result in the midst of a step, and what it waits for needs a step that another
-thread has left there. Threads that wait therefore look at the steps that were left now and then, see `LeftSteps`.
+One case remains: a handler that waits in the middle of a step may wait for the effect of a step that another thread has
+left in the queue. So waiting threads run left steps, too: see `LeftSteps`.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ from nbactors.local.reactor.reactor import Reactor
 
 
 class Turns:
-    """The steps of one thing.
+    """The queue of steps of one object.
 
     Attributes:
-        owner: The identifier of the thread whose turn it is, 0 for none. Set after a comparison with no call between,
-            which is one step in CPython.
-        steps: Those that are to be run.
+        owner: The identifier of the thread that has the turn, 0 for none. It is set after a comparison with no call in
+            between, which is atomic in CPython.
+        steps: The steps that are still to be run.
     """
 
     __slots__ = ("_reactor", "owner", "steps")
@@ -35,24 +36,20 @@ class Turns:
         self.steps: deque[Callable[[], None]] = deque()
 
     def run(self, step: Callable[[], None]) -> None:
-        """Run a step, or leave it to the thread whose turn it is. Any thread."""
+        """Run a step, or leave it to the thread that has the turn. Any thread."""
         self.steps.append(step)
         self.serve()
 
     def serve(self) -> bool:
-        """Run the steps that are there, unless it is another thread's turn. Any thread.
-
-        Returns:
-            Whether no step is left.
-        """
+        """Run the queued steps, unless another thread has the turn; return whether no step is left. Any thread."""
         me = get_ident()
         while self.steps:
-            if self.owner == me:  # a handler or finalizer has interrupted this thread in a step
+            if self.owner == me:  # a handler or finalizer has interrupted a step of this thread
                 run_all(self.steps, self._reactor.blame)
                 break
             if self.owner:
                 self._reactor.left_steps.add(self)
-                self._reactor.nudge()  # that thread may sleep in it, as the leader
+                self._reactor.nudge()  # that thread may be waiting in its step, as the leader
                 break
             self.owner = me
             try:

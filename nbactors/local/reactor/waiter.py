@@ -1,4 +1,4 @@
-"""`Waiter`: what one thread waits for in the reactor."""
+"""`Waiter`: one wait of one thread in the reactor."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ if TYPE_CHECKING:
 
 
 class Waiter:
-    """What one thread waits for. Made by that thread, finished by any.
+    """One wait of one thread. The waiting thread makes it; any thread may finish it.
 
     Attributes:
-        done: Whether it has happened.
+        done: Whether the awaited event has happened.
         ident: The waiting thread's identifier.
-        follows: Whether the thread sleeps while another one leads, and can be made leader.
-        interrupted: Whether the wait is to end although it has not happened.
-        lock: What the thread sleeps on as a follower.
+        follows: Whether the thread is a follower, which can be made the leader.
+        interrupted: Whether the wait is to end although the event has not happened.
+        lock: The lock on which the thread sleeps as a follower.
         led: The reactor that the thread leads, or has led.
     """
 
@@ -33,12 +33,12 @@ class Waiter:
         self.led: Rousable | None = None
 
     def finish(self) -> None:
-        """Say that it has happened. Idempotent; any thread; takes no lock that can be held."""
+        """Note that the awaited event has happened. Idempotent; any thread; waits for no lock."""
         self.done = True
         self.rouse()
 
     def interrupt(self) -> None:
-        """End the wait, although it has not happened. The waiting thread's signal handler, or see `ThreadWaits`."""
+        """End the wait although the event has not happened. In the thread's signal handler, or by `ThreadWaits`."""
         self.interrupted = True
         if self.led is not None:
             self.led.wake()

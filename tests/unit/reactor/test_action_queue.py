@@ -1,4 +1,4 @@
-"""What is taken out of a queue is run, whoever interrupts."""
+"""Each action that is taken out of a queue is run, whatever interrupts the loop."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def raise_again(error: BaseException, action: Callable[[], None]) -> None:
     raise error
 
 
-def test_all_is_run_in_order_also_what_comes_meanwhile() -> None:
+def test_actions_run_in_order_including_those_added_meanwhile() -> None:
     queue: deque[Callable[[], None]] = deque()
     done = []
 
@@ -31,7 +31,7 @@ def test_all_is_run_in_order_also_what_comes_meanwhile() -> None:
     assert done == [1, 2, 11, 12]
 
 
-def test_whoever_interrupts_runs_the_rest() -> None:
+def test_a_handler_that_interrupts_the_queue_runs_the_remaining_actions() -> None:
     queue: deque[Callable[[], None]] = deque()
     done = []
 
@@ -45,7 +45,7 @@ def test_whoever_interrupts_runs_the_rest() -> None:
 
 
 @pytest.mark.parametrize("left", [0, 1])
-def test_an_error_of_an_action_is_raised_though_it_looks_like_an_empty_queue(left: int) -> None:
+def test_an_index_error_of_an_action_is_not_taken_for_an_empty_queue(left: int) -> None:
     def fails(item: int) -> None:
         raise IndexError(f"of item {item}")
 
@@ -56,11 +56,11 @@ def test_an_error_of_an_action_is_raised_though_it_looks_like_an_empty_queue(lef
 
 
 class Outside(BaseException):
-    """What a handler raises where a function is entered."""
+    """An exception that a handler raises at the entry of a function."""
 
 
 @pytest.mark.parametrize("number", [1, 2, 3])
-def test_no_action_is_lost_where_an_exception_comes_as_a_function_is_entered(number: int) -> None:
+def test_an_exception_at_the_entry_of_a_function_loses_no_action(number: int) -> None:
     done: list[str] = []
     entered = 0
 

@@ -1,4 +1,4 @@
-"""Whose an exception is that comes out of a callback of the runtime."""
+"""Whether an exception that a callback raised is its own, or an asynchronous one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from nbactors.local.reactor.blame import Blame
 
 
 class Torn:
-    """A callback into which an exception from outside comes the first time."""
+    """A callback that an asynchronous exception interrupts the first time."""
 
     def __init__(self, error: BaseException) -> None:
         self.error: BaseException | None = error
@@ -30,14 +30,14 @@ def run(callback: Torn, is_alone: bool = False) -> None:
 
 
 @pytest.mark.parametrize("error", [ValueError("from outside"), KeyboardInterrupt("from outside")])
-def test_one_from_outside_is_raised_and_what_it_tore_is_done(error: BaseException) -> None:
+def test_an_asynchronous_exception_is_raised_and_its_callback_runs_again(error: BaseException) -> None:
     callback = Torn(error)
     with pytest.raises(type(error), match="from outside"):
         run(callback)
     assert callback.done == 1
 
 
-def test_one_of_the_callback_is_told_and_raised_to_nobody(capfd: pytest.CaptureFixture[str]) -> None:
+def test_an_own_exception_is_written_to_stderr_and_not_raised(capfd: pytest.CaptureFixture[str]) -> None:
     def broken() -> None:
         raise ValueError("my own")
 
@@ -48,7 +48,7 @@ def test_one_of_the_callback_is_told_and_raised_to_nobody(capfd: pytest.CaptureF
     assert "my own" in capfd.readouterr().err
 
 
-def test_where_nobody_is_to_be_raised_to_it_is_told(capfd: pytest.CaptureFixture[str]) -> None:
+def test_without_user_code_an_asynchronous_exception_is_written_to_stderr(capfd: pytest.CaptureFixture[str]) -> None:
     callback = Torn(ValueError("from outside"))
     run(callback, is_alone=True)
     assert callback.done == 1

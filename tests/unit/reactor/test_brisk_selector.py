@@ -1,4 +1,4 @@
-"""When the selector looks instead of sleeping."""
+"""When the selector spins instead of sleeping."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NEVER_S = 30.0
 
 
 class Pipe:
-    """What is waited for."""
+    """A pipe that the selector watches."""
 
     def __init__(self) -> None:
         self.reader, self._writer = os.pipe()
@@ -51,12 +51,12 @@ def selector(request: pytest.FixtureRequest, pipe: Pipe, monkeypatch: pytest.Mon
 
 @pytest.fixture
 def between_looks(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], None]:
-    """Have something happen whenever the selector gives way between two looks."""
+    """Run an action whenever the selector yields the processor between two polls."""
     return lambda action: monkeypatch.setattr(brisk_selector, "_give_way", action)
 
 
 def wait_shortly(selector: BriskSelector, pipe: Pipe) -> None:
-    """Wait for something that is there already."""
+    """Wait for an event that is there already."""
     pipe.write()
     assert selector.select_briskly(NEVER_S)
     pipe.read()
@@ -68,13 +68,13 @@ def pass_time(seconds: float) -> None:
         pass
 
 
-def test_after_a_short_wait_it_looks(selector, pipe, between_looks):
+def test_the_selector_spins_after_a_short_wait(selector, pipe, between_looks):
     wait_shortly(selector, pipe)
     between_looks(pipe.write)
     assert [key.fd for key, _ in selector.select_briskly(NEVER_S)] == [pipe.reader]
 
 
-def test_it_stays_so_while_looking_pays(selector, pipe, between_looks):
+def test_the_selector_keeps_spinning_while_waits_are_short(selector, pipe, between_looks):
     wait_shortly(selector, pipe)
     between_looks(pipe.write)
     for _ in range(10):
@@ -82,14 +82,14 @@ def test_it_stays_so_while_looking_pays(selector, pipe, between_looks):
         pipe.read()
 
 
-def test_the_first_wait_sleeps(selector, between_looks):
+def test_the_first_wait_does_not_spin(selector, between_looks):
     looks: list[int] = []
     between_looks(lambda: looks.append(1))
     assert selector.select_briskly(LONG_S) == []
     assert not looks
 
 
-def test_after_a_long_wait_it_sleeps(selector, pipe, between_looks):
+def test_the_selector_does_not_spin_after_a_long_wait(selector, pipe, between_looks):
     wait_shortly(selector, pipe)
     looks: list[int] = []
     between_looks(lambda: looks.append(1))
@@ -100,13 +100,13 @@ def test_after_a_long_wait_it_sleeps(selector, pipe, between_looks):
     assert not looks
 
 
-def test_a_wait_that_is_to_be_short_does_not_look(selector, pipe, between_looks):
+def test_a_wait_with_a_short_timeout_does_not_spin(selector, pipe, between_looks):
     wait_shortly(selector, pipe)
     between_looks(pipe.write)
     assert selector.select_briskly(0) == []
 
 
-def test_it_waits_no_longer_than_asked_for(selector, pipe, between_looks):
+def test_a_wait_that_spins_ends_at_its_timeout(selector, pipe, between_looks):
     wait_shortly(selector, pipe)
     between_looks(lambda: None)
     began = monotonic()
@@ -114,7 +114,7 @@ def test_it_waits_no_longer_than_asked_for(selector, pipe, between_looks):
     assert LONG_S <= monotonic() - began < NEVER_S
 
 
-def test_it_rests_where_somebody_keeps_the_processor(selector, pipe, between_looks):
+def test_the_selector_stops_spinning_while_another_process_keeps_the_processor(selector, pipe, between_looks):
     wait_shortly(selector, pipe)
     between_looks(lambda: pass_time(SPIN_S + 2 * PUSHED_ASIDE_S))
     assert selector.select_briskly(LONG_S) == []
@@ -126,7 +126,7 @@ def test_it_rests_where_somebody_keeps_the_processor(selector, pipe, between_loo
 
 
 @pytest.mark.parametrize("selector", ["with one processor"], indirect=True)
-def test_with_one_processor_it_sleeps(selector, pipe, between_looks):
+def test_the_selector_never_spins_on_one_processor(selector, pipe, between_looks):
     wait_shortly(selector, pipe)
     looks: list[int] = []
     between_looks(lambda: looks.append(1))
@@ -134,7 +134,7 @@ def test_with_one_processor_it_sleeps(selector, pipe, between_looks):
     assert not looks
 
 
-def test_a_loop_waits_briskly(pipe, between_looks, monkeypatch):
+def test_the_selector_of_an_event_loop_spins_too(pipe, between_looks, monkeypatch):
     monkeypatch.setattr(brisk_selector, "_processors", lambda: 2)
     with BriskLoopSelector() as selector:
         selector.register(pipe.reader, selectors.EVENT_READ)

@@ -1,4 +1,4 @@
-"""Leaders and followers: who reads, who is woken, and what an interrupt may not break."""
+"""Leader and followers: which thread reads, which one is woken, and what an interrupt must not break."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def pipe(reactor):
     os.close(write)
 
 
-def test_what_is_due_at_last_is_done_when_the_reactor_closes(reactor: Reactor) -> None:
+def test_a_callback_added_with_call_at_last_runs_when_the_reactor_closes(reactor: Reactor) -> None:
     done: list[str] = []
     reactor.call_at_last(3600, lambda: done.append("before"))
     reactor.close()
@@ -50,7 +50,7 @@ def test_what_is_due_at_last_is_done_when_the_reactor_closes(reactor: Reactor) -
     assert done == ["before", "after"]
 
 
-def test_a_waiting_thread_reads_its_own_answer(reactor, pipe):
+def test_a_waiting_thread_reads_its_own_reply(reactor, pipe):
     waiters, send = pipe
     for number in range(100):
         waiters[number] = Waiter()
@@ -58,12 +58,12 @@ def test_a_waiting_thread_reads_its_own_answer(reactor, pipe):
         assert reactor.wait(waiters[number], 5)
 
 
-def test_a_wait_ends_at_its_time(reactor):
+def test_a_wait_ends_at_its_timeout(reactor):
     assert not reactor.wait(Waiter(), 0.01)
     assert not reactor.wait(Waiter(), 0)
 
 
-def test_many_threads_wait_at_once(reactor, pipe):
+def test_many_threads_wait_at_the_same_time(reactor, pipe):
     waiters, send = pipe
     for number in range(40):
         waiters[number] = Waiter()
@@ -83,7 +83,7 @@ def test_many_threads_wait_at_once(reactor, pipe):
     assert sorted(done) == list(range(40))
 
 
-def test_another_thread_finishes_what_the_leader_waits_for(reactor):
+def test_another_thread_can_finish_the_waiter_of_the_leader(reactor):
     for _ in range(200):
         waiter = Waiter()
         thread = threading.Thread(target=waiter.finish)
@@ -92,7 +92,7 @@ def test_another_thread_finishes_what_the_leader_waits_for(reactor):
         thread.join()
 
 
-def test_the_leader_is_woken_from_its_sleep(reactor):
+def test_finishing_a_waiter_ends_the_blocking_poll_of_the_leader(reactor):
     waiter = Waiter()
 
     def finish_when_it_sleeps() -> None:
@@ -105,7 +105,7 @@ def test_the_leader_is_woken_from_its_sleep(reactor):
     thread.join()
 
 
-def test_a_waiter_that_has_led_before_is_a_follower_again(reactor):
+def test_a_thread_that_has_led_before_can_follow_again(reactor):
     def lead(waiter: Waiter) -> threading.Thread:
         thread = threading.Thread(target=reactor.wait, args=(waiter, 10))
         thread.start()
@@ -115,18 +115,18 @@ def test_a_waiter_that_has_led_before_is_a_follower_again(reactor):
     first, again, other = Waiter(), Waiter(), Waiter()
     leader = lead(first)
     reactor.call_later(0.02, first.finish)
-    assert not reactor.wait(again, 0.05), "it is made leader before its time is up"
+    assert not reactor.wait(again, 0.05), "it is made the leader before its timeout"
     leader.join()
     assert again.led is not None
     leader = lead(other)
     assert not reactor.wait(again, 0.02)
-    assert reactor.is_led, "the other one leads still"
+    assert reactor.is_led, "the other thread still leads"
     assert reactor.leader is other
     other.finish()
     leader.join()
 
 
-def test_callbacks_run_though_nobody_waits(reactor):
+def test_callbacks_run_while_no_thread_waits(reactor):
     happened = threading.Event()
     reactor.call_later(0.001, happened.set)
     assert happened.wait(5)
@@ -135,7 +135,7 @@ def test_callbacks_run_though_nobody_waits(reactor):
     assert again.wait(5)
 
 
-def test_a_failing_callback_stops_nothing(reactor, capfd):
+def test_a_failing_callback_does_not_stop_the_reactor(reactor, capfd):
     def fail() -> None:
         raise ValueError("from a callback")
 
@@ -146,7 +146,7 @@ def test_a_failing_callback_stops_nothing(reactor, capfd):
     assert "from a callback" in capfd.readouterr().err
 
 
-def test_an_interrupt_ends_the_wait_and_breaks_nothing(reactor, pipe):
+def test_a_sigint_ends_the_wait_and_leaves_the_reactor_usable(reactor, pipe):
     waiters, send = pipe
     main = threading.main_thread().ident
     assert main is not None
@@ -159,8 +159,8 @@ def test_an_interrupt_ends_the_wait_and_breaks_nothing(reactor, pipe):
         assert reactor.wait(waiters[number], 10), "the session is usable right after"
 
 
-def test_a_callback_that_waits_reads_on_itself(reactor, pipe):
-    """As a signal's handler does, or a finalizer, that has interrupted the leader."""
+def test_a_wait_inside_a_callback_of_the_leader_leads_in_its_place(reactor, pipe):
+    """A signal handler or a finalizer that interrupts the leader may wait like this."""
     waiters, send = pipe
     waiters[1], waiters[2] = Waiter(), Waiter()
     inner: list[bool] = []
@@ -175,7 +175,7 @@ def test_a_callback_that_waits_reads_on_itself(reactor, pipe):
     assert inner == [True]
 
 
-def test_what_comes_in_such_a_wait_wakes_the_one_around_it(reactor):
+def test_a_result_that_comes_during_an_inner_wait_ends_the_outer_wait(reactor):
     outer = Waiter()
 
     def interrupting() -> None:
@@ -186,7 +186,7 @@ def test_what_comes_in_such_a_wait_wakes_the_one_around_it(reactor):
     assert reactor.wait(outer, 10)
 
 
-def test_an_exception_from_outside_ends_the_wait_and_leaves_the_place(reactor):
+def test_an_asynchronous_exception_ends_the_wait_and_the_leadership(reactor):
     errors = [ValueError("from outside")]
     done: list[str] = []
 
@@ -202,7 +202,7 @@ def test_an_exception_from_outside_ends_the_wait_and_leaves_the_place(reactor):
         reactor.discard(torn)
         reactor.wait(Waiter(), 10)
 
-    # Whoever leads at that moment runs the callback; in the background it would only be told.
+    # If the background thread leads, it runs the callback, and the exception is only written to stderr.
     while not done:
         errors[:] = [ValueError("from outside")]
         try:
@@ -218,7 +218,7 @@ def test_an_exception_from_outside_ends_the_wait_and_leaves_the_place(reactor):
 
 
 class Standing:
-    """A host that does nothing, and notes that the background thread stands guard."""
+    """A host that does nothing but note that the guard has asked it."""
 
     def __init__(self):
         self.asked = threading.Event()
@@ -234,7 +234,7 @@ class Standing:
         return False
 
 
-def test_a_host_takes_no_place_from_who_leads(reactor):
+def test_a_host_does_not_displace_the_thread_that_leads(reactor):
     waiter, host = Waiter(), Standing()
     leader = threading.Thread(target=lambda: reactor.wait(waiter, 10))
     leader.start()
@@ -246,7 +246,7 @@ def test_a_host_takes_no_place_from_who_leads(reactor):
     leader.join()
 
 
-def test_closing_wakes_who_waits():
+def test_closing_the_reactor_ends_all_waits():
     reactor = Reactor("test-io")
     background.start(reactor)
     waiting = threading.Event()

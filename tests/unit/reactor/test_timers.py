@@ -1,4 +1,4 @@
-"""The timers of a reactor, without one."""
+"""The timers of a reactor, tested without a reactor."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from nbactors.local.reactor.timers import FEW, NEVER, Timers
 
 
 class Ran:
-    """Which callbacks have run, and of which an error was told."""
+    """Notes which callbacks have run, and which have raised."""
 
     def __init__(self) -> None:
         self.names: list[str] = []
@@ -23,7 +23,7 @@ class Ran:
         self.timers.add(delay, self.note(name))
 
 
-def test_those_that_are_due_run_in_order():
+def test_due_timers_run_in_order():
     ran = Ran()
     for delay, name in ((60, "later"), (-1, "second"), (-2, "first"), (-1, "third")):
         ran.add(delay, name)
@@ -32,14 +32,14 @@ def test_those_that_are_due_run_in_order():
     assert 50 < (ran.timers.next_s() or 0) <= 60
 
 
-def test_there_is_none():
+def test_without_a_timer_none_is_due():
     timers = Ran().timers
     assert timers.due == NEVER == math.inf
     assert timers.next_s() is None
     timers.run()
 
 
-def test_one_that_is_overdue():
+def test_an_overdue_timer_is_due_in_zero_seconds():
     ran = Ran()
     ran.add(-1, "overdue")
     assert ran.timers.next_s() == 0
@@ -47,7 +47,7 @@ def test_one_that_is_overdue():
     assert ran.timers.due == NEVER
 
 
-def test_what_they_add_waits_for_the_next_time():
+def test_a_timer_added_by_a_callback_runs_the_next_time():
     ran = Ran()
 
     def again() -> None:
@@ -60,9 +60,9 @@ def test_what_they_add_waits_for_the_next_time():
     assert ran.names == ["again", "again"]
 
 
-def test_one_that_raises_takes_no_other_along():
+def test_a_callback_that_raises_does_not_keep_other_timers_from_running():
     ran = Ran()
-    broken = lambda: 1 / 0  # noqa: E731 - told apart by itself
+    broken = lambda: 1 / 0  # noqa: E731 - compared by identity
     ran.timers.add(-2, broken)
     ran.add(-1, "other")
     ran.timers.run()
@@ -70,7 +70,7 @@ def test_one_that_raises_takes_no_other_along():
     assert ran.complaints == [broken]
 
 
-def test_one_that_was_cancelled_does_not_run():
+def test_a_cancelled_timer_does_not_run():
     ran = Ran()
     timer = ran.timers.add(-1, ran.note("cancelled"))
     ran.add(-1, "other")
@@ -80,7 +80,7 @@ def test_one_that_was_cancelled_does_not_run():
     assert ran.names == ["other"]
 
 
-def test_cancelled_ones_are_not_kept_until_they_were_due():
+def test_most_cancelled_timers_are_removed_before_they_are_due():
     ran = Ran()
     ran.add(3600, "stays")
     for _ in range(10_000):
@@ -91,7 +91,7 @@ def test_cancelled_ones_are_not_kept_until_they_were_due():
     assert 3500 < (ran.timers.next_s() or 0) <= 3600
 
 
-def test_the_others_keep_their_order():
+def test_removing_cancelled_timers_keeps_the_order_of_the_others():
     ran = Ran()
     timers = [ran.timers.add(number % 7 - 100, ran.note(str(number))) for number in range(300)]
     for number, timer in enumerate(timers):

@@ -1,4 +1,4 @@
-"""Steps are done one at a time, and nobody waits for a turn."""
+"""Steps are run one at a time, and no thread waits for its turn."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def in_thread(call: Callable[[], object]) -> threading.Thread:
     return thread
 
 
-def test_a_step_that_finds_another_thread_at_it_is_left_there(reactor: Reactor) -> None:
+def test_a_step_is_left_to_the_thread_that_has_the_turn(reactor: Reactor) -> None:
     turns, done = Turns(reactor), []
     begun, goes_on = threading.Event(), threading.Event()
 
@@ -48,7 +48,7 @@ def test_a_step_that_finds_another_thread_at_it_is_left_there(reactor: Reactor) 
     assert not turns.owner
 
 
-def test_a_handler_in_a_step_runs_its_own_at_once(reactor: Reactor) -> None:
+def test_a_handler_that_interrupts_a_step_runs_its_own_step_at_once(reactor: Reactor) -> None:
     turns, done = Turns(reactor), []
 
     def interrupted() -> None:
@@ -59,8 +59,8 @@ def test_a_handler_in_a_step_runs_its_own_at_once(reactor: Reactor) -> None:
     assert done == ["handler's", "interrupted"]
 
 
-def test_a_wait_in_a_step_runs_what_others_leave_there(reactor: Reactor) -> None:
-    """Else a handler would wait for ever for what needs the step that it has interrupted."""
+def test_a_wait_inside_a_step_runs_the_steps_left_by_other_threads(reactor: Reactor) -> None:
+    """Otherwise a handler would wait for ever for the effect of a step that it keeps from running."""
     turns, waiter, outcome = Turns(reactor), Waiter(), []
     begun = threading.Event()
 
@@ -75,7 +75,7 @@ def test_a_wait_in_a_step_runs_what_others_leave_there(reactor: Reactor) -> None
     assert outcome == [True]
 
 
-def test_an_exception_from_outside_ends_the_turn_and_loses_no_step(reactor: Reactor) -> None:
+def test_an_asynchronous_exception_ends_the_turn_and_loses_no_step(reactor: Reactor) -> None:
     turns, done, errors = Turns(reactor), [], [ValueError("from outside")]
 
     def torn() -> None:
