@@ -18,19 +18,19 @@ M = TypeVar("M", bound=messages.Message)
 
 
 class NodeMissingError(Exception):
-    """No node runs, or the one that was asked has left before it answered."""
+    """No node runs, or the node has left before it replied."""
 
 
 class ControlClient:
-    """One connection to the node. One thread.
+    """One connection to the node, used by one thread, as a context manager.
 
-    Use as a context manager. Messages that nobody waits for yet are kept.
+    Messages that do not match the current request are kept for later calls.
 
     Args:
-        sock: Connected to the node; owned by this object.
+        sock: A socket connected to the node; owned by this object.
         role: As in `Hello`.
         process_id: As in `Hello`.
-        timeout_s: How long to wait for an answer, unless said otherwise.
+        timeout_s: The default limit, in seconds, for a reply.
     """
 
     def __init__(
@@ -54,11 +54,11 @@ class ControlClient:
 
     @classmethod
     def find(cls, timeout_s: float = 10.0) -> ControlClient:
-        """Connect to the node as the command line does. Starts none.
+        """Connect to the node as the command line does. Does not start a node.
 
         Raises:
-            NodeMissingError: None runs.
-            ConnectionError: It refuses, for instance since its version is another.
+            NodeMissingError: No node runs.
+            ConnectionError: The node refuses the connection, for example because it speaks another protocol.
         """
         sock = discovery.find_node(timeout_s)
         if sock is None:
@@ -66,7 +66,7 @@ class ControlClient:
         return cls(sock, timeout_s=timeout_s)
 
     def next_rid(self) -> int:
-        """Return a number for a request."""
+        """Return an unused request id."""
         return next(self._rids)
 
     def send(self, *batch: messages.Control) -> None:
@@ -81,10 +81,10 @@ class ControlClient:
             raise _left() from error
 
     def request(self, message: messages.Control, timeout_s: float | None = None) -> messages.Control:
-        """Send a request (a message with `rid`) and return its answer.
+        """Send a request (a message with a `rid`) and return its reply.
 
         Raises:
-            TimeoutError: There was none in time.
+            TimeoutError: There was no reply in time.
             NodeMissingError: The node has left.
         """
         self.send(message)
@@ -92,10 +92,10 @@ class ControlClient:
         return self._wait(lambda answer: getattr(answer, "rid", None) == rid, timeout_s, f"an answer to {message!r}")
 
     def receive(self, *kinds: type[M], timeout_s: float | None = None) -> M:
-        """Return the next message of one of these kinds, in the order of arrival.
+        """Return the next message of one of these types, in the order of arrival.
 
         Raises:
-            TimeoutError: There was none in time.
+            TimeoutError: There was no such message in time.
             NodeMissingError: The node has left.
         """
         names = " or ".join(kind.__name__ for kind in kinds)
@@ -128,7 +128,7 @@ class ControlClient:
             except TimeoutError:
                 raise TimeoutError(f"the node has not sent {what} in time") from None
             except ConnectionResetError as error:
-                # Whoever only asks does not keep an idle node: its time may be up between Welcome and the answer.
+                # A client of this kind does not keep an idle node: it may leave between Welcome and the reply.
                 raise _left() from error
             if not data:
                 raise _left()
@@ -142,4 +142,4 @@ class ControlClient:
 
 
 def _left() -> NodeMissingError:
-    return NodeMissingError("the node has just left: it ends by itself when nothing runs, or somebody has stopped it")
+    return NodeMissingError("the node has just left: by itself because nothing ran on it, or by `nbactors stop`")

@@ -1,19 +1,18 @@
-"""Finding this user's node, and starting one where there is none.
+"""Finds this user's node, and starts a node if none runs.
 
-The runtime directory (private, 0700) has a folder for each protocol, named by its number, which holds:
+The runtime directory (private, mode 0700) has a folder for each protocol, named by the protocol's number. A folder has:
 
-    node.sock     where the node listens
-    node.lock     locked by the living node; the lock goes with its process, so it is never stale
-    start.lock    locked by whoever starts a node, so that twenty sessions at once start one
-    p/            where sessions and workers listen
-    logs/         what the node and the workers have printed
+    node.sock     the socket on which the node listens
+    node.lock     locked by the running node; the system unlocks it when the process ends, so it is never stale
+    start.lock    locked by a process that starts a node, so that twenty sessions at once start a single node
+    p/            the sockets on which sessions and workers listen
+    logs/         the output of the node and of the workers
 
-So processes that do not understand each other never meet: a session finds a node of its own protocol by the path, or
-starts one beside the others, and no socket, lock or log of one protocol is touched by another. The folder costs a path
-two bytes, of the 104 that a socket's may have. Nodes of protocol 7 and before lie in the runtime directory itself.
-`nbactors.local.access.sightings` finds the nodes of all protocols.
+So processes of different protocols never meet: a session finds the node of its own protocol by the path, or starts one
+next to the others. The folder's name takes two of the 104 bytes that a socket's path may have. Nodes of protocol 7 and
+older use the runtime directory itself. `nbactors.local.access.sightings` finds the nodes of all protocols.
 
-Called by sessions at their start, so it imports little.
+Sessions import this module at their start, so it imports little.
 """
 
 from __future__ import annotations
@@ -47,11 +46,11 @@ START_LOCK = "start.lock"
 NODE_LOG = "logs/node.log"
 
 READY = b"ready"
-"""What a node writes to the pipe that it was started with, once it listens."""
+"""A node writes this to the pipe that it was started with, once it listens."""
 
 _CONNECT_TIMEOUT_S = 5.0
 _GLANCE_S = 0.05
-"""How often a wait looks for an interrupt, which does not end a system call by itself."""
+"""How often, in seconds, a wait checks for an interrupt, which does not end a system call by itself."""
 
 _LOG_LIMIT = 1 << 20
 _TAIL = 4000
@@ -67,25 +66,25 @@ sys.path.append(sys.argv[2])
 from nbactors.local.node.main import main
 main(sys.argv[3], int(sys.argv[4]), sys.argv[5], int(sys.argv[6]))
 """
-"""What a node begins with. It leaves its parent before anything takes time. The package's `__init__` is left out: it
-imports the whole public API, which the node has no use for. So is `site`, and thus the second path.
+"""The program of a node's interpreter. The node detaches from its parent before anything that takes time. The program
+skips the package's `__init__`, which imports the whole public API, and `site`; hence the second path.
 
-Nodes of all versions are told from other processes by `NODE_MARK`, and what they serve by the arguments behind it."""
+Other processes recognize a node of any version by `NODE_MARK`, and its directory by the arguments that follow."""
 
 NODE_MARK = "\nfrom nbactors.local.node.main import main\n"
-"""What the command of each node has had in its first lines. Behind that argument come two paths, the directory, a
-descriptor, the version and, from protocol 8 on, the protocol."""
+"""A text that the command of every node contains. The arguments after it are two paths, the directory, a descriptor,
+the version and, since protocol 8, the protocol."""
 
 
 def runtime_directory() -> Path:
-    """Return the directory of this user's runtime; made if it is not there.
+    """Return this user's runtime directory; create it if it does not exist.
 
-    `$NBACTORS_DIR`, else `nbactors` in `$XDG_RUNTIME_DIR`, else `nbactors-<uid>` where temporary files lie.
+    `$NBACTORS_DIR`, else `nbactors` in `$XDG_RUNTIME_DIR`, else `nbactors-<uid>` in the temporary directory.
 
     Raises:
-        OSError: It belongs to somebody else, is a symbolic link, others may enter it, or it cannot be made.
+        OSError: It belongs to another user, is a symbolic link, is open to other users, or cannot be created.
     """
-    from pathlib import Path  # noqa: PLC0415 - a session has no use for it
+    from pathlib import Path  # noqa: PLC0415 - sessions do not need it
 
     return Path(ensure_directory())
 
@@ -119,10 +118,9 @@ def ensure_directory() -> str:
 
 
 def node_directory() -> str:
-    """Return where the node of this protocol lies, in the runtime directory; made if it is not there.
+    """Return the folder of this protocol's node in the runtime directory; create it if it does not exist.
 
-    Raises:
-        OSError: See `runtime_directory`.
+    Raises OSError like `runtime_directory`.
     """
     path = _node_directory(ensure_directory())
     _make(path)
@@ -134,7 +132,7 @@ def _node_directory(directory: str) -> str:
 
 
 def find_node(timeout_s: float = _CONNECT_TIMEOUT_S) -> socket.socket | None:
-    """Return a blocking socket connected to the living node, None if there is none. Starts none.
+    """Return a blocking socket connected to the running node, None if no node runs. Does not start a node.
 
     Raises:
         OSError: The directory is unsafe, or the node does not accept connections.
@@ -143,10 +141,10 @@ def find_node(timeout_s: float = _CONNECT_TIMEOUT_S) -> socket.socket | None:
 
 
 def connect_node(timeout_s: float = 30.0) -> socket.socket:
-    """Return a blocking socket connected to a living node, which is started if there is none. Any thread.
+    """Return a blocking socket connected to the running node; start a node if none runs. Any thread.
 
     Raises:
-        RaySystemError: It could not be started; the text has the end of its log.
+        RaySystemError: The node could not be started; the text has the end of its log.
         OSError: The directory is unsafe.
     """
     directory = node_directory()
@@ -165,24 +163,24 @@ def connect_node(timeout_s: float = 30.0) -> socket.socket:
 
 
 def _make(path: str) -> None:
-    """Make a directory of this user's alone, if there is nothing yet."""
+    """Create a directory that only this user can enter, if nothing exists at `path`."""
     try:
         os.makedirs(path, mode=0o700)
     except FileExistsError:
         return
-    if os.lstat(path).st_mode & 0o700 != 0o700:  # the umask takes from the owner, too
+    if os.lstat(path).st_mode & 0o700 != 0o700:  # the umask may have removed the owner's rights, too
         os.chmod(path, 0o700)
 
 
 def located() -> str:
-    """Return where the runtime directory is, or would be; be it unsafe or not there."""
+    """Return the path of the runtime directory, even if the directory is unsafe or does not exist."""
     own = os.environ.get("NBACTORS_DIR")
     if own:
         return _absolute(own, "NBACTORS_DIR")
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     if runtime and os.path.isdir(runtime) and os.stat(runtime).st_uid == os.getuid():
         return os.path.join(_absolute(runtime, "XDG_RUNTIME_DIR"), "nbactors")
-    # As tempfile.gettempdir does it, whose import takes longer than all else here.
+    # Like tempfile.gettempdir, but importing tempfile takes longer than everything else here.
     temporary = os.environ.get("TMPDIR")
     if not temporary or not os.path.isdir(temporary) or not os.access(temporary, os.W_OK | os.X_OK):
         temporary = "/tmp"
@@ -207,7 +205,7 @@ def _try_connect(directory: str, timeout_s: float) -> socket.socket | None:
 
 @contextmanager
 def _locked(path: str, deadline: float) -> Iterator[None]:
-    """Hold a lock file. There is no event to wait for with a limit, so this asks again and again."""
+    """Hold a lock file. `flock` has no timeout, so this tries repeatedly."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         os.fchmod(descriptor, 0o600)  # whatever the umask
@@ -237,9 +235,9 @@ def _start(directory: str, deadline: float) -> None:
         intermediate = _spawn(directory, writer)
         os.close(writer)
         writer = -1
-        try:  # it leaves at once, and the node is no child
+        try:  # the intermediate process exits at once; the node is not a child of this process
             os.waitpid(intermediate, 0)
-        except ChildProcessError:  # the program reaps its children by itself
+        except ChildProcessError:  # the user's program has reaped it already
             pass
         answer = os.read(reader, 64) if _await(reader, deadline) else None
     finally:
@@ -251,7 +249,7 @@ def _start(directory: str, deadline: float) -> None:
 
 
 def _await(reader: int, deadline: float) -> bool:
-    """Return whether a descriptor is readable by the deadline; an interrupt ends the wait, and the node goes on."""
+    """Return whether a descriptor is readable by the deadline. An interrupt ends the wait, but not the node's start."""
     while True:
         left = deadline - time.monotonic()
         if select.select([reader], [], [], max(0.0, min(left, _GLANCE_S)))[0]:
@@ -262,7 +260,7 @@ def _await(reader: int, deadline: float) -> bool:
 
 
 def _spawn(directory: str, ready: int) -> int:
-    """Start the interpreter of a node; it leaves its parent by itself. Returns the process to reap."""
+    """Start the interpreter of a node, which detaches itself. Return the intermediate process, to be reaped."""
     site = os.path.dirname(os.path.dirname(os.path.abspath(msgspec.__file__)))
     executable, protocol = interpreter(), str(PROTOCOL_VERSION)
     log = null = -1
@@ -270,12 +268,12 @@ def _spawn(directory: str, ready: int) -> int:
         log = _open_log(directory)
         null = os.open(os.devnull, os.O_RDONLY)
         for descriptor in (ready, log, null):
-            # Not by number in the child: dup2 onto itself would leave it closed on exec.
+            # Inheritable here, because dup2 in the child onto the same number would leave it closed on exec.
             os.set_inheritable(descriptor, True)
         return os.posix_spawn(
             executable,
             [executable, "-I", "-S", "-c", _BOOT, PACKAGE, site, directory, str(ready), __version__, protocol],
-            # -I ignores the variables that change Python; the node compiles its modules once, for all later starts.
+            # -I ignores the variables that change Python. The node compiles its modules once, for all later starts.
             os.environ,
             file_actions=[
                 (os.POSIX_SPAWN_DUP2, null, 0),
@@ -297,10 +295,10 @@ def _spawn(directory: str, ready: int) -> int:
 
 
 def interpreter() -> str:
-    """Return the path of this process's Python, which the node and the workers are started with.
+    """Return the path of this process's Python, with which the node and the workers are started.
 
     Raises:
-        RaySystemError: It has none, as in a program that embeds Python.
+        RaySystemError: Python does not know its path, as in a program that embeds it.
     """
     if not sys.executable:
         raise _error(
@@ -325,13 +323,13 @@ def _failed(directory: str, what: str) -> Exception:
 
 
 def _error(text: str) -> Exception:
-    from nbactors.exceptions import RaySystemError  # noqa: PLC0415 - the node, which imports this module, has no use for it
+    from nbactors.exceptions import RaySystemError  # noqa: PLC0415 - the node imports this module and does not need it
 
     return RaySystemError(text)
 
 
 def tail(path: str, limit: int = _TAIL) -> str:
-    """Return the end of a text file, "(empty)" if there is none."""
+    """Return the end of a text file, "(empty)" if the file is empty or missing."""
     try:
         with open(path, "rb") as file:
             file.seek(max(0, os.fstat(file.fileno()).st_size - limit))

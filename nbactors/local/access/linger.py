@@ -1,4 +1,4 @@
-"""How long an idle node stays."""
+"""How long a node stays when nothing runs on it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ DEFAULT_S = 1.0
 
 
 def linger_s() -> float:
-    """Return the seconds that a node stays when nothing runs on it any more.
+    """Return for how many seconds a node stays when nothing runs on it any more.
 
     Raises:
-        ValueError: The variable holds no such number; the text says what it may hold.
+        ValueError: The environment variable does not hold such a number; the text says what it may hold.
     """
     given = os.environ.get(VARIABLE)
     if not given:
@@ -23,7 +23,7 @@ def linger_s() -> float:
         seconds = float(given)
     except ValueError:
         seconds = -1.0
-    if not 0 <= seconds <= MAX_SECONDS:  # nor is nan
+    if not 0 <= seconds <= MAX_SECONDS:  # also true for nan
         raise ValueError(
             f"the environment variable {VARIABLE} must hold the seconds that an idle node stays, from 0 to "
             f"{MAX_SECONDS:.0f}. Got: {given!r}. Unset it for the default, {DEFAULT_S:g} s"

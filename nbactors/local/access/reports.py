@@ -1,4 +1,4 @@
-"""What there is to say about each node: what it tells by itself, else what its process shows."""
+"""Reports about nodes: what a node replies, or else what its process shows to the system."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ _PROTOCOL = re.compile(r"\(protocol (\d+)\)")
 
 @dataclass(frozen=True)
 class Report:
-    """One node.
+    """The report about one node.
 
     Attributes:
-        node: As it was found; protocol and version are known better where it has told them.
-        state: `RUNNING` if it answers; `OTHER_PROTOCOL` if it cannot be asked; `STOPPED` by a signal; `SILENT` if it
-            does not answer; `CUT_OFF` if its socket is gone; `NO_NODE` if something else listens there.
-        status: Its answer to "status", if it runs.
+        node: The node as it was found, with the protocol and version from its reply if it has replied.
+        state: `RUNNING` if it replies; `OTHER_PROTOCOL` if it cannot be asked; `STOPPED` by a signal; `SILENT` if it
+            does not reply; `CUT_OFF` if its socket is gone; `NO_NODE` if another program listens there.
+        status: Its reply to "status", if it is `RUNNING`.
         available: Its free resources.
-        since: When its process has begun, in seconds since 1970; 0 if that is not known.
-        workers: Process ids and titles of its workers, if it does not tell of them by itself.
+        since: When its process started, in seconds since 1970; 0 if unknown.
+        workers: Process ids and titles of its workers, unless `status` lists them.
     """
 
     node: Sighting
@@ -45,7 +45,7 @@ class Report:
 
 
 def report(node: Sighting) -> Report | None:
-    """Ask a node, for a few seconds at most. Returns None if it has left meanwhile."""
+    """Ask a node, for a few seconds at most. Return None if the node has left meanwhile."""
     process = stopping.process_of(node.pid)
     shown = _shown(node, process)
     if node.listens and shown.state != STOPPED:
@@ -78,7 +78,7 @@ def _told(shown: Report) -> Report:
 
 
 def _shown(node: Sighting, process: psutil.Process | None) -> Report:
-    """Return what a process shows without being asked."""
+    """Report what the system shows of a process, without asking it."""
     state = CUT_OFF if not node.listens else SILENT if node.is_node else NO_NODE
     if process is None:
         return Report(node, state)

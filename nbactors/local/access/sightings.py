@@ -1,10 +1,11 @@
-"""The nodes of this user: of any version of nbactors, whether they answer or not.
+"""Finds the nodes of this user, of any version of nbactors, even if they do not reply.
 
-A node is found by its socket and by its command among the machine's processes. Either may fail: a cleaner of temporary
-files removes the socket, and a process outside this container is not seen. Nothing here starts a node or signals one.
+A node is found by its socket, and by its command in the list of processes. Either can fail: a cleaner of temporary
+files removes the socket, and a process outside this container is not visible. This module neither starts nodes nor
+sends signals.
 
-Guarantee: `is_node` is only said of a process of this user whose command is a node's, in the same view of the file
-system. Its directory's path might mean another directory elsewhere.
+Guarantee: `is_node` is only set for a process of this user that has a node's command and the same view of the file
+system. In another view, the directory's path might name another directory.
 """
 
 from __future__ import annotations
@@ -24,13 +25,13 @@ _MARK = NODE_MARK.encode()
 
 
 class Sighting(NamedTuple):
-    """A node, or something that listens where one should.
+    """A node, or another process that listens where a node should.
 
     Attributes:
-        pid: Its process; 0 if that cannot be seen from here.
-        directory: Where its socket lies, or should.
-        protocol: What it speaks; 0 if that is not known.
-        version: Of nbactors; empty if that is not known.
+        pid: Its process id; 0 if the process is not visible from here.
+        directory: The folder of its socket, even if the socket is gone.
+        protocol: The protocol that it speaks; 0 if unknown.
+        version: Its version of nbactors; empty if unknown.
         is_node: Whether its process is known to be a node.
         listens: Whether it was found by its socket.
     """
@@ -43,7 +44,7 @@ class Sighting(NamedTuple):
     listens: bool = False
 
     def connect(self) -> socket.socket:
-        """Return a blocking socket that is connected to it.
+        """Return a blocking socket that is connected to the node.
 
         Raises:
             OSError: It does not listen (any more), or its queue of connections is full.
@@ -52,7 +53,7 @@ class Sighting(NamedTuple):
 
 
 def within(runtime_directory: str) -> list[Sighting]:
-    """Return the nodes of a runtime directory, which need not be there any more; the latest protocol first."""
+    """Return the nodes of a runtime directory, which may have been removed; the latest protocol first."""
     homes = [runtime_directory, *_folders(runtime_directory)]
     found = {command.pid: command for command in commands() if _lies_in(command.directory, runtime_directory)}
     unseen = []
@@ -71,18 +72,18 @@ def within(runtime_directory: str) -> list[Sighting]:
 
 
 def everywhere() -> list[Sighting]:
-    """Return the nodes of all runtime directories that are seen by their processes; the latest protocol first."""
+    """Return the nodes of all runtime directories whose processes are visible; the latest protocol first."""
     places = {_runtime_directory(command.directory) for command in commands()}
     return [node for place in sorted(places) for node in within(place)]
 
 
 def commands() -> Iterator[Sighting]:
-    """Yield the processes of this user that are nodes by their commands."""
+    """Yield the processes of this user that have a node's command."""
     for pid, arguments in _linux_commands() if sys.platform == "linux" else _other_commands():
         try:
             mark = next(place for place, argument in enumerate(arguments) if _MARK in argument)
             _, _, directory, _, version, *rest = arguments[mark + 1 :]
-            # What has started it had the same command, for a moment.
+            # The process that started the node had the same command for a moment, but leads no session.
             if arguments[mark - 1] != b"-c" or os.getsid(pid) != pid:
                 continue
         except (StopIteration, ValueError, OSError):
@@ -92,9 +93,9 @@ def commands() -> Iterator[Sighting]:
 
 
 def may_be_bound(path: str) -> bool:
-    """Return whether a process may have a socket that was bound to this path, be it that the file is gone.
+    """Return whether a process may have a socket that was bound to this path, even if the file is gone.
 
-    A quick look, for a node that starts: what processes there are takes longer to find out the more there are.
+    A quick check for a node that starts: listing all processes takes the longer the more there are.
     """
     if sys.platform != "linux":
         return True
@@ -106,7 +107,7 @@ def may_be_bound(path: str) -> bool:
 
 
 def _linux_commands() -> Iterator[tuple[int, list[bytes]]]:
-    """As psutil does it, in a tenth of the time: a node that starts does this, too."""
+    """Do what psutil does, in a tenth of the time, because a node that starts does this, too."""
     user, view = os.getuid(), _view("self")
     for name in os.listdir("/proc"):
         if not name.isdigit():
@@ -118,18 +119,18 @@ def _linux_commands() -> Iterator[tuple[int, list[bytes]]]:
                 command = file.read()
             if _MARK in command and _view(name) == view:
                 yield int(name), command.rstrip(b"\0").split(b"\0")
-        except OSError:  # it has ended meanwhile
+        except OSError:  # the process has ended meanwhile
             continue
 
 
 def _view(pid: str) -> tuple[int, int]:
-    """Return what tells one view of the file system (of a container, for instance) from another."""
+    """Return what identifies a process's view of the file system, which a container has of its own."""
     found = os.stat(f"/proc/{pid}/ns/mnt")
     return found.st_dev, found.st_ino
 
 
 def _other_commands() -> Iterator[tuple[int, list[bytes]]]:
-    import psutil  # noqa: PLC0415 - not on Linux
+    import psutil  # noqa: PLC0415 - not needed on Linux
 
     for process in psutil.process_iter():
         try:
@@ -140,7 +141,7 @@ def _other_commands() -> Iterator[tuple[int, list[bytes]]]:
 
 
 def _listener(home: str) -> Sighting | None:
-    """Return what listens where a node of that folder should, None if nothing does."""
+    """Return the process that listens on the node's socket in this folder, None if none does."""
     name = os.path.basename(home)
     protocol = int(name) if name.isdecimal() else 0
     try:
@@ -151,7 +152,7 @@ def _listener(home: str) -> Sighting | None:
 
 
 def _folders(runtime_directory: str) -> list[str]:
-    """Return the protocols' folders."""
+    """Return the folders of all protocols."""
     try:
         return [os.path.join(runtime_directory, name) for name in os.listdir(runtime_directory) if name.isdecimal()]
     except OSError:
@@ -159,7 +160,7 @@ def _folders(runtime_directory: str) -> list[str]:
 
 
 def _runtime_directory(home: str) -> str:
-    """Return the runtime directory that a node's folder lies in. Nodes of protocol 7 and before have no folder."""
+    """Return the runtime directory of a node's folder. Nodes of protocol 7 and older have no folder of their own."""
     parent, name = os.path.split(home)
     return parent if name.isdecimal() else home
 

@@ -1,4 +1,4 @@
-"""Why the system starts no interpreter, and what helps."""
+"""Says why the system could not start an interpreter, and what the user can do."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _NO_INTERPRETER = (errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.ENOEXEC, err
 
 
 def start_failed(what: str, executable: str, error: OSError) -> str:
-    """Return why an interpreter cannot be started, and what helps.
+    """Return why an interpreter cannot be started, and what the user can do.
 
     Args:
-        what: What it would have been.
-        executable: Its path.
-        error: What the system has said.
+        what: The process that should have been started, with "no" in front.
+        executable: The interpreter's path.
+        error: The system's error.
     """
     reason = error.strerror or str(error)
     path = None if error.filename is None else os.fsdecode(error.filename)

@@ -1,15 +1,15 @@
-"""Ending a node that may be hung, stopped, of another version, or cut off from its socket.
+"""Ends a node, even if it hangs, is stopped by a signal, has another version, or has lost its socket.
 
-In this order, each step only if the one before has not ended it:
+The steps, each taken only if the node still runs after the one before:
 
-1. The node is asked over its socket, if it speaks this protocol. It ends its actors gracefully.
-2. SIGTERM, which nodes of all versions take for the same request; SIGCONT wakes one that was stopped.
-3. SIGKILL. Its workers end by themselves when their node has gone.
+1. The node is asked over its socket, if it speaks this protocol. It ends its actors gracefully. 2. SIGTERM, which asks
+a node of any version for the same; SIGCONT resumes a node that was stopped by a signal. 3. SIGKILL. The workers end by
+themselves when they notice that their node is gone.
 
-What is left of its forkservers and workers after that is killed, and what they have left on disk is removed.
+After that, forkservers and workers that still run are killed, and the files that they have left are removed.
 
-A signal is sent only to a process that was found to be a node of this user, or to come from one, and that is still the
-same process: psutil compares the times of their starts.
+A signal is sent only to a process that was found to be a node of this user, or a descendant of such a node, and that is
+still the same process: psutil compares the start times.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ from nbactors.local.access.sightings import Sighting
 from nbactors.local.wire import messages
 
 ANSWER_S = 3.0
-"""What a node may take to say Welcome."""
+"""How long, in seconds, a node may take to reply."""
 
 _STOP_S = 12.0
-"""What a node may take after that for the graceful ends of its actors, of which it kills the last after 4.5 s."""
+"""How long, in seconds, a node may then take to end its actors gracefully. It kills the last of them after 4.5 s."""
 
 _TERM_S = 8.0
 _KILL_S = 5.0
 _FAMILY_S = 1.0
-"""What forkservers and workers may take to find that their node has gone."""
+"""How long, in seconds, forkservers and workers may take to notice that their node is gone."""
 
 _WORKER_TITLE = "ray::"
 
@@ -45,15 +45,15 @@ def stop(node: Sighting, force: bool) -> bool:
     """End a node and all that runs on it. Blocks, for about half a minute at most.
 
     Args:
-        node: As it was found.
-        force: Let no actor end gracefully.
+        node: The node as it was found.
+        force: Whether to kill the actors instead of ending them gracefully.
 
     Returns:
-        Whether it had to be killed.
+        Whether the node had to be killed.
 
     Raises:
-        ConnectionError: It is not known to be a node, and does not speak as one.
-        TimeoutError: It has not ended, even by SIGKILL.
+        ConnectionError: The process is not known to be a node, and does not reply like one.
+        TimeoutError: The process has not ended, even by SIGKILL.
     """
     process = process_of(node.pid) if node.is_node else None
     family = members(process) if process is not None else []
@@ -77,7 +77,7 @@ def stop(node: Sighting, force: bool) -> bool:
 
 
 def members(node: psutil.Process) -> list[psutil.Process]:
-    """Return a node's forkservers, their workers, and what those have started in their process groups."""
+    """Return a node's forkservers, their workers, and the processes that workers started in their process groups."""
     try:
         below = node.children(recursive=True)
     except psutil.Error:
@@ -89,7 +89,7 @@ def members(node: psutil.Process) -> list[psutil.Process]:
 
 
 def is_worker(process: psutil.Process) -> bool:
-    """Return whether a process is a worker, by the title that workers give themselves."""
+    """Return whether a process has the title that workers give themselves."""
     try:
         return "".join(process.cmdline()[:1]).startswith(_WORKER_TITLE)
     except psutil.Error:
@@ -105,7 +105,7 @@ def is_stopped(process: psutil.Process | None) -> bool:
 
 
 def process_of(pid: int) -> psutil.Process | None:
-    """Return a process, None if there is none or it is not known."""
+    """Return the process with this id, None if there is none."""
     try:
         return psutil.Process(pid) if pid else None
     except psutil.Error:
@@ -113,21 +113,21 @@ def process_of(pid: int) -> psutil.Process | None:
 
 
 def _asked(node: Sighting, force: bool) -> bool:
-    """Have a node end by its own request to do so. Returns whether it has."""
+    """Ask a node to end. Return whether it has ended."""
     try:
         with ControlClient(node.connect(), timeout_s=ANSWER_S) as client:
             answer = client.request(messages.Stop(client.next_rid(), force), _STOP_S)
             if isinstance(answer, messages.Done):
-                client.receive(messages.Done, timeout_s=_KILL_S)  # no other comes: it closes its end, last of all
+                client.receive(messages.Done, timeout_s=_KILL_S)  # ends when the node closes the connection, at last
             return False
     except NodeMissingError:
         return True
-    except OSError:  # it does not listen any more, is silent, or speaks another protocol
+    except OSError:  # the node does not listen, does not reply, or speaks another protocol
         return False
 
 
 def _signalled(node: psutil.Process, force: bool) -> bool:
-    """End a node by signals. Returns whether it was killed."""
+    """End a node by signals. Return whether it was killed."""
     try:
         if not force:
             node.terminate()
@@ -149,8 +149,8 @@ def _end(family: Iterable[psutil.Process]) -> None:
 
 
 def _clear(directory: str) -> None:
-    """Remove what a node that was killed has left, and workers that have outlived their forkserver and their node."""
-    if sockets.is_alive(os.path.join(directory, discovery.NODE_SOCKET)):  # another has been started meanwhile
+    """Remove the files of a killed node, and kill workers that have outlived their node and forkserver."""
+    if sockets.is_alive(os.path.join(directory, discovery.NODE_SOCKET)):  # another node was started meanwhile
         return
     orphans = [process for process in map(process_of, sockets.listeners(os.path.join(directory, "p"))) if process]
     _end(process for process in orphans if is_worker(process))
@@ -160,7 +160,7 @@ def _clear(directory: str) -> None:
 
 
 def _wait(processes: Iterable[psutil.Process], timeout_s: float) -> bool:
-    """Wait until processes have ended, which nothing tells of: they are no children. Returns whether they have."""
+    """Wait until processes have ended, by polling: they are no children. Return whether all have ended."""
     deadline = time.monotonic() + timeout_s
     for process in processes:
         while not _is_gone(process):

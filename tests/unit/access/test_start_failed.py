@@ -1,4 +1,4 @@
-"""Why no forkserver can be started: said as it is, with what helps."""
+"""Why a forkserver cannot be started, and the remedy that the text names."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def failure(number: int, path: str | None = None) -> OSError:
         (failure(errno.EIO), "no process that forks workers can be started (Input/output error)"),
     ],
 )
-def test_it_is_not_the_interpreter(error: OSError, said: str) -> None:
+def test_other_failures_do_not_blame_the_interpreter(error: OSError, said: str) -> None:
     text = start_failed("no process that forks workers", PYTHON, error)
     assert said in text
     assert "interpreter" not in text
 
 
 @pytest.mark.parametrize("number", [errno.ENOENT, errno.EACCES, errno.ENOEXEC])
-def test_it_is_the_interpreter(number: int) -> None:
+def test_a_missing_interpreter_is_named_with_the_remedy(number: int) -> None:
     text = start_failed("no process that forks workers", PYTHON, failure(number, PYTHON))
     assert f"the Python interpreter '{PYTHON}' cannot be started ({os.strerror(number)})" in text
     assert "Make it again" in text
