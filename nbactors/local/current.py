@@ -1,6 +1,6 @@
-"""The membership of this process, if it has one: what unpickled references and handles belong to.
+"""The member of this process: the object to which unpickled references and handles belong, if a session runs here.
 
-It is held here, and made elsewhere: those who need it do not import what it is made of.
+It is held here and made elsewhere, so that modules which need it do not import all its parts.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from nbactors import engine, exceptions
 _member: Any = None
 
 _inherits = False
-"""Whether this is a forked child: it may have references of the session that it was forked from."""
+"""Whether this is a forked child of a session, and so may have references that the session owned."""
 
 
 def member() -> Any:
-    """Return the membership of this process: a `nbactors.local.member.Process`.
+    """Return the member of this process: a `nbactors.local.member.Process`.
 
     Raises:
-        RaySystemError: There is none.
+        RaySystemError: No session runs here.
     """
     if _member is None:
-        engine.current()  # a reference was unpickled before init(): start, as a verb would
+        engine.current()  # a reference was unpickled before init(): start a session, as a verb would
     if _member is None:
         raise exceptions.RaySystemError(
             "no local session runs here: call init() before unpickling references or handles"
@@ -32,20 +32,20 @@ def member() -> Any:
 
 
 def enter(member: Any) -> None:
-    """This is the membership from now on."""
+    """Make this the member of the process."""
     global _member
     _member = member
 
 
 def leave(member: Any) -> None:
-    """It is over, if it is this one."""
+    """Remove this member, if it is the current one."""
     global _member
     if _member is member:
         _member = None
 
 
 def inherits() -> bool:
-    """Return whether there may be references here of a process that this one was forked from."""
+    """Return whether this process may have references of a session from which it was forked."""
     return _inherits
 
 

@@ -1,8 +1,8 @@
-"""A process that has imported what workers need, and forks them. One per Python environment, started by the node.
+"""The forkserver: a process that has imported what workers need, and forks them. One per Python environment.
 
-It has one thread and no state but which worker has which pid, so that forking it is safe and cheap: a worker shares
-the pages of everything that was imported here. It exits when the node closes its socket; workers notice the node's end
-by their own connections.
+The node starts it. It has one thread, and its only state is which worker has which pid. So forking is safe and cheap: a
+worker shares the memory of all that was imported here. It exits when the node closes its socket. Workers notice the end
+of the node by their own connections.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from nbactors.local.wire import messages, os_bytes
 from nbactors.local.wire.framing import MAX_CONTROL_FRAME, Codec, FrameBuffer, fork_codec
 
 WORKER = "nbactors.local.worker.main"
-"""The module whose `run(process_id, directory, title, runtime_env)` a worker begins with."""
+"""The module of a worker's program, which is its function `run(process_id, directory, title, runtime_env)`."""
 
 _UNCOMPILED = b"PYTHONDONTWRITEBYTECODE"
 _MAX_FDS = 64
 
 
 def main(descriptor: int, worker: str = WORKER, unsettled: Iterable[str] = ()) -> None:
-    """Be a forkserver until the node closes the socket.
+    """Run the forkserver until the node closes the socket.
 
     Args:
         descriptor: The socket to the node. The first frame is the `Environment`, each later one a `Fork`.
-        worker: The module to import.
-        unsettled: Names that modules of the standard library share with files that stand before it on the session's
-            path. The session has imported neither.
+        worker: The module of a worker's program.
+        unsettled: Names that a module of the standard library shares with a file that precedes it on the session's
+            path, and of which the session has imported neither.
     """
     sock = socket.socket(fileno=descriptor)
     sock.set_inheritable(False)
@@ -47,7 +47,7 @@ def main(descriptor: int, worker: str = WORKER, unsettled: Iterable[str] = ()) -
 
 
 def _read_frame(sock: socket.socket) -> bytes:
-    """Read the first frame, and not a byte more: descriptors travel with the next."""
+    """Read the first frame and no byte more, because descriptors come with the next frame."""
     data = b""
     while len(data) < 4 or len(data) < 4 + int.from_bytes(data[:4], "big"):
         wanted = 4 + int.from_bytes(data[:4], "big") if len(data) >= 4 else 4
@@ -59,7 +59,7 @@ def _read_frame(sock: socket.socket) -> bytes:
 
 
 def _adopt(environment: messages.Environment, worker: str, unsettled: Iterable[str]) -> None:
-    """Become like the session, and import."""
+    """Take over the session's settings, and import the worker's program."""
     importlib.import_module(worker)
     if _UNCOMPILED in environment.environ:
         os.environb[_UNCOMPILED] = environment.environ[_UNCOMPILED]
@@ -68,12 +68,12 @@ def _adopt(environment: messages.Environment, worker: str, unsettled: Iterable[s
     for name in unsettled:
         _unsettle(name)
     sys.argv[:] = [""]
-    if environment.cwd:  # else the session's was removed, and this process stays where it is: in the root directory
+    if environment.cwd:  # if the session's was removed, this process stays in the root directory
         _change_directory(os_bytes.decode(environment.cwd))
 
 
 def _unsettle(name: str) -> None:
-    """Forget a module that user code would not get by its name. What has it already keeps it."""
+    """Forget a library module if user code would get another one by its name. Modules that have imported it keep it."""
     module = sys.modules.get(name)
     if module is None:
         return
@@ -86,12 +86,12 @@ def _unsettle(name: str) -> None:
 def _change_directory(path: str) -> None:
     try:
         os.chdir(path)
-    except OSError as error:  # it may have been removed since; the session itself would go on as well
+    except OSError as error:  # it may have been removed since; the session itself would go on, too
         print(f"the working directory {path!r} cannot be entered ({error.strerror})", file=sys.stderr, flush=True)
 
 
 class Forkserver:
-    """The loop: orders in, forks and exits out."""
+    """The main loop: reads orders from the node, forks workers, and reports their exits."""
 
     def __init__(self, sock: socket.socket, worker: str) -> None:
         self._sock = sock
@@ -113,7 +113,7 @@ class Forkserver:
         gc.freeze()
 
     def run(self) -> None:
-        """Serve until the node closes the socket."""
+        """Run until the node closes the socket."""
         while True:
             for key, _ in self._selector.select():
                 if key.fd == self._wake_reader:
@@ -123,14 +123,14 @@ class Forkserver:
                     return
 
     def _read(self) -> bool:
-        """Read orders with their descriptors. Returns False when the node has closed the socket."""
+        """Read orders and their descriptors. Return False when the node has closed the socket."""
         try:
             data, descriptors, flags, _ = socket.recv_fds(self._sock, 1 << 16, _MAX_FDS)
         except OSError:
             return False
         if flags & socket.MSG_CTRUNC:
-            # Which order lacks its pipes is not known: the next ones would be given to the wrong workers. The node has
-            # all open orders served by another forkserver.
+            # It is unknown which order lacks its pipes, so later orders would get the wrong ones. The node sends all
+            # open orders to another forkserver.
             raise SystemExit("the pipes of a worker did not arrive: too many open files; raise the limit (ulimit -n)")
         self._descriptors.extend(descriptors)
         if not data:
@@ -160,12 +160,12 @@ class Forkserver:
 
     @staticmethod
     def _import(modules: list[str]) -> None:
-        """Import what this worker and others like it need, so that it is done once and its memory is shared."""
+        """Import what this worker and similar ones need, so that it is done once and its memory is shared."""
         missing = [module for module in modules if module not in sys.modules]
         for module in missing:
             try:
                 importlib.import_module(module)
-            except (Exception, SystemExit) as error:  # noqa: BLE001 - a file of the user's that has a module's name
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - the module may be a file of the user's
                 print(f"{module} cannot be imported: {error!r}", file=sys.stderr, flush=True)
         if missing:
             gc.collect()
@@ -174,22 +174,22 @@ class Forkserver:
     def _send(self, message: messages.ForkMessage) -> None:
         try:
             self._sock.sendall(self._codec.encode([message]))
-        except OSError:  # the node is gone, which the next read finds
+        except OSError:  # the node is gone; the next read notices that
             pass
 
     def _reap(self) -> None:
-        """Report workers that have ended, and end what they have started."""
+        """Report workers that have ended, and kill the processes that they have started."""
         for pid, status in _ended_children(self._kill_group):
             process_id = self._workers.pop(pid, None)
             if process_id is not None:
                 self._send(messages.Exited(process_id, pid, os.waitstatus_to_exitcode(status)))
 
     def _kill_group(self, pid: int) -> None:
-        """End what a worker has started, unless that has left its group."""
+        """Kill the processes that a worker has started, unless they have left its process group."""
         if pid in self._workers:
             try:
                 os.killpg(pid, signal.SIGKILL)
-            except OSError:  # nobody is left in it
+            except OSError:  # the group is empty
                 pass
 
     def _become_worker(self, order: messages.Fork, out: int, err: int) -> NoReturn:
@@ -214,8 +214,8 @@ class Forkserver:
             status = 0
         except SystemExit as leaving:
             status = leaving.code if isinstance(leaving.code, int) else 1
-        except BaseException:  # noqa: BLE001 - nothing may get back into the forkserver's loop
-            import traceback  # noqa: PLC0415 - no worker comes here
+        except BaseException:  # noqa: BLE001 - no exception may return to the forkserver's loop
+            import traceback  # noqa: PLC0415 - rarely needed
 
             traceback.print_exc()
         finally:
@@ -224,10 +224,10 @@ class Forkserver:
 
 
 def _ended_children(before_collecting: Callable[[int], None]) -> Iterator[tuple[int, int]]:
-    """Collect the children that have ended; yield their pids and wait statuses.
+    """Reap the children that have ended; yield their pids and wait statuses.
 
     Args:
-        before_collecting: Called with each pid. While it is a zombie its number, and its group's, mean nobody else.
+        before_collecting: Called with each pid, while no other process or group can have the same number.
     """
     while True:
         try:
@@ -264,4 +264,4 @@ def _drain(descriptor: int) -> None:
 
 
 def _ignore_signal(_number: int, _frame: object) -> None:
-    """Do nothing: the wake-up descriptor tells the loop."""
+    """Do nothing: the wakeup descriptor wakes the loop."""

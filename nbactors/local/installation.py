@@ -1,17 +1,17 @@
-"""The session's installation, and how an interpreter is started on it that forks the session's workers.
+"""The session's Python installation, and how an interpreter is started with it that forks the session's workers.
 
 A worker has to find each module where its session has it, whatever the node's own installation is. `sys.path` alone
-does not say where that is:
+does not tell where that is:
 
-- The session may have changed `sys.path` since it imported nbactors. So the forkserver is told where nbactors and
-  msgspec lie.
-- A file such as `random.py` in the working directory stands before the standard library, but a kernel has imported
-  the library's `random` before that directory came on the path; a script has imported the file. So the forkserver is
-  told from where the session has each module of such a name.
-- Of such a name that the session has not imported, nbactors' own imports take the library's module, and user code the
-  file, as it would in the session.
+- The session may have changed `sys.path` after it imported nbactors. So the forkserver is told where nbactors and
+  msgspec are.
+- A file such as `random.py` in the working directory precedes the standard library on the path. A script has imported
+  that file as `random`; a kernel has imported the library's module before the directory came on the path. So the
+  forkserver is told where the session has imported each module of such a name from.
+- If the session has imported neither, nbactors' own imports take the library's module, and user code takes the file, as
+  it would in the session.
 
-All of it is in the interpreter's arguments, which the session makes: the node only starts them.
+All of this is in the arguments of the interpreter. The session makes them, and the node only starts the interpreter.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from nbactors.local.wire import messages, os_bytes
 from nbactors.local.wire.framing import MAX_CONTROL_FRAME
 
 _ALWAYS = ("nbactors", "msgspec")
-"""What every session has imported."""
+"""Modules that every session has imported."""
 
 _BOOT = """\
 def boot(places, paths, unsettled):
@@ -46,7 +46,7 @@ def boot(places, paths, unsettled):
         main(int(sys.argv[1]), unsettled=unsettled)
     except ImportError as error:
         version = ".".join(map(str, sys.version_info[:3]))
-        # Written before the exception lets the socket go: the node reads it when that closes.
+        # Printed before the process closes its socket, because the node reads stderr at that moment.
         print(
             f"The Python interpreter of the session, {{sys.executable}} ({{version}}), cannot import what a worker "
             f"needs: {{error.name or 'a module'}} ({{error}}). Install it there, {{sys.executable}} -m pip install "
@@ -57,18 +57,18 @@ def boot(places, paths, unsettled):
 
 boot({places!a}, {paths!a}, {unsettled!a})
 """
-"""What a forkserver begins with. `paths` are of use when nbactors is imported; `main` sets the session's own."""
+"""The program of a forkserver's interpreter. `paths` serve to import nbactors; `main` then sets the session's path."""
 
 
 def environment(paths: list[str], cwd: str) -> messages.Environment:
-    """Return what this process's workers must share with it.
+    """Return what this session's workers must have in common with it.
 
     Args:
         paths: `sys.path`, importable from any directory.
         cwd: The working directory; empty if it was removed.
 
     Raises:
-        OSError: The environment variables are too long to be sent, and much too long to start a program with.
+        OSError: The environment variables are too long to be sent, and much too long for any program.
         RaySystemError: Python does not know its own path.
     """
     size = sum(len(name) + len(value) for name, value in os.environb.items())
@@ -92,10 +92,10 @@ def environment(paths: list[str], cwd: str) -> messages.Environment:
 
 
 def _shadowed(paths: Sequence[str]) -> tuple[dict[str, str], list[str]]:
-    """Return what there is to say of the names of the standard library that stand before it on the path.
+    """Examine the names that a file on the path may share with a module of the standard library after it.
 
     Returns:
-        From which directory this process has each of these modules, and the names of those that it has not imported.
+        The directories from which this process has imported these modules, and the names that it has not imported.
     """
     places: dict[str, str] = {}
     unsettled: list[str] = []
@@ -115,15 +115,15 @@ def _shadowed(paths: Sequence[str]) -> tuple[dict[str, str], list[str]]:
 
 
 def _names(path: str) -> set[str]:
-    """Return the names of the modules that may lie in a directory, among others."""
+    """Return the names of modules that a directory may contain; some are no modules."""
     try:
         return {entry.partition(".")[0] for entry in os.listdir(path)}
-    except OSError:  # it does not exist, or is an archive
+    except OSError:  # the directory does not exist, or is an archive
         return set()
 
 
 def _flags() -> list[str]:
-    """Return the interpreter's options that decide where modules are found, and what code means."""
+    """Return the interpreter's options that decide where modules are found, and how code is compiled."""
     flags = sys.flags
     found = []
     if flags.isolated:

@@ -1,4 +1,4 @@
-"""Unix sockets in the runtime directory: listening, connecting, and who is at the other end."""
+"""Unix sockets in the runtime directory: listening, connecting, and identifying the process at the other end."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ import sys
 from nbactors.local.wire.ids import socket_name
 
 MAX_PATH = 104
-"""Bytes of a socket's path, the final zero included, on the system that allows least (macOS; Linux has 108)."""
+"""The limit of a socket's path in bytes, with the final zero, on the strictest system: macOS. Linux allows 108."""
 
 BACKLOG = 1024
 
 _LOOK_S = 0.2
-"""How long a look at a socket waits while its queue of connections is full."""
+"""How long, in seconds, a check of a socket waits while its queue of connections is full."""
 
 
 def process_socket_path(directory: str, process_id: bytes) -> str:
-    """Return where a session or worker listens. Any process, any thread."""
+    """Return the path on which a session or worker listens. Any process, any thread."""
     return os.path.join(directory, "p", socket_name(process_id))
 
 
 def check_path(path: str) -> None:
-    """Raise if a socket cannot have this path.
+    """Check the length of a socket's path.
 
     Raises:
-        OSError: It is too long; the text says what to do.
+        OSError: The path is too long; the text says what to do.
     """
     length = len(os.fsencode(path))
     if length >= MAX_PATH:
@@ -38,7 +38,7 @@ def check_path(path: str) -> None:
 
 
 def listen(path: str) -> socket.socket:
-    """Return a socket that listens at `path`, for this user only. A stale file there is replaced.
+    """Return a socket that listens at `path`, for this user only. A stale file at the path is replaced.
 
     Raises:
         OSError: The path is too long, or cannot be bound.
@@ -70,17 +70,17 @@ def connect(path: str, timeout: float) -> socket.socket:
     """Return a blocking socket that is connected to `path`.
 
     Args:
-        path: Where somebody listens.
+        path: The path of a listening socket.
         timeout: Seconds to wait while the listener's queue of connections is full.
 
     Raises:
-        PermissionError: Somebody else's process listens there.
-        OSError: Nobody listens (FileNotFoundError, ConnectionRefusedError), or not in time (BlockingIOError).
+        PermissionError: A process of another user listens there.
+        OSError: No process listens (FileNotFoundError, ConnectionRefusedError), or not in time (BlockingIOError).
     """
     check_path(path)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        # A send timeout bounds connect() too. Python's own timeout would not: a full queue fails at once with it.
+        # A send timeout also limits connect(). With Python's own timeout, a full queue would fail at once.
         _set_send_timeout(sock, timeout)
         sock.connect(path)
         _set_send_timeout(sock, 0)
@@ -92,7 +92,7 @@ def connect(path: str, timeout: float) -> socket.socket:
 
 
 def identity(path: str) -> tuple[int, int] | None:
-    """Return what tells a file from others that have been, or will be, at the same path; None if there is none."""
+    """Return what identifies a file among all that ever have the same path; None if there is no file."""
     try:
         found = os.lstat(path)
     except OSError:
@@ -101,7 +101,7 @@ def identity(path: str) -> tuple[int, int] | None:
 
 
 def is_alive(path: str) -> bool:
-    """Return whether somebody listens at `path`, be it that he does not get round to it."""
+    """Return whether a process listens at `path`, even if it does not accept connections now."""
     try:
         connect(path, _LOOK_S).close()
     except (ConnectionRefusedError, FileNotFoundError):
@@ -112,7 +112,7 @@ def is_alive(path: str) -> bool:
 
 
 def listeners(directory: str) -> list[int]:
-    """Return the processes that listen at the sockets in a directory; 0 for those that cannot be seen."""
+    """Return the pids of the processes that listen on the sockets of a directory; 0 for an invisible process."""
     found = []
     for path in _paths(directory):
         try:
@@ -124,14 +124,14 @@ def listeners(directory: str) -> list[int]:
 
 
 def remove_dead(directory: str) -> None:
-    """Remove the sockets in a directory that nobody listens on: those of processes that were killed."""
+    """Remove sockets from a directory on which no process listens: those of killed processes."""
     for path in _paths(directory):
         if not is_alive(path):
             remove(path)
 
 
 def remove(path: str) -> None:
-    """Remove a file, if it is there."""
+    """Remove a file, if it exists."""
     try:
         os.unlink(path)
     except OSError:
@@ -146,10 +146,10 @@ def _paths(directory: str) -> list[str]:
 
 
 def check_peer(sock: socket.socket) -> None:
-    """Raise unless the process at the other end runs as the same user. To be called before the first byte is read.
+    """Check that the process at the other end runs as the same user. Call it before the first byte is read.
 
     Raises:
-        PermissionError: It does not.
+        PermissionError: It runs as another user.
         OSError: The other end is gone already.
     """
     uid = _peer_uid(sock)
@@ -161,10 +161,9 @@ def check_peer(sock: socket.socket) -> None:
 
 
 def peer_pid(sock: socket.socket) -> int:
-    """Return the process at the other end: of a connection that this one has made, the one that listens.
+    """Return the pid of the process at the other end; if this process has connected, of the process that listens.
 
-    Returns:
-        Its number; 0 if it has none here, in a container that shares the socket.
+    The pid is 0 if that process is invisible, in a container that shares the socket.
 
     Raises:
         OSError: The other end is gone already.
@@ -185,7 +184,7 @@ def _peer_uid(sock: socket.socket) -> int:
 
 
 def _credentials(sock: socket.socket) -> tuple[int, int, int]:
-    """Return the other end's process, user and group, as Linux tells them."""
+    """Return the other end's pid, user id and group id, as Linux reports them."""
     return struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
 
 

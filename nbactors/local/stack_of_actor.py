@@ -1,4 +1,4 @@
-"""Asking a worker what it does now. Needs no session: it takes a connection of its own."""
+"""Asks a worker for its stack. Needs no session, because it opens a connection of its own."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _FILE = re.compile(r'  File "(.+)", line (\d+), in ')
 
 
 def of_actor(directory: str, rows: Sequence[messages.ActorRow], timeout: float) -> str:
-    """Return what an actor's process does now; `rows` are what the node knows of it, one or none. As `ask`.
+    """Return the stack of an actor's process, as `ask` does. `rows` is the node's row for the actor, or empty.
 
     Raises:
-        RayActorError: It is dead.
-        ValueError: It has no process yet.
+        RayActorError: The actor is dead.
+        ValueError: The actor has no process yet.
     """
     if not rows:
         raise ValueError("the node does not know this actor (any more)")
@@ -39,11 +39,11 @@ def of_actor(directory: str, rows: Sequence[messages.ActorRow], timeout: float) 
 
 
 def ask(directory: str, process_id: bytes, timeout: float) -> str:
-    """Return what a worker does now. Blocks. Any thread.
+    """Return the stack of a worker. Blocks. Any thread.
 
     Raises:
-        TimeoutError: It has not answered within `timeout` seconds.
-        ConnectionError: It is gone, or not there yet.
+        TimeoutError: The worker has not replied within `timeout` seconds.
+        ConnectionError: The worker is gone, or does not listen yet.
     """
     ends = monotonic() + timeout
     try:
@@ -73,14 +73,13 @@ def ask(directory: str, process_id: bytes, timeout: float) -> str:
 
 def _silent(timeout: float) -> str:
     return (
-        f"the actor's process has not told its stack within {timeout:g} seconds: code in it keeps the GIL (an "
-        "extension in C may), or the machine is very busy. What it does shows `py-spy dump --pid PID`; kill(handle) "
-        "ends it"
+        f"the actor's process has not sent its stack within {timeout:g} seconds: its code keeps the GIL (a C extension "
+        "may), or the machine is very busy. `py-spy dump --pid PID` shows the stack; kill(handle) ends the actor"
     )
 
 
 def _with_source(text: str) -> str:
-    """Add the lines of code that the worker does not have: those of cells are known here."""
+    """Add source lines that the worker does not have: those of a notebook's cells are known in this process."""
     lines = text.split("\n")
     result = []
     for line, following in zip(lines, [*lines[1:], ""], strict=True):
