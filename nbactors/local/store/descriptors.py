@@ -1,4 +1,4 @@
-"""What is told when a process has no file descriptor left."""
+"""The error that a user gets when a process has no free file descriptor."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from nbactors import exceptions
 
 
 def exhausted(what: str) -> exceptions.RaySystemError:
-    """Return the error of something that needs a descriptor, when there is none.
+    """Return the error for an operation that needs a descriptor when none is free.
 
     Args:
-        what: What could not be done, as the beginning of a sentence.
+        what: The operation that failed, as the beginning of a sentence.
     """
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return exceptions.RaySystemError(
@@ -24,5 +24,5 @@ def exhausted(what: str) -> exceptions.RaySystemError:
 
 
 def is_exhausted(error: OSError) -> bool:
-    """Return whether this is the lack of a descriptor, in this process or in the system."""
+    """Return whether `error` means that this process, or the system, has no free descriptor."""
     return error.errno in (errno.EMFILE, errno.ENFILE)

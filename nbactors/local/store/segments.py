@@ -1,21 +1,4 @@
-"""Large values in shared memory: written once, mapped read-only by every reader, reused when nobody maps them.
-
-A segment is an anonymous file (memfd; where that does not exist or the memory limit is reached, an unlinked file), so
-the kernel frees it with its last descriptor and mapping: nothing can be left behind, and the size of `/dev/shm` does
-not matter. Descriptors travel beside the message that announces the value.
-
-Reuse is what makes a second `put` fast (its pages are mapped already), and what could corrupt a reader. The rule:
-
-- Whoever hands a segment on counts a *hold* for the receiver. The receiver gives it back by `ReleaseSegment` once its
-  last view is gone and everyone to whom it handed the segment has given back theirs.
-- A hold given back permits reuse. A hold that is lost, because the receiver's connection broke, forbids it for ever:
-  somebody further down may still map the pages. The segment is then left to the kernel.
-
-So each process reasons about its neighbours only. There is no lock: a signal's handler or a finalizer that interrupts
-this code may come here again, and must not wait for what it has interrupted. To change a count and to look at it, with
-no call between, is one step in CPython, and so is one call of a C function. The runtime's own finalizers only post to
-the reactor.
-"""
+"""`SegmentStore`: the segments of a process. The theory is in this room's `__init__`."""
 
 from __future__ import annotations
 
@@ -31,16 +14,16 @@ from nbactors.local.store import descriptors
 
 ALIGN = 64
 LARGE = 1 << 20
-"""Buffers from this size on begin on a page: copying 800 MB to offset 128 of a page took four times as long as to
-offset 0, since the C library then cannot use its streaming copy."""
+"""Buffers of at least this size (bytes) start at a page. Copying 800 MB to offset 128 of a page took four times as long
+as to offset 0, because the C library then cannot use its streaming copy."""
 
 _POPULATE = getattr(mmap, "MAP_POPULATE", 0)
 _IN_PLACE = 1 << 20
-"""Up to this size a fresh segment is mapped and filled at once; above, `pwrite` is faster than faulting pages in."""
+"""A new segment of up to this size (bytes) is mapped and filled at once. Above, `pwrite` is faster than page faults."""
 
 
 class Hold:
-    """Counts why a segment is still in use in this process: its value, its mapping, and holds handed on.
+    """Counts the uses of a segment in this process: by its value, by its mapping, and by holds of receivers.
 
     Args:
         fd: The segment's descriptor, owned by this object.
@@ -60,11 +43,11 @@ class Hold:
         self.writable: mmap.mmap | None = None
 
     def close(self) -> None:
-        """Let go of the segment. It may be the end of the interpreter, when modules have no contents any more."""
+        """Close the descriptor. This may run at the end of the interpreter, when modules are empty."""
         if self.writable is not None:
             try:
                 self.writable.close()
-            except BufferError:  # a view of it is still being written; it goes with the view
+            except BufferError:  # a view of it is still being written; the mapping goes with that view
                 pass
             self.writable = None
         fd, self.fd = self.fd, -1
@@ -75,7 +58,7 @@ class Hold:
 
 
 class Stored:
-    """A value in a segment. Keeps the segment alive; freed with the last reference to this object."""
+    """A value in a segment. It keeps the segment in use until the last reference to this object is gone."""
 
     __slots__ = ("hold", "size", "spans", "store")
 
@@ -86,7 +69,7 @@ class Stored:
         self.spans = spans
 
     def views(self) -> tuple[memoryview, list[memoryview]]:
-        """Return read-only views of the pickle stream and of each buffer. They keep the mapping alive."""
+        """Return read-only views of the pickle stream and of each buffer. The views keep the mapping alive."""
         view = memoryview(self.store.map(self.hold, self.size))
         parts = [view[offset : offset + length] for offset, length in self.spans]
         return parts[0], parts[1:]
@@ -94,17 +77,17 @@ class Stored:
     def __del__(self) -> None:
         try:
             self.store.discard(self.hold)
-        except AttributeError:  # an exception from outside came before it had any
+        except AttributeError:  # an asynchronous exception came before the attributes were set
             pass
 
 
 class SegmentStore:
-    """The segments that this process made, and those that it was handed.
+    """The segments that this process has made, and those that it has received.
 
     Args:
-        post: Runs an action soon on the reactor's thread; called by finalizers.
-        limit: Bytes of memory that this process's own segments may take before further ones go to disk.
-        directory: Where files lie that replace memory; None for the system's temporary directory.
+        post: Runs an action soon on the reactor's thread; finalizers call it.
+        limit: Bytes of memory for this process's own segments; further segments are files on disk.
+        directory: The directory for these files; None for the system's temporary directory.
     """
 
     def __init__(self, post: Callable[[Callable[[], None]], None], limit: int, directory: str | None = None) -> None:
@@ -118,7 +101,7 @@ class SegmentStore:
         self._closed = False
         self.in_memory = 0
         self.on_first_map: Callable[[], None] | None = None
-        """Called once, when this process first maps a value."""
+        """Called once, when this process maps its first value."""
 
     # ------------------------------------------------------------------------------------------------------ writing
 
@@ -143,8 +126,8 @@ class SegmentStore:
         return Stored(self, hold, end, spans)
 
     def _take(self, size: int) -> Hold:
-        # `del ref` before the next put: its segment is to be found free now, not when the reactor comes to it.
-        self._settle()
+        # After `del ref`, the next put must find the segment free now, not when the reactor runs the action.
+        self._drop_discarded()
         best = self._claim_free(size)
         if best is None:
             return self._make(size)
@@ -159,10 +142,10 @@ class SegmentStore:
         return best
 
     def _claim_free(self, size: int) -> Hold | None:
-        """Take the best of the free segments out: the smallest that fits, of those the latest. It counts as used.
+        """Take a free segment: the smallest that is large enough, and of several such the most recent. Mark it used.
 
-        Its pages are the likeliest to lie in the processor's cache. A generator's items are all of one size, and many
-        of them may be free: one that fits exactly ends the search.
+        The pages of the most recent one are the likeliest to be in the processor's cache. A generator's items often
+        have one size, and many segments may be free: a segment of exactly the right size ends the search.
         """
         exact = _whole_pages(size)
         while True:
@@ -205,13 +188,13 @@ class SegmentStore:
             if capacity <= _IN_PLACE:
                 hold.writable = _map(fd, capacity, flags=mmap.MAP_SHARED, prot=mmap.PROT_READ | mmap.PROT_WRITE)
         except BaseException:
-            hold.lost = True  # it may be shorter than it says
+            hold.lost = True  # the file may be shorter than `capacity`
             self._drop(hold)
             raise
         return hold
 
     def _reserve(self, capacity: int) -> bool:
-        """Count bytes of memory; return False if that would be more than the limit."""
+        """Count bytes of memory. Return False if there would be more than the limit."""
         if self.in_memory + capacity > self._limit:
             return False
         self.in_memory += capacity
@@ -220,7 +203,7 @@ class SegmentStore:
     # ------------------------------------------------------------------------------------------------------ reading
 
     def receive(self, fd: int, size: int, spans: list[tuple[int, int]], on_done: Callable[[], None]) -> Stored:
-        """Take over a descriptor that a peer handed to this process. `on_done` gives the hold back."""
+        """Take over a descriptor that a peer sent. `on_done` is called to give the hold back."""
 
         def free(hold: Hold) -> None:
             hold.close()
@@ -231,7 +214,7 @@ class SegmentStore:
         return Stored(self, hold, size, spans)
 
     def map(self, hold: Hold, size: int) -> mmap.mmap:
-        """Return a read-only mapping of the segment, shared by all who read it at this time."""
+        """Return a read-only mapping of the segment, shared by all current readers in this process."""
         while True:
             known = hold.mapping
             mapping = known() if known is not None else None
@@ -251,34 +234,34 @@ class SegmentStore:
     # ----------------------------------------------------------------------------------------------------- counting
 
     def grant(self, stored: Stored) -> int:
-        """Count a hold for a receiver; returns the number it will give back."""
+        """Count a hold for a receiver. Return its number, with which the receiver gives it back."""
         number = next(self._numbers)
         stored.hold.count += 1
         self._given[number] = stored.hold
         return number
 
     def released(self, number: int) -> None:
-        """A receiver gives back a hold."""
+        """Take back a hold from a receiver."""
         hold = self._given.pop(number, None)
         if hold is not None:
             self._drop(hold)
 
     def lost(self, number: int) -> None:
-        """A receiver's connection broke while it had a hold."""
+        """Note that a hold is lost, because the receiver's connection broke."""
         hold = self._given.pop(number, None)
         if hold is not None:
             hold.lost = True
             self._drop(hold)
 
     def discard(self, hold: Hold) -> None:
-        """A view or a value is gone. Called by finalizers, therefore only notes it and posts."""
+        """Note that a view or a value is gone. Finalizers call this, so it only appends and posts."""
         self._dropped.append(hold)
         if not self._closed:
-            self._post(self._settle)
+            self._post(self._drop_discarded)
         else:  # the reactor has ended
-            self._settle()
+            self._drop_discarded()
 
-    def _settle(self) -> None:
+    def _drop_discarded(self) -> None:
         while self._dropped:
             try:
                 hold = self._dropped.popleft()
@@ -302,7 +285,7 @@ class SegmentStore:
     # ----------------------------------------------------------------------------------------------------- trimming
 
     def trim(self) -> None:
-        """Give free segments back to the system. Called when the process has been quiet for a while."""
+        """Close free segments. Called when the process has been idle for a while."""
         self._trim(None)
 
     def _trim(self, wanted: int | None) -> None:
@@ -316,13 +299,13 @@ class SegmentStore:
 
     @property
     def free_bytes(self) -> int:
-        """Bytes kept for reuse."""
+        """Bytes in segments that are kept for reuse."""
         return sum(hold.capacity for hold in list(self._free))
 
     def close(self) -> None:
-        """Close every free segment; those in use go with their last view."""
+        """Close all free segments. Segments in use are closed with their last views."""
         self._closed = True
-        self._settle()
+        self._drop_discarded()
         self._limit = 0
         self._trim(None)
         for hold in list(self._given.values()):
@@ -330,7 +313,7 @@ class SegmentStore:
 
 
 def _map(fd: int, size: int, flags: int, prot: int) -> mmap.mmap:
-    """Map a segment. Python's mapping keeps a duplicate of the descriptor, for which there may be none left."""
+    """Map a segment. Python's mmap duplicates the descriptor, which may fail because none is free."""
     try:
         return mmap.mmap(fd, size, flags=flags, prot=prot)
     except OSError as error:
@@ -363,7 +346,7 @@ def _memory_file() -> int:
 
 
 def _disk_file(directory: str | None) -> int:
-    import tempfile  # noqa: PLC0415 - 7 ms that few sessions need
+    import tempfile  # noqa: PLC0415 - takes 7 ms, and few sessions need it
 
     try:
         fd, path = tempfile.mkstemp(prefix="nbactors-", dir=directory)

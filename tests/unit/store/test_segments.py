@@ -1,4 +1,4 @@
-"""Shared memory: layout, reuse, and the rule that no one's pages are ever written again while he maps them."""
+"""Shared memory: its layout, its reuse, and the rule that mapped pages are never written again."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_views_are_read_only(store):
         views[0][0] = 1
 
 
-def test_a_freed_segment_is_written_again(store):
+def test_a_freed_segment_is_reused(store):
     stored = store.write(b"", [fill(1 << 20, 1)])
     number = stored.hold.number
     del stored
@@ -72,7 +72,7 @@ def test_a_view_keeps_its_segment_from_reuse(store):
     assert third.hold.number != number
 
 
-def test_a_hold_that_was_handed_on_keeps_its_segment_from_reuse(store):
+def test_a_hold_of_a_receiver_keeps_its_segment_from_reuse(store):
     stored = store.write(b"", [fill(1 << 20, 1)])
     hold = store.grant(stored)
     first = stored.hold.number
@@ -92,7 +92,7 @@ def test_a_lost_hold_forbids_reuse_for_ever(store):
     assert store.in_memory < before
 
 
-def test_unknown_releases_change_nothing(store):
+def test_releasing_an_unknown_hold_changes_nothing(store):
     stored = store.write(b"", [fill(1 << 20, 1)])
     number = store.grant(stored)
     store.released(12345)
@@ -118,7 +118,7 @@ def test_a_received_segment_is_given_back_after_its_last_view(store):
     assert given_back == [1]
 
 
-def test_beyond_the_limit_values_lie_on_disk(tmp_path):
+def test_segments_beyond_the_memory_limit_are_files_on_disk(tmp_path):
     store = SegmentStore(lambda action: action(), limit=1 << 20, directory=str(tmp_path))
     kept = [store.write(b"", [fill(1 << 19, byte)]) for byte in range(5)]
     assert store.in_memory <= 1 << 20
@@ -137,7 +137,7 @@ def test_trimming_gives_memory_back(store):
     assert store.in_memory == 0
 
 
-def test_no_descriptor_is_left(store):
+def test_discarded_values_leave_no_descriptor_open(store):
     before = len(os.listdir("/dev/fd"))
     for _ in range(20):
         stored = store.write(b"x", [fill(100_000, 1)])
@@ -148,14 +148,14 @@ def test_no_descriptor_is_left(store):
     assert len(os.listdir("/dev/fd")) == before
 
 
-def test_what_outlives_the_store_frees_its_descriptor_with_its_last_view():
+def test_a_value_that_outlives_the_store_frees_its_descriptor_with_its_last_view():
     posted = []
     store = SegmentStore(posted.append, limit=64 << 20)
     before = set(os.listdir("/proc/self/fd"))
     stored = store.write(b"", [fill(2 << 20, 1)])
     views = stored.views()
     store.close()
-    # Nobody carries out what is posted any more.
+    # The posted actions never run.
     posted.clear()
     assert bytes(views[1][0][:2]) == b"\1\1"
     del stored, views
@@ -165,7 +165,7 @@ def test_what_outlives_the_store_frees_its_descriptor_with_its_last_view():
 
 
 def test_a_value_that_cannot_be_stored_leaves_nothing(store):
-    stored = store.write(b"x" * 300_000, ())  # so that all that is imported late is there
+    stored = store.write(b"x" * 300_000, ())  # so that lazy imports are done
     del stored
     store.trim()
     before = store.in_memory
@@ -177,7 +177,7 @@ def test_a_value_that_cannot_be_stored_leaves_nothing(store):
         with contextlib.suppress(OSError):
             while True:
                 held.append(os.open(os.devnull, os.O_RDONLY))
-        for free in range(2):  # none for the segment, then none for its mapping
+        for free in range(2):  # no descriptor for the segment, then none for its mapping
             if free:
                 os.close(held.pop())
             with pytest.raises(RaySystemError, match=r"large value could not be (stored|mapped).*ulimit -n"):
