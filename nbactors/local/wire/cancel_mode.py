@@ -1,4 +1,4 @@
-"""How a call is cancelled, and what that does to it in each state that it may be in."""
+"""The modes of `cancel`, and the effect of each mode on a running call."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from enum import Enum
 
 
 class CancelMode(str, Enum):
-    """What `cancel` asks for.
+    """The mode of a cancel.
 
-    A call that has not begun never begins, whatever the mode; an asyncio call gets CancelledError where it awaits; a
-    generator yields no more. The modes differ in what they do to code that runs without awaiting, and to what it has
-    called:
+    In every mode, a call that has not started never starts, an asyncio call gets CancelledError at its next `await`,
+    and a generator yields no more. The modes differ in their effect on code that runs without awaiting, and on calls
+    that this code has made:
 
-    ===========  =======================================  =========================  =======================
-    mode         a task that runs                         an actor's plain method    calls that it has made
-    ===========  =======================================  =========================  =======================
-    CANCEL       KeyboardInterrupt, once: it may go on    goes on                    CANCEL
-    INTERRUPT    KeyboardInterrupt, until it ends         KeyboardInterrupt, ditto   INTERRUPT
-    TIMEOUT      as INTERRUPT; its error tells the time   as INTERRUPT               CANCEL
-    FORCE        its process is ended                     refused by `cancel`        CANCEL
-    ===========  =======================================  =========================  =======================
+        ===========  =======================================  =========================  =======================
+        mode         a task that runs                         an actor's plain method    calls that it has made
+        ===========  =======================================  =========================  =======================
+        CANCEL       KeyboardInterrupt, once: it may go on    goes on                    CANCEL
+        INTERRUPT    KeyboardInterrupt, until it ends         KeyboardInterrupt, ditto   INTERRUPT
+        TIMEOUT      as INTERRUPT; its error tells the time   as INTERRUPT               CANCEL
+        FORCE        its process is ended                     refused by `cancel`        CANCEL
+        ===========  =======================================  =========================  =======================
     """
 
     CANCEL = "cancel"
@@ -34,20 +34,20 @@ class CancelMode(str, Enum):
 
     @property
     def interrupts_methods(self) -> bool:
-        """Whether KeyboardInterrupt is raised in an actor's plain method that runs."""
+        """Whether KeyboardInterrupt is raised in a running plain method of an actor."""
         return self in (CancelMode.INTERRUPT, CancelMode.TIMEOUT)
 
     @property
     def ends_process(self) -> bool:
-        """Whether the process of a task that runs is ended."""
+        """Whether the process of a running task is killed."""
         return self is CancelMode.FORCE
 
     @property
     def only_asks(self) -> bool:
-        """Whether a task that runs may make of it what it wants, as in Ray."""
+        """Whether a running task may catch KeyboardInterrupt and go on, as in Ray."""
         return self is CancelMode.CANCEL
 
     @property
     def of_children(self) -> CancelMode:
-        """How the calls are cancelled that it has made."""
+        """The mode for cancelling the calls that the cancelled call has made."""
         return self if self is CancelMode.INTERRUPT else CancelMode.CANCEL

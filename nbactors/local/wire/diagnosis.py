@@ -1,4 +1,4 @@
-"""Find which part of a value cannot be pickled, for the error message."""
+"""Finds the part of a value that cannot be pickled, for the error message."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _DEPTH = 6
 
 
 def culprit(value: Any) -> str:
-    """Return the path to the innermost part of `value` that does not pickle, in words; empty if none was found."""
+    """Return the path to the innermost part of `value` that cannot be pickled, in words; empty if none was found."""
     return _search(value, _DEPTH, set())
 
 
@@ -39,7 +39,7 @@ def _pickles(value: Any) -> bool:
 
 
 def _parts(value: Any) -> Iterator[tuple[str, Any]]:
-    """Yield what a value is made of, with a name for each part."""
+    """Yield the parts of a value, each with its name."""
     if isinstance(value, types.FunctionType):
         names = value.__code__.co_freevars
         for name, cell in zip(names, value.__closure__ or (), strict=False):

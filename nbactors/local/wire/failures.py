@@ -1,4 +1,4 @@
-"""Errors as object values: how they travel, and the ones that the runtime itself makes."""
+"""Errors as values of objects: how errors are sent, and the errors that the runtime itself makes."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
     from nbactors.exceptions.task_error import RemoteFrame
 
 SHOWN = 200
-"""Most characters of an error that stand in one line of a view."""
+"""The highest number of an error's characters in one line of a view."""
 
 
 def encode(error: BaseException) -> bytes:
-    """Pickle an error of the runtime's own."""
+    """Pickle an error that the runtime itself has made."""
     return pickle.dumps(("plain", pickle.dumps(error)))
 
 
 def encode_task_error(
     function_name: str, trace: str, cause: BaseException, pid: int, frames: Sequence[RemoteFrame] = ()
 ) -> bytes:
-    """Pickle what a task raised, so that it arrives even if the user's exception does not pickle."""
+    """Pickle an exception of a task, so that the error arrives even if the user's exception cannot be pickled."""
     error = exceptions.RayTaskError(function_name, trace, cause, pid)
     if frames:
         error.frames = frames
@@ -42,7 +42,7 @@ def decode(data: bytes) -> BaseException:
     parts = pickle.loads(data)
     try:
         error = pickle.loads(parts[1])
-    except Exception as reason:  # noqa: BLE001 - the module of the user's exception may be missing in this process
+    except Exception as reason:  # noqa: BLE001 - the module of the user's exception may be missing here
         _, _, function_name, trace, pid = parts
         lost = exceptions.RaySystemError(f"the exception itself could not be unpickled here: {reason!r}")
         return exceptions.RayTaskError(function_name, trace, lost, pid)
@@ -53,9 +53,9 @@ def decode(data: bytes) -> BaseException:
 
 
 def summary(data: bytes) -> tuple[str, str]:
-    """Return the call that failed, "" where that is not known, and what it raised, in one line.
+    """Return the name of the failed call ("" if unknown) and the exception, each in one line.
 
-    Reads the traceback's text: unpickling the user's exception would run the user's code.
+    Reads the text of the traceback, because unpickling the user's exception would run user code.
     """
     parts = pickle.loads(data)
     if parts[0] == "task":
@@ -66,7 +66,7 @@ def summary(data: bytes) -> tuple[str, str]:
 
 
 def _raised(trace: str) -> str:
-    """Return the line of a traceback that names the exception: the first after the frames."""
+    """Return the line of a traceback that names the exception: the first line after the frames."""
     lines = trace.splitlines()
     frames = [number for number, line in enumerate(lines) if line.startswith('  File "')]
     after = lines[frames[-1] + 1 :] if frames else lines
@@ -85,7 +85,7 @@ def owner_died(oid: bytes) -> bytes:
 
 
 def object_lost(oid: bytes) -> bytes:
-    """The error of a reference that its owner does not know."""
+    """The error of a reference whose object its owner does not have."""
     return encode(
         exceptions.ObjectLostError(
             oid.hex(),
@@ -97,16 +97,16 @@ def object_lost(oid: bytes) -> bytes:
 
 
 def actor_died(down: messages.ActorDown, class_name: str = "") -> bytes:
-    """The error of calls to a dead actor. Arguments as of `actor_error`."""
+    """The error of calls to a dead actor. For the arguments see `actor_error`."""
     return encode(actor_error(down, class_name))
 
 
 def actor_error(down: messages.ActorDown, class_name: str = "") -> exceptions.RayError:
-    """Return the exception that tells why an actor is dead.
+    """Return the exception that says why an actor is dead.
 
     Args:
-        down: What is known of its end.
-        class_name: As the handle knows it, for an end that the node has not told of: the node may be gone itself.
+        down: What is known of the actor's end.
+        class_name: As the handle knows it, for an end that the node has not reported because the node itself is gone.
     """
     if down.kind == "creation_failed":
         return exceptions.ActorDiedError(
@@ -128,9 +128,9 @@ def canceled(task_id: bytes, cancel: messages.Cancel, phase: str, detail: str = 
 
     Args:
         task_id: 24 bytes.
-        cancel: What was asked for.
-        phase: "queued" or "running": whether the call had begun.
-        detail: What there is to add.
+        cancel: The cancel.
+        phase: "queued" or "running": whether the call had started.
+        detail: More text for the error.
     """
     if cancel.mode is CancelMode.TIMEOUT:
         return encode(exceptions.CallTimeoutError(task_id.hex(), phase, cancel.timeout_s, detail or None))
@@ -138,12 +138,12 @@ def canceled(task_id: bytes, cancel: messages.Cancel, phase: str, detail: str = 
 
 
 def session_closed() -> bytes:
-    """The error of what was pending when the session was shut down."""
+    """The error of calls that were pending when the session was shut down."""
     return encode(exceptions.RaySystemError("the session was shut down before this call had returned"))
 
 
 def connection_lost(why: str) -> bytes:
-    """The error of calls whose answers cannot come any more, though the process that was called lives."""
+    """The error of calls whose results can no longer arrive, although the called process is alive."""
     return encode(
         exceptions.RaySystemError(
             f"the connection to the process that was called was lost ({why}). The call may have run; the process lives "
@@ -170,5 +170,5 @@ _NO_WORKER: dict[str, type[exceptions.RayError]] = {
 
 
 def no_worker(refused: messages.Refused) -> bytes:
-    """The error of tasks that the node gives no worker."""
+    """The error of tasks for which the node has refused a worker."""
     return encode(_NO_WORKER.get(refused.kind, exceptions.RaySystemError)(refused.text))

@@ -1,4 +1,4 @@
-"""Frames on a byte stream: four bytes of length, then a msgpack array of messages. No I/O here."""
+"""Frames on a byte stream: four bytes of length, then a msgpack array of messages. No input or output here."""
 
 import struct
 import sys
@@ -14,7 +14,7 @@ RECEIVED = 8
 MAX_CONTROL_FRAME = 16 << 20
 MAX_PEER_FRAME = 1 << 30
 MAX_CONTROL_BATCH = 2000
-"""Messages in one frame to or from the node, which handles a frame without looking at other connections."""
+"""The highest number of messages in one frame to or from the node, which serves no other connection meanwhile."""
 
 SMALL = 4096
 
@@ -23,28 +23,28 @@ M = TypeVar("M")
 HEAD = HEADER + RECEIVED
 _pack_head = struct.Struct(">IQ").pack
 unpack_head = struct.Struct(">IQ").unpack_from
-"""Returns a peer's frame's length and what `unpack_received` returns; its argument is the whole frame."""
+"""Returns the length of a peer frame and the result of `unpack_received`; the argument is the whole frame."""
 
 _unpack_length = struct.Struct(">I").unpack_from
 unpack_received = struct.Struct(">Q").unpack_from
-"""Returns, in a tuple, how many frames the sender of a peer's frame had received; its argument is the frame's body."""
+"""Returns a tuple with the number of frames that the sender of a peer frame had received; the argument is the body."""
 
 
 class FrameError(Exception):
-    """The other side sent bytes that are no frame of this protocol; the connection has to be closed."""
+    """The other side sent bytes that are no frame of this protocol. The connection must be closed."""
 
 
 class TooLongError(FrameError, ValueError):
-    """A message of this side is longer than the other side accepts. A ValueError: it holds what the user gave."""
+    """A message is too long for the other side. It is a ValueError because the user's arguments are in the message."""
 
 
 class Codec(Generic[M]):
-    """Encodes and decodes frames of one conversation.
+    """Encodes and decodes the frames of one conversation.
 
     Args:
-        longest: Messages in one frame at most; None for any number.
+        longest: The highest number of messages in one frame; None for no limit.
 
-    Stateless but for msgspec's reusable encoder, and therefore to be used by one thread at a time for encoding.
+    Has no state but msgspec's reusable encoder, so one thread at a time may encode.
     """
 
     def __init__(self, union: Any, limit: int, longest: int | None = None) -> None:
@@ -55,17 +55,17 @@ class Codec(Generic[M]):
         self.limit = limit
 
     def _encode(self, batch: Any) -> bytes:
-        """Encode messages, whatever their texts hold: an error here would keep all that is sent behind them, too."""
+        """Encode messages with any text: an error here would also keep all later messages from being sent."""
         try:
             return self._encode_strictly(batch)
         except UnicodeEncodeError:
             return self._encode_strictly(_without_surrogates(batch))
 
     def encode(self, batch: list[M]) -> bytes:
-        """Return one frame with all of `batch`, or more frames if it would be longer than the receiver accepts.
+        """Return `batch` as one frame, or as several frames if one would be longer than the receiver accepts.
 
         Raises:
-            TooLongError: One message alone is too long.
+            TooLongError: A single message is too long.
         """
         if len(batch) > self._longest or len(body := self._encode(batch)) > self.limit:
             if len(batch) > 1:
@@ -75,10 +75,10 @@ class Codec(Generic[M]):
         return len(body).to_bytes(HEADER, "big") + body
 
     def decode(self, body: bytes | memoryview) -> list[M]:
-        """Return the messages of one frame's body.
+        """Return the messages in the body of a frame.
 
         Raises:
-            FrameError: It is not a valid array of messages.
+            FrameError: The body is not a valid array of messages.
         """
         try:
             return self._decode(body)
@@ -87,9 +87,9 @@ class Codec(Generic[M]):
 
 
 def _without_surrogates(thing: Any) -> Any:
-    """Return messages with each lone surrogate written as Python's escape, since UTF-8 has none.
+    """Return the messages with each lone surrogate escaped as in Python source, since UTF-8 cannot encode it.
 
-    Python makes them of bytes that are no UTF-8: in file names, arguments and environment variables.
+    Python makes surrogates of bytes that are not UTF-8: in file names, arguments and environment variables.
     """
     if isinstance(thing, str):
         return thing.encode("utf-8", "backslashreplace").decode()
@@ -103,19 +103,19 @@ def _without_surrogates(thing: Any) -> Any:
 
 
 class PeerCodec(Codec[messages.Peer]):
-    """Codec of sessions and workers, whose frames begin with eight bytes more: how many frames the sender has received.
+    """The codec of sessions and workers. Each body begins with 8 bytes: how many frames the sender has received.
 
-    So each frame acknowledges those of the other direction, without a message of its own.
+    So each frame acknowledges the frames of the other direction without a message for that.
     """
 
     def __init__(self) -> None:
         super().__init__(messages.Peer, MAX_PEER_FRAME)
 
     def encode(self, batch: list[messages.Peer], received: int = 0) -> bytes:
-        """Return one frame with all of `batch`.
+        """Return `batch` as one frame.
 
         Raises:
-            FrameError: It would be too long.
+            FrameError: The frame would be too long.
         """
         body = self._encode(batch)
         if len(body) > self.limit - RECEIVED:
@@ -131,16 +131,16 @@ class PeerCodec(Codec[messages.Peer]):
 
 
 class Tail(NamedTuple):
-    """The begin of a frame that is not complete yet: its pieces, and their length in bytes."""
+    """The beginning of an incomplete frame: its pieces, and their length in bytes."""
 
     pieces: tuple[bytes, ...] = ()
     size: int = 0
 
 
 def cut(tail: Tail, data: bytes, limit: int) -> tuple[list[bytes | memoryview], Tail]:
-    """Add received bytes to what was left before: return the bodies that are complete now, and what is left.
+    """Join received bytes to the rest of earlier ones. Return the bodies that are complete now, and the new rest.
 
-    The arguments stay as they are, so that nothing is lost where this is interrupted: it can be called again.
+    The arguments do not change, so that this can be called again if an asynchronous exception interrupts it.
 
     Raises:
         FrameError: A length exceeds the limit.
@@ -152,7 +152,7 @@ def cut(tail: Tail, data: bytes, limit: int) -> tuple[list[bytes | memoryview], 
         data = b"".join((*tail.pieces, data))
     bodies: list[bytes | memoryview] = []
     position, end = 0, len(data)
-    # To slice a view costs half a microsecond, much more than to copy what is small.
+    # Slicing a memoryview takes half a microsecond, much longer than copying a small slice.
     view = data if end <= SMALL else memoryview(data)
     while end - position >= HEADER:
         (length,) = _unpack_length(data, position)
@@ -172,14 +172,14 @@ NOTHING = Tail()
 
 
 class FrameBuffer:
-    """Collects bytes and hands out whole frame bodies."""
+    """Collects received bytes and returns complete bodies of frames."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._tail = NOTHING
 
     def feed(self, data: bytes) -> list[bytes | memoryview]:
-        """Add received bytes and return each body that is now complete, as a view.
+        """Add received bytes and return each body that is complete now, as a view.
 
         Raises:
             FrameError: A length exceeds the limit.

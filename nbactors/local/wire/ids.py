@@ -1,7 +1,7 @@
 """Identifiers: random bytes for processes and actors, structured bytes for tasks and objects.
 
-An object's id tells who owns it: ``process id (16) + call number (8) + return index (4)``. The lengths are
-Ray's (28 bytes for an object, 24 for a task, 16 for an actor, 4 for a job), so ``hex()`` has Ray's length too.
+An object's id contains its owner: ``process id (16) + call number (8) + return index (4)``. The lengths are Ray's (28
+bytes for an object, 24 for a task, 16 for an actor, 4 for a job), so ``hex()`` has Ray's length, too.
 """
 
 import os
@@ -17,7 +17,7 @@ def new_process_id() -> bytes:
 
 
 def socket_name(process_id: bytes) -> str:
-    """Return the name of the file where a session or worker listens. Short: the whole path has 104 bytes at most."""
+    """Return the file name of a process's socket. It is short, because the whole path has 104 bytes at most."""
     return process_id[:8].hex()
 
 

@@ -1,7 +1,7 @@
-"""Paths and environment variables in messages: as the operating system has them, in bytes.
+"""Paths and environment variables in messages, as bytes, which is what the operating system has.
 
-They may be no UTF-8, which texts in messages have to be; and two processes with different locales read the same bytes
-as different texts. Sender and receiver turn them from and to texts by their own encoding, as the system calls do.
+Such bytes may be invalid UTF-8, which a text in a message cannot be; and processes with different locales decode the
+same bytes to different texts. Each process encodes and decodes them by its own locale, as system calls do.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from collections.abc import Iterable, Mapping
 
 
 def encode(text: str) -> bytes:
-    """Return a path or variable as the system gets it; what it can never get, with escapes."""
+    """Return a path or variable in the system's encoding; characters that the encoding lacks are escaped."""
     try:
         return os.fsencode(text)
-    except UnicodeEncodeError:  # an entry of sys.path, of which Python can make nothing either
+    except UnicodeEncodeError:  # in an entry of sys.path, which names no file then
         return text.encode("utf-8", "backslashreplace")
 
 
 def encode_all(texts: Iterable[str]) -> list[bytes]:
-    """Return each of them as `encode` does."""
+    """Return each text as `encode` does."""
     return [encode(text) for text in texts]
 
 
@@ -29,12 +29,12 @@ def encode_variables(variables: Mapping[str, str]) -> dict[bytes, bytes]:
 
 
 def decode(data: bytes) -> str:
-    """Return the text that stands for a path or variable in this process."""
+    """Return the text of a path or variable in this process's locale."""
     return os.fsdecode(data)
 
 
 def decode_all(data: Iterable[bytes]) -> list[str]:
-    """Return each of them as `decode` does."""
+    """Return each text as `decode` does."""
     return [os.fsdecode(each) for each in data]
 
 

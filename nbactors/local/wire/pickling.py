@@ -1,11 +1,11 @@
-"""User values to bytes and back: plain pickle where it serves, cloudpickle where it must. No I/O.
+"""Pickles users' values: with plain pickle where possible, otherwise with cloudpickle. No input or output here.
 
-`pickle`'s C code serves values of importable types at ten times cloudpickle's speed. It cannot serve what lives in
-`__main__` (a notebook's cells), in modules registered by value, or inside functions: the first two show in the
-stream, which then names the module, and the third raises. Both are pickled again by cloudpickle.
+`pickle`'s C code is ten times faster than cloudpickle for values of importable types. It cannot pickle by value what is
+defined in `__main__` (a notebook's cells), in modules that are registered by value, or inside functions. In the first
+two cases the stream contains the module's name; in the third, pickle raises. Then cloudpickle pickles the value again.
 
-While a value is pickled, the references and actor handles inside it are collected (`found`), since whoever receives
-the value becomes a borrower of them.
+While a value is pickled, the references and actor handles inside it are collected (`found`), because the process that
+receives the value becomes a borrower of them.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from nbactors.definitions.importable import ByName, address_of
 from nbactors.frontend.user_code import lets_through
 
 _REFUSALS = (pickle.PicklingError, AttributeError, TypeError)
-"""What plain pickle raises for a value that it cannot serve."""
+"""The exceptions of plain pickle for a value that it cannot pickle."""
 
 _ATOMS = frozenset({int, float, bool, type(None)})
-_SHORT = 1 << 12
-_FEW = 16
+_MAX_ATOM_LENGTH = 1 << 12
+_MAX_ATOMS = 16
 
 _by_value: set[bytes] = {b"__main__"}
 
@@ -33,9 +33,9 @@ class Pickled(NamedTuple):
     """A pickled value.
 
     Attributes:
-        data: The stream.
-        buffers: Contiguous buffers, out of band: they can be mapped rather than copied, and are read-only there.
-        found: The `_entry` of each reference and the link of each handle inside.
+        data: The pickle stream.
+        buffers: Contiguous out-of-band buffers. The receiver can map them instead of copying, and has them read-only.
+        found: The `_entry` of each reference and the link of each handle in the value.
     """
 
     data: bytes
@@ -51,10 +51,9 @@ _collector = _Collector()
 
 
 def note_contained(thing: Any) -> bool:
-    """Called by `__reduce__` of references and handles.
+    """Note a reference or handle that is being pickled. Called by its `__reduce__`.
 
-    Returns:
-        False when the user pickles by himself, so that nobody will count the copy.
+    Return False if the user's code is pickling by itself, so that the runtime does not count the copy.
     """
     found = _collector.found
     if found is None:
@@ -64,25 +63,25 @@ def note_contained(thing: Any) -> bool:
 
 
 def dumps_atom(value: Any) -> bytes | None:
-    """Pickle a number, a short string or None, which need none of what `dumps` does; None for anything else."""
+    """Pickle a number, a short string or None, without the work of `dumps`. Return None for any other value."""
     return pickle.dumps(value, 5) if _is_atom(value) else None
 
 
 def dumps_atoms(args: tuple[Any, ...]) -> bytes | None:
-    """Pickle the arguments of a call without keywords; None if not all are such as `dumps_atom` pickles, or many."""
-    return pickle.dumps((args, {}), 5) if len(args) <= _FEW and all(map(_is_atom, args)) else None
+    """Pickle the arguments of a call without keywords. Return None unless all are atoms (`dumps_atom`), and few."""
+    return pickle.dumps((args, {}), 5) if len(args) <= _MAX_ATOMS and all(map(_is_atom, args)) else None
 
 
 def _is_atom(value: Any) -> bool:
     kind = type(value)
-    return kind in _ATOMS or ((kind is str or kind is bytes) and len(value) < _SHORT)
+    return kind in _ATOMS or ((kind is str or kind is bytes) and len(value) < _MAX_ATOM_LENGTH)
 
 
 def dumps(value: Any) -> Pickled:
     """Pickle a value.
 
     Raises:
-        TypeError: It cannot be pickled; the message names the part at fault.
+        TypeError: The value cannot be pickled; the text names the part at fault.
     """
     data = dumps_atom(value)
     if data is not None:
@@ -115,14 +114,14 @@ def _dumps(value: Any, buffers: list[memoryview], found: list[Any]) -> bytes:
                 break
         else:
             return data
-    except _REFUSALS:  # cloudpickle may manage; if not, its error is the one to report
+    except _REFUSALS:  # cloudpickle may succeed; if not, its error is reported
         pass
     except Exception as error:  # noqa: BLE001 - as above
         foreign = error
     buffers.clear()
     found.clear()
     data = _cloud_dumps(value, keep)
-    if foreign is not None:  # the value is not to blame: a signal's handler has raised this in the midst of it
+    if foreign is not None:  # the value can be pickled, so a signal handler has raised this
         raise foreign
     return data
 
@@ -150,7 +149,7 @@ def _cloud_dumps(value: Any, keep: Callable[[pickle.PickleBuffer], bool]) -> byt
 
 
 def dumps_code(thing: Any) -> Pickled:
-    """Pickle a class or function with cloudpickle, which decides by its module whether it travels by value.
+    """Pickle a class or function with cloudpickle, which decides by the module whether to pickle by value.
 
     References and handles that it captures are found like those in a value.
     """
@@ -168,7 +167,7 @@ def dumps_code(thing: Any) -> Pickled:
 
 @lets_through
 def loads(data: bytes | memoryview, buffers: Sequence[bytes | memoryview] = ()) -> Any:
-    """Unpickle a value; only for bytes from processes of the same user."""
+    """Unpickle a value. Only for bytes from processes of the same user."""
     return pickle.loads(data, buffers=buffers)
 
 

@@ -1,4 +1,4 @@
-"""What each mode of a cancel does."""
+"""The effects of the modes of a cancel."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CANCEL, INTERRUPT, TIMEOUT, FORCE = CancelMode
         (FORCE, False, False, True, CANCEL),
     ],
 )
-def test_the_table(
+def test_each_mode_does_what_its_table_says(
     mode: CancelMode, only_asks: bool, interrupts_methods: bool, ends_process: bool, of_children: CancelMode
 ) -> None:
     assert mode.only_asks is only_asks
@@ -32,11 +32,11 @@ def test_the_table(
     ("force", "interrupt", "mode"),
     [(False, False, CANCEL), (False, True, INTERRUPT), (True, False, FORCE), (True, True, FORCE)],
 )
-def test_the_flags_of_cancel(force: bool, interrupt: bool, mode: CancelMode) -> None:
+def test_the_flags_of_cancel_choose_the_mode(force: bool, interrupt: bool, mode: CancelMode) -> None:
     assert CancelMode.of(force, interrupt) is mode
 
 
-def test_it_travels_by_its_name() -> None:
+def test_a_mode_is_sent_by_its_name() -> None:
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(TIMEOUT), type=CancelMode) is TIMEOUT
     with pytest.raises(msgspec.ValidationError, match="Invalid enum value"):
         msgspec.msgpack.decode(msgspec.msgpack.encode("softly"), type=CancelMode)

@@ -16,7 +16,7 @@ control_messages = st.one_of(
 
 
 @given(st.lists(st.lists(control_messages, max_size=4), max_size=5), st.data())
-def test_frames_come_out_as_they_went_in_however_the_stream_is_cut(
+def test_frames_are_decoded_however_the_stream_is_cut(
     batches: list[list[messages.Control]], data: st.DataObject
 ) -> None:
     codec = framing.control_codec()
@@ -30,7 +30,7 @@ def test_frames_come_out_as_they_went_in_however_the_stream_is_cut(
 
 
 @given(st.binary(max_size=200), st.booleans())
-def test_rubbish_is_refused_or_waited_on_and_nothing_else(rubbish: bytes, is_framed: bool) -> None:
+def test_random_bytes_raise_nothing_but_a_frame_error(rubbish: bytes, is_framed: bool) -> None:
     codec = framing.control_codec()
     stream = len(rubbish).to_bytes(framing.HEADER, "big") + rubbish if is_framed else rubbish
     try:
@@ -71,13 +71,13 @@ def test_malformed_bodies_are_refused(body: bytes) -> None:
         framing.control_codec().decode(body)
 
 
-def test_each_conversation_has_its_own_messages() -> None:
+def test_a_codec_refuses_messages_of_another_conversation() -> None:
     frame = framing.control_codec().encode([WATCH])
     with pytest.raises(framing.FrameError, match="malformed frame"):
         framing.peer_codec().decode(frame[framing.HEADER :])
 
 
-def test_a_text_that_is_no_utf_8_is_sent_with_escapes() -> None:
+def test_a_text_with_surrogates_is_sent_with_escapes() -> None:
     codec = framing.control_codec()
     (body,) = framing.FrameBuffer(codec.limit).feed(codec.encode([messages.Output(1, "\ud800", 1, "→", b"p")]))
     assert codec.decode(body) == [messages.Output(1, "\\ud800", 1, "→", b"p")]

@@ -1,4 +1,4 @@
-"""Which values take which way, and what is said of those that take none."""
+"""How values are pickled, and what the error says about a value that cannot be pickled."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ def round_trip(value):
 
 
 @pytest.mark.parametrize("value", [None, True, 1, 1.5, "ä", b"b", (1, [2, {"k": {3}}]), ValueError("x")], ids=repr)
-def test_plain_values_come_back(value):
+def test_plain_values_are_equal_after_a_round_trip(value):
     back = round_trip(value)
     assert type(back) is type(value)
     assert repr(back) == repr(value)
 
 
-def test_functions_without_a_module_of_their_own_travel_by_value():
+def test_functions_without_a_module_of_their_own_are_pickled_by_value():
     offset = 2
     assert round_trip(lambda x: x + offset)(1) == 3
 
 
-def test_values_of_main_travel_by_value():
+def test_values_of_main_are_pickled_by_value():
     program = (
         "from nbactors.local.wire import pickling\n"
         "class Point:\n    def __init__(self): self.x = 1\n"
@@ -43,7 +43,7 @@ def test_values_of_main_travel_by_value():
     assert done.stdout.strip() == "True"
 
 
-def test_buffers_travel_out_of_band():
+def test_buffers_are_pickled_out_of_band():
     numpy = pytest.importorskip("numpy", reason="arrays are the usual out-of-band values")
     small, large = numpy.zeros(10), numpy.ones(100_000)
     data, buffers, _ = pickling.dumps({"small": small, "large": large})
@@ -54,7 +54,7 @@ def test_buffers_travel_out_of_band():
     assert not back["small"].flags.writeable
 
 
-def test_non_contiguous_arrays_travel_in_the_stream():
+def test_non_contiguous_arrays_are_pickled_into_the_stream():
     numpy = pytest.importorskip("numpy", reason="arrays are the usual out-of-band values")
     array = numpy.arange(200_000).reshape(400, 500)[::2, ::3]
     assert (round_trip(array) == array).all()
@@ -90,7 +90,7 @@ def test_the_error_names_a_captured_variable():
         pickling.dumps_code(work)
 
 
-def test_what_contains_itself_does_not_hang_the_search():
+def test_a_value_that_contains_itself_does_not_hang_the_search():
     loop: list[object] = [threading.Lock()]
     loop.append(loop)
     with pytest.raises(TypeError, match="item 0"):
@@ -109,7 +109,7 @@ def test_nested_pickling_collects_for_the_outer_value_only():
 
 
 def test_functions_keep_the_names_of_their_files():
-    # Tracebacks of workers show lines of a notebook's cells by them.
+    # So tracebacks of workers show the lines of notebook cells.
     space: dict[str, object] = {"__name__": "__main__"}
     exec(compile("def outer():\n    def inner():\n        return 1 / 0\n    return inner()", "a cell", "exec"), space)
     outer = pickling.loads(pickling.dumps_code(space["outer"]).data)
@@ -119,7 +119,7 @@ def test_functions_keep_the_names_of_their_files():
 
 
 @pytest.mark.parametrize("args", [(), (1,), (None, True, 2.5, "text", b"bytes"), (1 << 80, "", b""), (0,) * 16])
-def test_arguments_of_plain_types_are_pickled_at_once(args):
+def test_few_arguments_of_plain_types_take_the_fast_path(args):
     data = pickling.dumps_atoms(args)
     assert data is not None
     assert pickle.loads(data) == (args, {})
@@ -130,12 +130,12 @@ class Level(enum.IntEnum):
 
 
 @pytest.mark.parametrize("args", [(object(),), (1, [2]), (Level.LOW,), ("x" * 5000,), (0,) * 17, ((1,),)])
-def test_other_arguments_take_the_long_way(args):
+def test_other_arguments_do_not_take_the_fast_path(args):
     assert pickling.dumps_atoms(args) is None
 
 
 class Interrupted:
-    """A signal's handler raises once while it is pickled."""
+    """A value during whose pickling a signal handler raises, once."""
 
     def __init__(self) -> None:
         self.times = 0
@@ -147,13 +147,13 @@ class Interrupted:
         return Interrupted, ()
 
 
-def test_what_a_handler_raises_meanwhile_is_raised() -> None:
+def test_an_exception_of_a_signal_handler_during_pickling_is_raised() -> None:
     with pytest.raises(TimeoutError, match="of a handler"):
         pickling.dumps([Interrupted()])
 
 
 def test_code_of_another_python_is_refused():
-    """As it comes from there: the versions stand in the stream."""
+    """The stream contains the version of the Python that pickled it."""
 
     def double(x):
         return 2 * x

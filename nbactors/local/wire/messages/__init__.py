@@ -1,15 +1,15 @@
-"""Every message of the local engine, typed. No I/O here.
+"""Every message of the local engine, with types. No input or output here.
 
-Three conversations share one framing (`framing.py`):
+Three conversations share one format of frames (`framing.py`):
 
-- *control*: a client (session, worker, command line) with the node daemon. Small, bounded, no user value in it:
-  what is opaque to the node (`meta`, `text`) it only stores and passes on.
-- *fork*: the node with its forkservers.
-- *peer*: two sessions or workers with each other. Carries pickled user values, so it is read only from processes
-  of the same user.
+- *control*: between a client (session, worker, command line) and the node. Messages are small and bounded, and hold no
+  user value: the node stores and passes on the opaque fields (`meta`, `text`) without reading them.
+- *fork*: between the node and its forkservers.
+- *peer*: between two sessions or workers. Messages carry pickled user values, so a process reads them only from
+  processes of the same user.
 
-A frame holds a msgpack array of messages, so that a burst is encoded and decoded by one call. The structs are tagged
-arrays: a message costs its fields and a few bytes. Change `PROTOCOL_VERSION` whenever a field changes.
+A frame holds a msgpack array of messages, so that one call encodes or decodes a burst of them. The structs are tagged
+arrays: a message takes the bytes of its fields and a few more. Change `PROTOCOL_VERSION` whenever a field changes.
 """
 
 from nbactors.local.wire.messages.control import (

@@ -1,10 +1,10 @@
-"""Messages of a client (session, worker, command line) with the node daemon.
+"""Messages between a client (session, worker, command line) and the node.
 
-Requests carry `rid`, a number that the client chooses; the answer carries it back. Messages without `rid` are
-one-way. The node answers every request, with `Refused` when it cannot be met.
+A request carries a `rid`, a number that the client chooses, and the answer carries the same `rid`. Messages without a
+`rid` are one-way. The node answers every request; with `Refused` if it cannot serve it.
 
-What clients send is bounded by the types of the fields: a value beyond them does not decode, and the node ends that
-connection. A session checks its options by the same limits before, so that the user sees a ValueError.
+The types of the fields bound what a client may send: a value outside does not decode, and the node then closes the
+connection. A session checks its options by the same limits before, so that the user gets a ValueError.
 """
 
 from typing import Annotated, Union
@@ -16,14 +16,14 @@ from nbactors.local.wire.messages.looking import Look, Looked
 from nbactors.local.wire.messages.message import Count, Hello, ListenAgain, Message, Name, ProcessId, RuntimeEnv
 from nbactors.local.wire.messages.shown import Display, Paused, Progress
 
-_MOST_NAMES = 10_000
+_MAX_NAMES = 10_000
 
 ActorId = Annotated[bytes, Meta(min_length=16, max_length=16)]
 Amount = Annotated[float, Meta(ge=0, le=MAX_AMOUNT)]
 Amounts = Annotated[dict[Name, Amount], Meta(max_length=MAX_KINDS + 8)]
 Detected = Annotated[float, Meta(ge=-1, le=MAX_AMOUNT)]
-"""An amount, or -1 to take what the machine has."""
-Names = Annotated[list[Name], Meta(max_length=_MOST_NAMES)]
+"""An amount, or -1 for what the machine has."""
+Names = Annotated[list[Name], Meta(max_length=_MAX_NAMES)]
 
 
 class Welcome(Message, tag=2, frozen=True):
@@ -36,13 +36,13 @@ class Welcome(Message, tag=2, frozen=True):
 
 
 class Refused(Message, tag=3, frozen=True):
-    """A request, or with rid 0 a connection, that cannot be served.
+    """A request (or, with rid 0, a connection) that the node refuses.
 
     Attributes:
-        kind: What kind of error the client raises: "value", "type", "runtime", "version", "taken" for a name, or
-            "internal" for a mistake of the node's own. Of a `RequestLease` also, as of `ActorDown`, "crashed" and
-            "runtime_env": of how the worker ended before it was ready.
-        text: The whole message for the user.
+        kind: The error that the client raises: "value", "type", "runtime", "version", "taken" for a name, or "internal"
+            for a bug in the node. For a `RequestLease` also "crashed" and "runtime_env", as in `ActorDown`: how the
+            worker ended before it was ready.
+        text: The whole text for the user.
     """
 
     rid: int
@@ -51,17 +51,17 @@ class Refused(Message, tag=3, frozen=True):
 
 
 class Done(Message, tag=4, frozen=True):
-    """A request was carried out and has nothing to return."""
+    """The request was carried out, and has no result."""
 
     rid: int
 
 
 class Environment(Message, tag=5, frozen=True):
-    """What a forkserver must share with the session: equal values share one forkserver. All in bytes, see `os_bytes`.
+    """The session's environment, which its forkserver has, too. Equal ones share a forkserver. Bytes: see `os_bytes`.
 
     Attributes:
         executable: Path of the Python interpreter.
-        boot: Its arguments, which make it the forkserver; the number of its socket's descriptor follows them.
+        boot: The interpreter's arguments, which start the forkserver; the number of its socket is appended.
         sys_path: The session's `sys.path`, in order.
         cwd: Working directory; empty if it was removed.
         environ: Environment variables.
@@ -75,14 +75,14 @@ class Environment(Message, tag=5, frozen=True):
 
 
 class OpenSession(Message, tag=6, frozen=True):
-    """A driver joins. Answered by `SessionOpened` or `Refused`.
+    """A session joins. Answered by `SessionOpened` or `Refused`.
 
     Attributes:
         namespace: Empty for an anonymous one.
         num_cpus, num_gpus: -1 to detect.
         memory, object_store_memory: Bytes, -1 to detect.
         resources: Custom resources, name to amount.
-        log_to_driver: Whether `Output` messages are wanted.
+        log_to_driver: Whether the session wants `Output` messages.
         graceful_shutdown_s: Seconds an actor may take to end gracefully (`__ray_shutdown__`).
     """
 
@@ -99,7 +99,7 @@ class OpenSession(Message, tag=6, frozen=True):
 
 
 class SessionOpened(Message, tag=7, frozen=True):
-    """`namespace` is the one asked for, or the anonymous one (a fresh UUID) that was made."""
+    """`namespace` is the requested one, or a new anonymous one (a UUID)."""
 
     rid: int
     job_id: bytes
@@ -108,28 +108,28 @@ class SessionOpened(Message, tag=7, frozen=True):
 
 
 class CloseSession(Message, tag=8, frozen=True):
-    """A driver leaves; answered by `Done` when its actors have ended and their output was sent."""
+    """A session leaves. Answered by `Done` after its actors have ended and their output was sent."""
 
     rid: Count
 
 
 class CreateActor(Message, tag=10, frozen=True):
-    """Place an actor. With `name`, `rid` is not 0 and is answered by `ActorNamed` or `Refused`; else no answer.
+    """Place an actor. With a `name`, `rid` is not 0, and the answer is `ActorNamed` or `Refused`; otherwise none.
 
-    The creator gets `ActorUp` when the actor's worker listens, and then sends it `Construct` itself.
+    The creator gets `ActorUp` when the actor's worker listens, and then sends `Construct` to the worker itself.
 
     Attributes:
         actor_id: 16 bytes, chosen by the creator.
         class_name: For listings and process titles.
         name, namespace: Empty name: unnamed. Empty namespace: the session's.
         get_if_exists: Answer with the existing actor of that name, if there is one.
-        detached: Outlives the session.
-        placement: Resources that must be free for it to be placed ({"CPU": 1.0} by default).
-        resources: Resources it holds for life; "GPU" may be fractional.
+        detached: Whether the actor outlives the session.
+        placement: Resources that must be free to place the actor ({"CPU": 1.0} by default).
+        resources: Resources that the actor holds while it lives; "GPU" may be fractional.
         runtime_env: None for none.
-        sys_path, cwd: As the session's are now, if they changed since `OpenSession`; empty if not.
-        meta: Opaque: what `get_actor` needs to make a handle (pickled by the creator, unpickled by the finder).
-        modules: What its process needs and the forkserver may import once for all that need it.
+        sys_path, cwd: The session's current ones, if they changed since `OpenSession`; otherwise empty.
+        meta: Opaque: what `get_actor` needs to make a handle (pickled by the creator, unpickled by the caller).
+        modules: Modules that the worker needs, and that the forkserver may import once for all workers.
     """
 
     rid: Count
@@ -145,14 +145,13 @@ class CreateActor(Message, tag=10, frozen=True):
     sys_path: list[bytes]
     cwd: bytes
     meta: bytes
-    modules: Names = []  # noqa: RUF012 - msgspec makes it anew for each message
+    modules: Names = []  # noqa: RUF012 - msgspec copies it for each message
 
 
 class ActorNamed(Message, tag=11, frozen=True):
-    """Answer to `CreateActor` with a name and to `GetActor`; the asker has become a holder, with one token.
+    """Answer to `GetActor`, and to `CreateActor` with a name. The client is now a holder, with one token.
 
-    Attributes:
-        created: True when this request created it, so the asker must send `Construct`.
+    If `created` is true, this request has created the actor, and the client must send `Construct`.
     """
 
     rid: int
@@ -170,7 +169,7 @@ class GetActor(Message, tag=12, frozen=True):
 
 
 class ActorUp(Message, tag=13, frozen=True):
-    """To every holder, and to whoever becomes one: the actor's worker listens on socket `p/<process id hex>`."""
+    """To each holder, and to each process that becomes one: the worker listens on the socket `p/<process id hex>`."""
 
     actor_id: bytes
     process_id: bytes
@@ -178,14 +177,14 @@ class ActorUp(Message, tag=13, frozen=True):
 
 
 class ActorDown(Message, tag=14, frozen=True):
-    """To every holder, and to whoever becomes one: the actor is dead for good.
+    """To each holder, and to each process that becomes one: the actor is dead for good.
 
     Attributes:
         kind: "killed", "out_of_scope", "exit" (exit_actor, __ray_terminate__), "creation_failed", "crashed",
-            "owner_died", "session_ended", "node_stopped", "unknown", "refused" (the node has not created it),
-            "runtime_env" (its process could not apply that), "internal" (a mistake of the node's own).
+            "owner_died", "session_ended", "node_stopped", "unknown", "refused" (the node did not create it),
+            "runtime_env" (its process could not apply it), "internal" (a bug in the node).
         text: The cause, for the user: what happened, signal, last lines of stderr, constructor's traceback.
-        class_name, name, pid: For the message.
+        class_name, name, pid: For the error's text.
     """
 
     actor_id: bytes
@@ -199,9 +198,9 @@ class ActorDown(Message, tag=14, frozen=True):
 class AddHold(Message, tag=15, frozen=True):
     """The sender hands a handle of `actor_id` to process `process_id`: count `tokens` more for that process.
 
-    Sent on the sender's own control connection before the handle travels, thus before the sender's own release. A
-    process that counts itself is told where the actor is, or that it is dead, each time. With no tokens it only asks
-    for that, and is told nothing of an actor that the node does not know: its creator's message may be on its way.
+    It is sent on the sender's control connection before the handle is sent, and thus before the sender's own release. A
+    process that names itself gets `ActorUp` or `ActorDown` each time. With 0 tokens it only asks for that, and gets
+    nothing if the node does not know the actor: the creator's message may still be on its way.
     """
 
     actor_id: ActorId
@@ -210,14 +209,14 @@ class AddHold(Message, tag=15, frozen=True):
 
 
 class ReleaseHold(Message, tag=16, frozen=True):
-    """The sender has no handle of the actor any more; it gives back all the tokens that it knows of."""
+    """The sender has no handle of the actor any more; it gives back all tokens that it knows of."""
 
     actor_id: ActorId
     tokens: Count
 
 
 class KillActor(Message, tag=17, frozen=True):
-    """`ray.kill`. Answered by `Done` once the name is free and calls fail, or `Refused`."""
+    """`ray.kill`. Answered by `Done` after the name is free and calls fail, or by `Refused`."""
 
     rid: Count
     actor_id: ActorId
@@ -231,7 +230,7 @@ class ActorConstructed(Message, tag=18, frozen=True):
 
 
 class Ending(Message, tag=19, frozen=True):
-    """Worker to node: it exits on purpose, when the calls that run and its clean-up have ended, or the time is up.
+    """Worker to node: it will exit on purpose, after its running calls and clean-up, or when their time is over.
 
     Attributes:
         kind: "exit", "out_of_scope", "creation_failed" or "crashed" (`sys.exit(1)` in a method).
@@ -246,19 +245,19 @@ class Terminate(Message, tag=20, frozen=True):
     """Node to worker: end gracefully (finish queued calls, `__ray_shutdown__`, atexit handlers).
 
     Attributes:
-        kind: The `ActorDown` kind this will become. Two are conditional: "idle" is for a spare task worker, which ends
-            when nobody needs the values that it owns; "creator_gone" for an actor, which ends if it got no `Construct`.
+        kind: The kind for `ActorDown`. Two kinds are conditional: "idle" is for an idle task worker, which ends when no
+            process needs the values that it owns; "creator_gone" is for an actor, which ends if it got no `Construct`.
     """
 
     kind: str
 
 
 class RequestLease(Message, tag=21, frozen=True):
-    """A process wants one more worker for its tasks; answered by `LeaseGranted` when one is free, however late.
+    """A process wants one more worker for its tasks. Answered by `LeaseGranted` when a worker is free, however late.
 
     Attributes:
         resources: What a task of this kind holds while it runs.
-        label: Function name, for warnings.
+        label: Name of the function, for warnings.
     """
 
     rid: Count
@@ -270,7 +269,7 @@ class RequestLease(Message, tag=21, frozen=True):
 
 
 class LeaseGranted(Message, tag=22, frozen=True):
-    """A worker is the asker's until `ReturnLease`, which names it by `lease_id`; it listens on `p/<process id hex>`."""
+    """A worker is the client's until `ReturnLease` with this `lease_id`. It listens on `p/<process id hex>`."""
 
     rid: int
     lease_id: int
@@ -279,7 +278,7 @@ class LeaseGranted(Message, tag=22, frozen=True):
 
 
 class CancelLease(Message, tag=23, frozen=True):
-    """Withdraw a `RequestLease` that was not granted yet. A grant that crosses it must be returned."""
+    """Withdraw a `RequestLease` that was not granted. A grant that was sent meanwhile must be returned."""
 
     rid: Count
 
@@ -291,11 +290,7 @@ class ReturnLease(Message, tag=24, frozen=True):
 
 
 class LeaseLost(Message, tag=25, frozen=True):
-    """To the lease's holder: the worker died; its calls in flight fail or are retried.
-
-    Attributes:
-        text: The cause, for the user.
-    """
+    """To the holder of the lease: the worker died, for the reason in `text`; its running calls fail or are retried."""
 
     lease_id: int
     process_id: bytes
@@ -303,14 +298,14 @@ class LeaseLost(Message, tag=25, frozen=True):
 
 
 class Assign(Message, tag=26, frozen=True):
-    """Node to worker, before its first call and with each lease: what it is and what it holds.
+    """Node to worker, before its first call and with each lease: its actor or lease, and its resources.
 
     Attributes:
-        lease_id: The lease of a task worker, 0 for an actor. Tasks name theirs, and wait for this message: it takes
-            another way than they do, and may come later.
+        lease_id: The lease of a task worker, 0 for an actor. A task names its lease and waits in the worker for this
+            message, which comes on another connection and may come later than the task.
         actor_id: Empty for a task worker.
-        gpu_ids: As strings, as they stand in CUDA_VISIBLE_DEVICES.
-        resources: What it holds.
+        gpu_ids: As strings, as in CUDA_VISIBLE_DEVICES.
+        resources: The resources that the worker holds.
     """
 
     actor_id: bytes
@@ -326,15 +321,15 @@ class Assign(Message, tag=26, frozen=True):
 
 
 class Blocked(Message, tag=27, frozen=True):
-    """Worker to node: it waits in `get` or `wait`; its CPUs may be lent."""
+    """Worker to node: it waits in `get` or `wait`, so its CPUs may be lent."""
 
 
 class Unblocked(Message, tag=28, frozen=True):
-    """Worker to node: it runs again (its CPUs are taken back, overbooking them if they are lent)."""
+    """Worker to node: it runs again. It takes its CPUs back, even if they are lent: they are then overbooked."""
 
 
 class Watch(Message, tag=29, frozen=True):
-    """Ask for `ProcessGone` when that process dies (at once if it has, or if it is unknown)."""
+    """Ask for `ProcessGone` when that process dies; at once if it has died, or is unknown."""
 
     process_id: ProcessId
 
@@ -347,13 +342,13 @@ class ProcessGone(Message, tag=30, frozen=True):
 
 
 class Output(Message, tag=31, frozen=True):
-    """Lines that a worker printed, to the session that it belongs to.
+    """Lines that a worker printed, for its session.
 
     Attributes:
         label: The actor's class name, or name, or the task's function name.
         stream: 1 for stdout, 2 for stderr.
         text: One or more whole lines, or the unfinished last line of a worker that has ended.
-        origin: Of the call that printed them, see `Call`.
+        origin: The origin of the call that printed them, see `Call`.
         actor_id: Empty for a task.
     """
 
@@ -367,7 +362,7 @@ class Output(Message, tag=31, frozen=True):
 
 
 class Warn(Message, tag=32, frozen=True):
-    """Text that the session shows to the user as a warning (for instance a request that can never be met)."""
+    """A text that the session shows as a warning (for example about a request that can never be met)."""
 
     text: str
 
@@ -425,29 +420,29 @@ class Stop(Message, tag=36, frozen=True):
 
 
 class FetchLog(Message, tag=37, frozen=True):
-    """`nbactors logs NAME`: where an actor's log lies. Answered by `Listing` with matching actors."""
+    """`nbactors logs NAME`: find an actor's log. Answered by `Listing` with the matching actors."""
 
     rid: Count
     name: Name
 
 
 class SetTitle(Message, tag=38, frozen=True):
-    """Worker to node: the label of what it runs (a task's name), for the prefix of its output."""
+    """Worker to node: the label of its current work (a task's name), for the prefix of its output."""
 
     label: Name
 
 
 class ReplaceMeta(Message, tag=104, frozen=True):
-    """An actor's class was changed: what `get_actor` gives from now on, see `CreateActor.meta`."""
+    """An actor's class was changed: `get_actor` gets this from now on, see `CreateActor.meta`."""
 
     actor_id: ActorId
     meta: bytes
 
 
 class OutputPipes(Message, tag=101, frozen=True):
-    """Worker to node: what calls of this origin print comes through two more pipes.
+    """Worker to node: calls of this origin print to two more pipes.
 
-    Their read ends, of stdout and stderr, travel with it.
+    The read ends, of stdout and stderr, are sent with this message.
     """
 
     origin: Count

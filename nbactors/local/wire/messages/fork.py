@@ -1,4 +1,4 @@
-"""Messages of the node with its forkservers."""
+"""Messages between the node and its forkservers."""
 
 import os
 from typing import Union
@@ -6,17 +6,17 @@ from typing import Union
 from nbactors.local.wire.messages.message import Message, RuntimeEnv
 
 NO_RUNTIME_ENV = os.EX_CONFIG
-"""The exit status of a worker that could not apply its runtime_env. No code of the user's has run before."""
+"""The exit status of a worker that could not apply its runtime_env. It has not run any user code."""
 
 
 class Fork(Message, tag=50, frozen=True):
-    """Fork a worker. Two descriptors travel with it: the write ends of its stdout and stderr.
+    """Node to forkserver: fork a worker. The write ends of its stdout and stderr are sent with this message.
 
     Attributes:
         process_id: The worker's.
         directory: The node's private directory: the worker connects to `node.sock` there and listens in `p/`.
-        sys_path, cwd: Empty when they are the forkserver's own. These and the directory in bytes, see `os_bytes`.
-        modules: To be imported before, for this worker and all later ones.
+        sys_path, cwd: Empty if they are the forkserver's own. For the bytes in these and the directory see `os_bytes`.
+        modules: Imported by the forkserver before the fork, for this worker and all later ones.
     """
 
     process_id: bytes
@@ -25,11 +25,11 @@ class Fork(Message, tag=50, frozen=True):
     sys_path: list[bytes]
     cwd: bytes
     runtime_env: RuntimeEnv | None
-    modules: list[str] = []  # noqa: RUF012 - msgspec makes it anew for each message
+    modules: list[str] = []  # noqa: RUF012 - msgspec copies it for each message
 
 
 class Forked(Message, tag=51, frozen=True):
-    """The worker's process id (`pid` 0: the fork failed, `text` says why)."""
+    """Forkserver to node: the worker's pid, or 0 if the fork failed, for the reason in `text`."""
 
     process_id: bytes
     pid: int
@@ -37,11 +37,9 @@ class Forked(Message, tag=51, frozen=True):
 
 
 class Exited(Message, tag=52, frozen=True):
-    """A worker has ended.
+    """Forkserver to node: a worker has ended. For `status` see `os.waitstatus_to_exitcode`.
 
-    Attributes:
-        status: As `os.waitstatus_to_exitcode` gives it: negative for a signal. `NO_RUNTIME_ENV` of one that had not
-            registered yet: it could not apply its runtime_env, and its stderr says why.
+    `NO_RUNTIME_ENV` from a worker that has not registered: it could not apply its runtime_env; its stderr says why.
     """
 
     process_id: bytes

@@ -1,10 +1,10 @@
-"""Messages about the code that a spare task worker has imported."""
+"""Messages about changed source files of modules that an idle task worker has imported."""
 
 from nbactors.local.wire.messages.message import Message
 
 
 class Look(Message, tag=120, frozen=True):
-    """Node to a task worker that nobody leases: look whether a file that it has imported has changed."""
+    """Node to a task worker without a lease: check whether a file that it has imported has changed."""
 
 
 class Looked(Message, tag=121, frozen=True):

@@ -1,4 +1,4 @@
-"""What the messages of all conversations are made of."""
+"""The base class and the types of fields that all conversations share."""
 
 from typing import Annotated
 
@@ -11,7 +11,7 @@ PROTOCOL_VERSION = 8
 
 
 Count = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
-"""A number of something, or that names something."""
+"""A number of items, or a number that identifies an item."""
 Name = Annotated[str, Meta(max_length=MAX_NAME)]
 Pid = Annotated[int, Meta(ge=0, le=(1 << 31) - 1)]
 ProcessId = Annotated[bytes, Meta(max_length=16)]
@@ -22,14 +22,14 @@ class Message(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 class Hello(Message, tag=1, frozen=True):
-    """First message of every connection, in both conversations.
+    """The first message of every control and peer connection.
 
     Attributes:
         version: The sender's `PROTOCOL_VERSION`.
-        process_id: 16 bytes; a worker's are chosen by the node, a session's by itself; empty for the command line.
+        process_id: 16 bytes; the node chooses a worker's, a session chooses its own; empty for the command line.
         pid: The operating system's process id.
         role: "session", "worker", "cli" or "peer".
-        package_version: nbactors' own version, for the message that tells of a mismatch.
+        package_version: The version of nbactors, for the text about a mismatch.
     """
 
     version: int
@@ -40,11 +40,11 @@ class Hello(Message, tag=1, frozen=True):
 
 
 class ListenAgain(Message, tag=115, frozen=True):
-    """Node to session or worker: the file where it listens was removed, and is to be made anew."""
+    """Node to session or worker: the socket file on which it listens was removed; it must listen again."""
 
 
 class RuntimeEnv(Message, tag=9, frozen=True):
-    """The part of Ray's runtime_env that is served; applied in the worker after the fork. See `os_bytes`."""
+    """The supported part of Ray's runtime_env; applied in the worker after the fork. For the bytes see `os_bytes`."""
 
     env_vars: dict[bytes, bytes]
     working_dir: bytes

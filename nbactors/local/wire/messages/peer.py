@@ -1,6 +1,6 @@
-"""Messages of sessions and workers with each other."""
+"""Messages between two sessions or workers."""
 
-# Defaults that can change: msgspec makes them anew for each message.
+# Mutable defaults: msgspec copies them for each message.
 # ruff: noqa: RUF012
 
 from typing import Union
@@ -10,10 +10,10 @@ from nbactors.local.wire.messages.message import Hello, Message
 
 
 class Segment(Message, tag=60, frozen=True):
-    """A value that lies in shared memory; its descriptor travels beside the frame.
+    """A value in shared memory; the segment's descriptor is sent beside the frame.
 
     Attributes:
-        segment_id: Names it to its grantor: whoever sent this gets `ReleaseSegment` when the receiver is done.
+        segment_id: The sender's number for it. The receiver sends it back in `ReleaseSegment`.
         size: Bytes of the segment that are used.
         spans: `(offset, length)` of the pickle stream, then of each out-of-band buffer.
     """
@@ -28,11 +28,11 @@ class Value(Message, tag=61, frozen=True):
 
     Attributes:
         data: The pickle stream; empty when `segment` holds it.
-        buffers: Its out-of-band buffers, when all is small enough to travel here: so arrays are read-only whatever
-            their size, as those that are mapped.
+        buffers: Its out-of-band buffers, if all are small enough for a message. So small arrays are read-only, too,
+            like large ones, which are mapped.
         refs: Object ids of the references inside; the receiver has one borrow token for each.
         actors: Actor ids of the handles inside; the receiver has one hold token for each.
-        error: The value is an exception that `get` raises.
+        error: Whether the value is an exception that `get` raises.
     """
 
     data: bytes
@@ -44,10 +44,10 @@ class Value(Message, tag=61, frozen=True):
 
 
 class Construct(Message, tag=62, frozen=True):
-    """The creator to a fresh actor: the class and the constructor's arguments. Calls wait for it.
+    """Creator to a new actor: the class and the constructor's arguments. Calls wait until it has arrived.
 
     Attributes:
-        is_async: Its methods run on event loops.
+        is_async: Whether its methods run on event loops.
         max_concurrency: Of the default group.
         groups: How many calls each other concurrency group runs at the same time.
         origin: See `Call`.
@@ -64,17 +64,17 @@ class Construct(Message, tag=62, frozen=True):
 
 
 class Call(Message, tag=63, frozen=True):
-    """Call an actor's method. `number` is the caller's; the returned objects are its returns 0, 1 and so on.
+    """Call an actor's method. The returned objects are the returns 0, 1 and so on of the caller's call `number`.
 
     Attributes:
         data: Pickled `(args, kwargs)`; empty for no arguments.
         num_returns: How many values the result is split into; or STREAMING or DYNAMIC, see `definitions.metadata`.
-        deps: Values of top-level reference arguments, by position or keyword; None, which costs less, for none.
-        rest: The `Value` fields of the arguments when there is more than `data`.
+        deps: Values of top-level reference arguments, by position or keyword; None, which is cheaper, for none.
+        rest: The `Value` fields of the arguments, if there is more than `data`.
         group: The concurrency group; empty for the default one.
         backpressure: How many yielded values may be unread before the generator pauses; -1 for any number.
-        origin: What shows the call's output: the session's job id in the upper half, the number of its cell in the
-            lower; 0 for the session that the worker belongs to.
+        origin: Where the call's output is shown: the session's job id in the upper half, the number of its cell in the
+            lower half; 0 for the worker's own session.
     """
 
     number: int
@@ -90,14 +90,14 @@ class Call(Message, tag=63, frozen=True):
 
 
 class Define(Message, tag=64, frozen=True):
-    """A function that `Run` messages on this connection will name by `key`."""
+    """A function that later `Run` messages on this connection name by its `key`."""
 
     key: bytes
     function: Value
 
 
 class Undefine(Message, tag=82, frozen=True):
-    """The function of this key is needed no more: all calls of it on this connection have returned."""
+    """The function with this key is no longer needed: all its calls on this connection have returned."""
 
     key: bytes
 
@@ -119,14 +119,14 @@ class Run(Message, tag=65, frozen=True):
 
 
 class Reply(Message, tag=66, frozen=True):
-    """The one small value that a call returned."""
+    """The result of a call that returned one small value."""
 
     number: int
     data: bytes
 
 
 class Results(Message, tag=67, frozen=True):
-    """What a call returned when `Reply` does not do: several values, errors, segments, references inside."""
+    """The result of a call for which `Reply` does not suffice: several values, errors, segments, references inside."""
 
     number: int
     values: list[Value]
@@ -134,7 +134,7 @@ class Results(Message, tag=67, frozen=True):
 
 
 class GivenBack(Message, tag=68, frozen=True):
-    """A leased worker gives back calls that it has not started, since the running one takes long."""
+    """A leased worker gives back calls that it has not started, because the running call takes long."""
 
     numbers: list[int]
 
@@ -161,25 +161,25 @@ class AddBorrow(Message, tag=71, frozen=True):
 
 
 class ReleaseBorrow(Message, tag=72, frozen=True):
-    """To the owner: the sender has no reference any more and gives back its tokens."""
+    """To the owner: the sender has no reference any more, and gives back its tokens."""
 
     object_id: bytes
     tokens: int
 
 
 class ReleaseSegment(Message, tag=73, frozen=True):
-    """To the grantor: the receiver has unmapped the segment, which may be reused."""
+    """Receiver to sender of a segment: it has unmapped the segment, which may be reused."""
 
     segment_id: int
 
 
 class Cancel(Message, tag=74, frozen=True):
-    """Cancel a call that was sent before on this connection, if it is not finished.
+    """Cancel an unfinished call that was sent on this connection.
 
     Attributes:
-        mode: What that does to it.
-        recursive: Cancel what it has called as well.
-        timeout_s: What the call was given, for TIMEOUT.
+        mode: The effect on the call.
+        recursive: Whether to cancel the calls that it has made, too.
+        timeout_s: The time limit of the call, for the mode TIMEOUT.
     """
 
     number: int
@@ -198,7 +198,7 @@ class CancelObject(Message, tag=75, frozen=True):
 
 
 class Yielded(Message, tag=76, frozen=True):
-    """The worker to the caller: a generator has yielded. `value` where `data` does not do; `index` counts from 1."""
+    """Worker to caller: a generator has yielded. `value` is set if `data` does not suffice; `index` counts from 1."""
 
     number: int
     index: int
@@ -207,33 +207,28 @@ class Yielded(Message, tag=76, frozen=True):
 
 
 class Consumed(Message, tag=77, frozen=True):
-    """The caller to the worker: so many of the yielded values were read by now. Sent only with backpressure."""
+    """Caller to worker: how many yielded values were read by now. Sent only with backpressure."""
 
     number: int
     count: int
 
 
 class StopStream(Message, tag=78, frozen=True):
-    """The caller to the worker: nobody reads what the generator yields any more; close it."""
+    """Caller to worker: the generator's values are not read any more; close it."""
 
     number: int
 
 
 class AskNext(Message, tag=79, frozen=True):
-    """Whoever was handed a generator asks its owner for the next reference; answered by `Next`.
-
-    Attributes:
-        stream_id: The id of the object that stands for the generator.
-    """
+    """A process that was handed a generator (object `stream_id`) asks its owner for the next reference, a `Next`."""
 
     stream_id: bytes
 
 
 class Next(Message, tag=80, frozen=True):
-    """The next reference of a generator, with its value; the receiver has one borrow token for it.
+    """The next reference of a generator, with its value. The receiver has one borrow token for it.
 
-    Attributes:
-        object_id: Empty at the end of the stream.
+    At the end of the stream `object_id` is empty.
     """
 
     stream_id: bytes
@@ -242,32 +237,28 @@ class Next(Message, tag=80, frozen=True):
 
 
 class PutBack(Message, tag=81, frozen=True):
-    """Whoever has asked for a reference of a generator will not read it: it is the next for those who still do.
-
-    Attributes:
-        object_id: As `Next` has named it.
-    """
+    """The sender will not read the reference that it has got by `Next`. The owner hands it to the next reader."""
 
     object_id: bytes
 
 
 class AskStack(Message, tag=110, frozen=True):
-    """Anybody asks a worker what its threads and calls do now; answered by `StackText` without stopping them."""
+    """Any process asks a worker for the stacks of its threads and calls, which go on. Answered by `StackText`."""
 
 
 class StackText(Message, tag=111, frozen=True):
-    """What a worker does, for people to read."""
+    """The stacks of a worker, as a text for people."""
 
     text: str
 
 
 class Attach(Message, tag=112, frozen=True):
-    """With the Hello, in a frame that is not counted: which connection of the sender's this socket is for.
+    """Sent with the Hello, in a frame that is not counted: the connection of the sender that this socket is for.
 
     Attributes:
-        link: The sender's number for it.
-        resume: It had another socket before, or may have had: answered by an empty frame, which tells what was
-            received.
+        link: The sender's number of the connection.
+        resume: Whether it has had, or may have had, another socket before. If so, the receiver answers with an empty
+            frame, which says how many frames it has received.
         received: How many frames the sender has received.
     """
 

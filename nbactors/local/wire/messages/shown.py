@@ -1,4 +1,4 @@
-"""What workers show in the notebook that called them, on its way to the session."""
+"""Messages about output for the notebook: they go from a worker by the node to the session that made the call."""
 
 from typing import Annotated
 
@@ -12,14 +12,14 @@ Line = Annotated[str, Meta(max_length=1 << 16)]
 class Display(Message, tag=100, frozen=True):
     """Worker to node, and node to session: rich output. See `nbactors.frontend.sink.Display`.
 
-    The node answers by `Done`, having read what the worker has printed before; what it prints next comes after.
+    The node answers with `Done` after it has read the worker's earlier printed output, so that the order is kept.
 
     Attributes:
         rid: 0 for no answer.
-        origin: Of the call that shows it, see `Call`; tells which session does.
-        content: JSON: an object with `data`, `metadata` and `transient`; empty where something is cleared.
-        action: "show", "update", "clear", or "clear later": with what is shown next.
-        pid, label: The worker's, and what its output is marked with; filled in by the node.
+        origin: The origin of the call that shows it, see `Call`; determines the session.
+        content: JSON: an object with `data`, `metadata` and `transient`; empty for "clear" and "clear later".
+        action: "show", "update", "clear", or "clear later": when the next output is shown.
+        pid, label: The worker's pid and the prefix of its output; filled in by the node.
     """
 
     rid: Count
@@ -31,11 +31,11 @@ class Display(Message, tag=100, frozen=True):
 
 
 class Progress(Message, tag=103, frozen=True):
-    """Worker to node, and node to session: how far a progress bar is. See `nbactors.frontend.sink.Progress`.
+    """Worker to node, and node to session: the state of a progress bar. See `nbactors.frontend.sink.Progress`.
 
     Attributes:
-        origin: Of the call that has made the bar, see `Call`; tells which session shows it.
-        process_id, pid, label: The worker's, and what its output is marked with; filled in by the node.
+        origin: The origin of the call that made the bar, see `Call`; determines the session.
+        process_id, pid, label: The worker's ids and the prefix of its output; filled in by the node.
     """
 
     origin: Count
@@ -57,11 +57,11 @@ class Progress(Message, tag=103, frozen=True):
 
 
 class Paused(Message, tag=114, frozen=True):
-    """Worker to node, and node to session: a call has come to a `breakpoint()`. See `nbactors.frontend.sink.Paused`.
+    """Worker to node, and node to session: a call has reached a `breakpoint()`. See `nbactors.frontend.sink.Paused`.
 
     Attributes:
-        origin: Of the call, see `Call`; tells which session is to debug it.
-        path: The unix socket at which the worker waits for the session's debugger.
+        origin: The origin of the call, see `Call`; determines the session that debugs it.
+        path: The unix socket on which the worker waits for the session's debugger.
         where: File, line and function.
         pid, label: The worker's; filled in by the node.
     """
