@@ -1,4 +1,4 @@
-"""What the machine has: true of whatever machine this is."""
+"""The detected resources of the machine; the tests hold on any machine."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import pytest
 from nbactors.local.node.shell import machine
 
 
-def test_cpus_and_memory_are_no_more_than_there_is() -> None:
+def test_cpus_and_memory_do_not_exceed_the_machine() -> None:
     assert 1 <= machine.cpus() <= (os.cpu_count() or 1)
     assert 0 < machine.memory() <= os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system has no affinity")
-def test_affinity_counts() -> None:
+def test_the_affinity_limits_the_cpus() -> None:
     allowed = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(allowed)})
     try:
@@ -35,7 +35,7 @@ def test_affinity_counts() -> None:
         pytest.param({"cpu.max": "nonsense", "memory.max": "nonsense"}, None, None, id="nonsense"),
     ],
 )
-def test_limits_of_a_cgroup_count(
+def test_the_limits_of_a_cgroup_count(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, files: dict[str, str], cpus: float | None, memory: float | None
 ) -> None:
     monkeypatch.setattr(machine, "_CGROUP", str(tmp_path / "none"))
@@ -48,7 +48,9 @@ def test_limits_of_a_cgroup_count(
     assert machine.memory() == min(unlimited_memory, memory or unlimited_memory)
 
 
-def test_gpus_are_counted_by_place_and_known_by_uuid(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_gpus_are_numbered_by_pci_address_and_identified_by_uuid(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     for place, uuid in (("0000:41:00.0", "GPU-bb"), ("0000:01:00.0", "GPU-aa"), ("0000:61:00.0", "GPU-??")):
         (tmp_path / place).mkdir()
         (tmp_path / place / "information").write_text(f"Model: \t\t x\nGPU UUID: \t {uuid}\n")
@@ -56,7 +58,7 @@ def test_gpus_are_counted_by_place_and_known_by_uuid(monkeypatch: pytest.MonkeyP
     assert [(gpu.index, gpu.uuid) for gpu in machine.gpus()] == [("0", "GPU-aa"), ("1", "GPU-bb"), ("2", "")]
 
 
-def test_where_only_the_tool_knows_it_is_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_driver_files_nvidia_smi_is_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(machine, "_PROC_GPUS", str(tmp_path / "none"))
     tool = tmp_path / "nvidia-smi"
     tool.write_text("#!/bin/sh\necho '0, GPU-aa'\necho '1, GPU-bb'\n")

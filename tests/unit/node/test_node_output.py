@@ -1,4 +1,4 @@
-"""Reading a worker's pipes."""
+"""How the node reads the pipes of a worker."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WORKER = b"w" * 16
 
 
 class Pipes:
-    """A worker's pipes, with this test in the worker's place."""
+    """A worker's pipes, to which the test writes instead of a worker."""
 
     def __init__(self, directory: Path) -> None:
         self.loop = Loop()
@@ -26,7 +26,7 @@ class Pipes:
         self.output = WorkerOutput(self.loop, self.posted.append, WORKER, (out_read, err_read), str(self.log))
 
     def turn(self) -> list[events.Event]:
-        """Let what is there be read."""
+        """Have the node read what the pipes hold."""
         self.loop.turn(0)
         posted = list(self.posted)
         self.posted.clear()
@@ -64,12 +64,12 @@ def test_only_whole_lines_are_passed_on_and_everything_is_logged(pipes: Pipes) -
     assert pipes.log.stat().st_mode & 0o777 == 0o600
 
 
-def test_equal_and_empty_lines_are_lines(pipes: Pipes) -> None:
+def test_equal_and_empty_lines_are_passed_on(pipes: Pipes) -> None:
     os.write(pipes.out, b"a\na\n\n\n")
     assert pipes.turn() == [printed(1, "a\na\n\n\n")]
 
 
-def test_a_character_that_is_cut_in_two_is_put_together(pipes: Pipes) -> None:
+def test_a_character_that_arrives_in_two_reads_is_joined(pipes: Pipes) -> None:
     data = "ä\n".encode()
     os.write(pipes.out, data[:1])
     assert pipes.turn() == []
@@ -77,7 +77,7 @@ def test_a_character_that_is_cut_in_two_is_put_together(pipes: Pipes) -> None:
     assert pipes.turn() == [printed(1, "ä\n")]
 
 
-def test_the_unfinished_last_line_comes_with_the_end_and_the_tail_of_stderr(pipes: Pipes) -> None:
+def test_the_unfinished_last_line_is_passed_on_at_the_end_with_the_tail_of_stderr(pipes: Pipes) -> None:
     os.write(pipes.err, b"".join(b"line %d\n" % number for number in range(30)) + b"no newline")
     os.close(pipes.err)
     os.close(pipes.out)
@@ -88,7 +88,7 @@ def test_the_unfinished_last_line_comes_with_the_end_and_the_tail_of_stderr(pipe
     assert ended.tail.splitlines() == [f"line {number}" for number in range(11, 30)] + ["no newline"]
 
 
-def test_paused_nothing_is_read_and_nothing_is_lost(pipes: Pipes) -> None:
+def test_while_paused_no_output_is_read_or_lost(pipes: Pipes) -> None:
     pipes.output.pause()
     os.write(pipes.out, b"later\n")
     assert pipes.turn() == []
@@ -96,13 +96,13 @@ def test_paused_nothing_is_read_and_nothing_is_lost(pipes: Pipes) -> None:
     assert pipes.turn() == [printed(1, "later\n")]
 
 
-def test_finished_though_somebody_else_has_the_pipes(pipes: Pipes) -> None:
+def test_output_is_finished_although_another_process_has_the_pipes(pipes: Pipes) -> None:
     os.write(pipes.out, b"a\nb")
     pipes.output.finish()
     assert pipes.turn() == [printed(1, "a\n"), printed(1, "b"), events.OutputEnded(WORKER, "")]
 
 
-def test_finished_while_paused_it_ends_when_all_was_read(pipes: Pipes) -> None:
+def test_output_finished_while_paused_ends_after_it_was_read(pipes: Pipes) -> None:
     os.write(pipes.out, b"a\n")
     pipes.output.pause()
     pipes.output.finish()
@@ -111,7 +111,7 @@ def test_finished_while_paused_it_ends_when_all_was_read(pipes: Pipes) -> None:
     assert pipes.turn() == [printed(1, "a\n"), events.OutputEnded(WORKER, "")]
 
 
-def test_a_line_without_end_is_passed_on_in_parts(pipes: Pipes) -> None:
+def test_a_very_long_line_is_passed_on_in_parts(pipes: Pipes) -> None:
     total = 0
     for _ in range(40):
         os.write(pipes.out, b"x" * 60_000)

@@ -1,4 +1,4 @@
-"""The node's folder: what is made anew, what cannot be, and the times of files."""
+"""The node's folder: what the node creates again, what it cannot create, and the times of files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from nbactors.local.wire.messages import PROTOCOL_VERSION
 
 @pytest.fixture
 def outer() -> Iterator[Path]:
-    """A runtime directory; short, since sockets' paths have to be."""
+    """A runtime directory with a short path, because the paths of sockets must be short."""
     path = Path(tempfile.mkdtemp(prefix="nbu-", dir="/tmp"))
     yield path
     shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
@@ -47,7 +47,7 @@ def door(taken: premises.Premises) -> Iterator[Door]:
     loop.close()
 
 
-def test_all_is_made_anew(outer: Path, taken: premises.Premises, door: Door) -> None:
+def test_everything_that_was_removed_is_created_again(outer: Path, taken: premises.Premises, door: Door) -> None:
     shutil.rmtree(outer)
     assert taken.look_after(door, 0.0) == ""
     assert taken.is_ours()
@@ -55,7 +55,9 @@ def test_all_is_made_anew(outer: Path, taken: premises.Premises, door: Door) -> 
     assert sockets.is_alive(os.path.join(taken.directory, "node.sock"))
 
 
-def test_what_cannot_be_made_is_tried_for_a_while(outer: Path, taken: premises.Premises, door: Door) -> None:
+def test_the_node_gives_up_when_the_folder_cannot_be_created_for_a_while(
+    outer: Path, taken: premises.Premises, door: Door
+) -> None:
     shutil.rmtree(outer)
     outer.touch()
     assert taken.look_after(door, 100.0) == ""
@@ -63,7 +65,7 @@ def test_what_cannot_be_made_is_tried_for_a_while(outer: Path, taken: premises.P
     assert "was removed and cannot be made anew" in taken.look_after(door, 100.0 + premises.GIVE_UP_S)
 
 
-def test_a_directory_that_others_may_enter_is_no_place(outer: Path, taken: premises.Premises, door: Door) -> None:
+def test_a_directory_that_other_users_may_enter_is_not_used(outer: Path, taken: premises.Premises, door: Door) -> None:
     shutil.rmtree(outer)
     outer.mkdir(mode=0o700)
     outer.chmod(0o777)
@@ -71,7 +73,7 @@ def test_a_directory_that_others_may_enter_is_no_place(outer: Path, taken: premi
     assert "is open to others" in taken.look_after(door, premises.GIVE_UP_S)
 
 
-def test_trouble_that_passes_is_forgotten(outer: Path, taken: premises.Premises, door: Door) -> None:
+def test_a_failure_that_passes_does_not_count_later(outer: Path, taken: premises.Premises, door: Door) -> None:
     outer.chmod(0o777)
     assert taken.look_after(door, 0.0) == ""
     outer.chmod(0o700)
@@ -80,9 +82,7 @@ def test_trouble_that_passes_is_forgotten(outer: Path, taken: premises.Premises,
     assert taken.look_after(door, premises.GIVE_UP_S) == ""
 
 
-def test_another_node_that_has_the_lock_and_listens_has_the_folder(
-    outer: Path, taken: premises.Premises, door: Door
-) -> None:
+def test_a_node_ends_when_another_node_has_locked_its_folder(outer: Path, taken: premises.Premises, door: Door) -> None:
     shutil.rmtree(taken.directory)
     os.mkdir(taken.directory, 0o700)
     other = premises.Premises(taken.directory)
@@ -97,7 +97,7 @@ def test_another_node_that_has_the_lock_and_listens_has_the_folder(
         os.close(other._kept)
 
 
-def test_the_times_of_files_are_set_now_and_then(taken: premises.Premises, door: Door) -> None:
+def test_the_times_of_files_are_updated_now_and_then(taken: premises.Premises, door: Door) -> None:
     paths = [taken.directory, *(os.path.join(taken.directory, name) for name in ("node.sock", "node.lock", "p"))]
     taken.look_after(door, 0.0)
     for due, is_set in ((1.0, False), (premises.TOUCH_S, True)):
@@ -107,7 +107,7 @@ def test_the_times_of_files_are_set_now_and_then(taken: premises.Premises, door:
         assert [os.stat(path).st_mtime > 0 for path in paths] == [is_set] * len(paths)
 
 
-def test_cleaners_find_the_runtime_directory_locked(outer: Path, taken: premises.Premises) -> None:
+def test_the_runtime_directory_is_locked_against_cleaners(outer: Path, taken: premises.Premises) -> None:
     import fcntl
 
     descriptor = os.open(outer, os.O_RDONLY)

@@ -1,4 +1,4 @@
-"""A client's connection, as the node keeps it. Data without rules."""
+"""The node's record of a client's connection. Data without rules."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from nbactors.local.wire.framing import MAX_CONTROL_FRAME, FrameBuffer
 
 
 class Connection:
-    """One client's connection.
+    """The connection of one client.
 
     Attributes:
-        inbox: Messages that were not handled yet; while there are any, nothing more is read.
-        outbox: Messages of this turn, sent as one frame at its end.
-        unsent: Bytes that the socket did not take.
-        sources: Workers whose output goes here.
-        descriptors: Received ones that no message has been given yet.
-        closing: To be closed when everything is sent.
+        inbox: Messages that are not handled yet; while there are any, no more are read.
+        outbox: Messages of this turn of the loop, sent as one frame at its end.
+        unsent: Bytes that the socket has not accepted yet.
+        sources: Workers whose output goes to this client.
+        descriptors: Received descriptors that do not belong to a handled message yet.
+        closing: Whether to close the connection when everything is sent.
     """
 
     def __init__(self, number: int, sock: socket.socket) -> None:

@@ -1,4 +1,4 @@
-"""Where sessions, workers and the command line come in: the node's socket."""
+"""The node's listening socket, to which sessions, workers and the command line connect."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from nbactors.local import sockets
 from nbactors.local.node.shell.journal import note
 from nbactors.local.node.shell.loop import READ, Loop
 
-_BREATHER_S = 0.1
-"""How long no connection is accepted after that has failed for want of descriptors."""
+_PAUSE_S = 0.1
+"""For how long, in seconds, no connection is accepted after `accept` has failed for lack of descriptors."""
 
 
 class Door:
-    """The socket that the node listens on.
+    """The socket on which the node listens.
 
     Args:
-        loop: Tells when somebody knocks.
-        path: Where it is.
-        admit: Called with each connection, which is of this user.
+        loop: Watches the socket.
+        path: The socket's path.
+        admit: Called with each new connection, which is from a process of this user.
 
     Attributes:
-        due: When `tend` is to be called, on the monotonic clock; None if it need not be.
+        due: When `tend` must be called, on the monotonic clock; None if it need not be.
     """
 
     def __init__(self, loop: Loop, path: str, admit: Callable[[socket.socket], None]) -> None:
@@ -39,35 +39,35 @@ class Door:
     def _open(self) -> None:
         self._listener = sockets.listen(self._path)
         self._listener.setblocking(False)
-        # Its number cannot come to mean another file: a bound socket keeps it, also when it has been removed.
+        # The inode number identifies the socket: a bound socket keeps its inode even after the file was removed.
         self._file = sockets.identity(self._path)
-        self._loop.watch(self._listener.fileno(), READ, self._on_knock)
+        self._loop.watch(self._listener.fileno(), READ, self._on_connection)
 
     def tend(self) -> None:
-        """Accept connections again after a breather."""
+        """Accept connections again when the pause after a failure is over."""
         if self.due is not None and self.due <= time.monotonic():
             self.due = None
-            self._loop.watch(self._listener.fileno(), READ, self._on_knock)
+            self._loop.watch(self._listener.fileno(), READ, self._on_connection)
 
     def is_there(self) -> bool:
         """Return whether the path still leads to this socket."""
         return sockets.identity(self._path) == self._file
 
     def renew(self) -> None:
-        """Listen at the path again. Whoever waits at the old socket is let in first.
+        """Listen at the path again. Connections that wait on the old socket are accepted first.
 
         Raises:
-            OSError: That is not possible; the old socket is kept.
+            OSError: That is not possible; the old socket stays in use.
         """
         self._accept()
         old = self._listener
         self._open()
         self._shut(old)
 
-    def shut_unless_somebody_knocks(self) -> bool:
-        """Take the door away, unless somebody is standing there; return whether it is gone.
+    def shut_unless_connecting(self) -> bool:
+        """Remove the socket file, unless a process is connecting; return whether it is removed.
 
-        Whoever connects after this finds no socket and starts a node of its own, which waits for this one's lock.
+        A process that connects after this finds no socket and starts a new node, which waits for this node's lock.
         """
         self._take_away()
         if not self._accept():
@@ -78,23 +78,23 @@ class Door:
         return False
 
     def shut(self) -> None:
-        """Take it away."""
+        """Remove the socket file and close the socket."""
         self._take_away()
         self._shut(self._listener)
 
     def _take_away(self) -> None:
-        if self.is_there():  # not that of a node which has taken this one's place
+        if self.is_there():  # the file may be that of a new node by now
             sockets.remove(self._path)
 
     def _shut(self, listener: socket.socket) -> None:
         self._loop.watch(listener.fileno(), 0, _ignore)
         listener.close()
 
-    def _on_knock(self, _: int) -> None:
+    def _on_connection(self, _: int) -> None:
         self._accept()
 
     def _accept(self) -> int:
-        """Take all connections that wait; return how many."""
+        """Accept all connections that wait; return how many."""
         count = 0
         while True:
             try:
@@ -104,11 +104,11 @@ class Door:
             except OSError as error:
                 if error.errno == errno.ECONNABORTED:
                     continue
-                if error.errno not in (errno.EMFILE, errno.ENFILE) or not self._turn_one_away():
-                    # A listener that stays ready would wake the loop for ever.
+                if error.errno not in (errno.EMFILE, errno.ENFILE) or not self._refuse_one():
+                    # A socket that stays ready would keep waking the loop.
                     note(f"a connection cannot be accepted: {error}")
                     self._loop.watch(self._listener.fileno(), 0, _ignore)
-                    self.due = time.monotonic() + _BREATHER_S
+                    self.due = time.monotonic() + _PAUSE_S
                     return count
                 continue
             try:
@@ -120,8 +120,8 @@ class Door:
             self._admit(sock)
             count += 1
 
-    def _turn_one_away(self) -> bool:
-        """End a connection that there is no descriptor for: left alone it would keep the loop from ever waiting."""
+    def _refuse_one(self) -> bool:
+        """Accept and close a connection for which there is no descriptor: it would keep the loop from sleeping."""
         note("a connection was refused: too many open files; raise the limit (ulimit -n)")
         if self._spare >= 0:
             os.close(self._spare)
@@ -133,10 +133,10 @@ class Door:
         finally:
             try:
                 self._spare = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-            except OSError:  # the whole machine has none left
+            except OSError:  # the whole system has no free descriptor
                 self._spare = -1
         return True
 
 
 def _ignore(_: int) -> None:
-    """Stand for a callback that is taken away."""
+    """Serve as the callback of a descriptor that is not watched any more."""

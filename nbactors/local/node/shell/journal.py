@@ -1,4 +1,4 @@
-"""The node's log, which its stdout and stderr lead to."""
+"""The node's log file, which is its stdout and stderr."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from nbactors.local.access.discovery import NODE_LOG
 
 
 def note(text: str) -> None:
-    """Write a line, with the time."""
+    """Write a line to the log, with the time."""
     print(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}", file=sys.stderr, flush=True)
 
 
 def renew(directory: str) -> None:
-    """Begin a new file if the log was removed: what is written from now on is to be found.
+    """Start a new log file if the old one was removed, so that users find later lines.
 
     Raises:
-        OSError: It cannot be made.
+        OSError: The file cannot be created.
     """
     for descriptor in (1, 2):
         if is_removed(descriptor):
@@ -30,6 +30,6 @@ def renew(directory: str) -> None:
 
 
 def is_removed(descriptor: int) -> bool:
-    """Return whether an open file has no name any more."""
+    """Return whether the file of an open descriptor was removed."""
     found = os.fstat(descriptor)
     return stat.S_ISREG(found.st_mode) and not found.st_nlink

@@ -1,7 +1,7 @@
-"""The node's event loop: descriptors that are ready, and a deadline.
+"""The node's event loop: waits for ready descriptors, or for a deadline.
 
-asyncio would do as well, but importing it takes longer than all else that a node does before it listens, and more
-memory than all that it remembers.
+It is not asyncio, because importing asyncio takes longer than everything else that a node does before it listens, and
+more memory than all its records.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import selectors
 from collections.abc import Callable
 
 _LONGEST_WAIT_S = 3600.0
-"""The system's own limit is 24 days; beyond that `select` raises."""
+"""The longest wait, in seconds. The system's limit is 24 days, above which `select` raises."""
 
 READ = selectors.EVENT_READ
 WRITE = selectors.EVENT_WRITE
@@ -19,13 +19,13 @@ Callback = Callable[[int], None]
 
 
 class Loop:
-    """Calls back when descriptors are ready. One thread."""
+    """Calls callbacks when descriptors are ready. Used by one thread."""
 
     def __init__(self) -> None:
         self._selector = selectors.DefaultSelector()
 
     def watch(self, descriptor: int, mask: int, callback: Callback) -> None:
-        """Have `callback(ready mask)` called whenever the descriptor is ready; a mask of 0 ends that."""
+        """Call `callback(ready mask)` whenever the descriptor is ready. A mask of 0 ends that."""
         registered = self._selector.get_map().get(descriptor)
         if not mask:
             if registered is not None:
@@ -36,13 +36,13 @@ class Loop:
             self._selector.modify(descriptor, mask, callback)
 
     def turn(self, timeout_s: float | None) -> None:
-        """Wait until something is ready, or for `timeout_s`; call back."""
+        """Wait until a descriptor is ready, at most `timeout_s` seconds, and call the callbacks."""
         timeout_s = None if timeout_s is None else min(timeout_s, _LONGEST_WAIT_S)
         for key, mask in self._selector.select(timeout_s):
-            # An earlier callback of this turn may have ended this one.
+            # An earlier callback may have ended the watching of this descriptor.
             if self._selector.get_map().get(key.fd) is key:
                 key.data(mask)
 
     def close(self) -> None:
-        """Release the selector."""
+        """Close the selector."""
         self._selector.close()

@@ -1,4 +1,4 @@
-"""What the machine has, as far as this process may use it."""
+"""The resources of the machine that this process may use."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ _UNLIMITED = 1 << 60
 
 
 def cpus() -> float:
-    """Return the number of CPUs: those that the scheduler may use, or less if a cgroup's quota says so."""
+    """Return the number of CPUs that the scheduler lets this process use, or a cgroup's quota if that is less."""
     try:
         usable = float(len(os.sched_getaffinity(0)))
     except AttributeError:  # not on Linux
         usable = float(os.cpu_count() or 1)
     quotas = [quota for quota in (_quota_v2(path) for path in _own_cgroups("")) if quota]
     quotas += [quota for quota in (_quota_v1(path) for path in _own_cgroups("cpu")) if quota]
-    # As Ray and Java do: half a CPU still runs one worker.
+    # Rounded up, as in Ray and Java: half a CPU still runs one worker.
     return max(1.0, min([usable, *(float(-(-quota // 1)) for quota in quotas)]))
 
 
 def memory() -> float:
-    """Return bytes of memory: the machine's, or less if a cgroup says so."""
+    """Return the machine's memory in bytes, or a cgroup's limit if that is less."""
     total = float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
     limits = [_number(os.path.join(path, "memory.max")) for path in _own_cgroups("")]
     limits += [_number(os.path.join(path, "memory.limit_in_bytes")) for path in _own_cgroups("memory")]
@@ -32,7 +32,7 @@ def memory() -> float:
 
 
 def gpus() -> list[Gpu]:
-    """Return the GPUs, in the order of their places in the machine. May take long where only nvidia-smi knows."""
+    """Return the GPUs, in the order of their PCI addresses. May take long where only nvidia-smi knows them."""
     try:
         places = sorted(os.listdir(_PROC_GPUS))
     except OSError:
@@ -51,11 +51,11 @@ def _uuid(path: str) -> str:
 
 
 def _gpus_by_tool() -> list[Gpu]:
-    """Ask nvidia-smi, if there is one: under WSL the driver has no files in /proc."""
+    """Ask nvidia-smi, if it is installed: under WSL the driver has no files in /proc."""
     tool = next((path for path in _tool_places() if os.access(path, os.X_OK)), None)
     if tool is None:
         return []
-    import subprocess  # noqa: PLC0415 - only on the few machines that get here
+    import subprocess  # noqa: PLC0415 - few machines need it
 
     command = [tool, "--query-gpu=index,uuid", "--format=csv,noheader"]
     try:
@@ -72,10 +72,10 @@ def _tool_places() -> list[str]:
 
 
 def _own_cgroups(controller: str) -> list[str]:
-    """Return the directories of this process's cgroup and of those above it.
+    """Return the directories of this process's cgroup and of its parents.
 
     Args:
-        controller: Of version 1; empty for version 2, which has one tree for all.
+        controller: The controller in version 1; empty for version 2, which has one tree for all controllers.
     """
     for line in _read("/proc/self/cgroup").splitlines():
         _, _, rest = line.partition(":")
@@ -86,7 +86,7 @@ def _own_cgroups(controller: str) -> list[str]:
         return []
     root = os.path.join(_CGROUP, controller) if controller else _CGROUP
     parts = [part for part in path.split("/") if part and part != ".."]
-    # In a container the path is often that of the host, and its own limits lie at the root.
+    # In a container the path is often the host's, and the container's own limits are at the root.
     return [os.path.join(root, *parts[:count]) for count in range(len(parts), -1, -1)]
 
 

@@ -1,10 +1,10 @@
-"""What workers print: read from their pipes, kept in a log, passed on line by line.
+"""The output of workers: read from their pipes, written to logs, and passed on line by line.
 
-A worker has two pipes from its start, and makes two more for each notebook cell whose calls it runs, so that a
-subprocess that prints later still prints to its own. They share one log, which gets whole lines.
+A worker has two pipes from its start, and opens two more for each notebook cell whose calls it runs: so a subprocess of
+a call still prints to that cell's pipes later. All pipes of a worker share one log, which gets whole lines.
 
-Nothing is dropped, reordered or taken for a duplicate. Where a session does not take its lines, the pipes are left
-unread until it does, so that at some point its workers wait in `print`; the node's memory does not grow.
+No line is dropped, reordered or taken for a duplicate. If a session does not read its lines, the node stops reading the
+pipes of its workers until it does. Then the workers wait in `print`, and the node's memory does not grow.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from nbactors.local.node.shell.loop import READ, Loop
 
 _CHUNK = 1 << 16
 _LONGEST_LINE = 1 << 20
-"""A line that is longer is passed on in parts."""
+"""A longer line is passed on in parts. In bytes."""
 
 _TAIL_LINES = 20
 _TAIL_WIDTH = 2000
 
 
 class _Stream(NamedTuple):
-    """One pipe. `number` is 1 for stdout, 2 for stderr; `made` tells those of one origin apart."""
+    """One pipe. `number` is 1 for stdout, 2 for stderr; `made` distinguishes pipes of the same origin."""
 
     origin: int
     number: int
@@ -35,14 +35,14 @@ class _Stream(NamedTuple):
 
 
 class WorkerOutput:
-    """The two pipes of one worker.
+    """The pipes of one worker.
 
     Args:
-        loop: Tells when there is something to read.
-        post: Takes events.
+        loop: Watches the pipes.
+        post: Called with each event.
         process_id: The worker's.
         descriptors: Read ends of its first stdout and stderr; owned by this object.
-        log_path: Where everything is kept.
+        log_path: The worker's log file.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class WorkerOutput:
         self.add(0, descriptors)
 
     def add(self, origin: int, descriptors: tuple[int, int]) -> None:
-        """Read two more pipes, for what calls of this origin print."""
+        """Read two more pipes, to which calls of this origin print."""
         if self._ended:
             for descriptor in descriptors:
                 os.close(descriptor)
@@ -78,14 +78,14 @@ class WorkerOutput:
                 self._watch(stream, descriptor)
 
     def pause(self) -> None:
-        """Leave the pipes unread."""
+        """Stop reading the pipes."""
         if not self._paused:
             self._paused = True
             for descriptor in self._streams.values():
                 self._loop.watch(descriptor, 0, _ignore)
 
     def resume(self) -> None:
-        """Read them again."""
+        """Read the pipes again."""
         if self._paused:
             self._paused = False
             for stream, descriptor in self._streams.items():
@@ -94,13 +94,13 @@ class WorkerOutput:
                 self.finish()
 
     def read_on(self) -> None:
-        """Read what is there now, of what goes on at most what a pipe holds."""
+        """Read what the pipes hold now; of continuous output, at most one pipe's contents."""
         if not self._paused:
             for stream in list(self._streams):
                 self._read(stream)
 
     def finish(self) -> None:
-        """The worker has ended: read what is there and close, though its children may have the pipes still."""
+        """Read what is there and close the pipes, though children of the ended worker may have them open."""
         self._finishing = True
         if self._paused:
             return
@@ -111,7 +111,7 @@ class WorkerOutput:
             self._close_stream(stream)
 
     def close(self) -> None:
-        """Close everything, read or not."""
+        """Close all pipes, even with unread output."""
         for stream in list(self._streams):
             self._close_stream(stream)
 
@@ -122,7 +122,7 @@ class WorkerOutput:
         self._read(stream)
 
     def _read(self, stream: _Stream) -> bool:
-        """Read a piece. Returns whether there may be more."""
+        """Read once from a pipe. Return whether there may be more."""
         descriptor = self._streams.get(stream)
         if descriptor is None:
             return False
@@ -151,9 +151,9 @@ class WorkerOutput:
         self._post(Printed(self._process_id, stream.number, text, stream.origin))
 
     def _keep(self, data: bytes) -> None:
-        """Append to the log, or to a new one if that was removed.
+        """Append to the log, or to a new log if the file was removed.
 
-        A full disk must not stop the workers, whose lines still reach the session.
+        A full disk must not stop the workers: their lines still reach the session.
         """
         try:
             if self._log >= 0 and is_removed(self._log):
@@ -184,4 +184,4 @@ class WorkerOutput:
 
 
 def _ignore(_: int) -> None:
-    """Stand for a callback that is taken away."""
+    """Serve as the callback of a descriptor that is not watched any more."""

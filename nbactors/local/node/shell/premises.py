@@ -1,15 +1,15 @@
-"""The node's folder: taken by a lock, and looked after while the node lives.
+"""The node's folder: locked by the node, and restored when it is removed under the running node.
 
-Cleaners of temporary files and a logout remove it, or what lies in it, under the living node. Then no session would
-find the node any more, and the next would start another. So the node looks every `LOOK_S`, and makes anew what is gone.
-Where it cannot, it ends with all that runs on it, since nobody could find that either. Sessions and workers do not look
-for themselves: the node sees with one look whose sockets are gone, and tells those (`ListenAgain`).
+Cleaners of temporary files, and a logout, remove the folder or files in it. Then sessions would not find the node any
+more, and the next session would start another one. So the node checks the folder every `LOOK_S` and creates again what
+is gone. If it cannot, it ends with all that runs on it, because no process could find that, either. Sessions and
+workers do not check their own sockets: the node sees which are gone, and tells those processes (`ListenAgain`).
 
-- The lock names the one node of a folder. Whoever has the lock of the file that is there now may listen; of two nodes
-  that look for a removed one at the same time, one gets it.
-- A node that starts where there was no lock yet looks for one that has lost it: it lets that one have the folder back.
-- systemd-tmpfiles leaves alone what lies in a locked directory, and sockets that are listened on. Others (macOS) go by
-  the times of files, which an open socket's or lock's would keep for ever: so they are set anew now and then.
+- The lock decides which node has the folder: the node that has locked the file that exists now may listen. If two nodes
+  create the file again at the same time, one gets the lock.
+- A node that starts and finds no lock file looks for a node that has lost it, and lets that node restore the folder.
+- systemd-tmpfiles skips locked directories and sockets in use. Other cleaners (macOS) go by the times of files, which
+  do not change while a socket or a lock is open: so the node updates these times now and then.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ from nbactors.local.wire.messages import PROTOCOL_VERSION
 from nbactors.ownership import ANY_ACCESS, problem
 
 LOOK_S = 2.0
-"""How often the node looks after its folder."""
+"""How often, in seconds, the node checks its folder."""
 
 TOUCH_S = 6 * 3600.0
-"""How often it sets the times of the files; the most eager cleaners remove what is some days old."""
+"""How often, in seconds, it updates the times of the files. No cleaner removes files before they are some days old."""
 
 GIVE_UP_S = 10.0
-"""How long it tries to make anew what is gone."""
+"""How long, in seconds, it tries to create again what is gone."""
 
 _LOCK_WITHIN_S = 8.0
-"""What a new node waits for the one that is just leaving."""
+"""How long, in seconds, a new node waits for a node that is just leaving."""
 
 _RETURN_WITHIN_S = 3.0
-"""What a new node waits for the one that has lost its folder to take it back."""
+"""How long, in seconds, a new node waits for a node that has lost its folder to restore it."""
 
 LOOK_NOW = signal.SIGURG
-"""Has the node look at once. Processes that do not know it ignore this signal."""
+"""The signal that makes a node check its folder at once. Processes without a handler for it ignore it."""
 
 
 class TakenError(Exception):
@@ -50,7 +50,7 @@ class TakenError(Exception):
 
 
 class Premises:
-    """A node's folder.
+    """The folder of a node.
 
     Args:
         directory: Its path: the protocol's folder in the runtime directory.
@@ -63,13 +63,13 @@ class Premises:
         self._lock = -1
         self._kept = -1
         self._touch_at = 0.0
-        self._in_vain_since: float | None = None
+        self._failing_since: float | None = None
 
     def take(self) -> bool:
-        """Become the one node of the folder. Returns False if another node lives and listens.
+        """Lock the folder. Return False if another node runs and listens there.
 
         Raises:
-            SystemExit: Another one has the lock, but does not listen.
+            SystemExit: Another process has the lock, but does not listen.
         """
         path = os.path.join(self.directory, discovery.NODE_LOCK)
         was_there = os.path.exists(path)
@@ -88,11 +88,11 @@ class Premises:
             time.sleep(0.01)
 
     def is_ours(self) -> bool:
-        """Return whether this node has the folder that is there now."""
+        """Return whether this node has locked the folder that exists now."""
         return _is_at(os.path.join(self.directory, discovery.NODE_LOCK), self._lock)
 
     def look_after(self, door: Door, now: float) -> str:
-        """Make anew what is gone.
+        """Create again what is gone.
 
         Args:
             door: The node's socket.
@@ -106,12 +106,12 @@ class Premises:
         except TakenError as error:
             return str(error)
         except OSError as error:
-            if self._in_vain_since is None:
-                self._in_vain_since = now
-            if now - self._in_vain_since < GIVE_UP_S:
+            if self._failing_since is None:
+                self._failing_since = now
+            if now - self._failing_since < GIVE_UP_S:
                 return ""
             return f"{self.directory} was removed and cannot be made anew ({error})"
-        self._in_vain_since = None
+        self._failing_since = None
         if now >= self._touch_at:
             self._touch_at = now + TOUCH_S
             self._touch()
@@ -126,7 +126,7 @@ class Premises:
         try:
             _make(os.path.join(self.directory, "logs"))
             journal.renew(self.directory)
-        except OSError:  # it can do without
+        except OSError:  # the node can run without a log
             pass
         if not self.is_ours():
             self._lock_again()
@@ -149,8 +149,8 @@ class Premises:
         raise OSError("another process holds the lock")
 
     def _is_taken_back(self) -> bool:
-        """Return whether another node has had this folder, and has it now. Else this one has the lock."""
-        from nbactors.local.access import sightings  # noqa: PLC0415 - needed only where there is no lock yet
+        """Return whether another node had this folder and has restored it. If not, this node has the lock."""
+        from nbactors.local.access import sightings  # noqa: PLC0415 - needed only without a lock file
 
         if not sightings.may_be_bound(os.path.join(self.directory, discovery.NODE_SOCKET)):
             return False
@@ -170,17 +170,17 @@ class Premises:
             if self._listener():
                 return True
             time.sleep(0.005)
-        # It hangs, perhaps. When it looks around again it finds this one, and ends.
+        # The other node may hang. When it checks its folder again, it finds this node, and ends.
         return not _try_lock(self._lock)
 
     def _keep(self) -> None:
-        """Have systemd-tmpfiles leave the runtime directory alone."""
+        """Lock the runtime directory, so that systemd-tmpfiles skips it."""
         if self._kept >= 0:
             os.close(self._kept)
         self._kept = os.open(self._outer, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             fcntl.flock(self._kept, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except OSError:  # somebody holds it for himself; or the file system knows no such locks
+        except OSError:  # another process has locked it, or the file system has no locks
             pass
 
     def _touch(self) -> None:
@@ -195,7 +195,7 @@ class Premises:
                 continue
 
     def _listener(self) -> int:
-        """Return the process that listens as the folder's node, 0 if none does."""
+        """Return the pid of the process that listens as this folder's node, 0 if none does."""
         try:
             with sockets.connect(os.path.join(self.directory, discovery.NODE_SOCKET), 1.0) as sock:
                 return sockets.peer_pid(sock) or -1

@@ -1,4 +1,4 @@
-"""The shell around `NodeState`: sockets in, messages out, instructions carried out."""
+"""`Server`: the node's main loop. It receives messages, passes events to `NodeState`, and carries out instructions."""
 
 from __future__ import annotations
 
@@ -27,33 +27,34 @@ from nbactors.local.wire.framing import Codec, FrameError, control_codec
 
 _CHUNK = 1 << 18
 _HIGH_WATER = 1 << 20
-"""Unsent bytes to a session at which its workers' output is left unread, until there are `_LOW_WATER`."""
+"""With more unsent bytes than this to a session, its workers' output is not read until fewer than `_LOW_WATER` remain.
+"""
 _LOW_WATER = 1 << 18
-_HOPELESS = 64 << 20
-"""Unsent bytes at which a client is given up: it reads nothing, and the node must not grow without bound."""
+_MAX_UNSENT = 64 << 20
+"""With more unsent bytes than this, a client is disconnected: it does not read, and the node's memory must be bounded.
+"""
 
 _MAX_FDS = 64
-"""Descriptors that one receive has room for; a client sends no more at once."""
+"""The highest number of descriptors in one receive; a client never sends more at once."""
 
 _CLOEXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
 
 _SLICE_S = 0.1
-"""What one client's messages may take before others have their turn.
+"""How long, in seconds, the messages of one client are handled before other clients have their turn.
 
-Far more than honest ones do: what two clients say of one thing (a handle is given, and dropped) is best handled in the
-order in which it came.
-"""
+Ordinary clients need much less. That is wanted, because messages of two clients about one thing (a handle is sent, and
+dropped) are best handled in the order in which they arrive."""
 
-_LAST_WORDS_S = 1.0
-"""What the node waits at its end for clients to take what it has sent."""
+_FINAL_SEND_S = 1.0
+"""How long, in seconds, a node that ends waits for clients to receive what it has sent."""
 
 
 class Server:
     """The node.
 
     Args:
-        facts: What does not change.
-        premises: The folder that it has taken.
+        facts: What does not change while the node runs.
+        premises: The node's folder, which it has locked.
     """
 
     def __init__(self, facts: Facts, premises: Premises) -> None:
@@ -66,42 +67,42 @@ class Server:
         self._supervisor = Supervisor(self._loop, self._queue.append, premises.directory)
         self._codec: Codec[messages.Control] = control_codec()
         self._connections: dict[int, Connection] = {}
-        self._heard: dict[int, Connection] = {}
+        self._with_messages: dict[int, Connection] = {}
         self._dirty: set[int] = set()
         self._next_number = 0
         self._leaving = False
-        self._looks_at = time.monotonic() + LOOK_S
+        self._check_at = time.monotonic() + LOOK_S
         self._is_evicted = False
         self._door = Door(self._loop, os.path.join(self._directory, NODE_SOCKET), self._admit)
 
     def run(self) -> None:
-        """Serve until there is nobody left to serve, or the node is told to stop."""
+        """Run until the node has no clients left, or is told to stop."""
         self._catch_signals()
         while not self._leaving:
-            self._loop.turn(self._patience())
+            self._loop.turn(self._timeout_s())
             self._door.tend()
-            if self._looks_at <= time.monotonic():
-                self._look_around()
+            if self._check_at <= time.monotonic():
+                self._check_folder()
             if self._state.deadline is not None and self._state.deadline <= time.monotonic():
                 self._queue.append(events.Tick())
             self._work()
-        self._say_goodbye()
+        self._shut_down()
 
     # ------------------------------------------------------------------------------------------------- instructions
 
-    def _patience(self) -> float | None:
-        """Return how long the loop may wait."""
-        if self._heard:
+    def _timeout_s(self) -> float | None:
+        """Return how long the loop may wait, in seconds."""
+        if self._with_messages:
             return 0.0
-        deadlines = (self._state.deadline, self._door.due, self._looks_at)
+        deadlines = (self._state.deadline, self._door.due, self._check_at)
         return max(0.0, min(when for when in deadlines if when is not None) - time.monotonic())
 
     def _work(self) -> None:
-        """Handle all events and a slice of each client's messages, and send what they led to."""
+        """Handle all events and a time slice of each client's messages, and send the resulting messages."""
         self._handle_events()
-        heard, self._heard = self._heard, {}
+        heard, self._with_messages = self._with_messages, {}
         for client in heard.values():
-            self._listen_to(client)
+            self._handle_messages(client)
         while self._dirty:
             dirty, self._dirty = self._dirty, set()
             for number in dirty:
@@ -110,8 +111,8 @@ class Server:
                     self._send_outbox(connection)
             self._handle_events()
 
-    def _listen_to(self, connection: Connection) -> None:
-        """Handle the messages of one client, until its time is up."""
+    def _handle_messages(self, connection: Connection) -> None:
+        """Handle the messages of one client, until its time slice is over."""
         inbox = connection.inbox
         end = time.monotonic() + _SLICE_S
         while inbox and not connection.closing:
@@ -122,7 +123,7 @@ class Server:
         if connection.closing:
             inbox.clear()
         elif inbox:
-            self._heard[connection.number] = connection
+            self._with_messages[connection.number] = connection
 
     def _handle_events(self) -> None:
         while self._queue:
@@ -132,7 +133,7 @@ class Server:
             for instruction in self._state.handle(event, time.monotonic()):
                 try:
                     self._carry_out(instruction, event)
-                except Exception as error:  # noqa: BLE001 - a mistake of ours about one process must not end all others
+                except Exception as error:  # noqa: BLE001 - a bug that concerns one process must not end all
                     note(f"an error in carrying out {type(instruction).__name__}:\n{traceback.format_exc()}")
                     self._carry_out_failed(instruction, error)
             if isinstance(event, events.Exited):
@@ -150,8 +151,8 @@ class Server:
                 connection.closing = True
                 self._dirty.add(instruction.conn)
         elif isinstance(instruction, events.Spawn):
-            if not self._door.is_there():  # the worker could not register
-                self._look_around()
+            if not self._door.is_there():  # otherwise the worker could not register
+                self._check_folder()
             supervisor.spawn(instruction)
         elif isinstance(instruction, events.Kill):
             supervisor.kill(instruction.process_id)
@@ -177,10 +178,10 @@ class Server:
         elif isinstance(instruction, events.RemoveSocket):
             supervisor.remove_socket(instruction.process_id)
         else:
-            self._leaving = self._leaving or instruction.final or self._door.shut_unless_somebody_knocks()
+            self._leaving = self._leaving or instruction.final or self._door.shut_unless_connecting()
 
     def _carry_out_failed(self, instruction: events.Instruction, error: Exception) -> None:
-        """Tell the state what will not come otherwise, so that it answers whoever waits for it."""
+        """Post the event that would otherwise never come, so that the rules answer the clients that wait for it."""
         if isinstance(instruction, events.Spawn):
             self._queue.append(events.Forked(instruction.process_id, 0, f"{type(error).__name__}: {error}"))
         elif isinstance(instruction, events.ReadOutput):
@@ -193,7 +194,7 @@ class Server:
         if connection is None:
             return
         if len(connection.descriptors) < 2:
-            # Cut off, for want of descriptors. The worker finds that nobody reads, and uses its first ones.
+            # The descriptors were lost: this process had none free. The worker notices that, and uses its first pipes.
             note("pipes of a worker did not arrive: too many open files; raise the limit (ulimit -n)")
             return
         pair = (connection.descriptors.popleft(), connection.descriptors.popleft())
@@ -260,7 +261,7 @@ class Server:
                 connection.inbox.extend(self._decode(connection, body))
         except FrameError as error:
             note(f"a connection is closed: {error}")
-            if connection.has_spoken:  # else it is no client of ours
+            if connection.has_spoken:  # otherwise it is no client of nbactors
                 text = (
                     f"the node has ended the connection, since it does not understand what this process sent: {error}."
                 )
@@ -269,10 +270,10 @@ class Server:
             self._drop(connection)
         else:
             if connection.inbox:
-                self._heard[connection.number] = connection
+                self._with_messages[connection.number] = connection
 
     def _decode(self, connection: Connection, body: bytes | memoryview) -> list[messages.Control]:
-        """Decode a frame. Of a first frame at least the Hello, which says what version the others are of."""
+        """Decode a frame. If the first one is of another version, decode its Hello, which names that version."""
         try:
             batch = self._codec.decode(body)
         except FrameError:
@@ -315,7 +316,7 @@ class Server:
         if connection.closing and not connection.unsent:
             self._drop(connection)
             return
-        if len(connection.unsent) > _HOPELESS:
+        if len(connection.unsent) > _MAX_UNSENT:
             note(f"a connection is closed: its client has left {len(connection.unsent)} bytes unread")
             self._drop(connection)
             return
@@ -331,8 +332,8 @@ class Server:
         connection.descriptors.clear()
         connection.unsent.clear()
         self._regulate(connection)
-        self._heard.pop(connection.number, None)
-        # Its last words count, but for questions that it will not hear the answers to.
+        self._with_messages.pop(connection.number, None)
+        # Its last messages are handled, except for queries, whose answers it cannot receive.
         for message in connection.inbox:
             if not isinstance(message, messages.Query | messages.FetchLog):
                 self._queue.append(events.Received(connection.number, message))
@@ -340,7 +341,7 @@ class Server:
         self._queue.append(events.Disconnected(connection.number))
 
     def _regulate(self, connection: Connection) -> None:
-        """Pause the workers whose output the client does not take, or let them go on."""
+        """Pause the workers whose output the client does not read, or resume them."""
         if not connection.is_congested and len(connection.unsent) > _HIGH_WATER:
             connection.is_congested = True
             for process_id in connection.sources:
@@ -360,10 +361,10 @@ class Server:
 
     # ----------------------------------------------------------------------------------------------- coming, leaving
 
-    def _look_around(self) -> None:
-        """Look after what a cleaner of temporary files may have removed: the node's own, and others' sockets."""
+    def _check_folder(self) -> None:
+        """Check what a cleaner of temporary files may have removed: the node's folder, and other processes' sockets."""
         now = time.monotonic()
-        self._looks_at = now + LOOK_S
+        self._check_at = now + LOOK_S
         if self._is_evicted:
             return
         why = self._premises.look_after(self._door, now)
@@ -374,12 +375,12 @@ class Server:
             return
         try:
             names = os.listdir(os.path.join(self._directory, "p"))
-        except OSError:  # it could not be made now
+        except OSError:  # the directory is missing, and could not be created now
             return
         self._queue.append(events.SocketsSeen(frozenset(names)))
 
     def _catch_signals(self) -> None:
-        """SIGTERM ends everything, as `nbactors stop` does; SIGCHLD tells of a forkserver that has ended."""
+        """Have SIGTERM stop the node like `nbactors stop`, and SIGCHLD report that a forkserver has exited."""
         reader, writer = os.pipe()
         for end in (reader, writer):
             os.set_blocking(end, False)
@@ -395,16 +396,16 @@ class Server:
                 if number == signal.SIGTERM:
                     self._queue.append(events.StopAsked())
                 elif number == LOOK_NOW:
-                    self._look_around()
+                    self._check_folder()
                 elif number == signal.SIGCHLD:
                     self._supervisor.reap()
 
         self._loop.watch(reader, READ, on_signal)
 
-    def _say_goodbye(self) -> None:
-        """Send what is to be sent, and leave nothing behind."""
+    def _shut_down(self) -> None:
+        """Send all remaining bytes, and close everything."""
         self._door.shut()
-        deadline = time.monotonic() + _LAST_WORDS_S
+        deadline = time.monotonic() + _FINAL_SEND_S
         for connection in list(self._connections.values()):
             connection.sock.setblocking(True)
             connection.sock.settimeout(max(0.01, deadline - time.monotonic()))
@@ -418,10 +419,10 @@ class Server:
 
 
 def _first_hello(body: bytes | memoryview) -> messages.Hello:
-    """Return the Hello that a frame begins with, whatever else is in it.
+    """Return the Hello at the beginning of a frame, whatever else is in the frame.
 
     Raises:
-        FrameError: It does not begin with one.
+        FrameError: The frame does not begin with a Hello.
     """
     try:
         first = msgspec.msgpack.decode(body, type=list[msgspec.Raw])[0]
@@ -436,8 +437,8 @@ def _close_all(descriptors: Iterable[int]) -> None:
 
 
 def _ignore(_: int) -> None:
-    """Stand for a callback that is taken away."""
+    """Serve as the callback of a descriptor that is not watched any more."""
 
 
 def _ignore_signal(_number: int, _frame: object) -> None:
-    """Do nothing: the wake-up descriptor tells the loop."""
+    """Do nothing: the wakeup descriptor wakes the loop."""

@@ -1,4 +1,4 @@
-"""Forkservers and the worker processes that they make: starting, killing, hearing of their ends."""
+"""The forkservers and their workers: starting, killing, and noticing exits."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _UNCOMPILED = b"PYTHONDONTWRITEBYTECODE"
 
 
 class Forkserver:
-    """A forkserver, seen from the node.
+    """The node's end of a forkserver.
 
     Args:
-        on_lost: Called with (this, why) when it ends without having been closed.
+        on_lost: Called with (forkserver) when it ends without having been closed.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class Forkserver:
         self._on_lost = on_lost
         self.log_path = log_path
         self.workers: set[bytes] = set()
-        """All that it was told to fork, less those whose ends it has reported."""
+        """All workers that it was told to fork and whose ends it has not reported."""
         self._codec = fork_codec()
         self._frames = FrameBuffer(MAX_CONTROL_FRAME)
         self._backlog: deque[tuple[bytes, list[int]]] = deque()
@@ -55,12 +55,12 @@ class Forkserver:
         self._send(environment_codec.encode([facts]), [])
 
     def fork(self, order: messages.Fork, descriptors: list[int]) -> None:
-        """Have a worker forked. The descriptors are closed here when they are sent."""
+        """Have a worker forked. This closes the descriptors when they are sent."""
         self.workers.add(order.process_id)
         self._send(self._codec.encode([order]), descriptors)
 
     def close(self) -> None:
-        """Let it go: it exits when its socket closes."""
+        """Close the socket, at which the forkserver exits."""
         self._loop.watch(self._sock.fileno(), 0, self._on_ready)
         self._sock.close()
         for _, descriptors in self._backlog:
@@ -78,7 +78,7 @@ class Forkserver:
                 sent = socket.send_fds(self._sock, [frame], descriptors) if descriptors else self._sock.send(frame)
             except BlockingIOError:
                 break
-            except OSError:  # it is gone, which the reader will see
+            except OSError:  # the forkserver is gone; the next read notices that
                 break
             _close_all(descriptors)
             if sent < len(frame):
@@ -130,7 +130,7 @@ class Supervisor:
         self._leaving: set[int] = set()
 
     def open(self, environment: int, facts: messages.Environment) -> Forkserver | str:
-        """Start a forkserver, if the environment has none that lives. Returns it, or why there can be none."""
+        """Return the environment's forkserver, started if there is none, or the reason why it cannot be started."""
         server = self._forkservers.get(environment)
         if server is not None:
             return server
@@ -145,15 +145,15 @@ class Supervisor:
         return server
 
     def close(self, environment: int) -> None:
-        """Let a forkserver go."""
+        """Close a forkserver."""
         server = self._forkservers.pop(environment, None)
         if server is not None:
             server.close()
             self._leaving.add(server.pid)
-            sockets.remove(server.log_path)  # nobody asks for it any more: its end is told where the forkserver is lost
+            sockets.remove(server.log_path)  # the log is only needed for the text about a lost forkserver
 
     def spawn(self, order: Spawn) -> None:
-        """Have a worker forked; answered by `Forked`."""
+        """Have a worker forked. The event `Forked` reports the result."""
         process_id = order.process_id
         server = self.open(order.environment, order.facts)
         if isinstance(server, str):
@@ -182,12 +182,12 @@ class Supervisor:
         )
 
     def forked(self, process_id: bytes, pid: int) -> None:
-        """A worker exists: hold on to it, so that its number cannot come to mean another process."""
+        """Keep a descriptor of a new worker, so that its pid cannot come to mean another process."""
         if pid:
             self._pids[process_id] = (pid, _pidfd(pid))
 
     def exited(self, process_id: bytes) -> None:
-        """A worker has ended: it cannot be killed any more."""
+        """Forget the pid of a worker that has exited, so that it is not killed any more."""
         _, descriptor = self._pids.pop(process_id, (0, -1))
         if descriptor >= 0:
             os.close(descriptor)
@@ -204,36 +204,36 @@ class Supervisor:
             pass
 
     def output(self, process_id: bytes) -> WorkerOutput | None:
-        """Return a worker's output, if something of it is left."""
+        """Return a worker's output, if some of it is unread."""
         return self._outputs.get(process_id)
 
     def output_ended(self, process_id: bytes) -> None:
-        """All of a worker's output was read."""
+        """Note that all of a worker's output was read."""
         self._outputs.pop(process_id, None)
 
     def forget(self, process_id: bytes) -> None:
-        """Nothing will be asked of the worker any more."""
+        """Forget a worker, and close its pipes."""
         self.exited(process_id)
         output = self._outputs.pop(process_id, None)
         if output is not None:
             output.close()
 
     def remove_log(self, process_id: bytes) -> None:
-        """What a worker has printed will not be asked for any more."""
+        """Remove the log of a worker."""
         sockets.remove(os.path.join(self._directory, LOGS, log_name(process_id)))
 
     def remove_socket(self, process_id: bytes) -> None:
-        """A process has ended, perhaps before it could remove its socket."""
+        """Remove the socket of a process, which may have ended without doing so."""
         sockets.remove(sockets.process_socket_path(self._directory, process_id))
 
     def reap(self) -> None:
-        """Collect forkservers that have exited. Called on SIGCHLD."""
+        """Reap forkservers that have exited. Called on SIGCHLD."""
         for pid in list(self._leaving):
             if _has_exited(pid):
                 self._leaving.discard(pid)
 
     def close_all(self) -> None:
-        """Let everything go, at the node's end."""
+        """Close all forkservers and pipes, at the node's end."""
         for environment in list(self._forkservers):
             self.close(environment)
         for process_id in list(self._outputs):
@@ -254,7 +254,7 @@ class Supervisor:
 
 def _spawn(facts: messages.Environment, sock: socket.socket, log_path: str) -> int:
     """Start a forkserver's interpreter; return its pid."""
-    # Modules are compiled once; the forkserver gives the variable back to the workers.
+    # The forkserver compiles modules to files, once. It sets the variable again for the workers.
     environ = {name: value for name, value in facts.environ.items() if name != _UNCOMPILED}
     os.makedirs(os.path.dirname(log_path), mode=0o700, exist_ok=True)
     log = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
@@ -289,7 +289,7 @@ def _two_pipes() -> tuple[tuple[int, int], tuple[int, int]]:
 
 
 def _pidfd(pid: int) -> int:
-    """Return a descriptor of a process, -1 where there is no such thing."""
+    """Return a descriptor of a process, -1 if the system has none."""
     try:
         return os.pidfd_open(pid)
     except (AttributeError, OSError):
@@ -297,7 +297,7 @@ def _pidfd(pid: int) -> int:
 
 
 def _has_exited(pid: int) -> bool:
-    """Collect a child if it has exited."""
+    """Reap a child if it has exited. Return whether it has."""
     try:
         return os.waitpid(pid, os.WNOHANG)[0] == pid
     except ChildProcessError:
