@@ -1,11 +1,11 @@
-"""Where a node process begins, detached from whoever started it (see `nbactors.local.access.discovery`)."""
+"""The start of a node process, which is detached from the process that started it; see `nbactors.local.access`."""
 
 from __future__ import annotations
 
 import sys
 
 if "msgspec" not in sys.modules:
-    # msgspec takes typing_extensions for old types that no message has; it is a third of msgspec's import time.
+    # msgspec imports typing_extensions for old types that no message has; that is a third of msgspec's import time.
     sys.modules["typing_extensions"] = None  # type: ignore[assignment]
     import msgspec  # noqa: F401
 
@@ -25,17 +25,17 @@ from nbactors.local.node.shell.premises import Premises
 from nbactors.local.node.shell.server import Server
 from nbactors.local.wire.messages import PROTOCOL_VERSION
 
-_MOST_DESCRIPTORS = 1 << 16
+_MAX_DESCRIPTORS = 1 << 16
 
 
 def main(directory: str, ready: int, package_version: str, protocol: int = 0) -> None:
-    """Be the node. Returns when it is no longer needed, or when there is another one.
+    """Run a node. Returns when the node is no longer needed, or when another node has the directory.
 
     Args:
-        directory: Where to listen: the protocol's folder in the runtime directory.
-        ready: A pipe to write to when the node listens.
-        package_version: nbactors' own.
-        protocol: What the process that starts the node speaks; before protocol 8 they did not say.
+        directory: The node's folder: that of its protocol in the runtime directory.
+        ready: The descriptor of a pipe; the node writes to it once it listens.
+        package_version: The version of nbactors.
+        protocol: The protocol of the process that starts the node; 0 before protocol 8, which did not pass it.
     """
     os.chdir("/")
     os.umask(0o077)
@@ -54,28 +54,28 @@ def main(directory: str, ready: int, package_version: str, protocol: int = 0) ->
     sockets.remove_dead(os.path.join(directory, "p"))
     try:
         server = Server(_facts(directory, package_version), premises)
-    except (OSError, ValueError) as error:  # told to the session by the log, whose end it shows
+    except (OSError, ValueError) as error:  # the session reads this from the end of the log
         raise SystemExit(f"the node cannot listen: {error}") from None
     os.write(ready, discovery.READY)
     os.close(ready)
     gc.freeze()
     server.run()
-    # Not after an exception: its traceback is in the log.
+    # Not in a `finally`: after an exception the log must stay, with the traceback.
     if premises.is_ours():
         sockets.remove_dead(os.path.join(directory, "p"))
         shutil.rmtree(os.path.join(directory, "logs"), ignore_errors=True)
 
 
 def _close_others(ready: int) -> None:
-    """Close what was inherited from the session: other libraries do not always mark their descriptors."""
+    """Close the descriptors that were inherited from the session: libraries do not always set close-on-exec."""
     os.closerange(3, ready)
     os.closerange(ready + 1, max(resource.getrlimit(resource.RLIMIT_NOFILE)[0], 1024))
 
 
 def _allow_many_descriptors() -> None:
-    """A worker takes four descriptors, so a thousand of them more than the usual limit."""
+    """Raise the limit of open files: each worker takes four, so a thousand workers exceed the usual limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _MOST_DESCRIPTORS)
+    wanted = _MAX_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _MAX_DESCRIPTORS)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         try:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

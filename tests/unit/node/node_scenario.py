@@ -1,4 +1,4 @@
-"""Drives a `NodeState` by hand: people connect and send, the clock is set, instructions are looked at."""
+"""Drives a `NodeState` by hand: clients connect and send, the clock is set, instructions are examined."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Scenario:
         )
         self.state = NodeState(facts, self.now)
         self.done: list[events.Instruction] = []
-        """Instructions that no one has taken yet."""
+        """Instructions that the test has not taken yet."""
 
     def new_id(self) -> bytes:
         return next(self._ids).to_bytes(16, "big")
@@ -92,7 +92,7 @@ class Scenario:
         return Client(self, b"", "cli")
 
     def start_worker(self) -> Client:
-        """Let the worker that was asked for last come to life."""
+        """Have the worker that was ordered last start and register."""
         spawn = self.take(events.Spawn)[-1]
         return self.come_alive(spawn)
 
@@ -102,14 +102,14 @@ class Scenario:
         return Client(self, spawn.process_id, "worker", pid)
 
     def end_worker(self, worker: Client, status: int = 0, tail: str = "") -> None:
-        """Let a worker's process end and all that is known of it be told."""
+        """End a worker's process, and report its exit and the end of its output."""
         worker.leave()
         self.happen(events.Exited(worker.process_id, status))
         self.happen(events.OutputEnded(worker.process_id, tail))
 
 
 class Client:
-    """Somebody connected."""
+    """A connected client."""
 
     def __init__(self, scenario: Scenario, process_id: bytes, role: str, pid: int = 77) -> None:
         self.scenario = scenario

@@ -1,4 +1,4 @@
-"""Every request is answered: whatever is asked, whichever helper dies, whatever mistake the node makes."""
+"""Every request is answered, whichever process dies and whatever error the node makes."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ REQUESTS: list[messages.Message] = [
     messages.Stop(0),
     messages.Display(0, 0, b"", "show"),
 ]
-"""One of each kind that is answered by its `rid`, which the test sets."""
+"""One request of each kind that is answered with its `rid`, which the test sets."""
 
 ANSWERS = {
     messages.Refused,
@@ -54,7 +54,7 @@ ANSWERS = {
 }
 
 WITHDRAWS = {messages.CancelLease}
-"""Names the `rid` of another request, whose asker does not want the answer any more."""
+"""Messages with the `rid` of another request, whose client does not want the answer any more."""
 
 
 def kinds() -> set[type[messages.Message]]:
@@ -74,13 +74,13 @@ def answers(client: Client, rid: int) -> list[messages.Message]:
     return [message for message in client.got(messages.Message) if getattr(message, "rid", None) == rid]
 
 
-def test_no_kind_of_request_is_forgotten_here() -> None:
-    # A new kind of message with a rid has to be entered above, and so is tested below.
+def test_every_kind_of_request_is_tested_here() -> None:
+    # A new kind of message with a rid must be listed above, and so is tested below.
     assert kinds() == {type(request) for request in REQUESTS} | ANSWERS | WITHDRAWS
 
 
 def asker(node: Scenario, request: messages.Message) -> Client:
-    """Return somebody who may send it."""
+    """Return a client that may send the request."""
     if isinstance(request, messages.OpenSession):
         return Client(node, node.new_id(), "session")
     session = node.session()
@@ -102,7 +102,7 @@ HANDLERS = {
 
 
 def broken(node: Scenario, request: messages.Message, monkeypatch: pytest.MonkeyPatch, by: Callable[..., Any]) -> None:
-    """Let the handler of such a request do something else."""
+    """Replace the handler of this kind of request."""
     *path, name = HANDLERS[type(request)].split(".")
     owner: Any = node.state
     for step in path:
@@ -116,7 +116,7 @@ def raise_a_mistake(*_: Any, **__: Any) -> Any:
 
 @pytest.mark.parametrize("request_", REQUESTS, ids=by_name)
 class TestMistakes:
-    def test_a_handler_that_raises_is_answered_with_the_error(
+    def test_a_request_whose_handler_raises_is_refused_with_the_error(
         self, request_: messages.Message, node: Scenario, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         client = asker(node, request_)
@@ -134,7 +134,7 @@ class TestMistakes:
         assert any("raise_a_mistake" in note.text for note in node.take(events.Note))
         assert node.command_line().ask("status"), "all others are served"
 
-    def test_a_handler_that_forgets_it_is_answered_for(
+    def test_a_request_that_its_handler_drops_is_refused(
         self, request_: messages.Message, node: Scenario, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         sent: list[messages.Message] = []
@@ -146,7 +146,7 @@ class TestMistakes:
         assert "the request was dropped" in answer.text
 
 
-def test_the_creator_of_an_actor_without_a_name_is_told_of_a_mistake(
+def test_the_creator_of_an_unnamed_actor_is_told_of_an_error_in_the_node(
     node: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session = node.session()
@@ -158,9 +158,7 @@ def test_the_creator_of_an_actor_without_a_name_is_told_of_a_mistake(
 
 
 @pytest.mark.parametrize("step", ["_place", "_grant"])
-def test_a_mistake_in_a_later_step_is_told_to_whoever_waits_for_a_worker(
-    node: Scenario, monkeypatch: pytest.MonkeyPatch, step: str
-) -> None:
+def test_an_error_in_a_later_step_refuses_the_lease(node: Scenario, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
     session = node.session()
     monkeypatch.setattr(node.state._leases, step, raise_a_mistake)
     rid = session.request_lease()
@@ -172,7 +170,7 @@ def test_a_mistake_in_a_later_step_is_told_to_whoever_waits_for_a_worker(
 
 
 @pytest.mark.parametrize("step", ["_place", "_assign"])
-def test_a_mistake_in_a_later_step_ends_the_actor(node: Scenario, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+def test_an_error_in_a_later_step_ends_the_actor(node: Scenario, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
     session = node.session()
     monkeypatch.setattr(node.state._actors, step, raise_a_mistake)
     session.create()
@@ -208,7 +206,7 @@ def fork(node: Scenario, spawn: events.Spawn) -> None:
 
 
 def register(node: Scenario, spawn: events.Spawn) -> int:
-    """One that nobody wants any more is turned away."""
+    """Fork and register; the node refuses a worker that it no longer needs."""
     fork(node, spawn)
     conn = node.connect()
     hello = messages.Hello(messages.PROTOCOL_VERSION, spawn.process_id, 9, "worker", "1.2.3")
@@ -217,7 +215,7 @@ def register(node: Scenario, spawn: events.Spawn) -> int:
 
 
 def stay_ordered(node: Scenario, spawn: events.Spawn) -> None:
-    """The forkserver was told to fork it, and has not answered."""
+    """The forkserver has the order, and has not answered."""
 
 
 STATES: list[Step] = [stay_ordered, fork, register]
@@ -225,7 +223,7 @@ DEATHS: list[Step] = [lose_forkserver, end_process, cannot_fork, nothing_happens
 
 
 def live_on(node: Scenario, client: Client, reach: Step, die: Step) -> None:
-    """Let every worker that is made get as far as `reach`, and then its helper die; wait until nothing more comes."""
+    """Let each new worker get as far as `reach`, then let `die` happen; wait until the node is quiet."""
     for _ in range(workers.ATTEMPTS + 1):
         for spawn in node.take(events.Spawn):
             conn = reach(node, spawn)
@@ -240,7 +238,7 @@ def live_on(node: Scenario, client: Client, reach: Step, die: Step) -> None:
 @pytest.mark.parametrize("reach", STATES)
 @pytest.mark.parametrize("die", DEATHS)
 @pytest.mark.parametrize("request_", REQUESTS, ids=by_name)
-def test_no_death_of_a_helper_leaves_a_request_open(
+def test_a_request_is_answered_whatever_process_dies(
     node: Scenario, request_: messages.Message, reach: Step, die: Step
 ) -> None:
     client = asker(node, request_)
@@ -257,7 +255,7 @@ def test_no_death_of_a_helper_leaves_a_request_open(
 
 
 @pytest.mark.parametrize("reach", STATES)
-def test_a_task_gets_a_worker_of_the_next_forkserver(node: Scenario, reach: Step) -> None:
+def test_a_lease_gets_a_worker_of_the_next_forkserver_when_one_is_lost(node: Scenario, reach: Step) -> None:
     session = node.session()
     rid = session.request_lease()
     (spawn,) = node.take(events.Spawn)
@@ -271,7 +269,7 @@ def test_a_task_gets_a_worker_of_the_next_forkserver(node: Scenario, reach: Step
     assert (granted.process_id == spawn.process_id) == (worker is not None), "one that has registered lives on"
 
 
-def test_a_stop_refuses_what_waits_for_a_worker(node: Scenario) -> None:
+def test_a_stop_refuses_the_requests_that_wait_for_a_worker(node: Scenario) -> None:
     session = node.session()
     rid = session.request_lease()
     (spawn,) = node.take(events.Spawn)
@@ -282,7 +280,7 @@ def test_a_stop_refuses_what_waits_for_a_worker(node: Scenario) -> None:
     assert "the node is stopping" in answer.text
 
 
-def test_a_session_that_is_closed_twice_hears_twice(node: Scenario) -> None:
+def test_both_requests_of_a_session_that_is_closed_twice_are_answered(node: Scenario) -> None:
     session = node.session()
     _, worker = session.create_alive()
     session.send(messages.CloseSession(900))
@@ -299,7 +297,7 @@ def test_a_request_that_is_withdrawn_gets_no_answer(node: Scenario) -> None:
     assert answers(session, rid) == []
 
 
-def test_two_requests_of_one_number_are_both_answered(node: Scenario) -> None:
+def test_two_requests_with_the_same_number_are_both_answered(node: Scenario) -> None:
     session = node.session()
     rid = session.request_lease()
     session.send(messages.RequestLease(rid, {}, None, "f", [], b""))

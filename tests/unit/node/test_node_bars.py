@@ -67,20 +67,20 @@ def node() -> Node:
     return Node()
 
 
-def test_it_says_whose_bar_it_is(node: Node) -> None:
+def test_the_node_adds_the_worker_to_a_bar(node: Node) -> None:
     node.report("a", 1)
     (sent,) = node.sent()
     assert (sent.process_id, sent.pid, sent.label, sent.n) == (b"w" * 16, 7, "Trainer", 1)
 
 
-def test_a_session_that_is_gone_is_told_nothing(node: Node) -> None:
+def test_a_bar_of_a_closed_session_is_not_sent(node: Node) -> None:
     node.report("a", 1, job=JOB + 1)
     node.session.is_open = False
     node.report("a", 2)
     assert node.sent() == []
 
 
-def test_open_bars_end_with_their_worker(node: Node) -> None:
+def test_open_bars_end_when_their_worker_dies(node: Node) -> None:
     node.report("a", 3)
     node.report("b", 5)
     node.report("b", 10, closed=True)
@@ -92,7 +92,7 @@ def test_open_bars_end_with_their_worker(node: Node) -> None:
     assert node.sent() == []
 
 
-def test_what_is_remembered_is_bounded(node: Node) -> None:
+def test_the_number_of_remembered_bars_is_bounded(node: Node) -> None:
     for number in range(MAX_OPEN + 10):
         node.report(str(number), 1)
     node.sent()

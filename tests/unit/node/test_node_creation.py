@@ -1,4 +1,4 @@
-"""How the node places actors and has their processes made."""
+"""How the node places actors and has their processes forked."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from nbactors.local.wire import messages
 
 
 class TestCreation:
-    def test_from_the_request_to_the_first_call(self, node: Scenario) -> None:
+    def test_an_actor_is_placed_forked_registered_and_announced(self, node: Scenario) -> None:
         session = node.session()
         actor_id = session.create(resources={"CPU": 1.0})
         (spawn,) = node.take(events.Spawn)
@@ -25,13 +25,13 @@ class TestCreation:
         worker.send(messages.ActorConstructed(actor_id))
         assert session.states() == ["ALIVE"]
 
-    def test_two_cpus_place_three_that_hold_none(self, node: Scenario) -> None:
+    def test_two_cpus_place_three_actors_that_hold_no_cpu(self, node: Scenario) -> None:
         session = node.session()
         for _ in range(3):
             session.create()
         assert len(node.take(events.Spawn)) == 3
 
-    def test_it_waits_for_resources_and_is_placed_when_they_are_free(self, node: Scenario) -> None:
+    def test_an_actor_waits_until_its_resources_are_free(self, node: Scenario) -> None:
         session = node.session()
         first, worker = session.create_alive(resources={"CPU": 2.0})
         second = session.create()
@@ -42,7 +42,7 @@ class TestCreation:
         node.start_worker()
         assert [up.actor_id for up in session.got(messages.ActorUp)] == [first, second]
 
-    def test_one_that_can_never_be_placed_is_warned_of_once_and_waits(self, node: Scenario) -> None:
+    def test_an_actor_that_can_never_be_placed_waits_after_one_warning(self, node: Scenario) -> None:
         session = node.session()
         session.create(placement={"CPU": 3.0, "x": 1.0})
         session.create(placement={"CPU": 3.0, "x": 1.0})
@@ -52,13 +52,13 @@ class TestCreation:
         assert "x: 1 asked for, 0 in all" in text
         assert session.states() == ["PENDING_CREATION"] * 2
 
-    def test_never_with_no_cpu(self, node: Scenario) -> None:
+    def test_an_actor_of_a_session_without_cpus_waits_after_a_warning(self, node: Scenario) -> None:
         session = node.session(num_cpus=0)
         session.create()
         assert node.take(events.Spawn) == []
         assert "CPU: 1 asked for, 0 in all" in session.one(messages.Warn).text
 
-    def test_a_process_that_cannot_be_made(self, node: Scenario) -> None:
+    def test_an_actor_whose_process_cannot_be_forked_is_dead(self, node: Scenario) -> None:
         session = node.session()
         actor_id = session.create()
         (spawn,) = node.take(events.Spawn)
@@ -67,7 +67,7 @@ class TestCreation:
         assert (down.actor_id, down.kind) == (actor_id, "crashed")
         assert down.text == "its worker process could not be started: no memory"
 
-    def test_a_process_that_ends_before_it_is_ready(self, node: Scenario) -> None:
+    def test_an_actor_whose_process_exits_before_it_is_ready_is_dead(self, node: Scenario) -> None:
         session = node.session()
         session.create()
         (spawn,) = node.take(events.Spawn)
@@ -88,7 +88,7 @@ class TestCreation:
         node.pass_time(workers.REPORT_WITHIN_S)
         assert "did not register within 60 s" in session.one(messages.ActorDown).text
 
-    def test_what_a_lost_forkserver_was_to_fork_is_made_by_another(self, node: Scenario) -> None:
+    def test_another_forkserver_forks_what_a_lost_one_has_not_forked(self, node: Scenario) -> None:
         session = node.session(num_cpus=1)
         session.create(rid=1, name="n", resources={"CPU": 1.0})
         (spawn,) = node.take(events.Spawn)
@@ -98,7 +98,7 @@ class TestCreation:
         assert session.one(messages.ActorUp).process_id != spawn.process_id
         assert [row.name for row in session.ask("named_actors").actors] == ["n"]
 
-    def test_forkservers_that_are_lost_again_and_again_fail_it_and_nothing_else(self, node: Scenario) -> None:
+    def test_an_actor_dies_after_several_lost_forkservers_and_others_live(self, node: Scenario) -> None:
         session = node.session()
         session.create_alive()
         second = session.create()
@@ -111,7 +111,7 @@ class TestCreation:
         assert "could not be started: it is gone" in down.text
         assert session.states() == ["ALIVE", "DEAD"]
 
-    def test_an_orphans_end_is_told_though_nobody_knows_how(self, node: Scenario) -> None:
+    def test_the_end_of_a_worker_without_a_forkserver_is_told_without_a_cause(self, node: Scenario) -> None:
         session = node.session()
         _, worker = session.create_alive()
         node.happen(events.ForkserverLost([worker.process_id], "it is gone"))

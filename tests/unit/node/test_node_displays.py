@@ -1,4 +1,4 @@
-"""The node passes rich output on to the session that shows it, behind what was printed before."""
+"""The node passes rich output on to the session that shows it, after earlier printed output."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from nbactors.local.wire import messages
 
 
 def shown(node: Scenario, worker: Client, job: bytes, rid: int = 7) -> None:
-    """Have a worker show something for cell 4 of a session, and let its pipes be read."""
+    """Have a worker send a display for cell 4 of a session, and have its pipes read."""
     worker.send(messages.Display(rid, int.from_bytes(job, "little") << 32 | 4, b"{}", "show"))
     (read,) = node.take(events.ReadOutput)
     assert read.process_id == worker.process_id
@@ -23,7 +23,7 @@ def node() -> Scenario:
     return Scenario()
 
 
-def test_it_comes_after_what_was_printed_and_is_answered(node: Scenario) -> None:
+def test_a_display_is_sent_after_earlier_output_and_answered(node: Scenario) -> None:
     session = node.session()
     _, worker = session.create_alive()
     shown(node, worker, session.opened.job_id)
@@ -35,7 +35,7 @@ def test_it_comes_after_what_was_printed_and_is_answered(node: Scenario) -> None
     assert worker.got(messages.Done) == [messages.Done(7)]
 
 
-def test_the_session_that_called_shows_it(node: Scenario) -> None:
+def test_a_display_goes_to_the_session_that_called(node: Scenario) -> None:
     creator, caller = node.session(), node.session()
     _, worker = creator.create_alive(detached=True)
     shown(node, worker, caller.opened.job_id)
@@ -43,7 +43,7 @@ def test_the_session_that_called_shows_it(node: Scenario) -> None:
     assert creator.got(messages.Display) == []
 
 
-def test_it_is_answered_where_nobody_shows_it(node: Scenario) -> None:
+def test_a_display_is_answered_when_its_session_is_gone(node: Scenario) -> None:
     session = node.session()
     _, worker = session.create_alive()
     shown(node, worker, b"\xff\xff\0\0")
@@ -51,14 +51,14 @@ def test_it_is_answered_where_nobody_shows_it(node: Scenario) -> None:
     assert worker.got(messages.Done) == [messages.Done(7)]
 
 
-def test_no_answer_is_sent_where_none_is_wanted(node: Scenario) -> None:
+def test_a_display_without_a_rid_gets_no_answer(node: Scenario) -> None:
     session = node.session()
     _, worker = session.create_alive()
     shown(node, worker, session.opened.job_id, rid=0)
     assert worker.got(messages.Done) == []
 
 
-def test_only_workers_show_things(node: Scenario) -> None:
+def test_only_workers_may_send_displays(node: Scenario) -> None:
     session = node.session()
     session.send(messages.Display(1, 4, b"{}", "show"))
     assert node.take(events.Close) == [events.Close(session.conn)]

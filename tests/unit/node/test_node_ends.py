@@ -1,4 +1,4 @@
-"""How actors end, and what the node tells of it."""
+"""How actors end, and what the node tells their holders."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from nbactors.local.wire import messages
 
 
 class TestEnds:
-    def test_killed_it_is_dead_at_once_and_its_name_is_free(self, node: Scenario) -> None:
+    def test_a_killed_actor_is_dead_at_once_and_its_name_is_free(self, node: Scenario) -> None:
         session = node.session()
         actor_id, worker = session.create_alive(rid=1, name="n", resources={"CPU": 2.0})
         node.done.clear()
@@ -20,21 +20,21 @@ class TestEnds:
         assert node.killed() == [worker.process_id]
         session.create(rid=2, name="n")
         assert session.one(messages.ActorNamed).created
-        # What it holds is not free before its process is gone.
+        # Its resources are not free before its process is gone.
         assert node.take(events.Spawn) == []
         node.end_worker(worker, -9)
         assert len(node.take(events.Spawn)) == 1
         assert session.got(messages.ActorDown) == []
 
     @pytest.mark.parametrize("times", [1, 2])
-    def test_killing_the_dead_is_fine(self, node: Scenario, times: int) -> None:
+    def test_killing_a_dead_actor_does_nothing(self, node: Scenario, times: int) -> None:
         session = node.session()
         actor_id = session.create()
         for _ in range(times):
             session.send(messages.KillActor(5, actor_id, True))
         assert session.got(messages.Done) == [messages.Done(5)] * times
 
-    def test_a_crash_names_the_signal_and_shows_the_last_lines(self, node: Scenario) -> None:
+    def test_the_text_of_a_crash_has_the_signal_and_the_last_lines(self, node: Scenario) -> None:
         session = node.session()
         actor_id, worker = session.create_alive(name="n", rid=1)
         worker.leave()
@@ -46,7 +46,7 @@ class TestEnds:
         assert "killed by SIGSEGV" in down.text
         assert down.text.endswith("The last lines of its stderr:\n    one\n    two")
 
-    def test_what_it_said_before_it_left_on_purpose_counts(self, node: Scenario) -> None:
+    def test_the_cause_that_a_worker_gave_before_it_exited_counts(self, node: Scenario) -> None:
         session = node.session()
         _, worker = session.create_alive()
         worker.send(messages.Ending("exit", "exit_actor() is called."))
@@ -55,7 +55,7 @@ class TestEnds:
         down = session.one(messages.ActorDown)
         assert (down.kind, down.text) == ("exit", "exit_actor() is called.")
 
-    def test_what_it_said_is_heard_though_its_exit_is_known_first(self, node: Scenario) -> None:
+    def test_the_cause_that_a_worker_gave_counts_even_if_its_exit_is_reported_first(self, node: Scenario) -> None:
         session = node.session()
         _, worker = session.create_alive()
         node.happen(events.Exited(worker.process_id, 0))
@@ -63,7 +63,7 @@ class TestEnds:
         worker.leave()
         assert session.one(messages.ActorDown).kind == "creation_failed"
 
-    def test_a_copy_of_its_socket_in_a_child_does_not_keep_it(self, node: Scenario) -> None:
+    def test_a_child_with_a_copy_of_the_socket_does_not_keep_the_actor_alive(self, node: Scenario) -> None:
         session = node.session()
         _, worker = session.create_alive()
         node.happen(events.Exited(worker.process_id, 1))
@@ -72,7 +72,7 @@ class TestEnds:
         node.pass_time(workers.REPORT_WITHIN_S)
         assert "exit code 1" in session.one(messages.ActorDown).text
 
-    def test_pipes_that_stay_open_do_not_hold_up_the_error(self, node: Scenario) -> None:
+    def test_pipes_that_stay_open_do_not_delay_the_error(self, node: Scenario) -> None:
         session = node.session()
         _, worker = session.create_alive()
         worker.leave()
@@ -90,7 +90,7 @@ class TestEnds:
         assert node.killed() == [worker.process_id]
         assert session.got(messages.ActorDown)
 
-    def test_one_that_says_goodbye_gets_time_for_its_exit_handlers(self, node: Scenario) -> None:
+    def test_a_worker_that_exits_on_purpose_gets_time_for_its_exit_handlers(self, node: Scenario) -> None:
         session = node.session()
         _, worker = session.create_alive()
         worker.send(messages.Ending("exit", ""))
@@ -109,7 +109,7 @@ class TestEnds:
         worker.leave()
         assert session.one(messages.ProcessGone).process_id == worker.process_id
 
-    def test_so_many_dead_are_remembered(self, node: Scenario) -> None:
+    def test_the_number_of_remembered_dead_actors_is_bounded(self, node: Scenario) -> None:
         session = node.session(num_cpus=0)
         created = [session.create() for _ in range(actor_table.KEEP_DEAD + 5)]
         for actor_id in created:
@@ -119,7 +119,7 @@ class TestEnds:
 
 
 class TestOwners:
-    def test_children_end_with_the_actor_that_made_them(self, node: Scenario) -> None:
+    def test_an_actor_ends_with_the_actor_that_created_it(self, node: Scenario) -> None:
         session = node.session()
         parent_id, parent = session.create_alive()
         child_id, child = parent.create_alive()
@@ -134,7 +134,7 @@ class TestOwners:
         node.pass_time(3.0)
         assert node.killed() == [child.process_id]
 
-    def test_grandchildren_are_told_at_the_same_time(self, node: Scenario) -> None:
+    def test_actors_of_actors_are_told_to_end_at_the_same_time(self, node: Scenario) -> None:
         session = node.session()
         _, parent = session.create_alive()
         _, child = parent.create_alive()
@@ -148,7 +148,7 @@ class TestOwners:
         node.pass_time(3.0)
         assert set(node.killed()) == {parent.process_id, child.process_id, grandchild.process_id}
 
-    def test_a_detached_one_that_nobody_can_construct_any_more_ends(self, node: Scenario) -> None:
+    def test_a_detached_actor_whose_creator_dies_before_construction_ends(self, node: Scenario) -> None:
         session = node.session()
         session.create(detached=True)
         (spawn,) = node.take(events.Spawn)
@@ -156,7 +156,7 @@ class TestOwners:
         node.happen(events.Forked(spawn.process_id, 9))
         assert node.killed() == [spawn.process_id]
 
-    def test_a_detached_one_outlives_its_session_and_what_it_owns_does_too(self, node: Scenario) -> None:
+    def test_a_detached_actor_and_its_actors_outlive_the_session(self, node: Scenario) -> None:
         session, other = node.session(), node.session()
         _, keeper = session.create_alive(detached=True, name="n", rid=1)
         session.leave()

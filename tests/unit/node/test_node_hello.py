@@ -1,4 +1,4 @@
-"""Who may come to the node, and what he has to say first."""
+"""Which clients the node accepts, and with which first message."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from nbactors.local.wire import messages
 
 
 class TestHello:
-    def test_another_version_is_told_both_versions_and_what_to_do(self, node: Scenario) -> None:
+    def test_a_client_of_another_version_is_told_both_versions_and_the_remedy(self, node: Scenario) -> None:
         conn = node.connect()
         node.happen(events.Received(conn, messages.Hello(99, b"p" * 16, 5, "session", "9.9")))
         (send,) = node.take(events.Send)
@@ -23,24 +23,24 @@ class TestHello:
     @pytest.mark.parametrize(
         ("process_id", "role"), [(b"", "session"), (b"x" * 16, "stranger"), (b"x" * 16, "worker"), (b"x" * 3, "peer")]
     )
-    def test_who_does_not_belong_here_is_turned_away(self, node: Scenario, process_id: bytes, role: str) -> None:
+    def test_a_hello_with_a_wrong_role_or_id_is_refused(self, node: Scenario, process_id: bytes, role: str) -> None:
         conn = node.connect()
         node.happen(events.Received(conn, messages.Hello(messages.PROTOCOL_VERSION, process_id, 5, role, "1")))
         assert node.take(events.Close) == [events.Close(conn)]
 
-    def test_one_process_id_is_one_session(self, node: Scenario) -> None:
+    def test_a_second_session_with_the_same_process_id_is_refused(self, node: Scenario) -> None:
         session = node.session()
         conn = node.connect()
         hello = messages.Hello(messages.PROTOCOL_VERSION, session.process_id, 5, "session", "1")
         node.happen(events.Received(conn, hello))
         assert node.take(events.Close) == [events.Close(conn)]
 
-    def test_who_says_something_else_first_is_cut_off(self, node: Scenario) -> None:
+    def test_a_connection_that_does_not_begin_with_hello_is_closed(self, node: Scenario) -> None:
         conn = node.connect()
         node.happen(events.Received(conn, messages.Query(1, "status")))
         assert node.take(events.Close) == [events.Close(conn)]
 
-    def test_who_says_nothing_is_cut_off_after_a_while(self, node: Scenario) -> None:
+    def test_a_connection_without_a_hello_is_closed_after_a_while(self, node: Scenario) -> None:
         node.session()
         conn = node.connect()
         node.pass_time(state.HELLO_WITHIN_S)
@@ -49,7 +49,7 @@ class TestHello:
     @pytest.mark.parametrize(
         "message", [messages.Blocked(), messages.Welcome(1, b"", 1, ""), messages.Ending("exit", "")]
     )
-    def test_a_message_that_only_others_send_ends_the_connection(
+    def test_a_message_that_the_role_may_not_send_closes_the_connection(
         self, node: Scenario, message: messages.Message
     ) -> None:
         session = node.session()

@@ -1,4 +1,4 @@
-"""How the node counts handles, and ends actors that nobody holds."""
+"""How the node counts handles, and ends actors without holders."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from nbactors.local.wire import messages
 
 
 class TestHolding:
-    def test_the_last_handle_anywhere_ends_it_gracefully(self, node: Scenario) -> None:
+    def test_an_actor_ends_gracefully_with_its_last_handle(self, node: Scenario) -> None:
         creator, other = node.session(graceful_shutdown_s=20.0), node.session()
         actor_id, worker = creator.create_alive()
         creator.send(messages.AddHold(actor_id, other.process_id, 2))
@@ -24,7 +24,7 @@ class TestHolding:
         node.pass_time(0.2)
         assert node.killed() == [worker.process_id]
 
-    def test_one_that_counts_itself_is_told_each_time(self, node: Scenario) -> None:
+    def test_a_process_that_adds_a_hold_for_itself_is_told_the_state_each_time(self, node: Scenario) -> None:
         creator, other = node.session(), node.session()
         actor_id, worker = creator.create_alive()
         for _ in range(2):
@@ -33,7 +33,7 @@ class TestHolding:
         creator.send(messages.AddHold(actor_id, other.process_id, 1))
         assert other.got(messages.ActorUp) == []
 
-    def test_one_that_asks_counts_nothing(self, node: Scenario) -> None:
+    def test_adding_zero_tokens_only_asks_for_the_state(self, node: Scenario) -> None:
         creator, other = node.session(), node.session()
         actor_id, worker = creator.create_alive()
         other.send(messages.AddHold(actor_id, other.process_id, 0))
@@ -43,7 +43,7 @@ class TestHolding:
         other.send(messages.AddHold(actor_id, other.process_id, 0))
         assert other.one(messages.ActorDown).kind == "out_of_scope"
 
-    def test_one_may_ask_before_the_creator_is_heard(self, node: Scenario) -> None:
+    def test_a_process_may_ask_before_the_request_of_the_creator_arrives(self, node: Scenario) -> None:
         creator, other = node.session(), node.session()
         actor_id = node.new_id()
         other.send(messages.AddHold(actor_id, other.process_id, 0))
@@ -53,7 +53,7 @@ class TestHolding:
         node.start_worker()
         assert other.one(messages.ActorUp).actor_id == actor_id
 
-    def test_a_process_that_ends_gives_back_its_handles(self, node: Scenario) -> None:
+    def test_the_handles_of_a_process_that_ends_are_released(self, node: Scenario) -> None:
         creator, other = node.session(), node.session()
         actor_id, worker = creator.create_alive()
         creator.send(messages.AddHold(actor_id, other.process_id, 1))
@@ -61,20 +61,20 @@ class TestHolding:
         other.leave()
         assert worker.one(messages.Terminate).kind == "out_of_scope"
 
-    def test_handles_for_a_process_that_is_gone_count_nothing(self, node: Scenario) -> None:
+    def test_handles_for_a_process_that_is_gone_do_not_count(self, node: Scenario) -> None:
         session = node.session()
         actor_id, worker = session.create_alive()
         session.send(messages.AddHold(actor_id, b"z" * 16, 1))
         session.send(messages.ReleaseHold(actor_id, 1))
         assert worker.one(messages.Terminate).kind == "out_of_scope"
 
-    def test_without_handles_before_it_was_placed_it_is_dropped(self, node: Scenario) -> None:
+    def test_an_actor_without_handles_is_dropped_before_it_is_placed(self, node: Scenario) -> None:
         session = node.session(num_cpus=0)
         actor_id = session.create()
         session.send(messages.ReleaseHold(actor_id, 1))
         assert session.states() == ["DEAD"]
 
-    def test_without_handles_while_it_starts_it_is_killed(self, node: Scenario) -> None:
+    def test_an_actor_without_handles_is_killed_while_it_starts(self, node: Scenario) -> None:
         session = node.session()
         actor_id = session.create()
         (spawn,) = node.take(events.Spawn)
@@ -83,20 +83,20 @@ class TestHolding:
         node.happen(events.Forked(spawn.process_id, 9))
         assert node.killed() == [spawn.process_id]
 
-    def test_a_detached_one_needs_no_handle(self, node: Scenario) -> None:
+    def test_a_detached_actor_needs_no_handle(self, node: Scenario) -> None:
         session = node.session()
         actor_id, worker = session.create_alive(detached=True)
         session.send(messages.ReleaseHold(actor_id, 1))
         assert worker.got(messages.Terminate) == []
 
-    def test_whoever_gets_a_handle_of_a_dead_one_is_told(self, node: Scenario) -> None:
+    def test_a_process_that_gets_a_handle_of_a_dead_actor_is_told(self, node: Scenario) -> None:
         creator, other = node.session(), node.session()
         actor_id, _ = creator.create_alive()
         creator.send(messages.KillActor(1, actor_id, True))
         creator.send(messages.AddHold(actor_id, other.process_id, 1))
         assert other.one(messages.ActorDown).kind == "killed"
 
-    def test_whoever_gets_a_handle_of_an_unknown_one_is_told(self, node: Scenario) -> None:
+    def test_a_process_that_gets_a_handle_of_an_unknown_actor_is_told(self, node: Scenario) -> None:
         session = node.session()
         session.send(messages.AddHold(b"?" * 16, session.process_id, 1))
         down = session.one(messages.ActorDown)

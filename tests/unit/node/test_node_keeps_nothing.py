@@ -1,4 +1,4 @@
-"""The node keeps nothing of what has ended, but for the last of it that people ask for."""
+"""The node forgets processes, actors and requests that have ended, except for the most recent ones."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ IN_A_SESSION = [actor, actor_that_is_withdrawn, request, task, watched]
 
 
 def kept(node: Scenario) -> Counter[str]:
-    """Count what can be reached from the node's state."""
+    """Count the objects that are reachable from the node's state."""
     node.done.clear()
     found: Counter[str] = Counter()
     seen: set[int] = set()
@@ -100,7 +100,7 @@ def _is_code(thing: Any) -> bool:
 
 @pytest.fixture
 def few_records(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the node remember few of those that have ended, so that a test need not fill its memory."""
+    """Have the node remember only few dead actors and logs, so that tests reach the limits."""
     monkeypatch.setattr(actor_table, "KEEP_DEAD", 5)
     monkeypatch.setattr(workers, "KEEP_LOGS", 5)
 
@@ -117,23 +117,23 @@ def grown(node: Scenario, cycle: Callable[[], None]) -> dict[str, int]:
 
 @pytest.mark.usefixtures("few_records")
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
-def test_nothing_grows(node: Scenario, case: Callable[[Scenario], None]) -> None:
+def test_the_records_of_the_node_do_not_grow(node: Scenario, case: Callable[[Scenario], None]) -> None:
     assert grown(node, lambda: (case(node), node.pass_time(0.1))) == {}  # type: ignore[arg-type,return-value]
 
 
 @pytest.mark.usefixtures("few_records")
 @pytest.mark.parametrize("case", IN_A_SESSION, ids=lambda case: case.__name__)
-def test_nothing_grows_in_a_session(node: Scenario, case: Callable[[Scenario, Any], None]) -> None:
+def test_the_records_of_an_open_session_do_not_grow(node: Scenario, case: Callable[[Scenario, Any], None]) -> None:
     client = node.session(num_cpus=2)
     client.create(resources={"CPU": 1.0})
     first = node.start_worker()
-    client.create(resources={"CPU": 2.0})  # waits for ever, and whatever asks for the same behind it
+    client.create(resources={"CPU": 2.0})  # waits for ever, and so do later requests for the same
     assert grown(node, lambda: (case(node, client), node.pass_time(0.7))) == {}  # type: ignore[arg-type,return-value]
     assert first.conn
 
 
 @pytest.mark.usefixtures("few_records")
-def test_the_logs_of_the_last_are_kept(node: Scenario) -> None:
+def test_the_logs_of_the_last_workers_are_kept(node: Scenario) -> None:
     client = node.session()
     ended = []
     for _ in range(10):
@@ -157,7 +157,7 @@ class TestForkservers:
     def closed(self, node: Scenario) -> list[int]:
         return [closed.environment for closed in node.take(events.CloseForkserver)]
 
-    def test_the_one_used_last_is_kept_for_a_while(self) -> None:
+    def test_the_forkserver_used_last_is_kept_for_a_while(self) -> None:
         node = Scenario(linger_s=3600.0)
         for number in (1, 2, 3):
             node.session(environment=self.environment(number)).leave()
@@ -165,7 +165,7 @@ class TestForkservers:
         node.pass_time(3600.0)
         assert self.closed(node) == [3]
 
-    def test_one_that_is_used_again_is_not_let_go(self) -> None:
+    def test_a_forkserver_that_is_used_again_is_not_closed(self) -> None:
         node = Scenario(linger_s=3600.0)
         node.session(environment=self.environment(1)).leave()
         first = node.session(environment=self.environment(1))
@@ -178,7 +178,7 @@ class TestForkservers:
         assert self.closed(node) == [1]
 
 
-def test_alarms_that_were_taken_back_are_not_kept() -> None:
+def test_most_alarms_that_were_taken_back_are_removed() -> None:
     alarms, rung = Alarms(), []
     alarms.set(50.0, lambda: rung.append("stays"))
     for _ in range(1000):

@@ -9,7 +9,7 @@ from nbactors.local.wire import messages
 
 
 class TestLeases:
-    def test_a_worker_is_started_granted_kept_and_granted_again(self, node: Scenario) -> None:
+    def test_a_worker_that_is_given_back_is_leased_again(self, node: Scenario) -> None:
         session = node.session()
         rid = session.request_lease()
         worker = node.start_worker()
@@ -23,7 +23,7 @@ class TestLeases:
         assert node.take(events.Spawn) == []
         assert session.one(messages.LeaseGranted).process_id == worker.process_id
 
-    def test_they_wait_in_order(self, node: Scenario) -> None:
+    def test_requests_for_workers_are_granted_in_order(self, node: Scenario) -> None:
         session = node.session(num_cpus=1)
         rids = [session.request_lease() for _ in range(3)]
         node.start_worker()
@@ -32,7 +32,7 @@ class TestLeases:
             assert granted.rid == rid
             session.send(messages.ReturnLease(granted.lease_id))
 
-    def test_another_environment_is_another_worker(self, node: Scenario) -> None:
+    def test_a_worker_is_not_leased_for_another_runtime_env(self, node: Scenario) -> None:
         session = node.session()
         session.request_lease()
         node.start_worker()
@@ -58,7 +58,7 @@ class TestLeases:
         assert session.got(messages.LeaseGranted)[1:] == []
         assert session.ask("available_resources").amounts["CPU"] == 0.0
 
-    def test_a_lost_worker_is_told_with_its_cause(self, node: Scenario) -> None:
+    def test_the_holder_of_a_lease_is_told_why_its_worker_died(self, node: Scenario) -> None:
         session = node.session()
         session.request_lease()
         worker = node.start_worker()
@@ -70,7 +70,7 @@ class TestLeases:
         assert "bye" in lost.text
         assert session.ask("available_resources").amounts["CPU"] == 2.0
 
-    def test_a_worker_that_does_not_start_is_tried_again_and_then_refused(self, node: Scenario) -> None:
+    def test_a_request_is_refused_after_several_workers_did_not_start(self, node: Scenario) -> None:
         session = node.session()
         rid = session.request_lease()
         for _ in range(workers.ATTEMPTS):
@@ -83,8 +83,8 @@ class TestLeases:
         assert (refused.rid, refused.kind) == (rid, "crashed")
         assert "no worker for task f" in refused.text
 
-    def test_a_forkserver_that_ends_each_time_is_no_endless_wait(self, node: Scenario) -> None:
-        """For instance since its installation lacks a module: its log says so."""
+    def test_a_request_is_refused_after_several_forkservers_were_lost(self, node: Scenario) -> None:
+        """For example because its installation lacks a module, which its log says."""
         session = node.session()
         rid = session.request_lease()
         for _ in range(workers.ATTEMPTS):
@@ -95,7 +95,7 @@ class TestLeases:
         assert "cannot import what a worker needs" in refused.text
         assert node.take(events.Spawn) == []
 
-    def test_a_worker_that_cannot_apply_its_runtime_env_is_not_tried_again(self, node: Scenario) -> None:
+    def test_a_request_is_refused_at_once_when_its_runtime_env_cannot_be_applied(self, node: Scenario) -> None:
         session = node.session()
         session.request_lease()
         (spawn,) = node.take(events.Spawn)
@@ -107,7 +107,7 @@ class TestLeases:
         assert "No such file or directory" in refused.text
         assert node.take(events.Spawn) == []
 
-    def test_a_cancelled_request_is_not_granted_and_its_worker_is_kept(self, node: Scenario) -> None:
+    def test_a_cancelled_request_is_not_granted_and_its_worker_becomes_idle(self, node: Scenario) -> None:
         session = node.session()
         rid = session.request_lease()
         session.send(messages.CancelLease(rid))
@@ -116,7 +116,7 @@ class TestLeases:
         session.request_lease()
         assert session.one(messages.LeaseGranted).process_id == worker.process_id
 
-    def test_the_holders_end_kills_its_workers(self, node: Scenario) -> None:
+    def test_the_leased_workers_of_a_process_that_ends_are_killed(self, node: Scenario) -> None:
         session = node.session()
         _, parent = session.create_alive()
         parent.request_lease()
@@ -126,7 +126,7 @@ class TestLeases:
         assert node.killed() == [task_worker.process_id]
         assert session.ask("available_resources").amounts["CPU"] == 2.0
 
-    def test_a_worker_that_had_gpus_is_not_used_again(self) -> None:
+    def test_a_worker_that_held_gpus_is_not_leased_again(self) -> None:
         node = Scenario(gpus=1)
         session = node.session(num_gpus=-1)
         assert session.opened.detected_gpus == ["0"]
@@ -138,7 +138,7 @@ class TestLeases:
         session.request_lease({"GPU": 0.5})
         assert len(node.take(events.Spawn)) == 1
 
-    def test_no_more_are_kept_than_there_are_cpus(self, node: Scenario) -> None:
+    def test_a_session_keeps_no_more_idle_workers_than_it_has_cpus(self, node: Scenario) -> None:
         session = node.session()
         running = []
         for _ in range(3):
@@ -148,7 +148,7 @@ class TestLeases:
             session.send(messages.ReturnLease(granted.lease_id))
         assert [len(worker.got(messages.Terminate)) for worker in running] == [1, 0, 0]
 
-    def test_a_gpu_of_another_session_is_waited_for(self) -> None:
+    def test_an_actor_waits_for_a_gpu_that_another_session_uses(self) -> None:
         node = Scenario(gpus=1)
         first, second = node.session(num_gpus=-1), node.session(num_gpus=-1)
         _, worker = first.create_alive(resources={"GPU": 1.0})
@@ -160,7 +160,7 @@ class TestLeases:
 
 
 class Pool:
-    """A session with one task worker that nobody leases."""
+    """A session with one idle task worker."""
 
     def __init__(self, node: Scenario) -> None:
         self.node = node
@@ -176,13 +176,13 @@ class Pool:
         return self.session.one(messages.LeaseGranted)
 
     def ask_late(self) -> None:
-        """Ask for a worker when the last look was long ago."""
+        """Request a lease when the worker's last check was long ago."""
         self.node.pass_time(leases.LOOK_EVERY_S)
         self.session.request_lease()
 
 
 class TestEditedCode:
-    def test_a_worker_looks_before_it_is_leased_but_not_each_time(self, node: Scenario) -> None:
+    def test_a_worker_checks_its_imported_files_before_a_lease_but_not_each_time(self, node: Scenario) -> None:
         pool = Pool(node)
         for looks in (1, 0, 0):
             pool.ask_late() if looks else pool.session.request_lease()
@@ -193,7 +193,7 @@ class TestEditedCode:
             pool.give_back()
         assert node.take(events.Spawn) == []
 
-    def test_one_that_has_imported_what_was_edited_is_not_used_again(self, node: Scenario) -> None:
+    def test_a_worker_that_has_imported_an_edited_file_is_not_leased_again(self, node: Scenario) -> None:
         pool = Pool(node)
         pool.ask_late()
         pool.worker.send(messages.Looked(True))
@@ -202,7 +202,7 @@ class TestEditedCode:
         assert pool.granted().process_id == fresh.process_id
         assert pool.session.ask("available_resources").amounts["CPU"] == 1.0
 
-    def test_one_that_does_not_answer_is_not_used_again(self, node: Scenario) -> None:
+    def test_a_worker_that_does_not_finish_its_check_is_not_leased_again(self, node: Scenario) -> None:
         pool = Pool(node)
         pool.ask_late()
         node.pass_time(leases.LOOK_WITHIN_S)
@@ -212,7 +212,7 @@ class TestEditedCode:
         pool.worker.send(messages.Looked(False))
         assert pool.session.got(messages.LeaseGranted) == []
 
-    def test_one_that_dies_meanwhile_is_replaced(self, node: Scenario) -> None:
+    def test_a_worker_that_dies_during_its_check_is_replaced(self, node: Scenario) -> None:
         pool = Pool(node)
         pool.ask_late()
         node.end_worker(pool.worker, -9)
@@ -220,7 +220,7 @@ class TestEditedCode:
         fresh = node.start_worker()
         assert pool.granted().process_id == fresh.process_id
 
-    def test_one_is_kept_whose_lease_was_cancelled_meanwhile(self, node: Scenario) -> None:
+    def test_a_worker_whose_lease_is_cancelled_during_its_check_becomes_idle(self, node: Scenario) -> None:
         pool = Pool(node)
         pool.ask_late()
         rid = node.rid()
@@ -229,13 +229,13 @@ class TestEditedCode:
         pool.session.request_lease()
         assert pool.granted().process_id == pool.worker.process_id
 
-    def test_one_that_looks_ends_with_its_session(self, node: Scenario) -> None:
+    def test_a_worker_is_killed_during_its_check_when_its_session_ends(self, node: Scenario) -> None:
         pool = Pool(node)
         pool.ask_late()
         pool.session.leave()
         assert node.killed() == [pool.worker.process_id]
 
-    def test_an_answer_that_nobody_asked_for_changes_nothing(self, node: Scenario) -> None:
+    def test_an_unexpected_result_of_a_check_changes_nothing(self, node: Scenario) -> None:
         pool = Pool(node)
         pool.worker.send(messages.Looked(True))
         assert pool.worker.got(messages.Terminate) == []

@@ -9,14 +9,14 @@ from nbactors.local.wire import messages
 
 
 class TestLeaving:
-    def test_after_the_last_session_and_a_little_while(self, node: Scenario) -> None:
+    def test_the_node_leaves_a_while_after_the_last_session(self, node: Scenario) -> None:
         node.session().leave()
         node.pass_time(0.9)
         assert node.take(events.Leave) == []
         node.pass_time(0.2)
         assert node.take(events.Leave)[0] == events.Leave(final=False)
 
-    def test_not_while_a_detached_actor_lives(self, node: Scenario) -> None:
+    def test_the_node_stays_while_a_detached_actor_lives(self, node: Scenario) -> None:
         session = node.session()
         actor_id, worker = session.create_alive(detached=True)
         session.leave()
@@ -27,7 +27,7 @@ class TestLeaving:
         node.pass_time(1.1)
         assert node.take(events.Leave)
 
-    def test_looking_does_not_keep_it(self, node: Scenario) -> None:
+    def test_connections_without_a_hello_do_not_keep_the_node(self, node: Scenario) -> None:
         node.session().leave()
         for _ in range(12):
             node.pass_time(0.1)
@@ -35,14 +35,14 @@ class TestLeaving:
             node.happen(events.Disconnected(conn))
         assert node.take(events.Leave)
 
-    def test_a_session_that_comes_in_time_keeps_it(self, node: Scenario) -> None:
+    def test_a_session_that_connects_in_time_keeps_the_node(self, node: Scenario) -> None:
         node.session().leave()
         node.pass_time(0.5)
         node.session()
         node.pass_time(100)
         assert node.take(events.Leave) == []
 
-    def test_a_session_whose_hello_meets_the_alarm_keeps_it(self, node: Scenario) -> None:
+    def test_a_session_whose_hello_comes_with_the_alarm_keeps_the_node(self, node: Scenario) -> None:
         node.session().leave()
         conn = node.connect()
         node.now += 1.0  # the alarm is due, and rings with the next event
@@ -50,13 +50,13 @@ class TestLeaving:
         node.pass_time(100)
         assert node.take(events.Leave) == []
 
-    def test_whoever_started_it_has_a_while_to_come(self, node: Scenario) -> None:
+    def test_a_new_node_waits_a_while_for_the_session_that_started_it(self, node: Scenario) -> None:
         node.pass_time(state.FIRST_LINGER_S - 0.1)
         assert node.take(events.Leave) == []
         node.pass_time(0.2)
         assert node.take(events.Leave)
 
-    def test_stopping_ends_everything_and_is_done_then(self, node: Scenario) -> None:
+    def test_a_stop_ends_everything_and_is_answered_then(self, node: Scenario) -> None:
         session, command_line = node.session(), node.command_line()
         _, worker = session.create_alive(detached=True)
         session.request_lease()
@@ -73,14 +73,14 @@ class TestLeaving:
         assert command_line.got(messages.Done) == [messages.Done(3)]
         assert node.take(events.Leave)[0] == events.Leave(final=True)
 
-    def test_stopping_by_force_kills(self, node: Scenario) -> None:
+    def test_a_forced_stop_kills_the_workers(self, node: Scenario) -> None:
         session, command_line = node.session(), node.command_line()
         _, worker = session.create_alive()
         command_line.send(messages.Stop(3, force=True))
         assert node.killed() == [worker.process_id]
         assert worker.got(messages.Terminate) == []
 
-    def test_stopping_does_not_wait_for_ever(self, node: Scenario) -> None:
+    def test_a_stop_does_not_wait_for_ever(self, node: Scenario) -> None:
         session, command_line = node.session(), node.command_line()
         session.create_alive()
         command_line.send(messages.Stop(3))
@@ -88,6 +88,6 @@ class TestLeaving:
         assert command_line.got(messages.Done)
         assert node.take(events.Leave)
 
-    def test_the_systems_request_is_as_good(self, node: Scenario) -> None:
+    def test_sigterm_stops_the_node_like_a_stop_request(self, node: Scenario) -> None:
         node.happen(events.StopAsked())
         assert node.take(events.Leave) == [events.Leave(final=True)]

@@ -21,20 +21,20 @@ def test_every_state_but_the_reserved_one_is_reached() -> None:
 
 
 @pytest.mark.parametrize("state", sorted(set(State) - RESERVED, key=lambda state: state.name))
-def test_every_life_ends(state: State) -> None:
+def test_every_state_leads_to_dead(state: State) -> None:
     assert State.DEAD in reachable(state)
 
 
-def test_the_dead_stay_dead() -> None:
+def test_no_transition_leaves_dead() -> None:
     assert not [state for state, _ in TABLE if state is State.DEAD]
 
 
 @pytest.mark.parametrize("state", sorted(set(State) - RESERVED - {State.DEAD}, key=lambda state: state.name))
-def test_anything_that_lives_can_be_killed(state: State) -> None:
+def test_every_living_state_can_be_discarded(state: State) -> None:
     assert follow(state, Cause.DISCARD) is State.DEAD
 
 
-def test_what_the_table_does_not_have_is_a_mistake() -> None:
+def test_a_transition_that_the_table_lacks_raises() -> None:
     with pytest.raises(TransitionError, match="an actor that is WAITING cannot take CONSTRUCT"):
         follow(State.WAITING, Cause.CONSTRUCT)
 

@@ -1,4 +1,4 @@
-"""What the node does for n of something takes steps in proportion to n: lines that are run are counted."""
+"""The node's work for n items grows in proportion to n, measured in executed lines."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from nbactors.local.wire import messages
 FEW, MANY = 30, 120
 
 MOST = 6.0
-"""How many times more lines four times as many may take: 4, or a little more; 16 if they grew with the square."""
+"""The allowed factor in lines for four times as many items: 4 or a little more; quadratic growth would be 16."""
 
 Step = Callable[[], Any]
 
 
 def lines(step: Step) -> int:
-    """Count the lines of the node's own that `step` runs."""
+    """Count the lines of the node's code that `step` runs."""
     count = 0
 
     def trace(frame: FrameType, event: str, argument: object) -> Any:
@@ -205,7 +205,7 @@ def come_and_go(node: Scenario, count: int) -> Step:
     ],
     ids=lambda case: case.__name__,
 )
-def test_steps_grow_in_proportion(case: Callable[[Scenario, int], Step]) -> None:
+def test_the_work_of_the_node_grows_in_proportion(case: Callable[[Scenario, int], Step]) -> None:
     few = lines(case(Scenario(), FEW))
     many = lines(case(Scenario(), MANY))
     assert many < MOST * few, f"{few} lines for {FEW}, {many} for {MANY}"

@@ -11,7 +11,7 @@ class TestNames:
     def named(self, client: Client, **options: object) -> bytes:
         return client.create(**{"rid": 1, "name": "n", **options})
 
-    def test_a_duplicate_is_refused_with_rays_text(self, node: Scenario) -> None:
+    def test_a_duplicate_name_is_refused_with_the_text_of_ray(self, node: Scenario) -> None:
         session = node.session()
         self.named(session)
         assert session.one(messages.ActorNamed).created
@@ -20,13 +20,13 @@ class TestNames:
         assert refused.kind == "taken"
         assert "The name n (namespace=ns) is already taken. Please use a different name or get" in refused.text
 
-    def test_another_namespace_is_another_name(self, node: Scenario) -> None:
+    def test_actors_in_two_namespaces_may_have_the_same_name(self, node: Scenario) -> None:
         session = node.session()
         self.named(session)
         self.named(session, namespace="other")
         assert [named.created for named in session.got(messages.ActorNamed)] == [True, True]
 
-    def test_twenty_that_get_or_create_get_one(self, node: Scenario) -> None:
+    def test_twenty_requests_with_get_if_exists_get_one_actor(self, node: Scenario) -> None:
         everybody = [node.session() for _ in range(20)]
         for session in everybody:
             self.named(session, get_if_exists=True)
@@ -37,7 +37,7 @@ class TestNames:
         node.start_worker()
         assert all(len(session.got(messages.ActorUp)) == 1 for session in everybody)
 
-    def test_it_is_found_from_its_creation_on_and_whoever_finds_it_holds_it(self, node: Scenario) -> None:
+    def test_a_named_actor_is_found_once_created_and_the_finder_holds_it(self, node: Scenario) -> None:
         first, second = node.session(), node.session()
         actor_id = self.named(first)
         second.send(messages.GetActor(7, "n", ""))
@@ -47,14 +47,14 @@ class TestNames:
         second.send(messages.ReleaseHold(actor_id, 1))
         assert first.states() == ["DEAD"]
 
-    def test_one_that_does_not_exist_is_refused_with_rays_text(self, node: Scenario) -> None:
+    def test_an_unknown_name_is_refused_with_the_text_of_ray(self, node: Scenario) -> None:
         session = node.session()
         session.send(messages.GetActor(7, "nobody", ""))
         refused = session.one(messages.Refused)
         assert (refused.rid, refused.kind) == (7, "value")
         assert refused.text.startswith("Failed to look up actor with name 'nobody'.")
 
-    def test_a_connection_that_breaks_frees_the_name_before_the_cause_is_known(self, node: Scenario) -> None:
+    def test_a_lost_connection_frees_the_name_before_the_cause_is_known(self, node: Scenario) -> None:
         session = node.session()
         self.named(session)
         session.got(messages.ActorNamed)
@@ -66,7 +66,7 @@ class TestNames:
         self.named(session)
         assert session.one(messages.ActorNamed).created
 
-    def test_listed_by_namespace(self, node: Scenario) -> None:
+    def test_named_actors_are_listed_by_namespace(self, node: Scenario) -> None:
         session = node.session()
         self.named(session, name="a")
         self.named(session, name="b", namespace="other")

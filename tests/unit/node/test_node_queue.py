@@ -42,7 +42,7 @@ def test_equal_requests_are_served_in_order() -> None:
     assert line.granted == ["a", "b", "c"]
 
 
-def test_a_request_that_does_not_fit_holds_up_none_that_asks_for_something_else() -> None:
+def test_a_request_that_does_not_fit_does_not_delay_requests_of_another_kind() -> None:
     line = Line()
     line.ask("big", {"CPU": 9})
     line.ask("small", {"CPU": 1})
@@ -51,7 +51,7 @@ def test_a_request_that_does_not_fit_holds_up_none_that_asks_for_something_else(
     assert line.granted == ["small", "other"]
 
 
-def test_ten_that_only_need_a_cpu_to_be_placed_fit_on_one() -> None:
+def test_ten_requests_that_need_a_cpu_only_to_be_placed_share_one_cpu() -> None:
     line = Line()
     line.ask("holder", {"CPU": 1})
     for number in range(10):
@@ -64,7 +64,7 @@ def test_ten_that_only_need_a_cpu_to_be_placed_fit_on_one() -> None:
     assert line.granted[11:] == ["second holder"]
 
 
-def test_one_that_is_withdrawn_is_passed_over() -> None:
+def test_a_withdrawn_request_is_skipped() -> None:
     line = Line()
     line.queue.withdraw(line.ask("a", {"CPU": 2}))
     line.ask("b", {"CPU": 2})
@@ -75,14 +75,14 @@ def test_one_that_is_withdrawn_is_passed_over() -> None:
 
 
 def overtake(line: Line, times: int) -> None:
-    """One CPU changes hands again and again, while somebody waits for both."""
+    """Grant one CPU again and again, while a request waits for both."""
     for number in range(times):
         line.ask(f"small {number}", {"CPU": 1})
         line.pump()
         line.release(f"small {number}")
 
 
-def test_a_big_one_that_was_overtaken_often_is_served_before_later_ones() -> None:
+def test_a_request_that_was_overtaken_often_is_granted_before_later_ones() -> None:
     line = Line()
     line.ask("held", {"CPU": 1})
     line.ask("big", {"CPU": 2})
@@ -98,7 +98,7 @@ def test_a_big_one_that_was_overtaken_often_is_served_before_later_ones() -> Non
     assert line.granted[-1] == "big"
 
 
-def test_a_reservation_ends_and_the_next_one_is_longer() -> None:
+def test_a_reservation_ends_and_the_next_reservation_is_longer() -> None:
     line = Line()
     line.ask("held", {"CPU": 1})
     line.ask("big", {"CPU": 2})
@@ -117,7 +117,7 @@ def test_a_reservation_ends_and_the_next_one_is_longer() -> None:
     assert wake_at == start + 2 * FIRST_RESERVATION_S
 
 
-def test_what_can_never_be_had_reserves_nothing() -> None:
+def test_a_request_that_can_never_be_granted_reserves_nothing() -> None:
     line = Line()
     line.ask("impossible", {"CPU": 3})
     overtake(line, 3 * PATIENCE)

@@ -11,12 +11,12 @@ from nbactors.local.wire.ids import socket_name
 
 
 class TestSessions:
-    def test_one_without_a_namespace_gets_one_of_its_own(self, node: Scenario) -> None:
+    def test_a_session_without_a_namespace_gets_an_anonymous_one(self, node: Scenario) -> None:
         first, second = node.session(namespace=""), node.session(namespace="")
         assert first.opened.namespace != second.opened.namespace
         assert first.opened.job_id != second.opened.job_id
 
-    def test_its_forkserver_is_started_and_shared_by_equal_ones(self, node: Scenario) -> None:
+    def test_sessions_with_equal_environments_share_a_forkserver(self, node: Scenario) -> None:
         node.session()
         node.session()
         paths, installation = [b"/elsewhere"], [b"-I", b"-c", b""]
@@ -24,13 +24,13 @@ class TestSessions:
         node.session(environment=msgspec.structs.replace(ENVIRONMENT, boot=installation))
         assert [opened.environment for opened in node.take(events.OpenForkserver)] == [1, 1, 2, 3]
 
-    def test_an_unused_forkserver_is_let_go(self, node: Scenario) -> None:
+    def test_an_unused_forkserver_is_closed_after_a_while(self, node: Scenario) -> None:
         first, _ = node.session(), node.session(environment=messages.Environment(b"/p", [], [], b"/", {}))
         first.leave()
         node.pass_time(1.0)
         assert node.take(events.CloseForkserver) == [events.CloseForkserver(1)]
 
-    def test_resources_are_its_own(self, node: Scenario) -> None:
+    def test_each_session_has_resources_of_its_own(self, node: Scenario) -> None:
         first = node.session(num_cpus=4, memory=10, resources={"x": 0.5})
         second = node.session(num_cpus=-1)
         first.create_alive(resources={"CPU": 4.0, "x": 0.5})
@@ -46,7 +46,7 @@ class TestSessions:
         assert second.ask("available_resources").amounts["CPU"] == 2.0
         assert second.ask("cluster_resources").amounts["memory"] == 700.0
 
-    def test_closing_is_done_when_the_last_worker_is_gone_and_its_output_was_passed_on(self, node: Scenario) -> None:
+    def test_closing_is_answered_after_the_last_worker_and_its_output(self, node: Scenario) -> None:
         session = node.session()
         actor_id, worker = session.create_alive()
         session.request_lease()
@@ -72,7 +72,9 @@ class TestSessions:
         node.pass_time(sessions.CLOSE_WITHIN_S)
         assert session.got(messages.Done) == [messages.Done(9)]
 
-    def test_closing_an_empty_one_is_done_at_once_and_detached_actors_stay(self, node: Scenario) -> None:
+    def test_closing_a_session_without_workers_is_answered_at_once_and_detached_actors_stay(
+        self, node: Scenario
+    ) -> None:
         session = node.session()
         _, keeper = session.create_alive(detached=True)
         session.send(messages.CloseSession(9))
@@ -81,7 +83,7 @@ class TestSessions:
         session.create(rid=10, name="late")
         assert session.one(messages.Refused).kind == "runtime"
 
-    def test_output_goes_to_its_session_if_that_wants_it(self, node: Scenario) -> None:
+    def test_output_goes_to_its_session_unless_log_to_driver_is_off(self, node: Scenario) -> None:
         wanting, other = node.session(), node.session(log_to_driver=False)
         _, worker = wanting.create_alive()
         _, silent = other.create_alive()
@@ -94,19 +96,19 @@ class TestSessions:
         assert wanting.one(messages.Output).label == "renamed"
         assert other.got(messages.Output) == []
 
-    def test_a_second_one_in_the_same_process_is_refused(self, node: Scenario) -> None:
+    def test_a_second_session_in_the_same_process_is_refused(self, node: Scenario) -> None:
         session = node.session()
         session.send(messages.OpenSession(2, "", ENVIRONMENT, 1, 0, -1, -1, {}, True, 30.0))
         assert session.one(messages.Refused).kind == "runtime"
 
 
 class TestListing:
-    def test_an_unknown_question_is_refused(self, node: Scenario) -> None:
+    def test_a_query_of_an_unknown_kind_is_refused(self, node: Scenario) -> None:
         session = node.session()
         session.send(messages.Query(3, "weather"))
         assert "cannot list 'weather': it knows actors, named_actors" in session.one(messages.Refused).text
 
-    def test_status_and_logs_for_the_command_line(self, node: Scenario) -> None:
+    def test_the_command_line_gets_status_and_logs(self, node: Scenario) -> None:
         session = node.session()
         actor_id, worker = session.create_alive(name="n", rid=1, resources={"CPU": 1.5})
         command_line = node.command_line()
@@ -122,7 +124,7 @@ class TestListing:
         assert command_line.one(messages.Listing).actors == []
 
 
-def test_those_whose_sockets_were_removed_are_told(node: Scenario) -> None:
+def test_a_process_whose_socket_was_removed_is_told_to_listen_again(node: Scenario) -> None:
     removed, kept = Client(node, b"removed." * 2, "session"), Client(node, b"kept...." * 2, "session")
     node.command_line()
     node.happen(events.SocketsSeen(frozenset({socket_name(kept.process_id), "another"})))

@@ -19,15 +19,15 @@ def pool(totals: dict[str, float], gpus: int = 0) -> Pool:
 
 class TestAmounts:
     @given(st.dictionaries(st.sampled_from(["CPU", "memory", "x"]), st.integers(1, 10**15)))
-    def test_counted_in_ten_thousandths_nothing_is_lost(self, units: dict[str, int]) -> None:
+    def test_counting_in_ten_thousandths_loses_nothing(self, units: dict[str, int]) -> None:
         assert to_units(to_amounts(units)) == units
 
-    def test_zero_is_left_out(self) -> None:
+    def test_amounts_of_zero_are_left_out(self) -> None:
         assert to_units({"CPU": 0.0, "x": 0.00001, "y": 0.5}) == {"y": 5000}
 
 
 class TestPool:
-    def test_a_tenth_fits_ten_times(self) -> None:
+    def test_a_tenth_can_be_allocated_ten_times(self) -> None:
         one = pool({"x": 1.0})
         tenth = to_units({"x": 0.1})
         for _ in range(10):
@@ -36,19 +36,19 @@ class TestPool:
         assert not one.fits(tenth)
         assert one.available() == {"x": 0.0}
 
-    def test_what_was_released_is_free_once(self) -> None:
+    def test_a_second_release_does_nothing(self) -> None:
         two = pool({"CPU": 2.0})
         allocation = two.allocate(to_units({"CPU": 2.0}))
         two.release(allocation)
         two.release(allocation)
         assert two.available() == {"CPU": 2.0}
 
-    def test_what_does_not_fit_is_refused(self) -> None:
+    def test_an_allocation_that_does_not_fit_raises(self) -> None:
         one = pool({"CPU": 1.0})
         with pytest.raises(ValueError, match=r"'CPU': 2.0.*is not free in .*'CPU': 1.0"):
             one.allocate(to_units({"CPU": 2.0}))
 
-    def test_lent_cpus_are_taken_back_although_somebody_uses_them(self) -> None:
+    def test_lent_cpus_are_taken_back_even_while_in_use(self) -> None:
         one = pool({"CPU": 1.0})
         cpu = to_units({"CPU": 1.0})
         first = one.allocate(cpu)
@@ -63,21 +63,21 @@ class TestPool:
         one.release(first)
         assert one.fits(cpu)
 
-    def test_released_while_lent(self) -> None:
+    def test_releasing_an_allocation_with_lent_cpus_frees_them_once(self) -> None:
         one = pool({"CPU": 1.0})
         allocation = one.allocate(to_units({"CPU": 1.0}))
         one.lend(allocation)
         one.release(allocation)
         assert one.available() == {"CPU": 1.0}
 
-    def test_a_shortage_names_what_is_asked_for_and_what_there_is(self) -> None:
+    def test_a_shortage_has_the_requested_amount_and_the_total(self) -> None:
         some = pool({"CPU": 2.0})
         assert some.shortage(to_units({"CPU": 3, "x": 1})) == {"CPU": (3.0, 2.0), "x": (1.0, 0.0)}
         assert some.shortage(to_units({"CPU": 2})) == {}
 
 
 class TestGpus:
-    def test_a_fraction_fills_a_gpu_that_is_in_use_first(self) -> None:
+    def test_a_fraction_is_taken_from_a_gpu_in_use_first(self) -> None:
         two = pool({}, gpus=2)
         first = two.allocate(to_units({"GPU": 0.5}))
         second = two.allocate(to_units({"GPU": 0.25}))
@@ -86,17 +86,17 @@ class TestGpus:
         assert not two.fits(to_units({"GPU": 0.5}))
         assert two.available() == {"GPU": 0.25}
 
-    def test_fractions_of_two_gpus_are_no_whole_one(self) -> None:
+    def test_free_fractions_of_two_gpus_do_not_make_a_whole_gpu(self) -> None:
         two = pool({}, gpus=2)
         two.allocate(to_units({"GPU": 0.6}))
         two.allocate(to_units({"GPU": 0.6}))
         assert not two.fits(to_units({"GPU": 0.8}))
         assert not two.fits(to_units({"GPU": 1}))
 
-    def test_one_that_was_detected_is_never_in_two_sessions(self) -> None:
+    def test_a_detected_gpu_is_never_used_by_two_sessions(self) -> None:
         bank = GpuBank()
         detected = [Gpu("0", "GPU-aaaa"), Gpu("1", "GPU-bbbb")]
-        # The same GPUs by other names, and in the other order.
+        # The same GPUs, by other names and in reverse order.
         first = Pool({}, session_gpus(bank, detected, None, -1))
         second = Pool({}, session_gpus(bank, detected, "GPU-bbbb,GPU-aaaa", -1))
         half, whole = to_units({"GPU": 0.5}), to_units({"GPU": 1})
@@ -111,12 +111,12 @@ class TestGpus:
         assert second.allocate(whole).gpu_ids == ["GPU-aaaa"]
         assert not first.fits(half)
 
-    def test_declared_ones_on_a_machine_with_none_are_every_sessions_own(self) -> None:
+    def test_gpus_declared_without_hardware_belong_to_each_session(self) -> None:
         bank = GpuBank()
         pools = [Pool({}, session_gpus(bank, [], None, 2)) for _ in range(2)]
         assert [each.allocate(to_units({"GPU": 2})).gpu_ids for each in pools] == [["0", "1"], ["0", "1"]]
 
-    def test_declared_ones_that_exist_are_the_detected_ones(self) -> None:
+    def test_declared_gpus_that_exist_are_the_detected_gpus(self) -> None:
         bank = GpuBank()
         detected = [Gpu("0"), Gpu("1")]
         first, second = (Pool({}, session_gpus(bank, detected, None, 1)) for _ in range(2))
@@ -127,20 +127,20 @@ class TestGpus:
         ("visible", "ids"),
         [(None, ["0", "1"]), ("", []), ("-1", []), ("1", ["1"]), ("1,-1,0", ["1"]), (" 1 , 0 ", ["1", "0"])],
     )
-    def test_those_that_are_visible(self, visible: str | None, ids: list[str]) -> None:
+    def test_cuda_visible_devices_limits_the_gpus(self, visible: str | None, ids: list[str]) -> None:
         assert session_gpus(GpuBank(), [Gpu("0"), Gpu("1")], visible, -1).ids == ids
 
-    def test_visible_ones_are_believed_where_no_driver_tells(self) -> None:
+    def test_visible_gpus_are_believed_without_a_driver(self) -> None:
         assert session_gpus(GpuBank(), [], "2,5", -1).ids == ["2", "5"]
         assert session_gpus(GpuBank(), [], "2,5", 1).ids == ["2"]
 
-    def test_no_more_can_be_declared_than_are_visible(self) -> None:
+    def test_declaring_more_gpus_than_are_visible_raises(self) -> None:
         with pytest.raises(ValueError, match=r"2 GPUs, but CUDA_VISIBLE_DEVICES contains \['3'\]"):
             session_gpus(GpuBank(), [], "3", 2)
 
 
 class Sharing(RuleBasedStateMachine):
-    """Two sessions on a machine with three GPUs: nothing is given twice, all comes back."""
+    """Two sessions on a machine with three GPUs: no GPU is allocated twice, and all are released."""
 
     allocations = Bundle("allocations")
 
@@ -169,7 +169,7 @@ class Sharing(RuleBasedStateMachine):
 
     @rule(held=consumes(allocations))
     def release(self, held: tuple[int, Allocation]) -> None:
-        # Equal ones may have been allocated twice.
+        # Two allocations may be equal.
         self.living = [other for other in self.living if other[1] is not held[1]]
         self.pools[held[0]].release(held[1])
 

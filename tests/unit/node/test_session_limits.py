@@ -1,4 +1,4 @@
-"""What a session may ask for is bounded: where the user writes it, and again where the node decodes it."""
+"""The limits on requests of a session, checked in the user's options and again when the node decodes them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from nbactors.local.wire import failures, framing, messages
 from nbactors.options import ActorOptions, InitOptions, TaskOptions
 
 FINE = 0.5
-"""Seconds: no step of the node may take as long, whatever it is sent."""
+"""In seconds: every event must be handled faster, whatever the message."""
 
 
 @pytest.mark.parametrize(
@@ -36,12 +36,12 @@ FINE = 0.5
         ({"runtime_env": {"env_vars": {"A": "b" * (1 << 20)}}}, "at most 1048576 characters in all. Got: 1048577"),
     ],
 )
-def test_a_session_asks_for_too_much(keywords: dict[str, Any], message: str) -> None:
+def test_session_options_above_the_limits_raise(keywords: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         InitOptions.parse(keywords)
 
 
-def test_actors_and_tasks_ask_for_too_much() -> None:
+def test_options_of_actors_and_tasks_above_the_limits_raise() -> None:
     with pytest.raises(ValueError, match="resource num_gpus cannot be more than"):
         ActorOptions.parse({"num_gpus": 10**16})
     with pytest.raises(ValueError, match="'name' must have at most 4096 characters"):
@@ -80,7 +80,7 @@ def decoded(message: messages.Message) -> messages.Control:
         {"rid": -1},
     ],
 )
-def test_the_node_does_not_decode_what_is_out_of_bounds(changes: dict[str, Any]) -> None:
+def test_the_node_does_not_decode_values_above_the_limits(changes: dict[str, Any]) -> None:
     good = messages.OpenSession(1, "n", ENVIRONMENT, 1.0, 0.0, -1.0, -1.0, {}, True, 30.0)
     assert decoded(good) == good
     with pytest.raises(framing.FrameError, match="malformed frame: Expected"):
@@ -97,8 +97,8 @@ def test_a_frame_holds_a_bounded_number_of_messages() -> None:
     assert sum(len(codec.decode(frame)) for frame in frames) == len(batch)
 
 
-def test_kinds_of_requests_that_wait_are_bounded() -> None:
-    """Each kind takes time in each look at the queue, which comes with each event of any session."""
+def test_the_number_of_kinds_of_waiting_requests_is_bounded() -> None:
+    """Each kind takes time whenever the queue is examined, which is at each event of any session."""
     scenario = Scenario()
     session, other = scenario.session(), scenario.session()
     for number in range(limits.MAX_KINDS):
@@ -115,7 +115,7 @@ def test_kinds_of_requests_that_wait_are_bounded() -> None:
     assert other.got(messages.Refused) == []
 
 
-def test_a_request_s_number_names_one_request() -> None:
+def test_a_second_request_with_an_open_number_is_refused() -> None:
     scenario = Scenario()
     session = scenario.session()
     rid = session.request_lease({"nothing": 1.0})
@@ -128,8 +128,8 @@ def test_a_request_s_number_names_one_request() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
-def test_no_message_of_any_values_harms_another_session(seed: int) -> None:
-    """What decodes is handled without an error, quickly; and a second session is served as before."""
+def test_no_message_with_any_values_harms_another_session(seed: int) -> None:
+    """A message that decodes is handled quickly and without an error, and a second session is served as before."""
     scenario = Scenario(gpus=2)
     innocent = scenario.session()
     kept, _ = innocent.create_alive()

@@ -1,11 +1,15 @@
-"""What the node does, as pure rules.
+"""The rules of the node: a pure state machine that gets events and returns instructions.
 
-How the modules rest on each other; each knows only those above it:
+Each module knows only the modules above it:
 
-resources gpus lifecycle names deaths          nouns
-events                                         what happens, and what is to be done about it
+resources gpus lifecycle names deaths          amounts, states and texts
+events                                         the events, and the instructions
 records alarms context                         what the node remembers
 asks                                           a client's request, until it is answered
 queue workers actors leases sessions listing   the rules, each about one kind of record
-state                                          events in, instructions out: all of the above as one machine
+state                                          all of these as one machine
+
+**Holding.** An actor that is not detached ends when no process has a handle of it. The node counts *tokens* for each
+process that has some, the *holder*. A process that sends a handle first has the node add a token for the receiver
+(`AddHold`), so a handle on its way is counted; a process without handles gives its tokens back (`ReleaseHold`).
 """

@@ -1,4 +1,4 @@
-"""All actors that the node knows: the living, and the last of the dead."""
+"""All actors that the node knows: living ones, and the most recent dead ones."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class ActorTable:
         self._actors[actor.actor_id] = actor
 
     def find(self, actor_id: bytes) -> Actor | None:
-        """Return the actor of that id, None if there is no record of it."""
+        """Return the actor with this id, None if there is no record of it."""
         return self._actors.get(actor_id)
 
     def bury(self, actor: Actor) -> Actor | None:
-        """Note that it is dead; forget the one that has been dead for longest, if there are many, and return it."""
+        """Note that an actor is dead. If there are too many dead ones, forget the oldest of them and return it."""
         self._dead.append(actor.actor_id)
         if len(self._dead) <= KEEP_DEAD:
             return None
@@ -39,9 +39,9 @@ class ActorTable:
         return len(self._actors)
 
     def matching(self, name: str) -> list[Actor]:
-        """Return actors that a person may mean by `name`, the best matches only.
+        """Return the actors that a user may mean by `name`; only the best matches.
 
-        That is their name, their class, their process id or the beginning of their own id, in this order.
+        `name` is an actor's name, a class, a process id or the beginning of an actor's id, in this order.
         """
         tests = (
             lambda actor: actor.creation.name == name,

@@ -1,8 +1,8 @@
 """The rules of actors: creating, naming, holding, placing, ending.
 
-An actor is dead to everybody else as soon as it is told to end, although its process may still finish what it was
-given: its name is free and its holders know. Only when it ends by itself (`exit_actor`, a crash) are the holders told
-when its process has closed its connections, so that answers that it had sent arrive first.
+An actor that is told to end is dead for all other processes at once, although its process may still finish its queued
+calls: its name is free and its holders are told. An actor that ends by itself (`exit_actor`, a crash) is different: its
+holders are told only after its process has closed its connections, so that results that it sent arrive first.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from nbactors.local.node.rules.workers import EXIT_WITHIN_S, Workers
 from nbactors.local.wire import messages
 
 ORPHAN_GRACE_S = 3.0
-"""What an actor may still take when whoever wanted it is gone: everything is over 5 s after a session's end."""
+"""How long, in seconds, an actor may take to end after its creator or session is gone. All must be over within 5 s."""
 
 
 class Actors:
     """All actors.
 
     Args:
-        on_doomed: Called with a worker whose end is certain, so that what depends on it can end at the same time.
-        queue_up: Called with (session, request, what for) to queue a request for resources.
+        on_doomed: Called with a worker that is certain to end, so that whatever depends on it can end at the same time.
+        queue_up: Called with (session, request, purpose) to queue a request for resources.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Actors:
     # --------------------------------------------------------------------------------------------- what clients ask
 
     def create(self, ask: Ask, asked: messages.CreateActor) -> None:
-        """Queue an actor for its resources, or find the one of that name."""
+        """Queue an actor for its resources, or find the actor with that name."""
         creator = ask.asker
         session = creator.session
         if session is None or self._may_not_create(creator, asked):
@@ -86,7 +86,7 @@ class Actors:
             self.names.claim(namespace, asked.name, actor.actor_id)
         with self._careful(actor, "the queueing of an actor"):
             self._wait(actor)
-        # What becomes of it is told to all its holders, of whom the creator is the first.
+        # All holders are told when the actor is up or down; the creator is the first holder.
         if asked.rid:
             ask.answer(messages.ActorNamed(asked.rid, actor.actor_id, True, b""))
         else:
@@ -103,7 +103,7 @@ class Actors:
             self._answer_named(ask, actor_id)
 
     def add_hold(self, asker: Process, message: messages.AddHold) -> None:
-        """Handles are on their way to a process."""
+        """Count handles that are on their way to a process."""
         process = self._context.processes.get(message.process_id)
         if process is None or process.lost:
             return
@@ -117,20 +117,20 @@ class Actors:
             holders.add(self._context, actor, process, message.tokens, asks=process is asker)
 
     def release_hold(self, process: Process, message: messages.ReleaseHold) -> None:
-        """A process has no handle any more."""
+        """Take back the tokens of a process that has no handle any more."""
         actor = self.table.find(message.actor_id)
         if actor is not None and holders.release(actor, process, message.tokens):
             self._out_of_scope(actor)
 
     def kill(self, ask: Ask, asked: messages.KillActor) -> None:
-        """`ray.kill`: dead at once. Killing the dead is fine."""
+        """End an actor at once, for `ray.kill`. Killing a dead actor does nothing."""
         actor = self.table.find(asked.actor_id)
         if actor is not None:
             self.discard(actor, "killed", deaths.KILLED)
         ask.done()
 
     def replace_meta(self, message: messages.ReplaceMeta) -> None:
-        """An actor's class was changed."""
+        """Replace the metadata of an actor whose class was changed."""
         actor = self.table.find(message.actor_id)
         if actor is not None and actor.creation.meta:
             actor.creation = msgspec.structs.replace(actor.creation, meta=message.meta)
@@ -138,13 +138,13 @@ class Actors:
     # -------------------------------------------------------------------------------------------- what workers tell
 
     def constructed(self, worker: Worker) -> None:
-        """The constructor has returned."""
+        """Note that the constructor has returned."""
         actor = worker.actor
         if actor is not None and actor.state in (State.CONSTRUCTING, State.ENDING):
             actor.state = follow(actor.state, Cause.CONSTRUCT)
 
     def ending(self, worker: Worker, message: messages.Ending) -> None:
-        """It will exit, by its own will: what it still runs may wait for ever, for a child process for instance."""
+        """Note that a worker will exit on purpose. It gets a time limit, since its running calls may never return."""
         if worker.ending is not None:
             return
         worker.ending = message
@@ -157,7 +157,7 @@ class Actors:
             self._workers.kill_later(worker, actor.home.graceful_shutdown_s)
 
     def ready(self, worker: Worker, actor: Actor) -> None:
-        """The actor's process has registered."""
+        """Assign the actor to its process, which has registered."""
         if actor.state is State.STARTING:
             with self._careful(actor, "an actor that is ready"):
                 self._assign(worker, actor)
@@ -182,18 +182,18 @@ class Actors:
         holders.tell_up(self._context, actor)
 
     def lost(self, worker: Worker, actor: Actor) -> None:
-        """The actor's process is gone."""
+        """Handle the loss of the actor's process."""
         if actor.allocation is not None:
             actor.home.pool.release(actor.allocation)
         with self._careful(actor, "an actor whose process is gone"):
-            self._go_on_without(worker, actor)
+            self._handle_lost_process(worker, actor)
 
-    def _go_on_without(self, worker: Worker, actor: Actor) -> None:
+    def _handle_lost_process(self, worker: Worker, actor: Actor) -> None:
         if actor.state is State.STARTING:
             actor.attempts += 1
             if worker.orphaned and self._workers.may_try_again(worker, actor.attempts):
-                # The next one gets another forkserver. Nothing of the user's has run: its creator sends the class when
-                # it hears that the actor is up.
+                # Another forkserver forks the next process. No user code has run: the creator sends the class to an
+                # actor that is up.
                 actor.state = follow(actor.state, Cause.RETRY)
                 actor.worker = actor.allocation = worker.actor = None
                 self._wait(actor)
@@ -205,7 +205,7 @@ class Actors:
                 self._go_down(actor, worker.ending.kind, worker.ending.text or "it has exited on its own.")
 
     def reported(self, worker: Worker, actor: Actor) -> None:
-        """How its process ended is known, or not to be known."""
+        """Tell the holders how the actor's process ended; that is known now, or will never be."""
         if actor.state is State.DYING:
             with self._careful(actor, "the end of an actor"):
                 self._go_down(actor, self._workers.kind_of_death(worker), self._workers.death(worker))
@@ -214,14 +214,14 @@ class Actors:
     # ------------------------------------------------------------------------------------------- what ends an actor
 
     def forget_holder(self, process: Process) -> None:
-        """A process that had handles is gone."""
+        """Release all handles of a process that is gone."""
         for actor_id in list(process.holds):
             actor = self.table.find(actor_id)
             if actor is not None and holders.release(actor, process, actor.holders.get(process.process_id, 0)):
                 self._out_of_scope(actor)
 
     def end_children(self, process: Process, kind: str) -> None:
-        """Whoever created them is gone, or about to go."""
+        """End the actors that a process has created, which is gone or about to end."""
         for actor_id in list(process.children):
             actor = self.table.find(actor_id)
             if actor is None:
@@ -232,14 +232,14 @@ class Actors:
                 if actor.worker is not None:
                     self._on_doomed(actor.worker)
             elif actor.state in (State.WAITING, State.STARTING):
-                # Only its creator has the class and the arguments.
+                # Only the creator has the class and the arguments.
                 self.discard(actor, "owner_died", deaths.owner_died(process.pid))
             elif actor.state is State.CONSTRUCTING and actor.worker is not None:
-                # They may have been sent: its worker knows, and ends if they have not come.
+                # The class may have been sent: the worker knows, and ends if it has not arrived.
                 self._context.send(actor.worker, messages.Terminate("creator_gone"))
 
     def end(self, actor: Actor, kind: str, text: str, grace_s: float) -> None:
-        """Have it end: gracefully if it runs, at once if it does not."""
+        """End an actor: gracefully if it has a worker that runs, otherwise at once."""
         worker = actor.worker
         if actor.state in (State.WAITING, State.STARTING) or worker is None:
             self.discard(actor, kind, text)
@@ -252,7 +252,7 @@ class Actors:
         self._workers.kill_later(worker, grace_s)
 
     def discard(self, actor: Actor, kind: str, text: str) -> None:
-        """End it at once."""
+        """End an actor at once."""
         if actor.state is State.DEAD:
             return
         self._go_down(actor, kind, text)
@@ -263,12 +263,12 @@ class Actors:
     # ---------------------------------------------------------------------------------------------------- internals
 
     def _careful(self, actor: Actor, step: str) -> AbstractContextManager[None]:
-        """Guard a step: if the node makes a mistake in it, the actor is dead and its holders know why."""
+        """Guard a step: if the node fails in it, the actor is dead and its holders are told why."""
         text = "the node has failed to serve it ({}). See logs/node.log in its directory."
         return self._context.careful(step, lambda why: self.discard(actor, "internal", text.format(why)))
 
     def _wait(self, actor: Actor) -> None:
-        """Queue for resources, for the first or another attempt."""
+        """Queue for resources, for the first or a later attempt."""
 
         def grant(allocation: Allocation) -> None:
             actor.allocation = allocation
@@ -298,7 +298,7 @@ class Actors:
             self.end(actor, "out_of_scope", deaths.OUT_OF_SCOPE, actor.home.graceful_shutdown_s)
 
     def _go_down(self, actor: Actor, kind: str, text: str) -> None:
-        """Tell holders why it is dead; the first cause counts."""
+        """Tell the holders why the actor is dead. The first cause counts."""
         if actor.down is None:
             asked = actor.creation
             actor.down = messages.ActorDown(actor.actor_id, kind, text, asked.class_name, asked.name, actor.pid)
@@ -325,7 +325,7 @@ class Actors:
             self.names.free(actor.namespace, actor.creation.name, actor.actor_id)
 
     def _is_settled_by_name(self, ask: Ask, asked: messages.CreateActor, namespace: str) -> bool:
-        """Answer a request for a name that is taken."""
+        """Answer the request if the name is taken. Return whether it is."""
         existing = self.names.find(namespace, asked.name)
         if existing is None:
             return False
@@ -341,7 +341,7 @@ class Actors:
     def _answer_named(self, ask: Ask, actor_id: bytes) -> None:
         actor = self.table.find(actor_id)
         assert actor is not None, "only living actors have names"
-        # Before the answer, and also to one that has other handles: whoever looks at the handle finds it alive.
+        # `ActorUp` is sent before the answer, even to a holder: so the client sees the actor alive with its handle.
         holders.add(self._context, actor, ask.asker, 1, asks=True)
         ask.answer(messages.ActorNamed(ask.rid, actor_id, False, actor.creation.meta))
 
@@ -358,7 +358,7 @@ class Actors:
 
 
 def _placement(asked: messages.CreateActor, resources: Units) -> Units:
-    """Return what must be free for an actor to be placed: at least what it then holds."""
+    """Return the resources that must be free to place an actor: at least those that it then holds."""
     placement = to_units(asked.placement)
     for name, amount in resources.items():
         placement[name] = max(placement.get(name, 0), amount)

@@ -1,4 +1,4 @@
-"""What is to be done later."""
+"""Actions that are to run at a given time."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from collections.abc import Callable
 from typing import Any
 
 FEW = 64
-"""So many that were taken back are left where they are."""
+"""Up to this many cancelled alarms stay in the heap until they are due."""
 
 Alarm = list[Any]
-"""[when, a number of its own, the action or None]."""
+"""The list [time, serial number, action or None]."""
 
 
 class Alarms:
     """Actions by the time at which they are due.
 
-    An action looks whether it still applies. One that would keep much for long is taken back all the same.
+    An action checks whether it still applies. Only an alarm that would keep much memory for long is taken back.
     """
 
     def __init__(self) -> None:
@@ -26,17 +26,17 @@ class Alarms:
         self._taken_back = 0
 
     def __len__(self) -> int:
-        """How many there are, with some of those that were taken back."""
+        """How many alarms there are, including some cancelled ones."""
         return len(self._heap)
 
     def set(self, when: float, action: Callable[[], None]) -> Alarm:
-        """Have `action` called once, at `when` or later."""
+        """Have `action` called once, at the time `when` or later."""
         alarm: Alarm = [when, next(self._numbers), action]
         heapq.heappush(self._heap, alarm)
         return alarm
 
     def take_back(self, alarm: Alarm | None) -> None:
-        """Do not call it, and keep nothing of it. Does nothing if it was called or taken back before."""
+        """Cancel an alarm, and drop its action. Does nothing if the action was called or dropped before."""
         if alarm is None or alarm[2] is None:
             return
         alarm[2] = None
@@ -48,11 +48,11 @@ class Alarms:
 
     @property
     def deadline(self) -> float | None:
-        """When the next one is due."""
+        """When the next alarm is due; None without an alarm."""
         return self._heap[0][0] if self._heap else None
 
     def ring(self, now: float) -> None:
-        """Call those that are due."""
+        """Call the actions that are due."""
         while self._heap and self._heap[0][0] <= now:
             alarm = heapq.heappop(self._heap)
             action, alarm[2] = alarm[2], None

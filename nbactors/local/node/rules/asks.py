@@ -12,16 +12,16 @@ if TYPE_CHECKING:
 
 
 class Ask:
-    """One request. It is answered exactly once: by a handler, or else by itself.
+    """One request of a client. It is answered exactly once: by its handler, or else when this object is freed.
 
-    The handler of a request gets this object. A handler that cannot answer yet keeps the object in a record (a lease, a
-    session) and answers later. A handler that raises, and a record that is dropped, drop the last reference to it:
-    then the asker gets `Refused`. So no mistake in the node's rules can leave a client waiting for ever.
+    The handler of a request gets this object. A handler that cannot answer yet stores the object in a record (a lease,
+    a session) and answers later. If a handler raises, or a record is dropped, the last reference to the object is gone,
+    and the client gets `Refused`. So no bug in the node's rules can leave a client waiting for ever.
 
     Args:
-        send: Sends a message to a process; does nothing if that has gone.
+        send: Sends a message to a process; does nothing if the process is gone.
         asker: The client.
-        message: The request. One without `rid`, or with rid 0, wants no answer, except `CreateActor`: the creator of
+        message: The request. Without `rid`, or with rid 0, it needs no answer, except for `CreateActor`: the creator of
             an actor waits for `ActorUp` or `ActorDown`.
     """
 
@@ -32,24 +32,24 @@ class Ask:
     ) -> None:
         self.asker = asker
         self.rid: int = getattr(message, "rid", 0)
-        # The `rid` of CancelLease is that of another request.
+        # The `rid` of CancelLease is the one of the request to cancel.
         wants_answer = self.rid != 0 and not isinstance(message, messages.CancelLease)
         self.is_open = wants_answer or isinstance(message, messages.CreateActor)
         self._send = send
         self._message = message
 
     def answer(self, message: messages.Message) -> None:
-        """Answer, if that has not been done."""
+        """Send the answer, unless one was sent."""
         if self.is_open:
             self.is_open = False
             self._send(self.asker, message)
 
     def done(self) -> None:
-        """Answer that it was carried out."""
+        """Answer that the request was carried out."""
         self.answer(messages.Done(self.rid))
 
     def refuse(self, kind: str, text: str) -> None:
-        """Answer that it cannot be met, and why. `kind` is that of `Refused`."""
+        """Answer that the request is refused, and why. For `kind` see `Refused`."""
         asked = self._message
         if self.rid or not isinstance(asked, messages.CreateActor):
             self.answer(messages.Refused(self.rid, kind, text))
@@ -62,7 +62,7 @@ class Ask:
         self.refuse("internal", f"the node has failed to serve {name} ({why}). See logs/node.log in its directory.")
 
     def withdraw(self) -> None:
-        """Nobody waits for an answer any more."""
+        """Note that the client no longer waits for an answer."""
         self.is_open = False
 
     def __del__(self) -> None:

@@ -1,4 +1,4 @@
-"""Progress bars on their way from workers to the sessions that show them."""
+"""Progress bars, which the node passes on from workers to the sessions that show them."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from nbactors.local.node.rules.records import Worker
 from nbactors.local.wire import messages
 
 MAX_OPEN = 1000
-"""Bars of one worker that are remembered until they are closed; of more than that, the oldest are forgotten."""
+"""How many open bars of one worker are remembered; if there are more, the oldest are forgotten."""
 
 
 class Bars:
-    """All bars that are open: those of a worker that dies end with it."""
+    """All open bars. The bars of a worker end when the worker dies."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
         self._open: dict[bytes, dict[str, messages.Progress]] = {}
 
     def report(self, worker: Worker, progress: messages.Progress) -> None:
-        """A worker tells how far one is."""
+        """Pass on the state of a worker's bar."""
         full = msgspec.structs.replace(
             progress, process_id=worker.process_id, pid=worker.pid, label=progress.label or worker.label
         )
@@ -35,7 +35,7 @@ class Bars:
         self._show(full)
 
     def end_of(self, worker: Worker) -> None:
-        """A worker is gone."""
+        """End the bars of a worker that is gone."""
         for progress in self._open.pop(worker.process_id, {}).values():
             self._show(msgspec.structs.replace(progress, closed=True, leave=True, failed="its process has ended"))
 

@@ -1,4 +1,4 @@
-"""What the parts of the node's state have in common: the records, the time, and what is to be done."""
+"""What all modules of the rules share: the records, the time, and the instructions so far."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from nbactors.local.wire import messages
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
-    """What does not change while the node lives.
+    """What does not change while the node runs.
 
     Attributes:
-        directory: Where sockets and logs lie.
+        directory: The node's folder, with its sockets and logs.
         linger_s: Seconds without a session after which the node leaves.
         new_id: Makes 16 random bytes.
-        gpus: Looks for the machine's GPUs; called when the first session wants to know.
+        gpus: Detects the machine's GPUs; called when the first session needs to know.
     """
 
     node_id: bytes
@@ -38,13 +38,13 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Context:
-    """Shared by the parts of one `NodeState`.
+    """What the modules of one `NodeState` share.
 
     Attributes:
         now: The time of the event that is being handled.
-        out: What it has led to so far.
-        processes: All that are connected, and workers from the moment they are asked for until nothing is left of them.
-        stopping: The node was told to stop: nothing new begins.
+        out: The instructions that this event has caused so far.
+        processes: All connected sessions and workers. A worker is here from the order to fork it until it is removed.
+        stopping: Whether the node was told to stop, so that nothing new may start.
     """
 
     def __init__(self, facts: Facts) -> None:
@@ -57,38 +57,38 @@ class Context:
         self.stopping = False
 
     def do(self, instruction: Instruction) -> None:
-        """Have something done after this event."""
+        """Add an instruction, which is carried out after this event."""
         self.out.append(instruction)
 
     def send(self, process: Process, message: messages.Message) -> None:
-        """Send to a process, if it is connected."""
+        """Send a message to a process, if it is connected."""
         if process.conn != NO_CONNECTION:
             self.out.append(Send(process.conn, message))
 
     def tell(self, process_id: bytes, message: messages.Message) -> None:
-        """Send to the process of that id, if there is one."""
+        """Send a message to the process with this id, if there is one."""
         process = self.processes.get(process_id)
         if process is not None:
             self.send(process, message)
 
     def later(self, delay_s: float, action: Callable[[], None]) -> Alarm:
-        """Have `action` called in a while. It is to look whether it still applies."""
+        """Have `action` called after `delay_s` seconds. The action must check whether it still applies."""
         return self.alarms.set(self.now + delay_s, action)
 
     @contextmanager
     def careful(self, what: str, on_error: Callable[[str], None] = lambda _: None) -> Iterator[None]:
-        """Run a step of which a mistake must harm nobody else.
+        """Run a step whose failure must not affect other processes.
 
         Args:
             what: The step, for the log.
-            on_error: Called with the error's text; answers whoever waits for what this step was to achieve.
+            on_error: Called with the error's text; answers the clients that wait for the effect of this step.
         """
         try:
             yield
-        except Exception as error:  # noqa: BLE001 - a mistake of ours about one process must not end all others
+        except Exception as error:  # noqa: BLE001 - a bug that concerns one process must not end all others
             self.do(Note(f"an error in handling {what}:\n{traceback.format_exc()}"))
             on_error(f"{type(error).__name__}: {error}")
 
     def workers(self) -> list[Worker]:
-        """Return all workers of which something is left."""
+        """Return all workers that are not removed yet."""
         return [process for process in self.processes.values() if isinstance(process, Worker)]

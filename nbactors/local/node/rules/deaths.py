@@ -1,4 +1,4 @@
-"""Why a process ended, in words for the user."""
+"""Texts for the user that say why a process ended."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def how(pid: int, status: int | None, tail: str, was_registered: bool) -> str:
     """Return how a worker process ended.
 
     Args:
-        pid: Of the process, 0 if it never was.
-        status: Exit code, negative for a signal, None if not known.
-        tail: Its last lines of stderr.
+        pid: The process id, 0 if the process never existed.
+        status: Exit code, negative for a signal, None if unknown.
+        tail: The last lines of its stderr.
         was_registered: False if it ended before it was ready for work.
     """
     process = f"its worker process (pid {pid})" if pid else "its worker process"
@@ -55,12 +55,12 @@ def how(pid: int, status: int | None, tail: str, was_registered: bool) -> str:
 
 
 def has_no_runtime_env(status: int | None, was_registered: bool) -> bool:
-    """Return whether a worker process ended since it could not apply its runtime_env."""
+    """Return whether a worker process ended because it could not apply its runtime_env."""
     return status == NO_RUNTIME_ENV and not was_registered
 
 
 def not_started(error: str) -> str:
-    """Return why there never was a worker process."""
+    """Return why a worker process was never started."""
     return f"its worker process could not be started: {error}"
 
 

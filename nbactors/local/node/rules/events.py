@@ -1,4 +1,4 @@
-"""What happens to the node, and what it is to do about it: the two alphabets of `NodeState`."""
+"""The events that `NodeState` gets from the shell, and the instructions that it returns."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from nbactors.local.wire import messages
 
 
 class Connected(msgspec.Struct, frozen=True):
-    """Somebody of the same user has connected; he has not said who he is."""
+    """A process of the same user has connected. It has not sent its Hello."""
 
     conn: int
 
 
 class Received(msgspec.Struct, frozen=True):
-    """A message has come in on a connection."""
+    """A message was received on a connection."""
 
     conn: int
     message: messages.Message
 
 
 class Disconnected(msgspec.Struct, frozen=True):
-    """A connection has ended, and all that came in before was handed over."""
+    """A connection has ended. All its messages were passed to the rules before."""
 
     conn: int
 
 
 class Forked(msgspec.Struct, frozen=True):
-    """A worker process exists now, or (pid 0) could not be made; `error` says why."""
+    """A worker process was forked, or (pid 0) could not be, for the reason in `error`."""
 
     process_id: bytes
     pid: int
@@ -38,17 +38,16 @@ class Forked(msgspec.Struct, frozen=True):
 
 
 class Exited(msgspec.Struct, frozen=True):
-    """A worker process has ended. `status` as `os.waitstatus_to_exitcode` gives it."""
+    """A worker process has exited. For `status` see `os.waitstatus_to_exitcode`."""
 
     process_id: bytes
     status: int
 
 
 class ForkserverLost(msgspec.Struct, frozen=True):
-    """A forkserver has ended without being told to: its workers live on, but their ends will not be reported.
+    """A forkserver has ended unexpectedly. Its workers live on, but their exits will not be reported.
 
-    Attributes:
-        workers: All that it was told to fork, less those whose exits it has reported.
+    `workers` are all that it was told to fork and whose exits it has not reported.
     """
 
     workers: list[bytes]
@@ -56,7 +55,7 @@ class ForkserverLost(msgspec.Struct, frozen=True):
 
 
 class Printed(msgspec.Struct, frozen=True):
-    """A worker has written whole lines (or, at its end, a part of one) to stdout (1) or stderr (2)."""
+    """A worker has printed whole lines (or, at its end, a part of a line) to stdout (1) or stderr (2)."""
 
     process_id: bytes
     stream: int
@@ -65,7 +64,7 @@ class Printed(msgspec.Struct, frozen=True):
 
 
 class Displayed(msgspec.Struct, frozen=True):
-    """A worker shows something, and what it has printed before was read."""
+    """A worker shows rich output. All that it printed before was read."""
 
     process_id: bytes
     display: messages.Display
@@ -73,7 +72,7 @@ class Displayed(msgspec.Struct, frozen=True):
 
 
 class OutputEnded(msgspec.Struct, frozen=True):
-    """Both pipes of a worker are closed at the other end. `tail`: its last lines of stderr."""
+    """Both pipes of a worker are closed at the other end. `tail`: the last lines of its stderr."""
 
     process_id: bytes
     tail: str
@@ -84,7 +83,7 @@ class StopAsked(msgspec.Struct, frozen=True):
 
 
 class SocketsSeen(msgspec.Struct, frozen=True):
-    """These are the names of the files where sessions and workers listen."""
+    """The names of the socket files of sessions and workers that exist now."""
 
     names: frozenset[str]
 
@@ -117,26 +116,26 @@ class Send(msgspec.Struct, frozen=True):
 
 
 class Close(msgspec.Struct, frozen=True):
-    """Close a connection, after what was sent has gone out."""
+    """Close a connection after everything that was sent has gone out."""
 
     conn: int
 
 
 class OpenForkserver(msgspec.Struct, frozen=True):
-    """Start a forkserver, if that environment has none that lives."""
+    """Start a forkserver, unless the environment has a running one."""
 
     environment: int
     facts: messages.Environment
 
 
 class CloseForkserver(msgspec.Struct, frozen=True):
-    """Let a forkserver go; nobody needs the environment any more."""
+    """Close a forkserver whose environment is no longer needed."""
 
     environment: int
 
 
 class Spawn(msgspec.Struct, frozen=True):
-    """Have the environment's forkserver (started before, if it is not there) fork a worker."""
+    """Have the environment's forkserver fork a worker; start the forkserver first if there is none."""
 
     environment: int
     facts: messages.Environment
@@ -155,7 +154,7 @@ class Kill(msgspec.Struct, frozen=True):
 
 
 class AddPipes(msgspec.Struct, frozen=True):
-    """Read two more pipes of a worker, whose descriptors have come on its connection."""
+    """Read two more pipes of a worker, whose descriptors were received on its connection."""
 
     process_id: bytes
     conn: int
@@ -163,44 +162,44 @@ class AddPipes(msgspec.Struct, frozen=True):
 
 
 class ReadOutput(msgspec.Struct, frozen=True):
-    """Read what a worker has printed so far, and take `then` for what happens next."""
+    """Read what a worker has printed so far. Then handle the event `then`."""
 
     process_id: bytes
     then: Displayed
 
 
 class FinishOutput(msgspec.Struct, frozen=True):
-    """A worker has ended but its pipes have not: its own children have them. Read what is there, and be done."""
+    """A worker has ended, but child processes of it keep its pipes open. Read what is there, and close the pipes."""
 
     process_id: bytes
 
 
 class RemoveSocket(msgspec.Struct, frozen=True):
-    """Remove the socket file of a process that has ended; it may have had no chance to do so."""
+    """Remove the socket file of a process that has ended, perhaps without doing so itself."""
 
     process_id: bytes
 
 
 class Forget(msgspec.Struct, frozen=True):
-    """Nothing will be asked of this worker process any more."""
+    """Forget a worker process. No later instruction concerns it."""
 
     process_id: bytes
 
 
 class RemoveLog(msgspec.Struct, frozen=True):
-    """Remove what a worker has printed: so many have ended since that nobody will ask for it."""
+    """Remove the log of a worker, because enough newer logs are kept."""
 
     process_id: bytes
 
 
 class Note(msgspec.Struct, frozen=True):
-    """Write to the node's log."""
+    """Write a text to the node's log."""
 
     text: str
 
 
 class Leave(msgspec.Struct, frozen=True):
-    """End the node, unless somebody is just connecting (not `final`)."""
+    """End the node; unless `final`, only if no process is connecting at this moment."""
 
     final: bool
 

@@ -1,4 +1,4 @@
-"""Which GPU is whose. A detected GPU is never in two sessions at once; declared ones exist on paper only."""
+"""Assigns GPUs. No two sessions use a detected GPU at once; GPUs that are only declared exist as numbers."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 UNIT = 10_000
-"""One whole GPU. Fractions are counted in ten-thousandths, as Ray does, so that nothing is lost by rounding."""
+"""One whole GPU. Fractions are counted in ten-thousandths, as in Ray, so that rounding loses nothing."""
 
 Shares = list[tuple[str, int]]
-"""GPUs by their id, each with how much of it."""
+"""Pairs of a GPU's id and the amount used of that GPU."""
 
 
 class Gpu(msgspec.Struct, frozen=True):
-    """A GPU that the machine has.
+    """A GPU of the machine.
 
     Attributes:
-        index: As CUDA counts.
-        uuid: As in "GPU-8f2c…", empty if not known.
+        index: CUDA's number for it.
+        uuid: As in "GPU-8f2c…", empty if unknown.
     """
 
     index: str
@@ -26,21 +26,21 @@ class Gpu(msgspec.Struct, frozen=True):
 
 
 class GpuBank:
-    """The detected GPUs of the machine, by identity, and which session uses each now."""
+    """The detected GPUs of the machine, by identity, and the session that uses each of them now."""
 
     def __init__(self) -> None:
         self._users: dict[str, SessionGpus] = {}
 
     def user(self, identity: str) -> SessionGpus | None:
-        """Return who uses the GPU now."""
+        """Return the session that uses the GPU now."""
         return self._users.get(identity)
 
     def claim(self, identity: str, user: SessionGpus) -> None:
-        """Note the first use."""
+        """Note that a session begins to use the GPU."""
         self._users[identity] = user
 
     def free(self, identity: str) -> None:
-        """Note that the last use is over."""
+        """Note that no session uses the GPU any more."""
         self._users.pop(identity, None)
 
 
@@ -48,9 +48,9 @@ class SessionGpus:
     """The GPUs that one session may use.
 
     Args:
-        bank: The machine's.
-        identities: By id (as it stands in CUDA_VISIBLE_DEVICES), the GPU's identity on the machine: two sessions may
-            know one GPU by different ids. Empty for a GPU that exists on paper only.
+        bank: The machine's GPUs.
+        identities: By id (as in CUDA_VISIBLE_DEVICES), the GPU's identity on the machine: two sessions may know one GPU
+            by different ids. Empty for a GPU that is only declared.
     """
 
     def __init__(self, bank: GpuBank, identities: dict[str, str]) -> None:
@@ -64,9 +64,9 @@ class SessionGpus:
         return list(self._used)
 
     def find(self, amount: int) -> Shares | None:
-        """Return GPUs that have `amount` ten-thousandths to spare, None if there are none now.
+        """Return GPUs with `amount` ten-thousandths free, None if there are none now.
 
-        A fraction comes from one GPU, the fullest that has room, so that whole ones stay whole.
+        A fraction is taken from one GPU: the one that is used most and has room, so that whole GPUs stay free.
         """
         if amount <= 0:
             return []
@@ -81,7 +81,7 @@ class SessionGpus:
         return [(gpu, UNIT) for gpu in whole[:count]] if len(whole) >= count else None
 
     def take(self, shares: Shares) -> None:
-        """Use what `find` has found."""
+        """Mark the GPUs that `find` returned as used."""
         for gpu, amount in shares:
             self._used[gpu] += amount
             if self._identities[gpu]:
@@ -95,11 +95,11 @@ class SessionGpus:
                 self._bank.free(self._identities[gpu])
 
     def free_amount(self) -> int:
-        """Return how much is free now, in ten-thousandths."""
+        """Return the free amount of all GPUs, in ten-thousandths."""
         return sum(UNIT - used for _, used in self._available())
 
     def _available(self) -> Iterable[tuple[str, int]]:
-        """Yield each GPU that no other session uses, with how much of it is used."""
+        """Yield each GPU that no other session uses, and the used amount of it."""
         for gpu, used in self._used.items():
             user = self._bank.user(self._identities[gpu]) if self._identities[gpu] else None
             if user is None or user is self:
@@ -110,10 +110,10 @@ def session_gpus(bank: GpuBank, detected: Sequence[Gpu], visible: str | None, de
     """Return the GPUs that a session may use.
 
     Args:
-        bank: The machine's.
-        detected: What the machine has.
+        bank: The machine's GPUs.
+        detected: The machine's GPUs in their order.
         visible: The session's CUDA_VISIBLE_DEVICES, None if it is not set.
-        declared: `num_gpus`; negative to take what there is.
+        declared: `num_gpus`; negative for all GPUs.
 
     Raises:
         ValueError: More are declared than CUDA_VISIBLE_DEVICES names; the text begins as Ray's.
@@ -135,7 +135,7 @@ def session_gpus(bank: GpuBank, detected: Sequence[Gpu], visible: str | None, de
 
 
 def _visible_names(visible: str) -> list[str]:
-    """Return what CUDA would: the names up to the first that means "none", each once."""
+    """Return the names as CUDA reads them: each once, and none after one that means "none"."""
     names: list[str] = []
     for part in visible.split(","):
         name = part.strip()
@@ -147,7 +147,7 @@ def _visible_names(visible: str) -> list[str]:
 
 
 def _identity(name: str, detected: Sequence[Gpu]) -> str:
-    """Return which GPU a name means: its index, or empty if the machine has none of that name."""
+    """Return the index of the GPU that a name means; empty if the machine has no such GPU."""
     for gpu in detected:
         if name == gpu.index or (gpu.uuid and len(name) > len("GPU-") and gpu.uuid.startswith(name)):
             return gpu.index

@@ -1,4 +1,4 @@
-"""Who has handles of an actor. An actor that nobody has a handle of is out of scope."""
+"""Holders: the processes that have handles of an actor. An actor without a holder is out of scope."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from nbactors.local.wire import messages
 
 
 def unknown(actor_id: bytes) -> messages.ActorDown:
-    """Return what is said of an actor that there is no record of."""
+    """Return the message about an actor of which there is no record."""
     return messages.ActorDown(actor_id, "unknown", deaths.UNKNOWN, "", "", 0)
 
 
 def add(context: Context, actor: Actor, process: Process, tokens: int, asks: bool = False) -> None:
-    """Count handles of `process`, and tell it where the actor is if these are its first or it wants to know."""
+    """Count handles of `process`. Tell it where the actor is if it is a new holder, or asks."""
     if actor.announced and actor.down is not None:
         context.send(process, actor.down)
         return
@@ -26,7 +26,7 @@ def add(context: Context, actor: Actor, process: Process, tokens: int, asks: boo
 
 
 def tell(context: Context, actor: Actor, process: Process) -> None:
-    """Tell a process where an actor is, or that it is dead; nothing, if it is not up yet."""
+    """Tell a process where an actor is, or that it is dead. Tell nothing if the actor is not up yet."""
     if actor.announced and actor.down is not None:
         context.send(process, actor.down)
     elif actor.process_id:
@@ -34,11 +34,7 @@ def tell(context: Context, actor: Actor, process: Process) -> None:
 
 
 def release(actor: Actor, process: Process, tokens: int) -> bool:
-    """Count `tokens` handles of `process` less.
-
-    Returns:
-        Whether these were the last ones of all.
-    """
+    """Take `tokens` from the count of `process`. Return whether no process holds the actor any more."""
     had = actor.holders.get(process.process_id)
     if had is None:
         return False
@@ -58,7 +54,7 @@ def tell_up(context: Context, actor: Actor) -> None:
 
 
 def tell_down(context: Context, actor: Actor) -> None:
-    """Tell all holders that the actor is dead, once; nobody holds it then."""
+    """Tell all holders, once, that the actor is dead. It has no holders after that."""
     if actor.announced or actor.down is None:
         return
     actor.announced = True

@@ -1,8 +1,8 @@
-"""Task workers: who leases which, and those that nobody does.
+"""Leases of task workers, and idle task workers.
 
-A worker that is given back is kept for the next lease of its kind, as many as the session has CPUs. One that held
-GPUs is not: libraries remember the GPUs that they have found. Nor is one that has imported files which were edited
-since: when it is leased, at most once a second, it looks for that.
+A worker that is given back is kept for the next lease of its kind; a session keeps as many as it has CPUs. A worker
+that held GPUs is not kept: libraries remember the GPUs that they have found. Nor is a worker that has imported source
+files which were edited since: before a lease, at most once a second, the node asks the worker to check that.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from nbactors.local.node.rules.workers import Workers
 from nbactors.local.wire import messages
 
 LOOK_EVERY_S = 1.0
-"""How long a worker is leased after it has looked whether it has imported what the files say now."""
+"""For how long, in seconds, a worker may be leased without checking its imported files again."""
 
 LOOK_WITHIN_S = 2.0
-"""What a worker may take to look. It has nothing else to do, so one that takes longer is of no use for tasks either."""
+"""How long, in seconds, that check may take. The worker is idle, so a slower one is of no use for tasks, either."""
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -34,8 +34,8 @@ class Leases:
     """All leases and idle task workers.
 
     Args:
-        on_doomed: Called with a worker whose end is certain.
-        queue_up: Called with (session, request, what for) to queue a request for resources.
+        on_doomed: Called with a worker that is certain to end.
+        queue_up: Called with (session, request, purpose) to queue a request for resources.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Leases:
         self._granted: dict[int, Lease] = {}
 
     def request(self, ask: Ask, asked: messages.RequestLease) -> None:
-        """Queue for a worker."""
+        """Queue a request for a worker."""
         asker = ask.asker
         session = asker.session
         if session is None or self._context.stopping:
@@ -81,14 +81,14 @@ class Leases:
         self._wait(lease)
 
     def cancel(self, asker: Process, message: messages.CancelLease) -> None:
-        """Withdraw a request. One that was granted already is left: the asker will return it."""
+        """Withdraw a request. A lease that was granted meanwhile stays: the client will return it."""
         lease = asker.leases.get(message.rid)
         if lease is not None and not lease.granted:
             lease.ask.withdraw()
             self._drop(lease)
 
     def give_back(self, holder: Process, message: messages.ReturnLease) -> None:
-        """The holder needs the worker no more."""
+        """Take back a worker that the client no longer needs."""
         lease = self._granted.get(message.lease_id)
         if lease is None or lease.holder is not holder:
             return
@@ -102,12 +102,12 @@ class Leases:
                 self._keep(worker)
 
     def ready(self, worker: Worker) -> None:
-        """A task worker has registered."""
+        """Handle the registration of a task worker."""
         worker.looked_at = self._context.now
         self._to_its_lease(worker)
 
     def looked(self, worker: Worker, has_changed: bool) -> None:
-        """A task worker has looked, or failed to, whether the files that it has imported have changed."""
+        """Handle the result of a worker's check: whether imported files have changed, or the check has failed."""
         if not worker.looks or worker.lost or worker.doomed:
             return
         worker.looks = False
@@ -130,7 +130,7 @@ class Leases:
                 self._grant(lease, worker)
 
     def lost(self, worker: Worker) -> None:
-        """A task worker is gone. Its resources are free; its holder is told when it is known why."""
+        """Handle the loss of a task worker. Its resources are free now; the client is told when the cause is known."""
         if worker in worker.home.idle:
             worker.home.idle.remove(worker)
         lease = worker.lease
@@ -138,13 +138,13 @@ class Leases:
             lease.home.pool.release(lease.allocation)
 
     def reported(self, worker: Worker) -> None:
-        """How a task worker ended is known, or not to be known."""
+        """Tell the client how a task worker ended; that is known now, or will never be."""
         lease, worker.lease = worker.lease, None
         if lease is not None:
             with self._context.careful("the end of a task's worker", lambda why: self._fail(lease, why)):
-                self._go_on_without(lease, worker)
+                self._handle_lost_worker(lease, worker)
 
-    def _go_on_without(self, lease: Lease, worker: Worker) -> None:
+    def _handle_lost_worker(self, lease: Lease, worker: Worker) -> None:
         granted = lease.granted
         self._forget(lease)
         if granted:
@@ -152,8 +152,8 @@ class Leases:
             self._context.send(lease.holder, lost)
             return
         lease.attempts += 1
-        # Not asked here: whether this worker was told to end. Also one is whose forkserver has died, and the request
-        # for it was forgotten here, so that its tasks waited for ever. A holder that is gone has dropped its leases.
+        # It does not matter whether the node told this worker to end: a worker whose forkserver has died was told, too,
+        # and its request must be tried again, or its tasks would wait for ever. A client that is gone has no leases.
         if worker.looks or self._workers.may_try_again(worker, lease.attempts):
             self._wait(lease)
             return
@@ -163,7 +163,7 @@ class Leases:
         lease.ask.refuse(kind, f"no worker for task {lease.asked.label}: {why}")
 
     def end_of(self, process: Process) -> None:
-        """The holder is gone, or about to go: its workers have nothing to do any more."""
+        """Kill the leased workers of a process that is gone or about to end, and withdraw its requests."""
         for lease in list(process.leases.values()):
             worker = lease.worker
             self._drop(lease)
@@ -172,17 +172,17 @@ class Leases:
                 self._on_doomed(worker)
 
     def block(self, worker: Worker) -> None:
-        """The worker waits for others, who may need its CPUs."""
+        """Lend the CPUs of a worker that waits for other workers, which may need them."""
         if worker.lease is not None and worker.lease.allocation is not None and not worker.lost:
             worker.home.pool.lend(worker.lease.allocation)
 
     def unblock(self, worker: Worker) -> None:
-        """The worker goes on."""
+        """Take the CPUs back for a worker that goes on."""
         if worker.lease is not None and worker.lease.allocation is not None:
             worker.home.pool.take_back(worker.lease.allocation)
 
     def end_idle(self, session: Session) -> None:
-        """Kill the idle workers, and those that would be idle, of a session that nobody needs."""
+        """Kill the workers without a lease of a session that is closed."""
         for worker in list(session.workers.values()):
             if worker.actor is None and worker.lease is None:
                 self._workers.kill(worker)
@@ -191,7 +191,7 @@ class Leases:
     # ---------------------------------------------------------------------------------------------------- internals
 
     def _wait(self, lease: Lease) -> None:
-        """Queue for resources, for the first or another attempt."""
+        """Queue for resources, for the first or a later attempt."""
         lease.holder.leases[lease.asked.rid] = lease
         lease.allocation = None
 
@@ -217,14 +217,14 @@ class Leases:
                 if self._context.now - worker.looked_at < LOOK_EVERY_S:
                     self._grant(lease, worker)
                 else:
-                    self._have_it_look(worker)
+                    self._start_check(worker)
                 return
         title, label = f"ray::{asked.label}", asked.label
         worker = self._workers.start(session, title, label, asked.runtime_env, asked.sys_path, asked.cwd, [])
         worker.kind = lease.kind
         lease.worker, worker.lease = worker, lease
 
-    def _have_it_look(self, worker: Worker) -> None:
+    def _start_check(self, worker: Worker) -> None:
         worker.looks = True
         asked_at = worker.looked_at = self._context.now
         self._context.send(worker, messages.Look())
@@ -257,7 +257,7 @@ class Leases:
         lease.ask.answer(granted)
 
     def _drop(self, lease: Lease) -> None:
-        """End a lease or a request, and part it from its worker."""
+        """End a lease or a request, and separate it from its worker."""
         if lease.request is not None:
             lease.home.queue.withdraw(lease.request)
             lease.request = None
@@ -283,6 +283,6 @@ class Leases:
             self._retire(session.idle.pop(0))
 
     def _retire(self, worker: Worker) -> None:
-        """Have it end when nobody needs the values that it owns."""
+        """Have a worker end as soon as no process needs the values that it owns."""
         worker.retired = True
         self._context.send(worker, messages.Terminate("idle"))

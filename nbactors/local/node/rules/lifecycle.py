@@ -1,4 +1,4 @@
-"""The life of an actor as the node sees it: one table of states and transitions, nothing else."""
+"""The life of an actor in the node: the table of its states and transitions."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from enum import Enum
 
 
 class State(Enum):
-    """Where an actor stands. The value is the name that listings show, which is Ray's.
+    """The state of an actor. `shown` is the name in listings, which is Ray's.
 
-    Ray's DEPENDENCIES_UNREADY does not occur: whoever creates an actor waits for the constructor's arguments itself.
-    RESTARTING is kept for restarts, and no transition leads to it yet.
+    Ray's DEPENDENCIES_UNREADY does not occur, because the creator itself waits for the constructor's arguments.
+    RESTARTING is reserved: no transition leads to it yet.
     """
 
     WAITING = "PENDING_CREATION", "in the queue for resources"
@@ -27,7 +27,7 @@ class State(Enum):
 
 
 class Cause(Enum):
-    """What moves an actor on."""
+    """The cause of a transition."""
 
     PLACE = "resources were found"
     CONNECT = "its process has registered"
@@ -36,7 +36,7 @@ class Cause(Enum):
     LOSE = "its process is gone"
     RETRY = "its process has ended before it was ready: another is to be made"
     REPORT = "how it ended is known, or not to be known"
-    DISCARD = "killed, or nobody wants it before it could run"
+    DISCARD = "it was killed, or had no handle left before it could run"
 
 
 TABLE: dict[tuple[State, Cause], State] = {
@@ -59,15 +59,15 @@ TABLE: dict[tuple[State, Cause], State] = {
     (State.DYING, Cause.REPORT): State.DEAD,
     (State.DYING, Cause.DISCARD): State.DEAD,
 }
-"""Everything that can happen. A pair that is missing is a mistake of the node's, never of a client's."""
+"""All transitions. A missing pair is a bug in the node, never a mistake of a client."""
 
 
 class TransitionError(Exception):
-    """The node tried to move an actor on in a way that the table does not have."""
+    """The node tried a transition that the table does not have."""
 
 
 def follow(state: State, cause: Cause) -> State:
-    """Return the state that `cause` leads to.
+    """Return the state after `cause`.
 
     Raises:
         TransitionError: The table has no such transition.

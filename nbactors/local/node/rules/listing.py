@@ -1,4 +1,4 @@
-"""Answers to questions about what there is."""
+"""Answers to `Query` and `FetchLog`."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from nbactors.local.node.rules.records import Actor, Process
 from nbactors.local.wire import messages
 
 LOGS = "logs"
-"""The directory of the workers' logs, in the node's own."""
+"""The subdirectory of the workers' logs in the node's folder."""
 
 
 def log_name(process_id: bytes) -> str:
-    """Return the name of a worker's log: its process id is known before the system's is."""
+    """Return the file name of a worker's log, made from its process id because its pid is not known yet."""
     return f"{process_id[:8].hex()}.log"
 
 
@@ -41,7 +41,7 @@ def answer(context: Context, actors: Actors, asker: Process, query: messages.Que
 
 
 def logs(context: Context, actors: Actors, asked: messages.FetchLog) -> messages.Listing:
-    """Return where the logs of the actors lie that a person means by a name."""
+    """Return the actors that a user may mean by a name, with the paths of their logs."""
     return messages.Listing(asked.rid, [_row(context, actor) for actor in actors.table.matching(asked.name)], {}, {})
 
 
@@ -77,7 +77,7 @@ def _row(context: Context, actor: Actor) -> messages.ActorRow:
 
 
 def _amounts(context: Context, asker: Process, is_free: bool) -> dict[str, float]:
-    """Return the asker's session's resources; to the command line, the machine's, less what all sessions use."""
+    """Return the resources of the client's session; for the command line, those of the machine."""
     if asker.session is not None:
         return asker.session.pool.available() if is_free else asker.session.pool.totals()
     facts = context.facts

@@ -1,10 +1,10 @@
-"""Who waits for resources, and who is next.
+"""The queue of requests for resources, and the order in which they are granted.
 
-First come, first served, among requests that ask for the same. A request that does not fit holds up none that asks
-for something else, so a big one can be overtaken; when that has happened `PATIENCE` times, what it asks for is
-reserved for it for a while, during which no later request gets any of those resources. If that was in vain, the next
-reservation lasts twice as long. So it is served in the end if anybody ever gives resources back; and a reservation
-ends, so that it never keeps those waiting for ever whose results the holders of the resources wait for.
+Requests for the same amounts are granted in the order of arrival. A request that does not fit does not delay requests
+for other amounts, so these can overtake a big request. After `PATIENCE` such overtakings the queue *reserves* for the
+request what it asks for: for a while, no later request gets any of these resources. If the request still cannot be
+granted, the next reservation lasts twice as long. So the request is granted in the end, if its resources are ever given
+back. Each reservation ends, because the processes that hold the resources may themselves wait for later requests.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ _Shape = tuple[tuple[str, int], ...]
 
 
 class Request(msgspec.Struct, eq=False):
-    """One that waits.
+    """A request that waits for resources.
 
     Attributes:
-        placement: What must be free.
-        resources: What is then held; part of `placement`.
-        grant: Called with what was allocated.
+        placement: The resources that must be free.
+        resources: The resources that are then held; a part of `placement`.
+        grant: Called with the allocation.
     """
 
     placement: Units
@@ -44,17 +44,13 @@ class Request(msgspec.Struct, eq=False):
 
 
 class _Line(deque[Request]):
-    """Requests for the same.
-
-    Attributes:
-        withdrawn: How many of them are.
-    """
+    """Requests for the same amounts. `withdrawn` is the number of withdrawn ones among them."""
 
     withdrawn = 0
 
 
 class PlacementQueue:
-    """The requests of one session."""
+    """The waiting requests of one session."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
@@ -62,16 +58,16 @@ class PlacementQueue:
         self._numbers = itertools.count()
 
     def add(self, request: Request) -> None:
-        """Queue up; the next `pump` may grant it."""
+        """Queue a request; the next `pump` may grant it."""
         request.number = next(self._numbers)
         self._lines.setdefault(_shape(request.placement, request.resources), _Line()).append(request)
 
     def __len__(self) -> int:
-        """How many wait, with some of the withdrawn ones."""
+        """How many requests wait, including some withdrawn ones."""
         return sum(map(len, self._lines.values()))
 
     def is_full_for(self, placement: Units, resources: Units) -> bool:
-        """Return whether this would be one kind of request too many: each kind takes time in each `pump`."""
+        """Return whether there are too many kinds of requests for a new kind: each kind takes time in each `pump`."""
         return len(self._lines) >= MAX_KINDS and _shape(placement, resources) not in self._lines
 
     def withdraw(self, request: Request) -> None:
@@ -81,7 +77,7 @@ class PlacementQueue:
         request.withdrawn = True
         line = self._lines.get(_shape(request.placement, request.resources))
         if line is not None:
-            # It stays where it is until it is the first, which may be never, or until half of them are of that kind.
+            # It stays in the line until it is the first, or until half of the line is withdrawn.
             line.withdrawn += 1
             if line.withdrawn * 2 > len(line):
                 rest = [request for request in line if not request.withdrawn]
@@ -90,14 +86,13 @@ class PlacementQueue:
                 line.withdrawn = 0
 
     def __bool__(self) -> bool:
-        """Return whether there may be something to pump."""
+        """Return whether there may be a request to grant."""
         return bool(self._lines)
 
     def pump(self, now: float) -> float | None:
-        """Grant what can be granted.
+        """Grant all requests that can be granted.
 
-        Returns:
-            When to call again at the latest, since a reservation ends.
+        Return when to call this again at the latest, because a reservation ends; None without a reservation.
         """
         while True:
             heads = self._heads()
@@ -108,7 +103,7 @@ class PlacementQueue:
         return min((head.reserved_until for head in heads if head.reserved_until > now), default=None)
 
     def _heads(self) -> list[Request]:
-        """Return the first of each line, in order of arrival; drop empty lines."""
+        """Return the first request of each line, in the order of arrival; drop empty lines."""
         heads = []
         for shape, line in list(self._lines.items()):
             while line and line[0].withdrawn:
@@ -152,7 +147,7 @@ def _shape(placement: Units, resources: Units) -> _Shape:
 
 
 def too_much(process_pending: int, queue: PlacementQueue, placement: Units, resources: Units) -> str:
-    """Return why a process may not ask for more just now, empty if it may."""
+    """Return why a process may not queue another request now, empty if it may."""
     if process_pending >= MAX_PENDING:
         return f"this process has {MAX_PENDING} of them already: end or get some first."
     if queue.is_full_for(placement, resources):

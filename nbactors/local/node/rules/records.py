@@ -1,4 +1,4 @@
-"""What the node remembers of processes, sessions, actors and leases. Data without rules."""
+"""The node's records of processes, sessions, actors and leases. Data without rules."""
 
 from __future__ import annotations
 
@@ -20,33 +20,33 @@ class Answerable(Protocol):
 
     @property
     def is_open(self) -> bool:
-        """Whether it has no answer yet."""
+        """Whether it was not answered yet."""
 
     def answer(self, message: messages.Message) -> None:
-        """Answer, if that has not been done."""
+        """Send the answer, unless one was sent."""
 
     def done(self) -> None:
-        """Answer that it was carried out."""
+        """Answer that the request was carried out."""
 
     def refuse(self, kind: str, text: str) -> None:
-        """Answer that it cannot be met, and why."""
+        """Answer that the request is refused, and why."""
 
     def fail(self, why: str) -> None:
         """Answer that the node itself has failed."""
 
     def withdraw(self) -> None:
-        """Nobody waits for an answer any more."""
+        """Note that the client no longer waits for an answer."""
 
 
 class Process(msgspec.Struct, eq=False, kw_only=True):
-    """A session, a worker, or a command line that talks to the node.
+    """A client of the node: a session, a worker, or a command line.
 
     Attributes:
-        holds: Actors that it has handles of.
+        holds: Actors of which it has handles.
         children: Actors that it has created and that have not ended.
-        leases: Leases that it holds or has asked for, by its request's number.
-        watchers: Processes that want to know when it ends.
-        lost: It has ended, or has lost its connection, which is the same to everybody else.
+        leases: Its leases and requests for leases, by the `rid` of the request.
+        watchers: Processes that are told when it ends.
+        lost: Whether it has ended or lost its connection, which is the same for all other processes.
     """
 
     process_id: bytes
@@ -62,24 +62,24 @@ class Process(msgspec.Struct, eq=False, kw_only=True):
 
 
 class Worker(Process, eq=False, kw_only=True):
-    """A process that the node had forked.
+    """A process that a forkserver has forked for the node.
 
     Attributes:
-        actor: The actor that it is, None for a task worker.
-        lease: Who runs tasks in it now.
-        kind: What tells task workers that can stand for one another.
-        label: What its output is marked with.
-        ready: It has registered.
-        looked_at: When it has looked last whether the code that it has imported is still what the files say.
-        looks: It was asked to look, and has not answered.
-        doomed: It is to be killed, as soon as that is possible.
-        orphaned: Its forkserver is gone, so that nobody will tell how it ends.
-        ending: What it said before it ended on purpose.
-        error: Why it could not be made.
-        exit_known: `status` is what there is to know.
-        reported: Everybody has been told how it ended.
-        removed: Nothing is left of it.
-        alarm: Gives it up if it does not register.
+        actor: Its actor, None for a task worker.
+        lease: Its current lease, if it is a task worker.
+        kind: Task workers of one kind can replace each other.
+        label: The prefix of its output.
+        ready: Whether it has registered.
+        looked_at: When it last checked whether the source files that it has imported have changed.
+        looks: Whether it was asked to check that and has not answered.
+        doomed: Whether it will be killed as soon as it exists.
+        orphaned: Whether its forkserver is gone, so that its exit will not be reported.
+        ending: Its message before it exits on purpose.
+        error: Why it could not be started.
+        exit_known: Whether its exit was reported, or will never be.
+        reported: Whether the processes that depend on it were told how it ended.
+        removed: Whether the node has forgotten it.
+        alarm: Ends the wait for its registration.
     """
 
     home: Session
@@ -105,14 +105,14 @@ class Worker(Process, eq=False, kw_only=True):
 
 
 class Session(msgspec.Struct, eq=False, kw_only=True):
-    """A driver's stay: its namespace, its resources, its workers. Outlived by its detached actors.
+    """A session: its driver process, namespace, resources and workers. Its detached actors outlive it.
 
     Attributes:
-        idle: Task workers that nobody leases, longest idle first.
-        is_open: The driver is there.
-        closing: The driver's `CloseSession`, unanswered.
-        alarm: Answers it at the latest.
-        wake_at: When its queue is to be looked at again.
+        idle: Task workers without a lease; the one that is idle for longest is first.
+        is_open: Whether the driver is connected and has not closed the session.
+        closing: The driver's `CloseSession` requests, unanswered.
+        alarm: Answers them at the latest.
+        wake_at: When its queue must be looked at again.
     """
 
     job_id: bytes
@@ -137,12 +137,12 @@ class Actor(msgspec.Struct, eq=False, kw_only=True):
     """An actor, living or dead.
 
     Attributes:
-        creation: What its creator asked for.
+        creation: Its creator's request.
         owner: The process that created it.
-        holders: Who has handles, each with its number of tokens.
+        holders: The number of tokens of each process that has handles.
         down: Why it is dead, once that is known.
-        announced: Its holders were told.
-        attempts: How many processes that were made for it have ended before they were ready.
+        announced: Whether its holders were told.
+        attempts: How many processes for it have ended before they were ready.
     """
 
     creation: messages.CreateActor
@@ -164,18 +164,18 @@ class Actor(msgspec.Struct, eq=False, kw_only=True):
 
     @property
     def actor_id(self) -> bytes:
-        """Its id, chosen by the creator."""
+        """The actor's id, chosen by the creator."""
         return self.creation.actor_id
 
 
 class Lease(msgspec.Struct, eq=False, kw_only=True):
-    """A worker for somebody's tasks, or the request for one.
+    """A worker that a process has leased for its tasks, or the request for one.
 
     Attributes:
         worker: Set when resources were found; it may still be starting.
-        ask: The request, answered when it was granted or cannot be.
-        granted: The holder was told.
-        attempts: As of an actor.
+        ask: The request, answered when it is granted or refused.
+        granted: Whether the holder was told.
+        attempts: How many processes for it have ended before they were ready.
     """
 
     lease_id: int

@@ -1,8 +1,8 @@
-"""What a session may use and what of it is in use: arithmetic without rounding.
+"""The resources of a session and the amounts in use, counted without rounding.
 
-Invariants, for each resource: what is free and what the living allocations hold add up to the total; nothing is
-allocated that is not free. One exception is on purpose: a worker that was blocked takes its CPUs back although they
-were lent meanwhile, so free CPUs may be negative for a while.
+Invariants, for each resource: the free amount and the amounts of all allocations add up to the total; only free amounts
+are allocated. There is one deliberate exception: a worker that was blocked takes its CPUs back although they were lent
+meanwhile, so the number of free CPUs may be negative for a while.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ Units = dict[str, int]
 
 
 def to_units(amounts: Mapping[str, float]) -> Units:
-    """Return amounts as whole numbers, without those that are 0."""
+    """Return amounts as whole numbers, without amounts of 0."""
     return {name: units for name, amount in amounts.items() if (units := round(amount * UNIT)) > 0}
 
 
 def to_amounts(units: Mapping[str, int]) -> dict[str, float]:
-    """Return amounts as the user knows them."""
+    """Return amounts in the user's units."""
     return {name: amount / UNIT for name, amount in units.items()}
 
 
 class Allocation(msgspec.Struct):
-    """What somebody holds.
+    """The resources that a worker or an actor holds.
 
     Attributes:
-        held: By resource.
-        gpus: The GPUs among it.
-        lent: CPUs that are given back for the time being.
+        held: Amounts by resource.
+        gpus: The GPUs among them.
+        lent: CPUs that are lent to other workers for now.
     """
 
     held: Units
@@ -50,8 +50,8 @@ class Pool:
     """The resources of one session.
 
     Args:
-        totals: By resource; what it says of "GPU" does not count.
-        gpus: The GPUs.
+        totals: Amounts by resource; its entry for "GPU" is ignored.
+        gpus: The session's GPUs.
     """
 
     def __init__(self, totals: Mapping[str, float], gpus: SessionGpus) -> None:
@@ -63,7 +63,7 @@ class Pool:
             self.total["GPU"] = len(gpus.ids) * UNIT
 
     def shortage(self, request: Units) -> dict[str, tuple[float, float]]:
-        """Return what can never be met: by resource, what is asked for and what there is in all."""
+        """Return which amounts can never be met: by resource, the requested amount and the total."""
         return {
             name: (amount / UNIT, self.total.get(name, 0) / UNIT)
             for name, amount in request.items()
@@ -71,7 +71,7 @@ class Pool:
         }
 
     def fits(self, request: Units) -> bool:
-        """Return whether all of `request` is free now."""
+        """Return whether the whole request is free now."""
         free = self._free
         for name, amount in request.items():
             if name == "GPU":
@@ -82,7 +82,7 @@ class Pool:
         return True
 
     def allocate(self, request: Units) -> Allocation:
-        """Take what `fits` has found free."""
+        """Allocate a request for which `fits` returns True."""
         shares = self._gpus.find(request.get("GPU", 0))
         if shares is None or not self.fits(request):
             raise ValueError(f"{to_amounts(request)} is not free in {to_amounts(self._free)}")
@@ -93,7 +93,7 @@ class Pool:
         return Allocation(dict(request), shares)
 
     def release(self, allocation: Allocation) -> None:
-        """Give all of it back. The allocation is empty afterwards, so that releasing it again does nothing."""
+        """Give back all resources. The allocation is empty afterwards, so releasing it again does nothing."""
         self.take_back(allocation)
         for name, amount in allocation.held.items():
             if name != "GPU":
@@ -102,24 +102,24 @@ class Pool:
         allocation.held, allocation.gpus = {}, []
 
     def lend(self, allocation: Allocation) -> None:
-        """Give the CPUs back for as long as their holder waits for others."""
+        """Lend the CPUs to other workers while the holder waits for them."""
         if not allocation.lent:
             allocation.lent = allocation.held.get("CPU", 0)
             if allocation.lent:
                 self._free["CPU"] += allocation.lent
 
     def take_back(self, allocation: Allocation) -> None:
-        """End `lend`, even if somebody else uses the CPUs now."""
+        """End `lend`, even if another worker uses the CPUs now."""
         if allocation.lent:
             self._free["CPU"] -= allocation.lent
             allocation.lent = 0
 
     def totals(self) -> dict[str, float]:
-        """Return what there is in all."""
+        """Return the total amounts."""
         return to_amounts(self.total)
 
     def available(self) -> dict[str, float]:
-        """Return what is free now; nothing is less than 0."""
+        """Return the free amounts; none is below 0."""
         free = {name: max(amount, 0) for name, amount in self._free.items()}
         if self._gpus.ids:
             free["GPU"] = self._gpus.free_amount()

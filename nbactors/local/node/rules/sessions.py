@@ -20,7 +20,7 @@ from nbactors.local.node.rules.resources import Pool
 from nbactors.local.wire import messages, os_bytes
 
 CLOSE_WITHIN_S = 4.0
-"""What a session's end may wait for its workers' ends."""
+"""How long, in seconds, the end of a session may wait for its workers to end."""
 
 MEMORY_SHARE = 0.7
 OBJECT_STORE_SHARE = 0.3
@@ -29,7 +29,7 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 class Environments:
-    """Environments by number. Equal ones have one number, and so one forkserver."""
+    """Environments by number. Equal environments have the same number, and thus share a forkserver."""
 
     def __init__(self) -> None:
         self._numbers: dict[bytes, int] = {}
@@ -39,7 +39,7 @@ class Environments:
         self._next = itertools.count(1)
 
     def number(self, facts: messages.Environment) -> int:
-        """Return the number of an environment; a new one if it is new."""
+        """Return the number of an environment; a new number if the environment is unknown."""
         key = _encode((facts.executable, facts.boot, facts.sys_path, facts.cwd, sorted(facts.environ.items())))
         number = self._numbers.get(key)
         if number is None:
@@ -49,30 +49,30 @@ class Environments:
         return number
 
     def use(self, number: int) -> None:
-        """A session uses it."""
+        """Note that a session uses the environment."""
         self._users[number] = self._users.get(number, 0) + 1
 
     def release(self, number: int) -> None:
-        """A session uses it no more."""
+        """Note that a session no longer uses the environment."""
         self._users[number] -= 1
         if not self._users[number]:
             del self._users[number]
 
     def is_used(self, number: int) -> bool:
-        """Return whether any session uses it."""
+        """Return whether any session uses the environment."""
         return number in self._users
 
     def facts(self, number: int) -> messages.Environment:
-        """Return what an environment consists of."""
+        """Return the contents of an environment."""
         return self._facts[number]
 
     def forget(self, number: int) -> None:
-        """Nobody needs it any more."""
+        """Forget an environment that is no longer needed."""
         del self._facts[number]
         del self._numbers[self._keys.pop(number)]
 
     def __len__(self) -> int:
-        """How many are known."""
+        """How many environments are known."""
         return len(self._facts)
 
 
@@ -80,7 +80,7 @@ class Sessions:
     """All sessions.
 
     Args:
-        end: Called with a session whose driver is gone or going, to end what depends on it.
+        end: Called with a session that is closed, to end everything that depends on it.
     """
 
     def __init__(self, context: Context, end: Callable[[Session], None]) -> None:
@@ -94,7 +94,7 @@ class Sessions:
         self._spare_alarm: Alarm | None = None
 
     def open(self, ask: Ask, asked: messages.OpenSession) -> None:
-        """A driver joins."""
+        """Open a session."""
         driver = ask.asker
         if self._context.stopping:
             ask.refuse("runtime", "the node is stopping (`nbactors stop`): try again when it has stopped.")
@@ -122,11 +122,11 @@ class Sessions:
         self._context.sessions[session.job_id] = session
         gpus = [gpu.index for gpu in self._detected or []]
         ask.answer(messages.SessionOpened(ask.rid, session.job_id, session.namespace, gpus))
-        # The forkserver is warm when the first actor comes.
+        # The forkserver starts now, so that it is ready when the first actor is created.
         self._context.do(OpenForkserver(session.environment, asked.environment))
 
     def close(self, ask: Ask) -> None:
-        """A driver leaves; it is told when its workers have ended."""
+        """Close a session. The driver is answered when its workers have ended."""
         session = ask.asker.session
         if session is None or ask.asker.role != "session":
             ask.done()
@@ -137,12 +137,12 @@ class Sessions:
         self.settle(session)
 
     def gone(self, session: Session) -> None:
-        """The driver has gone, with or without a word."""
+        """Close a session whose driver is gone."""
         self._shut(session)
         self.settle(session)
 
     def settle(self, session: Session) -> None:
-        """Look whether a session that is closing has closed, and whether anything of it is left."""
+        """Finish the closing of a session whose workers have ended, and forget the session if nothing is left of it."""
         if session.is_open:
             return
         if session.closing and not any(_is_leaving(worker) for worker in session.workers.values()):
@@ -155,7 +155,7 @@ class Sessions:
                 self._spare_environment(session.environment)
 
     def _spare_environment(self, number: int) -> None:
-        """Keep an environment that no session uses for a while, so that the next one starts fast; one and no more."""
+        """Keep an unused environment for a while, so that the next session starts fast. Only one is kept."""
         former, self._spare = self._spare, number
         if former and former != number:
             self._release_environment(former)
@@ -201,7 +201,7 @@ class Sessions:
 
 
 def _is_leaving(worker: Worker) -> bool:
-    """Return whether a worker is on its way out."""
+    """Return whether a worker has ended, or is about to end."""
     if worker.doomed or worker.lost:
         return True
     return worker.actor is not None and worker.actor.state in (State.ENDING, State.DYING, State.DEAD)

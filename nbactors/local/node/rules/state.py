@@ -1,12 +1,12 @@
-"""The node as one machine: events in, instructions out. No clock, socket or process in it.
+"""`NodeState`: all rules as one state machine. It gets events and returns instructions.
 
 Guarantees:
 
-- A name means at most one living actor; it is free at once when that actor dies or is told to end.
-- A holder of an actor is told once that it is up, and once that it is down. Whoever becomes a holder later, too.
-- When a process is gone, everything that only it wanted ends: its handles, its actors that are not detached, its
-  leases and requests, and so on down.
-- When a session has ended, nothing of it is left after `sessions.CLOSE_WITHIN_S` but detached actors and what they own.
+- A name belongs to at most one living actor. The name is free as soon as the actor is dead or told to end.
+- Each holder of an actor is told once that the actor is up, and once that it is down, even a later holder.
+- When a process is gone, all that only it needed ends: its handles, its actors that are not detached, its leases and
+  requests; and then all that only these needed.
+- When a session has ended, only its detached actors and what they own are left after `sessions.CLOSE_WITHIN_S`.
 """
 
 from __future__ import annotations
@@ -51,32 +51,32 @@ from nbactors.local.wire import messages
 from nbactors.local.wire.ids import PROCESS_ID_SIZE, socket_name
 
 HELLO_WITHIN_S = 10.0
-"""What a connection may take to say who it is."""
+"""How long, in seconds, a connection may exist without a Hello."""
 
 FIRST_LINGER_S = 5.0
-"""What the node waits for the session that has started it."""
+"""How long, in seconds, a new node waits for the session that has started it."""
 
 LOOK_AGAIN_S = 0.05
-"""When an idle node tries again to leave, after somebody knocked."""
+"""After how many seconds an idle node tries again to leave, if a process was connecting the last time."""
 
 STOP_WITHIN_S = 4.5
-"""What `Stop` may wait for the workers' ends."""
+"""How long, in seconds, `Stop` may wait for the workers to end."""
 
 
 class NodeState:
-    """All that the node knows, and its rules. To be used by one thread."""
+    """The node's records and rules. Used by one thread."""
 
     def __init__(self, facts: Facts, now: float) -> None:
         self._context = context = Context(facts)
         context.now = now
-        self._people: dict[int, Process] = {}
-        self._strangers: dict[int, Alarm] = {}
+        self._clients: dict[int, Process] = {}
+        self._without_hello: dict[int, Alarm] = {}
         self._stops: list[Ask] = []
         self._idle_turn = 0
         self._is_idle = True
         self._idle_alarm: Alarm | None = None
         self._waiting: dict[bytes, Session] = {}
-        """The sessions in which requests for resources wait."""
+        """The sessions with requests that wait for resources."""
         self._sessions = Sessions(context, self._end_session)
         self._workers = Workers(
             context,
@@ -93,23 +93,23 @@ class NodeState:
 
     @property
     def deadline(self) -> float | None:
-        """When a `Tick` is due at the latest."""
+        """When a `Tick` is due at the latest; None if none is needed."""
         return self._context.alarms.deadline
 
     def handle(self, event: Event, now: float) -> list[Instruction]:
-        """Take an event in and return what is to be done about it, in order."""
+        """Handle an event, and return the instructions that it causes, in order."""
         context = self._context
         context.now = now
-        # One by one: what one step has failed at, the others do all the same.
+        # One by one, so that a failure in one step does not keep the others from running.
         with context.careful(type(event).__name__):
             self._dispatch(event)
         if not isinstance(event, (Printed, Displayed)):
             with context.careful("alarms"):
                 context.alarms.ring(now)
-            with context.careful("what waits for resources"):
+            with context.careful("the waiting requests"):
                 self._pump()
-            with context.careful("coming and going"):
-                self._look_around()
+            with context.careful("the check for idleness"):
+                self._check_idle()
         out, context.out = context.out, []
         return out
 
@@ -123,8 +123,8 @@ class NodeState:
         elif isinstance(event, Received):
             self._received(event.conn, event.message)
         elif isinstance(event, Connected):
-            dismissal = self._context.later(HELLO_WITHIN_S, lambda: self._dismiss(event.conn))
-            self._strangers[event.conn] = dismissal
+            dismissal = self._context.later(HELLO_WITHIN_S, lambda: self._close_without_hello(event.conn))
+            self._without_hello[event.conn] = dismissal
         elif isinstance(event, Disconnected):
             self._disconnected(event.conn)
         elif isinstance(event, Forked):
@@ -136,7 +136,7 @@ class NodeState:
         elif isinstance(event, ForkserverLost):
             self._workers.orphan(event.workers, event.error)
         elif isinstance(event, SocketsSeen):
-            self._have_sockets_made_anew(event.names)
+            self._restore_sockets(event.names)
         elif isinstance(event, StopAsked):
             self._stop(force=False)
 
@@ -163,17 +163,18 @@ class NodeState:
         event.ask.done()
 
     def _shown_by(self, worker: Worker, origin: int) -> Session | None:
-        """Return the session that shows what a call of this origin puts out."""
+        """Return the session that shows the output of a call of this origin."""
         if not origin:
             return worker.home
-        # That of the call: a detached actor is called by others than its creator. If that is gone the log has it.
+        # Other sessions than its creator's may call a detached actor. If such a session is gone, only the log has the
+        # output.
         return self._context.sessions.get((origin >> 32).to_bytes(4, "little"))
 
     def _received(self, conn: int, message: messages.Message) -> None:
-        process = self._people.get(conn)
+        process = self._clients.get(conn)
         if process is None:
-            if isinstance(message, messages.Hello) and conn in self._strangers:
-                with self._context.careful("Hello", lambda why: self._turn_away(conn, "internal", why)):
+            if isinstance(message, messages.Hello) and conn in self._without_hello:
+                with self._context.careful("Hello", lambda why: self._refuse(conn, "internal", why)):
                     self._hello(conn, message)
             else:
                 self._context.do(Close(conn))
@@ -181,12 +182,12 @@ class NodeState:
             ask = Ask(self._context.send, process, message)
             with self._context.careful(type(message).__name__, ask.fail):
                 if not (self._control(ask, message) or self._from_member(ask, message)):
-                    # A message that this process has no business to send: it speaks another protocol.
+                    # A message that this kind of process never sends: the process speaks another protocol.
                     ask.withdraw()
                     self._context.do(Close(conn))
 
     def _control(self, ask: Ask, message: messages.Message) -> bool:
-        """Serve what everybody may ask. Returns whether it was that."""
+        """Handle a message that every client may send. Return whether it was one."""
         if isinstance(message, messages.Query):
             ask.answer(listing.answer(self._context, self._actors, ask.asker, message))
         elif isinstance(message, messages.FetchLog):
@@ -203,7 +204,7 @@ class NodeState:
         return True
 
     def _from_member(self, ask: Ask, message: messages.Message) -> bool:
-        """Serve what sessions and workers may ask. Returns whether it was that."""
+        """Handle a message that sessions and workers may send. Return whether it was one."""
         process = ask.asker
         if process.role == "cli":
             return False
@@ -232,7 +233,7 @@ class NodeState:
         return True
 
     def _from_worker(self, worker: Worker, ask: Ask, message: messages.Message) -> bool:
-        """Serve what workers tell. Returns whether it was that."""
+        """Handle a message that workers may send. Return whether it was one."""
         if isinstance(message, messages.Blocked):
             self._leases.block(worker)
         elif isinstance(message, messages.Unblocked):
@@ -258,7 +259,7 @@ class NodeState:
         return True
 
     def _pass_to_session(self, worker: Worker, paused: messages.Paused) -> None:
-        """Tell a session that one of its calls waits for its debugger. Without it the worker goes on by itself."""
+        """Tell a session that one of its calls waits for a debugger. Without a session the worker goes on by itself."""
         session = self._context.sessions.get((paused.origin >> 32).to_bytes(4, "little"))
         if session is not None and session.is_open:
             full = msgspec.structs.replace(paused, pid=worker.pid, label=worker.label)
@@ -270,11 +271,11 @@ class NodeState:
         known = self._context.processes.get(hello.process_id)
         facts = self._context.facts
         if hello.version != messages.PROTOCOL_VERSION:
-            self._turn_away(conn, "version", version_text(facts.package_version, hello))
+            self._refuse(conn, "version", version_text(facts.package_version, hello))
             return
         if hello.role == "worker":
             if not isinstance(known, Worker) or known.ready or known.doomed:
-                self._turn_away(conn, "runtime", "the node does not wait for this worker: it has to exit.")
+                self._refuse(conn, "runtime", "the node does not wait for this worker: it has to exit.")
                 return
             process: Process = known
         elif hello.role == "session" and len(hello.process_id) == PROCESS_ID_SIZE and known is None:
@@ -284,26 +285,26 @@ class NodeState:
             process = Process(process_id=b"", conn=conn, pid=hello.pid, role="cli")
         else:
             text = f"no connection for role {hello.role!r} with process id {hello.process_id.hex()!r}: "
-            self._turn_away(conn, "value", text + "a session brings 16 bytes of its own, the command line none.")
+            self._refuse(conn, "value", text + "a session brings 16 bytes of its own, the command line none.")
             return
-        self._context.alarms.take_back(self._strangers.pop(conn, None))
-        self._people[conn] = process
+        self._context.alarms.take_back(self._without_hello.pop(conn, None))
+        self._clients[conn] = process
         welcome = messages.Welcome(messages.PROTOCOL_VERSION, facts.node_id, facts.pid, facts.package_version)
         self._context.do(Send(conn, welcome))
         if isinstance(process, Worker):
             self._workers.register(process, conn, hello.pid)
 
-    def _turn_away(self, conn: int, kind: str, text: str) -> None:
+    def _refuse(self, conn: int, kind: str, text: str) -> None:
         self._context.do(Send(conn, messages.Refused(0, kind, text)))
         self._context.do(Close(conn))
 
-    def _dismiss(self, conn: int) -> None:
-        if conn in self._strangers:
+    def _close_without_hello(self, conn: int) -> None:
+        if conn in self._without_hello:
             self._context.do(Close(conn))
 
     def _disconnected(self, conn: int) -> None:
-        self._context.alarms.take_back(self._strangers.pop(conn, None))
-        process = self._people.pop(conn, None)
+        self._context.alarms.take_back(self._without_hello.pop(conn, None))
+        process = self._clients.pop(conn, None)
         if process is None or process.lost:
             return
         if isinstance(process, Worker):
@@ -325,14 +326,14 @@ class NodeState:
         else:
             watched.watchers.add(process.process_id)
 
-    def _have_sockets_made_anew(self, names: frozenset[str]) -> None:
-        """Tell those whose sockets were removed. They have listened since before they said Hello."""
+    def _restore_sockets(self, names: frozenset[str]) -> None:
+        """Tell the processes whose socket files were removed. Each has had one since before its Hello."""
         for process in self._context.processes.values():
             if process.conn != NO_CONNECTION and socket_name(process.process_id) not in names:
                 self._context.send(process, messages.ListenAgain())
 
     def _gone(self, process: Process, kind: str) -> None:
-        """A process is no more: end what only it wanted."""
+        """A process is gone: tell its watchers, and end what depended on it."""
         gone = messages.ProcessGone(process.process_id, f"the process (pid {process.pid}) has ended")
         for watcher in process.watchers:
             self._context.tell(watcher, gone)
@@ -388,7 +389,7 @@ class NodeState:
             self._context.send(session.driver, messages.Warn(text))
 
     def _pump(self) -> None:
-        """Grant what can be granted. GPUs that one session gives back may be what another waits for."""
+        """Grant requests of all sessions, because a session may wait for GPUs that another one has given back."""
         for session in list(self._waiting.values()):
             if session.queue:
                 wake_at = session.queue.pump(self._context.now)
@@ -400,13 +401,13 @@ class NodeState:
 
     # ------------------------------------------------------------------------------------------------------- leaving
 
-    def _look_around(self) -> None:
-        """Look whether the node is idle, or has stopped."""
+    def _check_idle(self) -> None:
+        """Check whether the node is idle, or has stopped."""
         if self._context.stopping:
             if not any(isinstance(process, Worker) for process in self._context.processes.values()):
                 self._stopped()
             return
-        is_idle = self._nobody_needs_it()
+        is_idle = self._is_unneeded()
         if is_idle and not self._is_idle:
             self._idle_turn += 1
             turn = self._idle_turn
@@ -416,18 +417,18 @@ class NodeState:
             self._idle_turn += self._is_idle
         self._is_idle = is_idle
 
-    def _nobody_needs_it(self) -> bool:
-        # Whoever only looks (the command line, a connection that says nothing) does not keep the node.
+    def _is_unneeded(self) -> bool:
+        # Clients that only ask (the command line, a connection without a Hello) do not keep the node.
         return not (self._context.sessions or self._context.processes)
 
     def _leave_if_idle(self, turn: int) -> None:
-        # Asked anew: this may ring while the very event is handled that ends the idleness. With what _look_around saw
-        # last, a session whose Hello met the alarm was opened by a node that had just decided to leave.
-        if not self._nobody_needs_it() or turn != self._idle_turn:
+        # Checked again, because this may run in the very event that ends the idleness. By the result of the last check,
+        # the node would leave just after it has opened a session whose Hello came with the alarm.
+        if not self._is_unneeded() or turn != self._idle_turn:
             return
-        if not self._strangers:
+        if not self._without_hello:
             self._context.do(Leave(final=False))
-        # Should somebody be connecting just now, the node stays until he has said what he wants.
+        # If a process is connecting now, the node stays until that process has sent its first message.
         self._context.later(LOOK_AGAIN_S, lambda: self._leave_if_idle(turn))
 
     def _stop(self, force: bool) -> None:
@@ -449,7 +450,7 @@ class NodeState:
 
 
 def version_text(own_version: str, hello: messages.Hello) -> str:
-    """Return what to tell somebody who speaks another version of the protocol."""
+    """Return the text for a process that speaks another version of the protocol."""
     return (
         f"the node that runs is nbactors {own_version} (protocol {messages.PROTOCOL_VERSION}), and this process has "
         f"nbactors {hello.package_version} (protocol {hello.version}): they do not understand each other. Restart "
@@ -459,7 +460,7 @@ def version_text(own_version: str, hello: messages.Hello) -> str:
 
 
 def shortage_text(purpose: str, shortage: dict[str, tuple[float, float]]) -> str:
-    """Return what to tell the user about a request that can never be met."""
+    """Return the text for the user about a request that can never be met."""
     lacking = ", ".join(f"{name}: {asked:g} asked for, {total:g} in all" for name, (asked, total) in shortage.items())
     return (
         f"{purpose} waits for resources that this session does not have ({lacking}). It will wait until the session "

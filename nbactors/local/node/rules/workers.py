@@ -1,8 +1,8 @@
-"""Worker processes: from the wish for one until nothing is left of it.
+"""Worker processes, from the order to fork a worker until it is removed.
 
-A worker's end is noticed by two things that come in any order: its control connection closes, and its forkserver
-reports how it exited. The first tells everybody that it is gone, at once; what is to be said about it waits for the
-second and for the last of its output, but not long: whoever waits for the worker must be told soon.
+Two events tell that a worker has ended, in any order: its control connection closes, and its forkserver reports its
+exit. After the first, all other processes treat the worker as gone. The text about its end waits for the second and for
+the last of its output, but only briefly: the processes that wait for the worker must be told soon.
 """
 
 from __future__ import annotations
@@ -28,25 +28,25 @@ from nbactors.local.node.rules.records import NO_CONNECTION, Session, Worker
 from nbactors.local.wire import messages
 
 REPORT_WITHIN_S = 0.5
-"""What an error text may wait for the exit status and the last lines of stderr."""
+"""How long, in seconds, an error text may wait for the exit status and the last lines of stderr."""
 
 DRAIN_WITHIN_S = 0.2
-"""What a connection may stay open after its process has exited: a child of it may have kept a copy."""
+"""The limit, in seconds, for a connection open after its process has exited: a child may have a copy of it."""
 
 FINISH_WITHIN_S = 0.3
-"""What pipes may stay open after the exit; less than `REPORT_WITHIN_S`, so that the last lines are in the report."""
+"""The limit, in seconds, for pipes open after the exit. Below `REPORT_WITHIN_S`, so that the report has all lines."""
 
 EXIT_WITHIN_S = 3.0
-"""What a worker that has said goodbye may still take, for instance for its atexit handlers."""
+"""How long, in seconds, a worker that has sent `Ending` may take to exit, for example for its atexit handlers."""
 
 CONNECT_WITHIN_S = 60.0
-"""What a forked process may take to register: it applies its runtime_env, and the machine may be busy."""
+"""The limit, in seconds, for a forked process to register: it applies its runtime_env on a machine that may be busy."""
 
 ATTEMPTS = 3
-"""How many processes are made for one task or actor, if they end before they are ready."""
+"""How many processes are started for one task or actor, if they end before they are ready."""
 
 KEEP_LOGS = 100
-"""So many logs of task workers that have ended are kept."""
+"""How many logs of ended task workers are kept."""
 
 Hook = Callable[[Worker], None]
 
@@ -55,10 +55,10 @@ class Workers:
     """All workers.
 
     Args:
-        on_ready: Called when one has registered.
-        on_lost: Called when one is gone, once.
-        on_reported: Called when it is known how it ended, or not to be known.
-        on_removed: Called when nothing is left of it.
+        on_ready: Called when a worker has registered.
+        on_lost: Called when a worker is gone, once.
+        on_reported: Called when it is known how a worker ended, or that this will never be known.
+        on_removed: Called when a worker is removed.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class Workers:
         cwd: bytes,
         modules: list[str],
     ) -> Worker:
-        """Have a process forked. It is in the records from now on."""
+        """Have a worker forked. It is in the records from now on."""
         worker = Worker(
             process_id=self._context.facts.new_id(), conn=NO_CONNECTION, pid=0, role="worker", home=session, label=label
         )
@@ -111,18 +111,18 @@ class Workers:
         return worker
 
     def kill(self, worker: Worker) -> None:
-        """Kill it, now or as soon as it exists."""
+        """Kill a worker: now, or as soon as it exists."""
         if not (worker.doomed or worker.removed or worker.exit_known):
             worker.doomed = True
             if worker.pid:
                 self._context.do(Kill(worker.process_id))
 
     def kill_later(self, worker: Worker, delay_s: float) -> None:
-        """Kill it if it has not ended by then."""
+        """Kill a worker if it has not ended after `delay_s` seconds."""
         self._context.later(delay_s, lambda: self.kill(worker))
 
     def register(self, worker: Worker, conn: int, pid: int) -> None:
-        """The worker has connected."""
+        """Note that the worker has connected."""
         worker.conn = conn
         worker.pid = worker.pid or pid
         worker.ready = True
@@ -130,20 +130,20 @@ class Workers:
         self._on_ready(worker)
 
     def forked(self, event: Forked) -> None:
-        """The process exists, or could not be made."""
+        """Note that the process exists, or could not be forked."""
         worker = self._find(event.process_id)
         if worker is None:
             return
         if not event.pid:
             worker.error = event.error
-            self._nothing_more(worker)
+            self._assume_exited(worker)
             return
         worker.pid = event.pid
         if worker.doomed:
             self._context.do(Kill(worker.process_id))
 
     def exited(self, event: Exited) -> None:
-        """The process has ended. What it had sent before may still have to be read."""
+        """Note that the process has exited. Messages that it sent before may still be unread."""
         worker = self._find(event.process_id)
         if worker is None or worker.exit_known:
             return
@@ -157,25 +157,25 @@ class Workers:
         self._settle(worker)
 
     def disconnected(self, worker: Worker) -> None:
-        """Its connection has ended, which it outlives only by mistake."""
+        """Note that the worker's connection has ended. The process ends soon, or is killed."""
         worker.conn = NO_CONNECTION
         self._lose(worker)
         if worker.exit_known:
             return
         if worker.orphaned:
             self.kill(worker)
-            self._nothing_more(worker)
+            self._assume_exited(worker)
         else:
             self.kill_later(worker, EXIT_WITHIN_S if worker.ending else REPORT_WITHIN_S)
 
     def output_ended(self, event: OutputEnded) -> None:
-        """All that it printed was read."""
+        """Note that all output of the worker was read."""
         worker = self._find(event.process_id)
         if worker is not None:
             self._end_output(worker, event.tail)
 
     def orphan(self, process_ids: list[bytes], error: str) -> None:
-        """The forkserver of these is gone."""
+        """Note that the forkserver of these workers is gone."""
         for process_id in process_ids:
             worker = self._find(process_id)
             if worker is not None and not worker.exit_known:
@@ -183,23 +183,23 @@ class Workers:
                 if worker.conn == NO_CONNECTION:
                     worker.error = worker.error or error
                     self.kill(worker)
-                    self._nothing_more(worker)
+                    self._assume_exited(worker)
 
     def may_try_again(self, worker: Worker, attempts: int) -> bool:
-        """Return whether another process is to be made in place of one that has ended before it was ready.
+        """Return whether to start another process for a worker that has ended before it was ready.
 
-        Not if the system or the node has said why there can be none. That a forkserver has died says nothing: the next
-        process gets another.
+        Not if the system or the node has given a reason against it. The death of a forkserver is no such reason: the
+        next process gets another forkserver.
         """
         has_reason = (worker.error and not worker.orphaned) or self.kind_of_death(worker) == "runtime_env"
         return not (worker.ready or has_reason or attempts >= ATTEMPTS or self._context.stopping)
 
     def kind_of_death(self, worker: Worker) -> str:
-        """Return "runtime_env" of one that could not apply its runtime_env, else "crashed"."""
+        """Return "runtime_env" if the worker could not apply its runtime_env, else "crashed"."""
         return "runtime_env" if deaths.has_no_runtime_env(worker.status, worker.ready) else "crashed"
 
     def death(self, worker: Worker) -> str:
-        """Return why it ended, for the user."""
+        """Return why the worker ended, for the user."""
         if worker.error and not worker.ready:
             return deaths.not_started(worker.error)
         return deaths.how(worker.pid, worker.status, worker.tail, worker.ready)
@@ -212,11 +212,11 @@ class Workers:
         if not worker.ready and not worker.lost:
             worker.error = f"it did not register within {CONNECT_WITHIN_S:g} s"
             self.kill(worker)
-            # Not only told to end: a forkserver that hangs may never have made it, and will not report its end.
-            self._nothing_more(worker)
+            # It also counts as exited: a forkserver that hangs may never have forked it, and will not report its exit.
+            self._assume_exited(worker)
 
-    def _nothing_more(self, worker: Worker) -> None:
-        """Nobody will report how it exits."""
+    def _assume_exited(self, worker: Worker) -> None:
+        """Treat a worker as exited whose exit will not be reported."""
         worker.exit_known = True
         if worker.pid:
             self._context.later(FINISH_WITHIN_S, lambda: self._finish_output(worker))
@@ -260,7 +260,7 @@ class Workers:
         self._context.processes.pop(worker.process_id, None)
         worker.home.workers.pop(worker.process_id, None)
         self._context.do(Forget(worker.process_id))
-        if worker.actor is None:  # an actor's log is asked for as long as there is a record of it
+        if worker.actor is None:  # an actor's log is kept as long as the record of the actor
             self._logs.append(worker.process_id)
             if len(self._logs) > KEEP_LOGS:
                 self._context.do(RemoveLog(self._logs.popleft()))
