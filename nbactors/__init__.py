@@ -3,8 +3,8 @@
 import nbactors as ray
 """
 
-# The public names, re-exported, and the lazy hooks for IPython; nothing else. docs/architecture.md tells which rooms
-# the package has, and a test holds which of them each may import.
+# This file only re-exports the public names and registers the hooks for IPython. docs/architecture.md describes the
+# package's rooms (its folders and layers); tests/unit/test_import_rules.py checks which rooms each room may import.
 
 from __future__ import annotations
 
@@ -83,10 +83,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """Import what few programs use with its first use."""
+    """Import `Checkpoint`, `checkpoint`, `restore` or `update` at its first use, because few programs use these."""
     if name not in ("Checkpoint", "checkpoint", "restore", "update"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from nbactors import upkeep  # noqa: PLC0415 - see above
+    from nbactors import upkeep  # noqa: PLC0415 - see the docstring
 
     value = globals()[name] = getattr(upkeep, name)
     return value
@@ -97,18 +97,18 @@ def __dir__() -> list[str]:
 
 
 def load_ipython_extension(ipython: InteractiveShell) -> None:
-    """Register the cell magics; called by IPython for `%load_ext nbactors`."""
-    from nbactors.jupyter.magics import registry  # noqa: PLC0415 - IPython need not be there
+    """Register the magics. IPython calls this function for `%load_ext nbactors`, on the main thread."""
+    from nbactors.jupyter.magics import registry  # noqa: PLC0415 - IPython may be missing
 
     registry.load(ipython)
 
 
 def _watch_shell() -> None:
-    """In a notebook or IPython: look after its history, errors and interrupts, also without the extension."""
+    """Install nbactors' hooks for history, errors and interrupts in a running IPython, also without `%load_ext`."""
     module = sys.modules.get("IPython")
     shell = module.get_ipython() if module is not None else None
     if shell is not None:
-        from nbactors.jupyter.kernel import session_hooks  # noqa: PLC0415 - IPython need not be there
+        from nbactors.jupyter.kernel import session_hooks  # noqa: PLC0415 - IPython may be missing
 
         session_hooks.watch(shell)
 

@@ -1,4 +1,4 @@
-"""Actors as the user sees them: `ActorClass`, `ActorHandle`, `ActorMethod`, `method` and `exit_actor`."""
+"""The public API of actors: `ActorClass`, `ActorHandle`, `ActorMethod`, `method` and `exit_actor`."""
 
 from __future__ import annotations
 
@@ -51,13 +51,13 @@ T = TypeVar("T")
 
 
 class ActorClassInheritanceException(TypeError):
-    """A class was derived from an actor class."""
+    """Raised by a `class` statement that has an actor class among its bases."""
 
 
 class ActorMethod:
-    """A method of an actor, as `handle.method` gives it. Holds what ties to the actor, but not the handle."""
+    """A method of an actor: the value of `handle.method`. It keeps the actor alive, as a handle does. Any thread."""
 
-    # Read on every call: the fields of `_meta.signature` are copied so that a call costs two comparisons.
+    # `remote` compares the number of arguments with copies of two fields of the signature: two comparisons per call.
     __slots__ = ("_actor", "_link", "_maximum", "_meta", "_minimum", "_options")
 
     def __init__(self, link: ActorLink, meta: MethodMeta, actor: ActorMeta, options: CallOptions | None = None) -> None:
@@ -68,15 +68,17 @@ class ActorMethod:
         self._minimum, self._maximum = meta.signature.minimum, meta.signature.maximum
 
     def remote(self, /, *args: Any, **kwargs: Any) -> Any:
-        """Call the method; returns at once.
+        """Submit a call of the method, and return without waiting for it.
 
-        Any thread. An ObjectRef among the arguments is replaced by its value before the method runs.
+        An ObjectRef among the arguments is replaced by its value before the method runs; an ObjectRef inside a list or
+        another object is not. Example: `ref = counter.add.remote(5)`. Source: Ray's page "Actors".
 
         Returns:
-            An ObjectRef; a list of them for ``num_returns`` over 1; None for 0; an ObjectRefGenerator for a generator.
+            An ObjectRef; for ``num_returns`` above 1 a list of ObjectRefs, for 0 None. For a generator an
+            ObjectRefGenerator.
 
         Raises:
-            PendingCallsLimitExceeded: As many calls are under way as `max_pending_calls` allows.
+            PendingCallsLimitExceeded: `max_pending_calls` calls of this process are pending already.
             TypeError: The arguments do not fit the method, or cannot be pickled.
         """
         if kwargs or not self._minimum <= len(args) <= self._maximum:
@@ -84,16 +86,18 @@ class ActorMethod:
         return self._link.call(self._meta, args, kwargs, self._options)
 
     def options(self, **options: Any) -> ActorMethod:
-        """Return this method with options for the calls made with it.
+        """Return a copy of this method with options for its calls.
+
+        Example: `counter.add.options(timeout_s=5).remote(1)`. Source: Ray's page "ray.method".
 
         Args:
-            **options: ``num_returns``: how many references a call gives, or "streaming" or "dynamic" for a generator.
-                ``name``: what the call is called in listings. ``concurrency_group``: where it runs. ``timeout_s``:
-                seconds in which it must end, or else it is cancelled.
+            **options: ``num_returns``: the number of references that a call returns, or for a generator "streaming" or
+                "dynamic". ``name``: the call's name in listings. ``concurrency_group``: the group that runs the call.
+                ``timeout_s``: seconds from the submission until a call that has not ended is cancelled.
 
         Raises:
-            TypeError: An unknown option, or a value of a wrong type.
-            ValueError: A wrong value, an unknown group, or an option that this version does not serve.
+            TypeError: An option is unknown, or its value has a wrong type.
+            ValueError: A value is not allowed, the group is unknown, or this version does not serve the option.
         """
         parsed = CallOptions.parse(options)
         label = f"{self._actor.class_name}.{self._meta.name}"
@@ -102,10 +106,10 @@ class ActorMethod:
         return ActorMethod(self._link, self._meta, self._actor, parsed)
 
     def __call__(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Refuse: a method runs in the actor's process.
+        """Refuse a direct call, since a method runs in the actor's process.
 
         Raises:
-            TypeError: Always; it shows the right call.
+            TypeError: Always. The message shows the correct call.
         """
         name = self._meta.name
         raise TypeError(
@@ -126,7 +130,7 @@ class ActorMethod:
 
     @property
     def __signature__(self) -> inspect.Signature:
-        """What `inspect.signature` and completers see: the method's own parameters."""
+        """The method's parameters, for `inspect.signature` and for completion."""
         return self._meta.signature.inspectable()
 
     def __repr__(self) -> str:
@@ -141,10 +145,10 @@ def _rebuild_method(handle: ActorHandle[Any], name: str, options: CallOptions | 
 
 
 class ActorHandle(Generic[T]):
-    """A handle to an actor: `handle.method.remote(...)` calls a method of it.
+    """A handle to an actor. Example: `ref = handle.increment.remote()` calls the method `increment`. Any thread.
 
-    The actor lives as long as there is a handle to it in any process, or a call under way. Handles of one actor are
-    equal, however they came about.
+    An actor that is not detached lives as long as a process has a handle to it, or a call of it has not ended. All
+    handles to one actor are equal. Source: Ray's page "Actors".
     """
 
     _link: ActorLink
@@ -160,11 +164,11 @@ class ActorHandle(Generic[T]):
             meta = self._link.latest_meta(meta)
         found = meta.methods.get(name) if meta is not None else None
         if meta is not None and found is None and name == "stack":
-            return partial(_stack, self)  # type: ignore[return-value] # not a method of the actor's
+            return partial(_stack, self)  # type: ignore[return-value] # not a method of the actor
         if meta is None or found is None:
             raise AttributeError(_no_attribute(meta, name))
         made = ActorMethod(self._link, found, meta)
-        # The next access finds it without coming here. No cycle: it holds the link, not this handle.
+        # Later accesses find the method in `__dict__`. This makes no reference cycle: the method holds the link only.
         self.__dict__[name] = made
         return made
 
@@ -172,7 +176,7 @@ class ActorHandle(Generic[T]):
         return list(self._link.latest_meta(self._meta).methods)
 
     def _update(self, meta: ActorMeta) -> None:
-        """The actor's class was changed: forget the methods of the old one."""
+        """Take the metadata of the actor's new class, and drop the methods of the old class. Called by `update`."""
         kept = {"_link": self._link, "_meta": meta}
         self.__dict__.clear()
         self.__dict__.update(kept)
@@ -212,20 +216,20 @@ if TYPE_CHECKING:
         def __getattr__(self, name: str) -> Never: ...
 
     ActorProxy = Union[_TypedHandle[T], type[T]]  # noqa: UP007 - Ray's form of it
-    """What type checkers take a handle for: the class, whose methods under `@method` have `.remote`."""
+    """The static type of a handle: for type checkers the user's class, whose `@method` methods have `.remote`."""
 else:
     ActorProxy = Union[ActorHandle[T], type[T]]  # noqa: UP007
 
 
 class ActorClass(Generic[T]):
-    """A class whose instances are actors, each in a process of its own. Made by `remote`.
+    """A class whose instances are actors, each in its own process. Created by `remote`. Any thread.
 
-    Class attributes, class methods and static methods work as on the class itself.
+    Class attributes, class methods and static methods work as on the user's class. Source: Ray's page "Actors".
     """
 
     __nbactors_decoration__ = True  # see nbactors.definitions.importable
 
-    # The names begin with two underscores, so that they never hide an attribute of the user's class.
+    # Private names begin with two underscores, so that they never hide an attribute of the user's class.
     def __init__(self, cls: type[T], options: ActorOptions, meta: ActorMeta, constructor: Signature) -> None:
         self.__wrapped__ = cls
         self.__doc__ = cls.__doc__
@@ -238,37 +242,31 @@ class ActorClass(Generic[T]):
 
     @classmethod
     def _of(cls, wrapped: type[T], options: dict[str, Any]) -> ActorClass[T]:
-        """Make a class an actor class; called by `remote`.
+        """Return an actor class for a class; called by `remote`.
 
         Raises:
-            TypeError, ValueError: Wrong options, or the class cannot be an actor class with them.
+            TypeError, ValueError: An option is wrong, or the class cannot be an actor class with these options.
         """
         parsed = ActorOptions.parse(options)
         return cls(wrapped, parsed, actor_meta(wrapped), constructor_signature(wrapped))
 
     def remote(self, /, *args: Any, **kwargs: Any) -> ActorProxy[T]:
-        """Create an actor; returns at once.
+        """Create an actor with the constructor's arguments, and return its handle without waiting for the actor.
 
-        An error of the constructor comes with the first call of a method.
-
-        Args:
-            *args: For the constructor.
-            **kwargs: For the constructor.
-
-        Returns:
-            A handle.
+        If the constructor raises an error, the calls of methods fail with its traceback. Example: `Counter.remote(0)`.
 
         Raises:
             TypeError: The arguments do not fit the constructor, or cannot be pickled.
             ValueError: The actor's name is taken.
+            ActorUnschedulableError: The scheduling strategy demands a node that does not exist.
         """
         current = engine.current()
         options = self.__options
         if options.get_if_exists and options.name is not None:
-            try:  # an actor that exists ignores the arguments, so they are not checked either
+            try:  # before the check of the arguments, which are ignored if the actor exists
                 link, meta = current.get_actor(options.name, options.namespace)
             except ValueError:
-                pass  # nobody made it yet; if somebody does now, create_actor finds it
+                pass  # there is no such actor; if another process creates it now, create_actor finds it
             else:
                 return cast("ActorProxy[T]", ActorHandle(link, meta))
         self.__constructor.check(args, kwargs, self.__meta.class_name)
@@ -277,22 +275,22 @@ class ActorClass(Generic[T]):
         return cast("ActorProxy[T]", ActorHandle(link, meta))
 
     def options(self, **options: Any) -> ActorClass[T]:
-        """Return this actor class with other options.
+        """Return a copy of this actor class in which these options replace the present ones.
 
-        Args:
-            **options: As of `remote`, over those that it has.
+        The options are those of `remote`, except ``concurrency_groups``. Example: `Counter.options(name="counter")`.
+        Source: Ray's page "ray.actor.ActorClass.options".
 
         Raises:
-            TypeError: A value of a wrong type.
-            ValueError: A wrong value, an unknown option, or one that this version does not serve.
+            TypeError: A value has a wrong type.
+            ValueError: An option is unknown, has a value that is not allowed, or is not served by this version.
         """
         return type(self)(self.__wrapped__, self.__options.merged(options), self.__meta, self.__constructor)
 
     def __call__(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Refuse: an instance would live in this process.
+        """Refuse a direct call, since it would create the instance in this process.
 
         Raises:
-            TypeError: Always; it shows the right call.
+            TypeError: Always. The message shows the correct call.
         """
         name = self.__meta.class_name
         raise TypeError(f"Actors cannot be instantiated directly. Instead of '{name}()', use '{name}.remote()'.")
@@ -307,7 +305,7 @@ class ActorClass(Generic[T]):
 
     def __getattr__(self, name: str) -> Any:
         wrapped = self.__dict__.get("__wrapped__")
-        # None while it is unpickled. And a class that shows its instances in notebooks does not show itself like that.
+        # `wrapped` is None during unpickling. A `_repr_` method of the user's class describes instances, not the class.
         if wrapped is None or name.startswith("_repr_"):
             raise AttributeError(name)
         try:
@@ -337,36 +335,36 @@ class ActorClass(Generic[T]):
 
 
 def _empty(kind: type[T]) -> T:
-    """Return an instance without attributes: pickle fills it in after what refers back to it is there."""
+    """Return an instance without attributes. Pickle sets these later, so a class may contain references to itself."""
     return object.__new__(kind)
 
 
 def rebuild_handle(link: ActorLink, meta: ActorMeta) -> ActorHandle[Any]:
-    """Return a handle; called by the engine when one has been received."""
+    """Return a handle; called while a handle is unpickled."""
     return ActorHandle(link, meta)
 
 
 def _stack(handle: ActorHandle[Any], timeout: float = 5.0) -> str:
-    """Return what the actor's process does now, as text: its calls and their frames, other threads, asyncio tasks.
+    """Return as text what the actor's process runs now: its calls with their frames, other threads, asyncio tasks.
 
-    It goes on meanwhile, and answers also while a method blocks. A method `stack` of the actor's own takes precedence;
-    `nbactors.util.state.stack(handle)` does the same then.
+    The process is not stopped, and answers also while a method blocks. If the actor's class has its own method
+    `stack`, `handle.stack` is that method; `nbactors.util.state.stack(handle)` does the same as this function.
 
     Args:
-        handle: The actor's.
-        timeout: Seconds to wait for the answer.
+        handle: A handle to the actor.
+        timeout: Limit of the wait in seconds.
 
     Raises:
-        TimeoutError: No answer in time: code in the process keeps the GIL.
+        TimeoutError: The process did not answer in time, because code in it keeps the GIL.
         RayActorError: The actor is dead.
-        ValueError: It has no process yet.
+        ValueError: The actor has no process yet.
     """
     return engine.current().stack(handle._link, timeout)
 
 
 def _no_attribute(meta: ActorMeta | None, name: str) -> str:
     text = f"'ActorHandle' object has no attribute {name!r}"
-    if meta is None or name.startswith("_"):  # mostly probes: `hasattr` of a library
+    if meta is None or name.startswith("_"):  # libraries probe such names by `hasattr`, so the long text helps nobody
         return text
     public = sorted(method for method in meta.methods if not method.startswith("_"))
     return (
@@ -376,7 +374,7 @@ def _no_attribute(meta: ActorMeta | None, name: str) -> str:
     )
 
 
-@overload  # these four as in MethodDecorator
+@overload  # the first four overloads are those of MethodDecorator, where their order is explained
 def method(
     method: Callable[Concatenate[Any, P], Coroutine[Any, Any, V]], /
 ) -> RemoteMethod[P, Coroutine[Any, Any, V], ObjectRef[V]]: ...
@@ -401,17 +399,19 @@ def method(
 @overload
 def method(**options: Any) -> MethodDecorator: ...
 def method(*args: Any, **options: Any) -> Any:
-    """Annotate a method of an actor class: for type checkers, or with options for its calls.
+    """Annotate a method of an actor class: for type checkers, or to set default options of its calls. Any thread.
+
+    Source: Ray's page "ray.method".
 
     Args:
-        *args: The method, if used without parentheses.
-        **options: ``num_returns``: how many references a call gives; for a generator "streaming", its default, or
-            "dynamic". ``concurrency_group``: one of those of the class, in which its calls run.
-            ``_generator_backpressure_num_objects``: how many values that a generator yields may wait for their reader.
+        *args: The method, if there are no parentheses.
+        **options: ``num_returns``: the number of references that a call returns, or for a generator "streaming" (the
+            default) or "dynamic". ``concurrency_group``: the group of the class that runs the method's calls.
+            ``_generator_backpressure_num_objects``: the number of yielded values that may wait for a reader.
 
     Raises:
-        AssertionError: An unknown option.
-        TypeError, ValueError: A wrong value.
+        AssertionError: An option is unknown.
+        TypeError, ValueError: A value has a wrong type, or is not allowed.
 
     Example:
         @method(num_returns=2)
@@ -439,12 +439,12 @@ def method(*args: Any, **options: Any) -> Any:
 
 
 def exit_actor() -> NoReturn:
-    """End the actor whose method calls this, after the calls that it has taken in.
+    """End the current actor after the calls that its process has received. Called by a method of the actor.
 
-    Does not return: what follows it in the method never runs.
+    The function does not return. Example: `nbactors.actor.exit_actor()`. Source: Ray's page "Terminating Actors".
 
     Raises:
-        TypeError: The caller is no actor.
+        TypeError: The caller does not run in an actor.
     """
     running = engine.running()
     if running is not None:

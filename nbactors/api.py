@@ -1,4 +1,7 @@
-"""The verbs. Each checks its arguments and speaks to the current engine; most start one if none runs."""
+"""The verbs: the public functions of `nbactors`. Each verb checks its arguments and calls the current engine.
+
+Most verbs open a session if none is open. "Source" names the page of Ray's documentation that a verb follows.
+"""
 
 from __future__ import annotations
 
@@ -41,34 +44,38 @@ def init(
     on_interrupt: str | None = None,
     **more: Any,
 ) -> RayContext:
-    """Open a session: start the runtime, if it does not run yet, and connect to it.
+    """Open a session: start this machine's node if it does not run yet, and connect to the node.
 
-    Optional: the first verb that needs a session opens one. Follows Ray's `init`.
+    The call is optional: the first verb that needs a session opens one with the defaults. Any thread.
+    Example: `init(num_cpus=4, namespace="training")`. Source: Ray's page "ray.init".
 
     Args:
-        address: None, "local" or "auto", which all mean this machine.
-        num_cpus: CPUs to count with; by default those that this process may use.
-        num_gpus: GPUs to count with; by default those that are found.
-        resources: Custom resources, name to amount.
-        object_store_memory: Bytes that values may take in shared memory.
-        namespace: Where actors' names are looked up; by default the notebook's own, or in a script an anonymous one.
+        address: None, "local" or "auto". All three mean this machine.
+        num_cpus: Number of CPUs of the node. Default: the CPUs that this process may use.
+        num_gpus: Number of GPUs of the node. Default: the GPUs that are found.
+        resources: Amount of each custom resource, by name.
+        object_store_memory: Limit of the values in shared memory, in bytes.
+        namespace: Namespace in which actors' names are looked up. Default: a namespace of the notebook, or in a script
+            an anonymous namespace.
         runtime_env: "env_vars", "working_dir" and "py_modules" for all workers of the session.
-        log_to_driver: Whether what workers print appears here; it does by default.
-        log_prefix: Whether each line that workers print says whose it is, as `(Counter pid=123)`; it does by default,
-            in a colour of its own where the place shows colours and the environment variable NO_COLOR is not set. Ray
-            has no such keyword.
-        ignore_reinit_error: Return the session that is open instead of refusing.
-        graceful_shutdown_s: Seconds that an actor may take to end (`__ray_shutdown__`), by default 30.
-        on_interrupt: What an interrupt (the stop button, Ctrl-C) does to the calls that are waited for: "cancel" them,
-            the default in a notebook and in IPython, or "detach", as in Ray: they go on, the default in a script.
-        **more: Ray's further keywords, where they have a meaning here (`_memory`, `logging_level`, …).
+        log_to_driver: Whether this process shows the output of the workers. Default: True.
+        log_prefix: Whether each line of a worker begins with its origin, such as `(Counter pid=123)`. Default: True.
+            The prefix has a colour where colours are shown and the environment variable NO_COLOR is not set. Ray does
+            not have this keyword.
+        ignore_reinit_error: If a session is open already, return it instead of raising RuntimeError.
+        graceful_shutdown_s: Seconds that an ending actor may spend in `__ray_shutdown__`. Default: 30.
+        on_interrupt: Effect of an interrupt (stop button, Ctrl-C) on the calls that the interrupted code waits for.
+            "cancel" cancels them; this is the default in notebooks and in IPython. "detach" lets them go on, as in
+            Ray; this is the default in scripts.
+        **more: Ray's other keywords, if they have a meaning here (`_memory`, `logging_level`, …).
 
     Returns:
-        A description of the session, which also ends it: `with init(): ...`, or `.disconnect()`.
+        A description of the session. Its `.disconnect()`, or the end of `with init(): ...`, closes the session.
 
     Raises:
-        RuntimeError: A session is open already, or there is an unknown keyword.
-        TypeError, ValueError: A wrong value.
+        RuntimeError: A session is open already, or a keyword is unknown.
+        TypeError, ValueError: A value has a wrong type, or is not allowed.
+        RaySystemError, OSError: The node cannot be started or reached.
     """
     given = {
         "num_cpus": num_cpus,
@@ -96,29 +103,31 @@ def init(
 
 
 def shutdown(*, wait_for_processes: bool = False) -> None:
-    """Close the session: its actors end, except detached ones. Does nothing if none is open.
+    """Close the session and end its actors, except detached actors. Does nothing if no session is open. Any thread.
+
+    Example: `shutdown()`. Source: Ray's page "ray.shutdown".
 
     Args:
-        wait_for_processes: Accepted as in Ray; the session's processes are always waited for.
+        wait_for_processes: No effect; accepted for Ray's programs. `shutdown` always waits for the workers to end.
     """
     del wait_for_processes
     engine.stop()
 
 
 def is_initialized() -> bool:
-    """Return whether a session is open in this process."""
+    """Return whether a session is open in this process. Any thread. Source: Ray's page "ray.is_initialized"."""
     return engine.running() is not None
 
 
 class RemoteDecorator(Protocol):
-    """What `remote(...)` with options is."""
+    """The type of the decorator that `remote(...)` with options returns."""
 
     @overload
     def __call__(self, thing: type[T], /) -> ActorClass[T]: ...  # type: ignore[overload-overlap] # classes first
     @overload
     def __call__(self, thing: Callable[P, R], /) -> RemoteFunction[P, R]: ...
     def __call__(self, thing: Any, /) -> Any:
-        """Decorate."""
+        """Decorate a class or function."""
         ...
 
 
@@ -129,21 +138,26 @@ def remote(thing: Callable[P, R], /) -> RemoteFunction[P, R]: ...
 @overload
 def remote(**options: Any) -> RemoteDecorator: ...
 def remote(*args: Any, **options: Any) -> Any:
-    """Make a class an actor class, or a function a remote function.
+    """Make a class an actor class, or a function a remote function. Any thread; starts nothing.
 
-    Used as `@remote`, as `@remote(num_cpus=2)`, or as `Counter = remote(Counter)`, which type checkers like best.
+    Examples: `@remote`, `@remote(num_cpus=2)`, and `CounterActor = remote(Counter)`. Type checkers infer most from the
+    last form. Source: Ray's page "ray.remote".
 
     Args:
-        *args: The class or function, if used without options.
-        **options: For actors and functions ``num_cpus``, ``num_gpus``, ``memory``, ``resources``, ``runtime_env``,
-            ``scheduling_strategy``, ``name``; for actors ``namespace``, ``lifetime``, ``get_if_exists``,
-            ``max_concurrency``, ``concurrency_groups``, ``max_pending_calls``, ``allow_out_of_order_execution``; for
-            functions ``num_returns``, ``max_retries``, ``retry_exceptions``, ``timeout_s``.
+        *args: The class or function, if there are no options.
+        **options: For actors and functions ``num_cpus``, ``num_gpus``, ``memory`` (bytes), ``resources``,
+            ``runtime_env``, ``scheduling_strategy``, ``name``; for actors ``namespace``, ``lifetime``,
+            ``get_if_exists``, ``max_concurrency``, ``concurrency_groups``, ``max_pending_calls``,
+            ``allow_out_of_order_execution``; for functions ``num_returns``, ``max_retries``, ``retry_exceptions``,
+            ``timeout_s`` (seconds).
+
+    Returns:
+        An `ActorClass` for a class, a `RemoteFunction` for a function; with options a decorator that returns these.
 
     Raises:
-        AssertionError: Empty parentheses, or positional arguments beside options.
-        TypeError: Neither a class nor a function, or an option of a wrong type.
-        ValueError: A wrong or unknown option, or one that this version does not serve.
+        AssertionError: The parentheses are empty, or there are both positional arguments and options.
+        TypeError: The decorated object is neither a class nor a function, or an option has a wrong type.
+        ValueError: An option is unknown, has a value that is not allowed, or is not served by this version.
     """
     if len(args) == 1 and not options and callable(args[0]):
         return _make_remote(args[0], {})
@@ -176,25 +190,30 @@ def get(object_refs: list[ObjectRef[T]], *, timeout: float | None = None) -> lis
 @overload
 def get(object_refs: list[ObjectRef[Any]], *, timeout: float | None = None) -> list[Any]: ...
 def get(object_refs: Any, *, timeout: float | None = None) -> Any:
-    """Return the value of a reference, or the values of a list of them; wait until they are there.
+    """Wait for the value of a reference, or for the values of a list of references, and return them.
+
+    Any thread; blocks it. Example: `first, second = get([a, b], timeout=5)`. Source: Ray's page "ray.get".
 
     Args:
-        object_refs: An ObjectRef or a list of them.
-        timeout: Seconds to wait at most; None for no limit, 0 to not wait.
+        object_refs: An ObjectRef or a list of ObjectRefs. An ObjectRefGenerator is returned unchanged, as in Ray.
+        timeout: Limit of the wait in seconds. None waits without limit, 0 does not wait.
+
+    Returns:
+        The value, or a list of the values in the order of the references.
 
     Raises:
-        GetTimeoutError: Not all were there in time.
-        RayTaskError: A task raised; it is also an instance of the type that the task raised.
-        RayError: A value cannot come any more: see `nbactors.exceptions`.
-        ValueError: Neither a reference nor a list.
-        TypeError: Something in the list is no reference.
+        GetTimeoutError: A value is missing at the end of the time limit.
+        RayTaskError: The call raised an error. The raised object is also an instance of that error's type.
+        RayError: The value can never be ready, for example because its actor died: see `nbactors.exceptions`.
+        ValueError: `object_refs` is neither a reference nor a list.
+        TypeError: An element of the list is not an ObjectRef.
     """
     __tracebackhide__ = True
     if timeout is not None:
         timeout = _get_timeout(timeout)
     if isinstance(object_refs, ObjectRef):
         return engine.current().get((object_refs,), timeout)[0]
-    if isinstance(object_refs, ObjectRefGenerator):  # given back as it is, as in Ray
+    if isinstance(object_refs, ObjectRefGenerator):
         return object_refs
     if not isinstance(object_refs, list):
         raise ValueError(
@@ -209,16 +228,18 @@ def get(object_refs: Any, *, timeout: float | None = None) -> Any:
 
 
 def put(value: T, *, _owner: None = None) -> ObjectRef[T]:
-    """Store a value, and return a reference to it that any process of the session may use.
+    """Store a copy of a value, and return a reference that every process of the session can use. Any thread.
 
-    The value is copied: later changes to it do not show. It lives as long as a reference to it does.
+    Later changes of `value` do not change the stored copy. The copy lives as long as a reference to it lives.
+    Example: `ref = put(numpy.zeros(10**6))`. Source: Ray's page "ray.put".
 
     Args:
-        value: Anything that can be pickled, except a reference.
-        _owner: Gone from Ray, refused here too.
+        value: Any object that can be pickled, except a reference.
+        _owner: Must be None. Ray has removed this parameter.
 
     Raises:
         TypeError: The value is an ObjectRef, or cannot be pickled.
+        ValueError: `_owner` is given.
     """
     if isinstance(value, ObjectRef):
         raise TypeError(
@@ -253,21 +274,23 @@ def wait(
     timeout: float | None = None,
     fetch_local: bool = True,
 ) -> tuple[list[Any], list[Any]]:
-    """Wait until some of the references have their value, or an error.
+    """Wait until `num_returns` of the references are ready: until each has a value or an error.
+
+    Any thread; blocks it. Example: `ready, pending = wait(refs, timeout=1)`. Source: Ray's page "ray.wait".
 
     Args:
-        ray_waitables: A list of ObjectRefs and ObjectRefGenerators, each only once. A generator is ready when its next
-            reference is there, or it has ended.
-        num_returns: How many to wait for.
-        timeout: Seconds to wait at most; None for no limit.
-        fetch_local: Whether a value that lies in another process must have been fetched to count as ready.
+        ray_waitables: A list of different ObjectRefs and ObjectRefGenerators. A generator is ready when it has a
+            reference to read, or has ended.
+        num_returns: Number of ready references to wait for, from 1 to the length of the list.
+        timeout: Limit of the wait in seconds; None waits without limit.
+        fetch_local: Whether a value in another process counts as ready only after it was fetched to this process.
 
     Returns:
-        At most `num_returns` ready references, and the others; both in the order of `ray_waitables`.
+        Two lists: at most `num_returns` ready references, and all others, both in the order of `ray_waitables`.
 
     Raises:
-        TypeError: No list of references, or a wrong type of the others.
-        ValueError: A reference twice, or `num_returns` or `timeout` out of range.
+        TypeError: `ray_waitables` is not a list of references, or another argument has a wrong type.
+        ValueError: A reference is in the list twice, or `num_returns` or `timeout` is out of range.
     """
     refs: Any = ray_waitables
     if not isinstance(refs, list):
@@ -279,7 +302,8 @@ def wait(
         _check_waitables(refs)
     if not refs:
         return [], []
-    if type(num_returns) is not int and not isinstance(num_returns, int | float):  # `int | float` makes an object
+    # The first test is for speed: `int | float` creates an object.
+    if type(num_returns) is not int and not isinstance(num_returns, int | float):
         raise TypeError(f"num_returns must be a number. Got {kind(num_returns)}")
     if num_returns <= 0:
         raise ValueError(f"Invalid number of objects to return {num_returns}: it must be at least 1.")
@@ -293,17 +317,18 @@ def wait(
 
 
 def kill(actor: ActorHandle[Any] | ActorProxy[Any], *, no_restart: bool = True) -> None:
-    """End an actor at once, without `__ray_shutdown__` and atexit handlers. Calls to it fail, also pending ones.
+    """End an actor at once, without `__ray_shutdown__` and atexit handlers. Its pending and later calls fail.
 
-    `handle.__ray_terminate__.remote()` ends it gracefully.
+    `handle.__ray_terminate__.remote()` ends an actor gracefully instead. Any thread; blocks it until the actor's name
+    is free. Example: `kill(counter)`. Source: Ray's pages "ray.kill" and "Terminating Actors".
 
     Args:
         actor: A handle.
-        no_restart: Whether it stays dead.
+        no_restart: No effect, since this version does not restart actors.
 
     Raises:
-        ValueError: `actor` is no handle.
-        TypeError: `no_restart` is no bool.
+        ValueError: `actor` is not a handle.
+        TypeError: `no_restart` is not a bool.
     """
     if not isinstance(actor, ActorHandle):
         raise ValueError(f"kill() only supported for actors, given by a handle. Got: {actor!r:.80}, {type(actor)}.")
@@ -319,26 +344,27 @@ def cancel(
     recursive: bool = True,
     interrupt: bool = False,
 ) -> None:
-    """Cancel a call, as far as that is possible; what has ended, or was `put`, is left as it is. Returns at once.
+    """Cancel a call. The verb does not wait for the call's end. Nothing happens to a finished call or a `put` value.
 
-    A call that has not begun never runs, unless its turn comes in that very moment: behind calls of less than 0.2 ms
-    what was cancelled is looked at every few of them. Of those that run: a task gets KeyboardInterrupt, an
-    `async def` method asyncio.CancelledError; any other method can look at `get_runtime_context().is_canceled()`.
-    `get` on the reference raises TaskCancelledError once the call has ended, whatever a method has returned; a task
-    that catches its KeyboardInterrupt may still return a value, or raise an error of its own.
+    A call that has not started never runs. One exception: after calls shorter than 0.2 ms a worker looks for
+    cancellations only every few calls, so a call right behind these may still start. A running task gets
+    KeyboardInterrupt, a running `async def` method gets asyncio.CancelledError, and any other running method can only
+    ask `get_runtime_context().is_canceled()`. After the call's end `get` raises TaskCancelledError, whatever a method
+    has returned. But a task that catches its KeyboardInterrupt may still return a value or raise its own error.
+    Any thread. Example: `cancel(ref, interrupt=True)`. Source: Ray's page "ray.cancel".
 
     Args:
         ref: An ObjectRef of the call, or its ObjectRefGenerator.
-        force: End the task's process; it is not tried again. Not for calls of actors: see `kill`.
-        recursive: Cancel the calls that it has made as well; with `interrupt`, interrupt them.
-        interrupt: Raise KeyboardInterrupt inside an actor's running plain method, as Ctrl-C in a terminal does. If it
-            catches that and goes on it gets another after a second, and after that `get` raises an error that tells
-            what is left: `kill`. In a threaded actor Python code and waits for results are reached, but no blocking
-            system call. nbactors's own.
+        force: End the task's process, and do not retry the task. Not allowed for an actor's calls: see `kill`.
+        recursive: Cancel the calls that this call has made, too; with `interrupt`, interrupt them.
+        interrupt: Raise KeyboardInterrupt inside an actor's running synchronous method, as Ctrl-C does. If the method
+            catches the error and goes on, it gets a second one after a second. If it goes on again, `get` raises an
+            error that recommends `kill`. On the threads of a threaded actor the interrupt reaches Python code and
+            waits for results, but not blocking system calls. Ray does not have this parameter.
 
     Raises:
-        TypeError: `ref` is neither, or another argument is no bool.
-        ValueError: `force` for a call of an actor, or `force` together with `interrupt`.
+        TypeError: `ref` is not a reference, or another argument is not a bool.
+        ValueError: `force` is given for an actor's call, or together with `interrupt`.
     """
     ending: Any = ref.completed() if isinstance(ref, ObjectRefGenerator) else ref
     if not isinstance(ending, ObjectRef):
@@ -353,15 +379,17 @@ def cancel(
 
 
 def get_actor(name: str, namespace: str | None = None) -> ActorHandle[Any]:
-    """Return a handle to a living actor by its name.
+    """Return a handle to the living actor of a name. Any thread.
+
+    Example: `counter = get_actor("counter")`. Source: Ray's pages "ray.get_actor" and "Named Actors".
 
     Args:
-        name: As in `options(name=...)`.
-        namespace: None for the session's own.
+        name: The name that was given by `options(name=...)`.
+        namespace: The actor's namespace; None means the session's namespace.
 
     Raises:
         ValueError: There is no such actor, or the name is empty or blank.
-        TypeError: `name` or `namespace` is no text.
+        TypeError: `name` or `namespace` is not a str.
     """
     given: Any = name
     if given is None or (isinstance(given, str) and not given.strip()):
@@ -372,13 +400,18 @@ def get_actor(name: str, namespace: str | None = None) -> ActorHandle[Any]:
 
 
 def get_gpu_ids() -> list[int] | list[str]:
-    """Return the ids of the GPUs that this worker may use, which CUDA_VISIBLE_DEVICES is set to; in a driver none."""
+    """Return the ids of the GPUs that this worker may use, as in CUDA_VISIBLE_DEVICES; a driver gets an empty list.
+
+    The ids are int if all are numbers, else str. Any thread. Source: Ray's page "ray.get_gpu_ids".
+    """
     ids = engine.current().runtime_facts().gpu_ids
     return [int(gpu) for gpu in ids] if all(gpu.isdigit() for gpu in ids) else list(ids)
 
 
 def available_resources() -> dict[str, float]:
-    """Return what is free now, name to amount.
+    """Return the amount of each resource that is free now, by name. Example: {"CPU": 3.0, "memory": 1e9} (bytes).
+
+    Any thread. Source: Ray's page "ray.available_resources".
 
     Raises:
         RaySystemError: No session is open.
@@ -387,7 +420,7 @@ def available_resources() -> dict[str, float]:
 
 
 def cluster_resources() -> dict[str, float]:
-    """Return what there is in all, name to amount.
+    """Return the total amount of each resource, by name. Any thread. Source: Ray's page "ray.cluster_resources".
 
     Raises:
         RaySystemError: No session is open.
@@ -396,7 +429,7 @@ def cluster_resources() -> dict[str, float]:
 
 
 def nodes() -> list[dict[str, Any]]:
-    """Return a dict for each node: here one, this machine.
+    """Return a list with one dict, which describes this machine's node. Any thread. Source: Ray's page "ray.nodes".
 
     Raises:
         RaySystemError: No session is open.
@@ -405,17 +438,18 @@ def nodes() -> list[dict[str, Any]]:
 
 
 def register_pickle_by_value(module: types.ModuleType) -> None:
-    """Send classes and functions of a module by value from now on, rather than by name.
+    """Pickle the classes and functions of a module by value from now on, rather than by name. Any thread.
 
-    For a module that is being edited: workers get its code as it is here, after `importlib.reload` too.
+    This is for a module that is being edited: workers get the code that this process has, also after
+    `importlib.reload`. Example: `register_pickle_by_value(mymodule)`. Source: cloudpickle's function of that name.
 
     Args:
-        module: The module; those inside it count as well.
+        module: The module. Its submodules are registered, too.
 
     Raises:
-        TypeError: It is no module.
+        TypeError: `module` is not a module.
     """
-    import cloudpickle  # noqa: PLC0415 - half of the import time, and few need it
+    import cloudpickle  # noqa: PLC0415 - half of the package's import time, and few programs need it
 
     from nbactors.local.wire import pickling  # noqa: PLC0415 - as above
 
@@ -425,13 +459,13 @@ def register_pickle_by_value(module: types.ModuleType) -> None:
 
 
 def unregister_pickle_by_value(module: types.ModuleType) -> None:
-    """Undo `register_pickle_by_value`.
+    """Undo `register_pickle_by_value`. Any thread.
 
     Raises:
-        TypeError: It is no module.
-        ValueError: It was not registered.
+        TypeError: `module` is not a module.
+        ValueError: The module was not registered.
     """
-    import cloudpickle  # noqa: PLC0415 - half of the import time, and few need it
+    import cloudpickle  # noqa: PLC0415 - half of the package's import time, and few programs need it
 
     from nbactors.local.wire import pickling  # noqa: PLC0415 - as above
 
@@ -456,7 +490,7 @@ def _opened() -> Engine:
 def _get_timeout(timeout: Any) -> float | None:
     if not isinstance(timeout, int | float):
         raise TypeError(f"timeout must be a number of seconds or None. Got {kind(timeout)}")
-    if timeout == -1:  # Ray's older way to say that there is no limit
+    if timeout == -1:  # earlier versions of Ray meant "no limit" by this value
         return None
     if not timeout >= 0:
         raise ValueError(f"timeout must be nonnegative, or None for no limit. Got: {timeout}")

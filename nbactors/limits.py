@@ -1,35 +1,35 @@
-"""How much a session may ask for. Checked where the user writes it, and again where the node decodes it.
+"""Limits of a session's requests, checked when the user gives a value and again when the node decodes the request.
 
-The node serves all sessions of a user with one thread. A request whose work or memory grows with a number in it is
-therefore refused before that work begins, or one session's typing error would stop the others.
+The node serves all sessions of a user with one thread. The work and memory for some requests grow with a number in the
+request. The node refuses such a request above a limit, so that a typing error in one session cannot stop the others.
 """
 
 MAX_AMOUNT = 1e15
-"""Of one resource: a petabyte of memory. Counted in ten-thousandths it still fits 64 bits."""
+"""Largest amount of one resource, such as a petabyte of memory. In units of 0.0001 it still fits into 64 bits."""
 
 MAX_COUNT = 2**31 - 1
-"""Of what an option counts: calls at once, retries."""
+"""Largest value of an option that counts: concurrent calls, retries."""
 
 MAX_RETURNS = 10_000
-"""Objects of one call: each is made when the call is, with an entry of its own."""
+"""Most objects of one call. The submitter creates all of them, each with its own entry, when it submits the call."""
 
 MAX_GPUS = 1024
-"""Of one session. The node keeps a record of each."""
+"""Most GPUs of one session. The node keeps a record of each GPU."""
 
 MAX_ENVIRONMENT = 1 << 20
-"""Characters of the environment variables of a runtime_env. The system refuses to start a program with many more."""
+"""Most characters in all environment variables of a runtime_env. The system starts no program with many more."""
 
 MAX_KINDS = 1000
-"""Different custom resources of one session or request, and different requests of one session that wait."""
+"""Most different custom resources of one session or request, and most different waiting requests of one session."""
 
 MAX_PENDING = 100_000
-"""Actors of one process that have not ended, and workers that it has asked for."""
+"""Most living actors that one process has created, and most workers that one process has requested."""
 
 MAX_NAME = 4096
-"""Characters of a name: of an actor, namespace, class, function or resource."""
+"""Most characters in the name of an actor, namespace, class, function or resource."""
 
 MAX_TEXT = 1 << 20
-"""Characters of the cause of an actor's end, which the node keeps."""
+"""Most characters in the cause of an actor's death, which the node keeps."""
 
 MAX_SECONDS = 7 * 24 * 3600.0
-"""A graceful end may take that long. The system's waits end at 24 days."""
+"""Longest graceful shutdown of an actor, in seconds. The system's timeouts end at 24 days."""

@@ -15,23 +15,21 @@ T = TypeVar("T")
 
 
 class ObjectRef(Generic[T]):
-    """A reference to the result of a call, or to a value that was `put`.
+    """A reference to the result of a call, or to a value that was `put`. Created by the engine. Any thread.
 
-    A process has one ObjectRef per object, however often it is passed around, so references compare and hash by
-    identity. The object lives as long as a reference to it lives in any process.
-
-    It can be awaited on any event loop of any thread, and stands for a future in `asyncio.wait`, `gather` and the like.
-
-    Made by the engine alone. Follows Ray's `ObjectRef`.
+    A process has at most one ObjectRef per object, so references compare and hash by identity. The object lives as long
+    as any process has a reference to it. A reference can be awaited on the event loop of any thread, and
+    `asyncio.wait`, `gather` and similar functions accept it as a future. Example: `value = await counter.get.remote()`.
+    Source: Ray's pages "Objects" and "AsyncIO / Concurrency for Actors".
     """
 
     __slots__ = ("__weakref__", "_entry", "_watches")
 
     _entry: Any
-    """The engine's own record of the object. Has `id: bytes`, `reduce(ref)`, and the future-like methods below."""
+    """The engine's record of the object. It has `id: bytes`, `reduce(ref)`, and methods like those of a future."""
 
     _watches: dict[Callable[..., Any], Any]
-    """What `add_done_callback` was given; not there before its first use."""
+    """The callbacks of `add_done_callback`, each with its watch. The attribute is set at the first callback."""
 
     def __init__(self, entry: Any) -> None:
         self._entry = entry
@@ -45,56 +43,56 @@ class ObjectRef(Generic[T]):
         return self.binary().hex()
 
     def task_id(self) -> bytes:
-        """Return the id of the task that makes the object, 24 bytes."""
+        """Return the id of the call that creates the object, 24 bytes."""
         return self.binary()[:24]
 
     def is_nil(self) -> bool:
-        """Return False: nbactors makes no nil references."""
+        """Return False: nbactors has no nil references."""
         return False
 
     def __await__(self) -> Generator[Any, None, T]:
-        """Wait on the running event loop; gives the value or raises what `get` raises. Cancelling cancels no call."""
+        """Wait on the running event loop; return the value or raise the error of `get`. See `as_future` on cancel."""
         return self.as_future().__await__()
 
     def as_future(self) -> asyncio.Future[T]:
-        """Return a future of the running event loop that gets the value. Cancelling it cancels no call."""
+        """Return a future of the running event loop for the value. Cancelling the future does not cancel the call."""
         return self._entry.as_future()  # type: ignore[no-any-return]
 
     def future(self) -> concurrent.futures.Future[T]:
-        """Return a future for threads that gets the value. Cancelling it cancels no call.
+        """Return a future of `concurrent.futures` for the value. Cancelling the future does not cancel the call.
 
-        The value is unpickled, and callbacks run, on a thread of the runtime: they must not block.
+        A thread of the runtime unpickles the value and runs the future's callbacks: these must not block.
         """
         return self._entry.future()  # type: ignore[no-any-return]
 
-    # What `asyncio.wait` asks of a future, so that it takes references on every version of Python.
+    # `asyncio.wait` uses the following methods of a future. Without them some versions of Python refuse references.
 
     def done(self) -> bool:
-        """Return whether there is a value or an error, so that `get` would not wait."""
+        """Return whether the value or an error is ready, so that `get` would not wait."""
         return self._entry.done()  # type: ignore[no-any-return]
 
     def cancelled(self) -> bool:
-        """Return False: a call that was cancelled has an error like any other that failed."""
+        """Return False. A cancelled call has an error, `TaskCancelledError`, as every failed call has."""
         return False
 
     def result(self) -> T:
-        """Return the value or raise what `get` raises; does not wait.
+        """Return the value or raise the error of `get`, without waiting.
 
         Raises:
-            InvalidStateError: It is not there yet.
+            InvalidStateError: Neither the value nor an error is ready.
         """
         return self._entry.result()  # type: ignore[no-any-return]
 
     def exception(self) -> BaseException | None:
-        """Return what `get` would raise, None if that is a value; does not wait.
+        """Return the error that `get` would raise, or None if there is a value, without waiting.
 
         Raises:
-            InvalidStateError: It is not there yet.
+            InvalidStateError: Neither the value nor an error is ready.
         """
         return self._entry.exception()  # type: ignore[no-any-return]
 
     def add_done_callback(self, callback: Callable[[ObjectRef[T]], object], *, context: Any = None) -> None:
-        """Call `callback(ref)` on the running event loop once `done()`."""
+        """Call `callback(ref)` on the running event loop when the reference is `done()`."""
         try:
             watches = self._watches
         except AttributeError:
@@ -102,7 +100,7 @@ class ObjectRef(Generic[T]):
         watches[callback] = self._entry.call_when_done(lambda: callback(self), context)
 
     def remove_done_callback(self, callback: Callable[[ObjectRef[T]], object]) -> int:
-        """Undo `add_done_callback`; returns how many were removed."""
+        """Undo `add_done_callback(callback)`. Return 1 if the callback was removed, else 0."""
         watch = getattr(self, "_watches", {}).pop(callback, None)
         if watch is None:
             return 0

@@ -1,4 +1,4 @@
-"""`ObjectRefGenerator`: the references that a generator's call gives, one for each value that it yields."""
+"""`ObjectRefGenerator`: the references that a call of a generator returns, one for each yielded value."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ T = TypeVar("T")
 
 
 class ObjectRefGenerator(Generic[T]):
-    """An iterator, plain and asynchronous, over the references of what a remote generator yields.
+    """A synchronous and asynchronous iterator over the references to the values that a remote generator yields.
 
-    A reference is there as soon as its value has been yielded. Where the generator raises, the error is the value of
-    one more reference, the last. When the last copy of this object is gone (in any process that it was passed to), the
-    generator is closed and what was not read is freed. Any thread; several readers share one sequence.
-
-    Made by the engine alone. Follows Ray's class of that name.
+    A reference can be read as soon as its value was yielded. If the generator raises an error, one more reference
+    follows, the last, and `get` of it raises the error. Copies of this object in other processes read the same
+    sequence: each reference goes to one reader. When the last copy is deleted, the generator is closed and the unread
+    values are freed. Any thread. Created by the engine. Example: `for ref in actor.items.remote(): print(get(ref))`.
+    Source: Ray's page "Ray Generators".
     """
 
     __slots__ = ("__weakref__", "_completed", "_entry")
 
     _entry: Any
-    """The engine's own record of the stream. Its `state` tells `wait` whether there is something to read."""
+    """The engine's record of the stream. `wait` reads its `state`, which tells whether there is a reference to read."""
 
     def __init__(self, stream: Any, completed: ObjectRef[Any]) -> None:
         self._entry = stream
@@ -37,7 +37,7 @@ class ObjectRefGenerator(Generic[T]):
         return self
 
     def __next__(self) -> ObjectRef[T]:
-        """Return the next reference; wait until its value has been yielded.
+        """Wait until the next value was yielded, and return its reference.
 
         Raises:
             StopIteration: The generator has ended, or was closed.
@@ -48,7 +48,7 @@ class ObjectRefGenerator(Generic[T]):
         return self
 
     async def __anext__(self) -> ObjectRef[T]:
-        """Like `__next__`, without blocking the event loop.
+        """Do the same as `__next__`, without blocking the event loop.
 
         Raises:
             StopAsyncIteration: The generator has ended, or was closed.
@@ -56,49 +56,46 @@ class ObjectRefGenerator(Generic[T]):
         return await self._entry.anext()  # type: ignore[no-any-return]
 
     def _next_sync(self, timeout_s: float | None = None) -> ObjectRef[T]:
-        """Return the next reference, under Ray's name for it.
-
-        Args:
-            timeout_s: Seconds to wait at most.
+        """Do the same as `__next__`, with a time limit in seconds. Ray has this method, too.
 
         Raises:
             StopIteration: The generator has ended, or was closed.
-            GetTimeoutError: Nothing was yielded in time.
+            GetTimeoutError: The generator has yielded no value within `timeout_s`.
         """
         return self._entry.next(timeout_s)  # type: ignore[no-any-return]
 
     def next_ready(self) -> bool:
-        """Return whether there is a reference to read now; False once all were read, see `is_finished`."""
+        """Return whether there is a reference to read now. False also after the last one: see `is_finished`."""
         self._entry.request()
         return bool(self._entry.next_ready()) and not self._entry.is_finished()
 
     def is_finished(self) -> bool:
-        """Return whether the generator has ended and everything was read."""
+        """Return whether the generator has ended and all its references were read."""
         self._entry.request()
         return bool(self._entry.is_finished())
 
     def completed(self) -> ObjectRef[None]:
-        """Return a reference that is ready when the generator has ended.
+        """Return a reference that becomes ready when the generator ends.
 
-        Its value is None, as in Ray also where the generator has raised: that error is the last reference's. It is
-        the error where the generator was cancelled, could not begin, or lost its process.
+        Its value is None, as in Ray also if the generator has raised an error, since the last reference has that error.
+        `get` of it raises an error if the generator was cancelled, could not start, or lost its process.
         """
         return self._completed
 
     def task_id(self) -> bytes:
-        """Return the id of the task that yields, 24 bytes."""
+        """Return the id of the generator's call, 24 bytes."""
         return self._completed.task_id()
 
     def close(self) -> None:
-        """Close the generator and free what was not read. `next` raises StopIteration from then on."""
+        """Close the generator and free the unread values. From then on `next` raises StopIteration."""
         self._entry.close()
 
     async def aclose(self) -> None:
-        """Like `close`."""
+        """Do the same as `close`."""
         self._entry.close()
 
     def send(self, value: Any) -> NoReturn:
-        """Refuse, as Ray does: the generator runs ahead of who reads it.
+        """Refuse, as Ray does: the generator runs ahead of its reader, so the value would arrive late.
 
         Raises:
             NotImplementedError: Always.
@@ -148,9 +145,9 @@ def _not_served(verb: str) -> NotImplementedError:
 
 
 class DynamicObjectRefGenerator(Generic[T]):
-    """The value of a call with ``num_returns="dynamic"``: the references of all that was yielded.
+    """The value of a call with ``num_returns="dynamic"``: an iterable of the references to all yielded values.
 
-    Follows Ray's class of that name.
+    Any thread. Example: `refs = list(get(ref))`. Source: Ray's page "Ray Generators".
     """
 
     def __init__(self, refs: list[ObjectRef[T]]) -> None:

@@ -1,6 +1,7 @@
-"""Names that modules had in earlier versions. What was pickled then, to disk for instance, is loaded by them.
+"""Former names of modules, so that this version loads pickled errors and checkpoints of earlier versions.
 
-Errors name the function that rebuilds them, checkpoints what lies in an actor's state: handles, references, classes.
+A pickle contains the names of modules: an error names the function that rebuilds it, and a checkpoint names the classes
+of the handles, references and other objects in an actor's state.
 """
 
 from __future__ import annotations
@@ -25,11 +26,11 @@ MODULES = {
 
 
 class OldNames:
-    """Finds these modules. Last on `sys.meta_path`: asked only where nothing of that name is there."""
+    """Finder and loader of the modules in `MODULES`. The last on `sys.meta_path`: it hides no existing module."""
 
     @staticmethod
     def find_spec(name: str, path: object = None, target: object = None) -> ModuleSpec | None:
-        """See `importlib.abc.MetaPathFinder`. Any thread that imports."""
+        """See `importlib.abc.MetaPathFinder`. Called on every thread that imports."""
         if name not in MODULES:
             return None
         from importlib.machinery import ModuleSpec  # noqa: PLC0415 - not with each import of the package
@@ -38,11 +39,11 @@ class OldNames:
 
     @staticmethod
     def create_module(spec: ModuleSpec) -> None:
-        """See `importlib.abc.Loader`: a module of its own, so that the new one keeps its name."""
+        """See `importlib.abc.Loader`. Return None for a new module object: the present module keeps its own name."""
 
     @staticmethod
     def exec_module(module: ModuleType) -> None:
-        """Give it what the module has that is there now."""
+        """Fill the new module object with the attributes of the present module."""
         __import__(MODULES[module.__name__])
         found = vars(sys.modules[MODULES[module.__name__]])
         vars(module).update({name: value for name, value in found.items() if not name.startswith("__")})

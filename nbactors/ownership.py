@@ -1,4 +1,4 @@
-"""Whose a file or directory is, and who else may change it: asked before anything in it is trusted."""
+"""Checks of the owner and mode of a file or directory, made before the package trusts its content."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import os
 import stat
 
 ANY_ACCESS = 0o077
-"""Mode bits that let others read, write or enter."""
+"""Mode bits that let other users read, write or enter."""
 
 WRITING = 0o022
-"""Mode bits that let others write: in a directory, put another file in the place of one that is there."""
+"""Mode bits that let other users write. Users who may write to a directory may replace the files in it."""
 
 
 def problem(found: os.stat_result, denied: int, *, is_file: bool = False, of_root: bool = False) -> str:
-    """Return what makes a directory or file unsafe; empty if nothing does.
+    """Return why a directory or file is unsafe, as text such as "is no directory"; empty if it is safe.
 
     Args:
-        found: What `fstat` says of its descriptor, or `lstat` of its path: of a link itself, not of its target.
+        found: The result of `fstat` for its descriptor, or of `lstat` for its path, which does not follow a link.
         denied: Mode bits that it must not have.
-        is_file: Whether it should be a regular file, and not a directory.
-        of_root: Whether it may belong to root as well.
+        is_file: Whether a regular file is expected, rather than a directory.
+        of_root: Whether root may own it, too.
     """
     mode, own = found.st_mode, os.getuid()
     if stat.S_ISLNK(mode):

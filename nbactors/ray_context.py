@@ -1,4 +1,4 @@
-"""`RayContext`: what `init` returns and a notebook shows under the cell."""
+"""`RayContext`: the object that `init` returns, which a notebook shows under the cell."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ if TYPE_CHECKING:
 
 
 class RayContext(Mapping[str, Any]):
-    """A session that was opened: prints what it is, ends it by `disconnect()` or at the end of a `with` block.
+    """Description of an open session. `disconnect()` and the end of a `with` block close the session. Any thread.
+
+    Example: `with init() as context: print(context["namespace"])`. Source: Ray's page "ray.init".
 
     Attributes:
-        address_info: What the engine tells of itself: node, directory, namespace, CPUs, GPUs. Also by `context[key]`.
-        dashboard_url: Empty: there is no dashboard. `nbactors status` shows what runs.
-        python_version: The interpreter's.
-        ray_version: nbactors' own version, under Ray's name for it.
+        address_info: The engine's description: node, directory, namespace, CPUs, GPUs. `context[key]` reads it, too.
+        dashboard_url: Empty, since there is no dashboard. `nbactors status` shows the running actors.
+        python_version: The version of this interpreter.
+        ray_version: The version of nbactors. Ray's programs read it under this name.
     """
 
     def __init__(self, address_info: dict[str, Any]) -> None:
@@ -30,7 +32,7 @@ class RayContext(Mapping[str, Any]):
         self.ray_version = __version__
 
     def disconnect(self) -> None:
-        """End the session, as `shutdown()` does."""
+        """Close the session, as `shutdown()` does."""
         engine.stop()
 
     def __enter__(self) -> Self:
@@ -57,7 +59,7 @@ class RayContext(Mapping[str, Any]):
         return [("nbactors", self.ray_version), ("Python", self.python_version), *shown]
 
     def _state(self) -> str:
-        """Return whether the session is still open; asks nobody."""
+        """Return "open" or "ended", without asking the node."""
         running = engine.running()
         if running is None:
             return "ended"
@@ -69,18 +71,18 @@ class RayContext(Mapping[str, Any]):
         return f"RayContext({', '.join(f'{name}={value}' for name, value in self._rows())}{state})"
 
     def _repr_html_(self) -> str:
-        """Return a static table that is readable on light and on dark background."""
+        """Return a table without scripts, readable on light and on dark background."""
         from nbactors.views.html import card  # noqa: PLC0415 - only notebooks need it
 
         return card("Session", self._state(), self._rows())
 
 
 def _text(name: str, value: Any) -> str:
-    """Return a value as people read it: amounts without needless digits, bytes in GiB."""
-    if isinstance(value, Mapping):  # amounts, and Ray's marks of a node among them, which tell nothing here
+    """Return a value for people: amounts without needless digits, bytes in GiB."""
+    if isinstance(value, Mapping):  # resources; Ray's "node:" resources tell nothing on one machine
         return ", ".join(f"{_text(key, amount)} {key}" for key, amount in value.items() if not key.startswith("node:"))
     if "memory" in name and isinstance(value, int | float):
         return f"{value / (1 << 30):.1f} GiB"
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
-    return str(value).encode("utf-8", "backslashreplace").decode()  # a directory's name may be no UTF-8
+    return str(value).encode("utf-8", "backslashreplace").decode()  # the name of a directory may be invalid UTF-8

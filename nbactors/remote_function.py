@@ -24,9 +24,9 @@ V = TypeVar("V")
 
 
 class RemoteFunction(Generic[P, R]):
-    """A function under `remote`: `function.remote(...)` runs it in a worker process.
+    """A function decorated by `remote`: `function.remote(...)` runs it in a worker process. Any thread.
 
-    The function itself is `__wrapped__`.
+    `__wrapped__` is the user's function. Source: Ray's page "Tasks".
     """
 
     __nbactors_decoration__ = True  # see nbactors.definitions.importable
@@ -43,10 +43,10 @@ class RemoteFunction(Generic[P, R]):
 
     @classmethod
     def _of(cls, function: Callable[P, R], options: dict[str, Any]) -> RemoteFunction[P, R]:
-        """Make a function remote; called by `remote`.
+        """Return a remote function for a function; called by `remote`.
 
         Raises:
-            TypeError, ValueError: Wrong options, or an `async def` function.
+            TypeError, ValueError: An option is wrong, or the function is an `async def` function.
         """
         bare = inspect.unwrap(function)
         if inspect.iscoroutinefunction(bare) or inspect.isasyncgenfunction(bare):
@@ -59,7 +59,8 @@ class RemoteFunction(Generic[P, R]):
         parsed = TaskOptions.parse(options, generates=generates, label=name)
         return cls(FunctionMeta(function, name, Signature.of(bare, skip_self=False), generates), parsed)
 
-    # As `RemoteCall` of nbactors.remote_method, which says why; first for generator functions.
+    # The overloads are those of `RemoteCall` in nbactors.remote_method, where they are explained. Those for generator
+    # functions come first.
     @overload
     def remote(  # type: ignore[overload-overlap]
         self: RemoteFunction[P, Iterator[V]], /, *args: P.args, **kwargs: P.kwargs
@@ -96,15 +97,18 @@ class RemoteFunction(Generic[P, R]):
         self, first: Any, second: Any, missing_or_wrong_arguments_unless: ObjectRef[Any], /, *args: Any, **kw: Any
     ) -> ObjectRef[R]: ...
     def remote(self, /, *args: Any, **kwargs: Any) -> Any:
-        """Run the function in a worker process; returns at once.
+        """Submit a task that runs the function in a worker process, and return without waiting for it.
 
-        Any thread. An ObjectRef among the arguments is replaced by its value before the function runs.
+        An ObjectRef among the arguments is replaced by its value before the function runs; an ObjectRef inside a list
+        or another object is not. Example: `ref = square.remote(3)`. Source: Ray's page "Tasks".
 
         Returns:
-            An ObjectRef; a list of them for ``num_returns`` over 1; None for 0; an ObjectRefGenerator for a generator.
+            An ObjectRef; for ``num_returns`` above 1 a list of ObjectRefs, for 0 None. For a generator an
+            ObjectRefGenerator.
 
         Raises:
             TypeError: The arguments do not fit the function, or cannot be pickled.
+            TaskUnschedulableError: The scheduling strategy demands a node that does not exist.
         """
         meta = self._meta
         signature = meta.signature
@@ -117,23 +121,22 @@ class RemoteFunction(Generic[P, R]):
         return current.submit_task(meta, args, kwargs, options)
 
     def options(self, **options: Any) -> RemoteFunction[..., Any]:
-        """Return this function with other options.
+        """Return a copy of this remote function in which these options of `remote` replace the present ones.
 
-        Args:
-            **options: As of `remote`, over those that it has.
+        Example: `square.options(num_cpus=2)`. Source: Ray's page "ray.remote_function.RemoteFunction.options".
 
         Raises:
-            TypeError: A value of a wrong type.
-            ValueError: A wrong value, an unknown option, or one that this version does not serve.
+            TypeError: A value has a wrong type.
+            ValueError: An option is unknown, has a value that is not allowed, or is not served by this version.
         """
         meta = self._meta
         return RemoteFunction(meta, self._options.merged(options, generates=meta.generates, label=meta.name))
 
     def __call__(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Refuse: it would run in this process.
+        """Refuse a direct call, since it would run the function in this process.
 
         Raises:
-            TypeError: Always; it shows the right call.
+            TypeError: Always. The message shows the correct call.
         """
         name = f"{self.__module__}.{self.__name__}"
         raise TypeError(
@@ -143,12 +146,12 @@ class RemoteFunction(Generic[P, R]):
 
     @property
     def _function(self) -> Callable[P, R]:
-        """The function itself, under Ray's name for it."""
+        """The user's function. Ray has this property, too."""
         return self.__wrapped__
 
     @property
     def _function_name(self) -> str:
-        """Its module and name, under Ray's name for them."""
+        """The function's module and name. Ray has this property, too."""
         return f"{self.__module__}.{self.__name__}"
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -180,5 +183,5 @@ class RemoteFunction(Generic[P, R]):
 
 
 def _empty() -> RemoteFunction[Any, Any]:
-    """Return one without attributes: pickle fills it in after what refers back to it is there."""
+    """Return a remote function without attributes. Pickle sets these later, so a function may refer to itself."""
     return object.__new__(RemoteFunction)

@@ -1,6 +1,6 @@
-"""How type checkers see actors: what `@method` makes of a method, and what a handle has for attributes.
+"""Static types of actors for type checkers: the type of a method under `@method`, and of a handle's attributes.
 
-Only types: at run time `@method` returns the function that it was given, and a handle's attribute is an `ActorMethod`.
+These types do not exist at run time: `@method` returns the function unchanged, and a handle has `ActorMethod` objects.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ P = ParamSpec("P")
 R = TypeVar("R")
 V = TypeVar("V")
 Given = TypeVar("Given")
-"""What a call gives: `ObjectRef[R]`, or `ObjectRefGenerator[R]` of what a generator yields."""
+"""The type that a call returns: `ObjectRef[R]`, or for a generator `ObjectRefGenerator` of the yielded type."""
 Given_co = TypeVar("Given_co", covariant=True)
 
 
 class RemoteCall(Protocol[P, Given_co]):
-    """Something with `.remote(...)` that takes P.
+    """An object whose `.remote(...)` takes the parameters P.
 
-    Arguments are checked as those of the function itself. Where one of the first three is a reference, which stands
-    for its value, the others are not checked.
+    Type checkers check the arguments against P. A reference may stand for any argument; if one of the first three
+    arguments is a reference, the overload for it applies, which does not check the others.
 
-    The reference's parameter is named for an error. Where an argument is missing, pyright leaves out the form that is
-    checked, and compares with one that takes as few arguments: it then names that parameter, and no other.
+    The parameter of that reference has its long name for error messages. If an argument is missing, pyright ignores the
+    checked overload, compares with an overload of as few arguments, and names only that overload's parameter.
     """
 
     @overload
@@ -43,12 +43,12 @@ class RemoteCall(Protocol[P, Given_co]):
         self, first: Any, second: Any, missing_or_wrong_arguments_unless: ObjectRef[Any], /, *args: Any, **kw: Any
     ) -> Given_co: ...
     def remote(self, /, *args: Any, **kwargs: Any) -> Given_co:
-        """Call it; returns at once."""
+        """Submit a call, and return without waiting for it."""
         ...
 
 
 class RemoteMethod(Generic[P, R, Given]):
-    """A method under `@method`: in the class itself an ordinary method, on a handle something with `.remote`."""
+    """A method under `@method`: on an instance of the class an ordinary method, on a handle a `BoundRemoteMethod`."""
 
     if TYPE_CHECKING:
 
@@ -57,12 +57,12 @@ class RemoteMethod(Generic[P, R, Given]):
         @overload
         def __get__(self, instance: object, owner: type) -> Callable[P, R]: ...
         def __get__(self, instance: object, owner: type) -> Any:
-            """Bind it."""
+            """Bind the method."""
             ...
 
 
 class BoundRemoteMethod(RemoteCall[P, Given_co], Protocol[P, Given_co]):
-    """A method of a handle."""
+    """The static type of `handle.method`."""
 
     @overload
     def options(
@@ -79,14 +79,14 @@ class BoundRemoteMethod(RemoteCall[P, Given_co], Protocol[P, Given_co]):
         _generator_backpressure_num_objects: int | None = None,
     ) -> RemoteCall[..., Any]: ...
     def options(self, **options: Any) -> Any:
-        """Return it with options for the calls that are made with what is returned."""
+        """Return a copy of the method with options for its calls."""
         ...
 
 
 class MethodDecorator(Protocol):
-    """What `@method(...)` with options is."""
+    """The type of the decorator that `@method(...)` with options returns."""
 
-    # The first form that fits is the right one: coroutines and iterators are values of an R as well.
+    # The order matters: the first overload that fits counts, and R of the last one fits coroutines and iterators, too.
     @overload
     def __call__(
         self, method: Callable[Concatenate[Any, P], Coroutine[Any, Any, V]], /
@@ -102,5 +102,5 @@ class MethodDecorator(Protocol):
     @overload
     def __call__(self, method: Callable[Concatenate[Any, P], R], /) -> RemoteMethod[P, R, ObjectRef[R]]: ...
     def __call__(self, method: Any, /) -> Any:
-        """Decorate."""
+        """Decorate a method."""
         ...

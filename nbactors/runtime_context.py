@@ -1,4 +1,4 @@
-"""`RuntimeContext`: where the calling code runs. Follows Ray's class of that name."""
+"""`RuntimeContext`: ids, names and resources of the driver, task or actor in which the calling code runs."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ if TYPE_CHECKING:
 
 
 class RuntimeContext:
-    """Ids, names and resources of the calling code: driver, task or actor. Any thread.
+    """Ids, names and resources of the calling code. Ids are hexadecimal text. Any thread of a driver, task or actor.
 
-    Ids are hexadecimal text. Each answer is read anew, so that one object serves wherever it is used.
+    Each property and method looks up its answer anew, so the process has one object for all code.
+    Example: `get_runtime_context().get_actor_id()`. Source: Ray's page "ray.runtime_context.RuntimeContext".
     """
 
     def _facts(self) -> RuntimeFacts:
         return engine.current().runtime_facts()
 
     def get(self) -> dict[str, Any]:
-        """Return the ids that there are, and the namespace, in a dict."""
+        """Return a dict of the namespace and of those ids that the calling code has."""
         facts = self._facts()
         found = {
             "job_id": facts.job_id.hex(),
@@ -51,24 +52,24 @@ class RuntimeContext:
         return self._facts().node_id.hex()
 
     def get_worker_id(self) -> str:
-        """Return the process's id."""
+        """Return the id of this process."""
         return self._facts().worker_id.hex()
 
     @property
     def task_id(self) -> str | None:
-        """The running call's id; None in a driver."""
+        """The id of the running call; None in a driver."""
         return self.get_task_id()
 
     def get_task_id(self) -> str | None:
-        """Return the running call's id; None in a driver."""
+        """Return the id of the running call; None in a driver."""
         return self._facts().task_id.hex() or None
 
     def get_task_name(self) -> str | None:
-        """Return the running call's name (`options(name=)` or its function's); None in a driver."""
+        """Return the name of the running call: of `options(name=)`, or else of its function. None in a driver."""
         return self._facts().task_name or None
 
     def get_task_function_name(self) -> str | None:
-        """Return the running call's function, with its module; None in a driver."""
+        """Return the name of the running call's function with its module; None in a driver."""
         return self._facts().function_name or None
 
     @property
@@ -81,7 +82,7 @@ class RuntimeContext:
         return self._facts().actor_id.hex() or None
 
     def get_actor_name(self) -> str | None:
-        """Return the actor's name, "" if it has none; None outside an actor."""
+        """Return the actor's name, "" for an actor without a name; None outside an actor."""
         facts = self._facts()
         return facts.actor_name if facts.actor_id else None
 
@@ -92,20 +93,20 @@ class RuntimeContext:
 
     @property
     def was_current_actor_reconstructed(self) -> bool:
-        """Whether the actor has been restarted: False, since this version restarts none.
+        """False, since this version does not restart actors.
 
         Raises:
-            AssertionError: The caller is no actor.
+            AssertionError: The caller does not run in an actor.
         """
         if not self._facts().actor_id:
             raise AssertionError("This property is only available in an actor: the caller is a driver or a task.")
         return False
 
     def is_canceled(self) -> bool:
-        """Return whether `cancel` was called for the running call; a long one looks at it and returns early.
+        """Return whether `cancel` was called for the running call. A long call asks this, and returns early if so.
 
         Raises:
-            RuntimeError: The caller is a driver; or an async actor, where asyncio.CancelledError tells it.
+            RuntimeError: The caller is a driver, or an async actor, whose cancelled calls get asyncio.CancelledError.
         """
         current = engine.current()
         facts = current.runtime_facts()
@@ -119,10 +120,10 @@ class RuntimeContext:
         return facts.is_canceled
 
     def get_assigned_resources(self) -> dict[str, float]:
-        """Return what the worker holds, by default {"CPU": 1.0} for a task and {} for an actor.
+        """Return the amounts of resources that the worker holds: by default {"CPU": 1.0} in a task, {} in an actor.
 
         Raises:
-            AssertionError: The caller is a driver, which holds nothing.
+            AssertionError: The caller is a driver, which holds no resources.
         """
         facts = self._facts()
         if facts.is_driver:
@@ -130,27 +131,27 @@ class RuntimeContext:
         return dict(facts.assigned_resources)
 
     def get_accelerator_ids(self) -> dict[str, list[str]]:
-        """Return the accelerators that the worker holds, such as {"GPU": ["0"]}; in a driver none."""
+        """Return the ids of the accelerators that the worker holds, such as {"GPU": ["0"]}; {"GPU": []} in a driver."""
         return {"GPU": [str(gpu) for gpu in self._facts().gpu_ids]}
 
     def get_node_labels(self) -> dict[str, str]:
-        """Return the node's labels: Ray's own one, with its id."""
+        """Return the node's labels: only Ray's label with the node's id."""
         return {"ray.io/node-id": self.get_node_id()}
 
     def get_placement_group_id(self) -> str | None:
-        """Return None: the caller is in no placement group."""
+        """Return None, since there are no placement groups."""
         return None
 
     def get_resource_ids(self) -> dict[str, list[str]]:
-        """Return the same as `get_accelerator_ids`, under its older name."""
+        """Do the same as `get_accelerator_ids`. This is Ray's older name for it."""
         return self.get_accelerator_ids()
 
     @property
     def current_actor(self) -> ActorHandle[Any]:
-        """A handle to the actor that the caller runs in.
+        """A handle to the actor that runs the calling code.
 
         Raises:
-            RuntimeError: It runs in none.
+            RuntimeError: The caller does not run in an actor.
         """
         current = engine.current()
         if not current.runtime_facts().actor_id:
@@ -165,6 +166,9 @@ _context = RuntimeContext()
 
 
 def get_runtime_context() -> RuntimeContext:
-    """Return the context of the calling code. Starts the runtime if none runs."""
+    """Return the runtime context of the calling code; open a session if none is open. Any thread.
+
+    Example: `get_runtime_context().namespace`. Source: Ray's page "ray.runtime_context.get_runtime_context".
+    """
     engine.current()
     return _context

@@ -1,4 +1,4 @@
-"""`RuntimeEnv`: the part of Ray's runtime_env that makes sense on one machine."""
+"""`RuntimeEnv`: the fields of Ray's runtime_env that make sense on one machine."""
 
 from __future__ import annotations
 
@@ -14,13 +14,16 @@ _SERVED = ("env_vars", "working_dir", "py_modules")
 
 
 class RuntimeEnv(NamedTuple):
-    """What a worker is given before it runs anything.
+    """The environment that a worker gets before it runs user code. Any thread.
+
+    Example: `init(runtime_env={"env_vars": {"MODE": "test"}})`. Source: Ray's page "Environment Dependencies".
 
     Attributes:
-        env_vars: Environment variables, over those of the session.
-        working_dir: Absolute path of its working directory, which is also importable; empty for the session's.
-        py_modules: Absolute paths of package directories and .py files: what is importable is the directory or file
-            itself, so its parent belongs on `sys.path`.
+        env_vars: Environment variables. They replace variables of the session of the same name.
+        working_dir: Absolute path of the worker's working directory, which is also on `sys.path`; empty for the
+            session's working directory.
+        py_modules: Absolute paths of package directories and .py files that can be imported by their own name: the
+            worker adds the parent directory of each to `sys.path`.
     """
 
     env_vars: Mapping[str, str] = _NOTHING
@@ -29,21 +32,15 @@ class RuntimeEnv(NamedTuple):
 
     @classmethod
     def parse(cls, given: Any) -> RuntimeEnv | None:
-        """Check a runtime_env as the user gave it.
-
-        Args:
-            given: None, a dict, or a RuntimeEnv.
-
-        Returns:
-            None if it asks for nothing.
+        """Check the user's runtime_env: None, a dict, or a RuntimeEnv. Return None if it has no entries.
 
         Raises:
-            TypeError: A value of a wrong type.
-            ValueError: A key that is not served, or a path that does not exist.
+            TypeError: A value has a wrong type.
+            ValueError: A key is not served, or a path does not exist.
         """
         if given is None:
             return None
-        if isinstance(given, RuntimeEnv):  # made by hand, so not checked yet
+        if isinstance(given, RuntimeEnv):  # users may create one without `parse`, so its values are not checked yet
             given = {
                 "env_vars": given.env_vars,
                 "working_dir": given.working_dir or None,
@@ -68,7 +65,7 @@ class RuntimeEnv(NamedTuple):
         return None if result == cls() else result
 
     def over(self, outer: RuntimeEnv | None) -> RuntimeEnv:
-        """Return this runtime_env on top of an inherited one. As in Ray: variables are merged, the others replaced."""
+        """Return this runtime_env over an inherited one. As in Ray variables are merged, and other fields replaced."""
         if outer is None:
             return self
         return RuntimeEnv(
