@@ -1,7 +1,8 @@
-"""Every option of `init`, actors, remote functions and their calls: validated once, into frozen objects.
+"""The options of `init`, actors, remote functions and calls, each kind checked and stored in an immutable object.
 
-Checked where the user writes it: at decoration, at `.options()`, at `init()`. The types of errors are Ray's: TypeError
-for a wrong type, ValueError for a wrong value or an unknown keyword, RuntimeError for an unknown keyword of `init`.
+The check takes place where the user gives the options: in the decorator, `.options()` or `init()`. Errors have Ray's
+types: TypeError for a wrong type, ValueError for a wrong value or an unknown keyword, RuntimeError for an unknown
+keyword of `init`. Any thread.
 """
 
 from __future__ import annotations

@@ -22,22 +22,23 @@ from nbactors.runtime_env import RuntimeEnv
 
 
 class ActorOptions(NamedTuple):
-    """How an actor is placed, named and kept.
+    """The checked options of an actor.
 
     Attributes:
-        name: None for an unnamed actor.
-        namespace: None for the session's.
-        get_if_exists: Take the living actor of that name, if there is one.
-        detached: It outlives the session.
-        num_cpus, num_gpus: None where not given, which is not the same as 0: see `placement`.
-        memory: Bytes.
-        resources: Custom ones.
+        name: None for an actor without a name.
+        namespace: None for the session's namespace.
+        get_if_exists: Return the living actor of that name, if there is one, instead of creating an actor.
+        detached: The actor outlives the session.
+        num_cpus, num_gpus: None if not given, which differs from 0: see `placement`.
+        memory: In bytes.
+        resources: Amounts of custom resources.
         scheduling_strategy: "DEFAULT", "SPREAD", a NodeAffinitySchedulingStrategy or None.
-        max_concurrency: How many calls outside groups run at once; None for the default, which depends on the class.
-        concurrency_groups: The same for each group, by its name.
-        max_pending_calls: How many calls of one process may be under way; UNLIMITED by default.
-        allow_out_of_order_execution: None where the class and max_concurrency decide.
-        given: What the user gave, for `merged`.
+        max_concurrency: Limit of concurrent calls in the default group; None for the default, which depends on the
+            class.
+        concurrency_groups: Limit of concurrent calls in each other group, by the group's name.
+        max_pending_calls: Limit of pending calls of each calling process; UNLIMITED by default.
+        allow_out_of_order_execution: None if the class and max_concurrency decide.
+        given: The user's options, for `merged`.
     """
 
     name: str | None = None
@@ -58,11 +59,11 @@ class ActorOptions(NamedTuple):
 
     @classmethod
     def parse(cls, given: Mapping[str, Any]) -> ActorOptions:
-        """Check what stands in `remote(...)` over a class.
+        """Check the options of `remote(...)` over a class.
 
         Raises:
-            TypeError: A value of a wrong type.
-            ValueError: A wrong value, an unknown option, or one that this version does not serve.
+            TypeError: A value has a wrong type.
+            ValueError: An option is unknown, has a value that is not allowed, or is not served by this version.
         """
         refuse_unknown(given, FOR_ACTORS, LATER_FOR_ACTORS, "actors")
         check_count(given, "max_restarts", -1)
@@ -82,34 +83,34 @@ class ActorOptions(NamedTuple):
             namespace=check_text(given, "namespace", blank_allowed=False),
             get_if_exists=given.get("get_if_exists", False),
             detached=_is_detached(given.get("lifetime")),
-            max_concurrency=check_count(given, "max_concurrency", 0) or None,  # 0 is Ray's other way to not give it
+            max_concurrency=check_count(given, "max_concurrency", 0) or None,  # in Ray 0 means the default, too
             concurrency_groups=check_group_sizes(given),
-            max_pending_calls=check_count(given, "max_pending_calls", -1) or UNLIMITED,  # 0 limits nothing in Ray
+            max_pending_calls=check_count(given, "max_pending_calls", -1) or UNLIMITED,  # in Ray 0 means no limit
             allow_out_of_order_execution=_out_of_order(given),
             given=dict(given),
             **held_options(given),
         )
 
     def merged(self, updates: Mapping[str, Any]) -> ActorOptions:
-        """Return these options with those of `.options(...)` over them, all checked again.
+        """Return these options, with those of `.options(...)` in place of the present ones; check all of them again.
 
         Raises:
-            TypeError, ValueError: As `parse`.
+            TypeError, ValueError: See `parse`.
         """
         if "concurrency_groups" in updates:
             raise ValueError("Setting 'concurrency_groups' is not supported in '.options()'. Give it to remote().")
         return ActorOptions.parse({**self.given, **updates})
 
     def held(self) -> dict[str, float]:
-        """Return what it holds for life. Zero amounts are left out.
+        """Return the resources that the actor holds while it lives, without amounts of 0.
 
-        As in Ray: 0 CPUs where no resource was asked for; 1 CPU where only others were.
+        As in Ray an actor without requested resources holds 0 CPUs; an actor that requests only others holds 1 CPU.
         """
         cpus = (1.0 if self._asks() else 0.0) if self.num_cpus is None else self.num_cpus
         return amounts(cpus, self.num_gpus, self.memory, self.resources)
 
     def placement(self) -> dict[str, float]:
-        """Return what must be free for it to be placed: what it holds, or 1 CPU if no resource was asked for."""
+        """Return the resources that must be free when the actor starts: as `held`, or 1 CPU if none is requested."""
         return self.held() if self._asks() else {"CPU": 1.0, **self.held()}
 
     def _asks(self) -> bool:

@@ -1,4 +1,4 @@
-"""The options of one call."""
+"""The options of a call of an actor's method."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from nbactors.options.served import BACKPRESSURE, FOR_CALLS, FOR_METHODS, LATER_
 
 
 class CallOptions(NamedTuple):
-    """What `handle.method.options(...)` says of one call, or `@method(...)` of all; None where it says nothing.
+    """The checked options of `handle.method.options(...)`, or of `@method(...)`. None means that it was not given.
 
     Attributes:
-        num_returns: A number, STREAMING or DYNAMIC.
-        name: Of the call, in listings.
-        concurrency_group: By its name.
-        timeout_s: Seconds in which the call must end, from its submission on.
-        backpressure: How many yielded objects may wait for their reader.
+        num_returns: Number of returned objects, STREAMING or DYNAMIC.
+        name: The call's name in listings.
+        concurrency_group: Name of the group that runs the call.
+        timeout_s: Seconds from the submission until the call must have ended.
+        backpressure: Limit of yielded objects that wait for their reader.
     """
 
     num_returns: int | None = None
@@ -36,11 +36,11 @@ class CallOptions(NamedTuple):
 
     @classmethod
     def parse(cls, given: Mapping[str, Any]) -> CallOptions:
-        """Check what stands in `handle.method.options(...)`.
+        """Check the options of `handle.method.options(...)`.
 
         Raises:
-            TypeError: An unknown option or a value of a wrong type.
-            ValueError: A wrong value, or an option that this version does not serve.
+            TypeError: An option is unknown, or a value has a wrong type.
+            ValueError: A value is not allowed, or this version does not serve the option.
         """
         for option in given:
             if option not in FOR_CALLS and option not in LATER_FOR_CALLS:
@@ -62,11 +62,11 @@ class CallOptions(NamedTuple):
 
     @classmethod
     def parse_method(cls, given: Mapping[str, Any]) -> CallOptions:
-        """Check what stands in `@method(...)`.
+        """Check the options of `@method(...)`.
 
         Raises:
-            AssertionError: An unknown option (as in Ray).
-            TypeError, ValueError: As `parse`.
+            AssertionError: An option is unknown (as in Ray).
+            TypeError, ValueError: See `parse`.
         """
         for option in given:
             if option not in FOR_METHODS and option not in LATER_FOR_CALLS:

@@ -1,4 +1,8 @@
-"""Checks that several options share: one precise error for each way to get an option wrong."""
+"""Checks that several options share, with a precise error for each mistake.
+
+The checks take all given options, and the name of the option to check. An option that is not given, or is None, has
+its default.
+"""
 
 from __future__ import annotations
 
@@ -11,19 +15,19 @@ from nbactors.limits import MAX_AMOUNT, MAX_COUNT, MAX_KINDS, MAX_NAME
 _FINEST = 0.0001
 
 UNLIMITED = -1
-"""As a limit of what runs ahead or is pending: there is none."""
+"""Stands for no limit of pending calls, or of yielded objects that wait for their reader."""
 
 
 def kind(value: Any) -> str:
-    """Return the name of a value's type, for an error."""
+    """Return a value's type and the value in short, for an error message."""
     return f"{type(value).__name__}: {value!r:.80}"
 
 
 def refuse_unknown(given: Mapping[str, Any], served: Iterable[str], later: Iterable[str], what: str) -> None:
-    """Refuse options that Ray does not have either.
+    """Refuse options that neither nbactors nor Ray has.
 
     Raises:
-        ValueError: There is one; the message lists those that are served.
+        ValueError: There is such an option; the message lists the served options.
     """
     valid = sorted(served)
     for name in given:
@@ -32,14 +36,14 @@ def refuse_unknown(given: Mapping[str, Any], served: Iterable[str], later: Itera
 
 
 def refuse_unserved(given: Mapping[str, Any], later: Mapping[str, tuple[Any, ...]]) -> None:
-    """Refuse options of Ray that this version does not serve, unless their value asks for nothing.
+    """Refuse options of Ray that this version does not serve, unless their value has no effect in Ray.
 
     Raises:
-        ValueError: There is one.
+        ValueError: There is such an option.
     """
     for name, value in given.items():
         neutral = later.get(name)
-        # By type as well, since False == 0 and True == 1.
+        # The types are compared, too, since False == 0 and True == 1.
         if neutral is not None and not any(type(value) is type(item) and value == item for item in neutral):
             raise ValueError(
                 f"The option {name}={value!r:.80} is not served by this version of nbactors yet. Leave it out"
@@ -48,19 +52,19 @@ def refuse_unserved(given: Mapping[str, Any], later: Mapping[str, tuple[Any, ...
 
 
 def closest(name: str, valid: Iterable[str]) -> str:
-    """Return a sentence that names what was probably meant, or nothing."""
-    import difflib  # noqa: PLC0415 - only errors need it
+    """Return the sentence " Did you mean ...?" with the most similar valid name; empty if none is similar."""
+    import difflib  # noqa: PLC0415 - only error messages need it
 
     matches = difflib.get_close_matches(name, list(valid), n=1, cutoff=0.7)
     return f" Did you mean {matches[0]!r}?" if matches else ""
 
 
 def check_count(given: Mapping[str, Any], name: str, least: int) -> int | None:
-    """Return an option that counts something; -1, where allowed, is without limit.
+    """Return the value of an option that is a number of things. If `least` is -1, the value -1 means no limit.
 
     Raises:
-        TypeError: It is not an integer.
-        ValueError: It is less than `least`, or more than `MAX_COUNT`.
+        TypeError: The value is not an integer.
+        ValueError: The value is less than `least`, or more than `MAX_COUNT`.
     """
     value = given.get(name)
     if value is None:
@@ -79,11 +83,11 @@ def check_count(given: Mapping[str, Any], name: str, least: int) -> int | None:
 
 
 def check_limit(given: Mapping[str, Any], name: str) -> int:
-    """Return an option that limits how much may run ahead; UNLIMITED if it is not given.
+    """Return the value of an option that limits how far a generator runs ahead; UNLIMITED if it is not given.
 
     Raises:
-        TypeError: It is not an integer.
-        ValueError: It is neither positive nor -1, or more than `MAX_COUNT`.
+        TypeError: The value is not an integer.
+        ValueError: The value is neither positive nor -1, or more than `MAX_COUNT`.
     """
     value = given.get(name)
     if value is None:
@@ -100,14 +104,14 @@ def check_limit(given: Mapping[str, Any], name: str) -> int:
 
 
 def check_group_sizes(given: Mapping[str, Any]) -> dict[str, int]:
-    """Return the option `concurrency_groups`: how many calls each group runs at once.
+    """Return the option `concurrency_groups`: the number of concurrent calls of each group.
 
     Raises:
-        TypeError: It is no dict from names to integers.
+        TypeError: The value is not a dict from names to integers.
         ValueError: A name is empty, or a size is less than 1 or more than `MAX_COUNT`.
     """
     value = given.get("concurrency_groups")
-    if value is None or value == []:  # Ray takes an empty list for none
+    if value is None or value == []:  # Ray accepts an empty list
         return {}
     if not isinstance(value, Mapping):
         raise TypeError(
@@ -136,11 +140,11 @@ def _check_size(what: str, value: int) -> None:
 
 
 def check_seconds(given: Mapping[str, Any], name: str) -> float | None:
-    """Return an option that is a span of time.
+    """Return the value of an option that is a number of seconds.
 
     Raises:
-        TypeError: It is not a number.
-        ValueError: It is not positive, or not finite.
+        TypeError: The value is not a number.
+        ValueError: The value is not positive, or not finite.
     """
     value = given.get(name)
     if value is None:
@@ -155,21 +159,21 @@ def check_seconds(given: Mapping[str, Any], name: str) -> float | None:
 
 
 def check_bool(given: Mapping[str, Any], name: str) -> None:
-    """Check an option that is on or off.
+    """Check an option that must be a bool.
 
     Raises:
-        TypeError: It is given and not a bool.
+        TypeError: The option is given, and is not a bool.
     """
     if name in given and not isinstance(given[name], bool):
         raise TypeError(f"The type of keyword '{name}' must be bool, but received type {kind(given[name])}")
 
 
 def check_text(given: Mapping[str, Any], name: str, *, blank_allowed: bool = True) -> str | None:
-    """Return an option that is text.
+    """Return the value of an option that is text.
 
     Raises:
-        TypeError: It is neither text nor None.
-        ValueError: It is blank and may not be, or too long.
+        TypeError: The value is neither a str nor None.
+        ValueError: The value has more than `MAX_NAME` characters, or is blank although `blank_allowed` is False.
     """
     value = given.get(name)
     if isinstance(value, str) and len(value) > MAX_NAME:
@@ -185,22 +189,22 @@ def check_text(given: Mapping[str, Any], name: str, *, blank_allowed: bool = Tru
 
 
 def quantity(given: Mapping[str, Any], name: str) -> float | None:
-    """Return an amount of a resource.
+    """Return the value of an option that is an amount of a resource.
 
     Raises:
-        TypeError: It is not a number.
-        ValueError: It is negative, infinite, not a number, more than `MAX_AMOUNT`, or finer than 0.0001.
+        TypeError: The value is not a number.
+        ValueError: The value is negative, infinite, NaN, more than `MAX_AMOUNT`, or between 0 and 0.0001.
     """
     value = given.get(name)
     return None if value is None else _amount(name, value)
 
 
 def resource_map(given: Mapping[str, Any]) -> dict[str, float]:
-    """Return the custom resources.
+    """Return the option `resources`: the amount of each custom resource.
 
     Raises:
-        TypeError: They are no dict from names to numbers.
-        ValueError: One is out of range, or one that has its own option.
+        TypeError: The value is not a dict from names to numbers.
+        ValueError: An amount is out of range, or a name is that of a resource with its own option, such as CPU.
     """
     value = given.get("resources")
     if value is None:
@@ -240,13 +244,13 @@ def _amount(name: str, value: Any) -> float:
 
 
 def strategy(value: Any) -> Any:
-    """Return a scheduling strategy: on one machine there is little to choose.
+    """Return the value of the option `scheduling_strategy`, if it makes sense on one machine.
 
     Raises:
-        TypeError: It is no strategy.
-        ValueError: It is one that is not served.
+        TypeError: The value is not a strategy.
+        ValueError: The strategy is not served.
     """
-    # By name: the class lives in `nbactors.util`, which stands above this module.
+    # The check is by the class's name, since this module may not import `nbactors.util`, a higher room.
     if value is None or type(value).__name__ == "NodeAffinitySchedulingStrategy":
         return value
     valid = "'DEFAULT', 'SPREAD' or a NodeAffinitySchedulingStrategy"

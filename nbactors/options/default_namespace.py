@@ -1,9 +1,9 @@
-"""Which notebook this kernel belongs to: the default namespace, so that a restarted kernel finds what it left behind.
+"""The default namespace in a notebook: a name of the notebook, so that a restarted kernel finds its detached actors.
 
-- JupyterLab, Notebook 7 and all that use jupyter_server set JPY_SESSION_NAME to the notebook's path.
+- JupyterLab, Notebook 7 and other programs with jupyter_server set JPY_SESSION_NAME to the notebook's path.
 - VS Code sets the variable `__vsc_ipynb_file__` in the notebook.
-- Any other kernel has its connection file, which stays when it is restarted, but is another when the notebook was
-  closed and is opened again: who wants to find an actor then names a namespace.
+- Any other kernel has the name of its connection file. A restart of the kernel keeps the file, but closing and opening
+  the notebook does not. To find an actor after that, the user has to name a namespace.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import sys
 
 
 def name() -> str:
-    """Return what tells this notebook from others, before and after a restart; empty where there is no kernel.
+    """Return a name that identifies this notebook before and after a restart; empty if this process is not a kernel.
 
-    A script that was started from a notebook inherits the variable, but is no notebook.
+    A script that a notebook has started inherits JPY_SESSION_NAME, but is not a kernel.
     """
     application = sys.modules.get("ipykernel.kernelapp")
     if application is None:
@@ -31,8 +31,8 @@ def _file_in_vs_code() -> str:
 
 
 def _connection(application: type) -> str:
-    """Return the name of the connection file, which a kernel keeps when it is restarted."""
-    if not application.initialized():  # type: ignore[attr-defined] # a script that has imported it
+    """Return the name of the kernel's connection file without its suffix."""
+    if not application.initialized():  # type: ignore[attr-defined] # a script may import ipykernel
         return ""
     path = application.instance().connection_file  # type: ignore[attr-defined]
     return os.path.basename(path).removesuffix(".json") if path else ""

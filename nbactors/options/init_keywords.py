@@ -1,4 +1,4 @@
-"""The keywords of `init` that only Ray's programs give: which have a meaning here, and which are refused."""
+"""The check of the keywords of `init`, including Ray's keywords that nbactors serves, ignores or refuses."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from nbactors.options.checks import check_bool, closest, kind
 
 _HERE = (None, "local", "auto")
 
-# Without a dashboard or a cluster these change nothing, whatever their value.
+# Every value of these keywords is accepted, since they have no effect without a dashboard and a cluster.
 _IDLE = ("configure_logging", "dashboard_host", "dashboard_port", "logging_format")
 
-# These ask for what there is not, except with these values.
+# These keywords of Ray are not served. Only the listed values, which have no effect in Ray, are accepted.
 _NEUTRAL: dict[str, tuple[Any, ...]] = {
     "include_dashboard": (None, False),
     "job_config": (None,),
@@ -47,16 +47,16 @@ _OWN = (
 
 
 def init_options(address: Any, given: Mapping[str, Any], more: Mapping[str, Any]) -> InitOptions:
-    """Check everything that `init` was given.
+    """Check all arguments of `init`. Any thread.
 
     Args:
-        address: As given.
-        given: The fields of InitOptions.
+        address: The argument of that name.
+        given: The arguments that are fields of InitOptions.
         more: All other keywords.
 
     Raises:
-        RuntimeError: An unknown keyword (as in Ray); the message lists the valid ones.
-        TypeError, ValueError: A wrong value.
+        RuntimeError: A keyword is unknown (as in Ray); the message lists the valid keywords.
+        TypeError, ValueError: A value has a wrong type, or is not allowed.
     """
     unknown = [name for name in more if name not in (*_SERVED, *_IDLE, *_NEUTRAL)]
     if unknown:
@@ -102,6 +102,6 @@ def _graceful_shutdown_s(system_config: Any) -> float | None:
 def _set_logging_level(more: Mapping[str, Any]) -> None:
     check_bool(more, "configure_logging")
     if "logging_level" in more and more.get("configure_logging", True):
-        import logging  # noqa: PLC0415 - 5 ms that few programs need
+        import logging  # noqa: PLC0415 - the import takes 5 ms, and few programs need it
 
         logging.getLogger("nbactors").setLevel(more["logging_level"])

@@ -20,17 +20,17 @@ _NOTHING: Mapping[str, Any] = {}
 
 
 class InitOptions(NamedTuple):
-    """How a session is opened.
+    """The checked options of a session.
 
     Attributes:
-        namespace: None for the default one, see `namespace_or_default`.
+        namespace: None for the default, see `namespace_or_default`.
         num_cpus, num_gpus, memory, object_store_memory: None to detect; the last two in bytes.
-        resources: Custom ones.
-        log_to_driver: Whether what workers print appears in the session.
-        log_prefix: Whether each of these lines says whose it is.
-        graceful_shutdown_s: Seconds that an actor may take to end gracefully.
-        runtime_env: Of all its actors and tasks that name none.
-        on_interrupt: None for the default one, see `cancels_on_interrupt`.
+        resources: Amounts of custom resources.
+        log_to_driver: Whether the session shows the output of its workers.
+        log_prefix: Whether each line of this output begins with its origin.
+        graceful_shutdown_s: Seconds that an actor may take for a graceful shutdown.
+        runtime_env: Default runtime_env of the session's actors and tasks.
+        on_interrupt: None for the default, see `cancels_on_interrupt`.
     """
 
     namespace: str | None = None
@@ -47,10 +47,10 @@ class InitOptions(NamedTuple):
 
     @classmethod
     def parse(cls, given: Mapping[str, Any]) -> InitOptions:
-        """Check what `init` was given: the fields of this class, where None stands for the default.
+        """Check the arguments of `init` that are fields of this class. None stands for the default.
 
         Raises:
-            TypeError, ValueError: As `ActorOptions.parse`.
+            TypeError, ValueError: See `ActorOptions.parse`.
         """
         seconds, num_gpus = quantity(given, "graceful_shutdown_s"), quantity(given, "num_gpus")
         if seconds is not None and seconds > MAX_SECONDS:
@@ -76,10 +76,10 @@ class InitOptions(NamedTuple):
         )
 
     def cancels_on_interrupt(self) -> bool:
-        """Return whether an interrupt cancels the calls waited for.
+        """Return whether an interrupt cancels the calls that the interrupted code waits for.
 
-        By default it does in a notebook and in IPython, where who stops a cell wants to stop what it does, and does
-        not in a script, as in Ray.
+        By default it does in a notebook and in IPython, where users interrupt a cell to stop its work. By default it
+        does not in a script, as in Ray.
         """
         if self.on_interrupt is not None:
             return self.on_interrupt == "cancel"
@@ -87,7 +87,7 @@ class InitOptions(NamedTuple):
         return shells is not None and shells.get_ipython() is not None
 
     def namespace_or_default(self) -> str:
-        """Return the namespace, or in a notebook the notebook's own, or "" for an anonymous one."""
+        """Return the namespace: the given one, in a notebook that of the notebook, else "" for an anonymous one."""
         return self.namespace if self.namespace is not None else default_namespace.name()
 
 

@@ -1,4 +1,4 @@
-"""`num_returns`: how many references a call gives, or that its results stream."""
+"""The option `num_returns`: the number of references that a call returns, or the way in which a generator streams."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from nbactors.limits import MAX_RETURNS
 from nbactors.options.checks import kind
 
 STREAMING = -1
-"""As `num_returns`: each value that the generator yields is an object of its own, there as soon as it is yielded."""
+"""`num_returns` of a generator whose values are separate objects, each ready as soon as it was yielded."""
 
 DYNAMIC = -2
-"""As `num_returns`: one object, whose value is an iterable of references to what the generator has yielded."""
+"""`num_returns` of a generator whose call has one result: an iterable of references to all yielded values."""
 
 _CODES = {"streaming": STREAMING, "dynamic": DYNAMIC}
 
 
 def num_returns_of(given: Mapping[str, Any]) -> int | None:
-    """Return the option `num_returns`: a number, STREAMING, DYNAMIC, or None where it is not given.
+    """Return the option `num_returns`: a number, STREAMING, DYNAMIC, or None if it is not given.
 
     Raises:
-        TypeError: It is of a wrong type.
-        ValueError: It is negative, or another word.
+        TypeError: The value has a wrong type.
+        ValueError: The value is negative, more than `MAX_RETURNS`, or an unknown word.
     """
     value = given.get("num_returns")
     if isinstance(value, str):
@@ -51,15 +51,15 @@ def num_returns_of(given: Mapping[str, Any]) -> int | None:
 
 
 def check_generates(num_returns: int | None, generates: bool, label: str) -> None:
-    """Check that only generators are to stream.
+    """Check that `num_returns` is STREAMING or DYNAMIC for generator functions only.
 
     Args:
-        num_returns: As `num_returns_of` gave it.
+        num_returns: A result of `num_returns_of`.
         generates: Whether the function is a generator function.
-        label: The function, for the error.
+        label: The function's name, for the error.
 
     Raises:
-        ValueError: It is STREAMING or DYNAMIC, and the function is none.
+        ValueError: `num_returns` is STREAMING or DYNAMIC, and the function is not a generator function.
     """
     for word, code in _CODES.items():
         if num_returns == code and not generates:

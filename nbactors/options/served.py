@@ -1,4 +1,4 @@
-"""Which options there are, and which of Ray's this version does not serve."""
+"""The names of the served options, and of Ray's options that this version does not serve."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nbactors.runtime_env import RuntimeEnv
 
 HOLDING = ("num_cpus", "num_gpus", "memory", "resources", "runtime_env", "scheduling_strategy", "name")
 
-# Options of Ray that this version does not serve, and the values with which they ask for nothing.
+# Options of Ray that this version does not serve, each with the values that have no effect in Ray.
 LATER_FOR_ALL: dict[str, tuple[Any, ...]] = {
     "accelerator_type": (None,),
     "fallback_strategy": (None, []),
@@ -78,7 +78,7 @@ FOR_CALLS = (*FOR_METHODS, "name", "timeout_s")
 
 
 def held_options(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what an actor or task holds while it lives, checked, by the names of the options' fields."""
+    """Check the options that actors and tasks share, and return them by field. Raises as `ActorOptions.parse`."""
     num_gpus = quantity(given, "num_gpus")
     if num_gpus is not None and num_gpus > 1 and num_gpus != int(num_gpus):
         raise ValueError(
@@ -98,6 +98,6 @@ def held_options(given: Mapping[str, Any]) -> dict[str, Any]:
 def amounts(
     num_cpus: float, num_gpus: float | None, memory: float | None, resources: Mapping[str, float]
 ) -> dict[str, float]:
-    """Return the amounts of resources by their names, without those that are 0."""
+    """Return the amount of each resource by its name, without amounts of 0. Memory is in bytes."""
     everything = {"CPU": num_cpus, "GPU": num_gpus or 0, "memory": memory or 0, **resources}
     return {name: float(amount) for name, amount in everything.items() if amount}

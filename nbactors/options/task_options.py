@@ -23,18 +23,18 @@ from nbactors.runtime_env import RuntimeEnv
 
 
 class TaskOptions(NamedTuple):
-    """How a task is run.
+    """The checked options of a task.
 
     Attributes:
-        num_cpus, num_gpus, memory, resources: What it holds while it runs; memory in bytes.
-        num_returns: How many references a call gives; or STREAMING, or DYNAMIC.
-        backpressure: How many objects that it yields may wait for their reader; UNLIMITED by default.
-        timeout_s: Seconds in which a call must end; None for no limit.
-        max_retries: How often it is run again when its worker crashes; -1 for ever.
-        retry_exceptions: Whether it is also run again when it raises, or for which exceptions.
-        name: For listings and process titles; None for the function's own.
+        num_cpus, num_gpus, memory, resources: Amounts that the task holds while it runs; memory in bytes.
+        num_returns: Number of returned objects, STREAMING or DYNAMIC.
+        backpressure: Limit of yielded objects that wait for their reader; UNLIMITED by default.
+        timeout_s: Seconds from the submission until the task must have ended; None for no limit.
+        max_retries: Limit of new runs after crashes of the worker; -1 for no limit.
+        retry_exceptions: Whether an error of the task leads to a new run, too, or the types of such errors.
+        name: The task's name in listings and process titles; None for the function's name.
         scheduling_strategy: "DEFAULT", "SPREAD", a NodeAffinitySchedulingStrategy or None.
-        given: What the user gave, for `merged`.
+        given: The user's options, for `merged`.
     """
 
     num_cpus: float = 1
@@ -53,15 +53,15 @@ class TaskOptions(NamedTuple):
 
     @classmethod
     def parse(cls, given: Mapping[str, Any], *, generates: bool = False, label: str = "The function") -> TaskOptions:
-        """Check what stands in `remote(...)` over a function.
+        """Check the options of `remote(...)` over a function.
 
         Args:
             given: The options.
-            generates: Whether it is a generator function, whose results stream by default.
-            label: The function, for errors.
+            generates: Whether the function is a generator function, whose values stream by default.
+            label: The function's name, for errors.
 
         Raises:
-            TypeError, ValueError: As `ActorOptions.parse`.
+            TypeError, ValueError: See `ActorOptions.parse`.
         """
         refuse_unknown(given, FOR_TASKS, LATER_FOR_TASKS, "remote functions")
         if given.get("object_store_memory") is not None:
@@ -91,17 +91,17 @@ class TaskOptions(NamedTuple):
     def merged(
         self, updates: Mapping[str, Any], *, generates: bool = False, label: str = "The function"
     ) -> TaskOptions:
-        """Return these options with those of `.options(...)` over them, all checked again. Arguments as of `parse`.
+        """Return these options with those of `.options(...)` in place of the present ones. Arguments: see `parse`.
 
         Raises:
-            TypeError, ValueError: As `ActorOptions.parse`.
+            TypeError, ValueError: See `ActorOptions.parse`.
         """
         if "max_calls" in updates:
             raise ValueError("Setting 'max_calls' is not supported in '.options()'. Give it to remote().")
         return TaskOptions.parse({**self.given, **updates}, generates=generates, label=label)
 
     def held(self) -> dict[str, float]:
-        """Return what it holds while it runs. Zero amounts are left out."""
+        """Return the resources that the task holds while it runs, without amounts of 0."""
         return amounts(self.num_cpus, self.num_gpus, self.memory, self.resources)
 
 
