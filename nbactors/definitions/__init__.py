@@ -1,1 +1,1 @@
-"""What is known of the user's classes and functions."""
+"""Descriptions of the user's classes and functions, and the ways in which these are pickled."""

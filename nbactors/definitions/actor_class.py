@@ -1,4 +1,4 @@
-"""Reading a user's class: which methods its actors have, and whether it can be an actor class at all."""
+"""Inspection of a user's class: which methods its actors have, and whether the class can be an actor class."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from nbactors.options import ActorOptions
 from nbactors.options.checks import closest
 
 NUM_RETURNS = "__ray_num_returns__"
-"""Where `@method(num_returns=)` leaves its mark on a function, as in Ray."""
+"""Name of the function's attribute that `@method(num_returns=)` sets, as in Ray."""
 
 GROUP = "__ray_concurrency_group__"
-"""The same for `@method(concurrency_group=)`."""
+"""Name of the function's attribute that `@method(concurrency_group=)` sets."""
 
 BACKPRESSURE = "__ray_generator_backpressure_num_objects__"
-"""The same for `@method(_generator_backpressure_num_objects=)`."""
+"""Name of the function's attribute that `@method(_generator_backpressure_num_objects=)` sets."""
 
 _EVERY_ACTOR_HAS = {
     "__ray_ready__": NOTHING,
@@ -30,10 +30,10 @@ _EVERY_ACTOR_HAS = {
 
 
 def actor_meta(cls: type) -> ActorMeta:
-    """Read a class when it becomes an actor class; methods of its base classes count.
+    """Return the metadata of a class that becomes an actor class, including the methods of its base classes.
 
     Raises:
-        ValueError: It has a `__ray_shutdown__` that cannot be called as Ray calls it.
+        ValueError: The runtime could not call the class's `__ray_shutdown__` or one of its hooks.
     """
     _check_shutdown(cls)
     _check_hooks(cls)
@@ -50,10 +50,10 @@ def actor_meta(cls: type) -> ActorMeta:
 
 
 def with_options(meta: ActorMeta, options: ActorOptions) -> ActorMeta:
-    """Return what handles of actors with these options must know.
+    """Return the metadata for handles of actors with these options.
 
     Raises:
-        ValueError: A method's group is not among them, or calls cannot run in order.
+        ValueError: A method's group is not declared, or in-order execution is requested but calls overlap.
     """
     groups = tuple(options.concurrency_groups)
     for method in meta.methods.values():
@@ -70,10 +70,10 @@ def with_options(meta: ActorMeta, options: ActorOptions) -> ActorMeta:
 
 
 def check_group(group: str, known: Sequence[str], label: str) -> None:
-    """Check that a class has a concurrency group; the default one is "".
+    """Check that a class has declared a concurrency group. The default group "" needs no declaration.
 
     Raises:
-        ValueError: It has not; the message names those that it has.
+        ValueError: The group is not declared; the message names the declared groups.
     """
     if group and group not in known:
         listed = ", ".join(map(repr, known)) or "none"
@@ -84,8 +84,8 @@ def check_group(group: str, known: Sequence[str], label: str) -> None:
 
 
 def constructor_signature(cls: type) -> Signature:
-    """Return what `Cls.remote` takes."""
-    constructor: Any = cls.__init__  # type: ignore[misc] # read, never called
+    """Return the signature of `Cls.remote`, which is that of the class's constructor."""
+    constructor: Any = cls.__init__  # type: ignore[misc] # only inspected, never called
     maker: Any = cls.__new__
     if inspect.isfunction(constructor):
         return Signature.of(constructor, skip_self=True)
@@ -98,7 +98,7 @@ def constructor_signature(cls: type) -> Signature:
 
 
 def _methods(cls: type) -> Iterator[tuple[str, Any]]:
-    """Yield each method once, as it stands in the class dict, base classes first."""
+    """Yield the name and class-dict entry of each method. For an overridden method, only the last override."""
     members: dict[str, Any] = {}
     for base in reversed(cls.__mro__[:-1]):  # all but `object`
         members.update(vars(base))
@@ -110,17 +110,17 @@ def _methods(cls: type) -> Iterator[tuple[str, Any]]:
 
 
 def _function(member: Any) -> Callable[..., Any]:
-    """Return the function of a member of a class dict."""
+    """Return the function of an entry of a class dict, without its `staticmethod`, `classmethod` or `partialmethod`."""
     return member.func if isinstance(member, functools.partialmethod) else getattr(member, "__func__", member)
 
 
 def _is_async(function: Callable[..., Any]) -> bool:
-    # Not what it wraps: a plain wrapper around a coroutine function is most likely there to run it.
+    # The wrapped function does not count: a plain wrapper around a coroutine function most likely runs it.
     return inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
 
 
 def is_generator(function: Callable[..., Any]) -> bool:
-    """Return whether a function, or what it wraps, is a generator function, `async` or not."""
+    """Return whether a function, or the function that it wraps, is a generator function, `async` or not."""
     bare = inspect.unwrap(function)
     return any(inspect.isgeneratorfunction(one) or inspect.isasyncgenfunction(one) for one in (function, bare))
 
@@ -161,7 +161,7 @@ def _check_shutdown(cls: type) -> None:
 
 
 def _check_hooks(cls: type) -> None:
-    """Check the hooks that only the runtime calls: the first one to find a mistake would be the user who needs them."""
+    """Check the hooks when the class is defined. Otherwise a mistake would show only when an update needs the hook."""
     for name, given in HOOKS.items():
         member = inspect.getattr_static(cls, name, None)
         if member is None:

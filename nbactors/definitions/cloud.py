@@ -1,7 +1,7 @@
-"""cloudpickle, as the runtime needs it. Imported on first use: it is half of the import time of a session.
+"""A subclass of cloudpickle's pickler. Imported at its first use, since it takes half of a session's import time.
 
-Every class and function that travels by value contains code objects, and whoever unpickles it makes these first. There
-code of another version of Python is refused: it would crash the interpreter. Nothing else pays for that.
+Every class and function that is pickled by value contains code objects. Code of another version of Python would crash
+the interpreter, so the function that rebuilds a code object refuses it. Other objects need no such check.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ def _rebuild_code(
 
 
 class Pickler(cloudpickle.CloudPickler):  # type: ignore[misc] # cloudpickle has no types
-    """Keeps the file names of functions, which since 3.1.3 cloudpickle replaces, so that tracebacks lose their sources.
+    """A pickler that stores with each code object its file name and its version of Python.
 
-    Notes which Python their code is of.
+    cloudpickle replaces file names since its version 3.1.3; tracebacks could not show source lines then.
     """
 
     dispatch_table: ClassVar[ChainMap[Any, Any]] = ChainMap(

@@ -1,28 +1,28 @@
-"""Names and texts of what an actor class may have for being updated, saved and restored."""
+"""The methods (hooks) by which an actor class takes part in `update`, `checkpoint` and `restore`."""
 
 from __future__ import annotations
 
 SWAP = "__nbactors_swap__"
-"""The runtime's own call that changes an actor's class."""
+"""Name of the runtime's call that changes an actor's class; not a hook."""
 
 MIGRATE = "__nbactors_update__"
-"""A class's hook, `(self, old_class)`: called once the instance is one of the new class."""
+"""Hook `(self, old_class)`: called when the instance already has the new class."""
 
 SAVE = "__nbactors_save__"
-"""A class's hook, `(self)` -> state, which can be pickled; also the name of the call that runs it."""
+"""Hook `(self)` that returns the state, an object that can be pickled; also the name of the call that runs it."""
 
 RESTORE = "__nbactors_restore__"
-"""A class's hook, `(self, state)`; also the name of the call that runs it."""
+"""Hook `(self, state)`; also the name of the call that runs it."""
 
 METHODS = frozenset({SWAP, SAVE, RESTORE})
-"""Calls that run while no other call of the actor does."""
+"""Names of calls that run while no other call of the actor runs."""
 
 HOOKS = {MIGRATE: ("old_class",), SAVE: (), RESTORE: ("state",)}
-"""A class's hooks, with what they are given beside self."""
+"""The hooks, each with the names of its parameters after self."""
 
 
 def missing_hook(class_name: str, name: str) -> TypeError:
-    """Return the error of saving or restoring an actor whose class does not say how."""
+    """Return the error of saving or restoring an actor whose class lacks the hook `name`."""
     return TypeError(
         f"{class_name} does not say how its state is saved and restored: it has no {name}. Give it both methods:\n"
         f"    def {SAVE}(self):\n"

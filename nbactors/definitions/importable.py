@@ -1,7 +1,7 @@
-"""Where a class or function can be imported from, so that it travels by name rather than by value.
+"""The address (module and qualified name) by which a class or function is pickled, rather than by value.
 
-A decorated class or function is hidden behind its own name: the module's attribute is the `ActorClass` or
-`RemoteFunction` around it. Pickle alone would not find it, so the lookup looks through the decoration.
+For a decorated class or function the module's attribute is the `ActorClass` or `RemoteFunction` around it, so pickle
+alone would not find the class or function. The lookup of this module also finds it inside its decoration.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import Any
 
 
 def address_of(thing: Any, module: str, qualname: str) -> tuple[str, str] | None:
-    """Return `(module, qualname)` if importing that gives `thing` itself or what decorates it, else None.
+    """Return `(module, qualname)` if this address leads to `thing` or to its decoration in this process, else None.
 
-    None also for `__main__` (a notebook's cells) and for modules that travel by value.
+    Also None for `__main__` (a notebook's cells) and for modules that are pickled by value.
     """
     if module == "__main__" or not module or "<locals>" in qualname or _by_value(module):
         return None
@@ -27,11 +27,11 @@ def address_of(thing: Any, module: str, qualname: str) -> tuple[str, str] | None
 
 
 class ForeignCodeError(RuntimeError):
-    """A class or function has come by value from a process of another Python.
+    """Raised for a class or function that was pickled by value in a process with another version of Python.
 
     Args:
-        theirs, ours: The versions, major and minor: bytecode is the same within one.
-        name, filename: Of the first piece of code that was found.
+        theirs, ours: The sender's and this process's version, major and minor. Patch releases share their bytecode.
+        name, filename: Name and file of the first code object that was found.
     """
 
     def __init__(self, theirs: tuple[int, int], ours: tuple[int, int], name: str, filename: str) -> None:
@@ -49,7 +49,7 @@ class ForeignCodeError(RuntimeError):
 
 
 class ByName:
-    """Pickles as the name of a class or function, and unpickles as the thing itself, without its decoration."""
+    """Stands for a class or function in a pickle: pickled as the address, unpickled as the undecorated object."""
 
     __slots__ = ("_address",)
 
@@ -61,10 +61,10 @@ class ByName:
 
 
 def load(module: str, qualname: str) -> Any:
-    """Import what stands at an address, decoration included. Called while a value is unpickled.
+    """Import the object at an address, with its decoration. Called during unpickling, on any thread.
 
     Raises:
-        ImportError, AttributeError: It is not there in this process.
+        ImportError, AttributeError: This process has no such module or object.
     """
     found: Any = importlib.import_module(module)
     for name in qualname.split("."):
@@ -73,10 +73,10 @@ def load(module: str, qualname: str) -> Any:
 
 
 def load_inner(module: str, qualname: str) -> Any:
-    """Import the class or function at an address, without what decorates it.
+    """Import the class or function at an address, without its decoration. Called during unpickling, on any thread.
 
     Raises:
-        ImportError, AttributeError: It is not there in this process.
+        ImportError, AttributeError: This process has no such module or object.
     """
     found = load(module, qualname)
     inner = _inner(found)
@@ -84,12 +84,12 @@ def load_inner(module: str, qualname: str) -> Any:
 
 
 def _inner(found: Any) -> Any:
-    # Not `__wrapped__` of anything: a functools.wraps wrapper is a function of its own, to be called as it is.
+    # Only nbactors' decorations count: a functools.wraps wrapper, which has `__wrapped__` too, must keep its own code.
     return vars(type(found)).get("__nbactors_decoration__") and found.__wrapped__
 
 
 def _by_value(module: str) -> bool:
-    """Whether the module, or a package around it, was registered to travel by value."""
+    """Return whether the module, or a package around it, was registered by `register_pickle_by_value`."""
     cloudpickle = sys.modules.get("cloudpickle")
     if cloudpickle is None:
         return False

@@ -1,4 +1,4 @@
-"""What the runtime knows of a class, a method or a function without having it: picklable, by plain pickle."""
+"""Metadata of actor classes, methods and functions. ActorMeta and MethodMeta can be pickled without cloudpickle."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ __all__ = ["DYNAMIC", "STREAMING", "UNLIMITED", "ActorMeta", "FunctionMeta", "Me
 
 
 class MethodMeta(NamedTuple):
-    """One method of an actor class.
+    """Metadata of one method of an actor class.
 
     Attributes:
-        name: As called on the handle.
-        signature: Without self.
-        num_returns: What `@method(num_returns=)` declared; by default STREAMING for generators and 1 otherwise.
+        name: The method's name on the handle.
+        signature: The parameters without self.
+        num_returns: The value of `@method(num_returns=)`; by default STREAMING for generators, otherwise 1.
         doc: The docstring, for help.
-        generates: Whether it is a generator function, `async` or not.
-        group: The concurrency group that `@method(concurrency_group=)` declared; empty for the default one.
-        backpressure: How many yielded objects may wait for their reader; UNLIMITED by default.
+        generates: Whether the method is a generator function, `async` or not.
+        group: The concurrency group of `@method(concurrency_group=)`; empty for the default group.
+        backpressure: Limit of yielded objects that wait for their reader; UNLIMITED by default.
     """
 
     name: str
@@ -35,16 +35,16 @@ class MethodMeta(NamedTuple):
 
 
 class ActorMeta(NamedTuple):
-    """One actor class, as its handles see it.
+    """Metadata of one actor class, for its handles.
 
     Attributes:
         class_name: `__name__` of the class.
         module: `__module__` of the class.
-        methods: Public and dunder methods by name, `__ray_ready__`, `__ray_call__` and `__ray_terminate__` included.
-        is_async: Whether one method at least is `async def`, so that all run on event loops.
-        groups: The names of its concurrency groups, without the default one.
+        methods: All methods by name, including `__ray_ready__`, `__ray_call__` and `__ray_terminate__`.
+        is_async: Whether at least one method is `async def`, so that all methods run on event loops.
+        groups: The names of the concurrency groups, without the default group.
         in_order: Whether calls of one submitter run in the order of submission.
-        max_pending_calls: How many calls one process may have under way; UNLIMITED by default.
+        max_pending_calls: Limit of pending calls of each calling process; UNLIMITED by default.
     """
 
     class_name: str
@@ -57,14 +57,14 @@ class ActorMeta(NamedTuple):
 
 
 class FunctionMeta:
-    """One remote function. Compared by identity: an engine caches its pickled form by it.
+    """Metadata of one remote function. Compared by identity, since an engine caches the pickled function in it.
 
     Attributes:
         function: The user's function.
-        name: `__name__`, for titles and errors.
-        signature: The function's.
-        generates: Whether it is a generator function.
-        export: The engine's cache, whatever it is; None at first.
+        name: `__name__` of the function, for process titles and errors.
+        signature: The function's parameters.
+        generates: Whether the function is a generator function.
+        export: The engine's cache, of a type that only the engine knows; None at first.
     """
 
     __slots__ = ("export", "function", "generates", "name", "signature")

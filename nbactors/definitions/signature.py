@@ -1,4 +1,4 @@
-"""`Signature`: which arguments a function takes, without the function. Plain data, so that handles can carry it."""
+"""`Signature`: the parameters of a function as plain data, so that a handle can be pickled with it."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from typing import Any, NamedTuple
 
 _UNLIMITED = 1 << 30
 _SHOWN_DEFAULT = 40
-"""Longest default that is shown in full; a default may be a table of a million rows."""
+"""Most characters of a default value that is shown. A default may be a table of a million rows."""
 _PLAIN = frozenset({str, int, float, complex, bytes, bool, type(None)})
 
 
 class Signature(NamedTuple):
-    """The parameters of a function: names, kinds and which have defaults; no default values, no annotations.
+    """The names and kinds of a function's parameters, and which have defaults; no default values, no annotations.
 
     Attributes:
         positional: Names of the parameters that take positional arguments, in order.
-        positional_only: How many of these cannot be given by keyword.
-        required: How many of these have no default.
-        keyword_only: Names of the parameters that are given by keyword only.
-        required_keywords: Those of them that have no default.
+        positional_only: Number of the positional parameters that cannot be given by keyword.
+        required: Number of the positional parameters without a default.
+        keyword_only: Names of the keyword-only parameters.
+        required_keywords: Names of the keyword-only parameters without a default.
         var_positional: Whether there is ``*args``.
         var_keyword: Whether there is ``**kwargs``.
         display: The parameter list for people, such as ``(x, *, key=1)``.
-        minimum, maximum: A call without keywords is certainly right if its number of arguments lies between them.
-            Where keywords are required no number does: then minimum is the larger.
+        minimum, maximum: A call without keywords is correct if its number of arguments lies in this range. If a keyword
+            is required, the range is empty: then minimum is larger than maximum.
     """
 
     positional: tuple[str, ...]
@@ -43,15 +43,15 @@ class Signature(NamedTuple):
 
     @classmethod
     def of(cls, function: Callable[..., Any], skip_self: bool) -> Signature:
-        """Read a function's signature, when its class or the function is made remote.
+        """Return the signature of a function. Called when the function or its class becomes remote.
 
         Args:
-            function: Anything that `inspect.signature` understands; what it does not understand takes anything.
+            function: A callable. If `inspect.signature` does not support it, the result is `ANYTHING`.
             skip_self: Leave the first parameter out.
         """
         try:
             parameters = list(inspect.signature(function).parameters.values())
-        except (TypeError, ValueError):  # some functions written in C do not tell
+        except (TypeError, ValueError):  # some functions written in C have no signature
             return ANYTHING
         if skip_self and parameters and parameters[0].kind is not inspect.Parameter.VAR_POSITIONAL:
             del parameters[0]
@@ -83,7 +83,7 @@ class Signature(NamedTuple):
         )
 
     def inspectable(self) -> inspect.Signature:
-        """Return it as `inspect.signature` would: defaults are there for people to read, not as values."""
+        """Return an `inspect.Signature` made from `display`. Its defaults are texts for people, not the values."""
         tree = ast.parse(f"def f{self.display}: pass").body[0]
         assert isinstance(tree, ast.FunctionDef)
         given = tree.args
@@ -107,15 +107,15 @@ class Signature(NamedTuple):
         )
 
     def check(self, args: tuple[Any, ...], kwargs: dict[str, Any], label: str) -> None:
-        """Check a call's arguments, in the caller's thread, at `.remote()`.
+        """Check a call's arguments. Called by `.remote()`, on the caller's thread.
 
         Args:
             args: Positional arguments.
-            kwargs: Keyword arguments; any name is possible.
+            kwargs: Keyword arguments. Their names may be any text.
             label: The function's name, for the error.
 
         Raises:
-            TypeError: They do not fit. The message begins as Python's own and Ray's do.
+            TypeError: The arguments do not fit. The message begins like those of Python and Ray.
         """
         if not kwargs and self.minimum <= len(args) <= self.maximum:
             return
@@ -148,7 +148,7 @@ class Signature(NamedTuple):
 
 
 class _Shown(str):
-    """Text whose `repr` is itself: stands in for a default value."""
+    """Text whose `repr` is the text itself; stands for a default value in an `inspect.Signature`."""
 
     __slots__ = ()
 
@@ -157,11 +157,11 @@ class _Shown(str):
 
 
 def _shown(parameter: inspect.Parameter) -> inspect.Parameter:
-    """Return the parameter as it is displayed: without annotation, its default in few characters."""
+    """Return the parameter for `display`: without annotation, with a short text as its default."""
     default = parameter.default
     if default is parameter.empty:
         return parameter.replace(annotation=parameter.empty)
-    # What is displayed can be parsed again, see `inspectable`: no repr of a class that writes what it likes.
+    # `inspectable` parses this text. The repr of a user's class may be invalid Python, so "..." replaces it.
     text = "..."
     if type(default) in _PLAIN:
         text = repr(default)
@@ -171,7 +171,7 @@ def _shown(parameter: inspect.Parameter) -> inspect.Parameter:
 
 
 NOTHING = Signature((), 0, 0, (), (), False, False, "()", 0, 0)
-"""Of a function without parameters."""
+"""The signature of a function without parameters."""
 
 ANYTHING = Signature((), 0, 0, (), (), True, True, "(*args, **kwargs)", 0, _UNLIMITED)
-"""Of a function that takes whatever comes."""
+"""The signature of a function that takes any arguments."""
