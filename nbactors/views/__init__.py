@@ -1,1 +1,1 @@
-"""How actors, calls and objects show themselves."""
+"""The texts and HTML that describe actors, calls and objects to users."""

@@ -1,7 +1,7 @@
-"""How things show themselves: one line of text, and static HTML for notebooks.
+"""Descriptions of actors, methods, functions and references: a line of text, and static HTML for notebooks.
 
-A description is made of what this process knows: it contacts nobody, waits for nothing and never raises, also after the
-session has ended.
+A description contains the facts that this process knows. Its functions contact no other process, never wait and never
+raise an error, also after the end of the session. Any thread.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ _SHOWN_METHODS = 6
 
 
 class Description(NamedTuple):
-    """What there is to say of one thing.
+    """The description of one object.
 
     Attributes:
         text: The line of text.
-        title, state, rows, more: For the card, see `nbactors.views.html.card`.
+        title, state, rows, more: Arguments of `nbactors.views.html.card`, which makes the HTML.
     """
 
     text: str
@@ -34,13 +34,13 @@ class Description(NamedTuple):
     more: Sequence[tuple[str, Sequence[str]]] = ()
 
     def html(self) -> str:
-        """Return the card."""
+        """Return the description as HTML."""
         from nbactors.views.html import card  # noqa: PLC0415 - only notebooks need it
 
         return card(self.title, self.state, self.rows, self.more)
 
     def bundle(self) -> dict[str, str]:
-        """Return the forms by MIME type, as `_repr_mimebundle_` gives them."""
+        """Return text and HTML by MIME type, as IPython's `_repr_mimebundle_` has to return them."""
         return {"text/plain": self.text, "text/html": self.html()}
 
 
@@ -70,7 +70,7 @@ def actor(link: _ActorLink, meta: ActorMeta) -> Description:
 
 
 def actor_line(link: _ActorLink, meta: ActorMeta) -> str:
-    """Return the `repr` of a handle: Ray's, and whether the actor is known to be dead."""
+    """Return the `repr` of a handle: that of Ray, with ", dead" if this process knows of the actor's death."""
     dead = ", dead" if _facts(link, ActorFacts()).state == "dead" else ""
     return f"Actor({meta.class_name}, {link.actor_id.hex()}{dead})"
 
@@ -117,7 +117,7 @@ def reference(entry: Any, ident: str) -> Description:
 
 
 def generator(stream: Any, completed: Any, ident: str) -> Description:
-    """Describe a generator by the engine's records of its stream and of its end."""
+    """Describe a generator by the engine's records of its stream and of its `completed()` reference."""
     facts = _facts(stream, StreamFacts())
     end = _facts(completed, ObjectFacts())
     unread = f"{facts.unread} to read" if facts.unread else ""
@@ -128,10 +128,10 @@ def generator(stream: Any, completed: Any, ident: str) -> Description:
 
 
 def _facts(record: Any, unknown: Any) -> Any:
-    """Ask an engine's record what it knows; a view must never fail, whatever state that is in."""
+    """Return the facts of an engine's record, or `unknown` if the record raises an error, since a view never fails."""
     try:
         return record.facts()
-    except Exception:  # noqa: BLE001 - see above
+    except Exception:  # noqa: BLE001 - see the docstring
         return unknown
 
 
@@ -151,7 +151,7 @@ def _first(doc: str | None) -> str:
 
 
 def _size(count: float) -> str:
-    """Return a number of bytes as people read it."""
+    """Return a number of bytes as text with a unit."""
     for unit in ("B", "KiB", "MiB"):
         if count < _KIB:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"

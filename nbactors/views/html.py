@@ -1,7 +1,7 @@
-"""Static HTML for notebooks: cards and tables that read well on light and dark, and where styles are stripped.
+"""Static HTML for notebooks: cards and tables that are readable on light and dark background, and without styles.
 
-No scripts, no style sheets, no colours but the page's own. GitHub removes every style and keeps the elements, so the
-elements alone must tell it: strong, code, table, details.
+The HTML has no scripts, no style sheets, and only the page's colours. GitHub removes every style and keeps the
+elements, so the elements alone (strong, code, table, details) must structure the content.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ _SHORT = 32
 
 
 def escaped(text: str) -> str:
-    """Return text as HTML."""
-    import html  # noqa: PLC0415 - the standard library's, which only notebooks need
+    """Return text with HTML's special characters escaped."""
+    import html  # noqa: PLC0415 - this module of the standard library is needed in notebooks only
 
     return html.escape(text)
 
@@ -28,13 +28,13 @@ def escaped(text: str) -> str:
 def card(
     title: str, state: str, rows: Sequence[tuple[str, str]], more: Sequence[tuple[str, Sequence[str]]] = ()
 ) -> str:
-    """Return a box that tells what one thing is.
+    """Return a box that describes one object.
 
     Args:
-        title: What it is.
-        state: How it is, which stands beside the title.
-        rows: Name and value each; those without value are left out.
-        more: A summary and lines of code each, folded up.
+        title: The object's kind and name.
+        state: The object's state, shown beside the title; may be empty.
+        rows: Pairs of name and value. Rows without a value are left out.
+        more: Pairs of a summary and lines of code, shown as a folded section.
     """
     head = f"<strong>{escaped(title)}</strong>" + (f" &middot; {escaped(state)}" if state else "")
     body = "".join(f"<tr>{_cell(name, 'th', 'row')}{_cell(value)}</tr>" for name, value in rows if value)
@@ -44,7 +44,7 @@ def card(
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a table of text, one row for each thing."""
+    """Return a table of texts."""
     head = "".join(_cell(name, "th", "col") for name in heads)
     body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
     return f'<table style="{_TABLE}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'

@@ -1,4 +1,4 @@
-"""What a process knows of actors, calls and objects without asking anyone: what their views and listings show."""
+"""Facts about actors, calls and objects that this process knows without asking another one, for views and listings."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from typing import NamedTuple
 
 
 class ActorFacts(NamedTuple):
-    """An actor, in the eyes of a process that has a handle to it.
+    """The facts about an actor that a process with a handle to it knows.
 
     Attributes:
-        state: "starting", "alive", "dead", or "" where that is not known.
-        pid: Its process's number, 0 where there is none, or it is not known.
-        cause: Why it is dead, in one line.
-        calls: How many calls this process has under way there.
+        state: "starting", "alive", "dead", or "" if unknown.
+        pid: The process id, 0 if there is no process or its id is unknown.
+        cause: The cause of death in one line.
+        calls: Number of this process's pending calls to the actor.
     """
 
     state: str = ""
@@ -22,13 +22,13 @@ class ActorFacts(NamedTuple):
 
 
 class CallFacts(NamedTuple):
-    """A call that has not returned, in the eyes of who made it.
+    """The facts about a pending call that its submitter knows.
 
     Attributes:
-        label: What is called, such as `Counter.increment`.
-        actor_id: Empty for a task.
-        sent: Whether it is on its way to its worker, or there; else it waits here.
-        plain: Whether it is a method that runs on a thread, so that cancelling does not end it once it runs.
+        label: The name of the called method or function, such as `Counter.increment`.
+        actor_id: The actor's id; empty for a task.
+        sent: Whether the call was sent to its worker. Otherwise it waits in this process.
+        plain: Whether it is a call of a synchronous method, which `cancel` does not stop once it runs.
     """
 
     label: str
@@ -38,13 +38,13 @@ class CallFacts(NamedTuple):
 
 
 class ObjectFacts(NamedTuple):
-    """An object, in the eyes of a process that has a reference to it.
+    """The facts about an object that a process with a reference to it knows.
 
     Attributes:
-        state: "pending", "ready", "failed", or "" where that is not known.
-        call: The call that makes it, where that is known: as long as it is under way, or if it has failed.
-        size: Bytes of its value, 0 where that is elsewhere.
-        error: The type and the first line of what `get` raises.
+        state: "pending", "ready", "failed", or "" if unknown.
+        call: The label of the call that creates the object; empty if unknown, or if the call has succeeded.
+        size: Size of the value in bytes, 0 if this process does not have the value.
+        error: The type and the first line of the error that `get` raises.
     """
 
     state: str = ""
@@ -54,12 +54,12 @@ class ObjectFacts(NamedTuple):
 
 
 class StreamFacts(NamedTuple):
-    """What a generator yields, in the eyes of its reader.
+    """The facts about a generator that its reader knows.
 
     Attributes:
-        state: "running", "ended", or "" where that is not known.
-        call: The generator's call, while it is under way.
-        unread: How many values have arrived and were not read.
+        state: "running", "ended", or "" if unknown.
+        call: The label of the generator's call, while it is pending.
+        unread: Number of values that have arrived and were not read.
     """
 
     state: str = ""
