@@ -1,4 +1,4 @@
-"""Verbs that only nbactors has: `update` a living actor's class, `checkpoint` its state and `restore` it."""
+"""Verbs that Ray does not have: `update` changes a living actor's class, `checkpoint` and `restore` keep its state."""
 
 from __future__ import annotations
 

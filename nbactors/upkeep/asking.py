@@ -1,4 +1,4 @@
-"""Asking an actor to change itself or to give its state, and waiting for that."""
+"""Functions that `update`, `checkpoint` and `restore` share: checks of the handle, and the wait for the answer."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from nbactors.object_ref import ObjectRef
 from nbactors.options.checks import kind
 
 _ANSWER_S = 5.0
-"""What the answer may take beyond the time that the actor is given."""
+"""Extra seconds for the answer, beyond the seconds that the actor has for its work."""
 
 
 def check_handle(handle: Any, verb: str) -> None:
-    """Raise TypeError if a verb was given something else than a handle."""
+    """Raise TypeError if the verb's argument is not a handle."""
     if not isinstance(handle, ActorHandle):
         raise TypeError(f"{verb}() takes a handle. Got {kind(handle)}")
 
 
 def check_hook(handle: ActorHandle[Any], name: str) -> None:
-    """Raise if the actor's class lacks a hook."""
+    """Raise TypeError if the actor's class lacks the hook `name`."""
     if name not in handle._link.latest_meta(handle._meta).methods:
         raise missing_hook(handle._meta.class_name, name)
 
 
 def finish(ref: ObjectRef[Any], timeout: float) -> Any:
-    """Wait for a call that runs alone; withdraw it if it is not done in time."""
+    """Return the result of a call of `Engine.call_alone`; cancel the call if it does not end in `timeout` seconds."""
     try:
         return get(ref, timeout=timeout + _ANSWER_S)
     except GetTimeoutError:

@@ -1,10 +1,10 @@
-"""Checkpoints on disk: written whole or not at all, checked before they are unpickled.
+"""Checkpoints of detached actors on disk, which outlive the node and a restart of the machine.
 
-A detached actor's lie in ``$XDG_STATE_HOME/nbactors/checkpoints`` (``~/.local/state`` by default; NBACTORS_STATE_DIR
-names another place for all of nbactors' state), one directory for each namespace and name, readable by their user only.
-Only what this user alone can have written there is read (see `state_directory`). They outlive the node and the
-machine's restart. A file begins with a line of JSON that says what it holds, then comes the pickled state, with the
-buffers of arrays behind it.
+A file is written completely or not at all, and is checked before it is unpickled. The files lie in
+``$XDG_STATE_HOME/nbactors/checkpoints`` (by default ``~/.local/state/nbactors/checkpoints``), or in ``checkpoints`` in
+NBACTORS_STATE_DIR, with one directory for each namespace and name. Only this user may read them, and this module reads
+a file only if no other user could have written it (see `state_directory`). A file consists of a magic line, a header in
+one line of JSON, the pickled state, and the buffers of its arrays.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 KEPT = 3
-"""Versions of one actor that are kept."""
+"""Number of checkpoints of one actor that are kept."""
 
 _MAGIC = b"nbactors checkpoint\n"
 _LONGEST_HEADER = 1 << 16
 
 
 class BadCheckpointError(Exception):
-    """A file is no checkpoint, or not a whole one."""
+    """A file is not a checkpoint, or is damaged."""
 
 
 def directory() -> Path:
-    """Return where checkpoints lie, as an absolute path. Any process, any thread.
+    """Return the absolute path of the directory of all checkpoints. Any process, any thread.
 
     Raises:
-        OSError: Neither the variables nor this user's home say where; the text says what to do.
+        OSError: The environment variables and the user's home name no usable path; the text says what to do.
     """
     own = os.environ.get("NBACTORS_STATE_DIR")
     if own:
@@ -64,20 +64,20 @@ def _absolute(path: str, variable: str) -> Path:
 
 
 class CheckpointStore:
-    """The checkpoints of one detached actor. Methods: any thread, of one process at a time for one actor.
+    """The checkpoints of one detached actor. Any thread, but for one actor only one process at a time.
 
     Args:
-        namespace, name: The actor's.
+        namespace, name: The actor's namespace and name.
     """
 
     def __init__(self, namespace: str, name: str) -> None:
         self._place = directory() / _file_name(namespace) / _file_name(name)
 
     def paths(self) -> list[Path]:
-        """Return the files there are, the latest first; none if nothing was saved yet.
+        """Return the paths of the actor's checkpoints, the latest first.
 
         Raises:
-            PermissionError: Others could have put something there.
+            PermissionError: Other users could have put files into the directory.
             OSError: The directory cannot be read.
         """
         try:
@@ -94,15 +94,15 @@ class CheckpointStore:
         return sorted(found, key=version_of, reverse=True)
 
     def write(self, class_name: str, state: Any) -> Path:
-        """Store a state as the next version, and remove versions that are not kept any more.
+        """Write a state as the next version, remove all but the latest `KEPT` versions, and return the file's path.
 
         Raises:
-            PermissionError: Others could replace it there.
-            OSError: It cannot be written; nothing has changed.
-            TypeError, pickle.PicklingError: It cannot be pickled.
+            PermissionError: Other users could replace the file in its directory.
+            OSError: The file cannot be written. The other versions are unchanged.
+            TypeError, pickle.PicklingError: The state cannot be pickled.
         """
         import json  # noqa: PLC0415 - with the first checkpoint, not with each import of the package
-        import zlib  # noqa: PLC0415 - with the first checkpoint, not with each import of the package
+        import zlib  # noqa: PLC0415 - as above
 
         buffers: list[pickle.PickleBuffer] = []
         data = _dumps(state, buffers)
@@ -132,29 +132,29 @@ class CheckpointStore:
 
 
 def version_of(path: Path) -> int:
-    """Return the number in a file's name."""
+    """Return the version of a checkpoint, which is the number in the file's name."""
     return int(path.stem)
 
 
 def read_header(path: Path) -> dict[str, Any]:
-    """Return what a checkpoint says of itself.
+    """Return the header of a checkpoint's file.
 
     Raises:
-        BadCheckpointError: It is none.
-        PermissionError: Others could have written it.
-        OSError: It cannot be read.
+        BadCheckpointError: The file is not a checkpoint.
+        PermissionError: Other users could have written the file.
+        OSError: The file cannot be read.
     """
     with _open(path) as file:
         return _header(file, path)
 
 
 def read(path: Path) -> tuple[dict[str, Any], Any]:
-    """Return a checkpoint's header and state. Unpickles, and thus runs what the file says.
+    """Return a checkpoint's header and state. Unpickling the state may run any code that the file contains.
 
     Raises:
-        BadCheckpointError: It is none, or damaged.
-        PermissionError: Others could have written it. Nothing was unpickled.
-        OSError: It cannot be read.
+        BadCheckpointError: The file is not a checkpoint, or is damaged.
+        PermissionError: Other users could have written the file. Nothing was unpickled.
+        OSError: The file cannot be read.
     """
     import zlib  # noqa: PLC0415 - with the first checkpoint, not with each import of the package
 
@@ -195,7 +195,7 @@ def _header(file: BufferedReader, path: Path) -> dict[str, Any]:
 
 
 def _dumps(state: Any, buffers: list[pickle.PickleBuffer]) -> bytes:
-    from nbactors.definitions.cloud import Pickler  # noqa: PLC0415 - loaded with the first actor, not before
+    from nbactors.definitions.cloud import Pickler  # noqa: PLC0415 - takes half of the package's import time
 
     stream = io.BytesIO()
     Pickler(stream, protocol=5, buffer_callback=buffers.append).dump(state)
@@ -203,7 +203,7 @@ def _dumps(state: Any, buffers: list[pickle.PickleBuffer]) -> bytes:
 
 
 def _write_atomically(place: int, name: str, parts: list[Any]) -> None:
-    """Write a file under another name, make sure that it is on the disk, and then give it its name."""
+    """Write a file under a temporary name, flush it to the disk, and then rename it to `name`."""
     temporary = f".{name}-{os.urandom(8).hex()}.part"
     descriptor = state_directory.create_file(place, temporary)
     try:
@@ -227,14 +227,14 @@ def _remove(place: int, name: str) -> None:
 
 
 def _file_name(text: str) -> str:
-    """Return a name for a directory: any text, and never one that means something else."""
+    """Return the directory's name for a namespace or an actor's name: valid, never ".." and different for each text."""
     from urllib.parse import quote  # noqa: PLC0415 - with the first checkpoint, not with each import of the package
 
     return "=" + quote(text, safe="") if len(text) < _LONGEST_NAME else "#" + _digest(text)
 
 
 _LONGEST_NAME = 60
-"""Quoted it may be four times as long for each character, and file systems allow 255 bytes."""
+"""A longer text is replaced by its hash, since quoting makes texts longer and file systems allow 255 bytes."""
 
 
 def _digest(text: str) -> str:

@@ -1,4 +1,4 @@
-"""`checkpoint` saves an actor's state, `restore` brings it back."""
+"""`checkpoint` saves an actor's state, and `restore` gives the saved state to an actor."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from nbactors.upkeep.checkpoint_store import BadCheckpointError, CheckpointStore
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A state that was saved.
+    """A saved state of an actor. Ray has no checkpoints.
 
     Attributes:
-        class_name: Of the actor.
-        version: Counts the actor's checkpoints from 1.
-        saved_at: When.
-        path: The file that holds it; None for that of an actor that ends with the session, which is kept in memory.
+        class_name: Name of the actor's class.
+        version: Number of the checkpoint, counted from 1 for each actor.
+        saved_at: Time of the checkpoint, in UTC.
+        path: The checkpoint's file; None for an actor that is not detached, whose checkpoints are kept in memory.
     """
 
     class_name: str
@@ -36,20 +36,21 @@ class Checkpoint:
 
 
 def checkpoint(handle: ActorHandle[Any], *, timeout: float = 60.0) -> Checkpoint:
-    """Have an actor give its state by `__nbactors_save__(self)`, and keep it.
+    """Save the state that the actor's method `__nbactors_save__(self)` returns. Any thread; blocks it.
 
-    A detached actor's is written to disk, where it outlives the node and a restart of the machine; the latest three are
-    kept. That of any other is kept in this session.
+    The state of a detached actor is written to disk, where it outlives the node and a restart of the machine. The state
+    of another actor is kept in this session. The latest three checkpoints of an actor are kept. Ray has no such verb.
+    Example: `saved = checkpoint(model)`.
 
     Args:
         handle: The actor.
-        timeout: Seconds that saving may take, what the actor has to do before included.
+        timeout: Limit in seconds, including the actor's earlier calls.
 
     Raises:
-        TypeError: Its class does not say how, or the state cannot be pickled.
-        GetTimeoutError, TimeoutError: It was not done in time.
-        RayTaskError: The method has raised.
-        PermissionError: Others than this user could replace the file in its directory.
+        TypeError: The actor's class lacks the method, or the state cannot be pickled.
+        GetTimeoutError, TimeoutError: The state was not saved in time.
+        RayTaskError: The method has raised an error.
+        PermissionError: Other users could replace the file in its directory.
         OSError: The file cannot be written.
     """
     check_handle(handle, "checkpoint")
@@ -71,23 +72,25 @@ def checkpoint(handle: ActorHandle[Any], *, timeout: float = 60.0) -> Checkpoint
 
 
 def restore(handle: ActorHandle[Any], checkpoint: Checkpoint | None = None, *, timeout: float = 60.0) -> Checkpoint:
-    """Give an actor a state that was saved, by its `__nbactors_restore__(self, state)`.
+    """Pass a saved state to the actor's method `__nbactors_restore__(self, state)`. Any thread; blocks it.
+
+    Example: `restore(model)`. Ray has no such verb.
 
     Args:
-        handle: The actor: the one that has saved it, or another one of that name after the first has ended.
-        checkpoint: None for the latest of this actor that can be read.
-        timeout: As of `checkpoint`.
+        handle: The actor that has saved the state, or a later actor of the same name.
+        checkpoint: None for the actor's latest readable checkpoint.
+        timeout: Limit in seconds, including the actor's earlier calls.
 
     Returns:
-        The checkpoint that was taken.
+        The restored checkpoint.
 
     Raises:
-        LookupError: There is none.
-        TypeError: Its class does not say how.
-        ValueError: It is a checkpoint of another class, or is damaged.
-        PermissionError: Others than this user could have written it; nothing of it was read.
-        GetTimeoutError, TimeoutError: It was not done in time.
-        RayTaskError: The method has raised.
+        LookupError: There is no checkpoint of this actor.
+        TypeError: The actor's class lacks the method.
+        ValueError: The checkpoint is of another class, or is damaged.
+        PermissionError: Other users could have written the file. Nothing of it was unpickled.
+        GetTimeoutError, TimeoutError: The state was not restored in time.
+        RayTaskError: The method has raised an error.
     """
     check_handle(handle, "restore")
     check_hook(handle, RESTORE)
@@ -109,7 +112,7 @@ def _latest(current: Any, handle: ActorHandle[Any]) -> tuple[Checkpoint, Any]:
         try:
             made = _described(path)
             return made, _state_of(made)
-        except PermissionError:  # somebody else's: to take an older one would hide it
+        except PermissionError:  # silently using an older checkpoint would hide that another user could have written
             raise
         except (BadCheckpointError, OSError, ValueError) as error:
             warnings.warn(f"{error}; the one before is taken, if there is one", UserWarning, stacklevel=3)
@@ -139,7 +142,7 @@ def _described(path: Path) -> Checkpoint:
 
 
 def _place_on_disk(current: Any, handle: ActorHandle[Any]) -> CheckpointStore | None:
-    """Return where a detached actor's checkpoints are kept, None for any other."""
+    """Return the store of a detached actor's checkpoints, None for an actor that is not detached."""
     wanted = handle._link.actor_id.hex()
     for row in current.list_actors():
         if row["actor_id"] == wanted and row["is_detached"]:

@@ -1,16 +1,17 @@
-"""The directory of nbactors' state, entered so that nobody else can put anything in the place of what lies there.
+"""Safe access to the directory of nbactors' state: other users cannot replace the files that this module opens.
 
-What is unpickled runs as this user, so it must be this user's, whatever others can do meanwhile:
+Unpickling a file runs code as this user. So only this user may have written the file, whatever other users do at the
+same time:
 
-- Each directory is opened within the one before, by descriptor, and its descriptor is looked at. What was checked is
-  thus what is used, even if somebody renames a directory between the two.
-- The directories that nbactors makes, and the files, belong to this user, and others may not write them. A link is
-  never followed there. A second name of a file (a hard link) changes neither its owner nor its mode.
-- The state directory, which the user may name, belongs to this user or root, and others may write it only if it is
-  sticky, as /tmp is.
-- Above it anybody may own and write directories, as the group of a project does. Others can hide this user's state
-  there, or give its name to another directory of this user; what they make themselves is theirs, and so refused. Only
-  a link of theirs is not followed, since it leads wherever they want.
+- Each directory is opened relative to its parent's descriptor, and its own descriptor is checked. So the checked
+  directory is the used one, even if another user renames directories between check and use.
+- The directories that nbactors creates, and the files, belong to this user, and other users may not write to them. No
+  link is followed there. A second name of a file (a hard link) changes neither its owner nor its mode.
+- The state directory, whose path the user may choose, belongs to this user or root. Other users may write to it only if
+  it is sticky, as /tmp is.
+- Directories above it may belong to anybody and be writable for anybody, such as a project's group. There other users
+  can hide this user's state, or give its name to another directory of this user. Directories that they create belong to
+  them, and are refused. Links of other users are not followed, since they could lead anywhere.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from collections import deque
 from nbactors.ownership import WRITING, problem
 
 LEVELS = 3
-"""How many directories lie between the state directory and a file: what kind of state, the namespace, the name."""
+"""Number of directories between the state directory and a file: the kind of state, the namespace and the name."""
 
 _MAX_LINKS = 40
 _REMEDY = (
@@ -33,20 +34,20 @@ _REMEDY = (
 _HAS_PATHS = hasattr(os, "O_PATH")
 _LOOK = os.O_CLOEXEC | os.O_NONBLOCK
 _LOOK |= (os.O_PATH | os.O_NOFOLLOW) if _HAS_PATHS else (os.O_RDONLY | getattr(os, "O_SYMLINK", os.O_NOFOLLOW))
-"""Opens a link itself, and never waits for a pipe. Where there is O_PATH, also what may be entered and not read."""
+"""Flags that open a link itself, and never wait for a pipe. O_PATH also opens directories without read permission."""
 
 
 def open_place(path: str, *, make: bool = False) -> int:
-    """Return a descriptor of a directory `LEVELS` below the state directory. The caller closes it.
+    """Return a descriptor of a directory `LEVELS` below the state directory. The caller closes it. Any thread.
 
     Args:
-        path: Its path.
-        make: Whether directories that are missing are made, for this user alone.
+        path: The directory's path.
+        make: Whether missing directories are created, accessible to this user only.
 
     Raises:
-        FileNotFoundError: It is missing.
-        PermissionError: It, or one above it, is not safe; the text says which, why, and what helps.
-        OSError: It cannot be entered or made.
+        FileNotFoundError: The directory is missing.
+        PermissionError: A directory on the path is unsafe; the text says which, why, and what helps.
+        OSError: A directory cannot be entered or created.
     """
     walk = _Walk(path, make)
     try:
@@ -58,19 +59,19 @@ def open_place(path: str, *, make: bool = False) -> int:
 
 
 def open_file(place: int, path: str) -> int:
-    """Return a descriptor to read a file of a directory that `open_place` has opened. The caller closes it.
+    """Return a descriptor for reading a file. The caller closes it. Any thread.
 
     Args:
-        place: The directory.
-        path: The file's whole path.
+        place: The descriptor of the file's directory, from `open_place`.
+        path: The file's absolute path.
 
     Raises:
-        PermissionError: It is not this user's alone; the text says why, and what helps.
-        OSError: It cannot be opened.
+        PermissionError: Other users could have written the file; the text says why, and what helps.
+        OSError: The file cannot be opened.
     """
     name = os.path.basename(path)
     try:
-        # Not blocking: a pipe would be waited for.
+        # O_NONBLOCK: if the file is a pipe, `open` would wait for a writer.
         descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=place)
     except OSError as error:
         if error.errno != errno.ENOENT:
@@ -85,18 +86,18 @@ def open_file(place: int, path: str) -> int:
 
 
 def create_file(place: int, name: str) -> int:
-    """Return a descriptor to write a new file of this user alone, whatever the umask. The caller closes it."""
+    """Return a descriptor for writing a new file with mode 0600, whatever the umask. The caller closes it."""
     descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=place)
     os.fchmod(descriptor, 0o600)
     return descriptor
 
 
 class _Walk:
-    """A way down from the root, one directory at a time.
+    """The walk from the root down a path, one directory at a time.
 
     Attributes:
         here: A descriptor of the directory that was reached.
-        rest: The names that are still to be entered.
+        rest: The names of the remaining directories.
     """
 
     def __init__(self, path: str, make: bool) -> None:
@@ -104,12 +105,12 @@ class _Walk:
         self._make = make
         self._links = 0
         self._path = "/"
-        # Not abspath: what `..` means after a link is for the system to say.
+        # Not abspath, which would remove `..` from the path; after a link `..` is the parent of the link's target.
         self.rest = deque(_parts(path if path.startswith("/") else os.path.join(os.getcwd(), path)))
         self.here = os.open("/", _LOOK)
 
     def step(self) -> None:
-        """Enter the next directory, or put in place of a link what it leads to."""
+        """Enter the next directory. If the next name is a link, replace it by the parts of the link's target."""
         name = self.rest.popleft()
         path = os.path.join(self._path, name)
         opened = self._open(name, path)
@@ -136,10 +137,10 @@ class _Walk:
                     raise
             try:
                 os.mkdir(name, 0o700, dir_fd=self.here)
-            except FileExistsError:  # another process of this user has made it
+            except FileExistsError:  # another process of this user has created the directory
                 return os.open(name, _LOOK, dir_fd=self.here)
             if os.stat(name, dir_fd=self.here, follow_symlinks=False).st_mode & 0o700 != 0o700:
-                os.chmod(name, 0o700, dir_fd=self.here)  # the umask takes from the owner, too
+                os.chmod(name, 0o700, dir_fd=self.here)  # a umask may remove the owner's permissions, too
             return os.open(name, _LOOK, dir_fd=self.here)
         except FileNotFoundError:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path) from None
@@ -156,7 +157,7 @@ class _Walk:
         self._links += 1
         if self._links > _MAX_LINKS:
             raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), self._whole)
-        # The link that was looked at. Where a descriptor cannot name it, the one that now has its name.
+        # This reads the checked link by its descriptor. Without O_PATH it reads the link that has the name now.
         target = os.readlink("", dir_fd=link) if _HAS_PATHS else os.readlink(name, dir_fd=self.here)
         self.rest.extendleft(reversed(_parts(target)))
         if target.startswith("/"):

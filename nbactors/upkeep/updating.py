@@ -1,4 +1,4 @@
-"""`update` makes a living actor one of another class."""
+"""`update` gives a living actor a changed class."""
 
 from __future__ import annotations
 
@@ -14,22 +14,23 @@ from nbactors.upkeep.asking import check_handle, finish
 
 
 def update(handle: ActorHandle[Any], cls: type | ActorClass[Any], *, timeout: float = 30.0) -> None:
-    """Make a living actor one of another class: it keeps its state, and its calls run the new code from now on.
+    """Give a living actor a changed class. The actor keeps its state, and its later calls run the new code.
 
-    Happens between two calls, in the call's turn; in an actor that runs several at once, new ones wait until those that
-    run have ended. Then the class's hook `__nbactors_update__(self, old_class)` is called, if it has one, to change
-    attributes; if it raises, the actor stays what it was. References stay valid, and this handle knows the new methods
-    at once; other handles do when they are made or looked up anew.
+    The update waits for its turn among the actor's calls. If the actor runs several calls at once, the update waits
+    until the running calls have ended, and later calls wait for the update. After the change the actor calls the hook
+    `__nbactors_update__(self, old_class)`, if the class has it, to change attributes; if the hook raises an error, the
+    actor gets its old class back. References stay valid. `handle` knows the new methods at once, and other handles when
+    they are created or looked up anew. Any thread; blocks it. Example: `update(counter, Counter)`. Ray has no `update`.
 
     Args:
         handle: The actor.
-        cls: The new class, or an actor class.
-        timeout: Seconds until it must be done.
+        cls: The changed class, or an actor class of it. Its name must be that of the old class.
+        timeout: Limit in seconds.
 
     Raises:
-        TypeError, ValueError: The actor cannot become that; the message says why. Nothing was changed.
-        GetTimeoutError, TimeoutError: It was not done in time. Nothing was changed.
-        RayTaskError: The hook has raised. The actor has its old class.
+        TypeError, ValueError: The actor cannot get this class; the message says why. Nothing was changed.
+        GetTimeoutError, TimeoutError: The update was not done in time. Nothing was changed.
+        RayTaskError: The hook has raised an error. The actor has its old class.
         RayActorError: The actor is dead.
     """
     check_handle(handle, "update")
@@ -45,9 +46,9 @@ def update(handle: ActorHandle[Any], cls: type | ActorClass[Any], *, timeout: fl
 
 
 def living(cls: ActorClass[Any]) -> list[ActorHandle[Any]]:
-    """Return handles to the actors of a class's name that live: this session's, and the namespace's detached ones.
+    """Return handles to the living actors whose class has the name of `cls`. Any thread.
 
-    Whatever version of the class they run, and whoever else has handles to them.
+    These are the session's actors and the detached actors of its namespace, whatever version of the class they run.
     """
     current = engine.running()
     if current is None:
@@ -64,7 +65,7 @@ def living(cls: ActorClass[Any]) -> list[ActorHandle[Any]]:
 
 
 def _changed(old: ActorMeta, cls: type) -> ActorMeta:
-    """Return what handles know of an actor once it has the new class; refuse what cannot be changed in a process."""
+    """Return the actor's metadata with the new class. Raise ValueError for a change that needs a new process."""
     new = actor_meta(cls)
     what = f"a living {old.class_name} cannot be updated"
     if new.class_name != old.class_name:
