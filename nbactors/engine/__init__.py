@@ -1,4 +1,4 @@
-"""Which engine is current. Engines are imported by name, on first use."""
+"""The current engine of this process. An engine's module is imported at its first use. Any thread."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ FORKED = (
     "session stay with the parent. Call init() here, or start the process anew (multiprocessing's start method "
     "'spawn')."
 )
-"""What verbs say in a forked child."""
+"""The error text of verbs in a forked child process."""
 
 _MODULES = {"local": "nbactors.local.session.start"}
 
@@ -50,10 +50,10 @@ def running() -> Engine | None:
 
 
 def current() -> Engine:
-    """Return the current engine; start the local one with default options if none runs (automatic init).
+    """Return the current engine; if none runs, start the local engine with default options (automatic init).
 
     Raises:
-        RaySystemError: This is a forked child, which starts a session only when asked to, by `init()`.
+        RaySystemError: This is a forked child process, which gets a session by an explicit `init()` only.
     """
     engine = _engine
     if engine is not None:
@@ -65,7 +65,7 @@ def current() -> Engine:
 
 
 def start(name: str, options: InitOptions) -> Engine:
-    """Start the named engine and make it current. The caller has checked that none runs; a race is settled here."""
+    """Start the named engine, make it current, and return it; if another thread was faster, return its engine."""
     global _engine, _forked
     with _lock:
         if _engine is None:
@@ -77,21 +77,21 @@ def start(name: str, options: InitOptions) -> Engine:
 
 
 def on_start(hook: Callable[[], None]) -> None:
-    """Call `hook` whenever a session has started, on the thread that started it."""
+    """Call `hook` after every start of a session, on the thread that has started the session."""
     _hooks.append(hook)
 
 
 def install(engine: Engine | None) -> None:
-    """Make an engine current that was started elsewhere (in a worker)."""
+    """Make an engine current that the caller has started. Used in workers."""
     global _engine
     _engine = engine
 
 
 def check_not_forked() -> None:
-    """Raise in a forked child that has no session of its own.
+    """Check that this process is not a forked child whose parent has a session and which has no session itself.
 
     Raises:
-        RaySystemError: This is one.
+        RaySystemError: This process is such a child.
     """
     if _forked:
         raise RaySystemError(FORKED)
@@ -107,16 +107,16 @@ def stop() -> None:
 
 
 def _forget_in_child() -> None:
-    """In a forked child, forget the engine: its connections and threads are the parent's.
+    """In a forked child, stop using the engine, since its connections and threads belong to the parent process.
 
-    Kept rather than dropped, since what runs when it is collected would speak on those connections.
+    `_inherited` keeps a reference to the engine: its finalizers would send messages on the parent's connections.
     """
     global _engine, _forked, _lock
     if _engine is not None:
         _inherited.append(_engine)
         _engine = None
         _forked = True
-    _lock = threading.RLock()  # a thread of the parent's may have held it, and is not here to let go
+    _lock = threading.RLock()  # a thread that held the lock during the fork does not exist here, and cannot release it
 
 
 os.register_at_fork(after_in_child=_forget_in_child)

@@ -1,6 +1,6 @@
-"""The one seam: what an engine must do for the verbs, actors and remote functions above it.
+"""The interface of an engine, on which the verbs, actors and remote functions are built.
 
-Nothing above this module knows which engine runs. An engine is loaded by name on first use (`nbactors.engine`).
+Only `nbactors.engine`, which imports an engine's module at its first use, knows which engine runs.
 """
 
 from __future__ import annotations
@@ -20,15 +20,14 @@ if TYPE_CHECKING:
     from nbactors.options import ActorOptions, CallOptions, TaskOptions
 
 Returned = Any
-"""What a `.remote()` call gives: an ObjectRef, a list of them (num_returns > 1), None (num_returns=0), or an
+"""The result of `.remote()`: an ObjectRef, a list of ObjectRefs (num_returns > 1), None (num_returns=0), or an
 ObjectRefGenerator (num_returns=STREAMING)."""
 
 
 class ActorLink(ABC):
-    """This process's tie to one actor: every handle in the process shares it, and the last one takes it along.
+    """This process's connection to one actor. All handles to the actor in the process share one link.
 
-    There is one link per actor and process, so handles compare by it. When it is garbage collected the process has
-    no handle any more, and the engine tells whoever counts.
+    When the link is garbage collected, the process has no handle to the actor any more, and the engine reports this.
     """
 
     __slots__ = ("__weakref__", "actor_id")
@@ -39,31 +38,31 @@ class ActorLink(ABC):
     def call(
         self, method: MethodMeta, args: tuple[Any, ...], kwargs: dict[str, Any], options: CallOptions | None
     ) -> Returned:
-        """Submit a method call; arguments were checked. Never blocks on the actor. Any thread.
+        """Submit a method call whose arguments were checked. Never waits for the actor. Any thread.
 
-        The link must outlive the call: the engine keeps it until the result is there.
+        The engine keeps the link until the call has ended.
         """
 
     def facts(self) -> ActorFacts:
-        """Return what is known of the actor here. Never blocks. Any thread."""
+        """Return the facts about the actor that this process knows. Never blocks. Any thread."""
         return ActorFacts()
 
     def latest_meta(self, meta: ActorMeta) -> ActorMeta:
-        """Return what is known of the actor's class by now, if `meta` is what a handle was made with."""
+        """Return the latest metadata of the actor's class; `meta` is that of the handle's creation."""
         return meta
 
     @abstractmethod
     def reduce(self, meta: ActorMeta) -> tuple[Any, ...]:
-        """Return what `ActorHandle.__reduce__` returns; notes the handle as contained in what is being pickled."""
+        """Return the result of `ActorHandle.__reduce__`, and note that the object being pickled contains a handle."""
 
 
 _NOTHING: Mapping[str, float] = {}
 
 
 class RuntimeFacts(NamedTuple):
-    """What `get_runtime_context()` reads, for the calling thread.
+    """The facts about the calling thread's driver, task or actor that `get_runtime_context()` shows.
 
-    Ids are bytes, empty where there is none (no actor, no task).
+    Ids are bytes, empty outside an actor (`actor_id`) or a call (`task_id`).
     """
 
     node_id: bytes
@@ -82,10 +81,10 @@ class RuntimeFacts(NamedTuple):
 
 
 class Engine(ABC):
-    """An engine that runs. Made by its module's `start(options: InitOptions) -> Engine`. Methods: any thread."""
+    """A running engine. Its module's `start(options: InitOptions) -> Engine` creates it. Methods: any thread."""
 
     sink: Sink | None = None
-    """What shows the output of workers; None where the engine shows it itself."""
+    """The front end's receiver of the workers' output; None if the engine shows the output itself."""
 
     @cached_property
     def checkpoints(self) -> dict[bytes, list[Any]]:
@@ -93,29 +92,29 @@ class Engine(ABC):
         return {}
 
     def set_sink(self, sink: Sink | None) -> None:
-        """Have a front end show what workers put out, or no longer."""
+        """Set the receiver of the workers' output; None ends it."""
         self.sink = sink
 
     def calling_cell(self) -> int:
-        """Return what `report` takes as the `cell` that the calling code works for, 0 for none. Any thread."""
+        """Return the number of the notebook cell that the calling code works for, 0 for none."""
         return 0
 
     def call_in_wait(self, callback: Callable[[], None]) -> bool:
-        """Have the main thread call something in the wait that it is in; the wait goes on afterwards. Any thread.
+        """Have the main thread call `callback` inside its present wait of the runtime, and then go on waiting.
 
         Returns:
-            False if the main thread is in no wait of the runtime's: then nothing is called.
+            False if the main thread is not in a wait of the runtime. Then nothing is called.
         """
         return False
 
     def report(self, progress: Progress) -> bool:
-        """Show how far a bar is, under the notebook cell that the calling code works for. Any thread.
+        """Show the state of a progress bar under the notebook cell that the calling code works for.
 
         Args:
-            progress: A `cell` of 0 and an empty `source` are filled in.
+            progress: If its `cell` is 0 or its `source` is empty, the engine fills it in.
 
         Returns:
-            False where no notebook shows it.
+            False if no notebook shows the bar.
         """
         return False
 
@@ -126,30 +125,30 @@ class Engine(ABC):
 
     @abstractmethod
     def put(self, value: Any) -> ObjectRef[Any]:
-        """Store a value; the calling process owns the reference."""
+        """Store a value. The calling process owns the object."""
 
     @abstractmethod
     def get(self, refs: Sequence[ObjectRef[Any]], timeout: float | None) -> list[Any]:
-        """Return the values in the order of `refs`, raising the first error. `timeout` in seconds, None: no limit.
+        """Return the values in the order of `refs`, or raise the first error. `timeout` in seconds, None: no limit.
 
         Raises:
-            GetTimeoutError: Not all were ready in time.
+            GetTimeoutError: A value was not ready in time.
         """
 
     @abstractmethod
     def wait(
         self, refs: list[ObjectRef[Any]], num_returns: int, timeout: float | None, fetch_local: bool
     ) -> tuple[list[ObjectRef[Any]], list[ObjectRef[Any]]]:
-        """Split `refs` into at most `num_returns` ready ones and the rest.
+        """Split `refs` into at most `num_returns` ready references and the others.
 
-        Checked: they are references and generators, none twice.
+        The caller has checked that `refs` contains different references and generators only.
         """
 
     @abstractmethod
     def create_actor(
         self, meta: ActorMeta, cls: type, options: ActorOptions, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[ActorLink, ActorMeta]:
-        """Create an actor, or with get_if_exists find it (then the meta is the existing one's).
+        """Create an actor, or with get_if_exists return the living actor of that name, with its metadata.
 
         Raises:
             ValueError: The name is taken.
@@ -159,58 +158,58 @@ class Engine(ABC):
     def submit_task(
         self, function: FunctionMeta, args: tuple[Any, ...], kwargs: dict[str, Any], options: TaskOptions
     ) -> Returned:
-        """Submit a task; arguments were checked."""
+        """Submit a task whose arguments were checked."""
 
     @abstractmethod
     def cancel(self, ref: ObjectRef[Any], force: bool, recursive: bool, interrupt: bool) -> None:
-        """Cancel the call that makes `ref`, as far as that is possible. Does not wait for it; the finished are left.
+        """Cancel the call that creates the object of `ref`, without waiting for the call's end; see `nbactors.cancel`.
 
-        Nothing happens where `ref` was `put`, so that there is no call.
+        Nothing happens if the call has ended, or if `ref` was `put`.
 
         Args:
-            ref: One of the call's results, or the `completed()` of its generator; owned or borrowed.
-            force: End the task's process if it runs.
-            recursive: Cancel what it has called as well.
+            ref: One of the call's results, or `completed()` of its generator; owned or borrowed.
+            force: End the process of a running task.
+            recursive: Cancel the calls that this call has made, too.
             interrupt: Raise KeyboardInterrupt in an actor's running synchronous method.
 
         Raises:
-            ValueError: `force` for a call of an actor, or `interrupt` with `force`.
+            ValueError: `force` is given for a call of an actor.
         """
 
     @abstractmethod
     def pending_calls(self) -> list[CallFacts]:
-        """Return the calls that this process has made and that have not returned. Never blocks."""
+        """Return the calls that this process has submitted and that have not ended. Never blocks."""
 
     @abstractmethod
     def cancel_all(self, force: bool, interrupt: bool) -> int:
-        """Cancel every call of `pending_calls`, and what they have called; returns how many.
+        """Cancel every call of `pending_calls`, and the calls that these have made; return the number of the first.
 
         Args:
-            force: End the processes of tasks; calls of actors are cancelled without it.
-            interrupt: As of `cancel`.
+            force: End the processes of tasks. Calls of actors are cancelled without force.
+            interrupt: See `cancel`.
         """
 
     def link_of(self, actor_id: bytes) -> ActorLink:
-        """Return this process's link to an actor that lives, whoever has handles to it.
+        """Return this process's link to a living actor. The process need not have a handle to the actor.
 
         Raises:
-            RaySystemError: This engine does not serve it.
+            RaySystemError: This engine does not support it.
         """
         raise exceptions.RaySystemError("this engine finds actors by their names only")
 
     def call_alone(self, link: ActorLink, method: str, args: tuple[Any, ...]) -> ObjectRef[Any]:
-        """Have an actor run one of `nbactors.definitions.hooks.METHODS` while no other call of it runs.
+        """Have an actor run one of `nbactors.definitions.hooks.METHODS` while none of its other calls runs.
 
         Raises:
-            RaySystemError: This engine does not serve it.
+            RaySystemError: This engine does not support it.
         """
         raise exceptions.RaySystemError("this engine does not update, save or restore actors")
 
     def publish_meta(self, link: ActorLink, meta: ActorMeta) -> None:
-        """An actor's class was changed: handles that are made from now on are to know the new one.
+        """Make `meta`, of the actor's changed class, the metadata of all handles that are created from now on.
 
         Raises:
-            RaySystemError: This engine does not serve it.
+            RaySystemError: This engine does not support it.
         """
         raise exceptions.RaySystemError("this engine does not update actors")
 
@@ -219,54 +218,54 @@ class Engine(ABC):
         """Kill an actor at once. Blocks until its name is free."""
 
     def stack(self, link: ActorLink, timeout: float) -> str:
-        """Return what an actor's process does now, for people to read. Does not stop it.
+        """Return as text what an actor's process runs now, without stopping it. `timeout` in seconds.
 
         Raises:
-            TimeoutError: It has not answered within so many seconds.
-            RayActorError: It is dead.
-            ValueError: It has no process yet, or this engine cannot tell.
+            TimeoutError: The process did not answer in time.
+            RayActorError: The actor is dead.
+            ValueError: The actor has no process yet, or this engine does not support it.
         """
         raise ValueError("this engine cannot tell what an actor does")
 
     @abstractmethod
     def get_actor(self, name: str, namespace: str | None) -> tuple[ActorLink, ActorMeta]:
-        """Find a named actor.
+        """Return a named actor; `namespace` None means the session's.
 
         Raises:
-            ValueError: There is none.
+            ValueError: There is no such actor.
         """
 
     @abstractmethod
     def current_actor(self) -> tuple[ActorLink, ActorMeta]:
-        """Return the actor that the calling code runs in.
+        """Return the actor that runs the calling code.
 
         Raises:
-            RuntimeError: It runs in none.
+            RuntimeError: The calling code does not run in an actor.
         """
 
     @abstractmethod
     def exit_actor(self) -> None:
-        """End the actor that the calling code runs in, by raising.
+        """End the actor that runs the calling code, by an exception that leaves the method.
 
         Raises:
-            TypeError: It runs in none.
+            TypeError: The calling code does not run in an actor.
         """
 
     @abstractmethod
     def list_named_actors(self, all_namespaces: bool) -> list[tuple[str, str]]:
-        """Return `(namespace, name)` of the living named actors."""
+        """Return `(namespace, name)` of each living named actor."""
 
     @abstractmethod
     def list_actors(self) -> list[dict[str, Any]]:
-        """Return a row for each actor that the node knows, dead ones included; keys as in `ray list actors`."""
+        """Return a row for each living or dead actor that the node knows, with the keys of `ray list actors`."""
 
     @abstractmethod
     def available_resources(self) -> dict[str, float]:
-        """Return what is free now."""
+        """Return the amount of each resource that is free now, by name."""
 
     @abstractmethod
     def cluster_resources(self) -> dict[str, float]:
-        """Return what there is in all."""
+        """Return the total amount of each resource, by name."""
 
     @abstractmethod
     def nodes(self) -> list[dict[str, Any]]:
@@ -274,12 +273,12 @@ class Engine(ABC):
 
     @abstractmethod
     def runtime_facts(self) -> RuntimeFacts:
-        """Return where the calling thread runs."""
+        """Return the facts about the calling thread's driver, task or actor."""
 
     @abstractmethod
     def describe(self) -> dict[str, Any]:
-        """Return what the object that `init()` returns shows (node pid, directory, namespace, CPUs, GPUs …)."""
+        """Return the entries of the object that `init()` returns (node pid, directory, namespace, CPUs, GPUs …)."""
 
     @abstractmethod
     def shutdown(self) -> None:
-        """Leave: end the session's actors, wait for their output, close everything. Idempotent."""
+        """End the session's actors, wait for their output, and close all connections. Idempotent."""

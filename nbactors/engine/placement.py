@@ -1,4 +1,4 @@
-"""Where a task or actor may run: on one machine, here or nowhere."""
+"""The check of a scheduling strategy against the existing nodes: on one machine there is only this node."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ if TYPE_CHECKING:
 
 
 def check_node(strategy: Any, engine: Engine, what: str) -> None:
-    """Refuse a hard affinity to a node that does not exist; called at `.remote()`.
+    """Refuse a hard affinity to a node that does not exist. Called by `.remote()`, on the caller's thread.
 
     Args:
-        strategy: As in the options, so None, a text or a NodeAffinitySchedulingStrategy.
-        engine: The current one.
+        strategy: The checked option: None, a str or a NodeAffinitySchedulingStrategy.
+        engine: The current engine.
         what: "actor" or "task".
 
     Raises:
-        ActorUnschedulableError, TaskUnschedulableError: There is no such node.
+        ActorUnschedulableError, TaskUnschedulableError: The node does not exist.
     """
     if strategy is None or isinstance(strategy, str) or strategy.soft:
         return
