@@ -1,1 +1,1 @@
-"""The `nbactors` command line: one file per command, each imported when it is called."""
+"""The command line `nbactors`: one file per command. Only the called command's file is imported."""

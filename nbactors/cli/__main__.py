@@ -1,4 +1,4 @@
-"""`python -m nbactors.cli`, for where the `nbactors` script is not on the PATH."""
+"""`python -m nbactors.cli` is the command line where the script `nbactors` is not on the PATH."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command `nbactors`, which knows its subcommands by name and imports the one that is called."""
+"""The command `nbactors`, which imports only the subcommand that is called."""
 
 from __future__ import annotations
 
@@ -20,24 +20,25 @@ _COMMANDS = {
     "logs": ("nbactors.cli.logs", "What an actor has printed."),
     "microbenchmark": ("nbactors.cli.microbenchmark", "Measure this machine, beside its own limits."),
 }
-"""The object in the module has the command's name. The help stands here so that listing the commands imports none."""
+"""Module and help of each command. A module's command has the name that is the key here. The help is here so that
+`nbactors --help` imports no command."""
 
 _INTERRUPTED = 130
-"""The exit status of what Ctrl-C has ended, as shells have it."""
+"""Exit status of a command that Ctrl-C has ended, as in shells."""
 
 
 class LazyGroup(click.Group):
-    """A group whose commands are modules: `nbactors stop` need not wait for what `nbactors microbenchmark` imports.
+    """A group whose commands are modules: `nbactors stop` does not import the modules of `nbactors microbenchmark`.
 
-    No command ends with a traceback: what goes wrong is told in a sentence on stderr, with exit status 1.
+    No command ends with a traceback: a sentence on stderr describes the error, and the exit status is 1.
     """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names, for the help. Called by click."""
+        """Return the commands' names. Called by click."""
         return list(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import and return a command, None if there is none of that name. Called by click."""
+        """Import and return a command; None for an unknown name. Called by click."""
         if cmd_name not in _COMMANDS:
             return None
         command = getattr(importlib.import_module(_COMMANDS[cmd_name][0]), cmd_name)
@@ -46,18 +47,18 @@ class LazyGroup(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the list of commands in the help, without importing them. Called by click."""
+        """Write the list of commands for the help, without importing the commands. Called by click."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
 
     def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
-        """Run, and exit with a status. Called by whoever starts the command line."""
+        """Run the command line and exit with its status; return instead if `standalone_mode` is False, as in click."""
         if standalone_mode:
             _leave(self._run(*args, **extra))
         return super().main(*args, standalone_mode=False, **extra)  # type: ignore[call-overload]
 
     def _run(self, *args: Any, **extra: Any) -> int:
-        """Run; tell what goes wrong, and return the exit status."""
+        """Run the command line, print a sentence for an error, and return the exit status."""
         try:
             status = super().main(*args, standalone_mode=False, **extra)  # type: ignore[call-overload]
             sys.stdout.flush()
@@ -71,7 +72,7 @@ class LazyGroup(click.Group):
         except (OSError, RayError) as error:
             click.echo(f"Error: {error}", err=True)
             return 1
-        except Exception as error:  # noqa: BLE001 - whatever it is, people want a sentence
+        except Exception as error:  # noqa: BLE001 - a sentence is more useful to users than a traceback
             place = traceback.extract_tb(error.__traceback__)[-1]
             text = f"Error: {type(error).__name__}: {error} ({place.filename}, line {place.lineno})"
             click.echo(f"{text}. This is a mistake of nbactors {__version__}; please report it.", err=True)
@@ -80,7 +81,7 @@ class LazyGroup(click.Group):
 
 
 def _leave(status: int) -> NoReturn:
-    """Exit, quietly also if nobody reads what was written: the interpreter would complain when it flushes."""
+    """Exit with a status. Drop output that a closed pipe refuses: the interpreter's last flush would print an error."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -95,13 +96,13 @@ def _leave(status: int) -> NoReturn:
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="nbactors")
 def main() -> None:
-    """Ray's actor API on an embedded runtime: look after what runs on this machine.
+    """Ray's actor API on an embedded runtime: show and end what runs on this machine.
 
-    The node is started by the first session and leaves by itself after the last; NBACTORS_DIR names another
-    directory than the usual one for its sockets and logs. Sessions of different versions of nbactors may have nodes of
-    their own, which run beside each other.
+    The first session starts the node, a background process. The node ends by itself after the last session.
+    NBACTORS_DIR sets another directory for its sockets and logs. Sessions of different versions of nbactors may have
+    separate nodes at the same time.
     """
-    # What actors print and are called may have characters that the terminal's encoding lacks.
+    # Actors' names and output may have characters that the terminal's encoding lacks.
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

@@ -1,4 +1,4 @@
-"""`nbactors logs`."""
+"""The command `nbactors logs`."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from nbactors.util.state import NodeMissingError, actor_logs, list_nodes
 @click.option("-n", "lines", type=click.IntRange(min=0), metavar="N", help="Only the last N lines.")
 @click.option("-f", "--follow", is_flag=True, help="Go on printing until the actor ends, or Ctrl-C.")
 def logs(name: str, lines: int | None, follow: bool) -> None:
-    """What the actor NAME has printed, on stdout and stderr.
+    """Show what the actor NAME has printed, on stdout and stderr.
 
     NAME is an actor's name, a class's name, a process id, or the beginning of an actor's id, as `nbactors status`
-    shows them. Of several the latest is shown. Logs are kept as long as the node runs. Exit status 1 if there is no
-    such actor.
+    shows them. If several actors match, the latest one is shown. Logs are kept as long as the node runs. Exit status 1
+    if there is no such actor.
     """
     actor = _find(name)
     for text in read(actor, lines, follow):
@@ -27,7 +27,7 @@ def logs(name: str, lines: int | None, follow: bool) -> None:
 
 
 def _find(name: str) -> dict[str, Any]:
-    """Return the latest actor that is called so."""
+    """Return the row of the latest actor that NAME matches."""
     try:
         found = actor_logs(name)
     except NodeMissingError:

@@ -1,4 +1,4 @@
-"""`nbactors microbenchmark`: how fast it is, beside what the machine can do."""
+"""The command `nbactors microbenchmark`, which compares nbactors with the machine's limits."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ from nbactors.benchmark.table import render
     help="Fresh processes for each figure of a start.",
 )
 def microbenchmark(only: str, seconds: float, starts: int) -> None:
-    """Measure nbactors beside this machine's own limits, taken in the same run.
+    """Measure nbactors and this machine's own limits in the same run.
 
-    It works in directories of its own and leaves a node of yours alone. A machine that does other things meanwhile
-    gives other figures.
+    The benchmark uses its own directories and does not touch your running node. Other programs that run at the same
+    time change the figures.
     """
     rows = chosen(ROWS, only)
     if not rows:

@@ -1,4 +1,4 @@
-"""`nbactors status`."""
+"""The command `nbactors status`."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _COLUMNS = ("ACTOR", "CLASS", "STATE", "PID", "NAMESPACE", "HOLDS")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as one JSON object, null if no node runs.")
 @click.option("--all", "everywhere", is_flag=True, help="Also what runs in other directories than NBACTORS_DIR.")
 def status(as_json: bool, everywhere: bool) -> None:
-    """What runs: the nodes, their resources, the actors.
+    """Show what runs: the nodes, their resources, the actors.
 
-    Sessions of different versions of nbactors may have nodes of their own; each counts all the CPUs. In JSON all of
-    them stand under "nodes", and what the one of this version says of itself stands at the top, too.
+    Sessions of different versions of nbactors may have separate nodes; each node counts all the CPUs. In JSON "nodes"
+    lists all nodes, and the report of this version's node is repeated at the top level.
 
     Exit status 0, 1 if a node does not answer, and 3 if no node runs.
     """
@@ -70,7 +70,7 @@ _STATES = {
 
 
 def _from_outside(node: dict[str, Any]) -> list[str]:
-    """Return what there is to say about a node that does not speak for itself."""
+    """Return the report of a node that does not answer, or uses another protocol."""
     version = node["version"] or "of another version"
     lines = [_STATES[node["state"]].format(own=__version__, version=version, pid=node["pid"])]
     if node["processes"]:
@@ -79,7 +79,7 @@ def _from_outside(node: dict[str, Any]) -> list[str]:
 
 
 def _report(found: dict[str, Any]) -> list[str]:
-    """Return what a node tells of itself."""
+    """Return the report of a node that has answered."""
     actors = found["actors"]
     lines = [
         f"{_count(found['sessions'], 'session')}, {_count(found['workers'], 'worker')}, {_count(len(actors), 'actor')}",
@@ -94,7 +94,7 @@ def _report(found: dict[str, Any]) -> list[str]:
 
 
 def _cells(actor: dict[str, Any]) -> tuple[str, ...]:
-    """Return an actor's row. A nameless one is told by the beginning of its id, which `nbactors logs` takes too."""
+    """Return an actor's row. Without a name it shows the beginning of the id, which `nbactors logs` accepts, too."""
     name = actor["name"] or actor["actor_id"][:12]
     holds = ", ".join(f"{_amount(key, value)} {key}" for key, value in sorted(actor["required_resources"].items()))
     namespace = actor["ray_namespace"] + (" (detached)" if actor["is_detached"] else "")

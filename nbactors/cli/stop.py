@@ -1,4 +1,4 @@
-"""`nbactors stop`."""
+"""The command `nbactors stop`."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ from nbactors.util.state import stop_nodes
 @click.option("--force", is_flag=True, help="Kill the actors at once, without __ray_shutdown__ and atexit handlers.")
 @click.option("--all", "everywhere", is_flag=True, help="Also what runs in other directories than NBACTORS_DIR.")
 def stop(force: bool, everywhere: bool) -> None:
-    """End everything that runs: the actors, detached ones too, and the node.
+    """End everything that runs: all actors, including detached actors, and the node.
 
-    Nodes of all versions of nbactors end, and those that do not answer are killed. Programs and notebooks that use
-    them keep running, but their actors are dead. Exit status 0, also if nothing ran, and 1 if something could not be
-    stopped.
+    Nodes of all versions of nbactors end; nodes that do not answer are killed. Programs and notebooks that use them
+    keep running, but their actors are dead. Exit status 0, also if nothing ran, and 1 if a node could not be stopped.
     """
     stopped = stop_nodes(force, everywhere)
     if not stopped:
