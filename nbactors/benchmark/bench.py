@@ -1,4 +1,4 @@
-"""One run of the benchmark: a session, the directory that it works in, and the machine's limits in between."""
+"""One run of the benchmark: a session, its directory, and measurements of the machine's limits in between."""
 
 from __future__ import annotations
 
@@ -20,43 +20,43 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Effort:
-    """How much is measured."""
+    """Number and length of the measurements."""
 
-    seconds: float = 1.0  # the length of one round of a rate
-    rounds: int = 3  # of a rate; the median counts
-    starts: int = 7  # fresh processes, or actors, for each figure of a start; the median counts
+    seconds: float = 1.0  # length of one round of a rate
+    rounds: int = 3  # rounds of a rate, whose median is the result
+    starts: int = 7  # fresh processes, or actors, for each figure of a start; the median is the result
 
 
 class Bench:
-    """Measures one runtime, in a directory of its own where nothing of it runs yet.
+    """Measures one runtime in a new directory, where no process of the runtime runs yet.
 
-    To be closed, which ends the session and removes the directory.
+    The caller must call `close`, which ends the session and removes the directory. Used by the benchmark's main thread.
 
     Args:
-        effort: How much is measured.
-        limits: Where the machine's limits are measured, or None to take none beside the work.
-        runtime: What is measured.
+        effort: Number and length of the measurements.
+        limits: Measures the machine's limits; None to measure none.
+        runtime: The measured runtime; nbactors by default.
     """
 
     def __init__(self, effort: Effort, limits: Limits | None = None, runtime: Runtime | None = None) -> None:
         self.effort = effort
         self.limits = limits
         self.runtime = runtime or Runtime()
-        self.directory = tempfile.mkdtemp(prefix="nb-")  # a short path: sockets lie in it
-        self.init_s = 0.0  # of the session
+        self.directory = tempfile.mkdtemp(prefix="nb-")  # short, since a socket's path has at most 103 bytes
+        self.init_s = 0.0  # seconds of the session's `init`
         self._session: Subject | None = None
 
     def close(self) -> None:
-        """End the session, and leave nothing behind."""
+        """End the session and remove the directory."""
         self.end_session()
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def another(self) -> Self:
-        """Return one with a directory of its own, which takes no limits."""
+        """Return a bench of the same runtime with another directory, which measures no limits."""
         return type(self)(self.effort, None, self.runtime)
 
     def session(self) -> Subject:
-        """Return the process whose session the rates share; started on first use."""
+        """Return the process whose session all rates share; started at the first use."""
         if self._session is None:
             self._session = self.process()
             self.init_s = self._session.run("init")
@@ -69,17 +69,17 @@ class Bench:
             session.close()
 
     def process(self) -> Subject:
-        """Return a fresh process that has no session yet."""
+        """Return a new process that has no session yet."""
         return Subject(self.runtime, self.environment())
 
     def environment(self) -> dict[str, str]:
-        """Return the variables for a process that works here."""
+        """Return the environment variables of a process that works in the directory."""
         return self.runtime.environment(self.directory)
 
     def between_limits(
         self, name: str | None, work: Callable[[], float], rounds: int
     ) -> tuple[list[float], float | None]:
-        """Do the work for some rounds, measuring the named limit before, between and after; return its median too."""
+        """Do the work `rounds` times, with the limit `name` in between. Return the results and the limit's median."""
         done, found = [], []
         for number in range(rounds + 1):
             if number:

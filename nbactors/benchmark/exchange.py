@@ -1,7 +1,7 @@
 """The machine's limit for calls: two plain Python processes that exchange pickled messages over a socket pair.
 
-Run as a script with a socket's descriptor, this file is the other process. Every message is pickled and unpickled on
-its own, as calls are. What is gathered is only the I/O: the messages of a burst travel as one.
+Run as a script with a socket's descriptor, this file is the other process. Every message is pickled and unpickled
+separately, as calls are. Only the input and output is shared: the messages of a burst are sent together.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ REPLY = b"ok"
 
 
 def packed(messages: list[object]) -> bytes:
-    """Return messages as they travel."""
+    """Return the bytes of messages that are sent together."""
     return b"".join([pickle.dumps(message, 5) for message in messages])
 
 
 def unpacked(data: bytes) -> Iterator[tuple[int, object]]:
-    """Return the messages again, one by one."""
+    """Yield the messages of received bytes one by one."""
     file = io.BytesIO(data)
     while file.tell() < len(data):
         yield pickle.load(file)
 
 
 def answer(connection: Connection) -> None:
-    """Answer every request until the other side closes: what the second process does."""
+    """Answer every request until the other side closes the connection. The second process runs this function."""
     while True:
         try:
             data = connection.recv_bytes()
@@ -43,7 +43,7 @@ def answer(connection: Connection) -> None:
 
 
 class Exchange:
-    """The measuring side; the other process lives until `close`. Used by the benchmark's main thread."""
+    """The side that measures. The other process lives until `close`. Used by the benchmark's main thread."""
 
     def __init__(self) -> None:
         ours, theirs = socket.socketpair()
@@ -59,7 +59,7 @@ class Exchange:
         self._other.wait()
 
     def rate(self, seconds: float, size: int) -> float:
-        """Return messages per second, sent in bursts of `size`, each answered before the next."""
+        """Return messages per second, sent in bursts of `size` messages. The next burst follows all answers."""
         rates: list[float] = []
         steps = max(1, 50 // size)
         self._burst(size)

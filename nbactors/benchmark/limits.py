@@ -1,4 +1,4 @@
-"""What this machine can do at best, measured in between the work, since machines are noisy."""
+"""The limits of this machine, measured between rounds of the work, since a machine's speed changes with time."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ FORK = "fork and exit"
 
 
 class Limits:
-    """Measures limits by name and keeps every figure. To be closed: it owns the second process of the exchange.
+    """Measures limits by name and keeps every figure. `close` ends the second process of the exchange.
 
     Args:
-        seconds: How long one measurement of the exchange takes.
-        more: Further limits: for each name what measures it once, and returns None where there is no such thing.
+        seconds: Length of one measurement of the exchange.
+        more: Further limits: for each name a function that measures the limit once, or returns None if this machine
+            does not have it.
     """
 
     def __init__(self, seconds: float, more: dict[str, Callable[[], float | None]] | None = None) -> None:
@@ -35,7 +36,7 @@ class Limits:
         }
 
     def measure(self, name: str) -> float | None:
-        """Measure one limit once more; None where the machine has no such thing."""
+        """Measure one limit once; return None if this machine does not have it."""
         value = self._measures[name]()
         if value is not None:
             self._measured[name].append(value)
@@ -47,7 +48,7 @@ class Limits:
 
 
 def _fork_and_exit() -> float:
-    """Return the seconds of `fork`, `_exit` and `waitpid`: the limit for new actors."""
+    """Return the seconds of `fork`, `_exit` and `waitpid`, which are the limit for the creation of an actor."""
     start = time.perf_counter()
     child = os.fork()
     if child == 0:

@@ -1,4 +1,4 @@
-"""The rows of the table: what is measured, and how."""
+"""The rows of the table: each names a piece of work, and measures it."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Measurement:
-    """A figure, or the reason why there is none."""
+    """A figure of a row, or the reason for its absence."""
 
     value: float | None = None  # in the row's unit; None if it was not measured
-    limit: float | None = None  # the machine's, measured in between; None if the row has none or it was not taken
-    low: float | None = None  # the least figure that `value` is the median of; None if it was measured once
-    high: float | None = None  # the greatest
-    note: str = ""  # what else is worth knowing, or why there is no value
+    limit: float | None = None  # the machine's limit; None if the row has no limit or it was not measured
+    low: float | None = None  # the least of the figures whose median is `value`; None if there was only one
+    high: float | None = None  # the greatest of these figures
+    note: str = ""  # additional information, or the reason why there is no value
 
     @classmethod
     def of(cls, values: Sequence[float], limit: float | None = None, note: str = "") -> Measurement:
-        """Return the median of several figures."""
+        """Return a measurement of several figures, whose median is its value."""
         return cls(statistics.median(values), limit, min(values), max(values), note)
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table.
+    """One row of the table.
 
     Attributes:
-        key: For programs.
-        work: For people.
-        unit: Of the figure and its limit: "s", "ms", "MB", "/s", "GB/s", "rounds/s" or "x".
-        measure: Measures it.
+        key: Name for programs.
+        work: Name for people.
+        unit: Unit of the figure and its limit: "s", "ms", "MB", "/s", "GB/s", "rounds/s" or "x".
+        measure: The function that measures the row.
     """
 
     key: str
@@ -50,19 +50,19 @@ class Row:
     measure: Callable[[Bench], Measurement]
 
     def advantage(self, value: float | None, other: float | None) -> float | None:
-        """Return how many times better a figure is than another; None if that cannot be said."""
+        """Return how many times better a figure is than another; None if one is missing or not positive."""
         if value is None or other is None or value <= 0 or other <= 0:
             return None
         return other / value if self.less_is_better else value / other
 
     @property
     def less_is_better(self) -> bool:
-        """Whether the figure is a cost."""
+        """Whether a smaller figure is a better one."""
         return self.unit in ("s", "ms", "MB")
 
 
 def init_cold(bench: Bench) -> Measurement:
-    """Time `init()` in fresh processes where nothing of the runtime runs."""
+    """Time `init()` in new processes while no process of the runtime runs."""
     times = []
     for _ in range(bench.effort.starts):
         with closing(bench.another()) as fresh:
@@ -72,7 +72,7 @@ def init_cold(bench: Bench) -> Measurement:
 
 
 def actor_start(bench: Bench) -> Measurement:
-    """Time the creation of an actor until its first call is answered, in one session."""
+    """Time the creation of an actor with its first call, several times in one session."""
     session = bench.session()
     first: float = session.run("actor_start")
     times, limit = bench.between_limits(limits.FORK, lambda: session.run("actor_start"), bench.effort.starts)
@@ -80,11 +80,11 @@ def actor_start(bench: Bench) -> Measurement:
 
 
 def rate(of: str, limit: str | None = None, **arguments: Any) -> Callable[[Bench], Measurement]:
-    """Return what measures a piece of work that is a rate, beside the machine's limit."""
+    """Return a function that measures the rate of the method `of` of `Workloads`, and the machine's limit `limit`."""
 
     def measure(bench: Bench) -> Measurement:
         session = bench.session()
-        session.run("rate", of=of, seconds=0, **arguments)  # starts what the work needs
+        session.run("rate", of=of, seconds=0, **arguments)  # starts the actors or workers that the work needs
         seconds, rounds = bench.effort.seconds, bench.effort.rounds
         work = partial(session.run, "rate", of=of, seconds=seconds, **arguments)
         return Measurement.of(*bench.between_limits(limit, work, rounds))
@@ -116,7 +116,7 @@ def chosen(rows: Sequence[Row], only: str) -> list[Row]:
 
 
 def measured(bench: Bench, rows: Sequence[Row], tell: Callable[[str], None]) -> dict[str, Measurement]:
-    """Measure rows; return a measurement for each row's key. `tell` gets a line on what is measured now."""
+    """Measure rows; return a measurement for each row's key. `tell` gets a text before each row is measured."""
     found = {}
     for row in rows:
         tell(f"{bench.runtime.module}: {row.work}")

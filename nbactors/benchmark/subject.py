@@ -1,4 +1,4 @@
-"""One process that runs the work: a fresh session of a runtime, steered line by line."""
+"""A process that runs the work in a session of a runtime. It gets its requests as lines of JSON."""
 
 from __future__ import annotations
 
@@ -18,27 +18,28 @@ END_S = 60.0
 
 
 class WorkError(Exception):
-    """A piece of work failed in its own process; the text is that process's traceback."""
+    """Raised if the work fails in its process. The text contains that process's traceback."""
 
 
 @dataclass(frozen=True)
 class Runtime:
     """A runtime that can run the work."""
 
-    module: str = "nbactors"  # what the work imports
-    python: str = sys.executable  # the interpreter that has it
-    script: str = str(Path(__file__).with_name("workloads.py"))  # the work
+    module: str = "nbactors"  # the module that the work imports
+    python: str = sys.executable  # an interpreter that can import the module
+    script: str = str(Path(__file__).with_name("workloads.py"))  # the file with the work
 
     def environment(self, directory: str) -> dict[str, str]:
-        """Return the variables for a process whose runtime files lie in `directory`, to which nobody comes back."""
+        """Return the environment variables of a process whose runtime files lie in `directory`."""
+        # NBACTORS_LINGER_S: the node ends at once after the session, since no later session uses the directory.
         environ = {**os.environ, "NBACTORS_DIR": directory, "NBACTORS_LINGER_S": "0"}
-        # Modules are compiled once, as they are for users; some test machines ask Python not to.
+        # Users' interpreters keep compiled modules. On test machines this variable may prevent it.
         environ.pop("PYTHONDONTWRITEBYTECODE", None)
         return environ
 
 
 class Subject:
-    """Runs the work in an interpreter. Used by the benchmark's main thread."""
+    """A process that runs the work in a runtime's interpreter. Used by the benchmark's main thread."""
 
     def __init__(self, runtime: Runtime, environ: Mapping[str, str]) -> None:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close
@@ -53,7 +54,7 @@ class Subject:
         self.pid = self._process.pid
 
     def close(self) -> None:
-        """End the session and the process."""
+        """End the session and the process; kill the process after `END_S` seconds."""
         try:
             self._process.communicate(timeout=END_S)
         except subprocess.TimeoutExpired:
@@ -62,10 +63,10 @@ class Subject:
         self._errors.close()
 
     def run(self, work: str, **arguments: Any) -> Any:
-        """Have one piece of work done and return its result. Blocks until it is done.
+        """Run one piece of work, wait for its end, and return its result.
 
         Raises:
-            WorkError: It failed, or the process ended.
+            WorkError: The work failed, or the process ended.
         """
         assert self._process.stdin is not None
         assert self._process.stdout is not None

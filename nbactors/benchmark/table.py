@@ -1,4 +1,4 @@
-"""The result for people: a table in plain text."""
+"""The benchmark's result for people: a table in plain text."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HEADS = ["work", "nbactors", "low to high", "limit", "of limit"]
 
 
 def render(rows: Sequence[Row], found: Mapping[str, Measurement], medians: Mapping[str, float]) -> str:
-    """Return the table, its notes, and the machine's limits of the same run."""
+    """Return the table, its notes, and the medians of the machine's limits."""
     lines = grid(HEADS, [cells(row, found[row.key]) for row in rows])
     lines += notes((row.work, found[row.key].note) for row in rows)
     if medians:
@@ -48,7 +48,7 @@ def notes(pairs: Iterable[tuple[str, str]]) -> list[str]:
 
 
 def number(value: float | None, unit: str) -> str:
-    """Return a figure with its unit, or nothing."""
+    """Return a figure with its unit; empty for None."""
     if value is None:
         return ""
     digits = 0 if value >= 100 else 1 if value >= 10 else 2 if value >= 1 or unit in ("x", "ms", "GB/s") else 4
@@ -56,7 +56,7 @@ def number(value: float | None, unit: str) -> str:
 
 
 def gap(unit: str) -> str:
-    """Return what stands between a figure and its unit."""
+    """Return the separator between a figure and its unit."""
     return "" if unit in ("/s", "x") else " "
 
 

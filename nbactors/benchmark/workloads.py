@@ -1,9 +1,9 @@
-"""The work that is measured, written against Ray's API alone; runs as a script in a process of its own.
+"""The measured work, which uses Ray's API only. It runs as a script in its own process.
 
 Usage: workloads.py MODULE. MODULE is the runtime, `nbactors` or `ray`. Each line of the standard input is a JSON object
 `{"work": name, …arguments}`, each line of the standard output its result: `{"value": …}` or `{"error": text}`.
 
-Imports nothing but the standard library and MODULE, because in Ray's environment there is nothing else.
+The script imports only the standard library and MODULE, because Ray's environment has no other packages.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ THREADS = 16
 
 
 class _Echo:
-    """The actor that is called."""
+    """The actor whose calls are measured."""
 
     def small(self) -> bytes:
         return REPLY
@@ -38,21 +38,21 @@ class _Echo:
 
 
 class _AsyncEcho:
-    """The same as a coroutine, which makes its actor an async one."""
+    """The same with an `async def` method, which makes the actor an async actor."""
 
     async def small(self) -> bytes:
         return REPLY
 
 
 def _small() -> bytes:
-    """The task that is called."""
+    """The task whose calls are measured."""
     return REPLY
 
 
 class Workloads:
-    """One session and the work that it is asked to do. A rate's method returns a function that does one step of it.
+    """One session and the work in it.
 
-    A step returns how many things it has done.
+    The method of a rate returns a step: a function that does some of the work, and returns the number of things done.
     """
 
     def __init__(self, module: str) -> None:
@@ -62,7 +62,7 @@ class Workloads:
         self._actors: dict[str, Any] = {}
 
     def actor(self, kind: str) -> Any:
-        """Return the session's actor of a kind, started on first use."""
+        """Return the session's actor of a kind, which is created at the first use."""
         if kind not in self._actors:
             self._actors[kind] = self.classes()[kind].remote()
         return self._actors[kind]
@@ -94,7 +94,7 @@ class Workloads:
         return time.perf_counter() - start
 
     def rate(self, of: str, seconds: float, **arguments: Any) -> float:
-        """Return how many things per second a piece of work does; its first step only warms up."""
+        """Return how many things per second the steps of a piece of work do. The first step is not counted."""
         step: Step = getattr(self, of)(**arguments)
         step()
         done = 0.0
@@ -106,12 +106,12 @@ class Workloads:
                 return done / taken
 
     def one_at_a_time(self, kind: str) -> Step:
-        """Call a method, each time after the answer to the call before."""
+        """Call a method 20 times, each time after the result of the previous call."""
         get, method = self.runtime.get, self._called(kind)
         return repeated(lambda: get(method.remote()), 20)
 
     def in_flight(self, kind: str) -> Step:
-        """Call a method, or a task, by the thousand."""
+        """Submit `BATCH` calls of a method, or tasks, and then get their results."""
         get, method = self.runtime.get, self._called(kind)
 
         def step() -> int:
@@ -121,7 +121,7 @@ class Workloads:
         return step
 
     def items(self) -> Step:
-        """Read small items one by one that a generator method yields."""
+        """Read `BATCH` small items of a generator method one by one."""
         get, method = self.runtime.get, self.actor("plain").items
         return lambda: sum(1 for ref in method.remote(BATCH) if get(ref) == REPLY)
 
@@ -134,7 +134,7 @@ class Workloads:
         return repeated(functools.partial(self.runtime.get, self.runtime.put(0)), 100)
 
     def wait_one_by_one(self) -> Step:
-        """Submit 1,000 tasks and wait for them one by one: a round."""
+        """Submit `BATCH` tasks and wait for them one by one. A step counts as one."""
         wait, task = self.runtime.wait, self._task
 
         def step() -> int:
@@ -147,7 +147,7 @@ class Workloads:
 
 
 def repeated(action: Callable[[], object], times: int) -> Step:
-    """Return a step that does something so many times."""
+    """Return a step that does `action` so many times."""
 
     def step() -> int:
         for _ in range(times):
@@ -158,8 +158,8 @@ def repeated(action: Callable[[], object], times: int) -> Step:
 
 
 def serve(kind: type[Workloads]) -> None:
-    """Serve requests until there are no more. What the work itself prints goes to stderr."""
-    # The script's folder stands first on the path, and would offer its modules to everyone by their bare names.
+    """Serve the requests of the standard input until its end. Output of the work itself goes to stderr."""
+    # Python puts the script's folder first on the path. There the runtime could import the folder's modules by mistake.
     sys.path[:] = [path for path in sys.path if path != os.path.dirname(os.path.abspath(sys.argv[0]))]
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as out:
         os.dup2(2, 1)
