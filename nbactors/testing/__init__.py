@@ -1,7 +1,7 @@
-"""What tests of programs that use nbactors may use too.
+"""Helpers for tests of nbactors and of programs that use nbactors.
 
-`check_leaks` fails a test that leaves a process, thread, file descriptor, shared memory or socket file behind;
-`eventually` waits for what has no event of its own.
+`check_leaks` fails a test that leaves a process, thread, file descriptor, shared memory or socket file behind.
+`eventually` waits for a condition that has no event.
 """
 
 from __future__ import annotations

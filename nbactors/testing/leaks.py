@@ -1,10 +1,10 @@
-"""Tells what a piece of code left behind: processes, threads, descriptors, shared memory, socket files.
+"""Detection of leaks: processes, threads, descriptors, shared memory and socket files that a block of code leaves.
 
-The node and its forkserver are no leak while they linger: they belong to the user, not to a session, and leave by
-themselves. `include_node=True` counts them too.
+By default the node and its forkserver do not count as leaks: they belong to the user, not to a session, and end by
+themselves. With `include_node=True` they count.
 
-Assumed of the platform: psutil reads the environment of this user's processes; descriptors are listed in
-`/proc/self/fd` (Linux) or `/dev/fd` (macOS). Mapped shared memory is seen on Linux only.
+Assumptions about the platform: psutil can read the environment of this user's processes; `/proc/self/fd` (Linux) or
+`/dev/fd` (macOS) lists the descriptors. Mapped shared memory is found on Linux only.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ from nbactors.testing.polling import eventually
 _MAPPED_MEMORY = ("/memfd:", "/dev/shm/")
 
 _TOLD = 400
-"""Characters of a command that are told: those of the node name what it runs only after 300, behind its first lines."""
+"""Most characters of a command in a message. The node's command names the node only after 300 characters."""
 
 
 class LeakError(AssertionError):
-    """Something was left behind; the message lists it."""
+    """Raised for leaks. The message lists them."""
 
 
 @dataclass(frozen=True)
 class Holdings:
-    """What this process and its runtime hold at one moment, as text by key, so that a leak can be shown."""
+    """The resources that this process and its runtime hold at one moment. For each resource a text describes it."""
 
     processes: dict[tuple[int, float], str]
     threads: dict[int, str]
@@ -48,7 +48,7 @@ class Holdings:
 
     @classmethod
     def now(cls, include_node: bool = False) -> Holdings:
-        """Look. Takes about as long as listing the machine's processes. Any thread."""
+        """Return the present holdings. Takes about as long as listing the machine's processes. Any thread."""
         return cls(
             processes=_processes(include_node),
             threads={thread.ident or 0: repr(thread) for thread in threading.enumerate()},
@@ -58,7 +58,7 @@ class Holdings:
         )
 
     def beyond(self, earlier: Holdings) -> list[str]:
-        """Return a line for each thing that `earlier` does not have."""
+        """Return a line of text for each resource that `earlier` does not have."""
         return [
             f"{kind}: {text}"
             for kind in ("processes", "threads", "descriptors", "segments", "sockets")
@@ -69,7 +69,7 @@ class Holdings:
 
 @contextmanager
 def check_leaks(timeout_s: float = 5.0, include_node: bool = False) -> Iterator[None]:
-    """Fail when the block leaves anything behind that was not there before.
+    """Raise LeakError if the block leaves a process or other resource that did not exist before. Any thread.
 
     Use it around code that starts and ends its own session::
 
@@ -79,11 +79,11 @@ def check_leaks(timeout_s: float = 5.0, include_node: bool = False) -> Iterator[
             ray.shutdown()
 
     Args:
-        timeout_s: Seconds that things which are on their way out get for leaving.
-        include_node: Count the node and its forkserver as well; they linger for a second after the last session.
+        timeout_s: Seconds after the block in which processes and other resources may still end.
+        include_node: Count the node and its forkserver, too; by default they end a second after the last session.
 
     Raises:
-        LeakError: Something is left. Not raised when the block itself raised.
+        LeakError: The block has left a resource. Not raised if the block itself has raised an error.
     """
     before = Holdings.now(include_node)
     yield
@@ -91,15 +91,15 @@ def check_leaks(timeout_s: float = 5.0, include_node: bool = False) -> Iterator[
 
 
 def settle(before: Holdings, timeout_s: float = 5.0, include_node: bool = False) -> None:
-    """Wait until nothing is held beyond `before`. The second half of `check_leaks`, for fixtures.
+    """Wait until this process holds nothing beyond `before`. The second half of `check_leaks`, for fixtures.
 
     Raises:
-        LeakError: Something is left after `timeout_s`.
+        LeakError: A resource is left after `timeout_s` seconds.
     """
     leaked = Holdings.now(include_node).beyond(before)
     if not leaked:
         return
-    # Only now, since most code leaves nothing and a collection takes longer than the look.
+    # A collection takes longer than `Holdings.now`, and most code leaves nothing, so it comes only now.
     gc.collect()
 
     def is_settled() -> bool:
@@ -117,7 +117,7 @@ def settle(before: Holdings, timeout_s: float = 5.0, include_node: bool = False)
 
 
 def node_pid() -> int:
-    """Return the process id of this user's node, or 0 if none runs. Starts none."""
+    """Return the process id of this user's node, or 0 if no node runs. Does not start a node."""
     path = os.path.join(node_directory(), "node.sock")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(1.0)
@@ -148,7 +148,7 @@ def _processes(include_node: bool) -> dict[tuple[int, float], str]:
 
 
 def _process_table() -> tuple[dict[int, int], dict[int, float]]:
-    """Return the parent, and the time of the start in some unit, of each process on the machine."""
+    """Return the parent's id and the start time of each process on the machine. The unit of time is not defined."""
     parents: dict[int, int] = {}
     started: dict[int, float] = {}
     if sys.platform != "linux":
@@ -156,12 +156,12 @@ def _process_table() -> tuple[dict[int, int], dict[int, float]]:
             parents[process.pid] = process.info["ppid"] or 0
             started[process.pid] = process.info["create_time"] or 0.0
         return parents, started
-    # As psutil does it, in a tenth of the time: a guard around every test must not be what a test run spends it on.
+    # This does the work of psutil in a tenth of the time, which matters for a check around every test.
     for name in os.listdir("/proc"):
         if name.isdigit():
             try:
                 with open(f"/proc/{name}/stat", "rb") as file:
-                    # The command's name stands in parentheses and may hold anything.
+                    # The command's name is in parentheses, and may itself contain parentheses and spaces.
                     fields = file.read().rpartition(b")")[2].split()
             except OSError:
                 continue
@@ -171,7 +171,7 @@ def _process_table() -> tuple[dict[int, int], dict[int, float]]:
 
 
 def _descends(pid: int, roots: set[int], parents: dict[int, int]) -> bool:
-    """Return whether `pid` is one of `roots` or comes from one."""
+    """Return whether `pid` is one of `roots` or a descendant of one."""
     seen: set[int] = set()
     while pid and pid not in seen:
         if pid in roots:
@@ -182,20 +182,20 @@ def _descends(pid: int, roots: set[int], parents: dict[int, int]) -> bool:
 
 
 _foreign: dict[tuple[int, float], str] = {}
-"""Processes known not to belong to a directory: whose a process is never changes, and reading it is slow."""
+"""The directory to which a process does not belong. Cached, since it never changes and a check is slow."""
 
 
 def _is_marked(key: tuple[int, float], marker: str, parents: dict[int, int]) -> bool:
-    """Return whether the process belongs to the runtime directory `marker`, whoever started it.
+    """Return whether the process belongs to the runtime directory `marker`, even if no session here has started it.
 
-    Not if this process descends from it: whoever runs the tests may have the same variable.
+    The ancestors of this process do not count, since a shell that runs the tests may have NBACTORS_DIR set, too.
     """
     if _foreign.get(key) == marker:
         return False
     pid, _ = key
     try:
         process = psutil.Process(pid)
-        # A process that is exiting, and a zombie, have no environment to read any more.
+        # The environment of an exiting process or of a zombie cannot be read.
         if process.environ().get("NBACTORS_DIR") == marker or _listens_in(process, marker):
             return not _descends(os.getpid(), {pid}, parents)
     except psutil.Error:
@@ -205,10 +205,10 @@ def _is_marked(key: tuple[int, float], marker: str, parents: dict[int, int]) -> 
 
 
 def _listens_in(process: psutil.Process, directory: str) -> bool:
-    """Return whether a worker listens in the directory. Its title lies where its environment was."""
+    """Return whether a worker listens in the directory. A worker's title overwrites its environment in memory."""
     if not any(part.startswith("ray::") for part in process.cmdline()[:1]):
         return False
-    # First what is cheap: what a process listens to is found by reading all sockets of the machine.
+    # This cheap check comes first, since `net_connections` reads all sockets of the machine.
     if not _has_sockets(directory):
         return False
     listening = (str(connection.laddr) for connection in process.net_connections(kind="unix"))
@@ -216,12 +216,12 @@ def _listens_in(process: psutil.Process, directory: str) -> bool:
 
 
 def _has_sockets(directory: str) -> bool:
-    """Return whether a process may listen in the directory."""
+    """Return whether the directory contains sockets of processes."""
     return any(glob.iglob(os.path.join(glob.escape(directory), "*", "p", "*")))
 
 
 def _describe(pid: int) -> str:
-    """Return a line that tells a human which process this is; empty when it has ended and is no child of ours."""
+    """Return a line of text about a process; empty if the process has ended and is not a child of this process."""
     try:
         process = psutil.Process(pid)
         with process.oneshot():
@@ -235,7 +235,7 @@ def _describe(pid: int) -> str:
 
 
 def _descriptors() -> dict[tuple[int, str], str]:
-    """Return this process's open descriptors, with what they lead to where the system tells."""
+    """Return this process's open descriptors, on Linux with the names of their files."""
     directory = "/proc/self/fd" if sys.platform == "linux" else "/dev/fd"
     found = {}
     for name in os.listdir(directory):
@@ -249,7 +249,7 @@ def _descriptors() -> dict[tuple[int, str], str]:
 
 
 def _mapped_segments() -> dict[str, str]:
-    """Return the shared memory that is mapped into this process, once per mapping."""
+    """Return this process's mappings of shared memory, by address range."""
     if sys.platform != "linux":
         return {}
     found = {}
@@ -262,7 +262,7 @@ def _mapped_segments() -> dict[str, str]:
 
 
 def _socket_files() -> dict[str, str]:
-    """Return the sockets of processes in the runtime directory; the node's own is not among them."""
+    """Return the socket files of processes in the runtime directory, without the node's own sockets."""
     directory = os.path.join(node_directory(), "p")
     try:
         return {entry.name: entry.path for entry in os.scandir(directory)}

@@ -1,4 +1,4 @@
-"""Waiting for a condition that nothing announces."""
+"""`eventually` waits for a condition that has no event."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ _LONGEST_PAUSE_S = 0.05
 
 
 def eventually(condition: Callable[[], T], timeout_s: float = 5.0, what: str = "") -> T:
-    """Call `condition` until it returns something true, and return that. Blocks the calling thread.
+    """Call `condition` until its result is true, and return the result. Any thread; blocks it.
 
-    For states of other processes that no event tells of. Where there is an event, wait for the event.
+    This is for states of other processes that have no event. Example: `eventually(lambda: not psutil.pid_exists(pid))`.
 
     Args:
-        condition: Called at least once, the last time not before `timeout_s` is over.
-        timeout_s: Seconds.
-        what: What is waited for, for the error; the condition's name by default.
+        condition: Called at least once, and for the last time after `timeout_s` seconds.
+        timeout_s: Limit of the wait in seconds.
+        what: Description of the condition for the error; by default the function's name.
 
     Raises:
-        TimeoutError: It did not become true in time; the message holds its last value.
+        TimeoutError: The result was not true in time. The message contains the last result.
     """
     deadline = time.monotonic() + timeout_s
     pause = _FIRST_PAUSE_S
