@@ -1,14 +1,14 @@
-"""Benchmarks for the developers of nbactors: more rows than `nbactors microbenchmark` has, targets, and Ray beside it.
+"""Benchmarks for the developers of nbactors: the rows of `nbactors microbenchmark`, more rows, targets, and Ray.
 
     python -m benchmarks --help        in an environment with nbactors, from the root of the repository
-    scripts/benchmark                  the same, which makes that environment first
+    scripts/benchmark                  the same, after creating the environment
 
-The rows, the session that is measured and the machine's limits are those of `nbactors.benchmark`. Here are
+The package `nbactors.benchmark` has the session, the machine's limits, and the first rows. This folder adds
 
-    rows        the further rows: startup, footprint, arrays, streaming, fleet
-    targets     what each row must reach
-    bench       a session whose processes can all be found, and the runtime that Ray is
+    rows        further rows: startup, memory, arrays, streaming, many actors
+    targets     the figure that each row must reach
+    bench       a session whose processes can all be found, and Ray as a runtime
     copying     the machine's limits for large values
     report      the result: a table for people, a JSON document for programs
-    workloads   the work of the further rows; runs as a script, also in an environment that has Ray alone
+    workloads   the work of the further rows; runs as a script, also in an environment that has only Ray
 """

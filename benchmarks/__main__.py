@@ -43,7 +43,7 @@ def main(
     if ray_python is not None and compare is None:
         raise click.UsageError("--ray-python says where Ray is; add --compare ray to compare with it")
     if json_file is not None and not os.access(json_file.parent, os.W_OK):
-        # Told now rather than after minutes of measuring.
+        # This check comes before the measurements, which take minutes.
         raise click.UsageError(f"--json {json_file}: there is no writable directory {json_file.parent}")
     effort = MoreEffort(seconds, starts=starts, array_bytes=array_mb * 1_000_000, fleet=FLEET if large else 0)
     rows = chosen(all_rows(effort), only)
@@ -64,7 +64,7 @@ def main(
         medians = limits.medians()
     theirs = {}
     if other is not None:
-        # After all else, so that its idle processes disturb nothing.
+        # Ray comes last, so that its idle processes do not disturb the other measurements.
         with closing(MarkedBench(effort, None, other)) as bench:
             theirs = measured(bench, rows, tell)
     findings = [Finding(row, found[row.key], theirs.get(row.key)) for row in rows]

@@ -1,4 +1,4 @@
-"""A session whose processes can all be found, of nbactors or of Ray."""
+"""A session of nbactors or of Ray whose processes can all be found."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ print(importlib.import_module(sys.argv[1]).__version__, platform.python_version(
 
 
 class RuntimeMissingError(Exception):
-    """A runtime to compare with cannot be imported; the text says what to do."""
+    """Raised if a runtime cannot be imported. The text says what to do."""
 
 
 @dataclass(frozen=True)
 class MoreEffort(Effort):
-    """How much is measured, of the further rows too."""
+    """Number and length of the measurements, including those of the further rows."""
 
-    array_bytes: int = 800_000_000  # the size of the large array
-    fleet: int = 0  # live actors of the row with many of them, 0 to leave it out
+    array_bytes: int = 800_000_000  # size of the large array
+    fleet: int = 0  # number of actors in the rows with many actors, 0 to leave these rows out
 
 
 @dataclass(frozen=True)
 class Measured(Runtime):
-    """A runtime that is measured, and its version."""
+    """A measured runtime with its version."""
 
     script: str = WORKLOADS
-    version: str = ""  # of the module, and of the interpreter
+    version: str = ""  # names and versions of the module and the interpreter
 
     def environment(self, directory: str) -> dict[str, str]:
         """See the base class."""
@@ -56,14 +56,14 @@ class Measured(Runtime):
 
 
 class MarkedBench(Bench):
-    """Also finds all processes that work in its directory, and ends those that do not leave by themselves."""
+    """A `Bench` that finds all processes of its session, and kills those that do not end by themselves."""
 
     effort: MoreEffort
     runtime: Measured
 
     def __init__(self, effort: MoreEffort, limits: Limits | None, runtime: Measured) -> None:
         super().__init__(effort, limits, runtime)
-        # They inherit this variable, wherever they hang in the process tree.
+        # All processes of the session inherit this environment variable, also those with another parent process.
         self._mark = f"NBACTORS_BENCHMARK_{os.urandom(8).hex()}"
 
     def environment(self) -> dict[str, str]:
@@ -80,7 +80,7 @@ class MarkedBench(Bench):
         psutil.wait_procs(living, LEAVE_S)
 
     def processes(self) -> list[psutil.Process]:
-        """Return the living processes that work here."""
+        """Return the living processes of the session."""
         found = []
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error, OSError):
@@ -90,15 +90,15 @@ class MarkedBench(Bench):
 
 
 def own() -> Measured:
-    """Return nbactors in this interpreter."""
+    """Return this interpreter's nbactors as a runtime."""
     return _probe("nbactors", sys.executable)
 
 
 def ray(python: str | None) -> Measured:
-    """Return Ray in the interpreter `python`, or in this one.
+    """Return the Ray of the interpreter `python`, or of this interpreter, as a runtime.
 
     Raises:
-        RuntimeMissingError: It has no Ray.
+        RuntimeMissingError: The interpreter cannot import Ray.
     """
     if python is None and importlib.util.find_spec("ray") is None:
         raise RuntimeMissingError(

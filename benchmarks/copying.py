@@ -1,4 +1,4 @@
-"""The machine's limit for large values: how fast one thread copies memory. All in bytes per second."""
+"""The machine's limits for large values: the speed at which one thread copies memory, in bytes per second."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ REPEATS = 3
 
 
 def _source(size: int) -> mmap.mmap:
-    """Return memory whose pages exist and differ from the zero page."""
+    """Return memory whose pages were written, since reading unwritten pages reads the one zero page of the system."""
     memory = mmap.mmap(-1, size)
     line = b"\x5a" * (1 << 20)
     for start in range(0, size, len(line)):
@@ -21,14 +21,14 @@ def _source(size: int) -> mmap.mmap:
 
 
 def into_mapped(size: int) -> float:
-    """Return the speed of a copy into memory whose pages were written before: the best that any `put` can do."""
+    """Return the speed of a copy into memory whose pages were written before. No `put` can be faster."""
     with _source(size) as source, _source(size) as target, memoryview(source) as reading, memoryview(target) as writing:
         writing[:] = reading
         return size / statistics.median(_copy_seconds(reading, writing) for _ in range(REPEATS))
 
 
 def into_fresh_file(size: int) -> float | None:
-    """Return the speed of writing to an anonymous memory file, or None where there are none (macOS)."""
+    """Return the speed of writing to an anonymous memory file, or None where there are no such files (macOS)."""
     if not hasattr(os, "memfd_create"):
         return None
     with _source(size) as source, memoryview(source) as reading:

@@ -1,4 +1,4 @@
-"""The result: a table for people, a JSON document for programs."""
+"""The benchmarks' result: a table for people, a JSON document for programs."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 FORMAT = 2
 VERDICTS = {True: "yes", False: "NO", None: ""}
 UNITS = {limits.FORK: "s", limits.ONE_AT_A_TIME: "/s", limits.IN_FLIGHT: "/s"}
-"""Of the machine's limits; of those for large values it is GB/s."""
+"""Units of the machine's limits. The limits for large values, which are not listed, are in GB/s."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One row with its figures; `ray` is None if there was no comparison."""
+    """One row with its measurements. `ray` is None if Ray was not measured."""
 
     row: Row
     mine: Measurement
@@ -34,22 +34,22 @@ class Finding:
 
     @property
     def target(self) -> Target:
-        """What the row must reach."""
+        """The target of the row."""
         return TARGETS.get(self.row.key, Target())
 
     @property
     def times_ray(self) -> float | None:
-        """How many times better than Ray."""
+        """How many times better than Ray nbactors is."""
         return None if self.ray is None else self.row.advantage(self.mine.value, self.ray.value)
 
     @property
     def met(self) -> bool | None:
-        """Whether the target is reached; None if there is none or it cannot be judged."""
+        """Whether the target is reached; None if there is no target or it cannot be judged."""
         return self.target.met(self.row, self.mine, self.ray)
 
 
 def render(findings: Sequence[Finding], medians: Mapping[str, float], compared: bool) -> str:
-    """Return the table, its notes, and the machine's limits of the same run."""
+    """Return the table, its notes, and the medians of the machine's limits."""
     heads = [*table.HEADS, *(["Ray", "x Ray"] if compared else []), "target", "met"]
     lines = table.grid(heads, [_cells(finding, compared) for finding in findings])
     pairs = [(finding.row.work, finding.mine.note) for finding in findings]
@@ -87,7 +87,7 @@ def _bounds(row: Row, target: Target) -> str:
 def record(
     findings: Sequence[Finding], medians: Mapping[str, float], mine: Measured, ray: Measured | None, effort: MoreEffort
 ) -> dict[str, Any]:
-    """Return everything that was found, and on what machine, as a JSON document."""
+    """Return all figures, and a description of the machine, as a JSON document."""
     return {
         "format": FORMAT,
         "nbactors": mine.version,

@@ -1,4 +1,4 @@
-"""The rows beside those of `nbactors microbenchmark`."""
+"""The rows that `nbactors microbenchmark` does not have."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ FIRST_ITEMS = 200
 
 
 def init_warm(bench: MarkedBench) -> Measurement:
-    """Time `init()` where another session keeps the node up."""
+    """Time `init()` while another session keeps the node running."""
     if bench.runtime.module == "ray":
         return Measurement(note="not measured: without a cluster of its own Ray starts one per session")
     times = []
@@ -45,7 +45,7 @@ def init_warm(bench: MarkedBench) -> Measurement:
 
 
 def import_over_python(bench: MarkedBench) -> Measurement:
-    """Time the import as the difference of two processes, with and without it."""
+    """Time the import as the difference between two processes, with and without the import."""
     environ, python = bench.environment(), bench.runtime.python
     differences = []
     for _ in range(bench.effort.starts + 1):
@@ -62,24 +62,24 @@ def _python(python: str, code: str, environ: Mapping[str, str]) -> float:
 
 
 def without_actors(bench: MarkedBench) -> Measurement:
-    """Add up the resident memory of all processes but the session, which is the user's own, before any actor."""
+    """Add up the resident memory of all processes except the session's own, before the first actor."""
     with closing(bench.another()) as place:
         memory = _settled(place, place.session().pid)
     resident = sum(one.rss for one in memory) / MB
-    # Only Linux tells the proportional size, in which a page that n processes share counts 1/n in each.
+    # Only Linux has the proportional set size: in it a page that n processes share counts as 1/n in each process.
     shared_out = sum(getattr(one, "pss", 0) for one in memory) / MB
     pss = f", {shared_out:.1f} MB with shared pages counted once" if shared_out else ""
     return Measurement(resident, note=f"resident memory of {len(memory)} processes, without the session's own{pss}")
 
 
 def _settled(place: MarkedBench, session: int) -> list[Any]:
-    """Return the memory of each process once it no longer grows: what `init` starts in the background has started."""
+    """Return the memory of each process when it no longer grows, since `init` starts processes in the background."""
     before = -1.0
     deadline = time.monotonic() + SETTLE_LIMIT_S
     while True:
         memory = []
         for process in place.processes():
-            with contextlib.suppress(psutil.NoSuchProcess):  # some only help to start others
+            with contextlib.suppress(psutil.NoSuchProcess):  # some processes only start others, and end
                 if process.pid != session:
                     memory.append(process.memory_full_info())
         now = sum(one.rss for one in memory) / MB
@@ -97,7 +97,7 @@ def idle_actor(bench: MarkedBench) -> Measurement:
 
 
 def first_item(bench: MarkedBench) -> Measurement:
-    """Time the call of a generator method until its first item has been read, in milliseconds."""
+    """Time the call of a generator method until its first item was read, in milliseconds."""
     seconds: list[float] = bench.session().run("first_item", repeats=FIRST_ITEMS)
     return Measurement.of([1000 * one for one in seconds])
 
@@ -126,7 +126,7 @@ def array(bench: MarkedBench, what: str, limit: str | None) -> Measurement:
 
 
 def fleet(bench: MarkedBench) -> Measurement:
-    """Create many actors, and call each."""
+    """Time the creation of many actors and one call of each."""
     count = bench.effort.fleet
     if bench.runtime.module == "ray":
         return _too_many(count)
@@ -136,7 +136,7 @@ def fleet(bench: MarkedBench) -> Measurement:
 
 
 def fleet_calls(bench: MarkedBench) -> Measurement:
-    """Compare the rate of calls to one actor with many others beside it, and without."""
+    """Return the rate of calls to one actor among many actors, divided by the rate without the others."""
     if bench.runtime.module == "ray":
         return _too_many(bench.effort.fleet)
     with closing(bench.another()) as place:

@@ -1,4 +1,4 @@
-"""What the rows must reach."""
+"""The target of each row."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Target:
-    """Bounds, all of which must hold; without any, the row only informs.
+    """Bounds of a figure, all of which must hold. A row without bounds has no target.
 
     Attributes:
-        at_most, at_least: In the row's unit.
-        limit_share: At least this share of the machine's limit.
-        ray_times: At least this many times better than Ray; judged only where Ray was measured.
+        at_most, at_least: Bounds in the row's unit.
+        limit_share: Least share of the machine's limit.
+        ray_times: Least factor by which the figure is better than Ray's; judged only if Ray was measured.
     """
 
     at_most: float | None = None
@@ -25,7 +25,7 @@ class Target:
     ray_times: float | None = None
 
     def met(self, row: Row, mine: Measurement, ray: Measurement | None) -> bool | None:
-        """Return whether a row's figure reaches all bounds that can be judged; None if none can."""
+        """Return whether a row's figure reaches all bounds that can be judged; None if no bound can be judged."""
         if mine.value is None:
             return None
         verdicts = []
@@ -69,4 +69,4 @@ TARGETS = {
     "fleet_calls": Target(at_least=0.8),
     "fleet_chain": Target(ray_times=10),
 }
-"""By the rows' keys."""
+"""The targets by the rows' keys."""

@@ -1,6 +1,6 @@
-"""The work of the further rows. Runs as a script; see `nbactors/benchmark/workloads.py`, which it loads by its path.
+"""The work of the further rows, which runs as a script as `nbactors/benchmark/workloads.py` does.
 
-An environment that has Ray alone needs no nbactors for it.
+It loads that file by its path, so that it also runs in an environment that has Ray and not nbactors.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ BATCH, REPLY = base.BATCH, base.REPLY
 
 
 def _array(size: int) -> Any:
-    """Return an array of `size` bytes whose pages exist: numpy's, or a bytearray where there is no numpy."""
+    """Return an array of `size` bytes whose pages were written: of numpy, or a bytearray if there is no numpy."""
     try:
-        import numpy as np  # noqa: PLC0415 - only this work needs it, and only where it is
+        import numpy as np  # noqa: PLC0415 - only this work needs numpy, which may be missing
     except ImportError:
         return bytearray(b"\x5a") * size
     return np.full(size // 8, 1.5)
 
 
 class _Process:
-    """An actor that tells its process id, and yields large items."""
+    """An actor that returns its process id, and yields large items."""
 
     def pid(self) -> int:
         return os.getpid()
@@ -65,7 +65,7 @@ class _Caller:
 
 
 class _Link:
-    """One link of a chain: awaits the answer of the next."""
+    """An actor of a chain, which awaits the result of the next actor."""
 
     def __init__(self, following: Any) -> None:
         self._following = following
@@ -75,7 +75,7 @@ class _Link:
 
 
 class _Reader:
-    """The actor that reads large values: gets them itself, as a borrower."""
+    """The actor that reads large values. It gets them itself, as a borrower of their references."""
 
     def __init__(self, runtime: str) -> None:
         self._get = importlib.import_module(runtime).get
@@ -88,10 +88,10 @@ class _Reader:
 
 
 def _group_of_threads(runtime: Any) -> Any:
-    """Return an actor class whose method runs in a group of threads."""
+    """Return an actor class whose method runs in a concurrency group of threads."""
 
     class Grouped:
-        @runtime.method(concurrency_group="io")  # type: ignore[untyped-decorator]  # whichever runtime it is
+        @runtime.method(concurrency_group="io")  # type: ignore[untyped-decorator]  # the type is not known here
         def small(self) -> bytes:
             return REPLY
 
@@ -99,10 +99,10 @@ def _group_of_threads(runtime: Any) -> Any:
 
 
 def _group_on_a_loop(runtime: Any) -> Any:
-    """Return an actor class whose method is a coroutine of a group."""
+    """Return an actor class whose `async def` method runs in a concurrency group."""
 
     class Grouped:
-        @runtime.method(concurrency_group="io")  # type: ignore[untyped-decorator]  # whichever runtime it is
+        @runtime.method(concurrency_group="io")  # type: ignore[untyped-decorator]  # the type is not known here
         async def small(self) -> bytes:
             return REPLY
 
@@ -110,7 +110,7 @@ def _group_on_a_loop(runtime: Any) -> Any:
 
 
 class MoreWorkloads(base.Workloads):
-    """All work, of the further rows too."""
+    """The work of all rows."""
 
     def __init__(self, module: str) -> None:
         super().__init__(module)
@@ -127,16 +127,16 @@ class MoreWorkloads(base.Workloads):
 
     @functools.cached_property
     def _peers(self) -> tuple[list[Any], list[Any]]:
-        """The actors that call, and those that are called."""
+        """The calling actors and the called actors."""
         callers, others = self.runtime.remote(_Caller), self.classes()["plain"]
         return [callers.remote(self.module) for _ in range(PEERS)], [others.remote() for _ in range(PEERS)]
 
     def idle_actor(self) -> int:
-        """Return the process id of an actor that has answered one call and keeps living."""
+        """Return the process id of a living actor that has answered one call."""
         return int(self.runtime.get(self.actor("process").pid.remote()))
 
     def among_actors(self) -> Step:
-        """Have actors call actors, each by the thousand and all at once."""
+        """Let `PEERS` actors call `PEERS` other actors at the same time, with `BATCH` calls from each."""
         get = self.runtime.get
         callers, others = self._peers
 
@@ -147,12 +147,12 @@ class MoreWorkloads(base.Workloads):
         return step
 
     def large_items(self) -> Step:
-        """Read 1 MiB items that a generator method yields; a step counts gigabytes."""
+        """Read items of 1 MiB from a generator method. A step counts gigabytes."""
         get, method = self.runtime.get, self.actor("process").large
         return lambda: sum(memoryview(get(ref)).nbytes for ref in method.remote(LARGE_ITEMS)) / 1e9
 
     def first_item(self, repeats: int) -> list[float]:
-        """Return the seconds from the call of a generator method to its first item, of which there are more."""
+        """Return the seconds from the call of a generator method to its first item; the generator yields more items."""
         get, method = self.runtime.get, self.actor("plain").items
         taken = []
         for _ in range(1 + repeats):
@@ -173,7 +173,7 @@ class MoreWorkloads(base.Workloads):
         puts = []
         ref = None
         for _ in range(1 + repeats):
-            ref = None  # so that the memory of the value before may be used again
+            ref = None  # frees the previous value, so that its memory can be used again
             start = time.perf_counter()
             ref = runtime.put(array)
             puts.append(time.perf_counter() - start)
@@ -187,7 +187,7 @@ class MoreWorkloads(base.Workloads):
         return {"first": puts[0], "later": puts[1:], "gets": gets[1:], "kind": type(array).__module__}
 
     def fleet(self, count: int) -> float:
-        """Return the seconds from creating `count` actors, which go on living, to the last one's first answer."""
+        """Return the seconds from the creation of `count` actors to the results of one call each. The actors stay."""
         actor_class = self.classes()["plain"].options(num_cpus=0)
         start = time.perf_counter()
         self._fleet = [actor_class.remote() for _ in range(count)]
@@ -195,7 +195,7 @@ class MoreWorkloads(base.Workloads):
         return time.perf_counter() - start
 
     def chain(self, count: int) -> list[float]:
-        """Return the seconds of a call through `count` actors, each awaiting the next: the first time, and again."""
+        """Return the seconds of two calls through `count` actors, each of which awaits the next actor's result."""
         runtime = self.runtime
         link_class = runtime.remote(_Link).options(num_cpus=0)
         for _ in range(count):
