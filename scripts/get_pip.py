@@ -1,7 +1,7 @@
-"""Install pip into the environment that runs this, where `ensurepip` is missing (Debian without python3-venv).
+"""Install pip into the environment of this interpreter if `ensurepip` is missing (Debian without python3-venv).
 
-Takes the newest pip from the package index (`PIP_INDEX_URL`, or PyPI) with nothing but the standard library; the
-checksum is the one that the index states.
+The script uses only the standard library. It downloads the newest pip from the package index (`PIP_INDEX_URL`, or PyPI)
+and compares it with the checksum that the index states.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ def main(path: Path) -> None:
 
 
 def _text(output: Any) -> str:
-    """Return what a terminal can show of one output."""
+    """Return the text of one output; empty if it has no text."""
     if output.output_type == "stream":
         return str(output.text)
     if output.output_type == "error":

@@ -1,8 +1,8 @@
-"""Run notebooks and store what their cells put out, without what tells of the machine.
+"""Run notebooks and store the outputs of their cells, without facts about the machine.
 
 Usage: store_outputs.py NOTEBOOK...
 
-The paths of this checkout and of Python are made relative, and nothing is kept of when and by which Python it was run.
+The paths of this checkout and of Python are made relative. The time of the run and the version of Python are removed.
 """
 
 from __future__ import annotations
