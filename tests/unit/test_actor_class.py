@@ -125,7 +125,7 @@ def test_subclassing_is_refused() -> None:
         ((1,), {"size": 3}, "got an unexpected keyword argument 'size'"),
     ],
 )
-def test_wrong_constructor_arguments(
+def test_wrong_constructor_arguments_are_refused_before_the_engine_is_asked(
     recorded: RecordingEngine, args: tuple[Any, ...], kwargs: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(TypeError, match=f"^{message}.*Counter\\(start, step=1\\)"):
@@ -133,7 +133,7 @@ def test_wrong_constructor_arguments(
     assert recorded.asked == []
 
 
-def test_options(recorded: RecordingEngine) -> None:
+def test_options_reach_the_engine_and_leave_the_class_unchanged(recorded: RecordingEngine) -> None:
     CounterActor.options(num_cpus=2, name="c").remote(1, step=2)
     _, cls, options, args, kwargs = last(recorded)
     assert (cls, args, kwargs) == (Counter, (1,), {"step": 2})
@@ -150,7 +150,7 @@ def test_get_if_exists_ignores_arguments_of_an_existing_actor(recorded: Recordin
     assert options.remote() == first
 
 
-def test_affinity_to_a_node_that_is_not_there(recorded: RecordingEngine) -> None:
+def test_a_hard_affinity_to_a_missing_node_is_refused(recorded: RecordingEngine) -> None:
     def placed(node_id: str, soft: bool) -> Any:
         return CounterActor.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node_id, soft)).remote(1)
 
@@ -160,7 +160,7 @@ def test_affinity_to_a_node_that_is_not_there(recorded: RecordingEngine) -> None
         placed("02" * 28, soft=False)
 
 
-def test_class_without_constructor(recorded: RecordingEngine) -> None:
+def test_a_class_without_constructor_takes_no_arguments(recorded: RecordingEngine) -> None:
     class Plain:
         pass
 
@@ -178,7 +178,7 @@ def test_class_without_constructor(recorded: RecordingEngine) -> None:
         ("__ray_shutdown__ = 3", "__ray_shutdown__ must be a method. Got: int"),
     ],
 )
-def test_classes_that_cannot_be_actors(body: str, message: str) -> None:
+def test_a_shutdown_hook_that_cannot_be_called_is_refused(body: str, message: str) -> None:
     scope: dict[str, Any] = {"__name__": __name__}
     exec(f"class Thing:\n    {body}\n", scope)
     with pytest.raises(ValueError, match=message):
@@ -186,7 +186,7 @@ def test_classes_that_cannot_be_actors(body: str, message: str) -> None:
 
 
 @pytest.mark.parametrize("thing", [3, len, functools.partial(print), CounterActor, recursive, None])
-def test_what_cannot_be_remote(thing: Any) -> None:
+def test_only_functions_and_classes_can_be_remote(thing: Any) -> None:
     with pytest.raises(TypeError, match="must be applied to either a function or a class"):
         ray.remote(num_cpus=1)(thing)
 
@@ -233,7 +233,7 @@ def pickle_round_trip(thing: Any) -> Any:
     return cloudpickle.loads(cloudpickle.dumps(thing))
 
 
-def test_meta() -> None:
+def test_the_metadata_lists_all_methods_and_can_be_pickled() -> None:
     meta = actor_meta(Counter)
     assert set(meta.methods) == {
         "__getitem__", "__ray_call__", "__ray_ready__", "__ray_terminate__", "_helper", "add", "cached", "inherited",
@@ -266,7 +266,7 @@ class AsyncMany(Many):
         yield 1
 
 
-def test_meta_of_generators() -> None:
+def test_the_metadata_of_generators_has_their_options() -> None:
     methods = actor_meta(AsyncMany).methods
     found = {name: (methods[name].generates, methods[name].num_returns) for name in ("plain", "counted", "streamed")}
     assert found == {"plain": (False, 1), "counted": (True, STREAMING), "streamed": (True, STREAMING)}
@@ -291,7 +291,7 @@ def test_meta_of_generators() -> None:
         ("method = functools.partialmethod(Asynchronous.method)", True),
     ],
 )
-def test_what_makes_an_actor_asynchronous(body: str, is_async: bool) -> None:
+def test_an_async_method_makes_the_actor_asynchronous(body: str, is_async: bool) -> None:
     class Asynchronous:
         async def method(self) -> None: ...
 
@@ -304,7 +304,7 @@ def test_what_makes_an_actor_asynchronous(body: str, is_async: bool) -> None:
     assert actor_meta(scope["Derived"]).is_async is is_async
 
 
-def test_an_overridden_coroutine_does_not_count() -> None:
+def test_an_overridden_async_method_does_not_make_the_actor_asynchronous() -> None:
     class Asynchronous:
         async def method(self) -> None: ...
 
@@ -328,7 +328,9 @@ def test_an_overridden_coroutine_does_not_count() -> None:
         (AsyncMany, {"concurrency_groups": {"io": 1}, "max_concurrency": 1}, False),
     ],
 )
-def test_order_of_calls(recorded: RecordingEngine, cls: type, options: dict[str, Any], in_order: bool) -> None:
+def test_calls_run_in_order_unless_they_overlap_or_it_is_allowed(
+    recorded: RecordingEngine, cls: type, options: dict[str, Any], in_order: bool
+) -> None:
     meta = meta_of(ray.remote(num_cpus=1, **options)(cls).remote)
     assert meta.in_order is in_order
     assert meta.groups == tuple(options.get("concurrency_groups", ()))
@@ -356,7 +358,7 @@ def test_options_reach_the_handle(recorded: RecordingEngine) -> None:
         (Counter, {"max_concurrency": 2}, "not possible for multi-threaded actors"),
     ],
 )
-def test_order_cannot_be_asked_of_calls_that_overlap(cls: type, options: dict[str, Any], message: str) -> None:
+def test_in_order_execution_is_refused_if_calls_overlap(cls: type, options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         ray.remote(allow_out_of_order_execution=False, **options)(cls)
     with pytest.raises(ValueError, match=message):
@@ -380,7 +382,7 @@ def test_a_methods_group_must_be_declared() -> None:
         ({"timeout_s": 3}, AssertionError, "Unexpected keyword argument to @method: 'timeout_s'"),
     ],
 )
-def test_bad_method_option(options: dict[str, Any], error: type[Exception], message: str) -> None:
+def test_wrong_method_options_are_refused(options: dict[str, Any], error: type[Exception], message: str) -> None:
     def plain(self: Any) -> None: ...
 
     with pytest.raises(error, match=message):
@@ -390,7 +392,7 @@ def test_bad_method_option(options: dict[str, Any], error: type[Exception], mess
 # ------------------------------------------------------------------------------------------------ handles and methods
 
 
-def test_calls(recorded: RecordingEngine) -> None:
+def test_calls_reach_the_link_with_arguments_and_options(recorded: RecordingEngine) -> None:
     handle = handle_of(recorded)
     handle.add.remote(1)
     handle.add.remote(1, times=3)
@@ -417,7 +419,7 @@ def test_calls(recorded: RecordingEngine) -> None:
         ((1,), {"q": 1}, "got an unexpected keyword argument 'q'"),
     ],
 )
-def test_wrong_arguments(
+def test_wrong_arguments_are_refused_before_the_call(
     recorded: RecordingEngine, args: tuple[Any, ...], kwargs: dict[str, Any], message: str
 ) -> None:
     handle = handle_of(recorded)
@@ -434,7 +436,7 @@ def test_calling_a_method_shows_the_right_call(recorded: RecordingEngine) -> Non
         handle.__ray_ready__()
 
 
-def test_unknown_method(recorded: RecordingEngine) -> None:
+def test_an_unknown_method_raises_an_error_with_a_hint(recorded: RecordingEngine) -> None:
     handle = handle_of(recorded)
     with pytest.raises(AttributeError, match=r"'ActorHandle' object has no attribute 'ad'.*Did you mean 'add'"):
         _ = handle.ad
@@ -443,7 +445,7 @@ def test_unknown_method(recorded: RecordingEngine) -> None:
     assert not hasattr(handle, "_repr_html_")
 
 
-def test_options_of_calls(recorded: RecordingEngine) -> None:
+def test_call_options_reach_the_link_and_wrong_ones_are_refused(recorded: RecordingEngine) -> None:
     handle: Any = ray.remote(concurrency_groups={"io": 2})(Many).remote()
     handle.plain.options(concurrency_group="io", timeout_s=5).remote()
     handle.plain.options(concurrency_group="").remote()
@@ -459,7 +461,7 @@ def test_options_of_calls(recorded: RecordingEngine) -> None:
         handle.plain.options(num_returns="streaming")
 
 
-def test_completion_and_text(recorded: RecordingEngine) -> None:
+def test_a_handle_lists_its_methods_and_shows_their_parameters(recorded: RecordingEngine) -> None:
     handle = handle_of(recorded)
     assert {"add", "inherited", "__ray_terminate__"} <= set(dir(handle))
     assert repr(handle) == f"Actor(Counter, {handle._actor_id.hex()})"
@@ -482,14 +484,14 @@ def test_handles_are_equal_after_any_round_trip(recorded: RecordingEngine) -> No
     assert handle != 3
 
 
-def test_methods_pickle(recorded: RecordingEngine) -> None:
+def test_a_method_of_a_handle_can_be_pickled(recorded: RecordingEngine) -> None:
     method = pickle.loads(pickle.dumps(handle_of(recorded).add.options(name="n")))
     assert isinstance(method, ActorMethod)
     method.remote(1)
     assert method._link.calls == [("add", (1,), {}, CallOptions(None, "n"))]  # type: ignore[attr-defined]
 
 
-def test_a_handle_goes_at_once(recorded: RecordingEngine) -> None:
+def test_a_handle_is_freed_without_a_garbage_collection(recorded: RecordingEngine) -> None:
     """No cycle keeps it, so the actor ends with the last handle and not with the next collection."""
     recorded.asked.clear()
     gc.disable()
@@ -509,7 +511,7 @@ def test_a_handle_goes_at_once(recorded: RecordingEngine) -> None:
 # ---------------------------------------------------------------------------------------------------- remote functions
 
 
-def test_remote_function(recorded: RecordingEngine) -> None:
+def test_a_remote_function_submits_a_task_and_checks_its_arguments(recorded: RecordingEngine) -> None:
     recursive.remote(1)
     _, function, args, kwargs, options = last(recorded)
     assert (args, kwargs) == ((1,), {})
@@ -527,13 +529,13 @@ def test_remote_function(recorded: RecordingEngine) -> None:
 # ------------------------------------------------------------------------------------------------------------ pickling
 
 
-def test_importable_ones_travel_by_name() -> None:
+def test_importable_classes_and_functions_are_pickled_by_name() -> None:
     assert pickle.loads(pickle.dumps(recursive)) is recursive
     assert pickle.loads(pickle.dumps(Decorated)) is Decorated
     assert len(pickle.dumps(Decorated)) < 150
 
 
-def test_those_behind_a_decoration_are_found_by_name() -> None:
+def test_a_decorated_class_is_found_by_its_name() -> None:
     inner = Decorated.__wrapped__  # type: ignore[attr-defined]
     address = importable.address_of(inner, inner.__module__, inner.__qualname__)
     assert address == (__name__, "Decorated")
@@ -544,7 +546,7 @@ def test_those_behind_a_decoration_are_found_by_name() -> None:
     assert importable.address_of(Counter, "__main__", "Counter") is None
 
 
-def test_those_of_a_module_by_value_do_not_travel_by_name() -> None:
+def test_classes_of_a_module_by_value_are_not_pickled_by_name() -> None:
     module = sys.modules[__name__]
     ray.register_pickle_by_value(module)
     try:
@@ -570,7 +572,7 @@ class Node:
 """
 
 
-def test_those_of_a_notebook_travel_by_value_although_they_refer_to_themselves(recorded: RecordingEngine) -> None:
+def test_self_referring_definitions_of_a_notebook_are_pickled_by_value(recorded: RecordingEngine) -> None:
     notebook = types.ModuleType("__main__")
     exec(NOTEBOOK, notebook.__dict__)
     countdown = pickle.loads(cloudpickle.dumps(notebook.countdown))  # type: ignore[attr-defined]

@@ -13,7 +13,7 @@ from nbactors import engine
 from nbactors.actor import actor_meta
 
 
-def test_get(recorded: RecordingEngine) -> None:
+def test_get_passes_references_and_timeout_to_the_engine(recorded: RecordingEngine) -> None:
     one, two = make_ref(1), make_ref(2)
     assert ray.get(one) == one.hex()
     assert ray.get([one, two]) == [one.hex(), two.hex()]
@@ -27,7 +27,7 @@ def test_get(recorded: RecordingEngine) -> None:
     ]
 
 
-def test_get_gives_a_generator_back(recorded: RecordingEngine) -> None:
+def test_get_returns_a_generator_unchanged(recorded: RecordingEngine) -> None:
     generator: Any = ray.ObjectRefGenerator(None, make_ref(1))
     assert ray.get(generator) is generator
     assert recorded.asked == []
@@ -45,7 +45,7 @@ def test_get_gives_a_generator_back(recorded: RecordingEngine) -> None:
         ((make_ref(1),), {"timeout": "1"}, TypeError, "timeout must be a number of seconds"),
     ],
 )
-def test_bad_get(
+def test_wrong_arguments_of_get_are_refused(
     recorded: RecordingEngine, args: tuple[Any, ...], kwargs: dict[str, Any], error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message):
@@ -53,7 +53,7 @@ def test_bad_get(
     assert recorded.asked == []
 
 
-def test_put(recorded: RecordingEngine) -> None:
+def test_put_returns_a_reference_and_refuses_references_and_owners(recorded: RecordingEngine) -> None:
     assert isinstance(ray.put(3), ray.ObjectRef)
     with pytest.raises(TypeError, match="Calling 'put' on an ObjectRef is not allowed"):
         ray.put(make_ref(1))
@@ -61,7 +61,7 @@ def test_put(recorded: RecordingEngine) -> None:
         ray.put(1, _owner=object())  # type: ignore[arg-type]
 
 
-def test_wait(recorded: RecordingEngine) -> None:
+def test_wait_splits_the_references(recorded: RecordingEngine) -> None:
     refs = [make_ref(number) for number in range(3)]
     assert ray.wait(refs) == (refs[:1], refs[1:])
     assert ray.wait(refs, num_returns=3, timeout=0, fetch_local=False) == (refs, [])
@@ -88,7 +88,7 @@ REF = make_ref(1)
         (([REF],), {"timeout": "1"}, TypeError, "'timeout' argument must be a number"),
     ],
 )
-def test_bad_wait(
+def test_wrong_arguments_of_wait_are_refused(
     recorded: RecordingEngine, args: tuple[Any, ...], kwargs: dict[str, Any], error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message):
@@ -96,7 +96,7 @@ def test_bad_wait(
     assert recorded.asked == []
 
 
-def test_cancel(recorded: RecordingEngine) -> None:
+def test_cancel_passes_its_flags_to_the_engine(recorded: RecordingEngine) -> None:
     ray.cancel(REF)
     ray.cancel(REF, force=True, recursive=False)
     ray.cancel(ray.ObjectRefGenerator(None, REF), interrupt=True)
@@ -119,7 +119,7 @@ def test_cancel(recorded: RecordingEngine) -> None:
         (REF, {"interrupt": True, "force": True}, ValueError, "either end the process, or interrupt what it runs"),
     ],
 )
-def test_bad_cancel(
+def test_wrong_arguments_of_cancel_are_refused(
     recorded: RecordingEngine, ref: Any, kwargs: dict[str, Any], error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message):
@@ -127,7 +127,7 @@ def test_bad_cancel(
     assert recorded.asked == []
 
 
-def test_an_actor_is_not_cancelled(recorded: RecordingEngine) -> None:
+def test_cancel_refuses_a_handle(recorded: RecordingEngine) -> None:
     class Task:
         def completed(self) -> None: ...
 
@@ -136,7 +136,7 @@ def test_an_actor_is_not_cancelled(recorded: RecordingEngine) -> None:
 
 
 @pytest.mark.parametrize("actor", [3, "counter", REF, None])
-def test_bad_kill(recorded: RecordingEngine, actor: Any) -> None:
+def test_kill_refuses_everything_but_a_handle(recorded: RecordingEngine, actor: Any) -> None:
     with pytest.raises(ValueError, match=r"kill\(\) only supported for actors"):
         ray.kill(actor)
 
@@ -153,7 +153,9 @@ def test_bad_kill(recorded: RecordingEngine, actor: Any) -> None:
         (("x",), ValueError, "Failed to look up actor with name"),
     ],
 )
-def test_bad_get_actor(recorded: RecordingEngine, args: tuple[Any, ...], error: type[Exception], message: str) -> None:
+def test_wrong_arguments_of_get_actor_are_refused(
+    recorded: RecordingEngine, args: tuple[Any, ...], error: type[Exception], message: str
+) -> None:
     with pytest.raises(error, match=message):
         ray.get_actor(*args)
 
@@ -164,7 +166,7 @@ def test_listings_need_a_session(verb: Any) -> None:
         verb()
 
 
-def test_listings(recorded: RecordingEngine) -> None:
+def test_listings_come_from_the_engine(recorded: RecordingEngine) -> None:
     assert ray.available_resources() == {"CPU": 1.0}
     assert ray.cluster_resources() == {"CPU": 2.0}
     assert ray.nodes()[0]["Alive"]
@@ -173,7 +175,7 @@ def test_listings(recorded: RecordingEngine) -> None:
         ray.util.list_named_actors("yes")  # type: ignore[call-overload]
 
 
-def test_init_twice(recorded: RecordingEngine) -> None:
+def test_a_second_init_is_refused_unless_allowed(recorded: RecordingEngine) -> None:
     with pytest.raises(RuntimeError, match=r"called init twice by accident.*ignore_reinit_error=True"):
         ray.init()
     context = ray.init(ignore_reinit_error=True)
@@ -193,12 +195,12 @@ def test_the_context_ends_the_session(recorded: RecordingEngine) -> None:
     ray.shutdown()
 
 
-def test_exit_actor_outside(recorded: RecordingEngine) -> None:
+def test_exit_actor_is_refused_outside_an_actor(recorded: RecordingEngine) -> None:
     with pytest.raises(TypeError, match="exit_actor API is called on a non-actor worker"):
         ray.actor.exit_actor()
 
 
-def test_runtime_context_of_a_driver(recorded: RecordingEngine) -> None:
+def test_the_runtime_context_of_a_driver_has_no_task_and_no_actor(recorded: RecordingEngine) -> None:
     context = ray.get_runtime_context()
     assert context.get_job_id() == "02" * 4
     assert context.get_node_id() == "01" * 28
@@ -239,14 +241,14 @@ def run_inside(recorded: RecordingEngine, monkeypatch: pytest.MonkeyPatch, cls: 
 
 @pytest.mark.parametrize("canceled", [False, True])
 @pytest.mark.parametrize("cls", [None, Plain])
-def test_is_canceled(
+def test_is_canceled_returns_the_engine_s_answer(
     recorded: RecordingEngine, monkeypatch: pytest.MonkeyPatch, cls: type | None, canceled: bool
 ) -> None:
     run_inside(recorded, monkeypatch, cls, canceled)
     assert ray.get_runtime_context().is_canceled() is canceled
 
 
-def test_is_canceled_is_not_for_async_actors(recorded: RecordingEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_is_canceled_is_refused_in_an_async_actor(recorded: RecordingEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     run_inside(recorded, monkeypatch, Asynchronous, True)
     with pytest.raises(RuntimeError, match=r"not supported in an async actor: .* asyncio\.CancelledError"):
         ray.get_runtime_context().is_canceled()
@@ -261,6 +263,6 @@ def test_a_forked_child_has_no_session(recorded: RecordingEngine) -> None:
 
 
 @pytest.mark.parametrize("module", ["json", 3, None])
-def test_only_modules_are_registered_by_value(module: Any) -> None:
+def test_registration_by_value_refuses_everything_but_a_module(module: Any) -> None:
     with pytest.raises(TypeError, match="Give the module itself"):
         ray.register_pickle_by_value(module)

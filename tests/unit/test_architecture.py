@@ -15,9 +15,9 @@ PATHS = sorted(set(re.findall(r"`([\w/]+(?:/|\.py))[`:]", PAGE.read_text(encodin
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_a_path_in_the_page_exists(path: str) -> None:
+def test_every_path_on_the_page_exists(path: str) -> None:
     assert (ROOT / path).exists() or (ROOT.parent / path).exists()
 
 
-def test_it_names_paths() -> None:
+def test_the_page_names_many_paths() -> None:
     assert len(PATHS) > 40

@@ -21,7 +21,7 @@ def state_directory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return tmp_path / "state"
 
 
-def test_a_state_comes_back() -> None:
+def test_a_written_state_is_read_again() -> None:
     path = CheckpointStore("space", "name").write("Model", {"weights": np.arange(1000.0), "epoch": 3})
     header, state = read(path)
     assert (header["class"], header["version"], state["epoch"]) == ("Model", 1, 3)
@@ -29,14 +29,14 @@ def test_a_state_comes_back() -> None:
     state["weights"][0] = 7.0  # it is the actor's own, to go on with
 
 
-def test_versions_count_and_the_latest_are_kept() -> None:
+def test_versions_are_counted_and_the_latest_three_are_kept() -> None:
     store = CheckpointStore("space", "name")
     for number in range(5):
         store.write("Model", number)
     assert [(read_header(path)["version"], read(path)[1]) for path in store.paths()] == [(5, 4), (4, 3), (3, 2)]
 
 
-def test_only_the_user_may_read_them(state_directory: Path) -> None:
+def test_only_the_user_may_read_checkpoints(state_directory: Path) -> None:
     path = CheckpointStore("space", "name").write("Model", 1)
     assert path.stat().st_mode & 0o777 == 0o600
     for place in path.parents:
@@ -54,7 +54,7 @@ def test_only_the_user_may_read_them(state_directory: Path) -> None:
         (("é", "ü"), ("e", "u")),
     ],
 )
-def test_names_may_be_any_text_and_none_is_anothers(
+def test_different_names_have_different_files(
     one: tuple[str, str], other: tuple[str, str], state_directory: Path
 ) -> None:
     first, second = CheckpointStore(*one).write("M", 1), CheckpointStore(*other).write("M", 2)
@@ -64,7 +64,7 @@ def test_names_may_be_any_text_and_none_is_anothers(
 
 
 @pytest.mark.parametrize("change", ["cut", "flipped", "empty", "foreign", "format"])
-def test_a_damaged_file_is_found(change: str) -> None:
+def test_a_damaged_file_is_refused(change: str) -> None:
     path = CheckpointStore("space", "name").write("Model", list(range(1000)))
     data = path.read_bytes()
     changed = {
@@ -79,7 +79,7 @@ def test_a_damaged_file_is_found(change: str) -> None:
         read(path)
 
 
-def test_one_that_cannot_be_pickled_leaves_nothing(state_directory: Path) -> None:
+def test_a_state_that_cannot_be_pickled_leaves_no_file(state_directory: Path) -> None:
     store = CheckpointStore("space", "name")
     store.write("Model", 1)
     with pytest.raises(TypeError, match="cannot pickle"):
@@ -102,7 +102,7 @@ store.write("Model", "x" * 1_000_000)
 
 
 @pytest.mark.slow
-def test_a_process_that_dies_while_it_writes_leaves_the_version_before() -> None:
+def test_a_process_that_dies_during_a_write_leaves_the_previous_version() -> None:
     ended = subprocess.run([sys.executable, "-c", KILLED], check=False)
     assert ended.returncode == -signal.SIGKILL
     (path,) = CheckpointStore("space", "name").paths()
@@ -113,7 +113,7 @@ def test_a_process_that_dies_while_it_writes_leaves_the_version_before() -> None
     assert [read(path)[1] for path in CheckpointStore("space", "name").paths()] == ["second", "first"]
 
 
-def test_where_they_lie(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_environment_variables_choose_the_directory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("NBACTORS_STATE_DIR")
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     assert checkpoint_store.directory() == tmp_path / "nbactors" / "checkpoints"

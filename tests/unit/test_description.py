@@ -75,7 +75,7 @@ def handle(facts: Any) -> Any:
         (OSError("the engine is gone"), ""),
     ],
 )
-def test_a_handle_tells_what_is_known_of_its_actor(facts: Any, line: str) -> None:
+def test_a_handle_shows_the_known_facts_of_its_actor(facts: Any, line: str) -> None:
     bundle = handle(facts)._repr_mimebundle_()
     assert bundle["text/plain"] == f"Actor(Counter, {ID}){line}"
     assert "Actor Counter" in bundle["text/html"]
@@ -83,7 +83,7 @@ def test_a_handle_tells_what_is_known_of_its_actor(facts: Any, line: str) -> Non
     assert "_hidden" not in bundle["text/html"]
 
 
-def test_the_repr_of_a_handle_is_rays_and_tells_that_it_is_dead() -> None:
+def test_the_repr_of_a_handle_is_that_of_ray_with_dead_added() -> None:
     assert repr(handle(ActorFacts("alive", 7))) == f"Actor(Counter, {ID})"
     assert repr(handle(ActorFacts("dead", 7, "it was killed"))) == f"Actor(Counter, {ID}, dead)"
 
@@ -97,7 +97,7 @@ def test_the_repr_of_a_handle_is_rays_and_tells_that_it_is_dead() -> None:
         (RuntimeError("closed"), ""),
     ],
 )
-def test_a_reference_tells_its_state(facts: Any, line: str) -> None:
+def test_a_reference_shows_its_state(facts: Any, line: str) -> None:
     ref: ObjectRef[Any] = ObjectRef(Known(facts))
     bundle = ref._repr_mimebundle_()
     assert bundle["text/plain"] == f"ObjectRef({'02' * 28}){line}"
@@ -117,7 +117,7 @@ def test_a_reference_tells_its_state(facts: Any, line: str) -> None:
         (OSError(), OSError(), ""),
     ],
 )
-def test_a_generator_tells_what_there_is_to_read(facts: Any, end: Any, line: str) -> None:
+def test_a_generator_shows_its_unread_values(facts: Any, end: Any, line: str) -> None:
     generator: ObjectRefGenerator[Any] = ObjectRefGenerator(Known(facts), ObjectRef(Known(end)))
     assert generator._repr_mimebundle_()["text/plain"] == f"ObjectRefGenerator({'02' * 28}){line}"
 
@@ -138,7 +138,7 @@ def test_classes_methods_and_functions_show_their_parameters(recorded: Recording
     assert "Add some." in method._repr_html_()
 
 
-def test_a_class_that_shows_its_instances_is_not_shown_so_itself(recorded: RecordingEngine) -> None:
+def test_a_repr_method_for_instances_does_not_show_the_class(recorded: RecordingEngine) -> None:
     class Picture:
         def _repr_svg_(self) -> str:
             return "<svg/>"
@@ -148,7 +148,7 @@ def test_a_class_that_shows_its_instances_is_not_shown_so_itself(recorded: Recor
     assert cls._repr_mimebundle_()["text/plain"] == "ActorClass(Picture()): no methods"
 
 
-def test_the_session_tells_whether_it_is_open(recorded: RecordingEngine) -> None:
+def test_the_context_shows_whether_the_session_is_open(recorded: RecordingEngine) -> None:
     context = RayContext({**recorded.describe(), "job_id": recorded.facts.job_id.hex()})
     assert "ended" not in repr(context)
     assert "open" in context._repr_html_()
@@ -157,7 +157,7 @@ def test_the_session_tells_whether_it_is_open(recorded: RecordingEngine) -> None
     assert "ended" in other._repr_html_()
 
 
-def test_a_session_whose_directory_is_no_utf_8_can_be_printed(recorded: RecordingEngine) -> None:
+def test_a_context_with_a_directory_of_invalid_utf_8_can_be_printed(recorded: RecordingEngine) -> None:
     context = RayContext({"directory": "/tmp/\udcff"})
     assert context["directory"] == "/tmp/\udcff"
     assert "directory=/tmp/\\udcff" in repr(context)
@@ -197,7 +197,7 @@ def read(text: str) -> list[str]:
     return reader.text
 
 
-def test_html_is_static_and_reads_without_styles() -> None:
+def test_html_is_static_and_readable_without_styles() -> None:
     facts = ObjectFacts("failed", "Counter.<lambda>", error="ValueError: <script>alert(1)</script>")
     told = read(description.reference(Known(facts), "02").html())
     assert told[:2] == ["ObjectRef", " · failed"]
@@ -219,7 +219,7 @@ def test_a_methods_signature_can_be_inspected(recorded: RecordingEngine) -> None
     "text",
     ["()", "(a, /, b, c=1, *rest, d, e='x y', **more)", "(a=..., *, b=None)", "(*, key)", "(a, /)", "(x=-1.5, y=b'k')"],
 )
-def test_a_signature_is_inspectable_as_it_is_displayed(text: str) -> None:
+def test_the_inspected_signature_equals_the_displayed_one(text: str) -> None:
     namespace: dict[str, Any] = {}
     exec(f"def f{text}: pass", namespace)
     signature = ray.remote(namespace["f"])._meta.signature
@@ -240,14 +240,14 @@ class Shouting(str):
 HELLO = Shouting("hello")
 
 
-def test_a_default_that_is_shown_can_be_read_again() -> None:
+def test_a_displayed_default_can_be_parsed() -> None:
     def function(a: Any = Colour.RED, b: Any = HELLO, c: Any = float("-inf")) -> None: ...
 
     signature = Signature.of(function, skip_self=False)
     assert str(signature.inspectable()) == signature.display == "(a=Colour.RED, b=..., c=-inf)"
 
 
-def test_links_and_entries_that_tell_nothing_are_shown_all_the_same() -> None:
+def test_records_without_facts_are_shown_all_the_same() -> None:
     link = RecordingLink(b"\1" * 16)
     assert link.facts() == ActorFacts()
     assert make_ref(1)._repr_mimebundle_()["text/plain"].startswith("ObjectRef(")

@@ -49,7 +49,7 @@ def _look_ups(node: ast.AST) -> Iterator[tuple[ast.expr, ast.expr]]:
         yield node.comparators[0], node.left
 
 
-def test_the_table_names_what_the_code_reads() -> None:
+def test_the_table_names_exactly_the_variables_that_the_code_reads() -> None:
     documented = ROW.findall(README.read_text())
     assert len(documented) == len(set(documented))
     assert set(documented) == {name for path in ROOT.rglob("*.py") for name in read_by(path)}
@@ -61,6 +61,8 @@ def test_the_defaults_are_those_of_the_code() -> None:
 
 
 @pytest.mark.parametrize(("given", "seconds"), [("", DEFAULT_S), ("0", 0.0), (" 2.5 ", 2.5), ("604800", MAX_SECONDS)])
-def test_lingering(given: str, seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_lingering_time_is_read_from_its_variable(
+    given: str, seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("NBACTORS_LINGER_S", given)
     assert linger_s() == seconds

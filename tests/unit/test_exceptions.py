@@ -72,7 +72,7 @@ def gotten(error: BaseException) -> RayTaskError:
     return travelled(task_error(error)).as_instanceof_cause()
 
 
-def test_is_instance_of_both() -> None:
+def test_a_raised_error_is_a_task_error_and_of_the_users_type() -> None:
     error = gotten(raised(Plain("bad", 3)))
     assert isinstance(error, RayTaskError)
     assert isinstance(error, Plain)
@@ -82,7 +82,7 @@ def test_is_instance_of_both() -> None:
     assert (error.function_name, error.pid) == ("Counter.boom", 123)
 
 
-def test_text_is_the_remote_traceback_once() -> None:
+def test_the_text_contains_the_remote_traceback_once() -> None:
     error = gotten(raised(Plain("bad")))
     assert str(error).startswith("ray::Counter.boom() (pid=123)\n")
     assert str(error).count("in raised") == 1
@@ -150,21 +150,21 @@ def test_notes_survive() -> None:
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="exception groups exist since Python 3.11")
-def test_exception_group() -> None:
+def test_an_exception_group_keeps_its_exceptions() -> None:
     group = ExceptionGroup("several", [ValueError("a"), KeyError("b")])  # type: ignore[name-defined, unused-ignore]  # noqa: F821
     error = gotten(raised(group))
     assert isinstance(error, ExceptionGroup)  # type: ignore[name-defined, unused-ignore]  # noqa: F821
     assert len(error.exceptions) == 2
 
 
-def test_type_with_demanding_init() -> None:
+def test_a_type_whose_init_needs_other_arguments_survives() -> None:
     error = gotten(raised(Demanding(404, "gone")))
     assert isinstance(error, Demanding)
     assert error.code == 404
     assert error.args == ("404: gone",)
 
 
-def test_exception_that_does_not_pickle() -> None:
+def test_an_attribute_that_cannot_be_pickled_is_left_out() -> None:
     error = gotten(raised(Vanishing()))
     assert isinstance(error, Vanishing)
     assert error.kept == 5
@@ -173,13 +173,13 @@ def test_exception_that_does_not_pickle() -> None:
     assert "lock" in error.args[1]
 
 
-def test_exception_that_does_not_pickle_travels_on() -> None:
+def test_an_error_with_an_attribute_left_out_can_be_pickled_again() -> None:
     first = travelled(task_error(raised(Vanishing())))
     second = pickle.loads(cloudpickle.dumps(first))
     assert isinstance(second.as_instanceof_cause(), Vanishing)
 
 
-def test_type_that_cannot_be_subclassed(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_error_whose_type_cannot_be_subclassed_is_the_cause(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, "nbactors"):
         error = gotten(raised(Final("x")))
     assert type(error) is RayTaskError
@@ -195,7 +195,7 @@ def test_error_of_a_nested_task_keeps_the_users_type() -> None:
     assert "Plain: deep" in str(outer)
 
 
-def test_error_of_the_runtime_within_a_task() -> None:
+def test_an_error_of_the_runtime_in_a_task_keeps_its_type() -> None:
     error = gotten(raised(exceptions.GetTimeoutError("too late")))
     assert isinstance(error, exceptions.GetTimeoutError)
     assert isinstance(error, TimeoutError)
@@ -206,7 +206,7 @@ def test_plain_exception_is_the_task_error_itself() -> None:
     assert plain.as_instanceof_cause() is plain
 
 
-def test_dual_pickles() -> None:
+def test_a_raised_error_can_be_pickled() -> None:
     error = gotten(raised(Plain("bad")))
     again = pickle.loads(cloudpickle.dumps(error))
     assert isinstance(again, Plain)
@@ -236,7 +236,7 @@ def test_dual_pickles() -> None:
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_pickles_with_attributes(error: RayError) -> None:
+def test_a_pickled_error_keeps_its_attributes(error: RayError) -> None:
     error.extra = 1  # type: ignore[attr-defined]
     again = pickle.loads(pickle.dumps(error))
     assert type(again) is type(error)
@@ -255,13 +255,13 @@ def test_pickles_with_attributes(error: RayError) -> None:
         ("a kind that is not known here", exceptions.RaySystemError),
     ],
 )
-def test_tasks_that_get_no_worker(kind: str, expected: type[RayError]) -> None:
+def test_a_task_without_a_worker_has_an_error_with_the_reason(kind: str, expected: type[RayError]) -> None:
     error = failures.decode(failures.no_worker(messages.Refused(1, kind, "no worker: the reason")))
     assert type(error) is expected
     assert str(error).endswith("no worker: the reason")
 
 
-def test_call_timeout() -> None:
+def test_a_call_timeout_error_names_phase_and_time() -> None:
     queued = exceptions.CallTimeoutError("ab", "queued", 2.5)
     assert (queued.task_id, queued.phase, queued.timeout_s) == ("ab", "queued", 2.5)
     assert str(queued).startswith("Task: ab was cancelled: it was still queued after the 2.5 s of its timeout_s")
@@ -269,7 +269,7 @@ def test_call_timeout() -> None:
     assert str(running).startswith("This task was cancelled: it was still running after the 3 s of its timeout_s")
 
 
-def test_actor_died() -> None:
+def test_an_actor_died_error_names_actor_and_reason() -> None:
     error = ActorDiedError("gone", b"\xab\xcd", "creation_failed")
     assert error.actor_id == "abcd"
     assert error.actor_init_failed
@@ -295,11 +295,11 @@ def test_actor_died() -> None:
         ("RayChannelTimeoutError", (exceptions.RayChannelError, exceptions.RaySystemError, TimeoutError)),
     ],
 )
-def test_hierarchy(name: str, bases: tuple[type, ...]) -> None:
+def test_errors_have_the_bases_of_ray(name: str, bases: tuple[type, ...]) -> None:
     assert all(issubclass(getattr(exceptions, name), base) for base in bases)
 
 
-def test_every_error_is_listed_and_says_where_it_lives() -> None:
+def test_every_error_is_listed_documented_and_of_the_public_module() -> None:
     for kind in exceptions.RAY_EXCEPTION_TYPES:
         assert kind.__module__ == "nbactors.exceptions"
         assert kind.__name__ in exceptions.__all__

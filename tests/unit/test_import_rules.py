@@ -179,13 +179,13 @@ def others(name: str) -> set[str]:
     return EDGES[name] - set(MODULES) - {"nbactors"}
 
 
-def test_every_exception_is_needed() -> None:
+def test_every_listed_exception_is_used() -> None:
     for name, target in ALLOWED:
         assert target in set(imports(name)), f"{name} no longer imports {target}: take it out of ALLOWED"
 
 
 @pytest.mark.parametrize("name", sorted(MODULES))
-def test_a_module_imports_what_its_room_may(name: str) -> None:
+def test_a_module_imports_only_the_rooms_and_packages_of_its_row(name: str) -> None:
     room = room_of(name)
     assert room or MODULES[name].name == "__init__.py", "give it a room in the table"
     below, packages = ROOMS.get(room, (set(), set()))
@@ -194,14 +194,14 @@ def test_a_module_imports_what_its_room_may(name: str) -> None:
     assert others(name) <= STDLIB | packages
 
 
-def test_no_room_imports_one_that_stands_above_it() -> None:
+def test_no_room_imports_a_higher_room() -> None:
     order = list(ROOMS)
     for room, (below, _) in ROOMS.items():
         assert below <= set(order), f"{room}: {below - set(order)}"
     assert not circles({room: below for room, (below, _) in ROOMS.items()})
 
 
-def test_the_table_allows_nothing_that_nobody_needs() -> None:
+def test_every_allowed_import_of_the_table_is_used() -> None:
     used = defaultdict(set)
     for name in MODULES:
         used[room_of(name)] |= {room_of(edge) for edge in own(name)} | others(name)
@@ -209,7 +209,7 @@ def test_the_table_allows_nothing_that_nobody_needs() -> None:
         assert below | packages <= used[room], f"{room} does not import {(below | packages) - used[room]}"
 
 
-def test_there_is_no_circle() -> None:
+def test_there_is_no_import_cycle() -> None:
     assert not circles({name: own(name) for name in MODULES})
 
 
@@ -230,16 +230,16 @@ def reachable(edges: dict[str, set[str]], start: str) -> set[str]:
 
 
 @pytest.mark.parametrize("name", sorted(name for name in MODULES if within(name, "local.wire")))
-def test_wire_does_no_io(name: str) -> None:
+def test_the_wire_room_imports_no_module_for_input_or_output(name: str) -> None:
     assert not others(name) & READS_OR_WRITES
 
 
 @pytest.mark.parametrize("name", sorted(PURE))
-def test_state_machines_do_nothing(name: str) -> None:
+def test_state_machines_import_no_module_that_acts(name: str) -> None:
     assert not others(name) & ACTS
 
 
-def test_a_file_can_be_guessed() -> None:
+def test_folders_are_small_and_file_names_nearly_unique() -> None:
     folders = Counter(path.parent for path in MODULES.values())
     assert folders[ROOT] <= 16
     assert all(count <= 21 for count in folders.values()), "20 and an __init__"

@@ -22,12 +22,12 @@ def _steps(life):
 
 
 @pytest.mark.parametrize(("life", "start", "final"), LIVES)
-def test_final_states_have_no_way_out(life, start, final):
+def test_final_states_have_no_transition(life, start, final):
     assert not [state for states in life.TABLE.values() for state in states if state in final]
 
 
 @pytest.mark.parametrize(("life", "start", "final"), LIVES)
-def test_every_state_is_reached_and_leads_to_an_end(life, start, final):
+def test_every_state_is_reachable_and_leads_to_a_final_state(life, start, final):
     reached = {start}
     for _ in life.STATES:
         reached |= {after for before, after in _steps(life) if before in reached}

@@ -20,20 +20,20 @@ from nbactors.upkeep import checkpoint_store
 FILES = Path(__file__).with_name("pickled_before_rooms")
 
 
-def test_the_error_of_a_call() -> None:
+def test_the_pickled_error_of_a_call_is_loaded() -> None:
     error = pickle.loads((FILES / "task_error.pickle").read_bytes())
     assert isinstance(error, ValueError)
     assert isinstance(error, exceptions.RayTaskError)
     assert "there are only 7 left" in str(error)
 
 
-def test_the_error_of_a_dead_actor() -> None:
+def test_the_pickled_error_of_a_dead_actor_is_loaded() -> None:
     error = pickle.loads((FILES / "actor_died.pickle").read_bytes())
     assert type(error) is exceptions.ActorDiedError
     assert pickle.loads(pickle.dumps(error)).args == error.args
 
 
-def test_a_checkpoint_with_a_handle(tmp_path: Path) -> None:
+def test_a_checkpoint_with_a_handle_is_loaded(tmp_path: Path) -> None:
     """In a process of its own: unpickling a handle starts a session."""
     path = tmp_path / "1.checkpoint"
     path.write_bytes((FILES / "1.checkpoint").read_bytes())
@@ -49,13 +49,13 @@ def test_a_checkpoint_with_a_handle(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(set(old_names.MODULES) - {"nbactors.local.client"}))
-def test_an_old_module_has_what_the_new_one_has(name: str) -> None:
+def test_an_old_module_has_the_attributes_of_the_new_one(name: str) -> None:
     old, new = __import__(name, fromlist=["_"]), __import__(old_names.MODULES[name], fromlist=["_"])
     assert old is not new
     assert all(getattr(old, each) is value for each, value in vars(new).items() if not each.startswith("__"))
 
 
-def test_other_names_are_missing_as_ever() -> None:
+def test_other_missing_names_still_raise_module_not_found() -> None:
     with pytest.raises(ModuleNotFoundError, match=r"nbactors\.nowhere"):
         __import__("nbactors.nowhere")
     assert ActorMeta.__module__ == "nbactors.definitions.metadata"

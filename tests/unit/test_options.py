@@ -103,7 +103,7 @@ BAD_FOR_TASKS: list[tuple[dict[str, Any], type[Exception], str]] = [
 
 
 @pytest.mark.parametrize(("options", "error", "message"), BAD_FOR_BOTH + BAD_FOR_ACTORS, ids=str)
-def test_bad_actor_option(options: dict[str, Any], error: type[Exception], message: str) -> None:
+def test_wrong_actor_options_are_refused(options: dict[str, Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         ActorOptions.parse(options)
     with pytest.raises(error, match=message):
@@ -111,18 +111,18 @@ def test_bad_actor_option(options: dict[str, Any], error: type[Exception], messa
 
 
 @pytest.mark.parametrize(("options", "error", "message"), BAD_GROUPS, ids=str)
-def test_bad_concurrency_groups(options: dict[str, Any], error: type[Exception], message: str) -> None:
+def test_wrong_concurrency_groups_are_refused(options: dict[str, Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         ActorOptions.parse(options)
 
 
-def test_groups_belong_to_the_class() -> None:
+def test_concurrency_groups_are_refused_in_options() -> None:
     with pytest.raises(ValueError, match=r"'concurrency_groups' is not supported in '.options\(\)'"):
         ActorOptions().merged({"concurrency_groups": {"io": 2}})
 
 
 @pytest.mark.parametrize(("options", "error", "message"), BAD_FOR_BOTH + BAD_FOR_TASKS, ids=str)
-def test_bad_task_option(options: dict[str, Any], error: type[Exception], message: str) -> None:
+def test_wrong_task_options_are_refused(options: dict[str, Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         TaskOptions.parse(options)
     with pytest.raises(error, match=message if "max_calls" not in options else "not supported in '.options"):
@@ -136,7 +136,7 @@ def test_bad_task_option(options: dict[str, Any], error: type[Exception], messag
         {"enable_task_events": False, "placement_group": "default", "placement_group_bundle_index": -1},
     ],
 )
-def test_what_is_not_served_may_be_given_its_default(options: dict[str, Any]) -> None:
+def test_an_unserved_option_may_have_its_default(options: dict[str, Any]) -> None:
     assert ActorOptions.parse(options)._replace(given={}) == ActorOptions()
 
 
@@ -149,11 +149,11 @@ def test_what_is_not_served_may_be_given_its_default(options: dict[str, Any]) ->
         {"allow_out_of_order_execution": None, "_actor_generator_backpressure_num_objects": None},
     ],
 )
-def test_ways_to_not_ask_for_concurrency(options: dict[str, Any]) -> None:
+def test_values_without_effect_leave_the_default_concurrency(options: dict[str, Any]) -> None:
     assert ActorOptions.parse(options)._replace(given={}) == ActorOptions()
 
 
-def test_concurrency_of_actors() -> None:
+def test_concurrency_options_are_parsed_and_merged() -> None:
     given = {"max_concurrency": 4, "concurrency_groups": {"io": 2}, "max_pending_calls": 7}
     parsed = ActorOptions.parse({**given, "allow_out_of_order_execution": True})
     assert parsed._replace(given={}) == ActorOptions(**given, allow_out_of_order_execution=True)
@@ -161,7 +161,7 @@ def test_concurrency_of_actors() -> None:
     assert (merged.max_concurrency, merged.concurrency_groups, merged.max_pending_calls) == (5, {"io": 2}, 7)
 
 
-def test_what_generators_return() -> None:
+def test_a_generator_streams_by_default() -> None:
     def num_returns(options: dict[str, Any]) -> int:
         return TaskOptions.parse(options, generates=True).num_returns
 
@@ -173,7 +173,7 @@ def test_what_generators_return() -> None:
     assert merged.num_returns == STREAMING
 
 
-def test_limits_of_tasks() -> None:
+def test_limits_of_tasks_are_parsed_and_can_be_removed() -> None:
     parsed = TaskOptions.parse({"_generator_backpressure_num_objects": 2, "timeout_s": 3})
     assert (parsed.backpressure, parsed.timeout_s) == (2, 3.0)
     parsed = parsed.merged({"_generator_backpressure_num_objects": None, "timeout_s": None})
@@ -194,13 +194,15 @@ def test_limits_of_tasks() -> None:
         ({"num_cpus": 1, "resources": {"a": 0}}, {"CPU": 1.0}, {"CPU": 1.0}),
     ],
 )
-def test_what_an_actor_holds(options: dict[str, Any], held: dict[str, float], placement: dict[str, float]) -> None:
+def test_an_actor_holds_its_requested_resources(
+    options: dict[str, Any], held: dict[str, float], placement: dict[str, float]
+) -> None:
     parsed = ActorOptions.parse(options)
     assert parsed.held() == held
     assert parsed.placement() == placement
 
 
-def test_what_a_task_holds() -> None:
+def test_a_task_holds_one_cpu_by_default() -> None:
     assert TaskOptions().held() == {"CPU": 1.0}
     assert TaskOptions.parse({"num_cpus": None}).held() == {"CPU": 1.0}
     assert TaskOptions.parse({"num_cpus": 0}).held() == {}
@@ -225,7 +227,7 @@ def test_an_actor_never_holds_more_than_it_was_placed_with(options: dict[str, An
     assert set(placement) - set(held) <= {"CPU"}
 
 
-def test_merged_options_go_over_those_of_the_class() -> None:
+def test_merged_options_replace_those_of_the_class() -> None:
     base = ActorOptions.parse({"num_cpus": 2, "name": "a", "resources": {"r": 1}})
     merged = base.merged({"num_cpus": 1, "resources": None, "lifetime": "detached"})
     assert (merged.num_cpus, merged.name, merged.resources, merged.detached) == (1, "a", {}, True)
@@ -234,7 +236,7 @@ def test_merged_options_go_over_those_of_the_class() -> None:
     assert (task.num_returns, task.retry_exceptions) == (2, (ValueError,))
 
 
-def test_options_pickle() -> None:
+def test_options_can_be_pickled() -> None:
     options = TaskOptions.parse({"retry_exceptions": [KeyError], "runtime_env": {"env_vars": {"A": "1"}}})
     assert pickle.loads(pickle.dumps(options)) == options
 
@@ -253,12 +255,12 @@ def test_options_pickle() -> None:
         ({"retry_exceptions": True}, ValueError, "retry_exceptions=True is not served"),
     ],
 )
-def test_bad_call_option(options: dict[str, Any], error: type[Exception], message: str) -> None:
+def test_wrong_call_options_are_refused(options: dict[str, Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         CallOptions.parse(options)
 
 
-def test_call_options() -> None:
+def test_call_options_are_parsed_and_unknown_ones_refused() -> None:
     assert CallOptions.parse({"num_returns": 0, "name": "n"}) == CallOptions(0, "n")
     assert CallOptions.parse({}) == CallOptions.parse(dict.fromkeys(["name", "concurrency_group", "timeout_s"]))
     assert CallOptions.parse({}) == CallOptions()
@@ -272,7 +274,7 @@ def test_call_options() -> None:
         CallOptions.parse_method({"timeout_s": 1})
 
 
-def test_runtime_env_paths(tmp_path: Path) -> None:
+def test_paths_of_a_runtime_env_become_absolute(tmp_path: Path) -> None:
     module = tmp_path / "thing.py"
     module.write_text("")
     env = RuntimeEnv.parse({"working_dir": tmp_path, "py_modules": [str(module), nbactors], "env_vars": {"A": "1"}})
@@ -285,7 +287,7 @@ def test_runtime_env_paths(tmp_path: Path) -> None:
         RuntimeEnv.parse(RuntimeEnv(working_dir="/nowhere"))
 
 
-def test_runtime_env_goes_over_the_sessions() -> None:
+def test_a_runtime_env_is_merged_over_that_of_the_session() -> None:
     inner = RuntimeEnv({"A": "2", "B": "2"}, "", ("/m",))
     outer = RuntimeEnv({"A": "1", "C": "1"}, "/w", ())
     assert inner.over(outer) == RuntimeEnv({"A": "2", "B": "2", "C": "1"}, "/w", ("/m",))
@@ -312,13 +314,13 @@ def test_runtime_env_goes_over_the_sessions() -> None:
         ({"ignore_reinit_error": "yes"}, TypeError, "'ignore_reinit_error' must be bool"),
     ],
 )
-def test_bad_init_keyword(keywords: dict[str, Any], error: type[Exception], message: str) -> None:
+def test_wrong_init_keywords_are_refused(keywords: dict[str, Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         nbactors.init(**keywords)
     assert not nbactors.is_initialized()
 
 
-def test_init_options() -> None:
+def test_init_keywords_become_options() -> None:
     options = init_options(
         "auto",
         {"num_cpus": 2, "resources": {"a": 1}, "log_to_driver": False, "namespace": "n"},
@@ -329,7 +331,7 @@ def test_init_options() -> None:
     )
 
 
-def test_the_default_namespace_is_the_notebooks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_default_namespace_is_that_of_the_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JPY_SESSION_NAME", "/home/u/a.ipynb")
     monkeypatch.delitem(__import__("sys").modules, "ipykernel.kernelapp", raising=False)
     assert InitOptions().namespace_or_default() == ""
@@ -338,7 +340,7 @@ def test_the_default_namespace_is_the_notebooks(monkeypatch: pytest.MonkeyPatch)
     assert InitOptions(namespace="mine").namespace_or_default() == "mine"
 
 
-def test_node_affinity() -> None:
+def test_a_node_affinity_is_kept_and_wrong_ones_are_refused() -> None:
     strategy = NodeAffinitySchedulingStrategy("ab" * 28, soft=True)
     assert ActorOptions.parse({"scheduling_strategy": strategy}).scheduling_strategy is strategy
     with pytest.raises(ValueError, match="Invalid node_id"):

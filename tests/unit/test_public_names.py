@@ -76,17 +76,17 @@ RAY_EXCEPTIONS = [
 ]  # fmt: skip
 
 
-def test_public_names() -> None:
+def test_the_public_names_are_exactly_these() -> None:
     assert sorted(nbactors.__all__) == sorted(PUBLIC)
 
 
 @pytest.mark.parametrize("name", PUBLIC)
-def test_name_exists_and_is_documented(name: str) -> None:
+def test_every_public_name_exists_and_is_documented(name: str) -> None:
     value = getattr(nbactors, name)
     assert isinstance(value, str) or inspect.getdoc(value)
 
 
-def test_names_are_rays() -> None:
+def test_every_other_public_name_is_one_of_ray() -> None:
     assert set(PUBLIC) - OURS_ALONE <= set(RAY)
     assert not OURS_ALONE & set(RAY)
 
@@ -101,7 +101,7 @@ def test_nothing_else_is_public() -> None:
     assert found - set(PUBLIC) == {"load_ipython_extension", "annotations", "TYPE_CHECKING"}
 
 
-def test_exceptions_are_rays() -> None:
+def test_the_exceptions_are_those_of_ray_and_one_more() -> None:
     ours_alone = ["CallTimeoutError"]
     found = [kind.__name__ for kind in nbactors.exceptions.RAY_EXCEPTION_TYPES]
     assert sorted(found) == sorted(RAY_EXCEPTIONS + ours_alone)
@@ -118,7 +118,7 @@ def test_exceptions_are_rays() -> None:
         ("runtime_env", ["RuntimeEnv"]),
     ],
 )
-def test_names_in_modules(module: str, names: list[str]) -> None:
+def test_submodules_have_the_names_of_ray(module: str, names: list[str]) -> None:
     found = nbactors
     for part in module.split("."):
         found = getattr(found, part)
@@ -126,7 +126,7 @@ def test_names_in_modules(module: str, names: list[str]) -> None:
         assert hasattr(found, name)
 
 
-def test_import_loads_no_engine() -> None:
+def test_the_import_loads_no_engine_and_no_heavy_module() -> None:
     """What `import nbactors` must not cost: an engine, cloudpickle, asyncio, IPython."""
     heavy = ["nbactors.local", "cloudpickle", "msgspec", "asyncio", "IPython", "psutil", "click", "socket", "logging"]
     heavy += [
@@ -144,7 +144,7 @@ def test_import_loads_no_engine() -> None:
     assert result.stdout.strip() == "[]"
 
 
-def test_windows_is_told_where_to_go() -> None:
+def test_the_import_on_windows_recommends_wsl2() -> None:
     code = "import sys; sys.platform = 'win32'; import nbactors"
     result = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, check=False)
     assert result.returncode == 1

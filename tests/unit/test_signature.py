@@ -37,7 +37,9 @@ NAMES = ["x", "y", "z", "key", "other", "self", "args", "kwargs", "label", "name
     args=st.lists(st.integers(), max_size=7),
     kwargs=st.dictionaries(st.sampled_from(NAMES), st.integers(), max_size=5),
 )
-def test_accepts_what_python_accepts(function: Callable[..., None], args: list[int], kwargs: dict[str, int]) -> None:
+def test_a_signature_accepts_exactly_the_calls_that_python_accepts(
+    function: Callable[..., None], args: list[int], kwargs: dict[str, int]
+) -> None:
     signature = Signature.of(function, skip_self=False)
     try:
         # Not `inspect.Signature.bind`: in Python 3.13 that takes x=0 for a positional-only x.
@@ -62,7 +64,7 @@ def test_accepts_what_python_accepts(function: Callable[..., None], args: list[i
         (only, (), {"x": 1, "y": 2}, "missing a required argument: 'x'"),
     ],
 )
-def test_says_what_is_wrong(
+def test_the_error_names_the_wrong_argument(
     function: Callable[..., None], args: tuple[Any, ...], kwargs: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(TypeError, match=f"^{message}") as caught:
@@ -70,7 +72,7 @@ def test_says_what_is_wrong(
     assert "Counter.add(" in str(caught.value)
 
 
-def test_skips_self() -> None:
+def test_self_is_skipped() -> None:
     class Thing:
         def method(self, x: int) -> None: ...
         def loose(*args: int) -> None: ...
@@ -79,20 +81,20 @@ def test_skips_self() -> None:
     assert Signature.of(Thing.loose, skip_self=True).var_positional
 
 
-def test_display_shows_defaults_but_no_big_ones() -> None:
+def test_the_display_shows_small_defaults_only() -> None:
     def function(a: int, b: str = "b", c: object = [0] * 100, d: str = "d" * 100, *, e: float = 1.5) -> None: ...
 
     assert Signature.of(function, skip_self=False).display == "(a, b='b', c=..., d=..., *, e=1.5)"
 
 
-def test_pickles_without_the_function() -> None:
+def test_a_signature_can_be_pickled_without_the_function() -> None:
     def function(x: object = object()) -> None: ...
 
     signature = Signature.of(function, skip_self=False)
     assert pickle.loads(pickle.dumps(signature)) == signature
 
 
-def test_what_does_not_tell_takes_anything() -> None:
+def test_a_function_without_a_signature_takes_any_arguments() -> None:
     assert Signature.of(dict.update, skip_self=True).maximum > 1000
     ANYTHING.check((1, 2), {"self": 3}, "label")
     with pytest.raises(TypeError, match="too many positional"):

@@ -17,16 +17,16 @@ def cell():
     del linecache.cache[name]
 
 
-def test_a_frame_without_its_source_gets_it(cell):
+def test_a_frame_without_its_source_line_gets_it(cell):
     trace = f'ray::f() (pid=1)\n  File "{cell}", line 2, in f\nZeroDivisionError: division by zero'
     assert with_sources(trace).split("\n")[1:3] == [f'  File "{cell}", line 2, in f', "    return 1 / 0"]
 
 
-def test_a_frame_that_shows_its_source_is_left_alone(cell):
+def test_a_frame_with_its_source_line_is_unchanged(cell):
     trace = f'  File "{cell}", line 2, in f\n    something else\nZeroDivisionError: division by zero'
     assert with_sources(trace) == trace
 
 
-def test_unknown_files_and_lines_are_left_alone(cell):
+def test_frames_of_unknown_files_and_lines_are_unchanged(cell):
     trace = f'  File "nowhere.py", line 2, in f\n  File "{cell}", line 99, in f\nValueError'
     assert with_sources(trace) == trace

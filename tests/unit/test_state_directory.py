@@ -72,7 +72,7 @@ UNSAFE = [
 
 
 @pytest.mark.parametrize(("levels", "change", "says"), UNSAFE)
-def test_what_others_could_replace_is_refused(
+def test_files_that_others_could_replace_are_refused(
     saved: Path, levels: int, change: Callable[[Path], None], says: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pickle, "loads", lambda *_, **__: pytest.fail("unpickled"))
@@ -108,7 +108,7 @@ SAFE = [
 
 
 @pytest.mark.parametrize(("levels", "change"), SAFE)
-def test_what_nobody_else_can_replace_is_read(saved: Path, levels: int, change: Callable[[Path], None]) -> None:
+def test_files_that_nobody_else_can_replace_are_read(saved: Path, levels: int, change: Callable[[Path], None]) -> None:
     change([saved, *saved.parents][levels])
     assert read(saved)[1] == 1
     assert CheckpointStore("space", "name").paths() == [saved]
@@ -122,16 +122,14 @@ def umask(request: pytest.FixtureRequest) -> Iterator[None]:
     os.umask(before)
 
 
-def test_what_is_made_is_the_users_alone_whatever_the_umask(state: Path, umask: None) -> None:
+def test_created_files_are_private_whatever_the_umask(state: Path, umask: None) -> None:
     CheckpointStore("space", "name").write("Model", 1)
     found = [state, *state.rglob("*")]
     assert {stat.S_IMODE(path.lstat().st_mode) for path in found if path.is_dir()} == {0o700}
     assert {stat.S_IMODE(path.lstat().st_mode) for path in found if path.is_file()} == {0o600}
 
 
-def test_a_directory_that_is_swapped_between_the_check_and_the_open_is_not_read(
-    saved: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_directory_swapped_after_the_check_is_not_read(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The way down goes by descriptors, so what was checked is read."""
     theirs = saved.parents[1] / "theirs"
     shutil.copytree(saved.parent, theirs)
@@ -152,13 +150,15 @@ def test_a_directory_that_is_swapped_between_the_check_and_the_open_is_not_read(
         read(saved)
 
 
-def test_links_that_lead_round_in_a_circle_end(state: Path) -> None:
+def test_a_cycle_of_links_raises_an_error(state: Path) -> None:
     state.symlink_to(state)
     with pytest.raises(OSError, match="symbolic links"):
         CheckpointStore("space", "name").paths()
 
 
-def test_a_place_that_cannot_be_made_is_explained(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_directory_that_cannot_be_made_raises_an_explained_error(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     state.write_text("")
     with pytest.raises(PermissionError, match=r"state' is no directory.*NBACTORS_STATE_DIR"):
         CheckpointStore("space", "name").write("Model", 1)
@@ -167,7 +167,7 @@ def test_a_place_that_cannot_be_made_is_explained(state: Path, monkeypatch: pyte
         CheckpointStore("space", "name").write("Model", 1)
 
 
-def test_a_relative_place_in_a_directory_that_was_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_relative_path_in_a_removed_directory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NBACTORS_STATE_DIR", "state")
     (tmp_path / "gone").mkdir()
     monkeypatch.chdir(tmp_path / "gone")
@@ -176,7 +176,7 @@ def test_a_relative_place_in_a_directory_that_was_removed(tmp_path: Path, monkey
         CheckpointStore("space", "name")
 
 
-def test_without_a_home(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_user_without_a_home_gets_an_explained_error(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("NBACTORS_STATE_DIR", "XDG_STATE_HOME", "HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(os, "getuid", lambda: 3_000_000)  # a user id that a container was given

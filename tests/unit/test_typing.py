@@ -40,13 +40,13 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.timeout(180)
-def test_accepted(cache: Path) -> None:
+def test_type_checkers_accept_correct_programs(cache: Path) -> None:
     assert errors("accepted.py", cache) == set()
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(180)
-def test_rejected(cache: Path) -> None:
+def test_type_checkers_reject_wrong_lines(cache: Path) -> None:
     lines = (FILES / "rejected.py").read_text().splitlines()
     wanted = {(n, line.split("# E: ")[1]) for n, line in enumerate(lines, 1) if "# E: " in line}
     assert errors("rejected.py", cache) == wanted

@@ -31,7 +31,7 @@ SHRINKING = [lambda x: x.pop(), lambda x: x.remove(2), lambda x: x.reverse(), la
 
 
 @pytest.mark.parametrize("change", GROWING)
-def test_what_puts_something_in_shows(change: Callable[[list[int]], None]) -> None:
+def test_an_addition_sets_grown(change: Callable[[list[int]], None]) -> None:
     refs = UnreadyList([1, 2, 3])
     plain = [1, 2, 3]
     change(refs)
@@ -42,20 +42,20 @@ def test_what_puts_something_in_shows(change: Callable[[list[int]], None]) -> No
 
 
 @pytest.mark.parametrize("change", SHRINKING)
-def test_what_only_takes_out_or_moves_does_not(change: Callable[[list[int]], None]) -> None:
+def test_a_removal_or_move_does_not_set_grown(change: Callable[[list[int]], None]) -> None:
     refs = UnreadyList([1, 2, 3])
     change(refs)
     assert not refs.grown
 
 
-def test_what_is_made_of_it_is_a_plain_list() -> None:
+def test_slices_sums_and_pickles_are_plain_lists() -> None:
     refs = UnreadyList([1, 2, 3])
     assert type(refs[1:]) is list
     assert type(refs + refs) is list
     assert type(pickle.loads(pickle.dumps(refs))) is list
 
 
-def test_every_method_of_list_that_can_put_something_in_is_overridden() -> None:
+def test_every_method_that_adds_elements_is_overridden() -> None:
     taking_out = {"clear", "pop", "remove", "reverse", "sort", "__delitem__"}
     reading = {"copy", "count", "index"}
     plain = {name for name in vars(list) if not name.startswith("__")}

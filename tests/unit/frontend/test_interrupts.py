@@ -38,18 +38,18 @@ def interrupts() -> Iterator[Interrupts]:
     signal.signal(signal.SIGINT, before)
 
 
-def test_the_user_s_code_is_interrupted(interrupts: Interrupts) -> None:
+def test_user_code_is_interrupted(interrupts: Interrupts) -> None:
     with pytest.raises(KeyboardInterrupt, match=r"^$"):
         interrupt()
     assert not interrupts.due
 
 
-def test_the_user_s_code_below_the_runtime_is_interrupted(interrupts: Interrupts) -> None:
+def test_user_code_called_by_the_runtime_is_interrupted(interrupts: Interrupts) -> None:
     with pytest.raises(KeyboardInterrupt, match=r"^$"):
         pickling.dumps(Interrupting())
 
 
-def test_the_runtime_is_not_but_what_comes_after_it(interrupts: Interrupts) -> None:
+def test_the_runtime_is_not_interrupted_but_the_user_code_after_it(interrupts: Interrupts) -> None:
     reactor = Reactor("test")
     seen: list[bool] = []
 
@@ -74,14 +74,14 @@ def test_the_runtime_is_not_but_what_comes_after_it(interrupts: Interrupts) -> N
     assert seen == [True], "it went on to its end first"
 
 
-def test_what_is_due_is_raised_by_the_next_verb(interrupts: Interrupts) -> None:
+def test_a_due_interrupt_is_raised_by_the_next_verb(interrupts: Interrupts) -> None:
     interrupts.due = True
     with pytest.raises(KeyboardInterrupt, match=r"^$"):
         interrupts.raise_due()
     interrupts.raise_due()
 
 
-def test_another_thread_does_not_take_it(interrupts: Interrupts) -> None:
+def test_another_thread_does_not_raise_a_due_interrupt(interrupts: Interrupts) -> None:
     interrupts.due = True
     thread = threading.Thread(target=interrupts.raise_due)
     thread.start()
@@ -89,7 +89,7 @@ def test_another_thread_does_not_take_it(interrupts: Interrupts) -> None:
     assert interrupts.due
 
 
-def test_a_wait_ends(interrupts: Interrupts) -> None:
+def test_an_interrupt_ends_a_wait(interrupts: Interrupts) -> None:
     reactor = Reactor("test")
     waiter = Waiter()
     threading.Timer(0.01, os.kill, [os.getpid(), signal.SIGINT]).start()
