@@ -56,7 +56,7 @@ def test_an_unknown_command_is_refused() -> None:
     assert "No such command 'statsu'" in refused.stderr
 
 
-def test_without_a_node() -> None:
+def test_every_command_says_that_no_node_runs() -> None:
     status = nbactors("status")
     assert (status.returncode, "No node runs" in status.stdout) == (3, True)
     assert nbactors("status", "--json").stdout == "null\n"

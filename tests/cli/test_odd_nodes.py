@@ -56,7 +56,7 @@ class TestStopped:
     """A node that is stopped by a signal answers nobody, and takes no request to end."""
 
     @pytest.mark.parametrize("force", [False, True])
-    def test_it_is_told_and_ended(self, own_directory: Path, force: bool) -> None:
+    def test_a_stopped_node_is_shown_and_ended(self, own_directory: Path, force: bool) -> None:
         actor = keep_actor()
         node = psutil.Process(node_pid())
         node.suspend()
@@ -69,7 +69,7 @@ class TestStopped:
         assert is_gone(node.pid)
         assert is_gone(actor)
 
-    def test_its_workers_end_though_they_are_stopped_too(self, own_directory: Path) -> None:
+    def test_stopped_workers_of_a_stopped_node_end(self, own_directory: Path) -> None:
         worker = psutil.Process(keep_actor())
         forkserver, node = worker.parents()[:2]
         for process in (node, forkserver, worker):
@@ -77,7 +77,7 @@ class TestStopped:
         assert nbactors("stop", "--force").returncode == 0
         assert all(map(is_gone, (node.pid, forkserver.pid, worker.pid)))
 
-    def test_so_does_one_whose_forkserver_has_died(self, own_directory: Path) -> None:
+    def test_a_stopped_worker_whose_forkserver_has_died_ends(self, own_directory: Path) -> None:
         worker = psutil.Process(keep_actor())
         forkserver, node = worker.parents()[:2]
         node.suspend()
@@ -105,7 +105,7 @@ class TestHung:
         with closing(discovery.connect_node()):
             yield node_pid()
 
-    def test_it_is_told_and_ended(self, pid: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_hung_node_is_shown_and_killed(self, pid: int, monkeypatch: pytest.MonkeyPatch) -> None:
         status = nbactors("status")
         assert (status.returncode, status.stderr) == (1, "")
         assert "It does not answer. `nbactors stop` ends it." in status.stdout
@@ -115,7 +115,7 @@ class TestHung:
         assert (row["pid"], row["was_killed"]) == (pid, True)
         assert is_gone(pid)
 
-    def test_ctrl_c_ends_the_wait_for_it(self, pid: int) -> None:
+    def test_ctrl_c_ends_the_wait_for_a_hung_node(self, pid: int) -> None:
         command = [sys.executable, "-m", "nbactors.cli", "logs", "keeper"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as logs:
             waiting = psutil.Process(logs.pid)
@@ -126,7 +126,7 @@ class TestHung:
 
 
 class TestOtherVersion:
-    def test_it_is_shown_and_ended(self, own_directory: Path, tmp_path: Path) -> None:
+    def test_a_node_of_another_version_is_shown_and_ended(self, own_directory: Path, tmp_path: Path) -> None:
         other = OtherVersion(tmp_path)
         theirs, ours = other.keep_actor(), keep_actor()
         shown = nbactors("status")
@@ -147,12 +147,12 @@ class TestOtherVersion:
         assert is_gone(ours)
         assert nbactors("status").returncode == 3
 
-    def test_every_command_explains_itself(self, own_directory: Path, tmp_path: Path) -> None:
+    def test_every_command_names_the_other_protocol(self, own_directory: Path, tmp_path: Path) -> None:
         OtherVersion(tmp_path).keep_actor()
         check_all_commands("another protocol", 0)
         assert f"{own_directory}/{PROTOCOL}/logs" in nbactors("logs", "keeper").stderr
 
-    def test_nodes_from_before_the_folders_are_found_too(
+    def test_a_node_of_the_old_directory_layout_is_found_and_ended(
         self, own_directory: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(discovery, "node_directory", discovery.ensure_directory)
@@ -188,7 +188,7 @@ def babbler(path: Path, words: bytes) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("words", [b"SSH-2.0-OpenSSH\r\n", b""])
-def test_something_else_that_listens_is_left_alone(own_directory: Path, words: bytes) -> None:
+def test_another_program_that_listens_is_left_alone(own_directory: Path, words: bytes) -> None:
     with babbler(Path(discovery.node_directory()) / "node.sock", words):
         for command in (*COMMANDS, ("stop",), ("stop", "--force")):
             done = nbactors(*command)
@@ -198,7 +198,7 @@ def test_something_else_that_listens_is_left_alone(own_directory: Path, words: b
                 assert f"pid {os.getpid()}" in done.stderr
 
 
-def test_an_unsafe_directory(own_directory: Path) -> None:
+def test_an_unsafe_directory_is_named_and_its_node_can_be_stopped(own_directory: Path) -> None:
     actor = keep_actor()
     own_directory.chmod(0o755)
     for command in COMMANDS:
@@ -210,7 +210,7 @@ def test_an_unsafe_directory(own_directory: Path) -> None:
     assert is_gone(actor)
 
 
-def test_a_node_of_another_directory_is_left_alone_but_for_all(
+def test_a_node_of_another_directory_is_shown_with_all_only(
     own_directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     actor = keep_actor()
@@ -229,7 +229,7 @@ def _has_own_view() -> bool:
 
 
 @pytest.mark.skipif(not shutil.which("unshare") or not _has_own_view(), reason="it would end the nodes of others")
-def test_stop_all_ends_those_of_other_directories(own_directory: Path, tmp_path: Path) -> None:
+def test_stop_all_ends_nodes_of_other_directories(own_directory: Path, tmp_path: Path) -> None:
     script = (
         'NBACTORS_DIR=$2 "$1" -c "$3" && "$1" -m nbactors.cli stop --all && NBACTORS_DIR=$2 "$1" -m nbactors.cli status'
     )
@@ -265,7 +265,7 @@ ray.get(talker.say.remote(5000))
             assert (logs.returncode, errors.strip()) == (130, "")
 
     @pytest.mark.parametrize("arguments", [["logs", "talker"], ["status"], ["--help"]])
-    def test_so_does_a_reader_that_has_left(self, own_directory: Path, arguments: list[str]) -> None:
+    def test_a_closed_pipe_ends_a_command_quietly(self, own_directory: Path, arguments: list[str]) -> None:
         with program(self.SAYS):
             reader, writer = os.pipe()
             os.close(reader)
@@ -275,7 +275,7 @@ ray.get(talker.say.remote(5000))
             assert (done.returncode, done.stderr) == (1, b"")
 
     @pytest.mark.skipif(os.getuid() == 0, reason="root reads all files")
-    def test_a_log_that_cannot_be_read_is_named(self, own_directory: Path) -> None:
+    def test_an_unreadable_log_is_named_in_the_error(self, own_directory: Path) -> None:
         with program(self.SAYS):
             (row,) = state.actor_logs("talker")
             os.chmod(row["log_path"], 0)
@@ -283,7 +283,7 @@ ray.get(talker.say.remote(5000))
             assert (done.returncode, row["log_path"] in done.stderr) == (1, True)
             assert "Traceback" not in done.stderr
 
-    def test_so_is_one_that_is_no_file(self, own_directory: Path) -> None:
+    def test_a_log_that_is_not_a_file_is_named_in_the_error(self, own_directory: Path) -> None:
         with program(self.SAYS):
             (row,) = state.actor_logs("talker")
             os.unlink(row["log_path"])
