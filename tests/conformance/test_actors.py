@@ -13,7 +13,7 @@ from conformance.subjects import Counter, Echo, Gate, echo
 class TestReference:
     """The examples of the reference page."""
 
-    def test_basic_usage(self, ray: Any) -> None:
+    def test_a_method_changes_the_actors_state(self, ray: Any) -> None:
         @ray.remote
         class Counter:
             def __init__(self) -> None:
@@ -26,7 +26,7 @@ class TestReference:
         counter = Counter.remote()
         assert ray.get(counter.increment.remote()) == 1
 
-    def test_different_actors_run_beside_each_other_and_one_serially(self, ray: Any) -> None:
+    def test_actors_keep_separate_state_and_each_runs_its_calls_in_order(self, ray: Any) -> None:
         counters = [ray.remote(Counter).remote() for _ in range(10)]
         assert ray.get([c.increment.remote() for c in counters]) == [1] * 10
         assert ray.get([counters[0].increment.remote() for _ in range(5)]) == [2, 3, 4, 5, 6]
@@ -38,7 +38,7 @@ class TestReference:
         assert ray.get(value0) == 1
         assert ray.get(value1) == 3
 
-    def test_typed_idiom(self, ray: Any) -> None:
+    def test_an_actor_class_can_be_made_without_the_decorator(self, ray: Any) -> None:
         from importlib import import_module
 
         actor_module = import_module(f"{ray.__name__}.actor")
@@ -58,7 +58,7 @@ class TestReference:
         counter = ray.remote(Typed).remote()
         assert ray.get(counter.increment.remote()) == 1
 
-    def test_resource_requirements(self, ray: Any) -> None:
+    def test_an_actor_holds_the_resources_of_its_decorator(self, ray: Any) -> None:
         @ray.remote(num_cpus=2, num_gpus=0.5)
         class Actor:
             def resources(self) -> Any:
@@ -70,7 +70,7 @@ class TestReference:
 class TestClass:
     """The decorated class itself."""
 
-    def test_attributes_and_class_and_static_methods_work_on_it(self, ray: Any) -> None:
+    def test_class_attributes_and_static_methods_work_on_the_actor_class(self, ray: Any) -> None:
         @ray.remote
         class Tool:
             size = 3
@@ -107,7 +107,7 @@ class TestClass:
         assert ray.get(tool.double.remote(times=5)) == 15
         assert ray.get(tool.half.remote(5)) == 2.5
 
-    def test_inherited_methods_count(self, ray: Any) -> None:
+    def test_inherited_methods_can_be_called(self, ray: Any) -> None:
         class Base:
             def __init__(self, start: int) -> None:
                 self.value = start
@@ -129,7 +129,7 @@ class TestClass:
         derived = Derived.remote()
         assert ray.get([derived.base.remote(), derived.both.remote()]) == ["base 7", "derived of base"]
 
-    def test_a_base_may_come_from_a_module(self, ray: Any) -> None:
+    def test_a_base_class_may_come_from_a_module(self, ray: Any) -> None:
         @ray.remote
         class Twice(Counter):
             def increment(self) -> int:
@@ -138,18 +138,18 @@ class TestClass:
 
         assert ray.get(Twice.remote(10).increment.remote()) == 12
 
-    def test_the_plain_class_stays_as_it_was(self, ray: Any) -> None:
+    def test_the_plain_class_is_unchanged(self, ray: Any) -> None:
         ray.remote(Counter)
         assert Counter(3).increment() == 4
 
-    def test_it_keeps_its_name(self, ray: Any) -> None:
+    def test_the_actor_class_keeps_the_name(self, ray: Any) -> None:
         assert "Counter" in repr(ray.remote(Counter))
 
     @pytest.mark.differs("Ray's actor classes have no docstring")
-    def test_it_keeps_its_doc(self, ray: Any) -> None:
+    def test_the_actor_class_keeps_the_docstring(self, ray: Any) -> None:
         assert "reference page" in str(ray.remote(Counter).__doc__)
 
-    def test_a_class_without_a_constructor(self, ray: Any) -> None:
+    def test_a_class_without_a_constructor_can_be_an_actor(self, ray: Any) -> None:
         @ray.remote
         class Bare:
             def answer(self) -> int:
@@ -168,7 +168,7 @@ class TestClass:
 
         assert ray.get(make(3).remote().times.remote(4)) == 12
 
-    def test_options_leave_the_class_as_it_is(self, ray: Any, name: str) -> None:
+    def test_options_leave_the_actor_class_unchanged(self, ray: Any, name: str) -> None:
         actor_class = ray.remote(Counter)
         named = actor_class.options(name=name)
         unnamed = actor_class.remote()
@@ -176,7 +176,7 @@ class TestClass:
         assert ray.get_actor(name) == kept
         assert kept != unnamed
 
-    def test_options_of_the_decorator_hold_and_those_of_the_call_win(self, ray: Any) -> None:
+    def test_options_of_the_call_replace_those_of_the_decorator(self, ray: Any) -> None:
         @ray.remote(num_cpus=2)
         class Teller:
             def cpus(self) -> Any:
@@ -189,7 +189,7 @@ class TestClass:
         made = ray.remote(Echo).remote(1, ray.put(2), three=3, four=ray.put(4)).made.remote()
         assert ray.get(made) == ((1, 2), {"three": 3, "four": 4})
 
-    def test_a_decorated_class_travels_into_a_task(self, ray: Any) -> None:
+    def test_an_actor_class_can_be_used_in_a_task(self, ray: Any) -> None:
         actor_class = ray.remote(Counter)
 
         @ray.remote
@@ -213,7 +213,7 @@ class TestMethods:
         call = actor.call.remote(task_id=1, args=2, kwargs=3, name=4, method=5, options=6)
         assert ray.get(call) == (("n", 0), 1, 2, 3, 4, 5, 6)
 
-    def test_positional_keyword_and_default_arguments(self, ray: Any) -> None:
+    def test_arguments_are_passed_as_in_python(self, ray: Any) -> None:
         @ray.remote
         class Shapes:
             def call(self, a: int, /, b: int, c: int = 3, *args: int, d: int = 4, **kwargs: int) -> Any:
@@ -224,7 +224,7 @@ class TestMethods:
         assert ray.get(shapes.call.remote(1, b=2, d=5, e=6)) == (1, 2, 3, (), 5, {"e": 6})
         assert ray.get(shapes.call.remote(1, 2, 3, 4, 5)) == (1, 2, 3, (4, 5), 4, {})
 
-    def test_a_method_without_a_result_gives_none(self, ray: Any) -> None:
+    def test_a_method_without_a_result_returns_none(self, ray: Any) -> None:
         assert ray.get(ray.remote(Echo).remote().echo.remote()) is None
 
     def test_private_methods_can_be_called(self, ray: Any) -> None:
@@ -235,12 +235,12 @@ class TestMethods:
 
         assert ray.get(Private.remote()._secret.remote()) == "known"
 
-    def test_num_returns_at_the_call(self, ray: Any) -> None:
+    def test_num_returns_of_the_call_gives_several_references(self, ray: Any) -> None:
         actor = ray.remote(Echo).remote()
         first, second = actor.echo.options(num_returns=2).remote((1, 2))
         assert ray.get([second, first]) == [2, 1]
 
-    def test_num_returns_at_the_method(self, ray: Any) -> None:
+    def test_num_returns_of_the_method_gives_several_references(self, ray: Any) -> None:
         @ray.remote
         class Pairs:
             @ray.method(num_returns=2)
@@ -251,24 +251,24 @@ class TestMethods:
         assert ray.get(list(pairs.pair.remote())) == [1, 2]
         assert ray.get(pairs.pair.options(num_returns=1).remote()) == (1, 2)
 
-    def test_num_returns_0_gives_no_reference_and_runs_all_the_same(self, ray: Any) -> None:
+    def test_a_call_with_num_returns_0_returns_none_and_runs(self, ray: Any) -> None:
         counter = ray.remote(Counter).remote()
         assert counter.increment.options(num_returns=0).remote() is None
         assert ray.get(counter.get_counter.remote()) == 1
 
-    def test_a_bound_method_can_be_kept(self, ray: Any) -> None:
+    def test_a_method_of_a_handle_can_be_kept(self, ray: Any) -> None:
         increment = ray.remote(Counter).remote().increment
         assert ray.get([increment.remote(), increment.remote()]) == [1, 2]
 
-    def test_ray_ready(self, ray: Any) -> None:
+    def test_ray_ready_returns_when_the_actor_is_ready(self, ray: Any) -> None:
         assert ray.get(ray.remote(Counter).remote().__ray_ready__.remote()) is True
 
-    def test_ray_call(self, ray: Any) -> None:
+    def test_ray_call_runs_a_function_in_the_actor(self, ray: Any) -> None:
         counter = ray.remote(Counter).remote(5)
         assert ray.get(counter.__ray_call__.remote(lambda self, x: self.value + x, x=2)) == 7
         assert ray.get(counter.__ray_call__.remote(lambda self, x, y: (x, y), 1, 2)) == (1, 2)
 
-    def test_a_property_is_no_method_and_harms_nothing(self, ray: Any) -> None:
+    def test_a_class_may_have_a_property(self, ray: Any) -> None:
         @ray.remote
         class Gauge:
             @property
@@ -291,14 +291,14 @@ class TestMethods:
 
 
 class TestProcess:
-    def test_an_actor_is_a_process_of_its_own(self, ray: Any) -> None:
+    def test_each_actor_has_its_own_process(self, ray: Any) -> None:
         first, second = ray.remote(Echo).remote(), ray.remote(Echo).remote()
         pids = ray.get([first.pid.remote(), second.pid.remote(), first.pid.remote()])
         assert pids[0] == pids[2]
         assert len({*pids, os.getpid()}) == 3
 
     @pytest.mark.parametrize(("name", "title"), [(None, "ray::Titled.title"), ("fetch", "ray::fetch")])
-    def test_the_title_shows_what_runs(self, ray: Any, name: str | None, title: str) -> None:
+    def test_the_process_title_shows_the_running_call(self, ray: Any, name: str | None, title: str) -> None:
         @ray.remote
         class Titled:
             def title(self) -> str:
@@ -309,7 +309,7 @@ class TestProcess:
         method = Titled.remote().title
         assert ray.get((method.options(name=name) if name else method).remote()) == title
 
-    def test_the_title_shows_the_constructor(self, ray: Any) -> None:
+    def test_the_process_title_shows_the_constructor(self, ray: Any) -> None:
         @ray.remote
         class Titled:
             def __init__(self) -> None:
@@ -323,7 +323,7 @@ class TestProcess:
 
         assert ray.get(Titled.remote().get.remote()) == "ray::Titled.__init__"
 
-    def test_the_title_shows_the_class_when_idle(self, ray: Any, eventually: Any) -> None:
+    def test_the_process_title_of_an_idle_actor_shows_the_class(self, ray: Any, eventually: Any) -> None:
         import subprocess
 
         idle = ray.remote(Echo).remote()
@@ -351,7 +351,7 @@ class TestOrder:
         counter = ray.remote(Counter).remote()
         assert ray.get([counter.increment.remote() for _ in range(200)]) == list(range(1, 201))
 
-    def test_order_holds_when_an_argument_is_not_ready(self, ray: Any, gate: Gate) -> None:
+    def test_a_call_waits_for_an_earlier_call_whose_argument_is_not_ready(self, ray: Any, gate: Gate) -> None:
         slow = ray.remote(Echo).remote().wait.remote(gate)
 
         @ray.remote
@@ -370,7 +370,7 @@ class TestOrder:
         gate.open()
         assert ray.get(last) == ["passed", "second"]
 
-    def test_another_submitter_is_not_held_up(self, ray: Any, gate: Gate) -> None:
+    def test_an_unready_argument_does_not_delay_another_submitter(self, ray: Any, gate: Gate) -> None:
         slow = ray.remote(Echo).remote().wait.remote(gate)
         counter = ray.remote(Counter).remote()
         held_up = counter.add.remote(ray.remote(echo).remote(slow))
@@ -385,7 +385,7 @@ class TestOrder:
         with pytest.raises(TypeError, match="unsupported operand"):
             ray.get(held_up)
 
-    def test_the_constructor_comes_before_every_call(self, ray: Any, gate: Gate) -> None:
+    def test_every_call_waits_for_the_constructor(self, ray: Any, gate: Gate) -> None:
         @ray.remote
         class Slow:
             def __init__(self, gate: Gate) -> None:

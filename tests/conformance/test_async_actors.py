@@ -23,7 +23,7 @@ def own_title() -> str:
 class TestReference:
     """The examples of the reference page."""
 
-    def test_defining_an_async_actor(self, ray: Any) -> None:
+    def test_async_calls_wait_for_each_other(self, ray: Any) -> None:
         @ray.remote
         class AsyncActor:
             def __init__(self, expected_num_tasks: int) -> None:
@@ -43,7 +43,7 @@ class TestReference:
         refs = [actor.run_concurrent.remote() for _ in range(4)]
         assert sorted(ray.get(refs)) == ["unblocking", "waited", "waited", "waited"]
 
-    def test_setting_concurrency(self, ray: Any) -> None:
+    def test_max_concurrency_limits_async_calls(self, ray: Any) -> None:
         @ray.remote
         class AsyncActor:
             def __init__(self, batch_size: int) -> None:
@@ -143,15 +143,15 @@ class TestWhatMakesOne:
         "subject",
         [OnlyInherited, OnlyGenerator, OnlyPrivate, OnlyDunder, OnlyStatic, OnlyClassMethod, OnlyConstructor],
     )
-    def test_one_coroutine_function_of_the_class(self, ray: Any, subject: type) -> None:
+    def test_one_async_method_of_the_class_makes_the_actor_async(self, ray: Any, subject: type) -> None:
         _, loop = ray.get(ray.remote(subject).remote().where.remote())
         assert loop is not None
 
-    def test_a_coroutine_function_of_the_instance_does_not(self, ray: Any) -> None:
+    def test_an_async_function_on_the_instance_does_not_make_the_actor_async(self, ray: Any) -> None:
         _, loop = ray.get(ray.remote(OnlyOnInstance).remote().where.remote())
         assert loop is None
 
-    def test_an_async_method_beside_max_concurrency_makes_no_threads(self, ray: Any) -> None:
+    def test_max_concurrency_of_an_async_actor_starts_no_threads(self, ray: Any) -> None:
         actor = ray.remote(OnlyInherited).options(max_concurrency=4).remote()
         places = ray.get([actor.where.remote() for _ in range(8)])
         assert len(set(places)) == 1
@@ -187,14 +187,14 @@ class Places:
 
 
 class TestLoop:
-    def test_constructor_and_all_methods_run_on_one(self, ray: Any) -> None:
+    def test_the_constructor_and_all_methods_run_on_one_loop(self, ray: Any) -> None:
         actor = ray.remote(Places).remote()
         methods = [actor.made, actor.background, actor.sync, actor.suspended, actor.static]
         places = ray.get([method.remote() for method in methods])
         assert len(set(places)) == 1
         assert places[0][1] is not None
 
-    def test_a_synchronous_method_blocks_the_others(
+    def test_a_synchronous_method_blocks_other_calls(
         self, ray: Any, gate: Gate, journal: Journal, eventually: Any
     ) -> None:
         @ray.remote
@@ -228,7 +228,7 @@ class TestLoop:
 
         assert ray.get(Made.remote(3).get.remote()) == 3
 
-    def test_what_an_async_method_started_goes_on_after_it(self, ray: Any) -> None:
+    def test_an_asyncio_task_outlives_the_method_that_started_it(self, ray: Any) -> None:
         @ray.remote
         class Background:
             async def start(self) -> str:
@@ -262,20 +262,20 @@ class TestLoop:
 
         assert ray.get(Tasks.remote().both.remote())
 
-    def test_context_variables_belong_to_the_call(self, ray: Any) -> None:
+    def test_each_call_has_its_own_context_variables(self, ray: Any) -> None:
         actor = ray.remote(Contexts).remote()
         first, second = actor.set.remote("first"), actor.set.remote("second")
         assert ray.get([first, second]) == ["first", "second"]
         assert ray.get(actor.get.remote()) == "unset"
 
-    def test_a_plain_function_can_be_called_on_it(self, ray: Any) -> None:
+    def test_ray_call_runs_a_plain_function_in_an_async_actor(self, ray: Any) -> None:
         actor = ray.remote(Latch).remote()
         assert ray.get(actor.__ray_call__.remote(lambda self, x: self.holding + x, 2)) == 2
 
-    def test_ray_ready(self, ray: Any) -> None:
+    def test_ray_ready_returns_when_the_actor_is_ready(self, ray: Any) -> None:
         assert ray.get(ray.remote(Latch).remote().__ray_ready__.remote())
 
-    def test_the_title_shows_what_runs(self, ray: Any) -> None:
+    def test_the_process_title_shows_the_running_call(self, ray: Any) -> None:
         @ray.remote
         class Titled:
             async def title(self) -> str:
@@ -299,7 +299,7 @@ def count(ray: Any, latch: Any) -> int:
 class TestLimit:
     @pytest.mark.slow
     @pytest.mark.parametrize("options", [{}, {"max_concurrency": None}, {"max_concurrency": 1000}])
-    def test_a_thousand_by_default(self, ray: Any, options: dict[str, Any], eventually: Any) -> None:
+    def test_a_thousand_calls_run_at_once_by_default(self, ray: Any, options: dict[str, Any], eventually: Any) -> None:
         latch = watched(ray, **options)
         holds = [latch.hold.remote() for _ in range(1000)]
         eventually(lambda: count(ray, latch) == 1000)
@@ -310,7 +310,7 @@ class TestLimit:
         with pytest.raises(ray.exceptions.RayActorError, match="kill"):
             ray.get(holds)
 
-    def test_as_set(self, ray: Any, eventually: Any) -> None:
+    def test_as_many_calls_run_at_once_as_max_concurrency(self, ray: Any, eventually: Any) -> None:
         latch = watched(ray, max_concurrency=2)
         holds = [latch.hold.remote() for _ in range(3)]
         eventually(lambda: count(ray, latch) == 2)
@@ -318,7 +318,7 @@ class TestLimit:
         assert count(ray, latch) == 2
         ray.kill(latch)
 
-    def test_one_at_a_time(self, ray: Any) -> None:
+    def test_max_concurrency_1_runs_one_call_at_a_time(self, ray: Any) -> None:
         @ray.remote(max_concurrency=1)
         class Alone:
             def __init__(self) -> None:
@@ -334,7 +334,7 @@ class TestLimit:
         alone = Alone.remote()
         assert set(ray.get([alone.run.remote() for _ in range(20)])) == {0}
 
-    def test_synchronous_methods_count(self, ray: Any, eventually: Any) -> None:
+    def test_calls_of_synchronous_methods_count_for_the_limit(self, ray: Any, eventually: Any) -> None:
         latch = ray.remote(concurrency_groups={"watch": 1}, max_concurrency=1)(OnlyInherited).remote()
         latch.hold.remote()
         eventually(lambda: count(ray, latch) == 1)
@@ -343,14 +343,14 @@ class TestLimit:
         ray.kill(latch)
 
     @pytest.mark.slow
-    def test_more_than_a_thousand_when_asked_for(self, ray: Any) -> None:
+    def test_max_concurrency_may_be_more_than_a_thousand(self, ray: Any) -> None:
         latch = ray.remote(Latch).options(max_concurrency=5000).remote()
         holds = [latch.hold.remote(i) for i in range(3000)]
         assert ray.get(latch.held.remote(3000)) == 3000
         latch.open.remote()
         assert ray.get(holds) == list(range(3000))
 
-    def test_a_large_limit_makes_no_threads(self, ray: Any) -> None:
+    def test_a_large_max_concurrency_starts_no_threads(self, ray: Any) -> None:
         @ray.remote(max_concurrency=100_000)
         class Many(Latch):
             async def threads(self) -> int:
@@ -362,7 +362,7 @@ class TestLimit:
 
 
 class TestCalls:
-    def test_a_call_that_waits_lets_others_run(self, ray: Any) -> None:
+    def test_a_waiting_call_lets_others_run(self, ray: Any) -> None:
         latch = ray.remote(Latch).remote()
         held = latch.hold.remote()
         assert ray.get(latch.held.remote(1)) == 1
@@ -371,7 +371,7 @@ class TestCalls:
         ray.get(latch.open.remote())
         assert ray.get(held) == "passed"
 
-    def test_await_of_another_actors_call(self, ray: Any) -> None:
+    def test_a_method_can_await_another_actors_call(self, ray: Any) -> None:
         counter = ray.remote(Counter).remote()
 
         @ray.remote
@@ -386,7 +386,7 @@ class TestCalls:
         assert ray.get(relay.add.remote(counter, 2)) == 2
         assert ray.get(relay.add_all.remote(counter, [1, 1, 1])) == [3, 4, 5]
 
-    def test_await_of_a_call_to_itself(self, ray: Any) -> None:
+    def test_a_method_can_await_a_call_of_its_own_actor(self, ray: Any) -> None:
         @ray.remote
         class Recursive:
             async def sum_to(self, value: int) -> int:
@@ -397,7 +397,7 @@ class TestCalls:
 
         assert ray.get(Recursive.remote().sum_to.remote(20)) == 210
 
-    def test_await_of_each_other(self, ray: Any) -> None:
+    def test_two_actors_can_await_each_other(self, ray: Any) -> None:
         @ray.remote
         class Player:
             async def play(self, other: Any, rounds: int) -> int:
@@ -406,7 +406,7 @@ class TestCalls:
 
         assert ray.get(Player.remote().play.remote(Player.remote(), 10)) == 10
 
-    def test_await_of_tasks(self, ray: Any) -> None:
+    def test_a_method_can_await_tasks(self, ray: Any) -> None:
         task = ray.remote(echo)
 
         @ray.remote
@@ -416,7 +416,7 @@ class TestCalls:
 
         assert ray.get(Caller.remote().call.remote()) == [0, 1, 2, 3]
 
-    def test_await_of_a_reference_inside_an_argument(self, ray: Any, gate: Gate) -> None:
+    def test_a_method_can_await_a_reference_inside_an_argument(self, ray: Any, gate: Gate) -> None:
         @ray.remote
         class Awaiting:
             async def first(self, references: list[Any]) -> Any:
@@ -428,7 +428,7 @@ class TestCalls:
         gate.open()
         assert ray.get(first) is None
 
-    def test_several_results(self, ray: Any) -> None:
+    def test_an_async_method_can_return_several_results(self, ray: Any) -> None:
         @ray.remote
         class Pairs:
             @ray.method(num_returns=2)
@@ -437,7 +437,7 @@ class TestCalls:
 
         assert ray.get(list(Pairs.remote().pair.remote())) == [1, 2]
 
-    def test_state_is_shared(self, ray: Any) -> None:
+    def test_calls_share_the_actors_state(self, ray: Any) -> None:
         @ray.remote
         class AsyncCounter:
             def __init__(self) -> None:

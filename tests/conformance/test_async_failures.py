@@ -87,7 +87,7 @@ class TestErrors:
         with pytest.raises(ValueError, match=r"Failing\.fail\(\)[\s\S]*raise ValueError\(message\)"):
             ray.get(ray.remote(Failing).remote().fail.remote("broken"))
 
-    def test_an_error_is_let_go_of_at_once(self, ray: Any) -> None:
+    def test_an_error_is_freed_at_once(self, ray: Any) -> None:
         actor = ray.remote(Collector).remote()
         for method in (actor.fail, actor.fail_plainly):
             for _ in range(10):
@@ -95,14 +95,14 @@ class TestErrors:
                     ray.get(method.remote())
         assert ray.get(actor.errors.remote()) == 0
 
-    def test_an_error_after_a_suspension(self, ray: Any) -> None:
+    def test_an_error_after_a_suspension_reaches_the_caller(self, ray: Any) -> None:
         failing = ray.remote(Failing).remote()
         later = failing.later.remote("too late")
         ray.get(failing.open.remote())
         with pytest.raises(ValueError, match="too late"):
             ray.get(later)
 
-    def test_one_failing_call_harms_no_other(self, ray: Any) -> None:
+    def test_a_failing_call_does_not_change_another(self, ray: Any) -> None:
         failing = ray.remote(Failing).remote()
         held = failing.hold.remote()
         with pytest.raises(ValueError, match="broken"):
@@ -116,18 +116,18 @@ class TestErrors:
             ray.get(failing.relay.remote(other))
         assert ray.get(failing.caught.remote(other)) == "caught RayTaskError(ValueError)"
 
-    def test_stop_iteration(self, ray: Any) -> None:
+    def test_stop_iteration_becomes_a_runtime_error(self, ray: Any) -> None:
         with pytest.raises(RuntimeError, match="coroutine raised StopIteration"):
             ray.get(ray.remote(Failing).remote().stop.remote())
 
-    def test_a_call_that_raises_cancelled_error_was_cancelled(self, ray: Any) -> None:
+    def test_a_call_that_raises_cancelled_error_counts_as_cancelled(self, ray: Any) -> None:
         failing = ray.remote(Failing).remote()
         with pytest.raises(ray.exceptions.TaskCancelledError, match="was cancelled"):
             ray.get(failing.cancel_itself.remote())
         assert ray.get(failing.echo.remote("alive")) == "alive"
 
     @pytest.mark.differs("on Ray the other calls may never end then")
-    def test_a_call_whose_task_is_cancelled_before_it_begins_was_cancelled(self, ray: Any, gate: Gate) -> None:
+    def test_a_call_whose_task_is_cancelled_before_its_start_counts_as_cancelled(self, ray: Any, gate: Gate) -> None:
         failing = ray.remote(Failing).remote()
         blocking = failing.block.remote(gate)
         held, cancelling = failing.hold.remote(), failing.cancel_all_tasks.remote()
@@ -137,7 +137,7 @@ class TestErrors:
             ray.get(held, timeout=30)
         assert ray.get(failing.echo.remote("alive")) == "alive"
 
-    def test_a_base_exception(self, ray: Any) -> None:
+    def test_a_base_exception_fails_the_call_and_the_actor_lives(self, ray: Any) -> None:
         failing = ray.remote(Failing).remote()
         with pytest.raises(ray.exceptions.RayTaskError, match="the base of all"):
             ray.get(failing.base_exception.remote())
@@ -147,7 +147,7 @@ class TestErrors:
         with pytest.raises(TypeError, match="cannot pickle 'coroutine' object"):
             ray.get(ray.remote(Failing).remote().unawaited.remote())
 
-    def test_the_constructor(self, ray: Any) -> None:
+    def test_an_error_in_the_constructor_fails_the_calls(self, ray: Any) -> None:
         @ray.remote
         class Broken:
             def __init__(self) -> None:
@@ -159,7 +159,7 @@ class TestErrors:
         with pytest.raises(ray.exceptions.ActorDiedError, match="made wrong"):
             ray.get(Broken.remote().call.remote())
 
-    def test_an_async_constructor(self, ray: Any) -> None:
+    def test_an_error_in_an_async_constructor_fails_the_calls(self, ray: Any) -> None:
         @ray.remote
         class Broken:
             async def __init__(self) -> None:  # type: ignore[misc]
@@ -240,7 +240,7 @@ class TestEndings:
         with pytest.raises(ray.exceptions.ActorDiedError, match="exit"):
             ray.get(ending.pid.remote())
 
-    def test_terminate_comes_after_every_call_before_it(self, ray: Any, journal: Journal, eventually: Any) -> None:
+    def test_terminate_waits_for_earlier_calls(self, ray: Any, journal: Journal, eventually: Any) -> None:
         ending = ray.remote(Ending).options(max_concurrency=2).remote(journal)
         pid = ray.get(ending.pid.remote())
         held = [ending.hold.remote(i) for i in range(1)] + [ending.echo.remote(i) for i in range(1, 4)]
@@ -254,7 +254,9 @@ class TestEndings:
         assert journal.lines()[0] == "held"
         assert sorted(journal.lines()[1:]) == ["atexit", "shutdown"]
 
-    def test_the_last_handle_lets_running_calls_finish(self, ray: Any, journal: Journal, eventually: Any) -> None:
+    def test_the_loss_of_the_last_handle_lets_running_calls_finish(
+        self, ray: Any, journal: Journal, eventually: Any
+    ) -> None:
         ending = ray.remote(Ending).remote(journal)
         pid = ray.get(ending.pid.remote())
         held = ending.hold.remote()
@@ -265,7 +267,7 @@ class TestEndings:
         eventually(lambda: not is_running(pid))
         assert journal.lines()[:2] == ["held", "shutdown"]
 
-    def test_kill_fails_all_that_run(self, ray: Any, journal: Journal) -> None:
+    def test_kill_fails_all_running_calls(self, ray: Any, journal: Journal) -> None:
         ending = ray.remote(Ending).remote(journal)
         held = [ending.hold.remote() for _ in range(3)]
         ray.get(ending.held.remote(3))
@@ -275,7 +277,7 @@ class TestEndings:
                 ray.get(each)
         assert journal.lines() == []
 
-    def test_a_crash_fails_all_that_run(self, ray: Any, journal: Journal) -> None:
+    def test_a_crash_fails_all_running_calls(self, ray: Any, journal: Journal) -> None:
         ending = ray.remote(Ending).remote(journal)
         held = [ending.hold.remote() for _ in range(3)]
         ray.get(ending.held.remote(3))
@@ -286,7 +288,7 @@ class TestEndings:
 
     @pytest.mark.differs("Ray's call never ends, nor does any later one")
     @pytest.mark.parametrize("method", ["sys_exit", "sys_exit_synchronously"])
-    def test_sys_exit_is_a_crash(self, ray: Any, journal: Journal, method: str) -> None:
+    def test_sys_exit_ends_the_actor(self, ray: Any, journal: Journal, method: str) -> None:
         ending = ray.remote(Ending).remote(journal)
         with pytest.raises(ray.exceptions.ActorDiedError, match=r"died|dead"):
             ray.get(getattr(ending, method).remote())
@@ -303,7 +305,7 @@ class TestEndings:
 class TestBlocking:
     """Blocking calls stop the loop, and say so."""
 
-    def test_get_works_and_says_once_that_it_blocks(self, drivers: Drivers) -> None:
+    def test_get_works_and_warns_once_that_it_blocks(self, drivers: Drivers) -> None:
         _, stderr = drivers.run("""
             ray.init(namespace="blocking")
             task = ray.remote(echo)
@@ -320,7 +322,7 @@ class TestBlocking:
         """)
         assert stderr.count("Using blocking ray.get inside async actor") == 1
 
-    def test_wait_works(self, ray: Any) -> None:
+    def test_wait_works_in_an_async_method(self, ray: Any) -> None:
         task = ray.remote(echo)
 
         @ray.remote
@@ -331,7 +333,7 @@ class TestBlocking:
 
         assert ray.get(Blocking.remote().block.remote()) == 1
 
-    def test_a_thread_may_block(self, ray: Any) -> None:
+    def test_a_thread_of_an_async_method_may_block(self, ray: Any) -> None:
         task = ray.remote(echo)
 
         @ray.remote
@@ -343,7 +345,7 @@ class TestBlocking:
         aside = Aside.remote()
         assert ray.get([aside.call.remote(i) for i in range(3)]) == [0, 1, 2]
 
-    def test_put_and_calls_do_not_block(self, ray: Any) -> None:
+    def test_put_and_calls_work_in_an_async_method(self, ray: Any) -> None:
         @ray.remote
         class Putting:
             async def put(self, value: Any) -> Any:

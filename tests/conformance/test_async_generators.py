@@ -24,13 +24,13 @@ def call(ray: Any, request: pytest.FixtureRequest) -> Any:
 
 
 class TestReadingOnALoop:
-    def test_async_for(self, ray: Any, call: Any) -> None:
+    def test_async_for_reads_all_references(self, ray: Any, call: Any) -> None:
         async def read() -> list[int]:
             return [await ref async for ref in call("count", 4)]
 
         assert asyncio.run(read()) == [0, 1, 2, 3]
 
-    def test_anext(self, ray: Any, call: Any) -> None:
+    def test_anext_returns_its_default_after_the_end(self, ray: Any, call: Any) -> None:
         async def read() -> list[Any]:
             generator = call("count", 1)
             return [await (await anext(generator)), await anext(generator, ENDED), await anext(generator, ENDED)]
@@ -50,7 +50,7 @@ class TestReadingOnALoop:
 
         asyncio.run(read())
 
-    def test_the_loop_runs_while_it_waits(self, ray: Any, call: Any, gate: Gate) -> None:
+    def test_the_event_loop_runs_while_a_reader_waits(self, ray: Any, call: Any, gate: Gate) -> None:
         async def read() -> None:
             generator = call("halt", gate)
             assert await (await anext(generator)) == "before"
@@ -63,7 +63,7 @@ class TestReadingOnALoop:
 
         asyncio.run(read())
 
-    def test_several_at_once(self, ray: Any) -> None:
+    def test_several_generators_can_be_read_at_once(self, ray: Any) -> None:
         async def read(generator: Any) -> list[int]:
             return [await ref async for ref in generator]
 
@@ -73,14 +73,14 @@ class TestReadingOnALoop:
 
         assert asyncio.run(read_all()) == [[0, 1], [], list(range(30))]
 
-    def test_completed_is_awaited(self, ray: Any) -> None:
+    def test_completed_can_be_awaited(self, ray: Any) -> None:
         async def read() -> Any:
             generator = ray.remote(SyncActor).remote().count.remote(2)
             return await generator.completed(), await (await anext(generator))
 
         assert asyncio.run(read()) == (None, 0)
 
-    def test_waiting_that_is_cancelled_takes_nothing(self, ray: Any, gate: Gate) -> None:
+    def test_a_cancelled_wait_takes_no_reference(self, ray: Any, gate: Gate) -> None:
         async def read() -> None:
             generator = ray.remote(SyncActor).remote().halt.remote(gate)
             await (await anext(generator))
@@ -105,7 +105,7 @@ class TestReadingOnALoop:
             3,
         ]
 
-    def test_inside_an_async_actor(self, ray: Any) -> None:
+    def test_an_async_actor_can_read_another_actors_generator(self, ray: Any) -> None:
         class Relay:
             async def relay(self, source: Any, number: int) -> AsyncIterator[int]:
                 async for ref in source.count.remote(number):
@@ -115,7 +115,7 @@ class TestReadingOnALoop:
         generator = ray.remote(Relay).remote().relay.remote(source, 3)
         assert ray.get(list(generator)) == [0, 10, 20]
 
-    def test_bounded(self, ray: Any, call: Any, journal: Journal) -> None:
+    def test_backpressure_bounds_an_async_reader(self, ray: Any, call: Any, journal: Journal) -> None:
         async def read() -> None:
             generator = call("note", 4, journal, **{BOUND: 1})
             for i in range(4):
@@ -186,45 +186,45 @@ class Streams:
 
 
 class TestOnTheActorsLoop:
-    def test_other_calls_are_served_between(self, ray: Any) -> None:
+    def test_other_calls_run_between_two_values(self, ray: Any) -> None:
         actor = ray.remote(Streams).remote()
         generator = actor.around.remote()
         assert ray.get(next(generator)) == "before"
         ray.get(actor.open.remote())
         assert ray.get(list(generator)) == ["after"]
 
-    def test_many_at_once(self, ray: Any) -> None:
+    def test_many_generators_run_at_once(self, ray: Any) -> None:
         actor = ray.remote(Streams).remote()
         generators = [actor.crowd.remote(20) for _ in range(20)]
         assert ray.get([ref for generator in generators for ref in generator]) == [20] * 20
 
-    def test_not_more_than_max_concurrency(self, ray: Any) -> None:
+    def test_at_most_max_concurrency_generators_run_at_once(self, ray: Any) -> None:
         actor = ray.remote(Streams).options(max_concurrency=2).remote()
         generators = [actor.crowd.remote(2) for _ in range(6)]
         assert max(ray.get([ref for generator in generators for ref in generator])) == 2
 
-    def test_it_runs_on_one_loop(self, ray: Any) -> None:
+    def test_all_generators_run_on_one_loop(self, ray: Any) -> None:
         actor = ray.remote(Streams).remote()
         seen = ray.get([*actor.thread.remote(), *actor.thread.remote()])
         assert len({loop for _, loop in seen}) == 1
 
-    def test_a_plain_generator_of_an_async_actor(self, ray: Any) -> None:
+    def test_an_async_actor_can_have_a_plain_generator(self, ray: Any) -> None:
         actor = ray.remote(Streams).remote()
         assert ray.get(list(actor.plain.remote(3))) == [0, 1, 2]
 
-    def test_it_awaits_references(self, ray: Any) -> None:
+    def test_a_generator_can_await_references(self, ray: Any) -> None:
         actor = ray.remote(Streams).remote()
         assert ray.get(next(actor.reference.remote([ray.put(5)]))) == 5
 
-    def test_delegation(self, ray: Any) -> None:
+    def test_a_generator_can_delegate_to_another(self, ray: Any) -> None:
         assert ray.get(list(ray.remote(Streams).remote().delegate.remote())) == [1, 2]
 
-    def test_its_runtime_context_is_its_own(self, ray: Any) -> None:
+    def test_each_generator_has_its_own_runtime_context(self, ray: Any) -> None:
         generator = ray.remote(Streams).remote().context.remote()
         expected = generator.completed().task_id().hex()
         assert ray.get(list(generator)) == [expected, expected]
 
-    def test_two_run_side_by_side(self, ray: Any, journal: Journal) -> None:
+    def test_two_generators_run_side_by_side(self, ray: Any, journal: Journal) -> None:
         actor = ray.remote(Streams).remote()
         first, second = (actor.interleave.remote(name, journal, 50) for name in "ab")
         assert ray.get([*first, *second]) == [*range(50), *range(50)]
@@ -232,7 +232,7 @@ class TestOnTheActorsLoop:
         for name in "ab":
             assert [note for note in notes if note.startswith(name)] == [f"{name}{i}" for i in range(50)]
 
-    def test_a_paused_one_blocks_no_other(self, ray: Any, journal: Journal) -> None:
+    def test_a_paused_generator_does_not_block_others(self, ray: Any, journal: Journal) -> None:
         actor = ray.remote(AsyncActor).remote()
         paused = actor.note.options(**{BOUND: 1}).remote(3, journal)
         assert ray.get(next(paused)) == 0
@@ -241,7 +241,7 @@ class TestOnTheActorsLoop:
         assert ray.get(list(paused)) == [1, 2]
 
     @pytest.mark.differs("Ray's generator runs to its end")
-    def test_a_dropped_one_that_waits_is_stopped_at_its_next_value(self, ray: Any) -> None:
+    def test_a_dropped_generator_stops_at_its_next_value(self, ray: Any) -> None:
         actor = ray.remote(Streams).remote()
         generator = actor.around.remote()
         ray.get(next(generator))
@@ -250,7 +250,9 @@ class TestOnTheActorsLoop:
         ray.get(actor.open.remote())
         assert ray.get(completed, timeout=10) is None
 
-    def test_max_concurrency_is_given_back(self, ray: Any, journal: Journal, eventually: Callable[..., Any]) -> None:
+    def test_a_dropped_generator_frees_its_place_in_max_concurrency(
+        self, ray: Any, journal: Journal, eventually: Callable[..., Any]
+    ) -> None:
         actor = ray.remote(AsyncActor).options(max_concurrency=1).remote()
         generator = actor.note.options(**{BOUND: 1}).remote(5, journal)
         ray.get(next(generator))
@@ -262,25 +264,25 @@ class TestOnTheActorsLoop:
 
     @pytest.mark.differs("Ray's asynchronous generators only stream")
     @pytest.mark.parametrize("number", [1, 3])
-    def test_a_number_of_returns(self, ray: Any, number: int) -> None:
+    def test_num_returns_of_a_number_returns_that_many_references(self, ray: Any, number: int) -> None:
         actor = ray.remote(AsyncActor).remote()
         given = actor.count.options(num_returns=number).remote(number)
         assert ray.get(given) == (0 if number == 1 else [0, 1, 2])
 
     @pytest.mark.parametrize("number", [1, 2])
     @pytest.mark.differs("Ray's asynchronous generators only stream")
-    def test_too_many(self, ray: Any, number: int, journal: Journal) -> None:
+    def test_too_many_values_for_num_returns_raise_an_error(self, ray: Any, number: int, journal: Journal) -> None:
         given = ray.remote(AsyncActor).remote().note.options(num_returns=number).remote(1000, journal)
         with pytest.raises(ValueError, match=rf"Task returned more than num_returns={number} objects\."):
             ray.get(given)
         assert len(journal.lines()) == number + 2
 
     @pytest.mark.differs("Ray's asynchronous generators only stream")
-    def test_dynamic(self, ray: Any) -> None:
+    def test_dynamic_returns_one_iterable_of_references(self, ray: Any) -> None:
         value = ray.get(ray.remote(AsyncActor).remote().count.options(num_returns="dynamic").remote(3))
         assert [ray.get(ref) for ref in value] == [0, 1, 2]
 
-    def test_beside_held_calls(self, ray: Any) -> None:
+    def test_a_generator_runs_beside_waiting_calls(self, ray: Any) -> None:
         class Both(Latch):
             async def count(self, number: int) -> Any:  # type: ignore[override]
                 for i in range(number):
@@ -293,7 +295,7 @@ class TestOnTheActorsLoop:
         assert ray.get(held) == "held"
 
     @pytest.mark.slow
-    def test_thousands(self, ray: Any) -> None:
+    def test_thousands_of_values_are_read(self, ray: Any) -> None:
         async def read() -> int:
             total = 0
             async for ref in ray.remote(AsyncActor).remote().count.remote(3000):

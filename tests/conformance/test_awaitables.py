@@ -36,7 +36,7 @@ def place(request: pytest.FixtureRequest) -> Place:
 class TestReference:
     """The example of the reference page."""
 
-    def test_await(self, ray: Any) -> None:
+    def test_a_reference_can_be_awaited(self, ray: Any) -> None:
         @ray.remote
         def some_task() -> int:
             return 1
@@ -47,7 +47,7 @@ class TestReference:
         assert asyncio.run(await_obj_ref()) == 1
 
     @pytest.mark.differs("Ray's references have no callbacks, so that asyncio.wait fails on Python 3.11")
-    def test_asyncio_wait(self, ray: Any) -> None:
+    def test_asyncio_wait_takes_references(self, ray: Any) -> None:
         @ray.remote
         def some_task() -> int:
             return 1
@@ -60,19 +60,19 @@ class TestReference:
 
 
 class TestForms:
-    def test_await(self, ray: Any, place: Place) -> None:
+    def test_await_returns_the_value(self, ray: Any, place: Place) -> None:
         async def main() -> Any:
             return await ray.remote(echo).remote(1)
 
         assert place.run(main()) == 1
 
-    def test_await_of_put(self, ray: Any, place: Place) -> None:
+    def test_a_put_reference_can_be_awaited(self, ray: Any, place: Place) -> None:
         async def main() -> Any:
             return await ray.put([1, 2])
 
         assert place.run(main()) == [1, 2]
 
-    def test_await_of_what_is_there(self, ray: Any, place: Place) -> None:
+    def test_a_ready_reference_can_be_awaited_twice(self, ray: Any, place: Place) -> None:
         ready = ray.remote(echo).remote("there")
         ray.get(ready)
 
@@ -81,7 +81,7 @@ class TestForms:
 
         assert place.run(main()) == ("there", "there")
 
-    def test_await_of_an_actor_call(self, ray: Any, place: Place) -> None:
+    def test_an_actors_call_can_be_awaited(self, ray: Any, place: Place) -> None:
         actor = ray.remote(Echo).remote()
 
         async def main() -> Any:
@@ -89,14 +89,14 @@ class TestForms:
 
         assert place.run(main()) == [0, 1, 2]
 
-    def test_gather(self, ray: Any, place: Place) -> None:
+    def test_gather_takes_references(self, ray: Any, place: Place) -> None:
         async def main() -> Any:
             reference = ray.remote(echo).remote("twice")
             return await asyncio.gather(ray.put(1), reference, reference)
 
         assert place.run(main()) == [1, "twice", "twice"]
 
-    def test_gather_returns_exceptions(self, ray: Any, place: Place) -> None:
+    def test_gather_returns_exceptions_of_references(self, ray: Any, place: Place) -> None:
         async def main() -> Any:
             fails = ray.remote(Echo).remote().fail.remote("broken")
             return await asyncio.gather(fails, ray.put(1), return_exceptions=True)
@@ -105,13 +105,13 @@ class TestForms:
         assert isinstance(error, ValueError)
         assert value == 1
 
-    def test_wait_for(self, ray: Any, place: Place) -> None:
+    def test_wait_for_takes_a_reference(self, ray: Any, place: Place) -> None:
         async def main() -> Any:
             return await asyncio.wait_for(ray.remote(echo).remote(1), 10)
 
         assert place.run(main()) == 1
 
-    def test_as_completed(self, ray: Any, place: Place) -> None:
+    def test_as_completed_takes_references(self, ray: Any, place: Place) -> None:
         latch = ray.remote(Latch).remote()
 
         async def main() -> Any:
@@ -124,7 +124,7 @@ class TestForms:
 
         assert place.run(main()) == ["quick", "held"]
 
-    def test_shield_and_ensure_future(self, ray: Any, place: Place) -> None:
+    def test_shield_and_ensure_future_take_references(self, ray: Any, place: Place) -> None:
         async def main() -> Any:
             future = asyncio.ensure_future(ray.put(2))
             return await asyncio.shield(ray.put(1)), await future
@@ -133,7 +133,7 @@ class TestForms:
 
     @pytest.mark.differs("Ray's references have no callbacks, so that asyncio.wait fails on Python 3.11")
     @pytest.mark.parametrize("how", [asyncio.FIRST_COMPLETED, asyncio.ALL_COMPLETED])
-    def test_asyncio_wait(self, ray: Any, place: Place, how: str) -> None:
+    def test_asyncio_wait_returns_done_and_pending_references(self, ray: Any, place: Place, how: str) -> None:
         latch = ray.remote(Latch).remote()
 
         async def main() -> Any:
@@ -146,7 +146,7 @@ class TestForms:
         assert place.run(main()) == ((["quick"], 1) if how == asyncio.FIRST_COMPLETED else (["held", "quick"], 0))
 
     @pytest.mark.differs("Ray's references have no callbacks, so that asyncio.wait fails on Python 3.11")
-    def test_asyncio_wait_with_a_timeout(self, ray: Any, place: Place) -> None:
+    def test_asyncio_wait_ends_after_its_timeout(self, ray: Any, place: Place) -> None:
         latch = ray.remote(Latch).remote()
 
         async def main() -> Any:
@@ -155,14 +155,14 @@ class TestForms:
 
         assert place.run(main()) == (0, 1)
 
-    def test_asyncio_wait_on_wrapped_futures(self, ray: Any, place: Place) -> None:
+    def test_asyncio_wait_takes_wrapped_futures(self, ray: Any, place: Place) -> None:
         async def main() -> Any:
             done, pending = await asyncio.wait([asyncio.wrap_future(ray.put(i).future()) for i in range(3)])
             return sorted(future.result() for future in done), pending
 
         assert place.run(main()) == ([0, 1, 2], set())
 
-    def test_many(self, ray: Any, place: Place) -> None:
+    def test_many_references_can_be_gathered(self, ray: Any, place: Place) -> None:
         actor = ray.remote(Latch).remote()
 
         async def main() -> Any:
@@ -170,7 +170,7 @@ class TestForms:
 
         assert place.run(main()) == list(range(500))
 
-    def test_as_future(self, ray: Any, place: Place) -> None:
+    def test_as_future_returns_an_asyncio_future(self, ray: Any, place: Place) -> None:
         async def main() -> Any:
             future = ray.remote(echo).remote(1).as_future()
             assert asyncio.isfuture(future)
@@ -182,7 +182,7 @@ class TestForms:
         assert inspect.isawaitable(ray.put(1))
         assert not inspect.iscoroutine(ray.put(1))
 
-    def test_several_loops_one_after_another(self, ray: Any) -> None:
+    def test_a_reference_can_be_awaited_on_several_loops_in_turn(self, ray: Any) -> None:
         reference = ray.remote(echo).remote(1)
 
         async def main() -> Any:
@@ -190,7 +190,7 @@ class TestForms:
 
         assert [asyncio.run(main()) for _ in range(3)] == [1, 1, 1]
 
-    def test_several_loops_at_once(self, ray: Any, gate: Gate) -> None:
+    def test_a_reference_can_be_awaited_on_several_loops_at_once(self, ray: Any, gate: Gate) -> None:
         reference = ray.remote(Echo).remote().wait.remote(gate)
         awaiting = threading.Barrier(5)
 
@@ -206,7 +206,7 @@ class TestForms:
             gate.open()
             assert [future.result() for future in futures] == ["passed"] * 4
 
-    def test_the_loop_runs_on_meanwhile(self, ray: Any, gate: Gate) -> None:
+    def test_the_loop_runs_while_a_reference_is_awaited(self, ray: Any, gate: Gate) -> None:
         async def main() -> Any:
             waiting = asyncio.ensure_future(ray.remote(Echo).remote().wait.remote(gate))
             await asyncio.sleep(0)
@@ -215,13 +215,13 @@ class TestForms:
 
         assert asyncio.run(main()) == "passed"
 
-    def test_get_inside_a_running_loop(self, ray: Any) -> None:
+    def test_get_works_inside_a_running_loop(self, ray: Any) -> None:
         async def main() -> Any:
             return ray.get(ray.remote(echo).remote(1))
 
         assert asyncio.run(main()) == 1
 
-    def test_a_call_inside_a_loop_with_an_unready_argument(self, ray: Any, gate: Gate) -> None:
+    def test_a_call_inside_a_loop_takes_an_unready_argument(self, ray: Any, gate: Gate) -> None:
         async def main() -> Any:
             passed = ray.remote(Echo).remote().wait.remote(gate)
             echoed = ray.remote(echo).remote(passed)
@@ -240,7 +240,7 @@ class TestErrors:
             place.run(main())
         assert isinstance(raised.value, ray.exceptions.RayTaskError)
 
-    def test_a_dead_actor(self, ray: Any, place: Place) -> None:
+    def test_await_raises_the_error_of_a_dead_actor(self, ray: Any, place: Place) -> None:
         latch = ray.remote(Latch).remote()
 
         async def main() -> Any:
@@ -252,7 +252,7 @@ class TestErrors:
         with pytest.raises(ray.exceptions.ActorDiedError, match="kill"):
             place.run(main())
 
-    def test_a_cancelled_call(self, ray: Any, place: Place) -> None:
+    def test_await_raises_the_error_of_a_cancelled_call(self, ray: Any, place: Place) -> None:
         latch = ray.remote(Latch).remote()
 
         async def main() -> Any:
@@ -297,7 +297,7 @@ class TestCancellingWhatAwaits:
     """It ends the waiting. The call goes on."""
 
     @pytest.mark.parametrize("cancel", [_cancel_task, _cancel_gather, _cancel_wrapped, _time_out])
-    def test_in_the_driver(self, ray: Any, cancel: Any) -> None:
+    def test_the_call_goes_on_when_a_wait_in_the_driver_is_cancelled(self, ray: Any, cancel: Any) -> None:
         latch = ray.remote(Latch).remote()
 
         async def main() -> Any:
@@ -310,7 +310,7 @@ class TestCancellingWhatAwaits:
         assert asyncio.run(main()) == (0, "passed")
 
     @pytest.mark.parametrize("cancel", [_cancel_task, _cancel_gather, _cancel_wrapped, _time_out])
-    def test_inside_an_actor(self, ray: Any, cancel: Any) -> None:
+    def test_the_call_goes_on_when_a_wait_in_an_actor_is_cancelled(self, ray: Any, cancel: Any) -> None:
         @ray.remote
         class Awaiting:
             async def call(self, latch: Any) -> Any:
@@ -333,19 +333,19 @@ def _error_of(future: concurrent.futures.Future[Any]) -> BaseException | None:
 
 
 class TestFuture:
-    def test_a_result(self, ray: Any) -> None:
+    def test_the_future_has_the_result(self, ray: Any) -> None:
         future = ray.remote(echo).remote(1).future()
         assert isinstance(future, concurrent.futures.Future)
         assert future.result(10) == 1
         assert future.done()
 
-    def test_an_error(self, ray: Any) -> None:
+    def test_the_future_has_the_error(self, ray: Any) -> None:
         future = ray.remote(Echo).remote().fail.remote("broken").future()
         assert isinstance(future.exception(10), ValueError)
         with pytest.raises(ray.exceptions.RayTaskError, match="broken"):
             future.result(10)
 
-    def test_a_timeout(self, ray: Any, gate: Gate) -> None:
+    def test_a_wait_for_the_future_can_time_out(self, ray: Any, gate: Gate) -> None:
         future = ray.remote(Echo).remote().wait.remote(gate).future()
         assert concurrent.futures.wait([future], 0.01).not_done == {future}
         assert isinstance(_error_of(future), concurrent.futures.TimeoutError)
@@ -353,7 +353,7 @@ class TestFuture:
         gate.open()
         assert future.result(10) == "passed"
 
-    def test_a_callback(self, ray: Any, gate: Gate) -> None:
+    def test_the_future_calls_its_callback(self, ray: Any, gate: Gate) -> None:
         called = threading.Event()
         future = ray.remote(Echo).remote().wait.remote(gate).future()
         future.add_done_callback(lambda _: called.set())
@@ -369,17 +369,17 @@ class TestFuture:
         gate.open()
         assert ray.get(passed) == "passed"
 
-    def test_concurrent_futures_wait_and_as_completed(self, ray: Any) -> None:
+    def test_concurrent_futures_wait_and_as_completed_take_futures(self, ray: Any) -> None:
         futures = [ray.put(i).future() for i in range(3)]
         done, not_done = concurrent.futures.wait(futures, 10)
         assert (len(done), not_done) == (3, set())
         assert sorted(future.result() for future in concurrent.futures.as_completed(futures, 10)) == [0, 1, 2]
 
-    def test_it_keeps_the_object(self, ray: Any) -> None:
+    def test_the_future_keeps_the_object(self, ray: Any) -> None:
         assert ray.put([1]).future().result(10) == [1]
 
     @pytest.mark.differs("in Ray the thread of the futures is one apart")
-    def test_one_that_the_user_settles_harms_no_get(self, ray: Any, gate: Gate) -> None:
+    def test_a_future_that_the_user_settles_does_not_change_get(self, ray: Any, gate: Gate) -> None:
         passed = ray.remote(Echo).remote().wait.remote(gate)
         before, beside = passed.future(), passed.future()
         before.set_result(0)
@@ -390,7 +390,7 @@ class TestFuture:
 
     @pytest.mark.differs("in Ray it ends the thread of the futures")
     @pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, ValueError])
-    def test_an_error_in_a_callback_is_told_and_harms_no_other(
+    def test_an_error_in_a_callback_is_reported_and_changes_no_other(
         self, ray: Any, gate: Gate, capfd: pytest.CaptureFixture[str], caplog: Any, error: type[BaseException]
     ) -> None:
         def fail(_: Any) -> None:
@@ -409,7 +409,7 @@ class TestFuture:
         assert ray.get(actor.echo.remote(1), timeout=10) == 1
         assert "of a callback" in capfd.readouterr().err + caplog.text
 
-    def test_inside_a_synchronous_actor(self, ray: Any) -> None:
+    def test_a_future_works_inside_a_synchronous_actor(self, ray: Any) -> None:
         @ray.remote
         class Caller:
             def call(self, other: Any) -> Any:
@@ -417,7 +417,7 @@ class TestFuture:
 
         assert ray.get(Caller.remote().call.remote(ray.remote(Echo).remote())) == 1
 
-    def test_a_loop_inside_a_synchronous_actor(self, ray: Any) -> None:
+    def test_an_event_loop_works_inside_a_synchronous_actor(self, ray: Any) -> None:
         @ray.remote
         class Caller:
             def call(self, other: Any) -> Any:

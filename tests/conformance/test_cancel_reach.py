@@ -78,7 +78,7 @@ class TestOnTheWayOut:
     def actor(self, ray: Any, journal: Journal) -> Any:
         return ray.remote(Tidying).remote(journal)
 
-    def test_context_managers_exit(self, ray: Any, actor: Any, journal: Journal) -> None:
+    def test_context_managers_of_a_cancelled_call_exit(self, ray: Any, actor: Any, journal: Journal) -> None:
         call = actor.manage.remote()
         ray.get(actor.held.remote(1))
         ray.cancel(call)
@@ -86,7 +86,7 @@ class TestOnTheWayOut:
             ray.get(call)
         assert journal.lines() == ["enter", "exit CancelledError"]
 
-    def test_finally_may_await(self, ray: Any, actor: Any, journal: Journal) -> None:
+    def test_a_finally_block_may_await(self, ray: Any, actor: Any, journal: Journal) -> None:
         call = actor.finish.remote()
         ray.get(actor.held.remote(1))
         ray.cancel(call)
@@ -95,7 +95,7 @@ class TestOnTheWayOut:
         assert journal.lines() == ["finished"]
 
     @pytest.mark.parametrize(("method", "number"), [("gather", 2), ("limit", 1)])
-    def test_what_it_awaits_is_cancelled(self, ray: Any, actor: Any, method: str, number: int) -> None:
+    def test_the_awaited_call_is_cancelled(self, ray: Any, actor: Any, method: str, number: int) -> None:
         call = getattr(actor, method).remote()
         ray.get(actor.held.remote(number))
         ray.cancel(call)
@@ -103,7 +103,7 @@ class TestOnTheWayOut:
             ray.get(call)
         assert ray.get(actor.open.remote()) == number
 
-    def test_what_is_shielded_goes_on(self, ray: Any, actor: Any, started: Any) -> None:
+    def test_a_shielded_call_goes_on(self, ray: Any, actor: Any, started: Any) -> None:
         call = actor.shield.remote()
         ray.get(actor.held.remote(1))
         ray.cancel(call)
@@ -112,7 +112,7 @@ class TestOnTheWayOut:
         assert ray.get(actor.open.remote()) == 0
         started("inner passed")
 
-    def test_context_managers_of_a_task_exit(self, ray: Any, journal: Journal, started: Any) -> None:
+    def test_context_managers_of_a_cancelled_task_exit(self, ray: Any, journal: Journal, started: Any) -> None:
         @ray.remote
         def manage() -> None:
             import contextlib
@@ -128,7 +128,7 @@ class TestOnTheWayOut:
             ray.get(task)
         assert journal.lines()[-1] == "exit KeyboardInterrupt"
 
-    def test_except_exception_does_not_catch_it(self, ray: Any, journal: Journal, started: Any) -> None:
+    def test_except_exception_does_not_catch_a_cancellation(self, ray: Any, journal: Journal, started: Any) -> None:
         @ray.remote
         def catch() -> str:
             try:
@@ -144,7 +144,7 @@ class TestOnTheWayOut:
 
 
 class TestRetries:
-    def test_a_cancelled_task_is_not_tried_again(self, ray: Any, journal: Journal, started: Any) -> None:
+    def test_a_cancelled_task_is_not_retried(self, ray: Any, journal: Journal, started: Any) -> None:
         task = ray.remote(loop).options(max_retries=-1, retry_exceptions=True).remote(journal)
         started("task runs")
         ray.cancel(task)
@@ -156,7 +156,7 @@ class TestRetries:
 
 
 class TestDescendants:
-    def test_grandchildren(self, ray: Any, journal: Journal, started: Any) -> None:
+    def test_grandchildren_are_cancelled(self, ray: Any, journal: Journal, started: Any) -> None:
         @ray.remote
         def child() -> Any:
             return ray.get(ray.remote(loop).remote(journal, "grandchild"))
@@ -172,7 +172,7 @@ class TestDescendants:
             ray.get(task)
         started("grandchild interrupted")
 
-    def test_child_tasks_of_an_async_call(self, ray: Any, journal: Journal, started: Any) -> None:
+    def test_child_tasks_of_an_async_call_are_cancelled(self, ray: Any, journal: Journal, started: Any) -> None:
         @ray.remote
         class Relay:
             async def relay(self) -> Any:
@@ -186,7 +186,7 @@ class TestDescendants:
         started("child interrupted")
 
     @pytest.mark.differs("on Ray it may run all the same, its result lost")
-    def test_children_that_are_queued(self, ray: Any, gate: Gate, journal: Journal, started: Any) -> None:
+    def test_queued_children_never_run(self, ray: Any, gate: Gate, journal: Journal, started: Any) -> None:
         steady = ray.remote(Steady).remote(journal)
         waiting = steady.wait.remote(gate)
         started("waits")
@@ -208,7 +208,7 @@ class TestDescendants:
         assert ray.get(steady.note.remote("after")) == "after"
         assert "child ran" not in journal.lines()
 
-    def test_a_child_that_has_finished_keeps_its_value(self, ray: Any, journal: Journal, started: Any) -> None:
+    def test_a_finished_child_keeps_its_value(self, ray: Any, journal: Journal, started: Any) -> None:
         latch = ray.remote(Latch).remote()
 
         @ray.remote
@@ -232,7 +232,7 @@ class TestDescendants:
             ray.get(call)
         assert ray.get(relay.kept.remote()) == "kept"
 
-    def test_a_parent_sees_its_child_cancelled(self, ray: Any, held: Any) -> None:
+    def test_a_parent_gets_the_error_of_its_cancelled_child(self, ray: Any, held: Any) -> None:
         _, call = held
 
         @ray.remote
@@ -269,13 +269,13 @@ class TestDescendants:
 
 
 class TestWhoIsTold:
-    def test_wait(self, ray: Any, held: Any) -> None:
+    def test_a_cancelled_call_is_ready_for_wait(self, ray: Any, held: Any) -> None:
         _, call = held
         assert ray.wait([call], timeout=0) == ([], [call])
         ray.cancel(call)
         assert ray.wait([call], timeout=10) == ([call], [])
 
-    def test_a_thread_in_get(self, ray: Any, held: Any) -> None:
+    def test_all_threads_that_wait_in_get_get_the_error(self, ray: Any, held: Any) -> None:
         _, call = held
         errors: list[BaseException] = []
 
@@ -293,7 +293,7 @@ class TestWhoIsTold:
             thread.join(10)
         assert len(errors) == 3
 
-    def test_its_future(self, ray: Any, held: Any) -> None:
+    def test_the_future_of_a_cancelled_call_has_the_error(self, ray: Any, held: Any) -> None:
         _, call = held
         future = call.future()
         ray.cancel(call)
@@ -301,7 +301,7 @@ class TestWhoIsTold:
             future.result(10)
         assert not future.cancelled()
 
-    def test_who_gathers(self, ray: Any, held: Any) -> None:
+    def test_gather_returns_the_error_of_a_cancelled_call(self, ray: Any, held: Any) -> None:
         latch, call = held
 
         async def main() -> list[Any]:
@@ -313,13 +313,13 @@ class TestWhoIsTold:
         assert isinstance(error, ray.exceptions.TaskCancelledError)
         assert one == 1
 
-    def test_get_of_several(self, ray: Any, held: Any) -> None:
+    def test_get_of_several_raises_the_error(self, ray: Any, held: Any) -> None:
         latch, call = held
         ray.cancel(call)
         with raises_cancelled(ray):
             ray.get([latch.echo.remote(1), call, latch.echo.remote(2)])
 
-    def test_several_cancel_at_once(self, ray: Any, held: Any) -> None:
+    def test_several_threads_can_cancel_at_once(self, ray: Any, held: Any) -> None:
         latch, call = held
         threads = [threading.Thread(target=lambda: ray.cancel(call)) for _ in range(8)]
         for thread in threads:
@@ -341,7 +341,9 @@ class TestWhoIsTold:
         assert str(again) == str(cause)
         assert call.task_id().hex() in str(again)
 
-    def test_each_of_several_returns(self, ray: Any, gate: Gate, journal: Journal, started: Any) -> None:
+    def test_every_reference_of_a_cancelled_call_has_the_error(
+        self, ray: Any, gate: Gate, journal: Journal, started: Any
+    ) -> None:
         @ray.remote(num_returns=2)
         def two() -> Any:
             return loop(journal), 2
@@ -356,7 +358,7 @@ class TestWhoIsTold:
 
 class TestBesideOthers:
     @pytest.mark.differs("on Ray a call behind a cancelled one may be lost, and the session with it")
-    def test_a_full_group(self, ray: Any) -> None:
+    def test_cancelling_a_queued_call_leaves_a_full_group_alone(self, ray: Any) -> None:
         actor = ray.remote(concurrency_groups={"narrow": 1})(Latch).remote()
         narrow = actor.echo.options(concurrency_group="narrow")
         blocking = actor.hold.options(concurrency_group="narrow").remote()
@@ -369,7 +371,7 @@ class TestBesideOthers:
         assert ray.get(after) == "after"
 
     @pytest.mark.differs("on Ray a call behind a cancelled one may be lost, and the session with it")
-    def test_a_full_threaded_actor(
+    def test_cancelling_a_queued_call_leaves_a_full_threaded_actor_alone(
         self, ray: Any, gate: Gate, journal: Journal, eventually: Callable[..., Any]
     ) -> None:
         actor = ray.remote(Steady).options(max_concurrency=2).remote(journal)
@@ -382,7 +384,7 @@ class TestBesideOthers:
         gate.open()
         assert ray.get([*waiting, after]) == ["passed", "passed", "after"]
 
-    def test_only_the_cancelled_thread_is_told(
+    def test_is_canceled_is_true_on_the_cancelled_calls_thread_only(
         self, ray: Any, journal: Journal, eventually: Callable[..., Any]
     ) -> None:
         @ray.remote(max_concurrency=2)
@@ -407,7 +409,7 @@ class TestBesideOthers:
         with raises_cancelled(ray):
             ray.get(told)
 
-    def test_the_callers_death_lets_nothing_hang(
+    def test_the_death_of_the_caller_ends_the_wait_of_a_borrower(
         self, ray: Any, journal: Journal, eventually: Callable[..., Any]
     ) -> None:
         @ray.remote

@@ -36,7 +36,7 @@ class Reacting(Latch):
 
 
 class TestAsyncCalls:
-    def test_it_gets_cancelled_error(self, ray: Any, is_cancelled: Any) -> None:
+    def test_an_async_method_gets_cancelled_error(self, ray: Any, is_cancelled: Any) -> None:
         actor = ray.remote(Latch).remote()
         held = actor.hold.remote()
         ray.get(actor.held.remote(1))
@@ -44,7 +44,7 @@ class TestAsyncCalls:
         is_cancelled(held)
         assert ray.get(actor.open.remote()) == 1
 
-    def test_the_error_is_also_a_task_error(self, ray: Any) -> None:
+    def test_the_error_of_an_async_call_is_also_a_task_error(self, ray: Any) -> None:
         actor = ray.remote(Latch).remote()
         held = actor.hold.remote()
         ray.get(actor.held.remote(1))
@@ -55,14 +55,14 @@ class TestAsyncCalls:
         assert type(raised.value.cause) is ray.exceptions.TaskCancelledError
 
     @pytest.mark.parametrize("method", ["swallow", "change"])
-    def test_whatever_it_makes_of_it(self, ray: Any, is_cancelled: Any, method: str) -> None:
+    def test_the_call_is_cancelled_whatever_its_method_does(self, ray: Any, is_cancelled: Any, method: str) -> None:
         actor = ray.remote(Reacting).remote()
         call = getattr(actor, method).remote()
         ray.get(actor.held.remote(1))
         ray.cancel(call)
         is_cancelled(call)
 
-    def test_one_of_many(self, ray: Any, is_cancelled: Any) -> None:
+    def test_cancelling_some_of_many_calls_leaves_the_others(self, ray: Any, is_cancelled: Any) -> None:
         actor = ray.remote(Latch).remote()
         held = [actor.hold.remote(index) for index in range(100)]
         ray.get(actor.held.remote(100))
@@ -73,7 +73,7 @@ class TestAsyncCalls:
         assert ray.get(actor.open.remote()) == 50
         assert ray.get(held[1::2]) == list(range(1, 100, 2))
 
-    def test_await_raises_it(self, ray: Any) -> None:
+    def test_await_raises_the_cancellation(self, ray: Any) -> None:
         actor = ray.remote(Latch).remote()
 
         async def main() -> None:
@@ -107,7 +107,7 @@ class TestSynchronousCalls:
         return ray.remote(Polling)
 
     @pytest.mark.parametrize("max_concurrency", [1, 3])
-    def test_it_is_told_and_its_result_is_lost(
+    def test_a_synchronous_method_sees_is_canceled_and_its_result_is_lost(
         self, ray: Any, polling: Any, journal: Journal, started: Any, is_cancelled: Any, max_concurrency: int
     ) -> None:
         actor = polling.options(max_concurrency=max_concurrency).remote(journal)
@@ -119,7 +119,7 @@ class TestSynchronousCalls:
         assert ray.get(actor.is_canceled.remote()) is False
         assert "interrupted" not in journal.lines()
 
-    def test_it_is_not_interrupted(
+    def test_a_synchronous_method_is_not_interrupted(
         self, ray: Any, gate: Gate, journal: Journal, started: Any, is_cancelled: Any
     ) -> None:
         actor = ray.remote(Steady).remote(journal)
@@ -131,7 +131,9 @@ class TestSynchronousCalls:
         is_cancelled(call)
         assert ray.get(actor.state.remote()) == ["waited"]
 
-    def test_an_error_of_its_own(self, ray: Any, gate: Gate, journal: Journal, started: Any) -> None:
+    def test_a_synchronous_method_may_raise_its_own_error(
+        self, ray: Any, gate: Gate, journal: Journal, started: Any
+    ) -> None:
         call = ray.remote(Steady).remote(journal).fail.remote(gate)
         started("waits")
         ray.cancel(call)
@@ -141,14 +143,14 @@ class TestSynchronousCalls:
 
 
 class TestTasks:
-    def test_it_gets_keyboard_interrupt(self, ray: Any, journal: Journal, started: Any, is_cancelled: Any) -> None:
+    def test_a_task_gets_keyboard_interrupt(self, ray: Any, journal: Journal, started: Any, is_cancelled: Any) -> None:
         task = ray.remote(loop).remote(journal)
         started("task runs")
         ray.cancel(task)
         is_cancelled(task)
         assert journal.lines() == ["task runs", "task interrupted", "task cleaned up"]
 
-    def test_the_error_is_also_a_task_error(self, ray: Any, journal: Journal, started: Any) -> None:
+    def test_the_error_of_a_task_is_also_a_task_error(self, ray: Any, journal: Journal, started: Any) -> None:
         task = ray.remote(loop).remote(journal)
         started("task runs")
         ray.cancel(task)
@@ -156,7 +158,9 @@ class TestTasks:
             ray.get(task)
         assert isinstance(raised.value, ray.exceptions.TaskCancelledError)
 
-    def test_what_it_makes_of_it_counts(self, ray: Any, journal: Journal, started: Any) -> None:
+    def test_a_task_that_catches_the_interrupt_may_return_a_value(
+        self, ray: Any, journal: Journal, started: Any
+    ) -> None:
         @ray.remote
         def catch() -> str:
             try:
@@ -169,7 +173,7 @@ class TestTasks:
         ray.cancel(task)
         assert ray.get(task) == "so far"
 
-    def test_an_error_of_its_own(self, ray: Any, journal: Journal, started: Any) -> None:
+    def test_a_task_may_raise_its_own_error(self, ray: Any, journal: Journal, started: Any) -> None:
         @ray.remote
         def change() -> None:
             try:
@@ -183,7 +187,9 @@ class TestTasks:
         with pytest.raises(ValueError, match="its own error"):
             ray.get(task)
 
-    def test_inside_get(self, ray: Any, gate: Gate, journal: Journal, started: Any, is_cancelled: Any) -> None:
+    def test_a_task_that_waits_in_get_is_interrupted(
+        self, ray: Any, gate: Gate, journal: Journal, started: Any, is_cancelled: Any
+    ) -> None:
         other = ray.remote(Steady).remote(journal)
 
         @ray.remote
@@ -196,7 +202,9 @@ class TestTasks:
         is_cancelled(task)
 
     @pytest.mark.slow
-    def test_its_worker_is_of_use_afterwards(self, ray: Any, journal: Journal, started: Any, is_cancelled: Any) -> None:
+    def test_the_worker_of_a_cancelled_task_runs_other_tasks(
+        self, ray: Any, journal: Journal, started: Any, is_cancelled: Any
+    ) -> None:
         for index in range(5):
             task = ray.remote(loop).remote(journal, str(index))
             started(f"{index} runs")
@@ -205,7 +213,7 @@ class TestTasks:
             assert ray.get([ray.remote(echo).remote(i) for i in range(10)]) == list(range(10))
 
     @pytest.mark.parametrize("max_retries", [0, 3])
-    def test_force_ends_its_process(
+    def test_force_ends_the_process_of_a_task(
         self, ray: Any, journal: Journal, started: Any, is_cancelled: Any, max_retries: int
     ) -> None:
         task = ray.remote(loop).options(max_retries=max_retries).remote(journal)
@@ -215,7 +223,7 @@ class TestTasks:
         assert journal.lines() == ["task runs"]
         assert ray.get(ray.remote(get_pid).remote()) > 0
 
-    def test_twice(self, ray: Any, journal: Journal, started: Any, is_cancelled: Any) -> None:
+    def test_a_task_can_be_cancelled_twice(self, ray: Any, journal: Journal, started: Any, is_cancelled: Any) -> None:
         task = ray.remote(loop).remote(journal)
         started("task runs")
         ray.cancel(task)
@@ -236,7 +244,7 @@ class TestRecursive:
 
         return parent
 
-    def test_child_tasks(
+    def test_child_tasks_are_cancelled(
         self, ray: Any, journal: Journal, started: Any, is_cancelled: Any, eventually: Callable[..., Any]
     ) -> None:
         parent = self._parent(ray, journal).remote(ray.remote(loop), journal, "child")
@@ -245,7 +253,9 @@ class TestRecursive:
         is_cancelled(parent)
         started("child interrupted")
 
-    def test_child_tasks_go_on(self, ray: Any, gate: Gate, journal: Journal, started: Any, is_cancelled: Any) -> None:
+    def test_child_tasks_go_on_without_recursive(
+        self, ray: Any, gate: Gate, journal: Journal, started: Any, is_cancelled: Any
+    ) -> None:
         @ray.remote
         def child() -> None:
             journal.note("child waits")
@@ -260,7 +270,9 @@ class TestRecursive:
         gate.open()
         started("child passed")
 
-    def test_child_calls(self, ray: Any, journal: Journal, is_cancelled: Any, eventually: Callable[..., Any]) -> None:
+    def test_child_calls_are_cancelled(
+        self, ray: Any, journal: Journal, is_cancelled: Any, eventually: Callable[..., Any]
+    ) -> None:
         latch = ray.remote(Latch).remote()
         parent = self._hold(ray, latch)
         ray.get(latch.held.remote(1))
@@ -269,7 +281,7 @@ class TestRecursive:
         eventually(lambda: ray.get(latch.count.remote()) == 0)
         assert ray.get(latch.open.remote()) == 1
 
-    def test_child_calls_go_on(self, ray: Any, is_cancelled: Any) -> None:
+    def test_child_calls_go_on_without_recursive(self, ray: Any, is_cancelled: Any) -> None:
         latch = ray.remote(Latch).remote()
         parent = self._hold(ray, latch)
         ray.get(latch.held.remote(1))
@@ -278,7 +290,9 @@ class TestRecursive:
         assert ray.get(latch.count.remote()) == 1
         assert ray.get(latch.open.remote()) == 0
 
-    def test_child_calls_of_an_async_call(self, ray: Any, is_cancelled: Any, eventually: Callable[..., Any]) -> None:
+    def test_child_calls_of_one_async_call_are_cancelled(
+        self, ray: Any, is_cancelled: Any, eventually: Callable[..., Any]
+    ) -> None:
         @ray.remote
         class Relay:
             async def hold(self, latch: Any) -> Any:
@@ -303,7 +317,9 @@ class TestRecursive:
 
 
 class TestDependents:
-    def test_they_fail_too(self, ray: Any, journal: Journal, started: Any, is_cancelled: Any) -> None:
+    def test_dependents_of_a_cancelled_task_fail(
+        self, ray: Any, journal: Journal, started: Any, is_cancelled: Any
+    ) -> None:
         actor = ray.remote(Steady).remote(journal)
         task = ray.remote(loop).remote(journal)
         call = actor.note.remote("ran", task)
@@ -314,7 +330,9 @@ class TestDependents:
             is_cancelled(ref)
         assert ray.get(actor.state.remote()) == []
 
-    def test_of_a_call_that_never_ran(self, ray: Any, gate: Gate, journal: Journal, is_cancelled: Any) -> None:
+    def test_dependents_of_a_cancelled_queued_call_fail(
+        self, ray: Any, gate: Gate, journal: Journal, is_cancelled: Any
+    ) -> None:
         actor = ray.remote(Steady).remote(journal)
         waiting = actor.wait.remote(gate)
         queued = actor.note.remote("queued")
@@ -327,7 +345,7 @@ class TestDependents:
 
 
 class TestForceOnActorCalls:
-    def test_it_is_refused(self, ray: Any, gate: Gate, journal: Journal, started: Any) -> None:
+    def test_force_is_refused_for_an_actors_call(self, ray: Any, gate: Gate, journal: Journal, started: Any) -> None:
         actor = ray.remote(Steady).remote(journal)
         running, queued = actor.wait.remote(gate), actor.note.remote("queued")
         started("waits")
@@ -337,7 +355,7 @@ class TestForceOnActorCalls:
         gate.open()
         assert ray.get([running, queued]) == ["passed", "queued"]
 
-    def test_on_an_async_call(self, ray: Any) -> None:
+    def test_force_is_refused_for_an_async_call(self, ray: Any) -> None:
         actor = ray.remote(Latch).remote()
         held = actor.hold.remote()
         ray.get(actor.held.remote(1))
@@ -349,14 +367,14 @@ class TestForceOnActorCalls:
 
 class TestNothingToCancel:
     @pytest.mark.parametrize("force", [False, True])
-    def test_finished_tasks(self, ray: Any, force: bool) -> None:
+    def test_a_finished_task_keeps_its_value(self, ray: Any, force: bool) -> None:
         task = ray.remote(echo).remote("done")
         assert ray.get(task) == "done"
         assert ray.cancel(task, force=force) is None
         assert ray.get(task) == "done"
 
     @pytest.mark.parametrize("force", [False, True])
-    def test_finished_calls(self, ray: Any, journal: Journal, force: bool) -> None:
+    def test_a_finished_call_keeps_its_value(self, ray: Any, journal: Journal, force: bool) -> None:
         actor = ray.remote(Steady).remote(journal)
         call = actor.note.remote("done")
         assert ray.get(call) == "done"
@@ -364,12 +382,12 @@ class TestNothingToCancel:
         assert ray.get([call, actor.note.remote("next")]) == ["done", "next"]
 
     @pytest.mark.parametrize("force", [False, True])
-    def test_what_was_put(self, ray: Any, force: bool) -> None:
+    def test_a_put_value_is_kept(self, ray: Any, force: bool) -> None:
         ref = ray.put(1)
         assert ray.cancel(ref, force=force) is None
         assert ray.get(ref) == 1
 
-    def test_a_call_that_has_failed(self, ray: Any, gate: Gate, journal: Journal) -> None:
+    def test_a_failed_call_keeps_its_error(self, ray: Any, gate: Gate, journal: Journal) -> None:
         gate.open()
         call = ray.remote(Steady).remote(journal).fail.remote(gate)
         ray.wait([call])
@@ -379,7 +397,7 @@ class TestNothingToCancel:
 
 
 class TestBorrowers:
-    def test_they_may_cancel(self, ray: Any, is_cancelled: Any) -> None:
+    def test_a_borrower_may_cancel_an_async_call(self, ray: Any, is_cancelled: Any) -> None:
         actor = ray.remote(Latch).remote()
         held = actor.hold.remote()
         ray.get(actor.held.remote(1))
@@ -391,7 +409,7 @@ class TestBorrowers:
         ray.get(cancel.remote([held]))
         is_cancelled(held)
 
-    def test_a_task(self, ray: Any, journal: Journal, started: Any, is_cancelled: Any) -> None:
+    def test_a_borrower_may_cancel_a_task(self, ray: Any, journal: Journal, started: Any, is_cancelled: Any) -> None:
         task = ray.remote(loop).remote(journal)
         started("task runs")
 
@@ -413,14 +431,14 @@ class TestGenerators:
         with pytest.raises(ray.exceptions.TaskCancelledError, match="was cancelled"):
             ray.get(generator.completed())
 
-    def test_a_task(self, ray: Any, journal: Journal, started: Any) -> None:
+    def test_a_generator_task_is_interrupted(self, ray: Any, journal: Journal, started: Any) -> None:
         generator = ray.remote(count_up).remote(journal)
         started("generator runs")
         ray.cancel(generator)
         self._ends_cancelled(ray, generator)
         assert journal.lines() == ["generator runs", "generator interrupted", "generator cleaned up"]
 
-    def test_an_async_method(self, ray: Any) -> None:
+    def test_an_async_generator_is_cancelled(self, ray: Any) -> None:
         actor = ray.remote(Reacting).remote()
         generator = actor.generate.remote()
         ray.get(actor.held.remote(1))
@@ -428,7 +446,7 @@ class TestGenerators:
         self._ends_cancelled(ray, generator)
         assert ray.get(actor.open.remote()) == 1
 
-    def test_a_method(self, ray: Any, journal: Journal, started: Any) -> None:
+    def test_a_generator_method_sees_is_canceled(self, ray: Any, journal: Journal, started: Any) -> None:
         @ray.remote
         class Generating(Steady):
             def until_told(self) -> Iterator[int]:

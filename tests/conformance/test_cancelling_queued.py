@@ -31,7 +31,9 @@ class Suspending(Steady):
 
 
 class TestQueued:
-    def test_a_queued_call(self, ray: Any, gate: Gate, journal: Journal, started: Any, is_cancelled: Any) -> None:
+    def test_a_queued_call_is_cancelled(
+        self, ray: Any, gate: Gate, journal: Journal, started: Any, is_cancelled: Any
+    ) -> None:
         actor = ray.remote(Steady).remote(journal)
         waiting = actor.wait.remote(gate)
         started("waits")
@@ -42,7 +44,9 @@ class TestQueued:
         assert ray.get([waiting, before]) == ["passed", "before"]
 
     @pytest.mark.differs("on Ray a call behind a cancelled one may be lost, and the session with it")
-    def test_those_around_it_run(self, ray: Any, gate: Gate, journal: Journal, started: Any, is_cancelled: Any) -> None:
+    def test_calls_around_a_cancelled_call_run(
+        self, ray: Any, gate: Gate, journal: Journal, started: Any, is_cancelled: Any
+    ) -> None:
         actor = ray.remote(Steady).remote(journal)
         waiting = actor.wait.remote(gate)
         started("waits")
@@ -69,7 +73,7 @@ class TestQueued:
         [(Steady, "wait", 1), (Steady, "wait", 2), (Suspending, "wait", 1), (Suspending, "suspend", 1)],
         ids=["one-thread", "two-threads", "blocked-loop", "suspended"],
     )
-    def test_they_never_run_however_soon_their_turn_comes(
+    def test_cancelled_calls_never_run_however_soon_their_turn_comes(
         self,
         ray: Any,
         journal: Journal,
@@ -95,7 +99,7 @@ class TestQueued:
 
     @pytest.mark.slow
     @pytest.mark.differs("on Ray it may run all the same, its result lost")
-    def test_nor_when_a_coroutine_has_blocked_the_loop_and_goes_on(
+    def test_cancelled_calls_never_run_after_a_coroutine_blocked_the_loop(
         self, ray: Any, journal: Journal, tmp_path: Path, eventually: Callable[..., Any]
     ) -> None:
         actor = ray.remote(Suspending).remote(journal)
@@ -112,7 +116,9 @@ class TestQueued:
                 ray.get(queued)
         assert set(journal.lines()) == {"waits"}
 
-    def test_the_running_call_is_untouched(self, ray: Any, gate: Gate, journal: Journal, started: Any) -> None:
+    def test_cancelling_a_queued_call_leaves_the_running_call_alone(
+        self, ray: Any, gate: Gate, journal: Journal, started: Any
+    ) -> None:
         @ray.remote
         class Watching(Steady):
             def wait(self, gate: Gate) -> Any:
@@ -126,7 +132,9 @@ class TestQueued:
         gate.open()
         assert ray.get(waiting) is False
 
-    def test_many(self, ray: Any, gate: Gate, journal: Journal, started: Any) -> None:
+    def test_every_other_one_of_many_calls_can_be_cancelled(
+        self, ray: Any, gate: Gate, journal: Journal, started: Any
+    ) -> None:
         actor = ray.remote(Steady).remote(journal)
         waiting = actor.wait.remote(gate)
         started("waits")
@@ -140,7 +148,7 @@ class TestQueued:
                 ray.get(call)
         assert ray.get(calls[1::2]) == [str(index) for index in range(1, 200, 2)]
 
-    def test_a_call_of_an_actor_that_is_being_made(
+    def test_a_call_of_a_starting_actor_can_be_cancelled(
         self, ray: Any, gate: Gate, journal: Journal, is_cancelled: Any
     ) -> None:
         @ray.remote
@@ -157,7 +165,7 @@ class TestQueued:
         assert ray.get(actor.state.remote()) == []
 
     @pytest.mark.differs(SESSION_MAY_DIE)
-    def test_a_call_that_waits_for_an_argument(
+    def test_a_call_that_waits_for_an_argument_can_be_cancelled(
         self, ray: Any, gate: Gate, journal: Journal, started: Any, is_cancelled: Any
     ) -> None:
         source, actor = ray.remote(Steady).remote(journal), ray.remote(Steady).remote(journal)
@@ -171,7 +179,7 @@ class TestQueued:
         assert ray.get(actor.state.remote()) == []
 
     @pytest.mark.differs(SESSION_MAY_DIE)
-    def test_those_behind_one_that_waits_for_an_argument_go_on(
+    def test_calls_behind_a_cancelled_call_with_an_unready_argument_run(
         self, ray: Any, gate: Gate, journal: Journal, started: Any, is_cancelled: Any
     ) -> None:
         source, actor = ray.remote(Steady).remote(journal), ray.remote(Steady).remote(journal)
@@ -184,7 +192,7 @@ class TestQueued:
         assert ray.get(behind, timeout=10) == "behind"
 
     @pytest.mark.differs(SESSION_MAY_DIE)
-    def test_a_task_that_waits_for_an_argument(
+    def test_a_task_that_waits_for_an_argument_can_be_cancelled(
         self, ray: Any, gate: Gate, journal: Journal, started: Any, is_cancelled: Any
     ) -> None:
         source = ray.remote(Steady).remote(journal)
@@ -196,7 +204,7 @@ class TestQueued:
         assert ray.get(argument) == "passed"
         assert "ran" not in journal.lines()
 
-    def test_a_task_that_waits_for_a_worker(
+    def test_a_task_that_waits_for_a_worker_can_be_cancelled(
         self, ray: Any, gate: Gate, journal: Journal, started: Any, is_cancelled: Any
     ) -> None:
         @ray.remote(num_cpus=4)
@@ -220,7 +228,7 @@ class TestQueued:
     @pytest.mark.parametrize(
         "at_once", [False, pytest.param(True, marks=pytest.mark.differs("Ray's call is cancelled when its turn comes"))]
     )
-    def test_an_async_call_beyond_the_limit(
+    def test_an_async_call_beyond_the_limit_can_be_cancelled(
         self, ray: Any, is_cancelled: Any, eventually: Callable[..., Any], at_once: bool
     ) -> None:
         actor = ray.remote(concurrency_groups={"control": 1})(Latch).options(max_concurrency=1).remote()
@@ -236,7 +244,7 @@ class TestQueued:
 
     @pytest.mark.slow
     @pytest.mark.parametrize("is_actor", [True, False])
-    def test_while_its_arguments_are_unpickled(
+    def test_a_call_whose_arguments_are_being_unpickled_can_be_cancelled(
         self, ray: Any, gate: Gate, journal: Journal, started: Any, is_cancelled: Any, is_actor: bool
     ) -> None:
         slow = Slow(gate, journal)
@@ -250,7 +258,7 @@ class TestQueued:
         is_cancelled(call)
 
     @pytest.mark.slow
-    def test_while_the_arguments_of_an_async_call_are_unpickled(
+    def test_an_async_call_whose_arguments_are_being_unpickled_can_be_cancelled(
         self, ray: Any, gate: Gate, journal: Journal, started: Any, is_cancelled: Any
     ) -> None:
         actor = ray.remote(Latch).remote()

@@ -70,7 +70,7 @@ def subject(request: pytest.FixtureRequest) -> Any:
 class TestReference:
     """The examples of the reference page."""
 
-    def test_methods_in_groups(self, ray: Any) -> None:
+    def test_each_method_runs_in_its_group(self, ray: Any) -> None:
         @ray.remote(concurrency_groups={"io": 2, "compute": 4})
         class AsyncIOActor:
             def __init__(self) -> None:
@@ -103,7 +103,7 @@ class TestReference:
         assert ray.get(a.f2.options().remote()) == f1
         assert ray.get(a.f2.options(concurrency_group="compute").remote()) == f3
 
-    def test_the_limit_of_the_default_group(self, ray: Any) -> None:
+    def test_max_concurrency_limits_the_default_group(self, ray: Any) -> None:
         @ray.remote(concurrency_groups={"io": 2})
         class AsyncIOActor(Latch):
             async def f1(self) -> str:
@@ -118,7 +118,7 @@ class TestReference:
 
 
 class TestAsync:
-    def test_each_group_has_a_loop_of_its_own(self, ray: Any) -> None:
+    def test_each_group_has_its_own_loop(self, ray: Any) -> None:
         actor = ray.remote(concurrency_groups=GROUPS)(Grouped).remote()
         default, io, compute = (
             actor.where,
@@ -131,7 +131,7 @@ class TestAsync:
         assert ray.get(actor.made.remote()) == places[0]
         assert ray.get(actor.where_sync.options(concurrency_group="io").remote()) == places[1]
 
-    def test_its_calls_run_at_once_up_to_its_limit(self, ray: Any, eventually: Any) -> None:
+    def test_a_groups_calls_run_at_once_up_to_its_limit(self, ray: Any, eventually: Any) -> None:
         actor = ray.remote(concurrency_groups={"io": 2})(Grouped).remote()
         holds = [actor.hold.options(concurrency_group="io").remote() for _ in range(3)]
         eventually(lambda: ray.get(actor.count.remote()) == 2)
@@ -154,7 +154,7 @@ class TestAsync:
         actor = Derived.remote()
         assert ray.get(actor.inherited.remote()) == ray.get(actor.own.remote())
 
-    def test_a_call_from_one_group_to_another(self, ray: Any) -> None:
+    def test_a_method_can_call_a_method_of_another_group(self, ray: Any) -> None:
         @ray.remote(concurrency_groups={"io": 1})
         class Chained:
             async def outer(self) -> Any:
@@ -188,7 +188,7 @@ class TestThreaded:
         threads = {int(thread.rpartition(":")[2]) for thread, _ in ray.get([where.remote() for _ in range(20)])}
         assert threads <= io
 
-    def test_max_concurrency_is_of_the_default_group(self, ray: Any) -> None:
+    def test_max_concurrency_applies_to_the_default_group_only(self, ray: Any) -> None:
         actor = ray.remote(concurrency_groups={"io": 1}, max_concurrency=2)(ThreadedGroups).remote()
         assert len(set(ray.get([actor.meet.remote(), actor.meet.remote()]))) == 2
         where = actor.where.options(concurrency_group="io")
@@ -196,7 +196,7 @@ class TestThreaded:
 
 
 class TestNoGroupBlocksAnother:
-    def test_a_blocked_default_group(
+    def test_a_blocked_default_group_does_not_block_another(
         self, ray: Any, subject: Any, gate: Gate, journal: Journal, eventually: Any
     ) -> None:
         actor = ray.remote(concurrency_groups=GROUPS)(subject).remote(journal)
@@ -208,7 +208,9 @@ class TestNoGroupBlocksAnother:
         gate.open()
         assert ray.get(blocked) == "passed"
 
-    def test_a_full_group(self, ray: Any, subject: Any, gate: Gate, journal: Journal, eventually: Any) -> None:
+    def test_a_full_group_does_not_block_another(
+        self, ray: Any, subject: Any, gate: Gate, journal: Journal, eventually: Any
+    ) -> None:
         actor = ray.remote(concurrency_groups={"io": 1, "compute": 1})(subject).remote(journal)
         block = actor.block.options(concurrency_group="io")
         blocked = [block.remote(gate) for _ in range(3)]
@@ -219,7 +221,7 @@ class TestNoGroupBlocksAnother:
         gate.open()
         assert ray.get(blocked) == ["passed"] * 3
 
-    def test_a_call_whose_argument_is_not_ready(self, ray: Any, subject: Any, gate: Gate) -> None:
+    def test_an_unready_argument_does_not_block_another_group(self, ray: Any, subject: Any, gate: Gate) -> None:
         actor = ray.remote(concurrency_groups={"io": 1})(subject).remote()
         slow = ray.remote(Gate.wait).remote(gate)
         waiting = actor.__ray_call__.remote(lambda self, value: value, slow)
@@ -230,7 +232,7 @@ class TestNoGroupBlocksAnother:
 
 class TestAtTheCall:
     @pytest.mark.parametrize("group", [None, ""])
-    def test_none_means_the_declared_one(self, ray: Any, group: Any) -> None:
+    def test_group_none_means_the_declared_group(self, ray: Any, group: Any) -> None:
         @ray.remote(concurrency_groups={"io": 1})
         class Declared:
             @ray.method(concurrency_group="io")
@@ -245,7 +247,7 @@ class TestAtTheCall:
         assert where == ray.get(actor.where.remote())
         assert where != ray.get(actor.default.remote())
 
-    def test_through_a_handle_that_was_passed(self, ray: Any) -> None:
+    def test_a_passed_handle_knows_the_groups(self, ray: Any) -> None:
         @ray.remote
         def call(actor: Any) -> Any:
             return ray.get([actor.where.options(concurrency_group="io").remote(), actor.where.remote()])
@@ -255,7 +257,7 @@ class TestAtTheCall:
         assert io != default
         assert io == ray.get(actor.where.options(concurrency_group="io").remote())
 
-    def test_through_a_handle_by_name(self, ray: Any, name: str) -> None:
+    def test_a_handle_found_by_name_knows_the_groups(self, ray: Any, name: str) -> None:
         @ray.remote(concurrency_groups={"io": 1})
         class Named:
             @ray.method(concurrency_group="io")
@@ -265,7 +267,7 @@ class TestAtTheCall:
         actor = Named.options(name=name).remote()
         assert ray.get(ray.get_actor(name).where.remote()) == ray.get(actor.where.remote())
 
-    def test_with_other_options(self, ray: Any) -> None:
+    def test_a_group_can_be_combined_with_other_options(self, ray: Any) -> None:
         actor = ray.remote(concurrency_groups={"io": 1})(Grouped).remote()
         thread, loop = actor.where.options(concurrency_group="io", num_returns=2).remote()
         assert (ray.get(thread), ray.get(loop)) == ray.get(actor.where.options(concurrency_group="io").remote())
@@ -274,14 +276,14 @@ class TestAtTheCall:
 class TestUnknown:
     @pytest.mark.differs("on Ray the call crashes the worker")
     @pytest.mark.parametrize("groups", [{"io": 2, "compute": 4}, {}])
-    def test_at_the_call(self, ray: Any, subject: Any, groups: dict[str, int]) -> None:
+    def test_an_unknown_group_of_a_call_is_refused(self, ray: Any, subject: Any, groups: dict[str, int]) -> None:
         actor = ray.remote(concurrency_groups=groups)(subject).remote()
         with pytest.raises(ValueError, match=r"nope[\s\S]*" + r"[\s\S]*".join(groups)):
             actor.where.options(concurrency_group="nope").remote()
         assert ray.get(actor.where.remote())
 
     @pytest.mark.differs("on Ray making the actor raises an AssertionError without a text")
-    def test_at_the_method(self, ray: Any) -> None:
+    def test_an_unknown_group_of_a_method_is_refused(self, ray: Any) -> None:
         class Mistaken:
             @ray.method(concurrency_group="nope")
             async def call(self) -> None:
@@ -291,7 +293,7 @@ class TestUnknown:
             ray.remote(concurrency_groups={"io": 1})(Mistaken)
 
     @pytest.mark.differs("on Ray making the actor raises an AssertionError without a text")
-    def test_at_the_method_of_a_class_without_groups(self, ray: Any) -> None:
+    def test_a_methods_group_is_refused_in_a_class_without_groups(self, ray: Any) -> None:
         class Mistaken:
             @ray.method(concurrency_group="nope")
             def call(self) -> None:
@@ -300,23 +302,23 @@ class TestUnknown:
         with pytest.raises(ValueError, match="nope"):
             ray.remote(Mistaken)
 
-    def test_no_string_at_the_call(self, ray: Any) -> None:
+    def test_a_group_that_is_not_a_string_is_refused(self, ray: Any) -> None:
         actor = ray.remote(concurrency_groups={"io": 1})(Grouped).remote()
         with pytest.raises(TypeError, match=r"expected (bytes|str)|must be"):
             actor.where.options(concurrency_group=3).remote()
 
 
 class TestDeclaring:
-    def test_not_in_options(self, ray: Any) -> None:
+    def test_groups_are_refused_in_options(self, ray: Any) -> None:
         with pytest.raises(ValueError, match=r"Setting 'concurrency_groups' is not supported in '\.options\(\)'"):
             ray.remote(Grouped).options(concurrency_groups={"io": 1}).remote()
 
-    def test_none_at_all(self, ray: Any) -> None:
+    def test_an_empty_dict_declares_no_groups(self, ray: Any) -> None:
         actor = ray.remote(concurrency_groups={})(ThreadedGroups).remote()
         assert ray.get(actor.on_main_thread.remote()) is True
 
     @pytest.mark.differs("Ray says it late: as an OverflowError or TypeError of its own inside, or by a crash")
     @pytest.mark.parametrize("groups", [{"io": 0}, {"io": -1}, {"io": "2"}, {"io": 1.5}, {3: 1}, ["io"], {"": 1}])
-    def test_what_makes_no_sense(self, ray: Any, groups: Any) -> None:
+    def test_wrong_declarations_of_groups_are_refused(self, ray: Any, groups: Any) -> None:
         with pytest.raises((TypeError, ValueError), match=r"concurrency_groups|concurrency group"):
             ray.remote(concurrency_groups=groups)(Grouped)

@@ -106,7 +106,7 @@ def make(ray: Any, request: pytest.FixtureRequest) -> Callable[..., Any]:
 
 
 class TestInAMethod:
-    def test_ids(self, ray: Any, make: Any) -> None:
+    def test_the_ids_are_those_of_the_actor_and_the_call(self, ray: Any, make: Any) -> None:
         actor = make()
         asked = [actor.ask.remote() for _ in range(4)]
         answers = ray.get(asked)
@@ -114,7 +114,7 @@ class TestInAMethod:
         assert [answer["task_id"] for answer in answers] == [reference.task_id().hex() for reference in asked]
         assert len({answer["task_id"] for answer in answers}) == 4
 
-    def test_names(self, ray: Any, make: Any) -> None:
+    def test_the_names_are_those_of_the_call(self, ray: Any, make: Any) -> None:
         actor = make()
         answer = ray.get(actor.ask.remote())
         assert answer["task_name"] == "Asked.ask"
@@ -122,16 +122,16 @@ class TestInAMethod:
         assert answer["namespace"] == "conformance"
         assert ray.get(actor.ask.options(name="mine").remote())["task_name"] == "mine"
 
-    def test_resources(self, ray: Any, make: Any) -> None:
+    def test_the_resources_are_those_of_the_actor(self, ray: Any, make: Any) -> None:
         assert ray.get(make().ask.remote())["resources"] == {"CPU": 1.0, "widget": 1.0}
 
-    def test_current_actor(self, ray: Any, make: Any) -> None:
+    def test_current_actor_is_a_handle_to_the_actor(self, ray: Any, make: Any) -> None:
         actor = make()
         answer = ray.get(actor.ask.remote())
         assert answer["me"] == actor
         assert ray.get(answer["me"].ask.remote())["actor_id"] == answer["actor_id"]
 
-    def test_in_the_constructor(self, ray: Any, make: Any) -> None:
+    def test_the_constructor_has_its_own_task(self, ray: Any, make: Any) -> None:
         actor = make()
         made = ray.get(actor.get_made.remote())
         assert made["actor_id"] == actor._actor_id.hex()
@@ -142,7 +142,7 @@ class TestInAMethod:
 
 
 class TestWhileSuspended:
-    def test_the_task_stays_the_same(self, ray: Any) -> None:
+    def test_the_task_stays_the_same_across_suspensions(self, ray: Any) -> None:
         @ray.remote
         class Suspending:
             def __init__(self) -> None:
@@ -165,7 +165,7 @@ class TestWhileSuspended:
         asked = [actor.ask.remote(), actor.ask.remote()]
         assert ray.get(asked) == [[reference.task_id().hex()] * 3 for reference in asked]
 
-    def test_threads_at_once_each_see_their_own(self, ray: Any, gate: Gate) -> None:
+    def test_concurrent_threads_each_see_their_own_task(self, ray: Any, gate: Gate) -> None:
         @ray.remote(max_concurrency=2)
         class Waiting:
             def ask(self, gate: Gate) -> list[str]:
@@ -191,7 +191,7 @@ class TestWhileSuspended:
 
 class TestActorName:
     @pytest.mark.parametrize("kind", [synchronous, threaded, async_, in_a_group, in_a_threaded_group])
-    def test_of_a_named_and_of_another_actor(self, ray: Any, kind: Any, name: str) -> None:
+    def test_only_a_named_actor_has_an_actor_name(self, ray: Any, kind: Any, name: str) -> None:
         asked = synchronous(ray).options(max_concurrency=4, name=name)
         named = asked if kind is threaded else kind(ray).options(name=name)
         assert ray.get(named.remote().ask.remote())["actor_name"] == name

@@ -23,40 +23,42 @@ SOURCE = """
 
 
 class TestDrivers:
-    def test_a_driver_that_ends_normally(self, drivers: Drivers, journal: Journal, eventually: Any) -> None:
+    def test_the_normal_end_of_a_driver_ends_its_actors(
+        self, drivers: Drivers, journal: Journal, eventually: Any
+    ) -> None:
         driver = drivers.start(SOURCE.format(path=journal.path))
         pid = int(driver.line())
         driver.finish()
         eventually(lambda: not is_running(pid))
 
     @pytest.mark.differs("Ray kills the actors of a driver that exits, as often as it lets them end")
-    def test_interpreter_exit_counts_as_the_handle_going(
+    def test_the_exit_of_a_driver_ends_its_actors_gracefully(
         self, lone_drivers: Drivers, journal: Journal, eventually: Any
     ) -> None:
         lone_drivers.run(SOURCE.format(path=journal.path))
         eventually(lambda: journal.lines() == GRACEFUL)
 
-    def test_a_driver_that_shuts_down(self, drivers: Drivers, journal: Journal, eventually: Any) -> None:
+    def test_shutdown_ends_the_drivers_actors(self, drivers: Drivers, journal: Journal, eventually: Any) -> None:
         driver = drivers.start(SOURCE.format(path=journal.path) + "\n    ray.shutdown(); pause()")
         pid = int(driver.line())
         eventually(lambda: not is_running(pid))
         driver.go_on()
         driver.finish()
 
-    def test_a_driver_that_raises(self, drivers: Drivers, journal: Journal, eventually: Any) -> None:
+    def test_an_error_in_a_driver_ends_its_actors(self, drivers: Drivers, journal: Journal, eventually: Any) -> None:
         driver = drivers.start(SOURCE.format(path=journal.path) + "\n    raise ValueError('mine')")
         pid = int(driver.line())
         with pytest.raises(AssertionError, match="ValueError: mine"):
             driver.finish()
         eventually(lambda: not is_running(pid))
 
-    def test_a_driver_that_is_killed(self, drivers: Drivers, journal: Journal, eventually: Any) -> None:
+    def test_the_kill_of_a_driver_ends_its_actors(self, drivers: Drivers, journal: Journal, eventually: Any) -> None:
         driver = drivers.start(SOURCE.format(path=journal.path) + "\n    pause()")
         pid = int(driver.line())
         driver.kill()
         eventually(lambda: not is_running(pid))
 
-    def test_a_killed_drivers_busy_workers_end_too(
+    def test_the_kill_of_a_driver_ends_its_busy_workers(
         self, drivers: Drivers, journal: Journal, gate: Gate, eventually: Any
     ) -> None:
         driver = drivers.start(
@@ -117,7 +119,7 @@ class TestActors:
         with pytest.raises(ray.exceptions.RayActorError, match="owner"):
             ray.get(waiting)
 
-    def test_an_actor_made_by_a_task_lives_as_long_as_its_handle(self, ray: Any, eventually: Any) -> None:
+    def test_an_actor_created_by_a_task_lives_as_long_as_its_handle(self, ray: Any, eventually: Any) -> None:
         echo_class = ray.remote(Echo)
 
         @ray.remote

@@ -23,7 +23,7 @@ def mortal(ray: Any, journal: Journal) -> Any:
 class TestCleanup:
     """`__ray_shutdown__` and atexit handlers: when they run and when they do not."""
 
-    def test_reference_example(self, ray: Any, eventually: Any) -> None:
+    def test_the_loss_of_the_last_handle_runs_the_cleanup(self, ray: Any, eventually: Any) -> None:
         @ray.remote
         class FileProcessorActor:
             def __init__(self) -> None:
@@ -47,22 +47,22 @@ class TestCleanup:
         del actor
         eventually(lambda: not path.exists())
 
-    def test_the_last_handle_goes(self, ray: Any, journal: Journal, eventually: Any) -> None:
+    def test_the_loss_of_the_last_handle_runs_both(self, ray: Any, journal: Journal, eventually: Any) -> None:
         actor = ray.remote(Mortal).remote(journal)
         ray.get(actor.pid.remote())
         del actor
         eventually(lambda: journal.lines() == GRACEFUL)
 
-    def test_ray_terminate(self, ray: Any, mortal: Any, journal: Journal, eventually: Any) -> None:
+    def test_ray_terminate_runs_both(self, ray: Any, mortal: Any, journal: Journal, eventually: Any) -> None:
         ray.get(mortal.pid.remote())
         mortal.__ray_terminate__.remote()
         eventually(lambda: journal.lines() == GRACEFUL)
 
-    def test_exit_actor(self, ray: Any, mortal: Any, journal: Journal, eventually: Any) -> None:
+    def test_exit_actor_runs_both(self, ray: Any, mortal: Any, journal: Journal, eventually: Any) -> None:
         mortal.__ray_call__.remote(lambda self: ray.actor.exit_actor())
         eventually(lambda: journal.lines() == GRACEFUL)
 
-    def test_sys_exit(self, ray: Any, mortal: Any, journal: Journal, eventually: Any) -> None:
+    def test_sys_exit_runs_both(self, ray: Any, mortal: Any, journal: Journal, eventually: Any) -> None:
         mortal.sys_exit.remote(0)
         eventually(lambda: journal.lines() == GRACEFUL)
 
@@ -84,14 +84,16 @@ class TestCleanup:
         eventually(lambda: not is_running(pid))
         assert journal.lines() == []
 
-    def test_after_all_queued_calls(self, ray: Any, mortal: Any, journal: Journal, gate: Gate, eventually: Any) -> None:
+    def test_both_run_after_all_queued_calls(
+        self, ray: Any, mortal: Any, journal: Journal, gate: Gate, eventually: Any
+    ) -> None:
         refs = [mortal.wait.remote(gate, "first"), mortal.note.remote("second"), mortal.note.remote("third")]
         mortal.__ray_terminate__.remote()
         gate.open()
         assert ray.get(refs) == ["first", "second", "third"]
         eventually(lambda: journal.lines() == ["waiting", "first", "second", "third", *GRACEFUL])
 
-    def test_its_exceptions_are_caught(self, ray: Any, journal: Journal, eventually: Any) -> None:
+    def test_exceptions_of_shutdown_are_caught(self, ray: Any, journal: Journal, eventually: Any) -> None:
         class Failing(Mortal):
             def __ray_shutdown__(self) -> None:
                 self.journal.note("shutdown")
@@ -103,13 +105,13 @@ class TestCleanup:
         eventually(lambda: journal.lines() == GRACEFUL)
         eventually(lambda: not is_running(pid))
 
-    def test_it_is_optional(self, ray: Any, eventually: Any) -> None:
+    def test_shutdown_is_optional(self, ray: Any, eventually: Any) -> None:
         actor = ray.remote(Echo).remote()
         pid = ray.get(actor.pid.remote())
         actor.__ray_terminate__.remote()
         eventually(lambda: not is_running(pid))
 
-    def test_it_may_be_inherited(self, ray: Any, journal: Journal, eventually: Any) -> None:
+    def test_shutdown_may_be_inherited(self, ray: Any, journal: Journal, eventually: Any) -> None:
         class Derived(Mortal):
             pass
 
@@ -118,7 +120,7 @@ class TestCleanup:
         del actor
         eventually(lambda: journal.lines() == GRACEFUL)
 
-    def test_it_runs_once(self, ray: Any, journal: Journal, eventually: Any) -> None:
+    def test_shutdown_runs_once(self, ray: Any, journal: Journal, eventually: Any) -> None:
         actor = ray.remote(Mortal).remote(journal)
         pid = ray.get(actor.pid.remote())
         actor.__ray_terminate__.remote()
@@ -128,7 +130,7 @@ class TestCleanup:
         assert journal.lines() == GRACEFUL
 
     @pytest.mark.differs("Ray finds out when the actor ends")
-    def test_it_must_be_synchronous(self, ray: Any) -> None:
+    def test_shutdown_must_be_synchronous(self, ray: Any) -> None:
         class Wrong:
             async def __ray_shutdown__(self) -> None: ...
 
@@ -150,7 +152,9 @@ class TestCleanup:
 
 
 class TestKill:
-    def test_pending_and_later_calls_fail(self, ray: Any, mortal: Any, gate: Gate, journal: Journal) -> None:
+    def test_pending_and_later_calls_of_a_killed_actor_fail(
+        self, ray: Any, mortal: Any, gate: Gate, journal: Journal
+    ) -> None:
         running = mortal.wait.remote(gate)
         pending = mortal.note.remote("never")
         ray.kill(mortal)
@@ -158,7 +162,7 @@ class TestKill:
             with pytest.raises(ray.exceptions.RayActorError, match="kill"):
                 ray.get(ref)
 
-    def test_the_error_is_an_actor_died_error_that_tells_which(self, ray: Any, eventually: Any) -> None:
+    def test_the_error_is_an_actor_died_error_that_names_the_actor(self, ray: Any, eventually: Any) -> None:
         actor = ray.remote(Echo).remote()
         pid = ray.get(actor.pid.remote())
         ray.kill(actor)
@@ -168,14 +172,14 @@ class TestKill:
         assert "Echo" in str(caught.value)
         assert str(pid) in str(caught.value)
 
-    def test_what_was_finished_stays(self, ray: Any) -> None:
+    def test_finished_results_stay(self, ray: Any) -> None:
         counter = ray.remote(Counter).remote()
         refs = [counter.increment.remote() for _ in range(3)]
         ray.wait(refs, num_returns=3)
         ray.kill(counter)
         assert ray.get(refs) == [1, 2, 3]
 
-    def test_twice(self, ray: Any, eventually: Any) -> None:
+    def test_an_actor_can_be_killed_twice(self, ray: Any, eventually: Any) -> None:
         actor = ray.remote(Echo).remote()
         pid = ray.get(actor.pid.remote())
         ray.kill(actor)
@@ -185,7 +189,7 @@ class TestKill:
             ray.get(actor.pid.remote())
 
     @pytest.mark.differs("Ray's kill returns before the actor is dead")
-    def test_a_call_after_it_fails_at_once(self, ray: Any) -> None:
+    def test_a_call_after_the_kill_fails_at_once(self, ray: Any) -> None:
         for _ in range(10):
             counter = ray.remote(Counter).remote()
             ray.get(counter.increment.remote())
@@ -193,14 +197,16 @@ class TestKill:
             with pytest.raises(ray.exceptions.RayActorError, match=r"(?i)kill"):
                 ray.get(counter.increment.remote())
 
-    def test_before_it_was_placed(self, ray: Any) -> None:
+    def test_an_actor_that_waits_for_resources_can_be_killed(self, ray: Any) -> None:
         counter = ray.remote(Counter).options(resources={"unheard_of": 1}).remote()
         pending = counter.increment.remote()
         ray.kill(counter)
         with pytest.raises(ray.exceptions.RayActorError, match=r"(?i)kill"):
             ray.get(pending)
 
-    def test_while_its_constructor_runs(self, ray: Any, gate: Gate, journal: Journal, eventually: Any) -> None:
+    def test_an_actor_can_be_killed_while_its_constructor_runs(
+        self, ray: Any, gate: Gate, journal: Journal, eventually: Any
+    ) -> None:
         @ray.remote
         class Slow:
             def __init__(self, gate: Gate, journal: Journal) -> None:
@@ -217,7 +223,7 @@ class TestKill:
             ray.get(ping)
         eventually(lambda: not is_running(int(pid)))
 
-    def test_from_another_process(self, ray: Any, eventually: Any) -> None:
+    def test_an_actor_can_be_killed_from_another_process(self, ray: Any, eventually: Any) -> None:
         actor = ray.remote(Echo).remote()
         pid = ray.get(actor.pid.remote())
 
@@ -230,7 +236,7 @@ class TestKill:
         with pytest.raises(ray.exceptions.RayActorError, match=r"(?i)kill"):
             ray.get(actor.pid.remote())
 
-    def test_of_an_actor_that_waits_in_get(self, ray: Any, gate: Gate, eventually: Any) -> None:
+    def test_an_actor_that_waits_in_get_can_be_killed(self, ray: Any, gate: Gate, eventually: Any) -> None:
         slow = ray.remote(Echo).remote().wait.remote(gate)
         waiting = ray.remote(Echo).remote()
         pid = ray.get(waiting.pid.remote())
@@ -244,7 +250,7 @@ class TestKill:
 class TestLeaving:
     """`exit_actor` and `__ray_terminate__`."""
 
-    def test_reference_example(self, ray: Any) -> None:
+    def test_a_call_after_exit_actor_fails(self, ray: Any) -> None:
         @ray.remote
         class Actor:
             def exit(self) -> None:
@@ -257,7 +263,7 @@ class TestLeaving:
         with pytest.raises(ray.exceptions.RayActorError, match=r"exit_actor\(\)"):
             ray.get(actor.ping.remote())
 
-    def test_calls_before_finish_and_its_own_and_later_ones_fail(
+    def test_earlier_calls_finish_and_the_exiting_and_later_ones_fail(
         self, ray: Any, mortal: Any, gate: Gate, journal: Journal
     ) -> None:
         before = mortal.wait.remote(gate, "before")
@@ -270,7 +276,7 @@ class TestLeaving:
                 ray.get(ref)
         assert "never" not in journal.lines()
 
-    def test_ray_terminate_tells_the_same(self, ray: Any, mortal: Any) -> None:
+    def test_ray_terminate_gives_the_same_errors(self, ray: Any, mortal: Any) -> None:
         before = mortal.note.remote("before")
         own = mortal.__ray_terminate__.remote()
         queued = mortal.note.remote("never")
@@ -292,11 +298,11 @@ class TestLeaving:
         actor.leave.remote()
         eventually(lambda: journal.lines() == GRACEFUL)
 
-    def test_exit_actor_outside_an_actor(self, ray: Any) -> None:
+    def test_exit_actor_is_refused_in_a_driver(self, ray: Any) -> None:
         with pytest.raises(TypeError, match="exit_actor API is called on a non-actor worker"):
             ray.actor.exit_actor()
 
-    def test_exit_actor_in_a_task(self, ray: Any) -> None:
+    def test_exit_actor_is_refused_in_a_task(self, ray: Any) -> None:
         @ray.remote
         def leave() -> None:
             ray.actor.exit_actor()
@@ -304,7 +310,7 @@ class TestLeaving:
         with pytest.raises(TypeError, match="exit_actor API is called on a non-actor worker"):
             ray.get(leave.remote())
 
-    def test_the_process_is_gone(self, ray: Any, mortal: Any, eventually: Any) -> None:
+    def test_the_process_ends(self, ray: Any, mortal: Any, eventually: Any) -> None:
         pid = ray.get(mortal.pid.remote())
         mortal.__ray_terminate__.remote()
         eventually(lambda: not is_running(pid))
@@ -324,7 +330,7 @@ class TestLeavingWhileCallsRun:
     def busy(self, ray: Any, request: pytest.FixtureRequest) -> Any:
         return ray.remote({"threads": Waiting, "asyncio": AsyncWaiting}[request.param]).options(max_concurrency=2)
 
-    def test_sigterm_lets_them_end(
+    def test_sigterm_lets_running_calls_end(
         self, ray: Any, busy: Any, gate: Gate, journal: Journal, started: Any, eventually: Any
     ) -> None:
         actor = busy.remote(journal)
@@ -338,7 +344,7 @@ class TestLeavingWhileCallsRun:
         eventually(lambda: not is_running(pid))
 
     @pytest.mark.differs("Ray fails them when the process has ended")
-    def test_sigterm_fails_all_others_at_once(
+    def test_sigterm_fails_other_calls_at_once(
         self, ray: Any, busy: Any, gate: Gate, journal: Journal, started: Any
     ) -> None:
         actor = busy.remote(journal)
@@ -355,18 +361,20 @@ class TestLeavingWhileCallsRun:
         gate.open()
         assert ray.get(running, timeout=10) == ["first", "second"]
 
-    def test_sigterm_then_ends_it(self, ray: Any, busy: Any, journal: Journal, eventually: Any) -> None:
+    def test_sigterm_ends_the_process_after_the_running_calls(
+        self, ray: Any, busy: Any, journal: Journal, eventually: Any
+    ) -> None:
         actor = busy.remote(journal)
         pid = ray.get(actor.pid.remote())
         os.kill(pid, signal.SIGTERM)
         eventually(lambda: not is_running(pid))
 
     @pytest.mark.differs("in Ray it has the handler of the actor")
-    def test_a_child_that_it_has_forked_ends_by_sigterm(self, ray: Any, busy: Any, journal: Journal) -> None:
+    def test_a_forked_child_ends_by_sigterm(self, ray: Any, busy: Any, journal: Journal) -> None:
         assert ray.get(busy.remote(journal).end_child_by.remote(signal.SIGTERM), timeout=10) == -signal.SIGTERM
 
     @pytest.mark.differs("Ray may answer only when the calls that run have ended")
-    def test_exit_actor_in_one_of_them(
+    def test_exit_actor_in_a_call_lets_the_others_end(
         self, ray: Any, busy: Any, gate: Gate, journal: Journal, started: Any, eventually: Any
     ) -> None:
         actor = busy.remote(journal)
@@ -381,7 +389,7 @@ class TestLeavingWhileCallsRun:
         eventually(lambda: not is_running(pid))
 
     @pytest.mark.parametrize("way", ["method", "__init__", "thread"])
-    def test_exit_actor_in_what_it_has_begun_itself(
+    def test_exit_actor_works_in_a_call_of_the_actor_to_itself(
         self, ray: Any, way: str, journal: Journal, eventually: Any
     ) -> None:
         actor = ray.remote(SelfMade).remote(way, journal)
@@ -397,7 +405,7 @@ class TestChildren:
     """What a method has started, and does not end by itself."""
 
     @pytest.mark.parametrize("way", ["exit_actor", "sys_exit", "__ray_terminate__"])
-    def test_the_caller_need_not_wait_for_them(self, ray: Any, way: str) -> None:
+    def test_the_caller_does_not_wait_for_children(self, ray: Any, way: str) -> None:
         actor = ray.remote(Parent).remote()
         ray.get(actor.start.remote(), timeout=10)
         own = getattr(actor, way).remote()
@@ -408,7 +416,9 @@ class TestChildren:
 
 class TestCrash:
     @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGTERM])
-    def test_by_a_signal(self, ray: Any, mortal: Any, number: signal.Signals) -> None:
+    def test_the_error_of_a_crash_by_a_signal_names_class_and_process(
+        self, ray: Any, mortal: Any, number: signal.Signals
+    ) -> None:
         pid = ray.get(mortal.pid.remote())
         with pytest.raises(ray.exceptions.ActorDiedError, match=rf"(?s)Mortal.*{pid}"):
             ray.get(mortal.signal.remote(number))
@@ -435,7 +445,7 @@ class TestCrash:
         with pytest.raises(ray.exceptions.ActorDiedError, match="last words"):
             ray.get(Talking.remote().crash.remote())
 
-    def test_pending_and_later_calls_fail(self, ray: Any, mortal: Any) -> None:
+    def test_pending_and_later_calls_of_a_crashed_actor_fail(self, ray: Any, mortal: Any) -> None:
         refs = [mortal.exit_process.remote(1), mortal.pid.remote(), mortal.pid.remote()]
         for ref in refs:
             with pytest.raises(ray.exceptions.ActorDiedError, match="Mortal"):
@@ -443,19 +453,19 @@ class TestCrash:
         with pytest.raises(ray.exceptions.ActorDiedError, match="Mortal"):
             ray.get(mortal.pid.remote())
 
-    def test_of_an_idle_actor(self, ray: Any, mortal: Any, eventually: Any) -> None:
+    def test_the_crash_of_an_idle_actor_fails_later_calls(self, ray: Any, mortal: Any, eventually: Any) -> None:
         pid = ray.get(mortal.pid.remote())
         os.kill(pid, signal.SIGKILL)
         eventually(lambda: not is_running(pid))
         with pytest.raises(ray.exceptions.RayActorError, match=r"(?s)."):
             ray.get(mortal.pid.remote())
 
-    def test_others_live_on(self, ray: Any, mortal: Any) -> None:
+    def test_other_actors_live_on(self, ray: Any, mortal: Any) -> None:
         other = ray.remote(Counter).remote()
         mortal.exit_process.remote(1)
         assert ray.get(other.increment.remote()) == 1
 
-    def test_in_the_constructor(self, ray: Any) -> None:
+    def test_a_crash_in_the_constructor_fails_the_calls(self, ray: Any) -> None:
         class Crashing:
             def __init__(self) -> None:
                 os._exit(3)
@@ -465,18 +475,18 @@ class TestCrash:
         with pytest.raises(ray.exceptions.ActorDiedError, match=r"(?s)."):
             ray.get(ray.remote(Crashing).remote().ping.remote())
 
-    def test_wait_calls_it_ready(self, ray: Any, mortal: Any) -> None:
+    def test_a_crashed_call_is_ready_for_wait(self, ray: Any, mortal: Any) -> None:
         crashed = mortal.exit_process.remote(1)
         assert ray.wait([crashed], timeout=30) == ([crashed], [])
 
-    def test_a_task_that_waits_for_it_fails_with_it(self, ray: Any, mortal: Any) -> None:
+    def test_a_task_that_waits_for_a_crashed_call_fails(self, ray: Any, mortal: Any) -> None:
         @ray.remote
         def dependent(value: Any) -> None: ...
 
         with pytest.raises(ray.exceptions.ActorDiedError, match="Mortal"):
             ray.get(dependent.remote(mortal.exit_process.remote(1)))
 
-    def test_of_a_task_worker(self, ray: Any) -> None:
+    def test_the_crash_of_a_task_worker_fails_the_task(self, ray: Any) -> None:
         @ray.remote(max_retries=0)
         def crash() -> None:
             os.kill(os.getpid(), signal.SIGKILL)

@@ -57,7 +57,7 @@ class TestHierarchy:
             ("PendingCallsLimitExceeded", ["RayError"]),
         ],
     )
-    def test_names_and_bases(self, ray: Any, name: str, bases: list[str]) -> None:
+    def test_the_errors_have_their_names_and_bases(self, ray: Any, name: str, bases: list[str]) -> None:
         error = getattr(ray.exceptions, name)
         for base in bases:
             assert issubclass(error, getattr(ray.exceptions, base, None) or getattr(builtins, base))
@@ -67,14 +67,14 @@ class TestHierarchy:
 
 
 class TestUserErrors:
-    def test_both_types(self, ray: Any) -> None:
+    def test_the_error_is_of_the_users_type_and_a_task_error(self, ray: Any) -> None:
         error = caught(ray, ray.remote(Echo).remote().fail.remote("mine"))
         assert isinstance(error, ValueError)
         assert isinstance(error, ray.exceptions.RayTaskError)
         assert isinstance(error, ray.exceptions.RayError)
         assert "ValueError" in type(error).__name__
 
-    def test_from_a_task(self, ray: Any) -> None:
+    def test_an_error_of_a_task_has_both_types(self, ray: Any) -> None:
         @ray.remote
         def fail() -> None:
             raise ZeroDivisionError("mine")
@@ -112,12 +112,12 @@ class TestUserErrors:
         assert len(frames) == 1
         assert "in fail" in frames[0]
 
-    def test_the_message_stands_once_in_a_printed_traceback(self, ray: Any) -> None:
+    def test_a_printed_traceback_contains_the_message_once(self, ray: Any) -> None:
         error = caught(ray, ray.remote(Echo).remote().fail.remote("a special message"))
         printed = "".join(traceback.format_exception(error))
         assert printed.count("ValueError: a special message") == 1
 
-    def test_a_class_of_its_own_with_attributes(self, ray: Any) -> None:
+    def test_an_error_of_a_users_class_keeps_its_attributes(self, ray: Any) -> None:
         @ray.remote
         def fail() -> None:
             raise Custom(7, "look there")
@@ -127,7 +127,7 @@ class TestUserErrors:
         assert (error.cause.code, error.cause.hint) == (7, "look there")
         assert (error.code, error.hint) == (7, "look there")
 
-    def test_a_class_defined_in_a_function(self, ray: Any) -> None:
+    def test_an_error_class_defined_in_a_function_can_be_caught(self, ray: Any) -> None:
         class Local(Exception):
             pass
 
@@ -154,7 +154,7 @@ class TestUserErrors:
         ],
         ids=lambda error: type(error).__name__,
     )
-    def test_built_in_errors(self, ray: Any, error: Exception) -> None:
+    def test_built_in_errors_keep_their_type_and_arguments(self, ray: Any, error: Exception) -> None:
         @ray.remote
         def fail() -> None:
             raise error
@@ -164,11 +164,11 @@ class TestUserErrors:
         assert isinstance(got, ray.exceptions.RayTaskError)
         assert got.cause.args == error.args
 
-    def test_text_that_is_not_ascii(self, ray: Any) -> None:
+    def test_a_message_may_be_any_text(self, ray: Any) -> None:
         with pytest.raises(ValueError, match="Übergröße 漢字"):
             ray.get(ray.remote(Echo).remote().fail.remote("Übergröße 漢字"))
 
-    def test_a_chain_survives(self, ray: Any) -> None:
+    def test_the_text_shows_the_chain_of_errors(self, ray: Any) -> None:
         @ray.remote
         def fail() -> None:
             try:
@@ -182,7 +182,7 @@ class TestUserErrors:
         assert isinstance(error, ValueError)
 
     @pytest.mark.differs("Ray keeps the chain in the text alone")
-    def test_a_chain_survives_as_exceptions(self, ray: Any) -> None:
+    def test_the_cause_keeps_the_chain_of_errors(self, ray: Any) -> None:
         @ray.remote
         def fail() -> None:
             try:
@@ -194,7 +194,7 @@ class TestUserErrors:
         assert isinstance(error.cause.__cause__, KeyError)
 
     @pytest.mark.skipif(sys.version_info < (3, 11), reason="notes came with Python 3.11")
-    def test_notes_survive(self, ray: Any) -> None:
+    def test_the_text_shows_notes(self, ray: Any) -> None:
         @ray.remote
         def fail() -> None:
             error = ValueError("mine")
@@ -203,7 +203,7 @@ class TestUserErrors:
 
         assert "a helpful note" in str(caught(ray, fail.remote()))
 
-    def test_an_error_that_does_not_pickle(self, ray: Any) -> None:
+    def test_an_error_that_cannot_be_pickled_becomes_a_task_error(self, ray: Any) -> None:
         @ray.remote
         def fail() -> None:
             import threading
@@ -219,7 +219,7 @@ class TestUserErrors:
         assert isinstance(error, ray.exceptions.RayTaskError)
         assert "cannot travel" in str(error)
 
-    def test_an_error_that_does_not_unpickle(self, ray: Any) -> None:
+    def test_an_error_that_cannot_be_unpickled_becomes_a_ray_error(self, ray: Any) -> None:
         class Awkward(Exception):
             def __init__(self, first: int, second: int) -> None:
                 super().__init__("awkward")
@@ -232,7 +232,7 @@ class TestUserErrors:
         assert isinstance(error, ray.exceptions.RayError)
         assert "awkward" in str(error)
 
-    def test_a_type_that_cannot_be_subclassed(self, ray: Any) -> None:
+    def test_an_error_whose_type_cannot_be_subclassed_is_the_cause(self, ray: Any) -> None:
         class Final(Exception):
             def __init_subclass__(cls) -> None:
                 raise TypeError("no subclasses")
@@ -247,7 +247,7 @@ class TestUserErrors:
         assert type(error) is ray.exceptions.RayTaskError
         assert type(error.cause).__name__ == "Final"
 
-    def test_through_two_processes(self, ray: Any) -> None:
+    def test_an_error_passes_through_two_processes(self, ray: Any) -> None:
         @ray.remote
         def inner() -> None:
             raise KeyError("far away")
@@ -261,7 +261,7 @@ class TestUserErrors:
         assert "ray::outer()" in str(error)
         assert "ray::inner()" in str(error)
 
-    def test_it_can_be_caught_in_a_worker(self, ray: Any) -> None:
+    def test_an_error_can_be_caught_in_a_worker(self, ray: Any) -> None:
         @ray.remote
         def inner() -> None:
             raise KeyError("far away")
@@ -276,7 +276,7 @@ class TestUserErrors:
 
         assert ray.get(outer.remote()) == "caught"
 
-    def test_it_raises_again_at_each_get(self, ray: Any) -> None:
+    def test_each_get_raises_the_error(self, ray: Any) -> None:
         ref = ray.remote(Echo).remote().fail.remote("mine")
         for _ in range(3):
             with pytest.raises(ValueError, match="mine"):
@@ -288,7 +288,7 @@ class TestUserErrors:
             ray.get(actor.fail.remote("mine"))
         assert ray.get(actor.echo.remote(1)) == 1
 
-    def test_it_pickles(self, ray: Any) -> None:
+    def test_the_cause_can_be_pickled(self, ray: Any) -> None:
         error = caught(ray, ray.remote(Echo).remote().fail.remote("mine"))
         assert "mine" in str(pickle.loads(pickle.dumps(error.cause)))
 
@@ -299,7 +299,7 @@ class TestUserErrors:
 
         assert ray.get(look.remote(ray.put(KeyError("k")))) == "KeyError"
 
-    def test_a_result_that_does_not_pickle(self, ray: Any) -> None:
+    def test_a_result_that_cannot_be_pickled_fails_the_call(self, ray: Any) -> None:
         @ray.remote
         def lock() -> Any:
             import threading
@@ -309,7 +309,7 @@ class TestUserErrors:
         with pytest.raises(TypeError, match="lock"):
             ray.get(lock.remote())
 
-    def test_a_keyboard_interrupt_in_a_worker(self, ray: Any) -> None:
+    def test_a_keyboard_interrupt_in_a_worker_is_a_ray_error(self, ray: Any) -> None:
         @ray.remote(max_retries=0)
         def interrupted() -> None:
             raise KeyboardInterrupt
@@ -338,7 +338,7 @@ class TestConstructorErrors:
         with pytest.raises(ray.exceptions.RayActorError, match="constructor ünï"):
             ray.get(failing.ping.remote())
 
-    def test_an_argument_that_failed(self, ray: Any) -> None:
+    def test_a_failed_argument_of_the_constructor_fails_the_calls(self, ray: Any) -> None:
         failed = ray.remote(Echo).remote().fail.remote("of the argument")
         actor = ray.remote(Echo).remote(failed)
         with pytest.raises(ray.exceptions.RayError, match="of the argument"):
@@ -350,7 +350,7 @@ class TestConstructorErrors:
             ray.get(actor.echo.remote(actor.fail.remote("of the argument")))
         assert ray.get(actor.echo.remote(2)) == 2
 
-    def test_a_class_that_fails_to_import_in_the_worker(self, ray: Any) -> None:
+    def test_an_argument_that_the_worker_cannot_import_fails_the_call(self, ray: Any) -> None:
         class Vanishing:
             def __reduce__(self) -> Any:
                 return import_missing, ()

@@ -26,7 +26,7 @@ def call(ray: Any, request: pytest.FixtureRequest) -> Any:
 
 class TestBackpressure:
     @pytest.mark.parametrize("bound", [1, 3])
-    def test_nothing_runs_ahead_of_the_bound(
+    def test_a_generator_does_not_run_ahead_of_its_bound(
         self, ray: Any, call: Any, journal: Journal, eventually: Callable[..., Any], bound: int
     ) -> None:
         generator = call("note", 6, journal, **{BOUND: bound})
@@ -38,20 +38,22 @@ class TestBackpressure:
         assert next(generator, ENDED) is ENDED
         assert journal.lines() == ["0", "1", "2", "3", "4", "5", "finally"]
 
-    def test_without_a_bound_it_runs_to_its_end(self, ray: Any, call: Any, journal: Journal) -> None:
+    def test_a_generator_without_a_bound_runs_to_its_end(self, ray: Any, call: Any, journal: Journal) -> None:
         generator = call("note", 6, journal)
         ray.get(generator.completed())
         assert journal.lines()[-1] == "finally"
         assert ray.get(list(generator)) == list(range(6))
 
-    def test_deletion_releases_it(self, ray: Any, call: Any, journal: Journal, eventually: Callable[..., Any]) -> None:
+    def test_deletion_ends_a_paused_generator(
+        self, ray: Any, call: Any, journal: Journal, eventually: Callable[..., Any]
+    ) -> None:
         generator = call("note", 6, journal, **{BOUND: 1})
         ray.get(next(generator))
         eventually(lambda: len(journal.lines()) >= 2)
         del generator
         eventually(lambda: journal.lines()[-1] == "finally")
 
-    def test_on_the_method(self, ray: Any, journal: Journal, eventually: Callable[..., Any]) -> None:
+    def test_a_bound_can_be_set_on_the_method(self, ray: Any, journal: Journal, eventually: Callable[..., Any]) -> None:
         class Bounded(SyncActor):
             @ray.method(**{BOUND: 1})
             def note(self, number: int, journal: Journal) -> Any:
@@ -65,7 +67,7 @@ class TestBackpressure:
         assert journal.lines() == ["0"]
         assert ray.get(list(generator)) == [0, 1, 2]
 
-    def test_on_the_task(self, ray: Any, journal: Journal, eventually: Callable[..., Any]) -> None:
+    def test_a_bound_can_be_set_on_the_task(self, ray: Any, journal: Journal, eventually: Callable[..., Any]) -> None:
         @ray.remote(**{BOUND: 1})
         def note() -> Any:
             for i in range(3):
@@ -78,7 +80,7 @@ class TestBackpressure:
         assert journal.lines() == ["0"]
         assert ray.get(list(generator)) == [0, 1, 2]
 
-    def test_waiting_reads_nothing(self, ray: Any, journal: Journal) -> None:
+    def test_wait_and_next_ready_read_no_value(self, ray: Any, journal: Journal) -> None:
         generator = caller(ray, "sync")("note", 3, journal, **{BOUND: 1})
         for _ in range(3):
             assert ray.wait([generator], timeout=10) == ([generator], [])
@@ -91,12 +93,12 @@ class TestBackpressure:
         with pytest.raises(ValueError, match="Use a value > 0"):
             caller(ray, "task")("count", 1, **{BOUND: bound})
 
-    def test_minus_one_is_no_bound(self, ray: Any, journal: Journal) -> None:
+    def test_a_bound_of_minus_one_means_no_bound(self, ray: Any, journal: Journal) -> None:
         generator = caller(ray, "sync")("note", 3, journal, **{BOUND: -1})
         ray.get(generator.completed())
         assert journal.lines()[-1] == "finally"
 
-    def test_a_paused_one_blocks_no_other_thread(self, ray: Any, journal: Journal) -> None:
+    def test_a_paused_generator_does_not_block_other_threads(self, ray: Any, journal: Journal) -> None:
         call = caller(ray, "threaded")
         paused = call("note", 3, journal, **{BOUND: 1})
         ray.get(next(paused))
@@ -115,7 +117,9 @@ class TestEndingEarly:
         eventually(lambda: journal.lines()[-1] == "finally")
 
     @pytest.mark.differs("Ray's generators cannot be closed")
-    def test_close(self, ray: Any, call: Any, journal: Journal, eventually: Callable[..., Any]) -> None:
+    def test_close_ends_the_generator(
+        self, ray: Any, call: Any, journal: Journal, eventually: Callable[..., Any]
+    ) -> None:
         generator = call("note", 10**9, journal, **{BOUND: 2})
         assert ray.get(next(generator)) == 0
         generator.close()
@@ -125,7 +129,9 @@ class TestEndingEarly:
         eventually(lambda: journal.lines()[-1] == "finally")
 
     @pytest.mark.differs("Ray's generators cannot be closed")
-    def test_close_on_a_loop(self, ray: Any, call: Any, journal: Journal, eventually: Callable[..., Any]) -> None:
+    def test_aclosing_ends_the_generator(
+        self, ray: Any, call: Any, journal: Journal, eventually: Callable[..., Any]
+    ) -> None:
         async def read_one() -> Any:
             generator = call("note", 10**9, journal, **{BOUND: 2})
             async with contextlib.aclosing(generator):
@@ -135,7 +141,7 @@ class TestEndingEarly:
         eventually(lambda: journal.lines()[-1] == "finally")
 
     @pytest.mark.parametrize("verb", ["send", "throw"])
-    def test_what_runs_ahead_is_told_nothing(self, ray: Any, call: Any, verb: str) -> None:
+    def test_send_and_throw_are_refused(self, ray: Any, call: Any, verb: str) -> None:
         generator = call("count", 1)
         with pytest.raises(NotImplementedError, match=f"`gen.{verb}` is not supported"):
             getattr(generator, verb)(ValueError())
@@ -144,7 +150,7 @@ class TestEndingEarly:
         assert ray.get(list(generator)) == [0]
 
     @pytest.mark.differs("Ray's generators cannot be closed")
-    def test_close_wakes_who_waits(self, ray: Any, gate: Gate) -> None:
+    def test_close_wakes_waiting_readers(self, ray: Any, gate: Gate) -> None:
         generator = caller(ray, "sync")("halt", gate)
         ray.get(next(generator))
         ended: list[Any] = []
@@ -154,14 +160,14 @@ class TestEndingEarly:
         thread.join(10)
         assert ended == [ENDED]
 
-    def test_the_actor_serves_after_it_was_dropped(self, ray: Any, journal: Journal) -> None:
+    def test_the_actor_serves_after_a_generator_was_dropped(self, ray: Any, journal: Journal) -> None:
         actor = ray.remote(SyncActor).remote()
         generator = actor.note.options(**{BOUND: 1}).remote(5, journal)
         ray.get(next(generator))
         del generator
         assert ray.get(actor.ping.remote(), timeout=10) == "pong"
 
-    def test_dropped_before_it_began(self, ray: Any, gate: Gate) -> None:
+    def test_a_generator_dropped_before_its_start_never_runs(self, ray: Any, gate: Gate) -> None:
         actor = ray.remote(SyncActor).remote()
         first = actor.halt.remote(gate)
         second = actor.count.remote(10)
@@ -170,12 +176,14 @@ class TestEndingEarly:
         assert ray.get(list(first)) == ["before", "after"]
         assert ray.get(actor.ping.remote()) == "pong"
 
-    def test_a_reference_keeps_no_generator(self, ray: Any, journal: Journal, eventually: Callable[..., Any]) -> None:
+    def test_a_reference_does_not_keep_the_generator(
+        self, ray: Any, journal: Journal, eventually: Callable[..., Any]
+    ) -> None:
         first = next(caller(ray, "sync")("note", 5, journal, **{BOUND: 1}))
         eventually(lambda: journal.lines()[-1] == "finally")
         assert ray.get(first) == 0
 
-    def test_completed_keeps_no_generator(self, ray: Any, journal: Journal) -> None:
+    def test_completed_does_not_keep_the_generator(self, ray: Any, journal: Journal) -> None:
         generator = caller(ray, "sync")("note", 5, journal, **{BOUND: 1})
         ray.get(next(generator))
         completed = generator.completed()
@@ -183,13 +191,13 @@ class TestEndingEarly:
         assert ray.wait([completed], timeout=10) == ([completed], [])
         assert journal.lines()[-1] == "finally"
 
-    def test_dropped_at_once(self, ray: Any) -> None:
+    def test_a_generator_dropped_at_once_completes(self, ray: Any) -> None:
         """Before its actor is there, and before its worker is."""
         for kind in ("sync", "task"):
             completed = caller(ray, kind)("count", 5, **{BOUND: 1}).completed()
             assert ray.wait([completed], timeout=10) == ([completed], [])
 
-    def test_killed_amid(self, ray: Any, gate: Gate) -> None:
+    def test_the_kill_of_the_actor_ends_its_generator(self, ray: Any, gate: Gate) -> None:
         actor = ray.remote(SyncActor).remote()
         generator = actor.halt.remote(gate)
         assert ray.get(next(generator)) == "before"
@@ -201,14 +209,16 @@ class TestEndingEarly:
         with pytest.raises(ray.exceptions.RayActorError, match="kill"):
             ray.get(generator.completed())
 
-    def test_killed_with_some_unread(self, ray: Any, gate: Gate) -> None:
+    def test_unread_values_can_be_read_after_the_kill_of_the_actor(self, ray: Any, gate: Gate) -> None:
         actor = ray.remote(SyncActor).remote()
         generator = actor.halt.remote(gate)
         assert ray.wait([generator], timeout=10)[0]
         ray.kill(actor)
         assert drain(ray, generator)[0] == "before"
 
-    def test_of_a_dead_actor(self, ray: Any, eventually: Callable[..., Any]) -> None:
+    def test_a_generator_of_a_dead_actor_raises_its_error_and_ends(
+        self, ray: Any, eventually: Callable[..., Any]
+    ) -> None:
         actor = ray.remote(SyncActor).remote()
         ray.get(actor.ping.remote())
         ray.kill(actor)
@@ -217,7 +227,7 @@ class TestEndingEarly:
             ray.get(next(generator))
         assert next(generator, ENDED) is ENDED
 
-    def test_a_task_whose_worker_dies_is_tried_again(self, ray: Any, journal: Journal) -> None:
+    def test_a_generator_task_whose_worker_dies_is_retried(self, ray: Any, journal: Journal) -> None:
         @ray.remote(max_retries=1)
         def die_once() -> Any:
             import os
@@ -235,7 +245,7 @@ class TestEndingEarly:
         assert journal.lines() == ["run", "run"]
         assert ray.get(generator.completed()) is None
 
-    def test_the_second_run_is_bounded_too(self, ray: Any, journal: Journal, eventually: Callable[..., Any]) -> None:
+    def test_the_second_run_has_the_bound_too(self, ray: Any, journal: Journal, eventually: Callable[..., Any]) -> None:
         @ray.remote(max_retries=1, **{BOUND: 1})
         def die_once() -> Any:
             import os
@@ -251,7 +261,7 @@ class TestEndingEarly:
         assert [ray.get(next(generator)) for _ in range(2)] == [0, 1]
         assert ray.get(list(generator)) == [2, 3]
 
-    def test_an_error_is_retried_when_asked_for(self, ray: Any, journal: Journal) -> None:
+    def test_an_error_is_retried_with_retry_exceptions(self, ray: Any, journal: Journal) -> None:
         @ray.remote(max_retries=1, retry_exceptions=True)
         def fail_once() -> Any:
             again = bool(journal.lines())
@@ -264,7 +274,7 @@ class TestEndingEarly:
         assert drain(ray, fail_once.remote()) == [1, 2]
 
     @pytest.mark.slow
-    def test_the_session_ends_amid(self, init: Any, fresh: Any, gate: Gate) -> None:
+    def test_a_generator_of_an_ended_session_can_be_deleted(self, init: Any, fresh: Any, gate: Gate) -> None:
         init()
         generator = fresh.remote(SyncActor).remote().halt.remote(gate)
         assert fresh.get(next(generator)) == "before"
@@ -276,7 +286,7 @@ class TestEndingEarly:
 
     @pytest.mark.slow
     @pytest.mark.differs("not tried: Ray's readers hold a core worker that is gone")
-    def test_reading_when_the_session_has_ended(self, init: Any, fresh: Any, gate: Gate) -> None:
+    def test_reading_after_the_end_of_the_session_raises_an_error(self, init: Any, fresh: Any, gate: Gate) -> None:
         init()
         generator = fresh.remote(SyncActor).remote().halt.remote(gate)
         assert fresh.get(next(generator)) == "before"
@@ -298,7 +308,7 @@ SCRIPT = """
 
 @pytest.mark.slow
 @pytest.mark.parametrize("end", ["finish", "kill"])
-def test_a_drivers_end_releases_it(
+def test_the_end_of_a_driver_ends_its_generator(
     ray: Any, drivers: Drivers, name: str, journal: Journal, eventually: Callable[..., Any], end: str
 ) -> None:
     driver = drivers.start(SCRIPT.format(name=name, bound=BOUND, path=journal.path))
@@ -330,13 +340,15 @@ class Streamer:
 
 
 class TestCallerInAnActor:
-    def test_the_references_travel(self, ray: Any, journal: Journal) -> None:
+    def test_references_and_generator_can_be_passed_on(self, ray: Any, journal: Journal) -> None:
         streamer, source = ray.remote(Streamer).remote(), ray.remote(SyncActor).remote()
         first = ray.get(streamer.start.remote(source, journal, 1))
         assert ray.get(first) == [0]
         assert ray.get(ray.get(streamer.rest.remote())) == [1, 2, 3, 4, 5]
 
-    def test_the_callers_end_releases_it(self, ray: Any, journal: Journal, eventually: Callable[..., Any]) -> None:
+    def test_the_end_of_the_calling_actor_ends_the_generator(
+        self, ray: Any, journal: Journal, eventually: Callable[..., Any]
+    ) -> None:
         streamer, source = ray.remote(Streamer).remote(), ray.remote(SyncActor).remote()
         ray.get(streamer.start.remote(source, journal, 1))
         ray.kill(streamer)

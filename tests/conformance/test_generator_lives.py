@@ -73,10 +73,10 @@ class Abandoned:
 
 
 class TestDeclared:
-    def test_an_inherited_method(self, ray: Any) -> None:
+    def test_an_inherited_generator_method_streams(self, ray: Any) -> None:
         assert ray.get(list(ray.remote(Inheriting).remote().count.remote(2))) == [0, 1]
 
-    def test_what_method_says_and_what_the_call_says(self, ray: Any) -> None:
+    def test_num_returns_of_the_call_replaces_that_of_the_method(self, ray: Any) -> None:
         @ray.remote
         class Declared:
             @ray.method(num_returns="streaming")
@@ -95,7 +95,7 @@ class TestDeclared:
         # What the call says wins.
         assert ray.get(list(actor.two.options(num_returns="streaming").remote())) == [1, 2]
 
-    def test_a_task_with_a_number_of_returns(self, ray: Any) -> None:
+    def test_a_generator_task_can_return_a_number_of_references(self, ray: Any) -> None:
         @ray.remote(num_returns=2)
         def two() -> Iterator[int]:
             yield 1
@@ -109,7 +109,7 @@ class TestDeclared:
         with pytest.raises(TypeError, match="number"):
             actor.count.remote()
 
-    def test_a_handle_elsewhere_knows_it(self, ray: Any, name: str) -> None:
+    def test_handles_in_other_processes_know_the_generator(self, ray: Any, name: str) -> None:
         actor = ray.remote(Counting).options(name=name).remote()
 
         @ray.remote
@@ -119,7 +119,7 @@ class TestDeclared:
 
         assert ray.get(read.remote(actor)) == ([0, 1], [0, 1, 2])
 
-    def test_a_nested_generator_task(self, ray: Any) -> None:
+    def test_a_generator_task_can_read_another_one(self, ray: Any) -> None:
         @ray.remote
         def inner(number: int) -> Iterator[int]:
             for i in range(number):
@@ -132,7 +132,7 @@ class TestDeclared:
 
         assert ray.get(list(outer.remote(3))) == [0, 10, 20]
 
-    def test_its_context_is_the_calls(self, ray: Any) -> None:
+    def test_the_runtime_context_is_that_of_the_call(self, ray: Any) -> None:
         @ray.remote
         class Telling:
             def tell(self) -> Iterator[Any]:
@@ -167,7 +167,9 @@ class TestWhatIsKept:
 
         return Parent.remote()
 
-    def test_what_was_not_read_is_freed(self, ray: Any, journal: Journal, eventually: Callable[..., Any]) -> None:
+    def test_unread_values_are_freed_with_the_generator(
+        self, ray: Any, journal: Journal, eventually: Callable[..., Any]
+    ) -> None:
         parent = self._yield_actors(ray)
         generator = parent.children.remote(journal)
         (child,) = ray.get(next(generator))
@@ -178,7 +180,7 @@ class TestWhatIsKept:
         eventually(lambda: not is_running(second))
         assert ray.get(child.pid.remote()) == first
 
-    def test_what_was_read_is_freed_with_its_reference(
+    def test_a_read_value_is_freed_with_its_reference(
         self, ray: Any, journal: Journal, eventually: Callable[..., Any]
     ) -> None:
         parent = self._yield_actors(ray)
@@ -191,7 +193,7 @@ class TestWhatIsKept:
         del ref
         eventually(lambda: not is_running(first))
 
-    def test_it_ends_although_the_handle_is_gone(
+    def test_a_generator_ends_although_the_handle_is_gone(
         self, ray: Any, gate: Gate, journal: Journal, eventually: Callable[..., Any]
     ) -> None:
         @ray.remote
@@ -207,7 +209,7 @@ class TestWhatIsKept:
         assert ray.get(list(generator)) == [2]
         eventually(lambda: not is_running(pid))
 
-    def test_arguments_are_kept_until_it_ends(self, ray: Any, gate: Gate) -> None:
+    def test_arguments_are_kept_until_the_generator_ends(self, ray: Any, gate: Gate) -> None:
         @ray.remote
         def stream(kept: list[Any], gate: Gate) -> Iterator[Any]:
             yield 1
@@ -223,7 +225,7 @@ class TestWhatIsKept:
 
 
 class TestActorsEnd:
-    def test_the_constructor_fails(self, ray: Any) -> None:
+    def test_a_failed_constructor_fails_the_generator(self, ray: Any) -> None:
         @ray.remote
         class Broken(Counting):
             def __init__(self) -> None:
@@ -234,7 +236,7 @@ class TestActorsEnd:
             ray.get(next(generator))
         assert next(generator, ENDED) is ENDED
 
-    def test_it_exits(self, ray: Any) -> None:
+    def test_exit_actor_fails_the_generator(self, ray: Any) -> None:
         @ray.remote
         class Leaving:
             def stream(self) -> Iterator[int]:
@@ -248,7 +250,7 @@ class TestActorsEnd:
             ray.get(next(generator))
         assert next(generator, ENDED) is ENDED
 
-    def test_killed_before_it_began(self, ray: Any, gate: Gate) -> None:
+    def test_the_kill_of_the_actor_fails_a_generator_before_its_start(self, ray: Any, gate: Gate) -> None:
         actor = ray.remote(Counting).remote()
         actor.wait.remote(gate)
         generator = actor.count.remote(2)
@@ -264,7 +266,7 @@ class TestAbandoned:
     """Whatever the generator does when it is closed, its actor serves on."""
 
     @pytest.mark.parametrize(("method", "line"), [("stubborn", "goes on"), ("failing", "fails")])
-    def test_it_is_ended(
+    def test_an_abandoned_generator_ends_and_its_actor_serves(
         self, ray: Any, journal: Journal, eventually: Callable[..., Any], method: str, line: str
     ) -> None:
         actor = ray.remote(Abandoned).remote()
@@ -276,7 +278,7 @@ class TestAbandoned:
 
 
 class TestCancelled:
-    def test_before_it_began(self, ray: Any, gate: Gate, journal: Journal) -> None:
+    def test_a_generator_cancelled_before_its_start_never_runs(self, ray: Any, gate: Gate, journal: Journal) -> None:
         actor = ray.remote(Counting).remote(journal)
         waiting = actor.wait.remote(gate)
         generator = actor.note.remote(3)
@@ -288,20 +290,20 @@ class TestCancelled:
         assert ray.get(waiting) == "passed"
         assert journal.lines() == []
 
-    def test_after_its_end(self, ray: Any) -> None:
+    def test_a_cancel_after_the_end_changes_nothing(self, ray: Any) -> None:
         generator = ray.remote(Counting).remote().count.remote(3)
         ray.get(generator.completed())
         ray.cancel(generator)
         assert ray.get(list(generator)) == [0, 1, 2]
 
-    def test_one_of_its_references(self, ray: Any) -> None:
+    def test_a_cancel_of_a_read_reference_changes_nothing(self, ray: Any) -> None:
         generator = ray.remote(Counting).remote().count.remote(3)
         ray.get(generator.completed())
         ref = next(generator)
         ray.cancel(ref)
         assert ray.get([ref, *generator]) == [0, 1, 2]
 
-    def test_while_it_is_paused(self, ray: Any, journal: Journal, eventually: Callable[..., Any]) -> None:
+    def test_a_paused_generator_is_cancelled(self, ray: Any, journal: Journal, eventually: Callable[..., Any]) -> None:
         generator = ray.remote(Streaming).remote().note.options(**{BOUND: 1}).remote(journal)
         assert ray.get(next(generator)) == 0
         eventually(lambda: "1" in journal.lines())
@@ -311,7 +313,7 @@ class TestCancelled:
                 ray.get(ref)
         eventually(lambda: journal.lines()[-1] == "finally")
 
-    def test_who_waits_is_woken(self, ray: Any) -> None:
+    def test_a_cancel_wakes_a_waiting_reader(self, ray: Any) -> None:
         actor = ray.remote(Streaming).remote()
         generator = actor.hold_after.remote(1)
         assert ray.get(next(generator)) == 0
@@ -325,7 +327,7 @@ class TestCancelled:
         with pytest.raises(ray.exceptions.TaskCancelledError, match="was cancelled"):
             ray.get(error)
 
-    def test_it_is_ready_for_wait(self, ray: Any) -> None:
+    def test_a_cancelled_generator_is_ready_for_wait(self, ray: Any) -> None:
         actor = ray.remote(Streaming).remote()
         generator = actor.hold_after.remote(0)
         ray.get(actor.held.remote(1))
@@ -337,7 +339,9 @@ class TestCancelled:
         assert next(generator, ENDED) is ENDED
         assert generator.is_finished()
 
-    def test_its_clean_up_may_await(self, ray: Any, journal: Journal, eventually: Callable[..., Any]) -> None:
+    def test_the_cleanup_of_a_cancelled_generator_may_await(
+        self, ray: Any, journal: Journal, eventually: Callable[..., Any]
+    ) -> None:
         actor = ray.remote(Streaming).remote()
         generator = actor.tidy.remote(journal)
         ray.get(actor.held.remote(1))
@@ -345,7 +349,7 @@ class TestCancelled:
         eventually(lambda: journal.lines() == ["CancelledError", "tidied"])
         assert ray.get(actor.echo.remote("alive")) == "alive"
 
-    def test_a_child_generator(self, ray: Any, eventually: Callable[..., Any]) -> None:
+    def test_a_child_generator_is_cancelled(self, ray: Any, eventually: Callable[..., Any]) -> None:
         @ray.remote
         class Relay:
             async def relay(self, source: Any) -> AsyncIterator[Any]:
@@ -360,7 +364,7 @@ class TestCancelled:
         eventually(lambda: ray.get(source.count.remote()) == 0)
         assert ray.get(source.open.remote()) == 1
 
-    def test_by_a_borrower_of_what_completes_it(self, ray: Any) -> None:
+    def test_a_borrower_of_completed_may_cancel(self, ray: Any) -> None:
         actor = ray.remote(Streaming).remote()
         generator = actor.hold_after.remote(0)
         ray.get(actor.held.remote(1))

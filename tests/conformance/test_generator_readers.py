@@ -24,7 +24,7 @@ def call(ray: Any, request: pytest.FixtureRequest) -> Any:
 @pytest.mark.differs("Ray's generators are not safe to read from several threads")
 class TestThreads:
     @pytest.mark.parametrize("bound", [-1, 1])
-    def test_they_share_one_sequence(self, ray: Any, bound: int) -> None:
+    def test_threads_share_one_sequence(self, ray: Any, bound: int) -> None:
         generator = caller(ray, "sync")("count", 200, **{BOUND: bound})
         shares: list[list[int]] = [[] for _ in range(4)]
 
@@ -39,7 +39,7 @@ class TestThreads:
         assert all(share == sorted(share) for share in shares)
         assert sorted(value for share in shares for value in share) == list(range(200))
 
-    def test_all_are_woken_at_the_end(self, ray: Any, gate: Gate) -> None:
+    def test_all_waiting_threads_are_woken_at_the_end(self, ray: Any, gate: Gate) -> None:
         generator = caller(ray, "sync")("halt", gate)
         ray.get(next(generator))
         read: list[Any] = []
@@ -111,23 +111,23 @@ def read_on(ray: Any, generator: Any, count: int, eventually: Callable[..., Any]
 
 @pytest.mark.differs("Ray's generators stay in the process of the call")
 class TestOtherProcess:
-    def test_as_an_argument(self, ray: Any, call: Any) -> None:
+    def test_a_generator_can_be_an_argument(self, ray: Any, call: Any) -> None:
         assert ray.get(ray.remote(Reader).remote().read_all.remote(call("count", 20))) == list(range(20))
 
-    def test_to_a_task(self, ray: Any) -> None:
+    def test_a_task_can_read_a_generator(self, ray: Any) -> None:
         generator = caller(ray, "sync")("count", 3)
         assert ray.get(ray.remote(total).remote(generator)) == 3
 
-    def test_to_an_async_actor(self, ray: Any) -> None:
+    def test_an_async_actor_can_read_a_generator(self, ray: Any) -> None:
         generator = caller(ray, "sync")("count", 3)
         assert ray.get(ray.remote(Reader).remote().read_async.remote(generator)) == [0, 1, 2]
 
-    def test_polled(self, ray: Any) -> None:
+    def test_another_process_can_poll_a_generator(self, ray: Any) -> None:
         generator = caller(ray, "sync")("count", 3)
         assert ray.get(ray.remote(Reader).remote().poll.remote(generator), timeout=10) == [0, 1, 2]
 
     @pytest.mark.parametrize("leave", ["close", "drop"])
-    def test_what_one_has_asked_for_and_not_read_is_for_the_others(
+    def test_a_leaving_reader_loses_no_requested_value(
         self, ray: Any, call: Any, eventually: Callable[..., Any], leave: str
     ) -> None:
         generator = call("count", 20)
@@ -138,7 +138,7 @@ class TestOtherProcess:
         assert sorted(read_on(ray, generator, 20, eventually)) == list(range(20))
 
     @pytest.mark.parametrize("leave", ["close", "drop"])
-    def test_what_comes_for_one_that_has_left_is_for_the_others(
+    def test_a_value_for_a_reader_that_has_left_goes_to_others(
         self, ray: Any, gate: Gate, eventually: Callable[..., Any], leave: str
     ) -> None:
         generator = caller(ray, "sync")("halt", gate)
@@ -150,7 +150,7 @@ class TestOtherProcess:
         gate.open()
         assert read_on(ray, generator, 1, eventually) == ["after"]
 
-    def test_as_it_is_yielded(self, ray: Any, gate: Gate) -> None:
+    def test_another_process_reads_a_value_as_soon_as_it_is_yielded(self, ray: Any, gate: Gate) -> None:
         reader = ray.remote(Reader).remote()
         reader.hold.remote([caller(ray, "sync")("halt", gate)])
         assert ray.get(reader.read.remote(1)) == ["before"]
@@ -159,7 +159,7 @@ class TestOtherProcess:
         gate.open()
         assert ray.get(rest) == ["after"]
 
-    def test_two_readers_share_one_sequence(self, ray: Any) -> None:
+    def test_readers_in_two_processes_share_one_sequence(self, ray: Any) -> None:
         generator = caller(ray, "sync")("count", 100)
         readers = [ray.remote(Reader).remote() for _ in range(2)]
         shares = [reader.read_all.remote(generator) for reader in readers]
@@ -169,36 +169,38 @@ class TestOtherProcess:
         assert second == sorted(second)
         assert sorted(own + first + second) == list(range(100))
 
-    def test_an_error(self, ray: Any) -> None:
+    def test_another_process_reads_the_error(self, ray: Any) -> None:
         generator = caller(ray, "sync")("fail", 2, "afar")
         with pytest.raises(ValueError, match="afar"):
             ray.get(ray.remote(Reader).remote().read_all.remote(generator))
 
-    def test_large_items(self, ray: Any) -> None:
+    def test_another_process_reads_large_items(self, ray: Any) -> None:
         items = [bytes([i]) * (1 << 20) for i in range(3)]
         generator = caller(ray, "sync")("give", items)
         assert ray.get(ray.remote(Reader).remote().read_all.remote(generator)) == items
 
-    def test_through_several_hands(self, ray: Any) -> None:
+    def test_a_generator_can_be_passed_on_several_times(self, ray: Any) -> None:
         keeper = ray.remote(Keeper).remote([caller(ray, "sync")("count", 3)])
         (generator,) = ray.get(keeper.give.remote())
         assert ray.get(list(generator)) == [0, 1, 2]
 
-    def test_it_comes_home(self, ray: Any) -> None:
+    def test_a_generator_that_comes_back_shares_its_sequence(self, ray: Any) -> None:
         generator = caller(ray, "sync")("count", 3)
         (back,) = ray.get(ray.remote(Echo).remote().echo.remote([generator]))
         assert ray.get(next(back)) == 0
         assert ray.get(next(generator)) == 1
         assert ray.get(next(back)) == 2
 
-    def test_bounded(self, ray: Any, journal: Journal) -> None:
+    def test_a_reader_in_another_process_keeps_the_bound(self, ray: Any, journal: Journal) -> None:
         reader = ray.remote(Reader).remote()
         ray.get(reader.hold.remote([caller(ray, "sync")("note", 6, journal, **{BOUND: 1})]))
         assert ray.get(reader.read.remote(2)) == [0, 1]
         assert set(journal.lines()) <= {"0", "1", "2"}
         assert ray.get(reader.read.remote(4)) == [2, 3, 4, 5]
 
-    def test_the_last_copy_stops_it(self, ray: Any, journal: Journal, eventually: Callable[..., Any]) -> None:
+    def test_deleting_the_last_copy_ends_the_generator(
+        self, ray: Any, journal: Journal, eventually: Callable[..., Any]
+    ) -> None:
         reader = ray.remote(Reader).remote()
         generator = caller(ray, "sync")("note", 10**9, journal, **{BOUND: 2})
         ray.get(reader.hold.remote([generator]))
@@ -208,7 +210,9 @@ class TestOtherProcess:
         ray.get(reader.drop.remote())
         eventually(lambda: journal.lines()[-1] == "finally")
 
-    def test_the_readers_death_stops_it(self, ray: Any, journal: Journal, eventually: Callable[..., Any]) -> None:
+    def test_the_death_of_the_last_reader_ends_the_generator(
+        self, ray: Any, journal: Journal, eventually: Callable[..., Any]
+    ) -> None:
         reader = ray.remote(Reader).remote()
         generator = caller(ray, "sync")("note", 10**9, journal, **{BOUND: 2})
         ray.get(reader.hold.remote([generator]))
@@ -217,7 +221,7 @@ class TestOtherProcess:
         ray.kill(reader)
         eventually(lambda: journal.lines()[-1] == "finally")
 
-    def test_its_caller_dies(self, ray: Any, journal: Journal) -> None:
+    def test_the_death_of_the_caller_raises_owner_died_error(self, ray: Any, journal: Journal) -> None:
         streamer, source = ray.remote(Giver).remote(), ray.remote(SyncActor).remote()
         (generator,) = ray.get(streamer.start.remote(source, journal))
         assert ray.get(next(generator)) == 0

@@ -20,12 +20,12 @@ def call(ray: Any, request: pytest.FixtureRequest) -> Any:
 
 
 class TestEveryKind:
-    def test_for(self, ray: Any, call: Any) -> None:
+    def test_a_for_loop_reads_all_references(self, ray: Any, call: Any) -> None:
         generator = call("count", 4)
         assert isinstance(generator, ray.ObjectRefGenerator)
         assert [ray.get(ref) for ref in generator] == [0, 1, 2, 3]
 
-    def test_what_is_yielded_is_there_at_once(self, ray: Any, call: Any, gate: Gate) -> None:
+    def test_a_yielded_value_can_be_read_at_once(self, ray: Any, call: Any, gate: Gate) -> None:
         generator = call("halt", gate)
         assert ray.get(next(generator)) == "before"
         assert not generator.next_ready()
@@ -50,7 +50,7 @@ class TestEveryKind:
                 next(generator)
         assert ray.get(generator.completed()) is None
 
-    def test_an_error_before_the_first(self, ray: Any, call: Any) -> None:
+    def test_an_error_before_the_first_value_is_the_only_reference(self, ray: Any, call: Any) -> None:
         assert drain(ray, call("fail", 0, "none")) == [ValueError]
 
     def test_an_exception_that_is_yielded_is_a_value(self, ray: Any, call: Any) -> None:
@@ -59,7 +59,7 @@ class TestEveryKind:
         assert first.args == ("a value",)
         assert second == 2
 
-    def test_nothing_is_yielded(self, ray: Any, call: Any) -> None:
+    def test_a_generator_without_values_ends_at_once(self, ray: Any, call: Any) -> None:
         generator = call("count", 0)
         assert next(generator, ENDED) is ENDED
         assert generator.is_finished()
@@ -69,7 +69,7 @@ class TestEveryKind:
         assert none is None
         assert ray.get(inner[0]) == "inside"
 
-    def test_what_cannot_be_pickled_is_the_last(self, ray: Any, call: Any) -> None:
+    def test_a_value_that_cannot_be_pickled_is_the_last(self, ray: Any, call: Any) -> None:
         # Made there, since it cannot be sent either.
         generator = call("give", Unpicklable())
         assert ray.get(next(generator)) == 1
@@ -77,7 +77,7 @@ class TestEveryKind:
             ray.get(next(generator))
         assert next(generator, ENDED) is ENDED
 
-    def test_the_process_dies(self, ray: Any, call: Any, gate: Gate) -> None:
+    def test_the_death_of_the_process_ends_the_generator(self, ray: Any, call: Any, gate: Gate) -> None:
         generator = call("die", 2, gate)
         assert [ray.get(next(generator)) for _ in range(2)] == [0, 1]
         gate.open()
@@ -89,7 +89,7 @@ class TestEveryKind:
         with pytest.raises(ray.exceptions.RayError, match=r"die|crash|unexpected|exit"):
             ray.get(generator.completed())
 
-    def test_many(self, ray: Any, call: Any) -> None:
+    def test_many_values_are_read_in_order(self, ray: Any, call: Any) -> None:
         assert ray.get(list(call("count", 300))) == list(range(300))
 
 
@@ -116,7 +116,7 @@ class Burst:
 
 
 class TestReading:
-    def test_nothing_is_held_back_for_the_calls_behind(self, ray: Any, gate: Gate) -> None:
+    def test_values_are_sent_although_calls_wait_behind(self, ray: Any, gate: Gate) -> None:
         actor = ray.remote(Burst).remote()
         generator = actor.burst.remote(gate)
         behind = [actor.ping.remote() for _ in range(20)]
@@ -125,7 +125,7 @@ class TestReading:
         assert ray.get(list(generator)) == [10]
         ray.get(behind)
 
-    def test_completed(self, ray: Any, gate: Gate) -> None:
+    def test_completed_is_ready_before_all_values_are_read(self, ray: Any, gate: Gate) -> None:
         generator = ray.remote(SyncActor).remote().halt.remote(gate)
         completed = generator.completed()
         assert isinstance(completed, ray.ObjectRef)
@@ -137,7 +137,7 @@ class TestReading:
         assert ray.get(completed) is None
         assert ray.get(next(generator)) == "after"
 
-    def test_next_ready_and_is_finished(self, ray: Any) -> None:
+    def test_next_ready_and_is_finished_describe_the_sequence(self, ray: Any) -> None:
         generator = ray.remote(SyncActor).remote().count.remote(1)
         ray.get(generator.completed())
         assert (generator.next_ready(), generator.is_finished()) == (True, False)
@@ -156,11 +156,11 @@ class TestReading:
         assert next(generator, ENDED) is ENDED
         assert generator.is_finished()
 
-    def test_get_gives_the_generator_back(self, ray: Any) -> None:
+    def test_get_returns_the_generator_unchanged(self, ray: Any) -> None:
         generator = ray.remote(SyncActor).remote().count.remote(1)
         assert ray.get(generator) is generator
 
-    def test_get_of_a_list_with_one_is_refused(self, ray: Any) -> None:
+    def test_get_refuses_a_list_with_a_generator(self, ray: Any) -> None:
         generator = ray.remote(SyncActor).remote().count.remote(1)
         with pytest.raises(TypeError, match="not an"):
             ray.get([generator])
@@ -171,17 +171,17 @@ class TestReading:
         del generator
         assert ray.get(refs) == [0, 1, 2]
 
-    def test_a_reference_is_an_argument(self, ray: Any) -> None:
+    def test_a_yielded_reference_can_be_an_argument(self, ray: Any) -> None:
         generator = ray.remote(SyncActor).remote().count.remote(3)
         assert ray.get([ray.remote(echo).remote(ref) for ref in generator]) == [0, 1, 2]
 
-    def test_the_references_are_of_the_task(self, ray: Any) -> None:
+    def test_the_references_have_the_id_of_the_task(self, ray: Any) -> None:
         generator = ray.remote(SyncActor).remote().count.remote(2)
         first, second = generator
         assert first.task_id() == second.task_id() == generator.completed().task_id()
         assert first != second
 
-    def test_large_items(self, ray: Any) -> None:
+    def test_large_items_are_read_unchanged(self, ray: Any) -> None:
         numpy = pytest.importorskip("numpy")
         items = [numpy.full(131_072, i, dtype=numpy.int64) for i in range(4)]  # 1 MiB each
         for i, ref in enumerate(ray.remote(SyncActor).remote().give.remote(items)):
@@ -189,7 +189,7 @@ class TestReading:
             assert item.shape == (131_072,)
             assert (item == i).all()
 
-    def test_what_is_returned_at_the_end_is_dropped(self, ray: Any) -> None:
+    def test_the_return_value_of_a_generator_is_dropped(self, ray: Any) -> None:
         @ray.remote
         def returning() -> Any:
             yield 1
@@ -208,7 +208,7 @@ class TestReading:
         assert ray.get(list(second)) == [0]
 
     @pytest.mark.parametrize("kind", ["threaded", "async", "grouped", "async-grouped"])
-    def test_generators_of_one_actor_side_by_side(self, ray: Any, gate: Gate, kind: str) -> None:
+    def test_generators_of_a_concurrent_actor_run_side_by_side(self, ray: Any, gate: Gate, kind: str) -> None:
         call = caller(ray, kind)
         first = call("halt", gate)
         ray.get(next(first))
@@ -221,7 +221,7 @@ class TestReading:
         assert drain(ray, actor.fail.remote(1, "once")) == [0, ValueError]
         assert ray.get(actor.ping.remote()) == "pong"
 
-    def test_what_cannot_be_done_with_it(self, ray: Any) -> None:
+    def test_indexing_and_len_are_refused(self, ray: Any) -> None:
         generator = ray.remote(SyncActor).remote().count.remote(1)
         with pytest.raises(TypeError, match="not subscriptable"):
             generator[0]
@@ -240,14 +240,14 @@ class TestReading:
         thread.join(10)
         assert read == ["after"]
 
-    def test_a_generator_on_an_arguments_error(self, ray: Any) -> None:
+    def test_a_failed_argument_is_the_only_reference(self, ray: Any) -> None:
         generator = ray.remote(SyncActor).remote().count.remote(ray.remote(broken).remote())
         with pytest.raises(ValueError, match="no argument"):
             ray.get(next(generator))
         assert next(generator, ENDED) is ENDED
 
     @pytest.mark.slow
-    def test_thousands(self, ray: Any) -> None:
+    def test_thousands_of_values_are_read(self, ray: Any) -> None:
         generator = ray.remote(SyncActor).remote().count.remote(5000)
         assert ray.get(list(generator)) == list(range(5000))
 
@@ -257,7 +257,7 @@ def broken() -> None:
 
 
 class TestWait:
-    def test_alone(self, ray: Any, gate: Gate) -> None:
+    def test_wait_returns_a_generator_when_a_value_can_be_read(self, ray: Any, gate: Gate) -> None:
         generator = ray.remote(SyncActor).remote().halt.remote(gate)
         assert ray.wait([generator], timeout=10) == ([generator], [])
         assert ray.wait([generator], timeout=10) == ([generator], [])  # it takes nothing
@@ -267,12 +267,12 @@ class TestWait:
         assert ray.wait([generator], timeout=10) == ([generator], [])
         assert ray.get(next(generator)) == "after"
 
-    def test_an_exhausted_one_is_ready(self, ray: Any) -> None:
+    def test_an_exhausted_generator_is_ready(self, ray: Any) -> None:
         generator = ray.remote(SyncActor).remote().count.remote(1)
         assert drain(ray, generator) == [0]
         assert ray.wait([generator], timeout=0) == ([generator], [])
 
-    def test_with_references_and_others(self, ray: Any, gate: Gate) -> None:
+    def test_wait_takes_generators_and_references_together(self, ray: Any, gate: Gate) -> None:
         halted = ray.remote(SyncActor).remote().halt.remote(gate)
         ray.get(next(halted))
         ready = ray.remote(SyncActor).remote().count.remote(2)
@@ -282,7 +282,7 @@ class TestWait:
         gate.open()
         assert ray.wait(waited, num_returns=4, timeout=10) == (waited, [])
 
-    def test_several_in_a_loop(self, ray: Any) -> None:
+    def test_wait_serves_several_generators_in_a_loop(self, ray: Any) -> None:
         generators = [ray.remote(AsyncActor).remote().count.remote(n) for n in (3, 0, 5)]
         read: dict[int, list[int]] = {0: [], 1: [], 2: []}
         open_ones = {generator: i for i, generator in enumerate(generators)}
@@ -294,12 +294,12 @@ class TestWait:
                 del open_ones[generator]
         assert read == {0: [0, 1, 2], 1: [], 2: [0, 1, 2, 3, 4]}
 
-    def test_twice_the_same_is_refused(self, ray: Any) -> None:
+    def test_the_same_generator_twice_is_refused(self, ray: Any) -> None:
         generator = ray.remote(SyncActor).remote().count.remote(1)
         with pytest.raises(ValueError, match="unique"):
             ray.wait([generator, generator])
 
-    def test_not_in_a_list_is_refused(self, ray: Any) -> None:
+    def test_a_generator_that_is_not_in_a_list_is_refused(self, ray: Any) -> None:
         generator = ray.remote(SyncActor).remote().count.remote(1)
         with pytest.raises(TypeError, match="list of"):
             ray.wait(generator)
@@ -315,42 +315,42 @@ class TestReturns:
     def test_streaming_is_the_default(self, ray: Any, counting: Any) -> None:
         assert ray.get(list(counting("count", 2, num_returns="streaming"))) == [0, 1]
 
-    def test_as_many(self, ray: Any, counting: Any) -> None:
+    def test_a_number_returns_that_many_references(self, ray: Any, counting: Any) -> None:
         refs = counting("count", 3, num_returns=3)
         assert [type(ref) for ref in refs] == [ray.ObjectRef] * 3
         assert ray.get(refs) == [0, 1, 2]
 
-    def test_one(self, ray: Any, counting: Any) -> None:
+    def test_one_returns_a_single_reference(self, ray: Any, counting: Any) -> None:
         assert ray.get(counting("count", 1, num_returns=1)) == 0
 
-    def test_none(self, ray: Any, counting: Any) -> None:
+    def test_zero_returns_none(self, ray: Any, counting: Any) -> None:
         assert counting("count", 2, num_returns=0) is None
 
-    def test_too_few(self, ray: Any, counting: Any) -> None:
+    def test_too_few_values_raise_an_error(self, ray: Any, counting: Any) -> None:
         refs = counting("count", 2, num_returns=3)
         with pytest.raises(ValueError, match=r"Task returned 2 objects, but num_returns=3\."):
             ray.get(refs[2])
 
-    def test_none_of_one(self, ray: Any, counting: Any) -> None:
+    def test_no_value_for_num_returns_1_raises_an_error(self, ray: Any, counting: Any) -> None:
         with pytest.raises(ValueError, match=r"Task returned 0 objects, but num_returns=1\."):
             ray.get(counting("count", 0, num_returns=1))
 
     @pytest.mark.differs("Ray gives the first ones, and says in the log that there were more")
     @pytest.mark.parametrize("number", [1, 2])
-    def test_too_many(self, ray: Any, counting: Any, number: int) -> None:
+    def test_too_many_values_raise_an_error(self, ray: Any, counting: Any, number: int) -> None:
         refs = counting("count", 1000, num_returns=number)
         for ref in refs if number > 1 else [refs]:
             with pytest.raises(ValueError, match=rf"Task returned more than num_returns={number} objects\."):
                 ray.get(ref)
 
-    def test_dynamic(self, ray: Any, counting: Any) -> None:
+    def test_dynamic_returns_one_iterable_of_references(self, ray: Any, counting: Any) -> None:
         ref = counting("count", 3, num_returns="dynamic")
         assert isinstance(ref, ray.ObjectRef)
         value = ray.get(ref)
         assert len(value) == 3
         assert [ray.get(inner) for inner in value] == [0, 1, 2]
 
-    def test_dynamic_that_fails(self, ray: Any, counting: Any) -> None:
+    def test_a_failing_dynamic_generator_has_the_error_last(self, ray: Any, counting: Any) -> None:
         first, second, last = ray.get(counting("fail", 2, "amid", num_returns="dynamic"))
         assert ray.get([first, second]) == [0, 1]
         with pytest.raises(ValueError, match="amid"):
@@ -360,24 +360,24 @@ class TestReturns:
         options = {"num_returns": "dynamic", "_generator_backpressure_num_objects": 1}
         assert len(ray.get(counting("count", 3, **options), timeout=10)) == 3
 
-    def test_dynamic_of_a_dead_process(self, ray: Any, counting: Any, gate: Gate) -> None:
+    def test_the_death_of_the_process_fails_a_dynamic_generator(self, ray: Any, counting: Any, gate: Gate) -> None:
         gate.open()
         with pytest.raises(ray.exceptions.RayError, match=r"die|crash|unexpected|exit"):
             ray.get(counting("die", 2, gate, num_returns="dynamic"))
 
-    def test_dynamic_of_nothing(self, ray: Any, counting: Any) -> None:
+    def test_a_dynamic_generator_may_yield_nothing(self, ray: Any, counting: Any) -> None:
         assert list(ray.get(counting("count", 0, num_returns="dynamic"))) == []
 
-    def test_dynamic_to_a_task(self, ray: Any, counting: Any) -> None:
+    def test_a_task_can_take_a_dynamic_result(self, ray: Any, counting: Any) -> None:
         ref = counting("count", 3, num_returns="dynamic")
         assert ray.get(ray.remote(total).remote(ref)) == 3
 
-    def test_streaming_what_yields_nothing_is_refused(self, ray: Any) -> None:
+    def test_streaming_is_refused_for_a_plain_method(self, ray: Any) -> None:
         with pytest.raises(ValueError, match="can only be used with generator functions"):
             ray.remote(SyncActor).remote().ping.options(num_returns="streaming").remote()
 
     @pytest.mark.differs("Ray takes it, and the task fails of its own")
-    def test_an_asynchronous_generator_is_no_task(self, ray: Any) -> None:
+    def test_an_async_generator_is_refused_as_a_task(self, ray: Any) -> None:
         async def values() -> Any:
             yield 1
 

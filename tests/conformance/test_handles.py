@@ -13,7 +13,7 @@ from conformance.subjects import Counter, Echo, Gate, Keeper, Mortal, echo, is_r
 
 
 class TestPassing:
-    def test_into_tasks(self, ray: Any) -> None:
+    def test_tasks_can_call_a_passed_handle(self, ray: Any) -> None:
         @ray.remote
         def add(counter: Any) -> None:
             ray.get([counter.increment.remote() for _ in range(10)])
@@ -22,7 +22,7 @@ class TestPassing:
         ray.get([add.remote(counter) for _ in range(3)])
         assert ray.get(counter.get_counter.remote()) == 30
 
-    def test_into_an_actor_nested(self, ray: Any) -> None:
+    def test_an_actor_can_keep_a_handle_inside_a_value(self, ray: Any) -> None:
         counter = ray.remote(Counter).remote()
         keeper = ray.remote(Keeper).remote({"counters": [counter]})
 
@@ -33,7 +33,7 @@ class TestPassing:
         assert ray.get(use.remote(keeper.give.remote())) == 1
         assert ray.get(counter.get_counter.remote()) == 1
 
-    def test_in_a_result(self, ray: Any) -> None:
+    def test_a_task_can_return_a_handle(self, ray: Any) -> None:
         counter_class = ray.remote(Counter)
 
         @ray.remote
@@ -44,13 +44,13 @@ class TestPassing:
         # The maker has no handle any more: the one here keeps it alive.
         assert ray.get([counter.increment.remote(), counter.increment.remote()]) == [6, 7]
 
-    def test_in_a_put(self, ray: Any) -> None:
+    def test_a_put_value_can_contain_a_handle(self, ray: Any) -> None:
         ref = ray.put([ray.remote(Counter).remote(5)])
         gc.collect()
         (counter,) = ray.get(ref)
         assert ray.get(counter.increment.remote()) == 6
 
-    def test_in_a_closure(self, ray: Any) -> None:
+    def test_a_closure_can_contain_a_handle(self, ray: Any) -> None:
         counter = ray.remote(Counter).remote()
 
         @ray.remote
@@ -59,7 +59,7 @@ class TestPassing:
 
         assert ray.get(use.remote()) == 1
 
-    def test_through_a_chain_of_actors(self, ray: Any) -> None:
+    def test_a_handle_can_be_passed_through_actors(self, ray: Any) -> None:
         first, second = ray.remote(Keeper).remote(), ray.remote(Keeper).remote()
         ray.get(first.keep.remote([ray.remote(Counter).remote(5)]))
         ray.get(second.keep.remote(first.give.remote()))
@@ -67,7 +67,7 @@ class TestPassing:
         (counter,) = ray.get(second.give.remote())
         assert ray.get(counter.increment.remote()) == 6
 
-    def test_to_an_actor_before_it_is_there(self, ray: Any, gate: Gate) -> None:
+    def test_a_handle_can_be_passed_before_its_actor_is_ready(self, ray: Any, gate: Gate) -> None:
         @ray.remote
         class Slow:
             def __init__(self, gate: Gate) -> None:
@@ -86,7 +86,7 @@ class TestPassing:
         gate.open()
         assert ray.get(called) == "pong"
 
-    def test_methods_of_the_receiver_are_those_of_the_class(self, ray: Any) -> None:
+    def test_a_passed_handle_knows_the_options_of_methods(self, ray: Any) -> None:
         @ray.remote
         class Pairs:
             @ray.method(num_returns=2)
@@ -101,7 +101,7 @@ class TestPassing:
 
 
 class TestIdentity:
-    def test_equal_after_any_round_trip(self, ray: Any, name: str) -> None:
+    def test_handles_are_equal_after_any_round_trip(self, ray: Any, name: str) -> None:
         counter = ray.remote(Counter).options(name=name).remote()
         others = [
             ray.get(ray.put(counter)),
@@ -114,34 +114,34 @@ class TestIdentity:
         assert all(other == counter for other in others)
         assert {hash(other) for other in others} == {hash(counter)}
 
-    def test_different_actors_are_different(self, ray: Any) -> None:
+    def test_handles_to_different_actors_differ(self, ray: Any) -> None:
         actor_class = ray.remote(Counter)
         first, second = actor_class.remote(), actor_class.remote()
         assert first != second
         assert first != 3
         assert len({first, second}) == 2
 
-    def test_its_text_shows_class_and_id(self, ray: Any) -> None:
+    def test_the_text_of_a_handle_shows_class_and_id(self, ray: Any) -> None:
         counter = ray.remote(Counter).remote()
         assert repr(counter).startswith("Actor(Counter, ")
         assert str(counter) == repr(counter)
 
-    def test_its_type(self, ray: Any) -> None:
+    def test_a_handle_is_an_actor_handle(self, ray: Any) -> None:
         assert isinstance(ray.remote(Counter).remote(), ray.actor.ActorHandle)
 
-    def test_its_methods_show_for_completion(self, ray: Any) -> None:
+    def test_dir_lists_the_methods(self, ray: Any) -> None:
         assert {"increment", "add", "get_counter"} <= set(dir(ray.remote(Counter).remote()))
 
-    def test_pickled_by_hand_within_a_session(self, ray: Any) -> None:
+    def test_a_handle_can_be_pickled_by_hand_within_a_session(self, ray: Any) -> None:
         counter = ray.remote(Counter).remote()
         assert pickle.loads(pickle.dumps(counter)) == counter
 
 
 class TestLifetime:
-    def test_a_call_on_a_handle_that_is_gone_finishes(self, ray: Any) -> None:
+    def test_a_call_finishes_although_its_handle_is_gone(self, ray: Any) -> None:
         assert ray.get(ray.remote(Echo).remote().echo.remote("done")) == "done"
 
-    def test_every_call_before_the_handle_went_finishes(self, ray: Any) -> None:
+    def test_every_earlier_call_finishes_after_the_handle_is_gone(self, ray: Any) -> None:
         counter = ray.remote(Counter).remote()
         refs = [counter.increment.remote() for _ in range(20)]
         del counter
@@ -153,18 +153,18 @@ class TestLifetime:
         del actor
         eventually(lambda: not is_running(pid))
 
-    def test_a_copy_keeps_it(self, ray: Any) -> None:
+    def test_a_copy_of_a_handle_keeps_the_actor(self, ray: Any) -> None:
         actor = ray.remote(Counter).remote()
         another = copy.copy(actor)
         del actor
         assert ray.get(another.increment.remote()) == 1
 
-    def test_a_bound_method_keeps_it(self, ray: Any) -> None:
+    def test_a_bound_method_keeps_the_actor(self, ray: Any) -> None:
         increment = ray.remote(Counter).remote().increment
         gc.collect()
         assert ray.get(increment.remote()) == 1
 
-    def test_a_reference_to_a_result_does_not_keep_it(self, ray: Any, eventually: Any) -> None:
+    def test_a_reference_to_a_result_does_not_keep_the_actor(self, ray: Any, eventually: Any) -> None:
         actor = ray.remote(Echo).remote()
         ref = actor.pid.remote()
         pid = ray.get(ref)
@@ -172,7 +172,7 @@ class TestLifetime:
         eventually(lambda: not is_running(pid))
         assert ray.get(ref) == pid
 
-    def test_a_garbage_cycle_lets_go_when_collected(self, ray: Any, eventually: Any) -> None:
+    def test_a_collected_cycle_ends_the_actor(self, ray: Any, eventually: Any) -> None:
         cycle: dict[str, Any] = {"actor": ray.remote(Echo).remote()}
         cycle["self"] = cycle
         pid = ray.get(cycle["actor"].pid.remote())
@@ -180,7 +180,7 @@ class TestLifetime:
         gc.collect()
         eventually(lambda: not is_running(pid))
 
-    def test_a_queued_task_keeps_it(self, ray: Any, gate: Gate, eventually: Any) -> None:
+    def test_a_queued_task_keeps_the_actor(self, ray: Any, gate: Gate, eventually: Any) -> None:
         slow = ray.remote(Echo).remote().wait.remote(gate)
         actor = ray.remote(Echo).remote()
         pid = ray.get(actor.pid.remote())
@@ -196,7 +196,7 @@ class TestLifetime:
         assert ray.get(used) == "used"
         eventually(lambda: not is_running(pid))
 
-    def test_a_put_keeps_it_until_it_goes(self, ray: Any, eventually: Any) -> None:
+    def test_a_put_value_keeps_the_actor_until_it_is_freed(self, ray: Any, eventually: Any) -> None:
         actor = ray.remote(Echo).remote()
         pid = ray.get(actor.pid.remote())
         ref = ray.put([actor])
@@ -207,7 +207,7 @@ class TestLifetime:
         gc.collect()
         eventually(lambda: not is_running(pid))
 
-    def test_an_actor_keeps_it_until_it_drops_it(self, ray: Any, eventually: Any) -> None:
+    def test_another_actor_keeps_the_actor_until_it_drops_the_handle(self, ray: Any, eventually: Any) -> None:
         actor = ray.remote(Echo).remote()
         pid = ray.get(actor.pid.remote())
         keeper = ray.remote(Keeper).remote(actor)
@@ -218,7 +218,7 @@ class TestLifetime:
         ray.get(keeper.drop.remote())
         eventually(lambda: not is_running(pid))
 
-    def test_it_ends_when_the_actor_that_keeps_it_is_killed(self, ray: Any, eventually: Any) -> None:
+    def test_the_kill_of_the_keeping_actor_ends_the_actor(self, ray: Any, eventually: Any) -> None:
         actor = ray.remote(Echo).remote()
         pid = ray.get(actor.pid.remote())
         keeper = ray.remote(Keeper).remote(actor)
@@ -250,7 +250,7 @@ def test_a_weak_name_does_not_keep_an_actor(ray: Any, name: str, eventually: Any
 
 
 @pytest.mark.slow
-def test_one_that_is_used_elsewhere_before_its_actor_is_made(ray: Any) -> None:
+def test_a_handle_can_be_used_elsewhere_before_its_actor_exists(ray: Any) -> None:
     """The calls of others may arrive before the class and the constructor's arguments do."""
 
     @ray.remote

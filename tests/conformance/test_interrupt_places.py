@@ -128,7 +128,9 @@ class TestPlaces:
         "where",
         ["pipe", "select", "queue", "join", "future", "asyncio", "signal", "nested", "except", "finally", "delegated"],
     )
-    def test_it_ends_and_the_actor_serves_on(self, ray: Any, actor: Any, started: Any, where: str) -> None:
+    def test_a_method_ends_wherever_it_is_and_the_actor_serves_on(
+        self, ray: Any, actor: Any, started: Any, where: str
+    ) -> None:
         call = actor.stick.remote(where)
         started("stuck")
         ray.cancel(call, interrupt=True)
@@ -142,7 +144,7 @@ class TestPlaces:
         is_interrupted(ray, again)
 
     @pytest.mark.parametrize("verb", ["get", "wait"])
-    def test_in_the_api(self, ray: Any, journal: Journal, started: Any, verb: str) -> None:
+    def test_a_method_inside_the_api_is_interrupted(self, ray: Any, journal: Journal, started: Any, verb: str) -> None:
         latch = ray.remote(Latch).remote()
 
         @ray.remote
@@ -179,7 +181,7 @@ class TestPlaces:
         is_interrupted(ray, call)
         eventually(lambda: ray.get(latch.count.remote()) == 0)
 
-    def test_while_arguments_are_unpickled(
+    def test_a_call_whose_arguments_are_being_unpickled_is_interrupted(
         self, ray: Any, actor: Any, gate: Gate, journal: Journal, started: Any
     ) -> None:
         from conformance.cancelling import Slow
@@ -192,7 +194,7 @@ class TestPlaces:
         is_interrupted(ray, call)
         assert ray.get(actor.state.remote()) == []
 
-    def test_a_handler_of_the_users_own_is_kept(self, ray: Any, journal: Journal, started: Any) -> None:
+    def test_a_signal_handler_of_the_user_is_kept(self, ray: Any, journal: Journal, started: Any) -> None:
         @ray.remote
         class Handling(Placed):
             def handle(self) -> None:
@@ -274,7 +276,7 @@ class TestPickling:
 
     @pytest.mark.parametrize(("kind", "where"), list(kinds_and_places()))
     @pytest.mark.parametrize("how", ["cancel", "timeout_s"])
-    def test_the_users_code_in_it_is_interrupted(
+    def test_user_code_in_pickling_is_interrupted(
         self, ray: Any, journal: Journal, started: Any, kind: str, handling: Any, where: str, how: str
     ) -> None:
         args = {"take": [Sticky(journal, "unpickling")], "get": [[ray.put(Sticky(journal, "unpickling"))]]}.get(
@@ -300,7 +302,7 @@ class TestPickling:
 
 
 class TestWhoAsks:
-    def test_several_at_once(self, ray: Any, actor: Any, started: Any) -> None:
+    def test_several_threads_can_interrupt_at_once(self, ray: Any, actor: Any, started: Any) -> None:
         call, behind = actor.stick.remote("select"), actor.note.remote("behind")
         started("stuck")
         threads = [threading.Thread(target=lambda: ray.cancel(call, interrupt=True)) for _ in range(8)]
@@ -312,7 +314,7 @@ class TestWhoAsks:
         assert ray.get(behind) == "behind"
         assert ray.get(actor.state.remote()) == ["behind"]
 
-    def test_another_call_of_the_caller(self, ray: Any, actor: Any, started: Any) -> None:
+    def test_another_actor_can_interrupt_the_call(self, ray: Any, actor: Any, started: Any) -> None:
         keeper = ray.remote(Keeper).remote()
         call = actor.stick.remote("select")
         ray.get(keeper.keep.remote([call]))
@@ -326,7 +328,7 @@ class TestWhoAsks:
         ray.get(Other.remote().cancel.remote(keeper))
         is_interrupted(ray, call)
 
-    def test_force_beside_it_is_refused(self, ray: Any, actor: Any, started: Any) -> None:
+    def test_force_with_interrupt_is_refused(self, ray: Any, actor: Any, started: Any) -> None:
         call = actor.stick.remote("select")
         started("stuck")
         with pytest.raises(ValueError, match="force"):
@@ -334,7 +336,7 @@ class TestWhoAsks:
         ray.cancel(call, interrupt=True)
         is_interrupted(ray, call)
 
-    def test_the_dead_are_left_alone(self, ray: Any, actor: Any, started: Any) -> None:
+    def test_an_interrupt_of_a_dead_actors_call_does_nothing(self, ray: Any, actor: Any, started: Any) -> None:
         call = actor.stick.remote("select")
         started("stuck")
         ray.kill(actor)
@@ -344,7 +346,7 @@ class TestWhoAsks:
         with pytest.raises(ray.exceptions.ActorDiedError, match="kill"):
             ray.get(call)
 
-    def test_dependents_fail(self, ray: Any, actor: Any, journal: Journal, started: Any) -> None:
+    def test_dependents_of_an_interrupted_call_fail(self, ray: Any, actor: Any, journal: Journal, started: Any) -> None:
         other = ray.remote(Steady).remote(journal)
         call = actor.stick.remote("select")
         dependent = other.note.remote("ran", call)
@@ -357,7 +359,7 @@ class TestWhoAsks:
 class TestTimeLimits:
     """The same ends of calls, by the clock."""
 
-    def test_await_and_except_timeout_error(self, ray: Any, actor: Any) -> None:
+    def test_await_raises_a_timeout_error(self, ray: Any, actor: Any) -> None:
         async def main() -> str:
             try:
                 await actor.stick.options(timeout_s=0.1).remote("select")
@@ -367,7 +369,7 @@ class TestTimeLimits:
 
         assert "CallTimeoutError" in asyncio.run(main())
 
-    def test_a_caller_elsewhere(self, ray: Any, actor: Any) -> None:
+    def test_a_time_limit_works_for_a_caller_in_another_process(self, ray: Any, actor: Any) -> None:
         @ray.remote
         def call(actor: Any) -> str:
             try:
@@ -379,7 +381,7 @@ class TestTimeLimits:
         assert ray.get(call.remote(actor)) == "running"
 
     @pytest.mark.slow
-    def test_it_is_not_tried_again(self, ray: Any, journal: Journal) -> None:
+    def test_a_task_beyond_its_time_limit_is_not_retried(self, ray: Any, journal: Journal) -> None:
         @ray.remote
         def stick() -> None:
             journal.note("run")
@@ -389,7 +391,7 @@ class TestTimeLimits:
             ray.get(stick.options(timeout_s=0.5, max_retries=3, retry_exceptions=True).remote(), timeout=10)
         assert journal.lines().count("run") <= 1
 
-    def test_many_limits_at_once(self, ray: Any, actor: Any, gate: Gate, started: Any) -> None:
+    def test_many_time_limits_work_at_once(self, ray: Any, actor: Any, gate: Gate, started: Any) -> None:
         waiting = actor.wait.remote(gate)
         started("waits")
         late = [actor.note.options(timeout_s=0.05).remote(f"late {index}") for index in range(100)]
@@ -401,13 +403,13 @@ class TestTimeLimits:
         assert ray.get([waiting, *kept]) == ["passed", "kept 0", "kept 1", "kept 2"]
         assert ray.get(actor.state.remote()) == ["waited", "kept 0", "kept 1", "kept 2"]
 
-    def test_the_later_of_two_limits(self, ray: Any, actor: Any) -> None:
+    def test_the_later_of_two_time_limits_does_not_delay_the_earlier(self, ray: Any, actor: Any) -> None:
         call = actor.stick.options(timeout_s=0.1).remote("select")
         queued = actor.note.options(timeout_s=60).remote("behind")
         with pytest.raises(ray.exceptions.CallTimeoutError, match="running"):
             ray.get(call)
         assert ray.get(queued) == "behind"
 
-    def test_wait_and_limits(self, ray: Any, actor: Any) -> None:
+    def test_a_call_beyond_its_time_limit_is_ready_for_wait(self, ray: Any, actor: Any) -> None:
         call = actor.stick.options(timeout_s=0.1).remote("select")
         assert ray.wait([call], timeout=10) == ([call], [])

@@ -111,7 +111,7 @@ def interrupted(ray: Any, ref: Any) -> float:
 class TestRunning:
     @pytest.mark.slow
     @pytest.mark.parametrize("how", ["sleep", "socket", "python", "lock", "event", "regex", "subprocess"])
-    def test_it_ends_and_the_actor_stays(self, ray: Any, stuck: Any, started: Any, how: str) -> None:
+    def test_an_interrupted_method_ends_and_the_actor_stays(self, ray: Any, stuck: Any, started: Any, how: str) -> None:
         ray.get(stuck.note.remote("before"))
         call = stuck.block.remote(how)
         started("blocks")
@@ -119,7 +119,9 @@ class TestRunning:
         assert ray.get(stuck.note.remote("after")) == "after"
         assert ray.get(stuck.state.remote()) == ["before", "cleaned up", "after"]
 
-    def test_inside_get(self, ray: Any, gate: Gate, journal: Journal, stuck: Any, started: Any) -> None:
+    def test_a_method_that_waits_in_get_is_interrupted(
+        self, ray: Any, gate: Gate, journal: Journal, stuck: Any, started: Any
+    ) -> None:
         other = ray.remote(Steady).remote(journal)
 
         class Getting(Stuck):
@@ -132,7 +134,7 @@ class TestRunning:
         assert interrupted(ray, call) < AT_MOST_S + NOISE_S
         assert ray.get(getting.state.remote()) == ["cleaned up"]
 
-    def test_the_error_tells_where_it_was(self, ray: Any, stuck: Any, started: Any) -> None:
+    def test_the_error_shows_the_interrupted_line(self, ray: Any, stuck: Any, started: Any) -> None:
         call = stuck.block.remote("sleep")
         started("blocks")
         ray.cancel(call, interrupt=True)
@@ -140,13 +142,13 @@ class TestRunning:
             ray.get(call)
         assert isinstance(raised.value, ray.exceptions.TaskCancelledError)
 
-    def test_in_a_function_sent_to_the_actor(self, ray: Any, stuck: Any, started: Any) -> None:
+    def test_a_function_of_ray_call_is_interrupted(self, ray: Any, stuck: Any, started: Any) -> None:
         call = stuck.__ray_call__.remote(lambda self: self.block("sleep"))
         started("blocks")
         interrupted(ray, call)
         assert ray.get(stuck.state.remote()) == ["cleaned up"]
 
-    def test_a_generator(self, ray: Any, stuck: Any, started: Any) -> None:
+    def test_a_generator_is_interrupted(self, ray: Any, stuck: Any, started: Any) -> None:
         generator = stuck.generate.remote()
         started("generator runs")
         assert ray.get(next(generator)) == 0
@@ -155,13 +157,13 @@ class TestRunning:
             ray.get(next(generator))
         assert ray.get(stuck.state.remote()) == ["generator"]
 
-    def test_a_task(self, ray: Any, journal: Journal, started: Any) -> None:
+    def test_a_task_is_interrupted(self, ray: Any, journal: Journal, started: Any) -> None:
         task = ray.remote(loop).remote(journal)
         started("task runs")
         interrupted(ray, task)
         assert journal.lines() == ["task runs", "task interrupted", "task cleaned up"]
 
-    def test_by_a_borrower(self, ray: Any, stuck: Any, started: Any) -> None:
+    def test_a_borrower_can_interrupt(self, ray: Any, stuck: Any, started: Any) -> None:
         @ray.remote
         def cancel(refs: list[Any]) -> None:
             ray.cancel(refs[0], interrupt=True)
@@ -173,7 +175,7 @@ class TestRunning:
             ray.get(call)
         assert ray.get(stuck.state.remote()) == ["cleaned up"]
 
-    def test_after_it_was_only_told(self, ray: Any, stuck: Any, started: Any) -> None:
+    def test_an_interrupt_works_after_a_plain_cancel(self, ray: Any, stuck: Any, started: Any) -> None:
         call = stuck.block.remote("sleep")
         started("blocks")
         ray.cancel(call)
@@ -190,14 +192,14 @@ class TestItsCallAlone:
         assert ray.get(waiting) == "passed"
         assert ray.get(stuck.state.remote()) == ["waited"]
 
-    def test_the_calls_behind_it(self, ray: Any, stuck: Any, started: Any) -> None:
+    def test_calls_behind_an_interrupted_call_run(self, ray: Any, stuck: Any, started: Any) -> None:
         call = stuck.block.remote("sleep")
         behind = [stuck.note.remote(str(index)) for index in range(20)]
         started("blocks")
         interrupted(ray, call)
         assert ray.get(behind) == [str(index) for index in range(20)]
 
-    def test_a_finished_call(self, ray: Any, gate: Gate, stuck: Any, started: Any) -> None:
+    def test_an_interrupt_of_a_finished_call_does_nothing(self, ray: Any, gate: Gate, stuck: Any, started: Any) -> None:
         finished = stuck.note.remote("finished")
         assert ray.get(finished) == "finished"
         waiting = stuck.wait.remote(gate)
@@ -208,7 +210,9 @@ class TestItsCallAlone:
         assert ray.get([finished, waiting]) == ["finished", "passed"]
 
     @pytest.mark.slow
-    def test_one_after_the_other(self, ray: Any, stuck: Any, journal: Journal, eventually: Any) -> None:
+    def test_many_calls_can_be_interrupted_in_turn(
+        self, ray: Any, stuck: Any, journal: Journal, eventually: Any
+    ) -> None:
         for index in range(20):
             call, behind = stuck.loop.remote(f"call {index}"), stuck.note.remote(f"behind {index}")
             eventually(lambda index=index: f"call {index} runs" in journal.lines())
@@ -220,21 +224,23 @@ class TestItsCallAlone:
 
 class TestSwallowed:
     @pytest.mark.slow
-    def test_once_brings_a_second(self, ray: Any, stuck: Any, started: Any, journal: Journal) -> None:
+    def test_a_caught_interrupt_is_followed_by_a_second(
+        self, ray: Any, stuck: Any, started: Any, journal: Journal
+    ) -> None:
         call = stuck.swallow.remote(2)
         started("swallows")
         assert interrupted(ray, call) > 0.5
         assert journal.lines() == ["swallows", "caught 1", "caught 2"]
         assert ray.get(stuck.note.remote("after")) == "after"
 
-    def test_what_it_returns_then_is_lost(self, ray: Any, stuck: Any, started: Any) -> None:
+    def test_the_result_of_a_method_that_caught_an_interrupt_is_lost(self, ray: Any, stuck: Any, started: Any) -> None:
         call = stuck.swallow.remote(1)
         started("swallows")
         interrupted(ray, call)
         assert ray.get(stuck.note.remote("after")) == "after"
 
     @pytest.mark.slow
-    def test_twice_brings_an_error_that_names_kill(
+    def test_two_caught_interrupts_lead_to_an_error_that_names_kill(
         self, ray: Any, gate: Gate, stuck: Any, started: Any, journal: Journal
     ) -> None:
         call = stuck.swallow_until.remote(gate)
@@ -249,7 +255,7 @@ class TestSwallowed:
         assert ray.get(stuck.state.remote()) == ["went on", "behind"]
         assert journal.lines() == ["swallows", "caught", "caught", "behind"]
 
-    def test_another_error_in_its_place(self, ray: Any, stuck: Any, started: Any) -> None:
+    def test_an_error_raised_instead_is_named_in_the_cancellation(self, ray: Any, stuck: Any, started: Any) -> None:
         call = stuck.change.remote()
         started("changes")
         ray.cancel(call, interrupt=True)
@@ -258,7 +264,7 @@ class TestSwallowed:
 
 
 class TestOtherActors:
-    def test_python_code_in_a_threaded_actor(self, ray: Any, journal: Journal, started: Any) -> None:
+    def test_python_code_in_a_threaded_actor_is_interrupted(self, ray: Any, journal: Journal, started: Any) -> None:
         actor = ray.remote(Stuck).options(max_concurrency=2).remote(journal)
         call = actor.block.remote("python")
         started("blocks")
@@ -266,7 +272,7 @@ class TestOtherActors:
         assert ray.get(actor.state.remote()) == ["cleaned up"]
 
     @pytest.mark.parametrize("how", ["one", "several", "wait", "next"])
-    def test_a_thread_of_a_threaded_actor_that_waits_for_results(
+    def test_a_wait_for_results_in_a_threaded_actor_is_interrupted(
         self, ray: Any, journal: Journal, started: Any, how: str
     ) -> None:
         class Following(Stuck):
@@ -298,7 +304,9 @@ class TestOtherActors:
         assert ray.get(latch.count.remote()) == 1
 
     @pytest.mark.slow
-    def test_a_blocked_thread_of_a_threaded_actor(self, ray: Any, gate: Gate, journal: Journal, started: Any) -> None:
+    def test_a_blocked_thread_leads_to_an_error_that_names_kill(
+        self, ray: Any, gate: Gate, journal: Journal, started: Any
+    ) -> None:
         actor = ray.remote(Stuck).options(max_concurrency=2).remote(journal)
         call = actor.wait.remote(gate)
         started("waits")
@@ -307,7 +315,7 @@ class TestOtherActors:
             ray.get(call, timeout=15)
         assert ray.get(actor.note.remote("other thread")) == "other thread"
 
-    def test_other_threads_are_not_hit(self, ray: Any, gate: Gate, journal: Journal, started: Any) -> None:
+    def test_other_threads_are_not_interrupted(self, ray: Any, gate: Gate, journal: Journal, started: Any) -> None:
         actor = ray.remote(Stuck).options(max_concurrency=3).remote(journal)
         waiting = actor.wait.remote(gate)
         call = actor.block.remote("python")
@@ -324,7 +332,7 @@ class TestOtherActors:
         interrupted(ray, held)
         assert ray.get(actor.open.remote()) == 1
 
-    def test_a_plain_method_of_an_async_actor(self, ray: Any, journal: Journal, started: Any) -> None:
+    def test_a_plain_method_of_an_async_actor_is_interrupted(self, ray: Any, journal: Journal, started: Any) -> None:
         class Mixed(Stuck):
             async def alive(self) -> str:
                 return "alive"
@@ -335,7 +343,7 @@ class TestOtherActors:
         assert interrupted(ray, call) < AT_MOST_S + NOISE_S
         assert ray.get(actor.alive.remote()) == "alive"
 
-    def test_a_plain_method_in_a_group_of_an_async_actor(self, ray: Any, journal: Journal, started: Any) -> None:
+    def test_a_plain_method_in_a_group_is_interrupted(self, ray: Any, journal: Journal, started: Any) -> None:
         class Mixed(Stuck):
             async def alive(self) -> str:
                 return "alive"
@@ -347,7 +355,7 @@ class TestOtherActors:
         alive = [actor.alive.remote(), actor.alive.options(concurrency_group="work").remote()]
         assert ray.get(alive) == ["alive", "alive"]
 
-    def test_a_paused_generator(self, ray: Any, stuck: Any) -> None:
+    def test_a_paused_generator_is_cancelled(self, ray: Any, stuck: Any) -> None:
         @ray.remote
         class Counting:
             def count(self) -> Iterator[int]:

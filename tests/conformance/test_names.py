@@ -31,7 +31,7 @@ class TestReference:
         assert ray.get(counter.increment.remote()) == 1
         assert ray.get(found.increment.remote()) == 2
 
-    def test_get_or_create(self, ray: Any, name: str) -> None:
+    def test_get_if_exists_returns_the_living_actor(self, ray: Any, name: str) -> None:
         @ray.remote
         class Greeter:
             def __init__(self, value: str) -> None:
@@ -67,11 +67,11 @@ class TestReference:
 
 
 class TestFinding:
-    def test_a_missing_name(self, ray: Any, name: str) -> None:
+    def test_a_missing_name_raises_value_error(self, ray: Any, name: str) -> None:
         with pytest.raises(ValueError, match=f"{MISSING} '{name}'"):
             ray.get_actor(name)
 
-    def test_found_in_a_task_and_in_an_actor(self, ray: Any, name: str) -> None:
+    def test_a_named_actor_is_found_in_tasks_and_actors(self, ray: Any, name: str) -> None:
         counter = ray.remote(Counter).options(name=name).remote()
 
         @ray.remote
@@ -82,7 +82,7 @@ class TestFinding:
         assert ray.get(use.remote()) == 1
         assert ray.get(keeper.__ray_call__.remote(lambda self: ray.get_actor(name))) == counter
 
-    def test_found_before_the_constructor_has_returned(self, ray: Any, name: str, gate: Gate) -> None:
+    def test_a_named_actor_is_found_while_its_constructor_runs(self, ray: Any, name: str, gate: Gate) -> None:
         @ray.remote
         class Slow:
             def __init__(self, gate: Gate) -> None:
@@ -103,18 +103,18 @@ class TestFinding:
         assert ray.get(told) == name
 
     @pytest.mark.parametrize("odd", ["with space", "ünï/çødé", "a" * 300, "../up", "new\nline"])
-    def test_odd_names(self, ray: Any, name: str, odd: str) -> None:
+    def test_any_text_can_be_a_name(self, ray: Any, name: str, odd: str) -> None:
         counter = ray.remote(Counter).options(name=name + odd).remote()
         assert ray.get_actor(name + odd) == counter
 
-    def test_listed(self, ray: Any, name: str) -> None:
+    def test_named_actors_are_listed(self, ray: Any, name: str) -> None:
         kept = [ray.remote(Counter).options(name=name + suffix).remote() for suffix in "ab"]
         assert {name + "a", name + "b"} <= set(ray.util.list_named_actors())
         everywhere = ray.util.list_named_actors(all_namespaces=True)
         assert {"name": name + "a", "namespace": "conformance"} in everywhere
         assert len(kept) == 2
 
-    def test_no_longer_listed_when_dead(self, ray: Any, name: str, eventually: Any) -> None:
+    def test_a_dead_actor_is_not_listed(self, ray: Any, name: str, eventually: Any) -> None:
         counter = ray.remote(Counter).options(name=name).remote()
         ray.get(counter.increment.remote())
         ray.kill(counter)
@@ -122,7 +122,7 @@ class TestFinding:
 
 
 class TestDuplicates:
-    def test_refused_where_it_is_made(self, ray: Any, name: str) -> None:
+    def test_a_taken_name_is_refused(self, ray: Any, name: str) -> None:
         first = ray.remote(Counter).options(name=name).remote()
         with pytest.raises(ValueError, match=f"{name}.*already taken") as caught:
             ray.remote(Counter).options(name=name).remote()
@@ -130,13 +130,13 @@ class TestDuplicates:
         assert isinstance(caught.value, ray.exceptions.RayError)
         assert ray.get(first.increment.remote()) == 1
 
-    def test_refused_for_another_class_too(self, ray: Any, name: str) -> None:
+    def test_a_taken_name_is_refused_for_another_class(self, ray: Any, name: str) -> None:
         first = ray.remote(Counter).options(name=name).remote()
         with pytest.raises(ray.exceptions.ActorAlreadyExistsError, match="already taken"):
             ray.remote(Echo).options(name=name).remote()
         assert ray.get_actor(name) == first
 
-    def test_many_drivers_get_or_create_one(self, ray: Any, drivers: Drivers, name: str) -> None:
+    def test_many_drivers_get_or_create_one_actor(self, ray: Any, drivers: Drivers, name: str) -> None:
         source = f"""
             ray.init(namespace="conformance")
             counter = ray.remote(Counter).options(name="{name}", get_if_exists=True, lifetime="detached").remote()
@@ -149,7 +149,7 @@ class TestDuplicates:
             driver.finish()
         ray.kill(ray.get_actor(name))
 
-    def test_many_tasks_get_or_create_one(self, ray: Any, name: str) -> None:
+    def test_many_tasks_get_or_create_one_actor(self, ray: Any, name: str) -> None:
         counter_class = ray.remote(Counter).options(name=name, get_if_exists=True, lifetime="detached", num_cpus=0)
 
         @ray.remote(num_cpus=0.1)
@@ -189,7 +189,7 @@ class TestFreeing:
 
     @pytest.mark.differs("Ray keeps the name of an actor that crashed or left taken while there is a handle")
     @pytest.mark.parametrize("end", [crash, terminate])
-    def test_it_is_free_once_the_end_was_told(self, ray: Any, name: str, end: Callable[[Any], Any]) -> None:
+    def test_a_name_is_free_after_the_error_of_the_end(self, ray: Any, name: str, end: Callable[[Any], Any]) -> None:
         ending = ray.remote(Counter).options(name=name).remote()
         with pytest.raises(ray.exceptions.RayActorError, match="Counter"):
             ray.get(end(ending))
@@ -223,14 +223,14 @@ class TestFreeing:
 
 
 class TestNamespaces:
-    def test_a_name_counts_within_its_namespace(self, ray: Any, name: str) -> None:
+    def test_the_same_name_can_be_used_in_two_namespaces(self, ray: Any, name: str) -> None:
         here = ray.remote(Counter).options(name=name).remote()
         there = ray.remote(Counter).options(name=name, namespace="elsewhere").remote()
         assert ray.get_actor(name) == here
         assert ray.get_actor(name, namespace="elsewhere") == there
         assert here != there
 
-    def test_not_found_from_another(self, ray: Any, name: str) -> None:
+    def test_an_actor_is_not_found_from_another_namespace(self, ray: Any, name: str) -> None:
         there = ray.remote(Counter).options(name=name, namespace="elsewhere").remote()
         with pytest.raises(ValueError, match=MISSING):
             ray.get_actor(name)
@@ -238,7 +238,7 @@ class TestNamespaces:
             ray.get_actor(name, namespace="nowhere")
         assert ray.get(there.increment.remote()) == 1
 
-    def test_the_list_is_of_the_own_namespace(self, ray: Any, name: str) -> None:
+    def test_the_list_contains_the_sessions_namespace(self, ray: Any, name: str) -> None:
         there = ray.remote(Counter).options(name=name, namespace="elsewhere").remote()
         assert name not in ray.util.list_named_actors()
         assert {"name": name, "namespace": "elsewhere"} in ray.util.list_named_actors(all_namespaces=True)
@@ -254,7 +254,7 @@ class TestNamespaces:
         made = ray.get(make.remote())
         assert ray.get_actor(name) == made
 
-    def test_drivers_without_a_namespace_do_not_meet(self, drivers: Drivers, name: str) -> None:
+    def test_drivers_without_a_namespace_have_separate_names(self, drivers: Drivers, name: str) -> None:
         source = f"""
             ray.init()
             counter = ray.remote(Counter).options(name="{name}").remote()
@@ -267,7 +267,7 @@ class TestNamespaces:
             driver.go_on()
             driver.finish()
 
-    def test_a_detached_actor_found_by_namespace(self, ray: Any, drivers: Drivers, name: str) -> None:
+    def test_a_detached_actor_is_found_by_its_namespace(self, ray: Any, drivers: Drivers, name: str) -> None:
         drivers.run(f"""
             ray.init(namespace="elsewhere")
             keeper = ray.remote(Keeper).options(name="{name}", lifetime="detached").remote("kept")
@@ -279,7 +279,7 @@ class TestNamespaces:
 
 
 class TestDetached:
-    def test_its_handle_does_not_matter(self, ray: Any, name: str) -> None:
+    def test_a_detached_actor_outlives_its_handle(self, ray: Any, name: str) -> None:
         keeper = ray.remote(Keeper).options(name=name, lifetime="detached").remote("kept")
         pid = ray.get(keeper.pid.remote())
         del keeper
@@ -288,7 +288,7 @@ class TestDetached:
         assert is_running(pid)
         ray.kill(found)
 
-    def test_it_outlives_a_killed_driver(self, ray: Any, drivers: Drivers, name: str) -> None:
+    def test_a_detached_actor_outlives_a_killed_driver(self, ray: Any, drivers: Drivers, name: str) -> None:
         driver = drivers.start(f"""
             ray.init(namespace="conformance")
             keeper = ray.remote(Keeper).options(name="{name}", lifetime="detached").remote([1])
@@ -302,7 +302,7 @@ class TestDetached:
         assert is_running(pid)
         ray.kill(keeper)
 
-    def test_made_by_an_actor_it_outlives_it(self, ray: Any, name: str, eventually: Any) -> None:
+    def test_a_detached_actor_outlives_the_actor_that_created_it(self, ray: Any, name: str, eventually: Any) -> None:
         keeper_class = ray.remote(Keeper)
 
         @ray.remote
@@ -320,7 +320,7 @@ class TestDetached:
         assert ray.get(keeper.give.remote()) == "kept"
         ray.kill(keeper)
 
-    def test_it_ends_by_kill(self, ray: Any, name: str, eventually: Any) -> None:
+    def test_kill_ends_a_detached_actor(self, ray: Any, name: str, eventually: Any) -> None:
         keeper = ray.remote(Keeper).options(name=name, lifetime="detached").remote()
         pid = ray.get(keeper.pid.remote())
         ray.kill(keeper)

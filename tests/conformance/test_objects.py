@@ -39,11 +39,11 @@ class TestValues:
         ],
         ids=lambda value: f"{type(value).__name__}-{len(repr(value))}",
     )
-    def test_round_trips(self, ray: Any, value: Any) -> None:
+    def test_values_are_equal_after_a_round_trip(self, ray: Any, value: Any) -> None:
         assert ray.get(ray.put(value)) == value
         assert ray.get(ray.remote(echo).remote(value)) == value
 
-    def test_an_instance_of_a_local_class(self, ray: Any) -> None:
+    def test_an_instance_of_a_local_class_is_a_value(self, ray: Any) -> None:
         class Point:
             def __init__(self, x: int) -> None:
                 self.x = x
@@ -52,7 +52,7 @@ class TestValues:
         assert point.x == 3
         assert type(point).__name__ == "Point"
 
-    def test_a_function(self, ray: Any) -> None:
+    def test_a_function_is_a_value(self, ray: Any) -> None:
         assert ray.get(ray.put(lambda x: x + 1))(2) == 3
 
     def test_an_exception_object_is_a_value(self, ray: Any) -> None:
@@ -63,19 +63,19 @@ class TestValues:
     def test_an_exception_object_that_a_task_returns_is_a_value(self, ray: Any) -> None:
         assert isinstance(ray.get(ray.remote(echo).remote(KeyError("no error"))), KeyError)
 
-    def test_a_value_is_as_it_was_when_put(self, ray: Any) -> None:
+    def test_a_later_change_does_not_change_a_put_value(self, ray: Any) -> None:
         value = [1]
         ref = ray.put(value)
         value.append(2)
         assert ray.get(ref) == [1]
 
-    def test_an_argument_is_as_it_was_when_submitted(self, ray: Any) -> None:
+    def test_a_later_change_does_not_change_an_argument(self, ray: Any) -> None:
         value = [1]
         ref = ray.remote(echo).remote(value)
         value.append(2)
         assert ray.get(ref) == [1]
 
-    def test_what_is_got_is_the_getters_own(self, ray: Any) -> None:
+    def test_each_get_returns_its_own_copy(self, ray: Any) -> None:
         ref = ray.put([1])
         ray.get(ref).append(2)
         assert ray.get(ref) == [1]
@@ -98,7 +98,7 @@ class TestArrays:
         with pytest.raises(ValueError, match="read-only"):
             array[0] = 1
 
-    def test_a_copy_can_be_written(self, ray: Any) -> None:
+    def test_a_copy_of_an_array_can_be_written(self, ray: Any) -> None:
         array = ray.get(ray.put(np.zeros(LARGE))).copy()
         array[0] = 1
         assert array.sum() == 1
@@ -117,12 +117,12 @@ class TestArrays:
         assert np.shares_memory(first, second)
 
     @pytest.mark.parametrize("dtype", ["int8", "float32", "complex128", "U3", "datetime64[s]"])
-    def test_types(self, ray: Any, dtype: str) -> None:
+    def test_arrays_keep_type_and_shape(self, ray: Any, dtype: str) -> None:
         array = np.zeros((4, 5), dtype=dtype)
         result = ray.get(ray.remote(echo).remote(array))
         assert (result.dtype, result.shape) == (array.dtype, array.shape)
 
-    def test_structure_around_large_arrays(self, ray: Any) -> None:
+    def test_large_arrays_can_be_inside_other_values(self, ray: Any) -> None:
         value = {"a": np.arange(LARGE), "b": [np.ones(LARGE), "text"]}
         result = ray.get(ray.remote(echo).remote(value))
         assert result["a"][-1] == LARGE - 1
@@ -130,7 +130,7 @@ class TestArrays:
         assert result["b"][1] == "text"
 
     @pytest.mark.slow
-    def test_many_large_arguments_of_one_call(self, ray: Any) -> None:
+    def test_a_call_takes_many_large_arguments(self, ray: Any) -> None:
         refs = [ray.put(np.full(25_000, index, dtype=np.int64)) for index in range(100)]
 
         @ray.remote
@@ -142,14 +142,14 @@ class TestArrays:
         assert [int(array[0]) for array in arrays.values()] == list(range(100))
 
     @pytest.mark.slow
-    def test_many_large_results_of_one_call(self, ray: Any) -> None:
+    def test_a_call_returns_many_large_results(self, ray: Any) -> None:
         @ray.remote(num_returns=100)
         def make() -> list[Any]:
             return [np.full(25_000, index, dtype=np.int64) for index in range(100)]
 
         assert [int(array[0]) for array in ray.get(make.remote())] == list(range(100))
 
-    def test_a_result_outlives_its_reference(self, ray: Any) -> None:
+    def test_an_array_outlives_its_reference(self, ray: Any) -> None:
         ref = ray.put(np.arange(LARGE))
         array = ray.get(ref)
         del ref
@@ -158,7 +158,7 @@ class TestArrays:
         assert array[-1] == LARGE - 1
         assert len(others) == 3
 
-    def test_a_result_outlives_the_actor_that_made_it(self, ray: Any) -> None:
+    def test_an_array_outlives_the_actor_that_returned_it(self, ray: Any) -> None:
         @ray.remote
         class Maker:
             def make(self) -> Any:
@@ -169,34 +169,34 @@ class TestArrays:
         ray.kill(maker)
         assert array[-1] == LARGE - 1
 
-    def test_fortran_order_and_strides(self, ray: Any) -> None:
+    def test_arrays_of_any_memory_order_are_equal(self, ray: Any) -> None:
         array = np.asfortranarray(np.arange(12).reshape(3, 4))
         assert (ray.get(ray.put(array)) == array).all()
         assert (ray.get(ray.put(array[::2, ::-1])) == array[::2, ::-1]).all()
 
 
 class TestReferences:
-    def test_at_the_top_level_it_is_replaced_by_its_value(self, ray: Any) -> None:
+    def test_a_reference_as_an_argument_is_replaced_by_its_value(self, ray: Any) -> None:
         ref = ray.put(1)
         assert ray.get(ray.remote(echo).remote(ref)) == 1
         assert ray.get(ray.remote(echo).remote(value=ref)) == 1
         assert ray.get(ray.remote(Echo).remote().all.remote(ref, key=ref)) == ((1,), {"key": 1})
 
-    def test_nested_it_stays_a_reference(self, ray: Any) -> None:
+    def test_a_reference_inside_an_argument_stays_a_reference(self, ray: Any) -> None:
         @ray.remote
         def look(value: list[Any]) -> tuple[bool, Any]:
             return isinstance(value[0], ray.ObjectRef), ray.get(value[0])
 
         assert ray.get(look.remote([ray.put(1)])) == (True, 1)
 
-    def test_in_a_result(self, ray: Any) -> None:
+    def test_a_reference_can_be_inside_a_result(self, ray: Any) -> None:
         @ray.remote
         def make() -> Any:
             return [ray.put("inner")]
 
         assert ray.get(ray.get(make.remote())[0]) == "inner"
 
-    def test_as_the_result_itself(self, ray: Any) -> None:
+    def test_a_reference_can_be_the_result(self, ray: Any) -> None:
         @ray.remote
         def make() -> Any:
             return ray.put("inner")
@@ -205,18 +205,18 @@ class TestReferences:
         assert isinstance(inner, ray.ObjectRef)
         assert ray.get(inner) == "inner"
 
-    def test_in_a_put(self, ray: Any) -> None:
+    def test_a_reference_can_be_inside_a_put_value(self, ray: Any) -> None:
         inner = ray.put("inner")
         outer = ray.put({"ref": inner})
         assert ray.get(outer)["ref"] == inner
         assert ray.get(ray.get(outer)["ref"]) == "inner"
 
-    def test_a_put_keeps_what_is_in_it(self, ray: Any) -> None:
+    def test_a_put_value_keeps_the_objects_of_its_references(self, ray: Any) -> None:
         outer = ray.put([ray.put(np.arange(LARGE))])
         gc.collect()
         assert ray.get(ray.get(outer)[0])[-1] == LARGE - 1
 
-    def test_of_a_call_that_runs_travels_too(self, ray: Any, gate: Gate) -> None:
+    def test_a_reference_to_a_running_call_can_be_passed(self, ray: Any, gate: Gate) -> None:
         pending = ray.remote(Echo).remote().wait.remote(gate)
 
         @ray.remote
@@ -227,14 +227,14 @@ class TestReferences:
         gate.open()
         assert ray.get(resolved) == "passed"
 
-    def test_an_actor_keeps_one(self, ray: Any) -> None:
+    def test_an_actor_can_keep_a_reference(self, ray: Any) -> None:
         keeper = ray.remote(Keeper).remote()
         ray.get(keeper.keep.remote([ray.put(np.arange(LARGE))]))
         gc.collect()
         (ref,) = ray.get(keeper.give.remote())
         assert ray.get(ref)[-1] == LARGE - 1
 
-    def test_one_travels_through_three_processes(self, ray: Any) -> None:
+    def test_a_reference_can_be_passed_through_three_processes(self, ray: Any) -> None:
         first, second = ray.remote(Keeper).remote(), ray.remote(Keeper).remote()
         ray.get(first.keep.remote([ray.put("far")]))
 
@@ -247,7 +247,7 @@ class TestReferences:
         (ref,) = ray.get(second.give.remote())
         assert ray.get(ref) == "far"
 
-    def test_a_task_waits_for_one_that_it_is_given_nested(self, ray: Any, gate: Gate) -> None:
+    def test_a_task_does_not_wait_for_a_nested_reference(self, ray: Any, gate: Gate) -> None:
         pending = ray.remote(Echo).remote().wait.remote(gate)
 
         @ray.remote
@@ -257,7 +257,7 @@ class TestReferences:
         # Nested, it is not waited for: the task runs.
         assert ray.get(look.remote([pending])) == 1
 
-    def test_equal_and_hashed_after_a_round_trip(self, ray: Any) -> None:
+    def test_a_reference_is_equal_after_a_round_trip(self, ray: Any) -> None:
         ref = ray.put(1)
         (again,) = ray.get(ray.remote(echo).remote([ref]))
         assert again == ref
@@ -270,18 +270,18 @@ class TestReferences:
         assert copy.copy(ref) == ref
         assert ray.get(copy.copy(ref)) == 1
 
-    def test_its_text_shows_its_id(self, ray: Any) -> None:
+    def test_the_text_of_a_reference_shows_its_id(self, ray: Any) -> None:
         ref = ray.put(1)
         assert repr(ref) == f"ObjectRef({ref.hex()})"
         assert len(ref.hex()) == 56
         assert ref.binary().hex() == ref.hex()
         assert not ref.is_nil()
 
-    def test_it_is_not_iterable(self, ray: Any) -> None:
+    def test_a_reference_is_not_iterable(self, ray: Any) -> None:
         with pytest.raises(TypeError, match="not iterable"):
             list(ray.put(1))
 
-    def test_results_are_not_lost_when_the_worker_ends(self, ray: Any) -> None:
+    def test_results_outlive_their_worker(self, ray: Any) -> None:
         actor = ray.remote(Echo).remote()
         ref = actor.echo.remote("small")
         assert ray.wait([ref], timeout=30)[0] == [ref]
@@ -290,7 +290,7 @@ class TestReferences:
 
 
 class TestOwnership:
-    def test_the_owners_death_is_told(self, ray: Any, eventually: Any) -> None:
+    def test_get_raises_owner_died_error_after_the_owners_death(self, ray: Any, eventually: Any) -> None:
         @ray.remote
         class Owner:
             def make(self) -> Any:
@@ -326,10 +326,10 @@ class TestOwnership:
         with pytest.raises(ray.exceptions.OwnerDiedError, match=ref.hex()):
             ray.get(ref)
 
-    def test_an_object_lost_error_is_what_it_is_a_kind_of(self, ray: Any) -> None:
+    def test_owner_died_error_is_an_object_lost_error(self, ray: Any) -> None:
         assert issubclass(ray.exceptions.OwnerDiedError, ray.exceptions.ObjectLostError)
 
-    def test_a_borrower_dies_and_the_owner_keeps_its_value(self, ray: Any) -> None:
+    def test_the_owner_keeps_its_value_after_a_borrowers_death(self, ray: Any) -> None:
         ref = ray.put("mine")
         keeper = ray.remote(Keeper).remote()
         ray.get(keeper.keep.remote([ref]))

@@ -31,7 +31,7 @@ class AsyncLog(Log):
 class TestReference:
     """The example of the reference page."""
 
-    def test_submission_order(self, ray: Any) -> None:
+    def test_calls_run_in_submission_order(self, ray: Any) -> None:
         @ray.remote
         class Counter:
             def __init__(self) -> None:
@@ -49,7 +49,7 @@ class TestReference:
 
 
 class TestSynchronous:
-    def test_dependencies_that_resolve_in_reverse(self, ray: Any, tmp_path: Any) -> None:
+    def test_calls_keep_their_order_when_arguments_resolve_in_reverse(self, ray: Any, tmp_path: Any) -> None:
         gates = [Gate.closed(str(tmp_path / f"gate-{i}")) for i in range(3)]
         echo = ray.remote(Echo)
         waits = [echo.remote().wait.remote(gate) for gate in gates]
@@ -61,7 +61,7 @@ class TestSynchronous:
         assert ray.get(added)[-1] == ["passed", "passed", "passed", "last"]
         assert [len(seen) for seen in ray.get(added)] == [1, 2, 3, 4]
 
-    def test_dependencies_of_some_only(self, ray: Any, gate: Gate) -> None:
+    def test_calls_keep_their_order_when_some_have_unready_arguments(self, ray: Any, gate: Gate) -> None:
         log = ray.remote(Log).remote()
         ready, slow = ray.put("put"), ray.remote(Echo).remote().wait.remote(gate)
         added = [log.add.remote(value) for value in (0, ready, 1, slow, 2, ready)]
@@ -93,7 +93,7 @@ class TestSynchronous:
             (log, found)[i % 2].add.remote(i)
         assert ray.get(log.add.remote("end")) == [*range(20), "end"]
 
-    def test_each_submitter_has_its_own(self, ray: Any) -> None:
+    def test_each_submitter_has_its_own_order(self, ray: Any) -> None:
         @ray.remote
         def submit(log: Any, who: str) -> None:
             ray.get([log.add.remote((who, i)) for i in range(20)])
@@ -104,7 +104,7 @@ class TestSynchronous:
         for who in ("a", "b"):
             assert [entry[1] for entry in seen[:-1] if entry[0] == who] == list(range(20))
 
-    def test_another_submitter_is_not_held_up(self, ray: Any, gate: Gate) -> None:
+    def test_an_unready_argument_does_not_delay_another_submitter(self, ray: Any, gate: Gate) -> None:
         @ray.remote
         def submit(log: Any) -> Any:
             return ray.get(log.add.remote("other"))
@@ -115,7 +115,7 @@ class TestSynchronous:
         gate.open()
         assert ray.get(held_up) == ["other", "passed"]
 
-    def test_each_group_has_its_own(self, ray: Any) -> None:
+    def test_each_group_has_its_own_order(self, ray: Any) -> None:
         logs = ray.remote(concurrency_groups={"io": 1})(Log).remote()
         io = logs.add.options(concurrency_group="io")
         for i in range(20):
@@ -139,7 +139,7 @@ class TestOutOfOrder:
             (AsyncLog, "add_async", {"max_concurrency": 1}),
         ],
     )
-    def test_a_ready_call_overtakes_one_that_is_not(
+    def test_a_ready_call_overtakes_a_call_with_an_unready_argument(
         self, ray: Any, gate: Gate, subject: Any, method: str, options: dict[str, Any]
     ) -> None:
         add = getattr(ray.remote(subject).options(**options).remote(), method)
@@ -149,32 +149,32 @@ class TestOutOfOrder:
         gate.open()
         assert ray.get(held_up) == ["second", "passed"]
 
-    def test_in_the_decorator(self, ray: Any, gate: Gate) -> None:
+    def test_out_of_order_execution_can_be_set_in_the_decorator(self, ray: Any, gate: Gate) -> None:
         log = ray.remote(allow_out_of_order_execution=True)(Log).remote()
         held_up = log.add.remote(ray.remote(Echo).remote().wait.remote(gate))
         assert ray.get(log.add.remote("second")) == ["second"]
         gate.open()
         assert ray.get(held_up) == ["second", "passed"]
 
-    def test_in_order_cannot_be_asked_of_an_async_actor(self, ray: Any) -> None:
+    def test_in_order_execution_is_refused_for_an_async_actor(self, ray: Any) -> None:
         with pytest.raises(ValueError, match=r"async actors"):
             ray.remote(AsyncLog).options(allow_out_of_order_execution=False).remote()
 
-    def test_in_order_cannot_be_asked_of_a_threaded_actor(self, ray: Any) -> None:
+    def test_in_order_execution_is_refused_for_a_threaded_actor(self, ray: Any) -> None:
         with pytest.raises(ValueError, match=r"multi-threaded actors"):
             ray.remote(Log).options(allow_out_of_order_execution=False, max_concurrency=2).remote()
 
-    def test_in_order_can_be_asked_of_a_synchronous_actor(self, ray: Any) -> None:
+    def test_in_order_execution_is_allowed_for_a_synchronous_actor(self, ray: Any) -> None:
         log = ray.remote(Log).options(allow_out_of_order_execution=False).remote()
         assert ray.get([log.add.remote(i) for i in range(3)])[-1] == [0, 1, 2]
 
-    def test_no_bool(self, ray: Any) -> None:
+    def test_a_value_that_is_not_a_bool_is_refused(self, ray: Any) -> None:
         with pytest.raises(TypeError, match="allow_out_of_order_execution"):
             ray.remote(Log).options(allow_out_of_order_execution="yes")
 
 
 class TestMaxPendingCalls:
-    def test_one_more_is_refused(self, ray: Any, gate: Gate) -> None:
+    def test_a_call_above_the_limit_is_refused(self, ray: Any, gate: Gate) -> None:
         actor = ray.remote(Echo).options(max_pending_calls=2).remote()
         pending = [actor.wait.remote(gate) for _ in range(2)]
         with pytest.raises(
@@ -231,7 +231,7 @@ class TestMaxPendingCalls:
         gate.open()
         assert ray.get([waiting, echoed]) == ["passed", "mine"]
 
-    def test_of_a_handle_by_name(self, ray: Any, gate: Gate, name: str) -> None:
+    def test_a_handle_found_by_name_has_the_limit(self, ray: Any, gate: Gate, name: str) -> None:
         actor = ray.remote(Echo).options(name=name, max_pending_calls=1).remote()
         waiting = actor.wait.remote(gate)
         with pytest.raises(ray.exceptions.PendingCallsLimitExceeded, match="more than 1 task"):
@@ -239,7 +239,7 @@ class TestMaxPendingCalls:
         gate.open()
         assert ray.get(waiting) == "passed"
 
-    def test_of_an_async_actor(self, ray: Any) -> None:
+    def test_an_async_actor_has_the_limit(self, ray: Any) -> None:
         latch = ray.remote(Latch).options(max_pending_calls=2).remote()
         holds = [latch.hold.remote() for _ in range(2)]
         with pytest.raises(ray.exceptions.PendingCallsLimitExceeded, match="more than 2 tasks"):
@@ -249,11 +249,11 @@ class TestMaxPendingCalls:
             ray.get(holds)
 
     @pytest.mark.parametrize("value", [0, -1])
-    def test_no_limit(self, ray: Any, value: Any) -> None:
+    def test_some_values_mean_no_limit(self, ray: Any, value: Any) -> None:
         counter = ray.remote(Counter).options(max_pending_calls=value).remote()
         assert ray.get([counter.increment.remote() for _ in range(50)])[-1] == 50
 
-    def test_below_that(self, ray: Any) -> None:
+    def test_a_value_below_minus_one_is_refused(self, ray: Any) -> None:
         with pytest.raises(ValueError, match=r"'max_pending_calls' only accepts None, 0, -1 or a positive integer"):
             ray.remote(Counter).options(max_pending_calls=-2)
 

@@ -27,7 +27,7 @@ pause()
 
 
 class TestPrefix:
-    def test_it_tells_class_and_process(self, drivers: Drivers) -> None:
+    def test_the_prefix_names_class_and_process(self, drivers: Drivers) -> None:
         driver = drivers.start("""
             ray.init()
 
@@ -42,11 +42,11 @@ class TestPrefix:
         (pid,) = driver.printed(r"Talker", 1)
         assert int(pid) > 0
 
-    def test_line_by_line(self, drivers: Drivers) -> None:
+    def test_each_line_has_a_prefix(self, drivers: Drivers) -> None:
         driver = start_talker(drivers, "print('first\\nsecond'); print('third')")
         assert driver.printed("Talker", 3) == ["first", "second", "third"]
 
-    def test_of_a_task(self, drivers: Drivers) -> None:
+    def test_the_prefix_names_the_task(self, drivers: Drivers) -> None:
         driver = drivers.start("""
             ray.init()
 
@@ -59,7 +59,7 @@ class TestPrefix:
         """)
         assert driver.printed("talk", 1) == ["from a task"]
 
-    def test_of_a_constructor(self, drivers: Drivers) -> None:
+    def test_the_output_of_a_constructor_is_shown(self, drivers: Drivers) -> None:
         driver = drivers.start("""
             ray.init()
 
@@ -73,23 +73,23 @@ class TestPrefix:
         """)
         assert driver.printed("Talker", 1) == ["in the constructor"]
 
-    def test_stderr(self, drivers: Drivers) -> None:
+    def test_stderr_is_shown_on_stderr(self, drivers: Drivers) -> None:
         driver = start_talker(drivers, "print('to stderr', file=sys.stderr)")
         assert driver.printed("Talker", 1, "stderr") == ["to stderr"]
 
-    def test_what_is_written_below_python(self, drivers: Drivers) -> None:
+    def test_output_that_bypasses_python_is_shown(self, drivers: Drivers) -> None:
         driver = start_talker(drivers, "os.write(1, b'from below\\n')")
         assert driver.printed("Talker", 1) == ["from below"]
 
-    def test_of_a_child_process_of_the_worker(self, drivers: Drivers) -> None:
+    def test_the_output_of_a_workers_child_is_shown(self, drivers: Drivers) -> None:
         driver = start_talker(drivers, "os.system('echo from a child')")
         assert driver.printed("Talker", 1) == ["from a child"]
 
-    def test_text_that_is_not_ascii(self, drivers: Drivers) -> None:
+    def test_text_that_is_not_ascii_is_shown(self, drivers: Drivers) -> None:
         driver = start_talker(drivers, "print('Übergröße 漢字')")
         assert driver.printed("Talker", 1) == ["Übergröße 漢字"]
 
-    def test_bytes_that_are_no_text(self, drivers: Drivers) -> None:
+    def test_bytes_that_are_not_text_do_not_stop_the_output(self, drivers: Drivers) -> None:
         driver = start_talker(drivers, "os.write(1, b'odd \\xff bytes\\n'); print('next')")
         odd, following = driver.printed("Talker", 2)
         assert odd.startswith("odd ")
@@ -97,11 +97,11 @@ class TestPrefix:
 
 
 class TestCompleteness:
-    def test_many_lines_in_their_order(self, drivers: Drivers) -> None:
+    def test_many_lines_are_shown_in_order(self, drivers: Drivers) -> None:
         driver = start_talker(drivers, "for i in range(500): print('line', i)")
         assert driver.printed("Talker", 500) == [f"line {i}" for i in range(500)]
 
-    def test_the_same_line_again_and_again(self, drivers: Drivers) -> None:
+    def test_repeated_lines_are_all_shown(self, drivers: Drivers) -> None:
         driver = drivers.start("""
             ray.init()
 
@@ -116,11 +116,11 @@ class TestCompleteness:
         """)
         assert driver.printed("Talker", 12) == ["the same"] * 12
 
-    def test_a_long_line(self, drivers: Drivers) -> None:
+    def test_a_long_line_is_shown_as_one(self, drivers: Drivers) -> None:
         driver = start_talker(drivers, "print('x' * 20_000)")
         assert driver.printed("Talker", 1) == ["x" * 20_000]
 
-    def test_the_last_words_of_an_actor_that_leaves(self, drivers: Drivers) -> None:
+    def test_the_last_output_of_a_leaving_actor_is_shown(self, drivers: Drivers) -> None:
         driver = drivers.start("""
             ray.init()
 
@@ -136,7 +136,7 @@ class TestCompleteness:
         """)
         assert driver.printed("Talker", 1) == ["last words"]
 
-    def test_the_last_words_of_an_actor_that_crashes(self, drivers: Drivers) -> None:
+    def test_the_last_output_of_a_crashing_actor_is_shown(self, drivers: Drivers) -> None:
         driver = drivers.start("""
             ray.init()
 
@@ -206,7 +206,7 @@ class TestCompleteness:
 
 
 class TestChoice:
-    def test_log_to_driver_false(self, drivers: Drivers) -> None:
+    def test_log_to_driver_false_hides_the_output(self, drivers: Drivers) -> None:
         stdout, stderr = drivers.run("""
             ray.init(log_to_driver=False)
 
@@ -220,7 +220,7 @@ class TestChoice:
         """)
         assert "not to be seen" not in stdout + stderr
 
-    def test_a_session_sees_its_own_workers_alone(self, drivers: Drivers) -> None:
+    def test_a_session_shows_the_output_of_its_own_workers_only(self, drivers: Drivers) -> None:
         listener = drivers.start("""
             ray.init(namespace="listening")
             say("listening")

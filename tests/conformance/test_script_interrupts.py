@@ -79,7 +79,7 @@ def test_a_generator_goes_on(drivers: Drivers) -> None:
 
 
 @pytest.mark.differs("Ray has no on_interrupt")
-def test_calls_are_cancelled_where_that_is_wanted(drivers: Drivers) -> None:
+def test_calls_are_cancelled_with_on_interrupt_cancel(drivers: Drivers) -> None:
     driver = drivers.start(
         SCRIPT.replace("ray.init()", "ray.init(on_interrupt='cancel')")
         + """
@@ -98,7 +98,7 @@ def test_calls_are_cancelled_where_that_is_wanted(drivers: Drivers) -> None:
 
 
 @pytest.mark.differs("what the handler of SIGINT is in between is Ray's own affair")
-def test_the_handler_is_given_back(drivers: Drivers) -> None:
+def test_shutdown_restores_the_signal_handler(drivers: Drivers) -> None:
     stdout, _ = drivers.run("""
         ray.init(num_cpus=1)
         assert signal.getsignal(signal.SIGINT) is not signal.default_int_handler

@@ -16,7 +16,7 @@ class TestCalls:
     def test_a_function_runs_in_another_process(self, ray: Any) -> None:
         assert ray.get(ray.remote(get_pid).remote()) != os.getpid()
 
-    def test_arguments_of_every_kind(self, ray: Any) -> None:
+    def test_arguments_are_passed_as_in_python(self, ray: Any) -> None:
         @ray.remote
         def call(a: int, /, b: int, c: int = 3, *args: int, d: int = 4, **kwargs: int) -> Any:
             return a, b, c, args, d, kwargs
@@ -31,10 +31,10 @@ class TestCalls:
 
         assert ray.get(call.remote(self=1, args=2, kwargs=3, task_id=4, name=5, options=6)) == (1, 2, 3, 4, 5, 6)
 
-    def test_a_lambda(self, ray: Any) -> None:
+    def test_a_lambda_can_be_remote(self, ray: Any) -> None:
         assert ray.get(ray.remote(lambda x: 2 * x).remote(4)) == 8
 
-    def test_a_closure(self, ray: Any) -> None:
+    def test_a_closure_can_be_remote(self, ray: Any) -> None:
         offset = 10
 
         @ray.remote
@@ -43,7 +43,7 @@ class TestCalls:
 
         assert ray.get(add.remote(1)) == 11
 
-    def test_recursion(self, ray: Any) -> None:
+    def test_a_remote_function_can_call_itself(self, ray: Any) -> None:
         @ray.remote
         def fib(n: int) -> int:
             return n if n < 2 else sum(ray.get([fib.remote(n - 1), fib.remote(n - 2)]))
@@ -55,19 +55,19 @@ class TestCalls:
         pids = {ray.get(pid.remote()) for _ in range(8)}
         assert len(pids) <= 4
 
-    def test_many(self, ray: Any) -> None:
+    def test_many_tasks_return_their_results(self, ray: Any) -> None:
         task = ray.remote(echo)
         assert ray.get([task.remote(i) for i in range(200)]) == list(range(200))
 
-    def test_the_function_stays_what_it_was(self, ray: Any) -> None:
+    def test_the_plain_function_is_unchanged(self, ray: Any) -> None:
         ray.remote(echo)
         assert echo(3) == 3
 
     @pytest.mark.differs("Ray's remote functions show the docstring of their class")
-    def test_it_keeps_its_doc(self, ray: Any) -> None:
+    def test_a_remote_function_keeps_the_docstring(self, ray: Any) -> None:
         assert ray.remote(echo).__doc__ == "Return the value."
 
-    def test_a_remote_function_travels_as_an_argument(self, ray: Any) -> None:
+    def test_a_remote_function_can_be_an_argument(self, ray: Any) -> None:
         task = ray.remote(echo)
 
         @ray.remote
@@ -76,7 +76,7 @@ class TestCalls:
 
         assert ray.get(call.remote(task)) == 3
 
-    def test_its_title_shows_what_runs(self, ray: Any) -> None:
+    def test_the_process_title_shows_the_running_task(self, ray: Any) -> None:
         @ray.remote
         def title() -> str:
             import subprocess
@@ -88,7 +88,7 @@ class TestCalls:
 
 
 class TestDependencies:
-    def test_a_chain(self, ray: Any) -> None:
+    def test_tasks_can_form_a_chain(self, ray: Any) -> None:
         @ray.remote
         def increment(x: int) -> int:
             return x + 1
@@ -144,7 +144,7 @@ class TestDependencies:
 
         assert ray.get(greedy.remote()) == 5
 
-    def test_wait_lends_the_cpu_too(self, ray: Any) -> None:
+    def test_a_task_that_waits_lends_its_cpu(self, ray: Any) -> None:
         task = ray.remote(echo)
 
         @ray.remote(num_cpus=4)
@@ -156,7 +156,7 @@ class TestDependencies:
 
 
 class TestOptions:
-    def test_num_returns(self, ray: Any) -> None:
+    def test_num_returns_gives_several_references(self, ray: Any) -> None:
         @ray.remote(num_returns=3)
         def three() -> tuple[int, ...]:
             return 1, 2, 3
@@ -164,11 +164,11 @@ class TestOptions:
         assert ray.get(three.remote()) == [1, 2, 3]
         assert ray.get(three.options(num_returns=1).remote()) == (1, 2, 3)
 
-    def test_num_returns_of_a_list(self, ray: Any) -> None:
+    def test_num_returns_splits_a_list(self, ray: Any) -> None:
         first, second = ray.remote(echo).options(num_returns=2).remote([1, [2]])
         assert ray.get([first, second]) == [1, [2]]
 
-    def test_num_returns_0(self, ray: Any, journal: Journal, eventually: Any) -> None:
+    def test_a_task_with_num_returns_0_returns_none_and_runs(self, ray: Any, journal: Journal, eventually: Any) -> None:
         @ray.remote(num_returns=0)
         def note() -> None:
             journal.note("ran")
@@ -177,18 +177,20 @@ class TestOptions:
         eventually(lambda: journal.lines() == ["ran"])
 
     @pytest.mark.parametrize("value", [(1,), (1, 2, 3)])
-    def test_num_returns_that_does_not_fit(self, ray: Any, value: tuple[int, ...]) -> None:
+    def test_a_result_of_another_length_than_num_returns_raises_an_error(
+        self, ray: Any, value: tuple[int, ...]
+    ) -> None:
         refs = ray.remote(echo).options(num_returns=2).remote(value)
         for ref in refs:
             with pytest.raises(ValueError, match=f"returned {len(value)} objects, but num_returns=2"):
                 ray.get(ref)
 
-    def test_num_returns_of_something_without_length(self, ray: Any) -> None:
+    def test_a_result_without_length_raises_an_error_with_num_returns(self, ray: Any) -> None:
         ref, _ = ray.remote(echo).options(num_returns=2).remote(3)
         with pytest.raises(TypeError, match="int"):
             ray.get(ref)
 
-    def test_an_error_stands_in_every_return(self, ray: Any) -> None:
+    def test_every_reference_of_a_failed_task_has_the_error(self, ray: Any) -> None:
         @ray.remote(num_returns=2)
         def fail() -> None:
             raise KeyError("both")
@@ -207,7 +209,7 @@ class TestOptions:
 
         assert ray.get(crash.remote(journal)) == 3
 
-    def test_retries_come_to_an_end(self, ray: Any, journal: Journal) -> None:
+    def test_retries_end_after_max_retries(self, ray: Any, journal: Journal) -> None:
         @ray.remote(max_retries=1)
         def crash(journal: Journal) -> None:
             journal.note("try")
@@ -227,7 +229,7 @@ class TestOptions:
             ray.get(fail.remote(journal))
         assert len(journal.lines()) == 1
 
-    def test_an_exception_is_retried_if_asked_for(self, ray: Any, journal: Journal) -> None:
+    def test_an_exception_is_retried_with_retry_exceptions(self, ray: Any, journal: Journal) -> None:
         @ray.remote(max_retries=2, retry_exceptions=True)
         def fail(journal: Journal) -> int:
             journal.note("try")
@@ -250,7 +252,7 @@ class TestOptions:
             ray.get(fail.remote(journal))
         assert len(journal.lines()) == tries
 
-    def test_environment_variables(self, ray: Any) -> None:
+    def test_a_runtime_env_sets_environment_variables(self, ray: Any) -> None:
         @ray.remote
         def read(variable: str) -> str | None:
             return os.environ.get(variable)
@@ -259,7 +261,7 @@ class TestOptions:
         assert ray.get(with_variable.remote("NB_CONFORMANCE")) == "set"
         assert ray.get(read.remote("NB_CONFORMANCE")) is None
 
-    def test_environment_variables_are_handed_down(self, ray: Any) -> None:
+    def test_child_tasks_inherit_environment_variables(self, ray: Any) -> None:
         @ray.remote
         def read() -> str | None:
             return os.environ.get("NB_CONFORMANCE")
@@ -270,7 +272,7 @@ class TestOptions:
 
         assert ray.get(ask.remote()) == "set"
 
-    def test_environment_variables_of_an_actor(self, ray: Any) -> None:
+    def test_an_actors_runtime_env_sets_environment_variables(self, ray: Any) -> None:
         @ray.remote(runtime_env={"env_vars": {"NB_CONFORMANCE": "set"}})
         class Reader:
             def read(self, variable: str) -> str | None:
@@ -279,7 +281,7 @@ class TestOptions:
         assert ray.get(Reader.remote().read.remote("NB_CONFORMANCE")) == "set"
 
     @pytest.mark.differs("Ray takes local directories for a whole session alone")
-    def test_working_directory(self, ray: Any, tmp_path: Path) -> None:
+    def test_a_runtime_env_sets_the_working_directory(self, ray: Any, tmp_path: Path) -> None:
         (tmp_path / "work").mkdir()
         (tmp_path / "work" / "data.txt").write_text("found")
 
@@ -303,7 +305,7 @@ class TestOptions:
         assert ray.get(read.remote()) == 3
 
     @pytest.mark.differs("Ray takes local directories for a whole session alone")
-    def test_modules(self, ray: Any, tmp_path: Path) -> None:
+    def test_modules_of_a_runtime_env_can_be_imported(self, ray: Any, tmp_path: Path) -> None:
         package = tmp_path / "nb_conformance_module"
         package.mkdir()
         (package / "__init__.py").write_text("VALUE = 4")
@@ -316,7 +318,7 @@ class TestOptions:
 
         assert ray.get(read.remote()) == 4
 
-    def test_scheduling_strategies_of_one_machine(self, ray: Any) -> None:
+    def test_all_scheduling_strategies_run_on_this_machine(self, ray: Any) -> None:
         from importlib import import_module
 
         strategies = import_module(f"{ray.__name__}.util.scheduling_strategies")
@@ -341,7 +343,7 @@ class TestOrigins:
         """)
         assert "say: FOUND" in stdout
 
-    def test_what_main_defines_travels_by_value(self, drivers: Drivers) -> None:
+    def test_definitions_of_main_are_pickled_by_value(self, drivers: Drivers) -> None:
         stdout, _ = drivers.run("""
             ray.init()
             FACTOR = 3
@@ -364,7 +366,7 @@ class TestOrigins:
         """)
         assert "say: 12 15 True" in stdout
 
-    def test_the_environment_of_a_session(self, lone_drivers: Drivers, tmp_path: Path) -> None:
+    def test_workers_have_the_environment_of_their_session(self, lone_drivers: Drivers, tmp_path: Path) -> None:
         for part in ("work", "modules/nb_conformance_module"):
             (tmp_path / part).mkdir(parents=True)
         (tmp_path / "work" / "data.txt").write_text("found")

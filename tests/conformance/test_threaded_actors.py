@@ -72,11 +72,11 @@ class TestReference:
 
 class TestThreads:
     @pytest.mark.parametrize("parties", [2, 8])
-    def test_as_many_run_at_once_as_allowed(self, ray: Any, parties: int) -> None:
+    def test_as_many_calls_run_at_once_as_max_concurrency(self, ray: Any, parties: int) -> None:
         actor = ray.remote(Threaded).options(max_concurrency=parties).remote(parties)
         assert len(set(ray.get([actor.meet.remote() for _ in range(parties)]))) == parties
 
-    def test_no_more_run_at_once_than_allowed(self, ray: Any, gate: Gate) -> None:
+    def test_no_more_calls_run_at_once_than_max_concurrency(self, ray: Any, gate: Gate) -> None:
         actor = ray.remote(Threaded).options(max_concurrency=2).remote()
         waiting = [actor.wait.remote(gate) for _ in range(2)]
         third = actor.echo.remote("third")
@@ -105,7 +105,7 @@ class TestThreads:
         assert ray.get(actor.made_on_main_thread.remote()) is True
         assert ray.get([actor.on_main_thread.remote() for _ in range(4)]) == [False] * 4
 
-    def test_with_max_concurrency_1_all_run_on_the_main_thread(self, ray: Any) -> None:
+    def test_with_max_concurrency_1_all_calls_run_on_the_main_thread(self, ray: Any) -> None:
         actor = ray.remote(Threaded).options(max_concurrency=1).remote()
         assert ray.get([actor.on_main_thread.remote(), actor.made_on_main_thread.remote()]) == [True, True]
         assert ray.get(actor.count_in_thread.remote())[1] == 101
@@ -114,7 +114,7 @@ class TestThreads:
         actor = ray.remote(Threaded).options(max_concurrency=50).remote(50)
         assert len(set(ray.get([actor.meet.remote() for _ in range(50)]))) == 50
 
-    def test_state_is_shared(self, ray: Any) -> None:
+    def test_threads_share_the_actors_state(self, ray: Any) -> None:
         @ray.remote(max_concurrency=4)
         class Locked:
             def __init__(self) -> None:
@@ -129,7 +129,7 @@ class TestThreads:
         actor = Locked.remote()
         assert sorted(ray.get([actor.increment.remote() for _ in range(100)])) == list(range(1, 101))
 
-    def test_the_title_shows_what_runs(self, ray: Any) -> None:
+    def test_the_process_title_shows_the_running_call(self, ray: Any) -> None:
         @ray.remote(max_concurrency=2)
         class Titled:
             def title(self) -> str:
@@ -143,7 +143,7 @@ class TestThreads:
 class TestVerbsInThreads:
     """`get`, `put`, `wait` and calls from any thread."""
 
-    def test_inside_methods_at_once(self, ray: Any) -> None:
+    def test_verbs_work_in_concurrent_methods(self, ray: Any) -> None:
         task = ray.remote(echo)
 
         @ray.remote(max_concurrency=4)
@@ -160,7 +160,7 @@ class TestVerbsInThreads:
         caller, counter = Caller.remote(), ray.remote(Counter).remote(7)
         assert ray.get([caller.call.remote(counter, i) for i in range(4)]) == [(2, 7, i, i) for i in range(4)]
 
-    def test_of_the_driver_at_once(self, ray: Any) -> None:
+    def test_verbs_work_in_concurrent_threads_of_the_driver(self, ray: Any) -> None:
         from concurrent.futures import ThreadPoolExecutor
 
         counter, task = ray.remote(Counter).remote(), ray.remote(echo)
@@ -174,7 +174,7 @@ class TestVerbsInThreads:
         assert [(put, ran) for put, _, ran in results] == [(i, i) for i in range(40)]
         assert sorted(count for _, count, _ in results) == list(range(1, 41))
 
-    def test_of_a_thread_that_a_method_started(self, ray: Any) -> None:
+    def test_verbs_work_in_a_thread_that_a_method_started(self, ray: Any) -> None:
         @ray.remote
         class Starter:
             def call(self, other: Any) -> Any:
@@ -186,7 +186,7 @@ class TestVerbsInThreads:
 
         assert ray.get(Starter.remote().call.remote(ray.remote(Echo).remote())) == ["aside"]
 
-    def test_one_reference_got_by_many_threads(self, ray: Any, gate: Gate) -> None:
+    def test_many_threads_can_get_one_reference(self, ray: Any, gate: Gate) -> None:
         from concurrent.futures import ThreadPoolExecutor
 
         passed = ray.remote(Echo).remote().wait.remote(gate)
@@ -195,7 +195,7 @@ class TestVerbsInThreads:
             gate.open()
             assert [future.result() for future in futures] == ["passed"] * 8
 
-    def test_a_call_to_itself(self, ray: Any) -> None:
+    def test_a_method_can_get_a_call_of_its_own_actor(self, ray: Any) -> None:
         @ray.remote(max_concurrency=2)
         class Recursive:
             def outer(self) -> Any:
@@ -208,7 +208,7 @@ class TestVerbsInThreads:
 
 
 class TestFailures:
-    def test_an_error_harms_no_other_call(self, ray: Any, gate: Gate) -> None:
+    def test_an_error_does_not_change_another_call(self, ray: Any, gate: Gate) -> None:
         actor = ray.remote(Threaded).options(max_concurrency=2).remote()
         waiting = actor.wait.remote(gate)
         with pytest.raises(ValueError, match="broken"):
@@ -245,7 +245,7 @@ class TestFailures:
         assert journal.lines() == ["waiting", "exiting", "shutdown"]
 
     @pytest.mark.differs("on Ray the last of them may be lost: it ends when terminate has got a thread")
-    def test_terminate_comes_after_every_call_before_it(self, ray: Any, gate: Gate) -> None:
+    def test_terminate_waits_for_earlier_calls(self, ray: Any, gate: Gate) -> None:
         actor = ray.remote(Threaded).options(max_concurrency=2).remote()
         waiting = [actor.wait.remote(gate, i) for i in range(4)]
         terminated = actor.__ray_terminate__.remote()
@@ -254,7 +254,7 @@ class TestFailures:
         with pytest.raises(ray.exceptions.ActorDiedError, match="exit"):
             ray.get(terminated)
 
-    def test_kill_fails_all_that_run_and_wait(self, ray: Any, gate: Gate) -> None:
+    def test_kill_fails_running_and_waiting_calls(self, ray: Any, gate: Gate) -> None:
         actor = ray.remote(Threaded).options(max_concurrency=2).remote()
         ray.get(actor.pid.remote())
         waiting = [actor.wait.remote(gate) for _ in range(4)]
@@ -263,7 +263,7 @@ class TestFailures:
             with pytest.raises(ray.exceptions.ActorDiedError, match="kill"):
                 ray.get(each)
 
-    def test_sys_exit_is_a_crash(self, ray: Any) -> None:
+    def test_sys_exit_ends_the_actor(self, ray: Any) -> None:
         @ray.remote(max_concurrency=2)
         class Exiting:
             def exit(self) -> None:
@@ -278,15 +278,15 @@ class TestFailures:
 
 class TestOptions:
     @pytest.mark.parametrize("value", [None, 0])
-    def test_no_limit_given(self, ray: Any, value: Any) -> None:
+    def test_values_without_limit_mean_one_thread(self, ray: Any, value: Any) -> None:
         actor = ray.remote(Threaded).options(max_concurrency=value).remote()
         assert ray.get(actor.on_main_thread.remote()) is True
 
-    def test_a_negative_one(self, ray: Any) -> None:
+    def test_a_negative_max_concurrency_is_refused(self, ray: Any) -> None:
         with pytest.raises(ValueError, match=r"max_concurrency.*positive integer"):
             ray.remote(Threaded).options(max_concurrency=-1)
 
     @pytest.mark.parametrize("value", ["2", 1.5])
-    def test_no_integer(self, ray: Any, value: Any) -> None:
+    def test_a_max_concurrency_that_is_not_an_integer_is_refused(self, ray: Any, value: Any) -> None:
         with pytest.raises(TypeError, match="max_concurrency"):
             ray.remote(Threaded).options(max_concurrency=value)

@@ -63,7 +63,7 @@ def timed_out(ray: Any, ref: Any, phase: str, match: str = "") -> Any:
 
 
 class TestError:
-    def test_its_types(self, ray: Any, steady: Any) -> None:
+    def test_the_error_is_a_timeout_error_and_can_be_pickled(self, ray: Any, steady: Any) -> None:
         error = timed_out(ray, steady.sleep.options(timeout_s=SHORT_S).remote(), "running")
         assert isinstance(error, ray.exceptions.TaskCancelledError)
         assert isinstance(error, TimeoutError)
@@ -73,14 +73,16 @@ class TestError:
 
 
 class TestQueued:
-    def test_it_never_runs(self, ray: Any, gate: Gate, steady: Any) -> None:
+    def test_a_queued_call_beyond_its_limit_never_runs(self, ray: Any, gate: Gate, steady: Any) -> None:
         waiting = steady.wait.remote(gate)
         timed_out(ray, steady.note.options(timeout_s=SHORT_S).remote("late"), "queued")
         gate.open()
         assert ray.get([waiting, steady.note.remote("next")]) == ["passed", "next"]
         assert ray.get(steady.state.remote()) == ["waited", "next"]
 
-    def test_it_waits_for_an_argument(self, ray: Any, gate: Gate, journal: Journal, steady: Any) -> None:
+    def test_a_call_that_waits_for_an_argument_times_out(
+        self, ray: Any, gate: Gate, journal: Journal, steady: Any
+    ) -> None:
         argument = ray.remote(Steady).remote(journal).wait.remote(gate)
         timed_out(ray, steady.note.options(timeout_s=SHORT_S).remote("late", argument), "queued")
         assert ray.get(steady.note.remote("next")) == "next"
@@ -88,7 +90,7 @@ class TestQueued:
         assert ray.get(argument) == "passed"
         assert ray.get(steady.state.remote()) == ["next"]
 
-    def test_its_actor_is_being_made(self, ray: Any, gate: Gate, journal: Journal) -> None:
+    def test_a_call_of_a_starting_actor_times_out(self, ray: Any, gate: Gate, journal: Journal) -> None:
         @ray.remote
         class Late(Steady):
             def __init__(self, journal: Journal, gate: Gate) -> None:
@@ -100,14 +102,14 @@ class TestQueued:
         gate.open()
         assert ray.get(actor.state.remote()) == []
 
-    def test_an_async_call_beyond_the_limit(self, ray: Any) -> None:
+    def test_an_async_call_beyond_max_concurrency_times_out(self, ray: Any) -> None:
         actor = ray.remote(concurrency_groups={"control": 1})(Latch).options(max_concurrency=1).remote()
         held = actor.hold.remote()
         timed_out(ray, actor.echo.options(timeout_s=SHORT_S).remote("late"), "queued")
         ray.cancel(held)
         assert ray.get(actor.echo.remote("next")) == "next"
 
-    def test_a_task(self, ray: Any, gate: Gate, journal: Journal, started: Any) -> None:
+    def test_a_queued_task_times_out(self, ray: Any, gate: Gate, journal: Journal, started: Any) -> None:
         @ray.remote(num_cpus=4)
         def wait() -> None:
             journal.note("waits")
@@ -121,7 +123,7 @@ class TestQueued:
         ray.get(waiting)
         assert journal.lines() == ["waits"]
 
-    def test_its_dependents_fail_too(self, ray: Any, gate: Gate, steady: Any) -> None:
+    def test_dependents_of_a_timed_out_call_fail(self, ray: Any, gate: Gate, steady: Any) -> None:
         waiting = steady.wait.remote(gate)
         late = steady.note.options(timeout_s=SHORT_S).remote("late")
         timed_out(ray, ray.remote(echo).remote(late), "queued")
@@ -135,13 +137,13 @@ class TestRunning:
         assert ray.get(steady.state.remote()) == ["interrupted", "cleaned up"]
 
     @pytest.mark.slow
-    def test_one_that_goes_on(self, ray: Any, gate: Gate, steady: Any) -> None:
+    def test_a_method_that_goes_on_leads_to_an_error_that_names_kill(self, ray: Any, gate: Gate, steady: Any) -> None:
         call = steady.hang_on.options(timeout_s=SHORT_S).remote(gate)
         timed_out(ray, call, "running", r"still running after the 0\.1 s[\s\S]*kill\(handle\)")
         gate.open()
         assert ray.get(steady.note.remote("next")) == "next"
 
-    def test_python_code_of_a_threaded_actor(self, ray: Any, journal: Journal) -> None:
+    def test_python_code_of_a_threaded_actor_is_interrupted(self, ray: Any, journal: Journal) -> None:
         actor = ray.remote(Sleeper).options(max_concurrency=2).remote(journal)
         ray.get(actor.__ray_ready__.remote())
         timed_out(ray, actor.loop.options(timeout_s=SHORT_S).remote(), "running")
@@ -153,14 +155,14 @@ class TestRunning:
         timed_out(ray, actor.hold.options(timeout_s=SHORT_S).remote(), "running")
         assert ray.get(actor.open.remote()) == 1
 
-    def test_a_generator(self, ray: Any, steady: Any) -> None:
+    def test_a_generator_is_interrupted(self, ray: Any, steady: Any) -> None:
         generator = steady.generate.options(timeout_s=SHORT_S).remote()
         assert ray.get(next(generator)) == 0
         timed_out(ray, next(generator), "running")
         timed_out(ray, generator.completed(), "running")
         assert ray.get(steady.state.remote()) == ["generator"]
 
-    def test_an_async_generator(self, ray: Any) -> None:
+    def test_an_async_generator_is_cancelled(self, ray: Any) -> None:
         actor = ray.remote(Streaming).remote()
         ray.get(actor.echo.remote())
         generator = actor.generate.options(timeout_s=SHORT_S).remote()
@@ -168,7 +170,7 @@ class TestRunning:
         timed_out(ray, next(generator), "running")
         assert ray.get(actor.open.remote()) == 1
 
-    def test_a_generator_task(self, ray: Any, journal: Journal) -> None:
+    def test_a_generator_task_is_interrupted(self, ray: Any, journal: Journal) -> None:
         generator = ray.remote(count_up).options(timeout_s=1).remote(journal)
         assert ray.get(next(generator)) == 0
         with pytest.raises(ray.exceptions.CallTimeoutError, match="still running after the 1 s"):
@@ -176,7 +178,7 @@ class TestRunning:
         assert journal.lines() == ["generator runs", "generator interrupted", "generator cleaned up"]
 
     @pytest.mark.slow
-    def test_a_task(self, ray: Any, journal: Journal, started: Any) -> None:
+    def test_a_task_is_interrupted(self, ray: Any, journal: Journal, started: Any) -> None:
         task = ray.remote(loop).options(timeout_s=1).remote(journal)
         started("task runs")
         with pytest.raises(ray.exceptions.CallTimeoutError, match="still running after the 1 s") as raised:
@@ -184,7 +186,7 @@ class TestRunning:
         assert raised.value.phase == "running"
         assert journal.lines() == ["task runs", "task interrupted", "task cleaned up"]
 
-    def test_its_children_are_cancelled(self, ray: Any, eventually: Callable[..., Any]) -> None:
+    def test_children_of_a_timed_out_call_are_cancelled(self, ray: Any, eventually: Callable[..., Any]) -> None:
         @ray.remote
         class Relay:
             async def hold(self, latch: Any) -> Any:
@@ -197,7 +199,7 @@ class TestRunning:
         eventually(lambda: ray.get(latch.count.remote()) == 0)
         assert ray.get(latch.open.remote()) == 1
 
-    def test_after_a_cancel_that_only_told(self, ray: Any, steady: Any, started: Any) -> None:
+    def test_a_limit_works_after_a_plain_cancel(self, ray: Any, steady: Any, started: Any) -> None:
         call = steady.loop.options(timeout_s=1).remote()
         started("method runs")
         ray.cancel(call)
@@ -206,7 +208,7 @@ class TestRunning:
 
 
 class TestInTime:
-    def test_nothing_happens(self, ray: Any, gate: Gate, steady: Any) -> None:
+    def test_calls_in_time_return_their_results(self, ray: Any, gate: Gate, steady: Any) -> None:
         calls = [steady.note.options(timeout_s=SHORT_S + 60).remote(str(index)) for index in range(50)]
         assert ray.get(calls) == [str(index) for index in range(50)]
 
@@ -215,17 +217,17 @@ class TestInTime:
         assert ray.get(call, timeout=1e300) == "first"
         assert ray.get(steady.note.remote("second"), timeout=10) == "second"
 
-    def test_the_next_call_is_not_hit(self, ray: Any, gate: Gate, steady: Any) -> None:
+    def test_a_limit_does_not_interrupt_the_next_call(self, ray: Any, gate: Gate, steady: Any) -> None:
         assert ray.get(steady.note.options(timeout_s=SHORT_S).remote("quick")) == "quick"
         waiting = steady.wait.remote(gate)
         assert ray.wait([waiting], timeout=3 * SHORT_S) == ([], [waiting])
         gate.open()
         assert ray.get(waiting) == "passed"
 
-    def test_an_error_of_its_own(self, ray: Any, gate: Gate, steady: Any) -> None:
+    def test_a_call_in_time_may_raise_its_own_error(self, ray: Any, gate: Gate, steady: Any) -> None:
         gate.open()
         with pytest.raises(ValueError, match="its own error"):
             ray.get(steady.fail.options(timeout_s=60).remote(gate))
 
-    def test_a_task(self, ray: Any) -> None:
+    def test_a_task_in_time_returns_its_result(self, ray: Any) -> None:
         assert ray.get(ray.remote(echo).options(timeout_s=60).remote(3)) == 3

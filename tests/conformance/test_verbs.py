@@ -49,12 +49,12 @@ class TestInit:
         with pytest.raises(RuntimeError, match="num_cpus"):
             fresh.init(nonsense=3)
 
-    def test_the_context_prints_usefully(self, ray: Any) -> None:
+    def test_the_context_has_a_text_and_html(self, ray: Any) -> None:
         context = ray.init(ignore_reinit_error=True)
         assert "Context" in repr(context)
         assert "<" in context._repr_html_()
 
-    def test_the_context_tells_the_versions_and_addresses(self, ray: Any) -> None:
+    def test_the_context_has_versions_and_addresses(self, ray: Any) -> None:
         context = ray.init(ignore_reinit_error=True)
         assert context.python_version.startswith("3.")
         assert "node_id" in context.address_info
@@ -68,18 +68,20 @@ class TestInit:
         init().disconnect()
         assert not fresh.is_initialized()
 
-    def test_resources_that_are_declared_are_there(self, fresh: Any, init: Callable[..., Any]) -> None:
+    def test_declared_resources_are_in_the_cluster(self, fresh: Any, init: Callable[..., Any]) -> None:
         init(num_cpus=3, num_gpus=1, resources={"widget": 5})
         resources = fresh.cluster_resources()
         assert (resources["CPU"], resources["GPU"], resources["widget"]) == (3.0, 1.0, 5.0)
         assert resources["memory"] > 0
         assert resources["object_store_memory"] > 0
 
-    def test_the_namespace_is_the_one_asked_for(self, fresh: Any, init: Callable[..., Any]) -> None:
+    def test_the_session_has_the_given_namespace(self, fresh: Any, init: Callable[..., Any]) -> None:
         init(namespace="somewhere")
         assert fresh.get_runtime_context().namespace == "somewhere"
 
-    def test_each_session_without_a_namespace_gets_one_of_its_own(self, fresh: Any, init: Callable[..., Any]) -> None:
+    def test_each_session_without_a_namespace_gets_its_own_namespace(
+        self, fresh: Any, init: Callable[..., Any]
+    ) -> None:
         init()
         first = fresh.get_runtime_context().namespace
         fresh.shutdown()
@@ -88,15 +90,15 @@ class TestInit:
         assert first
         assert first != second
 
-    def test_a_namespace_is_a_string(self, fresh: Any) -> None:
+    def test_a_namespace_that_is_not_a_string_is_refused(self, fresh: Any) -> None:
         with pytest.raises(TypeError, match="namespace must be None or a string"):
             fresh.init(namespace=3)
 
-    def test_a_namespace_is_not_empty(self, fresh: Any) -> None:
+    def test_an_empty_namespace_is_refused(self, fresh: Any) -> None:
         with pytest.raises(ValueError, match="is not a valid namespace"):
             fresh.init(namespace="")
 
-    def test_cpus_are_not_negative(self, fresh: Any) -> None:
+    def test_a_negative_num_cpus_is_refused(self, fresh: Any) -> None:
         with pytest.raises(ValueError, match=r"(?i)nonnegative|negative"):
             fresh.init(num_cpus=-1)
         assert not fresh.is_initialized()
@@ -105,17 +107,17 @@ class TestInit:
 class TestFirstUse:
     """The first use starts a session by itself."""
 
-    def test_put(self, fresh: Any) -> None:
+    def test_put_starts_a_session(self, fresh: Any) -> None:
         assert fresh.get(fresh.put(1)) == 1
         assert fresh.is_initialized()
 
-    def test_task(self, fresh: Any) -> None:
+    def test_a_task_starts_a_session(self, fresh: Any) -> None:
         assert fresh.get(fresh.remote(echo).remote(1)) == 1
 
-    def test_actor(self, fresh: Any) -> None:
+    def test_an_actor_starts_a_session(self, fresh: Any) -> None:
         assert fresh.get(fresh.remote(Counter).remote().increment.remote()) == 1
 
-    def test_runtime_context(self, fresh: Any) -> None:
+    def test_the_runtime_context_starts_a_session(self, fresh: Any) -> None:
         assert fresh.get_runtime_context().get_node_id()
         assert fresh.is_initialized()
 
@@ -126,38 +128,38 @@ class TestFirstUse:
 
 
 class TestGet:
-    def test_one(self, ray: Any) -> None:
+    def test_get_returns_a_value(self, ray: Any) -> None:
         assert ray.get(ray.put("value")) == "value"
 
-    def test_a_list_in_its_order(self, ray: Any) -> None:
+    def test_get_returns_the_values_of_a_list_in_order(self, ray: Any) -> None:
         refs = [ray.put(i) for i in range(20)]
         assert ray.get(refs[::-1]) == list(range(20))[::-1]
 
-    def test_an_empty_list(self, ray: Any) -> None:
+    def test_get_of_an_empty_list_returns_an_empty_list(self, ray: Any) -> None:
         assert ray.get([]) == []
 
-    def test_the_same_reference_twice(self, ray: Any) -> None:
+    def test_get_takes_the_same_reference_twice(self, ray: Any) -> None:
         ref = ray.put(1)
         assert ray.get([ref, ref]) == [1, 1]
         assert ray.get(ref) == 1
 
-    def test_a_timeout_that_suffices(self, ray: Any) -> None:
+    def test_get_returns_a_value_within_its_timeout(self, ray: Any) -> None:
         assert ray.get(ray.remote(echo).remote(1), timeout=30) == 1
 
     @pytest.mark.parametrize("timeout", [0, 0.05])
-    def test_a_timeout_that_does_not(self, ray: Any, gate: Gate, timeout: float) -> None:
+    def test_get_raises_get_timeout_error_after_its_timeout(self, ray: Any, gate: Gate, timeout: float) -> None:
         waiting = ray.remote(Echo).remote().wait.remote(gate)
         with pytest.raises(ray.exceptions.GetTimeoutError, match=r"(?i)timed out"):
             ray.get(waiting, timeout=timeout)
         gate.open()
         assert ray.get(waiting) == "passed"
 
-    def test_a_timeout_is_a_timeout_error(self, ray: Any, gate: Gate) -> None:
+    def test_get_timeout_error_is_a_timeout_error(self, ray: Any, gate: Gate) -> None:
         waiting = ray.remote(Echo).remote().wait.remote(gate)
         with pytest.raises(TimeoutError, match=r"(?i)timed out"):
             ray.get([ray.put(1), waiting], timeout=0.01)
 
-    def test_timeout_0_of_what_is_there(self, ray: Any) -> None:
+    def test_get_with_timeout_0_returns_a_ready_value(self, ray: Any) -> None:
         assert ray.get(ray.put(1), timeout=0) == 1
 
     def test_the_first_error_of_a_list_is_raised(self, ray: Any) -> None:
@@ -172,49 +174,49 @@ class TestGet:
 
 
 class TestWait:
-    def test_ready_and_not_ready(self, ray: Any, gate: Gate) -> None:
+    def test_wait_separates_ready_and_pending_references(self, ray: Any, gate: Gate) -> None:
         ready = ray.put(1)
         waiting = ray.remote(Echo).remote().wait.remote(gate)
         assert ray.wait([waiting, ready]) == ([ready], [waiting])
 
-    def test_all(self, ray: Any) -> None:
+    def test_wait_can_wait_for_all(self, ray: Any) -> None:
         refs = [ray.remote(echo).remote(i) for i in range(5)]
         ready, rest = ray.wait(refs, num_returns=5)
         assert (set(ready), rest) == (set(refs), [])
 
-    def test_no_more_than_asked_for(self, ray: Any) -> None:
+    def test_wait_returns_at_most_num_returns_ready_references(self, ray: Any) -> None:
         refs = [ray.put(i) for i in range(5)]
         ready, rest = ray.wait(refs, num_returns=2)
         assert (len(ready), len(rest)) == (2, 3)
         assert {*ready, *rest} == set(refs)
 
-    def test_fewer_when_the_time_is_over(self, ray: Any, gate: Gate) -> None:
+    def test_wait_returns_fewer_after_its_timeout(self, ray: Any, gate: Gate) -> None:
         ready = ray.put(1)
         waiting = ray.remote(Echo).remote().wait.remote(gate)
         assert ray.wait([ready, waiting], num_returns=2, timeout=0.05) == ([ready], [waiting])
 
-    def test_timeout_0_looks_once(self, ray: Any, gate: Gate) -> None:
+    def test_wait_with_timeout_0_does_not_block(self, ray: Any, gate: Gate) -> None:
         waiting = ray.remote(Echo).remote().wait.remote(gate)
         assert ray.wait([waiting], timeout=0) == ([], [waiting])
 
-    def test_nothing(self, ray: Any) -> None:
+    def test_wait_of_an_empty_list_returns_empty_lists(self, ray: Any) -> None:
         assert ray.wait([]) == ([], [])
 
-    def test_an_error_is_ready(self, ray: Any) -> None:
+    def test_a_failed_call_is_ready_for_wait(self, ray: Any) -> None:
         failing = ray.remote(Echo).remote().fail.remote("mine")
         assert ray.wait([failing], timeout=30) == ([failing], [])
 
-    def test_the_order_given_is_kept(self, ray: Any, gate: Gate) -> None:
+    def test_wait_keeps_the_given_order(self, ray: Any, gate: Gate) -> None:
         slow = ray.remote(Echo).remote().wait.remote(gate)
         refs = [ray.put(0), slow, ray.put(2)]
         ready, rest = ray.wait(refs, num_returns=2)
         assert (ready, rest) == ([refs[0], refs[2]], [slow])
 
-    def test_fetch_local_false(self, ray: Any) -> None:
+    def test_wait_works_without_fetch_local(self, ray: Any) -> None:
         ref = ray.remote(echo).remote(1)
         assert ray.wait([ref], fetch_local=False, timeout=30) == ([ref], [])
 
-    def test_one_by_one(self, ray: Any) -> None:
+    def test_wait_can_return_references_one_by_one(self, ray: Any) -> None:
         rest = [ray.remote(echo).remote(i) for i in range(10)]
         seen = []
         while rest:
@@ -226,14 +228,14 @@ class TestWait:
 class TestSession:
     """What tells of the session."""
 
-    def test_one_node(self, ray: Any) -> None:
+    def test_there_is_one_node(self, ray: Any) -> None:
         (node,) = ray.nodes()
         assert node["Alive"] is True
         assert node["NodeID"] == ray.get_runtime_context().get_node_id()
         assert node["Resources"]["CPU"] == 4.0
         assert {"NodeManagerAddress", "NodeManagerHostname", "Resources"} <= node.keys()
 
-    def test_the_context_of_a_driver(self, ray: Any) -> None:
+    def test_the_runtime_context_of_a_driver_has_no_task_and_no_actor(self, ray: Any) -> None:
         context = ray.get_runtime_context()
         assert context.get_actor_id() is None
         assert context.get_task_id() is None
@@ -245,7 +247,7 @@ class TestSession:
         with pytest.raises(RuntimeError, match=r"(?i)only available in an actor|actor"):
             _ = ray.get_runtime_context().current_actor
 
-    def test_the_context_of_an_actor(self, ray: Any, name: str) -> None:
+    def test_the_runtime_context_of_an_actor_has_its_ids(self, ray: Any, name: str) -> None:
         class Teller:
             def tell(self) -> dict[str, Any]:
                 context = ray.get_runtime_context()
@@ -272,7 +274,7 @@ class TestSession:
         assert told["namespace"] == "conformance"
         assert told["resources"] == {}
 
-    def test_the_context_of_a_task(self, ray: Any) -> None:
+    def test_the_runtime_context_of_a_task_has_its_name_and_resources(self, ray: Any) -> None:
         @ray.remote(num_cpus=2)
         def tell() -> tuple[Any, ...]:
             context = ray.get_runtime_context()
@@ -280,7 +282,7 @@ class TestSession:
 
         assert ray.get(tell.remote()) == (None, "tell", {"CPU": 2.0})
 
-    def test_an_actor_knows_itself(self, ray: Any) -> None:
+    def test_an_actor_gets_a_handle_to_itself(self, ray: Any) -> None:
         @ray.remote
         class Selfish:
             def me(self) -> Any:
@@ -294,7 +296,7 @@ class TestSession:
         assert me == selfish
         assert ray.get(me.ping.remote()) == "pong"
 
-    def test_each_call_is_a_task_of_its_own(self, ray: Any) -> None:
+    def test_each_call_has_its_own_task_id(self, ray: Any) -> None:
         @ray.remote
         def task_id() -> str:
             return str(ray.get_runtime_context().get_task_id())
