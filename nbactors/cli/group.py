@@ -54,7 +54,7 @@ class LazyGroup(click.Group):
     def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
         """Run the command line and exit with its status; return instead if `standalone_mode` is False, as in click."""
         if standalone_mode:
-            _leave(self._run(*args, **extra))
+            _exit_quietly(self._run(*args, **extra))
         return super().main(*args, standalone_mode=False, **extra)  # type: ignore[call-overload]
 
     def _run(self, *args: Any, **extra: Any) -> int:
@@ -80,7 +80,7 @@ class LazyGroup(click.Group):
         return status if isinstance(status, int) else 0
 
 
-def _leave(status: int) -> NoReturn:
+def _exit_quietly(status: int) -> NoReturn:
     """Exit with a status. Drop output that a closed pipe refuses: the interpreter's last flush would print an error."""
     for stream in (sys.stdout, sys.stderr):
         try:

@@ -17,7 +17,7 @@ from nbactors.options.checks import (
     refuse_unserved,
 )
 from nbactors.options.init_options import _NOTHING
-from nbactors.options.served import FOR_ACTORS, LATER_FOR_ACTORS, amounts, held_options
+from nbactors.options.served import FOR_ACTORS, UNSERVED_FOR_ACTORS, amounts, shared_options
 from nbactors.runtime_env import RuntimeEnv
 
 
@@ -65,11 +65,11 @@ class ActorOptions(NamedTuple):
             TypeError: A value has a wrong type.
             ValueError: An option is unknown, has a value that is not allowed, or is not served by this version.
         """
-        refuse_unknown(given, FOR_ACTORS, LATER_FOR_ACTORS, "actors")
+        refuse_unknown(given, FOR_ACTORS, UNSERVED_FOR_ACTORS, "actors")
         check_count(given, "max_restarts", -1)
         check_count(given, "max_task_retries", -1)
         check_limit(given, "_actor_generator_backpressure_num_objects")
-        refuse_unserved(given, LATER_FOR_ACTORS)
+        refuse_unserved(given, UNSERVED_FOR_ACTORS)
         check_bool(given, "enable_task_events")
         check_bool(given, "get_if_exists")
         name = check_text(given, "name", blank_allowed=False)
@@ -88,7 +88,7 @@ class ActorOptions(NamedTuple):
             max_pending_calls=check_count(given, "max_pending_calls", -1) or UNLIMITED,  # in Ray 0 means no limit
             allow_out_of_order_execution=_out_of_order(given),
             given=dict(given),
-            **held_options(given),
+            **shared_options(given),
         )
 
     def merged(self, updates: Mapping[str, Any]) -> ActorOptions:

@@ -14,7 +14,7 @@ from nbactors.options.checks import (
     refuse_unserved,
 )
 from nbactors.options.num_returns import num_returns_of
-from nbactors.options.served import BACKPRESSURE, FOR_CALLS, FOR_METHODS, LATER_FOR_CALLS
+from nbactors.options.served import BACKPRESSURE, FOR_CALLS, FOR_METHODS, UNSERVED_FOR_CALLS
 
 
 class CallOptions(NamedTuple):
@@ -43,13 +43,13 @@ class CallOptions(NamedTuple):
             ValueError: A value is not allowed, or this version does not serve the option.
         """
         for option in given:
-            if option not in FOR_CALLS and option not in LATER_FOR_CALLS:
+            if option not in FOR_CALLS and option not in UNSERVED_FOR_CALLS:
                 raise TypeError(
                     f"ActorMethod.options() got an unexpected keyword argument {option!r}. "
                     f"Valid ones are {sorted(FOR_CALLS)}"
                 )
         check_count(given, "max_task_retries", -1)
-        refuse_unserved(given, LATER_FOR_CALLS)
+        refuse_unserved(given, UNSERVED_FOR_CALLS)
         if given.get("enable_task_events") is not None:
             check_bool(given, "enable_task_events")
         return cls(
@@ -69,7 +69,7 @@ class CallOptions(NamedTuple):
             TypeError, ValueError: See `parse`.
         """
         for option in given:
-            if option not in FOR_METHODS and option not in LATER_FOR_CALLS:
+            if option not in FOR_METHODS and option not in UNSERVED_FOR_CALLS:
                 raise AssertionError(
                     f"Unexpected keyword argument to @method: {option!r}. The supported keyword arguments are "
                     f"{sorted(FOR_METHODS)}"

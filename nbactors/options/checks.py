@@ -12,7 +12,7 @@ from typing import Any
 
 from nbactors.limits import MAX_AMOUNT, MAX_COUNT, MAX_KINDS, MAX_NAME
 
-_FINEST = 0.0001
+_SMALLEST_AMOUNT = 0.0001
 
 UNLIMITED = -1
 """Stands for no limit of pending calls, or of yielded objects that wait for their reader."""
@@ -23,7 +23,7 @@ def kind(value: Any) -> str:
     return f"{type(value).__name__}: {value!r:.80}"
 
 
-def refuse_unknown(given: Mapping[str, Any], served: Iterable[str], later: Iterable[str], what: str) -> None:
+def refuse_unknown(given: Mapping[str, Any], served: Iterable[str], unserved: Iterable[str], what: str) -> None:
     """Refuse options that neither nbactors nor Ray has.
 
     Raises:
@@ -31,18 +31,18 @@ def refuse_unknown(given: Mapping[str, Any], served: Iterable[str], later: Itera
     """
     valid = sorted(served)
     for name in given:
-        if name not in valid and name not in later:
+        if name not in valid and name not in unserved:
             raise ValueError(f"Invalid option keyword {name} for {what}.{closest(name, valid)} Valid ones are {valid}")
 
 
-def refuse_unserved(given: Mapping[str, Any], later: Mapping[str, tuple[Any, ...]]) -> None:
+def refuse_unserved(given: Mapping[str, Any], unserved: Mapping[str, tuple[Any, ...]]) -> None:
     """Refuse options of Ray that this version does not serve, unless their value has no effect in Ray.
 
     Raises:
         ValueError: There is such an option.
     """
     for name, value in given.items():
-        neutral = later.get(name)
+        neutral = unserved.get(name)
         # The types are compared, too, since False == 0 and True == 1.
         if neutral is not None and not any(type(value) is type(item) and value == item for item in neutral):
             raise ValueError(
@@ -238,7 +238,7 @@ def _amount(name: str, value: Any) -> float:
     if value > MAX_AMOUNT:
         got = f"{value:g}" if value < 1e300 else "a number of more than 300 digits"
         raise ValueError(f"The quantity of resource {name} cannot be more than {MAX_AMOUNT:.0e}. Got: {got}")
-    if 0 < value < _FINEST:
+    if 0 < value < _SMALLEST_AMOUNT:
         raise ValueError(f"The precision of the fractional quantity of resource {name} cannot go beyond 0.0001")
     return value
 

@@ -12,10 +12,10 @@ from nbactors.options.checks import (
 )
 from nbactors.runtime_env import RuntimeEnv
 
-HOLDING = ("num_cpus", "num_gpus", "memory", "resources", "runtime_env", "scheduling_strategy", "name")
+SHARED = ("num_cpus", "num_gpus", "memory", "resources", "runtime_env", "scheduling_strategy", "name")
 
 # Options of Ray that this version does not serve, each with the values that have no effect in Ray.
-LATER_FOR_ALL: dict[str, tuple[Any, ...]] = {
+UNSERVED_FOR_ALL: dict[str, tuple[Any, ...]] = {
     "accelerator_type": (None,),
     "fallback_strategy": (None, []),
     "label_selector": (None, {}),
@@ -26,21 +26,21 @@ LATER_FOR_ALL: dict[str, tuple[Any, ...]] = {
     "_labels": (None, {}),
 }
 
-LATER_FOR_ACTORS: dict[str, tuple[Any, ...]] = {
-    **LATER_FOR_ALL,
+UNSERVED_FOR_ACTORS: dict[str, tuple[Any, ...]] = {
+    **UNSERVED_FOR_ALL,
     "enable_tensor_transport": (None, False),
     "max_restarts": (None, 0),
     "max_task_retries": (None, 0),
     "_actor_generator_backpressure_num_objects": (None, -1),
 }
 
-LATER_FOR_TASKS: dict[str, tuple[Any, ...]] = {
-    **LATER_FOR_ALL,
+UNSERVED_FOR_TASKS: dict[str, tuple[Any, ...]] = {
+    **UNSERVED_FOR_ALL,
     "max_calls": (None, 0),
     "_num_objects_per_yield": (None, 1),
 }
 
-LATER_FOR_CALLS: dict[str, tuple[Any, ...]] = {
+UNSERVED_FOR_CALLS: dict[str, tuple[Any, ...]] = {
     "max_task_retries": (None, 0),
     "retry_exceptions": (None, False),
     "tensor_transport": (None,),
@@ -51,7 +51,7 @@ LATER_FOR_CALLS: dict[str, tuple[Any, ...]] = {
 BACKPRESSURE = "_generator_backpressure_num_objects"
 
 FOR_ACTORS = (
-    *HOLDING,
+    *SHARED,
     "namespace",
     "lifetime",
     "get_if_exists",
@@ -63,7 +63,7 @@ FOR_ACTORS = (
 )
 
 FOR_TASKS = (
-    *HOLDING,
+    *SHARED,
     "num_returns",
     "max_retries",
     "retry_exceptions",
@@ -77,7 +77,7 @@ FOR_METHODS = ("num_returns", "concurrency_group", "enable_task_events", BACKPRE
 FOR_CALLS = (*FOR_METHODS, "name", "timeout_s")
 
 
-def held_options(given: Mapping[str, Any]) -> dict[str, Any]:
+def shared_options(given: Mapping[str, Any]) -> dict[str, Any]:
     """Check the options that actors and tasks share, and return them by field. Raises as `ActorOptions.parse`."""
     num_gpus = quantity(given, "num_gpus")
     if num_gpus is not None and num_gpus > 1 and num_gpus != int(num_gpus):

@@ -18,7 +18,7 @@ from nbactors.options.checks import (
 )
 from nbactors.options.init_options import _NOTHING
 from nbactors.options.num_returns import STREAMING, check_generates, num_returns_of
-from nbactors.options.served import BACKPRESSURE, FOR_TASKS, LATER_FOR_TASKS, amounts, held_options
+from nbactors.options.served import BACKPRESSURE, FOR_TASKS, UNSERVED_FOR_TASKS, amounts, shared_options
 from nbactors.runtime_env import RuntimeEnv
 
 
@@ -63,13 +63,13 @@ class TaskOptions(NamedTuple):
         Raises:
             TypeError, ValueError: See `ActorOptions.parse`.
         """
-        refuse_unknown(given, FOR_TASKS, LATER_FOR_TASKS, "remote functions")
+        refuse_unknown(given, FOR_TASKS, UNSERVED_FOR_TASKS, "remote functions")
         if given.get("object_store_memory") is not None:
             raise ValueError("Setting 'object_store_memory' is not implemented for tasks")
         check_count(given, "max_calls", 0)
-        refuse_unserved(given, LATER_FOR_TASKS)
+        refuse_unserved(given, UNSERVED_FOR_TASKS)
         check_bool(given, "enable_task_events")
-        held = held_options(given)
+        held = shared_options(given)
         held["num_cpus"] = 1 if held["num_cpus"] is None else held["num_cpus"]
         held["num_gpus"] = held["num_gpus"] or 0
         max_retries = check_count(given, "max_retries", -1)

@@ -28,7 +28,7 @@ from nbactors.testing.polling import eventually
 
 _MAPPED_MEMORY = ("/memfd:", "/dev/shm/")
 
-_TOLD = 400
+_SHOWN_CHARACTERS = 400
 """Most characters of a command in a message. The node's command names the node only after 300 characters."""
 
 
@@ -229,7 +229,7 @@ def _describe(pid: int) -> str:
                 return ""
             age = time.time() - process.create_time()
             command = " ".join(" ".join(process.cmdline()).split()) or process.name()
-            return f"pid {pid} ({process.status()}, {age:.1f} s old): {command[:_TOLD]}"
+            return f"pid {pid} ({process.status()}, {age:.1f} s old): {command[:_SHOWN_CHARACTERS]}"
     except psutil.Error:
         return ""
 

@@ -32,8 +32,8 @@ _REMEDY = (
     "your own"
 )
 _HAS_PATHS = hasattr(os, "O_PATH")
-_LOOK = os.O_CLOEXEC | os.O_NONBLOCK
-_LOOK |= (os.O_PATH | os.O_NOFOLLOW) if _HAS_PATHS else (os.O_RDONLY | getattr(os, "O_SYMLINK", os.O_NOFOLLOW))
+_OPEN_FLAGS = os.O_CLOEXEC | os.O_NONBLOCK
+_OPEN_FLAGS |= (os.O_PATH | os.O_NOFOLLOW) if _HAS_PATHS else (os.O_RDONLY | getattr(os, "O_SYMLINK", os.O_NOFOLLOW))
 """Flags that open a link itself, and never wait for a pipe. O_PATH also opens directories without read permission."""
 
 
@@ -107,7 +107,7 @@ class _Walk:
         self._path = "/"
         # Not abspath, which would remove `..` from the path; after a link `..` is the parent of the link's target.
         self.rest = deque(_parts(path if path.startswith("/") else os.path.join(os.getcwd(), path)))
-        self.here = os.open("/", _LOOK)
+        self.here = os.open("/", _OPEN_FLAGS)
 
     def step(self) -> None:
         """Enter the next directory. If the next name is a link, replace it by the parts of the link's target."""
@@ -131,17 +131,17 @@ class _Walk:
     def _open(self, name: str, path: str) -> int:
         try:
             try:
-                return os.open(name, _LOOK, dir_fd=self.here)
+                return os.open(name, _OPEN_FLAGS, dir_fd=self.here)
             except FileNotFoundError:
                 if not self._make:
                     raise
             try:
                 os.mkdir(name, 0o700, dir_fd=self.here)
             except FileExistsError:  # another process of this user has created the directory
-                return os.open(name, _LOOK, dir_fd=self.here)
+                return os.open(name, _OPEN_FLAGS, dir_fd=self.here)
             if os.stat(name, dir_fd=self.here, follow_symlinks=False).st_mode & 0o700 != 0o700:
                 os.chmod(name, 0o700, dir_fd=self.here)  # a umask may remove the owner's permissions, too
-            return os.open(name, _LOOK, dir_fd=self.here)
+            return os.open(name, _OPEN_FLAGS, dir_fd=self.here)
         except FileNotFoundError:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path) from None
         except OSError as error:
@@ -161,7 +161,7 @@ class _Walk:
         target = os.readlink("", dir_fd=link) if _HAS_PATHS else os.readlink(name, dir_fd=self.here)
         self.rest.extendleft(reversed(_parts(target)))
         if target.startswith("/"):
-            root = os.open("/", _LOOK)
+            root = os.open("/", _OPEN_FLAGS)
             os.close(self.here)
             self.here, self._path = root, "/"
 

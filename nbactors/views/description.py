@@ -85,7 +85,7 @@ def actor_class(meta: ActorMeta, constructor: Signature, doc: str, options: Iter
         text + (f"; {given}" if given else ""),
         f"Actor class {meta.class_name}",
         "",
-        [("create", f"{meta.class_name}.remote{constructor.display}"), ("options", given), ("about", _first(doc))],
+        [("create", f"{meta.class_name}.remote{constructor.display}"), ("options", given), ("about", _first_line(doc))],
         _listed(meta),
     )
 
@@ -93,7 +93,11 @@ def actor_class(meta: ActorMeta, constructor: Signature, doc: str, options: Iter
 def method(meta: MethodMeta, actor: ActorMeta) -> Description:
     """Describe a method of a handle."""
     label = f"{actor.class_name}.{meta.name}"
-    rows = [("call", f"{meta.name}.remote{meta.signature.display}"), ("group", meta.group), ("about", _first(meta.doc))]
+    rows = [
+        ("call", f"{meta.name}.remote{meta.signature.display}"),
+        ("group", meta.group),
+        ("about", _first_line(meta.doc)),
+    ]
     kind = "generator" if meta.generates else ""
     return Description(f"ActorMethod({label}{meta.signature.display})", f"Method {label}", kind, rows)
 
@@ -101,7 +105,7 @@ def method(meta: MethodMeta, actor: ActorMeta) -> Description:
 def function(name: str, module: str, signature: Signature, doc: str, options: Iterable[tuple[str, Any]]) -> Description:
     """Describe a remote function."""
     given = ", ".join(f"{key}={value!r:.80}" for key, value in options)
-    rows = [("call", f"{name}.remote{signature.display}"), ("options", given), ("about", _first(doc))]
+    rows = [("call", f"{name}.remote{signature.display}"), ("options", given), ("about", _first_line(doc))]
     text = f"RemoteFunction({module}.{name}{signature.display})"
     return Description(text + (f": {given}" if given else ""), f"Remote function {name}", "", rows)
 
@@ -145,7 +149,7 @@ def _listed(meta: ActorMeta) -> list[tuple[str, list[str]]]:
     return [(f"{len(names)} method{'s' if len(names) != 1 else ''}", lines)]
 
 
-def _first(doc: str | None) -> str:
+def _first_line(doc: str | None) -> str:
     """Return a docstring's first line."""
     return doc.strip().partition("\n")[0] if isinstance(doc, str) else ""
 
