@@ -1,24 +1,24 @@
 """Framed sockets to other processes, and to the node.
 
-    session ──calls──► worker          one connection for each that asks: its requests travel on it in order,
-            ◄─answers─                 and the answers come back on it
-    worker  ──calls──► session         another one, if the worker asks something, too
+    session ──calls──► worker          the session's connection: it carries the session's calls in order,
+            ◄─answers─                 and the worker's answers to them
+    worker  ──calls──► session         a second connection, made by a worker that itself asks the session something
 
-**Who connects.** Each process connects to whom it has something to ask or tell, and keeps that connection for good. So
-two processes may have two connections, one of each direction.
+**Who connects.** A process connects to each process that it asks or tells something, and keeps that connection. Two
+processes may thus have two connections, one for each direction. Each also has one connection to the node (`NodeLink`).
 
-**No step is torn.** Handlers, finalizers and exceptions from outside come at any bytecode, and handlers and finalizers
-may use this very connection. What one step is, `local.reactor` tells.
+**No step is torn.** Signal handlers, finalizers and exceptions from outside come at any bytecode, and handlers and
+finalizers may use the same connection. `local.reactor` defines these terms, and what counts as one step.
 
-- *Sending* is done by one thread at a time, the connection's `_sender`. Another thread leaves its message in the
-  outbox, and the sender looks there again before it leaves. A handler on the sender's own thread sends on in its place.
-- *Receiving* is done by the reactor's leader. Bytes are read and kept in one step, and a message is taken out only when
-  it was handled. A handler that has interrupted that goes on with the same message, so handling is idempotent.
+- *Sending*: one thread at a time sends, the connection's *sender*. Another thread puts its message into the outbox and
+  goes on; the sender looks into the outbox again before it leaves. A handler on the sender's own thread takes over.
+- *Receiving*: the reactor's leader receives. It reads bytes and keeps them in one step. It takes a message out only
+  after the message was handled: a handler that interrupts the handling, and waits, handles that message again.
 
-**A broken socket is no death.** No descriptor may be left for what one side sends, for instance, while both live. So
-each side keeps the frames that it has sent until the other has told that it received them, as every frame tells by the
-way (`PeerCodec`). When the socket is made anew, each side begins with how many frames it has received, and is sent
-those behind them. Every frame is received once, whatever it holds: a call runs once, and its answer and the items of a
-generator come from what its worker has kept. Who has made the connection makes it anew, and tries until it is there or
-the node says that the other process has ended. That alone closes it for good.
+**A broken socket is no death.** A socket can break while both processes live: one of them may have no descriptor left
+for a value that arrives. So each side keeps the frames that it has sent until the other side has acknowledged them;
+every frame acknowledges by carrying the number of frames received (`PeerCodec`). The process that made the connection
+makes a new socket. Each side then tells how many frames it has received, and the other side sends the frames behind
+them. So every frame is received exactly once: a call runs once, and answers and items of a generator come from the
+frames that the worker has kept. Only when the node says that the other process has ended, the attempts stop.
 """

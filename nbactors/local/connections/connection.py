@@ -19,13 +19,13 @@ from nbactors.local.reactor.reactor import Reactor
 from nbactors.local.wire.framing import NOTHING, Codec, FrameError, cut
 
 GATHER = 256
-"""Messages that are gathered before a send, unless something flushes earlier."""
+"""The number of queued messages at which `send` flushes, if nothing has flushed earlier."""
 
 CHUNK = 1 << 16
-"""Bytes that one receive takes at most."""
+"""The most bytes that one receive takes."""
 
 CLOSE_S = 1.0
-"""A socket that another thread may be sending on is closed after this time."""
+"""Seconds after which a socket is closed that another thread may be sending on."""
 
 _RECEIVE = (CHUNK, socket.CMSG_SPACE(MAX_FDS * 4), getattr(socket, "MSG_CMSG_CLOEXEC", 0))
 
@@ -34,10 +34,10 @@ _COLLECTS_IN_CALLS = sys.version_info < (3, 12)
 
 
 class Sent:
-    """Something that is told when its message is on its way.
+    """The base of calls: it records that the message of the call was queued.
 
     Attributes:
-        connection: What the message was sent on; None before.
+        connection: The connection on which the message was queued; None before.
     """
 
     __slots__ = ("connection",)
@@ -48,13 +48,13 @@ class Sent:
 class Connection:
     """One connection of this process.
 
-    `send` and `flush` may be called on any thread; `on_message` and `on_close` run on the leader's thread, and
-    `on_close` exactly once. A failing write closes nothing by itself: the reader sees the end of the stream, so that
-    there is one place where a connection ends.
+    `send` and `flush` may be called on any thread. `on_message` and `on_close` run on the leader's thread. A failing
+    write does not close the connection: it shuts the socket down, and the leader closes when it reads the end of the
+    stream, so that a connection ends in one place only.
 
     Args:
-        on_message: Called with (connection, message). An exception from outside may tear it; then it is called again.
-        on_close: Called with (connection, why).
+        on_message: Called with (connection, message); called again if an exception from outside aborts it.
+        on_close: Called with (connection, why), exactly once.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Connection:
     ) -> None:
         self.sock: Any = None
         self._receiver: Iterator[Any] = iter(())
-        """Receives a chunk for each that is taken out of it."""
+        """Each step of this iterator is one receive, and yields the received chunk."""
         if sock is not None:
             sock.setblocking(False)
             self._use(sock)
@@ -75,40 +75,40 @@ class Connection:
         self.in_flight: Any = None
         self.jobs: Any = None
         self.lent: Any = None
-        """Records that other rooms keep here: `InFlight` of calls, `CallerJobs` in a worker, `Lent` of objects."""
+        """Records of other rooms: `InFlight` for calls, `CallerJobs` in a worker, `Lent` for objects."""
         self.closed = False
         self.after_batch: Callable[[Connection], None] | None = None
-        """Called on the leader's thread when all messages that had arrived were handled."""
+        """Called on the leader's thread after all messages that have arrived were handled."""
         self._reactor = reactor
         self._codec = codec
         self._on_message = on_message
         self._on_close = on_close
         self._outbox = Outbox()
         self._batch: Outbox | None = None
-        """What is being encoded."""
+        """The messages that the sender encodes now."""
         self._part: Part | None = None
-        """What is being sent."""
+        """The part that the sender sends now."""
         self._due: Any = None
-        """What is to be sent beside messages."""
+        """A frame to be sent that comes from no message, see `PeerConnection`."""
         self._sender = 0
         self._lends = False
-        """Whether descriptors that are sent stay open for so long that they need not be duplicated."""
+        """Whether sent descriptors stay open until they were received, so that `send` need not duplicate them."""
         self._broken = False
         self._chunks: deque[Any] = deque()
         self._messages: list[Any] = []
-        """Those that were not handled yet, the next one last."""
+        """Decoded messages that were not handled yet; the next one to be handled stands last."""
         self._fds: deque[int] = deque()
-        """The descriptors that belong to the next frame."""
+        """Received descriptors that belong to the next frame."""
         self._fd_of: dict[int, int] = {}
         """The descriptors of messages that were not handled yet, by the `id` of the value that each belongs to."""
         self._begun: Any = None
         self.unpacked: dict[int, Any] = {}
-        """What the handling of this message has made, by the `id` of the value that it came from."""
+        """Results that the handling of the current message has made, by the `id` of the received value."""
         self._tail = NOTHING
-        """The begin of the next frame."""
+        """The bytes of the next frame that have arrived."""
 
     def hand_to(self, on_message: Callable[[Connection, Any], None]) -> None:
-        """Call something else with what arrives. The leader's thread."""
+        """Call another function with each message from now on. The leader's thread."""
         self._on_message = on_message
 
     def _use(self, sock: socket.socket) -> None:
@@ -116,16 +116,17 @@ class Connection:
         self.sock = sock
 
     def start(self) -> None:
-        """Begin to receive."""
+        """Have the reactor watch the socket, so that the leader receives."""
         self._reactor.register(self.sock.fileno(), selectors.EVENT_READ, self._on_ready)
 
     # ------------------------------------------------------------------------------------------------------ sending
 
     def send(self, message: Any, fds: Sequence[int] = (), sent: Sent | None = None) -> None:
-        """Queue a message; it goes out with the next flush. `fds` are duplicated here and may be closed at once.
+        """Queue a message, with descriptors, for the next flush. Any thread. The caller may close `fds` after the call.
 
-        The message is queued and `sent` told its connection in one step: an exception from outside finds both or none.
-        One that has a connection already is not sent again: a handler that has interrupted this thread has sent it.
+        Queueing the message and setting `sent.connection` are one step, so an exception from outside comes before or
+        after both. If `sent.connection` is set already, a handler that has interrupted this thread has queued the
+        message, and it is not queued again.
         """
         count = 0
         if fds:
@@ -143,7 +144,7 @@ class Connection:
                 self._outbox.fds += count
                 self._outbox.messages.append(message)
         finally:
-            # Without this the messages behind it would wait for ever: only the first has the reactor flush.
+            # Only the first message asks for a flush. Were that lost, all messages behind it would wait for ever.
             if is_first:
                 self._reactor.dirty.append(self)
         if is_first:
@@ -152,9 +153,9 @@ class Connection:
             self.flush()
 
     def send_within(self, message: Any, seconds: float) -> None:
-        """Queue a message that goes out in so many seconds, if nothing is sent on this connection before.
+        """Queue a message that goes out after `seconds`, or earlier with another flush of this connection.
 
-        For threads beside the one that leads: `send` would wake that one for each message that is the first.
+        For threads that do not lead: `send` wakes the leader for each message that finds the outbox empty.
         """
         if self._outbox.messages:
             self._outbox.messages.append(message)
@@ -167,7 +168,7 @@ class Connection:
             self._reactor.call_later(seconds, self.flush)
 
     def send_now(self, message: Any, fds: Sequence[int] = (), sent: Sent | None = None) -> None:
-        """Send a message, and all that is queued before it, at once. See `send`."""
+        """Send a message at once, behind the messages that are queued already. For the arguments see `send`."""
         count = 0
         if fds:
             message = Parcel(message, fds, not self._lends)
@@ -188,19 +189,20 @@ class Connection:
             self._reactor.dirty.append(self)
 
     def flush(self) -> None:
-        """Send what is queued, as far as the socket takes it; the rest follows when it is writable. Any thread."""
+        """Send queued messages as far as the socket takes them; the leader sends the rest later. Any thread."""
         if not self.serve():
             self._reactor.dirty.append(self)
 
     def serve(self) -> bool:
-        """Do what `flush` does, unless another thread is at it.
+        """Do what `flush` does, unless another thread is the sender.
 
         Returns:
-            False if one is. It looks at the outbox again before it leaves; but it may wait in a handler before that.
+            False if another thread is the sender. It looks into the outbox again before it leaves; but a signal handler
+            may wait on its thread before that, so the caller has the reactor flush, too.
         """
         me = get_ident()
         while self._outbox.messages or self._part is not None or self._batch is not None or self._due is not None:
-            if self._sender == me:  # interrupted while it sent
+            if self._sender == me:  # a handler or finalizer has interrupted this thread while it sent
                 self._drain()
                 break
             if self._sender:
@@ -220,7 +222,7 @@ class Connection:
         return True
 
     def _drain(self) -> bool:
-        """Send; return False if the socket takes no more now. The sender's thread."""
+        """Send all that is queued; return False if the socket takes no more now. The sender's thread."""
         while True:
             part = self._part
             if part is None:
@@ -247,7 +249,7 @@ class Connection:
                     sent.extend(attempt)
             except BlockingIOError:
                 return False
-            except (OSError, AttributeError):  # the socket broke, or was taken away
+            except (OSError, AttributeError):  # the socket broke, or the leader has set `sock` to None
                 if self._part is part:
                     self._broken = True
                     self._part = None
@@ -258,11 +260,11 @@ class Connection:
                 self._part = rest
 
     def _do_due(self) -> None:
-        """Send what is to be sent beside messages. The sender's thread."""
+        """Make a part of the frame that is due beside messages, see `PeerConnection`. The sender's thread."""
         self._due = None
 
     def _encode(self, batch: Outbox) -> None:
-        """Make parts of a batch, or drop it if nothing is sent any more. The sender's thread."""
+        """Encode a batch into parts; drop the batch if the connection is broken or closed. The sender's thread."""
         part: Part | None = None
         try:
             if not (self._broken or self.closed):
@@ -278,7 +280,7 @@ class Connection:
 
     @staticmethod
     def _shut_down(sock: socket.socket | None) -> None:
-        """Have the reader see an end: what was refused may be a descriptor and not the connection."""
+        """Make the leader read an end of the stream; a refused descriptor alone would leave the socket connected."""
         if sock is not None:
             try:
                 sock.shutdown(socket.SHUT_RDWR)
@@ -286,10 +288,10 @@ class Connection:
                 pass
 
     def _await_room(self) -> None:
-        """Have the reactor push on when the socket takes more.
+        """Have the leader go on sending when the socket is writable.
 
-        The leader does it, since only the leader closes sockets. Another thread could look up the socket's number,
-        and then find another connection's socket under it: that one would never be read again.
+        Only the leader sets the watch, since only the leader closes sockets. If another thread had looked up a socket's
+        number, that could be another connection's socket by then, which would never be read again.
         """
         self._reactor.discard(self._watch_room)
 
@@ -298,7 +300,7 @@ class Connection:
             self._watch(selectors.EVENT_READ | selectors.EVENT_WRITE)
 
     def _watch(self, events: int) -> None:
-        """Watch the socket for other events. The leader's thread."""
+        """Change the events that the socket is watched for. The leader's thread."""
         sock = self.sock
         try:
             if sock is not None:
@@ -308,7 +310,7 @@ class Connection:
 
     @property
     def unsent(self) -> bool:
-        """Whether something is queued or waits for the socket to become writable."""
+        """Whether messages are queued, or wait for the socket to become writable."""
         waits = bool(self._outbox.messages) or self._part is not None or self._batch is not None
         return waits and not (self._broken or self.closed)
 
@@ -329,7 +331,7 @@ class Connection:
                 if _COLLECTS_IN_CALLS and gc.isenabled():
                     try:
                         gc.disable()
-                        # From the reading to the keeping there is no call between: they are one step.
+                        # Receiving a chunk and keeping it are one step: there is no call between them.
                         for chunk in self._receiver:
                             self._chunks.append(chunk)
                             break
@@ -347,11 +349,11 @@ class Connection:
             self.go_on()
         finally:
             reactor.reading = outer
-            if self._chunks or self._messages:  # an exception came before they were handled
+            if self._chunks or self._messages:  # an exception has aborted their handling
                 reactor.trash.append(self.go_on)
 
     def go_on(self) -> None:
-        """Handle what was received, beginning where an interrupted call of this has stopped. The leader's thread."""
+        """Handle what was received; an interrupted `go_on` is continued at its message. The leader's thread."""
         try:
             while True:
                 messages = self._messages
@@ -385,7 +387,7 @@ class Connection:
             raise
 
     def _decode(self, chunk: Any) -> None:
-        """Put the messages of a chunk into `_messages`, which is empty. It may be torn, and is done again then."""
+        """Decode a chunk into `_messages`, which is empty. If aborted, it can be repeated: its stores are one step."""
         data, ancillary, flags, _ = chunk
         fds = with_fds(self._fds, ancillary, flags) if ancillary or flags & CUT_OFF else self._fds
         messages: list[Any] = []
@@ -406,12 +408,13 @@ class Connection:
             self._chunks.popleft()
 
     def take_fd(self, value: Any) -> int:
-        """Return the descriptor of a value, which the caller owns; `MISSING` for one that there was no room for.
+        """Return a duplicate of the descriptor that came with a value, or `MISSING`. The caller owns the duplicate.
 
-        It is a duplicate: where an exception from outside tears the handling, it is done again, and takes it again.
+        The connection keeps the original: if an exception from outside aborts the handling of the message, the handling
+        runs again and takes the descriptor again.
 
         Raises:
-            FrameError: A message announced one that was not sent.
+            FrameError: The message announced a descriptor that was not sent.
         """
         fd = self._fd_of.get(id(value))
         if fd is None:
@@ -424,14 +427,14 @@ class Connection:
             return MISSING
 
     def forget_fd(self, value: Any) -> None:
-        """Close the connection's own descriptor of a value: it was taken for good. In the handling of its message."""
+        """Close the connection's own copy of a value's descriptor. Called while the value's message is handled."""
         close_fds((self._fd_of.pop(id(value), MISSING),))
 
     def begin_once(self, message: Any) -> bool:
-        """Return whether the handling of a message begins now. In that handling.
+        """Return whether this is the first handling of a message. Called at the begin of the handling.
 
-        A handler or finalizer that interrupts it, and waits, goes on with the same message. What must not happen twice
-        is left to the one that was interrupted.
+        A signal handler or finalizer that interrupts the handling, and waits, handles the same message a second time.
+        Messages whose effect must not come twice return there, and leave the effect to the interrupted handling.
         """
         if self._begun is message:
             return False
@@ -439,7 +442,7 @@ class Connection:
         return True
 
     def _finish(self, message: Any) -> None:
-        """Take out a message that was handled, with what its handling has made."""
+        """Drop a message that was handled, and `unpacked` with it, in one step."""
         nothing: dict[int, Any] = {}
         messages = self._messages
         if messages and messages[-1] is message:
@@ -447,11 +450,11 @@ class Connection:
             messages.pop()
 
     def lose(self, why: str) -> None:
-        """Nothing more comes on this socket. The leader's thread."""
+        """Handle the end of the socket: nothing more arrives on it. The leader's thread."""
         self.close(why)
 
     def close(self, why: str = "closed") -> None:
-        """Close, and call `on_close` if this is the first time."""
+        """Close the connection and call `on_close`. Idempotent."""
         if self.closed:
             return
         self.closed = True
@@ -466,14 +469,14 @@ class Connection:
         self._on_close(self, why)
 
     def _let_go(self) -> None:
-        """Close the socket, and forget what was read of it and not decoded."""
+        """Close the socket, and drop the chunks that were not decoded."""
         sock, self.sock = self.sock, None
         if sock is not None:
             self._reactor.unregister(sock.fileno())
             if self._sender in (0, get_ident()):
                 sock.close()
             else:
-                # That thread may be about to send on it. Were its number another socket's by then, that would be sent.
+                # The sender may be about to send. Once closed, its socket's number may become another socket's.
                 self._shut_down(sock)
                 self._reactor.call_at_last(CLOSE_S, sock.close)
         chunks, self._chunks = self._chunks, deque()
@@ -481,7 +484,7 @@ class Connection:
 
 
 def unpack(batch: Outbox) -> tuple[list[Any], list[int], list[Parcel]]:
-    """Return the messages of a batch, their descriptors, and what keeps those open."""
+    """Return the messages of a batch, their descriptors, and the parcels that keep the descriptors open."""
     if not batch.fds:
         return batch.messages, [], []
     parcels = [message for message in batch.messages if type(message) is Parcel]

@@ -1,4 +1,4 @@
-"""The socket that other processes connect to, and the way to theirs."""
+"""The listening socket of a process, and connecting to the listening sockets of other processes."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from nbactors.local import sockets
 from nbactors.local.reactor.reactor import Reactor
 
 BREATHER_S = 0.1
-"""How long no connection is accepted after that has failed for want of descriptors."""
+"""Seconds for which no connection is accepted after an accept has failed because no descriptor was left."""
 
 
 class Door:
-    """The listening socket of one process. Methods run on the leader's thread, `reach` on any.
+    """The listening socket of one process. The methods run on the leader's thread, `reach` on any thread.
 
     Args:
-        reactor: Tells when a process connects.
+        reactor: Watches the listening socket.
         directory: The node's folder, in which the sockets of all its processes lie.
-        process_id: This process's.
+        process_id: This process's id, 16 bytes.
 
     Attributes:
-        admit: Called with each new socket; set before `open`.
+        admit: Called with the socket of each process that has connected; set before `open`.
     """
 
     admit: Callable[[socket.socket], None]
@@ -34,7 +34,7 @@ class Door:
         self._path = sockets.process_socket_path(directory, process_id)
         self._listener: socket.socket | None = None
         self._file: tuple[int, int] | None = None
-        """Tells the socket's file from others at that path."""
+        """Identifies the file that this listener has made, as opposed to another file at the same path."""
 
     def open(self) -> None:
         """Listen.
@@ -46,18 +46,18 @@ class Door:
         listener.setblocking(False)
         self._listener = listener
         self._accept_on()
-        # Last: until then `open_again` begins anew.
+        # This store comes last: where an exception from outside aborts `open`, `open_again` still opens.
         self._file = sockets.identity(self._path)
 
     def open_again(self) -> None:
-        """Make the socket's file anew: the node tells that it was removed.
+        """Make the socket's file anew, after the node has told that the file was removed.
 
-        If that fails the node tells again. An exception from outside may tear this; then it is called again.
+        If this fails, the node tells it again. If an exception from outside aborts this, the reactor calls it again.
         """
         old = self._listener
         if old is None or sockets.identity(self._path) == self._file:
             return
-        self._on_ready(selectors.EVENT_READ)  # processes that wait at the old file
+        self._on_ready(selectors.EVENT_READ)  # admits processes that have connected by the old file
         try:
             self._reactor.unregister(old.fileno())
             self.open()
@@ -66,7 +66,7 @@ class Door:
         old.close()
 
     def reach(self, process_id: bytes, timeout: float) -> socket.socket:
-        """Connect to another process. Any thread.
+        """Connect to the process with this id. Any thread.
 
         Raises:
             OSError: The process does not listen, or its queue of connections stays full for `timeout` seconds.
@@ -87,24 +87,24 @@ class Door:
             except ConnectionAbortedError:
                 continue
             except OSError:
-                # No descriptor is left. The listener stays ready, and would wake this process without end.
+                # No descriptor is left. The listener stays ready, so watching it on would wake the leader without end.
                 self._reactor.unregister(self._listener.fileno())
                 self._reactor.call_later(BREATHER_S, self._accept_on)
                 return
             try:
                 sockets.check_peer(sock)
-            except OSError:  # another user's, or gone already
+            except OSError:  # the peer is another user's process, or has gone already
                 sock.close()
                 continue
             self.admit(sock)
 
     def forget(self) -> None:
-        """In a forked child: close the copy of the socket, and leave its file to the parent."""
+        """In a forked child: close the child's copy of the socket, and leave the socket's file to the parent."""
         if self._listener is not None:
             self._listener.close()
 
     def close(self) -> None:
-        """Listen no more, and remove the file."""
+        """Stop listening, and remove the socket's file."""
         listener, self._listener = self._listener, None
         if listener is not None:
             self._reactor.unregister(listener.fileno())

@@ -1,4 +1,4 @@
-"""What comes with the bytes that a connection receives: descriptors, and the end."""
+"""What a connection receives beside bytes: file descriptors, and marks for actions between two messages."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 CUT_OFF = int(socket.MSG_CTRUNC)
-"""The flag of a receive that had no room for all descriptors. As a number: an enum's `&` takes a microsecond."""
+"""The flag that `recvmsg` sets if it had to drop descriptors. A plain number: an enum's `&` takes a microsecond."""
 
 MISSING = -1
-"""Stands among the received descriptors for one that did not come, since this process may have no more of them.
+"""Stands in place of a received descriptor that the kernel has dropped, since this process may not open any more.
 
-The kernel cuts off those for which there is no room, and tells only that it did (``MSG_CTRUNC``)."""
+The kernel tells that it has dropped descriptors (``MSG_CTRUNC``), but not how many."""
 
 
 class Mark(NamedTuple):
-    """Stands among received messages: something else to do when those before it were handled.
+    """An entry among the received messages that is no message but an action.
 
     Attributes:
-        action: What to do. On the leader's thread.
+        action: Called on the leader's thread after all messages before the mark were handled.
     """
 
     action: Callable[[], None]
@@ -34,7 +34,7 @@ def _fds(ancillary: Any) -> Iterator[int]:
 
 
 def with_fds(fds: deque[int], ancillary: Any, flags: int) -> deque[int]:
-    """Return descriptors with those that came with a chunk."""
+    """Return a new queue of `fds` and, behind them, the descriptors that came with a chunk."""
     fresh = deque([*fds, *_fds(ancillary)])
     if flags & CUT_OFF:
         fresh.append(MISSING)
@@ -42,13 +42,13 @@ def with_fds(fds: deque[int], ancillary: Any, flags: int) -> deque[int]:
 
 
 def close_chunks(chunks: Iterable[Any]) -> None:
-    """Close the descriptors of chunks that will not be looked at."""
+    """Close the descriptors of received chunks that will not be decoded."""
     for _, ancillary, _, _ in chunks:
         close_fds(_fds(ancillary))
 
 
 def close_fds(fds: Iterable[int]) -> None:
-    """Close descriptors."""
+    """Close descriptors; `MISSING` is skipped."""
     for fd in fds:
         if fd != MISSING:
             os.close(fd)

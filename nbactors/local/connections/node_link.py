@@ -1,4 +1,4 @@
-"""This process's control connection to the node: requests with answers, and what the node tells by itself."""
+"""This process's control connection to the node: requests with answers, and messages that the node sends unasked."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nbactors.local.wire import messages
 from nbactors.local.wire.framing import control_codec
 
 ANSWER_S = 30.0
-"""The node answers control requests in well under a second, even under load; after this it counts as gone."""
+"""Seconds after which a request fails. The node answers in well under a second, even under load."""
 
 _ERRORS: dict[str, type[Exception]] = {
     "value": ValueError,
@@ -27,9 +27,8 @@ _ERRORS: dict[str, type[Exception]] = {
     "taken": exceptions.ActorAlreadyExistsError,
 }
 
-
 _SHOWN = frozenset({messages.Output, messages.Warn, messages.Display, messages.Progress})
-"""Messages that would show twice what they tell, if they were handled twice."""
+"""Messages that the user would see twice if they were handled twice, see `Connection.begin_once`."""
 
 
 class _Request(Waiter):
@@ -41,12 +40,12 @@ class _Request(Waiter):
 
 
 class NodeLink:
-    """The control connection. Before anything else it is given its socket, by `use`.
+    """The control connection. `use` has to be called before any other method.
 
     Args:
-        reactor: Reads the socket.
-        on_message: Called on the leader's thread with each message that is no answer.
-        on_lost: Called on the leader's thread when the node is gone.
+        reactor: Watches the socket.
+        on_message: Called on the leader's thread with each message that is no answer to a request.
+        on_lost: Called on the leader's thread with the reason when the node is gone.
     """
 
     _connection: Connection
@@ -59,13 +58,13 @@ class NodeLink:
         self._on_message = on_message
         self._on_lost = on_lost
         self.lost = ""
-        """Why the node is gone; empty while it is there."""
+        """Why the node is gone; empty as long as it is there."""
         self.refused = ""
-        """The kind of the `Refused` with which the node has turned this process away, for the reason in `lost`."""
+        """The kind of the `Refused` by which the node has turned this process away; `lost` has its text."""
         self.welcome: messages.Welcome | None = None
 
     def use(self, sock: socket.socket) -> None:
-        """Take the socket, which `close` closes from now on."""
+        """Take the socket; from now on `close` closes it."""
         self._connection = Connection(self._reactor, sock, control_codec(), self._receive, self._closed)
 
     def start(self, process_id: bytes, role: str, package_version: str) -> None:
@@ -76,11 +75,11 @@ class NodeLink:
         self._connection.start()
 
     def send(self, message: Any) -> None:
-        """Send a message that has no answer. Any thread; does nothing when the node is gone."""
+        """Queue a message that has no answer. Any thread; does nothing when the node is gone."""
         self._connection.send(message)
 
     def send_now(self, message: Any, fds: Sequence[int] = ()) -> None:
-        """Like `send`, at once, with descriptors beside it."""
+        """Send a message that has no answer at once, with descriptors beside it. Any thread."""
         self._connection.send_now(message, fds)
 
     def number(self) -> int:
@@ -93,13 +92,13 @@ class NodeLink:
         """Send `make(rid)` and return the answer. Any thread but the background one.
 
         Args:
-            make: Makes the message.
-            timeout: Seconds.
-            undo: Called with the answer if the user interrupts the wait for it. On the leader's thread.
+            make: Makes the message from the request's number.
+            timeout: Seconds to wait for the answer.
+            undo: Called on the leader's thread with the answer, if the user has interrupted the wait for it.
 
         Raises:
-            ValueError, TypeError, RuntimeError: The node refused, for the reason in the message.
-            RaySystemError: The node is gone, or did not answer.
+            ValueError, TypeError, RuntimeError: The node has refused; the error's text is the node's.
+            RaySystemError: The node is gone, or did not answer in time.
         """
         self.check()
         rid = self.number()
@@ -127,10 +126,11 @@ class NodeLink:
         return answer
 
     def _abandon(self, rid: int, request: _Request, undo: Callable[[Any], None]) -> None:
-        """Have what a request achieves undone, whenever its answer comes or if it has come."""
+        """Have `undo` called with the answer to a request, whether the answer has come or is still to come."""
         self._abandoned[rid] = undo
         self._waiting.pop(rid, None)
-        # Looked at after it was said that it is to be undone: the leader sets the one and looks for the other.
+        # The leader stores the answer, then looks into `_abandoned`; this thread has stored there, and looks for the
+        # answer now. So at least one of the two sees the other's store.
         if request.answer is not None:
             self._reactor.discard(lambda: self._undo(rid, request.answer))
 
@@ -140,10 +140,10 @@ class NodeLink:
             undo(answer)
 
     def check(self) -> None:
-        """Raise if the node is gone.
+        """Check that the node is there.
 
         Raises:
-            RaySystemError: It is.
+            RaySystemError: The node is gone.
         """
         if self.lost:
             raise exceptions.RaySystemError(self.lost)
@@ -181,14 +181,14 @@ class NodeLink:
 
     @property
     def unsent(self) -> bool:
-        """Whether something still has to go out."""
+        """Whether messages still have to be sent."""
         return self._connection.unsent
 
     def forget(self) -> None:
-        """In a forked child: close the copy of the socket."""
+        """In a forked child: close the child's copy of the socket."""
         self.lost = self.lost or engine.FORKED
         self._connection.sock.close()
 
     def close(self) -> None:
-        """Close the connection without a word."""
+        """Close the connection; the node sees its end."""
         self._connection.close("this process leaves")

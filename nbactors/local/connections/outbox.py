@@ -1,8 +1,8 @@
-"""Messages on their way out of a connection, as pieces that a signal's handler may find in any state.
+"""Outgoing messages of a connection, in a form that is consistent whenever a signal handler interrupts the sender.
 
-A connection sends in three steps: messages are gathered in an `Outbox`, that becomes `Part`s of encoded bytes, and each
-part is sent. What a step has done shows in one store. So whoever interrupts the sending thread, and sends by itself,
-finds either nothing done or all of it, and goes on from there.
+A connection gathers messages in an `Outbox`, encodes the outbox into `Part`s, and sends one part after the other. One
+store publishes the result of each of these actions. So a signal handler that interrupts the sender, and sends on the
+same connection, finds each action either undone or complete, and continues from there.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from itertools import starmap
 from typing import Any
 
 MAX_FDS = 64
-"""Descriptors that go with one send. The kernel never joins those of two sends in one receive, which has room for as
-many; more in one send would be cut off there."""
+"""The most descriptors that go with one send. A receive has room for as many, and the kernel never joins the
+descriptors of two sends in one receive. The kernel would drop the rest of a larger send."""
 
 
 class Parcel:
     """A message with descriptors.
 
     Args:
-        owns: Whether they are duplicates, which are closed with the parcel.
+        owns: Whether to duplicate `fds` here; the duplicates are closed when the parcel is freed.
     """
 
     __slots__ = ("_owned", "fds", "message")
@@ -41,16 +41,16 @@ class Parcel:
         try:
             for fd in self._owned:
                 os.close(fd)
-        except AttributeError:  # an exception from outside came before it had any
+        except AttributeError:  # an exception from outside has aborted `__init__`
             pass
 
 
 class Outbox:
-    """Messages that are gathered.
+    """Messages that wait to be encoded together.
 
     Attributes:
-        messages: Messages and parcels, in order.
-        fds: How many descriptors go with them.
+        messages: Messages and parcels, in the order of sending.
+        fds: The number of descriptors in the parcels.
     """
 
     __slots__ = ("fds", "messages")
@@ -61,14 +61,14 @@ class Outbox:
 
 
 class Part:
-    """Bytes that one send is to take, with up to `MAX_FDS` descriptors.
+    """Bytes that go out with one send, with up to `MAX_FDS` descriptors.
 
     Attributes:
         view: The bytes.
-        size: How many they are.
+        size: The number of bytes.
         fds: The descriptors.
-        following: The part after this one.
-        sent: How many bytes the one send has taken; empty before it.
+        following: The part to send after this one.
+        sent: Holds the number of bytes that the send has taken; empty before the send.
     """
 
     __slots__ = ("_parcels", "fds", "following", "sent", "size", "view")
@@ -84,20 +84,20 @@ class Part:
         self.sent: list[int] = []
 
     def attempt(self, sock: socket.socket) -> Iterator[int]:
-        """Return an iterator that sends what it can, with the descriptors, and yields how much that was."""
+        """Return an iterator: its one step sends, with the descriptors, and yields the number of bytes taken."""
         descriptors = memoryview(b"".join(fd.to_bytes(4, sys.byteorder) for fd in self.fds))
         return starmap(sock.sendmsg, (([self.view], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptors)]),))
 
     def rest(self) -> Part:
-        """Return what comes after the bytes that were sent, if they were not all."""
+        """Return a part with the bytes that the send has not taken; the descriptors have gone with the first byte."""
         return Part(memoryview(self.view)[self.sent[0] :], (), (), self.following)
 
 
 def parts(frame: bytes, fds: Sequence[int], parcels: Sequence[Parcel], following: Part | None = None) -> Part:
-    """Return the parts of a frame, before those of the next one.
+    """Return the parts of a frame, with `following` behind the last one.
 
-    A frame is complete with its last byte, so what goes ahead of that is there when it is read: each part but the last
-    takes one byte along. There are enough, since each descriptor is announced in the frame.
+    The receiver takes a frame as complete when it has the last byte, so all descriptors must arrive before that byte:
+    each part but the last carries one byte. A frame has enough bytes, since it announces each of its descriptors.
     """
     if not fds:
         return Part(frame, (), (), following)

@@ -28,41 +28,41 @@ from nbactors.local.wire.framing import (
 )
 
 ACKNOWLEDGE_S = 1.0
-"""What was received is told of after this time, if no frame has told of it before."""
+"""Seconds after which received frames are acknowledged by an empty frame, if no other frame has done so before."""
 
 ACKNOWLEDGE_BYTES = 1 << 20
-"""It is told of at once when so much was received."""
+"""Number of received bytes that are acknowledged at once."""
 
 FORGET = 16
-"""So many frames that the other side has are forgotten at once: that costs less than one by one."""
+"""Number of acknowledged frames that are forgotten together: this costs less than to forget them one by one."""
 
 FRAME_COST = 256
-"""What a frame counts beside its bytes."""
+"""Bytes that a kept frame counts beside its own, for the memory of its objects."""
 
 GIVEN_UP = (1 << 64) - 1
-"""Told instead of a number of frames for a connection that was closed: going on might run its calls a second time."""
+"""Sent as the number of received frames of a closed connection: a resumed one might run its calls a second time."""
 
 KEPT_BYTES = 64 << 20
-"""What is kept at most of answers to a caller that cannot be reached; the oldest become errors."""
+"""The most bytes of answers that are kept for a caller that cannot be reached; the oldest answers become errors."""
 
 _ANSWERS = (messages.Reply, messages.Results, messages.Yielded)
 
 
 class _Tell(NamedTuple):
-    """An empty frame is due, which tells how many have come.
+    """An empty frame is due, which acknowledges received frames.
 
     Attributes:
-        received: What to tell; None for what is true when it is sent.
+        received: The number of frames to tell; None for the number at the time of sending.
     """
 
     received: int | None
 
 
 class _Resume(NamedTuple):
-    """All that is kept is due, on a new socket.
+    """All kept frames are due, on a new socket.
 
     Attributes:
-        tells: Whether the other side is told first what has come.
+        tells: Whether an empty frame goes first, which acknowledges received frames.
     """
 
     tells: bool
@@ -71,20 +71,18 @@ class _Resume(NamedTuple):
 class PeerConnection(Connection):
     """A connection to a session or worker.
 
-    The descriptors that go with what it sends are those of segments, which stay open as long as the receiver's hold
-    is counted. So it need not duplicate them.
-
-    A frame counts as received when it was decoded: from then on its messages lie in the intake, which outlives the
-    socket.
+    It sends only descriptors of segments. A segment stays open as long as the receiver's hold on it is counted, so the
+    connection need not duplicate its descriptor. A frame counts as received when it was decoded: from then on its
+    messages lie in `_messages`, which outlives the socket.
 
     Args:
-        on_break: Called with (connection, why) when the socket has broken. The leader's thread.
+        on_break: Called on the leader's thread with (connection, why) when the socket has broken.
 
     Attributes:
-        received: How many frames have come.
+        received: The number of frames received.
         is_outgoing: Whether this process made the connection.
-        link: Names the connection to the side that was connected to; 0 for one that ends with its socket.
-        tries: How often it was tried in vain to make the socket anew.
+        link: The number that the process that made the connection has given it; 0 if it ends with its socket.
+        tries: How many attempts to make the socket anew have failed in a row.
     """
 
     def __init__(
@@ -127,7 +125,7 @@ class PeerConnection(Connection):
             return
         try:
             frame = self._encode_batch(batch.messages, received)
-        except FrameError:  # it is too long for one
+        except FrameError:  # the batch is too long for one frame
             self._encode_all(batch)
             return
         part = Part(frame, (), (), None)
@@ -141,7 +139,7 @@ class PeerConnection(Connection):
             self._limit([(frame, ())])
 
     def _encode_all(self, batch: Outbox) -> None:
-        """Do what `_encode` does with a batch that has descriptors, or is to become several frames or none."""
+        """Do what `_encode` does, for a batch with descriptors, and for one that becomes several frames or none."""
         received = self.received
         frames: list[tuple[bytes, Sequence[int]]] = []
         try:
@@ -165,7 +163,7 @@ class PeerConnection(Connection):
     def _add_frames(
         self, batch: list[Any], fds: list[int], received: int, frames: list[tuple[bytes, Sequence[int]]]
     ) -> None:
-        """Add the frames of some messages: one, or more if that would be longer than the receiver accepts."""
+        """Encode messages into one frame, or into several if one were longer than the receiver accepts."""
         try:
             frames.append((self._encode_batch(batch, received), fds))
         except FrameError:
@@ -200,7 +198,7 @@ class PeerConnection(Connection):
                     self._part = part
 
     def acknowledge(self) -> None:
-        """Tell the other side what was received, if nothing has told of it yet. The leader's thread."""
+        """Acknowledge the received frames, if no frame has done so yet. The leader's thread."""
         if self._told != self.received and self._due is None and not (self._broken or self.closed):
             self._due = _Tell(None)
             self.flush()
@@ -259,7 +257,7 @@ class PeerConnection(Connection):
             self._keep_books()
 
     def _decode_one(self, chunk: Any, acknowledged: int, size: int) -> None:
-        """Do what `_decode` does, for the chunk that most are: one small frame, without descriptors."""
+        """Do what `_decode` does, for the most frequent kind of chunk: one small frame without descriptors."""
         try:
             batch: list[Any] = self._decode_batch(chunk[0][HEADER:])
         except FrameError as error:
@@ -298,7 +296,7 @@ class PeerConnection(Connection):
         self.acknowledge()
 
     def _forget(self, received: int) -> None:
-        """The other side has so many frames: they need not be kept."""
+        """Drop kept frames, since the other side has acknowledged this number of frames."""
         kept = self._kept
         while self._forgotten < received and kept:
             kept.popleft()
@@ -310,7 +308,7 @@ class PeerConnection(Connection):
 
     @property
     def broken(self) -> bool:
-        """Whether it has no socket that could be used."""
+        """Whether the connection has no usable socket at the moment."""
         return self._broken
 
     @property
@@ -320,7 +318,7 @@ class PeerConnection(Connection):
         return not self.closed and (waits or (self._broken and bool(self._kept)))
 
     def lose(self, why: str) -> None:
-        """The socket has broken, or what was read of it is in doubt. The leader's thread."""
+        """Give the socket up, since it has broken or its bytes are in doubt. The leader's thread."""
         if self.closed:
             return
         self._leave_socket()
@@ -330,7 +328,7 @@ class PeerConnection(Connection):
         self._on_break(self, why)
 
     def _leave_socket(self) -> None:
-        """Keep what was decoded, with its descriptors; the other side sends again what was not."""
+        """Drop the socket and all that was not decoded, which the other side sends again; keep the decoded messages."""
         self._broken = True
         self._part = None
         self._due = None
@@ -341,28 +339,28 @@ class PeerConnection(Connection):
         close_fds(fds)
 
     def begin(self, sock: socket.socket) -> None:
-        """Take the first socket: the other side has received nothing yet. The side that connects, any thread."""
+        """Take the first socket, and send at once. The side that connects, any thread."""
         if self._take(sock):
             self._due = _Resume(False)
             self.start()
             self.flush()
 
     def offer(self, sock: socket.socket) -> None:
-        """Go on with a new socket once the other side has told what it has received. The side that connects."""
+        """Take a new socket, and send after the other side has told what it has received. The side that connects."""
         self._resuming = True
         if self._take(sock):
             self.start()
 
     def _take(self, sock: socket.socket) -> bool:
         sock.setblocking(False)
-        if self.closed or self.sock is not None:  # two attempts may meet: one of a thread that asks, one of a timer
+        if self.closed or self.sock is not None:  # a calling thread and the leader's timer have both made a socket
             sock.close()
             return False
         self._use(sock)
         return True
 
     def confirm(self, received: int) -> None:
-        """Tell what was received, also if that is nothing: the other side waits for it to go on."""
+        """Tell the number of received frames, even if it is 0: the other side waits for it before it sends."""
         self._due = _Tell(received)
         self.flush()
 
@@ -375,7 +373,7 @@ class PeerConnection(Connection):
         self.flush()
 
     def adopt(self, other: PeerConnection, received: int) -> None:
-        """Go on with the socket of a new connection, whose side has received so many frames. The leader's thread."""
+        """Take over the new socket of `other`, whose side has received `received` frames. The leader's thread."""
         sock, other.sock = other.sock, None
         other.closed = True
         self._reactor.unregister(sock.fileno())
@@ -387,7 +385,7 @@ class PeerConnection(Connection):
         self.flush()
 
     def _limit(self, frames: list[tuple[bytes, Sequence[int]]]) -> None:
-        """Make errors of the oldest answers if too much is kept for who cannot be reached. The sender's thread."""
+        """Replace the oldest kept answers by errors if too many bytes are kept. The sender's thread."""
         self._kept_bytes += sum(len(frame) + FRAME_COST for frame, _ in frames)
         while self._kept_bytes > KEPT_BYTES and self._evicted < len(self._kept) and not self.is_outgoing:
             frame, _ = self._kept[self._evicted]
@@ -397,12 +395,12 @@ class PeerConnection(Connection):
             self._evicted += 1
             self._kept_bytes -= len(frame) - len(small)
         if self._kept_bytes > 2 * KEPT_BYTES and not self.is_outgoing:
-            # Small answers, which are no smaller as errors: those of a generator may have no end.
+            # Small answers do not shrink when they become errors, and a generator's items may have no end.
             self._reactor.call_later(0, lambda: self.close("too many answers were kept for a caller out of reach"))
 
 
 def _chain(frames: list[tuple[bytes, Sequence[int]]]) -> Part | None:
-    """Return the parts of some frames."""
+    """Return the first of the parts of these frames, which are linked in order; None if there is no frame."""
     part = None
     for frame, fds in reversed(frames):
         part = parts(frame, fds, (), part)
@@ -410,7 +408,7 @@ def _chain(frames: list[tuple[bytes, Sequence[int]]]) -> Part | None:
 
 
 def _assign(fds: deque[int], fd_of: dict[int, int], batch: list[Any]) -> tuple[deque[int], dict[int, int]]:
-    """Give each value of a frame that has a segment its descriptor. Returns copies: it may be torn, and done again."""
+    """Assign descriptors to a frame's values in segments. Returns copies of both, so `_decode` can be repeated."""
     values: list[Any] = []
     for message in batch:
         _add_stored(message, values)
@@ -423,10 +421,10 @@ def _assign(fds: deque[int], fd_of: dict[int, int], batch: list[Any]) -> tuple[d
 
 
 def _pair(fds: deque[int], count: int) -> deque[int]:
-    """Return descriptors with `MISSING` in place of each one of the next frame that was cut off.
+    """Return the descriptors with `MISSING` in each place of the next frame whose descriptor the kernel has dropped.
 
-    What comes with one send is cut off at its end, and one receive never has the descriptors of two sends. So those
-    before the mark are in their places, and as many are missing as make the send complete.
+    The kernel drops descriptors from the end of one send, and one receive never has the descriptors of two sends. So
+    the descriptors before the mark `MISSING` are in their places, and all further ones of that send are missing.
     """
     queue = fds.copy()
     whole: list[int] = []
@@ -444,12 +442,12 @@ def _pair(fds: deque[int], count: int) -> deque[int]:
 
 
 def _add_stored(thing: Any, found: list[Any]) -> None:
-    """Add the values of a message that have a segment, in the order in which their descriptors are sent."""
+    """Add the values of a message that lie in segments, in the order in which their descriptors are sent."""
     if isinstance(thing, messages.Value):
         if thing.segment is not None:
             found.append(thing)
     elif isinstance(thing, messages.Message):
-        # Of a call, the arguments themselves come before those that were references; see `Arguments.pack`.
+        # A call's own arguments come before the values of references among them, see `Arguments.pack`.
         for name in sorted(thing.__struct_fields__, key="rest".__ne__):
             _add_stored(getattr(thing, name), found)
     elif isinstance(thing, list | tuple):
@@ -458,7 +456,7 @@ def _add_stored(thing: Any, found: list[Any]) -> None:
 
 
 def _count_segments(thing: Any) -> int:
-    """Return how many descriptors go with a message."""
+    """Return the number of descriptors that go with a message."""
     found: list[Any] = []
     _add_stored(thing, found)
     return len(found)

@@ -20,53 +20,52 @@ from nbactors.local.wire.framing import FrameError, PeerCodec
 from nbactors.version import __version__
 
 HELLO_WITHIN_S = 10.0
-"""What a process that has connected may take to say which one it is."""
+"""Seconds within which a process that has connected must say which process it is."""
 
 CONNECT_S = 2.0
 RECONNECT_S = 0.05
-"""How long a socket is waited for while the other side's queue of connections is full; the second is for the leader."""
+"""Seconds to wait for a connection while the other side's queue is full: of a calling thread, and of the leader."""
 
 FIRST_DELAY_S = 0.01
 LAST_DELAY_S = 0.5
-"""The time between two tries to make a socket anew grows from the first to the second."""
+"""The pause between two attempts to make a socket anew grows from the first to the second."""
 
 READ_OUT_S = 2.0
-"""How long what a process has sent before it ended is read: a child of its own may keep the socket open."""
+"""Seconds for which the socket of an ended process is read on: a child of that process may keep it open for longer."""
 
 REMEMBERED = 1000
-"""Most processes that are known to have ended; of the others the node is asked again."""
-
+"""The most ended processes that are remembered. A connection to a forgotten one asks the node again."""
 
 _ONCE = frozenset(
     {messages.Call, messages.Run, messages.Construct, messages.AskNext, messages.ReleaseBorrow, messages.PutBack}
 )
-"""Messages that must not be handled twice, see `Connection.begin_once`."""
+"""Messages whose effect must not come twice, see `Connection.begin_once`."""
 
 
 class Reaching(Protocol):
     """Makes sockets to other processes, see `Door`."""
 
     def reach(self, process_id: bytes, timeout: float) -> socket.socket:
-        """Connect to a process, within so many seconds; raise OSError if that fails."""
+        """Connect to a process within `timeout` seconds; raise OSError if that fails."""
 
 
 class Owner(Protocol):
-    """What is kept with connections, and what follows from their ends. The leader's thread, but for `equip`."""
+    """The part of the process that `Peers` tells of connections. Called on the leader's thread, but for `equip`."""
 
     def equip(self, connection: PeerConnection) -> None:
-        """Give a fresh connection its records. Any thread."""
+        """Give a fresh connection the records that other rooms keep with it. Any thread."""
 
     def after_batch(self, connection: Connection) -> None:
-        """All that had arrived on a connection that this process has made was handled."""
+        """All messages that had arrived on an outgoing connection were handled."""
 
     def on_closed(self, connection: PeerConnection, why: str) -> None:
-        """A connection has ended."""
+        """A connection is closed for good."""
 
     def on_process_gone(self, process_id: bytes) -> None:
-        """A process has ended, and all that it had sent was read."""
+        """A process has ended, and all its messages were read."""
 
     def on_lost(self, process_id: bytes) -> None:
-        """What a living process was asked on a connection that has ended is not answered any more."""
+        """A connection to a living process is closed: open requests to that process will not be answered on it."""
 
 
 class Peers:
@@ -74,14 +73,14 @@ class Peers:
 
     Args:
         process_id: This process's, 16 bytes.
-        membership: Whether this process has left.
-        reactor: Reads the sockets.
-        node: Is asked which process has ended.
+        membership: Tells whether this process has left the node.
+        reactor: Watches the sockets.
+        node: Tells which process has ended.
         door: Makes the sockets.
         owner: Is told of connections and processes.
 
     Attributes:
-        handlers: What handles a message, by its type. The leader's thread.
+        handlers: The function that handles a message, by the message's type. Called on the leader's thread.
     """
 
     def __init__(
@@ -97,7 +96,7 @@ class Peers:
         self._incoming: set[PeerConnection] = set()
         self._links: dict[tuple[bytes, int], PeerConnection] = {}
         self._callers: dict[bytes, set[PeerConnection]] = {}
-        """Those of `_incoming` that have said whose they are."""
+        """The connections of `_incoming` whose process has said Hello, by its process id."""
         self._given_up: dict[bytes, set[int]] = {}
         self._numbers = itertools.count(1)
         self._gone: dict[bytes, str] = {}
@@ -106,7 +105,7 @@ class Peers:
     # ---------------------------------------------------------------------------------------------------- accepting
 
     def admit(self, sock: socket.socket) -> None:
-        """A process has connected. The leader's thread."""
+        """Take the socket of a process that has connected. The leader's thread."""
         connection = PeerConnection(
             self._reactor, sock, self._on_first_message, self._on_incoming_closed, self._on_incoming_broken
         )
@@ -116,7 +115,7 @@ class Peers:
         self._reactor.call_later(HELLO_WITHIN_S, _dismissal(connection))
 
     def _on_first_message(self, connection: Connection, message: Any) -> None:
-        if connection.peer_id:  # what came in one batch with the Hello
+        if connection.peer_id:  # the message came in one batch with the Hello
             self.dispatch(connection, message)
             return
         if type(message) is not messages.Hello or message.version != messages.PROTOCOL_VERSION:
@@ -127,15 +126,15 @@ class Peers:
         connection.hand_to(self.dispatch)
 
     def _on_attach(self, connection: Connection, message: messages.Attach) -> None:
-        """A process has connected, for the first time or again. The leader's thread."""
+        """Tie a socket to its connection, a new one or one whose socket has broken. The leader's thread."""
         assert isinstance(connection, PeerConnection)
         key = (connection.peer_id, message.link)
         known = self._links.get(key)
         if known is not None:
             self._forget_caller(connection)
             if not message.resume:
-                # The first socket, which has broken, is read after the one that was made in its place. What it holds
-                # was sent again on that one: read here too, its calls would run twice.
+                # This is the connection's first socket, read after the socket that has replaced it. The peer has sent
+                # its frames again on the replacement. Were they also read here, their calls would run twice.
                 connection.close("another socket has taken its place")
                 return
         elif message.link not in self._given_up.get(connection.peer_id, ()):
@@ -149,11 +148,11 @@ class Peers:
     # --------------------------------------------------------------------------------------------------- connecting
 
     def connect(self, process_id: bytes) -> Connection | None:
-        """Return the connection to a process, made now if there is none. Any thread.
+        """Return the connection to a process; make it if there is none. Any thread.
 
         Returns:
-            None if the process has ended, as the node has told, or cannot be reached and there is no node to ask.
-            Else the connection may still be without a socket; what is sent on it goes out when it has one.
+            The connection, which may not have a socket yet: messages sent on it go out when it has one. None if the
+            node has told that the process has ended, or if the process cannot be reached and the node is gone.
         """
         while True:
             known = self._outgoing.get(process_id)
@@ -175,7 +174,7 @@ class Peers:
             elif self._outgoing.get(process_id) is known:
                 self._outgoing[process_id] = connection
                 break
-        # It is there for all threads before it has a socket: what they send meanwhile goes out when it has one.
+        # All threads find the connection before it has a socket; what they send meanwhile goes out with `begin`.
         try:
             sock = self._reach(process_id, messages.Attach(connection.link, False, 0), CONNECT_S)
         except BaseException:
@@ -191,7 +190,7 @@ class Peers:
         return connection
 
     def _reach(self, process_id: bytes, attach: messages.Attach, timeout: float) -> socket.socket | None:
-        """Connect to a process and say which connection the socket is for; None if that fails."""
+        """Connect to a process and tell it which connection the socket is for; return None if that fails."""
         hello = messages.Hello(messages.PROTOCOL_VERSION, self._process_id, os.getpid(), "peer", __version__)
         try:
             sock = self._door.reach(process_id, timeout)
@@ -205,7 +204,7 @@ class Peers:
         return sock
 
     def _on_outgoing_broken(self, connection: PeerConnection, why: str) -> None:
-        """Make the socket anew, unless the other process is known to have ended."""
+        """Make the socket anew, unless the other process is known to have ended. The leader's thread."""
         if self.is_final(connection.peer_id):
             connection.close(why)
             return
@@ -224,20 +223,20 @@ class Peers:
             connection.lose("it could not be reached")
 
     def _on_incoming_broken(self, connection: PeerConnection, why: str) -> None:
-        """Wait for the other process to connect again, or for word of its end."""
+        """Wait until the other process connects again, or the node says that it has ended. The leader's thread."""
         if not connection.link or self.is_final(connection.peer_id):
             connection.close(why)
         else:
             self._node.send_now(messages.Watch(connection.peer_id))
 
     def is_final(self, process_id: bytes) -> bool:
-        """Return whether no connection to a process will be had any more: it has ended, or this one or the node."""
+        """Return whether a process cannot be reached any more: it or the node has ended, or this process has left."""
         return process_id in self._gone or self._membership.has_left or bool(self._node.lost)
 
     # ------------------------------------------------------------------------------------------------------- events
 
     def dispatch(self, connection: Connection, message: Any) -> None:
-        """Hand a message to whom it is for. The leader's thread."""
+        """Call the handler of a message. The leader's thread."""
         handler = self.handlers.get(type(message))
         if handler is None:
             raise FrameError(f"unexpected message {type(message).__name__}")
@@ -246,9 +245,9 @@ class Peers:
         handler(connection, message)
 
     def on_process_gone(self, message: messages.ProcessGone) -> None:
-        """The node says that a process has ended. The leader's thread.
+        """Handle the node's word that a process has ended. The leader's thread.
 
-        Answers that it sent before may still be in the socket: that is read to its end.
+        The sockets are still read to their ends, since they may hold answers that the process has sent before.
         """
         process_id, text = message.process_id, message.text
         if len(self._gone) >= REMEMBERED:
@@ -268,7 +267,7 @@ class Peers:
                 self._reactor.call_later(READ_OUT_S, partial(connection.close, text))
 
     def node_lost(self, why: str) -> None:
-        """Nobody can tell any more whether a process lives that cannot be reached. The leader's thread."""
+        """Close broken connections: without the node they would wait for ever. The leader's thread."""
         for connection in self._everyone():
             if connection.broken:
                 connection.close(why)
@@ -306,7 +305,7 @@ class Peers:
         return list(self._outgoing.values())
 
     def incoming(self) -> list[PeerConnection]:
-        """Return the connections that others have made. Any thread."""
+        """Return the connections that other processes have made. Any thread."""
         return list(self._incoming)
 
     def unsent(self) -> list[Connection]:
@@ -317,19 +316,19 @@ class Peers:
         return [*self._outgoing.values(), *self._incoming]
 
     def forget(self) -> None:
-        """In a forked child: close the copies of the sockets. Takes no lock: a thread that is not here may hold it."""
+        """In a forked child: close its copies of the sockets. Takes no lock: a thread of the parent may hold it."""
         for connection in self._everyone():
             if connection.sock is not None:
                 connection.sock.close()
 
     def close(self) -> None:
-        """Close everything. Called when the process leaves; no callback of an actor or task fires for it."""
+        """Close all connections, when the process leaves the node."""
         for connection in self._everyone():
             connection.close("this process leaves")
 
 
 def _dismissal(connection: Connection) -> Callable[[], None]:
-    """Return what closes a connection that has not said Hello by then. It does not keep one that has gone."""
+    """Return a function that closes the connection if no Hello has come. It refers to the connection weakly."""
     there = weakref.ref(connection)
 
     def dismiss() -> None:
