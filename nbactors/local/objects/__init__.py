@@ -1,18 +1,23 @@
-"""What references stand for: entries, who holds them, what they hold, and who waits.
+"""Objects of a process: their entries and values, the counting of references, and waiting for them.
 
-    ObjectRef ──► Entry ──► value: bytes here, or a segment of shared memory
+    ObjectRef ──► Entry ──► value: bytes in this process, or a segment of shared memory
                     ▲
-                    └── other processes, as borrowers: each is counted by the owner
+                    └── borrowers: other processes with a reference; the owner counts them
 
-**Ownership.** The process that has made a reference, by a call or by `put`, owns the object. Its entry lives as long as
-a reference in this process, a pending call, or a borrower needs it; Python's own reference counting frees it.
+**Ownership.** The process that makes a reference, by a call or by `put`, *owns* the object. The owner's entry lives as
+long as a reference in its process, a pending call, or a borrower needs it. Python's reference counting frees the entry,
+and the value with it. The states of an object are the table in `object_life`.
 
-**Borrowing.** Each reference that travels is counted as one *token* for the receiver, by the owner. The rules that make
-it safe although the messages take different ways:
+**Borrowing.** A process that receives a reference is a *borrower*. For each reference that travels, the owner counts
+one *token* for the receiver. The messages use different connections; these rules make the counting safe nevertheless:
 
-- The sender counts the receiver before the reference travels (`AddBorrow` to the owner, or directly if it is the
-  owner), and gives up its own tokens only later on the same connection. So the owner never sees zero in between.
-- A receiver gives back exactly the tokens that it got. Counts may be negative for a moment, when a release overtakes
-  the addition; an object is free when no process has a count other than zero.
+- The sender has the receiver counted before it sends the reference: it counts itself if it is the owner, and sends the
+  owner `AddBorrow` if not. It gives back its own tokens only later, on the same connection. So the owner never counts
+  zero in between.
+- A borrower gives back exactly the tokens that it got. A count is negative for a moment if a release arrives before the
+  addition. The object is free when no process has a count other than zero.
 - When a process dies, its counts go.
+
+**No locks.** Signal handlers, finalizers and exceptions from outside come at any bytecode, see `local.reactor`: each
+change of an entry or a table is one step, and each announcement can be repeated.
 """

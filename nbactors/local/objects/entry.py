@@ -1,8 +1,4 @@
-"""What a process knows of an object: its state, its value when it is there, and who waits for it.
-
-An `ObjectRef` holds its entry, and Python's own reference counting frees the value: an owned entry lives as long as a
-reference in this process, a pending call, or (through `References`) a borrower needs it.
-"""
+"""`Entry`: an object in this process, with its state, its value, and its listeners. See this room's `__init__`."""
 
 from __future__ import annotations
 
@@ -26,25 +22,25 @@ _ASKED, _VALUE, _ERROR, _LOSS = TABLE[ASK][PENDING], TABLE[VALUE], TABLE[ERROR],
 
 
 class Listener(Protocol):
-    """Something that is told when an entry becomes ready, on the thread that made it so.
+    """Something that waits for an entry.
 
-    One listener harms no other. So user code that a listener calls is shielded there: its errors are told, and none
-    comes out. A signal's handler may raise in the midst of `ready`, too: then it is called again, and does no harm.
+    An error of one listener must not keep the others from being called. So a listener that calls user code reports its
+    errors itself, and raises none. If an exception from outside aborts `ready`, it is called a second time.
     """
 
     def ready(self, entry: Entry) -> None:
-        """The entry's state is final now."""
+        """Take notice that the entry's state is final. Called on the thread that has made it final. Idempotent."""
 
 
 class Entry:
     """An object that this process owns.
 
-    The first outcome stands, whichever thread brings it. There is no lock, since a signal's handler or a finalizer may
-    come here while this thread is here already: each change is a comparison and stores with no call between, which is
-    one step in CPython. Readers look at `state` first, which is written last.
+    Several threads may bring an outcome; the first one stands. There is no lock, since a signal handler or a finalizer
+    may interrupt this thread in a method and call the method again: each change is one step, see `local.reactor`.
+    A writer stores `state` last and a reader reads it first, so a reader that finds it final finds the value, too.
 
     Attributes:
-        call: The call that makes it, as long as that is pending.
+        call: The call that makes the object; None when the call is no longer pending.
     """
 
     __slots__ = (
@@ -75,7 +71,7 @@ class Entry:
 
     @classmethod
     def made(cls, home: Home, number: int, held: Outcome, index: int = 0) -> Entry:
-        """Return the entry of a value, or an error, that is there already: of `put`, and of what was yielded."""
+        """Return a final entry with a value, or error, that is there already: from `put`, or from a generator."""
         entry = cls(home, number, index)
         entry.data = held.data
         entry.buffers = held.buffers
@@ -95,10 +91,10 @@ class Entry:
         return self.home.process_id
 
     def reduce(self, ref: ObjectRef[Any]) -> tuple[Any, ...]:
-        """Pickle `ref` by its id, and note that it travels."""
+        """Return what pickles `ref` as its id, and note that the reference travels."""
         self.home.references.export(self, ref)
         if not pickling.note_contained(ref):
-            # The user pickles by himself: nobody counts that copy, so it is never freed.
+            # User code pickles it, outside of a call: no borrower is counted for the copy, so the object is kept.
             self.home.references.pin(ref)
         return (rebuild, (self.id,))
 
@@ -112,7 +108,7 @@ class Entry:
         error: bool = False,
         buffers: Sequence[bytes] = (),
     ) -> None:
-        """The value (or with `error`, the pickled error) is there."""
+        """Store the value, or with `error` the pickled error, and tell the listeners. Any thread."""
         state = (_ERROR if error else _VALUE).get(self.state)
         if state is not None and self.state < READY:
             self.data = data
@@ -123,7 +119,7 @@ class Entry:
         self._announce()
 
     def lose(self, data: bytes) -> None:
-        """The value cannot come any more; `data` is the pickled error."""
+        """Store the pickled error `data`, since the value cannot come any more. Any thread."""
         state = _LOSS.get(self.state)
         if state is not None and self.state < READY:
             self.data = data
@@ -131,16 +127,16 @@ class Entry:
         self._announce()
 
     def _announce(self) -> None:
-        """Tell who waits, in order. It is told again where an exception from outside has torn the first time.
+        """Tell the listeners, in the order in which they were added. Repeated if an exception from outside aborts it.
 
-        They are in a dict, since any of thousands may cease to wait.
+        The listeners are in a dict, from which one of thousands can be removed at once.
         """
         waiting = self.home.waiting
         waiting.news = object()
         waiters = self.waiters
         if waiters:
             for waiter in list(waiters):
-                if waiter in waiters:  # else a handler that has interrupted this has told it
+                if waiter in waiters:  # else a handler that has interrupted this thread has told the listener
                     waiter.ready(self)
                     waiters.pop(waiter, None)
         if waiting.watchers:
@@ -149,7 +145,7 @@ class Entry:
             waiting.failed(self)
 
     def facts(self) -> ObjectFacts:
-        """Return what is known of the object here. Any thread; waits for nothing."""
+        """Return a summary of the object, as this process knows it. Any thread; does not wait."""
         state, call = self.state, self.call
         if state < READY:
             return ObjectFacts("pending", call.facts().label if call is not None else "")
@@ -164,10 +160,10 @@ class Entry:
     # ----------------------------------------------------------------------------------------------------- waiting
 
     def add_waiter(self, waiter: Listener) -> bool:
-        """Call `waiter.ready` once when the entry is final.
+        """Call `waiter.ready` when the entry is final. Any thread.
 
         Returns:
-            False if it is final already; then `ready` is not called.
+            False if the entry is final already; then `ready` is not called.
         """
         first = {waiter: None}
         if self.state >= READY:
@@ -179,16 +175,16 @@ class Entry:
         return True
 
     def remove_waiter(self, waiter: Listener) -> None:
-        """Forget a waiter that no longer waits."""
+        """Forget a listener that no longer waits. Any thread."""
         waiters = self.waiters
         if waiters:
-            waiters.pop(waiter, None)  # none, if it was told meanwhile
+            waiters.pop(waiter, None)  # None if it was told meanwhile
 
     def request(self) -> None:
-        """Make the value come; an owned one comes by itself.
+        """Have the value sent here. Does nothing for an own object, whose value comes unasked.
 
         Raises:
-            RaySystemError: This is a forked child, where nothing of the parent's comes.
+            RaySystemError: This is a forked child, where no value of the parent's arrives.
         """
         if self.home.membership.forked:
             self.home.membership.check()
@@ -214,14 +210,14 @@ class Entry:
         return futures.call_when_done(self, callback, context)
 
     def when_done(self, callback: Callable[[], None]) -> None:
-        """Run `callback` once it is done: at once if it is, else on the thread that makes it so."""
+        """Run `callback` when the entry is final: at once if it is already, else on the thread that makes it final."""
         if self.state < READY:
             self.request()
         if not self.add_waiter(_Done(callback)):
             callback()
 
     def failed(self) -> bool:
-        """Return whether it is done and `get` would raise."""
+        """Return whether the entry is final and `get` would raise."""
         return self.state > READY
 
     def done(self) -> bool:
@@ -263,7 +259,7 @@ class BorrowedEntry(Entry):
     """An object that another process owns.
 
     Attributes:
-        tokens: How often this process was counted as a borrower; given back when the entry goes.
+        tokens: How many tokens the owner has counted for this process. The entry's finalizer gives them back.
     """
 
     __slots__ = ("_id", "tokens")
@@ -285,7 +281,7 @@ class BorrowedEntry(Entry):
         return ids.owner_of(self._id)
 
     def request(self) -> None:
-        """Ask the owner for the value, once."""
+        """Ask the owner for the value, unless it was asked already."""
         super().request()
         if self.state != PENDING:
             return
@@ -296,11 +292,11 @@ class BorrowedEntry(Entry):
         try:
             if self.tokens:
                 self.home.references.release(self._id, self.tokens)
-        except AttributeError:  # an exception from outside came before it had any
+        except AttributeError:  # an exception from outside has aborted `__init__`
             pass
 
 
 def rebuild(oid: bytes) -> ObjectRef[Any]:
-    """Unpickle a reference in whatever process this is."""
+    """Return the reference of this process for an object's id. Called by `pickle`."""
     ref: ObjectRef[Any] = current.member().objects.references.obtain(oid)
     return ref

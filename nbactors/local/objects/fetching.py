@@ -1,4 +1,4 @@
-"""Values that travel between the owner of an object and those who borrow it. See this room's `__init__`."""
+"""Values of objects on their way from owners to borrowers. See this room's `__init__`."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 
 class Fetching:
-    """Asks owners for values, and answers those who ask this process.
+    """Asks owners for values, as a borrower; answers borrowers, as an owner.
 
     Args:
         peers: The connections to other processes.
-        references: Know the objects that others may ask for.
-        values: Packs and unpacks what travels.
+        references: Finds the objects that borrowers may ask for.
+        values: Packs and unpacks the values.
     """
 
     def __init__(self, peers: Peers, references: References, values: Values) -> None:
@@ -31,12 +31,12 @@ class Fetching:
         self._references = references
         self._values = values
         self._asked: dict[bytes, dict[bytes, list[BorrowedEntry]]] = {}
-        """What is asked for, by its owner and its id."""
+        """The entries whose values were asked for, by the owner's id and the object's id."""
 
     # ------------------------------------------------------------------------------------------------------ answering
 
     def answer(self, connection: Connection, oid: bytes) -> None:
-        """A borrower asks for a value: send it when it is ready. The leader's thread."""
+        """Send a borrower the value that it has asked for, when the object is final. The leader's thread."""
         entry = self._references.exported(oid)
         if entry is None:
             connection.send(messages.Fetched(oid, None))
@@ -47,7 +47,7 @@ class Fetching:
             answer.ready(entry)
 
     def cancel(self, oid: bytes, force: bool, recursive: bool, interrupt: bool) -> None:
-        """A borrower wants the call cancelled that makes one of our objects. The leader's thread."""
+        """Cancel the call that makes an own object, as a borrower has asked. The leader's thread."""
         entry = self._references.exported(oid)
         call = entry.call if entry is not None else None
         if call is not None:
@@ -56,7 +56,7 @@ class Fetching:
     # --------------------------------------------------------------------------------------------------------- asking
 
     def fetch(self, entry: BorrowedEntry) -> None:
-        """Ask the owner of an entry for its value."""
+        """Ask the owner of an entry for its value. Any thread."""
         connection = self._peers.connect(entry.owner)
         if connection is None:
             entry.lose(failures.owner_died(entry.id))
@@ -67,18 +67,18 @@ class Fetching:
             entries = table.setdefault(entry.id, [])
             entries.append(entry)
             if asked.get(entry.owner) is table and table.get(entry.id) is entries:
-                break  # else it was taken away before this one was in it
+                break  # else the leader has removed the empty list or table before the entry was in it
         connection.send_now(messages.Fetch(entry.id))
         if connection.closed:
             self.owner_gone(entry.owner)
 
     def leave(self) -> None:
-        """This process leaves: what it has asked others for will not come."""
+        """Lose all objects whose values were asked for, since this process leaves the node."""
         for owner in list(self._asked):
             self.owner_gone(owner)
 
     def fetched(self, connection: Connection, oid: bytes, value: messages.Value | None) -> None:
-        """The owner has answered. The leader's thread."""
+        """Settle an object with the owner's answer; None if the owner does not know it. The leader's thread."""
         received = self._values.receive(connection, value) if value is not None else None
         if received is not None:
             self._settle_asked(oid, received.settle)
@@ -86,14 +86,14 @@ class Fetching:
             self._lose_asked(oid, failures.object_lost(oid))
 
     def owner_gone(self, owner: bytes) -> None:
-        """A process has died: what we asked it for will not come. The leader's thread."""
+        """Lose the objects that were asked of a process which has died. The leader's thread."""
         for oid in self._asked_of(owner):
             self._lose_asked(oid, failures.owner_died(oid))
         if not self._asked.get(owner, True):
             self._asked.pop(owner, None)
 
     def ask_again(self, owner: bytes) -> None:
-        """A connection was lost to a process that lives. The leader's thread."""
+        """Ask a living owner again, since its connection was closed. The leader's thread."""
         for oid in self._asked_of(owner):
             connection = self._peers.connect(owner)
             if connection is None:
@@ -108,7 +108,7 @@ class Fetching:
         self._settle_asked(oid, lambda entry: entry.lose(error))
 
     def _settle_asked(self, oid: bytes, settle: Callable[[BorrowedEntry], None]) -> None:
-        """Settle all entries that wait for an object. Each is taken out at last: no exception from outside loses it."""
+        """Settle all entries of an object. Each is settled before it is removed, so an exception loses none."""
         table = self._asked.get(ids.owner_of(oid))
         if table is None:
             return

@@ -1,7 +1,7 @@
-"""Objects as futures: what a reference's `await`, `as_future` and `future` stand on. Imported on their first use.
+"""Objects as futures: behind a reference's `await`, `as_future` and `future`. Imported at their first use.
 
-An object becomes ready on the leader's thread; an asyncio future is set on its loop's thread. What becomes ready at
-once is handed over at once: one wake-up of the loop for all of it.
+An object becomes ready on the leader's thread, but an asyncio future has to be set on its loop's thread. A `Handover`
+passes all objects that become ready at the same time with one wake-up of the loop.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _handovers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Handover] = wea
 
 
 class Handover:
-    """Runs callbacks on one loop's thread, many for one wake-up."""
+    """Runs callbacks on one loop's thread, many of them per wake-up of the loop."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = weakref.ref(loop)
@@ -35,7 +35,7 @@ class Handover:
 
     @classmethod
     def to(cls, loop: asyncio.AbstractEventLoop) -> Handover:
-        """Return the loop's one."""
+        """Return the handover to a loop; make it if there is none."""
         found = _handovers.get(loop)
         if found is None:
             found = _handovers[loop] = cls(loop)
@@ -53,11 +53,11 @@ class Handover:
         try:
             if loop is not None:
                 loop.call_soon_threadsafe(self._drain)
-        except RuntimeError:  # the loop is closed: nobody waits there any more
+        except RuntimeError:  # the loop is closed: none of its coroutines waits any more
             self._due.clear()
 
     def _drain(self) -> None:
-        # First the flag: what is appended from here on schedules anew, so that nothing is left lying.
+        # The flag is cleared first: a callback that is appended from here on schedules another `_drain`.
         self._scheduled = False
         due = self._due
         try:
@@ -68,17 +68,17 @@ class Handover:
                     return
                 try:
                     callback()
-                except Exception as error:  # noqa: BLE001 - the user's: those behind it must not wait
+                except Exception as error:  # noqa: BLE001 - user code's error must not hold up the other callbacks
                     loop = self._loop()
                     if loop is not None:
                         loop.call_exception_handler({"message": f"error in {callback!r}", "exception": error})
         finally:
-            if due:  # `sys.exit()` in a callback ends the loop, as asyncio has it. If it runs again, so do the others.
+            if due:  # `sys.exit()` in a callback has ended the loop, as asyncio does; the rest runs if the loop does
                 self._schedule()
 
 
 class _Wake:
-    """A listener that runs a callback on a loop's thread, unless it is cancelled before."""
+    """A listener that runs a callback on a loop's thread, unless `cancel` comes before."""
 
     __slots__ = ("_callback", "_handover")
 
@@ -110,7 +110,7 @@ def as_future(entry: Awaited) -> asyncio.Future[Any]:
     if entry.state < READY:
         entry.request()
         wake = _AsyncFuture(Handover.to(loop), future, entry)
-        # After it was added: who is cancelled in between is taken out.
+        # The callback comes after the waiter: cancelled in between, the future still calls `leave`.
         if entry.add_waiter(wake):
             future.add_done_callback(wake.leave)
             return future
@@ -119,18 +119,18 @@ def as_future(entry: Awaited) -> asyncio.Future[Any]:
 
 
 def _settle(future: asyncio.Future[Any] | concurrent.futures.Future[Any], entry: Awaited) -> None:
-    if future.done():  # cancelled, or the user has settled it
+    if future.done():  # user code has cancelled or settled it
         return
     try:
         value = entry.result()
-    except BaseException as error:  # noqa: BLE001 - whatever `get` would raise
+    except BaseException as error:  # noqa: BLE001 - the future raises everything that `get` would raise
         future.set_exception(_raisable(error))
     else:
         future.set_result(value)
 
 
 def _raisable(error: BaseException) -> BaseException:
-    """Return what a future can raise: Python keeps StopIteration out of futures."""
+    """Return an exception that a future accepts in place of `error`: Python accepts no StopIteration in futures."""
     if isinstance(error, StopIteration):
         plain: BaseException = getattr(error, "_plain", None) or RuntimeError(f"the call raised {error!r}")
         return plain
@@ -138,7 +138,7 @@ def _raisable(error: BaseException) -> BaseException:
 
 
 class _Watch(_Wake):
-    """A listener that leaves its entry when it is cancelled."""
+    """A `_Wake` that `cancel` also removes from its entry."""
 
     __slots__ = ("_entry",)
 
@@ -152,7 +152,7 @@ class _Watch(_Wake):
 
 
 class _AsyncFuture(_Watch):
-    """A listener that settles a future on its loop's thread, and leaves the entry when the future is cancelled."""
+    """A listener that settles a future on its loop's thread, and is removed from the entry with the future's end."""
 
     __slots__ = ("_future",)
 
@@ -162,11 +162,11 @@ class _AsyncFuture(_Watch):
 
     def _settle(self) -> None:
         future = self._future
-        future.remove_done_callback(self.leave)  # it would cost a round of the loop
+        future.remove_done_callback(self.leave)  # calling it would cost a round of the loop
         _settle(future, self._entry)
 
     def leave(self, future: asyncio.Future[Any]) -> None:
-        """Nobody waits any more. If the user has stopped the cell that did, cancel the call. The loop's thread."""
+        """Stop listening. If an interrupt of the cell has cancelled the future, cancel the call. The loop's thread."""
         entry = self._entry
         self.cancel()
         interruption = entry.home.waiting.interruption
@@ -175,10 +175,10 @@ class _AsyncFuture(_Watch):
 
 
 class _ThreadFuture:
-    """A listener that settles a future for threads, on the thread that made the entry ready.
+    """A listener that settles a `concurrent.futures` future, on the thread that has made the entry final.
 
-    The user's callbacks run in here. `concurrent.futures` itself tells of an `Exception` that one raises; what else
-    comes out, such as SystemExit, would end the thread that reads for the whole process.
+    The future's callbacks, which are user code, run within `ready`. `concurrent.futures` logs an `Exception` of theirs
+    itself. Other exceptions, such as SystemExit, are reported here: they would end the process's only reading thread.
     """
 
     __slots__ = ("_future",)
@@ -187,7 +187,7 @@ class _ThreadFuture:
         self._future = future
 
     def leave(self, entry: Awaited) -> None:
-        """Nobody waits any more, if the future was cancelled or the user has settled it."""
+        """Stop listening: the future is done."""
         entry.remove_waiter(self)
 
     def ready(self, entry: Awaited) -> None:
@@ -196,9 +196,9 @@ class _ThreadFuture:
             return
         try:
             _settle_in_thread(future, entry)
-        except concurrent.futures.InvalidStateError:  # the user has settled it in this moment
+        except concurrent.futures.InvalidStateError:  # user code has settled it at this moment
             pass
-        except BaseException:  # noqa: BLE001 - of a callback
+        except BaseException:  # noqa: BLE001 - raised by a callback
             entry.home.reactor.complain(future)
 
 
@@ -209,7 +209,7 @@ def _settle_in_thread(future: concurrent.futures.Future[Any], entry: Awaited) ->
 
 
 def thread_future(entry: Awaited) -> concurrent.futures.Future[Any]:
-    """Return a future that gets the entry's value."""
+    """Return a `concurrent.futures` future that gets the entry's value. Any thread."""
     future: concurrent.futures.Future[Any] = concurrent.futures.Future()
     listener = _ThreadFuture(future)
     if entry.state < READY:
@@ -222,7 +222,7 @@ def thread_future(entry: Awaited) -> concurrent.futures.Future[Any]:
 
 
 def call_when_done(entry: Awaited, callback: Callable[[], None], context: contextvars.Context | None) -> _Wake:
-    """Run `callback` on the running loop when the entry is final; `.cancel()` of what is returned prevents it."""
+    """Run `callback` on the running loop when the entry is final; `cancel()` of the returned handle prevents that."""
     handover = Handover.to(asyncio.get_running_loop())
     run = callback if context is None else lambda: context.run(callback)
     wake = _Watch(handover, run, entry)
@@ -234,7 +234,7 @@ def call_when_done(entry: Awaited, callback: Callable[[], None], context: contex
 
 
 async def until_ready(source: Source) -> None:
-    """Wait on the running loop until there is something to read."""
+    """Wait on the running loop until an entry is final, or a stream has something to read or has ended."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[None] = loop.create_future()
 
@@ -247,4 +247,4 @@ async def until_ready(source: Source) -> None:
         try:
             await future
         finally:
-            source.remove_waiter(listener)  # it is there still if this was cancelled
+            source.remove_waiter(listener)  # still there if this coroutine was cancelled

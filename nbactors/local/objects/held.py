@@ -1,4 +1,4 @@
-"""A value in this process: what a message needs, without a receiver yet."""
+"""`Held`: a pickled value in this process."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Held:
-    """A value in this process: what a message needs, without a receiver yet."""
+    """A pickled value, or error, in this process: the part of a message that is the same for all receivers."""
 
     __slots__ = ("buffers", "contained", "data", "error", "stored")
 
@@ -32,16 +32,16 @@ class Held:
         self.error = error
 
     def settle(self, entry: Entry) -> None:
-        """Make this the value of an entry."""
+        """Make this the value, or error, of an entry."""
         entry.resolve(self.data, self.stored, self.contained, self.error, self.buffers)
 
     @property
     def plain(self) -> bool:
-        """Whether a message needs no more than `data`."""
+        """Whether `data` is all that a message needs of this value."""
         return self.stored is None and not self.contained and not self.error and not self.buffers
 
     def load(self) -> Any:
-        """Unpickle; raise what came instead."""
+        """Return the unpickled value; raise the error if this is one."""
         if self.error:
             raise failures.decode(self.data)
         if self.stored is None:

@@ -1,6 +1,6 @@
-"""What objects know of the process that they are in. For type checkers: nothing imports this when it runs.
+"""Protocols of the parts of a process that entries and streams use. For type checkers only: never imported at run time.
 
-Entries stand here as `Any`: they know of their home, and so it cannot know of them.
+Entries are typed as `Any` here, since their module imports this one.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ class Outcome(Protocol):
 
     @property
     def data(self) -> bytes:
-        """Pickled."""
+        """The pickled value; empty if `stored` has it."""
 
     @property
     def buffers(self) -> Sequence[bytes]:
-        """What the pickle leaves out."""
+        """The buffers that the pickle leaves out (pickle protocol 5)."""
 
     @property
     def stored(self) -> Stored | None:
-        """Where the value is, if it lies in shared memory."""
+        """The segment in which the value lies; None if it is not in shared memory."""
 
     @property
     def contained(self) -> Any:
-        """The references and handles in it."""
+        """The references and handles in the value."""
 
     @property
     def error(self) -> bool:
@@ -50,22 +50,22 @@ class Maker(Protocol):
     target: Any
 
     def facts(self) -> CallFacts:
-        """Return what there is to say of it. Any thread."""
+        """Return a summary of the call. Any thread."""
 
     def cancel(self, mode: CancelMode, recursive: bool, timeout_s: float = 0.0) -> None:
-        """Cancel it, as far as that is possible. Any thread."""
+        """Cancel the call, as far as that is possible. Any thread."""
 
     def tell(self, message: Any) -> None:
-        """Send the worker that runs it a message about it, if it was sent. Any thread."""
+        """Send a message about the call to its worker, if the call was sent. Any thread."""
 
 
 class Interrupting(Protocol):
-    """What the user's interrupt does to calls that were waited for, see `Interruption`."""
+    """The effect of the user's interrupt on calls whose results were waited for, see `Interruption`."""
 
     cancels: bool
 
     def apply(self, error: KeyboardInterrupt, waited: Iterable[Any]) -> None:
-        """Say in the error what was waited for, and cancel it if that is wanted. The main thread."""
+        """Name the awaited calls in the error, and cancel them if the user has chosen so. The main thread."""
 
     def cancel_one(self, entry: Any) -> None:
         """Cancel the call that makes an awaited object. Any thread."""
@@ -78,31 +78,31 @@ class Loading(Protocol):
         """Pickle a value."""
 
     def load(self, entry: Any) -> Any:
-        """Return what an entry that is final holds, or raise it."""
+        """Return the value of a final entry, or raise its error."""
 
     def pack_entry(self, connection: Connection, entry: Any) -> tuple[messages.Value, list[int]]:
-        """Make a message of what an entry holds, and its descriptors."""
+        """Return a final entry's value for a message, and the descriptors to send with it."""
 
     def receive(self, connection: Connection, value: messages.Value) -> Any:
-        """Take over a value that came with a message."""
+        """Take over a value that has arrived in a message."""
 
 
 class Lending(Protocol):
-    """Counts who else holds references, see `References`."""
+    """Counts borrowers, see `References`."""
 
     borrows: bool
 
     def export(self, entry: Any, ref: ObjectRef[Any]) -> None:
-        """A reference is about to travel."""
+        """Register a reference that is about to travel."""
 
     def pin(self, ref: ObjectRef[Any]) -> None:
         """Keep a reference for the life of the process."""
 
     def grant(self, ref: ObjectRef[Any], receiver: bytes) -> bytes:
-        """Count a borrower; return the id."""
+        """Count a borrower; return the object's id."""
 
     def exported(self, oid: bytes) -> Any:
-        """Return the entry of an own object that others may ask for."""
+        """Return the entry of an own object that a borrower may ask for."""
 
     def obtain(self, oid: bytes, tokens: int = 0) -> ObjectRef[Any]:
         """Return this process's reference for an id."""
@@ -111,7 +111,7 @@ class Lending(Protocol):
         """Return this process's one reference to an entry."""
 
     def release(self, oid: bytes, tokens: int) -> None:
-        """The last local reference to a borrowed object is gone."""
+        """Give tokens back after the last local reference to a borrowed object has gone."""
 
 
 class Asking(Protocol):
@@ -122,51 +122,51 @@ class Asking(Protocol):
 
 
 class Announcing(Protocol):
-    """Wakes who waits for any of many objects, see `Waiting`."""
+    """Wakes the threads that wait for any of many objects, see `Waiting`."""
 
     news: object
 
     @property
     def watchers(self) -> Sequence[object]:
-        """Who waits."""
+        """The waiters of these threads."""
 
     @property
     def interruption(self) -> Interrupting | None:
-        """What the user's interrupt does."""
+        """The effect of the user's interrupt; None in a worker."""
 
     def stir(self) -> None:
-        """An object has become ready."""
+        """Wake the threads: an object has become final."""
 
     def failed(self, entry: Any) -> None:
-        """An object has failed."""
+        """End each `get` of several objects of which this one has failed."""
 
     def next_of(self, stream: Any, timeout: float | None) -> Any:
         """Wait for the next entry of a stream, and take it."""
 
 
 class Streaming(Protocol):
-    """The streams that other processes read, and those of others, see `Streams`."""
+    """The streams that other processes read, and the streams of other processes, see `Streams`."""
 
     def lend(self, reader: Any) -> None:
-        """A generator travels."""
+        """Register a generator that travels."""
 
     def ask(self, key: Any, reader: Any) -> None:
         """Ask the owner of a stream for the next reference."""
 
     def put_back(self, key: ObjectRef[Any], items: Any) -> None:
-        """Give the owner of a stream back what it has sent."""
+        """Give references back to the owner of a stream."""
 
 
 class Home(Protocol):
-    """What an object knows of the process that it is in: one record for all objects, see `Objects`."""
+    """The process of an object, as the object knows it: one record for all objects, see `Objects`."""
 
     @property
     def process_id(self) -> bytes:
-        """16 bytes."""
+        """The process's id, 16 bytes."""
 
     @property
     def membership(self) -> Membership:
-        """Whether the process has left."""
+        """Tells whether the process has left the node."""
 
     @property
     def reactor(self) -> Reactor:
@@ -178,7 +178,7 @@ class Home(Protocol):
 
     @property
     def references(self) -> Lending:
-        """Counts who else holds references."""
+        """Counts borrowers."""
 
     @property
     def fetching(self) -> Asking:
@@ -186,25 +186,25 @@ class Home(Protocol):
 
     @property
     def waiting(self) -> Announcing:
-        """Wakes who waits."""
+        """Wakes waiting threads."""
 
     @property
     def streams(self) -> Streaming:
-        """The streams that are read elsewhere, or come from there."""
+        """The streams that cross processes."""
 
 
 class Source(Protocol):
-    """What a listener can be added to: an entry, or a stream."""
+    """An entry, or a stream: a listener can be added to it."""
 
     def add_waiter(self, waiter: Any) -> bool:
-        """Call `waiter.ready` once; return False if there is something already."""
+        """Call `waiter.ready` when the source is ready; return False, without a call, if it is ready already."""
 
     def remove_waiter(self, waiter: Any) -> None:
         """Forget a listener."""
 
 
 class Awaited(Source, Protocol):
-    """An object that may be waited for, see `Entry`."""
+    """An object that a thread may wait for, see `Entry`."""
 
     @property
     def state(self) -> int:
@@ -212,10 +212,10 @@ class Awaited(Source, Protocol):
 
     @property
     def home(self) -> Home:
-        """Where it is."""
+        """The process of the object."""
 
     def request(self) -> None:
-        """Make the value come."""
+        """Have the value sent here."""
 
     def result(self) -> Any:
-        """Return the value of an object that is ready, or raise it."""
+        """Return the value of a final object, or raise its error."""

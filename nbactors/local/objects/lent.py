@@ -1,4 +1,4 @@
-"""`Lent`: what a process on the other side of a connection has of our objects."""
+"""`Lent`: the objects of this process that the process at the other end of a connection uses."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ if TYPE_CHECKING:
 
 
 class Lent:
-    """The segments and the answers that are due on one connection. `Connection.lent` holds the record.
+    """The lent segments and the answers due on one connection. `Connection.lent` holds the record.
 
     Attributes:
-        segments: Numbers of the holds on segments that the other process has.
-        listeners: The listeners that will answer it, each with the entry or stream that the listener waits for.
+        segments: The numbers of the holds on segments that the other process has.
+        listeners: The listeners that will answer the other process, each with the entry or stream it waits for.
     """
 
     __slots__ = ("listeners", "segments")
@@ -24,7 +24,7 @@ class Lent:
         self.listeners: dict[Listener, Source] = {}
 
     def forget_listeners(self) -> None:
-        """The other process gets no answer any more. The leader's thread."""
+        """Drop the answers to the other process, whose connection is closed. The leader's thread."""
         for listener, source in list(self.listeners.items()):
             source.remove_waiter(listener)
         self.listeners.clear()

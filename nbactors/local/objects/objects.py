@@ -1,4 +1,4 @@
-"""`Objects`: all that a process knows of objects, put together."""
+"""`Objects`: the parts of this room, put together for one process."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
 
 class Objects:
-    """The objects of one process. Each entry and stream points here, see `Home`.
+    """The objects of one process. Each entry and stream refers to it as its `Home`.
 
     Args:
-        process_id: This process's, 16 bytes.
-        membership: Whether this process has left.
-        reactor: Its event loop.
+        process_id: This process's id, 16 bytes.
+        membership: Tells whether this process has left the node.
+        reactor: The event loop of this process.
         peers: The connections to other processes.
         node: The connection to the node.
-        store: Where large values lie.
+        store: The shared memory for large values.
         numbers: Gives numbers to calls and objects.
         expect_trim: Called when a large value is stored.
     """
@@ -55,12 +55,12 @@ class Objects:
         self.waiting = Waiting(reactor, membership, self.references, self.values)
 
     def process_gone(self, process_id: bytes) -> None:
-        """A process has died: its counts go, and what it owned is lost. The leader's thread."""
+        """Drop the counts of a process that has died, and lose the objects that it owned. The leader's thread."""
         self.references.process_gone(process_id)
         self.fetching.owner_gone(process_id)
         self.streams.owner_gone(process_id)
 
     def ask_again(self, process_id: bytes) -> None:
-        """A connection was lost to a process that lives: ask it anew. The leader's thread."""
+        """Repeat open requests to a living process whose connection is closed. The leader's thread."""
         self.fetching.ask_again(process_id)
         self.streams.ask_again(process_id)

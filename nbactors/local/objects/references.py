@@ -1,4 +1,4 @@
-"""Who else holds references to our objects, and which of others we hold. See this room's `__init__`."""
+"""The counting of borrowers, at the owner and at the borrower. See "Borrowing" in this room's `__init__`."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 
 
 class References:
-    """The reference tables of one process. Methods: any thread, unless they say otherwise.
+    """The reference tables of one process. Methods run on any thread, unless they say otherwise.
 
-    There is no lock, as everywhere where handlers and finalizers may come: to count in a table, and to take away one
-    that is empty, is one step each.
+    There is no lock: counting in a table, and removing an empty table, are one step each. A thread that has counted
+    checks that its table was not removed in between, and counts again if so.
 
     Args:
-        home: Where the entries belong that it makes.
-        process_id: This process's, 16 bytes.
-        reactor: Runs what a finalizer may not do itself.
-        peers: The connections to the owners.
-        node: Tells of the end of each process that something was lent to.
+        home: The home of the entries that this makes.
+        process_id: This process's id, 16 bytes.
+        reactor: Runs actions for finalizers, which may not send.
+        peers: The connections to owners.
+        node: Tells of the end of each borrower.
     """
 
     def __init__(self, home: Home, process_id: bytes, reactor: Reactor, peers: Peers, node: NodeLink) -> None:
@@ -38,18 +38,18 @@ class References:
         self._peers = peers
         self._node = node
         self.borrows = False
-        """Whether this process has ever borrowed: if not, `wait` need not look for objects to ask for."""
+        """Whether this process has ever borrowed. If not, `get` and `wait` need not ask owners for values."""
         self._canonical: weakref.WeakValueDictionary[bytes, ObjectRef[Any]] = weakref.WeakValueDictionary()
         self._exported: dict[bytes, Entry] = {}
         self._tokens: dict[bytes, defaultdict[bytes, int]] = {}
         self._pinned: list[ObjectRef[Any]] = []
         self._lent_to: dict[bytes, set[bytes]] = {}
-        """Which own objects a process is counted for. The node tells of the end of each that is in here."""
+        """The own objects that a process borrows, by its id: its end then costs no search through all counts."""
 
     # ------------------------------------------------------------------------------------------------------- owning
 
     def export(self, entry: Entry, ref: ObjectRef[Any]) -> None:
-        """An own reference is about to travel: it can be asked for by its id from now on."""
+        """Register an own reference that is about to travel, so that borrowers can ask for it by its id."""
         self._canonical[entry.id] = ref
 
     def pin(self, ref: ObjectRef[Any]) -> None:
@@ -69,7 +69,7 @@ class References:
         return oid
 
     def add_tokens(self, oid: bytes, receiver: bytes, tokens: int, entry: Entry | None = None) -> None:
-        """Count, as the owner."""
+        """Add tokens to a receiver's count; a negative number takes tokens back. At the owner."""
         if entry is None:
             entry = self.exported(oid)
         tables = self._tokens
@@ -77,7 +77,7 @@ class References:
             counts = tables.setdefault(oid, defaultdict(int))
             counts[receiver] += tokens
             if tables.get(oid) is counts:
-                break  # else it was taken away, empty, before this was counted in it
+                break  # else another thread has removed the empty table before this thread counted in it
         if not counts[receiver]:
             del counts[receiver]
         if counts:
@@ -88,13 +88,13 @@ class References:
                 if not counts and tables[oid] is counts:
                     del tables[oid]
                     del self._exported[oid]
-            except KeyError:  # another thread has done so, or it was not exported
+            except KeyError:  # another thread has removed it, or the object was not exported
                 pass
         if receiver != self._process_id:
             self._note_lent(oid, receiver, counts)
 
     def _note_lent(self, oid: bytes, receiver: bytes, counts: defaultdict[bytes, int]) -> None:
-        """Note whether an object is counted for a process, so that its end is noticed and costs no look at others."""
+        """Note whether a process borrows an object, and have the node watch a process that does."""
         lent_to = self._lent_to
         if receiver not in counts:
             oids = lent_to.get(receiver)
@@ -103,17 +103,17 @@ class References:
             oids.discard(oid)
             if receiver not in counts:
                 return
-        while True:  # also what was counted by another thread meanwhile
+        while True:  # the receiver has a count, perhaps one that another thread has added meanwhile
             oids = lent_to.get(receiver)
             if oids is None:
                 oids = lent_to.setdefault(receiver, set())
                 self._node.send(messages.Watch(receiver))
             oids.add(oid)
             if lent_to.get(receiver) is oids:
-                break  # else that process has gone just now, and the node is asked once more
+                break  # else the process has ended just now, and the node is asked once more
 
     def process_gone(self, process_id: bytes) -> None:
-        """A process has died: its counts go. The leader's thread."""
+        """Drop the counts of a process that has died. The leader's thread."""
         lent = self._lent_to.get(process_id)
         while lent:
             for oid in list(lent):
@@ -123,11 +123,11 @@ class References:
                     self.add_tokens(oid, process_id, -tokens)
                 else:
                     lent.discard(oid)
-        if not lent:  # one step with the next: what another thread adds it adds before, or finds this gone
+        if not lent:  # one step with `pop`: another thread adds before it, or finds the set removed and adds again
             self._lent_to.pop(process_id, None)
 
     def exported(self, oid: bytes) -> Entry | None:
-        """Return the entry of an own object that others may ask for."""
+        """Return the entry of an own object that a borrower may ask for; None if there is none with this id."""
         entry = self._exported.get(oid)
         if entry is None:
             ref = self._canonical.get(oid)
@@ -137,9 +137,9 @@ class References:
     # ---------------------------------------------------------------------------------------------------- borrowing
 
     def obtain(self, oid: bytes, tokens: int = 0) -> ObjectRef[Any]:
-        """Return this process's reference for an id, with `tokens` more to give back.
+        """Return this process's reference for an id, and take over `tokens` tokens with it.
 
-        With no tokens and no reference here already, the user unpickled by himself: then we count ourselves.
+        Without tokens, and without a reference here, user code has unpickled it: the owner then counts one token more.
         """
         own = ids.owner_of(oid) == self._process_id
         counts = not own and not tokens and self._canonical.get(oid) is None
@@ -157,7 +157,7 @@ class References:
         return ref
 
     def known(self, oid: bytes) -> ObjectRef[Any]:
-        """Return this process's reference for an id, and count nothing."""
+        """Return this process's reference for an id, without taking over a token."""
         ref = self._canonical.get(oid)
         if ref is None:
             own = ids.owner_of(oid) == self._process_id
@@ -181,7 +181,7 @@ class References:
         return entry
 
     def release(self, oid: bytes, tokens: int) -> None:
-        """The last local reference to a borrowed object is gone. Called by a finalizer, therefore only posts."""
+        """Give tokens back: the last local reference has gone. A finalizer calls this, so it only posts an action."""
         peers = self._peers
 
         def give_back() -> None:
@@ -193,5 +193,5 @@ class References:
 
     @property
     def lent(self) -> int:
-        """How many own objects others hold; for tests."""
+        """The number of own objects that have borrowers."""
         return len(self._exported)

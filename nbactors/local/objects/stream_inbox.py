@@ -1,4 +1,4 @@
-"""What has arrived of a stream and was not read yet, and who waits for more of it."""
+"""The queue of a stream's unread references, and the readers that wait for more of them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Readable:
-    """Something with a queue of references: what readers wait for, and how they are woken."""
+    """A queue of references, and the listeners of the readers that wait for it."""
 
     __slots__ = ("__weakref__", "ended", "home", "items", "waiters")
 
@@ -29,37 +29,38 @@ class Readable:
         self.waiters: list[Listener] = []
 
     def next_ready(self) -> bool:
-        """Return whether a reader would not have to wait."""
+        """Return whether a reader would find a reference or the end without waiting."""
         return bool(self.items) or self.ended
 
     def facts(self) -> StreamFacts:
-        """Return what is known of the stream here. Any thread; waits for nothing."""
+        """Return a summary of the stream, as this process knows it. Any thread; does not wait."""
         return StreamFacts("ended" if self.ended else "running", unread=len(self.items))
 
     def add_waiter(self, waiter: Listener) -> bool:
-        """Call `waiter.ready` once when there is something to read; returns False if there is already."""
+        """Call `waiter.ready` when there is something to read; return False, without a call, if there is already."""
         self.waiters.append(waiter)
-        # Looked at afterwards: who fills looks for waiters after filling, so one sees the other.
+        # The leader fills the queue and then looks for listeners; this thread adds a listener and then looks into the
+        # queue. So at least one of the two sees the other.
         if self.next_ready():
             try:
                 self.waiters.remove(waiter)
-            except ValueError:  # it was woken meanwhile
+            except ValueError:  # the leader has woken it meanwhile
                 return True
             return False
         return True
 
     def remove_waiter(self, waiter: Listener) -> None:
-        """Forget a waiter that no longer waits."""
+        """Forget a listener that no longer waits."""
         try:
             self.waiters.remove(waiter)
         except ValueError:
             pass
 
     def wake(self) -> None:
-        """Something came, or nothing will: wake the readers, of whom one may go back to sleep."""
+        """Wake all readers: a reference has arrived, or the stream has ended."""
         self.home.waiting.news = object()
         waiters = self.waiters
-        for _ in range(len(waiters)):  # who still finds nothing adds itself again
+        for _ in range(len(waiters)):  # a listener that still finds nothing adds itself again, at the end
             if not waiters:
                 break
             waiter = waiters[0]
@@ -71,12 +72,12 @@ class Readable:
 
 
 class Inbox(Readable):
-    """What has arrived of one call's stream. Filled on the leader's thread.
+    """The queue of one call's stream, in the owner's process. Filled on the leader's thread.
 
     Attributes:
-        number: The call's.
-        received: How many have arrived; a call that is tried again yields some a second time.
-        is_collected: Nobody reads it: it becomes one value, for ``num_returns="dynamic"``.
+        number: The call's number.
+        received: The highest index that has arrived; a call that is tried again yields earlier ones a second time.
+        is_collected: Whether the references become one value, for ``num_returns="dynamic"``.
     """
 
     __slots__ = ("_backpressure", "_call", "_read", "abandoned", "is_collected", "number", "received")
@@ -93,13 +94,13 @@ class Inbox(Readable):
 
     @property
     def call(self) -> Maker | None:
-        """The call, as long as its generator may yield."""
+        """The call; None after its generator's end."""
         return self._call
 
     # ---------------------------------------------------------------------------------------------------- filling
 
     def arrive(self, index: int, held: Held) -> None:
-        """The generator has yielded."""
+        """Add the `index`-th yielded value, unless it has arrived before."""
         if not self.ended:
             entry = Entry.made(self.home, self.number, held, index)
             if index > self.received:
@@ -115,7 +116,7 @@ class Inbox(Readable):
             self.wake()
 
     def fail(self, held: Held) -> None:
-        """The generator has raised, or will not run on: the error is the last reference."""
+        """End the stream with an error as its last reference: the generator has raised, or its worker has died."""
         entry = Entry.made(self.home, self.number, held, self.received + 1)
         if not self.ended:
             self.ended = True
@@ -125,7 +126,7 @@ class Inbox(Readable):
         self.end()
 
     def end(self) -> None:
-        """There will be no more."""
+        """End the stream."""
         self.ended = True
         self._call = None
         self.wake()
@@ -139,7 +140,7 @@ class Inbox(Readable):
     # ---------------------------------------------------------------------------------------------------- reading
 
     def take(self) -> Entry | None:
-        """Return the next, None if there is none now. Any thread."""
+        """Return the next reference's entry, None if there is none now. Any thread."""
         try:
             entry = self.items.popleft()
         except IndexError:
@@ -152,15 +153,15 @@ class Inbox(Readable):
         return entry
 
     def put_back(self, entry: Entry) -> None:
-        """Make one that was taken the next again: who has taken it does not want it. The leader's thread."""
+        """Put an entry back to the front, since its reader has not used it. The leader's thread."""
         if not self.abandoned:
             self.items.appendleft(entry)
             self.wake()
 
     def resume(self, call: Maker) -> None:
-        """The call was sent, perhaps again: tell its generator what has happened before.
+        """Tell the worker what has happened to the stream before the call was sent, perhaps for a second time.
 
-        Called after the sending: what is told of a call that the worker does not know yet is lost.
+        Called after the call was sent: the worker drops messages about a call that it does not know yet.
         """
         if self.abandoned:
             call.tell(messages.StopStream(self.number))
@@ -168,7 +169,7 @@ class Inbox(Readable):
             call.tell(messages.Consumed(self.number, self._read))
 
     def abandon(self) -> None:
-        """Nobody will read on: free what is here and stop the generator."""
+        """Free the unread references and stop the generator, since nobody reads on."""
         call = self._call
         self.abandoned = True
         self.items.clear()

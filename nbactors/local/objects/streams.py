@@ -1,9 +1,13 @@
-"""Streams: what a generator has yielded and nobody has read yet, at its owner and at whom the generator was passed to.
+"""Streams: the references that a generator has yielded, for readers in the owner's process and in other processes.
 
-The call holds the `Inbox`, which fills. The generator object holds a `Reader`; when the last one is gone, the stream is
-closed. A generator that travels is counted like a reference: the owner makes an object that stands for the stream, and
-that object's entry holds the reader, so the usual borrowing keeps it. Whoever has got it asks the owner for one
-reference at a time, so that several readers share one sequence; what comes for one who has left meanwhile goes back.
+    worker ──Yielded──► Inbox ◄── Reader ◄──AskNext── RemoteReader in another process
+                                         ───Next────►
+
+The call holds the `Inbox`, in which references arrive. A generator in the owner's process holds a `Reader`; when the
+last reader is freed, the stream is closed. For a generator that travels, the owner makes an object that stands for the
+stream; its entry holds the reader, and is borrowed like any other. A generator in another process holds a
+`RemoteReader`, which asks for one reference at a time, so that several readers share one sequence. An answer to a
+reader that was freed meanwhile goes back to the owner.
 """
 
 from __future__ import annotations
@@ -31,11 +35,11 @@ if TYPE_CHECKING:
     from nbactors.local.objects.values import Values
 
 STREAM_INDEX = 0xFFFFFFFF
-"""The index, among a call's objects, of the one that stands for the stream itself."""
+"""The index, among a call's objects, of the object that stands for the stream itself."""
 
 
 class Reader:
-    """A generator's hold on the stream of an own call. Any thread."""
+    """The reading end of a stream in the owner's process. Methods run on any thread."""
 
     __slots__ = ("__weakref__", "_inbox", "_key", "home")
 
@@ -46,20 +50,20 @@ class Reader:
 
     @property
     def inbox(self) -> Inbox:
-        """Where the references arrive."""
+        """The queue in which the references arrive."""
         return self._inbox
 
     @property
     def state(self) -> int:
-        """As of an entry: whether `wait` finds the next reference ready."""
+        """Stands for the state of an entry: READY if `wait` would find the next reference ready."""
         return READY if self._inbox.next_ready() else PENDING
 
     def facts(self) -> StreamFacts:
-        """Return what is known of the stream here."""
+        """Return a summary of the stream, as this process knows it."""
         return self._inbox.facts()
 
     def request(self) -> None:
-        """What is yielded comes by itself, though not to a forked child."""
+        """Raise in a forked child, where no reference arrives. Elsewhere references arrive unasked."""
         if self.home.membership.forked:
             self.home.membership.check()
 
@@ -87,7 +91,7 @@ class Reader:
         inbox.wake()
 
     def reduce(self, completed: ObjectRef[Any]) -> tuple[Any, ...]:
-        """Pickle the generator: as the object that stands for the stream."""
+        """Return what pickles the generator as the object that stands for the stream."""
         ref = self._key() if self._key is not None else None
         if ref is None:
             entry = StreamEntry(self.home, self._inbox.number, STREAM_INDEX)
@@ -99,7 +103,7 @@ class Reader:
         return rebuild, (ref, completed)
 
     def ask(self, connection: Connection, stream_id: bytes) -> None:
-        """Somebody else reads: answer when there is something. The leader's thread."""
+        """Answer another process when there is something to read, or the end. The leader's thread."""
         asker = _Asker(self._inbox, connection, stream_id)
         connection.lent.listeners[asker] = self._inbox
         if not self._inbox.add_waiter(asker):
@@ -108,14 +112,14 @@ class Reader:
     def __del__(self) -> None:
         try:
             inbox = self._inbox
-        except AttributeError:  # an exception from outside came before it had any
+        except AttributeError:  # an exception from outside has aborted `__init__`
             return
         if not inbox.ended or inbox.items:
             self.home.reactor.discard(inbox.abandon)
 
 
 class StreamEntry(Entry):
-    """The object that stands for a stream while its generator is in other processes, too."""
+    """The object that stands for a stream whose generator has travelled to other processes."""
 
     __slots__ = ("reader",)
 
@@ -123,7 +127,7 @@ class StreamEntry(Entry):
 
 
 class _Asker:
-    """Sends the next reference to the process that asked for it."""
+    """A listener that sends the next reference to the process that has asked for it."""
 
     __slots__ = ("_connection", "_inbox", "_stream_id")
 
@@ -154,7 +158,7 @@ class _Asker:
 
 
 class RemoteReader(Readable):
-    """A generator's hold on a stream whose owner is another process."""
+    """The reading end of a stream that another process owns."""
 
     __slots__ = ("_asked", "_key")
 
@@ -170,11 +174,11 @@ class RemoteReader(Readable):
 
     @property
     def state(self) -> int:
-        """As of an entry: whether `wait` finds the next reference ready."""
+        """Stands for the state of an entry: READY if `wait` would find the next reference ready."""
         return READY if self.next_ready() else PENDING
 
     def request(self) -> None:
-        """Ask the owner for the next reference, unless that is under way."""
+        """Ask the owner for the next reference, unless it was asked already."""
         if self.home.membership.forked:
             self.home.membership.check()
         if self._asked or self.items or self.ended:
@@ -193,7 +197,7 @@ class RemoteReader(Readable):
         return self.home.references.canonical(await _anext(self))
 
     def take(self) -> Entry | None:
-        """Return what has come, None if nothing has."""
+        """Return the next reference's entry; if there is none, ask the owner and return None."""
         try:
             return self.items.popleft()
         except IndexError:
@@ -201,17 +205,17 @@ class RemoteReader(Readable):
             return None
 
     def is_finished(self) -> bool:
-        """See `ObjectRefGenerator.is_finished`; known only once the end was asked for."""
+        """See `ObjectRefGenerator.is_finished`. The end is known only after the owner was asked for it."""
         return self.ended and not self.items
 
     def close(self) -> None:
-        """Read no more here. The generator is closed when nobody else has it."""
+        """Stop reading in this process. The stream itself is closed when no process has its generator any more."""
         self._put_back()
         self.ended = True
         self.wake()
 
     def _put_back(self) -> None:
-        """Leave to other readers what was asked for and not read. Called by a finalizer, too: only posts."""
+        """Give unread references back to the owner, for other readers. Finalizers call this, so it only posts."""
         items, self.items = self.items, deque()
         if items:
             key, streams = self._key, self.home.streams
@@ -220,40 +224,40 @@ class RemoteReader(Readable):
     def __del__(self) -> None:
         try:
             self._put_back()
-        except AttributeError:  # an exception from outside came before it had any
+        except AttributeError:  # an exception from outside has aborted `__init__`
             pass
 
     def reduce(self, completed: ObjectRef[Any]) -> tuple[Any, ...]:
-        """Pickle the generator."""
+        """Return what pickles the generator as the object that stands for the stream."""
         return rebuild, (self._key, completed)
 
     def receive(self, entry: Entry | None) -> None:
-        """The owner has answered. The leader's thread."""
-        if self._asked:  # else a handler that has interrupted this has done it
+        """Take the owner's answer: an entry, or None at the end of the stream. The leader's thread."""
+        if self._asked:  # else a handler that has interrupted this thread has taken the answer
             self._asked = False
             if entry is not None:
                 self.items.append(entry)
         if entry is None:
             self.ended = True
-        elif self.ended:  # it was closed meanwhile
+        elif self.ended:  # the reader was closed meanwhile
             self._put_back()
         self.wake()
 
     def lose(self, entry: Entry) -> None:
-        """The owner has died: that is the last reference's error."""
+        """End with an entry that holds the error of the owner's death."""
         self.items.append(entry)
         self.ended = True
         self.wake()
 
 
 class Streams:
-    """The readers of other processes' streams, and the questions of others about ours. The leader's thread.
+    """The streams of one process that cross processes, in both directions. Methods run on the leader's thread.
 
     Args:
-        home: Where the entries belong that it makes.
+        home: The home of the entries that this makes.
         peers: The connections to the owners of streams.
-        references: Counts what is lent and borrowed.
-        values: Unpacks what arrives.
+        references: Counts borrowers.
+        values: Unpacks the values that arrive.
         numbers: Gives numbers to calls and objects.
     """
 
@@ -265,30 +269,30 @@ class Streams:
         self._references = references
         self._values = values
         self._numbers = numbers
-        # Weakly: a reader that is dropped while it asks holds up neither the others nor the generator's end.
+        # Weak references: a reader that is freed while it asks must hold up neither other readers nor the stream's end.
         self._asking: dict[bytes, list[weakref.ref[RemoteReader]]] = {}
         self._lent: weakref.WeakValueDictionary[int, Reader] = weakref.WeakValueDictionary()
 
     def lend(self, reader: Reader) -> None:
-        """Remember a stream of ours that others read. Any thread."""
+        """Register an own stream that other processes read. Any thread."""
         self._lent[reader.inbox.number] = reader
 
     def ask(self, key: Entry, reader: RemoteReader) -> None:
-        """Ask the owner of a stream. Any thread."""
+        """Ask the owner of a stream for the next reference. Any thread."""
         connection = self._peers.connect(key.owner)
         asking, asker = self._asking, weakref.ref(reader)
         while True:
             readers = asking.setdefault(key.id, [])
             readers.append(asker)
             if asking.get(key.id) is readers:
-                break  # else the list was taken away, empty, before this one was in it
+                break  # else the leader has removed the empty list before the reader was in it
         if connection is not None:
             connection.send_now(messages.AskNext(key.id))
         if connection is None or connection.closed:
             self.owner_gone(key.owner)
 
     def on_ask(self, connection: Connection, message: messages.AskNext) -> None:
-        """Another process wants the next reference of a stream of ours."""
+        """Answer another process that asks for the next reference of an own stream."""
         entry = self._references.exported(message.stream_id)
         if isinstance(entry, StreamEntry):
             entry.reader.ask(connection, message.stream_id)
@@ -296,7 +300,7 @@ class Streams:
             connection.send(messages.Next(message.stream_id, b""))
 
     def on_next(self, connection: Connection, message: messages.Next) -> None:
-        """The owner has answered."""
+        """Pass the owner's answer to the reader that has asked first."""
         entry = None
         if message.object_id and message.value is not None:
             held = self._values.receive(connection, message.value)
@@ -317,25 +321,25 @@ class Streams:
             connection.send(messages.PutBack(message.object_id))
 
     def put_back(self, key: ObjectRef[Any], items: deque[Entry]) -> None:
-        """Give the owner of a stream back what it has sent."""
+        """Give unread references back to the owner of a stream."""
         owner = key._entry.owner
         connection = self._peers.connect(owner)
         if connection is None:
             return
         for entry in reversed(items):
-            if entry.owner == owner:  # the last one may be ours: it tells that the owner has died
+            if entry.owner == owner:  # the last entry may be this process's own: the error of the owner's death
                 connection.send(messages.PutBack(entry.id))
 
     def on_put_back(self, connection: Connection, message: messages.PutBack) -> None:
-        """A reader of a stream of ours does not want what it was sent."""
+        """Take back a reference that a reader in another process has not read."""
         entry = self._references.exported(message.object_id)
-        # Not by the object that stands for the stream: who has dropped his reader has given that back before.
+        # Not found by the stream's own object: a process that has freed its reader has given that back before.
         reader = self._lent.get(ids.number_of(message.object_id))
         if reader is not None and entry is not None:
             reader.inbox.put_back(entry)
 
     def ask_again(self, owner: bytes) -> None:
-        """A connection was lost to a process that lives. The leader's thread."""
+        """Ask a living owner again, since its connection was closed."""
         for _, asker in self._take_askers(owner):
             reader = asker()
             if reader is not None:
@@ -346,7 +350,7 @@ class Streams:
         return [(key, asker) for key in gone for asker in self._asking.pop(key, ())]
 
     def owner_gone(self, owner: bytes) -> None:
-        """A process has died: what it was asked for will not come."""
+        """End the readers that wait for an answer of a process that has died."""
         for key, asker in self._take_askers(owner):
             reader = asker()
             if reader is not None:
@@ -369,9 +373,9 @@ async def _anext(stream: Inbox | RemoteReader) -> Entry:
 
 
 def rebuild(key: ObjectRef[Any], completed: ObjectRef[Any]) -> ObjectRefGenerator[Any]:
-    """Unpickle a generator in whatever process this is."""
+    """Return a generator that reads the stream for which `key` stands. Called by `pickle`."""
     entry = key._entry
-    if isinstance(entry, StreamEntry):  # it came home
+    if isinstance(entry, StreamEntry):  # the generator has travelled back to its owner
         return ObjectRefGenerator(entry.reader, completed)
     if entry.owner == entry.home.process_id:
         raise exceptions.ObjectLostError(key.hex(), detail="The generator was closed before this copy of it arrived.")

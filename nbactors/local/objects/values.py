@@ -1,4 +1,4 @@
-"""Values on their way: from a pickled value or an entry to a message, and back, with every hold and token counted."""
+"""Pickled values into messages and back, with the counting of their segments, references and handles."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from nbactors.local.store.segments import SegmentStore
 
 INLINE = 100 * 1024
-"""Values of more bytes lie in shared memory (Ray's own threshold)."""
+"""Values of more bytes than this lie in shared memory (Ray's own threshold)."""
 
 
 class _Release:
-    """Gives back a hold of a segment, once the value in it is gone.
+    """Gives back a hold on a segment after the value in it is freed.
 
     Attributes:
-        is_due: Whether it is this object's to give back. Not before it is known that nobody makes another one of it.
+        is_due: Set for the release whose value is kept: a repeated `Values.receive` makes one more for the same hold.
     """
 
     __slots__ = ("_connection", "_number", "is_due")
@@ -46,28 +46,28 @@ class _Release:
 
 
 class Counting(Protocol):
-    """Counts who holds references, or handles."""
+    """Counts the holders of references, or of handles."""
 
     def grant(self, thing: Any, receiver: bytes, /) -> Any:
         """Count a receiver of a reference or handle."""
 
     def known(self, identifier: bytes, /) -> Any:
-        """Return what stands for it here, and count nothing."""
+        """Return this process's reference or handle for an id, without taking over a token."""
 
     def obtain(self, identifier: bytes, tokens: int, /) -> Any:
-        """Return what stands for it here, with tokens more to give back."""
+        """Return this process's reference or handle for an id, and take over tokens with it."""
 
 
 class Values:
-    """Packs and unpacks the values of one process. Methods: any thread, `receive` the leader's.
+    """Packs and unpacks the values of one process. Methods run on any thread; `receive` runs on the leader's.
 
     Args:
-        store: Where large values lie.
-        references: Counts the references in them.
+        store: The shared memory for large values.
+        references: Counts the references in values.
         expect_trim: Called when a large value is stored.
 
     Attributes:
-        handles: Counts the handles in them. Set by the owner of both, before the first value.
+        handles: Counts the handles in values. `Process` sets it before the first value.
     """
 
     handles: Counting
@@ -81,12 +81,12 @@ class Values:
         """Pickle a value, into shared memory if it is large.
 
         Raises:
-            TypeError: It cannot be pickled.
+            TypeError: The value cannot be pickled.
         """
         return self.hold_pickled(pickling.dumps(value))
 
     def hold_pickled(self, pickled: pickling.Pickled) -> Held:
-        """Like `hold`, for what is pickled already."""
+        """Do what `hold` does, for a value that is pickled already."""
         data, buffers, found = pickled
         if len(data) + sum(buffer.nbytes for buffer in buffers) > INLINE:
             self._expect_trim()
@@ -94,9 +94,9 @@ class Values:
         return Held(data, None, found, False, [bytes(buffer) for buffer in buffers] if buffers else ())
 
     def pack(self, connection: Connection, held: Held | Entry, error: bool) -> tuple[messages.Value, list[int]]:
-        """Make a message for one receiver; the descriptors have to go with it.
+        """Return a value for a message to one receiver, and the descriptors that have to go with the message.
 
-        Counts the receiver as a borrower of every reference, a holder of every handle and of the segment.
+        Counts the receiver as a borrower of each reference and as a holder of each handle and of the segment.
         """
         refs: list[bytes] = []
         actors: list[bytes] = []
@@ -118,13 +118,13 @@ class Values:
         return messages.Value(held.data, refs, actors, segment, error, list(held.buffers)), fds
 
     def pack_entry(self, connection: Connection, entry: Entry) -> tuple[messages.Value, list[int]]:
-        """Like `pack`, for an object that is ready."""
+        """Do what `pack` does, for the value or error of a final entry."""
         return self.pack(connection, entry, entry.state != READY)
 
     def receive(self, connection: Connection, value: messages.Value) -> Held:
-        """Take over what came with a message: tokens, holds and descriptors. In the handling of that message.
+        """Take over a value with its tokens, hold and descriptor. Called while its message is handled.
 
-        Where an exception from outside tears the handling, it is done again, and finds here what was taken over.
+        If an exception from outside aborts the handling, the repeated handling finds the value in `unpacked`.
         """
         if value.segment is None and not value.refs and not value.actors:
             return Held(value.data, None, (), value.error, value.buffers)
@@ -155,7 +155,7 @@ class Values:
         mine.is_due = True
         if stored is not None:
             connection.forget_fd(value)
-        # Counted at last: what is counted once too little is kept for too long, and once too often is freed too early.
+        # Tokens last: one that is not taken over frees the object too late, one that is taken over twice, too early.
         for oid in value.refs:
             references.obtain(oid, 1)
         for actor_id in value.actors:
@@ -163,25 +163,25 @@ class Values:
         return held
 
     def released(self, connection: Connection, message: messages.ReleaseSegment) -> None:
-        """A process gives a hold of a segment back. The leader's thread."""
+        """Take back a hold on a segment from another process. The leader's thread."""
         lent: Lent = connection.lent
         if message.segment_id in lent.segments:
             lent.segments.discard(message.segment_id)
             self._store.released(message.segment_id)
 
     def closed(self, connection: Connection) -> None:
-        """A process cannot give back any more what it holds. The leader's thread."""
+        """Take back all holds of a process whose connection is closed. The leader's thread."""
         lent: Lent = connection.lent
         for number in list(lent.segments):
             self._store.lost(number)
         lent.forget_listeners()
 
     def load(self, entry: Entry) -> Any:
-        """Return what an entry that is final holds.
+        """Return the value of a final entry.
 
         Raises:
-            BaseException: What the task raised, or why there is no value.
-            RaySystemError: The value does not unpickle in this process.
+            BaseException: The error of the task, or the reason why there is no value.
+            RaySystemError: The value cannot be unpickled in this process.
         """
         __tracebackhide__ = True
         if entry.state != READY:
@@ -192,7 +192,7 @@ class Values:
         except Exception as error:  # a user's __setstate__, or a module that this process cannot import
             try:
                 pickling.loads(data, buffers)
-            except Exception as again:  # noqa: BLE001 - to tell it from one that a signal's handler has raised
+            except Exception as again:  # noqa: BLE001 - an exception from outside would not come a second time
                 if place(again) == place(error):
                     hint = "" if isinstance(error, ForeignCodeError) else " Is its module importable in this process?"
                     raise exceptions.RaySystemError(

@@ -1,4 +1,4 @@
-"""`get` and `wait`: block the calling thread until objects are there."""
+"""`get` and `wait`: block the calling thread until objects are final."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from nbactors.local.reactor.reactor import Reactor
 
 PATIENCE_S = 0.005
-"""A task that waits longer than this lends its CPUs to others."""
+"""Seconds after which a waiting task lends its CPUs to other tasks."""
 
 
 class _OneWaiter(Waiter):
-    """Done when the entry or stream that it was added to is ready."""
+    """A waiter that is done when the entry or stream that it was added to is ready."""
 
     __slots__ = ()
 
@@ -39,11 +39,11 @@ class _OneWaiter(Waiter):
 
 
 class _Several:
-    """A `get` of several: it ends as soon as one of them has failed, whichever it waits for just then.
+    """A `get` of several objects. It ends when one of them fails, even while it waits for another one.
 
     Attributes:
-        failed: The first that is known to have failed.
-        waiter: What the thread waits with now.
+        failed: The object whose failure was noticed first.
+        waiter: The waiter of the thread at the moment.
     """
 
     __slots__ = ("_entries", "_members", "failed", "waiter")
@@ -55,14 +55,14 @@ class _Several:
         self.waiter: Waiter | None = None
 
     def look(self) -> None:
-        """Look for one that has failed before `note` was called of it."""
+        """Look for an object that has failed before this `get` was registered for `note`."""
         for entry in self._entries:
             if entry.state > READY:
                 self.failed = entry
                 break
 
     def note(self, entry: Entry) -> None:
-        """An object has failed, perhaps one of them. Any thread."""
+        """End the `get` if the object that has failed is one of its objects. Any thread."""
         members = self._members
         if members is None:
             members = self._members = frozenset(self._entries)
@@ -77,13 +77,13 @@ class Waiting:
 
     Args:
         reactor: The event loop, which the first waiting thread leads.
-        membership: Whether this process has left.
-        references: Know whether this process has borrowed objects.
-        values: Unpack what is there.
+        membership: Tells whether this process has left the node.
+        references: Tells whether this process has borrowed objects.
+        values: Unpacks the values.
 
     Attributes:
-        before_block: Set in an asyncio actor: called on whatever thread is about to wait.
-        on_block: Set in a worker: called when its task blocks for long; returns what to call when it runs again.
+        before_block: Set in an asyncio actor: called on each thread that is about to wait.
+        on_block: Set in a worker: called when its task waits for long; returns a function to call after the wait.
     """
 
     def __init__(self, reactor: Reactor, membership: Membership, references: References, values: Loading) -> None:
@@ -93,22 +93,22 @@ class Waiting:
         self._values = values
         self.before_block: Callable[[], None] | None = None
         self.on_block: Callable[[], Callable[[], None] | None] | None = None
-        # `wait` looks through its references again whenever anything has happened, rather than put a waiter on each:
-        # the loop `while refs: done, refs = wait(refs)` would do that a thousand times for a thousand references.
+        # `wait` adds no waiter to each reference, but looks through them again whenever an object has become final. In
+        # the loop `while refs: done, refs = wait(refs)` a thousand references would get a thousand waiters each.
         self.watchers: list[Waiter] = []
         self.news = object()
-        """Another object whenever something has become ready, so that `wait` knows whether it has to look again."""
+        """Replaced by a new object whenever an object becomes final: tells `wait` whether it has to look again."""
         self._several: list[_Several] = []
-        """The `get`s of several that wait now."""
+        """The `get`s of several objects that wait now."""
         self._visits: deque[Callable[[], None]] = deque()
         self.interruption: Interrupting | None = None
-        """Set in a session: what an interrupt does to the calls that were waited for."""
+        """Set in a session: the effect of the user's interrupt on the calls that a thread waits for."""
 
     def get(self, refs: Sequence[ObjectRef[Any]], timeout: float | None) -> list[Any]:
         """See `Engine.get`.
 
-        Waits for one after the other, in order: results mostly come in that order, many at a time, so that all but a
-        few are there when their turn comes. An error of a later one ends the wait at once, as in Ray.
+        It waits for one object after the other. Results mostly come in that order, many at a time, so most objects are
+        final when their turn comes. An error of a later object ends the wait at once, as in Ray.
         """
         __tracebackhide__ = True
         entries: list[Entry] = [ref._entry for ref in refs]
@@ -123,7 +123,7 @@ class Waiting:
                     if several is None:
                         several = _Several(entries)
                         self._several.append(several)
-                        several.look()  # after that: what fails from now on is noted
+                        several.look()  # after the registration: `note` is called for later failures
                     self._await_turn(entry, several, deadline)
                     if entry.state < READY:
                         self._raise_timeout(entries, timeout)
@@ -134,7 +134,7 @@ class Waiting:
             if several is not None:
                 try:
                     self._several.remove(several)
-                except ValueError:  # an exception from outside came before it was in
+                except ValueError:  # an exception from outside came before it was added
                     pass
         load = self._values.load
         values = []
@@ -143,13 +143,13 @@ class Waiting:
         return values
 
     def _await_turn(self, entry: Entry, several: _Several, deadline: float | None) -> None:
-        """Wait for one of several until it is there or the time is up; raise if another one has failed."""
+        """Wait until one of several objects is final or the time is up; raise the error of another that has failed."""
         __tracebackhide__ = True
         while entry.state < READY:
             waiter = _OneWaiter()
             try:
                 several.waiter = waiter
-                # After the waiter is set: what fails from now on finishes it.
+                # `failed` is read after `waiter` is set: `note` stores first and then finishes the waiter it finds.
                 if several.failed is not None:
                     self._values.load(several.failed)
                 if not entry.add_waiter(waiter):
@@ -171,7 +171,7 @@ class Waiting:
         )
 
     def get_one(self, entry: Entry, timeout: float | None) -> Any:
-        """`get` of one reference, the most frequent one."""
+        """Do what `get` does, for one reference: the most frequent case."""
         __tracebackhide__ = True
         if entry.state < READY:
             entry.request()
@@ -213,7 +213,7 @@ class Waiting:
                 raise exceptions.GetTimeoutError(f"nothing was yielded within {timeout} s; the generator goes on")
 
     def failed(self, entry: Entry) -> None:
-        """An object has failed: whoever waits for several of which it is one waits no longer. Any thread."""
+        """End each `get` of several objects of which this one has failed. Any thread."""
         for several in tuple(self._several):
             several.note(entry)
 
@@ -233,7 +233,7 @@ class Waiting:
             watcher = Waiter()
             try:
                 self.watchers.append(watcher)
-                # Between the last look and the watcher something may have come.
+                # An object may have become final after the last look and before the watcher was added.
                 if self.news is not news:
                     split = _split(refs, num_returns)
                     if len(split[0]) >= num_returns:
@@ -245,7 +245,7 @@ class Waiting:
             finally:
                 try:
                     self.watchers.remove(watcher)
-                except ValueError:  # `stir` has it, or takes it on another thread just now
+                except ValueError:  # `stir` has removed it, perhaps on another thread
                     pass
             news = self.news
             split = _split(refs, num_returns)
@@ -254,14 +254,14 @@ class Waiting:
                 return split
 
     def stir(self) -> None:
-        """An object became final: wake those who look at many. Any thread."""
+        """Wake the threads in `wait`, since an object has become final. Any thread."""
         watchers = self.watchers
         while watchers:
             try:
                 watcher = watchers[0]
                 watcher.finish()
-                watchers.remove(watcher)  # at last, so that no exception from outside leaves it asleep
-            except (IndexError, ValueError):  # another thread was faster
+                watchers.remove(watcher)  # after `finish`, so that no exception from outside leaves its thread asleep
+            except (IndexError, ValueError):  # another thread has removed it
                 pass
 
     def visit(self, callback: Callable[[], None]) -> bool:
@@ -270,11 +270,11 @@ class Waiting:
         if sleeper is None:
             return False
         self._visits.append(callback)
-        sleeper.interrupt()  # it finds no signal due, and leaves the reactor
+        sleeper.interrupt()  # the sleeper finds no signal due, leaves the reactor and runs the visits
         return True
 
     def _interrupted(self, error: KeyboardInterrupt, waited: Sequence[Any]) -> None:
-        """The user does not want to wait any more. The main thread."""
+        """Apply the user's interrupt to the objects that were waited for. The main thread."""
         if self.interruption is not None:
             self.interruption.apply(error, waited)
 
@@ -303,17 +303,17 @@ class Waiting:
 
 @lets_through
 def _call(callback: Callable[[], None]) -> None:
-    """Call what was asked for in a wait, which may be interrupted."""
+    """Call a callback of `visit`; the user may interrupt it."""
     callback()
 
 
 def _split(refs: list[ObjectRef[Any]], num_returns: int) -> tuple[list[ObjectRef[Any]], list[ObjectRef[Any]]]:
     """Return the first `num_returns` ready references, in order, and the others."""
     if num_returns == 1:
-        # The loop `while refs: done, refs = wait(refs)` makes this quadratic: do the common case by slicing.
+        # The loop `while refs: done, refs = wait(refs)` makes this quadratic, so the common case is done by slices.
         for index, ref in enumerate(refs):
             if ref._entry.state >= READY:
-                # By a slice: making a list of a subclass of list goes through its iterator, five times slower.
+                # Making a list from a subclass of list goes through its iterator, which is five times slower.
                 if not index:
                     return [ref], UnreadyList(refs[1:])
                 rest = refs[:]
