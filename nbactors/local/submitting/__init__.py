@@ -1,9 +1,12 @@
 """Calls on their way out, and their answers.
 
-    handle.f.remote() ──► LocalActorLink ─┐                      ┌──► Replies ──► entries ──► who waits
-                                          ├──► the connection ───┤
-    task.remote() ──► TaskQueue ──lease───┘    to its worker     └──► retry, in front of the queue
+    handle.f.remote() ──► LocalActorLink ─┐                      ┌──► Replies ──► entries ──► waiting threads
+                                          ├──► connection to ────┤
+    task.remote() ──► TaskQueue ──lease───┘    the worker        └──► a task to be retried goes back to its queue
 
-A call is a `PendingCall` until it has returned; its states are the table in `call_life`. An actor's link and a task
-queue are *targets*: what changes one of them is done in turns, one step at a time, see `local.reactor.turns`.
+The *submitter* is the process that makes a call. A call is a `PendingCall` until it has returned or failed; its states
+are the table in `call_life`. Actors' links and task queues are the *targets* of calls. A target is changed in *turns*:
+one step at a time, by one thread at a time, without a lock, see `local.reactor.turns`. A signal handler or finalizer
+may interrupt a step and run another one; an exception from outside (see `local.reactor`) may abort it. So a step can be
+repeated: it removes a call from its old place only after it has put the call into the new one.
 """

@@ -1,4 +1,4 @@
-"""Calling one actor: the link finds the worker, keeps the order and fails what cannot be."""
+"""`LocalActorLink`: calls to one actor, in the order of their submission."""
 
 from __future__ import annotations
 
@@ -34,45 +34,44 @@ if TYPE_CHECKING:
     from nbactors.options import CallOptions
 
 READ_OUT_S = 2.0
-"""How long what a dead actor has sent before is read: a child of its own may keep the socket open."""
+"""Seconds for which the socket of a dead actor is read on: a child of the actor may keep it open for longer."""
 
 VERDICT_S = 10.0
-"""How long the cause is waited for once the node has told that the actor's process has ended. It is told within half a
-second, but by a node that is busy later."""
+"""Seconds to wait for the node to tell why a worker has ended. It mostly does within half a second, when busy later."""
 
 
 class Links(Protocol):
     """The links to actors, see `Actors`."""
 
     def keep(self, link: LocalActorLink) -> None:
-        """Keep a link that has something to send."""
+        """Keep a link alive that has calls to send."""
 
     def let_go(self, link: LocalActorLink) -> None:
-        """It has sent all."""
+        """Stop keeping a link, which has sent all calls."""
 
     def pin(self, link: LocalActorLink) -> None:
         """Keep a link for the life of the process."""
 
     def release(self, actor_id: bytes, tokens: int) -> None:
-        """The last handle has gone."""
+        """Give tokens back after the last handle to an actor has gone."""
 
     def abandon(self, link: LocalActorLink, failed: Entry) -> messages.ActorDown:
-        """An argument of the constructor has failed, and the actor with it."""
+        """End an actor because an argument of its constructor has failed; return the cause of death."""
 
 
 class LocalActorLink(Target, ActorLink):
-    """This process's tie to one actor.
+    """The tie of this process to one actor, shared by all handles to the actor.
 
-    Calls go out in the order of submission. One that cannot be sent yet (the worker is not up, an argument is not
-    there) waits in the queue of its concurrency group, and all later ones of that group behind it. Where the actor
-    keeps no order, one whose arguments are not there waits in `_unready` and holds nobody up.
+    Calls go out in the order of submission. A call that cannot be sent yet, because the worker is not up or an argument
+    is not final, waits in the queue of its concurrency group, and all later calls of that group wait behind it. If the
+    actor keeps no order, a call with missing arguments waits in `_unready` and holds up no other call.
 
     Args:
-        actor_id: The actor's, 16 bytes.
-        submitter: What calls are made with.
+        actor_id: The actor's id, 16 bytes.
+        submitter: The parts that make calls.
         peers: The connections to workers.
-        node: Says whether the node is lost.
-        links: Keeps this link while it has calls to send.
+        node: Tells whether the node is gone.
+        links: Keeps this link alive while it has calls to send.
     """
 
     __slots__ = (
@@ -116,7 +115,7 @@ class LocalActorLink(Target, ActorLink):
         self._down: messages.ActorDown | None = None
 
     def configure(self, meta: ActorMeta) -> None:
-        """Take over what the actor's options say of calls. Before the first one."""
+        """Take over the actor's options for calls. Called before the first call."""
         self.meta = meta
         self._in_order = meta.in_order
         self._max_pending = meta.max_pending_calls
@@ -186,12 +185,12 @@ class LocalActorLink(Target, ActorLink):
             self._queue_of(call).append(call)
         else:
             self._unready.add(call)
-            self._queue_if_ready(call)  # its argument may have come before it was there, to a handler in between
+            self._queue_if_ready(call)  # its last argument may have arrived in a handler before `add`
         self._pump()
 
     def _queue_if_ready(self, call: PendingCall) -> None:
         if call in self._unready and call.settled():
-            if call.queue is None and call.connection is None:  # else an exception came between the two
+            if call.queue is None and call.connection is None:  # else an exception came between `append` and `discard`
                 self._queue_of(call).append(call)
             self._unready.discard(call)
 
@@ -213,7 +212,7 @@ class LocalActorLink(Target, ActorLink):
             )
 
     def submit_construction(self, construct: Construction) -> None:
-        """Remember what to send first. Called by the creator before any call."""
+        """Keep the construction, which is sent before all calls. The creator calls this before any call."""
         self.construct = construct
         self._links.keep(self)
         for entry in construct.arguments.missing():
@@ -226,13 +225,13 @@ class LocalActorLink(Target, ActorLink):
         if message is None:
             arguments, details = call.arguments, call.details
             if arguments is None or details is None:
-                return  # a handler that has interrupted this thread has sent it, and it was answered
+                return  # a handler that has interrupted this thread has sent the call, and it has returned
             method, num_returns, name, group, backpressure = details
             rest, deps, fds = arguments.pack(self._submitter.values, connection)
             message = messages.Call(
                 call.number, method, b"", num_returns, name, deps, rest, group, backpressure, call.origin
             )
-        # With nothing in flight, whoever waits for this one should not wait for a flush first.
+        # With no other call in flight the worker is idle: the call is sent at once, and not with the next flush.
         call.go_out(connection, message, fds, at_once=not connection.in_flight.calls)
 
     def _pump(self) -> None:
@@ -248,7 +247,7 @@ class LocalActorLink(Target, ActorLink):
             self._links.let_go(self)
 
     def _pump_queue(self, connection: Connection, queue: CallQueue[PendingCall]) -> bool:
-        """Send what can be sent of one group; returns whether that was all."""
+        """Send the calls of one concurrency group that can be sent; return whether none is left."""
         while True:
             call = queue.head()
             if call is None:
@@ -261,13 +260,13 @@ class LocalActorLink(Target, ActorLink):
                 self._doomed.append((call, failed.data))
             elif call.connection is None:
                 self._send(connection, call)
-            else:  # what came after the sending was torn
+            else:  # an exception from outside has aborted `_send` after the sending
                 call.sent()
-            queue.pop(call)  # at last, so that no exception from outside loses it
+            queue.pop(call)  # last, so that no exception from outside loses the call
 
     @in_turn
     def on_argument(self, call: PendingCall) -> None:
-        """An argument of a waiting call is there. The thread that made it so."""
+        """Go on with a call whose awaited argument is final. The thread that has made it final."""
         self._queue_if_ready(call)
         self._pump()
 
@@ -304,7 +303,7 @@ class LocalActorLink(Target, ActorLink):
 
     @in_turn
     def on_up(self, up: messages.ActorUp) -> None:
-        """The node says where the actor listens. The leader's thread."""
+        """Connect to the actor, which is up as the node has told. The leader's thread."""
         if self._connection is not None or self._down is not None:
             return
         self._connect(up.process_id, up.pid)
@@ -315,7 +314,7 @@ class LocalActorLink(Target, ActorLink):
         if connection is None:
             self._await_verdict("its worker has gone before it could be reached")
             return
-        # The link must not be kept by its connection: it ends with its last handle.
+        # The connection refers to the link weakly: the link is freed with the last handle.
         link = weakref.ref(self)
 
         def closed(connection: Connection, why: str) -> None:
@@ -329,10 +328,9 @@ class LocalActorLink(Target, ActorLink):
 
     @in_turn
     def on_down(self, down: messages.ActorDown) -> None:
-        """The node says that the actor is dead. The leader's thread.
+        """Fail the calls to an actor that is dead, as the node has told. The leader's thread.
 
-        Answers that the worker sent before it ended may still be in the socket: calls in flight fail only when
-        that has been read to its end.
+        Calls in flight fail only when the socket was read to its end, since it may still hold answers to them.
         """
         if self._down is not None and self._down.kind != "unknown":
             return
@@ -344,12 +342,12 @@ class LocalActorLink(Target, ActorLink):
 
     @in_turn
     def on_connection_closed(self, connection: Connection, why: str) -> None:
-        """The worker has ended, or no socket can be had to it any more. The leader's thread."""
+        """Deal with the calls in flight on a connection that is closed for good. The leader's thread."""
         calls = connection.in_flight.calls
         in_flight = [call for call in list(calls.values()) if call.state < FINISHED and call.connection is connection]
         self._connection = None
         if self._down is None and not self._peers.is_final(connection.peer_id):
-            # It lives: only what it was asked is lost.
+            # The worker lives: only the calls in flight are lost.
             self._doomed.extend((call, failures.connection_lost(why)) for call in in_flight)
             self._connect(connection.peer_id, connection.in_flight.pid)
             in_flight = []
@@ -357,7 +355,7 @@ class LocalActorLink(Target, ActorLink):
             call.return_to(self._queue_of(call))
         if in_flight:
             self._links.keep(self)
-        calls.clear()  # at last, so that no exception from outside loses them
+        calls.clear()  # last, so that no exception from outside loses them
         if self._down is not None:
             self._fail_queue()
         elif self._connection is None:
@@ -366,7 +364,7 @@ class LocalActorLink(Target, ActorLink):
             self._pump()
 
     def _await_verdict(self, why: str) -> None:
-        """Fail in a while if the node does not tell the cause before."""
+        """Fail the calls after `VERDICT_S`, if the node has not told the cause of death before."""
         node_lost = self._node.lost
         if node_lost:
             self._down = messages.ActorDown(self.actor_id, "unknown", node_lost, "", "", 0)
@@ -401,7 +399,7 @@ class LocalActorLink(Target, ActorLink):
         self._links.let_go(self)
 
     def facts(self) -> ActorFacts:
-        """Return what is known of the actor here. See the base class. Takes no lock: it is for people to look at."""
+        """Return a summary of the actor, as this process knows it. See the base class. Any thread; takes no turn."""
         down, connection = self._down, self._connection
         waiting = sum(map(len, self._queues.copy().values())) + len(self._unready)
         if self._submitter.membership.has_left:
@@ -414,17 +412,17 @@ class LocalActorLink(Target, ActorLink):
         return ActorFacts("alive", in_flight.pid, calls=waiting + len(in_flight.calls))
 
     def describe(self, call: PendingCall) -> CallFacts:
-        """Return what there is to say of a call of this actor. Any thread."""
+        """Return a summary of a call to this actor. Any thread."""
         message, details, meta = call.message, call.details, self.meta
         method = message.method if message is not None else details[0] if details is not None else ""
         label = f"{meta.class_name if meta is not None else 'actor'}.{method}"
         return CallFacts(label, self.actor_id, call.connection is not None, meta is not None and not meta.is_async)
 
     def answered(self, connection: Connection) -> None:
-        """A call has returned; nothing follows from that."""
+        """Do nothing: the next call does not wait for an answer."""
 
     def update(self, meta: ActorMeta) -> None:
-        """The actor's class was changed."""
+        """Take over the description of the actor's class, which was changed."""
         self._updated = self.meta = meta
 
     def latest_meta(self, meta: ActorMeta) -> ActorMeta:
@@ -432,7 +430,7 @@ class LocalActorLink(Target, ActorLink):
         return self._updated or meta
 
     def reduce(self, meta: ActorMeta) -> tuple[Any, ...]:
-        """Pickle a handle. See the base class."""
+        """Return what pickles a handle. See the base class."""
         if not pickling.note_contained(self):
             self._links.pin(self)
         return (rebuild_handle, (self.actor_id, self.latest_meta(meta)))
@@ -440,5 +438,5 @@ class LocalActorLink(Target, ActorLink):
     def __del__(self) -> None:
         try:
             self._links.release(self.actor_id, self.tokens)
-        except AttributeError:  # an exception from outside came before it had any
+        except AttributeError:  # an exception from outside has aborted `__init__`
             pass

@@ -1,4 +1,4 @@
-"""The actors that a process has handles to: one link each, and what the node has told of them."""
+"""The links of a process: one for each actor that it has a handle to."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
 
 
 REMEMBERED = 100
-"""Most actors that are remembered whose handles have not come yet. What is forgotten the node is asked for."""
+"""The most actors without a link here whose last news is remembered. The node is asked again for forgotten ones."""
 
 ActorNews = messages.ActorUp | messages.ActorDown
 
 
 class Actors:
-    """The actor links of one process, and what the node has told of actors.
+    """The actor links of one process, and the node's news of actors.
 
     Args:
-        process_id: This process's, 16 bytes.
-        submitter: What calls are made with.
+        process_id: This process's id, 16 bytes.
+        submitter: The parts that make calls.
         peers: The connections to workers.
-        node: Counts who holds actors, and tells of them.
+        node: Counts the processes that hold handles, and tells news of actors.
     """
 
     def __init__(self, process_id: bytes, submitter: Submitter, peers: Peers, node: NodeLink) -> None:
@@ -40,7 +40,7 @@ class Actors:
         self._node = node
         self._links: dict[bytes, weakref.ref[LocalActorLink]] = {}
         self._news: dict[bytes, ActorNews] = {}
-        """The last that was told of actors whose handles have not come yet."""
+        """The last news of actors without a link here: their handles are perhaps on the way."""
         self._kept: set[LocalActorLink] = set()
         self._pinned: list[LocalActorLink] = []
 
@@ -48,9 +48,9 @@ class Actors:
         """Return the link of an actor that this process creates.
 
         Args:
-            actor_id: The actor's.
-            is_known: Whether the node knows of it already, as of a named one. On a busy machine its worker may be up
-                before the thread that has asked goes on.
+            actor_id: The actor's id, 16 bytes.
+            is_known: Whether the node knows the actor already, as it does a named one. Then the node may have told
+                that the actor is up before this thread makes the link, so the link asks for news.
         """
         link, _ = self._find(actor_id)
         link.tokens += 1
@@ -59,30 +59,29 @@ class Actors:
         return link
 
     def obtain(self, actor_id: bytes, tokens: int = 0) -> LocalActorLink:
-        """Return this process's link for an actor, with `tokens` more to give back."""
+        """Return this process's link for an actor, and take over `tokens` tokens with it."""
         link, is_fresh = self._find(actor_id)
         if is_fresh:
-            # Without tokens the user has unpickled by himself: we count ourselves.
+            # Without tokens, user code has unpickled the handle: this process has the node count one for it.
             self._ask(link, 0 if tokens else 1)
         link.tokens += tokens
         return link
 
     def known(self, actor_id: bytes) -> LocalActorLink:
-        """Return this process's link for an actor, and count nothing."""
+        """Return this process's link for an actor, without taking over a token."""
         link, is_fresh = self._find(actor_id)
         if is_fresh:
             self._ask(link)
         return link
 
     def _ask(self, link: LocalActorLink, tokens: int = 0) -> None:
-        """Have the node tell of an actor that this process had no link for, and count this process so often.
+        """Have the node tell news of an actor to a fresh link, and count this process as a holder with `tokens`.
 
-        Little is remembered of actors without a link: it would never be forgotten. But the node tells a process of
-        an actor by itself once, when that becomes a holder, and that may have been before: for a link that has gone,
-        while this handle was on its way.
+        The node tells a process news of an actor unasked once, when the process becomes a holder. That may have been
+        for an earlier link, which was freed while this handle was on its way; and `_news` remembers only the last news.
 
-        Of an actor that it does not know the node says nothing to who counts nothing: it may hear of it next. That
-        there is none it has told when the sender counted this process.
+        The node does not answer a question with 0 tokens for an actor that it does not know, since it may learn of the
+        actor next. Of an actor that does not exist it has told when the sender of the handle counted this process.
         """
         news = self._news.pop(link.actor_id, None)
         if news is not None:
@@ -90,11 +89,11 @@ class Actors:
         link.tokens += tokens
         node = self._node
         node.send(messages.AddHold(link.actor_id, self._process_id, tokens))
-        if node.lost:  # looked at afterwards: who notes the loss looks for links afterwards
+        if node.lost:  # read last: the leader stores `lost`, then looks for links, so one of the two sees the other
             self._lose(link, node.lost)
 
     def own(self, up: messages.ActorUp) -> LocalActorLink:
-        """Return the link of the actor that this process is. It is not counted: no actor keeps itself alive."""
+        """Return the link to the actor in this process. It gets no token: an actor must not keep itself alive."""
         link, _ = self._find(up.actor_id)
         link.on_up(up)
         return link
@@ -105,7 +104,7 @@ class Actors:
         return known() if known is not None else None
 
     def _find(self, actor_id: bytes) -> tuple[LocalActorLink, bool]:
-        """Return the one link for an actor, and whether it was made now."""
+        """Return the only link for an actor, and whether it was made now."""
         links = self._links
         while True:
             known = links.get(actor_id)
@@ -122,7 +121,7 @@ class Actors:
                 if links[actor_id] is known:
                     links[actor_id] = mine
                     return link, True
-            except KeyError:  # the dead one was forgotten just now
+            except KeyError:  # `_forget` has removed the freed link just now
                 continue
 
     def _forget(self, actor_id: bytes, gone: weakref.ref[LocalActorLink]) -> None:
@@ -133,21 +132,21 @@ class Actors:
             pass
 
     def grant(self, link: LocalActorLink, receiver: bytes) -> None:
-        """Count `receiver` as a holder; its handle is about to travel."""
+        """Have the node count `receiver` as a holder; the handle is about to travel to it."""
         self._node.send_now(messages.AddHold(link.actor_id, receiver, 1))
 
     def release(self, actor_id: bytes, tokens: int) -> None:
-        """The last handle here is gone. Called by a finalizer, therefore only posts."""
+        """Give tokens back: the last handle here has gone. A finalizer calls this, so it only posts an action."""
         node = self._node
         if tokens and not self._submitter.membership.has_left:
             self._submitter.reactor.discard(lambda: node.send_now(messages.ReleaseHold(actor_id, tokens)))
 
     def keep(self, link: LocalActorLink) -> None:
-        """Keep a link that has calls to send."""
+        """Keep a link alive that has calls to send."""
         self._kept.add(link)
 
     def let_go(self, link: LocalActorLink) -> None:
-        """It has none any more."""
+        """Stop keeping a link, which has sent all calls."""
         self._kept.discard(link)
 
     def queued(self) -> list[PendingCall]:
@@ -159,7 +158,7 @@ class Actors:
         self._pinned.append(link)
 
     def on_news(self, news: ActorNews) -> None:
-        """The node tells of an actor. The leader's thread."""
+        """Pass the node's news of an actor to its link, or remember them. The leader's thread."""
         link = self.existing(news.actor_id)
         if link is not None:
             self._tell(link, news)
@@ -167,7 +166,7 @@ class Actors:
             self._news.pop(news.actor_id, None)
             self._news[news.actor_id] = news
             if len(self._news) > REMEMBERED:
-                oldest, *_ = list(self._news)  # in one step: other threads take out of it, too
+                oldest, *_ = list(self._news)  # one step, since other threads remove news meanwhile
                 self._news.pop(oldest, None)
 
     @staticmethod
@@ -178,7 +177,7 @@ class Actors:
             link.on_down(news)  # type: ignore[arg-type]
 
     def abandon(self, link: LocalActorLink, failed: Entry) -> messages.ActorDown:
-        """A constructor argument has failed, so the actor can never be: end its worker, and return why."""
+        """End an actor because an argument of its constructor has failed; return the cause of death."""
         error = failures.decode(failed.data)
         text = f"one of its constructor's arguments failed: {type(error).__name__}: {error}"
         down = messages.ActorDown(link.actor_id, "creation_failed", text, "", "", 0)
@@ -186,7 +185,7 @@ class Actors:
         return down
 
     def node_lost(self, why: str) -> None:
-        """The node is gone: actors that are not up will never be. The leader's thread."""
+        """Fail the calls to all actors, since the node is gone. The leader's thread."""
         for actor_id in list(self._links):
             link = self.existing(actor_id)
             if link is not None:

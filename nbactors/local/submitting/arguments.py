@@ -1,4 +1,4 @@
-"""The arguments of a call: pickled at once, references among them waited for and replaced by their values."""
+"""The arguments of a call. They are pickled at once; references among them are replaced by their values."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 class Arguments:
-    """Arguments that need more than a pickle stream in the message.
+    """Arguments for which pickled bytes alone are not enough.
 
     Attributes:
-        held: The pickled `(args, kwargs)`; None stands where a reference was.
-        refs: Top-level references by position or keyword. They are kept until the call is done.
+        held: The pickled `(args, kwargs)`; None stands in the place of each top-level reference.
+        refs: The top-level references, by position or keyword. They are kept until the call has returned.
     """
 
     __slots__ = ("_there", "held", "refs")
@@ -31,13 +31,13 @@ class Arguments:
         self._there = 0
 
     def missing(self) -> list[Entry]:
-        """Return the entries that are not there yet."""
+        """Return the entries that are not final yet."""
         return [ref._entry for _, ref in self.refs if ref._entry.state < READY]
 
     def pending(self) -> Entry | None:
-        """Return the first entry that is not there yet, None if all are.
+        """Return the first entry that is not final yet, None if all are.
 
-        The next look begins with that one: all looks together cost no more than one at all of them.
+        The next call begins at that entry, so all calls together look at each entry about once.
         """
         refs, index = self.refs, self._there
         while index < len(refs):
@@ -51,7 +51,7 @@ class Arguments:
         return entry
 
     def failure(self) -> Entry | None:
-        """Return the first argument that has failed, if one has; the call then fails like it."""
+        """Return the first argument that has failed, None if none has. The call fails with the argument's error."""
         for _, ref in self.refs:
             if ref._entry.state > READY:
                 return ref._entry  # type: ignore[no-any-return]
@@ -60,7 +60,7 @@ class Arguments:
     def pack(
         self, values: Values, connection: Connection
     ) -> tuple[messages.Value, list[tuple[int | str, messages.Value]], list[int]]:
-        """Make the message's parts for one receiver."""
+        """Return the values of a message to one receiver: the arguments', the references', and their descriptors."""
         rest, fds = values.pack(connection, self.held, False)
         deps: list[tuple[int | str, messages.Value]] = []
         for key, ref in self.refs:
@@ -71,10 +71,10 @@ class Arguments:
 
 
 def prepare(values: Values, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes | Arguments:
-    """Pickle arguments: to bytes if that is all there is to it.
+    """Pickle arguments; return bytes if they need no more than that.
 
     Raises:
-        TypeError: One cannot be pickled.
+        TypeError: An argument cannot be pickled.
     """
     if not kwargs:
         data = pickling.dumps_atoms(args)
@@ -105,7 +105,7 @@ def prepare(values: Values, args: tuple[Any, ...], kwargs: dict[str, Any]) -> by
 def fill(
     args: tuple[Any, ...], kwargs: dict[str, Any], deps: list[tuple[int | str, Any]]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Put the values of references where they stood; the receiver's side of `prepare`."""
+    """Put the values of references into the references' places; the worker's counterpart of `prepare`."""
     positional = list(args)
     for key, value in deps:
         if isinstance(key, int):

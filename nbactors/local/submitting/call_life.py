@@ -1,9 +1,9 @@
-"""The life of a call or a task, as its submitter sees it: a table, nothing else.
+"""The states of a call or a task, as its submitter sees it: a table.
 
 WAITING ──ready──► QUEUED ──send──► SENT ──reply──► FINISHED
    │                 │  ▲             │ └──fail───► FAILED
    └──────fail───────┴──┼──────►      │
-                        └──return─────┘   given back unstarted, or to be tried again
+                        └──return─────┘   the worker has given it back unstarted, or it is to be tried again
 """
 
 from __future__ import annotations
@@ -21,4 +21,4 @@ TABLE: dict[str, dict[int, int]] = {
     FAIL: {WAITING: FAILED, QUEUED: FAILED, SENT: FAILED},
     RETURN: {SENT: QUEUED},
 }
-"""What each event makes of each state that it may find."""
+"""The new state, by the event and the old state. An event does not apply to states that it does not list."""

@@ -1,7 +1,7 @@
-"""Calls that wait for their turn, in order. One can be taken out of the middle, at the cost of one at the end.
+"""A queue of calls that wait to be sent. Removing a call from the middle costs as little as from the end.
 
-A call in a queue names it (`PendingCall.queue`), and only a call that does is in it. To take one out is therefore one
-store. What is left of it stands in the deque until it comes to the front, or until more than half are of that kind.
+A call refers to its queue (`PendingCall.queue`), and only a call that does is in the queue: one store removes a call.
+The deque keeps the removed call until it comes to the front, or until more than half of the deque's calls are removed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ class Queued(Protocol):
     """A call, as its queue sees it.
 
     Attributes:
-        queue: The queue that it is in.
+        queue: The queue that the call is in; None if it is in none.
     """
 
     queue: Any
@@ -24,14 +24,14 @@ class Queued(Protocol):
 _C = TypeVar("_C", bound=Queued)
 
 FEW = 16
-"""So many that were taken out are left where they are."""
+"""The number of removed calls up to which the deque is not tidied."""
 
 
 class CallQueue(Generic[_C]):
-    """The calls of one line. Methods: in the steps of the target, see `Turns`; `__iter__` and `__len__` on any thread.
+    """A queue of calls. Methods run in turns of the target, see `Turns`; `__iter__` and `__len__` on any thread.
 
     Attributes:
-        calls: Where they stand, with what is left of those that were taken out. Exchanged by `take_out`.
+        calls: The calls in order, with removed ones among them. `take_out` may replace the deque.
     """
 
     __slots__ = ("_left", "calls")
@@ -59,7 +59,7 @@ class CallQueue(Generic[_C]):
                 self._left -= self._left > 0
 
     def pop(self, call: _C) -> None:
-        """Take out the call that `head` has returned. Nothing, if a handler or finalizer has done so meanwhile."""
+        """Remove the call that `head` has returned, unless a handler or finalizer has done so meanwhile."""
         if call.queue is self:
             call.queue = None
         calls = self.calls
@@ -67,7 +67,7 @@ class CallQueue(Generic[_C]):
             calls.popleft()
 
     def take_out(self, call: _C) -> bool:
-        """Take a call out wherever it stands; returns whether it was there."""
+        """Remove a call anywhere in the queue; return whether it was in the queue."""
         if call.queue is not self:
             return False
         call.queue = None
@@ -77,16 +77,16 @@ class CallQueue(Generic[_C]):
         return True
 
     def _tidy(self) -> None:
-        """Leave out what was left of others."""
+        """Replace the deque by one without the removed calls."""
         calls = self.calls
         try:
             first, last = calls[0], calls[-1]
             fresh = deque([call for call in calls if call.queue is self])
-            # A handler that has interrupted this may have changed the ends, and nothing but those. The comparison and
-            # the store are one step.
+            # A handler that has interrupted this thread may have changed the deque, but only at its ends. So equal ends
+            # mean an unchanged deque. The comparison and the store are one step.
             if self.calls is calls and calls[0] is first and calls[-1] is last:
                 self.calls = fresh
-        except (IndexError, RuntimeError):  # a handler has emptied it, or changed it while it was looked through
+        except (IndexError, RuntimeError):  # a handler has emptied the deque, or changed it during the iteration
             return
         self._left = 0
 

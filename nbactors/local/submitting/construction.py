@@ -1,4 +1,4 @@
-"""What the creator of an actor sends to its fresh worker."""
+"""The construction of an actor: the message that the creator sends to the fresh worker."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ class Concurrency(NamedTuple):
 
 
 class Link(Protocol):
-    """The creator's tie to the actor, see `LocalActorLink`."""
+    """The creator's link to the actor, see `LocalActorLink`."""
 
     @property
     def actor_id(self) -> bytes:
-        """The actor's."""
+        """The actor's id, 16 bytes."""
 
     def pump(self) -> None:
-        """Send what can be sent. Any thread."""
+        """Send the calls that can be sent. Any thread."""
 
 
 class Construction(Sent):
-    """What the creator sends to a fresh actor."""
+    """An actor's class and constructor arguments, until the creator has sent them. It listens for the arguments."""
 
     __slots__ = ("arguments", "cls", "concurrency", "link", "origin")
 
@@ -53,18 +53,18 @@ class Construction(Sent):
         self.arguments = prepared
 
     def ready(self, entry: Entry) -> None:
-        """A constructor argument is there."""
+        """Have the link look whether all arguments are final, since one has become so."""
         link = self.link()
         if link is not None:
             link.pump()
 
     def let_go(self) -> None:
-        """It will not be sent: be told of no argument any more."""
+        """Stop listening for arguments: the construction will not be sent."""
         for entry in self.arguments.missing():
             entry.remove_waiter(self)
 
     def pack(self, values: Values, connection: Connection) -> tuple[messages.Construct, list[int]]:
-        """Make the message."""
+        """Return the message, and the descriptors to send with it."""
         link = self.link()
         assert link is not None
         cls, fds = values.pack(connection, self.cls, False)

@@ -1,4 +1,4 @@
-"""What an actor handle becomes that was pickled."""
+"""Unpickling of actor handles."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def rebuild_handle(actor_id: bytes, meta: ActorMeta) -> Any:
-    """Unpickle a handle in whatever process this is."""
+    """Return a handle of this process to an actor. Called by `pickle`."""
     from nbactors.actor import ActorHandle  # noqa: PLC0415 - the public class is above the seam
 
     link = current.member().actors.obtain(actor_id)

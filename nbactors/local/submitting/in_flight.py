@@ -1,4 +1,4 @@
-"""`InFlight`: what a submitter keeps with the connection to a worker."""
+"""`InFlight`: the submitter's record with its connection to a worker."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 class Submitting(Protocol):
-    """Whom calls go to, see `Target`."""
+    """The target of calls, see `Target`."""
 
     def answered(self, connection: Connection) -> None:
-        """Calls have returned."""
+        """Send more calls, since some have returned."""
 
 
 class InFlight:
@@ -22,13 +22,13 @@ class InFlight:
 
     Attributes:
         calls: The calls, by number.
-        answering: The call whose answer the leader's thread handles now, until all of it is done.
-        answered: The target whose calls were answered by what the leader's thread handles now.
-        insisted: Until when to signal the worker for a call, by number; see `insist`.
-        insisting: Whether the next signal is due.
-        functions: Keys of the functions that the worker knows.
-        on_close: Called with (connection, why) when the connection has closed.
-        pid: The worker's, 0 where it is not known.
+        answering: The call whose answer the leader's thread handles now; None after the handling is complete.
+        answered: The target of the calls whose answers the leader's thread has handled in the current batch.
+        insisted: The monotonic time until which to signal the worker for a call, by the call's number; see `insist`.
+        insisting: Whether a timer for the next signal is set.
+        functions: The keys of the functions that the worker knows.
+        on_close: Called with (connection, why) when the connection is closed.
+        pid: The worker's process number, 0 if it is unknown.
     """
 
     __slots__ = ("answered", "answering", "calls", "functions", "insisted", "insisting", "on_close", "pid")

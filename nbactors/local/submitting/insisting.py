@@ -1,4 +1,4 @@
-"""SIGINT for workers that cannot read a `Cancel`: native code in them keeps the GIL."""
+"""SIGINT for workers that cannot read a `Cancel`, because native code keeps their GIL."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ if TYPE_CHECKING:
     from nbactors.local.submitting.in_flight import InFlight
 
 INSIST_S = 0.05
-"""The time between two signals."""
+"""Seconds between two signals."""
 
 INSIST_FOR_S = 5.0
-"""How long a worker is signalled for one call."""
+"""Seconds for which a worker is signalled for one call."""
 
 
 def insist(connection: Connection, number: int, reactor: Reactor) -> None:
     """Signal the worker of a cancelled call until the call is answered. Any thread.
 
     A regular expression that does not end keeps the GIL, for instance. The worker decides what the signal interrupts.
-    One signal is for all the calls of that worker: thousands of signals at once would only keep it from answering.
+    One signal stands for all cancelled calls of a worker: thousands of signals would keep the worker from answering.
     """
     in_flight: InFlight = connection.in_flight
     if not in_flight.pid:
@@ -35,7 +35,7 @@ def insist(connection: Connection, number: int, reactor: Reactor) -> None:
 
 
 def _signal_worker(reactor: Reactor, connection: Connection) -> None:
-    """Signal a worker, and go on while one of the calls that this is for is unanswered. The leader's thread."""
+    """Signal a worker, and repeat that while one of the cancelled calls is unanswered. The leader's thread."""
     in_flight: InFlight = connection.in_flight
     now = monotonic()
     for number, until in list(in_flight.insisted.items()):
@@ -45,9 +45,9 @@ def _signal_worker(reactor: Reactor, connection: Connection) -> None:
         in_flight.insisting = False
         if not in_flight.insisted:
             return
-        in_flight.insisting = True  # a call came from another thread, which saw this still going on
+        in_flight.insisting = True  # another thread has added a call while it still found the timer set
     try:
         os.kill(in_flight.pid, signal.SIGINT)
-    except OSError:  # it has ended, which the connection is about to tell
+    except OSError:  # the worker has ended; the connection is about to tell so
         pass
     reactor.call_later(INSIST_S, lambda: _signal_worker(reactor, connection))

@@ -1,4 +1,4 @@
-"""What the user's interrupt does to the calls that a session waited for: they are cancelled, or go on."""
+"""The effect of the user's interrupt on the calls that a session waits for: they are cancelled, or go on."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
     from nbactors.local.reactor.reactor import Reactor
 
 MODE = CancelMode.INTERRUPT
-"""Who waits in a notebook expects what he waits for to stop: a running plain method is stopped, too."""
+"""The user of a notebook expects that an interrupt stops the awaited call, even a running method of a plain actor."""
 
 
 class Interruption:
-    """What happens to the calls that were waited for.
+    """Applies the user's interrupt to the awaited calls.
 
     Args:
-        process_id: This process's.
-        reactor: Its event loop.
-        peers: Its connections to others.
-        cancels: Whether they are cancelled.
+        process_id: This process's id, 16 bytes.
+        reactor: The event loop of this process.
+        peers: The connections to other processes.
+        cancels: Whether an interrupt cancels the awaited calls.
     """
 
     def __init__(self, process_id: bytes, reactor: Reactor, peers: Peers, cancels: bool) -> None:
@@ -37,11 +37,11 @@ class Interruption:
         self.cancels = cancels
 
     def apply(self, error: KeyboardInterrupt, waited: Iterable[Any]) -> None:
-        """Say in the error what was waited for, and cancel it if that is wanted. Does not block. The main thread.
+        """Name the awaited calls in the error, and cancel them if the user has chosen so. The main thread. Never waits.
 
         Args:
-            error: What is about to be raised.
-            waited: Entries and streams.
+            error: The error that is about to be raised.
+            waited: The entries and streams for which the thread has waited.
         """
         count, running = self._running(waited)
         if self.cancels and running:
@@ -54,7 +54,7 @@ class Interruption:
         self.cancel(list(self._running([entry])[1].values()))
 
     def cancel(self, ends: list[Callable[[], None]]) -> None:
-        """Cancel calls on the leader's thread: thousands take a while, for which the user does not wait."""
+        """Run functions that cancel calls on the leader's thread: the user need not wait for thousands of them."""
 
         def cancel_all() -> None:
             for end in reversed(ends):  # as in `Process.latest_calls_first`
@@ -64,7 +64,7 @@ class Interruption:
             self._reactor.discard(cancel_all)
 
     def _running(self, waited: Iterable[Any]) -> tuple[int, dict[Any, Callable[[], None]]]:
-        """Return how many calls were waited for, and of those that have not ended: how to cancel each."""
+        """Return the number of awaited calls, and for each that has not ended a function that cancels it."""
         seen: set[Any] = set()
         running: dict[Any, Callable[[], None]] = {}
         for thing in waited:
@@ -75,10 +75,10 @@ class Interruption:
         return len(seen), running
 
     def _look_at(self, thing: Any) -> tuple[Any, Callable[[], None] | None]:
-        """Return what tells the call of an entry or stream from others, and how to cancel it if it has not ended."""
+        """Return a key for the call of an entry or stream, and a function that cancels it; None if it has ended."""
         if isinstance(thing, RemoteReader):
             key = thing.key
-            # The call's own result has index 0; the stream stands beside it.
+            # The owner cancels a call by the id of its result, which has index 0; the stream has `STREAM_INDEX`.
             oid = ids.object_id(key.owner, key.number, 0)
             return (key.owner, key.number), None if thing.ended else self._by_owner(oid)
         if isinstance(thing, BorrowedEntry):

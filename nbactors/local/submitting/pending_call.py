@@ -1,4 +1,4 @@
-"""A call or task in the eyes of who submitted it."""
+"""`PendingCall`: a call or task, at its submitter."""
 
 from __future__ import annotations
 
@@ -43,26 +43,26 @@ _READY, _SEND, _REPLY, _FAIL, _RETURN = TABLE[READY], TABLE[SEND], TABLE[REPLY],
 
 
 class PendingCall(Sent):
-    """A call that has not returned. It keeps alive what it needs: its target, its arguments, its results' entries.
+    """A call that has not returned. It keeps its target, its arguments and the entries of its results alive.
 
     Attributes:
-        number: The call number, of which the results' ids are made.
-        entries: One per return value.
-        target: Who sends it: the actor's link, or the queue of its kind of task.
-        message: What to send, if it does not depend on the receiver.
-        arguments: None when `message` holds all.
-        awaited: The argument that it waits for now; the others have their turn when that one is there.
-        queue: Where it waits to be sent.
-        retries: Times it may be tried again after a crash or a retriable exception; -1 for ever.
-        details: What the target needs to make the message, and to run it again.
-        group: The actor's concurrency group that it is for.
-        origin: Which cell it comes from, see `messages.Call`.
-        canceled: How it was cancelled, None if it was not.
-        parent: In a worker, the call that has made it.
-        timeout_s: What it may take, 0 for any time.
-        timer: Ends it when that is over.
-        stream: Where a generator's values arrive.
-        connection: What it was sent on.
+        number: The call's number, from which the ids of its results are made.
+        entries: One entry per return value.
+        target: The target that sends the call: an actor's link, or the queue of a kind of task.
+        message: The message to send; None if it depends on the receiver.
+        arguments: The arguments; None if `message` or `details` holds them.
+        awaited: The argument that the call waits for now. It waits for one argument after the other.
+        queue: The queue in which the call waits to be sent.
+        retries: How often the call may be tried again after a crash or a retriable exception; -1 for any number.
+        details: The parts from which the target makes the message, also for another try.
+        group: The actor's concurrency group that runs the call.
+        origin: The cell that the call comes from, see `messages.Call`.
+        canceled: How the call was cancelled, None if it was not.
+        parent: In a worker, the job that has made the call.
+        timeout_s: Seconds that the call may take, 0 for any time.
+        timer: Cancels the call after `timeout_s`.
+        stream: The queue in which a generator's values arrive.
+        connection: The connection that the call was sent on.
     """
 
     __slots__ = (
@@ -111,7 +111,7 @@ class PendingCall(Sent):
             entry.call = self
 
     def await_arguments(self) -> None:
-        """Begin to wait for the references among the arguments, if there are any. A step of the target."""
+        """Begin to wait for the references among the arguments. A step of the target."""
         if self.arguments is None:
             return
         missing = self.arguments.missing()
@@ -122,13 +122,13 @@ class PendingCall(Sent):
             self.settled()
 
     def ready(self, entry: Entry) -> None:
-        """The argument that it waits for is there. The thread that made it so."""
+        """Tell the target that the awaited argument is final. The thread that has made it final."""
         target = self.target
         if target is not None:
             target.on_argument(self)
 
     def settled(self) -> bool:
-        """Return whether all arguments are there, and if so move on; else wait for the next one. A target's step."""
+        """Return whether all arguments are final; if one is not, wait for that one. A step of the target."""
         if self.state == WAITING:
             awaited, arguments = self.awaited, self.arguments
             if awaited is not None and awaited.state < READY_OBJECT:
@@ -136,20 +136,20 @@ class PendingCall(Sent):
             assert arguments is not None
             while (entry := arguments.pending()) is not None:
                 if entry.add_waiter(self):
-                    self.awaited = entry  # at last: what it waits for is sure to tell it
+                    self.awaited = entry  # after `add_waiter`, so that an awaited entry is sure to call `ready`
                     return False
             self.awaited = None
             self.state = _READY.get(self.state, self.state)
         return True
 
     def go_out(self, connection: Connection, message: Any, fds: list[int], *, at_once: bool = False) -> None:
-        """Send it, to be in flight on a connection from now on. A step of the target.
+        """Send the call, which is in flight on the connection from now on. A step of the target.
 
         Args:
-            connection: The worker's.
-            message: What says it there.
-            fds: The descriptors that go with it.
-            at_once: Whether it is not gathered with others.
+            connection: The connection to the worker.
+            message: The message of the call.
+            fds: The descriptors to send with the message.
+            at_once: Whether to send at once, and not with the next flush.
         """
         calls = connection.in_flight.calls
         calls[self.number] = self
@@ -159,22 +159,22 @@ class PendingCall(Sent):
             if self.connection is None:
                 calls.pop(self.number, None)
         self.sent()
-        if self.state > SENT:  # a handler that has interrupted this thread has got its answer
+        if self.state > SENT:  # a handler that has interrupted this thread has handled the answer
             calls.pop(self.number, None)
         elif self.stream is not None:
             self.stream.resume(self)
 
     def sent(self) -> None:
-        """It is on its way, on its connection."""
+        """Note that the call was sent."""
         self.state = _SEND.get(self.state, self.state)
 
     def return_to(self, queue: CallQueue[PendingCall], *, is_tried: bool = False, is_last: bool = False) -> None:
-        """Come back to a queue, in one step; nothing, if it has done so already.
+        """Put the call back into a queue, in one step, unless it is back already.
 
         Args:
             queue: The queue.
-            is_tried: Whether that counts as one of its tries.
-            is_last: Whether it comes behind all others, else before them.
+            is_tried: Whether this counts as one of its tries.
+            is_last: Whether the call goes behind all others; else it goes before them.
         """
         self.sent()
         state = _RETURN.get(self.state)
@@ -188,24 +188,24 @@ class PendingCall(Sent):
             put(self)
 
     def belong_to(self, parent: Any) -> None:
-        """Be cancelled with the call that has made it, if one has; None for none."""
+        """Register as a child of the job that has made the call, to be cancelled with it; None for no job."""
         self.parent = parent
         if parent is not None:
             fresh: dict[PendingCall, None] = {}
-            if parent.children is None:  # one step with the next
+            if parent.children is None:  # this comparison and the store are one step
                 parent.children = fresh
             parent.children[self] = None
 
     def finish(self) -> None:
-        """Its answer is there; drop what it kept alive."""
-        self.sent()  # it may come before the thread that has sent it goes on
-        self.state = _REPLY.get(self.state, self.state)  # done once more where an exception has torn it
+        """End the call, whose results are there."""
+        self.sent()  # the answer may be handled before the sending thread calls this
+        self.state = _REPLY.get(self.state, self.state)  # unchanged in a repeated call, after an exception from outside
         self.release()
 
     def fail(self, error: bytes) -> None:
-        """It will not return; `error` is the pickled reason."""
+        """End the call with the pickled `error`. Idempotent."""
         if self.state in (FINISHED, FAILED):
-            # The end of the session fails what is queued; the end of its connections, which follows, fails it again.
+            # The end of a session fails queued calls; then the end of the session's connections fails them again.
             return
         self.state = _FAIL[self.state]
         self.queue = None
@@ -216,7 +216,7 @@ class PendingCall(Sent):
         self.release()
 
     def release(self) -> None:
-        """Let go of target and arguments, and be let go by what would have told it of something."""
+        """Drop the target and the arguments, and unregister from entry, timer and parent."""
         if self.awaited is not None:
             self.awaited.remove_waiter(self)
             self.awaited = None
@@ -234,25 +234,25 @@ class PendingCall(Sent):
             entry.call = None
 
     def facts(self) -> CallFacts:
-        """Return what there is to say of it. Any thread."""
+        """Return a summary of the call. Any thread."""
         target = self.target
         facts: CallFacts = target.describe(self) if target is not None else CallFacts("", b"", False)
         return facts
 
     def tell(self, message: Any) -> None:
-        """Send the worker that runs it a message about it, if it was sent. Any thread."""
+        """Send a message about the call to its worker, if the call was sent. Any thread."""
         connection = self.connection
         if connection is not None:
             connection.send(message)
 
     def cancel(self, mode: CancelMode, recursive: bool, timeout_s: float = 0.0) -> None:
-        """Cancel it, as far as that is possible; see `messages.Cancel`. Any thread."""
+        """Cancel the call, as far as that is possible; see `messages.Cancel`. Any thread."""
         target = self.target
         if target is not None:
             target.cancel(self, messages.Cancel(self.number, mode, recursive, timeout_s))
 
     def limit(self, reactor: Reactor, timeout_s: float) -> None:
-        """Cancel it when its time is up."""
+        """Cancel the call after `timeout_s` seconds."""
         self.timeout_s = timeout_s
         call = weakref.ref(self)
 
@@ -264,12 +264,12 @@ class PendingCall(Sent):
         self.timer = reactor.call_later(timeout_s, time_is_up)
 
     def error_if_canceled(self, cancel: messages.Cancel) -> bytes:
-        """Return the error of a call that is cancelled before it has begun."""
+        """Return the pickled error of a call that is cancelled before it has begun."""
         return failures.canceled(self.entries[0].id[:24] if self.entries else b"", cancel, "queued")
 
 
 def make_results(home: Home, number: int, num_returns: int) -> tuple[tuple[Entry, ...], Any]:
-    """Return the entries of a call's results, and what `.remote()` returns for them; streams come on top."""
+    """Return the entries of a call's results, and the value of `.remote()`. For generators see `open_stream`."""
     if num_returns == 1 or num_returns < 0:
         entry = Entry(home, number)
         return (entry,), ObjectRef(entry)
@@ -280,7 +280,7 @@ def make_results(home: Home, number: int, num_returns: int) -> tuple[tuple[Entry
 
 
 def open_stream(home: Home, call: PendingCall, num_returns: int, backpressure: int, result: Any) -> Any:
-    """Give a generator's call a stream; return what its `.remote()` returns."""
+    """Give a generator's call a stream; return the value of `.remote()`."""
     call.stream = Inbox(home, call, backpressure, num_returns == DYNAMIC)
     if call.stream.is_collected:
         return result

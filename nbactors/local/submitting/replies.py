@@ -18,13 +18,13 @@ _NONE = pickling.dumps(None).data
 
 
 class Replies:
-    """Gives results to the entries that wait for them."""
+    """Hands results to the entries of the calls."""
 
     def __init__(self, values: Values) -> None:
         self._values = values
 
     def on_reply(self, connection: Connection, message: messages.Reply) -> None:
-        """A call has returned one small value."""
+        """End a call that has returned one small value."""
         in_flight: InFlight = connection.in_flight
         call = _take(in_flight, message.number)
         if call is not None:
@@ -37,7 +37,7 @@ class Replies:
             in_flight.answering = None
 
     def on_results(self, connection: Connection, message: messages.Results) -> None:
-        """A call has returned something else, or raised."""
+        """End a call that has returned any other result or has raised, or have its target try it again."""
         held = [self._values.receive(connection, value) for value in message.values]
         in_flight: InFlight = connection.in_flight
         call = _take(in_flight, message.number)
@@ -57,7 +57,7 @@ class Replies:
         in_flight.answering = None
 
     def on_yielded(self, connection: Connection, message: messages.Yielded) -> None:
-        """A generator has yielded."""
+        """Add a yielded value to the call's stream."""
         value = message.value
         held = Held(message.data) if value is None else self._values.receive(connection, value)
         call = connection.in_flight.calls.get(message.number)
@@ -66,14 +66,14 @@ class Replies:
 
     @staticmethod
     def _end_stream(call: PendingCall, held: Held) -> None:
-        """A generator has ended; `held` is None, or the error that it has raised."""
+        """End the stream of a generator; `held` holds None, or the error that the generator has raised."""
         stream, entry = call.stream, call.entries[0]
         assert stream is not None
         if held.error:
             stream.fail(held)
         else:
             stream.end()
-        # As in Ray, what a generator has raised is the value of its last reference alone.
+        # As in Ray, only the stream's last reference has the error that a generator has raised, not the call's result.
         if stream.is_collected and not call.canceled:
             held = stream.collected()
         elif held.error and not call.canceled:
@@ -82,17 +82,17 @@ class Replies:
 
     @staticmethod
     def after_batch(connection: Connection) -> None:
-        """All that had arrived was handled: tell who submitted the calls, once, that there is room for more."""
+        """Tell the target that the worker has room for more calls, once for all answers of a batch."""
         in_flight: InFlight = connection.in_flight
         target = in_flight.answered
         if target is not None:
             target.answered(connection)
-            if in_flight.answered is target:  # at last, so that no exception from outside keeps it from being told
+            if in_flight.answered is target:  # cleared last, so that an exception from outside does not lose the call
                 in_flight.answered = None
 
 
 def _take(in_flight: InFlight, number: int) -> PendingCall | None:
-    """Take a call out of those in flight. It can be taken again until the handling of its answer is done."""
+    """Remove a call from the calls in flight. A repeated handling of the answer gets it again, see `answering`."""
     call: PendingCall | None = in_flight.calls.get(number)
     if call is None:
         call = in_flight.answering
@@ -103,6 +103,6 @@ def _take(in_flight: InFlight, number: int) -> PendingCall | None:
 
 
 def _spread(entries: Any, held: list[Any]) -> None:
-    """Give each entry its value; a single error is the error of all."""
+    """Give each entry its value; a single error goes to all entries."""
     for index, entry in enumerate(entries):
         held[index if len(held) == len(entries) else 0].settle(entry)

@@ -1,4 +1,4 @@
-"""`Submitter`: what a process makes its calls with."""
+"""`Submitter`: the parts of a process that make its calls."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
 
 
 class Submitter(NamedTuple):
-    """What every call of a process needs, whichever actor or worker it goes to.
+    """The parts of a process that each call needs, to any actor or worker.
 
     Attributes:
-        home: Where the entries of the results belong.
+        home: The home of the results' entries.
         values: Packs the arguments.
         reactor: The event loop.
-        membership: Whether this process has left.
+        membership: Tells whether this process has left the node.
         numbers: Gives numbers to calls and objects.
-        caller: Returns the call that the calling code belongs to, None for none, and the origin of a call that is made
+        caller: Returns the job that the calling code belongs to, None for none, and the origin of a call that is made
             now, see `messages.Call`. Any thread.
     """
 

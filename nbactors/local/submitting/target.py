@@ -1,7 +1,4 @@
-"""`Target`: whom calls go to, an actor or the workers of one kind of task.
-
-What changes a target is done in steps, one at a time, see `Turns`.
-"""
+"""`Target`: the target of calls, which is an actor or the workers of one kind of task. See this room's `__init__`."""
 
 from __future__ import annotations
 
@@ -28,7 +25,7 @@ _P = ParamSpec("_P")
 
 
 def in_turn(method: Callable[Concatenate[_T, _P], None]) -> Callable[Concatenate[_T, _P], None]:
-    """Have a method run as a step of its target's turns: now, or soon by the thread whose turn it is."""
+    """Make a method a step of its target's turns: it runs now, or soon on the thread whose turn it is."""
 
     def run(self: _T, /, *args: _P.args, **kwargs: _P.kwargs) -> None:
         self._do(functools.partial(method, self, *args, **kwargs))
@@ -38,10 +35,10 @@ def in_turn(method: Callable[Concatenate[_T, _P], None]) -> Callable[Concatenate
 
 
 class Target(ABC):
-    """What actors' links and task queues have in common: calls that wait, are sent, are cancelled or have failed.
+    """The common part of actors' links and task queues.
 
-    Calls that have failed are settled by `_bury` at the end of a turn: that wakes dependents, which go on at other
-    targets.
+    A step only puts a failed call into `_doomed`. `_bury` settles it after the turn, since that makes other calls ready
+    which depend on its result, and whose targets then take steps of their own.
     """
 
     __slots__ = ()
@@ -52,19 +49,19 @@ class Target(ABC):
 
     @abstractmethod
     def describe(self, call: PendingCall) -> CallFacts:
-        """Return what there is to say of one of its calls. Any thread."""
+        """Return a summary of one of the target's calls. Any thread."""
 
     @abstractmethod
     def _accept(self, call: PendingCall) -> None:
-        """Take a call in. A step."""
+        """Queue or send a fresh call. A step."""
 
     @abstractmethod
     def _pump(self) -> None:
-        """Send what can be sent. A step."""
+        """Send the calls that can be sent. A step."""
 
     @abstractmethod
     def _take_out(self, call: PendingCall) -> bool:
-        """Take a call out of what waits; returns whether it was there. A step."""
+        """Remove a call from the calls that were not sent; return whether it was among them. A step."""
 
     @abstractmethod
     def _insists_on(self, mode: CancelMode) -> bool:
@@ -72,12 +69,12 @@ class Target(ABC):
 
     @abstractmethod
     def answered(self, connection: Connection) -> None:
-        """Calls have returned: send more. The leader's thread, once for all answers that arrived together."""
+        """Send more calls, since some have returned. The leader's thread, once for all answers of a batch."""
 
     # -------------------------------------------------------------------------------------------------------- turns
 
     def _submit(self, call: PendingCall) -> None:
-        """Take a call in: the most frequent step, made without the detour by the queue of steps if nobody is there."""
+        """Run `_accept` as a step. It is the most frequent step, so it bypasses the queue of steps if that is empty."""
         me = get_ident()
         turns = self._turns
         if turns.owner or turns.steps:
@@ -87,7 +84,7 @@ class Target(ABC):
         try:
             self._accept(call)
         except BaseException:
-            self._reactor.discard(self.pump)  # it may have been taken in, and nobody else would look at it
+            self._reactor.discard(self.pump)  # the call may be queued already, and no other step would send it
             raise
         finally:
             turns.owner = 0
@@ -97,19 +94,19 @@ class Target(ABC):
             self._bury()
 
     def _do(self, step: Callable[[], None]) -> None:
-        """Run a step, or leave it to the thread whose turn it is. Any thread."""
+        """Run a step, or leave it to the thread whose turn it is; then settle failed calls. Any thread."""
         self._turns.run(step)
         if self._doomed:
             self._bury()
 
     @in_turn
     def pump(self) -> None:
-        """Send what can be sent. Any thread."""
+        """Send the calls that can be sent. Any thread."""
         self._pump()
 
     @in_turn
     def cancel(self, call: PendingCall, cancel: messages.Cancel) -> None:
-        """Cancel a call: here if it was not sent yet, else where it runs. Any thread."""
+        """Cancel a call: here if it was not sent yet, else at its worker. Any thread."""
         connection = call.connection
         if connection is not None:
             call.canceled = cancel.mode
@@ -119,15 +116,15 @@ class Target(ABC):
         elif self._take_out(call):
             call.canceled = cancel.mode
             self._doomed.append((call, call.error_if_canceled(cancel)))
-            # Those behind it may have waited for its arguments only, and nothing else would look at them again.
+            # The calls behind it have perhaps waited only for its arguments, and no other step would send them.
             self._pump()
 
     def _bury(self) -> None:
-        """Settle the calls that have failed. Any thread, in no step of its own."""
+        """Settle the calls that have failed. Any thread, outside of turns."""
         while self._doomed:
             try:
                 call, error = self._doomed[0]
-            except IndexError:  # another thread was faster
+            except IndexError:  # another thread has settled the last one
                 return
             call.fail(error)
             try:

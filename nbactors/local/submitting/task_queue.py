@@ -1,10 +1,10 @@
-"""The tasks of one kind (function, resources, environment), and the leases that are fed with them.
+"""The tasks of one kind (function, resources, environment), and the leased workers that run them.
 
-- A lease gets one task at a time until tasks have shown to be short; then several are sent ahead, so that the worker
-  never waits for the next. A worker on which a task takes long gives the rest back unstarted (`GivenBack`), and they
-  go to whichever worker is free: sending ahead never makes a task wait behind a long one, nor behind one that waits
-  for it.
-- A lease without work is kept for a moment, then returned; one that is old is returned at once.
+- A worker gets one task at a time until its tasks turn out to be short. From then on the queue sends several tasks
+  ahead, so that the worker never waits for the next one. When a task takes long, its worker gives the tasks behind it
+  back unstarted (`GivenBack`), and the queue sends them to other workers. So a task that was sent ahead never waits for
+  a long task, nor for a task that itself waits for it.
+- A lease without work is returned after a moment, an old one at once.
 """
 
 from __future__ import annotations
@@ -33,27 +33,27 @@ if TYPE_CHECKING:
     from nbactors.options import TaskOptions
 
 AHEAD = 256
-"""Most tasks that are sent ahead to one worker."""
+"""The most tasks that are sent ahead to one worker."""
 
 SHORT_S = 0.002
-"""A task that is answered within this time is short."""
+"""Seconds within which a short task is answered."""
 
 LINGER_S = 0.02
-"""How long a lease without work is kept, if nobody here waits for resources."""
+"""Seconds for which a lease without work is kept, if no other kind of task of this process waits for a worker."""
 
 TURN_S = 0.5
-"""How long a lease is fed while other kinds of task wait."""
+"""Seconds for which a lease gets tasks while other kinds of task wait."""
 
 RENEW_S = 1.0
-"""How long a lease is kept whose worker has something to do time and again: after that the worker is given back, so
-that it looks whether the code that it has imported was edited."""
+"""Seconds after which a lease is returned as soon as it has no work: the worker then looks whether the code that it has
+imported was edited."""
 
 ASKING = 8
-"""Most lease requests of one kind that are open at the node."""
+"""The most lease requests of one kind of task that are open at the node."""
 
 
 class Lease:
-    """A worker that is ours for a while."""
+    """A worker that the node has lent to this process."""
 
     __slots__ = ("connection", "depth", "idle_since", "in_flight", "last_event", "lease_id", "since")
 
@@ -71,43 +71,43 @@ def _has_room(lease: Lease) -> bool:
 
 
 class Kinds(Protocol):
-    """All task queues of a process, and which of them a lease or a request belongs to; see `Tasks`."""
+    """The task queues of a process, by the workers and lease requests of each; see `Tasks`."""
 
     waiting: set[TaskQueue]
 
     def expect(self, rid: int, queue: TaskQueue) -> None:
-        """A request for a lease is on its way."""
+        """Register a queue's request for a lease."""
 
     def withdraw(self, rid: int) -> None:
-        """A request for a lease is wanted no more."""
+        """Withdraw a request for a lease."""
 
     def leased(self, process_id: bytes, queue: TaskQueue) -> None:
-        """A worker is a queue's."""
+        """Register a queue's worker."""
 
     def unleased(self, process_id: bytes) -> None:
-        """It is no more."""
+        """Unregister a worker, whose lease was returned."""
 
     def others_wait(self, queue: TaskQueue) -> bool:
         """Return whether another kind of task has asked for a worker and has none yet."""
 
     def died(self, process_id: bytes, queue: TaskQueue, connection: Connection) -> None:
-        """A leased worker's connection has ended; the cause is to come."""
+        """Register a worker whose connection is closed, until `lost` is called with the cause."""
 
     def lost(self, process_id: bytes, text: str) -> None:
-        """The cause is known, or will not be."""
+        """Fail or requeue the tasks of a worker that has died."""
 
 
 class TaskQueue(Target):
     """The tasks of one kind.
 
     Args:
-        tasks: Knows the other kinds, and finds this one for what the node tells.
-        submitter: What calls are made with.
+        tasks: The queues of all kinds, which pass the node's messages to this one.
+        submitter: The parts that make calls.
         peers: The connections to workers.
-        node: Gives workers.
-        environment: Says what a new worker is given.
-        label: What views call the tasks.
-        options: Of all its tasks.
+        node: Leases workers.
+        environment: Describes the environment of a new worker.
+        label: The name of the tasks in views.
+        options: The options of all tasks of this kind.
     """
 
     def __init__(
@@ -136,11 +136,11 @@ class TaskQueue(Target):
         self._leases: dict[bytes, Lease] = {}
         self._asked: set[int] = set()
         self._is_full = False
-        # How many may be sent ahead, as far as is known of this kind of task: new leases begin with it.
+        # The number of tasks to send ahead, as learnt from the latest lease: new leases begin with it.
         self._depth = 1
 
     def describe(self, call: PendingCall) -> CallFacts:
-        """Return what there is to say of a task of this queue. Any thread."""
+        """Return a summary of a task of this queue. Any thread."""
         return CallFacts(self._label, b"", call.connection is not None)
 
     # --------------------------------------------------------------------------------------------------- submitting
@@ -154,7 +154,7 @@ class TaskQueue(Target):
             call.await_arguments()
             if not call.settled():
                 self._unready.add(call)
-                self._queue_if_ready(call)  # its argument may have come before it was there, to a handler in between
+                self._queue_if_ready(call)  # its last argument may have arrived in a handler before `add`
                 return
         self._queue_up(call)
 
@@ -163,19 +163,19 @@ class TaskQueue(Target):
         is_first = not queue.calls
         call.queue = queue
         queue.calls.append(call)
-        # Behind others that all workers are too full for it can only wait, for what sends those.
+        # If all workers are full, the call has to wait behind others; the step that sends those sends it, too.
         if is_first or not self._is_full:
             self._pump()
 
     def _queue_if_ready(self, call: PendingCall) -> None:
         if call in self._unready and call.settled():
-            if call.queue is None and call.connection is None:  # else an exception came between the two
+            if call.queue is None and call.connection is None:  # else an exception came between queueing and `discard`
                 self._queue_up(call)
             self._unready.discard(call)
 
     @in_turn
     def on_argument(self, call: PendingCall) -> None:
-        """The argument that a task has waited for is there. The thread that made it so."""
+        """Go on with a task whose awaited argument is final. The thread that has made it final."""
         self._queue_if_ready(call)
 
     def _insists_on(self, mode: CancelMode) -> bool:
@@ -193,7 +193,7 @@ class TaskQueue(Target):
 
     @property
     def waiting(self) -> bool:
-        """Whether it has tasks for which it has no worker."""
+        """Whether the queue has asked for a worker that it has not got yet."""
         return bool(self._asked)
 
     def _pump(self) -> None:
@@ -208,7 +208,7 @@ class TaskQueue(Target):
                         break
         node_lost = self._node.lost
         if node_lost and (waits or self._unready):
-            # Also a task that is to be tried again: nobody would ever give it a worker.
+            # Tasks that are to be tried again fail, too: without the node there is no new worker for them.
             error = failures.worker_crashed(self._label, node_lost)
             self._doom_all(error)
             return
@@ -246,19 +246,19 @@ class TaskQueue(Target):
                 self._doomed.append((call, failed.data))
             elif call.connection is None:
                 self._send(lease, call)
-            else:  # what came after the sending was torn
+            else:  # an exception from outside has aborted `_send` after the sending
                 call.sent()
-            queue.pop(call)  # at last, so that no exception from outside loses it
+            queue.pop(call)  # last, so that no exception from outside loses the call
         lease.in_flight = len(calls)
         if was_idle:
-            # One send for all: each wakes the worker. While it is busy more are gathered.
+            # One send for all tasks, since each send wakes the worker. For a busy worker tasks are gathered further.
             lease.connection.flush()
 
     def _send(self, lease: Lease, call: PendingCall) -> None:
         connection = lease.connection
         arguments, details = call.arguments, call.details
         if details is None:
-            return  # a handler that has interrupted this thread has sent it, and it was answered
+            return  # a handler that has interrupted this thread has sent the task, and it has returned
         export, prepared, num_returns, name, retry_exceptions, backpressure = details
         if export.key not in connection.in_flight.functions:
             function, more = self._values.pack(connection, export.held, False)
@@ -287,21 +287,21 @@ class TaskQueue(Target):
 
     def _ask(self) -> None:
         node = self._node
-        # The first at once; further ones are gathered, since each alone would wake the node.
+        # The first request is sent at once. Further ones are gathered, since each send wakes the node.
         send = node.send if self._asked else node.send_now
         rid = node.number()
         self._tasks.waiting.add(self)
         self._tasks.expect(rid, self)
         sys_path, cwd = self._environment.changed_paths()
         send(messages.RequestLease(rid, self._resources, self._runtime_env, self._label[:MAX_NAME], sys_path, cwd))
-        # Noted at last: one that is noted and was not sent would be waited for for ever.
+        # Noted after the sending: the queue would wait for ever for the answer to a request that was not sent.
         self._asked.add(rid)
 
     # ------------------------------------------------------------------------------------------------------- leases
 
     @in_turn
     def granted(self, grant: messages.LeaseGranted) -> None:
-        """The node gives a worker. The leader's thread."""
+        """Use a worker that the node has leased; return it if there are no tasks any more. The leader's thread."""
         self._answered_request(grant.rid)
         is_wanted = self._queue.head() is not None
         connection = self._peers.connect(grant.process_id) if is_wanted else None
@@ -321,13 +321,13 @@ class TaskQueue(Target):
 
     @in_turn
     def refused(self, refused: messages.Refused) -> None:
-        """The node cannot give a worker, ever. The leader's thread."""
+        """Fail all tasks, since the node can never lease a worker for them. The leader's thread."""
         self._answered_request(refused.rid)
         error = failures.no_worker(refused)
         self._doom_all(error)
 
     def _withdraw(self) -> None:
-        # Of those that are open now: a signal handler may submit a task meanwhile, and ask for a worker.
+        # Only the requests that are open now: a signal handler may submit a task meanwhile and ask for a worker.
         for rid in list(self._asked):
             self._tasks.withdraw(rid)
             self._answered_request(rid)
@@ -339,7 +339,7 @@ class TaskQueue(Target):
 
     @in_turn
     def answered(self, connection: Connection) -> None:
-        """Tasks have returned on a lease: send the next. The leader's thread, once for all that arrived together."""
+        """Send more tasks to a worker that has answered some. See the base class."""
         lease = self._leases.get(connection.peer_id)
         if lease is None:
             return
@@ -362,7 +362,7 @@ class TaskQueue(Target):
             self._rest(lease)
 
     def _rest(self, lease: Lease) -> None:
-        """A lease has no work: return it, at once if someone here waits for resources, else after a moment."""
+        """Return a lease without work: at once if another kind of task waits for a worker, else after a moment."""
         now = lease.idle_since = monotonic()
         if now - lease.since > RENEW_S or self._turn_is_over(lease) or self._tasks.others_wait(self):
             self._return(lease)
@@ -379,13 +379,13 @@ class TaskQueue(Target):
 
     @in_turn
     def return_idle(self) -> None:
-        """Return every lease without work: another kind of task waits for resources."""
+        """Return all leases without work, since another kind of task waits for resources."""
         for lease in list(self._leases.values()):
             if not lease.connection.in_flight.calls:
                 self._return(lease)
 
     def _return(self, lease: Lease) -> None:
-        # First of all: one that is forgotten and was not returned would be nobody's for ever.
+        # Sent first: if the lease were forgotten before it is returned, an exception could make it lost for ever.
         self._node.send_now(messages.ReturnLease(lease.lease_id))
         self._leases.pop(lease.connection.peer_id, None)
         lease.connection.in_flight.on_close = None
@@ -395,7 +395,7 @@ class TaskQueue(Target):
 
     @in_turn
     def given_back(self, connection: Connection, numbers: list[int]) -> None:
-        """A worker has not started these, since the running one takes long. The leader's thread."""
+        """Requeue tasks that a worker has given back, since its running task takes long. The leader's thread."""
         lease = self._leases.get(connection.peer_id)
         self._depth = 1
         if lease is not None:
@@ -408,7 +408,7 @@ class TaskQueue(Target):
         self._pump()
 
     def _requeue(self, call: PendingCall, *, is_tried: bool = False) -> None:
-        """Put a task that has come back in front, unless it was cancelled meanwhile."""
+        """Put a task back to the front of the queue; fail it if it was cancelled meanwhile."""
         if call.canceled:
             cancel = messages.Cancel(call.number, call.canceled, True, call.timeout_s)
             self._doomed.append((call, call.error_if_canceled(cancel)))
@@ -416,7 +416,7 @@ class TaskQueue(Target):
             call.return_to(self._queue, is_tried=is_tried)
 
     def retry(self, connection: Connection, call: PendingCall) -> None:
-        """A task has raised what it is to be tried again for. The leader's thread."""
+        """Try a task again that has raised a retriable exception. The leader's thread."""
         self._try_again(call)
         self.answered(connection)
 
@@ -428,9 +428,9 @@ class TaskQueue(Target):
     def _on_connection_closed(self, connection: Connection, why: str) -> None:
         lease = self._leases.get(connection.peer_id)
         if lease is not None:
-            # The node knows the cause, and tells it by LeaseLost; if it does not, go on without.
+            # The node knows the cause, and tells it by LeaseLost. If it does not in time, `lost` is called without it.
             tasks = self._tasks
-            tasks.died(connection.peer_id, self, connection)  # first: what follows may be torn
+            tasks.died(connection.peer_id, self, connection)  # first, so that no exception from outside loses the tasks
             self._leases.pop(connection.peer_id, None)
             node_lost = self._node.lost
             text = f"the connection to it was lost ({why})."
@@ -444,9 +444,9 @@ class TaskQueue(Target):
 
     @in_turn
     def lost(self, connection: Connection, text: str) -> None:
-        """A worker has died: the task that it was running counts a try, those behind it go back. The leader's thread.
+        """Requeue the tasks of a worker that has died; the running one counts a try, or fails. The leader's thread.
 
-        A worker runs its tasks in the order sent, so the oldest unanswered one was running.
+        A worker runs its tasks in the order of sending, so the oldest unanswered task was the running one.
         """
         in_flight = list(connection.in_flight.calls.values())
         calls = [call for call in in_flight if call.state < FINISHED and call.connection is connection]
@@ -458,12 +458,12 @@ class TaskQueue(Target):
                 self._requeue(running, is_tried=True)
             else:
                 self._doomed.append((running, failures.worker_crashed(self._label, text)))
-        connection.in_flight.calls.clear()  # at last, so that no exception from outside loses them
+        connection.in_flight.calls.clear()  # last, so that no exception from outside loses them
         self._pump()
 
     @in_turn
     def node_lost(self) -> None:
-        """No worker will come any more. The leader's thread."""
+        """Fail the tasks without a worker, since the node is gone. The leader's thread."""
         self._asked.clear()
         self._tasks.waiting.discard(self)
         self._pump()

@@ -1,4 +1,4 @@
-"""Submitting tasks: workers are leased from the node, and tasks go to them directly, by one queue per kind of task."""
+"""Submitting tasks. Each kind of task has a queue, which leases workers from the node and sends tasks to them."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
     from nbactors.options import TaskOptions
 
 REMEMBERED = 8
-"""Most option objects of a function whose queues are remembered; the rest are looked up by what they say."""
+"""The most option objects of a function whose queues are found by the objects' `id`; others are found by content."""
 
 
 class Export:
-    """A function as workers get it: pickled once per process.
+    """A function as workers get it, pickled once per process.
 
-    Its calls keep it. When it goes the function was defined anew, and whoever knows it by its key forgets it.
+    The function and its pending tasks keep it alive. When it is freed, the workers forget the function.
 
     Attributes:
-        by_options: The queues of its tasks by the `id` of their options, which are kept beside it so that it cannot
-            become another's.
+        by_options: The options and queues of its tasks, by the `id` of the options. The options are kept, so that no
+            other object can get the same `id`.
     """
 
     __slots__ = ("by_options", "held", "key", "tasks")
@@ -46,19 +46,19 @@ class Export:
     def __del__(self) -> None:
         try:
             tasks, key = self.tasks, self.key
-        except AttributeError:  # an exception from outside came before it had any
+        except AttributeError:  # an exception from outside has aborted `__init__`
             return
         tasks.forget_soon(key)
 
 
 class Tasks:
-    """The task queues of one process, and which of them a lease or a request belongs to.
+    """The task queues of one process, by the workers and lease requests of each.
 
     Args:
-        submitter: What calls are made with.
+        submitter: The parts that make calls.
         peers: The connections to workers.
-        node: Gives workers.
-        environment: Says what a new worker is given.
+        node: Leases workers.
+        environment: Describes the environment of a new worker.
     """
 
     def __init__(self, submitter: Submitter, peers: Peers, node: NodeLink, environment: Environment) -> None:
@@ -67,7 +67,7 @@ class Tasks:
         self._node = node
         self._environment = environment
         self._queues: dict[bytes, dict[Any, TaskQueue]] = {}
-        """By the function's key, and by what else tells kinds of tasks apart."""
+        """The queues by the function's key, and then by label, resources and runtime_env."""
         self._expected: dict[int, TaskQueue] = {}
         self.waiting: set[TaskQueue] = set()
         """The queues with open requests for a worker."""
@@ -115,7 +115,7 @@ class Tasks:
         return result
 
     def _find_queue(self, export: Export, function: FunctionMeta, options: TaskOptions) -> TaskQueue:
-        """Return the queue of a kind of task, and remember it for these very options."""
+        """Return the queue of a kind of task, and remember it for this options object."""
         label = options.name or function.name
         key = (label, tuple(sorted(options.held().items())), repr(options.runtime_env))
         queues = self._queues.setdefault(export.key, {})
@@ -130,12 +130,12 @@ class Tasks:
         return queue
 
     def forget_soon(self, key: bytes) -> None:
-        """A function is no more. Called by a finalizer, therefore only posts."""
+        """Have the workers forget a function. A finalizer calls this, so it only posts an action."""
         if not self._submitter.membership.has_left:
             self._submitter.reactor.discard(lambda: self._forget(key))
 
     def _forget(self, key: bytes) -> None:
-        """All tasks of a function have returned, and its key is not used again. The leader's thread."""
+        """Forget a function, whose tasks have all returned and whose key is not used again. The leader's thread."""
         self._queues.pop(key, None)
         for connection in self._peers.outgoing():
             functions = connection.in_flight.functions
@@ -151,20 +151,20 @@ class Tasks:
         return [call for queue in self._all_queues() for call in queue.queued()]
 
     def expect(self, rid: int, queue: TaskQueue) -> None:
-        """A request for a lease is on its way."""
+        """Register a queue's request for a lease."""
         self._expected[rid] = queue
 
     def withdraw(self, rid: int) -> None:
-        """A request for a lease is wanted no more. The node does not answer it, unless its grant is on its way."""
+        """Withdraw a request for a lease. The node does not answer it, unless it has granted a lease already."""
         self._expected.pop(rid, None)
         self._node.send(messages.CancelLease(rid))
 
     def leased(self, process_id: bytes, queue: TaskQueue) -> None:
-        """A worker is a queue's."""
+        """Register a queue's worker."""
         self._leased[process_id] = queue
 
     def unleased(self, process_id: bytes) -> None:
-        """It is no more."""
+        """Unregister a worker, whose lease was returned."""
         self._leased.pop(process_id, None)
 
     def others_wait(self, queue: TaskQueue) -> bool:
@@ -178,34 +178,34 @@ class Tasks:
                 other.return_idle()
 
     def on_granted(self, grant: messages.LeaseGranted) -> None:
-        """The node gives a worker. The leader's thread."""
+        """Pass a leased worker to the queue that has asked for it. The leader's thread."""
         queue = self._expected.get(grant.rid)
-        if queue is None:  # it has crossed the request's withdrawal
+        if queue is None:  # the node has granted the lease before it read the withdrawal of the request
             self._node.send_now(messages.ReturnLease(grant.lease_id))
         else:
             queue.granted(grant)
             self._expected.pop(grant.rid, None)
 
     def on_refused(self, refused: messages.Refused) -> None:
-        """The node refuses a worker. The leader's thread."""
+        """Tell a queue that the node refuses its request for a worker. The leader's thread."""
         queue = self._expected.get(refused.rid)
         if queue is not None:
             queue.refused(refused)
             self._expected.pop(refused.rid, None)
 
     def on_given_back(self, connection: Connection, message: messages.GivenBack) -> None:
-        """A worker gives tasks back. The leader's thread."""
+        """Pass tasks that a worker gives back to its queue. The leader's thread."""
         queue = self._leased.get(connection.peer_id)
         if queue is not None:
             queue.given_back(connection, message.numbers)
 
     def died(self, process_id: bytes, queue: TaskQueue, connection: Connection) -> None:
-        """A leased worker's connection has ended; the cause is to come. The leader's thread."""
+        """Register a worker whose connection is closed, until `lost` is called with the cause. The leader's thread."""
         self._leased.pop(process_id, None)
         self._dead[process_id] = (queue, connection)
 
     def lost(self, process_id: bytes, text: str) -> None:
-        """The cause is known, or will not be. The leader's thread."""
+        """Fail or requeue the tasks of a worker that has died; `text` is the cause. The leader's thread."""
         dead = self._dead.get(process_id)
         if dead is not None:
             queue, connection = dead
@@ -214,11 +214,11 @@ class Tasks:
             return
         leased = self._leased.get(process_id)
         if leased is not None:
-            # The node was faster than the socket: come back when that has been read to its end.
+            # The node's word has come before the socket was read to its end: try again after that.
             self._submitter.reactor.call_later(0.05, lambda: self.lost(process_id, text))
 
     def node_lost(self) -> None:
-        """The node is gone. The leader's thread."""
+        """Fail the tasks that have no worker, since the node is gone. The leader's thread."""
         self._expected.clear()
         for process_id in list(self._dead):
             self.lost(process_id, self._node.lost)
