@@ -1,4 +1,4 @@
-"""The engine of a worker: the local engine, with what the worker itself knows."""
+"""The engine of a worker: the local engine, with the worker's own facts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class WorkerEngine(LocalEngine):
-    """Current in every worker."""
+    """The current engine in every worker."""
 
     def __init__(self, process: Process, assign: messages.Assign, executor: Executor) -> None:
         super().__init__(process, assign.job_id, assign.namespace)
@@ -92,7 +92,7 @@ class WorkerEngine(LocalEngine):
         raise reason
 
     def shutdown(self) -> None:
-        """A worker's membership ends with its process."""
+        """Do nothing: a worker's membership ends with its process."""
 
     def describe(self) -> dict[str, Any]:
         """See the base class."""

@@ -26,10 +26,10 @@ from nbactors.version import __version__
 WELCOME_S = 20.0
 
 CONSTRUCT_S = 0.5
-"""How long what a dead creator has sent may still be on its way."""
+"""Seconds for which the messages of a dead creator may still arrive."""
 
 LOOK_AGAIN_S = 1.0
-"""How often a spare worker looks whether the values that it owns are still needed."""
+"""Seconds between two looks of a spare worker whether the objects that it owns are still needed."""
 
 _REASONS = {
     "out_of_scope": "all handles to it went out of scope.",
@@ -40,7 +40,7 @@ _REASONS = {
 
 
 class Worker:
-    """Ties a worker's parts together, and handles what the node tells it."""
+    """Puts a worker's parts together, and handles the node's messages."""
 
     def __init__(self, process_id: bytes, directory: str) -> None:
         self._assigned = Waiter()
@@ -65,7 +65,7 @@ class Worker:
         process.on_caller, process.on_caller_gone = executor.on_caller, executor.on_caller_gone
 
     def run(self) -> None:
-        """Join, wait for the assignment, serve. Does not return."""
+        """Join the node, wait for the assignment, and run calls. Does not return."""
         node = sockets.connect(os.path.join(self.process.directory, "node.sock"), WELCOME_S)
         self.process.join(node, "worker", __version__)
         if not self.process.reactor.wait(self._assigned, WELCOME_S):
@@ -111,7 +111,7 @@ class Worker:
             self.executor.end(Ending(kind, _REASONS.get(kind, kind)))
 
     def _end_when_unneeded(self) -> None:
-        """A spare task worker ends, but not while others hold references to what it owns: they would lose it."""
+        """End a spare task worker after the last borrower has given back the objects that the worker owns."""
         if self.process.objects.references.lent:
             self.process.reactor.call_later(LOOK_AGAIN_S, self._end_when_unneeded)
         else:
@@ -123,16 +123,16 @@ class Worker:
             self.executor.end(Ending("creation_failed", text, graceful=False))
 
     def _on_node_lost(self, why: str) -> None:
-        # Nobody would end this process any more, nor remove its socket.
+        # Without the node nobody ends this process or removes its socket's file.
         self.process.door.close()
-        # nbactors was installed anew since the node began: its creator is told. Nobody needs to be told of another
-        # refusal: the worker had been condemned before it came this far.
+        # nbactors was installed anew after the node had begun: the output tells the creator. Other refusals need no
+        # word, since the node has ended the worker before it could join.
         if self.process.node.refused == "version":
             print(why, file=sys.stderr, flush=True)
         os._exit(1)
 
     def _apply(self, assign: messages.Assign) -> None:
-        """Take over what the node has assigned: at first, and for a task worker with each lease."""
+        """Take over the node's assignment: the first one, and a task worker's with each lease."""
         env = assign.runtime_env
         self.process.environment.inherited = _read(env) if env else None
         if self._engine is not None:
@@ -143,7 +143,7 @@ class Worker:
     # ------------------------------------------------------------------------------------------------------- blocking
 
     def _lend(self) -> Any:
-        """The main thread waits: lend its CPUs, and let others have the tasks behind this one."""
+        """Lend the CPUs of a task that waits on the main thread, and give the tasks behind it back."""
         running = self.executor.hosted.running
         if running is None or not running.is_task:
             return None
@@ -160,18 +160,18 @@ class Worker:
         else:
             set_title("ray::IDLE")
         if label and assign is not None and not assign.actor_id and label != self._told_label:
-            # The node puts it before the lines that this worker prints.
+            # The node puts the label before the lines that this worker prints.
             self._told_label = label
             self.process.node.send_now(messages.SetTitle(label[:MAX_NAME]))
 
 
 def run(process_id: bytes, directory: str, title: str, runtime_env: messages.RuntimeEnv | None) -> None:
-    """Be a worker. Called by the forkserver's child, with stdout and stderr already at the node's pipes.
+    """Be a worker. The forkserver's child calls this, with the node's pipes as stdout and stderr.
 
     Args:
-        process_id: 16 bytes, given by the node.
+        process_id: The worker's id, 16 bytes, given by the node.
         directory: The node's private directory.
-        title: What to show until the first call.
+        title: The process title until the first call.
         runtime_env: Applied before any user code is imported.
     """
     sys.stdout = open(1, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
@@ -180,7 +180,7 @@ def run(process_id: bytes, directory: str, title: str, runtime_env: messages.Run
     if runtime_env is not None:
         try:
             _apply_runtime_env(_read(runtime_env))
-        except (OSError, ValueError) as error:  # a directory that was removed since, a zero byte in a variable
+        except (OSError, ValueError) as error:  # a directory that was removed meanwhile, a zero byte in a variable
             print(f"the runtime_env cannot be applied: {error}", file=sys.stderr)
             raise SystemExit(messages.NO_RUNTIME_ENV) from None
     set_title(title)

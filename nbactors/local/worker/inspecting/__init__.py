@@ -1,1 +1,1 @@
-"""What a worker tells of what it does: tracebacks, stacks, breakpoints, imported files."""
+"""A worker's reports on the user code that it runs: tracebacks, stacks, breakpoints, imported files."""

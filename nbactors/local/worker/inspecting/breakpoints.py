@@ -1,4 +1,4 @@
-"""`breakpoint()` in a call that comes from a notebook: the debugger's prompt opens there."""
+"""`breakpoint()` in a call that comes from a notebook: the debugger's prompt opens in the notebook."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from nbactors.local.member import Process
 
 ACCEPT_S = 10.0
-"""How long the session has to answer; one that has gone does not, and the call goes on."""
+"""Seconds that the session has to connect. If it has gone it does not, and the call goes on."""
 
 
 def install(process: Process, origin: Callable[[], int]) -> None:
-    """Take `breakpoint()` for calls that have an origin, which `origin` tells. When the worker starts."""
+    """Redirect `breakpoint()` in calls whose `origin` is not 0. Called when the worker starts."""
 
     def hook(*args: Any, **kwargs: Any) -> Any:
         called_from = origin()
@@ -32,7 +32,7 @@ def install(process: Process, origin: Callable[[], int]) -> None:
 
 
 def _stop(process: Process, origin: int, frame: Any) -> None:
-    """Open a debugger at a frame. On the thread that runs it, which waits for the user, or until the session ends."""
+    """Open a debugger at a frame, on the frame's thread. It waits for the user, or until the session ends."""
     code = frame.f_code
     where = f"{code.co_filename}:{frame.f_lineno} in {code.co_name}"
     connection = _connected(process, origin, where)

@@ -1,10 +1,10 @@
-"""A debugger whose user sits in another process."""
+"""A debugger that the user works with from another process."""
 
 from __future__ import annotations
 
 import bdb
 import json
-import pdb  # noqa: T100 - what this is made of
+import pdb  # noqa: T100 - the base of this debugger
 import types
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class _Terminal:
-    """What `Pdb` takes for stdin and stdout. Without the other side, each prompt reads as empty: see `do_EOF`."""
+    """The stdin and stdout of `Pdb`. If the other side has gone, each read returns "", see `do_EOF`."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
@@ -30,7 +30,7 @@ class _Terminal:
         pass
 
     def readline(self) -> str:
-        """Show what was written, its last line as the prompt, and return the answer."""
+        """Send the written text, with its last line as the prompt, and return the user's answer."""
         shown, _, prompt = self._text.rpartition("\n")
         return self._lines.readline() if self._send(f"{shown}\n" if shown else "", prompt) else ""
 
@@ -49,7 +49,7 @@ class _Terminal:
 
 
 class Debugger(pdb.Pdb):
-    """Stops in the user's code only, and ends with the call."""
+    """Stops in user code only, and ends with the call."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._terminal = _Terminal(connection)
@@ -63,7 +63,7 @@ class Debugger(pdb.Pdb):
         )
 
     def do_EOF(self, arg: str) -> bool | None:  # noqa: N802 - pdb's name
-        """The user has left, which ends no call: it goes on."""
+        """Let the call go on, since the user has left."""
         self.clear_all_breaks()
         return self.do_continue(arg)
 
@@ -86,7 +86,7 @@ class Debugger(pdb.Pdb):
             return super().trace_dispatch(frame, event, arg)
         except bdb.BdbQuit:
             self._end()
-            # No BdbQuit: IPython shows nothing for one, so the cell would look as if all was well.
+            # Not BdbQuit: IPython shows nothing for it, so the cell would look as if the call had succeeded.
             raise RuntimeError("this call was ended with `q` in the debugger, at its breakpoint()") from None
 
     def _end(self) -> None:

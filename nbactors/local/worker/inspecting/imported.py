@@ -1,12 +1,12 @@
 """The files whose code this process has imported, and whether they have changed since.
 
-Looked at now and then, never by the import itself, which costs nothing. A file that was there at an earlier look has
-changed if its time, size or inode is another: an editor may replace it, or put an older one in its place. Of a file
-that no look has seen yet, only the system's own time of its last change tells, which nobody can set: it has changed if
-that is later than the look before, when it had not been imported yet.
+The node has the worker look now and then; imports themselves cost nothing more. A file that an earlier look has seen
+has changed if its time, size or inode differs: an editor may replace a file, or put an older one in its place. A file
+that no look has seen has changed if its ctime, which only the system sets, is later than the previous look: at that
+look the file was not imported yet.
 
-Left out are the standard library and what the forkserver has imported, which is nbactors itself. Packages that pip has
-installed are watched by their directory alone, which changes with every installation.
+The standard library and the forkserver's imports, which are nbactors itself, are left out. Of packages that pip has
+installed only the directory is watched, which changes with every installation.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from collections.abc import Iterable
 from types import ModuleType
 
 _CLOCK_NS = 10_000_000
-"""By how much a file's time may be behind the clock's."""
+"""Nanoseconds by which a file's time may lag behind the clock."""
 
 _INSTALLED = re.compile(r".*?/(?:site|dist)-packages(?=/)")
 _LIBRARY = os.path.dirname(os.__file__) + os.sep
 
 
 class ImportedFiles:
-    """What was imported since this was made."""
+    """The files that were imported after this object was made."""
 
     def __init__(self) -> None:
         self._inherited = frozenset(sys.modules)
@@ -38,7 +38,7 @@ class ImportedFiles:
     def have_changed(self) -> bool:
         """Return whether a file has changed since it was imported. Any thread; takes about 2 us a file.
 
-        One that is gone has changed, if an earlier look has seen it: a process that starts now would not find it.
+        A file that an earlier look has seen and that is gone has changed: a fresh process would not find it.
         """
         before_ns, self._looked_ns = self._looked_ns, time.time_ns()
         if len(sys.modules) != self._count:
@@ -59,14 +59,14 @@ class ImportedFiles:
 
 
 def _files(inherited: frozenset[str]) -> Iterable[str]:
-    """Yield the files, or directories, that stand for the modules."""
+    """Yield the files of the modules, and the directories of installed packages."""
     for name, module in list(sys.modules.items()):
         if name in inherited or not isinstance(module, ModuleType):
             continue
-        # Not by getattr: a module that loads its contents on demand would begin to.
+        # Not by getattr, which would make a lazy module load its contents.
         namespace = vars(module)
         file = getattr(namespace.get("__loader__"), "archive", None) or namespace.get("__file__")
-        if not isinstance(file, str):  # built in, or a namespace package
+        if not isinstance(file, str):  # a built-in module, or a namespace package
             continue
         installed = _INSTALLED.match(file)
         if installed is not None:

@@ -1,4 +1,4 @@
-"""What a debugger shows of a failed call: the user's frames as they were, taken before they are let go of."""
+"""A snapshot of a failed call for a debugger: the frames of user code with their locals as text."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MAX_FRAMES: Final = 30
 MAX_LOCALS: Final = 50
 MAX_TEXT: Final = 500
 TIME_S: Final = 0.05
-"""Reprs of the user's own types are waited for this long, all of them together."""
+"""Seconds in which all reprs of the user's own types together have to return."""
 
 _AROUND = 8
 _MAX_LINE = 200
@@ -35,14 +35,14 @@ _BRACKETS: dict[Any, Any] = {
 
 
 def snapshot(error: BaseException) -> list[RemoteFrame]:
-    """Return the user's frames, outermost first, with their locals as text. On the thread that raised.
+    """Return the frames of user code, outermost first, with their locals as text. On the thread that has raised.
 
-    A deep recursion is told by its innermost frames. Reprs in Python run on a thread of their own, since one that
-    hangs must not hold up the answer. Nothing is raised: the answer itself counts for more.
+    Of a deep recursion only the innermost frames are taken. Reprs in Python run on a thread of their own, since a repr
+    that hangs must not hold up the answer. Raises nothing, since the answer is more important.
     """
     try:
         return _taken(error)
-    except Exception:  # noqa: BLE001 - such as no memory, or no more threads
+    except Exception:  # noqa: BLE001 - such as a lack of memory, or of threads
         return []
 
 
@@ -76,7 +76,7 @@ def _own(variables: dict[str, Any]) -> Any:
 
 
 def _fill(unknown: list[tuple[dict[str, str], str, Any]]) -> None:
-    """Put in the reprs that run code of others, as many as there is time for."""
+    """Fill in the reprs that run user code, as many as there is time for."""
     found: deque[tuple[dict[str, str], str, str]] = deque()
     ends = monotonic() + TIME_S
 
@@ -85,10 +85,10 @@ def _fill(unknown: list[tuple[dict[str, str], str, Any]]) -> None:
             texts, name, value = unknown.pop(0)
             try:
                 text = _cut(repr(value))
-            except BaseException as error:  # noqa: BLE001 - the user's own __repr__
+            except BaseException as error:  # noqa: BLE001 - raised by the user's `__repr__`
                 text = f"<{type(value).__name__} object: its repr raises {type(error).__name__}>"
             found.append((texts, name, text))
-        unknown.clear()  # let go of the call's objects
+        unknown.clear()  # frees the objects of the call
 
     thread = threading.Thread(target=work, name="nbactors-snapshot", daemon=True)
     thread.start()
@@ -99,14 +99,14 @@ def _fill(unknown: list[tuple[dict[str, str], str, Any]]) -> None:
 
 
 class _NotPlain(Exception):
-    """The repr of a value runs code that may take any time."""
+    """Raised for a value whose repr runs user code, which may take any time."""
 
 
 def _plain(value: Any, depth: int) -> str:
-    """Return the shortened repr of a value of Python's own; never looks at more than a few of its items.
+    """Return the shortened repr of a value of a built-in type. It reads only a few items of the value.
 
     Raises:
-        _NotPlain: It is of another type, or holds something that is.
+        _NotPlain: The value is of another type, or holds a value of another type.
     """
     kind: Any = type(value)
     if kind in _SAFE or kind.__repr__ is object.__repr__:
@@ -140,7 +140,7 @@ def _cut(text: str) -> str:
 
 
 def _source(filename: str, line: int) -> tuple[int, list[str]]:
-    """Return the number of the first line and the lines around one, none where there is no such file here."""
+    """Return the lines around a line, and the first one's number; no lines if the file does not exist here."""
     first = max(1, line - _AROUND)
     lines = linecache.getlines(filename)[first - 1 : line + _AROUND]
     return first, [text.rstrip("\n")[:_MAX_LINE] for text in lines]

@@ -1,7 +1,7 @@
-"""What a worker does at this moment, for people to read: its calls, its other threads and its asyncio tasks.
+"""A text of what a worker does at this moment: its calls, its other threads and its asyncio tasks.
 
-Taken on the thread that reads the sockets, while the others run on: no lock of theirs is taken, and nothing waits.
-So what is told of several threads need not have been so at the very same time.
+The leader's thread makes it while the other threads run on, without a lock and without waiting. So the stacks of two
+threads may be of slightly different times.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
     from nbactors.local.worker.jobs.job import Job
 
 MAX_FRAMES = 100
-"""Of a deeper stack only so many are told, the innermost."""
+"""The most frames that are shown of a stack; of a deeper stack, the innermost ones."""
 
 _ASYNCIO = f"{os.sep}asyncio{os.sep}"
 
 
 def describe(hosted: Hosted, running: list[Job], waiting: int) -> str:
-    """Return what the process does now. The leader's thread.
+    """Return a text of what the process does now. The leader's thread.
 
     Args:
-        hosted: What it hosts.
-        running: The calls that run.
-        waiting: How many have not begun.
+        hosted: The worker's actor.
+        running: The running calls.
+        waiting: The number of calls that have not begun.
     """
     frames = sys._current_frames()
     main = threading.main_thread().ident
@@ -52,7 +52,7 @@ def describe(hosted: Hosted, running: list[Job], waiting: int) -> str:
     others = (task for task in _tasks(hosted) if task not in tasks)
     parts.extend(_part(f"asyncio task {task.get_name()}", _stack_of_task(task)) for task in others)
     for thread in threading.enumerate():
-        # The main thread and ours run nothing of the user's but calls and tasks.
+        # The main thread and the threads of nbactors run user code only in calls and asyncio tasks.
         if thread.ident in told or thread is threading.main_thread() or thread.name.startswith("nbactors-"):
             continue
         stack = _stack(frames.get(thread.ident or 0))
@@ -66,7 +66,7 @@ def describe(hosted: Hosted, running: list[Job], waiting: int) -> str:
 
 
 def _with_constructor(hosted: Hosted, running: list[Job]) -> list[Job]:
-    """Return the calls that run, the oldest first, and the constructor's."""
+    """Return the running calls, oldest first, with the constructor's call if it runs."""
     on_main = hosted.running
     if on_main is not None and on_main not in running and not hosted.made.is_set():
         running = [*running, on_main]
@@ -83,12 +83,12 @@ def _tasks(hosted: Hosted) -> Iterator[Any]:
     for loop in calls.loops():
         try:
             yield from asyncio.all_tasks(loop)
-        except RuntimeError:  # too many come and go just now
+        except RuntimeError:  # too many tasks begin and end just now
             continue
 
 
 def _stack_of_task(task: Any) -> list[tuple[types.FrameType, int]]:
-    """Return where an asyncio task stands, through the coroutines that it awaits; nothing while it runs."""
+    """Return the frames of an asyncio task and of the coroutines that it awaits; nothing while the task runs."""
     found: list[tuple[types.FrameType, int]] = []
     awaited: Any = task.get_coro()
     while awaited is not None and len(found) < MAX_FRAMES:
@@ -103,13 +103,13 @@ def _stack_of_task(task: Any) -> list[tuple[types.FrameType, int]]:
 
 
 def _stack(frame: types.FrameType | None) -> list[tuple[types.FrameType, int]]:
-    """Return a thread's frames, the user's only, the outermost first."""
+    """Return the frames of user code on a thread, outermost first."""
     whole: list[types.FrameType] = []
     while frame is not None:
         whole.append(frame)
         frame = frame.f_back
     whole.reverse()
-    # What has called the runtime's first frame is the interpreter's own beginning, and that of a thread threading's.
+    # Frames before the first frame of nbactors belong to the interpreter's start, or to the start of a thread.
     first = next((index for index, frame in enumerate(whole) if hidden(frame.f_code.co_filename)), 0)
     while first < len(whole) and whole[first].f_code.co_filename == threading.__file__:
         first += 1
@@ -130,6 +130,6 @@ def _part(title: str, stack: list[tuple[types.FrameType, int]]) -> str:
 
 
 def _line(frame: types.FrameType) -> int:
-    """Return where a frame is; between two lines Python itself may not tell."""
+    """Return a frame's line; the first one of its function if Python does not tell, as between two lines."""
     line: int | None = frame.f_lineno
     return line if line is not None else frame.f_code.co_firstlineno

@@ -1,4 +1,4 @@
-"""Tracebacks as the user should see them: his own frames, not the runtime's."""
+"""Tracebacks for the user, with the frames of user code and without the runtime's."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ _FOREIGN = ("cloudpickle",)
 
 
 def user_traceback(error: BaseException) -> str:
-    """Return the formatted traceback without the frames of nbactors, chained exceptions included.
+    """Return the formatted traceback without the frames of nbactors, in chained exceptions, too.
 
-    The frames are left out everywhere in the chain. An error that has no frame of the user's (such as one in
-    unpickling the arguments) keeps all, since they are all there is to tell.
+    An error without a frame of user code, such as one in unpickling the arguments, keeps all its frames.
     """
     whole = traceback.TracebackException.from_exception(error, compact=False)
     seen: set[int] = set()
@@ -33,12 +32,12 @@ def user_traceback(error: BaseException) -> str:
 
 
 def hidden(filename: str) -> bool:
-    """Return whether frames of a file are not the user's."""
+    """Return whether the frames of a file are left out, since they are not user code."""
     return filename.startswith(PACKAGE) or any(f"{os.sep}{name}{os.sep}" in filename for name in _FOREIGN)
 
 
 def clear(error: BaseException) -> None:
-    """Let go of what an error's frames hold, so that the arguments of a failed call are freed now."""
+    """Clear the locals of an error's frames, so that the arguments of a failed call are freed now."""
     trace: types.TracebackType | None = error.__traceback__
     if trace is not None:
         traceback.clear_frames(trace)

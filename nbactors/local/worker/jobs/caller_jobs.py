@@ -1,4 +1,4 @@
-"""`CallerJobs`: what a worker keeps with the connection of a caller."""
+"""`CallerJobs`: the worker's record with the connection of a caller."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 class CallerJobs:
     """The jobs of one caller. `Connection.jobs` holds the record.
 
-    A thread that takes a job out of `waiting` decides about the job: it runs it, cancels it, or gives it back.
+    The thread that takes a job out of `waiting` decides about the job: it runs, cancels, or gives back the job.
 
     Attributes:
         waiting: The jobs that have not begun, by number.

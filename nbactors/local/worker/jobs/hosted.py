@@ -1,4 +1,4 @@
-"""What a worker hosts: an actor, or nothing but tasks."""
+"""`Hosted`: the actor of a worker."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class CallsAtOnce(Protocol):
-    """What runs the calls of an actor that runs several at once: its `Lanes`."""
+    """Runs the calls of an actor that runs several at the same time, see `Lanes`."""
 
     is_async: bool
     main_ident: int | None
@@ -21,10 +21,10 @@ class CallsAtOnce(Protocol):
         """Whether a call runs."""
 
     def pause(self) -> None:
-        """Begin no more calls for now. Any thread."""
+        """Begin no more calls until `resume`. Any thread."""
 
     def resume(self) -> None:
-        """Go on. Any thread."""
+        """Begin calls again. Any thread."""
 
     def turn(self, seconds: float) -> None:
         """Run the default group's loop for a moment. The main thread."""
@@ -36,19 +36,19 @@ class CallsAtOnce(Protocol):
         """Return the event loops."""
 
     def leave_loop(self, end: Callable[[], NoReturn]) -> None:
-        """In a forked child: have the calling thread's loop call `end` when it gets control back."""
+        """In a forked child: have the calling thread's loop call `end` when user code gives control back to it."""
 
 
 class Hosted:
-    """The actor of a worker, as far as it has come; in a worker for tasks all of it is empty.
+    """The actor of a worker. In a worker for tasks, only `running` is ever set.
 
     Attributes:
-        actor_id, class_name, name: What the node has told.
-        cls, module: Its class, and where that is defined.
-        instance: The actor; None before the constructor has returned.
-        made: Set when it has.
-        calls: What runs its calls if not the main thread, one by one; None for most actors.
-        running: What the main thread runs.
+        actor_id, class_name, name: Of the actor, from the node's assignment.
+        cls, module: The actor's class, and the module that defines it.
+        instance: The actor's instance; None before the constructor has returned.
+        made: Set when the constructor has returned.
+        calls: Runs the calls of an actor that runs several at the same time; None if the main thread runs them.
+        running: The job that the main thread runs.
     """
 
     def __init__(self) -> None:
@@ -67,11 +67,11 @@ class Hosted:
         return self.calls is not None and self.calls.is_async
 
     def enter(self, job: Job) -> None:
-        """A call's own code begins on a loop's thread; the main thread's is what an interrupt may hit."""
+        """Note that user code of a job begins on a loop's thread. SIGINT can interrupt it on the main thread only."""
         if self.calls is not None and job.thread == self.calls.main_ident:
             self.running = job
 
     def leave(self, job: Job) -> None:
-        """It has given control back."""
+        """Note that user code of a job has given control back."""
         if self.running is job:
             self.running = None

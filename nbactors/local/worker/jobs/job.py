@@ -17,32 +17,30 @@ if TYPE_CHECKING:
     from nbactors.local.submitting.pending_call import PendingCall
 
 current: ContextVar[Job | None] = ContextVar("nbactors_job", default=None)
-"""The job that the calling code belongs to, on loops and pool threads; the main thread's is `Executor.running`."""
+"""The job that the calling code belongs to, on loops and pool threads; `Hosted.running` is the main thread's."""
 
 
 class Job:
-    """What came with a call, and how far it is.
-
-    It waits in its connection's `waiting`, then runs in `running`; see `CallerJobs`.
+    """A call or task. It is in `waiting` and then in `running` of its caller's `CallerJobs`.
 
     Attributes:
-        connection: Where the answer goes.
+        connection: The connection to the caller, for the answer.
         message: The `Call` or `Run`.
-        rest, deps: The arguments where the message's `data` does not hold them all.
-        is_task: Whether it is a task, not an actor's method.
-        name: As in the process title and in errors: `Counter.increment`.
-        label: What `options(name=)` gave, else `name`.
-        module: Where the function or class is defined.
-        read_at: It was read after this moment, on the monotonic clock.
-        since: When it has begun, on the monotonic clock.
-        cancel: What was asked for, if it was cancelled while it ran.
-        interrupts: How often KeyboardInterrupt was raised in it.
-        answered: Its caller got an answer, though it may still run.
-        launched: The asyncio task that is to run it, until that begins.
-        task: The asyncio task that runs it, if one does.
-        thread: The identifier of the thread that runs it, 0 if none does.
-        production: What it yields, if it is a generator.
-        children: The calls that it has made and that have not returned, in this order; None if it has made none.
+        rest, deps: The arguments, if the message's `data` does not hold all of them.
+        is_task: Whether the job is a task, and not an actor's method.
+        name: The name in errors, such as `Counter.increment`.
+        label: The name from `options(name=)`, else `name`; shown in the process title.
+        module: The module that defines the function or class.
+        read_at: A time on the monotonic clock after which the message was read.
+        since: The time at which the job has begun, on the monotonic clock.
+        cancel: The caller's `Cancel`, if it has come while the job ran.
+        interrupts: How often KeyboardInterrupt was raised in the job.
+        answered: Whether the caller has an answer, although the job may still run.
+        launched: The asyncio task that will run the job, until it begins to.
+        task: The asyncio task that runs the job; None if none does.
+        thread: The identifier of the thread that runs the job, 0 if none does.
+        production: The state of the job's generator; None for other jobs.
+        children: The pending calls that the job has made, in this order; None if it has made none.
     """
 
     __slots__ = (
@@ -86,14 +84,14 @@ class Job:
         self.launched: asyncio.Task[None] | None = None
         self.task: asyncio.Task[None] | None = None
         self.thread = 0
-        # Made with the job: word that nobody reads may come as soon as the call has.
+        # Made with the job: a `StopStream` may be read directly after the call.
         self.production = Production(message) if message.num_returns < 0 else None
 
     def begin(self) -> bool:
-        """Start, unless it was cancelled or given back. The thread that is to run it."""
+        """Start the job; return False if it was cancelled or given back. The thread that is to run it."""
         jobs = self.connection.jobs
         number = self.message.number
-        # In this order: whoever cancels looks into `waiting` first, and then finds it in `running`.
+        # Added to `running` before removed from `waiting`: `Executor.on_cancel` looks into `waiting` first.
         jobs.running[number] = self
         if jobs.waiting.pop(number, None) is None:
             del jobs.running[number]
@@ -102,10 +100,10 @@ class Job:
         return True
 
     def end(self) -> None:
-        """It runs no more."""
+        """Note that the job runs no more."""
         self.connection.jobs.running.pop(self.message.number, None)
 
     @property
     def task_id(self) -> bytes:
-        """The id of the task, as in the ids of its results."""
+        """The id of the task, from which the ids of its results are made."""
         return ids.task_id(self.connection.peer_id, self.message.number)

@@ -1,4 +1,4 @@
-"""How far a generator is that a call runs."""
+"""`Production`: the state of a generator that a job runs."""
 
 from __future__ import annotations
 
@@ -12,16 +12,18 @@ if TYPE_CHECKING:
 
 
 class Production:
-    """How far one generator is. Written by the thread that runs it, and by the leader's for what is read.
+    """How many values a generator has yielded, and how many of them were read.
+
+    The thread that runs the generator counts yielded values; the leader's thread counts read ones.
 
     Attributes:
-        stopped: Nobody reads any more.
+        stopped: Whether nobody reads any more.
     """
 
     __slots__ = ("_limit", "_read", "_wake", "_yielded", "stopped")
 
     def __init__(self, message: messages.Call | messages.Run) -> None:
-        # With "dynamic" nothing is read before all is there.
+        # With "dynamic" no value is read before the generator's end.
         self._limit = message.backpressure if message.num_returns == STREAMING else 0
         self._yielded = 0
         self._read = 0
@@ -29,26 +31,26 @@ class Production:
         self._wake: Callable[[], None] | None = None
 
     def next_index(self) -> int:
-        """Count one more value."""
+        """Count one more yielded value; return its index, from 1."""
         self._yielded += 1
         return self._yielded
 
     @property
     def must_pause(self) -> bool:
-        """Whether as much is unread as may be."""
+        """Whether as many values are unread as the backpressure limit allows."""
         return 0 < self._limit <= self._yielded - self._read and not self.stopped
 
     def pause(self, wake: Callable[[], None] | None) -> None:
-        """Have `wake` called when something changes; look at `must_pause` again after calling this."""
+        """Have `wake` called at the next `read` or `stop`. The caller looks at `must_pause` again after this call."""
         self._wake = wake
 
     def read(self, count: int) -> None:
-        """So many were read. The leader's thread."""
+        """Note that readers have taken `count` values in all. The leader's thread."""
         self._read = max(self._read, count)
         self._stir()
 
     def stop(self) -> None:
-        """Nobody reads any more, or the call was cancelled. Any thread."""
+        """End the generator, since nobody reads any more or the call was cancelled. Any thread."""
         self.stopped = True
         self._stir()
 

@@ -1,4 +1,4 @@
-"""What callers get back: values, yielded values and errors."""
+"""Answers to callers: values, yielded values and errors."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
     from nbactors.local.worker.printing.capture import Capture
 
 FLUSH_S = 0.001
-"""Answers are gathered for this long while further calls are waiting."""
+"""Seconds for which answers are gathered while further calls wait."""
 
 
 class Answers:
-    """Sends them. Any thread.
+    """Sends answers. Methods run on any thread.
 
     Args:
-        values: Packs what calls return.
+        values: Packs the values that calls return.
         reactor: The event loop.
-        is_busy: Whether more calls are waiting, so that answers are better gathered.
-        capture: What a call has printed goes out before its answer.
+        is_busy: Returns whether more calls wait, so that answers are better gathered.
+        capture: Sends the output of a call, which goes before the call's answer.
     """
 
     def __init__(self, values: Values, reactor: Reactor, is_busy: Callable[[], bool], capture: Capture) -> None:
@@ -44,13 +44,13 @@ class Answers:
         self._flushed = 0.0
         self._main_thread = threading.main_thread().ident
         self.invoke: Callable[..., Any] | None = None
-        """Calls the user's code for a job, so that it may be interrupted: `Interrupts.invoke`."""
+        """Calls user code for a job so that it can be interrupted: `Interrupts.invoke`."""
 
     def give(self, job: Job, result: Any) -> None:
-        """A call has returned.
+        """Answer with the result of a call.
 
         Raises:
-            KeyboardInterrupt: It was interrupted while its result was pickled.
+            KeyboardInterrupt: The call was interrupted while its result was pickled.
         """
         message = job.message
         try:
@@ -68,13 +68,13 @@ class Answers:
                 parts = self._split(job, result)
         except KeyboardInterrupt:
             raise
-        except BaseException as error:  # noqa: BLE001 - whatever user code raises is its result
+        except BaseException as error:  # noqa: BLE001 - an exception of user code is the call's answer
             self.fail(job, error)
             return
         self._send_results(job.connection, message.number, parts)
 
     def give_yielded(self, job: Job, index: int, value: Any) -> None:
-        """A generator has yielded.
+        """Send a value that a generator has yielded.
 
         Raises:
             TypeError: The value cannot be pickled.
@@ -86,31 +86,31 @@ class Answers:
             if not held.plain:
                 packed, fds = self._values.pack(job.connection, held, False)
                 job.connection.send_now(messages.Yielded(number, index, b"", packed), fds)
-                # To read which segments are free again: the next value goes into one that is in the processor's cache.
+                # The visit reads which segments are free again. A reused one is still in the processor's cache.
                 self._reactor.visit()
                 return
             data = held.data
         self.send(job, messages.Yielded(number, index, data))
 
     def end_stream(self, job: Job) -> None:
-        """A generator has ended."""
+        """Answer the call of a generator that has ended."""
         job.connection.send_now(messages.Reply(job.message.number, _NONE))
 
     def fail(self, job: Job, error: BaseException) -> None:
-        """A call has raised."""
+        """Answer with the exception that a call has raised."""
         message = job.message
         retriable = isinstance(message, messages.Run) and _is_retriable(message.retry_exceptions, error)
         trace = user_traceback(error)
         if read_only.applies(error):
             trace = f"{trace}\n{read_only.TEXT}"
-        # Only a notebook has a debugger to show them in; a script's failures stay as cheap as they are.
+        # Only a notebook's debugger shows frames. Calls of a script have no origin, and their failures stay cheap.
         frames = snapshot(error) if message.origin else ()
         data = failures.encode_task_error(job.name, trace, error, os.getpid(), frames)
         clear(error)
         self.send(job, messages.Results(message.number, [messages.Value(data, error=True)], retriable))
 
     def fail_canceled(self, job: Job, error: BaseException) -> None:
-        """A call was cancelled, and `error` came out of it: the answer tells where it was by then."""
+        """Answer a call that was cancelled and has raised `error`, whose traceback tells where the call was."""
         canceled = exceptions.TaskCancelledError(job.task_id.hex())
         trace = user_traceback(error) if error.__traceback__ is not None else "Traceback (most recent call last):"
         text = f"{trace.rstrip()}\n{type(canceled).__module__}.{type(canceled).__name__}: {canceled}"
@@ -119,14 +119,14 @@ class Answers:
         self.send(job, messages.Results(job.message.number, [messages.Value(data, error=True)]))
 
     def refuse(self, job: Job, cancel: messages.Cancel, phase: str, detail: str = "") -> None:
-        """A call was cancelled."""
+        """Answer a call that was cancelled, without a traceback."""
         data = failures.canceled(job.task_id, cancel, phase, detail)
         job.connection.send_now(messages.Results(job.message.number, [messages.Value(data, error=True)]))
 
     def send(self, job: Job, message: Any) -> None:
-        """Send an answer: now, or with the next few if more calls are waiting.
+        """Send an answer, unless the caller has one: at once, or together with the next ones if more calls wait.
 
-        A call that takes long delays answers before it by one tick at most: then the background thread sends them.
+        A long call delays the answers before it by one tick at most, after which the background thread sends them.
         """
         if job.answered:
             return

@@ -1,4 +1,4 @@
-"""Calls that jump an actor's queue, to look into one that is stuck."""
+"""Calls that bypass an actor's queue, to look into an actor that is stuck."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ if TYPE_CHECKING:
     from nbactors.local.worker.jobs.job import Job
     from nbactors.local.worker.running.interrupts import Window
 
-
 CONSTRUCT_S = 5.0
-"""How long the constructor may still take."""
+"""Seconds for which such a call waits for the constructor to return."""
 
 
 def run_at_once(
@@ -24,9 +23,9 @@ def run_at_once(
 
     Args:
         job: The call.
-        perform: Runs it, and lets nothing of it escape.
-        constructed: Set when there is an instance.
-        windows: Where the thread's own will be, which ends with it.
+        perform: Runs the job and answers; raises nothing.
+        constructed: Set when the constructor has returned.
+        windows: The table of interrupt windows; the new thread's window is in it until the thread ends.
     """
 
     def serve() -> None:

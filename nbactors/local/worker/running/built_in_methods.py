@@ -1,4 +1,4 @@
-"""The methods that every actor has beside its own: what their calls run."""
+"""The built-in methods of every actor, such as `__ray_ready__`."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from nbactors.local.worker.running.ending import ActorExit
 from nbactors.local.worker.running.interrupts import invoke
 
 NOW = "__ray_now__"
-"""A method that calls a function with the instance at once, in a thread of its own; and the group of such calls."""
+"""The method that calls a function with the instance at once, in a thread of its own; also the name of its group."""
 
 
 def find(method: str, instance: Any, is_async: bool) -> Callable[..., Any]:
-    """Return what a call of a method runs whose name begins with `__ray_`. The thread that runs it.
+    """Return the function for a method whose name begins with `__ray_`. The thread that runs the call.
 
     Args:
-        method: Its name.
-        instance: The actor, None before it is constructed.
-        is_async: Whether it runs on an event loop.
+        method: The method's name.
+        instance: The actor's instance, None before it is constructed.
+        is_async: Whether the call runs on an event loop.
     """
     if method == "__ray_ready__":
         return lambda: True

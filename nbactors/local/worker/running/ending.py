@@ -1,13 +1,13 @@
-"""How a worker ends on purpose: `__ray_shutdown__`, `__del__`, atexit handlers, buffers, and the node is told why.
+"""The deliberate end of a worker: `__ray_shutdown__`, `__del__`, atexit handlers, buffers.
 
-Guarantees, whoever begins it:
+    begin: tell the node the cause ──► answer the callers ──► drain: let running calls end ──► clean up ──► exit
 
-- The node learns of it first, and kills the process and what it has started when the actor's time for a graceful end
-  is up. What the user's clean-up does may last for ever: multiprocessing joins living children at exit.
-- Callers need not wait for that. The call that ends the actor, those that wait and those that come later are answered
-  at once with why the actor is dead.
-- SIGTERM ends an actor that runs several calls at once like `exit_actor()`; any other process dies of it.
-- Calls that run on other threads and loops end first, and are answered with what they return.
+- The node learns of the end first. It kills the process and the processes that it has started after the actor's time
+  for a graceful end. User code in the clean-up may last for ever: multiprocessing joins living children at exit.
+- Callers do not wait for the clean-up. The call that ends the actor, waiting calls and later calls are answered at once
+  with the cause of the actor's death.
+- Calls that run on other threads and loops end first, and are answered with their results.
+- SIGTERM ends an actor with lanes as `exit_actor()` does. Other workers have no handler for SIGTERM, which kills them.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ if TYPE_CHECKING:
 OUTPUT_S = 2.0
 
 SIGTERM_STATUS = 128 + signal.SIGTERM
-"""As a shell tells that a command was ended by it."""
+"""The exit status with which a shell reports that SIGTERM has ended a command."""
 
 
 class ActorExit(BaseException):
-    """Raised by `exit_actor()` to unwind the method; no `except Exception` of the user's catches it.
+    """Raised by `exit_actor()` to unwind the method. User code with `except Exception` does not catch it.
 
     Attributes:
-        after_queue: Whether what waits already is still served; otherwise it fails.
+        after_queue: Whether calls that wait already still run; otherwise they fail.
     """
 
     def __init__(self, text: str, after_queue: bool = False) -> None:
@@ -55,13 +55,13 @@ class ActorExit(BaseException):
 
 
 class Ending:
-    """The last job of a worker; `Farewell.carry_out` does it.
+    """The last job of a worker, for `Farewell.carry_out`.
 
     Args:
-        kind: What the node is told, see `messages.Ending`.
-        text: The cause, for whoever still calls.
-        graceful: Whether the user's clean-up runs.
-        status: The process's exit status.
+        kind: The kind of ending for the node, see `messages.Ending`.
+        text: The cause, for the errors of callers.
+        graceful: Whether user code for the clean-up runs.
+        status: The exit status of the process.
     """
 
     def __init__(self, kind: str, text: str, graceful: bool = True, status: int = 0) -> None:
@@ -75,15 +75,15 @@ class Farewell:
     """Ends the worker, and tells the node and the callers of its actor.
 
     Args:
-        membership: Whether this is a forked child.
-        objects: Unpack what comes too late.
+        membership: Tells whether this is a forked child.
+        objects: Takes over the arguments of calls that come too late.
         peers: The connections of the callers.
-        node: Is told.
-        flush: Sends all that is buffered, for at most so many seconds.
-        hosted: What the worker hosts.
+        node: Is told of the ending.
+        flush: Sends all buffered messages, for at most the given seconds.
+        hosted: The worker's actor.
         answers: Answers the calls that will not run.
-        end: Queues an ending behind all that waits.
-        leave: Ends the process with a status.
+        end: Queues an ending behind the waiting calls.
+        leave: Ends the process with an exit status.
 
     Attributes:
         ending: The first ending that has begun; None as long as the actor lives.
@@ -119,24 +119,24 @@ class Farewell:
         The order is Ray's: `__ray_shutdown__`, the instance's `__del__`, atexit handlers.
 
         Args:
-            ending: How it ends.
-            job: The call that has ended it, if it runs on this thread.
+            ending: The ending.
+            job: The call that has ended the actor, if it runs on this thread.
         """
         if self._membership.forked:
             if not ending.graceful:
                 print(ending.text, file=sys.stderr)
             forked.leave(ending.status or int(not ending.graceful))
         self.begin(ending, job)
-        # Answers of finished calls go out before the clean-up, which may take long.
+        # Answers to finished calls go out before the clean-up, which may take long.
         self._flush(OUTPUT_S)
         if ending.graceful:
             self._clean_up()
-            if self._membership.forked:  # by a handler
+            if self._membership.forked:  # an atexit handler or `__del__` has forked this child
                 forked.leave(0)
         for stream in (sys.stdout, sys.stderr):
             try:
                 stream.flush()
-            except (OSError, ValueError):  # closed by the user
+            except (OSError, ValueError):  # user code has closed it
                 pass
         self._flush(OUTPUT_S)
         self._leave(ending.status)
@@ -155,7 +155,7 @@ class Farewell:
         shutdown = None
         del instance
         gc.collect()
-        # What `sys.exit` would run; the interpreter itself is left by os._exit, since the forkserver's state is in it.
+        # `sys.exit` would run the handlers. The process exits by os._exit instead, since it has the forkserver's state.
         atexit._run_exitfuncs()
 
     def take_sigterm(self) -> None:
@@ -163,12 +163,12 @@ class Farewell:
         signal.signal(signal.SIGTERM, self._on_sigterm)
 
     def give_sigterm_back(self) -> None:
-        """In a forked child: have SIGTERM end it, unless the user has taken that."""
+        """In a forked child: have SIGTERM end the process, unless user code has set a handler."""
         if signal.getsignal(signal.SIGTERM) == self._on_sigterm:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
     def _on_sigterm(self, number: int, frame: object) -> None:
-        # It may have interrupted anything on the main thread: this takes no lock.
+        # The signal may have interrupted any code on the main thread, so this only posts an action, without a lock.
         self._objects.reactor.discard(self._on_asked)
 
     def _on_asked(self) -> None:
@@ -178,20 +178,20 @@ class Farewell:
         self._end(ending)
 
     def begin(self, ending: Ending, job: Job | None = None, after_queue: bool = False) -> None:
-        """Tell the node, and take in no more calls. Any thread; of several endings the first counts.
+        """Tell the node, and take no more calls. Any thread; of several endings the first counts.
 
-        A task's caller learns from the node, and may try it again.
+        The caller of a task is told by the node, and may try the task again.
 
         Args:
-            ending: How it ends.
-            job: The call that has ended it.
-            after_queue: Whether what waits already is still served.
+            ending: The ending.
+            job: The call that has ended the actor.
+            after_queue: Whether calls that wait already still run.
         """
         if self.ending is None:
             self.ending = ending
             self._node.send_now(messages.Ending(ending.kind, ending.text))
         if self._hosted.actor_id and ending.graceful:
-            # On the leader's thread, where calls are taken in: none slips in between, nor after the answer.
+            # On the leader's thread, which also takes calls in: so no call arrives in between, nor after the answers.
             self._objects.reactor.call_later(0, lambda: self._close(job, after_queue))
 
     def _answer(self, job: Job) -> None:
@@ -204,7 +204,7 @@ class Farewell:
         self._answers.send(job, messages.Results(job.message.number, [error]))
 
     def _close(self, job: Job | None, after_queue: bool) -> None:
-        """Take in no more calls, and answer. The leader's thread."""
+        """Answer waiting and later calls with the cause of death. The leader's thread."""
         self._peers.handlers[messages.Call] = self._turn_away
         if job is not None:
             self._answer(job)
@@ -213,15 +213,15 @@ class Farewell:
         for connection in self._peers.incoming():
             jobs: CallerJobs = connection.jobs
             for number in list(jobs.waiting):
-                # The thread that takes a job out decides about it: it may begin just now.
+                # Another thread may begin the job just now: the thread that takes it out decides.
                 waiting = jobs.waiting.pop(number, None)
                 if waiting is not None:
                     self._answer(waiting)
 
     def _turn_away(self, connection: Connection, message: messages.Call) -> None:
-        """A call has come too late. The leader's thread."""
+        """Answer a call that has come too late. The leader's thread."""
         receive = self._objects.values.receive
-        # Taken over, and dropped at once: the descriptors of the next message lie behind those of this one.
+        # The values are taken over and dropped, so that their descriptors, holds and tokens are given back.
         for value in (message.rest, *(value for _, value in message.deps or ())):
             if value is not None:
                 receive(connection, value)

@@ -1,4 +1,4 @@
-"""Takes in what callers send, and gives it to where it runs: the main thread, or the lanes of concurrency groups."""
+"""`Executor`: takes calls in, and gives them to the main thread or to the lanes of concurrency groups."""
 
 from __future__ import annotations
 
@@ -39,17 +39,17 @@ if TYPE_CHECKING:
     from nbactors.local.wire.cancel_mode import CancelMode
 
 LONG_S = 0.005
-"""A task that runs longer gives those sent behind it back to their submitter."""
+"""Seconds after which a running task makes the worker give the tasks behind it back to their callers."""
 
 LEASE_S = 5.0
-"""How long a task waits for the node's word about its lease; it was sent before the task."""
+"""Seconds that a task waits for the node's message about its lease, which was sent before the task."""
 
 DRAIN_TICK_S = 0.01
-"""How often a leaving actor looks whether the calls on its other threads have ended."""
+"""Seconds between two looks of a leaving actor whether the calls on its other threads have ended."""
 
 
 class Construction:
-    """The constructor's call."""
+    """The call of the constructor."""
 
     def __init__(
         self, connection: Connection, message: messages.Construct, cls: Held, rest: Held, deps: list[Any]
@@ -63,24 +63,21 @@ class Construction:
 
 
 class Executor:
-    """The main thread's loop, and the arrival of jobs on the leader's thread.
-
-    With nothing to run the main thread waits in the reactor, and so reads the next call off the socket itself. In an
-    asyncio actor it runs the event loop instead.
+    """The loop of the main thread, and the arrival of jobs on the leader's thread. See this room's `__init__`.
 
     Args:
-        membership: Whether this is a forked child.
-        objects: Unpack what arrives, and know the reactor.
+        membership: Tells whether this is a forked child.
+        objects: Unpacks arriving values, and has the reactor.
         peers: The connections of the callers.
-        node: Is told of what begins and ends.
-        flush: Sends all that is buffered, for at most so many seconds.
-        cancel_children: Cancels what a job has called.
-        set_title: Shows what runs in the process title.
-        leave: Ends the process with a status.
+        node: Is told when the actor is constructed and when it ends.
+        flush: Sends all buffered messages, for at most the given seconds.
+        cancel_children: Cancels the calls that a job has made.
+        set_title: Shows the running call in the process title.
+        leave: Ends the process with an exit status.
 
     Attributes:
-        hosted: What it runs calls of.
-        lanes: Where its calls run if not on the main thread, one by one; None for most actors, and for tasks.
+        hosted: The actor whose calls run here.
+        lanes: The lanes of an actor that runs several calls at the same time; None for other actors, and for tasks.
     """
 
     def __init__(
@@ -162,7 +159,7 @@ class Executor:
         return tuple(self._construction.message.groups) if self._construction is not None else ()
 
     def on_ask_stack(self, connection: Connection) -> None:
-        """Somebody asks what runs. The leader's thread."""
+        """Answer a request for the stacks of the running calls. The leader's thread."""
         callers: list[CallerJobs] = [connection.jobs for connection in self._peers.incoming()]
         running = [job for jobs in callers for job in list(jobs.running.values())]
         waiting = sum(len(jobs.waiting) for jobs in callers)
@@ -178,10 +175,7 @@ class Executor:
     # ------------------------------------------------------------------------------------------------------ arrival
 
     def enqueue(self, connection: Connection, message: Any) -> None:
-        """Take a call or task in. The leader's thread.
-
-        What came with the message is taken over now, in the order of arrival: descriptors lie in a queue.
-        """
+        """Take a call or task in, with the values in its message. The leader's thread."""
         if message.rest is None and not message.deps:
             job = Job(connection, message, None, ())  # type: ignore[arg-type]
         else:
@@ -199,8 +193,8 @@ class Executor:
             self._put(job)
             return
         if not self.constructed and not job.is_task:
-            # Calls of other holders may overtake the creator's Construct, and the node's word that this is an actor:
-            # to ask whether it is one let such a call run without an instance.
+            # Calls of other processes may arrive before the creator's Construct, and before the node's message that
+            # this worker hosts an actor. They must wait for the instance.
             self._early.append(job)
             return
         self._jobs.append(job)
@@ -209,13 +203,13 @@ class Executor:
             waiter.finish()
 
     def enqueue_construct(self, connection: Connection, message: messages.Construct) -> None:
-        """Take the constructor's call in, before all others. The leader's thread."""
+        """Queue the constructor's call before all other calls. The leader's thread."""
         receive = self._values.receive
         cls = receive(connection, message.cls)
         rest = receive(connection, message.args)
         deps = [(key, receive(connection, value)) for key, value in message.deps]
         early, self._early = self._early, []
-        # The lanes first: the main thread may take the construction as soon as it is queued, and looks for them.
+        # The lanes are set first: the main thread may take the construction as soon as it is queued, and uses them.
         if message.is_async or message.max_concurrency > 1 or message.groups:
             self.lanes = self.hosted.calls = Lanes(message, self.performer)
             self._jobs.append(Construction(connection, message, cls, rest, deps))
@@ -229,7 +223,7 @@ class Executor:
         self._wake_main()
 
     def _put(self, job: Job) -> None:
-        """Give a call to its lane; what is to run alone to the main thread."""
+        """Give a call to its lane; a call that has to run alone goes to the main thread."""
         assert self.lanes is not None
         if isinstance(job.message, messages.Call) and job.message.method in METHODS:
             self._jobs.append(job)
@@ -238,7 +232,7 @@ class Executor:
             self.lanes.put(job)
 
     def end(self, ending: Ending) -> None:
-        """Queue the end of the process behind all that waits. Any thread."""
+        """Queue the end of the process behind the waiting calls. Any thread."""
         self._jobs.append(ending)
         self._wake_main()
 
@@ -252,7 +246,7 @@ class Executor:
     # ---------------------------------------------------------------------------------------- cancelling, streaming
 
     def on_cancel(self, connection: Connection, message: messages.Cancel) -> None:
-        """A caller cancels a call. The leader's thread."""
+        """Cancel a call for its caller: refuse it if it waits, interrupt it if it runs. The leader's thread."""
         number = message.number
         job = connection.jobs.waiting.pop(number, None)
         if job is not None:
@@ -276,15 +270,15 @@ class Executor:
             self.interrupts.pursue(job)
 
     def on_consumed(self, connection: Connection, message: messages.Consumed) -> None:
-        """A caller has read what a generator has yielded. The leader's thread."""
-        # A call that was sent again may not have begun yet. In this order, see `Job.begin`.
+        """Note that a caller has read values of a generator. The leader's thread."""
+        # A call that was sent again may still wait. It is looked for in this order for the reason in `Job.begin`.
         jobs: CallerJobs = connection.jobs
         job = jobs.waiting.get(message.number) or jobs.running.get(message.number)
         if job is not None and job.production is not None:
             job.production.read(message.count)
 
     def on_stop_stream(self, connection: Connection, message: messages.StopStream) -> None:
-        """Nobody reads what a generator yields. The leader's thread."""
+        """Stop a generator whose values nobody reads. The leader's thread."""
         number = message.number
         job = connection.jobs.waiting.pop(number, None)
         if job is not None:
@@ -296,12 +290,12 @@ class Executor:
 
     @staticmethod
     def on_caller(connection: Connection) -> None:
-        """A caller has connected. The leader's thread."""
+        """Give the connection of a fresh caller its record of jobs. The leader's thread."""
         connection.jobs = CallerJobs()
 
     @staticmethod
     def on_caller_gone(connection: Connection) -> None:
-        """A caller has ended: its generators have no reader any more. The leader's thread."""
+        """Stop the generators of a caller that has ended, since nobody reads their values. The leader's thread."""
         for job in list(connection.jobs.running.values()):
             if job.production is not None:
                 job.production.stop()
@@ -309,7 +303,7 @@ class Executor:
     # --------------------------------------------------------------------------------------------------- giving back
 
     def on_tick(self) -> None:
-        """Send gathered answers, and give tasks back that wait behind a long one. The background thread."""
+        """Give tasks back that wait behind a long one. The background thread, each tick."""
         running = self.hosted.running
         if running is None or not running.is_task or not self._jobs:
             return
@@ -317,12 +311,12 @@ class Executor:
             self.give_back()
 
     def give_back(self) -> None:
-        """Return every task that has not begun to its submitter. Any thread."""
+        """Give every task that has not begun back to its caller. Any thread."""
         back: dict[Connection, list[int]] = {}
         kept: list[Any] = []
         while True:
             try:
-                # From the right: the main thread pops from the left, and each job goes to one of us.
+                # Popped from the right, while the main thread pops from the left: each job goes to one of the two.
                 job = self._jobs.pop()
             except IndexError:
                 break
@@ -338,7 +332,7 @@ class Executor:
             connection.send_now(messages.GivenBack(numbers[::-1]))
 
     def await_lease(self, lease_id: int) -> None:
-        """Wait until the node has told what this lease holds; its word and the task took different ways."""
+        """Wait for the node's message about a task's lease, which arrives on another connection than the task."""
         if lease_id == self.lease_id:
             return
         waiter = self._lease_waiter = Waiter()
@@ -347,7 +341,7 @@ class Executor:
         self._lease_waiter = None
 
     def assigned(self, lease_id: int) -> None:
-        """The node has told what a lease holds. The leader's thread."""
+        """Note that the node's message about a lease has arrived. The leader's thread."""
         self.lease_id = lease_id
         waiter = self._lease_waiter
         if waiter is not None:
@@ -356,7 +350,7 @@ class Executor:
     # -------------------------------------------------------------------------------------------------------- loop
 
     def serve(self) -> None:
-        """Run jobs until the process ends. The main thread; returns never but by ending the process."""
+        """Run jobs until the process ends. The main thread; never returns."""
         self.interrupts.install()
         jobs = self._jobs
         perform = self.performer.perform
@@ -368,7 +362,7 @@ class Executor:
             except IndexError:
                 job = None
             if job is None:
-                # Not in the handler above: what runs there has IndexError for its context.
+                # Not in the `except` block: exceptions raised there would have IndexError as their context.
                 self._idle()
                 continue
             if isinstance(job, Job):
@@ -383,7 +377,7 @@ class Executor:
             else:
                 self._drain()
                 self.farewell.carry_out(job)
-            # While this thread is idle nothing of the last job may live on in this frame.
+            # While this thread is idle, its frame must not keep the last job alive.
             job = None
 
     def _idle(self) -> None:
@@ -398,7 +392,7 @@ class Executor:
                 self.show("")
             try:
                 self._reactor.wait(waiter, None)
-            except Exception:  # noqa: BLE001 - a handler's that the user has set: no call runs that could fail with it
+            except Exception:  # noqa: BLE001 - raised by the user's signal handler; there is no call that could fail
                 self._reactor.complain(self._idle)
         self._waiter = None
 
@@ -413,10 +407,10 @@ class Executor:
         if message.origin:
             self.capture.begin(message.origin)
         self.show(job.name)
-        # What is counted with the class stays counted as long as the actor lives.
+        # The construction is kept: references and handles in the class stay counted as long as the actor lives.
         self._construction = construction
         if self.lanes is not None:
-            self.farewell.take_sigterm()  # first, so that the user's code may take it for itself
+            self.farewell.take_sigterm()  # before user code, which may set a handler of its own
         try:
             cls = construction.cls.load()
             rest = construction.rest
@@ -434,7 +428,7 @@ class Executor:
             self.farewell.carry_out(Ending("exit", str(reason)))
         except SystemExit as reason:
             self.farewell.carry_out(_ending_of(reason))
-        except BaseException as error:  # noqa: BLE001 - whatever user code raises is its result
+        except BaseException as error:  # noqa: BLE001 - any exception of user code ends the actor
             text = f"ray::{job.name}() (pid={os.getpid()})\n{user_traceback(error)}"
             self.farewell.carry_out(Ending("creation_failed", text, graceful=False))
         construction.rest = construction.deps = job.rest = job.deps = None  # type: ignore[assignment]
@@ -448,10 +442,10 @@ class Executor:
     # -------------------------------------------------------------------------------------------------------- ending
 
     def exit_called(self, reason: ActorExit) -> None:
-        """`exit_actor()` was called, and is about to raise. Any thread.
+        """Begin the end of the actor before `exit_actor()` raises. Any thread.
 
-        On the main thread of an actor without lanes the call unwinds first. Elsewhere what is raised may come to
-        nobody: an asyncio task or a thread that the actor has made itself keeps it, or drops it.
+        On the main thread of an actor without lanes, the exception itself ends the actor after the call has unwound.
+        Elsewhere user code may have made the thread or asyncio task, which may drop the exception.
         """
         if self.lanes is None and threading.current_thread() is threading.main_thread():
             return
@@ -460,11 +454,11 @@ class Executor:
             self.lanes.expect_exit()
 
     def leave_by(self, reason: ActorExit | SystemExit, job: Job | None = None) -> None:
-        """The actor ends: `exit_actor`, `__ray_terminate__`, `sys.exit()`. The thread that it was called on.
+        """Begin the end of the actor after `exit_actor`, `__ray_terminate__` or `sys.exit()`. The thread of that call.
 
         Args:
-            reason: What was raised.
-            job: The call that it has ended. That of an actor without lanes ends the process at once.
+            reason: The raised exception.
+            job: The call that has raised it. In an actor without lanes it ends the process at once.
         """
         if isinstance(reason, ActorExit):
             ending, after_queue = Ending("exit", str(reason)), reason.after_queue
@@ -477,12 +471,12 @@ class Executor:
         self.end(ending)
 
     def give_signals_back(self) -> None:
-        """In a forked child: have signals do what they do in any process, unless the user has taken them."""
+        """In a forked child: restore the default effect of signals, unless user code has set handlers."""
         self.interrupts.remove()
         self.farewell.give_sigterm_back()
 
     def _drain(self) -> None:
-        """Wait for the calls that run on other threads, before the end. The node sees to it that this ends."""
+        """Wait until the calls on other threads have ended. The node limits this time by killing the process."""
         lanes = self.lanes
         if lanes is None:
             return
@@ -492,18 +486,18 @@ class Executor:
                     lanes.turn(DRAIN_TICK_S)
                 else:
                     self._reactor.wait(Waiter(), DRAIN_TICK_S)
-            except SystemExit:  # in a task of the actor's own: it ends already
+            except SystemExit:  # raised in an asyncio task that user code has made; the actor ends already
                 pass
 
     def show(self, label: str) -> None:
-        """Show what runs in the process title. Any thread."""
+        """Show the running call in the process title. Any thread."""
         if label != self._shown:
             self._shown = label
             self._set_title(label)
 
 
 def _ending_of(reason: SystemExit) -> Ending:
-    """Return what `sys.exit()` in user code means: on purpose with status 0, a crash otherwise."""
+    """Return the ending for `sys.exit()` in user code: deliberate with status 0, a crash otherwise."""
     code = reason.code
     if code is None or code == 0:
         return Ending("exit", "sys.exit(0) was called in it (exit code 0).")

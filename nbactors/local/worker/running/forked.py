@@ -1,10 +1,10 @@
-"""What becomes of a child that a method has forked: it ends when that method returns, and answers nobody.
+"""Children that a method forks: a child ends when the method returns in it, and answers no caller.
 
 The child is a copy of the worker with one thread, in the middle of a call. It has neither connections nor the threads
-that serve them, so it must not get back into the worker's loop: it would run the calls that wait there a second time,
-or spin on closed sockets. Where the runtime would take over what the method has returned or raised, the child exits.
+that serve them. If the child got back into the worker's loop, it would run the waiting calls a second time, or spin on
+closed sockets. So the child exits where the runtime would take over the method's result or exception.
 
-The parent's code pays nothing for that: only in the child are those places replaced.
+This costs the parent nothing: the functions at those places are replaced in the child only.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class ForkHooks:
-    """Does it. Made once per worker, after the process has joined: its own hook runs before.
+    """The hooks for `os.fork`. Made once per worker; the hook of `local.current` runs before them.
 
     Args:
-        hosted: What the worker hosts.
-        performer: The `Performer`, whose methods take over what a call has returned.
-        answers: The `Answers`, which would send it.
-        give_signals_back: Has signals do what they do in any process.
+        hosted: The worker's actor.
+        performer: The `Performer`, whose methods take over results and exceptions of calls.
+        answers: The `Answers`, whose methods send them.
+        give_signals_back: Restores the default effect of signals.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class ForkHooks:
         self._answers = answers
         self._give_signals_back = give_signals_back
         self._masks = threading.local()
-        # A signal that comes before the child's handlers are its own would be lost there: Python forgets it.
+        # Signals are blocked during the fork: Python drops a signal that arrives before the child has its own handlers.
         os.register_at_fork(before=self._block, after_in_parent=self._unblock, after_in_child=self._become_child)
 
     def _block(self) -> None:
@@ -72,7 +72,7 @@ def _end(*_: object) -> NoReturn:
 
 
 def _end_by(_: object, error: BaseException) -> NoReturn:
-    """Exit as the interpreter does after an exception."""
+    """Exit with the status and the traceback that the interpreter would give after an exception."""
     if isinstance(error, SystemExit):
         if error.code is not None and not isinstance(error.code, int):
             print(error.code, file=sys.stderr)
@@ -91,10 +91,10 @@ def _end_waiting() -> NoReturn:
 
 
 def leave(status: int) -> NoReturn:
-    """Exit without the clean-up, which is the parent's."""
+    """Exit without the clean-up, which only the parent does."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-        except (OSError, ValueError):  # closed by the user
+        except (OSError, ValueError):  # user code has closed it
             pass
     os._exit(status)

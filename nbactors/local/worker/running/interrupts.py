@@ -1,18 +1,16 @@
-"""Interrupting a running synchronous method: KeyboardInterrupt, raised in that very call and nowhere else.
+"""Interrupting a running synchronous call: KeyboardInterrupt is raised in this call and nowhere else.
 
-Guarantees:
+    leader's thread: pursue ──► every RETRY_S: strike ─┬─► main thread: SIGINT, whose handler raises in user code
+                                                       └─► pool thread: PyThreadState_SetAsyncExc, or its wait ends
 
-- It is raised only while the call's own code runs: below `invoke`, and not inside the runtime that this code has
-  called (where a lock may be held or a frame half sent). Elsewhere the attempt does nothing and is made again
-  `RETRY_S` later; so an attempt that comes a moment before the code begins, or before it enters a system call, is no
-  loss either.
-- A call that has finished, or the next one, is never hit.
+- KeyboardInterrupt is raised only while user code of the call runs: below `invoke`, and not inside the runtime that
+  this code has called, where a lock may be held or a frame half sent. Otherwise the attempt does nothing, and the next
+  one comes `RETRY_S` later. So an attempt just before user code begins, or enters a system call, is not the last one.
+- A finished call, and the call after it, are never interrupted.
+- The signal also ends blocking system calls, as Ctrl-C does in a terminal. On a pool thread only Python code notices
+  the exception; a wait for results there is ended by the reactor.
 
-On the main thread it is a signal, which also ends blocking system calls, as Ctrl-C does in a terminal. A pool thread
-gets an asynchronous exception, which only Python code notices; where it waits for results, that wait is ended.
-
-What is assumed of the platform: a handler of `signal` runs on the main thread between two bytecodes, and is told the
-frame that it interrupts.
+The platform must run signal handlers on the main thread between two bytecodes, and pass them the interrupted frame.
 """
 
 from __future__ import annotations
@@ -39,13 +37,13 @@ if TYPE_CHECKING:
 RETRY_S = 0.02
 
 LET_IN_S = 0.005
-"""What a signal from outside leaves to the thread that reads the reason for it."""
+"""Seconds for which the handler of a caller's signal lets the leader's thread run, to read the caller's `Cancel`."""
 
 PATIENCE_S = 1.0
-"""What a call may take to clean up before it is interrupted again."""
+"""Seconds that an interrupted call may take to clean up before it is interrupted again."""
 
 GIVE_UP_S = 5.0
-"""After this without a chance to raise it, the caller is told."""
+"""Seconds of vain attempts after which the caller is told that the call cannot be interrupted."""
 
 _TEXT = "this call was cancelled"
 _BLOCKS = (
@@ -55,7 +53,7 @@ _BLOCKS = (
 
 
 def invoke(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Call user code. What runs below this frame may be interrupted."""
+    """Call user code. Interrupts are raised only below this function's frame."""
     return function(*args, **kwargs)
 
 
@@ -65,12 +63,12 @@ _REACTOR = _WAIT.co_filename
 
 
 class Pursuit:
-    """One call that is to be interrupted.
+    """The attempts to interrupt one call.
 
     Attributes:
-        wanted: How many interrupts it is to get by now.
-        most: After so many it is left alone.
-        since: When the latest of them was wanted.
+        wanted: The number of interrupts that the call should have got by now.
+        most: The number of interrupts after which the caller is told that the call goes on.
+        since: The monotonic time at which the latest interrupt was wanted or raised.
     """
 
     __slots__ = ("job", "most", "since", "wanted")
@@ -83,7 +81,7 @@ class Pursuit:
 
 
 class Interrupts:
-    """Interrupts of one worker.
+    """The interrupts of one worker.
 
     Args:
         on_main: Returns the job whose code the main thread runs, None if it runs none.
@@ -97,30 +95,30 @@ class Interrupts:
         self._pursuits: dict[Job, Pursuit] = {}
         self._main_thread = threading.main_thread().ident
         self.windows: dict[int, Window] = {}
-        """Of the pool threads, by identifier."""
+        """The windows of pool threads, by the thread's identifier."""
 
     def install(self) -> None:
-        """Take the signal. Once, on the main thread."""
+        """Set the handler of SIGINT. Once, on the main thread."""
         signal.signal(signal.SIGINT, self._on_signal)
 
     def remove(self) -> None:
-        """Give the signal back, if it is still ours."""
+        """Restore Python's handler of SIGINT, unless user code has set one."""
         if signal.getsignal(signal.SIGINT) == self._on_signal:
             signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def pursue(self, job: Job) -> None:
-        """Interrupt a call, and go on until it ends. The leader's thread.
+        """Interrupt a call, again and again until it ends. The leader's thread.
 
-        A task that was just cancelled gets one interrupt, as in Ray, and may take its time.
+        A task that `cancel` has only asked to end gets one interrupt, as in Ray, and may take its time.
         """
         if job not in self._pursuits:
             self._pursuits[job] = Pursuit(job)
             self._go_on(job)
 
     def invoke(self, job: Job, function: Callable[..., Any], *args: Any) -> Any:
-        """Call what runs the user's code for a call before or after its method. The thread that runs the call.
+        """Call user code around a call's method, such as the unpickling of its arguments. The call's thread.
 
-        It is not interrupted for a `cancel` as in Ray, which interrupts a task's own function alone.
+        A plain `cancel` does not interrupt this code: as in Ray it interrupts only the function of a task.
         """
         window = self.windows.get(threading.get_ident())
         if window is None:
@@ -173,9 +171,9 @@ class Interrupts:
         return job.thread in (0, self._main_thread)
 
     def _on_signal(self, number: int, frame: types.FrameType | None) -> None:
-        """Raise, if the right call is being run. The main thread."""
+        """Raise KeyboardInterrupt if the main thread runs user code of a pursued call. The main thread."""
         if self._in_handler:
-            # Each would lie on the stack of the one before, until there is no more. Whoever sent it sends another.
+            # Nested handlers could exhaust the stack. The signal is not lost: its sender repeats it.
             return
         self._in_handler = True
         try:
@@ -186,12 +184,13 @@ class Interrupts:
             raise KeyboardInterrupt(_TEXT)
 
     def _hits(self, frame: types.FrameType | None) -> bool:
-        """Return whether what the main thread runs is to be interrupted now, and count it."""
+        """Return whether the main thread's call is to be interrupted now; if so, count the interrupt."""
         job = self._on_main()
         if job is None:
             return False
         if job not in self._pursuits:
-            # From the caller: it has waited, so perhaps this code keeps the GIL, and nobody has read what it wants.
+            # The caller has sent this signal, since its `Cancel` had no effect. Perhaps the call keeps the GIL, so that
+            # the leader's thread has not read the `Cancel`: it gets the GIL now.
             sleep(LET_IN_S)
         pursuit = self._pursuits.get(job)
         if pursuit is None or job.interrupts >= pursuit.wanted or not _may_hit(job, frame):
@@ -209,15 +208,15 @@ def _may_hit(job: Job, frame: types.FrameType | None) -> bool:
 
 
 def is_in_user_code(frame: types.FrameType | None, *, around: bool = True) -> bool:
-    """Return whether `frame` runs below `invoke`, and is not inside of the runtime.
+    """Return whether `frame` runs below `invoke`, and not inside the runtime.
 
-    Where the runtime calls the user's code on, holding nothing, that is the user's code again: see `user_code`. Not so
-    what the reactor calls, for it does that for everybody. `Reactor.wait` calls handlers itself when it has left its
-    own state in order.
+    User code that the runtime calls back without holding a lock counts as user code, see `user_code`. Callbacks of the
+    reactor do not count, since the reactor also runs them for other calls. A frame of `Reactor.wait` itself counts as
+    its caller: it calls signal handlers only after it has left the reactor.
 
     Args:
-        frame: What a thread runs.
-        around: Whether code that runs before or after the method counts, too.
+        frame: The current frame of a thread.
+        around: Whether user code before or after the method counts, too.
     """
     if frame is not None and frame.f_code is _WAIT:
         while frame is not None and frame.f_code.co_filename.startswith(PACKAGE):
@@ -238,7 +237,7 @@ def is_in_user_code(frame: types.FrameType | None, *, around: bool = True) -> bo
 
 
 def _wait_around(frame: types.FrameType | None) -> types.FrameType | None:
-    """Return the frame of the reactor's wait that a thread is in, None if it is in none."""
+    """Return the frame of `Reactor.wait` in which a thread is, None if it is in none."""
     while frame is not None and frame.f_code is not _WAIT:
         file = frame.f_code.co_filename
         if not (file.startswith(PACKAGE) or file == selectors.__file__):
@@ -248,7 +247,7 @@ def _wait_around(frame: types.FrameType | None) -> types.FrameType | None:
 
 
 class Window:
-    """When a pool thread may be struck: while it runs the code of one call."""
+    """The time in which a pool thread may be interrupted: while it runs user code of one call."""
 
     def __init__(self, thread: int, waits: ThreadWaits) -> None:
         self.ident = thread
@@ -259,12 +258,12 @@ class Window:
         self._struck = False
 
     def open(self, job: Job) -> None:
-        """The call's code begins. The thread itself."""
+        """Allow interrupts, since user code of the call begins. The thread itself."""
         with self._lock:
             self._job = job
 
     def shut(self) -> None:
-        """The call's code has ended; what was not raised yet never will be. The thread itself."""
+        """End interrupts after user code of the call; withdraw one that was not raised yet. The thread itself."""
         while True:
             try:
                 with self._lock:
@@ -273,15 +272,15 @@ class Window:
                         ctypes.pythonapi.PyThreadState_SetAsyncExc(self._thread, None)
                         self._struck = False
             except KeyboardInterrupt:
-                # It was raised here, a moment too late.
+                # The interrupt was raised here, after the end of user code: it is dropped.
                 continue
             return
 
     def strike(self, job: Job) -> None:
-        """Raise KeyboardInterrupt in the thread, if it runs that call's own code. Another thread.
+        """Raise KeyboardInterrupt in the thread, if it runs user code of this call. Another thread.
 
-        It is raised where the thread next looks for it: at the latest where a function begins, of the runtime's too,
-        which then has neither taken a lock nor sent anything. Where it waits for results, the wait raises it.
+        The thread raises it when it next looks for exceptions: at the latest when a function is entered. If that is a
+        function of the runtime, it has not taken a lock or sent a message by then. A wait for results raises it itself.
         """
         frame = sys._current_frames().get(self.ident)
         wait = _wait_around(frame)

@@ -1,4 +1,4 @@
-"""The lanes of one actor: one for each concurrency group, of threads or with an event loop."""
+"""`Lanes`: the lanes of one actor, one for each concurrency group."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 
 class Lanes:
-    """Gives each call to its group's lane.
+    """Gives each call to the lane of its group.
 
-    The default group of an asyncio actor has its loop on the main thread, which hosts the reactor. Threads never run
-    on the main thread: it stays free to read what arrives.
+    The loop of an asyncio actor's default group runs on the main thread and hosts the reactor. A threaded actor runs no
+    call on the main thread, which stays free to read arriving calls.
 
     Args:
-        message: How many calls each group may run at the same time.
+        message: Has the number of calls that each group may run at the same time.
         performer: Runs the calls.
     """
 
@@ -58,7 +58,7 @@ class Lanes:
         self._lanes.get(job.message.group, self._default).put(job)  # type: ignore[union-attr] # tasks have no lanes
 
     def start(self) -> None:
-        """Begin: the constructor has returned. The main thread."""
+        """Begin to run calls, after the constructor has returned. The main thread."""
         for name, lane in self._lanes.items():
             if lane is self._default or isinstance(lane, ThreadLane):
                 lane.start()
@@ -66,12 +66,12 @@ class Lanes:
                 lane.start_in_thread(name)
 
     def pause(self) -> None:
-        """Begin no more calls for now; those that run go on. Any thread."""
+        """Begin no more calls until `resume`; running calls go on. Any thread."""
         for lane in self._lanes.values():
             lane.pause()
 
     def resume(self) -> None:
-        """Go on. Any thread."""
+        """Begin calls again. Any thread."""
         for lane in self._lanes.values():
             lane.resume()
 
@@ -87,7 +87,7 @@ class Lanes:
     @property
     def is_busy(self) -> bool:
         """Whether calls wait, so that answers are better gathered."""
-        # Asked with every answer: `any` of a generator takes three times as long.
+        # Called for every answer; `any` of a generator takes three times as long.
         for lane in self._lanes.values():  # noqa: SIM110
             if lane.is_busy:
                 return True
@@ -104,7 +104,7 @@ class Lanes:
     # ----------------------------------------------------------------------------------------------------- the loop
 
     def host(self, reactor: Reactor, waiting: Waiting) -> None:
-        """Make the default group's loop read for the reactor. The main thread, before it runs."""
+        """Make the default group's loop the reactor's host. The main thread, before the loop runs."""
         from nbactors.local.worker.running.loop_blocking import LoopBlocking  # noqa: PLC0415 - as above
         from nbactors.local.worker.running.loop_host import LoopHost  # noqa: PLC0415 - imports asyncio
 
@@ -113,13 +113,13 @@ class Lanes:
         waiting.before_block = LoopBlocking().notice
 
     def construct(self, cls: type, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Make the instance while the default group's loop runs, as in Ray; await an `async def __init__`."""
+        """Make the instance while the default group's loop runs, as in Ray; an `async def __init__` is awaited."""
         return self._loop_lane.loop.run_until_complete(_make(cls, args, kwargs))
 
     def run_main_loop(self, is_wanted: Callable[[], bool]) -> None:
-        """Run the default group's loop until the main thread has something else to do."""
+        """Run the default group's loop until the main thread has something else to do. The main thread."""
         self._may_stop = True
-        # What came before this flag is seen here, what comes after stops the loop.
+        # A job that was queued before the flag was set is seen here; a later one stops the loop.
         if not is_wanted():
             self._loop_lane.run()
         self._may_stop = False
@@ -136,25 +136,25 @@ class Lanes:
             self._loop_lane.soon(self._stop)
 
     def _stop(self) -> None:
-        # On the loop's thread: not while it runs the constructor, which would be torn.
+        # Does not stop the loop while it runs the constructor, which would be aborted. The loop's thread.
         if self._may_stop:
             self._loop_lane.loop.stop()
 
     def expect_exit(self) -> None:
-        """`exit_actor()` is about to raise: nobody has to be told if the task that runs drops it. A loop's thread."""
+        """Keep asyncio from logging the exception of `exit_actor()` if user code drops it. A loop's thread."""
         if not self.is_async:
             return
         import asyncio  # noqa: PLC0415 - only asyncio actors need it
 
         try:
             task = asyncio.current_task()
-        except RuntimeError:  # on another thread, or in a callback
+        except RuntimeError:  # this is another thread, or a callback
             return
         if task is not None:
             task.add_done_callback(lambda task: task.cancelled() or task.exception())
 
     def leave_loop(self, end: Callable[[], NoReturn]) -> None:
-        """In a forked child: have the calling thread's loop call `end` when what runs on it gives control back."""
+        """In a forked child: have the calling thread's loop call `end` when user code gives control back to it."""
         for lane in self._lanes.values():
             if not isinstance(lane, ThreadLane) and lane.is_own:
                 lane.call_next(end)
@@ -176,7 +176,7 @@ class Lanes:
 
 
 async def _make(cls: type, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    constructor: Any = cls.__init__  # type: ignore[misc] # read, to see whether it has to be awaited
+    constructor: Any = cls.__init__  # type: ignore[misc] # only read, to see whether it has to be awaited
     if not inspect.iscoroutinefunction(constructor):
         return invoke(cls, args, kwargs)
     instance = cls.__new__(cls, *args, **kwargs)

@@ -1,4 +1,4 @@
-"""`Lookout`: sees to it that no call begins whose cancellation was there when its turn came."""
+"""`Lookout`: makes sure that a call does not begin if its `Cancel` has arrived before."""
 
 from __future__ import annotations
 
@@ -11,19 +11,18 @@ if TYPE_CHECKING:
     from nbactors.local.worker.jobs.job import Job
 
 UNREAD_S = 0.0002
-"""After a call that ran longer, what callers have sent meanwhile is read before the next one begins.
-
-To do so after shorter ones, too, would cost a third of their speed."""
+"""Seconds of run time after which the sockets are read before the next call begins. To read them after shorter calls,
+too, would cost a third of their speed."""
 
 
 class Lookout:
-    """Stands between one call and the next of one thread. That thread, but for `distrust`.
+    """Reads the sockets between two calls of one thread. This thread calls it, but for `distrust`.
 
-    A call that was read after the one before it had ended needs no further look. Whether it was queued by then tells
-    nothing: the thread that has read it may be held up before it hands it over, while its cancellation lies unread.
+    A call that was read after the end of the previous call needs no further look. The time at which it was queued tells
+    nothing: the reading thread may be held up before it queues the call, while the call's `Cancel` is unread.
 
     Args:
-        catch_up: Reads what callers have sent by now.
+        catch_up: Reads all messages that have arrived.
     """
 
     __slots__ = ("_catch_up", "_ended")
@@ -33,13 +32,13 @@ class Lookout:
         self._ended = 0.0
 
     def before(self, job: Job) -> None:
-        """A call is about to begin."""
+        """Read the sockets if necessary, before a call begins."""
         if job.read_at < self._ended:
             self._ended = 0.0
             self._catch_up()
 
     def after(self, job: Job) -> float:
-        """A call has ended; return how many seconds it took."""
+        """Note the end of a call; return how many seconds it took."""
         now = monotonic()
         took = now - job.since
         if took > UNREAD_S:
@@ -47,5 +46,5 @@ class Lookout:
         return took
 
     def distrust(self) -> None:
-        """Look before the next call, whenever it was read: its turn comes later than anybody knows. Any thread."""
+        """Have the sockets read before the next call, whenever it was read: its start is delayed. Any thread."""
         self._ended = math.inf

@@ -1,4 +1,4 @@
-"""Tells that a `get` or `wait` blocks the event loop of an asyncio actor."""
+"""Warns of a `get` or `wait` that blocks the event loop of an asyncio actor."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from nbactors.version import PACKAGE
 
 
 class LoopBlocking:
-    """Says it once for the process, as Ray does, with the line where it happens. Any thread."""
+    """Warns once per process, as Ray does, and names the line of the call. Any thread."""
 
     def __init__(self) -> None:
         self._told = False
 
     def notice(self) -> None:
-        """The calling thread is about to wait."""
+        """Warn if the calling thread, which is about to wait, runs an event loop."""
         if self._told or asyncio._get_running_loop() is None:
             return
         self._told = True

@@ -1,4 +1,4 @@
-"""The event loop of an asyncio actor's main thread as the host of the reactor; see there."""
+"""`LoopHost`: an asyncio actor's event loop on the main thread, as the host of the reactor. See `local.reactor`."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from nbactors.local.reactor.reactor import Reactor
 class LoopHost:
     """Watches the reactor's descriptor, and visits the reactor when there is something to do.
 
-    Made on the loop's thread, before it runs. What it schedules runs in the context of then: in that of the call that
-    happened to send something, the watch on the descriptor would keep this call, and all that it has set, for ever.
+    Made on the loop's thread, before the loop runs. Its callbacks run in the context of that moment. If they ran in the
+    context of the call that happens to send a message, the watch would keep this call's context alive for ever.
     """
 
     def __init__(self, reactor: Reactor, loop: asyncio.AbstractEventLoop) -> None:
@@ -32,10 +32,10 @@ class LoopHost:
     def _visit(self) -> None:
         self._due = False
         if not self._reactor.visit():
-            # Somebody else reads: do not spin on what is readable until he has left.
+            # Another thread leads. Until it leaves, the descriptor may stay readable, and the loop would spin on it.
             self._loop.remove_reader(self._reactor.fileno())
             self._away = True
-            if not self._reactor.is_led:  # he left before he could see that
+            if not self._reactor.is_led:  # the other thread has left before it could see `_away`
                 self.left()
             return
         self._set_timer()
@@ -82,5 +82,5 @@ class LoopHost:
                 self._loop.call_soon(callback, context=self._context)
             else:
                 self._loop.call_soon_threadsafe(callback, context=self._context)
-        except RuntimeError:  # the loop is closed, the process about to end
+        except RuntimeError:  # the loop is closed: the process is about to end
             pass

@@ -1,4 +1,4 @@
-"""A lane with an event loop: runs the calls of one concurrency group of an asyncio actor."""
+"""`LoopLane`: runs the calls of one concurrency group of an asyncio actor on an event loop."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class LoopLane:
 
     Args:
         performer: Performs the calls.
-        on_idle: Called on the loop's thread when nothing runs any more.
+        on_idle: Called on the loop's thread when no call runs or waits any more.
     """
 
     def __init__(
@@ -53,41 +53,42 @@ class LoopLane:
         self._due = False
         self._due_since = 0.0
         self._lookout = Lookout(performer.catch_up)
-        self._reads = True  # whether it is this loop that reads what comes
+        self._reads = True  # whether this loop hosts the reactor, and so reads the sockets
         self._started = False
         self._paused = False
         self._ident = 0
-        # What calls are begun in: they come to know nothing of each other's context variables.
+        # The context in which calls begin, so that no call sees the context variables of another one.
         self._context = contextvars.copy_context()
 
     def put(self, job: Job) -> None:
         """Take a call in. The leader's thread."""
         elsewhere = threading.get_ident() != self._ident
         if elsewhere and self._reads:
-            # The loop has not read it: it is blocked, nobody knows for how long. Before the call is to be found.
+            # Another thread has read the call, so the loop is blocked for an unknown time. `distrust` comes before the
+            # loop can find the call.
             self._lookout.distrust()
         self._jobs.append(job)
         if self._started and not self._due:
             self._due, self._due_since = True, job.read_at
-            # Never at once: on the loop's own thread this is inside the reactor, where user code must not run.
+            # Scheduled, not called: on the loop's own thread this is inside the reactor, where user code must not run.
             if elsewhere:
                 self.soon(self._on_put)
             else:
                 self.loop.call_soon(self._on_put, context=self._context)
 
     def adopt(self) -> None:
-        """Make the loop the calling thread's."""
+        """Make the loop the loop of the calling thread."""
         self._ident = threading.get_ident()
         asyncio.set_event_loop(self.loop)
 
     def start(self) -> None:
-        """Begin: the constructor has returned. The loop's thread, before the loop runs."""
+        """Begin to run calls, after the constructor has returned. The loop's thread, before the loop runs."""
         self.adopt()
         self._started = True
         self.loop.call_soon(self._admit, context=self._context)
 
     def start_in_thread(self, name: str) -> None:
-        """Begin, with the loop in a thread of its own; the default group's loop reads for it."""
+        """Begin to run calls, with the loop on a thread of its own. The default group's loop reads the sockets."""
         self._reads = False
 
         def serve() -> None:
@@ -97,10 +98,10 @@ class LoopLane:
         threading.Thread(target=serve, name=f"nbactors-{name}", daemon=True).start()
 
     def run(self) -> None:
-        """Run the loop until it is stopped. Its thread.
+        """Run the loop until it is stopped. The loop's thread.
 
-        What a call raises is its answer. The loop hands on what a task or callback of the actor's own has raised, and
-        can go on afterwards.
+        Exceptions of calls do not get here. The loop raises exceptions of asyncio tasks and callbacks that user code
+        has made, and can run on afterwards.
         """
         while True:
             try:
@@ -108,15 +109,15 @@ class LoopLane:
                 return
             except SystemExit as reason:
                 self._performer.leave_by(reason)
-            except KeyboardInterrupt:  # the task keeps it for those who await it
+            except KeyboardInterrupt:  # the task keeps it for code that awaits the task
                 pass
 
     def pause(self) -> None:
-        """Begin no more calls for now. Any thread."""
+        """Begin no more calls until `resume`. Any thread."""
         self._paused = True
 
     def resume(self) -> None:
-        """Go on. Any thread."""
+        """Begin calls again. Any thread."""
         self._paused = False
         self.soon(self._admit)
 
@@ -141,38 +142,38 @@ class LoopLane:
 
     @property
     def runs(self) -> bool:
-        """Whether a call runs. What is just being begun does not count yet: look again after a turn of the loop."""
+        """Whether a call runs. A call that is just beginning does not count yet, but does after a turn of the loop."""
         return bool(self._running)
 
     @property
     def is_own(self) -> bool:
-        """Whether the calling thread is the loop's."""
+        """Whether the calling thread is the loop's thread."""
         return threading.get_ident() == self._ident
 
     def call_next(self, callback: Callable[[], object]) -> None:
-        """Call `callback` before all else that the loop is about to call. The loop's thread."""
+        """Have the loop call `callback` before all other callbacks that are due. The loop's thread."""
         self.loop.call_soon(callback)
         ready = getattr(self.loop, "_ready", None)
-        if isinstance(ready, deque):  # not in uvloop
+        if isinstance(ready, deque):  # uvloop has none
             ready.rotate(1)
 
     def soon(self, callback: Callable[[], None]) -> None:
         """Call `callback` on the loop's thread. Any thread."""
         try:
             self.loop.call_soon_threadsafe(callback, context=self._context)
-        except RuntimeError:  # the loop is closed, the process about to end
+        except RuntimeError:  # the loop is closed: the process is about to end
             pass
 
     def _on_put(self) -> None:
-        """Start what has come, or may run now. The loop's thread."""
+        """Start calls that have arrived, or that another call's end lets run. The loop's thread."""
         self._due = False
         if monotonic() - self._due_since > UNREAD_S:
-            # A coroutine has blocked the loop meanwhile, and goes on: its call does not end here.
+            # A coroutine has blocked the loop meanwhile. Its call still runs, so the end of a call has not noted that.
             self._lookout.distrust()
         self._admit()
 
     def _admit(self) -> None:
-        """Start what may run. The loop's thread."""
+        """Start calls up to the limit. The loop's thread."""
         jobs = self._jobs
         while self._running < self._limit and not self._paused:
             try:
@@ -189,17 +190,17 @@ class LoopLane:
         contextvars.copy_context().run(self._begin, job)
 
     def _begin(self, job: Job) -> None:
-        """Begin a call, in a context of its own."""
+        """Begin a call in a context of its own."""
         current.set(job)
         rest = self._performer.call(job, self._task_ends)
         if rest is None:
             self._finished(job)
         else:
-            # The job's own once it has begun: a cancelled call's task is left alone before that, so that it answers.
+            # It becomes `job.task` when it begins. `cancel` leaves it alone before that, so that it begins and answers.
             job.launched = self.loop.create_task(rest)
 
     def _task_ends(self, job: Job) -> None:
-        """A call's task is at its end. On the task, where no other call's code may run."""
+        """Note the end of a call's asyncio task. Runs within this task, so it must not begin another call."""
         job.task = job.launched = None
         self._finished(job)
         if self._jobs and not self._due:

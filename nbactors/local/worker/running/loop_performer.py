@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class LoopPerformer:
-    """Begins each job at once; what remains of an asynchronous one is a coroutine, for a task of its own."""
+    """Calls the method of each job at once. An asynchronous job is completed by a coroutine in an asyncio task."""
 
     def __init__(self, performer: Performer) -> None:
         self._performer = performer
@@ -30,20 +30,20 @@ class LoopPerformer:
         self._main_thread = threading.main_thread().ident
 
     def leave_by(self, reason: SystemExit) -> None:
-        """The actor ends by what a task or callback of its own has raised. A loop's thread."""
+        """End the actor, since an asyncio task or callback of user code has raised SystemExit. A loop's thread."""
         self._performer.leave_by(reason, None)
 
     def call(self, job: Job, ends: Callable[[Job], None]) -> Coroutine[Any, Any, None] | None:
-        """Call a job's method on a loop's thread; return what remains to be awaited, None if nothing does.
+        """Call a job's method on a loop's thread; return a coroutine that completes the job, None if it is complete.
 
         Args:
             job: The job.
-            ends: Called with it at the end of what is returned, also if that is cancelled before it begins.
+            ends: Called with the job at the end of the coroutine, also if that is cancelled before it begins.
         """
         performer = self._performer
         self._hosted.enter(job)
         if job.thread != self._main_thread:
-            performer.window()  # its arguments are unpickled in it, too
+            performer.window()  # made now, so that the unpickling of the arguments can be interrupted
         try:
             function, args, kwargs = performer.prepare(job)
             if job.cancel is not None:
@@ -56,12 +56,12 @@ class LoopPerformer:
             del args, kwargs
             if job.message.num_returns < 0 or _is_to_await(function, result):
                 rest = self._await(job, result, ends)
-                # To where it waits for its turn. A task is not told that it was cancelled before it has begun, so this
-                # has begun: a callback of the task, which would tell, costs a sixth of a small call.
+                # Run to its first `await`. asyncio drops a coroutine that is cancelled before it has begun, without a
+                # word to it: so it begins here. A callback of the task instead would cost a sixth of a small call.
                 rest.send(None)
                 return rest
             performer.deliver(job, result)
-        except BaseException as error:  # noqa: BLE001 - whatever user code raises is its result
+        except BaseException as error:  # noqa: BLE001 - an exception of user code is the call's answer
             performer.raised(job, error)
         finally:
             self._hosted.leave(job)
@@ -70,7 +70,7 @@ class LoopPerformer:
     def _invoke_on_group_loop(
         self, job: Job, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
-        """Call a method where signals do not reach: a plain one is interrupted as on a pool thread."""
+        """Call a method on a group's loop thread, which no signal reaches: it is interrupted as on a pool thread."""
         window = self._performer.window()
         try:
             window.open(job)
@@ -79,7 +79,7 @@ class LoopPerformer:
             window.shut()
 
     async def _await(self, job: Job, result: Any, ends: Callable[[Job], None]) -> None:
-        """Finish an asynchronous call."""
+        """Complete an asynchronous call, and answer."""
         num_returns = job.message.num_returns
         raised: BaseException | None = None
         try:
@@ -94,20 +94,21 @@ class LoopPerformer:
                     await producing.produce_async(self._answers, job, result)
                 elif isinstance(result, AsyncGeneratorType):
                     result = await producing.take_async(result, num_returns)
-        except BaseException as error:  # noqa: BLE001 - whatever user code raises is its result
+        except BaseException as error:  # noqa: BLE001 - an exception of user code is the call's answer
             raised = error
         try:
             if isinstance(result, CoroutineType) and (job.launched is not None or job.cancel is not None):
-                result.close()  # cancelled before it began; one that has ended does not mind
+                result.close()  # it was perhaps cancelled before it began; closing an ended coroutine does nothing
             self._answer(job, result, raised)
         finally:
-            raised = None  # else it and this frame, which is in its traceback, would wait for the garbage collector
+            raised = None  # breaks the cycle of the exception and this frame, which is in its traceback
             ends(job)
 
     def _answer(self, job: Job, result: Any, raised: BaseException | None) -> None:
-        # From here on nothing awaits: an interrupt is raised in it as in a plain method. Before the look at `cancel`.
+        # From here on the job awaits nothing, so it is interrupted like a plain method. `task` is cleared before
+        # `cancel` is read: a later `Cancel` is seen there, or raises an interrupt.
         job.task = None
-        # Cancelled is what its caller has cancelled, whether or not the method has swallowed it.
+        # A job that its caller has cancelled is answered as cancelled, even if the method has caught CancelledError.
         if job.cancel is not None:
             self._performer.refuse(job, raised or asyncio.CancelledError())
         elif raised is not None:
@@ -124,10 +125,10 @@ class LoopPerformer:
                 self._hosted.leave(job)
 
     def _raised(self, job: Job, error: BaseException) -> None:
-        """Answer with what a call has raised that its caller did not cancel."""
+        """Answer with the exception of a call that its caller has not cancelled."""
         if isinstance(error, (ActorExit, SystemExit)):
             self._performer.raised(job, error)
-        elif isinstance(error, asyncio.CancelledError):  # by itself, or by code of the actor's
+        elif isinstance(error, asyncio.CancelledError):  # user code in the actor has cancelled it
             self._answers.fail_canceled(job, error)
         else:
             self._answers.fail(job, error)
@@ -139,11 +140,11 @@ def _turn() -> Generator[None, None, None]:
 
 
 def _is_to_await(function: Callable[..., Any], result: Any) -> bool:
-    """Return whether what a method has returned stands for work of its own that is still to be done.
+    """Return whether a method's result is its own coroutine or asynchronous generator, which is still to be run.
 
-    As in Ray, a plain method that returns a coroutine returns just that, which cannot be pickled.
+    As in Ray, a coroutine that a plain method returns is that method's result, which cannot be pickled.
     """
     if isinstance(result, CoroutineType):
-        # The first asks the same of most methods, five times as fast.
+        # For most methods the first comparison decides, which is five times as fast.
         return getattr(function, "__code__", None) is result.cr_code or inspect.iscoroutinefunction(function)
     return isinstance(result, AsyncGeneratorType)

@@ -1,4 +1,4 @@
-"""Performs one job: finds the function, unpickles the arguments, calls, and answers."""
+"""`Performer`: finds the function of a job, unpickles the arguments, calls, and answers."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ if TYPE_CHECKING:
 
 
 class Performer:
-    """Runs jobs on whatever thread calls it; what they do is their answer, and nothing of it escapes.
+    """Runs jobs on the calling thread. All results and exceptions of a job become its answer; none is raised.
 
     Args:
         values: Unpacks functions and arguments.
         reactor: The event loop.
-        hosted: What it hosts.
-        answers: Sends what the callers get.
-        interrupts: Raise what cancels a running job.
-        capture: Brings what a job prints to its cell.
-        leave_by: Called with the exception, and the job, that ends the worker.
-        await_lease: Waits until the node has told what a task's lease holds.
-        show: Shows what runs in the process title.
+        hosted: The worker's actor.
+        answers: Sends the answers.
+        interrupts: Interrupts running jobs that are cancelled.
+        capture: Sends the output of a job to the job's cell.
+        leave_by: Called with the exception that ends the worker, and its job.
+        await_lease: Waits for the node's message about a task's lease.
+        show: Shows the running call in the process title.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class Performer:
                 del args, kwargs
                 self.deliver(job, result)
                 return
-        except BaseException as error:  # noqa: BLE001 - whatever user code raises is its result
+        except BaseException as error:  # noqa: BLE001 - an exception of user code is the call's answer
             self.raised(job, error)
         else:
             self.refuse(job)
@@ -107,7 +107,7 @@ class Performer:
             self.raised(job, error)
 
     def window(self) -> Window:
-        """Return the calling thread's window for interrupts, made now if there is none. A pool's or a loop's thread."""
+        """Return the calling thread's window for interrupts; make it if there is none. A pool's or a loop's thread."""
         window: Window | None = getattr(self._windows, "own", None)
         if window is None:
             ident = threading.get_ident()
@@ -115,9 +115,10 @@ class Performer:
         return window
 
     def deliver(self, job: Job, result: Any) -> None:
-        """Answer with what a synchronous call has returned.
+        """Answer with the result of a synchronous call.
 
-        As in Ray, a method that was cancelled has returned in vain; what a task makes of its KeyboardInterrupt counts.
+        As in Ray, the result of a cancelled method is dropped. A cancelled task that has caught its KeyboardInterrupt
+        is answered with its result.
         """
         if job.cancel is not None and not (job.is_task and _only_asked(job)):
             self.refuse(job)
@@ -137,7 +138,7 @@ class Performer:
             self.answers.end_stream(job)
 
     def raised(self, job: Job, error: BaseException) -> None:
-        """Answer with what a job has raised."""
+        """Answer with the exception that a job has raised; end the worker if the exception says so."""
         if isinstance(error, ActorExit) or (isinstance(error, SystemExit) and not job.interrupts):
             self.leave_by(error, job)
         elif job.interrupts and (isinstance(error, KeyboardInterrupt) or not _only_asked(job)):
@@ -146,7 +147,7 @@ class Performer:
             self.answers.fail(job, error)
 
     def refuse(self, job: Job, error: BaseException | None = None) -> None:
-        """Answer that it was cancelled; `error` is what came out of it, if something did."""
+        """Answer that a job was cancelled; `error` is the exception that it has raised, if it has."""
         assert job.cancel is not None
         if job.answered:
             return
@@ -156,27 +157,27 @@ class Performer:
             self.answers.refuse(job, job.cancel, "running")
 
     def later(self, seconds: float, callback: Callable[[], None]) -> None:
-        """Call `callback` on the leader's thread in so many seconds."""
+        """Call `callback` on the leader's thread after `seconds`."""
         self.reactor.call_later(seconds, callback)
 
     def show_idle(self) -> None:
-        """Show that nothing runs."""
+        """Show in the process title that no call runs."""
         self._show("")
 
     # ---------------------------------------------------------------------------------------------------- preparing
 
     def define(self, connection: Connection, message: messages.Define) -> None:
-        """Take a function in; it is unpickled when it first runs. The leader's thread."""
+        """Keep a function of tasks, which is unpickled when it first runs. The leader's thread."""
         function = self._values.receive(connection, message.function)
         if message.key not in self._functions:
             self._functions[message.key] = (None, function)
 
     def undefine(self, connection: Connection, message: messages.Undefine) -> None:
-        """A function is called no more. The leader's thread."""
+        """Forget a function, which no task calls any more. The leader's thread."""
         self._functions.pop(message.key, None)
 
     def prepare(self, job: Job) -> tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]:
-        """Return what a job calls, and with which arguments. The thread that runs it."""
+        """Return the function of a job, and its arguments. The thread that runs the job."""
         message = job.message
         if message.origin != self._capture.shown:
             self._capture.begin(message.origin)
@@ -213,7 +214,7 @@ class Performer:
     @staticmethod
     @lets_through
     def _load_arguments(job: Job) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        # The handles and references inside are counted as long as the job exists, whatever the user does with them.
+        # Handles and references in the arguments stay counted as long as the job exists, even if user code drops them.
         message, rest = job.message, job.rest
         if rest is None:
             args, kwargs = pickle.loads(message.data) if message.data else ((), {})
@@ -228,7 +229,7 @@ _NOTHING: dict[str, Any] = {}
 
 
 def _only_asked(job: Job) -> bool:
-    """Whether a task was cancelled as in Ray: one KeyboardInterrupt, of which it may make what it wants."""
+    """Return whether a task was cancelled as in Ray: it gets one KeyboardInterrupt, which it may catch."""
     return job.cancel is not None and job.cancel.mode.only_asks
 
 

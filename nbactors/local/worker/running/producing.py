@@ -1,4 +1,4 @@
-"""Generators: running them, sending what they yield, and pausing them while nobody reads."""
+"""Running generators: their values are sent one by one, and they pause while too many values are unread."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 
 def is_generator(result: Any) -> bool:
-    """Return whether what a method has returned is what it will yield."""
+    """Return whether a method's result is a generator, asynchronous or not."""
     return hasattr(result, "__next__") or hasattr(result, "__anext__")
 
 
 def not_a_generator(job: Job, result: Any) -> TypeError:
-    """Return the error of a call with num_returns="streaming" that gives something else."""
+    """Return the error of a call with num_returns="streaming" whose result is no generator."""
     return TypeError(
         f"{job.name} was called with num_returns='streaming' (or 'dynamic'), so it must be a generator; it returned "
         f"{type(result).__name__}"
@@ -31,10 +31,10 @@ def not_a_generator(job: Job, result: Any) -> TypeError:
 
 @lets_through
 def take(values: Iterator[Any], count: int) -> Any:
-    """Return what a generator yields as the results of a call with so many of them.
+    """Return the values of a generator as the results of a call with `count` of them.
 
     Raises:
-        ValueError: It yields fewer or more; it is not run on beyond the first too many.
+        ValueError: The generator yields fewer or more values; it is closed after the first value too many.
     """
     taken: list[Any] = []
     try:
@@ -47,7 +47,7 @@ def take(values: Iterator[Any], count: int) -> Any:
 
 
 async def take_async(values: Any, count: int) -> Any:
-    """Like `take`, of an asynchronous generator."""
+    """Do what `take` does, for an asynchronous generator."""
     taken: list[Any] = []
     try:
         if count > 0:
@@ -73,9 +73,9 @@ def _results(taken: list[Any], count: int) -> Any:
 def produce(
     reactor: Reactor, answers: Answers, job: Job, values: Iterator[Any], step: Callable[[Any], tuple[bool, Any]]
 ) -> None:
-    """Run a generator to its end on this thread, which it blocks.
+    """Run a generator to its end on the calling thread, which waits while too many values are unread.
 
-    `step` takes the generator's next value, as user code: it returns whether there was one, and the value.
+    `step` runs the generator to its next value, as user code. It returns whether there was one, and the value.
     """
     production = job.production
     assert production is not None
@@ -112,7 +112,7 @@ async def produce_async(answers: Answers, job: Job, values: Any) -> None:
     try:
         while not production.stopped:
             try:
-                # A plain generator lets the loop run between its values.
+                # The loop runs other callbacks between two values of a plain generator.
                 value = await anext(values) if inspect.isasyncgen(values) else await _next(values)
             except StopAsyncIteration:
                 return

@@ -1,4 +1,4 @@
-"""What is done to an actor between its calls: its class is changed, its state is saved or restored."""
+"""`Renewal`: changes an actor's class, and saves or restores its state, while no call runs."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from nbactors.local.worker.jobs.hosted import Hosted
 
 TICK_S = 0.005
-"""How often it is looked whether the calls on other threads and loops have ended."""
+"""Seconds between two looks whether the calls on other threads and loops have ended."""
 
 
 class Renewal:
-    """Calls of the runtime's own that run while no other call does. On the main thread.
+    """The runtime's own methods that run while no other call does. On the main thread.
 
-    A single-threaded actor runs them in their turn. One that runs several calls at once begins no more, lets those that
-    run end, and goes on afterwards.
+    An actor without lanes runs them in their turn. An actor with lanes begins no further calls, waits until the running
+    calls have ended, and begins calls again afterwards.
     """
 
     def __init__(self, hosted: Hosted, reactor: Reactor) -> None:
@@ -32,17 +32,17 @@ class Renewal:
         self._reactor = reactor
 
     def find(self, method: str) -> Callable[..., Any]:
-        """Return what runs for one of `nbactors.definitions.hooks.METHODS`."""
+        """Return the function for one of `nbactors.definitions.hooks.METHODS`."""
         found: dict[str, Callable[..., Any]] = {SWAP: self.swap, SAVE: self.save, RESTORE: self.restore}
         return found[method]
 
     @lets_through
     def swap(self, cls: type, patience_s: float) -> None:
-        """Make the actor one of another class, with the state that it has.
+        """Change the class of the actor's instance, which keeps its state.
 
         Raises:
-            TypeError: Instances of its class cannot become instances of that one.
-            TimeoutError: A call runs that does not end.
+            TypeError: Instances of the old class cannot become instances of the new one.
+            TimeoutError: A running call has not ended within `patience_s` seconds.
         """
         instance = self._hosted.instance
         with self._alone(patience_s):
@@ -70,13 +70,13 @@ class Renewal:
 
     @lets_through
     def save(self, patience_s: float) -> Any:
-        """Return what the actor gives as its state."""
+        """Return the state that the actor's hook returns."""
         with self._alone(patience_s):
             return self._finish(self._hook(SAVE)())
 
     @lets_through
     def restore(self, state: Any, patience_s: float) -> None:
-        """Give the actor a state that it has once saved."""
+        """Pass a saved state to the actor's hook."""
         with self._alone(patience_s):
             self._finish(self._hook(RESTORE)(state))
 
@@ -88,7 +88,7 @@ class Renewal:
 
     @lets_through
     def _finish(self, result: Any) -> Any:
-        """Await what an asynchronous hook has returned."""
+        """Return a hook's result; await the coroutine of an asynchronous hook first."""
         calls = self._hosted.calls
         if inspect.iscoroutine(result) and calls is not None and calls.is_async:
             return calls.complete(result)
@@ -96,7 +96,7 @@ class Renewal:
 
     @contextmanager
     def _alone(self, patience_s: float) -> Iterator[None]:
-        """Have no call run meanwhile."""
+        """Keep calls from running within the `with` block; raise TimeoutError if a running call does not end."""
         calls = self._hosted.calls
         if calls is None:
             yield
@@ -118,7 +118,7 @@ class Renewal:
             calls.resume()
 
     def _turn(self) -> None:
-        """Let what runs go on for a moment."""
+        """Let the running calls go on for `TICK_S`."""
         calls = self._hosted.calls
         assert calls is not None
         if calls.is_async:

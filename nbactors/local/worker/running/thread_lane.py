@@ -1,4 +1,4 @@
-"""A lane of threads: runs the calls of one concurrency group, so many at the same time."""
+"""`ThreadLane`: runs the calls of one concurrency group on threads."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from nbactors.local.worker.running.lookout import Lookout
 if TYPE_CHECKING:
     from nbactors.local.worker.jobs.job import Job
 
-
 SHORT_S = 0.001
-"""While calls take less, one thread after the other is woken rather than all: awake together they would only take the
-GIL from each other, at half the speed."""
+"""Seconds that a short call takes at most. For short calls threads are woken one after the other: all awake together
+would compete for the GIL, at half the speed."""
 
 WATCH_S = 0.001
-"""How soon one more is woken when those that are awake take no calls."""
+"""Seconds after which one more thread is woken if the threads that are awake have taken no call."""
 
 
 class ThreadLane:
     """Starts threads as calls need them, `limit` at most, and keeps them, with their thread-local state.
 
     Args:
-        later: Calls something on the leader's thread in so many seconds.
-        name: Of the group, for the threads' names.
-        run: Runs one job, and lets nothing of it escape.
-        catch_up: Reads what callers have sent by now.
+        name: The group's name, for the names of the threads.
+        limit: The most calls that run at the same time.
+        run: Runs one job and answers; raises nothing.
+        later: Calls a function on the leader's thread after the given seconds.
+        catch_up: Reads all messages that have arrived.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class ThreadLane:
             self._wake()
 
     def _watch(self, taken: int) -> None:
-        """Wake one more thread if calls wait and nobody takes them. The leader's thread."""
+        """Wake one more thread if calls wait and no thread has taken one since. The leader's thread."""
         if not self._jobs:
             self._watching = False
             return
@@ -79,17 +79,17 @@ class ThreadLane:
         self._later(WATCH_S, lambda: self._watch(now))
 
     def start(self) -> None:
-        """Begin: the constructor has returned. Once, on the main thread."""
+        """Begin to run calls, after the constructor has returned. Once, on the main thread."""
         self._started = True
         for _ in range(min(len(self._jobs), self._limit)):
             self._wake()
 
     def pause(self) -> None:
-        """Begin no more calls for now. Any thread."""
+        """Begin no more calls until `resume`. Any thread."""
         self._paused = True
 
     def resume(self) -> None:
-        """Go on. Any thread."""
+        """Begin calls again. Any thread."""
         self._paused = False
         for _ in range(min(len(self._jobs), self._limit)):
             self._wake()
@@ -106,7 +106,7 @@ class ThreadLane:
 
     @property
     def runs(self) -> bool:
-        """Whether a call runs. While it is paused, False means that none will."""
+        """Whether a call runs. While the lane is paused, False also means that no call will begin."""
         return bool(self._active)
 
     def _wake(self) -> None:
@@ -132,7 +132,7 @@ class ThreadLane:
         job: Job | None
         lookout = Lookout(self._catch_up)
         while True:
-            # Before the look at the flag: whoever pauses sets that first and then looks who is active.
+            # Active before it reads the flag: `Renewal` sets the flag and then reads `runs`, so one sees the other.
             active.add(ident)
             try:
                 job = None if self._paused else jobs.popleft()
@@ -142,10 +142,10 @@ class ThreadLane:
                 active.discard(ident)
                 idle.append(sleep)
                 if jobs and not self._paused:
-                    # It came between the look and the bed. Whoever has taken the lock already will release it.
+                    # A call has come after the look into `jobs` and before this thread was in `idle`.
                     try:
                         idle.remove(sleep)
-                    except ValueError:
+                    except ValueError:  # another thread has taken the lock out, and releases it
                         sleep.acquire()
                     continue
                 sleep.acquire()
