@@ -1,4 +1,4 @@
-"""What a session's workers share with it: variables, paths, interpreter and runtime_env."""
+"""The environment that a session shares with its workers: variables, paths, interpreter and runtime_env."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 class Environment:
-    """The environment of one session or worker, as it is told to the node.
+    """The environment of one session or worker, for messages to the node.
 
     Attributes:
-        inherited: The session's runtime_env, or in a worker its own; children get it too.
+        inherited: The runtime_env of this session or worker, which the workers of its calls inherit.
     """
 
     def __init__(self) -> None:
@@ -25,11 +25,11 @@ class Environment:
         self._told: tuple[list[str], str] = ([], "")
 
     def tell_paths(self) -> None:
-        """Remember the paths as they are now: the forkserver was started with them."""
+        """Remember the present paths, with which the forkserver was started."""
         self._told = (importable_paths(), working_directory())
 
     def of_session(self) -> messages.Environment:
-        """Return what this session's workers must share with it, and remember it for `changed_paths`.
+        """Return the environment for this session's workers, and remember the paths for `changed_paths`.
 
         Raises:
             OSError: The environment variables are too long to be sent, and much too long to start a program with.
@@ -38,12 +38,12 @@ class Environment:
         return installation.environment(*self._told)
 
     def changed_paths(self) -> tuple[list[bytes], bytes]:
-        """Return `sys.path` and the working directory as they are now if they have changed since, else empty."""
+        """Return `sys.path` and the working directory if they differ from the remembered ones, else empty values."""
         now = paths, cwd = importable_paths(), working_directory()
         return ([], b"") if now == self._told else (os_bytes.encode_all(paths), os_bytes.encode(cwd))
 
     def runtime_env(self, env: RuntimeEnv | None) -> messages.RuntimeEnv | None:
-        """Return what a new worker is given: the options' runtime_env over the inherited one."""
+        """Return the runtime_env of a new worker: the options' one over the inherited one."""
         inherited = self.inherited
         given = inherited if env is None else env.over(inherited)
         if given is None:
@@ -56,16 +56,16 @@ class Environment:
 
 
 def importable_paths() -> list[str]:
-    """Return `sys.path` with the empty entry spelled out, so that it means the same in another directory.
+    """Return `sys.path`, with the working directory in place of the empty entry, as a worker may run elsewhere.
 
-    Without that entry if the working directory was removed: Python finds nothing by it either.
+    If the working directory was removed, that entry is left out: Python finds no module by it either.
     """
     texts = [path for path in sys.path if isinstance(path, str)]
     return [path for path in (path or working_directory() for path in texts) if path]
 
 
 def working_directory() -> str:
-    """Return the working directory; empty if it was removed, in which Python goes on as well."""
+    """Return the working directory; "" if it was removed."""
     try:
         return os.getcwd()
     except OSError:

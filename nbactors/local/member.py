@@ -1,4 +1,4 @@
-"""A session or worker process as a member of the local engine: its parts, put together."""
+"""`Process`: the parts of a session or worker, put together."""
 
 from __future__ import annotations
 
@@ -38,29 +38,29 @@ if TYPE_CHECKING:
     from nbactors.local.wire.cancel_mode import CancelMode
 
 TRIM_S = 10.0
-"""Free segments are kept this long for the next large value."""
+"""Seconds for which free segments are kept for the next large value."""
 
 MAX_DESCRIPTORS = 1 << 16
 
 FLUSH_S = 2.0
-"""How long a leaving process tries to get rid of what it has to send."""
+"""Seconds for which a leaving process tries to send its buffered messages."""
 
 _NUMBER = attrgetter("number")
 
 
 class Process:
-    """One member. Made once per session or worker. It alone knows all its parts; each part is given what it uses.
+    """One member of a node: a session or worker. Only this class knows all parts; each part is given the parts it uses.
 
     Args:
-        process_id: 16 bytes.
+        process_id: The process's id, 16 bytes.
         directory: The node's private directory.
         store_limit: Bytes of shared memory that this process may use.
         on_control: Handles control messages that are not for actors, tasks or references. The leader's thread.
-        on_node_lost: Called when the node is gone. The leader's thread.
+        on_node_lost: Called with the reason when the node is gone. The leader's thread.
 
     Attributes:
-        current_call: Set in a worker: returns the call that the calling code belongs to, so that what it calls can be
-            cancelled with it.
+        current_call: Set in a worker: returns the job that the calling code belongs to, with which the calls that it
+            makes are cancelled.
         job_number: In a session, its job id.
         on_caller: Set in a worker: gives the connection of a fresh caller the record of its jobs. The leader's thread.
         on_caller_gone: Set in a worker: called when a caller has gone. The leader's thread.
@@ -140,12 +140,12 @@ class Process:
         }
 
     def handle(self, kind: type, handler: Callable[[Any], None]) -> None:
-        """Have `handler` take the node's messages of a kind. The leader's thread calls it."""
+        """Have the leader's thread call `handler` with the node's messages of a type."""
         self._control[kind] = handler
 
     def join(self, node: socket.socket, role: str, package_version: str) -> None:
         """Listen for peers, say Hello to the node and begin to read."""
-        # First, so that `close` closes the socket also if nothing can listen.
+        # First, so that `close` also closes the socket if `door.open` fails.
         self.node.use(node)
         self.door.open()
         self.node.start(self.process_id, role, package_version)
@@ -194,9 +194,9 @@ class Process:
     # ---------------------------------------------------------------------------------------------------- describing
 
     def caller(self) -> tuple[Any, int]:
-        """Return the call that the calling code belongs to, None for none, and its origin. Any thread.
+        """Return the job that the calling code belongs to, None for none, and the origin of calls that it makes.
 
-        The origin is where calls that are made now come from, see `messages.Call`.
+        Any thread. For origins see `messages.Call`.
         """
         if self.current_call is not None:
             job = self.current_call()
@@ -205,13 +205,13 @@ class Process:
         return None, self.job_number << 32 | cell if cell else 0
 
     def origin(self) -> int:
-        """Return where calls that are made now come from. Any thread."""
+        """Return the origin of calls that the calling code makes. Any thread."""
         return self.caller()[1]
 
     # ------------------------------------------------------------------------------------------------------ storing
 
     def _expect_trim(self) -> None:
-        """Give free segments back once nobody has wanted them for a while. Any thread."""
+        """Have free segments given back to the system after `TRIM_S`. Any thread."""
         if not self._trimming:
             self._trimming = True
             self.reactor.call_later(TRIM_S, self._trim)
@@ -223,32 +223,32 @@ class Process:
     # ------------------------------------------------------------------------------------------------------ leaving
 
     def flush(self, timeout: float = FLUSH_S) -> None:
-        """Send everything that is buffered, for at most `timeout` seconds. Any thread but the background one."""
+        """Send all buffered messages, for at most `timeout` seconds. Any thread but the background one."""
         deadline = monotonic() + timeout
         self.reactor.wait(Waiter(), 0)
         while self.unsent() and monotonic() < deadline:
             self.reactor.wait(Waiter(), 0.005)
 
     def pending_calls(self) -> list[PendingCall]:
-        """Return every call that this process has made and that has not returned. Any thread."""
+        """Return the calls of this process that have not returned. Any thread."""
         in_flight = [call for connection in self.peers.outgoing() for call in list(connection.in_flight.calls.values())]
         return [*in_flight, *self.actors.queued(), *self.tasks.queued()]
 
     def latest_calls_first(self) -> list[PendingCall]:
         """Return the pending calls in the order in which to cancel them. Any thread.
 
-        The first ones run, and those behind them wait. Were a running one cancelled first, the next would begin before
-        its own cancellation is on its way.
+        The oldest calls run, and later calls wait behind them. If a running call were cancelled first, the next call
+        would begin before its own `Cancel` is sent.
         """
         return sorted(self.pending_calls(), key=_NUMBER, reverse=True)
 
     def cancel_children(self, parent: Any, mode: CancelMode) -> None:
-        """Cancel what a call has called, and so on down; see `messages.Cancel`. Any thread."""
+        """Cancel the calls that a job has made, and their calls in turn; see `messages.Cancel`. Any thread."""
         for call in sorted(parent.children or (), key=_NUMBER, reverse=True):
             call.cancel(mode, True)
 
     def _abandon_calls(self) -> None:
-        """End what waits for answers that will not come: futures have no time-out of their own."""
+        """Fail the calls that get no answer any more: futures wait for them without a time-out."""
         error = failures.session_closed()
         for call in self.pending_calls():
             if call.state in (WAITING, QUEUED, SENT):
@@ -256,11 +256,11 @@ class Process:
         self.objects.fetching.leave()
 
     def unsent(self) -> bool:
-        """Return whether something still has to go out."""
+        """Return whether messages still have to be sent."""
         return bool(self.peers.unsent()) or self.node.unsent
 
     def close(self) -> None:
-        """Close everything. Pending calls get no answer any more; waiting threads are woken by their time-outs."""
+        """Leave the node: wake waiting threads, fail pending calls, and close all connections."""
         self.membership.has_left = True
         current.leave(self)
         self.reactor.close()
@@ -271,10 +271,10 @@ class Process:
         self.store.close()
 
     def forget(self) -> None:
-        """In a forked child: drop the copies of the parent's connections without a word to anyone.
+        """In a forked child: close the copies of the parent's sockets without sending a message.
 
-        They are closed, or else the node would not see the parent's end as long as the child lives. Locks stay as they
-        are: a thread of the parent's that is not here may hold each of them, so nothing here may take one again.
+        If they stayed open, the node would not see the parent's end while the child lives. Nothing here takes a lock: a
+        thread of the parent, which does not exist in the child, may hold it.
         """
         self.membership.has_left = self.membership.forked = True
         self.reactor.forget()
@@ -284,15 +284,14 @@ class Process:
 
 
 def _raise_descriptor_limit() -> None:
-    """Allow as many descriptors as the system lets us: each large value and each actor takes one or two.
+    """Raise the limit of descriptors as far as the system allows: each large value and each actor takes one or two.
 
-    The usual soft limit of 1,024 is there for programs that use `select`, which see no difference until they have
-    more descriptors than that themselves.
+    The usual soft limit of 1,024 protects programs that use `select`. They work on as long as they open fewer.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MAX_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MAX_DESCRIPTORS)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         try:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-        except (OSError, ValueError):  # macOS knows a lower limit than it tells
+        except (OSError, ValueError):  # macOS has a lower limit than it reports
             pass

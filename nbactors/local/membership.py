@@ -6,11 +6,11 @@ from nbactors import engine, exceptions
 
 
 class Membership:
-    """The end of a session or worker, as its parts see it. Reading: any thread.
+    """Tells the parts of a session or worker whether the process has left the node. Read on any thread.
 
     Attributes:
         has_left: Whether the process has left the node.
-        forked: Whether this is the copy of a forked child: it has left, and takes no lock of the parent's.
+        forked: Whether this process is a forked child: it has left, and must take no lock that the parent has made.
     """
 
     __slots__ = ("forked", "has_left")
@@ -20,11 +20,7 @@ class Membership:
         self.forked = False
 
     def check(self) -> None:
-        """Raise if this process has left.
-
-        Raises:
-            RaySystemError: It has, or it is a forked child of the process that joined.
-        """
+        """Raise RaySystemError if this process has left, or is a forked child of the process that has joined."""
         if self.forked:
             raise exceptions.RaySystemError(engine.FORKED)
         if self.has_left:
