@@ -140,11 +140,7 @@ class NodeLink:
             undo(answer)
 
     def check(self) -> None:
-        """Check that the node is there.
-
-        Raises:
-            RaySystemError: The node is gone.
-        """
+        """Raise RaySystemError if the node is gone."""
         if self.lost:
             raise exceptions.RaySystemError(self.lost)
 

@@ -21,7 +21,6 @@ from nbactors.local.objects.object_life import READY
 if TYPE_CHECKING:
     from nbactors.local.objects.home import Awaited, Source
 
-
 _handovers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Handover] = weakref.WeakKeyDictionary()
 
 

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from nbactors.local.submitting.pending_call import PendingCall
     from nbactors.local.submitting.submitter import Submitter
 
-
 REMEMBERED = 100
 """The most actors without a link here whose last news is remembered. The node is asked again for forgotten ones."""
 

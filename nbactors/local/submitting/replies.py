@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from nbactors.local.submitting.in_flight import InFlight
     from nbactors.local.submitting.pending_call import PendingCall
 
-
 _NONE = pickling.dumps(None).data
 
 
