@@ -7,8 +7,8 @@
 **Who connects.** A process connects to each process that it asks or tells something, and keeps that connection. Two
 processes may thus have two connections, one for each direction. Each also has one connection to the node (`NodeLink`).
 
-**No step is torn.** Signal handlers, finalizers and exceptions from outside come at any bytecode, and handlers and
-finalizers may use the same connection. `local.reactor` defines these terms, and what counts as one step.
+**Nothing is left half done.** Signal handlers, finalizers and exceptions from outside come at any bytecode; handlers
+and finalizers may use the same connection. `local.reactor` defines these terms, and what counts as one step.
 
 - *Sending*: one thread at a time sends, the connection's *sender*. Another thread puts its message into the outbox and
   goes on; the sender looks into the outbox again before it leaves. A handler on the sender's own thread takes over.
@@ -20,5 +20,5 @@ for a value that arrives. So each side keeps the frames that it has sent until t
 every frame acknowledges by carrying the number of frames received (`PeerCodec`). The process that made the connection
 makes a new socket. Each side then tells how many frames it has received, and the other side sends the frames behind
 them. So every frame is received exactly once: a call runs once, and answers and items of a generator come from the
-frames that the worker has kept. Only when the node says that the other process has ended, the attempts stop.
+frames that the worker has kept. The attempts stop when the node says that the other process has ended.
 """

@@ -72,7 +72,7 @@ class Peers:
     """The peer connections of one process.
 
     Args:
-        process_id: This process's, 16 bytes.
+        process_id: This process's id, 16 bytes.
         membership: Tells whether this process has left the node.
         reactor: Watches the sockets.
         node: Tells which process has ended.

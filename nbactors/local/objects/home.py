@@ -40,7 +40,7 @@ class Outcome(Protocol):
 
     @property
     def error(self) -> bool:
-        """Whether it is an error."""
+        """Whether `data` is a pickled error."""
 
 
 class Maker(Protocol):

@@ -123,7 +123,7 @@ class Worker:
             self.executor.end(Ending("creation_failed", text, graceful=False))
 
     def _on_node_lost(self, why: str) -> None:
-        # Without the node nobody ends this process or removes its socket's file.
+        # Without the node no other process ends this one or removes its socket's file.
         self.process.door.close()
         # nbactors was installed anew after the node had begun: the output tells the creator. Other refusals need no
         # word, since the node has ended the worker before it could join.
