@@ -194,10 +194,7 @@ class Process:
     # ---------------------------------------------------------------------------------------------------- describing
 
     def caller(self) -> tuple[Any, int]:
-        """Return the job that the calling code belongs to, None for none, and the origin of calls that it makes.
-
-        Any thread. For origins see `messages.Call`.
-        """
+        """Return the calling code's job, None for none, and the origin (`messages.Call`) of its calls. Any thread."""
         if self.current_call is not None:
             job = self.current_call()
             return job, job.message.origin if job is not None else 0

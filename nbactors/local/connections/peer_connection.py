@@ -360,7 +360,7 @@ class PeerConnection(Connection):
         return True
 
     def confirm(self, received: int) -> None:
-        """Tell the number of received frames, even if it is 0: the other side waits for it before it sends."""
+        """Tell the number of received frames, even a 0: the other side waits for the number before it sends."""
         self._due = _Tell(received)
         self.flush()
 

@@ -385,7 +385,7 @@ class TaskQueue(Target):
                 self._return(lease)
 
     def _return(self, lease: Lease) -> None:
-        # Sent first: if the lease were forgotten before it is returned, an exception could make it lost for ever.
+        # Sent first: if an exception came between forgetting the lease and returning it, the lease would be lost.
         self._node.send_now(messages.ReturnLease(lease.lease_id))
         self._leases.pop(lease.connection.peer_id, None)
         lease.connection.in_flight.on_close = None
