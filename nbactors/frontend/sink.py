@@ -20,18 +20,6 @@ def prefix(label: str, pid: int, in_colour: bool) -> str:
     return f"({label} pid={pid}) "
 
 
-def write(stream: Any, text: str) -> None:
-    """Write text to a stream of the user's; what its encoding has no bytes for, as an escape: no line is lost.
-
-    Raises:
-        OSError, ValueError: The stream is closed, or broken.
-    """
-    try:
-        stream.write(text)
-    except UnicodeEncodeError as error:  # raised before anything is written
-        stream.write(text.encode(error.encoding, "backslashreplace").decode(error.encoding))
-
-
 class Lines(NamedTuple):
     """Text that a worker printed.
 

@@ -8,7 +8,8 @@ from collections import deque
 from time import monotonic
 from typing import Any
 
-from nbactors.frontend.sink import Lines, write
+from nbactors.frontend.sink import Lines
+from nbactors.frontend.text_stream import write
 from nbactors.jupyter.cell_output import cells
 from nbactors.jupyter.cell_output.painter import painter
 

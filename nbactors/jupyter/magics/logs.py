@@ -10,7 +10,7 @@ from IPython.core.magic import Magics, line_magic, magics_class
 from IPython.core.magic_arguments import argument, magic_arguments
 
 from nbactors.actor import ActorHandle
-from nbactors.frontend.sink import write
+from nbactors.frontend.text_stream import write
 from nbactors.jupyter.magics.magic_line import parsed, unquoted
 from nbactors.util.actor_log import read
 from nbactors.util.state import NodeMissingError, actor_logs

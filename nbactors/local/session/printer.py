@@ -6,7 +6,8 @@ import sys
 import warnings
 from typing import Any
 
-from nbactors.frontend.sink import Lines, Sink, write
+from nbactors.frontend.sink import Lines, Sink
+from nbactors.frontend.text_stream import is_terminal, write_now
 from nbactors.local.wire import messages
 
 
@@ -38,18 +39,18 @@ class Printer:
                 self.sink.lines(lines)
                 return
             stream = sys.stdout if message.stream == 1 else sys.stderr
-            self._write(stream, lines.shown(_is_terminal(stream)))
+            write_now(stream, lines.shown(is_terminal(stream)))
         elif type(message) is messages.Warn:
             try:
                 warnings.warn(message.text, UserWarning, stacklevel=2)
             except UserWarning:
                 # Warnings are errors here, but this is no call of the user's that could fail.
-                self._write(sys.stderr, f"nbactors: {message.text}\n")
+                write_now(sys.stderr, f"nbactors: {message.text}\n")
 
     def node_lost(self, why: str) -> None:
         """Tell that the node is gone."""
         if not self._closed:
-            self._write(sys.stderr, f"nbactors: {why}\n")
+            write_now(sys.stderr, f"nbactors: {why}\n")
 
     def open(self) -> None:
         """The session is open: from now on it is news if the node ends."""
@@ -58,20 +59,3 @@ class Printer:
     def close(self) -> None:
         """The session ends on purpose, or has not begun: the node's end is no news."""
         self._closed = True
-
-    @staticmethod
-    def _write(stream: Any, text: str) -> None:
-        if stream is None:  # pythonw, or closed at interpreter exit
-            return
-        try:
-            write(stream, text)
-            stream.flush()
-        except Exception:  # noqa: BLE001 - closed, or an object of the user's own: the log still has it
-            pass
-
-
-def _is_terminal(stream: Any) -> bool:
-    try:
-        return bool(stream.isatty())
-    except Exception:  # noqa: BLE001 - none, closed, or an object of the user's own
-        return False

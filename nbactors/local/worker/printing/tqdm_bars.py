@@ -24,7 +24,7 @@ from collections.abc import Sequence
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from nbactors.frontend.sink import write
+from nbactors.frontend.text_stream import write
 from nbactors.local.wire import messages
 
 if TYPE_CHECKING:
