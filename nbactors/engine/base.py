@@ -15,7 +15,8 @@ from nbactors.views.summaries import ActorFacts, CallFacts
 
 if TYPE_CHECKING:
     from nbactors.definitions.metadata import ActorMeta, FunctionMeta, MethodMeta
-    from nbactors.frontend.sink import Progress, Sink
+    from nbactors.frontend.bar import BarState
+    from nbactors.frontend.sink import Sink
     from nbactors.object_ref import ObjectRef
     from nbactors.options import ActorOptions, CallOptions, TaskOptions
 
@@ -97,7 +98,7 @@ class Engine(ABC):
         self.sink = sink
 
     def calling_cell(self) -> int:
-        """Return what `report` takes as the `cell` that the calling code works for, 0 for none. Any thread."""
+        """Return what `report_bar` takes as the `cell` that the calling code works for, 0 for none. Any thread."""
         return 0
 
     def call_in_wait(self, callback: Callable[[], None]) -> bool:
@@ -108,11 +109,11 @@ class Engine(ABC):
         """
         return False
 
-    def report(self, progress: Progress) -> bool:
+    def report_bar(self, state: BarState) -> bool:
         """Show how far a bar is, under the notebook cell that the calling code works for. Any thread.
 
         Args:
-            progress: A `cell` of 0 and an empty `source` are filled in.
+            state: A `cell` of 0 and an empty `source` are filled in.
 
         Returns:
             False where no notebook shows it.

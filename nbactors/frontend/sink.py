@@ -6,7 +6,10 @@ An engine hands these to the sink that a front end has set (`Engine.set_sink`); 
 from __future__ import annotations
 
 import os
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from nbactors.frontend.bar import BarState
 
 _COLOURS = (36, 35, 32, 33, 34)
 """Cyan, magenta, green, yellow and blue, which front ends choose to be readable on their background; red is for errors.
@@ -67,42 +70,6 @@ class Display(NamedTuple):
     clear: str = ""
 
 
-class Progress(NamedTuple):
-    """The state of a progress bar.
-
-    Attributes:
-        cell: Number of the cell under which it is shown, 0 for none.
-        source: Tells apart who reports: a worker, or the session itself.
-        bar: Tells apart the bars of one source.
-        label: What the source's output is marked with; empty for the session itself.
-        n, total: How far it is; `total` None where that is not known.
-        unit_scale: What to multiply numbers with for show, 0 for plain numbers.
-        elapsed: Seconds since it began.
-        rate: Units per second, 0 where that is not known.
-        postfix: Text behind the numbers.
-        closed: This is its last state.
-        leave: Whether it stays after its end.
-        failed: Why it ended unfinished; empty if it did not.
-    """
-
-    cell: int
-    source: str
-    bar: str
-    label: str = ""
-    pid: int = 0
-    description: str = ""
-    n: float = 0
-    total: float | None = None
-    unit: str = "it"
-    unit_scale: float = 0
-    elapsed: float = 0
-    rate: float = 0
-    postfix: str = ""
-    closed: bool = False
-    leave: bool = True
-    failed: str = ""
-
-
 class Paused(NamedTuple):
     """A call that has come to a `breakpoint()` and waits for a debugger.
 
@@ -128,7 +95,7 @@ class Sink(Protocol):
     def display(self, display: Display) -> None:
         """Show rich output."""
 
-    def progress(self, progress: Progress) -> None:
+    def bar(self, state: BarState) -> None:
         """Show how far a bar is."""
 
     def paused(self, paused: Paused) -> None:

@@ -26,7 +26,7 @@ testing                   : local.access local.sockets                          
 package                   : upkeep util api actor runtime_context engine object_ref object_ref_generator exceptions
                             old_names version                                                   + IPython
 upkeep                    : api actor definitions engine exceptions object_ref options ownership
-util                      : api actor definitions engine frontend object_ref object_ref_generator options
+util                      : api actor definitions engine frontend object_ref object_ref_generator options views
                             local.access local.stack_of_actor local.wire
 runtime_context           : actor engine
 api                       : actor remote_function ray_context engine exceptions object_ref object_ref_generator options
@@ -39,7 +39,7 @@ ray_context               : engine version views                                
 engine                    : object_ref definitions exceptions frontend options views
 object_ref_generator      : object_ref views
 object_ref                : views
-views                     : definitions
+views                     : definitions frontend
 definitions               : options                                                             + cloudpickle
 options                   : runtime_env limits
 runtime_env               : limits

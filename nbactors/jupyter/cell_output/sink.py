@@ -11,8 +11,9 @@ from IPython.core.interactiveshell import InteractiveShell
 
 import nbactors
 from nbactors.frontend import calling_cell
-from nbactors.frontend.sink import Display, Lines, Paused, Progress
-from nbactors.jupyter.cell_output import cells, progress
+from nbactors.frontend.bar import BarState
+from nbactors.frontend.sink import Display, Lines, Paused
+from nbactors.jupyter.cell_output import bars, cells
 from nbactors.jupyter.cell_output.printing import Printing
 from nbactors.jupyter.failures import waiting_breakpoints
 from nbactors.jupyter.magics import background
@@ -37,10 +38,10 @@ class CellSink:
         content = {"data": display.data, "metadata": display.metadata, "transient": display.transient}
         cells.publish(display.cell, kind, content)
 
-    def progress(self, progress_: Progress) -> None:
+    def bar(self, state: BarState) -> None:
         """See the protocol."""
-        if not background.begun(progress_.bar, progress_.pid):
-            progress.show(progress_)
+        if not background.begun(state.bar, state.pid):
+            bars.show(state)
 
     def paused(self, paused: Paused) -> None:
         """See the protocol."""
@@ -57,7 +58,7 @@ def watch(shell: InteractiveShell) -> None:
     copyreg.pickle(type(shell), _reduce_shell)
     if not getattr(shell, "_nbactors_settles", False):
         shell._nbactors_settles = True
-        shell.events.register("post_run_cell", lambda _result: progress.settle(calling_cell.current()))
+        shell.events.register("post_run_cell", lambda _result: bars.settle(calling_cell.current()))
     engine = nbactors.engine.running()
     if engine is not None and getattr(shell, "kernel", None) is not None:
         engine.set_sink(_sink)

@@ -16,14 +16,14 @@ from nbactors.jupyter.cell_output.live import Live
 from nbactors.jupyter.cell_output.painter import painter
 from nbactors.jupyter.failures import post_mortem
 from nbactors.jupyter.magics.remote_in_worker import TOKEN_PREFIX
-from nbactors.util.bar_text import clock
+from nbactors.views.bar import DONE, FAILED, FONT, RUNNING, clock
 
 _LOOKS = {
     "queued": ("var(--jp-ui-font-color2, #757575)", "○"),
-    "running": ("var(--jp-brand-color1, #2196f3)", "●"),
+    "running": (RUNNING, "●"),
     "cancelling": ("var(--jp-warn-color1, #f57c00)", "●"),
-    "done": ("var(--jp-success-color1, #388e3c)", "✓"),
-    "failed": ("var(--jp-error-color1, #d32f2f)", "✗"),
+    "done": (DONE, "✓"),
+    "failed": (FAILED, "✗"),
     "cancelled": ("var(--jp-warn-color1, #f57c00)", "✗"),
 }
 """The states of a cell: colour and mark. The last three are final."""
@@ -191,8 +191,8 @@ def line(name: str, state: str, elapsed: float, pid: int) -> tuple[str, str]:
     where = f"pid {pid}" if pid else ""
     text = "  ".join(part for part in (f"{mark} {name}: {word}", took, where) if part)
     html = (
-        '<div style="font-family:var(--jp-ui-font-family, sans-serif);font-size:var(--jp-ui-font-size1, 13px);'
-        'line-height:24px;display:flex;flex-wrap:wrap;column-gap:10px;font-variant-numeric:tabular-nums">'
+        f'<div style="{FONT};line-height:24px;'
+        'display:flex;flex-wrap:wrap;column-gap:10px;font-variant-numeric:tabular-nums">'
         f'<span style="color:{colour}">{mark} {escape(word)}</span><span>{escape(name)}</span><span>{took}</span>'
         f'<span style="opacity:.6">{where}</span></div>'
     )

@@ -10,7 +10,7 @@ from types import CodeType
 from typing import Any
 
 import nbactors
-from nbactors.frontend.sink import Progress
+from nbactors.frontend.bar import BarState
 from nbactors.frontend.user_code import lets_through
 
 TOKEN_PREFIX = "cell-"
@@ -60,7 +60,7 @@ class Cell:
 @lets_through
 def run(cell: Cell) -> tuple[Any, dict[str, Any]]:
     """Run a cell as the task that it is; return its value and how that looks (see `mimebundle`)."""
-    nbactors.engine.current().report(Progress(0, "", cell.token, closed=True, leave=False))
+    nbactors.engine.current().report_bar(BarState(0, "", cell.token, closed=True, leave=False))
     lines = cell.source.splitlines(keepends=True)
     linecache.cache[cell.filename] = (len(cell.source), None, lines, cell.filename)
     space: dict[str, Any] = {"__name__": "__main__", "__builtins__": __builtins__, **cell.names}

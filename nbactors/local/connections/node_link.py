@@ -28,7 +28,7 @@ _ERRORS: dict[str, type[Exception]] = {
 }
 
 
-_SHOWN = frozenset({messages.Output, messages.Warn, messages.Display, messages.Progress})
+_SHOWN = frozenset({messages.Output, messages.Warn, messages.Display, messages.Bar})
 """Messages that would show twice what they tell, if they were handled twice."""
 
 

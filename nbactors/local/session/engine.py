@@ -14,8 +14,9 @@ from nbactors.definitions.signature import ANYTHING
 from nbactors.engine.base import ActorLink, Engine, RuntimeFacts
 from nbactors.exceptions import read_only
 from nbactors.frontend import calling_cell as origin
+from nbactors.frontend.bar import BarState
 from nbactors.frontend.interrupts import INTERRUPTS
-from nbactors.frontend.sink import Progress, Sink
+from nbactors.frontend.sink import Sink
 from nbactors.limits import MAX_NAME
 from nbactors.local.member import Process
 from nbactors.local.objects.entry import Entry
@@ -372,12 +373,12 @@ class SessionEngine(LocalEngine):
         """See the base class."""
         return origin.current()
 
-    def report(self, progress: Progress) -> bool:
+    def report_bar(self, state: BarState) -> bool:
         """See the base class."""
-        cell = progress.cell or origin.current()
+        cell = state.cell or origin.current()
         if self.sink is None or not cell:
             return False
-        self.sink.progress(progress._replace(cell=cell))
+        self.sink.bar(state._replace(cell=cell))
         return True
 
     def call_in_wait(self, callback: Callable[[], None]) -> bool:

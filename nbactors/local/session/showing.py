@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from nbactors.frontend.sink import Display, Paused, Progress, Sink
+from nbactors.frontend.sink import Display, Paused, Sink
 from nbactors.local import sockets
 from nbactors.local.wire import messages
 
@@ -29,7 +29,7 @@ class Showing:
 
     def __init__(self, process: Process, sink: Callable[[], Sink | None]) -> None:
         self._sink = sink
-        process.handle(messages.Progress, self._on_progress)
+        process.handle(messages.Bar, self._on_bar)
         process.handle(messages.Display, self._on_display)
         process.handle(messages.Paused, self._on_paused)
 
@@ -51,30 +51,10 @@ class Showing:
             )
         )
 
-    def _on_progress(self, message: messages.Progress) -> None:
+    def _on_bar(self, message: messages.Bar) -> None:
         sink = self._sink()
-        if sink is None:
-            return
-        sink.progress(
-            Progress(
-                message.origin & 0xFFFF_FFFF,
-                message.process_id.hex(),
-                message.bar,
-                message.label,
-                message.pid,
-                message.description,
-                message.n,
-                message.total,
-                message.unit,
-                message.unit_scale,
-                message.elapsed,
-                message.rate,
-                message.postfix,
-                message.closed,
-                message.leave,
-                message.failed,
-            )
-        )
+        if sink is not None:
+            sink.bar(message.state())
 
     def _on_paused(self, message: messages.Paused) -> None:
         try:

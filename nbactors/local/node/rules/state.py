@@ -247,7 +247,7 @@ class NodeState:
             self._context.do(ReadOutput(worker.process_id, Displayed(worker.process_id, message, ask)))
         elif isinstance(message, messages.Paused):
             self._pass_to_session(worker, message)
-        elif isinstance(message, messages.Progress):
+        elif isinstance(message, messages.Bar):
             self._bars.report(worker, message)
         elif isinstance(message, messages.ActorConstructed):
             self._actors.constructed(worker)

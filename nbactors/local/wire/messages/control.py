@@ -14,7 +14,7 @@ from msgspec import Meta
 from nbactors.limits import MAX_AMOUNT, MAX_GPUS, MAX_KINDS, MAX_SECONDS, MAX_TEXT
 from nbactors.local.wire.messages.looking import Look, Looked
 from nbactors.local.wire.messages.message import Count, Hello, ListenAgain, Message, Name, ProcessId, RuntimeEnv
-from nbactors.local.wire.messages.shown import Display, Paused, Progress
+from nbactors.local.wire.messages.shown import Bar, Display, Paused
 
 _MOST_NAMES = 10_000
 
@@ -492,7 +492,7 @@ Control = Union[  # noqa: UP007 - msgspec reads it at run time
     SetTitle,
     OutputPipes,
     Display,
-    Progress,
+    Bar,
     ReplaceMeta,
     Paused,
     Look,
