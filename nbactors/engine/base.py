@@ -86,7 +86,7 @@ class Engine(ABC):
     """An engine that runs. Made by its module's `start(options: InitOptions) -> Engine`. Methods: any thread."""
 
     sink: Sink | None = None
-    """What shows the output of workers; None where the engine shows it itself."""
+    """Shows the output of workers; None where the engine shows it itself."""
 
     @cached_property
     def checkpoints(self) -> dict[bytes, list[Any]]:
@@ -94,7 +94,7 @@ class Engine(ABC):
         return {}
 
     def set_sink(self, sink: Sink | None) -> None:
-        """Have a front end show what workers put out, or no longer."""
+        """Have a front end show the output, displays and bars of workers from now on; None to end that."""
         self.sink = sink
 
     def calling_cell(self) -> int:

@@ -23,16 +23,15 @@ def prefix(label: str, pid: int, in_colour: bool) -> str:
     return f"({label} pid={pid}) "
 
 
-class Lines(NamedTuple):
-    """Text that a worker printed.
+class Output(NamedTuple):
+    """Text that a worker wrote to stdout or stderr.
 
     Attributes:
         cell: Number of the cell that made the call, 0 for none; see `nbactors.frontend.calling_cell`.
         label: The actor's class name, or name, or the task's function name.
         stream: 1 for stdout, 2 for stderr.
         text: Whole lines, or an unfinished one at the end of its call.
-        actor_id: Empty for a task.
-        is_marked: Whether each line is to say whose it is, see `prefix`.
+        has_prefix: Whether each line on display begins with the `prefix` of its worker.
     """
 
     cell: int
@@ -40,16 +39,15 @@ class Lines(NamedTuple):
     pid: int
     stream: int
     text: str
-    actor_id: bytes
-    is_marked: bool = True
+    has_prefix: bool = True
 
-    def shown(self, in_colour: bool) -> str:
-        """Return the text as it is shown: whole lines, each marked if they are to be."""
+    def lines(self, in_colour: bool) -> str:
+        """Return the text as whole lines, with the prefix where they have it."""
         text = self.text.removesuffix("\n")
-        if not self.is_marked:
+        if not self.has_prefix:
             return f"{text}\n"
-        mark = prefix(self.label, self.pid, in_colour)
-        return f"{mark}{text}\n" if "\n" not in text else "".join(f"{mark}{line}\n" for line in text.split("\n"))
+        head = prefix(self.label, self.pid, in_colour)
+        return f"{head}{text}\n" if "\n" not in text else "".join(f"{head}{line}\n" for line in text.split("\n"))
 
 
 class Display(NamedTuple):
@@ -89,7 +87,7 @@ class Paused(NamedTuple):
 class Sink(Protocol):
     """What a front end does with it. Called on the leader's thread, which must not be held up."""
 
-    def lines(self, lines: Lines) -> None:
+    def output(self, output: Output) -> None:
         """Show text."""
 
     def display(self, display: Display) -> None:

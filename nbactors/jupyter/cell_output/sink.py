@@ -12,9 +12,9 @@ from IPython.core.interactiveshell import InteractiveShell
 import nbactors
 from nbactors.frontend import calling_cell
 from nbactors.frontend.bar import BarState
-from nbactors.frontend.sink import Display, Lines, Paused
+from nbactors.frontend.sink import Display, Output, Paused
 from nbactors.jupyter.cell_output import bars, cells
-from nbactors.jupyter.cell_output.printing import Printing
+from nbactors.jupyter.cell_output.output import CellOutput
 from nbactors.jupyter.failures import waiting_breakpoints
 from nbactors.jupyter.magics import background
 
@@ -23,11 +23,11 @@ class CellSink:
     """Shows what comes. See `nbactors.frontend.sink.Sink`."""
 
     def __init__(self) -> None:
-        self._printing = Printing()
+        self._output = CellOutput()
 
-    def lines(self, lines: Lines) -> None:
+    def output(self, output: Output) -> None:
         """See the protocol."""
-        self._printing.show(lines)
+        self._output.show(output)
 
     def display(self, display: Display) -> None:
         """See the protocol."""

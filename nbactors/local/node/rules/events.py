@@ -55,8 +55,8 @@ class ForkserverLost(msgspec.Struct, frozen=True):
     error: str
 
 
-class Printed(msgspec.Struct, frozen=True):
-    """A worker has written whole lines (or, at its end, a part of one) to stdout (1) or stderr (2)."""
+class OutputRead(msgspec.Struct, frozen=True):
+    """Output of a worker was read: whole lines, or at its end a part of one, from stdout (1) or stderr (2)."""
 
     process_id: bytes
     stream: int
@@ -65,7 +65,7 @@ class Printed(msgspec.Struct, frozen=True):
 
 
 class Displayed(msgspec.Struct, frozen=True):
-    """A worker shows something, and what it has printed before was read."""
+    """A worker sends a display, and its output from before was read."""
 
     process_id: bytes
     display: messages.Display
@@ -100,7 +100,7 @@ Event = Union[  # noqa: UP007 - X | Y of types is no expression on Python 3.10 w
     Forked,
     Exited,
     ForkserverLost,
-    Printed,
+    OutputRead,
     Displayed,
     OutputEnded,
     StopAsked,
@@ -163,14 +163,14 @@ class AddPipes(msgspec.Struct, frozen=True):
 
 
 class ReadOutput(msgspec.Struct, frozen=True):
-    """Read what a worker has printed so far, and take `then` for what happens next."""
+    """Read the output that a worker has written so far; the event `then` happens after that."""
 
     process_id: bytes
     then: Displayed
 
 
 class FinishOutput(msgspec.Struct, frozen=True):
-    """A worker has ended but its pipes have not: its own children have them. Read what is there, and be done."""
+    """Read the rest of a worker's output and close its pipes: it has ended, but its children still hold their ends."""
 
     process_id: bytes
 
@@ -188,7 +188,7 @@ class Forget(msgspec.Struct, frozen=True):
 
 
 class RemoveLog(msgspec.Struct, frozen=True):
-    """Remove what a worker has printed: so many have ended since that nobody will ask for it."""
+    """Remove the log of a worker: so many have ended since that nobody will ask for its output."""
 
     process_id: bytes
 

@@ -68,7 +68,7 @@ class Worker(Process, eq=False, kw_only=True):
         actor: The actor that it is, None for a task worker.
         lease: Who runs tasks in it now.
         kind: What tells task workers that can stand for one another.
-        label: What its output is marked with.
+        label: The name in the prefix of its output.
         ready: It has registered.
         looked_at: When it has looked last whether the code that it has imported is still what the files say.
         looks: It was asked to look, and has not answered.

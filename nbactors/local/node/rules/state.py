@@ -34,7 +34,7 @@ from nbactors.local.node.rules.events import (
     Instruction,
     Leave,
     OutputEnded,
-    Printed,
+    OutputRead,
     ReadOutput,
     Received,
     RemoveSocket,
@@ -103,7 +103,7 @@ class NodeState:
         # One by one: what one step has failed at, the others do all the same.
         with context.careful(type(event).__name__):
             self._dispatch(event)
-        if not isinstance(event, (Printed, Displayed)):
+        if not isinstance(event, (OutputRead, Displayed)):
             with context.careful("alarms"):
                 context.alarms.ring(now)
             with context.careful("what waits for resources"):
@@ -116,8 +116,8 @@ class NodeState:
     # ------------------------------------------------------------------------------------------------------- events
 
     def _dispatch(self, event: Event) -> None:
-        if isinstance(event, Printed):
-            self._printed(event)
+        if isinstance(event, OutputRead):
+            self._output_read(event)
         elif isinstance(event, Displayed):
             self._displayed(event)
         elif isinstance(event, Received):
@@ -140,7 +140,7 @@ class NodeState:
         elif isinstance(event, StopAsked):
             self._stop(force=False)
 
-    def _printed(self, event: Printed) -> None:
+    def _output_read(self, event: OutputRead) -> None:
         worker = self._context.processes.get(event.process_id)
         if not isinstance(worker, Worker):
             return
@@ -163,7 +163,7 @@ class NodeState:
         event.ask.done()
 
     def _shown_by(self, worker: Worker, origin: int) -> Session | None:
-        """Return the session that shows what a call of this origin puts out."""
+        """Return the session that shows the output and the displays of a call of this origin."""
         if not origin:
             return worker.home
         # That of the call: a detached actor is called by others than its creator. If that is gone the log has it.

@@ -169,7 +169,7 @@ class Workers:
             self.kill_later(worker, EXIT_WITHIN_S if worker.ending else REPORT_WITHIN_S)
 
     def output_ended(self, event: OutputEnded) -> None:
-        """All that it printed was read."""
+        """All output of a worker was read."""
         worker = self._find(event.process_id)
         if worker is not None:
             self._end_output(worker, event.tail)

@@ -204,7 +204,7 @@ class Supervisor:
             pass
 
     def output(self, process_id: bytes) -> WorkerOutput | None:
-        """Return a worker's output, if something of it is left."""
+        """Return the output of a worker; None when all of it was read."""
         return self._outputs.get(process_id)
 
     def output_ended(self, process_id: bytes) -> None:
@@ -219,7 +219,7 @@ class Supervisor:
             output.close()
 
     def remove_log(self, process_id: bytes) -> None:
-        """What a worker has printed will not be asked for any more."""
+        """Remove the log of a worker, whose output nobody will ask for any more."""
         sockets.remove(os.path.join(self._directory, LOGS, log_name(process_id)))
 
     def remove_socket(self, process_id: bytes) -> None:

@@ -347,13 +347,13 @@ class ProcessGone(Message, tag=30, frozen=True):
 
 
 class Output(Message, tag=31, frozen=True):
-    """Lines that a worker printed, to the session that it belongs to.
+    """Output of a worker, to the session that shows it. See `nbactors.frontend.sink.Output`.
 
     Attributes:
         label: The actor's class name, or name, or the task's function name.
         stream: 1 for stdout, 2 for stderr.
         text: One or more whole lines, or the unfinished last line of a worker that has ended.
-        origin: Of the call that printed them, see `Call`.
+        origin: Of the call that wrote it, see `Call`.
         actor_id: Empty for a task.
     """
 
@@ -445,7 +445,7 @@ class ReplaceMeta(Message, tag=104, frozen=True):
 
 
 class OutputPipes(Message, tag=101, frozen=True):
-    """Worker to node: what calls of this origin print comes through two more pipes.
+    """Worker to node: the output of calls of this origin comes through two more pipes.
 
     Their read ends, of stdout and stderr, travel with it.
     """

@@ -1,4 +1,4 @@
-"""What workers show in the notebook that called them, on its way to the session."""
+"""Displays, progress bars and breakpoints of workers, on their way to the session."""
 
 from typing import Annotated
 
@@ -15,16 +15,16 @@ MAX_BAR_TEXT = 1000
 
 
 class Display(Message, tag=100, frozen=True):
-    """Worker to node, and node to session: rich output. See `nbactors.frontend.sink.Display`.
+    """Worker to node, and node to session: a display. See `nbactors.frontend.sink.Display`.
 
-    The node answers by `Done`, having read what the worker has printed before; what it prints next comes after.
+    The node reads the worker's output from before and then answers by `Done`, so that later output comes after it.
 
     Attributes:
         rid: 0 for no answer.
         origin: Of the call that shows it, see `Call`; tells which session does.
         content: JSON: an object with `data`, `metadata` and `transient`; empty where something is cleared.
         action: "show", "update", "clear", or "clear later": with what is shown next.
-        pid, label: The worker's, and what its output is marked with; filled in by the node.
+        pid, label: The worker's, for the prefix of its output; filled in by the node.
     """
 
     rid: Count
@@ -40,7 +40,7 @@ class Bar(Message, tag=103, frozen=True):
 
     Attributes:
         origin: Of the call that has made the bar, see `Call`; tells which session shows it.
-        process_id, pid, label: The worker's, and the prefix of its printed lines; filled in by the node.
+        process_id, pid, label: The worker's; filled in by the node.
     """
 
     origin: Count

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from nbactors.local.member import Process
     from nbactors.local.objects.held import Held
     from nbactors.local.worker.jobs.job import Job
-    from nbactors.local.worker.printing.capture import Capture
+    from nbactors.local.worker.printing.output_pipes import OutputPipes
 
 FLUSH_S = 0.001
 """Answers are gathered for this long while further calls are waiting."""
@@ -30,13 +30,13 @@ class Answers:
 
     Args:
         is_busy: Whether more calls are waiting, so that answers are better gathered.
-        capture: What a call has printed goes out before its answer.
+        output: The output of a call goes out before its answer.
     """
 
-    def __init__(self, process: Process, is_busy: Callable[[], bool], capture: Capture) -> None:
+    def __init__(self, process: Process, is_busy: Callable[[], bool], output: OutputPipes) -> None:
         self._process = process
         self._is_busy = is_busy
-        self._capture = capture
+        self._output = output
         self._flushed = 0.0
         self._main_thread = threading.main_thread().ident
         self.invoke: Callable[..., Any] | None = None
@@ -126,8 +126,8 @@ class Answers:
         """
         if job.answered:
             return
-        if self._capture.shown:
-            self._capture.end()
+        if self._output.descriptors_origin:
+            self._output.end()
         now = monotonic()
         if not self._is_busy() or now - self._flushed > FLUSH_S:
             self._flushed = now
@@ -151,8 +151,8 @@ class Answers:
         return [self._hold(job, part) for part in result]
 
     def _send_results(self, connection: Connection, number: int, parts: list[Held]) -> None:
-        if self._capture.shown:
-            self._capture.end()
+        if self._output.descriptors_origin:
+            self._output.end()
         values: list[messages.Value] = []
         fds: list[int] = []
         for held in parts:

@@ -18,7 +18,7 @@ from nbactors.local.worker.inspecting import stacks
 from nbactors.local.worker.inspecting.traces import user_traceback
 from nbactors.local.worker.jobs.hosted import Hosted
 from nbactors.local.worker.jobs.job import Job, current
-from nbactors.local.worker.printing.capture import Capture
+from nbactors.local.worker.printing.output_pipes import OutputPipes
 from nbactors.local.worker.running.answers import Answers
 from nbactors.local.worker.running.at_once import run_at_once
 from nbactors.local.worker.running.built_in_methods import NOW
@@ -85,10 +85,10 @@ class Executor:
         self.lease_id = 0
         self.lanes: Lanes | None = None
         self.hosted = hosted = Hosted()
-        self.capture = Capture(
+        self.output = OutputPipes(
             lambda cell, ends: process.node.send_now(messages.OutputPipes(cell), ends), lambda: hosted.running
         )
-        self.answers = Answers(process, self._is_busy, self.capture)
+        self.answers = Answers(process, self._is_busy, self.output)
         self.farewell = Farewell(process, hosted, self.answers, self.end)
         self.interrupts = Interrupts(process.reactor, self.answers, lambda: hosted.running)
         self.answers.invoke = self.interrupts.invoke
@@ -97,7 +97,7 @@ class Executor:
             hosted,
             self.answers,
             self.interrupts,
-            self.capture,
+            self.output,
             leave_by=self.leave_by,
             await_lease=self.await_lease,
             show=self.show,
@@ -370,7 +370,7 @@ class Executor:
         job.since = monotonic()
         self.hosted.running = job
         if message.origin:
-            self.capture.begin(message.origin)
+            self.output.begin(message.origin)
         self.show(job.name)
         # What is counted with the class stays counted as long as the actor lives.
         self._construction = construction

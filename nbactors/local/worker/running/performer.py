@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from nbactors.local.objects.held import Held
     from nbactors.local.worker.jobs.hosted import Hosted
     from nbactors.local.worker.jobs.job import Job
-    from nbactors.local.worker.printing.capture import Capture
+    from nbactors.local.worker.printing.output_pipes import OutputPipes
     from nbactors.local.worker.running.answers import Answers
     from nbactors.local.worker.running.interrupts import Interrupts
 
@@ -37,7 +37,7 @@ class Performer:
         hosted: What it hosts.
         answers: Sends what the callers get.
         interrupts: Raise what cancels a running job.
-        capture: Brings what a job prints to its cell.
+        output: Brings the output of a job to its cell.
         leave_by: Called with the exception, and the job, that ends the worker.
         await_lease: Waits until the node has told what a task's lease holds.
         show: Shows what runs in the process title.
@@ -49,7 +49,7 @@ class Performer:
         hosted: Hosted,
         answers: Answers,
         interrupts: Interrupts,
-        capture: Capture,
+        output: OutputPipes,
         *,
         leave_by: Callable[[ActorExit | SystemExit, Job | None], None],
         await_lease: Callable[[int], None],
@@ -63,7 +63,7 @@ class Performer:
         self.reactor = process.reactor
         self._process = process
         self._interrupts = interrupts
-        self._capture = capture
+        self._output = output
         self._renewal = Renewal(hosted, process.reactor)
         self._functions: dict[bytes, tuple[Any, Held]] = {}
         self._windows = threading.local()
@@ -175,8 +175,8 @@ class Performer:
     def prepare(self, job: Job) -> tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]:
         """Return what a job calls, and with which arguments. The thread that runs it."""
         message = job.message
-        if message.origin != self._capture.shown:
-            self._capture.begin(message.origin)
+        if message.origin != self._output.descriptors_origin:
+            self._output.begin(message.origin)
         function = self._find(job)
         if message.data == b"" and job.rest is None and not job.deps:
             return function, (), {}

@@ -1,4 +1,4 @@
-"""What workers print, under the cell that made the call: all of it at first, and of a flood the latest lines."""
+"""The output of workers under the cell that made the call: all of it at first, and of a flood the latest lines."""
 
 from __future__ import annotations
 
@@ -8,47 +8,47 @@ from collections import deque
 from time import monotonic
 from typing import Any
 
-from nbactors.frontend.sink import Lines
+from nbactors.frontend.sink import Output
 from nbactors.frontend.text_stream import write
 from nbactors.jupyter.cell_output import cells
 from nbactors.jupyter.cell_output.painter import painter
 
 HEAD_LINES = 5_000
 HEAD_BYTES = 1 << 20
-"""What is shown of one cell's output in full; what exceeds either is a flood."""
+"""The output of one cell that is shown in full. Output beyond either limit is a flood."""
 
 TAIL_LINES = 50
 TAIL_WIDTH = 500
 EVERY_S = 0.5
-"""How often the end of a flood is shown anew."""
+"""Seconds between two displays of a flood's latest lines."""
 
 _STREAMS = {1: "stdout", 2: "stderr"}
 
 
-class Printing:
-    """The output of all cells. `show` is called on the leader's thread, one at a time."""
+class CellOutput:
+    """The output under all cells. `show` is called on the leader's thread, one call at a time."""
 
     def __init__(self) -> None:
         self._shown: dict[int, list[int]] = {}
         self._floods: dict[int, Flood] = {}
 
-    def show(self, lines: Lines) -> None:
-        """Show lines under their cell, or under the one that runs if they have none that is known."""
-        if not lines.cell or cells.header(lines.cell) is None:
-            stream: Any = sys.stdout if lines.stream == 1 else sys.stderr
-            write(stream, lines.shown(in_colour=True))
+    def show(self, output: Output) -> None:
+        """Show output under its cell, or under the running cell if its own is not known."""
+        if not output.cell or cells.header(output.cell) is None:
+            stream: Any = sys.stdout if output.stream == 1 else sys.stderr
+            write(stream, output.lines(in_colour=True))
             return
-        shown = self._shown.setdefault(lines.cell, [0, 0])
+        shown = self._shown.setdefault(output.cell, [0, 0])
         if shown[0] < HEAD_LINES and shown[1] < HEAD_BYTES:
-            shown[0] += lines.text.count("\n") or 1
-            shown[1] += len(lines.text)
-            text = lines.shown(in_colour=True)
-            cells.publish(lines.cell, "stream", {"name": _STREAMS[lines.stream], "text": text})
+            shown[0] += output.text.count("\n") or 1
+            shown[1] += len(output.text)
+            text = output.lines(in_colour=True)
+            cells.publish(output.cell, "stream", {"name": _STREAMS[output.stream], "text": text})
             return
-        flood = self._floods.get(lines.cell)
+        flood = self._floods.get(output.cell)
         if flood is None:
-            flood = self._floods[lines.cell] = Flood(lines.cell)
-        flood.add(lines)
+            flood = self._floods[output.cell] = Flood(output.cell)
+        flood.add(output)
 
 
 class Flood:
@@ -58,16 +58,16 @@ class Flood:
         self._cell = cell
         self._display_id = uuid.uuid4().hex
         self._is_shown = False
-        self._latest: deque[Lines] = deque(maxlen=TAIL_LINES)
+        self._latest: deque[Output] = deque(maxlen=TAIL_LINES)
         self._count = 0
         self._painted_at = 0.0
         self._names: dict[str, None] = {}
 
-    def add(self, lines: Lines) -> None:
-        """Take lines in. The leader's thread."""
-        self._count += lines.text.count("\n") or 1
-        self._latest.append(lines)
-        self._names[lines.label] = None
+    def add(self, output: Output) -> None:
+        """Take output in. The leader's thread."""
+        self._count += output.text.count("\n") or 1
+        self._latest.append(output)
+        self._names[output.label] = None
         painter.touch(self, self._painted_at + EVERY_S)
 
     def paint(self, now: float) -> float | None:
@@ -75,10 +75,10 @@ class Flood:
         self._painted_at = monotonic()
         count = self._count
         tail: list[str] = []
-        for lines in reversed(list(self._latest)):
-            # Of a long text only the end: it is cut before each line is marked.
-            end = lines.text.removesuffix("\n").rsplit("\n", TAIL_LINES)[-TAIL_LINES:]
-            shown = lines._replace(text="\n".join(end)).shown(in_colour=False)
+        for output in reversed(list(self._latest)):
+            # A long text is cut before its lines get their prefix.
+            end = output.text.removesuffix("\n").rsplit("\n", TAIL_LINES)[-TAIL_LINES:]
+            shown = output._replace(text="\n".join(end)).lines(in_colour=False)
             tail = [line[:TAIL_WIDTH] for line in shown.splitlines()] + tail
             if len(tail) >= TAIL_LINES:
                 break
