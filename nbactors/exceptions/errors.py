@@ -374,6 +374,32 @@ class ActorHandleNotFoundError(ValueError, RayError):
         self.error_message = error_message
 
 
+class ForeignCodeError(RuntimeError):
+    """A class or function has come by value from a process of another Python version. nbactors's own.
+
+    Args:
+        theirs, ours: The versions, major and minor: bytecode is the same within one.
+        name, filename: Of the first piece of code that was found.
+    """
+
+    def __init__(self, theirs: tuple[int, int], ours: tuple[int, int], name: str, filename: str) -> None:
+        super().__init__(theirs, ours, name, filename)
+        self._facts = theirs, ours, name, filename
+
+    def __str__(self) -> str:
+        theirs, ours, name, filename = self._facts
+        return (
+            f"the code of {name!r} ({filename}) is of Python {theirs[0]}.{theirs[1]}, and this process runs Python "
+            f"{ours[0]}.{ours[1]}, which cannot run it: code that travels by value is of one version. Run both "
+            "processes with the same version, or put the class or function into a module that both can import, so that "
+            "it travels by its name"
+        )
+
+
+class NodeMissingError(Exception):
+    """No node runs, or the node left before it answered. nbactors's own."""
+
+
 def _hex(actor_id: str | bytes | None) -> str | None:
     return actor_id.hex() if isinstance(actor_id, bytes) else actor_id or None
 
@@ -381,4 +407,4 @@ def _hex(actor_id: str | bytes | None) -> str | None:
 RAY_EXCEPTION_TYPES: list[type[RayError]] = [
     kind for kind in list(globals().values()) if isinstance(kind, type) and issubclass(kind, RayError)
 ]
-"""Every class of this module."""
+"""Every class of Ray's in this module."""

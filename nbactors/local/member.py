@@ -12,7 +12,8 @@ from operator import attrgetter
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from nbactors import engine, exceptions
+from nbactors import exceptions
+from nbactors.exceptions import hints, reasons
 from nbactors.frontend import calling_cell
 from nbactors.local import current, installation
 from nbactors.local.connections.node_link import NodeLink
@@ -151,14 +152,14 @@ class Process:
             RaySystemError: It has, or it is a forked child of the one that joined.
         """
         if self.forked:
-            raise exceptions.RaySystemError(engine.FORKED)
+            raise exceptions.RaySystemError(hints.FORKED)
         if self.closed:
             raise exceptions.RaySystemError("the session was shut down while this thread waited")
 
     def dead_handle_error(self, actor_id: bytes) -> Exception:
         """Return the error for a handle of a session that has ended."""
         if self.forked:
-            return exceptions.RayActorError(actor_id, f"Failed to reach actor {actor_id.hex()}: {engine.FORKED}")
+            return exceptions.RayActorError(actor_id, f"Failed to reach actor {actor_id.hex()}: {hints.FORKED}")
         return exceptions.RayActorError(
             actor_id,
             f"Failed to look up actor {actor_id.hex()}: It might be dead or it's from a different cluster. This handle "
@@ -256,7 +257,7 @@ class Process:
 
     def _abandon_calls(self) -> None:
         """End what waits for answers that will not come: futures have no time-out of their own."""
-        error = failures.session_closed()
+        error = failures.encode(reasons.session_closed())
         for call in self.pending_calls():
             if call.state in (WAITING, QUEUED, SENT):
                 call.fail(error)

@@ -9,9 +9,10 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from nbactors.exceptions import NodeMissingError
 from nbactors.local import stack_of_actor
 from nbactors.local.access import discovery, sightings
-from nbactors.local.access.control import ControlClient, NodeMissingError
+from nbactors.local.access.control import ControlClient
 from nbactors.local.wire import messages
 
 if TYPE_CHECKING:

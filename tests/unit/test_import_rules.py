@@ -26,8 +26,8 @@ testing                   : local.access local.sockets                          
 package                   : upkeep util api actor runtime_context engine object_ref object_ref_generator exceptions
                             old_names version                                                   + IPython
 upkeep                    : api actor definitions engine exceptions object_ref options ownership
-util                      : api actor definitions engine frontend object_ref object_ref_generator options views
-                            local.access local.stack_of_actor local.wire
+util                      : api actor definitions engine exceptions frontend object_ref object_ref_generator
+                            options views local.access local.stack_of_actor local.wire
 runtime_context           : actor engine
 api                       : actor remote_function ray_context engine exceptions object_ref object_ref_generator options
                                                                                     + cloudpickle
@@ -40,7 +40,7 @@ engine                    : object_ref definitions exceptions frontend options v
 object_ref_generator      : object_ref views
 object_ref                : views
 views                     : definitions frontend
-definitions               : options                                                             + cloudpickle
+definitions               : options exceptions                                                  + cloudpickle
 options                   : runtime_env limits
 runtime_env               : limits
 frontend                  : version
@@ -63,12 +63,12 @@ local.session             : local.member local.submitting local.objects local.st
                             local.standard_streams local.wire definitions engine exceptions frontend limits object_ref
                             options version views                                   + msgspec
 local.member              : local.submitting local.objects local.connections local.store local.reactor local.current
-                            local.installation local.wire engine exceptions frontend runtime_env
+                            local.installation local.wire exceptions frontend runtime_env
 local.submitting          : local.objects local.connections local.reactor local.current local.wire definitions engine
                             exceptions frontend limits object_ref object_ref_generator options runtime_env views
-local.objects             : local.connections local.store local.reactor local.current local.wire definitions engine
+local.objects             : local.connections local.store local.reactor local.current local.wire engine
                             exceptions frontend object_ref object_ref_generator views
-local.connections         : local.reactor local.store local.sockets local.wire engine exceptions version
+local.connections         : local.reactor local.store local.sockets local.wire exceptions version
 local.reactor             : frontend
 local.current             : engine exceptions
 local.store               : exceptions
@@ -77,7 +77,7 @@ local.installation        : local.access local.wire
 local.standard_streams    :
 local.forkserver          : local.wire
 local.node                : local.node.rules local.node.shell local.access local.sockets local.wire   + msgspec
-local.node.shell          : local.node.rules local.access local.sockets local.wire ownership          + msgspec
+local.node.shell          : local.node.rules local.access local.sockets local.wire exceptions ownership  + msgspec
 local.node.rules          : local.wire limits                                                         + msgspec
 local.access              : local.sockets local.wire exceptions frontend limits ownership version     + msgspec psutil
 local.sockets             : local.wire

@@ -33,6 +33,10 @@ def test_the_error_of_a_dead_actor() -> None:
     assert pickle.loads(pickle.dumps(error)).args == error.args
 
 
+def test_an_error_class_of_another_module() -> None:
+    assert pickle.loads(b"cnbactors.definitions.importable\nForeignCodeError\n.") is exceptions.ForeignCodeError
+
+
 def test_a_checkpoint_with_a_handle(tmp_path: Path) -> None:
     """In a process of its own: unpickling a handle starts a session."""
     path = tmp_path / "1.checkpoint"

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from nbactors.exceptions import reasons
 from nbactors.local.objects.entry import BorrowedEntry, Entry
 from nbactors.local.objects.object_life import READY
 from nbactors.local.wire import failures, ids, messages
@@ -181,14 +182,14 @@ class References:
         entry = self._exported.get(oid)
         if entry is None:
             entry = Entry(self._process, ids.number_of(oid), ids.index_of(oid))
-            entry.lose(failures.object_lost(oid))
+            entry.lose(failures.encode(reasons.object_lost(oid)))
         return entry
 
     def fetch(self, entry: BorrowedEntry) -> None:
         """Ask the owner of an entry for its value."""
         connection = self._process.peers.connect(entry.owner)
         if connection is None:
-            entry.lose(failures.owner_died(entry.id))
+            entry.lose(failures.encode(reasons.owner_died(entry.id)))
             return
         asked = self._asked
         while True:
@@ -219,12 +220,12 @@ class References:
         if received is not None:
             self._settle_asked(oid, received.settle)
         else:
-            self._lose_asked(oid, failures.object_lost(oid))
+            self._lose_asked(oid, failures.encode(reasons.object_lost(oid)))
 
     def owner_gone(self, owner: bytes) -> None:
         """A process has died: what we asked it for will not come. The leader's thread."""
         for oid in self._asked_of(owner):
-            self._lose_asked(oid, failures.owner_died(oid))
+            self._lose_asked(oid, failures.encode(reasons.owner_died(oid)))
         if not self._asked.get(owner, True):
             self._asked.pop(owner, None)
         self._process.streams.owner_gone(owner)
@@ -234,7 +235,7 @@ class References:
         for oid in self._asked_of(owner):
             connection = self._process.peers.connect(owner)
             if connection is None:
-                self._lose_asked(oid, failures.owner_died(oid))
+                self._lose_asked(oid, failures.encode(reasons.owner_died(oid)))
             else:
                 connection.send_now(messages.Fetch(oid))
         self._process.streams.ask_again(owner)

@@ -13,6 +13,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from nbactors import exceptions
+from nbactors.exceptions import reasons
 from nbactors.local.objects.entry import Entry
 from nbactors.local.objects.object_life import PENDING, READY
 from nbactors.local.objects.stream_inbox import Inbox, Readable
@@ -333,7 +334,7 @@ class Streams:
             reader = asker()
             if reader is not None:
                 entry = Entry(self._process, next(self._process.numbers))
-                entry.lose(failures.owner_died(key))
+                entry.lose(failures.encode(reasons.owner_died(key)))
                 reader.lose(entry)
 
 

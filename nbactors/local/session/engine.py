@@ -12,7 +12,7 @@ from nbactors import exceptions
 from nbactors.definitions.metadata import MethodMeta
 from nbactors.definitions.signature import ANYTHING
 from nbactors.engine.base import ActorLink, Engine, RuntimeFacts
-from nbactors.exceptions import read_only
+from nbactors.exceptions import hints
 from nbactors.frontend import calling_cell as origin
 from nbactors.frontend.bar import BarState
 from nbactors.frontend.interrupts import INTERRUPTS
@@ -361,7 +361,7 @@ class SessionEngine(LocalEngine):
         self._printer = printer
         self._pid = os.getpid()
         process.job_number = int.from_bytes(job_id, "little")
-        process.store.on_first_map = read_only.explain_in_scripts
+        process.store.on_first_map = hints.explain_in_scripts
         Showing(process, lambda: self.sink)
 
     def set_sink(self, sink: Sink | None) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from nbactors import exceptions
 from nbactors.definitions.metadata import UNLIMITED
 from nbactors.engine.base import ActorLink
+from nbactors.exceptions import reasons
 from nbactors.frontend.interrupts import INTERRUPTS
 from nbactors.local.objects.entry import Entry
 from nbactors.local.reactor.turns import Turns
@@ -316,7 +317,7 @@ class LocalActorLink(Target, ActorLink):
         self._connection = None
         if self._down is None and not process.peers.is_final(connection.peer_id):
             # It lives: only what it was asked is lost.
-            self._doomed.extend((call, failures.connection_lost(why)) for call in in_flight)
+            self._doomed.extend((call, failures.encode(reasons.connection_lost(why))) for call in in_flight)
             self._connect(connection.peer_id, connection.state.pid)
             in_flight = []
         for call in reversed(in_flight):

@@ -13,6 +13,7 @@ from collections import deque
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from nbactors.exceptions import reasons
 from nbactors.limits import MAX_NAME
 from nbactors.local.reactor.turns import Turns
 from nbactors.local.submitting.actor_link import VERDICT_S
@@ -157,7 +158,7 @@ class TaskQueue(Target):
         node_lost = self._process.node.lost
         if node_lost and (waits or self._unready):
             # Also a task that is to be tried again: nobody would ever give it a worker.
-            error = failures.worker_crashed(self._label, node_lost)
+            error = failures.encode(reasons.worker_crashed(self._label, node_lost))
             self._doom_all(error)
             return
         wanted = min(max(len(queue), 1), ASKING) if waits else 0
@@ -271,7 +272,7 @@ class TaskQueue(Target):
     def refused(self, refused: messages.Refused) -> None:
         """The node cannot give a worker, ever. The leader's thread."""
         self._answered_request(refused.rid)
-        error = failures.no_worker(refused)
+        error = failures.encode(reasons.no_worker(refused.kind, refused.text))
         self._doom_all(error)
 
     def _withdraw(self) -> None:
@@ -405,7 +406,7 @@ class TaskQueue(Target):
             if running.retries or running.canceled:
                 self._requeue(running, is_tried=True)
             else:
-                self._doomed.append((running, failures.worker_crashed(self._label, text)))
+                self._doomed.append((running, failures.encode(reasons.worker_crashed(self._label, text))))
         connection.state.calls.clear()  # at last, so that no exception from outside loses them
         self._pump()
 

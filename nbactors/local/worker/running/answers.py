@@ -9,7 +9,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from nbactors import exceptions
-from nbactors.exceptions import read_only
+from nbactors.exceptions.hints import hint
 from nbactors.local.wire import failures, messages, pickling
 from nbactors.local.worker.inspecting.snapshot import snapshot
 from nbactors.local.worker.inspecting.traces import clear, user_traceback
@@ -96,9 +96,9 @@ class Answers:
         """A call has raised."""
         message = job.message
         retriable = isinstance(message, messages.Run) and _is_retriable(message.retry_exceptions, error)
-        trace = user_traceback(error)
-        if read_only.applies(error):
-            trace = f"{trace}\n{read_only.TEXT}"
+        trace, explanation = user_traceback(error), hint(error)
+        if explanation:
+            trace = f"{trace}\n{explanation}"
         # Only a notebook has a debugger to show them in; a script's failures stay as cheap as they are.
         frames = snapshot(error) if message.origin else ()
         data = failures.encode_task_error(job.name, trace, error, os.getpid(), frames)
