@@ -59,8 +59,6 @@ class Display(NamedTuple):
     """
 
     cell: int
-    label: str
-    pid: int
     data: dict[str, Any]
     metadata: dict[str, Any]
     transient: dict[str, Any]

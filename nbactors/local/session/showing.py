@@ -41,8 +41,6 @@ class Showing:
         sink.display(
             Display(
                 message.origin & 0xFFFF_FFFF,
-                message.label,
-                message.pid,
                 content.get("data", {}),
                 content.get("metadata", {}),
                 content.get("transient", {}),

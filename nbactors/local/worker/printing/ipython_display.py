@@ -10,16 +10,16 @@ In scripts there is no shell, so that IPython's own `display` prints.
 from __future__ import annotations
 
 import builtins
-import importlib.abc
-import importlib.machinery
+import importlib
 import sys
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from nbactors.local.wire import messages
+from nbactors.local.worker.printing.import_hook import after_import
 
 if TYPE_CHECKING:
     from nbactors.local.member import Process
@@ -37,7 +37,8 @@ def install(process: Process, end_lines: Callable[[], None]) -> None:
         process: Sends what is displayed.
         end_lines: Ends what the calling thread has printed so far, so that it is shown before.
     """
-    sys.meta_path.insert(0, _Finder(Sender(process, end_lines)))
+    sender = Sender(process, end_lines)
+    after_import(_SHELL, lambda module: _make_on_demand(module, sender))
 
 
 def add_builtins() -> None:
@@ -102,31 +103,6 @@ class Sender:
             self._process.node.send_now(messages.Display(0, origin, content, action))
             return
         self._process.node.request(lambda rid: messages.Display(rid, origin, content, action))
-
-
-class _Finder(importlib.abc.MetaPathFinder):
-    """Finds IPython's shell as usual, and has it make one of ours."""
-
-    def __init__(self, sender: Sender) -> None:
-        self._sender = sender
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: types.ModuleType | None = None
-    ) -> importlib.machinery.ModuleSpec | None:
-        """See the base class. Any thread that imports."""
-        if fullname != _SHELL:
-            return None
-        spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
-        if spec is None or spec.loader is None:
-            return spec
-        execute, sender = spec.loader.exec_module, self._sender
-
-        def exec_module(module: types.ModuleType) -> None:
-            execute(module)
-            _make_on_demand(module, sender)
-
-        spec.loader.exec_module = exec_module  # type: ignore[method-assign]
-        return spec
 
 
 def _make_on_demand(module: types.ModuleType, sender: Sender) -> None:

@@ -20,12 +20,13 @@ import sys
 import threading
 import types
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from nbactors.frontend.bar import BarReporter, BarState, LinePace, mean_rate
 from nbactors.frontend.text_stream import write_now
 from nbactors.local.wire import messages
+from nbactors.local.worker.printing.import_hook import after_import
 
 if TYPE_CHECKING:
     from nbactors.local.member import Process
@@ -35,38 +36,16 @@ _CLASS, _WIDGETS = "tqdm.std", "tqdm.notebook"
 
 def install(process: Process) -> None:
     """Take tqdm over as soon as it is imported. Called once, on the main thread, before any user code runs."""
-    sys.meta_path.insert(0, _Finder(process))
+    after_import(_CLASS, lambda module: _take_over(module, process))
+    sys.meta_path.insert(0, _PlainNotebook())
 
 
-class _Finder(importlib.abc.MetaPathFinder):
-    """Finds tqdm's modules as usual, and takes them over once they have been executed."""
+class _PlainNotebook(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Finds and loads `tqdm.notebook` as plain tqdm under that module's names."""
 
-    def __init__(self, process: Process) -> None:
-        self._process = process
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: types.ModuleType | None = None
-    ) -> importlib.machinery.ModuleSpec | None:
+    def find_spec(self, fullname: str, path: object, target: object = None) -> importlib.machinery.ModuleSpec | None:
         """See the base class. Any thread that imports."""
-        if fullname == _WIDGETS:
-            return importlib.machinery.ModuleSpec(fullname, _PlainNotebook())
-        if fullname != _CLASS:
-            return None
-        spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
-        if spec is None or spec.loader is None:
-            return spec
-        execute = spec.loader.exec_module
-
-        def exec_module(module: types.ModuleType) -> None:
-            execute(module)
-            _take_over(module, self._process)
-
-        spec.loader.exec_module = exec_module  # type: ignore[method-assign]
-        return spec
-
-
-class _PlainNotebook(importlib.abc.Loader):
-    """Loads `tqdm.notebook` as plain tqdm under that module's names."""
+        return importlib.machinery.ModuleSpec(fullname, self) if fullname == _WIDGETS else None
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> None:
         """See the base class."""
