@@ -1,7 +1,4 @@
-"""The state of a progress bar, and when a new state is shown. Both `nbactors.util.progress` and tqdm follow it.
-
-`nbactors.views.bar` draws a state. A front end shows it, or a stream takes it as lines.
-"""
+"""The state of a progress bar, and the rules for when it is shown: for `nbactors.util.progress` and for tqdm."""
 
 from __future__ import annotations
 
@@ -23,7 +20,7 @@ class BarState(NamedTuple):
         cell: Number of the cell under which the bar is shown, 0 for none.
         source: The process that reports the bar: a worker's id in hexadecimal digits, empty for the session itself.
         bar: The bar's name, unique within its source.
-        label, pid: The prefix of the source's printed lines; empty and 0 for the session itself.
+        label, pid: The source's, for the prefix of its output; empty and 0 for the session itself.
         description: The text in front of the bar.
         n, total: The units done and the units in all; `total` is None where it is not known.
         unit_scale: The factor for numbers on display, which are then shortened by k, M and so on; 0 for plain numbers.

@@ -1,6 +1,6 @@
-"""What workers have to show in the notebook that called them, as a front end takes it.
+"""The sink of a front end: it gets the output, displays, progress bars and breakpoints of workers.
 
-An engine hands these to the sink that a front end has set (`Engine.set_sink`); without one it shows what it can itself.
+A front end sets it by `Engine.set_sink`. Without a sink the engine prints the output itself.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from nbactors.frontend.bar import BarState
 
 _COLOURS = (36, 35, 32, 33, 34)
-"""Cyan, magenta, green, yellow and blue, which front ends choose to be readable on their background; red is for errors.
-Processes that start one after the other get different ones."""
+"""Cyan, magenta, green, yellow and blue, in shades that a front end chooses for its background; red is for errors.
+Processes that start one after the other get different colours."""
 
 
 def prefix(label: str, pid: int, in_colour: bool) -> str:
-    """Return what stands before a worker's line, in a colour that is always the same for one process."""
+    """Return the text in front of each line of a worker's output. One process always has the same colour."""
     if in_colour and not os.environ.get("NO_COLOR"):
         return f"\x1b[{_COLOURS[pid % len(_COLOURS)]}m({label} pid={pid})\x1b[0m "
     return f"({label} pid={pid}) "
@@ -27,10 +27,10 @@ class Output(NamedTuple):
     """Text that a worker wrote to stdout or stderr.
 
     Attributes:
-        cell: Number of the cell that made the call, 0 for none; see `nbactors.frontend.calling_cell`.
-        label: The actor's class name, or name, or the task's function name.
+        cell: The number of the calling cell, 0 for none; see `nbactors.frontend.calling_cell`.
+        label: The name of the actor's class, of the actor, or of the task's function.
         stream: 1 for stdout, 2 for stderr.
-        text: Whole lines, or an unfinished one at the end of its call.
+        text: Whole lines, or an unfinished line at the end of its call.
         has_prefix: Whether each line on display begins with the `prefix` of its worker.
     """
 
@@ -42,7 +42,7 @@ class Output(NamedTuple):
     has_prefix: bool = True
 
     def lines(self, in_colour: bool) -> str:
-        """Return the text as whole lines, with the prefix where they have it."""
+        """Return the text as whole lines, each with its prefix if `has_prefix`."""
         text = self.text.removesuffix("\n")
         if not self.has_prefix:
             return f"{text}\n"
@@ -51,11 +51,11 @@ class Output(NamedTuple):
 
 
 class Display(NamedTuple):
-    """Rich output, as IPython's `display` gives it.
+    """A display: a MIME bundle, as IPython's `display` sends it.
 
     Attributes:
-        update: Whether it replaces what was shown with the same `transient["display_id"]`.
-        clear: Not empty if what the cell shows is cleared instead: "now", or "later", by what comes next.
+        update: Whether it replaces the display with the same `transient["display_id"]`.
+        clear: "now" or "later" to clear the cell's output instead, at once or with the next display; else empty.
     """
 
     cell: int
@@ -71,8 +71,9 @@ class Paused(NamedTuple):
 
     Attributes:
         where: File, line and function.
-        connection: To the debugger there. It sends JSON, one object a line: `text` to show, and in `prompt` what to ask
-            with, None if nothing is asked; answers are lines of text. Closing it lets the call go on.
+        connection: The socket of the worker's debugger. It sends JSON, one object a line: `text` to show, and `prompt`
+            to ask for a command with, None where it asks for none. A command is a line of text. Closing the socket lets
+            the call go on.
     """
 
     cell: int
@@ -83,16 +84,16 @@ class Paused(NamedTuple):
 
 
 class Sink(Protocol):
-    """What a front end does with it. Called on the leader's thread, which must not be held up."""
+    """The methods of a front end. Called on the leader's thread, which must not be held up."""
 
     def output(self, output: Output) -> None:
-        """Show text."""
+        """Show output."""
 
     def display(self, display: Display) -> None:
-        """Show rich output."""
+        """Show a display."""
 
     def bar(self, state: BarState) -> None:
-        """Show how far a bar is."""
+        """Show the state of a bar."""
 
     def paused(self, paused: Paused) -> None:
-        """Debug it, at some time; close the connection in any case."""
+        """Debug a call, now or later; close the connection in any case."""

@@ -1,4 +1,4 @@
-"""Streams of text that the user may have closed or replaced: how the runtime writes to them."""
+"""Writes to text streams such as `sys.stdout`, which the user may have closed or replaced."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def write(stream: Any, text: str) -> None:
-    """Write text to a stream of the user's; what its encoding has no bytes for, as an escape: no line is lost.
+    """Write text to a stream of the user's. Characters that its encoding lacks are escaped, so that no line is lost.
 
     Raises:
         OSError, ValueError: The stream is closed, or broken.
@@ -27,7 +27,7 @@ def write_now(stream: Any, text: str) -> None:
 
 
 def is_terminal(stream: Any) -> bool:
-    """Return whether a person sees the stream as it is written, and a carriage return goes back in its line."""
+    """Return whether the stream is a terminal, in which a carriage return goes back in the line."""
     try:
         return bool(stream.isatty())
     except Exception:  # noqa: BLE001 - as above, or None

@@ -1,7 +1,7 @@
-"""`progress`: a bar for calls that run.
+"""`progress`: a bar that counts calls as they return.
 
-In a notebook it is a live bar under the cell, in a terminal one that redraws its line, and elsewhere (a log file) a
-line now and then. Under the cell, as in a worker's output, it stays where it began, whatever runs later.
+In a notebook the bar is live under the cell that made it, and stays there. In a terminal it redraws its line, and in a
+log file it writes a line now and then.
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ _names = itertools.count(1)
 def progress(
     refs: Any, desc: str | None = None, *, total: int | None = None, unit: str = "call", leave: bool = True
 ) -> Progress:
-    """Show a bar that counts how many calls are done. Returns at once; the bar goes on by itself.
+    """Show a bar that counts finished calls. Returns at once; the bar goes on by itself.
 
     ::
 
-        for ref in progress(refs, "resize"):         # each as soon as it is done
+        for ref in progress(refs, "resize"):         # each as soon as its call has returned
             image = nbactors.get(ref)
 
         images = progress(refs, "resize").get()      # all values, in the order of `refs`
 
-    Calls that have failed are counted as done, and the bar says how many they are.
+    A failed call counts as finished, and the bar says how many have failed.
 
     Args:
         refs: A list of references, of generators or of both; a dict with such values; or one generator, whose items
             are counted as they are read.
-        desc: What stands before the bar.
-        total: How many items one generator will yield, if that is known. Of a list or dict it is the length.
-        unit: What is counted.
-        leave: Whether the bar remains when all are done. With failed calls it remains in any case.
+        desc: The text in front of the bar.
+        total: How many items one generator will yield, if that is known. For a list or dict it is the length.
+        unit: The name of one counted thing.
+        leave: Whether the bar remains at its end. With failed calls it remains in any case.
 
     Raises:
         TypeError: `refs` holds something else.
@@ -64,10 +64,9 @@ def progress(
 
 
 class Progress:
-    """What `progress` returns: iterable once, in the order in which calls are done.
+    """The result of `progress`: iterable once, in the order in which the calls return.
 
-    Iterating gives references; of a dict, pairs of key and reference. A generator in a list is given when it has
-    ended.
+    Iterating gives references; for a dict, pairs of key and reference. A generator in a list comes when it has ended.
     """
 
     def __init__(self, refs: Any, bar: _Bar) -> None:
@@ -85,27 +84,27 @@ class Progress:
             done._entry.when_done(lambda done=done: bar.count(done._entry.failed()))
 
     def __len__(self) -> int:
-        """Return how many there are in all."""
+        """Return the number of references and generators."""
         return len(self._refs)
 
     def __iter__(self) -> Iterator[Any]:
-        """Wait for what is done next. An interrupt ends the wait alone: the calls and the bar go on."""
+        """Wait for the next call that returns. An interrupt ends only the wait: the calls and the bar go on."""
         if isinstance(self._refs, ObjectRefGenerator):
             return self._items(self._refs)
         pairs = list(self._refs.items()) if isinstance(self._refs, Mapping) else [(ref, ref) for ref in self._refs]
         return self._completed(pairs, isinstance(self._refs, Mapping))
 
     def get(self, timeout: float | None = None) -> Any:
-        """Wait for all and return their values: a list in the order given, or a dict.
+        """Wait for all calls and return their values: a list in the order given, or a dict.
 
-        Generators give the list of their values.
+        The value of a generator is the list of its values.
 
         Args:
             timeout: Seconds to wait at most.
 
         Raises:
-            Exception: What the first call in that order that has failed raised.
-            GetTimeoutError: Not all were done in time.
+            Exception: The error of the first failed call in that order.
+            GetTimeoutError: Not all calls have returned in time.
         """
         refs = self._refs
         if isinstance(refs, Mapping):
@@ -118,7 +117,7 @@ class Progress:
     def _values(things: list[Any], timeout: float | None) -> list[Any]:
         if not any(isinstance(thing, ObjectRefGenerator) for thing in things):
             return get(things, timeout=timeout)
-        # Those of generators one by one: each is a list of its own.
+        # One by one: the values of each generator are a list of their own.
         ends = None if timeout is None else monotonic() + timeout
         values: list[Any] = []
         for thing in things:
@@ -146,7 +145,7 @@ class Progress:
                     yield (key, thing) if with_keys else thing
 
     def _ipython_display_(self) -> None:
-        """A cell's result: in a notebook the bar is there already."""
+        """Show nothing as a cell's result where the bar is under the cell already."""
         if not self._bar.is_elsewhere:
             print(repr(self))
 
@@ -155,12 +154,12 @@ class Progress:
 
 
 def _done(thing: Any) -> ObjectRef[Any]:
-    """Return what is ready when a call is done."""
+    """Return a reference that is ready when the call has returned, or the generator has ended."""
     return thing.completed() if isinstance(thing, ObjectRefGenerator) else thing
 
 
 class _Bar(BarReporter):
-    """A bar that counts calls. Methods: any thread, mostly the one that receives answers, which must not be held up."""
+    """The bar. Methods: any thread, mostly the thread that receives answers, which must not be held up."""
 
     def __init__(self, description: str, total: int | None, unit: str, leave: bool) -> None:
         cell, name = engine.current().calling_cell(), f"progress-{next(_names)}"
@@ -170,10 +169,10 @@ class _Bar(BarReporter):
         self._lock = threading.RLock()
         self._printed = _Printed()
         self.is_elsewhere = False
-        """Whether a notebook shows it."""
+        """Whether a notebook shows the bar."""
 
     def count(self, failed: bool) -> None:
-        """Count one more as done; with the last one the bar ends."""
+        """Count one more call. With the last one the bar ends."""
         with self._lock:
             self._failures += failed
             self._state = self._state._replace(n=self._state.n + 1)
@@ -188,7 +187,7 @@ class _Bar(BarReporter):
             self.changed()
 
     def close(self) -> None:
-        """End the bar: nothing more comes."""
+        """End the bar: no more calls will be counted."""
         with self._lock:
             self.end()
 
@@ -232,7 +231,7 @@ class _Bar(BarReporter):
 
 
 class _Printed:
-    """The bar on stderr: one line that is drawn over where that is a terminal, else lines now and then."""
+    """The bar on stderr: in a terminal one line that is redrawn, else lines now and then."""
 
     def __init__(self) -> None:
         self._width = 0

@@ -42,18 +42,18 @@ class Printer:
             try:
                 warnings.warn(message.text, UserWarning, stacklevel=2)
             except UserWarning:
-                # Warnings are errors here, but this is no call of the user's that could fail.
+                # The user has made warnings errors, but no call of the user's runs here that could raise it.
                 write_now(sys.stderr, f"nbactors: {message.text}\n")
 
     def node_lost(self, why: str) -> None:
-        """Tell that the node is gone."""
+        """Print why the node is gone, unless the session is closed."""
         if not self._closed:
             write_now(sys.stderr, f"nbactors: {why}\n")
 
     def open(self) -> None:
-        """The session is open: from now on it is news if the node ends."""
+        """Report the end of the node from now on: the session is open."""
         self._closed = False
 
     def close(self) -> None:
-        """The session ends on purpose, or has not begun: the node's end is no news."""
+        """Stay silent about the end of the node: the session ends on purpose, or is not open yet."""
         self._closed = True

@@ -1,4 +1,4 @@
-"""What workers show, from the node to the session's sink."""
+"""Displays, progress bars and breakpoints of workers, from the node to the session's sink."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
 
 PAUSED_S = 2.0
-"""How long to connect to a worker, which listens already."""
+"""Seconds to connect to a worker, which listens already."""
 
 
 class Showing:
-    """Hands it on. The leader's thread.
+    """Hands the node's messages to the sink. On the leader's thread.
 
     Args:
-        process: The session's.
-        sink: Returns what shows it, None if nothing does.
+        process: The session's process.
+        sink: Returns the sink, None if there is none.
     """
 
     def __init__(self, process: Process, sink: Callable[[], Sink | None]) -> None:
@@ -57,7 +57,7 @@ class Showing:
     def _on_paused(self, message: messages.Paused) -> None:
         try:
             connection = sockets.connect(message.path, PAUSED_S)
-        except OSError:  # it waits no more
+        except OSError:  # the call waits no more
             return
         sink = self._sink()
         if sink is None:

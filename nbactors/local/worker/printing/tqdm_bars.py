@@ -1,14 +1,13 @@
-"""tqdm in workers: its bars show in the notebook that made the call, and in scripts print whole lines.
+"""tqdm in workers: bars show under the notebook cell that made the call, and in scripts print whole lines.
 
 tqdm is not imported here. When user code imports it, the methods of its class that write to the terminal are replaced,
-so that every bar does the right thing, whoever made it: `tqdm`, `trange`, `tqdm.auto`, libraries that use them. Bars
-with a `file=` of their own are left alone.
+so this covers every bar: of `tqdm`, `trange`, `tqdm.auto`, and of libraries that use them. A bar with a `file=` of its
+own still draws itself.
 
-- Called from a notebook, a bar is reported to the cell that made the call, at most once in `REPORT_S`, and the state
-  at its end always.
-- Else it prints a line to stderr, at most once in `LINE_S`, and one at its end; none if it leaves no trace
-  (`leave=False`) and ends before that. Carriage returns would tear the lines of workers that print at the same time.
-- `tqdm.notebook` is plain tqdm here: a worker has no page to draw widgets on, and ipywidgets takes long to import.
+- In a call of a notebook, a bar reports its states to the calling cell, at the pace of `BarReporter`.
+- In a script, a bar prints lines to stderr, at the pace of `LinePace`. A bar that redraws its line by carriage returns
+  would tear the output of other workers.
+- `tqdm.notebook` is plain tqdm: a worker has no page to draw widgets on, and ipywidgets takes long to import.
 """
 
 from __future__ import annotations
@@ -59,10 +58,10 @@ class _PlainNotebook(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 def _take_over(module: types.ModuleType, process: Process) -> None:
-    """Have tqdm's class report instead of drawing."""
+    """Replace the methods by which tqdm's class draws."""
     cls: Any = module.__dict__["tqdm"]
     display, clear, moveto, close = cls.display, cls.clear, cls.moveto, cls.close
-    # Made by itself it would be one for several processes: a semaphore, and on macOS a process that looks after it.
+    # By default tqdm makes a lock for several processes: a semaphore, and on macOS a process that tracks it.
     cls._lock = threading.RLock()
 
     def new_display(bar: Any, msg: str | None = None, pos: int | None = None) -> bool:
@@ -81,7 +80,7 @@ def _take_over(module: types.ModuleType, process: Process) -> None:
             moveto(bar, n)
 
     def new_close(bar: Any) -> None:
-        # It may be a finalizer that calls this, or one whose constructor has failed.
+        # A finalizer may call this, also for a bar whose constructor has failed.
         reporter = bar.__dict__.get("_nbactors_reporter")
         if reporter is None or getattr(bar, "disable", True):
             close(bar)
@@ -98,7 +97,7 @@ def _reporter(bar: Any, process: Process) -> _Printed | _Reported | None:
     try:
         reporter: _Printed | _Reported | None = bar.__dict__["_nbactors_reporter"]
     except KeyError:
-        # A bar without a `file` of its own has one of these two, also after the stream was replaced.
+        # Without a `file` of its own a bar has one of these two, also after user code has replaced the stream.
         shown = bar.fp == sys.stderr or bar.fp == sys.__stderr__
         origin = process.origin() if shown else 0
         reporter = (_Reported(bar, process, origin) if origin else _Printed(bar)) if shown else None
