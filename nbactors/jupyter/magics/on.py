@@ -17,6 +17,7 @@ from nbactors.actor import ActorHandle
 from nbactors.jupyter.magics import on_in_actor, sent_cell
 from nbactors.jupyter.magics.cell_code import CellFailed, note_failure
 from nbactors.jupyter.magics.magic_line import parsed, unquoted
+from nbactors.jupyter.magics.remote_in_worker import SentCell
 from nbactors.util import inside, state
 
 ANSWER_S = 5.0
@@ -71,9 +72,9 @@ class OnMagics(Magics):
         shows = not cell.rstrip().endswith(";")
         on_loop = inside.is_async(handle) and not arguments.now
         keeps = arguments.out is not None
-        packed = on_in_actor.OnCell(code, filename, "\n" + cell, names, keeps, shows, on_loop)
+        packed = SentCell(code, filename, "\n" + cell, names, keeps, shows)
         try:
-            value, shown = _run(shell, handle, packed, arguments.now)
+            value, shown = _run(shell, handle, packed, on_loop, arguments.now)
         except CellFailed:
             return
         if arguments.out is not None:
@@ -117,14 +118,14 @@ def _check_answers(handle: ActorHandle[Any]) -> None:
         raise UsageError(f"%%on: {error}") from None
 
 
-def _run(shell: InteractiveShell, handle: ActorHandle[Any], packed: on_in_actor.OnCell, now: bool) -> Any:
+def _run(shell: InteractiveShell, handle: ActorHandle[Any], packed: SentCell, on_loop: bool, now: bool) -> Any:
     """Run a cell, and wait for it.
 
     Raises:
         CellFailed: It failed or was interrupted, which has been shown.
     """
     try:
-        ref = inside.run_inside(handle, on_in_actor.run, packed, now=now, name="%%on")
+        ref = inside.run_inside(handle, on_in_actor.run, packed, on_loop, now=now, name="%%on")
     except (TypeError, ValueError, exceptions.RayError) as error:
         bad = sent_cell.culprit(packed.names)
         if bad:

@@ -73,8 +73,8 @@ class RemoteMagics(Magics):
         source = "\n" + cell
         shows = not cell.rstrip().endswith(";")
         names = _captured(shell, code, extra)
-        packed = remote_in_worker.Cell(code, filename, source, names, token, arguments.out is not None, shows)
-        value, shown = _submit(packed, name, arguments)
+        packed = remote_in_worker.SentCell(code, filename, source, names, arguments.out is not None, shows)
+        value, shown = _submit(packed, token, name, arguments)
         number = calling_cell.current()
         title = Title(name, shown_as, filename, token)
         BackgroundCell(title, number if cells.header(number) else 0, value, shown)
@@ -82,14 +82,14 @@ class RemoteMagics(Magics):
             shell.user_ns[arguments.out] = value
 
 
-def _submit(packed: remote_in_worker.Cell, name: str, arguments: Any) -> list[Any]:
+def _submit(packed: remote_in_worker.SentCell, token: str, name: str, arguments: Any) -> list[Any]:
     """Submit the task; return references to its value and to how that looks."""
     # Not repeated when its worker dies: a cell may have done half of what it does.
     options: dict[str, Any] = {"name": name, "num_returns": 2, "max_retries": 0}
     options |= {key: getattr(arguments, key) for key in ("num_cpus", "num_gpus") if getattr(arguments, key) is not None}
     try:
         task: Any = nbactors.remote(remote_in_worker.run)
-        refs: list[Any] = task.options(**options).remote(packed)
+        refs: list[Any] = task.options(**options).remote(packed, token)
     except (TypeError, ValueError) as error:
         bad = sent_cell.culprit(packed.names)
         if bad:
