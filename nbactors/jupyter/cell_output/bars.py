@@ -1,4 +1,4 @@
-"""Progress bars under the cells that they belong to: one display for all bars of a cell."""
+"""Progress bars under the calling cell: one display for all bars of a cell."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Bars:
     """The bars of one cell: which there are, and in what order. Pure: no thread, no clock, no widget."""
 
     def __init__(self) -> None:
-        # Bars of one source stay together, sources in the order in which they have come.
+        # The bars of one source stay together; the sources are in the order of their first bars.
         self._sources: dict[str, dict[str, BarState]] = {}
         self._hidden = 0
 
@@ -112,7 +112,7 @@ class CellBars:
         return None if is_open or self._ended else max(ends_at, now)
 
     def settle(self) -> None:
-        """Show the last states now if all bars have ended, since the cell has. On the thread that ran the cell."""
+        """Show the last states at once if all bars have ended: the cell has. On the thread that ran the cell."""
         with self._lock:
             if self._bars.is_open or self._ended:
                 return

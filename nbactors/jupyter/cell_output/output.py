@@ -52,7 +52,7 @@ class CellOutput:
 
 
 class Flood:
-    """The output of one cell beyond what is shown in full: its last lines, in a display that is shown anew."""
+    """The output of one cell beyond the limits: its last lines, in a display that is replaced now and then."""
 
     def __init__(self, cell: int) -> None:
         self._cell = cell
@@ -64,7 +64,7 @@ class Flood:
         self._names: dict[str, None] = {}
 
     def add(self, output: Output) -> None:
-        """Take output in. The leader's thread."""
+        """Take output in. On the leader's thread."""
         self._count += output.text.count("\n") or 1
         self._latest.append(output)
         self._names[output.label] = None

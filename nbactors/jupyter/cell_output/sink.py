@@ -1,4 +1,4 @@
-"""The sink of a kernel: what workers have to show goes under the cell that made the call."""
+"""The sink of a kernel: output, displays and bars of workers go under the cell that made the call."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from nbactors.jupyter.magics import background
 
 
 class CellSink:
-    """Shows what comes. See `nbactors.frontend.sink.Sink`."""
+    """See `nbactors.frontend.sink.Sink`."""
 
     def __init__(self) -> None:
         self._output = CellOutput()
@@ -52,9 +52,9 @@ _sink = CellSink()
 
 
 def watch(shell: InteractiveShell) -> None:
-    """Have the session's output shown in this kernel. Called when a session starts; does nothing in a terminal."""
+    """Make this kernel show the output of the session. Called when a session starts; does nothing in a terminal."""
     cells.watch(shell)
-    # Code that uses the notebook's `get_ipython` finds that of its own process.
+    # The notebook's shell is pickled as a call of `get_ipython`, so that code finds the shell of its own process.
     copyreg.pickle(type(shell), _reduce_shell)
     if not getattr(shell, "_nbactors_settles", False):
         shell._nbactors_settles = True
