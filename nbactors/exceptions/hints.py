@@ -33,7 +33,7 @@ _NO_INTERPRETER = (errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.ENOEXEC, err
 
 
 def hint(error: BaseException) -> str:
-    """Return what to say under the traceback of a user's error: why an array is read-only; empty for other errors."""
+    """Return the hint for a user's error: the reason why an array is read-only; empty for other errors."""
     return _READ_ONLY if isinstance(error, (ValueError, TypeError)) and "read-only" in str(error) else ""
 
 
