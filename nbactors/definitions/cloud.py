@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 import cloudpickle
 
-from nbactors.definitions.importable import ForeignCodeError
+from nbactors.exceptions import ForeignCodeError
 
 _PYTHON = sys.version_info[:2]
 

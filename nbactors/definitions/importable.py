@@ -10,6 +10,8 @@ import importlib
 import sys
 from typing import Any
 
+from nbactors.exceptions import ForeignCodeError  # noqa: F401 - errors that were pickled earlier name it here
+
 
 def address_of(thing: Any, module: str, qualname: str) -> tuple[str, str] | None:
     """Return `(module, qualname)` if this address leads to `thing` or to its decoration in this process, else None.
@@ -24,28 +26,6 @@ def address_of(thing: Any, module: str, qualname: str) -> tuple[str, str] | None
     if found is None:
         return None
     return (module, qualname) if found is thing or _inner(found) is thing else None
-
-
-class ForeignCodeError(RuntimeError):
-    """Raised for a class or function that was pickled by value in a process with another version of Python.
-
-    Args:
-        theirs, ours: The sender's and this process's version, major and minor. Patch releases share their bytecode.
-        name, filename: Name and file of the first code object that was found.
-    """
-
-    def __init__(self, theirs: tuple[int, int], ours: tuple[int, int], name: str, filename: str) -> None:
-        super().__init__(theirs, ours, name, filename)
-        self._facts = theirs, ours, name, filename
-
-    def __str__(self) -> str:
-        theirs, ours, name, filename = self._facts
-        return (
-            f"the code of {name!r} ({filename}) is of Python {theirs[0]}.{theirs[1]}, and this process runs Python "
-            f"{ours[0]}.{ours[1]}, which cannot run it: code that travels by value is of one version. Run both "
-            "processes with the same version, or put the class or function into a module that both can import, so that "
-            "it travels by its name"
-        )
 
 
 class ByName:

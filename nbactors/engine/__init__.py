@@ -9,13 +9,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from nbactors.engine.base import ActorLink, Engine, RuntimeFacts
-from nbactors.exceptions import RaySystemError
+from nbactors.exceptions import RaySystemError, hints
 
 if TYPE_CHECKING:
     from nbactors.options import InitOptions
 
 __all__ = [
-    "FORKED",
     "ActorLink",
     "Engine",
     "RuntimeFacts",
@@ -27,13 +26,6 @@ __all__ = [
     "start",
     "stop",
 ]
-
-FORKED = (
-    "this process was forked from one with a session, and has none of its own: the connections and threads of a "
-    "session stay with the parent. Call init() here, or start the process anew (multiprocessing's start method "
-    "'spawn')."
-)
-"""The error text of verbs in a forked child process."""
 
 _MODULES = {"local": "nbactors.local.session.start"}
 
@@ -94,7 +86,7 @@ def check_not_forked() -> None:
         RaySystemError: This process is such a child.
     """
     if _forked:
-        raise RaySystemError(FORKED)
+        raise RaySystemError(hints.FORKED)
 
 
 def stop() -> None:

@@ -15,7 +15,8 @@ from nbactors.views.summaries import ActorFacts, CallFacts
 
 if TYPE_CHECKING:
     from nbactors.definitions.metadata import ActorMeta, FunctionMeta, MethodMeta
-    from nbactors.frontend.sink import Progress, Sink
+    from nbactors.frontend.bar import BarState
+    from nbactors.frontend.sink import Sink
     from nbactors.object_ref import ObjectRef
     from nbactors.options import ActorOptions, CallOptions, TaskOptions
 
@@ -107,11 +108,11 @@ class Engine(ABC):
         """
         return False
 
-    def report(self, progress: Progress) -> bool:
+    def report_bar(self, state: BarState) -> bool:
         """Show the state of a progress bar under the notebook cell that the calling code works for.
 
         Args:
-            progress: If its `cell` is 0 or its `source` is empty, the engine fills it in.
+            state: If its `cell` is 0 or its `source` is empty, the engine fills it in.
 
         Returns:
             False if no notebook shows the bar.

@@ -1,4 +1,4 @@
-"""Every public error: what happened, why, and what to do. Names and hierarchy are Ray's.
+"""Every public error: what happened, why, and what to do. Names and hierarchy are Ray's; some are nbactors's own.
 
 All of them go through `pickle` with their attributes. `RayTaskError` also takes along the whole chain of the user's
 exception (`__cause__`, `__context__`, notes), which pickle alone leaves behind: see `nbactors.exceptions.task_error`.
@@ -18,9 +18,11 @@ from nbactors.exceptions.errors import (
     AuthenticationError,
     CallTimeoutError,
     CrossLanguageError,
+    ForeignCodeError,
     GetTimeoutError,
     LocalRayletDiedError,
     NodeDiedError,
+    NodeMissingError,
     ObjectFetchTimedOutError,
     ObjectFreedError,
     ObjectLostError,
@@ -64,9 +66,11 @@ __all__ = [
     "AuthenticationError",
     "CallTimeoutError",
     "CrossLanguageError",
+    "ForeignCodeError",
     "GetTimeoutError",
     "LocalRayletDiedError",
     "NodeDiedError",
+    "NodeMissingError",
     "ObjectFetchTimedOutError",
     "ObjectFreedError",
     "ObjectLostError",

@@ -1,4 +1,4 @@
-"""The public errors, each with its text. `nbactors.exceptions` hands them on."""
+"""The public errors, each with its text. Import them from `nbactors.exceptions`."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ class CallTimeoutError(TaskCancelledError, TimeoutError):
 
     Attributes:
         task_id: Hexadecimal id of the task, or None.
-        phase: "queued" if it had not begun by then, and never runs; "running" if it had.
-        timeout_s: What it was given.
+        phase: "queued" if it had not begun by then, so that it never runs; "running" if it had begun.
+        timeout_s: The seconds that it was given.
         error_message: More about how it was cancelled, or None.
     """
 
     def __init__(self, task_id: str | None, phase: str, timeout_s: float, error_message: str | None = None) -> None:
-        # Not by super(): OSError, which TimeoutError is, would take two arguments for an errno and its text.
+        # Not by super(): TimeoutError is an OSError, which takes two arguments for an errno and its text.
         Exception.__init__(self, task_id, phase, timeout_s, error_message)
         self.task_id = task_id
         self.error_message = error_message
@@ -70,7 +70,7 @@ class LocalRayletDiedError(RayError):
 
 
 class WorkerCrashedError(RayError):
-    """The worker process died while it ran the task. The message tells how, as far as that is known."""
+    """The worker process died while it ran the task. The message tells the cause as far as it is known."""
 
     def __str__(self) -> str:
         return super().__str__() or (
@@ -191,7 +191,7 @@ class OutOfMemoryError(RayError):
 
 
 class NodeDiedError(RayError):
-    """The node daemon has ended, and with it what ran there."""
+    """The node daemon has ended, and with it all actors and tasks."""
 
 
 class ObjectLostError(RayError):
@@ -199,9 +199,9 @@ class ObjectLostError(RayError):
 
     Attributes:
         object_ref_hex: The object's id.
-        owner_address: Who owned it, or None.
-        call_site: Where the reference was made, or empty.
-        detail: What is known of the cause, or empty.
+        owner_address: The id of the process that owned it, or None.
+        call_site: The place in the code where the reference was made, or empty.
+        detail: The cause as far as it is known, or empty.
     """
 
     _why = "All copies of it have been lost."
@@ -262,7 +262,7 @@ class ObjectReconstructionFailedError(ObjectLostError):
 
 
 class GetTimeoutError(RayError, TimeoutError):
-    """`get` waited as long as it was told to, and not all values were ready."""
+    """The timeout of a `get` is over, and not all values were ready."""
 
 
 class PlasmaObjectNotAvailable(RayError):
@@ -274,7 +274,7 @@ class AsyncioActorExit(RayError):
 
 
 class RuntimeEnvSetupError(RayError):
-    """A worker could not be given its runtime_env."""
+    """The runtime_env of a worker could not be set up."""
 
     def __init__(self, error_message: str | None = None) -> None:
         super().__init__(error_message)
@@ -299,7 +299,7 @@ class PendingCallsLimitExceeded(RayError):
 
 
 class TaskUnschedulableError(RayError):
-    """The task can run nowhere, for instance since it asks for a node that does not exist."""
+    """No node can run the task, for instance since it asks for a node that does not exist."""
 
     def __init__(self, error_message: str) -> None:
         super().__init__(error_message)
@@ -310,7 +310,7 @@ class TaskUnschedulableError(RayError):
 
 
 class ActorUnschedulableError(RayError):
-    """The actor can be placed nowhere, for instance since it asks for a node that does not exist."""
+    """No node can run the actor, for instance since it asks for a node that does not exist."""
 
     def __init__(self, error_message: str) -> None:
         super().__init__(error_message)
@@ -349,7 +349,7 @@ class RayDirectTransportError(RaySystemError):
 
 
 class UnserializableException(RayError):
-    """A task raised an exception that could be sent, but not be rebuilt here. Its text tells what it was."""
+    """A task raised an exception that was sent, but could not be rebuilt here. The text has its traceback."""
 
     def __init__(self, original_stack_trace: str) -> None:
         super().__init__(original_stack_trace)
@@ -374,6 +374,32 @@ class ActorHandleNotFoundError(ValueError, RayError):
         self.error_message = error_message
 
 
+class ForeignCodeError(RuntimeError):
+    """A class or function has come by value from a process of another Python version. nbactors's own.
+
+    Args:
+        theirs, ours: The versions, major and minor. Bytecode is the same within a minor version.
+        name, filename: The name and file of the first such code in the value.
+    """
+
+    def __init__(self, theirs: tuple[int, int], ours: tuple[int, int], name: str, filename: str) -> None:
+        super().__init__(theirs, ours, name, filename)
+        self._facts = theirs, ours, name, filename
+
+    def __str__(self) -> str:
+        theirs, ours, name, filename = self._facts
+        return (
+            f"the code of {name!r} ({filename}) is of Python {theirs[0]}.{theirs[1]}, and this process runs Python "
+            f"{ours[0]}.{ours[1]}, which cannot run it: code that travels by value is of one version. Run both "
+            "processes with the same version, or put the class or function into a module that both can import, so that "
+            "it travels by its name"
+        )
+
+
+class NodeMissingError(Exception):
+    """No node runs, or the node left before it answered. nbactors's own."""
+
+
 def _hex(actor_id: str | bytes | None) -> str | None:
     return actor_id.hex() if isinstance(actor_id, bytes) else actor_id or None
 
@@ -381,4 +407,4 @@ def _hex(actor_id: str | bytes | None) -> str | None:
 RAY_EXCEPTION_TYPES: list[type[RayError]] = [
     kind for kind in list(globals().values()) if isinstance(kind, type) and issubclass(kind, RayError)
 ]
-"""Every class of this module."""
+"""Every class of Ray's in this module."""

@@ -1,4 +1,4 @@
-"""Source lines for remote tracebacks: a worker has no source for what was typed into a cell, the session has."""
+"""Source lines for remote tracebacks: a session has the source of a notebook's cells, which its workers lack."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _FRAME = re.compile(r'^  File "(?P<file>.+)", line (?P<line>\d+), in ')
 
 
 def with_sources(trace: str) -> str:
-    """Return a traceback in which frames that show no source line show it, where this process knows it."""
+    """Return a traceback, with the missing source lines of frames whose source this process has."""
     lines = trace.split("\n")
     result = []
     for index, line in enumerate(lines):

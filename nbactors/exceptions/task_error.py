@@ -1,6 +1,6 @@
 """`RayTaskError`: a user's exception that was raised in another process. Import it from `nbactors.exceptions`.
 
-(And `RayError`, the root of them all, since both are needed below that module.)
+`RayError`, the base of all errors, is here as well, since `errors` needs both.
 
 `get` raises an instance of both RayTaskError and the user's own type (`as_instanceof_cause`), so that
 `except ValueError` works across processes. Its text is the traceback of the other process.
@@ -25,9 +25,10 @@ class RemoteFrame(NamedTuple):
     """One of the user's frames in another process, when a call failed there.
 
     Attributes:
-        filename, line, function: Where it was.
-        variables: Its local variables by name, as text: their reprs, shortened.
-        first, source: The lines around, from line number `first` on; empty where that process had no such file.
+        filename, line, function: The place in the code.
+        variables: The shortened reprs of the local variables, by name.
+        first, source: The source lines around the place, from line number `first` on; empty if the process had no
+            source.
     """
 
     filename: str
@@ -42,11 +43,11 @@ class RayTaskError(RayError):
     """A task, an actor's method or its constructor raised.
 
     Attributes:
-        function_name: What was called, such as ``Counter.increment``.
+        function_name: The called function or method, such as ``Counter.increment``.
         traceback_str: The traceback there, as text.
         cause: The user's exception.
-        pid: The process that it was raised in.
-        frames: What a debugger shows of the failed call, outermost first; empty unless a notebook's cell called.
+        pid: The number of the process that raised it.
+        frames: The frames of the failed call for a debugger, outermost first; empty unless a notebook's cell called.
     """
 
     function_name: str
@@ -66,12 +67,12 @@ class RayTaskError(RayError):
     def portable(self, dumps: Callable[[Any], Any], loads: Callable[[Any], Any]) -> RayTaskError:
         """Return an equal error that is certain to survive pickling; called by the worker before it sends the error.
 
-        What does not come through whole (an attribute that cannot be pickled, an `__init__` that does not take
-        `args`) is carried as its type, `args` and attributes as far as they come through.
+        An exception that cannot be pickled whole (for an attribute that cannot, or for an `__init__` that does not take
+        `args`) is sent as its type and those of its `args` and attributes that can be pickled.
 
         Args:
-            dumps: Pickles, and raises where it cannot.
-            loads: Unpickles what `dumps` returned.
+            dumps: Pickles a value, and raises if it cannot.
+            loads: Unpickles a result of `dumps`.
         """
         result = RayTaskError(self.function_name, self.traceback_str, self.cause, self.pid)
         if self.frames:
@@ -85,7 +86,7 @@ class RayTaskError(RayError):
         Where that type cannot be subclassed it is this RayTaskError itself, and a warning is logged.
         """
         user = self.cause
-        while isinstance(user, RayTaskError):  # a task that let the error of another one through
+        while isinstance(user, RayTaskError):  # a task that passed on the error of another task
             user = user.cause
         if isinstance(self, (_Dual, type(user))):
             return self
@@ -126,7 +127,7 @@ class _Dual(RayTaskError):
 def _make_dual(error: RayTaskError, user: BaseException) -> RayTaskError:
     kind = type(user)
     name = f"RayTaskError({kind.__name__})"
-    # Not kept between errors: the namespace of a notebook defines a class again and again.
+    # Not cached between errors: a notebook defines a class again and again.
     dual_type: Any = type(name, (_Dual, kind), {"__module__": "nbactors.exceptions", "__slots__": ()})
     try:
         dual = dual_type.__new__(dual_type, *user.args)
@@ -163,7 +164,7 @@ def _copy_state(source: BaseException, target: BaseException) -> None:
 
 
 class _Link(NamedTuple):
-    """One exception of a chain; the others are named by their place in it, -1 for none."""
+    """One exception of a chain. `cause` and `context` are indexes into the chain, -1 for none."""
 
     error: Any
     cause: int
@@ -192,7 +193,7 @@ def _chain_of(first: BaseException) -> list[_Link]:
 
 
 class _Remains(NamedTuple):
-    """What can be sent of an exception that cannot be sent whole."""
+    """The parts that can be sent of an exception that cannot be pickled whole."""
 
     kind: type[BaseException]
     args: tuple[Any, ...]
@@ -258,7 +259,7 @@ def _rebuild(
     result = RayTaskError(function_name, traceback_str, errors[0], pid)
     result.__dict__.update(state)
     if any(isinstance(link.error, _Remains) for link in links):
-        result._chain = links  # to be sent on as it came
+        result._chain = links  # so that it is sent on unchanged
     return result
 
 

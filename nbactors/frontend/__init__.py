@@ -1,1 +1,1 @@
-"""What a front end, such as a notebook, tells the runtime and takes from it."""
+"""The seam between the runtime and a front end, such as a notebook: cells, interrupts, output, progress bars."""

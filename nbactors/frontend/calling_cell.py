@@ -1,7 +1,7 @@
-"""Where calls come from: the cell of a notebook whose output area is to show what they print.
+"""The calling cell: the notebook cell that has made a call, and shows its output.
 
-A front end numbers its cells and says which one runs; a number is good for one session. 0 stands for none, as in a
-script. Calls take the number of the cell that made them along, and hand it on to what they call.
+A front end numbers its cells and says which one runs. A number is valid in one session; 0 stands for no cell, as in a
+script. Each call carries the number of its cell, and so do the calls that it makes.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ _latest = 0
 
 
 def enter(number: int) -> None:
-    """Say that a cell runs, from now on and in this context: asyncio tasks that it starts are its own for good.
+    """Make a cell the calling one, in this context: asyncio tasks that the cell starts inherit the context and keep it.
 
-    Threads, which begin in a context of their own, are taken for the latest cell's. Called before each cell, on the
-    thread that runs it.
+    A thread begins in an empty context, so its calls count for the latest cell. Called before each cell, on the thread
+    that runs it.
     """
     global _latest
     _latest = number

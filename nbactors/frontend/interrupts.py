@@ -2,15 +2,14 @@
 
 Guarantees, while the handler is installed:
 
-- Code of the runtime that the main thread runs is not torn: a signal that comes there is *due*, and is raised when
-  that code has returned, when the next verb begins, or in a wait, whichever comes first. So a lock is never left
-  taken, a frame never half sent, and a count never wrong; and the fast path pays for it with one look at `due`.
+- A signal never tears code of the runtime on the main thread. It is *due* instead, and is raised when that code has
+  returned, when the next verb begins, or in a wait, whichever comes first. So no lock stays taken, no frame is half
+  sent, and no count is wrong. The fast path pays for it with one look at `due`.
 - A wait ends at once.
-- What an interrupt means is for the handler that was there before: it raises KeyboardInterrupt, or cancels the cell.
-- It reaches a cell that awaits: the event loop is woken, which ipykernel's own handler does not do.
+- The previous handler decides what an interrupt does: it raises KeyboardInterrupt, or cancels the cell.
+- An interrupt reaches a cell that awaits, since it wakes the event loop. ipykernel's own handler does not.
 
-What is assumed of the platform: a handler of `signal` runs on the main thread between two bytecodes, and is told the
-frame that it interrupts.
+The platform must run a handler of `signal` on the main thread between two bytecodes, and pass it the interrupted frame.
 """
 
 from __future__ import annotations
@@ -32,11 +31,11 @@ if TYPE_CHECKING:
     import asyncio
 
 RETRY_S = 0.003
-"""How long a signal is due before it is tried again. What the runtime does without waiting mostly takes less."""
+"""Seconds that a signal is due before it is tried again. Most work of the runtime without a wait takes less."""
 
 _ROUNDS = 20
-"""Turns of an event loop in which a cancellation has come down from the cell's task to what it awaits; each coroutine
-that catches and hands on takes one or two."""
+"""Turns of an event loop in which a cancellation reaches the innermost coroutine that the cell's task awaits. Each
+coroutine that catches it and raises it again takes one or two."""
 
 _RUNTIME = tuple(PACKAGE + room + os.sep for room in ("local", "engine", "frontend"))
 _MAIN = threading.main_thread().ident
@@ -44,20 +43,20 @@ _SIGINT = int(signal.SIGINT)
 
 
 class Sleeper(Protocol):
-    """What the main thread waits for."""
+    """A wait of the main thread."""
 
     def interrupt(self) -> None:
-        """End the wait. The main thread, in a signal handler."""
+        """End the wait. On the main thread, in a signal handler."""
 
 
 class Interrupts:
     """The handler of SIGINT. There is one, `INTERRUPTS`.
 
     Attributes:
-        due: A signal has come and was not raised yet.
-        sleeper: What the main thread waits for in the reactor; it looks at `due` when it has left.
-        handler: What is installed, always the same object.
-        is_passing: What the event loop cancels now it cancels for an interrupt.
+        due: Whether a signal has come that was not raised yet.
+        sleeper: The main thread's wait in the reactor, which looks at `due` at its end; None outside of a wait.
+        handler: The installed function, always the same object.
+        is_passing: Whether a cancellation in the event loop comes from an interrupt.
     """
 
     __slots__ = ("_is_reminder", "_previous", "_reminding", "due", "handler", "is_passing", "sleeper")
@@ -72,9 +71,9 @@ class Interrupts:
         self._is_reminder = False
 
     def install(self) -> None:
-        """Take the signal, unless it is ignored. Any thread; does nothing on another than the main one.
+        """Install the handler, unless the signal is ignored. Any thread; does nothing on another than the main thread.
 
-        ipykernel sets a handler for each cell, so this is called at the begin of each cell, too.
+        Also called at the beginning of each cell, since ipykernel installs a handler of its own for each.
         """
         if _thread.get_ident() != _MAIN:
             return
@@ -85,15 +84,15 @@ class Interrupts:
             signal.signal(_SIGINT, self.handler)
 
     def remove(self) -> None:
-        """Give the signal back to the handler before. Any thread; does nothing on another than the main one."""
+        """Install the previous handler again. Any thread; does nothing on another than the main thread."""
         if _thread.get_ident() == _MAIN and signal.getsignal(_SIGINT) is self.handler:
             signal.signal(_SIGINT, self._previous)
 
     def raise_due(self) -> None:
-        """Raise what is due, on the main thread; return if there is nothing, or if its handler does not raise.
+        """Raise a signal that is due, on the main thread; return if none is, or if the previous handler does not raise.
 
         Raises:
-            KeyboardInterrupt: Or whatever else the handler before raises.
+            KeyboardInterrupt: Or another error of the previous handler.
         """
         if self.due and _thread.get_ident() == _MAIN:
             self.due = False
@@ -102,7 +101,7 @@ class Interrupts:
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if self._is_reminder:
             self._is_reminder = False
-            if not self.due:  # raised meanwhile
+            if not self.due:  # it was raised meanwhile
                 return
         sleeper = self.sleeper
         if sleeper is not None:
@@ -124,13 +123,13 @@ class Interrupts:
                 pass
             else:
                 self.is_passing = True
-                # ipykernel's handler for cells that await uses `call_soon`, which on the loop's own thread does not end
-                # the loop's sleep. This does.
+                # ipykernel's handler for cells that await uses `call_soon`, which does not end the loop's sleep on the
+                # loop's own thread. `call_soon_threadsafe` does.
                 loop.call_soon_threadsafe(self._settle_down, loop, _ROUNDS)
         self._previous(_SIGINT, frame)
 
     def _settle_down(self, loop: asyncio.AbstractEventLoop, rounds: int) -> None:
-        """Count the loop's turns until the interrupt has reached what the cell awaits. On the loop's thread."""
+        """Count the loop's turns until the interrupt has reached the innermost coroutine. On the loop's thread."""
         if rounds:
             loop.call_soon(self._settle_down, loop, rounds - 1)
         else:
@@ -141,8 +140,7 @@ class Interrupts:
             return
         self._reminding = True
         try:
-            # Neither threading.Thread nor a timer of the reactor: both take locks, which the code that was interrupted
-            # may hold.
+            # Not threading.Thread or a timer of the reactor: they take locks, which the interrupted code may hold.
             _thread.start_new_thread(self._remind, ())
         except RuntimeError:  # no more threads: the next verb or wait raises it
             self._reminding = False
@@ -156,7 +154,7 @@ class Interrupts:
 
 
 def _is_in_runtime(frame: FrameType | None) -> bool:
-    """Return whether the frame is the runtime's, or was called by it and not through to the user's code."""
+    """Return whether the runtime runs in a frame: as its code, or in a library that it calls; see `user_code`."""
     is_foreign = False
     while frame is not None:
         code = frame.f_code

@@ -1,47 +1,37 @@
-"""What workers have to show in the notebook that called them, as a front end takes it.
+"""The sink of a front end: it gets the output, displays, progress bars and breakpoints of workers.
 
-An engine hands these to the sink that a front end has set (`Engine.set_sink`); without one it shows what it can itself.
+A front end sets it by `Engine.set_sink`. Without a sink the engine prints the output itself.
 """
 
 from __future__ import annotations
 
 import os
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from nbactors.frontend.bar import BarState
 
 _COLOURS = (36, 35, 32, 33, 34)
-"""Cyan, magenta, green, yellow and blue, which front ends choose to be readable on their background; red is for errors.
-Processes that start one after the other get different ones."""
+"""Cyan, magenta, green, yellow and blue, in shades that a front end chooses for its background; red is for errors.
+Processes that start one after the other get different colours."""
 
 
 def prefix(label: str, pid: int, in_colour: bool) -> str:
-    """Return what stands before a worker's line, in a colour that is always the same for one process."""
+    """Return the text in front of each line of a worker's output. One process always has the same colour."""
     if in_colour and not os.environ.get("NO_COLOR"):
         return f"\x1b[{_COLOURS[pid % len(_COLOURS)]}m({label} pid={pid})\x1b[0m "
     return f"({label} pid={pid}) "
 
 
-def write(stream: Any, text: str) -> None:
-    """Write text to a stream of the user's; what its encoding has no bytes for, as an escape: no line is lost.
-
-    Raises:
-        OSError, ValueError: The stream is closed, or broken.
-    """
-    try:
-        stream.write(text)
-    except UnicodeEncodeError as error:  # raised before anything is written
-        stream.write(text.encode(error.encoding, "backslashreplace").decode(error.encoding))
-
-
-class Lines(NamedTuple):
-    """Text that a worker printed.
+class Output(NamedTuple):
+    """Text that a worker wrote to stdout or stderr.
 
     Attributes:
-        cell: Number of the cell that made the call, 0 for none; see `nbactors.frontend.calling_cell`.
-        label: The actor's class name, or name, or the task's function name.
+        cell: The number of the calling cell, 0 for none; see `nbactors.frontend.calling_cell`.
+        label: The name of the actor's class, of the actor, or of the task's function.
         stream: 1 for stdout, 2 for stderr.
-        text: Whole lines, or an unfinished one at the end of its call.
-        actor_id: Empty for a task.
-        is_marked: Whether each line is to say whose it is, see `prefix`.
+        text: Whole lines, or an unfinished line at the end of its call.
+        has_prefix: Whether each line on display begins with the `prefix` of its worker.
     """
 
     cell: int
@@ -49,29 +39,26 @@ class Lines(NamedTuple):
     pid: int
     stream: int
     text: str
-    actor_id: bytes
-    is_marked: bool = True
+    has_prefix: bool = True
 
-    def shown(self, in_colour: bool) -> str:
-        """Return the text as it is shown: whole lines, each marked if they are to be."""
+    def lines(self, in_colour: bool) -> str:
+        """Return the text as whole lines, each with its prefix if `has_prefix`."""
         text = self.text.removesuffix("\n")
-        if not self.is_marked:
+        if not self.has_prefix:
             return f"{text}\n"
-        mark = prefix(self.label, self.pid, in_colour)
-        return f"{mark}{text}\n" if "\n" not in text else "".join(f"{mark}{line}\n" for line in text.split("\n"))
+        head = prefix(self.label, self.pid, in_colour)
+        return f"{head}{text}\n" if "\n" not in text else "".join(f"{head}{line}\n" for line in text.split("\n"))
 
 
 class Display(NamedTuple):
-    """Rich output, as IPython's `display` gives it.
+    """A display: a MIME bundle, as IPython's `display` sends it.
 
     Attributes:
-        update: Whether it replaces what was shown with the same `transient["display_id"]`.
-        clear: Not empty if what the cell shows is cleared instead: "now", or "later", by what comes next.
+        update: Whether it replaces the display with the same `transient["display_id"]`.
+        clear: "now" or "later" to clear the cell's output instead, at once or with the next display; else empty.
     """
 
     cell: int
-    label: str
-    pid: int
     data: dict[str, Any]
     metadata: dict[str, Any]
     transient: dict[str, Any]
@@ -79,49 +66,14 @@ class Display(NamedTuple):
     clear: str = ""
 
 
-class Progress(NamedTuple):
-    """The state of a progress bar.
-
-    Attributes:
-        cell: Number of the cell under which it is shown, 0 for none.
-        source: Tells apart who reports: a worker, or the session itself.
-        bar: Tells apart the bars of one source.
-        label: What the source's output is marked with; empty for the session itself.
-        n, total: How far it is; `total` None where that is not known.
-        unit_scale: What to multiply numbers with for show, 0 for plain numbers.
-        elapsed: Seconds since it began.
-        rate: Units per second, 0 where that is not known.
-        postfix: Text behind the numbers.
-        closed: This is its last state.
-        leave: Whether it stays after its end.
-        failed: Why it ended unfinished; empty if it did not.
-    """
-
-    cell: int
-    source: str
-    bar: str
-    label: str = ""
-    pid: int = 0
-    description: str = ""
-    n: float = 0
-    total: float | None = None
-    unit: str = "it"
-    unit_scale: float = 0
-    elapsed: float = 0
-    rate: float = 0
-    postfix: str = ""
-    closed: bool = False
-    leave: bool = True
-    failed: str = ""
-
-
 class Paused(NamedTuple):
     """A call that has come to a `breakpoint()` and waits for a debugger.
 
     Attributes:
         where: File, line and function.
-        connection: To the debugger there. It sends JSON, one object a line: `text` to show, and in `prompt` what to ask
-            with, None if nothing is asked; answers are lines of text. Closing it lets the call go on.
+        connection: The socket of the worker's debugger. It sends JSON, one object a line: `text` to show, and `prompt`
+            to ask for a command with, None where it asks for none. A command is a line of text. Closing the socket lets
+            the call go on.
     """
 
     cell: int
@@ -132,16 +84,16 @@ class Paused(NamedTuple):
 
 
 class Sink(Protocol):
-    """What a front end does with it. Called on the leader's thread, which must not be held up."""
+    """The methods of a front end. Called on the leader's thread, which must not be held up."""
 
-    def lines(self, lines: Lines) -> None:
-        """Show text."""
+    def output(self, output: Output) -> None:
+        """Show output."""
 
     def display(self, display: Display) -> None:
-        """Show rich output."""
+        """Show a display."""
 
-    def progress(self, progress: Progress) -> None:
-        """Show how far a bar is."""
+    def bar(self, state: BarState) -> None:
+        """Show the state of a bar."""
 
     def paused(self, paused: Paused) -> None:
-        """Debug it, at some time; close the connection in any case."""
+        """Debug a call, now or later; close the connection in any case."""

@@ -1,1 +1,1 @@
-"""What nbactors adds to a notebook: cell magics, and an output history that keeps no actor alive."""
+"""The parts for notebooks: magics, output under the cell that made the call, help, debugging, the stop button."""

@@ -10,6 +10,7 @@ from operator import attrgetter
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from nbactors.exceptions import reasons
 from nbactors.frontend import calling_cell
 from nbactors.local import current
 from nbactors.local.connections.door import Door
@@ -246,7 +247,7 @@ class Process:
 
     def _abandon_calls(self) -> None:
         """Fail the calls that get no answer any more: futures wait for them without a time-out."""
-        error = failures.session_closed()
+        error = failures.encode(reasons.session_closed())
         for call in self.pending_calls():
             if call.state in (WAITING, QUEUED, SENT):
                 call.fail(error)

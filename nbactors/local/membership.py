@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from nbactors import engine, exceptions
+from nbactors import exceptions
+from nbactors.exceptions import hints
 
 
 class Membership:
@@ -22,14 +23,14 @@ class Membership:
     def check(self) -> None:
         """Raise RaySystemError if this process has left, or is a forked child of the process that has joined."""
         if self.forked:
-            raise exceptions.RaySystemError(engine.FORKED)
+            raise exceptions.RaySystemError(hints.FORKED)
         if self.has_left:
             raise exceptions.RaySystemError("the session was shut down while this thread waited")
 
     def dead_handle_error(self, actor_id: bytes) -> Exception:
         """Return the error for a handle of a session that has ended."""
         if self.forked:
-            return exceptions.RayActorError(actor_id, f"Failed to reach actor {actor_id.hex()}: {engine.FORKED}")
+            return exceptions.RayActorError(actor_id, f"Failed to reach actor {actor_id.hex()}: {hints.FORKED}")
         return exceptions.RayActorError(
             actor_id,
             f"Failed to look up actor {actor_id.hex()}: It might be dead or it's from a different cluster. This handle "

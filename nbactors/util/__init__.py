@@ -1,4 +1,4 @@
-"""Tools on top of the verbs, under Ray's names: `nbactors.util.list_named_actors` and more in its modules."""
+"""Tools on top of the verbs, under Ray's names: `nbactors.util.list_named_actors`, and more in the modules here."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def list_named_actors(all_namespaces: bool = False) -> list[Any]:
 
 
 def __getattr__(name: str) -> Any:
-    """Import what few programs use with its first use."""
+    """Import `progress` with its first use: few programs need it."""
     if name != "progress":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from nbactors.util import progress_bar  # noqa: PLC0415 - see above

@@ -1,4 +1,4 @@
-"""What an actor has printed: its log, to be read from the beginning or the end, and followed."""
+"""The log of an actor, which has all its output: reading it from the beginning or the end, and following it."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _PAUSE_S = 0.1
 
 
 def read(actor: dict[str, Any], lines: int | None, follow: bool) -> Iterator[str]:
-    """Yield what is in an actor's log, then what is added to it.
+    """Yield the text of an actor's log, then the text that is added to it.
 
     Args:
         actor: A row of `nbactors.util.state.actor_logs`.
-        lines: Only so many, the last ones; None for all.
+        lines: How many of the last lines; None for all.
         follow: Go on until the actor has ended. Blocks the calling thread; Ctrl-C ends it.
     """
     while follow and not actor["log_path"] and _is_alive(actor):
@@ -33,9 +33,10 @@ def read(actor: dict[str, Any], lines: int | None, follow: bool) -> Iterator[str
 
 
 def _added(log: TextIO, actor: dict[str, Any]) -> Iterator[str]:
-    """Yield what is added to an open log until the actor has ended.
+    """Yield the text that is added to an open log until the actor has ended.
 
-    A growing file tells nobody, so it is looked at; the actor is asked for first, so that its last words are read.
+    Nothing tells that a file has grown, so the file is polled. The node is asked first whether the actor lives, so that
+    the last lines of an actor that dies in between are read.
     """
     while True:
         is_alive = _is_alive(actor)
@@ -54,7 +55,7 @@ def _is_alive(actor: dict[str, Any]) -> bool:
 
 
 def _again(actor: dict[str, Any]) -> dict[str, Any] | None:
-    """Return what the node says of the actor now, None if it does not know it any more."""
+    """Return the actor's present row, None if the node is gone or has forgotten the actor."""
     try:
         found = actor_logs(actor["actor_id"])
     except NodeMissingError:

@@ -1,4 +1,4 @@
-"""The calls that this process has made and that have not returned: what they are, and cancelling all of them."""
+"""The pending calls of this process, which it has made and which have not returned: listing and cancelling them."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ def pending_calls() -> list[dict[str, Any]]:
 
     Returns:
         `call` (such as "Counter.increment"), `actor_id` (hexadecimal digits, "" for a task), `sent` (False while it
-        waits here: for its arguments, its actor or a worker), `plain` (True for a method of an actor without `async
-        def`: cancelling does not end it once it runs, unless it is interrupted).
+        waits in this process for its arguments, its actor or a worker), `plain` (True for a method of an actor without
+        `async def`: once it runs, only an interrupt ends it).
     """
     running = engine.running()
     if running is None:
@@ -28,18 +28,18 @@ def pending_calls() -> list[dict[str, Any]]:
 
 
 def cancel_all(*, force: bool = False, interrupt: bool = False) -> int:
-    """Cancel every call of this process that has not returned, and what they have called. Returns at once.
+    """Cancel every pending call of this process, and the calls that these have made. Returns at once.
 
     Args:
-        force: End the processes of tasks that run; calls of actors are cancelled without it.
-        interrupt: Raise KeyboardInterrupt inside running plain methods too, see `nbactors.cancel`.
+        force: End the processes of running tasks. Calls of actors are cancelled as without it.
+        interrupt: Raise KeyboardInterrupt in running plain methods, too; see `nbactors.cancel`.
 
     Returns:
-        How many were cancelled.
+        How many calls were cancelled.
 
     Raises:
         TypeError: An argument is no bool.
-        ValueError: Both are asked for.
+        ValueError: Both arguments are True.
     """
     for name, value in (("force", force), ("interrupt", interrupt)):
         check_bool({name: value}, name)

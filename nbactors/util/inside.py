@@ -1,4 +1,4 @@
-"""Running a function inside an actor's process, with its instance: what `%%on` is made of."""
+"""Runs a function in an actor's process, with the actor's instance. `%%on` is built on it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["is_async", "run_inside"]
 _TAKES_ALL = Signature.of(lambda *args: None, skip_self=False)
 _IN_TURN = MethodMeta("__ray_await__", _TAKES_ALL)
 _NOW = MethodMeta("__ray_now__", _TAKES_ALL, group="__ray_now__")
-"""The group is one of its own, so that the call waits behind no other, neither here nor there."""
+"""A concurrency group of its own: the call waits behind no other call, in this process or in the actor."""
 
 
 def run_inside(
@@ -25,14 +25,14 @@ def run_inside(
     """Call `function(instance, *args)` in an actor's process; returns at once. Any thread.
 
     Args:
-        handle: Of the actor.
-        function: If it returns a coroutine, an asyncio actor awaits that on its loop.
-        *args: Copied there, and references replaced by their values.
-        now: Do not take a turn in the actor's queue, but run at once, in a thread of its own.
-        name: What process listings and stacks call it.
+        handle: The actor's handle.
+        function: Takes the instance first. A coroutine that it returns is awaited on the loop of an asyncio actor.
+        *args: Further arguments, copied; references among them are replaced by their values.
+        now: Run at once in a thread of its own, instead of in turn with the actor's calls.
+        name: The call's name in process listings and stacks.
 
     Returns:
-        A reference to what the function returns.
+        A reference to the function's result.
     """
     options = CallOptions(name=name) if name else None
     ref: ObjectRef[Any] = handle._link.call(_NOW if now else _IN_TURN, (function, *args), {}, options)

@@ -1,7 +1,7 @@
-"""`progress`: a bar for calls that run.
+"""`progress`: a bar that counts calls as they return.
 
-In a notebook it is a live bar under the cell, in a terminal one that redraws its line, and elsewhere (a log file) a
-line now and then. Under the cell, as in a worker's output, it stays where it began, whatever runs later.
+In a notebook the bar is live under the cell that made it, and stays there. In a terminal it redraws its line, and in a
+log file it writes a line now and then.
 """
 
 from __future__ import annotations
@@ -9,21 +9,17 @@ from __future__ import annotations
 import itertools
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from time import monotonic
-from typing import Any, TextIO
+from typing import Any
 
 from nbactors import engine
 from nbactors.api import get, wait
-from nbactors.frontend.sink import Progress as State
+from nbactors.frontend.bar import BarReporter, BarState, LinePace, mean_rate
+from nbactors.frontend.text_stream import is_terminal, write_now
 from nbactors.object_ref import ObjectRef
 from nbactors.object_ref_generator import ObjectRefGenerator
-from nbactors.util import bar_text
-
-SHOW_S = 0.1
-"""How often a bar changes at most."""
-LINE_S = 2.0
-"""How often a line is printed at most where there is no terminal."""
+from nbactors.views.bar import line
 
 _names = itertools.count(1)
 
@@ -31,24 +27,24 @@ _names = itertools.count(1)
 def progress(
     refs: Any, desc: str | None = None, *, total: int | None = None, unit: str = "call", leave: bool = True
 ) -> Progress:
-    """Show a bar that counts how many calls are done. Returns at once; the bar goes on by itself.
+    """Show a bar that counts finished calls. Returns at once; the bar goes on by itself.
 
     ::
 
-        for ref in progress(refs, "resize"):         # each as soon as it is done
+        for ref in progress(refs, "resize"):         # each as soon as its call has returned
             image = nbactors.get(ref)
 
         images = progress(refs, "resize").get()      # all values, in the order of `refs`
 
-    Calls that have failed are counted as done, and the bar says how many they are.
+    A failed call counts as finished, and the bar says how many have failed.
 
     Args:
         refs: A list of references, of generators or of both; a dict with such values; or one generator, whose items
             are counted as they are read.
-        desc: What stands before the bar.
-        total: How many items one generator will yield, if that is known. Of a list or dict it is the length.
-        unit: What is counted.
-        leave: Whether the bar stays when all are done.
+        desc: The text in front of the bar.
+        total: How many items one generator will yield, if that is known. For a list or dict it is the length.
+        unit: The name of one counted thing.
+        leave: Whether the bar remains at its end. With failed calls it remains in any case.
 
     Raises:
         TypeError: `refs` holds something else.
@@ -68,10 +64,9 @@ def progress(
 
 
 class Progress:
-    """What `progress` returns: iterable once, in the order in which calls are done.
+    """The result of `progress`: iterable once, in the order in which the calls return.
 
-    Iterating gives references; of a dict, pairs of key and reference. A generator in a list is given when it has
-    ended.
+    Iterating gives references; for a dict, pairs of key and reference. A generator in a list comes when it has ended.
     """
 
     def __init__(self, refs: Any, bar: _Bar) -> None:
@@ -89,27 +84,27 @@ class Progress:
             done._entry.when_done(lambda done=done: bar.count(done._entry.failed()))
 
     def __len__(self) -> int:
-        """Return how many there are in all."""
+        """Return the number of references and generators."""
         return len(self._refs)
 
     def __iter__(self) -> Iterator[Any]:
-        """Wait for what is done next. An interrupt ends the wait alone: the calls and the bar go on."""
+        """Wait for the next call that returns. An interrupt ends only the wait: the calls and the bar go on."""
         if isinstance(self._refs, ObjectRefGenerator):
             return self._items(self._refs)
         pairs = list(self._refs.items()) if isinstance(self._refs, Mapping) else [(ref, ref) for ref in self._refs]
         return self._completed(pairs, isinstance(self._refs, Mapping))
 
     def get(self, timeout: float | None = None) -> Any:
-        """Wait for all and return their values: a list in the order given, or a dict.
+        """Wait for all calls and return their values: a list in the order given, or a dict.
 
-        Generators give the list of their values.
+        The value of a generator is the list of its values.
 
         Args:
             timeout: Seconds to wait at most.
 
         Raises:
-            Exception: What the first call in that order that has failed raised.
-            GetTimeoutError: Not all were done in time.
+            Exception: The error of the first failed call in that order.
+            GetTimeoutError: Not all calls have returned in time.
         """
         refs = self._refs
         if isinstance(refs, Mapping):
@@ -122,7 +117,7 @@ class Progress:
     def _values(things: list[Any], timeout: float | None) -> list[Any]:
         if not any(isinstance(thing, ObjectRefGenerator) for thing in things):
             return get(things, timeout=timeout)
-        # Those of generators one by one: each is a list of its own.
+        # One by one: the values of each generator are a list of their own.
         ends = None if timeout is None else monotonic() + timeout
         values: list[Any] = []
         for thing in things:
@@ -150,7 +145,7 @@ class Progress:
                     yield (key, thing) if with_keys else thing
 
     def _ipython_display_(self) -> None:
-        """A cell's result: in a notebook the bar is there already."""
+        """Show nothing as a cell's result where the bar is under the cell already."""
         if not self._bar.is_elsewhere:
             print(repr(self))
 
@@ -159,127 +154,96 @@ class Progress:
 
 
 def _done(thing: Any) -> ObjectRef[Any]:
-    """Return what is ready when a call is done."""
+    """Return a reference that is ready when the call has returned, or the generator has ended."""
     return thing.completed() if isinstance(thing, ObjectRefGenerator) else thing
 
 
-class _Bar:
-    """The bar itself. Methods: any thread, mostly the one that receives answers, which must not be held up."""
+class _Bar(BarReporter):
+    """The bar. Methods: any thread, mostly the thread that receives answers, which must not be held up."""
 
     def __init__(self, description: str, total: int | None, unit: str, leave: bool) -> None:
-        self._description = description
-        self._total = total
-        self._unit = unit
-        self._leave = leave
-        self._name = f"progress-{next(_names)}"
-        self._cell = engine.current().calling_cell()
+        cell, name = engine.current().calling_cell(), f"progress-{next(_names)}"
+        self._state = BarState(cell, "", name, description=description, total=total, unit=unit, leave=leave)
+        self._began = monotonic()
+        self._failures = 0
         self._lock = threading.RLock()
-        self._began = self._ended = monotonic()
-        self._n = self._failures = 0
-        self._closed = False
-        self.is_elsewhere = False
-        """Whether a notebook shows it."""
-        self._shown_at = 0.0
-        self._is_due = False
         self._printed = _Printed()
+        self.is_elsewhere = False
+        """Whether a notebook shows the bar."""
 
     def count(self, failed: bool) -> None:
-        """One more is done."""
+        """Count one more call. With the last one the bar ends."""
         with self._lock:
-            self._n += 1
             self._failures += failed
-            self._closed = self._closed or self._n == self._total
-        self.show()
-
-    def close(self) -> None:
-        """Nothing more comes."""
-        with self._lock:
-            already, self._closed = self._closed, True
-        if not already:
-            self.show()
+            self._state = self._state._replace(n=self._state.n + 1)
+            if self._state.n == self._state.total:
+                self.end()
+            else:
+                self.changed()
 
     def show(self) -> None:
-        """Show it now, or in a while if it was shown just now."""
+        """Show the bar before anything is counted."""
         with self._lock:
-            now = monotonic()
-            if self._shown_at == float("inf"):
-                return
-            if not self._closed and now - self._shown_at < SHOW_S:
-                self._show_later(self._shown_at + SHOW_S - now)
-                return
-            self._ended = now
-            self._shown_at = float("inf") if self._closed else now
-            state = self._state()
-            running = engine.running()
-            self.is_elsewhere = running is not None and running.report(state)
-            if not self.is_elsewhere:
-                self._printed.show(state, now)
+            self.changed()
 
-    def _show_later(self, delay_s: float) -> None:
-        """A bar that stands still from now on shall not stand where it was."""
-        if not self._is_due:
-            self._is_due = True
-            timer = threading.Timer(delay_s, self._show_due)
-            timer.daemon = True
-            timer.start()
-
-    def _show_due(self) -> None:
-        self._is_due = False
-        self.show()
+    def close(self) -> None:
+        """End the bar: no more calls will be counted."""
+        with self._lock:
+            self.end()
 
     def line(self) -> str:
-        """Return it as text."""
+        """Return the bar as text."""
         with self._lock:
-            if not self._closed:
-                self._ended = monotonic()
-            return bar_text.line(self._state())
+            self._measure(False)
+            return line(self._state)
 
-    def _state(self) -> State:
-        elapsed = self._ended - self._began
-        failures = f"{self._failures} failed" if self._failures else ""
-        return State(
-            cell=self._cell,
-            source="",
-            bar=self._name,
-            description=self._description,
-            n=self._n,
-            total=self._total,
-            unit=self._unit,
+    def report(self, closed: bool) -> None:
+        """See the base class. Under the lock."""
+        self._measure(closed)
+        running = engine.running()
+        self.is_elsewhere = running is not None and running.report_bar(self._state)
+        if not self.is_elsewhere:
+            self._printed.show(self._state)
+
+    def _measure(self, closed: bool) -> None:
+        """Bring the state up to date, unless the bar has ended."""
+        if self._state.closed:
+            return
+        elapsed, failures = monotonic() - self._began, f"{self._failures} failed" if self._failures else ""
+        self._state = self._state._replace(
             elapsed=elapsed,
-            rate=self._n / elapsed if elapsed > 0 else 0,
-            postfix="" if self._closed else failures,
-            failed=failures if self._closed else "",
-            closed=self._closed,
-            leave=self._leave,
+            rate=mean_rate(self._state.n, elapsed),
+            postfix="" if closed else failures,
+            failed=failures if closed else "",
+            closed=closed,
         )
+
+    def call_later(self, delay: float, callback: Callable[[], None]) -> None:
+        """See the base class."""
+
+        def call_back() -> None:
+            with self._lock:
+                callback()
+
+        timer = threading.Timer(delay, call_back)
+        timer.daemon = True
+        timer.start()
 
 
 class _Printed:
-    """The bar on stderr: a line that is drawn over where that is a terminal, else lines."""
+    """The bar on stderr: in a terminal one line that is redrawn, else lines now and then."""
 
     def __init__(self) -> None:
         self._width = 0
-        self._printed_at = monotonic()
+        self._pace = LinePace()
 
-    def show(self, state: State, now: float) -> None:
+    def show(self, state: BarState) -> None:
         """Print a state."""
-        stream = sys.stderr
-        if stream is None:
+        if not is_terminal(sys.stderr):
+            if self._pace.is_due(state):
+                write_now(sys.stderr, line(state) + "\n")
             return
-        try:
-            if stream.isatty():
-                self._redraw(stream, state)
-            elif (state.closed and state.leave) or (not state.closed and now - self._printed_at >= LINE_S):
-                self._printed_at = now
-                stream.write(bar_text.line(state) + "\n")
-                stream.flush()
-        except (OSError, ValueError):  # closed: there is nobody to tell
-            pass
-
-    def _redraw(self, stream: TextIO, state: State) -> None:
-        text = bar_text.line(state) if state.leave or not state.closed else ""
-        stream.write("\r" + text.ljust(self._width))
+        text = "" if state.is_removed else line(state)
+        end = "" if not state.closed else "\r" if state.is_removed else "\n"
+        write_now(sys.stderr, "\r" + text.ljust(self._width) + end)
         self._width = len(text)
-        if state.closed:
-            stream.write("\n" if state.leave else "\r")
-        stream.flush()

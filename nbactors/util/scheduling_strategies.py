@@ -1,4 +1,4 @@
-"""Where to run a task or actor. On one machine little of Ray's module has a meaning."""
+"""Where a task or actor runs. Most of Ray's module has no meaning on one machine."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What runs on this machine: the node, its actors and their logs. As `ray.util.state`; the command line uses it too.
+"""The nodes of this machine, their actors and logs, as in `ray.util.state`. The command line uses it, too.
 
-All functions ask the node that runs; none starts a node or a session. May be called on any thread and in any process.
+All functions ask a running node; none starts a node or a session. Any thread, any process.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from nbactors.exceptions import NodeMissingError
 from nbactors.local import stack_of_actor
 from nbactors.local.access import discovery, sightings
-from nbactors.local.access.control import ControlClient, NodeMissingError
+from nbactors.local.access.control import ControlClient
 from nbactors.local.wire import messages
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def list_actors(
 
     Args:
         filters: `(key, "=" or "!=", value)` each; a row must meet all. Text is compared without regard to case.
-        limit: At most so many rows.
+        limit: The most rows to return.
         detail: Include `required_resources`, `death_cause` and `log_path`.
 
     Raises:
@@ -55,16 +56,16 @@ def list_actors(
 
 
 def stack(actor: Any, timeout: float = 5.0) -> str:
-    """Return what an actor's process does now: its calls, their user code's frames, other threads, asyncio tasks.
+    """Return the stacks of an actor's process as text: its calls, frames of user code, other threads, asyncio tasks.
 
-    The process goes on meanwhile, and answers also while a method blocks. Needs no session.
+    The process goes on meanwhile, and answers even while a method blocks. Needs no session.
 
     Args:
         actor: A handle, an id in hexadecimal digits, or a name.
         timeout: Seconds to wait for the answer.
 
     Raises:
-        TimeoutError: No answer in time: code in the process keeps the GIL.
+        TimeoutError: No answer in time, since code in the process keeps the GIL.
         RayActorError: The actor is dead.
         ValueError: There is no such actor, several have that name, or it has no process yet.
     """
@@ -86,7 +87,7 @@ def stack(actor: Any, timeout: float = 5.0) -> str:
 
 
 def _actor_rows() -> tuple[list[messages.ActorRow], str]:
-    """Return what the node knows of actors, and its directory."""
+    """Return the node's rows of actors, and its directory."""
     try:
         with ControlClient.find() as client:
             return _ask(client, "actors").actors, discovery.node_directory()
@@ -95,14 +96,14 @@ def _actor_rows() -> tuple[list[messages.ActorRow], str]:
 
 
 def node_status() -> dict[str, Any] | None:
-    """Return what there is to say about the node that sessions of this version use, None if none runs.
+    """Return the state of the node that sessions of this version use, None if none runs.
 
     Returns:
         `pid`, `directory`, `version`, `node_id`, `hostname`, `sessions` and `workers` (how many), `resources` and
         `available` (of the machine, by name), `actors` (rows of the living, as `list_actors(detail=True)` has).
 
     Raises:
-        OSError: It does not answer. `list_nodes` tells what can be said of it.
+        OSError: The node does not answer. `list_nodes` has a row for it all the same.
     """
     try:
         with ControlClient.find() as client:
@@ -112,20 +113,20 @@ def node_status() -> dict[str, Any] | None:
 
 
 def list_nodes(everywhere: bool = False) -> list[dict[str, Any]]:
-    """Return a row for each node of this user, of whatever version of nbactors, whether it answers or not.
+    """Return a row for each node of this user, of any version of nbactors, whether it answers or not.
 
-    Several nodes run beside each other where sessions of different versions do, and each counts all the CPUs. Blocks,
-    for a few seconds where a node does not answer.
+    Sessions of different versions have a node each, and each node counts all the CPUs. Blocks for a few seconds where
+    a node does not answer.
 
     Args:
-        everywhere: Also those of other runtime directories than this process's (see NBACTORS_DIR).
+        everywhere: Also nodes of other runtime directories than this process's (see NBACTORS_DIR).
 
     Returns:
-        `pid`, `directory`, `version` and `protocol` (empty and 0 if not known), `since` (when it has begun, in seconds
-        since 1970), and `state`: RUNNING; OTHER_PROTOCOL of a version whose actors this one cannot list; STOPPED by a
-        signal; SILENT if it does not answer; CUT_OFF if its socket was removed; NO_NODE if what listens there is none.
-        `status` is what `node_status` returns, None of those that do not run; `processes` are then the `pid` and the
-        `title` of its workers. `is_own` tells the node that sessions of this version use.
+        `pid`, `directory`, `version` and `protocol` (empty and 0 if not known), `since` (its start, in seconds since
+        1970), and `state`: RUNNING; OTHER_PROTOCOL if its version is one whose actors this version cannot list; STOPPED
+        by a signal; SILENT if it does not answer; CUT_OFF if its socket was removed; NO_NODE if another program listens
+        there. `status` is as `node_status` returns it. Unless the node is RUNNING it is None, and `processes` has the
+        `pid` and the `title` of each worker instead. `is_own` is True for the node that sessions of this version use.
 
     Raises:
         OSError: The runtime directory is unsafe.
@@ -147,19 +148,19 @@ def stop_node(force: bool = False) -> bool:
 
 
 def stop_nodes(force: bool = False, everywhere: bool = False) -> list[dict[str, Any]]:
-    """End the user's nodes, of whatever version of nbactors, with all sessions' actors and tasks.
+    """End the user's nodes, of any version of nbactors, with the actors and tasks of all sessions.
 
-    Blocks until that is done: a few seconds, and up to half a minute for a node that is hung and has to be killed.
+    Blocks until they have ended: a few seconds, and up to half a minute for a hung node, which has to be killed.
 
     Args:
         force: Kill the actors, instead of letting them end gracefully for up to three seconds.
         everywhere: Also the nodes of other runtime directories than this process's (see NBACTORS_DIR).
 
     Returns:
-        A row for each, with `pid`, `directory`, `version`, `protocol`, and `was_killed` if it did not end when asked.
+        A row for each node: `pid`, `directory`, `version`, `protocol`, and `was_killed` if it did not end when asked.
 
     Raises:
-        OSError: Something that should have ended has not, for the reason in the text. All else has ended.
+        OSError: A node or a worker has not ended; the text tells which and why. All others have.
     """
     from nbactors.local.access import stopping  # noqa: PLC0415 - it takes psutil, which no session needs
 
@@ -219,11 +220,11 @@ def actor_logs(name: str) -> list[dict[str, Any]]:
     """Return the actors that `name` may mean, each with the path of its log.
 
     Args:
-        name: An actor's name, else its class's, else its process's number, else the beginning of its id.
+        name: An actor's name, else the name of its class, else its process number, else the beginning of its id.
 
     Returns:
-        Rows as `list_actors(detail=True)` has, the latest actor last. `log_path` is the path of a text file, empty
-        if the actor never had a process; the file does not exist before something was printed.
+        Rows as of `list_actors(detail=True)`, the latest actor last. `log_path` is the path of a text file, empty
+        before the actor's first output.
 
     Raises:
         NodeMissingError: No node runs, and logs live no longer than the node.

@@ -15,10 +15,10 @@ import psutil
 import pytest
 from raw_session import RawSession, home, is_gone
 
-from nbactors.exceptions import RaySystemError
+from nbactors.exceptions import NodeMissingError, RaySystemError
 from nbactors.local import sockets
 from nbactors.local.access import discovery
-from nbactors.local.access.control import ControlClient, NodeMissingError
+from nbactors.local.access.control import ControlClient
 from nbactors.local.wire import messages
 from nbactors.local.wire.framing import control_codec
 from nbactors.testing import eventually

@@ -10,7 +10,7 @@ import sys
 import pytest
 from conformance.drivers import worker_lines
 
-from nbactors.frontend.sink import write
+from nbactors.frontend.text_stream import write
 
 SESSION = """
 import nbactors as ray

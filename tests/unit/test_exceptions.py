@@ -12,8 +12,8 @@ import cloudpickle
 import pytest
 
 from nbactors import exceptions
-from nbactors.exceptions import ActorDiedError, RayError, RayTaskError
-from nbactors.local.wire import failures, messages
+from nbactors.exceptions import ActorDiedError, RayError, RayTaskError, reasons
+from nbactors.local.wire import failures
 
 
 class Plain(Exception):
@@ -256,7 +256,7 @@ def test_a_pickled_error_keeps_its_attributes(error: RayError) -> None:
     ],
 )
 def test_a_task_without_a_worker_has_an_error_with_the_reason(kind: str, expected: type[RayError]) -> None:
-    error = failures.decode(failures.no_worker(messages.Refused(1, kind, "no worker: the reason")))
+    error = failures.decode(failures.encode(reasons.no_worker(kind, "no worker: the reason")))
     assert type(error) is expected
     assert str(error).endswith("no worker: the reason")
 

@@ -26,8 +26,8 @@ testing                   : local.access local.sockets                          
 package                   : upkeep util api actor runtime_context engine object_ref object_ref_generator exceptions
                             old_names version                                                   + IPython
 upkeep                    : api actor definitions engine exceptions object_ref options ownership
-util                      : api actor definitions engine frontend object_ref object_ref_generator options
-                            local.access local.stack_of_actor local.wire
+util                      : api actor definitions engine exceptions frontend object_ref object_ref_generator
+                            options views local.access local.stack_of_actor local.wire
 runtime_context           : actor engine
 api                       : actor remote_function ray_context engine exceptions object_ref object_ref_generator options
                                                                                     + cloudpickle
@@ -39,8 +39,8 @@ ray_context               : engine version views                                
 engine                    : object_ref definitions exceptions frontend options views
 object_ref_generator      : object_ref views
 object_ref                : views
-views                     : definitions
-definitions               : options                                                             + cloudpickle
+views                     : definitions frontend
+definitions               : options exceptions                                                  + cloudpickle
 options                   : runtime_env limits
 runtime_env               : limits
 frontend                  : version
@@ -63,15 +63,15 @@ local.session             : local.member local.submitting local.objects local.st
                             local.standard_streams local.wire definitions engine exceptions frontend limits object_ref
                             options version views                                   + msgspec
 local.member              : local.submitting local.objects local.connections local.store local.reactor local.current
-                            local.environment local.membership local.wire frontend
+                            local.environment local.membership local.wire exceptions frontend
 local.submitting          : local.objects local.connections local.reactor local.current local.environment
                             local.membership local.wire definitions engine exceptions frontend limits object_ref
                             object_ref_generator options views
 local.objects             : local.connections local.store local.reactor local.current local.membership local.wire
-                            definitions engine exceptions frontend object_ref object_ref_generator views
-local.connections         : local.reactor local.membership local.sockets local.wire engine exceptions version
+                            engine exceptions frontend object_ref object_ref_generator views
+local.connections         : local.reactor local.membership local.sockets local.wire exceptions version
 local.environment         : local.installation local.wire runtime_env
-local.membership          : engine exceptions
+local.membership          : exceptions
 local.reactor             : frontend
 local.current             : engine exceptions
 local.store               : exceptions
@@ -80,7 +80,7 @@ local.installation        : local.access local.wire
 local.standard_streams    :
 local.forkserver          : local.wire
 local.node                : local.node.rules local.node.shell local.access local.sockets local.wire   + msgspec
-local.node.shell          : local.node.rules local.access local.sockets local.wire ownership          + msgspec
+local.node.shell          : local.node.rules local.access local.sockets local.wire exceptions ownership  + msgspec
 local.node.rules          : local.wire limits                                                         + msgspec
 local.access              : local.sockets local.wire exceptions frontend limits ownership version     + msgspec psutil
 local.sockets             : local.wire

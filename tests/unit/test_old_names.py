@@ -33,6 +33,10 @@ def test_the_pickled_error_of_a_dead_actor_is_loaded() -> None:
     assert pickle.loads(pickle.dumps(error)).args == error.args
 
 
+def test_an_error_class_is_loaded_from_its_old_module() -> None:
+    assert pickle.loads(b"cnbactors.definitions.importable\nForeignCodeError\n.") is exceptions.ForeignCodeError
+
+
 def test_a_checkpoint_with_a_handle_is_loaded(tmp_path: Path) -> None:
     """In a process of its own: unpickling a handle starts a session."""
     path = tmp_path / "1.checkpoint"

@@ -1,1 +1,1 @@
-"""What calls print and display, under the cell that made them."""
+"""Output, displays and progress bars of calls, under the cell that made the call."""

@@ -1,4 +1,4 @@
-"""The cells of this kernel by number, and messages that show under a certain one, whichever runs by then."""
+"""Numbers the cells of this kernel, and sends messages that show under a given cell, whichever cell runs now."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from nbactors.frontend import calling_cell
 
 KEPT = 10_000
-"""Cells that are remembered; what comes for older ones is not shown."""
+"""Cells that are remembered. Output, displays and bars of older cells are not shown under them."""
 
 _numbers = itertools.count(1)
 _headers: OrderedDict[int, dict[str, Any]] = OrderedDict()
@@ -29,7 +29,7 @@ def watch(shell: InteractiveShell) -> None:
 
 
 def _enter(_info: Any) -> None:
-    """A cell begins. On the thread that runs it."""
+    """Number the cell that begins. On the thread that runs it."""
     header = _shell.get_parent()
     if not header:
         return
@@ -41,7 +41,7 @@ def _enter(_info: Any) -> None:
 
 
 def header(number: int) -> dict[str, Any] | None:
-    """Return the message that started a cell, None if it is not known any more. Any thread."""
+    """Return the header of the message that started a cell, None if the cell is not known any more. Any thread."""
     return _headers.get(number)
 
 

@@ -1,7 +1,7 @@
-"""A piece of live output under a cell: shown, changed and ended from any thread, while the kernel is busy.
+"""A live display under a cell: any thread shows, changes and ends it, also while the kernel is busy.
 
-With ipywidgets it is a widget, which comes back after the page was reloaded; without, the output is replaced each time.
-At its end it is replaced by plain HTML, so that a saved notebook shows the last state without any widget.
+With ipywidgets the display is a widget, which comes back after a reload of the page. Without, each change replaces the
+display. At its end plain HTML replaces the widget, so that a saved notebook shows the last state without any widget.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ WIDGET_MIME = "application/vnd.jupyter.widget-view+json"
 
 
 class Live:
-    """One display. To be used by one thread at a time.
+    """One live display. Used by one thread at a time.
 
     Args:
-        cell: The number of the cell that it belongs to.
+        cell: The number of the cell that shows it.
     """
 
     def __init__(self, cell: int) -> None:
@@ -30,11 +30,11 @@ class Live:
 
     @property
     def is_widget(self) -> bool:
-        """Whether it is drawn by a widget now, so that changes are cheap."""
+        """Whether a widget draws the display now, so that changes are cheap."""
         return self._box is not None
 
     def show(self, text: str, html: str, make_button: Any = None) -> None:
-        """Show a state. `make_button(ipywidgets)` returns a widget to put in front, if there are widgets."""
+        """Show a state. With ipywidgets, `make_button(ipywidgets)` returns a widget for the place in front of it."""
         if self._page is not None:
             self._page.value = html
             return
@@ -43,7 +43,7 @@ class Live:
         self._publish(text, html)
 
     def end(self, text: str, html: str) -> None:
-        """Show the last state, for good or until `show` is called again. Any widget goes."""
+        """Show the last state without a widget, for good or until `show` is called again."""
         box, self._box, self._page = self._box, None, None
         self._publish(text, html)
         if box is not None:
@@ -54,7 +54,7 @@ class Live:
 
     def _make_widgets(self, html: str, make_button: Any) -> None:
         try:
-            import ipywidgets  # noqa: PLC0415 - it need not be there, and takes long to import
+            import ipywidgets  # noqa: PLC0415 - it is optional, and takes long to import
         except ImportError:
             return
         self._page = ipywidgets.HTML(html, layout=ipywidgets.Layout(flex="1 1 auto", width="auto", margin="0"))

@@ -1,4 +1,4 @@
-"""The thread that keeps live output up to date: nothing of it runs on the kernel's main thread."""
+"""The thread that draws live displays, so that none of the work is done on the kernel's main thread."""
 
 from __future__ import annotations
 
@@ -8,24 +8,25 @@ from time import monotonic
 from typing import Protocol
 
 SETTLE_S = 0.5
+"""Seconds that `Painter.settle` waits at most."""
 
 IDLE_S = 5.0
-"""The thread ends when there was nothing to paint for so long."""
+"""Seconds without anything to paint after which the thread ends."""
 
 
 class Picture(Protocol):
-    """Something that is painted now and then."""
+    """A live display, as the painter sees it."""
 
     def paint(self, now: float) -> float | None:
-        """Show how it looks. Called on the painter's thread.
+        """Show the present state. Called on the painter's thread.
 
         Returns:
-            When to be called again at the latest; None to be called after the next `Painter.touch` only.
+            The time at which to call this again at the latest; None to call it after the next `Painter.touch` only.
         """
 
 
 class Painter:
-    """Paints pictures, each when it has changed or has asked for it. Methods: any thread."""
+    """Paints pictures: each after a change, and at the time that it has asked for. Methods: any thread."""
 
     def __init__(self) -> None:
         self._condition = threading.Condition()
@@ -34,7 +35,7 @@ class Painter:
         self._is_painting = False
 
     def touch(self, picture: Picture, at: float = 0.0) -> None:
-        """Have a picture painted, as soon as may be or not before `at`."""
+        """Have a picture painted as soon as possible, or at the time `at` at the earliest."""
         with self._condition:
             known = self._due.get(picture)
             if known is None or at < known:
@@ -45,7 +46,7 @@ class Painter:
                 self._thread.start()
 
     def settle(self) -> None:
-        """Wait until what is due now has been painted, for `SETTLE_S` at most."""
+        """Wait until the pictures that are due now have been painted, for `SETTLE_S` at most."""
         now = monotonic()
         with self._condition:
             self._condition.wait_for(
@@ -88,4 +89,4 @@ class Painter:
 
 
 painter = Painter()
-"""The kernel's one."""
+"""The painter of the kernel."""

@@ -1,4 +1,4 @@
-"""The sink of a kernel: what workers have to show goes under the cell that made the call."""
+"""The sink of a kernel: output, displays and bars of workers go under the cell that made the call."""
 
 from __future__ import annotations
 
@@ -11,22 +11,23 @@ from IPython.core.interactiveshell import InteractiveShell
 
 import nbactors
 from nbactors.frontend import calling_cell
-from nbactors.frontend.sink import Display, Lines, Paused, Progress
-from nbactors.jupyter.cell_output import cells, progress
-from nbactors.jupyter.cell_output.printing import Printing
+from nbactors.frontend.bar import BarState
+from nbactors.frontend.sink import Display, Output, Paused
+from nbactors.jupyter.cell_output import bars, cells
+from nbactors.jupyter.cell_output.output import CellOutput
 from nbactors.jupyter.failures import waiting_breakpoints
 from nbactors.jupyter.magics import background
 
 
 class CellSink:
-    """Shows what comes. See `nbactors.frontend.sink.Sink`."""
+    """See `nbactors.frontend.sink.Sink`."""
 
     def __init__(self) -> None:
-        self._printing = Printing()
+        self._output = CellOutput()
 
-    def lines(self, lines: Lines) -> None:
+    def output(self, output: Output) -> None:
         """See the protocol."""
-        self._printing.show(lines)
+        self._output.show(output)
 
     def display(self, display: Display) -> None:
         """See the protocol."""
@@ -37,10 +38,10 @@ class CellSink:
         content = {"data": display.data, "metadata": display.metadata, "transient": display.transient}
         cells.publish(display.cell, kind, content)
 
-    def progress(self, progress_: Progress) -> None:
+    def bar(self, state: BarState) -> None:
         """See the protocol."""
-        if not background.begun(progress_.bar, progress_.pid):
-            progress.show(progress_)
+        if not background.begun(state.bar, state.pid):
+            bars.show(state)
 
     def paused(self, paused: Paused) -> None:
         """See the protocol."""
@@ -51,13 +52,13 @@ _sink = CellSink()
 
 
 def watch(shell: InteractiveShell) -> None:
-    """Have the session's output shown in this kernel. Called when a session starts; does nothing in a terminal."""
+    """Make this kernel show the output of the session. Called when a session starts; does nothing in a terminal."""
     cells.watch(shell)
-    # Code that uses the notebook's `get_ipython` finds that of its own process.
+    # The notebook's shell is pickled as a call of `get_ipython`, so that code finds the shell of its own process.
     copyreg.pickle(type(shell), _reduce_shell)
     if not getattr(shell, "_nbactors_settles", False):
         shell._nbactors_settles = True
-        shell.events.register("post_run_cell", lambda _result: progress.settle(calling_cell.current()))
+        shell.events.register("post_run_cell", lambda _result: bars.settle(calling_cell.current()))
     engine = nbactors.engine.running()
     if engine is not None and getattr(shell, "kernel", None) is not None:
         engine.set_sink(_sink)

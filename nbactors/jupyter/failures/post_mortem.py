@@ -1,4 +1,4 @@
-"""`%debug` after a failed call: it starts in the frames of the other process, as they were when the call failed."""
+"""`%debug` after a failed call: the debugger starts in the frames that the other process had at the failure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nbactors.version import PACKAGE
 
 
 class Text:
-    """Stands for a value of another process: shows as its repr did there."""
+    """Stands for a value of another process, and has its repr."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -28,7 +28,7 @@ class Text:
 def watch(shell: InteractiveShell) -> None:
     """Make this shell's `%debug` enter remote frames. Calling it again does nothing. On the main thread.
 
-    The traceback is extended while the debugger runs and no longer, so that `%tb` and front ends show what they did.
+    The traceback has the remote frames only while the debugger runs, so that `%tb` and front ends show it as before.
     """
     printer: Any = shell.InteractiveTB
     if getattr(printer, "_nbactors_debugger", None) is not None:
@@ -46,7 +46,7 @@ def watch(shell: InteractiveShell) -> None:
 
 
 def offer(error: BaseException) -> None:
-    """Make `%debug` enter an error that has just been shown, though no cell raised it. Any thread."""
+    """Make `%debug` enter an error that was shown, but that no cell has raised. Any thread."""
     if isinstance(error, exceptions.RayTaskError) and error.frames:
         sys.last_type, sys.last_value, sys.last_traceback = type(error), error, error.__traceback__
         if sys.version_info >= (3, 12):
@@ -55,7 +55,7 @@ def offer(error: BaseException) -> None:
 
 @contextmanager
 def _extended(printer: Any) -> Iterator[None]:
-    """Let the last error's traceback lead on into the process that raised it. On the main thread."""
+    """Append the remote frames to the traceback of the last error. On the main thread."""
     error = getattr(sys, "last_value", None)
     remote = _remote(error) if isinstance(error, exceptions.RayTaskError) else None
     if error is None or remote is None:
@@ -72,7 +72,7 @@ def _extended(printer: Any) -> Iterator[None]:
 
 
 def _remote(error: exceptions.RayTaskError) -> types.TracebackType | None:
-    """Return the traceback of what failed elsewhere, that of the calls which it waited for last."""
+    """Return a traceback of the remote frames, those of the innermost failed call last."""
     frames = []
     cause: BaseException | None = error
     while isinstance(cause, exceptions.RayTaskError):
@@ -106,14 +106,14 @@ def _remote(error: exceptions.RayTaskError) -> types.TracebackType | None:
 
 
 def _keep_source(frame: Any) -> None:
-    """Let `list` show the lines around of a file that this process does not have."""
+    """Let the debugger's `list` show source lines of a file that this process does not have."""
     if frame.source and not linecache.getlines(frame.filename):
         lines = ["\n"] * (frame.first - 1) + [f"{line}\n" for line in frame.source]
         linecache.cache[frame.filename] = (len(lines), None, lines, frame.filename)
 
 
 def _joined(local: types.TracebackType | None, remote: types.TracebackType) -> types.TracebackType:
-    """Return a traceback of the local frames without nbactors's own, then the remote ones."""
+    """Return a traceback of the local frames, without those of nbactors, and then the remote frames."""
     nodes = []
     while local is not None:
         if not local.tb_frame.f_code.co_filename.startswith(PACKAGE):

@@ -1,4 +1,4 @@
-"""Calls that have come to a `breakpoint()`: where the notebook waits for them, the prompt opens there."""
+"""Calls that have stopped at a `breakpoint()`. If a cell waits for calls just then, the debugger opens under it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _told: set[int] = set()
 
 
 def take(paused: Paused) -> None:
-    """A call has stopped. The leader's thread."""
+    """Take a call that has stopped: debug it in the present wait, else tell of it. On the leader's thread."""
     with _lock:
         _waiting.append(paused)
     engine = nbactors.engine.running()
@@ -40,7 +40,7 @@ def _tell(paused: Paused) -> None:
 
 
 def _post_run_cell(result: Any) -> None:
-    """Tell of what stopped just when the notebook ended its wait, and let go what stopped in a session that has ended.
+    """Tell of calls that stopped just when the notebook's wait ended; release those of a closed session.
 
     On the main thread.
     """
@@ -52,7 +52,7 @@ def _post_run_cell(result: Any) -> None:
 
 
 def watch(shell: InteractiveShell) -> None:
-    """Look after what stops. Calling it again does nothing. On the main thread."""
+    """Look after stopped calls at the end of each cell. Calling it again does nothing. On the main thread."""
     if not getattr(shell, "_nbactors_debugging", False):
         shell.events.register("post_run_cell", _post_run_cell)
         shell._nbactors_debugging = True
@@ -70,7 +70,7 @@ def _attach_if_waiting(paused: Paused) -> None:
 
 
 def attach(paused: Paused) -> None:
-    """Be the debugger's terminal until the call goes on. On the main thread."""
+    """Pass the debugger's text and the user's commands on until the call goes on. On the main thread."""
     print(f"nbactors: {_title(paused)} stopped at breakpoint(): {paused.where}\n{_HELP}")
     try:
         lines = paused.connection.makefile("r", encoding="utf-8")
@@ -98,7 +98,7 @@ def _release(paused: Paused) -> None:
             _waiting.remove(paused)
     _told.discard(id(paused))
     try:
-        # The file made of it holds the descriptor open for as long as it lives.
+        # The file object of `attach` keeps the descriptor open as long as it lives.
         paused.connection.shutdown(2)
     except OSError:
         pass

@@ -1,1 +1,1 @@
-"""Completion, and what `?` shows."""
+"""Completion by Tab, and help by `?`."""

@@ -1,6 +1,6 @@
-"""Tab: the options and names that magics take, and the parameters of remote calls.
+"""Completion by Tab: options and names on the lines of magics, and the parameters of remote calls.
 
-Methods of handles are completed by IPython itself, from `dir`. What it does not do is added here.
+IPython itself completes the methods of handles, from `dir`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def watch(shell: InteractiveShell) -> None:
 
 
 def complete_magics(shell: InteractiveShell, names: Iterable[str]) -> None:
-    """Complete the lines of all our magics, given with their percent signs, by what their parsers declare."""
+    """Complete the lines of magics, named with their percent signs, from the declarations of their parsers."""
     lines = {}
     for name in names:
         group = shell.magics_manager.magics["cell" if name.startswith("%%") else "line"]
@@ -48,13 +48,13 @@ def complete_magics(shell: InteractiveShell, names: Iterable[str]) -> None:
             shell.set_hook("complete_command", lambda _, event, line=line: line.complete(event), str_key=name)
     elif getattr(shell, "Completer", None) is not None:
         matchers = shell.Completer.custom_matchers
-        # Loaded again, the earlier one goes.
+        # If the extension is loaded again, the new matcher replaces the earlier one.
         matchers[:] = [matcher for matcher in matchers if not getattr(matcher, "is_of_nbactors", False)]
         matchers.append(_matcher(lines))
 
 
 def _matcher(lines: dict[str, _Line]) -> Callable[[Any], Any]:
-    """Return what completes the lines of magics alone: jedi would take them for Python."""
+    """Return a matcher for the lines of magics that suppresses all others: jedi would take the lines for Python."""
 
     @IPython.core.completer.context_matcher()
     def complete_line(context: Any) -> dict[str, Any]:
@@ -72,7 +72,7 @@ def _matcher(lines: dict[str, _Line]) -> Callable[[Any], Any]:
 
 
 class _RemoteCalls:
-    """The matcher. On the main thread, or a subshell's."""
+    """The matcher for remote calls. On the main thread, or a subshell's."""
 
     def __init__(self, shell: InteractiveShell) -> None:
         self._shell = shell
@@ -81,7 +81,7 @@ class _RemoteCalls:
         """Return the completions of the word before the cursor: `counter.add.` or, in a call, a parameter."""
         completer = self._shell.Completer
         if "." in text:
-            # With jedi they are found already.
+            # jedi finds them already.
             return [] if completer.use_jedi else self._calls(text, completer.text_until_cursor)
         before = completer.text_until_cursor
         callee = _open_call(before[: len(before) - len(text)])
@@ -94,9 +94,9 @@ class _RemoteCalls:
         return [f"{name}=" for name in named if name.startswith(text)]
 
     def _calls(self, text: str, before: str) -> list[str]:
-        """Return `counter.add.remote` and `.options`, which IPython's own evaluation does not dare to look up.
+        """Return `counter.add.remote` and `.options`, which IPython's guarded evaluation does not look up.
 
-        The word before the cursor is only the end of what is looked up: of `counters[0].add.` it is `.add.`.
+        The word before the cursor is only the end of the expression: `.add.` of `counters[0].add.`.
         """
         kept, _, begun = text.rpartition(".")
         owner = _CHAIN.search(before[: len(before) - len(begun) - 1])
@@ -118,7 +118,7 @@ class _Line:
         }
 
     def complete(self, event: Any) -> list[str]:
-        """Return what may stand at the cursor; IPython keeps what begins as the word there."""
+        """Return the words that may stand at the cursor. IPython keeps those that begin like the word there."""
         words = event.text_until_cursor.split()[1:]
         symbol = event.symbol
         if symbol and words:
@@ -155,7 +155,7 @@ class _Line:
 def _living() -> list[dict[str, Any]]:
     try:
         return [row for row in state.list_actors(limit=100_000) if row["state"] != "DEAD"]
-    except (OSError, RuntimeError):  # the node ends just now; a completion never fails
+    except (OSError, RuntimeError):  # the node is ending; a completion never fails
         return []
 
 
@@ -180,7 +180,7 @@ def _is_references(value: Any) -> bool:
 
 
 def _open_call(before: str) -> str:
-    """Return what is called where the cursor stands between parentheses, "" where it does not."""
+    """Return the expression that is called if the text ends between the parentheses of a call, else ""."""
     plain = _STRINGS.sub(lambda found: "_" * len(found[0]), before)
     depth = 0
     for index in range(len(plain) - 1, -1, -1):
@@ -195,7 +195,7 @@ def _open_call(before: str) -> str:
 
 
 def _resolve(expression: str, names: dict[str, Any]) -> Any:
-    """Look a chain of names up without running code of the user's; None where that is not possible."""
+    """Look a chain of names up. Return None if that would run code of the user's, or fails."""
     head = re.match(r"\w+", expression)
     if head is None or _CHAIN.fullmatch(expression) is None:
         return None

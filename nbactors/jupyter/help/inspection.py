@@ -1,7 +1,6 @@
-"""`counter.add?`, `counter.add.remote?` and Shift-Tab show the user's own signature and docstring.
+"""Help on remote calls: `counter.add?`, `counter.add.remote?` and Shift-Tab show the user's signature and docstring.
 
-`.remote` is one plain method of every actor method, since it is on the path of each call; what is particular to one is
-put in when somebody asks.
+All actor methods share one plain method `.remote`, since it is on the path of each call. Its help is made on request.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ _OF_THE_WRAPPER = ("call_def", "call_docstring", "class_docstring", "init_docstr
 
 
 def watch(shell: InteractiveShell) -> None:
-    """Have the shell's inspector know remote calls. Calling it again does nothing. On the main thread."""
+    """Make the shell's inspector know remote calls. Calling it again does nothing. On the main thread."""
     inspector = getattr(shell, "inspector", None)
     if inspector is None or getattr(inspector, "knows_remote_calls", False):
         return
@@ -28,15 +27,15 @@ def watch(shell: InteractiveShell) -> None:
 
 
 def _knowing(base: Any) -> type:
-    """Return the inspector's class, with remote calls put right."""
+    """Return a subclass of an inspector's class that knows remote calls."""
 
     class Inspector(base):
-        """IPython's, which also knows remote calls."""
+        """IPython's inspector, which also knows remote calls."""
 
         knows_remote_calls = True
 
         def info(self, obj: Any, oname: str = "", info: Any = None, detail_level: int = 0) -> Any:
-            """Return what is known of an object, as IPython's `info`. On the main thread, or a subshell's."""
+            """See IPython's `info`. On the main thread, or a subshell's."""
             found = super().info(obj, oname=oname, info=info, detail_level=detail_level)
             call = remote_call.of(obj)
             return found if call is None else _put_right(found, call, oname, detail_level)
@@ -45,7 +44,7 @@ def _knowing(base: Any) -> type:
 
 
 def _put_right(found: Any, call: remote_call.RemoteCall, name: str, detail_level: int) -> Any:
-    """Replace what IPython has found out about our wrapper by what is the user's."""
+    """Replace the facts that IPython has found about our wrapper by those of the user's code."""
     found.update(dict.fromkeys(_OF_THE_WRAPPER))
     label = name if name.endswith(".remote") else f"{name}.remote"
     found["definition"] = f"{label}{call.signature}"
@@ -54,6 +53,6 @@ def _put_right(found: Any, call: remote_call.RemoteCall, name: str, detail_level
         try:
             found["file"] = inspect.getfile(call.code)
             found["source"] = inspect.getsource(call.code).rstrip() if detail_level else None
-        except (OSError, TypeError):  # its source is nowhere
+        except (OSError, TypeError):  # it has no source
             pass
     return found

@@ -1,4 +1,4 @@
-"""What stands behind `.remote` for people who ask: the parameters and the docstring of the user's own function."""
+"""The user's function behind `.remote`, with its parameters and docstring, for completion and help."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class RemoteCall:
     """Something that can be called by `.remote`.
 
     Attributes:
-        signature: Of the user's function; of a class, what its constructor takes.
-        doc: Its docstring, "" if it has none.
+        signature: The signature of the user's function, or of the class's constructor.
+        doc: The docstring, "" if there is none.
         code: The class or the function itself, None where it is not in this process.
     """
 
@@ -27,9 +27,9 @@ class RemoteCall:
 
 
 def of(thing: Any) -> RemoteCall | None:
-    """Return what a method of a handle, an actor class, a remote function, or the `.remote` of one of these, calls.
+    """Return the call behind a method of a handle, an actor class, a remote function, or the `.remote` of one of these.
 
-    None for everything else. Runs no code of the user's.
+    Returns None for everything else. Runs no code of the user's.
     """
     is_bound = type(thing) is types.MethodType and getattr(thing, "__name__", "") == "remote"
     owner: Any = thing.__self__ if is_bound else thing
@@ -40,7 +40,7 @@ def of(thing: Any) -> RemoteCall | None:
     code = owner.__wrapped__
     try:
         signature = inspect.signature(code)
-    except (TypeError, ValueError):  # a class of an extension may not tell
+    except (TypeError, ValueError):  # a class of an extension module may have no signature
         return None
     docs = [code.__doc__, code.__init__.__doc__ if type(owner) is ActorClass and "__init__" in vars(code) else None]
     return RemoteCall(signature, "\n\n".join(inspect.cleandoc(doc) for doc in docs if doc), code)

@@ -1,1 +1,1 @@
-"""What a kernel needs: interrupts, history, the hooks of a session."""
+"""The hooks of a session in a kernel: the stop button, and the output history."""

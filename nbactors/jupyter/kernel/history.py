@@ -1,8 +1,8 @@
-"""IPython's output history without the actors: a handle that a cell showed does not live for ever because of it.
+"""Makes IPython's output history hold handles weakly, so that it keeps no actor alive.
 
 IPython keeps every result in `Out`, `_` and `_12`. A handle that was a cell's result would keep its actor alive until
-the kernel ends, whatever the user deletes. So when the next cell has run, the history's strong references to handles
-become weak ones; `Out[12].method.remote()` works as long as the user's own variables keep the actor.
+the kernel ends, whatever the user deletes. So when the next cell has run, weak references replace the handles in the
+history. `Out[12].method.remote()` works as long as a variable of the user's keeps the actor.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _UNDERSCORES = ("_", "__", "___")
 
 
 class ShownHandles:
-    """Stands in the history for a container of handles: shows what was shown, and holds nothing."""
+    """Replaces a container of handles in the history: has its repr, and holds no handle."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -34,7 +34,7 @@ class _Watch:
         self._shell = shell
 
     def post_run_cell(self, _result: Any) -> None:
-        """Weaken what earlier cells showed; this cell's own result stays for the next. On the main thread."""
+        """Weaken the results of all cells but the latest, which the next cell may use as `_`. On the main thread."""
         outputs = self._shell.user_ns.get("_oh", {})
         latest = self._shell.execution_count - 1
         for number in [number for number in outputs if number < latest]:
@@ -63,11 +63,11 @@ def watch(shell: InteractiveShell) -> None:
 
 
 def _weakened(value: Any) -> Any:
-    """Return what holds no handle strongly and stands for `value`, or None if `value` holds none.
+    """Return a replacement for `value` that holds no handle strongly, or None if `value` holds no handle.
 
-    Containers are looked into one level deep: `[Counter.remote() for _ in range(10)]` is what people write.
+    Containers are searched one level deep, which covers the usual `[Counter.remote() for _ in range(10)]`.
     """
-    # A weak proxy says it is an instance of what it stands for.
+    # Not isinstance: a weak proxy passes for an instance of its referent's class.
     if type(value) is ActorHandle:
         return weakref.proxy(value)
     items = value.values() if type(value) is dict else value if type(value) in (list, tuple, set, frozenset) else ()

@@ -1,4 +1,4 @@
-"""What a session that starts in IPython looks after, also without the extension loaded."""
+"""The hooks that a session sets in IPython when it starts, also if the extension is not loaded."""
 
 from __future__ import annotations
 
@@ -11,6 +11,6 @@ from nbactors.jupyter.kernel import history, stop_button
 
 
 def watch(shell: InteractiveShell) -> None:
-    """Look after the shell's history, errors, completion, help and output. On the thread that starts a session."""
+    """Set the hooks for history, errors, completion, help and output. On the thread that starts a session."""
     for part in (history, hints, completion, inspection, sink, stop_button, post_mortem, waiting_breakpoints):
         part.watch(shell)

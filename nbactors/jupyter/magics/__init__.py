@@ -1,1 +1,1 @@
-"""The magics, a file for each kind."""
+"""The magics, one file for each kind."""

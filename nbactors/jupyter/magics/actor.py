@@ -23,7 +23,7 @@ Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 
 @magics_class
 class ActorMagics(Magics):
-    """Actor classes that are defined in a cell."""
+    """The magic that defines an actor class in a cell."""
 
     @magic_arguments()
     @actor_arguments.declared
@@ -32,8 +32,8 @@ class ActorMagics(Magics):
     def actor(self, line: str, cell: str) -> None:
         """Make the class that this cell defines an actor class, under its own name.
 
-        The cell may import and prepare what it likes, and defines one class. With a VARIABLE the options for names
-        and lifetime apply to that actor; without, they are the class's defaults.
+        The cell defines one class, and may contain any other code. With a VARIABLE the options for names and lifetime
+        apply to that actor; without, they are the defaults of the class.
 
         ::
 
@@ -46,8 +46,8 @@ class ActorMagics(Magics):
                     self.value += 1
                     return self.value
 
-        and in the next cell `nbactors.get(counter.increment.remote())`. What the constructor needs is given by
-        `--args`: `%%actor --args "start=10" counter`.
+        and in the next cell `nbactors.get(counter.increment.remote())`. Arguments of the constructor follow `--args`:
+        `%%actor --args "start=10" counter`.
         """
         shell = self.shell
         assert shell is not None
@@ -78,7 +78,7 @@ class ActorMagics(Magics):
 
 
 def _define(cls: type, options: dict[str, Any]) -> ActorClass[Any]:
-    """Make what the cell defined an actor class."""
+    """Make the class of the cell an actor class."""
     try:
         return nbactors.remote(**options)(cls) if options else nbactors.remote(cls)
     except (TypeError, ValueError) as error:
@@ -88,7 +88,7 @@ def _define(cls: type, options: dict[str, Any]) -> ActorClass[Any]:
 def _instance(
     actor_class: ActorClass[Any], naming: dict[str, Any], variable: str, evaluate: Callable[[], Arguments]
 ) -> Any:
-    """Create the actor that the line asks for, with the options for names and lifetime, which are its own."""
+    """Create the actor of the VARIABLE, with the options for names and lifetime, which only it gets."""
     try:
         named = actor_class.options(**naming) if naming else actor_class
     except (TypeError, ValueError) as error:
@@ -129,7 +129,7 @@ def _class_name(tree: ast.Module) -> str:
 
 
 def _defined_class(value: Any, name: str) -> type:
-    """Check that what the cell left under the class's name is a plain class."""
+    """Check that the class's name still stands for a plain class after the cell."""
     if isinstance(value, type):
         return value
     raise UsageError(
@@ -139,7 +139,7 @@ def _defined_class(value: Any, name: str) -> type:
 
 
 def _check_constructor(cls: type, variable: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    """Check that the constructor takes what it would be given, before a process is started for it."""
+    """Check that the constructor takes the arguments, before a process is started for the actor."""
     try:
         inspect.signature(cls).bind(*args, **kwargs)
     except TypeError as error:
@@ -149,5 +149,5 @@ def _check_constructor(cls: type, variable: str, args: tuple[Any, ...], kwargs: 
             f'arguments ({error}); write %%actor --args "..." {variable}, or {variable} = {name}.remote(...) in the '
             "next cell"
         ) from None
-    except ValueError:  # a constructor written in C may not tell
+    except ValueError:  # a constructor written in C may have no signature
         pass

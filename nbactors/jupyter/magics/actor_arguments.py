@@ -1,4 +1,4 @@
-"""The command line of `%%actor`: what can be written on it, and what that means to `remote`."""
+"""The line of `%%actor`: its arguments, and their translation to options of `remote`."""
 
 from __future__ import annotations
 
@@ -86,19 +86,19 @@ _ARGUMENTS = (
 
 
 def declared(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a magic the arguments of `%%actor`; stands below `@magic_arguments()`."""
+    """Declare the arguments of `%%actor` for a magic. A decorator for the place below `@magic_arguments()`."""
     for add in reversed(_ARGUMENTS):
         function = add(function)
     return function
 
 
 def options(shell: InteractiveShell, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Return the options that were given, as `remote` takes them.
+    """Return the given options as `remote` takes them.
 
-    Variables of the notebook stand for their values in texts: `--name {name}`.
+    Variables of the notebook in braces stand for their values: `--name {name}`.
 
     Raises:
-        UsageError: One of them is wrong.
+        UsageError: An option is wrong.
     """
     given = vars(arguments)
     for key in _TEXTS:
@@ -122,10 +122,10 @@ def options(shell: InteractiveShell, arguments: argparse.Namespace) -> dict[str,
 
 
 def constructor_call(shell: InteractiveShell, text: str) -> Callable[[], tuple[tuple[Any, ...], dict[str, Any]]]:
-    """Read `--args`; return what evaluates it in the notebook's namespace.
+    """Read `--args`; return a function that evaluates it in the notebook's namespace.
 
     Raises:
-        UsageError: It cannot stand between the parentheses of a call. What is returned raises it too, where an
+        UsageError: The text cannot stand between the parentheses of a call. The function raises it, too, if an
             expression raises.
     """
     source = unquoted(text)
@@ -143,7 +143,7 @@ def constructor_call(shell: InteractiveShell, text: str) -> Callable[[], tuple[t
         def collect(*args: Any, **kwargs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
             return args, kwargs
 
-        # The name is looked up first in a mapping of ours, so that nothing is left in the user's namespace.
+        # A mapping of ours has the name `__arguments__`, so that the user's namespace stays as it is.
         names: Mapping[str, Any] = {**shell.user_ns, "__arguments__": collect}
         try:
             result: tuple[tuple[Any, ...], dict[str, Any]] = eval(
@@ -175,7 +175,7 @@ def _pair(
 
 
 class _Anything:
-    """Stands for the class that the cell has not defined yet."""
+    """Stands for the class of the cell, which is not defined yet."""
 
 
 def _check(found: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""The line magics `%actors`, `%kill`, `%cancel` and `%attach`: see and end what runs."""
+"""The line magics `%actors`, `%kill`, `%cancel` and `%attach`: they list and end actors and calls."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from nbactors.jupyter.magics.magic_line import is_variable, parsed, unquoted
 from nbactors.util import calls, state
 
 MANY = 100_000
-"""More actors than a node has: all."""
+"""A limit above the number of actors that a node has."""
 
 _REFERENCES = (nbactors.ObjectRef, nbactors.ObjectRefGenerator)
 
 
 @magics_class
 class ControlMagics(Magics):
-    """Looking at actors, ending them, and ending calls."""
+    """The magics that list actors, end them, and end calls."""
 
     @magic_arguments()
-    @argument("--all", action="store_true", help="Those of other sessions and the dead too.")
-    @argument("--stacks", action="store_true", help="Also print what each of them is doing now, frame by frame.")
+    @argument("--all", action="store_true", help="Also actors of other sessions, and dead ones.")
+    @argument("--stacks", action="store_true", help="Also print the stack of each actor's process.")
     @line_magic
     def actors(self, line: str) -> Roster:
         """Show this session's actors and the detached ones.
 
-        A call is counted "here" if this session has made it. Starts nothing, and asks no actor: it also shows those
-        that are stuck.
+        The column "calls here" counts the calls of this session. Starts nothing, and asks no actor, so it also shows
+        actors that are stuck.
         """
         arguments = parsed(self.actors, line)
         rows = _living_or_all(arguments.all)
@@ -54,13 +54,13 @@ class ControlMagics(Magics):
     @argument("--namespace", help="Where names are looked up; by default this session's, then the others.")
     @line_magic
     def kill(self, line: str) -> None:
-        """End actors at once; calls to them fail, also pending ones.
+        """End actors at once. Their pending calls fail, and all later ones.
 
-        A variable of the notebook comes before an actor's name. `handle.__ray_terminate__.remote()` ends an actor
-        when it has done what it was asked before.
+        A word is looked up as a variable first, then as an actor's name. `handle.__ray_terminate__.remote()` ends an
+        actor when it has run its earlier calls.
         """
         arguments = parsed(self.kill, line)
-        # All are looked up first, so that a slip of the pen kills nobody.
+        # All words are looked up first, so that a misspelt one kills no actor.
         found = [self._find(unquoted(word), arguments.namespace) for word in arguments.actors]
         for handle, label in dict(pair for pairs in found for pair in pairs).items():
             if handle._link.facts().state == "dead":
@@ -83,9 +83,10 @@ class ControlMagics(Magics):
     @argument("--interrupt", action="store_true", help="Raise KeyboardInterrupt in running plain methods of actors.")
     @line_magic
     def cancel(self, line: str) -> None:
-        """Cancel calls; returns at once. Those that have not begun never run.
+        """Cancel calls; returns at once. Calls that have not begun never run.
 
-        A task that runs gets KeyboardInterrupt, an async method CancelledError; a plain method only with `--interrupt`.
+        A running task gets KeyboardInterrupt, an async method CancelledError. A plain method goes on without
+        `--interrupt`.
         """
         arguments = parsed(self.cancel, line)
         if arguments.force and arguments.interrupt:
@@ -115,11 +116,11 @@ class ControlMagics(Magics):
 
     @magic_arguments()
     @argument("name", metavar="NAME", help="The actor's name.")
-    @argument("variable", nargs="?", metavar="VARIABLE", help="What to bind it to; by default its name.")
+    @argument("variable", nargs="?", metavar="VARIABLE", help="The variable for its handle; by default its name.")
     @argument("--namespace", help="Where the name is looked up; this session's by default.")
     @line_magic
     def attach(self, line: str) -> None:
-        """Bind a living actor to a variable by its name, for instance a detached one after the kernel was restarted."""
+        """Bind a living actor to a variable by its name, for instance a detached one after a restart of the kernel."""
         arguments = parsed(self.attach, line)
         assert self.shell is not None
         name = unquoted(arguments.name)
@@ -142,7 +143,7 @@ class ControlMagics(Magics):
         display(handle)
 
     def _find(self, word: str, namespace: str | None) -> list[tuple[ActorHandle[Any], str]]:
-        """Return the actors that a word on the line of `%kill` means, and what to call each."""
+        """Return the actors that a word on the line of `%kill` means, each with a label."""
         assert self.shell is not None
         value = self.shell.user_ns.get(word)
         handles = list(value.values()) if isinstance(value, dict) else value if _is_collection(value) else [value]
@@ -188,7 +189,7 @@ class ControlMagics(Magics):
 
 
 def _living_or_all(everything: bool) -> list[dict[str, Any]]:
-    """Return the rows of what `%actors` shows."""
+    """Return the rows that `%actors` shows."""
     rows = state.list_actors(limit=MANY, detail=True)
     if everything:
         return rows
@@ -197,7 +198,7 @@ def _living_or_all(everything: bool) -> list[dict[str, Any]]:
 
 
 def _print_stacks(rows: list[dict[str, Any]]) -> None:
-    """Print what each living actor does now."""
+    """Print the stack of each living actor."""
     for row in rows:
         if row["state"] == "DEAD":
             continue
@@ -218,7 +219,7 @@ def _own_namespace() -> str:
 
 
 def _unknown_name(name: str, namespace: str | None, variables: list[str] | None = None) -> str:
-    """Return what to say where no living actor has the name that was asked for."""
+    """Return the error text for a name that no living actor has."""
     rows = _named()
     elsewhere = [row["ray_namespace"] for row in rows if row["name"] == name]
     where = f" in the namespace {namespace!r}" if namespace else ""
@@ -228,7 +229,7 @@ def _unknown_name(name: str, namespace: str | None, variables: list[str] | None 
 
 
 def _close(word: str, known: list[str]) -> str:
-    """Return what was probably meant, or else what there is."""
+    """Return the known words that resemble a word as a hint, else some of the known words."""
     matches = difflib.get_close_matches(word, set(known), n=3, cutoff=0.6)
     if matches:
         return f"; did you mean {' or '.join(matches)}?"
@@ -250,12 +251,12 @@ def _ending(ref: Any) -> Any:
 
 
 def _strong(handle: Any) -> ActorHandle[Any]:
-    """Return a handle itself where the history holds a weak one."""
+    """Return a strong handle, also for the weak one that the history holds."""
     return handle.__copy__()  # type: ignore[no-any-return]
 
 
 def _identifier(name: str) -> str:
-    """Make an actor's name a variable's."""
+    """Return an actor's name as a valid name of a variable."""
     text = re.sub(r"\W", "_", name)
     if not text or text[0].isdigit():
         text = f"_{text}"

@@ -17,10 +17,10 @@ _WIDEST = 60
 
 
 class Roster:
-    """Actors as they were at one moment.
+    """A snapshot of actors, which shows as a table.
 
     Attributes:
-        rows: A dict for each, as `nbactors.util.state.list_actors(detail=True)` has.
+        rows: The rows of `nbactors.util.state.list_actors(detail=True)`.
     """
 
     def __init__(
@@ -30,13 +30,13 @@ class Roster:
         variables: Mapping[str, str],
         empty: str,
     ) -> None:
-        """Look at the actors' processes, which takes a millisecond each.
+        """Take the snapshot. Reading the facts of a process takes about a millisecond.
 
         Args:
             rows: The actors.
             calls: This process's pending calls, as of `nbactors.util.calls.pending_calls`.
-            variables: Names of variables that hold a handle, by the actor's id.
-            empty: What to say if there are none.
+            variables: The names of variables that hold a handle, by the actor's id.
+            empty: The text that stands for an empty table.
         """
         self.rows = list(rows)
         self._empty = empty
@@ -46,7 +46,7 @@ class Roster:
             _cells(row, variables.get(row["actor_id"], ""), pending[row["actor_id"]], waiting[row["actor_id"]])
             for row in rows
         ]
-        # A column in which nobody has anything tells nothing.
+        # Empty columns are left out.
         kept = [index for index in range(len(_HEADS)) if any(cells[index] for cells in self._cells)]
         self._heads = [_HEADS[index] for index in kept]
         self._cells = [[cells[index] for index in kept] for cells in self._cells]
@@ -70,12 +70,12 @@ class Roster:
 
 
 def _cut(text: str) -> str:
-    """Return what of a cell stands in the table of text; HTML has all of it."""
+    """Return the text of a cell, shortened. Only the table of text is: HTML has all of it."""
     return text if len(text) <= _WIDEST else text[: _WIDEST - 1] + "…"
 
 
 def _cells(row: dict[str, Any], variable: str, pending: int, waiting: int) -> list[str]:
-    """Return what the table shows of an actor, in the order of the heads."""
+    """Return the cells of an actor's row, in the order of the heads."""
     running, up, memory = _process(row["pid"]) if row["state"] == "ALIVE" else ("", "", "")
     state = row["state"].lower().replace("_", " ") + (", detached" if row["is_detached"] else "")
     if row["state"] == "DEAD" and row["death_cause"]:
@@ -84,7 +84,7 @@ def _cells(row: dict[str, Any], variable: str, pending: int, waiting: int) -> li
     holds = ", ".join(f"{_amount(name, value)} {name}" for name, value in sorted(row["required_resources"].items()))
     namespace = row["ray_namespace"] if row["name"] else ""
     return [
-        # A nameless one is told by the beginning of its id, which `nbactors logs` takes too.
+        # The beginning of its id stands for an actor without a name. `nbactors logs` takes it, too.
         row["name"] or row["actor_id"][:12],
         variable,
         row["class_name"],
@@ -100,21 +100,21 @@ def _cells(row: dict[str, Any], variable: str, pending: int, waiting: int) -> li
 
 
 def _process(pid: int) -> tuple[str, str, str]:
-    """Return the method that an actor's process runs, how long it has been up and what memory is its own."""
+    """Return the method that an actor's process runs, its time since the start, and its memory."""
     try:
         process = psutil.Process(pid)
-        # The worker shows in its title what it runs: ray::Counter.increment.
+        # The title of a worker names the running call: ray::Counter.increment.
         title = (process.cmdline() or [""])[0].removeprefix("ray::")
         up = time.time() - process.create_time()
         memory = process.memory_full_info()
-    except psutil.Error:  # it ends just now, or the system does not let us look
+    except psutil.Error:  # the process is ending, or the system denies access
         return "", "", ""
     own = getattr(memory, "uss", memory.rss)
     return title.partition(".")[2], _span(up), f"{own / _MEBIBYTE:.1f} MiB (RSS {memory.rss / _MEBIBYTE:.0f})"
 
 
 def _span(seconds: float) -> str:
-    """Return a span of time as people read it."""
+    """Return a span of time in its largest fitting unit."""
     if seconds < 60:
         return f"{seconds:.0f} s"
     minutes, hours = seconds / 60, seconds / 3600

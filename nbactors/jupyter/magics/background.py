@@ -1,4 +1,4 @@
-"""A cell that runs in the background, and the line under it that tells how it goes."""
+"""A cell that runs in the background, and the line under it that shows its state."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from nbactors.jupyter.cell_output.live import Live
 from nbactors.jupyter.cell_output.painter import painter
 from nbactors.jupyter.failures import post_mortem
 from nbactors.jupyter.magics.remote_in_worker import TOKEN_PREFIX
-from nbactors.util.bar_text import clock
+from nbactors.views.bar import DONE, FAILED, FONT, RUNNING, clock
 
 _LOOKS = {
     "queued": ("var(--jp-ui-font-color2, #757575)", "○"),
-    "running": ("var(--jp-brand-color1, #2196f3)", "●"),
+    "running": (RUNNING, "●"),
     "cancelling": ("var(--jp-warn-color1, #f57c00)", "●"),
-    "done": ("var(--jp-success-color1, #388e3c)", "✓"),
-    "failed": ("var(--jp-error-color1, #d32f2f)", "✗"),
+    "done": (DONE, "✓"),
+    "failed": (FAILED, "✗"),
     "cancelled": ("var(--jp-warn-color1, #f57c00)", "✗"),
 }
 """The states of a cell: colour and mark. The last three are final."""
@@ -31,11 +31,11 @@ _LOOKS = {
 _FINAL = frozenset({"done", "failed", "cancelled"})
 
 _runs: dict[str, BackgroundCell] = {}
-"""Those that have not begun, by token."""
+"""The cells that are queued, by token."""
 
 
 def begun(token: str, pid: int) -> bool:
-    """A worker tells that a cell has begun, maybe after its end. Any thread. Returns False if that is no cell."""
+    """Take a worker's report that a cell has begun, maybe after its end. Any thread. Returns False for other tokens."""
     run = _runs.pop(token, None)
     if run is not None:
         run.begin(pid)
@@ -44,13 +44,13 @@ def begun(token: str, pid: int) -> bool:
 
 @dataclass(frozen=True)
 class Title:
-    """What a run is known by.
+    """The names of one run of a cell.
 
     Attributes:
-        name: What the user calls it.
+        name: The user's name for it.
         prompt: ``In[12]``.
-        filename: Of its code, as tracebacks show it.
-        token: As the worker calls it.
+        filename: The file name of its code in tracebacks.
+        token: Its name in the worker's report that it has begun.
     """
 
     name: str
@@ -60,13 +60,13 @@ class Title:
 
 
 class BackgroundCell:
-    """One run.
+    """One run of a cell.
 
     Args:
-        title: What it is known by.
+        title: The names of the run.
         cell: The number of the cell that shows it, 0 in a terminal.
-        value: Reference to its value.
-        shown: Reference to how that looks; see `remote_code.mimebundle`.
+        value: A reference to the value of the cell.
+        shown: A reference to the MIME bundle of that value; see `remote_in_worker.mimebundle`.
     """
 
     def __init__(self, title: Title, cell: int, value: Any, shown: Any) -> None:
@@ -90,11 +90,11 @@ class BackgroundCell:
 
     @property
     def state(self) -> str:
-        """How it goes: a key of `_LOOKS`."""
+        """The state: a key of `_LOOKS`."""
         return self._state
 
     def begin(self, pid: int) -> None:
-        """It has begun, in that process. Any thread."""
+        """Show the cell as running in the process `pid`. Any thread."""
         with self._lock:
             if self._state != "queued":
                 return
@@ -102,7 +102,7 @@ class BackgroundCell:
         painter.touch(self)
 
     def cancel(self) -> None:
-        """Cancel it; asked a second time, end its process. Any thread, beside the user's cell."""
+        """Cancel the cell; a second call ends its process. Any thread, also while the user's cell runs."""
         with self._lock:
             if self._state in _FINAL:
                 return
@@ -115,7 +115,7 @@ class BackgroundCell:
         painter.touch(self)
 
     def _finish(self, future: Any) -> None:
-        """It has ended, one way or the other. A thread of the runtime."""
+        """Take the value or the error of the cell. On a thread of the runtime."""
         error = future.exception()
         with self._lock:
             _runs.pop(self._title.token, None)
@@ -133,14 +133,14 @@ class BackgroundCell:
             self._print()
 
     def paint(self, now: float) -> float | None:
-        """Show how it goes. The painter's thread."""
+        """Show the state. On the painter's thread."""
         with self._lock:
             state = self._state
             elapsed = (self._ended if state in _FINAL else now) - self._since
         text, html = line(self._name, state, elapsed, self._pid)
         if state not in _FINAL:
             self._live.show(text, html, self._make_button)
-            # A whole second after the last change of state, so that the clock never skips one.
+            # Whole seconds after the last change of state, so that the clock skips none.
             return now + 1.0 - elapsed % 1.0
         self._live.end(text, html)
         self._button = None
@@ -150,7 +150,7 @@ class BackgroundCell:
     def _make_button(self, ipywidgets: Any) -> Any:
         layout = ipywidgets.Layout(width="auto", height="24px", margin="0 8px 0 0", flex="0 0 auto")
         button = ipywidgets.Button(description="Cancel", tooltip="Cancel this cell's task", layout=layout)
-        # ipykernel 7.4 would hand clicks to the main shell, which is busy when they matter.
+        # ipykernel 7.4 hands clicks to the main shell, which may be busy, unless this returns the default.
         if hasattr(button.comm, "_reply_subshell_for"):
             button.comm._reply_subshell_for = lambda data, default: default
         button.on_click(lambda _: self.cancel())
@@ -169,12 +169,12 @@ class BackgroundCell:
             cells.publish(self._cell, "display_data", {**outcome, "transient": {}})
 
     def _traceback(self, error: BaseException) -> str:
-        """Return an error's text, with the cell under the name that the user knows it by."""
+        """Return an error's text, in which the prompt and the name stand for the cell's file and function."""
         text = str(error).replace(f'File "{self._title.filename}", line', f"Cell {self._title.prompt}, line")
         return text.replace("ray::run()", self._name, 1)
 
     def _print(self) -> None:
-        """Tell the end in a terminal."""
+        """Print the last state and the outcome, in a terminal."""
         outcome = self._outcome
         print(line(self._name, self._state, self._ended - self._since, self._pid)[0])
         if isinstance(outcome, BaseException):
@@ -184,15 +184,15 @@ class BackgroundCell:
 
 
 def line(name: str, state: str, elapsed: float, pid: int) -> tuple[str, str]:
-    """Return the line that tells how a cell goes, as text and as HTML."""
+    """Return the line that shows the state of a cell, as text and as HTML."""
     colour, mark = _LOOKS[state]
     word = f"{state} …" if state == "cancelling" else state
     took = clock(elapsed) if elapsed >= 10 or state not in _FINAL else f"{elapsed:.1f} s"
     where = f"pid {pid}" if pid else ""
     text = "  ".join(part for part in (f"{mark} {name}: {word}", took, where) if part)
     html = (
-        '<div style="font-family:var(--jp-ui-font-family, sans-serif);font-size:var(--jp-ui-font-size1, 13px);'
-        'line-height:24px;display:flex;flex-wrap:wrap;column-gap:10px;font-variant-numeric:tabular-nums">'
+        f'<div style="{FONT};line-height:24px;'
+        'display:flex;flex-wrap:wrap;column-gap:10px;font-variant-numeric:tabular-nums">'
         f'<span style="color:{colour}">{mark} {escape(word)}</span><span>{escape(name)}</span><span>{took}</span>'
         f'<span style="opacity:.6">{where}</span></div>'
     )

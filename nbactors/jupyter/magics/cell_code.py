@@ -1,4 +1,4 @@
-"""A cell's code that runs on behalf of a magic and still behaves as a cell: line numbers, source, tracebacks."""
+"""Runs the code below a cell magic like a plain cell: with its line numbers, source and tracebacks."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from IPython.core.interactiveshell import InteractiveShell
 
 
 class CellFailed(Exception):
-    """The cell's code raised; its traceback has been shown and the execution is marked as failed."""
+    """The cell's code has raised. Its traceback was shown, and the execution is marked as failed."""
 
 
 def parse(shell: InteractiveShell, body: str) -> tuple[ast.Module, str]:
-    """Parse what stands below a cell magic's line, and return it with the file name that its code gets.
+    """Parse the body of a cell magic; return the tree and the file name of its code. On the main thread.
 
-    The code is kept where tracebacks and `inspect.getsource` look for it, and its lines are numbered as in the cell,
-    the magic's own line being the first. Called on the main thread.
+    Tracebacks and `inspect.getsource` find the source by that file name. Its lines are numbered as in the cell, whose
+    first line is the magic's own.
 
     Raises:
-        CellFailed: The code has a syntax error, which has been shown.
+        CellFailed: The code has a syntax error, which was shown.
     """
     lines = body.splitlines()
-    # IPython's transformation drops these.
+    # IPython's transformation drops blank lines at the beginning.
     blank = next((number for number, line in enumerate(lines) if line.strip()), 0)
     source = "\n" * (1 + blank) + shell.transform_cell(body)
     filename = shell.compile.cache(source, shell.execution_count, raw_code=source)
@@ -37,15 +37,15 @@ def parse(shell: InteractiveShell, body: str) -> tuple[ast.Module, str]:
 
 
 def execute(shell: InteractiveShell, tree: ast.Module, filename: str) -> None:
-    """Run parsed code in the user's namespace. Called on the main thread.
+    """Run parsed code in the user's namespace. On the main thread.
 
     Raises:
-        CellFailed: The code raised. Its traceback has been shown, from the user's first frame on.
+        CellFailed: The code has raised. Its traceback was shown, from the user's first frame on.
     """
     try:
         exec(shell.compile(tree, filename, "exec"), shell.user_global_ns, shell.user_ns)
     except (Exception, KeyboardInterrupt) as error:
-        # Without the frame of this function, and before those of the magic's callers would be added.
+        # Without this function's frame. The frames of the magic's callers are not in the traceback yet.
         own = error.__traceback__
         frames: TracebackType | None = own.tb_next if own is not None else None
         shell.showtraceback((type(error), error, frames), tb_offset=0, running_compiled_code=True)
@@ -54,9 +54,9 @@ def execute(shell: InteractiveShell, tree: ast.Module, filename: str) -> None:
 
 
 def note_failure(shell: InteractiveShell, error: BaseException, before_execution: bool) -> None:
-    """Mark the execution that is under way as failed, so that "run all" and nbclient stop at it.
+    """Mark the present execution as failed, so that "run all" and nbclient stop at it.
 
-    An exception that left the magic would do so too, but be shown a second time, with IPython's own frames.
+    An exception that leaves the magic does so, too, but is shown a second time, with IPython's own frames.
     """
     result: Any = shell.displayhook.exec_result
     if result is None:

@@ -1,4 +1,4 @@
-"""A class that a cell defines anew, and the actors that run what it was before."""
+"""Updates the actors of a class that a cell defines again."""
 
 from __future__ import annotations
 
@@ -13,16 +13,20 @@ from nbactors.exceptions import RayError
 from nbactors.upkeep import living
 
 _SHOWN = 5
-"""Actors that are named; of more the number is told."""
+"""The most actors that a message names. Further ones are counted."""
 
 _sources: dict[str, str] = {}
-"""The cell that has defined a class last, by its name."""
+"""The source of the cell that has defined a class last, by the name of the class."""
 
 
 def tell_of_old(shell: InteractiveShell, cls: ActorClass[Any], source: str, replaced: str | None) -> None:
-    """Say how many actors still run an older version of the class that a cell has defined. On the main thread.
+    """Print which actors still run an older version of a class. On the main thread.
 
-    Nothing is said where the cell, `source`, is what it was. The actor in the variable `replaced` is about to go.
+    Args:
+        shell: The notebook's.
+        cls: The class as the cell has defined it now.
+        source: The source of that cell. Nothing is printed if it has not changed.
+        replaced: The variable that is about to get a new actor; its present one is not counted.
     """
     before = _sources.get(cls.__name__)
     _sources[cls.__name__] = source
@@ -39,16 +43,16 @@ def tell_of_old(shell: InteractiveShell, cls: ActorClass[Any], source: str, repl
 
 
 def update(shell: InteractiveShell, cls: ActorClass[Any], source: str) -> None:
-    """Have the living actors of the class run the version that a cell has defined. On the main thread.
+    """Update the living actors of the class to the version that a cell has defined. On the main thread.
 
     Raises:
-        UsageError: Some could not be updated; the message says which, and why.
+        UsageError: Some actors could not be updated; the message says which, and why.
     """
     _sources[cls.__name__] = source
     done: list[ActorHandle[Any]] = []
     failed: dict[str, list[ActorHandle[Any]]] = {}
     for handle in living(cls):
-        # The variable's own handle, so that it knows the new methods at once.
+        # If a variable holds a handle to it, that handle is updated, so that it knows the new methods at once.
         mine = _variables(shell).get(handle)
         try:
             nbactors.update(mine[1] if mine else handle, cls)
@@ -81,7 +85,7 @@ def _variables(shell: InteractiveShell) -> dict[Any, tuple[str, ActorHandle[Any]
 
 
 def _names(shell: InteractiveShell, handles: list[ActorHandle[Any]]) -> str:
-    """Return what people call actors: the variable, else what the handle shows."""
+    """Return the names of actors for a message: the variable of each, else the repr of its handle."""
     variables = _variables(shell)
     names = [variables[handle][0] if handle in variables else repr(handle) for handle in handles]
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""

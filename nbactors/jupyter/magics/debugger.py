@@ -12,7 +12,7 @@ from nbactors.jupyter.magics.magic_line import parsed, unquoted
 
 @magics_class
 class DebugMagics(Magics):
-    """Debugging what runs in other processes."""
+    """The magic that debugs calls in other processes."""
 
     @magic_arguments()
     @argument("name", nargs="?", metavar="NAME", help="Its actor's or task's name, or the pid. By default the first.")

@@ -1,4 +1,4 @@
-"""The line magic `%actor_logs`: what an actor has printed, also before the page was opened or the kernel started."""
+"""The line magic `%actor_logs`: the whole output of an actor, also from before the kernel was started."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from IPython.core.magic import Magics, line_magic, magics_class
 from IPython.core.magic_arguments import argument, magic_arguments
 
 from nbactors.actor import ActorHandle
-from nbactors.frontend.sink import write
+from nbactors.frontend.text_stream import write
 from nbactors.jupyter.magics.magic_line import parsed, unquoted
 from nbactors.util.actor_log import read
 from nbactors.util.state import NodeMissingError, actor_logs
 
 MOST_LINES = 5_000
-"""What is shown unless a number is asked for: a page with a million lines is of use to nobody."""
+"""Lines that are shown by default: a page with a million lines is of no use."""
 
 
 @magics_class
 class LogMagics(Magics):
-    """Reading logs."""
+    """The magic that reads logs."""
 
     @magic_arguments()
     @argument(
@@ -33,10 +33,10 @@ class LogMagics(Magics):
     @argument("-f", "--follow", action="store_true", help="Go on until the actor ends, or the kernel is interrupted.")
     @line_magic
     def actor_logs(self, line: str) -> None:
-        """Show what an actor has printed, on stdout and stderr, whichever cells have called it.
+        """Show an actor's output, on stdout and stderr, from calls of all cells.
 
-        Of several with that name the latest is shown. The log is complete, whatever the cells have left out, and is
-        there as long as the node runs: a detached actor's also after the kernel was restarted, and a dead one's too.
+        If several actors have the name, the latest is shown. The log is complete, also where cells show only the last
+        lines of a flood. It exists as long as the node runs, also after a restart of the kernel and the actor's death.
         """
         arguments = parsed(self.actor_logs, line)
         if arguments.lines is not None and arguments.lines < 0:

@@ -1,4 +1,4 @@
-"""The line of a magic: its arguments."""
+"""Reads the arguments on the line of a magic."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def parsed(magic: Callable[..., Any], line: str) -> argparse.Namespace:
     """Return the arguments of a magic that is declared with `@magic_arguments()`.
 
     Raises:
-        UsageError: They are wrong.
+        UsageError: The arguments are wrong.
     """
     try:
         arguments: argparse.Namespace = parse_argstring(magic, line)

@@ -17,13 +17,14 @@ from nbactors.actor import ActorHandle
 from nbactors.jupyter.magics import on_in_actor, sent_cell
 from nbactors.jupyter.magics.cell_code import CellFailed, note_failure
 from nbactors.jupyter.magics.magic_line import parsed, unquoted
+from nbactors.jupyter.magics.remote_in_worker import SentCell
 from nbactors.util import inside, state
 
 ANSWER_S = 5.0
-"""A process that does not even tell its stack for so long runs no Python code, so that `--now` would not either."""
+"""Seconds to wait for the stack of a process. Without an answer it runs no Python code, and no `--now` either."""
 
 END_S = 2.0
-"""How long an interrupted cell is waited for, so that its own traceback can be shown."""
+"""Seconds to wait for the end of an interrupted cell, in order to show its traceback."""
 
 
 @magics_class
@@ -40,11 +41,10 @@ class OnMagics(Magics):
     def on(self, line: str, cell: str) -> None:
         """Run this cell inside an actor's process, with `self` bound to the actor's instance.
 
-        The cell takes its turn in the actor's queue, as a call of a method would, and sees none of the notebook's
-        variables but those that `-i` copies. Names that it assigns stay in the actor's process, and the next `%%on`
-        finds them; `self` is bound anew each time. The value of the last expression is shown as the actor's process
-        would show it; `-o` copies it into a variable as well. In an asyncio actor the cell runs on the actor's loop
-        and may `await`.
+        The cell waits its turn in the actor's queue like a method call. Of the notebook's variables it sees only those
+        that `-i` copies. Names that it assigns stay in the actor's process for the next `%%on`; `self` is bound anew
+        each time. The value of the last expression is shown; `-o` copies it into a variable as well. In an asyncio
+        actor the cell runs on the actor's loop and may `await`.
 
         ::
 
@@ -53,8 +53,8 @@ class OnMagics(Magics):
             self.value += step
             before
 
-        `--now` jumps the queue, to look into an actor that is stuck: the cell runs at once in a thread of its own,
-        beside whatever the actor does, so it should only look. Interrupting the cell cancels it in the actor, too.
+        `--now` is for looking into an actor that is stuck: the cell runs at once in a thread of its own, beside the
+        actor's calls, so it should change nothing. Interrupting the cell cancels it in the actor, too.
         """
         shell = self.shell
         assert shell is not None
@@ -71,9 +71,9 @@ class OnMagics(Magics):
         shows = not cell.rstrip().endswith(";")
         on_loop = inside.is_async(handle) and not arguments.now
         keeps = arguments.out is not None
-        packed = on_in_actor.OnCell(code, filename, "\n" + cell, names, keeps, shows, on_loop)
+        packed = SentCell(code, filename, "\n" + cell, names, keeps, shows)
         try:
-            value, shown = _run(shell, handle, packed, arguments.now)
+            value, shown = _run(shell, handle, packed, on_loop, arguments.now)
         except CellFailed:
             return
         if arguments.out is not None:
@@ -83,12 +83,12 @@ class OnMagics(Magics):
 
 
 def _handle(shell: InteractiveShell, text: str) -> ActorHandle[Any]:
-    """Return the actor that the line means: what the expression gives, or the one of that name."""
+    """Return the actor that the line means: the value of the expression, else the actor of that name."""
     try:
         value = eval(text, shell.user_global_ns, shell.user_ns)
     except (NameError, SyntaxError):
         value = None
-    except Exception as error:  # noqa: BLE001 - whatever the user's expression raises
+    except Exception as error:  # noqa: BLE001 - an error of the user's expression
         raise UsageError(f"%%on: {text}: {type(error).__name__}: {error}") from None
     else:
         if isinstance(value, ActorHandle):
@@ -103,7 +103,7 @@ def _handle(shell: InteractiveShell, text: str) -> ActorHandle[Any]:
 
 
 def _check_answers(handle: ActorHandle[Any]) -> None:
-    """Find out whether Python code would run there at all, before something is left waiting there."""
+    """Check that the actor's process runs Python code at all, before a call is left waiting there."""
     try:
         state.stack(handle, timeout=ANSWER_S)
     except TimeoutError:
@@ -111,20 +111,20 @@ def _check_answers(handle: ActorHandle[Any]) -> None:
             f"%%on: the actor's process has not answered for {ANSWER_S:g} seconds: code in it keeps the GIL, so not "
             "even --now can run; %kill ends it"
         ) from None
-    except ValueError:  # it is just starting
+    except ValueError:  # the process is starting
         return
     except exceptions.RayError as error:
         raise UsageError(f"%%on: {error}") from None
 
 
-def _run(shell: InteractiveShell, handle: ActorHandle[Any], packed: on_in_actor.OnCell, now: bool) -> Any:
+def _run(shell: InteractiveShell, handle: ActorHandle[Any], packed: SentCell, on_loop: bool, now: bool) -> Any:
     """Run a cell, and wait for it.
 
     Raises:
-        CellFailed: It failed or was interrupted, which has been shown.
+        CellFailed: The cell has failed or was interrupted, which was shown.
     """
     try:
-        ref = inside.run_inside(handle, on_in_actor.run, packed, now=now, name="%%on")
+        ref = inside.run_inside(handle, on_in_actor.run, packed, on_loop, now=now, name="%%on")
     except (TypeError, ValueError, exceptions.RayError) as error:
         bad = sent_cell.culprit(packed.names)
         if bad:
@@ -143,7 +143,7 @@ def _run(shell: InteractiveShell, handle: ActorHandle[Any], packed: on_in_actor.
 
 
 def _ends(ref: Any) -> BaseException | None:
-    """Return what an interrupted cell ends with, None if it does not end soon."""
+    """Return the error by which an interrupted cell ends, None if it does not end soon."""
     try:
         nbactors.get(ref, timeout=END_S)
     except exceptions.GetTimeoutError:
@@ -154,7 +154,7 @@ def _ends(ref: Any) -> BaseException | None:
 
 
 def _fail(shell: InteractiveShell, error: BaseException, remote: BaseException | None, filename: str) -> None:
-    """Show an error as if the cell had raised it here."""
+    """Show an error as if the cell had raised it in this process."""
     shown: BaseException = error
     if isinstance(error, exceptions.RayTaskError):
         shown = error.cause
@@ -177,14 +177,14 @@ def _fail(shell: InteractiveShell, error: BaseException, remote: BaseException |
 
 
 def _traceback(text: str, filename: str, cell: str) -> list[str]:
-    """Return the lines of a traceback, with the cell under the name that the user knows it by."""
+    """Return the lines of a traceback, in which the prompt stands for the cell's file name."""
     number = cell.removeprefix("In")
     text = re.sub(rf'File "{re.escape(filename)}", line (\d+), in ', rf"Cell In{number}, line \1, in ", text)
     return text.rstrip().split("\n")
 
 
 def _hint(shell: InteractiveShell, error: BaseException) -> str:
-    """Return what to do about a name that the notebook has, and the actor's process has not."""
+    """Return a hint on `-i` if the notebook has a variable whose name is not defined in the actor's process."""
     found = re.match(r"name '(\w+)' is not defined", str(error)) if isinstance(error, NameError) else None
     name = found[1] if found else ""
     if name in shell.user_ns:

@@ -24,32 +24,32 @@ from nbactors.jupyter.magics.magic_line import parsed
 _READS = frozenset({"LOAD_NAME", "LOAD_GLOBAL"})
 _WRITES = frozenset({"STORE_NAME", "DELETE_NAME"})
 _ITS_OWN = frozenset({"In", "Out", "get_ipython", "exit", "quit", "open"})
-"""IPython's names in the user's namespace, which mean the notebook."""
+"""Names that IPython puts into the user's namespace. Their objects belong to the notebook's process."""
 
 
 @magics_class
 class RemoteMagics(Magics):
-    """The magics that run cells elsewhere."""
+    """The magic that runs cells as tasks."""
 
     @magic_arguments()
     @argument("-o", "--out", metavar="VARIABLE", help="Bind a reference to the last expression's value to this.")
     @argument(
         "-i", "--input", metavar="a,b", help="Variables to take along beside those that the cell's code mentions."
     )
-    @argument("--name", help="What it is called in its line and in front of what it prints; In[…] by default.")
+    @argument("--name", help="Its name in its line and in front of its output; In[…] by default.")
     @argument("--num-cpus", type=float, metavar="N", help="CPUs that it holds while it runs; 1 by default.")
     @argument("--num-gpus", type=float, metavar="N", help="GPUs that it holds while it runs; may be a fraction.")
     @cell_magic
     def remote(self, line: str, cell: str) -> None:
         """Run this cell as a task, in the background, and go on at once.
 
-        A line under the cell tells how it goes, with a button that cancels it; what the cell prints, the value of its
-        last expression and its exception show there as well, also while other cells run.
+        A line under the cell shows its state, with a button that cancels it. The output, the value of the last
+        expression and the exception of the cell show there as well, also while other cells run.
 
-        The cell reads the notebook's variables as they are when it is submitted: each that its code mentions is
-        pickled then, and so are the variables of functions that it calls. What it assigns stays with it. Take results
-        back by `-o`: the variable is bound at once, to an `ObjectRef` for `get`, `wait` or `await`, or for other
-        calls as an argument.
+        The cell sees the notebook's variables as they are when it is submitted: each variable that its code mentions is
+        pickled then, and so are the variables of functions that it calls. Names that it assigns are lost at its end.
+        `-o` binds a variable to an `ObjectRef` of the result at once, for `get`, `wait` or `await`, or as an argument
+        of other calls.
 
         ::
 
@@ -73,8 +73,8 @@ class RemoteMagics(Magics):
         source = "\n" + cell
         shows = not cell.rstrip().endswith(";")
         names = _captured(shell, code, extra)
-        packed = remote_in_worker.Cell(code, filename, source, names, token, arguments.out is not None, shows)
-        value, shown = _submit(packed, name, arguments)
+        packed = remote_in_worker.SentCell(code, filename, source, names, arguments.out is not None, shows)
+        value, shown = _submit(packed, token, name, arguments)
         number = calling_cell.current()
         title = Title(name, shown_as, filename, token)
         BackgroundCell(title, number if cells.header(number) else 0, value, shown)
@@ -82,14 +82,14 @@ class RemoteMagics(Magics):
             shell.user_ns[arguments.out] = value
 
 
-def _submit(packed: remote_in_worker.Cell, name: str, arguments: Any) -> list[Any]:
-    """Submit the task; return references to its value and to how that looks."""
-    # Not repeated when its worker dies: a cell may have done half of what it does.
+def _submit(packed: remote_in_worker.SentCell, token: str, name: str, arguments: Any) -> list[Any]:
+    """Submit the task; return references to the cell's value and to the MIME bundle of that."""
+    # No retry when its worker dies: the cell may have done half of its work.
     options: dict[str, Any] = {"name": name, "num_returns": 2, "max_retries": 0}
     options |= {key: getattr(arguments, key) for key in ("num_cpus", "num_gpus") if getattr(arguments, key) is not None}
     try:
         task: Any = nbactors.remote(remote_in_worker.run)
-        refs: list[Any] = task.options(**options).remote(packed)
+        refs: list[Any] = task.options(**options).remote(packed, token)
     except (TypeError, ValueError) as error:
         bad = sent_cell.culprit(packed.names)
         if bad:
@@ -102,17 +102,17 @@ def _submit(packed: remote_in_worker.Cell, name: str, arguments: Any) -> list[An
 
 
 def _captured(shell: InteractiveShell, code: CodeType, extra: dict[str, Any]) -> dict[str, Any]:
-    """Return the notebook's variables that a cell reads, by value when it is pickled."""
+    """Return the notebook's variables that a cell reads. They are pickled by value."""
     space = shell.user_ns
     reads = {name for name in _names(code, _READS) if name in space and name not in _ITS_OWN}
     own = set(_names(code, _WRITES, nested=False))
-    # A name that the cell assigns itself may stand for something that it never reads of the notebook's.
+    # The cell may assign such a name before it reads it. Then it does not need the notebook's variable.
     doubtful = {name for name in reads & own if not sent_cell.can_travel(space[name])}
     return {name: space[name] for name in sorted(reads - doubtful)} | extra
 
 
 def _names(code: CodeType, operations: frozenset[str], nested: bool = True) -> Iterator[str]:
-    """Yield the global names that code reads or writes, that of functions and classes in it included."""
+    """Yield the global names that code reads or writes, with `nested` also in its functions and classes."""
     for step in dis.get_instructions(code):
         if step.opname in operations:
             yield step.argval

@@ -1,4 +1,4 @@
-"""What `%%remote` runs in a worker. Imports no IPython, which few cells need there."""
+"""Runs the cell of `%%remote` in a worker. Imports no IPython, which few cells need there."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from types import CodeType
 from typing import Any
 
 import nbactors
-from nbactors.frontend.sink import Progress
+from nbactors.frontend.bar import BarState
 from nbactors.frontend.user_code import lets_through
 
 TOKEN_PREFIX = "cell-"
-"""Of the tokens that name runs."""
+"""The beginning of the tokens that name runs."""
 
 VALUE = "_nbactors_value"
-"""The name that the cell's last expression is bound to."""
+"""The variable that gets the value of the cell's last expression."""
 
 MAX_TEXT = 100_000
-"""A longer repr is cut: nobody reads it, and the page has to hold it."""
+"""Characters of a repr. A longer one is cut: nobody reads it, and it is a burden on the page."""
 
 _REPRS = {
     "_repr_html_": "text/html",
@@ -36,37 +36,45 @@ _REPRS = {
 
 
 @dataclass(frozen=True)
-class Cell:
-    """A cell on its way to a worker.
+class SentCell:
+    """A cell on its way to another process.
 
     Attributes:
-        code: Its compiled code.
-        filename, source: Where its lines are looked up for tracebacks.
-        names: What it reads of the notebook.
-        token: Names the run, for the word that it has begun.
-        keeps: Whether its value is wanted, not only how it looks.
-        shows: Whether it is wanted how its value looks.
+        code: The compiled code.
+        filename, source: The file name of the code in tracebacks, and its lines.
+        names: The variables of the notebook that the cell gets.
+        keeps: Whether the notebook wants the value of the last expression.
+        shows: Whether the notebook wants to show that value.
     """
 
     code: CodeType
     filename: str
     source: str
     names: dict[str, Any]
-    token: str
     keeps: bool
     shows: bool
 
+    @lets_through
+    def start(self, space: dict[str, Any]) -> Any:
+        """Run the code in a namespace. Returns a coroutine, which goes on with it, if the code awaits."""
+        lines = self.source.splitlines(keepends=True)
+        linecache.cache[self.filename] = (len(self.source), None, lines, self.filename)
+        if "get_ipython" in self.code.co_names:
+            space.setdefault("get_ipython", lambda: shell_of(space))
+        return eval(self.code, space)
+
 
 @lets_through
-def run(cell: Cell) -> tuple[Any, dict[str, Any]]:
-    """Run a cell as the task that it is; return its value and how that looks (see `mimebundle`)."""
-    nbactors.engine.current().report(Progress(0, "", cell.token, closed=True, leave=False))
-    lines = cell.source.splitlines(keepends=True)
-    linecache.cache[cell.filename] = (len(cell.source), None, lines, cell.filename)
+def run(cell: SentCell, token: str) -> tuple[Any, dict[str, Any]]:
+    """Run a cell as the present task; return its value and how to show that (see `mimebundle`).
+
+    Args:
+        cell: The cell.
+        token: Names the run, for the report that the task has begun.
+    """
+    nbactors.engine.current().report_bar(BarState(0, "", token, closed=True, leave=False))
     space: dict[str, Any] = {"__name__": "__main__", "__builtins__": __builtins__, **cell.names}
-    if "get_ipython" in cell.code.co_names:
-        space.setdefault("get_ipython", lambda: shell_of(space))
-    outcome = eval(cell.code, space)
+    outcome = cell.start(space)
     if inspect.iscoroutine(outcome):
         asyncio.run(outcome)
     value = space.get(VALUE)
@@ -75,10 +83,10 @@ def run(cell: Cell) -> tuple[Any, dict[str, Any]]:
 
 
 def mimebundle(value: Any) -> dict[str, Any]:
-    """Return how a value looks: `{"data": …, "metadata": …}`, as IPython would show it."""
+    """Return the MIME bundle by which IPython would show a value: `{"data": …, "metadata": …}`."""
     data: dict[str, Any] = {}
     metadata: dict[str, Any] = {}
-    if isinstance(value, type):  # its methods are meant for its instances
+    if isinstance(value, type):  # its methods are for instances
         return {"data": {"text/plain": _text(value)}, "metadata": {}}
     for name, mime in _REPRS.items():
         _take(data, metadata, mime, _call(value, name))
@@ -108,24 +116,24 @@ def _call(value: Any, name: str) -> Any:
         return None
     try:
         return method()
-    except Exception:  # noqa: BLE001 - the user's; then it is shown in the next best way
+    except Exception:  # noqa: BLE001 - the user's; the value is shown by its other methods
         return None
 
 
 def _text(value: Any) -> str:
     try:
         text = repr(value)
-    except Exception as error:  # noqa: BLE001 - the user's
+    except Exception as error:  # noqa: BLE001 - an error of the user's
         text = f"<{type(value).__name__} whose repr raised {type(error).__name__}: {error}>"
     return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}… ({len(text) - MAX_TEXT} more characters)"
 
 
 def shell_of(space: dict[str, Any]) -> Any:
     """Return a shell for the cell's `!commands` and line magics."""
-    from IPython import get_ipython  # noqa: PLC0415 - only for those who need it
+    from IPython import get_ipython  # noqa: PLC0415 - few cells need it
 
     shell = get_ipython()
-    if shell is None:  # called from a terminal
+    if shell is None:  # the session runs in a terminal
         from IPython.core.interactiveshell import InteractiveShell  # noqa: PLC0415 - as above
         from traitlets.config import Config  # noqa: PLC0415 - as above
 

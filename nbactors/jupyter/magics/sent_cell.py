@@ -1,4 +1,4 @@
-"""A cell that runs in another process: what `%%on` and `%%remote` do alike before they send it.
+"""Prepares a cell for another process, for `%%on` and `%%remote`.
 
 All functions are called on the main thread.
 """
@@ -22,7 +22,7 @@ def check_out(magic: str, variable: str | None) -> None:
     """Check the variable that -o names.
 
     Raises:
-        UsageError: It is no variable name.
+        UsageError: The text is no variable name.
     """
     if variable is not None and not is_variable(variable):
         raise UsageError(f"{magic}: -o {variable!r} is no variable name; write for instance -o result")
@@ -32,7 +32,7 @@ def given(magic: str, shell: InteractiveShell, text: str | None) -> dict[str, An
     """Return the variables that -i names, with their values.
 
     Raises:
-        UsageError: The notebook does not have one of them.
+        UsageError: A variable is missing in the notebook.
     """
     names = [name.strip() for name in (text or "").split(",") if name.strip()]
     missing = [name for name in names if name not in shell.user_ns]
@@ -47,8 +47,8 @@ def compiled(magic: str, shell: InteractiveShell, cell: str) -> tuple[CodeType, 
     The code binds the last expression's value to `VALUE`. `await` at the top level makes it a coroutine.
 
     Raises:
-        CellFailed: The cell has a syntax error, which has been shown.
-        UsageError: It is no code at a cell's top level, a `return` for instance.
+        CellFailed: The cell has a syntax error, which was shown.
+        UsageError: The code is not valid at the top level of a cell, such as a `return`.
     """
     try:
         tree, filename = parse(shell, cell)
@@ -68,14 +68,14 @@ def _compile(tree: ast.Module, filename: str) -> CodeType:
 
 
 def prompt(shell: InteractiveShell) -> str:
-    """Return what stands before the cell that runs."""
+    """Return the prompt of the running cell, such as ``In[12]``."""
     result: Any = shell.displayhook.exec_result
-    # The shell's own counter may be ahead of it, which differs between releases.
+    # The shell's own counter may be one ahead, depending on the release.
     return f"In[{getattr(result, 'execution_count', None) or shell.execution_count}]"
 
 
 def culprit(names: dict[str, Any]) -> str:
-    """Return the first variable that cannot be pickled, empty if each can."""
+    """Return the name of the first variable that cannot be pickled, "" if there is none."""
     return next((name for name, value in names.items() if not can_travel(value)), "")
 
 
@@ -83,6 +83,6 @@ def can_travel(value: Any) -> bool:
     """Return whether a value can be pickled."""
     try:
         nbactors.put(value)
-    except Exception:  # noqa: BLE001 - whatever pickling it raises
+    except Exception:  # noqa: BLE001 - any error of pickling
         return False
     return True

@@ -9,16 +9,13 @@ import time
 from collections import deque
 from typing import TypeVar
 
+from nbactors.exceptions import NodeMissingError
 from nbactors.local.access import discovery
 from nbactors.local.wire import messages
 from nbactors.local.wire.framing import MAX_CONTROL_FRAME, FrameBuffer, FrameError, control_codec
 from nbactors.version import __version__
 
 M = TypeVar("M", bound=messages.Message)
-
-
-class NodeMissingError(Exception):
-    """No node runs, or the node has left before it replied."""
 
 
 class ControlClient:

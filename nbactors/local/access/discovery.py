@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from nbactors.exceptions import hints
 from nbactors.frontend.interrupts import INTERRUPTS
 from nbactors.local import sockets
 from nbactors.local.wire.messages import PROTOCOL_VERSION
@@ -285,9 +286,7 @@ def _spawn(directory: str, ready: int) -> int:
             setsigdef=[signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, signal.SIGPIPE],
         )
     except OSError as error:
-        from nbactors.local.access.start_failure import start_failed  # noqa: PLC0415 - rarely
-
-        raise _error(start_failed("no node", executable, error)) from error
+        raise _error(hints.start_failed("no node", executable, error)) from error
     finally:
         for descriptor in (log, null):
             if descriptor >= 0:

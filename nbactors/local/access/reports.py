@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 
 import psutil
 
+from nbactors.exceptions import NodeMissingError
 from nbactors.local.access import stopping
-from nbactors.local.access.control import ControlClient, NodeMissingError
+from nbactors.local.access.control import ControlClient
 from nbactors.local.access.sightings import Sighting
 from nbactors.local.wire import messages
 

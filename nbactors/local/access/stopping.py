@@ -21,9 +21,10 @@ from collections.abc import Iterable
 
 import psutil
 
+from nbactors.exceptions import NodeMissingError
 from nbactors.local import sockets
 from nbactors.local.access import discovery
-from nbactors.local.access.control import ControlClient, NodeMissingError
+from nbactors.local.access.control import ControlClient
 from nbactors.local.access.sightings import Sighting
 from nbactors.local.wire import messages
 

@@ -8,7 +8,8 @@ import socket
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from nbactors import engine, exceptions
+from nbactors import exceptions
+from nbactors.exceptions import hints
 from nbactors.local.connections.connection import Connection
 from nbactors.local.reactor.reactor import Reactor
 from nbactors.local.reactor.waiter import Waiter
@@ -27,7 +28,7 @@ _ERRORS: dict[str, type[Exception]] = {
     "taken": exceptions.ActorAlreadyExistsError,
 }
 
-_SHOWN = frozenset({messages.Output, messages.Warn, messages.Display, messages.Progress})
+_SHOWN = frozenset({messages.Output, messages.Warn, messages.Display, messages.Bar})
 """Messages that the user would see twice if they were handled twice, see `Connection.begin_once`."""
 
 
@@ -182,7 +183,7 @@ class NodeLink:
 
     def forget(self) -> None:
         """In a forked child: close the child's copy of the socket."""
-        self.lost = self.lost or engine.FORKED
+        self.lost = self.lost or hints.FORKED
         self._connection.sock.close()
 
     def close(self) -> None:

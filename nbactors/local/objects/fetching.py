@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from nbactors.exceptions import reasons
 from nbactors.local.objects.entry import BorrowedEntry, Entry
 from nbactors.local.objects.object_life import READY
 from nbactors.local.wire import failures, ids, messages
@@ -59,7 +60,7 @@ class Fetching:
         """Ask the owner of an entry for its value. Any thread."""
         connection = self._peers.connect(entry.owner)
         if connection is None:
-            entry.lose(failures.owner_died(entry.id))
+            entry.lose(failures.encode(reasons.owner_died(entry.id)))
             return
         asked = self._asked
         while True:
@@ -83,12 +84,12 @@ class Fetching:
         if received is not None:
             self._settle_asked(oid, received.settle)
         else:
-            self._lose_asked(oid, failures.object_lost(oid))
+            self._lose_asked(oid, failures.encode(reasons.object_lost(oid)))
 
     def owner_gone(self, owner: bytes) -> None:
         """Lose the objects that were asked of a process which has died. The leader's thread."""
         for oid in self._asked_of(owner):
-            self._lose_asked(oid, failures.owner_died(oid))
+            self._lose_asked(oid, failures.encode(reasons.owner_died(oid)))
         if not self._asked.get(owner, True):
             self._asked.pop(owner, None)
 
@@ -97,7 +98,7 @@ class Fetching:
         for oid in self._asked_of(owner):
             connection = self._peers.connect(owner)
             if connection is None:
-                self._lose_asked(oid, failures.owner_died(oid))
+                self._lose_asked(oid, failures.encode(reasons.owner_died(oid)))
             else:
                 connection.send_now(messages.Fetch(oid))
 

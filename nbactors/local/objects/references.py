@@ -6,6 +6,7 @@ import weakref
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
+from nbactors.exceptions import reasons
 from nbactors.local.objects.entry import BorrowedEntry, Entry
 from nbactors.local.wire import failures, ids, messages
 from nbactors.object_ref import ObjectRef
@@ -177,7 +178,7 @@ class References:
         entry = self._exported.get(oid)
         if entry is None:
             entry = Entry(self._home, ids.number_of(oid), ids.index_of(oid))
-            entry.lose(failures.object_lost(oid))
+            entry.lose(failures.encode(reasons.object_lost(oid)))
         return entry
 
     def release(self, oid: bytes, tokens: int) -> None:

@@ -17,6 +17,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from nbactors import exceptions
+from nbactors.exceptions import reasons
 from nbactors.local.objects.entry import Entry
 from nbactors.local.objects.object_life import PENDING, READY
 from nbactors.local.objects.stream_inbox import Inbox, Readable
@@ -355,7 +356,7 @@ class Streams:
             reader = asker()
             if reader is not None:
                 entry = Entry(self._home, next(self._numbers))
-                entry.lose(failures.owner_died(key))
+                entry.lose(failures.encode(reasons.owner_died(key)))
                 reader.lose(entry)
 
 

@@ -7,12 +7,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from nbactors import exceptions
-from nbactors.definitions.importable import ForeignCodeError
+from nbactors.exceptions import ForeignCodeError, reasons
 from nbactors.local.connections.intake import MISSING
 from nbactors.local.objects.held import Held
 from nbactors.local.objects.object_life import READY
 from nbactors.local.reactor.blame import place
-from nbactors.local.store import descriptors
 from nbactors.local.wire import failures, messages, pickling
 from nbactors.object_ref import ObjectRef
 
@@ -141,7 +140,7 @@ class Values:
                 release.is_due = True
                 release.give_back()
                 connection.forget_fd(value)
-                return Held(failures.encode(descriptors.exhausted("a large value could not be received")), error=True)
+                return Held(failures.encode(reasons.no_descriptor("a large value could not be received")), error=True)
             if os.fstat(fd).st_size < segment.size:
                 os.close(fd)
                 raise exceptions.RaySystemError("a peer announced a segment that is larger than its file")

@@ -1,1 +1,1 @@
-"""What only a session has: its engine, and where it shows what workers print."""
+"""The parts that only a session has: its engine, and the way of workers' output to the user."""

@@ -1,4 +1,4 @@
-"""The embedded engine: the engine interface in terms of what lies below it."""
+"""The embedded engine: implements the engine interface with the rooms of `local`."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from nbactors import exceptions
 from nbactors.definitions.metadata import MethodMeta
 from nbactors.definitions.signature import ANYTHING
 from nbactors.engine.base import ActorLink, Engine, RuntimeFacts
-from nbactors.exceptions import read_only
+from nbactors.exceptions import hints
 from nbactors.frontend import calling_cell as origin
+from nbactors.frontend.bar import BarState
 from nbactors.frontend.interrupts import INTERRUPTS
-from nbactors.frontend.sink import Progress, Sink
+from nbactors.frontend.sink import Sink
 from nbactors.limits import MAX_NAME
 from nbactors.local.member import Process
 from nbactors.local.objects.entry import Entry
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from nbactors.views.summaries import CallFacts
 
 ASYNC_CONCURRENCY = 1000
-"""How many calls an asyncio actor runs at the same time by default."""
+"""Calls that an asyncio actor runs at the same time by default."""
 
 ASYNC_MODULES = [
     "nbactors.local.worker.running.loop_host",
@@ -43,14 +44,14 @@ ASYNC_MODULES = [
     "nbactors.local.worker.running.loop_lane",
     "nbactors.local.objects.futures",
 ]
-"""What asyncio actors need beside the rest: to import asyncio takes longer than to fork an actor by far."""
+"""Modules that the forkserver imports for asyncio actors: importing asyncio takes far longer than forking an actor."""
 
 CLOSE_S = 6.0
-"""A session's actors have ended 5 seconds after it leaves; a little more for the answer."""
+"""Seconds to wait for the node's answer at shutdown: the session's actors have ended 5 seconds after it leaves."""
 
 
 class LocalEngine(Engine):
-    """The engine of a session, and with a few methods replaced that of a worker."""
+    """The methods that the engines of sessions and workers share."""
 
     def __init__(self, process: Process, job_id: bytes, namespace: str) -> None:
         self.process = process
@@ -158,20 +159,20 @@ class LocalEngine(Engine):
         return link, meta
 
     def _disown(self, answer: Any) -> None:
-        """An actor was found or made for somebody who was interrupted, and has no handle to it. The leader's thread."""
+        """Release an actor that was found or created for a call that an interrupt ended. On the leader's thread."""
         if type(answer) is not messages.ActorNamed:
             return
         node = self.process.node
-        if answer.created:  # without its constructor's arguments it would never be
+        if answer.created:  # it never gets its constructor's arguments
             node.send(messages.KillActor(node.number(), answer.actor_id, True))
         node.send(messages.ReleaseHold(answer.actor_id, 1))
 
     def _export(self, cls: type) -> Any:
-        """Return the pickled class. Not kept: a cell may change what the class refers to, and actors are few."""
+        """Return the pickled class. Not cached: a cell may change what the class refers to, and actors are few."""
         return self.process.objects.values.hold_pickled(pickling.dumps_code(cls))
 
     def _warn_of_anonymous_detached(self, options: ActorOptions) -> None:
-        """Hook for the session; a worker's namespace is its session's."""
+        """Do nothing: only a session has an anonymous namespace; a worker has the namespace of its session."""
 
     def link_of(self, actor_id: bytes) -> ActorLink:
         """See the base class."""
@@ -329,7 +330,7 @@ class LocalEngine(Engine):
 
     @property
     def node_id(self) -> bytes:
-        """The node's id, empty before it has answered."""
+        """The node's id, empty before the node has answered."""
         welcome = self.process.node.welcome
         return welcome.node_id if welcome is not None else b""
 
@@ -352,7 +353,7 @@ class LocalEngine(Engine):
 
 
 class SessionEngine(LocalEngine):
-    """The engine of a driver."""
+    """The engine of a session."""
 
     def __init__(self, process: Process, job_id: bytes, namespace: str, anonymous: bool, printer: Printer) -> None:
         super().__init__(process, job_id, namespace)
@@ -360,7 +361,7 @@ class SessionEngine(LocalEngine):
         self._printer = printer
         self._pid = os.getpid()
         process.job_number = int.from_bytes(job_id, "little")
-        process.store.on_first_map = read_only.explain_in_scripts
+        process.store.on_first_map = hints.explain_in_scripts
         Showing(process, lambda: self.sink)
 
     def set_sink(self, sink: Sink | None) -> None:
@@ -372,12 +373,12 @@ class SessionEngine(LocalEngine):
         """See the base class."""
         return origin.current()
 
-    def report(self, progress: Progress) -> bool:
+    def report_bar(self, state: BarState) -> bool:
         """See the base class."""
-        cell = progress.cell or origin.current()
+        cell = state.cell or origin.current()
         if self.sink is None or not cell:
             return False
-        self.sink.progress(progress._replace(cell=cell))
+        self.sink.bar(state._replace(cell=cell))
         return True
 
     def call_in_wait(self, callback: Callable[[], None]) -> bool:
@@ -415,7 +416,7 @@ class SessionEngine(LocalEngine):
                 except exceptions.RaySystemError:  # the node died meanwhile: nothing is left to wait for
                     pass
         finally:
-            # Interrupted while it waited: the node ends the actors all the same.
+            # Also after an interrupt of the wait: the node ends the actors all the same.
             process.close()
             self._printer.close()
             INTERRUPTS.remove()

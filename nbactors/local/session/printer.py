@@ -1,4 +1,4 @@
-"""What the node tells the user of a session: workers' output and warnings."""
+"""The output of workers and the node's warnings, as the user of a session sees them."""
 
 from __future__ import annotations
 
@@ -6,72 +6,54 @@ import sys
 import warnings
 from typing import Any
 
-from nbactors.frontend.sink import Lines, Sink, write
+from nbactors.frontend.sink import Output, Sink
+from nbactors.frontend.text_stream import is_terminal, write_now
 from nbactors.local.wire import messages
 
 
 class Printer:
-    """Prints the output of workers, each line with a prefix that tells where it comes from, or has the sink show it.
+    """Hands the output of workers to the sink, or prints it where no front end has set one.
 
     Runs on the leader's thread: the main thread while that waits, else the background thread.
 
     Args:
-        is_marked: Whether lines get the prefix.
+        has_prefix: Whether each line begins with the prefix of its worker.
 
     Attributes:
-        sink: What a front end shows output with; None to print it.
+        sink: The front end's; None to print the output.
     """
 
-    def __init__(self, is_marked: bool) -> None:
+    def __init__(self, has_prefix: bool) -> None:
         self.sink: Sink | None = None
-        self._is_marked = is_marked
+        self._has_prefix = has_prefix
         self._closed = False
 
     def show(self, message: Any) -> None:
         """Show an `Output` or a `Warn`; ignore other messages."""
         if type(message) is messages.Output:
             cell = message.origin & 0xFFFF_FFFF
-            lines = Lines(
-                cell, message.label, message.pid, message.stream, message.text, message.actor_id, self._is_marked
-            )
+            output = Output(cell, message.label, message.pid, message.stream, message.text, self._has_prefix)
             if self.sink is not None:
-                self.sink.lines(lines)
+                self.sink.output(output)
                 return
             stream = sys.stdout if message.stream == 1 else sys.stderr
-            self._write(stream, lines.shown(_is_terminal(stream)))
+            write_now(stream, output.lines(is_terminal(stream)))
         elif type(message) is messages.Warn:
             try:
                 warnings.warn(message.text, UserWarning, stacklevel=2)
             except UserWarning:
-                # Warnings are errors here, but this is no call of the user's that could fail.
-                self._write(sys.stderr, f"nbactors: {message.text}\n")
+                # The user has made warnings errors, but no call of the user's runs here that could raise it.
+                write_now(sys.stderr, f"nbactors: {message.text}\n")
 
     def node_lost(self, why: str) -> None:
-        """Tell that the node is gone."""
+        """Print why the node is gone, unless the session is closed."""
         if not self._closed:
-            self._write(sys.stderr, f"nbactors: {why}\n")
+            write_now(sys.stderr, f"nbactors: {why}\n")
 
     def open(self) -> None:
-        """The session is open: from now on it is news if the node ends."""
+        """Report the end of the node from now on: the session is open."""
         self._closed = False
 
     def close(self) -> None:
-        """The session ends on purpose, or has not begun: the node's end is no news."""
+        """Stay silent about the end of the node: the session ends on purpose, or is not open yet."""
         self._closed = True
-
-    @staticmethod
-    def _write(stream: Any, text: str) -> None:
-        if stream is None:  # pythonw, or closed at interpreter exit
-            return
-        try:
-            write(stream, text)
-            stream.flush()
-        except Exception:  # noqa: BLE001 - closed, or an object of the user's own: the log still has it
-            pass
-
-
-def _is_terminal(stream: Any) -> bool:
-    try:
-        return bool(stream.isatty())
-    except Exception:  # noqa: BLE001 - none, closed, or an object of the user's own
-        return False

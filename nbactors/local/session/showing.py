@@ -1,4 +1,4 @@
-"""What workers show, from the node to the session's sink."""
+"""Displays, progress bars and breakpoints of workers, from the node to the session's sink."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from nbactors.frontend.sink import Display, Paused, Progress, Sink
+from nbactors.frontend.sink import Display, Paused, Sink
 from nbactors.local import sockets
 from nbactors.local.wire import messages
 
@@ -16,20 +16,20 @@ if TYPE_CHECKING:
 
 
 PAUSED_S = 2.0
-"""How long to connect to a worker, which listens already."""
+"""Seconds to connect to a worker, which listens already."""
 
 
 class Showing:
-    """Hands it on. The leader's thread.
+    """Hands the node's messages to the sink. On the leader's thread.
 
     Args:
-        process: The session's.
-        sink: Returns what shows it, None if nothing does.
+        process: The session's process.
+        sink: Returns the sink, None if there is none.
     """
 
     def __init__(self, process: Process, sink: Callable[[], Sink | None]) -> None:
         self._sink = sink
-        process.handle(messages.Progress, self._on_progress)
+        process.handle(messages.Bar, self._on_bar)
         process.handle(messages.Display, self._on_display)
         process.handle(messages.Paused, self._on_paused)
 
@@ -41,8 +41,6 @@ class Showing:
         sink.display(
             Display(
                 message.origin & 0xFFFF_FFFF,
-                message.label,
-                message.pid,
                 content.get("data", {}),
                 content.get("metadata", {}),
                 content.get("transient", {}),
@@ -51,35 +49,15 @@ class Showing:
             )
         )
 
-    def _on_progress(self, message: messages.Progress) -> None:
+    def _on_bar(self, message: messages.Bar) -> None:
         sink = self._sink()
-        if sink is None:
-            return
-        sink.progress(
-            Progress(
-                message.origin & 0xFFFF_FFFF,
-                message.process_id.hex(),
-                message.bar,
-                message.label,
-                message.pid,
-                message.description,
-                message.n,
-                message.total,
-                message.unit,
-                message.unit_scale,
-                message.elapsed,
-                message.rate,
-                message.postfix,
-                message.closed,
-                message.leave,
-                message.failed,
-            )
-        )
+        if sink is not None:
+            sink.bar(message.state())
 
     def _on_paused(self, message: messages.Paused) -> None:
         try:
             connection = sockets.connect(message.path, PAUSED_S)
-        except OSError:  # it waits no more
+        except OSError:  # the call waits no more
             return
         sink = self._sink()
         if sink is None:

@@ -1,4 +1,4 @@
-"""How a session begins: it connects to the node, and opens a session there."""
+"""Starts a session: connects to the node, and opens a session there."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from nbactors.options import InitOptions
 
 START_S = 20.0
-"""The node answers within milliseconds once it runs; starting it on a loaded machine may take seconds."""
+"""Seconds. A running node answers within milliseconds; starting one on a loaded machine may take seconds."""
 
 
 def start(options: InitOptions) -> Engine:
@@ -31,7 +31,7 @@ def start(options: InitOptions) -> Engine:
     Raises:
         RaySystemError: The node could not be started, or one of another version runs.
         OSError: The runtime directory cannot be used, or the environment variables are too long.
-        ValueError: A variable of the environment makes no sense.
+        ValueError: An environment variable has an invalid value.
     """
     linger.linger_s()
     discovery.interpreter()
@@ -42,7 +42,7 @@ def start(options: InitOptions) -> Engine:
         try:
             return _join(options)
         except _NodeLeft:
-            # It was about to leave when this process connected, and had not served it yet: start the next one.
+            # The node was about to leave when this process connected, and did not serve it any more: start another one.
             if monotonic() > deadline:
                 raise
         except BaseException:
@@ -95,7 +95,7 @@ def _open_session(rid: int, process: Process, options: InitOptions) -> messages.
 
 
 def _store_limit(options: InitOptions) -> int:
-    """Return how much shared memory this process may fill: what was asked for, or 30 % of the machine as in Ray."""
+    """Return the bytes of shared memory that this process may fill: by default 30 % of the memory, as in Ray."""
     if options.object_store_memory is not None:
         return int(options.object_store_memory)
     return int(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * 0.3)

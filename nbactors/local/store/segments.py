@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from nbactors.local.store import descriptors
+from nbactors.exceptions import reasons
 
 ALIGN = 64
 LARGE = 1 << 20
@@ -317,8 +317,8 @@ def _map(fd: int, size: int, flags: int, prot: int) -> mmap.mmap:
     try:
         return mmap.mmap(fd, size, flags=flags, prot=prot)
     except OSError as error:
-        if descriptors.is_exhausted(error):
-            raise descriptors.exhausted("a large value could not be mapped") from None
+        if reasons.is_no_descriptor(error):
+            raise reasons.no_descriptor("a large value could not be mapped") from None
         raise
 
 
@@ -340,8 +340,8 @@ def _memory_file() -> int:
     try:
         return make("nbactors-segment", os.MFD_CLOEXEC)  # type: ignore[no-any-return]
     except OSError as error:
-        if descriptors.is_exhausted(error):
-            raise descriptors.exhausted("a large value could not be stored") from None
+        if reasons.is_no_descriptor(error):
+            raise reasons.no_descriptor("a large value could not be stored") from None
         return -1
 
 
@@ -351,8 +351,8 @@ def _disk_file(directory: str | None) -> int:
     try:
         fd, path = tempfile.mkstemp(prefix="nbactors-", dir=directory)
     except OSError as error:
-        if descriptors.is_exhausted(error):
-            raise descriptors.exhausted("a large value could not be stored") from None
+        if reasons.is_no_descriptor(error):
+            raise reasons.no_descriptor("a large value could not be stored") from None
         raise
     os.unlink(path)
     return fd

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from nbactors import exceptions
 from nbactors.definitions.metadata import UNLIMITED
 from nbactors.engine.base import ActorLink
+from nbactors.exceptions import reasons
 from nbactors.frontend.interrupts import INTERRUPTS
 from nbactors.local.objects.entry import Entry
 from nbactors.local.reactor.turns import Turns
@@ -348,7 +349,7 @@ class LocalActorLink(Target, ActorLink):
         self._connection = None
         if self._down is None and not self._peers.is_final(connection.peer_id):
             # The worker lives: only the calls in flight are lost.
-            self._doomed.extend((call, failures.connection_lost(why)) for call in in_flight)
+            self._doomed.extend((call, failures.encode(reasons.connection_lost(why))) for call in in_flight)
             self._connect(connection.peer_id, connection.in_flight.pid)
             in_flight = []
         for call in reversed(in_flight):

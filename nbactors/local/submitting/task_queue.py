@@ -13,6 +13,7 @@ from collections import deque
 from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
+from nbactors.exceptions import reasons
 from nbactors.limits import MAX_NAME
 from nbactors.local.reactor.turns import Turns
 from nbactors.local.submitting.actor_link import VERDICT_S
@@ -209,7 +210,7 @@ class TaskQueue(Target):
         node_lost = self._node.lost
         if node_lost and (waits or self._unready):
             # Tasks that are to be tried again fail, too: without the node there is no new worker for them.
-            error = failures.worker_crashed(self._label, node_lost)
+            error = failures.encode(reasons.worker_crashed(self._label, node_lost))
             self._doom_all(error)
             return
         wanted = min(max(len(queue), 1), ASKING) if waits else 0
@@ -323,7 +324,7 @@ class TaskQueue(Target):
     def refused(self, refused: messages.Refused) -> None:
         """Fail all tasks, since the node can never lease a worker for them. The leader's thread."""
         self._answered_request(refused.rid)
-        error = failures.no_worker(refused)
+        error = failures.encode(reasons.no_worker(refused.kind, refused.text))
         self._doom_all(error)
 
     def _withdraw(self) -> None:
@@ -457,7 +458,7 @@ class TaskQueue(Target):
             if running.retries or running.canceled:
                 self._requeue(running, is_tried=True)
             else:
-                self._doomed.append((running, failures.worker_crashed(self._label, text)))
+                self._doomed.append((running, failures.encode(reasons.worker_crashed(self._label, text))))
         connection.in_flight.calls.clear()  # last, so that no exception from outside loses them
         self._pump()
 

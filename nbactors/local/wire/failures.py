@@ -1,4 +1,4 @@
-"""Errors as values of objects: how errors are sent, and the errors that the runtime itself makes."""
+"""Errors as object values: how they travel."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from nbactors import exceptions
+from nbactors.exceptions import reasons
 from nbactors.exceptions.source_lines import with_sources
 from nbactors.local.wire import messages, pickling
 from nbactors.local.wire.cancel_mode import CancelMode
@@ -79,96 +80,18 @@ def brief(text: str) -> str:
     return line if len(line) <= SHOWN else line[: SHOWN - 1] + "…"
 
 
-def owner_died(oid: bytes) -> bytes:
-    """The error of a reference whose owner has died."""
-    return encode(exceptions.OwnerDiedError(oid.hex(), oid[:16]))
-
-
-def object_lost(oid: bytes) -> bytes:
-    """The error of a reference whose object its owner does not have."""
-    return encode(
-        exceptions.ObjectLostError(
-            oid.hex(),
-            oid[:16],
-            detail="Its owner freed it, since no counted reference was left. This happens to references that were sent "
-            "by other ways than arguments, results and put().",
-        )
-    )
-
-
 def actor_died(down: messages.ActorDown, class_name: str = "") -> bytes:
-    """The error of calls to a dead actor. For the arguments see `actor_error`."""
-    return encode(actor_error(down, class_name))
-
-
-def actor_error(down: messages.ActorDown, class_name: str = "") -> exceptions.RayError:
-    """Return the exception that says why an actor is dead.
+    """Pickle the error of calls to a dead actor.
 
     Args:
-        down: What is known of the actor's end.
-        class_name: As the handle knows it, for an end that the node has not reported because the node itself is gone.
+        down: The facts of the actor's end.
+        class_name: As the handle knows it, for an end that the node has not told of: the node may be gone itself.
     """
-    if down.kind == "creation_failed":
-        return exceptions.ActorDiedError(
-            f"The actor died because of an error raised in its creation task, {with_sources(down.text)}",
-            actor_id=down.actor_id,
-            kind=down.kind,
-        )
-    what = down.class_name or class_name or "actor"
-    name = f" named {down.name!r}" if down.name else ""
-    where = f" (pid {down.pid})" if down.pid else ""
-    text = f"The actor {what}{name}{where}, id {down.actor_id.hex()}, is dead: {down.text}"
-    if down.kind == "runtime_env":
-        return exceptions.RuntimeEnvSetupError(text)
-    return exceptions.ActorDiedError(text, actor_id=down.actor_id, kind=down.kind)
+    name = down.class_name or class_name
+    return encode(reasons.actor_dead(down.actor_id, down.kind, down.text, down.name, name, down.pid))
 
 
 def canceled(task_id: bytes, cancel: messages.Cancel, phase: str, detail: str = "") -> bytes:
-    """The error of a call that was cancelled, or did not end in time.
-
-    Args:
-        task_id: 24 bytes.
-        cancel: The cancel.
-        phase: "queued" or "running": whether the call had started.
-        detail: More text for the error.
-    """
-    if cancel.mode is CancelMode.TIMEOUT:
-        return encode(exceptions.CallTimeoutError(task_id.hex(), phase, cancel.timeout_s, detail or None))
-    return encode(exceptions.TaskCancelledError(task_id.hex(), detail or None))
-
-
-def session_closed() -> bytes:
-    """The error of calls that were pending when the session was shut down."""
-    return encode(exceptions.RaySystemError("the session was shut down before this call had returned"))
-
-
-def connection_lost(why: str) -> bytes:
-    """The error of calls whose results can no longer arrive, although the called process is alive."""
-    return encode(
-        exceptions.RaySystemError(
-            f"the connection to the process that was called was lost ({why}). The call may have run; the process lives "
-            "and can be called again."
-        )
-    )
-
-
-def worker_crashed(name: str, text: str) -> bytes:
-    """The error of a task whose worker died."""
-    return encode(
-        exceptions.WorkerCrashedError(
-            f"the worker process died unexpectedly before it had finished task {name!r}: {text} "
-            "No retry was left, or none is possible."
-        )
-    )
-
-
-_NO_WORKER: dict[str, type[exceptions.RayError]] = {
-    "runtime_env": exceptions.RuntimeEnvSetupError,
-    "crashed": exceptions.WorkerCrashedError,
-    "runtime": exceptions.TaskUnschedulableError,
-}
-
-
-def no_worker(refused: messages.Refused) -> bytes:
-    """The error of tasks for which the node has refused a worker."""
-    return encode(_NO_WORKER.get(refused.kind, exceptions.RaySystemError)(refused.text))
+    """Pickle the error of a call that was cancelled, or did not end in time. See `reasons.cancelled`."""
+    timeout_s = cancel.timeout_s if cancel.mode is CancelMode.TIMEOUT else None
+    return encode(reasons.cancelled(task_id, phase, timeout_s, detail))

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from nbactors.engine.base import ActorLink, RuntimeFacts
-from nbactors.frontend.sink import Progress
+from nbactors.frontend.bar import BarState
 from nbactors.local.session.engine import LocalEngine
 from nbactors.local.wire import messages
 from nbactors.local.worker.running.ending import ActorExit
@@ -59,28 +59,12 @@ class WorkerEngine(LocalEngine):
         """See the base class."""
         return self.process.origin()
 
-    def report(self, progress: Progress) -> bool:
+    def report_bar(self, state: BarState) -> bool:
         """See the base class."""
-        origin = progress.cell or self.process.origin()
+        origin = state.cell or self.process.origin()
         if not origin:
             return False
-        self.process.node.send(
-            messages.Progress(
-                origin,
-                progress.bar,
-                progress.description,
-                progress.n,
-                progress.total,
-                progress.unit,
-                progress.unit_scale,
-                progress.elapsed,
-                progress.rate,
-                progress.postfix,
-                progress.closed,
-                progress.leave,
-                progress.failed,
-            )
-        )
+        self.process.node.send(messages.Bar.of(state._replace(cell=origin)))
         return True
 
     def exit_actor(self) -> None:

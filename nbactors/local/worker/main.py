@@ -74,8 +74,8 @@ class Worker:
         self._engine = WorkerEngine(self.process, self._assign, self.executor)
         engine.install(self._engine)
         tqdm_bars.install(self.process)
-        ipython_display.install(self.process, self.executor.capture.end)
-        breakpoints.install(self.process, self.executor.capture.origin)
+        ipython_display.install(self.process, self.executor.output.end)
+        breakpoints.install(self.process, self.executor.output.origin)
         self._apply(self._assign)
         self.process.environment.tell_paths()
         self.process.objects.waiting.on_block = self._lend

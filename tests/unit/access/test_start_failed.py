@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from nbactors.local.access.start_failure import start_failed
+from nbactors.exceptions.hints import start_failed
 
 PYTHON = "/venv/bin/python"
 

@@ -53,10 +53,10 @@ class Node:
     def report(self, bar: str, n: float, closed: bool = False, job: int = JOB) -> None:
         self.bars.report(
             self.worker,
-            messages.Progress(job << 32 | 4, bar, "epochs", n, 10.0, "it", 0, 1.0, 1.0, "", closed, False, ""),
+            messages.Bar(job << 32 | 4, bar, "epochs", n, 10.0, "it", 0, 1.0, 1.0, "", closed, False, ""),
         )
 
-    def sent(self) -> list[messages.Progress]:
+    def sent(self) -> list[messages.Bar]:
         out, self.context.out = self.context.out, []
         assert all(isinstance(order, Send) and order.conn == DRIVER for order in out)
         return [order.message for order in out]  # type: ignore[union-attr, misc]

@@ -14,7 +14,7 @@ def shown(node: Scenario, worker: Client, job: bytes, rid: int = 7) -> None:
     worker.send(messages.Display(rid, int.from_bytes(job, "little") << 32 | 4, b"{}", "show"))
     (read,) = node.take(events.ReadOutput)
     assert read.process_id == worker.process_id
-    node.happen(events.Printed(worker.process_id, 1, "before\n"))
+    node.happen(events.OutputRead(worker.process_id, 1, "before\n"))
     node.happen(read.then)
 
 

@@ -174,7 +174,7 @@ def stop(node: Scenario, count: int) -> Step:
 
 def print_lines(node: Scenario, count: int) -> Step:
     _, worker = node.session().create_alive()
-    return each(count, lambda number: node.happen(events.Printed(worker.process_id, 1, "a\n")))
+    return each(count, lambda number: node.happen(events.OutputRead(worker.process_id, 1, "a\n")))
 
 
 def come_and_go(node: Scenario, count: int) -> Step:

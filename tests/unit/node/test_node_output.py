@@ -49,24 +49,24 @@ def pipes(tmp_path: Path) -> Iterator[Pipes]:
     made.close()
 
 
-def printed(stream: int, text: str) -> events.Printed:
-    return events.Printed(WORKER, stream, text)
+def output_read(stream: int, text: str) -> events.OutputRead:
+    return events.OutputRead(WORKER, stream, text)
 
 
 def test_only_whole_lines_are_passed_on_and_everything_is_logged(pipes: Pipes) -> None:
     os.write(pipes.out, b"one\ntwo\nthr")
-    assert pipes.turn() == [printed(1, "one\ntwo\n")]
+    assert pipes.turn() == [output_read(1, "one\ntwo\n")]
     os.write(pipes.out, b"ee")
     assert pipes.turn() == []
     os.write(pipes.out, b"\n")
-    assert pipes.turn() == [printed(1, "three\n")]
+    assert pipes.turn() == [output_read(1, "three\n")]
     assert pipes.log.read_text() == "one\ntwo\nthree\n"
     assert pipes.log.stat().st_mode & 0o777 == 0o600
 
 
 def test_equal_and_empty_lines_are_passed_on(pipes: Pipes) -> None:
     os.write(pipes.out, b"a\na\n\n\n")
-    assert pipes.turn() == [printed(1, "a\na\n\n\n")]
+    assert pipes.turn() == [output_read(1, "a\na\n\n\n")]
 
 
 def test_a_character_that_arrives_in_two_reads_is_joined(pipes: Pipes) -> None:
@@ -74,7 +74,7 @@ def test_a_character_that_arrives_in_two_reads_is_joined(pipes: Pipes) -> None:
     os.write(pipes.out, data[:1])
     assert pipes.turn() == []
     os.write(pipes.out, data[1:])
-    assert pipes.turn() == [printed(1, "ä\n")]
+    assert pipes.turn() == [output_read(1, "ä\n")]
 
 
 def test_the_unfinished_last_line_is_passed_on_at_the_end_with_the_tail_of_stderr(pipes: Pipes) -> None:
@@ -82,7 +82,7 @@ def test_the_unfinished_last_line_is_passed_on_at_the_end_with_the_tail_of_stder
     os.close(pipes.err)
     os.close(pipes.out)
     posted = [*pipes.turn(), *pipes.turn()]
-    assert posted[1] == printed(2, "no newline")
+    assert posted[1] == output_read(2, "no newline")
     ended = posted[-1]
     assert isinstance(ended, events.OutputEnded)
     assert ended.tail.splitlines() == [f"line {number}" for number in range(11, 30)] + ["no newline"]
@@ -93,13 +93,13 @@ def test_while_paused_no_output_is_read_or_lost(pipes: Pipes) -> None:
     os.write(pipes.out, b"later\n")
     assert pipes.turn() == []
     pipes.output.resume()
-    assert pipes.turn() == [printed(1, "later\n")]
+    assert pipes.turn() == [output_read(1, "later\n")]
 
 
 def test_output_is_finished_although_another_process_has_the_pipes(pipes: Pipes) -> None:
     os.write(pipes.out, b"a\nb")
     pipes.output.finish()
-    assert pipes.turn() == [printed(1, "a\n"), printed(1, "b"), events.OutputEnded(WORKER, "")]
+    assert pipes.turn() == [output_read(1, "a\n"), output_read(1, "b"), events.OutputEnded(WORKER, "")]
 
 
 def test_output_finished_while_paused_ends_after_it_was_read(pipes: Pipes) -> None:
@@ -108,19 +108,19 @@ def test_output_finished_while_paused_ends_after_it_was_read(pipes: Pipes) -> No
     pipes.output.finish()
     assert pipes.turn() == []
     pipes.output.resume()
-    assert pipes.turn() == [printed(1, "a\n"), events.OutputEnded(WORKER, "")]
+    assert pipes.turn() == [output_read(1, "a\n"), events.OutputEnded(WORKER, "")]
 
 
 def test_a_very_long_line_is_passed_on_in_parts(pipes: Pipes) -> None:
     total = 0
     for _ in range(40):
         os.write(pipes.out, b"x" * 60_000)
-        total += sum(len(event.text) for event in pipes.turn() if isinstance(event, events.Printed))
+        total += sum(len(event.text) for event in pipes.turn() if isinstance(event, events.OutputRead))
     assert total >= 1 << 20
 
 
 def test_a_log_that_cannot_be_written_does_not_stop_the_lines(tmp_path: Path) -> None:
     made = Pipes(tmp_path / "missing")
     os.write(made.out, b"a\n")
-    assert made.turn() == [printed(1, "a\n")]
+    assert made.turn() == [output_read(1, "a\n")]
     made.close()

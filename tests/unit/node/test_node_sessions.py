@@ -59,7 +59,7 @@ class TestSessions:
         worker.send(messages.Ending("session_ended", ""))
         worker.leave()
         node.happen(events.Exited(worker.process_id, 0))
-        node.happen(events.Printed(worker.process_id, 1, "last\n"))
+        node.happen(events.OutputRead(worker.process_id, 1, "last\n"))
         assert session.one(messages.Output).text == "last\n"
         assert session.got(messages.Done) == []
         node.happen(events.OutputEnded(worker.process_id, ""))
@@ -87,12 +87,12 @@ class TestSessions:
         wanting, other = node.session(), node.session(log_to_driver=False)
         _, worker = wanting.create_alive()
         _, silent = other.create_alive()
-        node.happen(events.Printed(worker.process_id, 2, "a\nb\n"))
-        node.happen(events.Printed(silent.process_id, 1, "c\n"))
+        node.happen(events.OutputRead(worker.process_id, 2, "a\nb\n"))
+        node.happen(events.OutputRead(silent.process_id, 1, "c\n"))
         output = wanting.one(messages.Output)
         assert (output.pid, output.label, output.stream, output.text) == (worker.pid, "Counter", 2, "a\nb\n")
         worker.send(messages.SetTitle("renamed"))
-        node.happen(events.Printed(worker.process_id, 1, "d\n"))
+        node.happen(events.OutputRead(worker.process_id, 1, "d\n"))
         assert wanting.one(messages.Output).label == "renamed"
         assert other.got(messages.Output) == []
 

@@ -109,7 +109,7 @@ def test_the_number_of_kinds_of_waiting_requests_is_bounded() -> None:
     session.request_lease({"r0": 1.0})
     assert session.got(messages.Refused) == []
     session.create(placement={"another": 1.0})
-    error = failures.actor_error(session.one(messages.ActorDown))
+    error = failures.decode(failures.actor_died(session.one(messages.ActorDown)))
     assert "is dead: it was not created: requests for 1000 different amounts of resources wait" in str(error)
     other.request_lease({"one too many": 1.0})
     assert other.got(messages.Refused) == []

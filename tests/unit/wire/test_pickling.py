@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from nbactors.definitions.importable import ForeignCodeError
+from nbactors.exceptions import ForeignCodeError
 from nbactors.local.wire import pickling
 
 

@@ -17,17 +17,17 @@ class Bars:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._open: dict[bytes, dict[str, messages.Progress]] = {}
+        self._open: dict[bytes, dict[str, messages.Bar]] = {}
 
-    def report(self, worker: Worker, progress: messages.Progress) -> None:
+    def report(self, worker: Worker, bar: messages.Bar) -> None:
         """Pass on the state of a worker's bar."""
         full = msgspec.structs.replace(
-            progress, process_id=worker.process_id, pid=worker.pid, label=progress.label or worker.label
+            bar, process_id=worker.process_id, pid=worker.pid, label=bar.label or worker.label
         )
         bars = self._open.setdefault(worker.process_id, {})
-        bars.pop(progress.bar, None)
-        if not progress.closed:
-            bars[progress.bar] = full
+        bars.pop(bar.bar, None)
+        if not bar.closed:
+            bars[bar.bar] = full
             if len(bars) > MAX_OPEN:
                 del bars[next(iter(bars))]
         elif not bars:
@@ -36,10 +36,10 @@ class Bars:
 
     def end_of(self, worker: Worker) -> None:
         """End the bars of a worker that is gone."""
-        for progress in self._open.pop(worker.process_id, {}).values():
-            self._show(msgspec.structs.replace(progress, closed=True, leave=True, failed="its process has ended"))
+        for bar in self._open.pop(worker.process_id, {}).values():
+            self._show(msgspec.structs.replace(bar, closed=True, leave=True, failed="its process has ended"))
 
-    def _show(self, progress: messages.Progress) -> None:
-        session = self._context.sessions.get((progress.origin >> 32).to_bytes(4, "little"))
+    def _show(self, bar: messages.Bar) -> None:
+        session = self._context.sessions.get((bar.origin >> 32).to_bytes(4, "little"))
         if session is not None and session.is_open:
-            self._context.send(session.driver, progress)
+            self._context.send(session.driver, bar)

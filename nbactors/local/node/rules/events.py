@@ -54,8 +54,8 @@ class ForkserverLost(msgspec.Struct, frozen=True):
     error: str
 
 
-class Printed(msgspec.Struct, frozen=True):
-    """A worker has printed whole lines (or, at its end, a part of a line) to stdout (1) or stderr (2)."""
+class OutputRead(msgspec.Struct, frozen=True):
+    """Output of a worker was read: whole lines, or at its end a part of one, from stdout (1) or stderr (2)."""
 
     process_id: bytes
     stream: int
@@ -64,7 +64,7 @@ class Printed(msgspec.Struct, frozen=True):
 
 
 class Displayed(msgspec.Struct, frozen=True):
-    """A worker shows rich output. All that it printed before was read."""
+    """A worker sends a display. All its output from before was read."""
 
     process_id: bytes
     display: messages.Display
@@ -99,7 +99,7 @@ Event = Union[  # noqa: UP007 - X | Y of types is no expression on Python 3.10 w
     Forked,
     Exited,
     ForkserverLost,
-    Printed,
+    OutputRead,
     Displayed,
     OutputEnded,
     StopAsked,
@@ -162,14 +162,14 @@ class AddPipes(msgspec.Struct, frozen=True):
 
 
 class ReadOutput(msgspec.Struct, frozen=True):
-    """Read what a worker has printed so far. Then handle the event `then`."""
+    """Read the output that a worker has written so far. Then handle the event `then`."""
 
     process_id: bytes
     then: Displayed
 
 
 class FinishOutput(msgspec.Struct, frozen=True):
-    """A worker has ended, but child processes of it keep its pipes open. Read what is there, and close the pipes."""
+    """Read the rest of a worker's output and close its pipes: the worker has ended, but children hold their ends."""
 
     process_id: bytes
 

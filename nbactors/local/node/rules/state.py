@@ -34,7 +34,7 @@ from nbactors.local.node.rules.events import (
     Instruction,
     Leave,
     OutputEnded,
-    Printed,
+    OutputRead,
     ReadOutput,
     Received,
     RemoveSocket,
@@ -103,7 +103,7 @@ class NodeState:
         # One by one, so that a failure in one step does not keep the others from running.
         with context.careful(type(event).__name__):
             self._dispatch(event)
-        if not isinstance(event, (Printed, Displayed)):
+        if not isinstance(event, (OutputRead, Displayed)):
             with context.careful("alarms"):
                 context.alarms.ring(now)
             with context.careful("the waiting requests"):
@@ -116,8 +116,8 @@ class NodeState:
     # ------------------------------------------------------------------------------------------------------- events
 
     def _dispatch(self, event: Event) -> None:
-        if isinstance(event, Printed):
-            self._printed(event)
+        if isinstance(event, OutputRead):
+            self._output_read(event)
         elif isinstance(event, Displayed):
             self._displayed(event)
         elif isinstance(event, Received):
@@ -140,7 +140,7 @@ class NodeState:
         elif isinstance(event, StopAsked):
             self._stop(force=False)
 
-    def _printed(self, event: Printed) -> None:
+    def _output_read(self, event: OutputRead) -> None:
         worker = self._context.processes.get(event.process_id)
         if not isinstance(worker, Worker):
             return
@@ -163,7 +163,7 @@ class NodeState:
         event.ask.done()
 
     def _shown_by(self, worker: Worker, origin: int) -> Session | None:
-        """Return the session that shows the output of a call of this origin."""
+        """Return the session that shows the output and the displays of a call of this origin."""
         if not origin:
             return worker.home
         # Other sessions than its creator's may call a detached actor. If such a session is gone, only the log has the
@@ -248,7 +248,7 @@ class NodeState:
             self._context.do(ReadOutput(worker.process_id, Displayed(worker.process_id, message, ask)))
         elif isinstance(message, messages.Paused):
             self._pass_to_session(worker, message)
-        elif isinstance(message, messages.Progress):
+        elif isinstance(message, messages.Bar):
             self._bars.report(worker, message)
         elif isinstance(message, messages.ActorConstructed):
             self._actors.constructed(worker)

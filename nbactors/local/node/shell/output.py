@@ -1,10 +1,11 @@
-"""The output of workers: read from their pipes, written to logs, and passed on line by line.
+"""The output of workers: read from their pipes, written to a log, passed on line by line.
 
-A worker has two pipes from its start, and opens two more for each notebook cell whose calls it runs: so a subprocess of
-a call still prints to that cell's pipes later. All pipes of a worker share one log, which gets whole lines.
+A worker has two pipes from its start, and makes two more for each notebook cell whose calls it runs, so that a
+subprocess that writes later still writes to the pipes of its own cell. All pipes of a worker share one log, which gets
+whole lines.
 
-No line is dropped, reordered or taken for a duplicate. If a session does not read its lines, the node stops reading the
-pipes of its workers until it does. Then the workers wait in `print`, and the node's memory does not grow.
+No output is dropped, reordered or taken for a duplicate. While a session does not take its output, the node leaves the
+pipes unread. The workers then wait in `print` at some point, and the node's memory does not grow.
 """
 
 from __future__ import annotations
@@ -14,20 +15,20 @@ from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
 
-from nbactors.local.node.rules.events import Event, OutputEnded, Printed
+from nbactors.local.node.rules.events import Event, OutputEnded, OutputRead
 from nbactors.local.node.shell.journal import is_removed
 from nbactors.local.node.shell.loop import READ, Loop
 
 _CHUNK = 1 << 16
 _LONGEST_LINE = 1 << 20
-"""A longer line is passed on in parts. In bytes."""
+"""Bytes. A longer line is passed on in parts."""
 
 _TAIL_LINES = 20
 _TAIL_WIDTH = 2000
 
 
 class _Stream(NamedTuple):
-    """One pipe. `number` is 1 for stdout, 2 for stderr; `made` distinguishes pipes of the same origin."""
+    """One pipe. `number` is 1 for stdout, 2 for stderr; `made` tells the pipes of one origin apart."""
 
     origin: int
     number: int
@@ -35,14 +36,14 @@ class _Stream(NamedTuple):
 
 
 class WorkerOutput:
-    """The pipes of one worker.
+    """The output of one worker.
 
     Args:
         loop: Watches the pipes.
         post: Called with each event.
         process_id: The worker's.
         descriptors: Read ends of its first stdout and stderr; owned by this object.
-        log_path: The worker's log file.
+        log_path: The file that gets all output.
     """
 
     def __init__(
@@ -63,7 +64,7 @@ class WorkerOutput:
         self.add(0, descriptors)
 
     def add(self, origin: int, descriptors: tuple[int, int]) -> None:
-        """Read two more pipes, to which calls of this origin print."""
+        """Read two more pipes: the output of calls of this origin."""
         if self._ended:
             for descriptor in descriptors:
                 os.close(descriptor)
@@ -94,13 +95,13 @@ class WorkerOutput:
                 self.finish()
 
     def read_on(self) -> None:
-        """Read what the pipes hold now; of continuous output, at most one pipe's contents."""
+        """Read the output that is there now: one chunk of each pipe, which is as much as a pipe holds."""
         if not self._paused:
             for stream in list(self._streams):
                 self._read(stream)
 
     def finish(self) -> None:
-        """Read what is there and close the pipes, though children of the ended worker may have them open."""
+        """Read the rest and close the pipes: the worker has ended, but its children may hold the other ends."""
         self._finishing = True
         if self._paused:
             return
@@ -111,7 +112,7 @@ class WorkerOutput:
             self._close_stream(stream)
 
     def close(self) -> None:
-        """Close all pipes, even with unread output."""
+        """Close all pipes, read or not."""
         for stream in list(self._streams):
             self._close_stream(stream)
 
@@ -122,7 +123,7 @@ class WorkerOutput:
         self._read(stream)
 
     def _read(self, stream: _Stream) -> bool:
-        """Read once from a pipe. Return whether there may be more."""
+        """Read a chunk. Returns whether there may be more."""
         descriptor = self._streams.get(stream)
         if descriptor is None:
             return False
@@ -144,16 +145,16 @@ class WorkerOutput:
         return True
 
     def _pass_on(self, stream: _Stream, data: bytes) -> None:
-        self._keep(data)
+        self._write_log(data)
         text = data.decode(errors="replace")
         if stream.number == 2:
             self._tail.extend(line[:_TAIL_WIDTH] for line in text.splitlines()[-_TAIL_LINES:])
-        self._post(Printed(self._process_id, stream.number, text, stream.origin))
+        self._post(OutputRead(self._process_id, stream.number, text, stream.origin))
 
-    def _keep(self, data: bytes) -> None:
-        """Append to the log, or to a new log if the file was removed.
+    def _write_log(self, data: bytes) -> None:
+        """Append to the log, or to a new one if the log was removed.
 
-        A full disk must not stop the workers: their lines still reach the session.
+        A full disk must not stop the workers: their output still reaches the session.
         """
         try:
             if self._log >= 0 and is_removed(self._log):
@@ -184,4 +185,4 @@ class WorkerOutput:
 
 
 def _ignore(_: int) -> None:
-    """Serve as the callback of a descriptor that is not watched any more."""
+    """Stand for the callback of a pipe that is not read."""

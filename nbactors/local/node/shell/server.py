@@ -218,7 +218,7 @@ class Server:
         message: messages.Control = instruction.message  # type: ignore[assignment]
         connection.outbox.append(message)
         self._dirty.add(instruction.conn)
-        if isinstance(event, (events.Printed, events.Displayed)):
+        if isinstance(event, (events.OutputRead, events.Displayed)):
             connection.sources.add(event.process_id)
             if connection.is_congested:
                 self._pause(event.process_id)

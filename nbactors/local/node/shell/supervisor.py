@@ -8,9 +8,9 @@ import socket
 from collections import deque
 from collections.abc import Callable
 
+from nbactors.exceptions import hints
 from nbactors.local import sockets
 from nbactors.local.access.discovery import tail
-from nbactors.local.access.start_failure import start_failed
 from nbactors.local.node.rules.events import Event, Exited, Forked, ForkserverLost, Spawn
 from nbactors.local.node.rules.listing import LOGS, log_name
 from nbactors.local.node.shell.loop import READ, WRITE, Loop
@@ -140,7 +140,7 @@ class Supervisor:
                 self._loop, self._post, log_path, facts, lambda server: self._forkserver_lost(environment, server)
             )
         except OSError as error:
-            return start_failed("no process that forks workers", os_bytes.decode(facts.executable), error)
+            return hints.start_failed("no process that forks workers", os_bytes.decode(facts.executable), error)
         self._forkservers[environment] = server
         return server
 

@@ -97,7 +97,7 @@ from nbactors.local.wire.messages.peer import (
     Value,
     Yielded,
 )
-from nbactors.local.wire.messages.shown import Display, Paused, Progress
+from nbactors.local.wire.messages.shown import Bar, Display, Paused
 
 __all__ = [
     "NO_RUNTIME_ENV",
@@ -113,6 +113,7 @@ __all__ = [
     "AskStack",
     "Assign",
     "Attach",
+    "Bar",
     "Blocked",
     "Call",
     "Cancel",
@@ -153,7 +154,6 @@ __all__ = [
     "Paused",
     "Peer",
     "ProcessGone",
-    "Progress",
     "PutBack",
     "Query",
     "Refused",

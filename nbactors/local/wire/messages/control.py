@@ -14,7 +14,7 @@ from msgspec import Meta
 from nbactors.limits import MAX_AMOUNT, MAX_GPUS, MAX_KINDS, MAX_SECONDS, MAX_TEXT
 from nbactors.local.wire.messages.looking import Look, Looked
 from nbactors.local.wire.messages.message import Count, Hello, ListenAgain, Message, Name, ProcessId, RuntimeEnv
-from nbactors.local.wire.messages.shown import Display, Paused, Progress
+from nbactors.local.wire.messages.shown import Bar, Display, Paused
 
 _MAX_NAMES = 10_000
 
@@ -342,7 +342,7 @@ class ProcessGone(Message, tag=30, frozen=True):
 
 
 class Output(Message, tag=31, frozen=True):
-    """Lines that a worker printed, for its session.
+    """Output of a worker, to the session that shows it. See `nbactors.frontend.sink.Output`.
 
     Attributes:
         label: The actor's class name, or name, or the task's function name.
@@ -440,7 +440,7 @@ class ReplaceMeta(Message, tag=104, frozen=True):
 
 
 class OutputPipes(Message, tag=101, frozen=True):
-    """Worker to node: calls of this origin print to two more pipes.
+    """Worker to node: the output of calls of this origin comes through two more pipes.
 
     The read ends, of stdout and stderr, are sent with this message.
     """
@@ -487,7 +487,7 @@ Control = Union[  # noqa: UP007 - msgspec reads it at run time
     SetTitle,
     OutputPipes,
     Display,
-    Progress,
+    Bar,
     ReplaceMeta,
     Paused,
     Look,

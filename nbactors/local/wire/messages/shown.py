@@ -1,18 +1,23 @@
-"""Messages about output for the notebook: they go from a worker by the node to the session that made the call."""
+"""Displays, progress bars and breakpoints of workers, on their way to the session."""
 
 from typing import Annotated
 
+import msgspec
 from msgspec import Meta
 
+from nbactors.frontend.bar import BarState
 from nbactors.local.wire.messages.message import Count, Message, Name, Pid, ProcessId
 
 Line = Annotated[str, Meta(max_length=1 << 16)]
 
+MAX_BAR_TEXT = 1000
+"""Characters of a bar's text: it is shown in one line."""
+
 
 class Display(Message, tag=100, frozen=True):
-    """Worker to node, and node to session: rich output. See `nbactors.frontend.sink.Display`.
+    """Worker to node, and node to session: a display. See `nbactors.frontend.sink.Display`.
 
-    The node answers with `Done` after it has read the worker's earlier printed output, so that the order is kept.
+    The node reads the worker's earlier output and then answers by `Done`, so that the order is kept.
 
     Attributes:
         rid: 0 for no answer.
@@ -30,8 +35,8 @@ class Display(Message, tag=100, frozen=True):
     label: Name = ""
 
 
-class Progress(Message, tag=103, frozen=True):
-    """Worker to node, and node to session: the state of a progress bar. See `nbactors.frontend.sink.Progress`.
+class Bar(Message, tag=103, frozen=True):
+    """Worker to node, and node to session: the state of a progress bar. See `nbactors.frontend.bar.BarState`.
 
     Attributes:
         origin: The origin of the call that made the bar, see `Call`; determines the session.
@@ -54,6 +59,19 @@ class Progress(Message, tag=103, frozen=True):
     process_id: ProcessId = b""
     pid: Pid = 0
     label: Name = ""
+
+    @classmethod
+    def of(cls, state: BarState) -> "Bar":
+        """Return the message of a worker's bar. Its `cell` is the origin; texts are cut at `MAX_BAR_TEXT`."""
+        facts = {name: value for name, value in state._asdict().items() if name in cls.__struct_fields__}
+        for name in ("description", "unit", "postfix"):
+            facts[name] = facts[name][:MAX_BAR_TEXT]
+        return cls(state.cell, **facts)
+
+    def state(self) -> BarState:
+        """Return the state that the session shows."""
+        facts = msgspec.structs.asdict(self)
+        return BarState(facts.pop("origin") & 0xFFFF_FFFF, facts.pop("process_id").hex(), **facts)
 
 
 class Paused(Message, tag=114, frozen=True):

@@ -1,1 +1,1 @@
-"""What a worker prints and displays, on its way to the cell."""
+"""A worker's output, displays and progress bars, on their way to the cell."""

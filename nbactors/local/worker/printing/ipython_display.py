@@ -1,8 +1,8 @@
-"""IPython in workers, for calls that come from a notebook: `display`, figures and `get_ipython()` work there.
+"""IPython in workers, for the calls of a notebook: `display`, figures and `get_ipython()` work in them.
 
-IPython takes long to import, so nothing of it is here until user code uses it: `display` and `get_ipython`, which code
-in notebooks has without an import, are builtins that import it when they are called, and where user code imports it
-itself, a shell is made once somebody asks whether there is one. What it displays goes to the cell that made the call.
+IPython takes long to import, so a worker imports it only for user code that uses it. `display` and `get_ipython`, which
+code in notebooks has without an import, are builtins that import IPython when they are called. Where user code imports
+IPython itself, the worker makes a shell when IPython first looks for one. Displays go to the calling cell.
 
 In scripts there is no shell, so that IPython's own `display` prints.
 """
@@ -10,22 +10,22 @@ In scripts there is no shell, so that IPython's own `display` prints.
 from __future__ import annotations
 
 import builtins
-import importlib.abc
-import importlib.machinery
+import importlib
 import sys
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from nbactors.local.wire import messages
+from nbactors.local.worker.printing.import_hook import after_import
 
 if TYPE_CHECKING:
     from nbactors.local.member import Process
 
 MAX_CONTENT = 12 << 20
-"""Bytes of what is displayed, as JSON. What is larger would be too much for the page as well."""
+"""Bytes of a display as JSON. A larger one would be too much for the page as well."""
 
 _SHELL = "IPython.core.interactiveshell"
 
@@ -34,21 +34,22 @@ def install(process: Process, end_lines: Callable[[], None]) -> None:
     """Take IPython over as soon as it is imported. Called once, on the main thread, before any user code runs.
 
     Args:
-        process: Sends what is displayed.
-        end_lines: Ends what the calling thread has printed so far, so that it is shown before.
+        process: Sends the displays.
+        end_lines: Ends the calling thread's unfinished lines, so that they show before a display.
     """
-    sys.meta_path.insert(0, _Finder(Sender(process, end_lines)))
+    sender = Sender(process, end_lines)
+    after_import(_SHELL, lambda module: _make_on_demand(module, sender))
 
 
 def add_builtins() -> None:
-    """Have code find `display` and `get_ipython` as in a notebook. Called with the first call that comes from one."""
+    """Make `display` and `get_ipython` builtins, as in a notebook. Called before the first call of a cell."""
     for name, module in (("display", "IPython.display"), ("get_ipython", "IPython")):
         if not hasattr(builtins, name):
             setattr(builtins, name, _lazy(module, name))
 
 
 def end_of_cell() -> None:
-    """Show the figures that a cell has made and not shown, as a notebook does. The thread that has run it."""
+    """Show the figures that a cell has left unshown, as a notebook does. On the thread that has run the cell."""
     found = sys.modules.get(_SHELL)
     if found is not None and found.InteractiveShell._instance is not None and "matplotlib.pyplot" in sys.modules:
         found.InteractiveShell._instance.events.trigger("post_execute")
@@ -64,7 +65,7 @@ def _lazy(module: str, name: str) -> Callable[..., Any]:
 
 
 class Sender:
-    """Sends what is displayed to the cell that made the call. Any thread."""
+    """Sends displays to the calling cell. Any thread."""
 
     def __init__(self, process: Process, end_lines: Callable[[], None]) -> None:
         self._process = process
@@ -72,11 +73,11 @@ class Sender:
 
     @property
     def is_called_by_notebook(self) -> bool:
-        """Whether the calling code runs for a cell."""
+        """Whether the calling code runs in a call of a cell."""
         return bool(self._process.origin())
 
     def show(self, data: Any, metadata: Any, transient: Any, update: bool) -> None:
-        """Show a bundle, or replace what was shown with the same display_id."""
+        """Show a MIME bundle; with `update`, in place of the display with the same display_id."""
         content = {"data": data, "metadata": metadata or {}, "transient": transient or {}}
         packed = msgspec.json.encode(content, enc_hook=repr)
         if len(packed) > MAX_CONTENT:
@@ -89,7 +90,7 @@ class Sender:
         self._send(packed, "update" if update else "show")
 
     def clear(self, wait: bool) -> None:
-        """Clear what the cell shows."""
+        """Clear the cell's output: at once, or with `wait` when the next display comes."""
         self._send(b"{}", "clear later" if wait else "clear")
 
     def _send(self, content: bytes, action: str) -> None:
@@ -98,39 +99,14 @@ class Sender:
         self._end_lines()
         origin = self._process.origin()
         if self._process.reactor.in_background_thread():
-            # A callback of a reference, for instance: this thread itself would have to read the answer.
+            # A callback of a reference may run on this thread, which would have to read the answer itself.
             self._process.node.send_now(messages.Display(0, origin, content, action))
             return
         self._process.node.request(lambda rid: messages.Display(rid, origin, content, action))
 
 
-class _Finder(importlib.abc.MetaPathFinder):
-    """Finds IPython's shell as usual, and has it make one of ours."""
-
-    def __init__(self, sender: Sender) -> None:
-        self._sender = sender
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: types.ModuleType | None = None
-    ) -> importlib.machinery.ModuleSpec | None:
-        """See the base class. Any thread that imports."""
-        if fullname != _SHELL:
-            return None
-        spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
-        if spec is None or spec.loader is None:
-            return spec
-        execute, sender = spec.loader.exec_module, self._sender
-
-        def exec_module(module: types.ModuleType) -> None:
-            execute(module)
-            _make_on_demand(module, sender)
-
-        spec.loader.exec_module = exec_module  # type: ignore[method-assign]
-        return spec
-
-
 def _make_on_demand(module: types.ModuleType, sender: Sender) -> None:
-    """Have IPython make our shell when it, or user code, asks whether there is one."""
+    """Make the worker's shell when IPython or user code asks whether there is a shell."""
     base: Any = module.__dict__["InteractiveShell"]
     initialized = base.initialized
     is_making = False

@@ -1,4 +1,4 @@
-"""The IPython shell of a worker. Imports IPython: only for those who use it."""
+"""The IPython shell of a worker. This module imports IPython, so only user code that needs a shell imports it."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from traitlets.config import Config
 
 
 class Sender(Protocol):
-    """Sends what is displayed to the cell that made the call. Any thread."""
+    """Sends displays to the calling cell. Any thread. See `ipython_display.Sender`."""
 
     def show(self, data: Any, metadata: Any, transient: Any, update: bool) -> None:
-        """Show a bundle, or replace what was shown with the same display_id."""
+        """Show a MIME bundle."""
 
     def clear(self, wait: bool) -> None:
-        """Clear what the cell shows."""
+        """Clear the cell's output."""
 
 
 class CellPublisher(DisplayPublisher):  # type: ignore[misc] # untyped
-    """Sends what is displayed to the notebook. Any thread."""
+    """Hands displays to the sender. Any thread."""
 
     sender: Sender
 
@@ -43,15 +43,15 @@ class CellPublisher(DisplayPublisher):  # type: ignore[misc] # untyped
 
 
 class WorkerShell(InteractiveShell):  # type: ignore[misc] # untyped
-    """Runs magics and formats what is displayed; it keeps no history, and leaves the process's hooks alone."""
+    """Runs magics and formats displays. It keeps no history, and leaves the process's hooks alone."""
 
     display_pub_class = CellPublisher
 
     def init_sys_modules(self) -> None:
-        """Leave `__main__` as it is: what user code has pickled there is found by it."""
+        """Leave `__main__` as it is: unpickling looks up user code there."""
 
     def init_virtualenv(self) -> None:
-        """The process runs in the right environment."""
+        """Do nothing: the process runs in the right environment already."""
 
 
 def make(sender: Sender) -> WorkerShell:

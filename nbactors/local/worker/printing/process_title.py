@@ -1,4 +1,4 @@
-"""The process title: what `ps` and `top` show of a worker."""
+"""The process title of a worker, which `ps` and `top` show."""
 
 from __future__ import annotations
 

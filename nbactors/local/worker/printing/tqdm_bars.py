@@ -1,14 +1,13 @@
-"""tqdm in workers: its bars show in the notebook that made the call, and in scripts print whole lines.
+"""tqdm in workers: bars show under the notebook cell that made the call, and in scripts print whole lines.
 
 tqdm is not imported here. When user code imports it, the methods of its class that write to the terminal are replaced,
-so that every bar does the right thing, whoever made it: `tqdm`, `trange`, `tqdm.auto`, libraries that use them. Bars
-with a `file=` of their own are left alone.
+so this covers every bar: of `tqdm`, `trange`, `tqdm.auto`, and of libraries that use them. A bar with a `file=` of its
+own still draws itself.
 
-- Called from a notebook, a bar is reported to the cell that made the call, at most once in `REPORT_S`, and the state
-  at its end always.
-- Else it prints a line to stderr, at most once in `LINE_S`, and one at its end; none if it leaves no trace
-  (`leave=False`) and ends before that. Carriage returns would tear the lines of workers that print at the same time.
-- `tqdm.notebook` is plain tqdm here: a worker has no page to draw widgets on, and ipywidgets takes long to import.
+- In a call of a notebook, a bar reports its states to the calling cell, at the pace of `BarReporter`.
+- In a script, a bar prints lines to stderr, at the pace of `LinePace`. A bar that redraws its line by carriage returns
+  would tear the output of other workers.
+- `tqdm.notebook` is plain tqdm: a worker has no page to draw widgets on, and ipywidgets takes long to import.
 """
 
 from __future__ import annotations
@@ -20,58 +19,32 @@ import sys
 import threading
 import types
 import weakref
-from collections.abc import Sequence
-from time import monotonic
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from nbactors.frontend.sink import write
+from nbactors.frontend.bar import BarReporter, BarState, LinePace, mean_rate
+from nbactors.frontend.text_stream import write_now
 from nbactors.local.wire import messages
+from nbactors.local.worker.printing.import_hook import after_import
 
 if TYPE_CHECKING:
     from nbactors.local.member import Process
-
-REPORT_S = 0.1
-LINE_S = 2.0
-MAX_TEXT = 1000
-"""Longer descriptions are cut: they are for one line."""
 
 _CLASS, _WIDGETS = "tqdm.std", "tqdm.notebook"
 
 
 def install(process: Process) -> None:
     """Take tqdm over as soon as it is imported. Called once, on the main thread, before any user code runs."""
-    sys.meta_path.insert(0, _Finder(process))
+    after_import(_CLASS, lambda module: _take_over(module, process))
+    sys.meta_path.insert(0, _PlainNotebook())
 
 
-class _Finder(importlib.abc.MetaPathFinder):
-    """Finds tqdm's modules as usual, and takes them over once they have been executed."""
+class _PlainNotebook(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Finds and loads `tqdm.notebook` as plain tqdm under that module's names."""
 
-    def __init__(self, process: Process) -> None:
-        self._process = process
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: types.ModuleType | None = None
-    ) -> importlib.machinery.ModuleSpec | None:
+    def find_spec(self, fullname: str, path: object, target: object = None) -> importlib.machinery.ModuleSpec | None:
         """See the base class. Any thread that imports."""
-        if fullname == _WIDGETS:
-            return importlib.machinery.ModuleSpec(fullname, _PlainNotebook())
-        if fullname != _CLASS:
-            return None
-        spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
-        if spec is None or spec.loader is None:
-            return spec
-        execute = spec.loader.exec_module
-
-        def exec_module(module: types.ModuleType) -> None:
-            execute(module)
-            _take_over(module, self._process)
-
-        spec.loader.exec_module = exec_module  # type: ignore[method-assign]
-        return spec
-
-
-class _PlainNotebook(importlib.abc.Loader):
-    """Loads `tqdm.notebook` as plain tqdm under that module's names."""
+        return importlib.machinery.ModuleSpec(fullname, self) if fullname == _WIDGETS else None
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> None:
         """See the base class."""
@@ -85,17 +58,17 @@ class _PlainNotebook(importlib.abc.Loader):
 
 
 def _take_over(module: types.ModuleType, process: Process) -> None:
-    """Have tqdm's class report instead of drawing."""
+    """Replace the methods by which tqdm's class draws."""
     cls: Any = module.__dict__["tqdm"]
     display, clear, moveto, close = cls.display, cls.clear, cls.moveto, cls.close
-    # Made by itself it would be one for several processes: a semaphore, and on macOS a process that looks after it.
+    # By default tqdm makes a lock for several processes: a semaphore, and on macOS a process that tracks it.
     cls._lock = threading.RLock()
 
     def new_display(bar: Any, msg: str | None = None, pos: int | None = None) -> bool:
         reporter = _reporter(bar, process)
         if reporter is None:
             return bool(display(bar, msg, pos))
-        reporter.show()
+        reporter.changed()
         return True
 
     def new_clear(bar: Any, nolock: bool = False) -> None:
@@ -107,7 +80,7 @@ def _take_over(module: types.ModuleType, process: Process) -> None:
             moveto(bar, n)
 
     def new_close(bar: Any) -> None:
-        # It may be a finalizer that calls this, or one whose constructor has failed.
+        # A finalizer may call this, also for a bar whose constructor has failed.
         reporter = bar.__dict__.get("_nbactors_reporter")
         if reporter is None or getattr(bar, "disable", True):
             close(bar)
@@ -119,12 +92,12 @@ def _take_over(module: types.ModuleType, process: Process) -> None:
     cls.display, cls.clear, cls.moveto, cls.close = new_display, new_clear, new_moveto, new_close
 
 
-def _reporter(bar: Any, process: Process) -> _Reporter | None:
-    """Return what shows a bar, None if it is to draw itself."""
+def _reporter(bar: Any, process: Process) -> _Printed | _Reported | None:
+    """Return what shows a bar, None if the bar draws itself."""
     try:
-        reporter: _Reporter | None = bar.__dict__["_nbactors_reporter"]
+        reporter: _Printed | _Reported | None = bar.__dict__["_nbactors_reporter"]
     except KeyError:
-        # What `file` was left out for, also after the stream was replaced.
+        # Without a `file` of its own a bar has one of these two, also after user code has replaced the stream.
         shown = bar.fp == sys.stderr or bar.fp == sys.__stderr__
         origin = process.origin() if shown else 0
         reporter = (_Reported(bar, process, origin) if origin else _Printed(bar)) if shown else None
@@ -132,113 +105,72 @@ def _reporter(bar: Any, process: Process) -> _Reporter | None:
     return reporter
 
 
-class _Reporter:
-    """Shows one bar. Its methods are called on the thread that advances the bar."""
+class _Printed:
+    """Prints lines of one bar, for scripts. On the thread that advances the bar."""
 
     def __init__(self, bar: Any) -> None:
         self._bar = weakref.ref(bar)
-        self._shown_at = monotonic()
+        self._pace = LinePace()
 
-    def show(self) -> None:
-        """It has changed."""
-
-    def end(self) -> None:
-        """It has ended. May be called by a finalizer, so that it must not wait for any lock."""
-
-
-class _Printed(_Reporter):
-    """Prints lines, for scripts."""
-
-    _lines = 0
-
-    def show(self) -> None:
-        bar, now = self._bar(), monotonic()
-        if bar is not None and now - self._shown_at >= LINE_S:
-            self._shown_at = now
-            self._lines += 1
-            self._print(bar)
+    def changed(self) -> None:
+        """Print a line if that is due."""
+        self._print(False)
 
     def end(self) -> None:
+        """Print the last line. May be called by a finalizer."""
+        self._print(True)
+
+    def _print(self, closed: bool) -> None:
         bar = self._bar()
-        if bar is not None and (_leaves(bar) or self._lines):
-            bar._ema_dt = lambda: None  # the rate of the whole time, as tqdm itself shows at the end
-            self._print(bar)
-
-    @staticmethod
-    def _print(bar: Any) -> None:
-        try:
-            write(bar.fp, f"{bar}\n")
-            bar.fp.flush()
-        except (OSError, ValueError):  # closed: there is nobody to tell
-            pass
+        if bar is not None and self._pace.is_due(_state(bar, 0, "", closed)):
+            write_now(bar.fp, f"{bar}\n")
 
 
-class _Reported(_Reporter):
-    """Sends states to the notebook."""
+class _Reported(BarReporter):
+    """Sends the states of one bar to the notebook. On the thread that advances the bar, or the leader's."""
 
     _numbers = itertools.count(1)
 
     def __init__(self, bar: Any, process: Process, origin: int) -> None:
-        super().__init__(bar)
-        self._shown_at = 0.0
+        self._bar = weakref.ref(bar)
         self._process = process
         self._origin = origin
         self._name = f"tqdm-{next(self._numbers)}"
-        self._is_due = False
-        self._ended = False
 
-    def show(self) -> None:
-        wait = self._shown_at + REPORT_S - monotonic()
-        if wait <= 0:
-            self._report()
-        elif not self._is_due:
-            # A bar that stands still from now on shall not stand where it was.
-            self._is_due = True
-            self._process.reactor.call_later(wait, self._report_due)
-
-    def _report_due(self) -> None:
-        """The leader's thread."""
-        self._is_due = False
-        if not self._ended:
-            self._report()
-
-    def _report(self) -> None:
+    def report(self, closed: bool) -> None:
+        """See the base class. The last state may come from a finalizer, so it is sent without waiting for a lock."""
         bar = self._bar()
-        if bar is not None:
-            self._shown_at = monotonic()
-            self._process.node.send_now(self._state(bar, False))
+        if bar is None:
+            return
+        message = messages.Bar.of(_state(bar, self._origin, self._name, closed))
+        if closed:
+            self._process.reactor.discard(lambda: self._process.node.send_now(message))
+        else:
+            self._process.node.send_now(message)
 
-    def end(self) -> None:
-        bar = self._bar()
-        self._ended = True
-        if bar is not None:
-            bar._ema_dt = lambda: None
-            state = self._state(bar, True)
-            self._process.reactor.discard(lambda: self._process.node.send_now(state))
-
-    def _state(self, bar: Any, closed: bool) -> messages.Progress:
-        facts = bar.format_dict
-        elapsed, n, scale = facts["elapsed"], facts["n"], facts["unit_scale"]
-        rate = facts["rate"]
-        if rate is None:
-            rate = (n - facts.get("initial", 0)) / elapsed if elapsed else 0
-        return messages.Progress(
-            self._origin,
-            self._name,
-            str(facts["prefix"] or "").removesuffix(": ")[:MAX_TEXT],
-            float(n),
-            None if facts["total"] is None else float(facts["total"]),
-            str(facts["unit"])[:MAX_TEXT],
-            float(scale),
-            float(elapsed),
-            float(rate),
-            str(facts["postfix"] or "")[:MAX_TEXT],
-            closed,
-            _leaves(bar),
-            "",
-        )
+    def call_later(self, delay: float, callback: Callable[[], None]) -> None:
+        """See the base class."""
+        self._process.reactor.call_later(delay, callback)
 
 
-def _leaves(bar: Any) -> bool:
-    """Return whether a bar stays after its end: by default the outermost does."""
-    return bool(bar.pos == 0 if bar.leave is None else bar.leave)
+def _state(bar: Any, origin: int, name: str, closed: bool) -> BarState:
+    if closed:
+        bar._ema_dt = lambda: None  # the rate of the whole time, as tqdm itself shows at the end
+    facts = bar.format_dict
+    elapsed, n, total, rate = facts["elapsed"], facts["n"], facts["total"], facts["rate"]
+    return BarState(
+        cell=origin,
+        source="",
+        bar=name,
+        description=str(facts["prefix"] or "").removesuffix(": "),
+        n=float(n),
+        total=None if total is None else float(total),
+        unit=str(facts["unit"]),
+        unit_scale=float(facts["unit_scale"]),
+        elapsed=float(elapsed),
+        rate=float(mean_rate(n - facts.get("initial", 0), elapsed) if rate is None else rate),
+        postfix=str(facts["postfix"] or ""),
+        closed=closed,
+        # By default the outermost bar remains.
+        leave=bool(bar.pos == 0 if bar.leave is None else bar.leave),
+    )

@@ -9,7 +9,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from nbactors import exceptions
-from nbactors.exceptions import read_only
+from nbactors.exceptions.hints import hint
 from nbactors.local.wire import failures, messages, pickling
 from nbactors.local.worker.inspecting.snapshot import snapshot
 from nbactors.local.worker.inspecting.traces import clear, user_traceback
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from nbactors.local.objects.values import Values
     from nbactors.local.reactor.reactor import Reactor
     from nbactors.local.worker.jobs.job import Job
-    from nbactors.local.worker.printing.capture import Capture
+    from nbactors.local.worker.printing.output_pipes import OutputPipes
 
 FLUSH_S = 0.001
 """Seconds for which answers are gathered while further calls wait."""
@@ -33,14 +33,14 @@ class Answers:
         values: Packs the values that calls return.
         reactor: The event loop.
         is_busy: Returns whether more calls wait, so that answers are better gathered.
-        capture: Sends the output of a call, which goes before the call's answer.
+        output: Sends the output of a call, which goes before the call's answer.
     """
 
-    def __init__(self, values: Values, reactor: Reactor, is_busy: Callable[[], bool], capture: Capture) -> None:
+    def __init__(self, values: Values, reactor: Reactor, is_busy: Callable[[], bool], output: OutputPipes) -> None:
         self._values = values
         self._reactor = reactor
         self._is_busy = is_busy
-        self._capture = capture
+        self._output = output
         self._flushed = 0.0
         self._main_thread = threading.main_thread().ident
         self.invoke: Callable[..., Any] | None = None
@@ -100,9 +100,9 @@ class Answers:
         """Answer with the exception that a call has raised."""
         message = job.message
         retriable = isinstance(message, messages.Run) and _is_retriable(message.retry_exceptions, error)
-        trace = user_traceback(error)
-        if read_only.applies(error):
-            trace = f"{trace}\n{read_only.TEXT}"
+        trace, explanation = user_traceback(error), hint(error)
+        if explanation:
+            trace = f"{trace}\n{explanation}"
         # Only a notebook's debugger shows frames. Calls of a script have no origin, and their failures stay cheap.
         frames = snapshot(error) if message.origin else ()
         data = failures.encode_task_error(job.name, trace, error, os.getpid(), frames)
@@ -130,8 +130,8 @@ class Answers:
         """
         if job.answered:
             return
-        if self._capture.shown:
-            self._capture.end()
+        if self._output.descriptors_origin:
+            self._output.end()
         now = monotonic()
         if not self._is_busy() or now - self._flushed > FLUSH_S:
             self._flushed = now
@@ -155,8 +155,8 @@ class Answers:
         return [self._hold(job, part) for part in result]
 
     def _send_results(self, connection: Connection, number: int, parts: list[Held]) -> None:
-        if self._capture.shown:
-            self._capture.end()
+        if self._output.descriptors_origin:
+            self._output.end()
         values: list[messages.Value] = []
         fds: list[int] = []
         for held in parts:

@@ -19,7 +19,7 @@ from nbactors.local.worker.inspecting.traces import user_traceback
 from nbactors.local.worker.jobs.caller_jobs import CallerJobs
 from nbactors.local.worker.jobs.hosted import Hosted
 from nbactors.local.worker.jobs.job import Job, current
-from nbactors.local.worker.printing.capture import Capture
+from nbactors.local.worker.printing.output_pipes import OutputPipes
 from nbactors.local.worker.running.answers import Answers
 from nbactors.local.worker.running.at_once import run_at_once
 from nbactors.local.worker.running.built_in_methods import NOW
@@ -110,10 +110,10 @@ class Executor:
         self.lease_id = 0
         self.lanes: Lanes | None = None
         self.hosted = hosted = Hosted()
-        self.capture = Capture(
+        self.output = OutputPipes(
             lambda cell, ends: node.send_now(messages.OutputPipes(cell), ends), lambda: hosted.running
         )
-        self.answers = Answers(values, reactor, self._is_busy, self.capture)
+        self.answers = Answers(values, reactor, self._is_busy, self.output)
         self.farewell = Farewell(
             membership,
             objects,
@@ -133,7 +133,7 @@ class Executor:
             hosted,
             self.answers,
             self.interrupts,
-            self.capture,
+            self.output,
             leave_by=self.leave_by,
             await_lease=self.await_lease,
             show=self.show,
@@ -405,7 +405,7 @@ class Executor:
         job.since = monotonic()
         self.hosted.running = job
         if message.origin:
-            self.capture.begin(message.origin)
+            self.output.begin(message.origin)
         self.show(job.name)
         # The construction is kept: references and handles in the class stay counted as long as the actor lives.
         self._construction = construction

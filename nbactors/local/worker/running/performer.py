@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from nbactors.local.reactor.reactor import Reactor
     from nbactors.local.worker.jobs.hosted import Hosted
     from nbactors.local.worker.jobs.job import Job
-    from nbactors.local.worker.printing.capture import Capture
+    from nbactors.local.worker.printing.output_pipes import OutputPipes
     from nbactors.local.worker.running.answers import Answers
     from nbactors.local.worker.running.interrupts import Interrupts
 
@@ -39,7 +39,7 @@ class Performer:
         hosted: The worker's actor.
         answers: Sends the answers.
         interrupts: Interrupts running jobs that are cancelled.
-        capture: Sends the output of a job to the job's cell.
+        output: Sends the output of a job to the job's cell.
         leave_by: Called with the exception that ends the worker, and its job.
         await_lease: Waits for the node's message about a task's lease.
         show: Shows the running call in the process title.
@@ -52,7 +52,7 @@ class Performer:
         hosted: Hosted,
         answers: Answers,
         interrupts: Interrupts,
-        capture: Capture,
+        output: OutputPipes,
         *,
         leave_by: Callable[[ActorExit | SystemExit, Job | None], None],
         await_lease: Callable[[int], None],
@@ -66,7 +66,7 @@ class Performer:
         self.reactor = reactor
         self._values = values
         self._interrupts = interrupts
-        self._capture = capture
+        self._output = output
         self._renewal = Renewal(hosted, reactor)
         self._functions: dict[bytes, tuple[Any, Held]] = {}
         self._windows = threading.local()
@@ -179,8 +179,8 @@ class Performer:
     def prepare(self, job: Job) -> tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]:
         """Return the function of a job, and its arguments. The thread that runs the job."""
         message = job.message
-        if message.origin != self._capture.shown:
-            self._capture.begin(message.origin)
+        if message.origin != self._output.descriptors_origin:
+            self._output.begin(message.origin)
         function = self._find(job)
         if message.data == b"" and job.rest is None and not job.deps:
             return function, (), {}

@@ -1,15 +1,15 @@
-"""Whose output is whose: what a call prints goes through the pipes of the notebook cell that it comes from.
+"""The output of a call goes through pipes of the notebook cell that has made the call.
 
-A worker begins with two pipes, on descriptors 1 and 2. When it runs the first call of a notebook cell it makes two
-more, has the node read them, and lets 1 and 2 be those. So what C code and subprocesses print is told apart as well,
-and a subprocess that goes on while calls of other cells run keeps the pipes of its own.
+A worker begins with two pipes, on descriptors 1 and 2. For the first call of a notebook cell it makes two more, sends
+their read ends to the node, and makes them its descriptors 1 and 2. So the output of C code and of subprocesses reaches
+the right cell, too, and a subprocess keeps the pipes of its cell while calls of other cells run.
 
-Descriptors belong to the process, and calls of several cells may run at once: what Python code prints therefore goes to
-the pipes of its own call, whatever 1 and 2 are. A thread belongs to the call that has started it. Scripts have no
-cells, and pay nothing for this.
+Descriptors belong to the process, and calls of several cells may run at once. So Python code writes to the pipes of its
+own call, whichever pipes are on 1 and 2. A thread belongs to the call that has started it. Scripts have no cells, and
+pay nothing for this.
 
-What cannot be told apart: C code that prints on several threads of one actor at once, and threads of a pool that
-outlive the call that began them (they stay that one's).
+Two cases are not told apart: C code that writes on several threads of one actor at once, and a pool's thread that
+outlives the call that has started it (its output stays with that call).
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from nbactors.local.worker.jobs.job import Job, current
 from nbactors.local.worker.printing import ipython_display
 
 KEPT = 8
-"""Cells whose pipes are kept open. One that prints again after so many others gets new ones."""
+"""Cells whose pipes are kept open. A cell with output after so many others gets new pipes."""
 
 _Pair = tuple[int, int]
 
 
-class Capture:
+class OutputPipes:
     """The pipes of one worker.
 
     Args:
@@ -41,7 +41,7 @@ class Capture:
         on_main: Returns the job whose code the main thread runs, None if it runs none.
 
     Attributes:
-        shown: The origin that descriptors 1 and 2 belong to.
+        descriptors_origin: The origin that descriptors 1 and 2 belong to.
     """
 
     def __init__(self, hand_over: Callable[[int, Sequence[int]], None], on_main: Callable[[], Job | None]) -> None:
@@ -51,26 +51,26 @@ class Capture:
         self._pairs: OrderedDict[int, _Pair] = OrderedDict()
         self._first: _Pair | None = None
         self._of_thread = threading.local()
-        self._streams: list[OriginStream] = []
-        self.shown = 0
+        self._streams: list[OutputStream] = []
+        self.descriptors_origin = 0
 
     def begin(self, origin: int) -> None:
-        """A call begins whose origin is not the one that is shown. The thread that runs it."""
+        """Put the pipes of an origin on descriptors 1 and 2: a call of it begins. On the thread that runs the call."""
         with self._lock:
             if self._first is None:
                 self._activate()
             _flush_c()
             for descriptor, target in zip(self.pair(origin), (1, 2), strict=True):
                 os.dup2(descriptor, target)
-            self.shown = origin
+            self.descriptors_origin = origin
 
     def end(self) -> None:
-        """A call ends, and so does an unfinished line of it, which is not to wait. The thread that ran it."""
+        """Send the unfinished lines of a call that ends. On the thread that ran the call."""
         for stream in self._streams:
             stream.finish()
 
     def origin(self) -> int:
-        """Return the origin of what the calling thread prints."""
+        """Return the origin of the calling thread's output."""
         job = current.get()
         if job is not None:
             return job.message.origin
@@ -78,11 +78,11 @@ class Capture:
         if origin is not None:
             return origin
         job = self._on_main()
-        # Between calls, and at the end: destructors and the like print under the last cell.
-        return job.message.origin if job is not None else self.shown
+        # Between calls and at the end of the process, destructors write under the last cell.
+        return job.message.origin if job is not None else self.descriptors_origin
 
     def pair(self, origin: int) -> _Pair:
-        """Return the write ends of an origin's pipes. Under the lock, and valid no longer than that is held."""
+        """Return the write ends of an origin's pipes. Under the lock; without it they may be closed at any time."""
         assert self._first is not None
         if not origin:
             return self._first
@@ -100,7 +100,7 @@ class Capture:
         return made
 
     def write(self, number: int, origin: int, data: bytes) -> None:
-        """Write to the pipe of an origin, stdout's for number 1. Any thread; waits for the node to read."""
+        """Write to the pipe of an origin, 1 for stdout, 2 for stderr. Any thread; waits for the node to read."""
         with self._lock:
             descriptor = self.pair(origin)[number - 1]
             view = memoryview(data)
@@ -111,7 +111,7 @@ class Capture:
                     assert self._first is not None
                     if descriptor in self._first:
                         raise
-                    # The node had no room for its other end.
+                    # The node had no descriptor for the read end.
                     descriptor = self._first[number - 1]
 
     def _make(self, origin: int) -> _Pair | None:
@@ -120,7 +120,7 @@ class Capture:
             for _ in range(2):
                 ends += os.pipe()
             self._hand_over(origin, ends[::2])
-        except OSError:  # no descriptors are left: the lines are not lost, but show under another cell
+        except OSError:  # no descriptors are left: the output is not lost, but shows under another cell
             _close(ends)
             return None
         _close(ends[::2])
@@ -129,15 +129,15 @@ class Capture:
     # ----------------------------------------------------------------------------------------------------- Python
 
     def _activate(self) -> None:
-        """Begin to tell calls apart: the first one that comes from a cell."""
+        """Begin to tell calls apart, with the first one that a cell makes."""
         ipython_display.add_builtins()
         sys.stdout.flush()
         sys.stderr.flush()
         self._first = (os.dup(1), os.dup(2))
         for number, name in ((1, "stdout"), (2, "stderr")):
-            stream = OriginStream(number, self)
+            stream = OutputStream(number, self)
             text = io.TextIOWrapper(
-                stream,  # type: ignore[type-var] # a raw stream will do, since nothing is gathered above it
+                stream,  # type: ignore[type-var] # a raw stream is enough: with write_through nothing is buffered above it
                 encoding="utf-8",
                 errors="backslashreplace",
                 line_buffering=True,
@@ -151,7 +151,7 @@ class Capture:
         self._follow_processes()
 
     def _follow_threads(self) -> None:
-        """Have threads know which call has started them."""
+        """Give each thread the origin of the call that has started it."""
         start = threading.Thread.start
 
         def start_with_origin(thread: threading.Thread) -> None:
@@ -168,14 +168,14 @@ class Capture:
         threading.Thread.start = start_with_origin  # type: ignore[method-assign,assignment]
 
     def _follow_processes(self) -> None:
-        """Have subprocesses print to the pipes of the call that starts them, if 1 and 2 are another's."""
+        """Give each subprocess the pipes of the call that starts it, if 1 and 2 belong to another call."""
         import subprocess  # noqa: PLC0415 - only notebooks' workers need it
 
         init = subprocess.Popen.__init__
 
         def init_with_origin(process: Any, *args: Any, **kwargs: Any) -> None:
             origin = self.origin()
-            if origin == self.shown or len(args) > _STDOUT:
+            if origin == self.descriptors_origin or len(args) > _STDOUT:
                 init(process, *args, **kwargs)
                 return
             with self._lock:
@@ -192,16 +192,16 @@ class Capture:
 
 
 _STDOUT = 4
-"""Where `stdout` stands among the arguments of `Popen`."""
+"""The position of `stdout` among the arguments of `Popen`."""
 
 
-class OriginStream(io.RawIOBase):
-    """What is below sys.stdout or sys.stderr: gathers whole lines of each thread, and writes them to their pipe."""
+class OutputStream(io.RawIOBase):
+    """The raw stream of sys.stdout or sys.stderr: gathers whole lines of each thread, and writes them to their pipe."""
 
-    def __init__(self, number: int, capture: Capture) -> None:
+    def __init__(self, number: int, pipes: OutputPipes) -> None:
         super().__init__()
         self._number = number
-        self._capture = capture
+        self._pipes = pipes
         self._partial: dict[tuple[int, int], bytes] = {}
         self._flushed: set[tuple[int, int]] = set()
 
@@ -210,7 +210,7 @@ class OriginStream(io.RawIOBase):
         return True
 
     def fileno(self) -> int:
-        """Return the descriptor that subprocesses get for it."""
+        """Return the descriptor that subprocesses get for this stream."""
         return self._number
 
     def isatty(self) -> bool:
@@ -221,8 +221,8 @@ class OriginStream(io.RawIOBase):
     def write(self, data: Any) -> int:
         """See the base class. Any thread."""
         data = bytes(data)
-        capture = self._capture
-        origin = capture.origin()
+        pipes = self._pipes
+        origin = pipes.origin()
         key = (threading.get_ident(), origin)
         text = self._partial.pop(key, b"") + data
         whole, newline, rest = text.rpartition(b"\n")
@@ -233,7 +233,7 @@ class OriginStream(io.RawIOBase):
         if rest:
             self._partial[key] = rest
         if whole or newline:
-            capture.write(self._number, origin, whole + newline)
+            pipes.write(self._number, origin, whole + newline)
         return len(data)
 
     def flush(self) -> None:
@@ -243,27 +243,27 @@ class OriginStream(io.RawIOBase):
             text = self._partial.pop(key, b"")
             if text:
                 self._flushed.add(key)
-                self._capture.write(self._number, key[1], text)
+                self._pipes.write(self._number, key[1], text)
 
     def finish(self) -> None:
-        """End the calling thread's unfinished lines: what reads them passes on whole ones only."""
+        """End the calling thread's unfinished lines with a line feed: the node passes on whole lines only."""
         if self._partial or self._flushed:
             self.flush()
             ident = threading.get_ident()
             for key in [key for key in list(self._flushed) if key[0] == ident]:
                 self._flushed.discard(key)
-                self._capture.write(self._number, key[1], b"\n")
+                self._pipes.write(self._number, key[1], b"\n")
 
 
 _LONGEST = 1 << 16
-"""An unfinished line of so many bytes is written."""
+"""Bytes of an unfinished line at which it is written."""
 
 
 def _flush_c() -> None:
-    """Flush what C code has printed and its library keeps."""
+    """Flush the buffers of the C library."""
     try:
         ctypes.pythonapi.fflush(None)
-    except (AttributeError, OSError):  # it is not found under that name everywhere
+    except (AttributeError, OSError):  # some systems have no such name
         pass
 
 

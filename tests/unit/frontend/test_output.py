@@ -1,10 +1,10 @@
-"""How a worker's lines are marked."""
+"""The output of a worker as lines with a prefix."""
 
 from __future__ import annotations
 
 import pytest
 
-from nbactors.frontend.sink import Lines, prefix
+from nbactors.frontend.sink import Output, prefix
 
 
 @pytest.fixture(autouse=True)
@@ -12,20 +12,20 @@ def colours(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)
 
 
-def lines(text: str, is_marked: bool = True) -> Lines:
-    return Lines(1, "Counter", 12, 1, text, b"", is_marked)
+def output(text: str, has_prefix: bool = True) -> Output:
+    return Output(1, "Counter", 12, 1, text, has_prefix)
 
 
 def test_each_line_has_the_prefix() -> None:
-    assert lines("one\ntwo\n").shown(in_colour=False) == "(Counter pid=12) one\n(Counter pid=12) two\n"
+    assert output("one\ntwo\n").lines(in_colour=False) == "(Counter pid=12) one\n(Counter pid=12) two\n"
 
 
 def test_an_empty_line_has_the_prefix() -> None:
-    assert lines("\n").shown(in_colour=False) == "(Counter pid=12) \n"
+    assert output("\n").lines(in_colour=False) == "(Counter pid=12) \n"
 
 
-def test_lines_without_prefix_are_shown_unchanged() -> None:
-    assert lines("one\n\ntwo", is_marked=False).shown(in_colour=True) == "one\n\ntwo\n"
+def test_output_without_prefix_is_shown_unchanged() -> None:
+    assert output("one\n\ntwo", has_prefix=False).lines(in_colour=True) == "one\n\ntwo\n"
 
 
 def test_a_process_keeps_its_colour_and_the_next_process_has_another() -> None:

@@ -1,0 +1,75 @@
+"""Explanations for errors that do not explain themselves: what happened, and what helps."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from types import TracebackType
+
+FORKED = (
+    "this process was forked from one with a session, and has none of its own: the connections and threads of a "
+    "session stay with the parent. Call init() here, or start the process anew (multiprocessing's start method "
+    "'spawn')."
+)
+"""The text of errors that verbs raise in a forked child."""
+
+_READ_ONLY = (
+    "This may be a value from nbactors: large arrays that come from get(), or as arguments of a remote call, lie in "
+    "shared memory that every process on the machine reads without a copy, so they are read-only. To change one, work "
+    "on a copy: array = array.copy()."
+)
+
+_REMEDIES = {
+    errno.EMFILE: "raise the limit of open files (ulimit -n) and start the node anew (`nbactors stop`)",
+    errno.ENFILE: "the whole machine has no open file left: end what has many",
+    errno.EAGAIN: "end some processes, or raise the limit of processes (ulimit -u; in a container, its pids limit)",
+    errno.ENOMEM: "end what takes much memory, or raise the container's limit",
+    errno.E2BIG: "the session's environment variables are too long together: take the longest out of os.environ",
+    errno.ENOSPC: "free some space where the runtime directory lies, or set NBACTORS_DIR to another",
+    errno.ENOENT: "the runtime directory was removed: end the node with `nbactors stop --force`",
+}
+_NO_INTERPRETER = (errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.ENOEXEC, errno.EPERM, errno.ELOOP)
+
+
+def hint(error: BaseException) -> str:
+    """Return the hint for a user's error: the reason why an array is read-only; empty for other errors."""
+    return _READ_ONLY if isinstance(error, (ValueError, TypeError)) and "read-only" in str(error) else ""
+
+
+def explain_in_scripts() -> None:
+    """Have the hint printed under the traceback that ends a script. Called when the first shared value is mapped."""
+    previous = sys.excepthook
+
+    def excepthook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        previous(kind, error, trace)
+        print_hint(error)
+
+    sys.excepthook = excepthook
+
+
+def print_hint(error: BaseException) -> None:
+    """Print the hint for an error, if there is one, on stderr."""
+    text = hint(error)
+    if text:
+        print(f"nbactors: {text}", file=sys.stderr)
+
+
+def start_failed(what: str, executable: str, error: OSError) -> str:
+    """Return why an interpreter cannot be started, and what helps.
+
+    Args:
+        what: The process that it would have become, as in "no node".
+        executable: The interpreter's path.
+        error: The system's answer.
+    """
+    reason = error.strerror or str(error)
+    path = None if error.filename is None else os.fsdecode(error.filename)
+    if path == executable and error.errno in _NO_INTERPRETER:
+        return (
+            f"the Python interpreter {executable!r} cannot be started ({reason}): its environment was moved or removed "
+            "since this session began. Make it again, or restart the session in another one"
+        )
+    where = f", {path!r}" if path not in (None, executable) else ""
+    remedy = _REMEDIES.get(error.errno or 0)
+    return f"{what} can be started ({reason}{where})" + (f": {remedy}" if remedy else "")

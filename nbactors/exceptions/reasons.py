@@ -1,0 +1,124 @@
+"""The errors that the runtime itself makes, each from the facts of its reason. Their texts are whole."""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+
+from nbactors.exceptions.errors import (
+    ActorDiedError,
+    CallTimeoutError,
+    ObjectLostError,
+    OwnerDiedError,
+    RaySystemError,
+    RuntimeEnvSetupError,
+    TaskCancelledError,
+    TaskUnschedulableError,
+    WorkerCrashedError,
+)
+from nbactors.exceptions.source_lines import with_sources
+from nbactors.exceptions.task_error import RayError
+
+
+def owner_died(oid: bytes) -> OwnerDiedError:
+    """Return the error of a reference whose owner has died."""
+    return OwnerDiedError(oid.hex(), oid[:16])
+
+
+def object_lost(oid: bytes) -> ObjectLostError:
+    """Return the error of a reference that its owner does not know."""
+    return ObjectLostError(
+        oid.hex(),
+        oid[:16],
+        detail="Its owner freed it, since no counted reference was left. This happens to references that were sent by "
+        "other ways than arguments, results and put().",
+    )
+
+
+def actor_dead(actor_id: bytes, kind: str, text: str, name: str, class_name: str, pid: int) -> RayError:
+    """Return the error that tells why an actor is dead.
+
+    Args:
+        actor_id: 16 bytes.
+        kind: How the actor ended, in one word; see `ActorDiedError`.
+        text: Why, for the user; of a constructor that raised, the traceback.
+        name: Empty for none.
+        class_name: Empty where it is not known.
+        pid: The number of its process, 0 where it had none.
+    """
+    if kind == "creation_failed":
+        whole = f"The actor died because of an error raised in its creation task, {with_sources(text)}"
+        return ActorDiedError(whole, actor_id=actor_id, kind=kind)
+    named = f" named {name!r}" if name else ""
+    where = f" (pid {pid})" if pid else ""
+    whole = f"The actor {class_name or 'actor'}{named}{where}, id {actor_id.hex()}, is dead: {text}"
+    if kind == "runtime_env":
+        return RuntimeEnvSetupError(whole)
+    return ActorDiedError(whole, actor_id=actor_id, kind=kind)
+
+
+def cancelled(task_id: bytes, phase: str, timeout_s: float | None, detail: str) -> TaskCancelledError:
+    """Return the error of a call that was cancelled, or did not end in time.
+
+    Args:
+        task_id: 24 bytes.
+        phase: "queued" or "running": whether the call had begun.
+        timeout_s: The seconds that the call was given; None if it was cancelled for another reason.
+        detail: More about how it was cancelled, or empty.
+    """
+    if timeout_s is not None:
+        return CallTimeoutError(task_id.hex(), phase, timeout_s, detail or None)
+    return TaskCancelledError(task_id.hex(), detail or None)
+
+
+def session_closed() -> RaySystemError:
+    """Return the error of calls that were pending when the session was shut down."""
+    return RaySystemError("the session was shut down before this call had returned")
+
+
+def connection_lost(why: str) -> RaySystemError:
+    """Return the error of calls whose answers cannot come any more, though the process that was called lives."""
+    return RaySystemError(
+        f"the connection to the process that was called was lost ({why}). The call may have run; the process lives and "
+        "can be called again."
+    )
+
+
+def worker_crashed(name: str, text: str) -> WorkerCrashedError:
+    """Return the error of a task whose worker died."""
+    return WorkerCrashedError(
+        f"the worker process died unexpectedly before it had finished task {name!r}: {text} No retry was left, or none "
+        "is possible."
+    )
+
+
+_NO_WORKER: dict[str, type[RayError]] = {
+    "runtime_env": RuntimeEnvSetupError,
+    "crashed": WorkerCrashedError,
+    "runtime": TaskUnschedulableError,
+}
+
+
+def no_worker(kind: str, text: str) -> RayError:
+    """Return the error of tasks that the node gives no worker."""
+    return _NO_WORKER.get(kind, RaySystemError)(text)
+
+
+def no_descriptor(what: str) -> RaySystemError:
+    """Return the error of an operation that needs a file descriptor when the process has none left.
+
+    Args:
+        what: What could not be done, as the beginning of a sentence.
+    """
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return RaySystemError(
+        f"{what}: the process (pid {os.getpid()}) has no free file descriptor; its limit is {soft} (`ulimit -n`). "
+        "Raise that limit before the start, or let go of files and of references to large values: each value of more "
+        "than 100 KiB takes one descriptor in every process that holds it"
+    )
+
+
+def is_no_descriptor(error: OSError) -> bool:
+    """Return whether an error is the lack of a file descriptor, in this process or in the system."""
+    return error.errno in (errno.EMFILE, errno.ENFILE)

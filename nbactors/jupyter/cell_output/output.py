@@ -1,0 +1,98 @@
+"""The output of workers under the cell that made the call: all of it at first, and of a flood the latest lines."""
+
+from __future__ import annotations
+
+import sys
+import uuid
+from collections import deque
+from time import monotonic
+from typing import Any
+
+from nbactors.frontend.sink import Output
+from nbactors.frontend.text_stream import write
+from nbactors.jupyter.cell_output import cells
+from nbactors.jupyter.cell_output.painter import painter
+
+HEAD_LINES = 5_000
+HEAD_BYTES = 1 << 20
+"""The output of one cell that is shown in full. Output beyond either limit is a flood."""
+
+TAIL_LINES = 50
+TAIL_WIDTH = 500
+EVERY_S = 0.5
+"""Seconds between two displays of a flood's latest lines."""
+
+_STREAMS = {1: "stdout", 2: "stderr"}
+
+
+class CellOutput:
+    """The output under all cells. `show` is called on the leader's thread, one call at a time."""
+
+    def __init__(self) -> None:
+        self._shown: dict[int, list[int]] = {}
+        self._floods: dict[int, Flood] = {}
+
+    def show(self, output: Output) -> None:
+        """Show output under its cell, or under the running cell if its own is not known."""
+        if not output.cell or cells.header(output.cell) is None:
+            stream: Any = sys.stdout if output.stream == 1 else sys.stderr
+            write(stream, output.lines(in_colour=True))
+            return
+        shown = self._shown.setdefault(output.cell, [0, 0])
+        if shown[0] < HEAD_LINES and shown[1] < HEAD_BYTES:
+            shown[0] += output.text.count("\n") or 1
+            shown[1] += len(output.text)
+            text = output.lines(in_colour=True)
+            cells.publish(output.cell, "stream", {"name": _STREAMS[output.stream], "text": text})
+            return
+        flood = self._floods.get(output.cell)
+        if flood is None:
+            flood = self._floods[output.cell] = Flood(output.cell)
+        flood.add(output)
+
+
+class Flood:
+    """The output of one cell beyond the limits: its last lines, in a display that is replaced now and then."""
+
+    def __init__(self, cell: int) -> None:
+        self._cell = cell
+        self._display_id = uuid.uuid4().hex
+        self._is_shown = False
+        self._latest: deque[Output] = deque(maxlen=TAIL_LINES)
+        self._count = 0
+        self._painted_at = 0.0
+        self._names: dict[str, None] = {}
+
+    def add(self, output: Output) -> None:
+        """Take output in. On the leader's thread."""
+        self._count += output.text.count("\n") or 1
+        self._latest.append(output)
+        self._names[output.label] = None
+        painter.touch(self, self._painted_at + EVERY_S)
+
+    def paint(self, now: float) -> float | None:
+        """Show the last lines. See `painter.Picture`."""
+        self._painted_at = monotonic()
+        count = self._count
+        tail: list[str] = []
+        for output in reversed(list(self._latest)):
+            # A long text is cut before its lines get their prefix.
+            end = output.text.removesuffix("\n").rsplit("\n", TAIL_LINES)[-TAIL_LINES:]
+            shown = output._replace(text="\n".join(end)).lines(in_colour=False)
+            tail = [line[:TAIL_WIDTH] for line in shown.splitlines()] + tail
+            if len(tail) >= TAIL_LINES:
+                break
+        tail = tail[-TAIL_LINES:]
+        left_out = max(count - len(tail), 0)
+        name = next(iter(self._names), "")
+        note = f"… {left_out:,} more lines; all of them: %actor_logs {name}" if left_out else ""
+        text = "\n".join([note, *tail] if note else tail)
+        content = {
+            "data": {"text/plain": text},
+            "metadata": {},
+            "transient": {"display_id": self._display_id},
+        }
+        kind = "update_display_data" if self._is_shown else "display_data"
+        self._is_shown = True
+        cells.publish(self._cell, kind, content)
+        return None
