@@ -23,24 +23,15 @@ class Outcome(Protocol):
     """A value, or an error, that an entry can hold: a `Held`."""
 
     @property
-    def data(self) -> bytes:
-        """The pickled value; empty if `stored` has it."""
-
+    def data(self) -> bytes: ...
     @property
-    def buffers(self) -> Sequence[bytes]:
-        """The buffers that the pickle leaves out (pickle protocol 5)."""
-
+    def buffers(self) -> Sequence[bytes]: ...
     @property
-    def stored(self) -> Stored | None:
-        """The segment in which the value lies; None if it is not in shared memory."""
-
+    def stored(self) -> Stored | None: ...
     @property
-    def contained(self) -> Any:
-        """The references and handles in the value."""
-
+    def contained(self) -> Any: ...
     @property
-    def error(self) -> bool:
-        """Whether `data` is a pickled error."""
+    def error(self) -> bool: ...
 
 
 class Maker(Protocol):
@@ -49,14 +40,9 @@ class Maker(Protocol):
     number: int
     target: Any
 
-    def facts(self) -> CallFacts:
-        """Return a summary of the call. Any thread."""
-
-    def cancel(self, mode: CancelMode, recursive: bool, timeout_s: float = 0.0) -> None:
-        """Cancel the call, as far as that is possible. Any thread."""
-
-    def tell(self, message: Any) -> None:
-        """Send a message about the call to its worker, if the call was sent. Any thread."""
+    def facts(self) -> CallFacts: ...
+    def cancel(self, mode: CancelMode, recursive: bool, timeout_s: float = 0.0) -> None: ...
+    def tell(self, message: Any) -> None: ...
 
 
 class Interrupting(Protocol):
@@ -64,27 +50,16 @@ class Interrupting(Protocol):
 
     cancels: bool
 
-    def apply(self, error: KeyboardInterrupt, waited: Iterable[Any]) -> None:
-        """Name the awaited calls in the error, and cancel them if the user has chosen so. The main thread."""
-
-    def cancel_one(self, entry: Any) -> None:
-        """Cancel the call that makes an awaited object. Any thread."""
+    def apply(self, error: KeyboardInterrupt, waited: Iterable[Any]) -> None: ...
+    def cancel_one(self, entry: Any) -> None: ...
 
 
 class Loading(Protocol):
     """Pickles and unpickles values, see `Values`."""
 
-    def hold(self, value: Any) -> Any:
-        """Pickle a value."""
-
-    def load(self, entry: Any) -> Any:
-        """Return the value of a final entry, or raise its error."""
-
-    def pack_entry(self, connection: Connection, entry: Any) -> tuple[messages.Value, list[int]]:
-        """Return a final entry's value for a message, and the descriptors to send with it."""
-
-    def receive(self, connection: Connection, value: messages.Value) -> Any:
-        """Take over a value that has arrived in a message."""
+    def hold(self, value: Any) -> Any: ...
+    def load(self, entry: Any) -> Any: ...
+    def pack_entry(self, connection: Connection, entry: Any) -> tuple[messages.Value, list[int]]: ...
 
 
 class Lending(Protocol):
@@ -92,33 +67,17 @@ class Lending(Protocol):
 
     borrows: bool
 
-    def export(self, entry: Any, ref: ObjectRef[Any]) -> None:
-        """Register a reference that is about to travel."""
-
-    def pin(self, ref: ObjectRef[Any]) -> None:
-        """Keep a reference for the life of the process."""
-
-    def grant(self, ref: ObjectRef[Any], receiver: bytes) -> bytes:
-        """Count a borrower; return the object's id."""
-
-    def exported(self, oid: bytes) -> Any:
-        """Return the entry of an own object that a borrower may ask for."""
-
-    def obtain(self, oid: bytes, tokens: int = 0) -> ObjectRef[Any]:
-        """Return this process's reference for an id."""
-
-    def canonical(self, entry: Any) -> ObjectRef[Any]:
-        """Return this process's one reference to an entry."""
-
-    def release(self, oid: bytes, tokens: int) -> None:
-        """Give tokens back after the last local reference to a borrowed object has gone."""
+    def export(self, entry: Any, ref: ObjectRef[Any]) -> None: ...
+    def pin(self, ref: ObjectRef[Any]) -> None: ...
+    def grant(self, ref: ObjectRef[Any], receiver: bytes) -> bytes: ...
+    def canonical(self, entry: Any) -> ObjectRef[Any]: ...
+    def release(self, oid: bytes, tokens: int) -> None: ...
 
 
 class Asking(Protocol):
     """Asks owners for values, see `Fetching`."""
 
-    def fetch(self, entry: Any) -> None:
-        """Ask the owner of an entry for its value."""
+    def fetch(self, entry: Any) -> None: ...
 
 
 class Announcing(Protocol):
@@ -127,95 +86,56 @@ class Announcing(Protocol):
     news: object
 
     @property
-    def watchers(self) -> Sequence[object]:
-        """The waiters of these threads."""
-
+    def watchers(self) -> Sequence[object]: ...
     @property
-    def interruption(self) -> Interrupting | None:
-        """The effect of the user's interrupt; None in a worker."""
-
-    def stir(self) -> None:
-        """Wake the threads: an object has become final."""
-
-    def failed(self, entry: Any) -> None:
-        """End each `get` of several objects of which this one has failed."""
-
-    def next_of(self, stream: Any, timeout: float | None) -> Any:
-        """Wait for the next entry of a stream, and take it."""
+    def interruption(self) -> Interrupting | None: ...
+    def stir(self) -> None: ...
+    def failed(self, entry: Any) -> None: ...
+    def next_of(self, stream: Any, timeout: float | None) -> Any: ...
 
 
 class Streaming(Protocol):
     """The streams that other processes read, and the streams of other processes, see `Streams`."""
 
-    def lend(self, reader: Any) -> None:
-        """Register a generator that travels."""
-
-    def ask(self, key: Any, reader: Any) -> None:
-        """Ask the owner of a stream for the next reference."""
-
-    def put_back(self, key: ObjectRef[Any], items: Any) -> None:
-        """Give references back to the owner of a stream."""
+    def lend(self, reader: Any) -> None: ...
+    def ask(self, key: Any, reader: Any) -> None: ...
+    def put_back(self, key: ObjectRef[Any], items: Any) -> None: ...
 
 
 class Home(Protocol):
     """The process of an object, as the object knows it: one record for all objects, see `Objects`."""
 
     @property
-    def process_id(self) -> bytes:
-        """The process's id, 16 bytes."""
-
+    def process_id(self) -> bytes: ...
     @property
-    def membership(self) -> Membership:
-        """Tells whether the process has left the node."""
-
+    def membership(self) -> Membership: ...
     @property
-    def reactor(self) -> Reactor:
-        """The event loop."""
-
+    def reactor(self) -> Reactor: ...
     @property
-    def values(self) -> Loading:
-        """Pickles and unpickles values."""
-
+    def values(self) -> Loading: ...
     @property
-    def references(self) -> Lending:
-        """Counts borrowers."""
-
+    def references(self) -> Lending: ...
     @property
-    def fetching(self) -> Asking:
-        """Asks owners for values."""
-
+    def fetching(self) -> Asking: ...
     @property
-    def waiting(self) -> Announcing:
-        """Wakes waiting threads."""
-
+    def waiting(self) -> Announcing: ...
     @property
-    def streams(self) -> Streaming:
-        """The streams that cross processes."""
+    def streams(self) -> Streaming: ...
 
 
 class Source(Protocol):
     """An entry, or a stream: a listener can be added to it."""
 
-    def add_waiter(self, waiter: Any) -> bool:
-        """Call `waiter.ready` when the source is ready; return False, without a call, if it is ready already."""
-
-    def remove_waiter(self, waiter: Any) -> None:
-        """Forget a listener."""
+    def add_waiter(self, waiter: Any) -> bool: ...
+    def remove_waiter(self, waiter: Any) -> None: ...
 
 
 class Awaited(Source, Protocol):
     """An object that a thread may wait for, see `Entry`."""
 
     @property
-    def state(self) -> int:
-        """See `object_life`."""
-
+    def state(self) -> int: ...
     @property
-    def home(self) -> Home:
-        """The process of the object."""
-
-    def request(self) -> None:
-        """Have the value sent here."""
-
-    def result(self) -> Any:
-        """Return the value of a final object, or raise its error."""
+    def home(self) -> Home: ...
+    def request(self) -> None: ...
+    def result(self) -> Any: ...
