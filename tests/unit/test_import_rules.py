@@ -56,8 +56,9 @@ local.worker              : local.worker.running local.worker.inspecting local.w
 local.worker.running      : local.worker.inspecting local.worker.printing local.worker.jobs local.submitting
                             local.objects local.connections local.reactor local.membership local.wire definitions
                             exceptions frontend limits version                                  + uvloop
-local.worker.inspecting   : local.worker.jobs local.member local.sockets local.wire exceptions version
-local.worker.printing     : local.worker.jobs local.member local.wire frontend  + msgspec setproctitle IPython traitlets
+local.worker.inspecting   : local.worker.jobs local.connections local.sockets local.wire exceptions version
+local.worker.printing     : local.worker.jobs local.connections local.reactor local.wire frontend
+                                                                        + msgspec setproctitle IPython traitlets
 local.worker.jobs         : local.submitting local.objects local.connections local.wire options
 local.session             : local.member local.submitting local.objects local.stack_of_actor local.access local.sockets
                             local.standard_streams local.wire definitions engine exceptions frontend limits object_ref

@@ -362,7 +362,7 @@ class SessionEngine(LocalEngine):
         self._pid = os.getpid()
         process.job_number = int.from_bytes(job_id, "little")
         process.store.on_first_map = hints.explain_in_scripts
-        Showing(process, lambda: self.sink)
+        Showing(process.handle, lambda: self.sink)
 
     def set_sink(self, sink: Sink | None) -> None:
         """See the base class."""

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Any
 
 import msgspec
 
 from nbactors.frontend.sink import Display, Paused, Sink
 from nbactors.local import sockets
 from nbactors.local.wire import messages
-
-if TYPE_CHECKING:
-    from nbactors.local.member import Process
-
 
 PAUSED_S = 2.0
 """Seconds to connect to a worker, which listens already."""
@@ -23,15 +19,15 @@ class Showing:
     """Hands the node's messages to the sink. On the leader's thread.
 
     Args:
-        process: The session's process.
+        handle: Has a function take the node's messages of a kind.
         sink: Returns the sink, None if there is none.
     """
 
-    def __init__(self, process: Process, sink: Callable[[], Sink | None]) -> None:
+    def __init__(self, handle: Callable[[type, Callable[[Any], None]], None], sink: Callable[[], Sink | None]) -> None:
         self._sink = sink
-        process.handle(messages.Bar, self._on_bar)
-        process.handle(messages.Display, self._on_display)
-        process.handle(messages.Paused, self._on_paused)
+        handle(messages.Bar, self._on_bar)
+        handle(messages.Display, self._on_display)
+        handle(messages.Paused, self._on_paused)
 
     def _on_display(self, message: messages.Display) -> None:
         sink = self._sink()

@@ -66,19 +66,20 @@ class Worker:
 
     def run(self) -> None:
         """Join the node, wait for the assignment, and run calls. Does not return."""
-        node = sockets.connect(os.path.join(self.process.directory, "node.sock"), WELCOME_S)
-        self.process.join(node, "worker", __version__)
-        if not self.process.reactor.wait(self._assigned, WELCOME_S):
+        process, output = self.process, self.executor.output
+        sock = sockets.connect(os.path.join(process.directory, "node.sock"), WELCOME_S)
+        process.join(sock, "worker", __version__)
+        if not process.reactor.wait(self._assigned, WELCOME_S):
             os._exit(1)
         assert self._assign is not None
-        self._engine = WorkerEngine(self.process, self._assign, self.executor)
+        self._engine = WorkerEngine(process, self._assign, self.executor)
         engine.install(self._engine)
-        tqdm_bars.install(self.process)
-        ipython_display.install(self.process, self.executor.output.end)
-        breakpoints.install(self.process, self.executor.output.origin)
+        tqdm_bars.install(process.node, process.reactor, process.origin)
+        ipython_display.install(process.node, process.reactor, process.origin, output.end)
+        breakpoints.install(process.directory, process.node, output.origin)
         self._apply(self._assign)
-        self.process.environment.tell_paths()
-        self.process.objects.waiting.on_block = self._lend
+        process.environment.tell_paths()
+        process.objects.waiting.on_block = self._lend
         self.executor.serve()
 
     # ------------------------------------------------------------------------------------------------------- control

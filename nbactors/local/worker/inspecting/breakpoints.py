@@ -13,29 +13,32 @@ from nbactors.local.wire import messages
 if TYPE_CHECKING:
     import socket
 
-    from nbactors.local.member import Process
+    from nbactors.local.connections.node_link import NodeLink
 
 ACCEPT_S = 10.0
 """Seconds that the session has to connect. If it has gone it does not, and the call goes on."""
 
 
-def install(process: Process, origin: Callable[[], int]) -> None:
-    """Redirect `breakpoint()` in calls whose `origin` is not 0. Called when the worker starts."""
+def install(directory: str, node: NodeLink, origin: Callable[[], int]) -> None:
+    """Redirect `breakpoint()` in calls whose `origin` is not 0. Called when the worker starts.
+
+    The worker listens in the node's `directory` for the session's debugger.
+    """
 
     def hook(*args: Any, **kwargs: Any) -> Any:
         called_from = origin()
         if not called_from or os.environ.get("PYTHONBREAKPOINT"):
             return sys.__breakpointhook__(*args, **kwargs)  # noqa: T100 - what the user called
-        return _stop(process, called_from, sys._getframe(1))
+        return _stop(directory, node, called_from, sys._getframe(1))
 
     sys.breakpointhook = hook
 
 
-def _stop(process: Process, origin: int, frame: Any) -> None:
+def _stop(directory: str, node: NodeLink, origin: int, frame: Any) -> None:
     """Open a debugger at a frame, on the frame's thread. It waits for the user, or until the session ends."""
     code = frame.f_code
     where = f"{code.co_filename}:{frame.f_lineno} in {code.co_name}"
-    connection = _connected(process, origin, where)
+    connection = _connected(directory, node, origin, where)
     if connection is None:
         print(f"breakpoint() at {where}: no notebook answers, so the call goes on", file=sys.stderr)
         return
@@ -44,12 +47,12 @@ def _stop(process: Process, origin: int, frame: Any) -> None:
     Debugger(connection).set_trace(frame)
 
 
-def _connected(process: Process, origin: int, where: str) -> socket.socket | None:
-    path = sockets.process_socket_path(process.directory, os.urandom(16))
+def _connected(directory: str, node: NodeLink, origin: int, where: str) -> socket.socket | None:
+    path = sockets.process_socket_path(directory, os.urandom(16))
     listener = sockets.listen(path)
     try:
         listener.settimeout(ACCEPT_S)
-        process.node.send_now(messages.Paused(origin, path, where))
+        node.send_now(messages.Paused(origin, path, where))
         connection, _ = listener.accept()
         connection.settimeout(None)
         sockets.check_peer(connection)

@@ -22,7 +22,8 @@ from nbactors.local.wire import messages
 from nbactors.local.worker.printing.import_hook import after_import
 
 if TYPE_CHECKING:
-    from nbactors.local.member import Process
+    from nbactors.local.connections.node_link import NodeLink
+    from nbactors.local.reactor.reactor import Reactor
 
 MAX_CONTENT = 12 << 20
 """Bytes of a display as JSON. A larger one would be too much for the page as well."""
@@ -30,14 +31,16 @@ MAX_CONTENT = 12 << 20
 _SHELL = "IPython.core.interactiveshell"
 
 
-def install(process: Process, end_lines: Callable[[], None]) -> None:
+def install(node: NodeLink, reactor: Reactor, origin: Callable[[], int], end_lines: Callable[[], None]) -> None:
     """Take IPython over as soon as it is imported. Called once, on the main thread, before any user code runs.
 
     Args:
-        process: Sends the displays.
+        node: Gets the displays.
+        reactor: Tells which thread may not wait for the node.
+        origin: Returns the origin of a call that is made now.
         end_lines: Ends the calling thread's unfinished lines, so that they show before a display.
     """
-    sender = Sender(process, end_lines)
+    sender = Sender(node, reactor, origin, end_lines)
     after_import(_SHELL, lambda module: _make_on_demand(module, sender))
 
 
@@ -67,14 +70,18 @@ def _lazy(module: str, name: str) -> Callable[..., Any]:
 class Sender:
     """Sends displays to the calling cell. Any thread."""
 
-    def __init__(self, process: Process, end_lines: Callable[[], None]) -> None:
-        self._process = process
+    def __init__(
+        self, node: NodeLink, reactor: Reactor, origin: Callable[[], int], end_lines: Callable[[], None]
+    ) -> None:
+        self._node = node
+        self._reactor = reactor
+        self._origin = origin
         self._end_lines = end_lines
 
     @property
     def is_called_by_notebook(self) -> bool:
         """Whether the calling code runs in a call of a cell."""
-        return bool(self._process.origin())
+        return bool(self._origin())
 
     def show(self, data: Any, metadata: Any, transient: Any, update: bool) -> None:
         """Show a MIME bundle; with `update`, in place of the display with the same display_id."""
@@ -97,12 +104,12 @@ class Sender:
         sys.stdout.flush()
         sys.stderr.flush()
         self._end_lines()
-        origin = self._process.origin()
-        if self._process.reactor.in_background_thread():
+        origin = self._origin()
+        if self._reactor.in_background_thread():
             # A callback of a reference may run on this thread, which would have to read the answer itself.
-            self._process.node.send_now(messages.Display(0, origin, content, action))
+            self._node.send_now(messages.Display(0, origin, content, action))
             return
-        self._process.node.request(lambda rid: messages.Display(rid, origin, content, action))
+        self._node.request(lambda rid: messages.Display(rid, origin, content, action))
 
 
 def _make_on_demand(module: types.ModuleType, sender: Sender) -> None:

@@ -28,14 +28,26 @@ from nbactors.local.wire import messages
 from nbactors.local.worker.printing.import_hook import after_import
 
 if TYPE_CHECKING:
-    from nbactors.local.member import Process
+    from nbactors.local.connections.node_link import NodeLink
+    from nbactors.local.reactor.reactor import Reactor
 
 _CLASS, _WIDGETS = "tqdm.std", "tqdm.notebook"
 
 
-def install(process: Process) -> None:
-    """Take tqdm over as soon as it is imported. Called once, on the main thread, before any user code runs."""
-    after_import(_CLASS, lambda module: _take_over(module, process))
+def install(node: NodeLink, reactor: Reactor, origin: Callable[[], int]) -> None:
+    """Take tqdm over as soon as it is imported. Called once, on the main thread, before any user code runs.
+
+    Args:
+        node: Gets the states of bars.
+        reactor: Sends a state later.
+        origin: Returns the origin of a call that is made now.
+    """
+
+    def reporter_of(bar: Any) -> _Printed | _Reported:
+        called_from = origin()
+        return _Reported(bar, node, reactor, called_from) if called_from else _Printed(bar)
+
+    after_import(_CLASS, lambda module: _take_over(module, reporter_of))
     sys.meta_path.insert(0, _PlainNotebook())
 
 
@@ -57,7 +69,7 @@ class _PlainNotebook(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         )
 
 
-def _take_over(module: types.ModuleType, process: Process) -> None:
+def _take_over(module: types.ModuleType, reporter_of: Callable[[Any], _Printed | _Reported]) -> None:
     """Replace the methods by which tqdm's class draws."""
     cls: Any = module.__dict__["tqdm"]
     display, clear, moveto, close = cls.display, cls.clear, cls.moveto, cls.close
@@ -65,18 +77,18 @@ def _take_over(module: types.ModuleType, process: Process) -> None:
     cls._lock = threading.RLock()
 
     def new_display(bar: Any, msg: str | None = None, pos: int | None = None) -> bool:
-        reporter = _reporter(bar, process)
+        reporter = _reporter(bar, reporter_of)
         if reporter is None:
             return bool(display(bar, msg, pos))
         reporter.changed()
         return True
 
     def new_clear(bar: Any, nolock: bool = False) -> None:
-        if _reporter(bar, process) is None:
+        if _reporter(bar, reporter_of) is None:
             clear(bar, nolock)
 
     def new_moveto(bar: Any, n: int) -> None:
-        if _reporter(bar, process) is None:
+        if _reporter(bar, reporter_of) is None:
             moveto(bar, n)
 
     def new_close(bar: Any) -> None:
@@ -92,15 +104,14 @@ def _take_over(module: types.ModuleType, process: Process) -> None:
     cls.display, cls.clear, cls.moveto, cls.close = new_display, new_clear, new_moveto, new_close
 
 
-def _reporter(bar: Any, process: Process) -> _Printed | _Reported | None:
+def _reporter(bar: Any, reporter_of: Callable[[Any], _Printed | _Reported]) -> _Printed | _Reported | None:
     """Return what shows a bar, None if the bar draws itself."""
     try:
         reporter: _Printed | _Reported | None = bar.__dict__["_nbactors_reporter"]
     except KeyError:
         # Without a `file` of its own a bar has one of these two, also after user code has replaced the stream.
         shown = bar.fp == sys.stderr or bar.fp == sys.__stderr__
-        origin = process.origin() if shown else 0
-        reporter = (_Reported(bar, process, origin) if origin else _Printed(bar)) if shown else None
+        reporter = reporter_of(bar) if shown else None
         bar._nbactors_reporter = reporter
     return reporter
 
@@ -131,9 +142,10 @@ class _Reported(BarReporter):
 
     _numbers = itertools.count(1)
 
-    def __init__(self, bar: Any, process: Process, origin: int) -> None:
+    def __init__(self, bar: Any, node: NodeLink, reactor: Reactor, origin: int) -> None:
         self._bar = weakref.ref(bar)
-        self._process = process
+        self._node = node
+        self._reactor = reactor
         self._origin = origin
         self._name = f"tqdm-{next(self._numbers)}"
 
@@ -144,13 +156,13 @@ class _Reported(BarReporter):
             return
         message = messages.Bar.of(_state(bar, self._origin, self._name, closed))
         if closed:
-            self._process.reactor.discard(lambda: self._process.node.send_now(message))
+            self._reactor.discard(lambda: self._node.send_now(message))
         else:
-            self._process.node.send_now(message)
+            self._node.send_now(message)
 
     def call_later(self, delay: float, callback: Callable[[], None]) -> None:
         """See the base class."""
-        self._process.reactor.call_later(delay, callback)
+        self._reactor.call_later(delay, callback)
 
 
 def _state(bar: Any, origin: int, name: str, closed: bool) -> BarState:
