@@ -159,7 +159,11 @@ class TaskQueue(Target):
         self._queue_up(call)
 
     def _queue_up(self, call: PendingCall) -> None:
-        queue = self._queue
+        arguments, queue = call.arguments, self._queue
+        failed = arguments.failure() if arguments is not None else None
+        if failed is not None:  # it needs no worker to fail
+            self._doomed.append((call, failed.data))
+            return
         is_first = not queue.calls
         call.queue = queue
         queue.calls.append(call)
@@ -240,11 +244,7 @@ class TaskQueue(Target):
                 call = queue.head()
                 if call is None:
                     break
-            arguments = call.arguments
-            failed = arguments.failure() if arguments is not None else None
-            if failed is not None:
-                self._doomed.append((call, failed.data))
-            elif call.connection is None:
+            if call.connection is None:
                 self._send(lease, call)
             else:  # what came after the sending was torn
                 call.sent()
