@@ -204,16 +204,21 @@ class PendingCall(Sent):
 
     def fail(self, error: bytes) -> None:
         """It will not return; `error` is the pickled reason."""
-        if self.state in (FINISHED, FAILED):
+        before = self.state
+        if before in (FINISHED, FAILED):
             # The end of the session fails what is queued; the end of its connections, which follows, fails it again.
             return
-        self.state = _FAIL[self.state]
-        self.queue = None
-        if self.stream is not None:
-            self.stream.fail(Held(error, error=True))
-        for entry in self.entries:
-            entry.resolve(error, error=True)
-        self.release()
+        self.state = _FAIL[before]
+        try:
+            self.queue = None
+            if self.stream is not None:
+                self.stream.fail(Held(error, error=True))
+            for entry in self.entries:
+                entry.resolve(error, error=True)
+            self.release()
+        except BaseException:  # from outside: it is done once more
+            self.state = before
+            raise
 
     def release(self) -> None:
         """Let go of target and arguments, and be let go by what would have told it of something."""

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from threading import get_ident
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
+from nbactors.local.reactor.action_queue import run_all
 from nbactors.local.submitting.insisting import insist
 
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T", bound="Target")
 _P = ParamSpec("_P")
+
+_BURYING: set[int] = set()
+"""The threads that settle failed calls now. Dependents are settled afterwards: a chain of them may have any length."""
 
 
 def in_turn(method: Callable[Concatenate[_T, _P], None]) -> Callable[Concatenate[_T, _P], None]:
@@ -48,7 +52,7 @@ class Target(ABC):
 
     _reactor: Reactor
     _turns: Turns
-    _doomed: deque[tuple[PendingCall, bytes]]
+    _doomed: deque[Callable[[], None]]
 
     @abstractmethod
     def describe(self, call: PendingCall) -> CallFacts:
@@ -118,20 +122,28 @@ class Target(ABC):
                 insist(connection, call.number, self._reactor)
         elif self._take_out(call):
             call.canceled = cancel.mode
-            self._doomed.append((call, call.error_if_canceled(cancel)))
+            self._doom(call, call.error_if_canceled(cancel))
             # Those behind it may have waited for its arguments only, and nothing else would look at them again.
             self._pump()
 
-    def _bury(self) -> None:
-        """Settle the calls that have failed. Any thread, in no step of its own."""
-        while self._doomed:
-            try:
-                call, error = self._doomed[0]
-            except IndexError:  # another thread was faster
-                return
-            call.fail(error)
-            try:
-                if self._doomed[0][0] is call:
-                    self._doomed.popleft()
-            except IndexError:
-                return
+    def _doom(self, call: PendingCall, error: bytes) -> None:
+        """Have a call fail at the end of the turn. A step."""
+        self._doomed.append(functools.partial(call.fail, error))
+
+    def _bury(self, *, is_due: bool = False) -> None:
+        """Settle the calls that have failed, or have the leader do it soon. Any thread, in no step of its own.
+
+        Args:
+            is_due: Whether the leader does so now, perhaps for a handler that waits in the midst of another settling.
+        """
+        me = get_ident()
+        is_outermost = me not in _BURYING
+        try:
+            if is_outermost or is_due:
+                _BURYING.add(me)
+                run_all(self._doomed, self._reactor.blame)
+        finally:
+            if is_outermost:
+                _BURYING.discard(me)
+            if self._doomed:  # dependents of the call that this thread settles, or what an exception has left
+                self._reactor.discard(functools.partial(self._bury, is_due=True))

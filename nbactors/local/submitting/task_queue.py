@@ -126,7 +126,7 @@ class TaskQueue(Target):
         self._environment = environment
         self._reactor = submitter.reactor
         self._turns = Turns(submitter.reactor)
-        self._doomed: deque[tuple[PendingCall, bytes]] = deque()
+        self._doomed = deque()
         self._tasks = tasks
         self._label = label
         self._resources = options.held()
@@ -162,7 +162,7 @@ class TaskQueue(Target):
         arguments, queue = call.arguments, self._queue
         failed = arguments.failure() if arguments is not None else None
         if failed is not None:  # it needs no worker to fail
-            self._doomed.append((call, failed.data))
+            self._doom(call, failed.data)
             return
         is_first = not queue.calls
         call.queue = queue
@@ -213,8 +213,7 @@ class TaskQueue(Target):
         node_lost = self._node.lost
         if node_lost and (waits or self._unready):
             # Also a task that is to be tried again: nobody would ever give it a worker.
-            error = failures.worker_crashed(self._label, node_lost)
-            self._doom_all(error)
+            self._doom_all(failures.worker_crashed(self._label, node_lost))
             return
         wanted = min(max(len(queue), 1), ASKING) if waits else 0
         while len(self._asked) < wanted:
@@ -222,9 +221,8 @@ class TaskQueue(Target):
         self._is_full = waits and len(self._asked) >= ASKING and not any(map(_has_room, list(self._leases.values())))
 
     def _doom_all(self, error: bytes) -> None:
-        calls = self.queued()
-        self._doomed.extend([(call, error) for call in calls])
-        for call in calls:
+        for call in self.queued():
+            self._doom(call, error)
             self._take_out(call)
 
     def _turn_is_over(self, lease: Lease) -> bool:
@@ -323,8 +321,7 @@ class TaskQueue(Target):
     def refused(self, refused: messages.Refused) -> None:
         """The node cannot give a worker, ever. The leader's thread."""
         self._answered_request(refused.rid)
-        error = failures.no_worker(refused)
-        self._doom_all(error)
+        self._doom_all(failures.no_worker(refused))
 
     def _withdraw(self) -> None:
         # Of those that are open now: a signal handler may submit a task meanwhile, and ask for a worker.
@@ -411,7 +408,7 @@ class TaskQueue(Target):
         """Put a task that has come back in front, unless it was cancelled meanwhile."""
         if call.canceled:
             cancel = messages.Cancel(call.number, call.canceled, True, call.timeout_s)
-            self._doomed.append((call, call.error_if_canceled(cancel)))
+            self._doom(call, call.error_if_canceled(cancel))
         else:
             call.return_to(self._queue, is_tried=is_tried)
 
@@ -457,7 +454,7 @@ class TaskQueue(Target):
             if running.retries or running.canceled:
                 self._requeue(running, is_tried=True)
             else:
-                self._doomed.append((running, failures.worker_crashed(self._label, text)))
+                self._doom(running, failures.worker_crashed(self._label, text))
         connection.in_flight.calls.clear()  # at last, so that no exception from outside loses them
         self._pump()
 
