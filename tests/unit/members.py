@@ -51,14 +51,17 @@ ONE_BY_ONE = Concurrency(is_async=False, max_concurrency=1, groups={})
 
 
 class Node:
-    """The node's end of a member's control connection."""
+    """The node's end of a control connection.
 
-    def __init__(self, member: Process) -> None:
-        self._sock, theirs = socket.socketpair()
+    Args:
+        sock: The socket, whose other end the member has.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
         self._codec = control_codec()
         self._frames = FrameBuffer(MAX_CONTROL_FRAME)
         self._arrived: deque[messages.Control] = deque()
-        member.node.use(theirs)
 
     def tell(self, *batch: messages.Control) -> None:
         """Send the member what the node tells."""
@@ -121,7 +124,9 @@ class Member(Process):
         self.others: dict[bytes, Member] = {}
         super().__init__(ids.new_process_id(), str(directory), STORE_LIMIT, self.told.append, self._note_loss)
         self.door.reach = self._reach  # type: ignore[method-assign]
-        self.node_end = Node(self)
+        ours, theirs = socket.socketpair()
+        self.node_end = Node(ours)
+        self.node.use(theirs)
         self.node.start(self.process_id, role, "1")
         if in_background:
             background.start(self.reactor)
@@ -295,10 +300,10 @@ class Worker(Member):
 
 def settle(*members: Member) -> None:
     """Let members without a thread handle all messages and timers that are due, on this thread."""
-    while True:
-        for member in members:
+    while there := [member for member in members if not member.reactor.closed]:
+        for member in there:
             member.reactor.visit()
-        if not any(map(_has_work, members)):
+        if not any(map(_has_work, there)):
             return
 
 
