@@ -9,11 +9,15 @@
         result = worker.serve(lambda: session.get(session.call(counter, "add", 1)))
 
 `Worker.serve` runs the worker's loop on the main thread, as in a worker process, and the given function on a thread.
+
+A member that is made with `in_background=False` has no thread. It handles messages only when the test calls `settle`,
+so a test can play the steps of a race in any order.
 """
 
 from __future__ import annotations
 
 import os
+import select
 import socket
 import threading
 from collections import deque
@@ -47,14 +51,17 @@ ONE_BY_ONE = Concurrency(is_async=False, max_concurrency=1, groups={})
 
 
 class Node:
-    """The node's end of a member's control connection."""
+    """The node's end of a control connection.
 
-    def __init__(self, member: Process) -> None:
-        self._sock, theirs = socket.socketpair()
+    Args:
+        sock: The socket, whose other end the member has.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
         self._codec = control_codec()
         self._frames = FrameBuffer(MAX_CONTROL_FRAME)
         self._arrived: deque[messages.Control] = deque()
-        member.node.use(theirs)
 
     def tell(self, *batch: messages.Control) -> None:
         """Send the member what the node tells."""
@@ -97,6 +104,11 @@ class Node:
 class Member(Process):
     """A member whose ways to others are socketpairs.
 
+    Args:
+        directory: The directory of the node.
+        role: "session" or "worker".
+        in_background: Whether a thread of its own leads its reactor, as in a real process.
+
     Attributes:
         node_end: The node that it is a member of.
         others: The members that it can reach, by their process ids.
@@ -105,16 +117,19 @@ class Member(Process):
         sockets: How many connections it has made, each time anew included.
     """
 
-    def __init__(self, directory: Path, role: str) -> None:
+    def __init__(self, directory: Path, role: str, in_background: bool = True) -> None:
         self.told: list[Any] = []
         self.lost = ""
         self.sockets = 0
         self.others: dict[bytes, Member] = {}
         super().__init__(ids.new_process_id(), str(directory), STORE_LIMIT, self.told.append, self._note_loss)
         self.door.reach = self._reach  # type: ignore[method-assign]
-        self.node_end = Node(self)
+        ours, theirs = socket.socketpair()
+        self.node_end = Node(ours)
+        self.node.use(theirs)
         self.node.start(self.process_id, role, "1")
-        background.start(self.reactor)
+        if in_background:
+            background.start(self.reactor)
 
     def _note_loss(self, why: str) -> None:
         self.lost = why
@@ -142,10 +157,10 @@ class Member(Process):
 
 
 class Session(Member):
-    """A member that makes calls."""
+    """A member that makes calls. Arguments as of `Member`."""
 
-    def __init__(self, directory: Path) -> None:
-        super().__init__(directory, "session")
+    def __init__(self, directory: Path, in_background: bool = True) -> None:
+        super().__init__(directory, "session", in_background)
 
     def create(self, worker: Worker, cls: type, *args: Any, **kwargs: Any) -> LocalActorLink:
         """Create an actor in a worker, which the node has given."""
@@ -281,6 +296,22 @@ class Worker(Member):
         if self.status is None:
             self.status = status
         raise _Left
+
+
+def settle(*members: Member) -> None:
+    """Let members without a thread handle all messages and timers that are due, on this thread."""
+    while there := [member for member in members if not member.reactor.closed]:
+        for member in there:
+            member.reactor.visit()
+        if not any(map(_has_work, there)):
+            return
+
+
+def _has_work(member: Member) -> bool:
+    reactor = member.reactor
+    if reactor.dirty or reactor.trash or reactor.next_timer_s() == 0:
+        return True
+    return bool(select.select([reactor.fileno()], [], [], 0)[0])
 
 
 _acting = threading.local()

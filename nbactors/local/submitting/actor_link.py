@@ -102,7 +102,7 @@ class LocalActorLink(Target, ActorLink):
         self._links = links
         self._reactor = submitter.reactor
         self._turns = Turns(submitter.reactor)
-        self._doomed: deque[tuple[PendingCall, bytes]] = deque()
+        self._doomed = deque()
         self.actor_id = actor_id
         self.tokens = 0
         self.meta: ActorMeta | None = None
@@ -258,7 +258,7 @@ class LocalActorLink(Target, ActorLink):
             arguments = call.arguments
             failed = arguments.failure() if arguments is not None else None
             if failed is not None:
-                self._doomed.append((call, failed.data))
+                self._doom(call, failed.data)
             elif call.connection is None:
                 self._send(connection, call)
             else:  # an exception from outside has aborted `_send` after the sending
@@ -349,7 +349,8 @@ class LocalActorLink(Target, ActorLink):
         self._connection = None
         if self._down is None and not self._peers.is_final(connection.peer_id):
             # The worker lives: only the calls in flight are lost.
-            self._doomed.extend((call, failures.encode(reasons.connection_lost(why))) for call in in_flight)
+            for call in in_flight:
+                self._doom(call, failures.encode(reasons.connection_lost(why)))
             self._connect(connection.peer_id, connection.in_flight.pid)
             in_flight = []
         for call in reversed(in_flight):
@@ -387,13 +388,9 @@ class LocalActorLink(Target, ActorLink):
     def _fail_queue(self) -> None:
         assert self._down is not None
         error = failures.actor_died(self._down, self.meta.class_name if self.meta is not None else "")
-        for queue in list(self._queues.values()):
-            calls = list(queue)
-            self._doomed.extend([(call, error) for call in calls])
-            for call in calls:
-                queue.take_out(call)
-        self._doomed.extend([(call, error) for call in list(self._unready)])
-        self._unready.clear()
+        for call in self.queued():
+            self._doom(call, error)
+            self._take_out(call)
         construct, self.construct = self.construct, None
         if construct is not None:
             construct.let_go()

@@ -204,16 +204,21 @@ class PendingCall(Sent):
 
     def fail(self, error: bytes) -> None:
         """End the call with the pickled `error`. Idempotent."""
-        if self.state in (FINISHED, FAILED):
+        before = self.state
+        if before in (FINISHED, FAILED):
             # The end of a session fails queued calls; then the end of the session's connections fails them again.
             return
-        self.state = _FAIL[self.state]
-        self.queue = None
-        if self.stream is not None:
-            self.stream.fail(Held(error, error=True))
-        for entry in self.entries:
-            entry.resolve(error, error=True)
-        self.release()
+        self.state = _FAIL[before]
+        try:
+            self.queue = None
+            if self.stream is not None:
+                self.stream.fail(Held(error, error=True))
+            for entry in self.entries:
+                entry.resolve(error, error=True)
+            self.release()
+        except BaseException:  # from outside: it is done once more
+            self.state = before
+            raise
 
     def release(self) -> None:
         """Drop the target and the arguments, and unregister from entry, timer and parent."""

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from threading import get_ident
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
+from nbactors.local.reactor.action_queue import run_all
 from nbactors.local.submitting.insisting import insist
 
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T", bound="Target")
 _P = ParamSpec("_P")
+
+_BURYING: set[int] = set()
+"""The threads that settle failed calls now. Dependents are settled afterwards: a chain of them may have any length."""
 
 
 def in_turn(method: Callable[Concatenate[_T, _P], None]) -> Callable[Concatenate[_T, _P], None]:
@@ -45,7 +49,7 @@ class Target(ABC):
 
     _reactor: Reactor
     _turns: Turns
-    _doomed: deque[tuple[PendingCall, bytes]]
+    _doomed: deque[Callable[[], None]]
 
     @abstractmethod
     def describe(self, call: PendingCall) -> CallFacts:
@@ -115,20 +119,29 @@ class Target(ABC):
                 insist(connection, call.number, self._reactor)
         elif self._take_out(call):
             call.canceled = cancel.mode
-            self._doomed.append((call, call.error_if_canceled(cancel)))
+            self._doom(call, call.error_if_canceled(cancel))
             # The calls behind it have perhaps waited only for its arguments, and no other step would send them.
             self._pump()
 
-    def _bury(self) -> None:
-        """Settle the calls that have failed. Any thread, outside of turns."""
-        while self._doomed:
-            try:
-                call, error = self._doomed[0]
-            except IndexError:  # another thread has settled the last one
-                return
-            call.fail(error)
-            try:
-                if self._doomed[0][0] is call:
-                    self._doomed.popleft()
-            except IndexError:
-                return
+    def _doom(self, call: PendingCall, error: bytes) -> None:
+        """Have a call fail at the end of the turn. A step."""
+        self._doomed.append(functools.partial(call.fail, error))
+
+    def _bury(self, *, is_due: bool = False) -> None:
+        """Settle the calls that have failed, or have the leader do it soon. Any thread, outside of turns.
+
+        Args:
+            is_due: Whether the leader calls this. Then it settles them even while it settles others further up its
+                stack: a handler may wait there for one of these.
+        """
+        me = get_ident()
+        is_outermost = me not in _BURYING
+        try:
+            if is_outermost or is_due:
+                _BURYING.add(me)
+                run_all(self._doomed, self._reactor.blame)
+        finally:
+            if is_outermost:
+                _BURYING.discard(me)
+            if self._doomed:  # dependents of the call that this thread settles, or what an exception has left
+                self._reactor.discard(functools.partial(self._bury, is_due=True))

@@ -127,7 +127,7 @@ class TaskQueue(Target):
         self._environment = environment
         self._reactor = submitter.reactor
         self._turns = Turns(submitter.reactor)
-        self._doomed: deque[tuple[PendingCall, bytes]] = deque()
+        self._doomed = deque()
         self._tasks = tasks
         self._label = label
         self._resources = options.held()
@@ -160,7 +160,11 @@ class TaskQueue(Target):
         self._queue_up(call)
 
     def _queue_up(self, call: PendingCall) -> None:
-        queue = self._queue
+        arguments, queue = call.arguments, self._queue
+        failed = arguments.failure() if arguments is not None else None
+        if failed is not None:  # it needs no worker to fail
+            self._doom(call, failed.data)
+            return
         is_first = not queue.calls
         call.queue = queue
         queue.calls.append(call)
@@ -210,8 +214,7 @@ class TaskQueue(Target):
         node_lost = self._node.lost
         if node_lost and (waits or self._unready):
             # Tasks that are to be tried again fail, too: without the node there is no new worker for them.
-            error = failures.encode(reasons.worker_crashed(self._label, node_lost))
-            self._doom_all(error)
+            self._doom_all(failures.encode(reasons.worker_crashed(self._label, node_lost)))
             return
         wanted = min(max(len(queue), 1), ASKING) if waits else 0
         while len(self._asked) < wanted:
@@ -219,9 +222,8 @@ class TaskQueue(Target):
         self._is_full = waits and len(self._asked) >= ASKING and not any(map(_has_room, list(self._leases.values())))
 
     def _doom_all(self, error: bytes) -> None:
-        calls = self.queued()
-        self._doomed.extend([(call, error) for call in calls])
-        for call in calls:
+        for call in self.queued():
+            self._doom(call, error)
             self._take_out(call)
 
     def _turn_is_over(self, lease: Lease) -> bool:
@@ -241,11 +243,7 @@ class TaskQueue(Target):
                 call = queue.head()
                 if call is None:
                     break
-            arguments = call.arguments
-            failed = arguments.failure() if arguments is not None else None
-            if failed is not None:
-                self._doomed.append((call, failed.data))
-            elif call.connection is None:
+            if call.connection is None:
                 self._send(lease, call)
             else:  # an exception from outside has aborted `_send` after the sending
                 call.sent()
@@ -324,8 +322,7 @@ class TaskQueue(Target):
     def refused(self, refused: messages.Refused) -> None:
         """Fail all tasks, since the node can never lease a worker for them. The leader's thread."""
         self._answered_request(refused.rid)
-        error = failures.encode(reasons.no_worker(refused.kind, refused.text))
-        self._doom_all(error)
+        self._doom_all(failures.encode(reasons.no_worker(refused.kind, refused.text)))
 
     def _withdraw(self) -> None:
         # Only the requests that are open now: a signal handler may submit a task meanwhile and ask for a worker.
@@ -412,7 +409,7 @@ class TaskQueue(Target):
         """Put a task back to the front of the queue; fail it if it was cancelled meanwhile."""
         if call.canceled:
             cancel = messages.Cancel(call.number, call.canceled, True, call.timeout_s)
-            self._doomed.append((call, call.error_if_canceled(cancel)))
+            self._doom(call, call.error_if_canceled(cancel))
         else:
             call.return_to(self._queue, is_tried=is_tried)
 
@@ -458,7 +455,7 @@ class TaskQueue(Target):
             if running.retries or running.canceled:
                 self._requeue(running, is_tried=True)
             else:
-                self._doomed.append((running, failures.encode(reasons.worker_crashed(self._label, text))))
+                self._doom(running, failures.encode(reasons.worker_crashed(self._label, text)))
         connection.in_flight.calls.clear()  # last, so that no exception from outside loses them
         self._pump()
 

@@ -93,14 +93,7 @@ class Tasks:
         entries, result = make_results(home, number, num_returns)
         call = PendingCall(number, entries, queue, None, None if type(prepared) is bytes else prepared)  # type: ignore[arg-type]
         name = options.name or function.name
-        call.details = (
-            export,
-            prepared,
-            num_returns,
-            name,
-            _retry_exceptions(options),
-            options.backpressure,
-        )
+        call.details = (export, prepared, num_returns, name, _retry_exceptions(options), options.backpressure)
         call.retries = options.max_retries
         parent, call.origin = caller()
         if parent is not None:
@@ -169,8 +162,7 @@ class Tasks:
 
     def others_wait(self, queue: TaskQueue) -> bool:
         """Return whether another kind of task has asked for a worker and has none yet."""
-        waiting = self.waiting
-        return len(waiting) > 1 or (bool(waiting) and queue not in waiting)
+        return bool(self.waiting - {queue})
 
     def _return_idle(self, queue: TaskQueue) -> None:
         for other in list(self._leased.values()):
@@ -227,8 +219,5 @@ class Tasks:
 
 
 def _retry_exceptions(options: TaskOptions) -> bytes:
-    if options.retry_exceptions is False:
-        return b""
-    if options.retry_exceptions is True:
-        return b"*"
-    return pickling.dumps_code(options.retry_exceptions).data
+    given = options.retry_exceptions
+    return pickling.dumps_code(given).data if isinstance(given, tuple) else b"*" if given else b""

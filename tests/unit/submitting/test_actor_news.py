@@ -114,3 +114,61 @@ def test_nothing_is_kept_of_actors_that_have_gone(process: Process) -> None:
     process.actors._news.clear()
     tables = [value for value in vars(process.actors).values() if isinstance(value, (dict, set, list))]
     assert not any(tables)
+
+
+class Contended(dict[bytes, Any]):
+    """The links by actor, to which another thread adds its own when this thread is about to."""
+
+    def __init__(self, add: Any) -> None:
+        super().__init__()
+        self._add: Any = add
+
+    def setdefault(self, key: bytes, mine: Any) -> Any:
+        add, self._add = self._add, None
+        if add is not None:
+            add(self)
+        return super().setdefault(key, mine)
+
+
+def test_two_threads_that_ask_for_an_actor_get_the_same_link(process: Process) -> None:
+    theirs: list[Any] = []
+
+    def add(links: Any) -> None:
+        theirs.append(process.actors.known(ACTOR))
+
+    process.actors._links = Contended(add)
+    assert process.actors.known(ACTOR) is theirs[0]
+    assert process.sent == [messages.AddHold(ACTOR, SELF, 0)], "one of them asks"
+
+
+def test_a_link_that_has_gone_is_replaced(process: Process) -> None:
+    process.actors._links[ACTOR] = gone = lambda: None  # type: ignore[assignment]
+    link = process.actors.known(ACTOR)
+    assert process.actors.existing(ACTOR) is link
+    process.actors._forget(ACTOR, gone)  # type: ignore[arg-type]
+    assert process.actors.existing(ACTOR) is link, "the end of the old one is told late"
+    process.actors._links.clear()
+    process.actors._forget(ACTOR, gone)  # type: ignore[arg-type]
+
+
+def test_a_link_that_has_gone_may_be_forgotten_meanwhile(process: Process) -> None:
+    class Forgotten(dict[bytes, Any]):
+        """The end of the old link is told between two looks at it."""
+
+        def __getitem__(self, key: bytes) -> Any:
+            self.clear()
+            raise KeyError(key)
+
+    process.actors._links = Forgotten({ACTOR: lambda: None})
+    link = process.actors.known(ACTOR)
+    assert process.actors.existing(ACTOR) is link
+    process.actors._links = {}
+
+
+def test_a_process_that_has_left_gives_nothing_back(process: Process) -> None:
+    link = process.actors.known(ACTOR)
+    link.tokens = 1
+    process.sent.clear()
+    process.actors._submitter.membership.has_left = True
+    del link
+    assert process.sent == []

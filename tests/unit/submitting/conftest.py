@@ -1,0 +1,44 @@
+"""A session and a worker that the test plays, tied to each other."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from members import Session, acting_as, settle, tied
+from played_worker import PlayedWorker
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Session:
+    """A session without a thread of its own."""
+    return Session(tmp_path, in_background=False)
+
+
+@pytest.fixture
+def worker(session: Session, tmp_path: Path) -> Iterator[PlayedWorker]:
+    """A worker that the session can reach."""
+    made = PlayedWorker(tmp_path)
+    with tied(session, made), acting_as(session):
+        yield made
+
+
+@pytest.fixture(autouse=True)
+def signals(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+    """The signals that would have been sent: (process, signal). None is sent."""
+    sent: list[tuple[int, int]] = []
+    monkeypatch.setattr(os, "kill", lambda pid, number: sent.append((pid, number)))
+    return sent
+
+
+@pytest.fixture
+def workers(session: Session, worker: PlayedWorker, tmp_path: Path) -> Iterator[list[PlayedWorker]]:
+    """Three workers that the session can reach; `worker` is the first."""
+    others = [PlayedWorker(tmp_path) for _ in range(2)]
+    session.others.update({each.process_id: each for each in others})
+    yield [worker, *others]
+    settle(session, *others)
+    for each in others:
+        each.leave()
