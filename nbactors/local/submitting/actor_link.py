@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections import deque
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from nbactors import exceptions
 from nbactors.definitions.metadata import UNLIMITED
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from nbactors.local.connections.peers import Peers
     from nbactors.local.submitting.construction import Construction
     from nbactors.local.submitting.in_flight import InFlight
+    from nbactors.local.submitting.registers import Links
     from nbactors.local.submitting.submitter import Submitter
     from nbactors.options import CallOptions
 
@@ -39,25 +40,6 @@ READ_OUT_S = 2.0
 
 VERDICT_S = 10.0
 """Seconds to wait for the node to tell why a worker has ended. It mostly does within half a second, when busy later."""
-
-
-class Links(Protocol):
-    """The links to actors, see `Actors`."""
-
-    def keep(self, link: LocalActorLink) -> None:
-        """Keep a link alive that has calls to send."""
-
-    def let_go(self, link: LocalActorLink) -> None:
-        """Stop keeping a link, which has sent all calls."""
-
-    def pin(self, link: LocalActorLink) -> None:
-        """Keep a link for the life of the process."""
-
-    def release(self, actor_id: bytes, tokens: int) -> None:
-        """Give tokens back after the last handle to an actor has gone."""
-
-    def abandon(self, link: LocalActorLink, failed: Entry) -> messages.ActorDown:
-        """End an actor because an argument of its constructor has failed; return the cause of death."""
 
 
 class LocalActorLink(Target, ActorLink):

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from time import monotonic
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from nbactors.exceptions import reasons
 from nbactors.limits import MAX_NAME
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from nbactors.local.connections.peers import Peers
     from nbactors.local.environment import Environment
     from nbactors.local.submitting.pending_call import PendingCall
+    from nbactors.local.submitting.registers import Kinds
     from nbactors.local.submitting.submitter import Submitter
     from nbactors.options import TaskOptions
 
@@ -69,33 +70,6 @@ class Lease:
 
 def _has_room(lease: Lease) -> bool:
     return lease.depth > len(lease.connection.in_flight.calls)
-
-
-class Kinds(Protocol):
-    """The task queues of a process, by the workers and lease requests of each; see `Tasks`."""
-
-    waiting: set[TaskQueue]
-
-    def expect(self, rid: int, queue: TaskQueue) -> None:
-        """Register a queue's request for a lease."""
-
-    def withdraw(self, rid: int) -> None:
-        """Withdraw a request for a lease."""
-
-    def leased(self, process_id: bytes, queue: TaskQueue) -> None:
-        """Register a queue's worker."""
-
-    def unleased(self, process_id: bytes) -> None:
-        """Unregister a worker, whose lease was returned."""
-
-    def others_wait(self, queue: TaskQueue) -> bool:
-        """Return whether another kind of task has asked for a worker and has none yet."""
-
-    def died(self, process_id: bytes, queue: TaskQueue, connection: Connection) -> None:
-        """Register a worker whose connection is closed, until `lost` is called with the cause."""
-
-    def lost(self, process_id: bytes, text: str) -> None:
-        """Fail or requeue the tasks of a worker that has died."""
 
 
 class TaskQueue(Target):
