@@ -241,9 +241,8 @@ class Peers:
         handler = self.handlers.get(type(message))
         if handler is None:
             raise FrameError(f"unexpected message {type(message).__name__}")
-        if type(message) in _ONCE and not connection.begin_once(message):
-            return
-        handler(connection, message)
+        if type(message) not in _ONCE or connection.begin_once(message):
+            handler(connection, message)
 
     def on_process_gone(self, message: messages.ProcessGone) -> None:
         """The node says that a process has ended. The leader's thread.

@@ -385,6 +385,17 @@ def test_calls_are_kept_however_long_their_worker_is_out_of_reach(line: Line) ->
 
 
 @pytest.mark.usefixtures("few_kept")
+def test_answers_that_would_be_longer_as_errors_stay_as_they_are(line: Line, files: Files) -> None:
+    """To make errors of them would save nothing."""
+    taken = take_all(line.caller)
+    line.cut()
+    for number in range(50):
+        line.worker.connection.send_now(mapped(number, 1), files.of_sizes(number))
+    line.mend()
+    assert taken == [[number] for number in range(50)]
+
+
+@pytest.mark.usefixtures("few_kept")
 def test_an_answer_with_a_file_and_a_long_value_becomes_an_error_without_a_file(line: Line, files: Files) -> None:
     taken = take_all(line.caller)
     line.cut()
