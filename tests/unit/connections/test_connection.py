@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import socket
 from collections.abc import Callable, Iterator
@@ -254,7 +255,61 @@ def test_a_thread_leaves_its_message_to_the_thread_that_sends(ends: Ends) -> Non
     assert ends.arrived == [1, 2]
 
 
+def test_the_reactor_looks_after_what_a_thread_has_left(ends: Ends) -> None:
+    """The thread that sends may wait in a handler before it looks at the outbox again."""
+    pause = Pause()
+    probe_socket(ends.sender, "send", pause)
+    thread = pause.run(lambda: ends.sender.send_now(messages.Done(1)))
+    ends.sender.send(messages.Done(2))
+    ends.sender.flush()
+    ends.reactor.visit()
+    assert ends.reactor.left_steps.targets == [ends.sender]
+    pause.end(thread)
+    ends.reactor.settle()
+    assert ends.reactor.left_steps.targets == []
+    assert ends.arrived == [1, 2]
+
+
+def test_what_a_connection_that_does_not_receive_yet_could_not_send_goes_out_with_the_next_flush(
+    reactor: SteppedReactor, pair: Pair
+) -> None:
+    left, right = pair
+    sender = Connection(reactor, left, control_codec(), lambda c, m: None, lambda c, why: None)
+    sender.send_now(messages.Warn("x" * LONG))
+    reactor.settle()
+    assert sender.unsent
+    received = 0
+    while sender.unsent:
+        received += len(right.recv(LONG))
+        sender.flush()
+    assert received > 0
+    sender.close()
+
+
+def test_a_send_on_a_copy_of_the_socket_that_was_closed_fails_nobody(ends: Ends) -> None:
+    """As a forked child closes it."""
+    ends.sender.sock.close()
+    ends.sender.send_now(messages.Done(1))
+    assert not ends.sender.unsent
+    ends.sender.sock = None
+
+
 # -------------------------------------------------------------------------------------------------------- receiving
+
+
+def test_messages_arrive_whether_the_garbage_collector_runs_or_not(ends: Ends) -> None:
+    assert gc.isenabled()
+    ends.sender.send_now(messages.Done(1))
+    ends.reactor.settle()
+    assert gc.isenabled(), "it is switched off only for the step that must not be torn"
+    gc.disable()
+    try:
+        ends.sender.send_now(messages.Done(2))
+        ends.reactor.settle()
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
+    assert ends.arrived == [1, 2]
 
 
 def test_a_message_arrives_in_pieces(reactor: SteppedReactor, pair: Pair) -> None:

@@ -164,6 +164,12 @@ def test_a_break_that_is_told_of_twice_leaves_what_was_kept(line: Line) -> None:
     assert line.worker.numbers == [1]
 
 
+def test_a_break_that_is_told_of_after_the_close_starts_nothing(line: Line) -> None:
+    line.caller.connection.close()
+    line.caller.connection.lose("the network is lost")
+    assert line.caller.broken == []
+
+
 def test_tries_count_only_while_nothing_gets_through(line: Line) -> None:
     for _ in range(3):
         line.caller.connection.lose("it could not be reached")
@@ -320,24 +326,25 @@ def error_of(message: Any) -> Exception | None:
 def test_the_oldest_answers_to_a_caller_out_of_reach_become_errors(line: Line) -> None:
     line.cut()
     sent = [
+        messages.Fetched(b"o" * 16, messages.Value(bytes(100))),
         reply(0, bytes(4000)),
         messages.Results(1, [messages.Value(bytes(4000)), messages.Value(b"")]),
         messages.Yielded(2, 5, bytes(4000)),
-        messages.Fetched(b"o" * 16, messages.Value(bytes(100))),
         reply(3, bytes(4000)),
         reply(4, bytes(4000)),
     ]
     for message in sent:
         line.worker.connection.send_now(message)
     line.mend()
-    arrived = line.caller.arrived
-    assert len(arrived) == 6
+    first, *arrived = line.caller.arrived
+    assert first == sent[0], "it is no answer to a call"
+    assert len(arrived) == 5
     assert [type(message) for message in arrived[:3]] == [messages.Results, messages.Results, messages.Yielded]
     assert [message.number for message in arrived[:3]] == [0, 1, 2]
     assert arrived[2].index == 5
     for message in arrived[:3]:
         assert "too many answers" in str(error_of(message))
-    assert arrived[3:] == sent[3:]
+    assert arrived[3:] == sent[4:]
 
 
 @pytest.mark.usefixtures("few_kept")
