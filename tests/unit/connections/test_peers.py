@@ -6,6 +6,7 @@ import gc
 import socket
 import weakref
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from two_sides import FarEnd, call, reply
 
 from nbactors.local.connections import peers as peers_module
 from nbactors.local.connections.connection import Connection
-from nbactors.local.connections.peer_connection import ACKNOWLEDGE_S, GIVEN_UP
+from nbactors.local.connections.peer_connection import ACKNOWLEDGE_S, GIVEN_UP, PeerConnection
 from nbactors.local.connections.peers import (
     CONNECT_S,
     FIRST_DELAY_S,
@@ -136,6 +137,21 @@ def test_an_exception_from_outside_in_the_connecting_leaves_it_to_the_reactor(
     assert worker.numbers == [1]
 
 
+def test_a_handler_that_interrupts_the_close_of_a_connection_makes_another(
+    parties: Parties, reactor: SteppedReactor
+) -> None:
+    session, worker = parties
+    first = session.to(worker)
+    reactor.settle()
+    second: list[Connection] = []
+    first._let_go = interrupted(first._let_go, lambda: second.append(session.to(worker)))  # type: ignore[method-assign]
+    first.close("given up")
+    assert second[0] is session.to(worker) is not first
+    second[0].send(call(1))
+    reactor.settle()
+    assert worker.numbers == [1]
+
+
 def test_a_socket_that_breaks_before_the_hello_is_made_anew(parties: Parties, reactor: SteppedReactor) -> None:
     session, worker = parties
     reach = session.reach
@@ -211,6 +227,29 @@ def test_who_does_not_say_hello_in_this_version_is_dismissed(
     assert worker.peers.incoming() == []
 
 
+@pytest.mark.parametrize("waits", [False, True], ids=["an-exception", "a-handler-that-waits"])
+def test_an_interruption_as_a_process_says_hello_does_not_dismiss_it(
+    parties: Parties, reactor: SteppedReactor, waits: bool
+) -> None:
+    session, worker = parties
+
+    def handler() -> None:
+        if not waits:
+            raise LookupError("from outside")
+        reactor.wait(Waiter(), 0)
+
+    def interrupt(connection: PeerConnection) -> None:
+        connection.hand_to = interrupted(connection.hand_to, handler)  # type: ignore[method-assign]
+
+    worker.on_equip = interrupt
+    session.to(worker).send(call(1))
+    with nullcontext() if waits else pytest.raises(LookupError, match="from outside"):
+        reactor.settle()
+    reactor.settle()
+    assert worker.closed == []
+    assert worker.numbers == [1]
+
+
 def test_who_says_nothing_is_dismissed_after_a_while(parties: Parties, reactor: SteppedReactor) -> None:
     _, worker = parties
     silent, speaking = Stranger(worker), Stranger(worker)
@@ -233,6 +272,13 @@ def test_a_connection_that_has_ended_is_not_kept_until_then(parties: Parties, re
     gc.collect()
     assert there() is None
     reactor.pass_time(HELLO_WITHIN_S)
+
+
+def test_a_connection_stays_that_of_the_process_that_said_hello(parties: Parties, reactor: SteppedReactor) -> None:
+    _, worker = parties
+    Stranger(worker).far.write(hello(b"p" * 16), messages.Attach(1, False, 0), hello(b"q" * 16))
+    reactor.settle()
+    assert worker.closed == ["the peer said Hello for another process"]
 
 
 def test_a_message_that_nobody_expects_ends_the_connection(parties: Parties, reactor: SteppedReactor) -> None:
