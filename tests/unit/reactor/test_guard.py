@@ -155,6 +155,14 @@ def test_a_loop_is_asked_whether_it_is_idle_after_some_quiet_ticks(
     assert loop.asked == 1
 
 
+def test_while_the_loop_itself_leads_now_and_then_it_looks_in_at_each_tick(
+    reactor: Reactor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop = Loop(True)
+    stand(reactor, loop, monkeypatch, [nothing, nothing, reactor.visit] * 3)
+    assert loop.asked == 0
+
+
 def test_each_tick_does_what_is_due(reactor: Reactor, monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[int] = []
     reactor.on_tick = lambda: done.append(0)
