@@ -20,7 +20,7 @@ def reactor() -> Iterator[SteppedReactor]:
 
 @pytest.fixture
 def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
-    """Two connected sockets, which are closed at the end."""
+    """Two connected sockets."""
     made = socket.socketpair()
     yield made
     for sock in made:
@@ -37,7 +37,7 @@ def line(reactor: SteppedReactor) -> Iterator[Line]:
 
 @pytest.fixture
 def files() -> Iterator[Files]:
-    """Makes files that are told apart by their sizes."""
+    """A maker of files with different sizes."""
     made = Files()
     yield made
     made.close()

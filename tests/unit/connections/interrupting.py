@@ -14,12 +14,12 @@ T = TypeVar("T")
 
 
 class Probe:
-    """Something that a handler interrupts before the next use of one of its methods.
+    """A stand-in for an object: a handler interrupts the next use of one method.
 
     Args:
-        target: What is used in truth.
-        name: The method's.
-        handler: What interrupts it, once.
+        target: The object.
+        name: The method.
+        handler: Runs once, before the method.
     """
 
     def __init__(self, target: Any, name: str, handler: Callable[[], object]) -> None:
@@ -51,7 +51,7 @@ def interrupted(function: Callable[..., T], handler: Callable[[], object], after
 
 
 class Pause:
-    """A step in which a thread stays until the test lets it go on."""
+    """A place where a thread stops until the test releases the thread."""
 
     def __init__(self) -> None:
         self._reached = threading.Event()
@@ -62,21 +62,21 @@ class Pause:
         assert self._goes_on.wait(WITHIN_S)
 
     def run(self, body: Callable[[], object]) -> threading.Thread:
-        """Run something on a thread of its own, until that comes here."""
+        """Run `body` on a new thread, and wait until the thread stops here."""
         thread = threading.Thread(target=body)
         thread.start()
         assert self._reached.wait(WITHIN_S)
         return thread
 
     def end(self, thread: threading.Thread) -> None:
-        """Let the thread go on, and wait for its end."""
+        """Release the thread, and wait for the end of the thread."""
         self._goes_on.set()
         thread.join(WITHIN_S)
         assert not thread.is_alive()
 
 
 def raising(error: BaseException) -> Callable[[], None]:
-    """Return what raises an exception, as it comes from outside."""
+    """Return a handler that raises an exception, as an exception from outside does."""
 
     def handler() -> None:
         raise error
@@ -85,5 +85,5 @@ def raising(error: BaseException) -> Callable[[], None]:
 
 
 def probe_socket(connection: Connection, name: str, handler: Callable[[], object]) -> None:
-    """Have a handler interrupt a connection before it uses its socket's method."""
+    """Have a handler interrupt a connection before the connection uses a method of the socket."""
     connection.sock = Probe(connection.sock, name, handler)

@@ -1,4 +1,4 @@
-"""Processes that connect to each other: their `Peers` and their links to a node, which the test speaks for."""
+"""Processes that connect to each other: the `Peers` and the `NodeLink` of each. The test speaks for the node."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from nbactors.local.wire import ids, messages
 
 
 class Party:
-    """One process, as far as its connections go; it is the door and the owner of its own `Peers`.
+    """The connections of one process. A party serves its own `Peers` as door and as owner.
 
     Attributes:
-        arrived: What others have sent: each message with the process it came from.
-        closed: Why its connections have ended.
-        gone: The processes that have ended, all that they had sent read.
-        lost: The processes that live, and that do not answer what they were asked.
-        batches: How often all that had arrived on a connection that it has made was handled.
-        others: The parties that it can reach, by their process ids.
-        reached: How often it has tried to make a socket.
-        admits: Whether it takes in at once who connects; else the test does so with `admit`.
-        waiting: The sockets that were not taken in yet.
+        arrived: The messages of other parties, each with the id of the sending process.
+        closed: The reasons of `Owner.on_closed`.
+        gone: The process ids of `Owner.on_process_gone`.
+        lost: The process ids of `Owner.on_lost`.
+        batches: How often `Owner.after_batch` was called.
+        others: The parties that this party can reach, by process id.
+        reached: How often `reach` was called.
+        admits: Whether a new socket is admitted at once; else the test calls `admit`.
+        waiting: The sockets that wait for `admit`.
     """
 
     def __init__(self, reactor: SteppedReactor) -> None:
@@ -56,7 +56,7 @@ class Party:
         self.node.start(self.process_id, "session", "1")
 
     def take(self, connection: Connection, message: Any) -> None:
-        """Note a message."""
+        """Handle a message: append the message to `arrived`."""
         self.arrived.append((connection.peer_id, message))
 
     @property
@@ -71,11 +71,11 @@ class Party:
         return connection
 
     def admit(self) -> None:
-        """Take in the next socket that waits."""
+        """Admit the next waiting socket."""
         self.peers.admit(self.waiting.pop(0))
 
     def cut(self, other: Party) -> None:
-        """Break the socket of the connection to another party; what is on its way is lost."""
+        """Break the socket of the connection to another party; bytes on the way are lost."""
         self.to(other).lose("the network is lost")
 
     def close(self) -> None:

@@ -14,11 +14,11 @@ _MOST_ROUNDS = 2000
 
 
 class SteppedReactor(Reactor):
-    """Reads and sends only in `settle` and `pass_time`, on the thread that calls them.
+    """A reactor that reads and sends only in `settle` and `pass_time`, on the calling thread.
 
     Attributes:
-        now: The time of its clock, in seconds.
-        delays: The delay of each timer that was begun, in order, in seconds.
+        now: The time on the clock, in seconds.
+        delays: The delay of each timer, in the order of `call_later`, in seconds.
     """
 
     def __init__(self) -> None:
@@ -36,7 +36,7 @@ class SteppedReactor(Reactor):
         return timer
 
     def settle(self) -> None:
-        """Read, send and run what is due, until nothing is left to do without more time."""
+        """Read, send and run due timers, until nothing is left to do at this time."""
         for _ in range(_MOST_ROUNDS):
             ran = self._run_due()
             if not (ran or self.dirty or self.trash or self.left_steps.targets or self._is_ready()):

@@ -28,8 +28,8 @@ class Ends:
     """Two connected ends on one reactor.
 
     Attributes:
-        arrived: What the receiver has handled: the numbers of `Done`, the texts of `Warn`.
-        closed: Why the receiver was closed, once for each time that it was told.
+        arrived: The messages that the receiver has handled: the numbers of `Done`, the texts of `Warn`.
+        closed: The reasons of the receiver's `on_close`.
     """
 
     def __init__(self, reactor: SteppedReactor) -> None:
@@ -86,7 +86,7 @@ def test_many_queued_messages_go_out_without_a_flush(ends: Ends) -> None:
     assert ends.arrived == list(range(GATHER))
 
 
-def test_a_message_may_wait_for_some_time(ends: Ends) -> None:
+def test_send_within_sends_after_the_given_time(ends: Ends) -> None:
     ends.sender.send_within(messages.Done(1), 0.5)
     ends.sender.send_within(messages.Done(2), 0.5)
     ends.reactor.pass_time(0.4)
@@ -96,7 +96,7 @@ def test_a_message_may_wait_for_some_time(ends: Ends) -> None:
     assert ends.reactor.delays == [0.5], "one timer does for both"
 
 
-def test_a_message_that_may_wait_goes_out_with_the_next_one(ends: Ends) -> None:
+def test_a_delayed_message_is_sent_with_the_next_message(ends: Ends) -> None:
     ends.sender.send_within(messages.Done(1), 0.5)
     ends.sender.send_now(messages.Done(2))
     ends.reactor.settle()
@@ -105,7 +105,7 @@ def test_a_message_that_may_wait_goes_out_with_the_next_one(ends: Ends) -> None:
     assert ends.arrived == [1, 2]
 
 
-def test_many_messages_that_may_wait_go_out_at_once(ends: Ends) -> None:
+def test_many_delayed_messages_are_sent_at_once(ends: Ends) -> None:
     for number in range(GATHER):
         ends.sender.send_within(messages.Done(number), 0.5)
     ends.reactor.settle()
@@ -177,8 +177,8 @@ def test_a_write_that_fails_closes_nothing_by_itself(reactor: SteppedReactor, pa
 # ------------------------------------------------------------------------------------------- interruptions of a send
 
 
-def test_a_handler_sends_on_where_it_interrupts_the_socket(ends: Ends) -> None:
-    """The handler sends the bytes that the thread was about to send; those must not go out twice."""
+def test_a_handler_that_interrupts_a_send_at_the_socket_repeats_no_message(ends: Ends) -> None:
+    """The handler sends the bytes that the thread was about to send. The bytes must not go out twice."""
     probe_socket(ends.sender, "send", lambda: ends.sender.send_now(messages.Done(2)))
     ends.sender.send_now(messages.Done(1))
     ends.reactor.settle()
@@ -194,7 +194,7 @@ def test_a_handler_sends_on_in_the_midst_of_a_long_message(ends: Ends) -> None:
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-def test_a_handler_sends_on_where_it_interrupts_the_encoding(ends: Ends, after: bool) -> None:
+def test_a_handler_that_interrupts_the_encoding_repeats_no_message(ends: Ends, after: bool) -> None:
     codec = control_codec()
     handler = lambda: ends.sender.send_now(messages.Done(2))  # noqa: E731 - shorter than a function
     codec.encode = interrupted(codec.encode, handler, after)  # type: ignore[method-assign]
@@ -255,8 +255,8 @@ def test_a_thread_leaves_its_message_to_the_thread_that_sends(ends: Ends) -> Non
     assert ends.arrived == [1, 2]
 
 
-def test_the_reactor_looks_after_what_a_thread_has_left(ends: Ends) -> None:
-    """The thread that sends may wait in a handler before it looks at the outbox again."""
+def test_the_reactor_serves_messages_that_a_thread_has_left(ends: Ends) -> None:
+    """The sending thread may wait in a handler before the thread looks at the outbox again."""
     pause = Pause()
     probe_socket(ends.sender, "send", pause)
     thread = pause.run(lambda: ends.sender.send_now(messages.Done(1)))
@@ -270,9 +270,7 @@ def test_the_reactor_looks_after_what_a_thread_has_left(ends: Ends) -> None:
     assert ends.arrived == [1, 2]
 
 
-def test_what_a_connection_that_does_not_receive_yet_could_not_send_goes_out_with_the_next_flush(
-    reactor: SteppedReactor, pair: Pair
-) -> None:
+def test_before_the_start_a_flush_sends_the_rest(reactor: SteppedReactor, pair: Pair) -> None:
     left, right = pair
     sender = Connection(reactor, left, control_codec(), lambda c, m: None, lambda c, why: None)
     sender.send_now(messages.Warn("x" * LONG))
@@ -287,7 +285,7 @@ def test_what_a_connection_that_does_not_receive_yet_could_not_send_goes_out_wit
 
 
 def test_a_send_on_a_copy_of_the_socket_that_was_closed_fails_nobody(ends: Ends) -> None:
-    """As a forked child closes it."""
+    """A forked child closes the copy."""
     ends.sender.sock.close()
     ends.sender.send_now(messages.Done(1))
     assert not ends.sender.unsent
@@ -325,7 +323,7 @@ def test_a_message_arrives_in_pieces(reactor: SteppedReactor, pair: Pair) -> Non
     receiver.close()
 
 
-def test_what_is_done_after_a_batch_is_done_once_for_all_that_had_arrived(ends: Ends) -> None:
+def test_after_batch_runs_once_for_all_messages_that_had_arrived(ends: Ends) -> None:
     seen: list[int] = []
     ends.receiver.after_batch = lambda connection: seen.append(len(ends.arrived))
     for number in range(3):
@@ -334,7 +332,7 @@ def test_what_is_done_after_a_batch_is_done_once_for_all_that_had_arrived(ends: 
     assert seen == [3]
 
 
-def test_messages_may_be_handed_to_something_else(ends: Ends) -> None:
+def test_hand_to_changes_the_handler_of_messages(ends: Ends) -> None:
     others: list[Any] = []
     ends.receiver.hand_to(lambda connection, message: others.append(message))
     ends.sender.send_now(messages.Done(1))
@@ -343,7 +341,7 @@ def test_messages_may_be_handed_to_something_else(ends: Ends) -> None:
 
 
 def test_a_handler_that_waits_goes_on_with_the_same_message(ends: Ends, reactor: SteppedReactor) -> None:
-    """What must not happen twice asks `begin_once`."""
+    """A step that must not run twice asks `begin_once`."""
     begun: list[int] = []
 
     def take(connection: Connection, message: Any) -> None:
@@ -360,7 +358,7 @@ def test_a_handler_that_waits_goes_on_with_the_same_message(ends: Ends, reactor:
     assert ends.arrived == [1, 2, 2, 1], "in the wait the same message is handled again, then the next one"
 
 
-def test_what_a_message_has_made_is_kept_until_its_handling_ends(ends: Ends, reactor: SteppedReactor) -> None:
+def test_unpacked_values_are_kept_until_the_handling_ends(ends: Ends, reactor: SteppedReactor) -> None:
     made: list[object] = []
 
     def take(connection: Connection, message: Any) -> None:
@@ -442,7 +440,7 @@ def test_an_exception_from_outside_in_the_decoding_loses_no_message(ends: Ends) 
 # ----------------------------------------------------------------------------------------------------------- ending
 
 
-def test_the_end_of_the_stream_closes_it_after_the_last_message(ends: Ends) -> None:
+def test_the_end_of_the_stream_closes_the_connection_after_the_last_message(ends: Ends) -> None:
     ends.sender.send_now(messages.Done(1))
     ends.sender.close()
     ends.reactor.settle()
@@ -455,7 +453,7 @@ def test_the_end_of_the_stream_closes_it_after_the_last_message(ends: Ends) -> N
     [(b"\0\0\0\1\xc1", "malformed frame"), (b"\xff\xff\xff\xff", "exceeds the limit")],
     ids=["no-array-of-messages", "a-length-beyond-the-limit"],
 )
-def test_bytes_that_are_no_frame_close_it_after_the_messages_before(
+def test_a_malformed_frame_closes_the_connection_after_the_messages_before(
     reactor: SteppedReactor, pair: Pair, sent: bytes, why: str
 ) -> None:
     left, right = pair
@@ -471,7 +469,7 @@ def test_bytes_that_are_no_frame_close_it_after_the_messages_before(
     assert len(told) == 2
 
 
-def test_a_message_that_its_handler_refuses_closes_it(ends: Ends) -> None:
+def test_a_frame_error_of_a_handler_closes_the_connection(ends: Ends) -> None:
     def refuse(connection: Connection, message: Any) -> None:
         raise FrameError("nobody expects this")
 
@@ -481,7 +479,7 @@ def test_a_message_that_its_handler_refuses_closes_it(ends: Ends) -> None:
     assert ends.closed == ["nobody expects this"]
 
 
-def test_a_read_that_fails_closes_it_and_says_why(reactor: SteppedReactor, pair: Pair) -> None:
+def test_a_failed_read_closes_the_connection_and_tells_the_reason(reactor: SteppedReactor, pair: Pair) -> None:
     left, right = pair
     closed: list[str] = []
     reset = raising(ConnectionResetError(errno.ECONNRESET, "Connection reset by peer"))
@@ -514,15 +512,15 @@ def test_no_message_is_handled_after_the_close(ends: Ends) -> None:
     assert (ends.arrived, ends.closed, after_batch) == ([1], ["it has had enough"], [])
 
 
-def test_it_is_closed_once(ends: Ends) -> None:
+def test_on_close_is_called_once(ends: Ends) -> None:
     ends.receiver.close("first")
     ends.receiver.close("second")
     assert ends.closed == ["first"]
     assert ends.receiver.closed
 
 
-def test_the_close_comes_while_the_socket_is_full(ends: Ends) -> None:
-    """The reactor is asked to watch the socket for room, and finds none."""
+def test_a_connection_may_be_closed_while_the_socket_is_full(ends: Ends) -> None:
+    """The reactor was asked to watch the socket, and finds no socket."""
     ends.sender.send_now(messages.Warn("x" * LONG))
     ends.sender.close()
     assert not ends.sender.unsent
@@ -530,8 +528,8 @@ def test_the_close_comes_while_the_socket_is_full(ends: Ends) -> None:
     assert ends.arrived == []
 
 
-def test_a_socket_on_which_another_thread_sends_keeps_its_number_for_a_while(ends: Ends) -> None:
-    """Else that thread might send to the connection that has got the number since."""
+def test_a_socket_stays_open_for_a_while_if_another_thread_sends(ends: Ends) -> None:
+    """The thread might send to another connection whose socket has the same number."""
     pause = Pause()
     probe_socket(ends.sender, "send", pause)
     sock = ends.sender.sock
@@ -545,7 +543,7 @@ def test_a_socket_on_which_another_thread_sends_keeps_its_number_for_a_while(end
     assert ends.closed == ["the other side closed the connection"]
 
 
-def test_descriptors_that_nobody_has_taken_are_closed_with_it(reactor: SteppedReactor, pair: Pair) -> None:
+def test_the_close_closes_descriptors_that_were_not_taken(reactor: SteppedReactor, pair: Pair) -> None:
     left, right = pair
     receiver = Connection(reactor, right, control_codec(), lambda c, m: None, lambda c, why: None)
     receiver.start()
@@ -559,7 +557,7 @@ def test_descriptors_that_nobody_has_taken_are_closed_with_it(reactor: SteppedRe
     os.close(reader)
 
 
-def test_descriptors_of_what_was_read_but_not_decoded_are_closed_with_it(reactor: SteppedReactor, pair: Pair) -> None:
+def test_the_close_closes_descriptors_of_chunks_that_were_not_decoded(reactor: SteppedReactor, pair: Pair) -> None:
     left, right = pair
     receiver = Connection(reactor, right, control_codec(), lambda c, m: None, lambda c, why: None)
     receiver.start()

@@ -36,7 +36,7 @@ class Listener:
 
 
 class Visitors:
-    """Processes that connect to a door, and what the door lets in."""
+    """Processes that connect to a door, and the sockets that the door admits."""
 
     def __init__(self, door: Door) -> None:
         self._door = door
@@ -45,7 +45,7 @@ class Visitors:
         door.admit = self.admitted.append
 
     def connect(self) -> socket.socket:
-        """Connect, and return the socket of who connects."""
+        """Connect to the door; return the connecting side's socket."""
         sock = self._door.reach(PROCESS_ID, 1)
         self._outside.append(sock)
         return sock
@@ -57,7 +57,7 @@ class Visitors:
 
 @pytest.fixture
 def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the door's socket lies; relative, since the path of a socket has few bytes."""
+    """The path of the door's socket. A relative path, since a socket's path has a hundred bytes at most."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "p").mkdir()
     return Path(sockets.process_socket_path("", PROCESS_ID))
@@ -77,7 +77,7 @@ def visitors(door: Door) -> Iterator[Visitors]:
     made.close()
 
 
-def test_a_process_that_connects_is_let_in(door: Door, visitors: Visitors, reactor: SteppedReactor) -> None:
+def test_a_process_that_connects_is_admitted(door: Door, visitors: Visitors, reactor: SteppedReactor) -> None:
     door.open()
     outside = [visitors.connect() for _ in range(3)]
     reactor.settle()
@@ -97,7 +97,7 @@ def test_a_process_that_does_not_listen_cannot_be_reached(door: Door) -> None:
         door.reach(PROCESS_ID, 1)
 
 
-def test_nobody_else_s_process_is_let_in(
+def test_a_process_of_another_user_is_refused(
     door: Door, visitors: Visitors, reactor: SteppedReactor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     door.open()
@@ -116,7 +116,7 @@ def fail_next_accept(door: Door, monkeypatch: pytest.MonkeyPatch, error: OSError
     monkeypatch.setattr(door, "_listener", Listener(door._listener, error))  # type: ignore[arg-type]
 
 
-def test_a_process_that_is_gone_before_it_was_let_in_is_left_out(
+def test_an_aborted_connection_is_skipped(
     door: Door, visitors: Visitors, reactor: SteppedReactor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     door.open()
@@ -126,7 +126,7 @@ def test_a_process_that_is_gone_before_it_was_let_in_is_left_out(
     assert len(visitors.admitted) == 1
 
 
-def test_without_a_free_descriptor_it_takes_a_breather(
+def test_without_a_free_descriptor_the_door_pauses(
     door: Door, visitors: Visitors, reactor: SteppedReactor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     door.open()
@@ -138,7 +138,7 @@ def test_without_a_free_descriptor_it_takes_a_breather(
     assert len(visitors.admitted) == 1
 
 
-def test_a_door_that_is_closed_during_its_breather_stays_closed(
+def test_a_door_that_was_closed_in_the_pause_stays_closed(
     door: Door, visitors: Visitors, reactor: SteppedReactor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     door.open()
@@ -178,7 +178,7 @@ def test_a_file_that_another_has_replaced_is_made_anew(
     assert len(visitors.admitted) == 1
 
 
-def test_a_file_that_is_there_is_left_as_it_is(door: Door, path: Path) -> None:
+def test_a_file_that_exists_is_kept(door: Door, path: Path) -> None:
     door.open()
     before = path.stat().st_ino
     listener = door._listener

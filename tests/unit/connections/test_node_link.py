@@ -24,10 +24,10 @@ class Client:
     """A process with a link to the node.
 
     Attributes:
-        node: The link itself.
-        node_end: The node, which the test speaks for.
-        told: What the node has told by itself.
-        lost: Why the node was lost, once for each time that it was told.
+        node: The link.
+        node_end: The node; the test speaks for the node.
+        told: The arguments of `on_message`.
+        lost: The arguments of `on_lost`.
     """
 
     def __init__(self, reactor: SteppedReactor) -> None:
@@ -58,7 +58,7 @@ def client(reactor: SteppedReactor) -> Iterator[Client]:
     made.close()
 
 
-def test_a_process_says_first_who_it_is(client: Client) -> None:
+def test_the_hello_is_the_first_message(client: Client) -> None:
     hello = client.node_end.expect(messages.Hello)
     assert hello == messages.Hello(messages.PROTOCOL_VERSION, PROCESS_ID, os.getpid(), "session", "1.2")
 
@@ -81,7 +81,7 @@ def test_messages_without_an_answer_go_out_in_order(client: Client, reactor: Ste
     assert client.node_end.arrived() == [messages.Blocked(), messages.Unblocked()]
 
 
-def test_what_the_node_tells_by_itself_is_handed_on(client: Client, reactor: SteppedReactor) -> None:
+def test_messages_that_are_no_answer_are_passed_on(client: Client, reactor: SteppedReactor) -> None:
     gone, granted = messages.ProcessGone(b"q" * 16, "exit code 3"), messages.LeaseGranted(77, 1, b"q" * 16, 1)
     client.node_end.tell(gone, granted)
     reactor.settle()
@@ -163,7 +163,7 @@ def test_an_interrupted_request_is_undone_when_its_answer_comes(client: Client, 
     assert client.told == [messages.Done(1)], "it is undone once"
 
 
-def test_a_request_that_is_interrupted_as_its_answer_comes_is_undone(client: Client, reactor: SteppedReactor) -> None:
+def test_a_request_is_undone_if_the_interrupt_comes_with_the_answer(client: Client, reactor: SteppedReactor) -> None:
     undone: list[Any] = []
     client.node_end.tell(messages.Done(1))
     client.interrupt_soon()
@@ -185,14 +185,14 @@ def test_an_interrupted_request_that_changes_nothing_is_not_undone(client: Clien
 # ------------------------------------------------------------------------------------------------------ the node's end
 
 
-def test_the_node_s_end_ends_who_waits_for_an_answer(client: Client) -> None:
+def test_the_end_of_the_node_ends_a_waiting_request(client: Client) -> None:
     client.node_end.close()
     with pytest.raises(exceptions.RaySystemError, match=r"node daemon has ended.*shutdown\(\) and then init\(\)"):
         client.ask()
     assert client.lost == [client.node.lost]
 
 
-def test_after_the_node_s_end_no_request_is_sent(client: Client, reactor: SteppedReactor) -> None:
+def test_after_the_end_of_the_node_a_request_fails_at_once(client: Client, reactor: SteppedReactor) -> None:
     client.node_end.close()
     reactor.settle()
     for act in (client.node.check, client.ask):
@@ -204,9 +204,7 @@ def test_after_the_node_s_end_no_request_is_sent(client: Client, reactor: Steppe
     assert len(client.lost) == 1
 
 
-def test_a_request_that_finds_the_node_gone_as_it_is_sent_does_not_wait(
-    client: Client, reactor: SteppedReactor
-) -> None:
+def test_a_request_does_not_wait_if_the_node_ends_during_the_send(client: Client, reactor: SteppedReactor) -> None:
     def make(rid: int) -> messages.Control:
         client.node.lost = "the node daemon has ended"
         return messages.GetActor(rid, "name", "")
@@ -215,7 +213,7 @@ def test_a_request_that_finds_the_node_gone_as_it_is_sent_does_not_wait(
         client.node.request(make)
 
 
-def test_a_node_that_turns_the_process_away_says_why(client: Client, reactor: SteppedReactor) -> None:
+def test_a_refused_process_is_told_the_reason(client: Client, reactor: SteppedReactor) -> None:
     client.node_end.tell(messages.Refused(0, "version", "it speaks another version"))
     client.node_end.close()
     reactor.settle()
@@ -223,7 +221,7 @@ def test_a_node_that_turns_the_process_away_says_why(client: Client, reactor: St
     assert client.node.refused == "version"
 
 
-def test_a_forked_child_closes_its_copy_and_says_why_it_cannot_ask(client: Client) -> None:
+def test_a_request_in_a_forked_child_fails_and_tells_the_reason(client: Client) -> None:
     sock = client.node._connection.sock
     client.node.forget()
     assert sock.fileno() < 0

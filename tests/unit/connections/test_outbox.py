@@ -15,7 +15,7 @@ Pair = tuple[socket.socket, socket.socket]
 
 
 def chain(part: Part | None) -> list[Part]:
-    """Return a part and those that follow it."""
+    """Return a part and the following parts."""
     found = []
     while part is not None:
         found.append(part)
@@ -36,7 +36,7 @@ def test_a_fresh_outbox_is_empty() -> None:
     assert (outbox.messages, outbox.fds) == ([], 0)
 
 
-def test_a_parcel_that_owns_its_descriptors_duplicates_and_closes_them(files: Files) -> None:
+def test_an_owning_parcel_duplicates_and_closes_the_descriptors(files: Files) -> None:
     (fd,) = files.of_sizes(5)
     parcel = Parcel("message", [fd], owns=True)
     (copy,) = parcel.fds
@@ -47,7 +47,7 @@ def test_a_parcel_that_owns_its_descriptors_duplicates_and_closes_them(files: Fi
     assert is_open(fd)
 
 
-def test_a_parcel_that_is_lent_its_descriptors_leaves_them_open(files: Files) -> None:
+def test_a_parcel_leaves_lent_descriptors_open(files: Files) -> None:
     (fd,) = files.of_sizes(5)
     parcel = Parcel("message", [fd], owns=False)
     assert list(parcel.fds) == [fd]
@@ -55,9 +55,7 @@ def test_a_parcel_that_is_lent_its_descriptors_leaves_them_open(files: Files) ->
     assert is_open(fd)
 
 
-def test_a_parcel_whose_making_fails_closes_what_it_has_duplicated(
-    files: Files, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_parcel_that_fails_closes_the_duplicates(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
     (fd,) = files.of_sizes(5)
     copies: list[int] = []
     dup = os.dup
@@ -74,7 +72,7 @@ def test_a_parcel_whose_making_fails_closes_what_it_has_duplicated(
     assert [is_open(copy) for copy in copies] == [False]
 
 
-def test_a_parcel_that_an_exception_has_torn_at_its_begin_is_let_go() -> None:
+def test_a_parcel_without_attributes_may_be_deleted() -> None:
     Parcel.__new__(Parcel).__del__()
 
 
@@ -101,13 +99,13 @@ def test_each_send_takes_a_limited_number_of_descriptors_and_a_byte_at_least(
     assert [fd for part in found for fd in part.fds] == list(range(count))
 
 
-def test_the_parts_of_a_frame_come_before_those_of_the_next_one() -> None:
+def test_the_parts_of_a_frame_precede_the_next_frame() -> None:
     following = parts(b"next", (), ())
     found = chain(parts(b"frame", range(MAX_FDS + 1), (), following))
     assert [bytes(part.view) for part in found] == [b"f", b"rame", b"next"]
 
 
-def test_a_send_takes_the_descriptors_and_what_is_left_needs_none(pair: Pair, files: Files) -> None:
+def test_the_rest_of_a_partial_send_has_no_descriptors(pair: Pair, files: Files) -> None:
     part = parts(b"frame", files.of_sizes(5), ())
     attempt = part.attempt(pair[0])
     with pytest.raises(BlockingIOError, match="temporarily unavailable"):

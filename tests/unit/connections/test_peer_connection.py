@@ -23,7 +23,7 @@ Pair = tuple[socket.socket, socket.socket]
 
 
 class Spoken:
-    """A side whose other side the test speaks for."""
+    """One side of a connection; the test speaks for the other side."""
 
     def __init__(self, reactor: SteppedReactor, pair: Pair) -> None:
         self.side = Side(reactor, pair[0])
@@ -38,7 +38,7 @@ def spoken(reactor: SteppedReactor, pair: Pair) -> Spoken:
 
 
 def kept(connection: PeerConnection) -> int:
-    """Return how many frames a side keeps, since the other one has not told that it has them."""
+    """Return how many frames a side keeps until the other side acknowledges the frames."""
     return len(connection._kept)
 
 
@@ -79,7 +79,7 @@ def test_a_frame_that_arrives_in_pieces_counts_once(reactor: SteppedReactor, pai
 
 
 def test_a_hello_is_not_counted(spoken: Spoken, reactor: SteppedReactor) -> None:
-    """The other side counts from the first frame behind it."""
+    """Both sides count from the first frame behind the Hello."""
     hello = messages.Hello(messages.PROTOCOL_VERSION, b"p" * 16, 1, "peer", "1")
     spoken.far.write(hello, messages.Attach(1, False, 0))
     reactor.settle()
@@ -89,7 +89,7 @@ def test_a_hello_is_not_counted(spoken: Spoken, reactor: SteppedReactor) -> None
     assert spoken.connection.received == 1
 
 
-def test_bytes_that_are_no_frame_close_it(spoken: Spoken, reactor: SteppedReactor, pair: Pair) -> None:
+def test_a_malformed_small_frame_closes_the_connection(spoken: Spoken, reactor: SteppedReactor, pair: Pair) -> None:
     spoken.far.write(call(1))
     reactor.settle()
     pair[1].sendall(b"\0\0\0\x09" + bytes(8) + b"\xc1")
@@ -100,7 +100,7 @@ def test_bytes_that_are_no_frame_close_it(spoken: Spoken, reactor: SteppedReacto
     assert not spoken.side.broken
 
 
-def test_a_first_frame_that_is_malformed_closes_it(spoken: Spoken, reactor: SteppedReactor, pair: Pair) -> None:
+def test_a_malformed_first_frame_closes_the_connection(spoken: Spoken, reactor: SteppedReactor, pair: Pair) -> None:
     pair[1].sendall(b"\0\0\0\x09" + bytes(8) + b"\xc1")
     reactor.settle()
     assert "malformed frame" in spoken.side.closed[0]
@@ -115,7 +115,7 @@ def test_messages_that_are_too_long_together_travel_in_several_frames(line: Line
     assert line.worker.connection.received > 1
 
 
-def test_a_message_that_is_too_long_alone_fails_and_the_next_one_arrives(line: Line) -> None:
+def test_a_message_that_is_too_long_for_one_frame_fails_alone(line: Line) -> None:
     line.caller.connection._peer_codec.limit = 200
     with pytest.raises(FrameError, match="exceeds the limit of 200 bytes"):
         line.caller.connection.send_now(call(1, bytes(500)))
@@ -155,7 +155,7 @@ def test_an_answer_acknowledges_the_call_by_the_way(spoken: Spoken, reactor: Ste
 
 
 @pytest.mark.parametrize("size", [1000, 100_000], ids=["small-frames", "long-frames"])
-def test_many_bytes_are_acknowledged_at_once(spoken: Spoken, reactor: SteppedReactor, size: int) -> None:
+def test_many_bytes_are_acknowledged_without_delay(spoken: Spoken, reactor: SteppedReactor, size: int) -> None:
     for number in range(ACKNOWLEDGE_BYTES // size + 1):
         spoken.far.write(call(number, bytes(size)))
         reactor.settle()
@@ -164,7 +164,7 @@ def test_many_bytes_are_acknowledged_at_once(spoken: Spoken, reactor: SteppedRea
     assert told[0] > ACKNOWLEDGE_BYTES // size // 2
 
 
-def test_acknowledged_frames_are_forgotten_a_number_at_once(spoken: Spoken, reactor: SteppedReactor) -> None:
+def test_acknowledged_frames_are_forgotten_in_groups(spoken: Spoken, reactor: SteppedReactor) -> None:
     for number in range(FORGET):
         spoken.connection.send_now(reply(number))
     spoken.far.write(call(1), received=FORGET - 1)
@@ -197,7 +197,7 @@ def test_few_acknowledged_frames_are_forgotten_after_a_while(line: Line) -> None
 
 
 def take_all(side: Side) -> list[list[int]]:
-    """Have the files of each answer be taken; returns the list that their sizes go to."""
+    """Have a side take the files of each answer. Returns a list, which gets the sizes of each answer's files."""
     taken: list[list[int]] = []
 
     def take(connection: Connection, message: Any) -> None:
@@ -237,7 +237,7 @@ def test_the_descriptors_stay_with_their_messages_where_a_frame_is_divided(line:
     assert line.caller.connection.received > 1
 
 
-def test_the_arguments_of_a_call_have_theirs_before_those_that_were_references(line: Line, files: Files) -> None:
+def test_plain_arguments_take_their_descriptors_before_reference_arguments(line: Line, files: Files) -> None:
     values = {size: messages.Value(b"", segment=messages.Segment(size, 1, [])) for size in (1, 2, 3)}
     sent = messages.Call(1, "method", b"", deps=[(0, values[2]), ("name", values[3])], rest=values[1])
     found: list[int] = []
@@ -261,7 +261,7 @@ def test_a_descriptor_that_was_announced_and_not_sent_closes_the_connection(line
 
 
 class CutOff:
-    """A socket of a process that may have no more descriptors: the kernel drops those that come."""
+    """A socket of a process without a free descriptor: the kernel drops arriving descriptors."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
@@ -337,7 +337,7 @@ def test_a_handler_that_waits_takes_the_same_file_again(line: Line, files: Files
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-def test_a_handler_sends_on_where_it_interrupts_the_encoding(line: Line, after: bool) -> None:
+def test_a_handler_that_interrupts_the_encoding_repeats_no_message(line: Line, after: bool) -> None:
     connection = line.caller.connection
     connection._encode_batch = interrupted(connection._peer_codec.encode, lambda: connection.send_now(call(2)), after)
     connection.send_now(call(1))
@@ -346,7 +346,7 @@ def test_a_handler_sends_on_where_it_interrupts_the_encoding(line: Line, after: 
     assert line.worker.connection.received == 2
 
 
-def test_a_handler_sends_on_where_it_interrupts_the_encoding_of_files(line: Line, files: Files) -> None:
+def test_a_handler_that_interrupts_the_encoding_repeats_no_file(line: Line, files: Files) -> None:
     taken = take_all(line.caller)
     connection = line.worker.connection
     second = files.of_sizes(2)
@@ -358,7 +358,7 @@ def test_a_handler_sends_on_where_it_interrupts_the_encoding_of_files(line: Line
     assert taken == [[1], [2]]
 
 
-def test_a_handler_sends_on_where_it_interrupts_the_socket(line: Line) -> None:
+def test_a_handler_that_interrupts_a_send_at_the_socket_repeats_no_message(line: Line) -> None:
     connection = line.caller.connection
     probe_socket(connection, "send", lambda: connection.send_now(call(2)))
     connection.send_now(call(1))
@@ -366,7 +366,7 @@ def test_a_handler_sends_on_where_it_interrupts_the_socket(line: Line) -> None:
     assert line.worker.numbers == [1, 2]
 
 
-def test_a_handler_acknowledges_where_it_interrupts_an_acknowledgement(line: Line) -> None:
+def test_a_handler_may_interrupt_an_acknowledgement(line: Line) -> None:
     line.caller.connection.send_now(call(1))
     line.reactor.settle()
     connection = line.worker.connection

@@ -38,7 +38,7 @@ SOON_S = 0.1
 
 @pytest.fixture
 def parties(reactor: SteppedReactor) -> Iterator[Parties]:
-    """A session and a worker, which can reach each other."""
+    """A session and a worker that can reach each other."""
     session, worker = Party(reactor), Party(reactor)
     session.others[worker.process_id] = worker
     worker.others[session.process_id] = session
@@ -59,14 +59,14 @@ def end(node: Node, other: Party) -> None:
 # ------------------------------------------------------------------------------------------------------- connecting
 
 
-def test_a_call_arrives_with_the_process_that_it_comes_from(parties: Parties, reactor: SteppedReactor) -> None:
+def test_a_call_arrives_with_the_id_of_the_calling_process(parties: Parties, reactor: SteppedReactor) -> None:
     session, worker = parties
     session.to(worker).send(call(1))
     reactor.settle()
     assert worker.arrived == [(session.process_id, call(1))]
 
 
-def test_a_process_makes_one_connection_to_another_and_keeps_it(parties: Parties, reactor: SteppedReactor) -> None:
+def test_a_process_keeps_one_connection_to_each_other_process(parties: Parties, reactor: SteppedReactor) -> None:
     session, worker = parties
     assert session.to(worker) is session.to(worker)
     reactor.settle()
@@ -84,7 +84,7 @@ def test_two_processes_that_call_each_other_have_two_connections(parties: Partie
     assert len(session.peers.outgoing()) == len(session.peers.incoming()) == 1
 
 
-def test_an_answer_goes_back_on_the_connection_that_the_call_came_on(parties: Parties, reactor: SteppedReactor) -> None:
+def test_an_answer_travels_on_the_connection_of_the_call(parties: Parties, reactor: SteppedReactor) -> None:
     session, worker = parties
     worker.peers.handlers[messages.Call] = lambda connection, message: connection.send(reply(message.number))
     session.to(worker).send(call(1))
@@ -94,7 +94,7 @@ def test_an_answer_goes_back_on_the_connection_that_the_call_came_on(parties: Pa
     assert worker.peers.outgoing() == []
 
 
-def test_what_is_unsent_can_be_asked(parties: Parties, reactor: SteppedReactor) -> None:
+def test_unsent_lists_the_connections_with_output(parties: Parties, reactor: SteppedReactor) -> None:
     session, worker = parties
     session.to(worker).send(call(1))
     assert session.peers.unsent() == [session.to(worker)]
@@ -113,9 +113,7 @@ def test_a_handler_that_interrupts_the_connecting_connects_once(parties: Parties
     assert session.reached == 1
 
 
-def test_a_handler_sends_on_the_connection_that_it_has_interrupted_in_the_making(
-    parties: Parties, reactor: SteppedReactor
-) -> None:
+def test_a_handler_that_interrupts_the_connecting_may_send(parties: Parties, reactor: SteppedReactor) -> None:
     session, worker = parties
     reach = session.reach
     session.reach = interrupted(reach, lambda: session.to(worker).send(call(1)))  # type: ignore[method-assign]
@@ -125,9 +123,7 @@ def test_a_handler_sends_on_the_connection_that_it_has_interrupted_in_the_making
     assert session.reached == 1
 
 
-def test_an_exception_from_outside_in_the_connecting_leaves_it_to_the_reactor(
-    parties: Parties, reactor: SteppedReactor
-) -> None:
+def test_after_an_exception_from_outside_the_reactor_connects(parties: Parties, reactor: SteppedReactor) -> None:
     session, worker = parties
     session.reach = interrupted(session.reach, raising(KeyboardInterrupt()))  # type: ignore[method-assign]
     with pytest.raises(KeyboardInterrupt, match=r"^$"):
@@ -188,7 +184,7 @@ def test_the_reactor_waits_less_long_for_a_full_queue_than_a_caller(parties: Par
 
 
 class Stranger:
-    """A process that has connected, and that the test speaks for."""
+    """A process that has connected; the test speaks for the process."""
 
     def __init__(self, party: Party) -> None:
         self.sock, theirs = socket.socketpair()
@@ -215,7 +211,7 @@ def test_calls_may_come_in_one_frame_with_the_hello(parties: Parties, reactor: S
 
 
 @pytest.mark.parametrize("first", [hello(version=0), call(1)], ids=["another-version", "no-hello"])
-def test_who_does_not_say_hello_in_this_version_is_dismissed(
+def test_a_process_without_a_hello_of_this_version_is_dismissed(
     parties: Parties, reactor: SteppedReactor, first: messages.Message
 ) -> None:
     _, worker = parties
@@ -228,9 +224,7 @@ def test_who_does_not_say_hello_in_this_version_is_dismissed(
 
 
 @pytest.mark.parametrize("waits", [False, True], ids=["an-exception", "a-handler-that-waits"])
-def test_an_interruption_as_a_process_says_hello_does_not_dismiss_it(
-    parties: Parties, reactor: SteppedReactor, waits: bool
-) -> None:
+def test_an_interrupted_hello_is_handled_again(parties: Parties, reactor: SteppedReactor, waits: bool) -> None:
     session, worker = parties
 
     def handler() -> None:
@@ -250,7 +244,7 @@ def test_an_interruption_as_a_process_says_hello_does_not_dismiss_it(
     assert worker.numbers == [1]
 
 
-def test_who_says_nothing_is_dismissed_after_a_while(parties: Parties, reactor: SteppedReactor) -> None:
+def test_a_silent_process_is_dismissed_after_a_while(parties: Parties, reactor: SteppedReactor) -> None:
     _, worker = parties
     silent, speaking = Stranger(worker), Stranger(worker)
     speaking.far.write(hello())
@@ -263,7 +257,7 @@ def test_who_says_nothing_is_dismissed_after_a_while(parties: Parties, reactor: 
     assert "has not said within 10 s which one it is" in worker.closed[0]
 
 
-def test_a_connection_that_has_ended_is_not_kept_until_then(parties: Parties, reactor: SteppedReactor) -> None:
+def test_a_connection_that_has_ended_is_not_kept_for_the_dismissal(parties: Parties, reactor: SteppedReactor) -> None:
     _, worker = parties
     stranger = Stranger(worker)
     there = weakref.ref(worker.peers.incoming()[0])
@@ -281,15 +275,15 @@ def test_a_connection_stays_that_of_the_process_that_said_hello(parties: Parties
     assert worker.closed == ["the peer said Hello for another process"]
 
 
-def test_a_message_that_nobody_expects_ends_the_connection(parties: Parties, reactor: SteppedReactor) -> None:
+def test_an_unexpected_message_closes_the_connection(parties: Parties, reactor: SteppedReactor) -> None:
     session, worker = parties
     session.to(worker).send(messages.StopStream(1))
     reactor.settle()
     assert worker.closed == ["unexpected message StopStream"]
 
 
-def test_a_process_that_asks_without_a_link_ends_with_its_socket(parties: Parties, reactor: SteppedReactor) -> None:
-    """As who only wants to see a worker's stacks: nobody makes that socket anew."""
+def test_a_connection_without_a_link_ends_with_the_socket(parties: Parties, reactor: SteppedReactor) -> None:
+    """A command that asks a worker for its stacks makes such a connection. No process makes that socket anew."""
     _, worker = parties
     stranger = Stranger(worker)
     stranger.far.write(hello(), messages.Fetch(b"o"))
@@ -321,9 +315,7 @@ def test_a_handler_that_waits_handles_a_call_once_and_an_answer_again(
     assert [each for _, each in worker.arrived] == [message] * times + [messages.Fetch(b"o")]
 
 
-def test_an_exception_from_outside_in_the_handling_of_a_call_has_it_handled_again(
-    parties: Parties, reactor: SteppedReactor
-) -> None:
+def test_after_an_exception_from_outside_a_call_is_handled_again(parties: Parties, reactor: SteppedReactor) -> None:
     session, worker = parties
     worker.peers.handlers[messages.Call] = interrupted(worker.take, raising(LookupError("from outside")))
     session.to(worker).send(call(1))
@@ -412,7 +404,7 @@ def test_a_call_runs_once_though_the_first_socket_is_read_after_the_second(
 
 
 def test_a_connection_that_the_other_side_has_closed_is_given_up(parties: Parties, reactor: SteppedReactor) -> None:
-    """To go on might run its calls a second time. What was asked on it is asked again, on another connection."""
+    """A resumed connection might run calls twice. The owner asks again on another connection."""
     session, worker = parties
     first = session.to(worker)
     first.send(call(1))
@@ -428,7 +420,7 @@ def test_a_connection_that_the_other_side_has_closed_is_given_up(parties: Partie
     assert worker.numbers == [1, 2]
 
 
-def test_who_asks_to_go_on_is_told_what_came_or_that_it_was_given_up(parties: Parties, reactor: SteppedReactor) -> None:
+def test_a_resuming_process_is_told_the_received_count_or_given_up(parties: Parties, reactor: SteppedReactor) -> None:
     _, worker = parties
     first = Stranger(worker)
     first.far.write(hello(), messages.Attach(7, False, 0))
@@ -462,7 +454,7 @@ def test_a_connection_that_was_closed_is_not_reconnected(parties: Parties, react
 # ------------------------------------------------------------------------------------------------ processes that end
 
 
-def test_what_a_process_has_sent_before_its_end_is_read(parties: Parties, reactor: SteppedReactor) -> None:
+def test_answers_that_a_process_sent_before_the_end_are_read(parties: Parties, reactor: SteppedReactor) -> None:
     session, worker = parties
     session.to(worker).send(call(1))
     reactor.settle()
@@ -478,7 +470,7 @@ def test_what_a_process_has_sent_before_its_end_is_read(parties: Parties, reacto
     assert session.peers.connect(worker.process_id) is None
 
 
-def test_the_end_of_the_socket_ends_the_reading_before(parties: Parties, reactor: SteppedReactor) -> None:
+def test_the_end_of_the_stream_ends_the_reading_early(parties: Parties, reactor: SteppedReactor) -> None:
     session, worker = parties
     session.to(worker).send(call(1))
     reactor.settle()
@@ -491,7 +483,7 @@ def test_the_end_of_the_socket_ends_the_reading_before(parties: Parties, reactor
 
 
 @pytest.mark.parametrize("incoming", [False, True], ids=["it-was-called", "it-has-called"])
-def test_a_process_out_of_reach_has_ended_when_the_node_says_so(
+def test_a_broken_connection_closes_when_the_node_reports_the_end(
     parties: Parties, reactor: SteppedReactor, incoming: bool
 ) -> None:
     session, worker = parties
@@ -511,7 +503,9 @@ def test_a_process_out_of_reach_has_ended_when_the_node_says_so(
         assert caller.reached == reached, "it is tried no more"
 
 
-def test_the_end_of_a_process_without_a_connection_is_told_at_once(parties: Parties, reactor: SteppedReactor) -> None:
+def test_the_end_of_a_process_without_a_connection_is_reported_at_once(
+    parties: Parties, reactor: SteppedReactor
+) -> None:
     session, worker = parties
     end(session.node_end, worker)
     reactor.settle()
@@ -520,10 +514,10 @@ def test_the_end_of_a_process_without_a_connection_is_told_at_once(parties: Part
     assert session.reached == 0
 
 
-def test_only_the_latest_ends_are_remembered(
+def test_only_the_latest_ended_processes_are_remembered(
     parties: Parties, reactor: SteppedReactor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of the others the node is asked again."""
+    """The node is asked again about the other processes."""
     session, worker = parties
     monkeypatch.setattr(peers_module, "REMEMBERED", 2)
     others = [Party(reactor) for _ in range(2)]
@@ -551,7 +545,7 @@ def test_a_process_that_has_connected_and_ended_leaves_no_record(parties: Partie
 
 
 def test_without_a_node_a_broken_connection_ends(parties: Parties, reactor: SteppedReactor) -> None:
-    """Nobody can tell any more whether the process lives."""
+    """Only the node could tell whether the other process lives."""
     session, worker = parties
     third = Party(reactor)
     session.to(worker).send(call(1))
@@ -570,9 +564,7 @@ def test_without_a_node_a_broken_connection_ends(parties: Parties, reactor: Step
     third.close()
 
 
-def test_a_process_that_leaves_closes_its_connections_and_makes_none_anew(
-    parties: Parties, reactor: SteppedReactor
-) -> None:
+def test_a_leaving_process_closes_all_connections(parties: Parties, reactor: SteppedReactor) -> None:
     session, worker = parties
     session.to(worker).send(call(1))
     worker.to(session).send(call(2))

@@ -26,7 +26,7 @@ LONG = 500_000
 # ----------------------------------------------------------------------------------------------------------- resuming
 
 
-def test_frames_that_were_not_read_before_the_break_come_on_the_new_socket(line: Line) -> None:
+def test_unread_frames_are_sent_again_on_the_new_socket(line: Line) -> None:
     for number in range(3):
         line.caller.connection.send_now(call(number))
         line.worker.connection.send_now(reply(number))
@@ -37,8 +37,8 @@ def test_frames_that_were_not_read_before_the_break_come_on_the_new_socket(line:
     assert line.caller.numbers == [0, 1, 2]
 
 
-def test_frames_that_were_read_do_not_come_again(line: Line) -> None:
-    """Although the other side has not told yet that it has them."""
+def test_received_frames_are_not_sent_again(line: Line) -> None:
+    """The other side has not acknowledged the frames yet."""
     for number in range(3):
         line.caller.connection.send_now(call(number))
     line.reactor.settle()
@@ -49,7 +49,7 @@ def test_frames_that_were_read_do_not_come_again(line: Line) -> None:
     assert line.worker.numbers == [0, 1, 2, 3]
 
 
-def test_what_is_sent_while_there_is_no_socket_comes_on_the_new_one(line: Line) -> None:
+def test_messages_without_a_socket_are_sent_on_the_new_socket(line: Line) -> None:
     line.cut()
     for number in range(3):
         line.caller.connection.send(call(number))
@@ -78,7 +78,7 @@ def test_frames_stay_in_order_over_many_sockets(line: Line) -> None:
     assert len(line.caller.broken) == 14
 
 
-def test_it_breaks_in_the_midst_of_a_long_frame(line: Line) -> None:
+def test_a_break_in_the_midst_of_a_long_frame_loses_nothing(line: Line) -> None:
     line.caller.connection.send_now(call(1, bytes(LONG)))
     line.caller.connection.send_now(call(2))
     line.reactor.visit()
@@ -88,7 +88,7 @@ def test_it_breaks_in_the_midst_of_a_long_frame(line: Line) -> None:
     assert line.worker.arrived == [call(1, bytes(LONG)), call(2)]
 
 
-def test_it_breaks_again_before_the_new_socket_was_used(line: Line) -> None:
+def test_several_breaks_before_a_resume_lose_nothing(line: Line) -> None:
     line.caller.connection.send_now(call(1))
     for _ in range(3):
         line.cut()
@@ -101,7 +101,7 @@ def test_it_breaks_again_before_the_new_socket_was_used(line: Line) -> None:
     assert line.worker.numbers == [1]
 
 
-def test_a_frame_that_cannot_be_written_comes_on_the_new_socket(line: Line) -> None:
+def test_a_failed_write_is_repeated_on_the_new_socket(line: Line) -> None:
     """The write fails before the reader has seen the end of the stream."""
     worker_sock = line.worker.connection.sock
     line.worker.connection.lose("the network is lost")
@@ -115,7 +115,7 @@ def test_a_frame_that_cannot_be_written_comes_on_the_new_socket(line: Line) -> N
     assert line.worker.numbers == [1, 2]
 
 
-def test_files_come_again_with_their_frame(line: Line, files: Files) -> None:
+def test_descriptors_are_sent_again_with_the_frame(line: Line, files: Files) -> None:
     taken = take_all(line.caller)
     line.worker.connection.send_now(mapped(1, 2), files.of_sizes(1, 2))
     line.worker.connection.send_now(mapped(2, 100), files.of_sizes(*range(100)))
@@ -125,7 +125,7 @@ def test_files_come_again_with_their_frame(line: Line, files: Files) -> None:
     assert taken == [[1, 2], list(range(100)), [3]]
 
 
-def test_what_was_decoded_before_the_break_is_handled_with_its_files(line: Line, files: Files) -> None:
+def test_decoded_messages_and_descriptors_survive_the_break(line: Line, files: Files) -> None:
     taken = take_all(line.caller)
     take = line.caller.connection._on_message
 
@@ -143,7 +143,7 @@ def test_what_was_decoded_before_the_break_is_handled_with_its_files(line: Line,
     assert taken == [[1], [2]]
 
 
-def test_files_of_a_frame_that_was_half_read_are_closed_at_the_break(reactor: SteppedReactor, pair: Pair) -> None:
+def test_descriptors_of_an_incomplete_frame_are_closed_at_the_break(reactor: SteppedReactor, pair: Pair) -> None:
     side = Side(reactor, pair[0])
     side.connection.start()
     reader, writer = os.pipe()
@@ -156,7 +156,7 @@ def test_files_of_a_frame_that_was_half_read_are_closed_at_the_break(reactor: St
     os.close(reader)
 
 
-def test_a_break_that_is_told_of_twice_leaves_what_was_kept(line: Line) -> None:
+def test_a_second_loss_keeps_the_frames(line: Line) -> None:
     line.caller.connection.send_now(call(1))
     line.cut()
     line.cut()
@@ -164,13 +164,13 @@ def test_a_break_that_is_told_of_twice_leaves_what_was_kept(line: Line) -> None:
     assert line.worker.numbers == [1]
 
 
-def test_a_break_that_is_told_of_after_the_close_starts_nothing(line: Line) -> None:
+def test_a_loss_after_the_close_is_ignored(line: Line) -> None:
     line.caller.connection.close()
     line.caller.connection.lose("the network is lost")
     assert line.caller.broken == []
 
 
-def test_tries_count_only_while_nothing_gets_through(line: Line) -> None:
+def test_progress_resets_the_number_of_tries(line: Line) -> None:
     for _ in range(3):
         line.caller.connection.lose("it could not be reached")
     assert line.caller.connection.tries == 3
@@ -182,9 +182,7 @@ def test_tries_count_only_while_nothing_gets_through(line: Line) -> None:
     assert line.caller.connection.tries == 0
 
 
-def test_the_side_that_connects_waits_until_the_other_one_has_told_what_it_has(
-    reactor: SteppedReactor, line: Line
-) -> None:
+def test_the_connecting_side_waits_for_the_received_count(reactor: SteppedReactor, line: Line) -> None:
     line.caller.connection.send_now(call(1))
     line.caller.connection.send_now(call(2))
     line.cut()
@@ -203,8 +201,8 @@ def test_the_side_that_connects_waits_until_the_other_one_has_told_what_it_has(
 
 
 @pytest.mark.parametrize("told", [GIVEN_UP, 3, 0], ids=["given-up", "more-than-was-sent", "less-than-was-forgotten"])
-def test_a_side_that_cannot_go_on_closes_it(reactor: SteppedReactor, line: Line, told: int) -> None:
-    """Its calls would run a second time, or not at all."""
+def test_an_impossible_received_count_closes_the_connection(reactor: SteppedReactor, line: Line, told: int) -> None:
+    """A call would run twice, or never."""
     line.caller.connection.send_now(call(1))
     line.caller.connection.send_now(call(2))
     reactor.pass_time(5)
@@ -218,8 +216,8 @@ def test_a_side_that_cannot_go_on_closes_it(reactor: SteppedReactor, line: Line,
     theirs.close()
 
 
-def test_a_small_frame_in_which_the_other_side_tells_what_it_has_resumes(reactor: SteppedReactor, line: Line) -> None:
-    """Small frames take a shorter way once something was received."""
+def test_a_small_empty_frame_resumes_the_connection(reactor: SteppedReactor, line: Line) -> None:
+    """Small frames take a shorter path in the code after the first received frame."""
     line.worker.connection.send_now(reply(1))
     reactor.settle()
     line.caller.connection.send_now(call(1))
@@ -231,7 +229,7 @@ def test_a_small_frame_in_which_the_other_side_tells_what_it_has_resumes(reactor
 # ----------------------------------------------------------------------------------------------------------- sockets
 
 
-def test_of_two_sockets_that_two_threads_make_one_is_closed(line: Line) -> None:
+def test_a_second_socket_is_closed(line: Line) -> None:
     for take in (line.caller.connection.begin, line.caller.connection.offer):
         ours, theirs = socket.socketpair()
         take(ours)
@@ -253,7 +251,7 @@ def test_a_socket_for_a_closed_connection_is_closed(
     theirs.close()
 
 
-def test_what_is_sent_before_the_first_socket_comes_on_it(reactor: SteppedReactor, pair: Pair) -> None:
+def test_messages_before_the_first_socket_are_sent_on_the_socket(reactor: SteppedReactor, pair: Pair) -> None:
     side = Side(reactor, None)
     assert side.connection.broken
     side.connection.send_now(call(1))
@@ -263,7 +261,7 @@ def test_what_is_sent_before_the_first_socket_comes_on_it(reactor: SteppedReacto
     side.connection.close()
 
 
-def test_a_side_that_has_received_nothing_says_so_when_it_is_to_go_on(reactor: SteppedReactor, pair: Pair) -> None:
+def test_confirm_tells_a_received_count_of_zero(reactor: SteppedReactor, pair: Pair) -> None:
     side = Side(reactor, pair[0])
     side.connection.start()
     side.connection.confirm(0)
@@ -274,7 +272,7 @@ def test_a_side_that_has_received_nothing_says_so_when_it_is_to_go_on(reactor: S
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-def test_a_handler_sends_where_it_interrupts_the_resuming(line: Line, after: bool) -> None:
+def test_a_handler_that_interrupts_the_resume_may_send(line: Line, after: bool) -> None:
     line.worker.connection.send_now(reply(1))
     line.cut()
     connection = line.worker.connection
@@ -283,7 +281,7 @@ def test_a_handler_sends_where_it_interrupts_the_resuming(line: Line, after: boo
     assert line.caller.numbers == [1, 2]
 
 
-def test_an_exception_from_outside_in_the_resuming_loses_and_repeats_nothing(line: Line) -> None:
+def test_an_exception_from_outside_in_the_resume_loses_and_repeats_nothing(line: Line) -> None:
     line.worker.connection.send_now(reply(1))
     line.caller.connection.send_now(call(1))
     line.cut()
@@ -296,7 +294,7 @@ def test_an_exception_from_outside_in_the_resuming_loses_and_repeats_nothing(lin
 
 
 @pytest.mark.parametrize("size", [0, 30_000], ids=["small", "long"])
-def test_a_break_where_a_handler_has_interrupted_the_encoding_keeps_the_frame(line: Line, size: int) -> None:
+def test_a_break_during_the_encoding_keeps_the_frame(line: Line, size: int) -> None:
     connection = line.caller.connection
     connection._encode_batch = interrupted(connection._peer_codec.encode, line.cut)
     connection.send_now(call(1, bytes(size)))
@@ -310,12 +308,12 @@ def test_a_break_where_a_handler_has_interrupted_the_encoding_keeps_the_frame(li
 
 @pytest.fixture
 def few_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have little be kept of answers to a caller out of reach."""
+    """Lower the limit of bytes that are kept for an unreachable caller."""
     monkeypatch.setattr(peer_connection, "KEPT_BYTES", 12_000)
 
 
 def error_of(message: Any) -> Exception | None:
-    """Return the error that an answer holds, None for one that holds what was sent."""
+    """Return the error in an answer; None for an answer with a value."""
     if isinstance(message, messages.Reply) or (isinstance(message, messages.Yielded) and message.value is None):
         return None
     value = message.value if isinstance(message, messages.Yielded) else message.values[0]
@@ -323,7 +321,7 @@ def error_of(message: Any) -> Exception | None:
 
 
 @pytest.mark.usefixtures("few_kept")
-def test_the_oldest_answers_to_a_caller_out_of_reach_become_errors(line: Line) -> None:
+def test_the_oldest_kept_answers_become_errors(line: Line) -> None:
     line.cut()
     sent = [
         messages.Fetched(b"o" * 16, messages.Value(bytes(100))),
@@ -348,7 +346,7 @@ def test_the_oldest_answers_to_a_caller_out_of_reach_become_errors(line: Line) -
 
 
 @pytest.mark.usefixtures("few_kept")
-def test_answers_that_were_received_before_the_break_do_not_count(line: Line) -> None:
+def test_answers_from_before_the_break_do_not_count(line: Line) -> None:
     for number in range(4):
         line.worker.connection.send_now(reply(number, bytes(4000)))
     line.reactor.settle()
@@ -361,7 +359,7 @@ def test_answers_that_were_received_before_the_break_do_not_count(line: Line) ->
 
 
 @pytest.mark.usefixtures("few_kept")
-def test_after_a_socket_was_there_as_many_answers_are_kept_as_before(line: Line) -> None:
+def test_a_resume_resets_the_count_of_kept_bytes(line: Line) -> None:
     for first in (0, 10):
         line.cut()
         for number in range(first, first + 4):
@@ -373,7 +371,7 @@ def test_after_a_socket_was_there_as_many_answers_are_kept_as_before(line: Line)
 
 
 @pytest.mark.usefixtures("few_kept")
-def test_small_answers_without_end_close_the_connection(line: Line) -> None:
+def test_too_many_small_answers_close_the_connection(line: Line) -> None:
     line.cut()
     for number in range(200):
         line.worker.connection.send_now(reply(number))
@@ -382,7 +380,7 @@ def test_small_answers_without_end_close_the_connection(line: Line) -> None:
 
 
 @pytest.mark.usefixtures("few_kept")
-def test_calls_are_kept_however_long_their_worker_is_out_of_reach(line: Line) -> None:
+def test_kept_calls_are_never_evicted(line: Line) -> None:
     line.cut()
     for number in range(100):
         line.caller.connection.send_now(call(number, bytes(1000)))
@@ -392,8 +390,8 @@ def test_calls_are_kept_however_long_their_worker_is_out_of_reach(line: Line) ->
 
 
 @pytest.mark.usefixtures("few_kept")
-def test_answers_that_would_be_longer_as_errors_stay_as_they_are(line: Line, files: Files) -> None:
-    """To make errors of them would save nothing."""
+def test_answers_shorter_than_an_error_are_kept(line: Line, files: Files) -> None:
+    """An error instead of such an answer would save no memory."""
     taken = take_all(line.caller)
     line.cut()
     for number in range(50):
@@ -403,7 +401,7 @@ def test_answers_that_would_be_longer_as_errors_stay_as_they_are(line: Line, fil
 
 
 @pytest.mark.usefixtures("few_kept")
-def test_an_answer_with_a_file_and_a_long_value_becomes_an_error_without_a_file(line: Line, files: Files) -> None:
+def test_an_evicted_answer_is_sent_without_descriptors(line: Line, files: Files) -> None:
     taken = take_all(line.caller)
     line.cut()
     for number in range(4):

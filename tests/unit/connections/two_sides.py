@@ -1,4 +1,4 @@
-"""A connection of two peers in one process, whose socket the test breaks and makes anew."""
+"""A connection of two peers in one process. The test breaks the socket and makes the socket anew."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Side:
 
     Attributes:
         connection: The connection itself.
-        arrived: The messages that it has handled.
-        broken: Why its sockets have broken, one text each.
-        closed: Why it was closed, once for each time that it was told.
+        arrived: The handled messages.
+        broken: The reasons of `on_break`.
+        closed: The reasons of `on_close`.
     """
 
     def __init__(self, reactor: SteppedReactor, sock: socket.socket | None) -> None:
@@ -68,7 +68,7 @@ class Line:
         return made
 
     def cut(self) -> None:
-        """Break the socket for both sides; what was sent and not read is lost."""
+        """Break the socket for both sides; bytes that were sent and not read are lost."""
         for side in (self.caller, self.worker):
             side.connection.lose("the network is lost")
 
@@ -90,7 +90,7 @@ class Line:
 
 
 class FarEnd:
-    """The other end of a socket, which the test speaks for, frame by frame."""
+    """The other end of a socket: the test writes and reads frames there."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
@@ -98,11 +98,11 @@ class FarEnd:
         self._frames = FrameBuffer(MAX_PEER_FRAME)
 
     def write(self, *batch: Any, received: int = 0) -> None:
-        """Send one frame that tells how many were received."""
+        """Send one frame with a received count."""
         self._sock.sendall(self._codec.encode(list(batch), received))
 
     def read(self) -> list[tuple[int, list[Any]]]:
-        """Return the frames that have come: how many frames each one tells of, and its messages."""
+        """Return the arrived frames: the received count and the messages of each frame."""
         found: list[tuple[int, list[Any]]] = []
         self._sock.setblocking(False)
         try:
@@ -116,23 +116,23 @@ class FarEnd:
 
 
 def call(number: int, data: bytes = b"") -> messages.Call:
-    """Return a call, as the side sends it that has made the connection."""
+    """Return a call, a message of the connecting side."""
     return messages.Call(number, "method", data)
 
 
 def reply(number: int, data: bytes = b"") -> messages.Reply:
-    """Return an answer, as the other side sends it."""
+    """Return an answer, a message of the other side."""
     return messages.Reply(number, data)
 
 
 def mapped(number: int, count: int) -> messages.Results:
-    """Return an answer with so many values that each have a descriptor."""
+    """Return an answer with `count` values; each value has a descriptor."""
     values = [messages.Value(b"", segment=messages.Segment(index, 1, [])) for index in range(count)]
     return messages.Results(number, values)
 
 
 def sizes_of(connection: Connection, results: messages.Results) -> list[int]:
-    """Take the files of an answer's values for good; return their sizes, `MISSING` for one that did not come."""
+    """Take the files of an answer for good; return the size of each file, `MISSING` for a file that did not come."""
     found = []
     for value in results.values:
         if value.segment is None:
@@ -148,13 +148,13 @@ def sizes_of(connection: Connection, results: messages.Results) -> list[int]:
 
 
 class Files:
-    """Files that are told apart by their sizes; all are closed at the end."""
+    """Temporary files with different sizes, so that a test can tell the files apart."""
 
     def __init__(self) -> None:
         self._opened: list[int] = []
 
     def of_sizes(self, *sizes: int) -> list[int]:
-        """Return descriptors of files that have these sizes, in bytes."""
+        """Return descriptors of files with these sizes, in bytes."""
         made = []
         for size in sizes:
             with tempfile.TemporaryFile() as file:

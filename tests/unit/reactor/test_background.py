@@ -26,7 +26,7 @@ def _short_ticks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def reactor() -> Iterator[Reactor]:
-    """A reactor without a background thread yet."""
+    """A reactor whose background thread was not started."""
     made = Reactor("test-io")
     yield made
     if not made.closed:
@@ -34,12 +34,12 @@ def reactor() -> Iterator[Reactor]:
 
 
 def sleeps_as_leader(reactor: Reactor) -> bool:
-    """Return whether the background thread leads, and sleeps until something happens."""
+    """Return whether the background thread leads, and sleeps in a poll."""
     return reactor._sleeping and reactor.leader is not None and not reactor.followers
 
 
 class Standing:
-    """An event loop that never visits; notes that it was asked whether it is idle."""
+    """A busy event loop that never visits the reactor, and notes each `is_idle`."""
 
     def __init__(self) -> None:
         self.asked = threading.Event()
@@ -58,7 +58,7 @@ class Standing:
 # ---------------------------------------------------------------------------------------------- the thread by itself
 
 
-def test_when_nothing_happens_it_leads_and_is_woken_by_what_does(reactor: Reactor) -> None:
+def test_the_background_thread_leads_in_quiet_times_and_runs_new_actions(reactor: Reactor) -> None:
     background.start(reactor)
     for _ in range(3):
         eventually(lambda: sleeps_as_leader(reactor))
@@ -67,9 +67,7 @@ def test_when_nothing_happens_it_leads_and_is_woken_by_what_does(reactor: Reacto
         assert happened.wait(WITHIN_S)
 
 
-def test_an_exception_that_user_code_raises_on_it_does_not_end_it(
-    reactor: Reactor, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_an_exception_of_user_code_does_not_end_the_thread(reactor: Reactor, capfd: pytest.CaptureFixture[str]) -> None:
     errors: list[BaseException] = [SystemExit("from a tick"), KeyboardInterrupt("from a tick"), ValueError("as well")]
 
     def tick() -> None:
@@ -86,7 +84,7 @@ def test_an_exception_that_user_code_raises_on_it_does_not_end_it(
     assert "as well" in told
 
 
-def test_an_exception_while_it_leads_leaves_the_place_to_a_thread_that_waits(
+def test_an_exception_in_the_poll_passes_the_lead_to_a_waiting_thread(
     reactor: Reactor, capfd: pytest.CaptureFixture[str]
 ) -> None:
     waiter = Waiter()
@@ -111,7 +109,7 @@ def test_an_exception_while_it_leads_leaves_the_place_to_a_thread_that_waits(
     assert "from outside" in capfd.readouterr().err
 
 
-def test_it_gives_the_place_to_a_thread_that_has_begun_to_wait(reactor: Reactor) -> None:
+def test_the_background_thread_passes_the_lead_to_a_waiting_thread(reactor: Reactor) -> None:
     background.start(reactor)
     eventually(lambda: sleeps_as_leader(reactor))
     waiter = Waiter()
@@ -124,7 +122,7 @@ def test_it_gives_the_place_to_a_thread_that_has_begun_to_wait(reactor: Reactor)
     thread.join(WITHIN_S)
 
 
-def test_it_sleeps_while_another_thread_leads_and_looks_in_when_that_leaves(reactor: Reactor) -> None:
+def test_the_background_thread_sleeps_while_another_thread_leads(reactor: Reactor) -> None:
     waiter = Waiter()
     thread = threading.Thread(target=reactor.wait, args=(waiter, WITHIN_S))
     thread.start()
@@ -137,10 +135,8 @@ def test_it_sleeps_while_another_thread_leads_and_looks_in_when_that_leaves(reac
     assert not reactor.parked
 
 
-def test_it_looks_by_itself_whether_the_leader_is_still_there(
-    reactor: Reactor, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """An exception may tear the leader away before it wakes anybody."""
+def test_the_background_thread_notices_a_lost_leader(reactor: Reactor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An exception may end the leader before the leader wakes another thread."""
     monkeypatch.setattr(background, "CHECK_S", 0.001)
     reactor.leader = Waiter()
     background.start(reactor)
@@ -149,7 +145,7 @@ def test_it_looks_by_itself_whether_the_leader_is_still_there(
     eventually(lambda: sleeps_as_leader(reactor))
 
 
-def test_it_stands_guard_once_an_event_loop_hosts_the_reactor(reactor: Reactor) -> None:
+def test_the_background_thread_becomes_the_guard_of_a_hosted_reactor(reactor: Reactor) -> None:
     background.start(reactor)
     eventually(lambda: sleeps_as_leader(reactor))
     host = Standing()
@@ -157,9 +153,7 @@ def test_it_stands_guard_once_an_event_loop_hosts_the_reactor(reactor: Reactor) 
     assert host.asked.wait(WITHIN_S)
 
 
-def test_an_exception_while_it_stands_guard_does_not_end_the_guard(
-    reactor: Reactor, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_an_exception_of_the_host_does_not_end_the_guard(reactor: Reactor, capfd: pytest.CaptureFixture[str]) -> None:
     errors = [ValueError("from the loop")]
 
     class Failing(Standing):
@@ -195,7 +189,7 @@ def stand_guard(reactor: Reactor) -> None:
 
 
 @pytest.mark.parametrize("state", [lead, park, stand_guard])
-def test_closing_ends_it_whatever_it_does(reactor: Reactor, state: Callable[[Reactor], None]) -> None:
+def test_closing_the_reactor_ends_the_background_thread(reactor: Reactor, state: Callable[[Reactor], None]) -> None:
     background.start(reactor)
     state(reactor)
     thread = reactor._thread
@@ -209,10 +203,10 @@ def test_closing_ends_it_whatever_it_does(reactor: Reactor, state: Callable[[Rea
 
 
 def ticks_until_it_leads(reactor: Reactor, script: dict[int, Callable[[], object]], most: int = 50) -> int:
-    """Run the ticks on this thread; do what the script says at each of them.
+    """Run the ticks on this thread; run the script's action at each tick.
 
     Returns:
-        The tick after which it leads; `most` if it never does.
+        The tick after which the background thread leads; `most` if the thread never leads.
     """
     ticks = 0
 
@@ -234,12 +228,12 @@ def ticks_until_it_leads(reactor: Reactor, script: dict[int, Callable[[], object
     return ticks
 
 
-def test_it_leads_after_some_ticks_without_anything_to_do(reactor: Reactor) -> None:
+def test_the_background_thread_leads_after_some_quiet_ticks(reactor: Reactor) -> None:
     assert ticks_until_it_leads(reactor, {}) == QUIET_TICKS + 1
 
 
-def test_output_and_waits_of_other_threads_keep_it_ticking(reactor: Reactor) -> None:
-    """A blocked poll would have to be interrupted for each of them."""
+def test_output_and_waits_keep_the_background_thread_ticking(reactor: Reactor) -> None:
+    """Each of these would have to interrupt a blocked poll."""
 
     class Output:
         def serve(self) -> bool:
@@ -255,13 +249,13 @@ def test_output_and_waits_of_other_threads_keep_it_ticking(reactor: Reactor) -> 
     assert ticks_until_it_leads(reactor, script) == 4 + QUIET_TICKS + 1
 
 
-def test_what_a_tick_finds_to_do_is_done(reactor: Reactor) -> None:
+def test_a_tick_runs_new_actions(reactor: Reactor) -> None:
     done: list[int] = []
     ticks_until_it_leads(reactor, {1: lambda: reactor.discard(lambda: done.append(1))})
     assert done == [1]
 
 
-def test_it_does_not_lead_a_reactor_that_a_loop_has_come_to_host(reactor: Reactor) -> None:
+def test_the_background_thread_does_not_lead_a_hosted_reactor(reactor: Reactor) -> None:
     ticks: list[None] = []
 
     def tick() -> None:
@@ -280,7 +274,7 @@ def test_it_does_not_lead_a_reactor_that_a_loop_has_come_to_host(reactor: Reacto
     reactor.closed = False
 
 
-def test_each_tick_leaves_the_place_to_who_waits(reactor: Reactor) -> None:
+def test_each_tick_frees_the_lead(reactor: Reactor) -> None:
     leaders: list[Waiter | None] = []
     ticks_until_it_leads(reactor, dict.fromkeys(range(1, 4), lambda: leaders.append(reactor.leader)))
     assert leaders == [None] * 3

@@ -23,7 +23,7 @@ def rings(bell: Bell) -> bool:
     return bool(select.select([bell.fileno()], [], [], 0)[0])
 
 
-def test_it_rings_until_it_is_made_still(bell: Bell) -> None:
+def test_a_bell_rings_until_still(bell: Bell) -> None:
     assert not rings(bell)
     bell.ring()
     bell.ring()
@@ -32,12 +32,12 @@ def test_it_rings_until_it_is_made_still(bell: Bell) -> None:
     assert not rings(bell)
 
 
-def test_it_may_be_made_still_without_having_been_rung(bell: Bell) -> None:
+def test_a_silent_bell_may_be_made_still(bell: Bell) -> None:
     bell.still()
     assert not rings(bell)
 
 
-def test_it_may_be_rung_more_often_than_its_pipe_takes(bell: Bell) -> None:
+def test_a_bell_with_a_full_pipe_may_be_rung(bell: Bell) -> None:
     os.set_blocking(bell._writer, False)
     while True:
         try:
@@ -48,7 +48,7 @@ def test_it_may_be_rung_more_often_than_its_pipe_takes(bell: Bell) -> None:
     assert rings(bell)
 
 
-def test_after_the_close_nobody_is_to_be_woken(bell: Bell) -> None:
+def test_a_closed_bell_may_be_rung_and_closed_again(bell: Bell) -> None:
     assert bell.is_open
     bell.close()
     assert not bell.is_open
@@ -56,7 +56,7 @@ def test_after_the_close_nobody_is_to_be_woken(bell: Bell) -> None:
     bell.close()
 
 
-def test_a_forked_child_does_not_wake_its_parent(bell: Bell) -> None:
+def test_a_forked_child_does_not_wake_the_parent(bell: Bell) -> None:
     reader, writer = bell._reader, bell._writer
     bell.forget()
     assert not bell.is_open

@@ -19,13 +19,13 @@ QUIET_TICKS = 3
 
 
 class Loop:
-    """An event loop that a coroutine blocks: it never visits.
+    """An event loop that never visits the reactor, since a coroutine blocks the loop.
 
     Attributes:
-        idle: Whether it says that it is idle.
-        asked: How often it was asked that.
-        nudges: How often it was asked to visit.
-        leavings: How often it was told that a leader has left.
+        idle: The answer of `is_idle`.
+        asked: How often `is_idle` was called.
+        nudges: How often `nudge` was called.
+        leavings: How often `left` was called.
     """
 
     def __init__(self, idle: bool) -> None:
@@ -68,7 +68,7 @@ def dozes(reactor: Reactor) -> bool:
 
 
 @pytest.mark.parametrize("idle", [False, True], ids=["busy-loop", "idle-loop"])
-def test_what_is_to_be_done_is_done_though_the_loop_never_visits(reactor: Reactor, idle: bool) -> None:
+def test_the_guard_runs_actions_while_the_loop_is_blocked(reactor: Reactor, idle: bool) -> None:
     guard.host(reactor, Loop(idle))
     background.start(reactor)
     for _ in range(3):
@@ -79,7 +79,7 @@ def test_what_is_to_be_done_is_done_though_the_loop_never_visits(reactor: Reacto
         assert happened.wait(WITHIN_S)
 
 
-def test_a_guard_that_dozes_reads_what_arrives(reactor: Reactor) -> None:
+def test_a_dozing_guard_reads_arriving_bytes(reactor: Reactor) -> None:
     reader, writer = os.pipe()
     arrived = threading.Event()
 
@@ -98,7 +98,7 @@ def test_a_guard_that_dozes_reads_what_arrives(reactor: Reactor) -> None:
     os.close(writer)
 
 
-def test_a_guard_that_dozes_wakes_for_a_timer(reactor: Reactor) -> None:
+def test_a_dozing_guard_runs_a_timer(reactor: Reactor) -> None:
     happened = threading.Event()
     guard.host(reactor, Loop(True))
     background.start(reactor)
@@ -107,7 +107,7 @@ def test_a_guard_that_dozes_wakes_for_a_timer(reactor: Reactor) -> None:
     assert happened.wait(WITHIN_S)
 
 
-def test_closing_wakes_a_guard_that_dozes(reactor: Reactor) -> None:
+def test_closing_the_reactor_ends_a_dozing_guard(reactor: Reactor) -> None:
     guard.host(reactor, Loop(True))
     background.start(reactor)
     eventually(lambda: dozes(reactor))
@@ -122,7 +122,7 @@ def test_closing_wakes_a_guard_that_dozes(reactor: Reactor) -> None:
 
 
 def stand(reactor: Reactor, loop: Loop, monkeypatch: pytest.MonkeyPatch, script: list[Callable[[], object]]) -> Guard:
-    """Have a guard stand on this thread for as many ticks as the script has, and do what that says at each."""
+    """Run a guard on this thread; run one action of the script at each tick, and close the reactor at the end."""
     made = Guard(reactor, loop)
     reactor.guard = made
     steps = iter(script)
@@ -147,7 +147,7 @@ def nothing() -> None:
     pass
 
 
-def test_a_loop_is_asked_whether_it_is_idle_after_some_quiet_ticks(
+def test_the_guard_asks_for_an_idle_loop_after_some_quiet_ticks(
     reactor: Reactor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loop = Loop(True)
@@ -155,7 +155,7 @@ def test_a_loop_is_asked_whether_it_is_idle_after_some_quiet_ticks(
     assert loop.asked == 1
 
 
-def test_while_the_loop_itself_leads_now_and_then_it_looks_in_at_each_tick(
+def test_the_guard_stays_awake_while_the_loop_leads_now_and_then(
     reactor: Reactor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loop = Loop(True)
@@ -163,7 +163,7 @@ def test_while_the_loop_itself_leads_now_and_then_it_looks_in_at_each_tick(
     assert loop.asked == 0
 
 
-def test_each_tick_does_what_is_due(reactor: Reactor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_tick_of_the_guard_runs_actions(reactor: Reactor, monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[int] = []
     reactor.on_tick = lambda: done.append(0)
     stand(reactor, Loop(False), monkeypatch, [lambda: reactor.trash.append(lambda: done.append(1)), nothing])
@@ -176,12 +176,12 @@ def test_the_loop_is_told_that_a_leader_has_left(reactor: Reactor, monkeypatch: 
     assert loop.leavings >= 1
 
 
-def test_its_descriptors_are_closed_at_its_end(reactor: Reactor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_guard_closes_its_descriptors_at_the_end(reactor: Reactor, monkeypatch: pytest.MonkeyPatch) -> None:
     made = stand(reactor, Loop(False), monkeypatch, [])
     assert not made._bell.is_open
 
 
-def test_a_nudge_goes_to_the_loop_and_wakes_a_guard_that_dozes(reactor: Reactor) -> None:
+def test_a_nudge_reaches_the_loop_and_a_dozing_guard(reactor: Reactor) -> None:
     loop = Loop(True)
     made = Guard(reactor, loop)
     reactor.guard = made
@@ -202,8 +202,8 @@ def close(made: Guard) -> None:
 
 
 @pytest.mark.parametrize("waits", ["dirty", "trash"])
-def test_what_came_before_it_dozes_is_seen(reactor: Reactor, waits: str) -> None:
-    """It was nudged before it had said that it dozes, so the bell was not rung."""
+def test_the_guard_does_not_doze_over_waiting_work(reactor: Reactor, waits: str) -> None:
+    """The nudge came before the guard was marked as dozing, so the bell was not rung."""
 
     class Action:
         def serve(self) -> bool:

@@ -8,7 +8,7 @@ from nbactors.local.reactor.left_steps import LeftSteps
 
 
 class Target:
-    """Something that is served as often as the test says until no step is left.
+    """A target whose `serve` returns the values that the test gives.
 
     Args:
         rounds: What each `serve` returns; True from then on.
@@ -53,7 +53,7 @@ def test_each_target_is_served() -> None:
 
 
 def test_a_step_that_is_left_while_the_target_is_taken_out_is_served() -> None:
-    """The thread that has left it saw the target still here, and has not added it."""
+    """The thread that has left the step found the target in the list, and did not add the target."""
     steps, target = LeftSteps(), Target(True, False)
     steps.add(target)
     steps.serve()

@@ -334,21 +334,21 @@ def test_a_flush_that_fails_by_itself_is_told_and_stops_no_other(
     assert "of the flush" in capfd.readouterr().err
 
 
-def test_a_visit_does_not_disturb_who_leads(quiet: Reactor) -> None:
+def test_a_visit_does_not_disturb_the_leader(quiet: Reactor) -> None:
     visits: list[bool] = []
     quiet.discard(lambda: visits.append(quiet.visit()))
     assert quiet.visit()
     assert visits == [False]
 
 
-def test_what_has_come_by_now_is_caught_up_with(quiet: Reactor) -> None:
+def test_catch_up_runs_waiting_actions(quiet: Reactor) -> None:
     done: list[int] = []
     quiet.discard(lambda: done.append(1))
     quiet.catch_up()
     assert done == [1]
 
 
-def test_what_has_come_by_now_is_caught_up_with_by_the_thread_that_leads(quiet: Reactor) -> None:
+def test_catch_up_waits_for_the_thread_that_leads(quiet: Reactor) -> None:
     done: list[int] = []
     waiter = Waiter()
     leader = threading.Thread(target=quiet.wait, args=(waiter, 10))
@@ -361,7 +361,7 @@ def test_what_has_come_by_now_is_caught_up_with_by_the_thread_that_leads(quiet: 
     leader.join(10)
 
 
-def test_a_descriptor_that_nobody_watches_may_be_let_go(quiet: Reactor) -> None:
+def test_an_unknown_descriptor_may_be_unregistered(quiet: Reactor) -> None:
     quiet.unregister(12345)
 
 
@@ -377,7 +377,7 @@ def test_a_wait_in_a_forked_child_returns_at_once(quiet: Reactor) -> None:
 
 
 @pytest.mark.parametrize("handler", [signal.SIG_IGN, lambda number, frame: None], ids=["ignored", "no-exception"])
-def test_a_signal_that_raises_nothing_lets_the_wait_go_on(quiet: Reactor, handler: object) -> None:
+def test_a_wait_continues_after_a_signal_without_an_exception(quiet: Reactor, handler: object) -> None:
     before = signal.signal(signal.SIGINT, handler)  # type: ignore[arg-type]
     try:
         waiter = Waiter()

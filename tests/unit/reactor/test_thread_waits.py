@@ -29,8 +29,8 @@ class Waiting:
     """A thread that waits.
 
     Attributes:
-        waiter: What it waits for.
-        outcome: What the wait has returned, or the error that it has raised.
+        waiter: The waiter of the thread.
+        outcome: The result of the wait, or the text of the error.
     """
 
     def __init__(self, reactor: Reactor) -> None:
@@ -51,7 +51,7 @@ class Waiting:
         return self.outcome
 
 
-def test_a_thread_that_waits_is_interrupted_as_leader_and_as_follower(reactor: Reactor) -> None:
+def test_a_waiting_leader_and_a_waiting_follower_are_interrupted(reactor: Reactor) -> None:
     leader = Waiting(reactor)
     eventually(lambda: leader.waiter.led is not None)
     follower = Waiting(reactor)
@@ -61,7 +61,7 @@ def test_a_thread_that_waits_is_interrupted_as_leader_and_as_follower(reactor: R
         assert waiting.end() == "the wait was interrupted"
 
 
-def test_a_thread_that_does_not_wait_is_not_interrupted(reactor: Reactor) -> None:
+def test_a_thread_without_a_wait_is_not_interrupted(reactor: Reactor) -> None:
     waiting = Waiting(reactor)
     eventually(lambda: waiting.waiter.ident)
     waiting.waiter.finish()
@@ -89,7 +89,7 @@ def test_the_next_wait_of_an_interrupted_thread_is_a_fresh_one(reactor: Reactor)
     assert outcomes == ["interrupted", True]
 
 
-def test_a_wait_that_a_finalizer_has_interrupted_is_found_again() -> None:
+def test_the_end_of_an_inner_wait_restores_the_outer_wait() -> None:
     waits, outer, inner = ThreadWaits(), Waiter(), Waiter()
     outer.ident = inner.ident = 7
     waits.begin(7, outer)
@@ -104,8 +104,8 @@ def test_a_wait_that_a_finalizer_has_interrupted_is_found_again() -> None:
     assert not waits.interrupt(7)
 
 
-def test_a_wait_that_is_over_is_not_interrupted_although_it_is_still_noted() -> None:
-    """The thread clears the identifier before it looks whether it was interrupted."""
+def test_a_finished_wait_is_not_interrupted_before_its_removal() -> None:
+    """The thread clears the identifier before the thread reads `interrupted`."""
     waits, waiter = ThreadWaits(), Waiter()
     waits.begin(7, waiter)
     waiter.ident = 0
