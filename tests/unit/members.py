@@ -29,6 +29,7 @@ from typing import Any, NoReturn, TypeVar
 from nbactors.definitions.metadata import ActorMeta, FunctionMeta, MethodMeta
 from nbactors.definitions.signature import ANYTHING
 from nbactors.local import current
+from nbactors.local.connections.node_link import NodeLink
 from nbactors.local.member import Process
 from nbactors.local.objects.entry import Entry
 from nbactors.local.reactor import background
@@ -62,6 +63,13 @@ class Node:
         self._codec = control_codec()
         self._frames = FrameBuffer(MAX_CONTROL_FRAME)
         self._arrived: deque[messages.Control] = deque()
+
+    @classmethod
+    def of(cls, link: NodeLink) -> Node:
+        """Return the other end of a link, which gets its socket by this."""
+        ours, theirs = socket.socketpair()
+        link.use(theirs)
+        return cls(ours)
 
     def tell(self, *batch: messages.Control) -> None:
         """Send the member what the node tells."""
@@ -124,9 +132,7 @@ class Member(Process):
         self.others: dict[bytes, Member] = {}
         super().__init__(ids.new_process_id(), str(directory), STORE_LIMIT, self.told.append, self._note_loss)
         self.door.reach = self._reach  # type: ignore[method-assign]
-        ours, theirs = socket.socketpair()
-        self.node_end = Node(ours)
-        self.node.use(theirs)
+        self.node_end = Node.of(self.node)
         self.node.start(self.process_id, role, "1")
         if in_background:
             background.start(self.reactor)

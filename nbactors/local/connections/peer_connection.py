@@ -391,9 +391,10 @@ class PeerConnection(Connection):
             frame, _ = self._kept[self._evicted]
             batch = [_without_values(message) for message in self._peer_codec.decode(memoryview(frame)[4:])]
             small = self._peer_codec.encode(batch, self.received)
-            self._kept[self._evicted] = (small, ())
+            if len(small) < len(frame):
+                self._kept[self._evicted] = (small, ())
+                self._kept_bytes -= len(frame) - len(small)
             self._evicted += 1
-            self._kept_bytes -= len(frame) - len(small)
         if self._kept_bytes > 2 * KEPT_BYTES and not self.is_outgoing:
             # Small answers do not shrink when they become errors, and a generator's items may have no end.
             self._reactor.call_later(0, lambda: self.close("too many answers were kept for a caller out of reach"))

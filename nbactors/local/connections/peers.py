@@ -101,25 +101,26 @@ class Peers:
         self._numbers = itertools.count(1)
         self._gone: dict[bytes, str] = {}
         self.handlers: dict[type, Callable[[Any, Any], None]] = {messages.Attach: self._on_attach}
+        self.handlers[messages.Hello] = self._on_hello
 
     # ---------------------------------------------------------------------------------------------------- accepting
 
     def admit(self, sock: socket.socket) -> None:
         """Take the socket of a process that has connected. The leader's thread."""
         connection = PeerConnection(
-            self._reactor, sock, self._on_first_message, self._on_incoming_closed, self._on_incoming_broken
+            self._reactor, sock, self._on_hello, self._on_incoming_closed, self._on_incoming_broken
         )
         self._owner.equip(connection)
         self._incoming.add(connection)
         connection.start()
         self._reactor.call_later(HELLO_WITHIN_S, _dismissal(connection))
 
-    def _on_first_message(self, connection: Connection, message: Any) -> None:
-        if connection.peer_id:  # the message came in one batch with the Hello
-            self.dispatch(connection, message)
-            return
+    def _on_hello(self, connection: Connection, message: Any) -> None:
+        """Handle a connection's first message, more than once where that is interrupted."""
         if type(message) is not messages.Hello or message.version != messages.PROTOCOL_VERSION:
             raise FrameError("the peer did not say Hello in this protocol's version")
+        if connection.peer_id not in (b"", message.process_id):
+            raise FrameError("the peer said Hello for another process")
         connection.peer_id = message.process_id
         assert isinstance(connection, PeerConnection)
         self._callers.setdefault(connection.peer_id, set()).add(connection)
@@ -240,9 +241,8 @@ class Peers:
         handler = self.handlers.get(type(message))
         if handler is None:
             raise FrameError(f"unexpected message {type(message).__name__}")
-        if type(message) in _ONCE and not connection.begin_once(message):
-            return
-        handler(connection, message)
+        if type(message) not in _ONCE or connection.begin_once(message):
+            handler(connection, message)
 
     def on_process_gone(self, message: messages.ProcessGone) -> None:
         """Handle the node's word that a process has ended. The leader's thread.
@@ -274,11 +274,10 @@ class Peers:
 
     def _forget_caller(self, connection: PeerConnection) -> None:
         self._incoming.discard(connection)
-        callers = self._callers.get(connection.peer_id)
-        if callers is not None:
-            callers.discard(connection)
-            if not callers:
-                self._callers.pop(connection.peer_id, None)
+        callers = self._callers.get(connection.peer_id, set())
+        callers.discard(connection)
+        if not callers:
+            self._callers.pop(connection.peer_id, None)
 
     def _on_incoming_closed(self, connection: Connection, why: str) -> None:
         assert isinstance(connection, PeerConnection)

@@ -66,8 +66,8 @@ class Guard:
         """Stand guard until the reactor is closed. Runs on the background thread."""
         reactor, quiet = self._reactor, 0
         while not reactor.closed:
-            sleep(TICK_S)
             before = reactor.stints
+            sleep(TICK_S)
             reactor.look_in()
             quiet = quiet + 1 if before == reactor.stints else 0
             if quiet > QUIET_TICKS and self._host.is_idle():

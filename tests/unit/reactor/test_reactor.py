@@ -152,8 +152,9 @@ def test_a_sigint_ends_the_wait_and_leaves_the_reactor_usable(reactor, pipe):
     assert main is not None
     for number in range(50):
         waiters[number] = Waiter()
-        reactor.call_later(0.001, lambda: signal.pthread_kill(main, signal.SIGINT))
         with pytest.raises(KeyboardInterrupt, match=r"^$"):
+            # On a busy machine the signal comes before the wait.
+            reactor.call_later(0.001, lambda: signal.pthread_kill(main, signal.SIGINT))
             reactor.wait(waiters[number], 10)
         send(number)
         assert reactor.wait(waiters[number], 10), "the session is usable right after"
@@ -264,3 +265,127 @@ def test_closing_the_reactor_ends_all_waits():
     for thread in threads:
         thread.join(5)
     assert results == [False] * 3
+
+
+# -------------------------------------------------------------------------------------- step by step, without a thread
+
+
+@pytest.fixture
+def quiet():
+    """A reactor without a background thread."""
+    made = Reactor("test-io")
+    yield made
+    if not made.closed:
+        made.close()
+
+
+class Output:
+    """Something with buffered output.
+
+    Attributes:
+        flushed: How often it was flushed in whole.
+    """
+
+    def __init__(self, *errors: BaseException) -> None:
+        self.errors = list(errors)
+        self.flushed = 0
+
+    def serve(self) -> bool:
+        self.flush()
+        return True
+
+    def flush(self) -> None:
+        if self.errors:
+            raise self.errors.pop()
+        self.flushed += 1
+
+
+def test_output_is_flushed_before_the_next_poll(quiet: Reactor) -> None:
+    outputs = [Output(), Output()]
+    for output in outputs:
+        quiet.soon(output)
+    assert quiet.visit()
+    quiet.visit()
+    assert [output.flushed for output in outputs] == [1, 1]
+
+
+def test_an_exception_from_outside_in_a_flush_is_raised_and_no_output_is_lost(quiet: Reactor) -> None:
+    torn, other = Output(LookupError("from outside")), Output()
+    quiet.soon(torn)
+    quiet.soon(other)
+    with pytest.raises(LookupError, match="from outside"):
+        quiet.visit()
+    quiet.visit()
+    assert torn.flushed >= 1
+    assert other.flushed == 1
+
+
+def test_a_flush_that_fails_by_itself_is_told_and_stops_no_other(
+    quiet: Reactor, capfd: pytest.CaptureFixture[str]
+) -> None:
+    class Failing(Output):
+        def flush(self) -> None:
+            raise LookupError("of the flush")
+
+    other = Output()
+    quiet.soon(Failing())
+    quiet.soon(other)
+    quiet.visit()
+    assert other.flushed == 1
+    assert "of the flush" in capfd.readouterr().err
+
+
+def test_a_visit_does_not_disturb_the_leader(quiet: Reactor) -> None:
+    visits: list[bool] = []
+    quiet.discard(lambda: visits.append(quiet.visit()))
+    assert quiet.visit()
+    assert visits == [False]
+
+
+def test_catch_up_runs_waiting_actions(quiet: Reactor) -> None:
+    done: list[int] = []
+    quiet.discard(lambda: done.append(1))
+    quiet.catch_up()
+    assert done == [1]
+
+
+def test_catch_up_waits_for_the_thread_that_leads(quiet: Reactor) -> None:
+    done: list[int] = []
+    waiter = Waiter()
+    leader = threading.Thread(target=quiet.wait, args=(waiter, 10))
+    leader.start()
+    eventually(lambda: waiter.led is not None)
+    quiet.discard(lambda: done.append(1))
+    quiet.catch_up()
+    assert done == [1]
+    waiter.finish()
+    leader.join(10)
+
+
+def test_an_unknown_descriptor_may_be_unregistered(quiet: Reactor) -> None:
+    quiet.unregister(12345)
+
+
+def test_a_wait_in_a_forked_child_returns_at_once(quiet: Reactor) -> None:
+    quiet.leader = Waiter()  # the parent's, whose thread is not in the child
+    pipe = quiet._bell._reader, quiet._bell._writer
+    quiet.forget()
+    assert not quiet.wait(Waiter(), 30)
+    assert quiet.leader is None
+    quiet._selector.close()
+    for fd in pipe:  # the copies, which are left to the child's end
+        os.close(fd)
+
+
+@pytest.mark.parametrize("handler", [signal.SIG_IGN, lambda number, frame: None], ids=["ignored", "no-exception"])
+def test_a_wait_continues_after_a_signal_without_an_exception(quiet: Reactor, handler: object) -> None:
+    before = signal.signal(signal.SIGINT, handler)  # type: ignore[arg-type]
+    try:
+        waiter = Waiter()
+        quiet.discard(lambda: signal.raise_signal(signal.SIGINT))
+        quiet.call_later(0.001, waiter.finish)
+        assert quiet.wait(waiter, 10)
+        quiet.discard(lambda: signal.raise_signal(signal.SIGINT))
+        assert not quiet.wait(Waiter(), 0)
+    finally:
+        signal.signal(signal.SIGINT, before)
