@@ -131,7 +131,6 @@ def end(process: Member, *others: Member) -> None:
     """End a process: its sockets close, and the node tells the others."""
     process.leave()
     for other in others:
-        other.others.pop(process.process_id, None)
         other.node_end.tell(messages.ProcessGone(process.process_id, "it was killed"))
     settle(*others)
 
@@ -160,9 +159,9 @@ def handled(member: Member, kind: type) -> Iterator[list[Any]]:
         member.peers.handlers[kind] = handler
 
 
-def count(member: Session) -> int:
-    """Return how many of a member's objects others hold."""
-    settle(member)
+def count(member: Session, *borrowers: Session) -> int:
+    """Return how many of a member's objects others hold, once borrowers have given back what they have dropped."""
+    settle(*borrowers, member)
     return member.objects.references.lent
 
 

@@ -31,8 +31,7 @@ class TestBorrowing:
         assert count(owner) == 1
         assert borrower.get(copy) == "value"
         del copy
-        settle(borrower, owner)
-        assert count(owner) == 0
+        assert count(owner, borrower) == 0
         assert there() is None
 
     def test_all_its_copies_are_given_back_together(self, owner: Session, borrower: Session) -> None:
@@ -41,12 +40,10 @@ class TestBorrowing:
         assert {*first, *second} == set(first), "a process has one reference per object"
         with handled(owner, messages.ReleaseBorrow) as released:
             first.clear()
-            settle(borrower, owner)
-            assert count(owner) == 1
+            assert count(owner, borrower) == 1
             assert not released
             second.clear()
-            settle(borrower, owner)
-            assert count(owner) == 0
+            assert count(owner, borrower) == 0
             assert [message.tokens for message in released] == [2]
 
     def test_the_node_is_asked_once_to_tell_of_the_borrower_s_end(self, owner: Session, borrower: Session) -> None:
@@ -60,12 +57,10 @@ class TestBorrowing:
         del ref
         passed_on = lend(borrower, third, copy)
         copy.clear()
-        settle(borrower, third, owner)
-        assert count(owner) == 1
+        assert count(owner, borrower, third) == 1
         assert third.get(passed_on[0]) == "value"
         passed_on.clear()
-        settle(third, borrower, owner)
-        assert count(owner) == 0
+        assert count(owner, third, borrower) == 0
 
     def test_one_that_comes_home_is_the_same_reference_and_counts_nothing(
         self, owner: Session, borrower: Session
@@ -75,8 +70,7 @@ class TestBorrowing:
         home = lend(borrower, owner, copy)
         assert home[0] is ref
         copy.clear()
-        settle(borrower, owner)
-        assert count(owner) == 0
+        assert count(owner, borrower) == 0
 
     def test_one_that_comes_home_after_it_was_dropped_there_has_its_value(
         self, owner: Session, borrower: Session
@@ -103,12 +97,10 @@ class TestPickledByTheUser:
         with acting_as(borrower):
             copy = pickle.loads(pickled)
             assert pickle.loads(pickled) is copy
-        settle(borrower, owner)
-        assert count(owner) == 1
+        assert count(owner, borrower) == 1
         assert borrower.get(copy) == "value"
         del copy
-        settle(borrower, owner)
-        assert count(owner) == 0
+        assert count(owner, borrower) == 0
 
     def test_one_that_its_owner_has_freed_is_lost(self, owner: Session, borrower: Session) -> None:
         unknown = ids.object_id(owner.process_id, 12345, 0)
