@@ -196,7 +196,6 @@ class Reactor:
         """Do what `wait` does on the main thread of a session, whose handler is there already."""
         outer = INTERRUPTS.sleeper  # a wait that another signal's handler has interrupted
         while True:
-            waiter.interrupted = False
             INTERRUPTS.sleeper = waiter
             if INTERRUPTS.due:  # it came before this line; one that comes after it finds the waiter
                 waiter.interrupted = True
@@ -206,6 +205,7 @@ class Reactor:
                 INTERRUPTS.sleeper = outer
             if not INTERRUPTS.due:
                 return waiter.done
+            waiter.interrupted = False
             INTERRUPTS.raise_due()
             if waiter.done or self.closed or (deadline is not None and monotonic() >= deadline):
                 return waiter.done
