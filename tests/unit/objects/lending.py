@@ -137,9 +137,8 @@ def end(process: Member, *others: Member) -> None:
 
 def close_connection(member: Member, other: Member) -> None:
     """Close a member's connection to another for good, as when the other side has given it up."""
-    for connection in member.peers.outgoing():
-        if connection.peer_id == other.process_id:
-            act(member, lambda: connection.close("the other side has given this connection up"))
+    [connection] = [each for each in member.peers.outgoing() if each.peer_id == other.process_id]
+    act(member, lambda: connection.close("the other side has given this connection up"))
 
 
 @contextmanager

@@ -108,7 +108,7 @@ class TestListeners:
         before, torn, behind = Listener(), Listener(Torn()), Listener()
         for listener in (before, torn, behind):
             entry.add_waiter(listener)
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(KeyboardInterrupt, match=r"^$"):
             entry.resolve(VALUE)
         assert (entry.state, behind.told) == (READY, [])
         entry.resolve(VALUE)
@@ -158,7 +158,7 @@ class TestWhenDone:
             raise KeyboardInterrupt
 
         entry.when_done(tear)
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(KeyboardInterrupt, match=r"^$"):
             entry.resolve(VALUE)
         entry.resolve(VALUE)
         assert runs == ["ran"]

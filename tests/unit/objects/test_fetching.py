@@ -102,14 +102,14 @@ class TestAsking:
         end(owner, borrower)
         copy._entry.request()
         assert copy._entry.state == LOST
-        with pytest.raises(exceptions.OwnerDiedError):
+        with pytest.raises(exceptions.OwnerDiedError, match="owner"):
             borrower.get(copy)
 
     def test_one_whose_owner_ends_before_it_answers_is_lost(
         self, owner: Session, borrower: Session, copy: ObjectRef[Any]
     ) -> None:
         when_blocked(borrower, lambda: end_from_afar(owner, borrower))
-        with pytest.raises(exceptions.OwnerDiedError):
+        with pytest.raises(exceptions.OwnerDiedError, match="owner"):
             borrower.get(copy)
 
     def test_a_broken_socket_loses_no_question(
@@ -145,7 +145,7 @@ class TestAsking:
     def test_what_was_asked_for_is_lost_when_this_process_leaves(self, borrower: Session, copy: ObjectRef[Any]) -> None:
         future = copy.future()
         borrower.leave()
-        with pytest.raises(exceptions.OwnerDiedError):
+        with pytest.raises(exceptions.OwnerDiedError, match="owner"):
             future.result(0)
 
     def test_an_answer_that_nobody_waits_for_is_dropped(self, owner: Session, borrower: Session) -> None:
@@ -215,7 +215,7 @@ class TestRaces:
         for entry, listener in zip(entries, listeners, strict=True):
             fetching.fetch(entry)
             entry.add_waiter(listener)
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(KeyboardInterrupt, match=r"^$"):
             fetching.fetched(Peer(), self.OID, messages.Value(b"value"))  # type: ignore[arg-type]
         assert entries[2].state == PENDING
         fetching.fetched(Peer(), self.OID, messages.Value(b"value"))  # type: ignore[arg-type]

@@ -114,7 +114,7 @@ class TestPickledByTheUser:
         end(owner, borrower)
         with acting_as(borrower):
             copy = pickle.loads(pickled)
-        with pytest.raises(exceptions.OwnerDiedError):
+        with pytest.raises(exceptions.OwnerDiedError, match="owner"):
             borrower.get(copy)
 
 
@@ -151,11 +151,11 @@ class TestEnds:
         borrower.get(copy[0])
         end(owner, borrower, third)
         assert borrower.get(copy[0]) == "value", "what was read before is there"
-        with pytest.raises(exceptions.OwnerDiedError):
+        with pytest.raises(exceptions.OwnerDiedError, match="owner"):
             borrower.get(copy[1])
         passed_on = lend(borrower, third, copy)
         for ref in passed_on:
-            with pytest.raises(exceptions.OwnerDiedError):
+            with pytest.raises(exceptions.OwnerDiedError, match="owner"):
                 third.get(ref)
         copy.clear()
         passed_on.clear()

@@ -198,7 +198,7 @@ class TestReceiving:
         with tempfile.TemporaryFile() as file:
             file.truncate(1 << 20)
             value, connection = messages.Value(b"", segment=self.SEGMENT), TornReceiving(file.fileno())
-            with pytest.raises(KeyboardInterrupt):
+            with pytest.raises(KeyboardInterrupt, match=r"^$"):
                 session.objects.values.receive(connection, value)  # type: ignore[arg-type]
             held = session.objects.values.receive(connection, value)  # type: ignore[arg-type]
         gc.collect()
@@ -305,7 +305,7 @@ class TestLoading:
         self, session: Session, entry: Entry, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(Unpicklable, "errors", [ImportError("no module"), ImportError("no module")])
-        with pytest.raises(exceptions.RaySystemError) as caught:
+        with pytest.raises(exceptions.RaySystemError, match="could not be unpickled here") as caught:
             session.objects.values.load(entry)
         assert f"the value of ObjectRef({entry.id.hex()}) could not be unpickled here" in str(caught.value)
         assert str(caught.value).endswith("ImportError: no module. Is its module importable in this process?")
