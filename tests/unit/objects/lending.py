@@ -9,6 +9,7 @@ from typing import Any
 
 from members import Member, Session
 
+from nbactors.local.connections.connection import Connection
 from nbactors.local.objects.entry import Entry
 from nbactors.local.objects.held import Held
 from nbactors.local.objects.streams import RemoteReader
@@ -135,10 +136,17 @@ def end(process: Member, *others: Member) -> None:
     settle(*others)
 
 
-def close_connection(member: Member, other: Member) -> None:
-    """Close a member's connection to another for good, as when the other side has given it up."""
-    [connection] = [each for each in member.peers.outgoing() if each.peer_id == other.process_id]
-    act(member, lambda: connection.close("the other side has given this connection up"))
+def connection_from(member: Member, other: Member) -> Connection:
+    """Return the connection to a member that another has made: what the other borrows is sent on it."""
+    [connection] = [each for each in member.peers.incoming() if each.peer_id == other.process_id]
+    return connection
+
+
+def give_up(member: Member, other: Member) -> None:
+    """Have a member close the connection that another has made, as where it would have to keep too many answers."""
+    connection = connection_from(member, other)
+    act(member, lambda: connection.close("it was out of reach for too long"))
+    settle(member, other)
 
 
 @contextmanager

@@ -14,8 +14,9 @@ from lending import (
     act,
     bring,
     bring_error,
-    close_connection,
+    connection_from,
     end,
+    give_up,
     handled,
     lend,
     pending,
@@ -25,7 +26,6 @@ from lending import (
 from members import Session
 
 from nbactors import exceptions
-from nbactors.local.connections.connection import Connection
 from nbactors.local.objects.entry import BorrowedEntry
 from nbactors.local.objects.fetching import Fetching
 from nbactors.local.objects.object_life import ASKED, LOST, PENDING, READY
@@ -127,8 +127,7 @@ class TestAsking:
         with handled(owner, messages.Fetch) as asked:
             copy._entry.request()
             settle(borrower, owner)
-            close_connection(borrower, owner)
-            settle(borrower, owner)
+            give_up(owner, borrower)
             bring(ref, "value")
             assert borrower.get(copy) == "value"
         assert len(asked) == 2
@@ -237,7 +236,7 @@ class TestAnswering:
     def test_a_question_that_is_handled_twice_has_one_answer(self, owner: Session, borrower: Session) -> None:
         ref = owner.put("value")
         [copy] = lend(owner, borrower, [ref])
-        connection = caller(owner, borrower)
+        connection = connection_from(owner, borrower)
         act(owner, lambda: owner.objects.fetching.answer(connection, ref.binary()))
         settle(borrower, owner)
         assert copy._entry.state == PENDING, "nobody has asked here"
@@ -257,12 +256,6 @@ class TestAnswering:
             answer.ready(ref._entry)
             settle(owner, borrower)
             assert len(fetched) == 1
-
-
-def caller(member: Session, other: Session) -> Connection:
-    """Return the connection that another has made to a member."""
-    [connection] = [connection for connection in member.peers.incoming() if connection.peer_id == other.process_id]
-    return connection
 
 
 class TestCancelling:

@@ -9,13 +9,12 @@ import tempfile
 from typing import Any
 
 import pytest
-from lending import act, count, end, lend, settle
+from lending import connection_from, count, end, give_up, lend, settle
 from members import Member, Session
 
 from nbactors import exceptions
 from nbactors.actor import ActorHandle
 from nbactors.definitions.importable import ForeignCodeError
-from nbactors.local.connections.connection import Connection
 from nbactors.local.connections.intake import MISSING
 from nbactors.local.objects import values as values_module
 from nbactors.local.objects.entry import Entry
@@ -36,18 +35,12 @@ class Array:
         return Array, (pickle.PickleBuffer(self.data),)
 
 
-def connection_to(member: Member, other: Member) -> Connection:
-    """Return the connection on which a member has sent what another borrows: the one that the other has made."""
-    [found] = [connection for connection in member.peers.incoming() if connection.peer_id == other.process_id]
-    return found
-
-
 class TestSegments:
     def test_a_small_value_lies_in_the_message(self, owner: Session, borrower: Session) -> None:
         [copy] = lend(owner, borrower, [owner.put(b"x" * (INLINE - 1000))])
         assert len(borrower.get(copy)) == INLINE - 1000
         assert copy._entry.stored is None
-        assert not connection_to(owner, borrower).lent.segments
+        assert not connection_from(owner, borrower).lent.segments
 
     @pytest.mark.parametrize("value", [LARGE, Array(bytearray(LARGE))], ids=["pickled", "beside"])
     def test_a_large_one_lies_in_a_segment_that_is_held_as_long_as_it_is_read(
@@ -58,7 +51,7 @@ class TestSegments:
         read = borrower.get(copy)
         assert getattr(read, "data", read) == LARGE
         assert copy._entry.stored is not None
-        held = connection_to(owner, borrower).lent.segments
+        held = connection_from(owner, borrower).lent.segments
         del ref, copy, read
         settle(borrower, owner)
         assert not held
@@ -73,7 +66,7 @@ class TestSegments:
         assert memoryview(read.data).readonly
         del copy
         assert count(owner, borrower) == 0
-        assert len(connection_to(owner, borrower).lent.segments) == 1
+        assert len(connection_from(owner, borrower).lent.segments) == 1
         assert owner.store.free_bytes == 0
         assert read.data == LARGE
         del read
@@ -84,7 +77,7 @@ class TestSegments:
         copy = lend(owner, borrower, [owner.put(LARGE)])
         passed_on = lend(borrower, third, copy)
         assert third.get(passed_on[0]) == borrower.get(copy[0]) == LARGE
-        assert len(connection_to(owner, third).lent.segments) == 1
+        assert len(connection_from(owner, third).lent.segments) == 1
         copy.clear()
         passed_on.clear()
         settle(borrower, third, owner)
@@ -108,8 +101,7 @@ class TestSegments:
         if way == "its end":
             end(borrower, owner)
         else:
-            connection = connection_to(owner, borrower)
-            act(owner, lambda: connection.close("it was out of reach for too long"))
+            give_up(owner, borrower)
         del ref, copy
         owner.objects.process_gone(borrower.process_id)
         settle(owner)
@@ -123,7 +115,7 @@ class TestSegments:
         ref = owner.put(LARGE)
         [copy], [other] = lend(owner, borrower, [ref]), lend(owner, third, [ref])
         borrower.get(copy), third.get(other)
-        mine, theirs = connection_to(owner, borrower), connection_to(owner, third)
+        mine, theirs = connection_from(owner, borrower), connection_from(owner, third)
         [number] = mine.lent.segments
         owner.objects.values.released(theirs, messages.ReleaseSegment(number))
         owner.objects.values.released(theirs, messages.ReleaseSegment(12345))
