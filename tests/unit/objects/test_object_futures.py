@@ -45,6 +45,7 @@ class TestAwait:
             return await ref
 
         assert on_loop(body) == 5
+        settle(session)  # it is taken out when it has been told
         assert not ref._entry.waiters
 
     def test_what_is_there_comes_at_once(self, session: Session) -> None:

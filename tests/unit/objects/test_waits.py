@@ -57,6 +57,7 @@ class TestGetOne:
         ref = pending(session)
         when_blocked(session, lambda: bring(ref, 5))
         assert session.objects.waiting.get_one(ref._entry, None) == 5
+        settle(session)  # it is taken out when it has been told
         assert not ref._entry.waiters
 
     @pytest.mark.parametrize("is_late", [False, True])
