@@ -69,8 +69,9 @@ class Fetching:
             if asked.get(entry.owner) is table and table.get(entry.id) is entries:
                 break  # else it was taken away before this one was in it
         connection.send_now(messages.Fetch(entry.id))
-        if connection.closed:
-            self.owner_gone(entry.owner)
+        if connection.closed:  # perhaps it closed before the question was noted
+            is_final = self._peers.is_final(entry.owner)
+            (self.owner_gone if is_final else self.ask_again)(entry.owner)
 
     def leave(self) -> None:
         """This process leaves: what it has asked others for will not come."""
@@ -87,22 +88,19 @@ class Fetching:
 
     def owner_gone(self, owner: bytes) -> None:
         """A process has died: what we asked it for will not come. The leader's thread."""
-        for oid in self._asked_of(owner):
+        for oid in list(self._asked.get(owner, ())):
             self._lose_asked(oid, failures.owner_died(oid))
         if not self._asked.get(owner, True):
             self._asked.pop(owner, None)
 
     def ask_again(self, owner: bytes) -> None:
-        """A connection was lost to a process that lives. The leader's thread."""
-        for oid in self._asked_of(owner):
+        """A connection was lost to a process that lives. Any thread."""
+        for oid in list(self._asked.get(owner, ())):
             connection = self._peers.connect(owner)
             if connection is None:
                 self._lose_asked(oid, failures.owner_died(oid))
             else:
                 connection.send_now(messages.Fetch(oid))
-
-    def _asked_of(self, owner: bytes) -> list[bytes]:
-        return list(self._asked.get(owner, ()))
 
     def _lose_asked(self, oid: bytes, error: bytes) -> None:
         self._settle_asked(oid, lambda entry: entry.lose(error))

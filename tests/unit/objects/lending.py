@@ -150,6 +150,24 @@ def give_up(member: Member, other: Member) -> None:
 
 
 @contextmanager
+def connection_given_up(member: Member, other: Member) -> Iterator[None]:
+    """Have a member's connection to another closed for good just after it was looked up, the first time in the block."""
+    connect = member.peers.connect
+
+    def connect_and_lose(process_id: bytes) -> Connection | None:
+        member.peers.connect = connect  # type: ignore[method-assign]
+        found = connect(process_id)
+        give_up(other, member)
+        assert found is not None
+        assert found.closed
+        return found
+
+    member.peers.connect = connect_and_lose  # type: ignore[method-assign]
+    yield
+    assert member.peers.connect == connect, "nobody has looked it up"
+
+
+@contextmanager
 def handled(member: Member, kind: type) -> Iterator[list[Any]]:
     """Collect the messages of a kind that a member handles."""
     seen: list[Any] = []

@@ -12,6 +12,7 @@ from lending import (
     Stream,
     TornDict,
     act,
+    connection_given_up,
     count,
     end,
     give_up,
@@ -376,6 +377,14 @@ class TestOwnerGone:
             stream.yields(5)
             assert read(borrower, generator, 1) == [5]
         assert len(asked) == 3
+
+    def test_one_whose_connection_is_given_up_just_when_it_asks_asks_again(
+        self, owner: Session, borrower: Session, stream: Stream, generator: Generator
+    ) -> None:
+        with connection_given_up(borrower, owner):
+            assert not generator.next_ready()
+        stream.yields(0, 1)
+        assert read(borrower, generator, 2) == [0, 1]
 
     def test_a_broken_socket_loses_nothing(
         self, owner: Session, borrower: Session, stream: Stream, generator: Generator

@@ -15,6 +15,7 @@ from lending import (
     bring,
     bring_error,
     connection_from,
+    connection_given_up,
     end,
     give_up,
     handled,
@@ -132,6 +133,14 @@ class TestAsking:
             assert borrower.get(copy) == "value"
         assert len(asked) == 2
 
+    def test_one_whose_connection_is_given_up_just_when_it_is_asked_for_is_asked_for_again(
+        self, owner: Session, borrower: Session, ref: ObjectRef[Any], copy: ObjectRef[Any]
+    ) -> None:
+        with connection_given_up(borrower, owner):
+            copy._entry.request()
+        bring(ref, "value")
+        assert borrower.get(copy) == "value"
+
     def test_it_is_not_asked_again_of_an_owner_that_has_ended_meanwhile(
         self, owner: Session, borrower: Session, copy: ObjectRef[Any]
     ) -> None:
@@ -180,6 +189,9 @@ class Peer:
     def connect(self, process_id: bytes) -> Peer:
         return self
 
+    def is_final(self, process_id: bytes) -> bool:
+        return self.closed
+
     def send_now(self, message: Any) -> None:
         self.sent.append(message)
 
@@ -190,7 +202,7 @@ class TestRaces:
     def fetching(self, session: Session, peer: Peer) -> Fetching:
         return Fetching(peer, session.objects.references, session.objects.values)  # type: ignore[arg-type]
 
-    def test_a_connection_that_closes_while_it_is_asked_loses_the_object(self, session: Session) -> None:
+    def test_an_owner_that_ends_just_when_it_is_asked_loses_the_object(self, session: Session) -> None:
         entry = BorrowedEntry(session.objects, self.OID)
         self.fetching(session, Peer(closed=True)).fetch(entry)
         assert entry.state == LOST
