@@ -154,6 +154,7 @@ class Inbox(Readable):
     def put_back(self, entry: Entry) -> None:
         """Make one that was taken the next again: who has taken it does not want it. The leader's thread."""
         if not self.abandoned:
+            self._read -= 1  # `take` counts it again; without backpressure nobody looks at the count
             self.items.appendleft(entry)
             self.wake()
 

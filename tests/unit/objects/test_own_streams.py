@@ -339,6 +339,16 @@ class TestTelling:
         act(session, lambda: stream.inbox.put_back(first))
         assert stream.read(2) == [0, 1]
 
+    def test_what_is_put_back_counts_as_read_once_it_is_read_again(self, session: Session) -> None:
+        """Else each time would allow the generator one value more that nobody has read."""
+        stream = Stream(session, backpressure=1)
+        stream.yields(0)
+        for _ in range(3):
+            taken = stream.inbox.take()
+            assert taken is not None
+            act(session, lambda taken=taken: stream.inbox.put_back(taken))
+        assert stream.told == [self.consumed(stream, 1)] * 3
+
     def test_what_is_put_back_wakes_who_waits(self, session: Session, stream: Stream) -> None:
         stream.yields(0)
         taken = stream.inbox.take()
