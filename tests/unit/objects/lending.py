@@ -151,7 +151,7 @@ def give_up(member: Member, other: Member) -> None:
 
 @contextmanager
 def connection_given_up(member: Member, other: Member) -> Iterator[None]:
-    """Have a member's connection to another closed for good just after it was looked up, the first time in the block."""
+    """Have a member's connection to another closed for good just after it was looked up for the first time."""
     connect = member.peers.connect
 
     def connect_and_lose(process_id: bytes) -> Connection | None:

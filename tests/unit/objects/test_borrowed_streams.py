@@ -28,7 +28,9 @@ from members import Session, acting_as
 
 from nbactors import exceptions
 from nbactors.local.objects import streams
+from nbactors.local.objects.entry import Entry, Listener
 from nbactors.local.objects.object_life import PENDING, READY
+from nbactors.local.objects.stream_inbox import Inbox
 from nbactors.local.objects.streams import STREAM_INDEX
 from nbactors.local.wire import ids, messages
 from nbactors.object_ref_generator import ObjectRefGenerator
@@ -423,6 +425,25 @@ class TestTorn:
         borrower.objects.streams._asking = asking
         stream.yields(5)
         assert read(borrower, generator, 1) == [5]
+
+    def test_an_asker_that_another_reader_was_faster_than_sees_what_comes_meanwhile(
+        self, owner: Session, borrower: Session, stream: Stream, generator: Generator
+    ) -> None:
+        """It is woken and finds the value taken; another thread brings the next one before it waits again."""
+
+        class Arriving(Inbox):
+            __slots__ = ()
+
+            def add_waiter(self, waiter: Listener) -> bool:
+                held = self.home.values.hold("value")
+                self.items.append(Entry.made(self.home, self.number, held, 1))
+                return super().add_waiter(waiter)
+
+        assert not generator.next_ready()
+        settle(borrower, owner)
+        stream.inbox.__class__ = Arriving
+        act(owner, stream.inbox.wake)
+        assert read(borrower, generator, 1) == ["value"]
 
     def test_an_asker_that_finds_the_value_taken_waits_again(
         self, owner: Session, borrower: Session, stream: Stream, generator: Generator

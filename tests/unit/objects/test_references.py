@@ -234,6 +234,12 @@ class TestCounts:
         references._note_lent(oid, self.RECEIVER, counts)
         assert references._lent_to[self.RECEIVER] == {oid}
 
+    def test_what_a_process_has_given_back_just_when_it_ends_is_forgotten(self, references: References) -> None:
+        """Another thread has counted the release, and not noted yet that the process has the object no more."""
+        references._lent_to[self.RECEIVER] = {ids.object_id(b"x" * 16, 1, 0)}
+        references.process_gone(self.RECEIVER)
+        assert not references._lent_to
+
     def test_an_object_that_this_process_does_not_know_is_only_counted(self, references: References) -> None:
         oid = ids.object_id(b"x" * 16, 1, 0)
         references.add_tokens(oid, self.RECEIVER, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import threading
 from collections.abc import Callable
@@ -28,8 +29,12 @@ from nbactors import exceptions
 from nbactors.engine.unready_list import UnreadyList
 from nbactors.frontend.interrupts import Interrupts
 from nbactors.local.objects import waiting as waiting_module
+from nbactors.local.objects.entry import Entry, Listener
+from nbactors.local.objects.stream_inbox import Inbox
+from nbactors.local.objects.streams import Reader
 from nbactors.local.reactor.waiter import Waiter
 from nbactors.local.submitting.interruption import Interruption
+from nbactors.local.submitting.pending_call import PendingCall
 from nbactors.local.wire import messages
 from nbactors.local.wire.cancel_mode import CancelMode
 from nbactors.object_ref import ObjectRef
@@ -174,6 +179,58 @@ class TestGetSeveral:
         with pytest.raises(KeyboardInterrupt, match=r"^$"):
             get(session, refs)
         assert waiting._several == []
+
+
+class Arriving(Entry):
+    """An object that becomes ready between the look at its state and the adding of a listener."""
+
+    __slots__ = ()
+
+    def add_waiter(self, waiter: Listener) -> bool:
+        bring(ObjectRef(self), "value")
+        return super().add_waiter(waiter)
+
+
+class ArrivingInbox(Inbox):
+    """A stream in which something arrives between the look for it and the adding of a listener."""
+
+    __slots__ = ()
+
+    def add_waiter(self, waiter: Listener) -> bool:
+        self.arrive(1, self.home.values.hold("value"))
+        return super().add_waiter(waiter)
+
+
+class TestArrivesMeanwhile:
+    def test_get_needs_no_wait(self, session: Session) -> None:
+        session.objects.waiting.before_block = lambda: pytest.fail("it waited")
+        refs: Refs = [ObjectRef(Arriving(session.objects, number)) for number in range(3)]
+        assert session.get(refs[0]) == "value"
+        assert get(session, refs) == ["value"] * 3
+
+    def test_next_needs_no_wait(self, session: Session) -> None:
+        session.objects.waiting.before_block = lambda: pytest.fail("it waited")
+        inbox = ArrivingInbox(session.objects, PendingCall(1, (), None, None), -1, False)
+        assert session.get(Reader(inbox).next(None)) == "value"
+
+    def test_a_future_needs_no_wait(self, session: Session) -> None:
+        assert ObjectRef(Arriving(session.objects, 1)).future().result(0) == "value"
+
+        async def body() -> Any:
+            return await ObjectRef(Arriving(session.objects, 2))
+
+        assert asyncio.run(body()) == "value"
+
+    def test_a_borrower_is_answered_at_once(self, owner: Session, borrower: Session) -> None:
+        ref: ObjectRef[Any] = ObjectRef(Arriving(owner.objects, next(owner.numbers)))
+        [copy] = lend(owner, borrower, [ref])
+        assert borrower.get(copy) == "value"
+
+    def test_a_borrower_of_a_stream_is_answered_at_once(self, owner: Session, borrower: Session) -> None:
+        stream = Stream(owner)
+        generator = lend(owner, borrower, stream.generator)
+        stream.inbox.__class__ = ArrivingInbox
+        assert borrower.get(next(generator)) == "value"
 
 
 class Refusing(list[Any]):
