@@ -146,11 +146,14 @@ class TestGetSeveral:
         other = pending(session)
 
         def come() -> None:
-            bring_error(other, LookupError("none"))
             for ref in refs:
                 bring(ref, 5)
 
-        when_blocked(session, come)
+        def fail() -> None:
+            bring_error(other, LookupError("none"))
+            session.reactor.call_later(0.01, come)
+
+        when_blocked(session, fail)
         assert get(session, refs) == [5, 5, 5]
 
     def test_an_error_ends_the_waits_of_all_that_wait_for_it(self, session: Session, refs: Refs) -> None:
