@@ -130,6 +130,7 @@ class Member(Process):
         self.lost = ""
         self.sockets = 0
         self.others: dict[bytes, Member] = {}
+        self._arriving: deque[socket.socket] = deque()
         super().__init__(ids.new_process_id(), str(directory), STORE_LIMIT, self.told.append, self._note_loss)
         self.door.reach = self._reach  # type: ignore[method-assign]
         self.node_end = Node.of(self.node)
@@ -142,12 +143,30 @@ class Member(Process):
 
     def _reach(self, process_id: bytes, timeout: float) -> socket.socket:
         other = self.others.get(process_id)
-        if other is None:
+        if other is None or other.membership.has_left:
             raise ConnectionRefusedError(process_id.hex())
         self.sockets += 1
         ours, theirs = socket.socketpair()
-        other.reactor.discard(lambda: other.peers.admit(theirs))
+        other.arrive(theirs)
         return ours
+
+    def arrive(self, sock: socket.socket) -> None:
+        """Be connected to. Any thread."""
+        self._arriving.append(sock)
+        self.reactor.discard(self._admit)
+        if self.membership.has_left:  # looked at after it was added: `leave` closes what was added before
+            self._close_arriving()
+
+    def _admit(self) -> None:
+        if self._arriving:
+            self.peers.admit(self._arriving.popleft())
+
+    def _close_arriving(self) -> None:
+        try:
+            while True:
+                self._arriving.popleft().close()
+        except IndexError:
+            pass
 
     def cut(self, other: Member) -> None:
         """Break the socket to another member, as a lost network does. It is made anew, unless `others` forgets it."""
@@ -159,6 +178,7 @@ class Member(Process):
         """Close everything."""
         if not self.membership.has_left:
             self.close()
+        self._close_arriving()
         self.node_end.close()
 
 
@@ -213,8 +233,9 @@ class Session(Member):
         return ObjectRef(Entry.made(self.objects, next(self.numbers), self.objects.values.hold(value)))
 
     def get(self, ref: ObjectRef[Any], timeout: float = WAIT_S) -> Any:
-        """See `nbactors.get`."""
-        return self.objects.waiting.get_one(ref._entry, timeout)
+        """See `nbactors.get`. References and handles in the value belong to this session."""
+        with acting_as(self):
+            return self.objects.waiting.get_one(ref._entry, timeout)
 
 
 class _Left(BaseException):

@@ -70,8 +70,9 @@ class Fetching:
             if asked.get(entry.owner) is table and table.get(entry.id) is entries:
                 break  # else the leader has removed the empty list or table before the entry was in it
         connection.send_now(messages.Fetch(entry.id))
-        if connection.closed:
-            self.owner_gone(entry.owner)
+        if connection.closed:  # perhaps it closed before the question was noted
+            is_final = self._peers.is_final(entry.owner)
+            (self.owner_gone if is_final else self.ask_again)(entry.owner)
 
     def leave(self) -> None:
         """Lose all objects whose values were asked for, since this process leaves the node."""
@@ -88,22 +89,19 @@ class Fetching:
 
     def owner_gone(self, owner: bytes) -> None:
         """Lose the objects that were asked of a process which has died. The leader's thread."""
-        for oid in self._asked_of(owner):
+        for oid in list(self._asked.get(owner, ())):
             self._lose_asked(oid, failures.encode(reasons.owner_died(oid)))
         if not self._asked.get(owner, True):
             self._asked.pop(owner, None)
 
     def ask_again(self, owner: bytes) -> None:
-        """Ask a living owner again, since its connection was closed. The leader's thread."""
-        for oid in self._asked_of(owner):
+        """Ask a living owner again, since its connection was closed. Any thread."""
+        for oid in list(self._asked.get(owner, ())):
             connection = self._peers.connect(owner)
             if connection is None:
                 self._lose_asked(oid, failures.encode(reasons.owner_died(oid)))
             else:
                 connection.send_now(messages.Fetch(oid))
-
-    def _asked_of(self, owner: bytes) -> list[bytes]:
-        return list(self._asked.get(owner, ()))
 
     def _lose_asked(self, oid: bytes, error: bytes) -> None:
         self._settle_asked(oid, lambda entry: entry.lose(error))

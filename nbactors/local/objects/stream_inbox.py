@@ -155,6 +155,7 @@ class Inbox(Readable):
     def put_back(self, entry: Entry) -> None:
         """Put an entry back to the front, since its reader has not used it. The leader's thread."""
         if not self.abandoned:
+            self._read -= 1  # `take` counts it again; without backpressure nobody looks at the count
             self.items.appendleft(entry)
             self.wake()
 

@@ -290,7 +290,8 @@ class Streams:
         if connection is not None:
             connection.send_now(messages.AskNext(key.id))
         if connection is None or connection.closed:
-            self.owner_gone(key.owner)
+            is_final = connection is None or self._peers.is_final(key.owner)
+            (self.owner_gone if is_final else self.ask_again)(key.owner)
 
     def on_ask(self, connection: Connection, message: messages.AskNext) -> None:
         """Answer another process that asks for the next reference of an own stream."""

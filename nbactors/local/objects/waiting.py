@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from time import monotonic
@@ -30,7 +29,7 @@ PATIENCE_S = 0.005
 
 
 class _OneWaiter(Waiter):
-    """A waiter that is done when the entry or stream that it was added to is ready."""
+    """A waiter that is done when its entry or stream is ready. `Waiting.visit` may interrupt the main thread's."""
 
     __slots__ = ()
 
@@ -230,7 +229,7 @@ class Waiting:
                 ref._entry.request()
         deadline = None if timeout is None else monotonic() + timeout
         while True:
-            watcher = Waiter()
+            watcher = _OneWaiter()
             try:
                 self.watchers.append(watcher)
                 # An object may have become final after the last look and before the watcher was added.
@@ -267,7 +266,7 @@ class Waiting:
     def visit(self, callback: Callable[[], None]) -> bool:
         """See `Engine.call_in_wait`."""
         sleeper = INTERRUPTS.sleeper
-        if sleeper is None:
+        if not isinstance(sleeper, _OneWaiter):  # other waits, such as for the node's answer, do not go on
             return False
         self._visits.append(callback)
         sleeper.interrupt()  # the sleeper finds no signal due, leaves the reactor and runs the visits
@@ -283,14 +282,15 @@ class Waiting:
             self.before_block()
         reactor = self._reactor
         on_block = self.on_block
+        start = monotonic()
         if on_block is None or (timeout is not None and timeout <= PATIENCE_S):
-            start = 0.0 if timeout is None else monotonic()
             reactor.wait(waiter, timeout)
-            while self._visits and not waiter.done and threading.get_ident() == threading.main_thread().ident:
-                _call(self._visits.popleft())
+            while waiter.interrupted and not waiter.done:
+                waiter.interrupted = False  # before the look for callbacks: `visit` adds one, and then interrupts
+                while self._visits:
+                    _call(self._visits.popleft())
                 reactor.wait(waiter, None if timeout is None else max(timeout - (monotonic() - start), 0))
             return
-        start = monotonic()
         if reactor.wait(waiter, PATIENCE_S):
             return
         resume = on_block()

@@ -196,7 +196,6 @@ class Reactor:
         """Do what `wait` does on the main thread of a session, where the runtime's SIGINT handler is installed."""
         outer = INTERRUPTS.sleeper  # set if the handler of another signal has interrupted a wait, and waits here
         while True:
-            waiter.interrupted = False
             INTERRUPTS.sleeper = waiter
             if INTERRUPTS.due:  # a SIGINT before this line; a later one finds the waiter
                 waiter.interrupted = True
@@ -206,6 +205,7 @@ class Reactor:
                 INTERRUPTS.sleeper = outer
             if not INTERRUPTS.due:
                 return waiter.done
+            waiter.interrupted = False
             INTERRUPTS.raise_due()
             if waiter.done or self.closed or (deadline is not None and monotonic() >= deadline):
                 return waiter.done

@@ -12,7 +12,8 @@ import pytest
 from members import Node
 from stepped_reactor import SteppedReactor
 
-from nbactors import engine, exceptions
+from nbactors import exceptions
+from nbactors.exceptions import hints
 from nbactors.local.connections.node_link import ANSWER_S, NodeLink
 from nbactors.local.reactor.waiter import Waiter
 from nbactors.local.wire import messages
@@ -225,7 +226,7 @@ def test_a_request_in_a_forked_child_fails_and_tells_the_reason(client: Client) 
     sock = client.node._connection.sock
     client.node.forget()
     assert sock.fileno() < 0
-    with pytest.raises(exceptions.RaySystemError, match=re.escape(engine.FORKED)):
+    with pytest.raises(exceptions.RaySystemError, match=re.escape(hints.FORKED)):
         client.ask()
     client.node._connection.sock = None
 
