@@ -263,6 +263,7 @@ def test_closing_bears_that_the_file_is_gone(door: Door, path: Path) -> None:
     door.open()
     path.unlink()
     door.close()
+    assert door._listener is None
 
 
 def test_a_forked_child_leaves_the_file_to_its_parent(door: Door, path: Path, reactor: SteppedReactor) -> None:

@@ -295,3 +295,4 @@ class TestCancelling:
     def test_a_call_that_has_ended_or_is_not_known_is_left_alone(self, owner: Session, copy: ObjectRef[Any]) -> None:
         owner.objects.fetching.cancel(copy.binary(), False, False, False)
         owner.objects.fetching.cancel(ids.object_id(owner.process_id, 12345, 0), True, False, False)
+        assert owner.pending_calls() == []

@@ -363,7 +363,9 @@ def test_catch_up_waits_for_the_thread_that_leads(quiet: Reactor) -> None:
 
 
 def test_an_unknown_descriptor_may_be_unregistered(quiet: Reactor) -> None:
+    before = dict(quiet._selector.get_map())
     quiet.unregister(12345)
+    assert dict(quiet._selector.get_map()) == before
 
 
 def test_a_wait_in_a_forked_child_returns_at_once(quiet: Reactor) -> None:
