@@ -7,7 +7,7 @@
 **Who connects.** A process connects to each process that it asks or tells something, and keeps that connection. Two
 processes may thus have two connections, one for each direction. Each also has one connection to the node (`NodeLink`).
 
-**Nothing is left half done.** Signal handlers, finalizers and exceptions from outside come at any bytecode; handlers
+**Nothing is left half done.** Signal handlers, finalizers and asynchronous exceptions come at any bytecode; handlers
 and finalizers may use the same connection. `local.reactor` defines these terms, and what counts as one step.
 
 - *Sending*: one thread at a time sends, the connection's *sender*. Another thread puts its message into the outbox and

@@ -53,7 +53,7 @@ class Connection:
     stream, so that a connection ends in one place only.
 
     Args:
-        on_message: Called with (connection, message); called again if an exception from outside aborts it.
+        on_message: Called with (connection, message); called again if an asynchronous exception aborts it.
         on_close: Called with (connection, why), exactly once.
     """
 
@@ -124,7 +124,7 @@ class Connection:
     def send(self, message: Any, fds: Sequence[int] = (), sent: Sent | None = None) -> None:
         """Queue a message, with descriptors, for the next flush. Any thread. The caller may close `fds` after the call.
 
-        Queueing the message and setting `sent.connection` are one step, so an exception from outside comes before or
+        Queueing the message and setting `sent.connection` are one step, so an asynchronous exception comes before or
         after both. If `sent.connection` is set already, a handler that has interrupted this thread has queued the
         message, and it is not queued again.
         """
@@ -410,7 +410,7 @@ class Connection:
     def take_fd(self, value: Any) -> int:
         """Return a duplicate of the descriptor that came with a value, or `MISSING`. The caller owns the duplicate.
 
-        The connection keeps the original: if an exception from outside aborts the handling of the message, the handling
+        The connection keeps the original: if an asynchronous exception aborts the handling of the message, the handling
         runs again and takes the descriptor again.
 
         Raises:

@@ -46,13 +46,13 @@ class Door:
         listener.setblocking(False)
         self._listener = listener
         self._accept_on()
-        # This store comes last: where an exception from outside aborts `open`, `open_again` still opens.
+        # This store comes last: where an asynchronous exception aborts `open`, `open_again` still opens.
         self._file = sockets.identity(self._path)
 
     def open_again(self) -> None:
         """Make the socket's file anew, after the node has told that the file was removed.
 
-        If this fails, the node tells it again. If an exception from outside aborts this, the reactor calls it again.
+        If this fails, the node tells it again. If an asynchronous exception aborts this, the reactor calls it again.
         """
         old = self._listener
         if old is None or sockets.identity(self._path) == self._file:

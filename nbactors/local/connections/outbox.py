@@ -41,7 +41,7 @@ class Parcel:
         try:
             for fd in self._owned:
                 os.close(fd)
-        except AttributeError:  # an exception from outside has aborted `__init__`
+        except AttributeError:  # an asynchronous exception has aborted `__init__`
             pass
 
 

@@ -18,6 +18,6 @@ one *token* for the receiver. The messages use different connections; these rule
   addition. The object is free when no process has a count other than zero.
 - When a process dies, its counts go.
 
-**No locks.** Signal handlers, finalizers and exceptions from outside come at any bytecode, see `local.reactor`: each
+**No locks.** Signal handlers, finalizers and asynchronous exceptions come at any bytecode, see `local.reactor`: each
 change of an entry or a table is one step, and each announcement can be repeated.
 """

@@ -25,7 +25,7 @@ class Listener(Protocol):
     """Something that waits for an entry.
 
     An error of one listener must not keep the others from being called. So a listener that calls user code reports its
-    errors itself, and raises none. If an exception from outside aborts `ready`, it is called a second time.
+    errors itself, and raises none. If an asynchronous exception aborts `ready`, it is called a second time.
     """
 
     def ready(self, entry: Entry) -> None:
@@ -127,7 +127,7 @@ class Entry:
         self._announce()
 
     def _announce(self) -> None:
-        """Tell the listeners, in the order in which they were added. Repeated if an exception from outside aborts it.
+        """Tell the listeners, in the order in which they were added. Repeated if an asynchronous exception aborts it.
 
         The listeners are in a dict, from which one of thousands can be removed at once.
         """
@@ -292,7 +292,7 @@ class BorrowedEntry(Entry):
         try:
             if self.tokens:
                 self.home.references.release(self._id, self.tokens)
-        except AttributeError:  # an exception from outside has aborted `__init__`
+        except AttributeError:  # an asynchronous exception has aborted `__init__`
             pass
 
 

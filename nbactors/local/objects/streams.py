@@ -113,7 +113,7 @@ class Reader:
     def __del__(self) -> None:
         try:
             inbox = self._inbox
-        except AttributeError:  # an exception from outside has aborted `__init__`
+        except AttributeError:  # an asynchronous exception has aborted `__init__`
             return
         if not inbox.ended or inbox.items:
             self.home.reactor.discard(inbox.abandon)
@@ -225,7 +225,7 @@ class RemoteReader(Readable):
     def __del__(self) -> None:
         try:
             self._put_back()
-        except AttributeError:  # an exception from outside has aborted `__init__`
+        except AttributeError:  # an asynchronous exception has aborted `__init__`
             pass
 
     def reduce(self, completed: ObjectRef[Any]) -> tuple[Any, ...]:

@@ -123,7 +123,7 @@ class Values:
     def receive(self, connection: Connection, value: messages.Value) -> Held:
         """Take over a value with its tokens, hold and descriptor. Called while its message is handled.
 
-        If an exception from outside aborts the handling, the repeated handling finds the value in `unpacked`.
+        If an asynchronous exception aborts the handling, the repeated handling finds the value in `unpacked`.
         """
         if value.segment is None and not value.refs and not value.actors:
             return Held(value.data, None, (), value.error, value.buffers)
@@ -191,7 +191,7 @@ class Values:
         except Exception as error:  # a user's __setstate__, or a module that this process cannot import
             try:
                 pickling.loads(data, buffers)
-            except Exception as again:  # noqa: BLE001 - an exception from outside would not come a second time
+            except Exception as again:  # noqa: BLE001 - an asynchronous exception would not come a second time
                 if place(again) == place(error):
                     hint = "" if isinstance(error, ForeignCodeError) else " Is its module importable in this process?"
                     raise exceptions.RaySystemError(

@@ -133,7 +133,7 @@ class Waiting:
             if several is not None:
                 try:
                     self._several.remove(several)
-                except ValueError:  # an exception from outside came before it was added
+                except ValueError:  # an asynchronous exception came before it was added
                     pass
         load = self._values.load
         values = []
@@ -259,7 +259,7 @@ class Waiting:
             try:
                 watcher = watchers[0]
                 watcher.finish()
-                watchers.remove(watcher)  # after `finish`, so that no exception from outside leaves its thread asleep
+                watchers.remove(watcher)  # after `finish`, so that no asynchronous exception leaves its thread asleep
             except (IndexError, ValueError):  # another thread has removed it
                 pass
 

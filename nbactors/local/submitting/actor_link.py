@@ -243,9 +243,9 @@ class LocalActorLink(Target, ActorLink):
                 self._doom(call, failed.data)
             elif call.connection is None:
                 self._send(connection, call)
-            else:  # an exception from outside has aborted `_send` after the sending
+            else:  # an asynchronous exception has aborted `_send` after the sending
                 call.sent()
-            queue.pop(call)  # last, so that no exception from outside loses the call
+            queue.pop(call)  # last, so that no asynchronous exception loses the call
 
     @in_turn
     def on_argument(self, call: PendingCall) -> None:
@@ -339,7 +339,7 @@ class LocalActorLink(Target, ActorLink):
             call.return_to(self._queue_of(call))
         if in_flight:
             self._links.keep(self)
-        calls.clear()  # last, so that no exception from outside loses them
+        calls.clear()  # last, so that no asynchronous exception loses them
         if self._down is not None:
             self._fail_queue()
         elif self._connection is None:
@@ -418,5 +418,5 @@ class LocalActorLink(Target, ActorLink):
     def __del__(self) -> None:
         try:
             self._links.release(self.actor_id, self.tokens)
-        except AttributeError:  # an exception from outside has aborted `__init__`
+        except AttributeError:  # an asynchronous exception has aborted `__init__`
             pass

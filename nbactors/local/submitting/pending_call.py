@@ -199,7 +199,7 @@ class PendingCall(Sent):
     def finish(self) -> None:
         """End the call, whose results are there."""
         self.sent()  # the answer may be handled before the sending thread calls this
-        self.state = _REPLY.get(self.state, self.state)  # unchanged in a repeated call, after an exception from outside
+        self.state = _REPLY.get(self.state, self.state)  # unchanged in a repeated call, after an asynchronous exception
         self.release()
 
     def fail(self, error: bytes) -> None:

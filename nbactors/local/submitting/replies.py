@@ -86,7 +86,7 @@ class Replies:
         target = in_flight.answered
         if target is not None:
             target.answered(connection)
-            if in_flight.answered is target:  # cleared last, so that an exception from outside does not lose the call
+            if in_flight.answered is target:  # cleared last, so that an asynchronous exception does not lose the call
                 in_flight.answered = None
 
 

@@ -219,9 +219,9 @@ class TaskQueue(Target):
                     break
             if call.connection is None:
                 self._send(lease, call)
-            else:  # an exception from outside has aborted `_send` after the sending
+            else:  # an asynchronous exception has aborted `_send` after the sending
                 call.sent()
-            queue.pop(call)  # last, so that no exception from outside loses the call
+            queue.pop(call)  # last, so that no asynchronous exception loses the call
         lease.in_flight = len(calls)
         if was_idle:
             # One send for all tasks, since each send wakes the worker. For a busy worker tasks are gathered further.
@@ -402,7 +402,7 @@ class TaskQueue(Target):
         if lease is not None:
             # The node knows the cause, and tells it by LeaseLost. If it does not in time, `lost` is called without it.
             tasks = self._tasks
-            tasks.died(connection.peer_id, self, connection)  # first, so that no exception from outside loses the tasks
+            tasks.died(connection.peer_id, self, connection)  # first, so that no asynchronous exception loses the tasks
             self._leases.pop(connection.peer_id, None)
             node_lost = self._node.lost
             text = f"the connection to it was lost ({why})."
@@ -430,7 +430,7 @@ class TaskQueue(Target):
                 self._requeue(running, is_tried=True)
             else:
                 self._doom(running, failures.encode(reasons.worker_crashed(self._label, text)))
-        connection.in_flight.calls.clear()  # last, so that no exception from outside loses them
+        connection.in_flight.calls.clear()  # last, so that no asynchronous exception loses them
         self._pump()
 
     @in_turn

@@ -46,7 +46,7 @@ class Export:
     def __del__(self) -> None:
         try:
             tasks, key = self.tasks, self.key
-        except AttributeError:  # an exception from outside has aborted `__init__`
+        except AttributeError:  # an asynchronous exception has aborted `__init__`
             return
         tasks.forget_soon(key)
 
