@@ -18,7 +18,7 @@ from nbactors.local.connections.node_link import NodeLink
 from nbactors.local.connections.peers import Peers
 from nbactors.local.environment import Environment
 from nbactors.local.membership import Membership
-from nbactors.local.objects.lent import Lent
+from nbactors.local.objects.claims import Claims
 from nbactors.local.objects.objects import Objects
 from nbactors.local.reactor import background
 from nbactors.local.reactor.reactor import Reactor
@@ -168,7 +168,7 @@ class Process:
 
     def equip(self, connection: PeerConnection) -> None:
         """See `Owner`."""
-        connection.lent = Lent()
+        connection.claims = Claims()
         if connection.is_outgoing:
             connection.in_flight = InFlight()
         elif self.on_caller is not None:

@@ -74,8 +74,8 @@ class Connection:
         self.peer_id = b""
         self.in_flight: Any = None
         self.jobs: Any = None
-        self.lent: Any = None
-        """Records of other rooms: `InFlight` for calls, `CallerJobs` in a worker, `Lent` for objects."""
+        self.claims: Any = None
+        """Records of other rooms: `InFlight` for calls, `CallerJobs` in a worker, `Claims` on objects."""
         self.closed = False
         self.after_batch: Callable[[Connection], None] | None = None
         """Called on the leader's thread after all messages that have arrived were handled."""

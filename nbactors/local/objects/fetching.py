@@ -43,7 +43,7 @@ class Fetching:
             connection.send(messages.Fetched(oid, None))
             return
         answer = _Answer(self._values, connection)
-        connection.lent.listeners[answer] = entry
+        connection.claims.listeners[answer] = entry
         if not entry.add_waiter(answer):
             answer.ready(entry)
 
@@ -138,6 +138,6 @@ class _Answer:
             return
         self._sent = True
         connection = self._connection
-        connection.lent.listeners.pop(self, None)
+        connection.claims.listeners.pop(self, None)
         value, fds = self._values.pack_entry(connection, entry)
         connection.send(messages.Fetched(entry.id, value), fds)

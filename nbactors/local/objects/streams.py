@@ -106,7 +106,7 @@ class Reader:
     def ask(self, connection: Connection, stream_id: bytes) -> None:
         """Answer another process when there is something to read, or the end. The leader's thread."""
         asker = _Asker(self._inbox, connection, stream_id)
-        connection.lent.listeners[asker] = self._inbox
+        connection.claims.listeners[asker] = self._inbox
         if not self._inbox.add_waiter(asker):
             asker.ready(None)
 
@@ -143,7 +143,7 @@ class _Asker:
             return
         entry = inbox.take()
         if entry is not None or inbox.ended:
-            connection.lent.listeners.pop(self, None)
+            connection.claims.listeners.pop(self, None)
         if entry is None:
             if inbox.ended:
                 connection.send_now(messages.Next(self._stream_id, b""))

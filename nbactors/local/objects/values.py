@@ -17,8 +17,8 @@ from nbactors.object_ref import ObjectRef
 
 if TYPE_CHECKING:
     from nbactors.local.connections.connection import Connection
+    from nbactors.local.objects.claims import Claims
     from nbactors.local.objects.entry import Entry
-    from nbactors.local.objects.lent import Lent
     from nbactors.local.store.segments import SegmentStore
 
 INLINE = 100 * 1024
@@ -111,7 +111,7 @@ class Values:
         stored = held.stored
         if stored is not None:
             number = self._store.grant(stored)
-            connection.lent.segments.add(number)
+            connection.claims.segments.add(number)
             segment = messages.Segment(number, stored.size, stored.spans)
             fds.append(stored.hold.fd)
         return messages.Value(held.data, refs, actors, segment, error, list(held.buffers)), fds
@@ -163,17 +163,17 @@ class Values:
 
     def released(self, connection: Connection, message: messages.ReleaseSegment) -> None:
         """Take back a hold on a segment from another process. The leader's thread."""
-        lent: Lent = connection.lent
-        if message.segment_id in lent.segments:
-            lent.segments.discard(message.segment_id)
+        claims: Claims = connection.claims
+        if message.segment_id in claims.segments:
+            claims.segments.discard(message.segment_id)
             self._store.released(message.segment_id)
 
     def closed(self, connection: Connection) -> None:
         """Take back all holds of a process whose connection is closed. The leader's thread."""
-        lent: Lent = connection.lent
-        for number in list(lent.segments):
+        claims: Claims = connection.claims
+        for number in list(claims.segments):
             self._store.lost(number)
-        lent.forget_listeners()
+        claims.forget_listeners()
 
     def load(self, entry: Entry) -> Any:
         """Return the value of a final entry.

@@ -252,7 +252,7 @@ class TestAnswering:
         act(owner, lambda: owner.objects.fetching.answer(connection, ref.binary()))
         settle(borrower, owner)
         assert copy._entry.state == PENDING, "nobody has asked here"
-        assert connection.lent.listeners == {}
+        assert connection.claims.listeners == {}
 
     def test_an_answer_is_sent_once_and_not_too_early(
         self, owner: Session, borrower: Session, ref: ObjectRef[Any], copy: ObjectRef[Any]

@@ -40,7 +40,7 @@ class TestSegments:
         [copy] = lend(owner, borrower, [owner.put(b"x" * (INLINE - 1000))])
         assert len(borrower.get(copy)) == INLINE - 1000
         assert copy._entry.stored is None
-        assert not connection_from(owner, borrower).lent.segments
+        assert not connection_from(owner, borrower).claims.segments
 
     @pytest.mark.parametrize("value", [LARGE, Array(bytearray(LARGE))], ids=["pickled", "beside"])
     def test_a_large_one_lies_in_a_segment_that_is_held_as_long_as_it_is_read(
@@ -51,7 +51,7 @@ class TestSegments:
         read = borrower.get(copy)
         assert getattr(read, "data", read) == LARGE
         assert copy._entry.stored is not None
-        held = connection_from(owner, borrower).lent.segments
+        held = connection_from(owner, borrower).claims.segments
         del ref, copy, read
         settle(borrower, owner)
         assert not held
@@ -66,7 +66,7 @@ class TestSegments:
         assert memoryview(read.data).readonly
         del copy
         assert count(owner, borrower) == 0
-        assert len(connection_from(owner, borrower).lent.segments) == 1
+        assert len(connection_from(owner, borrower).claims.segments) == 1
         assert owner.store.free_bytes == 0
         assert read.data == LARGE
         del read
@@ -77,7 +77,7 @@ class TestSegments:
         copy = lend(owner, borrower, [owner.put(LARGE)])
         passed_on = lend(borrower, third, copy)
         assert third.get(passed_on[0]) == borrower.get(copy[0]) == LARGE
-        assert len(connection_from(owner, third).lent.segments) == 1
+        assert len(connection_from(owner, third).claims.segments) == 1
         copy.clear()
         passed_on.clear()
         settle(borrower, third, owner)
@@ -116,14 +116,14 @@ class TestSegments:
         [copy], [other] = lend(owner, borrower, [ref]), lend(owner, third, [ref])
         borrower.get(copy), third.get(other)
         mine, theirs = connection_from(owner, borrower), connection_from(owner, third)
-        [number] = mine.lent.segments
+        [number] = mine.claims.segments
         owner.objects.values.released(theirs, messages.ReleaseSegment(number))
         owner.objects.values.released(theirs, messages.ReleaseSegment(12345))
-        assert mine.lent.segments == {number}
-        assert len(theirs.lent.segments) == 1
+        assert mine.claims.segments == {number}
+        assert len(theirs.claims.segments) == 1
         for _ in range(2):
             owner.objects.values.released(mine, messages.ReleaseSegment(number))
-        assert not mine.lent.segments
+        assert not mine.claims.segments
 
     def test_free_segments_are_given_back_to_the_system_after_a_while(
         self, session: Session, monkeypatch: pytest.MonkeyPatch

@@ -1,4 +1,4 @@
-"""`Lent`: the objects of this process that the process at the other end of a connection uses."""
+"""`Claims`: what the process at the other end of a connection has, or is to get, of this process's objects."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from nbactors.local.objects.home import Source
 
 
-class Lent:
-    """The lent segments and the answers due on one connection. `Connection.lent` holds the record.
+class Claims:
+    """The segments that a peer holds, and the answers that are due to it. `Connection.claims` holds the record.
 
     Attributes:
         segments: The numbers of the holds on segments that the other process has.
