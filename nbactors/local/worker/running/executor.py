@@ -464,7 +464,7 @@ class Executor:
 
         Args:
             reason: What was raised.
-            job: The call that it has ended. That of an actor without lanes ends the process at once.
+            job: The call that it has ended. After that of an actor without lanes nothing else runs.
         """
         if isinstance(reason, ActorExit):
             ending, after_queue = Ending("exit", str(reason)), reason.after_queue
@@ -472,7 +472,10 @@ class Executor:
             ending, after_queue = _ending_of(reason), False
         if job is not None and self.lanes is None and threading.current_thread() is threading.main_thread():
             self._reactor.on_tick = None
-            self.farewell.carry_out(ending, job)
+            self.farewell.begin(ending, job)
+            # Once the call has unwound: until then its frames hold the instance, whose `__del__` would not run.
+            self._jobs.appendleft(ending)
+            return
         self.farewell.begin(ending, job, after_queue)
         self.end(ending)
 
