@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from members import ONE_BY_ONE
 from serving import Scene, stage, within
 
 from nbactors import exceptions
 from nbactors.local import current
 from nbactors.local.objects.entry import Entry
+from nbactors.local.submitting.construction import Concurrency
 from nbactors.local.wire import messages
 from nbactors.local.wire.cancel_mode import CancelMode
 from nbactors.local.worker.running import interrupts
@@ -117,6 +119,7 @@ def nothing(reached: str = "", awaited: str = "") -> str:
     return "nothing"
 
 
+GROUPED = [ONE_BY_ONE, Concurrency(False, 1, {"io": 1}), Concurrency(True, 1, {"io": 1})]
 INTERRUPTING = [CancelMode.INTERRUPT, CancelMode.TIMEOUT]
 
 
@@ -263,6 +266,36 @@ def wait_for_ever(instance: Any) -> None:
     worker = current.member()
     stage.reach("waits")
     worker.objects.waiting.get_one(Entry(worker.objects, next(worker.numbers)), None)
+
+
+class SlowArgument:
+    """Takes its time to be unpickled."""
+
+    def __reduce__(self) -> Any:
+        return _unpickle_slowly, ()
+
+
+def _unpickle_slowly() -> str:
+    stage.reach("waits")
+    stage.await_("go on")
+    return "unpickled"
+
+
+class TestWhileItsArgumentsAreUnpickled:
+    @pytest.mark.parametrize("group", ["", "io"])
+    @pytest.mark.parametrize("groups", GROUPED, indirect=True, ids=["plain", "threads", "loops"])
+    def test_it_never_begins(self, groups: Scene, group: str) -> None:
+        def body(scene: Scene) -> None:
+            ref = scene.call("note", SlowArgument(), group=group)
+            stage.await_("waits")
+            scene.cancel(ref)
+            connection = next(iter(scene.worker.peers.incoming()))
+            eventually(lambda: all(job.cancel is not None for job in connection.jobs.running.values()))
+            stage.reach("go on")
+            is_cancelled(scene, ref)
+
+        groups.play(body, Cancelled)
+        assert stage.log == []
 
 
 class TestGenerator:

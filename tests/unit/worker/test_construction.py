@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from members import Session
 from serving import KINDS, Scene, scene_of, stage
 
 from nbactors.actor import exit_actor
+from nbactors.local.submitting.construction import Concurrency
 from nbactors.local.wire import messages
 from nbactors.testing import eventually
 
@@ -133,3 +135,30 @@ def test_only_an_actor_with_several_calls_at_once_takes_sigterm(tmp_path: Path, 
     with scene_of(tmp_path, KINDS[kind]) as scene:
         assert scene.play(body, Made) == (kind != "plain")
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_the_worker_knows_the_groups_of_its_actor(tmp_path: Path) -> None:
+    concurrency = Concurrency(is_async=False, max_concurrency=1, groups={"io": 2})
+    with scene_of(tmp_path, concurrency) as scene:
+        assert scene.worker.executor.groups == ()
+        scene.play(lambda scene: scene.ask("read"), Made)
+        assert scene.worker.executor.groups == ("io",)
+
+
+def test_an_exception_of_a_signal_handler_in_an_idle_worker_is_printed_and_the_actor_goes_on(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The main thread waits for calls: there is none that could fail with it."""
+    complaints: list[object] = []
+    reactor = scene.worker.reactor
+    wait = reactor.wait
+    monkeypatch.setattr(reactor, "complain", complaints.append)
+
+    def tear(waiter: Any, timeout: float | None) -> bool:
+        if threading.current_thread() is threading.main_thread() and not complaints:
+            raise LookupError("of the user's handler")
+        return wait(waiter, timeout)
+
+    monkeypatch.setattr(reactor, "wait", tear)
+    assert scene.play(lambda scene: scene.ask("read"), Made, 7) == 7
+    assert len(complaints) == 1

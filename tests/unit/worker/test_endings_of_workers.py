@@ -75,6 +75,14 @@ class Mortal:
         await asyncio.sleep(0)
         exit_actor()
 
+    async def wait_async(self, event: str) -> str:
+        stage.reach("waits")
+        await asyncio.to_thread(stage.await_, event)
+        if event == "exit":
+            self.tasks.append(asyncio.ensure_future(_exit_again()))
+            await asyncio.sleep(0)
+        return event
+
     async def exit_in_task(self) -> str:
         async def leave() -> None:
             exit_actor()
@@ -88,6 +96,10 @@ class Mortal:
 
         self.tasks.append(asyncio.ensure_future(leave()))
         return "answered"
+
+
+async def _exit_again() -> None:
+    sys.exit(3)
 
 
 GRACEFUL = ["__ray_shutdown__", "__del__", "atexit"]
@@ -217,6 +229,20 @@ def test_calls_on_other_threads_end_first_and_are_answered(threaded: Scene) -> N
 
     assert threaded.play(body, Mortal) == "go on"
     assert stage.log == GRACEFUL
+
+
+@pytest.mark.parametrize("event", ["go on", "exit"])
+def test_coroutines_that_await_end_first_and_are_answered(on_loop: Scene, event: str) -> None:
+    def body(scene: Scene) -> Any:
+        running = scene.call("wait_async", event)
+        stage.await_("waits")
+        dies(scene, scene.call("exit_actor"))
+        assert stage.log == []
+        stage.reach(event)
+        return scene.get(running)
+
+    assert on_loop.play(body, Mortal) == event
+    assert on_loop.worker.status == 0
 
 
 def test_sigterm_ends_an_actor_of_threads_like_exit_actor(threaded: Scene) -> None:

@@ -265,3 +265,42 @@ class TestThreadLane:
         later.pop()()  # nothing waits any more: the watch ends
         assert not later
         stage.reach("go on")
+
+    def test_a_call_that_comes_between_the_look_and_the_sleep_is_taken(self, lane: ThreadLane) -> None:
+        class Idle(list[Any]):
+            """The list of sleepers: a call is queued at the moment when a thread goes to sleep."""
+
+            def append(self, sleeper: Any) -> None:
+                super().append(sleeper)
+                if not stage.has_reached("between"):
+                    stage.reach("between")
+                    lane._jobs.append(Job(lambda: stage.reach("ran")))  # type: ignore[arg-type]
+
+        lane._idle = Idle()
+        lane.start()
+        lane.put(Job())  # type: ignore[arg-type]
+        stage.await_("ran")
+
+    def test_a_sleeper_that_is_woken_at_that_moment_goes_on(self, lane: ThreadLane) -> None:
+        class Idle(list[Any]):
+            def append(self, sleeper: Any) -> None:
+                super().append(sleeper)
+                if not stage.has_reached("between"):
+                    stage.reach("between")
+                    lane.put(Job(lambda: stage.reach("ran")))  # type: ignore[arg-type]
+
+        lane._idle = Idle()
+        lane.start()
+        lane.put(Job())  # type: ignore[arg-type]
+        stage.await_("ran")
+        lane.put(Job(lambda: stage.reach("next")))  # type: ignore[arg-type]
+        stage.await_("next")
+
+    def test_never_more_threads_than_its_limit(self, lane: ThreadLane) -> None:
+        lane.start()
+        for _ in range(2):
+            lane.put(Job(lambda: stage.await_("go on")))  # type: ignore[arg-type]
+        lane._spawn()  # as of two that have looked at the same time
+        lane._spawn()
+        assert lane._count == 2
+        stage.reach("go on")

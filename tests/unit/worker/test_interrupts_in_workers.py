@@ -371,13 +371,21 @@ class Slow:
     def answer(self) -> Any:
         return Pickling()
 
+    async def answer_later(self) -> Any:
+        return Pickling()
+
     def ready(self) -> str:
         return "ready"
 
 
-def test_an_answer_that_takes_long_to_pickle_is_interrupted(each: Scene) -> None:
+@pytest.mark.parametrize(
+    ("each", "method"),
+    [("plain", "answer"), ("threaded", "answer"), ("asyncio", "answer"), ("asyncio", "answer_later")],
+    indirect=["each"],
+)
+def test_an_answer_that_takes_long_to_pickle_is_interrupted(each: Scene, method: str) -> None:
     def body(scene: Scene) -> Any:
-        ref = scene.call("answer")
+        ref = scene.call(method)
         stage.await_("waits")
         scene.cancel(ref, CancelMode.INTERRUPT)
         with pytest.raises(Exception, match="was cancelled"):

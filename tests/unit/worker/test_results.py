@@ -11,6 +11,8 @@ import pytest
 from serving import Scene, stage
 
 from nbactors import exceptions
+from nbactors.local.wire import messages
+from nbactors.local.worker.jobs.job import Job
 
 
 class Unpicklable:
@@ -158,6 +160,18 @@ def test_answers_of_waiting_calls_are_gathered_and_all_arrive(each: Scene) -> No
         return [scene.get(first), *map(scene.get, refs)]
 
     assert each.play(body, Answering) == ["waited", *range(200)]
+
+
+def test_a_call_that_was_given_up_is_not_answered_twice(scene: Scene) -> None:
+    def body(scene: Scene) -> Any:
+        scene.ask("echo", 1)
+        connection = next(iter(scene.worker.peers.incoming()))
+        job = Job(connection, messages.Call(1, "echo", b""), None, [])
+        job.answered = True
+        scene.worker.executor.answers.give(job, "late")
+        return scene.ask("echo", 2)
+
+    assert scene.play(body, Answering) == 2
 
 
 def test_a_coroutine_is_awaited_on_the_loop(on_loop: Scene) -> None:
