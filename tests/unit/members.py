@@ -16,6 +16,8 @@ so a test can play the steps of a race in any order.
 
 from __future__ import annotations
 
+import asyncio
+import math
 import os
 import select
 import socket
@@ -33,6 +35,7 @@ from nbactors.local.connections.node_link import NodeLink
 from nbactors.local.member import Process
 from nbactors.local.objects.entry import Entry
 from nbactors.local.reactor import background
+from nbactors.local.reactor.guard import Guard
 from nbactors.local.submitting.actor_link import LocalActorLink
 from nbactors.local.submitting.arguments import prepare
 from nbactors.local.submitting.construction import Concurrency, Construction
@@ -40,6 +43,8 @@ from nbactors.local.wire import ids, messages, pickling
 from nbactors.local.wire.framing import MAX_CONTROL_FRAME, FrameBuffer, control_codec
 from nbactors.local.worker.running.ending import Ending
 from nbactors.local.worker.running.executor import Executor
+from nbactors.local.worker.running.lanes import Lanes
+from nbactors.local.worker.running.thread_lane import ThreadLane
 from nbactors.object_ref import ObjectRef
 from nbactors.options import CallOptions, TaskOptions
 
@@ -186,6 +191,7 @@ class Session(Member):
     """A member that makes calls. Arguments as of `Member`."""
 
     def __init__(self, directory: Path, in_background: bool = True) -> None:
+        self._functions: dict[Callable[..., Any], FunctionMeta] = {}
         super().__init__(directory, "session", in_background)
 
     def create(self, worker: Worker, cls: type, *args: Any, **kwargs: Any) -> LocalActorLink:
@@ -225,7 +231,7 @@ class Session(Member):
         self, function: Callable[..., Any], *args: Any, options: TaskOptions | None = None, **kwargs: Any
     ) -> Any:
         """Submit a task. The test answers its `RequestLease`, see `Worker.grant`."""
-        meta = FunctionMeta(function, function.__name__, ANYTHING)
+        meta = self._functions.setdefault(function, FunctionMeta(function, function.__name__, ANYTHING))
         return self.tasks.submit(meta, args, kwargs, options or TaskOptions())
 
     def put(self, value: Any) -> ObjectRef[Any]:
@@ -308,13 +314,24 @@ class Worker(Member):
         except _Left:
             pass
         finally:
-            self.executor.interrupts.remove()
+            self.executor.give_signals_back()
             thread.join(WAIT_S)
         assert not thread.is_alive(), "the body of the test waits for ever"
         succeeded, value = outcome.pop()
         if succeeded:
             return value  # type: ignore[no-any-return]
         raise value
+
+    def leave(self) -> None:
+        """Close everything, also what a worker leaves to the end of its process: the actor, its threads and loops."""
+        if self.executor.lanes is not None:
+            end_lanes(self.executor.lanes)
+        super().leave()
+        hosted, guard = self.executor.hosted, self.reactor.guard
+        hosted.running = hosted.instance = None
+        if isinstance(guard, Guard):  # the background thread may never have come to it, and closes it only then
+            guard._selector.close()
+            guard._bell.close()
 
     caller_of_body: Member | None = None
     """The member that references belong to which `body` unpickles; set by `tied`."""
@@ -339,6 +356,53 @@ def _has_work(member: Member) -> bool:
     if reactor.dirty or reactor.trash or reactor.next_timer_s() == 0:
         return True
     return bool(select.select([reactor.fileno()], [], [], 0)[0])
+
+
+class _EndOfThread(BaseException):
+    """As a job of a lane: ends the pool thread that takes it."""
+
+    read_at = math.inf
+
+    def begin(self) -> NoReturn:
+        raise self
+
+
+def _serve_to_end(lane: ThreadLane, serve: Callable[[ThreadLane], None] = ThreadLane._serve) -> None:
+    try:
+        serve(lane)
+    except _EndOfThread:
+        pass
+
+
+ThreadLane._serve = _serve_to_end  # type: ignore[method-assign]
+
+
+def end_threads(lane: ThreadLane) -> None:
+    """End the threads of a lane in which no call waits."""
+    lane._paused, lane._limit = False, lane._count
+    for _ in range(lane._count):
+        lane._jobs.append(_EndOfThread())  # type: ignore[arg-type]
+        lane._wake()
+
+
+def end_lanes(lanes: Lanes) -> None:
+    """End the threads and the loops of lanes in which no call runs. The main thread."""
+    for lane in lanes._lanes.values():
+        if isinstance(lane, ThreadLane):
+            end_threads(lane)
+            continue
+        if not lane.is_own:
+            lane.soon(lane.loop.stop)
+            for thread in threading.enumerate():
+                if thread.ident == lane._ident:
+                    thread.join(WAIT_S)
+        tasks = asyncio.all_tasks(lane.loop)
+        for task in tasks:
+            task.cancel()
+        lane.loop.run_until_complete(asyncio.wait(tasks) if tasks else asyncio.sleep(0))
+        lane.loop.run_until_complete(lane.loop.shutdown_asyncgens())
+        lane.loop.close()
+    asyncio.set_event_loop(None)
 
 
 _acting = threading.local()

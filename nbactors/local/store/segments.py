@@ -8,7 +8,7 @@ import os
 import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from nbactors.exceptions import reasons
 
@@ -89,6 +89,9 @@ class SegmentStore:
         limit: Bytes of memory for this process's own segments; further segments are files on disk.
         directory: The directory for these files; None for the system's temporary directory.
     """
+
+    _mapped: ClassVar[set[weakref.ref[mmap.mmap]]] = set()
+    """Of all stores. Nothing else keeps these while there are views: a collection would take them, and no hold end."""
 
     def __init__(self, post: Callable[[Callable[[], None]], None], limit: int, directory: str | None = None) -> None:
         self._post = post
@@ -221,15 +224,21 @@ class SegmentStore:
             if mapping is not None:
                 break
             mapping = _map(hold.fd, max(size, 1), flags=mmap.MAP_SHARED, prot=mmap.PROT_READ)
-            fresh = weakref.ref(mapping, lambda _: self.discard(hold))
+            fresh = weakref.ref(mapping, lambda gone: self._unmapped(gone, hold))
             if hold.mapping is known:
                 hold.mapping = fresh
                 hold.count += 1
+                self._mapped.add(fresh)
                 break
         on_first_map, self.on_first_map = self.on_first_map, None
         if on_first_map is not None:
             on_first_map()
         return mapping
+
+    def _unmapped(self, gone: weakref.ref[mmap.mmap], hold: Hold) -> None:
+        """The last view of a mapping has gone. Any thread, in the collection of garbage too."""
+        self._mapped.discard(gone)
+        self.discard(hold)
 
     # ----------------------------------------------------------------------------------------------------- counting
 

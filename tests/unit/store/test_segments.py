@@ -118,6 +118,23 @@ def test_a_received_segment_is_given_back_after_its_last_view(store):
     assert given_back == [1]
 
 
+def test_a_view_that_outlives_its_value_and_a_collection_gives_its_hold_back(store):
+    stored = store.write(b"", [fill(1000, 7)])
+    given_back: list[str] = []
+    copy = os.dup(stored.hold.fd)
+    reader = SegmentStore(lambda action: action(), limit=0)
+    received = reader.receive(copy, stored.size, stored.spans, lambda: given_back.append("given back"))
+    views = received.views()[1]
+    del received, reader
+    gc.collect()
+    assert given_back == []
+    assert bytes(views[0][:2]) == b"\7\7"
+    del views
+    assert given_back == ["given back"]
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(copy)
+
+
 def test_segments_beyond_the_memory_limit_are_files_on_disk(tmp_path):
     store = SegmentStore(lambda action: action(), limit=1 << 20, directory=str(tmp_path))
     kept = [store.write(b"", [fill(1 << 19, byte)]) for byte in range(5)]

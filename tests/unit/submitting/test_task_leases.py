@@ -447,6 +447,7 @@ def test_a_function_that_has_gone_is_undefined_where_it_was_known(
     link = workers[1].become_actor(session)
     workers[0].reply(workers[0].take(messages.Run))
     session.get(ref)
+    session._functions.clear()
     settle(session, *workers)
     assert workers[0].take(messages.Undefine).key == key
     assert workers[1].got == []

@@ -113,20 +113,16 @@ class Farewell:
         self._end = end
         self.ending: Ending | None = None
 
-    def carry_out(self, ending: Ending, job: Job | None = None) -> NoReturn:
+    def carry_out(self, ending: Ending) -> NoReturn:
         """End the process. The main thread.
 
         The order is Ray's: `__ray_shutdown__`, the instance's `__del__`, atexit handlers.
-
-        Args:
-            ending: The ending.
-            job: The call that has ended the actor, if it runs on this thread.
         """
         if self._membership.forked:
             if not ending.graceful:
                 print(ending.text, file=sys.stderr)
             forked.leave(ending.status or int(not ending.graceful))
-        self.begin(ending, job)
+        self.begin(ending)
         # Answers to finished calls go out before the clean-up, which may take long.
         self._flush(OUTPUT_S)
         if ending.graceful:

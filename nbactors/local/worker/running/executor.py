@@ -458,7 +458,7 @@ class Executor:
 
         Args:
             reason: The raised exception.
-            job: The call that has raised it. In an actor without lanes it ends the process at once.
+            job: The call that has raised it. In an actor without lanes nothing else runs after it.
         """
         if isinstance(reason, ActorExit):
             ending, after_queue = Ending("exit", str(reason)), reason.after_queue
@@ -466,7 +466,10 @@ class Executor:
             ending, after_queue = _ending_of(reason), False
         if job is not None and self.lanes is None and threading.current_thread() is threading.main_thread():
             self._reactor.on_tick = None
-            self.farewell.carry_out(ending, job)
+            self.farewell.begin(ending, job)
+            # Once the call has unwound: until then its frames hold the instance, whose `__del__` would not run.
+            self._jobs.appendleft(ending)
+            return
         self.farewell.begin(ending, job, after_queue)
         self.end(ending)
 

@@ -268,9 +268,13 @@ class Window:
             try:
                 with self._lock:
                     self._job = None
-                    if self._struck:
-                        ctypes.pythonapi.PyThreadState_SetAsyncExc(self._thread, None)
-                        self._struck = False
+                if self._struck:
+                    self._struck = False
+                    # Replaced, not taken back: CPython before 3.13 goes on to look for an exception that was taken
+                    # back, at each call and loop of all threads, and one that is traced does not get beyond that.
+                    ctypes.pythonapi.PyThreadState_SetAsyncExc(self._thread, ctypes.py_object(KeyboardInterrupt))
+                    while True:
+                        pass
             except KeyboardInterrupt:
                 # The interrupt was raised here, after the end of user code: it is dropped.
                 continue

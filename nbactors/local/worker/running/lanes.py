@@ -36,7 +36,6 @@ class Lanes:
         self.main_ident = threading.main_thread().ident if message.is_async else 0
         limits = {"": message.max_concurrency, **message.groups}
         self._lanes: dict[str, ThreadLane | LoopLane]
-        self._performer = performer
         self._may_stop = False
         if message.is_async:
             from nbactors.local.worker.running.loop_lane import LoopLane, new_loop  # noqa: PLC0415 - imports asyncio: 80 ms
@@ -44,11 +43,14 @@ class Lanes:
 
             loop_performer = LoopPerformer(performer)
             self._lanes = {
-                name: LoopLane(new_loop(), limit, loop_performer, self._idle) for name, limit in limits.items()
+                name: LoopLane(new_loop(), limit, loop_performer, lambda: performer.show(""))
+                for name, limit in limits.items()
             }
         else:
             self._lanes = {
-                name: ThreadLane(name, limit, performer.perform_in_thread, performer.later, performer.reactor.catch_up)
+                name: ThreadLane(
+                    name, limit, performer.perform_in_thread, performer.reactor.call_later, performer.reactor.catch_up
+                )
                 for name, limit in limits.items()
             }
         self._default = self._lanes[""]
@@ -97,9 +99,6 @@ class Lanes:
     def has_running(self) -> bool:
         """Whether a call runs or waits."""
         return any(lane.has_running for lane in self._lanes.values())
-
-    def _idle(self) -> None:
-        self._performer.show_idle()
 
     # ----------------------------------------------------------------------------------------------------- the loop
 

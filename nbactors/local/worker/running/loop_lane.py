@@ -108,7 +108,7 @@ class LoopLane:
                 self.loop.run_forever()
                 return
             except SystemExit as reason:
-                self._performer.leave_by(reason)
+                self._performer.leave_by(reason, None)
             except KeyboardInterrupt:  # the task keeps it for code that awaits the task
                 pass
 

@@ -26,12 +26,9 @@ class LoopPerformer:
         self._performer = performer
         self._hosted = performer.hosted
         self._answers = performer.answers
+        self.leave_by = performer.leave_by
         self.catch_up = performer.reactor.catch_up
         self._main_thread = threading.main_thread().ident
-
-    def leave_by(self, reason: SystemExit) -> None:
-        """End the actor, since an asyncio task or callback of user code has raised SystemExit. A loop's thread."""
-        self._performer.leave_by(reason, None)
 
     def call(self, job: Job, ends: Callable[[Job], None]) -> Coroutine[Any, Any, None] | None:
         """Call a job's method on a loop's thread; return a coroutine that completes the job, None if it is complete.

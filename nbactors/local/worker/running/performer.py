@@ -62,7 +62,7 @@ class Performer:
         self.answers = answers
         self.leave_by = leave_by
         self._await_lease = await_lease
-        self._show = show
+        self.show = show
         self.reactor = reactor
         self._values = values
         self._interrupts = interrupts
@@ -156,14 +156,6 @@ class Performer:
         else:
             self.answers.refuse(job, job.cancel, "running")
 
-    def later(self, seconds: float, callback: Callable[[], None]) -> None:
-        """Call `callback` on the leader's thread after `seconds`."""
-        self.reactor.call_later(seconds, callback)
-
-    def show_idle(self) -> None:
-        """Show in the process title that no call runs."""
-        self._show("")
-
     # ---------------------------------------------------------------------------------------------------- preparing
 
     def define(self, connection: Connection, message: messages.Define) -> None:
@@ -192,7 +184,7 @@ class Performer:
             job.name = f"{hosted.class_name}.{message.method}"
             job.label = job.label or job.name
             job.module = hosted.module
-            self._show(job.label)
+            self.show(job.label)
             method = message.method
             if method.startswith("__"):
                 if method in METHODS:
@@ -208,7 +200,7 @@ class Performer:
         job.name = getattr(function, "__name__", "task")
         job.module = getattr(function, "__module__", "")
         job.label = job.label or job.name
-        self._show(job.label)
+        self.show(job.label)
         return function  # type: ignore[no-any-return]
 
     @staticmethod

@@ -37,7 +37,7 @@ class ThreadLane:
         name: str,
         limit: int,
         run: Callable[[Job], None],
-        later: Callable[[float, Callable[[], None]], None],
+        later: Callable[[float, Callable[[], None]], object],
         catch_up: Callable[[], None],
     ) -> None:
         self._name = name
