@@ -34,11 +34,9 @@ class CellPublisher(DisplayPublisher):  # type: ignore[misc] # untyped
         update: bool = False,
         **__: Any,
     ) -> None:
-        """See the base class."""
         self.sender.show(data, metadata, transient, update)
 
     def clear_output(self, wait: bool = False) -> None:
-        """See the base class."""
         self.sender.clear(wait)
 
 
