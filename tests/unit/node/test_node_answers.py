@@ -185,16 +185,16 @@ Step = Callable[[Scenario, events.Spawn], Any]
 
 
 def lose_forkserver(node: Scenario, spawn: events.Spawn) -> None:
-    node.happen(events.ForkserverLost([spawn.process_id], "it is gone"))
+    node.happen(events.ForkserverLost([spawn.order.process_id], "it is gone"))
 
 
 def end_process(node: Scenario, spawn: events.Spawn) -> None:
-    node.happen(events.Exited(spawn.process_id, -9))
-    node.happen(events.OutputEnded(spawn.process_id, ""))
+    node.happen(events.Exited(spawn.order.process_id, -9))
+    node.happen(events.OutputEnded(spawn.order.process_id, ""))
 
 
 def cannot_fork(node: Scenario, spawn: events.Spawn) -> None:
-    node.happen(events.Forked(spawn.process_id, 0, "no memory"))
+    node.happen(events.Forked(spawn.order.process_id, 0, "no memory"))
 
 
 def nothing_happens(node: Scenario, spawn: events.Spawn) -> None:
@@ -202,14 +202,14 @@ def nothing_happens(node: Scenario, spawn: events.Spawn) -> None:
 
 
 def fork(node: Scenario, spawn: events.Spawn) -> None:
-    node.happen(events.Forked(spawn.process_id, 9))
+    node.happen(events.Forked(spawn.order.process_id, 9))
 
 
 def register(node: Scenario, spawn: events.Spawn) -> int:
     """Fork and register; the node refuses a worker that it no longer needs."""
     fork(node, spawn)
     conn = node.connect()
-    hello = messages.Hello(messages.PROTOCOL_VERSION, spawn.process_id, 9, "worker", "1.2.3")
+    hello = messages.Hello(messages.PROTOCOL_VERSION, spawn.order.process_id, 9, "worker", "1.2.3")
     node.happen(events.Received(conn, hello))
     return conn
 
@@ -260,13 +260,13 @@ def test_a_lease_gets_a_worker_of_the_next_forkserver_when_one_is_lost(node: Sce
     rid = session.request_lease()
     (spawn,) = node.take(events.Spawn)
     worker = reach(node, spawn)
-    node.happen(events.ForkserverLost([spawn.process_id], "it is gone"))
+    node.happen(events.ForkserverLost([spawn.order.process_id], "it is gone"))
     if worker is None:
         node.pass_time(workers.REPORT_WITHIN_S)
         node.start_worker()
     granted = session.one(messages.LeaseGranted)
     assert granted.rid == rid
-    assert (granted.process_id == spawn.process_id) == (worker is not None), "one that has registered lives on"
+    assert (granted.process_id == spawn.order.process_id) == (worker is not None), "one that has registered lives on"
 
 
 def test_a_stop_refuses_the_requests_that_wait_for_a_worker(node: Scenario) -> None:

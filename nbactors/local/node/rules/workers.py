@@ -25,7 +25,7 @@ from nbactors.local.node.rules.events import (
     Spawn,
 )
 from nbactors.local.node.rules.records import NO_CONNECTION, Session, Worker
-from nbactors.local.wire import messages
+from nbactors.local.wire import messages, os_bytes
 
 REPORT_WITHIN_S = 0.5
 """How long, in seconds, an error text may wait for the exit status and the last lines of stderr."""
@@ -78,35 +78,23 @@ class Workers:
         self._on_removed = on_removed
         self._logs: deque[bytes] = deque()
 
-    def start(
-        self,
-        session: Session,
-        title: str,
-        label: str,
-        runtime_env: messages.RuntimeEnv | None,
-        sys_path: list[bytes],
-        cwd: bytes,
-        modules: list[str],
-    ) -> Worker:
-        """Have a worker forked. It is in the records from now on."""
-        worker = Worker(
-            process_id=self._context.facts.new_id(), conn=NO_CONNECTION, pid=0, role="worker", home=session, label=label
-        )
+    def start(self, session: Session, label: str, asked: messages.CreateActor | messages.RequestLease) -> Worker:
+        """Have a worker forked, as a request for it asks. It is in the records from now on."""
+        facts = self._context.facts
+        worker = Worker(process_id=facts.new_id(), conn=NO_CONNECTION, pid=0, role="worker", home=session, label=label)
         worker.session = session
         self._context.processes[worker.process_id] = worker
         session.workers[worker.process_id] = worker
-        self._context.do(
-            Spawn(
-                session.environment,
-                self._environments(session.environment),
-                worker.process_id,
-                title,
-                sys_path,
-                cwd,
-                runtime_env,
-                modules,
-            )
+        order = messages.Fork(
+            process_id=worker.process_id,
+            directory=os_bytes.encode(facts.directory),
+            title=f"ray::{label}",
+            sys_path=asked.sys_path,
+            cwd=asked.cwd,
+            runtime_env=asked.runtime_env,
+            modules=asked.modules if isinstance(asked, messages.CreateActor) else [],
         )
+        self._context.do(Spawn(session.environment, self._environments(session.environment), order))
         worker.alarm = self._context.later(CONNECT_WITHIN_S, lambda: self._give_up(worker))
         return worker
 

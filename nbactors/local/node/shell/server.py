@@ -183,7 +183,7 @@ class Server:
     def _carry_out_failed(self, instruction: events.Instruction, error: Exception) -> None:
         """Post the event that would otherwise never come, so that the rules answer the clients that wait for it."""
         if isinstance(instruction, events.Spawn):
-            self._queue.append(events.Forked(instruction.process_id, 0, f"{type(error).__name__}: {error}"))
+            self._queue.append(events.Forked(instruction.order.process_id, 0, f"{type(error).__name__}: {error}"))
         elif isinstance(instruction, events.ReadOutput):
             self._queue.append(instruction.then)
         elif isinstance(instruction, events.FinishOutput):

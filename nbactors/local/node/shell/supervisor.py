@@ -152,34 +152,22 @@ class Supervisor:
             self._leaving.add(server.pid)
             sockets.remove(server.log_path)  # the log is only needed for the text about a lost forkserver
 
-    def spawn(self, order: Spawn) -> None:
+    def spawn(self, instruction: Spawn) -> None:
         """Have a worker forked. The event `Forked` reports the result."""
-        process_id = order.process_id
-        server = self.open(order.environment, order.facts)
+        process_id = instruction.order.process_id
+        server = self.open(instruction.environment, instruction.facts)
         if isinstance(server, str):
             self._post(Forked(process_id, 0, server))
             return
         try:
-            pipes = _two_pipes()
+            readers, writers = _two_pipes()
         except OSError as error:
             text = f"no pipes for its output ({error.strerror}): raise the limit of open files (ulimit -n)"
             self._post(Forked(process_id, 0, text))
             return
-        readers, writers = pipes
         log_path = os.path.join(self._directory, LOGS, log_name(process_id))
         self._outputs[process_id] = WorkerOutput(self._loop, self._post, process_id, readers, log_path)
-        server.fork(
-            messages.Fork(
-                process_id,
-                os_bytes.encode(self._directory),
-                order.title,
-                order.sys_path,
-                order.cwd,
-                order.runtime_env,
-                order.modules,
-            ),
-            list(writers),
-        )
+        server.fork(instruction.order, list(writers))
 
     def forked(self, process_id: bytes, pid: int) -> None:
         """Keep a descriptor of a new worker, so that its pid cannot come to mean another process."""
