@@ -14,34 +14,13 @@ from __future__ import annotations
 import msgspec
 
 from nbactors.limits import MAX_KINDS
-from nbactors.local.node.rules import listing
+from nbactors.local.node.rules import events, listing
 from nbactors.local.node.rules.actors import ORPHAN_GRACE_S, Actors
 from nbactors.local.node.rules.alarms import Alarm
 from nbactors.local.node.rules.asks import Ask
 from nbactors.local.node.rules.bars import Bars
 from nbactors.local.node.rules.context import Context, Facts
 from nbactors.local.node.rules.deaths import NODE_STOPPED
-from nbactors.local.node.rules.events import (
-    AddPipes,
-    Close,
-    Connected,
-    Disconnected,
-    Displayed,
-    Event,
-    Exited,
-    Forked,
-    ForkserverLost,
-    Instruction,
-    Leave,
-    OutputEnded,
-    OutputRead,
-    ReadOutput,
-    Received,
-    RemoveSocket,
-    Send,
-    SocketsSeen,
-    StopAsked,
-)
 from nbactors.local.node.rules.leases import Leases
 from nbactors.local.node.rules.queue import Request
 from nbactors.local.node.rules.records import NO_CONNECTION, Process, Session, Worker
@@ -96,14 +75,14 @@ class NodeState:
         """When a `Tick` is due at the latest; None if none is needed."""
         return self._context.alarms.deadline
 
-    def handle(self, event: Event, now: float) -> list[Instruction]:
+    def handle(self, event: events.Event, now: float) -> list[events.Instruction]:
         """Handle an event, and return the instructions that it causes, in order."""
         context = self._context
         context.now = now
         # One by one, so that a failure in one step does not keep the others from running.
         with context.careful(type(event).__name__):
             self._dispatch(event)
-        if not isinstance(event, (OutputRead, Displayed)):
+        if not isinstance(event, (events.OutputRead, events.Displayed)):
             with context.careful("alarms"):
                 context.alarms.ring(now)
             with context.careful("the waiting requests"):
@@ -115,32 +94,32 @@ class NodeState:
 
     # ------------------------------------------------------------------------------------------------------- events
 
-    def _dispatch(self, event: Event) -> None:
-        if isinstance(event, OutputRead):
+    def _dispatch(self, event: events.Event) -> None:
+        if isinstance(event, events.OutputRead):
             self._output_read(event)
-        elif isinstance(event, Displayed):
+        elif isinstance(event, events.Displayed):
             self._displayed(event)
-        elif isinstance(event, Received):
+        elif isinstance(event, events.Received):
             self._received(event.conn, event.message)
-        elif isinstance(event, Connected):
+        elif isinstance(event, events.Connected):
             dismissal = self._context.later(HELLO_WITHIN_S, lambda: self._close_without_hello(event.conn))
             self._without_hello[event.conn] = dismissal
-        elif isinstance(event, Disconnected):
+        elif isinstance(event, events.Disconnected):
             self._disconnected(event.conn)
-        elif isinstance(event, Forked):
+        elif isinstance(event, events.Forked):
             self._workers.forked(event)
-        elif isinstance(event, Exited):
+        elif isinstance(event, events.Exited):
             self._workers.exited(event)
-        elif isinstance(event, OutputEnded):
+        elif isinstance(event, events.OutputEnded):
             self._workers.output_ended(event)
-        elif isinstance(event, ForkserverLost):
+        elif isinstance(event, events.ForkserverLost):
             self._workers.orphan(event.workers, event.error)
-        elif isinstance(event, SocketsSeen):
+        elif isinstance(event, events.SocketsSeen):
             self._restore_sockets(event.names)
-        elif isinstance(event, StopAsked):
+        elif isinstance(event, events.StopAsked):
             self._stop(force=False)
 
-    def _output_read(self, event: OutputRead) -> None:
+    def _output_read(self, event: events.OutputRead) -> None:
         worker = self._context.processes.get(event.process_id)
         if not isinstance(worker, Worker):
             return
@@ -152,7 +131,7 @@ class NodeState:
             )
             self._context.send(session.driver, message)
 
-    def _displayed(self, event: Displayed) -> None:
+    def _displayed(self, event: events.Displayed) -> None:
         worker, display = self._context.processes.get(event.process_id), event.display
         if not isinstance(worker, Worker):
             return
@@ -177,14 +156,14 @@ class NodeState:
                 with self._context.careful("Hello", lambda why: self._refuse(conn, "internal", why)):
                     self._hello(conn, message)
             else:
-                self._context.do(Close(conn))
+                self._context.do(events.Close(conn))
         elif not process.lost:
             ask = Ask(self._context.send, process, message)
             with self._context.careful(type(message).__name__, ask.fail):
                 if not (self._control(ask, message) or self._from_member(ask, message)):
                     # A message that this kind of process never sends: the process speaks another protocol.
                     ask.withdraw()
-                    self._context.do(Close(conn))
+                    self._context.do(events.Close(conn))
 
     def _control(self, ask: Ask, message: messages.Message) -> bool:
         """Handle a message that every client may send. Return whether it was one."""
@@ -243,9 +222,9 @@ class NodeState:
         elif isinstance(message, messages.SetTitle):
             worker.label = message.label
         elif isinstance(message, messages.OutputPipes):
-            self._context.do(AddPipes(worker.process_id, worker.conn, message.origin))
+            self._context.do(events.AddPipes(worker.process_id, worker.conn, message.origin))
         elif isinstance(message, messages.Display):
-            self._context.do(ReadOutput(worker.process_id, Displayed(worker.process_id, message, ask)))
+            self._context.do(events.ReadOutput(worker.process_id, events.Displayed(worker.process_id, message, ask)))
         elif isinstance(message, messages.Paused):
             self._pass_to_session(worker, message)
         elif isinstance(message, messages.Bar):
@@ -290,17 +269,17 @@ class NodeState:
         self._context.alarms.take_back(self._without_hello.pop(conn, None))
         self._clients[conn] = process
         welcome = messages.Welcome(messages.PROTOCOL_VERSION, facts.node_id, facts.pid, facts.package_version)
-        self._context.do(Send(conn, welcome))
+        self._context.do(events.Send(conn, welcome))
         if isinstance(process, Worker):
             self._workers.register(process, conn, hello.pid)
 
     def _refuse(self, conn: int, kind: str, text: str) -> None:
-        self._context.do(Send(conn, messages.Refused(0, kind, text)))
-        self._context.do(Close(conn))
+        self._context.do(events.Send(conn, messages.Refused(0, kind, text)))
+        self._context.do(events.Close(conn))
 
     def _close_without_hello(self, conn: int) -> None:
         if conn in self._without_hello:
-            self._context.do(Close(conn))
+            self._context.do(events.Close(conn))
 
     def _disconnected(self, conn: int) -> None:
         self._context.alarms.take_back(self._without_hello.pop(conn, None))
@@ -313,7 +292,7 @@ class NodeState:
             process.conn = NO_CONNECTION
             process.lost = True
             self._context.processes.pop(process.process_id, None)
-            self._context.do(RemoveSocket(process.process_id))
+            self._context.do(events.RemoveSocket(process.process_id))
             self._gone(process, "session_ended")
             if process.session is not None:
                 self._sessions.gone(process.session)
@@ -427,7 +406,7 @@ class NodeState:
         if not self._is_unneeded() or turn != self._idle_turn:
             return
         if not self._without_hello:
-            self._context.do(Leave(final=False))
+            self._context.do(events.Leave(final=False))
         # If a process is connecting now, the node stays until that process has sent its first message.
         self._context.later(LOOK_AGAIN_S, lambda: self._leave_if_idle(turn))
 
@@ -446,7 +425,7 @@ class NodeState:
     def _stopped(self) -> None:
         while self._stops:
             self._stops.pop().done()
-        self._context.do(Leave(final=True))
+        self._context.do(events.Leave(final=True))
 
 
 def version_text(own_version: str, hello: messages.Hello) -> str:

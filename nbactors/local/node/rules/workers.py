@@ -10,20 +10,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from nbactors.local.node.rules import deaths
+from nbactors.local.node.rules import deaths, events
 from nbactors.local.node.rules.context import Context
-from nbactors.local.node.rules.events import (
-    Close,
-    Exited,
-    FinishOutput,
-    Forget,
-    Forked,
-    Kill,
-    OutputEnded,
-    RemoveLog,
-    RemoveSocket,
-    Spawn,
-)
 from nbactors.local.node.rules.records import NO_CONNECTION, Session, Worker
 from nbactors.local.wire import messages, os_bytes
 
@@ -94,7 +82,7 @@ class Workers:
             runtime_env=asked.runtime_env,
             modules=asked.modules if isinstance(asked, messages.CreateActor) else [],
         )
-        self._context.do(Spawn(session.environment, self._environments(session.environment), order))
+        self._context.do(events.Spawn(session.environment, self._environments(session.environment), order))
         worker.alarm = self._context.later(CONNECT_WITHIN_S, lambda: self._give_up(worker))
         return worker
 
@@ -103,7 +91,7 @@ class Workers:
         if not (worker.doomed or worker.removed or worker.exit_known):
             worker.doomed = True
             if worker.pid:
-                self._context.do(Kill(worker.process_id))
+                self._context.do(events.Kill(worker.process_id))
 
     def kill_later(self, worker: Worker, delay_s: float) -> None:
         """Kill a worker if it has not ended after `delay_s` seconds."""
@@ -117,7 +105,7 @@ class Workers:
         self._context.alarms.take_back(worker.alarm)
         self._on_ready(worker)
 
-    def forked(self, event: Forked) -> None:
+    def forked(self, event: events.Forked) -> None:
         """Note that the process exists, or could not be forked."""
         worker = self._find(event.process_id)
         if worker is None:
@@ -128,9 +116,9 @@ class Workers:
             return
         worker.pid = event.pid
         if worker.doomed:
-            self._context.do(Kill(worker.process_id))
+            self._context.do(events.Kill(worker.process_id))
 
-    def exited(self, event: Exited) -> None:
+    def exited(self, event: events.Exited) -> None:
         """Note that the process has exited. Messages that it sent before may still be unread."""
         worker = self._find(event.process_id)
         if worker is None or worker.exit_known:
@@ -156,7 +144,7 @@ class Workers:
         else:
             self.kill_later(worker, EXIT_WITHIN_S if worker.ending else REPORT_WITHIN_S)
 
-    def output_ended(self, event: OutputEnded) -> None:
+    def output_ended(self, event: events.OutputEnded) -> None:
         """Note that all output of the worker was read."""
         worker = self._find(event.process_id)
         if worker is not None:
@@ -215,7 +203,7 @@ class Workers:
 
     def _finish_output(self, worker: Worker) -> None:
         if not worker.output_ended:
-            self._context.do(FinishOutput(worker.process_id))
+            self._context.do(events.FinishOutput(worker.process_id))
 
     def _end_output(self, worker: Worker, tail: str) -> None:
         worker.output_ended = True
@@ -228,9 +216,9 @@ class Workers:
         worker.lost = True
         self._context.alarms.take_back(worker.alarm)
         if worker.conn != NO_CONNECTION:
-            self._context.do(Close(worker.conn))
+            self._context.do(events.Close(worker.conn))
             worker.conn = NO_CONNECTION
-        self._context.do(RemoveSocket(worker.process_id))
+        self._context.do(events.RemoveSocket(worker.process_id))
         self._context.later(REPORT_WITHIN_S, lambda: self._report(worker))
         self._on_lost(worker)
         self._settle(worker)
@@ -247,9 +235,9 @@ class Workers:
         worker.removed = True
         self._context.processes.pop(worker.process_id, None)
         worker.home.workers.pop(worker.process_id, None)
-        self._context.do(Forget(worker.process_id))
+        self._context.do(events.Forget(worker.process_id))
         if worker.actor is None:  # an actor's log is kept as long as the record of the actor
             self._logs.append(worker.process_id)
             if len(self._logs) > KEEP_LOGS:
-                self._context.do(RemoveLog(self._logs.popleft()))
+                self._context.do(events.RemoveLog(self._logs.popleft()))
         self._on_removed(worker)
