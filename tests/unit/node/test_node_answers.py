@@ -87,31 +87,15 @@ def asker(node: Scenario, request: messages.Message) -> Client:
     return session.create_alive()[1] if isinstance(request, messages.Display) else session
 
 
-HANDLERS = {
-    messages.OpenSession: "_sessions.open",
-    messages.CloseSession: "_sessions.close",
-    messages.CreateActor: "_actors.create",
-    messages.GetActor: "_actors.get",
-    messages.KillActor: "_actors.kill",
-    messages.RequestLease: "_leases.request",
-    messages.Query: "_actors.table.__iter__",
-    messages.FetchLog: "_actors.table.matching",
-    messages.Stop: "_stop",
-    messages.Display: "_context.do",
-}
-
-
-def broken(node: Scenario, request: messages.Message, monkeypatch: pytest.MonkeyPatch, by: Callable[..., Any]) -> None:
-    """Replace the handler of this kind of request."""
-    *path, name = HANDLERS[type(request)].split(".")
-    owner: Any = node.state
-    for step in path:
-        owner = getattr(owner, step)
-    monkeypatch.setattr(type(owner) if name.startswith("__") or name == "matching" else owner, name, by)
-
-
 def raise_a_mistake(*_: Any, **__: Any) -> Any:
     raise KeyError("a mistake")
+
+
+def break_handler(node: Scenario, kind: type[messages.Message], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the node make a mistake in the handling of this kind of message."""
+    for handlers in node.state._handlers.values():
+        if kind in handlers:
+            monkeypatch.setitem(handlers, kind, raise_a_mistake)
 
 
 @pytest.mark.parametrize("request_", REQUESTS, ids=by_name)
@@ -121,11 +105,7 @@ class TestMistakes:
     ) -> None:
         client = asker(node, request_)
         with monkeypatch.context() as patch:
-            if isinstance(request_, messages.Display):
-                patch.setattr(events, "ReadOutput", raise_a_mistake)
-                patch.setattr("nbactors.local.node.rules.state.ReadOutput", raise_a_mistake)
-            else:
-                broken(node, request_, patch, raise_a_mistake)
+            break_handler(node, type(request_), patch)
             client.send(numbered(request_, 900))
         (answer,) = answers(client, 900)
         assert isinstance(answer, messages.Refused)
@@ -150,7 +130,7 @@ def test_the_creator_of_an_unnamed_actor_is_told_of_an_error_in_the_node(
     node: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session = node.session()
-    monkeypatch.setattr(node.state._actors, "create", raise_a_mistake)
+    break_handler(node, messages.CreateActor, monkeypatch)
     actor_id = session.create()
     down = session.one(messages.ActorDown)
     assert down.actor_id == actor_id
