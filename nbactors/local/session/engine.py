@@ -107,7 +107,8 @@ class LocalEngine(Engine):
         process.node.check()
         self._warn_of_anonymous_detached(options)
         prepared = prepare(process.objects.values, args, kwargs)
-        code = self._export(cls)
+        # Not cached: a cell may change what the class refers to, and actors are few.
+        code = process.objects.values.hold_pickled(pickling.dumps_code(cls))
         sys_path, cwd = process.environment.changed_paths()
         actor_id = ids.new_actor_id()
 
@@ -164,10 +165,6 @@ class LocalEngine(Engine):
         if answer.created:  # it never gets its constructor's arguments
             node.send(messages.KillActor(node.number(), answer.actor_id, True))
         node.send(messages.ReleaseHold(answer.actor_id, 1))
-
-    def _export(self, cls: type) -> Any:
-        """Return the pickled class. Not cached: a cell may change what the class refers to, and actors are few."""
-        return self.process.objects.values.hold_pickled(pickling.dumps_code(cls))
 
     def _warn_of_anonymous_detached(self, options: ActorOptions) -> None:
         """Do nothing: only a session has an anonymous namespace; a worker has the namespace of its session."""
@@ -255,21 +252,7 @@ class LocalEngine(Engine):
         return [(row.namespace, row.name) for row in self._query("named_actors", all_namespaces).actors]
 
     def list_actors(self) -> list[dict[str, Any]]:
-        return [
-            {
-                "actor_id": row.actor_id.hex(),
-                "class_name": row.class_name,
-                "name": row.name,
-                "ray_namespace": row.namespace,
-                "state": row.state,
-                "pid": row.pid,
-                "is_detached": row.detached,
-                "job_id": row.job_id.hex(),
-                "required_resources": row.resources,
-                "death_cause": row.death_cause,
-            }
-            for row in self._query("actors").actors
-        ]
+        return [row.shown() for row in self._query("actors").actors]
 
     def available_resources(self) -> dict[str, float]:
         return self._query("available_resources").amounts
