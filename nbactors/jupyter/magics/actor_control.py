@@ -101,7 +101,8 @@ class ControlMagics(Magics):
         given = [ref for word in arguments.references for ref in self._references(word)]
         # The same calls may be in several lists.
         wanted = list({id(ref): ref for ref in given}.values())
-        unended = [ref for ref in wanted if not _ending(ref).done()]
+        endings = [ref.completed() if isinstance(ref, nbactors.ObjectRefGenerator) else ref for ref in wanted]
+        unended = [ref for ref, ending in zip(wanted, endings, strict=True) if not ending.done()]
         for ref in unended:
             try:
                 nbactors.cancel(ref, force=arguments.force, interrupt=arguments.interrupt)
@@ -148,10 +149,12 @@ class ControlMagics(Magics):
         value = self.shell.user_ns.get(word)
         handles = list(value.values()) if isinstance(value, dict) else value if _is_collection(value) else [value]
         if handles and all(isinstance(handle, ActorHandle) for handle in handles):
-            return [(_strong(handle), f"{word}: {handle!r}") for handle in handles]
+            # A copy of a weak handle, which the history holds, is a strong one.
+            return [(handle.__copy__(), f"{word}: {handle!r}") for handle in handles]
         rows = [row for row in _named() if row["name"] == word and namespace in (None, row["ray_namespace"])]
-        own = [row for row in rows if nbactors.is_initialized() and row["ray_namespace"] == _own_namespace()]
-        rows = own or rows
+        if nbactors.is_initialized():
+            own = nbactors.get_runtime_context().namespace
+            rows = [row for row in rows if row["ray_namespace"] == own] or rows
         if len(rows) > 1:
             where = ", ".join(repr(row["ray_namespace"]) for row in rows)
             raise UsageError(f"%kill: {word} is an actor's name in the namespaces {where}; say --namespace")
@@ -214,10 +217,6 @@ def _named() -> list[dict[str, Any]]:
     return [row for row in state.list_actors(limit=MANY) if row["name"] and row["state"] != "DEAD"]
 
 
-def _own_namespace() -> str:
-    return nbactors.get_runtime_context().namespace
-
-
 def _unknown_name(name: str, namespace: str | None, variables: list[str] | None = None) -> str:
     """Return the error text for a name that no living actor has."""
     rows = _named()
@@ -243,16 +242,6 @@ def _is_collection(value: Any) -> bool:
 def _holds_references(value: Any) -> bool:
     items = value.values() if isinstance(value, dict) else value if _is_collection(value) else [value]
     return bool(items) and all(isinstance(item, _REFERENCES) for item in items)
-
-
-def _ending(ref: Any) -> Any:
-    """Return the reference that is ready when the call has ended."""
-    return ref.completed() if isinstance(ref, nbactors.ObjectRefGenerator) else ref
-
-
-def _strong(handle: Any) -> ActorHandle[Any]:
-    """Return a strong handle, also for the weak one that the history holds."""
-    return handle.__copy__()  # type: ignore[no-any-return]
 
 
 def _identifier(name: str) -> str:
