@@ -15,7 +15,7 @@ from IPython.display import display
 import nbactors
 from nbactors.actor import ActorHandle
 from nbactors.jupyter.magics.actor_table import Roster
-from nbactors.jupyter.magics.magic_line import is_variable, parsed, unquoted
+from nbactors.jupyter.magics.magic_line import is_variable, parsed, unquoted, variables
 from nbactors.util import calls, state
 
 MANY = 100_000
@@ -41,10 +41,11 @@ class ControlMagics(Magics):
         arguments = parsed(self.actors, line)
         rows = _living_or_all(arguments.all)
         hint = "No actors." if arguments.all else "No actors of this session, and no detached ones."
-        variables = {
-            value._link.actor_id.hex(): name for name, value in self._variables() if type(value) is ActorHandle
+        assert self.shell is not None
+        handles = {
+            value._link.actor_id.hex(): name for name, value in variables(self.shell) if type(value) is ActorHandle
         }
-        roster = Roster(rows, calls.pending_calls(), variables, hint)
+        roster = Roster(rows, calls.pending_calls(), handles, hint)
         if arguments.stacks:
             _print_stacks(rows)
         return roster
@@ -160,27 +161,18 @@ class ControlMagics(Magics):
             raise UsageError(f"%kill: {word} is an actor's name in the namespaces {where}; say --namespace")
         if not rows:
             kinds = f"; the variable {word} holds {type(value).__name__}" if value is not None else ""
-            variables = [name for name, held in self._variables() if isinstance(held, ActorHandle)]
-            raise UsageError(f"%kill: {_unknown_name(word, namespace, variables)}{kinds}")
+            holders = [name for name, held in variables(self.shell) if isinstance(held, ActorHandle)]
+            raise UsageError(f"%kill: {_unknown_name(word, namespace, holders)}{kinds}")
         row = rows[0]
         handle = nbactors.get_actor(word, row["ray_namespace"] or None)
         return [(handle, f"{word}: {row['class_name']}, pid {row['pid']}")]
-
-    def _variables(self) -> list[tuple[str, Any]]:
-        """Return the user's own variables, without the history."""
-        assert self.shell is not None
-        return [
-            (name, value)
-            for name, value in self.shell.user_ns.items()
-            if not name.startswith("_") and name not in ("In", "Out")
-        ]
 
     def _references(self, word: str) -> list[Any]:
         """Return the references and generators in a variable."""
         assert self.shell is not None
         names = self.shell.user_ns
         if word not in names:
-            held = [name for name, value in self._variables() if _holds_references(value)]
+            held = [name for name, value in variables(self.shell) if _holds_references(value)]
             raise UsageError(f"%cancel: there is no variable {word!r}{_close(word, held)}")
         value = names[word]
         if not _holds_references(value):
