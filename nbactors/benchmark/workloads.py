@@ -73,11 +73,7 @@ class Workloads:
     def classes(self) -> dict[str, Any]:
         """Return the actor classes by their kind."""
         remote = self.runtime.remote
-        return {
-            "plain": remote(_Echo),
-            "async": remote(_AsyncEcho),
-            "threads": remote(max_concurrency=THREADS)(_Echo),
-        }
+        return {"plain": remote(_Echo), "async": remote(_AsyncEcho), "threads": remote(max_concurrency=THREADS)(_Echo)}
 
     def init(self) -> float:
         """Return the seconds that `init` takes."""

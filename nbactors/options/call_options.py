@@ -5,14 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from nbactors.options.checks import (
-    check_bool,
-    check_count,
-    check_limit,
-    check_seconds,
-    check_text,
-    refuse_unserved,
-)
+from nbactors.options.checks import check_bool, check_count, check_limit, check_seconds, check_text, refuse_unserved
 from nbactors.options.num_returns import num_returns_of
 from nbactors.options.served import BACKPRESSURE, FOR_CALLS, FOR_METHODS, UNSERVED_FOR_CALLS
 

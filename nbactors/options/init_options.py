@@ -8,12 +8,7 @@ from typing import Any, NamedTuple
 
 from nbactors.limits import MAX_GPUS, MAX_SECONDS
 from nbactors.options import default_namespace
-from nbactors.options.checks import (
-    check_bool,
-    check_text,
-    quantity,
-    resource_map,
-)
+from nbactors.options.checks import check_bool, check_text, quantity, resource_map
 from nbactors.runtime_env import RuntimeEnv
 
 _NOTHING: Mapping[str, Any] = {}

@@ -5,11 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from nbactors.options.checks import (
-    quantity,
-    resource_map,
-    strategy,
-)
+from nbactors.options.checks import quantity, resource_map, strategy
 from nbactors.runtime_env import RuntimeEnv
 
 SHARED = ("num_cpus", "num_gpus", "memory", "resources", "runtime_env", "scheduling_strategy", "name")
@@ -62,15 +58,7 @@ FOR_ACTORS = (
     "enable_task_events",
 )
 
-FOR_TASKS = (
-    *SHARED,
-    "num_returns",
-    "max_retries",
-    "retry_exceptions",
-    "timeout_s",
-    "enable_task_events",
-    BACKPRESSURE,
-)
+FOR_TASKS = (*SHARED, "num_returns", "max_retries", "retry_exceptions", "timeout_s", "enable_task_events", BACKPRESSURE)
 
 FOR_METHODS = ("num_returns", "concurrency_group", "enable_task_events", BACKPRESSURE)
 

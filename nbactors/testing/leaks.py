@@ -12,7 +12,6 @@ from __future__ import annotations
 import gc
 import glob
 import os
-import socket
 import sys
 import threading
 import time
@@ -119,13 +118,11 @@ def settle(before: Holdings, timeout_s: float = 5.0, include_node: bool = False)
 def node_pid() -> int:
     """Return the process id of this user's node, or 0 if no node runs. Does not start a node."""
     path = os.path.join(node_directory(), "node.sock")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.settimeout(1.0)
-        try:
-            connection.connect(path)
+    try:
+        with sockets.connect(path, 1.0) as connection:
             return sockets.peer_pid(connection)
-        except OSError:
-            return 0
+    except OSError:
+        return 0
 
 
 def _processes(include_node: bool) -> dict[tuple[int, float], str]:

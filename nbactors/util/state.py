@@ -252,19 +252,7 @@ _BRIEF = ("actor_id", "class_name", "state", "job_id", "name", "ray_namespace", 
 
 
 def _row(actor: messages.ActorRow) -> dict[str, Any]:
-    return {
-        "actor_id": actor.actor_id.hex(),
-        "class_name": actor.class_name,
-        "state": actor.state,
-        "job_id": actor.job_id.hex(),
-        "name": actor.name,
-        "ray_namespace": actor.namespace,
-        "pid": actor.pid,
-        "is_detached": actor.detached,
-        "required_resources": actor.resources,
-        "death_cause": actor.death_cause,
-        "log_path": actor.log_path if os.path.exists(actor.log_path) else "",
-    }
+    return {**actor.shown(), "log_path": actor.log_path if os.path.exists(actor.log_path) else ""}
 
 
 def _meets(row: dict[str, Any], key: str, operator: str, value: Any) -> bool:

@@ -61,10 +61,17 @@ class Live:
         buttons = [make_button(ipywidgets)] if make_button is not None else []
         self._box = ipywidgets.HBox([*buttons, self._page], layout=ipywidgets.Layout(width="100%"))
 
+    def show_text(self, text: str) -> None:
+        """Show a text without HTML and widgets."""
+        self._send({"text/plain": text})
+
     def _publish(self, text: str, html: str) -> None:
         data: dict[str, Any] = {"text/plain": text, "text/html": html}
         if self._box is not None:
             data[WIDGET_MIME] = {"version_major": 2, "version_minor": 0, "model_id": self._box.model_id}
+        self._send(data)
+
+    def _send(self, data: dict[str, Any]) -> None:
         kind = "update_display_data" if self._shown else "display_data"
         content = {"data": data, "metadata": {}, "transient": {"display_id": self._id}}
         self._shown = cells.publish(self._cell, kind, content) or self._shown

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import uuid
 from collections import deque
 from time import monotonic
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from nbactors.frontend.sink import Output
 from nbactors.frontend.text_stream import write
 from nbactors.jupyter.cell_output import cells
+from nbactors.jupyter.cell_output.live import Live
 from nbactors.jupyter.cell_output.painter import painter
 
 HEAD_LINES = 5_000
@@ -55,9 +55,7 @@ class Flood:
     """The output of one cell beyond the limits: its last lines, in a display that is replaced now and then."""
 
     def __init__(self, cell: int) -> None:
-        self._cell = cell
-        self._display_id = uuid.uuid4().hex
-        self._is_shown = False
+        self._live = Live(cell)
         self._latest: deque[Output] = deque(maxlen=TAIL_LINES)
         self._count = 0
         self._painted_at = 0.0
@@ -86,13 +84,5 @@ class Flood:
         left_out = max(count - len(tail), 0)
         name = next(iter(self._names), "")
         note = f"… {left_out:,} more lines; all of them: %actor_logs {name}" if left_out else ""
-        text = "\n".join([note, *tail] if note else tail)
-        content = {
-            "data": {"text/plain": text},
-            "metadata": {},
-            "transient": {"display_id": self._display_id},
-        }
-        kind = "update_display_data" if self._is_shown else "display_data"
-        self._is_shown = True
-        cells.publish(self._cell, kind, content)
+        self._live.show_text("\n".join([note, *tail] if note else tail))
         return None

@@ -20,17 +20,15 @@ from nbactors.jupyter.magics import background
 
 
 class CellSink:
-    """See `nbactors.frontend.sink.Sink`."""
+    """Implements `nbactors.frontend.sink.Sink`, which describes the methods."""
 
     def __init__(self) -> None:
         self._output = CellOutput()
 
     def output(self, output: Output) -> None:
-        """See the protocol."""
         self._output.show(output)
 
     def display(self, display: Display) -> None:
-        """See the protocol."""
         if display.clear:
             cells.publish(display.cell, "clear_output", {"wait": display.clear == "later"})
             return
@@ -39,12 +37,10 @@ class CellSink:
         cells.publish(display.cell, kind, content)
 
     def bar(self, state: BarState) -> None:
-        """See the protocol."""
         if not background.begun(state.bar, state.pid):
             bars.show(state)
 
     def paused(self, paused: Paused) -> None:
-        """See the protocol."""
         waiting_breakpoints.take(paused)
 
 

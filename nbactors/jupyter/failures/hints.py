@@ -17,6 +17,4 @@ def _post_run_cell(result: Any) -> None:
 
 def watch(shell: InteractiveShell) -> None:
     """Print hints for the errors of this shell's cells. Calling it again does nothing. On the main thread."""
-    if not getattr(shell, "_nbactors_hints", False):
-        shell.events.register("post_run_cell", _post_run_cell)
-        shell._nbactors_hints = True
+    shell.events.register("post_run_cell", _post_run_cell)  # IPython keeps a function once

@@ -53,9 +53,7 @@ def _post_run_cell(result: Any) -> None:
 
 def watch(shell: InteractiveShell) -> None:
     """Look after stopped calls at the end of each cell. Calling it again does nothing. On the main thread."""
-    if not getattr(shell, "_nbactors_debugging", False):
-        shell.events.register("post_run_cell", _post_run_cell)
-        shell._nbactors_debugging = True
+    shell.events.register("post_run_cell", _post_run_cell)  # IPython keeps a function once
 
 
 def stopped() -> list[Paused]:

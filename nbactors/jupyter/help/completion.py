@@ -17,6 +17,7 @@ from IPython.core.interactiveshell import InteractiveShell
 import nbactors
 from nbactors.actor import ActorClass, ActorHandle, ActorMethod
 from nbactors.jupyter.help import remote_call
+from nbactors.jupyter.magics.magic_line import variables
 from nbactors.remote_function import RemoteFunction
 from nbactors.util import state
 
@@ -144,12 +145,7 @@ class _Line:
         return sorted(set(self._candidates.get(str(action.metavar), list)()))
 
     def _variables(self, fits: Callable[[Any], bool]) -> list[str]:
-        shell = self._shell
-        return [
-            name
-            for name, value in list(shell.user_ns.items())
-            if not name.startswith("_") and name not in ("In", "Out") and fits(value)
-        ]
+        return [name for name, value in variables(self._shell) if fits(value)]
 
 
 def _living() -> list[dict[str, Any]]:

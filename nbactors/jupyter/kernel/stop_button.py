@@ -18,6 +18,4 @@ def _pre_run_cell(info: Any = None) -> None:
 
 def watch(shell: InteractiveShell) -> None:
     """Install the handler at the beginning of each cell. Calling it again does nothing. On the main thread."""
-    if not getattr(shell, "_nbactors_stopping", False):
-        shell.events.register("pre_run_cell", _pre_run_cell)
-        shell._nbactors_stopping = True
+    shell.events.register("pre_run_cell", _pre_run_cell)  # IPython keeps a function once

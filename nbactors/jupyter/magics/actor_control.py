@@ -15,7 +15,7 @@ from IPython.display import display
 import nbactors
 from nbactors.actor import ActorHandle
 from nbactors.jupyter.magics.actor_table import Roster
-from nbactors.jupyter.magics.magic_line import is_variable, parsed, unquoted
+from nbactors.jupyter.magics.magic_line import is_variable, parsed, unquoted, variables
 from nbactors.util import calls, state
 
 MANY = 100_000
@@ -41,10 +41,11 @@ class ControlMagics(Magics):
         arguments = parsed(self.actors, line)
         rows = _living_or_all(arguments.all)
         hint = "No actors." if arguments.all else "No actors of this session, and no detached ones."
-        variables = {
-            value._link.actor_id.hex(): name for name, value in self._variables() if type(value) is ActorHandle
+        assert self.shell is not None
+        handles = {
+            value._link.actor_id.hex(): name for name, value in variables(self.shell) if type(value) is ActorHandle
         }
-        roster = Roster(rows, calls.pending_calls(), variables, hint)
+        roster = Roster(rows, calls.pending_calls(), handles, hint)
         if arguments.stacks:
             _print_stacks(rows)
         return roster
@@ -101,7 +102,8 @@ class ControlMagics(Magics):
         given = [ref for word in arguments.references for ref in self._references(word)]
         # The same calls may be in several lists.
         wanted = list({id(ref): ref for ref in given}.values())
-        unended = [ref for ref in wanted if not _ending(ref).done()]
+        endings = [ref.completed() if isinstance(ref, nbactors.ObjectRefGenerator) else ref for ref in wanted]
+        unended = [ref for ref, ending in zip(wanted, endings, strict=True) if not ending.done()]
         for ref in unended:
             try:
                 nbactors.cancel(ref, force=arguments.force, interrupt=arguments.interrupt)
@@ -148,36 +150,29 @@ class ControlMagics(Magics):
         value = self.shell.user_ns.get(word)
         handles = list(value.values()) if isinstance(value, dict) else value if _is_collection(value) else [value]
         if handles and all(isinstance(handle, ActorHandle) for handle in handles):
-            return [(_strong(handle), f"{word}: {handle!r}") for handle in handles]
+            # A copy of a weak handle, which the history holds, is a strong one.
+            return [(handle.__copy__(), f"{word}: {handle!r}") for handle in handles]
         rows = [row for row in _named() if row["name"] == word and namespace in (None, row["ray_namespace"])]
-        own = [row for row in rows if nbactors.is_initialized() and row["ray_namespace"] == _own_namespace()]
-        rows = own or rows
+        if nbactors.is_initialized():
+            own = nbactors.get_runtime_context().namespace
+            rows = [row for row in rows if row["ray_namespace"] == own] or rows
         if len(rows) > 1:
             where = ", ".join(repr(row["ray_namespace"]) for row in rows)
             raise UsageError(f"%kill: {word} is an actor's name in the namespaces {where}; say --namespace")
         if not rows:
             kinds = f"; the variable {word} holds {type(value).__name__}" if value is not None else ""
-            variables = [name for name, held in self._variables() if isinstance(held, ActorHandle)]
-            raise UsageError(f"%kill: {_unknown_name(word, namespace, variables)}{kinds}")
+            holders = [name for name, held in variables(self.shell) if isinstance(held, ActorHandle)]
+            raise UsageError(f"%kill: {_unknown_name(word, namespace, holders)}{kinds}")
         row = rows[0]
         handle = nbactors.get_actor(word, row["ray_namespace"] or None)
         return [(handle, f"{word}: {row['class_name']}, pid {row['pid']}")]
-
-    def _variables(self) -> list[tuple[str, Any]]:
-        """Return the user's own variables, without the history."""
-        assert self.shell is not None
-        return [
-            (name, value)
-            for name, value in self.shell.user_ns.items()
-            if not name.startswith("_") and name not in ("In", "Out")
-        ]
 
     def _references(self, word: str) -> list[Any]:
         """Return the references and generators in a variable."""
         assert self.shell is not None
         names = self.shell.user_ns
         if word not in names:
-            held = [name for name, value in self._variables() if _holds_references(value)]
+            held = [name for name, value in variables(self.shell) if _holds_references(value)]
             raise UsageError(f"%cancel: there is no variable {word!r}{_close(word, held)}")
         value = names[word]
         if not _holds_references(value):
@@ -214,10 +209,6 @@ def _named() -> list[dict[str, Any]]:
     return [row for row in state.list_actors(limit=MANY) if row["name"] and row["state"] != "DEAD"]
 
 
-def _own_namespace() -> str:
-    return nbactors.get_runtime_context().namespace
-
-
 def _unknown_name(name: str, namespace: str | None, variables: list[str] | None = None) -> str:
     """Return the error text for a name that no living actor has."""
     rows = _named()
@@ -243,16 +234,6 @@ def _is_collection(value: Any) -> bool:
 def _holds_references(value: Any) -> bool:
     items = value.values() if isinstance(value, dict) else value if _is_collection(value) else [value]
     return bool(items) and all(isinstance(item, _REFERENCES) for item in items)
-
-
-def _ending(ref: Any) -> Any:
-    """Return the reference that is ready when the call has ended."""
-    return ref.completed() if isinstance(ref, nbactors.ObjectRefGenerator) else ref
-
-
-def _strong(handle: Any) -> ActorHandle[Any]:
-    """Return a strong handle, also for the weak one that the history holds."""
-    return handle.__copy__()  # type: ignore[no-any-return]
 
 
 def _identifier(name: str) -> str:

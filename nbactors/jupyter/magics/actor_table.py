@@ -24,11 +24,7 @@ class Roster:
     """
 
     def __init__(
-        self,
-        rows: Sequence[dict[str, Any]],
-        calls: Sequence[dict[str, Any]],
-        variables: Mapping[str, str],
-        empty: str,
+        self, rows: Sequence[dict[str, Any]], calls: Sequence[dict[str, Any]], variables: Mapping[str, str], empty: str
     ) -> None:
         """Take the snapshot. Reading the facts of a process takes about a millisecond.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import threading
-from dataclasses import dataclass
 from html import escape
 from time import monotonic
 from typing import Any
@@ -42,36 +41,24 @@ def begun(token: str, pid: int) -> bool:
     return token.startswith(TOKEN_PREFIX)
 
 
-@dataclass(frozen=True)
-class Title:
-    """The names of one run of a cell.
-
-    Attributes:
-        name: The user's name for it.
-        prompt: ``In[12]``.
-        filename: The file name of its code in tracebacks.
-        token: Its name in the worker's report that it has begun.
-    """
-
-    name: str
-    prompt: str
-    filename: str
-    token: str
-
-
 class BackgroundCell:
     """One run of a cell.
 
     Args:
-        title: The names of the run.
-        cell: The number of the cell that shows it, 0 in a terminal.
+        name: The user's name for the run.
+        prompt: ``In[12]``.
+        filename: The file name of the cell's code in tracebacks.
+        token: The name of the run in the worker's report that it has begun.
+        cell: The number of the cell that shows the run, 0 in a terminal.
         value: A reference to the value of the cell.
         shown: A reference to the MIME bundle of that value; see `remote_in_worker.mimebundle`.
     """
 
-    def __init__(self, title: Title, cell: int, value: Any, shown: Any) -> None:
-        self._title = title
-        self._name = title.name
+    def __init__(self, *, name: str, prompt: str, filename: str, token: str, cell: int, value: Any, shown: Any) -> None:
+        self._name = name
+        self._prompt = prompt
+        self._filename = filename
+        self._token = token
         self._cell = cell
         self._value = value
         self._live = Live(cell)
@@ -82,10 +69,10 @@ class BackgroundCell:
         self._outcome: Any = None
         self._button: Any = None
         if cell:
-            _runs[title.token] = self
+            _runs[token] = self
             painter.touch(self)
         else:
-            print(f"{title.name} runs in the background")
+            print(f"{name} runs in the background")
         shown.future().add_done_callback(self._finish)
 
     @property
@@ -118,7 +105,7 @@ class BackgroundCell:
         """Take the value or the error of the cell. On a thread of the runtime."""
         error = future.exception()
         with self._lock:
-            _runs.pop(self._title.token, None)
+            _runs.pop(self._token, None)
             self._ended = monotonic()
             self._outcome = error if error is not None else future.result()
             asked = self._state == "cancelling"
@@ -170,7 +157,7 @@ class BackgroundCell:
 
     def _traceback(self, error: BaseException) -> str:
         """Return an error's text, in which the prompt and the name stand for the cell's file and function."""
-        text = str(error).replace(f'File "{self._title.filename}", line', f"Cell {self._title.prompt}, line")
+        text = str(error).replace(f'File "{self._filename}", line', f"Cell {self._prompt}, line")
         return text.replace("ray::run()", self._name, 1)
 
     def _print(self) -> None:

@@ -1,4 +1,4 @@
-"""Reads the arguments on the line of a magic."""
+"""Reads the arguments on the line of a magic, and the variables that they may name."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from IPython.core.error import UsageError
+from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic_arguments import parse_argstring
 
 
@@ -27,6 +28,12 @@ def parsed(magic: Callable[..., Any], line: str) -> argparse.Namespace:
 def unquoted(text: str) -> str:
     """Return an argument without the quotes around it, which IPython leaves there."""
     return text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'" else text
+
+
+def variables(shell: InteractiveShell) -> list[tuple[str, Any]]:
+    """Return the user's own variables, without IPython's history: names and values."""
+    everything = list(shell.user_ns.items())
+    return [(name, value) for name, value in everything if not name.startswith("_") and name not in ("In", "Out")]
 
 
 def is_variable(text: str) -> bool:

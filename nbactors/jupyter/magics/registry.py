@@ -13,14 +13,7 @@ from nbactors.jupyter.magics.logs import LogMagics
 from nbactors.jupyter.magics.on import OnMagics
 from nbactors.jupyter.magics.remote import RemoteMagics
 
-GROUPS = (
-    ActorMagics,
-    ControlMagics,
-    DebugMagics,
-    LogMagics,
-    OnMagics,
-    RemoteMagics,
-)
+GROUPS = (ActorMagics, ControlMagics, DebugMagics, LogMagics, OnMagics, RemoteMagics)
 
 
 def load(shell: InteractiveShell) -> None:

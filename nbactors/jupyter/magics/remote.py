@@ -17,7 +17,7 @@ import nbactors
 from nbactors.frontend import calling_cell
 from nbactors.jupyter.cell_output import cells
 from nbactors.jupyter.magics import remote_in_worker, sent_cell
-from nbactors.jupyter.magics.background import BackgroundCell, Title
+from nbactors.jupyter.magics.background import BackgroundCell
 from nbactors.jupyter.magics.cell_code import CellFailed
 from nbactors.jupyter.magics.magic_line import parsed
 
@@ -67,17 +67,15 @@ class RemoteMagics(Magics):
             code, filename = sent_cell.compiled("%%remote", shell, cell)
         except CellFailed:
             return
-        shown_as = sent_cell.prompt(shell)
-        name = arguments.name or shown_as
+        prompt = sent_cell.prompt(shell)
+        name = arguments.name or prompt
         token = f"{remote_in_worker.TOKEN_PREFIX}{uuid.uuid4().hex}"
-        source = "\n" + cell
         shows = not cell.rstrip().endswith(";")
         names = _captured(shell, code, extra)
-        packed = remote_in_worker.SentCell(code, filename, source, names, arguments.out is not None, shows)
+        packed = remote_in_worker.SentCell(code, filename, "\n" + cell, names, arguments.out is not None, shows)
         value, shown = _submit(packed, token, name, arguments)
-        number = calling_cell.current()
-        title = Title(name, shown_as, filename, token)
-        BackgroundCell(title, number if cells.header(number) else 0, value, shown)
+        number = calling_cell.current() if cells.header(calling_cell.current()) else 0
+        BackgroundCell(name=name, prompt=prompt, filename=filename, token=token, cell=number, value=value, shown=shown)
         if arguments.out is not None:
             shell.user_ns[arguments.out] = value
 

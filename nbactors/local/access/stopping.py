@@ -17,7 +17,9 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import TypeVar
 
 import psutil
 
@@ -40,6 +42,8 @@ _FAMILY_S = 1.0
 """How long, in seconds, forkservers and workers may take to notice that their node is gone."""
 
 _WORKER_TITLE = "ray::"
+
+T = TypeVar("T")
 
 
 def stop(node: Sighting, force: bool) -> bool:
@@ -79,38 +83,35 @@ def stop(node: Sighting, force: bool) -> bool:
 
 def members(node: psutil.Process) -> list[psutil.Process]:
     """Return a node's forkservers, their workers, and the processes that workers started in their process groups."""
-    try:
-        below = node.children(recursive=True)
-    except psutil.Error:
-        return []
-    parents = {process.pid: _parent(process) for process in below}
+    below: list[psutil.Process] = _answer(lambda: node.children(recursive=True), [])
+    parents = {process.pid: _answer(process.ppid, 0) for process in below}
     forkservers = {pid for pid, parent in parents.items() if parent == node.pid}
     workers = {pid for pid, parent in parents.items() if parent in forkservers}
-    return [process for process in below if process.pid in forkservers or _group(process) in workers]
+    groups = {process.pid: _answer(partial(os.getpgid, process.pid), 0) for process in below}
+    return [process for process in below if process.pid in forkservers or groups[process.pid] in workers]
 
 
 def is_worker(process: psutil.Process) -> bool:
     """Return whether a process has the title that workers give themselves."""
-    try:
-        return "".join(process.cmdline()[:1]).startswith(_WORKER_TITLE)
-    except psutil.Error:
-        return False
+    return "".join(_answer(process.cmdline, [""])[:1]).startswith(_WORKER_TITLE)
 
 
 def is_stopped(process: psutil.Process | None) -> bool:
     """Return whether a signal has stopped a process."""
-    try:
-        return process is not None and process.status() in (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP)
-    except psutil.Error:
-        return False
+    return process is not None and _answer(process.status, "") in (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP)
 
 
 def process_of(pid: int) -> psutil.Process | None:
     """Return the process with this id, None if there is none."""
+    return _answer(lambda: psutil.Process(pid) if pid else None, None)
+
+
+def _answer(question: Callable[[], T], otherwise: T) -> T:
+    """Return what the system answers about a process; the other value if the process has ended or may not be seen."""
     try:
-        return psutil.Process(pid) if pid else None
-    except psutil.Error:
-        return None
+        return question()
+    except (psutil.Error, ProcessLookupError, PermissionError):
+        return otherwise
 
 
 def _asked(node: Sighting, force: bool) -> bool:
@@ -145,7 +146,7 @@ def _end(family: Iterable[psutil.Process]) -> None:
     left = [process for process in family if not _is_gone(process)]
     if not _wait(left, _FAMILY_S):
         for process in left:
-            _kill(process)
+            _answer(process.kill, None)
         _wait(left, _KILL_S)
 
 
@@ -172,31 +173,7 @@ def _wait(processes: Iterable[psutil.Process], timeout_s: float) -> bool:
 
 
 def _is_gone(process: psutil.Process) -> bool:
-    try:
-        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
-    except psutil.Error:
-        return True
-
-
-def _parent(process: psutil.Process) -> int:
-    try:
-        return process.ppid()
-    except psutil.Error:
-        return 0
-
-
-def _group(process: psutil.Process) -> int:
-    try:
-        return os.getpgid(process.pid)
-    except OSError:
-        return 0
-
-
-def _kill(process: psutil.Process) -> None:
-    try:
-        process.kill()
-    except psutil.Error:
-        pass
+    return _answer(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE, True)
 
 
 def _no_node(node: Sighting) -> str:
@@ -207,10 +184,7 @@ def _no_node(node: Sighting) -> str:
             f"the process that listens at {path!r} cannot be seen from here, and does not answer: it runs in another "
             "container, perhaps. Run `nbactors stop` there"
         )
-    try:
-        command = " ".join(process.cmdline())
-    except psutil.Error:
-        command = "?"
+    command = " ".join(_answer(process.cmdline, ["?"]))
     return (
         f"what listens at {path!r} is no node of nbactors and was left alone: pid {node.pid}, {command:.200}. End it "
         "by yourself, or set NBACTORS_DIR to another directory"

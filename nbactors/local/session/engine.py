@@ -51,7 +51,7 @@ CLOSE_S = 6.0
 
 
 class LocalEngine(Engine):
-    """The methods that the engines of sessions and workers share."""
+    """The methods that the engines of sessions and workers share. The base class describes each of them."""
 
     def __init__(self, process: Process, job_id: bytes, namespace: str) -> None:
         self.process = process
@@ -66,7 +66,6 @@ class LocalEngine(Engine):
     # ------------------------------------------------------------------------------------------------------ objects
 
     def put(self, value: Any) -> ObjectRef[Any]:
-        """See the base class."""
         process = self.process
         if INTERRUPTS.due:
             INTERRUPTS.raise_due()
@@ -75,7 +74,6 @@ class LocalEngine(Engine):
         return ObjectRef(Entry.made(process.objects, next(process.numbers), held))
 
     def get(self, refs: Sequence[ObjectRef[Any]], timeout: float | None) -> list[Any]:
-        """See the base class."""
         __tracebackhide__ = True
         if INTERRUPTS.due:
             INTERRUPTS.raise_due()
@@ -109,7 +107,8 @@ class LocalEngine(Engine):
         process.node.check()
         self._warn_of_anonymous_detached(options)
         prepared = prepare(process.objects.values, args, kwargs)
-        code = self._export(cls)
+        # Not cached: a cell may change what the class refers to, and actors are few.
+        code = process.objects.values.hold_pickled(pickling.dumps_code(cls))
         sys_path, cwd = process.environment.changed_paths()
         actor_id = ids.new_actor_id()
 
@@ -167,37 +166,28 @@ class LocalEngine(Engine):
             node.send(messages.KillActor(node.number(), answer.actor_id, True))
         node.send(messages.ReleaseHold(answer.actor_id, 1))
 
-    def _export(self, cls: type) -> Any:
-        """Return the pickled class. Not cached: a cell may change what the class refers to, and actors are few."""
-        return self.process.objects.values.hold_pickled(pickling.dumps_code(cls))
-
     def _warn_of_anonymous_detached(self, options: ActorOptions) -> None:
         """Do nothing: only a session has an anonymous namespace; a worker has the namespace of its session."""
 
     def link_of(self, actor_id: bytes) -> ActorLink:
-        """See the base class."""
         return self.process.actors.obtain(actor_id)
 
     def call_alone(self, link: ActorLink, method: str, args: tuple[Any, ...]) -> ObjectRef[Any]:
-        """See the base class."""
         ref: ObjectRef[Any] = link.call(MethodMeta(method, ANYTHING), args, {}, None)
         return ref
 
     def publish_meta(self, link: ActorLink, meta: ActorMeta) -> None:
-        """See the base class."""
         assert isinstance(link, LocalActorLink)
         link.update(meta)
         self.process.node.send_now(messages.ReplaceMeta(link.actor_id, pickling.dumps(meta).data))
 
     def kill(self, link: ActorLink, no_restart: bool) -> None:
-        """See the base class."""
         assert isinstance(link, LocalActorLink)
         if self.process.actors.existing(link.actor_id) is not link:
             raise self.process.membership.dead_handle_error(link.actor_id)
         self.process.node.request(lambda rid: messages.KillActor(rid, link.actor_id, no_restart))
 
     def stack(self, link: ActorLink, timeout: float) -> str:
-        """See the base class."""
         from nbactors.local import stack_of_actor  # noqa: PLC0415 - few sessions need it, none to begin
 
         assert isinstance(link, LocalActorLink)
@@ -207,16 +197,13 @@ class LocalEngine(Engine):
         )
 
     def get_actor(self, name: str, namespace: str | None) -> tuple[ActorLink, ActorMeta]:
-        """See the base class."""
         named = self.process.node.request(lambda rid: messages.GetActor(rid, name, namespace or ""), undo=self._disown)
         return self._found(named)
 
     def current_actor(self) -> tuple[ActorLink, ActorMeta]:
-        """See the base class."""
         raise RuntimeError("This method is only available in an actor.")
 
     def exit_actor(self) -> None:
-        """See the base class."""
         raise TypeError("exit_actor API is called on a non-actor worker, so there is nothing to exit.")
 
     # -------------------------------------------------------------------------------------------------------- tasks
@@ -224,12 +211,10 @@ class LocalEngine(Engine):
     def submit_task(
         self, function: FunctionMeta, args: tuple[Any, ...], kwargs: dict[str, Any], options: TaskOptions
     ) -> Any:
-        """See the base class."""
         self.process.node.check()
         return self.process.tasks.submit(function, args, kwargs, options)
 
     def cancel(self, ref: ObjectRef[Any], force: bool, recursive: bool, interrupt: bool) -> None:
-        """See the base class."""
         process, entry = self.process, ref._entry
         self._check_refs([ref])
         if entry.owner != process.process_id:
@@ -248,11 +233,9 @@ class LocalEngine(Engine):
         call.cancel(CancelMode.of(force, interrupt), recursive)
 
     def pending_calls(self) -> list[CallFacts]:
-        """See the base class."""
         return [call.facts() for call in self.process.pending_calls()]
 
     def cancel_all(self, force: bool, interrupt: bool) -> int:
-        """See the base class."""
         calls = self.process.latest_calls_first()
         for call in calls:
             is_task = not isinstance(call.target, LocalActorLink)
@@ -266,37 +249,18 @@ class LocalEngine(Engine):
         return listing
 
     def list_named_actors(self, all_namespaces: bool) -> list[tuple[str, str]]:
-        """See the base class."""
         return [(row.namespace, row.name) for row in self._query("named_actors", all_namespaces).actors]
 
     def list_actors(self) -> list[dict[str, Any]]:
-        """See the base class."""
-        return [
-            {
-                "actor_id": row.actor_id.hex(),
-                "class_name": row.class_name,
-                "name": row.name,
-                "ray_namespace": row.namespace,
-                "state": row.state,
-                "pid": row.pid,
-                "is_detached": row.detached,
-                "job_id": row.job_id.hex(),
-                "required_resources": row.resources,
-                "death_cause": row.death_cause,
-            }
-            for row in self._query("actors").actors
-        ]
+        return [row.shown() for row in self._query("actors").actors]
 
     def available_resources(self) -> dict[str, float]:
-        """See the base class."""
         return self._query("available_resources").amounts
 
     def cluster_resources(self) -> dict[str, float]:
-        """See the base class."""
         return self._query("cluster_resources").amounts
 
     def nodes(self) -> list[dict[str, Any]]:
-        """See the base class."""
         listing = self._query("nodes")
         return [
             {
@@ -319,7 +283,6 @@ class LocalEngine(Engine):
     # ------------------------------------------------------------------------------------------------------ context
 
     def runtime_facts(self) -> RuntimeFacts:
-        """See the base class."""
         return RuntimeFacts(
             node_id=self.node_id,
             job_id=self.job_id,
@@ -335,7 +298,6 @@ class LocalEngine(Engine):
         return welcome.node_id if welcome is not None else b""
 
     def describe(self) -> dict[str, Any]:
-        """See the base class."""
         welcome = self.process.node.welcome
         return {
             "namespace": self._namespace,
@@ -348,7 +310,6 @@ class LocalEngine(Engine):
         }
 
     def shutdown(self) -> None:
-        """See the base class."""
         self.process.close()
 
 
@@ -365,16 +326,13 @@ class SessionEngine(LocalEngine):
         Showing(process.handle, lambda: self.sink)
 
     def set_sink(self, sink: Sink | None) -> None:
-        """See the base class."""
         super().set_sink(sink)
         self._printer.sink = sink
 
     def calling_cell(self) -> int:
-        """See the base class."""
         return origin.current()
 
     def report_bar(self, state: BarState) -> bool:
-        """See the base class."""
         cell = state.cell or origin.current()
         if self.sink is None or not cell:
             return False
@@ -382,7 +340,6 @@ class SessionEngine(LocalEngine):
         return True
 
     def call_in_wait(self, callback: Callable[[], None]) -> bool:
-        """See the base class."""
         return self.process.objects.waiting.visit(callback)
 
     def _warn_of_anonymous_detached(self, options: ActorOptions) -> None:
@@ -399,7 +356,6 @@ class SessionEngine(LocalEngine):
             )
 
     def shutdown(self) -> None:
-        """See the base class."""
         process = self.process
         if process.membership.has_left:
             return

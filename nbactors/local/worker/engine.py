@@ -26,7 +26,6 @@ class WorkerEngine(LocalEngine):
         self._executor = executor
 
     def runtime_facts(self) -> RuntimeFacts:
-        """See the base class."""
         assign = self.assign
         running = self._executor.current_job()
         return RuntimeFacts(
@@ -46,7 +45,6 @@ class WorkerEngine(LocalEngine):
         )
 
     def current_actor(self) -> tuple[ActorLink, ActorMeta]:
-        """See the base class."""
         if not self.assign.actor_id or self._executor.hosted.cls is None:
             return super().current_actor()
         from nbactors.actor import actor_meta  # noqa: PLC0415 - the public class is above the seam
@@ -56,11 +54,9 @@ class WorkerEngine(LocalEngine):
         return self.process.actors.own(up), meta
 
     def calling_cell(self) -> int:
-        """See the base class."""
         return self.process.origin()
 
     def report_bar(self, state: BarState) -> bool:
-        """See the base class."""
         origin = state.cell or self.process.origin()
         if not origin:
             return False
@@ -68,7 +64,6 @@ class WorkerEngine(LocalEngine):
         return True
 
     def exit_actor(self) -> None:
-        """See the base class."""
         if not self.assign.actor_id:
             super().exit_actor()
         reason = ActorExit("exit_actor() is called.")
@@ -79,5 +74,4 @@ class WorkerEngine(LocalEngine):
         """Do nothing: a worker's membership ends with its process."""
 
     def describe(self) -> dict[str, Any]:
-        """See the base class."""
         return {**super().describe(), "worker_id": self.process.process_id.hex()}

@@ -97,9 +97,9 @@ class Scenario:
         return self.come_alive(spawn)
 
     def come_alive(self, spawn: events.Spawn) -> Client:
-        pid = 1000 + int.from_bytes(spawn.process_id, "big")
-        self.happen(events.Forked(spawn.process_id, pid))
-        return Client(self, spawn.process_id, "worker", pid)
+        pid = 1000 + int.from_bytes(spawn.order.process_id, "big")
+        self.happen(events.Forked(spawn.order.process_id, pid))
+        return Client(self, spawn.order.process_id, "worker", pid)
 
     def end_worker(self, worker: Client, status: int = 0, tail: str = "") -> None:
         """End a worker's process, and report its exit and the end of its output."""

@@ -87,31 +87,15 @@ def asker(node: Scenario, request: messages.Message) -> Client:
     return session.create_alive()[1] if isinstance(request, messages.Display) else session
 
 
-HANDLERS = {
-    messages.OpenSession: "_sessions.open",
-    messages.CloseSession: "_sessions.close",
-    messages.CreateActor: "_actors.create",
-    messages.GetActor: "_actors.get",
-    messages.KillActor: "_actors.kill",
-    messages.RequestLease: "_leases.request",
-    messages.Query: "_actors.table.__iter__",
-    messages.FetchLog: "_actors.table.matching",
-    messages.Stop: "_stop",
-    messages.Display: "_context.do",
-}
-
-
-def broken(node: Scenario, request: messages.Message, monkeypatch: pytest.MonkeyPatch, by: Callable[..., Any]) -> None:
-    """Replace the handler of this kind of request."""
-    *path, name = HANDLERS[type(request)].split(".")
-    owner: Any = node.state
-    for step in path:
-        owner = getattr(owner, step)
-    monkeypatch.setattr(type(owner) if name.startswith("__") or name == "matching" else owner, name, by)
-
-
 def raise_a_mistake(*_: Any, **__: Any) -> Any:
     raise KeyError("a mistake")
+
+
+def break_handler(node: Scenario, kind: type[messages.Message], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the node make a mistake in the handling of this kind of message."""
+    for handlers in node.state._handlers.values():
+        if kind in handlers:
+            monkeypatch.setitem(handlers, kind, raise_a_mistake)
 
 
 @pytest.mark.parametrize("request_", REQUESTS, ids=by_name)
@@ -121,11 +105,7 @@ class TestMistakes:
     ) -> None:
         client = asker(node, request_)
         with monkeypatch.context() as patch:
-            if isinstance(request_, messages.Display):
-                patch.setattr(events, "ReadOutput", raise_a_mistake)
-                patch.setattr("nbactors.local.node.rules.state.ReadOutput", raise_a_mistake)
-            else:
-                broken(node, request_, patch, raise_a_mistake)
+            break_handler(node, type(request_), patch)
             client.send(numbered(request_, 900))
         (answer,) = answers(client, 900)
         assert isinstance(answer, messages.Refused)
@@ -150,7 +130,7 @@ def test_the_creator_of_an_unnamed_actor_is_told_of_an_error_in_the_node(
     node: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session = node.session()
-    monkeypatch.setattr(node.state._actors, "create", raise_a_mistake)
+    break_handler(node, messages.CreateActor, monkeypatch)
     actor_id = session.create()
     down = session.one(messages.ActorDown)
     assert down.actor_id == actor_id
@@ -185,16 +165,16 @@ Step = Callable[[Scenario, events.Spawn], Any]
 
 
 def lose_forkserver(node: Scenario, spawn: events.Spawn) -> None:
-    node.happen(events.ForkserverLost([spawn.process_id], "it is gone"))
+    node.happen(events.ForkserverLost([spawn.order.process_id], "it is gone"))
 
 
 def end_process(node: Scenario, spawn: events.Spawn) -> None:
-    node.happen(events.Exited(spawn.process_id, -9))
-    node.happen(events.OutputEnded(spawn.process_id, ""))
+    node.happen(events.Exited(spawn.order.process_id, -9))
+    node.happen(events.OutputEnded(spawn.order.process_id, ""))
 
 
 def cannot_fork(node: Scenario, spawn: events.Spawn) -> None:
-    node.happen(events.Forked(spawn.process_id, 0, "no memory"))
+    node.happen(events.Forked(spawn.order.process_id, 0, "no memory"))
 
 
 def nothing_happens(node: Scenario, spawn: events.Spawn) -> None:
@@ -202,14 +182,14 @@ def nothing_happens(node: Scenario, spawn: events.Spawn) -> None:
 
 
 def fork(node: Scenario, spawn: events.Spawn) -> None:
-    node.happen(events.Forked(spawn.process_id, 9))
+    node.happen(events.Forked(spawn.order.process_id, 9))
 
 
 def register(node: Scenario, spawn: events.Spawn) -> int:
     """Fork and register; the node refuses a worker that it no longer needs."""
     fork(node, spawn)
     conn = node.connect()
-    hello = messages.Hello(messages.PROTOCOL_VERSION, spawn.process_id, 9, "worker", "1.2.3")
+    hello = messages.Hello(messages.PROTOCOL_VERSION, spawn.order.process_id, 9, "worker", "1.2.3")
     node.happen(events.Received(conn, hello))
     return conn
 
@@ -260,13 +240,13 @@ def test_a_lease_gets_a_worker_of_the_next_forkserver_when_one_is_lost(node: Sce
     rid = session.request_lease()
     (spawn,) = node.take(events.Spawn)
     worker = reach(node, spawn)
-    node.happen(events.ForkserverLost([spawn.process_id], "it is gone"))
+    node.happen(events.ForkserverLost([spawn.order.process_id], "it is gone"))
     if worker is None:
         node.pass_time(workers.REPORT_WITHIN_S)
         node.start_worker()
     granted = session.one(messages.LeaseGranted)
     assert granted.rid == rid
-    assert (granted.process_id == spawn.process_id) == (worker is not None), "one that has registered lives on"
+    assert (granted.process_id == spawn.order.process_id) == (worker is not None), "one that has registered lives on"
 
 
 def test_a_stop_refuses_the_requests_that_wait_for_a_worker(node: Scenario) -> None:

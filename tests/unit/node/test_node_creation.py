@@ -13,7 +13,7 @@ class TestCreation:
         session = node.session()
         actor_id = session.create(resources={"CPU": 1.0})
         (spawn,) = node.take(events.Spawn)
-        assert spawn.title == "ray::Counter"
+        assert spawn.order.title == "ray::Counter"
         assert spawn.facts == ENVIRONMENT
         assert session.states() == ["PENDING_CREATION"]
         assert session.got(messages.ActorUp) == []
@@ -62,7 +62,7 @@ class TestCreation:
         session = node.session()
         actor_id = session.create()
         (spawn,) = node.take(events.Spawn)
-        node.happen(events.Forked(spawn.process_id, 0, "no memory"))
+        node.happen(events.Forked(spawn.order.process_id, 0, "no memory"))
         down = session.one(messages.ActorDown)
         assert (down.actor_id, down.kind) == (actor_id, "crashed")
         assert down.text == "its worker process could not be started: no memory"
@@ -71,9 +71,9 @@ class TestCreation:
         session = node.session()
         session.create()
         (spawn,) = node.take(events.Spawn)
-        node.happen(events.Forked(spawn.process_id, 9))
-        node.happen(events.Exited(spawn.process_id, 1))
-        node.happen(events.OutputEnded(spawn.process_id, "ImportError: x"))
+        node.happen(events.Forked(spawn.order.process_id, 9))
+        node.happen(events.Exited(spawn.order.process_id, 1))
+        node.happen(events.OutputEnded(spawn.order.process_id, "ImportError: x"))
         text = session.one(messages.ActorDown).text
         assert "(pid 9) exited unexpectedly with exit code 1 before it was ready for work" in text
         assert "ImportError: x" in text
@@ -82,9 +82,9 @@ class TestCreation:
         session = node.session()
         session.create()
         (spawn,) = node.take(events.Spawn)
-        node.happen(events.Forked(spawn.process_id, 9))
+        node.happen(events.Forked(spawn.order.process_id, 9))
         node.pass_time(workers.CONNECT_WITHIN_S)
-        assert node.killed() == [spawn.process_id]
+        assert node.killed() == [spawn.order.process_id]
         node.pass_time(workers.REPORT_WITHIN_S)
         assert "did not register within 60 s" in session.one(messages.ActorDown).text
 
@@ -92,10 +92,10 @@ class TestCreation:
         session = node.session(num_cpus=1)
         session.create(rid=1, name="n", resources={"CPU": 1.0})
         (spawn,) = node.take(events.Spawn)
-        node.happen(events.ForkserverLost([spawn.process_id], "it is gone"))
+        node.happen(events.ForkserverLost([spawn.order.process_id], "it is gone"))
         node.start_worker()
         assert session.got(messages.ActorDown) == []
-        assert session.one(messages.ActorUp).process_id != spawn.process_id
+        assert session.one(messages.ActorUp).process_id != spawn.order.process_id
         assert [row.name for row in session.ask("named_actors").actors] == ["n"]
 
     def test_an_actor_dies_after_several_lost_forkservers_and_others_live(self, node: Scenario) -> None:
@@ -105,7 +105,7 @@ class TestCreation:
         for _ in range(workers.ATTEMPTS):
             assert session.got(messages.ActorDown) == []
             (spawn,) = node.take(events.Spawn)
-            node.happen(events.ForkserverLost([spawn.process_id], "it is gone"))
+            node.happen(events.ForkserverLost([spawn.order.process_id], "it is gone"))
         down = session.one(messages.ActorDown)
         assert down.actor_id == second
         assert "could not be started: it is gone" in down.text

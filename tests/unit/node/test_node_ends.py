@@ -153,8 +153,8 @@ class TestOwners:
         session.create(detached=True)
         (spawn,) = node.take(events.Spawn)
         session.leave()
-        node.happen(events.Forked(spawn.process_id, 9))
-        assert node.killed() == [spawn.process_id]
+        node.happen(events.Forked(spawn.order.process_id, 9))
+        assert node.killed() == [spawn.order.process_id]
 
     def test_a_detached_actor_and_its_actors_outlive_the_session(self, node: Scenario) -> None:
         session, other = node.session(), node.session()

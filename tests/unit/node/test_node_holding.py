@@ -80,8 +80,8 @@ class TestHolding:
         (spawn,) = node.take(events.Spawn)
         session.send(messages.ReleaseHold(actor_id, 1))
         assert node.killed() == []
-        node.happen(events.Forked(spawn.process_id, 9))
-        assert node.killed() == [spawn.process_id]
+        node.happen(events.Forked(spawn.order.process_id, 9))
+        assert node.killed() == [spawn.order.process_id]
 
     def test_a_detached_actor_needs_no_handle(self, node: Scenario) -> None:
         session = node.session()

@@ -40,7 +40,7 @@ class TestLeases:
         env = messages.RuntimeEnv({b"A": b"1"}, b"", [])
         session.send(messages.RequestLease(9, {"CPU": 1.0}, env, "g", [], b""))
         (spawn,) = node.take(events.Spawn)
-        assert spawn.runtime_env == env
+        assert spawn.order.runtime_env == env
 
     def test_a_blocked_worker_lends_its_cpus(self, node: Scenario) -> None:
         session = node.session(num_cpus=1)
@@ -76,9 +76,9 @@ class TestLeases:
         for _ in range(workers.ATTEMPTS):
             assert session.got(messages.Refused) == []
             (spawn,) = node.take(events.Spawn)
-            node.happen(events.Forked(spawn.process_id, 9))
-            node.happen(events.Exited(spawn.process_id, 1))
-            node.happen(events.OutputEnded(spawn.process_id, ""))
+            node.happen(events.Forked(spawn.order.process_id, 9))
+            node.happen(events.Exited(spawn.order.process_id, 1))
+            node.happen(events.OutputEnded(spawn.order.process_id, ""))
         refused = session.one(messages.Refused)
         assert (refused.rid, refused.kind) == (rid, "crashed")
         assert "no worker for task f" in refused.text
@@ -89,7 +89,7 @@ class TestLeases:
         rid = session.request_lease()
         for _ in range(workers.ATTEMPTS):
             (spawn,) = node.take(events.Spawn)
-            node.happen(events.ForkserverLost([spawn.process_id], "cannot import what a worker needs"))
+            node.happen(events.ForkserverLost([spawn.order.process_id], "cannot import what a worker needs"))
         refused = session.one(messages.Refused)
         assert (refused.rid, refused.kind) == (rid, "crashed")
         assert "cannot import what a worker needs" in refused.text
@@ -99,9 +99,9 @@ class TestLeases:
         session = node.session()
         session.request_lease()
         (spawn,) = node.take(events.Spawn)
-        node.happen(events.Forked(spawn.process_id, 9))
-        node.happen(events.Exited(spawn.process_id, messages.NO_RUNTIME_ENV))
-        node.happen(events.OutputEnded(spawn.process_id, "No such file or directory"))
+        node.happen(events.Forked(spawn.order.process_id, 9))
+        node.happen(events.Exited(spawn.order.process_id, messages.NO_RUNTIME_ENV))
+        node.happen(events.OutputEnded(spawn.order.process_id, "No such file or directory"))
         refused = session.one(messages.Refused)
         assert refused.kind == "runtime_env"
         assert "No such file or directory" in refused.text

@@ -282,15 +282,7 @@ class Actors:
         asked = actor.creation
         actor.state = follow(actor.state, Cause.PLACE)
         actor.request = None
-        actor.worker = self._workers.start(
-            actor.home,
-            f"ray::{asked.class_name}",
-            asked.class_name,
-            asked.runtime_env,
-            asked.sys_path,
-            asked.cwd,
-            asked.modules,
-        )
+        actor.worker = self._workers.start(actor.home, asked.class_name, asked)
         actor.worker.actor = actor
 
     def _out_of_scope(self, actor: Actor) -> None:

@@ -139,12 +139,7 @@ class Spawn(msgspec.Struct, frozen=True):
 
     environment: int
     facts: messages.Environment
-    process_id: bytes
-    title: str
-    sys_path: list[bytes]
-    cwd: bytes
-    runtime_env: messages.RuntimeEnv | None
-    modules: list[str]
+    order: messages.Fork
 
 
 class Kill(msgspec.Struct, frozen=True):

@@ -25,23 +25,8 @@ class Gpu(msgspec.Struct, frozen=True):
     uuid: str = ""
 
 
-class GpuBank:
-    """The detected GPUs of the machine, by identity, and the session that uses each of them now."""
-
-    def __init__(self) -> None:
-        self._users: dict[str, SessionGpus] = {}
-
-    def user(self, identity: str) -> SessionGpus | None:
-        """Return the session that uses the GPU now."""
-        return self._users.get(identity)
-
-    def claim(self, identity: str, user: SessionGpus) -> None:
-        """Note that a session begins to use the GPU."""
-        self._users[identity] = user
-
-    def free(self, identity: str) -> None:
-        """Note that no session uses the GPU any more."""
-        self._users.pop(identity, None)
+class GpuBank(dict[str, "SessionGpus"]):
+    """The session that uses each detected GPU of the machine now, by the GPU's identity."""
 
 
 class SessionGpus:
@@ -85,14 +70,14 @@ class SessionGpus:
         for gpu, amount in shares:
             self._used[gpu] += amount
             if self._identities[gpu]:
-                self._bank.claim(self._identities[gpu], self)
+                self._bank[self._identities[gpu]] = self
 
     def give_back(self, shares: Shares) -> None:
         """Undo `take`."""
         for gpu, amount in shares:
             self._used[gpu] -= amount
             if not self._used[gpu] and self._identities[gpu]:
-                self._bank.free(self._identities[gpu])
+                self._bank.pop(self._identities[gpu], None)
 
     def free_amount(self) -> int:
         """Return the free amount of all GPUs, in ten-thousandths."""
@@ -101,7 +86,7 @@ class SessionGpus:
     def _available(self) -> Iterable[tuple[str, int]]:
         """Yield each GPU that no other session uses, and the used amount of it."""
         for gpu, used in self._used.items():
-            user = self._bank.user(self._identities[gpu]) if self._identities[gpu] else None
+            user = self._bank.get(self._identities[gpu])
             if user is None or user is self:
                 yield gpu, used
 

@@ -219,8 +219,7 @@ class Leases:
                 else:
                     self._start_check(worker)
                 return
-        title, label = f"ray::{asked.label}", asked.label
-        worker = self._workers.start(session, title, label, asked.runtime_env, asked.sys_path, asked.cwd, [])
+        worker = self._workers.start(session, asked.label, asked)
         worker.kind = lease.kind
         lease.worker, worker.lease = worker, lease
 

@@ -16,26 +16,15 @@ NO_CONNECTION = -1
 
 
 class Answerable(Protocol):
-    """A request that is kept until it can be answered: an `Ask`."""
+    """A request that is kept until it can be answered: an `Ask`, whose module imports this one."""
 
     @property
-    def is_open(self) -> bool:
-        """Whether it was not answered yet."""
-
-    def answer(self, message: messages.Message) -> None:
-        """Send the answer, unless one was sent."""
-
-    def done(self) -> None:
-        """Answer that the request was carried out."""
-
-    def refuse(self, kind: str, text: str) -> None:
-        """Answer that the request is refused, and why."""
-
-    def fail(self, why: str) -> None:
-        """Answer that the node itself has failed."""
-
-    def withdraw(self) -> None:
-        """Note that the client no longer waits for an answer."""
+    def is_open(self) -> bool: ...
+    def answer(self, message: messages.Message) -> None: ...
+    def done(self) -> None: ...
+    def refuse(self, kind: str, text: str) -> None: ...
+    def fail(self, why: str) -> None: ...
+    def withdraw(self) -> None: ...
 
 
 class Process(msgspec.Struct, eq=False, kw_only=True):

@@ -11,37 +11,19 @@ Guarantees:
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import msgspec
 
 from nbactors.limits import MAX_KINDS
-from nbactors.local.node.rules import listing
+from nbactors.local.node.rules import events, listing
 from nbactors.local.node.rules.actors import ORPHAN_GRACE_S, Actors
 from nbactors.local.node.rules.alarms import Alarm
 from nbactors.local.node.rules.asks import Ask
 from nbactors.local.node.rules.bars import Bars
 from nbactors.local.node.rules.context import Context, Facts
 from nbactors.local.node.rules.deaths import NODE_STOPPED
-from nbactors.local.node.rules.events import (
-    AddPipes,
-    Close,
-    Connected,
-    Disconnected,
-    Displayed,
-    Event,
-    Exited,
-    Forked,
-    ForkserverLost,
-    Instruction,
-    Leave,
-    OutputEnded,
-    OutputRead,
-    ReadOutput,
-    Received,
-    RemoveSocket,
-    Send,
-    SocketsSeen,
-    StopAsked,
-)
 from nbactors.local.node.rules.leases import Leases
 from nbactors.local.node.rules.queue import Request
 from nbactors.local.node.rules.records import NO_CONNECTION, Process, Session, Worker
@@ -61,6 +43,9 @@ LOOK_AGAIN_S = 0.05
 
 STOP_WITHIN_S = 4.5
 """How long, in seconds, `Stop` may wait for the workers to end."""
+
+Handler = Callable[[Any, Any], None]
+"""Handles a request (an `Ask`) and its message."""
 
 
 class NodeState:
@@ -89,6 +74,8 @@ class NodeState:
         self._actors = Actors(context, self._workers, self._doomed, self._queue_up)
         self._bars = Bars(context)
         self._leases = Leases(context, self._workers, self._doomed, self._queue_up)
+        self._reactions = self._table_of_events()
+        self._handlers = self._table_of_messages()
         context.later(max(FIRST_LINGER_S, facts.linger_s), lambda: self._leave_if_idle(0))
 
     @property
@@ -96,14 +83,14 @@ class NodeState:
         """When a `Tick` is due at the latest; None if none is needed."""
         return self._context.alarms.deadline
 
-    def handle(self, event: Event, now: float) -> list[Instruction]:
+    def handle(self, event: events.Event, now: float) -> list[events.Instruction]:
         """Handle an event, and return the instructions that it causes, in order."""
         context = self._context
         context.now = now
         # One by one, so that a failure in one step does not keep the others from running.
         with context.careful(type(event).__name__):
-            self._dispatch(event)
-        if not isinstance(event, (OutputRead, Displayed)):
+            self._reactions[type(event)](event)
+        if not isinstance(event, (events.OutputRead, events.Displayed)):
             with context.careful("alarms"):
                 context.alarms.ring(now)
             with context.careful("the waiting requests"):
@@ -115,32 +102,28 @@ class NodeState:
 
     # ------------------------------------------------------------------------------------------------------- events
 
-    def _dispatch(self, event: Event) -> None:
-        if isinstance(event, OutputRead):
-            self._output_read(event)
-        elif isinstance(event, Displayed):
-            self._displayed(event)
-        elif isinstance(event, Received):
-            self._received(event.conn, event.message)
-        elif isinstance(event, Connected):
-            dismissal = self._context.later(HELLO_WITHIN_S, lambda: self._close_without_hello(event.conn))
-            self._without_hello[event.conn] = dismissal
-        elif isinstance(event, Disconnected):
-            self._disconnected(event.conn)
-        elif isinstance(event, Forked):
-            self._workers.forked(event)
-        elif isinstance(event, Exited):
-            self._workers.exited(event)
-        elif isinstance(event, OutputEnded):
-            self._workers.output_ended(event)
-        elif isinstance(event, ForkserverLost):
-            self._workers.orphan(event.workers, event.error)
-        elif isinstance(event, SocketsSeen):
-            self._restore_sockets(event.names)
-        elif isinstance(event, StopAsked):
-            self._stop(force=False)
+    def _table_of_events(self) -> dict[type, Callable[[Any], None]]:
+        """Return the reaction to each kind of event."""
+        return {
+            events.OutputRead: self._output_read,
+            events.Displayed: self._displayed,
+            events.Received: self._received,
+            events.Connected: self._connected,
+            events.Disconnected: lambda event: self._disconnected(event.conn),
+            events.Forked: self._workers.forked,
+            events.Exited: self._workers.exited,
+            events.OutputEnded: self._workers.output_ended,
+            events.ForkserverLost: lambda event: self._workers.orphan(event.workers, event.error),
+            events.SocketsSeen: lambda event: self._restore_sockets(event.names),
+            events.StopAsked: lambda _: self._stop(force=False),
+            events.Tick: lambda _: None,
+        }
 
-    def _output_read(self, event: OutputRead) -> None:
+    def _connected(self, event: events.Connected) -> None:
+        dismissal = self._context.later(HELLO_WITHIN_S, lambda: self._close_without_hello(event.conn))
+        self._without_hello[event.conn] = dismissal
+
+    def _output_read(self, event: events.OutputRead) -> None:
         worker = self._context.processes.get(event.process_id)
         if not isinstance(worker, Worker):
             return
@@ -152,7 +135,7 @@ class NodeState:
             )
             self._context.send(session.driver, message)
 
-    def _displayed(self, event: Displayed) -> None:
+    def _displayed(self, event: events.Displayed) -> None:
         worker, display = self._context.processes.get(event.process_id), event.display
         if not isinstance(worker, Worker):
             return
@@ -170,98 +153,75 @@ class NodeState:
         # output.
         return self._context.sessions.get((origin >> 32).to_bytes(4, "little"))
 
-    def _received(self, conn: int, message: messages.Message) -> None:
+    def _received(self, event: events.Received) -> None:
+        conn, message = event.conn, event.message
         process = self._clients.get(conn)
         if process is None:
             if isinstance(message, messages.Hello) and conn in self._without_hello:
                 with self._context.careful("Hello", lambda why: self._refuse(conn, "internal", why)):
                     self._hello(conn, message)
             else:
-                self._context.do(Close(conn))
+                self._context.do(events.Close(conn))
         elif not process.lost:
             ask = Ask(self._context.send, process, message)
             with self._context.careful(type(message).__name__, ask.fail):
-                if not (self._control(ask, message) or self._from_member(ask, message)):
-                    # A message that this kind of process never sends: the process speaks another protocol.
+                serve = self._handlers[process.role].get(type(message))
+                if serve is not None:
+                    serve(ask, message)
+                else:  # this kind of process never sends such a message: the process speaks another protocol
                     ask.withdraw()
-                    self._context.do(Close(conn))
+                    self._context.do(events.Close(conn))
 
-    def _control(self, ask: Ask, message: messages.Message) -> bool:
-        """Handle a message that every client may send. Return whether it was one."""
-        if isinstance(message, messages.Query):
-            ask.answer(listing.answer(self._context, self._actors, ask.asker, message))
-        elif isinstance(message, messages.FetchLog):
-            ask.answer(listing.logs(self._context, self._actors, message))
-        elif isinstance(message, messages.Stop):
-            self._stops.append(ask)
-            self._stop(message.force)
-        elif isinstance(message, messages.KillActor):
-            self._actors.kill(ask, message)
-        elif isinstance(message, messages.ReplaceMeta):
-            self._actors.replace_meta(message)
-        else:
-            return False
-        return True
+    def _table_of_messages(self) -> dict[str, dict[type, Handler]]:
+        """Return the handlers of the messages that each role of process may send."""
+        context, actors, leases = self._context, self._actors, self._leases
+        of_clients: dict[type, Handler] = {
+            messages.Query: lambda ask, query: ask.answer(listing.answer(context, actors, ask.asker, query)),
+            messages.FetchLog: lambda ask, asked: ask.answer(listing.logs(context, actors, asked)),
+            messages.Stop: self._stop_asked,
+            messages.KillActor: actors.kill,
+            messages.ReplaceMeta: lambda _, message: actors.replace_meta(message),
+        }
+        of_members: dict[type, Handler] = {
+            **of_clients,
+            messages.AddHold: lambda ask, message: actors.add_hold(ask.asker, message),
+            messages.ReleaseHold: lambda ask, message: actors.release_hold(ask.asker, message),
+            messages.RequestLease: leases.request,
+            messages.ReturnLease: lambda ask, message: leases.give_back(ask.asker, message),
+            messages.CancelLease: lambda ask, message: leases.cancel(ask.asker, message),
+            messages.CreateActor: actors.create,
+            messages.GetActor: actors.get,
+            messages.Watch: self._watch,
+            messages.OpenSession: self._sessions.open,
+            messages.CloseSession: lambda ask, _: self._sessions.close(ask),
+        }
+        of_workers: dict[type, Handler] = {
+            **of_members,
+            messages.Blocked: lambda ask, _: leases.block(ask.asker),
+            messages.Unblocked: lambda ask, _: leases.unblock(ask.asker),
+            messages.Looked: lambda ask, message: leases.looked(ask.asker, message.has_changed),
+            messages.SetTitle: lambda ask, message: setattr(ask.asker, "label", message.label),
+            messages.OutputPipes: lambda ask, message: context.do(
+                events.AddPipes(ask.asker.process_id, ask.asker.conn, message.origin)
+            ),
+            messages.Display: self._read_before,
+            messages.Paused: self._pass_to_session,
+            messages.Bar: lambda ask, message: self._bars.report(ask.asker, message),
+            messages.ActorConstructed: lambda ask, _: actors.constructed(ask.asker),
+            messages.Ending: lambda ask, message: actors.ending(ask.asker, message),
+        }
+        return {"cli": of_clients, "session": of_members, "worker": of_workers}
 
-    def _from_member(self, ask: Ask, message: messages.Message) -> bool:
-        """Handle a message that sessions and workers may send. Return whether it was one."""
-        process = ask.asker
-        if process.role == "cli":
-            return False
-        if isinstance(message, messages.AddHold):
-            self._actors.add_hold(process, message)
-        elif isinstance(message, messages.ReleaseHold):
-            self._actors.release_hold(process, message)
-        elif isinstance(message, messages.RequestLease):
-            self._leases.request(ask, message)
-        elif isinstance(message, messages.ReturnLease):
-            self._leases.give_back(process, message)
-        elif isinstance(message, messages.CancelLease):
-            self._leases.cancel(process, message)
-        elif isinstance(message, messages.CreateActor):
-            self._actors.create(ask, message)
-        elif isinstance(message, messages.GetActor):
-            self._actors.get(ask, message)
-        elif isinstance(message, messages.Watch):
-            self._watch(process, message)
-        elif isinstance(message, messages.OpenSession):
-            self._sessions.open(ask, message)
-        elif isinstance(message, messages.CloseSession):
-            self._sessions.close(ask)
-        else:
-            return isinstance(process, Worker) and self._from_worker(process, ask, message)
-        return True
+    def _read_before(self, ask: Ask, display: messages.Display) -> None:
+        """Have the output read that the worker has written before a display."""
+        process_id = ask.asker.process_id
+        self._context.do(events.ReadOutput(process_id, events.Displayed(process_id, display, ask)))
 
-    def _from_worker(self, worker: Worker, ask: Ask, message: messages.Message) -> bool:
-        """Handle a message that workers may send. Return whether it was one."""
-        if isinstance(message, messages.Blocked):
-            self._leases.block(worker)
-        elif isinstance(message, messages.Unblocked):
-            self._leases.unblock(worker)
-        elif isinstance(message, messages.Looked):
-            self._leases.looked(worker, message.has_changed)
-        elif isinstance(message, messages.SetTitle):
-            worker.label = message.label
-        elif isinstance(message, messages.OutputPipes):
-            self._context.do(AddPipes(worker.process_id, worker.conn, message.origin))
-        elif isinstance(message, messages.Display):
-            self._context.do(ReadOutput(worker.process_id, Displayed(worker.process_id, message, ask)))
-        elif isinstance(message, messages.Paused):
-            self._pass_to_session(worker, message)
-        elif isinstance(message, messages.Bar):
-            self._bars.report(worker, message)
-        elif isinstance(message, messages.ActorConstructed):
-            self._actors.constructed(worker)
-        elif isinstance(message, messages.Ending):
-            self._actors.ending(worker, message)
-        else:
-            return False
-        return True
-
-    def _pass_to_session(self, worker: Worker, paused: messages.Paused) -> None:
+    def _pass_to_session(self, ask: Ask, paused: messages.Paused) -> None:
         """Tell a session that one of its calls waits for a debugger. Without a session the worker goes on by itself."""
         session = self._context.sessions.get((paused.origin >> 32).to_bytes(4, "little"))
         if session is not None and session.is_open:
+            worker: Any = ask.asker
             full = msgspec.structs.replace(paused, pid=worker.pid, label=worker.label)
             self._context.send(session.driver, full)
 
@@ -290,17 +250,17 @@ class NodeState:
         self._context.alarms.take_back(self._without_hello.pop(conn, None))
         self._clients[conn] = process
         welcome = messages.Welcome(messages.PROTOCOL_VERSION, facts.node_id, facts.pid, facts.package_version)
-        self._context.do(Send(conn, welcome))
+        self._context.do(events.Send(conn, welcome))
         if isinstance(process, Worker):
             self._workers.register(process, conn, hello.pid)
 
     def _refuse(self, conn: int, kind: str, text: str) -> None:
-        self._context.do(Send(conn, messages.Refused(0, kind, text)))
-        self._context.do(Close(conn))
+        self._context.do(events.Send(conn, messages.Refused(0, kind, text)))
+        self._context.do(events.Close(conn))
 
     def _close_without_hello(self, conn: int) -> None:
         if conn in self._without_hello:
-            self._context.do(Close(conn))
+            self._context.do(events.Close(conn))
 
     def _disconnected(self, conn: int) -> None:
         self._context.alarms.take_back(self._without_hello.pop(conn, None))
@@ -313,18 +273,18 @@ class NodeState:
             process.conn = NO_CONNECTION
             process.lost = True
             self._context.processes.pop(process.process_id, None)
-            self._context.do(RemoveSocket(process.process_id))
+            self._context.do(events.RemoveSocket(process.process_id))
             self._gone(process, "session_ended")
             if process.session is not None:
                 self._sessions.gone(process.session)
 
-    def _watch(self, process: Process, message: messages.Watch) -> None:
+    def _watch(self, ask: Ask, message: messages.Watch) -> None:
         watched = self._context.processes.get(message.process_id)
         if watched is None or watched.lost:
             gone = messages.ProcessGone(message.process_id, "the process has ended, or never was")
-            self._context.send(process, gone)
+            self._context.send(ask.asker, gone)
         else:
-            watched.watchers.add(process.process_id)
+            watched.watchers.add(ask.asker.process_id)
 
     def _restore_sockets(self, names: frozenset[str]) -> None:
         """Tell the processes whose socket files were removed. Each has had one since before its Hello."""
@@ -427,9 +387,13 @@ class NodeState:
         if not self._is_unneeded() or turn != self._idle_turn:
             return
         if not self._without_hello:
-            self._context.do(Leave(final=False))
+            self._context.do(events.Leave(final=False))
         # If a process is connecting now, the node stays until that process has sent its first message.
         self._context.later(LOOK_AGAIN_S, lambda: self._leave_if_idle(turn))
+
+    def _stop_asked(self, ask: Ask, message: messages.Stop) -> None:
+        self._stops.append(ask)
+        self._stop(message.force)
 
     def _stop(self, force: bool) -> None:
         self._context.stopping = True
@@ -446,7 +410,7 @@ class NodeState:
     def _stopped(self) -> None:
         while self._stops:
             self._stops.pop().done()
-        self._context.do(Leave(final=True))
+        self._context.do(events.Leave(final=True))
 
 
 def version_text(own_version: str, hello: messages.Hello) -> str:

@@ -10,22 +10,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from nbactors.local.node.rules import deaths
+from nbactors.local.node.rules import deaths, events
 from nbactors.local.node.rules.context import Context
-from nbactors.local.node.rules.events import (
-    Close,
-    Exited,
-    FinishOutput,
-    Forget,
-    Forked,
-    Kill,
-    OutputEnded,
-    RemoveLog,
-    RemoveSocket,
-    Spawn,
-)
 from nbactors.local.node.rules.records import NO_CONNECTION, Session, Worker
-from nbactors.local.wire import messages
+from nbactors.local.wire import messages, os_bytes
 
 REPORT_WITHIN_S = 0.5
 """How long, in seconds, an error text may wait for the exit status and the last lines of stderr."""
@@ -78,35 +66,23 @@ class Workers:
         self._on_removed = on_removed
         self._logs: deque[bytes] = deque()
 
-    def start(
-        self,
-        session: Session,
-        title: str,
-        label: str,
-        runtime_env: messages.RuntimeEnv | None,
-        sys_path: list[bytes],
-        cwd: bytes,
-        modules: list[str],
-    ) -> Worker:
-        """Have a worker forked. It is in the records from now on."""
-        worker = Worker(
-            process_id=self._context.facts.new_id(), conn=NO_CONNECTION, pid=0, role="worker", home=session, label=label
-        )
+    def start(self, session: Session, label: str, asked: messages.CreateActor | messages.RequestLease) -> Worker:
+        """Have a worker forked, as a request for it asks. It is in the records from now on."""
+        facts = self._context.facts
+        worker = Worker(process_id=facts.new_id(), conn=NO_CONNECTION, pid=0, role="worker", home=session, label=label)
         worker.session = session
         self._context.processes[worker.process_id] = worker
         session.workers[worker.process_id] = worker
-        self._context.do(
-            Spawn(
-                session.environment,
-                self._environments(session.environment),
-                worker.process_id,
-                title,
-                sys_path,
-                cwd,
-                runtime_env,
-                modules,
-            )
+        order = messages.Fork(
+            process_id=worker.process_id,
+            directory=os_bytes.encode(facts.directory),
+            title=f"ray::{label}",
+            sys_path=asked.sys_path,
+            cwd=asked.cwd,
+            runtime_env=asked.runtime_env,
+            modules=asked.modules if isinstance(asked, messages.CreateActor) else [],
         )
+        self._context.do(events.Spawn(session.environment, self._environments(session.environment), order))
         worker.alarm = self._context.later(CONNECT_WITHIN_S, lambda: self._give_up(worker))
         return worker
 
@@ -115,7 +91,7 @@ class Workers:
         if not (worker.doomed or worker.removed or worker.exit_known):
             worker.doomed = True
             if worker.pid:
-                self._context.do(Kill(worker.process_id))
+                self._context.do(events.Kill(worker.process_id))
 
     def kill_later(self, worker: Worker, delay_s: float) -> None:
         """Kill a worker if it has not ended after `delay_s` seconds."""
@@ -129,7 +105,7 @@ class Workers:
         self._context.alarms.take_back(worker.alarm)
         self._on_ready(worker)
 
-    def forked(self, event: Forked) -> None:
+    def forked(self, event: events.Forked) -> None:
         """Note that the process exists, or could not be forked."""
         worker = self._find(event.process_id)
         if worker is None:
@@ -140,9 +116,9 @@ class Workers:
             return
         worker.pid = event.pid
         if worker.doomed:
-            self._context.do(Kill(worker.process_id))
+            self._context.do(events.Kill(worker.process_id))
 
-    def exited(self, event: Exited) -> None:
+    def exited(self, event: events.Exited) -> None:
         """Note that the process has exited. Messages that it sent before may still be unread."""
         worker = self._find(event.process_id)
         if worker is None or worker.exit_known:
@@ -168,7 +144,7 @@ class Workers:
         else:
             self.kill_later(worker, EXIT_WITHIN_S if worker.ending else REPORT_WITHIN_S)
 
-    def output_ended(self, event: OutputEnded) -> None:
+    def output_ended(self, event: events.OutputEnded) -> None:
         """Note that all output of the worker was read."""
         worker = self._find(event.process_id)
         if worker is not None:
@@ -227,7 +203,7 @@ class Workers:
 
     def _finish_output(self, worker: Worker) -> None:
         if not worker.output_ended:
-            self._context.do(FinishOutput(worker.process_id))
+            self._context.do(events.FinishOutput(worker.process_id))
 
     def _end_output(self, worker: Worker, tail: str) -> None:
         worker.output_ended = True
@@ -240,9 +216,9 @@ class Workers:
         worker.lost = True
         self._context.alarms.take_back(worker.alarm)
         if worker.conn != NO_CONNECTION:
-            self._context.do(Close(worker.conn))
+            self._context.do(events.Close(worker.conn))
             worker.conn = NO_CONNECTION
-        self._context.do(RemoveSocket(worker.process_id))
+        self._context.do(events.RemoveSocket(worker.process_id))
         self._context.later(REPORT_WITHIN_S, lambda: self._report(worker))
         self._on_lost(worker)
         self._settle(worker)
@@ -259,9 +235,9 @@ class Workers:
         worker.removed = True
         self._context.processes.pop(worker.process_id, None)
         worker.home.workers.pop(worker.process_id, None)
-        self._context.do(Forget(worker.process_id))
+        self._context.do(events.Forget(worker.process_id))
         if worker.actor is None:  # an actor's log is kept as long as the record of the actor
             self._logs.append(worker.process_id)
             if len(self._logs) > KEEP_LOGS:
-                self._context.do(RemoveLog(self._logs.popleft()))
+                self._context.do(events.RemoveLog(self._logs.popleft()))
         self._on_removed(worker)

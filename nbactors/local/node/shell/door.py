@@ -87,7 +87,7 @@ class Door:
             sockets.remove(self._path)
 
     def _shut(self, listener: socket.socket) -> None:
-        self._loop.watch(listener.fileno(), 0, _ignore)
+        self._loop.unwatch(listener.fileno())
         listener.close()
 
     def _on_connection(self, _: int) -> None:
@@ -107,7 +107,7 @@ class Door:
                 if error.errno not in (errno.EMFILE, errno.ENFILE) or not self._refuse_one():
                     # A socket that stays ready would keep waking the loop.
                     note(f"a connection cannot be accepted: {error}")
-                    self._loop.watch(self._listener.fileno(), 0, _ignore)
+                    self._loop.unwatch(self._listener.fileno())
                     self.due = time.monotonic() + _PAUSE_S
                     return count
                 continue
@@ -136,7 +136,3 @@ class Door:
             except OSError:  # the whole system has no free descriptor
                 self._spare = -1
         return True
-
-
-def _ignore(_: int) -> None:
-    """Serve as the callback of a descriptor that is not watched any more."""

@@ -25,15 +25,17 @@ class Loop:
         self._selector = selectors.DefaultSelector()
 
     def watch(self, descriptor: int, mask: int, callback: Callback) -> None:
-        """Call `callback(ready mask)` whenever the descriptor is ready. A mask of 0 ends that."""
+        """Call `callback(ready mask)` whenever the descriptor is ready."""
         registered = self._selector.get_map().get(descriptor)
-        if not mask:
-            if registered is not None:
-                self._selector.unregister(descriptor)
-        elif registered is None:
+        if registered is None:
             self._selector.register(descriptor, mask, callback)
         elif registered.events != mask or registered.data is not callback:
             self._selector.modify(descriptor, mask, callback)
+
+    def unwatch(self, descriptor: int) -> None:
+        """End the watching of a descriptor, if it is watched."""
+        if descriptor in self._selector.get_map():
+            self._selector.unregister(descriptor)
 
     def turn(self, timeout_s: float | None) -> None:
         """Wait until a descriptor is ready, at most `timeout_s` seconds, and call the callbacks."""

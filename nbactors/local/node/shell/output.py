@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from nbactors.local.node.rules.events import Event, OutputEnded, OutputRead
@@ -66,8 +66,7 @@ class WorkerOutput:
     def add(self, origin: int, descriptors: tuple[int, int]) -> None:
         """Read two more pipes: the output of calls of this origin."""
         if self._ended:
-            for descriptor in descriptors:
-                os.close(descriptor)
+            close_all(descriptors)
             return
         self._made += 1
         for number, descriptor in enumerate(descriptors, 1):
@@ -83,7 +82,7 @@ class WorkerOutput:
         if not self._paused:
             self._paused = True
             for descriptor in self._streams.values():
-                self._loop.watch(descriptor, 0, _ignore)
+                self._loop.unwatch(descriptor)
 
     def resume(self) -> None:
         """Read the pipes again."""
@@ -171,7 +170,7 @@ class WorkerOutput:
         descriptor = self._streams.pop(stream, None)
         if descriptor is None:
             return
-        self._loop.watch(descriptor, 0, _ignore)
+        self._loop.unwatch(descriptor)
         os.close(descriptor)
         rest = self._partial.pop(stream)
         if rest:
@@ -184,5 +183,7 @@ class WorkerOutput:
             self._post(OutputEnded(self._process_id, "\n".join(self._tail)))
 
 
-def _ignore(_: int) -> None:
-    """Stand for the callback of a pipe that is not read."""
+def close_all(descriptors: Iterable[int]) -> None:
+    """Close descriptors."""
+    for descriptor in descriptors:
+        os.close(descriptor)

@@ -8,7 +8,6 @@ import socket
 import time
 import traceback
 from collections import deque
-from collections.abc import Iterable
 
 import msgspec
 
@@ -20,6 +19,7 @@ from nbactors.local.node.shell.connection import Connection
 from nbactors.local.node.shell.door import Door
 from nbactors.local.node.shell.journal import note
 from nbactors.local.node.shell.loop import READ, WRITE, Loop
+from nbactors.local.node.shell.output import close_all
 from nbactors.local.node.shell.premises import LOOK_NOW, LOOK_S, Premises
 from nbactors.local.node.shell.supervisor import Supervisor
 from nbactors.local.wire import messages
@@ -183,7 +183,7 @@ class Server:
     def _carry_out_failed(self, instruction: events.Instruction, error: Exception) -> None:
         """Post the event that would otherwise never come, so that the rules answer the clients that wait for it."""
         if isinstance(instruction, events.Spawn):
-            self._queue.append(events.Forked(instruction.process_id, 0, f"{type(error).__name__}: {error}"))
+            self._queue.append(events.Forked(instruction.order.process_id, 0, f"{type(error).__name__}: {error}"))
         elif isinstance(instruction, events.ReadOutput):
             self._queue.append(instruction.then)
         elif isinstance(instruction, events.FinishOutput):
@@ -202,7 +202,7 @@ class Server:
         if output is not None:
             output.add(instruction.origin, pair)
         else:
-            _close_all(pair)
+            close_all(pair)
 
     def _finish_output(self, process_id: bytes) -> None:
         output = self._supervisor.output(process_id)
@@ -326,9 +326,9 @@ class Server:
     def _drop(self, connection: Connection) -> None:
         if self._connections.pop(connection.number, None) is None:
             return
-        self._loop.watch(connection.sock.fileno(), 0, _ignore)
+        self._loop.unwatch(connection.sock.fileno())
         connection.sock.close()
-        _close_all(connection.descriptors)
+        close_all(connection.descriptors)
         connection.descriptors.clear()
         connection.unsent.clear()
         self._regulate(connection)
@@ -429,15 +429,6 @@ def _first_hello(body: bytes | memoryview) -> messages.Hello:
         return msgspec.msgpack.decode(first, type=messages.Hello)
     except (msgspec.MsgspecError, RecursionError, IndexError) as error:
         raise FrameError(f"malformed first frame: {error}") from error
-
-
-def _close_all(descriptors: Iterable[int]) -> None:
-    for descriptor in descriptors:
-        os.close(descriptor)
-
-
-def _ignore(_: int) -> None:
-    """Serve as the callback of a descriptor that is not watched any more."""
 
 
 def _ignore_signal(_number: int, _frame: object) -> None:

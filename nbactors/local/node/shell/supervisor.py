@@ -14,7 +14,7 @@ from nbactors.local.access.discovery import tail
 from nbactors.local.node.rules.events import Event, Exited, Forked, ForkserverLost, Spawn
 from nbactors.local.node.rules.listing import LOGS, log_name
 from nbactors.local.node.shell.loop import READ, WRITE, Loop
-from nbactors.local.node.shell.output import WorkerOutput
+from nbactors.local.node.shell.output import WorkerOutput, close_all
 from nbactors.local.wire import messages, os_bytes
 from nbactors.local.wire.framing import MAX_CONTROL_FRAME, Codec, FrameBuffer, FrameError, fork_codec
 
@@ -61,10 +61,10 @@ class Forkserver:
 
     def close(self) -> None:
         """Close the socket, at which the forkserver exits."""
-        self._loop.watch(self._sock.fileno(), 0, self._on_ready)
+        self._loop.unwatch(self._sock.fileno())
         self._sock.close()
         for _, descriptors in self._backlog:
-            _close_all(descriptors)
+            close_all(descriptors)
         self._backlog.clear()
 
     def _send(self, frame: bytes, descriptors: list[int]) -> None:
@@ -80,7 +80,7 @@ class Forkserver:
                 break
             except OSError:  # the forkserver is gone; the next read notices that
                 break
-            _close_all(descriptors)
+            close_all(descriptors)
             if sent < len(frame):
                 self._backlog[0] = (frame[sent:], [])
             else:
@@ -152,34 +152,22 @@ class Supervisor:
             self._leaving.add(server.pid)
             sockets.remove(server.log_path)  # the log is only needed for the text about a lost forkserver
 
-    def spawn(self, order: Spawn) -> None:
+    def spawn(self, instruction: Spawn) -> None:
         """Have a worker forked. The event `Forked` reports the result."""
-        process_id = order.process_id
-        server = self.open(order.environment, order.facts)
+        process_id = instruction.order.process_id
+        server = self.open(instruction.environment, instruction.facts)
         if isinstance(server, str):
             self._post(Forked(process_id, 0, server))
             return
         try:
-            pipes = _two_pipes()
+            readers, writers = _two_pipes()
         except OSError as error:
             text = f"no pipes for its output ({error.strerror}): raise the limit of open files (ulimit -n)"
             self._post(Forked(process_id, 0, text))
             return
-        readers, writers = pipes
         log_path = os.path.join(self._directory, LOGS, log_name(process_id))
         self._outputs[process_id] = WorkerOutput(self._loop, self._post, process_id, readers, log_path)
-        server.fork(
-            messages.Fork(
-                process_id,
-                os_bytes.encode(self._directory),
-                order.title,
-                order.sys_path,
-                order.cwd,
-                order.runtime_env,
-                order.modules,
-            ),
-            list(writers),
-        )
+        server.fork(instruction.order, list(writers))
 
     def forked(self, process_id: bytes, pid: int) -> None:
         """Keep a descriptor of a new worker, so that its pid cannot come to mean another process."""
@@ -283,7 +271,7 @@ def _two_pipes() -> tuple[tuple[int, int], tuple[int, int]]:
     try:
         second = os.pipe()
     except OSError:
-        _close_all(list(first))
+        close_all(first)
         raise
     return (first[0], second[0]), (first[1], second[1])
 
@@ -302,8 +290,3 @@ def _has_exited(pid: int) -> bool:
         return os.waitpid(pid, os.WNOHANG)[0] == pid
     except ChildProcessError:
         return True
-
-
-def _close_all(descriptors: list[int]) -> None:
-    for descriptor in descriptors:
-        os.close(descriptor)

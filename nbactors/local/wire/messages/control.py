@@ -7,7 +7,7 @@ The types of the fields bound what a client may send: a value outside does not d
 connection. A session checks its options by the same limits before, so that the user gets a ValueError.
 """
 
-from typing import Annotated, Union
+from typing import Annotated, Any, Union
 
 from msgspec import Meta
 
@@ -395,6 +395,21 @@ class ActorRow(Message, tag=34, frozen=True):
     death_cause: str
     log_path: str
     process_id: bytes = b""
+
+    def shown(self) -> dict[str, Any]:
+        """Return the facts for the user, with the keys of Ray's `list_actors`."""
+        return {
+            "actor_id": self.actor_id.hex(),
+            "class_name": self.class_name,
+            "state": self.state,
+            "job_id": self.job_id.hex(),
+            "name": self.name,
+            "ray_namespace": self.namespace,
+            "pid": self.pid,
+            "is_detached": self.detached,
+            "required_resources": self.resources,
+            "death_cause": self.death_cause,
+        }
 
 
 class Listing(Message, tag=35, frozen=True):

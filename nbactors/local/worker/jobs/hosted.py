@@ -11,32 +11,19 @@ if TYPE_CHECKING:
 
 
 class CallsAtOnce(Protocol):
-    """Runs the calls of an actor that runs several at the same time, see `Lanes`."""
+    """Runs the calls of an actor that runs several at the same time, see `Lanes`. Only the main thread calls `turn`."""
 
     is_async: bool
     main_ident: int | None
 
     @property
-    def runs(self) -> bool:
-        """Whether a call runs."""
-
-    def pause(self) -> None:
-        """Begin no more calls until `resume`. Any thread."""
-
-    def resume(self) -> None:
-        """Begin calls again. Any thread."""
-
-    def turn(self, seconds: float) -> None:
-        """Run the default group's loop for a moment. The main thread."""
-
-    def complete(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
-        """Run a coroutine to its end, and return what it returns. The main thread."""
-
-    def loops(self) -> list[Any]:
-        """Return the event loops."""
-
-    def leave_loop(self, end: Callable[[], NoReturn]) -> None:
-        """In a forked child: have the calling thread's loop call `end` when user code gives control back to it."""
+    def runs(self) -> bool: ...
+    def pause(self) -> None: ...
+    def resume(self) -> None: ...
+    def turn(self, seconds: float) -> None: ...
+    def complete(self, coroutine: Coroutine[Any, Any, Any]) -> Any: ...
+    def loops(self) -> list[Any]: ...
+    def leave_loop(self, end: Callable[[], NoReturn]) -> None: ...
 
 
 class Hosted:

@@ -13,11 +13,8 @@ from traitlets.config import Config
 class Sender(Protocol):
     """Sends displays to the calling cell. Any thread. See `ipython_display.Sender`."""
 
-    def show(self, data: Any, metadata: Any, transient: Any, update: bool) -> None:
-        """Show a MIME bundle."""
-
-    def clear(self, wait: bool) -> None:
-        """Clear the cell's output."""
+    def show(self, data: Any, metadata: Any, transient: Any, update: bool) -> None: ...
+    def clear(self, wait: bool) -> None: ...
 
 
 class CellPublisher(DisplayPublisher):  # type: ignore[misc] # untyped
@@ -34,11 +31,9 @@ class CellPublisher(DisplayPublisher):  # type: ignore[misc] # untyped
         update: bool = False,
         **__: Any,
     ) -> None:
-        """See the base class."""
         self.sender.show(data, metadata, transient, update)
 
     def clear_output(self, wait: bool = False) -> None:
-        """See the base class."""
         self.sender.clear(wait)
 
 

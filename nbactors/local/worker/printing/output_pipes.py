@@ -206,7 +206,6 @@ class OutputStream(io.RawIOBase):
         self._flushed: set[tuple[int, int]] = set()
 
     def writable(self) -> bool:
-        """See the base class."""
         return True
 
     def fileno(self) -> int:
@@ -214,7 +213,6 @@ class OutputStream(io.RawIOBase):
         return self._number
 
     def isatty(self) -> bool:
-        """See the base class."""
         return False
 
     @lets_through

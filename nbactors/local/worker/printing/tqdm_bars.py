@@ -62,7 +62,6 @@ class _PlainNotebook(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         """See the base class."""
 
     def exec_module(self, module: types.ModuleType) -> None:
-        """See the base class."""
         plain: Any = importlib.import_module(_CLASS)
         module.__dict__.update(
             tqdm=plain.tqdm, tqdm_notebook=plain.tqdm, trange=plain.trange, tnrange=plain.trange, IProgress=None
@@ -161,7 +160,6 @@ class _Reported(BarReporter):
             self._node.send_now(message)
 
     def call_later(self, delay: float, callback: Callable[[], None]) -> None:
-        """See the base class."""
         self._reactor.call_later(delay, callback)
 
 
