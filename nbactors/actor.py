@@ -12,6 +12,9 @@ from nbactors.definitions.actor_class import (
     BACKPRESSURE,
     GROUP,
     NUM_RETURNS,
+    RETRIED,
+    RETRIES,
+    TIMEOUT,
     actor_meta,
     check_group,
     constructor_signature,
@@ -408,6 +411,9 @@ def method(*args: Any, **options: Any) -> Any:
         **options: ``num_returns``: the number of references that a call returns, or for a generator "streaming" (the
             default) or "dynamic". ``concurrency_group``: the group of the class that runs the method's calls.
             ``_generator_backpressure_num_objects``: the number of yielded values that may wait for a reader.
+            ``max_task_retries``: how often a call is run again after a crash of the actor, -1 for any number.
+            ``retry_exceptions``: True, or a list of exception classes, to run a call again that raises.
+            ``timeout_s``: seconds in which a call must end.
 
     Raises:
         AssertionError: An option is unknown.
@@ -429,7 +435,14 @@ def method(*args: Any, **options: Any) -> Any:
 
     def annotate(function: Callable[..., Any]) -> Callable[..., Any]:
         check_generates(parsed.num_returns, is_generator(function), getattr(function, "__qualname__", "The method"))
-        marks = {NUM_RETURNS: parsed.num_returns, GROUP: parsed.concurrency_group, BACKPRESSURE: parsed.backpressure}
+        marks = {
+            NUM_RETURNS: parsed.num_returns,
+            GROUP: parsed.concurrency_group,
+            BACKPRESSURE: parsed.backpressure,
+            RETRIES: parsed.max_task_retries,
+            RETRIED: parsed.retry_exceptions,
+            TIMEOUT: parsed.timeout_s,
+        }
         for mark, value in marks.items():
             if value is not None:
                 setattr(function, mark, value)

@@ -148,8 +148,8 @@ def remote(*args: Any, **options: Any) -> Any:
         **options: For actors and functions ``num_cpus``, ``num_gpus``, ``memory`` (bytes), ``resources``,
             ``runtime_env``, ``scheduling_strategy``, ``name``; for actors ``namespace``, ``lifetime``,
             ``get_if_exists``, ``max_concurrency``, ``concurrency_groups``, ``max_pending_calls``,
-            ``allow_out_of_order_execution``; for functions ``num_returns``, ``max_retries``, ``retry_exceptions``,
-            ``timeout_s`` (seconds).
+            ``allow_out_of_order_execution``, ``max_restarts``, ``max_task_retries``; for functions ``num_returns``,
+            ``max_retries``, ``retry_exceptions``, ``timeout_s`` (seconds).
 
     Returns:
         An `ActorClass` for a class, a `RemoteFunction` for a function; with options a decorator that returns these.
@@ -324,7 +324,7 @@ def kill(actor: ActorHandle[Any] | ActorProxy[Any], *, no_restart: bool = True) 
 
     Args:
         actor: A handle.
-        no_restart: No effect, since this version does not restart actors.
+        no_restart: False to let the actor restart, if it has a restart left (`max_restarts`).
 
     Raises:
         ValueError: `actor` is not a handle.

@@ -93,14 +93,15 @@ class RuntimeContext:
 
     @property
     def was_current_actor_reconstructed(self) -> bool:
-        """False, since this version does not restart actors.
+        """Whether this process replaces one of the actor that has crashed.
 
         Raises:
             AssertionError: The caller does not run in an actor.
         """
-        if not self._facts().actor_id:
+        facts = self._facts()
+        if not facts.actor_id:
             raise AssertionError("This property is only available in an actor: the caller is a driver or a task.")
-        return False
+        return facts.was_restarted
 
     def is_canceled(self) -> bool:
         """Return whether `cancel` was called for the running call. A long call asks this, and returns early if so.

@@ -20,6 +20,7 @@ GROUP = "__ray_concurrency_group__"
 """Name of the function's attribute that `@method(concurrency_group=)` sets."""
 
 BACKPRESSURE = "__ray_generator_backpressure_num_objects__"
+RETRIES, RETRIED, TIMEOUT = "__ray_max_task_retries__", "__ray_retry_exceptions__", "__ray_timeout_s__"
 """Name of the function's attribute that `@method(_generator_backpressure_num_objects=)` sets."""
 
 _EVERY_ACTOR_HAS = {
@@ -66,7 +67,12 @@ def with_options(meta: ActorMeta, options: ActorOptions) -> ActorMeta:
             "overlap. Leave it out"
         )
     in_order = not (overlap if options.allow_out_of_order_execution is None else options.allow_out_of_order_execution)
-    return meta._replace(groups=groups, in_order=in_order, max_pending_calls=options.max_pending_calls)
+    return meta._replace(
+        groups=groups,
+        in_order=in_order,
+        max_pending_calls=options.max_pending_calls,
+        max_task_retries=options.max_task_retries,
+    )
 
 
 def check_group(group: str, known: Sequence[str], label: str) -> None:
@@ -140,6 +146,9 @@ def _method_meta(name: str, member: Any) -> MethodMeta:
         generates=generates,
         group=getattr(function, GROUP, ""),
         backpressure=getattr(function, BACKPRESSURE, UNLIMITED),
+        max_task_retries=getattr(function, RETRIES, None),
+        retry_exceptions=getattr(function, RETRIED, False),
+        timeout_s=getattr(function, TIMEOUT, None),
     )
 
 

@@ -22,6 +22,9 @@ class MethodMeta(NamedTuple):
         doc: The docstring, for help.
         generates: Whether the method is a generator function, `async` or not.
         group: The concurrency group of `@method(concurrency_group=)`; empty for the default group.
+        max_task_retries: What `@method(max_task_retries=)` declared; None for the actor's.
+        retry_exceptions: What `@method(retry_exceptions=)` declared.
+        timeout_s: What `@method(timeout_s=)` declared.
         backpressure: Limit of yielded objects that wait for their reader; UNLIMITED by default.
     """
 
@@ -32,6 +35,9 @@ class MethodMeta(NamedTuple):
     generates: bool = False
     group: str = ""
     backpressure: int = UNLIMITED
+    max_task_retries: int | None = None
+    retry_exceptions: bool | tuple[type[BaseException], ...] = False
+    timeout_s: float | None = None
 
 
 class ActorMeta(NamedTuple):
@@ -54,6 +60,7 @@ class ActorMeta(NamedTuple):
     groups: tuple[str, ...] = ()
     in_order: bool = True
     max_pending_calls: int = UNLIMITED
+    max_task_retries: int = 0
 
 
 class FunctionMeta:

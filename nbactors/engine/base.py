@@ -79,6 +79,7 @@ class RuntimeFacts(NamedTuple):
     assigned_resources: Mapping[str, float] = _NOTHING
     gpu_ids: Sequence[str] = ()
     is_canceled: bool = False
+    was_restarted: bool = False
 
 
 class Engine(ABC):
@@ -206,8 +207,8 @@ class Engine(ABC):
         """
         raise exceptions.RaySystemError("this engine does not update, save or restore actors")
 
-    def publish_meta(self, link: ActorLink, meta: ActorMeta) -> None:
-        """Make `meta`, of the actor's changed class, the metadata of all handles that are created from now on.
+    def publish_class(self, link: ActorLink, cls: type, meta: ActorMeta) -> None:
+        """Make the changed class `cls` the one of the actor's restarts, and `meta` that of handles created from now on.
 
         Raises:
             RaySystemError: This engine does not support it.

@@ -8,6 +8,7 @@ import resource
 
 from nbactors.exceptions.errors import (
     ActorDiedError,
+    ActorUnavailableError,
     CallTimeoutError,
     ObjectLostError,
     OwnerDiedError,
@@ -83,6 +84,18 @@ def connection_lost(why: str) -> RaySystemError:
         f"the connection to the process that was called was lost ({why}). The call may have run; the process lives and "
         "can be called again."
     )
+
+
+def actor_restarting(actor_id: bytes, text: str, was_sent: bool) -> ActorUnavailableError:
+    """Return the error of a call without a retry to an actor that restarts.
+
+    Args:
+        actor_id: 16 bytes.
+        text: How the actor's worker has ended.
+        was_sent: Whether the worker had got the call, and may have run it.
+    """
+    happened = "The actor was restarted" if was_sent else "The actor is restarting"
+    return ActorUnavailableError(f"The actor is temporarily unavailable: {happened} ({text.rstrip('.')})", actor_id)
 
 
 def worker_crashed(name: str, text: str) -> WorkerCrashedError:

@@ -132,6 +132,7 @@ class Process:
         )
         self._control: dict[type, Callable[[Any], None]] = {
             messages.ActorUp: self.actors.on_news,
+            messages.ActorRestarting: self.actors.on_news,
             messages.ActorDown: self.actors.on_news,
             messages.LeaseGranted: self.tasks.on_granted,
             messages.LeaseLost: lambda m: self.tasks.lost(m.process_id, m.text),

@@ -38,6 +38,8 @@ class ActorOptions(NamedTuple):
         concurrency_groups: Limit of concurrent calls in each other group, by the group's name.
         max_pending_calls: Limit of pending calls of each calling process; UNLIMITED by default.
         allow_out_of_order_execution: None if the class and max_concurrency decide.
+        max_restarts: How often the actor is started again after a crash; -1 for any number.
+        max_task_retries: How often a call is run again after a crash of the actor; -1 for any number.
         given: The user's options, for `merged`.
     """
 
@@ -55,6 +57,8 @@ class ActorOptions(NamedTuple):
     concurrency_groups: Mapping[str, int] = _NOTHING
     max_pending_calls: int = UNLIMITED
     allow_out_of_order_execution: bool | None = None
+    max_restarts: int = 0
+    max_task_retries: int = 0
     given: Mapping[str, Any] = _NOTHING
 
     @classmethod
@@ -66,8 +70,6 @@ class ActorOptions(NamedTuple):
             ValueError: An option is unknown, has a value that is not allowed, or is not served by this version.
         """
         refuse_unknown(given, FOR_ACTORS, UNSERVED_FOR_ACTORS, "actors")
-        check_count(given, "max_restarts", -1)
-        check_count(given, "max_task_retries", -1)
         check_limit(given, "_actor_generator_backpressure_num_objects")
         refuse_unserved(given, UNSERVED_FOR_ACTORS)
         check_bool(given, "enable_task_events")
@@ -87,6 +89,8 @@ class ActorOptions(NamedTuple):
             concurrency_groups=check_group_sizes(given),
             max_pending_calls=check_count(given, "max_pending_calls", -1) or UNLIMITED,  # in Ray 0 means no limit
             allow_out_of_order_execution=_out_of_order(given),
+            max_restarts=check_count(given, "max_restarts", -1) or 0,
+            max_task_retries=check_count(given, "max_task_retries", -1) or 0,
             given=dict(given),
             **shared_options(given),
         )

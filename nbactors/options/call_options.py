@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from nbactors.options.checks import check_bool, check_count, check_limit, check_seconds, check_text, refuse_unserved
+from nbactors.options.checks import (
+    check_bool,
+    check_count,
+    check_limit,
+    check_retried,
+    check_seconds,
+    check_text,
+    refuse_unserved,
+)
 from nbactors.options.num_returns import num_returns_of
 from nbactors.options.served import BACKPRESSURE, FOR_CALLS, FOR_METHODS, UNSERVED_FOR_CALLS
 
@@ -19,6 +27,8 @@ class CallOptions(NamedTuple):
         concurrency_group: Name of the group that runs the call.
         timeout_s: Seconds from the submission until the call must have ended.
         backpressure: Limit of yielded objects that wait for their reader.
+        max_task_retries: How often the call is run again after a crash of the actor; -1 for any number.
+        retry_exceptions: Whether an error of the call leads to a new run, too, or the types of such errors.
     """
 
     num_returns: int | None = None
@@ -26,6 +36,8 @@ class CallOptions(NamedTuple):
     concurrency_group: str | None = None
     timeout_s: float | None = None
     backpressure: int | None = None
+    max_task_retries: int | None = None
+    retry_exceptions: bool | tuple[type[BaseException], ...] | None = None
 
     @classmethod
     def parse(cls, given: Mapping[str, Any]) -> CallOptions:
@@ -41,7 +53,6 @@ class CallOptions(NamedTuple):
                     f"ActorMethod.options() got an unexpected keyword argument {option!r}. "
                     f"Valid ones are {sorted(FOR_CALLS)}"
                 )
-        check_count(given, "max_task_retries", -1)
         refuse_unserved(given, UNSERVED_FOR_CALLS)
         if given.get("enable_task_events") is not None:
             check_bool(given, "enable_task_events")
@@ -51,6 +62,8 @@ class CallOptions(NamedTuple):
             concurrency_group=check_text(given, "concurrency_group") or None,
             timeout_s=check_seconds(given, "timeout_s"),
             backpressure=None if given.get(BACKPRESSURE) is None else check_limit(given, BACKPRESSURE),
+            max_task_retries=check_count(given, "max_task_retries", -1),
+            retry_exceptions=check_retried(given),
         )
 
     @classmethod

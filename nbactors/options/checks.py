@@ -59,6 +59,25 @@ def closest(name: str, valid: Iterable[str]) -> str:
     return f" Did you mean {matches[0]!r}?" if matches else ""
 
 
+def check_retried(given: Mapping[str, Any]) -> bool | tuple[type[BaseException], ...] | None:
+    """Return the value of `retry_exceptions`.
+
+    Raises:
+        TypeError: The value is no bool, list or tuple.
+        ValueError: The list holds something else than exception classes.
+    """
+    value = given.get("retry_exceptions")
+    if value is None or isinstance(value, bool):
+        return value
+    if not isinstance(value, list | tuple):
+        raise TypeError(
+            f"The type of keyword 'retry_exceptions' must be bool, list or tuple, but received type {kind(value)}"
+        )
+    if not all(isinstance(item, type) and issubclass(item, Exception) for item in value):
+        raise ValueError(f"retry_exceptions must be either a boolean or a list of exceptions. Got: {value!r}")
+    return tuple(value)
+
+
 def check_count(given: Mapping[str, Any], name: str, least: int) -> int | None:
     """Return the value of an option that is a number of things. If `least` is -1, the value -1 means no limit.
 

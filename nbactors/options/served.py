@@ -25,8 +25,6 @@ UNSERVED_FOR_ALL: dict[str, tuple[Any, ...]] = {
 UNSERVED_FOR_ACTORS: dict[str, tuple[Any, ...]] = {
     **UNSERVED_FOR_ALL,
     "enable_tensor_transport": (None, False),
-    "max_restarts": (None, 0),
-    "max_task_retries": (None, 0),
     "_actor_generator_backpressure_num_objects": (None, -1),
 }
 
@@ -37,8 +35,6 @@ UNSERVED_FOR_TASKS: dict[str, tuple[Any, ...]] = {
 }
 
 UNSERVED_FOR_CALLS: dict[str, tuple[Any, ...]] = {
-    "max_task_retries": (None, 0),
-    "retry_exceptions": (None, False),
     "tensor_transport": (None,),
     "_num_objects_per_yield": (None, 1),
     "_labels": (None, {}),
@@ -56,13 +52,23 @@ FOR_ACTORS = (
     "max_pending_calls",
     "allow_out_of_order_execution",
     "enable_task_events",
+    "max_restarts",
+    "max_task_retries",
 )
 
 FOR_TASKS = (*SHARED, "num_returns", "max_retries", "retry_exceptions", "timeout_s", "enable_task_events", BACKPRESSURE)
 
-FOR_METHODS = ("num_returns", "concurrency_group", "enable_task_events", BACKPRESSURE)
+FOR_METHODS = (
+    "num_returns",
+    "concurrency_group",
+    "enable_task_events",
+    "max_task_retries",
+    "retry_exceptions",
+    "timeout_s",
+    BACKPRESSURE,
+)
 
-FOR_CALLS = (*FOR_METHODS, "name", "timeout_s")
+FOR_CALLS = (*FOR_METHODS, "name")
 
 
 def shared_options(given: Mapping[str, Any]) -> dict[str, Any]:

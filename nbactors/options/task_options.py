@@ -10,9 +10,9 @@ from nbactors.options.checks import (
     check_bool,
     check_count,
     check_limit,
+    check_retried,
     check_seconds,
     check_text,
-    kind,
     refuse_unknown,
     refuse_unserved,
 )
@@ -82,7 +82,7 @@ class TaskOptions(NamedTuple):
             backpressure=check_limit(given, BACKPRESSURE),
             timeout_s=check_seconds(given, "timeout_s"),
             max_retries=3 if max_retries is None else max_retries,
-            retry_exceptions=_retry_exceptions(given.get("retry_exceptions", False)),
+            retry_exceptions=check_retried(given) or False,
             name=check_text(given, "name"),
             given=dict(given),
             **held,
@@ -103,15 +103,3 @@ class TaskOptions(NamedTuple):
     def held(self) -> dict[str, float]:
         """Return the resources that the task holds while it runs, without amounts of 0."""
         return amounts(self.num_cpus, self.num_gpus, self.memory, self.resources)
-
-
-def _retry_exceptions(value: Any) -> bool | tuple[type[BaseException], ...]:
-    if isinstance(value, bool):
-        return value
-    if not isinstance(value, list | tuple):
-        raise TypeError(
-            f"The type of keyword 'retry_exceptions' must be bool, list or tuple, but received type {kind(value)}"
-        )
-    if not all(isinstance(item, type) and issubclass(item, Exception) for item in value):
-        raise ValueError(f"retry_exceptions must be either a boolean or a list of exceptions. Got: {value!r}")
-    return tuple(value)

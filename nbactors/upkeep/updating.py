@@ -41,7 +41,7 @@ def update(handle: ActorHandle[Any], cls: type | ActorClass[Any], *, timeout: fl
     meta = _changed(link.latest_meta(handle._meta), wrapped)
     current = engine.current()
     finish(current.call_alone(link, SWAP, (wrapped, timeout)), timeout)
-    current.publish_meta(link, meta)
+    current.publish_class(link, wrapped, meta)
     handle._update(meta)
 
 
@@ -78,4 +78,9 @@ def _changed(old: ActorMeta, cls: type) -> ActorMeta:
         )
     for method in new.methods.values():
         check_group(method.group, old.groups, f"{new.class_name}.{method.name}")
-    return new._replace(groups=old.groups, in_order=old.in_order, max_pending_calls=old.max_pending_calls)
+    return new._replace(
+        groups=old.groups,
+        in_order=old.in_order,
+        max_pending_calls=old.max_pending_calls,
+        max_task_retries=old.max_task_retries,
+    )

@@ -305,7 +305,7 @@ class TestNotServedYet:
     @pytest.mark.differs("Ray serves it")
     @pytest.mark.parametrize(
         "options",
-        [{"max_restarts": 1}, {"max_task_retries": 1}],
+        [{"accelerator_type": "T4"}, {"label_selector": {"region": "here"}}],
         ids=lambda options: next(iter(options)),
     )
     def test_unserved_options_of_actors_are_refused_by_name(self, ray: Any, options: dict[str, Any]) -> None:
@@ -317,6 +317,6 @@ class TestNotServedYet:
         with pytest.raises(ValueError, match=r"pip.*env_vars"):
             ray.remote(echo).options(runtime_env={"pip": ["requests"]})
 
-    @pytest.mark.parametrize("options", [{"max_restarts": 0}, {"max_task_retries": 0}])
+    @pytest.mark.parametrize("options", [{"accelerator_type": None}, {"label_selector": None}])
     def test_unserved_options_may_have_their_default(self, ray: Any, options: dict[str, Any]) -> None:
         assert ray.get(ray.remote(Counter).options(**options).remote().increment.remote()) == 1

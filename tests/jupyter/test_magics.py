@@ -118,7 +118,7 @@ def test_a_syntax_error_looks_as_usual() -> None:
         ("%%actor --concurrency-group io a\nclass A: pass", "'io' is not NAME=N; write for instance"),
         ("%%actor --env DEBUG a\nclass A: pass", "'DEBUG' is not NAME=VALUE"),
         ("%%actor --max-concurrency -7 a\nclass A: pass", "only accepts None, 0 or a positive integer"),
-        ("%%actor --max-restarts 3 a\nclass A: pass", "max_restarts=3 is not served by this version"),
+        ("%%actor --max-restarts -3 a\nclass A: pass", "only accepts None, 0, -1 or a positive integer"),
         ('%%actor --args "1"\nclass A: pass', "a variable for it is needed"),
         ('%%actor --args "1)" a\nclass A: pass', "cannot stand between the parentheses of a call: unmatched ')'"),
         ('%%actor --args "), (" a\nclass A: pass', "its parentheses do not match"),

@@ -379,7 +379,8 @@ def test_a_methods_group_must_be_declared() -> None:
         ({"num_returns": "dynamic"}, ValueError, "'dynamic' can only be used with generator .*plain is not"),
         ({"concurrency_group": 3}, TypeError, "'concurrency_group' must be str or None"),
         ({"_generator_backpressure_num_objects": 0}, ValueError, "num_objects=0 is not allowed"),
-        ({"timeout_s": 3}, AssertionError, "Unexpected keyword argument to @method: 'timeout_s'"),
+        ({"name": "n"}, AssertionError, "Unexpected keyword argument to @method: 'name'"),
+        ({"timeout_s": 0}, ValueError, "'timeout_s' must be a positive number of seconds"),
     ],
 )
 def test_wrong_method_options_are_refused(options: dict[str, Any], error: type[Exception], message: str) -> None:

@@ -54,10 +54,10 @@ BAD_FOR_ACTORS: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"get_if_exists": True}, ValueError, "actor name must be specified"),
     ({"get_if_exists": 1, "name": "x"}, TypeError, "'get_if_exists' must be bool"),
     ({"num_returns": 2}, ValueError, "Invalid option keyword num_returns for actors"),
-    ({"max_restarts": 1}, ValueError, "max_restarts=1 is not served by this version"),
+    ({"accelerator_type": "T4"}, ValueError, "accelerator_type='T4' is not served by this version"),
     ({"max_restarts": -2}, ValueError, "only accepts None, 0, -1 or a positive integer"),
     ({"max_restarts": "a"}, TypeError, "'max_restarts' must be int or None"),
-    ({"max_task_retries": 1}, ValueError, "max_task_retries=1 is not served"),
+    ({"max_task_retries": -2}, ValueError, "only accepts None, 0, -1 or a positive integer"),
     ({"max_concurrency": -1}, ValueError, "only accepts None, 0 or a positive integer"),
     ({"max_concurrency": True}, TypeError, "'max_concurrency' must be int or None"),
     ({"max_concurrency": 1.5}, TypeError, "'max_concurrency' must be int or None"),
@@ -251,8 +251,9 @@ def test_options_can_be_pickled() -> None:
         ({"concurrency_group": 3}, TypeError, "'concurrency_group' must be str or None"),
         ({"timeout_s": -1}, ValueError, "'timeout_s' must be a positive number of seconds"),
         ({"_generator_backpressure_num_objects": 0}, ValueError, "num_objects=0 is not allowed"),
-        ({"max_task_retries": 3}, ValueError, "max_task_retries=3 is not served"),
-        ({"retry_exceptions": True}, ValueError, "retry_exceptions=True is not served"),
+        ({"max_task_retries": -3}, ValueError, "only accepts None, 0, -1 or a positive integer"),
+        ({"retry_exceptions": KeyError}, TypeError, "'retry_exceptions' must be bool, list or tuple"),
+        ({"_labels": {"a": "b"}}, ValueError, "_labels={'a': 'b'} is not served"),
     ],
 )
 def test_wrong_call_options_are_refused(options: dict[str, Any], error: type[Exception], message: str) -> None:
@@ -270,8 +271,11 @@ def test_call_options_are_parsed_and_unknown_ones_refused() -> None:
     assert CallOptions.parse({"_generator_backpressure_num_objects": -1}).backpressure == UNLIMITED
     with pytest.raises(AssertionError, match="Unexpected keyword argument to @method: 'foo'"):
         CallOptions.parse_method({"foo": 1})
-    with pytest.raises(AssertionError, match="Unexpected keyword argument to @method: 'timeout_s'"):
-        CallOptions.parse_method({"timeout_s": 1})
+    with pytest.raises(AssertionError, match="Unexpected keyword argument to @method: 'name'"):
+        CallOptions.parse_method({"name": "n"})
+    assert CallOptions.parse_method({"timeout_s": 1, "max_task_retries": -1, "retry_exceptions": [KeyError]}) == (
+        CallOptions(timeout_s=1.0, max_task_retries=-1, retry_exceptions=(KeyError,))
+    )
 
 
 def test_paths_of_a_runtime_env_become_absolute(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ _AS_THEY_ARE = (
     "max_concurrency",
     "max_pending_calls",
     "max_restarts",
+    "max_task_retries",
     "allow_out_of_order_execution",
     "scheduling_strategy",
 )

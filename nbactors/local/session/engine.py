@@ -128,6 +128,7 @@ class LocalEngine(Engine):
                 cwd,
                 pickling.dumps(meta).data if options.name else b"",
                 ASYNC_MODULES if meta.is_async else [],
+                options.max_restarts,
             )
 
         if options.name:
@@ -148,7 +149,10 @@ class LocalEngine(Engine):
         link.configure(meta)
         limit = options.max_concurrency or (ASYNC_CONCURRENCY if meta.is_async else 1)
         concurrency = Concurrency(meta.is_async, limit, dict(options.concurrency_groups))
-        link.submit_construction(Construction(link, code, prepared, concurrency, self.process.origin()))
+        construct = Construction(link, code, prepared, concurrency, self.process.origin())
+        if options.max_restarts:
+            self.process.actors.keep_construction(link, construct)
+        link.submit_construction(construct)
         return link
 
     def _found(self, named: messages.ActorNamed) -> tuple[ActorLink, ActorMeta]:
@@ -176,9 +180,12 @@ class LocalEngine(Engine):
         ref: ObjectRef[Any] = link.call(MethodMeta(method, ANYTHING), args, {}, None)
         return ref
 
-    def publish_meta(self, link: ActorLink, meta: ActorMeta) -> None:
+    def publish_class(self, link: ActorLink, cls: type, meta: ActorMeta) -> None:
         assert isinstance(link, LocalActorLink)
         link.update(meta)
+        self.process.actors.replace_class(
+            link.actor_id, lambda: self.process.objects.values.hold_pickled(pickling.dumps_code(cls))
+        )
         self.process.node.send_now(messages.ReplaceMeta(link.actor_id, pickling.dumps(meta).data))
 
     def kill(self, link: ActorLink, no_restart: bool) -> None:

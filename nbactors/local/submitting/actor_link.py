@@ -18,6 +18,7 @@ from nbactors.local.submitting.call_life import FINISHED, WAITING
 from nbactors.local.submitting.call_queue import CallQueue
 from nbactors.local.submitting.handles import rebuild_handle
 from nbactors.local.submitting.pending_call import PendingCall, make_results, open_stream
+from nbactors.local.submitting.retriable import pickled_types
 from nbactors.local.submitting.target import Target, in_turn
 from nbactors.local.wire import failures, messages, pickling
 from nbactors.local.wire.cancel_mode import CancelMode
@@ -59,19 +60,24 @@ class LocalActorLink(Target, ActorLink):
 
     __slots__ = (
         "_connection",
+        "_cut_off",
         "_doomed",
         "_down",
         "_in_order",
         "_links",
         "_max_pending",
+        "_max_retries",
+        "_next",
         "_node",
         "_peers",
         "_queues",
         "_reactor",
+        "_restarting",
         "_submitter",
         "_turns",
         "_unready",
         "_updated",
+        "_verdict",
         "construct",
         "meta",
         "tokens",
@@ -94,6 +100,14 @@ class LocalActorLink(Target, ActorLink):
         self._updated: ActorMeta | None = None
         self._in_order = True
         self._max_pending = UNLIMITED
+        self._max_retries = 0
+        self._restarting: messages.ActorRestarting | None = None
+        self._next: messages.ActorUp | None = None
+        """The next worker, of which the node has told before the connection to the last one was read to its end."""
+        self._verdict: object = None
+        """The cause of death that this link waits for, each time another object."""
+        self._cut_off: set[PendingCall] = set()
+        """The calls that a worker which has ended had got and not answered."""
         self._connection: Connection | None = None
         self._down: messages.ActorDown | None = None
 
@@ -102,6 +116,7 @@ class LocalActorLink(Target, ActorLink):
         self.meta = meta
         self._in_order = meta.in_order
         self._max_pending = meta.max_pending_calls
+        self._max_retries = meta.max_task_retries
 
     # --------------------------------------------------------------------------------------------------- submitting
 
@@ -117,7 +132,12 @@ class LocalActorLink(Target, ActorLink):
         if self._max_pending > 0:
             self._check_room(method.name)
         num_returns, group, backpressure = method.num_returns, method.group, method.backpressure
-        name, timeout_s = "", None
+        name, timeout_s, retries, retry_exceptions = (
+            "",
+            method.timeout_s,
+            method.max_task_retries,
+            method.retry_exceptions,
+        )
         if options is not None:
             if options.num_returns is not None:
                 num_returns = options.num_returns
@@ -126,7 +146,13 @@ class LocalActorLink(Target, ActorLink):
             if options.backpressure is not None:
                 backpressure = options.backpressure
             name = options.name or ""
-            timeout_s = options.timeout_s
+            if options.timeout_s is not None:
+                timeout_s = options.timeout_s
+            if options.max_task_retries is not None:
+                retries = options.max_task_retries
+            if options.retry_exceptions is not None:
+                retry_exceptions = options.retry_exceptions
+        retried = pickled_types(retry_exceptions) if retry_exceptions else b""
         parent, cell = caller()
         prepared = prepare(values, args, kwargs) if args or kwargs else b""
         number = next(numbers)
@@ -138,13 +164,14 @@ class LocalActorLink(Target, ActorLink):
             entries, result = make_results(home, number, num_returns)
         if type(prepared) is bytes:
             message = messages.Call(
-                number, method.name, prepared, num_returns, name, None, None, group, backpressure, cell
+                number, method.name, prepared, num_returns, name, None, None, group, backpressure, cell, retried
             )
             call = PendingCall(number, entries, self, message)
         else:
             call = PendingCall(number, entries, self, None, prepared)  # type: ignore[arg-type]
-            call.details = (method.name, num_returns, name, group, backpressure)
+            call.details = (method.name, num_returns, name, group, backpressure, retried)
         call.group = group
+        call.retries = self._max_retries if retries is None else retries
         if parent is not None:
             call.belong_to(parent)
         call.origin = cell
@@ -161,6 +188,10 @@ class LocalActorLink(Target, ActorLink):
         is_first = queue is None or not queue.calls
         if call.arguments is None and connection is not None and is_first and self._down is None:
             self._send(connection, call)
+            return
+        restarting = self._restarting
+        if restarting is not None and restarting.has_run and not call.retries and call.arguments is None:
+            self._doom(call, failures.encode(reasons.actor_restarting(self.actor_id, restarting.text, False)))
             return
         call.await_arguments()
         self._links.keep(self)
@@ -209,10 +240,10 @@ class LocalActorLink(Target, ActorLink):
             arguments, details = call.arguments, call.details
             if arguments is None or details is None:
                 return  # a handler that has interrupted this thread has sent the call, and it has returned
-            method, num_returns, name, group, backpressure = details
+            method, num_returns, name, group, backpressure, retried = details
             rest, deps, fds = arguments.pack(self._submitter.values, connection)
             message = messages.Call(
-                call.number, method, b"", num_returns, name, deps, rest, group, backpressure, call.origin
+                call.number, method, b"", num_returns, name, deps, rest, group, backpressure, call.origin, retried
             )
         # With no other call in flight the worker is idle: the call is sent at once, and not with the next flush.
         call.go_out(connection, message, fds, at_once=not connection.in_flight.calls)
@@ -287,8 +318,14 @@ class LocalActorLink(Target, ActorLink):
     @in_turn
     def on_up(self, up: messages.ActorUp) -> None:
         """Connect to the actor, which is up as the node has told. The leader's thread."""
-        if self._connection is not None or self._down is not None:
+        if self._down is not None:
             return
+        if self._connection is not None:
+            if up.process_id != self._connection.peer_id:
+                self._next = up
+            return
+        self._restarting = self._verdict = None
+        self._links.reconstruct(self, up.restarts)
         self._connect(up.process_id, up.pid)
         self._pump()
 
@@ -321,7 +358,48 @@ class LocalActorLink(Target, ActorLink):
         if self._connection is None:
             self._fail_queue()
         else:
-            self._reactor.call_later(READ_OUT_S, self._give_up)
+            self._read_out(self._connection, "the actor is dead")
+
+    @in_turn
+    def on_restarting(self, restarting: messages.ActorRestarting) -> None:
+        """Keep calls for the actor's next worker, which the node makes. The leader's thread."""
+        if self._down is not None:
+            return
+        self._restarting = restarting
+        self._verdict = None
+        if self._connection is None:
+            self._suspend(restarting)
+        else:
+            self._read_out(self._connection, "the actor restarts")
+
+    def _read_out(self, connection: Connection, why: str) -> None:
+        """Close the connection to a worker that has ended, unless its socket is read to its end before."""
+        self._reactor.call_later(READ_OUT_S, lambda: connection.close(why))
+
+    def _suspend(self, restarting: messages.ActorRestarting) -> None:
+        """Keep the calls that the next worker is to run, and fail the others. A step.
+
+        The last worker may have run the calls that it had got: these need a retry. It has run none if its constructor
+        had not returned. Calls that were not sent yet wait.
+        """
+        for call in self._queued_cut_off():
+            if call.canceled is not None:
+                self._take_out(call)
+                cancel = messages.Cancel(call.number, call.canceled, True, call.timeout_s)
+                self._doom(call, call.error_if_canceled(cancel))
+            elif restarting.has_run:
+                if not call.retries:
+                    self._take_out(call)
+                    self._doom(call, failures.encode(reasons.actor_restarting(self.actor_id, restarting.text, True)))
+                elif call.retries > 0:
+                    call.retries -= 1
+            self._cut_off.discard(call)
+        up, self._next = self._next, None
+        if up is not None:
+            self.on_up(up)
+
+    def _queued_cut_off(self) -> list[PendingCall]:
+        return [call for call in self.queued() if call in self._cut_off]
 
     @in_turn
     def on_connection_closed(self, connection: Connection, why: str) -> None:
@@ -338,14 +416,17 @@ class LocalActorLink(Target, ActorLink):
         for call in reversed(in_flight):
             call.return_to(self._queue_of(call))
         if in_flight:
+            self._cut_off.update(in_flight)
             self._links.keep(self)
         calls.clear()  # last, so that no asynchronous exception loses them
         if self._down is not None:
             self._fail_queue()
-        elif self._connection is None:
-            self._await_verdict(why)
-        else:
+        elif self._connection is not None:
             self._pump()
+        elif self._restarting is not None:
+            self._suspend(self._restarting)
+        else:
+            self._await_verdict(why)
 
     def _await_verdict(self, why: str) -> None:
         """Fail the calls after `VERDICT_S`, if the node has not told the cause of death before."""
@@ -355,17 +436,15 @@ class LocalActorLink(Target, ActorLink):
             self._fail_queue()
             return
 
+        verdict = self._verdict = object()
+
         def give_up() -> None:
-            self.on_down(
-                messages.ActorDown(self.actor_id, "unknown", f"the connection to it was lost ({why}).", "", "", 0)
-            )
+            if self._verdict is verdict:
+                self.on_down(
+                    messages.ActorDown(self.actor_id, "unknown", f"the connection to it was lost ({why}).", "", "", 0)
+                )
 
         self._reactor.call_later(VERDICT_S, give_up)
-
-    def _give_up(self) -> None:
-        connection = self._connection
-        if connection is not None:
-            connection.close("the actor is dead")
 
     def _fail_queue(self) -> None:
         assert self._down is not None
@@ -373,6 +452,7 @@ class LocalActorLink(Target, ActorLink):
         for call in self.queued():
             self._doom(call, error)
             self._take_out(call)
+        self._cut_off.clear()
         construct, self.construct = self.construct, None
         if construct is not None:
             construct.let_go()
@@ -387,7 +467,7 @@ class LocalActorLink(Target, ActorLink):
         if down is not None:
             return ActorFacts("dead", down.pid, failures.brief(down.text))
         if connection is None:
-            return ActorFacts("starting", calls=waiting)
+            return ActorFacts("starting" if self._restarting is None else "restarting", calls=waiting)
         in_flight: InFlight = connection.in_flight
         return ActorFacts("alive", in_flight.pid, calls=waiting + len(in_flight.calls))
 
@@ -397,6 +477,16 @@ class LocalActorLink(Target, ActorLink):
         method = message.method if message is not None else details[0] if details is not None else ""
         label = f"{meta.class_name if meta is not None else 'actor'}.{method}"
         return CallFacts(label, self.actor_id, call.connection is not None, meta is not None and not meta.is_async)
+
+    def retry(self, connection: Connection, call: PendingCall) -> None:
+        """Run a call again, since it has raised an error that is to be retried. The leader's thread."""
+        self._try_again(call)
+
+    @in_turn
+    def _try_again(self, call: PendingCall) -> None:
+        call.return_to(self._queue_of(call), is_tried=True, is_last=True)
+        self._links.keep(self)
+        self._pump()
 
     def answered(self, connection: Connection) -> None:
         """Do nothing: the next call does not wait for an answer."""

@@ -10,16 +10,20 @@ from nbactors.local.submitting.actor_link import LocalActorLink
 from nbactors.local.wire import failures, messages
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from nbactors.local.connections.node_link import NodeLink
     from nbactors.local.connections.peers import Peers
     from nbactors.local.objects.entry import Entry
+    from nbactors.local.objects.held import Held
+    from nbactors.local.submitting.construction import Construction
     from nbactors.local.submitting.pending_call import PendingCall
     from nbactors.local.submitting.submitter import Submitter
 
 REMEMBERED = 100
 """The most actors without a link here whose last news is remembered. The node is asked again for forgotten ones."""
 
-ActorNews = messages.ActorUp | messages.ActorDown
+ActorNews = messages.ActorUp | messages.ActorRestarting | messages.ActorDown
 
 
 class Actors:
@@ -41,6 +45,8 @@ class Actors:
         self._news: dict[bytes, ActorNews] = {}
         """The last news of actors without a link here: their handles are perhaps on the way."""
         self._kept: set[LocalActorLink] = set()
+        self._constructions: dict[bytes, Construction] = {}
+        """What the actors of this process that may restart are constructed by."""
         self._pinned: list[LocalActorLink] = []
 
     def create(self, actor_id: bytes, is_known: bool) -> LocalActorLink:
@@ -90,6 +96,26 @@ class Actors:
         node.send(messages.AddHold(link.actor_id, self._process_id, tokens))
         if node.lost:  # read last: the leader stores `lost`, then looks for links, so one of the two sees the other
             self._lose(link, node.lost)
+
+    def keep_construction(self, link: LocalActorLink, construct: Construction) -> None:
+        """Keep what an actor is constructed by until the actor is dead: it may restart."""
+        self._constructions[link.actor_id] = construct
+
+    def replace_class(self, actor_id: bytes, export: Callable[[], Held]) -> None:
+        """Have an actor that was created here restart with a changed class. Any thread."""
+        construct = self._constructions.get(actor_id)
+        if construct is not None:
+            construct.cls = export()
+
+    def reconstruct(self, link: LocalActorLink, restarts: int) -> None:
+        """Have the link of an actor that was created here construct it again, once for each restart. A link's step."""
+        construct = self._constructions.get(link.actor_id)
+        if construct is not None and construct.restarts < restarts:
+            construct.restarts = restarts
+            construct.connection = None
+            construct.link = weakref.ref(link)
+            link.construct = construct
+            self.keep(link)
 
     def own(self, up: messages.ActorUp) -> LocalActorLink:
         """Return the link to the actor in this process. It gets no token: an actor must not keep itself alive."""
@@ -158,7 +184,11 @@ class Actors:
 
     def on_news(self, news: ActorNews) -> None:
         """Pass the node's news of an actor to its link, or remember them. The leader's thread."""
+        if type(news) is messages.ActorDown:
+            self._constructions.pop(news.actor_id, None)
         link = self.existing(news.actor_id)
+        if link is None and news.actor_id in self._constructions:
+            link, _ = self._find(news.actor_id)  # its handles are elsewhere, and it restarts
         if link is not None:
             self._tell(link, news)
         else:
@@ -172,6 +202,8 @@ class Actors:
     def _tell(link: LocalActorLink, news: ActorNews) -> None:
         if type(news) is messages.ActorUp:
             link.on_up(news)
+        elif type(news) is messages.ActorRestarting:
+            link.on_restarting(news)
         else:
             link.on_down(news)  # type: ignore[arg-type]
 

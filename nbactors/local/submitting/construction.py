@@ -38,7 +38,7 @@ class Link(Protocol):
 class Construction(Sent):
     """An actor's class and constructor arguments, until the creator has sent them. It listens for the arguments."""
 
-    __slots__ = ("arguments", "cls", "concurrency", "link", "origin")
+    __slots__ = ("arguments", "cls", "concurrency", "link", "origin", "restarts")
 
     def __init__(
         self, link: Link, cls: Any, prepared: bytes | Arguments, concurrency: Concurrency, origin: int
@@ -48,6 +48,8 @@ class Construction(Sent):
         self.concurrency = concurrency
         self.link = weakref.ref(link)
         self.origin = origin
+        self.restarts = 0
+        """The restart of the actor that it is for, as in `ActorUp`."""
         if isinstance(prepared, bytes):
             prepared = Arguments(Held(prepared), [])
         self.arguments = prepared

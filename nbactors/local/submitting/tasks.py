@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from nbactors.frontend.interrupts import INTERRUPTS
 from nbactors.local.submitting.arguments import prepare
 from nbactors.local.submitting.pending_call import PendingCall, make_results, open_stream
+from nbactors.local.submitting.retriable import pickled_types
 from nbactors.local.submitting.task_queue import TaskQueue
 from nbactors.local.wire import messages, pickling
 
@@ -93,7 +94,14 @@ class Tasks:
         entries, result = make_results(home, number, num_returns)
         call = PendingCall(number, entries, queue, None, None if type(prepared) is bytes else prepared)  # type: ignore[arg-type]
         name = options.name or function.name
-        call.details = (export, prepared, num_returns, name, _retry_exceptions(options), options.backpressure)
+        call.details = (
+            export,
+            prepared,
+            num_returns,
+            name,
+            pickled_types(options.retry_exceptions),
+            options.backpressure,
+        )
         call.retries = options.max_retries
         parent, call.origin = caller()
         if parent is not None:
@@ -216,8 +224,3 @@ class Tasks:
             self.lost(process_id, self._node.lost)
         for queue in self._all_queues():
             queue.node_lost()
-
-
-def _retry_exceptions(options: TaskOptions) -> bytes:
-    given = options.retry_exceptions
-    return pickling.dumps_code(given).data if isinstance(given, tuple) else b"*" if given else b""

@@ -42,6 +42,7 @@ class WorkerEngine(LocalEngine):
             assigned_resources=dict(assign.resources),
             gpu_ids=list(assign.gpu_ids),
             is_canceled=running is not None and running.cancel is not None,
+            was_restarted=assign.restarts > 0,
         )
 
     def current_actor(self) -> tuple[ActorLink, ActorMeta]:

@@ -93,6 +93,7 @@ class Worker:
                 hosted = self.executor.hosted
                 hosted.actor_id = message.actor_id
                 hosted.class_name, hosted.name = message.class_name, message.name
+                hosted.may_restart = message.may_restart
             if first:
                 self._assigned.finish()
             else:

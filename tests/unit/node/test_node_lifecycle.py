@@ -4,8 +4,6 @@ import pytest
 
 from nbactors.local.node.rules.lifecycle import TABLE, Cause, State, TransitionError, diagram, follow
 
-RESERVED = {State.RESTARTING}
-
 
 def reachable(start: State) -> set[State]:
     found = {start}
@@ -16,11 +14,11 @@ def reachable(start: State) -> set[State]:
         found |= more
 
 
-def test_every_state_but_the_reserved_one_is_reached() -> None:
-    assert reachable(State.WAITING) == set(State) - RESERVED
+def test_every_state_is_reached() -> None:
+    assert reachable(State.WAITING) == set(State)
 
 
-@pytest.mark.parametrize("state", sorted(set(State) - RESERVED, key=lambda state: state.name))
+@pytest.mark.parametrize("state", sorted(State, key=lambda state: state.name))
 def test_every_state_leads_to_dead(state: State) -> None:
     assert State.DEAD in reachable(state)
 
@@ -29,7 +27,7 @@ def test_no_transition_leaves_dead() -> None:
     assert not [state for state, _ in TABLE if state is State.DEAD]
 
 
-@pytest.mark.parametrize("state", sorted(set(State) - RESERVED - {State.DEAD}, key=lambda state: state.name))
+@pytest.mark.parametrize("state", sorted(set(State) - {State.DEAD}, key=lambda state: state.name))
 def test_every_living_state_can_be_discarded(state: State) -> None:
     assert follow(state, Cause.DISCARD) is State.DEAD
 

@@ -123,10 +123,13 @@ class Actors:
             self._out_of_scope(actor)
 
     def kill(self, ask: Ask, asked: messages.KillActor) -> None:
-        """End an actor at once, for `ray.kill`. Killing a dead actor does nothing."""
+        """End an actor at once, for `ray.kill`, or let it restart. Killing a dead actor does nothing."""
         actor = self.table.find(asked.actor_id)
         if actor is not None:
-            self.discard(actor, "killed", deaths.KILLED)
+            if asked.no_restart or not self._has_restart(actor):
+                self.discard(actor, "killed", deaths.KILLED)
+            elif actor.worker is not None:
+                self._workers.kill(actor.worker)  # without a worker it is on its way to a fresh one already
         ask.done()
 
     def replace_meta(self, message: messages.ReplaceMeta) -> None:
@@ -149,6 +152,9 @@ class Actors:
             return
         worker.ending = message
         actor = worker.actor
+        if actor is not None and self._will_restart(worker, actor):
+            self._workers.kill_later(worker, actor.home.graceful_shutdown_s)
+            return
         if actor is None:
             self._workers.kill_later(worker, EXIT_WITHIN_S)
         elif actor.state in (State.CONSTRUCTING, State.ALIVE):
@@ -177,6 +183,8 @@ class Actors:
             resources=asked.resources,
             runtime_env=asked.runtime_env,
             graceful_shutdown_s=actor.home.graceful_shutdown_s,
+            restarts=actor.restarts,
+            may_restart=self._has_restart(actor),
         )
         self._context.send(worker, assign)
         holders.tell_up(self._context, actor)
@@ -188,7 +196,31 @@ class Actors:
         with self._careful(actor, "an actor whose process is gone"):
             self._handle_lost_process(worker, actor)
 
+    def _has_restart(self, actor: Actor) -> bool:
+        """Return whether a crash of the actor would be followed by a restart: its creator constructs it again."""
+        owner = self._context.processes.get(actor.owner)
+        is_left = actor.creation.max_restarts < 0 or actor.restarts < actor.creation.max_restarts
+        return is_left and owner is not None and not owner.lost and not self._context.stopping
+
+    def _will_restart(self, worker: Worker, actor: Actor) -> bool:
+        """Return whether the actor restarts when its worker, which has crashed or is about to exit, is gone."""
+        has_crashed = worker.ending is None or worker.ending.kind == "crashed"
+        return has_crashed and actor.state in (State.CONSTRUCTING, State.ALIVE) and self._has_restart(actor)
+
+    def _restart(self, worker: Worker, actor: Actor) -> None:
+        has_run = actor.state is State.ALIVE
+        actor.state = follow(actor.state, Cause.RESTART)
+        actor.restarts += 1
+        actor.worker = actor.allocation = worker.actor = None
+        actor.process_id = b""
+        text = (worker.ending and worker.ending.text) or f"its worker process (pid {actor.pid}) has ended"
+        holders.tell_restarting(self._context, actor, text, has_run)
+        self._wait(actor)
+
     def _handle_lost_process(self, worker: Worker, actor: Actor) -> None:
+        if self._will_restart(worker, actor):
+            self._restart(worker, actor)
+            return
         if actor.state is State.STARTING:
             actor.attempts += 1
             if worker.orphaned and self._workers.may_try_again(worker, actor.attempts):
@@ -231,7 +263,7 @@ class Actors:
                 self.end(actor, kind, text, ORPHAN_GRACE_S)
                 if actor.worker is not None:
                     self._on_doomed(actor.worker)
-            elif actor.state in (State.WAITING, State.STARTING):
+            elif actor.state in (State.WAITING, State.STARTING, State.RESTARTING):
                 # Only the creator has the class and the arguments.
                 self.discard(actor, "owner_died", deaths.owner_died(process.pid))
             elif actor.state is State.CONSTRUCTING and actor.worker is not None:

@@ -30,7 +30,7 @@ def tell(context: Context, actor: Actor, process: Process) -> None:
     if actor.announced and actor.down is not None:
         context.send(process, actor.down)
     elif actor.process_id:
-        context.send(process, messages.ActorUp(actor.actor_id, actor.process_id, actor.pid))
+        context.send(process, _up(actor))
 
 
 def release(actor: Actor, process: Process, tokens: int) -> bool:
@@ -47,10 +47,16 @@ def release(actor: Actor, process: Process, tokens: int) -> bool:
 
 
 def tell_up(context: Context, actor: Actor) -> None:
-    """Tell all holders where the actor is."""
-    up = messages.ActorUp(actor.actor_id, actor.process_id, actor.pid)
+    """Tell all holders where the actor is; after a restart also its creator, who constructs it again."""
+    for process_id in _interested(actor):
+        context.tell(process_id, _up(actor))
+
+
+def tell_restarting(context: Context, actor: Actor, text: str, has_run: bool) -> None:
+    """Tell all holders that the actor is about to be another process."""
+    restarting = messages.ActorRestarting(actor.actor_id, text, has_run)
     for process_id in actor.holders:
-        context.tell(process_id, up)
+        context.tell(process_id, restarting)
 
 
 def tell_down(context: Context, actor: Actor) -> None:
@@ -58,9 +64,19 @@ def tell_down(context: Context, actor: Actor) -> None:
     if actor.announced or actor.down is None:
         return
     actor.announced = True
-    for process_id in actor.holders:
+    for process_id in _interested(actor):
         context.tell(process_id, actor.down)
         process = context.processes.get(process_id)
         if process is not None:
             process.holds.discard(actor.actor_id)
     actor.holders.clear()
+
+
+def _up(actor: Actor) -> messages.ActorUp:
+    return messages.ActorUp(actor.actor_id, actor.process_id, actor.pid, actor.restarts)
+
+
+def _interested(actor: Actor) -> list[bytes]:
+    """Return the holders. The creator keeps what a restart needs, and is one of them until the actor is dead."""
+    keeper = [actor.owner] if actor.creation.max_restarts and actor.owner not in actor.holders else []
+    return [*actor.holders, *keeper]

@@ -9,14 +9,14 @@ class State(Enum):
     """The state of an actor. `shown` is the name in listings, which is Ray's.
 
     Ray's DEPENDENCIES_UNREADY does not occur, because the creator itself waits for the constructor's arguments.
-    RESTARTING is reserved: no transition leads to it yet.
+    Listings show RESTARTING until the constructor of a restarted actor has returned.
     """
 
     WAITING = "PENDING_CREATION", "in the queue for resources"
     STARTING = "PENDING_CREATION", "its process is being made"
     CONSTRUCTING = "PENDING_CREATION", "its process listens, the constructor has not returned"
     ALIVE = "ALIVE", "the constructor has returned"
-    RESTARTING = "RESTARTING", "reserved"
+    RESTARTING = "RESTARTING", "its process has crashed: it is in the queue for resources again"
     ENDING = "DEAD", "told to end: dead for everybody else, while its process finishes what it was given"
     DYING = "DEAD", "its process is gone, how it ended is being found out"
     DEAD = "DEAD", "over"
@@ -24,6 +24,11 @@ class State(Enum):
     def __init__(self, shown: str, meaning: str) -> None:
         self.shown = shown
         self.meaning = meaning
+
+    @property
+    def is_made(self) -> bool:
+        """Whether the constructor has returned, or never will."""
+        return self.shown != State.WAITING.shown
 
 
 class Cause(Enum):
@@ -35,6 +40,7 @@ class Cause(Enum):
     END = "it was told to end"
     LOSE = "its process is gone"
     RETRY = "its process has ended before it was ready: another is to be made"
+    RESTART = "its process has crashed, and a restart is left"
     REPORT = "how it ended is known, or not to be known"
     DISCARD = "it was killed, or had no handle left before it could run"
 
@@ -48,11 +54,15 @@ TABLE: dict[tuple[State, Cause], State] = {
     (State.STARTING, Cause.DISCARD): State.DEAD,
     (State.CONSTRUCTING, Cause.CONSTRUCT): State.ALIVE,
     (State.CONSTRUCTING, Cause.END): State.ENDING,
+    (State.CONSTRUCTING, Cause.RESTART): State.RESTARTING,
     (State.CONSTRUCTING, Cause.LOSE): State.DYING,
     (State.CONSTRUCTING, Cause.DISCARD): State.DEAD,
     (State.ALIVE, Cause.END): State.ENDING,
+    (State.ALIVE, Cause.RESTART): State.RESTARTING,
     (State.ALIVE, Cause.LOSE): State.DYING,
     (State.ALIVE, Cause.DISCARD): State.DEAD,
+    (State.RESTARTING, Cause.PLACE): State.STARTING,
+    (State.RESTARTING, Cause.DISCARD): State.DEAD,
     (State.ENDING, Cause.CONSTRUCT): State.ENDING,
     (State.ENDING, Cause.LOSE): State.DYING,
     (State.ENDING, Cause.DISCARD): State.DEAD,

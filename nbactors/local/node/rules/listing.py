@@ -65,7 +65,7 @@ def _row(context: Context, actor: Actor) -> messages.ActorRow:
         class_name=asked.class_name,
         name=asked.name,
         namespace=actor.namespace,
-        state=actor.state.shown,
+        state=actor.shown,
         pid=actor.pid or (worker.pid if worker else 0),
         detached=asked.detached,
         job_id=actor.home.job_id,

@@ -132,6 +132,7 @@ class Actor(msgspec.Struct, eq=False, kw_only=True):
         down: Why it is dead, once that is known.
         announced: Whether its holders were told.
         attempts: How many processes for it have ended before they were ready.
+        restarts: How often it was restarted.
     """
 
     creation: messages.CreateActor
@@ -148,8 +149,14 @@ class Actor(msgspec.Struct, eq=False, kw_only=True):
     down: messages.ActorDown | None = None
     announced: bool = False
     attempts: int = 0
+    restarts: int = 0
     pid: int = 0
     process_id: bytes = b""
+
+    @property
+    def shown(self) -> str:
+        """The name of the state in listings: a restarted actor is pending no more."""
+        return State.RESTARTING.shown if self.restarts and not self.state.is_made else self.state.shown
 
     @property
     def actor_id(self) -> bytes:

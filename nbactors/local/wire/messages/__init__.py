@@ -16,6 +16,7 @@ from nbactors.local.wire.messages.control import (
     ActorConstructed,
     ActorDown,
     ActorNamed,
+    ActorRestarting,
     ActorRow,
     ActorUp,
     AddHold,

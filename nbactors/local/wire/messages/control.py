@@ -130,6 +130,7 @@ class CreateActor(Message, tag=10, frozen=True):
         sys_path, cwd: The session's current ones, if they changed since `OpenSession`; otherwise empty.
         meta: Opaque: what `get_actor` needs to make a handle (pickled by the creator, unpickled by the caller).
         modules: Modules that the worker needs, and that the forkserver may import once for all workers.
+        max_restarts: How often it is started again after a crash; -1 for any number.
     """
 
     rid: Count
@@ -146,6 +147,7 @@ class CreateActor(Message, tag=10, frozen=True):
     cwd: bytes
     meta: bytes
     modules: Names = []  # noqa: RUF012 - msgspec copies it for each message
+    max_restarts: int = 0
 
 
 class ActorNamed(Message, tag=11, frozen=True):
@@ -169,11 +171,31 @@ class GetActor(Message, tag=12, frozen=True):
 
 
 class ActorUp(Message, tag=13, frozen=True):
-    """To each holder, and to each process that becomes one: the worker listens on the socket `p/<process id hex>`."""
+    """To each holder, and to each process that becomes one: the worker listens on the socket `p/<process id hex>`.
+
+    After a restart the creator gets it in any case, and sends `Construct` again.
+
+    Attributes:
+        restarts: How often the actor was restarted before.
+    """
 
     actor_id: bytes
     process_id: bytes
     pid: int
+    restarts: int = 0
+
+
+class ActorRestarting(Message, tag=39, frozen=True):
+    """To each holder: the worker has ended, and another worker will be the actor. `ActorUp` follows.
+
+    Attributes:
+        text: How the worker has ended, for the user.
+        has_run: Whether the constructor had returned, so that calls may have run.
+    """
+
+    actor_id: bytes
+    text: str
+    has_run: bool
 
 
 class ActorDown(Message, tag=14, frozen=True):
@@ -306,6 +328,8 @@ class Assign(Message, tag=26, frozen=True):
         actor_id: Empty for a task worker.
         gpu_ids: As strings, as in CUDA_VISIBLE_DEVICES.
         resources: The resources that the worker holds.
+        restarts: How often the actor was restarted before.
+        may_restart: Whether the actor is restarted when its process crashes.
     """
 
     actor_id: bytes
@@ -318,6 +342,8 @@ class Assign(Message, tag=26, frozen=True):
     runtime_env: RuntimeEnv | None
     graceful_shutdown_s: float
     lease_id: int = 0
+    restarts: int = 0
+    may_restart: bool = False
 
 
 class Blocked(Message, tag=27, frozen=True):
@@ -476,6 +502,7 @@ Control = Union[  # noqa: UP007 - msgspec reads it at run time
     ActorNamed,
     GetActor,
     ActorUp,
+    ActorRestarting,
     ActorDown,
     AddHold,
     ReleaseHold,

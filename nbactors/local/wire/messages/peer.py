@@ -75,6 +75,7 @@ class Call(Message, tag=63, frozen=True):
         backpressure: How many yielded values may be unread before the generator pauses; -1 for any number.
         origin: Where the call's output is shown: the session's job id in the upper half, the number of its cell in the
             lower half; 0 for the worker's own session.
+        retry_exceptions: As in `Run`.
     """
 
     number: int
@@ -87,6 +88,7 @@ class Call(Message, tag=63, frozen=True):
     group: str = ""
     backpressure: int = -1
     origin: int = 0
+    retry_exceptions: bytes = b""
 
 
 class Define(Message, tag=64, frozen=True):

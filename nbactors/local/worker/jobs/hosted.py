@@ -31,6 +31,7 @@ class Hosted:
 
     Attributes:
         actor_id, class_name, name: Of the actor, from the node's assignment.
+        may_restart: Whether the node makes another process of the actor when this one crashes.
         cls, module: The actor's class, and the module that defines it.
         instance: The actor's instance; None before the constructor has returned.
         made: Set when the constructor has returned.
@@ -41,6 +42,7 @@ class Hosted:
     def __init__(self) -> None:
         self.actor_id = b""
         self.class_name = self.name = ""
+        self.may_restart = False
         self.cls: type | None = None
         self.module = ""
         self.instance: Any = None

@@ -99,7 +99,7 @@ class Answers:
     def fail(self, job: Job, error: BaseException) -> None:
         """Answer with the exception that a call has raised."""
         message = job.message
-        retriable = isinstance(message, messages.Run) and _is_retriable(message.retry_exceptions, error)
+        retriable = _is_retriable(message.retry_exceptions, error)
         trace, explanation = user_traceback(error), hint(error)
         if explanation:
             trace = f"{trace}\n{explanation}"

@@ -193,6 +193,8 @@ class Farewell:
     def _answer(self, job: Job) -> None:
         assert self.ending is not None
         hosted = self._hosted
+        if hosted.may_restart and self.ending.kind == "crashed":
+            return  # its caller learns from the node that the actor restarts, and may try it again
         down = messages.ActorDown(
             hosted.actor_id, self.ending.kind, self.ending.text, hosted.class_name, hosted.name, os.getpid()
         )
