@@ -19,6 +19,7 @@ import os
 import signal
 import sys
 import threading
+import weakref
 from collections.abc import Callable
 from time import sleep
 from types import FrameType
@@ -59,13 +60,15 @@ class Interrupts:
         is_passing: Whether a cancellation in the event loop comes from an interrupt.
     """
 
-    __slots__ = ("_is_reminder", "_previous", "_reminding", "due", "handler", "is_passing", "sleeper")
+    __slots__ = ("_is_reminder", "_loop", "_previous", "_reminding", "due", "handler", "is_passing", "sleeper")
 
     def __init__(self) -> None:
         self.due = False
         self.sleeper: Sleeper | None = None
         self.handler: Callable[[int, FrameType | None], None] = self._on_signal
         self._previous: Callable[[int, FrameType | None], Any] = signal.default_int_handler
+        self._loop: weakref.ref[asyncio.AbstractEventLoop] | None = None
+        """The main thread's event loop, if one ran when the handler was installed."""
         self.is_passing = False
         self._reminding = False
         self._is_reminder = False
@@ -77,6 +80,9 @@ class Interrupts:
         """
         if _thread.get_ident() != _MAIN:
             return
+        loop = _running_loop()
+        if loop is not None:
+            self._loop = weakref.ref(loop)
         previous = signal.getsignal(_SIGINT)
         if callable(previous) and previous is not self.handler:
             self.due = False
@@ -87,6 +93,15 @@ class Interrupts:
         """Install the previous handler again. Any thread; does nothing on another than the main thread."""
         if _thread.get_ident() == _MAIN and signal.getsignal(_SIGINT) is self.handler:
             signal.signal(_SIGINT, self._previous)
+
+    def wake_loop(self) -> None:
+        """Have the main thread's event loop take a turn, so that Python runs the handler of a signal. Any thread."""
+        loop = self._loop() if self._loop is not None else None
+        if loop is not None:
+            try:
+                loop.call_soon_threadsafe(_do_nothing)
+            except RuntimeError:  # it is closed
+                pass
 
     def raise_due(self) -> None:
         """Raise a signal that is due, on the main thread; return if none is, or if the previous handler does not raise.
@@ -115,17 +130,12 @@ class Interrupts:
             self._pass_on(frame)
 
     def _pass_on(self, frame: FrameType | None) -> None:
-        module = sys.modules.get("asyncio")
-        if module is not None:
-            try:
-                loop = module.get_running_loop()
-            except RuntimeError:  # none runs
-                pass
-            else:
-                self.is_passing = True
-                # ipykernel's handler for cells that await uses `call_soon`, which does not end the loop's sleep on the
-                # loop's own thread. `call_soon_threadsafe` does.
-                loop.call_soon_threadsafe(self._settle_down, loop, _ROUNDS)
+        loop = _running_loop()
+        if loop is not None:
+            self.is_passing = True
+            # ipykernel's handler for cells that await uses `call_soon`, which does not end the loop's sleep on the
+            # loop's own thread. `call_soon_threadsafe` does.
+            loop.call_soon_threadsafe(self._settle_down, loop, _ROUNDS)
         self._previous(_SIGINT, frame)
 
     def _settle_down(self, loop: asyncio.AbstractEventLoop, rounds: int) -> None:
@@ -151,6 +161,19 @@ class Interrupts:
         if self.due and signal.getsignal(_SIGINT) is self.handler:
             self._is_reminder = True
             signal.pthread_kill(_MAIN, _SIGINT)  # type: ignore[arg-type]
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    """Return the event loop that runs on this thread, if one does. Does not import asyncio, which takes long."""
+    module = sys.modules.get("asyncio")
+    try:
+        return module.get_running_loop() if module is not None else None
+    except RuntimeError:  # none runs
+        return None
+
+
+def _do_nothing() -> None:
+    pass
 
 
 def _is_in_runtime(frame: FrameType | None) -> bool:

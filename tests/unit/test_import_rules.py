@@ -60,9 +60,9 @@ local.worker.inspecting   : local.worker.jobs local.connections local.sockets lo
 local.worker.printing     : local.worker.jobs local.connections local.reactor local.wire frontend
                                                                         + msgspec setproctitle IPython traitlets
 local.worker.jobs         : local.submitting local.objects local.connections local.wire options
-local.session             : local.member local.submitting local.objects local.stack_of_actor local.access local.sockets
-                            local.standard_streams local.wire definitions engine exceptions frontend limits object_ref
-                            options version views                                   + msgspec
+local.session             : local.member local.submitting local.objects local.reactor local.stack_of_actor local.access
+                            local.sockets local.standard_streams local.wire definitions engine exceptions frontend
+                            limits object_ref options version views                                   + msgspec
 local.member              : local.submitting local.objects local.connections local.store local.reactor local.current
                             local.environment local.membership local.wire exceptions frontend
 local.submitting          : local.objects local.connections local.reactor local.current local.environment

@@ -23,6 +23,7 @@ from nbactors.local.objects.entry import Entry
 from nbactors.local.objects.held import Held
 from nbactors.local.session.printer import Printer
 from nbactors.local.session.showing import Showing
+from nbactors.local.session.signal_wakeup import SignalWakeup
 from nbactors.local.submitting.actor_link import LocalActorLink
 from nbactors.local.submitting.arguments import Arguments, prepare
 from nbactors.local.submitting.construction import Concurrency, Construction
@@ -328,6 +329,7 @@ class SessionEngine(LocalEngine):
         self._anonymous = anonymous
         self._printer = printer
         self._pid = os.getpid()
+        self._wakeup = SignalWakeup(process.reactor)
         process.job_number = int.from_bytes(job_id, "little")
         process.store.on_first_map = hints.explain_in_scripts
         Showing(process.handle, lambda: self.sink)
@@ -380,6 +382,7 @@ class SessionEngine(LocalEngine):
                     pass
         finally:
             # Also after an interrupt of the wait: the node ends the actors all the same.
+            self._wakeup.remove()
             process.close()
             self._printer.close()
             INTERRUPTS.remove()
