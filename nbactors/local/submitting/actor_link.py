@@ -440,12 +440,13 @@ class LocalActorLink(Target, ActorLink):
             return
 
         verdict = self._verdict = object()
+        link = weakref.ref(self)  # the actor may restart, and its last handle go, in this time
 
         def give_up() -> None:
-            if self._verdict is verdict:
-                self.on_down(
-                    messages.ActorDown(self.actor_id, "unknown", f"the connection to it was lost ({why}).", "", "", 0)
-                )
+            target = link()
+            if target is not None and target._verdict is verdict:
+                text = f"the connection to it was lost ({why})."
+                target.on_down(messages.ActorDown(target.actor_id, "unknown", text, "", "", 0))
 
         self._reactor.call_later(VERDICT_S, give_up)
 
