@@ -50,6 +50,9 @@ class Actor:
     def fails(self) -> None:
         raise KeyError("on purpose")
 
+    def crash(self) -> None:
+        os._exit(1)
+
     def large(self) -> bytes:
         return bytes(200_000)
 
@@ -135,6 +138,24 @@ def actor_that_is_never_up(stage: Stage) -> None:
         ray.get(ref)
 
 
+def actor_that_restarts_and_is_dropped(stage: Stage) -> None:
+    actor = Actor.options(max_restarts=1, max_task_retries=1).remote(ray.put(bytes(200_000)))
+    refs = [actor.crash.options(max_task_retries=0).remote(), actor.one.remote()]
+    assert ray.wait(refs, num_returns=2, timeout=10)[1] == []
+
+
+def actor_that_crashes_too_often(stage: Stage) -> None:
+    actor = Actor.options(max_restarts=1, max_task_retries=-1).remote(ray.put(bytes(200_000)))
+    with pytest.raises(ray.exceptions.ActorDiedError, match="exit code 1"):
+        ray.get(actor.crash.remote())
+
+
+def actor_that_may_restart_and_is_killed(stage: Stage) -> None:
+    actor = Actor.options(max_restarts=-1).remote(stage.actor.one.remote())
+    ray.get(actor.one.remote())
+    ray.kill(actor)
+
+
 def named_actor(stage: Stage) -> None:
     actor = Actor.options(name="kept").remote()
     ray.get(ray.get_actor("kept").one.remote())
@@ -208,6 +229,9 @@ CASES = [
     actor_that_is_killed,
     actor_that_is_dropped_with_calls,
     actor_that_is_never_up,
+    actor_that_restarts_and_is_dropped,
+    actor_that_crashes_too_often,
+    actor_that_may_restart_and_is_killed,
     named_actor,
     wait_that_times_out,
     await_that_is_cancelled,

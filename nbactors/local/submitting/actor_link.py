@@ -365,11 +365,13 @@ class LocalActorLink(Target, ActorLink):
         """Keep calls for the actor's next worker, which the node makes. The leader's thread."""
         if self._down is not None:
             return
-        self._restarting = restarting
-        self._verdict = None
+        self._next = self._verdict = None
+        earlier = self._restarting if self._connection is not None else None
+        # The calls in flight are those of the first of the workers that have ended since.
+        self._restarting = restarting if earlier is None else earlier
         if self._connection is None:
             self._suspend(restarting)
-        else:
+        elif earlier is None:
             self._read_out(self._connection, "the actor restarts")
 
     def _read_out(self, connection: Connection, why: str) -> None:
@@ -407,7 +409,8 @@ class LocalActorLink(Target, ActorLink):
         calls = connection.in_flight.calls
         in_flight = [call for call in list(calls.values()) if call.state < FINISHED and call.connection is connection]
         self._connection = None
-        if self._down is None and not self._peers.is_final(connection.peer_id):
+        has_ended = self._down is not None or self._restarting is not None
+        if not has_ended and not self._peers.is_final(connection.peer_id):
             # The worker lives: only the calls in flight are lost.
             for call in in_flight:
                 self._doom(call, failures.encode(reasons.connection_lost(why)))
@@ -437,12 +440,13 @@ class LocalActorLink(Target, ActorLink):
             return
 
         verdict = self._verdict = object()
+        link = weakref.ref(self)  # the actor may restart, and its last handle go, in this time
 
         def give_up() -> None:
-            if self._verdict is verdict:
-                self.on_down(
-                    messages.ActorDown(self.actor_id, "unknown", f"the connection to it was lost ({why}).", "", "", 0)
-                )
+            target = link()
+            if target is not None and target._verdict is verdict:
+                text = f"the connection to it was lost ({why})."
+                target.on_down(messages.ActorDown(target.actor_id, "unknown", text, "", "", 0))
 
         self._reactor.call_later(VERDICT_S, give_up)
 

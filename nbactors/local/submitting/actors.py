@@ -184,14 +184,13 @@ class Actors:
 
     def on_news(self, news: ActorNews) -> None:
         """Pass the node's news of an actor to its link, or remember them. The leader's thread."""
-        if type(news) is messages.ActorDown:
-            self._constructions.pop(news.actor_id, None)
+        is_over = type(news) is messages.ActorDown and self._constructions.pop(news.actor_id, None) is not None
         link = self.existing(news.actor_id)
         if link is None and news.actor_id in self._constructions:
             link, _ = self._find(news.actor_id)  # its handles are elsewhere, and it restarts
         if link is not None:
             self._tell(link, news)
-        else:
+        elif not is_over:  # else the news are for the creator, which needs no handle to get them
             self._news.pop(news.actor_id, None)
             self._news[news.actor_id] = news
             if len(self._news) > REMEMBERED:

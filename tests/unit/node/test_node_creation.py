@@ -78,6 +78,38 @@ class TestCreation:
         assert "(pid 9) exited unexpectedly with exit code 1 before it was ready for work" in text
         assert "ImportError: x" in text
 
+    def test_an_actor_that_may_restart_gets_another_process_if_one_exits_before_it_is_ready(
+        self, node: Scenario
+    ) -> None:
+        session = node.session()
+        actor_id = session.create(max_restarts=1)
+        for _ in range(workers.ATTEMPTS - 1):
+            (spawn,) = node.take(events.Spawn)
+            node.happen(events.Forked(spawn.order.process_id, 9))
+            node.happen(events.Exited(spawn.order.process_id, -9))
+        worker = node.start_worker()
+        assert session.got(messages.ActorRestarting) == []
+        assert session.one(messages.ActorUp) == messages.ActorUp(actor_id, worker.process_id, worker.pid)
+
+    def test_an_actor_that_may_restart_is_dead_after_several_processes_that_were_never_ready(
+        self, node: Scenario
+    ) -> None:
+        session = node.session()
+        session.create(max_restarts=-1)
+        for _ in range(workers.ATTEMPTS):
+            (spawn,) = node.take(events.Spawn)
+            node.happen(events.Forked(spawn.order.process_id, 9))
+            node.happen(events.Exited(spawn.order.process_id, 1))
+        node.happen(events.OutputEnded(spawn.order.process_id, ""))
+        assert "before it was ready" in session.one(messages.ActorDown).text
+
+    def test_a_kill_that_lets_an_actor_restart_leaves_its_starting_process_alone(self, node: Scenario) -> None:
+        session = node.session()
+        actor_id = session.create(max_restarts=1)
+        session.send(messages.KillActor(5, actor_id, False))
+        assert session.one(messages.Done) == messages.Done(5)
+        assert node.killed() == []
+
     def test_a_process_that_never_registers_is_killed(self, node: Scenario) -> None:
         session = node.session()
         session.create()

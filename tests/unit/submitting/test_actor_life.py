@@ -297,3 +297,34 @@ def handle_of(link: LocalActorLink, meta: Any = None) -> Any:
     from nbactors.actor import ActorHandle
 
     return ActorHandle(link, meta or link.meta)
+
+
+def restarting(link: LocalActorLink, has_run: bool = True) -> messages.ActorRestarting:
+    return messages.ActorRestarting(link.actor_id, "it was killed by SIGKILL.", has_run)
+
+
+def test_a_socket_that_outlives_the_worker_is_closed_when_the_actor_restarts(
+    session: Session, worker: PlayedWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(actor_link, "READ_OUT_S", 0)
+    link = worker.become_actor(session)
+    ref = session.call(link, "sent")
+    settle(session, worker)
+    tell(session, restarting(link))
+    with pytest.raises(exceptions.ActorUnavailableError, match="was restarted"):
+        session.get(ref)
+    assert link.facts().state == "restarting"
+
+
+def test_a_second_restart_before_the_socket_is_closed_does_not_make_sent_calls_unsent(
+    session: Session, worker: PlayedWorker
+) -> None:
+    link = worker.become_actor(session)
+    ref = session.call(link, "sent")
+    settle(session, worker)
+    second = messages.ActorUp(link.actor_id, b"2" * 16, PID, 1)
+    tell(session, restarting(link), second, restarting(link, has_run=False))
+    worker.die(session)
+    with pytest.raises(exceptions.ActorUnavailableError, match="was restarted"):
+        session.get(ref)
+    assert link.facts().state == "restarting", "the second worker is gone, too"

@@ -128,8 +128,8 @@ class Actors:
         if actor is not None:
             if asked.no_restart or not self._has_restart(actor):
                 self.discard(actor, "killed", deaths.KILLED)
-            elif actor.worker is not None:
-                self._workers.kill(actor.worker)  # without a worker it is on its way to a fresh one already
+            elif actor.worker is not None and actor.state is not State.STARTING:
+                self._workers.kill(actor.worker)  # else it is on its way to a fresh one already
         ask.done()
 
     def replace_meta(self, message: messages.ReplaceMeta) -> None:
@@ -171,6 +171,7 @@ class Actors:
     def _assign(self, worker: Worker, actor: Actor) -> None:
         assert actor.allocation is not None, "only an actor that was placed has a process"
         actor.state = follow(actor.state, Cause.CONNECT)
+        actor.attempts = 0
         actor.process_id, actor.pid = worker.process_id, worker.pid
         asked = actor.creation
         assign = messages.Assign(
@@ -223,9 +224,9 @@ class Actors:
             return
         if actor.state is State.STARTING:
             actor.attempts += 1
-            if worker.orphaned and self._workers.may_try_again(worker, actor.attempts):
-                # Another forkserver forks the next process. No user code has run: the creator sends the class to an
-                # actor that is up.
+            may_retry = worker.orphaned or self._has_restart(actor)
+            if may_retry and self._workers.may_try_again(worker, actor.attempts):
+                # No user code has run, since the creator sends the class to an actor that is up: no restart is used up.
                 actor.state = follow(actor.state, Cause.RETRY)
                 actor.worker = actor.allocation = worker.actor = None
                 self._wait(actor)

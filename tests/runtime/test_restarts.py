@@ -1,0 +1,139 @@
+"""Restarts: what follows from the runtime's own ways, and has no counterpart in Ray."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import nbactors
+from nbactors.testing import eventually
+
+
+@pytest.fixture(scope="module", autouse=True)
+def session() -> Iterator[None]:
+    nbactors.init(num_cpus=2)
+    yield
+    nbactors.shutdown()
+
+
+def first() -> type:
+    class Actor:
+        def version(self) -> int:
+            return 1
+
+        def crash(self) -> None:
+            os._exit(1)
+
+    return Actor
+
+
+def second() -> type:
+    class Actor:
+        def version(self) -> int:
+            return 2
+
+        def twice(self) -> int:
+            return 4
+
+        def crash(self) -> None:
+            os._exit(1)
+
+    return Actor
+
+
+@pytest.mark.parametrize("crashes", [1, 2])
+def test_a_restarted_actor_has_the_class_of_the_last_update(crashes: int) -> None:
+    actor = nbactors.remote(max_restarts=-1, max_task_retries=-1)(first()).remote()
+    assert nbactors.get(actor.version.remote()) == 1
+    nbactors.update(actor, second())
+    for _ in range(crashes):
+        with pytest.raises(nbactors.exceptions.ActorUnavailableError, match="unavailable"):
+            nbactors.get(actor.crash.options(max_task_retries=0).remote(), timeout=10)
+        assert nbactors.get([actor.version.remote(), actor.twice.remote()], timeout=10) == [2, 4]
+
+
+def test_an_update_after_a_restart_reaches_the_running_process() -> None:
+    actor = nbactors.remote(max_restarts=1, max_task_retries=-1)(first()).remote()
+    actor.crash.options(max_task_retries=0).remote()
+    assert nbactors.get(actor.version.remote(), timeout=10) == 1
+    nbactors.update(actor, second())
+    assert nbactors.get(actor.version.remote(), timeout=10) == 2
+
+
+class Held:
+    def __init__(self) -> None:
+        self.value = 0
+
+    def increment(self) -> int:
+        self.value += 1
+        return self.value
+
+    def crash(self) -> None:
+        os._exit(1)
+
+
+def test_an_actor_that_restarts_queues_for_its_resources_again() -> None:
+    actor = nbactors.remote(max_restarts=2, num_cpus=2, name="held")(Held).remote()
+    assert nbactors.get(actor.increment.remote()) == 1
+    other = nbactors.remote(num_cpus=2)(Held).remote()
+    waiting = actor.increment.options(max_task_retries=1)
+    with pytest.raises(nbactors.exceptions.ActorUnavailableError, match="was restarted"):
+        nbactors.get(actor.crash.remote(), timeout=10)
+    assert nbactors.get(other.increment.remote(), timeout=10) == 1  # it was first in the queue
+    with pytest.raises(nbactors.exceptions.ActorUnavailableError, match="is restarting"):
+        nbactors.get(actor.increment.remote(), timeout=10)
+    assert nbactors.get_actor("held") == actor
+    refs = [waiting.remote() for _ in range(3)]
+    nbactors.cancel(refs[1])
+    assert nbactors.wait(refs, num_returns=3, timeout=0.2)[0] == [refs[1]]
+    nbactors.kill(actor, no_restart=False)  # no effect: no process is there
+    nbactors.kill(other)
+    assert nbactors.get([refs[0], refs[2]], timeout=10) == [1, 2]
+
+
+def test_many_kills_leave_an_actor_alive_that_may_restart_for_ever() -> None:
+    actor = nbactors.remote(max_restarts=-1, max_task_retries=-1)(Held).remote()
+    for _ in range(200):
+        nbactors.kill(actor, no_restart=False)
+    assert nbactors.get(actor.increment.remote(), timeout=10) == 1
+
+
+class Parent:
+    """Has a child in a session of its own, which no kill reaches and which keeps the actor's sockets open."""
+
+    def start(self) -> tuple[int, int]:
+        libc = ctypes.CDLL(None)  # `os.fork` would close the sockets in the child
+        child = libc.fork()
+        if child == 0:
+            libc.setsid()
+            time.sleep(30)
+            os._exit(0)
+        return os.getpid(), child
+
+    def pause(self, path: str) -> None:
+        open(path, "w").close()
+        signal.pause()
+
+    def pid(self) -> int:
+        return os.getpid()
+
+
+def test_a_child_that_keeps_the_sockets_open_does_not_keep_the_actor_from_its_restart(tmp_path: Path) -> None:
+    actor = nbactors.remote(max_restarts=1, max_task_retries=1)(Parent).remote()
+    pid, child = nbactors.get(actor.start.remote())
+    running = actor.pause.options(max_task_retries=0).remote(str(tmp_path / "runs"))
+    queued = actor.pid.remote()
+    eventually((tmp_path / "runs").exists)
+    try:
+        os.kill(pid, signal.SIGKILL)
+        with pytest.raises(nbactors.exceptions.ActorUnavailableError, match="was restarted"):
+            nbactors.get(running, timeout=10)
+        assert nbactors.get(queued, timeout=10) != pid
+    finally:
+        os.kill(child, signal.SIGKILL)
