@@ -183,17 +183,17 @@ class LocalActorLink(Target, ActorLink):
         return result
 
     def _accept(self, call: PendingCall) -> None:
-        connection = self._connection
+        connection, restarting = self._connection, self._restarting
         queue = self._queues.get(call.group)
         is_first = queue is None or not queue.calls
-        if call.arguments is None and connection is not None and is_first and self._down is None:
-            self._send(connection, call)
-            return
-        restarting = self._restarting
-        if restarting is not None and restarting.has_run and not call.retries and call.arguments is None:
-            self._doom(call, failures.encode(reasons.actor_restarting(self.actor_id, restarting.text, False)))
+        has_worker = connection is not None and self._down is None and restarting is None
+        if call.arguments is None and has_worker and is_first:
+            self._send(connection, call)  # type: ignore[arg-type]
             return
         call.await_arguments()
+        if restarting is not None and restarting.has_run and not call.retries and call.settled():
+            self._doom(call, failures.encode(reasons.actor_restarting(self.actor_id, restarting.text, False)))
+            return
         self._links.keep(self)
         if self._in_order or call.settled():
             self._queue_of(call).append(call)
@@ -252,7 +252,9 @@ class LocalActorLink(Target, ActorLink):
         if self._down is not None and self._connection is None:
             self._fail_queue()
         connection = self._connection
-        if connection is None or (self.construct is not None and not self._send_construct(connection)):
+        if connection is None or self._restarting is not None:
+            return
+        if self.construct is not None and not self._send_construct(connection):
             return
         is_empty = not self._unready
         for queue in list(self._queues.values()):
@@ -365,12 +367,14 @@ class LocalActorLink(Target, ActorLink):
         """Keep calls for the actor's next worker, which the node makes. The leader's thread."""
         if self._down is not None:
             return
-        self._restarting = restarting
-        self._verdict = None
-        if self._connection is None:
+        self._verdict = self._next = None
+        connection = self._connection
+        if connection is None:
+            self._restarting = restarting
             self._suspend(restarting)
-        else:
-            self._read_out(self._connection, "the actor restarts")
+        elif self._restarting is None:  # else a later worker has ended, too: it has got no call of this process
+            self._restarting = restarting
+            self._read_out(connection, "the actor restarts")
 
     def _read_out(self, connection: Connection, why: str) -> None:
         """Close the connection to a worker that has ended, unless its socket is read to its end before."""
@@ -407,7 +411,7 @@ class LocalActorLink(Target, ActorLink):
         calls = connection.in_flight.calls
         in_flight = [call for call in list(calls.values()) if call.state < FINISHED and call.connection is connection]
         self._connection = None
-        if self._down is None and not self._peers.is_final(connection.peer_id):
+        if self._down is None and self._restarting is None and not self._peers.is_final(connection.peer_id):
             # The worker lives: only the calls in flight are lost.
             for call in in_flight:
                 self._doom(call, failures.encode(reasons.connection_lost(why)))
