@@ -388,16 +388,19 @@ class LocalActorLink(Target, ActorLink):
         """
         for call in self._queued_cut_off():
             if call.canceled is not None:
-                self._take_out(call)
                 cancel = messages.Cancel(call.number, call.canceled, True, call.timeout_s)
                 self._doom(call, call.error_if_canceled(cancel))
+                self._take_out(call)  # last, so that no asynchronous exception loses the call
             elif restarting.has_run:
                 if not call.retries:
-                    self._take_out(call)
                     self._doom(call, failures.encode(reasons.actor_restarting(self.actor_id, restarting.text, True)))
+                    self._take_out(call)
                 elif call.retries > 0:
                     call.retries -= 1
             self._cut_off.discard(call)
+        self._cut_off.clear()  # of calls that were cancelled meanwhile
+        if not self.queued() and self.construct is None:
+            self._links.let_go(self)
         up, self._next = self._next, None
         if up is not None:
             self.on_up(up)
@@ -417,10 +420,10 @@ class LocalActorLink(Target, ActorLink):
                 self._doom(call, failures.encode(reasons.connection_lost(why)))
             self._connect(connection.peer_id, connection.in_flight.pid)
             in_flight = []
+        self._cut_off.update(in_flight)
         for call in reversed(in_flight):
             call.return_to(self._queue_of(call))
         if in_flight:
-            self._cut_off.update(in_flight)
             self._links.keep(self)
         calls.clear()  # last, so that no asynchronous exception loses them
         if self._down is not None:
