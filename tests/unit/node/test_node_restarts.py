@@ -359,6 +359,7 @@ class TestResources:
         crash(node, worker)
         second = node.start_worker()
         kill(node, session, actor_id, no_restart=True)
+        assert available(session) == 0.0, "the resources of its last process were released before"
         kill(node, session, other, no_restart=True)
         crash(node, second)
         assert node.take(events.Spawn) == []

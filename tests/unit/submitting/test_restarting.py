@@ -496,9 +496,11 @@ class TestOrderOfNews:
         come_up(session, workers[2], link, 2)
         assert timers[actor_link.VERDICT_S]
         assert timers[actor_link.READ_OUT_S]
+        connection = link._connection
         for ring in [*timers[actor_link.VERDICT_S], *timers[actor_link.READ_OUT_S]]:
             ring()
         settle(session, workers[2])
+        assert link._connection is connection
         assert link.facts().state == "alive"
         ref = session.call(link, "method")
         settle(session, workers[2])
