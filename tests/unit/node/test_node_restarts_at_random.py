@@ -136,29 +136,27 @@ class Play:
             self.crash(1)
             self.look()
         self.node.pass_time(10.0)
-        assert self.node.state._context.workers() == []
-        assert self.node.take(events.Leave)
 
 
 ACTIONS: list[Callable[[Play, int], None]] = [
-    Play.create,
-    Play.start,
-    Play.start,
-    Play.construct,
-    Play.crash,
+    *[Play.start] * 8,
+    *[Play.crash] * 5,
+    *[Play.create] * 3,
+    *[Play.construct] * 3,
+    *[Play.hold] * 2,
     Play.fail_to_fork,
     Play.lose_the_forkserver,
     Play.say_goodbye,
     Play.kill,
-    Play.hold,
     Play.release,
     Play.replace_session,
     Play.wait,
 ]
+"""What may happen. Most of it leads to restarts."""
 
 
 @settings(deadline=None, max_examples=60)
-@given(st.lists(st.tuples(st.sampled_from(ACTIONS), st.integers(0, 59)), max_size=40))
+@given(st.lists(st.tuples(st.sampled_from(ACTIONS), st.integers(0, 59)), min_size=30, max_size=60))
 def test_the_node_keeps_its_word_whatever_ends(steps: list[Any]) -> None:
     play = Play()
     play.create(2)
@@ -168,3 +166,5 @@ def test_the_node_keeps_its_word_whatever_ends(steps: list[Any]) -> None:
         action(play, number)
         play.look()
     play.end()
+    assert play.node.state._context.workers() == []
+    assert play.node.take(events.Leave)
