@@ -261,6 +261,19 @@ def test_a_task_without_a_worker_has_an_error_with_the_reason(kind: str, expecte
     assert str(error).endswith("no worker: the reason")
 
 
+@pytest.mark.parametrize(("was_sent", "happened"), [(True, "was restarted"), (False, "is restarting")])
+def test_the_error_of_a_call_to_a_restarting_actor_tells_whether_the_call_may_have_run(
+    was_sent: bool, happened: str
+) -> None:
+    error = failures.decode(
+        failures.encode(reasons.actor_restarting(b"\xab\xcd", "it was killed by SIGKILL.", was_sent))
+    )
+    assert type(error) is exceptions.ActorUnavailableError
+    assert error.actor_id == "abcd"
+    text = f"The actor is temporarily unavailable: The actor {happened} (it was killed by SIGKILL)."
+    assert str(error).startswith(f"The actor abcd is unavailable: {text}")
+
+
 def test_a_call_timeout_error_names_phase_and_time() -> None:
     queued = exceptions.CallTimeoutError("ab", "queued", 2.5)
     assert (queued.task_id, queued.phase, queued.timeout_s) == ("ab", "queued", 2.5)

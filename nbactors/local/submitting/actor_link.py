@@ -183,17 +183,17 @@ class LocalActorLink(Target, ActorLink):
         return result
 
     def _accept(self, call: PendingCall) -> None:
-        connection = self._connection
+        connection, restarting = self._connection, self._restarting
         queue = self._queues.get(call.group)
         is_first = queue is None or not queue.calls
-        if call.arguments is None and connection is not None and is_first and self._down is None:
-            self._send(connection, call)
-            return
-        restarting = self._restarting
-        if restarting is not None and restarting.has_run and not call.retries and call.arguments is None:
-            self._doom(call, failures.encode(reasons.actor_restarting(self.actor_id, restarting.text, False)))
+        has_worker = connection is not None and self._down is None and restarting is None
+        if call.arguments is None and has_worker and is_first:
+            self._send(connection, call)  # type: ignore[arg-type]
             return
         call.await_arguments()
+        if restarting is not None and restarting.has_run and not call.retries and call.settled():
+            self._doom(call, failures.encode(reasons.actor_restarting(self.actor_id, restarting.text, False)))
+            return
         self._links.keep(self)
         if self._in_order or call.settled():
             self._queue_of(call).append(call)
@@ -252,7 +252,9 @@ class LocalActorLink(Target, ActorLink):
         if self._down is not None and self._connection is None:
             self._fail_queue()
         connection = self._connection
-        if connection is None or (self.construct is not None and not self._send_construct(connection)):
+        if connection is None or self._restarting is not None:
+            return
+        if self.construct is not None and not self._send_construct(connection):
             return
         is_empty = not self._unready
         for queue in list(self._queues.values()):
@@ -365,14 +367,14 @@ class LocalActorLink(Target, ActorLink):
         """Keep calls for the actor's next worker, which the node makes. The leader's thread."""
         if self._down is not None:
             return
-        self._next = self._verdict = None
-        earlier = self._restarting if self._connection is not None else None
-        # The calls in flight are those of the first of the workers that have ended since.
-        self._restarting = restarting if earlier is None else earlier
-        if self._connection is None:
+        self._verdict = self._next = None
+        connection = self._connection
+        if connection is None:
+            self._restarting = restarting
             self._suspend(restarting)
-        elif earlier is None:
-            self._read_out(self._connection, "the actor restarts")
+        elif self._restarting is None:  # else a later worker has ended, too: it has got no call of this process
+            self._restarting = restarting
+            self._read_out(connection, "the actor restarts")
 
     def _read_out(self, connection: Connection, why: str) -> None:
         """Close the connection to a worker that has ended, unless its socket is read to its end before."""
@@ -386,16 +388,19 @@ class LocalActorLink(Target, ActorLink):
         """
         for call in self._queued_cut_off():
             if call.canceled is not None:
-                self._take_out(call)
                 cancel = messages.Cancel(call.number, call.canceled, True, call.timeout_s)
                 self._doom(call, call.error_if_canceled(cancel))
+                self._take_out(call)  # last, so that no asynchronous exception loses the call
             elif restarting.has_run:
                 if not call.retries:
-                    self._take_out(call)
                     self._doom(call, failures.encode(reasons.actor_restarting(self.actor_id, restarting.text, True)))
+                    self._take_out(call)
                 elif call.retries > 0:
                     call.retries -= 1
             self._cut_off.discard(call)
+        self._cut_off.clear()  # of calls that were cancelled meanwhile
+        if not self.queued() and self.construct is None:
+            self._links.let_go(self)
         up, self._next = self._next, None
         if up is not None:
             self.on_up(up)
@@ -409,17 +414,16 @@ class LocalActorLink(Target, ActorLink):
         calls = connection.in_flight.calls
         in_flight = [call for call in list(calls.values()) if call.state < FINISHED and call.connection is connection]
         self._connection = None
-        has_ended = self._down is not None or self._restarting is not None
-        if not has_ended and not self._peers.is_final(connection.peer_id):
+        if self._down is None and self._restarting is None and not self._peers.is_final(connection.peer_id):
             # The worker lives: only the calls in flight are lost.
             for call in in_flight:
                 self._doom(call, failures.encode(reasons.connection_lost(why)))
             self._connect(connection.peer_id, connection.in_flight.pid)
             in_flight = []
+        self._cut_off.update(in_flight)
         for call in reversed(in_flight):
             call.return_to(self._queue_of(call))
         if in_flight:
-            self._cut_off.update(in_flight)
             self._links.keep(self)
         calls.clear()  # last, so that no asynchronous exception loses them
         if self._down is not None:

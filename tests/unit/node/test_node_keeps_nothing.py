@@ -75,7 +75,36 @@ def watched(node: Scenario, client: Any) -> None:
     other.leave()
 
 
-IN_A_SESSION = [actor, actor_that_is_withdrawn, request, task, watched]
+def actor_that_restarts(node: Scenario, client: Any) -> None:
+    actor_id, worker = client.create_alive(name="n", placement={}, max_restarts=1)
+    for _ in range(2):
+        node.end_worker(worker, -9)
+        client.got(messages.ActorRestarting)
+        if spawns := node.take(events.Spawn):
+            worker = node.come_alive(spawns[-1])
+            worker.send(messages.ActorConstructed(actor_id))
+    assert client.got(messages.ActorDown)[-1].actor_id == actor_id
+
+
+def actor_that_ends_while_it_restarts(node: Scenario, client: Any) -> None:
+    actor_id, worker = client.create_alive(name="n", placement={}, max_restarts=-1)
+    node.end_worker(worker, -9)
+    client.send(messages.KillActor(node.rid(), actor_id, True))
+    (spawn,) = node.take(events.Spawn)
+    node.happen(events.Forked(spawn.order.process_id, 9))
+    node.happen(events.Exited(spawn.order.process_id, -9))
+    node.happen(events.OutputEnded(spawn.order.process_id, ""))
+
+
+IN_A_SESSION = [
+    actor,
+    actor_that_is_withdrawn,
+    actor_that_restarts,
+    actor_that_ends_while_it_restarts,
+    request,
+    task,
+    watched,
+]
 
 
 def kept(node: Scenario) -> Counter[str]:
@@ -130,6 +159,22 @@ def test_the_records_of_an_open_session_do_not_grow(node: Scenario, case: Callab
     client.create(resources={"CPU": 2.0})  # waits for ever, and so do later requests for the same
     assert grown(node, lambda: (case(node, client), node.pass_time(0.7))) == {}  # type: ignore[arg-type,return-value]
     assert first.conn
+
+
+@pytest.mark.usefixtures("few_records")
+def test_the_records_do_not_grow_with_the_restarts_of_an_actor(node: Scenario) -> None:
+    client = node.session()
+    actor_id, worker = client.create_alive(name="n", resources={"CPU": 1.0}, max_restarts=-1)
+
+    def restart() -> None:
+        nonlocal worker
+        node.end_worker(worker, -9)
+        worker = node.start_worker()
+        worker.send(messages.ActorConstructed(actor_id))
+        node.pass_time(0.7)
+
+    assert grown(node, restart) == {}
+    assert client.states() == ["ALIVE"]
 
 
 @pytest.mark.usefixtures("few_records")

@@ -55,6 +55,11 @@ class Mortal:
     def exit(self, code: Any = None) -> None:
         sys.exit(code)
 
+    def exit_after(self, event: str, code: int) -> None:
+        stage.reach("waits")
+        stage.await_(event)
+        sys.exit(code)
+
     def exit_in_thread(self) -> str:
         thread = threading.Thread(target=self._exit_silently)
         thread.start()
@@ -256,6 +261,94 @@ def test_sigterm_ends_an_actor_of_threads_like_exit_actor(threaded: Scene) -> No
     assert stage.log == GRACEFUL
     assert threaded.worker.status == 128 + signal.SIGTERM
     assert threaded.worker.node_end.expect(messages.Ending).kind == "crashed"
+
+
+def restart(scene: Scene) -> None:
+    """End the worker's process, and tell the caller that the actor restarts."""
+    has_left(scene)
+    worker, session = scene.worker, scene.session
+    session.others.pop(worker.process_id)
+    for connection in worker.peers.incoming():
+        worker.reactor.discard(lambda connection=connection: connection.close("the process has ended"))  # type: ignore[misc]
+    news = messages.ActorRestarting(scene.link.actor_id, "it has crashed", True)
+    session.node_end.tell(messages.ProcessGone(worker.process_id, ""), news)
+
+
+class TestRestarts:
+    @pytest.fixture(autouse=True)
+    def _may_restart(self, request: pytest.FixtureRequest) -> None:
+        for name in {"scene", "each", "threaded"} & set(request.fixturenames):
+            request.getfixturevalue(name).worker.executor.hosted.may_restart = True
+
+    def test_a_crash_leaves_its_call_to_the_restart(self, each: Scene) -> None:
+        def body(scene: Scene) -> None:
+            ref = scene.call("exit", 3)
+            restart(scene)
+            with pytest.raises(exceptions.ActorUnavailableError, match="it has crashed"):
+                scene.get(ref)
+
+        each.play(body, Mortal)
+        assert each.worker.node_end.expect(messages.Ending).kind == "crashed"
+        assert stage.log == GRACEFUL
+
+    def test_a_crash_leaves_calls_that_wait_and_calls_that_come_too_late_to_the_restart(self, scene: Scene) -> None:
+        def body(scene: Scene) -> None:
+            ending = scene.call("exit_after", "go on", 3)
+            stage.await_("waits")
+            waiting = [scene.call("note", number) for number in range(3)]
+            eventually(lambda: len(next(iter(scene.worker.peers.incoming())).jobs.waiting) == 3)
+            stage.reach("go on")
+            has_left(scene)
+            late = [scene.call("note", np.zeros(100_000)), scene.call("note", scene.session.put(1))]
+            restart(scene)
+            for ref in [ending, *waiting, *late]:
+                with pytest.raises(exceptions.ActorUnavailableError, match="it has crashed"):
+                    scene.get(ref)
+
+        scene.play(body, Mortal)
+        assert stage.log == GRACEFUL
+
+    def test_calls_that_run_on_other_threads_are_answered_before_the_restart(self, threaded: Scene) -> None:
+        def body(scene: Scene) -> Any:
+            running = scene.call("wait", "go on")
+            stage.await_("waits")
+            ending = scene.call("exit", 3)
+            threaded.worker.node_end.expect(messages.Ending)
+            stage.reach("go on")
+            restart(scene)
+            with pytest.raises(exceptions.ActorUnavailableError, match="it has crashed"):
+                scene.get(ending)
+            return scene.get(running)
+
+        assert threaded.play(body, Mortal) == "go on"
+
+    def test_sigterm_leaves_later_calls_to_the_restart(self, threaded: Scene) -> None:
+        def body(scene: Scene) -> Any:
+            answer = scene.ask("kill")
+            has_left(scene)
+            late = scene.call("note", "late")
+            restart(scene)
+            with pytest.raises(exceptions.ActorUnavailableError, match="it has crashed"):
+                scene.get(late)
+            return answer
+
+        assert threaded.play(body, Mortal) == "answered"
+
+    def test_an_exit_on_purpose_answers_all_calls(self, scene: Scene) -> None:
+        def body(scene: Scene) -> None:
+            ending = scene.call("exit_actor", "go on")
+            stage.await_("waits")
+            waiting = [scene.call("note", number) for number in range(3)]
+            eventually(lambda: len(next(iter(scene.worker.peers.incoming())).jobs.waiting) == 3)
+            stage.reach("go on")
+            for ref in [ending, *waiting, scene.call("note", "late")]:
+                dies(scene, ref)
+
+        scene.play(body, Mortal)
+        assert scene.worker.node_end.expect(messages.Ending).kind == "exit"
+
+    def test_sys_exit_without_an_error_answers_its_call(self, each: Scene) -> None:
+        each.play(lambda scene: dies(scene, scene.call("exit", 0), r"sys\.exit"), Mortal)
 
 
 def test_an_error_in_the_clean_up_is_printed_and_the_rest_goes_on(

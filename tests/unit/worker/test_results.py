@@ -11,8 +11,10 @@ import pytest
 from serving import Scene, stage
 
 from nbactors import exceptions
+from nbactors.definitions.metadata import STREAMING
 from nbactors.local.wire import messages
 from nbactors.local.worker.jobs.job import Job
+from nbactors.options import CallOptions
 
 
 class Unpicklable:
@@ -35,6 +37,19 @@ class Answering:
 
     def fail(self) -> None:
         raise LookupError("no such thing")
+
+    def fail_at_first(self, times: int, kind: str = "LookupError") -> str:
+        stage.log.append("begun")
+        if len(stage.log) <= times:
+            raise {"LookupError": LookupError, "SystemError": SystemError}[kind]("again")
+        return "at last"
+
+    def yield_at_first(self, times: int) -> Any:
+        stage.log.append("begun")
+        yield 1
+        if len(stage.log) <= times:
+            raise LookupError("again")
+        yield 2
 
     def fail_unpicklably(self) -> None:
         error = LookupError("no such thing")
@@ -126,6 +141,43 @@ def test_an_error_has_the_lines_of_the_method_and_none_of_the_runtime(each: Scen
         assert "performer.py" not in text
 
     each.play(body, Answering)
+
+
+@pytest.mark.parametrize("allowed", [True, (KeyError, LookupError)])
+def test_a_method_that_raises_an_exception_that_may_be_retried_runs_again(each: Scene, allowed: Any) -> None:
+    options = CallOptions(max_task_retries=2, retry_exceptions=allowed)
+    assert each.play(lambda scene: scene.ask("fail_at_first", 2, options=options), Answering) == "at last"
+    assert stage.log == ["begun"] * 3
+
+
+@pytest.mark.parametrize(
+    ("kind", "retries", "allowed"),
+    [
+        ("LookupError", 2, False),
+        ("LookupError", 2, (TypeError,)),
+        ("LookupError", 0, True),
+        ("SystemError", 2, (LookupError,)),
+    ],
+)
+def test_a_method_does_not_run_again_for_any_other(each: Scene, kind: str, retries: int, allowed: Any) -> None:
+    options = CallOptions(max_task_retries=retries, retry_exceptions=allowed)
+
+    def body(scene: Scene) -> None:
+        with pytest.raises((LookupError, SystemError), match="again"):
+            scene.ask("fail_at_first", 1, kind, options=options)
+
+    each.play(body, Answering)
+    assert stage.log == ["begun"]
+
+
+def test_a_generator_that_runs_again_gives_each_value_once(each: Scene) -> None:
+    options = CallOptions(max_task_retries=1, retry_exceptions=True)
+
+    def body(scene: Scene) -> list[Any]:
+        return scene.read(scene.call("yield_at_first", 1, num_returns=STREAMING, options=options))
+
+    assert each.play(body, Answering) == [1, 2]
+    assert stage.log == ["begun"] * 2
 
 
 def test_an_error_that_cannot_be_pickled_arrives_as_its_text(each: Scene) -> None:

@@ -128,8 +128,8 @@ class Actors:
         if actor is not None:
             if asked.no_restart or not self._has_restart(actor):
                 self.discard(actor, "killed", deaths.KILLED)
-            elif actor.worker is not None and actor.state is not State.STARTING:
-                self._workers.kill(actor.worker)  # else it is on its way to a fresh one already
+            elif actor.worker is not None and actor.worker.ready:
+                self._workers.kill(actor.worker)  # before that it is on its way to a fresh process already
         ask.done()
 
     def replace_meta(self, message: messages.ReplaceMeta) -> None:
@@ -212,6 +212,7 @@ class Actors:
         has_run = actor.state is State.ALIVE
         actor.state = follow(actor.state, Cause.RESTART)
         actor.restarts += 1
+        actor.attempts = 0
         actor.worker = actor.allocation = worker.actor = None
         actor.process_id = b""
         text = (worker.ending and worker.ending.text) or f"its worker process (pid {actor.pid}) has ended"

@@ -131,7 +131,7 @@ class Actor(msgspec.Struct, eq=False, kw_only=True):
         holders: The number of tokens of each process that has handles.
         down: Why it is dead, once that is known.
         announced: Whether its holders were told.
-        attempts: How many processes for it in a row have ended before they were ready.
+        attempts: How many processes for it have ended before they were ready, since its last restart.
         restarts: How often it was restarted.
     """
 
