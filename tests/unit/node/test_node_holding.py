@@ -5,6 +5,7 @@ from __future__ import annotations
 from node_scenario import Scenario
 
 from nbactors.local.node.rules import events
+from nbactors.local.node.rules.actors import EARLY_S
 from nbactors.local.wire import messages
 
 
@@ -96,9 +97,49 @@ class TestHolding:
         creator.send(messages.AddHold(actor_id, other.process_id, 1))
         assert other.one(messages.ActorDown).kind == "killed"
 
+    def test_a_handle_may_be_counted_before_the_actors_creation_arrives(self, node: Scenario) -> None:
+        creator, receiver = node.session(), node.session()
+        actor_id = b"e" * 16
+        receiver.send(messages.AddHold(actor_id, receiver.process_id, 1))
+        creator.create(actor_id=actor_id)
+        node.pass_time(2 * EARLY_S)
+        assert not receiver.got(messages.ActorDown)
+        creator.send(messages.ReleaseHold(actor_id, 1))
+        assert creator.states() != ["DEAD"], "the receiver holds it"
+        receiver.send(messages.ReleaseHold(actor_id, 1))
+        assert creator.states() == ["DEAD"]
+
+    def test_a_handle_may_be_counted_and_given_back_before_the_creation_arrives(self, node: Scenario) -> None:
+        creator, receiver = node.session(), node.session()
+        actor_id = b"e" * 16
+        receiver.send(messages.AddHold(actor_id, receiver.process_id, 1))
+        receiver.send(messages.ReleaseHold(actor_id, 1))
+        creator.create(actor_id=actor_id)
+        creator.send(messages.ReleaseHold(actor_id, 1))
+        assert creator.states() == ["DEAD"]
+
+    def test_tokens_may_be_given_back_before_they_are_counted(self, node: Scenario) -> None:
+        session, sender = node.session(), node.session()
+        actor_id, _ = session.create_alive()
+        session.send(messages.ReleaseHold(actor_id, 2))
+        assert session.states() == ["ALIVE"], "a token is on its way"
+        sender.send(messages.AddHold(actor_id, session.process_id, 1))
+        assert session.states() == ["DEAD"]
+
+    def test_a_process_that_owes_a_count_and_ends_holds_nothing(self, node: Scenario) -> None:
+        creator, other = node.session(), node.session()
+        actor_id, _ = creator.create_alive()
+        other.send(messages.ReleaseHold(actor_id, 1))
+        other.leave()
+        assert creator.states() == ["ALIVE"]
+        creator.send(messages.ReleaseHold(actor_id, 1))
+        assert creator.states() == ["DEAD"]
+
     def test_a_process_that_gets_a_handle_of_an_unknown_actor_is_told(self, node: Scenario) -> None:
         session = node.session()
         session.send(messages.AddHold(b"?" * 16, session.process_id, 1))
+        assert not session.got(messages.ActorDown), "its creation may be on its way"
+        node.pass_time(EARLY_S)
         down = session.one(messages.ActorDown)
         assert down.kind == "unknown"
         assert "It might be dead or it's from a different cluster" in down.text

@@ -29,6 +29,10 @@ ORPHAN_GRACE_S = 3.0
 """How long, in seconds, an actor may take to end after its creator or session is gone. All must be over within 5 s."""
 
 
+EARLY_S = 0.5
+"""How long, in seconds, a count of an unknown actor waits for the actor's creation. Both were sent at the same time."""
+
+
 class Actors:
     """All actors.
 
@@ -46,6 +50,8 @@ class Actors:
     ) -> None:
         self.table = ActorTable()
         self.names = Names()
+        self._early: dict[bytes, list[messages.AddHold]] = {}
+        """The counts of actors whose `CreateActor` has not come yet."""
         self._context = context
         self._workers = workers
         self._on_doomed = on_doomed
@@ -80,6 +86,10 @@ class Actors:
         self.table.add(actor)
         creator.children.add(actor.actor_id)
         holders.add(self._context, actor, creator, 1)
+        for early in self._early.pop(actor.actor_id, ()):
+            holder = self._context.processes.get(early.process_id)
+            if holder is not None and not holder.lost:
+                holders.add(self._context, actor, holder, early.tokens)
         if asked.detached:
             session.detached.add(actor.actor_id)
         if asked.name:
@@ -110,17 +120,31 @@ class Actors:
         actor = self.table.find(message.actor_id)
         if actor is None:
             if message.tokens:
-                self._context.send(process, holders.unknown(message.actor_id))
+                self._hold_early(message)
         elif not message.tokens:
             holders.tell(self._context, actor, process)
-        else:
-            holders.add(self._context, actor, process, message.tokens, asks=process is asker)
+        elif holders.add(self._context, actor, process, message.tokens, asks=process is asker):
+            self._out_of_scope(actor)
 
     def release_hold(self, process: Process, message: messages.ReleaseHold) -> None:
         """Take back the tokens of a process that has no handle any more."""
         actor = self.table.find(message.actor_id)
-        if actor is not None and holders.release(actor, process, message.tokens):
-            self._out_of_scope(actor)
+        if actor is not None:
+            if holders.release(actor, process, message.tokens):
+                self._out_of_scope(actor)
+        elif message.actor_id in self._early:
+            self._hold_early(messages.AddHold(message.actor_id, process.process_id, -message.tokens))
+
+    def _hold_early(self, message: messages.AddHold) -> None:
+        """Keep a count of an actor that is unknown: its creator's request takes another way, and may come just now."""
+        if message.actor_id not in self._early:
+            self._early[message.actor_id] = []
+            self._context.later(EARLY_S, lambda: self._give_up_early(message.actor_id))
+        self._early[message.actor_id].append(message)
+
+    def _give_up_early(self, actor_id: bytes) -> None:
+        for message in self._early.pop(actor_id, ()):
+            self._context.tell(message.process_id, holders.unknown(actor_id))
 
     def kill(self, ask: Ask, asked: messages.KillActor) -> None:
         """End an actor at once, for `ray.kill`, or let it restart. Killing a dead actor does nothing."""

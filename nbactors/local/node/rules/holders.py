@@ -1,4 +1,8 @@
-"""Holders: the processes that have handles of an actor. An actor without a holder is out of scope."""
+"""Holders: the processes that have handles of an actor. An actor without a holder is out of scope.
+
+A sender counts the receiver of a handle, and the receiver gives its tokens back when its handle is gone. These messages
+take different ways to the node, so a count may be negative for a moment. Only a count of zero is none.
+"""
 
 from __future__ import annotations
 
@@ -13,16 +17,18 @@ def unknown(actor_id: bytes) -> messages.ActorDown:
     return messages.ActorDown(actor_id, "unknown", deaths.UNKNOWN, "", "", 0)
 
 
-def add(context: Context, actor: Actor, process: Process, tokens: int, asks: bool = False) -> None:
-    """Count handles of `process`. Tell it where the actor is if it is a new holder, or asks."""
+def add(context: Context, actor: Actor, process: Process, tokens: int, asks: bool = False) -> bool:
+    """Count handles of `process`. Tell it where the actor is if it is a new holder, or asks.
+
+    Returns:
+        Whether no process holds the actor any more: the tokens may have been given back before.
+    """
     if actor.announced and actor.down is not None:
         context.send(process, actor.down)
-        return
-    is_new = process.process_id not in actor.holders
-    actor.holders[process.process_id] = actor.holders.get(process.process_id, 0) + tokens
-    process.holds.add(actor.actor_id)
-    if is_new or asks:
+        return False
+    if process.process_id not in actor.holders or asks:
         tell(context, actor, process)
+    return _count(actor, process, tokens)
 
 
 def tell(context: Context, actor: Actor, process: Process) -> None:
@@ -35,14 +41,16 @@ def tell(context: Context, actor: Actor, process: Process) -> None:
 
 def release(actor: Actor, process: Process, tokens: int) -> bool:
     """Take `tokens` from the count of `process`. Return whether no process holds the actor any more."""
-    had = actor.holders.get(process.process_id)
-    if had is None:
-        return False
-    if had > tokens:
-        actor.holders[process.process_id] = had - tokens
-        return False
-    del actor.holders[process.process_id]
-    process.holds.discard(actor.actor_id)
+    return not actor.announced and _count(actor, process, -tokens)
+
+
+def _count(actor: Actor, process: Process, tokens: int) -> bool:
+    count = actor.holders.pop(process.process_id, 0) + tokens
+    if count:
+        actor.holders[process.process_id] = count
+        process.holds.add(actor.actor_id)
+    else:
+        process.holds.discard(actor.actor_id)
     return not actor.holders
 
 
