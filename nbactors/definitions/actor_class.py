@@ -20,8 +20,10 @@ GROUP = "__ray_concurrency_group__"
 """Name of the function's attribute that `@method(concurrency_group=)` sets."""
 
 BACKPRESSURE = "__ray_generator_backpressure_num_objects__"
-RETRIES, RETRIED, TIMEOUT = "__ray_max_task_retries__", "__ray_retry_exceptions__", "__ray_timeout_s__"
 """Name of the function's attribute that `@method(_generator_backpressure_num_objects=)` sets."""
+
+RETRIES, RETRIED, TIMEOUT = "__ray_max_task_retries__", "__ray_retry_exceptions__", "__ray_timeout_s__"
+"""Names of the attributes that `@method(max_task_retries=, retry_exceptions=, timeout_s=)` sets."""
 
 _EVERY_ACTOR_HAS = {
     "__ray_ready__": NOTHING,
