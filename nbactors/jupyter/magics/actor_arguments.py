@@ -75,6 +75,7 @@ _ARGUMENTS = (
         help="Whether calls may overtake each other.",
     ),
     argument("--max-restarts", type=int, metavar="N", help="How often it is started again after a crash."),
+    argument("--max-task-retries", type=int, metavar="N", help="How often a call is run again after a crash."),
     argument(
         "--env",
         action="append",
