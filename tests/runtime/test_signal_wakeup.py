@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import selectors
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from typing import Any
 import pytest
 
 import nbactors as ray
+from nbactors import engine
 from nbactors.frontend.interrupts import INTERRUPTS
 from nbactors.testing import eventually
 
@@ -121,3 +123,8 @@ def test_a_session_that_ends_on_another_thread_leaves_its_pipe_to_the_next(sleep
     signal.set_wakeup_fd(left)
     ray.init(num_cpus=1)
     assert signal.set_wakeup_fd(left) == left
+
+
+def test_a_signal_that_a_handler_in_between_has_read_does_no_harm(sleeper: Any) -> None:
+    engine.current()._wakeup._on_signal(selectors.EVENT_READ)  # type: ignore[attr-defined]
+    assert ray.get(ray.put(1)) == 1

@@ -56,7 +56,10 @@ class SignalWakeup:
     def _on_signal(self, mask: int) -> None:
         """A signal has come. The leader's thread."""
         if self._pipe is not None:
-            os.read(self._pipe[0], 4096)
+            try:
+                os.read(self._pipe[0], 4096)
+            except BlockingIOError:  # a signal handler that waits has interrupted this, and has read it
+                pass
             INTERRUPTS.wake_loop()
 
     def remove(self) -> None:
