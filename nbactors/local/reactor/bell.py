@@ -20,6 +20,11 @@ class Bell:
         """Whether the bell can be rung."""
         return self._writer >= 0
 
+    @property
+    def writer(self) -> int:
+        """The descriptor that rings the bell when it is written to; -1 after `forget` or `close`."""
+        return self._writer
+
     def fileno(self) -> int:
         """Return the descriptor that is readable after the bell was rung."""
         return self._reader

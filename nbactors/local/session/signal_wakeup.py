@@ -18,15 +18,14 @@ import signal
 import threading
 
 from nbactors.frontend.interrupts import INTERRUPTS
+from nbactors.local.reactor.bell import Bell
 from nbactors.local.reactor.reactor import Reactor
 
 _MAIN = threading.main_thread().ident
 
-_writers: set[int] = set()
-"""The ends of pipes of this module that Python may have for its wakeup descriptor."""
-
-_left: list[tuple[int, int]] = []
-"""Pipes of sessions that ended on another thread, which may not take the pipe away from Python. Used again."""
+_bells: dict[int, Bell] = {}
+"""The pipes of this module by the descriptor that Python may write to. One whose session has ended on another thread,
+which may not take it away from Python, stays for the next session."""
 
 
 class SignalWakeup:
@@ -38,53 +37,41 @@ class SignalWakeup:
 
     def __init__(self, reactor: Reactor) -> None:
         self._reactor = reactor
-        self._pipe: tuple[int, int] | None = None
+        self._bell: Bell | None = None
         if _thread.get_ident() != _MAIN:
             return
-        pipe = _left.pop() if _left else os.pipe()
-        _writers.add(pipe[1])
-        for end in pipe:
-            os.set_blocking(end, False)
-        before = signal.set_wakeup_fd(pipe[1], warn_on_full_buffer=False)
-        if before in (-1, pipe[1]):
-            self._pipe = pipe
-            reactor.register(pipe[0], selectors.EVENT_READ, self._on_signal)
-        else:
+        before = signal.set_wakeup_fd(-1)
+        if before not in (-1, *_bells):
             signal.set_wakeup_fd(before)
-            _close(pipe)
+            return
+        bell = _bells.get(before) or Bell()
+        _bells[bell.writer] = bell
+        signal.set_wakeup_fd(bell.writer, warn_on_full_buffer=False)
+        self._bell = bell
+        reactor.register(bell.fileno(), selectors.EVENT_READ, self._on_signal)
 
     def _on_signal(self, mask: int) -> None:
         """A signal has come. The leader's thread."""
-        if self._pipe is not None:
-            try:
-                os.read(self._pipe[0], 4096)
-            except BlockingIOError:  # a signal handler that waits has interrupted this, and has read it
-                pass
+        if self._bell is not None:
+            self._bell.still()
             INTERRUPTS.wake_loop()
 
     def remove(self) -> None:
         """Take the pipe away. Any thread; on another than the main thread it stays open for the next session."""
-        pipe, self._pipe = self._pipe, None
-        if pipe is None:
+        bell, self._bell = self._bell, None
+        if bell is None:
             return
-        self._reactor.unregister(pipe[0])
-        if _thread.get_ident() != _MAIN:
-            _left.append(pipe)
-            return
-        _take_from_python()
-        _close(pipe)
+        self._reactor.unregister(bell.fileno())
+        if _thread.get_ident() == _MAIN:
+            _take_from_python()
+            del _bells[bell.writer]
+            bell.close()
 
 
 def _take_from_python() -> None:
     after = signal.set_wakeup_fd(-1)
-    if after not in _writers:  # an event loop has set its own since
+    if after not in _bells:  # an event loop has set its own since
         signal.set_wakeup_fd(after)
-
-
-def _close(pipe: tuple[int, int]) -> None:
-    _writers.discard(pipe[1])
-    for end in pipe:
-        os.close(end)
 
 
 os.register_at_fork(after_in_child=_take_from_python)  # the child's signals are none of the parent's
