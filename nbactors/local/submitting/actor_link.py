@@ -132,12 +132,8 @@ class LocalActorLink(Target, ActorLink):
         if self._max_pending > 0:
             self._check_room(method.name)
         num_returns, group, backpressure = method.num_returns, method.group, method.backpressure
-        name, timeout_s, retries, retry_exceptions = (
-            "",
-            method.timeout_s,
-            method.max_task_retries,
-            method.retry_exceptions,
-        )
+        name, timeout_s = "", method.timeout_s
+        retries, retry_exceptions = method.max_task_retries, method.retry_exceptions
         if options is not None:
             if options.num_returns is not None:
                 num_returns = options.num_returns
@@ -387,9 +383,7 @@ class LocalActorLink(Target, ActorLink):
         had not returned. Calls that were not sent yet wait.
         """
         for call in self._queued_cut_off():
-            if call.canceled is not None:
-                cancel = messages.Cancel(call.number, call.canceled, True, call.timeout_s)
-                self._doom(call, call.error_if_canceled(cancel))
+            if self._doom_if_canceled(call):
                 self._take_out(call)  # last, so that no asynchronous exception loses the call
             elif restarting.has_run:
                 if not call.retries:

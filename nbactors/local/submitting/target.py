@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 from nbactors.local.reactor.action_queue import run_all
 from nbactors.local.submitting.insisting import insist
+from nbactors.local.wire import messages
 
 if TYPE_CHECKING:
     from nbactors.local.connections.connection import Connection
     from nbactors.local.reactor.reactor import Reactor
     from nbactors.local.reactor.turns import Turns
     from nbactors.local.submitting.pending_call import PendingCall
-    from nbactors.local.wire import messages
     from nbactors.local.wire.cancel_mode import CancelMode
     from nbactors.views.summaries import CallFacts
 
@@ -126,6 +126,13 @@ class Target(ABC):
     def _doom(self, call: PendingCall, error: bytes) -> None:
         """Have a call fail at the end of the turn. A step."""
         self._doomed.append(functools.partial(call.fail, error))
+
+    def _doom_if_canceled(self, call: PendingCall) -> bool:
+        """Have a call fail that has come back from its worker, if it was cancelled. Return whether it was. A step."""
+        if call.canceled is None:
+            return False
+        self._doom(call, call.error_if_canceled(messages.Cancel(call.number, call.canceled, True, call.timeout_s)))
+        return True
 
     def _bury(self, *, is_due: bool = False) -> None:
         """Settle the calls that have failed, or have the leader do it soon. Any thread, outside of turns.

@@ -381,10 +381,7 @@ class TaskQueue(Target):
 
     def _requeue(self, call: PendingCall, *, is_tried: bool = False) -> None:
         """Put a task back to the front of the queue; fail it if it was cancelled meanwhile."""
-        if call.canceled:
-            cancel = messages.Cancel(call.number, call.canceled, True, call.timeout_s)
-            self._doom(call, call.error_if_canceled(cancel))
-        else:
+        if not self._doom_if_canceled(call):
             call.return_to(self._queue, is_tried=is_tried)
 
     def retry(self, connection: Connection, call: PendingCall) -> None:

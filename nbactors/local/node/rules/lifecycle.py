@@ -25,11 +25,6 @@ class State(Enum):
         self.shown = shown
         self.meaning = meaning
 
-    @property
-    def is_made(self) -> bool:
-        """Whether the constructor has returned, or never will."""
-        return self.shown != State.WAITING.shown
-
 
 class Cause(Enum):
     """The cause of a transition."""

@@ -156,7 +156,8 @@ class Actor(msgspec.Struct, eq=False, kw_only=True):
     @property
     def shown(self) -> str:
         """The name of the state in listings: a restarted actor is pending no more."""
-        return State.RESTARTING.shown if self.restarts and not self.state.is_made else self.state.shown
+        shown = self.state.shown
+        return State.RESTARTING.shown if self.restarts and shown == State.WAITING.shown else shown
 
     @property
     def actor_id(self) -> bytes:
