@@ -3,26 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from threading import get_ident
 
-import pytest
-
-from nbactors.local.reactor import background
 from nbactors.local.reactor.reactor import Reactor
 from nbactors.local.reactor.thread_waits import ThreadWaits
 from nbactors.local.reactor.waiter import Waiter
 from nbactors.testing.polling import eventually
 
 WITHIN_S = 10
-
-
-@pytest.fixture
-def reactor() -> Iterator[Reactor]:
-    reactor = Reactor("test-io")
-    background.start(reactor)
-    yield reactor
-    reactor.close()
 
 
 class Waiting:

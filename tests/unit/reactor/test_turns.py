@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
-from nbactors.local.reactor import background
 from nbactors.local.reactor.reactor import Reactor
 from nbactors.local.reactor.turns import Turns
 from nbactors.local.reactor.waiter import Waiter
 
 WITHIN_S = 10
-
-
-@pytest.fixture
-def reactor() -> Iterator[Reactor]:
-    reactor = Reactor("test-io")
-    background.start(reactor)
-    yield reactor
-    reactor.close()
 
 
 def in_thread(call: Callable[[], object]) -> threading.Thread:

@@ -136,3 +136,15 @@ class PlayedWorker(Member):
 
 def _value(value: Any) -> messages.Value:
     return messages.Value(pickling.dumps(value).data)
+
+
+class Torn:
+    """A listener in which an exception from outside comes once."""
+
+    def __init__(self) -> None:
+        self.told = 0
+
+    def ready(self, entry: Any) -> None:
+        self.told += 1
+        if self.told == 1:
+            raise KeyboardInterrupt("torn")

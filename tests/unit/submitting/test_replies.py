@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from members import Session, settle
-from played_worker import PlayedWorker
+from played_worker import PlayedWorker, Torn
 
 from nbactors.definitions.metadata import DYNAMIC, STREAMING
 from nbactors.local.connections.connection import Connection
@@ -24,18 +24,6 @@ def sent(session: Session, worker: PlayedWorker, **options: Any) -> tuple[Any, P
     (call,) = session.pending_calls()
     (connection,) = session.peers.outgoing()
     return result, call, connection
-
-
-class Torn:
-    """A listener in which an exception from outside comes once."""
-
-    def __init__(self) -> None:
-        self.told = 0
-
-    def ready(self, entry: Any) -> None:
-        self.told += 1
-        if self.told == 1:
-            raise KeyboardInterrupt("torn")
 
 
 def value(thing: Any) -> messages.Value:

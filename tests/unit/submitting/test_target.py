@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from members import Session, settle
-from played_worker import Actor, PlayedWorker
+from played_worker import Actor, PlayedWorker, Torn
 
 from nbactors import exceptions
 from nbactors.frontend.interrupts import INTERRUPTS
@@ -62,18 +62,6 @@ def test_a_dependent_at_another_target_fails_after_the_step(session: Session, wo
     for each in dependent, task:
         with pytest.raises(exceptions.TaskCancelledError, match="cancelled"):
             session.get(each, timeout=0)
-
-
-class Torn:
-    """A listener in which an exception from outside comes once."""
-
-    def __init__(self) -> None:
-        self.told = 0
-
-    def ready(self, entry: Any) -> None:
-        self.told += 1
-        if self.told == 1:
-            raise KeyboardInterrupt("torn")
 
 
 def test_a_failed_call_whose_settling_was_torn_is_settled_nevertheless(session: Session, worker: PlayedWorker) -> None:
