@@ -23,7 +23,7 @@ from nbactors.local.wire import messages, os_bytes
 from nbactors.local.wire.framing import MAX_CONTROL_FRAME, Codec, FrameBuffer, fork_codec
 
 WORKER = "nbactors.local.worker.main"
-"""The module of a worker's program, which is its function `run(process_id, directory, title, runtime_env)`."""
+"""The module of a worker's program, which is its function `run(process_id, directory, title, runtime_env, readers)`."""
 
 _UNCOMPILED = b"PYTHONDONTWRITEBYTECODE"
 _MAX_FDS = 64
@@ -106,6 +106,7 @@ class Forkserver:
         signal.set_wakeup_fd(self._wake_writer, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, _ignore_signal)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        self._is_left = False
         self._selector = selectors.DefaultSelector()
         self._selector.register(sock, selectors.EVENT_READ)
         self._selector.register(self._wake_reader, selectors.EVENT_READ)
@@ -113,14 +114,20 @@ class Forkserver:
         gc.freeze()
 
     def run(self) -> None:
-        """Run until the node closes the socket."""
+        """Run until the node closes the socket. If the node has crashed, then until the last worker has ended.
+
+        The workers go on, and somebody has to reap them, and to kill the processes that they leave.
+        """
         while True:
             for key, _ in self._selector.select():
                 if key.fd == self._wake_reader:
                     _drain(self._wake_reader)
                     self._reap()
                 elif not self._read():
-                    return
+                    self._selector.unregister(self._sock)
+                    self._is_left = True
+            if self._is_left and not self._workers:
+                return
 
     def _read(self) -> bool:
         """Read orders and their descriptors. Return False when the node has closed the socket."""
@@ -142,7 +149,7 @@ class Forkserver:
         return True
 
     def _fork(self, order: messages.Fork) -> None:
-        out, err = self._descriptors.popleft(), self._descriptors.popleft()
+        pipes = [self._descriptors.popleft() for _ in range(4)]
         self._import(order.modules)
         try:
             pid = os.fork()
@@ -151,12 +158,12 @@ class Forkserver:
             self._send(messages.Forked(order.process_id, 0, text))
         else:
             if pid == 0:
-                self._become_worker(order, out, err)
+                self._become_worker(order, *pipes)
             self._workers[pid] = order.process_id
             self._send(messages.Forked(order.process_id, pid, ""))
         finally:
-            os.close(out)
-            os.close(err)
+            for pipe in pipes:
+                os.close(pipe)
 
     @staticmethod
     def _import(modules: list[str]) -> None:
@@ -192,7 +199,7 @@ class Forkserver:
             except OSError:  # the group is empty
                 pass
 
-    def _become_worker(self, order: messages.Fork, out: int, err: int) -> NoReturn:
+    def _become_worker(self, order: messages.Fork, out: int, err: int, out_reader: int, err_reader: int) -> NoReturn:
         """Continue as a worker, in the child."""
         status = 1
         try:
@@ -210,7 +217,10 @@ class Forkserver:
             if order.cwd:
                 _change_directory(os_bytes.decode(order.cwd))
             run = importlib.import_module(self._worker).run
-            run(order.process_id, os_bytes.decode(order.directory), order.title, order.runtime_env)
+            readers = (out_reader, err_reader)
+            for descriptor in readers:
+                os.set_inheritable(descriptor, False)
+            run(order.process_id, os_bytes.decode(order.directory), order.title, order.runtime_env, readers)
             status = 0
         except SystemExit as leaving:
             status = leaving.code if isinstance(leaving.code, int) else 1

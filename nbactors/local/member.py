@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 from nbactors.exceptions import reasons
 from nbactors.frontend import calling_cell
 from nbactors.local import current
+from nbactors.local.access.next_node import NextNode
 from nbactors.local.connections.door import Door
-from nbactors.local.connections.node_link import NodeLink
+from nbactors.local.connections.node_link import Declaration, NodeLink
 from nbactors.local.connections.peers import Peers
 from nbactors.local.environment import Environment
 from nbactors.local.membership import Membership
@@ -63,6 +64,7 @@ class Process:
         current_call: Set in a worker: returns the job that the calling code belongs to, with which the calls that it
             makes are cancelled.
         job_number: In a session, its job id.
+        describe: Returns what the next node must know of this process itself, `Rejoin` first. The leader's thread.
         on_caller: Set in a worker: gives the connection of a fresh caller the record of its jobs. The leader's thread.
         on_caller_gone: Set in a worker: called when a caller has gone. The leader's thread.
     """
@@ -83,11 +85,13 @@ class Process:
         self.numbers = itertools.count(1)
         self.current_call: Callable[[], Any] | None = None
         self.job_number = 0
+        self.describe: Callable[[], list[Declaration]] = lambda: [(messages.Rejoin(None), ())]
         self.on_caller: Callable[[Connection], None] | None = None
         self.on_caller_gone: Callable[[Connection], None] | None = None
         self._on_control = on_control
         self._on_node_lost = on_node_lost
         self._trimming = False
+        self._next_node = NextNode(directory, lambda: membership.has_left)
 
         self.reactor = reactor = Reactor("nbactors-io")
         self.store = store = SegmentStore(reactor.discard, store_limit)
@@ -151,11 +155,32 @@ class Process:
         self.node.use(node)
         self.door.open()
         self.node.start(self.process_id, role, package_version)
+        self.node.returning = self
         current.enter(self)
         background.start(self.reactor)
 
     def _receive_control(self, message: Any) -> None:
         self._control.get(type(message), self._on_control)(message)
+
+    # ------------------------------------------------------------------------------------ returning to the next node
+
+    def search(self, last: messages.Welcome, found: Callable[[socket.socket | None], None]) -> None:
+        """See `Returning`."""
+        self._next_node.begin(last.pid, found)
+
+    def declare(self) -> list[Declaration]:
+        """See `Returning`."""
+        described, *more = self.describe()
+        watched = self.peers.watched() | self.objects.references.watched()
+        declared: list[Any] = [
+            *self.actors.declare(),
+            *self.tasks.declare(),
+            *self.actors.holds(),
+            messages.Restored(),
+            *self.tasks.requests(),
+            *map(messages.Watch, watched),
+        ]
+        return [described, *((message, ()) for message in declared), *more]
 
     def _lose_node(self, why: str) -> None:
         if self.membership.has_left:

@@ -111,23 +111,22 @@ def is_alive(path: str) -> bool:
     return True
 
 
-def listeners(directory: str) -> list[int]:
-    """Return the pids of the processes that listen on the sockets of a directory; 0 for an invisible process."""
-    found = []
+def survivors(directory: str) -> dict[str, int]:
+    """Return the processes that listen on the sockets of a directory, and remove the sockets of ended ones.
+
+    Returns:
+        The pids by the names of the sockets; 0 for a process that is not visible, or does not accept connections now.
+    """
+    found = {}
     for path in _paths(directory):
         try:
             with connect(path, _LOOK_S) as sock:
-                found.append(peer_pid(sock))
-        except OSError:
-            continue
-    return found
-
-
-def remove_dead(directory: str) -> None:
-    """Remove sockets from a directory on which no process listens: those of killed processes."""
-    for path in _paths(directory):
-        if not is_alive(path):
+                found[os.path.basename(path)] = peer_pid(sock)
+        except (ConnectionRefusedError, FileNotFoundError):
             remove(path)
+        except OSError:
+            found[os.path.basename(path)] = 0
+    return found
 
 
 def remove(path: str) -> None:

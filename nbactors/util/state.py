@@ -14,6 +14,7 @@ from nbactors.local import stack_of_actor
 from nbactors.local.access import discovery, sightings
 from nbactors.local.access.control import ControlClient
 from nbactors.local.wire import messages
+from nbactors.version import __version__
 
 if TYPE_CHECKING:
     from nbactors.local.access.reports import Report
@@ -158,6 +159,7 @@ def stop_nodes(force: bool = False, everywhere: bool = False) -> list[dict[str, 
 
     Returns:
         A row for each node: `pid`, `directory`, `version`, `protocol`, and `was_killed` if it did not end when asked.
+        The pid is 0 if the node had crashed, no other one could be started, and its workers were ended.
 
     Raises:
         OSError: A node or a worker has not ended; the text tells which and why. All others have.
@@ -175,6 +177,17 @@ def stop_nodes(force: bool = False, everywhere: bool = False) -> list[dict[str, 
             rows.append({**known, "was_killed": was_killed})
     if problems:
         raise OSError("; ".join(problems))
+    home = discovery.located_node()
+    if not rows and stopping.stop_without_node(home):
+        rows.append(
+            {
+                "pid": 0,
+                "directory": home,
+                "version": __version__,
+                "protocol": messages.PROTOCOL_VERSION,
+                "was_killed": False,
+            }
+        )
     return rows
 
 

@@ -27,7 +27,7 @@ package                   : upkeep util api actor runtime_context engine object_
                             old_names version                                                   + IPython
 upkeep                    : api actor definitions engine exceptions object_ref options ownership
 util                      : api actor definitions engine exceptions frontend object_ref object_ref_generator
-                            options views local.access local.stack_of_actor local.wire
+                            options views local.access local.stack_of_actor local.wire version
 runtime_context           : actor engine
 api                       : actor remote_function ray_context engine exceptions object_ref object_ref_generator options
                                                                                     + cloudpickle
@@ -52,7 +52,7 @@ version                   :
 
 local.worker              : local.worker.running local.worker.inspecting local.worker.printing local.session
                             local.member local.reactor local.sockets local.wire definitions engine frontend limits
-                            runtime_env version
+                            runtime_env version                                                         + msgspec
 local.worker.running      : local.worker.inspecting local.worker.printing local.worker.jobs local.submitting
                             local.objects local.connections local.reactor local.membership local.wire definitions
                             exceptions frontend limits version                                  + uvloop
@@ -64,13 +64,13 @@ local.session             : local.member local.submitting local.objects local.re
                             local.sockets local.standard_streams local.wire definitions engine exceptions frontend
                             limits object_ref options version views                                   + msgspec
 local.member              : local.submitting local.objects local.connections local.store local.reactor local.current
-                            local.environment local.membership local.wire exceptions frontend
+                            local.access local.environment local.membership local.wire exceptions frontend
 local.submitting          : local.objects local.connections local.reactor local.current local.environment
                             local.membership local.wire definitions engine exceptions frontend limits object_ref
                             object_ref_generator options views
 local.objects             : local.connections local.store local.reactor local.current local.membership local.wire
                             engine exceptions frontend object_ref object_ref_generator views
-local.connections         : local.reactor local.membership local.sockets local.wire exceptions version
+local.connections         : local.reactor local.membership local.sockets local.wire exceptions version    + msgspec
 local.environment         : local.installation local.wire runtime_env
 local.membership          : exceptions
 local.reactor             : frontend

@@ -4,6 +4,7 @@ The runtime directory (private, mode 0700) has a folder for each protocol, named
 
     node.sock     the socket on which the node listens
     node.lock     locked by the running node; the system unlocks it when the process ends, so it is never stale
+    stopped       the pid of a node that was killed by `nbactors stop`; absent mostly
     start.lock    locked by a process that starts a node, so that twenty sessions at once start a single node
     p/            the sockets on which sessions and workers listen
     logs/         the output of the node and of the workers
@@ -44,12 +45,16 @@ if TYPE_CHECKING:
 NODE_SOCKET = "node.sock"
 NODE_LOCK = "node.lock"
 START_LOCK = "start.lock"
+STOPPED = "stopped"
+ANY_NODE = 0
+"""Stands in the file `STOPPED` for the last node, whichever that was."""
 NODE_LOG = "logs/node.log"
 
 READY = b"ready"
 """A node writes this to the pipe that it was started with, once it listens."""
 
 _CONNECT_TIMEOUT_S = 5.0
+_START_S = 30.0
 _GLANCE_S = 0.05
 """How often, in seconds, a wait checks for an interrupt, which does not end a system call by itself."""
 
@@ -163,6 +168,43 @@ def connect_node(timeout_s: float = 30.0) -> socket.socket:
             _start(directory, deadline)
 
 
+def find_or_start(directory: str) -> socket.socket | None:
+    """Return a blocking socket to the node of a folder; start a node if none runs. Any thread.
+
+    Returns:
+        None if another process is starting a node now.
+
+    Raises:
+        RaySystemError: The node could not be started; the text has the end of its log.
+        OSError: The folder cannot be used.
+    """
+    sock = _try_connect(directory, _CONNECT_TIMEOUT_S)
+    if sock is not None:
+        return sock
+    _make(directory)
+    lock = os.open(os.path.join(directory, START_LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        sock = _try_connect(directory, _CONNECT_TIMEOUT_S)
+        if sock is None:
+            _start(directory, time.monotonic() + _START_S)
+            sock = _try_connect(directory, _CONNECT_TIMEOUT_S)
+        return sock
+    except BlockingIOError:
+        return None
+    finally:
+        os.close(lock)
+
+
+def was_stopped(directory: str, pid: int) -> bool:
+    """Return whether a node was killed by `nbactors stop`."""
+    try:
+        with open(os.path.join(directory, STOPPED)) as file:
+            return file.read() in (str(pid), str(ANY_NODE))
+    except OSError:
+        return False
+
+
 def _make(path: str) -> None:
     """Create a directory that only this user can enter, if nothing exists at `path`."""
     try:
@@ -186,6 +228,11 @@ def located() -> str:
     if not temporary or not os.path.isdir(temporary) or not os.access(temporary, os.W_OK | os.X_OK):
         temporary = "/tmp"
     return os.path.join(_absolute(temporary, "TMPDIR"), f"nbactors-{os.getuid()}")
+
+
+def located_node() -> str:
+    """Return the path of the folder of this protocol's node, which may not exist."""
+    return _node_directory(located())
 
 
 def _absolute(path: str, variable: str) -> str:

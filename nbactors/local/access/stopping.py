@@ -27,6 +27,7 @@ from nbactors.exceptions import NodeMissingError
 from nbactors.local import sockets
 from nbactors.local.access import discovery
 from nbactors.local.access.control import ControlClient
+from nbactors.local.access.next_node import mark_stopped
 from nbactors.local.access.sightings import Sighting
 from nbactors.local.wire import messages
 
@@ -65,10 +66,11 @@ def stop(node: Sighting, force: bool) -> bool:
     was_killed = False
     has_ended = node.listens and not is_stopped(process) and _asked(node, force)
     if process is not None and not has_ended:
-        was_killed = _signalled(process, force)
+        was_killed = _signalled(process, force, node.directory)
     if process is None and sockets.is_alive(os.path.join(node.directory, discovery.NODE_SOCKET)):
         raise ConnectionError(_no_node(node))
     if process is not None and not _wait([process], _KILL_S):
+        mark_stopped(node.directory, process.pid)
         process.kill()
         was_killed = True
         if not _wait([process], _KILL_S):
@@ -79,6 +81,25 @@ def stop(node: Sighting, force: bool) -> bool:
     _end(family)
     _clear(node.directory)
     return was_killed
+
+
+def stop_without_node(directory: str) -> bool:
+    """End the workers of a crashed node, and the search for the next node, if none runs. Blocks for a few seconds.
+
+    Args:
+        directory: The folder of the node's protocol.
+
+    Returns:
+        Whether there were workers.
+    """
+    if sockets.is_alive(os.path.join(directory, discovery.NODE_SOCKET)):
+        return False
+    survivors = _survivors(directory)
+    has_workers = any(map(is_worker, survivors))
+    if survivors:
+        mark_stopped(directory, discovery.ANY_NODE)
+        _clear(directory)
+    return has_workers
 
 
 def members(node: psutil.Process) -> list[psutil.Process]:
@@ -128,7 +149,7 @@ def _asked(node: Sighting, force: bool) -> bool:
         return False
 
 
-def _signalled(node: psutil.Process, force: bool) -> bool:
+def _signalled(node: psutil.Process, force: bool, directory: str) -> bool:
     """End a node by signals. Return whether it was killed."""
     try:
         if not force:
@@ -136,6 +157,7 @@ def _signalled(node: psutil.Process, force: bool) -> bool:
             node.resume()
             if _wait([node], _TERM_S):
                 return False
+        mark_stopped(directory, node.pid)
         node.kill()
     except psutil.NoSuchProcess:
         return False
@@ -154,11 +176,16 @@ def _clear(directory: str) -> None:
     """Remove the files of a killed node, and kill workers that have outlived their node and forkserver."""
     if sockets.is_alive(os.path.join(directory, discovery.NODE_SOCKET)):  # another node was started meanwhile
         return
-    orphans = [process for process in map(process_of, sockets.listeners(os.path.join(directory, "p"))) if process]
-    _end(process for process in orphans if is_worker(process))
-    sockets.remove_dead(os.path.join(directory, "p"))
+    _end(process for process in _survivors(directory) if is_worker(process))
+    sockets.survivors(os.path.join(directory, "p"))
     sockets.remove(os.path.join(directory, discovery.NODE_SOCKET))
     shutil.rmtree(os.path.join(directory, "logs"), ignore_errors=True)
+
+
+def _survivors(directory: str) -> list[psutil.Process]:
+    """Return the sessions and workers that live."""
+    found = [process_of(pid) for pid in sockets.survivors(os.path.join(directory, "p")).values()]
+    return [process for process in found if process is not None]
 
 
 def _wait(processes: Iterable[psutil.Process], timeout_s: float) -> bool:

@@ -76,6 +76,8 @@ class Connection:
         self.jobs: Any = None
         self.claims: Any = None
         """Records of other rooms: `InFlight` for calls, `CallerJobs` in a worker, `Claims` on objects."""
+        self.tag = b""
+        """On a control connection: tells the node from the nodes before and after it, see `NodeLink.tag`."""
         self.closed = False
         self.after_batch: Callable[[Connection], None] | None = None
         """Called on the leader's thread after all messages that have arrived were handled."""

@@ -6,18 +6,26 @@ import itertools
 import os
 import socket
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
+
+import msgspec
 
 from nbactors import exceptions
 from nbactors.exceptions import hints
 from nbactors.local.connections.connection import Connection
+from nbactors.local.connections.stash import Stash
 from nbactors.local.reactor.reactor import Reactor
 from nbactors.local.reactor.waiter import Waiter
 from nbactors.local.wire import messages
 from nbactors.local.wire.framing import control_codec
 
+PATIENCE_S = 2.0
+"""Seconds after the node has crashed for which waits that need a node go on. Then they fail, until there is a node."""
+
 ANSWER_S = 30.0
 """Seconds after which a request fails. The node answers in well under a second, even under load."""
+
+TAG_SIZE = 4
 
 _ERRORS: dict[str, type[Exception]] = {
     "value": ValueError,
@@ -32,16 +40,41 @@ _SHOWN = frozenset({messages.Output, messages.Warn, messages.Display, messages.B
 """Messages that the user would see twice if they were handled twice, see `Connection.begin_once`."""
 
 
+_LATE = frozenset({messages.Display, messages.Bar, messages.Paused})
+"""Messages that are sent to the next node if there was none. Its records are made from declarations instead."""
+
+Declaration = tuple[Any, Sequence[int]]
+"""A message to the next node, and the descriptors beside it."""
+
+
+class Returning(Protocol):
+    """How a process returns when the node has crashed."""
+
+    def search(self, last: messages.Welcome, found: Callable[[socket.socket | None], None]) -> None:
+        """Have `found` called with a socket to the next node, on any thread; start that node if need be.
+
+        It gets None if the last node has not crashed, but was told to stop. Returns at once.
+        """
+
+    def declare(self) -> list[Declaration]:
+        """Return what the last node knew of this process. The leader's thread."""
+
+
 class _Request(Waiter):
-    __slots__ = ("answer",)
+    __slots__ = ("answer", "connection", "message")
 
     def __init__(self) -> None:
         super().__init__()
         self.answer: Any = None
+        self.message: Any = None
+        self.connection: Any = None
 
 
 class NodeLink:
     """The control connection. `use` has to be called before any other method.
+
+    When the node crashes, this process is *away*: it searches for the next node, and declares there what the last node
+    knew of it. Messages that nobody waits for are dropped meanwhile: their effects are part of the declarations.
 
     Args:
         reactor: Watches the socket.
@@ -49,7 +82,7 @@ class NodeLink:
         on_lost: Called on the leader's thread with the reason when the node is gone.
     """
 
-    _connection: Connection
+    _connection: Connection | Stash
 
     def __init__(self, reactor: Reactor, on_message: Callable[[Any], None], on_lost: Callable[[str], None]) -> None:
         self._reactor = reactor
@@ -63,6 +96,18 @@ class NodeLink:
         self.refused = ""
         """The kind of the `Refused` by which the node has turned this process away; `lost` has its text."""
         self.welcome: messages.Welcome | None = None
+        self.returning: Returning | None = None
+        """Set to have this process return to the next node when the node has crashed."""
+        self.is_away = False
+        self.former: set[bytes] = set()
+        """The tags of the nodes before."""
+        self._next: Connection | None = None
+        """The connection to the next node, which has not greeted yet."""
+
+    @property
+    def tag(self) -> bytes:
+        """What tells this node from the nodes before and after it. Empty before the first node has greeted."""
+        return self._connection.tag
 
     def use(self, sock: socket.socket) -> None:
         """Take the socket; from now on `close` closes it."""
@@ -70,10 +115,11 @@ class NodeLink:
 
     def start(self, process_id: bytes, role: str, package_version: str) -> None:
         """Say Hello and begin to receive."""
-        self._connection.send_now(
-            messages.Hello(messages.PROTOCOL_VERSION, process_id, os.getpid(), role, package_version)
-        )
-        self._connection.start()
+        connection = self._connection
+        assert isinstance(connection, Connection), "the process was not away yet"
+        self._hello = messages.Hello(messages.PROTOCOL_VERSION, process_id, os.getpid(), role, package_version)
+        connection.send_now(self._hello)
+        connection.start()
 
     def send(self, message: Any) -> None:
         """Queue a message that has no answer. Any thread; does nothing when the node is gone."""
@@ -82,6 +128,16 @@ class NodeLink:
     def send_now(self, message: Any, fds: Sequence[int] = ()) -> None:
         """Send a message that has no answer at once, with descriptors beside it. Any thread."""
         self._connection.send_now(message, fds)
+
+    def send_counted(self, message: Any) -> bytes:
+        """Send a message that has the node count a token. Any thread.
+
+        Returns:
+            The tag of the node that gets the message.
+        """
+        connection = self._connection
+        connection.send_now(message)
+        return connection.tag
 
     def number(self) -> int:
         """Return a fresh request number."""
@@ -105,7 +161,9 @@ class NodeLink:
         rid = self.number()
         request = self._waiting[rid] = _Request()
         try:
-            self._connection.send_now(make(rid))
+            request.message = make(rid)
+            connection = request.connection = self._connection
+            connection.send_now(request.message)
             if self.lost:
                 request.finish()
             self._reactor.wait(request, timeout)
@@ -141,7 +199,7 @@ class NodeLink:
             undo(answer)
 
     def check(self) -> None:
-        """Raise RaySystemError if the node is gone."""
+        """Raise RaySystemError if the node is gone, and no other one came."""
         if self.lost:
             raise exceptions.RaySystemError(self.lost)
 
@@ -149,7 +207,9 @@ class NodeLink:
         rid = getattr(message, "rid", None)
         if rid is None:
             if type(message) is messages.Welcome:
-                self.welcome = message
+                self._greeted(connection, message)
+            elif type(message) is messages.NodeStopped:
+                self.lost = _ended(message.text)
             elif type(message) not in _SHOWN or connection.begin_once(message):
                 self._on_message(message)
             return
@@ -163,18 +223,110 @@ class NodeLink:
         elif rid == 0 and type(message) is messages.Refused:
             self.lost = message.text
             self.refused = message.kind
+            self.is_away = False
         else:
             self._on_message(message)
 
+    def _greeted(self, connection: Connection, welcome: messages.Welcome) -> None:
+        last, self.welcome = self.welcome, welcome
+        connection.tag = welcome.node_id[:TAG_SIZE]
+        if connection is self._next:
+            self._next = None
+            if last is not None and last.node_id == welcome.node_id:
+                # The node lives, and has ended the connection: by its records this process is gone.
+                self.is_away = False
+                self.lost = _ended("it has closed the connection")
+                connection.close(self.lost)
+                self._give_up()
+            else:
+                self._return(connection)
+
     def _closed(self, connection: Connection, why: str) -> None:
+        if connection is self._next:
+            self._next = None
+            if not self.lost and self.returning is not None and self.welcome is not None:
+                self.returning.search(self.welcome, self._found)
+                return
+        elif connection is not self._connection:
+            return
+        elif not self.lost and self.returning is not None and self.welcome is not None:
+            self._go_away(why)
+            return
         if not self.lost:
-            self.lost = (
-                f"the node daemon has ended ({why}), and this session's actors with it. "
-                "Call shutdown() and then init() to start again."
-            )
+            self.lost = _ended(why)
+        self._give_up()
+
+    def _give_up(self) -> None:
+        """Fail what needs a node. The leader's thread."""
         for request in list(self._waiting.values()):
             request.finish()
         self._on_lost(self.lost)
+
+    # ---------------------------------------------------------------------------------------------------- returning
+
+    def _go_away(self, why: str) -> None:
+        """Search for the next node, since the node has crashed. The leader's thread."""
+        assert self.returning is not None, "checked by the caller"
+        assert self.welcome is not None, "checked by the caller"
+        self.is_away = True
+        self._connection = stash = Stash(self.tag)
+        self._reactor.call_later(PATIENCE_S, lambda: self._lose_patience(stash, why))
+        self.returning.search(self.welcome, self._found)
+
+    def _lose_patience(self, stash: Stash, why: str) -> None:
+        if self._connection is stash and not self.lost:
+            self.lost = (
+                f"the node daemon has ended ({why}), and no other one could be started within {PATIENCE_S:g} s. See "
+                "logs/node.log in its directory. Actors that run go on, and this process still tries to start a node."
+            )
+            self._give_up()
+
+    def _found(self, sock: socket.socket | None) -> None:
+        """Greet the next node. Any thread."""
+        self._reactor.discard(lambda: self._greet(sock))
+
+    def _greet(self, sock: socket.socket | None) -> None:
+        if sock is None:
+            self.is_away = False
+            self.lost = _ended("it was stopped")
+            self._give_up()
+        elif not self.is_away or self._next is not None or self._reactor.closed:
+            sock.close()
+            return
+        self._next = connection = Connection(self._reactor, sock, control_codec(), self._receive, self._closed)
+        try:
+            connection.start()
+        except AttributeError:  # this process leaves, and another thread has closed the connection
+            return
+        if self.returning is None:  # it leaves just now, and has not seen the connection
+            connection.close("this process leaves")
+        connection.send_now(msgspec.structs.replace(self._hello, returns=True))
+
+    def _return(self, connection: Connection) -> None:
+        """Declare what the last node knew, and go on with the next node. The leader's thread.
+
+        From the moment when the fresh stash is there, messages go to the next node. They come after the declarations,
+        and what they say may be declared already: the node takes that for no mistake.
+        """
+        assert self.returning is not None, "the process was away"
+        assert isinstance(self._connection, Stash), "the process was away"
+        old, fresh = self._connection, Stash(connection.tag)
+        self.former.add(old.tag)
+        self._connection = fresh
+        for message, fds in self.returning.declare():
+            connection.send(message, fds)
+        self._connection = connection
+        for message in old.of_kinds(_LATE):
+            connection.send(message)
+        fresh.hand_to(connection)
+        self.is_away = False
+        if not self.refused:
+            self.lost = ""
+        for request in list(self._waiting.values()):
+            if request.message is not None and request.connection not in (connection, fresh):
+                request.connection = connection
+                connection.send(request.message)
+        connection.flush()
 
     @property
     def unsent(self) -> bool:
@@ -184,8 +336,20 @@ class NodeLink:
     def forget(self) -> None:
         """In a forked child: close the child's copy of the socket."""
         self.lost = self.lost or hints.FORKED
-        self._connection.sock.close()
+        for connection in (self._connection, self._next):
+            if isinstance(connection, Connection) and connection.sock is not None:
+                connection.sock.close()
 
     def close(self) -> None:
         """Close the connection; the node sees its end."""
-        self._connection.close("this process leaves")
+        self.returning = None
+        for connection in (self._connection, self._next):
+            if connection is not None:
+                connection.close("this process leaves")
+
+
+def _ended(why: str) -> str:
+    return (
+        f"the node daemon has ended ({why}), and this session's actors with it. "
+        "Call shutdown() and then init() to start again."
+    )

@@ -266,6 +266,10 @@ class Peers:
             else:
                 self._reactor.call_later(READ_OUT_S, partial(connection.close, text))
 
+    def watched(self) -> set[bytes]:
+        """Return the processes whose connections are broken: the node tells whether they have ended. Any thread."""
+        return {connection.peer_id for connection in self._everyone() if connection.broken and connection.peer_id}
+
     def node_lost(self, why: str) -> None:
         """Close broken connections: without the node they would wait for ever. The leader's thread."""
         for connection in self._everyone():

@@ -51,9 +51,10 @@ def main(directory: str, ready: int, package_version: str, protocol: int = 0) ->
         os.write(ready, discovery.READY)
         return
     _allow_many_descriptors()
-    sockets.remove_dead(os.path.join(directory, "p"))
+    sockets.remove(os.path.join(directory, discovery.STOPPED))
+    survivors = sockets.survivors(os.path.join(directory, "p"))
     try:
-        server = Server(_facts(directory, package_version), premises)
+        server = Server(_facts(directory, package_version, survivors), premises)
     except (OSError, ValueError) as error:  # the session reads this from the end of the log
         raise SystemExit(f"the node cannot listen: {error}") from None
     os.write(ready, discovery.READY)
@@ -62,7 +63,7 @@ def main(directory: str, ready: int, package_version: str, protocol: int = 0) ->
     server.run()
     # Not in a `finally`: after an exception the log must stay, with the traceback.
     if premises.is_ours():
-        sockets.remove_dead(os.path.join(directory, "p"))
+        sockets.survivors(os.path.join(directory, "p"))
         shutil.rmtree(os.path.join(directory, "logs"), ignore_errors=True)
 
 
@@ -83,7 +84,7 @@ def _allow_many_descriptors() -> None:
             pass
 
 
-def _facts(directory: str, package_version: str) -> Facts:
+def _facts(directory: str, package_version: str, survivors: dict[str, int]) -> Facts:
     return Facts(
         node_id=os.urandom(28),
         pid=os.getpid(),
@@ -95,4 +96,5 @@ def _facts(directory: str, package_version: str) -> Facts:
         memory=machine.memory(),
         new_id=lambda: os.urandom(16),
         gpus=machine.gpus,
+        survivors=survivors,
     )

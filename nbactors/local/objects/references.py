@@ -192,6 +192,10 @@ class References:
 
         self._reactor.discard(give_back)
 
+    def watched(self) -> set[bytes]:
+        """Return the borrowers, of whose ends the node tells. Any thread."""
+        return set(self._lent_to.copy())
+
     @property
     def lent(self) -> int:
         """The number of own objects that have borrowers."""

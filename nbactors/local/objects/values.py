@@ -104,8 +104,7 @@ class Values:
             if type(thing) is ObjectRef:
                 refs.append(self._references.grant(thing, receiver))
             else:
-                self.handles.grant(thing, receiver)
-                actors.append(thing.actor_id)
+                actors.append(self.handles.grant(thing, receiver))
         segment = None
         fds: list[int] = []
         stored = held.stored

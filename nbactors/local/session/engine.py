@@ -136,11 +136,14 @@ class LocalEngine(Engine):
             named = process.node.request(message, undo=self._disown)
             if not named.created:
                 return self._found(named)
+            process.actors.note_created(message(0))
             link = self._prepare_link(actor_id, meta, options, code, prepared)
             link.pump()
         else:
+            creation = message(0)
+            process.actors.note_created(creation)
             link = self._prepare_link(actor_id, meta, options, code, prepared)
-            process.node.send_now(message(0))
+            process.node.send_now(creation)
         return link, meta
 
     def _prepare_link(

@@ -6,6 +6,8 @@ import os
 from time import monotonic
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from nbactors import exceptions
 from nbactors.engine.base import Engine
 from nbactors.frontend.interrupts import INTERRUPTS
@@ -62,12 +64,17 @@ def _join(options: InitOptions) -> Engine:
     printer.close()
     try:
         process.join(node, "session", __version__)
-        opened = process.node.request(lambda rid: _open_session(rid, process, options), START_S)
+        request = _open_session(0, process, options)
+        opened = process.node.request(lambda rid: msgspec.structs.replace(request, rid=rid), START_S)
     except BaseException as error:
         process.close()
         if isinstance(error, exceptions.RaySystemError) and process.node.lost and not process.node.refused:
             raise _NodeLeft(error.client_exc) from error
         raise
+    home = messages.Home(
+        opened.job_id, process.process_id, os.getpid(), msgspec.structs.replace(request, namespace=opened.namespace)
+    )
+    process.describe = lambda: [(messages.Rejoin(home), ())]
     printer.open()
     process.objects.waiting.interruption = Interruption(
         process.process_id, process.reactor, process.peers, options.cancels_on_interrupt()

@@ -320,8 +320,12 @@ class LocalActorLink(Target, ActorLink):
             return
         if self._connection is not None:
             if up.process_id != self._connection.peer_id:
+                if self._restarting is None:  # the node that knew of it has crashed
+                    self.on_restarting(_missed_restart(up.actor_id))
                 self._next = up
             return
+        if self._cut_off and self._restarting is None:
+            self._suspend(_missed_restart(up.actor_id))
         self._restarting = self._verdict = None
         self._links.reconstruct(self, up.restarts)
         self._connect(up.process_id, up.pid)
@@ -460,6 +464,11 @@ class LocalActorLink(Target, ActorLink):
             construct.let_go()
         self._links.let_go(self)
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether there is a connection to the actor's worker. Any thread."""
+        return self._connection is not None
+
     def facts(self) -> ActorFacts:
         """Return a summary of the actor, as this process knows it. See the base class. Any thread; takes no turn."""
         down, connection = self._down, self._connection
@@ -512,3 +521,7 @@ class LocalActorLink(Target, ActorLink):
             self._links.release(self.actor_id, self.tokens)
         except AttributeError:  # an asynchronous exception has aborted `__init__`
             pass
+
+
+def _missed_restart(actor_id: bytes) -> messages.ActorRestarting:
+    return messages.ActorRestarting(actor_id, "its worker process has ended.", True)

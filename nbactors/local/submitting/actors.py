@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from nbactors.local.submitting.actor_link import LocalActorLink
 from nbactors.local.wire import failures, messages
+from nbactors.local.wire.ids import ACTOR_ID_SIZE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,6 +46,10 @@ class Actors:
         self._news: dict[bytes, ActorNews] = {}
         """The last news of actors without a link here: their handles are perhaps on the way."""
         self._kept: set[LocalActorLink] = set()
+        self._ahead: dict[bytes, int] = {}
+        """Tokens here that the next node has counted already, see `_count_again`."""
+        self.created: dict[bytes, messages.Created] = {}
+        """The actors of this process that are not dead, for the next node if this one crashes."""
         self._constructions: dict[bytes, Construction] = {}
         """What the actors of this process that may restart are constructed by."""
         self._pinned: list[LocalActorLink] = []
@@ -64,17 +69,36 @@ class Actors:
         return link
 
     def obtain(self, actor_id: bytes, tokens: int = 0) -> LocalActorLink:
-        """Return this process's link for an actor, and take over `tokens` tokens with it."""
-        link, is_fresh = self._find(actor_id)
+        """Return this process's link for an actor, and take over `tokens` tokens with it.
+
+        Args:
+            actor_id: The actor's id, 16 bytes; with a token from another process, the node's tag follows (`grant`).
+            tokens: The number of tokens.
+        """
+        tag = actor_id[ACTOR_ID_SIZE:]
+        link, is_fresh = self._find(actor_id[:ACTOR_ID_SIZE])
         if is_fresh:
             # Without tokens, user code has unpickled the handle: this process has the node count one for it.
             self._ask(link, 0 if tokens else 1)
         link.tokens += tokens
+        if tag and tag != self._node.tag:
+            self._count_again(link, tag)
         return link
+
+    def _count_again(self, link: LocalActorLink, tag: bytes) -> None:
+        """Deal with a token that another node than this process's has counted: one of them has crashed.
+
+        A node that has crashed has taken the token with it, so the present node counts it again. A node of which this
+        process does not know yet has counted the token already: it is left out when this process returns there.
+        """
+        if tag in self._node.former:
+            self._node.send(messages.AddHold(link.actor_id, self._process_id, 1))
+        else:
+            self._ahead[link.actor_id] = self._ahead.get(link.actor_id, 0) + 1
 
     def known(self, actor_id: bytes) -> LocalActorLink:
         """Return this process's link for an actor, without taking over a token."""
-        link, is_fresh = self._find(actor_id)
+        link, is_fresh = self._find(actor_id[:ACTOR_ID_SIZE])
         if is_fresh:
             self._ask(link)
         return link
@@ -156,9 +180,13 @@ class Actors:
         except KeyError:
             pass
 
-    def grant(self, link: LocalActorLink, receiver: bytes) -> None:
-        """Have the node count `receiver` as a holder; the handle is about to travel to it."""
-        self._node.send_now(messages.AddHold(link.actor_id, receiver, 1))
+    def grant(self, link: LocalActorLink, receiver: bytes) -> bytes:
+        """Have the node count `receiver` as a holder; the handle is about to travel to it.
+
+        Returns:
+            The actor's id and the tag of the node that counts.
+        """
+        return link.actor_id + self._node.send_counted(messages.AddHold(link.actor_id, receiver, 1))
 
     def release(self, actor_id: bytes, tokens: int) -> None:
         """Give tokens back: the last handle here has gone. A finalizer calls this, so it only posts an action."""
@@ -184,18 +212,49 @@ class Actors:
 
     def on_news(self, news: ActorNews) -> None:
         """Pass the node's news of an actor to its link, or remember them. The leader's thread."""
-        is_over = type(news) is messages.ActorDown and self._constructions.pop(news.actor_id, None) is not None
+        is_over = self._note_news(news)
         link = self.existing(news.actor_id)
         if link is None and news.actor_id in self._constructions:
             link, _ = self._find(news.actor_id)  # its handles are elsewhere, and it restarts
         if link is not None:
             self._tell(link, news)
-        elif not is_over:  # else the news are for the creator, which needs no handle to get them
+        elif not is_over:
             self._news.pop(news.actor_id, None)
             self._news[news.actor_id] = news
             if len(self._news) > REMEMBERED:
                 oldest, *_ = list(self._news)  # one step, since other threads remove news meanwhile
                 self._news.pop(oldest, None)
+
+    def note_created(self, creation: messages.CreateActor) -> None:
+        """Note an actor that this process is about to create. Any thread."""
+        self.created[creation.actor_id] = messages.Created(creation, 0, b"", 0)
+
+    def _note_news(self, news: ActorNews) -> bool:
+        """Note news of an actor that was created here; return whether no handle here needs them."""
+        if type(news) is messages.ActorDown:
+            kept = (self.created.pop(news.actor_id, None), self._constructions.pop(news.actor_id, None))
+            return kept != (None, None)
+        created = self.created.get(news.actor_id)
+        if created is None:
+            return False
+        if type(news) is messages.ActorUp:
+            self.created[news.actor_id] = messages.Created(created.creation, news.restarts, news.process_id, news.pid)
+        else:
+            self.created[news.actor_id] = messages.Created(created.creation, created.restarts + 1, b"", 0)
+        return True
+
+    def declare(self) -> list[messages.Created]:
+        """Return the actors of this process that are not dead, for the next node. The leader's thread."""
+        return list(self.created.copy().values())
+
+    def holds(self) -> list[messages.AddHold]:
+        """Return the tokens of the handles here, for the next node to count. The leader's thread."""
+        ahead, self._ahead = self._ahead, {}
+        links = [link for known in self._links.copy().values() if (link := known()) is not None]
+        return [
+            messages.AddHold(link.actor_id, self._process_id, max(link.tokens - ahead.get(link.actor_id, 0), 0))
+            for link in links
+        ]
 
     @staticmethod
     def _tell(link: LocalActorLink, news: ActorNews) -> None:
@@ -215,10 +274,10 @@ class Actors:
         return down
 
     def node_lost(self, why: str) -> None:
-        """Fail the calls to all actors, since the node is gone. The leader's thread."""
+        """Fail the calls to actors that are not up, since there is no node. The leader's thread."""
         for actor_id in list(self._links):
             link = self.existing(actor_id)
-            if link is not None:
+            if link is not None and not link.is_connected:
                 self._lose(link, why)
 
     @staticmethod

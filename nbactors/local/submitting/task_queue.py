@@ -57,10 +57,11 @@ ASKING = 8
 class Lease:
     """A worker that the node has lent to this process."""
 
-    __slots__ = ("connection", "depth", "idle_since", "in_flight", "last_event", "lease_id", "since")
+    __slots__ = ("connection", "depth", "idle_since", "in_flight", "last_event", "lease_id", "rid", "since")
 
-    def __init__(self, lease_id: int, connection: Connection, depth: int) -> None:
-        self.lease_id = lease_id
+    def __init__(self, grant: messages.LeaseGranted, connection: Connection, depth: int) -> None:
+        self.lease_id = grant.lease_id
+        self.rid = grant.rid
         self.connection = connection
         self.depth = depth
         self.in_flight = 0
@@ -265,10 +266,26 @@ class TaskQueue(Target):
         rid = node.number()
         self._tasks.waiting.add(self)
         self._tasks.expect(rid, self)
-        sys_path, cwd = self._environment.changed_paths()
-        send(messages.RequestLease(rid, self._resources, self._runtime_env, self._label[:MAX_NAME], sys_path, cwd))
+        send(self._request(rid))
         # Noted after the sending: the queue would wait for ever for the answer to a request that was not sent.
         self._asked.add(rid)
+
+    def _request(self, rid: int) -> messages.RequestLease:
+        sys_path, cwd = self._environment.changed_paths()
+        return messages.RequestLease(rid, self._resources, self._runtime_env, self._label[:MAX_NAME], sys_path, cwd)
+
+    def declare(self) -> list[messages.Leased]:
+        """Return the leased workers, for the next node. The leader's thread."""
+        return [
+            messages.Leased(
+                self._request(lease.rid), lease.lease_id, lease.connection.peer_id, lease.connection.in_flight.pid
+            )
+            for lease in list(self._leases.values())
+        ]
+
+    def requests(self) -> list[messages.RequestLease]:
+        """Return the open requests for workers, for the next node. The leader's thread."""
+        return [self._request(rid) for rid in list(self._asked)]
 
     # ------------------------------------------------------------------------------------------------------- leases
 
@@ -283,7 +300,7 @@ class TaskQueue(Target):
         else:
             connection.in_flight.on_close = self._on_connection_closed
             connection.in_flight.pid = grant.pid
-            self._leases[grant.process_id] = Lease(grant.lease_id, connection, self._depth)
+            self._leases[grant.process_id] = Lease(grant, connection, self._depth)
             self._tasks.leased(grant.process_id, self)
         self._pump()
         if self._queue.head() is None:
@@ -358,8 +375,10 @@ class TaskQueue(Target):
 
     def _return(self, lease: Lease) -> None:
         # Sent first: if an exception came between forgetting the lease and returning it, the lease would be lost.
-        self._node.send_now(messages.ReturnLease(lease.lease_id))
+        tag = self._node.send_counted(messages.ReturnLease(lease.lease_id))
         self._leases.pop(lease.connection.peer_id, None)
+        if tag != self._node.tag:  # the node has crashed in between, and the next one was told of the lease
+            self._node.send_now(messages.ReturnLease(lease.lease_id))
         lease.connection.in_flight.on_close = None
         self._tasks.unleased(lease.connection.peer_id)
 

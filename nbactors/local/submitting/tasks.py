@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from nbactors.frontend.interrupts import INTERRUPTS
@@ -216,6 +217,19 @@ class Tasks:
         if leased is not None:
             # The node's word has come before the socket was read to its end: try again after that.
             self._submitter.reactor.call_later(0.05, lambda: self.lost(process_id, text))
+
+    def declare(self) -> list[messages.Leased]:
+        """Return the leased workers of all queues, for the next node. The leader's thread.
+
+        The next node does not know how workers have died before it. So those that wait for that wait no longer.
+        """
+        for process_id in list(self._dead):
+            self._submitter.reactor.discard(partial(self.lost, process_id, "its worker process has ended."))
+        return [leased for queue in set(self._leased.copy().values()) for leased in queue.declare()]
+
+    def requests(self) -> list[messages.RequestLease]:
+        """Return the open requests for workers, for the next node. The leader's thread."""
+        return [request for queue in list(self.waiting) for request in queue.requests()]
 
     def node_lost(self) -> None:
         """Fail the tasks that have no worker, since the node is gone. The leader's thread."""

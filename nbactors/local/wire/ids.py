@@ -7,6 +7,7 @@ bytes for an object, 24 for a task, 16 for an actor, 4 for a job), so ``hex()`` 
 import os
 
 PROCESS_ID_SIZE = 16
+ACTOR_ID_SIZE = 16
 TASK_ID_SIZE = 24
 OBJECT_ID_SIZE = 28
 
@@ -23,7 +24,7 @@ def socket_name(process_id: bytes) -> str:
 
 def new_actor_id() -> bytes:
     """Return 16 random bytes that name an actor."""
-    return os.urandom(16)
+    return os.urandom(ACTOR_ID_SIZE)
 
 
 def task_id(process_id: bytes, number: int) -> bytes:

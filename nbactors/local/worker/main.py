@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from typing import Any
+
+import msgspec
 
 from nbactors import engine
 from nbactors.limits import MAX_NAME
@@ -31,6 +34,9 @@ CONSTRUCT_S = 0.5
 LOOK_AGAIN_S = 1.0
 """Seconds between two looks of a spare worker whether the objects that it owns are still needed."""
 
+LOOK_FOR_DRIVER_S = 0.5
+"""Seconds between two looks whether the driver lives, while there is no node."""
+
 _REASONS = {
     "out_of_scope": "all handles to it went out of scope.",
     "owner_died": "its owner has died: the process that created it has ended.",
@@ -42,7 +48,9 @@ _REASONS = {
 class Worker:
     """Puts a worker's parts together, and handles the node's messages."""
 
-    def __init__(self, process_id: bytes, directory: str) -> None:
+    def __init__(self, process_id: bytes, directory: str, readers: tuple[int, int]) -> None:
+        self._home: messages.Home | None = None
+        self._is_blocked = False
         self._assigned = Waiter()
         self._assign: messages.Assign | None = None
         self._engine: WorkerEngine | None = None
@@ -51,6 +59,7 @@ class Worker:
         limit = int(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * 0.3)
         self.process = Process(process_id, directory, limit, self._on_control, self._on_node_lost)
         process = self.process
+        process.describe = self._describe
         self.executor = executor = Executor(
             process.membership,
             process.objects,
@@ -59,6 +68,7 @@ class Worker:
             flush=process.flush,
             cancel_children=process.cancel_children,
             set_title=self._show,
+            readers=readers,
         )
         ForkHooks(executor.hosted, executor.performer, executor.answers, executor.give_signals_back)
         process.current_call = executor.current_job
@@ -103,6 +113,34 @@ class Worker:
             self.process.node.send_now(messages.Looked(self._imported.have_changed()))
         elif kind is messages.Terminate:
             self._terminate(message.kind)
+        elif kind is messages.Home:
+            self._home = message
+        elif kind is messages.ReplaceMeta:
+            self._replace_meta(message)
+        elif kind is messages.PipesLost:
+            self.executor.output.lose(message.origin)
+
+    def _replace_meta(self, message: messages.ReplaceMeta) -> None:
+        """Keep the changed metadata of this actor for the next node, if this one crashes."""
+        assert self._assign is not None, "the node has assigned the actor before"
+        asked = self._assign.asked
+        assert isinstance(asked, messages.CreateActor), "only actors have metadata"
+        asked = msgspec.structs.replace(asked, meta=message.meta)
+        self._assign = msgspec.structs.replace(self._assign, asked=asked)
+
+    def _describe(self) -> list[tuple[Any, Sequence[int]]]:
+        """Return what the next node must know of this worker. The leader's thread."""
+        executor, assign = self.executor, self._assign
+        if assign is None:  # this worker was just being made, and another one will be
+            os._exit(1)
+        made, ending = executor.hosted.made.is_set(), executor.farewell.ending
+        described: list[tuple[Any, Sequence[int]]] = [
+            (messages.Rejoin(self._home, assign, made, self._told_label, self._is_blocked), ())
+        ]
+        described += ((messages.OutputPipes(origin), ends) for origin, ends in executor.output.readers())
+        if ending is not None:
+            described.append((messages.Ending(ending.kind, ending.text), ()))
+        return described
 
     def _terminate(self, kind: str) -> None:
         if kind == "idle":
@@ -125,6 +163,11 @@ class Worker:
             self.executor.end(Ending("creation_failed", text, graceful=False))
 
     def _on_node_lost(self, why: str) -> None:
+        if self.process.node.is_away and self._is_needed():
+            self.process.reactor.call_later(LOOK_FOR_DRIVER_S, lambda: self._on_node_lost(why))
+            return
+        if not self.process.node.lost:  # another node was found meanwhile
+            return
         # Without the node no other process ends this one or removes its socket's file.
         self.process.door.close()
         # nbactors was installed anew after the node had begun: the output tells the creator. Other refusals need no
@@ -132,6 +175,15 @@ class Worker:
         if self.process.node.refused == "version":
             print(why, file=sys.stderr, flush=True)
         os._exit(1)
+
+    def _is_needed(self) -> bool:
+        """Return whether this worker goes on without a node: for a detached actor, or while its driver lives."""
+        assign, home = self._assign, self._home
+        if assign is None or home is None:
+            return False
+        if isinstance(assign.asked, messages.CreateActor) and assign.asked.detached:
+            return True
+        return sockets.is_alive(sockets.process_socket_path(self.process.directory, home.driver))
 
     def _apply(self, assign: messages.Assign) -> None:
         """Take over the node's assignment: the first one, and a task worker's with each lease."""
@@ -150,8 +202,13 @@ class Worker:
         if running is None or not running.is_task:
             return None
         self.executor.give_back()
+        self._is_blocked = True
         self.process.node.send_now(messages.Blocked())
-        return lambda: self.process.node.send_now(messages.Unblocked())
+        return self._end_lending
+
+    def _end_lending(self) -> None:
+        self._is_blocked = False
+        self.process.node.send_now(messages.Unblocked())
 
     def _show(self, label: str) -> None:
         assign = self._assign
@@ -167,7 +224,9 @@ class Worker:
             self.process.node.send_now(messages.SetTitle(label[:MAX_NAME]))
 
 
-def run(process_id: bytes, directory: str, title: str, runtime_env: messages.RuntimeEnv | None) -> None:
+def run(
+    process_id: bytes, directory: str, title: str, runtime_env: messages.RuntimeEnv | None, readers: tuple[int, int]
+) -> None:
     """Be a worker. The forkserver's child calls this, with the node's pipes as stdout and stderr.
 
     Args:
@@ -175,6 +234,7 @@ def run(process_id: bytes, directory: str, title: str, runtime_env: messages.Run
         directory: The node's private directory.
         title: The process title until the first call.
         runtime_env: Applied before any user code is imported.
+        readers: The read ends of its stdout and stderr, which it keeps for the next node, if this one crashes.
     """
     sys.stdout = open(1, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
     sys.stderr = open(2, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
@@ -186,7 +246,7 @@ def run(process_id: bytes, directory: str, title: str, runtime_env: messages.Run
             print(f"the runtime_env cannot be applied: {error}", file=sys.stderr)
             raise SystemExit(messages.NO_RUNTIME_ENV) from None
     set_title(title)
-    Worker(process_id, directory).run()
+    Worker(process_id, directory, readers).run()
 
 
 def _read(env: messages.RuntimeEnv) -> RuntimeEnv:

@@ -19,9 +19,9 @@ ENVIRONMENT = messages.Environment(b"/usr/bin/python3", [b"-c", b""], [b"/lib"],
 class Scenario:
     """One node, no process, no clock but `now`."""
 
-    def __init__(self, gpus: int = 0, linger_s: float = 1.0) -> None:
+    def __init__(self, gpus: int = 0, linger_s: float = 1.0, survivors: dict[str, int] | None = None) -> None:
         self.now = 100.0
-        self._ids = itertools.count(1)
+        self._ids = itertools.count(1 if survivors is None else 1000)
         self._conns = itertools.count(1)
         self._rids = itertools.count(1)
         facts = Facts(
@@ -35,6 +35,7 @@ class Scenario:
             memory=1000.0,
             new_id=self.new_id,
             gpus=lambda: [Gpu(str(index), f"GPU-{index}") for index in range(gpus)],
+            survivors=survivors or {},
         )
         self.state = NodeState(facts, self.now)
         self.done: list[events.Instruction] = []
@@ -111,13 +112,13 @@ class Scenario:
 class Client:
     """A connected client."""
 
-    def __init__(self, scenario: Scenario, process_id: bytes, role: str, pid: int = 77) -> None:
+    def __init__(self, scenario: Scenario, process_id: bytes, role: str, pid: int = 77, returns: bool = False) -> None:
         self.scenario = scenario
         self.process_id = process_id
         self.pid = pid
         self.conn = scenario.connect()
         self.opened: Any = None
-        self.send(messages.Hello(messages.PROTOCOL_VERSION, process_id, pid, role, "1.2.3"))
+        self.send(messages.Hello(messages.PROTOCOL_VERSION, process_id, pid, role, "1.2.3", returns))
         self.welcome = self.one(messages.Welcome)
 
     def send(self, message: messages.Message) -> None:

@@ -43,6 +43,9 @@ class Node:
             queue=PlacementQueue(pool),
             log_to_driver=True,
             graceful_shutdown_s=1.0,
+            opened=messages.OpenSession(
+                0, "space", messages.Environment(b"", [], [], b"", {}), 2.0, 0.0, 0.0, 0.0, {}, True, 1.0
+            ),
         )
         self.context.sessions[self.session.job_id] = self.session
         self.worker = Worker(

@@ -119,8 +119,18 @@ def test_a_second_request_with_an_open_number_is_refused() -> None:
     scenario = Scenario()
     session = scenario.session()
     rid = session.request_lease({"nothing": 1.0})
-    session.send(messages.RequestLease(rid, {"nothing": 1.0}, None, "f", [], b""))
+    session.send(messages.RequestLease(rid, {"nothing": 2.0}, None, "f", [], b""))
     assert "is open already" in session.one(messages.Refused).text
+
+
+def test_a_request_that_comes_twice_is_one_request() -> None:
+    scenario = Scenario()
+    session = scenario.session()
+    rid = session.request_lease()
+    session.send(messages.RequestLease(rid, {"CPU": 1.0}, None, "f", [], b""))
+    scenario.start_worker()
+    assert session.one(messages.LeaseGranted).rid == rid
+    assert session.got(messages.Refused) == []
 
 
 # ---------------------------------------------------------------------------------------------------------- any values

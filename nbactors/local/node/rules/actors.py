@@ -63,6 +63,8 @@ class Actors:
         """Queue an actor for its resources, or find the actor with that name."""
         creator = ask.asker
         session = creator.session
+        if self._is_known(ask, asked):
+            return
         if session is None or self._may_not_create(creator, asked):
             ask.refuse("runtime", self._why_not(creator, asked))
             return
@@ -75,25 +77,12 @@ class Actors:
         if why:
             ask.refuse("runtime", f"it was not created: {why}")
             return
-        actor = Actor(
-            creation=asked,
-            namespace=namespace,
-            home=session,
-            owner=creator.process_id,
-            owner_pid=creator.pid,
-            resources=resources,
-        )
-        self.table.add(actor)
-        creator.children.add(actor.actor_id)
+        actor = self._add(asked, namespace, session, creator.process_id, creator.pid)
         holders.add(self._context, actor, creator, 1)
         for early in self._early.pop(actor.actor_id, ()):
             holder = self._context.processes.get(early.process_id)
             if holder is not None and not holder.lost:
                 holders.add(self._context, actor, holder, early.tokens)
-        if asked.detached:
-            session.detached.add(actor.actor_id)
-        if asked.name:
-            self.names.claim(namespace, asked.name, actor.actor_id)
         with self._careful(actor, "the queueing of an actor"):
             self._wait(actor)
         # All holders are told when the actor is up or down; the creator is the first holder.
@@ -101,6 +90,98 @@ class Actors:
             ask.answer(messages.ActorNamed(asked.rid, actor.actor_id, True, b""))
         else:
             ask.withdraw()
+
+    def _is_known(self, ask: Ask, asked: messages.CreateActor) -> bool:
+        """Answer a request that has come before: from a creator that has returned from a crashed node."""
+        actor = self.table.find(asked.actor_id)
+        if actor is None or actor.owner != ask.asker.process_id:
+            return False
+        if actor.owner not in actor.holders and actor.down is None:
+            holders.add(self._context, actor, ask.asker, 1)
+        if asked.rid:
+            ask.answer(messages.ActorNamed(asked.rid, actor.actor_id, True, b""))
+        else:
+            ask.withdraw()
+        return True
+
+    def _add(self, asked: messages.CreateActor, namespace: str, home: Session, owner: bytes, owner_pid: int) -> Actor:
+        """Make the record of an actor, and give the actor its name if that is free."""
+        actor = Actor(
+            creation=asked,
+            namespace=namespace,
+            home=home,
+            owner=owner,
+            owner_pid=owner_pid,
+            resources=to_units(asked.resources),
+        )
+        self.table.add(actor)
+        creator = home.driver if owner == home.driver.process_id else self._context.find(owner)
+        if creator is not None:
+            creator.children.add(actor.actor_id)
+        if asked.detached:
+            home.detached.add(actor.actor_id)
+        if asked.name and self.names.find(namespace, asked.name) is None:
+            self.names.claim(namespace, asked.name, actor.actor_id)
+        return actor
+
+    # --------------------------------------------------------------------------------------- after a crash of a node
+
+    def restore(self, worker: Worker, assign: messages.Assign, constructed: bool) -> None:
+        """Restore an actor whose worker has returned."""
+        asked = assign.asked
+        assert isinstance(asked, messages.CreateActor), "an actor's assignment has its request"
+        actor = self.table.find(assign.actor_id)
+        if actor is None:
+            actor = self._add(asked, assign.namespace, worker.home, assign.owner, assign.owner_pid)
+        elif actor.state is State.DEAD or (actor.worker is not None and actor.worker is not worker):
+            self._workers.kill(worker)  # it was killed, or another worker has become the actor
+            return
+        actor.creation, actor.restarts = asked, assign.restarts
+        self._occupy(actor, worker, assign.gpu_ids, State.ALIVE if constructed else State.CONSTRUCTING)
+
+    def restore_by_creator(
+        self, creator: Process, asked: messages.CreateActor, restarts: int, worker: Worker | None, is_up: bool
+    ) -> None:
+        """Restore an actor by what its creator knows.
+
+        Args:
+            creator: The creator, which has returned.
+            asked: Its request for the actor.
+            restarts: How often the actor was restarted.
+            worker: Its worker, which has not returned; None if it was not up.
+            is_up: Whether the worker lives.
+        """
+        assert creator.session is not None, "the creator has a session"
+        home = creator.session
+        actor = self._add(asked, asked.namespace or home.namespace, home, creator.process_id, creator.pid)
+        actor.restarts = restarts
+        if worker is not None:
+            self._occupy(actor, worker, [], State.ALIVE, is_up)
+        else:
+            with self._careful(actor, "the queueing of an actor"):
+                self._wait(actor)
+
+    def _occupy(self, actor: Actor, worker: Worker, gpu_ids: list[str], state: State, is_up: bool = True) -> None:
+        """Note that a worker is the actor already, whatever was known before."""
+        if actor.request is not None:
+            actor.home.queue.withdraw(actor.request)
+            actor.request = None
+        if actor.allocation is not None:
+            actor.home.pool.release(actor.allocation)
+        actor.allocation = actor.home.pool.seize(actor.resources, gpu_ids)
+        actor.worker, worker.actor = worker, actor
+        if actor.state is not State.ENDING:
+            actor.state = state
+        actor.pid = worker.pid
+        if is_up:
+            actor.process_id = worker.process_id
+            holders.tell_up(self._context, actor)
+
+    def judge_scope(self) -> None:
+        """End the actors without holders."""
+        for actor in list(self.table):
+            if not actor.holders and actor.down is None:
+                self._out_of_scope(actor)
 
     def get(self, ask: Ask, asked: messages.GetActor) -> None:
         """Find a named actor."""
@@ -114,7 +195,7 @@ class Actors:
 
     def add_hold(self, asker: Process, message: messages.AddHold) -> None:
         """Count handles that are on their way to a process."""
-        process = self._context.processes.get(message.process_id)
+        process = self._context.find(message.process_id)
         if process is None or process.lost:
             return
         actor = self.table.find(message.actor_id)
@@ -161,6 +242,8 @@ class Actors:
         actor = self.table.find(message.actor_id)
         if actor is not None and actor.creation.meta:
             actor.creation = msgspec.structs.replace(actor.creation, meta=message.meta)
+            if actor.worker is not None:
+                self._context.send(actor.worker, message)
 
     # -------------------------------------------------------------------------------------------- what workers tell
 
@@ -210,6 +293,9 @@ class Actors:
             graceful_shutdown_s=actor.home.graceful_shutdown_s,
             restarts=actor.restarts,
             may_restart=self._has_restart(actor),
+            owner=actor.owner,
+            owner_pid=actor.owner_pid,
+            asked=asked,
         )
         self._context.send(worker, assign)
         holders.tell_up(self._context, actor)
@@ -282,19 +368,22 @@ class Actors:
         """End the actors that a process has created, which is gone or about to end."""
         for actor_id in list(process.children):
             actor = self.table.find(actor_id)
-            if actor is None:
-                continue
-            text = deaths.SESSION_ENDED if kind == "session_ended" else deaths.owner_died(process.pid)
-            if not actor.creation.detached:
-                self.end(actor, kind, text, ORPHAN_GRACE_S)
-                if actor.worker is not None:
-                    self._on_doomed(actor.worker)
-            elif actor.state in (State.WAITING, State.STARTING, State.RESTARTING):
-                # Only the creator has the class and the arguments.
-                self.discard(actor, "owner_died", deaths.owner_died(process.pid))
-            elif actor.state is State.CONSTRUCTING and actor.worker is not None:
-                # The class may have been sent: the worker knows, and ends if it has not arrived.
-                self._context.send(actor.worker, messages.Terminate("creator_gone"))
+            if actor is not None:
+                self.end_child(actor, kind, process.pid)
+
+    def end_child(self, actor: Actor, kind: str, owner_pid: int) -> None:
+        """End an actor whose creator is gone or about to end, unless it is detached and needs its creator no more."""
+        if not actor.creation.detached:
+            text = deaths.SESSION_ENDED if kind == "session_ended" else deaths.owner_died(owner_pid)
+            self.end(actor, kind, text, ORPHAN_GRACE_S)
+            if actor.worker is not None:
+                self._on_doomed(actor.worker)
+        elif actor.state in (State.WAITING, State.STARTING, State.RESTARTING):
+            # Only the creator has the class and the arguments.
+            self.discard(actor, "owner_died", deaths.owner_died(owner_pid))
+        elif actor.state is State.CONSTRUCTING and actor.worker is not None:
+            # The class may have been sent: the worker knows, and ends if it has not arrived.
+            self._context.send(actor.worker, messages.Terminate("creator_gone"))
 
     def end(self, actor: Actor, kind: str, text: str, grace_s: float) -> None:
         """End an actor: gracefully if it has a worker that runs, otherwise at once."""
@@ -344,7 +433,7 @@ class Actors:
         actor.worker.actor = actor
 
     def _out_of_scope(self, actor: Actor) -> None:
-        if not actor.creation.detached:
+        if not actor.creation.detached and self._context.now >= self._context.scope_from:
             self.end(actor, "out_of_scope", deaths.OUT_OF_SCOPE, actor.home.graceful_shutdown_s)
 
     def _go_down(self, actor: Actor, kind: str, text: str) -> None:

@@ -13,6 +13,7 @@ from nbactors.local.node.rules.events import Instruction, Note, Send
 from nbactors.local.node.rules.gpus import Gpu
 from nbactors.local.node.rules.records import NO_CONNECTION, Process, Session, Worker
 from nbactors.local.wire import messages
+from nbactors.local.wire.ids import socket_name
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,6 +24,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         linger_s: Seconds without a session after which the node leaves.
         new_id: Makes 16 random bytes.
         gpus: Detects the machine's GPUs; called when the first session needs to know.
+        survivors: The processes of a crashed node that live: their pids, by the names of their sockets.
     """
 
     node_id: bytes
@@ -35,6 +37,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     memory: float
     new_id: Callable[[], bytes]
     gpus: Callable[[], list[Gpu]]
+    survivors: dict[str, int] = {}
 
 
 class Context:
@@ -44,6 +47,8 @@ class Context:
         now: The time of the event that is being handled.
         out: The instructions that this event has caused so far.
         processes: All connected sessions and workers. A worker is here from the order to fork it until it is removed.
+        absent: The pids of living processes of a crashed node that have not returned, by the names of their sockets.
+        scope_from: Until this time no actor ends because nobody holds it.
         stopping: Whether the node was told to stop, so that nothing new may start.
     """
 
@@ -55,6 +60,18 @@ class Context:
         self.processes: dict[bytes, Process] = {}
         self.sessions: dict[bytes, Session] = {}
         self.stopping = False
+        self.absent: dict[str, int] = {}
+        self.scope_from = 0.0
+
+    def find(self, process_id: bytes) -> Process | None:
+        """Return the record of a process that lives; make one if the process has not returned from a crashed node."""
+        process = self.processes.get(process_id)
+        if process is None:
+            pid = self.absent.get(socket_name(process_id))
+            if pid is not None:
+                process = Process(process_id=process_id, conn=NO_CONNECTION, pid=pid, role="")
+                self.processes[process_id] = process
+        return process
 
     def do(self, instruction: Instruction) -> None:
         """Add an instruction, which is carried out after this event."""

@@ -38,10 +38,16 @@ class Forked(msgspec.Struct, frozen=True):
 
 
 class Exited(msgspec.Struct, frozen=True):
-    """A worker process has exited. For `status` see `os.waitstatus_to_exitcode`."""
+    """A worker process has exited. For `status` see `os.waitstatus_to_exitcode`; None if it is unknown."""
 
     process_id: bytes
-    status: int
+    status: int | None
+
+
+class Vanished(msgspec.Struct, frozen=True):
+    """A process has ended that has survived a crashed node. `name` is the name of its socket."""
+
+    name: str
 
 
 class ForkserverLost(msgspec.Struct, frozen=True):
@@ -98,6 +104,7 @@ Event = Union[  # noqa: UP007 - X | Y of types is no expression on Python 3.10 w
     Disconnected,
     Forked,
     Exited,
+    Vanished,
     ForkserverLost,
     OutputRead,
     Displayed,
@@ -143,7 +150,7 @@ class Spawn(msgspec.Struct, frozen=True):
 
 
 class Kill(msgspec.Struct, frozen=True):
-    """Send SIGKILL to a worker that was reported by `Forked` and not by `Exited`."""
+    """Send SIGKILL to a worker that was reported by `Forked` and not by `Exited`, or has survived a crashed node."""
 
     process_id: bytes
 
@@ -154,6 +161,12 @@ class AddPipes(msgspec.Struct, frozen=True):
     process_id: bytes
     conn: int
     origin: int
+
+
+class ReadAgain(msgspec.Struct, frozen=True):
+    """Expect the pipes of a worker that has returned from a crashed node. `AddPipes` follows for each pair."""
+
+    process_id: bytes
 
 
 class ReadOutput(msgspec.Struct, frozen=True):
@@ -207,6 +220,7 @@ Instruction = Union[  # noqa: UP007
     Spawn,
     Kill,
     AddPipes,
+    ReadAgain,
     ReadOutput,
     FinishOutput,
     RemoveSocket,

@@ -55,7 +55,7 @@ def _count(actor: Actor, process: Process, tokens: int) -> bool:
 
 
 def tell_up(context: Context, actor: Actor) -> None:
-    """Tell all holders where the actor is; after a restart also its creator, who constructs it again."""
+    """Tell all holders and the creator where the actor is."""
     for process_id in _interested(actor):
         context.tell(process_id, _up(actor))
 
@@ -85,6 +85,6 @@ def _up(actor: Actor) -> messages.ActorUp:
 
 
 def _interested(actor: Actor) -> list[bytes]:
-    """Return the holders. The creator keeps what a restart needs, and is one of them until the actor is dead."""
-    keeper = [actor.owner] if actor.creation.max_restarts and actor.owner not in actor.holders else []
+    """Return the holders, and the creator, which keeps what a restart or the next node needs."""
+    keeper = [actor.owner] if actor.owner not in actor.holders else []
     return [*actor.holders, *keeper]

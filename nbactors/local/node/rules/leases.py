@@ -27,6 +27,9 @@ LOOK_EVERY_S = 1.0
 LOOK_WITHIN_S = 2.0
 """How long, in seconds, that check may take. The worker is idle, so a slower one is of no use for tasks, either."""
 
+SKIPPED = 1000
+"""The numbers that are left out after a crash, since the crashed node may have given them to leases."""
+
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -60,7 +63,11 @@ class Leases:
             why = "the node is stopping (`nbactors stop`)" if self._context.stopping else "no session is open: init()"
             ask.refuse("runtime", f"no worker for tasks: {why}.")
             return
-        if asked.rid in asker.leases:
+        known = asker.leases.get(asked.rid)
+        if known is not None and known.asked == asked:
+            ask.withdraw()  # a client that has returned from a crashed node may send a request twice
+            return
+        if known is not None:
             ask.refuse("value", f"request {asked.rid} is open already: each request has a number of its own.")
             return
         resources = to_units(asked.resources)
@@ -68,17 +75,36 @@ class Leases:
         if why:
             ask.refuse("runtime", f"no worker for tasks: {why}")
             return
-        kind = _encode((asked.runtime_env, asked.sys_path, asked.cwd, []))
-        lease = Lease(
-            lease_id=next(self._numbers),
-            holder=asker,
-            home=session,
-            asked=asked,
-            ask=ask,
-            kind=kind,
-            resources=resources,
-        )
-        self._wait(lease)
+        self._wait(_lease(next(self._numbers), asker, session, asked, ask))
+
+    def has(self, holder: Process, lease_id: int) -> bool:
+        """Return whether a process holds a lease of this number."""
+        lease = self._granted.get(lease_id)
+        return lease is not None and lease.holder is holder
+
+    def restore(self, holder: Process, worker: Worker, assign: messages.Assign, is_blocked: bool) -> None:
+        """Restore the lease of a worker that has returned from a crashed node."""
+        asked = assign.asked
+        assert isinstance(asked, messages.RequestLease), "a lease's assignment has its request"
+        worker.looked_at = self._context.now
+        worker.kind = _kind(asked)
+        if assign.lease_id in self._granted:  # its holder was the first to tell
+            known = self._granted[assign.lease_id]
+            if known.allocation is not None:
+                worker.home.pool.release(known.allocation)
+            lease = known
+        else:
+            ask = Ask(self._context.send, holder, asked)
+            ask.withdraw()
+            lease = _lease(assign.lease_id, holder, worker.home, asked, ask)
+            holder.leases[asked.rid] = lease
+            self._granted[lease.lease_id] = lease
+            self._numbers = itertools.count(max(lease.lease_id, next(self._numbers)) + SKIPPED)
+        lease.granted = True
+        lease.worker, worker.lease = worker, lease
+        lease.allocation = worker.home.pool.seize(lease.resources, assign.gpu_ids)
+        if is_blocked:
+            self.block(worker)
 
     def cancel(self, asker: Process, message: messages.CancelLease) -> None:
         """Withdraw a request. A lease that was granted meanwhile stays: the client will return it."""
@@ -250,6 +276,9 @@ class Leases:
             runtime_env=lease.asked.runtime_env,
             graceful_shutdown_s=lease.home.graceful_shutdown_s,
             lease_id=lease.lease_id,
+            owner=lease.holder.process_id,
+            owner_pid=lease.holder.pid,
+            asked=lease.asked,
         )
         self._context.send(worker, assign)
         granted = messages.LeaseGranted(lease.asked.rid, lease.lease_id, worker.process_id, worker.pid)
@@ -285,3 +314,19 @@ class Leases:
         """Have a worker end as soon as no process needs the values that it owns."""
         worker.retired = True
         self._context.send(worker, messages.Terminate("idle"))
+
+
+def _lease(lease_id: int, holder: Process, home: Session, asked: messages.RequestLease, ask: Ask) -> Lease:
+    return Lease(
+        lease_id=lease_id,
+        holder=holder,
+        home=home,
+        asked=asked,
+        ask=ask,
+        kind=_kind(asked),
+        resources=to_units(asked.resources),
+    )
+
+
+def _kind(asked: messages.RequestLease) -> bytes:
+    return _encode((asked.runtime_env, asked.sys_path, asked.cwd, []))

@@ -98,6 +98,7 @@ class Session(msgspec.Struct, eq=False, kw_only=True):
 
     Attributes:
         idle: Task workers without a lease; the one that is idle for longest is first.
+        opened: The driver's request.
         is_open: Whether the driver is connected and has not closed the session.
         closing: The driver's `CloseSession` requests, unanswered.
         alarm: Answers them at the latest.
@@ -112,6 +113,7 @@ class Session(msgspec.Struct, eq=False, kw_only=True):
     queue: PlacementQueue
     log_to_driver: bool
     graceful_shutdown_s: float
+    opened: messages.OpenSession
     workers: dict[bytes, Worker] = msgspec.field(default_factory=dict)
     idle: list[Worker] = msgspec.field(default_factory=list)
     detached: set[bytes] = msgspec.field(default_factory=set)
@@ -120,6 +122,11 @@ class Session(msgspec.Struct, eq=False, kw_only=True):
     closing: list[Answerable] = msgspec.field(default_factory=list)
     alarm: Alarm | None = None
     wake_at: float | None = None
+
+    @property
+    def described(self) -> messages.Home:
+        """The session for its workers, which may have to tell the next node."""
+        return messages.Home(self.job_id, self.driver.process_id, self.driver.pid, self.opened)
 
 
 class Actor(msgspec.Struct, eq=False, kw_only=True):

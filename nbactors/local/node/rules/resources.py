@@ -7,7 +7,7 @@ meanwhile, so the number of free CPUs may be negative for a while.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -91,6 +91,22 @@ class Pool:
             if name != "GPU":
                 self._free[name] -= amount
         return Allocation(dict(request), shares)
+
+    def seize(self, held: Units, gpu_ids: Sequence[str]) -> Allocation:
+        """Allocate what a worker holds already, free or not.
+
+        Args:
+            held: Amounts by resource.
+            gpu_ids: The GPUs that it uses; empty if they are not known.
+        """
+        amount = held.get("GPU", 0)
+        known = [gpu for gpu in gpu_ids if gpu in self._gpus.ids]
+        shares = [(gpu, min(amount, UNIT)) for gpu in known] if known else self._gpus.find(amount) or []
+        self._gpus.take(shares)
+        for name, units in held.items():
+            if name != "GPU":
+                self._free[name] = self._free.get(name, 0) - units
+        return Allocation(dict(held), shares)
 
     def release(self, allocation: Allocation) -> None:
         """Give back all resources. The allocation is empty afterwards, so releasing it again does nothing."""

@@ -15,7 +15,7 @@ from nbactors.local.node.rules.events import CloseForkserver, OpenForkserver
 from nbactors.local.node.rules.gpus import Gpu, GpuBank, session_gpus
 from nbactors.local.node.rules.lifecycle import State
 from nbactors.local.node.rules.queue import PlacementQueue
-from nbactors.local.node.rules.records import Session, Worker
+from nbactors.local.node.rules.records import NO_CONNECTION, Process, Session, Worker
 from nbactors.local.node.rules.resources import Pool
 from nbactors.local.wire import messages, os_bytes
 
@@ -89,7 +89,7 @@ class Sessions:
         self._end = end
         self._bank = GpuBank()
         self._detected: list[Gpu] | None = None
-        self._jobs = itertools.count(1)
+        self._last_job = 0
         self._spare = 0
         self._spare_alarm: Alarm | None = None
 
@@ -107,23 +107,44 @@ class Sessions:
         except ValueError as error:
             ask.refuse("value", str(error))
             return
+        namespace = asked.namespace or str(uuid.UUID(bytes=self._context.facts.new_id(), version=4))
+        asked = msgspec.structs.replace(asked, rid=0, namespace=namespace)
+        job_id = (self._last_job + 1).to_bytes(4, "little")
+        session = self._add(messages.Home(job_id, driver.process_id, driver.pid, asked), driver, pool)
+        gpus = [gpu.index for gpu in self._detected or []]
+        ask.answer(messages.SessionOpened(ask.rid, session.job_id, namespace, gpus))
+        # The forkserver starts now, so that it is ready when the first actor is created.
+        self._context.do(OpenForkserver(session.environment, asked.environment))
+
+    def restore(self, home: messages.Home) -> Session:
+        """Return the session of a process that has returned from a crashed node."""
+        known = self._context.sessions.get(home.job_id)
+        if known is not None:
+            return known
+        driver = self._context.find(home.driver)
+        if driver is None:
+            driver = Process(process_id=home.driver, conn=NO_CONNECTION, pid=home.driver_pid, role="", lost=True)
+        driver.role = "session"
+        return self._add(home, driver, self._pool(home.opened))
+
+    def _add(self, home: messages.Home, driver: Process, pool: Pool) -> Session:
+        opened = home.opened
         session = Session(
-            job_id=next(self._jobs).to_bytes(4, "little"),
+            job_id=home.job_id,
             driver=driver,
-            namespace=asked.namespace or str(uuid.UUID(bytes=self._context.facts.new_id(), version=4)),
-            environment=self.environments.number(asked.environment),
+            namespace=opened.namespace,
+            environment=self.environments.number(opened.environment),
             pool=pool,
             queue=PlacementQueue(pool),
-            log_to_driver=asked.log_to_driver,
-            graceful_shutdown_s=asked.graceful_shutdown_s,
+            log_to_driver=opened.log_to_driver,
+            graceful_shutdown_s=opened.graceful_shutdown_s,
+            opened=opened,
         )
         self.environments.use(session.environment)
         driver.session = session
         self._context.sessions[session.job_id] = session
-        gpus = [gpu.index for gpu in self._detected or []]
-        ask.answer(messages.SessionOpened(ask.rid, session.job_id, session.namespace, gpus))
-        # The forkserver starts now, so that it is ready when the first actor is created.
-        self._context.do(OpenForkserver(session.environment, asked.environment))
+        self._last_job = max(self._last_job, int.from_bytes(session.job_id, "little"))
+        return session
 
     def close(self, ask: Ask) -> None:
         """Close a session. The driver is answered when its workers have ended."""

@@ -27,6 +27,8 @@ from nbactors.local.node.rules.deaths import NODE_STOPPED
 from nbactors.local.node.rules.leases import Leases
 from nbactors.local.node.rules.queue import Request
 from nbactors.local.node.rules.records import NO_CONNECTION, Process, Session, Worker
+from nbactors.local.node.rules.recovering.recovery import Recovery
+from nbactors.local.node.rules.recovering.restoring import Restoring
 from nbactors.local.node.rules.sessions import Sessions
 from nbactors.local.node.rules.workers import Workers
 from nbactors.local.wire import messages
@@ -74,6 +76,8 @@ class NodeState:
         self._actors = Actors(context, self._workers, self._doomed, self._queue_up)
         self._bars = Bars(context)
         self._leases = Leases(context, self._workers, self._doomed, self._queue_up)
+        self._restoring = Restoring(context, self._sessions, self._workers, self._actors, self._leases, self._replace)
+        self._recovery = Recovery(context, self._restoring.finish)
         self._reactions = self._table_of_events()
         self._handlers = self._table_of_messages()
         context.later(max(FIRST_LINGER_S, facts.linger_s), lambda: self._leave_if_idle(0))
@@ -89,10 +93,18 @@ class NodeState:
         context.now = now
         # One by one, so that a failure in one step does not keep the others from running.
         with context.careful(type(event).__name__):
-            self._reactions[type(event)](event)
+            if not (self._recovery.is_open and self._recovery.keeps(event, self._is_greeted(event))):
+                self._reactions[type(event)](event)
         if not isinstance(event, (events.OutputRead, events.Displayed)):
             with context.careful("alarms"):
                 context.alarms.ring(now)
+            if self._recovery.is_open:
+                self._recovery.end_if_complete(lambda event: self._reactions[type(event)](event))
+                if self._recovery.is_open:
+                    out, context.out = context.out, []
+                    return out
+            with context.careful("the ends of workers"):
+                self._restoring.end_gone()
             with context.careful("the waiting requests"):
                 self._pump()
             with context.careful("the check for idleness"):
@@ -112,6 +124,7 @@ class NodeState:
             events.Disconnected: lambda event: self._disconnected(event.conn),
             events.Forked: self._workers.forked,
             events.Exited: self._workers.exited,
+            events.Vanished: self._vanished,
             events.OutputEnded: self._workers.output_ended,
             events.ForkserverLost: lambda event: self._workers.orphan(event.workers, event.error),
             events.SocketsSeen: lambda event: self._restore_sockets(event.names),
@@ -194,6 +207,10 @@ class NodeState:
             messages.Watch: self._watch,
             messages.OpenSession: self._sessions.open,
             messages.CloseSession: lambda ask, _: self._sessions.close(ask),
+            messages.Rejoin: self._restoring.rejoin,
+            messages.Created: self._restoring.created,
+            messages.Leased: self._restoring.leased,
+            messages.Restored: self._restoring.restored,
         }
         of_workers: dict[type, Handler] = {
             **of_members,
@@ -230,14 +247,23 @@ class NodeState:
     def _hello(self, conn: int, hello: messages.Hello) -> None:
         known = self._context.processes.get(hello.process_id)
         facts = self._context.facts
+        process: Process
         if hello.version != messages.PROTOCOL_VERSION:
             self._refuse(conn, "version", version_text(facts.package_version, hello))
             return
-        if hello.role == "worker":
+        if hello.returns and hello.role in ("session", "worker") and len(hello.process_id) == PROCESS_ID_SIZE:
+            if known is not None and (known.conn != NO_CONNECTION or known.lost):
+                self._refuse(conn, "runtime", "the node does not wait for this process.")
+                return
+            process = known or Process(process_id=hello.process_id, conn=conn, pid=hello.pid, role=hello.role)
+            process.conn, process.pid, process.role = conn, hello.pid, hello.role
+            self._context.processes[hello.process_id] = process
+            self._recovery.greet(process)
+        elif hello.role == "worker":
             if not isinstance(known, Worker) or known.ready or known.doomed:
                 self._refuse(conn, "runtime", "the node does not wait for this worker: it has to exit.")
                 return
-            process: Process = known
+            process = known
         elif hello.role == "session" and len(hello.process_id) == PROCESS_ID_SIZE and known is None:
             process = Process(process_id=hello.process_id, conn=conn, pid=hello.pid, role="session")
             self._context.processes[hello.process_id] = process
@@ -251,8 +277,14 @@ class NodeState:
         self._clients[conn] = process
         welcome = messages.Welcome(messages.PROTOCOL_VERSION, facts.node_id, facts.pid, facts.package_version)
         self._context.do(events.Send(conn, welcome))
-        if isinstance(process, Worker):
+        if isinstance(process, Worker) and not hello.returns:
             self._workers.register(process, conn, hello.pid)
+
+    def _is_greeted(self, event: events.Event) -> bool:
+        return isinstance(event, events.Received | events.Disconnected) and event.conn in self._clients
+
+    def _replace(self, conn: int, worker: Worker) -> None:
+        self._clients[conn] = worker
 
     def _refuse(self, conn: int, kind: str, text: str) -> None:
         self._context.do(events.Send(conn, messages.Refused(0, kind, text)))
@@ -269,17 +301,31 @@ class NodeState:
             return
         if isinstance(process, Worker):
             self._workers.disconnected(process)
-        elif process.role == "session":
-            process.conn = NO_CONNECTION
-            process.lost = True
-            self._context.processes.pop(process.process_id, None)
-            self._context.do(events.RemoveSocket(process.process_id))
-            self._gone(process, "session_ended")
-            if process.session is not None:
-                self._sessions.gone(process.session)
+        elif process.role != "cli":
+            self._lose(process)
+
+    def _lose(self, process: Process) -> None:
+        """Handle the end of a session, or of a process that has not told which it is."""
+        process.conn = NO_CONNECTION
+        process.lost = True
+        self._context.processes.pop(process.process_id, None)
+        self._context.do(events.RemoveSocket(process.process_id))
+        self._gone(process, "session_ended")
+        if process.session is not None:
+            self._sessions.gone(process.session)
+
+    def _vanished(self, event: events.Vanished) -> None:
+        """Handle the end of a process that has survived a crashed node."""
+        self._context.absent.pop(event.name, None)
+        for process in list(self._context.processes.values()):
+            if socket_name(process.process_id) == event.name:
+                if isinstance(process, Worker):
+                    self._workers.exited(events.Exited(process.process_id, None))
+                elif process.conn == NO_CONNECTION:
+                    self._lose(process)
 
     def _watch(self, ask: Ask, message: messages.Watch) -> None:
-        watched = self._context.processes.get(message.process_id)
+        watched = self._context.find(message.process_id)
         if watched is None or watched.lost:
             gone = messages.ProcessGone(message.process_id, "the process has ended, or never was")
             self._context.send(ask.asker, gone)
@@ -379,7 +425,7 @@ class NodeState:
 
     def _is_unneeded(self) -> bool:
         # Clients that only ask (the command line, a connection without a Hello) do not keep the node.
-        return not (self._context.sessions or self._context.processes)
+        return not (self._context.sessions or self._context.processes or self._context.absent)
 
     def _leave_if_idle(self, turn: int) -> None:
         # Checked again, because this may run in the very event that ends the idleness. By the result of the last check,
@@ -410,6 +456,8 @@ class NodeState:
     def _stopped(self) -> None:
         while self._stops:
             self._stops.pop().done()
+        for process in self._context.processes.values():
+            self._context.send(process, messages.NodeStopped(NODE_STOPPED))
         self._context.do(events.Leave(final=True))
 
 

@@ -103,6 +103,7 @@ class Workers:
         worker.pid = worker.pid or pid
         worker.ready = True
         self._context.alarms.take_back(worker.alarm)
+        self._context.send(worker, worker.home.described)
         self._on_ready(worker)
 
     def forked(self, event: events.Forked) -> None:

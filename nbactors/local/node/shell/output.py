@@ -42,12 +42,17 @@ class WorkerOutput:
         loop: Watches the pipes.
         post: Called with each event.
         process_id: The worker's.
-        descriptors: Read ends of its first stdout and stderr; owned by this object.
+        descriptors: Read ends of its first stdout and stderr, owned by this object; None if the worker sends them.
         log_path: The file that gets all output.
     """
 
     def __init__(
-        self, loop: Loop, post: Callable[[Event], None], process_id: bytes, descriptors: tuple[int, int], log_path: str
+        self,
+        loop: Loop,
+        post: Callable[[Event], None],
+        process_id: bytes,
+        descriptors: tuple[int, int] | None,
+        log_path: str,
     ) -> None:
         self._loop = loop
         self._post = post
@@ -61,7 +66,8 @@ class WorkerOutput:
         self._finishing = False
         self._ended = False
         self._made = 0
-        self.add(0, descriptors)
+        if descriptors is not None:
+            self.add(0, descriptors)
 
     def add(self, origin: int, descriptors: tuple[int, int]) -> None:
         """Read two more pipes: the output of calls of this origin."""
@@ -109,6 +115,7 @@ class WorkerOutput:
                 if self._paused:
                     return
             self._close_stream(stream)
+        self._end_if_read()
 
     def close(self) -> None:
         """Close all pipes, read or not."""
@@ -175,6 +182,9 @@ class WorkerOutput:
         rest = self._partial.pop(stream)
         if rest:
             self._pass_on(stream, rest)
+        self._end_if_read()
+
+    def _end_if_read(self) -> None:
         if not self._streams and not self._ended:
             self._ended = True
             if self._log >= 0:

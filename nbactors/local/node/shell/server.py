@@ -73,6 +73,8 @@ class Server:
         self._leaving = False
         self._check_at = time.monotonic() + LOOK_S
         self._is_evicted = False
+        for name, pid in facts.survivors.items():
+            self._supervisor.adopt(name, pid)
         self._door = Door(self._loop, os.path.join(self._directory, NODE_SOCKET), self._admit)
 
     def run(self) -> None:
@@ -162,6 +164,8 @@ class Server:
             supervisor.close(instruction.environment)
         elif isinstance(instruction, events.AddPipes):
             self._add_pipes(instruction)
+        elif isinstance(instruction, events.ReadAgain):
+            supervisor.read_again(instruction.process_id)
         elif isinstance(instruction, events.ReadOutput):
             output = supervisor.output(instruction.process_id)
             if output is not None:
@@ -194,7 +198,9 @@ class Server:
         if connection is None:
             return
         if len(connection.descriptors) < 2:
-            # The descriptors were lost: this process had none free. The worker notices that, and uses its first pipes.
+            # The descriptors were lost: this process had none free. The worker then uses its first pipes.
+            connection.outbox.append(messages.PipesLost(instruction.origin))
+            self._dirty.add(instruction.conn)
             note("pipes of a worker did not arrive: too many open files; raise the limit (ulimit -n)")
             return
         pair = (connection.descriptors.popleft(), connection.descriptors.popleft())
@@ -365,6 +371,7 @@ class Server:
         """Check what a cleaner of temporary files may have removed: the node's folder, and other processes' sockets."""
         now = time.monotonic()
         self._check_at = now + LOOK_S
+        self._supervisor.look_after_survivors()
         if self._is_evicted:
             return
         why = self._premises.look_after(self._door, now)

@@ -11,12 +11,13 @@ from collections.abc import Callable
 from nbactors.exceptions import hints
 from nbactors.local import sockets
 from nbactors.local.access.discovery import tail
-from nbactors.local.node.rules.events import Event, Exited, Forked, ForkserverLost, Spawn
+from nbactors.local.node.rules.events import Event, Exited, Forked, ForkserverLost, Spawn, Vanished
 from nbactors.local.node.rules.listing import LOGS, log_name
 from nbactors.local.node.shell.loop import READ, WRITE, Loop
 from nbactors.local.node.shell.output import WorkerOutput, close_all
 from nbactors.local.wire import messages, os_bytes
 from nbactors.local.wire.framing import MAX_CONTROL_FRAME, Codec, FrameBuffer, FrameError, fork_codec
+from nbactors.local.wire.ids import socket_name
 
 Post = Callable[[Event], None]
 
@@ -128,6 +129,8 @@ class Supervisor:
         self._outputs: dict[bytes, WorkerOutput] = {}
         self._pids: dict[bytes, tuple[int, int]] = {}
         self._leaving: set[int] = set()
+        self._survivors: dict[str, tuple[int, int]] = {}
+        """The pids of the processes that have survived a crashed node and descriptors of them, by socket name."""
 
     def open(self, environment: int, facts: messages.Environment) -> Forkserver | str:
         """Return the environment's forkserver, started if there is none, or the reason why it cannot be started."""
@@ -160,19 +163,47 @@ class Supervisor:
             self._post(Forked(process_id, 0, server))
             return
         try:
-            readers, writers = _two_pipes()
+            readers, writers, kept = _two_pipes()
         except OSError as error:
             text = f"no pipes for its output ({error.strerror}): raise the limit of open files (ulimit -n)"
             self._post(Forked(process_id, 0, text))
             return
         log_path = os.path.join(self._directory, LOGS, log_name(process_id))
         self._outputs[process_id] = WorkerOutput(self._loop, self._post, process_id, readers, log_path)
-        server.fork(instruction.order, list(writers))
+        server.fork(instruction.order, writers + kept)
 
     def forked(self, process_id: bytes, pid: int) -> None:
         """Keep a descriptor of a new worker, so that its pid cannot come to mean another process."""
         if pid:
             self._pids[process_id] = (pid, _pidfd(pid))
+
+    def adopt(self, name: str, pid: int) -> None:
+        """Watch a process that has survived a crashed node. `name` is the name of its socket."""
+        descriptor = _pidfd(pid)
+        self._survivors[name] = (pid, descriptor)
+        if descriptor >= 0:
+            self._loop.watch(descriptor, READ, lambda _: self._vanished(name))
+
+    def look_after_survivors(self) -> None:
+        """Notice ends of survivors on a system that has no descriptors of processes, or has none left."""
+        for name, (_, descriptor) in list(self._survivors.items()):
+            if descriptor < 0 and not sockets.is_alive(os.path.join(self._directory, "p", name)):
+                self._vanished(name)
+
+    def _vanished(self, name: str) -> None:
+        self._forget_survivor(name)
+        self._post(Vanished(name))
+
+    def _forget_survivor(self, name: str) -> None:
+        _, descriptor = self._survivors.pop(name)
+        if descriptor >= 0:
+            self._loop.unwatch(descriptor)
+            os.close(descriptor)
+
+    def read_again(self, process_id: bytes) -> None:
+        """Expect the pipes of a worker that has survived a crashed node."""
+        log_path = os.path.join(self._directory, LOGS, log_name(process_id))
+        self._outputs[process_id] = WorkerOutput(self._loop, self._post, process_id, None, log_path)
 
     def exited(self, process_id: bytes) -> None:
         """Forget the pid of a worker that has exited, so that it is not killed any more."""
@@ -182,7 +213,7 @@ class Supervisor:
 
     def kill(self, process_id: bytes) -> None:
         """Kill a worker that has not exited yet."""
-        pid, descriptor = self._pids.get(process_id, (0, -1))
+        pid, descriptor = self._pids.get(process_id) or self._survivors.get(socket_name(process_id), (0, -1))
         try:
             if descriptor >= 0:
                 signal.pidfd_send_signal(descriptor, signal.SIGKILL)
@@ -228,6 +259,8 @@ class Supervisor:
             self.forget(process_id)
         for process_id in list(self._pids):
             self.exited(process_id)
+        for name in list(self._survivors):
+            self._forget_survivor(name)
 
     def _forkserver_lost(self, environment: int, server: Forkserver) -> None:
         if self._forkservers.get(environment) is not server:
@@ -265,15 +298,20 @@ def _spawn(facts: messages.Environment, sock: socket.socket, log_path: str) -> i
         os.close(log)
 
 
-def _two_pipes() -> tuple[tuple[int, int], tuple[int, int]]:
-    """Return the read ends and the write ends of two pipes."""
-    first = os.pipe()
+def _two_pipes() -> tuple[tuple[int, int], list[int], list[int]]:
+    """Return the read ends of two pipes, the write ends, and duplicates of the read ends.
+
+    The worker keeps the duplicates. If the node crashes, they keep its output, and the next node gets them.
+    """
+    made: list[int] = []
     try:
-        second = os.pipe()
+        made += os.pipe()
+        made += os.pipe()
+        made += (os.dup(made[0]), os.dup(made[2]))
     except OSError:
-        close_all(first)
+        close_all(made)
         raise
-    return (first[0], second[0]), (first[1], second[1])
+    return (made[0], made[2]), [made[1], made[3]], made[4:]
 
 
 def _pidfd(pid: int) -> int:

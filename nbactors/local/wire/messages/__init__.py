@@ -24,13 +24,13 @@ from nbactors.local.wire.messages.control import (
     Blocked,
     CancelLease,
     CloseSession,
-    Control,
     CreateActor,
     Done,
     Ending,
     Environment,
     FetchLog,
     GetActor,
+    Home,
     KillActor,
     LeaseGranted,
     LeaseLost,
@@ -38,6 +38,7 @@ from nbactors.local.wire.messages.control import (
     OpenSession,
     Output,
     OutputPipes,
+    PipesLost,
     ProcessGone,
     Query,
     Refused,
@@ -54,6 +55,7 @@ from nbactors.local.wire.messages.control import (
     Watch,
     Welcome,
 )
+from nbactors.local.wire.messages.conversation import Control
 from nbactors.local.wire.messages.fork import NO_RUNTIME_ENV, Exited, Fork, Forked, ForkMessage
 from nbactors.local.wire.messages.looking import Look, Looked
 from nbactors.local.wire.messages.message import PROTOCOL_VERSION, Hello, ListenAgain, Message, RuntimeEnv
@@ -86,4 +88,5 @@ from nbactors.local.wire.messages.peer import (
     Value,
     Yielded,
 )
+from nbactors.local.wire.messages.returning import Created, Leased, NodeStopped, Rejoin, Restored
 from nbactors.local.wire.messages.shown import Bar, Display, Paused

@@ -7,14 +7,12 @@ The types of the fields bound what a client may send: a value outside does not d
 connection. A session checks its options by the same limits before, so that the user gets a ValueError.
 """
 
-from typing import Annotated, Any, Union
+from typing import Annotated, Any
 
 from msgspec import Meta
 
 from nbactors.limits import MAX_AMOUNT, MAX_GPUS, MAX_KINDS, MAX_SECONDS, MAX_TEXT
-from nbactors.local.wire.messages.looking import Look, Looked
-from nbactors.local.wire.messages.message import Count, Hello, ListenAgain, Message, Name, ProcessId, RuntimeEnv
-from nbactors.local.wire.messages.shown import Bar, Display, Paused
+from nbactors.local.wire.messages.message import Count, Message, Name, Pid, ProcessId, RuntimeEnv
 
 _MAX_NAMES = 10_000
 
@@ -105,6 +103,20 @@ class SessionOpened(Message, tag=7, frozen=True):
     job_id: bytes
     namespace: str
     detected_gpus: list[str]
+
+
+class Home(Message, tag=135, frozen=True):
+    """Node to a new worker: its session. A worker keeps it for the next node, if this one crashes.
+
+    Attributes:
+        driver, driver_pid: The process that has opened the session.
+        opened: Its request, with the namespace that the session got.
+    """
+
+    job_id: Annotated[bytes, Meta(min_length=4, max_length=4)]
+    driver: ProcessId
+    driver_pid: Pid
+    opened: OpenSession
 
 
 class CloseSession(Message, tag=8, frozen=True):
@@ -330,6 +342,8 @@ class Assign(Message, tag=26, frozen=True):
         resources: The resources that the worker holds.
         restarts: How often the actor was restarted before.
         may_restart: Whether the actor is restarted when its process crashes.
+        owner, owner_pid: The process that has created the actor, or has leased the worker.
+        asked: Its request. A worker keeps the whole message for the next node, if this one crashes.
     """
 
     actor_id: bytes
@@ -344,6 +358,9 @@ class Assign(Message, tag=26, frozen=True):
     lease_id: int = 0
     restarts: int = 0
     may_restart: bool = False
+    owner: bytes = b""
+    owner_pid: int = 0
+    asked: CreateActor | RequestLease | None = None
 
 
 class Blocked(Message, tag=27, frozen=True):
@@ -489,49 +506,7 @@ class OutputPipes(Message, tag=101, frozen=True):
     origin: Count
 
 
-Control = Union[  # noqa: UP007 - msgspec reads it at run time
-    Hello,
-    Welcome,
-    Refused,
-    ListenAgain,
-    Done,
-    OpenSession,
-    SessionOpened,
-    CloseSession,
-    CreateActor,
-    ActorNamed,
-    GetActor,
-    ActorUp,
-    ActorRestarting,
-    ActorDown,
-    AddHold,
-    ReleaseHold,
-    KillActor,
-    ActorConstructed,
-    Ending,
-    Terminate,
-    RequestLease,
-    LeaseGranted,
-    CancelLease,
-    ReturnLease,
-    LeaseLost,
-    Assign,
-    Blocked,
-    Unblocked,
-    Watch,
-    ProcessGone,
-    Output,
-    Warn,
-    Query,
-    Listing,
-    Stop,
-    FetchLog,
-    SetTitle,
-    OutputPipes,
-    Display,
-    Bar,
-    ReplaceMeta,
-    Paused,
-    Look,
-    Looked,
-]
+class PipesLost(Message, tag=136, frozen=True):
+    """Node to worker: the pipes of `OutputPipes` did not arrive, since the node had no descriptors left."""
+
+    origin: int

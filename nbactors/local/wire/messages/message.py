@@ -7,7 +7,7 @@ from msgspec import Meta
 
 from nbactors.limits import MAX_NAME
 
-PROTOCOL_VERSION = 9
+PROTOCOL_VERSION = 10
 
 
 Count = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
@@ -30,6 +30,7 @@ class Hello(Message, tag=1, frozen=True):
         pid: The operating system's process id.
         role: "session", "worker", "cli" or "peer".
         package_version: The version of nbactors, for the text about a mismatch.
+        returns: Whether a session or worker of a node that has crashed comes to the next node.
     """
 
     version: int
@@ -37,6 +38,7 @@ class Hello(Message, tag=1, frozen=True):
     pid: Pid
     role: Name
     package_version: Name
+    returns: bool = False
 
 
 class ListenAgain(Message, tag=115, frozen=True):

@@ -31,7 +31,8 @@ class Value(Message, tag=61, frozen=True):
         buffers: Its out-of-band buffers, if all are small enough for a message. So small arrays are read-only, too,
             like large ones, which are mapped.
         refs: Object ids of the references inside; the receiver has one borrow token for each.
-        actors: Actor ids of the handles inside; the receiver has one hold token for each.
+        actors: Actor ids of the handles inside. Behind each is the tag of the node that has counted one hold token for
+            the receiver.
         error: Whether the value is an exception that `get` raises.
     """
 

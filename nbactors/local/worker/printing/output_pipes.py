@@ -37,18 +37,28 @@ class OutputPipes:
     """The pipes of one worker.
 
     Args:
-        hand_over: Sends the read ends of two new pipes to the node: (origin, descriptors). They are closed afterwards.
+        hand_over: Sends the read ends of two new pipes to the node: (origin, descriptors).
         on_main: Returns the job whose code the main thread runs, None if it runs none.
+        readers: The read ends of the first two pipes. This object keeps all read ends: while there is no node, they
+            keep the output, and the next node gets them.
 
     Attributes:
         descriptors_origin: The origin that descriptors 1 and 2 belong to.
     """
 
-    def __init__(self, hand_over: Callable[[int, Sequence[int]], None], on_main: Callable[[], Job | None]) -> None:
+    def __init__(
+        self,
+        hand_over: Callable[[int, Sequence[int]], None],
+        on_main: Callable[[], Job | None],
+        readers: tuple[int, int] | None = None,
+    ) -> None:
         self._hand_over = hand_over
         self._on_main = on_main
         self._lock = threading.RLock()
         self._pairs: OrderedDict[int, _Pair] = OrderedDict()
+        self._readers: dict[int, _Pair] = {}
+        if readers is not None:
+            self._readers[0] = readers
         self._first: _Pair | None = None
         self._of_thread = threading.local()
         self._streams: list[OutputStream] = []
@@ -95,9 +105,18 @@ class OutputPipes:
             return self._first
         self._pairs[origin] = made
         if len(self._pairs) > KEPT:
-            _, oldest = self._pairs.popitem(last=False)
+            former, oldest = self._pairs.popitem(last=False)
             _close(oldest)
+            self.lose(former)
         return made
+
+    def readers(self) -> list[tuple[int, _Pair]]:
+        """Return the origins and the read ends of all pipes. Any thread; takes no lock, which a writer may hold."""
+        return list(self._readers.copy().items())
+
+    def lose(self, origin: int) -> None:
+        """Close the read ends of an origin's pipes: nobody needs them, or the node could not take them. Any thread."""
+        _close(self._readers.pop(origin, ()))
 
     def write(self, number: int, origin: int, data: bytes) -> None:
         """Write to the pipe of an origin, 1 for stdout, 2 for stderr. Any thread; waits for the node to read."""
@@ -123,7 +142,7 @@ class OutputPipes:
         except OSError:  # no descriptors are left: the output is not lost, but shows under another cell
             _close(ends)
             return None
-        _close(ends[::2])
+        self._readers[origin] = (ends[0], ends[2])
         return ends[1], ends[3]
 
     # ----------------------------------------------------------------------------------------------------- Python

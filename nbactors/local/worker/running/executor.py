@@ -91,6 +91,7 @@ class Executor:
         cancel_children: Callable[[Job, CancelMode], None],
         set_title: Callable[[str], None],
         leave: Callable[[int], NoReturn] = os._exit,
+        readers: tuple[int, int] | None = None,
     ) -> None:
         self._objects = objects
         self._values = values = objects.values
@@ -111,7 +112,7 @@ class Executor:
         self.lanes: Lanes | None = None
         self.hosted = hosted = Hosted()
         self.output = OutputPipes(
-            lambda cell, ends: node.send_now(messages.OutputPipes(cell), ends), lambda: hosted.running
+            lambda cell, ends: node.send_now(messages.OutputPipes(cell), ends), lambda: hosted.running, readers
         )
         self.answers = Answers(values, reactor, self._is_busy, self.output)
         self.farewell = Farewell(

@@ -1,0 +1,70 @@
+"""`NextNode`: searches for the node that follows a crashed one, and starts it if no other process does."""
+
+from __future__ import annotations
+
+import _thread
+import os
+import socket
+import time
+from collections.abc import Callable
+
+from nbactors.exceptions import RaySystemError
+from nbactors.local.access import discovery
+
+FIRST_PAUSE_S = 0.005
+LAST_PAUSE_S = 0.05
+"""The pause between two looks grows from the first to the second: all processes of the node search at once."""
+
+AFTER_FAILURE_S = 1.0
+"""The pause, in seconds, after a node could not be started."""
+
+
+class NextNode:
+    """The search of one session or worker. It runs on a thread of its own, since a node takes a while to start.
+
+    Args:
+        directory: The folder of the crashed node, in which the next one runs, too.
+        is_needless: Returns whether this process no longer needs a node. Any thread.
+    """
+
+    def __init__(self, directory: str, is_needless: Callable[[], bool]) -> None:
+        self._directory = directory
+        self._is_needless = is_needless
+
+    def begin(self, last_pid: int, found: Callable[[socket.socket | None], None]) -> None:
+        """Have `found` called on the thread of the search, unless this process needs no node any more.
+
+        Args:
+            last_pid: The pid of the crashed node.
+            found: Gets a blocking socket, which it owns; None if the last node has not crashed, but was told to stop.
+        """
+        try:
+            _thread.start_new_thread(self._search, (last_pid, found))
+        except RuntimeError:  # no more threads: this process stays without a node
+            pass
+
+    def _search(self, last_pid: int, found: Callable[[socket.socket | None], None]) -> None:
+        pause = FIRST_PAUSE_S
+        while not self._is_needless():
+            if discovery.was_stopped(self._directory, last_pid):
+                found(None)
+                return
+            try:
+                sock = discovery.find_or_start(self._directory)
+            except (OSError, RaySystemError):
+                time.sleep(AFTER_FAILURE_S)  # the log of the node has the reason
+                continue
+            if sock is not None:
+                found(sock)
+                return
+            time.sleep(pause)
+            pause = min(2 * pause, LAST_PAUSE_S)
+
+
+def mark_stopped(directory: str, pid: int) -> None:
+    """Note that a node is about to be killed on purpose, so that no process starts the next one."""
+    try:
+        with open(os.path.join(directory, discovery.STOPPED), "w") as file:
+            file.write(str(pid))
+    except OSError:  # the folder is gone, and with it the sockets of all processes
+        pass
