@@ -10,16 +10,13 @@ import pytest
 from raw_session import is_gone
 
 import nbactors as ray
-from nbactors import engine
 from nbactors.testing import eventually
 
 
-@pytest.fixture
-def node_pid() -> Iterator[int]:
+@pytest.fixture(autouse=True)
+def session() -> Iterator[None]:
     ray.init(num_cpus=2)
-    running = engine.running()
-    assert running is not None
-    yield running.describe()["node_pid"]
+    yield
     ray.shutdown()
 
 
@@ -29,7 +26,7 @@ class Sleeper:
         return os.getpid()
 
 
-def test_a_forkserver_s_death_ends_no_worker_and_the_next_actor_gets_a_new_one(node_pid: int) -> None:
+def test_the_workers_of_a_dead_forkserver_go_on() -> None:
     sleeper = Sleeper.remote()
     pid = ray.get(sleeper.pid.remote())
     forkserver = psutil.Process(psutil.Process(pid).ppid())
