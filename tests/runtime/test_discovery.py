@@ -168,6 +168,7 @@ class TestStart:
         with RawSession() as session:
             up = session.create_up()
             first = node_pid()
+            os.kill(up.pid, signal.SIGKILL)  # it would start the next node
             os.kill(first, signal.SIGKILL)
             # A dying process closes what it has in turn: its worker may be gone before nobody listens any more.
             eventually(lambda: is_gone(up.pid) and is_gone(first))

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from raw_session import environment, is_gone
 
@@ -31,7 +32,7 @@ main(int(sys.argv[1]), "stand_in")
 STAND_IN = textwrap.dedent("""
     import json, os, signal, sys, random
     IMPORTED_BY = os.getpid()
-    def run(process_id, directory, title, runtime_env):
+    def run(process_id, directory, title, runtime_env, readers):
         facts = {
             "pid": os.getpid(), "sid": os.getsid(0), "imported by": IMPORTED_BY, "cwd": os.getcwd(), "title": title,
             "path": sys.path[:1], "directory": directory, "random": random.random(), "process_id": process_id.hex(),
@@ -69,7 +70,7 @@ class ForkServer:
         out, err = os.pipe(), os.pipe()
         facts: dict[str, Any] = {"sys_path": [], "cwd": b"", "runtime_env": None}
         order = messages.Fork(number.to_bytes(16, "big"), code.encode(), title, **{**facts, **changes})
-        socket.send_fds(self.sock, [fork_codec().encode([order])], [out[1], err[1]])
+        socket.send_fds(self.sock, [fork_codec().encode([order])], [out[1], err[1], out[0], err[0]])
         os.close(out[1])
         os.close(err[1])
         return open(out[0]), open(err[0])
@@ -121,8 +122,31 @@ def test_a_worker_is_a_fork_that_shares_no_descriptor_and_no_terminal_session(
     assert facts["SIGCHLD"] == signal.SIG_DFL
     assert facts["cwd"] == str(tmp_path)
     assert facts["path"] == ["/first"]
-    # Nothing but its three streams, and the listing of this directory itself.
-    assert len(facts["descriptors"]) == 4
+    # Nothing but its three streams, the read ends of two of them, and the listing of this directory itself.
+    assert len(facts["descriptors"]) == 6
+
+
+def test_the_read_ends_are_the_worker_s_alone(server: ForkServer) -> None:
+    """A program that a worker runs does not get them."""
+    code = "import subprocess; print(*[os.get_inheritable(reader) for reader in readers], flush=True)"
+    out, err = server.fork(1, code)
+    with out, err:
+        assert out.read().splitlines()[1] == "False False"
+
+
+def test_the_forkserver_of_a_crashed_node_stays_until_its_last_worker_has_ended(server: ForkServer) -> None:
+    code = "import signal; signal.pause()"
+    (out, err), (other_out, other_err) = server.fork(1, code), server.fork(2, code)
+    pids = [json.loads(stream.readline())["pid"] for stream in (out, other_out)]
+    server.sock.close()
+    os.kill(pids[0], signal.SIGTERM)
+    assert out.read() == ""
+    eventually(lambda: not psutil.pid_exists(pids[0]))
+    assert server.process.poll() is None, "it has reaped the worker, and waits for the other one"
+    os.kill(pids[1], signal.SIGTERM)
+    assert server.process.wait(10) == 0
+    for stream in (out, err, other_out, other_err):
+        stream.close()
 
 
 def test_a_worker_gets_its_own_path_and_directory(server: ForkServer) -> None:
