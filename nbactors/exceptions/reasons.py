@@ -132,6 +132,19 @@ def no_descriptor(what: str) -> RaySystemError:
     )
 
 
+def torn_segment(announced: int, size: int) -> RaySystemError:
+    """Return the error of a large value whose file in shared memory is too short.
+
+    Args:
+        announced: Bytes of the value, as its sender has told.
+        size: Bytes of the file.
+    """
+    return RaySystemError(
+        f"a large value could not be received: its sender announced {announced} bytes of shared memory, and the file "
+        f"has {size}. This is a bug in nbactors, or user code has truncated a file that is not its own"
+    )
+
+
 def is_no_descriptor(error: OSError) -> bool:
     """Return whether an error is the lack of a file descriptor, in this process or in the system."""
     return error.errno in (errno.EMFILE, errno.ENFILE)
