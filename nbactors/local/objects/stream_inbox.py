@@ -116,7 +116,7 @@ class Inbox(Readable):
 
     def arrive(self, index: int, held: Held) -> None:
         """Add the `index`-th yielded value, unless it has arrived before."""
-        missing = self.missing.get(index)
+        missing = self.missing.get(index) if self.missing else None
         if missing is not None:
             held.settle(missing)
             self.missing.pop(index, None)

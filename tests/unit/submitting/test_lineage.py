@@ -402,5 +402,5 @@ def test_calls_whose_answers_are_lost_with_a_connection_run_again_in_order(
         connection = session.peers.outgoing()[0]
     assert worker.methods() == methods, "once more, and then no retry is left"
     for ref in refs:
-        with pytest.raises(exceptions.RaySystemError, match="too many answers.*The call may have run"):
+        with pytest.raises(exceptions.RaySystemError, match=r"too many answers.*The call may have run"):
             session.get(ref)
