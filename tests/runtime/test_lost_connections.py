@@ -22,6 +22,7 @@ from nbactors.local.connections import peer_connection
 from nbactors.testing import eventually
 
 LARGE = 200_000
+KEPT_BYTES = peer_connection.KEPT_BYTES
 
 
 class Worker:
@@ -32,6 +33,10 @@ class Worker:
 
     def work(self, number: int, size: int = 0) -> Any:
         self._runs[number] = self._runs.get(number, 0) + 1
+        if self._runs[number] > 1:
+            # A test has lowered it. With a limit of some bytes the worker closes each connection before it has sent an
+            # answer, and calls with retries would run for ever.
+            peer_connection.KEPT_BYTES = KEPT_BYTES
         return number if not size else bytes(size) + number.to_bytes(4, "big")
 
     def items(self, number: int, count: int, size: int = 0) -> Iterator[Any]:
