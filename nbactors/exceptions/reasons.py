@@ -11,9 +11,11 @@ from nbactors.exceptions.errors import (
     ActorUnavailableError,
     CallTimeoutError,
     ObjectLostError,
+    ObjectReconstructionFailedError,
     OwnerDiedError,
     RaySystemError,
     RuntimeEnvSetupError,
+    StreamingGeneratorReplayInconsistentError,
     TaskCancelledError,
     TaskUnschedulableError,
     WorkerCrashedError,
@@ -34,6 +36,37 @@ def object_lost(oid: bytes) -> ObjectLostError:
         oid[:16],
         detail="Its owner freed it, since no counted reference was left. This happens to references that were sent by "
         "other ways than arguments, results and put().",
+    )
+
+
+_NOT_AGAIN = {
+    "no_retry": "it is not run again, since it has no retry left: give a task `max_retries`, and an actor's method "
+    "`max_task_retries`.",
+    "canceled": "it is not run again, since it was cancelled.",
+}
+
+
+def unreconstructable(oid: bytes, loss: str, obstacle: str) -> ObjectReconstructionFailedError:
+    """Return the error of a result that was lost on its way to its owner and is not computed again.
+
+    Args:
+        oid: The object's id.
+        loss: How it was lost.
+        obstacle: "no_retry" or "canceled".
+    """
+    detail = f"{loss.rstrip('.')}. The call that makes the value has run; {_NOT_AGAIN[obstacle]}"
+    return ObjectReconstructionFailedError(oid.hex(), oid[:16], detail=detail[0].upper() + detail[1:])
+
+
+def shorter_replay(count: int) -> StreamingGeneratorReplayInconsistentError:
+    """Return the error of a generator's lost value that the generator has not yielded when it was run again.
+
+    Args:
+        count: How many values it had yielded before.
+    """
+    return StreamingGeneratorReplayInconsistentError(
+        f"a value of a generator was lost on its way, so the generator was run again; it has ended early, while it had "
+        f"yielded {count} values before. A generator with retries must yield the same values in each run"
     )
 
 
@@ -129,6 +162,19 @@ def no_descriptor(what: str) -> RaySystemError:
         f"{what}: the process (pid {os.getpid()}) has no free file descriptor; its limit is {soft} (`ulimit -n`). "
         "Raise that limit before the start, or let go of files and of references to large values: each value of more "
         "than 100 KiB takes one descriptor in every process that holds it"
+    )
+
+
+def torn_segment(announced: int, size: int) -> RaySystemError:
+    """Return the error of a large value whose file in shared memory is too short.
+
+    Args:
+        announced: Bytes of the value, as its sender has told.
+        size: Bytes of the file.
+    """
+    return RaySystemError(
+        f"a large value could not be received: its sender announced {announced} bytes of shared memory, and the file "
+        f"has {size}. This is a bug in nbactors, or user code has truncated a file that is not its own"
     )
 
 

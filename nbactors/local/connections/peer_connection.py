@@ -467,10 +467,10 @@ def _without_values(message: Any) -> Any:
     if not isinstance(message, _ANSWERS):
         return message
     error = messages.Value(
-        failures.encode(
+        failures.encode_loss(
             exceptions.RaySystemError(
                 "the answer to this call is lost: its caller could not be reached for so long that too many answers "
-                f"waited for it (more than {KEPT_BYTES >> 20} MiB). The call itself has run."
+                f"waited for it (more than {KEPT_BYTES >> 20} MiB)."
             )
         ),
         error=True,

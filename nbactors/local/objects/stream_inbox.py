@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from nbactors.exceptions import reasons
 from nbactors.local.objects.entry import Entry
-from nbactors.local.wire import messages
+from nbactors.local.objects.held import Held
+from nbactors.local.wire import failures, messages
 from nbactors.object_ref import ObjectRef
 from nbactors.object_ref_generator import DynamicObjectRefGenerator
 from nbactors.views.summaries import StreamFacts
 
 if TYPE_CHECKING:
     from nbactors.local.objects.entry import Listener
-    from nbactors.local.objects.held import Held
     from nbactors.local.objects.home import Home, Maker
 
 
@@ -77,16 +78,30 @@ class Inbox(Readable):
     Attributes:
         number: The call's number.
         received: The highest index that has arrived; a call that is tried again yields earlier ones a second time.
+        missing: The entries of values that were lost on their way, by index. The call is to yield them once more.
+        loss: How a value of the current run was lost, for which the run was stopped; empty if none was.
         is_collected: Whether the references become one value, for ``num_returns="dynamic"``.
     """
 
-    __slots__ = ("_backpressure", "_call", "_read", "abandoned", "is_collected", "number", "received")
+    __slots__ = (
+        "_backpressure",
+        "_call",
+        "_read",
+        "abandoned",
+        "is_collected",
+        "loss",
+        "missing",
+        "number",
+        "received",
+    )
 
     def __init__(self, home: Home, call: Maker, backpressure: int, is_collected: bool) -> None:
         super().__init__(home)
         self.is_collected = is_collected
         self.number = call.number
         self.received = 0
+        self.missing: dict[int, Entry] = {}
+        self.loss = ""
         self.abandoned = False
         self._call: Maker | None = call
         self._backpressure = backpressure
@@ -101,13 +116,47 @@ class Inbox(Readable):
 
     def arrive(self, index: int, held: Held) -> None:
         """Add the `index`-th yielded value, unless it has arrived before."""
-        if not self.ended:
+        missing = self.missing.get(index) if self.missing else None
+        if missing is not None:
+            held.settle(missing)
+            self.missing.pop(index, None)
+            self._stop_if_unread()
+        elif not self.ended:
             entry = Entry.made(self.home, self.number, held, index)
             if index > self.received:
                 self.received = index
                 if not self.abandoned:
                     self.items.append(entry)
             self._tell()
+
+    def miss(self, index: int, loss: str) -> None:
+        """Add a reference to the `index`-th yielded value, which was lost on its way, and stop the run.
+
+        The generator then runs again from its beginning. It must not run on: if a reader waits for the lost value, the
+        generator may wait for the reader, because of its backpressure limit.
+        """
+        call, entry = self._call, Entry(self.home, self.number, index)
+        if index > self.received and not self.ended and not self.abandoned:
+            self.missing[index] = entry
+            self.received = index
+            self.items.append(entry)
+            self._tell()
+        if index in self.missing and call is not None:
+            self.loss = loss
+            call.tell(messages.StopStream(self.number))
+
+    def _stop_if_unread(self) -> None:
+        """Stop the generator if no value is missing that it would yield, and nobody reads on."""
+        call = self._call
+        if self.abandoned and call is not None and not self.missing:
+            call.tell(messages.StopStream(self.number))
+
+    def _lose_missing(self, held: Held) -> None:
+        """Give the entries of the lost values an error: the call does not yield them any more."""
+        while self.missing:
+            for index, entry in list(self.missing.items()):
+                held.settle(entry)
+                self.missing.pop(index, None)
 
     def _tell(self) -> None:
         waiting = self.home.waiting
@@ -118,6 +167,7 @@ class Inbox(Readable):
     def fail(self, held: Held) -> None:
         """End the stream with an error as its last reference: the generator has raised, or its worker has died."""
         entry = Entry.made(self.home, self.number, held, self.received + 1)
+        self._lose_missing(held)
         if not self.ended:
             self.ended = True
             self.received += 1
@@ -127,6 +177,8 @@ class Inbox(Readable):
 
     def end(self) -> None:
         """End the stream."""
+        if self.missing:
+            self._lose_missing(Held(failures.encode(reasons.shorter_replay(self.received)), error=True))
         self.ended = True
         self._call = None
         self.wake()
@@ -164,15 +216,16 @@ class Inbox(Readable):
 
         Called after the call was sent: the worker drops messages about a call that it does not know yet.
         """
-        if self.abandoned:
+        if self.abandoned and not self.missing:
             call.tell(messages.StopStream(self.number))
         elif self._backpressure > 0 and self._read:
             call.tell(messages.Consumed(self.number, self._read))
 
     def abandon(self) -> None:
         """Free the unread references and stop the generator, since nobody reads on."""
-        call = self._call
         self.abandoned = True
+        for entry in list(self.items):
+            self.missing.pop(entry.index, None)
         self.items.clear()
-        if call is not None and not self.ended:
-            call.tell(messages.StopStream(self.number))
+        if not self.ended:
+            self._stop_if_unread()

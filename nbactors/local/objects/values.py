@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from nbactors.local.connections.connection import Connection
     from nbactors.local.objects.claims import Claims
     from nbactors.local.objects.entry import Entry
-    from nbactors.local.store.segments import SegmentStore
+    from nbactors.local.store.segments import SegmentStore, Stored
 
 INLINE = 100 * 1024
 """Values of more bytes than this lie in shared memory (Ray's own threshold)."""
@@ -122,6 +122,9 @@ class Values:
     def receive(self, connection: Connection, value: messages.Value) -> Held:
         """Take over a value with its tokens, hold and descriptor. Called while its message is handled.
 
+        Of a value that was lost on its way, because its descriptor is missing or its segment is torn, the result holds
+        the error of the loss, see `failures.loss`.
+
         If an asynchronous exception aborts the handling, the repeated handling finds the value in `unpacked`.
         """
         if value.segment is None and not value.refs and not value.actors:
@@ -129,30 +132,32 @@ class Values:
         known: Held | None = connection.unpacked.get(id(value))
         if known is not None:
             return known
-        release = None
-        stored = None
-        if value.segment is not None:
-            segment = value.segment
-            release = _Release(connection, segment.segment_id)
+        segment = value.segment
+        release = _Release(connection, segment.segment_id if segment is not None else 0)
+        stored: Stored | None = None
+        loss: exceptions.RaySystemError | None = None
+        if segment is not None:
             fd = connection.take_fd(value)
             if fd == MISSING:
-                release.is_due = True
-                release.give_back()
-                connection.forget_fd(value)
-                return Held(failures.encode(reasons.no_descriptor("a large value could not be received")), error=True)
-            if os.fstat(fd).st_size < segment.size:
+                loss = reasons.no_descriptor("a large value could not be received")
+            elif (size := os.fstat(fd).st_size) < segment.size:
                 os.close(fd)
-                raise exceptions.RaySystemError("a peer announced a segment that is larger than its file")
-            stored = self._store.receive(fd, segment.size, segment.spans, release.give_back)
+                loss = reasons.torn_segment(segment.size, size)
+            else:
+                stored = self._store.receive(fd, segment.size, segment.spans, release.give_back)
         references, actors = self._references, self.handles
         contained: list[Any] = [references.known(oid) for oid in value.refs]
         contained += [actors.known(actor_id) for actor_id in value.actors]
-        held = Held(value.data, stored, contained, value.error, value.buffers)
-        mine = release or _Release(connection, 0)
+        if loss is None:
+            held = Held(value.data, stored, contained, value.error, value.buffers)
+        else:  # the references of a lost value are taken over all the same: they are freed at the end of this method
+            held = Held(failures.encode_loss(loss), error=True)
         connection.unpacked[id(value)] = held
-        mine.is_due = True
-        if stored is not None:
+        release.is_due = True
+        if segment is not None:
             connection.forget_fd(value)
+            if loss is not None:
+                release.give_back()
         # Tokens last: one that is not taken over frees the object too late, one that is taken over twice, too early.
         for oid in value.refs:
             references.obtain(oid, 1)

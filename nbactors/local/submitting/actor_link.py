@@ -413,9 +413,13 @@ class LocalActorLink(Target, ActorLink):
         in_flight = [call for call in list(calls.values()) if call.state < FINISHED and call.connection is connection]
         self._connection = None
         if self._down is None and self._restarting is None and not self._peers.is_final(connection.peer_id):
-            # The worker lives: only the calls in flight are lost.
-            for call in in_flight:
-                self._doom(call, failures.encode(reasons.connection_lost(why)))
+            # The worker lives: only the answers to the calls in flight are lost.
+            for call in reversed(in_flight):
+                if call.retries and not call.canceled:
+                    call.return_to(self._queue_of(call), is_tried=True)
+                    self._links.keep(self)
+                else:
+                    self._doom(call, failures.encode(reasons.connection_lost(why)))
             self._connect(connection.peer_id, connection.in_flight.pid)
             in_flight = []
         self._cut_off.update(in_flight)

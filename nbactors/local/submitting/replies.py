@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from nbactors.exceptions import reasons
 from nbactors.local.objects.held import Held
-from nbactors.local.wire import messages, pickling
+from nbactors.local.submitting import lineage
+from nbactors.local.wire import failures, ids, messages, pickling
 
 if TYPE_CHECKING:
     from nbactors.local.connections.connection import Connection
@@ -26,14 +28,15 @@ class Replies:
         """End a call that has returned one small value."""
         in_flight: InFlight = connection.in_flight
         call = _take(in_flight, message.number)
-        if call is not None:
-            in_flight.answered = call.target
-            if call.stream is not None:
-                self._end_stream(call, Held(message.data))
-            else:
-                call.entries[0].resolve(message.data)
-            call.finish()
-            in_flight.answering = None
+        if call is None:
+            return
+        if call.stream is not None:
+            self._settle(connection, call, [Held(message.data)])
+            return
+        in_flight.answered = call.target
+        call.entries[0].resolve(message.data)
+        call.finish()
+        in_flight.answering = None
 
     def on_results(self, connection: Connection, message: messages.Results) -> None:
         """End a call that has returned any other result or has raised, or have its target try it again."""
@@ -42,26 +45,49 @@ class Replies:
         call = _take(in_flight, message.number)
         if call is None:
             return
-        target = call.target
         if message.retriable and call.retries and not call.canceled:
-            in_flight.answering = None
-            target.retry(connection, call)
-            return
-        if call.stream is not None:
-            self._end_stream(call, held[0])
+            self._run_again(connection, call)
         else:
-            _spread(call.entries, held)
-        in_flight.answered = target
+            self._settle(connection, call, held)
+
+    def _settle(self, connection: Connection, call: PendingCall, held: list[Held]) -> None:
+        """End a call with its results, or have its target run it again if one of them was lost. See `lineage`."""
+        in_flight: InFlight = connection.in_flight
+        if call.stream is not None:
+            if call.stream.loss and call.stream.missing:
+                if not _obstacle(call):
+                    call.stream.loss = ""
+                    self._run_again(connection, call)
+                    return
+                # The generator was stopped to be run again, and is not: the stream must not look as if it were whole.
+                held = [_unreconstructable(call, call.stream.received + 1, call.stream.loss)]
+            self._end_stream(call, held[0])
+        elif _spread(call, held):
+            self._run_again(connection, call)
+            return
+        in_flight.answered = call.target
         call.finish()
         in_flight.answering = None
+
+    @staticmethod
+    def _run_again(connection: Connection, call: PendingCall) -> None:
+        connection.in_flight.answering = None
+        call.target.retry(connection, call)
 
     def on_yielded(self, connection: Connection, message: messages.Yielded) -> None:
         """Add a yielded value to the call's stream."""
         value = message.value
         held = Held(message.data) if value is None else self._values.receive(connection, value)
-        call = connection.in_flight.calls.get(message.number)
-        if call is not None and call.stream is not None:
+        call: PendingCall | None = connection.in_flight.calls.get(message.number)
+        if call is None or call.stream is None:
+            return
+        loss = failures.loss(held.data) if held.error else ""
+        if not loss:
             call.stream.arrive(message.index, held)
+        elif _obstacle(call):
+            call.stream.arrive(message.index, _unreconstructable(call, message.index, loss))
+        else:
+            call.stream.miss(message.index, loss)
 
     @staticmethod
     def _end_stream(call: PendingCall, held: Held) -> None:
@@ -101,7 +127,32 @@ def _take(in_flight: InFlight, number: int) -> PendingCall | None:
     return call
 
 
-def _spread(entries: Any, held: list[Any]) -> None:
-    """Give each entry its value; a single error goes to all entries."""
+def _spread(call: PendingCall, held: list[Held]) -> bool:
+    """Give each entry its value; a single error goes to all entries.
+
+    Returns:
+        Whether values were lost and the call is to run again. The entries of these values are still pending.
+    """
+    runs_again = False
+    entries = call.entries
     for index, entry in enumerate(entries):
-        held[index if len(held) == len(entries) else 0].settle(entry)
+        outcome = held[index if len(held) == len(entries) else 0]
+        loss = failures.loss(outcome.data) if outcome.error else ""
+        if loss:
+            if not _obstacle(call):
+                runs_again = True
+                continue
+            outcome = _unreconstructable(call, entry.index, loss)
+        outcome.settle(entry)
+    return runs_again
+
+
+def _obstacle(call: PendingCall) -> str:
+    """Return why a call whose result was lost does not run again; empty if it does."""
+    return lineage.TABLE[call.canceled is not None, call.retries != 0]
+
+
+def _unreconstructable(call: PendingCall, index: int, loss: str) -> Held:
+    """Return the error of a result that was lost and is not computed again."""
+    oid = ids.object_id(call.entries[0].owner, call.number, index)
+    return Held(failures.encode(reasons.unreconstructable(oid, loss, _obstacle(call))), error=True)

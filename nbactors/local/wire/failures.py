@@ -24,6 +24,17 @@ def encode(error: BaseException) -> bytes:
     return pickle.dumps(("plain", pickle.dumps(error)))
 
 
+def encode_loss(error: exceptions.RaySystemError) -> bytes:
+    """Pickle the error that stands in place of a value that was lost on its way. See `loss`."""
+    return pickle.dumps(("loss", pickle.dumps(error)))
+
+
+def loss(data: bytes) -> str:
+    """Return how the value was lost in whose place a pickled error stands; empty for any other error."""
+    kind, *parts = pickle.loads(data)
+    return str(pickle.loads(parts[0]).client_exc) if kind == "loss" else ""
+
+
 def encode_task_error(
     function_name: str, trace: str, cause: BaseException, pid: int, frames: Sequence[RemoteFrame] = ()
 ) -> bytes:

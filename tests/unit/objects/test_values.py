@@ -20,7 +20,7 @@ from nbactors.local.objects import values as values_module
 from nbactors.local.objects.entry import Entry
 from nbactors.local.objects.held import Held
 from nbactors.local.objects.values import INLINE
-from nbactors.local.wire import messages, pickling
+from nbactors.local.wire import failures, messages, pickling
 
 LARGE = bytes(range(256)) * (1 << 12)
 
@@ -167,10 +167,34 @@ class TestReceiving:
         assert connection.sent == [messages.ReleaseSegment(7)]
         assert connection.forgotten == [value]
 
-    def test_a_segment_that_is_larger_than_its_file_is_refused(self, session: Session) -> None:
+    def test_a_segment_whose_file_is_too_short_is_an_error_and_the_hold_given_back(self, session: Session) -> None:
         value = messages.Value(b"", segment=self.SEGMENT)
-        with tempfile.TemporaryFile() as file, pytest.raises(exceptions.RaySystemError, match="larger than its file"):
-            session.objects.values.receive(Receiving(file.fileno()), value)  # type: ignore[arg-type]
+        with tempfile.TemporaryFile() as file:
+            connection = Receiving(file.fileno())
+            held = session.objects.values.receive(connection, value)  # type: ignore[arg-type]
+        with pytest.raises(exceptions.RaySystemError, match=r"announced 1048576 bytes.*the file has 0"):
+            held.load()
+        assert connection.sent == [messages.ReleaseSegment(7)]
+        assert connection.forgotten == [value]
+
+    def test_the_references_in_a_value_that_has_not_arrived_are_given_back(
+        self, owner: Session, borrower: Session
+    ) -> None:
+        held = owner.objects.values.hold([owner.put("inside")])
+        packed, _ = owner.objects.values.pack(Outgoing(borrower), held, False)  # type: ignore[arg-type]
+        assert count(owner, borrower) == 1
+        value, connection = messages.Value(b"", packed.refs, segment=self.SEGMENT), Receiving()
+        borrower.objects.values.receive(connection, value)  # type: ignore[arg-type]
+        connection.unpacked.clear()
+        settle(borrower, owner)
+        assert count(owner, borrower) == 0
+
+    def test_a_lost_value_is_told_from_an_error_of_the_call(self, session: Session) -> None:
+        value = messages.Value(b"", segment=self.SEGMENT)
+        held = session.objects.values.receive(Receiving(), value)  # type: ignore[arg-type]
+        assert failures.loss(held.data).startswith("a large value could not be received: the process")
+        assert failures.loss(failures.encode(exceptions.RaySystemError("another"))) == ""
+        assert failures.loss(failures.encode_task_error("work", "", exceptions.RaySystemError("a task's"), 1)) == ""
 
     def test_a_message_that_is_handled_twice_is_taken_over_once(self, owner: Session, borrower: Session) -> None:
         ref = owner.put("inside")
