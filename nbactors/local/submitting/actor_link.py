@@ -118,6 +118,11 @@ class LocalActorLink(Target, ActorLink):
         self._max_pending = meta.max_pending_calls
         self._max_retries = meta.max_task_retries
 
+    @property
+    def is_down(self) -> bool:
+        """Whether the node has told that the actor is dead."""
+        return self._down is not None
+
     # --------------------------------------------------------------------------------------------------- submitting
 
     def call(
@@ -350,13 +355,13 @@ class LocalActorLink(Target, ActorLink):
 
         Calls in flight fail only when the socket was read to its end, since it may still hold answers to them.
         """
-        if self._down is not None and self._down.kind != "unknown":
-            return
-        self._down = down
-        if self._connection is None:
-            self._fail_queue()
-        else:
-            self._read_out(self._connection, "the actor is dead")
+        if self._down is None or self._down.kind == "unknown":
+            self._down = down
+            if self._connection is None:
+                self._fail_queue()
+            else:
+                self._read_out(self._connection, "the actor is dead")
+        self._links.forget_construction(self.actor_id)
 
     @in_turn
     def on_restarting(self, restarting: messages.ActorRestarting) -> None:
@@ -486,8 +491,10 @@ class LocalActorLink(Target, ActorLink):
 
     @in_turn
     def _try_again(self, call: PendingCall) -> None:
-        call.return_to(self._queue_of(call), is_tried=True, is_last=True)
-        self._links.keep(self)
+        # Another thread may have cancelled the call after its error was read. The worker ignores that `Cancel`.
+        if not self._doom_if_canceled(call):
+            call.return_to(self._queue_of(call), is_tried=True, is_last=True)
+            self._links.keep(self)
         self._pump()
 
     def answered(self, connection: Connection) -> None:

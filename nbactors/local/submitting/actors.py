@@ -98,8 +98,18 @@ class Actors:
             self._lose(link, node.lost)
 
     def keep_construction(self, link: LocalActorLink, construct: Construction) -> None:
-        """Keep what an actor is constructed by until the actor is dead: it may restart."""
+        """Keep what an actor is constructed by until the actor is dead: it may restart.
+
+        A named actor may have died before its creator has a link. The link is looked at last, and forgets the
+        construction after it was told of the death, so one of the two sees the other.
+        """
         self._constructions[link.actor_id] = construct
+        if link.is_down:
+            self.forget_construction(link.actor_id)
+
+    def forget_construction(self, actor_id: bytes) -> None:
+        """Forget what an actor was constructed by, since it is dead. Idempotent."""
+        self._constructions.pop(actor_id, None)
 
     def replace_class(self, actor_id: bytes, export: Callable[[], Held]) -> None:
         """Have an actor that was created here restart with a changed class. Any thread."""
@@ -184,13 +194,12 @@ class Actors:
 
     def on_news(self, news: ActorNews) -> None:
         """Pass the node's news of an actor to its link, or remember them. The leader's thread."""
-        is_over = type(news) is messages.ActorDown and self._constructions.pop(news.actor_id, None) is not None
         link = self.existing(news.actor_id)
         if link is None and news.actor_id in self._constructions:
-            link, _ = self._find(news.actor_id)  # its handles are elsewhere, and it restarts
+            link, _ = self._find(news.actor_id)  # its handles are elsewhere; the news are for the creator
         if link is not None:
             self._tell(link, news)
-        elif not is_over:  # else the news are for the creator, which needs no handle to get them
+        else:
             self._news.pop(news.actor_id, None)
             self._news[news.actor_id] = news
             if len(self._news) > REMEMBERED:

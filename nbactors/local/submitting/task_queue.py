@@ -379,10 +379,10 @@ class TaskQueue(Target):
                 connection.in_flight.calls.pop(number, None)
         self._pump()
 
-    def _requeue(self, call: PendingCall, *, is_tried: bool = False) -> None:
-        """Put a task back to the front of the queue; fail it if it was cancelled meanwhile."""
+    def _requeue(self, call: PendingCall, *, is_tried: bool = False, is_last: bool = False) -> None:
+        """Put a task back into the queue, see `return_to`; fail it if it was cancelled meanwhile."""
         if not self._doom_if_canceled(call):
-            call.return_to(self._queue, is_tried=is_tried)
+            call.return_to(self._queue, is_tried=is_tried, is_last=is_last)
 
     def retry(self, connection: Connection, call: PendingCall) -> None:
         """Try a task again that has raised a retriable exception. The leader's thread."""
@@ -391,7 +391,8 @@ class TaskQueue(Target):
 
     @in_turn
     def _try_again(self, call: PendingCall) -> None:
-        call.return_to(self._queue, is_tried=True, is_last=True)
+        # Another thread may have cancelled the task after its error was read. The worker ignores that `Cancel`.
+        self._requeue(call, is_tried=True, is_last=True)
         self._pump()
 
     def _on_connection_closed(self, connection: Connection, why: str) -> None:

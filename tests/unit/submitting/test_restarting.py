@@ -15,10 +15,11 @@ from nbactors import exceptions
 from nbactors.definitions.metadata import STREAMING, MethodMeta
 from nbactors.definitions.signature import ANYTHING
 from nbactors.local.objects.entry import Entry
+from nbactors.local.objects.held import Held
 from nbactors.local.submitting import actor_link
 from nbactors.local.submitting.actor_link import LocalActorLink
 from nbactors.local.submitting.actors import Actors
-from nbactors.local.submitting.construction import Concurrency
+from nbactors.local.submitting.construction import Concurrency, Construction
 from nbactors.local.wire import messages, pickling
 from nbactors.local.wire.cancel_mode import CancelMode
 from nbactors.object_ref import ObjectRef
@@ -757,6 +758,22 @@ class TestConstruction:
         tell(session, messages.ActorDown(actor_id, "killed", "", "", "", 0))
         assert session.actors._constructions == {}
 
+    @pytest.mark.parametrize("is_told", ["before the link is made", "after the link is made"])
+    def test_the_construction_of_an_actor_that_has_died_meanwhile_is_not_kept(
+        self, session: Session, worker: PlayedWorker, is_told: str
+    ) -> None:
+        """The node knows a named actor before its creator has a link."""
+        actor_id = b"a" * 16
+        down = messages.ActorDown(actor_id, "killed", "kill() was called.", "", "", 0)
+        if is_told == "before the link is made":
+            tell(session, down)
+        link = session.actors.create(actor_id, is_known=True)
+        if is_told == "after the link is made":
+            tell(session, down)
+        construct = Construction(link, Held(b""), b"", ONE_BY_ONE, 0)
+        session.actors.keep_construction(link, construct)
+        assert session.actors._constructions == {}
+
     def test_another_process_constructs_nothing(self, session: Session, workers: list[PlayedWorker]) -> None:
         link = session.actors.obtain(b"a" * 16, 1)
         come_up(session, workers[0], link, 0)
@@ -831,6 +848,23 @@ class TestRetriedExceptions:
         worker.raises(worker.take(messages.Call), KeyError("cancelled"), retriable=True)
         with pytest.raises(KeyError, match="cancelled"):
             session.get(ref)
+
+    def test_a_call_that_another_thread_cancels_meanwhile_is_not_run_again(
+        self, session: Session, worker: PlayedWorker
+    ) -> None:
+        link = create(session, worker, max_task_retries=-1)
+        ref = session.call(link, "method")
+        settle(session, worker)
+        link._turns.owner = -1  # another thread's, which comes to its step after the error was read
+        ref._entry.call.cancel(CancelMode.CANCEL, True)
+        worker.raises(worker.take(messages.Call), KeyError("again"), retriable=True)
+        settle(session, worker)
+        link._turns.owner = 0
+        link.pump()
+        settle(session, worker)
+        with pytest.raises(exceptions.TaskCancelledError, match="cancelled"):
+            session.get(ref)
+        assert worker.methods() == []
 
     def test_a_call_that_is_to_run_again_waits_for_the_next_worker(
         self, session: Session, workers: list[PlayedWorker]
