@@ -78,6 +78,16 @@ class Held:
         os._exit(1)
 
 
+@nbactors.remote(num_cpus=0)
+def call_held() -> str:
+    """Call an actor to which this process had no handle before."""
+    try:
+        nbactors.get(nbactors.get_actor("held").increment.remote(), timeout=5)
+    except nbactors.exceptions.ActorUnavailableError:
+        return "unavailable"
+    return "available"
+
+
 def test_an_actor_that_restarts_queues_for_its_resources_again() -> None:
     actor = nbactors.remote(max_restarts=2, num_cpus=2, name="held")(Held).remote()
     assert nbactors.get(actor.increment.remote()) == 1
@@ -89,6 +99,7 @@ def test_an_actor_that_restarts_queues_for_its_resources_again() -> None:
     with pytest.raises(nbactors.exceptions.ActorUnavailableError, match="is restarting"):
         nbactors.get(actor.increment.remote(), timeout=10)
     assert nbactors.get_actor("held") == actor
+    assert nbactors.get(call_held.remote(), timeout=10) == "unavailable"
     refs = [waiting.remote() for _ in range(3)]
     nbactors.cancel(refs[1])
     assert nbactors.wait(refs, num_returns=3, timeout=0.2)[0] == [refs[1]]

@@ -26,6 +26,10 @@ def kill(node: Scenario, client: Client, actor_id: bytes, no_restart: bool) -> N
     client.one(messages.Done)
 
 
+def log(worker: Client) -> str:
+    return f"/run/nb/logs/{worker.process_id.hex()[:16]}.log"
+
+
 def hold(node: Scenario, session: Client, actor_id: bytes) -> Client:
     """Return another session that has a handle to an actor."""
     other = node.session()
@@ -105,15 +109,34 @@ class TestCrash:
         node.start_worker().send(messages.ActorConstructed(actor_id))
         assert [row.name for row in session.ask("named_actors").actors] == ["n"]
 
-    def test_a_process_that_finds_the_actor_meanwhile_is_told_when_it_is_up(self, node: Scenario) -> None:
+    def test_a_process_that_finds_the_actor_meanwhile_is_told_that_it_restarts_and_when_it_is_up(
+        self, node: Scenario
+    ) -> None:
         session, other = node.session(), node.session()
         actor_id, worker = session.create_alive(max_restarts=1, name="n", rid=1)
         crash(node, worker)
         other.send(messages.GetActor(3, "n", "ns"))
+        assert other.one(messages.ActorRestarting) == session.one(messages.ActorRestarting)
         assert other.one(messages.ActorNamed).actor_id == actor_id
         assert other.got(messages.ActorUp) == []
         second = node.start_worker()
         assert other.one(messages.ActorUp).process_id == second.process_id
+
+    def test_the_log_of_the_crashed_process_is_listed(self, node: Scenario) -> None:
+        session = node.session()
+        actor_id, first = session.create_alive(max_restarts=-1)
+        (row,) = session.ask("actors").actors
+        assert (row.log_path, row.last_log_path) == (log(first), "")
+        crash(node, first)
+        (row,) = session.ask("actors").actors
+        assert row.last_log_path == log(first)
+        second = node.start_worker()
+        (row,) = session.ask("actors").actors
+        assert (row.log_path, row.last_log_path) == (log(second), log(first))
+        second.send(messages.ActorConstructed(actor_id))
+        crash(node, second)
+        (row,) = session.ask("actors").actors
+        assert row.last_log_path == log(second)
 
     def test_actors_that_the_crashed_process_has_created_end(self, node: Scenario) -> None:
         session = node.session()

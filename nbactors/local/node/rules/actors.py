@@ -237,6 +237,7 @@ class Actors:
         actor.state = follow(actor.state, Cause.RESTART)
         actor.restarts += 1
         actor.attempts = 0
+        actor.crashed = worker.process_id
         actor.worker = actor.allocation = worker.actor = None
         actor.process_id = b""
         text = (worker.ending and worker.ending.text) or f"its worker process (pid {actor.pid}) has ended"

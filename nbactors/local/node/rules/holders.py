@@ -32,11 +32,13 @@ def add(context: Context, actor: Actor, process: Process, tokens: int, asks: boo
 
 
 def tell(context: Context, actor: Actor, process: Process) -> None:
-    """Tell a process where an actor is, or that it is dead. Tell nothing if the actor is not up yet."""
+    """Tell a process that an actor is up, restarts or is dead; tell nothing before its first process is up."""
     if actor.announced and actor.down is not None:
         context.send(process, actor.down)
     elif actor.process_id:
         context.send(process, _up(actor))
+    elif actor.restarting is not None:
+        context.send(process, actor.restarting)
 
 
 def release(actor: Actor, process: Process, tokens: int) -> bool:
@@ -61,10 +63,10 @@ def tell_up(context: Context, actor: Actor) -> None:
 
 
 def tell_restarting(context: Context, actor: Actor, text: str, has_run: bool) -> None:
-    """Tell all holders that the actor is about to be another process."""
-    restarting = messages.ActorRestarting(actor.actor_id, text, has_run)
+    """Tell all holders, and those that come until it is up, that the actor is about to be another process."""
+    actor.restarting = messages.ActorRestarting(actor.actor_id, text, has_run)
     for process_id in actor.holders:
-        context.tell(process_id, restarting)
+        context.tell(process_id, actor.restarting)
 
 
 def tell_down(context: Context, actor: Actor) -> None:

@@ -133,6 +133,8 @@ class Actor(msgspec.Struct, eq=False, kw_only=True):
         announced: Whether its holders were told.
         attempts: How many processes for it have ended before they were ready, since its last restart.
         restarts: How often it was restarted.
+        restarting: What its holders were told of its last restart.
+        crashed: The process before its last restart, empty for none.
     """
 
     creation: messages.CreateActor
@@ -150,6 +152,8 @@ class Actor(msgspec.Struct, eq=False, kw_only=True):
     announced: bool = False
     attempts: int = 0
     restarts: int = 0
+    restarting: messages.ActorRestarting | None = None
+    crashed: bytes = b""
     pid: int = 0
     process_id: bytes = b""
 

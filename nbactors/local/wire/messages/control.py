@@ -407,7 +407,12 @@ class Query(Message, tag=33, frozen=True):
 
 
 class ActorRow(Message, tag=34, frozen=True):
-    """One actor in a `Listing`."""
+    """One actor in a `Listing`.
+
+    Attributes:
+        log_path: The log of its process; empty while it has none.
+        last_log_path: The log of its last process but one, whose crash it was restarted after; empty for none.
+    """
 
     actor_id: bytes
     class_name: str
@@ -421,6 +426,7 @@ class ActorRow(Message, tag=34, frozen=True):
     death_cause: str
     log_path: str
     process_id: bytes = b""
+    last_log_path: str = ""
 
     def shown(self) -> dict[str, Any]:
         """Return the facts for the user, with the keys of Ray's `list_actors`."""
