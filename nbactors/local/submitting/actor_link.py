@@ -250,6 +250,8 @@ class LocalActorLink(Target, ActorLink):
         call.go_out(connection, message, fds, at_once=not connection.in_flight.calls)
 
     def _pump(self) -> None:
+        if self.construct is not None and self._down is None:
+            self._down = self._links.write_construction(self, self.construct)
         if self._down is not None and self._connection is None:
             self._fail_queue()
         connection = self._connection
@@ -307,7 +309,9 @@ class LocalActorLink(Target, ActorLink):
             return False
         failed = construct.arguments.failure()
         if failed is not None:
-            self._down = self._links.abandon(self, failed)
+            error = failures.decode(failed.data)
+            text = f"one of its constructor's arguments failed: {type(error).__name__}: {error}"
+            self._down = self._links.abandon(self, text)
             self._fail_queue()
             return False
         if construct.connection is None:

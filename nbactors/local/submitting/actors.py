@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import weakref
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from nbactors.local.submitting import restart_file
 from nbactors.local.submitting.actor_link import LocalActorLink
-from nbactors.local.wire import failures, messages
+from nbactors.local.wire import messages
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Sequence
 
     from nbactors.local.connections.node_link import NodeLink
     from nbactors.local.connections.peers import Peers
-    from nbactors.local.objects.entry import Entry
-    from nbactors.local.objects.held import Held
     from nbactors.local.submitting.construction import Construction
     from nbactors.local.submitting.pending_call import PendingCall
     from nbactors.local.submitting.submitter import Submitter
@@ -47,6 +46,8 @@ class Actors:
         self._kept: set[LocalActorLink] = set()
         self._constructions: dict[bytes, Construction] = {}
         """What the actors of this process that may restart are constructed by."""
+        self._captured: dict[bytes, Sequence[Any]] = {}
+        """What is captured by the classes of updates, see `keep_captured`."""
         self._pinned: list[LocalActorLink] = []
 
     def create(self, actor_id: bytes, is_known: bool) -> LocalActorLink:
@@ -109,13 +110,25 @@ class Actors:
 
     def forget_construction(self, actor_id: bytes) -> None:
         """Forget what an actor was constructed by, since it is dead. Idempotent."""
-        self._constructions.pop(actor_id, None)
+        self._captured.pop(actor_id, None)
+        construct = self._constructions.pop(actor_id, None)
+        if construct is not None and construct.is_written and not self._node.lost:
+            # The node has removed the file, but perhaps before it was written. Without the node the actor may live.
+            restart_file.remove(construct.file)
 
-    def replace_class(self, actor_id: bytes, export: Callable[[], Held]) -> None:
-        """Have an actor that was created here restart with a changed class. Any thread."""
-        construct = self._constructions.get(actor_id)
-        if construct is not None:
-            construct.cls = export()
+    def write_construction(self, link: LocalActorLink, construct: Construction) -> messages.ActorDown | None:
+        """Write the file of a construction, if it has one; if that fails, end the actor and return the cause."""
+        try:
+            construct.write(self._process_id)
+        except OSError as error:
+            return self.abandon(link, f"its constructor could not be written to a file for restarts: {error}")
+        return None
+
+    def keep_captured(self, link: LocalActorLink, captured: Sequence[Any]) -> None:
+        """Keep the references and handles that the class of an update captures, until the actor is dead."""
+        self._captured[link.actor_id] = captured
+        if link.is_down:
+            self.forget_construction(link.actor_id)
 
     def reconstruct(self, link: LocalActorLink, restarts: int) -> None:
         """Have the link of an actor that was created here construct it again, once for each restart. A link's step."""
@@ -215,10 +228,8 @@ class Actors:
         else:
             link.on_down(news)  # type: ignore[arg-type]
 
-    def abandon(self, link: LocalActorLink, failed: Entry) -> messages.ActorDown:
-        """End an actor because an argument of its constructor has failed; return the cause of death."""
-        error = failures.decode(failed.data)
-        text = f"one of its constructor's arguments failed: {type(error).__name__}: {error}"
+    def abandon(self, link: LocalActorLink, text: str) -> messages.ActorDown:
+        """End an actor that cannot be constructed, for the reason in `text`; return the cause of death."""
         down = messages.ActorDown(link.actor_id, "creation_failed", text, "", "", 0)
         self._node.send_now(messages.KillActor(self._node.number(), link.actor_id, True))
         return down

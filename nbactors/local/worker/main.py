@@ -56,6 +56,7 @@ class Worker:
             process.objects,
             process.peers,
             process.node,
+            directory=directory,
             flush=process.flush,
             cancel_children=process.cancel_children,
             set_title=self._show,
@@ -93,7 +94,7 @@ class Worker:
                 hosted = self.executor.hosted
                 hosted.actor_id = message.actor_id
                 hosted.class_name, hosted.name = message.class_name, message.name
-                hosted.may_restart = message.may_restart
+                hosted.may_restart, hosted.restarts = message.may_restart, message.restarts
             if first:
                 self._assigned.finish()
             else:
@@ -108,7 +109,8 @@ class Worker:
         if kind == "idle":
             self._end_when_unneeded()
         elif kind == "creator_gone":
-            self.process.reactor.call_later(CONSTRUCT_S, self._end_if_unconstructed)
+            if not self.executor.construct_from_file():
+                self.process.reactor.call_later(CONSTRUCT_S, self._end_if_unconstructed)
         else:
             self.executor.end(Ending(kind, _REASONS.get(kind, kind)))
 

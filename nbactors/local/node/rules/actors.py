@@ -16,7 +16,7 @@ from nbactors.local.node.rules import deaths, holders
 from nbactors.local.node.rules.actor_table import ActorTable
 from nbactors.local.node.rules.asks import Ask
 from nbactors.local.node.rules.context import Context
-from nbactors.local.node.rules.events import RemoveLog
+from nbactors.local.node.rules.events import RemoveLog, RemoveRestartFiles
 from nbactors.local.node.rules.lifecycle import Cause, State, follow
 from nbactors.local.node.rules.names import Names, missing
 from nbactors.local.node.rules.queue import Request, too_much
@@ -213,19 +213,30 @@ class Actors:
         )
         self._context.send(worker, assign)
         holders.tell_up(self._context, actor)
+        if not self._has_creator(actor):
+            self._context.send(worker, messages.Terminate("creator_gone"))
 
     def lost(self, worker: Worker, actor: Actor) -> None:
         """Handle the loss of the actor's process."""
         if actor.allocation is not None:
             actor.home.pool.release(actor.allocation)
         with self._careful(actor, "an actor whose process is gone"):
-            self._handle_lost_process(worker, actor)
+            if actor.state is State.DEAD:
+                self._remove_files(actor)
+            else:
+                self._handle_lost_process(worker, actor)
+
+    def _has_creator(self, actor: Actor) -> bool:
+        owner = self._context.processes.get(actor.owner)
+        return owner is not None and not owner.lost
 
     def _has_restart(self, actor: Actor) -> bool:
-        """Return whether a crash of the actor would be followed by a restart: its creator constructs it again."""
-        owner = self._context.processes.get(actor.owner)
+        """Return whether a crash of the actor would be followed by a restart.
+
+        Its creator constructs it again; the next process of a detached actor can do without, see `restart_files`.
+        """
         is_left = actor.creation.max_restarts < 0 or actor.restarts < actor.creation.max_restarts
-        return is_left and owner is not None and not owner.lost and not self._context.stopping
+        return is_left and (actor.creation.detached or self._has_creator(actor)) and not self._context.stopping
 
     def _will_restart(self, worker: Worker, actor: Actor) -> bool:
         """Return whether the actor restarts when its worker, which has crashed or is about to exit, is gone."""
@@ -290,11 +301,11 @@ class Actors:
                 self.end(actor, kind, text, ORPHAN_GRACE_S)
                 if actor.worker is not None:
                     self._on_doomed(actor.worker)
-            elif actor.state in (State.WAITING, State.STARTING, State.RESTARTING):
+            elif actor.state in (State.WAITING, State.STARTING) and not actor.creation.max_restarts:
                 # Only the creator has the class and the arguments.
                 self.discard(actor, "owner_died", deaths.owner_died(process.pid))
             elif actor.state is State.CONSTRUCTING and actor.worker is not None:
-                # The class may have been sent: the worker knows, and ends if it has not arrived.
+                # The class may have been sent, or written to a file: the worker knows, and ends if it was not.
                 self._context.send(actor.worker, messages.Terminate("creator_gone"))
 
     def end(self, actor: Actor, kind: str, text: str, grace_s: float) -> None:
@@ -367,9 +378,16 @@ class Actors:
         if owner is not None:
             owner.children.discard(actor.actor_id)
         actor.home.detached.discard(actor.actor_id)
+        if actor.worker is None or actor.worker.lost:
+            self._remove_files(actor)
         forgotten = self.table.bury(actor)
         if forgotten is not None and forgotten.worker is not None:
             self._context.do(RemoveLog(forgotten.worker.process_id))
+
+    def _remove_files(self, actor: Actor) -> None:
+        """Have the files of a dead actor removed, which no process of it can write any more."""
+        if actor.creation.max_restarts:
+            self._context.do(RemoveRestartFiles(actor.actor_id))
 
     def _free_name(self, actor: Actor) -> None:
         if actor.creation.name:

@@ -268,7 +268,8 @@ class Terminate(Message, tag=20, frozen=True):
 
     Attributes:
         kind: The kind for `ActorDown`. Two kinds are conditional: "idle" is for an idle task worker, which ends when no
-            process needs the values that it owns; "creator_gone" is for an actor, which ends if it got no `Construct`.
+            process needs the values that it owns; "creator_gone" is for an actor that got no `Construct`: it
+            constructs itself from its file, see `restart_files`, or ends if there is none.
     """
 
     kind: str

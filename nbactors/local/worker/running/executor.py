@@ -8,12 +8,12 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from time import monotonic
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, cast
 
 from nbactors.definitions.hooks import METHODS
 from nbactors.local.reactor.waiter import Waiter
-from nbactors.local.submitting import arguments
-from nbactors.local.wire import messages
+from nbactors.local.submitting import arguments, restart_file
+from nbactors.local.wire import messages, restart_files
 from nbactors.local.worker.inspecting import stacks
 from nbactors.local.worker.inspecting.traces import user_traceback
 from nbactors.local.worker.jobs.caller_jobs import CallerJobs
@@ -48,18 +48,29 @@ DRAIN_TICK_S = 0.01
 """Seconds between two looks of a leaving actor whether the calls on its other threads have ended."""
 
 
+class Creator(NamedTuple):
+    """In place of the connection to an actor's creator, which is gone. No call of the constructor is answered.
+
+    Attributes:
+        peer_id: The id of the creator's process.
+    """
+
+    peer_id: bytes
+
+
 class Construction:
     """The call of the constructor."""
 
     def __init__(
-        self, connection: Connection, message: messages.Construct, cls: Held, rest: Held, deps: list[Any]
+        self, connection: Connection | Creator, message: messages.Construct, cls: Held, rest: Held, deps: list[Any]
     ) -> None:
-        self.connection = connection
         self.message = message
         self.cls = cls
         self.rest = rest
         self.deps = deps
-        self.job = Job(connection, messages.Call(0, "__init__", b"", origin=message.origin), rest, deps)
+        self.job = Job(
+            cast("Connection", connection), messages.Call(0, "__init__", b"", origin=message.origin), rest, deps
+        )
 
 
 class Executor:
@@ -70,6 +81,7 @@ class Executor:
         objects: Unpacks arriving values, and has the reactor.
         peers: The connections of the callers.
         node: Is told when the actor is constructed and when it ends.
+        directory: The node's directory.
         flush: Sends all buffered messages, for at most the given seconds.
         cancel_children: Cancels the calls that a job has made.
         set_title: Shows the running call in the process title.
@@ -87,6 +99,7 @@ class Executor:
         peers: Peers,
         node: NodeLink,
         *,
+        directory: str,
         flush: Callable[[float], None],
         cancel_children: Callable[[Job, CancelMode], None],
         set_title: Callable[[str], None],
@@ -109,7 +122,7 @@ class Executor:
         self.constructed = False
         self.lease_id = 0
         self.lanes: Lanes | None = None
-        self.hosted = hosted = Hosted()
+        self.hosted = hosted = Hosted(directory)
         self.output = OutputPipes(
             lambda cell, ends: node.send_now(messages.OutputPipes(cell), ends), lambda: hosted.running
         )
@@ -208,16 +221,42 @@ class Executor:
         cls = receive(connection, message.cls)
         rest = receive(connection, message.args)
         deps = [(key, receive(connection, value)) for key, value in message.deps]
+        self._begin(Construction(connection, message, cls, rest, deps))
+
+    def construct_from_file(self) -> bool:
+        """Queue the constructor's call as a creator has written it that is gone. The leader's thread.
+
+        Returns:
+            Whether the actor has a call of the constructor, from its creator or from the file.
+        """
+        if self.constructed:
+            return True
+        actor_id = self.hosted.actor_id
+        content = restart_file.read(restart_files.constructor(self.hosted.directory, actor_id))
+        if content is None:
+            return False
+        creator, (is_async, max_concurrency, groups), origin, cls, rest, deps = content
+        nothing = messages.Value(b"")
+        message = messages.Construct(actor_id, nothing, nothing, [], is_async, max_concurrency, groups, origin)
+        held = restart_file.held
+        values = [(key, held(parts)) for key, parts in deps]
+        self._begin(Construction(Creator(creator), message, held(cls), held(rest), values))
+        return True
+
+    def _begin(self, construction: Construction) -> None:
+        if self.constructed:  # from the file: the creator has sent its message, and has gone before it was read
+            return
+        message = construction.message
         early, self._early = self._early, []
         # The lanes are set first: the main thread may take the construction as soon as it is queued, and uses them.
         if message.is_async or message.max_concurrency > 1 or message.groups:
             self.lanes = self.hosted.calls = Lanes(message, self.performer)
-            self._jobs.append(Construction(connection, message, cls, rest, deps))
+            self._jobs.append(construction)
             for job in early:
                 self._put(job)
             early = []
         else:
-            self._jobs.append(Construction(connection, message, cls, rest, deps))
+            self._jobs.append(construction)
         self._jobs.extend(early)
         self.constructed = True
         self._wake_main()
@@ -412,7 +451,7 @@ class Executor:
         if self.lanes is not None:
             self.farewell.take_sigterm()  # before user code, which may set a handler of its own
         try:
-            cls = construction.cls.load()
+            cls = self._class_of(construction)
             rest = construction.rest
             args, kwargs = rest.load() if rest.data or rest.stored is not None else ((), {})
             args, kwargs = arguments.fill(args, kwargs, [(key, held.load()) for key, held in construction.deps])
@@ -438,6 +477,13 @@ class Executor:
         if self.lanes is not None:
             self.show("")
             self.lanes.start()
+
+    def _class_of(self, construction: Construction) -> Any:
+        """Return the class to construct: at a restart that of the last update, if there is one."""
+        hosted = self.hosted
+        path = restart_files.changed_class(self.hosted.directory, hosted.actor_id)
+        changed = restart_file.read(path) if hosted.restarts else None
+        return (construction.cls if changed is None else restart_file.held(changed)).load()
 
     # -------------------------------------------------------------------------------------------------------- ending
 
