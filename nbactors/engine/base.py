@@ -207,6 +207,19 @@ class Engine(ABC):
         """
         raise exceptions.RaySystemError("this engine does not update, save or restore actors")
 
+    def note_checkpoint(self, link: ActorLink, checkpoint: Any) -> None:
+        """Have an actor go on from a checkpoint when it restarts after a crash. Blocks.
+
+        Args:
+            link: The actor that has saved the state.
+            checkpoint: An `upkeep.Checkpoint`.
+
+        Raises:
+            OSError: The file with the description of the checkpoint cannot be written.
+            RaySystemError: This engine does not support it.
+        """
+        raise exceptions.RaySystemError("this engine does not update, save or restore actors")
+
     def update_class(self, link: ActorLink, cls: type, meta: ActorMeta, swap: Callable[[str], bool]) -> None:
         """Change the class of a living actor, of its restarts, and of handles created from now on. Blocks.
 

@@ -184,6 +184,11 @@ class LocalEngine(Engine):
         ref: ObjectRef[Any] = link.call(MethodMeta(method, ANYTHING), args, {}, None)
         return ref
 
+    def note_checkpoint(self, link: ActorLink, checkpoint: Any) -> None:
+        assert isinstance(link, LocalActorLink)
+        path = restart_files.checkpoint(self.process.directory, link.actor_id)
+        restart_file.write(path, restart_file.parts_of(pickling.dumps(checkpoint)))
+
     def update_class(self, link: ActorLink, cls: type, meta: ActorMeta, swap: Callable[[str], bool]) -> None:
         assert isinstance(link, LocalActorLink)
         pickled = pickling.dumps_code(cls)

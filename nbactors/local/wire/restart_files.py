@@ -11,7 +11,7 @@ import os
 
 FOLDER = "restarts"
 
-_CONSTRUCTOR, _CLASS = "constructor", "class"
+_CONSTRUCTOR, _CLASS, _CHECKPOINT = "constructor", "class", "checkpoint"
 
 
 def constructor(directory: str, actor_id: bytes) -> str:
@@ -29,6 +29,11 @@ def changed_class(directory: str, actor_id: bytes) -> str:
     return _path(directory, actor_id, _CLASS)
 
 
+def checkpoint(directory: str, actor_id: bytes) -> str:
+    """Return the path of the description of an actor's last checkpoint. Arguments: see `constructor`."""
+    return _path(directory, actor_id, _CHECKPOINT)
+
+
 def draft(directory: str) -> str:
     """Return a fresh path for a file that is moved to its place later. `directory`: see `constructor`."""
     return os.path.join(directory, FOLDER, f"{os.urandom(8).hex()}.draft")
@@ -36,7 +41,7 @@ def draft(directory: str) -> str:
 
 def all_of(directory: str, actor_id: bytes) -> list[str]:
     """Return the paths of all files of an actor. Arguments: see `constructor`."""
-    return [_path(directory, actor_id, kind) for kind in (_CONSTRUCTOR, _CLASS)]
+    return [_path(directory, actor_id, kind) for kind in (_CONSTRUCTOR, _CLASS, _CHECKPOINT)]
 
 
 def _path(directory: str, actor_id: bytes, kind: str) -> str:

@@ -131,8 +131,7 @@ class TestCrash:
         kill(node, session, actor_id, no_restart=True)
         assert node.take(events.RemoveRestartFiles) == [], "its process may write them until then"
         crash(node, worker)
-        expected = [events.RemoveRestartFiles(actor_id)] if max_restarts else []
-        assert node.take(events.RemoveRestartFiles) == expected
+        assert node.take(events.RemoveRestartFiles) == [events.RemoveRestartFiles(actor_id)]
 
     def test_the_files_of_an_actor_without_a_process_are_removed_at_its_end(self, node: Scenario) -> None:
         session = node.session(num_cpus=0)

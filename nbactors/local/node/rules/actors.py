@@ -385,9 +385,11 @@ class Actors:
             self._context.do(RemoveLog(forgotten.worker.process_id))
 
     def _remove_files(self, actor: Actor) -> None:
-        """Have the files of a dead actor removed, which no process of it can write any more."""
-        if actor.creation.max_restarts:
-            self._context.do(RemoveRestartFiles(actor.actor_id))
+        """Have the files of a dead actor removed, which no process of it can write any more.
+
+        An actor that does not restart may have files, too: those who write them do not know its `max_restarts`.
+        """
+        self._context.do(RemoveRestartFiles(actor.actor_id))
 
     def _free_name(self, actor: Actor) -> None:
         if actor.creation.name:

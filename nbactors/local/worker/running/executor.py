@@ -10,7 +10,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, cast
 
-from nbactors.definitions.hooks import METHODS
+from nbactors.definitions.hooks import METHODS, RESTORE
 from nbactors.local.reactor.waiter import Waiter
 from nbactors.local.submitting import arguments, restart_file
 from nbactors.local.wire import messages, restart_files
@@ -463,6 +463,7 @@ class Executor:
             else:
                 self.hosted.instance = invoke(cls, args, kwargs)
             del args, kwargs
+            self._resume(job)
         except ActorExit as reason:
             self.farewell.carry_out(Ending("exit", str(reason)))
         except SystemExit as reason:
@@ -484,6 +485,16 @@ class Executor:
         path = restart_files.changed_class(self.hosted.directory, hosted.actor_id)
         changed = restart_file.read(path) if hosted.restarts else None
         return (construction.cls if changed is None else restart_file.held(changed)).load()
+
+    def _resume(self, job: Job) -> None:
+        """Give a restarted actor the state of its last checkpoint, if it has made one and its class has the hook."""
+        hosted = self.hosted
+        if not hosted.restarts or not hasattr(hosted.instance, RESTORE):
+            return
+        saved = restart_file.read(restart_files.checkpoint(hosted.directory, hosted.actor_id))
+        if saved is not None:
+            job.name = job.label = f"{hosted.class_name}.{RESTORE}"  # in the error's text
+            invoke(self.performer.renewal.resume, (restart_file.held(saved),), {})
 
     # -------------------------------------------------------------------------------------------------------- ending
 

@@ -67,7 +67,7 @@ class Performer:
         self._values = values
         self._interrupts = interrupts
         self._output = output
-        self._renewal = Renewal(hosted, reactor)
+        self.renewal = Renewal(hosted, reactor)
         self._functions: dict[bytes, tuple[Any, Held]] = {}
         self._windows = threading.local()
 
@@ -188,7 +188,7 @@ class Performer:
             method = message.method
             if method.startswith("__"):
                 if method in METHODS:
-                    return self._renewal.find(method)
+                    return self.renewal.find(method)
                 if method.startswith("__ray_"):
                     return built_in_methods.find(method, hosted.instance, hosted.is_async)
             return getattr(hosted.instance, method)  # type: ignore[no-any-return]

@@ -15,6 +15,7 @@ from nbactors.local.reactor.waiter import Waiter
 from nbactors.local.wire import restart_files
 
 if TYPE_CHECKING:
+    from nbactors.local.objects.held import Held
     from nbactors.local.reactor.reactor import Reactor
     from nbactors.local.worker.jobs.hosted import Hosted
 
@@ -94,6 +95,15 @@ class Renewal:
         """Pass a saved state to the actor's hook."""
         with self._alone(patience_s):
             self._finish(self._hook(RESTORE)(state))
+
+    @lets_through
+    def resume(self, saved: Held) -> None:
+        """Pass the state of a checkpoint to the hook of a restarted actor, which runs no calls yet.
+
+        Args:
+            saved: The description of the checkpoint, an `upkeep.Checkpoint`; this room may not import that one.
+        """
+        self._finish(self._hook(RESTORE)(saved.load()._load()))
 
     def _hook(self, name: str) -> Callable[..., Any]:
         hook: Callable[..., Any] | None = getattr(self._hosted.instance, name, None)
