@@ -61,6 +61,7 @@ class Worker(Process, eq=False, kw_only=True):
         ready: Whether it has registered.
         looked_at: When it last checked whether the source files that it has imported have changed.
         looks: Whether it was asked to check that and has not answered.
+        spent: Whether it runs no more tasks.
         doomed: Whether it will be killed as soon as it exists.
         orphaned: Whether its forkserver is gone, so that its exit will not be reported.
         ending: Its message before it exits on purpose.
@@ -79,6 +80,7 @@ class Worker(Process, eq=False, kw_only=True):
     ready: bool = False
     looked_at: float = 0.0
     looks: bool = False
+    spent: bool = False
     doomed: bool = False
     retired: bool = False
     orphaned: bool = False

@@ -312,6 +312,13 @@ class ReturnLease(Message, tag=24, frozen=True):
     lease_id: Count
 
 
+class Spent(Message, tag=41, frozen=True):
+    """A task worker runs no more tasks, since it has run a function `max_calls` times. The node lends it no more.
+
+    It is sent before the lease's holder learns of it. When the lease is over, the worker ends as an idle one does.
+    """
+
+
 class LeaseLost(Message, tag=25, frozen=True):
     """To the holder of the lease: the worker died, for the reason in `text`; its running calls fail or are retried."""
 
@@ -522,6 +529,7 @@ Control = Union[  # noqa: UP007 - msgspec reads it at run time
     CancelLease,
     ReturnLease,
     LeaseLost,
+    Spent,
     Assign,
     Blocked,
     Unblocked,

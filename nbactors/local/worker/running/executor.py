@@ -119,6 +119,7 @@ class Executor:
         self._shown = ""
         self._construction: Construction | None = None
         self._lease_waiter: Waiter | None = None
+        self._is_retired = False
         self.constructed = False
         self.lease_id = 0
         self.lanes: Lanes | None = None
@@ -197,6 +198,9 @@ class Executor:
             job = Job(
                 connection, message, rest, [(key, receive(connection, value)) for key, value in message.deps or ()]
             )
+        if job.is_task and self._is_retired:
+            connection.send_now(messages.GivenBack([], is_spent=True))
+            return
         job.read_at = self._reactor.read_at
         connection.jobs.waiting[message.number] = job
         if not job.is_task and message.group == NOW:
@@ -370,6 +374,17 @@ class Executor:
         for connection, numbers in back.items():
             connection.send_now(messages.GivenBack(numbers[::-1]))
 
+    def _retire(self, holder: Connection) -> None:
+        """Run no more tasks. The main thread.
+
+        The tasks that wait go back first, and later ones when they arrive. One that the leader's thread queues just
+        now goes back with the last message, and `serve` drops it.
+        """
+        self._is_retired = True
+        self._node.send_now(messages.Spent())
+        self.give_back()
+        holder.send_now(messages.GivenBack([], is_spent=True))
+
     def await_lease(self, lease_id: int) -> None:
         """Wait for the node's message about a task's lease, which arrives on another connection than the task."""
         if lease_id == self.lease_id:
@@ -406,11 +421,13 @@ class Executor:
                 continue
             if isinstance(job, Job):
                 lookout.before(job)
-                if job.begin():
+                if (not self._is_retired or not job.is_task) and job.begin():
                     self.hosted.running = job
                     perform(job)
                     job.end()
                     lookout.after(job)
+                    if self.performer.is_spent:
+                        self._retire(job.connection)
             elif isinstance(job, Construction):
                 self._construct(job)
             else:
