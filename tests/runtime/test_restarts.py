@@ -122,6 +122,23 @@ def restart_files() -> list[str]:
     return [path.name for path in folder.iterdir()] if folder.exists() else []
 
 
+def test_an_actor_without_its_creator_and_its_file_dies_with_the_reason() -> None:
+    @nbactors.remote(max_calls=1, num_cpus=0)
+    def create() -> int:
+        actor = nbactors.remote(max_restarts=-1, name="orphan", lifetime="detached")(first()).remote()
+        nbactors.get(actor.version.remote())
+        return os.getpid()
+
+    pid = nbactors.get(create.remote(), timeout=10)
+    eventually(lambda: not psutil.pid_exists(pid))
+    actor = nbactors.get_actor("orphan")
+    (path,) = (Path(nbactors.nodes()[0]["RayletSocketName"]).parent / "restarts").iterdir()
+    path.unlink()
+    actor.crash.remote()
+    with pytest.raises(nbactors.exceptions.ActorDiedError, match=f"the file for restarts is gone: {path}"):
+        nbactors.get(actor.version.options(max_task_retries=-1).remote(), timeout=10)
+
+
 @pytest.mark.parametrize("end", ["kill", "exit", "crash", "failed update"])
 def test_the_files_for_restarts_are_removed_with_the_actor(end: str) -> None:
     before = restart_files()

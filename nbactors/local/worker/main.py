@@ -11,7 +11,7 @@ from nbactors.limits import MAX_NAME
 from nbactors.local import sockets
 from nbactors.local.member import Process
 from nbactors.local.reactor.waiter import Waiter
-from nbactors.local.wire import messages, os_bytes
+from nbactors.local.wire import messages, os_bytes, restart_files
 from nbactors.local.worker.engine import WorkerEngine
 from nbactors.local.worker.inspecting import breakpoints
 from nbactors.local.worker.inspecting.imported import ImportedFiles
@@ -124,6 +124,9 @@ class Worker:
     def _end_if_unconstructed(self) -> None:
         if not self.executor.constructed:
             text = "its creator ended before it had sent the class and the constructor's arguments."
+            if self.executor.hosted.restarts:
+                path = restart_files.constructor(self.process.directory, self.executor.hosted.actor_id)
+                text = f"its creator has ended, and the file for restarts is gone: {path}"
             self.executor.end(Ending("creation_failed", text, graceful=False))
 
     def _on_node_lost(self, why: str) -> None:

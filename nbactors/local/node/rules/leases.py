@@ -1,9 +1,9 @@
 """Leases of task workers, and idle task workers.
 
 A worker that is given back is kept for the next lease of its kind; a session keeps as many as it has CPUs. A worker
-that held GPUs is not kept: libraries remember the GPUs that they have found. A worker that has run a function
-`max_calls` times is not kept. Nor is a worker that has imported source
-files which were edited since: before a lease, at most once a second, the node asks the worker to check that.
+that held GPUs is not kept: libraries remember the GPUs that they have found. Nor is a worker that has run a function
+`max_calls` times, or has imported source files which were edited since: before a lease, at most once a second, the node
+asks the worker to check its files.
 """
 
 from __future__ import annotations
