@@ -12,7 +12,7 @@ SAVE = "__nbactors_save__"
 """Hook `(self)` that returns the state, an object that can be pickled; also the name of the call that runs it."""
 
 RESTORE = "__nbactors_restore__"
-"""Hook `(self, state)`; also the name of the call that runs it."""
+"""Hook `(self, state)`: called by `restore`, and after the constructor at a restart; also the name of that call."""
 
 METHODS = frozenset({SWAP, SAVE, RESTORE})
 """Names of calls that run while no other call of the actor runs."""

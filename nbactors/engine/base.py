@@ -207,10 +207,31 @@ class Engine(ABC):
         """
         raise exceptions.RaySystemError("this engine does not update, save or restore actors")
 
-    def publish_class(self, link: ActorLink, cls: type, meta: ActorMeta) -> None:
-        """Make the changed class `cls` the one of the actor's restarts, and `meta` that of handles created from now on.
+    def note_checkpoint(self, link: ActorLink, checkpoint: Any) -> None:
+        """Have an actor go on from a checkpoint when it restarts after a crash. Blocks.
+
+        Args:
+            link: The actor that has saved the state.
+            checkpoint: An `upkeep.Checkpoint`.
 
         Raises:
+            OSError: The file with the description of the checkpoint cannot be written.
+            RaySystemError: This engine does not support it.
+        """
+        raise exceptions.RaySystemError("this engine does not update, save or restore actors")
+
+    def update_class(self, link: ActorLink, cls: type, meta: ActorMeta, swap: Callable[[str], bool]) -> None:
+        """Change the class of a living actor, of its restarts, and of handles created from now on. Blocks.
+
+        Args:
+            link: The actor.
+            cls: The changed class.
+            meta: The class's metadata.
+            swap: Called with the path of a file with the class; changes the living actor and returns whether the actor
+                has kept the file.
+
+        Raises:
+            OSError: The file cannot be written. Nothing was changed.
             RaySystemError: This engine does not support it.
         """
         raise exceptions.RaySystemError("this engine does not update actors")

@@ -30,7 +30,6 @@ UNSERVED_FOR_ACTORS: dict[str, tuple[Any, ...]] = {
 
 UNSERVED_FOR_TASKS: dict[str, tuple[Any, ...]] = {
     **UNSERVED_FOR_ALL,
-    "max_calls": (None, 0),
     "_num_objects_per_yield": (None, 1),
 }
 
@@ -56,7 +55,16 @@ FOR_ACTORS = (
     "max_task_retries",
 )
 
-FOR_TASKS = (*SHARED, "num_returns", "max_retries", "retry_exceptions", "timeout_s", "enable_task_events", BACKPRESSURE)
+FOR_TASKS = (
+    *SHARED,
+    "num_returns",
+    "max_calls",
+    "max_retries",
+    "retry_exceptions",
+    "timeout_s",
+    "enable_task_events",
+    BACKPRESSURE,
+)
 
 FOR_METHODS = (
     "num_returns",

@@ -29,6 +29,7 @@ class TaskOptions(NamedTuple):
         num_cpus, num_gpus, memory, resources: Amounts that the task holds while it runs; memory in bytes.
         num_returns: Number of returned objects, STREAMING or DYNAMIC.
         backpressure: Limit of yielded objects that wait for their reader; UNLIMITED by default.
+        max_calls: How often a worker may run the function before it exits; 0 for no limit. By default 1 with GPUs.
         timeout_s: Seconds from the submission until the task must have ended; None for no limit.
         max_retries: Limit of new runs after crashes of the worker; -1 for no limit.
         retry_exceptions: Whether an error of the task leads to a new run, too, or the types of such errors.
@@ -43,6 +44,7 @@ class TaskOptions(NamedTuple):
     resources: Mapping[str, float] = _NOTHING
     num_returns: int = 1
     backpressure: int = UNLIMITED
+    max_calls: int = 0
     timeout_s: float | None = None
     max_retries: int = 3
     retry_exceptions: bool | tuple[type[BaseException], ...] = False
@@ -66,7 +68,7 @@ class TaskOptions(NamedTuple):
         refuse_unknown(given, FOR_TASKS, UNSERVED_FOR_TASKS, "remote functions")
         if given.get("object_store_memory") is not None:
             raise ValueError("Setting 'object_store_memory' is not implemented for tasks")
-        check_count(given, "max_calls", 0)
+        max_calls = check_count(given, "max_calls", 0)
         refuse_unserved(given, UNSERVED_FOR_TASKS)
         check_bool(given, "enable_task_events")
         held = shared_options(given)
@@ -80,6 +82,8 @@ class TaskOptions(NamedTuple):
         return cls(
             num_returns=num_returns,
             backpressure=check_limit(given, BACKPRESSURE),
+            # As in Ray: libraries give the memory of a GPU back with their process only.
+            max_calls=int(held["num_gpus"] > 0) if max_calls is None else max_calls,
             timeout_s=check_seconds(given, "timeout_s"),
             max_retries=3 if max_retries is None else max_retries,
             retry_exceptions=check_retried(given) or False,
@@ -98,7 +102,8 @@ class TaskOptions(NamedTuple):
         """
         if "max_calls" in updates:
             raise ValueError("Setting 'max_calls' is not supported in '.options()'. Give it to remote().")
-        return TaskOptions.parse({**self.given, **updates}, generates=generates, label=label)
+        merged = TaskOptions.parse({**self.given, **updates}, generates=generates, label=label)
+        return merged._replace(max_calls=self.max_calls)  # a property of the function, also with another `num_gpus`
 
     def held(self) -> dict[str, float]:
         """Return the resources that the task holds while it runs, without amounts of 0."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from nbactors import engine
 from nbactors.actor import ActorHandle
+from nbactors.api import get
 from nbactors.definitions.hooks import RESTORE, SAVE
 from nbactors.object_ref import ObjectRef
 from nbactors.upkeep import checkpoint_store
@@ -34,12 +35,24 @@ class Checkpoint:
     path: Path | None
     _state: ObjectRef[Any] | None = field(default=None, repr=False, compare=False)
 
+    def _load(self) -> Any:
+        """Return the state. A restarted actor calls this, which has unpickled the description of its checkpoint.
+
+        Raises:
+            ValueError: The checkpoint is damaged.
+            OSError: The file cannot be read.
+            ObjectLostError: The session that has kept the checkpoint has ended.
+        """
+        return _state_of(self) if self._state is None else get(self._state)
+
 
 def checkpoint(handle: ActorHandle[Any], *, timeout: float = 60.0) -> Checkpoint:
     """Save the state that the actor's method `__nbactors_save__(self)` returns. Any thread; blocks it.
 
     The state of a detached actor is written to disk, where it outlives the node and a restart of the machine. The state
     of another actor is kept in this session. The latest three checkpoints of an actor are kept. Ray has no such verb.
+    When the actor restarts after a crash (`max_restarts`), it gets the state of its last checkpoint: its process calls
+    `__nbactors_restore__(self, state)` after the constructor. If that raises an error, the actor is dead.
     Example: `saved = checkpoint(model)`.
 
     Args:
@@ -66,9 +79,10 @@ def checkpoint(handle: ActorHandle[Any], *, timeout: float = 60.0) -> Checkpoint
         made = Checkpoint(class_name, version, datetime.now(timezone.utc), None, ref)
         kept.append(made)
         del kept[: -checkpoint_store.KEPT]
-        return made
-    path = place.write(class_name, state)
-    return _described(path)
+    else:
+        made = _described(place.write(class_name, state))
+    current.note_checkpoint(handle._link, made)
+    return made
 
 
 def restore(handle: ActorHandle[Any], checkpoint: Checkpoint | None = None, *, timeout: float = 60.0) -> Checkpoint:

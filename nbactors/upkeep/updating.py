@@ -14,7 +14,7 @@ from nbactors.upkeep.asking import check_handle, finish
 
 
 def update(handle: ActorHandle[Any], cls: type | ActorClass[Any], *, timeout: float = 30.0) -> None:
-    """Give a living actor a changed class. The actor keeps its state, and its later calls run the new code.
+    """Give a living actor a changed class. The actor keeps its state; its later calls and restarts run the new code.
 
     The update waits for its turn among the actor's calls. If the actor runs several calls at once, the update waits
     until the running calls have ended, and later calls wait for the update. After the change the actor calls the hook
@@ -32,6 +32,7 @@ def update(handle: ActorHandle[Any], cls: type | ActorClass[Any], *, timeout: fl
         GetTimeoutError, TimeoutError: The update was not done in time. Nothing was changed.
         RayTaskError: The hook has raised an error. The actor has its old class.
         RayActorError: The actor is dead.
+        OSError: The class cannot be written to the file that a restart reads. Nothing was changed.
     """
     check_handle(handle, "update")
     wrapped = cls.__wrapped__ if isinstance(cls, ActorClass) else cls
@@ -40,8 +41,11 @@ def update(handle: ActorHandle[Any], cls: type | ActorClass[Any], *, timeout: fl
     link = handle._link
     meta = _changed(link.latest_meta(handle._meta), wrapped)
     current = engine.current()
-    finish(current.call_alone(link, SWAP, (wrapped, timeout)), timeout)
-    current.publish_class(link, wrapped, meta)
+
+    def swap(draft: str) -> bool:
+        return bool(finish(current.call_alone(link, SWAP, (wrapped, timeout, draft)), timeout))
+
+    current.update_class(link, wrapped, meta, swap)
     handle._update(meta)
 
 

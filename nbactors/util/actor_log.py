@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterator
+from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -16,42 +18,55 @@ _PAUSE_S = 0.1
 def read(actor: dict[str, Any], lines: int | None, follow: bool) -> Iterator[str]:
     """Yield the text of an actor's log, then the text that is added to it.
 
+    The log of a restarted actor begins with the log of its last process, whose end tells how the process has crashed.
+
     Args:
         actor: A row of `nbactors.util.state.actor_logs`.
         lines: How many of the last lines; None for all.
         follow: Go on until the actor has ended. Blocks the calling thread; Ctrl-C ends it.
     """
-    while follow and not actor["log_path"] and _is_alive(actor):
-        time.sleep(_PAUSE_S)
-        actor = _again(actor) or actor
-    if not actor["log_path"]:
-        return
-    with Path(actor["log_path"]).open(errors="replace") as log:
-        yield from log if lines is None else deque(log, maxlen=lines)
+    paths = _paths(actor)
+    with ExitStack() as opened:
+        logs = [opened.enter_context(_open(path)) for path in paths]
+        text = chain.from_iterable(logs)
+        yield from text if lines is None else deque(text, maxlen=lines)
         if follow:
-            yield from _added(log, actor)
+            yield from _added(actor, paths, logs[-1] if logs else None, opened)
 
 
-def _added(log: TextIO, actor: dict[str, Any]) -> Iterator[str]:
-    """Yield the text that is added to an open log until the actor has ended.
+def _added(actor: dict[str, Any], paths: list[str], log: TextIO | None, opened: ExitStack) -> Iterator[str]:
+    """Yield the text that is added to an actor's logs until the actor has ended.
 
     Nothing tells that a file has grown, so the file is polled. The node is asked first whether the actor lives, so that
     the last lines of an actor that dies in between are read.
+
+    Args:
+        actor: The actor's row.
+        paths: The logs that were read.
+        log: The last of them, open at its end; None for none.
+        opened: Closes the logs.
     """
     while True:
-        is_alive = _is_alive(actor)
-        text = log.read()
+        now = _again(actor)
+        text = log.read() if log is not None else ""
+        fresh = [path for path in _paths(now) if path not in paths] if now is not None else []
         if text:
             yield text
-        elif not is_alive:
+        elif fresh:
+            log = opened.enter_context(_open(fresh[0]))
+            paths.append(fresh[0])
+        elif now is None or now["state"] == "DEAD":
             return
         else:
             time.sleep(_PAUSE_S)
 
 
-def _is_alive(actor: dict[str, Any]) -> bool:
-    now = _again(actor)
-    return now is not None and now["state"] != "DEAD"
+def _paths(actor: dict[str, Any]) -> list[str]:
+    return [path for path in (actor["last_log_path"], actor["log_path"]) if path]
+
+
+def _open(path: str) -> TextIO:
+    return Path(path).open(errors="replace")
 
 
 def _again(actor: dict[str, Any]) -> dict[str, Any] | None:

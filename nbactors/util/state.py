@@ -44,7 +44,7 @@ def list_actors(
     Args:
         filters: `(key, "=" or "!=", value)` each; a row must meet all. Text is compared without regard to case.
         limit: The most rows to return.
-        detail: Include `required_resources`, `death_cause` and `log_path`.
+        detail: Include `required_resources`, `death_cause`, `log_path` and `last_log_path`.
 
     Raises:
         ValueError: A filter names no key of the rows, or another operator.
@@ -237,7 +237,7 @@ def actor_logs(name: str) -> list[dict[str, Any]]:
 
     Returns:
         Rows as of `list_actors(detail=True)`, the latest actor last. `log_path` is the path of a text file, empty
-        before the actor's first output.
+        before the first output of the actor's process; `last_log_path` that of the process before the last restart.
 
     Raises:
         NodeMissingError: No node runs, and logs live no longer than the node.
@@ -265,7 +265,8 @@ _BRIEF = ("actor_id", "class_name", "state", "job_id", "name", "ray_namespace", 
 
 
 def _row(actor: messages.ActorRow) -> dict[str, Any]:
-    return {**actor.shown(), "log_path": actor.log_path if os.path.exists(actor.log_path) else ""}
+    paths = {"log_path": actor.log_path, "last_log_path": actor.last_log_path}
+    return {**actor.shown(), **{key: path if os.path.exists(path) else "" for key, path in paths.items()}}
 
 
 def _meets(row: dict[str, Any], key: str, operator: str, value: Any) -> bool:

@@ -106,6 +106,55 @@ def test_logs_follows_until_the_actor_ends() -> None:
             assert logs.wait(TIMEOUT_S) == 0
 
 
+CRASHER = """
+import os
+
+@ray.remote(max_restarts=-1, max_task_retries=-1, name="crasher")
+class Crasher:
+    def say(self, *words):
+        print(*words, flush=True)
+
+    def crash(self):
+        print("crashes", flush=True)
+        os._exit(1)
+
+crasher = Crasher.remote()
+ray.get(crasher.say.remote("begins"))
+"""
+
+
+def test_logs_shows_what_the_process_before_the_last_restart_has_printed() -> None:
+    source = "crasher.crash.options(max_task_retries=0).remote()\nray.get(crasher.say.remote('goes on'))\n"
+    with program(CRASHER + source):
+        assert nbactors("logs", "crasher").stdout == "begins\ncrashes\ngoes on\n"
+        assert nbactors("logs", "crasher", "-n", "2").stdout == "crashes\ngoes on\n"
+
+
+def test_logs_follows_an_actor_through_its_restarts() -> None:
+    source = (
+        "print('ready', flush=True)\n"
+        "for i in range(2):\n"
+        "    sys.stdin.readline()\n"
+        "    crasher.crash.options(max_task_retries=0).remote()\n"
+        "    ray.get(crasher.say.remote('goes on', i))\n"
+        "sys.stdin.readline()\n"
+        "del crasher\n"
+    )
+    with program(CRASHER + source) as driver:
+        command = [sys.executable, "-m", "nbactors.cli", "logs", "--follow", "crasher"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as logs:
+            assert logs.stdout is not None
+            assert driver.stdin is not None
+            assert logs.stdout.readline() == "begins\n"
+            for i in range(2):
+                driver.stdin.write("go on\n")
+                driver.stdin.flush()
+                assert [logs.stdout.readline() for _ in range(2)] == ["crashes\n", f"goes on {i}\n"]
+            driver.stdin.write("end\n")
+            driver.stdin.flush()
+            assert logs.wait(TIMEOUT_S) == 0
+
+
 @pytest.mark.parametrize("force", [False, True])
 def test_stop_ends_detached_actors_too(force: bool, tmp_path: Path) -> None:
     mark = tmp_path / "mark"

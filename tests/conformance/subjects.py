@@ -30,7 +30,7 @@ class Gate:
     """A gate between processes: `wait` returns once it is open. Opens by itself when its owner dies."""
 
     def __init__(self, path: str) -> None:
-        self._path = path
+        self.path = path
         self._held: IO[str] | None = None
 
     @classmethod
@@ -42,7 +42,7 @@ class Gate:
         return gate
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Gate, (self._path,)
+        return Gate, (self.path,)
 
     def open(self) -> None:
         if self._held is not None:
@@ -50,7 +50,7 @@ class Gate:
             self._held = None
 
     def wait(self) -> None:
-        with open(self._path) as file:
+        with open(self.path) as file:
             fcntl.flock(file, fcntl.LOCK_SH)
 
 

@@ -64,7 +64,7 @@ class TestDrivers:
         driver = drivers.start(
             f"""
             ray.init(namespace="conformance")
-            gate, journal = Gate({gate._path!r}), Journal({journal.path!r})
+            gate, journal = Gate({gate.path!r}), Journal({journal.path!r})
             actor = ray.remote(Mortal).remote(journal)
 
             @ray.remote

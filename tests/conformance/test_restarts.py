@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
+from conformance.drivers import Drivers
 from conformance.restartable import CONSTRUCTED, AsyncRestartable, Restartable
 from conformance.subjects import Echo, Gate, Journal, Keeper, is_running
 
@@ -725,6 +726,142 @@ class TestWhileItRestarts:
         del other
         ray.kill(actor)
         eventually(lambda: left() == 2)
+
+
+CREATOR = """
+    from conformance.restartable import Restartable
+    from conformance.subjects import Gate
+
+    ray.init(namespace="conformance")
+    options = dict(name={name!r}, lifetime="detached", max_restarts=-1)
+    gate = Gate({gate!r})
+"""
+
+
+class TestDetachedActors:
+    """The driver that has created the actor has exited."""
+
+    @pytest.fixture
+    def orphan(
+        self, ray: Any, drivers: Drivers, journal: Journal, gate: Gate, name: str, eventually: Any
+    ) -> Iterator[Callable[..., Any]]:
+        """Return an actor of another driver, from the arguments of the constructor as source text."""
+
+        def orphan(arguments: str = "journal", then: str = "ray.get(actor.pid.remote())", **options: Any) -> Any:
+            source = CREATOR.format(name=name, gate=gate.path)
+            source += f"    journal = Journal({journal.path!r})\n"
+            source += f"    options.update({options!r})\n"
+            source += f"    actor = ray.remote(Restartable).options(**options).remote({arguments})\n    {then}\n"
+            drivers.run(source)
+            return ray.get_actor(name)
+
+        yield orphan
+        try:
+            ray.kill(ray.get_actor(name))
+        except ValueError:
+            pass
+
+    def test_it_restarts(self, orphan: Any, crash: Any, answer: Any, journal: Journal) -> None:
+        actor = orphan()
+        for _ in range(2):
+            crash(actor)
+            assert [answer(actor.increment), answer(actor.increment)] == [1, 2]
+        assert journal.lines() == [CONSTRUCTED] * 3
+
+    def test_it_restarts_as_often_as_max_restarts_says(
+        self, orphan: Any, crash: Any, answer: Any, is_dead: Any, name: str, ray: Any, eventually: Any
+    ) -> None:
+        actor = orphan(max_restarts=1)
+        crash(actor)
+        assert answer(actor.increment) == 1
+        crash(actor)
+        is_dead(actor)
+        eventually(lambda: name not in ray.util.list_named_actors())
+
+    def test_a_driver_may_exit_at_once(self, ray: Any, orphan: Any, answer: Any, crash: Any) -> None:
+        actor = orphan(then="pass")
+        assert answer(actor.increment) == 1
+        crash(actor)
+        assert answer(actor.increment) == 1
+
+    def test_calls_with_a_retry_go_on(
+        self, ray: Any, orphan: Any, gate: Gate, started: Any, journal: Journal, restarts: Any
+    ) -> None:
+        actor = orphan(max_task_retries=1)
+        pid = ray.get(actor.pid.remote())
+        running, queued = actor.wait.remote(gate, "runs"), actor.note.remote("queued")
+        started("runs")
+        os.kill(pid, signal.SIGKILL)
+        restarts(1)
+        gate.open()
+        assert ray.get([running, queued], timeout=LIMIT_S) == ["runs", "queued"]
+
+    def test_another_driver_finds_it_while_it_restarts(
+        self, ray: Any, orphan: Any, crash: Any, restarts: Any, gate: Gate, name: str, drivers: Drivers
+    ) -> None:
+        actor = orphan("journal, (), gate", max_task_retries=-1)
+        crash(actor)
+        restarts(1)
+        assert name in ray.util.list_named_actors()
+        assert ray.get_actor(name) == actor
+        driver = drivers.start(
+            f"""
+            ray.init(namespace="conformance")
+            actor = ray.get_actor({name!r})
+            ref = actor.increment.remote()
+            say("found", name={name!r} in ray.util.list_named_actors())
+            say(ray.get(ref, timeout={LIMIT_S}))
+            """.replace("name=", "")
+        )
+        assert driver.line() == "found True"
+        gate.open()
+        assert driver.line() == "1"
+        driver.finish()
+
+    def test_a_crash_in_the_constructor_restarts_it(self, orphan: Any, answer: Any, journal: Journal) -> None:
+        actor = orphan(f"journal, ({CRASH!r}, {CRASH!r})", then="pass")
+        assert answer(actor.increment) == 1
+        assert journal.lines() == [CONSTRUCTED] * 3
+
+    @pytest.mark.differs("Ray loses large arguments and references with their owner, and ends the actor")
+    @pytest.mark.parametrize("size", [10, 2_000_000])
+    @pytest.mark.parametrize("kind", ["value", "reference"])
+    def test_its_arguments_are_given_again(self, orphan: Any, crash: Any, answer: Any, size: int, kind: str) -> None:
+        value = f"b'x' * {size}"
+        actor = orphan(f"journal, (), None, {value if kind == 'value' else f'ray.put({value})'}")
+        crash(actor)
+        assert answer(actor.kept) == b"x" * size
+
+    def test_a_reference_within_an_argument_is_lost_with_its_owner(
+        self, ray: Any, orphan: Any, crash: Any, answer: Any
+    ) -> None:
+        actor = orphan("journal, (), None, [ray.put(b'x' * 2_000_000)]")
+        crash(actor)
+        (ref,) = answer(actor.kept)
+        with pytest.raises(ray.exceptions.ObjectLostError, match=r"(?s)."):
+            ray.get(ref, timeout=LIMIT_S)
+
+    def test_an_actor_may_be_its_creator(
+        self, ray: Any, name: str, journal: Journal, crash: Any, answer: Any, eventually: Any
+    ) -> None:
+        @ray.remote
+        class Creator:
+            def create(self) -> int:
+                options = {"name": name, "lifetime": "detached", "max_restarts": 1}
+                actor = ray.remote(Restartable).options(**options).remote(journal)
+                return int(ray.get(actor.pid.remote()))
+
+            def pid(self) -> int:
+                return os.getpid()
+
+        creator = Creator.remote()
+        pid, _ = ray.get([creator.pid.remote(), creator.create.remote()])
+        ray.kill(creator)
+        eventually(lambda: not is_running(pid))
+        actor = ray.get_actor(name)
+        crash(actor)
+        assert answer(actor.increment) == 1
+        ray.kill(actor)
 
 
 class TestArgumentsOfCalls:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
+from collections import Counter as Counted
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from conformance.drivers import Drivers
-from conformance.subjects import Counter, Gate, Journal, echo, get_pid
+from conformance.subjects import Counter, Gate, Journal, echo, get_pid, is_running
+
+LIMIT_S = 30
+"""Seconds for a call that may need a fresh worker, which takes seconds in Ray."""
 
 
 class TestCalls:
@@ -329,6 +334,130 @@ class TestOptions:
             assert ray.get(task.options(scheduling_strategy=strategy).remote(1)) == 1
             actor = ray.remote(Counter).options(scheduling_strategy=strategy).remote()
             assert ray.get(actor.increment.remote()) == 1
+
+
+class TestMaxCalls:
+    """A worker exits after it has run a function so many times."""
+
+    @pytest.fixture
+    def pids(self, ray: Any) -> Callable[..., list[int]]:
+        """Return the process of each of some calls, one after the other."""
+
+        def pids(count: int, **options: Any) -> list[int]:
+            task = ray.remote(**options)(get_pid)
+            return [ray.get(task.remote(), timeout=LIMIT_S) for _ in range(count)]
+
+        return pids
+
+    def test_a_worker_exits_after_its_only_call(self, pids: Any, eventually: Any) -> None:
+        found = pids(3, max_calls=1)
+        assert len(set(found)) == 3
+        eventually(lambda: not any(map(is_running, found)), LIMIT_S)
+
+    def test_a_worker_exits_after_some_calls(self, pids: Any, eventually: Any) -> None:
+        found = pids(6, max_calls=3)
+        assert max(Counted(found).values()) <= 3
+        assert len(set(found)) >= 2
+        eventually(lambda: sum(map(is_running, set(found))) <= 1, LIMIT_S)
+
+    @pytest.mark.parametrize("options", [{"max_calls": 0}, {}], ids=str)
+    def test_without_a_limit_a_worker_stays(self, ray: Any, options: dict[str, Any], eventually: Any) -> None:
+        task = ray.remote(**options)(get_pid) if options else ray.remote(get_pid)
+        pids = [ray.get(task.remote()) for _ in range(10)]
+        assert any(map(is_running, pids))
+        assert max(Counted(pids).values()) > 1
+
+    def test_many_calls_return_all_and_no_worker_runs_too_many(self, ray: Any) -> None:
+        @ray.remote(max_calls=4)
+        def task(number: int) -> tuple[int, int]:
+            return number, os.getpid()
+
+        found = ray.get([task.remote(number) for number in range(40)], timeout=LIMIT_S)
+        assert [number for number, _ in found] == list(range(40))
+        assert max(Counted(pid for _, pid in found).values()) <= 4
+
+    def test_a_call_that_raises_counts(self, ray: Any, journal: Journal) -> None:
+        @ray.remote(max_calls=2, max_retries=0)
+        def task() -> None:
+            journal.note(str(os.getpid()))
+            raise ValueError("no")
+
+        for _ in range(6):
+            with pytest.raises(ValueError, match="no"):
+                ray.get(task.remote(), timeout=LIMIT_S)
+        assert max(Counted(journal.lines()).values()) <= 2
+
+    def test_a_retry_counts(self, ray: Any, journal: Journal) -> None:
+        @ray.remote(max_calls=1, max_retries=2, retry_exceptions=True)
+        def task() -> int:
+            journal.note(str(os.getpid()))
+            if len(journal.lines()) < 3:
+                raise ValueError("no")
+            return 5
+
+        assert ray.get(task.remote(), timeout=LIMIT_S) == 5
+        assert len(set(journal.lines())) == 3
+
+    @pytest.mark.parametrize("size", [10, 2_000_000])
+    def test_no_result_is_lost(self, ray: Any, size: int, eventually: Any) -> None:
+        @ray.remote(max_calls=1)
+        def task() -> tuple[int, bytes]:
+            return os.getpid(), b"x" * size
+
+        refs = [task.remote() for _ in range(4)]
+        ray.wait(refs, num_returns=4, timeout=LIMIT_S)
+        pids = [ray.get(ref, timeout=LIMIT_S)[0] for ref in refs]
+        eventually(lambda: not any(map(is_running, pids)), LIMIT_S)
+        assert [ray.get(ref, timeout=LIMIT_S)[1] for ref in refs] == [b"x" * size] * 4
+
+    def test_no_yielded_value_is_lost(self, ray: Any) -> None:
+        @ray.remote(max_calls=1)
+        def task() -> Any:
+            for number in range(5):
+                yield number, b"x" * 200_000
+
+        for _ in range(2):
+            assert [ray.get(ref, timeout=LIMIT_S)[0] for ref in task.remote()] == list(range(5))
+
+    def test_what_a_worker_owns_is_kept_while_it_is_needed(self, ray: Any, eventually: Any) -> None:
+        @ray.remote(max_calls=1)
+        def task() -> tuple[int, Any]:
+            return os.getpid(), ray.put(b"x" * 2_000_000)
+
+        pid, ref = ray.get(task.remote())
+        assert len(ray.get(ref, timeout=LIMIT_S)) == 2_000_000
+        del ref
+        eventually(lambda: not is_running(pid), LIMIT_S)
+
+    def test_a_function_with_gpus_has_a_fresh_worker_for_each_call(self, pids: Any) -> None:
+        assert len(set(pids(3, num_gpus=1))) == 3
+
+    def test_other_functions_do_not_count(self, ray: Any) -> None:
+        limited = ray.remote(max_calls=2)(get_pid)
+        other = ray.remote(echo)
+        for _ in range(5):
+            assert ray.get(other.remote(1)) == 1
+        found = [ray.get(limited.remote(), timeout=LIMIT_S) for _ in range(4)]
+        assert max(Counted(found).values()) <= 2
+
+    def test_a_task_may_call_itself(self, ray: Any) -> None:
+        @ray.remote(max_calls=1, num_cpus=0.5)
+        def factorial(number: int) -> int:
+            return number * ray.get(factorial.remote(number - 1)) if number else 1
+
+        assert ray.get(factorial.remote(4), timeout=LIMIT_S) == 24
+
+    def test_options_refuse_it(self, ray: Any) -> None:
+        with pytest.raises(ValueError, match="max_calls"):
+            ray.remote(get_pid).options(max_calls=1)
+
+    def test_options_keep_it(self, ray: Any) -> None:
+        task = ray.remote(max_calls=1)(get_pid).options(num_cpus=0.5)
+        assert len({ray.get(task.remote(), timeout=LIMIT_S) for _ in range(3)}) == 3
+
+    def test_actors_refuse_it(self, ray: Any) -> None:
+        with pytest.raises(ValueError, match="max_calls"):
+            ray.remote(max_calls=1)(Counter)
 
 
 class TestOrigins:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -102,6 +104,118 @@ def test_a_detached_actor_goes_on_where_another_has_ended(tmp_path: Path) -> Non
     assert nbactors.restore(again) == made
     assert nbactors.get(again.total.remote()) == 100_000
     nbactors.kill(again)
+
+
+def crash(model: Any) -> None:
+    """Crash an actor, and wait until its next process has constructed it."""
+    with pytest.raises(nbactors.exceptions.ActorUnavailableError, match="was restarted"):
+        nbactors.get(model.__ray_call__.options(max_task_retries=0).remote(lambda self: os._exit(1)), timeout=10)
+    nbactors.get(model.__ray_ready__.options(max_task_retries=1).remote(), timeout=10)
+
+
+KINDS = {
+    "session's": {},
+    "detached": {"name": "model", "lifetime": "detached"},
+    "threaded": {"max_concurrency": 2},
+}
+
+
+@pytest.mark.parametrize("options", KINDS.values(), ids=KINDS)
+def test_a_restarted_actor_goes_on_from_its_last_checkpoint(options: dict[str, Any]) -> None:
+    model = make(Model, max_restarts=-1, max_task_retries=-1, **options)
+    for _ in range(2):
+        nbactors.get(model.train.remote())
+        nbactors.checkpoint(model)
+    nbactors.get(model.train.remote())
+    for _ in range(2):
+        crash(model)
+        assert nbactors.get(model.total.remote()) == 200_000
+    nbactors.get(model.train.remote())
+    nbactors.checkpoint(model)
+    crash(model)
+    assert nbactors.get(model.total.remote()) == 300_000
+    nbactors.kill(model)
+
+
+def test_a_restarted_asyncio_actor_goes_on_from_its_last_checkpoint() -> None:
+    model = make(AsyncModel, max_restarts=1, max_task_retries=-1)
+    nbactors.get([model.train.remote() for _ in range(5)])
+    nbactors.checkpoint(model)
+    crash(model)
+    assert nbactors.get(model.train.remote()) == 6
+
+
+def test_another_process_may_have_made_the_checkpoint() -> None:
+    model = make(Model, max_restarts=1, max_task_retries=-1, name="model", lifetime="detached")
+    nbactors.get(model.train.remote())
+
+    @nbactors.remote(num_cpus=0)
+    def save() -> None:
+        nbactors.checkpoint(nbactors.get_actor("model"))
+
+    nbactors.get(save.remote(), timeout=10)
+    crash(model)
+    assert nbactors.get(model.total.remote()) == 100_000
+    nbactors.kill(model)
+
+
+@pytest.mark.parametrize("lifetime", ["detached", "non_detached"])
+def test_a_restart_does_not_use_the_checkpoint_of_another_actor_of_the_name(lifetime: str) -> None:
+    options = {"name": "model", "lifetime": lifetime, "max_restarts": 1, "max_task_retries": -1}
+    first = make(Model, **options)
+    nbactors.get(first.train.remote())
+    nbactors.checkpoint(first)
+    nbactors.kill(first)
+    second = make(Model, **options)
+    crash(second)
+    assert nbactors.get(second.total.remote()) == 0
+    nbactors.kill(second)
+
+
+def test_an_actor_that_does_not_crash_gets_no_checkpoint_by_itself() -> None:
+    model = make(Model, name="model", lifetime="detached")
+    nbactors.get(model.train.remote())
+    nbactors.checkpoint(model)
+    nbactors.kill(model)
+    model = make(Model, name="model", lifetime="detached", max_restarts=1)
+    assert nbactors.get(model.total.remote()) == 0
+    nbactors.kill(model)
+
+
+class Picky(Model):
+    """Cannot be restored."""
+
+    def __nbactors_restore__(self, state: Any) -> None:
+        if "crash" in state:
+            os._exit(1)
+        raise LookupError("the weights do not fit")
+
+    def __nbactors_save__(self) -> Any:
+        return self.__dict__
+
+
+def test_a_hook_that_raises_in_a_restart_ends_the_actor_with_its_error() -> None:
+    model = make(Picky, max_restarts=-1, max_task_retries=-1)
+    nbactors.checkpoint(model)
+    with pytest.raises(nbactors.exceptions.ActorDiedError, match=r"(?s)__nbactors_restore__.*the weights do not fit"):
+        nbactors.get(model.__ray_call__.remote(lambda self: os._exit(1)), timeout=10)
+
+
+def test_a_hook_that_crashes_in_a_restart_uses_the_restarts_up() -> None:
+    model = make(Picky, max_restarts=3, max_task_retries=-1)
+    nbactors.get(model.__ray_call__.remote(lambda self: setattr(self, "crash", True)))
+    nbactors.checkpoint(model)
+    with pytest.raises(nbactors.exceptions.ActorDiedError, match="exited unexpectedly with exit code 1"):
+        nbactors.get(model.__ray_call__.remote(lambda self: os._exit(1)), timeout=10)
+
+
+def test_a_checkpoint_that_is_damaged_ends_the_restarted_actor_with_the_reason() -> None:
+    model = make(Model, max_restarts=-1, max_task_retries=-1, name="model", lifetime="detached")
+    path = nbactors.checkpoint(model).path
+    assert path is not None
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(nbactors.exceptions.ActorDiedError, match=re.escape(f"{path} ends too early")):
+        nbactors.get(model.__ray_call__.remote(lambda self: os._exit(1)), timeout=10)
 
 
 def test_restore_takes_the_previous_checkpoint_if_the_latest_is_damaged() -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 import nbactors
@@ -17,7 +19,7 @@ from nbactors.testing import eventually
 
 @pytest.fixture(scope="module", autouse=True)
 def session() -> Iterator[None]:
-    nbactors.init(num_cpus=2)
+    nbactors.init(num_cpus=2, namespace="restarts")
     yield
     nbactors.shutdown()
 
@@ -66,6 +68,111 @@ def test_an_update_after_a_restart_reaches_the_running_process() -> None:
     assert nbactors.get(actor.version.remote(), timeout=10) == 2
 
 
+def update_elsewhere(name: str) -> None:
+    """Update an actor from another process than its creator's."""
+
+    @nbactors.remote(num_cpus=0)
+    def update() -> None:
+        nbactors.update(nbactors.get_actor(name), second())
+
+    nbactors.get(update.remote(), timeout=10)
+
+
+@pytest.mark.parametrize("lifetime", ["detached", "non_detached"])
+def test_an_update_of_any_process_reaches_the_restarts(lifetime: str) -> None:
+    options = {"max_restarts": -1, "max_task_retries": -1, "name": "updated", "lifetime": lifetime}
+    actor = nbactors.remote(**options)(first()).remote()
+    assert nbactors.get(actor.version.remote()) == 1
+    update_elsewhere("updated")
+    for _ in range(2):
+        actor.crash.options(max_task_retries=0).remote()
+        assert nbactors.get(actor.version.remote(), timeout=10) == 2
+    nbactors.kill(actor)
+
+
+class Capturing:
+    """Makes a class that captures a handle."""
+
+    @staticmethod
+    def of(captured: object) -> type:
+        class Actor:
+            def captured(self) -> object:
+                return captured
+
+        return Actor
+
+
+def test_what_the_class_of_an_update_captures_lives_as_long_as_the_actor() -> None:
+    actor = nbactors.remote(max_restarts=1, max_task_retries=-1)(Capturing.of(None)).remote()
+    nbactors.get(actor.captured.remote())
+    held = nbactors.remote(num_cpus=0)(Held).remote()
+    pid = nbactors.get(held.__ray_call__.remote(lambda self: os.getpid()))
+    nbactors.update(actor, Capturing.of(held))
+    del held
+    nbactors.kill(actor, no_restart=False)
+    assert nbactors.get(nbactors.get(actor.captured.remote(), timeout=10).increment.remote(), timeout=10) == 1
+    del actor
+    gc.collect()  # a class is part of a cycle
+    eventually(lambda: not psutil.pid_exists(pid))
+
+
+def restart_files() -> list[str]:
+    """Return the names of the files for restarts that lie in the node's directory."""
+    folder = Path(nbactors.nodes()[0]["RayletSocketName"]).parent / "restarts"
+    return [path.name for path in folder.iterdir()] if folder.exists() else []
+
+
+def test_an_actor_without_its_creator_and_its_file_dies_with_the_reason() -> None:
+    @nbactors.remote(max_calls=1, num_cpus=0)
+    def create() -> int:
+        actor = nbactors.remote(max_restarts=-1, name="orphan", lifetime="detached")(first()).remote()
+        nbactors.get(actor.version.remote())
+        return os.getpid()
+
+    pid = nbactors.get(create.remote(), timeout=10)
+    eventually(lambda: not psutil.pid_exists(pid))
+    actor = nbactors.get_actor("orphan")
+    (path,) = (Path(nbactors.nodes()[0]["RayletSocketName"]).parent / "restarts").iterdir()
+    path.unlink()
+    actor.crash.remote()
+    with pytest.raises(nbactors.exceptions.ActorDiedError, match=f"the file for restarts is gone: {path}"):
+        nbactors.get(actor.version.options(max_task_retries=-1).remote(), timeout=10)
+
+
+@pytest.mark.parametrize("end", ["kill", "exit", "crash", "failed update"])
+def test_the_files_for_restarts_are_removed_with_the_actor(end: str) -> None:
+    before = restart_files()
+    options = {"max_restarts": 0 if end == "failed update" else 1, "name": "filed", "lifetime": "detached"}
+    actor = nbactors.remote(**options)(first()).remote()
+    nbactors.get(actor.version.remote())
+    if end == "failed update":
+        with pytest.raises(AttributeError, match="no such hook"):
+            nbactors.update(actor, failing())
+        assert restart_files() == before
+        nbactors.kill(actor)
+        return
+    nbactors.update(actor, second())
+    actor_id = actor._actor_id.hex()
+    assert sorted(set(restart_files()) - set(before)) == [f"{actor_id}.class", f"{actor_id}.constructor"]
+    if end == "kill":
+        nbactors.kill(actor)
+    elif end == "exit":
+        actor.__ray_terminate__.remote()
+    else:
+        actor.crash.remote()
+        assert nbactors.get(actor.version.options(max_task_retries=1).remote(), timeout=10) == 2
+        actor.crash.remote()
+    eventually(lambda: restart_files() == before)
+
+
+def failing() -> type:
+    class Actor:
+        def __nbactors_update__(self, old: type) -> None:
+            raise AttributeError("no such hook")
+
+    return Actor
+
+
 class Held:
     def __init__(self) -> None:
         self.value = 0
@@ -76,6 +183,16 @@ class Held:
 
     def crash(self) -> None:
         os._exit(1)
+
+
+@nbactors.remote(num_cpus=0)
+def call_held() -> str:
+    """Call an actor to which this process had no handle before."""
+    try:
+        nbactors.get(nbactors.get_actor("held").increment.remote(), timeout=5)
+    except nbactors.exceptions.ActorUnavailableError:
+        return "unavailable"
+    return "available"
 
 
 def test_an_actor_that_restarts_queues_for_its_resources_again() -> None:
@@ -89,6 +206,7 @@ def test_an_actor_that_restarts_queues_for_its_resources_again() -> None:
     with pytest.raises(nbactors.exceptions.ActorUnavailableError, match="is restarting"):
         nbactors.get(actor.increment.remote(), timeout=10)
     assert nbactors.get_actor("held") == actor
+    assert nbactors.get(call_held.remote(), timeout=10) == "unavailable"
     refs = [waiting.remote() for _ in range(3)]
     nbactors.cancel(refs[1])
     assert nbactors.wait(refs, num_returns=3, timeout=0.2)[0] == [refs[1]]

@@ -267,6 +267,7 @@ class Worker(Member):
             self.objects,
             self.peers,
             self.node,
+            directory=self.directory,
             flush=self.flush,
             cancel_children=self.cancel_children,
             set_title=self.titles.append,

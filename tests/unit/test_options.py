@@ -97,7 +97,7 @@ BAD_FOR_TASKS: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"max_retries": "a"}, TypeError, "'max_retries' must be int or None"),
     ({"retry_exceptions": 3}, TypeError, "'retry_exceptions' must be bool, list or tuple"),
     ({"retry_exceptions": [1]}, ValueError, "must be either a boolean or a list of exceptions"),
-    ({"max_calls": 1}, ValueError, "max_calls=1 is not served"),
+    ({"max_calls": -1}, ValueError, "only accepts None, 0 or a positive integer"),
     ({"object_store_memory": 4}, ValueError, "'object_store_memory' is not implemented for tasks"),
 ]
 
@@ -119,6 +119,25 @@ def test_wrong_concurrency_groups_are_refused(options: dict[str, Any], error: ty
 def test_concurrency_groups_are_refused_in_options() -> None:
     with pytest.raises(ValueError, match=r"'concurrency_groups' is not supported in '.options\(\)'"):
         ActorOptions().merged({"concurrency_groups": {"io": 2}})
+
+
+@pytest.mark.parametrize(
+    ("given", "max_calls"),
+    [
+        ({}, 0),
+        ({"max_calls": 3}, 3),
+        ({"num_gpus": 0.5}, 1),
+        ({"num_gpus": 1, "max_calls": 0}, 0),
+        ({"num_gpus": 0}, 0),
+    ],
+    ids=str,
+)
+def test_a_function_with_gpus_has_a_fresh_worker_for_each_call_by_default(given: Any, max_calls: int) -> None:
+    options = TaskOptions.parse(given)
+    assert options.max_calls == max_calls
+    assert options.merged({"num_gpus": 2}).max_calls == max_calls
+    with pytest.raises(ValueError, match=r"'max_calls' is not supported in '.options\(\)'"):
+        options.merged({"max_calls": 1})
 
 
 @pytest.mark.parametrize(("options", "error", "message"), BAD_FOR_BOTH + BAD_FOR_TASKS, ids=str)

@@ -51,7 +51,7 @@ class LogMagics(Magics):
                 raise
         except OSError as error:
             raise UsageError(f"%actor_logs: the log cannot be read ({error.strerror}): {actor['log_path']}") from None
-        if not arguments.follow and not actor["log_path"]:
+        if not arguments.follow and not (actor["log_path"] or actor["last_log_path"]):
             print("It has printed nothing yet.")
 
     def _find(self, word: str) -> dict[str, Any]:

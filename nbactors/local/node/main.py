@@ -23,6 +23,7 @@ from nbactors.local.node.rules.context import Facts
 from nbactors.local.node.shell import machine
 from nbactors.local.node.shell.premises import Premises
 from nbactors.local.node.shell.server import Server
+from nbactors.local.wire import restart_files
 from nbactors.local.wire.messages import PROTOCOL_VERSION
 
 _MAX_DESCRIPTORS = 1 << 16
@@ -64,7 +65,8 @@ def main(directory: str, ready: int, package_version: str, protocol: int = 0) ->
     # Not in a `finally`: after an exception the log must stay, with the traceback.
     if premises.is_ours():
         sockets.survivors(os.path.join(directory, "p"))
-        shutil.rmtree(os.path.join(directory, "logs"), ignore_errors=True)
+        for folder in ("logs", restart_files.FOLDER):
+            shutil.rmtree(os.path.join(directory, folder), ignore_errors=True)
 
 
 def _close_others(ready: int) -> None:

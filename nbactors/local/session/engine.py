@@ -24,10 +24,11 @@ from nbactors.local.objects.held import Held
 from nbactors.local.session.printer import Printer
 from nbactors.local.session.showing import Showing
 from nbactors.local.session.signal_wakeup import SignalWakeup
+from nbactors.local.submitting import restart_file
 from nbactors.local.submitting.actor_link import LocalActorLink
 from nbactors.local.submitting.arguments import Arguments, prepare
 from nbactors.local.submitting.construction import Concurrency, Construction
-from nbactors.local.wire import ids, messages, pickling
+from nbactors.local.wire import ids, messages, pickling, restart_files
 from nbactors.local.wire.cancel_mode import CancelMode
 from nbactors.object_ref import ObjectRef
 
@@ -138,7 +139,6 @@ class LocalEngine(Engine):
                 return self._found(named)
             process.actors.note_created(message(0))
             link = self._prepare_link(actor_id, meta, options, code, prepared)
-            link.pump()
         else:
             creation = message(0)
             process.actors.note_created(creation)
@@ -155,8 +155,11 @@ class LocalEngine(Engine):
         concurrency = Concurrency(meta.is_async, limit, dict(options.concurrency_groups))
         construct = Construction(link, code, prepared, concurrency, self.process.origin())
         if options.max_restarts:
+            if options.detached:
+                construct.file = restart_files.constructor(self.process.directory, actor_id)
             self.process.actors.keep_construction(link, construct)
         link.submit_construction(construct)
+        link.pump()
         return link
 
     def _found(self, named: messages.ActorNamed) -> tuple[ActorLink, ActorMeta]:
@@ -184,12 +187,22 @@ class LocalEngine(Engine):
         ref: ObjectRef[Any] = link.call(MethodMeta(method, ANYTHING), args, {}, None)
         return ref
 
-    def publish_class(self, link: ActorLink, cls: type, meta: ActorMeta) -> None:
+    def note_checkpoint(self, link: ActorLink, checkpoint: Any) -> None:
         assert isinstance(link, LocalActorLink)
+        path = restart_files.checkpoint(self.process.directory, link.actor_id)
+        restart_file.write(path, restart_file.parts_of(pickling.dumps(checkpoint)))
+
+    def update_class(self, link: ActorLink, cls: type, meta: ActorMeta, swap: Callable[[str], bool]) -> None:
+        assert isinstance(link, LocalActorLink)
+        pickled = pickling.dumps_code(cls)
+        draft = restart_files.draft(self.process.directory)
+        restart_file.write(draft, restart_file.parts_of(pickled))
+        try:
+            if swap(draft):
+                self.process.actors.keep_captured(link, pickled.found)
+        finally:
+            restart_file.remove(draft)
         link.update(meta)
-        self.process.actors.replace_class(
-            link.actor_id, lambda: self.process.objects.values.hold_pickled(pickling.dumps_code(cls))
-        )
         self.process.node.send_now(messages.ReplaceMeta(link.actor_id, pickling.dumps(meta).data))
 
     def kill(self, link: ActorLink, no_restart: bool) -> None:

@@ -118,6 +118,11 @@ class LocalActorLink(Target, ActorLink):
         self._max_pending = meta.max_pending_calls
         self._max_retries = meta.max_task_retries
 
+    @property
+    def is_down(self) -> bool:
+        """Whether the node has told that the actor is dead."""
+        return self._down is not None
+
     # --------------------------------------------------------------------------------------------------- submitting
 
     def call(
@@ -245,6 +250,8 @@ class LocalActorLink(Target, ActorLink):
         call.go_out(connection, message, fds, at_once=not connection.in_flight.calls)
 
     def _pump(self) -> None:
+        if self.construct is not None and self._down is None:
+            self._down = self._links.write_construction(self, self.construct)
         if self._down is not None and self._connection is None:
             self._fail_queue()
         connection = self._connection
@@ -302,7 +309,9 @@ class LocalActorLink(Target, ActorLink):
             return False
         failed = construct.arguments.failure()
         if failed is not None:
-            self._down = self._links.abandon(self, failed)
+            error = failures.decode(failed.data)
+            text = f"one of its constructor's arguments failed: {type(error).__name__}: {error}"
+            self._down = self._links.abandon(self, text)
             self._fail_queue()
             return False
         if construct.connection is None:
@@ -354,13 +363,13 @@ class LocalActorLink(Target, ActorLink):
 
         Calls in flight fail only when the socket was read to its end, since it may still hold answers to them.
         """
-        if self._down is not None and self._down.kind != "unknown":
-            return
-        self._down = down
-        if self._connection is None:
-            self._fail_queue()
-        else:
-            self._read_out(self._connection, "the actor is dead")
+        if self._down is None or self._down.kind == "unknown":
+            self._down = down
+            if self._connection is None:
+                self._fail_queue()
+            else:
+                self._read_out(self._connection, "the actor is dead")
+        self._links.forget_construction(self.actor_id)
 
     @in_turn
     def on_restarting(self, restarting: messages.ActorRestarting) -> None:
@@ -499,8 +508,10 @@ class LocalActorLink(Target, ActorLink):
 
     @in_turn
     def _try_again(self, call: PendingCall) -> None:
-        call.return_to(self._queue_of(call), is_tried=True, is_last=True)
-        self._links.keep(self)
+        # Another thread may have cancelled the call after its error was read. The worker ignores that `Cancel`.
+        if not self._doom_if_canceled(call):
+            call.return_to(self._queue_of(call), is_tried=True, is_last=True)
+            self._links.keep(self)
         self._pump()
 
     def answered(self, connection: Connection) -> None:

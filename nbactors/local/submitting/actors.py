@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import weakref
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from nbactors.local.submitting import restart_file
 from nbactors.local.submitting.actor_link import LocalActorLink
-from nbactors.local.wire import failures, messages
+from nbactors.local.wire import messages
 from nbactors.local.wire.ids import ACTOR_ID_SIZE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Sequence
 
     from nbactors.local.connections.node_link import NodeLink
     from nbactors.local.connections.peers import Peers
-    from nbactors.local.objects.entry import Entry
-    from nbactors.local.objects.held import Held
     from nbactors.local.submitting.construction import Construction
     from nbactors.local.submitting.pending_call import PendingCall
     from nbactors.local.submitting.submitter import Submitter
@@ -52,6 +51,8 @@ class Actors:
         """The actors of this process that are not dead, for the next node if this one crashes."""
         self._constructions: dict[bytes, Construction] = {}
         """What the actors of this process that may restart are constructed by."""
+        self._captured: dict[bytes, Sequence[Any]] = {}
+        """What is captured by the classes of updates, see `keep_captured`."""
         self._pinned: list[LocalActorLink] = []
 
     def create(self, actor_id: bytes, is_known: bool) -> LocalActorLink:
@@ -122,14 +123,36 @@ class Actors:
             self._lose(link, node.lost)
 
     def keep_construction(self, link: LocalActorLink, construct: Construction) -> None:
-        """Keep what an actor is constructed by until the actor is dead: it may restart."""
-        self._constructions[link.actor_id] = construct
+        """Keep what an actor is constructed by until the actor is dead: it may restart.
 
-    def replace_class(self, actor_id: bytes, export: Callable[[], Held]) -> None:
-        """Have an actor that was created here restart with a changed class. Any thread."""
-        construct = self._constructions.get(actor_id)
-        if construct is not None:
-            construct.cls = export()
+        A named actor may have died before its creator has a link. The link is looked at last, and forgets the
+        construction after it was told of the death, so one of the two sees the other.
+        """
+        self._constructions[link.actor_id] = construct
+        if link.is_down:
+            self.forget_construction(link.actor_id)
+
+    def forget_construction(self, actor_id: bytes) -> None:
+        """Forget what an actor was constructed by, since it is dead. Idempotent."""
+        self._captured.pop(actor_id, None)
+        construct = self._constructions.pop(actor_id, None)
+        if construct is not None and construct.is_written and not self._node.lost:
+            # The node has removed the file, but perhaps before it was written. Without the node the actor may live.
+            restart_file.remove(construct.file)
+
+    def write_construction(self, link: LocalActorLink, construct: Construction) -> messages.ActorDown | None:
+        """Write the file of a construction, if it has one; if that fails, end the actor and return the cause."""
+        try:
+            construct.write(self._process_id)
+        except OSError as error:
+            return self.abandon(link, f"its constructor could not be written to a file for restarts: {error}")
+        return None
+
+    def keep_captured(self, link: LocalActorLink, captured: Sequence[Any]) -> None:
+        """Keep the references and handles that the class of an update captures, until the actor is dead."""
+        self._captured[link.actor_id] = captured
+        if link.is_down:
+            self.forget_construction(link.actor_id)
 
     def reconstruct(self, link: LocalActorLink, restarts: int) -> None:
         """Have the link of an actor that was created here construct it again, once for each restart. A link's step."""
@@ -215,7 +238,7 @@ class Actors:
         is_over = self._note_news(news)
         link = self.existing(news.actor_id)
         if link is None and news.actor_id in self._constructions:
-            link, _ = self._find(news.actor_id)  # its handles are elsewhere, and it restarts
+            link, _ = self._find(news.actor_id)  # its handles are elsewhere; the news are for the creator
         if link is not None:
             self._tell(link, news)
         elif not is_over:
@@ -231,13 +254,12 @@ class Actors:
 
     def _note_news(self, news: ActorNews) -> bool:
         """Note news of an actor that was created here; return whether no handle here needs them."""
-        if type(news) is messages.ActorDown:
-            kept = (self.created.pop(news.actor_id, None), self._constructions.pop(news.actor_id, None))
-            return kept != (None, None)
         created = self.created.get(news.actor_id)
         if created is None:
             return False
-        if type(news) is messages.ActorUp:
+        if type(news) is messages.ActorDown:
+            self.created.pop(news.actor_id, None)
+        elif type(news) is messages.ActorUp:
             self.created[news.actor_id] = messages.Created(created.creation, news.restarts, news.process_id, news.pid)
         else:
             self.created[news.actor_id] = messages.Created(created.creation, created.restarts + 1, b"", 0)
@@ -265,10 +287,8 @@ class Actors:
         else:
             link.on_down(news)  # type: ignore[arg-type]
 
-    def abandon(self, link: LocalActorLink, failed: Entry) -> messages.ActorDown:
-        """End an actor because an argument of its constructor has failed; return the cause of death."""
-        error = failures.decode(failed.data)
-        text = f"one of its constructor's arguments failed: {type(error).__name__}: {error}"
+    def abandon(self, link: LocalActorLink, text: str) -> messages.ActorDown:
+        """End an actor that cannot be constructed, for the reason in `text`; return the cause of death."""
         down = messages.ActorDown(link.actor_id, "creation_failed", text, "", "", 0)
         self._node.send_now(messages.KillActor(self._node.number(), link.actor_id, True))
         return down

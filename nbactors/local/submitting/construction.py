@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from nbactors.local.connections.connection import Sent
 from nbactors.local.objects.held import Held
+from nbactors.local.submitting import restart_file
 from nbactors.local.submitting.arguments import Arguments
 from nbactors.local.wire import messages
 
@@ -36,9 +37,15 @@ class Link(Protocol):
 
 
 class Construction(Sent):
-    """An actor's class and constructor arguments, until the creator has sent them. It listens for the arguments."""
+    """An actor's class and constructor arguments, until the creator has sent them. It listens for the arguments.
 
-    __slots__ = ("arguments", "cls", "concurrency", "link", "origin", "restarts")
+    Attributes:
+        file: The path of the file from which the actor restarts without its creator; empty for no file.
+        is_written: Whether the file was written.
+        restarts: The restart of the actor that this is for, as in `ActorUp`.
+    """
+
+    __slots__ = ("arguments", "cls", "concurrency", "file", "is_written", "link", "origin", "restarts")
 
     def __init__(
         self, link: Link, cls: Any, prepared: bytes | Arguments, concurrency: Concurrency, origin: int
@@ -48,8 +55,9 @@ class Construction(Sent):
         self.concurrency = concurrency
         self.link = weakref.ref(link)
         self.origin = origin
+        self.file = ""
+        self.is_written = False
         self.restarts = 0
-        """The restart of the actor that it is for, as in `ActorUp`."""
         if isinstance(prepared, bytes):
             prepared = Arguments(Held(prepared), [])
         self.arguments = prepared
@@ -64,6 +72,24 @@ class Construction(Sent):
         """Stop listening for arguments: the construction will not be sent."""
         for entry in self.arguments.missing():
             entry.remove_waiter(self)
+
+    def write(self, creator: bytes) -> None:
+        """Write the file, once all arguments are there. A step of the link; blocks the thread. Idempotent.
+
+        Args:
+            creator: The id of this process, 16 bytes.
+
+        Raises:
+            OSError: The file cannot be written.
+        """
+        arguments = self.arguments
+        if not self.file or self.is_written or arguments.pending() is not None or arguments.failure() is not None:
+            return
+        parts = restart_file.parts_of
+        deps = [(key, parts(ref._entry)) for key, ref in arguments.refs]
+        content = (creator, self.concurrency, self.origin, parts(self.cls), parts(arguments.held), deps)
+        restart_file.write(self.file, content)
+        self.is_written = True
 
     def pack(self, values: Values, connection: Connection) -> tuple[messages.Construct, list[int]]:
         """Return the message, and the descriptors to send with it."""

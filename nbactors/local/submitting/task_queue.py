@@ -236,7 +236,7 @@ class TaskQueue(Target):
         export, prepared, num_returns, name, retry_exceptions, backpressure = details
         if export.key not in connection.in_flight.functions:
             function, more = self._values.pack(connection, export.held, False)
-            connection.send(messages.Define(export.key, function), more)
+            connection.send(messages.Define(export.key, function, export.max_calls), more)
             connection.in_flight.functions.add(export.key)
         deps: list[tuple[int | str, messages.Value]] | None = None
         rest: messages.Value | None = None
@@ -385,23 +385,27 @@ class TaskQueue(Target):
     # ------------------------------------------------------------------------------------------------------- events
 
     @in_turn
-    def given_back(self, connection: Connection, numbers: list[int]) -> None:
-        """Requeue tasks that a worker has given back, since its running task takes long. The leader's thread."""
+    def given_back(self, connection: Connection, numbers: list[int], is_spent: bool = False) -> None:
+        """Requeue tasks that a worker has given back, see the message. The leader's thread."""
         lease = self._leases.get(connection.peer_id)
         self._depth = 1
         if lease is not None:
             lease.depth = 1
+        if is_spent:
+            numbers = list(connection.in_flight.calls)
         for number in reversed(numbers):
             call = connection.in_flight.calls.get(number)
             if call is not None:
                 self._requeue(call)
                 connection.in_flight.calls.pop(number, None)
+        if is_spent and lease is not None:
+            self._return(lease)
         self._pump()
 
-    def _requeue(self, call: PendingCall, *, is_tried: bool = False) -> None:
-        """Put a task back to the front of the queue; fail it if it was cancelled meanwhile."""
+    def _requeue(self, call: PendingCall, *, is_tried: bool = False, is_last: bool = False) -> None:
+        """Put a task back into the queue, see `return_to`; fail it if it was cancelled meanwhile."""
         if not self._doom_if_canceled(call):
-            call.return_to(self._queue, is_tried=is_tried)
+            call.return_to(self._queue, is_tried=is_tried, is_last=is_last)
 
     def retry(self, connection: Connection, call: PendingCall) -> None:
         """Try a task again that has raised a retriable exception. The leader's thread."""
@@ -410,7 +414,8 @@ class TaskQueue(Target):
 
     @in_turn
     def _try_again(self, call: PendingCall) -> None:
-        call.return_to(self._queue, is_tried=True, is_last=True)
+        # Another thread may have cancelled the task after its error was read. The worker ignores that `Cancel`.
+        self._requeue(call, is_tried=True, is_last=True)
         self._pump()
 
     def _on_connection_closed(self, connection: Connection, why: str) -> None:

@@ -33,17 +33,19 @@ class Export:
     The function and its pending tasks keep it alive. When it is freed, the workers forget the function.
 
     Attributes:
+        max_calls: How often a worker may run the function before it exits; 0 for no limit.
         by_options: The options and queues of its tasks, by the `id` of the options. The options are kept, so that no
             other object can get the same `id`.
     """
 
-    __slots__ = ("by_options", "held", "key", "tasks")
+    __slots__ = ("by_options", "held", "key", "max_calls", "tasks")
 
-    def __init__(self, tasks: Tasks, held: Held) -> None:
+    def __init__(self, tasks: Tasks, held: Held, max_calls: int) -> None:
         self.tasks = tasks
         self.key = os.urandom(16)
         self.by_options: dict[int, tuple[TaskOptions, TaskQueue]] = {}
         self.held = held
+        self.max_calls = max_calls
 
     def __del__(self) -> None:
         try:
@@ -86,7 +88,7 @@ class Tasks:
         export = function.export
         if export is None or export.tasks is not self:
             held = values.hold_pickled(pickling.dumps_code(function.function))
-            export = function.export = Export(self, held)
+            export = function.export = Export(self, held, options.max_calls)
         known = export.by_options.get(id(options))
         queue = known[1] if known is not None else self._find_queue(export, function, options)
         prepared = prepare(values, args, kwargs) if args or kwargs else b""
@@ -198,7 +200,7 @@ class Tasks:
         """Pass tasks that a worker gives back to its queue. The leader's thread."""
         queue = self._leased.get(connection.peer_id)
         if queue is not None:
-            queue.given_back(connection, message.numbers)
+            queue.given_back(connection, message.numbers, message.is_spent)
 
     def died(self, process_id: bytes, queue: TaskQueue, connection: Connection) -> None:
         """Register a worker whose connection is closed, until `lost` is called with the cause. The leader's thread."""

@@ -14,7 +14,7 @@ from nbactors.limits import MAX_NAME
 from nbactors.local import sockets
 from nbactors.local.member import Process
 from nbactors.local.reactor.waiter import Waiter
-from nbactors.local.wire import messages, os_bytes
+from nbactors.local.wire import messages, os_bytes, restart_files
 from nbactors.local.worker.engine import WorkerEngine
 from nbactors.local.worker.inspecting import breakpoints
 from nbactors.local.worker.inspecting.imported import ImportedFiles
@@ -65,6 +65,7 @@ class Worker:
             process.objects,
             process.peers,
             process.node,
+            directory=directory,
             flush=process.flush,
             cancel_children=process.cancel_children,
             set_title=self._show,
@@ -103,7 +104,7 @@ class Worker:
                 hosted = self.executor.hosted
                 hosted.actor_id = message.actor_id
                 hosted.class_name, hosted.name = message.class_name, message.name
-                hosted.may_restart = message.may_restart
+                hosted.may_restart, hosted.restarts = message.may_restart, message.restarts
             if first:
                 self._assigned.finish()
             else:
@@ -146,7 +147,8 @@ class Worker:
         if kind == "idle":
             self._end_when_unneeded()
         elif kind == "creator_gone":
-            self.process.reactor.call_later(CONSTRUCT_S, self._end_if_unconstructed)
+            if not self.executor.construct_from_file():
+                self.process.reactor.call_later(CONSTRUCT_S, self._end_if_unconstructed)
         else:
             self.executor.end(Ending(kind, _REASONS.get(kind, kind)))
 
@@ -160,6 +162,9 @@ class Worker:
     def _end_if_unconstructed(self) -> None:
         if not self.executor.constructed:
             text = "its creator ended before it had sent the class and the constructor's arguments."
+            if self.executor.hosted.restarts:
+                path = restart_files.constructor(self.process.directory, self.executor.hosted.actor_id)
+                text = f"its creator has ended, and the file for restarts is gone: {path}"
             self.executor.end(Ending("creation_failed", text, graceful=False))
 
     def _on_node_lost(self, why: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from node_scenario import Scenario
 
 from nbactors.local.node.rules import events
-from nbactors.local.node.rules.actors import EARLY_S
+from nbactors.local.node.rules.holders import EARLY_S
 from nbactors.local.wire import messages
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from node_scenario import Scenario
 
 from nbactors.local.node.rules import events, leases, workers
@@ -22,6 +23,24 @@ class TestLeases:
         session.request_lease()
         assert node.take(events.Spawn) == []
         assert session.one(messages.LeaseGranted).process_id == worker.process_id
+
+    @pytest.mark.parametrize("is_told", ["while it is leased", "while it is idle"])
+    def test_a_worker_that_runs_no_more_tasks_is_not_leased_again(self, node: Scenario, is_told: str) -> None:
+        session = node.session()
+        session.request_lease()
+        worker = node.start_worker()
+        lease_id = session.one(messages.LeaseGranted).lease_id
+        if is_told == "while it is leased":
+            worker.send(messages.Spent())
+            assert worker.got(messages.Terminate) == [], "the holder has to return it first"
+        session.send(messages.ReturnLease(lease_id))
+        if is_told == "while it is idle":
+            assert worker.got(messages.Terminate) == []
+            worker.send(messages.Spent())
+        assert worker.one(messages.Terminate).kind == "idle"
+        session.request_lease()
+        assert len(node.take(events.Spawn)) == 1
+        assert node.killed() == [], "other processes may need what it owns"
 
     def test_requests_for_workers_are_granted_in_order(self, node: Scenario) -> None:
         session = node.session(num_cpus=1)

@@ -26,6 +26,10 @@ def kill(node: Scenario, client: Client, actor_id: bytes, no_restart: bool) -> N
     client.one(messages.Done)
 
 
+def log(worker: Client) -> str:
+    return f"/run/nb/logs/{worker.process_id.hex()[:16]}.log"
+
+
 def hold(node: Scenario, session: Client, actor_id: bytes) -> Client:
     """Return another session that has a handle to an actor."""
     other = node.session()
@@ -105,15 +109,61 @@ class TestCrash:
         node.start_worker().send(messages.ActorConstructed(actor_id))
         assert [row.name for row in session.ask("named_actors").actors] == ["n"]
 
-    def test_a_process_that_finds_the_actor_meanwhile_is_told_when_it_is_up(self, node: Scenario) -> None:
+    def test_a_process_that_finds_the_actor_meanwhile_is_told_that_it_restarts_and_when_it_is_up(
+        self, node: Scenario
+    ) -> None:
         session, other = node.session(), node.session()
         actor_id, worker = session.create_alive(max_restarts=1, name="n", rid=1)
         crash(node, worker)
         other.send(messages.GetActor(3, "n", "ns"))
+        assert other.one(messages.ActorRestarting) == session.one(messages.ActorRestarting)
         assert other.one(messages.ActorNamed).actor_id == actor_id
         assert other.got(messages.ActorUp) == []
         second = node.start_worker()
         assert other.one(messages.ActorUp).process_id == second.process_id
+
+    @pytest.mark.parametrize("max_restarts", [0, 1])
+    def test_the_files_of_a_dead_actor_are_removed_when_its_process_has_ended(
+        self, node: Scenario, max_restarts: int
+    ) -> None:
+        session = node.session()
+        actor_id, worker = session.create_alive(max_restarts=max_restarts)
+        kill(node, session, actor_id, no_restart=True)
+        assert node.take(events.RemoveRestartFiles) == [], "its process may write them until then"
+        crash(node, worker)
+        assert node.take(events.RemoveRestartFiles) == [events.RemoveRestartFiles(actor_id)]
+
+    def test_the_files_of_an_actor_without_a_process_are_removed_at_its_end(self, node: Scenario) -> None:
+        session = node.session(num_cpus=0)
+        actor_id = session.create(max_restarts=1)
+        kill(node, session, actor_id, no_restart=True)
+        assert node.take(events.RemoveRestartFiles) == [events.RemoveRestartFiles(actor_id)]
+
+    def test_the_files_of_an_actor_that_has_used_up_its_restarts_are_removed(self, node: Scenario) -> None:
+        session = node.session()
+        actor_id, worker = session.create_alive(max_restarts=1)
+        crash(node, worker)
+        second = node.start_worker()
+        assert node.take(events.RemoveRestartFiles) == []
+        crash(node, second)
+        assert session.one(messages.ActorDown).kind == "crashed"
+        assert node.take(events.RemoveRestartFiles) == [events.RemoveRestartFiles(actor_id)]
+
+    def test_the_log_of_the_crashed_process_is_listed(self, node: Scenario) -> None:
+        session = node.session()
+        actor_id, first = session.create_alive(max_restarts=-1)
+        (row,) = session.ask("actors").actors
+        assert (row.log_path, row.last_log_path) == (log(first), "")
+        crash(node, first)
+        (row,) = session.ask("actors").actors
+        assert row.last_log_path == log(first)
+        second = node.start_worker()
+        (row,) = session.ask("actors").actors
+        assert (row.log_path, row.last_log_path) == (log(second), log(first))
+        second.send(messages.ActorConstructed(actor_id))
+        crash(node, second)
+        (row,) = session.ask("actors").actors
+        assert row.last_log_path == log(second)
 
     def test_actors_that_the_crashed_process_has_created_end(self, node: Scenario) -> None:
         session = node.session()
@@ -398,26 +448,17 @@ class TestStates:
             worker.send(messages.ActorConstructed(actor_id))
             assert session.states() == ["ALIVE"]
 
-    @pytest.mark.parametrize("detached", [False, True])
     @pytest.mark.parametrize("in_an_actor", [False, True])
-    def test_the_end_of_the_creator_ends_it(
-        self, node: Scenario, state: Any, detached: bool, in_an_actor: bool
-    ) -> None:
+    def test_the_end_of_the_creator_ends_it(self, node: Scenario, state: Any, in_an_actor: bool) -> None:
         session = creator = node.session(num_cpus=1)
         if in_an_actor:
             _, creator = session.create_alive(placement={})
-        actor_id, worker = state(node, creator, detached=detached)
+        actor_id, worker = state(node, creator)
         other = hold(node, creator, actor_id)
         node.take(events.Spawn)
         node.killed()
         creator.leave()
-        if worker is not None and detached:
-            assert {told.kind for told in worker.got(messages.Terminate)} == {"creator_gone"}, (
-                "it has the class, or ends"
-            )
-            assert other.got(messages.ActorDown) == []
-            worker.send(messages.Ending("owner_died", "it has no class."))
-        elif worker is not None:
+        if worker is not None:
             assert worker.one(messages.Terminate).kind == ("owner_died" if in_an_actor else "session_ended")
         if worker is not None:
             node.end_worker(worker)
@@ -426,6 +467,28 @@ class TestStates:
         assert down.kind in ("owner_died", "session_ended")
         node.pass_time(100.0)
         assert [spawn for spawn in node.take(events.Spawn) if spawn.order.title == "ray::Counter"] == []
+
+    @pytest.mark.parametrize("in_an_actor", [False, True])
+    def test_the_end_of_the_creator_leaves_a_detached_actor(
+        self, node: Scenario, state: Any, in_an_actor: bool
+    ) -> None:
+        session = creator = node.session(num_cpus=1)
+        if in_an_actor:
+            _, creator = session.create_alive(placement={})
+        actor_id, worker = state(node, creator, detached=True, name="n", rid=1)
+        other = hold(node, creator, actor_id)
+        creator.leave()
+        assert other.got(messages.ActorDown) == []
+        if worker is None and state is waiting:
+            blocker = next(row for row in other.ask("actors").actors if row.state == "ALIVE")
+            kill(node, other, blocker.actor_id, no_restart=True)
+            node.happen(events.Exited(blocker.process_id, SIGKILL))
+            node.pass_time(workers.DRAIN_WITHIN_S)
+        worker = worker or node.start_worker()
+        assert {told.kind for told in worker.got(messages.Terminate)} == {"creator_gone"}, "it reads the file, or ends"
+        worker.send(messages.ActorConstructed(actor_id))
+        (row,) = [row for row in other.ask("actors").actors if row.actor_id == actor_id]
+        assert row.state == "ALIVE"
 
     def test_it_is_out_of_scope_with_its_last_handle(self, node: Scenario, state: Any) -> None:
         session = node.session(num_cpus=1)
@@ -459,14 +522,27 @@ def test_a_crash_while_the_node_stops_is_no_restart(node: Scenario) -> None:
     assert node.take(events.Leave)
 
 
-def test_a_detached_actor_whose_creator_has_gone_does_not_restart(node: Scenario) -> None:
+def test_a_detached_actor_restarts_without_its_creator(node: Scenario) -> None:
     session = node.session()
-    actor_id, worker = session.create_alive(detached=True, max_restarts=-1)
+    actor_id, worker = session.create_alive(detached=True, max_restarts=1)
     other = hold(node, session, actor_id)
     session.leave()
     crash(node, worker)
-    assert other.got(messages.ActorRestarting) == []
+    assert other.one(messages.ActorRestarting).has_run
+    second = node.start_worker()
+    assert other.one(messages.ActorUp).process_id == second.process_id
+    crash(node, second)
     assert other.one(messages.ActorDown).kind == "crashed"
+    node.pass_time(100.0)
+    assert other.ask("status").facts["sessions"] == "1"
+
+
+def test_a_detached_actor_that_cannot_restart_ends_with_its_creator_before_it_has_the_class(node: Scenario) -> None:
+    session, other = node.session(num_cpus=0), node.session()
+    actor_id = session.create(detached=True)
+    session.send(messages.AddHold(actor_id, other.process_id, 1))
+    session.leave()
+    assert other.one(messages.ActorDown).kind == "owner_died"
 
 
 def test_an_actor_that_was_told_to_end_does_not_restart(node: Scenario) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,11 +16,12 @@ from nbactors import exceptions
 from nbactors.definitions.metadata import STREAMING, MethodMeta
 from nbactors.definitions.signature import ANYTHING
 from nbactors.local.objects.entry import Entry
-from nbactors.local.submitting import actor_link
+from nbactors.local.objects.held import Held
+from nbactors.local.submitting import actor_link, restart_file
 from nbactors.local.submitting.actor_link import LocalActorLink
 from nbactors.local.submitting.actors import Actors
-from nbactors.local.submitting.construction import Concurrency
-from nbactors.local.wire import messages, pickling
+from nbactors.local.submitting.construction import Concurrency, Construction
+from nbactors.local.wire import failures, messages, pickling
 from nbactors.local.wire.cancel_mode import CancelMode
 from nbactors.object_ref import ObjectRef
 from nbactors.options import CallOptions
@@ -688,25 +690,17 @@ class TestConstruction:
         settle(session, workers[1])
         assert [type(message) for message in workers[1].got] == [messages.Construct, messages.Call]
 
-    def test_a_restart_uses_the_class_that_was_published_last(
-        self, session: Session, workers: list[PlayedWorker]
-    ) -> None:
-        class Changed:
-            pass
-
-        link = create(session, workers[0], 1)
-        held = session.objects.values.hold_pickled(pickling.dumps_code(Changed))
-        session.actors.replace_class(link.actor_id, lambda: held)
-        crash(session, workers[0], link)
-        come_up(session, workers[1], link)
-        sent = workers[1].take(messages.Construct)
-        assert pickling.loads(sent.cls.data).__name__ == "Changed"
-        assert pickling.loads(sent.args.data) == ((1,), {})
-
-    def test_a_class_is_not_pickled_for_an_actor_that_another_process_restarts(
+    def test_what_the_class_of_an_update_captures_is_kept_until_the_actor_is_dead(
         self, session: Session, worker: PlayedWorker
     ) -> None:
-        session.actors.replace_class(b"a" * 16, lambda: pytest.fail("it is pickled"))
+        link = create(session, worker)
+        for captured in ["first", "second"]:
+            session.actors.keep_captured(link, [captured])
+        assert session.actors._captured == {link.actor_id: ["second"]}
+        tell(session, messages.ActorDown(link.actor_id, "killed", "", "", "", 0))
+        assert session.actors._captured == {}
+        session.actors.keep_captured(link, ["an update that has come just before the death"])
+        assert session.actors._captured == {}
 
     def test_a_creator_without_a_handle_constructs_the_actor_again(
         self, session: Session, workers: list[PlayedWorker]
@@ -757,6 +751,22 @@ class TestConstruction:
         tell(session, messages.ActorDown(actor_id, "killed", "", "", "", 0))
         assert session.actors._constructions == {}
 
+    @pytest.mark.parametrize("is_told", ["before the link is made", "after the link is made"])
+    def test_the_construction_of_an_actor_that_has_died_meanwhile_is_not_kept(
+        self, session: Session, worker: PlayedWorker, is_told: str
+    ) -> None:
+        """The node knows a named actor before its creator has a link."""
+        actor_id = b"a" * 16
+        down = messages.ActorDown(actor_id, "killed", "kill() was called.", "", "", 0)
+        if is_told == "before the link is made":
+            tell(session, down)
+        link = session.actors.create(actor_id, is_known=True)
+        if is_told == "after the link is made":
+            tell(session, down)
+        construct = Construction(link, Held(b""), b"", ONE_BY_ONE, 0)
+        session.actors.keep_construction(link, construct)
+        assert session.actors._constructions == {}
+
     def test_another_process_constructs_nothing(self, session: Session, workers: list[PlayedWorker]) -> None:
         link = session.actors.obtain(b"a" * 16, 1)
         come_up(session, workers[0], link, 0)
@@ -764,6 +774,93 @@ class TestConstruction:
         crash(session, workers[0], link)
         come_up(session, workers[1], link)
         assert [type(message) for message in workers[1].got] == [messages.Call]
+
+
+# ---------------------------------------------------------------------------------------------------------------- files
+
+
+class TestFile:
+    """The call of a detached actor's constructor is written to a file."""
+
+    @pytest.fixture
+    def path(self, tmp_path: Path) -> Path:
+        return tmp_path / "restarts" / "actor"
+
+    def prepare(self, session: Session, path: Path, *args: Any) -> LocalActorLink:
+        link = session.prepare(Actor, args)
+        assert link.construct is not None
+        link.construct.file = str(path)
+        session.actors.keep_construction(link, link.construct)
+        link.pump()
+        return link
+
+    def test_it_is_written_before_a_worker_is_there(self, session: Session, worker: PlayedWorker, path: Path) -> None:
+        link = self.prepare(session, path, 1, session.put(2))
+        assert [file.name for file in path.parent.iterdir()] == ["actor"]
+        assert path.stat().st_mode & 0o777 == 0o600
+        creator, concurrency, origin, cls, rest, deps = restart_file.read(str(path))
+        assert (creator, concurrency, origin) == (session.process_id, ONE_BY_ONE, 0)
+        assert restart_file.held(cls).load().__name__ == "Actor"
+        assert restart_file.held(rest).load() == ((1, None), {})
+        assert [(key, restart_file.held(parts).load()) for key, parts in deps] == [(1, 2)]
+        come_up(session, worker, link, 0)
+        assert len(worker.take(messages.Construct).deps) == 1
+
+    def test_large_values_are_written(self, session: Session, worker: PlayedWorker, path: Path) -> None:
+        array = np.arange(100_000)
+        link = self.prepare(session, path, array, session.put(array))
+        _, _, _, _, rest, deps = restart_file.read(str(path))
+        assert np.array_equal(restart_file.held(rest).load()[0][0], array)
+        assert np.array_equal(restart_file.held(deps[0][1]).load(), array)
+        tell(session, messages.ActorDown(link.actor_id, "killed", "", "", "", 0))
+
+    def test_it_waits_for_the_arguments(self, session: Session, worker: PlayedWorker, path: Path) -> None:
+        argument = to_come(session)
+        link = self.prepare(session, path, argument)
+        come_up(session, worker, link, 0)
+        assert not path.exists()
+        argument._entry.resolve(pickling.dumps("it").data)
+        assert restart_file.held(restart_file.read(str(path))[5][0][1]).load() == "it"
+        settle(session, worker)
+        assert worker.take(messages.Construct)
+
+    def test_a_failed_argument_is_not_written(self, session: Session, worker: PlayedWorker, path: Path) -> None:
+        argument = to_come(session)
+        link = self.prepare(session, path, argument)
+        argument._entry.resolve(failures.encode(ValueError("no value")), error=True)
+        come_up(session, worker, link, 0)
+        assert not path.exists()
+
+    def test_it_is_written_once(self, session: Session, worker: PlayedWorker, path: Path) -> None:
+        link = self.prepare(session, path)
+        path.unlink()
+        link.pump()
+        assert not path.exists()
+
+    def test_an_actor_whose_file_cannot_be_written_ends(
+        self, session: Session, worker: PlayedWorker, path: Path
+    ) -> None:
+        path.parent.write_text("no directory")
+        link = self.prepare(session, path)
+        with pytest.raises(
+            exceptions.ActorDiedError, match=r"could not be written to a file for restarts: .*File exists"
+        ):
+            session.get(session.call(link, "method"))
+        assert session.node_end.expect(messages.KillActor).actor_id == link.actor_id
+
+    def test_a_file_that_was_written_after_the_node_has_removed_it_is_removed(
+        self, session: Session, worker: PlayedWorker, path: Path
+    ) -> None:
+        link = self.prepare(session, path)
+        tell(session, messages.ActorDown(link.actor_id, "killed", "kill() was called.", "", "", 0))
+        assert not path.exists()
+
+    def test_the_end_of_the_node_leaves_the_file(self, session: Session, worker: PlayedWorker, path: Path) -> None:
+        link = self.prepare(session, path)
+        session.node_end.close()
+        settle(session)
+        assert link.is_down
+        assert path.exists(), "the actor may live, and its next node removes the file"
 
 
 # ---------------------------------------------------------------------------------------------------------- exceptions
@@ -831,6 +928,23 @@ class TestRetriedExceptions:
         worker.raises(worker.take(messages.Call), KeyError("cancelled"), retriable=True)
         with pytest.raises(KeyError, match="cancelled"):
             session.get(ref)
+
+    def test_a_call_that_another_thread_cancels_meanwhile_is_not_run_again(
+        self, session: Session, worker: PlayedWorker
+    ) -> None:
+        link = create(session, worker, max_task_retries=-1)
+        ref = session.call(link, "method")
+        settle(session, worker)
+        link._turns.owner = -1  # another thread's, which comes to its step after the error was read
+        ref._entry.call.cancel(CancelMode.CANCEL, True)
+        worker.raises(worker.take(messages.Call), KeyError("again"), retriable=True)
+        settle(session, worker)
+        link._turns.owner = 0
+        link.pump()
+        settle(session, worker)
+        with pytest.raises(exceptions.TaskCancelledError, match="cancelled"):
+            session.get(ref)
+        assert worker.methods() == []
 
     def test_a_call_that_is_to_run_again_waits_for_the_next_worker(
         self, session: Session, workers: list[PlayedWorker]

@@ -302,6 +302,50 @@ def test_what_a_worker_gives_back_when_it_is_leased_no_more_is_ignored(session: 
     assert [call.facts().sent for call in session.pending_calls()] == [True]
 
 
+def test_the_tasks_of_a_worker_that_runs_no_more_go_to_the_next_one(
+    session: Session, workers: list[PlayedWorker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered, back, waits = ahead(session, workers[0], monkeypatch)
+    workers[0].reply(workers[0].take(messages.Run), "in time")
+    workers[0].caller.send_now(messages.GivenBack([], is_spent=True))
+    settle(session, workers[0])
+    assert session.get(answered) == "in time"
+    assert [call.number for call in session.tasks.queued()] == [back._entry.number, waits._entry.number]
+    assert returned(session) == [1]
+    workers[1].grant(session, 2)
+    workers[1].reply(workers[1].take(messages.Run), "elsewhere")
+    assert session.get(back) == "elsewhere"
+
+
+def test_a_worker_that_runs_no_more_tasks_may_say_so_after_its_lease(session: Session, worker: PlayedWorker) -> None:
+    ref = submit(session)
+    worker.grant(session)
+    answer(session, worker)
+    session.tasks._return_idle(None)  # type: ignore[arg-type] # another kind of task waits
+    worker.caller.send_now(messages.GivenBack([], is_spent=True))
+    settle(session, worker)
+    assert returned(session) == [1]
+    assert ref._entry.done()
+
+
+def test_a_cancelled_task_of_a_worker_that_runs_no_more_does_not_run(
+    session: Session, worker: PlayedWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, back, _ = ahead(session, worker, monkeypatch)
+    back._entry.call.cancel(CancelMode.CANCEL, True)
+    settle(session, worker)
+    worker.reply(worker.take(messages.Run))
+    worker.caller.send_now(messages.GivenBack([], is_spent=True))
+    with pytest.raises(exceptions.TaskCancelledError, match="cancelled"):
+        session.get(back)
+
+
+def test_the_worker_is_told_how_often_it_may_run_the_function(session: Session, worker: PlayedWorker) -> None:
+    session.submit(lambda: None, options=TaskOptions(max_calls=3))
+    worker.grant(session)
+    assert worker.take(messages.Define).max_calls == 3
+
+
 # -------------------------------------------------------------------------------------------------------- at rest
 
 
@@ -456,7 +500,7 @@ def test_a_function_that_has_gone_is_undefined_where_it_was_known(
 
 
 def test_a_function_of_an_earlier_session_is_exported_anew(session: Session, worker: PlayedWorker) -> None:
-    WORK.export = tasks.Export(tasks.Tasks(*[None] * 4), None)  # type: ignore[arg-type]
+    WORK.export = tasks.Export(tasks.Tasks(*[None] * 4), None, 0)  # type: ignore[arg-type]
     WORK.export.tasks.forget_soon = lambda key: None  # type: ignore[method-assign]
     submit(session)
     assert WORK.export.tasks is session.tasks

@@ -225,6 +225,24 @@ def test_a_cancelled_task_is_not_tried_again(session: Session, worker: PlayedWor
         session.get(ref)
 
 
+def test_a_task_that_another_thread_cancels_meanwhile_is_not_tried_again(
+    session: Session, worker: PlayedWorker
+) -> None:
+    ref = submit(session, retry_exceptions=True)
+    worker.grant(session)
+    call = ref._entry.call
+    call.target._turns.owner = -1  # another thread's, which comes to its step after the error was read
+    call.cancel(CancelMode.CANCEL, True)
+    worker.raises(worker.take(messages.Run), KeyError("again"), retriable=True)
+    settle(session, worker)
+    call.target._turns.owner = 0
+    call.target.pump()
+    settle(session, worker)
+    with pytest.raises(exceptions.TaskCancelledError, match="cancelled"):
+        session.get(ref)
+    assert runs(worker) == 0
+
+
 # ------------------------------------------------------------------------------------------------------------ the node
 
 

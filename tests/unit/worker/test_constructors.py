@@ -6,6 +6,7 @@ import asyncio
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,9 @@ from members import Session
 from serving import KINDS, Scene, scene_of, stage
 
 from nbactors.actor import exit_actor
+from nbactors.local.submitting import restart_file
 from nbactors.local.submitting.construction import Concurrency
-from nbactors.local.wire import messages
+from nbactors.local.wire import messages, pickling, restart_files
 from nbactors.testing import eventually
 
 
@@ -101,6 +103,78 @@ def test_calls_that_overtake_the_constructor_wait_for_it(tmp_path: Path, kind: s
         other.leave()
 
 
+def written(scene: Scene, *args: Any) -> bytes:
+    """Write the file of an actor's construction, as its creator does, and be told by the node which actor this is."""
+    link = scene.session.prepare(Made, args, concurrency=scene.worker.concurrency)
+    assert link.construct is not None
+    link.construct.file = restart_files.constructor(scene.worker.directory, link.actor_id)
+    link.pump()
+    scene.worker.host(Made, link.actor_id)
+    return link.actor_id
+
+
+def as_leader(scene: Scene, step: Callable[[], Any]) -> Any:
+    """Run a step on the thread that handles the worker's messages; return what it returns."""
+    found: list[Any] = []
+    scene.worker.reactor.discard(lambda: found.append(step()))
+    return eventually(lambda: found)[0]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_actor_without_its_creator_constructs_itself_from_the_file(tmp_path: Path, kind: str) -> None:
+    with scene_of(tmp_path, KINDS[kind]) as scene:
+        array = np.arange(100_000)
+        actor_id = written(scene, scene.session.put(array))
+
+        def body(scene: Scene) -> Any:
+            assert as_leader(scene, scene.worker.executor.construct_from_file)
+            assert scene.worker.node_end.expect(messages.ActorConstructed).actor_id == actor_id
+            return scene.worker.executor.hosted.instance.value.sum()
+
+        assert scene.play(body) == array.sum()
+
+
+def test_the_message_of_a_creator_that_comes_after_the_file_was_read_is_dropped(scene: Scene) -> None:
+    actor_id = written(scene, 7)
+    link = scene.session.actors.existing(actor_id)
+    assert link is not None
+
+    def body(scene: Scene) -> Any:
+        executor = scene.worker.executor
+        assert as_leader(scene, executor.construct_from_file)
+        scene.session.node_end.tell(messages.ActorUp(actor_id, scene.worker.process_id, 0))
+        assert as_leader(scene, executor.construct_from_file), "it is constructed already"
+        return scene.get(scene.session.call(link, "read"))
+
+    assert scene.play(body) == 7
+    assert stage.log == ["made", "read"]
+
+
+def test_a_worker_without_the_file_of_its_actor_constructs_nothing(scene: Scene) -> None:
+    scene.worker.host(Made, b"a" * 16)
+    assert not scene.play(lambda scene: as_leader(scene, scene.worker.executor.construct_from_file))
+    assert not scene.worker.executor.constructed
+
+
+class Changed(Made):
+    pass
+
+
+@pytest.mark.parametrize(("restarts", "cls"), [(0, Made), (1, Changed)])
+def test_a_restarted_actor_has_the_class_of_its_last_update(scene: Scene, restarts: int, cls: type) -> None:
+    def body(scene: Scene) -> Any:
+        scene.worker.executor.hosted.restarts = restarts
+        path = restart_files.changed_class(scene.worker.directory, scene.link.actor_id)
+        restart_file.write(path, restart_file.parts_of(pickling.dumps_code(Changed)))
+        scene.session.node_end.tell(messages.ActorUp(scene.link.actor_id, scene.worker.process_id, 0))
+        scene.ask("read")
+        return type(scene.worker.executor.hosted.instance)
+
+    scene.link = scene.session.prepare(Made)
+    scene.worker.host(Made, scene.link.actor_id)
+    assert scene.play(body) is cls
+
+
 def test_a_failed_constructor_ends_the_worker_and_tells_the_node_why(each: Scene) -> None:
     each.play(lambda scene: eventually(lambda: scene.worker.status is not None), Made, 0, "raise")
     ending = each.worker.node_end.expect(messages.Ending)
@@ -160,5 +234,11 @@ def test_an_exception_of_a_signal_handler_in_an_idle_worker_is_printed_and_the_a
         return wait(waiter, timeout)
 
     monkeypatch.setattr(reactor, "wait", tear)
-    assert scene.play(lambda scene: scene.ask("read"), Made, 7) == 7
+
+    def body(scene: Scene) -> Any:
+        eventually(lambda: complaints)  # a worker that gets its actor before it is idle never waits
+        scene.link = scene.session.create(scene.worker, Made, 7)
+        return scene.ask("read")
+
+    assert scene.play(body) == 7
     assert len(complaints) == 1

@@ -159,7 +159,10 @@ def test_terminate_serves_what_waits_already(each: Scene) -> None:
         ending = scene.call("__ray_terminate__")
         stage.reach("go on")
         dies(scene, ending)
-        return [scene.get(ref) for ref in [blocking, *waiting]]
+        results = [scene.get(ref) for ref in [blocking, *waiting]]
+        # The callers are answered before the end is queued. The scene ends the worker, too, when this returns.
+        eventually(lambda: stage.log[-1] == GRACEFUL[-1])
+        return results
 
     assert each.play(body, Mortal) == ["go on", *range(10)]
     assert stage.log[-3:] == GRACEFUL

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import Any
 
 import pytest
 from serving import Scene, stage
 
 from nbactors.definitions.hooks import RESTORE, SAVE, SWAP
+from nbactors.local.submitting import restart_file
+from nbactors.local.wire import pickling, restart_files
 from nbactors.testing import eventually
 
 
@@ -67,6 +70,43 @@ class SavingOnLoop(Saving):
     async def __nbactors_save__(self) -> Any:
         await asyncio.sleep(0)
         return {"count": self.count}
+
+
+def drafted(scene: Scene) -> str:
+    """Write the file of a changed class, as the process does that updates."""
+    path = restart_files.draft(scene.worker.directory)
+    restart_file.write(path, restart_file.parts_of(pickling.dumps_code(After)))
+    return path
+
+
+@pytest.mark.parametrize("may_restart", [False, True])
+def test_the_class_of_an_actor_that_may_restart_is_kept_for_restarts(scene: Scene, may_restart: bool) -> None:
+    def body(scene: Scene) -> None:
+        scene.worker.executor.hosted.may_restart = may_restart
+        draft = drafted(scene)
+        assert scene.ask(SWAP, After, 5.0, draft) is may_restart
+        kept = restart_files.changed_class(scene.worker.directory, scene.link.actor_id)
+        assert (os.path.exists(draft), os.path.exists(kept)) == (not may_restart, may_restart)
+
+    scene.play(body, Before)
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+def test_a_class_that_the_actor_does_not_get_is_not_kept_for_restarts(scene: Scene, is_there: bool) -> None:
+    """The hook raises, or the process that updates has given up and removed the file."""
+
+    def body(scene: Scene) -> str:
+        scene.worker.executor.hosted.may_restart = True
+        draft = drafted(scene)
+        if not is_there:
+            os.unlink(draft)
+        with pytest.raises(LookupError if is_there else FileNotFoundError, match=r"no such thing|draft"):
+            scene.ask(SWAP, Failing if is_there else After, 5.0, draft)
+        kept = restart_files.changed_class(scene.worker.directory, scene.link.actor_id)
+        assert (os.path.exists(draft), os.path.exists(kept)) == (is_there, False)
+        return scene.ask("version")  # type: ignore[no-any-return]
+
+    assert scene.play(body, Before) == "before 1"
 
 
 def test_swapping_gives_the_actor_another_class_and_keeps_its_state(each: Scene) -> None:

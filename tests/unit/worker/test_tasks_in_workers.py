@@ -133,6 +133,47 @@ class TestGivingBack:
 
         scene.play(body)
 
+    def test_a_worker_that_has_run_a_function_often_enough_gives_all_others_back(self, scene: Scene) -> None:
+        given: list[messages.GivenBack] = []
+        scene.session.peers.handlers[messages.GivenBack] = lambda connection, message: given.append(message)
+
+        def body(scene: Scene) -> None:
+            first = scene.task(run, max_calls=2)
+            scene.worker.grant(scene.session)
+            assert scene.get(first) == "returned"
+            assert given == []
+            assert scene.get(scene.task(run, max_calls=2)) == "returned"
+            assert scene.worker.node_end.expect(messages.Spent) == messages.Spent()
+            eventually(lambda: given)
+            scene.task(run, max_calls=2)  # sent before the message was read
+            eventually(lambda: len(given) == 2)
+            assert given == [messages.GivenBack([], is_spent=True)] * 2
+
+        scene.play(body)
+        assert stage.log == ["begun"] * 2
+
+    def test_a_task_that_is_queued_while_the_others_are_given_back_does_not_run(self, scene: Scene) -> None:
+        scene.worker.reactor.on_tick = None
+        worker = scene.worker.executor
+
+        def body(scene: Scene) -> None:
+            for _ in range(3):
+                begun = scene.task(run)
+                if not stage.log:
+                    scene.worker.grant(scene.session)
+                scene.get(begun)
+            running = scene.task(run, "waits", "go on")
+            stage.await_("waits")
+            scene.task(run)
+            eventually(lambda: worker._jobs)
+            worker._is_retired = True  # as the main thread sets it after the leader's thread has read it
+            stage.reach("go on")
+            scene.get(running)
+            eventually(lambda: not worker._jobs)
+
+        scene.play(body)
+        assert stage.log == ["begun"] * 4
+
     def test_the_end_of_the_worker_stays_queued(self, scene: Scene) -> None:
         worker = scene.worker.executor
         worker.end(executor.Ending("exit", "the first", graceful=False))

@@ -16,7 +16,7 @@ from nbactors.local.node.rules import deaths, holders
 from nbactors.local.node.rules.actor_table import ActorTable
 from nbactors.local.node.rules.asks import Ask
 from nbactors.local.node.rules.context import Context
-from nbactors.local.node.rules.events import RemoveLog
+from nbactors.local.node.rules.events import RemoveLog, RemoveRestartFiles
 from nbactors.local.node.rules.lifecycle import Cause, State, follow
 from nbactors.local.node.rules.names import Names, missing
 from nbactors.local.node.rules.queue import Request, too_much
@@ -27,10 +27,6 @@ from nbactors.local.wire import messages
 
 ORPHAN_GRACE_S = 3.0
 """How long, in seconds, an actor may take to end after its creator or session is gone. All must be over within 5 s."""
-
-
-EARLY_S = 0.5
-"""How long, in seconds, a count of an unknown actor waits for the actor's creation. Both were sent at the same time."""
 
 
 class Actors:
@@ -50,8 +46,7 @@ class Actors:
     ) -> None:
         self.table = ActorTable()
         self.names = Names()
-        self._early: dict[bytes, list[messages.AddHold]] = {}
-        """The counts of actors whose `CreateActor` has not come yet."""
+        self._early = holders.EarlyCounts(context)
         self._context = context
         self._workers = workers
         self._on_doomed = on_doomed
@@ -79,7 +74,7 @@ class Actors:
             return
         actor = self._add(asked, namespace, session, creator.process_id, creator.pid)
         holders.add(self._context, actor, creator, 1)
-        for early in self._early.pop(actor.actor_id, ()):
+        for early in self._early.take(actor.actor_id):
             holder = self._context.processes.get(early.process_id)
             if holder is not None and not holder.lost:
                 holders.add(self._context, actor, holder, early.tokens)
@@ -201,7 +196,7 @@ class Actors:
         actor = self.table.find(message.actor_id)
         if actor is None:
             if message.tokens:
-                self._hold_early(message)
+                self._early.keep(message)
         elif not message.tokens:
             holders.tell(self._context, actor, process)
         elif holders.add(self._context, actor, process, message.tokens, asks=process is asker):
@@ -213,19 +208,8 @@ class Actors:
         if actor is not None:
             if holders.release(actor, process, message.tokens):
                 self._out_of_scope(actor)
-        elif message.actor_id in self._early:
-            self._hold_early(messages.AddHold(message.actor_id, process.process_id, -message.tokens))
-
-    def _hold_early(self, message: messages.AddHold) -> None:
-        """Keep a count of an actor that is unknown: its creator's request takes another way, and may come just now."""
-        if message.actor_id not in self._early:
-            self._early[message.actor_id] = []
-            self._context.later(EARLY_S, lambda: self._give_up_early(message.actor_id))
-        self._early[message.actor_id].append(message)
-
-    def _give_up_early(self, actor_id: bytes) -> None:
-        for message in self._early.pop(actor_id, ()):
-            self._context.tell(message.process_id, holders.unknown(actor_id))
+        elif self._early.has(message.actor_id):
+            self._early.keep(messages.AddHold(message.actor_id, process.process_id, -message.tokens))
 
     def kill(self, ask: Ask, asked: messages.KillActor) -> None:
         """End an actor at once, for `ray.kill`, or let it restart. Killing a dead actor does nothing."""
@@ -299,19 +283,30 @@ class Actors:
         )
         self._context.send(worker, assign)
         holders.tell_up(self._context, actor)
+        if not self._has_creator(actor):
+            self._context.send(worker, messages.Terminate("creator_gone"))
 
     def lost(self, worker: Worker, actor: Actor) -> None:
         """Handle the loss of the actor's process."""
         if actor.allocation is not None:
             actor.home.pool.release(actor.allocation)
         with self._careful(actor, "an actor whose process is gone"):
-            self._handle_lost_process(worker, actor)
+            if actor.state is State.DEAD:
+                self._remove_files(actor)
+            else:
+                self._handle_lost_process(worker, actor)
+
+    def _has_creator(self, actor: Actor) -> bool:
+        owner = self._context.processes.get(actor.owner)
+        return owner is not None and not owner.lost
 
     def _has_restart(self, actor: Actor) -> bool:
-        """Return whether a crash of the actor would be followed by a restart: its creator constructs it again."""
-        owner = self._context.processes.get(actor.owner)
+        """Return whether a crash of the actor would be followed by a restart.
+
+        Its creator constructs it again; the next process of a detached actor can do without, see `restart_files`.
+        """
         is_left = actor.creation.max_restarts < 0 or actor.restarts < actor.creation.max_restarts
-        return is_left and owner is not None and not owner.lost and not self._context.stopping
+        return is_left and (actor.creation.detached or self._has_creator(actor)) and not self._context.stopping
 
     def _will_restart(self, worker: Worker, actor: Actor) -> bool:
         """Return whether the actor restarts when its worker, which has crashed or is about to exit, is gone."""
@@ -323,6 +318,7 @@ class Actors:
         actor.state = follow(actor.state, Cause.RESTART)
         actor.restarts += 1
         actor.attempts = 0
+        actor.crashed = worker.process_id
         actor.worker = actor.allocation = worker.actor = None
         actor.process_id = b""
         text = (worker.ending and worker.ending.text) or f"its worker process (pid {actor.pid}) has ended"
@@ -378,11 +374,11 @@ class Actors:
             self.end(actor, kind, text, ORPHAN_GRACE_S)
             if actor.worker is not None:
                 self._on_doomed(actor.worker)
-        elif actor.state in (State.WAITING, State.STARTING, State.RESTARTING):
+        elif actor.state in (State.WAITING, State.STARTING) and not actor.creation.max_restarts:
             # Only the creator has the class and the arguments.
             self.discard(actor, "owner_died", deaths.owner_died(owner_pid))
         elif actor.state is State.CONSTRUCTING and actor.worker is not None:
-            # The class may have been sent: the worker knows, and ends if it has not arrived.
+            # The class may have been sent, or written to a file: the worker knows, and ends if it was not.
             self._context.send(actor.worker, messages.Terminate("creator_gone"))
 
     def end(self, actor: Actor, kind: str, text: str, grace_s: float) -> None:
@@ -455,9 +451,18 @@ class Actors:
         if owner is not None:
             owner.children.discard(actor.actor_id)
         actor.home.detached.discard(actor.actor_id)
+        if actor.worker is None or actor.worker.lost:
+            self._remove_files(actor)
         forgotten = self.table.bury(actor)
         if forgotten is not None and forgotten.worker is not None:
             self._context.do(RemoveLog(forgotten.worker.process_id))
+
+    def _remove_files(self, actor: Actor) -> None:
+        """Have the files of a dead actor removed, which no process of it can write any more.
+
+        An actor that does not restart may have files, too: those who write them do not know its `max_restarts`.
+        """
+        self._context.do(RemoveRestartFiles(actor.actor_id))
 
     def _free_name(self, actor: Actor) -> None:
         if actor.creation.name:

@@ -200,6 +200,12 @@ class RemoveLog(msgspec.Struct, frozen=True):
     process_id: bytes
 
 
+class RemoveRestartFiles(msgspec.Struct, frozen=True):
+    """Remove the files from which an actor would restart, because it is dead and has no process."""
+
+    actor_id: bytes
+
+
 class Note(msgspec.Struct, frozen=True):
     """Write a text to the node's log."""
 
@@ -226,6 +232,7 @@ Instruction = Union[  # noqa: UP007
     RemoveSocket,
     Forget,
     RemoveLog,
+    RemoveRestartFiles,
     Note,
     Leave,
 ]

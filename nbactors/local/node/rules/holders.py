@@ -11,6 +11,9 @@ from nbactors.local.node.rules.context import Context
 from nbactors.local.node.rules.records import Actor, Process
 from nbactors.local.wire import messages
 
+EARLY_S = 0.5
+"""How long, in seconds, a count of an unknown actor waits for the actor's creation. Both were sent at the same time."""
+
 
 def unknown(actor_id: bytes) -> messages.ActorDown:
     """Return the message about an actor of which there is no record."""
@@ -32,11 +35,13 @@ def add(context: Context, actor: Actor, process: Process, tokens: int, asks: boo
 
 
 def tell(context: Context, actor: Actor, process: Process) -> None:
-    """Tell a process where an actor is, or that it is dead. Tell nothing if the actor is not up yet."""
+    """Tell a process that an actor is up, restarts or is dead; tell nothing before its first process is up."""
     if actor.announced and actor.down is not None:
         context.send(process, actor.down)
     elif actor.process_id:
         context.send(process, _up(actor))
+    elif actor.restarting is not None:
+        context.send(process, actor.restarting)
 
 
 def release(actor: Actor, process: Process, tokens: int) -> bool:
@@ -61,10 +66,10 @@ def tell_up(context: Context, actor: Actor) -> None:
 
 
 def tell_restarting(context: Context, actor: Actor, text: str, has_run: bool) -> None:
-    """Tell all holders that the actor is about to be another process."""
-    restarting = messages.ActorRestarting(actor.actor_id, text, has_run)
+    """Tell all holders, and those that come until it is up, that the actor is about to be another process."""
+    actor.restarting = messages.ActorRestarting(actor.actor_id, text, has_run)
     for process_id in actor.holders:
-        context.tell(process_id, restarting)
+        context.tell(process_id, actor.restarting)
 
 
 def tell_down(context: Context, actor: Actor) -> None:
@@ -88,3 +93,30 @@ def _interested(actor: Actor) -> list[bytes]:
     """Return the holders, and the creator, which keeps what a restart or the next node needs."""
     keeper = [actor.owner] if actor.owner not in actor.holders else []
     return [*actor.holders, *keeper]
+
+
+class EarlyCounts:
+    """Counts of actors that are unknown: a creator's request takes another way, and may come just now."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._kept: dict[bytes, list[messages.AddHold]] = {}
+
+    def keep(self, message: messages.AddHold) -> None:
+        """Keep a count for `EARLY_S`. Then its process is told that there is no such actor."""
+        if message.actor_id not in self._kept:
+            self._kept[message.actor_id] = []
+            self._context.later(EARLY_S, lambda: self._give_up(message.actor_id))
+        self._kept[message.actor_id].append(message)
+
+    def has(self, actor_id: bytes) -> bool:
+        """Return whether there are counts of an actor."""
+        return actor_id in self._kept
+
+    def take(self, actor_id: bytes) -> list[messages.AddHold]:
+        """Return the counts of an actor whose creator's request has come, and forget them."""
+        return self._kept.pop(actor_id, [])
+
+    def _give_up(self, actor_id: bytes) -> None:
+        for message in self.take(actor_id):
+            self._context.tell(message.process_id, unknown(actor_id))

@@ -1,8 +1,9 @@
 """Leases of task workers, and idle task workers.
 
 A worker that is given back is kept for the next lease of its kind; a session keeps as many as it has CPUs. A worker
-that held GPUs is not kept: libraries remember the GPUs that they have found. Nor is a worker that has imported source
-files which were edited since: before a lease, at most once a second, the node asks the worker to check that.
+that held GPUs is not kept: libraries remember the GPUs that they have found. Nor is a worker that has run a function
+`max_calls` times, or has imported source files which were edited since: before a lease, at most once a second, the node
+asks the worker to check its files.
 """
 
 from __future__ import annotations
@@ -122,10 +123,17 @@ class Leases:
         held_gpus = bool(lease.allocation and lease.allocation.gpus)
         self._drop(lease)
         if worker is not None and not worker.lost and not worker.doomed:
-            if held_gpus:
+            if held_gpus or worker.spent:
                 self._retire(worker)
             else:
                 self._keep(worker)
+
+    def spent(self, worker: Worker) -> None:
+        """Note that a worker runs no more tasks. Its holder may have given it back before."""
+        worker.spent = True
+        if worker in worker.home.idle:
+            worker.home.idle.remove(worker)
+            self._retire(worker)
 
     def ready(self, worker: Worker) -> None:
         """Handle the registration of a task worker."""

@@ -59,7 +59,6 @@ def _named(context: Context, actors: Actors, asker: Process, all_namespaces: boo
 def _row(context: Context, actor: Actor) -> messages.ActorRow:
     asked = actor.creation
     worker = actor.worker
-    log = f"{context.facts.directory}/{LOGS}/{log_name(worker.process_id)}" if worker else ""
     return messages.ActorRow(
         actor_id=actor.actor_id,
         class_name=asked.class_name,
@@ -71,9 +70,14 @@ def _row(context: Context, actor: Actor) -> messages.ActorRow:
         job_id=actor.home.job_id,
         resources=asked.resources,
         death_cause=actor.down.text if actor.down else "",
-        log_path=log,
+        log_path=_log_path(context, worker.process_id if worker else b""),
         process_id=worker.process_id if worker else b"",
+        last_log_path=_log_path(context, actor.crashed),
     )
+
+
+def _log_path(context: Context, process_id: bytes) -> str:
+    return f"{context.facts.directory}/{LOGS}/{log_name(process_id)}" if process_id else ""
 
 
 def _amounts(context: Context, asker: Process, is_free: bool) -> dict[str, float]:

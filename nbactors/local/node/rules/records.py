@@ -61,6 +61,7 @@ class Worker(Process, eq=False, kw_only=True):
         ready: Whether it has registered.
         looked_at: When it last checked whether the source files that it has imported have changed.
         looks: Whether it was asked to check that and has not answered.
+        spent: Whether it runs no more tasks.
         doomed: Whether it will be killed as soon as it exists.
         orphaned: Whether its forkserver is gone, so that its exit will not be reported.
         ending: Its message before it exits on purpose.
@@ -79,6 +80,7 @@ class Worker(Process, eq=False, kw_only=True):
     ready: bool = False
     looked_at: float = 0.0
     looks: bool = False
+    spent: bool = False
     doomed: bool = False
     retired: bool = False
     orphaned: bool = False
@@ -140,6 +142,8 @@ class Actor(msgspec.Struct, eq=False, kw_only=True):
         announced: Whether its holders were told.
         attempts: How many processes for it have ended before they were ready, since its last restart.
         restarts: How often it was restarted.
+        restarting: What its holders were told of its last restart.
+        crashed: The process before its last restart, empty for none.
     """
 
     creation: messages.CreateActor
@@ -157,6 +161,8 @@ class Actor(msgspec.Struct, eq=False, kw_only=True):
     announced: bool = False
     attempts: int = 0
     restarts: int = 0
+    restarting: messages.ActorRestarting | None = None
+    crashed: bytes = b""
     pid: int = 0
     process_id: bytes = b""
 

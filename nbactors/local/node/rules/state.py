@@ -216,6 +216,7 @@ class NodeState:
             **of_members,
             messages.Blocked: lambda ask, _: leases.block(ask.asker),
             messages.Unblocked: lambda ask, _: leases.unblock(ask.asker),
+            messages.Spent: lambda ask, _: leases.spent(ask.asker),
             messages.Looked: lambda ask, message: leases.looked(ask.asker, message.has_changed),
             messages.SetTitle: lambda ask, message: setattr(ask.asker, "label", message.label),
             messages.OutputPipes: lambda ask, message: context.do(

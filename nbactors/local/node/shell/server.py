@@ -11,6 +11,7 @@ from collections import deque
 
 import msgspec
 
+from nbactors.local import sockets
 from nbactors.local.access.discovery import NODE_SOCKET
 from nbactors.local.node.rules import events
 from nbactors.local.node.rules.context import Facts
@@ -22,7 +23,7 @@ from nbactors.local.node.shell.loop import READ, WRITE, Loop
 from nbactors.local.node.shell.output import close_all
 from nbactors.local.node.shell.premises import LOOK_NOW, LOOK_S, Premises
 from nbactors.local.node.shell.supervisor import Supervisor
-from nbactors.local.wire import messages
+from nbactors.local.wire import messages, restart_files
 from nbactors.local.wire.framing import Codec, FrameError, control_codec
 
 _CHUNK = 1 << 18
@@ -177,6 +178,9 @@ class Server:
             supervisor.forget(instruction.process_id)
         elif isinstance(instruction, events.RemoveLog):
             supervisor.remove_log(instruction.process_id)
+        elif isinstance(instruction, events.RemoveRestartFiles):
+            for path in restart_files.all_of(self._directory, instruction.actor_id):
+                sockets.remove(path)
         elif isinstance(instruction, events.Note):
             note(instruction.text)
         elif isinstance(instruction, events.RemoveSocket):

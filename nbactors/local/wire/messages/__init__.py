@@ -48,6 +48,7 @@ from nbactors.local.wire.messages.control import (
     ReturnLease,
     SessionOpened,
     SetTitle,
+    Spent,
     Stop,
     Terminate,
     Unblocked,

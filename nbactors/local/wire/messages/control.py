@@ -280,7 +280,8 @@ class Terminate(Message, tag=20, frozen=True):
 
     Attributes:
         kind: The kind for `ActorDown`. Two kinds are conditional: "idle" is for an idle task worker, which ends when no
-            process needs the values that it owns; "creator_gone" is for an actor, which ends if it got no `Construct`.
+            process needs the values that it owns; "creator_gone" is for an actor that got no `Construct`: it
+            constructs itself from its file, see `restart_files`, or ends if there is none.
     """
 
     kind: str
@@ -321,6 +322,13 @@ class ReturnLease(Message, tag=24, frozen=True):
     """Give a leased worker back."""
 
     lease_id: Count
+
+
+class Spent(Message, tag=41, frozen=True):
+    """A task worker runs no more tasks, since it has run a function `max_calls` times. The node lends it no more.
+
+    It is sent before the lease's holder learns of it. When the lease is over, the worker ends as an idle one does.
+    """
 
 
 class LeaseLost(Message, tag=25, frozen=True):
@@ -424,7 +432,12 @@ class Query(Message, tag=33, frozen=True):
 
 
 class ActorRow(Message, tag=34, frozen=True):
-    """One actor in a `Listing`."""
+    """One actor in a `Listing`.
+
+    Attributes:
+        log_path: The log of its process; empty while it has none.
+        last_log_path: The log of its last process but one, whose crash it was restarted after; empty for none.
+    """
 
     actor_id: bytes
     class_name: str
@@ -438,6 +451,7 @@ class ActorRow(Message, tag=34, frozen=True):
     death_cause: str
     log_path: str
     process_id: bytes = b""
+    last_log_path: str = ""
 
     def shown(self) -> dict[str, Any]:
         """Return the facts for the user, with the keys of Ray's `list_actors`."""

@@ -93,10 +93,15 @@ class Call(Message, tag=63, frozen=True):
 
 
 class Define(Message, tag=64, frozen=True):
-    """A function that later `Run` messages on this connection name by its `key`."""
+    """A function that later `Run` messages on this connection name by its `key`.
+
+    Attributes:
+        max_calls: How often a worker may run it before the worker exits; 0 for no limit.
+    """
 
     key: bytes
     function: Value
+    max_calls: int = 0
 
 
 class Undefine(Message, tag=82, frozen=True):
@@ -137,9 +142,15 @@ class Results(Message, tag=67, frozen=True):
 
 
 class GivenBack(Message, tag=68, frozen=True):
-    """A leased worker gives back calls that it has not started, because the running call takes long."""
+    """A leased worker gives back calls that it has not started.
+
+    Attributes:
+        numbers: The calls that wait behind a long one.
+        is_spent: Whether the worker runs no more calls. Then all calls without an answer are given back.
+    """
 
     numbers: list[int]
+    is_spent: bool = False
 
 
 class Fetch(Message, tag=69, frozen=True):

@@ -29,8 +29,12 @@ class CallsAtOnce(Protocol):
 class Hosted:
     """The actor of a worker. In a worker for tasks, only `running` is ever set.
 
+    Args:
+        directory: The node's directory.
+
     Attributes:
         actor_id, class_name, name: Of the actor, from the node's assignment.
+        restarts: How often the actor was restarted before.
         may_restart: Whether the node makes another process of the actor when this one crashes.
         cls, module: The actor's class, and the module that defines it.
         instance: The actor's instance; None before the constructor has returned.
@@ -39,9 +43,11 @@ class Hosted:
         running: The job that the main thread runs.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, directory: str = "") -> None:
+        self.directory = directory
         self.actor_id = b""
         self.class_name = self.name = ""
+        self.restarts = 0
         self.may_restart = False
         self.cls: type | None = None
         self.module = ""

@@ -8,12 +8,12 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from time import monotonic
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, cast
 
-from nbactors.definitions.hooks import METHODS
+from nbactors.definitions.hooks import METHODS, RESTORE
 from nbactors.local.reactor.waiter import Waiter
-from nbactors.local.submitting import arguments
-from nbactors.local.wire import messages
+from nbactors.local.submitting import arguments, restart_file
+from nbactors.local.wire import messages, restart_files
 from nbactors.local.worker.inspecting import stacks
 from nbactors.local.worker.inspecting.traces import user_traceback
 from nbactors.local.worker.jobs.caller_jobs import CallerJobs
@@ -48,18 +48,29 @@ DRAIN_TICK_S = 0.01
 """Seconds between two looks of a leaving actor whether the calls on its other threads have ended."""
 
 
+class Creator(NamedTuple):
+    """In place of the connection to an actor's creator, which is gone. No call of the constructor is answered.
+
+    Attributes:
+        peer_id: The id of the creator's process.
+    """
+
+    peer_id: bytes
+
+
 class Construction:
     """The call of the constructor."""
 
     def __init__(
-        self, connection: Connection, message: messages.Construct, cls: Held, rest: Held, deps: list[Any]
+        self, connection: Connection | Creator, message: messages.Construct, cls: Held, rest: Held, deps: list[Any]
     ) -> None:
-        self.connection = connection
         self.message = message
         self.cls = cls
         self.rest = rest
         self.deps = deps
-        self.job = Job(connection, messages.Call(0, "__init__", b"", origin=message.origin), rest, deps)
+        self.job = Job(
+            cast("Connection", connection), messages.Call(0, "__init__", b"", origin=message.origin), rest, deps
+        )
 
 
 class Executor:
@@ -70,6 +81,7 @@ class Executor:
         objects: Unpacks arriving values, and has the reactor.
         peers: The connections of the callers.
         node: Is told when the actor is constructed and when it ends.
+        directory: The node's directory.
         flush: Sends all buffered messages, for at most the given seconds.
         cancel_children: Cancels the calls that a job has made.
         set_title: Shows the running call in the process title.
@@ -87,6 +99,7 @@ class Executor:
         peers: Peers,
         node: NodeLink,
         *,
+        directory: str,
         flush: Callable[[float], None],
         cancel_children: Callable[[Job, CancelMode], None],
         set_title: Callable[[str], None],
@@ -107,10 +120,11 @@ class Executor:
         self._shown = ""
         self._construction: Construction | None = None
         self._lease_waiter: Waiter | None = None
+        self._is_retired = False
         self.constructed = False
         self.lease_id = 0
         self.lanes: Lanes | None = None
-        self.hosted = hosted = Hosted()
+        self.hosted = hosted = Hosted(directory)
         self.output = OutputPipes(
             lambda cell, ends: node.send_now(messages.OutputPipes(cell), ends), lambda: hosted.running, readers
         )
@@ -185,6 +199,9 @@ class Executor:
             job = Job(
                 connection, message, rest, [(key, receive(connection, value)) for key, value in message.deps or ()]
             )
+        if job.is_task and self._is_retired:
+            connection.send_now(messages.GivenBack([], is_spent=True))
+            return
         job.read_at = self._reactor.read_at
         connection.jobs.waiting[message.number] = job
         if not job.is_task and message.group == NOW:
@@ -209,16 +226,42 @@ class Executor:
         cls = receive(connection, message.cls)
         rest = receive(connection, message.args)
         deps = [(key, receive(connection, value)) for key, value in message.deps]
+        self._begin(Construction(connection, message, cls, rest, deps))
+
+    def construct_from_file(self) -> bool:
+        """Queue the constructor's call as a creator has written it that is gone. The leader's thread.
+
+        Returns:
+            Whether the actor has a call of the constructor, from its creator or from the file.
+        """
+        if self.constructed:
+            return True
+        actor_id = self.hosted.actor_id
+        content = restart_file.read(restart_files.constructor(self.hosted.directory, actor_id))
+        if content is None:
+            return False
+        creator, (is_async, max_concurrency, groups), origin, cls, rest, deps = content
+        nothing = messages.Value(b"")
+        message = messages.Construct(actor_id, nothing, nothing, [], is_async, max_concurrency, groups, origin)
+        held = restart_file.held
+        values = [(key, held(parts)) for key, parts in deps]
+        self._begin(Construction(Creator(creator), message, held(cls), held(rest), values))
+        return True
+
+    def _begin(self, construction: Construction) -> None:
+        if self.constructed:  # from the file: the creator has sent its message, and has gone before it was read
+            return
+        message = construction.message
         early, self._early = self._early, []
         # The lanes are set first: the main thread may take the construction as soon as it is queued, and uses them.
         if message.is_async or message.max_concurrency > 1 or message.groups:
             self.lanes = self.hosted.calls = Lanes(message, self.performer)
-            self._jobs.append(Construction(connection, message, cls, rest, deps))
+            self._jobs.append(construction)
             for job in early:
                 self._put(job)
             early = []
         else:
-            self._jobs.append(Construction(connection, message, cls, rest, deps))
+            self._jobs.append(construction)
         self._jobs.extend(early)
         self.constructed = True
         self._wake_main()
@@ -332,6 +375,17 @@ class Executor:
         for connection, numbers in back.items():
             connection.send_now(messages.GivenBack(numbers[::-1]))
 
+    def _retire(self, holder: Connection) -> None:
+        """Run no more tasks. The main thread.
+
+        The tasks that wait go back first, and later ones when they arrive. One that the leader's thread queues just
+        now goes back with the last message, and `serve` drops it.
+        """
+        self._is_retired = True
+        self._node.send_now(messages.Spent())
+        self.give_back()
+        holder.send_now(messages.GivenBack([], is_spent=True))
+
     def await_lease(self, lease_id: int) -> None:
         """Wait for the node's message about a task's lease, which arrives on another connection than the task."""
         if lease_id == self.lease_id:
@@ -368,11 +422,13 @@ class Executor:
                 continue
             if isinstance(job, Job):
                 lookout.before(job)
-                if job.begin():
+                if (not self._is_retired or not job.is_task) and job.begin():
                     self.hosted.running = job
                     perform(job)
                     job.end()
                     lookout.after(job)
+                    if self.performer.is_spent:
+                        self._retire(job.connection)
             elif isinstance(job, Construction):
                 self._construct(job)
             else:
@@ -413,7 +469,7 @@ class Executor:
         if self.lanes is not None:
             self.farewell.take_sigterm()  # before user code, which may set a handler of its own
         try:
-            cls = construction.cls.load()
+            cls = self._class_of(construction)
             rest = construction.rest
             args, kwargs = rest.load() if rest.data or rest.stored is not None else ((), {})
             args, kwargs = arguments.fill(args, kwargs, [(key, held.load()) for key, held in construction.deps])
@@ -425,6 +481,7 @@ class Executor:
             else:
                 self.hosted.instance = invoke(cls, args, kwargs)
             del args, kwargs
+            self._resume(job)
         except ActorExit as reason:
             self.farewell.carry_out(Ending("exit", str(reason)))
         except SystemExit as reason:
@@ -439,6 +496,23 @@ class Executor:
         if self.lanes is not None:
             self.show("")
             self.lanes.start()
+
+    def _class_of(self, construction: Construction) -> Any:
+        """Return the class to construct: at a restart that of the last update, if there is one."""
+        hosted = self.hosted
+        path = restart_files.changed_class(self.hosted.directory, hosted.actor_id)
+        changed = restart_file.read(path) if hosted.restarts else None
+        return (construction.cls if changed is None else restart_file.held(changed)).load()
+
+    def _resume(self, job: Job) -> None:
+        """Give a restarted actor the state of its last checkpoint, if it has made one and its class has the hook."""
+        hosted = self.hosted
+        if not hosted.restarts or not hasattr(hosted.instance, RESTORE):
+            return
+        saved = restart_file.read(restart_files.checkpoint(hosted.directory, hosted.actor_id))
+        if saved is not None:
+            job.name = job.label = f"{hosted.class_name}.{RESTORE}"  # in the error's text
+            invoke(self.performer.renewal.resume, (restart_file.held(saved),), {})
 
     # -------------------------------------------------------------------------------------------------------- ending
 

@@ -43,6 +43,9 @@ class Performer:
         leave_by: Called with the exception that ends the worker, and its job.
         await_lease: Waits for the node's message about a task's lease.
         show: Shows the running call in the process title.
+
+    Attributes:
+        is_spent: Whether a task has used up the `max_calls` of its function, so that this worker runs no other one.
     """
 
     def __init__(
@@ -67,9 +70,12 @@ class Performer:
         self._values = values
         self._interrupts = interrupts
         self._output = output
-        self._renewal = Renewal(hosted, reactor)
+        self.renewal = Renewal(hosted, reactor)
         self._functions: dict[bytes, tuple[Any, Held]] = {}
+        self._left: dict[bytes, int] = {}
+        """How often each function with `max_calls` may still be run here, by its key."""
         self._windows = threading.local()
+        self.is_spent = False
 
     # -------------------------------------------------------------------------------------------------- synchronous
 
@@ -163,10 +169,13 @@ class Performer:
         function = self._values.receive(connection, message.function)
         if message.key not in self._functions:
             self._functions[message.key] = (None, function)
+            if message.max_calls:
+                self._left[message.key] = message.max_calls
 
     def undefine(self, connection: Connection, message: messages.Undefine) -> None:
         """Forget a function, which no task calls any more. The leader's thread."""
         self._functions.pop(message.key, None)
+        self._left.pop(message.key, None)
 
     def prepare(self, job: Job) -> tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]:
         """Return the function of a job, and its arguments. The thread that runs the job."""
@@ -188,10 +197,14 @@ class Performer:
             method = message.method
             if method.startswith("__"):
                 if method in METHODS:
-                    return self._renewal.find(method)
+                    return self.renewal.find(method)
                 if method.startswith("__ray_"):
                     return built_in_methods.find(method, hosted.instance, hosted.is_async)
             return getattr(hosted.instance, method)  # type: ignore[no-any-return]
+        left = self._left.get(message.key)
+        if left is not None:
+            self._left[message.key] = left - 1
+            self.is_spent |= left <= 1
         self._await_lease(message.lease_id)
         function, held = self._functions[message.key]
         if function is None:

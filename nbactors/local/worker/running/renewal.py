@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import monotonic
@@ -11,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 from nbactors.definitions.hooks import MIGRATE, RESTORE, SAVE, SWAP, missing_hook
 from nbactors.frontend.user_code import lets_through
 from nbactors.local.reactor.waiter import Waiter
+from nbactors.local.wire import restart_files
 
 if TYPE_CHECKING:
+    from nbactors.local.objects.held import Held
     from nbactors.local.reactor.reactor import Reactor
     from nbactors.local.worker.jobs.hosted import Hosted
 
@@ -37,8 +40,18 @@ class Renewal:
         return found[method]
 
     @lets_through
-    def swap(self, cls: type, patience_s: float) -> None:
+    def swap(self, cls: type, patience_s: float, draft: str = "") -> bool:
         """Change the class of the actor's instance, which keeps its state.
+
+        Args:
+            cls: The changed class.
+            patience_s: Seconds to wait for running calls.
+            draft: The path of the file with the class for restarts. If the actor may restart, the file is moved to its
+                place here, and not in the process that updates: so the actor never restarts with another class than
+                that of its last call.
+
+        Returns:
+            Whether the file was moved.
 
         Raises:
             TypeError: Instances of the old class cannot become instances of the new one.
@@ -59,6 +72,8 @@ class Renewal:
                 hook = getattr(instance, MIGRATE, None)
                 if hook is not None:
                     self._finish(hook(old))
+                if self._hosted.may_restart:
+                    os.replace(draft, restart_files.changed_class(self._hosted.directory, self._hosted.actor_id))
             except BaseException:
                 instance.__class__ = old
                 if hasattr(instance, "__dict__"):
@@ -67,6 +82,7 @@ class Renewal:
                 raise
             self._hosted.cls = cls
             self._hosted.module = cls.__module__
+            return self._hosted.may_restart
 
     @lets_through
     def save(self, patience_s: float) -> Any:
@@ -79,6 +95,15 @@ class Renewal:
         """Pass a saved state to the actor's hook."""
         with self._alone(patience_s):
             self._finish(self._hook(RESTORE)(state))
+
+    @lets_through
+    def resume(self, saved: Held) -> None:
+        """Pass the state of a checkpoint to the hook of a restarted actor, which runs no calls yet.
+
+        Args:
+            saved: The description of the checkpoint, an `upkeep.Checkpoint`; this room may not import that one.
+        """
+        self._finish(self._hook(RESTORE)(saved.load()._load()))
 
     def _hook(self, name: str) -> Callable[..., Any]:
         hook: Callable[..., Any] | None = getattr(self._hosted.instance, name, None)
