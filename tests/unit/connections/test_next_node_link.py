@@ -242,6 +242,7 @@ def test_a_socket_that_is_found_too_late_is_closed(process: Process) -> None:
     ours, theirs = socket.socketpair()
     process.found(theirs)
     process.reactor.settle()
+    assert theirs.fileno() == -1
     ours.close()
 
 
