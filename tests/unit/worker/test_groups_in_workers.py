@@ -131,11 +131,15 @@ def test_a_loop_runs_as_many_coroutines_at_once_as_its_limit(on_loop: Scene) -> 
     assert on_loop.play(body, Grouped) == 4
 
 
-def test_a_pool_thread_is_kept_with_its_local_state(threaded: Scene) -> None:
-    def body(scene: Scene) -> list[int]:
-        return [scene.ask("count_on_thread") for _ in range(5)]
+def test_a_pool_s_threads_are_kept_with_their_local_state(threaded: Scene) -> None:
+    """A call may start one more thread, since the first thread is idle only a moment after it has answered."""
 
-    assert threaded.play(body, Grouped) == [1, 2, 3, 4, 5]
+    def body(scene: Scene) -> list[int]:
+        return [scene.ask("count_on_thread") for _ in range(20)]
+
+    counts = threaded.play(body, Grouped)
+    assert counts.count(1) <= 4, "no more threads than the limit"
+    assert max(counts) >= 5, "no call has a fresh thread although others are idle"
 
 
 @BOTH
