@@ -249,10 +249,12 @@ class Run:
 
 def outcome_of(error: BaseException) -> str:
     """Return the outcome that an exception of `get` means, one of `nbactors.testing.records.OUTCOMES`."""
-    if isinstance(error, exceptions.RayTaskError):  # first: it may be an instance of the others, too
-        return records.ERROR
-    if isinstance(error, exceptions.TaskCancelledError):
+    if isinstance(error, exceptions.TaskCancelledError):  # also a RayTaskError, if the run was cancelled
         return records.CANCELLED
+    if isinstance(
+        error, exceptions.RayTaskError
+    ):  # before the others: a run may have raised an error of a call of its own
+        return records.ERROR
     if isinstance(error, exceptions.ActorDiedError):
         return records.DIED
     if isinstance(error, exceptions.ActorUnavailableError | exceptions.WorkerCrashedError):

@@ -95,6 +95,7 @@ def test_a_run_that_raises_is_recorded_and_its_exception_goes_on(
         (exceptions.ActorUnavailableError("it restarts", b"1" * 16), UNAVAILABLE),
         (exceptions.WorkerCrashedError(), UNAVAILABLE),
         (exceptions.TaskCancelledError(), CANCELLED),
+        (exceptions.RayTaskError("f", "", exceptions.TaskCancelledError()).as_instanceof_cause(), CANCELLED),
         (exceptions.GetTimeoutError(), NOTHING),
         (exceptions.ObjectLostError("0" * 56, "", ""), FAILED),
         (ValueError(), FAILED),
