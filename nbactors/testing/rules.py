@@ -224,10 +224,14 @@ def _check_answers(index: _Index, known: _CallHistory) -> Iterator[Violation]:
     elif answer.outcome == UNAVAILABLE and known.invoked is not None:
         lives = index.lives_of.get(known.invoked.target)
         if lives:
-            # Each retry but the last one goes to a process that is born while the call waits.
+            # A retry has gone to a process that was born while the call waited, or has followed an error.
             births = sum(known.start < life.start < place for life in lives)
-            if known.retries < 0 or births < known.retries:
-                text = f"{call} has failed as unavailable after {births} restarts, with {known.retries} retries."
+            errors = sum(run.ended is not None and run.ended.outcome == ERROR for run in known.runs)
+            if known.retries < 0 or births + errors < known.retries:
+                text = (
+                    f"{call} has failed as unavailable after {births} restarts and {errors} errors, "
+                    f"with {known.retries} retries."
+                )
                 yield _violation("gave up early", text, known, [life.born for life in lives])
     elif answer.outcome in (VALUE, ERROR):
         fitting = [run for run in known.runs if run.ended is not None and run.end < place]

@@ -206,6 +206,10 @@ class TestRetries:
     def test_a_call_that_fails_with_a_retry_left(self, retries: int) -> None:
         assert rules(FIRST, made(0, retries=retries), begun(0), answered(0, UNAVAILABLE), SECOND) == ["gave up early"]
 
+    def test_an_error_may_have_used_the_retry(self) -> None:
+        history = [FIRST, made(0, retries=1), *ran(0, outcome=ERROR), begun(0)]
+        assert rules(history, answered(0, UNAVAILABLE)) == []
+
     def test_the_death_of_the_actor_ends_all_retries(self) -> None:
         assert rules(FIRST, made(0, retries=-1), begun(0), answered(0, DIED)) == []
 
