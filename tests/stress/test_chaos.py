@@ -16,7 +16,7 @@ import pytest
 
 import nbactors
 from nbactors.testing import History
-from nbactors.testing.records import Answered, Born
+from nbactors.testing.records import VALUE, Answered, Born
 from stress.faults import PROGRESS_S, Faults, start_session
 
 FAULTS = int(os.environ.get("NBACTORS_CHAOS_FAULTS", "20"))
@@ -48,3 +48,4 @@ def test_no_process_that_is_killed_breaks_a_rule(faults: Faults) -> None:
     births = sum(isinstance(record, Born) for record in records)
     print(f"{time.monotonic() - start:.1f} s, {len(records)} records, {births} births, {dict(struck)}, {dict(answers)}")
     faults.history.check()
+    assert answers[VALUE], "no call has returned"
