@@ -70,9 +70,11 @@ def _inner(found: Any) -> Any:
 
 def _by_value(module: str) -> bool:
     """Return whether the module, or a package around it, was registered by `register_pickle_by_value`."""
-    cloudpickle = sys.modules.get("cloudpickle")
-    if cloudpickle is None:
+    # Another thread may import cloudpickle just now. Until the import ends, cloudpickle has no functions, and no module
+    # can have been registered.
+    list_registered = getattr(sys.modules.get("cloudpickle"), "list_registry_pickle_by_value", None)
+    if list_registered is None:
         return False
-    registered = cloudpickle.list_registry_pickle_by_value()
+    registered = list_registered()
     parts = module.split(".")
     return any(".".join(parts[:end]) in registered for end in range(1, len(parts) + 1))

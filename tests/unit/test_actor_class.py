@@ -547,6 +547,11 @@ def test_a_decorated_class_is_found_by_its_name() -> None:
     assert importable.address_of(Counter, "__main__", "Counter") is None
 
 
+def test_a_class_is_pickled_by_name_while_another_thread_imports_cloudpickle(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cloudpickle", types.ModuleType("cloudpickle"))  # as its import begins
+    assert importable.address_of(Counter, __name__, "Counter") == (__name__, "Counter")
+
+
 def test_classes_of_a_module_by_value_are_not_pickled_by_name() -> None:
     module = sys.modules[__name__]
     ray.register_pickle_by_value(module)

@@ -22,7 +22,7 @@ jupyter                   : package util upkeep actor remote_function exceptions
                           + IPython ipywidgets traitlets tblib psutil
 cli                       : benchmark util exceptions version                                   + click
 benchmark                 :                                                                     + typing_extensions
-testing                   : local.access local.sockets                                          + psutil
+testing                   : exceptions local.access local.sockets                               + msgspec psutil
 package                   : upkeep util api actor runtime_context engine object_ref object_ref_generator exceptions
                             old_names version                                                   + IPython
 upkeep                    : api actor definitions engine exceptions object_ref options ownership
@@ -107,6 +107,8 @@ PURE = {
     "local.node.rules.state",
     "local.objects.object_life",
     "local.submitting.call_life",
+    "testing.records",
+    "testing.rules",
 }
 
 
