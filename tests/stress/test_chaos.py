@@ -1,4 +1,4 @@
-"""Workers, forkservers and drivers are killed under load. What they have recorded keeps the rules of a `History`.
+"""Workers, forkservers, drivers and nodes are killed under load. What they have recorded keeps the rules of a `History`.
 
 `NBACTORS_CHAOS_FAULTS` is the number of faults, `NBACTORS_STRESS_SEED` the seed, and `NBACTORS_CHAOS_KINDS` the kinds
 of faults, for instance "actor,node". `scripts/chaos` makes long runs.
@@ -21,8 +21,7 @@ from stress.faults import PROGRESS_S, Faults, start_session
 
 FAULTS = int(os.environ.get("NBACTORS_CHAOS_FAULTS", "20"))
 SEED = int(os.environ.get("NBACTORS_STRESS_SEED", "0")) or time.time_ns() % 1_000_000
-# The death of the node ends all actors yet, so it is no fault that calls have to survive.
-KINDS = tuple(os.environ.get("NBACTORS_CHAOS_KINDS", "actor,task,restart,forkserver,driver").split(","))
+KINDS = tuple(os.environ.get("NBACTORS_CHAOS_KINDS", "actor,task,restart,forkserver,driver,node").split(","))
 TIMEOUT_S = 120 + 5 * FAULTS
 
 
