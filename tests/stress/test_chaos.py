@@ -1,4 +1,4 @@
-"""Workers, forkservers, drivers and nodes are killed under load. What they have recorded keeps the rules of a `History`.
+"""Processes are killed under load, nodes, too. What they have recorded keeps the rules of a `History`.
 
 `NBACTORS_CHAOS_FAULTS` is the number of faults, `NBACTORS_STRESS_SEED` the seed, and `NBACTORS_CHAOS_KINDS` the kinds
 of faults, for instance "actor,node". `scripts/chaos` makes long runs.

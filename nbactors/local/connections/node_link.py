@@ -22,6 +22,9 @@ from nbactors.local.wire.framing import control_codec
 PATIENCE_S = 2.0
 """Seconds after the node has crashed for which waits that need a node go on. Then they fail, until there is a node."""
 
+MAX_CRASHES = 10
+"""The most nodes that may crash one after the other before such waits fail."""
+
 ANSWER_S = 30.0
 """Seconds after which a request fails. The node answers in well under a second, even under load."""
 
@@ -101,6 +104,8 @@ class NodeLink:
         self.is_away = False
         self.former: set[bytes] = set()
         """The tags of the nodes before."""
+        self._crashes = 0
+        """The nodes that have crashed before they greeted, since this process is away."""
         self._next: Connection | None = None
         """The connection to the next node, which has not greeted yet."""
 
@@ -244,6 +249,7 @@ class NodeLink:
     def _closed(self, connection: Connection, why: str) -> None:
         if connection is self._next:
             self._next = None
+            self._crashes += 1
             if not self.lost and self.returning is not None and self.welcome is not None:
                 self.returning.search(self.welcome, self._found)
                 return
@@ -270,11 +276,20 @@ class NodeLink:
         assert self.welcome is not None, "checked by the caller"
         self.is_away = True
         self._connection = stash = Stash(self.tag)
-        self._reactor.call_later(PATIENCE_S, lambda: self._lose_patience(stash, why))
+        self._crashes = 0
+        self._be_patient(stash, why)
         self.returning.search(self.welcome, self._found)
 
-    def _lose_patience(self, stash: Stash, why: str) -> None:
-        if self._connection is stash and not self.lost:
+    def _be_patient(self, stash: Stash, why: str) -> None:
+        crashes = self._crashes
+        self._reactor.call_later(PATIENCE_S, lambda: self._lose_patience(stash, crashes, why))
+
+    def _lose_patience(self, stash: Stash, crashes: int, why: str) -> None:
+        if self._connection is not stash or self.lost:
+            return
+        if crashes < self._crashes <= MAX_CRASHES:  # a node came meanwhile, and has crashed, too
+            self._be_patient(stash, why)
+        else:
             self.lost = (
                 f"the node daemon has ended ({why}), and no other one could be started within {PATIENCE_S:g} s. See "
                 "logs/node.log in its directory. Actors that run go on, and this process still tries to start a node."

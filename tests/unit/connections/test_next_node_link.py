@@ -13,7 +13,7 @@ from members import Node
 from stepped_reactor import SteppedReactor
 
 from nbactors import exceptions
-from nbactors.local.connections.node_link import PATIENCE_S, NodeLink
+from nbactors.local.connections.node_link import MAX_CRASHES, PATIENCE_S, NodeLink
 from nbactors.local.connections.stash import Stash
 from nbactors.local.wire import messages
 from nbactors.local.wire.framing import control_codec
@@ -219,6 +219,32 @@ def test_a_node_that_crashes_before_it_has_greeted_is_followed_by_another(proces
     ours.close()
     process.reactor.settle()
     assert texts(process.meet(node=3)) == ["declared"]
+
+
+def test_patience_begins_anew_with_each_node_that_comes(process: Process) -> None:
+    process.lose_node()
+    for _ in range(3):
+        process.reactor.pass_time(PATIENCE_S - 0.1)
+        ours, theirs = socket.socketpair()
+        process.found(theirs)
+        process.reactor.settle()
+        ours.close()
+        process.reactor.settle()
+        assert process.link.lost == ""
+    process.reactor.pass_time(2 * PATIENCE_S)
+    assert "no other one could be started" in process.link.lost
+
+
+def test_patience_ends_if_node_after_node_crashes(process: Process) -> None:
+    process.lose_node()
+    for _ in range(MAX_CRASHES + 1):
+        ours, theirs = socket.socketpair()
+        process.found(theirs)
+        process.reactor.settle()
+        ours.close()
+        process.reactor.settle()
+    process.reactor.pass_time(PATIENCE_S)
+    assert "no other one could be started" in process.link.lost
 
 
 def test_each_node_has_a_tag_of_its_own(process: Process) -> None:
