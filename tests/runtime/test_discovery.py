@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -162,6 +163,21 @@ class TestStart:
     def test_the_node_takes_little_memory(self, own_directory: Path) -> None:
         with closing(discovery.connect_node()):
             assert psutil.Process(node_pid()).memory_info().rss < 25 << 20
+
+    def test_a_child_that_is_forked_while_a_node_starts_does_not_keep_the_lock(self, own_directory: Path) -> None:
+        path = str(own_directory / "start.lock")
+        reader, writer = os.pipe()
+        with discovery._locked(path, time.monotonic() + 10):
+            child = os.fork()
+            if child == 0:
+                os.close(writer)
+                os.read(reader, 1)
+                os._exit(0)
+        with discovery._locked(path, time.monotonic()):
+            assert psutil.pid_exists(child)
+        os.close(writer)
+        os.waitpid(child, 0)
+        os.close(reader)
 
     @pytest.mark.parametrize("content", ["a socket of a node that was killed", "a file"])
     def test_the_files_of_a_dead_node_are_removed(self, own_directory: Path, content: str) -> None:

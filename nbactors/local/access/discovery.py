@@ -193,7 +193,7 @@ def find_or_start(directory: str) -> socket.socket | None:
     except BlockingIOError:
         return None
     finally:
-        os.close(lock)
+        _unlock(lock)
 
 
 def was_stopped(directory: str, pid: int) -> bool:
@@ -271,7 +271,13 @@ def _locked(path: str, deadline: float) -> Iterator[None]:
                 time.sleep(0.005)
         yield
     finally:
-        os.close(descriptor)
+        _unlock(descriptor)
+
+
+def _unlock(descriptor: int) -> None:
+    """Unlock and close a lock file. A child that was forked meanwhile has a copy, which alone would keep the lock."""
+    fcntl.flock(descriptor, fcntl.LOCK_UN)
+    os.close(descriptor)
 
 
 def _start(directory: str, deadline: float) -> None:
