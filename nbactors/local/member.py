@@ -155,7 +155,6 @@ class Process:
         self.node.use(node)
         self.door.open()
         self.node.start(self.process_id, role, package_version)
-        self.node.returning = self
         current.enter(self)
         background.start(self.reactor)
 
@@ -164,9 +163,9 @@ class Process:
 
     # ------------------------------------------------------------------------------------ returning to the next node
 
-    def search(self, last: messages.Welcome, found: Callable[[socket.socket | None], None]) -> None:
+    def search(self, last: messages.Welcome | None, found: Callable[[socket.socket | None], None]) -> None:
         """See `Returning`."""
-        self._next_node.begin(last.pid, found)
+        self._next_node.begin(last.pid if last is not None else -1, found)
 
     def declare(self) -> list[Declaration]:
         """See `Returning`."""

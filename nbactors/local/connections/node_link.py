@@ -53,10 +53,14 @@ Declaration = tuple[Any, Sequence[int]]
 class Returning(Protocol):
     """How a process returns when the node has crashed."""
 
-    def search(self, last: messages.Welcome, found: Callable[[socket.socket | None], None]) -> None:
+    def search(self, last: messages.Welcome | None, found: Callable[[socket.socket | None], None]) -> None:
         """Have `found` called with a socket to the next node, on any thread; start that node if need be.
 
         It gets None if the last node has not crashed, but was told to stop. Returns at once.
+
+        Args:
+            last: What the crashed node has greeted with, None if it had not greeted.
+            found: Owns the socket.
         """
 
     def declare(self) -> list[Declaration]:
@@ -250,12 +254,12 @@ class NodeLink:
         if connection is self._next:
             self._next = None
             self._crashes += 1
-            if not self.lost and self.returning is not None and self.welcome is not None:
+            if not self.lost and self.returning is not None:
                 self.returning.search(self.welcome, self._found)
                 return
         elif connection is not self._connection:
             return
-        elif not self.lost and self.returning is not None and self.welcome is not None:
+        elif not self.lost and self.returning is not None:
             self._go_away(why)
             return
         if not self.lost:
@@ -273,7 +277,6 @@ class NodeLink:
     def _go_away(self, why: str) -> None:
         """Search for the next node, since the node has crashed. The leader's thread."""
         assert self.returning is not None, "checked by the caller"
-        assert self.welcome is not None, "checked by the caller"
         self.is_away = True
         self._connection = stash = Stash(self.tag)
         self._crashes = 0

@@ -75,6 +75,10 @@ def _join(options: InitOptions) -> Engine:
         opened.job_id, process.process_id, os.getpid(), msgspec.structs.replace(request, namespace=opened.namespace)
     )
     process.describe = lambda: [(messages.Rejoin(home), ())]
+    process.node.returning = process
+    if process.node.lost:  # the node has crashed just before
+        process.close()
+        raise _NodeLeft(process.node.lost)
     printer.open()
     process.objects.waiting.interruption = Interruption(
         process.process_id, process.reactor, process.peers, options.cancels_on_interrupt()

@@ -79,6 +79,7 @@ class Worker:
         """Join the node, wait for the assignment, and run calls. Does not return."""
         process, output = self.process, self.executor.output
         sock = sockets.connect(os.path.join(process.directory, "node.sock"), WELCOME_S)
+        process.node.returning = process
         process.join(sock, "worker", __version__)
         if not process.reactor.wait(self._assigned, WELCOME_S):
             os._exit(1)
@@ -132,8 +133,6 @@ class Worker:
     def _describe(self) -> list[tuple[Any, Sequence[int]]]:
         """Return what the next node must know of this worker. The leader's thread."""
         executor, assign = self.executor, self._assign
-        if assign is None:  # this worker was just being made, and another one will be
-            os._exit(1)
         made, ending = executor.hosted.made.is_set(), executor.farewell.ending
         described: list[tuple[Any, Sequence[int]]] = [
             (messages.Rejoin(self._home, assign, made, self._told_label, self._is_blocked), ())

@@ -427,3 +427,69 @@ class TestLeases:
         driver.request_lease()
         crash.node.start_worker()
         assert driver.one(messages.LeaseGranted).lease_id > 5 + 100
+
+
+class TestAWorkerThatWasNotToldWhatItIsFor:
+    """The crashed node has told whoever had asked for it."""
+
+    def unassigned(self, crash: Crash, knows_home: bool) -> Client:
+        client = Client(crash.node, crash.worker_ids[0], "worker", 102, returns=True)
+        client.send(messages.Rejoin(crash.home if knows_home else None))
+        client.send(messages.Restored())
+        return client
+
+    @pytest.mark.parametrize("knows_home", [True, False])
+    @pytest.mark.parametrize("is_first", [True, False])
+    def test_its_holder_tells(self, knows_home: bool, is_first: bool) -> None:
+        crash = Crash(2)
+        leased = messages.Leased(request(), 5, crash.worker_ids[0], 102)
+        if is_first:
+            worker = self.unassigned(crash, knows_home)
+            crash.driver(leased)
+        else:
+            crash.driver(leased)
+            crash.node.pass_time(RECOVER_WITHIN_S)
+            worker = self.unassigned(crash, knows_home)
+        assert worker.one(messages.Assign).lease_id == 5
+        assert worker.one(messages.Home) == crash.home
+
+    @pytest.mark.parametrize("is_first", [True, False])
+    def test_its_creator_tells(self, is_first: bool) -> None:
+        crash = Crash(2)
+        asked = crash.creation()
+        if is_first:
+            worker = self.unassigned(crash, knows_home=True)
+            driver = crash.driver(crash.created(asked), crash.hold(asked))
+        else:
+            driver = crash.driver(crash.created(asked), crash.hold(asked))
+            crash.node.pass_time(RECOVER_WITHIN_S)
+            worker = self.unassigned(crash, knows_home=True)
+        assert worker.one(messages.Assign).actor_id == asked.actor_id
+        assert row(driver).pid == 102
+
+    @pytest.mark.parametrize("is_late", [True, False])
+    def test_it_ends_if_nobody_tells(self, is_late: bool) -> None:
+        crash = Crash(2)
+        if is_late:
+            crash.driver()
+            crash.node.pass_time(RECOVER_WITHIN_S)
+        worker = self.unassigned(crash, knows_home=True)
+        if not is_late:
+            crash.driver()
+        assert "has to exit" in worker.one(messages.Refused).text
+
+    @pytest.mark.parametrize("is_first", [True, False])
+    def test_its_present_holder_counts_more_than_its_last_one(self, is_first: bool) -> None:
+        crash = Crash(2)
+        present = messages.Leased(request(8), 6, crash.worker_ids[0], 102)
+        if is_first:
+            worker = crash.worker(0, crash.assign(request()))
+            driver = crash.driver(present)
+        else:
+            driver = crash.driver(present)
+            crash.node.pass_time(RECOVER_WITHIN_S)
+            worker = crash.worker(0, crash.assign(request()))
+        assert worker.one(messages.Assign).lease_id == 6
+        assert driver.ask("available_resources").amounts["CPU"] == 3.0
+        driver.send(messages.ReturnLease(6))
+        assert driver.ask("available_resources").amounts["CPU"] == 4.0

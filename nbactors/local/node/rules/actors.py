@@ -264,6 +264,14 @@ class Actors:
         actor.state = follow(actor.state, Cause.CONNECT)
         actor.attempts = 0
         actor.process_id, actor.pid = worker.process_id, worker.pid
+        self.assign(worker, actor)
+        holders.tell_up(self._context, actor)
+        if not self._has_creator(actor):
+            self._context.send(worker, messages.Terminate("creator_gone"))
+
+    def assign(self, worker: Worker, actor: Actor) -> None:
+        """Tell a worker which actor it is."""
+        assert actor.allocation is not None, "only an actor that was placed has a process"
         asked = actor.creation
         assign = messages.Assign(
             actor_id=actor.actor_id,
@@ -282,9 +290,6 @@ class Actors:
             asked=asked,
         )
         self._context.send(worker, assign)
-        holders.tell_up(self._context, actor)
-        if not self._has_creator(actor):
-            self._context.send(worker, messages.Terminate("creator_gone"))
 
     def lost(self, worker: Worker, actor: Actor) -> None:
         """Handle the loss of the actor's process."""

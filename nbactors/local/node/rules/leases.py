@@ -9,7 +9,7 @@ asks the worker to check its files.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -83,29 +83,36 @@ class Leases:
         lease = self._granted.get(lease_id)
         return lease is not None and lease.holder is holder
 
-    def restore(self, holder: Process, worker: Worker, assign: messages.Assign, is_blocked: bool) -> None:
-        """Restore the lease of a worker that has returned from a crashed node."""
-        asked = assign.asked
-        assert isinstance(asked, messages.RequestLease), "a lease's assignment has its request"
+    def restore(
+        self,
+        holder: Process,
+        worker: Worker,
+        asked: messages.RequestLease,
+        lease_id: int,
+        gpu_ids: Sequence[str] = (),
+    ) -> None:
+        """Restore a lease after a crash of the node, by what its worker or its holder knows."""
         worker.looked_at = self._context.now
         worker.kind = _kind(asked)
-        if assign.lease_id in self._granted:  # its holder was the first to tell
-            known = self._granted[assign.lease_id]
+        if lease_id in self._granted:  # its holder was the first to tell
+            known = self._granted[lease_id]
             if known.allocation is not None:
                 worker.home.pool.release(known.allocation)
             lease = known
         else:
             ask = Ask(self._context.send, holder, asked)
             ask.withdraw()
-            lease = _lease(assign.lease_id, holder, worker.home, asked, ask)
+            lease = _lease(lease_id, holder, worker.home, asked, ask)
             holder.leases[asked.rid] = lease
             self._granted[lease.lease_id] = lease
             self._numbers = itertools.count(max(lease.lease_id, next(self._numbers)) + SKIPPED)
         lease.granted = True
         lease.worker, worker.lease = worker, lease
-        lease.allocation = worker.home.pool.seize(lease.resources, assign.gpu_ids)
-        if is_blocked:
-            self.block(worker)
+        lease.allocation = worker.home.pool.seize(lease.resources, gpu_ids)
+
+    def forget(self, lease: Lease) -> None:
+        """Forget a lease that its holder has returned to a crashed node."""
+        self._drop(lease)
 
     def cancel(self, asker: Process, message: messages.CancelLease) -> None:
         """Withdraw a request. A lease that was granted meanwhile stays: the client will return it."""
@@ -272,7 +279,15 @@ class Leases:
         assert lease.allocation is not None, "only requests that were placed have a worker"
         lease.granted = True
         self._granted[lease.lease_id] = lease
-        worker.label = lease.asked.label
+        self.assign(lease)
+        granted = messages.LeaseGranted(lease.asked.rid, lease.lease_id, worker.process_id, worker.pid)
+        lease.ask.answer(granted)
+
+    def assign(self, lease: Lease) -> None:
+        """Tell a worker of its lease."""
+        assert lease.worker is not None, "a granted lease has a worker"
+        assert lease.allocation is not None, "a granted lease has resources"
+        lease.worker.label = lease.asked.label
         assign = messages.Assign(
             actor_id=b"",
             class_name="",
@@ -288,9 +303,7 @@ class Leases:
             owner_pid=lease.holder.pid,
             asked=lease.asked,
         )
-        self._context.send(worker, assign)
-        granted = messages.LeaseGranted(lease.asked.rid, lease.lease_id, worker.process_id, worker.pid)
-        lease.ask.answer(granted)
+        self._context.send(lease.worker, assign)
 
     def _drop(self, lease: Lease) -> None:
         """End a lease or a request, and separate it from its worker."""

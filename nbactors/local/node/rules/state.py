@@ -76,7 +76,15 @@ class NodeState:
         self._actors = Actors(context, self._workers, self._doomed, self._queue_up)
         self._bars = Bars(context)
         self._leases = Leases(context, self._workers, self._doomed, self._queue_up)
-        self._restoring = Restoring(context, self._sessions, self._workers, self._actors, self._leases, self._replace)
+        self._restoring = Restoring(
+            context,
+            self._sessions,
+            self._workers,
+            self._actors,
+            self._leases,
+            replace=self._clients.__setitem__,
+            is_recovering=lambda: self._recovery.is_open,
+        )
         self._recovery = Recovery(context, self._restoring.finish)
         self._reactions = self._table_of_events()
         self._handlers = self._table_of_messages()
@@ -283,9 +291,6 @@ class NodeState:
 
     def _is_greeted(self, event: events.Event) -> bool:
         return isinstance(event, events.Received | events.Disconnected) and event.conn in self._clients
-
-    def _replace(self, conn: int, worker: Worker) -> None:
-        self._clients[conn] = worker
 
     def _refuse(self, conn: int, kind: str, text: str) -> None:
         self._context.do(events.Send(conn, messages.Refused(0, kind, text)))

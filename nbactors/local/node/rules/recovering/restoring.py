@@ -9,7 +9,7 @@ from nbactors.local.node.rules.asks import Ask
 from nbactors.local.node.rules.context import Context
 from nbactors.local.node.rules.events import Close, Exited, OpenForkserver, ReadAgain
 from nbactors.local.node.rules.leases import Leases
-from nbactors.local.node.rules.records import NO_CONNECTION, Session, Worker
+from nbactors.local.node.rules.records import NO_CONNECTION, Process, Session, Worker
 from nbactors.local.node.rules.sessions import Sessions
 from nbactors.local.node.rules.workers import Workers
 from nbactors.local.wire import messages
@@ -27,6 +27,7 @@ class Restoring:
 
     Args:
         replace: Called with (connection, worker) to have a client's record replaced by that of a worker.
+        is_recovering: Returns whether the processes that return are still waited for.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class Restoring:
         actors: Actors,
         leases: Leases,
         replace: Callable[[int, Worker], None],
+        is_recovering: Callable[[], bool],
     ) -> None:
         self._context = context
         self._sessions = sessions
@@ -44,6 +46,9 @@ class Restoring:
         self._actors = actors
         self._leases = leases
         self._replace = replace
+        self._is_recovering = is_recovering
+        self._unassigned: dict[bytes, Process] = {}
+        """The workers that have returned without having been told what they are for."""
         self._claimed: dict[bytes, set[int]] = {}
         """The leases that each process has declared so far."""
         self._ended: list[bytes] = []
@@ -57,22 +62,33 @@ class Restoring:
         session = self._sessions.restore(message.home) if message.home is not None else None
         if process.role == "session":
             return
+        self._context.do(ReadAgain(process.process_id))
         if session is None or message.assign is None:
-            self._context.do(Close(process.conn))
+            # Whoever has asked for this worker may have been told of it before the worker was.
+            if isinstance(process, Worker):
+                process.output_ended = False
+                self._assign(process)
+            else:
+                self._unassigned[process.process_id] = process
             return
         worker = self._worker(process.process_id, process.pid, session)
         worker.conn, worker.pid, worker.output_ended = process.conn, process.pid, False
         worker.label = message.label or message.assign.class_name
         self._replace(process.conn, worker)
-        self._context.do(ReadAgain(worker.process_id))
         if message.assign.actor_id:
             self._actors.restore(worker, message.assign, message.constructed)
+        elif worker.lease is not None and worker.lease.lease_id != message.assign.lease_id:
+            self._assign(worker)  # its next holder was told before the worker was
         else:
             holder = self._context.find(message.assign.owner)
             if holder is None:
                 self._workers.kill(worker)
             else:
-                self._leases.restore(holder, worker, message.assign, message.blocked)
+                assign, asked = message.assign, message.assign.asked
+                assert isinstance(asked, messages.RequestLease), "a lease's assignment has its request"
+                self._leases.restore(holder, worker, asked, assign.lease_id, assign.gpu_ids)
+                if message.blocked:
+                    self._leases.block(worker)
 
     def created(self, ask: Ask, message: messages.Created) -> None:
         """Restore an actor by what its creator knows, if its worker has not returned."""
@@ -86,6 +102,8 @@ class Restoring:
             if not is_up:
                 self._ended.append(worker.process_id)
         self._actors.restore_by_creator(creator, creation, message.restarts, worker, is_up)
+        if worker is not None and self._unassigned.pop(worker.process_id, None) is not None:
+            self._assign(worker)
 
     def leased(self, ask: Ask, message: messages.Leased) -> None:
         """Restore a lease by what its holder knows, if its worker has not returned."""
@@ -96,21 +114,12 @@ class Restoring:
         worker = self._worker(message.process_id, message.pid, holder.session)
         if self._is_gone(worker):
             self._ended.append(worker.process_id)
-        assign = messages.Assign(
-            actor_id=b"",
-            class_name="",
-            name="",
-            namespace=holder.session.namespace,
-            job_id=holder.session.job_id,
-            gpu_ids=[],
-            resources=message.asked.resources,
-            runtime_env=None,
-            graceful_shutdown_s=holder.session.graceful_shutdown_s,
-            lease_id=message.lease_id,
-            owner=holder.process_id,
-            asked=message.asked,
-        )
-        self._leases.restore(holder, worker, assign, is_blocked=False)
+        if worker.lease is not None:  # the worker was not told of its present holder
+            self._leases.forget(worker.lease)
+        self._leases.restore(holder, worker, message.asked, message.lease_id)
+        self._unassigned.pop(worker.process_id, None)
+        if worker.conn != NO_CONNECTION:
+            self._assign(worker)
 
     def restored(self, ask: Ask, _: messages.Restored) -> None:
         """Take back the leases that a process has returned while no node lived."""
@@ -119,6 +128,23 @@ class Restoring:
             if lease.granted and lease.lease_id not in claimed:
                 self._leases.give_back(ask.asker, messages.ReturnLease(lease.lease_id))
         self._is_told = True
+        if not self._is_recovering():
+            self._dismiss_unassigned()
+
+    def _assign(self, worker: Worker) -> None:
+        """Tell a worker what it is for, since the crashed node has not."""
+        self._context.send(worker, worker.home.described)
+        if worker.actor is not None:
+            self._actors.assign(worker, worker.actor)
+        elif worker.lease is not None:
+            self._leases.assign(worker.lease)
+
+    def _dismiss_unassigned(self) -> None:
+        """End the workers that nobody was told of: whoever has asked for them asks again."""
+        while self._unassigned:
+            _, process = self._unassigned.popitem()
+            self._context.send(process, messages.Refused(0, "runtime", "nobody waits for this worker: it has to exit."))
+            self._context.do(Close(process.conn))
 
     def finish(self) -> None:
         """Judge the records when the processes have returned, or have had time enough."""
@@ -132,6 +158,7 @@ class Restoring:
         for actor in list(self._actors.table):
             if context.find(actor.owner) is None and actor.owner != actor.home.driver.process_id:
                 self._actors.end_child(actor, "owner_died", actor.owner_pid)
+        self._dismiss_unassigned()
         context.later(IN_TRANSIT_S, self._actors.judge_scope)
 
     def end_gone(self) -> None:
@@ -152,6 +179,9 @@ class Restoring:
         worker.orphaned = worker.output_ended = True
         if known is not None:
             worker.watchers, worker.holds = known.watchers, known.holds
+            if known.conn != NO_CONNECTION:
+                worker.output_ended = False
+                self._replace(known.conn, worker)
         context.processes[process_id] = session.workers[process_id] = worker
         return worker
 
