@@ -486,7 +486,8 @@ class LocalActorLink(Target, ActorLink):
 
     @in_turn
     def _try_again(self, call: PendingCall) -> None:
-        call.return_to(self._queue_of(call), is_tried=True, is_last=True)
+        # Before the calls that wait: one of them may wait for the result of this call, and holds up all behind it.
+        call.return_to(self._queue_of(call), is_tried=True)
         self._links.keep(self)
         self._pump()
 
