@@ -318,10 +318,16 @@ class LocalActorLink(Target, ActorLink):
         """Connect to the actor, which is up as the node has told. The leader's thread."""
         if self._down is not None:
             return
+        # The node tells the holders that it knows of a restart. It may not have known this process then, since the
+        # count of a handle takes another way than the handle. Calls to the last worker may have run all the same.
         if self._connection is not None:
             if up.process_id != self._connection.peer_id:
+                if self._restarting is None:
+                    self.on_restarting(self._missed())
                 self._next = up
             return
+        if self._cut_off and self._restarting is None and not self._peers.is_final(up.process_id):
+            self._suspend(self._missed())
         self._restarting = self._verdict = None
         self._links.reconstruct(self, up.restarts)
         self._connect(up.process_id, up.pid)
@@ -371,6 +377,10 @@ class LocalActorLink(Target, ActorLink):
         elif self._restarting is None:  # else a later worker has ended, too: it has got no call of this process
             self._restarting = restarting
             self._read_out(connection, "the actor restarts")
+
+    def _missed(self) -> messages.ActorRestarting:
+        """Return the news of a restart that the node has not told."""
+        return messages.ActorRestarting(self.actor_id, "its worker process has ended", True)
 
     def _read_out(self, connection: Connection, why: str) -> None:
         """Close the connection to a worker that has ended, unless its socket is read to its end before."""

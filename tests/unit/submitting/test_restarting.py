@@ -438,6 +438,40 @@ class TestOrderOfNews:
         assert session.get(ref) == 1
         assert link.facts() == ("alive", PID, "", 0)
 
+    @pytest.mark.parametrize("is_read_out", [True, False])
+    def test_the_next_worker_tells_of_a_restart_that_the_node_did_not_tell(
+        self, session: Session, workers: list[PlayedWorker], is_read_out: bool
+    ) -> None:
+        """The node did not know yet that this process has a handle."""
+        link = create(session, workers[0])
+        lost, kept = session.call(link, "lost"), session.call(link, "kept", options=retried(1))
+        settle(session, workers[0])
+        if is_read_out:
+            workers[0].die(session)
+            settle(session)
+            come_up(session, workers[1], link)
+        else:
+            come_up(session, workers[1], link)
+            workers[0].die(session)
+            settle(session, workers[1])
+        unavailable(session, lost, "its worker process has ended")
+        assert workers[1].methods() == ["kept"]
+        assert retries(kept) == 0
+
+    def test_late_news_of_the_last_worker_do_not_look_like_a_restart(
+        self, session: Session, workers: list[PlayedWorker]
+    ) -> None:
+        link = create(session, workers[0])
+        ref = session.call(link, "method", options=retried(1))
+        settle(session, workers[0])
+        workers[0].die(session)
+        settle(session)
+        tell(session, up(workers[0], link, 0))
+        assert retries(ref) == 1
+        tell(session, restarting(link))
+        come_up(session, workers[1], link)
+        assert (workers[1].methods(), retries(ref)) == (["method"], 0)
+
     def test_a_worker_of_which_a_child_keeps_the_socket_open_is_given_up(
         self, session: Session, workers: list[PlayedWorker], monkeypatch: pytest.MonkeyPatch
     ) -> None:
