@@ -180,8 +180,14 @@ class SimulatedProcess(Process):
         """End as a killed process does: the kernel closes the sockets, and no code of the process runs any more."""
         if self.dead:
             return
+        self.world.loses_frames |= any(map(_loses_frames, [*self.peers.incoming(), *self.peers.outgoing()]))
         self.dead = True
         self.membership.has_left = True
         self.reactor.closed = True
         for sock in list(self.sockets.values()):
             sock.close()
+
+
+def _loses_frames(connection: Any) -> bool:
+    """Return whether the other process may never get frames that this one has sent or would send."""
+    return bool(connection._kept) and (connection.broken or connection.sock is None or connection.sock.is_cut)

@@ -70,7 +70,7 @@ class Socket:
         """Whether the other end's last byte has arrived."""
         self._is_reset = False
         self._broken = False
-        self.closed = False
+        self.closed = self.is_cut = False
         self.cut_at: int | None = None
         self.slow: Slow | None = None
         owner.sockets[self._fd] = self
@@ -202,9 +202,13 @@ class Socket:
             self._deliver(b"", self._world.number(self._place, self._chunks))
 
     def cut(self) -> None:
-        """Break the connection. What is on its way is lost, what has arrived is not."""
-        if self.closed or self._broken:
+        """Break the connection. What is on its way is lost, what has arrived is not.
+
+        A connection whose other end is closed does not break: all that was sent before is in the reader's queue.
+        """
+        if self.closed or self.peer.closed or self.is_cut:
             return
+        self.is_cut = self.peer.is_cut = True
         for end in (self, self.peer):
             end._epoch += 1
             end._broken = end.ended = True

@@ -62,6 +62,8 @@ class World:
         self.digest = 0
         self.actions = 0
         self.complaints: list[str] = []
+        self.loses_frames = False
+        """Whether a process has died that had frames to send again, since a connection had broken before."""
         self.ledger: Any = None
         self.birth: Any = None
         """The name and the network of the process that is made now."""
