@@ -247,7 +247,8 @@ class Peers:
     def on_process_gone(self, message: messages.ProcessGone) -> None:
         """Handle the node's word that a process has ended. The leader's thread.
 
-        The sockets are still read to their ends, since they may hold answers that the process has sent before.
+        The sockets are still read to their ends, since they may hold answers that the process has sent before: also a
+        socket on which a send has failed.
         """
         process_id, text = message.process_id, message.text
         if len(self._gone) >= REMEMBERED:
@@ -261,7 +262,7 @@ class Peers:
         if not theirs:
             self._owner.on_process_gone(process_id)
         for connection in theirs:
-            if connection.broken:
+            if connection.sock is None:
                 connection.close(text)
             else:
                 self._reactor.call_later(READ_OUT_S, partial(connection.close, text))
@@ -271,9 +272,9 @@ class Peers:
         return {connection.peer_id for connection in self._everyone() if connection.broken and connection.peer_id}
 
     def node_lost(self, why: str) -> None:
-        """Close broken connections: without the node they would wait for ever. The leader's thread."""
+        """Close connections without a socket: without the node they would wait for ever. The leader's thread."""
         for connection in self._everyone():
-            if connection.broken:
+            if connection.sock is None:
                 connection.close(why)
 
     def _forget_caller(self, connection: PeerConnection) -> None:

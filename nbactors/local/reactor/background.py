@@ -49,8 +49,6 @@ class Background:
         stints = reactor.stints
         while not reactor.closed and reactor.guard is None:
             reactor.park.acquire(timeout=TICK_S)
-            if reactor.on_tick is not None:
-                reactor.on_tick()
             if reactor.leader is None:
                 reactor.leader = me
             if reactor.leader is not me:

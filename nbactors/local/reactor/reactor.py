@@ -65,7 +65,6 @@ class Reactor:
         self.trash: deque[Callable[[], None]] = deque()
         self._blame = Blame(self.in_background_thread)
         self._timers = Timers(self.blame)
-        self.on_tick: Callable[[], None] | None = None
         self._at_last: dict[Callable[[], None], None] = {}
         """Callbacks that run when the reactor closes, at the latest."""
         self._name = name
@@ -424,9 +423,7 @@ class Reactor:
         return self._timers.next_s()
 
     def look_in(self) -> None:
-        """Run `on_tick`, and poll without blocking if no thread leads. On the background thread."""
-        if self.on_tick is not None:
-            self.on_tick()
+        """Poll without blocking if no thread leads. On the background thread."""
         self._lead_for_a_moment(0)
 
     def in_background_thread(self) -> bool:

@@ -327,14 +327,17 @@ class LocalActorLink(Target, ActorLink):
         """Connect to the actor, which is up as the node has told. The leader's thread."""
         if self._down is not None:
             return
+        # The node tells the holders that it knows of a restart. It may not have known this process then, since the
+        # count of a handle takes another way than the handle, or it has crashed. Calls to the last worker may have run
+        # all the same.
         if self._connection is not None:
             if up.process_id != self._connection.peer_id:
-                if self._restarting is None:  # the node that knew of it has crashed
-                    self.on_restarting(_missed_restart(up.actor_id))
+                if self._restarting is None:
+                    self.on_restarting(self._missed())
                 self._next = up
             return
-        if self._cut_off and self._restarting is None:
-            self._suspend(_missed_restart(up.actor_id))
+        if self._cut_off and self._restarting is None and not self._peers.is_final(up.process_id):
+            self._suspend(self._missed())
         self._restarting = self._verdict = None
         self._links.reconstruct(self, up.restarts)
         self._connect(up.process_id, up.pid)
@@ -384,6 +387,10 @@ class LocalActorLink(Target, ActorLink):
         elif self._restarting is None:  # else a later worker has ended, too: it has got no call of this process
             self._restarting = restarting
             self._read_out(connection, "the actor restarts")
+
+    def _missed(self) -> messages.ActorRestarting:
+        """Return the news of a restart that the node has not told."""
+        return messages.ActorRestarting(self.actor_id, "its worker process has ended", True)
 
     def _read_out(self, connection: Connection, why: str) -> None:
         """Close the connection to a worker that has ended, unless its socket is read to its end before."""
@@ -510,7 +517,8 @@ class LocalActorLink(Target, ActorLink):
     def _try_again(self, call: PendingCall) -> None:
         # Another thread may have cancelled the call after its error was read. The worker ignores that `Cancel`.
         if not self._doom_if_canceled(call):
-            call.return_to(self._queue_of(call), is_tried=True, is_last=True)
+            # Before the calls that wait: one of them may wait for the result of this call, and holds up all behind it.
+            call.return_to(self._queue_of(call), is_tried=True)
             self._links.keep(self)
         self._pump()
 
@@ -536,7 +544,3 @@ class LocalActorLink(Target, ActorLink):
             self._links.release(self.actor_id, self.tokens)
         except AttributeError:  # an asynchronous exception has aborted `__init__`
             pass
-
-
-def _missed_restart(actor_id: bytes) -> messages.ActorRestarting:
-    return messages.ActorRestarting(actor_id, "its worker process has ended.", True)

@@ -4,6 +4,9 @@
   ahead, so that the worker never waits for the next one. When a task takes long, its worker gives the tasks behind it
   back unstarted (`GivenBack`), and the queue sends them to other workers. So a task that was sent ahead never waits for
   a long task, nor for a task that itself waits for it.
+- When a worker dies, its answers that were not sent yet are lost, so the queue cannot tell which of several tasks have
+  begun: each of them counts a try. So a task without a retry left is the only one that its worker has, until it is
+  answered: it never runs twice, and never fails by the crash of another task.
 - A lease without work is returned after a moment, an old one at once.
 """
 
@@ -57,7 +60,7 @@ ASKING = 8
 class Lease:
     """A worker that the node has lent to this process."""
 
-    __slots__ = ("connection", "depth", "idle_since", "in_flight", "last_event", "lease_id", "rid", "since")
+    __slots__ = ("connection", "depth", "idle_since", "in_flight", "is_alone", "last_event", "lease_id", "rid", "since")
 
     def __init__(self, grant: messages.LeaseGranted, connection: Connection, depth: int) -> None:
         self.lease_id = grant.lease_id
@@ -65,6 +68,8 @@ class Lease:
         self.connection = connection
         self.depth = depth
         self.in_flight = 0
+        self.is_alone = False
+        """Whether the task that was sent last has no retry left."""
         self.since = self.last_event = monotonic()
         self.idle_since = self.since
 
@@ -218,6 +223,9 @@ class TaskQueue(Target):
                 call = queue.head()
                 if call is None:
                     break
+            if calls and (lease.is_alone or not call.retries):
+                break
+            lease.is_alone = not call.retries
             if call.connection is None:
                 self._send(lease, call)
             else:  # an asynchronous exception has aborted `_send` after the sending
@@ -437,20 +445,17 @@ class TaskQueue(Target):
 
     @in_turn
     def lost(self, connection: Connection, text: str) -> None:
-        """Requeue the tasks of a worker that has died; the running one counts a try, or fails. The leader's thread.
+        """Requeue the tasks of a worker that has died. Each counts a try; one without a retry fails. Leader's thread.
 
-        A worker runs its tasks in the order of sending, so the oldest unanswered task was the running one.
+        A task without a retry is the only one of its worker, see the top of this module.
         """
         in_flight = list(connection.in_flight.calls.values())
         calls = [call for call in in_flight if call.state < FINISHED and call.connection is connection]
-        for call in reversed(calls[1:]):
-            self._requeue(call)
-        if calls:
-            running = calls[0]
-            if running.retries or running.canceled:
-                self._requeue(running, is_tried=True)
+        for call in reversed(calls):
+            if call.retries or call.canceled:
+                self._requeue(call, is_tried=True)
             else:
-                self._doom(running, failures.encode(reasons.worker_crashed(self._label, text)))
+                self._doom(call, failures.encode(reasons.worker_crashed(self._label, text)))
         connection.in_flight.calls.clear()  # last, so that no asynchronous exception loses them
         self._pump()
 

@@ -48,7 +48,7 @@ _REASONS = {
 class Worker:
     """Puts a worker's parts together, and handles the node's messages."""
 
-    def __init__(self, process_id: bytes, directory: str, readers: tuple[int, int]) -> None:
+    def __init__(self, process_id: bytes, directory: str, readers: tuple[int, int] | None = None) -> None:
         self._home: messages.Home | None = None
         self._is_blocked = False
         self._assigned = Waiter()

@@ -454,6 +454,21 @@ def test_a_connection_that_was_closed_is_not_reconnected(parties: Parties, react
 # ------------------------------------------------------------------------------------------------ processes that end
 
 
+def test_answers_are_read_although_a_send_has_failed_meanwhile(parties: Parties, reactor: SteppedReactor) -> None:
+    session, worker = parties
+    connection = session.to(worker)
+    connection.send(call(1))
+    reactor.settle()
+    served = worker.peers.incoming()[0]
+    served.send_now(reply(1))
+    served.close("it is killed")
+    connection.send_now(call(2))
+    session.peers.on_process_gone(messages.ProcessGone(worker.process_id, "exit code 3"))
+    reactor.settle()
+    assert session.numbers == [1]
+    assert session.gone == [worker.process_id]
+
+
 def test_answers_that_a_process_sent_before_the_end_are_read(parties: Parties, reactor: SteppedReactor) -> None:
     session, worker = parties
     session.to(worker).send(call(1))

@@ -61,6 +61,18 @@ class TestLeases:
         (spawn,) = node.take(events.Spawn)
         assert spawn.order.runtime_env == env
 
+    def test_a_process_that_is_about_to_end_is_told_that_it_gets_no_worker(self, node: Scenario) -> None:
+        session = node.session(num_cpus=1)
+        session.create_alive(resources={})
+        _, owner = session.create_alive(resources={})
+        session.request_lease()
+        node.start_worker()
+        rid = owner.request_lease()
+        session.leave()
+        refused = owner.one(messages.Refused)
+        assert (refused.rid, refused.kind) == (rid, "runtime")
+        assert "about to end" in refused.text
+
     def test_a_blocked_worker_lends_its_cpus(self, node: Scenario) -> None:
         session = node.session(num_cpus=1)
         session.request_lease()

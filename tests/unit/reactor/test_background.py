@@ -33,6 +33,20 @@ def reactor() -> Iterator[Reactor]:
         made.close()
 
 
+class Park:
+    """Stands for the lock on which the background thread sleeps between two ticks. Each sleep runs `tick`."""
+
+    def __init__(self, tick: Callable[[], object]) -> None:
+        self._tick = tick
+
+    def acquire(self, timeout: float) -> bool:
+        self._tick()
+        return False
+
+    def release(self) -> None:
+        pass
+
+
 def sleeps_as_leader(reactor: Reactor) -> bool:
     """Return whether the background thread leads, and sleeps in a poll."""
     return reactor._sleeping and reactor.leader is not None and not reactor.followers
@@ -74,7 +88,7 @@ def test_an_exception_of_user_code_does_not_end_the_thread(reactor: Reactor, cap
         if errors:
             raise errors.pop()
 
-    reactor.on_tick = tick
+    reactor.park = Park(tick)  # type: ignore[assignment]
     background.start(reactor)
     happened = threading.Event()
     reactor.discard(happened.set)
@@ -217,7 +231,7 @@ def ticks_until_it_leads(reactor: Reactor, script: dict[int, Callable[[], object
         if ticks == most:
             reactor.closed = True
 
-    reactor.on_tick = tick
+    reactor.park = Park(tick)  # type: ignore[assignment]
     me = Background(reactor)
     if not me._tick_until_quiet():
         assert reactor.leader is not me._me
@@ -263,7 +277,7 @@ def test_the_background_thread_does_not_lead_a_hosted_reactor(reactor: Reactor) 
         if len(ticks) == 2:
             guard.host(reactor, Standing())
 
-    reactor.on_tick = tick
+    reactor.park = Park(tick)  # type: ignore[assignment]
     me = Background(reactor)
     assert not me._tick_until_quiet()
     assert len(ticks) == 2

@@ -440,6 +440,40 @@ class TestOrderOfNews:
         assert session.get(ref) == 1
         assert link.facts() == ("alive", PID, "", 0)
 
+    @pytest.mark.parametrize("is_read_out", [True, False])
+    def test_the_next_worker_tells_of_a_restart_that_the_node_did_not_tell(
+        self, session: Session, workers: list[PlayedWorker], is_read_out: bool
+    ) -> None:
+        """The node did not know yet that this process has a handle."""
+        link = create(session, workers[0])
+        lost, kept = session.call(link, "lost"), session.call(link, "kept", options=retried(1))
+        settle(session, workers[0])
+        if is_read_out:
+            workers[0].die(session)
+            settle(session)
+            come_up(session, workers[1], link)
+        else:
+            come_up(session, workers[1], link)
+            workers[0].die(session)
+            settle(session, workers[1])
+        unavailable(session, lost, "its worker process has ended")
+        assert workers[1].methods() == ["kept"]
+        assert retries(kept) == 0
+
+    def test_late_news_of_the_last_worker_do_not_look_like_a_restart(
+        self, session: Session, workers: list[PlayedWorker]
+    ) -> None:
+        link = create(session, workers[0])
+        ref = session.call(link, "method", options=retried(1))
+        settle(session, workers[0])
+        workers[0].die(session)
+        settle(session)
+        tell(session, up(workers[0], link, 0))
+        assert retries(ref) == 1
+        tell(session, restarting(link))
+        come_up(session, workers[1], link)
+        assert (workers[1].methods(), retries(ref)) == (["method"], 0)
+
     def test_a_worker_of_which_a_child_keeps_the_socket_open_is_given_up(
         self, session: Session, workers: list[PlayedWorker], monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -895,18 +929,18 @@ class TestRetriedExceptions:
         with pytest.raises(KeyError, match="the last"):
             session.get(ref)
 
-    def test_it_comes_behind_the_calls_that_wait(self, session: Session, worker: PlayedWorker) -> None:
+    def test_it_comes_before_the_calls_that_wait(self, session: Session, worker: PlayedWorker) -> None:
+        """One of these may wait for its result."""
         link = create(session, worker, max_task_retries=1)
-        argument = to_come(session)
-        session.call(link, "again")
-        session.call(link, "waits", argument)
+        again = session.call(link, "again")
+        session.call(link, "waits", again)
         settle(session, worker)
         worker.raises(worker.take(messages.Call), KeyError("again"), retriable=True)
         settle(session, worker)
-        assert [call.facts().label for call in session.pending_calls()] == ["Actor.waits", "Actor.again"]
-        argument._entry.resolve(b"N.")
+        assert worker.methods() == ["again"]
+        worker.reply(worker.take(messages.Call))
         settle(session, worker)
-        assert worker.methods() == ["waits", "again"]
+        assert worker.methods() == ["waits"]
 
     def test_crashes_and_exceptions_share_the_retries(self, session: Session, workers: list[PlayedWorker]) -> None:
         link = create(session, workers[0], max_task_retries=2)

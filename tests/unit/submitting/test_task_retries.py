@@ -69,33 +69,59 @@ def test_a_task_may_be_tried_again_for_ever(session: Session, workers: list[Play
     assert session.get(ref) == "at last"
 
 
-def test_the_tasks_behind_the_one_that_ran_are_not_tried(
-    session: Session, workers: list[PlayedWorker], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(task_queue, "SHORT_S", 1000.0)
-    refs = [session.submit(work, options=TaskOptions(max_retries=0, name="work"))]
+def sent_ahead(session: Session, worker: PlayedWorker, retries: list[int]) -> list[Any]:
+    """Tasks of one kind behind a short one that was answered, so that the worker gets two at a time."""
+    refs = [session.submit(work, options=TaskOptions(max_retries=3, name="work"))]
+    call = refs[0]._entry.call
     # One function, so that all are of one kind.
-    queue = refs[0]._entry.call.target
-    export, *details = refs[0]._entry.call.details
-    refs += [submit_again(session, queue, (export, *details)) for _ in range(3)]
-    workers[0].grant(session)
-    workers[0].reply(workers[0].take(messages.Run))
-    settle(session, workers[0])
-    settle(workers[0])
+    queue, details = call.target, call.details
+    refs += [submit_again(session, queue, details, left) for left in retries]
+    worker.grant(session)
+    worker.reply(worker.take(messages.Run))
+    settle(session, worker)
+    settle(worker)
+    return refs[1:]
+
+
+@pytest.fixture
+def short_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(task_queue, "SHORT_S", 1000.0)
+
+
+@pytest.mark.usefixtures("short_tasks")
+def test_each_task_of_a_worker_that_dies_counts_a_try(session: Session, workers: list[PlayedWorker]) -> None:
+    """The answer to the first may have waited in the worker for the second's."""
+    refs = sent_ahead(session, workers[0], [3, 3, 3])
+    calls = [ref._entry.call for ref in refs]
     assert runs(workers[0]) == 2
     crash(session, workers[0])
-    with pytest.raises(exceptions.WorkerCrashedError, match="SIGSEGV"):
-        session.get(refs[1])
-    assert [call.number for call in session.tasks.queued()] == [ref._entry.number for ref in refs[2:]]
+    assert session.tasks.queued() == calls
+    assert [call.retries for call in calls] == [2, 2, 3]
 
 
-def submit_again(session: Session, queue: Any, details: Any) -> Any:
+@pytest.mark.usefixtures("short_tasks")
+@pytest.mark.parametrize("retries", [[0, 3, 3], [3, 0, 3], [0, 0, 0]])
+def test_a_task_without_a_retry_is_alone_in_its_worker(
+    session: Session, workers: list[PlayedWorker], retries: list[int]
+) -> None:
+    """So its crash is its own, and it never runs twice."""
+    refs = sent_ahead(session, workers[0], retries)
+    assert runs(workers[0]) == 1
+    crash(session, workers[0])
+    assert len(session.tasks.queued()) == (3 if retries[0] else 2)
+    if not retries[0]:
+        with pytest.raises(exceptions.WorkerCrashedError, match="SIGSEGV"):
+            session.get(refs[0])
+
+
+def submit_again(session: Session, queue: Any, details: Any, retries: int) -> Any:
     from nbactors.local.submitting.pending_call import PendingCall, make_results
 
     number = next(session.numbers)
     entries, ref = make_results(session.objects, number, 1)
     call = PendingCall(number, entries, queue, None)
     call.details = details
+    call.retries = retries
     queue.submit(call)
     return ref
 
@@ -208,7 +234,7 @@ def test_a_task_that_raises_such_an_exception_is_tried_again(session: Session, w
 def test_a_task_that_is_tried_again_comes_behind_those_that_wait(session: Session, worker: PlayedWorker) -> None:
     first = session.submit(work, options=TaskOptions(max_retries=1, retry_exceptions=True))
     call = first._entry.call
-    second = submit_again(session, call.target, call.details)
+    second = submit_again(session, call.target, call.details, 3)
     worker.grant(session)
     worker.raises(worker.take(messages.Run), KeyError("again"), retriable=True)
     settle(session, worker)

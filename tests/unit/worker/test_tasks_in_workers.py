@@ -109,10 +109,12 @@ class TestGivingBack:
         scene.play(body)
         assert stage.log == ["begun"] * 3
 
-    def test_a_blocked_task_has_the_others_given_back_in_order(self, scene: Scene) -> None:
+    def test_a_blocked_task_has_the_others_given_back_in_order(
+        self, scene: Scene, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         given: list[messages.GivenBack] = []
         scene.session.peers.handlers[messages.GivenBack] = lambda connection, message: given.append(message)
-        scene.worker.reactor.on_tick = None
+        monkeypatch.setattr(executor, "LONG_S", 1000.0)
 
         def body(scene: Scene) -> None:
             for _ in range(3):
@@ -184,8 +186,28 @@ class TestGivingBack:
     def test_nothing_is_given_back_by_an_idle_worker(self, scene: Scene) -> None:
         worker = scene.worker.executor
         worker.end(executor.Ending("exit", "the end", graceful=False))
-        worker.on_tick()
+        worker._look_for_long()
         assert len(worker._jobs) == 1
+
+    def test_a_task_is_given_back_that_comes_when_the_running_one_is_long_and_all_threads_sleep(
+        self, scene: Scene, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The running one may wait for it, directly or not. So neither may wait for a thread that wakes by chance."""
+
+        def body(scene: Scene) -> None:
+            begun = scene.task(run)
+            scene.worker.grant(scene.session)
+            scene.get(begun)
+            running = scene.task(run, "waits", "go on")
+            stage.await_("waits")
+            reactor = scene.worker.reactor
+            eventually(lambda: reactor._sleeping and reactor.is_led and not reactor.followers)
+            behind = scene.task(run)
+            scene.session.node_end.expect(messages.RequestLease)
+            stage.reach("go on")
+            assert [scene.get(running), scene.get(behind)] == ["returned"] * 2
+
+        scene.play(body)
 
 
 class TestRetries:

@@ -207,6 +207,11 @@ class Leases:
         """Kill the leased workers of a process that is gone or about to end, and withdraw its requests."""
         for lease in list(process.leases.values()):
             worker = lease.worker
+            if not lease.granted:  # a process that ends gracefully may still run a call that waits for the task
+                text = (
+                    f"no worker for task {lease.asked.label}: this process is about to end, since its owner has ended."
+                )
+                lease.ask.refuse("runtime", text)
             self._drop(lease)
             if worker is not None and not worker.lost:
                 self._workers.kill(worker)

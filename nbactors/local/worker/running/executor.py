@@ -118,6 +118,7 @@ class Executor:
         self._early: list[Job] = []
         self._waiter: Waiter | None = None
         self._shown = ""
+        self._is_watching = False
         self._construction: Construction | None = None
         self._lease_waiter: Waiter | None = None
         self._is_retired = False
@@ -153,7 +154,6 @@ class Executor:
             await_lease=self.await_lease,
             show=self.show,
         )
-        reactor.on_tick = self.on_tick
         peers.handlers.update(
             {
                 messages.Construct: self.enqueue_construct,
@@ -219,6 +219,8 @@ class Executor:
         waiter = self._waiter
         if waiter is not None:
             waiter.finish()
+        if job.is_task and not self._is_watching:
+            self._watch()
 
     def enqueue_construct(self, connection: Connection, message: messages.Construct) -> None:
         """Queue the constructor's call before all other calls. The leader's thread."""
@@ -346,13 +348,25 @@ class Executor:
 
     # --------------------------------------------------------------------------------------------------- giving back
 
-    def on_tick(self) -> None:
-        """Give tasks back that wait behind a long one. The background thread, each tick."""
+    def _watch(self) -> None:
+        """Look in `LONG_S` whether tasks wait behind a long one. The leader's thread.
+
+        A timer, since it is due whichever thread leads: the background thread, or a main thread that waits for a result
+        which perhaps a task behind it makes.
+        """
+        self._is_watching = True
+        self._reactor.call_later(LONG_S, self._look_for_long)
+
+    def _look_for_long(self) -> None:
+        """Give tasks back that wait behind a long one. The leader's thread."""
+        self._is_watching = False
         running = self.hosted.running
-        if running is None or not running.is_task or not self._jobs:
+        if not self._jobs or self.farewell.ending is not None:
             return
-        if monotonic() - running.since > LONG_S:
+        if running is not None and running.is_task and monotonic() - running.since > LONG_S:
             self.give_back()
+        else:
+            self._watch()
 
     def give_back(self) -> None:
         """Give every task that has not begun back to its caller. Any thread."""
@@ -540,7 +554,6 @@ class Executor:
         else:
             ending, after_queue = _ending_of(reason), False
         if job is not None and self.lanes is None and threading.current_thread() is threading.main_thread():
-            self._reactor.on_tick = None
             self.farewell.begin(ending, job)
             # Once the call has unwound: until then its frames hold the instance, whose `__del__` would not run.
             self._jobs.appendleft(ending)

@@ -1,0 +1,117 @@
+"""The simulation finds bugs of this package's own history that are put back. Otherwise it would be too weak."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from nbactors.exceptions import reasons
+from nbactors.local.node.rules import holders
+from nbactors.local.submitting.actor_link import LocalActorLink
+from nbactors.local.submitting.target import Target, in_turn
+from nbactors.local.submitting.task_queue import TaskQueue
+from nbactors.local.wire import failures
+from simulation import seams
+from simulation.plan import draw
+from simulation.simulation import simulate
+
+MOST_SEEDS = 5000
+
+
+def tokens_that_come_back_early_are_forgotten(patch: pytest.MonkeyPatch) -> None:
+    """The node counted no less than zero, so an actor whose handle came back before it was counted lived for ever."""
+
+    def count(actor: Any, process: Any, tokens: int) -> bool:
+        left = max(actor.holders.pop(process.process_id, 0) + tokens, 0)
+        if left:
+            actor.holders[process.process_id] = left
+            process.holds.add(actor.actor_id)
+        else:
+            process.holds.discard(actor.actor_id)
+        return not actor.holders
+
+    patch.setattr(holders, "_count", count)
+
+
+def counts_before_the_creation_are_refused(patch: pytest.MonkeyPatch) -> None:
+    """The node called an actor unknown whose creation came after its first count."""
+
+    def refuse(self: Any, message: Any) -> None:
+        self._context.tell(message.process_id, holders.unknown(message.actor_id))
+
+    patch.setattr(holders.EarlyCounts, "keep", refuse)
+
+
+def nothing_is_sent_behind_a_cancelled_call(patch: pytest.MonkeyPatch) -> None:
+    """Calls behind a cancelled one waited for the next call, or for ever."""
+
+    @in_turn
+    def cancel(self: Any, call: Any, cancel: Any) -> None:
+        if call.connection is not None:
+            call.canceled = cancel.mode
+            call.connection.send_now(cancel)
+        elif self._take_out(call):
+            call.canceled = cancel.mode
+            self._doom(call, call.error_if_canceled(cancel))
+
+    patch.setattr(Target, "cancel", cancel)
+
+
+def a_call_that_is_tried_again_comes_last(patch: pytest.MonkeyPatch) -> None:
+    """It waited behind the calls that waited for its result."""
+
+    @in_turn
+    def try_again(self: Any, call: Any) -> None:
+        call.return_to(self._queue_of(call), is_tried=True, is_last=True)
+        self._links.keep(self)
+        self._pump()
+
+    patch.setattr(LocalActorLink, "_try_again", try_again)
+
+
+def only_the_first_task_of_a_dead_worker_counts_a_try(patch: pytest.MonkeyPatch) -> None:
+    """A task ran again without a retry, since the answer to the task before it had not been sent when both ended."""
+
+    @in_turn
+    def lost(self: Any, connection: Any, text: str) -> None:
+        calls = [call for call in connection.in_flight.calls.values() if call.connection is connection]
+        for call in reversed(calls[1:]):
+            self._requeue(call)
+        if calls and (calls[0].retries or calls[0].canceled):
+            self._requeue(calls[0], is_tried=True)
+        elif calls:
+            self._doom(calls[0], failures.encode(reasons.worker_crashed(self._label, text)))
+        connection.in_flight.calls.clear()
+        self._pump()
+
+    patch.setattr(TaskQueue, "lost", lost)
+
+
+BUGS = [
+    tokens_that_come_back_early_are_forgotten,
+    counts_before_the_creation_are_refused,
+    nothing_is_sent_behind_a_cancelled_call,
+    a_call_that_is_tried_again_comes_last,
+    only_the_first_task_of_a_dead_worker_counts_a_try,
+]
+
+
+def first_failing_seed() -> int | None:
+    for seed in range(MOST_SEEDS):
+        if simulate(draw(seed)).failures:
+            return seed
+        if not seed % 50:
+            gc.collect()
+    return None
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("put_back", BUGS, ids=lambda bug: bug.__name__)
+def test_an_old_bug_is_found(put_back: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    put_back(monkeypatch)
+    with seams.prepared():
+        assert first_failing_seed() is not None
