@@ -12,6 +12,7 @@
 | `late run` | A call begins to run after its value or error has arrived. |
 | `order` | Calls of one submitter to one actor and lane start in one incarnation out of the order of submission. |
 | `two lives` | A process of an actor goes on after the next one was born. |
+| `not dead` | A call is answered as if its actor had died, and the actor is born again later. |
 | `lost state` | A run does not see a change of an earlier run, or an incarnation not the saved state. |
 | `foreign state` | A run or a new incarnation sees changes that nobody has made there, or one change twice. |
 | `answered twice` | A call has two answers. |
@@ -31,6 +32,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from nbactors.testing.records import (
+    DIED,
     ERROR,
     NOTHING,
     UNAVAILABLE,
@@ -133,6 +135,7 @@ class _Index:
         self.lives: dict[str, _Life] = {}
         self.lives_of: defaultdict[str, list[_Life]] = defaultdict(list)
         self.created: dict[str, Created] = {}
+        self.found_dead: dict[str, tuple[int, Answered]] = {}
         self.saved: defaultdict[str, list[tuple[int, Saved]]] = defaultdict(list)
         self.left: dict[str, Left] = {}
         running: defaultdict[tuple[Call, str, int], list[_Run]] = defaultdict(list)
@@ -152,7 +155,10 @@ class _Index:
                     run = open_runs.pop()
                     run.ended, run.end = record, place
             elif isinstance(record, Answered):
-                self._call(record.call).answers.append((place, record))
+                known = self._call(record.call)
+                known.answers.append((place, record))
+                if record.outcome == DIED and known.invoked is not None:
+                    self.found_dead.setdefault(known.invoked.target, (place, record))
             elif isinstance(record, Born):
                 life = self.lives[record.life] = _Life(record, place)
                 self.lives_of[record.actor].append(life)
@@ -251,6 +257,10 @@ def _check_lives(index: _Index, actor: str, lives: list[_Life]) -> Iterator[Viol
     if created is not None and 0 <= created.max_restarts < len(lives) - 1:
         text = f"{actor} has {created.max_restarts} restarts and was born {len(lives)} times."
         yield Violation("restart budget", text, (created, *(life.born for life in lives)))
+    place, answer = index.found_dead.get(actor, (0, None))
+    if answer is not None and lives[-1].start > place:
+        text = f"{answer.call} was answered as if {actor} had died; {lives[-1].born.life} was born later."
+        yield Violation("not dead", text, (answer, lives[-1].born))
     for life, following in pairwise(lives):
         if life.last > following.start and life.last_record is not None:
             text = f"{life.born.life} goes on although {following.born.life} was born."

@@ -250,6 +250,10 @@ class TestLives:
         assert rules(Created(actor="a", max_restarts=1), FIRST, SECOND) == []
         assert rules(Created(actor="a", max_restarts=-1), FIRST, SECOND) == []
 
+    def test_an_actor_that_has_died_is_not_born_again(self) -> None:
+        assert rules(FIRST, made(0), SECOND, answered(0, DIED)) == []
+        assert rules(FIRST, made(0), answered(0, DIED), SECOND) == ["not dead"]
+
     def test_an_actor_that_is_born_too_often(self) -> None:
         assert rules(Created(actor="a"), FIRST, SECOND) == ["restart budget"]
 

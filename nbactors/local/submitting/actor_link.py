@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from nbactors.local.submitting.submitter import Submitter
     from nbactors.options import CallOptions
 
+ActorNews = messages.ActorUp | messages.ActorRestarting | messages.ActorDown
+
 READ_OUT_S = 2.0
 """Seconds for which the socket of a dead actor is read on: a child of the actor may keep it open for longer."""
 
@@ -63,6 +65,7 @@ class LocalActorLink(Target, ActorLink):
         "_cut_off",
         "_doomed",
         "_down",
+        "_heard",
         "_in_order",
         "_links",
         "_max_pending",
@@ -108,6 +111,8 @@ class LocalActorLink(Target, ActorLink):
         """The cause of death that this link waits for, each time another object."""
         self._cut_off: set[PendingCall] = set()
         """The calls that a worker which has ended had got and not answered."""
+        self._heard = 0
+        """The number of the latest news of the node."""
         self._connection: Connection | None = None
         self._down: messages.ActorDown | None = None
 
@@ -321,6 +326,26 @@ class LocalActorLink(Target, ActorLink):
         return True
 
     # ------------------------------------------------------------------------------------------------------- events
+
+    @in_turn
+    def on_news(self, number: int, news: ActorNews) -> None:
+        """Take notice of the node's news. Any thread.
+
+        Args:
+            number: The number of the news in the order of their arrival. A thread that has made this link may tell it
+                remembered news when the leader has told it later news already: the remembered ones are void then. Else
+                the link would wait for a restart that is over.
+            news: The news.
+        """
+        if number < self._heard:
+            return
+        self._heard = number
+        if type(news) is messages.ActorUp:
+            self.on_up(news)
+        elif type(news) is messages.ActorRestarting:
+            self.on_restarting(news)
+        else:
+            self.on_down(news)  # type: ignore[arg-type]
 
     @in_turn
     def on_up(self, up: messages.ActorUp) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import weakref
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from nbactors.local.submitting import restart_file
-from nbactors.local.submitting.actor_link import LocalActorLink
+from nbactors.local.submitting.actor_link import ActorNews, LocalActorLink
 from nbactors.local.wire import messages
 from nbactors.local.wire.ids import ACTOR_ID_SIZE
 
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
 REMEMBERED = 100
 """The most actors without a link here whose last news is remembered. The node is asked again for forgotten ones."""
-
-ActorNews = messages.ActorUp | messages.ActorRestarting | messages.ActorDown
 
 
 class Actors:
@@ -42,8 +41,10 @@ class Actors:
         self._peers = peers
         self._node = node
         self._links: dict[bytes, weakref.ref[LocalActorLink]] = {}
-        self._news: dict[bytes, ActorNews] = {}
+        self._news: dict[bytes, tuple[int, ActorNews]] = {}
         """The last news of actors without a link here: their handles are perhaps on the way."""
+        self._numbers = itertools.count(1)
+        """The numbers of news. A thread may tell remembered news after the leader has told later ones."""
         self._kept: set[LocalActorLink] = set()
         self._ahead: dict[bytes, int] = {}
         """Tokens here that the next node has counted already, see `_count_again`."""
@@ -113,9 +114,9 @@ class Actors:
         The node does not answer a question with 0 tokens for an actor that it does not know, since it may learn of the
         actor next. Of an actor that does not exist it has told when the sender of the handle counted this process.
         """
-        news = self._news.pop(link.actor_id, None)
-        if news is not None:
-            self._tell(link, news)
+        remembered = self._news.pop(link.actor_id, None)
+        if remembered is not None:
+            link.on_news(*remembered)
         link.tokens += tokens
         node = self._node
         node.send(messages.AddHold(link.actor_id, self._process_id, tokens))
@@ -235,15 +236,16 @@ class Actors:
 
     def on_news(self, news: ActorNews) -> None:
         """Pass the node's news of an actor to its link, or remember them. The leader's thread."""
+        number = next(self._numbers)
         is_over = self._note_news(news)
         link = self.existing(news.actor_id)
         if link is None and news.actor_id in self._constructions:
             link, _ = self._find(news.actor_id)  # its handles are elsewhere; the news are for the creator
         if link is not None:
-            self._tell(link, news)
+            link.on_news(number, news)
         elif not is_over:
             self._news.pop(news.actor_id, None)
-            self._news[news.actor_id] = news
+            self._news[news.actor_id] = (number, news)
             if len(self._news) > REMEMBERED:
                 oldest, *_ = list(self._news)  # one step, since other threads remove news meanwhile
                 self._news.pop(oldest, None)
@@ -277,15 +279,6 @@ class Actors:
             messages.AddHold(link.actor_id, self._process_id, max(link.tokens - ahead.get(link.actor_id, 0), 0))
             for link in links
         ]
-
-    @staticmethod
-    def _tell(link: LocalActorLink, news: ActorNews) -> None:
-        if type(news) is messages.ActorUp:
-            link.on_up(news)
-        elif type(news) is messages.ActorRestarting:
-            link.on_restarting(news)
-        else:
-            link.on_down(news)  # type: ignore[arg-type]
 
     def abandon(self, link: LocalActorLink, text: str) -> messages.ActorDown:
         """End an actor that cannot be constructed, for the reason in `text`; return the cause of death."""

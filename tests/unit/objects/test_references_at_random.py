@@ -130,9 +130,16 @@ class World:
             self.party(receiver).handle(channel.sender, message)
 
     def hear(self, party: Party) -> None:
-        """Handle the node's word that a process has ended."""
+        """Handle the end of a process. As `Peers` does, read its connections to their ends before.
+
+        Else an owner would drop the counts of the process before it reads which other process has got a reference.
+        """
         if self.told[party.id]:
-            party.references.process_gone(self.told[party.id].popleft())
+            gone = self.told[party.id].popleft()
+            channel = self.channels.get((gone, party.id))
+            while channel is not None and channel.messages:
+                self.deliver(channel, party.id)
+            party.references.process_gone(gone)
 
     def under_way(self) -> list[tuple[Channel, bytes]]:
         return [(channel, receiver) for (_, receiver), channel in self.channels.items() if channel.messages]

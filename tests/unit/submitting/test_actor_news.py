@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -59,6 +60,39 @@ def test_what_is_not_remembered_the_node_is_asked_for(process: Process) -> None:
     process.actors.on_news(up())
     assert process.connected == [WORKER]
     assert link.tokens == 1
+
+
+class NewsMeanwhile(dict[Any, Any]):
+    """The remembered news. `meanwhile` runs when a thread has taken some and has not yet told its link."""
+
+    def __init__(self, meanwhile: Callable[[], None]) -> None:
+        super().__init__()
+        self._meanwhile = meanwhile
+
+    def pop(self, key: Any, default: Any = None) -> Any:
+        found = super().pop(key, default)
+        if found is not None:
+            self._meanwhile()
+        return found
+
+
+def test_remembered_news_do_not_undo_later_news_that_the_leader_has_told_meanwhile(process: Process) -> None:
+    process.actors._news = NewsMeanwhile(lambda: process.actors.on_news(up()))
+    process.actors.on_news(messages.ActorRestarting(ACTOR, "it has crashed", True))
+    link = process.actors.create(ACTOR, is_known=True)
+    assert process.connected == [WORKER]
+    assert link.facts().state != "restarting", "it waits for a restart that is over"
+
+
+def test_a_thread_does_not_connect_to_a_process_of_which_the_leader_has_told_that_it_has_crashed(
+    process: Process,
+) -> None:
+    restarting = messages.ActorRestarting(ACTOR, "it has crashed", True)
+    process.actors._news = NewsMeanwhile(lambda: process.actors.on_news(restarting))
+    process.actors.on_news(up())
+    link = process.actors.create(ACTOR, is_known=True)
+    assert process.connected == []
+    assert link.facts().state == "restarting"
 
 
 def test_an_actor_that_the_node_does_not_know_yet_is_not_asked_for(process: Process) -> None:
