@@ -149,6 +149,10 @@ class Interrupts:
                 self._give_up(
                     job, "It has ignored two interrupts and still runs." if self._is_on_main(job) else _BLOCKS
                 )
+                # At once: a signal that was sent before may reach the main thread late, and would interrupt the call,
+                # which was given up.
+                del self._pursuits[job]
+                return
             pursuit.wanted += 1
             pursuit.since = monotonic()
         self._reactor.call_later(RETRY_S, lambda: self._go_on(job))
