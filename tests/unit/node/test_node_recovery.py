@@ -413,6 +413,34 @@ class TestLeases:
         crash.driver()
         assert crash.node.killed() == [crash.worker_ids[0]]
 
+    @pytest.mark.parametrize("keeps", [True, False])
+    def test_a_worker_may_declare_its_leases_after_its_leased_worker_has_returned(self, keeps: bool) -> None:
+        crash = Crash(3)
+        holder_id, leased_id = crash.worker_ids
+        holder = Client(crash.node, holder_id, "worker", 102, returns=True)
+        crash.worker(1, crash.assign(request(), owner=holder_id, owner_pid=102))
+        driver = crash.driver()
+        holder.send(messages.Rejoin(crash.home, crash.assign(crash.creation()), True))
+        if keeps:
+            holder.send(messages.Leased(request(), 5, leased_id, 103))
+        holder.send(messages.Restored())
+        assert driver.ask("available_resources").amounts["CPU"] == (3.0 if keeps else 4.0)
+        holder.leave()
+        crash.node.pass_time(1.0)
+        assert (leased_id in crash.node.killed()) == keeps
+
+    def test_an_actor_of_a_worker_that_returns_after_it_ends_with_that_worker(self) -> None:
+        crash = Crash(3)
+        creator_id = crash.worker_ids[0]
+        creator = Client(crash.node, creator_id, "worker", 102, returns=True)
+        child = crash.creation(actor_id=b"b" * 16)
+        worker = crash.worker(1, crash.assign(child, owner=creator_id, owner_pid=102), constructed=True)
+        crash.driver()
+        creator.send(messages.Rejoin(crash.home, crash.assign(crash.creation()), True))
+        creator.send(messages.Restored())
+        creator.leave()
+        assert worker.one(messages.Terminate).kind == "owner_died"
+
     def test_an_open_request_is_granted_once(self) -> None:
         crash = Crash(1)
         driver = crash.driver(then=(request(), request()))

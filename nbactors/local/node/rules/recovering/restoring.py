@@ -178,7 +178,11 @@ class Restoring:
         # The crashed node's forkserver has forked it: no forkserver of this node reports its exit.
         worker.orphaned = worker.output_ended = True
         if known is not None:
+            # Its leased workers and its actors may have returned before it has told that it is a worker.
             worker.watchers, worker.holds = known.watchers, known.holds
+            worker.leases, worker.children = known.leases, known.children
+            for lease in worker.leases.values():
+                lease.holder = worker
             if known.conn != NO_CONNECTION:
                 worker.output_ended = False
                 self._replace(known.conn, worker)
