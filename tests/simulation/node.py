@@ -10,7 +10,7 @@ from nbactors.local.node.rules.context import Facts
 from nbactors.local.node.rules.state import NodeState
 from nbactors.local.reactor.timers import NEVER
 from nbactors.local.wire.framing import MAX_CONTROL_FRAME, FrameBuffer, control_codec
-from nbactors.local.wire.ids import socket_name
+from nbactors.local.wire.ids import new_node_id, socket_name
 from nbactors.version import __version__
 from simulation.plan import NodeCrashAfter
 from simulation.sockets import Socket
@@ -72,7 +72,7 @@ class Node:
         self._clients: dict[int, _Client] = {}
         self._last_client = 0
         facts = Facts(
-            node_id=world.random_bytes(28),
+            node_id=new_node_id(),
             pid=self.pid,
             hostname="simulated",
             directory="/nowhere",

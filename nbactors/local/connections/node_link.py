@@ -18,6 +18,7 @@ from nbactors.local.reactor.reactor import Reactor
 from nbactors.local.reactor.waiter import Waiter
 from nbactors.local.wire import messages
 from nbactors.local.wire.framing import control_codec
+from nbactors.local.wire.ids import TAG_SIZE
 
 PATIENCE_S = 2.0
 """Seconds after the node has crashed for which waits that need a node go on. Then they fail, until there is a node."""
@@ -27,8 +28,6 @@ MAX_CRASHES = 10
 
 ANSWER_S = 30.0
 """Seconds after which a request fails. The node answers in well under a second, even under load."""
-
-TAG_SIZE = 4
 
 _ERRORS: dict[str, type[Exception]] = {
     "value": ValueError,
@@ -106,8 +105,6 @@ class NodeLink:
         self.returning: Returning | None = None
         """Set to have this process return to the next node when the node has crashed."""
         self.is_away = False
-        self.former: set[bytes] = set()
-        """The tags of the nodes before."""
         self._crashes = 0
         """The nodes that have crashed before they greeted, since this process is away."""
         self._next: Connection | None = None
@@ -329,7 +326,6 @@ class NodeLink:
         assert self.returning is not None, "the process was away"
         assert isinstance(self._connection, Stash), "the process was away"
         old, fresh = self._connection, Stash(connection.tag)
-        self.former.add(old.tag)
         self._connection = fresh
         for message, fds in self.returning.declare():
             connection.send(message, fds)
