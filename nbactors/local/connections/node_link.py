@@ -6,6 +6,7 @@ import itertools
 import os
 import socket
 from collections.abc import Callable, Sequence
+from time import monotonic
 from typing import Any, Protocol
 
 import msgspec
@@ -22,6 +23,9 @@ from nbactors.local.wire.ids import TAG_SIZE
 
 PATIENCE_S = 2.0
 """Seconds after the node has crashed for which waits that need a node go on. Then they fail, until there is a node."""
+
+STEP_S = 0.25
+"""The length, in seconds, of a step of that wait."""
 
 MAX_CRASHES = 10
 """The most nodes that may crash one after the other before such waits fail."""
@@ -280,13 +284,27 @@ class NodeLink:
         self._be_patient(stash, why)
         self.returning.search(self.welcome, self._found)
 
-    def _be_patient(self, stash: Stash, why: str) -> None:
-        crashes = self._crashes
-        self._reactor.call_later(PATIENCE_S, lambda: self._lose_patience(stash, crashes, why))
+    def _be_patient(self, stash: Stash, why: str, seconds: float = PATIENCE_S, crashes: int = -1) -> None:
+        """Wait for the next node, in steps.
+
+        Native code may keep the lock of the interpreter for seconds. Then the search stands still, too, and may find
+        the next node right after that. So a step that takes much longer than planned does not count.
+        """
+        crashes = self._crashes if crashes < 0 else crashes
+        late = monotonic() + 2 * STEP_S
+
+        def step() -> None:
+            if self._connection is not stash or self.lost:
+                return
+            left = seconds if monotonic() > late else seconds - STEP_S
+            if left > 0:
+                self._be_patient(stash, why, left, crashes)
+            else:
+                self._lose_patience(stash, crashes, why)
+
+        self._reactor.call_later(STEP_S, step)
 
     def _lose_patience(self, stash: Stash, crashes: int, why: str) -> None:
-        if self._connection is not stash or self.lost:
-            return
         if crashes < self._crashes <= MAX_CRASHES:  # a node came meanwhile, and has crashed, too
             self._be_patient(stash, why)
         else:
