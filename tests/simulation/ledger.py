@@ -161,6 +161,13 @@ class Ledger:
         """Return whether a signal was awaited in vain."""
         return any(self._signals.values())
 
+    def _open_requests(self) -> Iterator[tuple[Any, Any]]:
+        return ((process, request) for process, request in self.requests if not (request.done or process.dead))
+
+    def has_all_answers(self) -> bool:
+        """Return whether the node has answered all requests."""
+        return not any(self._open_requests())
+
     # ------------------------------------------------------------------------------------------------------- judging
 
     def judge(self, is_calm: bool, has_node_crash: bool) -> Iterator[str]:
@@ -170,9 +177,8 @@ class Ledger:
             is_calm: Whether no process was killed but the node.
             has_node_crash: Whether the node was killed.
         """
-        for process, request in self.requests:
-            if not request.done and not process.dead:
-                yield f"{process.name} has no answer to {request.message}"
+        for process, request in self._open_requests():
+            yield f"{process.name} has no answer to {request.message}"
         for record in self.records.values():
             for submission in record.submissions:
                 if not submission.answers:

@@ -128,7 +128,7 @@ class Simulation:
         self.machine.node.is_counting = True
         self._begin_phase("play")
         self._go(PLAN_S + 3.0)
-        self._await(self._all_answered, "not all calls have an answer")
+        self._await(lambda: self._all_answered() and self.ledger.has_all_answers(), "not all calls have an answer")
         if self.ledger.waits_for_signals():
             world.note("a program waits for a signal that has come to nobody")
             self.ledger.give_all_signals()
