@@ -399,6 +399,15 @@ class TestLeases:
             crash.vanish(crash.worker_ids[0])
             assert driver.one(messages.LeaseLost).lease_id == 5
 
+    def test_a_worker_that_returns_late_is_free_if_its_holder_has_returned_the_lease(self) -> None:
+        crash = Crash(2)
+        driver = crash.driver()
+        crash.node.pass_time(RECOVER_WITHIN_S)
+        crash.worker(0, crash.assign(request()))
+        assert driver.ask("available_resources").amounts["CPU"] == 4.0
+        driver.request_lease()
+        assert driver.one(messages.LeaseGranted).process_id == crash.worker_ids[0]
+
     def test_a_worker_waits_for_its_holder_that_returns_late(self) -> None:
         crash = Crash(2)
         crash.worker(0, crash.assign(request()))

@@ -51,6 +51,8 @@ class Restoring:
         """The workers that have returned without having been told what they are for."""
         self._claimed: dict[bytes, set[int]] = {}
         """The leases that each process has declared so far."""
+        self._complete: set[bytes] = set()
+        """The processes that have declared everything."""
         self._ended: list[bytes] = []
         """The processes of workers that have ended while no node lived."""
         self._is_told = False
@@ -84,11 +86,20 @@ class Restoring:
             if holder is None:
                 self._workers.kill(worker)
             else:
-                assign, asked = message.assign, message.assign.asked
-                assert isinstance(asked, messages.RequestLease), "a lease's assignment has its request"
-                self._leases.restore(holder, worker, asked, assign.lease_id, assign.gpu_ids)
-                if message.blocked:
-                    self._leases.block(worker)
+                self._return_to_lease(holder, worker, message)
+
+    def _return_to_lease(self, holder: Process, worker: Worker, message: messages.Rejoin) -> None:
+        """Restore the lease of a task worker, or keep the worker for the next lease."""
+        assign = message.assign
+        assert assign is not None, "the caller has checked that it has an assignment"
+        assert isinstance(assign.asked, messages.RequestLease), "a lease's assignment has its request"
+        # A worker is not told that its lease was returned. Its holder takes the lease back when it has declared all.
+        is_returned = worker.lease is None and holder.process_id in self._complete
+        self._leases.restore(holder, worker, assign.asked, assign.lease_id, assign.gpu_ids)
+        if is_returned:
+            self._leases.give_back(holder, messages.ReturnLease(assign.lease_id))
+        elif message.blocked:
+            self._leases.block(worker)
 
     def created(self, ask: Ask, message: messages.Created) -> None:
         """Restore an actor by what its creator knows, if its worker has not returned."""
@@ -124,6 +135,7 @@ class Restoring:
     def restored(self, ask: Ask, _: messages.Restored) -> None:
         """Take back the leases that a process has returned while no node lived."""
         claimed = self._claimed.pop(ask.asker.process_id, set())
+        self._complete.add(ask.asker.process_id)
         for lease in list(ask.asker.leases.values()):
             if lease.granted and lease.lease_id not in claimed:
                 self._leases.give_back(ask.asker, messages.ReturnLease(lease.lease_id))
