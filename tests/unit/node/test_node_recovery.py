@@ -92,6 +92,11 @@ class Crash:
     def vanish(self, process_id: bytes) -> None:
         self.node.happen(events.Vanished(socket_name(process_id)))
 
+    def end(self, process_id: bytes) -> None:
+        """Have a worker end, after all its output was read."""
+        self.vanish(process_id)
+        self.node.happen(events.OutputEnded(process_id, ""))
+
     def created(self, asked: messages.CreateActor, number: int | None = 0, restarts: int = 0) -> messages.Created:
         if number is None:
             return messages.Created(asked, restarts, b"", 0)
@@ -308,6 +313,40 @@ class TestSessions:
         crash.node.pass_time(RECOVER_WITHIN_S)
         crash.vanish(crash.driver_id)
         assert worker.one(messages.Terminate).kind == "session_ended"
+
+    @pytest.mark.parametrize("vanishes", ["before", "after"])
+    def test_a_worker_that_returns_late_ends_if_its_session_is_gone(self, vanishes: str) -> None:
+        crash = Crash(3)
+        if vanishes == "before":
+            crash.vanish(crash.driver_id)
+        else:
+            crash.worker(1, crash.assign(crash.creation(actor_id=b"b" * 16)), constructed=True)
+        crash.node.pass_time(RECOVER_WITHIN_S)
+        if vanishes == "after":
+            crash.vanish(crash.driver_id)
+        worker = crash.worker(0, crash.assign(crash.creation()), constructed=True)
+        assert worker.one(messages.Terminate).kind == "session_ended"
+        for process_id in crash.worker_ids:
+            crash.end(process_id)
+        crash.node.pass_time(20.0)
+        assert crash.node.take(events.Leave), "the node does not stay for the session"
+
+    def test_a_task_worker_that_returns_late_ends_if_its_session_is_gone(self) -> None:
+        crash = Crash(2)
+        crash.vanish(crash.driver_id)
+        crash.node.pass_time(RECOVER_WITHIN_S)
+        crash.worker(0, crash.assign(request()))
+        assert crash.node.killed() == [crash.worker_ids[0]]
+        crash.end(crash.worker_ids[0])
+        crash.node.pass_time(20.0)
+        assert crash.node.take(events.Leave)
+
+    def test_an_actor_that_returns_late_ends_if_its_creator_is_gone(self) -> None:
+        crash = Crash(2)
+        crash.driver()
+        crash.node.pass_time(RECOVER_WITHIN_S)
+        worker = crash.worker(0, crash.assign(crash.creation(), owner=b"x" * 16, owner_pid=5), constructed=True)
+        assert worker.one(messages.Terminate).kind == "owner_died"
 
     def test_an_actor_of_a_worker_that_is_gone_ends(self) -> None:
         crash = Crash(2)

@@ -9,7 +9,7 @@ from nbactors.local.node.rules.asks import Ask
 from nbactors.local.node.rules.context import Context
 from nbactors.local.node.rules.events import Close, Exited, OpenForkserver, ReadAgain
 from nbactors.local.node.rules.leases import Leases
-from nbactors.local.node.rules.records import NO_CONNECTION, Process, Session, Worker
+from nbactors.local.node.rules.records import NO_CONNECTION, Actor, Process, Session, Worker
 from nbactors.local.node.rules.sessions import Sessions
 from nbactors.local.node.rules.workers import Workers
 from nbactors.local.wire import messages
@@ -79,14 +79,18 @@ class Restoring:
         self._replace(process.conn, worker)
         if message.assign.actor_id:
             self._actors.restore(worker, message.assign, message.constructed)
+            if worker.actor is not None and not self._is_recovering():
+                self._judge(worker.actor)
         elif worker.lease is not None and worker.lease.lease_id != message.assign.lease_id:
             self._assign(worker)  # its next holder was told before the worker was
         else:
             holder = self._context.find(message.assign.owner)
-            if holder is None:
+            if holder is None or holder.lost:
                 self._workers.kill(worker)
             else:
                 self._return_to_lease(holder, worker, message)
+        if session.driver.lost and not self._is_recovering():
+            self._sessions.gone(session)
 
     def _return_to_lease(self, holder: Process, worker: Worker, message: messages.Rejoin) -> None:
         """Restore the lease of a task worker, or keep the worker for the next lease."""
@@ -168,10 +172,17 @@ class Restoring:
             else:
                 context.do(OpenForkserver(session.environment, self._sessions.environments.facts(session.environment)))
         for actor in list(self._actors.table):
-            if context.find(actor.owner) is None and actor.owner != actor.home.driver.process_id:
-                self._actors.end_child(actor, "owner_died", actor.owner_pid)
+            self._judge(actor)
         self._dismiss_unassigned()
         context.later(IN_TRANSIT_S, self._actors.judge_scope)
+
+    def _judge(self, actor: Actor) -> None:
+        """End an actor whose creator has not survived."""
+        if actor.owner == actor.home.driver.process_id:
+            if actor.home.driver.lost:
+                self._actors.end_child(actor, "session_ended", actor.owner_pid)
+        elif self._context.find(actor.owner) is None:
+            self._actors.end_child(actor, "owner_died", actor.owner_pid)
 
     def end_gone(self) -> None:
         """Handle the ends of the workers that have ended while no node lived. Called at the end of each event."""
