@@ -9,6 +9,7 @@ import pytest
 from node_scenario import ENVIRONMENT, Client, Scenario
 
 from nbactors.local.node.rules import events
+from nbactors.local.node.rules.holders import EARLY_S
 from nbactors.local.node.rules.recovering.recovery import RECOVER_WITHIN_S
 from nbactors.local.node.rules.recovering.restoring import IN_TRANSIT_S
 from nbactors.local.wire import messages
@@ -275,6 +276,36 @@ class TestActors:
         assert worker.got(messages.Terminate) == []
         crash.node.pass_time(IN_TRANSIT_S + 0.01)
         assert worker.one(messages.Terminate).kind == "out_of_scope"
+
+    @pytest.mark.parametrize("returns", ["creator", "actor"])
+    def test_a_handle_is_counted_before_the_actor_is_known(self, returns: str) -> None:
+        crash = Crash(3)
+        asked = crash.creation()
+        holder = Client(crash.node, crash.worker_ids[1], "worker", 103, returns=True)
+        holder.send(messages.Rejoin(crash.home, crash.assign(crash.creation(actor_id=b"b" * 16)), True))
+        holder.send(messages.Restored())
+        crash.node.pass_time(RECOVER_WITHIN_S)
+        holder.send(messages.AddHold(asked.actor_id, crash.driver_id, 1))
+        holder.send(messages.AddHold(asked.actor_id, crash.worker_ids[1], 1))
+        crash.node.pass_time(10 * EARLY_S)
+        assert holder.got(messages.ActorDown) == [], "its creator or its worker may still return"
+        worker = crash.worker(0, crash.assign(asked), constructed=True) if returns == "actor" else None
+        crash.driver(crash.created(asked))
+        worker = worker or crash.worker(0, crash.assign(asked), constructed=True)
+        assert [up.actor_id for up in holder.got(messages.ActorUp)]
+        crash.node.pass_time(IN_TRANSIT_S + 1.0)
+        assert worker.got(messages.Terminate) == [], "both hold it"
+
+    def test_a_process_that_returns_late_is_told_that_an_actor_is_unknown(self) -> None:
+        crash = Crash(2)
+        driver = crash.driver()
+        crash.node.pass_time(RECOVER_WITHIN_S)
+        driver.send(messages.AddHold(b"d" * 16, crash.worker_ids[0], 1))
+        crash.node.pass_time(10 * EARLY_S)
+        worker = crash.worker(0, crash.assign(crash.creation()), constructed=True)
+        worker.send(messages.AddHold(b"d" * 16, crash.worker_ids[0], 0))
+        crash.node.pass_time(2 * EARLY_S)
+        assert worker.one(messages.ActorDown).kind == "unknown"
 
     def test_two_actors_do_not_get_one_name(self) -> None:
         crash = Crash(3)
