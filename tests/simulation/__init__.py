@@ -4,7 +4,7 @@
                  │             │
                  │             ├── SimulatedProcess: a session with its real parts and its real reactor
                  │             ├── SimulatedWorker: a worker with its real parts; its calls run step by step
-                 │             └── Machine: the real rules of the node; forks, exits and sockets are simulated
+                 │             └── Machine: forks, exits and one Node after the other, each with the real rules
                  ├──► Ledger: what each call was to do, and did; `remains`: what is left in the tables
                  └──► Outcome: failures, and a digest of all that has happened
 
@@ -16,7 +16,8 @@ actions never overlap; what threads do to each other within an action is for the
 a small program of steps. Values in shared memory, generators and asyncio actors do not occur.
 
 **What goes wrong.** Plans kill workers between any two of their actions, break connections behind any byte or at any
-time, refuse and delay them, and stall processes.
+time, refuse and delay them, and stall processes. They kill the session, and the node between any two messages, also
+while processes return from the node before. The first process that searches for the next node starts it.
 
 **Finding.** A seed decides all, and replays exactly (`scripts/simulate --seed N --trace`). A plan is data apart from
 its run, so it shrinks by leaving elements out (`--shrink`). After the plan all references go, and no table may keep

@@ -55,6 +55,7 @@ class Ledger:
     """What happens to all calls.
 
     Attributes:
+        requests: The processes that have sent requests to the node, and their waits.
         failures: What broke a rule while the simulation ran.
         constructed: The numbers of the processes in which each actor was constructed.
         may_fail: Whether something in the plan lets calls fail: a crash, a kill, an exit.
@@ -62,6 +63,7 @@ class Ledger:
 
     def __init__(self) -> None:
         self.records: dict[int, Record] = {}
+        self.requests: list[tuple[Any, Any]] = []
         self.failures: list[str] = []
         self.constructed: dict[int, int] = defaultdict(int)
         self.max_restarts: dict[int, float] = {}
@@ -159,25 +161,35 @@ class Ledger:
         """Return whether a signal was awaited in vain."""
         return any(self._signals.values())
 
+    def _open_requests(self) -> Iterator[tuple[Any, Any]]:
+        return ((process, request) for process, request in self.requests if not (request.done or process.dead))
+
+    def has_all_answers(self) -> bool:
+        """Return whether the node has answered all requests."""
+        return not any(self._open_requests())
+
     # ------------------------------------------------------------------------------------------------------- judging
 
-    def judge(self, is_calm: bool) -> Iterator[str]:
+    def judge(self, is_calm: bool, has_node_crash: bool) -> Iterator[str]:
         """Yield what is wrong with the calls, all of which should have an answer by now.
 
         Args:
-            is_calm: Whether no process was killed.
+            is_calm: Whether no process was killed but the node.
+            has_node_crash: Whether the node was killed.
         """
+        for process, request in self._open_requests():
+            yield f"{process.name} has no answer to {request.message}"
         for record in self.records.values():
             for submission in record.submissions:
                 if not submission.answers:
                     if not submission.process.dead:
                         yield f"call {record.number} of {submission.process.name} has no answer"
                     continue
-                why = self._why_wrong(record, submission, is_calm)
+                why = self._why_wrong(record, submission, is_calm, has_node_crash)
                 if why:
                     yield f"call {record.number} was answered by {submission.kind}, {why}: {submission.cause}"
 
-    def _why_wrong(self, record: Record, submission: Submission, is_calm: bool) -> str:
+    def _why_wrong(self, record: Record, submission: Submission, is_calm: bool, has_node_crash: bool) -> str:
         kind = submission.kind
         if kind != "value" and not record.begun and record.has_things:
             return ""  # perhaps the error of one of its arguments
@@ -191,7 +203,8 @@ class Ledger:
         if kind == "ActorDiedError":
             if submission.cause == "out_of_scope":
                 return "but its submitter has had a handle"
-            if submission.cause == "unknown":
+            # The next node does not know the actors that have died before.
+            if submission.cause == "unknown" and not has_node_crash:
                 return "but the node knows the actor, and why it has ended"
             if is_calm and record.target not in self.deadly:
                 return "but nothing has ended the actor"

@@ -6,6 +6,7 @@ import zlib
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from nbactors.local.wire.ids import socket_name
 from simulation.plan import Break, Cut, Delay, Refuse
 from simulation.sockets import Slow, Socket, Weather
 from simulation.world import World
@@ -13,6 +14,7 @@ from simulation.world import World
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from simulation.machine import Machine
     from simulation.process import SimulatedProcess
 
 
@@ -25,6 +27,7 @@ class Network:
 
     Attributes:
         processes: All processes that were ever there, by id.
+        machine: Where the processes find the node.
     """
 
     def __init__(self, world: World, weather: Weather, faults: list[Any]) -> None:
@@ -33,6 +36,7 @@ class Network:
         # The node reads all that has arrived in each turn of its loop, so no event that it has timed comes before.
         self._indoors = weather._replace(odd_s=min(weather.odd_s, 0.05))
         self.processes: dict[bytes, SimulatedProcess] = {}
+        self.machine: Machine
         self._cuts = {(fault.link, fault.is_answer): fault for fault in faults if isinstance(fault, Cut)}
         self._slow = {(fault.link, fault.is_answer): fault for fault in faults if isinstance(fault, Delay)}
         self._refused = {fault.link for fault in faults if isinstance(fault, Refuse)}
@@ -63,6 +67,13 @@ class Network:
                 sock.slow = Slow(slow.first, slow.first + slow.count, slow.seconds)
         other.arrive(theirs)
         return ours
+
+    def has_listener(self, name: str) -> bool:
+        """Return whether a process listens at the socket of this name."""
+        return any(
+            socket_name(process_id) == name and process.is_listening and not process.dead
+            for process_id, process in self.processes.items()
+        )
 
     def break_link(self, fault: Break) -> None:
         """Break a connection, if it was made."""

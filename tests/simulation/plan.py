@@ -137,13 +137,32 @@ class Refuse(NamedTuple):
 
 
 class NodeCrash(NamedTuple):
-    """The node is killed, and another one begins. Not drawn: no process outlives its node yet."""
+    """The node is killed at a time after the begin of a phase: "play", "let go" or "end"."""
+
+    at: float
+    phase: str = "play"
+
+
+class NodeCrashAfter(NamedTuple):
+    """A node is killed after so many of its actions, of whose messages so many processes still get theirs.
+
+    Nodes are counted from 0. The actions of the first one count from the begin of the plan.
+    """
+
+    node: int
+    actions: int
+    sendings: int
+
+
+class Leave(NamedTuple):
+    """The session is killed."""
 
     at: float
 
 
 OPERATIONS = (Create, Call, Task, Put, Read, Cancel, Kill, Drop)
-FAULTS = (Crash, CrashAfter, Stall, Cut, Break, Delay, Refuse, NodeCrash)
+FAULTS = (Crash, CrashAfter, Stall, Cut, Break, Delay, Refuse, NodeCrash, NodeCrashAfter, Leave)
+NODE_CRASHES = (NodeCrash, NodeCrashAfter)
 
 
 class Plan(NamedTuple):
@@ -210,7 +229,30 @@ class _Artist:
         if self._may(0.8):
             for _ in range(rng.randint(1, 3)):
                 self._draw_fault()
-        return Plan(seed=self._seed, weather=rng.choice(WEATHERS), cpus=4, elements=tuple(self._elements))
+        weather = rng.choice(WEATHERS)
+        if self._may(0.4):
+            self._draw_crashes_of_nodes()
+        return Plan(seed=self._seed, weather=weather, cpus=4, elements=tuple(self._elements))
+
+    def _draw_crashes_of_nodes(self) -> None:
+        """Draw crashes, also of a node to which processes just return, and what makes a process return late."""
+        rng = self._random
+        node = 0
+        while True:
+            if self._may(0.7):
+                actions = int(rng.expovariate(1 / 60 if not node else 1 / 25)) + 1
+                self._elements.append(NodeCrashAfter(node, actions, rng.choice((0, 0, 1, 2, 9))))
+            else:
+                phase = rng.choice(("play", "play", "play", "let go", "end"))
+                self._elements.append(NodeCrash(round(rng.random() * rng.choice((0.1, SPAN_S, 2.0)), 4), phase))
+            node += 1
+            if self._may(0.6):
+                break
+        if self._may(0.2):
+            at = round(rng.random() * SPAN_S, 4)
+            self._elements.append(Stall(at, rng.randint(-1, 3), rng.choice((1.2, 1.8, 3.0))))
+        if self._may(0.15):
+            self._elements.append(Leave(round(rng.random() * SPAN_S * 2, 4)))
 
     def _draw_operation(self, at: float) -> None:
         rng = self._random

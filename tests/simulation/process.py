@@ -11,12 +11,22 @@ from nbactors.local.member import Process
 from nbactors.local.reactor.reactor import Reactor
 from nbactors.local.reactor.timers import NEVER
 from nbactors.local.reactor.waiter import Waiter
+from nbactors.local.wire import messages
 from simulation.network import Network
 from simulation.sockets import Bell, Selector, Socket
 from simulation.world import World
 
 STORE_LIMIT = 1 << 28
 JITTER_S = 0.00002
+
+SEARCH_S = 0.05
+"""The longest pause, in seconds, between two looks of a process for the next node. See `next_node`."""
+
+LATE_S = 1.3
+"""How late, in seconds, a process may begin to search: later than the next node waits for it."""
+
+_LATE_IN = 8
+"""One of so many searches begins late."""
 
 
 class Blocked(AssertionError):
@@ -88,10 +98,12 @@ class SimulatedProcess(Process):
         self.main: Callable[[], None] | None = None
         self.countdown = 0
         self.on_crash: Callable[[], None] = self.die
+        self.exit: Callable[[int], None] = lambda _: self.die()
         self.engine: Any = None
         self.verbs: Any = None
         self._place = zlib.crc32(name.encode())
         self._visits = 0
+        self._searches = 0
         self.visit_at = NEVER
         self._arriving: deque[Socket] = deque()
         self.is_listening = False
@@ -150,6 +162,28 @@ class SimulatedProcess(Process):
     def _reach(self, process_id: bytes, timeout: float) -> Any:
         return self.network.connect(self, process_id)
 
+    def search(self, last: messages.Welcome | None, found: Callable[[Any], None]) -> None:
+        """Search for the next node step by step, as `NextNode` does on a thread."""
+        self._searches += 1
+        number = self.world.number(self._place, self._searches << 32)
+        late_s = LATE_S * (number >> 20) % 1000 / 1000 if not number % _LATE_IN else 0.0
+        self._search_in(late_s, found)
+
+    def _search_in(self, delay_s: float, found: Callable[[Any], None]) -> None:
+        self._searches += 1
+        delay_s += SEARCH_S * (self.world.number(self._place, self._searches << 32) % 1000 + 1) / 1000
+        when = max(self.world.now + delay_s, self.stalled_until)
+        self.world.at(when, self, lambda: self._look_for_node(found), "searches for the next node")
+
+    def _look_for_node(self, found: Callable[[Any], None]) -> None:
+        if self.membership.has_left:
+            return
+        sock = self.network.machine.find_or_start(self) if self.stalled_until <= self.world.now else None
+        if sock is None:
+            self._search_in(0.0, found)
+        else:
+            found(sock)
+
     def arrive(self, sock: Socket) -> None:
         """Be connected to."""
         self._arriving.append(sock)
@@ -186,6 +220,7 @@ class SimulatedProcess(Process):
         self.reactor.closed = True
         for sock in list(self.sockets.values()):
             sock.close()
+        self.network.machine.ended(self)
 
 
 def _loses_frames(connection: Any) -> bool:

@@ -58,6 +58,11 @@ def remains_of_node(state: NodeState, is_closed: bool = False) -> list[str]:
         "early counts": actors._early._kept,
         "sessions that wait": state._waiting,
         "requests without a hello": state._without_hello,
+        "names": actors.names._actors,
+        "events for the end of its recovery": state._recovery._waiting,
+        "leases that are declared": state._restoring._claimed,
+        "workers without an assignment": state._restoring._unassigned,
+        "ends of workers": state._restoring._ended,
     }
     for process in context.processes.values():
         who = process.process_id.hex()[:4]
@@ -79,6 +84,7 @@ def remains_of_node(state: NodeState, is_closed: bool = False) -> list[str]:
             if amount != session.pool.total[name]
         }
     if is_closed:
+        left["processes that have not returned"] = context.absent
         left["sessions"] = list(context.sessions)
         left["processes"] = [(type(one) is Worker, one.process_id.hex()[:4]) for one in context.processes.values()]
     return [f"the node keeps {what}: {_brief(thing)}" for what, thing in left.items() if thing]

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from nbactors.local import current, environment, member
+from nbactors.local import current, environment, member, sockets
 from nbactors.local.connections import node_link, peer_connection
 from nbactors.local.connections.connection import Connection
 from nbactors.local.reactor import blame, reactor
@@ -26,7 +26,7 @@ from nbactors.local.wire.framing import control_codec, peer_codec
 from nbactors.local.worker import main
 from nbactors.local.worker.running import lanes
 from simulation.lane import SimulatedLane
-from simulation.process import SimulatedProcess, SimulatedReactor
+from simulation.process import Left, SimulatedProcess, SimulatedReactor
 from simulation.world import World
 
 _worlds: list[World] = []
@@ -55,7 +55,8 @@ class _System:
         """Do nothing: the worker's own attempts interrupt a call, see `SimulatedWorker`."""
 
     def _exit(self, status: int) -> None:
-        raise AssertionError("a simulated process must not end this one")
+        _worlds[-1].acting.exit(status)
+        raise Left
 
 
 @contextmanager
@@ -109,6 +110,7 @@ def _put_in_place(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(main, "ForkHooks", lambda *_: None)
     patch.setattr(main, "ImportedFiles", _Imported)
     patch.setattr(main, "set_title", lambda _: None)
+    patch.setattr(sockets, "is_alive", lambda path: _worlds[-1].acting.network.has_listener(os.path.basename(path)))
     patch.setattr(lanes, "ThreadLane", SimulatedLane)
     # The order of a set depends on addresses, unless the hashes of its members do not.
     patch.setattr(Connection, "__hash__", _serial)

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
+import msgspec
+
 from nbactors.local.session.engine import LocalEngine
 from nbactors.local.wire import ids, messages
 from nbactors.version import __version__
@@ -16,6 +18,7 @@ from simulation.machine import Machine
 from simulation.network import Network
 from simulation.plan import (
     FAULTS,
+    NODE_CRASHES,
     Break,
     Call,
     Cancel,
@@ -24,6 +27,7 @@ from simulation.plan import (
     Create,
     Drop,
     Kill,
+    Leave,
     NodeCrash,
     Plan,
     Put,
@@ -35,7 +39,7 @@ from simulation.process import SimulatedProcess
 from simulation.remains import remains_of, remains_of_node
 from simulation.subject import Handle
 from simulation.verbs import Verbs
-from simulation.world import BEGIN_S, World
+from simulation.world import PLAN_S, World
 
 PATIENCE_S = 60.0
 """Seconds of virtual time within which every wait must have ended."""
@@ -92,18 +96,24 @@ class Simulation:
         self.ledger = world.ledger = Ledger()
         self.network = Network(world, plan.weather, faults)
         self.machine = Machine(world, self.network, plan.cpus, faults)
-        self._is_calm = not any(isinstance(fault, (Crash, CrashAfter)) for fault in faults)
+        self._is_calm = not any(isinstance(fault, (Crash, CrashAfter, Leave)) for fault in faults)
+        self._has_node_crash = any(isinstance(fault, NODE_CRASHES) for fault in faults)
         self.session = SimulatedProcess(
             world, "s0", self.network, ids.new_process_id(), self._on_control, self._on_node_lost
         )
-        self._is_open = False
         self._handles: dict[int, Handle] = {}
         self._refs: dict[int, Any] = {}
         self._loaded: list[Any] = []
         self._plan_operations()
 
     def _on_control(self, message: Any) -> None:
-        self._is_open = self._is_open or type(message) is messages.SessionOpened
+        """Keep what the next node must know of the session, see `session.start`."""
+        if type(message) is messages.SessionOpened:
+            session = self.session
+            opened = msgspec.structs.replace(self._request, namespace=message.namespace)
+            home = messages.Home(message.job_id, session.process_id, session.pid, opened)
+            session.describe = lambda: [(messages.Rejoin(home), ())]
+            session.node.returning = session
 
     def _on_node_lost(self, why: str) -> None:
         self.failures.append(f"the session has lost the node: {why}")
@@ -113,17 +123,23 @@ class Simulation:
     def run(self) -> None:
         """Play the plan, then let all references go, then end the session. After each phase nothing may be left."""
         world = self.world
-        begin = BEGIN_S + 5.0
         world.later(0, self.session, self._join, "joins the node")
-        self._go(begin + 3.0)
-        self._await(self._all_answered, "not all calls have an answer")
+        self._go(PLAN_S)
+        self.machine.node.is_counting = True
+        self._begin_phase("play")
+        self._go(PLAN_S + 3.0)
+        self._await(lambda: self._all_answered() and self.ledger.has_all_answers(), "not all calls have an answer")
         if self.ledger.waits_for_signals():
             world.note("a program waits for a signal that has come to nobody")
             self.ledger.give_all_signals()
             self._await(self._all_answered, "")
         self.failures += self.ledger.failures
-        self.failures += self.ledger.judge(self._is_calm)
-        world.act(self.session, self._let_go, "lets all references go")
+        self.failures += self.ledger.judge(self._is_calm, self._has_node_crash)
+        self._begin_phase("let go")
+        if self.session.dead:
+            self._let_go()
+        else:
+            world.act(self.session, self._let_go, "lets all references go")
         for worker in self.machine.workers:
             instance = worker.executor.hosted.instance
             if instance is not None and not worker.process.dead:
@@ -131,14 +147,22 @@ class Simulation:
                 world.act(worker.process, instance.kept.clear, "lets all references go")
         # Tokens that a process counts for another one are lost with the frame that brings them, if the process dies
         # while the connection is broken. Then what they count lives as long as the session.
-        if not world.loses_frames:
+        if not world.loses_frames and not self.session.dead:
             self._await(lambda: not self._remains(), "")
             self.failures += self._remains()
         if not self.failures:
-            world.act(self.session, self._leave, "ends")
-            self._await(lambda: not self._remains_of_node(), "")
-            self.failures += self._remains_of_node()
+            self._begin_phase("end")
+            if not self.session.dead:
+                world.act(self.session, self._leave, "ends")
+            self._go(world.now + 0.7)  # up to the last planned crash of a node
+            self._await(lambda: not self._remains_of_all(), "")
+            self.failures += self._remains_of_all()
         self.failures += self.machine.notes
+
+    def _begin_phase(self, phase: str) -> None:
+        for element in self._plan.elements:
+            if isinstance(element, NodeCrash) and element.phase == phase:
+                self.world.later(element.at, self.machine, lambda: self.machine.node.die(), str(element))
 
     def _go(self, until: float, is_over: Callable[[], bool] = lambda: False) -> None:
         world = self.world
@@ -171,11 +195,10 @@ class Simulation:
         session.node.use(self.machine.connect(session))  # type: ignore[arg-type]
         session.node.start(session.process_id, "session", __version__)
         environment = messages.Environment(b"python", [], [], b"", {})
-        session.node.send_now(
-            messages.OpenSession(
-                session.node.number(), "", environment, self._plan.cpus, 0, 2**30, 2**30, {}, True, 0.5
-            )
+        self._request = messages.OpenSession(
+            session.node.number(), "", environment, self._plan.cpus, 0, 2**30, 2**30, {}, True, 0.5
         )
+        session.node.send_now(self._request)
 
     def _let_go(self) -> None:
         self._handles.clear()
@@ -194,14 +217,14 @@ class Simulation:
     # --------------------------------------------------------------------------------------------------- operations
 
     def _plan_operations(self) -> None:
-        begin = BEGIN_S + 5.0
+        begin = PLAN_S
         for element in self._plan.elements:
             if isinstance(element, Stall):
-                self.world.at(BEGIN_S + 5.0 + element.at, self.machine, partial(self._stall, element), str(element))
+                self.world.at(begin + element.at, self.machine, partial(self._stall, element), str(element))
             elif isinstance(element, Break):
                 self.world.at(begin + element.at, self.machine, partial(self.network.break_link, element), str(element))
-            elif isinstance(element, NodeCrash):
-                self.world.at(begin + element.at, self.machine, self.machine.crash_node, str(element))
+            elif isinstance(element, Leave):
+                self.world.at(begin + element.at, self.session, self._leave, str(element))
             elif not isinstance(element, FAULTS):
                 operate = getattr(self, f"_do_{type(element).__name__.lower()}")
                 self.world.at(begin + element.at, self.session, partial(operate, element), str(element))
@@ -275,8 +298,7 @@ class Simulation:
     def _do_kill(self, element: Kill) -> None:
         handle = self._handles.get(element.actor)
         if handle is not None:
-            node = self.session.node
-            node.send_now(messages.KillActor(node.number(), handle.link.actor_id, element.no_restart))
+            self.session.verbs.kill(handle, element.no_restart)
 
     def _do_drop(self, element: Drop) -> None:
         table: dict[int, Any] = self._handles if element.what == "handle" else self._refs
@@ -290,7 +312,13 @@ class Simulation:
         for worker in self.machine.workers:
             if not worker.process.dead:
                 found += remains_of(worker.process, worker)
-        return found + remains_of_node(self.machine.state)
+        return found + self._remains_of_node(is_closed=False)
 
-    def _remains_of_node(self) -> list[str]:
-        return remains_of_node(self.machine.state, is_closed=True)
+    def _remains_of_all(self) -> list[str]:
+        """Return what is left although the session has ended."""
+        found = [f"{process.name} lives on" for process in self.machine.processes()]
+        return found if self.machine.node.dead else found + self._remains_of_node(is_closed=True)
+
+    def _remains_of_node(self, is_closed: bool) -> list[str]:
+        node = self.machine.node
+        return ["no node runs"] if node.dead else remains_of_node(node.state, is_closed)

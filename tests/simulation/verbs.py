@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from nbactors.definitions.metadata import ActorMeta, FunctionMeta, MethodMeta
 from nbactors.definitions.signature import ANYTHING
+from nbactors.local.connections import node_link
+from nbactors.local.wire import messages
 from nbactors.object_ref import ObjectRef
 from nbactors.options import CallOptions, TaskOptions
 from nbactors.options.actor_options import ActorOptions
@@ -82,6 +84,19 @@ class Verbs:
         """Store a value."""
         ref: ObjectRef[Any] = self._process.engine.put(value)
         return ref
+
+    def kill(self, handle: Handle, no_restart: bool) -> None:
+        """Kill an actor, without waiting for the node's answer."""
+        node, actor_id = self._process.node, handle.link.actor_id
+        request = node_link._Request()
+        rid = node.number()
+        request.message = messages.KillActor(rid, actor_id, no_restart)
+        request.connection = node._connection
+        node._waiting[rid] = request
+        node._connection.send_now(request.message)
+        if node.lost:
+            request.finish()
+        self._ledger.requests.append((self._process, request))
 
     def cancel(self, ref: ObjectRef[Any], number: int, force: bool) -> None:
         """Cancel a call."""

@@ -54,11 +54,13 @@ class SimulatedWorker(main.Worker):
         executor.performer.worker = self  # type: ignore[attr-defined]
         self.lookout = Lookout(executor._reactor.catch_up)
         self.process.main = self._look_ahead
+        self.process.exit = self.die
         self.process.environment.tell_paths()
 
     def join(self, sock: Any) -> None:
         """Say Hello to the node. See `main.Worker.run`."""
         self.process.is_listening = True
+        self.process.node.returning = self.process
         self.process.node.use(sock)
         self.process.node.start(self.process.process_id, "worker", __version__)
         self.process.world.later(main.WELCOME_S, self.process, self._await_assignment, "has waited for its assignment")
@@ -81,9 +83,6 @@ class SimulatedWorker(main.Worker):
     def _apply(self, assign: messages.Assign) -> None:
         if self._engine is not None:
             self._engine.assign = assign
-
-    def _on_node_lost(self, why: str) -> None:
-        self.die(1)
 
     def _clean_up(self) -> None:
         self.executor.hosted.instance = None

@@ -11,6 +11,9 @@ from typing import Any, Protocol
 BEGIN_S = 1000.0
 """The time of the monotonic clock at which a simulation begins."""
 
+PLAN_S = BEGIN_S + 5.0
+"""The time at which the plan begins: the session is open by then."""
+
 _MASK = (1 << 64) - 1
 
 

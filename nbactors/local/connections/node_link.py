@@ -6,6 +6,7 @@ import itertools
 import os
 import socket
 from collections.abc import Callable, Sequence
+from time import monotonic
 from typing import Any, Protocol
 
 import msgspec
@@ -18,17 +19,19 @@ from nbactors.local.reactor.reactor import Reactor
 from nbactors.local.reactor.waiter import Waiter
 from nbactors.local.wire import messages
 from nbactors.local.wire.framing import control_codec
+from nbactors.local.wire.ids import TAG_SIZE
 
 PATIENCE_S = 2.0
 """Seconds after the node has crashed for which waits that need a node go on. Then they fail, until there is a node."""
+
+STEP_S = 0.25
+"""The length, in seconds, of a step of that wait."""
 
 MAX_CRASHES = 10
 """The most nodes that may crash one after the other before such waits fail."""
 
 ANSWER_S = 30.0
 """Seconds after which a request fails. The node answers in well under a second, even under load."""
-
-TAG_SIZE = 4
 
 _ERRORS: dict[str, type[Exception]] = {
     "value": ValueError,
@@ -106,8 +109,6 @@ class NodeLink:
         self.returning: Returning | None = None
         """Set to have this process return to the next node when the node has crashed."""
         self.is_away = False
-        self.former: set[bytes] = set()
-        """The tags of the nodes before."""
         self._crashes = 0
         """The nodes that have crashed before they greeted, since this process is away."""
         self._next: Connection | None = None
@@ -283,13 +284,27 @@ class NodeLink:
         self._be_patient(stash, why)
         self.returning.search(self.welcome, self._found)
 
-    def _be_patient(self, stash: Stash, why: str) -> None:
-        crashes = self._crashes
-        self._reactor.call_later(PATIENCE_S, lambda: self._lose_patience(stash, crashes, why))
+    def _be_patient(self, stash: Stash, why: str, seconds: float = PATIENCE_S, crashes: int = -1) -> None:
+        """Wait for the next node, in steps.
+
+        Native code may keep the lock of the interpreter for seconds. Then the search stands still, too, and may find
+        the next node right after that. So a step that takes much longer than planned does not count.
+        """
+        crashes = self._crashes if crashes < 0 else crashes
+        late = monotonic() + 2 * STEP_S
+
+        def step() -> None:
+            if self._connection is not stash or self.lost:
+                return
+            left = seconds if monotonic() > late else seconds - STEP_S
+            if left > 0:
+                self._be_patient(stash, why, left, crashes)
+            else:
+                self._lose_patience(stash, crashes, why)
+
+        self._reactor.call_later(STEP_S, step)
 
     def _lose_patience(self, stash: Stash, crashes: int, why: str) -> None:
-        if self._connection is not stash or self.lost:
-            return
         if crashes < self._crashes <= MAX_CRASHES:  # a node came meanwhile, and has crashed, too
             self._be_patient(stash, why)
         else:
@@ -329,7 +344,6 @@ class NodeLink:
         assert self.returning is not None, "the process was away"
         assert isinstance(self._connection, Stash), "the process was away"
         old, fresh = self._connection, Stash(connection.tag)
-        self.former.add(old.tag)
         self._connection = fresh
         for message, fds in self.returning.declare():
             connection.send(message, fds)

@@ -24,6 +24,7 @@ from nbactors.local.node.shell import machine
 from nbactors.local.node.shell.premises import Premises
 from nbactors.local.node.shell.server import Server
 from nbactors.local.wire import restart_files
+from nbactors.local.wire.ids import new_node_id
 from nbactors.local.wire.messages import PROTOCOL_VERSION
 
 _MAX_DESCRIPTORS = 1 << 16
@@ -88,7 +89,7 @@ def _allow_many_descriptors() -> None:
 
 def _facts(directory: str, package_version: str, survivors: dict[str, int]) -> Facts:
     return Facts(
-        node_id=os.urandom(28),
+        node_id=new_node_id(),
         pid=os.getpid(),
         hostname=socket.gethostname(),
         directory=directory,

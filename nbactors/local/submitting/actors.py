@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from nbactors.local.submitting import restart_file
 from nbactors.local.submitting.actor_link import ActorNews, LocalActorLink
 from nbactors.local.wire import messages
-from nbactors.local.wire.ids import ACTOR_ID_SIZE
+from nbactors.local.wire.ids import ACTOR_ID_SIZE, came_before
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,8 +46,10 @@ class Actors:
         self._numbers = itertools.count(1)
         """The numbers of news. A thread may tell remembered news after the leader has told later ones."""
         self._kept: set[LocalActorLink] = set()
-        self._ahead: dict[bytes, int] = {}
-        """Tokens here that the next node has counted already, see `_count_again`."""
+        self._ahead: dict[bytes, dict[bytes, int]] = {}
+        """Tokens that later nodes have counted already, by their tags and by actor: see `_count_again`."""
+        self._returns = 0
+        """How often this process has declared its handles to another node."""
         self.created: dict[bytes, messages.Created] = {}
         """The actors of this process that are not dead, for the next node if this one crashes."""
         self._constructions: dict[bytes, Construction] = {}
@@ -90,13 +92,14 @@ class Actors:
     def _count_again(self, link: LocalActorLink, tag: bytes) -> None:
         """Deal with a token that another node than this process's has counted: one of them has crashed.
 
-        A node that has crashed has taken the token with it, so the present node counts it again. A node of which this
-        process does not know yet has counted the token already: it is left out when this process returns there.
+        A node before the present one has crashed and taken the token with it, so the present node counts it again. A
+        later node, of which this process does not know yet, has counted the token already: see `holds`.
         """
-        if tag in self._node.former:
+        if came_before(tag, self._node.tag):
             self._node.send(messages.AddHold(link.actor_id, self._process_id, 1))
         else:
-            self._ahead[link.actor_id] = self._ahead.get(link.actor_id, 0) + 1
+            ahead = self._ahead.setdefault(tag, {})
+            ahead[link.actor_id] = ahead.get(link.actor_id, 0) + 1
 
     def known(self, actor_id: bytes) -> LocalActorLink:
         """Return this process's link for an actor, without taking over a token."""
@@ -213,10 +216,18 @@ class Actors:
         return link.actor_id + self._node.send_counted(messages.AddHold(link.actor_id, receiver, 1))
 
     def release(self, actor_id: bytes, tokens: int) -> None:
-        """Give tokens back: the last handle here has gone. A finalizer calls this, so it only posts an action."""
-        node = self._node
+        """Give tokens back: the last handle here has gone. A finalizer calls this, so it only posts an action.
+
+        A node to which this process returns before the action runs was not told of these tokens: see `holds`.
+        """
+        returns = self._returns
+
+        def give_back() -> None:
+            if self._returns == returns:
+                self._node.send_now(messages.ReleaseHold(actor_id, tokens))
+
         if tokens and not self._submitter.membership.has_left:
-            self._submitter.reactor.discard(lambda: node.send_now(messages.ReleaseHold(actor_id, tokens)))
+            self._submitter.reactor.discard(give_back)
 
     def keep(self, link: LocalActorLink) -> None:
         """Keep a link alive that has calls to send."""
@@ -271,13 +282,25 @@ class Actors:
         """Return the actors of this process that are not dead, for the next node. The leader's thread."""
         return list(self.created.copy().values())
 
-    def holds(self) -> list[messages.AddHold]:
-        """Return the tokens of the handles here, for the next node to count. The leader's thread."""
-        ahead, self._ahead = self._ahead, {}
+    def holds(self) -> list[messages.AddHold | messages.ReleaseHold]:
+        """Return what makes the tokens that the next node counts those of the handles here. The leader's thread.
+
+        The next node has counted tokens of handles that have come while this process was away. Some of these handles
+        are perhaps gone already.
+        """
+        tag = self._node.tag
         links = [link for known in self._links.copy().values() if (link := known()) is not None]
+        self._returns += 1  # while `links` keeps them: a link that was freed before is not declared
+        ahead = self._ahead.pop(tag, {})
+        for former in [one for one in list(self._ahead) if came_before(one, tag)]:
+            del self._ahead[former]
+        missing = {link.actor_id: link.tokens - ahead.pop(link.actor_id, 0) for link in links}
+        missing.update((actor_id, -tokens) for actor_id, tokens in ahead.items())
         return [
-            messages.AddHold(link.actor_id, self._process_id, max(link.tokens - ahead.get(link.actor_id, 0), 0))
-            for link in links
+            messages.AddHold(actor_id, self._process_id, tokens)
+            if tokens >= 0
+            else messages.ReleaseHold(actor_id, -tokens)
+            for actor_id, tokens in missing.items()
         ]
 
     def abandon(self, link: LocalActorLink, text: str) -> messages.ActorDown:

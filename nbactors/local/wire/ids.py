@@ -5,11 +5,15 @@ bytes for an object, 24 for a task, 16 for an actor, 4 for a job), so ``hex()`` 
 """
 
 import os
+from time import monotonic
 
 PROCESS_ID_SIZE = 16
 ACTOR_ID_SIZE = 16
+NODE_ID_SIZE = 28
+TAG_SIZE = 4
 TASK_ID_SIZE = 24
 OBJECT_ID_SIZE = 28
+_TAGS = 1 << 8 * TAG_SIZE
 
 
 def new_process_id() -> bytes:
@@ -20,6 +24,16 @@ def new_process_id() -> bytes:
 def socket_name(process_id: bytes) -> str:
     """Return the file name of a process's socket. It is short, because the whole path has 104 bytes at most."""
     return process_id[:8].hex()
+
+
+def new_node_id() -> bytes:
+    """Return 28 bytes that name a node: its tag, which is the time of its start, and random bytes."""
+    return (int(monotonic() * 1000) % _TAGS).to_bytes(TAG_SIZE, "big") + os.urandom(NODE_ID_SIZE - TAG_SIZE)
+
+
+def came_before(tag: bytes, other: bytes) -> bool:
+    """Return whether the node of one tag was started before the node of another, within 24 days of each other."""
+    return 0 < (int.from_bytes(other, "big") - int.from_bytes(tag, "big")) % _TAGS < _TAGS // 2
 
 
 def new_actor_id() -> bytes:

@@ -9,6 +9,7 @@ import pytest
 from node_scenario import ENVIRONMENT, Client, Scenario
 
 from nbactors.local.node.rules import events
+from nbactors.local.node.rules.holders import EARLY_S
 from nbactors.local.node.rules.recovering.recovery import RECOVER_WITHIN_S
 from nbactors.local.node.rules.recovering.restoring import IN_TRANSIT_S
 from nbactors.local.wire import messages
@@ -91,6 +92,11 @@ class Crash:
 
     def vanish(self, process_id: bytes) -> None:
         self.node.happen(events.Vanished(socket_name(process_id)))
+
+    def end(self, process_id: bytes) -> None:
+        """Have a worker end, after all its output was read."""
+        self.vanish(process_id)
+        self.node.happen(events.OutputEnded(process_id, ""))
 
     def created(self, asked: messages.CreateActor, number: int | None = 0, restarts: int = 0) -> messages.Created:
         if number is None:
@@ -271,6 +277,36 @@ class TestActors:
         crash.node.pass_time(IN_TRANSIT_S + 0.01)
         assert worker.one(messages.Terminate).kind == "out_of_scope"
 
+    @pytest.mark.parametrize("returns", ["creator", "actor"])
+    def test_a_handle_is_counted_before_the_actor_is_known(self, returns: str) -> None:
+        crash = Crash(3)
+        asked = crash.creation()
+        holder = Client(crash.node, crash.worker_ids[1], "worker", 103, returns=True)
+        holder.send(messages.Rejoin(crash.home, crash.assign(crash.creation(actor_id=b"b" * 16)), True))
+        holder.send(messages.Restored())
+        crash.node.pass_time(RECOVER_WITHIN_S)
+        holder.send(messages.AddHold(asked.actor_id, crash.driver_id, 1))
+        holder.send(messages.AddHold(asked.actor_id, crash.worker_ids[1], 1))
+        crash.node.pass_time(10 * EARLY_S)
+        assert holder.got(messages.ActorDown) == [], "its creator or its worker may still return"
+        worker = crash.worker(0, crash.assign(asked), constructed=True) if returns == "actor" else None
+        crash.driver(crash.created(asked))
+        worker = worker or crash.worker(0, crash.assign(asked), constructed=True)
+        assert [up.actor_id for up in holder.got(messages.ActorUp)]
+        crash.node.pass_time(IN_TRANSIT_S + 1.0)
+        assert worker.got(messages.Terminate) == [], "both hold it"
+
+    def test_a_process_that_returns_late_is_told_that_an_actor_is_unknown(self) -> None:
+        crash = Crash(2)
+        driver = crash.driver()
+        crash.node.pass_time(RECOVER_WITHIN_S)
+        driver.send(messages.AddHold(b"d" * 16, crash.worker_ids[0], 1))
+        crash.node.pass_time(10 * EARLY_S)
+        worker = crash.worker(0, crash.assign(crash.creation()), constructed=True)
+        worker.send(messages.AddHold(b"d" * 16, crash.worker_ids[0], 0))
+        crash.node.pass_time(2 * EARLY_S)
+        assert worker.one(messages.ActorDown).kind == "unknown"
+
     def test_two_actors_do_not_get_one_name(self) -> None:
         crash = Crash(3)
         first, second = crash.creation(name="kept"), crash.creation(name="kept", actor_id=b"b" * 16)
@@ -308,6 +344,40 @@ class TestSessions:
         crash.node.pass_time(RECOVER_WITHIN_S)
         crash.vanish(crash.driver_id)
         assert worker.one(messages.Terminate).kind == "session_ended"
+
+    @pytest.mark.parametrize("vanishes", ["before", "after"])
+    def test_a_worker_that_returns_late_ends_if_its_session_is_gone(self, vanishes: str) -> None:
+        crash = Crash(3)
+        if vanishes == "before":
+            crash.vanish(crash.driver_id)
+        else:
+            crash.worker(1, crash.assign(crash.creation(actor_id=b"b" * 16)), constructed=True)
+        crash.node.pass_time(RECOVER_WITHIN_S)
+        if vanishes == "after":
+            crash.vanish(crash.driver_id)
+        worker = crash.worker(0, crash.assign(crash.creation()), constructed=True)
+        assert worker.one(messages.Terminate).kind == "session_ended"
+        for process_id in crash.worker_ids:
+            crash.end(process_id)
+        crash.node.pass_time(20.0)
+        assert crash.node.take(events.Leave), "the node does not stay for the session"
+
+    def test_a_task_worker_that_returns_late_ends_if_its_session_is_gone(self) -> None:
+        crash = Crash(2)
+        crash.vanish(crash.driver_id)
+        crash.node.pass_time(RECOVER_WITHIN_S)
+        crash.worker(0, crash.assign(request()))
+        assert crash.node.killed() == [crash.worker_ids[0]]
+        crash.end(crash.worker_ids[0])
+        crash.node.pass_time(20.0)
+        assert crash.node.take(events.Leave)
+
+    def test_an_actor_that_returns_late_ends_if_its_creator_is_gone(self) -> None:
+        crash = Crash(2)
+        crash.driver()
+        crash.node.pass_time(RECOVER_WITHIN_S)
+        worker = crash.worker(0, crash.assign(crash.creation(), owner=b"x" * 16, owner_pid=5), constructed=True)
+        assert worker.one(messages.Terminate).kind == "owner_died"
 
     def test_an_actor_of_a_worker_that_is_gone_ends(self) -> None:
         crash = Crash(2)
@@ -399,6 +469,15 @@ class TestLeases:
             crash.vanish(crash.worker_ids[0])
             assert driver.one(messages.LeaseLost).lease_id == 5
 
+    def test_a_worker_that_returns_late_is_free_if_its_holder_has_returned_the_lease(self) -> None:
+        crash = Crash(2)
+        driver = crash.driver()
+        crash.node.pass_time(RECOVER_WITHIN_S)
+        crash.worker(0, crash.assign(request()))
+        assert driver.ask("available_resources").amounts["CPU"] == 4.0
+        driver.request_lease()
+        assert driver.one(messages.LeaseGranted).process_id == crash.worker_ids[0]
+
     def test_a_worker_waits_for_its_holder_that_returns_late(self) -> None:
         crash = Crash(2)
         crash.worker(0, crash.assign(request()))
@@ -412,6 +491,34 @@ class TestLeases:
         crash.worker(0, crash.assign(request(), owner=b"x" * 16))
         crash.driver()
         assert crash.node.killed() == [crash.worker_ids[0]]
+
+    @pytest.mark.parametrize("keeps", [True, False])
+    def test_a_worker_may_declare_its_leases_after_its_leased_worker_has_returned(self, keeps: bool) -> None:
+        crash = Crash(3)
+        holder_id, leased_id = crash.worker_ids
+        holder = Client(crash.node, holder_id, "worker", 102, returns=True)
+        crash.worker(1, crash.assign(request(), owner=holder_id, owner_pid=102))
+        driver = crash.driver()
+        holder.send(messages.Rejoin(crash.home, crash.assign(crash.creation()), True))
+        if keeps:
+            holder.send(messages.Leased(request(), 5, leased_id, 103))
+        holder.send(messages.Restored())
+        assert driver.ask("available_resources").amounts["CPU"] == (3.0 if keeps else 4.0)
+        holder.leave()
+        crash.node.pass_time(1.0)
+        assert (leased_id in crash.node.killed()) == keeps
+
+    def test_an_actor_of_a_worker_that_returns_after_it_ends_with_that_worker(self) -> None:
+        crash = Crash(3)
+        creator_id = crash.worker_ids[0]
+        creator = Client(crash.node, creator_id, "worker", 102, returns=True)
+        child = crash.creation(actor_id=b"b" * 16)
+        worker = crash.worker(1, crash.assign(child, owner=creator_id, owner_pid=102), constructed=True)
+        crash.driver()
+        creator.send(messages.Rejoin(crash.home, crash.assign(crash.creation()), True))
+        creator.send(messages.Restored())
+        creator.leave()
+        assert worker.one(messages.Terminate).kind == "owner_died"
 
     def test_an_open_request_is_granted_once(self) -> None:
         crash = Crash(1)

@@ -16,6 +16,10 @@ from nbactors.local.wire import messages
 ACTOR, WORKER, SELF = b"a" * 16, b"p" * 16, b"s" * 16
 
 
+def tag(node: int) -> bytes:
+    return bytes(3) + bytes([node])
+
+
 def raise_again(error: BaseException, action: object) -> None:
     raise error
 
@@ -27,11 +31,25 @@ class Process:
         self.connected: list[bytes] = []
         self.sent: list[Any] = []
         peers: Any = SimpleNamespace(connect=self.connected.append)
-        reactor: Any = SimpleNamespace(call_later=lambda *_: None, discard=lambda action: action(), blame=raise_again)
-        self.node: Any = SimpleNamespace(lost="", send=self.sent.append, send_now=self.sent.append)
+        self.later: list[Callable[[], None]] | None = None
+        """The actions of the reactor, if they are to wait."""
+        reactor: Any = SimpleNamespace(call_later=lambda *_: None, discard=self.discard, blame=raise_again)
+        self.node: Any = SimpleNamespace(lost="", tag=tag(1), send=self.sent.append, send_now=self.sent.append)
         unused: Any = None
         submitter = Submitter(unused, unused, reactor, Membership(), unused, unused)
         self.actors = Actors(SELF, submitter, peers, self.node)
+
+    def discard(self, action: Callable[[], None]) -> None:
+        if self.later is None:
+            action()
+        else:
+            self.later.append(action)
+
+    def come_to(self, node: int) -> list[Any]:
+        """Return to another node; return what it is told of handles."""
+        self.node.tag = tag(node)
+        self.sent.clear()
+        return self.actors.holds()
 
 
 @pytest.fixture
@@ -206,3 +224,49 @@ def test_a_process_that_has_left_gives_nothing_back(process: Process) -> None:
     process.actors._submitter.membership.has_left = True
     del link
     assert process.sent == []
+
+
+class TestTokensAfterACrashOfTheNode:
+    def test_the_next_node_counts_the_tokens_of_all_handles(self, process: Process) -> None:
+        links = [process.actors.obtain(ACTOR + tag(1), 1), process.actors.obtain(ACTOR + tag(1), 1)]
+        assert process.come_to(2) == [messages.AddHold(ACTOR, SELF, 2)]
+        del links
+        assert process.sent == [messages.ReleaseHold(ACTOR, 2)]
+
+    def test_a_token_of_the_crashed_node_is_counted_again(self, process: Process) -> None:
+        process.come_to(3)
+        links = [process.actors.obtain(ACTOR + tag(2), 1), process.actors.obtain(ACTOR + tag(3), 1)]
+        assert process.sent == [messages.AddHold(ACTOR, SELF, 0), messages.AddHold(ACTOR, SELF, 1)]
+        assert links[0].tokens == 2
+
+    def test_a_token_that_the_next_node_has_counted_is_not_counted_again(self, process: Process) -> None:
+        link = process.actors.obtain(ACTOR + tag(1), 1)
+        assert process.actors.obtain(ACTOR + tag(2), 1) is link
+        assert process.come_to(2) == [messages.AddHold(ACTOR, SELF, 1)]
+
+    def test_a_token_that_the_next_node_has_counted_is_given_back_if_its_handle_has_gone(
+        self, process: Process
+    ) -> None:
+        process.actors.obtain(ACTOR + tag(2), 1)
+        assert process.come_to(2) == [messages.ReleaseHold(ACTOR, 1)]
+
+    def test_a_token_is_counted_again_if_the_next_node_has_crashed_meanwhile(self, process: Process) -> None:
+        link = process.actors.obtain(ACTOR + tag(2), 1)
+        assert process.come_to(3) == [messages.AddHold(ACTOR, SELF, 1)]
+        assert process.come_to(4) == [messages.AddHold(ACTOR, SELF, 1)]
+        assert link.tokens == 1
+
+    def test_a_token_of_a_node_to_which_this_process_never_was_is_counted_again(self, process: Process) -> None:
+        process.come_to(3)
+        link = process.actors.obtain(ACTOR + tag(2), 1)
+        assert messages.AddHold(ACTOR, SELF, 1) in process.sent
+        assert link.tokens == 1
+
+    def test_tokens_that_were_not_declared_are_not_given_back(self, process: Process) -> None:
+        link = process.actors.obtain(ACTOR + tag(1), 1)
+        process.later = []
+        del link
+        assert process.come_to(2) == []
+        for action in process.later:
+            action()
+        assert process.sent == []

@@ -74,10 +74,7 @@ class Actors:
             return
         actor = self._add(asked, namespace, session, creator.process_id, creator.pid)
         holders.add(self._context, actor, creator, 1)
-        for early in self._early.take(actor.actor_id):
-            holder = self._context.processes.get(early.process_id)
-            if holder is not None and not holder.lost:
-                holders.add(self._context, actor, holder, early.tokens)
+        self._early.pass_on(actor)
         with self._careful(actor, "the queueing of an actor"):
             self._wait(actor)
         # All holders are told when the actor is up or down; the creator is the first holder.
@@ -128,6 +125,7 @@ class Actors:
         actor = self.table.find(assign.actor_id)
         if actor is None:
             actor = self._add(asked, assign.namespace, worker.home, assign.owner, assign.owner_pid)
+            self._early.pass_on(actor)
         elif actor.state is State.DEAD or (actor.worker is not None and actor.worker is not worker):
             self._workers.kill(worker)  # it was killed, or another worker has become the actor
             return
@@ -150,6 +148,7 @@ class Actors:
         home = creator.session
         actor = self._add(asked, asked.namespace or home.namespace, home, creator.process_id, creator.pid)
         actor.restarts = restarts
+        self._early.pass_on(actor)
         if worker is not None:
             self._occupy(actor, worker, [], State.ALIVE, is_up)
         else:

@@ -103,20 +103,42 @@ class EarlyCounts:
         self._kept: dict[bytes, list[messages.AddHold]] = {}
 
     def keep(self, message: messages.AddHold) -> None:
-        """Keep a count for `EARLY_S`. Then its process is told that there is no such actor."""
+        """Keep a count for `EARLY_S`. Then its process is told that there is no such actor.
+
+        A process of a crashed node that has not returned may have created the actor, or be the actor. The time counts
+        from the return of the last one.
+        """
         if message.actor_id not in self._kept:
             self._kept[message.actor_id] = []
-            self._context.later(EARLY_S, lambda: self._give_up(message.actor_id))
+            self._wait(message.actor_id)
         self._kept[message.actor_id].append(message)
+
+    def _wait(self, actor_id: bytes) -> None:
+        is_last = not self._context.absent
+
+        def go_on() -> None:
+            if is_last:
+                self._give_up(actor_id)
+            elif actor_id in self._kept:
+                self._wait(actor_id)
+
+        self._context.later(EARLY_S, go_on)
 
     def has(self, actor_id: bytes) -> bool:
         """Return whether there are counts of an actor."""
         return actor_id in self._kept
 
-    def take(self, actor_id: bytes) -> list[messages.AddHold]:
+    def _take(self, actor_id: bytes) -> list[messages.AddHold]:
         """Return the counts of an actor whose creator's request has come, and forget them."""
         return self._kept.pop(actor_id, [])
 
+    def pass_on(self, actor: Actor) -> None:
+        """Count what was kept, since the actor is known now."""
+        for early in self._take(actor.actor_id):
+            holder = self._context.find(early.process_id)
+            if holder is not None and not holder.lost:
+                add(self._context, actor, holder, early.tokens)
+
     def _give_up(self, actor_id: bytes) -> None:
-        for message in self.take(actor_id):
+        for message in self._take(actor_id):
             self._context.tell(message.process_id, unknown(actor_id))

@@ -9,7 +9,7 @@ from nbactors.local.node.rules.asks import Ask
 from nbactors.local.node.rules.context import Context
 from nbactors.local.node.rules.events import Close, Exited, OpenForkserver, ReadAgain
 from nbactors.local.node.rules.leases import Leases
-from nbactors.local.node.rules.records import NO_CONNECTION, Process, Session, Worker
+from nbactors.local.node.rules.records import NO_CONNECTION, Actor, Process, Session, Worker
 from nbactors.local.node.rules.sessions import Sessions
 from nbactors.local.node.rules.workers import Workers
 from nbactors.local.wire import messages
@@ -51,6 +51,8 @@ class Restoring:
         """The workers that have returned without having been told what they are for."""
         self._claimed: dict[bytes, set[int]] = {}
         """The leases that each process has declared so far."""
+        self._complete: set[bytes] = set()
+        """The processes that have declared everything."""
         self._ended: list[bytes] = []
         """The processes of workers that have ended while no node lived."""
         self._is_told = False
@@ -77,18 +79,31 @@ class Restoring:
         self._replace(process.conn, worker)
         if message.assign.actor_id:
             self._actors.restore(worker, message.assign, message.constructed)
+            if worker.actor is not None and not self._is_recovering():
+                self._judge(worker.actor)
         elif worker.lease is not None and worker.lease.lease_id != message.assign.lease_id:
             self._assign(worker)  # its next holder was told before the worker was
         else:
             holder = self._context.find(message.assign.owner)
-            if holder is None:
+            if holder is None or holder.lost:
                 self._workers.kill(worker)
             else:
-                assign, asked = message.assign, message.assign.asked
-                assert isinstance(asked, messages.RequestLease), "a lease's assignment has its request"
-                self._leases.restore(holder, worker, asked, assign.lease_id, assign.gpu_ids)
-                if message.blocked:
-                    self._leases.block(worker)
+                self._return_to_lease(holder, worker, message)
+        if session.driver.lost and not self._is_recovering():
+            self._sessions.gone(session)
+
+    def _return_to_lease(self, holder: Process, worker: Worker, message: messages.Rejoin) -> None:
+        """Restore the lease of a task worker, or keep the worker for the next lease."""
+        assign = message.assign
+        assert assign is not None, "the caller has checked that it has an assignment"
+        assert isinstance(assign.asked, messages.RequestLease), "a lease's assignment has its request"
+        # A worker is not told that its lease was returned. Its holder takes the lease back when it has declared all.
+        is_returned = worker.lease is None and holder.process_id in self._complete
+        self._leases.restore(holder, worker, assign.asked, assign.lease_id, assign.gpu_ids)
+        if is_returned:
+            self._leases.give_back(holder, messages.ReturnLease(assign.lease_id))
+        elif message.blocked:
+            self._leases.block(worker)
 
     def created(self, ask: Ask, message: messages.Created) -> None:
         """Restore an actor by what its creator knows, if its worker has not returned."""
@@ -124,6 +139,7 @@ class Restoring:
     def restored(self, ask: Ask, _: messages.Restored) -> None:
         """Take back the leases that a process has returned while no node lived."""
         claimed = self._claimed.pop(ask.asker.process_id, set())
+        self._complete.add(ask.asker.process_id)
         for lease in list(ask.asker.leases.values()):
             if lease.granted and lease.lease_id not in claimed:
                 self._leases.give_back(ask.asker, messages.ReturnLease(lease.lease_id))
@@ -156,10 +172,17 @@ class Restoring:
             else:
                 context.do(OpenForkserver(session.environment, self._sessions.environments.facts(session.environment)))
         for actor in list(self._actors.table):
-            if context.find(actor.owner) is None and actor.owner != actor.home.driver.process_id:
-                self._actors.end_child(actor, "owner_died", actor.owner_pid)
+            self._judge(actor)
         self._dismiss_unassigned()
         context.later(IN_TRANSIT_S, self._actors.judge_scope)
+
+    def _judge(self, actor: Actor) -> None:
+        """End an actor whose creator has not survived."""
+        if actor.owner == actor.home.driver.process_id:
+            if actor.home.driver.lost:
+                self._actors.end_child(actor, "session_ended", actor.owner_pid)
+        elif self._context.find(actor.owner) is None:
+            self._actors.end_child(actor, "owner_died", actor.owner_pid)
 
     def end_gone(self) -> None:
         """Handle the ends of the workers that have ended while no node lived. Called at the end of each event."""
@@ -178,7 +201,11 @@ class Restoring:
         # The crashed node's forkserver has forked it: no forkserver of this node reports its exit.
         worker.orphaned = worker.output_ended = True
         if known is not None:
+            # Its leased workers and its actors may have returned before it has told that it is a worker.
             worker.watchers, worker.holds = known.watchers, known.holds
+            worker.leases, worker.children = known.leases, known.children
+            for lease in worker.leases.values():
+                lease.holder = worker
             if known.conn != NO_CONNECTION:
                 worker.output_ended = False
                 self._replace(known.conn, worker)
