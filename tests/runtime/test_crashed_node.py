@@ -444,6 +444,18 @@ class TestANodeThatWasToldToStop:
             ray.shutdown()
 
 
+class TestTheStartOfTheNextNode:
+    @pytest.mark.usefixtures("session")
+    def test_by_a_session_with_more_descriptors_than_select_takes(self) -> None:
+        taken = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+        try:
+            crash()
+            assert ray.cluster_resources()["CPU"] == 4
+        finally:
+            for descriptor in taken:
+                os.close(descriptor)
+
+
 @pytest.mark.usefixtures("session")
 def test_nothing_is_lost_and_nothing_runs_twice_while_nodes_crash_under_load(tmp_path: Path) -> None:
     """Calls, tasks, and actors that come and go, while the node is killed at any time."""

@@ -303,10 +303,15 @@ def _start(directory: str, deadline: float) -> None:
 
 
 def _await(reader: int, deadline: float) -> bool:
-    """Return whether a descriptor is readable by the deadline. An interrupt ends the wait, but not the node's start."""
+    """Return whether a descriptor is readable by the deadline. An interrupt ends the wait, but not the node's start.
+
+    `poll` takes any descriptor. `select` takes none from 1,024 on, and a session with many actors has more than that.
+    """
+    poll = select.poll()
+    poll.register(reader, select.POLLIN)
     while True:
         left = deadline - time.monotonic()
-        if select.select([reader], [], [], max(0.0, min(left, _GLANCE_S)))[0]:
+        if poll.poll(max(0.0, min(left, _GLANCE_S)) * 1000):
             return True
         INTERRUPTS.raise_due()
         if left <= 0:
