@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from nbactors.exceptions import reasons
 from nbactors.frontend import calling_cell
 from nbactors.local import current
+from nbactors.local.access import discovery
 from nbactors.local.access.next_node import NextNode
 from nbactors.local.connections.door import Door
 from nbactors.local.connections.node_link import Declaration, NodeLink
@@ -165,6 +166,12 @@ class Process:
 
     def search(self, last: messages.Welcome | None, found: Callable[[socket.socket | None], None]) -> None:
         """See `Returning`."""
+        # The next node knows by the sockets which processes live, and a cleaner of files may have removed this one's.
+        try:
+            discovery.make_folder(self.directory)
+            self.door.open_again()
+        except OSError:  # the search meets the same error, and tries again
+            pass
         self._next_node.begin(last.pid if last is not None else -1, found)
 
     def declare(self) -> list[Declaration]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -454,6 +455,22 @@ class TestTheStartOfTheNextNode:
         finally:
             for descriptor in taken:
                 os.close(descriptor)
+
+    def test_in_a_removed_directory(self, own_directory: Path) -> None:
+        umask = os.umask(0o022)
+        try:
+            ray.init(num_cpus=2)
+            counter = Counter.remote()
+            pid = ray.get(counter.pid.remote())
+            shutil.rmtree(own_directory)
+            crash()
+            assert ray.cluster_resources()["CPU"] == 2
+            assert own_directory.stat().st_mode & 0o777 == 0o700
+            assert ray.get(counter.pid.remote(), timeout=WAIT_S) == pid
+            assert [row["state"] for row in list_actors()] == ["ALIVE"]
+        finally:
+            os.umask(umask)
+            ray.shutdown()
 
 
 @pytest.mark.usefixtures("session")

@@ -181,7 +181,7 @@ def find_or_start(directory: str) -> socket.socket | None:
     sock = _try_connect(directory, _CONNECT_TIMEOUT_S)
     if sock is not None:
         return sock
-    _make(directory)
+    make_folder(directory)
     lock = os.open(os.path.join(directory, START_LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -203,6 +203,17 @@ def was_stopped(directory: str, pid: int) -> bool:
             return file.read() in (str(pid), str(ANY_NODE))
     except OSError:
         return False
+
+
+def make_folder(directory: str) -> None:
+    """Create a node's folder, and what has to lie in it and around it. Any thread.
+
+    Raises:
+        OSError: That is not possible.
+    """
+    # The runtime directory comes first: `os.makedirs` would leave the rights of a directory around to the umask.
+    for path in (os.path.dirname(directory), directory, os.path.join(directory, "p"), os.path.join(directory, "logs")):
+        _make(path)
 
 
 def _make(path: str) -> None:
@@ -282,8 +293,7 @@ def _unlock(descriptor: int) -> None:
 
 def _start(directory: str, deadline: float) -> None:
     """Start a node and wait until it listens."""
-    for part in ("p", "logs"):
-        _make(os.path.join(directory, part))
+    make_folder(directory)
     reader, writer = os.pipe()
     try:
         intermediate = _spawn(directory, writer)
