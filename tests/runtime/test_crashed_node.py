@@ -10,10 +10,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from raw_session import home, is_gone
 
@@ -66,6 +67,9 @@ class Counter:
 
     def pid(self) -> int:
         return os.getpid()
+
+    def run(self, function: Callable[[], Any]) -> Any:
+        return function()
 
     def say(self, text: str) -> None:
         print(text, flush=True)
@@ -295,6 +299,10 @@ class Actor:
         import os
         return os.getpid()
 
+    def spoil(self):
+        import os
+        os.environ["LEFT_BY_A_WORKER"] = "1"
+
 ray.init(num_cpus=2, namespace="crashes")
 plain, kept = Actor.remote(), Actor.options(name="kept", lifetime="detached").remote()
 from nbactors import engine
@@ -455,6 +463,36 @@ class TestTheStartOfTheNextNode:
         finally:
             for descriptor in taken:
                 os.close(descriptor)
+
+    @pytest.mark.usefixtures("session")
+    def test_by_the_session_rather_than_by_a_worker_that_user_code_has_restricted(self) -> None:
+        def restrict() -> None:
+            os.nice(5)
+            os.environ["LEFT_BY_A_WORKER"] = "1"
+
+        counters = [Counter.remote() for _ in range(4)]
+        ray.get([counter.run.remote(restrict) for counter in counters])
+        for _ in range(3):
+            crash()
+            assert ray.cluster_resources()["CPU"] == 4
+            node = psutil.Process(node_pid())
+            assert node.nice() == psutil.Process().nice()
+            assert "LEFT_BY_A_WORKER" not in node.environ()
+
+    def test_by_a_worker_without_its_session(self, driver: subprocess.Popen[str]) -> None:
+        last, _, kept = pids_of(driver)
+        driver.kill()
+        driver.wait()
+        ray.init(namespace="crashes")
+        actor = ray.get_actor("kept")
+        ray.get(actor.spoil.remote())
+        ray.shutdown()
+        os.kill(last, signal.SIGKILL)
+        node = eventually(lambda: next((pid for pid in nodes() if pid != last), None), timeout_s=WAIT_S)
+        assert "LEFT_BY_A_WORKER" not in psutil.Process(node).environ()
+        ray.init(namespace="crashes")
+        assert ray.get(ray.get_actor("kept").pid.remote()) == kept
+        ray.shutdown()
 
     def test_in_a_removed_directory(self, own_directory: Path) -> None:
         umask = os.umask(0o022)

@@ -26,7 +26,7 @@ import socket
 import stat
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -168,8 +168,21 @@ def connect_node(timeout_s: float = 30.0) -> socket.socket:
             _start(directory, deadline)
 
 
-def find_or_start(directory: str) -> socket.socket | None:
+def find(directory: str) -> socket.socket | None:
+    """Return a blocking socket to the node of a folder, None if none runs. Any thread.
+
+    Raises:
+        OSError: The node does not accept connections.
+    """
+    return _try_connect(directory, _CONNECT_TIMEOUT_S)
+
+
+def find_or_start(directory: str, environ: Mapping[bytes, bytes] | None = None) -> socket.socket | None:
     """Return a blocking socket to the node of a folder; start a node if none runs. Any thread.
+
+    Args:
+        directory: The folder.
+        environ: The environment variables for a node that is started; None for those of this process.
 
     Returns:
         None if another process is starting a node now.
@@ -187,7 +200,7 @@ def find_or_start(directory: str) -> socket.socket | None:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         sock = _try_connect(directory, _CONNECT_TIMEOUT_S)
         if sock is None:
-            _start(directory, time.monotonic() + _START_S)
+            _start(directory, time.monotonic() + _START_S, environ)
             sock = _try_connect(directory, _CONNECT_TIMEOUT_S)
         return sock
     except BlockingIOError:
@@ -291,12 +304,12 @@ def _unlock(descriptor: int) -> None:
     os.close(descriptor)
 
 
-def _start(directory: str, deadline: float) -> None:
+def _start(directory: str, deadline: float, environ: Mapping[bytes, bytes] | None = None) -> None:
     """Start a node and wait until it listens."""
     make_folder(directory)
     reader, writer = os.pipe()
     try:
-        intermediate = _spawn(directory, writer)
+        intermediate = _spawn(directory, writer, os.environb if environ is None else environ)
         os.close(writer)
         writer = -1
         try:  # the intermediate process exits at once; the node is not a child of this process
@@ -328,7 +341,7 @@ def _await(reader: int, deadline: float) -> bool:
             return False
 
 
-def _spawn(directory: str, ready: int) -> int:
+def _spawn(directory: str, ready: int, environ: Mapping[bytes, bytes]) -> int:
     """Start the interpreter of a node, which detaches itself. Return the intermediate process, to be reaped."""
     site = os.path.dirname(os.path.dirname(os.path.abspath(msgspec.__file__)))
     executable, protocol = interpreter(), str(PROTOCOL_VERSION)
@@ -343,7 +356,7 @@ def _spawn(directory: str, ready: int) -> int:
             executable,
             [executable, "-I", "-S", "-c", _BOOT, PACKAGE, site, directory, str(ready), __version__, protocol],
             # -I ignores the variables that change Python. The node compiles its modules once, for all later starts.
-            os.environ,
+            environ,
             file_actions=[
                 (os.POSIX_SPAWN_DUP2, null, 0),
                 (os.POSIX_SPAWN_DUP2, log, 1),
