@@ -132,6 +132,20 @@ class TestWhatGoesOn:
         assert ray.get(queued, timeout=WAIT_S) == [f"task-{number}" for number in range(20)]
         assert {(tmp_path / name).read_text() for name in ray.get(queued)} == {"run\n"}
 
+    def test_tasks_of_tasks_while_nodes_crash(self) -> None:
+        """Workers lease workers, so that the next node may hear of a lease before it hears of the holder."""
+
+        @ray.remote
+        def leaves(depth: int) -> int:
+            return 1 if depth == 0 else sum(ray.get([leaves.remote(depth - 1) for _ in range(2)]))
+
+        for number in range(4):
+            ref = leaves.remote(4)
+            ray.wait([ref], timeout=0.04 * number)
+            crash()
+            assert ray.get(ref, timeout=WAIT_S) == 16
+        eventually(lambda: ray.available_resources()["CPU"] == 4, timeout_s=WAIT_S)
+
     def test_actors_that_are_just_being_created(self) -> None:
         before = [Counter.remote() for _ in range(3)]
         os.kill(node_pid(), signal.SIGKILL)

@@ -178,7 +178,11 @@ class Restoring:
         # The crashed node's forkserver has forked it: no forkserver of this node reports its exit.
         worker.orphaned = worker.output_ended = True
         if known is not None:
+            # Other processes may have returned first, and told what this one holds, has created and has leased.
             worker.watchers, worker.holds = known.watchers, known.holds
+            worker.children, worker.leases = known.children, known.leases
+            for lease in worker.leases.values():
+                lease.holder = worker
             if known.conn != NO_CONNECTION:
                 worker.output_ended = False
                 self._replace(known.conn, worker)
