@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from nbactors.exceptions import reasons
 from nbactors.frontend import calling_cell
 from nbactors.local import current
+from nbactors.local.access import discovery
 from nbactors.local.access.next_node import NextNode
 from nbactors.local.connections.door import Door
 from nbactors.local.connections.node_link import Declaration, NodeLink
@@ -64,6 +65,7 @@ class Process:
         current_call: Set in a worker: returns the job that the calling code belongs to, with which the calls that it
             makes are cancelled.
         job_number: In a session, its job id.
+        home: Set in a worker: its session.
         describe: Returns what the next node must know of this process itself, `Rejoin` first. The leader's thread.
         on_caller: Set in a worker: gives the connection of a fresh caller the record of its jobs. The leader's thread.
         on_caller_gone: Set in a worker: called when a caller has gone. The leader's thread.
@@ -85,13 +87,14 @@ class Process:
         self.numbers = itertools.count(1)
         self.current_call: Callable[[], Any] | None = None
         self.job_number = 0
+        self.home: messages.Home | None = None
         self.describe: Callable[[], list[Declaration]] = lambda: [(messages.Rejoin(None), ())]
         self.on_caller: Callable[[Connection], None] | None = None
         self.on_caller_gone: Callable[[Connection], None] | None = None
         self._on_control = on_control
         self._on_node_lost = on_node_lost
         self._trimming = False
-        self._next_node = NextNode(directory, lambda: membership.has_left)
+        self._next_node = NextNode(directory, lambda: membership.has_left, lambda: self.home)
 
         self.reactor = reactor = Reactor("nbactors-io")
         self.store = store = SegmentStore(reactor.discard, store_limit)
@@ -165,6 +168,12 @@ class Process:
 
     def search(self, last: messages.Welcome | None, found: Callable[[socket.socket | None], None]) -> None:
         """See `Returning`."""
+        # The next node knows by the sockets which processes live, and a cleaner of files may have removed this one's.
+        try:
+            discovery.make_folder(self.directory)
+            self.door.open_again()
+        except OSError:  # the search meets the same error, and tries again
+            pass
         self._next_node.begin(last.pid if last is not None else -1, found)
 
     def declare(self) -> list[Declaration]:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from raw_session import home, is_gone
 
@@ -65,6 +67,9 @@ class Counter:
 
     def pid(self) -> int:
         return os.getpid()
+
+    def run(self, function: Callable[[], Any]) -> Any:
+        return function()
 
     def say(self, text: str) -> None:
         print(text, flush=True)
@@ -126,6 +131,20 @@ class TestWhatGoesOn:
         assert len(set(ray.get(running, timeout=WAIT_S))) == 4
         assert ray.get(queued, timeout=WAIT_S) == [f"task-{number}" for number in range(20)]
         assert {(tmp_path / name).read_text() for name in ray.get(queued)} == {"run\n"}
+
+    def test_tasks_of_tasks_while_nodes_crash(self) -> None:
+        """Workers lease workers, so that the next node may hear of a lease before it hears of the holder."""
+
+        @ray.remote
+        def leaves(depth: int) -> int:
+            return 1 if depth == 0 else sum(ray.get([leaves.remote(depth - 1) for _ in range(2)]))
+
+        for number in range(4):
+            ref = leaves.remote(4)
+            ray.wait([ref], timeout=0.04 * number)
+            crash()
+            assert ray.get(ref, timeout=WAIT_S) == 16
+        eventually(lambda: ray.available_resources()["CPU"] == 4, timeout_s=WAIT_S)
 
     def test_actors_that_are_just_being_created(self) -> None:
         before = [Counter.remote() for _ in range(3)]
@@ -294,6 +313,10 @@ class Actor:
         import os
         return os.getpid()
 
+    def spoil(self):
+        import os
+        os.environ["LEFT_BY_A_WORKER"] = "1"
+
 ray.init(num_cpus=2, namespace="crashes")
 plain, kept = Actor.remote(), Actor.options(name="kept", lifetime="detached").remote()
 from nbactors import engine
@@ -441,6 +464,64 @@ class TestANodeThatWasToldToStop:
                 ray.get(counter.pid.remote())
             assert nodes() == []
         finally:
+            ray.shutdown()
+
+
+class TestTheStartOfTheNextNode:
+    @pytest.mark.usefixtures("session")
+    def test_by_a_session_with_more_descriptors_than_select_takes(self) -> None:
+        taken = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+        try:
+            crash()
+            assert ray.cluster_resources()["CPU"] == 4
+        finally:
+            for descriptor in taken:
+                os.close(descriptor)
+
+    @pytest.mark.usefixtures("session")
+    def test_by_the_session_rather_than_by_a_worker_that_user_code_has_restricted(self) -> None:
+        def restrict() -> None:
+            os.nice(5)
+            os.environ["LEFT_BY_A_WORKER"] = "1"
+
+        counters = [Counter.remote() for _ in range(4)]
+        ray.get([counter.run.remote(restrict) for counter in counters])
+        for _ in range(3):
+            crash()
+            assert ray.cluster_resources()["CPU"] == 4
+            node = psutil.Process(node_pid())
+            assert node.nice() == psutil.Process().nice()
+            assert "LEFT_BY_A_WORKER" not in node.environ()
+
+    def test_by_a_worker_without_its_session(self, driver: subprocess.Popen[str]) -> None:
+        last, _, kept = pids_of(driver)
+        driver.kill()
+        driver.wait()
+        ray.init(namespace="crashes")
+        actor = ray.get_actor("kept")
+        ray.get(actor.spoil.remote())
+        ray.shutdown()
+        os.kill(last, signal.SIGKILL)
+        node = eventually(lambda: next((pid for pid in nodes() if pid != last), None), timeout_s=WAIT_S)
+        assert "LEFT_BY_A_WORKER" not in psutil.Process(node).environ()
+        ray.init(namespace="crashes")
+        assert ray.get(ray.get_actor("kept").pid.remote()) == kept
+        ray.shutdown()
+
+    def test_in_a_removed_directory(self, own_directory: Path) -> None:
+        umask = os.umask(0o022)
+        try:
+            ray.init(num_cpus=2)
+            counter = Counter.remote()
+            pid = ray.get(counter.pid.remote())
+            shutil.rmtree(own_directory)
+            crash()
+            assert ray.cluster_resources()["CPU"] == 2
+            assert own_directory.stat().st_mode & 0o777 == 0o700
+            assert ray.get(counter.pid.remote(), timeout=WAIT_S) == pid
+            assert [row["state"] for row in list_actors()] == ["ALIVE"]
+        finally:
+            os.umask(umask)
             ray.shutdown()
 
 

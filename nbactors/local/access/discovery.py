@@ -26,7 +26,7 @@ import socket
 import stat
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -168,8 +168,21 @@ def connect_node(timeout_s: float = 30.0) -> socket.socket:
             _start(directory, deadline)
 
 
-def find_or_start(directory: str) -> socket.socket | None:
+def find(directory: str) -> socket.socket | None:
+    """Return a blocking socket to the node of a folder, None if none runs. Any thread.
+
+    Raises:
+        OSError: The node does not accept connections.
+    """
+    return _try_connect(directory, _CONNECT_TIMEOUT_S)
+
+
+def find_or_start(directory: str, environ: Mapping[bytes, bytes] | None = None) -> socket.socket | None:
     """Return a blocking socket to the node of a folder; start a node if none runs. Any thread.
+
+    Args:
+        directory: The folder.
+        environ: The environment variables for a node that is started; None for those of this process.
 
     Returns:
         None if another process is starting a node now.
@@ -181,13 +194,13 @@ def find_or_start(directory: str) -> socket.socket | None:
     sock = _try_connect(directory, _CONNECT_TIMEOUT_S)
     if sock is not None:
         return sock
-    _make(directory)
+    make_folder(directory)
     lock = os.open(os.path.join(directory, START_LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         sock = _try_connect(directory, _CONNECT_TIMEOUT_S)
         if sock is None:
-            _start(directory, time.monotonic() + _START_S)
+            _start(directory, time.monotonic() + _START_S, environ)
             sock = _try_connect(directory, _CONNECT_TIMEOUT_S)
         return sock
     except BlockingIOError:
@@ -203,6 +216,17 @@ def was_stopped(directory: str, pid: int) -> bool:
             return file.read() in (str(pid), str(ANY_NODE))
     except OSError:
         return False
+
+
+def make_folder(directory: str) -> None:
+    """Create a node's folder, and what has to lie in it and around it. Any thread.
+
+    Raises:
+        OSError: That is not possible.
+    """
+    # The runtime directory comes first: `os.makedirs` would leave the rights of a directory around to the umask.
+    for path in (os.path.dirname(directory), directory, os.path.join(directory, "p"), os.path.join(directory, "logs")):
+        _make(path)
 
 
 def _make(path: str) -> None:
@@ -280,13 +304,12 @@ def _unlock(descriptor: int) -> None:
     os.close(descriptor)
 
 
-def _start(directory: str, deadline: float) -> None:
+def _start(directory: str, deadline: float, environ: Mapping[bytes, bytes] | None = None) -> None:
     """Start a node and wait until it listens."""
-    for part in ("p", "logs"):
-        _make(os.path.join(directory, part))
+    make_folder(directory)
     reader, writer = os.pipe()
     try:
-        intermediate = _spawn(directory, writer)
+        intermediate = _spawn(directory, writer, os.environb if environ is None else environ)
         os.close(writer)
         writer = -1
         try:  # the intermediate process exits at once; the node is not a child of this process
@@ -303,17 +326,22 @@ def _start(directory: str, deadline: float) -> None:
 
 
 def _await(reader: int, deadline: float) -> bool:
-    """Return whether a descriptor is readable by the deadline. An interrupt ends the wait, but not the node's start."""
+    """Return whether a descriptor is readable by the deadline. An interrupt ends the wait, but not the node's start.
+
+    `poll` takes any descriptor. `select` takes none from 1,024 on, and a session with many actors has more than that.
+    """
+    poll = select.poll()
+    poll.register(reader, select.POLLIN)
     while True:
         left = deadline - time.monotonic()
-        if select.select([reader], [], [], max(0.0, min(left, _GLANCE_S)))[0]:
+        if poll.poll(max(0.0, min(left, _GLANCE_S)) * 1000):
             return True
         INTERRUPTS.raise_due()
         if left <= 0:
             return False
 
 
-def _spawn(directory: str, ready: int) -> int:
+def _spawn(directory: str, ready: int, environ: Mapping[bytes, bytes]) -> int:
     """Start the interpreter of a node, which detaches itself. Return the intermediate process, to be reaped."""
     site = os.path.dirname(os.path.dirname(os.path.abspath(msgspec.__file__)))
     executable, protocol = interpreter(), str(PROTOCOL_VERSION)
@@ -328,7 +356,7 @@ def _spawn(directory: str, ready: int) -> int:
             executable,
             [executable, "-I", "-S", "-c", _BOOT, PACKAGE, site, directory, str(ready), __version__, protocol],
             # -I ignores the variables that change Python. The node compiles its modules once, for all later starts.
-            os.environ,
+            environ,
             file_actions=[
                 (os.POSIX_SPAWN_DUP2, null, 0),
                 (os.POSIX_SPAWN_DUP2, log, 1),

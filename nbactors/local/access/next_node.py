@@ -7,9 +7,14 @@ import os
 import socket
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from nbactors.exceptions import RaySystemError
+from nbactors.local import sockets
 from nbactors.local.access import discovery
+
+if TYPE_CHECKING:
+    from nbactors.local.wire.messages import Home
 
 FIRST_PAUSE_S = 0.005
 LAST_PAUSE_S = 0.05
@@ -19,17 +24,29 @@ AFTER_FAILURE_S = 1.0
 """The pause, in seconds, after a node could not be started."""
 
 
+SESSION_FIRST_S = 0.5
+"""How long, in seconds, a worker leaves the start of the next node to its session, if that lives."""
+
+
 class NextNode:
     """The search of one session or worker. It runs on a thread of its own, since a node takes a while to start.
+
+    A node inherits much from the process that starts it: limits, the CPUs that it may use, its priority. A session has
+    started the first node, but user code may have restricted a worker. So a worker starts the next node only if its
+    session is gone or hangs, and with the environment variables of its session.
 
     Args:
         directory: The folder of the crashed node, in which the next one runs, too.
         is_needless: Returns whether this process no longer needs a node. Any thread.
+        home: Returns the session of a worker, None in a session. Any thread.
     """
 
-    def __init__(self, directory: str, is_needless: Callable[[], bool]) -> None:
+    def __init__(
+        self, directory: str, is_needless: Callable[[], bool], home: Callable[[], Home | None] = lambda: None
+    ) -> None:
         self._directory = directory
         self._is_needless = is_needless
+        self._home = home
 
     def begin(self, last_pid: int, found: Callable[[socket.socket | None], None]) -> None:
         """Have `found` called on the thread of the search, unless this process needs no node any more.
@@ -45,12 +62,21 @@ class NextNode:
 
     def _search(self, last_pid: int, found: Callable[[socket.socket | None], None]) -> None:
         pause = FIRST_PAUSE_S
+        home = self._home()
+        environ, start_at = None, time.monotonic()
+        if home is not None:
+            environ = home.opened.environment.environ
+            if sockets.is_alive(sockets.process_socket_path(self._directory, home.driver)):
+                start_at += SESSION_FIRST_S
         while not self._is_needless():
             if discovery.was_stopped(self._directory, last_pid):
                 found(None)
                 return
             try:
-                sock = discovery.find_or_start(self._directory)
+                if time.monotonic() < start_at:
+                    sock = discovery.find(self._directory)
+                else:
+                    sock = discovery.find_or_start(self._directory, environ)
             except (OSError, RaySystemError):
                 time.sleep(AFTER_FAILURE_S)  # the log of the node has the reason
                 continue

@@ -349,7 +349,8 @@ class NodeLink:
             connection.send(message, fds)
         self._connection = connection
         for message in old.of_kinds(_LATE):
-            connection.send(message)
+            if not getattr(message, "rid", 0):  # a request is sent below, if its answer is still wanted
+                connection.send(message)
         fresh.hand_to(connection)
         self.is_away = False
         if not self.refused:

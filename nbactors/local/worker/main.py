@@ -49,7 +49,6 @@ class Worker:
     """Puts a worker's parts together, and handles the node's messages."""
 
     def __init__(self, process_id: bytes, directory: str, readers: tuple[int, int] | None = None) -> None:
-        self._home: messages.Home | None = None
         self._is_blocked = False
         self._assigned = Waiter()
         self._assign: messages.Assign | None = None
@@ -116,7 +115,7 @@ class Worker:
         elif kind is messages.Terminate:
             self._terminate(message.kind)
         elif kind is messages.Home:
-            self._home = message
+            self.process.home = message
         elif kind is messages.ReplaceMeta:
             self._replace_meta(message)
         elif kind is messages.PipesLost:
@@ -135,7 +134,7 @@ class Worker:
         executor, assign = self.executor, self._assign
         made, ending = executor.hosted.made.is_set(), executor.farewell.ending
         described: list[tuple[Any, Sequence[int]]] = [
-            (messages.Rejoin(self._home, assign, made, self._told_label, self._is_blocked), ())
+            (messages.Rejoin(self.process.home, assign, made, self._told_label, self._is_blocked), ())
         ]
         described += ((messages.OutputPipes(origin), ends) for origin, ends in executor.output.readers())
         if ending is not None:
@@ -182,7 +181,7 @@ class Worker:
 
     def _is_needed(self) -> bool:
         """Return whether this worker goes on without a node: for a detached actor, or while its driver lives."""
-        assign, home = self._assign, self._home
+        assign, home = self._assign, self.process.home
         if assign is None or home is None:
             return False
         if isinstance(assign.asked, messages.CreateActor) and assign.asked.detached:

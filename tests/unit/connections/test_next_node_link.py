@@ -139,6 +139,28 @@ def test_descriptors_are_declared_too(process: Process) -> None:
     ours.close()
 
 
+def test_a_display_whose_sender_waits_is_shown_once(process: Process) -> None:
+    process.lose_node()
+
+    def be_the_next_node() -> None:
+        """On a thread of its own; this thread leads the reactor while it waits for the answer."""
+        ours, theirs = socket.socketpair()
+        process.found(theirs)
+        process.node = node = Node(ours)
+        node.expect(messages.Hello)
+        node.tell(welcome(2))
+        display = node.expect(messages.Display)
+        node.tell(messages.Done(display.rid))
+
+    thread = threading.Thread(target=be_the_next_node)
+    thread.start()
+    process.link.request(lambda rid: messages.Display(rid, 1, b"figure", "show"))
+    thread.join()
+    process.link.send_now(messages.SetTitle("last"))
+    process.reactor.settle()
+    assert not [message for message in process.node.arrived() if isinstance(message, messages.Display)]
+
+
 @pytest.mark.parametrize("crashes", ["before", "meanwhile"])
 def test_a_request_is_answered_by_the_next_node(process: Process, crashes: str) -> None:
     requests: list[messages.GetActor] = []

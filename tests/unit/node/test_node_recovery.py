@@ -386,6 +386,18 @@ class TestSessions:
         crash.driver()
         assert worker.one(messages.Terminate).kind == "owner_died"
 
+    def test_an_actor_ends_with_the_worker_that_has_created_it_and_returned_later(self) -> None:
+        crash = Crash(3)
+        parent, child = crash.creation(), crash.creation(actor_id=b"c" * 16)
+        creator = Client(crash.node, crash.worker_ids[1], "worker", 103, returns=True)
+        worker = crash.worker(0, crash.assign(child, owner=crash.worker_ids[1], owner_pid=103), constructed=True)
+        creator.send(messages.Rejoin(crash.home, crash.assign(parent), constructed=True))
+        creator.send(messages.Restored())
+        crash.driver(crash.hold(parent), crash.hold(child))
+        assert worker.got(messages.Terminate) == []
+        creator.leave()
+        assert worker.one(messages.Terminate).kind == "owner_died"
+
     def test_its_forkserver_is_started_for_what_comes(self) -> None:
         crash = Crash(1)
         crash.driver()
@@ -449,6 +461,21 @@ class TestLeases:
         assert driver.ask("available_resources").amounts["CPU"] == 4.0
         driver.request_lease()
         assert driver.one(messages.LeaseGranted).process_id == crash.worker_ids[0]
+
+    @pytest.mark.parametrize("is_claimed", [True, False])
+    def test_the_worker_of_a_worker_returns_first(self, is_claimed: bool) -> None:
+        """The node knows of the holder that it has greeted, but not yet that the holder is a worker."""
+        crash = Crash(3)
+        holder = Client(crash.node, crash.worker_ids[1], "worker", 103, returns=True)
+        crash.worker(0, crash.assign(request(), owner=crash.worker_ids[1], owner_pid=103))
+        holder.send(messages.Rejoin(crash.home, crash.assign(crash.creation()), constructed=True))
+        if is_claimed:
+            holder.send(self.leased(crash))
+        holder.send(messages.Restored())
+        driver = crash.driver(messages.AddHold(b"a" * 16, crash.driver_id, 1))
+        assert driver.ask("available_resources").amounts["CPU"] == (3.0 if is_claimed else 4.0)
+        holder.send(messages.ReturnLease(5))
+        assert driver.ask("available_resources").amounts["CPU"] == 4.0
 
     def test_the_holder_is_told_that_its_worker_has_ended_meanwhile(self) -> None:
         crash = Crash(1)

@@ -201,9 +201,9 @@ class Restoring:
         # The crashed node's forkserver has forked it: no forkserver of this node reports its exit.
         worker.orphaned = worker.output_ended = True
         if known is not None:
-            # Its leased workers and its actors may have returned before it has told that it is a worker.
+            # Other processes may have returned first, and told what this one holds, has created and has leased.
             worker.watchers, worker.holds = known.watchers, known.holds
-            worker.leases, worker.children = known.leases, known.children
+            worker.children, worker.leases = known.children, known.leases
             for lease in worker.leases.values():
                 lease.holder = worker
             if known.conn != NO_CONNECTION:
