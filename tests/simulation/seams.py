@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from nbactors.local import current, environment, member, sockets
-from nbactors.local.connections import node_link, peer_connection
+from nbactors.local.connections import node_link, peer_connection, peers
 from nbactors.local.connections.connection import Connection
 from nbactors.local.reactor import blame, reactor
 from nbactors.local.submitting.actor_link import LocalActorLink
@@ -105,6 +105,7 @@ def _put_in_place(patch: pytest.MonkeyPatch) -> None:
     for place in (blame, reactor):
         patch.setattr(place, "complain", _complain)
     patch.setattr(peer_connection, "peer_codec", lambda: _PEER_CODEC)
+    patch.setattr(peers, "PeerCodec", lambda: _PEER_CODEC)
     patch.setattr(node_link, "control_codec", lambda: _CONTROL_CODEC)
     patch.setattr(main, "Process", _make_process)
     patch.setattr(main, "ForkHooks", lambda *_: None)
