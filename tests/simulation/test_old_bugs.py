@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from nbactors.exceptions import reasons
+from nbactors.local.connections import node_link
 from nbactors.local.node.rules import holders
+from nbactors.local.node.rules.recovering.restoring import Restoring
 from nbactors.local.submitting.actor_link import LocalActorLink
 from nbactors.local.submitting.target import Target, in_turn
 from nbactors.local.submitting.task_queue import TaskQueue
@@ -90,12 +92,30 @@ def only_the_first_task_of_a_dead_worker_counts_a_try(patch: pytest.MonkeyPatch)
     patch.setattr(TaskQueue, "lost", lost)
 
 
+def a_lease_that_was_returned_is_restored_for_ever(patch: pytest.MonkeyPatch) -> None:
+    """A worker that returned to the next node after its last holder was counted as leased, and nobody returned it."""
+    restored = Restoring.restored
+
+    def forget(self: Any, *args: Any) -> None:
+        restored(self, *args)
+        self._complete.clear()
+
+    patch.setattr(Restoring, "restored", forget)
+
+
+def a_process_that_stands_still_loses_patience(patch: pytest.MonkeyPatch) -> None:
+    """The time in which it could not search for the next node counted as a search in vain."""
+    patch.setattr(node_link, "STEP_S", node_link.PATIENCE_S)
+
+
 BUGS = [
     tokens_that_come_back_early_are_forgotten,
     counts_before_the_creation_are_refused,
     nothing_is_sent_behind_a_cancelled_call,
     a_call_that_is_tried_again_comes_last,
     only_the_first_task_of_a_dead_worker_counts_a_try,
+    a_lease_that_was_returned_is_restored_for_ever,
+    a_process_that_stands_still_loses_patience,
 ]
 
 

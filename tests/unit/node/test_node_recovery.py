@@ -612,6 +612,17 @@ class TestAWorkerThatWasNotToldWhatItIsFor:
             crash.driver()
         assert "has to exit" in worker.one(messages.Refused).text
 
+    def test_it_does_not_keep_its_session_if_that_is_gone(self) -> None:
+        crash = Crash(2)
+        crash.vanish(crash.driver_id)
+        crash.node.pass_time(RECOVER_WITHIN_S)
+        worker = self.unassigned(crash, knows_home=True)
+        assert worker.one(messages.Refused)
+        crash.vanish(crash.worker_ids[0])
+        worker.leave()
+        crash.node.pass_time(20.0)
+        assert crash.node.take(events.Leave)
+
     @pytest.mark.parametrize("is_first", [True, False])
     def test_its_present_holder_counts_more_than_its_last_one(self, is_first: bool) -> None:
         crash = Crash(2)

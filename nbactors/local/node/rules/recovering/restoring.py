@@ -72,6 +72,8 @@ class Restoring:
                 self._assign(process)
             else:
                 self._unassigned[process.process_id] = process
+            if session is not None and session.driver.lost and not self._is_recovering():
+                self._sessions.gone(session)
             return
         worker = self._worker(process.process_id, process.pid, session)
         worker.conn, worker.pid, worker.output_ended = process.conn, process.pid, False
