@@ -6,6 +6,7 @@ import itertools
 import os
 import socket
 from collections.abc import Callable, Sequence
+from time import monotonic
 from typing import Any, Protocol
 
 import msgspec
@@ -24,6 +25,10 @@ PATIENCE_S = 2.0
 
 MAX_CRASHES = 10
 """The most nodes that may crash one after the other before such waits fail."""
+
+STILL_S = 0.5
+"""A timer that is late by this, in seconds, shows that this process stood still: a signal had stopped it, or native
+code held the interpreter's lock."""
 
 ANSWER_S = 30.0
 """Seconds after which a request fails. The node answers in well under a second, even under load."""
@@ -283,15 +288,16 @@ class NodeLink:
         self._be_patient(stash, why)
         self.returning.search(self.welcome, self._found)
 
-    def _be_patient(self, stash: Stash, why: str) -> None:
-        crashes = self._crashes
-        self._reactor.call_later(PATIENCE_S, lambda: self._lose_patience(stash, crashes, why))
+    def _be_patient(self, stash: Stash, why: str, is_first: bool = True) -> None:
+        crashes, due = self._crashes, monotonic() + PATIENCE_S
+        self._reactor.call_later(PATIENCE_S, lambda: self._lose_patience(stash, crashes, why, is_first, due))
 
-    def _lose_patience(self, stash: Stash, crashes: int, why: str) -> None:
+    def _lose_patience(self, stash: Stash, crashes: int, why: str, is_first: bool, due: float) -> None:
         if self._connection is not stash or self.lost:
             return
-        if crashes < self._crashes <= MAX_CRASHES:  # a node came meanwhile, and has crashed, too
-            self._be_patient(stash, why)
+        stood_still = is_first and monotonic() > due + STILL_S  # and with it the search
+        if stood_still or crashes < self._crashes <= MAX_CRASHES:  # else a node came meanwhile, and has crashed, too
+            self._be_patient(stash, why, is_first and not stood_still)
         else:
             self.lost = (
                 f"the node daemon has ended ({why}), and no other one could be started within {PATIENCE_S:g} s. See "
@@ -308,7 +314,8 @@ class NodeLink:
             self.is_away = False
             self.lost = _ended("it was stopped")
             self._give_up()
-        elif not self.is_away or self._next is not None or self._reactor.closed:
+            return
+        if not self.is_away or self._next is not None or self._reactor.closed:
             sock.close()
             return
         self._next = connection = Connection(self._reactor, sock, control_codec(), self._receive, self._closed)
