@@ -384,6 +384,28 @@ class TestWithoutItsSession:
         assert nodes() == [], "the driver searches for no other node"
 
 
+STANDSTILL = """
+import fcntl, os, signal, sys, time
+session, node, lock = int(sys.argv[1]), int(sys.argv[2]), os.open(sys.argv[3], os.O_RDWR | os.O_CREAT)
+fcntl.flock(lock, fcntl.LOCK_EX)
+os.kill(node, signal.SIGKILL)
+time.sleep(0.3)
+os.kill(session, signal.SIGSTOP)
+time.sleep(2.5)
+os.close(lock)
+os.kill(session, signal.SIGCONT)
+"""
+"""The session begins its search, and is stopped for longer than it waits for the next node."""
+
+
+@pytest.mark.usefixtures("session")
+def test_a_session_that_stands_still_during_its_search_fails_nothing(runtime_directory: Path) -> None:
+    arguments = [str(os.getpid()), str(node_pid()), str(home(runtime_directory) / "start.lock")]
+    with subprocess.Popen([sys.executable, "-c", STANDSTILL, *arguments]):
+        eventually(lambda: not nodes(), timeout_s=WAIT_S)
+        assert ray.get(Counter.remote().add.remote(), timeout=WAIT_S) == 1
+
+
 class no_next_node:
     """Keeps processes from starting a node, as one does that has the lock and hangs."""
 

@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from raw_session import is_gone
 
 import nbactors as ray
+from nbactors.testing import eventually
 
 GRACE_S = 5.0
 
@@ -186,3 +188,31 @@ def test_a_verb_in_the_child_says_that_it_was_forked() -> None:
         return os.read(reader, 1000).decode()
 
     assert "this process was forked from one with a session" in ray.get(fork.remote(), timeout=10)
+
+
+class Leaving:
+    """Leaves a child behind, in a process group of its own."""
+
+    def leave(self, path: str) -> int:
+        pid = os.fork()
+        if pid:
+            return pid
+        os.setsid()
+        try:
+            while True:
+                os.write(1, b"x" * 1000 + b"\n")
+        except OSError as error:
+            Path(path).write_text(type(error).__name__)
+        os._exit(0)
+
+
+def test_a_child_that_prints_after_the_end_of_its_worker_is_told_that_nobody_reads(tmp_path: Path) -> None:
+    actor = ray.remote(Leaving).remote()
+    pid = ray.get(actor.leave.remote(str(tmp_path / "error")))
+    try:
+        ray.kill(actor)
+        eventually(lambda: is_gone(pid), timeout_s=10)
+        assert (tmp_path / "error").read_text() == "BrokenPipeError"
+    finally:
+        if not is_gone(pid):
+            os.kill(pid, signal.SIGKILL)

@@ -323,7 +323,8 @@ class NodeLink:
             self.is_away = False
             self.lost = _ended("it was stopped")
             self._give_up()
-        elif not self.is_away or self._next is not None or self._reactor.closed:
+            return
+        if not self.is_away or self._next is not None or self._reactor.closed:
             sock.close()
             return
         self._next = connection = Connection(self._reactor, sock, control_codec(), self._receive, self._closed)

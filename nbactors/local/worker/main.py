@@ -70,7 +70,7 @@ class Worker:
             set_title=self._show,
             readers=readers,
         )
-        ForkHooks(executor.hosted, executor.performer, executor.answers, executor.give_signals_back)
+        ForkHooks(executor.hosted, executor.performer, executor.answers, executor.output, executor.give_signals_back)
         process.current_call = executor.current_job
         process.on_caller, process.on_caller_gone = executor.on_caller, executor.on_caller_gone
 

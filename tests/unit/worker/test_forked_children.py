@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from nbactors.local.worker.jobs.hosted import Hosted
+from nbactors.local.worker.printing.output_pipes import OutputPipes
 from nbactors.local.worker.running import forked
 from nbactors.local.worker.running.forked import ForkHooks
 
@@ -46,8 +47,9 @@ class Hooks:
         # Functions that are registered once are called at every fork of this process.
         monkeypatch.setattr(os, "register_at_fork", lambda **hooks: registered.update(hooks))
         self.hosted, self.performer, self.answers = Hosted(), Performer(), Answers()
+        self.output = OutputPipes(lambda *_: None, lambda: None, os.pipe())
         self.given_back = 0
-        ForkHooks(self.hosted, self.performer, self.answers, self._give_back)
+        ForkHooks(self.hosted, self.performer, self.answers, self.output, self._give_back)
         self.before = registered["before"]
         self.in_parent = registered["after_in_parent"]
         self.in_child = registered["after_in_child"]
@@ -75,8 +77,10 @@ def statuses(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 @pytest.fixture
-def hooks(monkeypatch: pytest.MonkeyPatch, statuses: list[int]) -> Hooks:
-    return Hooks(monkeypatch)
+def hooks(monkeypatch: pytest.MonkeyPatch, statuses: list[int]) -> Iterator[Hooks]:
+    made = Hooks(monkeypatch)
+    yield made
+    made.output.forget()
 
 
 @pytest.fixture
@@ -102,6 +106,16 @@ def test_signals_are_blocked_until_parent_and_child_have_handlers_of_their_own(h
     hooks.before()
     hooks.in_child()
     assert hooks.given_back == 1
+
+
+def test_the_read_ends_of_the_output_stay_with_the_parent(hooks: Hooks) -> None:
+    (_, ends), *_ = hooks.output.readers()
+    hooks.before()
+    hooks.in_child()
+    assert hooks.output.readers() == []
+    for descriptor in ends:
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(descriptor)
 
 
 def test_signals_that_the_user_has_blocked_stay_blocked(hooks: Hooks) -> None:

@@ -5,7 +5,8 @@ subprocess that writes later still writes to the pipes of its own cell. All pipe
 whole lines.
 
 No output is dropped, reordered or taken for a duplicate. While a session does not take its output, the node leaves the
-pipes unread. The workers then wait in `print` at some point, and the node's memory does not grow.
+pipes unread. The workers then wait in `print` at some point, and the node's memory does not grow. Only a node that
+crashes takes something along: the unfinished lines that it has read.
 """
 
 from __future__ import annotations

@@ -118,6 +118,14 @@ class OutputPipes:
         """Close the read ends of an origin's pipes: nobody needs them, or the node could not take them. Any thread."""
         _close(self._readers.pop(origin, ()))
 
+    def forget(self) -> None:
+        """In a forked child: close the copies of the read ends.
+
+        Otherwise a child that prints after the worker's end would wait for ever for a reader, which it is itself.
+        """
+        while self._readers:
+            _close(self._readers.popitem()[1])
+
     def write(self, number: int, origin: int, data: bytes) -> None:
         """Write to the pipe of an origin, 1 for stdout, 2 for stderr. Any thread; waits for the node to read."""
         with self._lock:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from nbactors.local.worker.jobs.hosted import Hosted
+    from nbactors.local.worker.printing.output_pipes import OutputPipes
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -30,15 +31,22 @@ class ForkHooks:
         hosted: The worker's actor.
         performer: The `Performer`, whose methods take over results and exceptions of calls.
         answers: The `Answers`, whose methods send them.
+        output: The worker's pipes.
         give_signals_back: Restores the default effect of signals.
     """
 
     def __init__(
-        self, hosted: Hosted, performer: object, answers: object, give_signals_back: Callable[[], None]
+        self,
+        hosted: Hosted,
+        performer: object,
+        answers: object,
+        output: OutputPipes,
+        give_signals_back: Callable[[], None],
     ) -> None:
         self._hosted = hosted
         self._performer = performer
         self._answers = answers
+        self._output = output
         self._give_signals_back = give_signals_back
         self._masks = threading.local()
         # Signals are blocked during the fork: Python drops a signal that arrives before the child has its own handlers.
@@ -53,6 +61,7 @@ class ForkHooks:
     def _become_child(self) -> None:
         self._give_signals_back()
         self._unblock()
+        self._output.forget()
         _replace(self._performer, ("deliver", "refuse"), _end)
         _replace(self._performer, ("raised",), _end_by)
         _replace(self._answers, ("give", "give_yielded", "end_stream", "refuse", "send"), _end)
