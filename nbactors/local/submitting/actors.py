@@ -266,17 +266,21 @@ class Actors:
         self.created[creation.actor_id] = messages.Created(creation, 0, b"", 0)
 
     def _note_news(self, news: ActorNews) -> bool:
-        """Note news of an actor that was created here; return whether no handle here needs them."""
+        """Note news of an actor that was created here; return whether it is dead, which no later handle needs to know.
+
+        Other news are remembered: `get_actor` may find the actor, and is answered after the node has told the news.
+        """
         created = self.created.get(news.actor_id)
         if created is None:
             return False
         if type(news) is messages.ActorDown:
             self.created.pop(news.actor_id, None)
-        elif type(news) is messages.ActorUp:
+            return True
+        if type(news) is messages.ActorUp:
             self.created[news.actor_id] = messages.Created(created.creation, news.restarts, news.process_id, news.pid)
         else:
             self.created[news.actor_id] = messages.Created(created.creation, created.restarts + 1, b"", 0)
-        return True
+        return False
 
     def declare(self) -> list[messages.Created]:
         """Return the actors of this process that are not dead, for the next node. The leader's thread."""

@@ -69,6 +69,25 @@ def test_a_named_actor_may_be_up_before_its_link_is_made(process: Process) -> No
     assert link.tokens == 1
 
 
+def creation() -> messages.CreateActor:
+    return messages.CreateActor(0, ACTOR, "Actor", "", "", False, True, {}, {}, None, [], b"", b"")
+
+
+def test_the_creator_without_a_handle_remembers_that_its_actor_is_up(process: Process) -> None:
+    """`get_actor` is answered after that, and finds the actor alive."""
+    process.actors.note_created(creation())
+    process.actors.on_news(up())
+    process.actors.obtain(ACTOR, 1)
+    assert process.connected == [WORKER]
+
+
+def test_the_creator_remembers_no_death(process: Process) -> None:
+    process.actors.note_created(creation())
+    process.actors.on_news(messages.ActorDown(ACTOR, "killed", "", "", "", 0))
+    assert not process.actors._news
+    assert process.actors.declare() == []
+
+
 def test_what_is_not_remembered_the_node_is_asked_for(process: Process) -> None:
     process.actors.on_news(up())
     process.actors._news.clear()
