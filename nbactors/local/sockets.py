@@ -111,6 +111,11 @@ def is_alive(path: str) -> bool:
     return True
 
 
+def is_process_alive(directory: str, process_id: bytes) -> bool:
+    """Return whether a session or worker listens on its socket, even if it does not accept connections now."""
+    return is_alive(process_socket_path(directory, process_id))
+
+
 def survivors(directory: str) -> dict[str, int]:
     """Return the processes that listen on the sockets of a directory, and remove the sockets of ended ones.
 

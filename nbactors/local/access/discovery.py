@@ -195,18 +195,15 @@ def find_or_start(directory: str, environ: Mapping[bytes, bytes] | None = None) 
     if sock is not None:
         return sock
     make_folder(directory)
-    lock = os.open(os.path.join(directory, START_LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        sock = _try_connect(directory, _CONNECT_TIMEOUT_S)
-        if sock is None:
-            _start(directory, time.monotonic() + _START_S, environ)
+        with _locked(os.path.join(directory, START_LOCK), time.monotonic()):
             sock = _try_connect(directory, _CONNECT_TIMEOUT_S)
-        return sock
-    except BlockingIOError:
+            if sock is None:
+                _start(directory, time.monotonic() + _START_S, environ)
+                sock = _try_connect(directory, _CONNECT_TIMEOUT_S)
+            return sock
+    except (TimeoutError, BlockingIOError):  # the lock is taken, or the node's queue of connections is full
         return None
-    finally:
-        _unlock(lock)
 
 
 def was_stopped(directory: str, pid: int) -> bool:
@@ -295,13 +292,9 @@ def _locked(path: str, deadline: float) -> Iterator[None]:
                 time.sleep(0.005)
         yield
     finally:
-        _unlock(descriptor)
-
-
-def _unlock(descriptor: int) -> None:
-    """Unlock and close a lock file. A child that was forked meanwhile has a copy, which alone would keep the lock."""
-    fcntl.flock(descriptor, fcntl.LOCK_UN)
-    os.close(descriptor)
+        # A child that was forked meanwhile has a copy of the descriptor, which alone would keep the lock.
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+        os.close(descriptor)
 
 
 def _start(directory: str, deadline: float, environ: Mapping[bytes, bytes] | None = None) -> None:

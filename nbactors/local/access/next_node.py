@@ -23,7 +23,6 @@ LAST_PAUSE_S = 0.05
 AFTER_FAILURE_S = 1.0
 """The pause, in seconds, after a node could not be started."""
 
-
 SESSION_FIRST_S = 0.5
 """How long, in seconds, a worker leaves the start of the next node to its session, if that lives."""
 
@@ -66,7 +65,7 @@ class NextNode:
         environ, start_at = None, time.monotonic()
         if home is not None:
             environ = home.opened.environment.environ
-            if sockets.is_alive(sockets.process_socket_path(self._directory, home.driver)):
+            if sockets.is_process_alive(self._directory, home.driver):
                 start_at += SESSION_FIRST_S
         while not self._is_needless():
             if discovery.was_stopped(self._directory, last_pid):

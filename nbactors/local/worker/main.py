@@ -186,7 +186,7 @@ class Worker:
             return False
         if isinstance(assign.asked, messages.CreateActor) and assign.asked.detached:
             return True
-        return sockets.is_alive(sockets.process_socket_path(self.process.directory, home.driver))
+        return sockets.is_process_alive(self.process.directory, home.driver)
 
     def _apply(self, assign: messages.Assign) -> None:
         """Take over the node's assignment: the first one, and a task worker's with each lease."""
