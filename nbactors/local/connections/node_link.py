@@ -244,10 +244,8 @@ class NodeLink:
             self._next = None
             if last is not None and last.node_id == welcome.node_id:
                 # The node lives, and has ended the connection: by its records this process is gone.
-                self.is_away = False
-                self.lost = _ended("it has closed the connection")
+                self._stay_without("it has closed the connection")
                 connection.close(self.lost)
-                self._give_up()
             else:
                 self._return(connection)
 
@@ -284,21 +282,29 @@ class NodeLink:
         self._be_patient(stash, why)
         self.returning.search(self.welcome, self._found)
 
-    def _be_patient(self, stash: Stash, why: str, seconds: float = PATIENCE_S, crashes: int = -1) -> None:
+    def _stay_without(self, why: str) -> None:
+        """End the search, since there is no next node for this process. The leader's thread."""
+        self.is_away = False
+        self.lost = _ended(why)
+        self._give_up()
+
+    def _be_patient(self, stash: Stash, why: str) -> None:
         """Wait for the next node, in steps.
 
         Native code may keep the lock of the interpreter for seconds. Then the search stands still, too, and may find
         the next node right after that. So a step that takes much longer than planned does not count.
         """
-        crashes = self._crashes if crashes < 0 else crashes
-        late = monotonic() + 2 * STEP_S
+        crashes, left, late = self._crashes, PATIENCE_S, monotonic() + 2 * STEP_S
 
         def step() -> None:
+            nonlocal left, late
             if self._connection is not stash or self.lost:
                 return
-            left = seconds if monotonic() > late else seconds - STEP_S
+            if monotonic() <= late:
+                left -= STEP_S
             if left > 0:
-                self._be_patient(stash, why, left, crashes)
+                late = monotonic() + 2 * STEP_S
+                self._reactor.call_later(STEP_S, step)
             else:
                 self._lose_patience(stash, crashes, why)
 
@@ -320,9 +326,7 @@ class NodeLink:
 
     def _greet(self, sock: socket.socket | None) -> None:
         if sock is None:
-            self.is_away = False
-            self.lost = _ended("it was stopped")
-            self._give_up()
+            self._stay_without("it was stopped")
             return
         if not self.is_away or self._next is not None or self._reactor.closed:
             sock.close()
