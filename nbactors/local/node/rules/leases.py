@@ -65,11 +65,11 @@ class Leases:
             ask.refuse("runtime", f"no worker for tasks: {why}.")
             return
         known = asker.leases.get(asked.rid)
-        if known is not None and known.asked == asked:
-            ask.withdraw()  # a client that has returned from a crashed node may send a request twice
-            return
         if known is not None:
-            ask.refuse("value", f"request {asked.rid} is open already: each request has a number of its own.")
+            if known.asked == asked:  # a client that has returned from a crashed node may send a request twice
+                ask.withdraw()
+            else:
+                ask.refuse("value", f"request {asked.rid} is open already: each request has a number of its own.")
             return
         resources = to_units(asked.resources)
         why = too_much(len(asker.leases), session.queue, resources, resources)
@@ -94,18 +94,16 @@ class Leases:
         """Restore a lease after a crash of the node, by what its worker or its holder knows."""
         worker.looked_at = self._context.now
         worker.kind = _kind(asked)
-        if lease_id in self._granted:  # its holder was the first to tell
-            known = self._granted[lease_id]
-            if known.allocation is not None:
-                worker.home.pool.release(known.allocation)
-            lease = known
-        else:
+        lease = self._granted.get(lease_id)
+        if lease is None:
             ask = Ask(self._context.send, holder, asked)
             ask.withdraw()
             lease = _lease(lease_id, holder, worker.home, asked, ask)
             holder.leases[asked.rid] = lease
-            self._granted[lease.lease_id] = lease
-            self._numbers = itertools.count(max(lease.lease_id, next(self._numbers)) + SKIPPED)
+            self._granted[lease_id] = lease
+            self._numbers = itertools.count(max(lease_id, next(self._numbers)) + SKIPPED)
+        elif lease.allocation is not None:  # its holder was the first to tell
+            worker.home.pool.release(lease.allocation)
         lease.granted = True
         lease.worker, worker.lease = worker, lease
         lease.allocation = worker.home.pool.seize(lease.resources, gpu_ids)
