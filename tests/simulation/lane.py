@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+
+from nbactors.local.worker.running.thread_lane import ThreadLane
 
 if TYPE_CHECKING:
     from nbactors.local.worker.jobs.job import Job
 
 
-class SimulatedLane:
-    """Runs the calls of a group, up to `limit` at the same time. Each runs as steps, see `Run`.
-
-    Arguments and methods as of `ThreadLane`.
-    """
+class SimulatedLane(ThreadLane):
+    """Runs the calls of a group, up to `limit` at the same time. Each runs as steps, see `Run`."""
 
     def __init__(self, name: str, limit: int, run: Any, later: Any, catch_up: Callable[[], None]) -> None:
-        self._limit = limit
+        super().__init__(name, limit, run, later, catch_up)
         self._worker = run.__self__.worker
-        self._jobs: deque[Job] = deque()
-        self._active: set[int] = set()
-        self._started = self._paused = False
 
     def put(self, job: Job) -> None:
         self._jobs.append(job)
@@ -31,24 +26,9 @@ class SimulatedLane:
         self._started = True
         self._go_on()
 
-    def pause(self) -> None:
-        self._paused = True
-
     def resume(self) -> None:
         self._paused = False
         self._go_on()
-
-    @property
-    def is_busy(self) -> bool:
-        return bool(self._jobs)
-
-    @property
-    def has_running(self) -> bool:
-        return bool(self._active or self._jobs)
-
-    @property
-    def runs(self) -> bool:
-        return bool(self._active)
 
     def _go_on(self) -> None:
         worker = self._worker

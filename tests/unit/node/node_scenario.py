@@ -16,6 +16,41 @@ M = TypeVar("M")
 ENVIRONMENT = messages.Environment(b"/usr/bin/python3", [b"-c", b""], [b"/lib"], b"/", {})
 
 
+def open_session(**options: Any) -> messages.OpenSession:
+    """Return a request for a session, with `rid` and what else differs from an ordinary one."""
+    defaults: dict[str, Any] = {
+        "namespace": "ns",
+        "environment": ENVIRONMENT,
+        "num_cpus": 2.0,
+        "num_gpus": 0.0,
+        "memory": -1.0,
+        "object_store_memory": -1.0,
+        "resources": {},
+        "log_to_driver": True,
+        "graceful_shutdown_s": 30.0,
+    }
+    return messages.OpenSession(**{**defaults, **options})
+
+
+def create_actor(**options: Any) -> messages.CreateActor:
+    """Return a request for an actor, with `actor_id` and what else differs from an ordinary one."""
+    defaults: dict[str, Any] = {
+        "rid": 0,
+        "class_name": "Counter",
+        "name": "",
+        "namespace": "",
+        "get_if_exists": False,
+        "detached": False,
+        "placement": {"CPU": 1.0},
+        "resources": {},
+        "runtime_env": None,
+        "sys_path": [],
+        "cwd": b"",
+        "meta": b"meta",
+    }
+    return messages.CreateActor(**{**defaults, **options})
+
+
 class Scenario:
     """One node, no process, no clock but `now`."""
 
@@ -74,18 +109,7 @@ class Scenario:
 
     def session(self, **options: Any) -> Client:
         client = Client(self, self.new_id(), "session")
-        defaults: dict[str, Any] = {
-            "namespace": "ns",
-            "environment": ENVIRONMENT,
-            "num_cpus": 2.0,
-            "num_gpus": 0.0,
-            "memory": -1.0,
-            "object_store_memory": -1.0,
-            "resources": {},
-            "log_to_driver": True,
-            "graceful_shutdown_s": 30.0,
-        }
-        client.send(messages.OpenSession(rid=self.rid(), **{**defaults, **options}))
+        client.send(open_session(rid=self.rid(), **options))
         client.opened = client.one(messages.SessionOpened)
         return client
 
@@ -146,22 +170,7 @@ class Client:
 
     def create(self, **options: Any) -> bytes:
         """Ask for an actor; return its id."""
-        defaults: dict[str, Any] = {
-            "rid": 0,
-            "actor_id": self.scenario.new_id(),
-            "class_name": "Counter",
-            "name": "",
-            "namespace": "",
-            "get_if_exists": False,
-            "detached": False,
-            "placement": {"CPU": 1.0},
-            "resources": {},
-            "runtime_env": None,
-            "sys_path": [],
-            "cwd": b"",
-            "meta": b"meta",
-        }
-        message = messages.CreateActor(**{**defaults, **options})
+        message = create_actor(**{"actor_id": self.scenario.new_id(), **options})
         self.send(message)
         return message.actor_id
 

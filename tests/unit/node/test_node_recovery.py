@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from node_scenario import ENVIRONMENT, Client, Scenario
+from node_scenario import Client, Scenario, create_actor, open_session
 
 from nbactors.local.node.rules import events
 from nbactors.local.node.rules.holders import EARLY_S
@@ -26,37 +26,11 @@ class Crash:
         self.driver_id = ids[0]
         self.worker_ids = ids[1:]
         self.node = Scenario(gpus, survivors={socket_name(one): 100 + one[0] for one in ids})
-        opened: dict[str, Any] = {
-            "rid": 0,
-            "namespace": "ns",
-            "environment": ENVIRONMENT,
-            "num_cpus": 4.0,
-            "num_gpus": float(gpus),
-            "memory": -1.0,
-            "object_store_memory": -1.0,
-            "resources": {},
-            "log_to_driver": True,
-            "graceful_shutdown_s": 30.0,
-        }
-        self.home = messages.Home(JOB, self.driver_id, 101, messages.OpenSession(**{**opened, **session}))
+        opened = open_session(**{"rid": 0, "num_cpus": 4.0, "num_gpus": float(gpus), **session})
+        self.home = messages.Home(JOB, self.driver_id, 101, opened)
 
     def creation(self, **options: Any) -> messages.CreateActor:
-        defaults: dict[str, Any] = {
-            "rid": 0,
-            "actor_id": b"a" * 16,
-            "class_name": "Counter",
-            "name": "",
-            "namespace": "",
-            "get_if_exists": False,
-            "detached": False,
-            "placement": {"CPU": 1.0},
-            "resources": {},
-            "runtime_env": None,
-            "sys_path": [],
-            "cwd": b"",
-            "meta": b"meta",
-        }
-        return messages.CreateActor(**{**defaults, **options})
+        return create_actor(**{"actor_id": b"a" * 16, **options})
 
     def assign(self, asked: messages.CreateActor | messages.RequestLease, **changes: Any) -> messages.Assign:
         is_actor = isinstance(asked, messages.CreateActor)
