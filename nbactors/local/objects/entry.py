@@ -111,6 +111,8 @@ class Entry:
         """Store the value, or with `error` the pickled error, and tell the listeners. Any thread."""
         state = (_ERROR if error else _VALUE).get(self.state)
         if state is not None and self.state < READY:
+            if error and self.call is not None:
+                self.home.unread.note(self, self.call, data)
             self.data = data
             self.buffers = buffers
             self.stored = stored
@@ -238,7 +240,10 @@ class Entry:
     def exception(self) -> BaseException | None:
         """See `ObjectRef.exception`."""
         self._check_done()
-        return failures.decode(self.data) if self.state > READY else None
+        if self.state == READY:
+            return None
+        self.home.unread.read(self)
+        return failures.decode(self.data)
 
 
 class _Done:

@@ -139,5 +139,4 @@ class _Answer:
         self._sent = True
         connection = self._connection
         connection.claims.listeners.pop(self, None)
-        value, fds = self._values.pack_entry(connection, entry)
-        connection.send(messages.Fetched(entry.id, value), fds)
+        connection.send(messages.Fetched(entry.id, self._values.pack_entry(connection, entry)))

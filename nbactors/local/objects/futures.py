@@ -166,11 +166,17 @@ class _AsyncFuture(_Watch):
 
     def leave(self, future: asyncio.Future[Any]) -> None:
         """Stop listening. If an interrupt of the cell has cancelled the future, cancel the call. The loop's thread."""
-        entry = self._entry
         self.cancel()
-        interruption = entry.home.waiting.interruption
-        if interruption is not None and interruption.cancels and future.cancelled() and INTERRUPTS.is_passing:
-            interruption.cancel_one(entry)
+        if future.cancelled():
+            _cancel_if_interrupted(self._entry)
+
+
+def _cancel_if_interrupted(awaited: Any) -> None:
+    """Cancel the call of an entry or stream if an interrupt of the cell has ended its `await`. The loop's thread."""
+    if INTERRUPTS.is_passing:
+        interruption = awaited.home.waiting.interruption
+        if interruption is not None and interruption.cancels:
+            interruption.cancel_one(awaited)
 
 
 class _ThreadFuture:
@@ -245,5 +251,8 @@ async def until_ready(source: Source) -> None:
     if source.add_waiter(listener):
         try:
             await future
+        except asyncio.CancelledError:
+            _cancel_if_interrupted(source)
+            raise
         finally:
             source.remove_waiter(listener)  # still there if this coroutine was cancelled

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from nbactors.local.objects.arenas import Arenas
 from nbactors.local.objects.fetching import Fetching
 from nbactors.local.objects.references import References
 from nbactors.local.objects.streams import Streams
+from nbactors.local.objects.unread import Unread
 from nbactors.local.objects.values import Values
 from nbactors.local.objects.waiting import Waiting
 
@@ -48,11 +50,13 @@ class Objects:
         self.process_id = process_id
         self.membership = membership
         self.reactor = reactor
+        self.unread = Unread(process_id, reactor)
         self.references = References(self, process_id, reactor, peers, node)
-        self.values = Values(store, self.references, expect_trim)
+        self.arenas = Arenas(store.allocator, reactor.wait, lambda: not reactor.leads())
+        self.values = Values(store, self.arenas, self.references, self.unread, expect_trim)
         self.fetching = Fetching(peers, self.references, self.values)
         self.streams = Streams(self, peers, self.references, self.values, numbers)
-        self.waiting = Waiting(reactor, membership, self.references, self.values)
+        self.waiting = Waiting(reactor, membership, self.references, self.values, self.unread)
 
     def process_gone(self, process_id: bytes) -> None:
         """Drop the counts of a process that has died, and lose the objects that it owned. The leader's thread."""

@@ -35,7 +35,9 @@ class Readable:
 
     def facts(self) -> StreamFacts:
         """Return a summary of the stream, as this process knows it. Any thread; does not wait."""
-        return StreamFacts("ended" if self.ended else "running", unread=len(self.items))
+        items = list(self.items)
+        error = items[-1].facts().error if self.ended and items else ""
+        return StreamFacts("ended" if self.ended else "running", unread=len(items), error=error)
 
     def add_waiter(self, waiter: Listener) -> bool:
         """Call `waiter.ready` when there is something to read; return False, without a call, if there is already."""
@@ -172,6 +174,8 @@ class Inbox(Readable):
             self.ended = True
             self.received += 1
             if not self.abandoned:
+                if self._call is not None:
+                    self.home.unread.note(entry, self._call, held.data)
                 self.items.append(entry)
         self.end()
 

@@ -154,8 +154,8 @@ class _Asker:
         ref: ObjectRef[Any] = ObjectRef(entry)
         home.references.export(entry, ref)
         oid = home.references.grant(ref, connection.peer_id)
-        value, fds = home.values.pack_entry(connection, entry)
-        connection.send_now(messages.Next(self._stream_id, oid, value), fds)
+        value = home.values.pack_entry(connection, entry)
+        connection.send_now(messages.Next(self._stream_id, oid, value))
 
 
 class RemoteReader(Readable):

@@ -1,14 +1,12 @@
-"""Pickled values into messages and back, with the counting of their segments, references and handles."""
+"""Pickled values into messages and back, with the counting of their blocks, references and handles."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from nbactors import exceptions
-from nbactors.exceptions import ForeignCodeError, reasons
-from nbactors.local.connections.intake import MISSING
+from nbactors.exceptions import ForeignCodeError
 from nbactors.local.objects.held import Held
 from nbactors.local.objects.object_life import READY
 from nbactors.local.reactor.blame import place
@@ -17,8 +15,10 @@ from nbactors.object_ref import ObjectRef
 
 if TYPE_CHECKING:
     from nbactors.local.connections.connection import Connection
+    from nbactors.local.objects.arenas import Arenas
     from nbactors.local.objects.claims import Claims
     from nbactors.local.objects.entry import Entry
+    from nbactors.local.objects.home import Watching
     from nbactors.local.store.segments import SegmentStore, Stored
 
 INLINE = 100 * 1024
@@ -26,7 +26,7 @@ INLINE = 100 * 1024
 
 
 class _Release:
-    """Gives back a hold on a segment after the value in it is freed.
+    """Gives back a hold on a block after the value in it is freed.
 
     Attributes:
         is_due: Set for the release whose value is kept: a repeated `Values.receive` makes one more for the same hold.
@@ -62,7 +62,9 @@ class Values:
 
     Args:
         store: The shared memory for large values.
+        arenas: Sends the arenas of the store.
         references: Counts the references in values.
+        unread: Notes which errors were read.
         expect_trim: Called when a large value is stored.
 
     Attributes:
@@ -71,9 +73,18 @@ class Values:
 
     handles: Counting
 
-    def __init__(self, store: SegmentStore, references: Counting, expect_trim: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        store: SegmentStore,
+        arenas: Arenas,
+        references: Counting,
+        unread: Watching,
+        expect_trim: Callable[[], None],
+    ) -> None:
         self._store = store
+        self._arenas = arenas
         self._references = references
+        self._unread = unread
         self._expect_trim = expect_trim
 
     def hold(self, value: Any) -> Held:
@@ -92,10 +103,11 @@ class Values:
             return Held(b"", self._store.write(data, buffers), found)
         return Held(data, None, found, False, [bytes(buffer) for buffer in buffers] if buffers else ())
 
-    def pack(self, connection: Connection, held: Held | Entry, error: bool) -> tuple[messages.Value, list[int]]:
-        """Return a value for a message to one receiver, and the descriptors that have to go with the message.
+    def pack(self, connection: Connection, held: Held | Entry, error: bool) -> messages.Value:
+        """Return a value for a message to one receiver.
 
-        Counts the receiver as a borrower of each reference and as a holder of each handle and of the segment.
+        Counts the receiver as a borrower of each reference and as a holder of each handle and of the block. If the
+        receiver does not have the descriptor of the arena yet, the descriptor is sent first, in a message of its own.
         """
         refs: list[bytes] = []
         actors: list[bytes] = []
@@ -106,24 +118,25 @@ class Values:
             else:
                 actors.append(self.handles.grant(thing, receiver))
         segment = None
-        fds: list[int] = []
         stored = held.stored
         if stored is not None:
             number = self._store.grant(stored)
-            connection.claims.segments.add(number)
-            segment = messages.Segment(number, stored.size, stored.spans)
-            fds.append(stored.hold.fd)
-        return messages.Value(held.data, refs, actors, segment, error, list(held.buffers)), fds
+            claims: Claims = connection.claims
+            claims.segments.add(number)
+            arena, offset, *_ = stored.hold.block
+            self._arenas.announce(connection, arena)
+            segment = messages.Segment(number, arena.number, offset, stored.size, stored.spans)
+        return messages.Value(held.data, refs, actors, segment, error, list(held.buffers))
 
-    def pack_entry(self, connection: Connection, entry: Entry) -> tuple[messages.Value, list[int]]:
+    def pack_entry(self, connection: Connection, entry: Entry) -> messages.Value:
         """Do what `pack` does, for the value or error of a final entry."""
-        return self.pack(connection, entry, entry.state != READY)
+        is_error = entry.state != READY
+        if is_error:
+            self._unread.read(entry)
+        return self.pack(connection, entry, is_error)
 
     def receive(self, connection: Connection, value: messages.Value) -> Held:
-        """Take over a value with its tokens, hold and descriptor. Called while its message is handled.
-
-        Of a value that was lost on its way, because its descriptor is missing or its segment is torn, the result holds
-        the error of the loss, see `failures.loss`.
+        """Take over a value with its tokens and its hold. Called while its message is handled.
 
         If an asynchronous exception aborts the handling, the repeated handling finds the value in `unpacked`.
         """
@@ -135,29 +148,18 @@ class Values:
         segment = value.segment
         release = _Release(connection, segment.segment_id if segment is not None else 0)
         stored: Stored | None = None
-        loss: exceptions.RaySystemError | None = None
         if segment is not None:
-            fd = connection.take_fd(value)
-            if fd == MISSING:
-                loss = reasons.no_descriptor("a large value could not be received")
-            elif (size := os.fstat(fd).st_size) < segment.size:
-                os.close(fd)
-                loss = reasons.torn_segment(segment.size, size)
-            else:
-                stored = self._store.receive(fd, segment.size, segment.spans, release.give_back)
+            claims: Claims = connection.claims
+            arena = claims.received.get(segment.arena)
+            if arena is None or segment.offset + segment.size > arena.size:
+                raise exceptions.RaySystemError("a peer announced a value that is not in any of its arenas")
+            stored = self._store.receive(arena, segment.offset, segment.size, segment.spans, release.give_back)
         references, actors = self._references, self.handles
         contained: list[Any] = [references.known(oid) for oid in value.refs]
         contained += [actors.known(actor_id) for actor_id in value.actors]
-        if loss is None:
-            held = Held(value.data, stored, contained, value.error, value.buffers)
-        else:  # the references of a lost value are taken over all the same: they are freed at the end of this method
-            held = Held(failures.encode_loss(loss), error=True)
+        held = Held(value.data, stored, contained, value.error, value.buffers)
         connection.unpacked[id(value)] = held
         release.is_due = True
-        if segment is not None:
-            connection.forget_fd(value)
-            if loss is not None:
-                release.give_back()
         # Tokens last: one that is not taken over frees the object too late, one that is taken over twice, too early.
         for oid in value.refs:
             references.obtain(oid, 1)
@@ -166,17 +168,18 @@ class Values:
         return held
 
     def released(self, connection: Connection, message: messages.ReleaseSegment) -> None:
-        """Take back a hold on a segment from another process. The leader's thread."""
+        """Take back a hold on a block from another process. The leader's thread."""
         claims: Claims = connection.claims
         if message.segment_id in claims.segments:
             claims.segments.discard(message.segment_id)
             self._store.released(message.segment_id)
 
     def closed(self, connection: Connection) -> None:
-        """Take back all holds of a process whose connection is closed. The leader's thread."""
+        """Take back all holds of a process whose connection is closed, and leave its arenas. The leader's thread."""
         claims: Claims = connection.claims
         for number in list(claims.segments):
             self._store.lost(number)
+        self._arenas.closed(connection)
         claims.forget_listeners()
 
     def load(self, entry: Entry) -> Any:
@@ -188,6 +191,7 @@ class Values:
         """
         __tracebackhide__ = True
         if entry.state != READY:
+            self._unread.read(entry)
             raise failures.decode(entry.data)
         data, buffers = (entry.data, entry.buffers) if entry.stored is None else entry.stored.views()
         try:

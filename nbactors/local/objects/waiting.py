@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from nbactors import exceptions
 from nbactors.engine.unready_list import UnreadyList
@@ -22,10 +22,21 @@ if TYPE_CHECKING:
     from nbactors.local.objects.references import References
     from nbactors.local.objects.stream_inbox import Inbox
     from nbactors.local.objects.streams import RemoteReader
+    from nbactors.local.objects.unread import Unread
     from nbactors.local.reactor.reactor import Reactor
 
 PATIENCE_S = 0.005
 """Seconds after which a waiting task lends its CPUs to other tasks."""
+
+
+class Noting(Protocol):
+    """Notes where threads wait, see `Waits`."""
+
+    def begin(self, kind: str, start: float) -> None:
+        """Note that this thread is about to wait."""
+
+    def end(self) -> None:
+        """Note that this thread waits no more. Idempotent."""
 
 
 class _OneWaiter(Waiter):
@@ -41,21 +52,22 @@ class _Several:
     """A `get` of several objects. It ends when one of them fails, even while it waits for another one.
 
     Attributes:
+        entries: The objects.
         failed: The object whose failure was noticed first.
         waiter: The waiter of the thread at the moment.
     """
 
-    __slots__ = ("_entries", "_members", "failed", "waiter")
+    __slots__ = ("_members", "entries", "failed", "waiter")
 
     def __init__(self, entries: list[Entry]) -> None:
-        self._entries = entries
+        self.entries = entries
         self._members: frozenset[Entry] | None = None
         self.failed: Entry | None = None
         self.waiter: Waiter | None = None
 
     def look(self) -> None:
         """Look for an object that has failed before this `get` was registered for `note`."""
-        for entry in self._entries:
+        for entry in self.entries:
             if entry.state > READY:
                 self.failed = entry
                 break
@@ -64,7 +76,7 @@ class _Several:
         """End the `get` if the object that has failed is one of its objects. Any thread."""
         members = self._members
         if members is None:
-            members = self._members = frozenset(self._entries)
+            members = self._members = frozenset(self.entries)
         if entry in members and self.failed is None:
             self.failed = entry
             if self.waiter is not None:
@@ -79,19 +91,25 @@ class Waiting:
         membership: Tells whether this process has left the node.
         references: Tells whether this process has borrowed objects.
         values: Unpacks the values.
+        unread: Notes which errors were read.
 
     Attributes:
         before_block: Set in an asyncio actor: called on each thread that is about to wait.
         on_block: Set in a worker: called when its task waits for long; returns a function to call after the wait.
+        noted: Notes the waits for the task events.
     """
 
-    def __init__(self, reactor: Reactor, membership: Membership, references: References, values: Loading) -> None:
+    def __init__(
+        self, reactor: Reactor, membership: Membership, references: References, values: Loading, unread: Unread
+    ) -> None:
         self._reactor = reactor
+        self._unread = unread
         self._membership = membership
         self._references = references
         self._values = values
         self.before_block: Callable[[], None] | None = None
         self.on_block: Callable[[], Callable[[], None] | None] | None = None
+        self.noted: Noting | None = None
         # `wait` adds no waiter to each reference, but looks through them again whenever an object has become final. In
         # the loop `while refs: done, refs = wait(refs)` a thousand references would get a thousand waiters each.
         self.watchers: list[Waiter] = []
@@ -137,8 +155,12 @@ class Waiting:
                     pass
         load = self._values.load
         values = []
-        for entry in entries:  # no comprehension: its frame would show in the traceback of an error
-            values.append(load(entry))  # noqa: PERF401
+        try:
+            for entry in entries:  # no comprehension: its frame would show in the traceback of an error
+                values.append(load(entry))  # noqa: PERF401
+        except BaseException:
+            self._unread.read_all(entries)
+            raise
         return values
 
     def _await_turn(self, entry: Entry, several: _Several, deadline: float | None) -> None:
@@ -150,6 +172,7 @@ class Waiting:
                 several.waiter = waiter
                 # `failed` is read after `waiter` is set: `note` stores first and then finishes the waiter it finds.
                 if several.failed is not None:
+                    self._unread.read_all(several.entries)
                     self._values.load(several.failed)
                 if not entry.add_waiter(waiter):
                     return
@@ -166,7 +189,7 @@ class Waiting:
         which = f"ObjectRef({entries[0].id.hex()})" if len(entries) == 1 else f"{missing} of {len(entries)} objects"
         raise exceptions.GetTimeoutError(
             f"Get timed out: {which} not ready within {timeout} s. The call goes on; call get() again with a longer "
-            "timeout, or wait() for those that are ready."
+            f"timeout, or wait() for those that are ready.{_obstacle(entries)}"
         )
 
     def get_one(self, entry: Entry, timeout: float | None) -> Any:
@@ -237,7 +260,7 @@ class Waiting:
                     split = _split(refs, num_returns)
                     if len(split[0]) >= num_returns:
                         return split
-                self._block(watcher, None if deadline is None else max(deadline - monotonic(), 0))
+                self._block(watcher, None if deadline is None else max(deadline - monotonic(), 0), "ray.wait")
             except KeyboardInterrupt as error:
                 self._interrupted(error, [ref._entry for ref in refs])
                 raise
@@ -277,12 +300,22 @@ class Waiting:
         if self.interruption is not None:
             self.interruption.apply(error, waited)
 
-    def _block(self, waiter: Waiter, timeout: float | None) -> None:
+    def _block(self, waiter: Waiter, timeout: float | None, kind: str = "ray.get") -> None:
         if self.before_block is not None:
             self.before_block()
+        start, noted = monotonic(), self.noted
+        if noted is None:
+            self._wait_from(start, waiter, timeout)
+            return
+        try:
+            noted.begin(kind, start)
+            self._wait_from(start, waiter, timeout)
+        finally:
+            noted.end()
+
+    def _wait_from(self, start: float, waiter: Waiter, timeout: float | None) -> None:
         reactor = self._reactor
         on_block = self.on_block
-        start = monotonic()
         if on_block is None or (timeout is not None and timeout <= PATIENCE_S):
             reactor.wait(waiter, timeout)
             while waiter.interrupted and not waiter.done:
@@ -328,3 +361,17 @@ def _split(refs: list[ObjectRef[Any]], num_returns: int) -> tuple[list[ObjectRef
         else:
             rest.append(ref)
     return ready, rest
+
+
+def _obstacle(entries: list[Entry]) -> str:
+    """Return a sentence about what the first missing call waits for, if its worker has not got it; else nothing."""
+    call = next((entry.call for entry in entries if entry.state < READY), None)
+    if call is None or call.connection is not None or call.target is None:
+        return ""
+    name = call.facts().label
+    if call.awaited is not None:
+        return f" {name} waits for its argument ObjectRef({call.awaited.id.hex()})."
+    awaited = call.target.awaited(call)
+    if awaited == "actor":
+        return f" {name} waits for its actor, which has not started: list_actors() and %actors show what it needs."
+    return f" {name} waits for a worker with {awaited}." if awaited else ""

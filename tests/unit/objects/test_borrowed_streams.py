@@ -113,7 +113,7 @@ class TestReading:
         settle(owner, borrower)
         assert reader.state == READY
         assert generator.next_ready()
-        assert reader.facts() == ("running", "", 1)
+        assert reader.facts()[:3] == ("running", "", 1)
         assert not generator.is_finished()
         read(borrower, generator, 1)
         stream.ends()
@@ -121,7 +121,7 @@ class TestReading:
         settle(borrower, owner)
         assert generator.is_finished()
         assert not generator.next_ready()
-        assert reader.facts() == ("ended", "", 0)
+        assert reader.facts()[:3] == ("ended", "", 0)
 
     def test_readers_of_several_processes_share_one_sequence(
         self, owner: Session, borrower: Session, third: Session, stream: Stream, generator: Generator

@@ -180,6 +180,8 @@ class TestAwait:
 class Call:
     """The call that makes an object, which keeps how it was cancelled."""
 
+    target = None
+
     def __init__(self, entry: Any) -> None:
         self.number = entry.number
         self.cancels: list[CancelMode] = []
@@ -465,6 +467,28 @@ class TestUntilReady:
 
         on_loop(body)
         assert not stream.inbox.waiters
+
+    def test_an_interrupt_of_the_cell_cancels_the_awaited_generator(
+        self, session: Session, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        stream = Stream(session)
+        interruption = Interruption(session.process_id, session.reactor, session.peers, True)
+        session.objects.waiting.interruption = interruption
+        cancelled: list[object] = []
+        monkeypatch.setattr(interruption, "cancel_one", cancelled.append)
+
+        async def cancel(*, is_interrupt: bool) -> None:
+            waiting = asyncio.create_task(futures.until_ready(stream.inbox))
+            await asyncio.sleep(0)
+            monkeypatch.setattr(futures.INTERRUPTS, "is_passing", is_interrupt)
+            waiting.cancel()
+            with pytest.raises(asyncio.CancelledError, match=r"^$"):
+                await waiting
+
+        on_loop(lambda: cancel(is_interrupt=False))
+        assert not cancelled
+        on_loop(lambda: cancel(is_interrupt=True))
+        assert cancelled == [stream.inbox]
 
     def test_one_that_is_woken_after_it_was_cancelled_does_nothing(self, session: Session) -> None:
         stream = Stream(session)

@@ -6,6 +6,7 @@ import gc
 import os
 import pickle
 import tempfile
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -17,9 +18,11 @@ from nbactors.actor import ActorHandle
 from nbactors.definitions.importable import ForeignCodeError
 from nbactors.local.connections.intake import MISSING
 from nbactors.local.objects import values as values_module
+from nbactors.local.objects.claims import Claims
 from nbactors.local.objects.entry import Entry
 from nbactors.local.objects.held import Held
 from nbactors.local.objects.values import INLINE
+from nbactors.local.store.arena import Arena
 from nbactors.local.wire import failures, messages, pickling
 
 LARGE = bytes(range(256)) * (1 << 12)
@@ -144,55 +147,97 @@ class Receiving:
         self.unpacked: dict[int, Any] = {}
         self.sent: list[Any] = []
         self.forgotten: list[Any] = []
-        self._fd = fd
+        self.claims = Claims()
+        self.closed = False
+        self.fd = fd
+        self.on_sent: Callable[[], None] = lambda: None
 
-    def take_fd(self, value: messages.Value) -> int:
-        return os.dup(self._fd) if self._fd != MISSING else MISSING
+    def take_fd(self, message: messages.Arena) -> int:
+        return os.dup(self.fd) if self.fd != MISSING else MISSING
 
-    def forget_fd(self, value: messages.Value) -> None:
-        self.forgotten.append(value)
+    def forget_fd(self, message: messages.Arena) -> None:
+        self.forgotten.append(message)
 
     def send(self, message: Any) -> None:
         self.sent.append(message)
+        self.on_sent()
+
+    send_now = send
+
+
+Make = Callable[..., Any]
+
+
+@pytest.fixture
+def receiving(session: Session) -> Iterator[Make]:
+    """Makes connections, of a class, on which a file comes. They are closed at the end."""
+    made: list[Receiving] = []
+
+    def make(fd: int = MISSING, cls: type[Receiving] = Receiving) -> Receiving:
+        made.append(cls(fd))
+        return made[-1]
+
+    yield make
+    for connection in made:
+        connection.unpacked.clear()
+        session.objects.values.closed(connection)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def file() -> Iterator[int]:
+    """A file of the size of an arena."""
+    with tempfile.TemporaryFile() as opened:
+        opened.truncate(1 << 20)
+        opened.write(pickling.dumps("a value").data)
+        opened.flush()
+        yield opened.fileno()
 
 
 class TestReceiving:
-    SEGMENT = messages.Segment(7, 1 << 20, [(0, 1 << 20)])
+    ARENA = messages.Arena(3, 1 << 20)
+    VALUE = messages.Value(b"", segment=messages.Segment(7, 3, 0, 1 << 20, [(0, 1 << 20)]))
 
-    def test_without_a_descriptor_the_value_is_an_error_and_the_hold_given_back(self, session: Session) -> None:
-        value, connection = messages.Value(b"", segment=self.SEGMENT), Receiving()
-        held = session.objects.values.receive(connection, value)  # type: ignore[arg-type]
+    def test_an_arena_without_its_descriptor_is_asked_for_again_when_a_value_is_read(
+        self, session: Session, receiving: Make, file: int
+    ) -> None:
+        values, arenas, connection = session.objects.values, session.objects.arenas, receiving()
+        arenas.announced(connection, self.ARENA)
+        held = values.receive(connection, self.VALUE)
+        assert connection.sent == []
+        connection.on_sent = lambda: arenas.announced(connection, self.ARENA)
         with pytest.raises(exceptions.RaySystemError, match="a large value could not be received"):
             held.load()
-        assert connection.sent == [messages.ReleaseSegment(7)]
-        assert connection.forgotten == [value]
+        connection.fd = file
+        assert held.load() == "a value"
+        assert connection.forgotten == [self.ARENA] * 3
 
-    def test_a_segment_whose_file_is_too_short_is_an_error_and_the_hold_given_back(self, session: Session) -> None:
-        value = messages.Value(b"", segment=self.SEGMENT)
-        with tempfile.TemporaryFile() as file:
-            connection = Receiving(file.fileno())
-            held = session.objects.values.receive(connection, value)  # type: ignore[arg-type]
-        with pytest.raises(exceptions.RaySystemError, match=r"announced 1048576 bytes.*the file has 0"):
-            held.load()
-        assert connection.sent == [messages.ReleaseSegment(7)]
-        assert connection.forgotten == [value]
-
-    def test_the_references_in_a_value_that_has_not_arrived_are_given_back(
-        self, owner: Session, borrower: Session
+    def test_an_arena_that_is_larger_than_its_file_is_refused(
+        self, session: Session, receiving: Make, file: int
     ) -> None:
-        held = owner.objects.values.hold([owner.put("inside")])
-        packed, _ = owner.objects.values.pack(Outgoing(borrower), held, False)  # type: ignore[arg-type]
-        assert count(owner, borrower) == 1
-        value, connection = messages.Value(b"", packed.refs, segment=self.SEGMENT), Receiving()
-        borrower.objects.values.receive(connection, value)  # type: ignore[arg-type]
-        connection.unpacked.clear()
-        settle(borrower, owner)
-        assert count(owner, borrower) == 0
+        arena = messages.Arena(3, (1 << 20) + 1)
+        with pytest.raises(exceptions.RaySystemError, match="larger than its file"):
+            session.objects.arenas.announced(receiving(file), arena)
 
-    def test_a_lost_value_is_told_from_an_error_of_the_call(self, session: Session) -> None:
-        value = messages.Value(b"", segment=self.SEGMENT)
-        held = session.objects.values.receive(Receiving(), value)  # type: ignore[arg-type]
-        assert failures.loss(held.data).startswith("a large value could not be received: the process")
+    @pytest.mark.parametrize(("arena", "offset"), [(4, 0), (3, 1)], ids=["not announced", "too short"])
+    def test_a_value_outside_of_all_arenas_is_refused(
+        self, session: Session, receiving: Make, file: int, arena: int, offset: int
+    ) -> None:
+        values, connection = session.objects.values, receiving(file)
+        session.objects.arenas.announced(connection, self.ARENA)
+        value = messages.Value(b"", segment=messages.Segment(7, arena, offset, 1 << 20, []))
+        with pytest.raises(exceptions.RaySystemError, match="not in any of its arenas"):
+            values.receive(connection, value)
+
+    def test_an_arena_that_comes_twice_is_one(self, session: Session, receiving: Make, file: int) -> None:
+        """The handling of the message was aborted, or two threads of the sender have announced the arena."""
+        first, second = receiving(file), receiving(file)
+        for connection in (first, first, second):
+            session.objects.arenas.announced(connection, self.ARENA)
+        assert first.claims.received[3] is second.claims.received[3]
+
+    def test_a_lost_value_is_told_from_an_error_of_the_call(self) -> None:
+        lost = failures.encode_loss(exceptions.RaySystemError("its caller could not be reached"))
+        assert failures.loss(lost) == "its caller could not be reached"
         assert failures.loss(failures.encode(exceptions.RaySystemError("another"))) == ""
         assert failures.loss(failures.encode_task_error("work", "", exceptions.RaySystemError("a task's"), 1)) == ""
 
@@ -200,7 +245,7 @@ class TestReceiving:
         ref = owner.put("inside")
         held = owner.objects.values.hold([ref])
         outgoing = Outgoing(borrower)
-        value, _ = owner.objects.values.pack(outgoing, held, False)  # type: ignore[arg-type]
+        value = owner.objects.values.pack(outgoing, held, False)  # type: ignore[arg-type]
         connection = Receiving()
         first = borrower.objects.values.receive(connection, value)  # type: ignore[arg-type]
         assert borrower.objects.values.receive(connection, value) is first  # type: ignore[arg-type]
@@ -209,14 +254,15 @@ class TestReceiving:
         del first
         assert count(owner, borrower) == 0
 
-    def test_a_hold_that_was_taken_over_twice_is_given_back_once(self, session: Session) -> None:
-        """An interrupt has torn the handling after the segment was taken over, and before that was noted."""
-        with tempfile.TemporaryFile() as file:
-            file.truncate(1 << 20)
-            value, connection = messages.Value(b"", segment=self.SEGMENT), TornReceiving(file.fileno())
-            with pytest.raises(KeyboardInterrupt, match=r"^$"):
-                session.objects.values.receive(connection, value)  # type: ignore[arg-type]
-            held = session.objects.values.receive(connection, value)  # type: ignore[arg-type]
+    def test_a_hold_that_was_taken_over_twice_is_given_back_once(
+        self, session: Session, receiving: Make, file: int
+    ) -> None:
+        """An interrupt has torn the handling after the block was taken over, and before that was noted."""
+        connection = receiving(file, TornReceiving)
+        session.objects.arenas.announced(connection, self.ARENA)
+        with pytest.raises(KeyboardInterrupt, match=r"^$"):
+            session.objects.values.receive(connection, self.VALUE)
+        held = session.objects.values.receive(connection, self.VALUE)
         gc.collect()
         settle(session)
         assert connection.sent == []
@@ -224,6 +270,46 @@ class TestReceiving:
         del held
         settle(session)
         assert connection.sent == [messages.ReleaseSegment(7)]
+
+
+class TestArenas:
+    def test_its_descriptor_is_sent_once_for_many_values(self, owner: Session, borrower: Session) -> None:
+        refs = [owner.put(LARGE) for _ in range(5)]
+        copies = lend(owner, borrower, refs)
+        assert all(borrower.get(copy) == LARGE for copy in copies)
+        assert len(connection_from(owner, borrower).claims.sent) == 1
+        assert len(_received(borrower)) == 1
+
+    def test_a_closed_arena_is_forgotten_by_all_that_it_was_passed_on_to(
+        self, owner: Session, borrower: Session, third: Session
+    ) -> None:
+        copy = lend(owner, borrower, [owner.put(LARGE)])
+        passed_on = lend(borrower, third, lend(borrower, third, copy))
+        assert third.get(passed_on[0]) == LARGE
+        copy.clear()
+        passed_on.clear()
+        settle(borrower, third, owner)
+        owner.store.trim()
+        settle(owner, borrower, third)
+        assert owner.store.in_memory == 0
+        for member in (owner, borrower, third):
+            for connection in [*member.peers.outgoing(), *member.peers.incoming()]:
+                assert (connection.claims.sent, connection.claims.received) == ({}, {})
+
+    def test_it_is_sent_again_to_a_peer_that_has_got_no_descriptor(self, owner: Session, borrower: Session) -> None:
+        [copy] = lend(owner, borrower, [owner.put(LARGE)])
+        borrower.get(copy)
+        [arena] = _received(borrower).values()
+        arena.fd = None
+        arena.drop_mappings()
+        assert borrower.get(copy) == LARGE
+
+
+def _received(member: Member) -> dict[int, Arena]:
+    """Return the arenas that a member has from the one other member."""
+    [connection] = member.peers.outgoing()
+    received: dict[int, Arena] = connection.claims.received
+    return received
 
 
 class Outgoing:

@@ -25,7 +25,7 @@ class Member:
         self._meanwhile = [meanwhile]
         self.blocked = 0
         self.reactor = self
-        self.waiting = Waiting(self, Membership(), self, None)  # type: ignore[arg-type]
+        self.waiting = Waiting(self, Membership(), self, None, None)  # type: ignore[arg-type]
 
     @property
     def borrows(self) -> bool:

@@ -112,7 +112,7 @@ class TestGetSeveral:
         when_blocked(session, lambda: bring_error(refs[failing], LookupError("none")))
         with pytest.raises(LookupError, match="none"):
             get(session, refs, None)
-        assert not any(ref._entry.waiters for ref in refs)
+        assert not any(isinstance(waiter, Waiter) for ref in refs for waiter in ref._entry.waiters)
 
     def test_an_error_of_a_later_one_that_is_there_already_ends_it_before_it_waits(
         self, session: Session, refs: Refs
@@ -369,6 +369,8 @@ class TestLeft:
 
 class Call:
     """The call that makes an object, which keeps how it was cancelled."""
+
+    target = None
 
     def __init__(self, entry: Any) -> None:
         self.number = entry.number

@@ -1,0 +1,30 @@
+"""Numbers of bytes as text with a unit, and the number that such a text names."""
+
+from __future__ import annotations
+
+import re
+
+_KIB = 1024.0
+_TEXT = re.compile(r"\s*(\d+(?:\.\d+)?(?:e\d+)?)\s*([kmgt]?)(i?)b?\s*", re.IGNORECASE)
+_POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
+
+
+def shown(count: float) -> str:
+    """Return a number of bytes as text with a unit, such as "1.5 GiB"."""
+    for unit in ("B", "KiB", "MiB"):
+        if count < _KIB:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= _KIB
+    return f"{count:.1f} GiB"
+
+
+def parse(text: str) -> int:
+    """Return the number of bytes that a text names: "2GiB" and "2Gi" are 2 * 1024**3, "2GB" and "2G" are 2 * 1000**3.
+
+    Raises:
+        ValueError: The text names no number of bytes.
+    """
+    found = _TEXT.fullmatch(text)
+    if found is None or (found[3] and not found[2]):
+        raise ValueError(f"{text!r:.80} is no number of bytes: write for instance '2GiB' or '500MB'")
+    return int(float(found[1]) * (1024 if found[3] else 1000) ** _POWERS[found[2].lower()])
