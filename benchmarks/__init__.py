@@ -8,7 +8,8 @@ The package `nbactors.benchmark` has the session, the machine's limits, and the 
     rows        further rows: startup, memory, arrays, streaming, many actors
     targets     the figure that each row must reach
     bench       a session whose processes can all be found, and Ray as a runtime
-    copying     the machine's limits for large values
+    copying     the machine's limits for large values: copies in memory
+    filing      the same for values on a disk: `write` and `read`
     report      the result: a table for people, a JSON document for programs
     workloads   the work of the further rows; runs as a script, also in an environment that has only Ray
 """

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from benchmarks import copying
+from benchmarks import copying, filing
 from nbactors.benchmark import limits
 from nbactors.benchmark.rows import ROWS, Measurement, Row, rate
 
@@ -29,6 +29,7 @@ SESSIONS = 2
 LATER = 5
 COPIES = 5
 FIRST_ITEMS = 200
+SMALL_STORE = 100 << 20  # Ray takes no less
 
 
 def init_warm(bench: MarkedBench) -> Measurement:
@@ -125,6 +126,26 @@ def array(bench: MarkedBench, what: str, limit: str | None) -> Measurement:
     return Measurement.of([second * 1000 for second in seconds], note=kind)
 
 
+def spilled(bench: MarkedBench, what: str, limit: str) -> Measurement:
+    """Measure, in fresh sessions whose store is small, the rate to `write` values to the disk, or to `read` them."""
+    size, count, memory = _spilled(bench.effort)
+    seconds: list[float] = []
+
+    def session() -> float:
+        with closing(bench.another()) as place, closing(place.process()) as subject:
+            seconds.append(subject.run("spill", size=size, count=count, memory=memory)[what])
+        return 0.0
+
+    _, value = bench.between_limits(limit, session, bench.effort.rounds)
+    return Measurement.of([size * count / 1e9 / second for second in seconds], value)
+
+
+def _spilled(effort: MoreEffort) -> tuple[int, int, int]:
+    """Return the size of a spilled value, the number of values, and the bytes of memory for them."""
+    size = max(effort.array_bytes // 50, 1_000_000)
+    return size, 50, max(24 * size, SMALL_STORE)
+
+
 def fleet(bench: MarkedBench) -> Measurement:
     """Time the creation of many actors and one call of each."""
     count = bench.effort.fleet
@@ -165,19 +186,23 @@ def _too_many(count: int) -> Measurement:
 
 MAPPED = "copy into mapped memory"
 FRESH_FILE = "write to a fresh memory file"
+DISK_WRITE = "write to the disk"
+DISK_READ = "read from the disk"
 
 
 def more_limits(effort: MoreEffort) -> dict[str, Callable[[], float | None]]:
     """Return the machine's limits for large values, in GB/s; see `Limits`."""
     size = effort.array_bytes
+    value, count, memory = _spilled(effort)
 
-    def file() -> float | None:
-        speed = copying.into_fresh_file(size)
+    def per_gb(speed: float | None) -> float | None:
         return None if speed is None else speed / 1e9
 
     return {
         MAPPED: lambda: copying.into_mapped(size) / 1e9,
-        FRESH_FILE: file,
+        FRESH_FILE: lambda: per_gb(copying.into_fresh_file(size)),
+        DISK_WRITE: lambda: per_gb(filing.write(value, count)),
+        DISK_READ: lambda: per_gb(filing.read(value, count, memory)),
     }
 
 
@@ -208,6 +233,11 @@ def all_rows(effort: MoreEffort) -> list[Row]:
         ("put_array_first", f"put of an {sized}, first", "GB/s", partial(array, what="first", limit=FRESH_FILE)),
         ("put_array_later", f"put of an {sized}, later", "GB/s", partial(array, what="later", limit=MAPPED)),
         ("get_array", f"get of the {sized} in another process", "ms", partial(array, what="gets", limit=None)),
+    ]
+    value = f"{_spilled(effort)[0] / 1e6:,.0f} MB values"
+    more += [
+        ("spill_write", f"{value} put into a full store", "GB/s", partial(spilled, what="write", limit=DISK_WRITE)),
+        ("spill_read", f"{value} got from the disk", "GB/s", partial(spilled, what="read", limit=DISK_READ)),
     ]
     size = effort.fleet
     if size:

@@ -9,6 +9,7 @@ import functools
 import importlib
 import importlib.util
 import itertools
+import mmap
 import os
 import time
 from pathlib import Path
@@ -31,6 +32,7 @@ GROUP = {"io": 4}
 MIB = 1 << 20
 LARGE_ITEMS = 50
 FIRST_OF = 10
+PAGE = 4096
 BATCH, REPLY = base.BATCH, base.REPLY
 
 
@@ -41,6 +43,18 @@ def _array(size: int) -> Any:
     except ImportError:
         return bytearray(b"\x5a") * size
     return np.full(size // 8, 1.5)
+
+
+def warm_up(size: int) -> None:
+    """Use so much memory and free it. The first use of memory by a virtual machine takes longer than a write to it."""
+    with mmap.mmap(-1, size) as memory:
+        for start in range(0, size, PAGE):
+            memory[start] = 1
+
+
+def look_at(value: Any) -> None:
+    """Read a byte of each page of a value, as a user may do."""
+    memoryview(value).cast("B")[::PAGE].tobytes()
 
 
 class _Process:
@@ -185,6 +199,29 @@ class MoreWorkloads(base.Workloads):
             if length != len(array):
                 raise AssertionError(f"an array of {len(array)} arrived with a length of {length}")
         return {"first": puts[0], "later": puts[1:], "gets": gets[1:], "kind": type(array).__module__}
+
+    def spill(self, size: int, count: int, memory: int) -> dict[str, float]:
+        """Return the seconds of puts of `count` values into a full store, and of their reading from the disk.
+
+        Starts the session, whose values may take `memory` bytes in memory.
+        """
+        runtime = self.runtime
+        runtime.init(log_to_driver=False, object_store_memory=memory)
+        array = _array(size)
+        full = memory // size
+        # As many values as the memory holds stay there: so this writes `count` values to the disk.
+        refs = [runtime.put(array) for _ in range(full)]
+        warm_up(size * count)
+        start = time.perf_counter()
+        refs += [runtime.put(array) for _ in range(count)]
+        written = time.perf_counter()
+        del refs[count:]  # what is in memory makes room for the others
+        warm_up(memory)
+        rewound = time.perf_counter()
+        for ref in refs:
+            look_at(runtime.get(ref))
+        read = time.perf_counter()
+        return {"write": written - start, "read": read - rewound}
 
     def fleet(self, count: int) -> float:
         """Return the seconds from the creation of `count` actors to the results of one call each. The actors stay."""

@@ -8,6 +8,7 @@ import nbactors as ray
 
 from __future__ import annotations
 
+import importlib
 import sys
 from typing import TYPE_CHECKING
 
@@ -46,6 +47,9 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from nbactors.upkeep import Checkpoint, checkpoint, restore, update
+    from nbactors.util.panels import panel
+    from nbactors.util.profiling import profile
+    from nbactors.util.timeline import timeline
 
 
 __all__ = [
@@ -69,12 +73,15 @@ __all__ = [
     "kill",
     "method",
     "nodes",
+    "panel",
+    "profile",
     "put",
     "register_pickle_by_value",
     "remote",
     "restore",
     "runtime_context",
     "shutdown",
+    "timeline",
     "unregister_pickle_by_value",
     "update",
     "util",
@@ -82,13 +89,20 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> object:
-    """Import `Checkpoint`, `checkpoint`, `restore` or `update` at its first use, because few programs use these."""
-    if name not in ("Checkpoint", "checkpoint", "restore", "update"):
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from nbactors import upkeep  # noqa: PLC0415 - see the docstring
+_LATER = {
+    **dict.fromkeys(("Checkpoint", "checkpoint", "restore", "update"), "nbactors.upkeep"),
+    "panel": "nbactors.util.panels",
+    "profile": "nbactors.util.profiling",
+    "timeline": "nbactors.util.timeline",
+}
 
-    value = globals()[name] = getattr(upkeep, name)
+
+def __getattr__(name: str) -> object:
+    """Import the names of `_LATER` at their first use, because few programs use these."""
+    module = _LATER.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(importlib.import_module(module), name)
     return value
 
 
@@ -103,15 +117,31 @@ def load_ipython_extension(ipython: InteractiveShell) -> None:
     registry.load(ipython)
 
 
+def unload_ipython_extension(ipython: InteractiveShell) -> None:
+    """Remove the magics. IPython calls this function for `%unload_ext nbactors`, on the main thread."""
+    from nbactors.jupyter.magics import registry  # noqa: PLC0415 - IPython may be missing
+
+    registry.unload(ipython)
+
+
 def _watch_shell() -> None:
     """Install nbactors' hooks for history, errors and interrupts in a running IPython, also without `%load_ext`."""
-    module = sys.modules.get("IPython")
-    shell = module.get_ipython() if module is not None else None
+    shell = _shell()
     if shell is not None:
         from nbactors.jupyter.kernel import session_hooks  # noqa: PLC0415 - IPython may be missing
 
         session_hooks.watch(shell)
 
 
+def _shell() -> InteractiveShell | None:
+    module = sys.modules.get("IPython")
+    return module.get_ipython() if module is not None else None
+
+
+if _shell() is not None:
+    # The first error may come before the session: of a wrong option, for example.
+    from nbactors.jupyter.failures import tracebacks
+
+    tracebacks.watch(_shell())
 engine.on_start(_watch_shell)
 sys.meta_path.append(old_names.OldNames)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, NoReturn, 
 from nbactors import engine
 from nbactors.definitions.actor_class import (
     BACKPRESSURE,
+    EVENTS,
     GROUP,
     NUM_RETURNS,
     RETRIED,
@@ -413,7 +414,8 @@ def method(*args: Any, **options: Any) -> Any:
             ``_generator_backpressure_num_objects``: the number of yielded values that may wait for a reader.
             ``max_task_retries``: how often a call is run again after a crash of the actor, -1 for any number.
             ``retry_exceptions``: True, or a list of exception classes, to run a call again that raises.
-            ``timeout_s``: seconds in which a call must end.
+            ``timeout_s``: seconds in which a call must end. ``enable_task_events``: whether calls show in listings and
+            timelines; by default the class decides.
 
     Raises:
         AssertionError: An option is unknown.
@@ -442,6 +444,7 @@ def method(*args: Any, **options: Any) -> Any:
             RETRIES: parsed.max_task_retries,
             RETRIED: parsed.retry_exceptions,
             TIMEOUT: parsed.timeout_s,
+            EVENTS: parsed.enable_task_events,
         }
         for mark, value in marks.items():
             if value is not None:

@@ -42,6 +42,7 @@ def init(
     ignore_reinit_error: bool = False,
     graceful_shutdown_s: float | None = None,
     on_interrupt: str | None = None,
+    ignore_unhandled_errors: bool | None = None,
     **more: Any,
 ) -> RayContext:
     """Open a session: start this machine's node if it does not run yet, and connect to the node.
@@ -66,7 +67,12 @@ def init(
         graceful_shutdown_s: Seconds that an ending actor may spend in `__ray_shutdown__`. Default: 30.
         on_interrupt: Effect of an interrupt (stop button, Ctrl-C) on the calls that the interrupted code waits for.
             "cancel" cancels them; this is the default in notebooks and in IPython. "detach" lets them go on, as in
-            Ray; this is the default in scripts.
+            Ray; this is the default in scripts. In a notebook, "cancel" cancels the calls of detached actors one
+            second later, and not at all if the kernel restarts: Jupyter interrupts a kernel before a restart.
+        ignore_unhandled_errors: Whether to report no errors that no code has read. By default the error of a failed
+            call is reported when the last reference to the call's result goes: under the calling cell, in a script on
+            stderr. `get`, `await` and futures read errors; `wait` does not. Default: True if the environment variable
+            RAY_IGNORE_UNHANDLED_ERRORS is set. Ray has the variable, and not this keyword.
         **more: Ray's other keywords, if they have a meaning here (`_memory`, `logging_level`, …).
 
     Returns:
@@ -88,6 +94,7 @@ def init(
         "log_prefix": log_prefix,
         "graceful_shutdown_s": graceful_shutdown_s,
         "on_interrupt": on_interrupt,
+        "ignore_unhandled_errors": ignore_unhandled_errors,
     }
     check_bool({"ignore_reinit_error": ignore_reinit_error}, "ignore_reinit_error")
     options = init_options(address, given, more)
@@ -145,8 +152,9 @@ def remote(*args: Any, **options: Any) -> Any:
 
     Args:
         *args: The class or function, if there are no options.
-        **options: For actors and functions ``num_cpus``, ``num_gpus``, ``memory`` (bytes), ``resources``,
-            ``runtime_env``, ``scheduling_strategy``, ``name``; for actors ``namespace``, ``lifetime``,
+        **options: For actors and functions ``num_cpus``, ``num_gpus``, ``memory`` (bytes, for the placement),
+            ``memory_limit`` (bytes or "2GiB"; nbactors's own: beyond it a method or task gets MemoryError),
+            ``resources``, ``runtime_env``, ``scheduling_strategy``, ``name``; for actors ``namespace``, ``lifetime``,
             ``get_if_exists``, ``max_concurrency``, ``concurrency_groups``, ``max_pending_calls``,
             ``allow_out_of_order_execution``, ``max_restarts``, ``max_task_retries``; for functions ``num_returns``,
             ``max_retries``, ``retry_exceptions``, ``timeout_s`` (seconds).

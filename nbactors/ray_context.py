@@ -6,8 +6,9 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from nbactors import engine
+from nbactors import byte_sizes, engine
 from nbactors.version import __version__
+from nbactors.views.sizes import store_text
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -56,7 +57,19 @@ class RayContext(Mapping[str, Any]):
             for name, value in self.address_info.items()
             if name != "python_version"
         ]
-        return [("nbactors", self.ray_version), ("Python", self.python_version), *shown]
+        return [("nbactors", self.ray_version), ("Python", self.python_version), *shown, *self._stores()]
+
+    def _stores(self) -> list[tuple[str, str]]:
+        """Return the rows about the object store, for which the node asks all processes; none after the end."""
+        running = engine.running()
+        if running is None or self._state() == "ended":
+            return []
+        try:
+            node, session = running.object_store()
+        except Exception:  # noqa: BLE001 - a view never fails
+            return [("object store", "unknown, the node does not answer")]
+        own = [("object store of the session", store_text(*session))] if session is not None else []
+        return [("object store", store_text(*node)), *own]
 
     def _state(self) -> str:
         """Return "open" or "ended", without asking the node."""
@@ -78,11 +91,11 @@ class RayContext(Mapping[str, Any]):
 
 
 def _text(name: str, value: Any) -> str:
-    """Return a value for people: amounts without needless digits, bytes in GiB."""
+    """Return a value for people: amounts without needless digits, bytes with a unit."""
     if isinstance(value, Mapping):  # resources; Ray's "node:" resources tell nothing on one machine
         return ", ".join(f"{_text(key, amount)} {key}" for key, amount in value.items() if not key.startswith("node:"))
     if "memory" in name and isinstance(value, int | float):
-        return f"{value / (1 << 30):.1f} GiB"
+        return byte_sizes.shown(value)
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return str(value).encode("utf-8", "backslashreplace").decode()  # the name of a directory may be invalid UTF-8

@@ -35,6 +35,8 @@ class Chaos:
             return random.random() < 0.5
         if isinstance(kind, msgspec.inspect.StrType):
             return random.choice(TEXTS)
+        if isinstance(kind, msgspec.inspect.LiteralType):
+            return random.choice(kind.values)
         if isinstance(kind, msgspec.inspect.BytesType):
             return random.choice([b"", b"x", random.randbytes(16), b"y" * 100_000, *self.known * 3])
         if isinstance(kind, msgspec.inspect.ListType):

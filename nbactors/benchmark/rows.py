@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbactors.benchmark import limits
 from nbactors.benchmark.subject import WorkError
+from nbactors.benchmark.workloads import QUIET
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -107,6 +108,17 @@ ROWS = (
     Row("async_in_flight", "async actor, 1,000 in flight", "/s", rate("in_flight", _MANY, kind="async")),
     Row("threads_in_flight", "actor of 16 threads, 1,000 in flight", "/s", rate("in_flight", _MANY, kind="threads")),
     Row("stream_small", "small items from a generator", "/s", rate("items", _MANY)),
+    *(
+        Row(f"{key}{QUIET}", f"{work}, without events", "/s", rate(of, kind=f"{kind}{QUIET}"))
+        for key, work, of, kind in (
+            ("calls_sequential", "1:1 calls, one at a time", "one_at_a_time", "plain"),
+            ("calls_in_flight", "1:1 calls, 1,000 in flight", "in_flight", "plain"),
+            ("tasks_in_flight", "tasks, 1,000 in flight", "in_flight", "task"),
+            ("async_sequential", "async actor, one at a time", "one_at_a_time", "async"),
+            ("async_in_flight", "async actor, 1,000 in flight", "in_flight", "async"),
+            ("threads_in_flight", "actor of 16 threads, 1,000 in flight", "in_flight", "threads"),
+        )
+    ),
 )
 
 

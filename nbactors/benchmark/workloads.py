@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 BATCH = 1000
 REPLY = b"ok"
 THREADS = 16
+QUIET = "_without_events"
 
 
 class _Echo:
@@ -59,6 +60,7 @@ class Workloads:
         self.module = module
         self.runtime: Any = importlib.import_module(module)
         self._task = self.runtime.remote(_small)
+        self._quiet_task = self.runtime.remote(enable_task_events=False)(_small)
         self._actors: dict[str, Any] = {}
 
     def actor(self, kind: str) -> Any:
@@ -68,12 +70,21 @@ class Workloads:
         return self._actors[kind]
 
     def _called(self, kind: str) -> Any:
-        return self._task if kind == "task" else self.actor(kind).small
+        if kind.startswith("task"):
+            return self._task if kind == "task" else self._quiet_task
+        return self.actor(kind).small
 
     def classes(self) -> dict[str, Any]:
-        """Return the actor classes by their kind."""
+        """Return the actor classes by their kind. The calls of a kind with `QUIET` behind it have no task events."""
+        kinds: dict[str, tuple[type, dict[str, Any]]] = {
+            "plain": (_Echo, {}),
+            "async": (_AsyncEcho, {}),
+            "threads": (_Echo, {"max_concurrency": THREADS}),
+        }
         remote = self.runtime.remote
-        return {"plain": remote(_Echo), "async": remote(_AsyncEcho), "threads": remote(max_concurrency=THREADS)(_Echo)}
+        loud = {kind: remote(enable_task_events=True, **options)(cls) for kind, (cls, options) in kinds.items()}
+        quiet = {f"{kind}{QUIET}": cls.options(enable_task_events=False) for kind, cls in loud.items()}
+        return {**loud, **quiet}
 
     def init(self) -> float:
         """Return the seconds that `init` takes."""

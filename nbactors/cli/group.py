@@ -16,8 +16,12 @@ from nbactors.version import __version__
 
 _COMMANDS = {
     "status": ("nbactors.cli.status", "What runs: the nodes, their resources, the actors."),
+    "list": ("nbactors.cli.list", "The actors, and the calls that run and wait."),
+    "cancel": ("nbactors.cli.cancel", "Cancel calls."),
+    "interrupt": ("nbactors.cli.interrupt", "Interrupt what runs in actors; they live on."),
     "stop": ("nbactors.cli.stop", "End the node and everything that runs on it."),
     "logs": ("nbactors.cli.logs", "What an actor has printed."),
+    "metrics": ("nbactors.cli.metrics", "The metrics of the node and of user code, for Prometheus."),
     "microbenchmark": ("nbactors.cli.microbenchmark", "Measure this machine, beside its own limits."),
 }
 """Module and help of each command. A module's command has the name that is the key here. The help is here so that

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
 from typing import Any
 
 import click
 
+from nbactors import byte_sizes
+from nbactors.cli import table
 from nbactors.util.state import list_nodes
 from nbactors.version import __version__
+from nbactors.views.sizes import silent_text
 
-_MEBIBYTE = 1 << 20
+_STORE_COLUMNS = ("OBJECT STORE", "HELD", "SPILLED", "LIMIT", "")
 _COLUMNS = ("ACTOR", "CLASS", "STATE", "PID", "NAMESPACE", "HOLDS")
 
 
@@ -20,7 +22,7 @@ _COLUMNS = ("ACTOR", "CLASS", "STATE", "PID", "NAMESPACE", "HOLDS")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as one JSON object, null if no node runs.")
 @click.option("--all", "everywhere", is_flag=True, help="Also what runs in other directories than NBACTORS_DIR.")
 def status(as_json: bool, everywhere: bool) -> None:
-    """Show what runs: the nodes, their resources, the actors.
+    """Show what runs: the nodes, their resources, their object store, the actors.
 
     Sessions of different versions of nbactors may have separate nodes; each node counts all the CPUs. In JSON "nodes"
     lists all nodes, and the report of this version's node is repeated at the top level.
@@ -74,7 +76,10 @@ def _from_outside(node: dict[str, Any]) -> list[str]:
     version = node["version"] or "of another version"
     lines = [_STATES[node["state"]].format(own=__version__, version=version, pid=node["pid"])]
     if node["processes"]:
-        lines += ["", *_table([("PID", "PROCESS"), *((str(one["pid"]), one["title"]) for one in node["processes"])])]
+        lines += [
+            "",
+            *table.lines([("PID", "PROCESS"), *((str(one["pid"]), one["title"]) for one in node["processes"])]),
+        ]
     return lines
 
 
@@ -87,9 +92,12 @@ def _report(found: dict[str, Any]) -> list[str]:
         "Resources, free of all:",
     ]
     for name, total in sorted(found["resources"].items()):
-        lines.append(f"  {name:<8} {_amount(name, found['available'].get(name, 0.0))} of {_amount(name, total)}")
+        # Less than nothing is free if a session declares more than the node has.
+        free = max(found["available"].get(name, 0.0), 0.0)
+        lines.append(f"  {name:<8} {_amount(name, free)} of {_amount(name, total)}")
+    lines += ["", *table.lines([_STORE_COLUMNS, *map(_store_cells, found["object_stores"])])]
     if actors:
-        lines += ["", *_table([_COLUMNS, *map(_cells, actors)])]
+        lines += ["", *table.lines([_COLUMNS, *map(_cells, actors)])]
     return lines
 
 
@@ -97,13 +105,17 @@ def _cells(actor: dict[str, Any]) -> tuple[str, ...]:
     """Return an actor's row. Without a name it shows the beginning of the id, which `nbactors logs` accepts, too."""
     name = actor["name"] or actor["actor_id"][:12]
     holds = ", ".join(f"{_amount(key, value)} {key}" for key, value in sorted(actor["required_resources"].items()))
+    if holds and actor["state"] == "PENDING_CREATION" and not actor["pid"]:
+        holds = f"needs {holds}"
     namespace = actor["ray_namespace"] + (" (detached)" if actor["is_detached"] else "")
     return name, actor["class_name"], actor["state"], str(actor["pid"] or "-"), namespace, holds or "-"
 
 
-def _table(rows: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+def _store_cells(store: dict[str, Any]) -> tuple[str, ...]:
+    """Return the row of what the object stores of the node take, or of a session with a limit of its own."""
+    owner = f"{store['namespace']} (pid {store['pid']})" if store["job_id"] else "all sessions"
+    sizes = (byte_sizes.shown(store[key]) for key in ("held", "spilled", "limit"))
+    return owner, *sizes, silent_text(store["silent"])
 
 
 def _count(number: int, noun: str) -> str:
@@ -111,4 +123,4 @@ def _count(number: int, noun: str) -> str:
 
 
 def _amount(name: str, value: float) -> str:
-    return f"{value / _MEBIBYTE:.0f} MiB" if "memory" in name else f"{value:g}"
+    return byte_sizes.shown(value) if "memory" in name else f"{value:g}"

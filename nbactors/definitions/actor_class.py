@@ -22,6 +22,9 @@ GROUP = "__ray_concurrency_group__"
 BACKPRESSURE = "__ray_generator_backpressure_num_objects__"
 """Name of the function's attribute that `@method(_generator_backpressure_num_objects=)` sets."""
 
+EVENTS = "__ray_enable_task_events__"
+"""Name of the function's attribute that `@method(enable_task_events=)` sets, as in Ray."""
+
 RETRIES, RETRIED, TIMEOUT = "__ray_max_task_retries__", "__ray_retry_exceptions__", "__ray_timeout_s__"
 """Names of the attributes that `@method(max_task_retries=, retry_exceptions=, timeout_s=)` sets."""
 
@@ -69,7 +72,14 @@ def with_options(meta: ActorMeta, options: ActorOptions) -> ActorMeta:
             "overlap. Leave it out"
         )
     in_order = not (overlap if options.allow_out_of_order_execution is None else options.allow_out_of_order_execution)
+    methods = meta.methods
+    if not options.enable_task_events:
+        methods = {
+            name: method if method.has_events is not None else method._replace(has_events=False)
+            for name, method in methods.items()
+        }
     return meta._replace(
+        methods=methods,
         groups=groups,
         in_order=in_order,
         max_pending_calls=options.max_pending_calls,
@@ -151,6 +161,7 @@ def _method_meta(name: str, member: Any) -> MethodMeta:
         max_task_retries=getattr(function, RETRIES, None),
         retry_exceptions=getattr(function, RETRIED, False),
         timeout_s=getattr(function, TIMEOUT, None),
+        has_events=getattr(function, EVENTS, None),
     )
 
 

@@ -34,12 +34,39 @@ def _rebuild_code(
     return make(*arguments).replace(co_filename=filename)
 
 
+_FindReducer = Callable[[type], Callable[[Any], Any] | None]
+
+
+class _Table(ChainMap[Any, Any]):
+    """A table of reducers by class, which asks a function about the classes that are not in it."""
+
+    def __init__(self, reducer: _FindReducer, *maps: Any) -> None:
+        super().__init__(*maps)
+        self._reducer = reducer
+
+    def __missing__(self, kind: type) -> Any:
+        found = self._reducer(kind)
+        if found is None:
+            raise KeyError(kind)
+        return found
+
+
 class Pickler(cloudpickle.CloudPickler):  # type: ignore[misc] # cloudpickle has no types
     """A pickler that stores with each code object its file name and its version of Python.
 
     cloudpickle replaces file names since its version 3.1.3; tracebacks could not show source lines then.
+
+    Args:
+        stream: Where to write.
+        reducer: Returns how to reduce the instances of a class that has no reducer in the table; None to leave it.
+        options: As of pickle's own.
     """
 
     dispatch_table: ClassVar[ChainMap[Any, Any]] = ChainMap(
         {types.CodeType: _reduce_code}, cloudpickle.CloudPickler.dispatch_table
     )
+
+    def __init__(self, stream: Any, reducer: _FindReducer | None = None, **options: Any) -> None:
+        if reducer is not None:  # pickle's own constructor reads the attribute
+            self.dispatch_table = _Table(reducer, *type(self).dispatch_table.maps)  # type: ignore[misc]
+        super().__init__(stream, **options)

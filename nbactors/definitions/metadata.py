@@ -26,6 +26,7 @@ class MethodMeta(NamedTuple):
         retry_exceptions: What `@method(retry_exceptions=)` declared.
         timeout_s: What `@method(timeout_s=)` declared.
         backpressure: Limit of yielded objects that wait for their reader; UNLIMITED by default.
+        has_events: Whether calls have task events; None if neither the method nor the class says so, which means yes.
     """
 
     name: str
@@ -38,6 +39,7 @@ class MethodMeta(NamedTuple):
     max_task_retries: int | None = None
     retry_exceptions: bool | tuple[type[BaseException], ...] = False
     timeout_s: float | None = None
+    has_events: bool | None = None
 
 
 class ActorMeta(NamedTuple):

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from nbactors.engine.base import ActorLink, Engine, RuntimeFacts
+from nbactors.engine.observer import Observer, TaskChanges
 from nbactors.exceptions import RaySystemError, hints
 
 if TYPE_CHECKING:
@@ -17,10 +18,13 @@ if TYPE_CHECKING:
 __all__ = [
     "ActorLink",
     "Engine",
+    "Observer",
     "RuntimeFacts",
+    "TaskChanges",
     "check_not_forked",
     "current",
     "install",
+    "observe",
     "on_start",
     "running",
     "start",
@@ -28,6 +32,7 @@ __all__ = [
 ]
 
 _MODULES = {"local": "nbactors.local.session.start"}
+_OBSERVERS = {"local": "nbactors.local.observing"}
 
 _lock = threading.RLock()
 _engine: Engine | None = None
@@ -54,6 +59,12 @@ def current() -> Engine:
     from nbactors.options import InitOptions  # noqa: PLC0415 - only the first verb pays for it
 
     return start("local", InitOptions())
+
+
+def observe(name: str = "local") -> Observer:
+    """Return what reads the state of actors and calls. It needs no session, and starts nothing."""
+    observer: Observer = importlib.import_module(_OBSERVERS[name]).LocalObserver()
+    return observer
 
 
 def start(name: str, options: InitOptions) -> Engine:

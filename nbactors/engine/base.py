@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nbactors import exceptions
-from nbactors.views.summaries import ActorFacts, CallFacts
+from nbactors.views.summaries import ActorFacts, CallFacts, StoreFacts
 
 if TYPE_CHECKING:
     from nbactors.definitions.metadata import ActorMeta, FunctionMeta, MethodMeta
@@ -97,6 +97,15 @@ class Engine(ABC):
         """Set the receiver of the workers' output; None ends it."""
         self.sink = sink
 
+    def catch_up(self, timeout: float) -> None:  # noqa: B027 - an engine may hand output over before results
+        """Wait until the output of calls that have ended was handed to the sink.
+
+        Any thread but the background one.
+
+        Args:
+            timeout: Seconds to wait at most.
+        """
+
     def calling_cell(self) -> int:
         """Return the number of the notebook cell that the calling code works for, 0 for none."""
         return 0
@@ -177,6 +186,14 @@ class Engine(ABC):
         Raises:
             ValueError: `force` is given for a call of an actor.
         """
+
+    def cancel_interrupted(self, ref: ObjectRef[Any]) -> None:
+        """Cancel a call like `cancel` with `interrupt`, since the user has interrupted the cell that waits for it.
+
+        A front end also interrupts before a restart. So a call of a detached actor, which survives that, is cancelled
+        only if no restart follows.
+        """
+        self.cancel(ref, False, True, True)
 
     @abstractmethod
     def pending_calls(self) -> list[CallFacts]:
@@ -293,6 +310,24 @@ class Engine(ABC):
     @abstractmethod
     def nodes(self) -> list[dict[str, Any]]:
         """Return a dict per node, with Ray's keys (NodeID, Alive, NodeManagerAddress, Resources, …)."""
+
+    def metrics(self) -> str:
+        """Return the metrics of all processes in Prometheus' text format, with all that this process has recorded.
+
+        Raises:
+            ValueError: This engine does not support it.
+        """
+        raise ValueError("this engine has no metrics")
+
+    @abstractmethod
+    def object_store(self) -> tuple[StoreFacts, StoreFacts | None]:
+        """Return the facts about all object stores, and about this session's if the user has named its limit.
+
+        Waits for half a second at most.
+
+        Raises:
+            RaySystemError: The runtime does not answer.
+        """
 
     @abstractmethod
     def runtime_facts(self) -> RuntimeFacts:

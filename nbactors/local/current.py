@@ -49,6 +49,16 @@ def inherits() -> bool:
     return _inherits
 
 
+def _before_fork() -> None:
+    if _member is not None:
+        _member.before_fork()
+
+
+def _after_fork() -> None:
+    if _member is not None:
+        _member.after_fork()
+
+
 def _forget_in_child() -> None:
     global _inherits, _member
     if _member is not None:
@@ -57,4 +67,4 @@ def _forget_in_child() -> None:
         forgotten.forget()
 
 
-os.register_at_fork(after_in_child=_forget_in_child)
+os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_forget_in_child)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import resource
 import socket
 from collections.abc import Callable
 from operator import attrgetter
+from selectors import EVENT_READ
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -20,11 +22,14 @@ from nbactors.local.connections.node_link import Declaration, NodeLink
 from nbactors.local.connections.peers import Peers
 from nbactors.local.environment import Environment
 from nbactors.local.membership import Membership
+from nbactors.local.objects import object_table
 from nbactors.local.objects.claims import Claims
+from nbactors.local.objects.lent_room import LentRoom
 from nbactors.local.objects.objects import Objects
 from nbactors.local.reactor import background
 from nbactors.local.reactor.reactor import Reactor
 from nbactors.local.reactor.waiter import Waiter
+from nbactors.local.store.forks import Forks
 from nbactors.local.store.segments import SegmentStore
 from nbactors.local.submitting.actors import Actors
 from nbactors.local.submitting.call_life import QUEUED, SENT, WAITING
@@ -32,13 +37,16 @@ from nbactors.local.submitting.in_flight import InFlight
 from nbactors.local.submitting.replies import Replies
 from nbactors.local.submitting.submitter import Submitter
 from nbactors.local.submitting.tasks import Tasks
+from nbactors.local.task_events.pending_events import PendingEvents
+from nbactors.local.task_events.recorder import Recorder
+from nbactors.local.task_events.waits import Waits
 from nbactors.local.wire import failures, messages
+from nbactors.local.wire.cancel_mode import CancelMode
 
 if TYPE_CHECKING:
     from nbactors.local.connections.connection import Connection
     from nbactors.local.connections.peer_connection import PeerConnection
     from nbactors.local.submitting.pending_call import PendingCall
-    from nbactors.local.wire.cancel_mode import CancelMode
 
 TRIM_S = 10.0
 """Seconds for which free segments are kept for the next large value."""
@@ -47,6 +55,9 @@ MAX_DESCRIPTORS = 1 << 16
 
 FLUSH_S = 2.0
 """Seconds for which a leaving process tries to send its buffered messages."""
+
+LOOK_AGAIN_S = 0.005
+"""Seconds after which a call is looked for again that another process has asked to cancel."""
 
 _NUMBER = attrgetter("number")
 
@@ -57,9 +68,9 @@ class Process:
     Args:
         process_id: The process's id, 16 bytes.
         directory: The node's private directory.
-        store_limit: Bytes of shared memory that this process may use.
         on_control: Handles control messages that are not for actors, tasks or references. The leader's thread.
         on_node_lost: Called with the reason when the node is gone. The leader's thread.
+        room: Bytes that the object store has before it asks the node.
 
     Attributes:
         current_call: Set in a worker: returns the job that the calling code belongs to, with which the calls that it
@@ -75,9 +86,9 @@ class Process:
         self,
         process_id: bytes,
         directory: str,
-        store_limit: int,
         on_control: Callable[[Any], None],
         on_node_lost: Callable[[str], None],
+        room: int = 0,
     ) -> None:
         _raise_descriptor_limit()
         self.process_id = process_id
@@ -97,8 +108,10 @@ class Process:
         self._next_node = NextNode(directory, lambda: membership.has_left, lambda: self.home)
 
         self.reactor = reactor = Reactor("nbactors-io")
-        self.store = store = SegmentStore(reactor.discard, store_limit)
+        self._forks = Forks(lambda fd, action: reactor.register(fd, EVENT_READ, lambda _: action()), reactor.unregister)
         self.node = node = NodeLink(reactor, self._receive_control, self._lose_node)
+        self.room = LentRoom(node, reactor.wait, lambda: not reactor.leads(), room)
+        self.store = store = SegmentStore(reactor.discard, self.room, forks=self._forks)
         self.door = door = Door(reactor, directory, process_id)
         self.peers = peers = Peers(process_id, membership, reactor, node, door, self)
         door.admit = peers.admit
@@ -113,7 +126,12 @@ class Process:
             expect_trim=self._expect_trim,
         )
         objects.references.borrows = current.inherits()
-        submitter = Submitter(objects, objects.values, reactor, membership, self.numbers, self.caller)
+        self.recorder = recorder = Recorder(reactor, node)
+        self.waits = objects.waiting.noted = Waits(recorder, lambda: self.caller()[0])
+        store.tell_moves(recorder.add_move)
+        pending = PendingEvents(process_id, recorder, self.pending_calls)
+        recorder.sources.append(pending.live)
+        submitter = Submitter(objects, objects.values, reactor, membership, self.numbers, self.caller, pending)
         self.actors = objects.values.handles = Actors(process_id, submitter, peers, node)
         self.tasks = Tasks(submitter, peers, node, environment)
         self.replies = Replies(objects.values)
@@ -132,9 +150,14 @@ class Process:
                 messages.AddBorrow: lambda c, m: references.add_tokens(m.object_id, m.process_id, m.tokens),
                 messages.ReleaseBorrow: lambda c, m: references.add_tokens(m.object_id, c.peer_id, -m.tokens),
                 messages.ReleaseSegment: objects.values.released,
+                messages.Arena: objects.arenas.announced,
+                messages.ForgetArena: objects.arenas.forget,
+                messages.AskArena: objects.arenas.asked,
                 messages.AskNext: streams.on_ask,
                 messages.Next: streams.on_next,
                 messages.PutBack: streams.on_put_back,
+                messages.AskObjects: object_table.answer,
+                messages.CancelCall: self._on_cancel_call,
             }
         )
         self._control: dict[type, Callable[[Any], None]] = {
@@ -142,9 +165,11 @@ class Process:
             messages.ActorRestarting: self.actors.on_news,
             messages.ActorDown: self.actors.on_news,
             messages.LeaseGranted: self.tasks.on_granted,
-            messages.LeaseLost: lambda m: self.tasks.lost(m.process_id, m.text),
+            messages.LeaseLost: lambda m: self.tasks.lost(m.process_id, m.text, m.kind),
             messages.Refused: self.tasks.on_refused,
             messages.ProcessGone: peers.on_process_gone,
+            messages.Room: self.room.on_room,
+            messages.AskUse: self._tell_use,
             messages.ListenAgain: lambda m: door.open_again(),
         }
 
@@ -186,6 +211,7 @@ class Process:
             *self.actors.holds(),
             messages.Restored(),
             *self.tasks.requests(),
+            self.room.declare(),
             *map(messages.Watch, watched),
         ]
         return [described, *((message, ()) for message in declared), *more]
@@ -248,15 +274,28 @@ class Process:
             self._trimming = True
             self.reactor.call_later(TRIM_S, self._trim)
 
+    def _tell_use(self, message: messages.AskUse) -> None:
+        store, room = self.store, self.room
+        returned = 0
+        if message.wanted:
+            if room.lent - store.in_memory < message.wanted:
+                store.trim()
+            returned = room.give_unused(message.wanted, lambda: store.in_memory)
+            if room.owe(message.wanted - returned, message.share):
+                store.make_room()
+        self.node.send_now(messages.StoreUse(message.number, max(store.in_memory, 0), store.spilled, returned))
+
     def _trim(self) -> None:
         self._trimming = False
         self.store.trim()
+        self.room.give_back(self.store.in_memory)
 
     # ------------------------------------------------------------------------------------------------------ leaving
 
     def flush(self, timeout: float = FLUSH_S) -> None:
         """Send all buffered messages, for at most `timeout` seconds. Any thread but the background one."""
         deadline = monotonic() + timeout
+        self.reactor.discard(self.recorder.report)
         self.reactor.wait(Waiter(), 0)
         while self.unsent() and monotonic() < deadline:
             self.reactor.wait(Waiter(), 0.005)
@@ -278,6 +317,19 @@ class Process:
         """Cancel the calls that a job has made, and their calls in turn; see `messages.Cancel`. Any thread."""
         for call in sorted(parent.children or (), key=_NUMBER, reverse=True):
             call.cancel(mode, True)
+
+    def _on_cancel_call(self, connection: Connection, message: messages.CancelCall, *, is_last: bool = False) -> None:
+        """Cancel a call of this process, as any process of the user has asked. The leader's thread."""
+        call = next((call for call in self.pending_calls() if call.number == message.number), None)
+        if call is None and not is_last:
+            # Another thread may be moving the call between its queue and its connection, and it is in neither just now.
+            again = functools.partial(self._on_cancel_call, connection, message, is_last=True)
+            self.reactor.call_later(LOOK_AGAIN_S, again)
+            return
+        is_refused = call is not None and message.force and bool(call.facts().actor_id)
+        if call is not None and not is_refused:
+            call.cancel(CancelMode.of(message.force, message.interrupt), True)
+        connection.send_now(messages.Canceled(int(call is not None), is_refused))
 
     def _abandon_calls(self) -> None:
         """Fail the calls that get no answer any more: futures wait for them without a time-out."""
@@ -302,6 +354,14 @@ class Process:
         self.peers.close()
         self.store.close()
 
+    def before_fork(self) -> None:
+        """Note that this process is about to be forked. The thread that forks."""
+        self._forks.before()
+
+    def after_fork(self) -> None:
+        """Note that this process was forked. The thread that has forked."""
+        self._forks.in_parent()
+
     def forget(self) -> None:
         """In a forked child: close the copies of the parent's sockets without sending a message.
 
@@ -313,10 +373,12 @@ class Process:
         self.node.forget()
         self.peers.forget()
         self.door.forget()
+        self._forks.in_child()
+        self.store.forget()
 
 
 def _raise_descriptor_limit() -> None:
-    """Raise the limit of descriptors as far as the system allows: each large value and each actor takes one or two.
+    """Raise the limit of descriptors as far as the system allows: each actor and each very large value takes some.
 
     The usual soft limit of 1,024 protects programs that use `select`. They work on as long as they open fewer.
     """

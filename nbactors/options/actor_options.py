@@ -30,7 +30,8 @@ class ActorOptions(NamedTuple):
         get_if_exists: Return the living actor of that name, if there is one, instead of creating an actor.
         detached: The actor outlives the session.
         num_cpus, num_gpus: None if not given, which differs from 0: see `placement`.
-        memory: In bytes.
+        memory: In bytes; for the placement only.
+        memory_limit: Bytes of its own that the process may use while a method runs; None for no limit.
         resources: Amounts of custom resources.
         scheduling_strategy: "DEFAULT", "SPREAD", a NodeAffinitySchedulingStrategy or None.
         max_concurrency: Limit of concurrent calls in the default group; None for the default, which depends on the
@@ -40,6 +41,7 @@ class ActorOptions(NamedTuple):
         allow_out_of_order_execution: None if the class and max_concurrency decide.
         max_restarts: How often the actor is started again after a crash; -1 for any number.
         max_task_retries: How often a call is run again after a crash of the actor; -1 for any number.
+        enable_task_events: Whether calls have task events, unless their methods say otherwise.
         given: The user's options, for `merged`.
     """
 
@@ -50,6 +52,7 @@ class ActorOptions(NamedTuple):
     num_cpus: float | None = None
     num_gpus: float | None = None
     memory: float | None = None
+    memory_limit: int | None = None
     resources: Mapping[str, float] = _NOTHING
     runtime_env: RuntimeEnv | None = None
     scheduling_strategy: Any = None
@@ -59,6 +62,7 @@ class ActorOptions(NamedTuple):
     allow_out_of_order_execution: bool | None = None
     max_restarts: int = 0
     max_task_retries: int = 0
+    enable_task_events: bool = True
     given: Mapping[str, Any] = _NOTHING
 
     @classmethod
@@ -91,6 +95,7 @@ class ActorOptions(NamedTuple):
             allow_out_of_order_execution=_out_of_order(given),
             max_restarts=check_count(given, "max_restarts", -1) or 0,
             max_task_retries=check_count(given, "max_task_retries", -1) or 0,
+            enable_task_events=given.get("enable_task_events", True),
             given=dict(given),
             **shared_options(given),
         )

@@ -29,6 +29,7 @@ class CallOptions(NamedTuple):
         backpressure: Limit of yielded objects that wait for their reader.
         max_task_retries: How often the call is run again after a crash of the actor; -1 for any number.
         retry_exceptions: Whether an error of the call leads to a new run, too, or the types of such errors.
+        enable_task_events: Whether the call has task events.
     """
 
     num_returns: int | None = None
@@ -38,6 +39,7 @@ class CallOptions(NamedTuple):
     backpressure: int | None = None
     max_task_retries: int | None = None
     retry_exceptions: bool | tuple[type[BaseException], ...] | None = None
+    enable_task_events: bool | None = None
 
     @classmethod
     def parse(cls, given: Mapping[str, Any]) -> CallOptions:
@@ -64,6 +66,7 @@ class CallOptions(NamedTuple):
             backpressure=None if given.get(BACKPRESSURE) is None else check_limit(given, BACKPRESSURE),
             max_task_retries=check_count(given, "max_task_retries", -1),
             retry_exceptions=check_retried(given),
+            enable_task_events=given.get("enable_task_events"),
         )
 
     @classmethod

@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from nbactors import byte_sizes
 from nbactors.limits import MAX_AMOUNT, MAX_COUNT, MAX_KINDS, MAX_NAME
 
 _SMALLEST_AMOUNT = 0.0001
@@ -120,6 +121,32 @@ def check_limit(given: Mapping[str, Any], name: str) -> int:
         )
     _check_size(name, value)
     return value
+
+
+def check_bytes(given: Mapping[str, Any], name: str) -> int | None:
+    """Return the value of an option that is a number of bytes, which may be a text such as "2GiB".
+
+    Raises:
+        TypeError: The value is neither a number nor a text.
+        ValueError: The value is not positive or too large, or the text names no number of bytes.
+    """
+    value = given.get(name)
+    if value is None:
+        return None
+    if isinstance(value, str):
+        try:
+            value = byte_sizes.parse(value)
+        except ValueError as error:
+            raise ValueError(f"The keyword '{name}': {error}") from None
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise TypeError(
+            f"The type of keyword '{name}' must be int (bytes), str ('2GiB') or None, but received type {kind(value)}"
+        )
+    if not 1 <= value <= MAX_AMOUNT:  # also true for nan
+        raise ValueError(
+            f"The keyword '{name}' must be a positive number of bytes, {MAX_AMOUNT:.0e} at most. Got: {value}"
+        )
+    return int(value)
 
 
 def check_group_sizes(given: Mapping[str, Any]) -> dict[str, int]:

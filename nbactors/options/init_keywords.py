@@ -34,6 +34,7 @@ _PARAMETERS = (
     "address",
     "graceful_shutdown_s",
     "ignore_reinit_error",
+    "ignore_unhandled_errors",
     "log_prefix",
     "log_to_driver",
     "namespace",

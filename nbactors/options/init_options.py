@@ -26,6 +26,8 @@ class InitOptions(NamedTuple):
         graceful_shutdown_s: Seconds that an actor may take for a graceful shutdown.
         runtime_env: Default runtime_env of the session's actors and tasks.
         on_interrupt: None for the default, see `cancels_on_interrupt`.
+        ignore_unhandled_errors: Whether errors that no code reads are not reported; None for what the environment
+            variable says.
     """
 
     namespace: str | None = None
@@ -39,6 +41,7 @@ class InitOptions(NamedTuple):
     graceful_shutdown_s: float = 30.0
     runtime_env: RuntimeEnv | None = None
     on_interrupt: str | None = None
+    ignore_unhandled_errors: bool | None = None
 
     @classmethod
     def parse(cls, given: Mapping[str, Any]) -> InitOptions:
@@ -52,7 +55,7 @@ class InitOptions(NamedTuple):
             raise ValueError(f"graceful_shutdown_s cannot be more than {MAX_SECONDS:.0f} (a week). Got: {seconds}")
         if num_gpus is not None and num_gpus > MAX_GPUS:
             raise ValueError(f"num_gpus of a session cannot be more than {MAX_GPUS}. Got: {num_gpus}")
-        for name in ("log_to_driver", "log_prefix"):
+        for name in ("log_to_driver", "log_prefix", "ignore_unhandled_errors"):
             if given.get(name) is not None:
                 check_bool(given, name)
         memory, object_store_memory = quantity(given, "memory"), quantity(given, "object_store_memory")
@@ -68,6 +71,7 @@ class InitOptions(NamedTuple):
             graceful_shutdown_s=30.0 if seconds is None else float(seconds),
             runtime_env=RuntimeEnv.parse(given.get("runtime_env")),
             on_interrupt=_on_interrupt(given),
+            ignore_unhandled_errors=given.get("ignore_unhandled_errors"),
         )
 
     def cancels_on_interrupt(self) -> bool:

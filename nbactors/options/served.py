@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from nbactors.options.checks import quantity, resource_map, strategy
+from nbactors.options.checks import check_bytes, quantity, resource_map, strategy
 from nbactors.runtime_env import RuntimeEnv
 
-SHARED = ("num_cpus", "num_gpus", "memory", "resources", "runtime_env", "scheduling_strategy", "name")
+SHARED = ("num_cpus", "num_gpus", "memory", "memory_limit", "resources", "runtime_env", "scheduling_strategy", "name")
 
 # Options of Ray that this version does not serve, each with the values that have no effect in Ray.
 UNSERVED_FOR_ALL: dict[str, tuple[Any, ...]] = {
@@ -91,6 +91,7 @@ def shared_options(given: Mapping[str, Any]) -> dict[str, Any]:
         "num_cpus": quantity(given, "num_cpus"),
         "num_gpus": num_gpus,
         "memory": quantity(given, "memory"),
+        "memory_limit": check_bytes(given, "memory_limit"),
         "resources": resource_map(given),
         "runtime_env": RuntimeEnv.parse(given.get("runtime_env")),
         "scheduling_strategy": strategy(given.get("scheduling_strategy")),

@@ -27,6 +27,7 @@ class TaskOptions(NamedTuple):
 
     Attributes:
         num_cpus, num_gpus, memory, resources: Amounts that the task holds while it runs; memory in bytes.
+        memory_limit: Bytes of its own that the process may use while the task runs; None for no limit.
         num_returns: Number of returned objects, STREAMING or DYNAMIC.
         backpressure: Limit of yielded objects that wait for their reader; UNLIMITED by default.
         max_calls: How often a worker may run the function before it exits; 0 for no limit. By default 1 with GPUs.
@@ -35,12 +36,14 @@ class TaskOptions(NamedTuple):
         retry_exceptions: Whether an error of the task leads to a new run, too, or the types of such errors.
         name: The task's name in listings and process titles; None for the function's name.
         scheduling_strategy: "DEFAULT", "SPREAD", a NodeAffinitySchedulingStrategy or None.
+        enable_task_events: Whether the task has task events.
         given: The user's options, for `merged`.
     """
 
     num_cpus: float = 1
     num_gpus: float = 0
     memory: float | None = None
+    memory_limit: int | None = None
     resources: Mapping[str, float] = _NOTHING
     num_returns: int = 1
     backpressure: int = UNLIMITED
@@ -51,6 +54,7 @@ class TaskOptions(NamedTuple):
     name: str | None = None
     runtime_env: RuntimeEnv | None = None
     scheduling_strategy: Any = None
+    enable_task_events: bool = True
     given: Mapping[str, Any] = _NOTHING
 
     @classmethod
@@ -88,6 +92,7 @@ class TaskOptions(NamedTuple):
             max_retries=3 if max_retries is None else max_retries,
             retry_exceptions=check_retried(given) or False,
             name=check_text(given, "name"),
+            enable_task_events=given.get("enable_task_events", True),
             given=dict(given),
             **held,
         )

@@ -6,12 +6,15 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from nbactors.frontend.user_code import lets_through
+
 T = TypeVar("T")
 
 _FIRST_PAUSE_S = 0.001
 _LONGEST_PAUSE_S = 0.05
 
 
+@lets_through  # in an actor, `cancel` ends its sleep
 def eventually(condition: Callable[[], T], timeout_s: float = 5.0, what: str = "") -> T:
     """Call `condition` until its result is true, and return the result. Any thread; blocks it.
 

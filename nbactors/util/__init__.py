@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from nbactors import engine
 from nbactors.util import scheduling_strategies
 
 if TYPE_CHECKING:
+    from nbactors.util import metrics
     from nbactors.util.progress_bar import progress
 
-__all__ = ["list_named_actors", "progress", "scheduling_strategies"]
+__all__ = ["list_named_actors", "metrics", "progress", "scheduling_strategies"]
 
 
 @overload
@@ -40,7 +42,9 @@ def list_named_actors(all_namespaces: bool = False) -> list[Any]:
 
 
 def __getattr__(name: str) -> Any:
-    """Import `progress` with its first use: few programs need it."""
+    """Import `metrics` or `progress` with its first use: few programs need them."""
+    if name == "metrics":
+        return importlib.import_module("nbactors.util.metrics")
     if name != "progress":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from nbactors.util import progress_bar  # noqa: PLC0415 - see above

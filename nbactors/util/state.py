@@ -1,59 +1,520 @@
-"""The nodes of this machine, their actors and logs, as in `ray.util.state`. The command line uses it, too.
+"""The nodes of this machine, their actors, calls and logs, as in `ray.util.state`. The command line uses it, too.
 
-All functions ask a running node; none starts a node or a session. Any thread, any process.
+All functions ask a running node; none starts a node or a session. They block. Any thread, any process.
+
+The functions that list take Ray's arguments. `address`, `raise_on_missing_output` and `_explain` change nothing: there
+is one node, and it knows everything. `filters` are `(key, "=" or "!=", value)` each; a row must meet all, and text
+is compared without regard to case. `limit` is the most rows to return, `timeout` the most seconds to wait, and with
+`detail` rows have more columns. A row is a dict whose keys are attributes, too. A listing is a list with `as_table()`.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
 
+from nbactors import engine
+from nbactors.engine.observer import Following, TaskChanges
 from nbactors.exceptions import NodeMissingError
-from nbactors.local import stack_of_actor
-from nbactors.local.access import discovery, sightings
-from nbactors.local.access.control import ControlClient
-from nbactors.local.wire import messages
-from nbactors.version import __version__
-
-if TYPE_CHECKING:
-    from nbactors.local.access.reports import Report
-    from nbactors.local.access.sightings import Sighting
+from nbactors.util.rows import Filter, Row, Rows, chosen
 
 __all__ = [
+    "Following",
     "NodeMissingError",
+    "TaskChanges",
     "actor_logs",
+    "follow",
+    "get_actor",
+    "get_job",
+    "get_node",
+    "get_objects",
+    "get_placement_group",
+    "get_task",
+    "get_worker",
+    "inspect_actor",
     "list_actors",
+    "list_jobs",
     "list_nodes",
+    "list_objects",
+    "list_placement_groups",
+    "list_tasks",
+    "list_workers",
     "node_status",
     "stack",
     "stop_node",
     "stop_nodes",
+    "summarize_actors",
+    "summarize_objects",
+    "summarize_tasks",
 ]
 
-Filter = tuple[str, str, Any]
+TIMEOUT_S = 30
+"""Seconds to wait for an answer, as in Ray."""
+
+MANY = 1_000_000
+"""More rows than a node keeps."""
+
+_ACTOR = ("actor_id", "class_name", "state", "job_id", "name", "ray_namespace", "pid", "is_detached")
+_TASK = (
+    "task_id",
+    "attempt_number",
+    "name",
+    "state",
+    "job_id",
+    "actor_id",
+    "type",
+    "func_or_class_name",
+    "parent_task_id",
+    "node_id",
+    "worker_id",
+    "worker_pid",
+    "error_type",
+)
+_OBJECT = ("object_id", "object_size", "task_status", "reference_type", "call_site", "type", "pid", "ip")
+_WORKER = ("worker_id", "is_alive", "worker_type", "exit_type", "node_id", "ip", "pid")
+
+
+# ---------------------------------------------------------------------------------------------------------- listing
 
 
 def list_actors(
-    filters: Sequence[Filter] | None = None, limit: int = 100, detail: bool = False
-) -> list[dict[str, Any]]:
+    address: str | None = None,
+    filters: Sequence[Filter] | None = None,
+    limit: int = 100,
+    timeout: float = TIMEOUT_S,
+    detail: bool = False,
+    raise_on_missing_output: bool = True,
+    _explain: bool = False,
+    *,
+    ended_sessions: bool = False,
+) -> Rows:
     """Return a row for each actor that the node knows, in the order of creation, dead ones included.
 
-    Follows Ray's `list_actors`. Empty if no node runs.
+    Follows Ray's `list_actors`. Empty if no node runs. For the arguments see the top of this module.
 
     Args:
-        filters: `(key, "=" or "!=", value)` each; a row must meet all. Text is compared without regard to case.
-        limit: The most rows to return.
-        detail: Include `required_resources`, `death_cause`, `log_path` and `last_log_path`.
+        address: See the top of this module.
+        filters: See the top of this module.
+        limit: See the top of this module.
+        timeout: See the top of this module.
+        detail: See the top of this module.
+        raise_on_missing_output: See the top of this module.
+        ended_sessions: Also the dead actors of sessions that have ended.
+
+    Returns:
+        Rows with `actor_id`, `class_name`, `state`, `job_id`, `name`, `ray_namespace`, `pid` and `is_detached`; with
+        `detail` also `required_resources`, `death_cause`, `num_restarts`, `worker_id`, `log_path` and `last_log_path`.
+
+    Raises:
+        ValueError: A filter names no key of the rows, or another operator.
+
+    Example:
+        list_actors(filters=[("state", "=", "ALIVE")])
+    """
+    rows = engine.observe().actors(timeout)
+    shown = [row for row in rows if ended_sessions or row["has_session"] or row["state"] != "DEAD"]
+    return chosen(shown, filters, limit, None if detail else _ACTOR, "actor")
+
+
+def list_tasks(
+    address: str | None = None,
+    filters: Sequence[Filter] | None = None,
+    limit: int = 100,
+    timeout: float = TIMEOUT_S,
+    detail: bool = False,
+    raise_on_missing_output: bool = True,
+    _explain: bool = False,
+) -> Rows:
+    """Return a row for each call that the node knows: tasks, calls of methods, and constructions of actors.
+
+    Follows Ray's `list_tasks`. The node learns of a call half a second after it has begun to wait or run, or has ended.
+    It keeps the latest 10,000 ended calls of a session. Of more than 500 short calls of one process in a second, the
+    others are only counted; see `summarize_tasks`. For the arguments see the top of this module.
+
+    Returns:
+        Rows in the order of their last changes, with Ray's columns; `state` is one of PENDING_ARGS_AVAIL,
+        PENDING_NODE_ASSIGNMENT, SUBMITTED_TO_WORKER, PENDING_ACTOR_TASK_ORDERING_OR_CONCURRENCY, RUNNING,
+        RUNNING_IN_RAY_GET, RUNNING_IN_RAY_WAIT, FINISHED and FAILED. With `detail` also `waits_for` (the argument or
+        the resources), `cell` (the number of the notebook cell that has made the call, 0 for none), `times`
+        (submitted, arrived, started and ended, in seconds since 1970, 0 for not yet), and `waits` (in `get` and
+        `wait`: kind, start, end).
+
+    Raises:
+        ValueError: A filter names no key of the rows, or another operator.
+
+    Example:
+        list_tasks(filters=[("state", "=", "RUNNING")], detail=True)
+    """
+    return chosen(engine.observe().tasks(timeout).tasks, filters, limit, None if detail else _TASK, "task")
+
+
+def list_workers(
+    address: str | None = None,
+    filters: Sequence[Filter] | None = None,
+    limit: int = 100,
+    timeout: float = TIMEOUT_S,
+    detail: bool = False,
+    raise_on_missing_output: bool = True,
+    _explain: bool = False,
+) -> Rows:
+    """Return a row for each process of a session and each worker. Follows Ray's `list_workers`.
+
+    With `detail`, rows also have `job_id`, `actor_id` and `label`: what a worker runs, or the namespace of a session.
 
     Raises:
         ValueError: A filter names no key of the rows, or another operator.
     """
-    actors, _ = _actor_rows()
-    rows = [_row(actor) for actor in actors]
-    for key, operator, value in filters or ():
-        rows = [row for row in rows if _meets(row, key, operator, value)]
-    return rows[:limit] if detail else [{key: row[key] for key in _BRIEF} for row in rows[:limit]]
+    return chosen(engine.observe().processes(timeout), filters, limit, None if detail else _WORKER, "worker")
+
+
+def list_jobs(
+    address: str | None = None,
+    filters: Sequence[Filter] | None = None,
+    limit: int = 100,
+    timeout: float = TIMEOUT_S,
+    detail: bool = False,
+    raise_on_missing_output: bool = True,
+    _explain: bool = False,
+) -> Rows:
+    """Return a row for each open session, which is a job. Follows Ray's `list_jobs`.
+
+    Raises:
+        ValueError: A filter names no key of the rows, or another operator.
+    """
+    drivers = [row for row in engine.observe().processes(timeout) if row["worker_type"] == "DRIVER"]
+    jobs = [
+        {
+            "job_id": row["job_id"],
+            "submission_id": None,
+            "entrypoint": "",
+            "type": "DRIVER",
+            "status": "RUNNING",
+            "driver_info": {"id": row["job_id"], "node_ip_address": row["ip"], "pid": str(row["pid"])},
+            "ray_namespace": row["label"],
+        }
+        for row in drivers
+    ]
+    return chosen(jobs, filters, limit, None, "job")
+
+
+def list_objects(
+    address: str | None = None,
+    filters: Sequence[Filter] | None = None,
+    limit: int = 100,
+    timeout: float = TIMEOUT_S,
+    detail: bool = False,
+    raise_on_missing_output: bool = False,
+    _explain: bool = False,
+) -> Rows:
+    """Return a row for each object and each process that owns or borrows it. Follows Ray's `list_objects`.
+
+    Each session and worker is asked for its own objects, and looks through its interpreter for them. If a process does
+    not answer in time, the other rows are returned.
+
+    Args:
+        address: See the top of this module.
+        filters: See the top of this module.
+        limit: See the top of this module.
+        timeout: Seconds to wait for each process.
+        detail: See the top of this module.
+        raise_on_missing_output: Raise an error if rows are missing; without it a `RuntimeWarning` tells which.
+        _explain: Changes nothing.
+
+    Returns:
+        Rows with `object_id`, `object_size` (bytes; -1 where the process does not have the value), `task_status`,
+        `reference_type`, `call_site` ("disabled"), `type`, `pid` and `ip`; with `detail` also `worker_id`, the process,
+        and `owner_id`, the process that owns the object.
+
+    Raises:
+        ValueError: A filter names no key of the rows, or another operator.
+        TimeoutError: Rows are missing, with `raise_on_missing_output`.
+
+    Example:
+        list_objects(filters=[("reference_type", "=", "LOCAL_REFERENCE")])
+    """
+    rows = _objects(timeout, raise_on_missing_output)
+    return chosen(rows, filters, limit, None if detail else _OBJECT, "object")
+
+
+def _objects(timeout: float, raise_on_missing_output: bool) -> list[dict[str, Any]]:
+    rows, gaps = engine.observe().objects(timeout)
+    if gaps:
+        text = f"the listing of objects is not complete: {'; '.join(gaps)}"
+        if raise_on_missing_output:
+            raise TimeoutError(text)
+        warnings.warn(text, RuntimeWarning, stacklevel=3)
+    return rows
+
+
+def list_placement_groups(
+    address: str | None = None,
+    filters: Sequence[Filter] | None = None,
+    limit: int = 100,
+    timeout: float = TIMEOUT_S,
+    detail: bool = False,
+    raise_on_missing_output: bool = True,
+    _explain: bool = False,
+) -> Rows:
+    """Return no row: this version serves no placement groups."""
+    return Rows()
+
+
+def list_nodes(
+    everywhere: bool = False, filters: Sequence[Filter] | None = None, limit: int = 100, detail: bool = True
+) -> Rows:
+    """Return a row for each node of this user, of any version of nbactors, whether it answers or not.
+
+    Sessions of different versions have a node each, and each node counts all the CPUs. Blocks for a few seconds where
+    a node does not answer.
+
+    Args:
+        everywhere: Also nodes of other runtime directories than this process's (see NBACTORS_DIR).
+        filters: See the top of this module.
+        limit: See the top of this module.
+        detail: Changes nothing.
+
+    Returns:
+        `pid`, `directory`, `version` and `protocol` (empty and 0 if not known), `since` (its start, in seconds since
+        1970), and `state`: RUNNING; OTHER_PROTOCOL if its version is one whose actors this version cannot list; STOPPED
+        by a signal; SILENT if it does not answer; CUT_OFF if its socket was removed; NO_NODE if another program listens
+        there. `status` is as `node_status` returns it. Unless the node is RUNNING it is None, and `processes` has the
+        `pid` and the `title` of each worker instead. `is_own` is True for the node that sessions of this version use.
+        Ray's `node_id`, `node_ip`, `node_name`, `is_head_node` and `resources_total` are empty unless it is RUNNING.
+
+    Raises:
+        OSError: The runtime directory is unsafe.
+        ValueError: A filter names no key of the rows, or another operator.
+    """
+    rows = []
+    for row in engine.observe().nodes(everywhere):
+        status = row["status"] or {}
+        facts = {
+            "node_id": status.get("node_id", ""),
+            "node_ip": "127.0.0.1" if status else "",
+            "node_name": status.get("hostname", ""),
+            "is_head_node": True,
+            "resources_total": status.get("resources", {}),
+        }
+        rows.append({**row, **facts})
+    return chosen(rows, filters, limit, None, "node")
+
+
+# ---------------------------------------------------------------------------------------------------------- getting
+
+
+def get_actor(
+    id: str,  # noqa: A002 - Ray's name
+    address: str | None = None,
+    timeout: float = TIMEOUT_S,
+    _explain: bool = False,
+) -> Row | None:
+    """Return the row of an actor with all columns, None if it is unknown. Follows Ray's `get_actor`."""
+    return _only(list_actors(None, [("actor_id", "=", id)], timeout=timeout, detail=True, ended_sessions=True))
+
+
+def get_task(
+    id: Any,  # noqa: A002 - Ray's name
+    address: str | None = None,
+    timeout: float = TIMEOUT_S,
+    _explain: bool = False,
+) -> Row | None:
+    """Return the row of a call with all columns, None if it is unknown. Follows Ray's `get_task`.
+
+    Args:
+        id: The id of the call in hexadecimal digits, or a reference that the call returns.
+        address: See the top of this module.
+        timeout: See the top of this module.
+    """
+    task_id = id if isinstance(id, str) else id.task_id().hex()
+    return _only(list_tasks(None, [("task_id", "=", task_id)], timeout=timeout, detail=True))
+
+
+def get_worker(
+    id: str,  # noqa: A002 - Ray's name
+    address: str | None = None,
+    timeout: float = TIMEOUT_S,
+    _explain: bool = False,
+) -> Row | None:
+    """Return the row of a session's or worker's process, None if it is unknown. Follows Ray's `get_worker`."""
+    return _only(list_workers(None, [("worker_id", "=", id)], timeout=timeout, detail=True))
+
+
+def get_job(
+    id: str,  # noqa: A002 - Ray's name
+    address: str | None = None,
+    timeout: float = TIMEOUT_S,
+    _explain: bool = False,
+) -> Row | None:
+    """Return the row of an open session, None if it is unknown. Follows Ray's `get_job`."""
+    return _only(list_jobs(None, [("job_id", "=", id)], timeout=timeout))
+
+
+def get_node(
+    id: str,  # noqa: A002 - Ray's name
+    address: str | None = None,
+    timeout: float = TIMEOUT_S,
+    _explain: bool = False,
+) -> Row | None:
+    """Return the row of a running node, None if it is unknown. Follows Ray's `get_node`."""
+    return _only(list_nodes(filters=[("node_id", "=", id)]))
+
+
+def get_objects(
+    id: str,  # noqa: A002 - Ray's name
+    address: str | None = None,
+    timeout: float = TIMEOUT_S,
+    _explain: bool = False,
+) -> Rows:
+    """Return the rows of an object with all columns, one for each process that has it. Follows Ray's `get_objects`.
+
+    Args:
+        id: The id of the object in hexadecimal digits, as of `ref.hex()`.
+        address: See the top of this module.
+        timeout: Seconds to wait for each process.
+    """
+    return list_objects(None, [("object_id", "=", id)], MANY, timeout, detail=True)
+
+
+def get_placement_group(
+    id: str,  # noqa: A002 - Ray's name
+    address: str | None = None,
+    timeout: float = TIMEOUT_S,
+    _explain: bool = False,
+) -> Row | None:
+    """Return None: this version serves no placement groups."""
+    return None
+
+
+def _only(rows: Rows) -> Row | None:
+    return rows[0] if rows else None
+
+
+# ------------------------------------------------------------------------------------------------------ summarizing
+
+
+def summarize_tasks(
+    address: str | None = None,
+    timeout: float = TIMEOUT_S,
+    raise_on_missing_output: bool = True,
+    _explain: bool = False,
+) -> dict[str, Any]:
+    """Return how many calls of each name are in each state. Follows Ray's `summarize_tasks`.
+
+    Returns:
+        `{"cluster": {"summary": {name: {"func_or_class_name", "type", "state_counts"}}, "total_tasks",
+        "total_actor_tasks", "total_actor_scheduled", "summary_by", "unlisted"}}`. `unlisted` is ours: how many calls of
+        each function have ended that have no row.
+    """
+    found = engine.observe().tasks(timeout)
+    kinds = Counter(row["type"] for row in found.tasks)
+    summary = _summary(found.tasks, "name", lambda row: {"func_or_class_name": row["name"], "type": row["type"]})
+    return {
+        "cluster": {
+            "summary": summary,
+            "total_tasks": kinds["NORMAL_TASK"],
+            "total_actor_tasks": kinds["ACTOR_TASK"],
+            "total_actor_scheduled": kinds["ACTOR_CREATION_TASK"],
+            "summary_by": "func_name",
+            "unlisted": found.unlisted,
+        }
+    }
+
+
+def summarize_actors(
+    address: str | None = None,
+    timeout: float = TIMEOUT_S,
+    raise_on_missing_output: bool = True,
+    _explain: bool = False,
+    *,
+    ended_sessions: bool = False,
+) -> dict[str, Any]:
+    """Return how many actors of each class are in each state. Follows Ray's `summarize_actors`.
+
+    Args:
+        address: See the top of this module.
+        timeout: See the top of this module.
+        raise_on_missing_output: See the top of this module.
+        ended_sessions: As for `list_actors`.
+
+    Returns:
+        `{"cluster": {"summary": {class name: {"class_name", "state_counts"}}, "total_actors", "summary_by"}}`.
+    """
+    rows = list_actors(limit=MANY, timeout=timeout, ended_sessions=ended_sessions)
+    summary = _summary(rows, "class_name", lambda row: {"class_name": row["class_name"]})
+    return {"cluster": {"summary": summary, "total_actors": len(rows), "summary_by": "class"}}
+
+
+def summarize_objects(
+    address: str | None = None,
+    timeout: float = TIMEOUT_S,
+    raise_on_missing_output: bool = False,
+    _explain: bool = False,
+) -> dict[str, Any]:
+    """Return how many objects there are, and their sizes. Follows Ray's `summarize_objects`, for one call site.
+
+    Args:
+        address: See the top of this module.
+        timeout: Seconds to wait for each process.
+        raise_on_missing_output: As for `list_objects`.
+
+    Returns:
+        `{"cluster": {"summary": {"disabled": {"total_objects", "total_size_mb", "total_num_workers",
+        "total_num_nodes", "task_state_counts", "ref_type_counts"}}, "total_objects", "total_size_mb",
+        "callsite_enabled", "summary_by"}}`. An object counts once for each process that has it, as in Ray.
+    """
+    rows = _objects(timeout, raise_on_missing_output)
+    size = sum(max(row["object_size"], 0) for row in rows) / 1024**2
+    group = {
+        "total_objects": len(rows),
+        "total_size_mb": size,
+        "total_num_workers": len({row["pid"] for row in rows}),
+        "total_num_nodes": min(len(rows), 1),
+        "task_state_counts": dict(Counter(row["task_status"] for row in rows)),
+        "ref_type_counts": dict(Counter(row["reference_type"] for row in rows)),
+    }
+    return {
+        "cluster": {
+            "summary": {"disabled": group} if rows else {},
+            "total_objects": len(rows),
+            "total_size_mb": size,
+            "callsite_enabled": False,
+            "summary_by": "callsite",
+        }
+    }
+
+
+def _summary(rows: Iterable[dict[str, Any]], key: str, facts: Any) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for row in rows:
+        group = found.setdefault(row[key], {**facts(row), "state_counts": {}})
+        counts = group["state_counts"]
+        counts[row["state"]] = counts.get(row["state"], 0) + 1
+    return found
+
+
+# -------------------------------------------------------------------------------------------------------- following
+
+
+def follow() -> Following:
+    """Return a reader of the changes of calls and actors, for panels and other tools. Not in Ray.
+
+    `next(timeout)` returns a snapshot at first, and then what has changed since the last call. `seq` is the number of
+    the last change. Changes are gathered for a tenth of a second. A reader that is too far behind gets a snapshot; so
+    does a reader after a crash of the node. The node keeps nothing for a reader that does not ask.
+
+    Example:
+        changes = follow()
+        while True:
+            news = changes.next(timeout=10)
+            if news is not None:
+                show(news.tasks, news.removed, anew=news.is_snapshot)
+    """
+    return engine.observe().follow()
+
+
+# ------------------------------------------------------------------------------------------- nodes, actors, logs
 
 
 def stack(actor: Any, timeout: float = 5.0) -> str:
@@ -70,30 +531,48 @@ def stack(actor: Any, timeout: float = 5.0) -> str:
         RayActorError: The actor is dead.
         ValueError: There is no such actor, several have that name, or it has no process yet.
     """
-    rows, directory = _actor_rows()
-    if isinstance(actor, str):
-        found = [row for row in rows if actor in (row.actor_id.hex(), row.name)]
-        found = [row for row in found if row.state != "DEAD"] or found[-1:]
-        if len(found) > 1:
-            ids = ", ".join(row.actor_id.hex() for row in found)
-            raise ValueError(f"several actors are named {actor!r}; give one of their ids: {ids}")
-        if not found:
-            raise ValueError(f"there is no actor with the id or name {actor!r}; list_actors() tells which there are")
-    else:
-        link = getattr(actor, "_link", None)
-        if link is None:
-            raise TypeError(f"stack() takes a handle, an actor's id or its name. Got: {actor!r:.80}")
-        found = [row for row in rows if row.actor_id == link.actor_id]
-    return stack_of_actor.of_actor(directory, found, timeout)
+    return engine.observe().stack(actor, timeout)
 
 
-def _actor_rows() -> tuple[list[messages.ActorRow], str]:
-    """Return the node's rows of actors, and its directory."""
-    try:
-        with ControlClient.find() as client:
-            return _ask(client, "actors").actors, discovery.node_directory()
-    except NodeMissingError:
-        return [], ""
+def inspect_actor(actor: Any, timeout: float = 5.0) -> dict[str, Any]:
+    """Return what an actor's process does now, for panels and other tools. Not in Ray.
+
+    The process itself answers, on the thread that reads its sockets, even while a method blocks. Its calls go on, and
+    cost nothing more while nobody asks. No user code runs: an argument's text is made from plain values, and from the
+    names of types. Needs no session. Times are seconds since 1970.
+
+    Args:
+        actor: A handle, an id in hexadecimal digits, or a name.
+        timeout: Seconds to wait for the answer.
+
+    Returns:
+        - `pid`, `worker_id`; `since`, the start of the process; `at`, the time of the answer.
+        - `cpu_s`: seconds of CPU time since the start, user and system.
+        - `memory`: bytes in RAM, without files and without shared memory.
+        - `groups`: a dict for each concurrency group, the default one first, whose `name` is "". `size` is how many
+          calls run in it at the same time, `running` the ids of those that run, and `queued` how many wait.
+        - `running`: a dict for each running call, at most 200, oldest first: `task_id`, `name`, `group`, `since`;
+          `arguments`, pairs of a name and a short text; and `paused`, whether the call stands in `breakpoint()` or
+          `input()`. Calls of `__ray_now__` have a group of that name, which is not in `groups`.
+        - `queued`: a dict for each call that waits in the process, at most 200, in order: `task_id`, `name`, `group`,
+          `since`. Calls that still wait at their caller are not in it; see `list_tasks`.
+
+        Arguments of synchronous methods are those that were passed, with their names in the signature, "" where it
+        names none. Arguments of coroutines and generators are read from the method's variables: a rebound name has its
+        new value. There are none while a call begins or answers, or while a generator waits for its reader.
+
+    Raises:
+        TimeoutError: No answer in time, since code in the process keeps the GIL.
+        RayActorError: The actor is dead.
+        ValueError: There is no such actor, several have that name, or it has no process yet.
+        TypeError: `actor` is something else.
+
+    Example:
+        for call in inspect_actor(trainer)["running"]:
+            print(call["name"], *(f"{name}={text}" for name, text in call["arguments"]))
+            # Trainer.fit data=ndarray (1000, 3) float64 epochs=5
+    """
+    return engine.observe().inspect(actor, timeout)
 
 
 def node_status() -> dict[str, Any] | None:
@@ -101,42 +580,15 @@ def node_status() -> dict[str, Any] | None:
 
     Returns:
         `pid`, `directory`, `version`, `node_id`, `hostname`, `sessions` and `workers` (how many), `resources` and
-        `available` (of the machine, by name), `actors` (rows of the living, as `list_actors(detail=True)` has).
+        `available` (of the machine, by name), `actors` (rows of the living, as `list_actors(detail=True)` has), and
+        `object_stores`: a row for all sessions together, and one for each session that has named its limit. A row has
+        `held` (bytes of memory), `spilled` (bytes on disk), `limit` (bytes of memory), `silent` (how many processes
+        did not answer), and the session's `job_id`, `namespace` and driver's `pid`, which are empty and 0 for all.
 
     Raises:
         OSError: The node does not answer. `list_nodes` has a row for it all the same.
     """
-    try:
-        with ControlClient.find() as client:
-            return _status(_ask(client, "status"), _ask(client, "available_resources").amounts)
-    except NodeMissingError:
-        return None
-
-
-def list_nodes(everywhere: bool = False) -> list[dict[str, Any]]:
-    """Return a row for each node of this user, of any version of nbactors, whether it answers or not.
-
-    Sessions of different versions have a node each, and each node counts all the CPUs. Blocks for a few seconds where
-    a node does not answer.
-
-    Args:
-        everywhere: Also nodes of other runtime directories than this process's (see NBACTORS_DIR).
-
-    Returns:
-        `pid`, `directory`, `version` and `protocol` (empty and 0 if not known), `since` (its start, in seconds since
-        1970), and `state`: RUNNING; OTHER_PROTOCOL if its version is one whose actors this version cannot list; STOPPED
-        by a signal; SILENT if it does not answer; CUT_OFF if its socket was removed; NO_NODE if another program listens
-        there. `status` is as `node_status` returns it. Unless the node is RUNNING it is None, and `processes` has the
-        `pid` and the `title` of each worker instead. `is_own` is True for the node that sessions of this version use.
-
-    Raises:
-        OSError: The runtime directory is unsafe.
-    """
-    from nbactors.local.access.reports import report  # noqa: PLC0415 - it takes psutil, which no session needs
-
-    own = discovery.node_directory()
-    found = [report(node) for node in _nodes(str(discovery.ensure_directory()), everywhere)]
-    return [_node_row(node, own) for node in found if node is not None]
+    return engine.observe().node_status()
 
 
 def stop_node(force: bool = False) -> bool:
@@ -164,69 +616,7 @@ def stop_nodes(force: bool = False, everywhere: bool = False) -> list[dict[str, 
     Raises:
         OSError: A node or a worker has not ended; the text tells which and why. All others have.
     """
-    from nbactors.local.access import stopping  # noqa: PLC0415 - it takes psutil, which no session needs
-
-    rows, problems = [], []
-    for node in _nodes(discovery.located(), everywhere):
-        try:
-            was_killed = stopping.stop(node, force)
-        except OSError as error:
-            problems.append(str(error))
-        else:
-            known = {"pid": node.pid, "directory": node.directory, "version": node.version, "protocol": node.protocol}
-            rows.append({**known, "was_killed": was_killed})
-    if problems:
-        raise OSError("; ".join(problems))
-    home = discovery.located_node()
-    if not rows and stopping.stop_without_node(home):
-        rows.append(
-            {
-                "pid": 0,
-                "directory": home,
-                "version": __version__,
-                "protocol": messages.PROTOCOL_VERSION,
-                "was_killed": False,
-            }
-        )
-    return rows
-
-
-def _nodes(directory: str, everywhere: bool) -> list[Sighting]:
-    nodes = sightings.within(directory)
-    if everywhere:
-        nodes += [node for node in sightings.everywhere() if node not in nodes]
-    return nodes
-
-
-def _node_row(found: Report, own: str) -> dict[str, Any]:
-    node = found.node
-    return {
-        "pid": node.pid,
-        "directory": node.directory,
-        "version": node.version,
-        "protocol": node.protocol,
-        "since": found.since,
-        "state": found.state,
-        "is_own": os.path.realpath(node.directory) == os.path.realpath(own),
-        "status": _status(found.status, found.available) if found.status is not None else None,
-        "processes": [{"pid": pid, "title": title} for pid, title in found.workers],
-    }
-
-
-def _status(status: messages.Listing, available: dict[str, float]) -> dict[str, Any]:
-    facts = status.facts
-    return {
-        "pid": int(facts["pid"]),
-        "directory": facts["directory"],
-        "version": facts["version"],
-        "node_id": facts["node_id"],
-        "hostname": facts["hostname"],
-        "sessions": int(facts["sessions"]),
-        "workers": int(facts["workers"]),
-        "resources": status.amounts,
-        "available": available,
-        "actors": [_row(actor) for actor in status.actors],
-    }
+    return engine.observe().stop_nodes(force, everywhere)
 
 
 def actor_logs(name: str) -> list[dict[str, Any]]:
@@ -242,36 +632,4 @@ def actor_logs(name: str) -> list[dict[str, Any]]:
     Raises:
         NodeMissingError: No node runs, and logs live no longer than the node.
     """
-    with ControlClient.find() as client:
-        answer = client.request(messages.FetchLog(client.next_rid(), name))
-    _check(answer)
-    assert isinstance(answer, messages.Listing)
-    return [_row(actor) for actor in answer.actors]
-
-
-def _ask(client: ControlClient, what: str) -> messages.Listing:
-    answer = client.request(messages.Query(client.next_rid(), what))
-    _check(answer)
-    assert isinstance(answer, messages.Listing)
-    return answer
-
-
-def _check(answer: messages.Control) -> None:
-    if isinstance(answer, messages.Refused):
-        raise ValueError(answer.text) if answer.kind == "value" else RuntimeError(answer.text)
-
-
-_BRIEF = ("actor_id", "class_name", "state", "job_id", "name", "ray_namespace", "pid", "is_detached")
-
-
-def _row(actor: messages.ActorRow) -> dict[str, Any]:
-    paths = {"log_path": actor.log_path, "last_log_path": actor.last_log_path}
-    return {**actor.shown(), **{key: path if os.path.exists(path) else "" for key, path in paths.items()}}
-
-
-def _meets(row: dict[str, Any], key: str, operator: str, value: Any) -> bool:
-    if key not in row:
-        raise ValueError(f"no actor can be filtered by {key!r}: the keys are {', '.join(sorted(row))}")
-    if operator not in ("=", "!="):
-        raise ValueError(f"a filter's operator is '=' or '!=', not {operator!r}")
-    return (str(row[key]).lower() == str(value).lower()) == (operator == "=")
+    return engine.observe().actor_logs(name)

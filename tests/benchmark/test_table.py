@@ -43,6 +43,11 @@ def test_figures_are_short(value: float | None, unit: str, text: str) -> None:
 
 
 def test_rows_are_chosen_by_key_or_by_words() -> None:
-    assert [row.key for row in chosen(ROWS, "one at a time")] == ["calls_sequential", "async_sequential"]
+    assert [row.key for row in chosen(ROWS, "one at a time")] == [
+        "calls_sequential",
+        "async_sequential",
+        "calls_sequential_without_events",
+        "async_sequential_without_events",
+    ]
     assert [row.key for row in chosen(ROWS, "PUT_SMALL")] == ["put_small"]
     assert chosen(ROWS, "no such row") == []

@@ -9,6 +9,10 @@ from contextlib import contextmanager
 
 TIMEOUT_S = 40.0
 
+SAY_READY = "sys.stdout.write('ready\\n')\nsys.stdout.flush()\n"
+"""`print` writes the text and the newline in two steps. On Python 3.11 a garbage collection may run between the steps,
+and then another thread, which prints an actor's line there."""
+
 
 def nbactors(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
@@ -24,7 +28,7 @@ def nbactors(*arguments: str) -> subprocess.CompletedProcess[str]:
 @contextmanager
 def program(source: str) -> Iterator[subprocess.Popen[str]]:
     """Run a program that prints "ready" when the test may go on, and ends when its stdin is closed."""
-    source = f"import sys\nimport nbactors as ray\n{source}\nprint('ready', flush=True)\nsys.stdin.read()\n"
+    source = f"import sys\nimport nbactors as ray\n{source}\n{SAY_READY}sys.stdin.read()\n"
     with subprocess.Popen(
         [sys.executable, "-c", source],
         stdin=subprocess.PIPE,

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from command import TIMEOUT_S, nbactors, program
+from command import SAY_READY, TIMEOUT_S, nbactors, program
 
 from nbactors.testing import eventually
 from nbactors.util.state import node_status
@@ -79,6 +79,25 @@ def test_status_shows_what_runs() -> None:
         assert found["actors"][0]["name"] == "talker"
 
 
+STORING = """
+ray.init(num_cpus=2, namespace="shop", object_store_memory=20 << 20)
+refs = [ray.put(bytes(3 << 20)) for _ in range(10)]
+"""
+
+
+def test_status_shows_the_object_store() -> None:
+    with program(STORING):
+        lines = nbactors("status").stdout.splitlines()
+        found = json.loads(nbactors("status", "--json").stdout)["object_stores"]
+        for row in found:
+            assert 0 < row["held"] <= 20 << 20
+            assert row["held"] + row["spilled"] >= 30 << 20
+        assert [row["namespace"] for row in found] == ["", "shop"]
+        assert found[1]["limit"] == 20 << 20 < found[0]["limit"]
+        (own,) = [line for line in lines if line.startswith("shop (pid ")]
+        assert own.endswith("20.0 MiB")
+
+
 def test_logs_shows_what_was_printed() -> None:
     with program(TALKER):
         assert nbactors("logs", "talker").stdout == "one\ntwo\nthree\n"
@@ -90,9 +109,7 @@ def test_logs_shows_what_was_printed() -> None:
 
 
 def test_logs_follows_until_the_actor_ends() -> None:
-    source = (
-        TALKER + "print('ready', flush=True)\nsys.stdin.readline()\nray.get(talker.say.remote('four'))\ndel talker\n"
-    )
+    source = TALKER + SAY_READY + "sys.stdin.readline()\nray.get(talker.say.remote('four'))\ndel talker\n"
     # The first "ready" is the one in `source`; the second comes when the actor has been let go.
     with program(source) as driver:
         command = [sys.executable, "-m", "nbactors.cli", "logs", "--follow", "-n", "1", "talker"]
@@ -132,7 +149,7 @@ def test_logs_shows_what_the_process_before_the_last_restart_has_printed() -> No
 
 def test_logs_follows_an_actor_through_its_restarts() -> None:
     source = (
-        "print('ready', flush=True)\n"
+        f"{SAY_READY}"
         "for i in range(2):\n"
         "    sys.stdin.readline()\n"
         "    crasher.crash.options(max_task_retries=0).remote()\n"

@@ -210,6 +210,8 @@ def test_a_child_that_prints_after_the_end_of_its_worker_is_told_that_nobody_rea
     actor = ray.remote(Leaving).remote()
     pid = ray.get(actor.leave.remote(str(tmp_path / "error")))
     try:
+        # Before, the child is in the worker's group, and is killed with it.
+        eventually(lambda: os.getpgid(pid) == pid)
         ray.kill(actor)
         eventually(lambda: is_gone(pid), timeout_s=10)
         assert (tmp_path / "error").read_text() == "BrokenPipeError"

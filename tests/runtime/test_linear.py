@@ -271,6 +271,7 @@ def calls(step: Step) -> int:
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 def test_the_number_of_steps_grows_in_proportion(case: Callable[[int], Step]) -> None:
-    few = calls(case(FEW))
+    # Another thread may do a part of the work, which is not counted then. It takes the largest part of a short work.
+    few = max(calls(case(FEW)) for _ in range(3))
     many = calls(case(MANY))
     assert many < MOST * max(few, 1000), f"{few} calls for {FEW}, {many} for {MANY}"

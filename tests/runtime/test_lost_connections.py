@@ -191,91 +191,26 @@ def test_a_value_without_a_descriptor_fails_alone_and_says_why(worker: Any) -> N
     with no_descriptors():
         refs = [worker.work.remote(0), worker.work.remote(1, LARGE), worker.work.remote(2)]
         with pytest.raises(
-            ray.exceptions.ObjectReconstructionFailedError,
-            match=r"could not be received.*ulimit -n.*Raise that.*not run again, since it has no retry left",
+            ray.exceptions.RaySystemError, match=r"could not be (received|mapped).*ulimit -n.*Raise that"
         ):
             ray.get(refs[1], timeout=20)
         assert ray.get([refs[0], refs[2]], timeout=20) == [0, 2]
         with pytest.raises(ray.exceptions.RaySystemError, match=r"could not be stored.*ulimit -n"):
-            ray.put(bytes(LARGE))
+            ray.put(bytes(100 * LARGE))
         # A fresh process cannot be reached without one, and is as soon as there is one.
         cut_all()
-        refs = [worker.work.remote(number) for number in range(3, 6)]
-    assert ray.get(refs, timeout=20) == [3, 4, 5]
+        late = [worker.work.remote(number) for number in range(3, 6)]
+    assert ray.get(late, timeout=20) == [3, 4, 5]
     assert len(ray.get(worker.work.remote(6, LARGE), timeout=20)) == LARGE + 4
+    assert len(ray.get(refs[1], timeout=20)) == LARGE + 4, "the value is there: only its descriptor was lost"
     assert set(ray.get(worker.runs.remote()).values()) == {1}
 
 
-def test_each_value_of_an_answer_fails_alone(session: None) -> None:
-    @ray.remote
-    def three() -> tuple[bytes, int, bytes]:
-        return bytes(LARGE), 1, bytes(LARGE)
-
-    kept = three.options(num_returns=3).remote()  # let go, their descriptors would be free a moment later
-    ray.get(kept)
+def test_values_in_an_arena_that_is_known_need_no_descriptor(worker: Any) -> None:
+    kept = ray.get(worker.work.remote(1, LARGE))
     with no_descriptors():
-        first, second, third = three.options(num_returns=3).remote()
-        assert ray.get(second, timeout=20) == 1
-        for ref in (first, third):
-            with pytest.raises(ray.exceptions.ObjectReconstructionFailedError, match="ulimit -n"):
-                ray.get(ref, timeout=20)
-
-
-def runs(journal: Journal) -> int:
-    """Return how many runs were noted. Takes no descriptor."""
-    return os.path.getsize(journal.path) // len("run\n")
-
-
-@pytest.mark.parametrize("retries", [0, 2])
-def test_a_value_that_is_lost_each_time_costs_all_retries(session: None, journal: Journal, retries: int) -> None:
-    @ray.remote(max_retries=retries)
-    def large() -> bytes:
-        journal.note("run")
-        return bytes(LARGE)
-
-    kept = large.remote()  # as above
-    ray.get(kept)
-    with no_descriptors():
-        with pytest.raises(ray.exceptions.ObjectReconstructionFailedError, match="no retry left"):
-            ray.get(large.remote(), timeout=20)
-        assert runs(journal) == 1 + 1 + retries
-
-
-def test_a_value_that_was_lost_is_computed_again_from_the_same_arguments(session: None, journal: Journal) -> None:
-    @ray.remote(max_retries=-1)
-    def add(large: bytes, inside: list[Any]) -> bytes:
-        journal.note("run")
-        return large + ray.get(inside[0])
-
-    arguments = [ray.put(b"a" * LARGE), ray.put(b"b" * LARGE)]
-    kept = add.remote(arguments[0], arguments[1:])
-    ray.get(kept)
-    with no_descriptors():
-        ref = add.remote(arguments[0], arguments[1:])
-        length = add.remote(ref, arguments[1:])
-        del arguments
-        eventually(lambda: runs(journal) > 3)
-        assert ray.wait([ref, length], num_returns=2, timeout=0)[0] == []
-    assert ray.get(ref, timeout=20) == b"a" * LARGE + b"b" * LARGE
-    assert len(ray.get(length, timeout=20)) == 3 * LARGE
-
-
-def test_a_generator_that_waits_for_its_reader_runs_again_for_a_lost_value(session: None, journal: Journal) -> None:
-    @ray.remote(max_retries=-1, num_returns="streaming", _generator_backpressure_num_objects=1)
-    def items() -> Iterator[bytes]:
-        journal.note("run")
-        for number in range(3):
-            yield bytes(LARGE) + bytes([number])
-
-    kept = list(items.remote())
-    assert len(kept) == 3
-    with no_descriptors():
-        stream = items.remote()
-        first = next(stream)
-        eventually(lambda: runs(journal) > 3)
-        assert ray.wait([first], timeout=0)[0] == []
-    assert ray.get(first, timeout=20)[-1] == 0
-    assert [ray.get(ref, timeout=20)[-1] for ref in stream] == [1, 2]
+        first, second = worker.work.remote(2, LARGE), worker.work.remote(3, LARGE)
+        assert len(ray.get(first, timeout=20)) == len(ray.get(second, timeout=20)) == len(kept)
 
 
 def test_an_argument_without_a_descriptor_fails_its_call(worker: Any) -> None:

@@ -35,6 +35,13 @@ class Blocking:
     def start_thread(self) -> None:
         threading.Thread(target=self.wait, name="mine", daemon=True).start()
 
+    def show_bar(self) -> None:
+        from tqdm import tqdm
+
+        with tqdm(total=1) as bar:
+            bar.update()
+            assert any(thread.name == "tqdm_monitor" for thread in threading.enumerate())
+
     def hold_gil(self, path: str) -> None:
         Path(path).touch()
         ctypes.PyDLL(None).sleep(60)
@@ -80,6 +87,12 @@ def test_the_stack_of_an_idle_actor_says_that_nothing_runs() -> None:
     other = Blocking.remote()
     ray.get(other.__ray_ready__.remote())
     eventually(lambda: other.stack() == "Nothing runs.", 10, "an idle actor")
+
+
+def test_the_stack_leaves_out_the_thread_of_tqdm() -> None:
+    actor = Blocking.remote()
+    ray.get(actor.show_bar.remote())
+    eventually(lambda: actor.stack() == "Nothing runs.", 10, "an idle actor")
 
 
 @pytest.mark.parametrize("threads", [1, 2])

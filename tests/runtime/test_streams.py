@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from conformance.waiting import eventually
 
-from nbactors.testing.leaks import Holdings
+from nbactors.local import current
 
 SIZE = 1 << 20
 BOUND = "_generator_backpressure_num_objects"
@@ -77,8 +77,11 @@ def ray() -> Iterator[Any]:
 
 
 def segments() -> int:
-    """Return how many segments of shared memory this process holds."""
-    return sum("memfd" in target for target in Holdings.now().descriptors.values())
+    """Return how many values in shared memory this process has from others."""
+    peers = current.member().peers
+    connections = [*peers.outgoing(), *peers.incoming()]
+    received = [arena for connection in connections for arena in connection.claims.received.values()]
+    return sum(arena.live for arena in set(received)) - len(received)
 
 
 @pytest.mark.slow

@@ -203,7 +203,8 @@ class Node:
             self.outputs.add(instruction.process_id)
             machine.read_again(instruction.process_id)
         elif isinstance(instruction, events.ReadOutput):
-            world.later(0, self, partial(self.handle, instruction.then), "has read output")
+            if instruction.then is not None:
+                world.later(0, self, partial(self.handle, instruction.then), "has read output")
         elif isinstance(instruction, events.FinishOutput):
             finish = partial(self._finish_output, instruction.process_id)
             world.later(0, self, finish, "reads the last output")

@@ -109,7 +109,7 @@ class SimulatedProcess(Process):
         self.is_listening = False
         world.acting, before = self, world.acting
         try:
-            super().__init__(process_id, "/nowhere", STORE_LIMIT, on_control, on_node_lost)
+            super().__init__(process_id, "/nowhere", on_control, on_node_lost, STORE_LIMIT)
         finally:
             world.acting = before
         self.door.reach = self._reach  # type: ignore[method-assign]

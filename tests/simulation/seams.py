@@ -32,7 +32,7 @@ from simulation.world import World
 _worlds: list[World] = []
 """The worlds that run now; the last one counts."""
 
-_NOT_SHARED = ("nbactors.local.store", "nbactors.local.access", "nbactors.local.session", "nbactors.local.node.shell")
+_NOT_SHARED = ("nbactors.local.store", "nbactors.local.access", "nbactors.local.node.shell")
 
 _PEER_CODEC, _CONTROL_CODEC = peer_codec(), control_codec()
 """One for all connections: a codec has no state, and making one takes as long as ten calls."""
@@ -142,7 +142,7 @@ class _Imported:
         return False
 
 
-def _make_process(process_id: bytes, directory: str, limit: int, on_control: Any, on_node_lost: Any) -> Any:
+def _make_process(process_id: bytes, directory: str, on_control: Any, on_node_lost: Any) -> Any:
     world = _worlds[-1]
     name, network = world.birth
     return SimulatedProcess(world, name, network, process_id, on_control, on_node_lost)

@@ -11,8 +11,9 @@ from nbactors.local.wire import messages
 from nbactors.local.worker import main
 from nbactors.local.worker.engine import WorkerEngine
 from nbactors.local.worker.jobs.job import Job, current
+from nbactors.local.worker.running.constructor_call import Construction
 from nbactors.local.worker.running.ending import ActorExit
-from nbactors.local.worker.running.executor import DRAIN_TICK_S, LEASE_S, Construction
+from nbactors.local.worker.running.executor import DRAIN_TICK_S, LEASE_S
 from nbactors.local.worker.running.interrupts import invoke
 from nbactors.local.worker.running.lookout import Lookout
 from nbactors.version import __version__

@@ -15,7 +15,7 @@ import pytest
 
 import nbactors as ray
 from nbactors.testing import LeakError, check_leaks, eventually
-from nbactors.testing.leaks import _is_marked
+from nbactors.testing.leaks import _is_marked, _process_table
 from nbactors.util.state import stop_node
 
 
@@ -73,6 +73,25 @@ def test_mapped_shared_memory_is_a_leak(mess: ExitStack) -> None:
 def test_a_thread_that_ends_in_time_is_no_leak() -> None:
     with check_leaks(timeout_s=5):
         threading.Timer(0.01, lambda: None).start()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the table is remembered on Linux only")
+def test_the_table_of_processes_follows_a_process_whose_parent_ends(mess: ExitStack) -> None:
+    command = "import os; os.fork() or (os.write(1, b'%d\\n' % os.getpid()), os.read(0, 1), os._exit(0)); os.read(0, 1)"
+    parent = mess.enter_context(
+        subprocess.Popen([sys.executable, "-c", command], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    )
+    assert parent.stdin is not None
+    assert parent.stdout is not None
+    child = int(parent.stdout.readline())
+    assert _process_table()[0][child] == parent.pid
+    parent.kill()
+    parent.wait()
+    parents, started = _process_table()
+    assert parent.pid not in started
+    assert parents[child] == psutil.Process(child).ppid() != parent.pid
+    parent.stdin.close()
+    eventually(lambda: child not in _process_table()[1])
 
 
 def test_the_block_s_own_error_comes_first() -> None:

@@ -26,6 +26,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from time import monotonic
 from typing import Any, NoReturn, TypeVar
 
 from nbactors.definitions.metadata import ActorMeta, FunctionMeta, MethodMeta
@@ -40,7 +41,7 @@ from nbactors.local.submitting.actor_link import LocalActorLink
 from nbactors.local.submitting.arguments import prepare
 from nbactors.local.submitting.construction import Concurrency, Construction
 from nbactors.local.wire import ids, messages, pickling
-from nbactors.local.wire.framing import MAX_CONTROL_FRAME, FrameBuffer, control_codec
+from nbactors.local.wire.framing import MAX_CONTROL_FRAME, MAX_PEER_FRAME, FrameBuffer, control_codec, peer_codec
 from nbactors.local.worker.running.ending import Ending
 from nbactors.local.worker.running.executor import Executor
 from nbactors.local.worker.running.lanes import Lanes
@@ -131,12 +132,13 @@ class Member(Process):
     """
 
     def __init__(self, directory: Path, role: str, in_background: bool = True) -> None:
+        self._in_background = in_background
         self.told: list[Any] = []
         self.lost = ""
         self.sockets = 0
         self.others: dict[bytes, Member] = {}
         self._arriving: deque[socket.socket] = deque()
-        super().__init__(ids.new_process_id(), str(directory), STORE_LIMIT, self.told.append, self._note_loss)
+        super().__init__(ids.new_process_id(), str(directory), self.told.append, self._note_loss, STORE_LIMIT)
         self.door.reach = self._reach  # type: ignore[method-assign]
         self.node_end = Node.of(self.node)
         self.node.start(self.process_id, role, "1")
@@ -172,6 +174,29 @@ class Member(Process):
                 self._arriving.popleft().close()
         except IndexError:
             pass
+
+    def asked(self, question: messages.Peer, kind: type[M]) -> M:
+        """Return this member's answer to a process that is no member, as `stack_of_actor.ask` asks."""
+        ours, theirs = socket.socketpair()
+        codec, frames = peer_codec(), FrameBuffer(MAX_PEER_FRAME)
+        hello = messages.Hello(messages.PROTOCOL_VERSION, os.urandom(16), os.getpid(), "peer", "1")
+        self.arrive(theirs)
+        with ours:
+            ours.settimeout(WAIT_S if self._in_background else 0.0)
+            ours.sendall(codec.encode([hello, question]))
+            deadline = monotonic() + WAIT_S
+            while monotonic() < deadline:
+                if not self._in_background:
+                    self.reactor.visit()
+                try:
+                    data = ours.recv(1 << 16)
+                except BlockingIOError:
+                    continue
+                for body in frames.feed(data):
+                    for message in codec.decode(body):
+                        if isinstance(message, kind):
+                            return message
+        raise TimeoutError(f"no answer to {question}")
 
     def cut(self, other: Member) -> None:
         """Break the socket to another member, as a lost network does. It is made anew, unless `others` forgets it."""
@@ -271,6 +296,9 @@ class Worker(Member):
             flush=self.flush,
             cancel_children=self.cancel_children,
             set_title=self.titles.append,
+            process_id=self.process_id,
+            recorder=self.recorder,
+            waits=self.waits,
             leave=self._leave,
         )
         self.current_call = self.executor.current_job

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from nbactors.engine import ActorLink, Engine, RuntimeFacts
+from nbactors.exceptions import RaySystemError
 from nbactors.object_ref import ObjectRef
+from nbactors.views.summaries import StoreFacts
 
 
 class Entry:
@@ -52,6 +54,7 @@ class RecordingEngine(Engine):
     def __init__(self) -> None:
         self.asked: list[tuple[Any, ...]] = []
         self.named: dict[str, tuple[ActorLink, Any]] = {}
+        self.stores: tuple[StoreFacts, StoreFacts | None] | None = (StoreFacts(limit=1 << 30), None)
         self.facts = RuntimeFacts(b"\1" * 28, b"\2" * 4, b"\3" * 16, "space", is_driver=True)
 
     @property
@@ -119,6 +122,11 @@ class RecordingEngine(Engine):
 
     def nodes(self) -> list[dict[str, Any]]:
         return [{"NodeID": "01" * 28, "Alive": True}]
+
+    def object_store(self) -> tuple[StoreFacts, StoreFacts | None]:
+        if self.stores is None:
+            raise RaySystemError("the node is gone")
+        return self.stores
 
     def runtime_facts(self) -> RuntimeFacts:
         return self.facts

@@ -19,6 +19,7 @@ from nbactors.local import current, member
 from nbactors.local.member import Process
 from nbactors.local.objects.entry import BorrowedEntry, Entry
 from nbactors.local.wire import ids, messages
+from nbactors.local.wire.cancel_mode import CancelMode
 from nbactors.object_ref import ObjectRef
 
 
@@ -82,6 +83,53 @@ def test_pending_calls_are_those_that_wait_and_those_that_were_sent(session: Ses
     assert numbers == sorted(numbers, reverse=True)
 
 
+def asked_to_cancel(session: Session, number: int, *, force: bool = False) -> messages.Canceled:
+    """Have a process that has made no calls ask a session to cancel a call. Returns the answer."""
+    return session.asked(messages.CancelCall(number, force, False), messages.Canceled)
+
+
+@pytest.mark.parametrize("kind", ["queued call", "call that waits for its argument", "queued task"])
+def test_any_process_may_cancel_a_call_that_was_not_sent(session: Session, other: Session, kind: str) -> None:
+    if kind == "queued task":
+        ref = session.submit(work)
+    elif kind == "queued call":
+        ref = session.call(session.prepare(Actor), "not up")
+    else:
+        ref = session.call(attach(session, other), "waits", to_come(session))
+    assert asked_to_cancel(session, ref._entry.number) == messages.Canceled(1)
+    with pytest.raises(exceptions.TaskCancelledError, match="was cancelled"):
+        session.get(ref)
+    assert asked_to_cancel(session, ref._entry.number) == messages.Canceled(0)
+
+
+def test_a_call_that_was_sent_is_cancelled_at_its_worker_as_any_process_asks(session: Session, other: Session) -> None:
+    cancelled: list[messages.Cancel] = []
+    other.peers.handlers[messages.Cancel] = lambda connection, message: cancelled.append(message)
+    ref = session.call(attach(session, other), "sent")
+    assert asked_to_cancel(session, ref._entry.number) == messages.Canceled(1)
+    settle(session, other)
+    assert cancelled == [messages.Cancel(ref._entry.number, CancelMode.CANCEL, True)]
+
+
+def test_force_is_refused_for_a_call_of_an_actor(session: Session) -> None:
+    ref = session.call(session.prepare(Actor), "not up")
+    answer = asked_to_cancel(session, ref._entry.number, force=True)
+    assert answer == messages.Canceled(1, is_refused=True)
+    assert [call.number for call in session.pending_calls()] == [ref._entry.number]
+    task = session.submit(work)
+    assert asked_to_cancel(session, task._entry.number, force=True) == messages.Canceled(1)
+
+
+def test_a_call_that_moves_from_its_queue_to_its_connection_is_found_at_the_second_look(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ref = session.call(session.prepare(Actor), "not up")
+    looks = [[], session.pending_calls()]
+    monkeypatch.setattr(session, "pending_calls", lambda: looks.pop(0))
+    assert asked_to_cancel(session, ref._entry.number) == messages.Canceled(1)
+    monkeypatch.undo()
+
+
 def test_a_call_of_a_cell_says_which_session_and_cell_it_comes_from(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -127,7 +175,7 @@ def test_a_member_that_leaves_does_not_lose_its_node(session: Session) -> None:
 
 def test_a_member_joins_by_its_hello(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = current._member
-    process = Process(ids.new_process_id(), str(tmp_path), STORE_LIMIT, lambda message: None, lambda why: None)
+    process = Process(ids.new_process_id(), str(tmp_path), lambda message: None, lambda why: None, STORE_LIMIT)
     opened: list[bool] = []
     monkeypatch.setattr(process.door, "open", lambda: opened.append(True))
     ours, theirs = socket.socketpair()
@@ -206,6 +254,31 @@ def test_free_shared_memory_is_given_back_after_a_while(session: Session, monkey
     session._trim()
     assert session.store.in_memory == 0
     assert not session._trimming
+
+
+def test_a_member_tells_what_its_object_store_takes(session: Session) -> None:
+    ref = session.put(bytes(200_000))
+    session.node_end.tell(messages.AskUse(7))
+    settle(session)
+    told = session.node_end.expect(messages.StoreUse)
+    assert (told.number, told.held, told.spilled) == (7, session.store.in_memory, 0)
+    assert told.held >= 200_000
+    del ref
+
+
+def test_a_member_gives_back_the_room_that_its_values_do_not_take(session: Session) -> None:
+    before = session.room.lent
+    kept, free = session.put(bytes(3_000_000)), session.put(bytes(3_000_000))
+    del free
+    session.node_end.tell(messages.AskUse(1, 1 << 20))
+    settle(session)
+    assert session.node_end.expect(messages.StoreUse).returned == 1 << 20
+    session.node_end.tell(messages.AskUse(2, before))
+    settle(session)
+    told = session.node_end.expect(messages.StoreUse)
+    assert 3_000_000 <= told.held == session.store.in_memory == session.room.lent < 4_000_000
+    assert told.returned == before - (1 << 20) - told.held
+    assert session.get(kept) == bytes(3_000_000)
 
 
 # ------------------------------------------------------------------------------------------------------------ leaving

@@ -24,6 +24,12 @@ BAD_FOR_BOTH: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"num_gpus": 0.00001}, ValueError, "cannot go beyond 0.0001"),
     ({"num_gpus": 1.5}, ValueError, "a share of one GPU"),
     ({"memory": -1}, ValueError, "memory cannot be negative"),
+    ({"memory_limit": "much"}, ValueError, "'memory_limit': 'much' is no number of bytes: write for instance '2GiB'"),
+    ({"memory_limit": 0}, ValueError, "'memory_limit' must be a positive number of bytes"),
+    ({"memory_limit": "0GiB"}, ValueError, "'memory_limit' must be a positive number of bytes"),
+    ({"memory_limit": 1e300}, ValueError, "'memory_limit' must be a positive number of bytes"),
+    ({"memory_limit": float("nan")}, ValueError, "'memory_limit' must be a positive number of bytes"),
+    ({"memory_limit": True}, TypeError, "'memory_limit' must be int .* received type bool"),
     ({"resources": [1]}, TypeError, "'resources' must be dict or None"),
     ({"resources": {"CPU": 1}}, ValueError, "Use the 'num_cpus' and 'num_gpus' keyword"),
     ({"resources": {"a": -1}}, ValueError, "a cannot be negative"),
@@ -152,7 +158,7 @@ def test_wrong_task_options_are_refused(options: dict[str, Any], error: type[Exc
     "options",
     [
         {"max_restarts": 0, "max_task_retries": 0, "label_selector": None, "accelerator_type": None},
-        {"enable_task_events": False, "placement_group": "default", "placement_group_bundle_index": -1},
+        {"enable_task_events": True, "placement_group": "default", "placement_group_bundle_index": -1},
     ],
 )
 def test_an_unserved_option_may_have_its_default(options: dict[str, Any]) -> None:
@@ -197,6 +203,15 @@ def test_limits_of_tasks_are_parsed_and_can_be_removed() -> None:
     assert (parsed.backpressure, parsed.timeout_s) == (2, 3.0)
     parsed = parsed.merged({"_generator_backpressure_num_objects": None, "timeout_s": None})
     assert (parsed.backpressure, parsed.timeout_s) == (UNLIMITED, None)
+
+
+@pytest.mark.parametrize("parse", [ActorOptions.parse, TaskOptions.parse])
+def test_a_memory_limit_is_no_amount_of_the_resource_memory(parse: Any) -> None:
+    parsed = parse({"memory_limit": "2GiB"})
+    assert parsed.memory_limit == 2 << 30
+    assert "memory" not in parsed.held()
+    assert parsed.merged({"memory_limit": 5e8}).memory_limit == 500_000_000
+    assert parsed.merged({"memory_limit": None}).memory_limit is None
 
 
 @pytest.mark.parametrize(

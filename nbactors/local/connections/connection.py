@@ -102,7 +102,7 @@ class Connection:
         self._fds: deque[int] = deque()
         """Received descriptors that belong to the next frame."""
         self._fd_of: dict[int, int] = {}
-        """The descriptors of messages that were not handled yet, by the `id` of the value that each belongs to."""
+        """The descriptors of messages that were not handled yet, by the `id` of the message that each belongs to."""
         self._begun: Any = None
         self.unpacked: dict[int, Any] = {}
         """Results that the handling of the current message has made, by the `id` of the received value."""
@@ -409,8 +409,8 @@ class Connection:
             self._tail = tail
             self._chunks.popleft()
 
-    def take_fd(self, value: Any) -> int:
-        """Return a duplicate of the descriptor that came with a value, or `MISSING`. The caller owns the duplicate.
+    def take_fd(self, message: Any) -> int:
+        """Return a duplicate of the descriptor that came with a message, or `MISSING`. The caller owns the duplicate.
 
         The connection keeps the original: if an asynchronous exception aborts the handling of the message, the handling
         runs again and takes the descriptor again.
@@ -418,7 +418,7 @@ class Connection:
         Raises:
             FrameError: The message announced a descriptor that was not sent.
         """
-        fd = self._fd_of.get(id(value))
+        fd = self._fd_of.get(id(message))
         if fd is None:
             raise FrameError("a message announced a file descriptor that was not sent")
         if fd == MISSING:
@@ -428,9 +428,9 @@ class Connection:
         except OSError:
             return MISSING
 
-    def forget_fd(self, value: Any) -> None:
-        """Close the connection's own copy of a value's descriptor. Called while the value's message is handled."""
-        close_fds((self._fd_of.pop(id(value), MISSING),))
+    def forget_fd(self, message: Any) -> None:
+        """Close the connection's own copy of a message's descriptor. Called while the message is handled."""
+        close_fds((self._fd_of.pop(id(message), MISSING),))
 
     def begin_once(self, message: Any) -> bool:
         """Return whether this is the first handling of a message. Called at the begin of the handling.

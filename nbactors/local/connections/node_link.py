@@ -388,6 +388,6 @@ class NodeLink:
 
 def _ended(why: str) -> str:
     return (
-        f"the node daemon has ended ({why}), and this session's actors with it. "
+        f"the node daemon has ended, and this session's actors with it: {why.rstrip('.')}. "
         "Call shutdown() and then init() to start again."
     )

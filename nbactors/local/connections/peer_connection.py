@@ -71,9 +71,9 @@ class _Resume(NamedTuple):
 class PeerConnection(Connection):
     """A connection to a session or worker.
 
-    It sends only descriptors of segments. A segment stays open as long as the receiver's hold on it is counted, so the
-    connection need not duplicate its descriptor. A frame counts as received when it was decoded: from then on its
-    messages lie in `_messages`, which outlives the socket.
+    It sends only descriptors of arenas, each beside its `Arena` message. A kept frame refers to them, and a descriptor
+    stays open as long as something refers to it, so the connection need not duplicate it. A frame counts as received
+    when it was decoded: from then on its messages lie in `_messages`, which outlives the socket.
 
     Args:
         on_break: Called on the leader's thread with (connection, why) when the socket has broken.
@@ -170,7 +170,7 @@ class PeerConnection(Connection):
             if len(batch) == 1:
                 raise
             half = len(batch) // 2
-            first = sum(map(_count_segments, batch[:half])) if fds else 0
+            first = sum(map(_has_fd, batch[:half])) if fds else 0
             self._add_frames(batch[:half], fds[:first], received, frames)
             self._add_frames(batch[half:], fds[first:], received, frames)
 
@@ -304,6 +304,11 @@ class PeerConnection(Connection):
             if self._evicted:
                 self._evicted -= 1
 
+    def close(self, why: str = "closed") -> None:
+        """See the base class. The kept frames go, and with them the descriptors that they refer to."""
+        super().close(why)
+        self._kept.clear()
+
     # --------------------------------------------------------------------------------------- breaking and resuming
 
     @property
@@ -388,11 +393,11 @@ class PeerConnection(Connection):
         """Replace the oldest kept answers by errors if too many bytes are kept. The sender's thread."""
         self._kept_bytes += sum(len(frame) + FRAME_COST for frame, _ in frames)
         while self._kept_bytes > KEPT_BYTES and self._evicted < len(self._kept) and not self.is_outgoing:
-            frame, _ = self._kept[self._evicted]
+            frame, fds = self._kept[self._evicted]
             batch = [_without_values(message) for message in self._peer_codec.decode(memoryview(frame)[4:])]
             small = self._peer_codec.encode(batch, self.received)
             if len(small) < len(frame):
-                self._kept[self._evicted] = (small, ())
+                self._kept[self._evicted] = (small, fds)
                 self._kept_bytes -= len(frame) - len(small)
             self._evicted += 1
         if self._kept_bytes > 2 * KEPT_BYTES and not self.is_outgoing:
@@ -409,16 +414,18 @@ def _chain(frames: list[tuple[bytes, Sequence[int]]]) -> Part | None:
 
 
 def _assign(fds: deque[int], fd_of: dict[int, int], batch: list[Any]) -> tuple[deque[int], dict[int, int]]:
-    """Assign descriptors to a frame's values in segments. Returns copies of both, so `_decode` can be repeated."""
-    values: list[Any] = []
-    for message in batch:
-        _add_stored(message, values)
-    fds = _pair(fds, len(values)) if MISSING in fds else fds.copy()
+    """Assign descriptors to a frame's arenas. Returns copies of both, so `_decode` can be repeated."""
+    arenas = [message for message in batch if _has_fd(message)]
+    fds = _pair(fds, len(arenas)) if MISSING in fds else fds.copy()
     fd_of = fd_of.copy()
-    for value in values:
+    for arena in arenas:
         if fds:
-            fd_of[id(value)] = fds.popleft()
+            fd_of[id(arena)] = fds.popleft()
     return fds, fd_of
+
+
+def _has_fd(message: Any) -> bool:
+    return type(message) is messages.Arena and message.has_fd
 
 
 def _pair(fds: deque[int], count: int) -> deque[int]:
@@ -440,27 +447,6 @@ def _pair(fds: deque[int], count: int) -> deque[int]:
                 whole.append(fd)
     queue.extendleft(reversed(whole))
     return queue
-
-
-def _add_stored(thing: Any, found: list[Any]) -> None:
-    """Add the values of a message that lie in segments, in the order in which their descriptors are sent."""
-    if isinstance(thing, messages.Value):
-        if thing.segment is not None:
-            found.append(thing)
-    elif isinstance(thing, messages.Message):
-        # A call's own arguments come before the values of references among them, see `Arguments.pack`.
-        for name in sorted(thing.__struct_fields__, key="rest".__ne__):
-            _add_stored(getattr(thing, name), found)
-    elif isinstance(thing, list | tuple):
-        for part in thing:
-            _add_stored(part, found)
-
-
-def _count_segments(thing: Any) -> int:
-    """Return the number of descriptors that go with a message."""
-    found: list[Any] = []
-    _add_stored(thing, found)
-    return len(found)
 
 
 def _without_values(message: Any) -> Any:

@@ -17,8 +17,8 @@ import resource
 import shutil
 import socket
 
-from nbactors.local import sockets
-from nbactors.local.access import discovery, linger
+from nbactors.local import cgroups, memory_files, sockets
+from nbactors.local.access import discovery, linger, memory_threshold
 from nbactors.local.node.rules.context import Facts
 from nbactors.local.node.shell import machine
 from nbactors.local.node.shell.premises import Premises
@@ -95,8 +95,10 @@ def _facts(directory: str, package_version: str, survivors: dict[str, int]) -> F
         directory=directory,
         package_version=package_version,
         linger_s=linger.linger_s(),
+        memory_threshold=memory_threshold.memory_threshold(),
         cpus=machine.cpus(),
-        memory=machine.memory(),
+        memory=cgroups.memory(),
+        store_room=memory_files.limit(),
         new_id=lambda: os.urandom(16),
         gpus=machine.gpus,
         survivors=survivors,

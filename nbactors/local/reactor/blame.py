@@ -16,12 +16,18 @@ class Blame:
     exception at the same line again, the exception is its own. No user code can handle that, and it must not stop the
     only thread that reads: it is written to stderr.
 
+    A MemoryError is the runtime's, too, if the process has a limit of memory that can be raised a little.
+
     Args:
         is_alone: Returns whether the calling thread runs no user code to which an exception could be raised.
+
+    Attributes:
+        relieve: Raises the limit of the process's memory for the runtime; returns whether it has done so.
     """
 
     def __init__(self, is_alone: Callable[[], bool]) -> None:
         self._is_alone = is_alone
+        self.relieve: Callable[[], bool] = lambda: False
 
     def __call__(self, error: BaseException, callback: Callable[..., None], args: tuple[Any, ...]) -> None:
         """Run the callback again, and raise or report the exception. Called in the `except` clause that caught it.
@@ -29,6 +35,12 @@ class Blame:
         Raises:
             BaseException: `error`, if it was an asynchronous one.
         """
+        if isinstance(error, MemoryError) and self.relieve():
+            try:
+                callback(*args)
+            except Exception:  # noqa: BLE001 - no code could handle it
+                complain(callback)
+            return
         try:
             callback(*args)
         except Exception as again:  # noqa: BLE001 - this call finds out whether it raises again

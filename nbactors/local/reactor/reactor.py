@@ -142,6 +142,14 @@ class Reactor:
 
     # ---------------------------------------------------------------------------------------------------- waiting
 
+    def leads(self) -> bool:
+        """Return whether the calling thread leads, and so may be in the middle of a message.
+
+        A wait would handle that message a second time. Code that waits for each message has to do without, then.
+        """
+        leader = self.leader
+        return leader is not None and leader.ident == get_ident()
+
     def wait(self, waiter: Waiter, timeout: float | None) -> bool:
         """Wait until `waiter` is done, at most `timeout` seconds. Any thread, also in handlers and finalizers.
 
@@ -366,6 +374,10 @@ class Reactor:
             BaseException: `error`, if it was an asynchronous one.
         """
         self._blame(error, callback, args)
+
+    def relieve_by(self, relieve: Callable[[], bool]) -> None:
+        """Have `relieve` called when a callback has got a MemoryError, see `Blame`."""
+        self._blame.relieve = relieve
 
     @staticmethod
     def complain(callback: object) -> None:

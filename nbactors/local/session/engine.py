@@ -14,13 +14,16 @@ from nbactors.definitions.signature import ANYTHING
 from nbactors.engine.base import ActorLink, Engine, RuntimeFacts
 from nbactors.exceptions import hints
 from nbactors.frontend import calling_cell as origin
+from nbactors.frontend import redirected
 from nbactors.frontend.bar import BarState
 from nbactors.frontend.interrupts import INTERRUPTS
+from nbactors.frontend.metric_points import POINTS
 from nbactors.frontend.sink import Sink
 from nbactors.limits import MAX_NAME
 from nbactors.local.member import Process
 from nbactors.local.objects.entry import Entry
 from nbactors.local.objects.held import Held
+from nbactors.local.objects.unread_printer import UnreadPrinter
 from nbactors.local.session.printer import Printer
 from nbactors.local.session.showing import Showing
 from nbactors.local.session.signal_wakeup import SignalWakeup
@@ -31,6 +34,7 @@ from nbactors.local.submitting.construction import Concurrency, Construction
 from nbactors.local.wire import ids, messages, pickling, restart_files
 from nbactors.local.wire.cancel_mode import CancelMode
 from nbactors.object_ref import ObjectRef
+from nbactors.views.summaries import StoreFacts
 
 if TYPE_CHECKING:
     from nbactors.definitions.metadata import ActorMeta, FunctionMeta
@@ -47,6 +51,12 @@ ASYNC_MODULES = [
     "nbactors.local.objects.futures",
 ]
 """Modules that the forkserver imports for asyncio actors: importing asyncio takes far longer than forking an actor."""
+
+REPORT_S = 0.5
+"""Seconds for which metrics are gathered before they are reported."""
+
+STORE_S = 0.5
+"""Seconds to wait for the node's answer about the object stores, which a view shows."""
 
 CLOSE_S = 6.0
 """Seconds to wait for the node's answer at shutdown: the session's actors have ended 5 seconds after it leaves."""
@@ -80,9 +90,13 @@ class LocalEngine(Engine):
         if INTERRUPTS.due:
             INTERRUPTS.raise_due()
         self._check_refs(refs)
-        if len(refs) == 1:
-            return [self.process.objects.waiting.get_one(refs[0]._entry, timeout)]
-        return self.process.objects.waiting.get(refs, timeout)
+        try:
+            if len(refs) == 1:
+                return [self.process.objects.waiting.get_one(refs[0]._entry, timeout)]
+            return self.process.objects.waiting.get(refs, timeout)
+        finally:
+            if sys.stdout is not redirected.stdout or sys.stderr is not redirected.stderr:
+                self._await_lines()
 
     def wait(
         self, refs: list[ObjectRef[Any]], num_returns: int, timeout: float | None, fetch_local: bool
@@ -90,7 +104,14 @@ class LocalEngine(Engine):
         """See the base class. On one machine every value is local: `fetch_local` changes nothing."""
         if INTERRUPTS.due:
             INTERRUPTS.raise_due()
-        return self.process.objects.waiting.wait(refs, num_returns, timeout)
+        try:
+            return self.process.objects.waiting.wait(refs, num_returns, timeout)
+        finally:
+            if sys.stdout is not redirected.stdout or sys.stderr is not redirected.stderr:
+                self._await_lines()
+
+    def _await_lines(self) -> None:
+        """Do nothing: a worker shows no lines of its calls. Called on the thread of a `get` or `wait`, at its end."""
 
     def _check_refs(self, refs: Sequence[ObjectRef[Any]]) -> None:
         for ref in refs:
@@ -131,17 +152,18 @@ class LocalEngine(Engine):
                 pickling.dumps(meta).data if options.name else b"",
                 ASYNC_MODULES if meta.is_async else [],
                 options.max_restarts,
+                options.memory_limit or 0,
             )
 
         if options.name:
             named = process.node.request(message, undo=self._disown)
             if not named.created:
                 return self._found(named)
-            process.actors.note_created(message(0))
+            process.actors.note_created(message(0), process.origin())
             link = self._prepare_link(actor_id, meta, options, code, prepared)
         else:
             creation = message(0)
-            process.actors.note_created(creation)
+            process.actors.note_created(creation, process.origin())
             link = self._prepare_link(actor_id, meta, options, code, prepared)
             process.node.send_now(creation)
         return link, meta
@@ -153,7 +175,10 @@ class LocalEngine(Engine):
         link.configure(meta)
         limit = options.max_concurrency or (ASYNC_CONCURRENCY if meta.is_async else 1)
         concurrency = Concurrency(meta.is_async, limit, dict(options.concurrency_groups))
-        construct = Construction(link, code, prepared, concurrency, self.process.origin())
+        parent, origin = self.process.caller()
+        construct = Construction(link, code, prepared, concurrency, origin)
+        construct.submitted = monotonic() if options.enable_task_events else 0.0
+        construct.parent_id = parent.task_id if parent is not None else b""
         if options.max_restarts:
             if options.detached:
                 construct.file = restart_files.constructor(self.process.directory, actor_id)
@@ -214,11 +239,11 @@ class LocalEngine(Engine):
     def stack(self, link: ActorLink, timeout: float) -> str:
         from nbactors.local import stack_of_actor  # noqa: PLC0415 - few sessions need it, none to begin
 
+        return stack_of_actor.of_actor(self.process.directory, self._rows_of(link), timeout)
+
+    def _rows_of(self, link: ActorLink) -> list[messages.ActorRow]:
         assert isinstance(link, LocalActorLink)
-        rows = self._query("actors").actors
-        return stack_of_actor.of_actor(
-            self.process.directory, [row for row in rows if row.actor_id == link.actor_id], timeout
-        )
+        return [row for row in self._query("actors").actors if row.actor_id == link.actor_id]
 
     def get_actor(self, name: str, namespace: str | None) -> tuple[ActorLink, ActorMeta]:
         named = self.process.node.request(lambda rid: messages.GetActor(rid, name, namespace or ""), undo=self._disown)
@@ -304,6 +329,40 @@ class LocalEngine(Engine):
             }
         ]
 
+    def metrics(self) -> str:
+        self.report_metrics()
+        return self._query("metrics").facts["metrics"]
+
+    def report_metrics(self) -> None:
+        """Report to the node what the metrics of this process have recorded since the last report. Any thread."""
+        points = [
+            messages.MetricPoint(
+                point.definition.kind,  # type: ignore[arg-type] # one of the three kinds
+                point.definition.name,
+                point.definition.description[:MAX_NAME],
+                {key[:MAX_NAME]: value[:MAX_NAME] for key, value in point.tags},
+                point.value,
+                point.counts,
+                list(point.definition.boundaries),
+            )
+            for point in POINTS.take()
+        ]
+        while points and not self.process.node.lost:
+            batch, points = points[: messages.MAX_POINTS], points[messages.MAX_POINTS :]
+            self.process.node.send_now(messages.Metrics(batch))
+
+    def expect_metrics(self) -> None:
+        """Report metrics from now on, twice a second while there is something to report."""
+        POINTS.report_to(lambda: self.process.reactor.call_later(REPORT_S, self.report_metrics))
+
+    def object_store(self) -> tuple[StoreFacts, StoreFacts | None]:
+        process = self.process
+        if process.reactor.leads():
+            raise exceptions.RaySystemError("the thread that reads the node's answers cannot wait for one.")
+        listing: messages.Listing = process.node.request(lambda rid: messages.Query(rid, "object_store"), STORE_S)
+        facts = [StoreFacts(row.held, row.spilled, row.limit, row.silent) for row in listing.stores]
+        return facts[0], facts[1] if len(facts) > 1 else None
+
     # ------------------------------------------------------------------------------------------------------ context
 
     def runtime_facts(self) -> RuntimeFacts:
@@ -348,11 +407,26 @@ class SessionEngine(LocalEngine):
         self._wakeup = SignalWakeup(process.reactor)
         process.job_number = int.from_bytes(job_id, "little")
         process.store.on_first_map = hints.explain_in_scripts
-        Showing(process.handle, lambda: self.sink)
+        self._unread_printer = UnreadPrinter(process.reactor)
+        showing = Showing(process.handle, lambda: self.sink, self._unread_printer)
+        process.actors.on_unmade = showing.on_unmade
+        process.objects.unread.tell = showing.on_unread
+        self.expect_metrics()
 
     def set_sink(self, sink: Sink | None) -> None:
         super().set_sink(sink)
         self._printer.sink = sink
+
+    def catch_up(self, timeout: float) -> None:
+        try:
+            self.process.node.request(messages.CatchUp, timeout)
+        except exceptions.RaySystemError:  # without a node there is no output
+            pass
+
+    def _await_lines(self) -> None:
+        """Wait for the lines of calls that have ended, if a block has redirected the output."""
+        if redirected.has_any() and not self.process.reactor.leads():  # the leader itself reads the lines
+            self.catch_up(redirected.WAIT_S)
 
     def calling_cell(self) -> int:
         return origin.current()
@@ -363,6 +437,11 @@ class SessionEngine(LocalEngine):
             return False
         self.sink.bar(state._replace(cell=cell))
         return True
+
+    def cancel_interrupted(self, ref: ObjectRef[Any]) -> None:
+        interruption = self.process.objects.waiting.interruption
+        if interruption is not None:
+            interruption.cancel_one(ref._entry)
 
     def call_in_wait(self, callback: Callable[[], None]) -> bool:
         return self.process.objects.waiting.visit(callback)
@@ -391,6 +470,7 @@ class SessionEngine(LocalEngine):
         deadline = monotonic() + CLOSE_S
         try:
             if not process.node.lost:
+                self.report_metrics()
                 process.flush()
                 try:
                     process.node.request(messages.CloseSession, max(deadline - monotonic(), 0.1))
@@ -399,6 +479,8 @@ class SessionEngine(LocalEngine):
         finally:
             # Also after an interrupt of the wait: the node ends the actors all the same.
             self._wakeup.remove()
+            POINTS.report_to(None)
+            self._unread_printer.flush()
             process.close()
             self._printer.close()
             INTERRUPTS.remove()

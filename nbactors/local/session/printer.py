@@ -40,7 +40,8 @@ class Printer:
             write_now(stream, output.lines(is_terminal(stream)))
         elif type(message) is messages.Warn:
             try:
-                warnings.warn(message.text, UserWarning, stacklevel=2)
+                # No line of the user's has caused it. A line of the runtime's would tell the user nothing.
+                warnings.warn_explicit(message.text, UserWarning, "nbactors", 0)
             except UserWarning:
                 # The user has made warnings errors, but no call of the user's runs here that could raise it.
                 write_now(sys.stderr, f"nbactors: {message.text}\n")

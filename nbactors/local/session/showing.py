@@ -7,8 +7,9 @@ from typing import Any
 
 import msgspec
 
-from nbactors.frontend.sink import Display, Paused, Sink
+from nbactors.frontend.sink import Display, Paused, Sink, Unmade, UnreadError
 from nbactors.local import sockets
+from nbactors.local.objects.unread_printer import UnreadPrinter
 from nbactors.local.wire import messages
 
 PAUSED_S = 2.0
@@ -21,10 +22,17 @@ class Showing:
     Args:
         handle: Has a function take the node's messages of a kind.
         sink: Returns the sink, None if there is none.
+        printer: Writes unread errors where there is no sink.
     """
 
-    def __init__(self, handle: Callable[[type, Callable[[Any], None]], None], sink: Callable[[], Sink | None]) -> None:
+    def __init__(
+        self,
+        handle: Callable[[type, Callable[[Any], None]], None],
+        sink: Callable[[], Sink | None],
+        printer: UnreadPrinter,
+    ) -> None:
         self._sink = sink
+        self._printer = printer
         handle(messages.Bar, self._on_bar)
         handle(messages.Display, self._on_display)
         handle(messages.Paused, self._on_paused)
@@ -50,6 +58,20 @@ class Showing:
         if sink is not None:
             sink.bar(message.state())
 
+    def on_unmade(self, origin: int, down: messages.ActorDown) -> None:
+        """Tell of an actor that this session has created, and whose constructor has failed."""
+        sink = self._sink()
+        if sink is not None:
+            sink.unmade(Unmade(origin & 0xFFFF_FFFF, down.actor_id.hex(), down.class_name, down.text))
+
+    def on_unread(self, error: UnreadError, state: str) -> None:
+        """Tell of a failed call whose error no code has read."""
+        sink = self._sink()
+        if sink is not None and error.cell:
+            sink.unread(error, state)
+        else:
+            self._printer.take(error, state)
+
     def _on_paused(self, message: messages.Paused) -> None:
         try:
             connection = sockets.connect(message.path, PAUSED_S)
@@ -60,4 +82,4 @@ class Showing:
             connection.close()
             return
         cell = message.origin & 0xFFFF_FFFF
-        sink.paused(Paused(cell, message.label, message.pid, message.where, connection))
+        sink.paused(Paused(cell, message.label, message.pid, message.where, connection, message.asks))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -10,10 +11,12 @@ import msgspec
 
 from nbactors import exceptions
 from nbactors.engine.base import Engine
+from nbactors.frontend import calling_cell, redirected
 from nbactors.frontend.interrupts import INTERRUPTS
 from nbactors.local import standard_streams
-from nbactors.local.access import discovery, linger
+from nbactors.local.access import discovery, linger, memory_threshold
 from nbactors.local.member import Process
+from nbactors.local.objects.unread import VARIABLE
 from nbactors.local.session.engine import SessionEngine
 from nbactors.local.session.printer import Printer
 from nbactors.local.submitting.interruption import Interruption
@@ -36,6 +39,7 @@ def start(options: InitOptions) -> Engine:
         ValueError: An environment variable has an invalid value.
     """
     linger.linger_s()
+    memory_threshold.memory_threshold()
     discovery.interpreter()
     standard_streams.occupy()
     deadline = monotonic() + START_S
@@ -60,7 +64,7 @@ def _join(options: InitOptions) -> Engine:
     directory = discovery.node_directory()
     node = discovery.connect_node(START_S)
     printer = Printer(options.log_prefix)
-    process = Process(ids.new_process_id(), directory, _store_limit(options), printer.show, printer.node_lost)
+    process = Process(ids.new_process_id(), directory, printer.show, printer.node_lost)
     printer.close()
     try:
         process.join(node, "session", __version__)
@@ -80,6 +84,9 @@ def _join(options: InitOptions) -> Engine:
         process.close()
         raise _NodeLeft(process.node.lost)
     printer.open()
+    process.objects.unread.is_ignored = options.ignore_unhandled_errors
+    if not calling_cell.current():  # a front end notes them for each cell
+        redirected.note(sys.stdout, sys.stderr)
     process.objects.waiting.interruption = Interruption(
         process.process_id, process.reactor, process.peers, options.cancels_on_interrupt()
     )
@@ -91,10 +98,14 @@ def _open_session(rid: int, process: Process, options: InitOptions) -> messages.
         return -1.0 if value is None else float(value)
 
     process.environment.inherited = options.runtime_env
+    environment = process.environment.of_session()
+    if options.ignore_unhandled_errors:
+        environ = {**environment.environ, VARIABLE.encode(): b"1"}
+        environment = msgspec.structs.replace(environment, environ=environ)
     return messages.OpenSession(
         rid,
         options.namespace_or_default(),
-        process.environment.of_session(),
+        environment,
         amount(options.num_cpus),
         amount(options.num_gpus),
         amount(options.memory),
@@ -103,10 +114,3 @@ def _open_session(rid: int, process: Process, options: InitOptions) -> messages.
         options.log_to_driver,
         options.graceful_shutdown_s,
     )
-
-
-def _store_limit(options: InitOptions) -> int:
-    """Return the bytes of shared memory that this process may fill: by default 30 % of the memory, as in Ray."""
-    if options.object_store_memory is not None:
-        return int(options.object_store_memory)
-    return int(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * 0.3)

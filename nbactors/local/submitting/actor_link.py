@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections import deque
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from nbactors import exceptions
@@ -82,6 +83,7 @@ class LocalActorLink(Target, ActorLink):
         "_updated",
         "_verdict",
         "construct",
+        "detached",
         "meta",
         "tokens",
     )
@@ -96,6 +98,8 @@ class LocalActorLink(Target, ActorLink):
         self._doomed = deque()
         self.actor_id = actor_id
         self.tokens = 0
+        self.detached = ""
+        """The name of a detached actor, once it was up; empty for any other."""
         self.meta: ActorMeta | None = None
         self.construct: Construction | None = None
         self._queues: dict[str, CallQueue[PendingCall]] = {"": CallQueue()}
@@ -134,7 +138,7 @@ class LocalActorLink(Target, ActorLink):
         self, method: MethodMeta, args: tuple[Any, ...], kwargs: dict[str, Any], options: CallOptions | None
     ) -> Any:
         """Submit a method call. See the base class."""
-        home, values, reactor, membership, numbers, caller = self._submitter
+        home, values, reactor, membership, numbers, caller, events = self._submitter
         if INTERRUPTS.due:
             INTERRUPTS.raise_due()
         if membership.has_left:
@@ -144,6 +148,7 @@ class LocalActorLink(Target, ActorLink):
         num_returns, group, backpressure = method.num_returns, method.group, method.backpressure
         name, timeout_s = "", method.timeout_s
         retries, retry_exceptions = method.max_task_retries, method.retry_exceptions
+        has_events = method.has_events
         if options is not None:
             if options.num_returns is not None:
                 num_returns = options.num_returns
@@ -158,8 +163,12 @@ class LocalActorLink(Target, ActorLink):
                 retries = options.max_task_retries
             if options.retry_exceptions is not None:
                 retry_exceptions = options.retry_exceptions
+            if options.enable_task_events is not None:
+                has_events = options.enable_task_events
         retried = pickled_types(retry_exceptions) if retry_exceptions else b""
         parent, cell = caller()
+        submitted = 0.0 if has_events is False else monotonic()
+        parent_id = b"" if parent is None else parent.task_id
         prepared = prepare(values, args, kwargs) if args or kwargs else b""
         number = next(numbers)
         if num_returns == 1:
@@ -170,7 +179,19 @@ class LocalActorLink(Target, ActorLink):
             entries, result = make_results(home, number, num_returns)
         if type(prepared) is bytes:
             message = messages.Call(
-                number, method.name, prepared, num_returns, name, None, None, group, backpressure, cell, retried
+                number,
+                method.name,
+                prepared,
+                num_returns,
+                name,
+                None,
+                None,
+                group,
+                backpressure,
+                cell,
+                retried,
+                submitted,
+                parent_id,
             )
             call = PendingCall(number, entries, self, message)
         else:
@@ -181,11 +202,14 @@ class LocalActorLink(Target, ActorLink):
         if parent is not None:
             call.belong_to(parent)
         call.origin = cell
+        call.submitted = submitted
         if num_returns < 0:
             result = open_stream(home, call, num_returns, backpressure, result)
         if timeout_s is not None:
             call.limit(reactor, timeout_s)
         self._submit(call)
+        if submitted and not events.recorder.is_armed:
+            events.recorder.arm()
         return result
 
     def _accept(self, call: PendingCall) -> None:
@@ -241,18 +265,29 @@ class LocalActorLink(Target, ActorLink):
 
     def _send(self, connection: Connection, call: PendingCall) -> None:
         message = call.message
-        fds: list[int] = []
         if message is None:
             arguments, details = call.arguments, call.details
             if arguments is None or details is None:
                 return  # a handler that has interrupted this thread has sent the call, and it has returned
             method, num_returns, name, group, backpressure, retried = details
-            rest, deps, fds = arguments.pack(self._submitter.values, connection)
+            rest, deps = arguments.pack(self._submitter.values, connection)
             message = messages.Call(
-                call.number, method, b"", num_returns, name, deps, rest, group, backpressure, call.origin, retried
+                call.number,
+                method,
+                b"",
+                num_returns,
+                name,
+                deps,
+                rest,
+                group,
+                backpressure,
+                call.origin,
+                retried,
+                call.submitted,
+                call.parent_id,
             )
         # With no other call in flight the worker is idle: the call is sent at once, and not with the next flush.
-        call.go_out(connection, message, fds, at_once=not connection.in_flight.calls)
+        call.go_out(connection, message, at_once=not connection.in_flight.calls)
 
     def _pump(self) -> None:
         if self.construct is not None and self._down is None:
@@ -320,8 +355,7 @@ class LocalActorLink(Target, ActorLink):
             self._fail_queue()
             return False
         if construct.connection is None:
-            message, fds = construct.pack(self._submitter.values, connection)
-            connection.send_now(message, fds, construct)
+            connection.send_now(construct.pack(self._submitter.values, connection), sent=construct)
         self.construct = None
         return True
 
@@ -352,6 +386,7 @@ class LocalActorLink(Target, ActorLink):
         """Connect to the actor, which is up as the node has told. The leader's thread."""
         if self._down is not None:
             return
+        self.detached = up.detached
         # The node tells the holders that it knows of a restart. It may not have known this process then, since the
         # count of a handle takes another way than the handle, or it has crashed. Calls to the last worker may have run
         # all the same.
@@ -520,12 +555,13 @@ class LocalActorLink(Target, ActorLink):
         waiting = sum(map(len, self._queues.copy().values())) + len(self._unready)
         if self._submitter.membership.has_left:
             return ActorFacts("dead" if down is not None else "", 0, "its session has been shut down")
+        unread = self._submitter.home.unread.of_actor(self.actor_id)
         if down is not None:
-            return ActorFacts("dead", down.pid, failures.brief(down.text))
+            return ActorFacts("dead", down.pid, failures.brief_cause(down), unread=unread)
         if connection is None:
-            return ActorFacts("starting" if self._restarting is None else "restarting", calls=waiting)
+            return ActorFacts("starting" if self._restarting is None else "restarting", calls=waiting, unread=unread)
         in_flight: InFlight = connection.in_flight
-        return ActorFacts("alive", in_flight.pid, calls=waiting + len(in_flight.calls))
+        return ActorFacts("alive", in_flight.pid, calls=waiting + len(in_flight.calls), unread=unread)
 
     def describe(self, call: PendingCall) -> CallFacts:
         """Return a summary of a call to this actor. Any thread."""
@@ -533,6 +569,14 @@ class LocalActorLink(Target, ActorLink):
         method = message.method if message is not None else details[0] if details is not None else ""
         label = f"{meta.class_name if meta is not None else 'actor'}.{method}"
         return CallFacts(label, self.actor_id, call.connection is not None, meta is not None and not meta.is_async)
+
+    def note_failure(self, call: PendingCall, error: bytes) -> None:
+        """See the base class."""
+        self._submitter.events.failed(call, error)
+
+    def awaited(self, call: PendingCall) -> str:
+        """Return the state of an actor that is not there yet. Any thread."""
+        return "" if self._connection is not None else "actor"
 
     def retry(self, connection: Connection, call: PendingCall) -> None:
         """Run a call again, since it has raised an error that is to be retried. The leader's thread."""

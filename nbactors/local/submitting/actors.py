@@ -13,7 +13,7 @@ from nbactors.local.wire import messages
 from nbactors.local.wire.ids import ACTOR_ID_SIZE, came_before
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from nbactors.local.connections.node_link import NodeLink
     from nbactors.local.connections.peers import Peers
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 REMEMBERED = 100
 """The most actors without a link here whose last news is remembered. The node is asked again for forgotten ones."""
+
+_UNMADE = frozenset({"creation_failed", "runtime_env"})
 
 
 class Actors:
@@ -52,6 +54,11 @@ class Actors:
         """How often this process has declared its handles to another node."""
         self.created: dict[bytes, messages.Created] = {}
         """The actors of this process that are not dead, for the next node if this one crashes."""
+        self._origins: dict[bytes, int] = {}
+        """The origins of the calls that have created them."""
+        self.on_unmade: Callable[[int, messages.ActorDown], None] | None = None
+        """Called with the origin and the news of an actor that was created here and could not be constructed. The
+        leader's thread."""
         self._constructions: dict[bytes, Construction] = {}
         """What the actors of this process that may restart are constructed by."""
         self._captured: dict[bytes, Sequence[Any]] = {}
@@ -261,8 +268,9 @@ class Actors:
                 oldest, *_ = list(self._news)  # one step, since other threads remove news meanwhile
                 self._news.pop(oldest, None)
 
-    def note_created(self, creation: messages.CreateActor) -> None:
-        """Note an actor that this process is about to create. Any thread."""
+    def note_created(self, creation: messages.CreateActor, origin: int = 0) -> None:
+        """Note an actor that this process is about to create, for the job and cell of `origin`. Any thread."""
+        self._origins[creation.actor_id] = origin
         self.created[creation.actor_id] = messages.Created(creation, 0, b"", 0)
 
     def _note_news(self, news: ActorNews) -> bool:
@@ -275,6 +283,9 @@ class Actors:
             return False
         if type(news) is messages.ActorDown:
             self.created.pop(news.actor_id, None)
+            origin = self._origins.pop(news.actor_id, 0)
+            if self.on_unmade is not None and news.kind in _UNMADE:
+                self.on_unmade(origin, news)
             return True
         if type(news) is messages.ActorUp:
             self.created[news.actor_id] = messages.Created(created.creation, news.restarts, news.process_id, news.pid)

@@ -53,21 +53,18 @@ class Arguments:
     def failure(self) -> Entry | None:
         """Return the first argument that has failed, None if none has. The call fails with the argument's error."""
         for _, ref in self.refs:
-            if ref._entry.state > READY:
-                return ref._entry  # type: ignore[no-any-return]
+            entry: Entry = ref._entry
+            if entry.state > READY:
+                entry.home.unread.read(entry)
+                return entry
         return None
 
     def pack(
         self, values: Values, connection: Connection
-    ) -> tuple[messages.Value, list[tuple[int | str, messages.Value]], list[int]]:
-        """Return the values of a message to one receiver: the arguments', the references', and their descriptors."""
-        rest, fds = values.pack(connection, self.held, False)
-        deps: list[tuple[int | str, messages.Value]] = []
-        for key, ref in self.refs:
-            value, more = values.pack_entry(connection, ref._entry)
-            deps.append((key, value))
-            fds += more
-        return rest, deps, fds
+    ) -> tuple[messages.Value, list[tuple[int | str, messages.Value]]]:
+        """Return the values of a message to one receiver: the arguments', and the references'."""
+        rest = values.pack(connection, self.held, False)
+        return rest, [(key, values.pack_entry(connection, ref._entry)) for key, ref in self.refs]
 
 
 def prepare(values: Values, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes | Arguments:
@@ -96,7 +93,8 @@ def prepare(values: Values, args: tuple[Any, ...], kwargs: dict[str, Any]) -> by
             else:
                 kwargs[key] = None
         args = tuple(positional)
-    held = values.hold((args, kwargs))
+    beside = pickling.beside
+    held = values.hold((tuple(map(beside, args)), {name: beside(value) for name, value in kwargs.items()}))
     if not refs and held.plain:
         return held.data
     return Arguments(held, refs)

@@ -1,7 +1,7 @@
 """A queue of calls that wait to be sent. Removing a call from the middle costs as little as from the end.
 
 A call refers to its queue (`PendingCall.queue`), and only a call that does is in the queue: one store removes a call.
-The deque keeps the removed call until it comes to the front, or until more than half of the deque's calls are removed.
+The deque keeps the removed call while an earlier one waits, or until more than half of the deque's calls are removed.
 """
 
 from __future__ import annotations
@@ -74,6 +74,9 @@ class CallQueue(Generic[_C]):
         self._left += 1
         if self._left > FEW and self._left * 2 > len(self.calls):
             self._tidy()
+        # A removed call holds its results. The queue of a dead actor is not looked at again, so its errors would count
+        # as held, and would never be reported.
+        self.head()
         return True
 
     def _tidy(self) -> None:

@@ -43,9 +43,21 @@ class Construction(Sent):
         file: The path of the file from which the actor restarts without its creator; empty for no file.
         is_written: Whether the file was written.
         restarts: The restart of the actor that this is for, as in `ActorUp`.
+        submitted, parent_id: See `messages.Call`.
     """
 
-    __slots__ = ("arguments", "cls", "concurrency", "file", "is_written", "link", "origin", "restarts")
+    __slots__ = (
+        "arguments",
+        "cls",
+        "concurrency",
+        "file",
+        "is_written",
+        "link",
+        "origin",
+        "parent_id",
+        "restarts",
+        "submitted",
+    )
 
     def __init__(
         self, link: Link, cls: Any, prepared: bytes | Arguments, concurrency: Concurrency, origin: int
@@ -58,6 +70,8 @@ class Construction(Sent):
         self.file = ""
         self.is_written = False
         self.restarts = 0
+        self.submitted = 0.0
+        self.parent_id = b""
         if isinstance(prepared, bytes):
             prepared = Arguments(Held(prepared), [])
         self.arguments = prepared
@@ -91,10 +105,12 @@ class Construction(Sent):
         restart_file.write(self.file, content)
         self.is_written = True
 
-    def pack(self, values: Values, connection: Connection) -> tuple[messages.Construct, list[int]]:
-        """Return the message, and the descriptors to send with it."""
+    def pack(self, values: Values, connection: Connection) -> messages.Construct:
+        """Return the message."""
         link = self.link()
         assert link is not None
-        cls, fds = values.pack(connection, self.cls, False)
-        rest, deps, more = self.arguments.pack(values, connection)
-        return messages.Construct(link.actor_id, cls, rest, deps, *self.concurrency, self.origin), fds + more
+        cls = values.pack(connection, self.cls, False)
+        rest, deps = self.arguments.pack(values, connection)
+        return messages.Construct(
+            link.actor_id, cls, rest, deps, *self.concurrency, self.origin, self.submitted, self.parent_id
+        )

@@ -3,12 +3,12 @@
 The lineage of a value is all that is needed to compute it again: the function or method, the arguments, and the
 references among them, whose values it keeps. A `PendingCall` holds it, from the submission until the result is with the
 owner. It is not needed longer, since a worker that has answered can take no value along when it dies: the bytes lie in
-the answer, or the answer brings the descriptor of the segment, and the kernel keeps a segment as long as one process
-has a descriptor of it. Arguments are kept in the same way. So there is no chain of lost values to follow, and a large
+the answer, or in an arena whose descriptor came before it, and the kernel keeps an arena as long as one process has a
+descriptor of it. Arguments are kept in the same way. So there is no chain of lost values to follow, and a large
 argument is freed with the call, not with the last result that was computed from it.
 
-A result can be lost on its way alone: its descriptor does not arrive (`failures.loss`), or the worker has thrown the
-answer away because its caller was out of reach for too long. Then the call runs again, if it has a retry:
+A result can be lost on its way alone: the worker has thrown the answer away because its caller was out of reach for too
+long (`failures.loss`). Then the call runs again, if it has a retry:
 
     SENT ──loss──► QUEUED     it is cancelled by nobody, and a retry is left: this counts as a retry
     SENT ──loss──► FINISHED   else, with ObjectReconstructionFailedError in place of each lost value

@@ -62,6 +62,8 @@ class PendingCall(Sent):
         timeout_s: Seconds that the call may take, 0 for any time.
         timer: Cancels the call after `timeout_s`.
         stream: The queue in which a generator's values arrive.
+        submitted: When the call was made, on the monotonic clock. 0 if it has no task events.
+        parent_id: The id of the job that has made the call; empty for none.
         connection: The connection that the call was sent on.
     """
 
@@ -77,10 +79,12 @@ class PendingCall(Sent):
         "number",
         "origin",
         "parent",
+        "parent_id",
         "queue",
         "retries",
         "state",
         "stream",
+        "submitted",
         "target",
         "timeout_s",
         "timer",
@@ -104,6 +108,8 @@ class PendingCall(Sent):
         self.timeout_s = 0.0
         self.timer: Timer | None = None
         self.parent: Any = None
+        self.parent_id = b""
+        self.submitted = 0.0
         self.origin = 0
         self.stream: Inbox | None = None
         self.connection = None
@@ -142,19 +148,18 @@ class PendingCall(Sent):
             self.state = _READY.get(self.state, self.state)
         return True
 
-    def go_out(self, connection: Connection, message: Any, fds: list[int], *, at_once: bool = False) -> None:
+    def go_out(self, connection: Connection, message: Any, *, at_once: bool = False) -> None:
         """Send the call, which is in flight on the connection from now on. A step of the target.
 
         Args:
             connection: The connection to the worker.
             message: The message of the call.
-            fds: The descriptors to send with the message.
             at_once: Whether to send at once, and not with the next flush.
         """
         calls = connection.in_flight.calls
         calls[self.number] = self
         try:
-            (connection.send_now if at_once else connection.send)(message, fds, self)
+            (connection.send_now if at_once else connection.send)(message, sent=self)
         finally:
             if self.connection is None:
                 calls.pop(self.number, None)
@@ -191,6 +196,7 @@ class PendingCall(Sent):
         """Register as a child of the job that has made the call, to be cancelled with it; None for no job."""
         self.parent = parent
         if parent is not None:
+            self.parent_id = parent.task_id
             fresh: dict[PendingCall, None] = {}
             if parent.children is None:  # this comparison and the store are one step
                 parent.children = fresh
@@ -211,6 +217,8 @@ class PendingCall(Sent):
         self.state = _FAIL[before]
         try:
             self.queue = None
+            if self.submitted and self.target is not None:
+                self.target.note_failure(self, error)
             if self.stream is not None:
                 self.stream.fail(Held(error, error=True))
             for entry in self.entries:

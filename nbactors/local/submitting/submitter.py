@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from nbactors.local.objects.home import Home
     from nbactors.local.objects.values import Values
     from nbactors.local.reactor.reactor import Reactor
+    from nbactors.local.task_events.pending_events import PendingEvents
 
 
 class Submitter(NamedTuple):
@@ -23,6 +24,7 @@ class Submitter(NamedTuple):
         numbers: Gives numbers to calls and objects.
         caller: Returns the job that the calling code belongs to, None for none, and the origin of a call that is made
             now, see `messages.Call`. Any thread.
+        events: Records the task events of calls that have not returned.
     """
 
     home: Home
@@ -31,3 +33,4 @@ class Submitter(NamedTuple):
     membership: Membership
     numbers: Iterator[int]
     caller: Callable[[], tuple[Any, int]]
+    events: PendingEvents

@@ -72,6 +72,14 @@ class Target(ABC):
         """Return whether a cancelled call's worker is sent signals, see `insist`."""
 
     @abstractmethod
+    def note_failure(self, call: PendingCall, error: bytes) -> None:
+        """Record that a call has failed which gets no answer from a worker. Any thread."""
+
+    @abstractmethod
+    def awaited(self, call: PendingCall) -> str:
+        """Return as text the resources or process that a call waits for whose arguments are there. Any thread."""
+
+    @abstractmethod
     def answered(self, connection: Connection) -> None:
         """Send more calls, since some have returned. The leader's thread, once for all answers of a batch."""
 

@@ -102,6 +102,7 @@ class TaskQueue(Target):
         options: TaskOptions,
     ) -> None:
         self._values = submitter.values
+        self._events = submitter.events
         self._peers = peers
         self._node = node
         self._environment = environment
@@ -111,6 +112,8 @@ class TaskQueue(Target):
         self._tasks = tasks
         self._label = label
         self._resources = options.held()
+        self._memory_limit = options.memory_limit or 0
+        self._is_retriable = options.max_retries != 0
         self._runtime_env = environment.runtime_env(options.runtime_env)
         self._queue: CallQueue[PendingCall] = CallQueue()
         self._unready: set[PendingCall] = set()
@@ -123,6 +126,14 @@ class TaskQueue(Target):
     def describe(self, call: PendingCall) -> CallFacts:
         """Return a summary of a task of this queue. Any thread."""
         return CallFacts(self._label, b"", call.connection is not None)
+
+    def note_failure(self, call: PendingCall, error: bytes) -> None:
+        """See the base class."""
+        self._events.failed(call, error)
+
+    def awaited(self, call: PendingCall) -> str:
+        """Return the resources that a task waits for. Any thread."""
+        return ", ".join(f"{name}: {amount:g}" for name, amount in self._resources.items())
 
     # --------------------------------------------------------------------------------------------------- submitting
 
@@ -243,15 +254,14 @@ class TaskQueue(Target):
             return  # a handler that has interrupted this thread has sent the task, and it has returned
         export, prepared, num_returns, name, retry_exceptions, backpressure = details
         if export.key not in connection.in_flight.functions:
-            function, more = self._values.pack(connection, export.held, False)
-            connection.send(messages.Define(export.key, function, export.max_calls), more)
+            function = self._values.pack(connection, export.held, False)
+            connection.send(messages.Define(export.key, function, export.max_calls))
             connection.in_flight.functions.add(export.key)
         deps: list[tuple[int | str, messages.Value]] | None = None
         rest: messages.Value | None = None
-        fds: list[int] = []
         if arguments is not None:
             prepared = b""
-            rest, deps, fds = arguments.pack(self._values, connection)
+            rest, deps = arguments.pack(self._values, connection)
         message = messages.Run(
             call.number,
             export.key,
@@ -264,8 +274,10 @@ class TaskQueue(Target):
             lease.lease_id,
             backpressure,
             call.origin,
+            call.submitted,
+            call.parent_id,
         )
-        call.go_out(connection, message, fds)
+        call.go_out(connection, message)
 
     def _ask(self) -> None:
         node = self._node
@@ -280,7 +292,16 @@ class TaskQueue(Target):
 
     def _request(self, rid: int) -> messages.RequestLease:
         sys_path, cwd = self._environment.changed_paths()
-        return messages.RequestLease(rid, self._resources, self._runtime_env, self._label[:MAX_NAME], sys_path, cwd)
+        return messages.RequestLease(
+            rid,
+            self._resources,
+            self._runtime_env,
+            self._label[:MAX_NAME],
+            sys_path,
+            cwd,
+            self._memory_limit,
+            self._is_retriable,
+        )
 
     def declare(self) -> list[messages.Leased]:
         """Return the leased workers, for the next node. The leader's thread."""
@@ -444,7 +465,7 @@ class TaskQueue(Target):
                 tasks.lost(connection.peer_id, text)
 
     @in_turn
-    def lost(self, connection: Connection, text: str) -> None:
+    def lost(self, connection: Connection, text: str, kind: str = "crashed") -> None:
         """Requeue the tasks of a worker that has died. Each counts a try; one without a retry fails. Leader's thread.
 
         A task without a retry is the only one of its worker, see the top of this module.
@@ -455,7 +476,7 @@ class TaskQueue(Target):
             if call.retries or call.canceled:
                 self._requeue(call, is_tried=True)
             else:
-                self._doom(call, failures.encode(reasons.worker_crashed(self._label, text)))
+                self._doom(call, failures.encode(reasons.worker_lost(self._label, text, kind)))
         connection.in_flight.calls.clear()  # last, so that no asynchronous exception loses them
         self._pump()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from functools import partial
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from nbactors.frontend.interrupts import INTERRUPTS
@@ -71,7 +72,7 @@ class Tasks:
         self._node = node
         self._environment = environment
         self._queues: dict[bytes, dict[Any, TaskQueue]] = {}
-        """The queues by the function's key, and then by label, resources and runtime_env."""
+        """The queues by the function's key, and then by what `_find_queue` tells kinds by."""
         self._expected: dict[int, TaskQueue] = {}
         self.waiting: set[TaskQueue] = set()
         """The queues with open requests for a worker."""
@@ -84,7 +85,7 @@ class Tasks:
         """Submit a task. Any thread."""
         if INTERRUPTS.due:
             INTERRUPTS.raise_due()
-        home, values, reactor, _, numbers, caller = self._submitter
+        home, values, reactor, _, numbers, caller, events = self._submitter
         export = function.export
         if export is None or export.tasks is not self:
             held = values.hold_pickled(pickling.dumps_code(function.function))
@@ -109,6 +110,10 @@ class Tasks:
         parent, call.origin = caller()
         if parent is not None:
             call.belong_to(parent)
+        if options.enable_task_events:
+            call.submitted = monotonic()
+            if not events.recorder.is_armed:
+                events.recorder.arm()
         if num_returns < 0:
             result = open_stream(home, call, num_returns, options.backpressure, result)
         if options.timeout_s is not None:
@@ -121,7 +126,9 @@ class Tasks:
     def _find_queue(self, export: Export, function: FunctionMeta, options: TaskOptions) -> TaskQueue:
         """Return the queue of a kind of task, and remember it for this options object."""
         label = options.name or function.name
-        key = (label, tuple(sorted(options.held().items())), repr(options.runtime_env))
+        held = tuple(sorted(options.held().items()))
+        # The node chooses by `max_retries` what it ends when memory gets scarce, so a lease is for one of both.
+        key = (label, held, repr(options.runtime_env), options.memory_limit, options.max_retries != 0)
         queues = self._queues.setdefault(export.key, {})
         queue = queues.get(key)
         if queue is None:
@@ -207,18 +214,18 @@ class Tasks:
         self._leased.pop(process_id, None)
         self._dead[process_id] = (queue, connection)
 
-    def lost(self, process_id: bytes, text: str) -> None:
-        """Fail or requeue the tasks of a worker that has died; `text` is the cause. The leader's thread."""
+    def lost(self, process_id: bytes, text: str, kind: str = "crashed") -> None:
+        """Fail or requeue the tasks of a worker that has died, see `LeaseLost`. The leader's thread."""
         dead = self._dead.get(process_id)
         if dead is not None:
             queue, connection = dead
-            queue.lost(connection, text)
+            queue.lost(connection, text, kind)
             self._dead.pop(process_id, None)
             return
         leased = self._leased.get(process_id)
         if leased is not None:
             # The node's word has come before the socket was read to its end: try again after that.
-            self._submitter.reactor.call_later(0.05, lambda: self.lost(process_id, text))
+            self._submitter.reactor.call_later(0.05, lambda: self.lost(process_id, text, kind))
 
     def declare(self) -> list[messages.Leased]:
         """Return the leased workers of all queues, for the next node. The leader's thread.

@@ -18,13 +18,17 @@ class CancelMode(str, Enum):
         CANCEL       KeyboardInterrupt, once: it may go on    goes on                    CANCEL
         INTERRUPT    KeyboardInterrupt, until it ends         KeyboardInterrupt, ditto   INTERRUPT
         TIMEOUT      as INTERRUPT; its error tells the time   as INTERRUPT               CANCEL
+        MEMORY       as INTERRUPT; its error tells the use    as INTERRUPT               CANCEL
         FORCE        its process is ended                     refused by `cancel`        CANCEL
         ===========  =======================================  =========================  =======================
+
+    MEMORY is no caller's mode: a worker that watches its memory cancels its own calls so.
     """
 
     CANCEL = "cancel"
     INTERRUPT = "interrupt"
     TIMEOUT = "timeout"
+    MEMORY = "memory"
     FORCE = "force"
 
     @classmethod
@@ -35,7 +39,7 @@ class CancelMode(str, Enum):
     @property
     def interrupts_methods(self) -> bool:
         """Whether KeyboardInterrupt is raised in a running plain method of an actor."""
-        return self in (CancelMode.INTERRUPT, CancelMode.TIMEOUT)
+        return self in (CancelMode.INTERRUPT, CancelMode.TIMEOUT, CancelMode.MEMORY)
 
     @property
     def ends_process(self) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbactors import exceptions
 from nbactors.exceptions import reasons
-from nbactors.exceptions.source_lines import with_sources
+from nbactors.exceptions.source_lines import raised, with_sources
 from nbactors.local.wire import messages, pickling
 from nbactors.local.wire.cancel_mode import CancelMode
 
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 SHOWN = 200
 """The highest number of an error's characters in one line of a view."""
+
+
+_MODULE = "nbactors.exceptions."
+_ENDED = (f"{_MODULE}TaskCancelledError: ", f"{_MODULE}OutOfMemoryError: ")
 
 
 def encode(error: BaseException) -> bytes:
@@ -72,23 +76,22 @@ def summary(data: bytes) -> tuple[str, str]:
     parts = pickle.loads(data)
     if parts[0] == "task":
         _, _, function_name, trace, _ = parts
-        return function_name, _raised(trace)
+        # The trace of an interrupted call ends with KeyboardInterrupt, and below it the error that `get` raises.
+        last = trace.rstrip().rpartition("\n")[2]
+        return function_name, brief(last.removeprefix(_MODULE) if last.startswith(_ENDED) else raised(trace))
     error = pickle.loads(parts[1])
     return "", f"{type(error).__name__}: {brief(str(error))}"
-
-
-def _raised(trace: str) -> str:
-    """Return the line of a traceback that names the exception: the first line after the frames."""
-    lines = trace.splitlines()
-    frames = [number for number, line in enumerate(lines) if line.startswith('  File "')]
-    after = lines[frames[-1] + 1 :] if frames else lines
-    return brief(next((line for line in after if line and not line[0].isspace()), lines[-1] if lines else ""))
 
 
 def brief(text: str) -> str:
     """Return the first line of a text, shortened."""
     line = text.strip().partition("\n")[0].strip()
     return line if len(line) <= SHOWN else line[: SHOWN - 1] + "…"
+
+
+def brief_cause(down: messages.ActorDown) -> str:
+    """Return why an actor is dead, in one line: the exception of a constructor that raised."""
+    return brief(raised(down.text) if down.kind == "creation_failed" else down.text)
 
 
 def actor_died(down: messages.ActorDown, class_name: str = "") -> bytes:
@@ -104,5 +107,7 @@ def actor_died(down: messages.ActorDown, class_name: str = "") -> bytes:
 
 def canceled(task_id: bytes, cancel: messages.Cancel, phase: str, detail: str = "") -> bytes:
     """Pickle the error of a call that was cancelled, or did not end in time. See `reasons.cancelled`."""
+    if cancel.mode is CancelMode.MEMORY:
+        return encode(reasons.out_of_memory("this call", f"{cancel.text} {detail}".rstrip()))
     timeout_s = cancel.timeout_s if cancel.mode is CancelMode.TIMEOUT else None
     return encode(reasons.cancelled(task_id, phase, timeout_s, detail))

@@ -46,6 +46,11 @@ def task_id(process_id: bytes, number: int) -> bytes:
     return process_id + number.to_bytes(8, "big")
 
 
+def creation_task_id(actor_id: bytes) -> bytes:
+    """Return the id of the construction of an actor. It begins with eight 0xff bytes, as in Ray."""
+    return b"\xff" * 8 + actor_id
+
+
 def object_id(process_id: bytes, number: int, index: int) -> bytes:
     """Return the id of return value ``index`` of the ``number``-th call of a process."""
     return process_id + number.to_bytes(8, "big") + index.to_bytes(4, "big")

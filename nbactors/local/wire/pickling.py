@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 from nbactors.definitions.importable import ByName, address_of
 from nbactors.frontend.user_code import lets_through
+from nbactors.local.wire import arrow
 
 _REFUSALS = (pickle.PicklingError, AttributeError, TypeError)
 """The exceptions of plain pickle for a value that it cannot pickle."""
@@ -25,6 +26,9 @@ _REFUSALS = (pickle.PicklingError, AttributeError, TypeError)
 _ATOMS = frozenset({int, float, bool, type(None)})
 _MAX_ATOM_LENGTH = 1 << 12
 _MAX_ATOMS = 16
+
+LONG = 1 << 16
+"""Bytes or characters. Longer `bytes` and `str` are pickled beside the stream, see `beside`."""
 
 _by_value: set[bytes] = {b"__main__"}
 
@@ -77,6 +81,31 @@ def _is_atom(value: Any) -> bool:
     return kind in _ATOMS or ((kind is str or kind is bytes) and len(value) < _MAX_ATOM_LENGTH)
 
 
+class _Beside:
+    """Stands for a long `bytes` or `str` while it is pickled."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: bytes | str) -> None:
+        self._value = value
+
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        value = self._value
+        if isinstance(value, bytes):
+            return bytes, (pickle.PickleBuffer(value),)
+        return str, (pickle.PickleBuffer(value.encode("utf-8", "surrogatepass")), "utf-8", "surrogatepass")
+
+
+def beside(value: Any) -> Any:
+    """Return what to pickle in place of a value, so that its bytes go out of band if it is a long `bytes` or `str`.
+
+    pickle writes these types into its stream, which is one copy more, and another for each time the stream grows. It
+    asks no hook for them, so only the value itself and the arguments of a call are replaced, not parts of others.
+    """
+    kind = type(value)
+    return _Beside(value) if (kind is bytes or kind is str) and len(value) > LONG else value
+
+
 def dumps(value: Any) -> Pickled:
     """Pickle a value.
 
@@ -90,6 +119,7 @@ def dumps(value: Any) -> Pickled:
     found: list[Any] = []
     _collector.found = found
     buffers: list[memoryview] = []
+    value = beside(value)
     try:
         return Pickled(_dumps(value, buffers, found), buffers, found)
     finally:
@@ -108,7 +138,7 @@ def _dumps(value: Any, buffers: list[memoryview], found: list[Any]) -> bytes:
 
     foreign: Exception | None = None
     try:
-        data = pickle.dumps(value, 5, buffer_callback=keep)
+        data = _plain_dumps(value, keep)
         for name in _by_value:
             if name in data:
                 break
@@ -127,12 +157,24 @@ def _dumps(value: Any, buffers: list[memoryview], found: list[Any]) -> bytes:
 
 
 @lets_through
+def _plain_dumps(value: Any, keep: Callable[[pickle.PickleBuffer], bool]) -> bytes:
+    table = arrow.dispatch_table()
+    if table is None:
+        return pickle.dumps(value, 5, buffer_callback=keep)
+    stream = io.BytesIO()
+    pickler = pickle.Pickler(stream, 5, buffer_callback=keep)
+    pickler.dispatch_table = table
+    pickler.dump(value)
+    return stream.getvalue()
+
+
+@lets_through
 def _cloud_dumps(value: Any, keep: Callable[[pickle.PickleBuffer], bool]) -> bytes:
     from nbactors.definitions.cloud import Pickler  # noqa: PLC0415 - imports cloudpickle
 
     stream = io.BytesIO()
     try:
-        Pickler(stream, protocol=5, buffer_callback=keep).dump(value)
+        Pickler(stream, arrow.reducer, protocol=5, buffer_callback=keep).dump(value)
     except RecursionError as error:
         raise TypeError(f"cannot pickle {_brief(value)}: it is nested too deeply ({error})") from error
     except Exception as error:

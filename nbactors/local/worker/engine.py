@@ -58,10 +58,12 @@ class WorkerEngine(LocalEngine):
         return self.process.origin()
 
     def report_bar(self, state: BarState) -> bool:
-        origin = state.cell or self.process.origin()
+        job, origin = self.process.caller()
+        origin = state.cell or origin
         if not origin:
             return False
-        self.process.node.send(messages.Bar.of(state._replace(cell=origin)))
+        call = job.cancel_id if job is not None else state.call
+        self.process.node.send(messages.Bar.of(state._replace(cell=origin, call=call)))
         return True
 
     def exit_actor(self) -> None:

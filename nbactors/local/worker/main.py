@@ -13,10 +13,11 @@ from nbactors import engine
 from nbactors.limits import MAX_NAME
 from nbactors.local import sockets
 from nbactors.local.member import Process
+from nbactors.local.objects.unread_printer import UnreadPrinter
 from nbactors.local.reactor.waiter import Waiter
 from nbactors.local.wire import messages, os_bytes, restart_files
 from nbactors.local.worker.engine import WorkerEngine
-from nbactors.local.worker.inspecting import breakpoints
+from nbactors.local.worker.inspecting import breakpoints, questions
 from nbactors.local.worker.inspecting.imported import ImportedFiles
 from nbactors.local.worker.printing import ipython_display, tqdm_bars
 from nbactors.local.worker.printing.process_title import set_title
@@ -55,8 +56,7 @@ class Worker:
         self._engine: WorkerEngine | None = None
         self._told_label = ""
         self._imported = ImportedFiles()
-        limit = int(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * 0.3)
-        self.process = Process(process_id, directory, limit, self._on_control, self._on_node_lost)
+        self.process = Process(process_id, directory, self._on_control, self._on_node_lost)
         process = self.process
         process.describe = self._describe
         self.executor = executor = Executor(
@@ -68,6 +68,9 @@ class Worker:
             flush=process.flush,
             cancel_children=process.cancel_children,
             set_title=self._show,
+            process_id=process_id,
+            recorder=process.recorder,
+            waits=process.waits,
             readers=readers,
         )
         ForkHooks(executor.hosted, executor.performer, executor.answers, executor.output, executor.give_signals_back)
@@ -85,12 +88,16 @@ class Worker:
         assert self._assign is not None
         self._engine = WorkerEngine(process, self._assign, self.executor)
         engine.install(self._engine)
-        tqdm_bars.install(process.node, process.reactor, process.origin)
+        self._engine.expect_metrics()
+        self.executor.farewell.before_leaving = self._engine.report_metrics
+        tqdm_bars.install(process.node, process.reactor, process.caller)
         ipython_display.install(process.node, process.reactor, process.origin, output.end)
         breakpoints.install(process.directory, process.node, output.origin)
+        questions.install(process.directory, process.node, output.origin)
         self._apply(self._assign)
         process.environment.tell_paths()
         process.objects.waiting.on_block = self._lend
+        process.objects.unread.tell = UnreadPrinter(process.reactor).take
         self.executor.serve()
 
     # ------------------------------------------------------------------------------------------------------- control
@@ -194,6 +201,11 @@ class Worker:
         self.process.environment.inherited = _read(env) if env else None
         if self._engine is not None:
             self._engine.assign = assign
+        asked = assign.asked
+        if asked is not None and asked.memory_limit:
+            # CUDA maps ranges of many GiB, and only Linux applies the limit to mappings.
+            is_watched = bool(assign.gpu_ids) or sys.platform != "linux"
+            self.executor.limit_memory(asked.memory_limit, is_watched=is_watched)
         if env is None or b"CUDA_VISIBLE_DEVICES" not in env.env_vars:
             os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(assign.gpu_ids)
 

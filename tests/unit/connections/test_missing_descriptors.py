@@ -1,4 +1,4 @@
-"""The kernel cuts off descriptors for which a process has no room: those that came stay with their values."""
+"""The kernel cuts off descriptors for which a process has no room: those that came stay with their messages."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from nbactors.local.wire.framing import peer_codec
         (MAX_FDS + 2, [None, [2], None], [MISSING] * MAX_FDS + [2, MISSING]),
     ],
 )
-def test_descriptors_stay_with_their_values_when_some_were_cut_off(
+def test_descriptors_stay_with_their_messages_when_some_were_cut_off(
     tmp_path: Path, count: int, sends: list[list[int] | None], expected: list[int]
 ) -> None:
     def opened(number: int) -> int:
@@ -42,14 +42,13 @@ def test_descriptors_stay_with_their_values_when_some_were_cut_off(
     connection = PeerConnection(reactor, None, lambda c, m: None, lambda c, w: None, lambda c, w: None)
     for numbers in sends:
         connection._fds.extend([MISSING] if numbers is None else map(opened, numbers))
-    values = [messages.Value(b"", segment=messages.Segment(1, 1, [])) for _ in range(count)]
-    frame = peer_codec().encode([messages.Results(1, values)])
+    frame = peer_codec().encode([messages.Arena(number, 1) for number in range(count)])
     connection._chunks.append((frame, [], 0, None))
     connection._decode(connection._chunks[0])
-    (results,) = connection._messages
-    assert [number_of(connection.take_fd(value)) for value in results.values] == expected
-    for value in results.values:
-        connection.forget_fd(value)
+    arenas = connection._messages[::-1]
+    assert [number_of(connection.take_fd(arena)) for arena in arenas] == expected
+    for arena in arenas:
+        connection.forget_fd(arena)
     assert not connection._fds
     assert not connection._fd_of
     reactor.close()

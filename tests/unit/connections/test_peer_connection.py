@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from interrupting import interrupted, probe_socket, raising
 from stepped_reactor import SteppedReactor
-from two_sides import FarEnd, Files, Line, Side, call, mapped, reply, sizes_of
+from two_sides import FarEnd, Files, Line, Side, arenas, call, reply, size_of
 
 from nbactors.local.connections import connection as connection_module
 from nbactors.local.connections.connection import Connection
@@ -196,66 +196,51 @@ def test_few_acknowledged_frames_are_forgotten_after_a_while(line: Line) -> None
 # ------------------------------------------------------------------------------------------------------- descriptors
 
 
-def take_all(side: Side) -> list[list[int]]:
-    """Have a side take the files of each answer. Returns a list, which gets the sizes of each answer's files."""
-    taken: list[list[int]] = []
+def take_all(side: Side) -> list[int]:
+    """Have a side take the file of each arena. Returns a list, which gets the files' sizes."""
+    taken: list[int] = []
 
     def take(connection: Connection, message: Any) -> None:
         side.arrived.append(message)
-        taken.append(sizes_of(connection, message))
+        if type(message) is messages.Arena:
+            taken.append(size_of(connection, message))
 
     side.connection.hand_to(take)
     return taken
 
 
 @pytest.mark.parametrize("count", [1, 3, MAX_FDS + 1])
-def test_each_value_has_its_descriptor(line: Line, files: Files, count: int) -> None:
+def test_each_message_has_its_descriptor(line: Line, files: Files, count: int) -> None:
     taken = take_all(line.caller)
-    sizes = list(range(count))
-    line.worker.connection.send_now(mapped(1, count), files.of_sizes(*sizes))
-    line.worker.connection.send_now(mapped(2, 2), files.of_sizes(200, 201))
+    arenas(line.worker.connection, files, *range(count))
+    arenas(line.worker.connection, files, 200, 201)
     line.reactor.settle()
-    assert taken == [sizes, [200, 201]]
+    assert taken == [*range(count), 200, 201]
 
 
 def test_the_descriptors_of_messages_in_one_frame_stay_with_their_messages(line: Line, files: Files) -> None:
     taken = take_all(line.caller)
-    line.worker.connection.send(mapped(1, 2), files.of_sizes(1, 2))
+    first, second = files.of_sizes(1, 2)
+    line.worker.connection.send(messages.Arena(1, 1), (first,))
     line.worker.connection.send(messages.Results(2, [messages.Value(b"small")]))
-    line.worker.connection.send(mapped(3, 1), files.of_sizes(3))
+    line.worker.connection.send(messages.Arena(2, 2), (second,))
     line.reactor.settle()
-    assert taken == [[1, 2], [], [3]]
+    assert taken == [1, 2]
+    assert line.caller.connection.received == 1
 
 
 def test_the_descriptors_stay_with_their_messages_where_a_frame_is_divided(line: Line, files: Files) -> None:
     taken = take_all(line.caller)
-    line.worker.connection._peer_codec.limit = 60
-    for number in range(6):
-        line.worker.connection.send(mapped(number, 1), files.of_sizes(number))
+    line.worker.connection._peer_codec.limit = 20
+    arenas(line.worker.connection, files, *range(6))
     line.reactor.settle()
-    assert taken == [[number] for number in range(6)]
+    assert taken == list(range(6))
     assert line.caller.connection.received > 1
-
-
-def test_plain_arguments_take_their_descriptors_before_reference_arguments(line: Line, files: Files) -> None:
-    values = {size: messages.Value(b"", segment=messages.Segment(size, 1, [])) for size in (1, 2, 3)}
-    sent = messages.Call(1, "method", b"", deps=[(0, values[2]), ("name", values[3])], rest=values[1])
-    found: list[int] = []
-
-    def take(connection: Connection, message: messages.Call) -> None:
-        assert message.deps is not None
-        for value in (message.rest, *(value for _, value in message.deps)):
-            found.extend(sizes_of(connection, messages.Results(1, [value])))  # type: ignore[list-item]
-
-    line.worker.connection.hand_to(take)
-    line.caller.connection.send_now(sent, files.of_sizes(1, 2, 3))
-    line.reactor.settle()
-    assert found == [1, 2, 3]
 
 
 def test_a_descriptor_that_was_announced_and_not_sent_closes_the_connection(line: Line) -> None:
     take_all(line.caller)
-    line.worker.connection.send_now(mapped(1, 1))
+    line.worker.connection.send_now(messages.Arena(1, 1))
     line.reactor.settle()
     assert line.caller.closed == ["a message announced a file descriptor that was not sent"]
 
@@ -287,18 +272,17 @@ def test_a_process_without_a_free_descriptor_misses_the_files_and_not_the_messag
     receiver, sender = Side(reactor, cut_off), Side(reactor, pair[1])  # type: ignore[arg-type]
     taken = take_all(receiver)
     receiver.connection.start()
-    sender.connection.send_now(mapped(1, 2), files.of_sizes(1, 2))
+    arenas(sender.connection, files, 1, 2)
     reactor.settle()
     cut_off.is_full = False
-    sender.connection.send_now(mapped(2, 1), files.of_sizes(3))
+    arenas(sender.connection, files, 3)
     reactor.settle()
-    assert taken == [[MISSING, MISSING], [3]]
+    assert taken == [MISSING, MISSING, 3]
 
 
 def test_a_descriptor_that_cannot_be_duplicated_is_missing(
     line: Line, files: Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fds = files.of_sizes(1)
     taken: list[int] = []
 
     class Full:
@@ -309,8 +293,8 @@ def test_a_descriptor_that_cannot_be_duplicated_is_missing(
             raise OSError("no descriptor is left")
 
     monkeypatch.setattr(connection_module, "os", Full())
-    line.caller.connection.hand_to(lambda c, message: taken.append(c.take_fd(message.values[0])))
-    line.worker.connection.send_now(mapped(1, 1), fds)
+    line.caller.connection.hand_to(lambda c, message: taken.append(c.take_fd(message)))
+    arenas(line.worker.connection, files, 1)
     line.reactor.settle()
     assert taken == [MISSING]
 
@@ -318,17 +302,17 @@ def test_a_descriptor_that_cannot_be_duplicated_is_missing(
 def test_a_handler_that_waits_takes_the_same_file_again(line: Line, files: Files) -> None:
     found: list[int] = []
 
-    def take(connection: Connection, message: messages.Results) -> None:
+    def take(connection: Connection, message: messages.Arena) -> None:
         first_time = connection.begin_once(message)
-        fd = connection.take_fd(message.values[0])
+        fd = connection.take_fd(message)
         found.append(os.fstat(fd).st_size)
         os.close(fd)
         if first_time:
             connection.go_on()  # as a handler does that waits
-            connection.forget_fd(message.values[0])
+            connection.forget_fd(message)
 
     line.caller.connection.hand_to(take)
-    line.worker.connection.send_now(mapped(1, 1), files.of_sizes(7))
+    arenas(line.worker.connection, files, 7)
     line.reactor.settle()
     assert found == [7, 7]
 
@@ -351,11 +335,11 @@ def test_a_handler_that_interrupts_the_encoding_repeats_no_file(line: Line, file
     connection = line.worker.connection
     second = files.of_sizes(2)
     connection._encode_batch = interrupted(
-        connection._peer_codec.encode, lambda: connection.send_now(mapped(2, 1), second)
+        connection._peer_codec.encode, lambda: connection.send_now(messages.Arena(2, 2), second)
     )
-    connection.send_now(mapped(1, 1), files.of_sizes(1))
+    arenas(connection, files, 1)
     line.reactor.settle()
-    assert taken == [[1], [2]]
+    assert taken == [1, 2]
 
 
 def test_a_handler_that_interrupts_a_send_at_the_socket_repeats_no_message(line: Line) -> None:

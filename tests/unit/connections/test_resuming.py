@@ -11,7 +11,7 @@ import pytest
 from interrupting import interrupted, raising
 from stepped_reactor import SteppedReactor
 from test_peer_connection import kept, take_all
-from two_sides import FarEnd, Files, Line, Side, call, mapped, reply
+from two_sides import FarEnd, Files, Line, Side, arenas, call, reply
 
 from nbactors.local.connections import peer_connection
 from nbactors.local.connections.peer_connection import GIVEN_UP, PeerConnection
@@ -117,12 +117,12 @@ def test_a_failed_write_is_repeated_on_the_new_socket(line: Line) -> None:
 
 def test_descriptors_are_sent_again_with_the_frame(line: Line, files: Files) -> None:
     taken = take_all(line.caller)
-    line.worker.connection.send_now(mapped(1, 2), files.of_sizes(1, 2))
-    line.worker.connection.send_now(mapped(2, 100), files.of_sizes(*range(100)))
+    arenas(line.worker.connection, files, 1, 2)
+    arenas(line.worker.connection, files, *range(100))
     line.cut()
-    line.worker.connection.send_now(mapped(3, 1), files.of_sizes(3))
+    arenas(line.worker.connection, files, 3)
     line.mend()
-    assert taken == [[1, 2], list(range(100)), [3]]
+    assert taken == [1, 2, *range(100), 3]
 
 
 def test_decoded_messages_and_descriptors_survive_the_break(line: Line, files: Files) -> None:
@@ -135,12 +135,11 @@ def test_decoded_messages_and_descriptors_survive_the_break(line: Line, files: F
         take(connection, message)
 
     line.caller.connection.hand_to(cut_first)
-    line.worker.connection.send(mapped(1, 1), files.of_sizes(1))
-    line.worker.connection.send(mapped(2, 1), files.of_sizes(2))
+    arenas(line.worker.connection, files, 1, 2)
     line.reactor.settle()
-    assert taken == [[1], [2]]
+    assert taken == [1, 2]
     line.mend()
-    assert taken == [[1], [2]]
+    assert taken == [1, 2]
 
 
 def test_descriptors_of_an_incomplete_frame_are_closed_at_the_break(reactor: SteppedReactor, pair: Pair) -> None:
@@ -390,23 +389,23 @@ def test_kept_calls_are_never_evicted(line: Line) -> None:
 
 
 @pytest.mark.usefixtures("few_kept")
-def test_answers_shorter_than_an_error_are_kept(line: Line, files: Files) -> None:
+def test_answers_shorter_than_an_error_are_kept(line: Line) -> None:
     """An error instead of such an answer would save no memory."""
-    taken = take_all(line.caller)
     line.cut()
     for number in range(50):
-        line.worker.connection.send_now(mapped(number, 1), files.of_sizes(number))
+        line.worker.connection.send_now(reply(number))
     line.mend()
-    assert taken == [[number] for number in range(50)]
+    assert line.caller.arrived == [reply(number) for number in range(50)]
 
 
 @pytest.mark.usefixtures("few_kept")
-def test_an_evicted_answer_is_sent_without_descriptors(line: Line, files: Files) -> None:
+def test_a_frame_of_an_evicted_answer_keeps_its_descriptors(line: Line, files: Files) -> None:
     taken = take_all(line.caller)
     line.cut()
-    for number in range(4):
-        values = [messages.Value(bytes(4000)), *mapped(number, 1).values]
-        line.worker.connection.send_now(messages.Results(number, values), files.of_sizes(number))
+    for number, fd in enumerate(files.of_sizes(*range(4))):
+        line.worker.connection.send(messages.Arena(number, number), (fd,))
+        line.worker.connection.send_now(messages.Results(number, [messages.Value(bytes(4000))]))
     line.mend()
-    assert [error_of(message) is not None for message in line.caller.arrived] == [True, True, False, False]
-    assert taken == [[], [], [2], [3]]
+    answers = [message for message in line.caller.arrived if type(message) is messages.Results]
+    assert [error_of(message) is not None for message in answers] == [True, True, False, False]
+    assert taken == [0, 1, 2, 3]

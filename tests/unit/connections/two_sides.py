@@ -125,26 +125,22 @@ def reply(number: int, data: bytes = b"") -> messages.Reply:
     return messages.Reply(number, data)
 
 
-def mapped(number: int, count: int) -> messages.Results:
-    """Return an answer with `count` values; each value has a descriptor."""
-    values = [messages.Value(b"", segment=messages.Segment(index, 1, [])) for index in range(count)]
-    return messages.Results(number, values)
+def arenas(connection: Connection, files: Files, *sizes: int) -> None:
+    """Send the descriptors of files with these sizes, each beside its message."""
+    for size, fd in zip(sizes, files.of_sizes(*sizes), strict=True):
+        connection.send(messages.Arena(size, size), (fd,))
+    connection.flush()
 
 
-def sizes_of(connection: Connection, results: messages.Results) -> list[int]:
-    """Take the files of an answer for good; return the size of each file, `MISSING` for a file that did not come."""
-    found = []
-    for value in results.values:
-        if value.segment is None:
-            continue
-        fd = connection.take_fd(value)
-        connection.forget_fd(value)
-        if fd < 0:
-            found.append(fd)
-            continue
-        found.append(os.fstat(fd).st_size)
-        os.close(fd)
-    return found
+def size_of(connection: Connection, message: messages.Arena) -> int:
+    """Take the file of a message for good; return its size, `MISSING` for a file that did not come."""
+    fd = connection.take_fd(message)
+    connection.forget_fd(message)
+    if fd < 0:
+        return fd
+    size = os.fstat(fd).st_size
+    os.close(fd)
+    return size
 
 
 class Files:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from typing import Any, TypeVar
 
 from nbactors.local.node.rules import events
@@ -54,7 +55,14 @@ def create_actor(**options: Any) -> messages.CreateActor:
 class Scenario:
     """One node, no process, no clock but `now`."""
 
-    def __init__(self, gpus: int = 0, linger_s: float = 1.0, survivors: dict[str, int] | None = None) -> None:
+    def __init__(
+        self,
+        gpus: int = 0,
+        linger_s: float = 1.0,
+        survivors: dict[str, int] | None = None,
+        memory_threshold: float = 1.0,
+        store_room: float = math.inf,
+    ) -> None:
         self.now = 100.0
         self._ids = itertools.count(1 if survivors is None else 1000)
         self._conns = itertools.count(1)
@@ -68,9 +76,11 @@ class Scenario:
             linger_s=linger_s,
             cpus=2.0,
             memory=1000.0,
+            store_room=store_room,
             new_id=self.new_id,
             gpus=lambda: [Gpu(str(index), f"GPU-{index}") for index in range(gpus)],
             survivors=survivors or {},
+            memory_threshold=memory_threshold,
         )
         self.state = NodeState(facts, self.now)
         self.done: list[events.Instruction] = []

@@ -41,6 +41,8 @@ REQUESTS: list[messages.Message] = [
     messages.FetchLog(0, "n"),
     messages.Stop(0),
     messages.Display(0, 0, b"", "show"),
+    messages.CatchUp(0),
+    messages.Follow(0, b"", 0, 0.0),
 ]
 """One request of each kind that is answered with its `rid`, which the test sets."""
 
@@ -51,6 +53,7 @@ ANSWERS = {
     messages.ActorNamed,
     messages.LeaseGranted,
     messages.Listing,
+    messages.TaskNews,
 }
 
 WITHDRAWS = {messages.CancelLease}

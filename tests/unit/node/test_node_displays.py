@@ -62,3 +62,32 @@ def test_only_workers_may_send_displays(node: Scenario) -> None:
     session = node.session()
     session.send(messages.Display(1, 4, b"{}", "show"))
     assert node.take(events.Close) == [events.Close(session.conn)]
+
+
+class TestCatchingUp:
+    """A session asks for all output so far: `CatchUp`."""
+
+    def test_the_answer_comes_after_the_output_of_all_workers(self, node: Scenario) -> None:
+        session = node.session()
+        workers = [session.create_alive()[1] for _ in range(2)]
+        session.send(messages.CatchUp(5))
+        first, last = node.take(events.ReadOutput)
+        assert {first.process_id, last.process_id} == {worker.process_id for worker in workers}
+        assert first.then is None
+        node.happen(events.OutputRead(workers[0].process_id, 1, "before\n"))
+        assert session.got(messages.Done) == []
+        node.happen(last.then)
+        assert session.got(messages.Done) == [messages.Done(5)]
+
+    def test_a_session_without_workers_is_answered_at_once(self, node: Scenario) -> None:
+        session, other = node.session(), node.session()
+        other.create_alive()
+        session.send(messages.CatchUp(5))
+        assert session.got(messages.Done) == [messages.Done(5)]
+
+    def test_detached_actors_of_other_sessions_are_read(self, node: Scenario) -> None:
+        session, other = node.session(), node.session()
+        _, worker = other.create_alive(detached=True)
+        session.send(messages.CatchUp(5))
+        (reading,) = node.take(events.ReadOutput)
+        assert reading.process_id == worker.process_id

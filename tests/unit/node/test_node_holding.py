@@ -25,6 +25,13 @@ class TestHolding:
         node.pass_time(0.2)
         assert node.killed() == [worker.process_id]
 
+    def test_a_holder_is_told_the_name_of_a_detached_actor(self, node: Scenario) -> None:
+        creator, other = node.session(), node.session()
+        for name, detached, told in (("keeper", True, "keeper"), ("plain", False, "")):
+            actor_id, _ = creator.create_alive(name=name, detached=detached)
+            creator.send(messages.AddHold(actor_id, other.process_id, 1))
+            assert other.got(messages.ActorUp)[-1].detached == told
+
     def test_a_process_that_adds_a_hold_for_itself_is_told_the_state_each_time(self, node: Scenario) -> None:
         creator, other = node.session(), node.session()
         actor_id, worker = creator.create_alive()

@@ -14,6 +14,7 @@ from node_scenario import ENVIRONMENT, Scenario
 
 from nbactors.local.node.rules import actor_table, events, workers
 from nbactors.local.node.rules.alarms import FEW, Alarms
+from nbactors.local.node.rules.tracing import actor_log
 from nbactors.local.wire import messages
 
 CYCLES = 100
@@ -132,6 +133,7 @@ def few_records(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the node remember only few dead actors and logs, so that tests reach the limits."""
     monkeypatch.setattr(actor_table, "KEEP_DEAD", 5)
     monkeypatch.setattr(workers, "KEEP_LOGS", 5)
+    monkeypatch.setattr(actor_log, "KEEP", 5)
 
 
 def grown(node: Scenario, cycle: Callable[[], None]) -> dict[str, int]:

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from nbactors.local import cgroups
 from nbactors.local.node.shell import machine
 
 
 def test_cpus_and_memory_do_not_exceed_the_machine() -> None:
     assert 1 <= machine.cpus() <= (os.cpu_count() or 1)
-    assert 0 < machine.memory() <= os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    assert 0 < cgroups.memory() <= os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system has no affinity")
@@ -38,14 +39,14 @@ def test_the_affinity_limits_the_cpus() -> None:
 def test_the_limits_of_a_cgroup_count(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, files: dict[str, str], cpus: float | None, memory: float | None
 ) -> None:
-    monkeypatch.setattr(machine, "_CGROUP", str(tmp_path / "none"))
-    unlimited_cpus, unlimited_memory = machine.cpus(), machine.memory()
-    monkeypatch.setattr(machine, "_CGROUP", str(tmp_path))
-    monkeypatch.setattr(machine, "_own_cgroups", lambda controller: [] if controller else [str(tmp_path)])
+    monkeypatch.setattr(cgroups, "_CGROUP", str(tmp_path / "none"))
+    unlimited_cpus, unlimited_memory = machine.cpus(), cgroups.memory()
+    monkeypatch.setattr(cgroups, "_CGROUP", str(tmp_path))
+    monkeypatch.setattr(cgroups, "own_cgroups", lambda controller: [] if controller else [str(tmp_path)])
     for name, text in files.items():
         (tmp_path / name).write_text(text + "\n")
     assert machine.cpus() == min(unlimited_cpus, cpus or unlimited_cpus)
-    assert machine.memory() == min(unlimited_memory, memory or unlimited_memory)
+    assert cgroups.memory() == min(unlimited_memory, memory or unlimited_memory)
 
 
 def test_gpus_are_numbered_by_pci_address_and_identified_by_uuid(

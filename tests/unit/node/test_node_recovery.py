@@ -21,11 +21,12 @@ JOB = (7).to_bytes(4, "little")
 class Crash:
     """Processes of a crashed node, and the next node."""
 
-    def __init__(self, processes: int, gpus: int = 0, **session: Any) -> None:
+    def __init__(self, processes: int, gpus: int = 0, memory_threshold: float = 1.0, **session: Any) -> None:
         ids = [bytes([number]) * 16 for number in range(1, processes + 1)]
         self.driver_id = ids[0]
         self.worker_ids = ids[1:]
-        self.node = Scenario(gpus, survivors={socket_name(one): 100 + one[0] for one in ids})
+        survivors = {socket_name(one): 100 + one[0] for one in ids}
+        self.node = Scenario(gpus, survivors=survivors, memory_threshold=memory_threshold)
         opened = open_session(**{"rid": 0, "num_cpus": 4.0, "num_gpus": float(gpus), **session})
         self.home = messages.Home(JOB, self.driver_id, 101, opened)
 
@@ -142,6 +143,16 @@ class TestActors:
         assert (up.process_id, up.restarts) == (crash.worker_ids[0], 3)
         assert (row(driver).state, row(driver).name, row(driver).detached) == ("ALIVE", "kept", True)
         assert driver.ask("available_resources").amounts["CPU"] == 2.0
+
+    def test_the_memory_of_workers_that_have_returned_is_watched(self) -> None:
+        crash = Crash(processes=2, memory_threshold=0.9)
+        asked = crash.creation()
+        driver = crash.driver(crash.created(asked), crash.hold(asked))
+        worker = crash.worker(0, crash.assign(asked), constructed=True)
+        crash.node.pass_time(1)
+        crash.node.happen(events.MemorySampled(89, 100, {}))
+        crash.node.pass_time(1)
+        assert set(crash.node.take(events.SampleMemory)[-1].pids) == {driver.process_id, worker.process_id}
 
     def test_an_actor_whose_constructor_runs_is_pending(self) -> None:
         crash = Crash(2)

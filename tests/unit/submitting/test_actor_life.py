@@ -13,6 +13,7 @@ from nbactors.local.connections import peers
 from nbactors.local.submitting import actor_link
 from nbactors.local.submitting.actor_link import LocalActorLink
 from nbactors.local.wire import messages
+from nbactors.views.summaries import ActorFacts
 
 KINDS = {
     "killed": exceptions.ActorDiedError,
@@ -42,13 +43,13 @@ def tell(session: Session, *batch: messages.Control) -> None:
 def test_calls_wait_for_the_worker_and_go_out_behind_the_construction(session: Session, worker: PlayedWorker) -> None:
     link = session.prepare(Actor)
     refs = [session.call(link, "first"), session.call(link, "second")]
-    assert link.facts() == ("starting", 0, "", 2)
+    assert link.facts() == ActorFacts("starting", 0, "", 2)
     worker.come_up(session, link)
     assert [type(message) for message in worker.got] == [messages.Construct, messages.Call, messages.Call]
     for number in range(2):
         worker.reply(worker.take(messages.Call), number)
     assert [session.get(ref) for ref in refs] == [0, 1]
-    assert link.facts() == ("alive", PID, "", 0)
+    assert link.facts() == ActorFacts("alive", PID, "", 0)
 
 
 def test_a_worker_that_is_told_of_twice_is_connected_to_once(session: Session, worker: PlayedWorker) -> None:
@@ -68,7 +69,7 @@ def test_calls_fail_with_the_cause_when_the_actor_dies_before_it_is_up(
         session.get(ref)
     with pytest.raises(KINDS[kind], match="the cause"):
         session.get(session.call(link, "comes after it"))
-    assert link.facts() == ("dead", PID, "the cause", 0)
+    assert link.facts() == ActorFacts("dead", PID, "the cause", 0)
     assert session.pending_calls() == []
     assert link.construct is None
 
@@ -194,7 +195,7 @@ def test_a_connection_that_is_given_up_loses_only_what_was_asked_on_it(session: 
     settle(session, worker)
     worker.reply(worker.take(messages.Call), 1)
     assert session.get(again) == 1
-    assert link.facts() == ("alive", PID, "", 0)
+    assert link.facts() == ActorFacts("alive", PID, "", 0)
 
 
 def test_a_call_that_waits_survives_the_connection(session: Session, worker: PlayedWorker) -> None:

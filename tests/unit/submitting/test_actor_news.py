@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from nbactors.local.membership import Membership
+from nbactors.local.objects.unread import Unread
 from nbactors.local.submitting.actors import REMEMBERED, Actors
 from nbactors.local.submitting.submitter import Submitter
 from nbactors.local.wire import messages
@@ -35,8 +36,10 @@ class Process:
         """The actions of the reactor, if they are to wait."""
         reactor: Any = SimpleNamespace(call_later=lambda *_: None, discard=self.discard, blame=raise_again)
         self.node: Any = SimpleNamespace(lost="", tag=tag(1), send=self.sent.append, send_now=self.sent.append)
+        home: Any = SimpleNamespace(unread=SimpleNamespace(of_actor=lambda _: 0))
         unused: Any = None
-        submitter = Submitter(unused, unused, reactor, Membership(), unused, unused)
+        home: Any = SimpleNamespace(unread=Unread(SELF, reactor))
+        submitter = Submitter(home, unused, reactor, Membership(), unused, unused, unused)
         self.actors = Actors(SELF, submitter, peers, self.node)
 
     def discard(self, action: Callable[[], None]) -> None:

@@ -91,6 +91,15 @@ def test_what_was_taken_out_is_not_kept_behind_one_that_stays() -> None:
     assert drain(queue) == [0, 999]
 
 
+@pytest.mark.parametrize("step", [1, -1], ids=["first ones first", "last ones first"])
+def test_calls_that_were_all_taken_out_are_not_kept(step: int) -> None:
+    queue, calls = filled(3)
+    for call in calls[::step]:
+        queue.take_out(call)
+    assert not queue.calls
+    assert len(queue) == 0
+
+
 class Interrupted(deque[Any]):
     """Is changed while it is looked through, as by a handler."""
 

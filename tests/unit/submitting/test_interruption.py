@@ -6,14 +6,17 @@ from typing import Any
 
 import pytest
 from members import Session, settle
-from played_worker import PlayedWorker
+from played_worker import PID, PlayedWorker
 
 from nbactors.definitions.metadata import STREAMING
+from nbactors.frontend.shutdown_request import ShutdownRequest
 from nbactors.local.objects.entry import BorrowedEntry
 from nbactors.local.objects.streams import STREAM_INDEX, RemoteReader
+from nbactors.local.submitting.actor_link import LocalActorLink
 from nbactors.local.submitting.interruption import Interruption
 from nbactors.local.wire import ids, messages
 from nbactors.local.wire.cancel_mode import CancelMode
+from nbactors.testing.polling import eventually
 
 
 def interruption(session: Session, cancels: bool) -> Interruption:
@@ -138,3 +141,82 @@ def test_an_owner_cancels_the_call_that_a_borrower_names(session: Session, worke
     asked = worker.take(messages.Cancel)
     assert (asked.number, asked.mode, asked.recursive) == (ref._entry.number, CancelMode.INTERRUPT, False)
     assert cancelled(worker) == []
+
+
+@pytest.fixture
+def kernel(monkeypatch: pytest.MonkeyPatch) -> ShutdownRequest:
+    """A front end that interrupts before it asks this process to end."""
+    request = ShutdownRequest()
+    request.grace_s = 0.01
+    monkeypatch.setattr("nbactors.local.submitting.interruption.SHUTDOWN_REQUEST", request)
+    return request
+
+
+def detached(session: Session, worker: PlayedWorker) -> LocalActorLink:
+    """Return the link to the worker as the detached actor `keeper`."""
+    link = worker.become_actor(session)
+    session.node_end.tell(messages.ActorUp(link.actor_id, worker.process_id, PID, detached="keeper"))
+    settle(session, worker)
+    return link
+
+
+def let_grace_pass(session: Session, worker: PlayedWorker, request: ShutdownRequest) -> None:
+    passed: list[bool] = []
+    session.reactor.call_later(request.grace_s, lambda: passed.append(True))
+    eventually(lambda: (settle(session, worker), passed)[1])
+
+
+def test_a_detached_actor_s_call_is_cancelled_after_the_others(
+    session: Session, worker: PlayedWorker, kernel: ShutdownRequest
+) -> None:
+    kernel.grace_s = 60.0
+    link = detached(session, worker)
+    ref = session.call(link, "method")
+    text = interrupt(session, [ref._entry])
+    assert text.startswith(
+        "waited for 1 call; it still runs in the detached actor 'keeper' and is cancelled in 60 s; "
+        "if the kernel restarts, it goes on there, and %attach keeper gets a handle; init"
+    )
+    settle(session, worker)
+    assert cancelled(worker) == []
+
+
+def test_it_is_cancelled_when_no_restart_follows(
+    session: Session, worker: PlayedWorker, kernel: ShutdownRequest
+) -> None:
+    ref = session.call(detached(session, worker), "method")
+    interruption(session, True).cancel_one(ref._entry)
+    let_grace_pass(session, worker, kernel)
+    assert cancelled(worker) == [ref._entry.number]
+
+
+def test_it_goes_on_when_the_kernel_restarts(session: Session, worker: PlayedWorker, kernel: ShutdownRequest) -> None:
+    ref = session.call(detached(session, worker), "method")
+    interruption(session, True).cancel_one(ref._entry)
+    kernel.is_seen = True
+    let_grace_pass(session, worker, kernel)
+    assert cancelled(worker) == []
+
+
+def test_in_a_script_it_is_cancelled_at_once(session: Session, worker: PlayedWorker) -> None:
+    ref = session.call(detached(session, worker), "method")
+    assert interrupt(session, [ref._entry]).startswith("waited for 1 call; it still ran and was cancelled; init")
+    settle(session, worker)
+    assert cancelled(worker) == [ref._entry.number]
+
+
+def test_a_call_of_another_process_may_be_a_detached_actor_s(
+    session: Session, worker: PlayedWorker, kernel: ShutdownRequest
+) -> None:
+    link = worker.become_actor(session)
+    own = session.call(link, "method")
+    borrowed = BorrowedEntry(session.objects, ids.object_id(worker.process_id, 5, 1))
+    text = interrupt(session, [own._entry, borrowed])
+    assert text.startswith(
+        "waited for 2 calls; 1 still ran and was cancelled; 1 still runs and is cancelled in 0.01 s; "
+        "if the kernel restarts, it goes on; init"
+    )
+    settle(session, worker)
+    assert cancelled(worker) == [own._entry.number]
+    let_grace_pass(session, worker, kernel)
+    assert worker.take(messages.CancelObject).object_id == borrowed.id

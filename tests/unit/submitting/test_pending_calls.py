@@ -11,6 +11,7 @@ from nbactors.local.member import Process
 from nbactors.local.membership import Membership
 from nbactors.local.objects.entry import Entry
 from nbactors.local.objects.held import Held
+from nbactors.local.objects.unread import Unread
 from nbactors.local.objects.waiting import Waiting
 from nbactors.local.reactor.timers import Timers
 from nbactors.local.submitting.arguments import Arguments
@@ -36,7 +37,8 @@ class Target:
 @pytest.fixture
 def process() -> Any:
     made: Any = SimpleNamespace(membership=Membership())
-    made.waiting = Waiting(made, made.membership, made, made)
+    made.unread = Unread(b"p" * 16, made)
+    made.waiting = Waiting(made, made.membership, made, made, made.unread)
     made.timers = Timers(lambda error, callback: None)
     made.reactor = SimpleNamespace(call_later=made.timers.add)
     return made
@@ -82,7 +84,7 @@ def test_the_timer_of_a_call_ends_with_it(process: Any) -> None:
 
 
 def test_the_calls_of_a_call_are_cancelled_without_a_look_at_others(process: Any) -> None:
-    parent = SimpleNamespace(children=None)
+    parent = SimpleNamespace(children=None, task_id=b"")
     target = Target()
     calls = [PendingCall(number, (), target, None) for number in range(4)]
     for call in calls:

@@ -151,12 +151,12 @@ def test_an_answer_to_a_handler_in_the_midst_of_the_sending_ends_the_call(
 
         in_flight = connection.in_flight
 
-        def send(self, message: Any, fds: list[int], sent: Any) -> None:
+        def send(self, message: Any, sent: Any) -> None:
             sent.connection = connection
             session.replies.on_reply(connection, messages.Reply(call.number, b"N."))
 
     interrupted: Any = Answering()
-    call.go_out(interrupted, call.message, [])
+    call.go_out(interrupted, call.message)
     assert (call.state, calls) == (FINISHED, {})
     assert session.get(ref) is None
 
@@ -168,10 +168,10 @@ def test_a_call_that_was_not_sent_is_not_in_flight(session: Session, worker: Pla
     class Torn:
         in_flight = connection.in_flight
 
-        def send(self, message: Any, fds: list[int], sent: Any) -> None:
+        def send(self, message: Any, sent: Any) -> None:
             raise KeyboardInterrupt("torn")
 
     interrupted: Any = Torn()
     with pytest.raises(KeyboardInterrupt, match="torn"):
-        call.go_out(interrupted, call.message, [])
+        call.go_out(interrupted, call.message)
     assert connection.in_flight.calls == {}

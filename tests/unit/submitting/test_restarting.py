@@ -25,6 +25,7 @@ from nbactors.local.wire import failures, messages, pickling
 from nbactors.local.wire.cancel_mode import CancelMode
 from nbactors.object_ref import ObjectRef
 from nbactors.options import CallOptions
+from nbactors.views.summaries import ActorFacts
 
 CRASH = "its worker process (pid 7) was killed by SIGSEGV."
 
@@ -438,7 +439,7 @@ class TestOrderOfNews:
         assert [type(message) for message in workers[1].got] == [messages.Construct, messages.Call]
         workers[1].reply(workers[1].take(messages.Call), 1)
         assert session.get(ref) == 1
-        assert link.facts() == ("alive", PID, "", 0)
+        assert link.facts() == ActorFacts("alive", PID, "", 0)
 
     @pytest.mark.parametrize("is_read_out", [True, False])
     def test_the_next_worker_tells_of_a_restart_that_the_node_did_not_tell(
@@ -585,9 +586,9 @@ class TestOrderOfNews:
         link = create(session, workers[0], max_task_retries=1)
         session.call(link, "method")
         crash(session, workers[0], link)
-        assert link.facts() == ("restarting", 0, "", 1)
+        assert link.facts() == ActorFacts("restarting", 0, "", 1)
         come_up(session, workers[1], link)
-        assert link.facts() == ("alive", PID, "", 1)
+        assert link.facts() == ActorFacts("alive", PID, "", 1)
 
     def test_the_loss_of_the_node_ends_an_actor_that_restarts(
         self, session: Session, workers: list[PlayedWorker]

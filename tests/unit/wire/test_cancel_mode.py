@@ -7,7 +7,7 @@ import pytest
 
 from nbactors.local.wire.cancel_mode import CancelMode
 
-CANCEL, INTERRUPT, TIMEOUT, FORCE = CancelMode
+CANCEL, INTERRUPT, TIMEOUT, MEMORY, FORCE = CancelMode
 
 
 @pytest.mark.parametrize(
@@ -16,6 +16,7 @@ CANCEL, INTERRUPT, TIMEOUT, FORCE = CancelMode
         (CANCEL, True, False, False, CANCEL),
         (INTERRUPT, False, True, False, INTERRUPT),
         (TIMEOUT, False, True, False, CANCEL),
+        (MEMORY, False, True, False, CANCEL),
         (FORCE, False, False, True, CANCEL),
     ],
 )

@@ -163,3 +163,17 @@ def test_code_of_another_python_is_refused():
     assert data.count(own) == 1
     with pytest.raises(ForeignCodeError, match=r"'double' \(.*test_pickling.py\) is of Python 3.99, .* runs Python 3."):
         pickling.loads(data.replace(own, pickle.dumps((3, 99), 5)[-7:-2]))
+
+
+@pytest.mark.parametrize("make", [lambda n: b"x" * n, lambda n: "x" * n, lambda n: "\N{EURO SIGN}\ud800" * (n // 2)])
+def test_long_bytes_and_strings_go_beside_the_stream(make: Any) -> None:
+    value = make(pickling.LONG + 2)
+    data, buffers, _ = pickling.dumps(value)
+    assert len(data) < 200
+    assert sum(buffer.nbytes for buffer in buffers) >= len(value)
+    loaded = pickling.loads(data, [memoryview(buffer).toreadonly() for buffer in buffers])
+    assert type(loaded) is type(value)
+    assert loaded == value
+    short = make(1000)
+    assert not pickling.dumps(short).buffers
+    assert pickling.loads(pickling.dumps(short).data) == short

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import gc
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,14 +19,6 @@ def _empty_stage(monkeypatch: pytest.MonkeyPatch) -> None:
     """Begin with an empty stage. The atexit functions are the test process's own: a graceful end only notes them."""
     stage.clear()
     monkeypatch.setattr(atexit, "_run_exitfuncs", lambda: stage.log.append("atexit"))
-
-
-@pytest.fixture(autouse=True)
-def _garbage_of_the_test_alone() -> Iterator[None]:
-    """Let what ends an actor collect what the test has made, and not look through all modules each time."""
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 @pytest.fixture(autouse=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 from nbactors.engine.unready_list import UnreadyList
 from nbactors.local.worker.running.interrupts import invoke, is_in_user_code
+from nbactors.testing import eventually
 
 
 def asked_in(function: Callable[..., Any], *args: Any) -> bool:
@@ -27,6 +28,13 @@ def test_deep_below():
         return descend(depth - 1) if depth else ask()
 
     assert asked_in(descend, 200)
+
+
+def test_while_the_code_of_a_call_waits_for_a_condition():
+    def wait() -> bool:
+        return is_in_user_code(eventually(lambda: sys._getframe(1)))
+
+    assert asked_in(wait)
 
 
 def test_not_outside_of_a_call():

@@ -50,11 +50,12 @@ def fail(value: Any) -> None:
         ({"a": [1, (2,), {3}, set()]}, "{'a': [1, (2,), {3}, set()]}"),
         (Raising(), "<Raising object: its repr raises KeyError>"),
         ([Raising()], "<list object: its repr raises KeyError>"),
+        (slice(Raising()), "<slice object: its repr raises KeyError>"),
         (10**100_000, "<int of 332193 bits>"),
         ("y" * 10_000_000, f"'{'y' * (MAX_TEXT - 2)}…"),
         (Huge(), "x" * (MAX_TEXT - 1) + "…"),
     ],
-    ids=["text", "nested", "raising", "raising item", "huge number", "huge text", "huge repr"],
+    ids=["text", "nested", "raising", "raising item", "raising slice", "huge number", "huge text", "huge repr"],
 )
 def test_a_local_is_its_repr(value: Any, shown: str, monkeypatch: pytest.MonkeyPatch) -> None:
     # On a busy machine the short time that it takes else is over before a thread has begun.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from nbactors.definitions.metadata import FunctionMeta
+from nbactors.local.store.room import Room
 from nbactors.local.store.segments import SegmentStore
 from nbactors.local.worker.inspecting.traces import user_traceback
 
@@ -20,7 +21,7 @@ def test_frames_of_the_runtime_are_left_out():
         raise KeyError("mine")
 
     # A store calls what it was given to post with: a frame of nbactors between the user's.
-    store = SegmentStore(lambda action: user(), limit=0)
+    store = SegmentStore(lambda action: user(), Room(0))
     text = user_traceback(caught(lambda: store.discard(None)))  # type: ignore[arg-type]
     assert "in user" in text
     assert "KeyError: 'mine'" in text

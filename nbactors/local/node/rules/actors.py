@@ -35,6 +35,7 @@ class Actors:
     Args:
         on_doomed: Called with a worker that is certain to end, so that whatever depends on it can end at the same time.
         queue_up: Called with (session, request, purpose) to queue a request for resources.
+        on_changed: Called with an actor that is in another state than before.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Actors:
         workers: Workers,
         on_doomed: Callable[[Process], None],
         queue_up: Callable[[Session, Request, str], None],
+        on_changed: Callable[[Actor], None],
     ) -> None:
         self.table = ActorTable()
         self.names = Names()
@@ -51,6 +53,7 @@ class Actors:
         self._workers = workers
         self._on_doomed = on_doomed
         self._queue_up = queue_up
+        self._on_changed = on_changed
 
     # --------------------------------------------------------------------------------------------- what clients ask
 
@@ -114,6 +117,7 @@ class Actors:
             home.detached.add(actor.actor_id)
         if asked.name and self.names.find(namespace, asked.name) is None:
             self.names.claim(namespace, asked.name, actor.actor_id)
+        self._on_changed(actor)
         return actor
 
     # --------------------------------------------------------------------------------------- after a crash of a node
@@ -167,6 +171,7 @@ class Actors:
         if actor.state is not State.ENDING:
             actor.state = state
         actor.pid = worker.pid
+        self._on_changed(actor)
         if is_up:
             actor.process_id = worker.process_id
             holders.tell_up(self._context, actor)
@@ -234,7 +239,7 @@ class Actors:
         """Note that the constructor has returned."""
         actor = worker.actor
         if actor is not None and actor.state in (State.CONSTRUCTING, State.ENDING):
-            actor.state = follow(actor.state, Cause.CONSTRUCT)
+            self._move(actor, Cause.CONSTRUCT)
 
     def ending(self, worker: Worker, message: messages.Ending) -> None:
         """Note that a worker will exit on purpose. It gets a time limit, since its running calls may never return."""
@@ -248,7 +253,7 @@ class Actors:
         if actor is None:
             self._workers.kill_later(worker, EXIT_WITHIN_S)
         elif actor.state in (State.CONSTRUCTING, State.ALIVE):
-            actor.state = follow(actor.state, Cause.END)
+            self._move(actor, Cause.END)
             self._free_name(actor)
             self._workers.kill_later(worker, actor.home.graceful_shutdown_s)
 
@@ -260,7 +265,7 @@ class Actors:
 
     def _assign(self, worker: Worker, actor: Actor) -> None:
         assert actor.allocation is not None, "only an actor that was placed has a process"
-        actor.state = follow(actor.state, Cause.CONNECT)
+        self._move(actor, Cause.CONNECT)
         actor.attempts = 0
         actor.process_id, actor.pid = worker.process_id, worker.pid
         self.assign(worker, actor)
@@ -314,12 +319,12 @@ class Actors:
 
     def _will_restart(self, worker: Worker, actor: Actor) -> bool:
         """Return whether the actor restarts when its worker, which has crashed or is about to exit, is gone."""
-        has_crashed = worker.ending is None or worker.ending.kind == "crashed"
+        has_crashed = worker.ending is None or worker.ending.kind in deaths.CRASHES
         return has_crashed and actor.state in (State.CONSTRUCTING, State.ALIVE) and self._has_restart(actor)
 
     def _restart(self, worker: Worker, actor: Actor) -> None:
         has_run = actor.state is State.ALIVE
-        actor.state = follow(actor.state, Cause.RESTART)
+        self._move(actor, Cause.RESTART)
         actor.restarts += 1
         actor.attempts = 0
         actor.crashed = worker.process_id
@@ -338,12 +343,12 @@ class Actors:
             may_retry = worker.orphaned or self._has_restart(actor)
             if may_retry and self._workers.may_try_again(worker, actor.attempts):
                 # No user code has run, since the creator sends the class to an actor that is up: no restart is used up.
-                actor.state = follow(actor.state, Cause.RETRY)
+                self._move(actor, Cause.RETRY)
                 actor.worker = actor.allocation = worker.actor = None
                 self._wait(actor)
                 return
         if actor.state in (State.STARTING, State.CONSTRUCTING, State.ALIVE, State.ENDING):
-            actor.state = follow(actor.state, Cause.LOSE)
+            self._move(actor, Cause.LOSE)
             self._free_name(actor)
             if worker.ending is not None:
                 self._go_down(actor, worker.ending.kind, worker.ending.text or "it has exited on its own.")
@@ -392,7 +397,7 @@ class Actors:
             self.discard(actor, kind, text)
             return
         if actor.state in (State.CONSTRUCTING, State.ALIVE):
-            actor.state = follow(actor.state, Cause.END)
+            self._move(actor, Cause.END)
             self._free_name(actor)
             self._go_down(actor, kind, text)
             self._context.send(worker, messages.Terminate(kind))
@@ -427,7 +432,7 @@ class Actors:
 
     def _place(self, actor: Actor) -> None:
         asked = actor.creation
-        actor.state = follow(actor.state, Cause.PLACE)
+        self._move(actor, Cause.PLACE)
         actor.request = None
         actor.worker = self._workers.start(actor.home, asked.class_name, asked)
         actor.worker.actor = actor
@@ -443,8 +448,12 @@ class Actors:
             actor.down = messages.ActorDown(actor.actor_id, kind, text, asked.class_name, asked.name, actor.pid)
         holders.tell_down(self._context, actor)
 
-    def _die(self, actor: Actor, cause: Cause) -> None:
+    def _move(self, actor: Actor, cause: Cause) -> None:
         actor.state = follow(actor.state, cause)
+        self._on_changed(actor)
+
+    def _die(self, actor: Actor, cause: Cause) -> None:
+        self._move(actor, cause)
         self._free_name(actor)
         if actor.request is not None:
             actor.home.queue.withdraw(actor.request)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import traceback
 from collections.abc import Callable
 
@@ -21,8 +22,10 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         directory: The node's folder, with its sockets and logs.
         linger_s: Seconds without a session after which the node leaves.
+        store_room: Bytes that object stores find at most, where their memory lies in a file system.
         new_id: Makes 16 random bytes.
         gpus: Detects the machine's GPUs; called when the first session needs to know.
+        memory_threshold: The share of the memory above which tasks and actors are ended; 1 for no such limit.
         survivors: The processes of a crashed node that live: their pids, by the names of their sockets.
     """
 
@@ -37,6 +40,13 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     new_id: Callable[[], bytes]
     gpus: Callable[[], list[Gpu]]
     survivors: dict[str, int] = {}
+    memory_threshold: float = 1.0
+    store_room: float = math.inf
+
+    @property
+    def store_limit(self) -> float:
+        """The default limit of all object stores, in bytes."""
+        return min(self.memory * messages.DEFAULT_SHARE, self.store_room) // 1
 
 
 class Step:

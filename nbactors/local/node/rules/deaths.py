@@ -16,6 +16,9 @@ _MEANINGS = {
     "SIGTERM": "somebody asked it to end",
 }
 
+CRASHES = ("crashed", "out_of_memory")
+"""The kinds of a process's end after which an actor restarts."""
+
 KILLED = "it was killed by `ray.kill`."
 OUT_OF_SCOPE = "all handles to it had gone out of scope."
 SESSION_ENDED = "the session that it belonged to has ended."
@@ -52,6 +55,16 @@ def how(pid: int, status: int | None, tail: str, was_registered: bool) -> str:
     if tail:
         ended += " The last lines of its stderr:\n" + "\n".join(f"    {line}" for line in tail.splitlines())
     return ended
+
+
+def oom_killed(pid: int) -> str:
+    """Return how a worker process ended that the kernel has killed for lack of memory."""
+    return (
+        f"its worker process (pid {pid}) was killed by the kernel's OOM killer (SIGKILL, and the count of oom_kill has "
+        "risen just then): the machine or the container had no memory left. Use less at the same time, or set a "
+        "memory_limit; the node ends tasks and actors before the kernel does if memory does not run out too fast "
+        "(NBACTORS_MEMORY_THRESHOLD)."
+    )
 
 
 def has_no_runtime_env(status: int | None, was_registered: bool) -> bool:

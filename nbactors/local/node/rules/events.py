@@ -38,10 +38,16 @@ class Forked(msgspec.Struct, frozen=True):
 
 
 class Exited(msgspec.Struct, frozen=True):
-    """A worker process has exited. For `status` see `os.waitstatus_to_exitcode`; None if it is unknown."""
+    """A worker process has exited.
+
+    Attributes:
+        status: See `os.waitstatus_to_exitcode`; None if it is unknown.
+        has_oom_killer_struck: Whether the kernel's OOM killer has killed some process just now.
+    """
 
     process_id: bytes
     status: int | None
+    has_oom_killer_struck: bool = False
 
 
 class Vanished(msgspec.Struct, frozen=True):
@@ -77,11 +83,30 @@ class Displayed(msgspec.Struct, frozen=True):
     ask: Ask
 
 
+class CaughtUp(msgspec.Struct, frozen=True):
+    """All output of a session's workers from before its question was read."""
+
+    ask: Ask
+
+
 class OutputEnded(msgspec.Struct, frozen=True):
     """Both pipes of a worker are closed at the other end. `tail`: the last lines of its stderr."""
 
     process_id: bytes
     tail: str
+
+
+class MemorySampled(msgspec.Struct, frozen=True):
+    """The memory in use.
+
+    Attributes:
+        used, total: Bytes of the machine, or of the cgroup that is fuller.
+        processes: Bytes in RAM of their own, by process id, as `SampleMemory` has asked for.
+    """
+
+    used: int
+    total: int
+    processes: dict[bytes, int]
 
 
 class StopAsked(msgspec.Struct, frozen=True):
@@ -108,7 +133,9 @@ Event = Union[  # noqa: UP007 - X | Y of types is no expression on Python 3.10 w
     ForkserverLost,
     OutputRead,
     Displayed,
+    CaughtUp,
     OutputEnded,
+    MemorySampled,
     StopAsked,
     SocketsSeen,
     Tick,
@@ -170,10 +197,10 @@ class ReadAgain(msgspec.Struct, frozen=True):
 
 
 class ReadOutput(msgspec.Struct, frozen=True):
-    """Read the output that a worker has written so far. Then handle the event `then`."""
+    """Read the output that a worker has written so far. Then handle the event `then`, if there is one."""
 
     process_id: bytes
-    then: Displayed
+    then: Displayed | CaughtUp | None
 
 
 class FinishOutput(msgspec.Struct, frozen=True):
@@ -206,6 +233,16 @@ class RemoveRestartFiles(msgspec.Struct, frozen=True):
     actor_id: bytes
 
 
+class SampleMemory(msgspec.Struct, frozen=True):
+    """Read the memory in use now, and that of the given processes. The event `MemorySampled` follows.
+
+    Attributes:
+        pids: Pids by process id.
+    """
+
+    pids: dict[bytes, int]
+
+
 class Note(msgspec.Struct, frozen=True):
     """Write a text to the node's log."""
 
@@ -233,6 +270,7 @@ Instruction = Union[  # noqa: UP007
     Forget,
     RemoveLog,
     RemoveRestartFiles,
+    SampleMemory,
     Note,
     Leave,
 ]

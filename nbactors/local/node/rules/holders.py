@@ -86,7 +86,8 @@ def tell_down(context: Context, actor: Actor) -> None:
 
 
 def _up(actor: Actor) -> messages.ActorUp:
-    return messages.ActorUp(actor.actor_id, actor.process_id, actor.pid, actor.restarts)
+    detached = actor.creation.name if actor.creation.detached else ""
+    return messages.ActorUp(actor.actor_id, actor.process_id, actor.pid, actor.restarts, detached)
 
 
 def _interested(actor: Actor) -> list[bytes]:

@@ -187,7 +187,8 @@ class Leases:
         granted = lease.granted
         self._forget(lease)
         if granted:
-            lost = messages.LeaseLost(lease.lease_id, worker.process_id, self._workers.death(worker))
+            kind, why = self._workers.kind_of_death(worker), self._workers.death(worker)
+            lost = messages.LeaseLost(lease.lease_id, worker.process_id, why, kind)
             self._context.send(lease.holder, lost)
             return
         lease.attempts += 1
@@ -353,4 +354,4 @@ def _lease(lease_id: int, holder: Process, home: Session, asked: messages.Reques
 
 
 def _kind(asked: messages.RequestLease) -> bytes:
-    return _encode((asked.runtime_env, asked.sys_path, asked.cwd, []))
+    return _encode((asked.runtime_env, asked.sys_path, asked.cwd, [], asked.memory_limit))

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from nbactors.local.node.rules.actors import Actors
 from nbactors.local.node.rules.context import Context
 from nbactors.local.node.rules.gpus import UNIT
 from nbactors.local.node.rules.lifecycle import State
-from nbactors.local.node.rules.records import Actor, Process
+from nbactors.local.node.rules.records import Actor, Process, Worker
 from nbactors.local.wire import messages
 
 LOGS = "logs"
 """The subdirectory of the workers' logs in the node's folder."""
+
+
+WITH_STORES = frozenset({"metrics", "object_store", "status"})
+"""Queries whose answers tell what the object stores take."""
 
 
 def log_name(process_id: bytes) -> str:
@@ -18,8 +24,15 @@ def log_name(process_id: bytes) -> str:
     return f"{process_id[:8].hex()}.log"
 
 
-def answer(context: Context, actors: Actors, asker: Process, query: messages.Query) -> messages.Message:
-    """Return the answer to `query`."""
+def answer(
+    context: Context,
+    actors: Actors,
+    asker: Process,
+    query: messages.Query,
+    stores: list[messages.StoreRow],
+    metrics: Callable[[list[messages.StoreRow]], str],
+) -> messages.Message:
+    """Return the answer to `query`. `metrics` makes the text of the metrics."""
     rid = query.rid
     if query.what == "actors":
         return messages.Listing(rid, [_row(context, actor) for actor in actors.table], {}, {})
@@ -27,16 +40,22 @@ def answer(context: Context, actors: Actors, asker: Process, query: messages.Que
         return messages.Listing(rid, _named(context, actors, asker, query.all_namespaces), {}, {})
     if query.what in ("available_resources", "cluster_resources"):
         return messages.Listing(rid, [], _amounts(context, asker, query.what == "available_resources"), {})
+    if query.what == "processes":
+        return messages.Listing(rid, [], {}, {}, _processes(context))
     if query.what == "nodes":
         return messages.Listing(rid, [], _amounts(context, asker, False), _facts(context))
     if query.what == "status":
         rows = [_row(context, actor) for actor in actors.table if actor.state is not State.DEAD]
-        return messages.Listing(rid, rows, _amounts(context, asker, False), _facts(context))
+        return messages.Listing(rid, rows, _amounts(context, asker, False), _facts(context), stores=stores)
+    if query.what == "object_store":
+        return messages.Listing(rid, [], {}, {}, stores=stores)
+    if query.what == "metrics":
+        return messages.Listing(rid, [], {}, {"metrics": metrics(stores)})
     return messages.Refused(
         rid,
         "value",
         f"the node cannot list {query.what!r}: it knows actors, named_actors, available_resources, "
-        "cluster_resources, nodes and status.",
+        "cluster_resources, nodes, processes, metrics, object_store and status.",
     )
 
 
@@ -73,7 +92,24 @@ def _row(context: Context, actor: Actor) -> messages.ActorRow:
         log_path=_log_path(context, worker.process_id if worker else b""),
         process_id=worker.process_id if worker else b"",
         last_log_path=_log_path(context, actor.crashed),
+        restarts=actor.restarts,
+        has_session=actor.home.is_open,
     )
+
+
+def _processes(context: Context) -> list[messages.ProcessRow]:
+    rows = []
+    for process in context.processes.values():
+        if isinstance(process, Worker):
+            actor_id = process.actor.actor_id if process.actor is not None else b""
+            job, label, is_ready = process.home.job_id, process.label, process.ready and not process.lost
+        elif process.session is not None:
+            actor_id, is_ready = b"", True
+            job, label = process.session.job_id, process.session.namespace
+        else:
+            continue
+        rows.append(messages.ProcessRow(process.process_id, process.pid, process.role, job, label, actor_id, is_ready))
+    return rows
 
 
 def _log_path(context: Context, process_id: bytes) -> str:

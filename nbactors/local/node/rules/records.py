@@ -69,6 +69,7 @@ class Worker(Process, eq=False, kw_only=True):
         exit_known: Whether its exit was reported, or will never be.
         reported: Whether the processes that depend on it were told how it ended.
         removed: Whether the node has forgotten it.
+        has_oom_killer_struck: Whether the kernel's OOM killer had struck just before it exited.
         alarm: Ends the wait for its registration.
     """
 
@@ -92,6 +93,7 @@ class Worker(Process, eq=False, kw_only=True):
     tail: str = ""
     reported: bool = False
     removed: bool = False
+    has_oom_killer_struck: bool = False
     alarm: Alarm | None = None
 
 

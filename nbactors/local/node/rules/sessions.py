@@ -23,7 +23,6 @@ CLOSE_WITHIN_S = 4.0
 """How long, in seconds, the end of a session may wait for its workers to end."""
 
 MEMORY_SHARE = 0.7
-OBJECT_STORE_SHARE = 0.3
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -211,9 +210,7 @@ class Sessions:
         totals = {
             "CPU": asked.num_cpus if asked.num_cpus >= 0 else facts.cpus,
             "memory": asked.memory if asked.memory >= 0 else facts.memory * MEMORY_SHARE // 1,
-            "object_store_memory": asked.object_store_memory
-            if asked.object_store_memory >= 0
-            else facts.memory * OBJECT_STORE_SHARE // 1,
+            "object_store_memory": asked.object_store_memory if asked.object_store_memory >= 0 else facts.store_limit,
             "node:127.0.0.1": 1.0,
             "node:__internal_head__": 1.0,
             **asked.resources,

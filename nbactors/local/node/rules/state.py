@@ -25,11 +25,16 @@ from nbactors.local.node.rules.bars import Bars
 from nbactors.local.node.rules.context import Context, Facts
 from nbactors.local.node.rules.deaths import NODE_STOPPED
 from nbactors.local.node.rules.leases import Leases
+from nbactors.local.node.rules.memory.lending import Lending
+from nbactors.local.node.rules.memory.monitor import MemoryMonitor
+from nbactors.local.node.rules.metrics import own
+from nbactors.local.node.rules.metrics.series import Series
 from nbactors.local.node.rules.queue import Request
 from nbactors.local.node.rules.records import NO_CONNECTION, Process, Session, Worker
 from nbactors.local.node.rules.recovering.recovery import Recovery
 from nbactors.local.node.rules.recovering.restoring import Restoring
 from nbactors.local.node.rules.sessions import Sessions
+from nbactors.local.node.rules.tracing.followers import Tracing
 from nbactors.local.node.rules.workers import Workers
 from nbactors.local.wire import messages
 from nbactors.local.wire.ids import PROCESS_ID_SIZE, socket_name
@@ -73,8 +78,12 @@ class NodeState:
             on_reported=self._worker_reported,
             on_removed=lambda worker: self._sessions.settle(worker.home),
         )
-        self._actors = Actors(context, self._workers, self._doomed, self._queue_up)
+        self._tracing = tracing = Tracing(context)
+        self._actors = Actors(context, self._workers, self._doomed, self._queue_up, tracing.actor_changed)
         self._bars = Bars(context)
+        self._lending = Lending(context, int(facts.store_limit))
+        self._series = Series()
+        self._memory = MemoryMonitor(context, self._workers)
         self._leases = Leases(context, self._workers, self._doomed, self._queue_up)
         self._restoring = Restoring(
             context,
@@ -127,6 +136,7 @@ class NodeState:
         return {
             events.OutputRead: self._output_read,
             events.Displayed: self._displayed,
+            events.CaughtUp: lambda event: event.ask.done(),
             events.Received: self._received,
             events.Connected: self._connected,
             events.Disconnected: lambda event: self._disconnected(event.conn),
@@ -136,6 +146,7 @@ class NodeState:
             events.OutputEnded: self._workers.output_ended,
             events.ForkserverLost: lambda event: self._workers.orphan(event.workers, event.error),
             events.SocketsSeen: lambda event: self._restore_sockets(event.names),
+            events.MemorySampled: self._memory.sampled,
             events.StopAsked: lambda _: self._stop(force=False),
             events.Tick: lambda _: None,
         }
@@ -197,10 +208,11 @@ class NodeState:
         """Return the handlers of the messages that each role of process may send."""
         context, actors, leases = self._context, self._actors, self._leases
         of_clients: dict[type, Handler] = {
-            messages.Query: lambda ask, query: ask.answer(listing.answer(context, actors, ask.asker, query)),
+            messages.Query: self._answer_query,
             messages.FetchLog: lambda ask, asked: ask.answer(listing.logs(context, actors, asked)),
             messages.Stop: self._stop_asked,
             messages.KillActor: actors.kill,
+            messages.Follow: self._tracing.follow,
             messages.ReplaceMeta: lambda _, message: actors.replace_meta(message),
         }
         of_members: dict[type, Handler] = {
@@ -213,9 +225,14 @@ class NodeState:
             messages.CreateActor: actors.create,
             messages.GetActor: actors.get,
             messages.Watch: self._watch,
+            messages.AskRoom: self._lending.lend,
+            messages.StoreUse: self._lending.told,
+            messages.CatchUp: lambda ask, _: self._catch_up(ask),
+            messages.Metrics: lambda ask, message: self._series.report(ask.asker.process_id, message.points),
+            messages.TaskReport: self._tracing.report,
             messages.OpenSession: self._sessions.open,
             messages.CloseSession: lambda ask, _: self._sessions.close(ask),
-            messages.Rejoin: self._restoring.rejoin,
+            messages.Rejoin: self._rejoin,
             messages.Created: self._restoring.created,
             messages.Leased: self._restoring.leased,
             messages.Restored: self._restoring.restored,
@@ -238,10 +255,30 @@ class NodeState:
         }
         return {"cli": of_clients, "session": of_members, "worker": of_workers}
 
+    def _metrics_text(self, stores: list[messages.StoreRow]) -> str:
+        own_lines = own.lines(self._context, self._actors, self._memory, self._tracing.tasks, stores)
+        lines = [*own_lines, *self._series.lines()]
+        return "".join(f"{line}\n" for line in lines)
+
     def _read_before(self, ask: Ask, display: messages.Display) -> None:
         """Have the output read that the worker has written before a display."""
         process_id = ask.asker.process_id
         self._context.do(events.ReadOutput(process_id, events.Displayed(process_id, display, ask)))
+
+    def _catch_up(self, ask: Ask) -> None:
+        """Have all output read whose place is in a session, and then answer it."""
+        session = ask.asker.session
+        readings: list[events.ReadOutput] = [
+            events.ReadOutput(worker.process_id, None)
+            for worker in self._context.workers()
+            if worker.home is session or (worker.actor is not None and worker.actor.creation.detached)
+        ]
+        if readings:
+            readings[-1] = events.ReadOutput(readings[-1].process_id, events.CaughtUp(ask))
+        else:
+            ask.done()
+        for reading in readings:
+            self._context.do(reading)
 
     def _pass_to_session(self, ask: Ask, paused: messages.Paused) -> None:
         """Tell a session that one of its calls waits for a debugger. Without a session the worker goes on by itself."""
@@ -338,6 +375,15 @@ class NodeState:
         else:
             watched.watchers.add(ask.asker.process_id)
 
+    def _answer_query(self, ask: Ask, query: messages.Query) -> None:
+        def answer(stores: list[messages.StoreRow]) -> None:
+            ask.answer(listing.answer(self._context, self._actors, ask.asker, query, stores, self._metrics_text))
+
+        if query.what in listing.WITH_STORES:
+            self._lending.list_for(ask.asker, answer)
+        else:
+            answer([])
+
     def _restore_sockets(self, names: frozenset[str]) -> None:
         """Tell the processes whose socket files were removed. Each has had one since before its Hello."""
         for process in self._context.processes.values():
@@ -346,10 +392,13 @@ class NodeState:
 
     def _gone(self, process: Process, kind: str) -> None:
         """A process is gone: tell its watchers, and end what depended on it."""
+        self._series.forget(process.process_id)
         gone = messages.ProcessGone(process.process_id, f"the process (pid {process.pid}) has ended")
         for watcher in process.watchers:
             self._context.tell(watcher, gone)
         process.watchers.clear()
+        self._lending.gone(process)
+        self._tracing.process_gone(process)
         self._actors.end_children(process, kind)
         self._leases.end_of(process)
         self._actors.forget_holder(process)
@@ -365,7 +414,13 @@ class NodeState:
 
     # ------------------------------------------------------------------------------------------------------ workers
 
+    def _rejoin(self, ask: Ask, message: messages.Rejoin) -> None:
+        self._restoring.rejoin(ask, message)
+        if ask.asker.role == "worker":
+            self._memory.start()
+
     def _worker_ready(self, worker: Worker) -> None:
+        self._memory.start()
         if worker.actor is not None:
             self._actors.ready(worker, worker.actor)
         else:

@@ -126,6 +126,7 @@ class Workers:
             return
         worker.exit_known = True
         worker.status = event.status
+        worker.has_oom_killer_struck = event.has_oom_killer_struck and not worker.doomed
         self._context.later(FINISH_WITHIN_S, lambda: self._finish_output(worker))
         if worker.conn == NO_CONNECTION:
             self._lose(worker)
@@ -172,13 +173,19 @@ class Workers:
         return not (worker.ready or has_reason or attempts >= ATTEMPTS or self._context.stopping)
 
     def kind_of_death(self, worker: Worker) -> str:
-        """Return "runtime_env" if the worker could not apply its runtime_env, else "crashed"."""
+        """Return "runtime_env" if the worker could not apply its runtime_env, "out_of_memory", or else "crashed"."""
+        if worker.ending is not None and worker.ending.kind == "out_of_memory":
+            return "out_of_memory"
         return "runtime_env" if deaths.has_no_runtime_env(worker.status, worker.ready) else "crashed"
 
     def death(self, worker: Worker) -> str:
         """Return why the worker ended, for the user."""
         if worker.error and not worker.ready:
             return deaths.not_started(worker.error)
+        if worker.ending is not None and worker.ending.kind == "out_of_memory":
+            return worker.ending.text
+        if worker.has_oom_killer_struck:
+            return deaths.oom_killed(worker.pid)
         return deaths.how(worker.pid, worker.status, worker.tail, worker.ready)
 
     def _find(self, process_id: bytes) -> Worker | None:

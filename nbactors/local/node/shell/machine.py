@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 
+from nbactors.local import cgroups
 from nbactors.local.node.rules.gpus import Gpu
 
 _PROC_GPUS = "/proc/driver/nvidia/gpus"
-_CGROUP = "/sys/fs/cgroup"
-_UNLIMITED = 1 << 60
 
 
 def cpus() -> float:
@@ -17,18 +16,10 @@ def cpus() -> float:
         usable = float(len(os.sched_getaffinity(0)))
     except AttributeError:  # not on Linux
         usable = float(os.cpu_count() or 1)
-    quotas = [quota for quota in (_quota_v2(path) for path in _own_cgroups("")) if quota]
-    quotas += [quota for quota in (_quota_v1(path) for path in _own_cgroups("cpu")) if quota]
+    quotas = [quota for quota in (_quota_v2(path) for path in cgroups.own_cgroups("")) if quota]
+    quotas += [quota for quota in (_quota_v1(path) for path in cgroups.own_cgroups("cpu")) if quota]
     # Rounded up, as in Ray and Java: half a CPU still runs one worker.
     return max(1.0, min([usable, *(float(-(-quota // 1)) for quota in quotas)]))
-
-
-def memory() -> float:
-    """Return the machine's memory in bytes, or a cgroup's limit if that is less."""
-    total = float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    limits = [_number(os.path.join(path, "memory.max")) for path in _own_cgroups("")]
-    limits += [_number(os.path.join(path, "memory.limit_in_bytes")) for path in _own_cgroups("memory")]
-    return min([total, *(float(limit) for limit in limits if 0 < limit < _UNLIMITED)])
 
 
 def gpus() -> list[Gpu]:
@@ -43,7 +34,7 @@ def gpus() -> list[Gpu]:
 
 
 def _uuid(path: str) -> str:
-    for line in _read(path).splitlines():
+    for line in cgroups.read(path).splitlines():
         label, _, value = line.partition(":")
         if label.strip() == "GPU UUID" and "?" not in value:
             return value.strip()
@@ -71,44 +62,12 @@ def _tool_places() -> list[str]:
     return [os.path.join(place, "nvidia-smi") for place in places if place]
 
 
-def _own_cgroups(controller: str) -> list[str]:
-    """Return the directories of this process's cgroup and of its parents.
-
-    Args:
-        controller: The controller in version 1; empty for version 2, which has one tree for all controllers.
-    """
-    for line in _read("/proc/self/cgroup").splitlines():
-        _, _, rest = line.partition(":")
-        controllers, _, path = rest.partition(":")
-        if controller in controllers.split(","):
-            break
-    else:
-        return []
-    root = os.path.join(_CGROUP, controller) if controller else _CGROUP
-    parts = [part for part in path.split("/") if part and part != ".."]
-    # In a container the path is often the host's, and the container's own limits are at the root.
-    return [os.path.join(root, *parts[:count]) for count in range(len(parts), -1, -1)]
-
-
 def _quota_v2(path: str) -> float:
-    quota, _, period = _read(os.path.join(path, "cpu.max")).strip().partition(" ")
+    quota, _, period = cgroups.read(os.path.join(path, "cpu.max")).strip().partition(" ")
     return int(quota) / int(period) if quota.isdigit() and period.isdigit() and int(period) else 0.0
 
 
 def _quota_v1(path: str) -> float:
-    quota = _number(os.path.join(path, "cpu.cfs_quota_us"))
-    period = _number(os.path.join(path, "cpu.cfs_period_us"))
+    quota = cgroups.number(os.path.join(path, "cpu.cfs_quota_us"))
+    period = cgroups.number(os.path.join(path, "cpu.cfs_period_us"))
     return quota / period if quota > 0 and period > 0 else 0.0
-
-
-def _number(path: str) -> int:
-    text = _read(path).strip()
-    return int(text) if text.isdigit() else -1
-
-
-def _read(path: str) -> str:
-    try:
-        with open(path) as file:
-            return file.read()
-    except OSError:
-        return ""

@@ -20,6 +20,7 @@ from nbactors.local.node.shell.connection import Connection
 from nbactors.local.node.shell.door import Door
 from nbactors.local.node.shell.journal import note
 from nbactors.local.node.shell.loop import READ, WRITE, Loop
+from nbactors.local.node.shell.memory_sampler import MemorySampler
 from nbactors.local.node.shell.output import close_all
 from nbactors.local.node.shell.premises import LOOK_NOW, LOOK_S, Premises
 from nbactors.local.node.shell.supervisor import Supervisor
@@ -66,6 +67,7 @@ class Server:
         self._queue: deque[events.Event] = deque()
         self._state = NodeState(facts, time.monotonic())
         self._supervisor = Supervisor(self._loop, self._queue.append, premises.directory)
+        self._memory = MemorySampler()
         self._codec: Codec[messages.Control] = control_codec()
         self._connections: dict[int, Connection] = {}
         self._with_messages: dict[int, Connection] = {}
@@ -133,6 +135,8 @@ class Server:
             event = self._queue.popleft()
             if isinstance(event, events.Forked):
                 self._supervisor.forked(event.process_id, event.pid)
+            elif isinstance(event, events.Exited) and event.status == -signal.SIGKILL and self._memory.has_struck():
+                event = msgspec.structs.replace(event, has_oom_killer_struck=True)
             for instruction in self._state.handle(event, time.monotonic()):
                 try:
                     self._carry_out(instruction, event)
@@ -171,7 +175,8 @@ class Server:
             output = supervisor.output(instruction.process_id)
             if output is not None:
                 output.read_on()
-            self._queue.append(instruction.then)
+            if instruction.then is not None:
+                self._queue.append(instruction.then)
         elif isinstance(instruction, events.FinishOutput):
             self._finish_output(instruction.process_id)
         elif isinstance(instruction, events.Forget):
@@ -181,6 +186,8 @@ class Server:
         elif isinstance(instruction, events.RemoveRestartFiles):
             for path in restart_files.all_of(self._directory, instruction.actor_id):
                 sockets.remove(path)
+        elif isinstance(instruction, events.SampleMemory):
+            self._queue.append(self._memory.sample(instruction.pids))
         elif isinstance(instruction, events.Note):
             note(instruction.text)
         elif isinstance(instruction, events.RemoveSocket):
@@ -193,9 +200,12 @@ class Server:
         if isinstance(instruction, events.Spawn):
             self._queue.append(events.Forked(instruction.order.process_id, 0, f"{type(error).__name__}: {error}"))
         elif isinstance(instruction, events.ReadOutput):
-            self._queue.append(instruction.then)
+            if instruction.then is not None:
+                self._queue.append(instruction.then)
         elif isinstance(instruction, events.FinishOutput):
             self._queue.append(events.OutputEnded(instruction.process_id, ""))
+        elif isinstance(instruction, events.SampleMemory):
+            self._queue.append(events.MemorySampled(0, 1, {}))
 
     def _add_pipes(self, instruction: events.AddPipes) -> None:
         connection = self._connections.get(instruction.conn)

@@ -23,6 +23,7 @@ from nbactors.local.wire.messages.control import (
     Assign,
     Blocked,
     CancelLease,
+    CatchUp,
     CloseSession,
     CreateActor,
     Done,
@@ -40,6 +41,7 @@ from nbactors.local.wire.messages.control import (
     OutputPipes,
     PipesLost,
     ProcessGone,
+    ProcessRow,
     Query,
     Refused,
     ReleaseHold,
@@ -58,24 +60,37 @@ from nbactors.local.wire.messages.control import (
 )
 from nbactors.local.wire.messages.conversation import Control
 from nbactors.local.wire.messages.fork import NO_RUNTIME_ENV, Exited, Fork, Forked, ForkMessage
+from nbactors.local.wire.messages.inspection import AskInspection, CallNow, GroupNow, Inspection
 from nbactors.local.wire.messages.looking import Look, Looked
 from nbactors.local.wire.messages.message import PROTOCOL_VERSION, Hello, ListenAgain, Message, RuntimeEnv
+from nbactors.local.wire.messages.metric_reports import MAX_POINTS, MetricPoint, Metrics
 from nbactors.local.wire.messages.peer import (
     AddBorrow,
+    Arena,
+    AskArena,
     AskNext,
+    AskObjects,
+    AskProfile,
     AskStack,
     Attach,
     Call,
     Cancel,
+    CancelCall,
+    Canceled,
+    CancelJobs,
     CancelObject,
     Construct,
     Consumed,
     Define,
     Fetch,
     Fetched,
+    ForgetArena,
     GivenBack,
     Next,
+    ObjectRow,
+    Objects,
     Peer,
+    Profile,
     PutBack,
     ReleaseBorrow,
     ReleaseSegment,
@@ -90,4 +105,15 @@ from nbactors.local.wire.messages.peer import (
     Yielded,
 )
 from nbactors.local.wire.messages.returning import Created, Leased, NodeStopped, Rejoin, Restored
+from nbactors.local.wire.messages.room import DEFAULT_SHARE, KEEP_ALL, AskRoom, AskUse, Room, StoreRow, StoreUse
 from nbactors.local.wire.messages.shown import Bar, Display, Paused
+from nbactors.local.wire.messages.task_events import (
+    MAX_ERROR_TEXT,
+    ActorMoment,
+    DriverWaits,
+    Follow,
+    TaskNews,
+    TaskReport,
+    TaskRow,
+    Wait,
+)

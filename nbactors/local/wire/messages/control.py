@@ -9,10 +9,11 @@ connection. A session checks its options by the same limits before, so that the 
 
 from typing import Annotated, Any
 
-from msgspec import Meta
+from msgspec import Meta, field
 
 from nbactors.limits import MAX_AMOUNT, MAX_GPUS, MAX_KINDS, MAX_SECONDS, MAX_TEXT
 from nbactors.local.wire.messages.message import Count, Message, Name, Pid, ProcessId, RuntimeEnv
+from nbactors.local.wire.messages.room import StoreRow
 
 _MAX_NAMES = 10_000
 
@@ -143,6 +144,7 @@ class CreateActor(Message, tag=10, frozen=True):
         meta: Opaque: what `get_actor` needs to make a handle (pickled by the creator, unpickled by the caller).
         modules: Modules that the worker needs, and that the forkserver may import once for all workers.
         max_restarts: How often it is started again after a crash; -1 for any number.
+        memory_limit: Bytes of its own that its process may use while a method runs; 0 for no limit.
     """
 
     rid: Count
@@ -160,6 +162,7 @@ class CreateActor(Message, tag=10, frozen=True):
     meta: bytes
     modules: Names = []  # noqa: RUF012 - msgspec copies it for each message
     max_restarts: int = 0
+    memory_limit: Count = 0
 
 
 class ActorNamed(Message, tag=11, frozen=True):
@@ -189,12 +192,14 @@ class ActorUp(Message, tag=13, frozen=True):
 
     Attributes:
         restarts: How often the actor was restarted before.
+        detached: The name of a detached actor; empty for any other.
     """
 
     actor_id: bytes
     process_id: bytes
     pid: int
     restarts: int = 0
+    detached: Name = ""
 
 
 class ActorRestarting(Message, tag=39, frozen=True):
@@ -215,8 +220,8 @@ class ActorDown(Message, tag=14, frozen=True):
 
     Attributes:
         kind: "killed", "out_of_scope", "exit" (exit_actor, __ray_terminate__), "creation_failed", "crashed",
-            "owner_died", "session_ended", "node_stopped", "unknown", "refused" (the node did not create it),
-            "runtime_env" (its process could not apply it), "internal" (a bug in the node).
+            "out_of_memory", "owner_died", "session_ended", "node_stopped", "unknown", "refused" (the node did not
+            create it), "runtime_env" (its process could not apply it), "internal" (a bug in the node).
         text: The cause, for the user: what happened, signal, last lines of stderr, constructor's traceback.
         class_name, name, pid: For the error's text.
     """
@@ -267,7 +272,7 @@ class Ending(Message, tag=19, frozen=True):
     """Worker to node: it will exit on purpose, after its running calls and clean-up, or when their time is over.
 
     Attributes:
-        kind: "exit", "out_of_scope", "creation_failed" or "crashed" (`sys.exit(1)` in a method).
+        kind: "exit", "out_of_scope", "creation_failed", "crashed" (`sys.exit(1)` in a method) or "out_of_memory".
         text: The cause, for the user.
     """
 
@@ -293,6 +298,8 @@ class RequestLease(Message, tag=21, frozen=True):
     Attributes:
         resources: What a task of this kind holds while it runs.
         label: Name of the function, for warnings.
+        memory_limit: Bytes of its own that the worker may use while a task runs; 0 for no limit.
+        is_retriable: Whether tasks of this kind run again after a crash of the worker.
     """
 
     rid: Count
@@ -301,6 +308,8 @@ class RequestLease(Message, tag=21, frozen=True):
     label: Name
     sys_path: list[bytes]
     cwd: bytes
+    memory_limit: Count = 0
+    is_retriable: bool = False
 
 
 class LeaseGranted(Message, tag=22, frozen=True):
@@ -332,11 +341,16 @@ class Spent(Message, tag=41, frozen=True):
 
 
 class LeaseLost(Message, tag=25, frozen=True):
-    """To the holder of the lease: the worker died, for the reason in `text`; its running calls fail or are retried."""
+    """To the holder of the lease: the worker died, for the reason in `text`; its running calls fail or are retried.
+
+    Attributes:
+        kind: "crashed", or "out_of_memory" if it was ended for the memory that it has used.
+    """
 
     lease_id: int
     process_id: bytes
     text: str
+    kind: str = "crashed"
 
 
 class Assign(Message, tag=26, frozen=True):
@@ -418,11 +432,19 @@ class Warn(Message, tag=32, frozen=True):
     text: str
 
 
+class CatchUp(Message, tag=54, frozen=True):
+    """Session to node: send all output that the workers of the session have written so far. Answered by `Done`."""
+
+    rid: Count
+
+
 class Query(Message, tag=33, frozen=True):
     """Ask for a listing; answered by `Listing`.
 
     Attributes:
-        what: "actors", "named_actors", "available_resources", "cluster_resources", "nodes", "status".
+        what: "actors", "named_actors", "available_resources", "cluster_resources", "nodes", "processes", "metrics",
+            "object_store",
+            "status".
         all_namespaces: For "named_actors".
     """
 
@@ -437,6 +459,8 @@ class ActorRow(Message, tag=34, frozen=True):
     Attributes:
         log_path: The log of its process; empty while it has none.
         last_log_path: The log of its last process but one, whose crash it was restarted after; empty for none.
+        restarts: How often it was restarted.
+        has_session: Whether the session that has created it is still open.
     """
 
     actor_id: bytes
@@ -452,6 +476,8 @@ class ActorRow(Message, tag=34, frozen=True):
     log_path: str
     process_id: bytes = b""
     last_log_path: str = ""
+    restarts: int = 0
+    has_session: bool = True
 
     def shown(self) -> dict[str, Any]:
         """Return the facts for the user, with the keys of Ray's `list_actors`."""
@@ -466,7 +492,27 @@ class ActorRow(Message, tag=34, frozen=True):
             "is_detached": self.detached,
             "required_resources": self.resources,
             "death_cause": self.death_cause,
+            "num_restarts": self.restarts,
         }
+
+
+class ProcessRow(Message, tag=147, frozen=True):
+    """One session or worker in a `Listing`.
+
+    Attributes:
+        role: "session" or "worker".
+        label: What a worker runs, as in `SetTitle`; the namespace of a session.
+        actor_id: The actor of a worker, empty for none.
+        is_ready: Whether it is connected.
+    """
+
+    process_id: bytes
+    pid: int
+    role: str
+    job_id: bytes
+    label: str
+    actor_id: bytes
+    is_ready: bool
 
 
 class Listing(Message, tag=35, frozen=True):
@@ -476,12 +522,17 @@ class Listing(Message, tag=35, frozen=True):
         actors: For "actors", "named_actors" and "status".
         amounts: For the resource queries.
         facts: For "nodes" and "status": text by name.
+        processes: For "processes".
+        stores: For "object_store" and "status": the node, then the sessions whose limit the user has named. For a
+            session only itself.
     """
 
     rid: int
     actors: list[ActorRow]
     amounts: dict[str, float]
     facts: dict[str, str]
+    processes: list[ProcessRow] = []  # noqa: RUF012 - msgspec copies it for each message
+    stores: list[StoreRow] = field(default_factory=list)
 
 
 class Stop(Message, tag=36, frozen=True):

@@ -12,6 +12,7 @@ from nbactors.local.wire.messages.control import (
     Assign,
     Blocked,
     CancelLease,
+    CatchUp,
     CloseSession,
     CreateActor,
     Done,
@@ -46,8 +47,11 @@ from nbactors.local.wire.messages.control import (
 )
 from nbactors.local.wire.messages.looking import Look, Looked
 from nbactors.local.wire.messages.message import Hello, ListenAgain
+from nbactors.local.wire.messages.metric_reports import Metrics
 from nbactors.local.wire.messages.returning import Created, Leased, NodeStopped, Rejoin, Restored
+from nbactors.local.wire.messages.room import AskRoom, AskUse, Room, StoreUse
 from nbactors.local.wire.messages.shown import Bar, Display, Paused
+from nbactors.local.wire.messages.task_events import Follow, TaskNews, TaskReport
 
 Control = Union[  # noqa: UP007 - msgspec reads it at run time
     Hello,
@@ -74,6 +78,7 @@ Control = Union[  # noqa: UP007 - msgspec reads it at run time
     RequestLease,
     LeaseGranted,
     CancelLease,
+    CatchUp,
     ReturnLease,
     LeaseLost,
     Spent,
@@ -102,4 +107,12 @@ Control = Union[  # noqa: UP007 - msgspec reads it at run time
     Leased,
     Restored,
     NodeStopped,
+    AskRoom,
+    Room,
+    Metrics,
+    TaskReport,
+    Follow,
+    TaskNews,
+    AskUse,
+    StoreUse,
 ]

@@ -6,19 +6,24 @@
 from typing import Union
 
 from nbactors.local.wire.cancel_mode import CancelMode
-from nbactors.local.wire.messages.message import Hello, Message
+from nbactors.local.wire.messages.inspection import AskInspection, Inspection
+from nbactors.local.wire.messages.message import Count, Hello, Message
 
 
 class Segment(Message, tag=60, frozen=True):
-    """A value in shared memory; the segment's descriptor is sent beside the frame.
+    """A value in shared memory.
 
     Attributes:
-        segment_id: The sender's number for it. The receiver sends it back in `ReleaseSegment`.
-        size: Bytes of the segment that are used.
+        segment_id: The sender's number for the receiver's hold. The receiver sends it back in `ReleaseSegment`.
+        arena: The sender's number for the arena, which an `Arena` has announced before.
+        offset: The first byte in the arena.
+        size: Bytes of the value.
         spans: `(offset, length)` of the pickle stream, then of each out-of-band buffer.
     """
 
     segment_id: int
+    arena: int
+    offset: int
     size: int
     spans: list[tuple[int, int]]
 
@@ -51,7 +56,7 @@ class Construct(Message, tag=62, frozen=True):
         is_async: Whether its methods run on event loops.
         max_concurrency: Of the default group.
         groups: How many calls each other concurrency group runs at the same time.
-        origin: See `Call`.
+        origin, submitted, parent: See `Call`.
     """
 
     actor_id: bytes
@@ -62,6 +67,8 @@ class Construct(Message, tag=62, frozen=True):
     max_concurrency: int = 1
     groups: dict[str, int] = {}
     origin: int = 0
+    submitted: float = 0.0
+    parent: bytes = b""
 
 
 class Call(Message, tag=63, frozen=True):
@@ -77,6 +84,8 @@ class Call(Message, tag=63, frozen=True):
         origin: Where the call's output is shown: the session's job id in the upper half, the number of its cell in the
             lower half; 0 for the worker's own session.
         retry_exceptions: As in `Run`.
+        submitted: When the caller has made the call, on the monotonic clock. 0 if the call has no task events.
+        parent: The id of the call that has made this call; empty for none.
     """
 
     number: int
@@ -90,6 +99,8 @@ class Call(Message, tag=63, frozen=True):
     backpressure: int = -1
     origin: int = 0
     retry_exceptions: bytes = b""
+    submitted: float = 0.0
+    parent: bytes = b""
 
 
 class Define(Message, tag=64, frozen=True):
@@ -124,6 +135,8 @@ class Run(Message, tag=65, frozen=True):
     lease_id: int = 0
     backpressure: int = -1
     origin: int = 0
+    submitted: float = 0.0
+    parent: bytes = b""
 
 
 class Reply(Message, tag=66, frozen=True):
@@ -182,9 +195,35 @@ class ReleaseBorrow(Message, tag=72, frozen=True):
 
 
 class ReleaseSegment(Message, tag=73, frozen=True):
-    """Receiver to sender of a segment: it has unmapped the segment, which may be reused."""
+    """Receiver to sender of a segment: it reads the value no more, so the block may be reused."""
 
     segment_id: int
+
+
+class Arena(Message, tag=83, frozen=True):
+    """An arena of shared memory; its descriptor is sent beside the frame. Comes before the first value in it.
+
+    Attributes:
+        arena: The sender's number for it.
+        size: Its bytes.
+        has_fd: Whether there is a descriptor. A sender that has lost it on the way from the owner has none.
+    """
+
+    arena: int
+    size: int
+    has_fd: bool = True
+
+
+class ForgetArena(Message, tag=84, frozen=True):
+    """The sender has closed an arena: no further value lies in it."""
+
+    arena: int
+
+
+class AskArena(Message, tag=85, frozen=True):
+    """The descriptor of an arena did not arrive: send the `Arena` again."""
+
+    arena: int
 
 
 class Cancel(Message, tag=74, frozen=True):
@@ -194,12 +233,14 @@ class Cancel(Message, tag=74, frozen=True):
         mode: The effect on the call.
         recursive: Whether to cancel the calls that it has made, too.
         timeout_s: The time limit of the call, for the mode TIMEOUT.
+        text: The cause, for the mode MEMORY.
     """
 
     number: int
     mode: CancelMode
     recursive: bool
     timeout_s: float = 0.0
+    text: str = ""
 
 
 class CancelObject(Message, tag=75, frozen=True):
@@ -266,6 +307,103 @@ class StackText(Message, tag=111, frozen=True):
     text: str
 
 
+class AskProfile(Message, tag=150, frozen=True):
+    """Any process asks a worker for samples of its stacks. Answered by `Profile` after `seconds`.
+
+    Attributes:
+        interval: Seconds between two samples.
+    """
+
+    seconds: float
+    interval: float
+
+
+class Profile(Message, tag=151, frozen=True):
+    """The sampled stacks of a worker.
+
+    Attributes:
+        samples: How often the stacks were read.
+        stacks: Each stack, from the call or thread to the innermost frame, and in how many samples it was seen.
+    """
+
+    samples: int
+    stacks: list[tuple[list[str], int]]
+
+
+class AskObjects(Message, tag=154, frozen=True):
+    """Any process asks a session or worker for its objects. Answered by `Objects`.
+
+    Attributes:
+        limit: The most rows to send.
+    """
+
+    limit: Count
+
+
+class ObjectRow(Message, tag=155, frozen=True):
+    """An object as one process knows it.
+
+    Attributes:
+        size: Bytes; -1 if the process does not have the value.
+        status: The state of the call that makes the object, as in Ray's `TaskStatus`; "FINISHED" also for a `put`.
+        reference: Why the process keeps it, as in Ray's `ReferenceType`.
+    """
+
+    object_id: bytes
+    size: int
+    status: str
+    reference: str
+
+
+class Objects(Message, tag=156, frozen=True):
+    """The objects that a process owns or borrows.
+
+    Attributes:
+        total: How many there are.
+        rows: The first of these.
+    """
+
+    total: Count
+    rows: list[ObjectRow]
+
+
+class CancelCall(Message, tag=160, frozen=True):
+    """Any process asks a caller to cancel a call, with the calls that it has made. Answered by `Canceled`.
+
+    Attributes:
+        number: The call's number.
+        force, interrupt: As of `nbactors.cancel`.
+    """
+
+    number: Count
+    force: bool
+    interrupt: bool
+
+
+class CancelJobs(Message, tag=161, frozen=True):
+    """Any process asks a worker to cancel jobs, whoever has made the calls. Answered by `Canceled`.
+
+    Attributes:
+        task_id: The job, which may also wait; empty for all jobs that run.
+        mode: The effect on the jobs, and the calls that they have made.
+    """
+
+    task_id: bytes
+    mode: CancelMode
+
+
+class Canceled(Message, tag=162, frozen=True):
+    """The answer to `CancelCall` and `CancelJobs`.
+
+    Attributes:
+        count: How many calls were found that had not ended.
+        is_refused: Whether nothing was done, since `force` is not for an actor's calls.
+    """
+
+    count: Count
+    is_refused: bool = False
+
+
 class Attach(Message, tag=112, frozen=True):
     """Sent with the Hello, in a frame that is not counted: the connection of the sender that this socket is for.
 
@@ -296,6 +434,9 @@ Peer = Union[  # noqa: UP007 - msgspec reads it at run time
     AddBorrow,
     ReleaseBorrow,
     ReleaseSegment,
+    Arena,
+    ForgetArena,
+    AskArena,
     Cancel,
     CancelObject,
     Yielded,
@@ -306,5 +447,14 @@ Peer = Union[  # noqa: UP007 - msgspec reads it at run time
     PutBack,
     AskStack,
     StackText,
+    AskProfile,
+    Profile,
+    AskObjects,
+    Objects,
+    CancelCall,
+    CancelJobs,
+    Canceled,
+    AskInspection,
+    Inspection,
     Attach,
 ]

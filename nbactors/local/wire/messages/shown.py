@@ -59,6 +59,7 @@ class Bar(Message, tag=103, frozen=True):
     process_id: ProcessId = b""
     pid: Pid = 0
     label: Name = ""
+    call: Name = ""
 
     @classmethod
     def of(cls, state: BarState) -> "Bar":
@@ -75,13 +76,16 @@ class Bar(Message, tag=103, frozen=True):
 
 
 class Paused(Message, tag=114, frozen=True):
-    """Worker to node, and node to session: a call has reached a `breakpoint()`. See `nbactors.frontend.sink.Paused`.
+    """Worker to node, and node to session: a call has reached a `breakpoint()` or an `input()`.
+
+    See `nbactors.frontend.sink.Paused`.
 
     Attributes:
         origin: The origin of the call, see `Call`; determines the session that debugs it.
         path: The unix socket on which the worker waits for the session's debugger.
-        where: File, line and function.
+        where: File, line and function; or the call of `input`.
         pid, label: The worker's; filled in by the node.
+        asks: Whether it is an `input()`.
     """
 
     origin: Count
@@ -89,3 +93,4 @@ class Paused(Message, tag=114, frozen=True):
     where: Line
     pid: Pid = 0
     label: Name = ""
+    asks: bool = False

@@ -38,7 +38,7 @@ def _stop(directory: str, node: NodeLink, origin: int, frame: Any) -> None:
     """Open a debugger at a frame, on the frame's thread. It waits for the user, or until the session ends."""
     code = frame.f_code
     where = f"{code.co_filename}:{frame.f_lineno} in {code.co_name}"
-    connection = _connected(directory, node, origin, where)
+    connection = connected(directory, node, origin, where)
     if connection is None:
         print(f"breakpoint() at {where}: no notebook answers, so the call goes on", file=sys.stderr)
         return
@@ -47,12 +47,21 @@ def _stop(directory: str, node: NodeLink, origin: int, frame: Any) -> None:
     Debugger(connection).set_trace(frame)
 
 
-def _connected(directory: str, node: NodeLink, origin: int, where: str) -> socket.socket | None:
+def connected(directory: str, node: NodeLink, origin: int, where: str, asks: bool = False) -> socket.socket | None:
+    """Return a connection to the session of a call that waits for its user; None if the session does not connect.
+
+    Args:
+        directory: The node's.
+        node: Passes the message to the session.
+        origin: The origin of the call.
+        where: Where the call waits, for the user.
+        asks: Whether it waits for an answer to one question; else for a debugger.
+    """
     path = sockets.process_socket_path(directory, os.urandom(16))
     listener = sockets.listen(path)
     try:
         listener.settimeout(ACCEPT_S)
-        node.send_now(messages.Paused(origin, path, where))
+        node.send_now(messages.Paused(origin, path, where, asks=asks))
         connection, _ = listener.accept()
         connection.settimeout(None)
         sockets.check_peer(connection)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import bdb
 import json
+import linecache
 import pdb  # noqa: T100 - the base of this debugger
 import types
 from typing import TYPE_CHECKING, Any
 
-from nbactors.local.worker.inspecting.traces import hidden
+from nbactors.exceptions.user_frames import is_hidden
 
 if TYPE_CHECKING:
     import socket
@@ -21,6 +22,12 @@ class _Terminal:
         self._connection = connection
         self._lines = connection.makefile("r", encoding="utf-8")
         self._text = ""
+
+    def take_sources(self) -> None:
+        """Learn the code of the notebook's cells, which the other side sends first. Nothing comes if it has gone."""
+        line = self._lines.readline()
+        for filename, source in json.loads(line or "{}").items():
+            linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
 
     def write(self, text: str) -> int:
         self._text += text
@@ -53,6 +60,7 @@ class Debugger(pdb.Pdb):
 
     def __init__(self, connection: socket.socket) -> None:
         self._terminal = _Terminal(connection)
+        self._terminal.take_sources()
         self._is_open = True
         super().__init__(
             stdin=self._terminal,  # type: ignore[arg-type]
@@ -76,9 +84,19 @@ class Debugger(pdb.Pdb):
     def user_return(self, frame: types.FrameType, return_value: Any) -> None:
         """See `Bdb`."""
         super().user_return(frame, return_value)
-        if not self.quitting and frame.f_back is not None and hidden(frame.f_back.f_code.co_filename):
+        if not self.quitting and frame.f_back is not None and is_hidden(frame.f_back.f_code.co_filename):
             self.clear_all_breaks()
             self.set_continue()
+
+    def get_stack(self, f: types.FrameType | None, t: types.TracebackType | None) -> tuple[list[Any], int]:
+        """See `Bdb`. Leaves out the frames below the user's: those of the runtime, and what has started these."""
+        stack, index = super().get_stack(f, t)
+        hidden = [is_hidden(frame.f_code.co_filename) for frame, _ in stack]
+        if True not in hidden:
+            return stack, index
+        first = hidden.index(True)
+        below = next((number for number in range(first, len(hidden)) if not hidden[number]), 0)
+        return stack[below:], max(index - below, 0)
 
     def trace_dispatch(self, frame: types.FrameType, event: str, arg: Any) -> Any:
         """See `Bdb`."""

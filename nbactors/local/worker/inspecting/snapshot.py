@@ -11,7 +11,8 @@ from time import monotonic
 from typing import Any, Final
 
 from nbactors.exceptions.task_error import RemoteFrame
-from nbactors.local.worker.inspecting.traces import hidden
+from nbactors.exceptions.user_frames import are_users
+from nbactors.local.worker.inspecting.plain_repr import PlainRepr
 
 MAX_FRAMES: Final = 30
 MAX_LOCALS: Final = 50
@@ -23,15 +24,8 @@ _AROUND = 8
 _MAX_LINE = 200
 _MAX_ITEMS = 20
 _MAX_DEPTH = 3
-_MAX_BITS = 2000
-_SAFE = (bool, float, complex, range, slice, type(None), type(...), types.FunctionType, types.BuiltinFunctionType, type)
-_BRACKETS: dict[Any, Any] = {
-    list: "[]",
-    tuple: "()",
-    set: "{}",
-    frozenset: ("frozenset({", "})"),
-    deque: ("deque([", "])"),
-}
+_FIXED = (range, type(...), types.FunctionType, types.BuiltinFunctionType, type)
+"""Types whose reprs neither run user code nor grow with the value."""
 
 
 def snapshot(error: BaseException) -> list[RemoteFrame]:
@@ -47,12 +41,13 @@ def snapshot(error: BaseException) -> list[RemoteFrame]:
 
 
 def _taken(error: BaseException) -> list[RemoteFrame]:
-    nodes: deque[types.TracebackType] = deque(maxlen=MAX_FRAMES)
+    every: list[types.TracebackType] = []
     node = error.__traceback__
     while node is not None:
-        if not hidden(node.tb_frame.f_code.co_filename):
-            nodes.append(node)
+        every.append(node)
         node = node.tb_next
+    mine = are_users([node.tb_frame.f_code.co_filename for node in every])
+    nodes = [node for node, is_users in zip(every, mine, strict=True) if is_users][-MAX_FRAMES:]
     result = []
     unknown: list[tuple[dict[str, str], str, Any]] = []
     for node in nodes:
@@ -60,7 +55,7 @@ def _taken(error: BaseException) -> list[RemoteFrame]:
         texts: dict[str, str] = {}
         for name, value in itertools.islice(_own(node.tb_frame.f_locals), MAX_LOCALS):
             try:
-                texts[name] = _cut(_plain(value, _MAX_DEPTH))
+                texts[name] = _cut(_REPR.of(value, _MAX_DEPTH))
             except _NotPlain:
                 texts[name] = f"<{type(value).__name__} object: its repr took too long>"
                 unknown.append((texts, name, value))
@@ -102,37 +97,19 @@ class _NotPlain(Exception):
     """Raised for a value whose repr runs user code, which may take any time."""
 
 
-def _plain(value: Any, depth: int) -> str:
-    """Return the shortened repr of a value of a built-in type. It reads only a few items of the value.
+def _other(value: Any) -> str:
+    """Return the repr of a value that `PlainRepr` does not know.
 
     Raises:
-        _NotPlain: The value is of another type, or holds a value of another type.
+        _NotPlain: Its repr runs user code.
     """
     kind: Any = type(value)
-    if kind in _SAFE or kind.__repr__ is object.__repr__:
+    if kind in _FIXED or kind.__repr__ is object.__repr__:
         return repr(value)
-    if kind is int:
-        bits = value.bit_length()
-        return repr(value) if bits <= _MAX_BITS else f"<int of {bits} bits>"
-    if kind in (str, bytes, bytearray):
-        return repr(value[:MAX_TEXT]) + (f"… ({len(value)} in all)" if len(value) > MAX_TEXT else "")
-    if kind is not dict and kind not in _BRACKETS:
-        raise _NotPlain
-    if not depth:
-        return "…"
-    if kind is dict:
-        items = [
-            f"{_plain(key, depth - 1)}: {_plain(item, depth - 1)}"
-            for key, item in itertools.islice(value.items(), _MAX_ITEMS)
-        ]
-        opening, closing = "{}"
-    else:
-        items = [_plain(item, depth - 1) for item in itertools.islice(value, _MAX_ITEMS)]
-        opening, closing = _BRACKETS[kind] if value or kind is not set else ("set(", ")")
-    if len(value) > _MAX_ITEMS:
-        items.append(f"… ({len(value)} in all)")
-    comma = "," if kind is tuple and len(value) == 1 else ""
-    return f"{opening}{', '.join(items)}{comma}{closing}"
+    raise _NotPlain
+
+
+_REPR = PlainRepr(MAX_TEXT, _MAX_ITEMS, _other)
 
 
 def _cut(text: str) -> str:

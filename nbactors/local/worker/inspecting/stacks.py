@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from nbactors.local.worker.inspecting.traces import hidden
+from nbactors.exceptions.user_frames import is_hidden
 
 if TYPE_CHECKING:
     from nbactors.local.worker.jobs.hosted import Hosted
@@ -24,7 +24,13 @@ if TYPE_CHECKING:
 MAX_FRAMES = 100
 """The most frames that are shown of a stack; of a deeper stack, the innermost ones."""
 
+Stack = list[tuple[types.FrameType, int]]
+"""Frames of user code with their lines, outermost first."""
+
 _ASYNCIO = f"{os.sep}asyncio{os.sep}"
+
+_OF_NO_USER = ("nbactors-", "tqdm_monitor")
+"""How the names of threads begin that run no user code. tqdm starts one with the first bar of a process."""
 
 
 def describe(hosted: Hosted, running: list[Job], waiting: int) -> str:
@@ -35,10 +41,30 @@ def describe(hosted: Hosted, running: list[Job], waiting: int) -> str:
         running: The running calls.
         waiting: The number of calls that have not begun.
     """
+    parts = []
+    for title, since, stack in now(hosted, running):
+        seconds = f", running for {monotonic() - since if since else 0.0:.1f} s" if since is not None else ""
+        parts.append(_part(title + seconds, stack))
+    if not parts:
+        parts.append("Nothing runs.\n")
+    if waiting:
+        parts.append(f"{waiting} more {'call waits' if waiting == 1 else 'calls wait'}.\n")
+    return "\n".join(parts).rstrip()
+
+
+def now(hosted: Hosted, running: list[Job]) -> Iterator[tuple[str, float | None, Stack]]:
+    """Yield what the process does now: calls, asyncio tasks, threads of user code. Any thread.
+
+    Args:
+        hosted: The worker's actor.
+        running: The running calls.
+
+    Yields:
+        The title, the time at which a call has begun (None for other things, 0.0 if it is not known), and the frames.
+    """
     frames = sys._current_frames()
     main = threading.main_thread().ident
     told: set[int] = set()
-    parts = []
     tasks = set()
     for job in _with_constructor(hosted, running):
         if job.task is not None:
@@ -47,22 +73,17 @@ def describe(hosted: Hosted, running: list[Job], waiting: int) -> str:
         else:
             told.add(job.thread or main or 0)
             stack = _stack(frames.get(job.thread or main or 0))
-        seconds = monotonic() - job.since if job.since else 0.0
-        parts.append(_part(f"{job.label or job.name or 'a call'}, running for {seconds:.1f} s", stack))
-    others = (task for task in _tasks(hosted) if task not in tasks)
-    parts.extend(_part(f"asyncio task {task.get_name()}", _stack_of_task(task)) for task in others)
+        yield job.label or job.name or "a call", job.since, stack
+    for task in _tasks(hosted):
+        if task not in tasks:
+            yield f"asyncio task {task.get_name()}", None, _stack_of_task(task)
     for thread in threading.enumerate():
         # The main thread and the threads of nbactors run user code only in calls and asyncio tasks.
-        if thread.ident in told or thread is threading.main_thread() or thread.name.startswith("nbactors-"):
+        if thread.ident in told or thread is threading.main_thread() or thread.name.startswith(_OF_NO_USER):
             continue
         stack = _stack(frames.get(thread.ident or 0))
         if stack:
-            parts.append(_part(f"thread {thread.name}", stack))
-    if not parts:
-        parts.append("Nothing runs.\n")
-    if waiting:
-        parts.append(f"{waiting} more {'call waits' if waiting == 1 else 'calls wait'}.\n")
-    return "\n".join(parts).rstrip()
+            yield f"thread {thread.name}", None, stack
 
 
 def _with_constructor(hosted: Hosted, running: list[Job]) -> list[Job]:
@@ -87,9 +108,9 @@ def _tasks(hosted: Hosted) -> Iterator[Any]:
             continue
 
 
-def _stack_of_task(task: Any) -> list[tuple[types.FrameType, int]]:
+def _stack_of_task(task: Any) -> Stack:
     """Return the frames of an asyncio task and of the coroutines that it awaits; nothing while the task runs."""
-    found: list[tuple[types.FrameType, int]] = []
+    found: Stack = []
     awaited: Any = task.get_coro()
     while awaited is not None and len(found) < MAX_FRAMES:
         frame, following = None, None
@@ -102,7 +123,7 @@ def _stack_of_task(task: Any) -> list[tuple[types.FrameType, int]]:
     return found
 
 
-def _stack(frame: types.FrameType | None) -> list[tuple[types.FrameType, int]]:
+def _stack(frame: types.FrameType | None) -> Stack:
     """Return the frames of user code on a thread, outermost first."""
     whole: list[types.FrameType] = []
     while frame is not None:
@@ -110,7 +131,7 @@ def _stack(frame: types.FrameType | None) -> list[tuple[types.FrameType, int]]:
         frame = frame.f_back
     whole.reverse()
     # Frames before the first frame of nbactors belong to the interpreter's start, or to the start of a thread.
-    first = next((index for index, frame in enumerate(whole) if hidden(frame.f_code.co_filename)), 0)
+    first = next((index for index, frame in enumerate(whole) if is_hidden(frame.f_code.co_filename)), 0)
     while first < len(whole) and whole[first].f_code.co_filename == threading.__file__:
         first += 1
     return [(frame, _line(frame)) for frame in whole[first:] if _is_users(frame)]
@@ -118,10 +139,10 @@ def _stack(frame: types.FrameType | None) -> list[tuple[types.FrameType, int]]:
 
 def _is_users(frame: types.FrameType) -> bool:
     name = frame.f_code.co_filename
-    return not hidden(name) and _ASYNCIO not in name and not name.startswith("<frozen")
+    return not is_hidden(name) and _ASYNCIO not in name and not name.startswith("<frozen")
 
 
-def _part(title: str, stack: list[tuple[types.FrameType, int]]) -> str:
+def _part(title: str, stack: Stack) -> str:
     if not stack:
         return f"{title}\n"
     cut = stack[-MAX_FRAMES:]

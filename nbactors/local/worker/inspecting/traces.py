@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import traceback
 import types
 
-from nbactors.version import PACKAGE
-
-_FOREIGN = ("cloudpickle",)
+from nbactors.exceptions.user_frames import are_users
 
 
 def user_traceback(error: BaseException) -> str:
-    """Return the formatted traceback without the frames of nbactors, in chained exceptions, too.
+    """Return the formatted traceback without the frames of the runtime, in chained exceptions, too.
 
     An error without a frame of user code, such as one in unpickling the arguments, keeps all its frames.
     """
@@ -24,16 +21,12 @@ def user_traceback(error: BaseException) -> str:
         if part is None or id(part) in seen:
             continue
         seen.add(id(part))
-        own = [frame for frame in part.stack if not hidden(frame.filename)]
+        mine = are_users([frame.filename for frame in part.stack])
+        own = [frame for frame, is_users in zip(part.stack, mine, strict=True) if is_users]
         if own:
             part.stack = traceback.StackSummary.from_list(own)
         chain += [part.__cause__, part.__context__, *(getattr(part, "exceptions", None) or ())]
     return "".join(whole.format())
-
-
-def hidden(filename: str) -> bool:
-    """Return whether the frames of a file are left out, since they are not user code."""
-    return filename.startswith(PACKAGE) or any(f"{os.sep}{name}{os.sep}" in filename for name in _FOREIGN)
 
 
 def clear(error: BaseException) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from nbactors.local.worker.jobs.job import Job
+    from nbactors.local.worker.jobs.job_events import JobEvents
 
 
 class CallerJobs:
@@ -13,13 +14,17 @@ class CallerJobs:
 
     The thread that takes a job out of `waiting` decides about the job: it runs, cancels, or gives back the job.
 
+    Args:
+        events: Records the task events of the jobs; None for no record.
+
     Attributes:
         waiting: The jobs that have not begun, by number.
         running: The jobs that run, by number.
     """
 
-    __slots__ = ("running", "waiting")
+    __slots__ = ("events", "running", "waiting")
 
-    def __init__(self) -> None:
+    def __init__(self, events: JobEvents | None = None) -> None:
+        self.events = events
         self.waiting: dict[int, Job] = {}
         self.running: dict[int, Job] = {}

@@ -6,6 +6,8 @@ import threading
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
+from nbactors.local.wire import messages
+
 if TYPE_CHECKING:
     from nbactors.local.worker.jobs.job import Job
 
@@ -60,6 +62,13 @@ class Hosted:
     def is_async(self) -> bool:
         """Whether calls run on event loops."""
         return self.calls is not None and self.calls.is_async
+
+    def function_of(self, job: Job) -> str:
+        """Return the name of a job's function, such as `Counter.increment`, also before the job has begun."""
+        message = job.message
+        if job.name:
+            return job.name
+        return message.name if isinstance(message, messages.Run) else f"{self.class_name}.{message.method}"
 
     def enter(self, job: Job) -> None:
         """Note that user code of a job begins on a loop's thread. SIGINT can interrupt it on the main thread only."""

@@ -40,6 +40,8 @@ class Job:
         task: The asyncio task that runs the job; None if none does.
         thread: The identifier of the thread that runs the job, 0 if none does.
         production: The state of the job's generator; None for other jobs.
+        failure: The kind and the text of the error that the job was answered with; None for no error.
+        waits: The job's waits in `get` and `wait`, None for none; see `Waits`.
         children: The pending calls that the job has made, in this order; None if it has made none.
     """
 
@@ -49,6 +51,7 @@ class Job:
         "children",
         "connection",
         "deps",
+        "failure",
         "interrupts",
         "is_task",
         "label",
@@ -62,6 +65,7 @@ class Job:
         "since",
         "task",
         "thread",
+        "waits",
     )
 
     def __init__(
@@ -79,6 +83,8 @@ class Job:
         self.since = 0.0
         self.cancel: messages.Cancel | None = None
         self.children: dict[PendingCall, None] | None = None
+        self.failure: tuple[str, str] | None = None
+        self.waits: list[messages.Wait] | None = None
         self.interrupts = 0
         self.answered = False
         self.launched: asyncio.Task[None] | None = None
@@ -101,9 +107,27 @@ class Job:
 
     def end(self) -> None:
         """Note that the job runs no more."""
-        self.connection.jobs.running.pop(self.message.number, None)
+        jobs, message = self.connection.jobs, self.message
+        jobs.running.pop(message.number, None)
+        events = jobs.events
+        if message.submitted and events is not None:
+            count = events.recorder.count_fast
+            if count is None or self.failure is not None:
+                events.ended(self)
+            else:  # most calls of a busy worker
+                count(self.name)
+
+    @property
+    def kind(self) -> str:
+        """Ray's name for the kind of call."""
+        return "NORMAL_TASK" if self.is_task else "ACTOR_TASK"
 
     @property
     def task_id(self) -> bytes:
         """The id of the task, from which the ids of its results are made."""
         return ids.task_id(self.connection.peer_id, self.message.number)
+
+    @property
+    def cancel_id(self) -> str:
+        """The task id by which the job can be cancelled, hexadecimal digits; empty if it cannot be."""
+        return self.task_id.hex()

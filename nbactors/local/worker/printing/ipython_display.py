@@ -29,6 +29,7 @@ MAX_CONTENT = 12 << 20
 """Bytes of a display as JSON. A larger one would be too much for the page as well."""
 
 _SHELL = "IPython.core.interactiveshell"
+_WIDGETS = "ipywidgets.widgets.widget"
 
 
 def install(node: NodeLink, reactor: Reactor, origin: Callable[[], int], end_lines: Callable[[], None]) -> None:
@@ -42,6 +43,7 @@ def install(node: NodeLink, reactor: Reactor, origin: Callable[[], int], end_lin
     """
     sender = Sender(node, reactor, origin, end_lines)
     after_import(_SHELL, lambda module: _make_on_demand(module, sender))
+    after_import(_WIDGETS, _show_as_text)
 
 
 def add_builtins() -> None:
@@ -131,3 +133,8 @@ def _make_on_demand(module: types.ModuleType, sender: Sender) -> None:
         return bool(initialized.__func__(cls))
 
     base.initialized = classmethod(initialized_now)
+
+
+def _show_as_text(module: types.ModuleType) -> None:
+    """Make widgets show as text: their models live in this process, where no front end finds them."""
+    module.__dict__["Widget"]._repr_mimebundle_ = lambda widget, **_: {"text/plain": repr(widget)}

@@ -5,11 +5,11 @@ their read ends to the node, and makes them its descriptors 1 and 2. So the outp
 the right cell, too, and a subprocess keeps the pipes of its cell while calls of other cells run.
 
 Descriptors belong to the process, and calls of several cells may run at once. So Python code writes to the pipes of its
-own call, whichever pipes are on 1 and 2. A thread belongs to the call that has started it. Scripts have no cells, and
-pay nothing for this.
+own call, whichever pipes are on 1 and 2; `ThreadCalls` tells the call of a thread. Code that belongs to no call writes
+to the pipes of the latest call. Scripts have no cells, and pay nothing for this.
 
-Two cases are not told apart: C code that writes on several threads of one actor at once, and a pool's thread that
-outlives the call that has started it (its output stays with that call).
+Two cases are not told apart: C code that writes on several threads of one actor at once, and the jobs of a
+`multiprocessing.pool.ThreadPool`, whose threads belong to the call that has made the pool.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from nbactors.frontend.user_code import lets_through
-from nbactors.local.worker.jobs.job import Job, current
+from nbactors.local.worker.jobs.job import Job
 from nbactors.local.worker.printing import ipython_display
+from nbactors.local.worker.printing.thread_calls import ThreadCalls
 
 KEPT = 8
 """Cells whose pipes are kept open. A cell with output after so many others gets new pipes."""
@@ -60,7 +61,7 @@ class OutputPipes:
         if readers is not None:
             self._readers[0] = readers
         self._first: _Pair | None = None
-        self._of_thread = threading.local()
+        self._threads = ThreadCalls(on_main, self.end)
         self._streams: list[OutputStream] = []
         self.descriptors_origin = 0
 
@@ -75,16 +76,13 @@ class OutputPipes:
             self.descriptors_origin = origin
 
     def end(self) -> None:
-        """Send the unfinished lines of a call that ends. On the thread that ran the call."""
+        """Send the unfinished lines of a call, a thread, or a thread's job that ends. On the thread that ran it."""
         for stream in self._streams:
             stream.finish()
 
     def origin(self) -> int:
         """Return the origin of the calling thread's output."""
-        job = current.get()
-        if job is not None:
-            return job.message.origin
-        origin: int | None = getattr(self._of_thread, "origin", None)
+        origin = self._threads.origin()
         if origin is not None:
             return origin
         job = self._on_main()
@@ -174,25 +172,8 @@ class OutputPipes:
             if getattr(sys, name) is getattr(sys, f"__{name}__"):
                 setattr(sys, name, text)
             setattr(sys, f"__{name}__", text)
-        self._follow_threads()
+        self._threads.follow()
         self._follow_processes()
-
-    def _follow_threads(self) -> None:
-        """Give each thread the origin of the call that has started it."""
-        start = threading.Thread.start
-
-        def start_with_origin(thread: threading.Thread) -> None:
-            origin, run = self.origin(), thread.run
-
-            def run_with_origin() -> None:
-                self._of_thread.origin = origin
-                del thread.run
-                run()
-
-            thread.run = run_with_origin  # type: ignore[method-assign]
-            start(thread)
-
-        threading.Thread.start = start_with_origin  # type: ignore[method-assign,assignment]
 
     def _follow_processes(self) -> None:
         """Give each subprocess the pipes of the call that starts it, if 1 and 2 belong to another call."""

@@ -34,18 +34,19 @@ if TYPE_CHECKING:
 _CLASS, _WIDGETS = "tqdm.std", "tqdm.notebook"
 
 
-def install(node: NodeLink, reactor: Reactor, origin: Callable[[], int]) -> None:
+def install(node: NodeLink, reactor: Reactor, caller: Callable[[], tuple[Any, int]]) -> None:
     """Take tqdm over as soon as it is imported. Called once, on the main thread, before any user code runs.
 
     Args:
         node: Gets the states of bars.
         reactor: Sends a state later.
-        origin: Returns the origin of a call that is made now.
+        caller: Returns the job that the calling code belongs to, None for none, and the origin of its calls.
     """
 
     def reporter_of(bar: Any) -> _Printed | _Reported:
-        called_from = origin()
-        return _Reported(bar, node, reactor, called_from) if called_from else _Printed(bar)
+        job, origin = caller()
+        call = job.cancel_id if job is not None else ""
+        return _Reported(bar, node, reactor, origin, call) if origin else _Printed(bar)
 
     after_import(_CLASS, lambda module: _take_over(module, reporter_of))
     sys.meta_path.insert(0, _PlainNotebook())
@@ -141,11 +142,12 @@ class _Reported(BarReporter):
 
     _numbers = itertools.count(1)
 
-    def __init__(self, bar: Any, node: NodeLink, reactor: Reactor, origin: int) -> None:
+    def __init__(self, bar: Any, node: NodeLink, reactor: Reactor, origin: int, call: str) -> None:
         self._bar = weakref.ref(bar)
         self._node = node
         self._reactor = reactor
         self._origin = origin
+        self._call = call
         self._name = f"tqdm-{next(self._numbers)}"
 
     def report(self, closed: bool) -> None:
@@ -153,7 +155,7 @@ class _Reported(BarReporter):
         bar = self._bar()
         if bar is None:
             return
-        message = messages.Bar.of(_state(bar, self._origin, self._name, closed))
+        message = messages.Bar.of(_state(bar, self._origin, self._name, closed)._replace(call=self._call))
         if closed:
             self._reactor.discard(lambda: self._node.send_now(message))
         else:

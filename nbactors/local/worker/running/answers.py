@@ -9,10 +9,14 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from nbactors import exceptions
+from nbactors.exceptions import reasons
 from nbactors.exceptions.hints import hint
+from nbactors.local.task_events import error_types
 from nbactors.local.wire import failures, messages, pickling
+from nbactors.local.wire.cancel_mode import CancelMode
 from nbactors.local.worker.inspecting.snapshot import snapshot
 from nbactors.local.worker.inspecting.traces import clear, user_traceback
+from nbactors.local.worker.memory.limit import is_lack as is_lack_of_memory
 
 if TYPE_CHECKING:
     from nbactors.local.connections.connection import Connection
@@ -20,6 +24,7 @@ if TYPE_CHECKING:
     from nbactors.local.objects.values import Values
     from nbactors.local.reactor.reactor import Reactor
     from nbactors.local.worker.jobs.job import Job
+    from nbactors.local.worker.memory.limit import MemoryLimit
     from nbactors.local.worker.printing.output_pipes import OutputPipes
 
 FLUSH_S = 0.001
@@ -43,11 +48,18 @@ class Answers:
         self._output = output
         self._flushed = 0.0
         self._main_thread = threading.main_thread().ident
+        self.memory: MemoryLimit | None = None
+        """The limit of this worker's memory, which explains a MemoryError."""
         self.invoke: Callable[..., Any] | None = None
         """Calls user code for a job so that it can be interrupted: `Interrupts.invoke`."""
 
-    def give(self, job: Job, result: Any) -> None:
+    def give(self, job: Job, result: Any, is_relieved: bool = False) -> None:
         """Answer with the result of a call.
+
+        Args:
+            job: The call.
+            result: What it has returned.
+            is_relieved: Whether the memory limit was raised for the answer already.
 
         Raises:
             KeyboardInterrupt: The call was interrupted while its result was pickled.
@@ -69,9 +81,15 @@ class Answers:
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001 - an exception of user code is the call's answer
-            self.fail(job, error)
+            memory = self.memory
+            if memory is None or is_relieved or not isinstance(error, MemoryError) or not memory.relieve():
+                self.fail(job, error)
+                return
+        else:
+            self._send_results(job.connection, message.number, parts)
             return
-        self._send_results(job.connection, message.number, parts)
+        # The method has left nothing of its memory. A small result gets through with a little more.
+        self.give(job, result, is_relieved=True)
 
     def give_yielded(self, job: Job, index: int, value: Any) -> None:
         """Send a value that a generator has yielded.
@@ -84,9 +102,9 @@ class Answers:
         if data is None:
             held = self._hold(job, value)
             if not held.plain:
-                packed, fds = self._values.pack(job.connection, held, False)
-                job.connection.send_now(messages.Yielded(number, index, b"", packed), fds)
-                # The visit reads which segments are free again. A reused one is still in the processor's cache.
+                packed = self._values.pack(job.connection, held, False)
+                job.connection.send_now(messages.Yielded(number, index, b"", packed))
+                # The visit reads which blocks are free again. A reused one is still in the processor's cache.
                 self._reactor.visit()
                 return
             data = held.data
@@ -99,8 +117,15 @@ class Answers:
     def fail(self, job: Job, error: BaseException) -> None:
         """Answer with the exception that a call has raised."""
         message = job.message
+        memory = self.memory
+        is_lack = memory is not None and is_lack_of_memory(error)
+        if is_lack:
+            memory.relieve()  # type: ignore[union-attr]
         retriable = _is_retriable(message.retry_exceptions, error)
         trace, explanation = user_traceback(error), hint(error)
+        job.failure = (error_types.EXECUTION, trace[-messages.MAX_ERROR_TEXT :])
+        if is_lack:
+            explanation = memory.explain(job.name, lives_on=not job.is_task)  # type: ignore[union-attr]
         if explanation:
             trace = f"{trace}\n{explanation}"
         # Only a notebook's debugger shows frames. Calls of a script have no origin, and their failures stay cheap.
@@ -111,7 +136,12 @@ class Answers:
 
     def fail_canceled(self, job: Job, error: BaseException) -> None:
         """Answer a call that was cancelled and has raised `error`, whose traceback tells where the call was."""
-        canceled = exceptions.TaskCancelledError(job.task_id.hex())
+        cancel = job.cancel
+        canceled: exceptions.RayError = exceptions.TaskCancelledError(job.task_id.hex())
+        kind = error_types.CANCELED
+        if cancel is not None and cancel.mode is CancelMode.MEMORY:
+            canceled, kind = reasons.out_of_memory(job.name, cancel.text), error_types.OUT_OF_MEMORY
+        job.failure = (kind, str(canceled))
         trace = user_traceback(error) if error.__traceback__ is not None else "Traceback (most recent call last):"
         text = f"{trace.rstrip()}\n{type(canceled).__module__}.{type(canceled).__name__}: {canceled}"
         data = failures.encode_task_error(job.name, text, canceled, os.getpid())
@@ -121,6 +151,7 @@ class Answers:
     def refuse(self, job: Job, cancel: messages.Cancel, phase: str, detail: str = "") -> None:
         """Answer a call that was cancelled, without a traceback."""
         data = failures.canceled(job.task_id, cancel, phase, detail)
+        job.failure = error_types.of_failure(data)
         job.connection.send_now(messages.Results(job.message.number, [messages.Value(data, error=True)]))
 
     def send(self, job: Job, message: Any) -> None:
@@ -157,13 +188,7 @@ class Answers:
     def _send_results(self, connection: Connection, number: int, parts: list[Held]) -> None:
         if self._output.descriptors_origin:
             self._output.end()
-        values: list[messages.Value] = []
-        fds: list[int] = []
-        for held in parts:
-            value, more = self._values.pack(connection, held, False)
-            values.append(value)
-            fds += more
-        connection.send(messages.Results(number, values), fds)
+        connection.send(messages.Results(number, [self._values.pack(connection, held, False) for held in parts]))
         connection.flush()
 
 

@@ -112,6 +112,8 @@ class Farewell:
         self._answers = answers
         self._end = end
         self.ending: Ending | None = None
+        self.before_leaving: Callable[[], None] = lambda: None
+        """Called before the last messages are sent."""
 
     def carry_out(self, ending: Ending) -> NoReturn:
         """End the process. The main thread.
@@ -134,6 +136,7 @@ class Farewell:
                 stream.flush()
             except (OSError, ValueError):  # user code has closed it
                 pass
+        self.before_leaving()
         self._flush(OUTPUT_S)
         self._leave(ending.status)
 

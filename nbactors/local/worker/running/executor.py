@@ -6,25 +6,34 @@ import os
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from time import monotonic
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, cast
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from nbactors.definitions.hooks import METHODS, RESTORE
 from nbactors.local.reactor.waiter import Waiter
 from nbactors.local.submitting import arguments, restart_file
-from nbactors.local.wire import messages, restart_files
-from nbactors.local.worker.inspecting import stacks
+from nbactors.local.task_events import error_types
+from nbactors.local.wire import ids, messages, restart_files
+from nbactors.local.wire.cancel_mode import CancelMode
+from nbactors.local.worker.inspecting import profiler, stacks
+from nbactors.local.worker.inspecting.inspector import Inspector
 from nbactors.local.worker.inspecting.traces import user_traceback
 from nbactors.local.worker.jobs.caller_jobs import CallerJobs
 from nbactors.local.worker.jobs.hosted import Hosted
 from nbactors.local.worker.jobs.job import Job, current
+from nbactors.local.worker.jobs.job_events import JobEvents
+from nbactors.local.worker.memory import usage
+from nbactors.local.worker.memory.limit import MemoryLimit, is_lack
+from nbactors.local.worker.memory.watch import MemoryWatch
 from nbactors.local.worker.printing.output_pipes import OutputPipes
 from nbactors.local.worker.running.answers import Answers
 from nbactors.local.worker.running.at_once import run_at_once
 from nbactors.local.worker.running.built_in_methods import NOW
+from nbactors.local.worker.running.constructor_call import Construction, Creator
 from nbactors.local.worker.running.ending import ActorExit, Ending, Farewell
-from nbactors.local.worker.running.interrupts import Interrupts, invoke
+from nbactors.local.worker.running.interrupts import Interrupts, called_on, invoke
 from nbactors.local.worker.running.lanes import Lanes
 from nbactors.local.worker.running.lookout import Lookout
 from nbactors.local.worker.running.performer import Performer
@@ -34,9 +43,9 @@ if TYPE_CHECKING:
     from nbactors.local.connections.node_link import NodeLink
     from nbactors.local.connections.peers import Peers
     from nbactors.local.membership import Membership
-    from nbactors.local.objects.held import Held
     from nbactors.local.objects.objects import Objects
-    from nbactors.local.wire.cancel_mode import CancelMode
+    from nbactors.local.task_events.recorder import Recorder
+    from nbactors.local.task_events.waits import Waits
 
 LONG_S = 0.005
 """Seconds after which a running task makes the worker give the tasks behind it back to their callers."""
@@ -44,33 +53,11 @@ LONG_S = 0.005
 LEASE_S = 5.0
 """Seconds that a task waits for the node's message about its lease, which was sent before the task."""
 
+LEAVE_S = 0.05
+"""Seconds in which the node's message is sent, before a process ends that has used too much memory."""
+
 DRAIN_TICK_S = 0.01
 """Seconds between two looks of a leaving actor whether the calls on its other threads have ended."""
-
-
-class Creator(NamedTuple):
-    """In place of the connection to an actor's creator, which is gone. No call of the constructor is answered.
-
-    Attributes:
-        peer_id: The id of the creator's process.
-    """
-
-    peer_id: bytes
-
-
-class Construction:
-    """The call of the constructor."""
-
-    def __init__(
-        self, connection: Connection | Creator, message: messages.Construct, cls: Held, rest: Held, deps: list[Any]
-    ) -> None:
-        self.message = message
-        self.cls = cls
-        self.rest = rest
-        self.deps = deps
-        self.job = Job(
-            cast("Connection", connection), messages.Call(0, "__init__", b"", origin=message.origin), rest, deps
-        )
 
 
 class Executor:
@@ -85,6 +72,8 @@ class Executor:
         flush: Sends all buffered messages, for at most the given seconds.
         cancel_children: Cancels the calls that a job has made.
         set_title: Shows the running call in the process title.
+        process_id: The worker's id, 16 bytes.
+        recorder, waits: Record the task events.
         leave: Ends the process with an exit status.
 
     Attributes:
@@ -103,6 +92,9 @@ class Executor:
         flush: Callable[[float], None],
         cancel_children: Callable[[Job, CancelMode], None],
         set_title: Callable[[str], None],
+        process_id: bytes,
+        recorder: Recorder,
+        waits: Waits,
         leave: Callable[[int], NoReturn] = os._exit,
         readers: tuple[int, int] | None = None,
     ) -> None:
@@ -116,6 +108,8 @@ class Executor:
         self._leave = leave
         self._jobs: deque[Job | Construction | Ending] = deque()
         self._early: list[Job] = []
+        self._orphaned: list[Connection] = []
+        """The closed connections of callers that have ended, as long as jobs of theirs wait or run."""
         self._waiter: Waiter | None = None
         self._shown = ""
         self._is_watching = False
@@ -126,6 +120,8 @@ class Executor:
         self.lease_id = 0
         self.lanes: Lanes | None = None
         self.hosted = hosted = Hosted(directory)
+        self._recorder = recorder
+        self.events = JobEvents(process_id, recorder, waits, hosted, self._jobs_of_callers)
         self.output = OutputPipes(
             lambda cell, ends: node.send_now(messages.OutputPipes(cell), ends), lambda: hosted.running, readers
         )
@@ -154,6 +150,9 @@ class Executor:
             await_lease=self.await_lease,
             show=self.show,
         )
+        inspector = Inspector(
+            process_id, hosted, self._jobs_of_callers, self._limits, lambda: usage.now().own, called_on
+        )
         peers.handlers.update(
             {
                 messages.Construct: self.enqueue_construct,
@@ -162,9 +161,12 @@ class Executor:
                 messages.Define: self.performer.define,
                 messages.Undefine: self.performer.undefine,
                 messages.Cancel: self.on_cancel,
+                messages.CancelJobs: self.on_cancel_jobs,
                 messages.Consumed: self.on_consumed,
                 messages.StopStream: self.on_stop_stream,
                 messages.AskStack: lambda c, _: self.on_ask_stack(c),
+                messages.AskProfile: self.on_ask_profile,
+                messages.AskInspection: lambda c, _: c.send_now(inspector.look()),
             }
         )
 
@@ -173,12 +175,69 @@ class Executor:
         """The names of the actor's concurrency groups, without the default one."""
         return tuple(self._construction.message.groups) if self._construction is not None else ()
 
+    def _limits(self) -> dict[str, int]:
+        """Return how many calls each concurrency group runs at the same time, the default group first."""
+        return self.lanes.limits if self.lanes is not None else {"": 1}
+
     def on_ask_stack(self, connection: Connection) -> None:
         """Answer a request for the stacks of the running calls. The leader's thread."""
-        callers: list[CallerJobs] = [connection.jobs for connection in self._peers.incoming()]
-        running = [job for jobs in callers for job in list(jobs.running.values())]
-        waiting = sum(len(jobs.waiting) for jobs in callers)
-        connection.send_now(messages.StackText(stacks.describe(self.hosted, running, waiting)))
+        running, waiting = self._jobs_of_callers()
+        text = stacks.describe(self.hosted, list(running), sum(1 for _ in waiting))
+        connection.send_now(messages.StackText(text))
+
+    def on_ask_profile(self, connection: Connection, message: messages.AskProfile) -> None:
+        """Begin to sample the stacks, and answer when that is over. The leader's thread."""
+
+        def answer() -> None:
+            samples, counts = profiler.sample(
+                lambda: stacks.now(self.hosted, list(self._jobs_of_callers()[0])), message.seconds, message.interval
+            )
+            connection.send_now(messages.Profile(samples, counts))
+
+        profiler.start(answer)
+
+    def _callers(self) -> list[Connection]:
+        """Return the connections of all callers, also of those that have ended and whose calls go on. Any thread."""
+        return [*self._peers.incoming(), *self._orphaned]
+
+    def _jobs_of_callers(self) -> tuple[Iterator[Job], Iterator[Job]]:
+        """Return the jobs that run, and those that have not begun. Any thread."""
+        callers: list[CallerJobs] = [connection.jobs for connection in self._callers()]
+        running = [job for jobs in callers for job in jobs.running.copy().values()]
+        construction = self._construction
+        if construction is not None and not self.hosted.made.is_set():
+            running.append(construction.job)
+        return iter(running), (job for jobs in callers for job in jobs.waiting.copy().values())
+
+    def limit_memory(self, size: int, *, is_watched: bool) -> None:
+        """Limit the memory that calls may use. Before the first call, and with each lease.
+
+        Args:
+            size: Bytes, the same each time.
+            is_watched: Whether a watch holds the limit, and not the kernel.
+        """
+        if self.performer.memory is not None:
+            self.performer.memory.watch(is_watched)
+            return
+        reactor = self._reactor
+        limit = MemoryLimit(size, is_watched=is_watched)
+        limit.on_call = MemoryWatch(
+            size, reactor.call_later, lambda: limit.calls > 0, self._interrupt_for_memory, self._end_for_memory
+        ).start
+        self.performer.memory = self.answers.memory = limit
+        reactor.relieve_by(limit.relieve)
+
+    def _interrupt_for_memory(self, text: str) -> None:
+        """Interrupt all running calls. The leader's thread."""
+        for connection in self._callers():
+            for job in list(connection.jobs.running.values()):
+                if job.cancel is None:
+                    self.on_cancel(connection, messages.Cancel(job.message.number, CancelMode.MEMORY, False, 0.0, text))
+
+    def _end_for_memory(self, text: str) -> None:
+        """End the process, whose methods cannot be interrupted. The leader's thread."""
+        self.farewell.begin(Ending("out_of_memory", text, graceful=False))
+        self._reactor.call_later(LEAVE_S, lambda: self._leave(1))
 
     def current_job(self) -> Job | None:
         """Return the job that the calling code belongs to. Any thread."""
@@ -204,8 +263,12 @@ class Executor:
             return
         job.read_at = self._reactor.read_at
         connection.jobs.waiting[message.number] = job
+        if message.submitted and not self._recorder.is_armed:
+            self._recorder.arm()
         if not job.is_task and message.group == NOW:
-            run_at_once(job, self.performer.perform_in_thread, self.interrupts.windows, self.hosted.made)
+            run_at_once(
+                job, self.performer.limited(self.performer.perform_in_thread), self.interrupts.windows, self.hosted.made
+            )
             return
         if self.lanes is not None:
             self._put(job)
@@ -244,7 +307,9 @@ class Executor:
             return False
         creator, (is_async, max_concurrency, groups), origin, cls, rest, deps = content
         nothing = messages.Value(b"")
-        message = messages.Construct(actor_id, nothing, nothing, [], is_async, max_concurrency, groups, origin)
+        message = messages.Construct(
+            actor_id, nothing, nothing, [], is_async, max_concurrency, groups, origin, monotonic()
+        )
         held = restart_file.held
         values = [(key, held(parts)) for key, parts in deps]
         self._begin(Construction(Creator(creator), message, held(cls), held(rest), values))
@@ -297,6 +362,8 @@ class Executor:
         job = connection.jobs.waiting.pop(number, None)
         if job is not None:
             self.answers.refuse(job, message, "queued")
+            if job.message.submitted:
+                self.events.ended(job)
             return
         job = connection.jobs.running.get(number)
         if job is None:
@@ -314,6 +381,26 @@ class Executor:
             self.lanes.cancel(job)
         if job.task is None and (job.is_task or message.mode.interrupts_methods):
             self.interrupts.pursue(job)
+
+    def on_cancel_jobs(self, connection: Connection, message: messages.CancelJobs) -> None:
+        """Cancel one job, or all that run, as any process of the user has asked. The leader's thread.
+
+        A call goes on after the end of its caller if its actor is detached. Then only this message reaches the call.
+        """
+        self._orphaned = [caller for caller in self._orphaned if caller.jobs.running or caller.jobs.waiting]
+        count = 0
+        for caller in self._callers():
+            jobs: CallerJobs = caller.jobs
+            if message.task_id:
+                number = ids.number_of(message.task_id)
+                is_there = number in jobs.waiting or number in jobs.running
+                numbers = [number] if is_there and ids.owner_of(message.task_id) == caller.peer_id else []
+            else:
+                numbers = [number for number, job in list(jobs.running.items()) if not job.answered]
+            for number in numbers:
+                self.on_cancel(caller, messages.Cancel(number, message.mode, True))
+            count += len(numbers)
+        connection.send_now(messages.Canceled(count))
 
     def on_consumed(self, connection: Connection, message: messages.Consumed) -> None:
         """Note that a caller has read values of a generator. The leader's thread."""
@@ -334,17 +421,17 @@ class Executor:
         if job is not None and job.production is not None:
             job.production.stop()
 
-    @staticmethod
-    def on_caller(connection: Connection) -> None:
+    def on_caller(self, connection: Connection) -> None:
         """Give the connection of a fresh caller its record of jobs. The leader's thread."""
-        connection.jobs = CallerJobs()
+        connection.jobs = CallerJobs(self.events)
 
-    @staticmethod
-    def on_caller_gone(connection: Connection) -> None:
+    def on_caller_gone(self, connection: Connection) -> None:
         """Stop the generators of a caller that has ended, since nobody reads their values. The leader's thread."""
         for job in list(connection.jobs.running.values()):
             if job.production is not None:
                 job.production.stop()
+        known = (*self._orphaned, *([] if connection in self._orphaned else [connection]))
+        self._orphaned = [caller for caller in known if caller.jobs.running or caller.jobs.waiting]
 
     # --------------------------------------------------------------------------------------------------- giving back
 
@@ -422,7 +509,7 @@ class Executor:
         """Run jobs until the process ends. The main thread; never returns."""
         self.interrupts.install()
         jobs = self._jobs
-        perform = self.performer.perform
+        perform = self.performer.limited(self.performer.perform)
         job: Job | Construction | Ending | None
         lookout = Lookout(self._reactor.catch_up)
         while True:
@@ -480,36 +567,53 @@ class Executor:
         self.show(job.name)
         # The construction is kept: references and handles in the class stay counted as long as the actor lives.
         self._construction = construction
+        if message.submitted:
+            self._recorder.arm()
         if self.lanes is not None:
             self.farewell.take_sigterm()  # before user code, which may set a handler of its own
+        memory = self.performer.memory
         try:
-            cls = self._class_of(construction)
-            rest = construction.rest
-            args, kwargs = rest.load() if rest.data or rest.stored is not None else ((), {})
-            args, kwargs = arguments.fill(args, kwargs, [(key, held.load()) for key, held in construction.deps])
-            self.hosted.cls = cls
-            self.hosted.module = job.module = cls.__module__
-            if self.lanes is not None and self.lanes.is_async:
-                self.lanes.host(self._reactor, self._objects.waiting)
-                self.hosted.instance = self.lanes.construct(cls, args, kwargs)
-            else:
-                self.hosted.instance = invoke(cls, args, kwargs)
-            del args, kwargs
-            self._resume(job)
+            with memory if memory is not None else nullcontext():
+                self._make_instance(construction)
         except ActorExit as reason:
             self.farewell.carry_out(Ending("exit", str(reason)))
         except SystemExit as reason:
             self.farewell.carry_out(_ending_of(reason))
         except BaseException as error:  # noqa: BLE001 - any exception of user code ends the actor
             text = f"ray::{job.name}() (pid={os.getpid()})\n{user_traceback(error)}"
+            if memory is not None and is_lack(error):
+                text += f"\n{memory.explain(job.name, lives_on=False)}"
+            job.failure = (error_types.EXECUTION, text[-messages.MAX_ERROR_TEXT :])
+            self._note_constructed(job)
             self.farewell.carry_out(Ending("creation_failed", text, graceful=False))
         construction.rest = construction.deps = job.rest = job.deps = None  # type: ignore[assignment]
         self.hosted.running = None
         self.hosted.made.set()
+        self._note_constructed(job)
         self._node.send_now(messages.ActorConstructed(message.actor_id))
         if self.lanes is not None:
             self.show("")
             self.lanes.start()
+
+    def _make_instance(self, construction: Construction) -> None:
+        rest, job = construction.rest, construction.job
+        cls = self._class_of(construction)
+        args, kwargs = rest.load() if rest.data or rest.stored is not None else ((), {})
+        args, kwargs = arguments.fill(args, kwargs, [(key, held.load()) for key, held in construction.deps])
+        self.hosted.cls = cls
+        self.hosted.module = job.module = cls.__module__
+        if self.lanes is not None and self.lanes.is_async:
+            self.lanes.host(self._reactor, self._objects.waiting)
+            self.hosted.instance = self.lanes.construct(cls, args, kwargs)
+        else:
+            self.hosted.instance = invoke(cls, args, kwargs)
+        del args, kwargs
+        self._resume(job)
+
+    def _note_constructed(self, job: Job) -> None:
+        if job.message.submitted:
+            job.name = job.label = f"{self.hosted.class_name}.__init__"
+            self.events.ended(job)
 
     def _class_of(self, construction: Construction) -> Any:
         """Return the class to construct: at a restart that of the last update, if there is one."""

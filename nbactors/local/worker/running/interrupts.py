@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbactors.frontend.user_code import is_let_through
 from nbactors.local.reactor.reactor import Reactor
+from nbactors.local.wire.cancel_mode import CancelMode
 from nbactors.version import PACKAGE
 
 if TYPE_CHECKING:
@@ -159,6 +160,8 @@ class Interrupts:
 
     def _give_up(self, job: Job, why: str) -> None:
         assert job.cancel is not None
+        if job.cancel.mode is CancelMode.MEMORY:
+            return  # the watch that has interrupted the call ends the process soon
         end = "cancel(ref, force=True)" if job.is_task else "kill(handle)"
         self._answers.refuse(job, job.cancel, "running", f"{why} {end} ends its process.")
         job.answered = True
@@ -238,6 +241,25 @@ def is_in_user_code(frame: types.FrameType | None, *, around: bool = True) -> bo
             return False
         frame = frame.f_back
     return False
+
+
+def called_on(frame: types.FrameType | None) -> tuple[Any, tuple[Any, ...], dict[str, Any]] | None:
+    """Return the function that `invoke` calls for a job on a thread, and its arguments; None if it calls none.
+
+    Code around the method, such as the unpickling of its arguments, does not count. Any thread.
+
+    Args:
+        frame: The innermost frame of the thread.
+    """
+    found = None
+    while frame is not None:
+        if frame.f_code is _INVOKE and (frame.f_back is None or frame.f_back.f_code is not _AROUND):
+            found = frame  # the outermost one, since the runtime may call others within the method
+        frame = frame.f_back
+    if found is None:
+        return None
+    variables = found.f_locals
+    return variables["function"], variables["args"], variables["kwargs"]
 
 
 def _wait_around(frame: types.FrameType | None) -> types.FrameType | None:

@@ -29,13 +29,17 @@ class Lanes:
     Args:
         message: Has the number of calls that each group may run at the same time.
         performer: Runs the calls.
+
+    Attributes:
+        limits: This number for each group, the default one first, whose name is empty.
     """
 
     def __init__(self, message: messages.Construct, performer: Performer) -> None:
         self.is_async = message.is_async
         self.main_ident = threading.main_thread().ident if message.is_async else 0
-        limits = {"": message.max_concurrency, **message.groups}
+        self.limits = limits = {"": message.max_concurrency, **message.groups}
         self._lanes: dict[str, ThreadLane | LoopLane]
+        self._performer = performer
         self._may_stop = False
         if message.is_async:
             from nbactors.local.worker.running.loop_lane import LoopLane, new_loop  # noqa: PLC0415 - imports asyncio: 80 ms
@@ -49,7 +53,11 @@ class Lanes:
         else:
             self._lanes = {
                 name: ThreadLane(
-                    name, limit, performer.perform_in_thread, performer.reactor.call_later, performer.reactor.catch_up
+                    name,
+                    limit,
+                    performer.perform_in_thread,
+                    performer.reactor.call_later,
+                    performer.reactor.catch_up,
                 )
                 for name, limit in limits.items()
             }
@@ -62,6 +70,8 @@ class Lanes:
     def start(self) -> None:
         """Begin to run calls, after the constructor has returned. The main thread."""
         for name, lane in self._lanes.items():
+            if isinstance(lane, ThreadLane):
+                lane.wrap(self._performer.limited)
             if lane is self._default or isinstance(lane, ThreadLane):
                 lane.start()
             else:

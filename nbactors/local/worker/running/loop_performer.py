@@ -37,8 +37,10 @@ class LoopPerformer:
             job: The job.
             ends: Called with the job at the end of the coroutine, also if that is cancelled before it begins.
         """
-        performer = self._performer
+        performer, memory, is_async = self._performer, self._performer.memory, False
         self._hosted.enter(job)
+        if memory is not None:
+            memory.__enter__()
         if job.thread != self._main_thread:
             performer.window()  # made now, so that the unpickling of the arguments can be interrupted
         try:
@@ -52,6 +54,7 @@ class LoopPerformer:
                 result = self._invoke_on_group_loop(job, function, args, kwargs)
             del args, kwargs
             if job.message.num_returns < 0 or _is_to_await(function, result):
+                is_async = True
                 rest = self._await(job, result, ends)
                 # Run to its first `await`. asyncio drops a coroutine that is cancelled before it has begun, without a
                 # word to it: so it begins here. A callback of the task instead would cost a sixth of a small call.
@@ -61,6 +64,8 @@ class LoopPerformer:
         except BaseException as error:  # noqa: BLE001 - an exception of user code is the call's answer
             performer.raised(job, error)
         finally:
+            if memory is not None and not is_async:
+                memory.__exit__()
             self._hosted.leave(job)
         return None
 
@@ -99,6 +104,8 @@ class LoopPerformer:
             self._answer(job, result, raised)
         finally:
             raised = None  # breaks the cycle of the exception and this frame, which is in its traceback
+            if self._performer.memory is not None:
+                self._performer.memory.__exit__()
             ends(job)
 
     def _answer(self, job: Job, result: Any, raised: BaseException | None) -> None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from nbactors.local.reactor.reactor import Reactor
     from nbactors.local.worker.jobs.hosted import Hosted
     from nbactors.local.worker.jobs.job import Job
+    from nbactors.local.worker.memory.limit import MemoryLimit
     from nbactors.local.worker.printing.output_pipes import OutputPipes
     from nbactors.local.worker.running.answers import Answers
     from nbactors.local.worker.running.interrupts import Interrupts
@@ -45,6 +46,7 @@ class Performer:
         show: Shows the running call in the process title.
 
     Attributes:
+        memory: The limit of this worker's memory, None for no limit. It is set before the first call.
         is_spent: Whether a task has used up the `max_calls` of its function, so that this worker runs no other one.
     """
 
@@ -75,6 +77,7 @@ class Performer:
         self._left: dict[bytes, int] = {}
         """How often each function with `max_calls` may still be run here, by its key."""
         self._windows = threading.local()
+        self.memory: MemoryLimit | None = None
         self.is_spent = False
 
     # -------------------------------------------------------------------------------------------------- synchronous
@@ -111,6 +114,18 @@ class Performer:
         except BaseException as error:  # noqa: BLE001 - as above
             window.shut()
             self.raised(job, error)
+
+    def limited(self, run: Callable[[Job], None]) -> Callable[[Job], None]:
+        """Return `perform` or `perform_in_thread` with the memory limit around it; itself if there is no limit."""
+        memory = self.memory
+        if memory is None:
+            return run
+
+        def run_limited(job: Job) -> None:
+            with memory:
+                run(job)
+
+        return run_limited
 
     def window(self) -> Window:
         """Return the calling thread's window for interrupts; make it if there is none. A pool's or a loop's thread."""

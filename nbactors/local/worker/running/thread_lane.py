@@ -78,6 +78,10 @@ class ThreadLane:
         now = self._taken
         self._later(WATCH_S, lambda: self._watch(now))
 
+    def wrap(self, wrapper: Callable[[Callable[[Job], None]], Callable[[Job], None]]) -> None:
+        """Run jobs by what `wrapper` makes of the function that runs them. Once, before `start`."""
+        self._run = wrapper(self._run)
+
     def start(self) -> None:
         """Begin to run calls, after the constructor has returned. Once, on the main thread."""
         self._started = True

@@ -1,0 +1,306 @@
+"""`TaskTable`: the latest calls of all sessions."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from nbactors.local.wire import messages
+
+KEEP = 10_000
+"""How many ended calls of one session are kept; if there are more, the oldest are forgotten."""
+
+KEEP_SESSIONS = 2
+"""Of how many ended sessions calls are kept."""
+
+MOST_LIVE = 50_000
+"""Most calls that are waiting or running in the table."""
+
+GRACE_S = 2.5
+"""Seconds for which a call without an end is kept after it has left the reports: the report of its end may come."""
+
+REMEMBERED = 20_000
+"""How many forgotten calls a reader can be told of. A reader that is further behind gets a snapshot."""
+
+KINDS = 1000
+"""Most functions of which calls without a row are counted."""
+
+_QUEUED = ("PENDING_ARGS_AVAIL", "PENDING_NODE_ASSIGNMENT")
+
+replace = msgspec.structs.replace
+
+
+class Record(msgspec.Struct, eq=False):
+    """One call.
+
+    Attributes:
+        row: The call as it is shown.
+        worker: The process in whose reports the call is live, and that runs it; empty for none.
+        caller: The process in whose reports the call is live, and that has made it; empty for none.
+    """
+
+    row: messages.TaskRow
+    worker: bytes = b""
+    caller: bytes = b""
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the call has ended, and is not to be tried again as far as the node knows."""
+        return self.row.ended > 0
+
+
+class Sequence:
+    """The numbers of changes, which the tables share."""
+
+    def __init__(self) -> None:
+        self.last = 0
+
+    def next(self) -> int:
+        """Return the number of a new change."""
+        self.last += 1
+        return self.last
+
+
+class TaskTable:
+    """Calls by id, in the order of their last changes.
+
+    Two processes report a call: its caller while it has no answer, and its worker from its arrival to its end. All
+    times are of one clock, so the table can tell the order of two reports. The worker's word counts, except where the
+    caller says later that the call waits again, which is a new try.
+
+    Args:
+        sequence: Numbers the changes.
+    """
+
+    def __init__(self, sequence: Sequence) -> None:
+        self._sequence = sequence
+        self._records: dict[bytes, Record] = {}
+        self._live: dict[bytes, set[bytes]] = {}
+        self._ended: dict[bytes, deque[bytes]] = {}
+        self._ended_sessions: deque[bytes] = deque()
+        self._left: deque[tuple[float, bytes]] = deque()
+        self._removed: deque[tuple[int, bytes]] = deque()
+        self._forgotten_up_to = 0
+        self.unlisted: dict[str, int] = {}
+        """How many calls of each function have ended that have no row."""
+        self.ended: Counter[str] = Counter()
+        """How many calls have ended in each way, forgotten ones and those without a row included."""
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def __iter__(self) -> Iterator[messages.TaskRow]:
+        return (record.row for record in self._records.values())
+
+    def find(self, task_id: bytes) -> messages.TaskRow | None:
+        """Return a call, None if it is unknown."""
+        record = self._records.get(task_id)
+        return record.row if record is not None else None
+
+    # ----------------------------------------------------------------------------------------------------- reporting
+
+    def report(self, process_id: bytes, job: bytes, report: messages.TaskReport) -> None:
+        """Take in the report of a process.
+
+        Args:
+            process_id: The process.
+            job: Its session.
+            report: Its calls.
+        """
+        for row in report.ended:
+            self._end(process_id, job, row)
+        if report.live is not None:
+            self._replace_live(process_id, job, report.live, report.at)
+        for name, count in report.unlisted.items():
+            if name in self.unlisted or len(self.unlisted) < KINDS:
+                self.unlisted[name] = self.unlisted.get(name, 0) + count
+            self.ended["FINISHED"] += count  # a call that has failed has a row, as long as there are few
+        self._drop_left(report.at)
+
+    def _end(self, process_id: bytes, job: bytes, row: messages.TaskRow) -> None:
+        record = self._records.get(row.task_id)
+        if record is None:
+            record = Record(row)
+        else:
+            old = record.row
+            # What the node has noted at the end of a process gives way to any word of a process: the node may have read
+            # the end of the connection later than the caller.
+            if old.ended > row.ended and old.error_type != _DIED:
+                return
+            if row.worker:
+                row = replace(row, attempt=_attempt(old, row))
+            elif old.started and not (old.ended and old.error_type != _DIED):
+                # The caller tells how a call has failed that a worker had begun.
+                row = replace(
+                    row,
+                    arrived=old.arrived,
+                    started=old.started,
+                    worker=old.worker,
+                    pid=old.pid,
+                    waits=old.waits,
+                    name=old.name,
+                    attempt=old.attempt,
+                )
+            else:
+                row = replace(row, attempt=old.attempt)
+        if process_id == record.worker:
+            record.worker = b""
+        had_ended = record.has_ended and self._records.get(row.task_id) is record
+        self._store(record, replace(row, job=job))
+        if not had_ended:
+            self.ended[row.state] += 1
+        self._note_end(record)
+
+    def states(self) -> Counter[str]:
+        """Return how many of the known calls that have not ended are in each state."""
+        return Counter(record.row.state for record in self._records.values() if not record.has_ended)
+
+    def _note_end(self, record: Record) -> None:
+        ended = self._ended.setdefault(record.row.job, deque())
+        ended.append(record.row.task_id)
+        while len(ended) > KEEP:
+            self._forget_if_ended(ended.popleft())
+
+    def _replace_live(self, process_id: bytes, job: bytes, rows: Iterable[messages.TaskRow], at: float) -> None:
+        before = self._live.get(process_id, set())
+        now: set[bytes] = set()
+        for row in rows:
+            record = self._records.get(row.task_id)
+            if record is None:
+                if len(self._records) >= MOST_LIVE + KEEP * len(self._ended):
+                    continue
+                record = Record(row)
+                self._mark(record, process_id, bool(row.worker))
+                self._store(record, replace(row, job=job))
+            else:
+                self._mark(record, process_id, bool(row.worker))
+                self._merge_live(record, row, at)
+            now.add(row.task_id)
+        if now:
+            self._live[process_id] = now
+        else:
+            self._live.pop(process_id, None)
+        for task_id in before - now:
+            self._leave(process_id, task_id, at)
+
+    @staticmethod
+    def _mark(record: Record, process_id: bytes, is_worker: bool) -> None:
+        if is_worker:
+            record.worker = process_id
+        else:
+            record.caller = process_id
+
+    def _merge_live(self, record: Record, row: messages.TaskRow, at: float) -> None:
+        old = record.row
+        if row.worker:
+            if old.ended and row.arrived < old.ended:
+                return
+            row = replace(row, job=old.job, attempt=_attempt(old, row), seq=old.seq)
+        else:
+            is_again = row.state in _QUEUED and (old.ended < at if old.ended else old.arrived < at)
+            if (old.worker or old.ended) and not is_again:
+                return
+            attempt = old.attempt + (1 if old.ended else 0)
+            row = replace(row, job=old.job, attempt=attempt, seq=old.seq)
+        if row != old:
+            self._store(record, row)
+
+    def _store(self, record: Record, row: messages.TaskRow) -> None:
+        record.row = replace(row, seq=self._sequence.next())
+        records = self._records
+        records.pop(row.task_id, None)
+        records[row.task_id] = record
+
+    # ------------------------------------------------------------------------------------------------------- leaving
+
+    def _leave(self, process_id: bytes, task_id: bytes, at: float) -> None:
+        """Note that a call is in a process's reports no more."""
+        record = self._records.get(task_id)
+        if record is None:
+            return
+        if record.worker == process_id:
+            record.worker = b""
+        if record.caller == process_id:
+            record.caller = b""
+        if not (record.worker or record.caller or record.has_ended):
+            self._left.append((at, task_id))
+
+    def _drop_left(self, now: float) -> None:
+        """Forget calls whose end no process has reported: their workers have counted them only."""
+        left = self._left
+        while left and left[0][0] < now - GRACE_S:
+            _, task_id = left.popleft()
+            record = self._records.get(task_id)
+            if record is not None and not (record.worker or record.caller or record.has_ended):
+                self._forget(task_id)
+
+    def process_gone(self, process_id: bytes, now: float) -> None:
+        """End the calls that a process has run which is gone; its callers may tell later that they are tried again."""
+        for task_id in self._live.pop(process_id, ()):
+            record = self._records.get(task_id)
+            if record is None:
+                continue
+            if record.worker == process_id and not record.has_ended:
+                record.worker = b""
+                failed = replace(record.row, state="FAILED", ended=now, error_type=_DIED, error="its process has ended")
+                self._store(record, failed)
+                self.ended[failed.state] += 1
+                self._note_end(record)
+            else:
+                self._leave(process_id, task_id, now)
+
+    def session_ended(self, job: bytes) -> None:
+        """Keep the ended calls of the last sessions only."""
+        if job in self._ended_sessions:
+            return
+        self._ended_sessions.append(job)
+        while len(self._ended_sessions) > KEEP_SESSIONS:
+            for task_id in self._ended.pop(self._ended_sessions.popleft(), ()):
+                self._forget_if_ended(task_id)
+
+    def _forget_if_ended(self, task_id: bytes) -> None:
+        record = self._records.get(task_id)
+        if record is not None and record.has_ended:
+            self._forget(task_id)
+
+    def _forget(self, task_id: bytes) -> None:
+        del self._records[task_id]
+        self._removed.append((self._sequence.next(), task_id))
+        if len(self._removed) > REMEMBERED:
+            self._forgotten_up_to, _ = self._removed.popleft()
+
+    # ------------------------------------------------------------------------------------------------------- reading
+
+    def is_too_old(self, after: int) -> bool:
+        """Return whether a reader that knows the changes up to `after` can only be served by a snapshot."""
+        return after < self._forgotten_up_to
+
+    def changed(self, after: int, most: int) -> tuple[list[messages.TaskRow], bool]:
+        """Return the first `most` calls that have changed after the change `after`, and whether there are more."""
+        found: list[messages.TaskRow] = []
+        for record in reversed(self._records.values()):
+            if record.row.seq <= after:
+                break
+            found.append(record.row)
+        found.reverse()
+        return found[:most], len(found) > most
+
+    def removed(self, after: int, up_to: int) -> list[bytes]:
+        """Return the calls that were forgotten after the change `after`, up to the change `up_to`."""
+        found = []
+        for seq, task_id in reversed(self._removed):
+            if seq <= after:
+                break
+            if seq <= up_to:
+                found.append(task_id)
+        return found
+
+
+_DIED = "WORKER_DIED"
+
+
+def _attempt(old: messages.TaskRow, row: messages.TaskRow) -> int:
+    """Return the number of the try that `row` tells of: another one than `old` if the worker got the call anew."""
+    return old.attempt + 1 if old.arrived and row.arrived > old.arrived else old.attempt
