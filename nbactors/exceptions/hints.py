@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from types import TracebackType
+from types import FrameType, TracebackType
+
+from nbactors.exceptions.task_error import text_of
 
 FORKED = (
     "this process was forked from one with a session, and has none of its own: the connections and threads of a "
@@ -17,8 +19,37 @@ FORKED = (
 _READ_ONLY = (
     "This may be a value from nbactors: large arrays that come from get(), or as arguments of a remote call, lie in "
     "shared memory that every process on the machine reads without a copy, so they are read-only. To change one, work "
-    "on a copy: array = array.copy()."
+    "on a copy: "
 )
+
+_ARRAY = "array = array.copy()"
+_VIEW = "array = array.copy(), or view = bytearray(view) for a memoryview"
+_COPIES = {
+    "pandas": "df = df.copy()",
+    "geopandas": "df = df.copy()",
+    "xarray": "data = data.copy(deep=True)",
+    "scipy": "matrix = matrix.copy()",
+    "matplotlib": "fig = copy.deepcopy(fig)",
+    "sklearn": "model = copy.deepcopy(model), or X = X.copy() for data",
+}
+"""How to copy what the user holds, by the package in whose code a write into an array inside of it has failed."""
+
+_SERIES = "series = series.copy()"
+
+_REFUSALS = (
+    "read-only",
+    "readonly array",  # numba
+    "marked as readonly",  # cv2
+    "is not writable",
+    "read-write bytes-like object",
+    "Assignment destination is a view",  # xarray
+    "WRITEABLE flag to True",
+    "must be contiguous, writable",
+)
+"""Parts of the texts with which numpy, Python and other packages refuse to write into a read-only array."""
+
+_OTHER_ERRORS = ("cv2", "numba")
+"""Packages that raise errors of their own for that, rather than ValueError or TypeError."""
 
 _REMEDIES = {
     errno.EMFILE: "raise the limit of open files (ulimit -n) and start the node anew (`nbactors stop`)",
@@ -34,7 +65,29 @@ _NO_INTERPRETER = (errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.ENOEXEC, err
 
 def hint(error: BaseException) -> str:
     """Return the hint for a user's error: the reason why an array is read-only; empty for other errors."""
-    return _READ_ONLY if isinstance(error, (ValueError, TypeError)) and "read-only" in str(error) else ""
+    text = text_of(error)
+    is_of_package = type(error).__module__.partition(".")[0] in _OTHER_ERRORS
+    if not (isinstance(error, (ValueError, TypeError)) or is_of_package) or not any(part in text for part in _REFUSALS):
+        return ""
+    return f"{_READ_ONLY}{_way_to_copy(error.__traceback__, 'memory' in text or 'bytes-like' in text)}."
+
+
+def _way_to_copy(trace: TracebackType | None, is_memory: bool) -> str:
+    """Return how to copy what the user holds: the first known package in the traceback tells what it is."""
+    while trace is not None:
+        frame = trace.tb_frame
+        package = str(frame.f_globals.get("__name__")).partition(".")[0]
+        if package in _COPIES:
+            return _SERIES if package == "pandas" and _is_of_series(frame) else _COPIES[package]
+        trace = trace.tb_next
+    return _VIEW if is_memory else _ARRAY
+
+
+def _is_of_series(frame: FrameType) -> bool:
+    """Return whether a method of a pandas Series, or of its `loc` and the like, runs in a frame."""
+    owner = frame.f_locals.get("self")
+    kind = type(getattr(owner, "obj", owner))
+    return any(base.__name__ == "Series" for base in kind.__mro__)
 
 
 def explain_in_scripts() -> None:

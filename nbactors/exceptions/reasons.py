@@ -12,6 +12,7 @@ from nbactors.exceptions.errors import (
     CallTimeoutError,
     ObjectLostError,
     ObjectReconstructionFailedError,
+    OutOfMemoryError,
     OwnerDiedError,
     RaySystemError,
     RuntimeEnvSetupError,
@@ -20,8 +21,8 @@ from nbactors.exceptions.errors import (
     TaskUnschedulableError,
     WorkerCrashedError,
 )
-from nbactors.exceptions.source_lines import with_sources
-from nbactors.exceptions.task_error import RayError
+from nbactors.exceptions.source_lines import raised, split_call, with_sources
+from nbactors.exceptions.task_error import RayError, RayTaskError
 
 
 def owner_died(oid: bytes) -> OwnerDiedError:
@@ -82,13 +83,17 @@ def actor_dead(actor_id: bytes, kind: str, text: str, name: str, class_name: str
         pid: The number of its process, 0 where it had none.
     """
     if kind == "creation_failed":
-        whole = f"The actor died because of an error raised in its creation task, {with_sources(text)}"
+        call, trace = split_call(text)
+        named = f"{raised(trace)}\n{call}\n{trace}" if call else text
+        whole = f"The actor died because of an error raised in its creation task, {with_sources(named.rstrip())}"
         return ActorDiedError(whole, actor_id=actor_id, kind=kind)
     named = f" named {name!r}" if name else ""
     where = f" (pid {pid})" if pid else ""
     whole = f"The actor {class_name or 'actor'}{named}{where}, id {actor_id.hex()}, is dead: {text}"
     if kind == "runtime_env":
         return RuntimeEnvSetupError(whole)
+    if kind == "out_of_memory":
+        return OutOfMemoryError(whole)
     return ActorDiedError(whole, actor_id=actor_id, kind=kind)
 
 
@@ -104,6 +109,13 @@ def cancelled(task_id: bytes, phase: str, timeout_s: float | None, detail: str) 
     if timeout_s is not None:
         return CallTimeoutError(task_id.hex(), phase, timeout_s, detail or None)
     return TaskCancelledError(task_id.hex(), detail or None)
+
+
+def unread(call: str, text: str, pid: int) -> str:
+    """Return the text of an error that no code has read; see `frontend.sink.UnreadError`."""
+    if not pid:
+        return f"{call}: {text}" if call else text
+    return str(RayTaskError(call, with_sources(text), Exception(), pid))
 
 
 def session_closed() -> RaySystemError:
@@ -129,6 +141,29 @@ def actor_restarting(actor_id: bytes, text: str, was_sent: bool) -> ActorUnavail
     """
     happened = "The actor was restarted" if was_sent else "The actor is restarting"
     return ActorUnavailableError(f"The actor is temporarily unavailable: {happened} ({text.rstrip('.')})", actor_id)
+
+
+def out_of_memory(name: str, text: str) -> OutOfMemoryError:
+    """Return the error of a call that was ended for the memory that it has used.
+
+    Args:
+        name: The name of the method or task.
+        text: What was done, as the rest of a sentence about it.
+    """
+    return OutOfMemoryError(f"{name} ran out of memory: {text}")
+
+
+def worker_lost(name: str, text: str, kind: str) -> RayError:
+    """Return the error of a task whose worker died.
+
+    Args:
+        name: The task's name.
+        text: How the worker died.
+        kind: "out_of_memory" if it was ended for the memory that it has used, else "crashed".
+    """
+    if kind == "out_of_memory":
+        return out_of_memory(name, f"{text} No retry was left, or none is possible.")
+    return worker_crashed(name, text)
 
 
 def worker_crashed(name: str, text: str) -> WorkerCrashedError:
@@ -160,21 +195,8 @@ def no_descriptor(what: str) -> RaySystemError:
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return RaySystemError(
         f"{what}: the process (pid {os.getpid()}) has no free file descriptor; its limit is {soft} (`ulimit -n`). "
-        "Raise that limit before the start, or let go of files and of references to large values: each value of more "
-        "than 100 KiB takes one descriptor in every process that holds it"
-    )
-
-
-def torn_segment(announced: int, size: int) -> RaySystemError:
-    """Return the error of a large value whose file in shared memory is too short.
-
-    Args:
-        announced: Bytes of the value, as its sender has told.
-        size: Bytes of the file.
-    """
-    return RaySystemError(
-        f"a large value could not be received: its sender announced {announced} bytes of shared memory, and the file "
-        f"has {size}. This is a bug in nbactors, or user code has truncated a file that is not its own"
+        "Raise that limit before the start, or close files. Each process that this one calls takes a descriptor, and "
+        "each value of more than 64 MiB takes some; smaller values share a few"
     )
 
 

@@ -210,7 +210,7 @@ def _survivor(error: BaseException, dumps: Callable[[Any], Any], loads: Callable
 
     if survives(error):
         return error
-    text = f"{type(error).__module__}.{type(error).__qualname__}: {_text(error)}"
+    text = f"{type(error).__module__}.{type(error).__qualname__}: {text_of(error)}"
     if not survives(type(error)):
         return RayError(f"The exception cannot be sent to another process, since its type cannot be pickled: {text}")
     remains = _Remains(
@@ -225,7 +225,8 @@ def _survivor(error: BaseException, dumps: Callable[[Any], Any], loads: Callable
     return remains
 
 
-def _text(error: BaseException) -> str:
+def text_of(error: BaseException) -> str:
+    """Return the text of an exception, also of one whose own `__str__` raises."""
     try:
         return str(error)
     except Exception:  # noqa: BLE001 - the user's own __str__

@@ -30,6 +30,7 @@ class BarState(NamedTuple):
         closed: Whether this is the last state.
         leave: Whether the bar remains after its end.
         failed: Why the bar ended unfinished; empty if it did not.
+        call: The id of the call in which the bar goes on, in hexadecimal digits; empty if no call can be cancelled.
     """
 
     cell: int
@@ -48,6 +49,7 @@ class BarState(NamedTuple):
     closed: bool = False
     leave: bool = True
     failed: str = ""
+    call: str = ""
 
     @property
     def fraction(self) -> float | None:

@@ -67,13 +67,15 @@ class Display(NamedTuple):
 
 
 class Paused(NamedTuple):
-    """A call that has come to a `breakpoint()` and waits for a debugger.
+    """A call that has come to a `breakpoint()` and waits for a debugger, or to an `input()` and waits for an answer.
 
     Attributes:
-        where: File, line and function.
-        connection: The socket of the worker's debugger. It sends JSON, one object a line: `text` to show, and `prompt`
+        where: File, line and function; or the call of `input`.
+        connection: A socket of the worker. A debugger first reads a line of JSON: an object with the code of the
+            notebook's cells by their file names. The worker sends JSON, one object a line: `text` to show, and `prompt`
             to ask for a command with, None where it asks for none. A command is a line of text. Closing the socket lets
             the call go on.
+        asks: Whether it has come to an `input()`, which asks once. Without an answer it raises EOFError.
     """
 
     cell: int
@@ -81,6 +83,44 @@ class Paused(NamedTuple):
     pid: int
     where: str
     connection: Any
+    asks: bool = False
+
+
+class Unmade(NamedTuple):
+    """An actor that is dead, since its constructor has raised or its process could not be prepared.
+
+    Attributes:
+        actor_id: In hexadecimal digits.
+        text: Why; of a constructor that raised, the name of the call and the traceback.
+    """
+
+    cell: int
+    actor_id: str
+    class_name: str
+    text: str
+
+
+HELD, READ, DROPPED = "held", "read", "dropped"
+"""What becomes of an unread error. READ and DROPPED follow HELD, and are final."""
+
+
+class UnreadError(NamedTuple):
+    """The error of a failed call that no code has read.
+
+    Attributes:
+        call: The name of the called method or function, such as `Counter.increment`.
+        kind: The type of the exception.
+        error: The exception, in one line.
+        text: The traceback in the other process; for an error of the runtime its text.
+        pid: The process that raised it; 0 for an error of the runtime.
+    """
+
+    cell: int
+    call: str
+    kind: str
+    error: str
+    text: str
+    pid: int = 0
 
 
 class Sink(Protocol):
@@ -94,6 +134,12 @@ class Sink(Protocol):
 
     def bar(self, state: BarState) -> None:
         """Show the state of a bar."""
+
+    def unmade(self, unmade: Unmade) -> None:
+        """Show the failure of an actor's constructor."""
+
+    def unread(self, error: UnreadError, state: str) -> None:
+        """Show a failed call: HELD while a reference to its result is left, then READ or DROPPED."""
 
     def paused(self, paused: Paused) -> None:
         """Debug a call, now or later; close the connection in any case."""

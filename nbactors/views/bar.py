@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from nbactors.frontend.sink import prefix
 from nbactors.views.html import escaped
@@ -21,7 +21,9 @@ RUNNING, DONE, FAILED = (
 _WIDTH = 10
 _PARTS = " ▏▎▍▌▋▊▉"
 
-_ROW = "display:flex;flex-wrap:wrap;align-items:center;column-gap:10px;min-height:22px"
+_ROW = (
+    "display:flex;flex-wrap:wrap;align-items:center;column-gap:10px;min-height:26px;padding:2px 0;box-sizing:border-box"
+)
 _TITLE = "flex:0 1 13em;min-width:5em;overflow:hidden;text-overflow:ellipsis;white-space:nowrap"
 _TRACK = "flex:1 1 8em;min-width:5em;max-width:36em;height:10px;border-radius:5px;overflow:hidden"
 _NUMBERS = "flex:1 1 24em;min-width:0;font-variant-numeric:tabular-nums;white-space:pre-wrap"
@@ -40,9 +42,9 @@ def line(state: BarState) -> str:
     return f"{head}{int(done * 100):3}%|{drawn}| {numbers(state)}"
 
 
-def row(state: BarState) -> str:
-    """Return the bar as an HTML element; without a description its title is the label of its process."""
-    title, done = state.description or state.label, state.fraction
+def row(state: BarState, title: str) -> str:
+    """Return the bar as an HTML element, under a title."""
+    done = state.fraction
     process = f"{state.label} pid={state.pid}" if state.label else title
     colour = FAILED if state.is_unfinished else DONE if state.closed else RUNNING
     head = f'<span style="{_TITLE}" title="{escaped(process)}">{escaped(title)}</span>' if title else ""
@@ -59,22 +61,44 @@ def row(state: BarState) -> str:
 
 def block(rows: list[str]) -> str:
     """Return the element that holds rows."""
-    return f'<div style="{FONT};line-height:1.4">{"".join(rows)}</div>'
+    return f'<div style="{FONT};line-height:1.4;margin:0">{"".join(rows)}</div>'
 
 
-def numbers(state: BarState) -> str:
-    """Return counts and times: ``14/30 [00:02<00:02, 6.62it/s, loss=3]``."""
+class Numbers(NamedTuple):
+    """The figures of a bar, as texts.
+
+    Attributes:
+        units: The units done, and those in all.
+        took, rest: The time since the beginning, and the time to the end; empty if it is not known what is in all.
+        facts: The speed, and what else is told; empty texts are left out.
+    """
+
+    units: str
+    took: str
+    rest: str
+    facts: list[str]
+
+
+def figures(state: BarState) -> Numbers:
+    """Return the figures of a bar."""
     count = _amount(state.n, state.unit_scale)
     if state.total is not None:
         count += "/" + _amount(state.total, state.unit_scale)
     elif state.unit:
         count += state.unit if state.unit_scale or len(state.unit) < 3 else f" {state.unit}"
-    took = clock(state.elapsed)
+    left = ""
     if state.total is not None and not state.closed:
         rest = max(state.total - state.n, 0.0)
-        took += "<" + (clock(rest / state.rate) if state.rate > 0 else "?")
-    facts = [took, _speed(state), state.postfix, state.failed]
-    return f"{count} [{', '.join(fact for fact in facts if fact)}]"
+        left = clock(rest / state.rate) if state.rate > 0 else "?"
+    facts = [fact for fact in (_speed(state), state.postfix, state.failed) if fact]
+    return Numbers(count, clock(state.elapsed), left, facts)
+
+
+def numbers(state: BarState) -> str:
+    """Return counts and times: ``14/30 [00:02<00:02, 6.62it/s, loss=3]``."""
+    units, took, rest, facts = figures(state)
+    times = f"{took}<{rest}" if rest else took
+    return f"{units} [{', '.join([times, *facts])}]"
 
 
 def clock(seconds: float) -> str:

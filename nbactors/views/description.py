@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from nbactors import byte_sizes
 from nbactors.views.summaries import ActorFacts, ObjectFacts, StreamFacts
 
 if TYPE_CHECKING:
     from nbactors.definitions.metadata import ActorMeta, MethodMeta
     from nbactors.definitions.signature import Signature
 
-_KIB = 1024
 _SHOWN_METHODS = 6
 
 
@@ -58,8 +58,10 @@ def actor(link: _ActorLink, meta: ActorMeta) -> Description:
     cause = facts.cause
     known = ": ".join(part for part in (state, cause) if part)
     pending = f"{facts.calls} under way here" if facts.calls else ""
-    tail = ", ".join(part for part in (known, pending) if part)
-    rows = [("calls", pending), ("cause" if facts.state == "dead" else "session", cause), ("id", ident)]
+    unread = f"{facts.unread} failed, not read" if facts.unread else ""
+    calls = ", ".join(part for part in (pending, unread) if part)
+    tail = ", ".join(part for part in (known, calls) if part)
+    rows = [("calls", calls), ("cause" if facts.state == "dead" else "session", cause), ("id", ident)]
     return Description(
         f"Actor({meta.class_name}, {ident})" + (f": {tail}" if tail else ""),
         f"Actor {meta.class_name}",
@@ -113,7 +115,7 @@ def function(name: str, module: str, signature: Signature, doc: str, options: It
 def reference(entry: Any, ident: str) -> Description:
     """Describe a reference by the engine's record of its object."""
     facts = _facts(entry, ObjectFacts())
-    size = _size(facts.size) if facts.size else ""
+    size = byte_sizes.shown(facts.size) if facts.size else ""
     parts = (facts.state + (f", {size}" if size else ""), facts.call, facts.error)
     tail = ": ".join(part for part in parts if part)
     rows = [("call", facts.call), ("error", facts.error), ("size", size), ("id", ident)]
@@ -152,12 +154,3 @@ def _listed(meta: ActorMeta) -> list[tuple[str, list[str]]]:
 def _first_line(doc: str | None) -> str:
     """Return a docstring's first line."""
     return doc.strip().partition("\n")[0] if isinstance(doc, str) else ""
-
-
-def _size(count: float) -> str:
-    """Return a number of bytes as text with a unit."""
-    for unit in ("B", "KiB", "MiB"):
-        if count < _KIB:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= _KIB
-    return f"{count:.1f} GiB"

@@ -1,4 +1,4 @@
-"""Facts about actors, calls and objects that this process knows without asking another one, for views and listings."""
+"""Facts about actors, calls and objects, for views and listings. This process knows most of them without asking."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ class ActorFacts(NamedTuple):
         pid: The process id, 0 if there is no process or its id is unknown.
         cause: The cause of death in one line.
         calls: Number of this process's pending calls to the actor.
+        unread: Number of this process's failed calls to the actor whose errors no code has read.
     """
 
     state: str = ""
     pid: int = 0
     cause: str = ""
     calls: int = 0
+    unread: int = 0
 
 
 class CallFacts(NamedTuple):
@@ -53,6 +55,22 @@ class ObjectFacts(NamedTuple):
     error: str = ""
 
 
+class StoreFacts(NamedTuple):
+    """The object stores of all processes of a node, or of a session. The node asks the processes for these facts.
+
+    Attributes:
+        held: Bytes of memory that they take.
+        spilled: Bytes of values that they have written to disk.
+        limit: Bytes of memory that they may take.
+        silent: Number of processes that have not answered in time, so that their last figures count.
+    """
+
+    held: int = 0
+    spilled: int = 0
+    limit: int = 0
+    silent: int = 0
+
+
 class StreamFacts(NamedTuple):
     """The facts about a generator that its reader knows.
 
@@ -60,8 +78,10 @@ class StreamFacts(NamedTuple):
         state: "running", "ended", or "" if unknown.
         call: The label of the generator's call, while it is pending.
         unread: Number of values that have arrived and were not read.
+        error: The type and the first line of the error that has ended the generator, until its reference is read.
     """
 
     state: str = ""
     call: str = ""
     unread: int = 0
+    error: str = ""

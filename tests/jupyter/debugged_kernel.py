@@ -19,6 +19,7 @@ class DebuggedKernel:
         self._manager = KernelManager()
         self._manager.start_kernel(env=dict(os.environ))
         self._client = self._manager.client()
+        self._client.session.metadata = {"cellId": "a live front end"}
         self._client.start_channels()
         self._client.wait_for_ready(timeout=REPLY_S)
         self.tracebacks: list[str] = []

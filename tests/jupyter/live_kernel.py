@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import queue
+import uuid
 from collections.abc import Callable
 from time import monotonic
 from typing import Any
@@ -15,25 +16,45 @@ from nbactors.testing.polling import eventually
 REPLY_S = 30
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
+_UNTIL = """
+def until(path):
+    from pathlib import Path
+    from nbactors.testing import eventually
+    eventually(Path(path).exists, timeout_s=60, what=path)
+"""
+"""A function for calls that wait for a file."""
+
 
 class LiveKernel:
     """A kernel as a notebook has it.
 
     Attributes:
+        has_views: Whether it answers as a page does that has loaded the views of a panel.
         messages: All that came on iopub, in order, as (cell, type, content); cell is what `start` returned.
     """
 
     def __init__(self, *blocked: str) -> None:
         """Start it; modules in `blocked` cannot be imported there."""
         self.messages: list[tuple[str, str, dict[str, Any]]] = []
+        self.has_views = True
         self._manager = KernelManager()
         self._manager.start_kernel(env=dict(os.environ))
         self._client = self._manager.client()
+        self._client.session.metadata = {"cellId": "a live front end"}
         self._client.start_channels()
         self._client.wait_for_ready(timeout=REPLY_S)
         names = ", ".join(f"{name!r}: None" for name in blocked)
         self.run(f"import sys; sys.modules.update({{{names}}})")
         self.run("%load_ext nbactors\nimport time\nimport nbactors as ray")
+        self.run(_UNTIL)
+
+    def reload(self) -> None:
+        """Load the page anew: it has another session id, and what came before is gone.
+
+        `messages` still gets what comes for the cells of before, which a page would ignore.
+        """
+        self._client.session.session = uuid.uuid4().hex
+        self.messages.clear()
 
     def open(self, setup: str = "") -> None:
         """Begin a session; tests share the kernel, and leave no worker to each other."""
@@ -83,16 +104,20 @@ class LiveKernel:
             except queue.Empty:
                 continue
             kind, content = message["msg_type"], message["content"]
+            if self.has_views and kind == "comm_open" and "code" in content["data"].get("state", {}):
+                self.tell(content["comm_id"], {"kind": "hello"})
             if kind == "status":
                 kind = content["execution_state"]
             self.messages.append((message["parent_header"].get("msg_id", ""), kind, content))
 
     def reply(self, code: str) -> dict[str, Any]:
         """Run a cell to its end and return what the kernel says of it; it may fail."""
-        cell = self.start(code)
+        return self._reply_to(self.start(code))
+
+    def _reply_to(self, request: str) -> dict[str, Any]:
         while True:
             message = self._client.get_shell_msg(timeout=REPLY_S)
-            if message["parent_header"].get("msg_id") == cell:
+            if message["parent_header"].get("msg_id") == request:
                 content: dict[str, Any] = message["content"]
                 return content
 
@@ -105,12 +130,46 @@ class LiveKernel:
     def interrupt_when(self, path: str) -> None:
         """Interrupt the kernel as soon as a file exists."""
         eventually(lambda: os.path.exists(path), REPLY_S, path)
+        self.interrupt()
+
+    def interrupt(self) -> None:
+        """Press the stop button."""
         self._manager.interrupt_kernel()
 
-    def click(self, comm_id: str) -> None:
-        """Press a widget's button, as a front end without subshells does."""
-        data = {"method": "custom", "content": {"event": "click"}, "buffer_paths": []}
+    def tell(self, comm_id: str, content: dict[str, Any]) -> None:
+        """Send a panel a message of its page, as a front end without subshells does."""
+        data = {"method": "custom", "content": content, "buffer_paths": []}
         self._client.shell_channel.send(self._client.session.msg("comm_msg", {"comm_id": comm_id, "data": data}))
+
+    def value(self, code: str) -> str:
+        """Return the value of an expression, as its repr."""
+        cell = self.run(code)
+        return str(self.of(cell, "execute_result")[0]["data"]["text/plain"])
+
+    def press(self, cell: str, **command: str) -> None:
+        """Press a button of the panel that a cell has shown last; `command` is what the button asks for."""
+        self.until(lambda: self.panels(cell))
+        self.tell(self.panels(cell)[-1], {"kind": "do", "number": 1, **command})
+
+    def panels(self, cell: str) -> list[str]:
+        """Return the ids of the panels that a cell has shown."""
+        shown = self.of(cell, "display_data") + self.of(cell, "update_display_data")
+        return [each["data"][WIDGET]["model_id"] for each in shown if WIDGET in each["data"]]
+
+    def widgets(self) -> dict[str, dict[str, Any]]:
+        """Return the states of all widgets of the kernel, by id, as a page asks for them when it is loaded."""
+        request = self._client.session.msg("comm_info_request", {"target_name": "jupyter.widget"})
+        self._client.shell_channel.send(request)
+        found: dict[str, dict[str, Any]] = {}
+        for comm_id in self._reply_to(request["header"]["msg_id"])["comms"]:
+            data = {"method": "request_state"}
+            message = self._client.session.msg("comm_msg", {"comm_id": comm_id, "data": data})
+            self._client.shell_channel.send(message)
+            asked = message["header"]["msg_id"]
+            self.until(lambda asked=asked: self.of(asked, "idle"))
+            for content in self.of(asked, "comm_msg"):
+                found[comm_id] = content["data"]["state"]
+        return found
 
     def stop(self) -> None:
         """End it."""

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from jupyter_core.utils import ensure_event_loop
 from live_kernel import LiveKernel
 
 from nbactors.testing import eventually
@@ -38,14 +37,6 @@ class Actor:
     def get(self):
         return {0}
 """
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _loop() -> Iterator[None]:
-    """The event loop that jupyter_client makes for its blocking calls, and keeps."""
-    loop = ensure_event_loop()
-    yield
-    loop.close()
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 from jupyter_client.manager import KernelManager
-from jupyter_core.utils import ensure_event_loop
 
 from nbactors.testing.polling import eventually
 
@@ -18,6 +17,7 @@ REPLY_S = 30
 
 SETUP = """
 import os, subprocess, sys, threading, time
+from concurrent.futures import ThreadPoolExecutor
 import nbactors as ray
 ray.init(num_cpus=4)
 hello = ray.remote(lambda word: print(word))
@@ -48,6 +48,10 @@ class Printer:
         subprocess.Popen(["sh", "-c", f"while [ ! -e {path} ]; do sleep 0.05; done; echo {word}"])
     def release(self):
         self.go.set()
+    def thread_part(self, word):
+        thread = threading.Thread(target=print, args=(word,), kwargs={"end": ""})
+        thread.start()
+        thread.join()
     def part(self, word):
         print(word, end="")
     def ask(self, other, word):
@@ -55,6 +59,31 @@ class Printer:
     def many(self, count):
         for number in range(count):
             print("line", number)
+
+@ray.remote
+class Keeper:
+    def __init__(self):
+        self.pool, self.go, self.step = ThreadPoolExecutor(1), threading.Event(), threading.Semaphore(0)
+        self.word = ""
+        threading.Thread(target=self.serve, daemon=True).start()
+    def serve(self):
+        while self.step.acquire():
+            print("served", self.word)
+    def next(self, word):
+        self.word = word
+        self.step.release()
+    def job(self, word):
+        self.pool.submit(print, word).result()
+    def part(self, word):
+        self.pool.submit(print, word, end="").result()
+    def later(self, word):
+        self.future = self.pool.submit(lambda: (self.go.wait(30), print(word)))
+    def back(self, word):
+        self.future.add_done_callback(lambda _: print(word))
+    def ask(self, other, word):
+        self.pool.submit(lambda: (self.go.wait(30), ray.get(other[0].say.remote(word))))
+    def release(self):
+        self.go.set()
 
 @ray.remote
 class Async:
@@ -82,6 +111,7 @@ class Kernel:
         self._manager = KernelManager()
         self._manager.start_kernel(env={**os.environ, "NO_COLOR": "1"})
         self._client = self._manager.client()
+        self._client.session.metadata = {"cellId": "a live front end"}
         self._client.start_channels()
         self._client.wait_for_ready(timeout=REPLY_S)
         self.text: dict[str, str] = defaultdict(str)
@@ -129,14 +159,6 @@ class Kernel:
 
 
 @pytest.fixture(scope="module")
-def _loop() -> Iterator[None]:
-    """The event loop that jupyter_client makes for its blocking calls, and keeps."""
-    loop = ensure_event_loop()
-    yield
-    loop.close()
-
-
-@pytest.fixture(scope="module")
 def shared_kernel(_loop: None) -> Iterator[Kernel]:
     kernel = Kernel()
     kernel.run(SETUP)
@@ -178,6 +200,45 @@ class TestKernelOutput:
         kernel.until(lambda: kernel.words(first) == ["from the thread"])
         assert kernel.words(second) == ["meanwhile"]
         assert not kernel.text[third]
+
+    @pytest.mark.parametrize("how", ["job", "part"])
+    def test_lines_of_a_pool_that_the_actor_keeps_show_each_under_the_cell_of_its_job(
+        self, kernel: Kernel, how: str
+    ) -> None:
+        kernel.run("keeper = Keeper.remote()")
+        cells = {word: kernel.run(f"ray.get(keeper.{how}.remote('{word}'))") for word in ("one", "two", "three")}
+        kernel.until(lambda: all(kernel.words(cell) for cell in cells.values()))
+        assert {word: kernel.words(cell) for word, cell in cells.items()} == {word: [word] for word in cells}
+
+    def test_lines_of_a_thread_of_the_constructor_show_under_the_latest_cell_with_a_call(self, kernel: Kernel) -> None:
+        kernel.run("keeper = Keeper.remote()")
+        for word in ("one", "two"):
+            cell = kernel.run(f"ray.get(keeper.next.remote('{word}'))")
+            kernel.until(lambda cell=cell: kernel.words(cell))
+            assert kernel.words(cell) == [f"served {word}"]
+
+    def test_lines_of_a_pool_s_job_that_outlives_its_call_show_under_the_call_s_cell(self, kernel: Kernel) -> None:
+        kernel.run("keeper = Keeper.remote()")
+        first = kernel.run("ray.get(keeper.later.remote('the job'))")
+        second = kernel.run("ray.get(keeper.back.remote('the callback'))")
+        third = kernel.run("ray.get(keeper.release.remote())")
+        kernel.until(lambda: kernel.words(first) and kernel.words(second))
+        assert kernel.words(first) == ["the job"]
+        assert kernel.words(second) == ["the callback"]
+        assert not kernel.text[third]
+
+    def test_calls_that_a_pool_s_job_makes_show_their_lines_under_the_cell_of_the_job(self, kernel: Kernel) -> None:
+        kernel.run("keeper, other = Keeper.remote(), Printer.remote('-')")
+        first = kernel.run("ray.get(keeper.ask.remote([other], 'asked by the job'))")
+        second = kernel.run("ray.get(keeper.release.remote())")
+        kernel.until(lambda: kernel.words(first) == ["asked by the job"])
+        assert not kernel.text[second]
+
+    def test_an_unfinished_line_of_a_thread_that_ends_is_shown(self, kernel: Kernel) -> None:
+        kernel.run("threads = Printer.remote('-')")
+        cell = kernel.run("ray.get(threads.thread_part.remote('unfinished'))")
+        kernel.until(lambda: kernel.words(cell))
+        assert kernel.words(cell) == ["unfinished"]
 
     def test_lines_of_a_subprocess_that_outlives_its_call_show_under_the_call_s_cell(
         self, kernel: Kernel, tmp_path: Any

@@ -98,3 +98,22 @@ def test_a_failed_update_is_explained_in_one_line() -> None:
 def test_update_without_a_living_actor_says_so() -> None:
     (update,) = run_cells("%%actor --update" + NEW)
     assert update.output.strip() == "No Counter lives: there is nothing to update"
+
+
+def test_a_cell_that_replaces_an_actor_says_so_and_how_to_keep_its_state() -> None:
+    _, again, other, first = run_cells(
+        "%%actor counter" + OLD,
+        "%%actor counter" + OLD,
+        "%%actor --update counter" + NEW,
+        "del counter",
+    )
+    text = "counter is a new actor, without the state of the one before. %%actor --update counter keeps it"
+    assert text in again.output
+    assert "new actor" not in other.output
+    assert first.ok
+
+
+def test_a_cell_that_finds_an_actor_again_replaces_nothing() -> None:
+    cell = "%%actor --name one --get-if-exists counter" + OLD
+    _, again = run_cells(cell, cell)
+    assert "new actor" not in again.output

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.manager import KernelManager
-from jupyter_core.utils import ensure_event_loop
 
 pytestmark = pytest.mark.slow
 
@@ -48,10 +47,10 @@ ray.get(ref)
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[BlockingKernelClient]:
-    loop = ensure_event_loop()
     manager = KernelManager()
     manager.start_kernel(env={**os.environ, "JPY_SESSION_NAME": "completion.ipynb"})
     client = manager.client()
+    client.session.metadata = {"cellId": "a live front end"}
     client.start_channels()
     try:
         client.wait_for_ready(timeout=REPLY_S)
@@ -60,7 +59,6 @@ def client() -> Iterator[BlockingKernelClient]:
     finally:
         client.stop_channels()
         manager.shutdown_kernel(now=True)
-        loop.close()
 
 
 def run(client: BlockingKernelClient, code: str) -> None:
@@ -143,7 +141,7 @@ def test_other_objects_are_inspected_as_ever(client: BlockingKernelClient) -> No
 @pytest.mark.parametrize(
     ("code", "expected"),
     [
-        ("%actors --", ["%actors --all", "%actors --stacks"]),
+        ("%actors --", ["%actors --all", "%actors --live", "%actors --stacks"]),
         ("%kill kee", ["%kill keeper"]),
         ("%kill coun", ["%kill counter", "%kill counters"]),
         ("%attach ", ["%attach keeper"]),

@@ -47,7 +47,8 @@ def test_the_actors_magic_shows_the_running_actors() -> None:
     assert "No actors of this session, and no detached ones." in empty.output
     heads, first, second = shown.output.strip().splitlines()[1:]
     assert re.split(r"\s{2,}", heads)[:5] == ["name", "variable", "class", "state", "pid"]
-    assert re.match(r"keeper +keeper +Counter +alive, detached +\d+ +\d+ s +[\d.]+ MiB \(RSS \d+\) +here", first)
+    assert re.match(r"keeper +keeper +Counter +alive, detached +\d+ +\d+ s +[\d.]+ MiB \(RSS \d+\)", first)
+    assert "namespace" not in heads
     assert re.match(
         r"[0-9a-f]{12} +sleeper +Sleeper +alive +\d+ +(\w+ +)?2 +\d+ s +[\d.]+ MiB \(RSS \d+\) +0.5 CPU", second
     )
@@ -55,8 +56,17 @@ def test_the_actors_magic_shows_the_running_actors() -> None:
     assert re.search(r"keeper +keeper +Counter +dead, detached: it was killed by `ray.kill`", everything.output)
     assert re.search(r"sleeper +Sleeper +dead: it was killed by `ray.kill`", everything.output)
     assert max(map(len, everything.output.splitlines())) < 400
-    assert html.output.startswith("True Sleeper <table")
+    assert html.output.startswith("True Sleeper <style>")
     assert "<script" not in html.output
+
+
+def test_the_actors_magic_names_the_namespace_of_actors_of_others_only() -> None:
+    other = "other = Counter.options(name='far', namespace='there').remote()"
+    *_, shown, _ = run_cells(SETUP + NAMED, other, "%actors", f"del other\n{END}")
+    heads, near, far = shown.output.strip().splitlines()[1:]
+    assert heads.split()[-1] == "namespace"
+    assert far.split()[-1] == "there"
+    assert near.split()[-1] != "here"
 
 
 def test_the_actors_magic_starts_no_session() -> None:
@@ -84,6 +94,23 @@ def test_the_kill_magic_looks_up_all_actors_before_it_kills() -> None:
     _, wrong, alive, _ = run_cells(SETUP + NAMED, "%kill keeper keper", "ray.get(keeper.increment.remote())", END)
     assert wrong.output.strip() == "UsageError: %kill: there is no living actor 'keper'; did you mean keeper?"
     assert alive.ok
+
+
+def test_the_actors_magic_shows_what_an_actor_needs_that_waits_for_resources() -> None:
+    *_, shown = run_cells(
+        "import nbactors as ray; ray.init(num_cpus=2)",
+        "@ray.remote(num_cpus=2)\nclass Big:\n    pass",
+        "first = Big.remote(); ray.get(first.__ray_ready__.remote()); second = Big.remote()",
+        "%actors",
+    )
+    first, second = (line.rstrip() for line in shown.output.splitlines() if " Big " in line)
+    assert first.endswith("  2 CPU")
+    assert second.endswith("  needs 2 CPU")
+
+
+def test_the_kill_magic_suggests_only_living_actors() -> None:
+    *_, wrong = run_cells(SETUP, "one = Counter.remote(); two = Counter.remote()", "%kill one", "%kill three")
+    assert wrong.output.strip() == "UsageError: %kill: there is no living actor 'three'; there are two"
 
 
 def test_the_cancel_magic_ends_calls_and_says_how_many() -> None:

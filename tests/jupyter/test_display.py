@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from jupyter_core.utils import ensure_event_loop
 from live_kernel import LiveKernel
 
 pytestmark = pytest.mark.slow
@@ -73,28 +71,6 @@ class Quiet:
 
 shower = Shower.remote()
 """
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _loop() -> Iterator[None]:
-    """The event loop that jupyter_client makes for its blocking calls, and keeps."""
-    loop = ensure_event_loop()
-    yield
-    loop.close()
-
-
-@pytest.fixture(scope="module")
-def shared(_loop: None) -> Iterator[LiveKernel]:
-    kernel = LiveKernel()
-    yield kernel
-    kernel.stop()
-
-
-@pytest.fixture
-def kernel(shared: LiveKernel) -> Iterator[LiveKernel]:
-    shared.open(SETUP)
-    yield shared
-    shared.close()
 
 
 def one(kernel: LiveKernel, code: str) -> dict[str, Any]:
@@ -184,3 +160,18 @@ def test_ipython_is_not_imported_before_its_use(kernel: LiveKernel) -> None:
 def test_the_worker_s_shell_changes_nothing_in_the_process(kernel: LiveKernel) -> None:
     cell = kernel.run("ray.get(shower.untouched.remote())")
     assert kernel.of(cell, "execute_result")[0]["data"]["text/plain"] == "True"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "ray.get(shower.__ray_call__.remote(lambda self: display(__import__('ipywidgets').IntSlider(value=3))))",
+        "%%remote\nimport ipywidgets\ndisplay(ipywidgets.IntSlider(value=3));",
+    ],
+    ids=["actor", "%%remote"],
+)
+def test_widgets_of_a_worker_show_as_text(kernel: LiveKernel, code: str) -> None:
+    cell = kernel.run(code)
+    kernel.until(lambda: any("IntSlider" in str(content) for content in kernel.of(cell, "display_data")))
+    [data] = [content["data"] for content in kernel.of(cell, "display_data") if "IntSlider" in str(content)]
+    assert data == {"text/plain": "IntSlider(value=3)"}

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from jupyter_core.utils import ensure_event_loop
 from test_kernel import Kernel
 
 pytestmark = pytest.mark.slow
@@ -67,14 +66,6 @@ def slow():
 """
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _loop() -> Iterator[None]:
-    """The event loop that jupyter_client makes for its blocking calls, and keeps."""
-    loop = ensure_event_loop()
-    yield
-    loop.close()
-
-
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory, _loop: None) -> Iterator[Kernel]:
     kernel = Kernel(f"{tmp_path_factory.mktemp('notebook')}/interrupts.ipynb")
@@ -129,6 +120,29 @@ def test_a_wait_ends_and_its_call_with_it(kernel: Kernel, code: str) -> None:
     assert error == ONE
     left = kernel.start("ray.get(ref, timeout=20)")
     assert "TaskCancelledError" in kernel.finish(left)[1]
+
+
+def test_a_detached_actor_s_call_is_cancelled_a_second_later(kernel: Kernel) -> None:
+    kernel.run("keeper = Plain.options(name='keeper', lifetime='detached').remote(); _ = ray.get(keeper.pid.remote())")
+    _, error = stop(kernel, "ref = keeper.sleep.remote(60); tell(); ray.get(ref)")
+    assert error == (
+        "KeyboardInterrupt: waited for 1 call; it still runs in the detached actor 'keeper' and is cancelled in 1 s; "
+        "if the kernel restarts, it goes on there, and %attach keeper gets a handle; "
+        'init(on_interrupt="detach") lets such calls go on'
+    )
+    left = kernel.start("ray.get(ref, timeout=20)")
+    assert "TaskCancelledError" in kernel.finish(left)[1]
+    kernel.run("ray.kill(keeper)")
+
+
+def test_a_cell_inside_a_detached_actor_is_stopped(kernel: Kernel) -> None:
+    kernel.run("%load_ext nbactors\nkeeper = Plain.options(name='keeper', lifetime='detached').remote()")
+    cell = kernel.start("%%on keeper\nprint('busy')\ntime.sleep(60)")
+    kernel.read_until("busy")
+    kernel.interrupt()
+    assert kernel.finish(cell)[1].startswith("KeyboardInterrupt")
+    assert kernel.run("ray.get(keeper.pid.remote(), timeout=20) > 0").endswith("True")
+    kernel.run("ray.kill(keeper)")
 
 
 def test_of_several_calls_only_the_running_ones_are_cancelled(kernel: Kernel) -> None:

@@ -10,7 +10,6 @@ from typing import Any
 import psutil
 import pytest
 from jupyter_client.manager import KernelManager
-from jupyter_core.utils import ensure_event_loop
 
 from nbactors.testing.polling import eventually
 
@@ -27,6 +26,7 @@ class Kernel:
 
     def _connect(self) -> None:
         self._client = self._manager.client()
+        self._client.session.metadata = {"cellId": "a live front end"}
         self._client.start_channels()
         self._client.wait_for_ready(timeout=REPLY_S)
 
@@ -51,7 +51,7 @@ class Kernel:
             content = message["content"]
             if message["msg_type"] == "stream":
                 text += content["text"]
-            elif message["msg_type"] == "execute_result":
+            elif message["msg_type"] in ("display_data", "execute_result"):
                 text += content["data"]["text/plain"]
             elif message["msg_type"] == "error":
                 error = f"{content['ename']}: {content['evalue']}"
@@ -91,14 +91,6 @@ class Kernel:
         """End it."""
         self._client.stop_channels()
         self._manager.shutdown_kernel(now=True)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _loop() -> Iterator[None]:
-    """The event loop that jupyter_client makes for its blocking calls, and keeps."""
-    loop = ensure_event_loop()
-    yield
-    loop.close()
 
 
 @pytest.fixture

@@ -172,7 +172,8 @@ def test_every_option_reaches_the_actor() -> None:
     line = (
         "%%actor --name {name} --namespace there --lifetime detached --num-cpus 0 --resource disk=1 "
         "--max-concurrency 3 --concurrency-group io=4 --concurrency-group net=2 --max-pending-calls 10 "
-        "--max-restarts 0 --allow-out-of-order-execution --env 'MODE=a b' --env LEVEL=2 --working-dir / "
+        "--max-restarts 0 --memory-limit 1GiB --allow-out-of-order-execution --env 'MODE=a b' "
+        "--env LEVEL=2 --working-dir / "
         "--scheduling-strategy SPREAD a"
     )
     *_, made, env, options = run_cells(
@@ -198,3 +199,30 @@ def test_every_option_of_actors_has_its_flag() -> None:
     }
     for option in set(FOR_ACTORS) - {"enable_task_events"}:  # which changes nothing
         assert flags.get(option, f"--{option.replace('_', '-')}") in shown
+
+
+def test_unloading_the_extension_removes_the_magics() -> None:
+    before, unload, magic, after, again, _ = run_cells(
+        "shell = get_ipython(); kind = type(shell.inspector); len(shell.Completer.custom_matchers)",
+        "%unload_ext nbactors",
+        "%actors",
+        "len(shell.Completer.custom_matchers), type(shell.inspector) is kind, shell.find_cell_magic('actor')",
+        "%load_ext nbactors\nlen(shell.Completer.custom_matchers), type(shell.inspector).__mro__[1] is kind.__mro__[1]",
+        "%actors",
+    )
+    assert unload.output == ""
+    assert "not found" in magic.output
+    matchers = int(before.output.split()[-1])
+    assert f"({matchers - 3}, False, None)" in after.output
+    assert f"({matchers}, True)" in again.output
+
+
+def test_unloading_the_extension_leaves_a_running_session_its_hooks() -> None:
+    _, _, help_text, load = run_cells(
+        "%%actor c\nclass C:\n    def add(self, number: int): 'Adds.'",
+        "%unload_ext nbactors",
+        "c.add.remote?",
+        "%load_ext nbactors",
+    )
+    assert "Adds." in help_text.output
+    assert load.ok

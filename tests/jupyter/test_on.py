@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from pathlib import Path
 
 import pytest
-from jupyter_core.utils import ensure_event_loop
 from live_kernel import LiveKernel
 
 pytestmark = pytest.mark.slow
@@ -39,28 +39,6 @@ def begun(path):
     while not pathlib.Path(path).exists():
         time.sleep(0.01)
 """
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _loop() -> Iterator[None]:
-    """The event loop that jupyter_client makes for its blocking calls, and keeps."""
-    loop = ensure_event_loop()
-    yield
-    loop.close()
-
-
-@pytest.fixture(scope="module")
-def shared(_loop: None) -> Iterator[LiveKernel]:
-    kernel = LiveKernel()
-    yield kernel
-    kernel.stop()
-
-
-@pytest.fixture
-def kernel(shared: LiveKernel) -> Iterator[LiveKernel]:
-    shared.open(SETUP)
-    yield shared
-    shared.close()
 
 
 def fails(kernel: LiveKernel, code: str) -> str:
@@ -102,7 +80,7 @@ def test_the_value_looks_as_in_the_actor(kernel: LiveKernel) -> None:
 
 def test_a_failure_is_shown_as_if_local(kernel: LiveKernel) -> None:
     text = fails(kernel, "%%on plain\n\ndef f():\n    1 / 0\n\nf()")
-    assert "line 6, in <module>\n    f()" in text
+    assert "line 6\n    f()" in text
     assert "line 4, in f\n    1 / 0" in text
     assert text.endswith("ZeroDivisionError: division by zero")
     assert "nbactors/" not in text
@@ -116,6 +94,12 @@ def test_a_failure_fails_the_cell(kernel: LiveKernel) -> None:
 def test_a_name_of_the_notebook_is_hinted_at(kernel: LiveKernel) -> None:
     kernel.run("only_here = 1")
     assert "-i only_here copies it" in fails(kernel, "%%on plain\nonly_here")
+
+
+def test_a_cell_without_a_value_for_the_variable_does_not_run(kernel: LiveKernel) -> None:
+    found = fails(kernel, "%%on plain -o sample\nself.touched = sample = 1")
+    assert "-o sample needs a value: end the cell with it" in found
+    assert "False" in shown(kernel, "%%on plain\nhasattr(self, 'touched')")
 
 
 @pytest.mark.parametrize(
@@ -165,10 +149,96 @@ def test_an_interrupt_cancels_the_cell_in_the_actor(kernel: LiveKernel, line: st
     kernel.until(lambda: kernel.of(cell, "idle"))
     (error,) = kernel.of(cell, "error")
     assert error["ename"] == "KeyboardInterrupt"
-    assert "line 5, in <module>" in "\n".join(error["traceback"])
+    assert "line 5\n" in "\n".join(error["traceback"])
     assert shown(kernel, f"%%on {line}\nself.value") == "1"
 
 
 def test_tab_completes_handles_and_options(kernel: LiveKernel) -> None:
     assert {"plain", "threaded", "asynchronous"} <= set(kernel.complete("%%on "))
     assert "--now" in kernel.complete("%%on plain --")
+
+
+def test_tab_completes_the_attributes_of_the_instance(kernel: LiveKernel) -> None:
+    kernel.run("%%on plain\nself.model = type('Model', (), {'weights': 1})()")
+    assert "self.value" in kernel.complete("%%on plain\nself.")
+    assert kernel.complete("%%on plain\nx = 1\nprint(self.va") == ["self.value"]
+    assert "self.model.weights" in kernel.complete("%%on plain\nself.model.")
+    assert "self.value" in kernel.complete("%%on 'by name'\nself.")
+    assert "self.value" not in kernel.complete("self.")
+
+
+def test_tab_completes_while_the_actor_is_busy(kernel: LiveKernel, tmp_path: Path) -> None:
+    path = str(tmp_path / "begun")
+    kernel.run(f"call = plain.block.remote({path!r}); begun({path!r})")
+    assert "self.value" in kernel.complete("%%on plain\nself.")
+
+
+def test_the_cell_sees_the_globals_of_the_class(kernel: LiveKernel) -> None:
+    kernel.run(
+        "import math\nLIMIT = 7\n@ray.remote\nclass User:\n    def area(self): return math.pi * LIMIT\n"
+        "user = User.remote()"
+    )
+    assert shown(kernel, "%%on user\nLIMIT, round(math.pi)") == "(7, 3)"
+    assert shown(kernel, "%%on user\nLIMIT = 8\nLIMIT") == "8"
+    assert shown(kernel, "%%on user\nLIMIT, round(self.area())") == "(8, 22)"
+
+
+def test_a_cell_that_waits_says_what_runs_and_how_to_look(kernel: LiveKernel, tmp_path: Path) -> None:
+    path = str(tmp_path / "begun")
+    kernel.run(f"call = plain.block.remote({path!r}); begun({path!r})")
+    cell = kernel.start("%%on plain\nself.value")
+    kernel.until(lambda: kernel.of(cell, "stream"))
+    text = kernel.of(cell, "stream")[0]["text"]
+    assert re.search(r"plain has run Plain.block for [\d.]+ s, and this cell waits its turn", text)
+    assert "`%%on --now plain` looks inside at once" in text
+    kernel.interrupt()
+    kernel.until(lambda: kernel.of(cell, "idle"))
+
+
+def test_a_cell_that_runs_long_itself_is_not_told_to_wait(kernel: LiveKernel) -> None:
+    cell = kernel.run("%%on plain\nimport time\ntime.sleep(0.6)")
+    assert not kernel.of(cell, "stream")
+
+
+MANY = """
+@ray.remote
+class Worker:
+    def __init__(self, number):
+        self.number = number
+workers = [Worker.remote(number) for number in range(3)]
+first, second, third = workers
+"""
+
+
+def test_a_cell_runs_in_a_list_of_actors_and_shows_one_after_the_other(kernel: LiveKernel) -> None:
+    kernel.run(MANY)
+    cell = kernel.run("%%on workers -o values\nprint('one')\nprint('two', self.number)\nself.number * 2")
+    shown_parts = [
+        content["text"] if kind == "stream" else content["data"]["text/plain"]
+        for owner, kind, content in kernel.messages
+        if owner == cell and kind in ("stream", "display_data")
+    ]
+    expected = [f"── workers[{number}]\none\ntwo {number}\n{number * 2}" for number in range(3)]
+    assert "".join(shown_parts) == "".join(expected)
+    assert shown(kernel, "values") == "[0, 2, 4]"
+
+
+def test_a_list_may_name_its_actors(kernel: LiveKernel) -> None:
+    kernel.run(MANY)
+    cell = kernel.run("%%on [third, first]\nprint(self.number)")
+    assert kernel.text(cell) == "── third\n2\n── first\n0\n"
+
+
+def test_failures_in_a_list_of_actors_are_counted(kernel: LiveKernel) -> None:
+    kernel.run(MANY)
+    cell = kernel.start("%%on workers -o values\n1 / self.number if self.number != 1 else self.nope")
+    kernel.until(lambda: kernel.of(cell, "idle"))
+    told = "".join(part["text"] for part in kernel.of(cell, "stream") if part["name"] == "stderr")
+    assert told.splitlines() == [
+        "%%on: failed in 2 of 3 actors",
+        "  ZeroDivisionError: division by zero (1: workers[0])",
+        "  AttributeError: 'Worker' object has no attribute 'nope' (1: workers[1])",
+    ]
+    [error] = kernel.of(cell, "error")
+    assert error["ename"] == "ZeroDivisionError"
+    assert shown(kernel, "values") == "[None, None, 0.5]"

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
-from jupyter_core.utils import ensure_event_loop
 from live_kernel import WIDGET, LiveKernel
 
 pytestmark = pytest.mark.slow
@@ -37,28 +34,6 @@ def dies():
 """
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _loop() -> Iterator[None]:
-    """The event loop that jupyter_client makes for its blocking calls, and keeps."""
-    loop = ensure_event_loop()
-    yield
-    loop.close()
-
-
-@pytest.fixture(scope="module")
-def shared(_loop: None) -> Iterator[LiveKernel]:
-    kernel = LiveKernel()
-    yield kernel
-    kernel.stop()
-
-
-@pytest.fixture
-def kernel(shared: LiveKernel) -> Iterator[LiveKernel]:
-    shared.open(SETUP)
-    yield shared
-    shared.close()
-
-
 def is_static(kernel: LiveKernel, cell: str) -> bool:
     """Whether the display under a cell is done: it was replaced by one without a widget."""
     updates = kernel.of(cell, "update_display_data")
@@ -70,7 +45,8 @@ def test_bars_show_under_the_cell_that_made_the_call(kernel: LiveKernel) -> None
     other = kernel.run("ray.get(refs)")
     kernel.until(lambda: is_static(kernel, first))
     (shown,) = kernel.of(first, "display_data")
-    assert WIDGET in shown["data"]
+    assert WIDGET not in shown["data"]
+    assert WIDGET in kernel.of(first, "update_display_data")[0]["data"]
     lines = kernel.last(first)["text/plain"].splitlines()
     assert len(lines) == 2
     assert all("100%" in line and line.startswith("(work pid=") for line in lines)

@@ -2,36 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from ipython_cells import run_cells
-from jupyter_core.utils import ensure_event_loop
 from live_kernel import WIDGET, LiveKernel
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _loop() -> Iterator[None]:
-    """The event loop that jupyter_client makes for its blocking calls, and keeps."""
-    loop = ensure_event_loop()
-    yield
-    loop.close()
-
-
-@pytest.fixture(scope="module")
-def shared(_loop: None) -> Iterator[LiveKernel]:
-    kernel = LiveKernel()
-    yield kernel
-    kernel.stop()
-
-
-@pytest.fixture
-def kernel(shared: LiveKernel) -> Iterator[LiveKernel]:
-    shared.open()
-    yield shared
-    shared.close()
 
 
 def line(kernel: LiveKernel, cell: str) -> str:
@@ -97,28 +74,40 @@ def test_an_exception_shows_with_the_lines_of_the_cell(kernel: LiveKernel) -> No
     assert error["ename"] == "RayTaskError(ZeroDivisionError)"
     text = "\n".join(error["traceback"])
     assert text.startswith("broken (pid=")
-    assert "line 6, in <module>\n    divide(0)" in text
+    assert "line 6\n    divide(0)" in text
     assert "line 4, in divide\n    return 1 / x" in text
     assert "nbactors/" not in text
 
 
 def test_a_running_cell_is_cancelled_by_its_button(kernel: LiveKernel) -> None:
     cell = kernel.run("%%remote\ntime.sleep(60)")
-    buttons = [
-        content["comm_id"]
-        for owner, kind, content in kernel.messages
-        if owner == cell and kind == "comm_open" and content["data"]["state"].get("description") == "Cancel"
-    ]
-    kernel.until(lambda: "running" in "".join(str(content) for owner, _, content in kernel.messages if owner == cell))
-    if not buttons:
-        buttons = [
-            content["comm_id"]
-            for _, kind, content in kernel.messages
-            if kind == "comm_open" and content["data"]["state"].get("description") == "Cancel"
-        ][-1:]
-    kernel.click(buttons[0])
+    kernel.until(lambda: "running" in str(kernel.messages))
+    kernel.press(cell, what="cancel_line")
     ended(kernel, cell, "cancelled")
     assert kernel.of(cell, "error") == []
+
+
+def test_the_second_click_ends_the_process_of_a_cell_that_does_not_stop(kernel: LiveKernel) -> None:
+    deaf = "while True:\n    try:\n        time.sleep(60)\n    except KeyboardInterrupt:\n        pass"
+    cell = kernel.run(f"%%remote\n{deaf}")
+    kernel.until(lambda: "running" in str(kernel.messages))
+    kernel.press(cell, what="cancel_line")
+    kernel.until(lambda: "'button': 'Kill'" in str(kernel.messages))
+    kernel.press(cell, what="cancel_line")
+    ended(kernel, cell, "cancelled")
+    assert kernel.of(cell, "error") == []
+
+
+def test_no_message_tells_the_time_of_a_running_cell(kernel: LiveKernel, tmp_path: Path) -> None:
+    path = tmp_path / "go"
+    cell = kernel.run(f"%%remote\nuntil({str(path)!r})")
+    kernel.until(lambda: "since" in kernel.text(cell) and kernel.of(cell, "update_display_data"))
+    before = len(kernel.messages)
+    kernel.run("time.sleep(2.5)")
+    kinds = [kind for _, kind, _ in kernel.messages[before:]]
+    assert [kind for kind in kinds if kind in ("comm_msg", "update_display_data")] == []
+    path.touch()
+    ended(kernel, cell, "done")
 
 
 def test_a_cell_that_waits_for_resources_is_queued(kernel: LiveKernel) -> None:

@@ -10,13 +10,13 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.connect import find_connection_file
-from jupyter_core.utils import ensure_event_loop
 from test_kernel import REPLY_S, SETUP, Kernel, is_running
 
 from nbactors.testing.polling import eventually
@@ -41,14 +41,6 @@ ref = busy.sleep.remote(600)
 FIND = "import nbactors as ray; keeper = ray.get_actor('keeper'); print(ray.get(keeper.increment.remote()))"
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _loop() -> Iterator[None]:
-    """The event loop that jupyter_client makes for its blocking calls, and keeps."""
-    loop = ensure_event_loop()
-    yield
-    loop.close()
-
-
 def start(path: Path) -> tuple[Kernel, list[int]]:
     """Start a notebook's kernel with a detached actor and two that are not, one of them busy."""
     kernel = Kernel(str(path))
@@ -62,7 +54,7 @@ def start(path: Path) -> tuple[Kernel, list[int]]:
 
 def numbers(text: str) -> list[int]:
     """Return the list that a cell has shown, among what actors print."""
-    (found,) = re.findall(r"\[[\d, ]+\]", text)
+    (found,) = re.findall(r"(?<!In)\[[\d, ]+\]", text)
     return [int(number) for number in found.strip("[]").split(", ")]
 
 
@@ -173,8 +165,8 @@ class Server:
         kernel = {"name": "python3"}
         return self.ask("POST", "/api/sessions", {"path": path, "name": path, "type": "notebook", "kernel": kernel})
 
-    def run(self, kernel_id: str, code: str) -> str:
-        """Run a cell and return what it printed."""
+    @contextmanager
+    def _client(self, kernel_id: str) -> Iterator[BlockingKernelClient]:
         client = BlockingKernelClient(
             connection_file=find_connection_file(f"kernel-{kernel_id}.json", path=[self.runtime])
         )
@@ -182,18 +174,30 @@ class Server:
         client.start_channels(
             hb=False
         )  # whose first beat may be missed while the kernel begins: it would count as dead
-        text: list[str] = []
         try:
             client.wait_for_ready(timeout=REPLY_S)
-
-            def collect(message: dict[str, Any]) -> None:
-                content = message["content"]
-                text.append(content.get("text", "") + str(content.get("evalue", "")))
-
-            client.execute_interactive(code, timeout=REPLY_S, output_hook=collect)
+            yield client
         finally:
             client.stop_channels()
+
+    def run(self, kernel_id: str, code: str) -> str:
+        """Run a cell and return what it printed."""
+        text: list[str] = []
+
+        def collect(message: dict[str, Any]) -> None:
+            content = message["content"]
+            text.append(content.get("text", "") + str(content.get("evalue", "")))
+
+        with self._client(kernel_id) as client:
+            client.execute_interactive(code, timeout=REPLY_S, output_hook=collect)
         return "".join(text)
+
+    @contextmanager
+    def running(self, kernel_id: str, code: str) -> Iterator[None]:
+        """Run a cell that goes on at the end of the `with` block."""
+        with self._client(kernel_id) as client:
+            client.execute(code)
+            yield
 
     def close(self) -> None:
         self._process.terminate()
@@ -224,6 +228,71 @@ def test_the_server_tells_the_kernel_which_notebook_it_is(server: Server) -> Non
     kernel_id = server.open("study/model.ipynb")["kernel"]["id"]
     assert server.run(kernel_id, FIND + "; ray.kill(keeper)").splitlines()[-1] == "2"
     server.ask("DELETE", f"/api/kernels/{kernel_id}")
+
+
+TRAINING = """
+import os, threading, time
+from pathlib import Path
+import nbactors as ray
+from nbactors.frontend.interrupts import INTERRUPTS
+from nbactors.testing import eventually
+
+@ray.remote
+class Trainer:
+    def train(self, folder):
+        (folder / "begun").touch()
+        while not (folder / "go").exists():
+            time.sleep(0.01)
+        (folder / "trained").touch()
+
+def tell():
+    "Write a file once this cell waits: an interrupt a moment before would meet nothing to wait for."
+    eventually(lambda: INTERRUPTS.sleeper is not None)
+    (folder / "waits").touch()
+
+folder = Path({folder!r})
+trainer = Trainer.options(name="trainer", lifetime="detached").remote()
+ref = trainer.train.remote(folder)
+"""
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize(
+    ("verb", "cell"),
+    [
+        ("restart", "ray.get(ref)"),
+        ("restart", "ray.wait([ref])"),
+        ("restart", "await ref"),
+        ("restart", "%%on trainer\nself.train(folder)"),
+        ("shutdown", "ray.get(ref)"),
+    ],
+)
+def test_the_call_of_a_detached_actor_survives_the_kernel_that_waits_for_it(
+    server: Server, tmp_path: Path, verb: str, cell: str
+) -> None:
+    session = server.open("model.ipynb")
+    kernel_id = session["kernel"]["id"]
+    setup = TRAINING.format(folder=str(tmp_path))
+    if cell.startswith("%%"):
+        setup = setup.replace("ref = trainer.train.remote(folder)", "%load_ext nbactors")
+        cell = cell.replace("trainer", "-i folder trainer")
+    else:
+        cell = f"threading.Thread(target=tell).start()\n{cell}"
+    server.run(kernel_id, setup)
+    with server.running(kernel_id, cell):
+        eventually(lambda: (tmp_path / "begun").exists())
+        if "await" not in cell and "%%" not in cell:
+            eventually(lambda: (tmp_path / "waits").exists())
+        if verb == "restart":
+            server.ask("POST", f"/api/kernels/{kernel_id}/restart")
+        else:
+            server.ask("DELETE", f"/api/sessions/{session['id']}")
+    if verb == "shutdown":
+        kernel_id = server.open("model.ipynb")["kernel"]["id"]
+    server.run(kernel_id, f"from pathlib import Path; Path({str(tmp_path / 'go')!r}).touch()")
+    eventually(lambda: (tmp_path / "trained").exists())
+    found = server.run(kernel_id, "import nbactors as ray; ray.kill(ray.get_actor('trainer')); print('found')")
+    assert found.endswith("found\n")
 
 
 def test_a_kernel_without_a_name_finds_the_actor_after_a_restart() -> None:

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.manager import KernelManager
-from jupyter_core.utils import ensure_event_loop
 
 pytestmark = pytest.mark.slow
 
@@ -30,7 +29,6 @@ class Counter:
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[BlockingKernelClient]:
-    loop = ensure_event_loop()
     manager = KernelManager()
     manager.start_kernel(env={**os.environ, "JPY_SESSION_NAME": "shown.ipynb"})
     client = manager.client()
@@ -44,7 +42,6 @@ def client() -> Iterator[BlockingKernelClient]:
     finally:
         client.stop_channels()
         manager.shutdown_kernel(now=True)
-        loop.close()
 
 
 def shown(client: BlockingKernelClient, code: str) -> list[dict[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import msgspec
@@ -15,7 +16,7 @@ from nbactors.views import bar
 
 pytest.importorskip("IPython")
 
-from nbactors.jupyter.cell_output.bars import SHOWN, Bars
+from nbactors.jupyter.cell_output.bars import FOLDED, KEPT, Bars
 
 ONE = BarState(1, "w1", "a", "Trainer", 7, "epochs", n=3, total=10, elapsed=6, rate=0.5)
 
@@ -77,12 +78,37 @@ def test_a_bar_that_stopped_early_is_not_green() -> None:
     assert "success-color" in bars(ONE._replace(closed=True, n=10)).html()
 
 
-def test_many_finished_bars_are_counted_instead_of_shown() -> None:
-    done = [ONE._replace(bar=str(number), closed=True, n=10) for number in range(SHOWN + 5)]
+def test_more_than_eight_bars_fold_into_one_and_the_slowest() -> None:
+    many = [ONE._replace(bar=str(number), n=number) for number in range(3, 3 + FOLDED)]
+    assert len(bars(*many).shown()) == FOLDED
+    slow = ONE._replace(bar="slow", n=1, elapsed=9)
+    whole, slowest = bars(*many, slow, ONE._replace(bar="done", n=10, closed=True)).shown()
+    assert bar.line(whole) == "10 bars:  10%|█         | 1/10 [00:09<?]"
+    assert (slowest.description, slowest.n) == ("slowest: epochs", 1)
+
+
+def test_folded_bars_that_have_ended_say_how_many_are_unfinished_and_which() -> None:
+    ended = [ONE._replace(bar=str(number), n=10, closed=True) for number in range(FOLDED)]
+    failed = ONE._replace(bar="failed", closed=True, failed="its process has ended")
+    whole, other = bars(*ended, failed).shown()
+    assert bar.line(whole).endswith("9/9 [00:06, 1 unfinished]")
+    assert other == failed
+
+
+def test_bars_that_are_not_kept_are_counted() -> None:
+    done = [ONE._replace(bar=str(number), closed=True, n=10) for number in range(KEPT + 5)]
     shown = bars(ONE, *done)
-    assert len(shown.states()) == SHOWN
+    assert len(shown.states()) == KEPT
     assert ONE in shown.states(), "it still runs"
-    assert shown.text().endswith("… and 6 more that have ended")
+    assert f"{KEPT + 5}/{KEPT + 6}" in shown.text()
+
+
+def test_bars_of_one_description_are_told_apart() -> None:
+    other = ONE._replace(source="w2", pid=8)
+    second = ONE._replace(bar="b")
+    alone = ONE._replace(source="w3", pid=9, description="alone")
+    html = bars(ONE, other, second, alone).html()
+    assert re.findall(r'title="[^"]*">([^<]*)</span>', html) == ["epochs · 7", "epochs · 7 #2", "epochs · 8", "alone"]
 
 
 def test_html_is_escaped() -> None:
@@ -148,3 +174,30 @@ def test_a_bar_prints_lines_at_intervals_and_one_at_its_end_if_it_remains(monkey
     assert long.is_due(ONE)
     assert not long.is_due(ONE)
     assert long.is_due(ONE._replace(closed=True, leave=False)), "it ends what it has begun"
+
+
+def test_a_panel_has_a_button_for_each_call_and_none_for_bars_that_have_ended() -> None:
+    one, nested = ONE._replace(call="c1"), ONE._replace(bar="b", call="c1")
+    other, over = ONE._replace(source="w2", call="c2"), ONE._replace(source="w3", call="c3", closed=True)
+    shown = bars(one, nested, other, over, ONE._replace(source="w4"))
+    assert [row["button"] for row in shown.rows().values()] == [True, False, True, False, False]
+    assert shown.calls("w1:b") == {"c1"}
+    assert shown.calls("w3:a") == set()
+
+
+def test_the_bar_that_stands_for_all_has_the_button_of_all_calls() -> None:
+    shown = bars(*[ONE._replace(source=f"w{number}", call=f"c{number}") for number in range(FOLDED + 1)])
+    whole, slowest = shown.rows()
+    assert shown.calls(whole) == {f"c{number}" for number in range(FOLDED + 1)}
+    assert len(shown.calls(slowest)) == 1
+
+
+def test_the_beginning_of_a_bar_in_a_panel_does_not_jitter_with_the_way_of_its_states() -> None:
+    shown = bars()
+    for n, now in ((3, 106.0), (4, 107.1), (5, 108.05)):
+        shown.apply(ONE._replace(n=n, elapsed=n + 3.0), now)
+    (row,) = shown.rows().values()
+    assert (row["since"], row["took"], row["rest"], row["note"]) == (100.0, "", "00:10", "2.00s/it")
+    shown.apply(ONE._replace(n=10, elapsed=12.0, closed=True), 112.0)
+    (row,) = shown.rows().values()
+    assert (row["mark"], row["took"], row["rest"], row["units"]) == ("done", "00:12", "", "10/10")

@@ -18,7 +18,7 @@ from nbactors.object_ref import ObjectRef
 from nbactors.object_ref_generator import ObjectRefGenerator
 from nbactors.ray_context import RayContext
 from nbactors.views import description, html
-from nbactors.views.summaries import ActorFacts, ObjectFacts, StreamFacts
+from nbactors.views.summaries import ActorFacts, ObjectFacts, StoreFacts, StreamFacts
 
 
 class Counter:
@@ -157,6 +157,29 @@ def test_the_context_shows_whether_the_session_is_open(recorded: RecordingEngine
     assert "ended" in other._repr_html_()
 
 
+def test_the_context_of_an_open_session_shows_the_object_store_as_it_is_now(recorded: RecordingEngine) -> None:
+    context = RayContext({**recorded.describe(), "job_id": recorded.facts.job_id.hex()})
+    assert "object store=0 B held, 0 B spilled, limit 1.0 GiB)" in repr(context)
+    recorded.stores = StoreFacts(3 << 20, 5 << 29, 1 << 30, silent=2), StoreFacts(1 << 20, 0, 1 << 21)
+    node, own = (
+        "3.0 MiB held, 2.5 GiB spilled, limit 1.0 GiB (2 processes did not answer)",
+        "1.0 MiB held, 0 B spilled, limit 2.0 MiB",
+    )
+    assert f"object store={node}, object store of the session={own})" in repr(context)
+    assert node in context._repr_html_()
+    assert own in context._repr_html_()
+
+
+def test_the_context_shows_no_object_store_after_the_end_and_says_so_if_the_node_is_silent(
+    recorded: RecordingEngine,
+) -> None:
+    ended = RayContext({**recorded.describe(), "job_id": "ff"})
+    assert "object store=" not in repr(ended)
+    recorded.stores = None
+    context = RayContext({**recorded.describe(), "job_id": recorded.facts.job_id.hex()})
+    assert "object store=unknown, the node does not answer)" in repr(context)
+
+
 def test_a_context_with_a_directory_of_invalid_utf_8_can_be_printed(recorded: RecordingEngine) -> None:
     context = RayContext({"directory": "/tmp/\udcff"})
     assert context["directory"] == "/tmp/\udcff"
@@ -165,7 +188,7 @@ def test_a_context_with_a_directory_of_invalid_utf_8_can_be_printed(recorded: Re
 
 
 class Reader(HTMLParser):
-    """Reads HTML as GitHub shows it: elements that it keeps, text, no styles."""
+    """Reads HTML as GitHub shows it: elements that it keeps, text, no styles and classes."""
 
     ALLOWED = {"div", "strong", "table", "thead", "tbody", "tr", "th", "td", "details", "summary", "code", "br", "p"}
 
@@ -175,9 +198,9 @@ class Reader(HTMLParser):
         self.text: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: Any) -> None:
-        assert tag in self.ALLOWED
+        assert tag in self.ALLOWED or tag == "style"
         for name, value in attrs:
-            assert name in ("style", "scope")
+            assert name in ("style", "scope", "class")
             assert not re.search(r"#[0-9a-f]{3}|rgb|white;|black|url\(", value), "colours are the page's own"
         if tag != "br":
             self.open.append(tag)
@@ -186,7 +209,8 @@ class Reader(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        self.text.append(data)
+        if self.open[-1:] != ["style"]:
+            self.text.append(data)
 
 
 def read(text: str) -> list[str]:
@@ -204,6 +228,11 @@ def test_html_is_static_and_readable_without_styles() -> None:
     assert "ValueError: <script>alert(1)</script>" in told
     assert "Actor class Counter" in read(ray.remote(Counter)._repr_mimebundle_()["text/html"])
     assert read(html.table(["a", "b"], [["1", "<b>"]])) == ["a", "b", "1", "<b>"]
+
+
+def test_a_long_table_has_no_style_for_each_cell() -> None:
+    rows = [["name", "variable", "class", "alive", "12345", "1 s", "10.5 MiB"]] * 200
+    assert len(html.table([*"abcdefg"], rows)) < 40_000
 
 
 def test_a_methods_signature_can_be_inspected(recorded: RecordingEngine) -> None:

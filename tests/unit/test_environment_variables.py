@@ -12,6 +12,7 @@ import pytest
 import nbactors
 from nbactors.limits import MAX_SECONDS
 from nbactors.local.access.linger import DEFAULT_S, linger_s
+from nbactors.local.access.memory_threshold import DEFAULT, memory_threshold
 
 ROOT = Path(nbactors.__file__).parent
 README = ROOT.parent / "README.md"
@@ -58,6 +59,23 @@ def test_the_table_names_exactly_the_variables_that_the_code_reads() -> None:
 def test_the_defaults_are_those_of_the_code() -> None:
     (row,) = [line for line in README.read_text().splitlines() if line.startswith("| `NBACTORS_LINGER_S`")]
     assert f"seconds from 0 to {MAX_SECONDS:.0f}; {DEFAULT_S:g} |" in row
+    (row,) = [line for line in README.read_text().splitlines() if line.startswith("| `NBACTORS_MEMORY_THRESHOLD`")]
+    assert f"never; {DEFAULT:g} |" in row
+
+
+@pytest.mark.parametrize(("given", "share"), [("", DEFAULT), ("0.5", 0.5), ("1", 1.0)])
+def test_the_memory_threshold_is_read_from_its_variable(
+    given: str, share: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NBACTORS_MEMORY_THRESHOLD", given)
+    assert memory_threshold() == share
+
+
+@pytest.mark.parametrize("given", ["0", "1.1", "nan", "much"])
+def test_another_memory_threshold_is_refused(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NBACTORS_MEMORY_THRESHOLD", given)
+    with pytest.raises(ValueError, match="NBACTORS_MEMORY_THRESHOLD must hold the share"):
+        memory_threshold()
 
 
 @pytest.mark.parametrize(("given", "seconds"), [("", DEFAULT_S), ("0", 0.0), (" 2.5 ", 2.5), ("604800", MAX_SECONDS)])

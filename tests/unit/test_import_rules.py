@@ -18,16 +18,17 @@ STDLIB = sys.stdlib_module_names
 # A room, which rooms it may import, and which packages beside the standard library. The upper ones come first.
 # Imports for type checkers and those inside functions count. A module belongs to the longest name that it begins with.
 TABLE = """
-jupyter                   : package util upkeep actor remote_function exceptions frontend views version
-                          + IPython ipywidgets traitlets tblib psutil
-cli                       : benchmark util exceptions version                                   + click
+jupyter                   : package util upkeep actor remote_function object_ref object_ref_generator byte_sizes
+                            exceptions frontend views
+                          + IPython anywidget ipywidgets traitlets tblib psutil
+cli                       : benchmark util byte_sizes exceptions version views                          + click
 benchmark                 :                                                                     + typing_extensions
-testing                   : exceptions local.access local.sockets                               + msgspec psutil
+testing                   : exceptions frontend local.access local.sockets                      + msgspec psutil
 package                   : upkeep util api actor runtime_context engine object_ref object_ref_generator exceptions
                             old_names version                                                   + IPython
 upkeep                    : api actor definitions engine exceptions object_ref options ownership
 util                      : api actor definitions engine exceptions frontend object_ref object_ref_generator
-                            options views local.access local.stack_of_actor local.wire version
+                            options views
 runtime_context           : actor engine
 api                       : actor remote_function ray_context engine exceptions object_ref object_ref_generator options
                                                                                     + cloudpickle
@@ -35,61 +36,74 @@ remote_function           : definitions engine object_ref object_ref_generator o
 actor                     : remote_method definitions engine object_ref object_ref_generator options views
                                                                                     + typing_extensions
 remote_method             : object_ref object_ref_generator
-ray_context               : engine version views                                    + typing_extensions
+ray_context               : byte_sizes engine version views                            + typing_extensions
 engine                    : object_ref definitions exceptions frontend options views
 object_ref_generator      : object_ref views
 object_ref                : views
-views                     : definitions frontend
+views                     : byte_sizes definitions frontend
 definitions               : options exceptions                                                  + cloudpickle
-options                   : runtime_env limits
+options                   : byte_sizes runtime_env limits
 runtime_env               : limits
 frontend                  : version
-exceptions                :
+byte_sizes                :
+exceptions                : version
 old_names                 :
 ownership                 :
 limits                    :
 version                   :
 
 local.worker              : local.worker.running local.worker.inspecting local.worker.printing local.session
-                            local.member local.reactor local.sockets local.wire definitions engine frontend limits
-                            runtime_env version                                                         + msgspec
-local.worker.running      : local.worker.inspecting local.worker.printing local.worker.jobs local.submitting
+                            local.member local.objects local.reactor local.sockets local.wire definitions engine
+                            frontend limits runtime_env version                                   + msgspec
+local.worker.running      : local.worker.inspecting local.worker.memory local.worker.printing local.worker.jobs
+                            local.submitting local.task_events
                             local.objects local.connections local.reactor local.membership local.wire definitions
                             exceptions frontend limits version                                  + uvloop
-local.worker.inspecting   : local.worker.jobs local.connections local.sockets local.wire exceptions version
+local.worker.inspecting   : local.worker.jobs local.connections local.sockets local.wire exceptions
 local.worker.printing     : local.worker.jobs local.connections local.reactor local.wire frontend
                                                                         + msgspec setproctitle IPython traitlets
-local.worker.jobs         : local.submitting local.objects local.connections local.wire options
+local.worker.memory       : byte_sizes
+local.worker.jobs         : local.submitting local.task_events local.objects local.connections local.wire limits
+                            options
+local.observing           : local.cancelling local.stack_of_actor local.access local.wire engine exceptions version
 local.session             : local.member local.submitting local.objects local.reactor local.stack_of_actor local.access
                             local.sockets local.standard_streams local.wire definitions engine exceptions frontend
                             limits object_ref options version views                                   + msgspec
-local.member              : local.submitting local.objects local.connections local.store local.reactor local.current
+local.member              : local.submitting local.task_events
+                            local.objects local.connections local.store local.reactor local.current
                             local.access local.environment local.membership local.wire exceptions frontend
-local.submitting          : local.objects local.connections local.reactor local.current local.environment
-                            local.membership local.wire definitions engine exceptions frontend limits object_ref
-                            object_ref_generator options views
-local.objects             : local.connections local.store local.reactor local.current local.membership local.wire
-                            engine exceptions frontend object_ref object_ref_generator views
+local.submitting          : local.task_events local.objects local.connections local.reactor local.current
+                            local.environment local.membership local.wire definitions engine exceptions frontend limits
+                            object_ref object_ref_generator options views
+local.task_events         : byte_sizes local.reactor local.wire limits views
+local.objects             : local.connections local.store local.reactor local.cgroups local.current local.membership
+                            local.wire engine exceptions frontend object_ref object_ref_generator views
 local.connections         : local.reactor local.membership local.sockets local.wire exceptions version    + msgspec
 local.environment         : local.installation local.wire runtime_env
 local.membership          : exceptions
 local.reactor             : frontend
 local.current             : engine exceptions
-local.store               : exceptions
+local.store               : local.memory_files exceptions
+local.cancelling          : local.stack_of_actor local.wire
 local.stack_of_actor      : local.sockets local.wire exceptions version
 local.installation        : local.access local.wire
 local.standard_streams    :
+local.cgroups             :
+local.memory_files        :
 local.forkserver          : local.wire
-local.node                : local.node.rules local.node.shell local.access local.sockets local.wire   + msgspec
-local.node.shell          : local.node.rules local.access local.sockets local.wire exceptions ownership  + msgspec
-local.node.rules          : local.wire limits                                                         + msgspec
+local.node                : local.node.rules local.node.shell local.access local.cgroups local.memory_files
+                            local.sockets local.wire                                                  + msgspec
+local.node.shell          : local.node.rules local.access local.cgroups local.sockets local.wire exceptions ownership
+                                                                                                      + msgspec
+local.node.rules          : local.wire byte_sizes limits                                                       + msgspec
 local.access              : local.sockets local.wire exceptions frontend limits ownership version     + msgspec psutil
 local.sockets             : local.wire
-local.wire                : definitions exceptions frontend limits                  + msgspec cloudpickle
+local.wire                : definitions exceptions frontend limits   + msgspec cloudpickle polars pyarrow
 """
 
 # Imports that the table forbids, each with the reason for it.
 ALLOWED = {
+    ("package", "jupyter.failures.tracebacks"),  # in a notebook
     ("package", "jupyter.kernel.session_hooks"),  # in a notebook, on first use
     ("package", "jupyter.magics.registry"),  # `%load_ext nbactors`
     ("api", "local.wire.pickling"),  # which modules travel by value is one registry, whichever engine runs
@@ -101,11 +115,21 @@ ALLOWED = {
 READS_OR_WRITES = {"asyncio", "http", "mmap", "multiprocessing", "select", "selectors", "socket", "ssl", "subprocess"}
 ACTS = {"asyncio", "socket", "subprocess", "time", "threading", "select", "selectors", "multiprocessing", "signal"}
 PURE = {
+    "jupyter.cell_output.inbox",
+    "jupyter.cell_output.refresh_pace",
+    "jupyter.panels.activity",
+    "jupyter.panels.states",
     "local.node.rules.actor_table",
     "local.node.rules.lifecycle",
+    "local.node.rules.memory.store_room",
     "local.node.rules.resources",
     "local.node.rules.state",
+    "local.node.rules.tracing.task_table",
     "local.objects.object_life",
+    "local.store.page_map",
+    "local.store.hold",
+    "local.store.room",
+    "local.store.warm_blocks",
     "local.submitting.call_life",
     "testing.records",
     "testing.rules",

@@ -12,6 +12,7 @@ import pytest
 import nbactors
 
 PUBLIC = [
+    "profile",
     "Checkpoint",
     "checkpoint",
     "restore",
@@ -34,17 +35,21 @@ PUBLIC = [
     "kill",
     "method",
     "nodes",
+    "panel",
     "put",
     "register_pickle_by_value",
     "remote",
     "runtime_context",
     "shutdown",
+    "timeline",
     "unregister_pickle_by_value",
     "util",
     "wait",
 ]
 
 OURS_ALONE = {
+    "panel",
+    "profile",
     "Checkpoint",
     "checkpoint",
     "restore",
@@ -98,7 +103,12 @@ def test_nothing_else_is_public() -> None:
         if not name.startswith("_") and not isinstance(value, types.ModuleType)
     }
     # Hooks and what the module itself needs.
-    assert found - set(PUBLIC) == {"load_ipython_extension", "annotations", "TYPE_CHECKING"}
+    assert found - set(PUBLIC) == {
+        "load_ipython_extension",
+        "unload_ipython_extension",
+        "annotations",
+        "TYPE_CHECKING",
+    }
 
 
 def test_the_exceptions_are_those_of_ray_and_one_more() -> None:

@@ -1,4 +1,4 @@
-"""Every test has an assertion: a test without one passes whatever the code does."""
+"""Every test runs and has an assertion: a test without an assertion passes whatever the code does."""
 
 from __future__ import annotations
 
@@ -72,3 +72,12 @@ def without_assertion(path: Path) -> Iterator[str]:
 def test_every_test_has_an_assertion() -> None:
     found = [test for path in sorted(TESTS.rglob("test_*.py")) for test in without_assertion(path)]
     assert not found, "these tests pass whatever the code does; assert what they hold:\n" + "\n".join(found)
+
+
+def test_no_two_files_of_tests_are_the_same_module() -> None:
+    """pytest takes the name of a file in a folder without `__init__.py` for the module, and refuses a second one."""
+    files: dict[str, list[str]] = {}
+    for path in sorted(TESTS.rglob("test_*.py")):
+        if not (path.parent / "__init__.py").exists():
+            files.setdefault(path.name, []).append(str(path.relative_to(TESTS)))
+    assert [paths for paths in files.values() if len(paths) > 1] == []

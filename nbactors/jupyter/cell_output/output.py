@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections import deque
 from time import monotonic
 from typing import Any
 
+from nbactors.frontend import redirected
 from nbactors.frontend.sink import Output
-from nbactors.frontend.text_stream import write
+from nbactors.frontend.text_stream import is_terminal, write, write_now
 from nbactors.jupyter.cell_output import cells
 from nbactors.jupyter.cell_output.live import Live
 from nbactors.jupyter.cell_output.painter import painter
@@ -31,10 +33,30 @@ class CellOutput:
     def __init__(self) -> None:
         self._shown: dict[int, list[int]] = {}
         self._floods: dict[int, Flood] = {}
+        self._held: dict[int, Held] = {}
+
+    def hold(self, cell: int) -> Held:
+        """Keep the output of a cell back until `let_go`. Any thread."""
+        held = self._held[cell] = Held()
+        return held
+
+    def let_go(self, cell: int) -> None:
+        """Show the further output of a cell again. Any thread."""
+        self._held.pop(cell, None)
 
     def show(self, output: Output) -> None:
-        """Show output under its cell, or under the running cell if its own is not known."""
-        if not output.cell or cells.header(output.cell) is None:
+        """Show output under its cell, or under the running cell if its own is not known.
+
+        A block of the running cell that redirects the stream gets the cell's output instead.
+        """
+        held = self._held.get(output.cell)
+        if held is not None and held.take(output):
+            return
+        block = redirected.stream(output.stream)
+        if block is not None and cells.is_running(output.cell):
+            write_now(block, output.lines(in_colour=is_terminal(block)))
+            return
+        if not output.cell or not cells.is_known(output.cell):
             stream: Any = sys.stdout if output.stream == 1 else sys.stderr
             write(stream, output.lines(in_colour=True))
             return
@@ -49,6 +71,31 @@ class CellOutput:
         if flood is None:
             flood = self._floods[output.cell] = Flood(output.cell)
         flood.add(output)
+
+
+class Held:
+    """The output of one cell that is kept back, by process: the first lines of each, up to a limit."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._texts: dict[int, list[str]] = {}
+        self._left = HEAD_BYTES
+        self._is_read = False
+
+    def take(self, output: Output) -> bool:
+        """Take output in; return whether it is kept back. On the leader's thread."""
+        with self._lock:
+            if self._is_read or self._left < len(output.text):
+                return False
+            self._left -= len(output.text)
+            self._texts.setdefault(output.pid, []).append(output._replace(has_prefix=False).lines(in_colour=False))
+        return True
+
+    def read(self) -> dict[int, str]:
+        """Return the text of each process, and take no more. Any thread."""
+        with self._lock:
+            self._is_read = True
+            return {pid: "".join(texts) for pid, texts in self._texts.items()}
 
 
 class Flood:

@@ -12,7 +12,7 @@ from typing import Any
 from IPython.core.interactiveshell import InteractiveShell
 
 from nbactors import exceptions
-from nbactors.version import PACKAGE
+from nbactors.jupyter.failures.tracebacks import users_part
 
 
 class Text:
@@ -28,7 +28,7 @@ class Text:
 def watch(shell: InteractiveShell) -> None:
     """Make this shell's `%debug` enter remote frames. Calling it again does nothing. On the main thread.
 
-    The traceback has the remote frames only while the debugger runs, so that `%tb` and front ends show it as before.
+    The traceback is changed only while the debugger runs, so that `%tb` and front ends show it as before.
     """
     printer: Any = shell.InteractiveTB
     if getattr(printer, "_nbactors_debugger", None) is not None:
@@ -55,14 +55,14 @@ def offer(error: BaseException) -> None:
 
 @contextmanager
 def _extended(printer: Any) -> Iterator[None]:
-    """Append the remote frames to the traceback of the last error. On the main thread."""
+    """Give the last error a traceback of the user's frames, remote frames included. On the main thread."""
     error = getattr(sys, "last_value", None)
-    remote = _remote(error) if isinstance(error, exceptions.RayTaskError) else None
-    if error is None or remote is None:
+    if error is None:
         yield
         return
+    remote = _remote(error) if isinstance(error, exceptions.RayTaskError) else None
     local, last = error.__traceback__, sys.last_traceback
-    whole = _joined(local or last, remote)
+    whole = users_part(local or last, remote)
     error.__traceback__ = sys.last_traceback = printer.tb = whole
     try:
         yield
@@ -110,16 +110,3 @@ def _keep_source(frame: Any) -> None:
     if frame.source and not linecache.getlines(frame.filename):
         lines = ["\n"] * (frame.first - 1) + [f"{line}\n" for line in frame.source]
         linecache.cache[frame.filename] = (len(lines), None, lines, frame.filename)
-
-
-def _joined(local: types.TracebackType | None, remote: types.TracebackType) -> types.TracebackType:
-    """Return a traceback of the local frames, without those of nbactors, and then the remote frames."""
-    nodes = []
-    while local is not None:
-        if not local.tb_frame.f_code.co_filename.startswith(PACKAGE):
-            nodes.append(local)
-        local = local.tb_next
-    result = remote
-    for node in reversed(nodes):
-        result = types.TracebackType(result, node.tb_frame, node.tb_lasti, node.tb_lineno)
-    return result

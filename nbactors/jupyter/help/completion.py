@@ -16,7 +16,7 @@ from IPython.core.interactiveshell import InteractiveShell
 
 import nbactors
 from nbactors.actor import ActorClass, ActorHandle, ActorMethod
-from nbactors.jupyter.help import remote_call
+from nbactors.jupyter.help import actor_attributes, remote_call
 from nbactors.jupyter.magics.magic_line import variables
 from nbactors.remote_function import RemoteFunction
 from nbactors.util import state
@@ -30,10 +30,17 @@ _CALLS = ("remote", "options")
 def watch(shell: InteractiveShell) -> None:
     """Complete the parameters of remote calls. Calling it again does nothing. On the main thread."""
     completer = getattr(shell, "Completer", None)
-    if completer is None or getattr(shell, "_nbactors_completion", False):
+    if completer is None or getattr(shell, "_nbactors_completion", None) is not None:
         return
-    completer.custom_matchers.append(_RemoteCalls(shell).matches)
-    shell._nbactors_completion = True
+    shell._nbactors_completion = _RemoteCalls(shell).matches
+    completer.custom_matchers.append(shell._nbactors_completion)
+
+
+def unwatch(shell: InteractiveShell) -> None:
+    """Undo `watch`. On the main thread."""
+    if getattr(shell, "_nbactors_completion", None) is not None:
+        shell.Completer.custom_matchers.remove(shell._nbactors_completion)
+        shell._nbactors_completion = None
 
 
 def complete_magics(shell: InteractiveShell, names: Iterable[str]) -> None:
@@ -51,7 +58,17 @@ def complete_magics(shell: InteractiveShell, names: Iterable[str]) -> None:
         matchers = shell.Completer.custom_matchers
         # If the extension is loaded again, the new matcher replaces the earlier one.
         matchers[:] = [matcher for matcher in matchers if not getattr(matcher, "is_of_nbactors", False)]
-        matchers.append(_matcher(lines))
+        matchers += [_matcher(lines), _attribute_matcher(shell)]
+
+
+def forget_magics(shell: InteractiveShell, names: Iterable[str]) -> None:
+    """Undo `complete_magics`. On the main thread."""
+    if not hasattr(IPython.core.completer, "context_matcher"):  # IPython before 8.6
+        for name in names:
+            shell.strdispatchers["complete_command"].strs.pop(name, None)
+    elif getattr(shell, "Completer", None) is not None:
+        matchers = shell.Completer.custom_matchers
+        matchers[:] = [matcher for matcher in matchers if not getattr(matcher, "is_of_nbactors", False)]
 
 
 def _matcher(lines: dict[str, _Line]) -> Callable[[Any], Any]:
@@ -69,6 +86,25 @@ def _matcher(lines: dict[str, _Line]) -> Callable[[Any], Any]:
 
     complete_line.is_of_nbactors = True
     matcher: Callable[[Any], Any] = complete_line
+    return matcher
+
+
+def _attribute_matcher(shell: InteractiveShell) -> Callable[[Any], Any]:
+    """Return a matcher for `self.` in cells of `%%on`. The notebook's own `self`, if there is one, is another."""
+
+    @IPython.core.completer.context_matcher()
+    def complete_self(context: Any) -> dict[str, Any]:
+        kept, dot, begun = context.token.rpartition(".")
+        names = actor_attributes.completions(shell, context.full_text, context.text_until_cursor) if dot else []
+        # As IPython does, private names only if the user has begun one.
+        found = [f"{kept}.{name}" for name in names if name.startswith(begun or tuple(set(name[:1]) - {"_"}))]
+        return {
+            "completions": [IPython.core.completer.SimpleCompletion(text) for text in found],
+            "suppress": bool(found),
+        }
+
+    complete_self.is_of_nbactors = True
+    matcher: Callable[[Any], Any] = complete_self
     return matcher
 
 

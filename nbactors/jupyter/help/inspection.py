@@ -26,6 +26,14 @@ def watch(shell: InteractiveShell) -> None:
     inspector.__class__ = kind
 
 
+def unwatch(shell: InteractiveShell) -> None:
+    """Undo `watch`. On the main thread."""
+    inspector = getattr(shell, "inspector", None)
+    if getattr(inspector, "knows_remote_calls", False):
+        plain = type(inspector).__mro__[1]
+        shell.inspector_class = inspector.__class__ = plain
+
+
 def _knowing(base: Any) -> type:
     """Return a subclass of an inspector's class that knows remote calls."""
 

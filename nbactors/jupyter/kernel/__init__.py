@@ -1,1 +1,1 @@
-"""The hooks of a session in a kernel: the stop button, and the output history."""
+"""The hooks of a session in a kernel: the stop button, the shutdown request, and the output history."""

@@ -62,6 +62,14 @@ def watch(shell: InteractiveShell) -> None:
         shell._nbactors_history = callback
 
 
+def unwatch(shell: InteractiveShell) -> None:
+    """Undo `watch`. On the main thread."""
+    callback = getattr(shell, "_nbactors_history", None)
+    if callback is not None:
+        shell.events.unregister("post_run_cell", callback.post_run_cell)
+        shell._nbactors_history = None
+
+
 def _weakened(value: Any) -> Any:
     """Return a replacement for `value` that holds no handle strongly, or None if `value` holds no handle.
 

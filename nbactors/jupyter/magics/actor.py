@@ -10,10 +10,10 @@ from typing import Any
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, cell_magic, magics_class, no_var_expand
 from IPython.core.magic_arguments import magic_arguments
-from IPython.display import display
 
 import nbactors
 from nbactors.actor import ActorClass
+from nbactors.jupyter.cell_output.actor_card import ActorCard
 from nbactors.jupyter.magics import actor_arguments, class_update
 from nbactors.jupyter.magics.cell_code import CellFailed, execute, parse
 from nbactors.jupyter.magics.magic_line import is_variable, parsed
@@ -71,10 +71,15 @@ class ActorMagics(Magics):
         else:
             class_update.tell_of_old(shell, actor_class, cell, arguments.variable)
         if arguments.variable:
+            before = shell.user_ns.get(arguments.variable)
+            had_state = class_update.is_one_of(before, actor_class)
             handle = _instance(actor_class, own, arguments.variable, evaluate)
             shell.user_ns[arguments.variable] = handle
+            if had_state and handle != before:
+                name = arguments.variable
+                print(f"{name} is a new actor, without the state of the one before. %%actor --update {name} keeps it")
             # Not returned: IPython's history would keep the actor alive.
-            display(handle)
+            ActorCard(handle)
 
 
 def _define(cls: type, options: dict[str, Any]) -> ActorClass[Any]:

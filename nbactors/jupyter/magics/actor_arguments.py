@@ -15,12 +15,13 @@ import nbactors
 from nbactors.jupyter.magics.magic_line import unquoted
 
 NAMING = ("name", "namespace", "lifetime", "get_if_exists")
-_TEXTS = ("name", "namespace", "working_dir", "scheduling_strategy")
+_TEXTS = ("name", "namespace", "working_dir", "scheduling_strategy", "memory_limit")
 _AS_THEY_ARE = (
     *NAMING,
     "num_cpus",
     "num_gpus",
     "memory",
+    "memory_limit",
     "max_concurrency",
     "max_pending_calls",
     "max_restarts",
@@ -54,6 +55,11 @@ _ARGUMENTS = (
     argument("--num-cpus", type=float, metavar="N", help="CPUs it holds; by default 1 to be placed, 0 to run."),
     argument("--num-gpus", type=float, metavar="N", help="GPUs it holds; may be a fraction."),
     argument("--memory", type=float, metavar="BYTES", help="Memory that must be free for it, 2e9 for instance."),
+    argument(
+        "--memory-limit",
+        metavar="BYTES",
+        help="Memory that it may use, 2GiB for instance: a method that goes beyond gets MemoryError.",
+    ),
     argument(
         "--resource",
         action="append",

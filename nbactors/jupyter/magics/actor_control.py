@@ -17,9 +17,7 @@ from nbactors.actor import ActorHandle
 from nbactors.jupyter.magics.actor_table import Roster
 from nbactors.jupyter.magics.magic_line import is_variable, parsed, unquoted, variables
 from nbactors.util import calls, state
-
-MANY = 100_000
-"""A limit above the number of actors that a node has."""
+from nbactors.util.panels import Panel, panel
 
 _REFERENCES = (nbactors.ObjectRef, nbactors.ObjectRefGenerator)
 
@@ -31,21 +29,28 @@ class ControlMagics(Magics):
     @magic_arguments()
     @argument("--all", action="store_true", help="Also actors of other sessions, and dead ones.")
     @argument("--stacks", action="store_true", help="Also print the stack of each actor's process.")
+    @argument("--live", action="store_true", help="A panel that goes on, with buttons; see `nbactors.panel`.")
     @line_magic
-    def actors(self, line: str) -> Roster:
+    def actors(self, line: str) -> Roster | Panel:
         """Show this session's actors and the detached ones.
 
-        The column "calls here" counts the calls of this session. Starts nothing, and asks no actor, so it also shows
-        actors that are stuck.
+        The column "calls here" counts the calls of this session. The column "namespace" is empty for actors of this
+        session's namespace. Starts nothing, and asks no actor, so it also shows actors that are stuck.
         """
         arguments = parsed(self.actors, line)
+        if arguments.live:
+            if arguments.all or arguments.stacks:
+                raise UsageError("%actors: --live takes no other option: the panel has a button for each stack")
+            return panel()
         rows = _living_or_all(arguments.all)
         hint = "No actors." if arguments.all else "No actors of this session, and no detached ones."
         assert self.shell is not None
-        handles = {
-            value._link.actor_id.hex(): name for name, value in variables(self.shell) if type(value) is ActorHandle
-        }
-        roster = Roster(rows, calls.pending_calls(), handles, hint)
+        held = [(name, value._link) for name, value in variables(self.shell) if type(value) is ActorHandle]
+        handles = {link.actor_id.hex(): name for name, link in held}
+        unread = {link.actor_id.hex(): link.facts().unread for _, link in held}
+        own = nbactors.get_runtime_context().namespace if nbactors.is_initialized() else ""
+        tasks = state.list_tasks(limit=state.MANY) if rows else ()
+        roster = Roster(rows, calls.pending_calls(), handles, unread, hint, tasks, own)
         if arguments.stacks:
             _print_stacks(rows)
         return roster
@@ -64,7 +69,7 @@ class ControlMagics(Magics):
         # All words are looked up first, so that a misspelt one kills no actor.
         found = [self._find(unquoted(word), arguments.namespace) for word in arguments.actors]
         for handle, label in dict(pair for pairs in found for pair in pairs).items():
-            if handle._link.facts().state == "dead":
+            if not _lives(handle):
                 print(f"Dead already: {label}")
                 continue
             try:
@@ -161,7 +166,7 @@ class ControlMagics(Magics):
             raise UsageError(f"%kill: {word} is an actor's name in the namespaces {where}; say --namespace")
         if not rows:
             kinds = f"; the variable {word} holds {type(value).__name__}" if value is not None else ""
-            holders = [name for name, held in variables(self.shell) if isinstance(held, ActorHandle)]
+            holders = [name for name, held in variables(self.shell) if isinstance(held, ActorHandle) and _lives(held)]
             raise UsageError(f"%kill: {_unknown_name(word, namespace, holders)}{kinds}")
         row = rows[0]
         handle = nbactors.get_actor(word, row["ray_namespace"] or None)
@@ -185,7 +190,7 @@ class ControlMagics(Magics):
 
 def _living_or_all(everything: bool) -> list[dict[str, Any]]:
     """Return the rows that `%actors` shows."""
-    rows = state.list_actors(limit=MANY, detail=True)
+    rows: list[dict[str, Any]] = [*state.list_actors(limit=state.MANY, detail=True, ended_sessions=everything)]
     if everything:
         return rows
     job_id = nbactors.get_runtime_context().get_job_id() if nbactors.is_initialized() else None
@@ -206,7 +211,7 @@ def _print_stacks(rows: list[dict[str, Any]]) -> None:
 
 
 def _named() -> list[dict[str, Any]]:
-    return [row for row in state.list_actors(limit=MANY) if row["name"] and row["state"] != "DEAD"]
+    return [dict(row) for row in state.list_actors(limit=state.MANY) if row["name"] and row["state"] != "DEAD"]
 
 
 def _unknown_name(name: str, namespace: str | None, variables: list[str] | None = None) -> str:
@@ -225,6 +230,10 @@ def _close(word: str, known: list[str]) -> str:
     if matches:
         return f"; did you mean {' or '.join(matches)}?"
     return f"; there are {', '.join(sorted(set(known))[:10])}" if known else ""
+
+
+def _lives(handle: ActorHandle[Any]) -> bool:
+    return bool(handle._link.facts().state != "dead")
 
 
 def _is_collection(value: Any) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 
 import psutil
 
+from nbactors.exceptions.source_lines import raised
 from nbactors.views import html
 
 _HEADS = ("name", "variable", "class", "state", "pid", "runs", "calls here", "up", "memory", "holds", "namespace")
@@ -24,7 +25,14 @@ class Roster:
     """
 
     def __init__(
-        self, rows: Sequence[dict[str, Any]], calls: Sequence[dict[str, Any]], variables: Mapping[str, str], empty: str
+        self,
+        rows: Sequence[dict[str, Any]],
+        calls: Sequence[dict[str, Any]],
+        variables: Mapping[str, str],
+        unread: Mapping[str, int],
+        empty: str,
+        tasks: Sequence[dict[str, Any]] = (),
+        own_namespace: str = "",
     ) -> None:
         """Take the snapshot. Reading the facts of a process takes about a millisecond.
 
@@ -32,14 +40,26 @@ class Roster:
             rows: The actors.
             calls: This process's pending calls, as of `nbactors.util.calls.pending_calls`.
             variables: The names of variables that hold a handle, by the actor's id.
+            unread: The numbers of failed calls whose errors no code has read, by the actor's id.
             empty: The text that stands for an empty table.
+            tasks: The calls that run, as of `nbactors.util.state.list_tasks`.
+            own_namespace: The session's, which is not shown: in a notebook it is often a long path.
         """
         self.rows = list(rows)
         self._empty = empty
         waiting = Counter(call["actor_id"] for call in calls if not call["sent"])
         pending = Counter(call["actor_id"] for call in calls)
+        running = _running(tasks)
         self._cells = [
-            _cells(row, variables.get(row["actor_id"], ""), pending[row["actor_id"]], waiting[row["actor_id"]])
+            _cells(
+                row,
+                variables.get(row["actor_id"], ""),
+                running.get(row["actor_id"], ""),
+                pending[row["actor_id"]],
+                waiting[row["actor_id"]],
+                unread.get(row["actor_id"], 0),
+                own_namespace,
+            )
             for row in rows
         ]
         # Empty columns are left out.
@@ -70,15 +90,33 @@ def _cut(text: str) -> str:
     return text if len(text) <= _WIDEST else text[: _WIDEST - 1] + "…"
 
 
-def _cells(row: dict[str, Any], variable: str, pending: int, waiting: int) -> list[str]:
+def _running(tasks: Sequence[dict[str, Any]]) -> dict[str, str]:
+    """Return the names of the methods that each actor runs, with the number of their calls if there are several."""
+    counts: dict[str, Counter[str]] = {}
+    for task in tasks:
+        if task["state"].startswith("RUNNING") and task["actor_id"]:
+            method = task["name"].rpartition(".")[2]
+            counts.setdefault(task["actor_id"], Counter())[method] += 1
+    return {
+        actor_id: ", ".join(f"{name} ({count})" if count > 1 else name for name, count in found.items())
+        for actor_id, found in counts.items()
+    }
+
+
+def _cells(
+    row: dict[str, Any], variable: str, running: str, pending: int, waiting: int, unread: int, own: str
+) -> list[str]:
     """Return the cells of an actor's row, in the order of the heads."""
-    running, up, memory = _process(row["pid"]) if row["state"] == "ALIVE" else ("", "", "")
+    up, memory = _process(row["pid"]) if row["state"] == "ALIVE" else ("", "")
     state = row["state"].lower().replace("_", " ") + (", detached" if row["is_detached"] else "")
     if row["state"] == "DEAD" and row["death_cause"]:
-        state += f": {row['death_cause'].strip().splitlines()[0].rstrip('.')}"
+        state += f": {raised(row['death_cause'].strip()).rstrip('.')}"
     calls = (f"{pending}" + (f" ({waiting} waiting)" if waiting else "")) if pending else ""
+    calls = ", ".join(part for part in (calls, f"{unread} failed, not read" if unread else "") if part)
     holds = ", ".join(f"{_amount(name, value)} {name}" for name, value in sorted(row["required_resources"].items()))
-    namespace = row["ray_namespace"] if row["name"] else ""
+    if holds and row["state"] == "PENDING_CREATION" and not row["pid"]:
+        holds = f"needs {holds}"
+    namespace = row["ray_namespace"] if row["name"] and row["ray_namespace"] != own else ""
     return [
         # The beginning of its id stands for an actor without a name. `nbactors logs` takes it, too.
         row["name"] or row["actor_id"][:12],
@@ -95,18 +133,16 @@ def _cells(row: dict[str, Any], variable: str, pending: int, waiting: int) -> li
     ]
 
 
-def _process(pid: int) -> tuple[str, str, str]:
-    """Return the method that an actor's process runs, its time since the start, and its memory."""
+def _process(pid: int) -> tuple[str, str]:
+    """Return an actor's time since its start, and its memory."""
     try:
         process = psutil.Process(pid)
-        # The title of a worker names the running call: ray::Counter.increment.
-        title = (process.cmdline() or [""])[0].removeprefix("ray::")
         up = time.time() - process.create_time()
         memory = process.memory_full_info()
     except psutil.Error:  # the process is ending, or the system denies access
-        return "", "", ""
+        return "", ""
     own = getattr(memory, "uss", memory.rss)
-    return title.partition(".")[2], _span(up), f"{own / _MEBIBYTE:.1f} MiB (RSS {memory.rss / _MEBIBYTE:.0f})"
+    return _span(up), f"{own / _MEBIBYTE:.1f} MiB (RSS {memory.rss / _MEBIBYTE:.0f})"
 
 
 def _span(seconds: float) -> str:

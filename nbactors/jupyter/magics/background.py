@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from html import escape
-from time import monotonic
+from time import localtime, strftime, time
 from typing import Any
 
 import nbactors
@@ -15,22 +14,30 @@ from nbactors.jupyter.cell_output.live import Live
 from nbactors.jupyter.cell_output.painter import painter
 from nbactors.jupyter.failures import post_mortem
 from nbactors.jupyter.magics.remote_in_worker import TOKEN_PREFIX
-from nbactors.views.bar import DONE, FAILED, FONT, RUNNING, clock
+from nbactors.jupyter.panels.source import Answer
+from nbactors.views import line
+from nbactors.views.bar import clock
 
-_LOOKS = {
-    "queued": ("var(--jp-ui-font-color2, #757575)", "○"),
-    "running": (RUNNING, "●"),
-    "cancelling": ("var(--jp-warn-color1, #f57c00)", "●"),
-    "done": (DONE, "✓"),
-    "failed": (FAILED, "✗"),
-    "cancelled": ("var(--jp-warn-color1, #f57c00)", "✗"),
+_MARKS = {
+    "queued": "queued",
+    "running": "busy",
+    "cancelling": "waiting",
+    "done": "done",
+    "failed": "failed",
+    "cancelled": "cancelled",
 }
-"""The states of a cell: colour and mark. The last three are final."""
+"""The states of a cell, with their marks. The last three are final."""
 
 _FINAL = frozenset({"done", "failed", "cancelled"})
 
+WAIT_S = 60.0
+"""Seconds for which a cell of a batch waits for its task at its end."""
+
 _runs: dict[str, BackgroundCell] = {}
 """The cells that are queued, by token."""
+
+_in_batch: dict[BackgroundCell, None] = {}
+"""The cells whose tasks a batch client has to wait for, until they have been shown."""
 
 
 def begun(token: str, pid: int) -> bool:
@@ -41,33 +48,45 @@ def begun(token: str, pid: int) -> bool:
     return token.startswith(TOKEN_PREFIX)
 
 
+def wait(cell: int) -> None:
+    """Wait for the tasks of a cell of a batch, which ends now. An interrupt ends the wait. On the cell's thread."""
+    try:
+        for run in [run for run in _in_batch if run.cell == cell]:
+            run.wait()
+    except KeyboardInterrupt:
+        pass
+
+
 class BackgroundCell:
     """One run of a cell.
 
     Args:
         name: The user's name for the run.
-        prompt: ``In[12]``.
-        filename: The file name of the cell's code in tracebacks.
         token: The name of the run in the worker's report that it has begun.
         cell: The number of the cell that shows the run, 0 in a terminal.
         value: A reference to the value of the cell.
         shown: A reference to the MIME bundle of that value; see `remote_in_worker.mimebundle`.
+        wait: Seconds for which `wait` waits.
     """
 
-    def __init__(self, *, name: str, prompt: str, filename: str, token: str, cell: int, value: Any, shown: Any) -> None:
+    table: str | None = None
+
+    def __init__(self, *, name: str, token: str, cell: int, value: Any, shown: Any, wait: float = WAIT_S) -> None:
         self._name = name
-        self._prompt = prompt
-        self._filename = filename
         self._token = token
-        self._cell = cell
+        self.cell = cell
         self._value = value
-        self._live = Live(cell)
+        self._live = Live(cell, self)
         self._lock = threading.RLock()
-        self._state = "queued"
-        self._since = self._ended = monotonic()
+        self._phase = "queued"
+        self._since = self._ended = time()
         self._pid = 0
         self._outcome: Any = None
-        self._button: Any = None
+        self._wait = wait
+        self._note = ""
+        self._is_shown = threading.Event()
+        if cells.is_batch(cell):
+            _in_batch[self] = None
         if cell:
             _runs[token] = self
             painter.touch(self)
@@ -76,28 +95,61 @@ class BackgroundCell:
         shown.future().add_done_callback(self._finish)
 
     @property
-    def state(self) -> str:
-        """The state: a key of `_LOOKS`."""
-        return self._state
+    def phase(self) -> str:
+        """The state of the run: a key of `_MARKS`."""
+        return self._phase
+
+    def state(self) -> dict[str, Any]:
+        """See `Source`."""
+        with self._lock:
+            phase = self._phase
+            is_final = phase in _FINAL
+            return {
+                "view": "line",
+                "now": time(),
+                "name": self._name,
+                "mark": _MARKS[phase],
+                "word": _word(phase),
+                "since": self._since,
+                "took": _time(phase, self._ended - self._since) if is_final else "",
+                "note": self._notes(),
+                "tip": "It does not stop: end its process" if phase == "cancelling" else "Cancel this cell's task",
+                "button": "" if is_final else "Kill" if phase == "cancelling" else "Cancel",
+            }
+
+    def do(self, command: dict[str, Any]) -> Answer:
+        """See `Source`."""
+        self.cancel()
+        return Answer(True)
 
     def begin(self, pid: int) -> None:
         """Show the cell as running in the process `pid`. Any thread."""
         with self._lock:
-            if self._state != "queued":
+            if self._phase != "queued":
                 return
-            self._state, self._pid, self._since = "running", pid, monotonic()
+            self._phase, self._pid, self._since = "running", pid, time()
+            self._live.renew()
+        painter.touch(self)
+
+    def wait(self) -> None:
+        """Wait until the end of the task is shown, for so long as the user allows. Any thread."""
+        self._annotate(f"its cell waits for it, at most {self._wait:g} s")
+        if not self._is_shown.wait(self._wait):
+            self._annotate("its cell has ended; what comes now shows under later cells")
+            painter.settle()
+
+    def _annotate(self, note: str) -> None:
+        self._note = note
         painter.touch(self)
 
     def cancel(self) -> None:
         """Cancel the cell; a second call ends its process. Any thread, also while the user's cell runs."""
         with self._lock:
-            if self._state in _FINAL:
+            if self._phase in _FINAL:
                 return
-            force = self._state == "cancelling"
-            self._state = "cancelling"
-            if self._button is not None:
-                self._button.description = "Kill"
-                self._button.tooltip = "It does not stop: end its process"
+            force = self._phase == "cancelling"
+            self._phase = "cancelling"
+            self._live.renew()
         nbactors.cancel(self._value, force=force)
         painter.touch(self)
 
@@ -106,81 +158,75 @@ class BackgroundCell:
         error = future.exception()
         with self._lock:
             _runs.pop(self._token, None)
-            self._ended = monotonic()
+            self._ended = time()
             self._outcome = error if error is not None else future.result()
-            asked = self._state == "cancelling"
+            asked = self._phase == "cancelling"
             cancelled = isinstance(error, exceptions.TaskCancelledError) or (
                 asked and isinstance(error, exceptions.WorkerCrashedError)
             )
-            self._state = "cancelled" if cancelled else "failed" if error is not None else "done"
+            self._phase = "cancelled" if cancelled else "failed" if error is not None else "done"
             self._value = None
-        if self._cell:
+        if self.cell:
             painter.touch(self)
         else:
             self._print()
 
     def paint(self, now: float) -> float | None:
         """Show the state. On the painter's thread."""
+        if self._phase not in _FINAL:
+            self._live.open()
         with self._lock:
-            state = self._state
-            elapsed = (self._ended if state in _FINAL else now) - self._since
-        text, html = line(self._name, state, elapsed, self._pid)
-        if state not in _FINAL:
-            self._live.show(text, html, self._make_button)
+            phase = self._phase
+            elapsed = (self._ended if phase in _FINAL else time()) - self._since
+            # The panel has a clock. Its static form is stored as it is, so it tells the time of the beginning.
+            has_clock = self._live.is_widget and phase not in _FINAL
+            when = strftime("since %H:%M:%S", localtime(self._since)) if has_clock else _time(phase, elapsed)
+            shown = (_MARKS[phase], self._name, _word(phase), when, self._notes())
+        if phase not in _FINAL:
+            self._live.show(line.text(*shown), line.html(*shown))
             # Whole seconds after the last change of state, so that the clock skips none.
-            return now + 1.0 - elapsed % 1.0
-        self._live.end(text, html)
-        self._button = None
+            return self._live.refresh_at if self._live.is_widget else now + 1.0 - elapsed % 1.0
+        self._live.end(line.text(*shown), line.html(*shown))
         self._show_outcome()
+        _in_batch.pop(self, None)
+        self._is_shown.set()
         return None
 
-    def _make_button(self, ipywidgets: Any) -> Any:
-        layout = ipywidgets.Layout(width="auto", height="24px", margin="0 8px 0 0", flex="0 0 auto")
-        button = ipywidgets.Button(description="Cancel", tooltip="Cancel this cell's task", layout=layout)
-        # ipykernel 7.4 hands clicks to the main shell, which may be busy, unless this returns the default.
-        if hasattr(button.comm, "_reply_subshell_for"):
-            button.comm._reply_subshell_for = lambda data, default: default
-        button.on_click(lambda _: self.cancel())
-        self._button = button
-        return button
+    def _notes(self) -> str:
+        """Return what the line tells beside the state."""
+        note = self._note if self._phase not in _FINAL else ""
+        return "  ".join(part for part in (f"pid {self._pid}" if self._pid else "", note) if part)
 
     def _show_outcome(self) -> None:
         outcome, self._outcome = self._outcome, None
         if isinstance(outcome, BaseException):
-            if self._state == "failed":
+            if self._phase == "failed":
                 text = self._traceback(outcome)
                 content = {"ename": type(outcome).__name__, "evalue": text, "traceback": text.split("\n")}
-                cells.publish(self._cell, "error", content)
+                cells.publish(self.cell, "error", content)
                 post_mortem.offer(outcome)
         elif outcome:
-            cells.publish(self._cell, "display_data", {**outcome, "transient": {}})
+            cells.publish(self.cell, "display_data", {**outcome, "transient": {}})
 
     def _traceback(self, error: BaseException) -> str:
-        """Return an error's text, in which the prompt and the name stand for the cell's file and function."""
-        text = str(error).replace(f'File "{self._filename}", line', f"Cell {self._prompt}, line")
-        return text.replace("ray::run()", self._name, 1)
+        """Return an error's text, in which the name stands for the cell's function."""
+        return str(error).replace("ray::run()", self._name, 1)
 
     def _print(self) -> None:
         """Print the last state and the outcome, in a terminal."""
         outcome = self._outcome
-        print(line(self._name, self._state, self._ended - self._since, self._pid)[0])
+        phase, elapsed = self._phase, self._ended - self._since
+        print(line.text(_MARKS[phase], self._name, _word(phase), _time(phase, elapsed), self._notes()))
         if isinstance(outcome, BaseException):
             print(self._traceback(outcome), file=sys.stderr)
         elif outcome:
             print(outcome["data"]["text/plain"])
 
 
-def line(name: str, state: str, elapsed: float, pid: int) -> tuple[str, str]:
-    """Return the line that shows the state of a cell, as text and as HTML."""
-    colour, mark = _LOOKS[state]
-    word = f"{state} …" if state == "cancelling" else state
-    took = clock(elapsed) if elapsed >= 10 or state not in _FINAL else f"{elapsed:.1f} s"
-    where = f"pid {pid}" if pid else ""
-    text = "  ".join(part for part in (f"{mark} {name}: {word}", took, where) if part)
-    html = (
-        f'<div style="{FONT};line-height:24px;'
-        'display:flex;flex-wrap:wrap;column-gap:10px;font-variant-numeric:tabular-nums">'
-        f'<span style="color:{colour}">{mark} {escape(word)}</span><span>{escape(name)}</span><span>{took}</span>'
-        f'<span style="opacity:.6">{where}</span></div>'
-    )
-    return text, html
+def _word(phase: str) -> str:
+    return f"{phase} …" if phase == "cancelling" else phase
+
+
+def _time(phase: str, elapsed: float) -> str:
+    """Return a clock while a cell runs, and at its end how long it took."""
+    return line.took(elapsed) if phase in _FINAL else clock(elapsed)

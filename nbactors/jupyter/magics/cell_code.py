@@ -14,6 +14,15 @@ class CellFailed(Exception):
     """The cell's code has raised. Its traceback was shown, and the execution is marked as failed."""
 
 
+def cell_number(shell: InteractiveShell) -> int:
+    """Return the number of the running cell, as in ``In[12]``. On the main thread.
+
+    `shell.execution_count` is this number or the next one: newer releases of IPython count before the cell runs.
+    """
+    number: int = shell.displayhook.prompt_count
+    return number
+
+
 def parse(shell: InteractiveShell, body: str) -> tuple[ast.Module, str]:
     """Parse the body of a cell magic; return the tree and the file name of its code. On the main thread.
 
@@ -27,7 +36,7 @@ def parse(shell: InteractiveShell, body: str) -> tuple[ast.Module, str]:
     # IPython's transformation drops blank lines at the beginning.
     blank = next((number for number, line in enumerate(lines) if line.strip()), 0)
     source = "\n" * (1 + blank) + shell.transform_cell(body)
-    filename = shell.compile.cache(source, shell.execution_count, raw_code=source)
+    filename = shell.compile.cache(source, cell_number(shell), raw_code=source)
     try:
         return shell.transform_ast(shell.compile.ast_parse(source, filename=filename)), filename
     except SyntaxError as error:

@@ -17,6 +17,12 @@ _space: dict[str, Any] = {}
 """The names that cells have assigned in this process, which belongs to one actor."""
 
 
+_filled: dict[str, Any] = {}
+"""The globals of the actor's class that cells have not replaced, with the values that the cells see."""
+
+_missing = object()
+
+
 class NotSendable(TypeError):
     """The value of a cell's last expression cannot be sent to the notebook."""
 
@@ -30,6 +36,7 @@ def run(instance: Any, cell: SentCell, on_loop: bool) -> Any:
     """
     space = _space
     space.setdefault("__name__", "__main__")
+    _fill(space, type(instance))
     space.update(cell.names)
     space["self"] = instance
     space.pop(VALUE, None)
@@ -39,6 +46,35 @@ def run(instance: Any, cell: SentCell, on_loop: bool) -> Any:
             return _await(outcome, space, cell)
         asyncio.run(outcome)
     return _result(space, cell)
+
+
+def attributes(instance: Any, path: list[str]) -> list[str]:
+    """Return the attributes of ``self.a.b``, for `path` ``["a", "b"]``. It runs no property of the user's."""
+    value = instance
+    for name in path:
+        value = inspect.getattr_static(value, name)
+    return dir(value)
+
+
+def _fill(space: dict[str, Any], cls: type) -> None:
+    """Let cells see the globals that the actor's class uses, as they are now, under names that no cell has assigned."""
+    for name, value in _globals_of(cls).items():
+        known = space.get(name, _missing)
+        if known is _missing or (name in _filled and _filled[name] is known):
+            space[name] = _filled[name] = value
+
+
+def _globals_of(cls: type) -> dict[str, Any]:
+    """Return the globals of a class: those of its modules, and of the methods of a class that was sent by value."""
+    found: dict[str, Any] = {}
+    for base in reversed(cls.__mro__[:-1]):
+        # The module of a class that was sent by value is `__main__`, which is another one here.
+        if base.__module__ != "__main__" and base.__module__ in sys.modules:
+            found.update(vars(sys.modules[base.__module__]))
+        for member in vars(base).values():
+            function = inspect.unwrap(getattr(member, "__func__", None) or getattr(member, "fget", None) or member)
+            found.update(getattr(function, "__globals__", {}))
+    return {name: value for name, value in found.items() if not (name.startswith("__") and name.endswith("__"))}
 
 
 async def _await(outcome: Coroutine[Any, Any, Any], space: dict[str, Any], cell: SentCell) -> Any:

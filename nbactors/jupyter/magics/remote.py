@@ -17,8 +17,8 @@ import nbactors
 from nbactors.frontend import calling_cell
 from nbactors.jupyter.cell_output import cells
 from nbactors.jupyter.magics import remote_in_worker, sent_cell
-from nbactors.jupyter.magics.background import BackgroundCell
-from nbactors.jupyter.magics.cell_code import CellFailed
+from nbactors.jupyter.magics.background import WAIT_S, BackgroundCell
+from nbactors.jupyter.magics.cell_code import CellFailed, cell_number
 from nbactors.jupyter.magics.magic_line import parsed
 
 _READS = frozenset({"LOAD_NAME", "LOAD_GLOBAL"})
@@ -38,6 +38,14 @@ class RemoteMagics(Magics):
     )
     @argument("--name", help="Its name in its line and in front of its output; In[…] by default.")
     @argument("--num-cpus", type=float, metavar="N", help="CPUs that it holds while it runs; 1 by default.")
+    @argument(
+        "--wait",
+        type=float,
+        default=WAIT_S,
+        metavar="S",
+        help="In a batch (nbclient, papermill, nbconvert), the seconds for which the end of this cell waits for the "
+        "task, because the notebook would not get what comes later; 60 by default.",
+    )
     @argument("--num-gpus", type=float, metavar="N", help="GPUs that it holds while it runs; may be a fraction.")
     @cell_magic
     def remote(self, line: str, cell: str) -> None:
@@ -67,15 +75,14 @@ class RemoteMagics(Magics):
             code, filename = sent_cell.compiled("%%remote", shell, cell)
         except CellFailed:
             return
-        prompt = sent_cell.prompt(shell)
-        name = arguments.name or prompt
+        name = arguments.name or f"In[{cell_number(shell)}]"
         token = f"{remote_in_worker.TOKEN_PREFIX}{uuid.uuid4().hex}"
         shows = not cell.rstrip().endswith(";")
         names = _captured(shell, code, extra)
         packed = remote_in_worker.SentCell(code, filename, "\n" + cell, names, arguments.out is not None, shows)
         value, shown = _submit(packed, token, name, arguments)
-        number = calling_cell.current() if cells.header(calling_cell.current()) else 0
-        BackgroundCell(name=name, prompt=prompt, filename=filename, token=token, cell=number, value=value, shown=shown)
+        number = calling_cell.current() if cells.is_known(calling_cell.current()) else 0
+        BackgroundCell(name=name, token=token, cell=number, value=value, shown=shown, wait=arguments.wait)
         if arguments.out is not None:
             shell.user_ns[arguments.out] = value
 

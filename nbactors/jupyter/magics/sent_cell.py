@@ -67,13 +67,6 @@ def _compile(tree: ast.Module, filename: str) -> CodeType:
     return code
 
 
-def prompt(shell: InteractiveShell) -> str:
-    """Return the prompt of the running cell, such as ``In[12]``."""
-    result: Any = shell.displayhook.exec_result
-    # The shell's own counter may be one ahead, depending on the release.
-    return f"In[{getattr(result, 'execution_count', None) or shell.execution_count}]"
-
-
 def culprit(names: dict[str, Any]) -> str:
     """Return the name of the first variable that cannot be pickled, "" if there is none."""
     return next((name for name, value in names.items() if not can_travel(value)), "")
