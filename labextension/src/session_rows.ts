@@ -1,0 +1,79 @@
+import type { Mark, Row, SessionState } from "./protocol.js";
+
+/** From how many actors of a class on their states are drawn as a heat map. */
+export const HEAT_FROM = 30;
+
+/** Heights in pixels. */
+export const ROW_PX = 28;
+const CELL_PX = 12;
+const HEAT_PADDING_PX = 14;
+const HEAT_SIDES_PX = 44;
+
+export type Grouping = "class" | "state";
+
+/** What the list of a session shows, from top to bottom. */
+export type Item =
+  | { kind: "group"; key: string; title: string; rows: Row[]; isOpen: boolean; hasHeat: boolean }
+  | { kind: "heat"; key: string; rows: Row[] }
+  | { kind: "row"; key: string; row: Row };
+
+const WORDS: Record<Mark, string> = {
+  idle: "Idle",
+  busy: "Busy",
+  queued: "Queued",
+  waiting: "Waiting",
+  starting: "Starting",
+  restarting: "Restarting",
+  paused: "Paused",
+  done: "Done",
+  failed: "Failed",
+  cancelled: "Cancelled",
+  ended: "Ended",
+};
+
+/** Returns the rows that contain a text in their name, class or state, in the order of creation. */
+export function filtered(state: SessionState, filter: string): Row[] {
+  const wanted = filter.trim().toLowerCase();
+  const rows = state.order.flatMap((id) => state.rows[id] ?? []);
+  if (wanted === "") return rows;
+  return rows.filter((row) => [row.name, row.cls, row.word, row.mark].some((text) => text.toLowerCase().includes(wanted)));
+}
+
+/**
+ * Returns the items of the list.
+ *
+ * Groups stand in the order of their first actors, so a row never moves because another one has changed. `folded` has
+ * the keys of groups whose state the user has changed: a small group is open at first, a group with a heat map is not.
+ */
+export function itemsOf(rows: Row[], grouping: Grouping, folded: ReadonlySet<string>): Item[] {
+  const groups = new Map<string, Row[]>();
+  for (const row of rows) {
+    const key = grouping === "class" ? row.cls : WORDS[row.mark];
+    const members = groups.get(key);
+    if (members === undefined) groups.set(key, [row]);
+    else members.push(row);
+  }
+  const items: Item[] = [];
+  for (const [title, members] of groups) {
+    const hasHeat = members.length >= HEAT_FROM;
+    const isOpen = folded.has(title) === hasHeat;
+    items.push({ kind: "group", key: `group ${title}`, title, rows: members, isOpen, hasHeat });
+    if (hasHeat) items.push({ kind: "heat", key: `heat ${title}`, rows: members });
+    if (isOpen) for (const row of members) items.push({ kind: "row", key: row.id, row });
+  }
+  return items;
+}
+
+/** Returns the height of an item in a list of the given width, in pixels. */
+export function heightOf(item: Item | undefined, width: number): number {
+  if (item?.kind !== "heat") return ROW_PX;
+  const columns = Math.max(1, Math.floor((width - HEAT_SIDES_PX + 2) / CELL_PX));
+  return Math.ceil(item.rows.length / columns) * CELL_PX + HEAT_PADDING_PX;
+}
+
+/** Returns how many rows have each state, as text, such as "420 busy, 6 failed". */
+export function summary(rows: Row[]): string {
+  const counts = new Map<Mark, number>();
+  for (const row of rows) counts.set(row.mark, (counts.get(row.mark) ?? 0) + 1);
+  return [...counts].map(([mark, number]) => `${number.toLocaleString("en")} ${mark}`).join(", ");
+}

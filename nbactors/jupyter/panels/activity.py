@@ -1,0 +1,149 @@
+"""`Activity`: what each actor does and has done, gathered from the event stream. Pure: no thread, no clock."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from nbactors.util.state import TaskChanges
+
+_ENDED = frozenset({"FINISHED", "FAILED"})
+
+KINDS = 50
+"""Kinds of errors that are counted."""
+
+
+class ActorActivity:
+    """The calls of one actor.
+
+    Attributes:
+        live: The calls that wait or run, by id, as rows of `nbactors.util.state.list_tasks(detail=True)`.
+        creation: The row of its construction, None if it is not known.
+        done, failed, cancelled: How many calls have ended. The construction is not counted.
+        error: The row of the call that has failed last.
+        version: Changes with each change of the others.
+    """
+
+    def __init__(self) -> None:
+        self.live: dict[str, dict[str, Any]] = {}
+        self.creation: dict[str, Any] | None = None
+        self.done = 0
+        self.failed = 0
+        self.cancelled = 0
+        self.error: dict[str, Any] | None = None
+        self.version = 0
+
+    @property
+    def running(self) -> list[dict[str, Any]]:
+        """The calls that run, those that have begun first at the beginning."""
+        return sorted(
+            (row for row in self.live.values() if is_running(row)), key=lambda row: (row["times"][2], row["task_id"])
+        )
+
+    @property
+    def queued(self) -> list[dict[str, Any]]:
+        """The calls that wait, in the order in which they were made."""
+        return sorted(
+            (row for row in self.live.values() if not is_running(row)),
+            key=lambda row: (row["times"][0], row["task_id"]),
+        )
+
+
+_NONE = ActorActivity()
+
+
+class Activity:
+    """The calls of all actors, and the tasks that wait or run. Used by one thread.
+
+    Attributes:
+        errors: How many calls of actors have failed, by the line that names the exception.
+    """
+
+    def __init__(self) -> None:
+        self._actors: dict[str, ActorActivity] = {}
+        self._places: dict[str, str] = {}
+        """The actor of each call that is known, by the call's id."""
+        self._tasks: dict[str, dict[str, Any]] = {}
+        """The tasks that wait or run, by id."""
+        self._ended: dict[str, str] = {}
+        """How each call has ended, by its id: "done", "failed" or "cancelled"."""
+        self.errors: Counter[str] = Counter()
+        self._versions = 0
+
+    def live(self, task_id: str) -> dict[str, Any] | None:
+        """Return the row of a call that waits or runs, of an actor's or a task; None if it is not known."""
+        return self._tasks.get(task_id) or self.of(self._places.get(task_id, "")).live.get(task_id)
+
+    def of(self, actor_id: str) -> ActorActivity:
+        """Return the activity of an actor, an empty one if nothing is known of it. The caller changes nothing in it."""
+        return self._actors.get(actor_id, _NONE)
+
+    def apply(self, changes: TaskChanges) -> set[str]:
+        """Take changes in. Returns the ids of the actors whose calls have changed."""
+        if changes.is_snapshot:
+            self._actors.clear()
+            self._places.clear()
+            self._tasks.clear()
+            self._ended.clear()
+            self.errors.clear()
+        for row in changes.tasks:
+            if not row["actor_id"]:
+                self._tasks.pop(row["task_id"], None)
+                if row["state"] not in _ENDED:
+                    self._tasks[row["task_id"]] = row
+        changed = {self._take(row) for row in changes.tasks if row["actor_id"]}
+        for task_id in changes.removed:
+            actor_id = self._places.pop(task_id, "")
+            self._ended.pop(task_id, None)
+            self._tasks.pop(task_id, None)
+            actor = self._actors.get(actor_id)
+            if actor is not None and actor.live.pop(task_id, None) is not None:
+                changed.add(actor_id)
+        for actor_id in changed:
+            self._versions += 1
+            self._actors[actor_id].version = self._versions
+        return changed
+
+    def _take(self, row: dict[str, Any]) -> str:
+        actor_id: str = row["actor_id"]
+        actor = self._actors.setdefault(actor_id, ActorActivity())
+        task_id = row["task_id"]
+        self._places[task_id] = actor_id
+        if row["type"] == "ACTOR_CREATION_TASK":
+            actor.creation = row
+            return actor_id
+        if row["state"] not in _ENDED:
+            actor.live[task_id] = row
+            before = self._ended.pop(task_id, "")
+            if before:  # it is tried again
+                setattr(actor, before, getattr(actor, before) - 1)
+            return actor_id
+        actor.live.pop(task_id, None)
+        if task_id in self._ended:
+            return actor_id
+        how = self._ended[task_id] = _ending(row)
+        setattr(actor, how, getattr(actor, how) + 1)
+        if how == "failed":
+            actor.error = row
+            kind = first_line(row["error_message"]) or row["error_type"] or "an error"
+            if kind in self.errors or len(self.errors) < KINDS:
+                self.errors[kind] += 1
+        return actor_id
+
+
+def _ending(row: dict[str, Any]) -> str:
+    """Return how a call has ended."""
+    if row["state"] == "FINISHED":
+        return "done"
+    return "cancelled" if row["error_type"] == "TASK_CANCELLED" else "failed"
+
+
+def is_running(row: dict[str, Any]) -> bool:
+    """Return whether a call runs, or waits in the middle of its run."""
+    return str(row["state"]).startswith("RUNNING")
+
+
+def first_line(text: str | None) -> str:
+    """Return the last line of an error's text that is not empty, which names the exception; at most 200 characters."""
+    lines = [line for line in (text or "").strip().split("\n") if line.strip()]
+    return lines[-1].strip()[:200] if lines else ""

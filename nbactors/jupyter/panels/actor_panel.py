@@ -1,0 +1,110 @@
+"""The panel of one actor."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from typing import Any
+
+from nbactors import exceptions
+from nbactors.jupyter.cell_output import cells
+from nbactors.jupyter.panels import commands, states
+from nbactors.jupyter.panels.feed import Feed
+from nbactors.jupyter.panels.log_tail import LogTail
+from nbactors.jupyter.panels.source import Answer
+from nbactors.util import state
+
+FIGURES = 30
+"""Figures of CPU and memory that a panel shows, one a second."""
+
+INSPECT_S = 1.0
+"""Seconds between two questions to the worker while its calls do not change."""
+
+ANSWER_S = 1.0
+"""Seconds that the worker may take to answer. Its code may keep the GIL."""
+
+
+class ActorSource:
+    """What the panel of one actor shows. It holds no handle: the panel does not keep the actor alive.
+
+    Args:
+        feed: Has the events.
+        actor_id: The actor's id in hexadecimal digits.
+        first: The actor's row as far as it is known, until the node has told it.
+        job_id: The session's id. Only calls of this session name their cells.
+    """
+
+    table: str | None = None
+
+    def __init__(self, feed: Feed, actor_id: str, first: dict[str, Any], job_id: str) -> None:
+        self._feed = feed
+        self._actor_id = actor_id
+        self._row = first
+        self._job_id = job_id
+        self._log = LogTail()
+        self._cpu: deque[float] = deque(maxlen=FIGURES)
+        self._memory: deque[float] = deque(maxlen=FIGURES)
+        self._inspection: dict[str, Any] | None = None
+        self._inspected_at = -INSPECT_S
+        self._inspected_calls: object = None
+        self._is_stale = threading.Event()
+        self._is_listed = False
+
+    def state(self) -> dict[str, Any]:
+        """See `source.Source`."""
+        self._row = self._latest()
+        activity = self._feed.activity.of(self._actor_id)
+        self._inspect(tuple(activity.live))
+        log = self._log.lines(self._row.get("log_path") or self._row.get("last_log_path") or "")
+        return states.actor(
+            self._row, activity, self._inspection, (self._cpu, self._memory), log, self._prompt, time.time()
+        )
+
+    def _latest(self) -> dict[str, Any]:
+        """Return the actor's row. The feed lists no dead actor of a session that has ended."""
+        row = self._feed.actors.get(self._actor_id)
+        if row is None and self._is_listed:
+            self._is_listed = False
+            row = state.get_actor(self._actor_id) or {**self._row, "state": "DEAD", "death_cause": ""}
+        elif row is not None:
+            self._is_listed = True
+        return row or self._row
+
+    def _inspect(self, known_calls: object) -> None:
+        """Ask the worker what it does, once a second, and when its calls have changed."""
+        if self._row["state"] != "ALIVE" or not self._row["pid"]:
+            self._inspection = None
+            return
+        now = time.monotonic()
+        is_due = now - self._inspected_at >= INSPECT_S
+        if not is_due and not self._is_stale.is_set() and known_calls == self._inspected_calls:
+            return
+        self._is_stale.clear()
+        self._inspected_calls = known_calls
+        before = self._inspection
+        try:
+            self._inspection = state.inspect_actor(self._actor_id, ANSWER_S)
+        except (exceptions.RayError, ValueError, OSError):
+            self._inspection = None
+        self._note(before, is_due)
+        if is_due:
+            self._inspected_at = now
+
+    def _note(self, before: dict[str, Any] | None, is_due: bool) -> None:
+        after = self._inspection
+        if after is None or not is_due:
+            return
+        if before is not None and before["pid"] == after["pid"] and after["at"] > before["at"]:
+            self._cpu.append(100 * (after["cpu_s"] - before["cpu_s"]) / (after["at"] - before["at"]))
+        self._memory.append(after["memory"])
+
+    def _prompt(self, row: dict[str, Any]) -> str:
+        return cells.prompt(row["cell"]) if row["job_id"] == self._job_id else ""
+
+    def do(self, command: dict[str, Any]) -> Answer:
+        """See `source.Source`."""
+        try:
+            return commands.on_actor(command)
+        finally:
+            self._is_stale.set()

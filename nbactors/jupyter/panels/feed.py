@@ -1,0 +1,162 @@
+"""`Feed`: the thread that reads the event stream for all panels of this kernel, while a page shows one of them."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import weakref
+from collections.abc import Callable, Iterable
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Protocol
+
+from nbactors.jupyter.panels.activity import Activity
+from nbactors.util import state
+
+if TYPE_CHECKING:
+    from nbactors.jupyter.panels.panel import Panel
+
+UPDATE_S = 0.25
+"""Seconds between two updates of a panel, at least."""
+
+QUIET_S = 1.0
+"""Seconds between two updates of a panel while no call and no actor changes: CPU, memory and log may have."""
+
+LIST_S = 10.0
+"""Seconds after which the actors are listed again, though no change of one was told: a log may have begun."""
+
+
+class Reader(Protocol):
+    """Reads the event stream with the feed, whether a page shows anything or not."""
+
+    is_open: bool
+    """Whether it goes on reading. The feed runs as long as a reader is open, and forgets those that are not."""
+
+    def take(self, changes: state.TaskChanges | None) -> None:
+        """Take the next changes, None if nothing has changed. Called four times a second. The feed's thread."""
+
+
+class Feed:
+    """What all panels show. Methods: any thread, unless they say otherwise.
+
+    Attributes:
+        activity: The calls of all actors.
+        actors: The actors, by id, in the order of creation: rows of `nbactors.util.state.list_actors(detail=True)`.
+        unlisted: How many calls of each function have ended without a row; None while the feed does not run.
+
+    Args:
+        is_busy: Returns whether a cell runs.
+    """
+
+    def __init__(self, is_busy: Callable[[], bool]) -> None:
+        self._is_busy = is_busy
+        self._condition = threading.Condition()
+        self._panels: weakref.WeakSet[Panel] = weakref.WeakSet()
+        self._readers: list[Reader] = []
+        self.unlisted: dict[str, int] | None = None
+        self._thread: threading.Thread | None = None
+        self._is_touched = False
+        self.activity = Activity()
+        self.actors: dict[str, dict[str, Any]] = {}
+        self._listed_at = -LIST_S
+        self._refreshed_at = -QUIET_S
+        self._failed: weakref.WeakSet[Panel] = weakref.WeakSet()
+
+    def add(self, panel: Panel) -> None:
+        """Serve a panel, as long as it lives."""
+        self._panels.add(panel)
+
+    def read(self, reader: Reader) -> None:
+        """Give a reader all changes from now on, until it is not open any more."""
+        with self._condition:
+            self._readers.append(reader)
+        self.touch()
+
+    def look(self) -> None:
+        """Look at the actors and calls once: the first state of a panel needs them. Blocks for some milliseconds."""
+        self._list()
+        with self._condition:
+            if self._thread is not None:  # it knows the calls
+                return
+        following = state.follow()
+        try:
+            news = following.next(0.0)
+        finally:
+            following.close()
+        if news is not None:
+            self.activity.apply(news)
+
+    def touch(self) -> None:
+        """Update the panels soon: a page shows one of them, or something was done."""
+        with self._condition:
+            self._is_touched = True
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="nbactors-panels", daemon=True)
+                self._thread.start()
+            self._condition.notify_all()
+
+    def _visible(self) -> list[Panel]:
+        is_busy = self._is_busy()
+        return [panel for panel in list(self._panels) if panel.is_visible(is_busy)]
+
+    def _run(self) -> None:
+        following = state.follow()
+        try:
+            while True:
+                panels = self._visible()
+                with self._condition:
+                    self._readers = readers = [reader for reader in self._readers if reader.is_open]
+                    if not panels and not readers and not self._is_touched:
+                        self._thread = self.unlisted = None
+                        return
+                    is_touched, self._is_touched = self._is_touched, False
+                began = monotonic()
+                self._round(following, panels, readers, is_touched)
+                with self._condition:
+                    rest = UPDATE_S - (monotonic() - began)
+                    if rest > 0 and not self._is_touched:
+                        self._condition.wait_for(lambda: self._is_touched, rest)
+        except Exception:
+            logging.getLogger("nbactors").warning("the panels cannot be updated", exc_info=True)
+            with self._condition:
+                self._thread = self.unlisted = None
+        finally:
+            following.close()
+
+    def _round(
+        self, following: state.Following, panels: Iterable[Panel], readers: Iterable[Reader], is_touched: bool
+    ) -> None:
+        news = following.next(0.0)
+        now = monotonic()
+        if news is not None:
+            self.activity.apply(news)
+            self.unlisted = news.unlisted
+        has_actors = news is not None and (bool(news.actors) or news.is_snapshot)
+        if has_actors or now - self._listed_at >= LIST_S:
+            self._list()
+        for reader in readers:
+            reader.take(news)
+        if is_touched or news is not None or now - self._refreshed_at >= QUIET_S:
+            self._refreshed_at = now
+            for panel in panels:
+                self._refresh(panel)
+
+    def _refresh(self, panel: Panel) -> None:
+        try:
+            panel.refresh()
+        except Exception:
+            if panel not in self._failed:  # one panel that fails must not stop the others
+                self._failed.add(panel)
+                logging.getLogger("nbactors").warning("a panel cannot be updated", exc_info=True)
+
+    def _list(self) -> None:
+        self._listed_at = monotonic()
+        try:
+            listed = state.list_actors(limit=state.MANY, detail=True)
+        except OSError:  # the node does not answer, or has crashed and the next one starts
+            return
+        before = self.actors
+        # A row that has not changed stays the same object, which is the quickest way to see it.
+        self.actors = {
+            actor_id: row if before.get(actor_id) != row else before[actor_id]
+            for actor_id, row in ((row["actor_id"], row) for row in listed)
+        }

@@ -1,0 +1,185 @@
+"""Live panels in a real kernel, without a page: what the kernel shows, and what it does when a page asks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from live_kernel import WIDGET, LiveKernel
+
+pytestmark = [pytest.mark.slow]
+
+CLASS = """
+@ray.remote
+class Sim:
+    def run(self, path): until(path)
+    def fail(self): raise ValueError("no data file")
+sim = Sim.options(name="sim").remote()
+"""
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[LiveKernel]:
+    kernel = LiveKernel()
+    yield kernel
+    kernel.stop()
+
+
+@pytest.fixture
+def kernel(shared: LiveKernel) -> Iterator[LiveKernel]:
+    shared.open(CLASS)
+    yield shared
+    shared.close()
+
+
+def shown(kernel: LiveKernel, code: str) -> tuple[str, dict[str, Any]]:
+    """Run a cell that shows a panel; return the cell, and what it shows."""
+    cell = kernel.run(code)
+    return cell, kernel.of(cell, "display_data")[0]["data"]
+
+
+def model_of(data: dict[str, Any]) -> str:
+    return str(data[WIDGET]["model_id"])
+
+
+def answers(kernel: LiveKernel, comm_id: str, kind: str) -> list[dict[str, Any]]:
+    """Return what the kernel has sent to a panel's views."""
+    found = [content for _, message, content in kernel.messages if message == "comm_msg"]
+    custom = [
+        content["data"]["content"]
+        for content in found
+        if content["comm_id"] == comm_id and content["data"]["method"] == "custom"
+    ]
+    return [content for content in custom if content["kind"] == kind]
+
+
+def ask(kernel: LiveKernel, comm_id: str, **command: Any) -> dict[str, Any]:
+    """Have a panel do something, and return its answer."""
+    number = len(answers(kernel, comm_id, "answer")) + 1
+    kernel.tell(comm_id, {"kind": "do", "number": number, **command})
+    kernel.until(lambda: len(answers(kernel, comm_id, "answer")) == number)
+    return answers(kernel, comm_id, "answer")[-1]
+
+
+def test_a_handle_shows_as_a_panel_whose_first_state_is_there_at_once(kernel: LiveKernel) -> None:
+    _, data = shown(kernel, "sim")
+    assert data["text/plain"].startswith("Actor(Sim, ")
+    assert "Actor Sim" in data["text/html"]
+    state = kernel.widgets()[model_of(data)]["state"]
+    assert (state["view"], state["cls"]) == ("actor", "Sim")
+
+
+def test_all_displays_of_an_actor_share_a_widget_and_all_panels_share_the_code(kernel: LiveKernel) -> None:
+    _, first = shown(kernel, "sim")
+    _, second = shown(kernel, "sim")
+    _, other = shown(kernel, "Sim.remote()")
+    assert model_of(first) == model_of(second) != model_of(other)
+    widgets = kernel.widgets()
+    assert widgets[model_of(first)]["code"] == widgets[model_of(other)]["code"]
+    code = widgets[widgets[model_of(first)]["code"].removeprefix("IPY_MODEL_")]
+    assert len(code["text"]) > 10_000 > len(widgets[model_of(first)]["_esm"])
+
+
+def test_without_an_answer_of_a_page_the_display_becomes_static_and_says_what_to_install(kernel: LiveKernel) -> None:
+    kernel.has_views = False
+    cell, _ = shown(kernel, "sim")
+    kernel.has_views = True
+    kernel.until(lambda: "pip install anywidget" in str(kernel.of(cell, "update_display_data")))
+    last = kernel.last(cell)
+    assert WIDGET not in last
+    assert "Actor Sim" in last["text/html"]
+
+
+def test_a_page_that_answers_gets_the_state_and_then_what_changes(kernel: LiveKernel) -> None:
+    cell, data = shown(kernel, "ref = sim.run.remote('/nowhere'); sim")
+    panel = model_of(data)
+    kernel.tell(panel, {"kind": "hello"})
+    kernel.tell(panel, {"kind": "look", "visible": True})
+    kernel.until(lambda: any(news["fields"].get("calls") for news in answers(kernel, panel, "changes")))
+    calls = next(news["fields"]["calls"] for news in answers(kernel, panel, "changes") if news["fields"].get("calls"))
+    assert calls[0]["name"] == "Sim.run"
+    # A page that is loaded again asks for the state, which is the present one.
+    assert kernel.widgets()[panel]["state"]["calls"][0]["name"] == "Sim.run"
+    assert answers(kernel, panel, "changes")
+    assert "pip install" not in str(kernel.of(cell, "update_display_data"))
+
+
+def test_a_hidden_panel_gets_nothing(kernel: LiveKernel) -> None:
+    _, data = shown(kernel, "sim")
+    panel = model_of(data)
+    kernel.tell(panel, {"kind": "hello"})
+    kernel.tell(panel, {"kind": "look", "visible": True})
+    kernel.until(lambda: any("cpu" in news["fields"] for news in answers(kernel, panel, "changes")))
+    kernel.tell(panel, {"kind": "look", "visible": False})
+    kernel.until(
+        lambda: (
+            kernel.value("[t.name for t in __import__('threading').enumerate() if t.name == 'nbactors-panels']") == "[]"
+        )
+    )
+    before = len(answers(kernel, panel, "changes"))
+    kernel.run("ray.wait([sim.fail.remote()])")
+    assert len(answers(kernel, panel, "changes")) == before
+
+
+def test_cancel_interrupt_stack_log_and_kill(kernel: LiveKernel) -> None:
+    _, data = shown(kernel, "refs = [sim.run.remote('/nowhere') for _ in range(2)]; sim")
+    panel, state = model_of(data), kernel.widgets()[model_of(data)]["state"]
+    kernel.tell(panel, {"kind": "hello"})
+    kernel.until(lambda: "until(path)" in ask(kernel, panel, what="stack", actor=state["id"])["text"])
+    second = kernel.value("refs[1].task_id().hex()").strip("'")
+    assert ask(kernel, panel, what="cancel", call=second)["ok"]
+    kernel.run("import pytest\nwith pytest.raises(ray.exceptions.TaskCancelledError): ray.get(refs[1])")
+    assert ask(kernel, panel, what="interrupt", actor=state["id"])["text"] == "1 interrupted"
+    kernel.run("with pytest.raises(ray.exceptions.TaskCancelledError): ray.get(refs[0])")
+    assert ask(kernel, panel, what="interrupt", actor=state["id"])["text"] == "Nothing runs in it now."
+    assert ask(kernel, panel, what="log", actor=state["id"])["text"] == "It has printed nothing yet."
+    assert ask(kernel, panel, what="kill", actor=state["id"])["ok"]
+    kernel.run("with pytest.raises(ray.exceptions.RayActorError): ray.get(sim.fail.remote())")
+
+
+def test_what_cannot_be_done_is_answered_with_its_reason(kernel: LiveKernel) -> None:
+    _, data = shown(kernel, "sim")
+    panel = model_of(data)
+    assert ask(kernel, panel, what="stack", actor="ff" * 16)["text"].startswith("ValueError: there is no actor")
+    assert "knows no command 'dance'" in ask(kernel, panel, what="dance", actor="")["text"]
+
+
+def test_the_panel_of_the_session_lists_its_actors(kernel: LiveKernel) -> None:
+    kernel.run("ray.get(sim.__ray_ready__.remote())")
+    _, data = shown(kernel, "%actors --live")
+    assert "sim" in data["text/html"]
+    state = kernel.widgets()[model_of(data)]["state"]
+    assert state["runs"]
+    assert [(row["name"], row["mark"]) for row in state["rows"].values()] == [("sim", "idle")]
+    assert state["cpu"] == [0, 4]
+
+
+def test_vs_code_gets_the_static_form_with_the_commands_to_type(kernel: LiveKernel) -> None:
+    kernel.run("__vsc_ipynb_file__ = 'a.ipynb'")
+    _, data = shown(kernel, "sim")
+    kernel.run("del __vsc_ipynb_file__")
+    assert WIDGET not in data
+    assert "nbactors interrupt " in data["text/html"]
+
+
+def test_a_panel_keeps_no_actor_alive(kernel: LiveKernel) -> None:
+    _, data = shown(kernel, "other = Sim.remote(); ray.get(other.__ray_ready__.remote()); other")
+    kernel.run("del other")
+    actor_id = kernel.widgets()[model_of(data)]["state"]["id"]
+    code = f"ray.util.state.get_actor({actor_id!r}).state"
+    kernel.run("from nbactors.util import state as _")
+    kernel.until(lambda: kernel.value(code) == "'DEAD'")
+    assert model_of(data) in kernel.widgets()
+
+
+def test_without_anywidget_a_handle_is_a_static_card() -> None:
+    kernel = LiveKernel("anywidget")
+    try:
+        kernel.open(CLASS)
+        cell = kernel.run("sim")
+        data = kernel.of(cell, "execute_result")[0]["data"]
+        assert WIDGET not in data
+        assert "Actor Sim" in data["text/html"]
+    finally:
+        kernel.stop()
