@@ -12,6 +12,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -93,6 +94,7 @@ def _nothing_left_by_the_run(request: pytest.FixtureRequest) -> Iterator[None]:
     try:
         # What a failed test has left is no news.
         if not request.session.testsfailed:
+            _drop_ended_kernels(request.session)
             settle(before, timeout_s=8.0, include_node=True)
     finally:
         _end_node()
@@ -138,6 +140,22 @@ def _nothing_left_by_the_test(request: pytest.FixtureRequest, _nothing_left_by_t
     # A session that runs now is one that the module's tests share.
     if not request.node.stash.get(_FAILED, False) and not _session_runs():
         settle(before)
+
+
+def _drop_ended_kernels(session: pytest.Session) -> None:
+    """Free the kernels of the notebooks that nbval has run. Each has ended, but nbval keeps /dev/null open for it."""
+    notebooks = {item.parent for item in session.items if getattr(item.parent, "kernel", None) is not None}
+    if not notebooks:
+        return
+    from jupyter_core.utils import ensure_event_loop
+
+    for notebook in notebooks:
+        notebook.kernel = None  # type: ignore[union-attr]
+    ensure_event_loop().close()
+    gc.unfreeze()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # of that file, which nbval has opened
+        gc.collect()
 
 
 def _session_runs() -> bool:

@@ -161,7 +161,8 @@ class NodeLink:
         Args:
             make: Makes the message from the request's number.
             timeout: Seconds to wait for the answer.
-            undo: Called on the leader's thread with the answer, if the user has interrupted the wait for it.
+            undo: Called on the leader's thread with the answer, if the wait for it has ended before: the user has
+                interrupted it, the handler of another signal has raised, or the answer comes too late.
 
         Raises:
             ValueError, TypeError, RuntimeError: The node has refused; the error's text is the node's.
@@ -177,8 +178,8 @@ class NodeLink:
             if self.lost:
                 request.finish()
             self._reactor.wait(request, timeout)
-        except KeyboardInterrupt:
-            if undo is not None:
+        except BaseException:
+            if undo is not None and request.message is not None:
                 self._abandon(rid, request, undo)
             raise
         finally:
@@ -186,6 +187,8 @@ class NodeLink:
         answer = request.answer
         if answer is None:
             self.check()
+            if undo is not None:
+                self._abandon(rid, request, undo)
             raise exceptions.RaySystemError(
                 f"the node daemon did not answer within {timeout:g} s. See logs/node.log in its directory, "
                 "or end it with `nbactors stop --force`."

@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from nbactors import exceptions
 from nbactors.definitions.metadata import MethodMeta
 from nbactors.definitions.signature import ANYTHING
@@ -134,35 +136,33 @@ class LocalEngine(Engine):
         code = process.objects.values.hold_pickled(pickling.dumps_code(cls))
         sys_path, cwd = process.environment.changed_paths()
         actor_id = ids.new_actor_id()
-
-        def message(rid: int) -> messages.CreateActor:
-            return messages.CreateActor(
-                rid,
-                actor_id,
-                meta.class_name[:MAX_NAME],
-                options.name or "",
-                options.namespace or "",
-                options.get_if_exists,
-                options.detached,
-                options.placement(),
-                options.held(),
-                process.environment.runtime_env(options.runtime_env),
-                sys_path,
-                cwd,
-                pickling.dumps(meta).data if options.name else b"",
-                ASYNC_MODULES if meta.is_async else [],
-                options.max_restarts,
-                options.memory_limit or 0,
-            )
-
+        creation = messages.CreateActor(
+            0,
+            actor_id,
+            meta.class_name[:MAX_NAME],
+            options.name or "",
+            options.namespace or "",
+            options.get_if_exists,
+            options.detached,
+            options.placement(),
+            options.held(),
+            process.environment.runtime_env(options.runtime_env),
+            sys_path,
+            cwd,
+            pickling.dumps(meta).data if options.name else b"",
+            ASYNC_MODULES if meta.is_async else [],
+            options.max_restarts,
+            options.memory_limit or 0,
+        )
         if options.name:
-            named = process.node.request(message, undo=self._disown)
+            named = process.node.request(lambda rid: msgspec.structs.replace(creation, rid=rid), undo=self._disown)
             if not named.created:
                 return self._found(named)
-            process.actors.note_created(message(0), process.origin())
+            # From the node's answer to the link, which owns the token, no code of the user's runs, not even while
+            # something is pickled: an interrupt there would leave the actor without an owner.
+            process.actors.note_created(creation, process.origin())
             link = self._prepare_link(actor_id, meta, options, code, prepared)
         else:
-            creation = message(0)
             process.actors.note_created(creation, process.origin())
             link = self._prepare_link(actor_id, meta, options, code, prepared)
             process.node.send_now(creation)
