@@ -5,7 +5,7 @@ import type { PanelModel } from "./model.js";
 import { Button } from "./parts/button.js";
 import { Clock } from "./parts/clock.js";
 import { Sign } from "./parts/sign.js";
-import type { Row } from "./protocol.js";
+import type { JobCall, Row } from "./protocol.js";
 import { heightOf, type Item, ROW_PX, summary } from "./session_rows.js";
 
 /** What can be done about an actor; none while nothing answers. */
@@ -14,6 +14,11 @@ export interface Actions {
   stack: (row: Row) => Promise<void>;
   log: (row: Row) => Promise<void>;
   kill: (row: Row) => void;
+  profile?: (row: Row) => Promise<void>;
+  /** For detached actors. */
+  attach?: (row: Row) => Promise<void>;
+  /** Cancels a call that no actor has. */
+  cancel?: (call: string) => Promise<void>;
 }
 
 interface Props {
@@ -166,6 +171,7 @@ function ItemView({ item, model, selected, onSelect, onToggle, actions }: ItemPr
       </div>
     );
   }
+  if (item.kind === "call") return <CallView call={item.call} model={model} actions={actions} />;
   const { row } = item;
   return (
     <div
@@ -190,12 +196,22 @@ function ItemView({ item, model, selected, onSelect, onToggle, actions }: ItemPr
       <span role="gridcell" class="nba-muted nba-time nba-memory">{bytes(row.memory)}</span>
       {actions !== null && row.mark !== "failed" && row.mark !== "ended" ? (
         <span role="gridcell" class="nba-actions">
+          {row.detached && actions.attach !== undefined && (
+            <Button label={`Attach ${row.name}`} title="Attach to the current notebook" onClick={() => actions.attach?.(row)}>
+              Attach
+            </Button>
+          )}
           <Button label={`Interrupt ${row.name}`} title="Interrupt (i)" disabled={row.mark !== "busy"} onClick={() => actions.interrupt(row)}>
             ■
           </Button>
           <Button label={`Stack of ${row.name}`} title="Stack (s)" onClick={() => actions.stack(row)}>
             ☰
           </Button>
+          {actions.profile !== undefined && (
+            <Button label={`Profile of ${row.name}`} title="Profile" disabled={row.mark !== "busy"} onClick={() => actions.profile?.(row)}>
+              ◷
+            </Button>
+          )}
           <Button
             label={`End ${row.name}`}
             title="End (Delete)"
@@ -210,6 +226,31 @@ function ItemView({ item, model, selected, onSelect, onToggle, actions }: ItemPr
       ) : (
         <span role="gridcell" />
       )}
+    </div>
+  );
+}
+
+/** A call that no actor has, such as a cell in the background. */
+function CallView({ call, model, actions }: { call: JobCall; model: PanelModel; actions: Actions | null }) {
+  return (
+    <div class="nba-row nba-job-call" role="row">
+      <Sign mark={call.mark} />
+      <span role="rowheader" class="nba-cut" title={call.name}>
+        {call.name}
+      </span>
+      <span role="gridcell" class="nba-cut" title={call.word}>
+        {call.word}
+      </span>
+      <span role="gridcell" class="nba-muted nba-time">
+        <Clock model={model} since={call.since} />
+      </span>
+      <span role="gridcell">
+        {actions?.cancel !== undefined && (
+          <Button label={`Cancel ${call.name}`} title="Cancel" onClick={() => actions.cancel?.(call.id)}>
+            Cancel
+          </Button>
+        )}
+      </span>
     </div>
   );
 }

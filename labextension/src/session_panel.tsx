@@ -1,10 +1,11 @@
 import { useComputed, useSignal } from "@preact/signals";
 import { ActorList } from "./actor_list.js";
 import { Saved } from "./actor_panel.js";
-import { bytes, count } from "./format.js";
+import { bytes } from "./format.js";
 import type { PanelModel } from "./model.js";
 import { Button } from "./parts/button.js";
 import { Detail, type Shown } from "./parts/detail.js";
+import { Errors } from "./parts/errors.js";
 import { KillQuestion } from "./parts/kill.js";
 import { Meter } from "./parts/meter.js";
 import type { Command, Row, SessionState } from "./protocol.js";
@@ -123,19 +124,7 @@ export function SessionPanel({ model, state }: { model: PanelModel; state: Sessi
           }}
         />
       )}
-      {state.errors.length > 0 && (
-        <details class="nba-errors">
-          <summary>
-            <span class="nba-error">{state.errors.length === 1 ? "1 kind of error" : `${state.errors.length} kinds of errors`}</span>,{" "}
-            {count(state.errors.reduce((sum, error) => sum + error.count, 0))} in all
-          </summary>
-          {state.errors.map((error) => (
-            <div key={error.text} class="nba-cut" title={error.text}>
-              <b>{count(error.count)}</b> × <span class="nba-error">{error.text}</span>
-            </div>
-          ))}
-        </details>
-      )}
+      <Errors errors={state.errors} />
       {isOff && <Saved now={state.now} />}
     </section>
   );
