@@ -6,7 +6,7 @@ import { Button } from "./parts/button.js";
 import { Clock } from "./parts/clock.js";
 import { Sign } from "./parts/sign.js";
 import type { JobCall, Row } from "./protocol.js";
-import { heightOf, type Item, ROW_PX, summary } from "./session_rows.js";
+import { hasButtons, heightOf, type Item, ROW_PX, summary } from "./session_rows.js";
 
 /** What can be done about an actor; none while nothing answers. */
 export interface Actions {
@@ -39,7 +39,7 @@ export function ActorList({ model, items, selected, onSelect, onToggle, actions 
   const options = {
     count: items.length,
     getScrollElement: () => place.current,
-    estimateSize: (index: number) => heightOf(items[index], place.current?.clientWidth ?? 600),
+    estimateSize: (index: number) => heightOf(items[index], place.current?.clientWidth ?? 600, items[index]?.key === selected),
     getItemKey: (index: number) => items[index]?.key ?? index,
     overscan: 8,
     scrollToFn: elementScroll,
@@ -59,7 +59,7 @@ export function ActorList({ model, items, selected, onSelect, onToggle, actions 
   const width = place.current?.clientWidth ?? 0;
   useEffect(() => {
     list.measure();
-  }, [list, sizes, width]);
+  }, [list, sizes, width, selected]);
 
   const rows = items.flatMap((item) => (item.kind === "row" ? [item.row] : []));
   const move = (to: number): void => {
@@ -161,7 +161,10 @@ function ItemView({ item, model, selected, onSelect, onToggle, actions }: ItemPr
           onToggle(item.title);
         }}
       >
-        {item.isOpen ? "▾" : "▸"} {item.title}
+        <span aria-hidden="true">{item.isOpen ? "▾" : "▸"}</span>
+        <b class="nba-cut" title={item.title}>
+          {item.title}
+        </b>
         <span class="nba-muted">{count(item.rows.length)}</span>
         <span class="nba-muted nba-cut">{summary(item.rows)}</span>
         <span class="nba-space" />
@@ -194,7 +197,7 @@ function ItemView({ item, model, selected, onSelect, onToggle, actions }: ItemPr
       </span>
       <span role="gridcell" class="nba-muted nba-time">{row.mark !== "idle" && <Clock model={model} since={row.since} />}</span>
       <span role="gridcell" class="nba-muted nba-time nba-memory">{bytes(row.memory)}</span>
-      {actions !== null && row.mark !== "failed" && row.mark !== "ended" ? (
+      {actions !== null && hasButtons(row) ? (
         <span role="gridcell" class="nba-actions">
           {row.detached && actions.attach !== undefined && (
             <Button label={`Attach ${row.name}`} title="Attach to the current notebook" onClick={() => actions.attach?.(row)}>

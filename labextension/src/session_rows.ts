@@ -71,11 +71,20 @@ export function itemsOf(rows: Row[], grouping: Grouping | TitleOf, folded: Reado
   return items;
 }
 
+/** Below this width, in pixels, the buttons of the selected row stand under it; `style.css` has the same number. */
+const NARROW_PX = 560;
+
 /** Returns the height of an item in a list of the given width, in pixels. */
-export function heightOf(item: Item | undefined, width: number): number {
+export function heightOf(item: Item | undefined, width: number, isSelected = false): number {
+  if (item?.kind === "row") return isSelected && width <= NARROW_PX && hasButtons(item.row) ? 2 * ROW_PX : ROW_PX;
   if (item?.kind !== "heat") return ROW_PX;
   const columns = Math.max(1, Math.floor((width - HEAT_SIDES_PX + 2) / CELL_PX));
   return Math.ceil(item.rows.length / columns) * CELL_PX + HEAT_PADDING_PX;
+}
+
+/** Returns whether something can be done about an actor. */
+export function hasButtons(row: Row): boolean {
+  return row.mark !== "failed" && row.mark !== "ended";
 }
 
 /** Returns how many rows have each state, as text, such as "420 busy, 6 failed". */

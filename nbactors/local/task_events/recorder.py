@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import chain, islice
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
 
 from nbactors import byte_sizes
+from nbactors.frontend import calling_cell
 from nbactors.limits import MAX_NAME
-from nbactors.local.wire import messages
+from nbactors.local.wire import ids, messages
 
 if TYPE_CHECKING:
     from nbactors.local.reactor.reactor import Reactor
@@ -44,6 +45,9 @@ BUSY = 250
 
 PER_MESSAGE = 200
 """Calls that have ended in one message: the texts of thousands of errors would be too long for a frame."""
+
+CELLS = 500
+"""Most cells whose ids are told to one node. The later ones have none."""
 
 KINDS = 200
 """Most functions of which the calls without a row are counted, and most waits, in one report."""
@@ -93,6 +97,8 @@ class Recorder:
         self.count_fast: Callable[[str], None] | None = None
         self._reported: list[messages.TaskRow] = []
         self._tag = b""
+        self._told: set[int] = set()
+        """The origins whose cells the node knows."""
         self._pause = QUIET_PACE_S
         self._looks = 0
 
@@ -159,7 +165,8 @@ class Recorder:
         has_changed = live != self._reported or (tag != self._tag and bool(live))
         if has_changed or ended or waits or unlisted:
             first, rest = ended[:PER_MESSAGE], ended[PER_MESSAGE:]
-            self._node.send_now(messages.TaskReport(now, live if has_changed else None, first, unlisted, waits))
+            cells = self._new_cells(chain(live, ended), tag)
+            self._node.send_now(messages.TaskReport(now, live if has_changed else None, first, unlisted, waits, cells))
             for start in range(0, len(rest), PER_MESSAGE):
                 self._node.send_now(messages.TaskReport(now, None, rest[start : start + PER_MESSAGE], {}, []))
         self._reported, self._tag = live, tag
@@ -175,3 +182,15 @@ class Recorder:
             self.arm(PACE_S if has_changed else QUIET_PACE_S)
         elif live:
             self._look_later()
+
+    def _new_cells(self, rows: Iterable[messages.TaskRow], tag: bytes) -> dict[int, str]:
+        """Return the front end's ids of the cells that have made these calls, except those that the node knows."""
+        id_of = calling_cell.id_of
+        if id_of is None:
+            return {}
+        if tag != self._tag:
+            self._told.clear()
+        fresh = {row.origin for row in rows} - self._told
+        cells = {origin: id_of(ids.cell_of(origin)) for origin in islice(fresh, CELLS - len(self._told))}
+        self._told.update(cells)
+        return {origin: cell_id[:MAX_NAME] for origin, cell_id in cells.items() if cell_id}
