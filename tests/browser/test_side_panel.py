@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from notebook_page import SESSION, NotebookPage
@@ -67,6 +68,10 @@ def row_of(panel: Locator, name: str, word: str) -> Locator:
     row = rows_of(panel, name).filter(has_text=word)
     expect(row).to_be_visible(timeout=SHOWN_MS)
     return row
+
+
+def is_running(row: dict[str, Any]) -> bool:
+    return bool(row["state"] == "RUNNING")
 
 
 def groups(panel: Locator) -> list[str]:
@@ -181,3 +186,19 @@ def test_axe_finds_no_serious_fault(notebook: Callable[..., NotebookPage]) -> No
         ".filter((each) => ['serious', 'critical'].includes(each.impact)).map((each) => each.id + ': ' + each.help))"
     )
     assert found == []
+
+
+def test_the_menu_of_a_cell_cancels_the_calls_that_it_has_made(
+    notebook: Callable[..., NotebookPage], tmp_path: Path
+) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    call = "other = Simulation.remote()\nref2 = other.run.remote({!r})"
+    opened = notebook(SESSION, ACTORS, f"ref = sim.run.remote({str(first)!r})", call.format(str(second)))
+    for number in range(4):
+        opened.run(number)
+    row_of(side(opened.page), "sim", "run")
+    eventually(lambda: len([row for row in state.list_tasks(detail=True) if row["cell_id"] and is_running(row)]) == 2)
+    opened.page.locator(".jp-Notebook .jp-Cell").nth(2).locator(".jp-InputArea").click(button="right")
+    opened.page.get_by_role("menuitem", name="Cancel the Calls of This Cell").click()
+    eventually(first.exists, timeout_s=CLICK_S)
+    assert not second.exists()

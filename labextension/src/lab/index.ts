@@ -1,11 +1,12 @@
 /** The extension of JupyterLab and Notebook 7: a side panel, an item of the status bar, commands. */
 import { ILayoutRestorer, type JupyterFrontEnd, type JupyterFrontEndPlugin } from "@jupyterlab/application";
-import { ICommandPalette } from "@jupyterlab/apputils";
+import { ICommandPalette, Notification } from "@jupyterlab/apputils";
 import { INotebookTracker } from "@jupyterlab/notebook";
 import { ISettingRegistry } from "@jupyterlab/settingregistry";
 import { IStatusBar } from "@jupyterlab/statusbar";
 import { ITranslator, nullTranslator } from "@jupyterlab/translation";
 import { PanelModel } from "../model.js";
+import { cancelCallsOf } from "./cell_calls.js";
 import { actorsIcon } from "./icon.js";
 import { LiveSocket } from "./live_socket.js";
 import { Notebooks } from "./notebooks.js";
@@ -13,6 +14,8 @@ import { SidePanel, StatusItem } from "./views.js";
 
 const SHOW = "nbactors:show";
 const INTERRUPT_ALL = "nbactors:interrupt-all";
+const CANCEL_CALLS = "nbactors:cancel-calls-of-cell";
+const SHOW_LATER = "nbactors:show-later-output";
 
 const plugin: JupyterFrontEndPlugin<void> = {
   id: "nbactors:plugin",
@@ -37,7 +40,8 @@ function activate(
   const model = new PanelModel(socket);
   lookWhileVisible(model);
 
-  const panel = new SidePanel(model, new Notebooks(app, tracker, trans));
+  const notebooks = new Notebooks(app, tracker, trans);
+  const panel = new SidePanel(model, notebooks);
   panel.title.icon = actorsIcon;
   panel.title.caption = trans.__("Actors");
   app.shell.add(panel, "left", { rank: 600 });
@@ -55,11 +59,34 @@ function activate(
     isEnabled: () => model.isLive.value,
     execute: () => model.do({ what: "interrupt_all" }),
   });
-  for (const command of [SHOW, INTERRUPT_ALL]) palette?.addItem({ command, category: trans.__("Actors") });
+  app.commands.addCommand(CANCEL_CALLS, {
+    label: trans.__("Cancel the Calls of This Cell"),
+    isEnabled: () => model.isLive.value && tracker.activeCell !== null,
+    execute: async (args) => {
+      // A right click does not make a cell the active one.
+      const clicked = args["isMenu"] === true ? app.contextMenuHitTest((node) => node.classList.contains("jp-Cell")) : undefined;
+      const cell = tracker.currentWidget?.content.widgets.find((each) => each.node === clicked) ?? tracker.activeCell;
+      if (cell === null) return;
+      const count = await cancelCallsOf(cell.model.id, app.serviceManager.serverSettings);
+      Notification.info(count === 0 ? trans.__("No call of this cell runs.") : trans.__("%1 cancelled.", count), { autoClose: 3000 });
+    },
+  });
+  app.commands.addCommand(SHOW_LATER, {
+    label: trans.__("Show Output That Came Later"),
+    isEnabled: () => tracker.activeCell !== null,
+    execute: () => notebooks.insert("%inbox"),
+  });
+  for (const command of [SHOW, INTERRUPT_ALL, CANCEL_CALLS, SHOW_LATER]) palette?.addItem({ command, category: trans.__("Actors") });
 
-  const show = (): void => void app.commands.execute(SHOW);
-  statusBar?.registerStatusItem("nbactors:status", { item: new StatusItem(model, show), align: "left", rank: 300 });
-  void settings?.load(plugin.id);
+  const status = new StatusItem(model, () => void app.commands.execute(SHOW));
+  statusBar?.registerStatusItem("nbactors:status", { item: status, align: "left", rank: 300 });
+  void settings?.load(plugin.id).then((loaded) => {
+    const follow = (): void => {
+      status.configure(loaded.composite["statusBar"] as boolean, loaded.composite["memoryWarning"] as number);
+    };
+    loaded.changed.connect(follow);
+    follow();
+  });
 }
 
 /** How often a visible page says that it still is, in milliseconds. */

@@ -14,14 +14,20 @@ export class Notebooks implements Host {
 
   /** Inserts `%attach name` below the active cell of the current notebook, and runs it. */
   async attach(name: string): Promise<string> {
+    const isDone = await this.insert(`%attach ${name}`);
+    return isDone ? "" : this.trans.__("Open a notebook first; then attach the actor to it.");
+  }
+
+  /** Inserts a cell below the active one of the current notebook, and runs it. Returns whether there is a notebook. */
+  async insert(code: string): Promise<boolean> {
     const panel = this.tracker.currentWidget;
-    if (panel === null) return this.trans.__("Open a notebook first; then attach the actor to it.");
+    if (panel === null) return false;
     const { content, sessionContext } = panel;
     NotebookActions.insertBelow(content);
-    content.activeCell?.model.sharedModel.setSource(`%attach ${name}`);
+    content.activeCell?.model.sharedModel.setSource(code);
     this.app.shell.activateById(panel.id);
     await NotebookActions.run(content, sessionContext);
-    return "";
+    return true;
   }
 
   /** Opens the notebook of a job, if it has one, and shows a cell of it. */

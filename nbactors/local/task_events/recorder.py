@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from itertools import chain, islice
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
@@ -82,8 +82,8 @@ class Recorder:
         unlisted: The functions of the calls that have ended and get no row, once for each call.
         count_fast: Counts a call by its function. Set while a busy period lasts: then even a look at the clock for each
             call would cost more than a twentieth of a small call.
-        sources: Return the calls that wait or run in this process and are not young at the given time, and whether
-            there are young ones.
+        sources: Return the calls that wait or run in this process and are not young at the given time, and the origins
+            of the young ones.
     """
 
     def __init__(self, reactor: Reactor, node: Telling) -> None:
@@ -92,7 +92,7 @@ class Recorder:
         self.is_armed = False
         self.ended: list[messages.TaskRow] = []
         self.waits: list[messages.Wait] = []
-        self.sources: list[Callable[[float], tuple[list[messages.TaskRow], bool]]] = []
+        self.sources: list[Callable[[float], tuple[list[messages.TaskRow], set[int]]]] = []
         self.unlisted: list[str] = []
         self.count_fast: Callable[[str], None] | None = None
         self._reported: list[messages.TaskRow] = []
@@ -163,9 +163,10 @@ class Recorder:
         unlisted = {name[:MAX_NAME]: count for name, count in islice(Counter(functions).items(), KINDS)}
         tag = self._node.tag
         has_changed = live != self._reported or (tag != self._tag and bool(live))
-        if has_changed or ended or waits or unlisted:
+        # The worker tells of a young call, which may soon have a row: its cell is told now.
+        cells = self._new_cells({row.origin for row in chain(live, ended)}.union(*(young for _, young in found)), tag)
+        if has_changed or ended or waits or unlisted or cells:
             first, rest = ended[:PER_MESSAGE], ended[PER_MESSAGE:]
-            cells = self._new_cells(chain(live, ended), tag)
             self._node.send_now(messages.TaskReport(now, live if has_changed else None, first, unlisted, waits, cells))
             for start in range(0, len(rest), PER_MESSAGE):
                 self._node.send_now(messages.TaskReport(now, None, rest[start : start + PER_MESSAGE], {}, []))
@@ -183,14 +184,14 @@ class Recorder:
         elif live:
             self._look_later()
 
-    def _new_cells(self, rows: Iterable[messages.TaskRow], tag: bytes) -> dict[int, str]:
-        """Return the front end's ids of the cells that have made these calls, except those that the node knows."""
+    def _new_cells(self, origins: set[int], tag: bytes) -> dict[int, str]:
+        """Return the front end's ids of the cells of these origins, except those that the node knows."""
         id_of = calling_cell.id_of
         if id_of is None:
             return {}
         if tag != self._tag:
             self._told.clear()
-        fresh = {row.origin for row in rows} - self._told
+        fresh = origins - self._told
         cells = {origin: id_of(ids.cell_of(origin)) for origin in islice(fresh, CELLS - len(self._told))}
         self._told.update(cells)
         return {origin: cell_id[:MAX_NAME] for origin, cell_id in cells.items() if cell_id}

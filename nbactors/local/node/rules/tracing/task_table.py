@@ -165,6 +165,11 @@ class TaskTable:
         known.update(cells)
         for origin in list(known)[:-CELLS]:
             del known[origin]
+        # A worker may have told of a call before its caller has told the cell.
+        for task_id in set().union(*self._live.values()):
+            record = self._records.get(task_id)
+            if record is not None and record.row.job == job and record.row.origin in cells and not record.row.cell_id:
+                self._store(record, record.row)
 
     def states(self) -> Counter[str]:
         """Return how many of the known calls that have not ended are in each state."""
