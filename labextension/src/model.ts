@@ -16,7 +16,7 @@ export interface WidgetModel {
 const ANSWER_MS = 60_000;
 
 /** Which field of a state is a table, whose rows change one by one. */
-const TABLES: Record<string, string> = { session: "rows", bars: "rows", trace: "spans" };
+const TABLES: Record<string, string> = { session: "rows", node: "rows", bars: "rows", trace: "spans" };
 
 /** Returns a state with the changes applied; the old state stays as it is. */
 export function changed(state: PanelState, changes: Changes): PanelState {
@@ -67,7 +67,7 @@ export class PanelModel {
     return new Promise((resolve) => {
       const timer = setTimeout(() => {
         this.waiting.delete(number);
-        resolve({ ok: false, text: "The kernel has not answered. A busy kernel may answer later." });
+        resolve({ ok: false, text: "The other side has not answered within a minute. A busy kernel may answer later." });
       }, ANSWER_MS);
       this.waiting.set(number, (answer) => {
         clearTimeout(timer);

@@ -102,6 +102,47 @@ export interface SessionState {
   errors: { text: string; count: number }[];
 }
 
+/** The notebook, or the script, that a session belongs to. */
+export interface JobState {
+  title: string;
+  /** The notebook's path as the Jupyter server knows it; empty for a script, or a kernel that is not the server's. */
+  path: string;
+  kernel_id: string;
+  pid: number;
+  is_alive: boolean;
+}
+
+/** An actor in the table of a node. */
+export interface NodeRow extends Row {
+  /** The id of the job that it belongs to; empty for a detached actor. */
+  job: string;
+  /** The id of the cell whose call it runs, or has run last; empty if it is not known. */
+  cell_id: string;
+}
+
+/** A call that no actor has: a cell in the background, or a task. */
+export interface JobCall extends CallState {
+  job: string;
+  cell_id: string;
+}
+
+/** Everything that runs on the user's node, whichever kernel has started it. */
+export interface NodeState {
+  view: "node";
+  now: number;
+  runs: boolean;
+  /** When the node was last seen; 0 while it runs, and if none was ever seen. */
+  away_since: number;
+  rows: Record<string, NodeRow>;
+  order: string[];
+  jobs: Record<string, JobState>;
+  calls: Record<string, JobCall>;
+  cpu: [number, number];
+  memory: [number, number];
+  store: [number, number];
+  errors: { text: string; count: number }[];
+}
+
 /** A reference, a generator, or any other thing that runs, can be cancelled, and ends. */
 export interface LineState {
   view: "line";
@@ -190,7 +231,7 @@ export interface TraceState {
   note: string;
 }
 
-export type PanelState = ActorState | SessionState | LineState | BarsState | TraceState;
+export type PanelState = ActorState | SessionState | NodeState | LineState | BarsState | TraceState;
 
 /** What the panel asks the kernel to do. */
 export type Command =
@@ -223,5 +264,11 @@ export interface Changes {
   gone?: string[];
 }
 
-/** From the kernel to the panel. */
+/** From the kernel, or the server, to the panel. */
 export type News = Changes | { kind: "answer"; number: number; ok: boolean; text: string };
+
+/** From the server to the panel: the whole state, at first and after a gap. */
+export interface Whole {
+  kind: "state";
+  state: NodeState;
+}

@@ -1,18 +1,15 @@
 import { useComputed, useSignal } from "@preact/signals";
-import { elementScroll, observeElementOffset, observeElementRect, Virtualizer } from "@tanstack/virtual-core";
-import type { ComponentChildren } from "preact";
-import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { ActorList } from "./actor_list.js";
 import { Saved } from "./actor_panel.js";
-import { bytes, count } from "./format.js";
+import { bytes } from "./format.js";
 import type { PanelModel } from "./model.js";
 import { Button } from "./parts/button.js";
-import { Clock } from "./parts/clock.js";
 import { Detail, type Shown } from "./parts/detail.js";
+import { Errors } from "./parts/errors.js";
 import { KillQuestion } from "./parts/kill.js";
 import { Meter } from "./parts/meter.js";
-import { Sign } from "./parts/sign.js";
 import type { Command, Row, SessionState } from "./protocol.js";
-import { filtered, type Grouping, heightOf, type Item, itemsOf, ROW_PX, summary } from "./session_rows.js";
+import { filtered, type Grouping, itemsOf, summary } from "./session_rows.js";
 
 /** All actors of a session: groups, rows in the order of creation, and what can be done about them. */
 export function SessionPanel({ model, state }: { model: PanelModel; state: SessionState }) {
@@ -110,9 +107,14 @@ export function SessionPanel({ model, state }: { model: PanelModel; state: Sessi
           {state.order.length > 0 ? "No actor matches." : <>Nothing runs here yet. <code>%%actor name</code> starts the first one.</>}
         </div>
       ) : (
-        <List items={items} selected={selected.value} onSelect={(id) => (selected.value = id)} onToggle={toggle} actions={isOff ? null : actions}>
-          {(item) => <ItemView item={item} model={model} selected={selected.value} onSelect={(id) => (selected.value = id)} onToggle={toggle} actions={isOff ? null : actions} />}
-        </List>
+        <ActorList
+          model={model}
+          items={items}
+          selected={selected.value}
+          onSelect={(id) => (selected.value = id)}
+          onToggle={toggle}
+          actions={isOff ? null : actions}
+        />
       )}
       {shown.value !== null && (
         <Detail
@@ -122,225 +124,9 @@ export function SessionPanel({ model, state }: { model: PanelModel; state: Sessi
           }}
         />
       )}
-      {state.errors.length > 0 && (
-        <details class="nba-errors">
-          <summary>
-            <span class="nba-error">{state.errors.length === 1 ? "1 kind of error" : `${state.errors.length} kinds of errors`}</span>,{" "}
-            {count(state.errors.reduce((sum, error) => sum + error.count, 0))} in all
-          </summary>
-          {state.errors.map((error) => (
-            <div key={error.text} class="nba-cut" title={error.text}>
-              <b>{count(error.count)}</b> × <span class="nba-error">{error.text}</span>
-            </div>
-          ))}
-        </details>
-      )}
+      <Errors errors={state.errors} />
       {isOff && <Saved now={state.now} />}
     </section>
-  );
-}
-
-interface Actions {
-  interrupt: (row: Row) => Promise<void>;
-  stack: (row: Row) => Promise<void>;
-  log: (row: Row) => Promise<void>;
-  kill: (row: Row) => void;
-}
-
-interface ListProps {
-  items: Item[];
-  selected: string;
-  onSelect: (id: string) => void;
-  onToggle: (title: string) => void;
-  actions: Actions | null;
-  children: (item: Item) => ComponentChildren;
-}
-
-/** A list that makes elements only for the items on the screen. Keys: arrows, Home, End, i, l, s, Delete. */
-function List({ items, selected, onSelect, actions, children }: ListProps) {
-  const place = useRef<HTMLDivElement>(null);
-  const [, setTurn] = useState(0);
-  const held = useRef<Virtualizer<HTMLDivElement, Element>>();
-  const options = {
-    count: items.length,
-    getScrollElement: () => place.current,
-    estimateSize: (index: number) => heightOf(items[index], place.current?.clientWidth ?? 600),
-    getItemKey: (index: number) => items[index]?.key ?? index,
-    overscan: 8,
-    scrollToFn: elementScroll,
-    observeElementRect,
-    observeElementOffset,
-    onChange: () => {
-      setTurn((turn) => turn + 1);
-    },
-  };
-  const list = (held.current ??= new Virtualizer<HTMLDivElement, Element>(options));
-  list.setOptions(options);
-  useLayoutEffect(() => list._didMount(), [list]);
-  useLayoutEffect(() => {
-    list._willUpdate();
-  });
-  const sizes = items.map((item) => `${item.key}:${item.kind === "heat" ? item.rows.length : 0}`).join();
-  const width = place.current?.clientWidth ?? 0;
-  useEffect(() => {
-    list.measure();
-  }, [list, sizes, width]);
-
-  const rows = items.flatMap((item) => (item.kind === "row" ? [item.row] : []));
-  const move = (to: number): void => {
-    const row = rows[Math.max(0, Math.min(rows.length - 1, to))];
-    if (row === undefined) return;
-    onSelect(row.id);
-    list.scrollToIndex(items.findIndex((item) => item.key === row.id));
-  };
-  const press = (event: KeyboardEvent): void => {
-    const at = rows.findIndex((row) => row.id === selected);
-    const row = rows[at];
-    const keys: Record<string, () => unknown> = {
-      ArrowDown: () => {
-        move(at + 1);
-      },
-      ArrowUp: () => {
-        move(Math.max(0, at - 1));
-      },
-      Home: () => {
-        move(0);
-      },
-      End: () => {
-        move(rows.length - 1);
-      },
-      i: () => row && actions?.interrupt(row),
-      s: () => row && actions?.stack(row),
-      l: () => row && actions?.log(row),
-      Delete: () => {
-        if (row) actions?.kill(row);
-      },
-    };
-    const action = keys[event.key];
-    // The notebook must not take the key as a command of its own, such as Delete.
-    event.stopPropagation();
-    if (action === undefined || event.ctrlKey || event.metaKey || event.altKey) return;
-    event.preventDefault();
-    action();
-  };
-  const virtual = list.getVirtualItems();
-  return (
-    <div
-      ref={place}
-      class="nba-rows"
-      role="grid"
-      tabIndex={0}
-      aria-label="Actors. Arrows select; i interrupts, s shows the stack, l the log, Delete ends."
-      aria-activedescendant={selected === "" ? undefined : `nba-row-${selected}`}
-      onKeyDown={press}
-    >
-      <div style={{ height: `${list.getTotalSize()}px` }} role="presentation">
-        {virtual.map((seen) => {
-          const item = items[seen.index];
-          return (
-            item !== undefined && (
-              <div key={item.key} class="nba-item" role="presentation" style={{ transform: `translateY(${seen.start}px)` }}>
-                {children(item)}
-              </div>
-            )
-          );
-        })}
-      </div>
-    </div>
-  );
-}
-
-interface ItemProps {
-  item: Item;
-  model: PanelModel;
-  selected: string;
-  onSelect: (id: string) => void;
-  onToggle: (title: string) => void;
-  actions: Actions | null;
-}
-
-function ItemView({ item, model, selected, onSelect, onToggle, actions }: ItemProps) {
-  if (item.kind === "heat") {
-    return (
-      <div role="row">
-        <div role="gridcell">
-          <div class="nba-heat" role="img" aria-label={summary(item.rows)}>
-            {item.rows.map((row) => (
-              <i key={row.id} class={`nba-${row.mark}`} title={`${row.name}: ${row.word}`} />
-            ))}
-          </div>
-        </div>
-      </div>
-    );
-  }
-  if (item.kind === "group") {
-    return (
-      <div role="row">
-        <div role="gridcell">
-      <button
-        type="button"
-        class="nba-class"
-        aria-expanded={item.isOpen}
-        tabIndex={-1}
-        onClick={() => {
-          onToggle(item.title);
-        }}
-      >
-        {item.isOpen ? "▾" : "▸"} {item.title}
-        <span class="nba-muted">{count(item.rows.length)}</span>
-        <span class="nba-muted nba-cut">{summary(item.rows)}</span>
-        <span class="nba-space" />
-        <span class="nba-muted nba-time">{bytes(item.rows.reduce((sum, row) => sum + row.memory, 0))}</span>
-      </button>
-        </div>
-      </div>
-    );
-  }
-  const { row } = item;
-  return (
-    <div
-      id={`nba-row-${row.id}`}
-      class="nba-row"
-      role="row"
-      aria-selected={selected === row.id}
-      style={{ minHeight: `${ROW_PX}px` }}
-      onClick={() => {
-        onSelect(row.id);
-      }}
-    >
-      <Sign mark={row.mark} />
-      <span role="rowheader" class="nba-cut" title={row.detached ? `${row.name}, detached` : row.name}>
-        {row.name} {row.detached && <span aria-label="detached">⚓</span>}
-      </span>
-      <span role="gridcell" class="nba-muted nba-cut nba-of-class">{row.cls}</span>
-      <span role="gridcell" class={`nba-cut${row.mark === "failed" ? " nba-error" : ""}`} title={row.word}>
-        {row.word}
-      </span>
-      <span role="gridcell" class="nba-muted nba-time">{row.mark !== "idle" && <Clock model={model} since={row.since} />}</span>
-      <span role="gridcell" class="nba-muted nba-time nba-memory">{bytes(row.memory)}</span>
-      {actions !== null && row.mark !== "failed" && row.mark !== "ended" ? (
-        <span role="gridcell" class="nba-actions">
-          <Button label={`Interrupt ${row.name}`} title="Interrupt (i)" disabled={row.mark !== "busy"} onClick={() => actions.interrupt(row)}>
-            ■
-          </Button>
-          <Button label={`Stack of ${row.name}`} title="Stack (s)" onClick={() => actions.stack(row)}>
-            ☰
-          </Button>
-          <Button
-            label={`End ${row.name}`}
-            title="End (Delete)"
-            onClick={() => {
-              actions.kill(row);
-              return undefined;
-            }}
-          >
-            ✕
-          </Button>
-        </span>
-      ) : (
-        <span role="gridcell" />
-      )}
-    </div>
   );
 }
 

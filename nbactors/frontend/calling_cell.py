@@ -6,10 +6,14 @@ script. Each call carries the number of its cell, and so do the calls that it ma
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextvars import ContextVar
 
 _cell: ContextVar[int] = ContextVar("nbactors_cell", default=0)
 _latest = 0
+
+id_of: Callable[[int], str] | None = None
+"""Set by the front end. Returns its id of a cell by the cell's number, empty if it has none. Any thread."""
 
 
 def enter(number: int) -> None:

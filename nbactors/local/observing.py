@@ -14,7 +14,7 @@ from nbactors.local import cancelling, stack_of_actor
 from nbactors.local.access import discovery, sightings
 from nbactors.local.access.control import ControlClient
 from nbactors.local.wire import messages
-from nbactors.local.wire.ids import PROCESS_ID_SIZE
+from nbactors.local.wire.ids import PROCESS_ID_SIZE, cell_of
 from nbactors.version import __version__
 
 if TYPE_CHECKING:
@@ -167,7 +167,8 @@ def _task(row: messages.TaskRow, node_id: bytes, at: Any) -> dict[str, Any]:
         "end_time_ms": ms(row.ended),
         "error_message": row.error or None,
         "waits_for": row.awaited or None,
-        "cell": row.origin & 0xFFFF_FFFF,
+        "cell": cell_of(row.origin),
+        "cell_id": row.cell_id,
         "times": [at(row.submitted), at(row.arrived), at(row.started), at(row.ended)],
         "waits": [[wait.kind, at(wait.start), at(wait.end)] for wait in row.waits],
         "seq": row.seq,

@@ -137,9 +137,9 @@ def list_tasks(
         Rows in the order of their last changes, with Ray's columns; `state` is one of PENDING_ARGS_AVAIL,
         PENDING_NODE_ASSIGNMENT, SUBMITTED_TO_WORKER, PENDING_ACTOR_TASK_ORDERING_OR_CONCURRENCY, RUNNING,
         RUNNING_IN_RAY_GET, RUNNING_IN_RAY_WAIT, FINISHED and FAILED. With `detail` also `waits_for` (the argument or
-        the resources), `cell` (the number of the notebook cell that has made the call, 0 for none), `times`
-        (submitted, arrived, started and ended, in seconds since 1970, 0 for not yet), and `waits` (in `get` and
-        `wait`: kind, start, end).
+        the resources), `cell` (the number of the notebook cell that has made the call, 0 for none), `cell_id` (the
+        cell's id in its notebook, empty if it is not known), `times` (submitted, arrived, started and ended, in seconds
+        since 1970, 0 for not yet), and `waits` (in `get` and `wait`: kind, start, end).
 
     Raises:
         ValueError: A filter names no key of the rows, or another operator.

@@ -44,7 +44,7 @@ class NotebookPage:
     """
 
     def __init__(self, page: Page, server: LabServer, name: str, cells: list[str], app: str = "lab") -> None:
-        self._server = server
+        self.server = server
         self._name = name
         self._app = app
         notebook = nbformat.v4.new_notebook(
@@ -62,9 +62,9 @@ class NotebookPage:
             self.page = page
         if self._app == "lab":
             # `reset`: without the tabs of notebooks that were open before.
-            self.page.goto(self._server.url(f"lab/tree/{self._name}", "reset&"))
+            self.page.goto(self.server.url(f"lab/tree/{self._name}", "reset&"))
         else:
-            self.page.goto(self._server.url(f"notebooks/{self._name}"))
+            self.page.goto(self.server.url(f"notebooks/{self._name}"))
         self._wait_until_open()
 
     def reload(self) -> None:
@@ -113,7 +113,7 @@ class NotebookPage:
 
     def end_kernel(self) -> None:
         """End the kernel. The page stays."""
-        self._server.end_kernels()
+        self.server.end_kernels()
 
     def save(self) -> None:
         """Save the notebook as it is now."""

@@ -18,6 +18,7 @@ STDLIB = sys.stdlib_module_names
 # A room, which rooms it may import, and which packages beside the standard library. The upper ones come first.
 # Imports for type checkers and those inside functions count. A module belongs to the longest name that it begins with.
 TABLE = """
+jupyter.server            : jupyter util exceptions version             + jupyter_core jupyter_server psutil tornado
 jupyter                   : package util upkeep actor remote_function object_ref object_ref_generator byte_sizes
                             exceptions frontend views
                           + IPython anywidget ipywidgets traitlets tblib psutil
@@ -75,7 +76,7 @@ local.member              : local.submitting local.task_events
 local.submitting          : local.task_events local.objects local.connections local.reactor local.current
                             local.environment local.membership local.wire definitions engine exceptions frontend limits
                             object_ref object_ref_generator options views
-local.task_events         : byte_sizes local.reactor local.wire limits views
+local.task_events         : byte_sizes local.reactor local.wire frontend limits views
 local.objects             : local.connections local.store local.reactor local.cgroups local.current local.membership
                             local.wire engine exceptions frontend object_ref object_ref_generator views
 local.connections         : local.reactor local.membership local.sockets local.wire exceptions version    + msgspec

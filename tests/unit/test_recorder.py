@@ -11,6 +11,7 @@ import pytest
 from members import Session, Worker, tied
 
 from nbactors import exceptions
+from nbactors.frontend import calling_cell
 from nbactors.local.task_events import recorder as recording
 from nbactors.local.task_events.recorder import Recorder
 from nbactors.local.wire import messages
@@ -73,7 +74,7 @@ def test_live_calls_are_reported_while_they_live_and_only_when_they_change(
 ) -> None:
     recorder, reactor, node = parts
     live = [row(1, "RUNNING")]
-    recorder.sources.append(lambda now: (list(live), False))
+    recorder.sources.append(lambda now: (list(live), set()))
     recorder.arm()
     reactor.run()
     reactor.run()
@@ -86,7 +87,7 @@ def test_live_calls_are_reported_while_they_live_and_only_when_they_change(
 
 def test_calls_that_do_not_change_are_looked_at_less_and_less_often(parts: tuple[Recorder, Reactor, Node]) -> None:
     recorder, reactor, node = parts
-    recorder.sources.append(lambda now: ([row(1, "RUNNING")], False))
+    recorder.sources.append(lambda now: ([row(1, "RUNNING")], set()))
     recorder.arm()
     delays = []
     for _ in range(7):
@@ -100,7 +101,7 @@ def test_an_event_is_reported_soon_also_while_a_look_at_old_calls_is_due(
     parts: tuple[Recorder, Reactor, Node],
 ) -> None:
     recorder, reactor, node = parts
-    recorder.sources.append(lambda now: ([row(1, "RUNNING")], False))
+    recorder.sources.append(lambda now: ([row(1, "RUNNING")], set()))
     recorder.arm()
     for _ in range(4):
         reactor.run()
@@ -113,7 +114,7 @@ def test_an_event_is_reported_soon_also_while_a_look_at_old_calls_is_due(
 
 def test_a_call_that_is_young_at_one_report_is_in_a_later_one(parts: tuple[Recorder, Reactor, Node]) -> None:
     recorder, reactor, node = parts
-    answers = [([], True), ([row(1, "RUNNING")], False)]
+    answers = [([], {0}), ([row(1, "RUNNING")], set())]
     recorder.sources.append(lambda now: answers.pop(0))
     recorder.arm()
     reactor.run()
@@ -124,7 +125,7 @@ def test_a_call_that_is_young_at_one_report_is_in_a_later_one(parts: tuple[Recor
 
 def test_the_next_node_is_told_of_the_live_calls(parts: tuple[Recorder, Reactor, Node]) -> None:
     recorder, reactor, node = parts
-    recorder.sources.append(lambda now: ([row(1, "RUNNING")], False))
+    recorder.sources.append(lambda now: ([row(1, "RUNNING")], set()))
     recorder.arm()
     reactor.run()
     node.tag = b"2"
@@ -236,3 +237,20 @@ def test_a_call_without_events_leaves_no_record(session: Session, worker: Worker
             assert [found for found in rows_of(worker) if found.kind == "ACTOR_TASK"] == []
 
         worker.serve(work)
+
+
+def test_each_cell_is_told_once_to_each_node(
+    parts: tuple[Recorder, Reactor, Node], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorder, reactor, node = parts
+    monkeypatch.setattr(calling_cell, "id_of", lambda number: {3: "cell-c"}.get(number, ""))
+    in_cell = msgspec.structs.replace(row(), origin=(7 << 32) + 3)
+    for _ in range(2):
+        recorder.add(in_cell)
+        recorder.add(row(2))
+        reactor.run()
+    assert [report.cells for report in node.reports] == [{in_cell.origin: "cell-c"}, {}]
+    node.tag = b"2"
+    recorder.add(in_cell)
+    reactor.run()
+    assert node.reports[-1].cells == {in_cell.origin: "cell-c"}

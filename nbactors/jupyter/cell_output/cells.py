@@ -303,6 +303,7 @@ def watch(shell: InteractiveShell) -> None:
     if _cells is not None or getattr(shell, "kernel", None) is None:
         return
     _cells = cells = Cells(shell)
+    calling_cell.id_of = cell_id
     shell.events.register("pre_run_cell", lambda _info: cells.enter())
     cells.enter()
     # The cell that runs now may have redirected the streams already.
@@ -336,6 +337,12 @@ def is_known(number: int) -> bool:
 def prompt(number: int) -> str:
     """Return what the user calls a cell, such as "In[3]"; empty if it is not known any more. Any thread."""
     return _cells.prompt(number) if _cells is not None else ""
+
+
+def cell_id(number: int) -> str:
+    """Return the id of a cell in its notebook; empty if it is not known any more, or has none. Any thread."""
+    parent = _cells.parent(number) if _cells is not None else None
+    return str(parent.get("metadata", {}).get("cellId", "")) if parent is not None else ""
 
 
 def is_busy() -> bool:

@@ -74,6 +74,10 @@ class Activity:
         """Return the row of a call that waits or runs, of an actor's or a task; None if it is not known."""
         return self._tasks.get(task_id) or self.of(self._places.get(task_id, "")).live.get(task_id)
 
+    def tasks(self) -> list[dict[str, Any]]:
+        """Return the rows of the tasks that wait or run, those that have changed last at the end."""
+        return list(self._tasks.values())
+
     def of(self, actor_id: str) -> ActorActivity:
         """Return the activity of an actor, an empty one if nothing is known of it. The caller changes nothing in it."""
         return self._actors.get(actor_id, _NONE)

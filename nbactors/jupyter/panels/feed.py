@@ -7,13 +7,10 @@ import threading
 import weakref
 from collections.abc import Callable, Iterable
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from nbactors.jupyter.panels.activity import Activity
 from nbactors.util import state
-
-if TYPE_CHECKING:
-    from nbactors.jupyter.panels.panel import Panel
 
 UPDATE_S = 0.25
 """Seconds between two updates of a panel, at least."""
@@ -23,6 +20,16 @@ QUIET_S = 1.0
 
 LIST_S = 10.0
 """Seconds after which the actors are listed again, though no change of one was told: a log may have begun."""
+
+
+class View(Protocol):
+    """What shows something, such as a panel. Methods: the feed's thread."""
+
+    def is_visible(self, is_busy: bool) -> bool:
+        """Return whether a page shows it. `is_busy`: whether a cell runs."""
+
+    def refresh(self) -> None:
+        """Show what has changed."""
 
 
 class Reader(Protocol):
@@ -50,7 +57,7 @@ class Feed:
     def __init__(self, is_busy: Callable[[], bool]) -> None:
         self._is_busy = is_busy
         self._condition = threading.Condition()
-        self._panels: weakref.WeakSet[Panel] = weakref.WeakSet()
+        self._panels: weakref.WeakSet[View] = weakref.WeakSet()
         self._readers: list[Reader] = []
         self.unlisted: dict[str, int] | None = None
         self._thread: threading.Thread | None = None
@@ -59,9 +66,9 @@ class Feed:
         self.actors: dict[str, dict[str, Any]] = {}
         self._listed_at = -LIST_S
         self._refreshed_at = -QUIET_S
-        self._failed: weakref.WeakSet[Panel] = weakref.WeakSet()
+        self._failed: weakref.WeakSet[View] = weakref.WeakSet()
 
-    def add(self, panel: Panel) -> None:
+    def add(self, panel: View) -> None:
         """Serve a panel, as long as it lives."""
         self._panels.add(panel)
 
@@ -94,7 +101,7 @@ class Feed:
                 self._thread.start()
             self._condition.notify_all()
 
-    def _visible(self) -> list[Panel]:
+    def _visible(self) -> list[View]:
         is_busy = self._is_busy()
         return [panel for panel in list(self._panels) if panel.is_visible(is_busy)]
 
@@ -123,7 +130,7 @@ class Feed:
             following.close()
 
     def _round(
-        self, following: state.Following, panels: Iterable[Panel], readers: Iterable[Reader], is_touched: bool
+        self, following: state.Following, panels: Iterable[View], readers: Iterable[Reader], is_touched: bool
     ) -> None:
         news = following.next(0.0)
         now = monotonic()
@@ -140,7 +147,7 @@ class Feed:
             for panel in panels:
                 self._refresh(panel)
 
-    def _refresh(self, panel: Panel) -> None:
+    def _refresh(self, panel: View) -> None:
         try:
             panel.refresh()
         except Exception:

@@ -18,7 +18,7 @@ from nbactors import exceptions
 from nbactors.exceptions.source_lines import raised
 from nbactors.frontend.sink import DROPPED, HELD, READ, UnreadError
 from nbactors.local.objects.object_life import READY
-from nbactors.local.wire import failures
+from nbactors.local.wire import failures, ids
 from nbactors.local.wire.cancel_mode import CancelMode
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ def _describe(call: Maker, data: bytes) -> UnreadError | None:
     if call.canceled in _BY_USERS:
         return None
     kind, *parts = pickle.loads(data)
-    cell = call.origin & 0xFFFF_FFFF
+    cell = ids.cell_of(call.origin)
     if kind == "task":
         _, function, trace, pid = parts
         line = failures.brief(raised(trace))

@@ -8,7 +8,7 @@ from typing import Any
 
 from nbactors.frontend.sink import Output, Sink
 from nbactors.frontend.text_stream import is_terminal, write_now
-from nbactors.local.wire import messages
+from nbactors.local.wire import ids, messages
 
 
 class Printer:
@@ -31,7 +31,7 @@ class Printer:
     def show(self, message: Any) -> None:
         """Show an `Output` or a `Warn`; ignore other messages."""
         if type(message) is messages.Output:
-            cell = message.origin & 0xFFFF_FFFF
+            cell = ids.cell_of(message.origin)
             output = Output(cell, message.label, message.pid, message.stream, message.text, self._has_prefix)
             if self.sink is not None:
                 self.sink.output(output)

@@ -10,7 +10,7 @@ import msgspec
 from nbactors.frontend.sink import Display, Paused, Sink, Unmade, UnreadError
 from nbactors.local import sockets
 from nbactors.local.objects.unread_printer import UnreadPrinter
-from nbactors.local.wire import messages
+from nbactors.local.wire import ids, messages
 
 PAUSED_S = 2.0
 """Seconds to connect to a worker, which listens already."""
@@ -44,7 +44,7 @@ class Showing:
         content = msgspec.json.decode(message.content)
         sink.display(
             Display(
-                message.origin & 0xFFFF_FFFF,
+                ids.cell_of(message.origin),
                 content.get("data", {}),
                 content.get("metadata", {}),
                 content.get("transient", {}),
@@ -62,7 +62,7 @@ class Showing:
         """Tell of an actor that this session has created, and whose constructor has failed."""
         sink = self._sink()
         if sink is not None:
-            sink.unmade(Unmade(origin & 0xFFFF_FFFF, down.actor_id.hex(), down.class_name, down.text))
+            sink.unmade(Unmade(ids.cell_of(origin), down.actor_id.hex(), down.class_name, down.text))
 
     def on_unread(self, error: UnreadError, state: str) -> None:
         """Tell of a failed call whose error no code has read."""
@@ -81,5 +81,5 @@ class Showing:
         if sink is None:
             connection.close()
             return
-        cell = message.origin & 0xFFFF_FFFF
+        cell = ids.cell_of(message.origin)
         sink.paused(Paused(cell, message.label, message.pid, message.where, connection, message.asks))

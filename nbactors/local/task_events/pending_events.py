@@ -45,12 +45,13 @@ class PendingEvents:
         self.recorder = recorder
         self._pending = pending
 
-    def live(self, now: float) -> tuple[list[messages.TaskRow], bool]:
-        """Return the pending calls that are not young, and whether there are young ones."""
+    def live(self, now: float) -> tuple[list[messages.TaskRow], set[int]]:
+        """Return the pending calls that are not young, and the origins of the young ones."""
         before = now - YOUNG_S
         pending = [call for call in self._pending() if call.submitted]
         old = [call for call in pending if call.submitted < before]
-        return [self._row(call, *self._phase(call)) for call in islice(old, MOST)], len(old) < len(pending)
+        young = {call.origin for call in pending if call.submitted >= before} if len(old) < len(pending) else set()
+        return [self._row(call, *self._phase(call)) for call in islice(old, MOST)], young
 
     def failed(self, call: Pending, error: bytes) -> None:
         """Record that a call has failed without an answer of a worker. `error` is the pickled error."""

@@ -9,8 +9,9 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
 
 from nbactors import byte_sizes
+from nbactors.frontend import calling_cell
 from nbactors.limits import MAX_NAME
-from nbactors.local.wire import messages
+from nbactors.local.wire import ids, messages
 
 if TYPE_CHECKING:
     from nbactors.local.reactor.reactor import Reactor
@@ -45,6 +46,9 @@ BUSY = 250
 PER_MESSAGE = 200
 """Calls that have ended in one message: the texts of thousands of errors would be too long for a frame."""
 
+CELLS = 500
+"""Most cells whose ids are told to one node. The later ones have none."""
+
 KINDS = 200
 """Most functions of which the calls without a row are counted, and most waits, in one report."""
 
@@ -78,8 +82,8 @@ class Recorder:
         unlisted: The functions of the calls that have ended and get no row, once for each call.
         count_fast: Counts a call by its function. Set while a busy period lasts: then even a look at the clock for each
             call would cost more than a twentieth of a small call.
-        sources: Return the calls that wait or run in this process and are not young at the given time, and whether
-            there are young ones.
+        sources: Return the calls that wait or run in this process and are not young at the given time, and the origins
+            of the young ones.
     """
 
     def __init__(self, reactor: Reactor, node: Telling) -> None:
@@ -88,11 +92,13 @@ class Recorder:
         self.is_armed = False
         self.ended: list[messages.TaskRow] = []
         self.waits: list[messages.Wait] = []
-        self.sources: list[Callable[[float], tuple[list[messages.TaskRow], bool]]] = []
+        self.sources: list[Callable[[float], tuple[list[messages.TaskRow], set[int]]]] = []
         self.unlisted: list[str] = []
         self.count_fast: Callable[[str], None] | None = None
         self._reported: list[messages.TaskRow] = []
         self._tag = b""
+        self._told: set[int] = set()
+        """The origins whose cells the node knows."""
         self._pause = QUIET_PACE_S
         self._looks = 0
 
@@ -157,9 +163,11 @@ class Recorder:
         unlisted = {name[:MAX_NAME]: count for name, count in islice(Counter(functions).items(), KINDS)}
         tag = self._node.tag
         has_changed = live != self._reported or (tag != self._tag and bool(live))
-        if has_changed or ended or waits or unlisted:
+        # The worker tells of a young call, which may soon have a row: its cell is told now.
+        cells = self._new_cells({row.origin for row in chain(live, ended)}.union(*(young for _, young in found)), tag)
+        if has_changed or ended or waits or unlisted or cells:
             first, rest = ended[:PER_MESSAGE], ended[PER_MESSAGE:]
-            self._node.send_now(messages.TaskReport(now, live if has_changed else None, first, unlisted, waits))
+            self._node.send_now(messages.TaskReport(now, live if has_changed else None, first, unlisted, waits, cells))
             for start in range(0, len(rest), PER_MESSAGE):
                 self._node.send_now(messages.TaskReport(now, None, rest[start : start + PER_MESSAGE], {}, []))
         self._reported, self._tag = live, tag
@@ -175,3 +183,15 @@ class Recorder:
             self.arm(PACE_S if has_changed else QUIET_PACE_S)
         elif live:
             self._look_later()
+
+    def _new_cells(self, origins: set[int], tag: bytes) -> dict[int, str]:
+        """Return the front end's ids of the cells of these origins, except those that the node knows."""
+        id_of = calling_cell.id_of
+        if id_of is None:
+            return {}
+        if tag != self._tag:
+            self._told.clear()
+        fresh = origins - self._told
+        cells = {origin: id_of(ids.cell_of(origin)) for origin in islice(fresh, CELLS - len(self._told))}
+        self._told.update(cells)
+        return {origin: cell_id[:MAX_NAME] for origin, cell_id in cells.items() if cell_id}

@@ -69,3 +69,8 @@ def number_of(oid: bytes) -> int:
 def index_of(oid: bytes) -> int:
     """Return the return index within an object id."""
     return int.from_bytes(oid[TASK_ID_SIZE:OBJECT_ID_SIZE], "big")
+
+
+def cell_of(origin: int) -> int:
+    """Return the number of the notebook cell in an origin, 0 for none. See `Call` for origins."""
+    return origin & 0xFFFF_FFFF

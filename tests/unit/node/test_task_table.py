@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nbactors.local.node.rules.tracing import task_table
-from nbactors.local.node.rules.tracing.task_table import Sequence, TaskTable
+from nbactors.local.node.rules.tracing.task_table import CELLS, Sequence, TaskTable
 from nbactors.local.wire import messages
 
 CALLER, WORKER, JOB = b"c" * 16, b"w" * 16, b"1234"
@@ -167,3 +167,32 @@ def test_a_reader_that_is_too_far_behind_needs_a_snapshot(table: Table, monkeypa
         table.told(WORKER, 10.0, None, row(number, "FINISHED", ended=5.0))
     assert table.is_too_old(1)
     assert not table.is_too_old(table.sequence.last)
+
+
+def told_cells(table: Table, cells: dict[int, str], *live: messages.TaskRow) -> None:
+    table.report(CALLER, JOB, messages.TaskReport(9.0, list(live), [], {}, [], cells))
+
+
+def test_a_call_has_the_cell_id_whoever_reports_first(table: Table) -> None:
+    ours = row().origin
+    told_cells(table, {ours: "cell-a"})
+    table.told(WORKER, 10.0, [row()])
+    assert table.find(row().task_id).cell_id == "cell-a"  # type: ignore[union-attr]
+
+    other = Table()
+    other.told(WORKER, 10.0, [row()])
+    before = other.sequence.last
+    told_cells(other, {ours: "cell-a"}, queued(state="SUBMITTED_TO_WORKER"))
+    assert other.find(row().task_id).cell_id == "cell-a"  # type: ignore[union-attr]
+    assert other.sequence.last > before, "followers are told"
+    unchanged = other.sequence.last
+    other.told(WORKER, 11.0, [row()])
+    assert other.sequence.last == unchanged, "the same report again is no change"
+
+
+def test_only_the_latest_cells_of_a_session_are_kept(table: Table) -> None:
+    for start in range(0, 2 * CELLS, 500):
+        told_cells(table, {number: f"cell-{number}" for number in range(start, start + 500)})
+    assert len(table._cells[JOB]) == CELLS
+    table.session_ended(JOB)
+    assert JOB not in table._cells

@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Meta
 
 from nbactors.frontend.bar import BarState
+from nbactors.local.wire import ids
 from nbactors.local.wire.messages.message import Count, Message, Name, Pid, ProcessId
 
 Line = Annotated[str, Meta(max_length=1 << 16)]
@@ -72,7 +73,7 @@ class Bar(Message, tag=103, frozen=True):
     def state(self) -> BarState:
         """Return the state that the session shows."""
         facts = msgspec.structs.asdict(self)
-        return BarState(facts.pop("origin") & 0xFFFF_FFFF, facts.pop("process_id").hex(), **facts)
+        return BarState(ids.cell_of(facts.pop("origin")), facts.pop("process_id").hex(), **facts)
 
 
 class Paused(Message, tag=114, frozen=True):

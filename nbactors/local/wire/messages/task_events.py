@@ -53,6 +53,7 @@ class TaskRow(Message, tag=140, frozen=True):
         job: The call's session; filled in by the node.
         attempt: How often the call was tried before; filled in by the node.
         seq: The number of the row's last change; filled in by the node.
+        cell_id: The front end's id of the cell in `origin`; filled in by the node, empty if no process has told it.
     """
 
     task_id: TaskId
@@ -76,6 +77,7 @@ class TaskRow(Message, tag=140, frozen=True):
     job: Annotated[bytes, Meta(max_length=4)] = b""
     attempt: Count = 0
     seq: Count = 0
+    cell_id: Name = ""
 
 
 Rows = Annotated[list[TaskRow], Meta(max_length=MAX_ROWS)]
@@ -90,6 +92,7 @@ class TaskReport(Message, tag=141, frozen=True):
         ended: The calls that have ended here.
         unlisted: How many short calls of each function have ended here that are not in `ended`.
         waits: The waits of the driver's own code.
+        cells: The front end's ids of cells, by origin; each is told once.
     """
 
     at: float
@@ -97,6 +100,7 @@ class TaskReport(Message, tag=141, frozen=True):
     ended: Rows
     unlisted: Annotated[dict[Name, Count], Meta(max_length=1000)]
     waits: Annotated[list[Wait], Meta(max_length=1000)]
+    cells: Annotated[dict[Count, Name], Meta(max_length=1000)] = {}  # noqa: RUF012 - msgspec copies it
 
 
 class ActorMoment(Message, tag=142, frozen=True):

@@ -56,8 +56,11 @@ class JobEvents:
         else:
             recorder.add(self._row(job, "FINISHED", now))
 
-    def live(self, now: float) -> tuple[list[messages.TaskRow], bool]:
-        """Return the jobs that run or wait and are not young, and whether there are young ones."""
+    def live(self, now: float) -> tuple[list[messages.TaskRow], set[int]]:
+        """Return the jobs that run or wait and are not young, and a set that is not empty if there are young ones.
+
+        The cells of jobs are told by the sessions.
+        """
         before = now - YOUNG_S
         running, waiting = ([job for job in jobs if job.message.submitted] for jobs in self._jobs())
         began = [job for job in running if 0 < job.since < before]
@@ -66,7 +69,7 @@ class JobEvents:
             map(self._running, began),
             (self._row(job, "PENDING_ACTOR_TASK_ORDERING_OR_CONCURRENCY") for job in turn),
         )
-        return list(islice(rows, MOST)), len(began) + len(turn) < len(running) + len(waiting)
+        return list(islice(rows, MOST)), {0} if len(began) + len(turn) < len(running) + len(waiting) else set()
 
     def _running(self, job: Job) -> messages.TaskRow:
         wait = self._waits.of(job)

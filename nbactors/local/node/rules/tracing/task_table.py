@@ -27,6 +27,9 @@ REMEMBERED = 20_000
 KINDS = 1000
 """Most functions of which calls without a row are counted."""
 
+CELLS = 1000
+"""Of how many cells of one session the ids are kept, the latest ones."""
+
 _QUEUED = ("PENDING_ARGS_AVAIL", "PENDING_NODE_ASSIGNMENT")
 
 replace = msgspec.structs.replace
@@ -80,6 +83,8 @@ class TaskTable:
         self._live: dict[bytes, set[bytes]] = {}
         self._ended: dict[bytes, deque[bytes]] = {}
         self._ended_sessions: deque[bytes] = deque()
+        self._cells: dict[bytes, dict[int, str]] = {}
+        """The front end's ids of the cells of each session, by origin."""
         self._left: deque[tuple[float, bytes]] = deque()
         self._removed: deque[tuple[int, bytes]] = deque()
         self._forgotten_up_to = 0
@@ -109,6 +114,8 @@ class TaskTable:
             job: Its session.
             report: Its calls.
         """
+        if report.cells:
+            self._note_cells(job, report.cells)
         for row in report.ended:
             self._end(process_id, job, row)
         if report.live is not None:
@@ -152,6 +159,17 @@ class TaskTable:
         if not had_ended:
             self.ended[row.state] += 1
         self._note_end(record)
+
+    def _note_cells(self, job: bytes, cells: dict[int, str]) -> None:
+        known = self._cells.setdefault(job, {})
+        known.update(cells)
+        for origin in list(known)[:-CELLS]:
+            del known[origin]
+        # A worker may have told of a call before its caller has told the cell.
+        for task_id in set().union(*self._live.values()):
+            record = self._records.get(task_id)
+            if record is not None and record.row.job == job and record.row.origin in cells and not record.row.cell_id:
+                self._store(record, record.row)
 
     def states(self) -> Counter[str]:
         """Return how many of the known calls that have not ended are in each state."""
@@ -197,18 +215,19 @@ class TaskTable:
         if row.worker:
             if old.ended and row.arrived < old.ended:
                 return
-            row = replace(row, job=old.job, attempt=_attempt(old, row), seq=old.seq)
+            row = replace(row, job=old.job, attempt=_attempt(old, row), seq=old.seq, cell_id=old.cell_id)
         else:
             is_again = row.state in _QUEUED and (old.ended < at if old.ended else old.arrived < at)
             if (old.worker or old.ended) and not is_again:
                 return
             attempt = old.attempt + (1 if old.ended else 0)
-            row = replace(row, job=old.job, attempt=attempt, seq=old.seq)
+            row = replace(row, job=old.job, attempt=attempt, seq=old.seq, cell_id=old.cell_id)
         if row != old:
             self._store(record, row)
 
     def _store(self, record: Record, row: messages.TaskRow) -> None:
-        record.row = replace(row, seq=self._sequence.next())
+        cell_id = row.cell_id or self._cells.get(row.job, _NO_CELLS).get(row.origin, "")
+        record.row = replace(row, seq=self._sequence.next(), cell_id=cell_id)
         records = self._records
         records.pop(row.task_id, None)
         records[row.task_id] = record
@@ -256,6 +275,7 @@ class TaskTable:
         if job in self._ended_sessions:
             return
         self._ended_sessions.append(job)
+        self._cells.pop(job, None)
         while len(self._ended_sessions) > KEEP_SESSIONS:
             for task_id in self._ended.pop(self._ended_sessions.popleft(), ()):
                 self._forget_if_ended(task_id)
@@ -299,6 +319,7 @@ class TaskTable:
 
 
 _DIED = "WORKER_DIED"
+_NO_CELLS: dict[int, str] = {}
 
 
 def _attempt(old: messages.TaskRow, row: messages.TaskRow) -> int:

@@ -1,0 +1,259 @@
+import { elementScroll, observeElementOffset, observeElementRect, Virtualizer } from "@tanstack/virtual-core";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { bytes, count } from "./format.js";
+import type { PanelModel } from "./model.js";
+import { Button } from "./parts/button.js";
+import { Clock } from "./parts/clock.js";
+import { Sign } from "./parts/sign.js";
+import type { JobCall, Row } from "./protocol.js";
+import { hasButtons, heightOf, type Item, ROW_PX, summary } from "./session_rows.js";
+
+/** What can be done about an actor; none while nothing answers. */
+export interface Actions {
+  interrupt: (row: Row) => Promise<void>;
+  stack: (row: Row) => Promise<void>;
+  log: (row: Row) => Promise<void>;
+  kill: (row: Row) => void;
+  profile?: (row: Row) => Promise<void>;
+  /** For detached actors. */
+  attach?: (row: Row) => Promise<void>;
+  /** Cancels a call that no actor has. */
+  cancel?: (call: string) => Promise<void>;
+}
+
+interface Props {
+  model: PanelModel;
+  items: Item[];
+  selected: string;
+  onSelect: (id: string) => void;
+  /** Folds a group, or unfolds it. */
+  onToggle: (title: string) => void;
+  actions: Actions | null;
+}
+
+/** A list that makes elements only for the items on the screen. Keys: arrows, Home, End, i, l, s, Delete. */
+export function ActorList({ model, items, selected, onSelect, onToggle, actions }: Props) {
+  const place = useRef<HTMLDivElement>(null);
+  const [, setTurn] = useState(0);
+  const held = useRef<Virtualizer<HTMLDivElement, Element>>();
+  const options = {
+    count: items.length,
+    getScrollElement: () => place.current,
+    estimateSize: (index: number) => heightOf(items[index], place.current?.clientWidth ?? 600, items[index]?.key === selected),
+    getItemKey: (index: number) => items[index]?.key ?? index,
+    overscan: 8,
+    scrollToFn: elementScroll,
+    observeElementRect,
+    observeElementOffset,
+    onChange: () => {
+      setTurn((turn) => turn + 1);
+    },
+  };
+  const list = (held.current ??= new Virtualizer<HTMLDivElement, Element>(options));
+  list.setOptions(options);
+  useLayoutEffect(() => list._didMount(), [list]);
+  useLayoutEffect(() => {
+    list._willUpdate();
+  });
+  const sizes = items.map((item) => `${item.key}:${item.kind === "heat" ? item.rows.length : 0}`).join();
+  const width = place.current?.clientWidth ?? 0;
+  useEffect(() => {
+    list.measure();
+  }, [list, sizes, width, selected]);
+
+  const rows = items.flatMap((item) => (item.kind === "row" ? [item.row] : []));
+  const move = (to: number): void => {
+    const row = rows[Math.max(0, Math.min(rows.length - 1, to))];
+    if (row === undefined) return;
+    onSelect(row.id);
+    list.scrollToIndex(items.findIndex((item) => item.key === row.id));
+  };
+  const press = (event: KeyboardEvent): void => {
+    const at = rows.findIndex((row) => row.id === selected);
+    const row = rows[at];
+    const keys: Record<string, () => unknown> = {
+      ArrowDown: () => {
+        move(at + 1);
+      },
+      ArrowUp: () => {
+        move(Math.max(0, at - 1));
+      },
+      Home: () => {
+        move(0);
+      },
+      End: () => {
+        move(rows.length - 1);
+      },
+      i: () => row && actions?.interrupt(row),
+      s: () => row && actions?.stack(row),
+      l: () => row && actions?.log(row),
+      Delete: () => {
+        if (row) actions?.kill(row);
+      },
+    };
+    const action = keys[event.key];
+    // The notebook must not take the key as a command of its own, such as Delete.
+    event.stopPropagation();
+    if (action === undefined || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.preventDefault();
+    action();
+  };
+  const virtual = list.getVirtualItems();
+  return (
+    <div
+      ref={place}
+      class="nba-rows"
+      role="grid"
+      tabIndex={0}
+      aria-label="Actors. Arrows select; i interrupts, s shows the stack, l the log, Delete ends."
+      aria-activedescendant={selected === "" ? undefined : `nba-row-${selected}`}
+      onKeyDown={press}
+    >
+      <div style={{ height: `${list.getTotalSize()}px` }} role="presentation">
+        {virtual.map((seen) => {
+          const item = items[seen.index];
+          return (
+            item !== undefined && (
+              <div key={item.key} class="nba-item" role="presentation" style={{ transform: `translateY(${seen.start}px)` }}>
+                <ItemView item={item} model={model} selected={selected} onSelect={onSelect} onToggle={onToggle} actions={actions} />
+              </div>
+            )
+          );
+        })}
+      </div>
+    </div>
+  );
+}
+
+interface ItemProps {
+  item: Item;
+  model: PanelModel;
+  selected: string;
+  onSelect: (id: string) => void;
+  onToggle: (title: string) => void;
+  actions: Actions | null;
+}
+
+function ItemView({ item, model, selected, onSelect, onToggle, actions }: ItemProps) {
+  if (item.kind === "heat") {
+    return (
+      <div role="row">
+        <div role="gridcell">
+          <div class="nba-heat" role="img" aria-label={summary(item.rows)}>
+            {item.rows.map((row) => (
+              <i key={row.id} class={`nba-${row.mark}`} title={`${row.name}: ${row.word}`} />
+            ))}
+          </div>
+        </div>
+      </div>
+    );
+  }
+  if (item.kind === "group") {
+    return (
+      <div role="row">
+        <div role="gridcell">
+      <button
+        type="button"
+        class="nba-class"
+        aria-expanded={item.isOpen}
+        tabIndex={-1}
+        onClick={() => {
+          onToggle(item.title);
+        }}
+      >
+        <span aria-hidden="true">{item.isOpen ? "▾" : "▸"}</span>
+        <b class="nba-cut" title={item.title}>
+          {item.title}
+        </b>
+        <span class="nba-muted">{count(item.rows.length)}</span>
+        <span class="nba-muted nba-cut">{summary(item.rows)}</span>
+        <span class="nba-space" />
+        <span class="nba-muted nba-time">{bytes(item.rows.reduce((sum, row) => sum + row.memory, 0))}</span>
+      </button>
+        </div>
+      </div>
+    );
+  }
+  if (item.kind === "call") return <CallView call={item.call} model={model} actions={actions} />;
+  const { row } = item;
+  return (
+    <div
+      id={`nba-row-${row.id}`}
+      class="nba-row"
+      role="row"
+      aria-selected={selected === row.id}
+      style={{ minHeight: `${ROW_PX}px` }}
+      onClick={() => {
+        onSelect(row.id);
+      }}
+    >
+      <Sign mark={row.mark} />
+      <span role="rowheader" class="nba-cut" title={row.detached ? `${row.name}, detached` : row.name}>
+        {row.name} {row.detached && <span aria-label="detached">⚓</span>}
+      </span>
+      <span role="gridcell" class="nba-muted nba-cut nba-of-class">{row.cls}</span>
+      <span role="gridcell" class={`nba-cut${row.mark === "failed" ? " nba-error" : ""}`} title={row.word}>
+        {row.word}
+      </span>
+      <span role="gridcell" class="nba-muted nba-time">{row.mark !== "idle" && <Clock model={model} since={row.since} />}</span>
+      <span role="gridcell" class="nba-muted nba-time nba-memory">{bytes(row.memory)}</span>
+      {actions !== null && hasButtons(row) ? (
+        <span role="gridcell" class="nba-actions">
+          {row.detached && actions.attach !== undefined && (
+            <Button label={`Attach ${row.name}`} title="Attach to the current notebook" onClick={() => actions.attach?.(row)}>
+              Attach
+            </Button>
+          )}
+          <Button label={`Interrupt ${row.name}`} title="Interrupt (i)" disabled={row.mark !== "busy"} onClick={() => actions.interrupt(row)}>
+            ■
+          </Button>
+          <Button label={`Stack of ${row.name}`} title="Stack (s)" onClick={() => actions.stack(row)}>
+            ☰
+          </Button>
+          {actions.profile !== undefined && (
+            <Button label={`Profile of ${row.name}`} title="Profile" disabled={row.mark !== "busy"} onClick={() => actions.profile?.(row)}>
+              ◷
+            </Button>
+          )}
+          <Button
+            label={`End ${row.name}`}
+            title="End (Delete)"
+            onClick={() => {
+              actions.kill(row);
+              return undefined;
+            }}
+          >
+            ✕
+          </Button>
+        </span>
+      ) : (
+        <span role="gridcell" />
+      )}
+    </div>
+  );
+}
+
+/** A call that no actor has, such as a cell in the background. */
+function CallView({ call, model, actions }: { call: JobCall; model: PanelModel; actions: Actions | null }) {
+  return (
+    <div class="nba-row nba-job-call" role="row">
+      <Sign mark={call.mark} />
+      <span role="rowheader" class="nba-cut" title={call.name}>
+        {call.name}
+      </span>
+      <span role="gridcell" class="nba-cut" title={call.word}>
+        {call.word}
+      </span>
+      <span role="gridcell" class="nba-muted nba-time">
+        <Clock model={model} since={call.since} />
+      </span>
+      <span role="gridcell">
+        {actions?.cancel !== undefined && (
+          <Button label={`Cancel ${call.name}`} title="Cancel" onClick={() => actions.cancel?.(call.id)}>
+            Cancel
+          </Button>
+        )}
+      </span>
+    </div>
+  );
+}

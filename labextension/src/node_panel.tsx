@@ -1,0 +1,160 @@
+import { useComputed, useSignal } from "@preact/signals";
+import { type Actions, ActorList } from "./actor_list.js";
+import { bytes, span } from "./format.js";
+import type { PanelModel } from "./model.js";
+import { nodeItems, totals } from "./node_rows.js";
+import { Detail, type Shown } from "./parts/detail.js";
+import { Errors } from "./parts/errors.js";
+import { KillQuestion } from "./parts/kill.js";
+import { Meter } from "./parts/meter.js";
+import type { Command, JobState, NodeState, Row } from "./protocol.js";
+
+/** What the page around the panel does for it. */
+export interface Host {
+  /** Puts code into the current notebook that makes a handle to a detached actor. Returns why it could not. */
+  attach(name: string): Promise<string>;
+  /** Shows the cell that has made a call. */
+  reveal(job: JobState, cellId: string): void;
+}
+
+interface Props {
+  model: PanelModel;
+  state: NodeState;
+  host: Host;
+}
+
+/** All actors of the user's node, by notebook, the detached ones on top. Made for a narrow side bar. */
+export function NodePanel({ model, state, host }: Props) {
+  const filter = useSignal("");
+  const folded = useSignal<ReadonlySet<string>>(new Set());
+  const selected = useSignal("");
+  const shown = useSignal<Shown | null>(null);
+  const dying = useSignal<Row | null>(null);
+  const isOff = !model.isLive.value || !state.runs;
+  const items = useComputed(() => nodeItems(model.state.value as NodeState, filter.value, folded.value)).value;
+
+  const act = async (command: Command, title = ""): Promise<void> => {
+    const answer = await model.do(command);
+    if (title !== "" || !answer.ok) shown.value = { title: answer.ok ? title : "That did not work", text: answer.text };
+  };
+  const actions: Actions = {
+    interrupt: (row) => act({ what: "interrupt", actor: row.id }),
+    stack: (row) => act({ what: "stack", actor: row.id }, `Stack of ${row.name}`),
+    log: (row) => act({ what: "log", actor: row.id }, `Log of ${row.name}`),
+    profile: (row) => act({ what: "profile", actor: row.id }, `Profile of ${row.name}`),
+    kill: (row) => {
+      dying.value = row;
+    },
+    attach: async (row) => {
+      const problem = await host.attach(row.name);
+      if (problem !== "") shown.value = { title: `${row.name} was not attached`, text: problem };
+    },
+    cancel: (call) => act({ what: "cancel", call }),
+  };
+  const select = (id: string): void => {
+    selected.value = id;
+    const row = state.rows[id];
+    const job = row === undefined ? undefined : state.jobs[row.job];
+    if (row !== undefined && job !== undefined && row.cell_id !== "") host.reveal(job, row.cell_id);
+  };
+  const toggle = (title: string): void => {
+    const next = new Set(folded.value);
+    if (!next.delete(title)) next.add(title);
+    folded.value = next;
+  };
+
+  return (
+    <section class={`nba-side${isOff && state.order.length > 0 ? " nba-away" : ""}`} aria-label="Actors">
+      <header class="nba-line">
+        <b class="nba-cut">{headline(state)}</b>
+        <span class="nba-space" />
+        <input
+          class="nba-input nba-filter"
+          type="search"
+          placeholder="filter"
+          aria-label="Filter by name, class or state"
+          value={filter.value}
+          onInput={(event) => {
+            filter.value = event.currentTarget.value;
+          }}
+        />
+      </header>
+      <Away model={model} state={state} />
+      {state.runs && (
+        <div class="nba-line">
+          <Meter name="CPU" used={state.cpu[0]} total={state.cpu[1]} text={`${state.cpu[0]} of ${state.cpu[1]} held`} />
+          <Meter name="memory" used={state.memory[0]} total={state.memory[1]} text={bytes(state.memory[0]) || "0 B"} />
+          {state.store[0] > 0 && <Meter name="store" used={state.store[0]} total={state.store[1]} text={bytes(state.store[0])} />}
+        </div>
+      )}
+      {dying.value !== null && (
+        <KillQuestion
+          key={dying.value.id}
+          name={dying.value.name}
+          detached={dying.value.detached}
+          onKill={() => {
+            const actor = dying.value?.id ?? "";
+            dying.value = null;
+            return act({ what: "kill", actor });
+          }}
+          onCancel={() => {
+            dying.value = null;
+          }}
+        />
+      )}
+      {items.length === 0 ? (
+        <Empty state={state} isFiltered={filter.value !== ""} />
+      ) : (
+        <ActorList
+          model={model}
+          items={items}
+          selected={selected.value}
+          onSelect={select}
+          onToggle={toggle}
+          actions={isOff ? null : actions}
+        />
+      )}
+      {shown.value !== null && (
+        <Detail
+          shown={shown.value}
+          onClose={() => {
+            shown.value = null;
+          }}
+        />
+      )}
+      <Errors errors={state.errors} />
+    </section>
+  );
+}
+
+/** What the panel says of the whole node. */
+export function headline(state: NodeState): string {
+  const { actors, busy } = totals(state);
+  if (actors === 0) return "No actors";
+  return `${actors} ${actors === 1 ? "actor" : "actors"}, ${busy} busy`;
+}
+
+/** Says that what is shown is old, and how old. */
+function Away({ model, state }: { model: PanelModel; state: NodeState }) {
+  if (!model.isLive.value && state.now > 0)
+    return (
+      <div class="nba-told" role="status">
+        The Jupyter server does not answer. Last state, {span(model.now() - state.now)} ago.
+      </div>
+    );
+  if (state.runs || state.away_since === 0) return null;
+  return (
+    <div class="nba-told" role="status">
+      The node has ended. Last state, {span(model.now() - state.away_since)} ago.
+    </div>
+  );
+}
+
+function Empty({ state, isFiltered }: { state: NodeState; isFiltered: boolean }) {
+  if (isFiltered && state.order.length > 0) return <div class="nba-empty">No actor matches.</div>;
+  return (
+    <div class="nba-empty">
+      Nothing runs here yet. <code>%%actor name</code> in a cell starts the first actor.
+    </div>
+  );
+}
