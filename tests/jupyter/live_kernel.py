@@ -168,7 +168,8 @@ class LiveKernel:
             asked = message["header"]["msg_id"]
             self.until(lambda asked=asked: self.of(asked, "idle"))
             for content in self.of(asked, "comm_msg"):
-                found[comm_id] = content["data"]["state"]
+                if content["data"]["method"] == "update":  # the feed's news come at any time
+                    found[comm_id] = content["data"]["state"]
         return found
 
     def stop(self) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import wait
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -26,6 +27,9 @@ LIST_S = 10.0
 
 LOOK_S = 2.0
 """Seconds for which a look waits for the thread, which has begun just now."""
+
+PATIENCE_S = 0.1
+"""Seconds for which all panels wait for the answers of workers. A later answer shows in the next update."""
 
 
 class Reader(Protocol):
@@ -137,7 +141,7 @@ class Feed:
             self.unlisted = news.unlisted
         return news
 
-    def _round(self, panels: Iterable[Panel], readers: Iterable[Reader], is_touched: bool) -> None:
+    def _round(self, panels: Sequence[Panel], readers: Iterable[Reader], is_touched: bool) -> None:
         news = self._read()
         now = monotonic()
         if not self._is_current:
@@ -151,6 +155,7 @@ class Feed:
             reader.take(news)
         if is_touched or news is not None or now - self._refreshed_at >= QUIET_S:
             self._refreshed_at = now
+            wait([asked for panel in panels if (asked := panel.ask()) is not None], PATIENCE_S)
             for panel in panels:
                 self._refresh(panel)
 

@@ -67,6 +67,8 @@ def actor(
     log: Sequence[str],
     prompt: Callable[[dict[str, Any]], str],
     now: float,
+    *,
+    is_deaf: bool = False,
 ) -> dict[str, Any]:
     """Return the state of an actor's panel.
 
@@ -78,11 +80,14 @@ def actor(
         log: The last lines of its log.
         prompt: Returns the cell that has made a call, such as "In[3]", from the call's row.
         now: The time, in seconds since 1970.
+        is_deaf: Whether the worker has not answered in time.
     """
     calls, groups, is_paused = _calls(activity, inspection, prompt)
     mark, word = mark_and_word(row, activity, is_paused)
     if mark == "idle" and any(call["mark"] == "busy" for call in calls):  # the worker is the first to know
         mark, word = "busy", f"runs {calls[0]['name'].rpartition('.')[2]}"
+    if is_deaf:
+        mark, word = "busy", "does not answer: its code keeps the GIL, or it is stopped"
     error = activity.error
     return {
         "view": "actor",
