@@ -183,3 +183,37 @@ def test_without_anywidget_a_handle_is_a_static_card() -> None:
         assert "Actor Sim" in data["text/html"]
     finally:
         kernel.stop()
+
+
+COUNT = "len([w for w in __import__('ipywidgets').widgets.widget._instances.values() if type(w).__name__ == {0!r}])"
+
+
+@pytest.mark.parametrize("code", ["ray.panel()", "sim", "%%trace\nray.get(sim.__ray_ready__.remote())"])
+def test_a_cell_that_runs_again_leaves_no_panel_behind(kernel: LiveKernel, code: str) -> None:
+    count = COUNT.format("PanelWidget")
+    before = int(kernel.value(count))
+    for _ in range(50):
+        kernel.run(code, "the same cell")
+    assert int(kernel.value(count)) <= before + 1
+    assert int(kernel.value(COUNT.format("Layout"))) <= before + 1
+    # A panel of another cell stays.
+    _, data = shown(kernel, "sim")
+    kernel.run(code, "the same cell")
+    assert model_of(data) in kernel.widgets()
+
+
+def test_an_actor_that_two_cells_show_stays_in_one_when_the_other_runs_again(kernel: LiveKernel) -> None:
+    _, first = shown(kernel, "sim")
+    again = kernel.run("sim", "again")
+    assert kernel.panels(again) == [model_of(first)]
+    kernel.run("ray.panel()", "again")
+    assert kernel.widgets()[model_of(first)]["state"]["view"] == "actor"
+
+
+def test_the_oldest_displays_become_static_and_the_number_of_live_ones_is_bounded(kernel: LiveKernel) -> None:
+    kernel.run("from nbactors.jupyter.panels import display as d; d.open_displays._most = 5")
+    cells = [kernel.run("ray.panel()") for _ in range(8)]
+    kernel.run("d.open_displays._most = d.KEPT")
+    assert int(kernel.value("len(d.open_displays)")) == 5
+    assert WIDGET not in kernel.last(cells[0])
+    assert not kernel.of(cells[-1], "update_display_data")

@@ -338,6 +338,13 @@ def prompt(number: int) -> str:
     return _cells.prompt(number) if _cells is not None else ""
 
 
+def front_end_id(number: int) -> str:
+    """Return the id that the notebook gives a cell, the same one for each of its runs; empty if not known."""
+    parent = _cells.parent(number) if _cells is not None else None
+    metadata = (parent or {}).get("metadata") or {}
+    return str(metadata.get("cellId") or "")
+
+
 def is_busy() -> bool:
     """Return whether a cell runs now. Any thread."""
     return _cells is not None and _cells.is_busy

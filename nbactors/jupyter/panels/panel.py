@@ -39,6 +39,7 @@ class Panel:
             wait([asked], FIRST_S)
         self._state = source.state()
         self._seen_at = -LOOKED_S
+        self._is_closed = False
         self.has_page = False
         """Whether a page has loaded the views."""
         self.widget = PanelWidget(self._state, self._on_message)
@@ -49,6 +50,8 @@ class Panel:
         Args:
             is_busy: Whether a cell runs: a kernel without subshells hears nothing from the page until it has ended.
         """
+        if self._is_closed:
+            return False
         return (is_busy and self._seen_at > 0) or monotonic() - self._seen_at < LOOKED_S
 
     def ask(self) -> Future[Any] | None:
@@ -76,7 +79,8 @@ class Panel:
         return {"version_major": 2, "version_minor": 0, "model_id": self.widget.model_id}
 
     def close(self) -> None:
-        """Remove the panel from all pages: it shows nothing any more."""
+        """Remove the panel from all pages: it shows nothing any more. Any thread."""
+        self._is_closed = True
         self.widget.layout.close()
         self.widget.close()
 
