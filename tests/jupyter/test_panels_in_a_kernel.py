@@ -217,3 +217,14 @@ def test_the_oldest_displays_become_static_and_the_number_of_live_ones_is_bounde
     assert int(kernel.value("len(d.open_displays)")) == 5
     assert WIDGET not in kernel.last(cells[0])
     assert not kernel.of(cells[-1], "update_display_data")
+
+
+def test_after_20_000_fast_calls_the_panel_says_20_000(kernel: LiveKernel) -> None:
+    kernel.run("@ray.remote\nclass Fast:\n    def add(self, n): return n\nfast = Fast.remote()")
+    _, data = shown(kernel, "fast")
+    panel = model_of(data)
+    kernel.tell(panel, {"kind": "look", "visible": True})
+    kernel.run("ray.get([fast.add.remote(n) for n in range(20_000)]);")
+    kernel.until(lambda: any(news["fields"].get("done") == 20_000 for news in answers(kernel, panel, "changes")))
+    done = [news["fields"]["done"] for news in answers(kernel, panel, "changes") if "done" in news["fields"]]
+    assert done == sorted(done)

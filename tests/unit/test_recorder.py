@@ -236,3 +236,22 @@ def test_a_call_without_events_leaves_no_record(session: Session, worker: Worker
             assert [found for found in rows_of(worker) if found.kind == "ACTOR_TASK"] == []
 
         worker.serve(work)
+
+
+def test_failed_calls_without_a_row_are_counted_as_failed(parts: tuple[Recorder, Reactor, Node]) -> None:
+    recorder, reactor, node = parts
+    recorder.count("f")
+    for kind in ("TASK_EXECUTION_EXCEPTION", "TASK_CANCELLED", "TASK_CANCELLED"):
+        recorder.count_failure("g", b"a" * 16, kind)
+    recorder.count_failure("h", b"", "WORKER_DIED")
+    reactor.run()
+    (report,) = node.reports
+    assert (report.unlisted, report.finished) == ({"f": 1, "g": 3, "h": 1}, 1)
+    assert [(each.actor_id, each.failed, each.cancelled) for each in report.failures] == [
+        (b"a" * 16, 1, 2),
+        (b"", 1, 0),
+    ]
+    reactor.run()
+    recorder.count("f")
+    reactor.run()
+    assert node.reports[-1].failures == []
