@@ -92,6 +92,7 @@ def test_without_an_answer_of_a_page_the_display_becomes_static_and_says_what_to
 
 
 def test_a_page_that_answers_gets_the_state_and_then_what_changes(kernel: LiveKernel) -> None:
+    kernel.run("ray.get(sim.__ray_ready__.remote())")
     cell, data = shown(kernel, "ref = sim.run.remote('/nowhere'); sim")
     panel = model_of(data)
     kernel.tell(panel, {"kind": "hello"})
@@ -228,3 +229,26 @@ def test_after_20_000_fast_calls_the_panel_says_20_000(kernel: LiveKernel) -> No
     kernel.until(lambda: any(news["fields"].get("done") == 20_000 for news in answers(kernel, panel, "changes")))
     done = [news["fields"]["done"] for news in answers(kernel, panel, "changes") if "done" in news["fields"]]
     assert done == sorted(done)
+
+
+def test_a_constructor_that_runs_shows_with_its_arguments_and_kill_ends_it(kernel: LiveKernel) -> None:
+    kernel.run("@ray.remote\nclass Slow:\n    def __init__(self, path): until(path)\n    def run(self): pass")
+    _, data = shown(kernel, "slow = Slow.remote('/nowhere'); ref = slow.run.remote(); slow")
+    panel = model_of(data)
+    kernel.tell(panel, {"kind": "look", "visible": True})
+
+    def told() -> list[dict[str, Any]]:
+        return [news["fields"] for news in answers(kernel, panel, "changes")]
+
+    def has_both(calls: list[dict[str, Any]]) -> bool:
+        found = [(call["name"], call["creation"], call["args"]) for call in calls]
+        return found == [("Slow.__init__", True, [["path", "'/nowhere'"]]), ("Slow.run", False, None)]
+
+    kernel.until(lambda: any(has_both(fields.get("calls", [])) for fields in told()))
+    kernel.until(lambda: any(fields.get("word") == "runs its constructor" for fields in told()))
+    state = kernel.widgets()[panel]["state"]
+    assert state["mark"] == "starting"
+    assert not ask(kernel, panel, what="cancel", call=state["calls"][0]["id"])["ok"]
+    assert ask(kernel, panel, what="kill", actor=state["id"])["ok"]
+    kernel.run("import pytest\nwith pytest.raises(ray.exceptions.RayActorError): ray.get(ref)")
+    kernel.until(lambda: any(fields.get("mark") == "ended" for fields in told()))

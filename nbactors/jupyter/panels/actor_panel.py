@@ -97,7 +97,7 @@ class ActorSource:
         self._row = self._latest()
         self._take_answer()
         now = time.monotonic()
-        if self._question is not None or self._row["state"] != "ALIVE" or not self._row["pid"]:
+        if self._question is not None or not self._has_process():
             return self._question
         calls = tuple(self._feed.activity.of(self._actor_id).live)
         self._is_due = now - self._inspected_at >= INSPECT_S
@@ -113,6 +113,10 @@ class ActorSource:
             return None
         return self._question
 
+    def _has_process(self) -> bool:
+        """Return whether there is a process that answers, also while it runs the constructor."""
+        return self._row["state"] != "DEAD" and bool(self._row["pid"])
+
     def _take_answer(self) -> None:
         """Take the worker's answer, if it is there. A worker that has not answered is asked again later."""
         question = self._question
@@ -123,7 +127,7 @@ class ActorSource:
             self._quiet_until = time.monotonic() + DEAF_S if self._is_deaf else 0.0
             self._inspection = answer if isinstance(answer, dict) else None
             self._note(before, self._is_due)
-        if self._row["state"] != "ALIVE" or not self._row["pid"]:
+        if not self._has_process():
             self._inspection = None
             self._is_deaf = False
 
