@@ -44,7 +44,7 @@ export function ActorPanel({ model, state }: { model: PanelModel; state: ActorSt
         <Button
           label="Interrupt"
           title="Interrupt what it runs (KeyboardInterrupt in the method)"
-          disabled={isOff || !hasProcess || runs.length === 0}
+          disabled={isOff || !hasProcess || runs.every((call) => call.creation)}
           onClick={() => act({ what: "interrupt", actor })}
         />
         <Button label="Stack" title="Where its code is now" disabled={isOff || !hasProcess} onClick={() => show("Stack", { what: "stack", actor })} />
@@ -106,7 +106,16 @@ export function ActorPanel({ model, state }: { model: PanelModel; state: ActorSt
       {state.calls.length > 0 && (
         <ul class="nba-calls" aria-label="Calls" tabIndex={0}>
           {state.calls.map((call) => (
-            <Call key={call.id} call={call} model={model} isOff={isOff} onCancel={() => act({ what: "cancel", call: call.id })} />
+            <Call
+              key={call.id}
+              call={call}
+              model={model}
+              isOff={isOff}
+              onCancel={() => act({ what: "cancel", call: call.id })}
+              onKill={() => {
+                asksToKill.value = true;
+              }}
+            />
           ))}
         </ul>
       )}
@@ -134,7 +143,16 @@ export function ActorPanel({ model, state }: { model: PanelModel; state: ActorSt
   );
 }
 
-function Call({ call, model, isOff, onCancel }: { call: CallState; model: PanelModel; isOff: boolean; onCancel: () => Promise<void> }) {
+interface CallProps {
+  call: CallState;
+  model: PanelModel;
+  isOff: boolean;
+  onCancel: () => Promise<void>;
+  /** Asks whether to end the actor. */
+  onKill: () => void;
+}
+
+function Call({ call, model, isOff, onCancel, onKill }: CallProps) {
   const cancelled = useSignal(false);
   const args = call.args?.map(([name, text]) => (name === "" ? text : `${name}=${text}`)).join(", ");
   const short = call.name.slice(call.name.lastIndexOf(".") + 1);
@@ -149,6 +167,19 @@ function Call({ call, model, isOff, onCancel }: { call: CallState; model: PanelM
       <span class="nba-muted nba-cut">{cancelled.value ? "cancelling …" : call.mark === "busy" ? "" : call.word}</span>
       <Clock model={model} since={call.since} />
       <span class="nba-muted nba-cell">{call.cell}</span>
+      {call.creation ? (
+        <Button
+          label={`Kill, since ${call.name} cannot be cancelled`}
+          title="A constructor cannot be cancelled: end the actor"
+          disabled={isOff}
+          onClick={() => {
+            onKill();
+            return undefined;
+          }}
+        >
+          Kill
+        </Button>
+      ) : (
       <Button
         label={`Cancel ${call.name}`}
         title={call.mark === "queued" ? "Cancel: it will never run" : "Cancel: the method is interrupted"}
@@ -162,6 +193,7 @@ function Call({ call, model, isOff, onCancel }: { call: CallState; model: PanelM
       >
         Cancel
       </Button>
+      )}
     </li>
   );
 }

@@ -30,6 +30,8 @@ export interface CallState {
   /** Names and texts of the arguments; null until the worker has told them. */
   args: [string, string][] | null;
   cell: string;
+  /** Whether it is the constructor, which cannot be cancelled: only the actor can be ended. */
+  creation: boolean;
 }
 
 export interface GroupState {

@@ -57,6 +57,21 @@ test("Cancel asks the kernel for that very call, and takes no second click meanw
   expect(place.textContent).toContain("cancelling …");
 });
 
+test("a constructor that runs cannot be cancelled or interrupted: its row offers Kill, which asks first", async () => {
+  const state = actor();
+  const [first] = state.calls;
+  if (first === undefined) throw new Error("no call");
+  const widget = show({ ...state, mark: "starting", calls: [{ ...first, name: "Simulation.__init__", creation: true }] });
+  await drawn();
+  expect(button("Interrupt").disabled).toBe(true);
+  button("Kill, since Simulation.__init__ cannot be cancelled").click();
+  await drawn();
+  button("End it").click();
+  expect(widget.sent.filter((request) => (request as { kind: string }).kind === "do")).toEqual([
+    { kind: "do", number: 1, what: "kill", actor: state.id },
+  ]);
+});
+
 test("what does not work is told with its reason", async () => {
   const widget = show(actor());
   await drawn();

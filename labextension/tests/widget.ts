@@ -73,8 +73,8 @@ export function actor(more: Partial<ActorState> = {}): ActorState {
     cause: "",
     groups: [{ name: "_default", size: 1, running: ["c1"], queued: 1 }],
     calls: [
-      { id: "c1", name: "Simulation.run", group: "_default", mark: "busy", word: "runs", since: 990, args: [["steps", "5"]], cell: "In[2]" },
-      { id: "c2", name: "Simulation.run", group: "_default", mark: "queued", word: "queued", since: 991, args: null, cell: "In[2]" },
+      { id: "c1", name: "Simulation.run", group: "_default", mark: "busy", word: "runs", since: 990, args: [["steps", "5"]], cell: "In[2]", creation: false },
+      { id: "c2", name: "Simulation.run", group: "_default", mark: "queued", word: "queued", since: 991, args: null, cell: "In[2]", creation: false },
     ],
     queued: 1,
     done: 3,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 
@@ -19,6 +20,8 @@ class TaskChanges(NamedTuple):
         waits: Waits of drivers' own code ("ray.get", "ray.wait"), and values that any process has moved between memory
             and disk (such as "spill 1.0 MiB", "restore 1.0 MiB"): `pid`, `worker_id`, `kind`, `start`, `end`.
         unlisted: How many calls of each function have ended that have no row.
+        totals: How many calls of each actor that has changed have ended, those without a row and forgotten ones
+            included: `actor_id`, `finished`, `failed` and `cancelled`.
     """
 
     seq: int
@@ -28,6 +31,7 @@ class TaskChanges(NamedTuple):
     actors: list[dict[str, Any]]
     waits: list[dict[str, Any]]
     unlisted: dict[str, int]
+    totals: Sequence[dict[str, Any]] = ()
 
 
 class Following(ABC):

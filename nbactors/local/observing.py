@@ -72,6 +72,7 @@ def follow(client: ControlClient, node_id: bytes, after: int, wait_s: float) -> 
     moments: list[messages.ActorMoment] = []
     waits: list[messages.DriverWaits] = []
     removed: list[bytes] = []
+    totals: dict[bytes, messages.ActorTotals] = {}
     is_snapshot = False
     while news is None or not news.is_complete:
         asked = messages.Follow(client.next_rid(), node_id, after, wait_s if news is None else 0.0)
@@ -80,6 +81,7 @@ def follow(client: ControlClient, node_id: bytes, after: int, wait_s: float) -> 
         assert isinstance(answer, messages.TaskNews)
         if answer.is_snapshot and news is not None:  # the reader has fallen behind meanwhile
             tasks, moments, waits, removed = [], [], [], []
+            totals = {}
         is_snapshot |= answer.is_snapshot
         news = answer
         node_id, after = news.node_id, news.seq
@@ -87,6 +89,7 @@ def follow(client: ControlClient, node_id: bytes, after: int, wait_s: float) -> 
         moments += news.actors
         waits += news.waits
         removed += news.removed
+        totals.update((each.actor_id, each) for each in news.totals)
     latest = {row.task_id: row for row in tasks}
     return messages.TaskNews(
         news.rid,
@@ -99,6 +102,7 @@ def follow(client: ControlClient, node_id: bytes, after: int, wait_s: float) -> 
         waits,
         news.unlisted,
         True,
+        list(totals.values()),
     )
 
 
@@ -135,6 +139,15 @@ def changes_of(news: messages.TaskNews) -> TaskChanges:
             for wait in driver.waits
         ],
         dict(news.unlisted),
+        [
+            {
+                "actor_id": each.actor_id.hex(),
+                "finished": each.finished,
+                "failed": each.failed,
+                "cancelled": each.cancelled,
+            }
+            for each in news.totals
+        ],
     )
 
 

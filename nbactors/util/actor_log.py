@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import time
-from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack
-from itertools import chain
-from pathlib import Path
 from typing import Any, TextIO
 
+from nbactors.util import log_end
 from nbactors.util.state import NodeMissingError, actor_logs
 
 _PAUSE_S = 0.1
@@ -27,11 +26,29 @@ def read(actor: dict[str, Any], lines: int | None, follow: bool) -> Iterator[str
     """
     paths = _paths(actor)
     with ExitStack() as opened:
-        logs = [opened.enter_context(_open(path)) for path in paths]
-        text = chain.from_iterable(logs)
-        yield from text if lines is None else deque(text, maxlen=lines)
+        logs: list[TextIO] = []
+        for path in reversed(paths):
+            log, found = _open(path, lines)
+            logs.insert(0, opened.enter_context(log))
+            lines = None if lines is None else lines - found
+        for log in logs:
+            yield from log
         if follow:
             yield from _added(actor, paths, logs[-1] if logs else None, opened)
+
+
+def last(actor: dict[str, Any], count: int, most_bytes: int) -> list[str]:
+    """Return the last lines of an actor's log without their ends, from the last bytes of each file only.
+
+    Args:
+        actor: A row of `nbactors.util.state.actor_logs`.
+        count: The most lines.
+        most_bytes: The most bytes that are read of each file.
+    """
+    found: list[str] = []
+    for path in reversed(_paths(actor)):
+        found = log_end.lines(path, count - len(found), most_bytes) + found
+    return found
 
 
 def _added(actor: dict[str, Any], paths: list[str], log: TextIO | None, opened: ExitStack) -> Iterator[str]:
@@ -53,7 +70,7 @@ def _added(actor: dict[str, Any], paths: list[str], log: TextIO | None, opened: 
         if text:
             yield text
         elif fresh:
-            log = opened.enter_context(_open(fresh[0]))
+            log = opened.enter_context(_open(fresh[0])[0])
             paths.append(fresh[0])
         elif now is None or now["state"] == "DEAD":
             return
@@ -65,8 +82,12 @@ def _paths(actor: dict[str, Any]) -> list[str]:
     return [path for path in (actor["last_log_path"], actor["log_path"]) if path]
 
 
-def _open(path: str) -> TextIO:
-    return Path(path).open(errors="replace")
+def _open(path: str, lines: int | None = None) -> tuple[TextIO, int]:
+    """Return a log, open at the beginning of its last lines or at its own, and how many lines these are."""
+    file = open(path, "rb")  # noqa: SIM115 - the caller closes it
+    position, found = (0, 0) if lines is None else log_end.find(file, lines)
+    file.seek(position)
+    return io.TextIOWrapper(file, errors="replace"), found
 
 
 def _again(actor: dict[str, Any]) -> dict[str, Any] | None:

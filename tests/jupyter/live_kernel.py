@@ -65,13 +65,17 @@ class LiveKernel:
         """End the session, and whatever a test has left running."""
         self.run("ray.shutdown()")
 
-    def start(self, code: str) -> str:
-        """Run a cell; returns at once. Also right after one that has failed, where ipykernel would drop it."""
+    def start(self, code: str, cell_id: str = "") -> str:
+        """Run a cell; returns at once. Also right after one that has failed, where ipykernel would drop it.
+
+        `cell_id` is the notebook's id of the cell, for one that runs again; each other cell has an id of its own.
+        """
+        self._client.session.metadata = {"cellId": cell_id or uuid.uuid4().hex}
         return self._client.execute(code, stop_on_error=False)
 
-    def run(self, code: str) -> str:
+    def run(self, code: str, cell_id: str = "") -> str:
         """Run a cell to its end; fails if it raises."""
-        cell = self.start(code)
+        cell = self.start(code, cell_id)
         self.until(lambda: self.of(cell, "idle"))
         assert not self.of(cell, "error"), self.of(cell, "error")
         return cell
@@ -168,7 +172,8 @@ class LiveKernel:
             asked = message["header"]["msg_id"]
             self.until(lambda asked=asked: self.of(asked, "idle"))
             for content in self.of(asked, "comm_msg"):
-                found[comm_id] = content["data"]["state"]
+                if content["data"]["method"] == "update":  # the feed's news come at any time
+                    found[comm_id] = content["data"]["state"]
         return found
 
     def stop(self) -> None:

@@ -92,6 +92,7 @@ def test_without_an_answer_of_a_page_the_display_becomes_static_and_says_what_to
 
 
 def test_a_page_that_answers_gets_the_state_and_then_what_changes(kernel: LiveKernel) -> None:
+    kernel.run("ray.get(sim.__ray_ready__.remote())")
     cell, data = shown(kernel, "ref = sim.run.remote('/nowhere'); sim")
     panel = model_of(data)
     kernel.tell(panel, {"kind": "hello"})
@@ -183,3 +184,71 @@ def test_without_anywidget_a_handle_is_a_static_card() -> None:
         assert "Actor Sim" in data["text/html"]
     finally:
         kernel.stop()
+
+
+COUNT = "len([w for w in __import__('ipywidgets').widgets.widget._instances.values() if type(w).__name__ == {0!r}])"
+
+
+@pytest.mark.parametrize("code", ["ray.panel()", "sim", "%%trace\nray.get(sim.__ray_ready__.remote())"])
+def test_a_cell_that_runs_again_leaves_no_panel_behind(kernel: LiveKernel, code: str) -> None:
+    count = COUNT.format("PanelWidget")
+    before = int(kernel.value(count))
+    for _ in range(50):
+        kernel.run(code, "the same cell")
+    assert int(kernel.value(count)) <= before + 1
+    assert int(kernel.value(COUNT.format("Layout"))) <= before + 1
+    # A panel of another cell stays.
+    _, data = shown(kernel, "sim")
+    kernel.run(code, "the same cell")
+    assert model_of(data) in kernel.widgets()
+
+
+def test_an_actor_that_two_cells_show_stays_in_one_when_the_other_runs_again(kernel: LiveKernel) -> None:
+    _, first = shown(kernel, "sim")
+    again = kernel.run("sim", "again")
+    assert kernel.panels(again) == [model_of(first)]
+    kernel.run("ray.panel()", "again")
+    assert kernel.widgets()[model_of(first)]["state"]["view"] == "actor"
+
+
+def test_the_oldest_displays_become_static_and_the_number_of_live_ones_is_bounded(kernel: LiveKernel) -> None:
+    kernel.run("from nbactors.jupyter.panels import display as d; d.open_displays._most = 5")
+    cells = [kernel.run("ray.panel()") for _ in range(8)]
+    kernel.run("d.open_displays._most = d.KEPT")
+    assert int(kernel.value("len(d.open_displays)")) == 5
+    assert WIDGET not in kernel.last(cells[0])
+    assert not kernel.of(cells[-1], "update_display_data")
+
+
+def test_after_20_000_fast_calls_the_panel_says_20_000(kernel: LiveKernel) -> None:
+    kernel.run("@ray.remote\nclass Fast:\n    def add(self, n): return n\nfast = Fast.remote()")
+    _, data = shown(kernel, "fast")
+    panel = model_of(data)
+    kernel.tell(panel, {"kind": "look", "visible": True})
+    kernel.run("ray.get([fast.add.remote(n) for n in range(20_000)]);")
+    kernel.until(lambda: any(news["fields"].get("done") == 20_000 for news in answers(kernel, panel, "changes")))
+    done = [news["fields"]["done"] for news in answers(kernel, panel, "changes") if "done" in news["fields"]]
+    assert done == sorted(done)
+
+
+def test_a_constructor_that_runs_shows_with_its_arguments_and_kill_ends_it(kernel: LiveKernel) -> None:
+    kernel.run("@ray.remote\nclass Slow:\n    def __init__(self, path): until(path)\n    def run(self): pass")
+    _, data = shown(kernel, "slow = Slow.remote('/nowhere'); ref = slow.run.remote(); slow")
+    panel = model_of(data)
+    kernel.tell(panel, {"kind": "look", "visible": True})
+
+    def told() -> list[dict[str, Any]]:
+        return [news["fields"] for news in answers(kernel, panel, "changes")]
+
+    def has_both(calls: list[dict[str, Any]]) -> bool:
+        found = [(call["name"], call["creation"], call["args"]) for call in calls]
+        return found == [("Slow.__init__", True, [["path", "'/nowhere'"]]), ("Slow.run", False, None)]
+
+    kernel.until(lambda: any(has_both(fields.get("calls", [])) for fields in told()))
+    kernel.until(lambda: any(fields.get("word") == "runs its constructor" for fields in told()))
+    state = kernel.widgets()[panel]["state"]
+    assert state["mark"] == "starting"
+    assert not ask(kernel, panel, what="cancel", call=state["calls"][0]["id"])["ok"]
+    assert ask(kernel, panel, what="kill", actor=state["id"])["ok"]
+    kernel.run("import pytest\nwith pytest.raises(ray.exceptions.RayActorError): ray.get(ref)")
+    kernel.until(lambda: any(fields.get("mark") == "ended" for fields in told()))

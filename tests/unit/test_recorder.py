@@ -254,3 +254,22 @@ def test_each_cell_is_told_once_to_each_node(
     recorder.add(in_cell)
     reactor.run()
     assert node.reports[-1].cells == {in_cell.origin: "cell-c"}
+
+
+def test_failed_calls_without_a_row_are_counted_as_failed(parts: tuple[Recorder, Reactor, Node]) -> None:
+    recorder, reactor, node = parts
+    recorder.count("f")
+    for kind in ("TASK_EXECUTION_EXCEPTION", "TASK_CANCELLED", "TASK_CANCELLED"):
+        recorder.count_failure("g", b"a" * 16, kind)
+    recorder.count_failure("h", b"", "WORKER_DIED")
+    reactor.run()
+    (report,) = node.reports
+    assert (report.unlisted, report.finished) == ({"f": 1, "g": 3, "h": 1}, 1)
+    assert [(each.actor_id, each.failed, each.cancelled) for each in report.failures] == [
+        (b"a" * 16, 1, 2),
+        (b"", 1, 0),
+    ]
+    reactor.run()
+    recorder.count("f")
+    reactor.run()
+    assert node.reports[-1].failures == []

@@ -303,7 +303,7 @@ def watch(shell: InteractiveShell) -> None:
     if _cells is not None or getattr(shell, "kernel", None) is None:
         return
     _cells = cells = Cells(shell)
-    calling_cell.id_of = cell_id
+    calling_cell.id_of = front_end_id
     shell.events.register("pre_run_cell", lambda _info: cells.enter())
     cells.enter()
     # The cell that runs now may have redirected the streams already.
@@ -339,10 +339,11 @@ def prompt(number: int) -> str:
     return _cells.prompt(number) if _cells is not None else ""
 
 
-def cell_id(number: int) -> str:
-    """Return the id of a cell in its notebook; empty if it is not known any more, or has none. Any thread."""
+def front_end_id(number: int) -> str:
+    """Return the id that the notebook gives a cell, the same one for each of its runs; empty if not known."""
     parent = _cells.parent(number) if _cells is not None else None
-    return str(parent.get("metadata", {}).get("cellId", "")) if parent is not None else ""
+    metadata = (parent or {}).get("metadata") or {}
+    return str(metadata.get("cellId") or "")
 
 
 def is_busy() -> bool:

@@ -19,7 +19,7 @@ class ActorActivity:
     Attributes:
         live: The calls that wait or run, by id, as rows of `nbactors.util.state.list_tasks(detail=True)`.
         creation: The row of its construction, None if it is not known.
-        done, failed, cancelled: How many calls have ended. The construction is not counted.
+        done, failed, cancelled: How many calls have ended, as the node counts. The construction is not counted.
         error: The row of the call that has failed last.
         version: Changes with each change of the others.
     """
@@ -65,8 +65,8 @@ class Activity:
         """The actor of each call that is known, by the call's id."""
         self._tasks: dict[str, dict[str, Any]] = {}
         """The tasks that wait or run, by id."""
-        self._ended: dict[str, str] = {}
-        """How each call has ended, by its id: "done", "failed" or "cancelled"."""
+        self._failed: set[str] = set()
+        """The ids of the calls that have failed, and whose errors are counted."""
         self.errors: Counter[str] = Counter()
         self._versions = 0
 
@@ -88,7 +88,7 @@ class Activity:
             self._actors.clear()
             self._places.clear()
             self._tasks.clear()
-            self._ended.clear()
+            self._failed.clear()
             self.errors.clear()
         for row in changes.tasks:
             if not row["actor_id"]:
@@ -96,12 +96,16 @@ class Activity:
                 if row["state"] not in _ENDED:
                     self._tasks[row["task_id"]] = row
         changed = {self._take(row) for row in changes.tasks if row["actor_id"]}
+        for totals in changes.totals:
+            actor = self._actors.setdefault(totals["actor_id"], ActorActivity())
+            actor.done, actor.failed, actor.cancelled = totals["finished"], totals["failed"], totals["cancelled"]
+            changed.add(totals["actor_id"])
         for task_id in changes.removed:
             actor_id = self._places.pop(task_id, "")
-            self._ended.pop(task_id, None)
+            self._failed.discard(task_id)
             self._tasks.pop(task_id, None)
-            actor = self._actors.get(actor_id)
-            if actor is not None and actor.live.pop(task_id, None) is not None:
+            known = self._actors.get(actor_id)
+            if known is not None and known.live.pop(task_id, None) is not None:
                 changed.add(actor_id)
         for actor_id in changed:
             self._versions += 1
@@ -118,28 +122,16 @@ class Activity:
             return actor_id
         if row["state"] not in _ENDED:
             actor.live[task_id] = row
-            before = self._ended.pop(task_id, "")
-            if before:  # it is tried again
-                setattr(actor, before, getattr(actor, before) - 1)
+            self._failed.discard(task_id)  # it is tried again
             return actor_id
         actor.live.pop(task_id, None)
-        if task_id in self._ended:
-            return actor_id
-        how = self._ended[task_id] = _ending(row)
-        setattr(actor, how, getattr(actor, how) + 1)
-        if how == "failed":
+        if row["state"] == "FAILED" and row["error_type"] != "TASK_CANCELLED" and task_id not in self._failed:
+            self._failed.add(task_id)
             actor.error = row
             kind = first_line(row["error_message"]) or row["error_type"] or "an error"
             if kind in self.errors or len(self.errors) < KINDS:
                 self.errors[kind] += 1
         return actor_id
-
-
-def _ending(row: dict[str, Any]) -> str:
-    """Return how a call has ended."""
-    if row["state"] == "FINISHED":
-        return "done"
-    return "cancelled" if row["error_type"] == "TASK_CANCELLED" else "failed"
 
 
 def is_running(row: dict[str, Any]) -> bool:

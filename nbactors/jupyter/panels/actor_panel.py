@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from nbactors import exceptions
@@ -23,6 +24,15 @@ INSPECT_S = 1.0
 
 ANSWER_S = 1.0
 """Seconds that the worker may take to answer. Its code may keep the GIL."""
+
+DEAF_S = 2.0
+"""Seconds between two questions to a worker that has not answered the last one."""
+
+ASKED_AT_ONCE = 16
+"""Workers that are asked at the same time, at most."""
+
+_questions = ThreadPoolExecutor(ASKED_AT_ONCE, thread_name_prefix="nbactors-panel-ask")
+"""Asks the workers: one that keeps the GIL must not hold up the panels of the others."""
 
 
 class ActorSource:
@@ -48,17 +58,28 @@ class ActorSource:
         self._inspection: dict[str, Any] | None = None
         self._inspected_at = -INSPECT_S
         self._inspected_calls: object = None
+        self._question: Future[dict[str, Any] | Exception] | None = None
+        self._is_due = False
+        self._is_deaf = False
+        self._quiet_until = 0.0
         self._is_stale = threading.Event()
         self._is_listed = False
 
     def state(self) -> dict[str, Any]:
         """See `source.Source`."""
         self._row = self._latest()
+        self._take_answer()
         activity = self._feed.activity.of(self._actor_id)
-        self._inspect(tuple(activity.live))
         log = self._log.lines(self._row.get("log_path") or self._row.get("last_log_path") or "")
         return states.actor(
-            self._row, activity, self._inspection, (self._cpu, self._memory), log, self._prompt, time.time()
+            self._row,
+            activity,
+            self._inspection,
+            (self._cpu, self._memory),
+            log,
+            self._prompt,
+            time.time(),
+            is_deaf=self._is_deaf,
         )
 
     def _latest(self) -> dict[str, Any]:
@@ -71,25 +92,44 @@ class ActorSource:
             self._is_listed = True
         return row or self._row
 
-    def _inspect(self, known_calls: object) -> None:
-        """Ask the worker what it does, once a second, and when its calls have changed."""
-        if self._row["state"] != "ALIVE" or not self._row["pid"]:
-            self._inspection = None
-            return
+    def ask(self) -> Future[Any] | None:
+        """Ask the worker what it does, once a second, and when its calls have changed. See `source.Asking`."""
+        self._row = self._latest()
+        self._take_answer()
         now = time.monotonic()
-        is_due = now - self._inspected_at >= INSPECT_S
-        if not is_due and not self._is_stale.is_set() and known_calls == self._inspected_calls:
-            return
+        if self._question is not None or not self._has_process():
+            return self._question
+        calls = tuple(self._feed.activity.of(self._actor_id).live)
+        self._is_due = now - self._inspected_at >= INSPECT_S
+        if now < self._quiet_until or not (self._is_due or self._is_stale.is_set() or calls != self._inspected_calls):
+            return None
         self._is_stale.clear()
-        self._inspected_calls = known_calls
-        before = self._inspection
-        try:
-            self._inspection = state.inspect_actor(self._actor_id, ANSWER_S)
-        except (exceptions.RayError, ValueError, OSError):
-            self._inspection = None
-        self._note(before, is_due)
-        if is_due:
+        self._inspected_calls = calls
+        if self._is_due:
             self._inspected_at = now
+        try:
+            self._question = _questions.submit(_inspection, self._actor_id)
+        except RuntimeError:  # the kernel ends
+            return None
+        return self._question
+
+    def _has_process(self) -> bool:
+        """Return whether there is a process that answers, also while it runs the constructor."""
+        return self._row["state"] != "DEAD" and bool(self._row["pid"])
+
+    def _take_answer(self) -> None:
+        """Take the worker's answer, if it is there. A worker that has not answered is asked again later."""
+        question = self._question
+        if question is not None and question.done():
+            self._question = None
+            before, answer = self._inspection, question.result()
+            self._is_deaf = isinstance(answer, TimeoutError)
+            self._quiet_until = time.monotonic() + DEAF_S if self._is_deaf else 0.0
+            self._inspection = answer if isinstance(answer, dict) else None
+            self._note(before, self._is_due)
+        if not self._has_process():
+            self._inspection = None
+            self._is_deaf = False
 
     def _note(self, before: dict[str, Any] | None, is_due: bool) -> None:
         after = self._inspection
@@ -108,3 +148,11 @@ class ActorSource:
             return commands.on_actor(command)
         finally:
             self._is_stale.set()
+
+
+def _inspection(actor_id: str) -> dict[str, Any] | Exception:
+    """Return what an actor's worker does, or why it does not tell."""
+    try:
+        return state.inspect_actor(actor_id, ANSWER_S)
+    except (exceptions.RayError, ValueError, RuntimeError, OSError) as error:
+        return error

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from nbactors import exceptions
-from nbactors.jupyter.panels.log_tail import last_lines
 from nbactors.jupyter.panels.source import Answer
-from nbactors.util import calls, state
+from nbactors.util import actor_log, calls, state
 from nbactors.util.profiling import profile
 
 LOG_LINES = 200
 LOG_BYTES = 1 << 18
+LOG_WIDTH = 2000
 PROFILE_S = 3.0
 
 
@@ -64,6 +64,5 @@ def cancel(task_ids: list[str]) -> Answer:
 
 def _log(actor_id: str) -> str:
     rows = state.actor_logs(actor_id)
-    paths = [path for row in rows[-1:] for path in (row["last_log_path"], row["log_path"]) if path]
-    lines = [line for path in paths for line in last_lines(path, LOG_LINES, LOG_BYTES)]
-    return "\n".join(lines[-LOG_LINES:]) or "It has printed nothing yet."
+    lines = actor_log.last(rows[-1], LOG_LINES, LOG_BYTES) if rows else []
+    return "\n".join(line.rpartition("\r")[2][:LOG_WIDTH] for line in lines) or "It has printed nothing yet."

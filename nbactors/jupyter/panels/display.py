@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Mapping
 from time import monotonic
 from typing import Any
@@ -20,6 +20,7 @@ from nbactors.jupyter.cell_output.inbox import WIDGET_MIME
 from nbactors.jupyter.cell_output.painter import painter
 from nbactors.jupyter.magics.actor_table import Roster
 from nbactors.jupyter.panels import front_end
+from nbactors.jupyter.panels.open_displays import OpenDisplays
 from nbactors.object_ref import ObjectRef
 from nbactors.object_ref_generator import ObjectRefGenerator
 from nbactors.util import state
@@ -27,7 +28,7 @@ from nbactors.util.panels import Panel
 from nbactors.views import html
 
 KEPT = 500
-"""Panels of actors that are kept, those that were shown last. An older one keeps its last state."""
+"""Displays that are live, those that were shown last. An older one becomes its static form."""
 
 MOST_ROWS = 30
 """Actors that the static form of a session's panel lists. More are counted by class and state."""
@@ -39,7 +40,8 @@ _MISSING = (
 
 _lock = threading.RLock()
 _feed: Any = None
-_panels: OrderedDict[str, Any] = OrderedDict()
+_panels: dict[str, Any] = {}
+"""The panels of actors, by the actor's id."""
 _is_watching = False
 
 
@@ -140,7 +142,7 @@ def of_actor(handle: ActorHandle[Any]) -> Any:
 
     actor_id = handle._link.actor_id.hex()
     with _lock:
-        panel = _panels.pop(actor_id, None)
+        panel = _panels.get(actor_id)
         if panel is None:
             feed = shared_feed()
             facts = handle._link.facts()
@@ -157,10 +159,18 @@ def of_actor(handle: ActorHandle[Any]) -> Any:
             job_id = nbactors.get_runtime_context().get_job_id() if nbactors.is_initialized() else ""
             panel = panels.Panel(ActorSource(feed, actor_id, first, job_id), feed.touch)
             feed.add(panel)
-        _panels[actor_id] = panel
-        if len(_panels) > KEPT:
-            _panels.popitem(last=False)
+            _panels[actor_id] = panel
     return panel
+
+
+def _forget(panel: Any) -> None:
+    """Forget a panel that was closed: the next display of the actor gets a new one."""
+    with _lock:
+        for actor_id in [actor_id for actor_id, known in _panels.items() if known is panel]:
+            del _panels[actor_id]
+
+
+open_displays = OpenDisplays(KEPT, _forget)
 
 
 def of_session() -> Any:
@@ -203,21 +213,39 @@ class PanelDisplay:
         self._cell = calling_cell.current()
         self._id = uuid.uuid4().hex
         self._wait = front_end.PageWait()
+        self._is_gone = False
 
     @property
     def is_live(self) -> bool:
         """Whether the display is a panel, as far as is known. Any thread."""
         return self._panel is not None
 
+    @property
+    def panel(self) -> Any:
+        """The panel, None where the display is static. Any thread."""
+        return self._panel
+
     def show(self) -> None:
         """Show the panel under the running cell. On its thread."""
         display(self._bundle(), raw=True, display_id=self._id)
         if self._panel is not None:
+            open_displays.add(self, cells.front_end_id(self._cell), self._cell)
             painter.touch(self, monotonic() + front_end.HELLO_S)
 
     def replace(self, data: Mapping[str, Any]) -> None:
         """Replace the static form. The panel stays. Any thread."""
         self._data = dict(data)
+        if not self._is_gone:
+            self._publish()
+
+    def end(self, *, is_gone: bool) -> None:
+        """Show the static form from now on, or nothing if the display is gone. See `open_displays.OpenDisplay`."""
+        self._panel = None
+        self._is_gone = is_gone
+        if not is_gone:
+            self._publish()
+
+    def _publish(self) -> None:
         content = {"data": self._bundle(), "metadata": {}, "transient": {"display_id": self._id}}
         cells.publish(self._cell, "update_display_data", content, is_kept=False)  # the handle shows it at any time
 
@@ -233,6 +261,6 @@ class PanelDisplay:
         ends_at = self._wait.ends_at(now)
         if now < ends_at:
             return ends_at
-        self._panel = None
-        self.replace({**self._data, "text/html": f"{self._data['text/html']}<p><small>{_MISSING}</small></p>"})
+        self._data["text/html"] += f"<p><small>{_MISSING}</small></p>"
+        open_displays.end(self, is_gone=False)
         return None

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, wait
 from time import monotonic
 from typing import Any, Protocol
 
@@ -21,12 +22,21 @@ QUIET_S = 1.0
 LIST_S = 10.0
 """Seconds after which the actors are listed again, though no change of one was told: a log may have begun."""
 
+LOOK_S = 2.0
+"""Seconds for which a look waits for the thread, which has begun just now."""
+
+PATIENCE_S = 0.1
+"""Seconds for which all panels wait for the answers of workers. A later answer shows in the next update."""
+
 
 class View(Protocol):
     """What shows something, such as a panel. Methods: the feed's thread."""
 
     def is_visible(self, is_busy: bool) -> bool:
         """Return whether a page shows it. `is_busy`: whether a cell runs."""
+
+    def ask(self) -> Future[Any] | None:
+        """Ask another process for what is shown, if need be. Returns what has the answer."""
 
     def refresh(self) -> None:
         """Show what has changed."""
@@ -48,7 +58,7 @@ class Feed:
     Attributes:
         activity: The calls of all actors.
         actors: The actors, by id, in the order of creation: rows of `nbactors.util.state.list_actors(detail=True)`.
-        unlisted: How many calls of each function have ended without a row; None while the feed does not run.
+        unlisted: How many calls of each function have ended without a row, at the last look; None before the first.
 
     Args:
         is_busy: Returns whether a cell runs.
@@ -62,6 +72,10 @@ class Feed:
         self.unlisted: dict[str, int] | None = None
         self._thread: threading.Thread | None = None
         self._is_touched = False
+        self._is_current = False
+        """Whether the thread has read the stream since its start."""
+        self._following = state.follow()
+        """Used by the thread, and under the condition while there is none. Goes on after a pause."""
         self.activity = Activity()
         self.actors: dict[str, dict[str, Any]] = {}
         self._listed_at = -LIST_S
@@ -79,18 +93,14 @@ class Feed:
         self.touch()
 
     def look(self) -> None:
-        """Look at the actors and calls once: the first state of a panel needs them. Blocks for some milliseconds."""
+        """Look at the actors and calls once: a first state needs them. Blocks for some milliseconds."""
         self._list()
         with self._condition:
-            if self._thread is not None:  # it knows the calls
-                return
-        following = state.follow()
-        try:
-            news = following.next(0.0)
-        finally:
-            following.close()
-        if news is not None:
-            self.activity.apply(news)
+            if self._thread is not None:  # it reads the calls, and gives them to the readers, too
+                self._condition.wait_for(lambda: self._is_current or self._thread is None, LOOK_S)
+            if self._thread is None:
+                self._read()
+                self._following.close()
 
     def touch(self) -> None:
         """Update the panels soon: a page shows one of them, or something was done."""
@@ -106,18 +116,17 @@ class Feed:
         return [panel for panel in list(self._panels) if panel.is_visible(is_busy)]
 
     def _run(self) -> None:
-        following = state.follow()
         try:
             while True:
                 panels = self._visible()
                 with self._condition:
                     self._readers = readers = [reader for reader in self._readers if reader.is_open]
                     if not panels and not readers and not self._is_touched:
-                        self._thread = self.unlisted = None
+                        self._stop()
                         return
                     is_touched, self._is_touched = self._is_touched, False
                 began = monotonic()
-                self._round(following, panels, readers, is_touched)
+                self._round(panels, readers, is_touched)
                 with self._condition:
                     rest = UPDATE_S - (monotonic() - began)
                     if rest > 0 and not self._is_touched:
@@ -125,18 +134,30 @@ class Feed:
         except Exception:
             logging.getLogger("nbactors").warning("the panels cannot be updated", exc_info=True)
             with self._condition:
-                self._thread = self.unlisted = None
-        finally:
-            following.close()
+                self._stop()
 
-    def _round(
-        self, following: state.Following, panels: Iterable[View], readers: Iterable[Reader], is_touched: bool
-    ) -> None:
-        news = following.next(0.0)
-        now = monotonic()
+    def _stop(self) -> None:
+        """End the thread. Under the condition, so that nobody reads the stream meanwhile."""
+        self._thread = None
+        self._is_current = False
+        self._following.close()
+        self._condition.notify_all()
+
+    def _read(self) -> state.TaskChanges | None:
+        """Read the stream: all that is known at first, and then what has changed since, also after a pause."""
+        news = self._following.next(0.0)
         if news is not None:
             self.activity.apply(news)
             self.unlisted = news.unlisted
+        return news
+
+    def _round(self, panels: Sequence[View], readers: Iterable[Reader], is_touched: bool) -> None:
+        news = self._read()
+        now = monotonic()
+        if not self._is_current:
+            with self._condition:
+                self._is_current = True
+                self._condition.notify_all()
         has_actors = news is not None and (bool(news.actors) or news.is_snapshot)
         if has_actors or now - self._listed_at >= LIST_S:
             self._list()
@@ -144,6 +165,7 @@ class Feed:
             reader.take(news)
         if is_touched or news is not None or now - self._refreshed_at >= QUIET_S:
             self._refreshed_at = now
+            wait([asked for panel in panels if (asked := panel.ask()) is not None], PATIENCE_S)
             for panel in panels:
                 self._refresh(panel)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from nbactors.util import log_end
+
 LINES = 3
 """Lines that a panel shows all the time."""
 
@@ -26,17 +28,6 @@ class LogTail:
             size = 0
         if (path, size) != self._seen:
             self._seen = (path, size)
-            self._lines = last_lines(path, LINES, _TAIL_BYTES) if size else []
+            found = log_end.lines(path, LINES, _TAIL_BYTES) if size else []
+            self._lines = [line.rpartition("\r")[2][:_WIDTH] for line in found]
         return self._lines
-
-
-def last_lines(path: str, count: int, most_bytes: int) -> list[str]:
-    """Return the last lines of a file, from its last bytes only; none if it cannot be read."""
-    try:
-        with open(path, "rb") as file:
-            file.seek(0, os.SEEK_END)
-            file.seek(max(0, file.tell() - most_bytes))
-            text = file.read().decode(errors="replace")
-    except OSError:
-        return []
-    return [line.rpartition("\r")[2][:_WIDTH] for line in text.rstrip("\n").split("\n")[-count:]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from time import monotonic
 from typing import Any
 
@@ -14,6 +14,9 @@ from nbactors.jupyter.panels.widget import PanelWidget
 
 LOOKED_S = 30.0
 """For how long a panel counts as visible after its page has said so. Pages say it every 10 seconds."""
+
+FIRST_S = 0.1
+"""Seconds for which the first state waits for the worker's answer: a cell waits for the state."""
 
 _commands = ThreadPoolExecutor(8, thread_name_prefix="nbactors-panel")
 """Runs what buttons ask for: it may block, and the shell that has got the message must not."""
@@ -31,8 +34,12 @@ class Panel:
         self._source = source
         self._on_seen = on_seen
         self._lock = threading.Lock()
+        asked = self.ask()
+        if asked is not None:
+            wait([asked], FIRST_S)
         self._state = source.state()
         self._seen_at = -LOOKED_S
+        self._is_closed = False
         self.has_page = False
         """Whether a page has loaded the views."""
         self.widget = PanelWidget(self._state, self._on_message)
@@ -43,7 +50,18 @@ class Panel:
         Args:
             is_busy: Whether a cell runs: a kernel without subshells hears nothing from the page until it has ended.
         """
+        if self._is_closed:
+            return False
         return (is_busy and self._seen_at > 0) or monotonic() - self._seen_at < LOOKED_S
+
+    def ask(self) -> Future[Any] | None:
+        """Ask the worker that the panel shows. See `source.Asking`."""
+        ask = getattr(self._source, "ask", None)
+        if ask is None:
+            return None
+        with self._lock:
+            asked: Future[Any] | None = ask()
+            return asked
 
     def refresh(self, *, always: bool = False) -> None:
         """Send what has changed, if something has, or if `always`. Any thread."""
@@ -61,7 +79,8 @@ class Panel:
         return {"version_major": 2, "version_minor": 0, "model_id": self.widget.model_id}
 
     def close(self) -> None:
-        """Remove the panel from all pages: it shows nothing any more."""
+        """Remove the panel from all pages: it shows nothing any more. Any thread."""
+        self._is_closed = True
         self.widget.layout.close()
         self.widget.close()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
 from typing import Any, NamedTuple, Protocol
 
 
@@ -19,7 +20,18 @@ class Source(Protocol):
     """The field of the state whose rows change one by one."""
 
     def state(self) -> dict[str, Any]:
-        """Return the present state. Any thread, one at a time. Waits for a second at most."""
+        """Return the present state, as far as it is known. Any thread, one at a time. Waits for no worker."""
 
     def do(self, command: dict[str, Any]) -> Answer:
         """Carry out what a button asks for. A thread of its own; may block, and may raise an error."""
+
+
+class Asking(Source, Protocol):
+    """A source that asks a worker for its state."""
+
+    def ask(self) -> Future[Any] | None:
+        """Ask the worker on another thread, if that is due. Any thread, not at the same time as `state`.
+
+        Returns:
+            The question that has no answer yet; None if there is none.
+        """

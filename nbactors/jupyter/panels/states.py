@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from nbactors.jupyter.panels.activity import ActorActivity, first_line
+from nbactors.jupyter.panels.activity import ActorActivity, first_line, is_running
 
 MOST_CALLS = 100
 """The most calls that an actor's panel lists."""
@@ -39,7 +39,7 @@ def mark_and_word(row: dict[str, Any], activity: ActorActivity, is_paused: bool 
         awaited = creation["waits_for"] if creation is not None else None
         if awaited:
             return "waiting", f"waits for {awaited}"
-        return "starting", "starting"
+        return "starting", "runs its constructor" if _is_constructed(activity) else "starting"
     running = activity.running
     if is_paused:
         return "paused", "paused in the debugger"
@@ -55,8 +55,14 @@ def since(row: dict[str, Any], activity: ActorActivity) -> float:
     if running:
         return float(running[0]["times"][2])
     if row["state"] != "ALIVE" and row["state"] != "DEAD" and activity.creation is not None:
-        return float(activity.creation["times"][0])
+        times = activity.creation["times"]
+        return float(times[2] or times[0])
     return 0.0
+
+
+def _is_constructed(activity: ActorActivity) -> bool:
+    """Return whether the constructor runs, as far as the events tell."""
+    return activity.creation is not None and is_running(activity.creation)
 
 
 def actor(
@@ -67,6 +73,8 @@ def actor(
     log: Sequence[str],
     prompt: Callable[[dict[str, Any]], str],
     now: float,
+    *,
+    is_deaf: bool = False,
 ) -> dict[str, Any]:
     """Return the state of an actor's panel.
 
@@ -78,11 +86,16 @@ def actor(
         log: The last lines of its log.
         prompt: Returns the cell that has made a call, such as "In[3]", from the call's row.
         now: The time, in seconds since 1970.
+        is_deaf: Whether the worker has not answered in time.
     """
     calls, groups, is_paused = _calls(activity, inspection, prompt)
+    if row["state"] not in ("ALIVE", "DEAD"):
+        calls = _with_constructor(calls, activity, prompt)
     mark, word = mark_and_word(row, activity, is_paused)
     if mark == "idle" and any(call["mark"] == "busy" for call in calls):  # the worker is the first to know
         mark, word = "busy", f"runs {calls[0]['name'].rpartition('.')[2]}"
+    if is_deaf:
+        mark, word = "busy", "does not answer: its code keeps the GIL, or it is stopped"
     error = activity.error
     return {
         "view": "actor",
@@ -139,6 +152,7 @@ def _calls(
             "word": word,
             "since": call["since"],
             "args": [list(pair) for pair in call["arguments"]],
+            "creation": False,
             "cell": prompt(row) if row is not None else "",
         }
     for call in inspection["queued"]:
@@ -151,6 +165,7 @@ def _calls(
             "word": "queued",
             "since": call["since"],
             "args": None,
+            "creation": False,
             "cell": prompt(row) if row is not None else "",
         }
     # What the events call running may have ended by now; what waits in a caller only they know.
@@ -164,6 +179,18 @@ def _calls(
     return list(found.values()), groups, any(call["mark"] == "paused" for call in found.values())
 
 
+def _with_constructor(
+    calls: list[dict[str, Any]], activity: ActorActivity, prompt: Callable[[dict[str, Any]], str]
+) -> list[dict[str, Any]]:
+    """Return the calls of an actor that is not up yet: what runs in it is its constructor."""
+    if not any(call["mark"] in ("busy", "paused") for call in calls):
+        if activity.creation is None or not _is_constructed(activity):
+            return calls
+        row = activity.creation
+        calls = [_call(row, "busy", "", row["times"][2], prompt), *calls]
+    return [{**call, "creation": call["mark"] in ("busy", "paused")} for call in calls]
+
+
 def _call(
     row: dict[str, Any], mark: str, word: str, since: float, prompt: Callable[[dict[str, Any]], str]
 ) -> dict[str, Any]:
@@ -175,6 +202,7 @@ def _call(
         "word": word,
         "since": since,
         "args": None,
+        "creation": False,
         "cell": prompt(row),
     }
 

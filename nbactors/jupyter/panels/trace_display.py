@@ -49,6 +49,7 @@ class Trace:
         self._has_ended = threading.Event()
         self._refreshed_at = monotonic()
         feed = display.shared_feed()
+        feed.look()  # what was counted before is not of this cell
         path = _directory() / f"trace-{number}.json"
         self._source = TraceSource(feed, self.cell, prompt, path, self._changed)
         self._panel: Any = None

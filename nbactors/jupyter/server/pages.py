@@ -78,6 +78,9 @@ class Pages:
         with self._lock:
             return any(now - page.seen_at < LOOKED_S for page in self._pages)
 
+    def ask(self) -> None:
+        """Ask nobody: the state needs no worker's answer. The feed's thread."""
+
     def refresh(self) -> None:
         """Send what has changed. The feed's thread."""
         state = self._source.state()

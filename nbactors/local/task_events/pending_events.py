@@ -57,7 +57,8 @@ class PendingEvents:
         """Record that a call has failed without an answer of a worker. `error` is the pickled error."""
         recorder = self.recorder
         if not recorder.has_room(MOST):
-            recorder.count(call.facts().label)
+            facts = call.facts()
+            recorder.count_failure(facts.label, facts.actor_id, error_types.of_failure(error)[0])
             return
         kind, text = error_types.of_failure(error)
         recorder.add(self._row(call, "FAILED", "", monotonic(), kind, text[: messages.MAX_ERROR_TEXT]))

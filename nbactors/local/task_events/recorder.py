@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from nbactors import byte_sizes
 from nbactors.frontend import calling_cell
 from nbactors.limits import MAX_NAME
+from nbactors.local.task_events.error_types import CANCELED
 from nbactors.local.wire import ids, messages
 
 if TYPE_CHECKING:
@@ -79,7 +80,8 @@ class Recorder:
         is_armed: Whether a report is due.
         ended: The calls that have ended.
         waits: The waits of the driver's own code, and the moves of values between memory and disk.
-        unlisted: The functions of the calls that have ended and get no row, once for each call.
+        unlisted: The functions of the calls that have finished and get no row, once for each call.
+        failures: The calls that have failed and get no row: function, actor's id, and whether they were cancelled.
         count_fast: Counts a call by its function. Set while a busy period lasts: then even a look at the clock for each
             call would cost more than a twentieth of a small call.
         sources: Return the calls that wait or run in this process and are not young at the given time, and the origins
@@ -94,6 +96,7 @@ class Recorder:
         self.waits: list[messages.Wait] = []
         self.sources: list[Callable[[float], tuple[list[messages.TaskRow], set[int]]]] = []
         self.unlisted: list[str] = []
+        self.failures: list[tuple[str, bytes, bool]] = []
         self.count_fast: Callable[[str], None] | None = None
         self._reported: list[messages.TaskRow] = []
         self._tag = b""
@@ -119,13 +122,18 @@ class Recorder:
             self.arm()
 
     def count(self, function: str) -> None:
-        """Count a call that has ended and gets no row."""
+        """Count a call that has finished and gets no row."""
         functions = self.unlisted
         functions.append(function)
         if not self.is_armed:
             self.arm()
         if len(functions) >= BUSY:
             self.count_fast = functions.append
+
+    def count_failure(self, function: str, actor_id: bytes, kind: str) -> None:
+        """Count a call that has failed and gets no row. `actor_id` is empty for a task, `kind` is of `error_types`."""
+        self.failures.append((function, actor_id, kind == CANCELED))
+        self.arm()
 
     def add_wait(self, kind: str, start: float, end: float) -> None:
         """Add a wait of the driver's own code, or another stretch of time of this process."""
@@ -159,15 +167,20 @@ class Recorder:
         live = list(islice(chain.from_iterable(rows for rows, _ in found), MOST))
         ended, waits = self.ended[:MOST], self.waits[:KINDS]
         self.count_fast = None
-        functions = self.unlisted.copy()
-        unlisted = {name[:MAX_NAME]: count for name, count in islice(Counter(functions).items(), KINDS)}
+        functions, failures = self.unlisted.copy(), self.failures.copy()
+        counts = Counter(functions)
+        counts.update(function for function, _, _ in failures)
+        unlisted = {name[:MAX_NAME]: count for name, count in islice(counts.items(), KINDS)}
         tag = self._node.tag
         has_changed = live != self._reported or (tag != self._tag and bool(live))
         # The worker tells of a young call, which may soon have a row: its cell is told now.
         cells = self._new_cells({row.origin for row in chain(live, ended)}.union(*(young for _, young in found)), tag)
         if has_changed or ended or waits or unlisted or cells:
             first, rest = ended[:PER_MESSAGE], ended[PER_MESSAGE:]
-            self._node.send_now(messages.TaskReport(now, live if has_changed else None, first, unlisted, waits, cells))
+            shown = live if has_changed else None
+            totals = _by_actor(failures)
+            report = messages.TaskReport(now, shown, first, unlisted, waits, len(functions), totals, cells)
+            self._node.send_now(report)
             for start in range(0, len(rest), PER_MESSAGE):
                 self._node.send_now(messages.TaskReport(now, None, rest[start : start + PER_MESSAGE], {}, []))
         self._reported, self._tag = live, tag
@@ -175,6 +188,7 @@ class Recorder:
         del self.ended[: len(ended)]
         del self.waits[: len(waits)]
         del self.unlisted[: len(functions)]
+        del self.failures[: len(failures)]
         # A young call may be the last one, and run for hours: without another report no reader would ever see it.
         has_young = any(young for _, young in found)
         if has_changed or ended or has_young:
@@ -195,3 +209,13 @@ class Recorder:
         cells = {origin: id_of(ids.cell_of(origin)) for origin in islice(fresh, CELLS - len(self._told))}
         self._told.update(cells)
         return {origin: cell_id[:MAX_NAME] for origin, cell_id in cells.items() if cell_id}
+
+
+def _by_actor(failures: list[tuple[str, bytes, bool]]) -> list[messages.ActorTotals]:
+    """Return how many calls of each actor have failed, and were cancelled; of tasks with an empty id."""
+    counts = Counter((actor_id, is_cancelled) for _, actor_id, is_cancelled in failures)
+    actors = dict.fromkeys(actor_id for actor_id, _ in counts)
+    return [
+        messages.ActorTotals(actor_id, 0, counts[actor_id, False], counts[actor_id, True])
+        for actor_id in islice(actors, KINDS)
+    ]

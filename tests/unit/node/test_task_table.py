@@ -170,7 +170,7 @@ def test_a_reader_that_is_too_far_behind_needs_a_snapshot(table: Table, monkeypa
 
 
 def told_cells(table: Table, cells: dict[int, str], *live: messages.TaskRow) -> None:
-    table.report(CALLER, JOB, messages.TaskReport(9.0, list(live), [], {}, [], cells))
+    table.report(CALLER, JOB, messages.TaskReport(9.0, list(live), [], {}, [], cells=cells))
 
 
 def test_a_call_has_the_cell_id_whoever_reports_first(table: Table) -> None:

@@ -24,8 +24,17 @@ def call(number: int, state: str = "RUNNING", actor: str = "a", **more: Any) -> 
     }
 
 
-def changes(*tasks: dict[str, Any], removed: tuple[str, ...] = (), is_snapshot: bool = False) -> TaskChanges:
-    return TaskChanges(1, is_snapshot, list(tasks), list(removed), [], [], {})
+def changes(
+    *tasks: dict[str, Any],
+    removed: tuple[str, ...] = (),
+    is_snapshot: bool = False,
+    totals: tuple[dict[str, Any], ...] = (),
+) -> TaskChanges:
+    return TaskChanges(1, is_snapshot, list(tasks), list(removed), [], [], {}, totals)
+
+
+def totals(finished: int, failed: int, cancelled: int, actor: str = "a") -> dict[str, Any]:
+    return {"actor_id": actor, "finished": finished, "failed": failed, "cancelled": cancelled}
 
 
 def failed(number: int, kind: str = "TASK_EXECUTION_EXCEPTION", text: str = "trace\nValueError: no") -> dict[str, Any]:
@@ -39,13 +48,13 @@ def test_running_calls_come_in_the_order_of_their_begin_and_waiting_ones_in_that
     assert [row["task_id"] for row in activity.of("a").queued] == ["t4", "t5"]
 
 
-def test_an_ended_call_counts_once_however_often_it_is_told() -> None:
+def test_an_error_counts_once_however_often_it_is_told() -> None:
     activity = Activity()
     activity.apply(changes(call(1)))
     for _ in range(2):
         activity.apply(changes(call(1, "FINISHED"), failed(2), failed(3, "TASK_CANCELLED")))
     actor = activity.of("a")
-    assert (actor.done, actor.failed, actor.cancelled, actor.live) == (1, 1, 1, {})
+    assert (dict(activity.errors), actor.live) == ({"ValueError: no": 1}, {})
     assert actor.error is not None
     assert actor.error["task_id"] == "t2"
 
@@ -54,9 +63,19 @@ def test_a_failed_call_that_is_tried_again_is_live_again() -> None:
     activity = Activity()
     activity.apply(changes(failed(1)))
     activity.apply(changes(call(1)))
-    assert activity.of("a").failed == 0
-    activity.apply(changes(call(1, "FINISHED")))
-    assert (activity.of("a").failed, activity.of("a").done) == (0, 1)
+    assert list(activity.of("a").live) == ["t1"]
+    activity.apply(changes(failed(1)))
+    assert activity.errors == {"ValueError: no": 2}
+
+
+def test_the_totals_are_the_nodes_whatever_rows_have_come() -> None:
+    activity = Activity()
+    assert activity.apply(changes(call(1, "FINISHED"), totals=(totals(20_000, 2, 1),))) == {"a"}
+    actor = activity.of("a")
+    assert (actor.done, actor.failed, actor.cancelled) == (20_000, 2, 1)
+    version = actor.version
+    assert activity.apply(changes(totals=(totals(20_001, 2, 1),))) == {"a"}
+    assert (actor.done, actor.version != version) == (20_001, True)
 
 
 def test_the_construction_is_no_call() -> None:
@@ -68,7 +87,7 @@ def test_the_construction_is_no_call() -> None:
 
 def test_a_forgotten_call_is_live_no_more_but_stays_counted() -> None:
     activity = Activity()
-    activity.apply(changes(call(1), call(2, "FINISHED")))
+    activity.apply(changes(call(1), call(2, "FINISHED"), totals=(totals(1, 0, 0),)))
     assert activity.apply(changes(removed=("t1", "t2"))) == {"a"}
     assert (activity.of("a").live, activity.of("a").done) == ({}, 1)
 

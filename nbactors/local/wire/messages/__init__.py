@@ -110,6 +110,7 @@ from nbactors.local.wire.messages.shown import Bar, Display, Paused
 from nbactors.local.wire.messages.task_events import (
     MAX_ERROR_TEXT,
     ActorMoment,
+    ActorTotals,
     DriverWaits,
     Follow,
     TaskNews,

@@ -83,6 +83,16 @@ class TaskRow(Message, tag=140, frozen=True):
 Rows = Annotated[list[TaskRow], Meta(max_length=MAX_ROWS)]
 
 
+class ActorTotals(Message, tag=169, frozen=True):
+    """How many calls of one actor have ended in each way. `seq` is the number of the last change, of the node."""
+
+    actor_id: ProcessId
+    finished: Count
+    failed: Count
+    cancelled: Count
+    seq: Count = 0
+
+
 class TaskReport(Message, tag=141, frozen=True):
     """Process to node: its calls since its last report.
 
@@ -92,6 +102,8 @@ class TaskReport(Message, tag=141, frozen=True):
         ended: The calls that have ended here.
         unlisted: How many short calls of each function have ended here that are not in `ended`.
         waits: The waits of the driver's own code.
+        finished: How many calls of `unlisted` have not failed: of the worker's actor, if it hosts one.
+        failures: How many calls of `unlisted` have failed, by actor; `finished` is 0 in each.
         cells: The front end's ids of cells, by origin; each is told once.
     """
 
@@ -100,7 +112,9 @@ class TaskReport(Message, tag=141, frozen=True):
     ended: Rows
     unlisted: Annotated[dict[Name, Count], Meta(max_length=1000)]
     waits: Annotated[list[Wait], Meta(max_length=1000)]
-    cells: Annotated[dict[Count, Name], Meta(max_length=1000)] = {}  # noqa: RUF012 - msgspec copies it
+    finished: Count = 0
+    failures: Annotated[list[ActorTotals], Meta(max_length=1000)] = []  # noqa: RUF012 - as above
+    cells: Annotated[dict[Count, Name], Meta(max_length=1000)] = {}  # noqa: RUF012 - as above
 
 
 class ActorMoment(Message, tag=142, frozen=True):
@@ -154,6 +168,7 @@ class TaskNews(Message, tag=144, frozen=True):
         waits: Waits of drivers.
         unlisted: How many calls of each function have ended that have no row.
         is_complete: Whether there is no later change now.
+        totals: How many calls of each changed actor have ended, those without a row and forgotten ones included.
     """
 
     rid: int
@@ -166,3 +181,4 @@ class TaskNews(Message, tag=144, frozen=True):
     waits: list[DriverWaits]
     unlisted: dict[str, int]
     is_complete: bool
+    totals: list[ActorTotals]

@@ -50,7 +50,10 @@ class JobEvents:
         now = monotonic()
         limit = MOST if failure is not None else LISTED_LONG if now - job.since > LONG_S else LISTED
         if not recorder.has_room(limit):
-            recorder.count(job.name)
+            if failure is None:
+                recorder.count(job.name)
+            else:
+                recorder.count_failure(job.name, self._hosted.actor_id, failure[0])
         elif failure is not None:
             recorder.add(self._row(job, "FAILED", now, *failure))
         else:

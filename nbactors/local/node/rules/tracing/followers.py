@@ -38,7 +38,8 @@ class Tracing:
     def report(self, ask: Ask, report: messages.TaskReport) -> None:
         """Take in the report of a process."""
         process = ask.asker
-        self.tasks.report(process.process_id, _job_of(process), report)
+        actor = process.actor if isinstance(process, Worker) else None
+        self.tasks.report(process.process_id, _job_of(process), report, actor.actor_id if actor is not None else b"")
         if report.waits:
             self.actors.note_waits(process.process_id, process.pid, report.waits)
         self._changed()
@@ -116,6 +117,7 @@ class Tracing:
             self.actors.waits(after, up_to),
             self.tasks.unlisted,
             not has_more,
+            self.tasks.totals.changed(after, up_to),
         )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
+from nbactors.local.node.rules.tracing.totals_table import CANCELLED, FAILED, FINISHED, TotalsTable
 from nbactors.local.wire import messages
 
 KEEP = 10_000
@@ -92,6 +93,7 @@ class TaskTable:
         """How many calls of each function have ended that have no row."""
         self.ended: Counter[str] = Counter()
         """How many calls have ended in each way, forgotten ones and those without a row included."""
+        self.totals = TotalsTable()
 
     def __len__(self) -> int:
         return len(self._records)
@@ -106,13 +108,14 @@ class TaskTable:
 
     # ----------------------------------------------------------------------------------------------------- reporting
 
-    def report(self, process_id: bytes, job: bytes, report: messages.TaskReport) -> None:
+    def report(self, process_id: bytes, job: bytes, report: messages.TaskReport, actor_id: bytes = b"") -> None:
         """Take in the report of a process.
 
         Args:
             process_id: The process.
             job: Its session.
             report: Its calls.
+            actor_id: Its actor, empty for none.
         """
         if report.cells:
             self._note_cells(job, report.cells)
@@ -123,7 +126,13 @@ class TaskTable:
         for name, count in report.unlisted.items():
             if name in self.unlisted or len(self.unlisted) < KINDS:
                 self.unlisted[name] = self.unlisted.get(name, 0) + count
-            self.ended["FINISHED"] += count  # a call that has failed has a row, as long as there are few
+        failed = sum(each.failed + each.cancelled for each in report.failures)
+        self.ended["FINISHED"] += max(0, sum(report.unlisted.values()) - failed)
+        self.ended["FAILED"] += failed
+        self.totals.add(actor_id, FINISHED, report.finished, self._sequence.next)
+        for each in report.failures:
+            self.totals.add(each.actor_id, FAILED, each.failed, self._sequence.next)
+            self.totals.add(each.actor_id, CANCELLED, each.cancelled, self._sequence.next)
         self._drop_left(report.at)
 
     def _end(self, process_id: bytes, job: bytes, row: messages.TaskRow) -> None:
@@ -226,11 +235,20 @@ class TaskTable:
             self._store(record, row)
 
     def _store(self, record: Record, row: messages.TaskRow) -> None:
+        records, before = self._records, record.row
+        is_known = records.pop(row.task_id, None) is record
         cell_id = row.cell_id or self._cells.get(row.job, _NO_CELLS).get(row.origin, "")
         record.row = replace(row, seq=self._sequence.next(), cell_id=cell_id)
-        records = self._records
-        records.pop(row.task_id, None)
         records[row.task_id] = record
+        if is_known:
+            self._count(before, -1)
+        self._count(record.row, 1)
+
+    def _count(self, row: messages.TaskRow, number: int) -> None:
+        """Count a call that has ended in the totals of its actor."""
+        if row.ended and row.kind == "ACTOR_TASK":
+            how = FINISHED if row.state == "FINISHED" else CANCELLED if row.error_type == "TASK_CANCELLED" else FAILED
+            self.totals.add(row.actor_id, how, number, lambda: self._sequence.last)
 
     # ------------------------------------------------------------------------------------------------------- leaving
 
