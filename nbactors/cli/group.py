@@ -28,6 +28,7 @@ _COMMANDS = {
     "timeline": ("nbactors.cli.timeline", "What ran when, as a file for Perfetto and Chrome."),
     "metrics": ("nbactors.cli.metrics", "The metrics of the node and of user code, for Prometheus."),
     "stop": ("nbactors.cli.stop", "End the node and everything that runs on it."),
+    "doctor": ("nbactors.cli.doctor.command", "Check this machine and installation, and say how to mend them."),
     "microbenchmark": ("nbactors.cli.microbenchmark", "Measure this machine, beside its own limits."),
 }
 """Module and help of each command. A module's command has the name that is the key here. The help is here so that
@@ -115,13 +116,16 @@ def _exit_quietly(status: int) -> NoReturn:
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="nbactors")
-def main() -> None:
+@click.pass_context
+def main(ctx: click.Context) -> None:
     """Ray's actor API on an embedded runtime: show and end what runs on this machine.
 
     The first session starts the node, a background process. The node ends by itself after the last session.
     NBACTORS_DIR sets another directory for its sockets and logs. Sessions of different versions of nbactors may have
     separate nodes at the same time.
     """
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        ctx.color = False
     # Actors' names and output may have characters that the terminal's encoding lacks.
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

@@ -22,6 +22,8 @@ class Terminal:
         self.process = process
         self._screen = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self._screen)
+        self.received = b""
+        """All bytes of the command, with its escape sequences."""
 
     def press(self, keys: str) -> None:
         self.process.send(keys)
@@ -34,7 +36,9 @@ class Terminal:
         """Return the lines of the screen as it is now."""
         with suppress(pexpect.TIMEOUT, pexpect.EOF):
             while not self.process.closed:
-                self._stream.feed(self.process.read_nonblocking(1 << 16, timeout=0))
+                data = self.process.read_nonblocking(1 << 16, timeout=0)
+                self.received += data
+                self._stream.feed(data)
         return [line.rstrip() for line in self._screen.display]
 
     def text(self) -> str:
