@@ -19,6 +19,7 @@ from nbactors.version import __version__
 _COMMANDS = {
     "status": ("nbactors.cli.status", "What runs: the nodes, their resources, the actors."),
     "list": ("nbactors.cli.list", "The actors, and the calls that run and wait."),
+    "top": ("nbactors.cli.top.command", "Watch the actors and their calls, live, with keys to cancel and end."),
     "logs": ("nbactors.cli.logs", "What an actor has printed."),
     "cancel": ("nbactors.cli.cancel", "Cancel calls."),
     "interrupt": ("nbactors.cli.interrupt", "Interrupt what runs in actors; they live on."),

@@ -14,6 +14,9 @@ from command import TIMEOUT_S
 
 from nbactors.testing import eventually
 
+SCREEN_S = 25.0
+"""Seconds to wait for a screen: less than a test may take, so that its error shows the screen."""
+
 
 class Terminal:
     """A command with its screen. Keys go in by `press`; `shows` waits until the screen has a text."""
@@ -44,10 +47,19 @@ class Terminal:
     def text(self) -> str:
         return "\n".join(self.lines())
 
+    def highlighted(self, *words: str) -> str:
+        """Return the line in reverse video or bold that begins with one of the words."""
+        for number, line in enumerate(self.lines()):
+            if line.startswith(words):
+                first = self._screen.buffer[number][0]
+                if first.reverse or first.bold:
+                    return line
+        return ""
+
     def until(self, holds: Callable[[str], Any]) -> Any:
         """Wait until `holds`, given the screen's text, returns something true; return that."""
         try:
-            return eventually(lambda: holds(self.text()), TIMEOUT_S)
+            return eventually(lambda: holds(self.text()), SCREEN_S)
         except TimeoutError:
             raise AssertionError(f"the screen shows:\n{self.text()}") from None
 

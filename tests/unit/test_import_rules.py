@@ -21,7 +21,7 @@ TABLE = """
 jupyter                   : package util upkeep actor remote_function object_ref object_ref_generator byte_sizes
                             exceptions frontend views
                           + IPython anywidget ipywidgets traitlets tblib psutil
-cli                       : benchmark util byte_sizes exceptions version views                          + click
+cli                       : benchmark util byte_sizes exceptions version views          + click psutil rich textual
 benchmark                 :                                                                     + typing_extensions
 testing                   : exceptions frontend local.access local.sockets                      + msgspec psutil
 package                   : upkeep util api actor runtime_context engine object_ref object_ref_generator exceptions
@@ -121,6 +121,9 @@ PURE = {
     "cli.doctor.facts",
     "cli.doctor.rules",
     "cli.doctor.finding",
+    "cli.top.board",
+    "cli.top.columns",
+    "cli.top.ordering",
     "jupyter.cell_output.inbox",
     "jupyter.cell_output.refresh_pace",
     "jupyter.panels.activity",

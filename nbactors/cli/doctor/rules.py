@@ -21,6 +21,7 @@ PACKAGES = {
     "tblib": "3",
     "jupyterlab": "4.2",
     "notebook": "7.2",
+    "textual": "1.0",
 }
 """The least version of each optional package. `pyproject.toml` has the same ones."""
 
@@ -99,6 +100,14 @@ def _front_ends(facts: Facts) -> Iterator[Finding]:
     yield from _versions(
         "front end", facts, present, f"{facts.executable} -m pip install --upgrade {' '.join(present)}"
     )
+
+
+def _top(facts: Facts) -> Iterator[Finding]:
+    install = f'{facts.executable} -m pip install --upgrade "nbactors[cli]"'
+    if "textual" not in facts.packages:
+        yield Finding("top", OK, f"textual not installed. For `nbactors top`: {install}")
+        return
+    yield from _versions("top", facts, ["textual"], install)
 
 
 def _versions(check: str, facts: Facts, names: list[str], mend: str) -> Iterator[Finding]:
@@ -280,6 +289,7 @@ CHECKS: tuple[Callable[[Facts], Iterator[Finding]], ...] = (
     _nbactors,
     _kernel,
     _front_ends,
+    _top,
     _nodes,
     _runtime_directory,
     _dead_sockets,
