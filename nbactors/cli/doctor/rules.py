@@ -21,7 +21,7 @@ PACKAGES = {
     "tblib": "3",
     "jupyterlab": "4.2",
     "notebook": "7.2",
-    "textual": "1.0",
+    "textual": "6.0",
 }
 """The least version of each optional package. `pyproject.toml` has the same ones."""
 

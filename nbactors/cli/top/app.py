@@ -63,7 +63,8 @@ class TopApp(App[None]):
         Binding("k", "kill", "Kill"),
         Binding("s", "stack", "Stack"),
         Binding("l", "log", "Log"),
-        Binding("slash", "filter", "Filter", key_display="/"),
+        # Before the focused widget, or keys that are typed at once after it would go there instead of to the filter.
+        Binding("slash", "filter", "Filter", key_display="/", priority=True),
         Binding("o", "order", "Order"),
         Binding("r", "reverse", "Reverse"),
         Binding("tab", "app.focus_next", "Calls", show=False),
@@ -155,9 +156,14 @@ class TopApp(App[None]):
         return self.query_one("#filter", Input)
 
     def action_filter(self) -> None:
-        """Open the filter. Called by textual."""
+        """Open the filter, or write the slash into a field that is open already. Called by textual."""
+        if isinstance(self.focused, Input):
+            self.focused.insert_text_at_cursor("/")
+            return
+        if len(self.screen_stack) > 1:  # a text covers the view
+            return
         self._filter.display = True
-        self._filter.focus()
+        self.screen.set_focus(self._filter)  # at once: what is typed next belongs to the filter
 
     def action_no_filter(self) -> None:
         """Close the filter, and show all actors again. Called by textual."""
