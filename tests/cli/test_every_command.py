@@ -8,9 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 from command import TIMEOUT_S, nbactors, program
 from keeping import BUSY, KEPT
+from terminal import terminal
 
 from nbactors.cli import exit_codes
 from nbactors.testing import eventually
@@ -148,6 +150,35 @@ def test_stop_tells_programs_what_it_has_ended(own_directory: Path) -> None:
         assert status is not None
         stopped = json.loads(nbactors("stop", "--json").stdout)["nodes"]
         assert [node["pid"] for node in stopped] == [status["pid"]]
+
+
+def test_ctrl_c_ends_a_profile_quietly(own_directory: Path) -> None:
+    with program(BUSY), terminal("profile", "worker", "-s", "600") as screen:
+        eventually(lambda: "profile" in (psutil.Process(screen.process.pid).cmdline()), TIMEOUT_S)
+        eventually(lambda: len(psutil.Process(screen.process.pid).net_connections("unix")) > 0, TIMEOUT_S)
+        screen.press("\x03")
+        assert screen.ends() == exit_codes.INTERRUPTED
+        assert "Traceback" not in screen.text()
+
+
+@pytest.mark.parametrize("columns", [40, 200])
+def test_tables_fit_the_terminal(own_directory: Path, columns: int) -> None:
+    long = 'name="a-name-that-is-rather-long", namespace="a-namespace-that-is-very-long-as-well"'
+    with program(KEPT.replace('name="worker"', long)):
+        for command in ("list", "status"):
+            with terminal(command, columns=columns, rows=60) as screen:
+                assert screen.ends() == 0
+                text = screen.text()
+            (row,) = [line for line in text.splitlines() if line.startswith("a-name-that-is-rather-long")]
+            assert ("a-namespace-that-is-very-long-as-well" in row) == (columns == 200), text
+
+
+def test_a_name_cannot_steer_the_terminal(own_directory: Path) -> None:
+    with program(KEPT.replace('name="worker"', r'name="w\x1b[31m\nX"')):
+        for command in (("list",), ("status",)):
+            done = nbactors(*command)
+            assert "\x1b" not in done.stdout
+            assert "w�[31m�X" in done.stdout
 
 
 class TestCompletion:

@@ -30,6 +30,19 @@ pytestmark = pytest.mark.slow
 
 COMMANDS = (("status",), ("status", "--json"), ("logs", "keeper"), ("logs", "-f", "keeper"))
 
+QUICK = (
+    *COMMANDS,
+    ("list",),
+    ("stack", "keeper"),
+    ("profile", "keeper"),
+    ("interrupt", "keeper"),
+    ("kill", "--yes", "keeper"),
+    ("cancel", "abcd-1"),
+    ("metrics",),
+    ("timeline", "-"),
+)
+"""All commands that ask the node."""
+
 
 def keep_actor() -> int:
     """Have this version's node run with a detached actor; return the actor's process."""
@@ -190,7 +203,7 @@ def babbler(path: Path, words: bytes) -> Iterator[None]:
 @pytest.mark.parametrize("words", [b"SSH-2.0-OpenSSH\r\n", b""])
 def test_another_program_that_listens_is_left_alone(own_directory: Path, words: bytes) -> None:
     with babbler(Path(discovery.node_directory()) / "node.sock", words):
-        for command in (*COMMANDS, ("stop",), ("stop", "--force")):
+        for command in (*QUICK, ("doctor",), ("stop",), ("stop", "--force")):
             done = nbactors(*command)
             assert "Traceback" not in done.stderr
             if command[0] == "stop":
@@ -201,7 +214,7 @@ def test_another_program_that_listens_is_left_alone(own_directory: Path, words: 
 def test_an_unsafe_directory_is_named_and_its_node_can_be_stopped(own_directory: Path) -> None:
     actor = keep_actor()
     own_directory.chmod(0o755)
-    for command in COMMANDS:
+    for command in QUICK:
         done = nbactors(*command)
         assert done.returncode == 1
         assert done.stderr.startswith("Error: the runtime directory")
