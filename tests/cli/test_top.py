@@ -129,6 +129,26 @@ def test_s_and_l_show_stack_and_log(own_directory: Path) -> None:
         screen.shows("4 actors")
 
 
+def test_a_silent_actor_holds_up_nothing(own_directory: Path) -> None:
+    with program(KEPT), terminal("top") as screen:
+        screen.shows("4 actors", "worker")
+        (row,) = state.list_actors(filters=[("name", "=", "worker")])
+        worker = psutil.Process(row["pid"])
+        worker.suspend()
+        try:
+            screen.press("i")
+            screen.shows("Worker worker: the process")
+            screen.press("s")
+            screen.shows("Stack of Worker worker")
+            screen.press("q")
+            screen.shows("4 actors")
+            screen.press("q")
+            assert screen.ends() == 0
+            assert "Traceback" not in screen.text()
+        finally:
+            worker.resume()
+
+
 def test_the_filter_and_the_order(own_directory: Path) -> None:
     with program(BUSY), terminal("top") as screen:
         screen.shows("4 actors")
@@ -208,7 +228,7 @@ def test_the_last_state_stays_and_the_next_node_is_found(own_directory: Path) ->
             text = screen.shows("4 actors", "1 busy")
             screen.until(lambda text: "No node runs" not in text)
             nbactors("stop", "--force")
-            text = screen.shows("No node runs: this is the state 00:0")
+            text = screen.shows("No node runs: this was the state 00:0")
             assert "worker" in text
         with program(KEPT.replace('name="worker"', 'name="fresh"')):
             screen.until(lambda text: "No node runs" not in text and "fresh" in text)
@@ -222,7 +242,7 @@ def test_a_stopped_node_is_told_with_its_age(own_directory: Path) -> None:
         node = psutil.Process((state.node_status() or {})["pid"])
         node.suspend()
         try:
-            screen.shows("The node does not answer: this is the state 00:0")
+            screen.shows("The node does not answer: this was the state 00:0")
             screen.press(DOWN)
             screen.until(lambda _: "twin" in selected(screen))
         finally:

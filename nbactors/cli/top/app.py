@@ -10,6 +10,7 @@ from rich.text import Text
 from textual import on
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
+from textual.notifications import SeverityLevel
 from textual.widgets import Footer, Input, Static
 
 from nbactors import byte_sizes
@@ -20,7 +21,7 @@ from nbactors.cli.top.columns import Column
 from nbactors.cli.top.grid import Grid, GridRow
 from nbactors.cli.top.ordering import ORDERS, Usage, arranged
 from nbactors.cli.top.reader import PACE_S, Reader
-from nbactors.cli.top.screens import KillScreen, TextScreen
+from nbactors.cli.top.screens import KillScreen, TextScreen, in_thread
 from nbactors.version import __version__
 from nbactors.views.bar import clock
 
@@ -112,6 +113,8 @@ class TopApp(App[None]):
     @on(Grid.Selected)
     def _update(self) -> None:
         """Show what has changed. Four times a second, and when the user has done something."""
+        if self._reader.failure is not None:
+            self._handle_exception(self._reader.failure)
         if len(self.screen_stack) > 1:  # a screen covers the view
             return
         view, now = self._reader.view, time.time()
@@ -147,7 +150,7 @@ class TopApp(App[None]):
             why = "No node runs" if view.lost_at and not view.problem else "The node does not answer"
             age = clock(max(now - lost_at, 0.0))
             more = f" ({view.problem})" if view.problem else ""
-            lost.update(Text(f"{why}{more}: this is the state {age} ago. The next node is shown when it comes."))
+            lost.update(Text(f"{why}{more}: this was the state {age} ago. The next node is shown when it comes."))
 
     # ------------------------------------------------------------------------------------------- filter and order
 
@@ -214,14 +217,11 @@ class TopApp(App[None]):
     def _do(self, label: str, deed: Callable[[], str]) -> None:
         """Do something in a thread, and tell how it went."""
 
-        def run() -> None:
-            try:
-                text, severity = deed(), "information"
-            except deeds.ERRORS as error:
-                text, severity = str(error), "error"
-            self.call_from_thread(self.notify, f"{label}: {text}", severity=severity, markup=False)
+        def done(text: str, is_error: bool) -> None:
+            severity: SeverityLevel = "error" if is_error else "information"
+            self.notify(f"{label}: {text}", severity=severity, markup=False)
 
-        self.run_worker(run, thread=True, exit_on_error=False)
+        in_thread(self, deed, done)
 
     def action_cancel_call(self) -> None:
         """Cancel the selected call. Called by textual."""
@@ -249,7 +249,8 @@ class TopApp(App[None]):
             else:
                 self.notify(f"{_label(line)} lives on.", timeout=3, markup=False)
 
-        about = f"{_label(line)} (namespace {line.namespace}, {line.running + line.waiting} open calls)"
+        count = line.running + line.waiting
+        about = f"{_label(line)} (namespace {line.namespace}, {count} open call{'' if count == 1 else 's'})"
         self.push_screen(KillScreen(about, line.name if line.is_detached else ""), answered)
 
     def action_stack(self) -> None:

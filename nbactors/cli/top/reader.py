@@ -56,6 +56,8 @@ class Reader:
         self._watched: Collection[int] = ()
         self._cpu: dict[int, tuple[float, float, psutil.Process]] = {}
         self._known_at = time.time()
+        self.failure: Exception | None = None
+        """The error that has ended the thread."""
         self.round_at = time.time()
         """When the present round has begun: long ago if the node does not answer."""
         self._listed_at = self._looked_at = float("-inf")
@@ -91,6 +93,8 @@ class Reader:
                 began = time.monotonic()
                 self._round(following)
                 self._is_closed.wait(max(0.0, PACE_S - (time.monotonic() - began)))
+        except Exception as error:  # noqa: BLE001 - the app ends with it; a view that stands still would deceive
+            self.failure = error
         finally:
             following.close()
 

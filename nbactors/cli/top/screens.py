@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
-from typing import ClassVar
+from contextlib import suppress
+from typing import Any, ClassVar
 
 from rich.text import Text
-from textual.app import ComposeResult
+from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
@@ -16,6 +18,26 @@ from nbactors.cli.top import deeds
 
 AGAIN_S = 1.0
 """Seconds between two looks at a text that changes."""
+
+
+def in_thread(app: App[Any], work: Callable[[], str], done: Callable[[str, bool], None]) -> None:
+    """Do something that may block in a thread, which ends with the process: a silent actor holds up no end of the app.
+
+    Args:
+        app: On whose thread `done` is called.
+        work: Returns a text; raises one of `deeds.ERRORS`.
+        done: Takes the text, and whether it is an error's.
+    """
+
+    def run() -> None:
+        try:
+            text, is_error = work(), False
+        except deeds.ERRORS as error:
+            text, is_error = str(error), True
+        with suppress(RuntimeError):  # the app has ended meanwhile
+            app.call_from_thread(done, text, is_error)
+
+    threading.Thread(target=run, name="nbactors-top-deed", daemon=True).start()
 
 
 class TextScreen(ModalScreen[None]):
@@ -59,17 +81,9 @@ class TextScreen(ModalScreen[None]):
     def _ask(self) -> None:
         if not self._is_asking:
             self._is_asking = True
-            self.run_worker(self._fetch, thread=True)
+            in_thread(self.app, self._source, self._take)
 
-    def _fetch(self) -> None:
-        """Ask for the text. A thread of its own."""
-        try:
-            text = self._source()
-        except deeds.ERRORS as error:
-            text = str(error)
-        self.app.call_from_thread(self._take, text)
-
-    def _take(self, text: str) -> None:
+    def _take(self, text: str, is_error: bool) -> None:
         self._is_asking = False
         if text == self._text or not self.is_attached:
             return
