@@ -152,6 +152,23 @@ def test_stop_tells_programs_what_it_has_ended(own_directory: Path) -> None:
         assert [node["pid"] for node in stopped] == [status["pid"]]
 
 
+def test_acting_commands_tell_programs_what_they_did(own_directory: Path) -> None:
+    with program(BUSY + "more = twin.work.remote()\n"):
+        eventually(lambda: len(state.list_tasks(filters=[("state", "=", "RUNNING")])) == 2, TIMEOUT_S)
+        calls = {row["name"]: row for row in json.loads(nbactors("list", "--json").stdout)["calls"]}
+        whole = calls["Worker.work"]["task_id"]
+        told = json.loads(nbactors("cancel", "--interrupt", "--json", whole).stdout)
+        assert told["errors"] == []
+        assert [(one["task_id"], one["name"], one["outcome"]) for one in told["calls"]] == [
+            (whole, "Worker.work", "CANCELLED")
+        ]
+        eventually(lambda: len(state.list_tasks(filters=[("state", "=", "RUNNING")])) == 1, TIMEOUT_S)
+        done = nbactors("interrupt", "--json", "worker", "nobody", "-n", "shop", "twin")
+        told = json.loads(done.stdout)
+        assert (done.returncode, sum(one["interrupted"] for one in told["actors"])) == (exit_codes.FAILED, 1)
+        assert ["no living actor is called 'nobody'" in error for error in told["errors"]] == [True]
+
+
 def test_ctrl_c_ends_a_profile_quietly(own_directory: Path) -> None:
     with program(BUSY), terminal("profile", "worker", "-s", "600") as screen:
         eventually(lambda: "profile" in (psutil.Process(screen.process.pid).cmdline()), TIMEOUT_S)
