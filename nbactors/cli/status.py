@@ -95,9 +95,9 @@ def _report(found: dict[str, Any]) -> list[str]:
         # Less than nothing is free if a session declares more than the node has.
         free = max(found["available"].get(name, 0.0), 0.0)
         lines.append(f"  {name:<8} {_amount(name, free)} of {_amount(name, total)}")
-    lines += ["", *table.lines([_STORE_COLUMNS, *map(_store_cells, found["object_stores"])])]
+    lines += ["", *table.lines([_STORE_COLUMNS, *map(_store_cells, found["object_stores"])], table.screen_width())]
     if actors:
-        lines += ["", *table.lines([_COLUMNS, *map(_cells, actors)])]
+        lines += ["", *table.lines([_COLUMNS, *map(_cells, actors)], table.screen_width(), 1)]
     return lines
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Sequence
 
 NARROWEST = 8
@@ -16,10 +17,16 @@ def lines(rows: Sequence[Sequence[str]], width: int = 0, kept: int = 0) -> list[
 
     Args:
         rows: The cells, the heads first.
-        width: Characters that a line may have, 0 for any number. The widest columns are narrowed to fit.
+        width: Characters that a line may have, 0 for any number. The widest columns are narrowed to fit, and if that is
+            not enough, the last columns are left out.
         kept: How many of the first columns are never narrowed.
     """
+    rows = [[plain(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    least = [size if index < kept else min(size, NARROWEST) for index, size in enumerate(widths)]
+    while width and len(least) > max(kept, 1) and sum(least) + len(_GAP) * (len(least) - 1) > width:
+        least.pop()
+    widths = widths[: len(least)]
     narrowed = range(kept, len(widths))
     while width and sum(widths) + len(_GAP) * (len(widths) - 1) > width:
         widest = max(narrowed, key=lambda index: widths[index], default=None)
@@ -27,8 +34,19 @@ def lines(rows: Sequence[Sequence[str]], width: int = 0, kept: int = 0) -> list[
             break
         widths[widest] -= 1
     return [
-        _GAP.join(_cut(cell, size).ljust(size) for cell, size in zip(row, widths, strict=True)).rstrip() for row in rows
+        _GAP.join(_cut(cell, size).ljust(size) for cell, size in zip(row, widths, strict=False)).rstrip()
+        for row in rows
     ]
+
+
+def plain(text: str) -> str:
+    """Return a text without characters that steer a terminal: the names of actors may have any characters."""
+    return text if text.isprintable() else "".join(one if one.isprintable() else "�" for one in text)
+
+
+def screen_width() -> int:
+    """Return the characters of the terminal's line; 0 where the output goes elsewhere, which cuts no cell."""
+    return terminal_width() if sys.stdout.isatty() else 0
 
 
 def terminal_width() -> int:

@@ -119,3 +119,7 @@ class Observer(ABC):
     @abstractmethod
     def actor_logs(self, name: str) -> list[dict[str, Any]]:
         """See `nbactors.util.state.actor_logs`."""
+
+    @abstractmethod
+    def surroundings(self) -> dict[str, Any]:
+        """See `nbactors.util.surroundings`."""

@@ -333,6 +333,12 @@ class LocalObserver(Observer):
         assert isinstance(answer, messages.Listing)
         return [_actor(actor) for actor in answer.actors]
 
+    def surroundings(self) -> dict[str, Any]:
+        """See the base class."""
+        from nbactors.local.surroundings import surroundings  # noqa: PLC0415 - only `nbactors doctor` needs it
+
+        return surroundings()
+
 
 def _objects(directory: str, process: dict[str, Any], timeout: float) -> tuple[list[dict[str, Any]], str]:
     """Return the rows of a process's objects, and a text about what is missing."""

@@ -70,7 +70,7 @@ def test_every_command_says_that_no_node_runs() -> None:
     assert nbactors("list", "--json").stdout == "null\n"
     for command in (("cancel", "abcd-1"), ("interrupt", "spinner"), ("interrupt", "--all")):
         done = nbactors(*command)
-        assert (done.returncode, done.stdout) == (1, ""), command
+        assert (done.returncode, done.stdout) == (3, ""), command
         assert done.stderr.startswith("Error: No node runs")
 
 

@@ -63,7 +63,7 @@ def test_every_command_says_that_no_node_runs() -> None:
     stop = nbactors("stop")
     assert (stop.returncode, "nothing to stop" in stop.stdout) == (0, True)
     logs = nbactors("logs", "talker")
-    assert (logs.returncode, "No node runs" in logs.stderr) == (1, True)
+    assert (logs.returncode, "No node runs" in logs.stderr) == (3, True)
     assert node_status() is None
 
 

@@ -22,7 +22,7 @@ jupyter.server            : jupyter util exceptions version             + jupyte
 jupyter                   : package util upkeep actor remote_function object_ref object_ref_generator byte_sizes
                             exceptions frontend views
                           + IPython anywidget ipywidgets traitlets tblib psutil
-cli                       : benchmark util byte_sizes exceptions version views                          + click
+cli                       : benchmark util byte_sizes exceptions version views          + click psutil rich textual
 benchmark                 :                                                                     + typing_extensions
 testing                   : exceptions frontend local.access local.sockets                      + msgspec psutil
 package                   : upkeep util api actor runtime_context engine object_ref object_ref_generator exceptions
@@ -66,7 +66,8 @@ local.worker.printing     : local.worker.jobs local.connections local.reactor lo
 local.worker.memory       : byte_sizes
 local.worker.jobs         : local.submitting local.task_events local.objects local.connections local.wire limits
                             options
-local.observing           : local.cancelling local.stack_of_actor local.access local.wire engine exceptions version
+local.observing           : local.cancelling local.stack_of_actor local.surroundings local.access local.wire engine
+                            exceptions version
 local.session             : local.member local.submitting local.objects local.reactor local.stack_of_actor local.access
                             local.sockets local.standard_streams local.wire definitions engine exceptions frontend
                             limits object_ref options version views                                   + msgspec
@@ -92,6 +93,8 @@ local.standard_streams    :
 local.cgroups             :
 local.memory_files        :
 local.forkserver          : local.wire
+local.surroundings        : local.node.shell local.store local.access local.cgroups local.memory_files local.sockets
+                            local.wire
 local.node                : local.node.rules local.node.shell local.access local.cgroups local.memory_files
                             local.sockets local.wire                                                  + msgspec
 local.node.shell          : local.node.rules local.access local.cgroups local.sockets local.wire exceptions ownership
@@ -116,6 +119,12 @@ ALLOWED = {
 READS_OR_WRITES = {"asyncio", "http", "mmap", "multiprocessing", "select", "selectors", "socket", "ssl", "subprocess"}
 ACTS = {"asyncio", "socket", "subprocess", "time", "threading", "select", "selectors", "multiprocessing", "signal"}
 PURE = {
+    "cli.doctor.facts",
+    "cli.doctor.rules",
+    "cli.doctor.finding",
+    "cli.top.board",
+    "cli.top.columns",
+    "cli.top.ordering",
     "jupyter.cell_output.inbox",
     "jupyter.cell_output.refresh_pace",
     "jupyter.panels.activity",
