@@ -19,6 +19,9 @@ _OUTCOMES = {
 }
 
 
+_ANSWER_S = 10.0
+"""Seconds to wait for the node, as other commands do."""
+
 _COMPLETION_S = 2.0
 """Seconds that a shell waits for the node at most."""
 
@@ -50,7 +53,7 @@ def cancel(calls: tuple[str, ...], interrupt: bool, force: bool, as_json: bool) 
     """
     if interrupt and force:
         raise click.UsageError("--interrupt and --force exclude each other: interrupt the call, or end its process.")
-    known = list_tasks(limit=MANY, detail=True)
+    known = list_tasks(limit=MANY, timeout=_ANSWER_S, detail=True)
     if not known and node_status() is None:
         outcome.no_node(as_json, "so there is no call to cancel.")
     found, problems = _found(calls, known)

@@ -67,7 +67,13 @@ def test_a_wrong_id_is_a_sentence(own_directory: Path) -> None:
 
 def test_a_closed_pipe_ends_each_command_quietly(own_directory: Path) -> None:
     with program(BUSY):
-        for command in (*READING, ("interrupt", "worker"), ("interrupt", "worker", "--json")):
+        for command in (
+            *READING,
+            ("doctor",),
+            ("doctor", "--json"),
+            ("interrupt", "worker"),
+            ("interrupt", "worker", "--json"),
+        ):
             reader, writer = os.pipe()
             os.close(reader)
             line = [sys.executable, "-m", "nbactors.cli", *command]

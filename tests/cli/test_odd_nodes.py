@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
@@ -81,6 +82,16 @@ class TestStopped:
         assert (stop.returncode, stop.stderr) == (0, "")
         assert is_gone(node.pid)
         assert is_gone(actor)
+
+    def test_every_command_says_that_a_stopped_node_does_not_answer(self, own_directory: Path) -> None:
+        keep_actor()
+        psutil.Process(node_pid()).suspend()
+        others = [command for command in QUICK if command not in COMMANDS]
+        with ThreadPoolExecutor(len(others)) as pool:  # each waits for ten seconds
+            for done in pool.map(lambda command: nbactors(*command), others):
+                assert (done.returncode, done.stdout) == (1, ""), done.args
+                assert done.stderr.startswith("Error: the node has not sent"), done.args
+                assert "`nbactors status` tells" in done.stderr
 
     def test_stopped_workers_of_a_stopped_node_end(self, own_directory: Path) -> None:
         worker = psutil.Process(keep_actor())

@@ -123,7 +123,10 @@ class ControlClient:
             try:
                 data = self._sock.recv(1 << 16)
             except TimeoutError:
-                raise TimeoutError(f"the node has not sent {what} in time") from None
+                raise TimeoutError(
+                    f"the node has not sent {what} in time: it is busy, stopped by a signal, or hangs. "
+                    "`nbactors status` tells which, and `nbactors stop` ends it"
+                ) from None
             except ConnectionResetError as error:
                 # A client of this kind does not keep an idle node: it may leave between Welcome and the reply.
                 raise _left() from error
