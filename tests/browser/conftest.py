@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from lab_server import LabServer
 from notebook_page import PICTURES, NotebookPage
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserType, Page, sync_playwright
 
 _CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
@@ -43,11 +43,23 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabServer]:
 def browser() -> Iterator[Browser]:
     if _CHROMIUM is None:
         pytest.skip("there is no Chromium here. Debian: apt-get install chromium")
-    of_root = ["--no-sandbox"] if os.geteuid() == 0 else []  # Chromium refuses its sandbox to root
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=_CHROMIUM, args=[*_ARGUMENTS, *of_root])
+        browser = _launched(playwright.chromium)
         yield browser
         browser.close()
+
+
+def _launched(chromium: BrowserType, *arguments: str) -> Browser:
+    of_root = ["--no-sandbox"] if os.geteuid() == 0 else []  # Chromium refuses its sandbox to root
+    return chromium.launch(executable_path=_CHROMIUM, args=[*_ARGUMENTS, *of_root, *arguments])
+
+
+@pytest.fixture
+def rebound(browser: Browser) -> Iterator[Browser]:
+    """A browser whose name server says that rebound.example is this machine."""
+    other = _launched(browser.browser_type, "--host-resolver-rules=MAP rebound.example 127.0.0.1")
+    yield other
+    other.close()
 
 
 @pytest.fixture

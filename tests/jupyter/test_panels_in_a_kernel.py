@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -252,3 +253,30 @@ def test_a_constructor_that_runs_shows_with_its_arguments_and_kill_ends_it(kerne
     assert ask(kernel, panel, what="kill", actor=state["id"])["ok"]
     kernel.run("import pytest\nwith pytest.raises(ray.exceptions.RayActorError): ray.get(ref)")
     kernel.until(lambda: any(fields.get("mark") == "ended" for fields in told()))
+
+
+def test_errors_with_text_that_is_no_utf_8_show_in_panels_and_cards(kernel: LiveKernel) -> None:
+    kernel.run("@ray.remote\nclass Odd:\n    def fail(self): raise ValueError('\\ud800 <b>' + 'y' * 1_000_000)")
+    _, data = shown(kernel, "odd = Odd.remote(); odd")
+    panel = model_of(data)
+    kernel.tell(panel, {"kind": "look", "visible": True})
+    cell = kernel.run("ref = odd.fail.remote(); ray.wait([ref]); ref")
+    assert "\\ud800 &lt;b&gt;" in kernel.of(cell, "execute_result")[0]["data"]["text/html"]
+    kernel.until(lambda: any("failed" in news["fields"] for news in answers(kernel, panel, "changes")))
+    errors = [news["fields"]["error"] for news in answers(kernel, panel, "changes") if news["fields"].get("error")]
+    assert errors[0]["what"].startswith("ValueError: \\ud800 <b>yyy")
+    assert len(errors[0]["text"]) <= 2000
+
+
+def test_the_first_line_that_an_actor_prints_shows_soon(kernel: LiveKernel) -> None:
+    kernel.run("@ray.remote\nclass Talker:\n    def say(self, text): print(text)\ntalker = Talker.remote()")
+    _, data = shown(kernel, "ray.get(talker.__ray_ready__.remote()); talker")
+    panel = model_of(data)
+    kernel.tell(panel, {"kind": "look", "visible": True})
+    kernel.until(lambda: any("cpu" in news["fields"] for news in answers(kernel, panel, "changes")))
+    kernel.run("ray.get(talker.say.remote('<b>hello</b>'))")
+    began = monotonic()
+    kernel.until(lambda: any(news["fields"].get("log") for news in answers(kernel, panel, "changes")))
+    logs = [news["fields"]["log"] for news in answers(kernel, panel, "changes") if "log" in news["fields"]]
+    assert logs[-1] == ["<b>hello</b>"]
+    assert monotonic() - began < 5, "the actors are listed every ten seconds only"

@@ -149,3 +149,28 @@ def test_the_next_node_is_told_of_the_calls_that_run(gate: str) -> None:
     open_gate(gate)
     ray.get(ref)
     eventually(lambda: states("Sleeper.until")() == ["FINISHED"])
+
+
+@ray.remote(max_calls=1)
+def once(number: int) -> int:
+    return number
+
+
+@ray.remote
+class Leaver:
+    def work(self) -> None:
+        pass
+
+    def leave(self) -> None:
+        ray.actor.exit_actor()
+
+
+def test_a_worker_that_ends_in_order_reports_its_last_calls_first() -> None:
+    assert ray.get([once.remote(number) for number in range(3)]) == [0, 1, 2]
+    eventually(lambda: states("once")() == ["FINISHED"] * 3, what=lambda: str(tasks("once")))
+    leaver, dropped = Leaver.remote(), Leaver.remote()
+    ray.get([leaver.work.remote(), dropped.work.remote()])
+    leaver.leave.remote()
+    del dropped
+    eventually(lambda: states("Leaver.work")() == ["FINISHED"] * 2, what=lambda: str(tasks("Leaver.work")))
+    assert states("Leaver.__init__")() == ["FINISHED"] * 2

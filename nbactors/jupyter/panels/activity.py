@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from nbactors.exceptions.source_lines import raised
 from nbactors.util.state import TaskChanges
 
 _ENDED = frozenset({"FINISHED", "FAILED"})
@@ -128,7 +129,7 @@ class Activity:
         if row["state"] == "FAILED" and row["error_type"] != "TASK_CANCELLED" and task_id not in self._failed:
             self._failed.add(task_id)
             actor.error = row
-            kind = first_line(row["error_message"]) or row["error_type"] or "an error"
+            kind = error_line(row)
             if kind in self.errors or len(self.errors) < KINDS:
                 self.errors[kind] += 1
         return actor_id
@@ -137,6 +138,13 @@ class Activity:
 def is_running(row: dict[str, Any]) -> bool:
     """Return whether a call runs, or waits in the middle of its run."""
     return str(row["state"]).startswith("RUNNING")
+
+
+def error_line(row: dict[str, Any]) -> str:
+    """Return the line that names the exception of a failed call, at most 200 characters."""
+    text = (row["error_message"] or "").strip()
+    named = raised(text).strip()[:200] if '  File "' in text else first_line(text)
+    return named or row["error_type"] or "an error"
 
 
 def first_line(text: str | None) -> str:

@@ -61,6 +61,7 @@ class ActorSource:
         self._question: Future[dict[str, Any] | Exception] | None = None
         self._is_due = False
         self._is_deaf = False
+        self._told_log = ""
         self._quiet_until = 0.0
         self._is_stale = threading.Event()
         self._is_listed = False
@@ -70,7 +71,7 @@ class ActorSource:
         self._row = self._latest()
         self._take_answer()
         activity = self._feed.activity.of(self._actor_id)
-        log = self._log.lines(self._row.get("log_path") or self._row.get("last_log_path") or "")
+        log = self._log.lines(self._log_path())
         return states.actor(
             self._row,
             activity,
@@ -108,10 +109,14 @@ class ActorSource:
         if self._is_due:
             self._inspected_at = now
         try:
-            self._question = _questions.submit(_inspection, self._actor_id)
+            self._question = _questions.submit(_inspection, self._actor_id, self._is_due and not self._log_path())
         except RuntimeError:  # the kernel ends
             return None
         return self._question
+
+    def _log_path(self) -> str:
+        """Return the log that the panel shows, empty as long as there is none."""
+        return self._row.get("log_path") or self._row.get("last_log_path") or self._told_log
 
     def _has_process(self) -> bool:
         """Return whether there is a process that answers, also while it runs the constructor."""
@@ -123,6 +128,8 @@ class ActorSource:
         if question is not None and question.done():
             self._question = None
             before, answer = self._inspection, question.result()
+            if isinstance(answer, dict):
+                self._told_log = answer.pop("log_path", "") or self._told_log
             self._is_deaf = isinstance(answer, TimeoutError)
             self._quiet_until = time.monotonic() + DEAF_S if self._is_deaf else 0.0
             self._inspection = answer if isinstance(answer, dict) else None
@@ -150,9 +157,11 @@ class ActorSource:
             self._is_stale.set()
 
 
-def _inspection(actor_id: str) -> dict[str, Any] | Exception:
-    """Return what an actor's worker does, or why it does not tell."""
+def _inspection(actor_id: str, looks_for_log: bool) -> dict[str, Any] | Exception:
+    """Return what an actor's worker does, and as `log_path` its log if it has begun one; or why it does not tell."""
     try:
-        return state.inspect_actor(actor_id, ANSWER_S)
+        told = state.inspect_actor(actor_id, ANSWER_S)
+        row = state.get_actor(actor_id) if looks_for_log else None
+        return {**told, "log_path": row["log_path"] if row is not None else ""}
     except (exceptions.RayError, ValueError, RuntimeError, OSError) as error:
         return error

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from nbactors.jupyter.panels.activity import ActorActivity, first_line, is_running
+from nbactors.jupyter.panels.activity import ActorActivity, error_line, first_line, is_running
 
 MOST_CALLS = 100
 """The most calls that an actor's panel lists."""
@@ -121,7 +121,7 @@ def actor(
         "error": None
         if error is None
         else {
-            "what": first_line(error["error_message"]) or error["error_type"] or "an error",
+            "what": error_line(error),
             "text": (error["error_message"] or "").strip(),
             "call": error["name"],
         },

@@ -56,10 +56,14 @@ class AuthorizedHandler(APIHandler):
     async def prepare(self) -> None:  # type: ignore[override]
         """See the class."""
         await super().prepare()
-        await check_access(self, "read" if self.request.method in ("GET", "HEAD") else "execute")
-        if int(self.request.headers.get("Content-Length", "0")) > MOST_BODY:
+        reads = self.request.method in ("GET", "HEAD")
+        if reads:  # the server checks the token of the other methods; a page of another site must not even have us work
+            self.check_xsrf_cookie()
+        await check_access(self, "read" if reads else "execute")
+        length = self.request.headers.get("Content-Length", "0")
+        if not re.fullmatch("[0-9]{1,9}", length) or int(length) > MOST_BODY:
             raise web.HTTPError(413, reason=f"Content Too Large: a body may have {MOST_BODY} bytes")
-        if self.request.method not in ("GET", "HEAD") and not self.workshop.may_act():
+        if not reads and not self.workshop.may_act():
             raise web.HTTPError(429, reason="Too Many Requests: wait a second")
 
     def data_received(self, chunk: bytes) -> None:
@@ -71,6 +75,8 @@ class AuthorizedHandler(APIHandler):
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Answer with JSON."""
         self.set_header("Content-Type", "application/json")
+        if status_code in (429, 503):
+            self.set_header("Retry-After", "1")
         error = kwargs.get("exc_info", (None, None))[1]
         message = getattr(error, "log_message", None) or self._reason
         self.finish(json.dumps({"message": message, "reason": self._reason}))

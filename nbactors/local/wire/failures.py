@@ -84,9 +84,23 @@ def summary(data: bytes) -> tuple[str, str]:
 
 
 def brief(text: str) -> str:
-    """Return the first line of a text, shortened."""
-    line = text.strip().partition("\n")[0].strip()
+    """Return the first line of a text, shortened, with escapes in place of what is no valid UTF-8.
+
+    A notebook shows it: a message with a lone surrogate cannot be sent.
+    """
+    line = text.strip().partition("\n")[0].strip().encode("utf-8", "backslashreplace").decode()
     return line if len(line) <= SHOWN else line[: SHOWN - 1] + "…"
+
+
+def excerpt(trace: str) -> str:
+    """Return a traceback in `MAX_ERROR_TEXT` characters: the last frames, and the beginning of the exception's text."""
+    most = messages.MAX_ERROR_TEXT
+    if len(trace) <= most:
+        return trace
+    begin = trace.rfind("\n" + raised(trace))  # the text of the exception may be longer than everything else
+    frames, text = trace[: max(begin, 0)], trace[max(begin, 0) :]
+    head = text if len(text) <= most // 2 else text[: most // 2 - 1] + "…"
+    return frames[len(head) - most :] + head
 
 
 def brief_cause(down: messages.ActorDown) -> str:

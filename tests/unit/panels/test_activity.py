@@ -123,3 +123,10 @@ def test_nothing_is_known_of_an_unknown_actor_and_tasks_belong_to_none() -> None
     activity.apply(changes(call(1, actor="")))
     assert not activity.of("nobody").live
     assert not activity.of("").live
+
+
+def test_an_error_is_counted_by_the_line_that_names_the_exception_whatever_lines_follow() -> None:
+    activity = Activity()
+    trace = 'Traceback (most recent call last):\n  File "a.py", line 1, in f\nValueError: no\nsecond line\n\nthird line'
+    activity.apply(changes(failed(1, text=trace), failed(2, text="")))
+    assert activity.errors == {"ValueError: no": 1, "TASK_EXECUTION_EXCEPTION": 1}

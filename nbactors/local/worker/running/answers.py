@@ -123,7 +123,7 @@ class Answers:
             memory.relieve()  # type: ignore[union-attr]
         retriable = _is_retriable(message.retry_exceptions, error)
         trace, explanation = user_traceback(error), hint(error)
-        job.failure = (error_types.EXECUTION, trace[-messages.MAX_ERROR_TEXT :])
+        job.failure = (error_types.EXECUTION, failures.excerpt(trace))
         if is_lack:
             explanation = memory.explain(job.name, lives_on=not job.is_task)  # type: ignore[union-attr]
         if explanation:

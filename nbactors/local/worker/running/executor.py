@@ -15,7 +15,7 @@ from nbactors.definitions.hooks import METHODS, RESTORE
 from nbactors.local.reactor.waiter import Waiter
 from nbactors.local.submitting import arguments, restart_file
 from nbactors.local.task_events import error_types
-from nbactors.local.wire import ids, messages, restart_files
+from nbactors.local.wire import failures, ids, messages, restart_files
 from nbactors.local.wire.cancel_mode import CancelMode
 from nbactors.local.worker.inspecting import profiler, stacks
 from nbactors.local.worker.inspecting.inspector import Inspector
@@ -583,7 +583,7 @@ class Executor:
             text = f"ray::{job.name}() (pid={os.getpid()})\n{user_traceback(error)}"
             if memory is not None and is_lack(error):
                 text += f"\n{memory.explain(job.name, lives_on=False)}"
-            job.failure = (error_types.EXECUTION, text[-messages.MAX_ERROR_TEXT :])
+            job.failure = (error_types.EXECUTION, failures.excerpt(text))
             self._note_constructed(job)
             self.farewell.carry_out(Ending("creation_failed", text, graceful=False))
         construction.rest = construction.deps = job.rest = job.deps = None  # type: ignore[assignment]
