@@ -13,7 +13,7 @@ function job(title: string): JobState {
 }
 
 function call(id: string, of: string, name = "load"): JobCall {
-  return { id, name, group: "", mark: "busy", word: "runs", since: 1, args: null, cell: "", job: of, cell_id: "" };
+  return { id, name, group: "", mark: "busy", word: "runs", since: 1, args: null, cell: "", creation: false, job: of, cell_id: "" };
 }
 
 function node(rows: NodeRow[], jobs: Record<string, JobState>, calls: JobCall[] = []): NodeState {

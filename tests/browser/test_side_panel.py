@@ -202,3 +202,20 @@ def test_the_menu_of_a_cell_cancels_the_calls_that_it_has_made(
     opened.page.get_by_role("menuitem", name="Cancel the Calls of This Cell").click()
     eventually(first.exists, timeout_s=CLICK_S)
     assert not second.exists()
+
+
+def test_the_launcher_opens_a_copy_of_the_first_tutorial(notebook: Callable[..., NotebookPage]) -> None:
+    opened = notebook("1")
+    opened.page.evaluate("() => window.jupyterapp.commands.execute('launcher:create', { cwd: '' })")
+    opened.page.locator(".jp-LauncherCard", has_text="Actors Tutorial").click()
+    expect(opened.page.locator(".jp-Notebook h1").first).to_be_visible(timeout=SHOWN_MS)
+    assert (opened.path.parent / "nbactors tutorial.ipynb").exists()
+
+
+def test_notebook_7_has_the_side_panel(notebook: Callable[..., NotebookPage]) -> None:
+    opened = notebook(SESSION, ACTORS, app="notebook")
+    for number in range(2):
+        opened.run(number)
+    row_of(side(opened.page), "sim", "idle")
+    opened.keep_picture("notebook")
+    assert groups(opened.page.locator("#nbactors-actors")) == ["Detached", opened.path.name]

@@ -132,6 +132,12 @@ async def test_looking_starts_no_node(own_directory: Path, ask: Ask) -> None:
     assert state.node_status() is None
 
 
+async def test_the_tutorial_is_a_notebook(ask: Ask) -> None:
+    status, notebook = await ask("tutorial")
+    assert status == 200
+    assert notebook["cells"][0]["cell_type"] == "markdown"
+
+
 @pytest.mark.parametrize(
     ("path", "method", "expected"),
     [
@@ -160,7 +166,7 @@ async def test_every_method_of_every_route_refuses_who_is_not_logged_in(
     jp_serverapp: ServerApp, jp_fetch: Any, ask: Ask
 ) -> None:
     found = routes(jp_serverapp)
-    assert len(found) == 9
+    assert len(found) == 10
     assert all(issubclass(handler, (AuthorizedHandler, LiveHandler)) for _, handler in found)
     paths = [
         ("live",),
@@ -170,6 +176,7 @@ async def test_every_method_of_every_route_refuses_who_is_not_logged_in(
         ("actors", NO_ID, "kill"),
         ("calls", "0" * 48, "cancel"),
         ("timeline",),
+        ("tutorial",),
         ("openapi.json",),
         ("anything",),
     ]

@@ -1,5 +1,5 @@
-import { URLExt } from "@jupyterlab/coreutils";
-import { ServerConnection } from "@jupyterlab/services";
+import type { ServerConnection } from "@jupyterlab/services";
+import { ask } from "./api.js";
 
 /** What this file needs of a row of `GET calls`. */
 interface CallRow {
@@ -7,15 +7,6 @@ interface CallRow {
   cell_id: string;
   state: string;
   parent_task_id: string;
-}
-
-/** Asks the server extension. Throws an error that says what is wrong. */
-async function ask(settings: ServerConnection.ISettings, path: string, method = "GET"): Promise<unknown> {
-  const url = URLExt.join(settings.baseUrl, "nbactors/api", path);
-  const response = await ServerConnection.makeRequest(url, { method }, settings);
-  const answer = (await response.json()) as { message?: string };
-  if (!response.ok) throw new Error(answer.message ?? response.statusText);
-  return answer;
 }
 
 /** Cancels the calls that a cell has made and that have not ended, and returns how many there were. */

@@ -1,6 +1,7 @@
 /** The extension of JupyterLab and Notebook 7: a side panel, an item of the status bar, commands. */
 import { ILayoutRestorer, type JupyterFrontEnd, type JupyterFrontEndPlugin } from "@jupyterlab/application";
 import { ICommandPalette, Notification } from "@jupyterlab/apputils";
+import { ILauncher } from "@jupyterlab/launcher";
 import { INotebookTracker } from "@jupyterlab/notebook";
 import { ISettingRegistry } from "@jupyterlab/settingregistry";
 import { IStatusBar } from "@jupyterlab/statusbar";
@@ -15,6 +16,7 @@ import { SidePanel, StatusItem } from "./views.js";
 const SHOW = "nbactors:show";
 const INTERRUPT_ALL = "nbactors:interrupt-all";
 const CANCEL_CALLS = "nbactors:cancel-calls-of-cell";
+const OPEN_TUTORIAL = "nbactors:open-tutorial";
 const SHOW_LATER = "nbactors:show-later-output";
 
 const plugin: JupyterFrontEndPlugin<void> = {
@@ -22,7 +24,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
   description: "Shows the actors of the user's node, and what can be done about them.",
   autoStart: true,
   requires: [INotebookTracker],
-  optional: [ILayoutRestorer, ICommandPalette, IStatusBar, ISettingRegistry, ITranslator],
+  optional: [ILayoutRestorer, ILauncher, ICommandPalette, IStatusBar, ISettingRegistry, ITranslator],
   activate,
 };
 
@@ -30,6 +32,7 @@ function activate(
   app: JupyterFrontEnd,
   tracker: INotebookTracker,
   restorer: ILayoutRestorer | null,
+  launcher: ILauncher | null,
   palette: ICommandPalette | null,
   statusBar: IStatusBar | null,
   settings: ISettingRegistry | null,
@@ -76,6 +79,14 @@ function activate(
     isEnabled: () => tracker.activeCell !== null,
     execute: () => notebooks.insert("%inbox"),
   });
+  app.commands.addCommand(OPEN_TUTORIAL, {
+    label: (args) => (args["isPalette"] === true ? trans.__("Open the Actors Tutorial") : trans.__("Actors Tutorial")),
+    caption: trans.__("Open a copy of the first tutorial of nbactors"),
+    icon: actorsIcon,
+    execute: (args) => notebooks.openTutorial((args["cwd"] as string | undefined) ?? ""),
+  });
+  launcher?.add({ command: OPEN_TUTORIAL, category: trans.__("Other"), rank: 20 });
+  palette?.addItem({ command: OPEN_TUTORIAL, category: trans.__("Actors"), args: { isPalette: true } });
   for (const command of [SHOW, INTERRUPT_ALL, CANCEL_CALLS, SHOW_LATER]) palette?.addItem({ command, category: trans.__("Actors") });
 
   const status = new StatusItem(model, () => void app.commands.execute(SHOW));

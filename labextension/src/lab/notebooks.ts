@@ -1,6 +1,8 @@
 import type { JupyterFrontEnd } from "@jupyterlab/application";
+import { PathExt } from "@jupyterlab/coreutils";
 import { type INotebookTracker, NotebookActions, type NotebookPanel } from "@jupyterlab/notebook";
 import type { TranslationBundle } from "@jupyterlab/translation";
+import { ask } from "./api.js";
 import type { Host } from "../node_panel.js";
 import type { JobState } from "../protocol.js";
 
@@ -28,6 +30,21 @@ export class Notebooks implements Host {
     this.app.shell.activateById(panel.id);
     await NotebookActions.run(content, sessionContext);
     return true;
+  }
+
+  /** Opens a copy of the first tutorial in a folder; an earlier copy is opened as it is. */
+  async openTutorial(folder: string): Promise<void> {
+    const { contents, serverSettings } = this.app.serviceManager;
+    const path = PathExt.join(folder, "nbactors tutorial.ipynb");
+    const isThere = await contents.get(path, { content: false }).then(
+      () => true,
+      () => false,
+    );
+    if (!isThere) {
+      const content = await ask(serverSettings, "tutorial");
+      await contents.save(path, { type: "notebook", format: "json", content });
+    }
+    await this.app.commands.execute("docmanager:open", { path });
   }
 
   /** Opens the notebook of a job, if it has one, and shows a cell of it. */

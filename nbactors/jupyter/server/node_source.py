@@ -156,6 +156,7 @@ def _call(row: dict[str, Any]) -> dict[str, Any]:
         "since": row["times"][2] if runs else row["times"][0],
         "args": None,
         "cell": "",
+        "creation": False,
         "job": row["job_id"],
         "cell_id": row["cell_id"],
     }

@@ -72,6 +72,21 @@ class TimelineHandler(AuthorizedHandler):
         self.answer(await self.run(_timeline))
 
 
+class TutorialHandler(AuthorizedHandler):
+    """`GET tutorial`: the first notebook, for the launcher, which saves a copy of it."""
+
+    async def get(self) -> None:
+        """Answer with the notebook."""
+        self.answer(json.loads(_tutorial().read_text(encoding="utf-8")))
+
+
+def _tutorial() -> Path:
+    """Return the path of the notebook: in the installed package, or in the checkout that is installed as editable."""
+    package = Path(__file__).parents[2]
+    places = [package / "jupyter" / "tutorials", package.parent / "notebooks"]
+    return next(path for place in places if (path := place / "01-actors.ipynb").exists())
+
+
 class MissingHandler(AuthorizedHandler):
     """Every other route: not found, also for those who may not know what there is."""
 

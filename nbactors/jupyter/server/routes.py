@@ -50,6 +50,7 @@ def add_routes(server: ServerApp) -> None:
         (f"actors/({ACTOR_ID})/(interrupt|kill)", rest.ActorActionHandler, own),
         (f"calls/({TASK_ID})/cancel", rest.CallHandler, own),
         ("timeline", rest.TimelineHandler, own),
+        ("tutorial", rest.TutorialHandler, own),
         ("openapi.json", OpenApiHandler, own),
         (".*", rest.MissingHandler, own),
     ]
