@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
+from jupyter_server.serverapp import ServerApp
 from pytest_jupyter.jupyter_server import *  # noqa: F403 - its fixtures and hooks, for this directory alone
 from tornado.httpclient import HTTPResponse
 
@@ -28,6 +29,12 @@ def _nothing_left_by_the_module() -> None:
 @pytest.fixture
 def jp_server_config() -> dict[str, Any]:
     return {"ServerApp": {"jpserver_extensions": {"nbactors.jupyter.server": True}}}
+
+
+@pytest.fixture(autouse=True)
+def _the_threads_end(jp_serverapp: ServerApp) -> Iterator[None]:
+    yield
+    jp_serverapp.web_app.settings["nbactors_workshop"].close()
 
 
 @pytest.fixture

@@ -54,6 +54,7 @@ def add_routes(server: ServerApp) -> None:
         ("openapi.json", OpenApiHandler, own),
         (".*", rest.MissingHandler, own),
     ]
+    server.web_app.settings["nbactors_workshop"] = workshop  # whoever ends the server in a process of its own closes it
     base = server.web_app.settings["base_url"]
     server.web_app.add_handlers(  # type: ignore[no-untyped-call]
         ".*$", [(url_path_join(base, PREFIX, path), handler, shared) for path, handler, shared in routes]
