@@ -7,6 +7,7 @@ import { Clock } from "./parts/clock.js";
 import { Sign } from "./parts/sign.js";
 import type { JobCall, Row } from "./protocol.js";
 import { hasButtons, heightOf, type Item, ROW_PX, summary } from "./session_rows.js";
+import { t } from "./words.js";
 
 /** What can be done about an actor; none while nothing answers. */
 export interface Actions {
@@ -105,7 +106,7 @@ export function ActorList({ model, items, selected, onSelect, onToggle, actions 
       class="nba-rows"
       role="grid"
       tabIndex={0}
-      aria-label="Actors. Arrows select; i interrupts, s shows the stack, l the log, Delete ends."
+      aria-label={t("Actors. Arrows select; i interrupts, s shows the stack, l the log, Delete ends.")}
       aria-activedescendant={selected === "" ? undefined : `nba-row-${selected}`}
       onKeyDown={press}
     >
@@ -188,8 +189,8 @@ function ItemView({ item, model, selected, onSelect, onToggle, actions }: ItemPr
       }}
     >
       <Sign mark={row.mark} />
-      <span role="rowheader" class="nba-cut" title={row.detached ? `${row.name}, detached` : row.name}>
-        {row.name} {row.detached && <span aria-label="detached">⚓</span>}
+      <span role="rowheader" class="nba-cut" title={row.detached ? t("%1, detached", row.name) : row.name}>
+        {row.name} {row.detached && <span aria-label={t("detached")}>⚓</span>}
       </span>
       <span role="gridcell" class="nba-muted nba-cut nba-of-class">{row.cls}</span>
       <span role="gridcell" class={`nba-cut${row.mark === "failed" ? " nba-error" : ""}`} title={row.word}>
@@ -200,24 +201,24 @@ function ItemView({ item, model, selected, onSelect, onToggle, actions }: ItemPr
       {actions !== null && hasButtons(row) ? (
         <span role="gridcell" class="nba-actions">
           {row.detached && actions.attach !== undefined && (
-            <Button label={`Attach ${row.name}`} title="Attach to the current notebook" onClick={() => actions.attach?.(row)}>
-              Attach
+            <Button label={t("Attach %1", row.name)} title={t("Attach to the current notebook")} onClick={() => actions.attach?.(row)}>
+              {t("Attach")}
             </Button>
           )}
-          <Button label={`Interrupt ${row.name}`} title="Interrupt (i)" disabled={row.mark !== "busy"} onClick={() => actions.interrupt(row)}>
+          <Button label={t("Interrupt %1", row.name)} title={t("Interrupt (i)")} disabled={row.mark !== "busy"} onClick={() => actions.interrupt(row)}>
             ■
           </Button>
-          <Button label={`Stack of ${row.name}`} title="Stack (s)" onClick={() => actions.stack(row)}>
+          <Button label={t("Stack of %1", row.name)} title={t("Stack (s)")} onClick={() => actions.stack(row)}>
             ☰
           </Button>
           {actions.profile !== undefined && (
-            <Button label={`Profile of ${row.name}`} title="Profile" disabled={row.mark !== "busy"} onClick={() => actions.profile?.(row)}>
+            <Button label={t("Profile of %1", row.name)} title={t("Profile")} disabled={row.mark !== "busy"} onClick={() => actions.profile?.(row)}>
               ◷
             </Button>
           )}
           <Button
-            label={`End ${row.name}`}
-            title="End (Delete)"
+            label={t("End %1", row.name)}
+            title={t("End (Delete)")}
             onClick={() => {
               actions.kill(row);
               return undefined;
@@ -249,8 +250,8 @@ function CallView({ call, model, actions }: { call: JobCall; model: PanelModel; 
       </span>
       <span role="gridcell">
         {actions?.cancel !== undefined && (
-          <Button label={`Cancel ${call.name}`} title="Cancel" onClick={() => actions.cancel?.(call.id)}>
-            Cancel
+          <Button label={t("Cancel %1", call.name)} title={t("Cancel")} onClick={() => actions.cancel?.(call.id)}>
+            {t("Cancel")}
           </Button>
         )}
       </span>

@@ -8,6 +8,7 @@ import { Errors } from "./parts/errors.js";
 import { KillQuestion } from "./parts/kill.js";
 import { Meter } from "./parts/meter.js";
 import type { Command, JobState, NodeState, Row } from "./protocol.js";
+import { t } from "./words.js";
 
 /** What the page around the panel does for it. */
 export interface Host {
@@ -35,19 +36,19 @@ export function NodePanel({ model, state, host }: Props) {
 
   const act = async (command: Command, title = ""): Promise<void> => {
     const answer = await model.do(command);
-    if (title !== "" || !answer.ok) shown.value = { title: answer.ok ? title : "That did not work", text: answer.text };
+    if (title !== "" || !answer.ok) shown.value = { title: answer.ok ? title : t("That did not work"), text: answer.text };
   };
   const actions: Actions = {
     interrupt: (row) => act({ what: "interrupt", actor: row.id }),
-    stack: (row) => act({ what: "stack", actor: row.id }, `Stack of ${row.name}`),
-    log: (row) => act({ what: "log", actor: row.id }, `Log of ${row.name}`),
-    profile: (row) => act({ what: "profile", actor: row.id }, `Profile of ${row.name}`),
+    stack: (row) => act({ what: "stack", actor: row.id }, t("Stack of %1", row.name)),
+    log: (row) => act({ what: "log", actor: row.id }, t("Log of %1", row.name)),
+    profile: (row) => act({ what: "profile", actor: row.id }, t("Profile of %1", row.name)),
     kill: (row) => {
       dying.value = row;
     },
     attach: async (row) => {
       const problem = await host.attach(row.name);
-      if (problem !== "") shown.value = { title: `${row.name} was not attached`, text: problem };
+      if (problem !== "") shown.value = { title: t("%1 was not attached", row.name), text: problem };
     },
     cancel: (call) => act({ what: "cancel", call }),
   };
@@ -64,15 +65,15 @@ export function NodePanel({ model, state, host }: Props) {
   };
 
   return (
-    <section class={`nba-side${isOff && state.order.length > 0 ? " nba-away" : ""}`} aria-label="Actors">
+    <section class={`nba-side${isOff && state.order.length > 0 ? " nba-away" : ""}`} aria-label={t("Actors")}>
       <header class="nba-line">
         <b class="nba-cut">{headline(state)}</b>
         <span class="nba-space" />
         <input
           class="nba-input nba-filter"
           type="search"
-          placeholder="filter"
-          aria-label="Filter by name, class or state"
+          placeholder={t("filter")}
+          aria-label={t("Filter by name, class or state")}
           value={filter.value}
           onInput={(event) => {
             filter.value = event.currentTarget.value;
@@ -82,9 +83,9 @@ export function NodePanel({ model, state, host }: Props) {
       <Away model={model} state={state} />
       {state.runs && (
         <div class="nba-line">
-          <Meter name="CPU" used={state.cpu[0]} total={state.cpu[1]} text={`${state.cpu[0]} of ${state.cpu[1]} held`} />
-          <Meter name="memory" used={state.memory[0]} total={state.memory[1]} text={bytes(state.memory[0]) || "0 B"} />
-          {state.store[0] > 0 && <Meter name="store" used={state.store[0]} total={state.store[1]} text={bytes(state.store[0])} />}
+          <Meter name={t("CPU")} used={state.cpu[0]} total={state.cpu[1]} text={t("%1 of %2 held", state.cpu[0], state.cpu[1])} />
+          <Meter name={t("memory")} used={state.memory[0]} total={state.memory[1]} text={bytes(state.memory[0]) || "0 B"} />
+          {state.store[0] > 0 && <Meter name={t("store")} used={state.store[0]} total={state.store[1]} text={bytes(state.store[0])} />}
         </div>
       )}
       {dying.value !== null && (
@@ -130,8 +131,8 @@ export function NodePanel({ model, state, host }: Props) {
 /** What the panel says of the whole node. */
 export function headline(state: NodeState): string {
   const { actors, busy } = totals(state);
-  if (actors === 0) return "No actors";
-  return `${actors} ${actors === 1 ? "actor" : "actors"}, ${busy} busy`;
+  if (actors === 0) return t("No actors");
+  return actors === 1 ? t("1 actor, %1 busy", busy) : t("%1 actors, %2 busy", actors, busy);
 }
 
 /** Says that what is shown is old, and how old. */
@@ -139,22 +140,22 @@ function Away({ model, state }: { model: PanelModel; state: NodeState }) {
   if (!model.isLive.value && state.now > 0)
     return (
       <div class="nba-told" role="status">
-        The Jupyter server does not answer. Last state, {span(model.now() - state.now)} ago.
+        {t("The Jupyter server does not answer. Last state, %1 ago.", span(model.now() - state.now))}
       </div>
     );
   if (state.runs || state.away_since === 0) return null;
   return (
     <div class="nba-told" role="status">
-      The node has ended. Last state, {span(model.now() - state.away_since)} ago.
+      {t("The node has ended. Last state, %1 ago.", span(model.now() - state.away_since))}
     </div>
   );
 }
 
 function Empty({ state, isFiltered }: { state: NodeState; isFiltered: boolean }) {
-  if (isFiltered && state.order.length > 0) return <div class="nba-empty">No actor matches.</div>;
+  if (isFiltered && state.order.length > 0) return <div class="nba-empty">{t("No actor matches.")}</div>;
   return (
     <div class="nba-empty">
-      Nothing runs here yet. <code>%%actor name</code> in a cell starts the first actor.
+      {t("Nothing runs here yet. %1 in a cell starts the first actor.", "%%actor name")}
     </div>
   );
 }

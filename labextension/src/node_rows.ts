@@ -1,5 +1,6 @@
 import type { JobCall, JobState, NodeRow, NodeState } from "./protocol.js";
 import { filtered, type Item, itemsOf } from "./session_rows.js";
+import { t } from "./words.js";
 
 /** The title of the group of detached actors, which stands on top. */
 export const DETACHED = "Detached";
@@ -10,7 +11,7 @@ export function nodeItems(state: NodeState, filter: string, folded: ReadonlySet<
   const titles = titlesOf(state.jobs);
   const items = itemsOf(
     rows.filter((row) => row.detached),
-    () => DETACHED,
+    () => t(DETACHED),
     folded,
   );
   for (const [job, title] of titles) {

@@ -12,6 +12,7 @@ import { actorsIcon } from "./icon.js";
 import { LiveSocket } from "./live_socket.js";
 import { Notebooks } from "./notebooks.js";
 import { SidePanel, StatusItem } from "./views.js";
+import { setTranslation } from "../words.js";
 
 const SHOW = "nbactors:show";
 const INTERRUPT_ALL = "nbactors:interrupt-all";
@@ -39,6 +40,7 @@ function activate(
   translator: ITranslator | null,
 ): void {
   const trans = (translator ?? nullTranslator).load("nbactors");
+  setTranslation(trans);
   const socket = new LiveSocket(app.serviceManager.serverSettings);
   const model = new PanelModel(socket);
   lookWhileVisible(model);

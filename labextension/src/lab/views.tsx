@@ -6,6 +6,7 @@ import { type Host, NodePanel, headline } from "../node_panel.js";
 import { totals } from "../node_rows.js";
 import { bytes } from "../format.js";
 import type { NodeState } from "../protocol.js";
+import { t } from "../words.js";
 
 /** A widget of JupyterLab whose content Preact draws. */
 class View extends Widget {
@@ -54,12 +55,12 @@ function Status({ model, warnAt, onClick }: { model: PanelModel; warnAt: number;
   if (totals(state).actors === 0) return null;
   const [used, total] = state.memory;
   const isHigh = total > 0 && used > warnAt * total;
-  const text = `${headline(state)} · CPU ${state.cpu[0]}/${state.cpu[1]} · ${bytes(used) || "0 B"}`;
+  const text = `${headline(state)} · ${t("CPU")} ${state.cpu[0]}/${state.cpu[1]} · ${bytes(used) || "0 B"}`;
   return (
     <button
       type="button"
       class={`nba-status-button${isHigh ? " nba-error" : ""}`}
-      title={isHigh ? "The actors use most of the machine's memory. Show the actors" : "Show the actors"}
+      title={isHigh ? t("The actors use most of the machine's memory. Show the actors") : t("Show the actors")}
       onClick={onClick}
     >
       {isHigh && "⚠ "}

@@ -1,4 +1,5 @@
 import { Button } from "./button.js";
+import { t } from "../words.js";
 
 /** A text that the user has asked for, such as a stack. */
 export interface Shown {
@@ -13,7 +14,7 @@ export function Detail({ shown, onClose }: { shown: Shown; onClose: () => void }
         <b>{shown.title}</b>
         <span class="nba-space" />
         <Button
-          label="Close"
+          label={t("Close")}
           onClick={() => {
             onClose();
             return undefined;

@@ -1,4 +1,5 @@
 import { count } from "../format.js";
+import { t } from "../words.js";
 
 /** The errors of calls, by kind, the most frequent first. Folded. */
 export function Errors({ errors }: { errors: { text: string; count: number }[] }) {
@@ -6,8 +7,8 @@ export function Errors({ errors }: { errors: { text: string; count: number }[] }
   return (
     <details class="nba-errors">
       <summary>
-        <span class="nba-error">{errors.length === 1 ? "1 kind of error" : `${errors.length} kinds of errors`}</span>,{" "}
-        {count(errors.reduce((sum, error) => sum + error.count, 0))} in all
+        <span class="nba-error">{errors.length === 1 ? t("1 kind of error") : t("%1 kinds of errors", errors.length)}</span>,{" "}
+        {t("%1 in all", count(errors.reduce((sum, error) => sum + error.count, 0)))}
       </summary>
       {errors.map((error) => (
         <div key={error.text} class="nba-cut" title={error.text}>

@@ -1,6 +1,7 @@
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { Button } from "./button.js";
+import { t } from "../words.js";
 
 interface Props {
   /** What the question calls the actor. */
@@ -23,7 +24,7 @@ export function KillQuestion({ name, detached, onKill, onCancel }: Props) {
       ref={first}
       class="nba-question"
       role="alertdialog"
-      aria-label={`End ${name}?`}
+      aria-label={t("End %1?", name)}
       onKeyDown={(event) => {
         event.stopPropagation();
         if (event.key === "Escape") onCancel();
@@ -32,22 +33,22 @@ export function KillQuestion({ name, detached, onKill, onCancel }: Props) {
     >
       <span>
         {detached
-          ? `${name} is detached: other notebooks may use it. Its state is lost. Type its name to end it:`
-          : `End ${name}? Its state is lost, and its calls fail.`}
+          ? t("%1 is detached: other notebooks may use it. Its state is lost. Type its name to end it:", name)
+          : t("End %1? Its state is lost, and its calls fail.", name)}
       </span>
       {detached && (
         <input
           class="nba-input"
-          aria-label="The actor's name"
+          aria-label={t("The actor's name")}
           value={typed.value}
           onInput={(event) => {
             typed.value = event.currentTarget.value;
           }}
         />
       )}
-      <Button label="End it" danger disabled={!isSure} onClick={onKill} />
+      <Button label={t("End it")} danger disabled={!isSure} onClick={onKill} />
       <Button
-        label="Keep it"
+        label={t("Keep it")}
         onClick={() => {
           onCancel();
           return undefined;
