@@ -31,6 +31,19 @@ export class SidePanel extends View {
     this.id = "nbactors-actors";
     this.addClass("nba-sidebar");
   }
+
+  // Behind another panel it draws nothing: that would cost the page as much as what shows.
+  protected override onAfterAttach(): void {
+    if (this.isVisible) super.onAfterAttach();
+  }
+
+  protected override onAfterShow(): void {
+    super.onAfterAttach();
+  }
+
+  protected override onAfterHide(): void {
+    super.onBeforeDetach();
+  }
 }
 
 /** What the status bar says: how many actors there are, and what they use. A click opens the side panel. */
