@@ -20,6 +20,8 @@ export interface Actions {
   attach?: (row: Row) => Promise<void>;
   /** Cancels a call that no actor has. */
   cancel?: (call: string) => Promise<void>;
+  /** Shows the cell that has made a call that no actor has. */
+  reveal?: (call: JobCall) => void;
 }
 
 interface Props {
@@ -237,7 +239,7 @@ function ItemView({ item, model, selected, onSelect, onToggle, actions }: ItemPr
 /** A call that no actor has, such as a cell in the background. */
 function CallView({ call, model, actions }: { call: JobCall; model: PanelModel; actions: Actions | null }) {
   return (
-    <div class="nba-row nba-job-call" role="row">
+    <div class="nba-row nba-job-call" role="row" onClick={() => actions?.reveal?.(call)}>
       <Sign mark={call.mark} />
       <span role="rowheader" class="nba-cut" title={call.name}>
         {call.name}

@@ -51,12 +51,18 @@ export function NodePanel({ model, state, host }: Props) {
       if (problem !== "") shown.value = { title: t("%1 was not attached", row.name), text: problem };
     },
     cancel: (call) => act({ what: "cancel", call }),
+    reveal: (call) => {
+      reveal(call.job, call.cell_id);
+    },
+  };
+  const reveal = (jobId: string, cellId: string): void => {
+    const job = state.jobs[jobId];
+    if (job !== undefined && cellId !== "") host.reveal(job, cellId);
   };
   const select = (id: string): void => {
     selected.value = id;
     const row = state.rows[id];
-    const job = row === undefined ? undefined : state.jobs[row.job];
-    if (row !== undefined && job !== undefined && row.cell_id !== "") host.reveal(job, row.cell_id);
+    if (row !== undefined) reveal(row.job, row.cell_id);
   };
   const toggle = (title: string): void => {
     const next = new Set(folded.value);

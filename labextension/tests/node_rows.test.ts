@@ -1,37 +1,8 @@
 import { expect, test } from "vitest";
 import { nodeItems, totals } from "../src/node_rows.js";
-import type { JobCall, JobState, NodeRow, NodeState } from "../src/protocol.js";
+import type { NodeState } from "../src/protocol.js";
 import { heightOf } from "../src/session_rows.js";
-import { row } from "./widget.js";
-
-function nodeRow(id: string, job: string, more: Partial<NodeRow> = {}): NodeRow {
-  return { ...row(id), job, cell_id: "", ...more };
-}
-
-function job(title: string): JobState {
-  return { title, path: title, kernel_id: title, pid: 1, is_alive: true };
-}
-
-function call(id: string, of: string, name = "load"): JobCall {
-  return { id, name, group: "", mark: "busy", word: "runs", since: 1, args: null, cell: "", creation: false, job: of, cell_id: "" };
-}
-
-function node(rows: NodeRow[], jobs: Record<string, JobState>, calls: JobCall[] = []): NodeState {
-  return {
-    view: "node",
-    now: 1,
-    runs: true,
-    away_since: 0,
-    rows: Object.fromEntries(rows.map((each) => [each.id, each])),
-    order: rows.map((each) => each.id),
-    jobs,
-    calls: Object.fromEntries(calls.map((each) => [each.id, each])),
-    cpu: [0, 2],
-    memory: [0, 1],
-    store: [0, 1],
-    errors: [],
-  };
-}
+import { call, job, node, nodeRow } from "./node.js";
 
 const keys = (state: NodeState, filter = "", folded: string[] = []): string[] =>
   nodeItems(state, filter, new Set(folded)).map((item) => item.key);

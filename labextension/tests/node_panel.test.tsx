@@ -1,0 +1,65 @@
+// @vitest-environment happy-dom
+import { render } from "preact";
+import { beforeEach, expect, test } from "vitest";
+import { PanelModel } from "../src/model.js";
+import { type Host, NodePanel } from "../src/node_panel.js";
+import type { NodeState } from "../src/protocol.js";
+import { job, node, nodeRow } from "./node.js";
+import { FakeWidget } from "./widget.js";
+
+let place: HTMLElement;
+let asked: string[];
+
+const host: Host = {
+  attach: (name) => {
+    asked.push(`attach ${name}`);
+    return Promise.resolve("");
+  },
+  reveal: (of, cellId) => {
+    asked.push(`reveal ${of.title} ${cellId}`);
+  },
+};
+
+beforeEach(() => {
+  document.body.innerHTML = "";
+  place = document.createElement("div");
+  document.body.append(place);
+  asked = [];
+});
+
+async function show(state: NodeState, isLive = true): Promise<FakeWidget> {
+  const widget = new FakeWidget(state);
+  const model = new PanelModel(widget);
+  if (isLive) widget.hear({ kind: "changes", now: state.now, fields: {} });
+  render(<NodePanel model={model} state={state} host={host} />, place);
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  return widget;
+}
+
+test("without actors it says how to start one", async () => {
+  await show(node([], {}));
+  expect(place.textContent).toContain("No actors");
+  expect(place.textContent).toContain("%%actor name in a cell starts the first actor.");
+});
+
+test("a node that has ended leaves its last state, and its age", async () => {
+  await show({ ...node([nodeRow("a", "1")], { 1: job("x.ipynb") }), runs: false, away_since: 88 });
+  expect(place.textContent).toContain("The node has ended. Last state, 12 s ago.");
+  expect(place.querySelector(".nba-away")).not.toBeNull();
+});
+
+test("a server that does not answer leaves the last state, too", async () => {
+  await show(node([nodeRow("a", "1")], { 1: job("x.ipynb") }), false);
+  expect(place.textContent).toContain("The Jupyter server does not answer.");
+});
+
+test("the selected actor's cell is shown, with the keyboard as with a click", async () => {
+  const rows = [nodeRow("a", "1", { cell_id: "c1" }), nodeRow("b", "1"), nodeRow("d", "", { detached: true })];
+  await show(node(rows, { 1: job("x.ipynb") }));
+  const list = place.querySelector(".nba-rows");
+  for (let press = 0; press < 3; press++) {
+    list?.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowDown", bubbles: true }));
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  expect(asked).toEqual(["reveal x.ipynb c1"]);
+});
