@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+import resource
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
 from jupyter_server.serverapp import ServerApp
-from pytest_jupyter.jupyter_server import *  # noqa: F403 - its fixtures and hooks, for this directory alone
 from tornado.httpclient import HTTPResponse
 
 import nbactors as ray
+
+_limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+from pytest_jupyter.jupyter_server import *  # noqa: E402, F403 - its fixtures and hooks, for this directory alone
+
+# The import has changed the limit of the whole run.
+resource.setrlimit(resource.RLIMIT_NOFILE, _limits)
 
 Ask = Callable[..., Awaitable[tuple[int, Any]]]
 

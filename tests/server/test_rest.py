@@ -130,6 +130,13 @@ async def test_looking_starts_no_node(own_directory: Path, ask: Ask) -> None:
     status, about = await ask("status")
     assert (status, about["node"]) == (200, None)
     assert not (own_directory / "node.sock").exists()
+    for path, method in (
+        (("actors", NO_ID, "stack"), "GET"),
+        (("actors", NO_ID, "kill"), "POST"),
+        (("timeline",), "GET"),
+    ):
+        status, _ = await ask(*path, method=method)
+        assert status in (200, 404, 409), path
     assert state.node_status() is None
 
 

@@ -102,7 +102,7 @@ class AuthorizedHandler(APIHandler):
             raise web.HTTPError(504, reason="Gateway Timeout: the process has not answered in time") from None
         except ValueError as error:
             raise web.HTTPError(404, str(error), reason=first_line(error)) from None
-        except (exceptions.RayError, RuntimeError, OSError) as error:
+        except (exceptions.RayError, exceptions.NodeMissingError, RuntimeError, OSError) as error:
             raise web.HTTPError(409, str(error), reason=first_line(error)) from None
 
 
