@@ -60,6 +60,18 @@ class Arenas:
         Raises:
             RaySystemError: The arena is larger than its file.
         """
+        number = message.arena
+        if id(message) not in connection.unpacked:
+            self._take_over(connection, message)
+        if message.has_fd:
+            # An asynchronous exception may come after this, and have the message handled again. The connection has no
+            # descriptor for it then, which would look like a mistake of the peer.
+            connection.unpacked[id(message)] = True
+            connection.forget_fd(message)
+        for waiter in connection.claims.asked.pop(number, ()):
+            waiter.finish()
+
+    def _take_over(self, connection: Connection, message: messages.Arena) -> None:
         number, received = message.arena, connection.claims.received
         fd = connection.take_fd(message) if message.has_fd else MISSING
         descriptor = None if fd == MISSING else Descriptor(fd)
@@ -71,10 +83,6 @@ class Arenas:
             arena.ask = lambda: self._ask(connection, number)
         elif arena.fd is None:
             arena.fd = descriptor
-        if message.has_fd:
-            connection.forget_fd(message)
-        for waiter in connection.claims.asked.pop(number, ()):
-            waiter.finish()
 
     def _ask(self, connection: Connection, number: int) -> None:
         """Ask for a lost descriptor again, and wait for the answer where that is possible. Any thread."""

@@ -201,10 +201,15 @@ class TestReceiving:
         self, session: Session, receiving: Make, file: int
     ) -> None:
         values, arenas, connection = session.objects.values, session.objects.arenas, receiving()
-        arenas.announced(connection, self.ARENA)
+
+        def announce() -> None:
+            connection.unpacked.clear()  # as at the end of each message
+            arenas.announced(connection, self.ARENA)
+
+        announce()
         held = values.receive(connection, self.VALUE)
         assert connection.sent == []
-        connection.on_sent = lambda: arenas.announced(connection, self.ARENA)
+        connection.on_sent = announce
         with pytest.raises(exceptions.RaySystemError, match="a large value could not be received"):
             held.load()
         connection.fd = file
@@ -235,6 +240,18 @@ class TestReceiving:
             session.objects.arenas.announced(connection, self.ARENA)
         assert first.claims.received[3] is second.claims.received[3]
 
+    def test_the_descriptor_of_an_arena_is_taken_once_though_its_message_is_handled_again(
+        self, session: Session, receiving: Make, file: int
+    ) -> None:
+        """An asynchronous exception has come after the connection has forgotten the descriptor."""
+        arena = messages.Arena(3, 1 << 20, True)
+        for fd in (file, MISSING):
+            connection = receiving(fd)
+            session.objects.arenas.announced(connection, arena)
+            connection.take_fd = None  # type: ignore[assignment, method-assign]
+            session.objects.arenas.announced(connection, arena)
+            assert connection.claims.received[3].size == 1 << 20
+
     def test_a_lost_value_is_told_from_an_error_of_the_call(self) -> None:
         lost = failures.encode_loss(exceptions.RaySystemError("its caller could not be reached"))
         assert failures.loss(lost) == "its caller could not be reached"
@@ -259,7 +276,9 @@ class TestReceiving:
     ) -> None:
         """An interrupt has torn the handling after the block was taken over, and before that was noted."""
         connection = receiving(file, TornReceiving)
+        connection.unpacked.torn = True
         session.objects.arenas.announced(connection, self.ARENA)
+        connection.unpacked.torn = False
         with pytest.raises(KeyboardInterrupt, match=r"^$"):
             session.objects.values.receive(connection, self.VALUE)
         held = session.objects.values.receive(connection, self.VALUE)
