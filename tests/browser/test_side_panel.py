@@ -99,7 +99,8 @@ def test_the_panel_shows_actors_by_notebook_and_interrupts_while_the_kernel_hang
         opened.page.set_viewport_size({"width": width, "height": 800})
         expect(opened.page.locator("body")).to_have_attribute("data-jp-theme-name", theme)
         opened.keep_picture(f"{width}")
-    assert "2 actors, 0 busy" in panel.inner_text()
+    expect(panel).to_contain_text("2 actors, 0 busy", timeout=SHOWN_MS)
+    assert groups(panel) == ["Detached", opened.path.name]
 
 
 def test_a_click_on_an_actor_leads_to_the_cell_that_called_it(
