@@ -41,17 +41,22 @@ def fill(refs: dict[int, Any]) -> str:
     raise AssertionError("the store was never full")
 
 
+def put_too_much() -> None:
+    """Put a value for which there is no room, most likely."""
+    try:
+        ray.put(bytes(30 * MIB))
+    except ray.exceptions.ObjectStoreFullError:
+        pass
+
+
 def main(large: int) -> None:
     ray.init(num_cpus=1, object_store_memory=MEMORY)
     refs: dict[int, Any] = {}
     text = fill(refs)
+    put_too_much()  # it may move values to one more file, to make what room there is
     before = opened()
     for _ in range(20):
-        try:
-            kept = ray.put(bytes(30 * MIB))
-        except ray.exceptions.ObjectStoreFullError:
-            continue
-        del kept
+        put_too_much()
     after = opened()
     whole = all(ray.get(ref) == value(number) for number, ref in refs.items())
     for number in range(6):
