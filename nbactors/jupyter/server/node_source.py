@@ -5,24 +5,16 @@ from __future__ import annotations
 import time
 from typing import Any
 
-import psutil
-
-from nbactors.jupyter.panels import commands, states
-from nbactors.jupyter.panels.activity import is_running
+from nbactors.jupyter.panels import commands
+from nbactors.jupyter.panels.activity import ActorActivity, is_running
+from nbactors.jupyter.panels.actor_rows import ActorRows, cores
 from nbactors.jupyter.panels.feed import Feed
-from nbactors.jupyter.panels.memory_figures import MemoryFigures
 from nbactors.jupyter.panels.source import Answer
 from nbactors.jupyter.server.jobs import Jobs
 from nbactors.util import state
 
 NODE_S = 2.0
 """Seconds between two questions for the node's status: its answer lists all actors."""
-
-ENDED = 50
-"""Actors that have ended and are still shown, the latest ones."""
-
-ERRORS = 20
-"""Kinds of errors that are listed."""
 
 CALLS = 200
 """The most calls of jobs that are listed."""
@@ -59,12 +51,10 @@ class NodeSource:
     def __init__(self, feed: Feed, jobs: Jobs) -> None:
         self._feed = feed
         self._jobs = jobs
-        self._memory = MemoryFigures()
-        self._rows: dict[str, tuple[tuple[int, int, int], dict[str, Any]]] = {}
+        self._table = _NodeRows(feed)
         self._node: dict[str, Any] | None = None
         self._asked_at = -NODE_S
         self._last = NOTHING
-        self._machine = psutil.virtual_memory().total
 
     def state(self) -> dict[str, Any]:
         """See `source.Source`."""
@@ -78,50 +68,19 @@ class NodeSource:
         return self._last
 
     def _state(self, node: dict[str, Any], now: float) -> dict[str, Any]:
-        shown = self._shown()
-        memory = self._memory.of([row["pid"] for row in shown if row["state"] != "DEAD" and row["pid"]])
-        rows = {row["actor_id"]: self._row(row, memory) for row in shown}
-        self._rows = {actor_id: self._rows[actor_id] for actor_id in rows}
+        fields = self._table.fields(self._feed.actors.values(), node)
         calls = self._calls()
-        total, free = node["resources"], node["available"]
-        store = next((row for row in node["object_stores"] if not row["job_id"]), {"held": 0, "limit": 0})
-        common = self._feed.activity.errors.most_common(ERRORS)
+        jobs = {row["job"] for row in [*fields["rows"].values(), *calls.values()]}
         return {
             "view": "node",
             "now": now,
             "runs": True,
             "away_since": 0.0,
-            "rows": rows,
-            "order": list(rows),
-            "jobs": self._jobs.of({row["job"] for row in rows.values()} | {call["job"] for call in calls.values()}),
+            "jobs": self._jobs.of(jobs),
             "calls": calls,
-            "cpu": [round(total.get("CPU", 0) - free.get("CPU", 0), 2), total.get("CPU", 0)],
-            "memory": [sum(memory.values()), self._machine],
-            "store": [store["held"], store["limit"]],
-            "errors": [{"text": text, "count": count} for text, count in common],
+            "cpu": cores(node["resources"], node["available"]),
+            **fields,
         }
-
-    def _shown(self) -> list[dict[str, Any]]:
-        rows = list(self._feed.actors.values())
-        ended = [row["actor_id"] for row in rows if row["state"] == "DEAD"]
-        left_out = set(ended[:-ENDED])
-        return [row for row in rows if row["actor_id"] not in left_out]
-
-    def _row(self, row: dict[str, Any], memory: dict[int, int]) -> dict[str, Any]:
-        """Return the row of an actor: the same object as before if nothing has changed."""
-        actor_id = row["actor_id"]
-        activity = self._feed.activity.of(actor_id)
-        used = memory.get(row["pid"], 0) if row["state"] != "DEAD" else 0
-        key = (id(row), activity.version, used)
-        known = self._rows.get(actor_id)
-        if known is None or known[0] != key:
-            running = activity.running
-            about = {
-                "job": "" if row["is_detached"] else row["job_id"],
-                "cell_id": running[0]["cell_id"] if running else known[1]["cell_id"] if known is not None else "",
-            }
-            known = self._rows[actor_id] = (key, states.session_row(row, activity, used) | about)
-        return known[1]
 
     def _calls(self) -> dict[str, dict[str, Any]]:
         """Return the calls that no actor has, and that no other call has made: cells in the background, and tasks."""
@@ -142,6 +101,15 @@ class NodeSource:
         if command["what"] != "interrupt_all":
             return commands.on_actor(command)
         return commands.interrupt_all([row["id"] for row in self._last["rows"].values() if row["mark"] == "busy"])
+
+
+class _NodeRows(ActorRows):
+    def about(self, row: dict[str, Any], activity: ActorActivity, before: dict[str, Any] | None) -> dict[str, Any]:
+        running = activity.running
+        return {
+            "job": "" if row["is_detached"] else row["job_id"],
+            "cell_id": running[0]["cell_id"] if running else before["cell_id"] if before is not None else "",
+        }
 
 
 def _call(row: dict[str, Any]) -> dict[str, Any]:
