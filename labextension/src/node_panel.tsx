@@ -1,13 +1,12 @@
 import { useComputed, useSignal } from "@preact/signals";
 import { type Actions, ActorList } from "./actor_list.js";
+import { Question, ShownText, useTools } from "./actor_tools.js";
 import { bytes, span } from "./format.js";
 import type { PanelModel } from "./model.js";
 import { nodeItems, totals } from "./node_rows.js";
-import { Detail, type Shown } from "./parts/detail.js";
 import { Errors } from "./parts/errors.js";
-import { KillQuestion } from "./parts/kill.js";
 import { Meter } from "./parts/meter.js";
-import type { Command, JobState, NodeState, Row } from "./protocol.js";
+import type { JobState, NodeState } from "./protocol.js";
 import { t } from "./words.js";
 
 /** What the page around the panel does for it. */
@@ -27,25 +26,14 @@ interface Props {
 /** All actors of the user's node, by notebook, the detached ones on top. Made for a narrow side bar. */
 export function NodePanel({ model, state, host }: Props) {
   const filter = useSignal("");
-  const folded = useSignal<ReadonlySet<string>>(new Set());
-  const selected = useSignal("");
-  const shown = useSignal<Shown | null>(null);
-  const dying = useSignal<Row | null>(null);
+  const tools = useTools(model);
+  const { act, folded, selected, shown, toggle } = tools;
   const isOff = !model.isLive.value || !state.runs;
   const items = useComputed(() => nodeItems(model.state.value as NodeState, filter.value, folded.value)).value;
 
-  const act = async (command: Command, title = ""): Promise<void> => {
-    const answer = await model.do(command);
-    if (title !== "" || !answer.ok) shown.value = { title: answer.ok ? title : t("That did not work"), text: answer.text };
-  };
   const actions: Actions = {
-    interrupt: (row) => act({ what: "interrupt", actor: row.id }),
-    stack: (row) => act({ what: "stack", actor: row.id }, t("Stack of %1", row.name)),
-    log: (row) => act({ what: "log", actor: row.id }, t("Log of %1", row.name)),
+    ...tools.actions,
     profile: (row) => act({ what: "profile", actor: row.id }, t("Profile of %1", row.name)),
-    kill: (row) => {
-      dying.value = row;
-    },
     attach: async (row) => {
       const problem = await host.attach(row.name);
       if (problem !== "") shown.value = { title: t("%1 was not attached", row.name), text: problem };
@@ -63,11 +51,6 @@ export function NodePanel({ model, state, host }: Props) {
     selected.value = id;
     const row = state.rows[id];
     if (row !== undefined) reveal(row.job, row.cell_id);
-  };
-  const toggle = (title: string): void => {
-    const next = new Set(folded.value);
-    if (!next.delete(title)) next.add(title);
-    folded.value = next;
   };
 
   return (
@@ -94,21 +77,7 @@ export function NodePanel({ model, state, host }: Props) {
           {state.store[0] > 0 && <Meter name={t("store")} used={state.store[0]} total={state.store[1]} text={bytes(state.store[0])} />}
         </div>
       )}
-      {dying.value !== null && (
-        <KillQuestion
-          key={dying.value.id}
-          name={dying.value.name}
-          detached={dying.value.detached}
-          onKill={() => {
-            const actor = dying.value?.id ?? "";
-            dying.value = null;
-            return act({ what: "kill", actor });
-          }}
-          onCancel={() => {
-            dying.value = null;
-          }}
-        />
-      )}
+      <Question tools={tools} />
       {items.length === 0 ? (
         <Empty state={state} isFiltered={filter.value !== ""} />
       ) : (
@@ -121,14 +90,7 @@ export function NodePanel({ model, state, host }: Props) {
           actions={isOff ? null : actions}
         />
       )}
-      {shown.value !== null && (
-        <Detail
-          shown={shown.value}
-          onClose={() => {
-            shown.value = null;
-          }}
-        />
-      )}
+      <ShownText tools={tools} />
       <Errors errors={state.errors} />
     </section>
   );

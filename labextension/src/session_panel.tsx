@@ -1,45 +1,24 @@
 import { useComputed, useSignal } from "@preact/signals";
 import { ActorList } from "./actor_list.js";
 import { Saved } from "./actor_panel.js";
+import { Question, ShownText, useTools } from "./actor_tools.js";
 import { bytes } from "./format.js";
 import type { PanelModel } from "./model.js";
 import { Button } from "./parts/button.js";
-import { Detail, type Shown } from "./parts/detail.js";
 import { Errors } from "./parts/errors.js";
-import { KillQuestion } from "./parts/kill.js";
 import { Meter } from "./parts/meter.js";
-import type { Command, Row, SessionState } from "./protocol.js";
+import type { SessionState } from "./protocol.js";
 import { filtered, type Grouping, itemsOf, summary } from "./session_rows.js";
 
 /** All actors of a session: groups, rows in the order of creation, and what can be done about them. */
 export function SessionPanel({ model, state }: { model: PanelModel; state: SessionState }) {
   const filter = useSignal("");
   const grouping = useSignal<Grouping>("class");
-  const folded = useSignal<ReadonlySet<string>>(new Set());
-  const selected = useSignal("");
-  const shown = useSignal<Shown | null>(null);
-  const dying = useSignal<Row | null>(null);
+  const tools = useTools(model);
+  const { act, actions, folded, selected, toggle } = tools;
   const isOff = !model.isLive.value;
   const rows = useComputed(() => filtered(model.state.value as SessionState, filter.value)).value;
   const items = itemsOf(rows, grouping.value, folded.value);
-
-  const act = async (command: Command, title = ""): Promise<void> => {
-    const answer = await model.do(command);
-    if (title !== "" || !answer.ok) shown.value = { title: answer.ok ? title : "That did not work", text: answer.text };
-  };
-  const actions = {
-    interrupt: (row: Row) => act({ what: "interrupt", actor: row.id }),
-    stack: (row: Row) => act({ what: "stack", actor: row.id }, `Stack of ${row.name}`),
-    log: (row: Row) => act({ what: "log", actor: row.id }, `Log of ${row.name}`),
-    kill: (row: Row) => {
-      dying.value = row;
-    },
-  };
-  const toggle = (title: string): void => {
-    const next = new Set(folded.value);
-    if (!next.delete(title)) next.add(title);
-    folded.value = next;
-  };
 
   return (
     <section class="nba-card" aria-label="Actors">
@@ -87,21 +66,7 @@ export function SessionPanel({ model, state }: { model: PanelModel; state: Sessi
           <Meter name="store" used={state.store[0]} total={state.store[1]} text={bytes(state.store[0]) || "0 B"} />
         </div>
       )}
-      {dying.value !== null && (
-        <KillQuestion
-          key={dying.value.id}
-          name={dying.value.name}
-          detached={dying.value.detached}
-          onKill={() => {
-            const actor = dying.value?.id ?? "";
-            dying.value = null;
-            return act({ what: "kill", actor });
-          }}
-          onCancel={() => {
-            dying.value = null;
-          }}
-        />
-      )}
+      <Question tools={tools} />
       {items.length === 0 ? (
         <div class="nba-empty">
           {state.order.length > 0 ? "No actor matches." : <>Nothing runs here yet. <code>%%actor name</code> starts the first one.</>}
@@ -116,14 +81,7 @@ export function SessionPanel({ model, state }: { model: PanelModel; state: Sessi
           actions={isOff ? null : actions}
         />
       )}
-      {shown.value !== null && (
-        <Detail
-          shown={shown.value}
-          onClose={() => {
-            shown.value = null;
-          }}
-        />
-      )}
+      <ShownText tools={tools} />
       <Errors errors={state.errors} />
       {isOff && <Saved now={state.now} />}
     </section>
