@@ -168,7 +168,7 @@ function ItemView({ item, model, selected, onSelect, onToggle, actions }: ItemPr
         <b class="nba-cut" title={item.title}>
           {item.title}
         </b>
-        <span class="nba-muted">{count(item.rows.length)}</span>
+        <span class="nba-muted">{item.rows.length > 0 && count(item.rows.length)}</span>
         <span class="nba-muted nba-cut">{summary(item.rows)}</span>
         <span class="nba-space" />
         <span class="nba-muted nba-time">{bytes(item.rows.reduce((sum, row) => sum + row.memory, 0))}</span>
@@ -236,6 +236,27 @@ function ItemView({ item, model, selected, onSelect, onToggle, actions }: ItemPr
   );
 }
 
+/** The progress bar of a call: how much is done as a bar where that is known, else what its bar says. */
+export function CallBar({ name, bar }: { name: string; bar: NonNullable<JobCall["bar"]> }) {
+  if (bar.share === null) return <>{bar.text}</>;
+  const percent = Math.floor(bar.share * 100);
+  return (
+    <span class="nba-meter">
+      <span
+        class="nba-bar"
+        role="progressbar"
+        aria-label={bar.title || name}
+        aria-valuenow={percent}
+        aria-valuemin={0}
+        aria-valuemax={100}
+      >
+        <i style={{ width: `${bar.share * 100}%` }} />
+      </span>
+      <span class="nba-muted">{percent}%</span>
+    </span>
+  );
+}
+
 /** A call that no actor has, such as a cell in the background. */
 function CallView({ call, model, actions }: { call: JobCall; model: PanelModel; actions: Actions | null }) {
   return (
@@ -244,8 +265,8 @@ function CallView({ call, model, actions }: { call: JobCall; model: PanelModel; 
       <span role="rowheader" class="nba-cut" title={call.name}>
         {call.name}
       </span>
-      <span role="gridcell" class="nba-cut" title={call.word}>
-        {call.word}
+      <span role="gridcell" class="nba-cut" title={call.bar?.text ?? call.word}>
+        {call.bar === null ? call.word : <CallBar name={call.name} bar={call.bar} />}
       </span>
       <span role="gridcell" class="nba-muted nba-time">
         <Clock model={model} since={call.since} />

@@ -99,7 +99,8 @@ export function NodePanel({ model, state, host }: Props) {
 /** What the panel says of the whole node. */
 export function headline(state: NodeState): string {
   const { actors, busy } = totals(state);
-  if (actors === 0) return t("No actors");
+  const calls = Object.keys(state.calls).length;
+  if (actors === 0) return calls === 0 ? t("No actors") : calls === 1 ? t("1 call") : t("%1 calls", calls);
   return actors === 1 ? t("1 actor, %1 busy", busy) : t("%1 actors, %2 busy", actors, busy);
 }
 

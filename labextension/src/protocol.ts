@@ -126,6 +126,8 @@ export interface NodeRow extends Row {
 export interface JobCall extends CallState {
   job: string;
   cell_id: string;
+  /** The call's progress bar, null if it has none. */
+  bar: { title: string; share: number | null; text: string } | null;
 }
 
 /** Everything that runs on the user's node, whichever kernel has started it. */

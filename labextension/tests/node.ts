@@ -14,7 +14,7 @@ export function job(title: string): JobState {
 /** A call that no actor has. */
 export function call(id: string, of: string, name = "load"): JobCall {
   const state = { group: "", mark: "busy", word: "runs", since: 1, args: null, cell: "", creation: false } as const;
-  return { ...state, id, name, job: of, cell_id: "" };
+  return { ...state, id, name, job: of, cell_id: "", bar: null };
 }
 
 /** The state of a node. */

@@ -1,6 +1,7 @@
 // @vitest-environment happy-dom
 import { render } from "preact";
 import { beforeEach, expect, test } from "vitest";
+import { CallBar } from "../src/actor_list.js";
 import { PanelModel } from "../src/model.js";
 import { type Host, NodePanel } from "../src/node_panel.js";
 import type { NodeState } from "../src/protocol.js";
@@ -46,6 +47,16 @@ test("a node that has ended leaves its last state, and its age", async () => {
   await show({ ...node([nodeRow("a", "1")], { 1: job("x.ipynb") }), runs: false, away_since: 88 });
   expect(place.textContent).toContain("The node has ended. Last state, 12 s ago.");
   expect(place.querySelector(".nba-away")).not.toBeNull();
+});
+
+test("a call has its progress bar, or what its bar says where it is not known how much is to do", () => {
+  render(<CallBar name="cell 5" bar={{ title: "", share: 0.257, text: "257/1000" }} />, place);
+  const drawn = place.querySelector('[role="progressbar"]');
+  expect(drawn?.getAttribute("aria-valuenow")).toBe("25");
+  expect(drawn?.getAttribute("aria-label")).toBe("cell 5");
+  expect(place.textContent).toBe("25%");
+  render(<CallBar name="cell 5" bar={{ title: "epochs", share: null, text: "30it [00:02]" }} />, place);
+  expect(place.textContent).toBe("30it [00:02]");
 });
 
 test("a server that does not answer leaves the last state, too", async () => {

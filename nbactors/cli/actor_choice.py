@@ -55,7 +55,7 @@ def living(as_json: bool) -> list[Row]:
     """Return the rows of the living actors; end the command if there is none."""
     rows: list[Row] = [row for row in list_actors(limit=MANY) if row["state"] != "DEAD"]
     if not rows:
-        if node_status() is None:
+        if node_status(with_actors=False) is None:
             outcome.no_node(as_json, "so no actor does.")
         raise click.ClickException("No actor lives.")
     return rows

@@ -54,7 +54,7 @@ def cancel(calls: tuple[str, ...], interrupt: bool, force: bool, as_json: bool) 
     if interrupt and force:
         raise click.UsageError("--interrupt and --force exclude each other: interrupt the call, or end its process.")
     known = list_tasks(limit=MANY, timeout=_ANSWER_S, detail=True)
-    if not known and node_status() is None:
+    if not known and node_status(with_actors=False) is None:
         outcome.no_node(as_json, "so there is no call to cancel.")
     found, problems = _found(calls, known)
     done = []

@@ -50,7 +50,7 @@ def list(everything: bool, as_json: bool) -> None:  # noqa: A001 - the command's
         if everything or row["state"] != "DEAD"
     ]
     calls = _calls(everything)
-    is_missing = not actors and not calls and node_status() is None
+    is_missing = not actors and not calls and node_status(with_actors=False) is None
     if as_json:
         click.echo(json.dumps(None if is_missing else {"actors": actors, "calls": calls}, indent=2))
     elif is_missing:

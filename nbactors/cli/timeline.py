@@ -24,7 +24,7 @@ def timeline(file: str | None, as_json: bool) -> None:
 
     Exit status 0, 1 if the file cannot be written, and 3 if no node runs.
     """
-    if node_status() is None:
+    if node_status(with_actors=False) is None:
         outcome.no_node(as_json, "and what ran when is known to the node only.")
     events = traces.timeline()
     if file == "-" or (as_json and file is None):

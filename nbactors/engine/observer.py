@@ -105,7 +105,7 @@ class Observer(ABC):
         """See `nbactors.util.state.inspect_actor`."""
 
     @abstractmethod
-    def node_status(self) -> dict[str, Any] | None:
+    def node_status(self, with_actors: bool = True) -> dict[str, Any] | None:
         """See `nbactors.util.state.node_status`."""
 
     @abstractmethod

@@ -290,11 +290,12 @@ class LocalObserver(Observer):
         rows = _rows_of(actor, rows, "inspect_actor")
         return _inspection(stack_of_actor.inspection_of_actor(directory, rows, timeout))
 
-    def node_status(self) -> dict[str, Any] | None:
+    def node_status(self, with_actors: bool = True) -> dict[str, Any] | None:
         """See the base class."""
+        what = "status" if with_actors else "load"
         try:
             with ControlClient.find() as client:
-                return _status(_ask(client, "status"), _ask(client, "available_resources").amounts)
+                return _status(_ask(client, what), _ask(client, "available_resources").amounts)
         except NodeMissingError:
             return None
 
@@ -470,6 +471,19 @@ def _status(status: messages.Listing, available: dict[str, float]) -> dict[str, 
         "available": available,
         "actors": [_actor(actor) for actor in status.actors],
         "object_stores": [_store(store) for store in status.stores],
+        "bars": [_bar(bar) for bar in status.bars],
+    }
+
+
+def _bar(bar: messages.Bar) -> dict[str, Any]:
+    """Return a progress bar that goes on."""
+    state = bar.state()
+    facts = ("pid", "description", "n", "total", "unit", "unit_scale", "rate", "elapsed", "postfix")
+    return {
+        "task_id": bar.call or None,
+        "worker_id": state.source,
+        "share": state.fraction,
+        **{name: getattr(state, name) for name in facts},
     }
 
 

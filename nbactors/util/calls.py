@@ -100,7 +100,7 @@ def cancel_call(
         whole = task_id.lower()
     else:
         rows = observer.tasks(timeout).tasks
-        if not rows and observer.node_status() is None:
+        if not rows and observer.node_status(with_actors=False) is None:
             raise NodeMissingError("no node runs, so no call is known by a short id")
         whole = call_ids.find(task_id, rows)["task_id"]
     if whole.startswith(_CONSTRUCTION):

@@ -575,20 +575,30 @@ def inspect_actor(actor: Any, timeout: float = 5.0) -> dict[str, Any]:
     return engine.observe().inspect(actor, timeout)
 
 
-def node_status() -> dict[str, Any] | None:
+def node_status(with_actors: bool = True) -> dict[str, Any] | None:
     """Return the state of the node that sessions of this version use, None if none runs.
+
+    Args:
+        with_actors: Whether to list the actors. Without them the answer is quick even if there are thousands.
 
     Returns:
         `pid`, `directory`, `version`, `node_id`, `hostname`, `sessions` and `workers` (how many), `resources` and
-        `available` (of the machine, by name), `actors` (rows of the living, as `list_actors(detail=True)` has), and
-        `object_stores`: a row for all sessions together, and one for each session that has named its limit. A row has
-        `held` (bytes of memory), `spilled` (bytes on disk), `limit` (bytes of memory), `silent` (how many processes
-        did not answer), and the session's `job_id`, `namespace` and driver's `pid`, which are empty and 0 for all.
+        `available` (of the machine, by name), `actors` (rows of the living, as `list_actors(detail=True)` has), `bars`,
+        and `object_stores`.
+
+        A row of `bars` is a progress bar of a worker that goes on: `task_id` of the call (None if it cannot be
+        cancelled), `worker_id`, `pid`, `description`, `n` and `total` (units done and in all), `share` (from 0 to 1),
+        `unit`, `unit_scale`, `rate` (units per second), `elapsed` (seconds), `postfix`. `total` and `share` are None
+        where the total is not known.
+
+        `object_stores` has a row for all sessions together, and one for each session that has named its limit: `held`
+        (bytes of memory), `spilled` (bytes on disk), `limit` (bytes of memory), `silent` (how many processes did not
+        answer), and the session's `job_id`, `namespace` and driver's `pid`, which are empty and 0 for all.
 
     Raises:
         OSError: The node does not answer. `list_nodes` has a row for it all the same.
     """
-    return engine.observe().node_status()
+    return engine.observe().node_status(with_actors)
 
 
 def stop_node(force: bool = False) -> bool:

@@ -205,6 +205,35 @@ def test_the_menu_of_a_cell_cancels_the_calls_that_it_has_made(
     assert not second.exists()
 
 
+def test_a_cell_in_the_background_has_its_bar_and_is_cancelled(
+    notebook: Callable[..., NotebookPage], tmp_path: Path
+) -> None:
+    stopped = tmp_path / "stopped"
+    cell = f"""%%remote
+import pathlib, time
+from tqdm import tqdm
+try:
+    with tqdm(total=8, desc="images") as bar:
+        bar.update(2)
+        bar.refresh()
+        while True:
+            time.sleep(0.01)
+finally:
+    pathlib.Path({str(stopped)!r}).touch()"""
+    opened = notebook(SESSION, cell, HANGS)
+    opened.run(0)
+    opened.run(1)
+    opened.await_text(1, "2/8")  # the kernel sends the call to its worker, which it must have done before it hangs
+    opened.run(2, wait=False)
+    panel = side(opened.page)
+    bar = panel.get_by_role("progressbar", name="images")
+    expect(bar).to_have_attribute("aria-valuenow", "25", timeout=SHOWN_MS)
+    opened.keep_picture("bar")
+    panel.get_by_role("button", name=re.compile("^Cancel")).click()
+    eventually(stopped.exists, timeout_s=CLICK_S)
+    expect(bar).to_have_count(0, timeout=SHOWN_MS)
+
+
 def test_the_launcher_opens_a_copy_of_the_first_tutorial(notebook: Callable[..., NotebookPage]) -> None:
     opened = notebook("1")
     opened.page.evaluate("() => window.jupyterapp.commands.execute('launcher:create', { cwd: '' })")

@@ -18,7 +18,7 @@ STDLIB = sys.stdlib_module_names
 # A room, which rooms it may import, and which packages beside the standard library. The upper ones come first.
 # Imports for type checkers and those inside functions count. A module belongs to the longest name that it begins with.
 TABLE = """
-jupyter.server            : jupyter util exceptions version             + jupyter_core jupyter_server psutil tornado
+jupyter.server            : jupyter util exceptions frontend version views  + jupyter_core jupyter_server psutil tornado
 jupyter                   : package util upkeep actor remote_function object_ref object_ref_generator byte_sizes
                             exceptions frontend views
                           + IPython anywidget ipywidgets traitlets tblib psutil

@@ -24,7 +24,7 @@ def top(wait: bool) -> None:
     """
     if not (sys.stdin.isatty() and sys.stdout.isatty()) or os.environ.get("TERM") == "dumb":
         raise click.UsageError("top needs a terminal with a cursor; `nbactors list` shows the same once.")
-    if not wait and node_status() is None:
+    if not wait and node_status(with_actors=False) is None:
         outcome.no_node(False, "so there is nothing to watch; --wait waits for one.")
     try:
         from nbactors.cli.top.app import TopApp  # noqa: PLC0415 - textual takes long, and may be missing

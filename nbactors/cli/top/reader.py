@@ -30,7 +30,7 @@ class View(NamedTuple):
         version: Changes with each change of the others.
         lines: The actors.
         tasks: How many calls of remote functions run or wait.
-        node: As of `node_status`, without its actors; the last one if the node is gone.
+        node: As of `node_status(with_actors=False)`; the last one if the node is gone.
         lost_at: When the node was known last, in seconds since 1970; 0 while it answers.
         problem: Why it does not answer; empty if it is gone.
         usages: What the watched processes use, by their pids.
@@ -127,7 +127,7 @@ class Reader:
 
     def _list(self, now: float) -> None:
         actors = state.list_actors(limit=state.MANY, timeout=LOOK_S)
-        if not actors and state.node_status() is None:
+        if not actors and state.node_status(with_actors=False) is None:
             return  # the last state stays, as long as there is no node
         self._listed_at = now
         with self._lock:
@@ -136,14 +136,14 @@ class Reader:
     def _look(self, problem: str) -> tuple[Mapping[str, Any], float, str]:
         """Return the node's status, when it was lost, and why it does not answer."""
         try:
-            status = state.node_status()
+            status = state.node_status(with_actors=False)
         except OSError as error:
             return self._view.node, self._known_at, str(error)
         if status is None:
             self._listed_at = float("-inf")
             return self._view.node, self._known_at, ""
         self._known_at = time.time()
-        return {key: fact for key, fact in status.items() if key != "actors"}, 0.0, problem
+        return status, 0.0, problem
 
     def _measure(self, now: float) -> dict[int, Usage]:
         """Return what the watched processes use."""

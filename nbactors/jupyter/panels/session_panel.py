@@ -57,7 +57,7 @@ class SessionSource:
         if now - self._asked_at < NODE_S:
             return
         self._asked_at = now
-        self._node = node = state.node_status()
+        self._node = node = state.node_status(with_actors=False)
         if self._job_id and nbactors.is_initialized():
             self._resources = nbactors.cluster_resources(), nbactors.available_resources()
         else:

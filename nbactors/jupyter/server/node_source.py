@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from nbactors.frontend.bar import BarState
 from nbactors.jupyter.panels import commands
 from nbactors.jupyter.panels.activity import ActorActivity, is_running
 from nbactors.jupyter.panels.actor_rows import ActorRows, cores
@@ -12,9 +13,10 @@ from nbactors.jupyter.panels.feed import Feed
 from nbactors.jupyter.panels.source import Answer
 from nbactors.jupyter.server.jobs import Jobs
 from nbactors.util import state
+from nbactors.views import bar
 
-NODE_S = 2.0
-"""Seconds between two questions for the node's status: its answer lists all actors."""
+NODE_S = 1.0
+"""Seconds between two questions for the node's status."""
 
 CALLS = 200
 """The most calls of jobs that are listed."""
@@ -69,7 +71,7 @@ class NodeSource:
 
     def _state(self, node: dict[str, Any], now: float) -> dict[str, Any]:
         fields = self._table.fields(self._feed.actors.values(), node)
-        calls = self._calls()
+        calls = self._calls(_bars(node))
         jobs = {row["job"] for row in [*fields["rows"].values(), *calls.values()]}
         return {
             "view": "node",
@@ -82,17 +84,17 @@ class NodeSource:
             **fields,
         }
 
-    def _calls(self) -> dict[str, dict[str, Any]]:
+    def _calls(self, bars: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
         """Return the calls that no actor has, and that no other call has made: cells in the background, and tasks."""
         rows = [row for row in self._feed.activity.tasks() if not row["parent_task_id"]]
-        return {row["task_id"]: _call(row) for row in rows[:CALLS]}
+        return {row["task_id"]: _call(row) | {"bar": bars.get(row["task_id"])} for row in rows[:CALLS]}
 
     def _ask(self) -> None:
         now = time.monotonic()
         if now - self._asked_at >= NODE_S:
             self._asked_at = now
             try:
-                self._node = state.node_status()
+                self._node = state.node_status(with_actors=False)
             except OSError:  # it does not answer, or has crashed and the next one starts
                 self._node = None
 
@@ -110,6 +112,21 @@ class _NodeRows(ActorRows):
             "job": "" if row["is_detached"] else row["job_id"],
             "cell_id": running[0]["cell_id"] if running else before["cell_id"] if before is not None else "",
         }
+
+
+def _bars(node: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the first progress bar that each call has open, by the call's id: the bars inside it begin later."""
+    bars = {row["task_id"]: _bar(row) for row in reversed(node["bars"])}
+    bars.pop(None, None)
+    return bars
+
+
+def _bar(row: dict[str, Any]) -> dict[str, Any]:
+    facts = {name: fact for name, fact in row.items() if name in BarState._fields}
+    units, took, rest, notes = bar.figures(BarState(0, row["worker_id"], "", **facts))
+    share = None if row["share"] is None else round(row["share"], 4)
+    times = f"{took}<{rest}" if rest else took
+    return {"title": row["description"], "share": share, "text": ", ".join([f"{units} [{times}]", *notes])}
 
 
 def _call(row: dict[str, Any]) -> dict[str, Any]:

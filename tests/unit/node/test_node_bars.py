@@ -95,6 +95,13 @@ def test_open_bars_end_when_their_worker_dies(node: Node) -> None:
     assert node.sent() == []
 
 
+def test_open_bars_are_listed_in_the_order_in_which_they_have_begun(node: Node) -> None:
+    for bar, n in (("outer", 0), ("inner", 1), ("done", 1), ("outer", 1), ("inner", 2)):
+        node.report(bar, n)
+    node.report("done", 2, closed=True)
+    assert [(bar.bar, bar.n, bar.pid) for bar in node.bars.open()] == [("outer", 1, 7), ("inner", 2, 7)]
+
+
 def test_the_number_of_remembered_bars_is_bounded(node: Node) -> None:
     for number in range(MAX_OPEN + 10):
         node.report(str(number), 1)

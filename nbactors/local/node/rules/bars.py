@@ -25,14 +25,19 @@ class Bars:
             bar, process_id=worker.process_id, pid=worker.pid, label=bar.label or worker.label
         )
         bars = self._open.setdefault(worker.process_id, {})
-        bars.pop(bar.bar, None)
         if not bar.closed:
             bars[bar.bar] = full
             if len(bars) > MAX_OPEN:
                 del bars[next(iter(bars))]
-        elif not bars:
-            del self._open[worker.process_id]
+        else:
+            bars.pop(bar.bar, None)
+            if not bars:
+                del self._open[worker.process_id]
         self._show(full)
+
+    def open(self) -> list[messages.Bar]:
+        """Return the last state of each bar that goes on, in the order in which a worker has begun them."""
+        return [bar for bars in self._open.values() for bar in bars.values()]
 
     def end_of(self, worker: Worker) -> None:
         """End the bars of a worker that is gone."""

@@ -15,7 +15,7 @@ LOGS = "logs"
 """The subdirectory of the workers' logs in the node's folder."""
 
 
-WITH_STORES = frozenset({"metrics", "object_store", "status"})
+WITH_STORES = frozenset({"load", "metrics", "object_store", "status"})
 """Queries whose answers tell what the object stores take."""
 
 
@@ -30,6 +30,7 @@ def answer(
     asker: Process,
     query: messages.Query,
     stores: list[messages.StoreRow],
+    bars: list[messages.Bar],
     metrics: Callable[[list[messages.StoreRow]], str],
 ) -> messages.Message:
     """Return the answer to `query`. `metrics` makes the text of the metrics."""
@@ -44,9 +45,10 @@ def answer(
         return messages.Listing(rid, [], {}, {}, _processes(context))
     if query.what == "nodes":
         return messages.Listing(rid, [], _amounts(context, asker, False), _facts(context))
-    if query.what == "status":
-        rows = [_row(context, actor) for actor in actors.table if actor.state is not State.DEAD]
-        return messages.Listing(rid, rows, _amounts(context, asker, False), _facts(context), stores=stores)
+    if query.what in ("status", "load"):
+        alive = [actor for actor in actors.table if actor.state is not State.DEAD] if query.what == "status" else []
+        rows = [_row(context, actor) for actor in alive]
+        return messages.Listing(rid, rows, _amounts(context, asker, False), _facts(context), stores=stores, bars=bars)
     if query.what == "object_store":
         return messages.Listing(rid, [], {}, {}, stores=stores)
     if query.what == "metrics":
@@ -55,7 +57,7 @@ def answer(
         rid,
         "value",
         f"the node cannot list {query.what!r}: it knows actors, named_actors, available_resources, "
-        "cluster_resources, nodes, processes, metrics, object_store and status.",
+        "cluster_resources, load, nodes, processes, metrics, object_store and status.",
     )
 
 

@@ -377,7 +377,8 @@ class NodeState:
 
     def _answer_query(self, ask: Ask, query: messages.Query) -> None:
         def answer(stores: list[messages.StoreRow]) -> None:
-            ask.answer(listing.answer(self._context, self._actors, ask.asker, query, stores, self._metrics_text))
+            bars = self._bars.open()
+            ask.answer(listing.answer(self._context, self._actors, ask.asker, query, stores, bars, self._metrics_text))
 
         if query.what in listing.WITH_STORES:
             self._lending.list_for(ask.asker, answer)

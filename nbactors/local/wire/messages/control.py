@@ -14,6 +14,7 @@ from msgspec import Meta, field
 from nbactors.limits import MAX_AMOUNT, MAX_GPUS, MAX_KINDS, MAX_SECONDS, MAX_TEXT
 from nbactors.local.wire.messages.message import Count, Message, Name, Pid, ProcessId, RuntimeEnv
 from nbactors.local.wire.messages.room import StoreRow
+from nbactors.local.wire.messages.shown import Bar
 
 _MAX_NAMES = 10_000
 
@@ -443,8 +444,7 @@ class Query(Message, tag=33, frozen=True):
 
     Attributes:
         what: "actors", "named_actors", "available_resources", "cluster_resources", "nodes", "processes", "metrics",
-            "object_store",
-            "status".
+            "object_store", "status", or "load": as "status", without the actors.
         all_namespaces: For "named_actors".
     """
 
@@ -520,11 +520,12 @@ class Listing(Message, tag=35, frozen=True):
 
     Attributes:
         actors: For "actors", "named_actors" and "status".
+        bars: For "status" and "load": the open progress bars.
         amounts: For the resource queries.
-        facts: For "nodes" and "status": text by name.
+        facts: For "nodes", "status" and "load": text by name.
         processes: For "processes".
-        stores: For "object_store" and "status": the node, then the sessions whose limit the user has named. For a
-            session only itself.
+        stores: For "object_store", "status" and "load": the node, then the sessions whose limit the user has named.
+            For a session only itself.
     """
 
     rid: int
@@ -533,6 +534,7 @@ class Listing(Message, tag=35, frozen=True):
     facts: dict[str, str]
     processes: list[ProcessRow] = []  # noqa: RUF012 - msgspec copies it for each message
     stores: list[StoreRow] = field(default_factory=list)
+    bars: list[Bar] = field(default_factory=list)
 
 
 class Stop(Message, tag=36, frozen=True):
