@@ -14,6 +14,8 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from nbactors.testing import eventually
 
 START_S = 60.0
@@ -86,6 +88,11 @@ class LabServer:
             return bool(self.ask("GET", "status"))
         except (urllib.error.URLError, ConnectionError):
             return False
+
+    def cpu_s(self) -> float:
+        """Return the seconds of CPU that the server has used, without its kernels."""
+        used = psutil.Process(self._process.pid).cpu_times()
+        return float(used.user + used.system)
 
     def stop(self) -> None:
         """End the server."""

@@ -12,7 +12,7 @@ from nbactors.testing import eventually
 
 if TYPE_CHECKING:
     from lab_server import LabServer
-    from playwright.sync_api import Locator, Page
+    from playwright.sync_api import CDPSession, Locator, Page
 
 SESSION = """%load_ext nbactors
 import nbactors as ray
@@ -47,6 +47,7 @@ class NotebookPage:
         self.server = server
         self._name = name
         self._app = app
+        self._tools: CDPSession | None = None
         notebook = nbformat.v4.new_notebook(
             cells=[nbformat.v4.new_code_cell(code) for code in cells],
             metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
@@ -95,6 +96,14 @@ class NotebookPage:
         self.page.wait_for_function(
             f"(number) => /^[0-9]+$/.test({_CELLS}.widgets[number].prompt ?? '')", arg=number, timeout=timeout_s * 1000
         )
+
+    def cpu_s(self) -> float:
+        """Return the seconds for which the page's main thread has worked since the first call of this method."""
+        if self._tools is None:
+            self._tools = self.page.context.new_cdp_session(self.page)
+            self._tools.send("Performance.enable")
+        metrics = {row["name"]: row["value"] for row in self._tools.send("Performance.getMetrics")["metrics"]}
+        return float(metrics["TaskDuration"])
 
     def restart(self) -> None:
         """Restart the kernel by the menu, and wait until the new one is idle."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from notebook_page import PICTURES, SESSION, NotebookPage
+from playwright.sync_api import expect
 
 from nbactors.testing import eventually
 
@@ -215,7 +216,10 @@ def cpu(): return sum(os.times()[:2])
 before, began = cpu(), time.time()
 time.sleep(5)
 print("kernel", json.dumps((cpu() - before) / (time.time() - began)))"""
-    opened = notebook(SESSION, many, "ray.panel()", usage)
+    works = """for number in range(0, 1000, 10):
+    ray.get([parser.parse.remote() for parser in parsers[number : number + 10]])
+    time.sleep(0.1)"""
+    opened = notebook(SESSION, many, "ray.panel()", usage, works)
     opened.run(0)
     opened.run(1, wait=False)
     opened.await_prompt(1, timeout_s=300)
@@ -250,3 +254,14 @@ print("kernel", json.dumps((cpu() - before) / (time.time() - began)))"""
     print(f"frames while scrolling: median {frames[30]:.0f} ms, longest {frames[-1]:.0f} ms")
     print(json.dumps({"kernel_share": share, "frame_ms": frames[30]}))
     assert frames[30] < 100
+    opened.run(4, wait=False)
+    opened.page.evaluate("() => window.jupyterapp.commands.execute('nbactors:show')")
+    panel = opened.page.locator("#nbactors-actors")
+    expect(panel).to_contain_text("1000 actors", timeout=20_000)
+    # The time over which the server's CPU is measured has to pass: a hundred calls are made in each second of it.
+    before, page_before, began = opened.server.cpu_s(), opened.cpu_s(), time.monotonic()
+    opened.await_prompt(4)
+    took = time.monotonic() - began
+    share, of_page = (opened.server.cpu_s() - before) / took, (opened.cpu_s() - page_before) / took
+    print(f"server {share:.1%}, page {of_page:.1%} of a core with 1,000 actors and 100 calls a second")
+    assert share < 0.2
