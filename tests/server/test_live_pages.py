@@ -185,6 +185,7 @@ async def test_when_the_node_goes_the_last_state_stays_and_the_next_node_is_foun
         '{"kind": "do", "number": "x", "what": "interrupt_all"}',
         '{"kind": "do", "what": "interrupt_all"}',
         json.dumps({"kind": "look", "visible": True, "more": "x" * MOST_MESSAGE}),
+        pytest.param("[" * 2000, id="nested"),
     ],
 )
 async def test_a_wrong_message_ends_the_connection(session: None, page: Open, message: str) -> None:

@@ -118,7 +118,7 @@ class LiveHandler(WebSocketMixin, WebSocketHandler, JupyterHandler):
                 asyncio.ensure_future(self._do(number, _checked(request)))  # noqa: RUF006 - ends by itself
             elif kind != "hello":
                 raise ValueError(f"no request of the kind {kind!r}")
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             self.log.warning("nbactors: a page has sent a wrong message: %s", error)
             self.close(1008, "wrong message")
 
