@@ -98,8 +98,11 @@ def test_a_fixed_number_of_results_may_be_yielded(each: Scene) -> None:
     def body(scene: Scene) -> None:
         for method in methods_of(scene):
             assert [scene.get(ref) for ref in scene.call(method, 2, num_returns=2)] == [0, 1]
-            with pytest.raises(ValueError, match="Task returned more than num_returns=2 objects"):
-                scene.get(scene.call(method, 3, num_returns=2)[0])
+            assert [scene.get(ref) for ref in scene.call(method, 3, num_returns=2)] == [0, 1]
+            first, second = scene.call(method, 1, num_returns=2)
+            assert scene.get(first) == 0
+            with pytest.raises(ValueError, match=r"Task returned 1 objects, but num_returns=2\."):
+                scene.get(second)
 
     each.play(body, Counting)
 

@@ -68,46 +68,62 @@ class TestProduction:
         assert not stream.must_pause
 
 
-def count(number: int, ended: list[str]) -> Iterator[int]:
+def count(number: int, ended: list[str], error: BaseException | None) -> Iterator[int]:
     try:
         for i in range(number):  # noqa: UP028 - closed with the rest
             yield i
+        if error is not None:
+            raise error
     finally:
         ended.append("ended")
 
 
-async def count_async(number: int, ended: list[str]) -> AsyncIterator[int]:
+async def count_async(number: int, ended: list[str], error: BaseException | None) -> AsyncIterator[int]:
     try:
         for i in range(number):
             yield i
+        if error is not None:
+            raise error
     finally:
         ended.append("ended")
 
 
-def take(number: int, wanted: int, ended: list[str]) -> Any:
-    return producing.take(count(number, ended), wanted)
+def take(number: int, wanted: int, ended: list[str], error: BaseException | None = None) -> Any:
+    return producing.take(count(number, ended, error), wanted)
 
 
-def take_async(number: int, wanted: int, ended: list[str]) -> Any:
-    return asyncio.run(producing.take_async(count_async(number, ended), wanted))
+def take_async(number: int, wanted: int, ended: list[str], error: BaseException | None = None) -> Any:
+    return asyncio.run(producing.take_async(count_async(number, ended, error), wanted))
 
 
 @pytest.mark.parametrize("taking", [take, take_async])
 class TestTake:
-    def test_one_is_no_list(self, taking: Any) -> None:
-        assert taking(1, 1, []) == 0
+    @pytest.mark.parametrize("wanted", [1, 3])
+    def test_as_many_as_wanted(self, taking: Any, wanted: int) -> None:
+        assert taking(wanted, wanted, []) == (list(range(wanted)), None)
 
-    def test_several(self, taking: Any) -> None:
-        assert taking(3, 3, []) == [0, 1, 2]
+    @pytest.mark.parametrize("given", [0, 2])
+    def test_too_few(self, taking: Any, given: int) -> None:
+        values, error = taking(given, 3, [])
+        assert values == list(range(given))
+        assert str(error) == f"Task returned {given} objects, but num_returns=3."
 
     @pytest.mark.parametrize("wanted", [1, 3])
-    def test_too_few(self, taking: Any, wanted: int) -> None:
-        with pytest.raises(ValueError, match=rf"Task returned 0 objects, but num_returns={wanted}\."):
-            taking(0, wanted, [])
-
-    @pytest.mark.parametrize("wanted", [1, 3])
-    def test_too_many_is_told_at_the_first_of_them(self, taking: Any, wanted: int) -> None:
+    def test_too_many_are_told_at_the_first_of_them(self, taking: Any, wanted: int) -> None:
         ended: list[str] = []
-        with pytest.raises(ValueError, match=rf"Task returned more than num_returns={wanted} objects\."):
-            taking(10**12, wanted, ended)
+        values, error = taking(10**12, wanted, ended)
+        assert values == list(range(wanted))
+        assert str(error) == f"Task returned more than num_returns={wanted} objects."
+        assert ended == ["ended"]
+
+    @pytest.mark.parametrize("wanted", [1, 2, 4])
+    def test_an_error_leaves_the_values_before_it(self, taking: Any, wanted: int) -> None:
+        values, error = taking(2, wanted, [], ValueError("amid"))
+        assert values == [0, 1][:wanted]
+        assert str(error) == ("amid" if wanted > 1 else "Task returned more than num_returns=1 objects.")
+
+    def test_an_interrupt_is_raised(self, taking: Any) -> None:
+        ended: list[str] = []
+        with pytest.raises(KeyboardInterrupt, match="amid"):
+            taking(2, 3, ended, KeyboardInterrupt("amid"))
         assert ended == ["ended"]

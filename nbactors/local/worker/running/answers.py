@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Callable
 from time import monotonic
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from nbactors.local.worker.jobs.job import Job
     from nbactors.local.worker.memory.limit import MemoryLimit
     from nbactors.local.worker.printing.output_pipes import OutputPipes
+    from nbactors.local.worker.running.producing import Taken
 
 FLUSH_S = 0.001
 """Seconds for which answers are gathered while further calls wait."""
@@ -91,6 +93,39 @@ class Answers:
         # The method has left nothing of its memory. A small result gets through with a little more.
         self.give(job, result, is_relieved=True)
 
+    def give_taken(self, job: Job, taken: Taken) -> None:
+        """Answer with what a generator has yielded; what is missing of the results is the generator's error.
+
+        An error after all results has no place among them. It goes to the worker's stderr, as in Ray.
+
+        Raises:
+            KeyboardInterrupt: The call was interrupted while a value was pickled.
+        """
+        values, error = taken
+        count = job.message.num_returns
+        if not values and error is not None:
+            self.fail(job, error)
+            return
+        if len(values) < count:
+            assert error is not None
+            try:
+                parts = [self._hold(job, value) for value in values]
+            except Exception as wrong:  # noqa: BLE001 - an exception of user code is the call's answer
+                self.fail(job, wrong)
+                return
+            failure, is_retriable = self._failure(job, error)
+            packed = [self._values.pack(job.connection, held, False) for held in parts]
+            missing = [failure] * (count - len(values))
+            self.send(job, messages.Results(job.message.number, packed + missing, is_retriable))
+            return
+        if error is not None:
+            trace = user_traceback(error).rstrip()
+            print(
+                f"{job.name} failed after its {count} values, so no reference has its error:\n{trace}", file=sys.stderr
+            )
+            clear(error)
+        self.give(job, values[0] if count == 1 else values)
+
     def give_yielded(self, job: Job, index: int, value: Any) -> None:
         """Send a value that a generator has yielded.
 
@@ -116,6 +151,11 @@ class Answers:
 
     def fail(self, job: Job, error: BaseException) -> None:
         """Answer with the exception that a call has raised."""
+        failure, is_retriable = self._failure(job, error)
+        self.send(job, messages.Results(job.message.number, [failure], is_retriable))
+
+    def _failure(self, job: Job, error: BaseException) -> tuple[messages.Value, bool]:
+        """Return an exception as a result of its call, and whether the call may be tried again after it."""
         message = job.message
         memory = self.memory
         is_lack = memory is not None and is_lack_of_memory(error)
@@ -132,7 +172,7 @@ class Answers:
         frames = snapshot(error) if message.origin else ()
         data = failures.encode_task_error(job.name, trace, error, os.getpid(), frames)
         clear(error)
-        self.send(job, messages.Results(message.number, [messages.Value(data, error=True)], retriable))
+        return messages.Value(data, error=True), retriable
 
     def fail_canceled(self, job: Job, error: BaseException) -> None:
         """Answer a call that was cancelled and has raised `error`, whose traceback tells where the call was."""

@@ -122,7 +122,10 @@ class LoopPerformer:
         else:
             self._hosted.enter(job)
             try:
-                self._answers.give(job, result)
+                if isinstance(result, producing.Taken):
+                    self._answers.give_taken(job, result)
+                else:
+                    self._answers.give(job, result)
             except KeyboardInterrupt as error:
                 self._performer.raised(job, error)
             finally:

@@ -147,8 +147,12 @@ class Performer:
         num_returns = job.message.num_returns
         if num_returns >= 0:
             if num_returns > 0 and isinstance(result, GeneratorType):
-                result = invoke(producing.take, (result, num_returns), _NOTHING)
-            self.answers.give(job, result)
+                taken = invoke(producing.take, (result, num_returns), _NOTHING)
+                if taken.error is not None and job.interrupts:  # its caller has cancelled it meanwhile
+                    raise taken.error
+                self.answers.give_taken(job, taken)
+            else:
+                self.answers.give(job, result)
             return
         if not producing.is_generator(result):
             raise producing.not_a_generator(job, result)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nbactors.frontend.user_code import lets_through
 from nbactors.local.reactor.waiter import Waiter
@@ -29,45 +29,66 @@ def not_a_generator(job: Job, result: Any) -> TypeError:
     )
 
 
+class Taken(NamedTuple):
+    """What a generator has yielded for a call with a fixed number of results.
+
+    Attributes:
+        values: The values, as many as the call has results at most.
+        error: What it has raised, or how it has yielded too few or too many; None if nothing is wrong.
+    """
+
+    values: list[Any]
+    error: Exception | None
+
+
 @lets_through
-def take(values: Iterator[Any], count: int) -> Any:
+def take(values: Iterator[Any], count: int) -> Taken:
     """Return the values of a generator as the results of a call with `count` of them.
 
-    Raises:
-        ValueError: The generator yields fewer or more values; it is closed after the first value too many.
+    As in Ray, the values before an error are results all the same. An exception that is no `Exception`, such as an
+    interrupt, is raised. The generator is closed after the first value too many.
     """
     taken: list[Any] = []
+    error: Exception | None = None
     try:
         for value in values:
-            _check_room(taken, count)
+            if len(taken) == count:
+                error = _too_many(count)
+                break
             taken.append(value)
+    except Exception as raised:  # noqa: BLE001 - an exception of user code is a part of the call's answer
+        error = raised
     finally:
         _close(values)
-    return _results(taken, count)
+    return Taken(taken, error or _too_few(taken, count))
 
 
-async def take_async(values: Any, count: int) -> Any:
+async def take_async(values: Any, count: int) -> Taken:
     """Do what `take` does, for an asynchronous generator."""
     taken: list[Any] = []
+    error: Exception | None = None
     try:
         if count > 0:
             async for value in values:
-                _check_room(taken, count)
+                if len(taken) == count:
+                    error = _too_many(count)
+                    break
                 taken.append(value)
+    except Exception as raised:  # noqa: BLE001 - as above
+        error = raised
     finally:
         await values.aclose()
-    return _results(taken, count)
+    return Taken(taken, error or _too_few(taken, count))
 
 
-def _check_room(taken: list[Any], count: int) -> None:
+def _too_many(count: int) -> ValueError:
+    return ValueError(f"Task returned more than num_returns={count} objects.")
+
+
+def _too_few(taken: list[Any], count: int) -> ValueError | None:
     if len(taken) == count:
-        raise ValueError(f"Task returned more than num_returns={count} objects.")
-
-
-def _results(taken: list[Any], count: int) -> Any:
-    if len(taken) < count:
-        raise ValueError(f"Task returned {len(taken)} objects, but num_returns={count}.")
-    return taken[0] if count == 1 else taken
+        return None
+    return ValueError(f"Task returned {len(taken)} objects, but num_returns={count}.")
 
 
 def produce(
