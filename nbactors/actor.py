@@ -299,6 +299,23 @@ class ActorClass(Generic[T]):
         name = self.__meta.class_name
         raise TypeError(f"Actors cannot be instantiated directly. Instead of '{name}()', use '{name}.remote()'.")
 
+    def __instancecheck__(self, instance: Any) -> bool:
+        """Return whether an object is an instance of the user's class, as the class's own methods may ask.
+
+        Raises:
+            TypeError: It is a handle: the actor's instance lives in another process. Ray refuses every object.
+        """
+        if isinstance(instance, ActorHandle):
+            name = self.__meta.class_name
+            raise TypeError(
+                f"isinstance() arg 2 must be a class: {name} is an actor class, and a handle is no instance of it. Use "
+                "isinstance(x, nbactors.actor.ActorHandle); repr(handle) tells the class of its actor"
+            )
+        return isinstance(instance, self.__wrapped__)
+
+    def __subclasscheck__(self, subclass: type) -> bool:
+        return issubclass(subclass, self.__wrapped__)
+
     def __mro_entries__(self, bases: tuple[Any, ...]) -> NoReturn:
         name = self.__meta.class_name
         raise ActorClassInheritanceException(

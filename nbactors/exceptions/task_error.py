@@ -68,27 +68,33 @@ class RayTaskError(RayError):
         """Return an equal error that is certain to survive pickling; called by the worker before it sends the error.
 
         An exception that cannot be pickled whole (for an attribute that cannot, or for an `__init__` that does not take
-        `args`) is sent as its type and those of its `args` and attributes that can be pickled.
+        `args`) is sent as its type and those of its `args` and attributes that can be pickled. The text tells what is
+        missing.
 
         Args:
             dumps: Pickles a value, and raises if it cannot.
             loads: Unpickles a result of `dumps`.
         """
-        result = RayTaskError(self.function_name, self.traceback_str, self.cause, self.pid)
+        chain = [link._replace(error=_survivor(link.error, dumps, loads)) for link in _chain_of(self.cause)]
+        lost = [link.error.lost for link in chain if isinstance(link.error, _Remains) and link.error.lost]
+        text = "\n".join([self.traceback_str.rstrip("\n"), *lost]) if lost else self.traceback_str
+        result = RayTaskError(self.function_name, text, self.cause, self.pid)
         if self.frames:
             result.frames = self.frames
-        result._chain = [link._replace(error=_survivor(link.error, dumps, loads)) for link in _chain_of(self.cause)]
+        result._chain = chain
         return result
 
     def as_instanceof_cause(self) -> RayTaskError:
         """Return an exception that is also an instance of the user's type; called by `get`, which raises it.
 
-        Where that type cannot be subclassed it is this RayTaskError itself, and a warning is logged.
+        Where that type cannot be subclassed it is this RayTaskError itself, and a warning is logged. It is this error,
+        too, where the user's exception is no `Exception`: code that handles an interrupt of its own process must not
+        take a KeyboardInterrupt of another one for it.
         """
         user = self.cause
         while isinstance(user, RayTaskError):  # a task that passed on the error of another task
             user = user.cause
-        if isinstance(self, (_Dual, type(user))):
+        if isinstance(self, (_Dual, type(user))) or not isinstance(user, Exception):
             return self
         try:
             return _make_dual(self, user)
@@ -193,11 +199,12 @@ def _chain_of(first: BaseException) -> list[_Link]:
 
 
 class _Remains(NamedTuple):
-    """The parts that can be sent of an exception that cannot be pickled whole."""
+    """The parts that can be sent of an exception that cannot be pickled whole. `lost` tells what is missing."""
 
     kind: type[BaseException]
     args: tuple[Any, ...]
     state: dict[str, Any]
+    lost: str
 
 
 def _survivor(error: BaseException, dumps: Callable[[Any], Any], loads: Callable[[Any], Any]) -> Any:
@@ -213,11 +220,13 @@ def _survivor(error: BaseException, dumps: Callable[[Any], Any], loads: Callable
     text = f"{type(error).__module__}.{type(error).__qualname__}: {text_of(error)}"
     if not survives(type(error)):
         return RayError(f"The exception cannot be sent to another process, since its type cannot be pickled: {text}")
-    remains = _Remains(
-        type(error),
-        tuple(arg if survives(arg) else repr(arg) for arg in error.args),
-        {name: value for name, value in getattr(error, "__dict__", {}).items() if survives(value)},
-    )
+    attributes = getattr(error, "__dict__", {})
+    args = tuple(arg if survives(arg) else repr(arg) for arg in error.args)
+    state = {name: value for name, value in attributes.items() if survives(value)}
+    missing = [f".{name}" for name in attributes if name not in state]
+    missing += [f".args[{place}]" for place, arg in enumerate(error.args) if arg is not args[place]]
+    lost = f"{', '.join(missing)} of this {type(error).__qualname__} could not be pickled, so it is missing here."
+    remains = _Remains(type(error), args, state, lost if missing else "")
     try:
         _revive(remains)
     except Exception:  # noqa: BLE001 - as above

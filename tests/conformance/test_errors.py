@@ -314,7 +314,9 @@ class TestUserErrors:
         def interrupted() -> None:
             raise KeyboardInterrupt
 
-        assert isinstance(caught(ray, interrupted.remote()), ray.exceptions.RayError)
+        error = caught(ray, interrupted.remote())
+        assert isinstance(error, ray.exceptions.RayError)
+        assert not isinstance(error, KeyboardInterrupt)
 
 
 class TestConstructorErrors:

@@ -593,3 +593,20 @@ def test_self_referring_definitions_of_a_notebook_are_pickled_by_value(recorded:
     handle, inner = node.__wrapped__().child()
     assert isinstance(handle, ActorHandle)
     assert inner.__name__ == "countdown"
+
+
+def test_instances_of_the_users_class_are_instances_of_its_actor_class() -> None:
+    actor_class: Any = ray.remote(Counter)
+    assert isinstance(Counter(1), actor_class)
+    assert not isinstance(Base(), actor_class)
+    assert not isinstance(3, (actor_class, str))
+    assert issubclass(Counter, actor_class)
+    assert not issubclass(Base, actor_class)
+
+
+def test_a_handle_is_refused_as_an_instance_of_its_actor_class(recorded: RecordingEngine) -> None:
+    actor_class: Any = ray.remote(Counter)
+    handle = actor_class.remote(1)
+    with pytest.raises(TypeError, match=r"Counter is an actor class, and a handle is no instance of it\. Use isinst"):
+        isinstance(handle, actor_class)
+    assert isinstance(handle, ActorHandle)

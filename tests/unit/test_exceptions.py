@@ -171,6 +171,16 @@ def test_an_attribute_that_cannot_be_pickled_is_left_out() -> None:
     assert not hasattr(error, "lock")
     assert error.args[0] == "locked"
     assert "lock" in error.args[1]
+    assert str(error).endswith("\n.lock, .args[1] of this Vanishing could not be pickled, so it is missing here.")
+    assert "missing" not in str(gotten(raised(Demanding(404, "gone")))), "it has all that it had"
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit, GeneratorExit, type("Own", (BaseException,), {})])
+def test_what_is_no_exception_is_no_type_of_the_error(kind: type[BaseException]) -> None:
+    error = gotten(raised(kind("far away")))
+    assert type(error) is RayTaskError
+    assert isinstance(error.cause, kind)
+    assert str(error).endswith("far away")
 
 
 def test_an_error_with_an_attribute_left_out_can_be_pickled_again() -> None:
