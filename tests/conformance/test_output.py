@@ -59,6 +59,45 @@ class TestPrefix:
         """)
         assert driver.printed("talk", 1) == ["from a task"]
 
+    @pytest.mark.parametrize("words", ["def", "async def"])
+    def test_the_prefix_is_the_text_of_an_actor_that_has_one(self, drivers: Drivers, words: str) -> None:
+        driver = drivers.start(f"""
+            ray.init()
+
+            @ray.remote
+            class Talker:
+                def __init__(self, name):
+                    self.name = name
+                def __repr__(self):
+                    return f"Talker named {{self.name}}"
+                {words} talk(self):
+                    print("from", self.name)
+
+            ray.get(Talker.remote("ann").talk.remote())
+            pause()
+        """)
+        assert driver.printed("Talker named ann", 1) == ["from ann"]
+
+    @pytest.mark.differs("Ray shows all lines, and no actor whose __repr__ raises starts there")
+    @pytest.mark.parametrize(("text", "prefix"), [("'one\\ntwo'", "one"), ("1 / 0", "Talker")])
+    def test_the_prefix_is_one_line_and_the_class_if_there_is_no_text(
+        self, drivers: Drivers, text: str, prefix: str
+    ) -> None:
+        driver = drivers.start(f"""
+            ray.init()
+
+            @ray.remote
+            class Talker:
+                def __repr__(self):
+                    return {text}
+                def talk(self):
+                    print("it talks")
+
+            ray.get(Talker.remote().talk.remote())
+            pause()
+        """)
+        assert driver.printed(prefix, 1) == ["it talks"]
+
     def test_the_output_of_a_constructor_is_shown(self, drivers: Drivers) -> None:
         driver = drivers.start("""
             ray.init()

@@ -55,7 +55,7 @@ version                   :
 
 local.worker              : local.worker.running local.worker.inspecting local.worker.printing local.session
                             local.member local.objects local.reactor local.sockets local.wire definitions engine
-                            frontend limits runtime_env version                                   + msgspec
+                            exceptions frontend limits runtime_env version                        + msgspec
 local.worker.running      : local.worker.inspecting local.worker.memory local.worker.printing local.worker.jobs
                             local.submitting local.task_events
                             local.objects local.connections local.reactor local.membership local.wire definitions

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from nbactors import engine
+from nbactors import engine, exceptions
 from nbactors.limits import MAX_NAME
 from nbactors.local import sockets
 from nbactors.local.member import Process
@@ -74,6 +74,7 @@ class Worker:
             readers=readers,
         )
         ForkHooks(executor.hosted, executor.performer, executor.answers, executor.output, executor.give_signals_back)
+        executor.on_named = self._name_output
         process.current_call = executor.current_job
         process.on_caller, process.on_caller_gone = executor.on_caller, executor.on_caller_gone
 
@@ -234,9 +235,16 @@ class Worker:
         else:
             set_title("ray::IDLE")
         if label and assign is not None and not assign.actor_id and label != self._told_label:
-            # The node puts the label before the lines that this worker prints.
             self._told_label = label
             self.process.node.send_now(messages.SetTitle(label[:MAX_NAME]))
+
+    def _name_output(self, label: str) -> None:
+        """Tell the node the actor's text, before a method prints: the pipes are read apart from the messages."""
+        self._told_label = label
+        try:
+            self.process.node.request(lambda rid: messages.SetTitle(label[:MAX_NAME], rid))
+        except exceptions.RayError:  # the next node learns the label when this worker joins it
+            pass
 
 
 def run(

@@ -43,6 +43,7 @@ REQUESTS: list[messages.Message] = [
     messages.Display(0, 0, b"", "show"),
     messages.CatchUp(0),
     messages.Follow(0, b"", 0, 0.0),
+    messages.SetTitle("Trainer(lr=0.1)"),
 ]
 """One request of each kind that is answered with its `rid`, which the test sets."""
 
@@ -87,7 +88,7 @@ def asker(node: Scenario, request: messages.Message) -> Client:
     if isinstance(request, messages.OpenSession):
         return Client(node, node.new_id(), "session")
     session = node.session()
-    return session.create_alive()[1] if isinstance(request, messages.Display) else session
+    return session.create_alive()[1] if isinstance(request, messages.Display | messages.SetTitle) else session
 
 
 def raise_a_mistake(*_: Any, **__: Any) -> Any:

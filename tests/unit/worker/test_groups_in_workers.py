@@ -11,6 +11,7 @@ import pytest
 from members import end_threads
 from serving import Scene, stage
 
+from nbactors import exceptions
 from nbactors.local.submitting.construction import Concurrency
 from nbactors.local.worker.jobs.job import current
 from nbactors.local.worker.running import thread_lane
@@ -159,7 +160,7 @@ def test_calls_know_nothing_of_each_others_context_variables(on_loop: Scene) -> 
 
 def test_keyboard_interrupt_in_a_coroutine_is_its_answer(on_loop: Scene) -> None:
     def body(scene: Scene) -> Any:
-        with pytest.raises(KeyboardInterrupt, match="by itself"):
+        with pytest.raises(exceptions.RayTaskError, match="KeyboardInterrupt: by itself"):
             scene.ask("interrupt")
         return scene.ask("which")
 

@@ -22,7 +22,7 @@ from nbactors.local.wire import messages
 from nbactors.local.worker.inspecting import arguments_now, breakpoints, debugger, questions
 from nbactors.local.worker.inspecting.inspector import MAX_CALLS, Inspector
 from nbactors.local.worker.jobs.hosted import Hosted
-from nbactors.local.worker.running import producing
+from nbactors.local.worker.running import taking
 from nbactors.local.worker.running.interrupts import called_on, invoke
 from nbactors.options import CallOptions
 from nbactors.testing import eventually
@@ -305,8 +305,8 @@ class TestPaused:
     def test_the_variables_of_a_paused_generator_are_left_to_its_debugger(self) -> None:
         """A reader of the frame's variables would undo what the debugger has assigned."""
         steps = Busy().steps(1)
-        assert arguments_now.of_call((producing.take, (steps, 2), {}), None)[-1] == ("first", "1")
-        assert arguments_now.of_call((producing.take, (steps, 2), {}), None, paused=True) == []
+        assert arguments_now.of_call((taking.take, (steps, 2), {}), None)[-1] == ("first", "1")
+        assert arguments_now.of_call((taking.take, (steps, 2), {}), None, paused=True) == []
 
 
 class TestNothingKept:

@@ -10,7 +10,7 @@ import pytest
 
 from nbactors.local.wire import messages
 from nbactors.local.worker.jobs.production import Production
-from nbactors.local.worker.running import producing
+from nbactors.local.worker.running import taking
 from nbactors.options.num_returns import DYNAMIC, STREAMING
 
 
@@ -89,11 +89,11 @@ async def count_async(number: int, ended: list[str], error: BaseException | None
 
 
 def take(number: int, wanted: int, ended: list[str], error: BaseException | None = None) -> Any:
-    return producing.take(count(number, ended, error), wanted)
+    return taking.take(count(number, ended, error), wanted)
 
 
 def take_async(number: int, wanted: int, ended: list[str], error: BaseException | None = None) -> Any:
-    return asyncio.run(producing.take_async(count_async(number, ended, error), wanted))
+    return asyncio.run(taking.take_async(count_async(number, ended, error), wanted))
 
 
 @pytest.mark.parametrize("taking", [take, take_async])

@@ -177,6 +177,13 @@ class NodeState:
             self._context.send(session.driver, message)
         event.ask.done()
 
+    @staticmethod
+    def _set_title(ask: Ask, message: messages.SetTitle) -> None:
+        worker = ask.asker
+        if isinstance(worker, Worker):
+            worker.label = message.label
+        ask.done()
+
     def _shown_by(self, worker: Worker, origin: int) -> Session | None:
         """Return the session that shows the output and the displays of a call of this origin."""
         if not origin:
@@ -243,7 +250,7 @@ class NodeState:
             messages.Unblocked: lambda ask, _: leases.unblock(ask.asker),
             messages.Spent: lambda ask, _: leases.spent(ask.asker),
             messages.Looked: lambda ask, message: leases.looked(ask.asker, message.has_changed),
-            messages.SetTitle: lambda ask, message: setattr(ask.asker, "label", message.label),
+            messages.SetTitle: self._set_title,
             messages.OutputPipes: lambda ask, message: context.do(
                 events.AddPipes(ask.asker.process_id, ask.asker.conn, message.origin)
             ),

@@ -552,9 +552,14 @@ class FetchLog(Message, tag=37, frozen=True):
 
 
 class SetTitle(Message, tag=38, frozen=True):
-    """Worker to node: the label of its current work (a task's name), for the prefix of its output."""
+    """Worker to node: what stands before its output: a task's name, or the text of an actor.
+
+    Attributes:
+        rid: 0 for no answer; else it is answered by `Done`, and what the worker prints then has the label for certain.
+    """
 
     label: Name
+    rid: Count = 0
 
 
 class ReplaceMeta(Message, tag=104, frozen=True):

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from nbactors.local.worker.jobs.job import Job
     from nbactors.local.worker.memory.limit import MemoryLimit
     from nbactors.local.worker.printing.output_pipes import OutputPipes
-    from nbactors.local.worker.running.producing import Taken
+    from nbactors.local.worker.running.taking import Taken
 
 FLUSH_S = 0.001
 """Seconds for which answers are gathered while further calls wait."""

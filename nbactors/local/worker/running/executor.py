@@ -79,6 +79,7 @@ class Executor:
     Attributes:
         hosted: The actor whose calls run here.
         lanes: The lanes of an actor that runs several calls at the same time; None for other actors, and for tasks.
+        on_named: Called with the text of a new actor that has its own `__repr__`, which stands before its output.
     """
 
     def __init__(
@@ -105,6 +106,7 @@ class Executor:
         self._node = node
         self._cancel_children = cancel_children
         self._set_title = set_title
+        self.on_named: Callable[[str], None] = lambda _: None
         self._leave = leave
         self._jobs: deque[Job | Construction | Ending] = deque()
         self._early: list[Job] = []
@@ -609,6 +611,12 @@ class Executor:
             self.hosted.instance = invoke(cls, args, kwargs)
         del args, kwargs
         self._resume(job)
+        if cls.__repr__ is not object.__repr__:
+            try:
+                label = failures.brief(invoke(repr, (self.hosted.instance,), {}))
+            except Exception:  # noqa: BLE001 - the user's __repr__; the class's name serves as well
+                return
+            self.on_named(label)
 
     def _note_constructed(self, job: Job) -> None:
         if job.message.submitted:

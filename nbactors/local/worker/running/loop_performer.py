@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine, Generator
 from types import AsyncGeneratorType, CoroutineType
 from typing import TYPE_CHECKING, Any
 
-from nbactors.local.worker.running import producing
+from nbactors.local.worker.running import producing, taking
 from nbactors.local.worker.running.ending import ActorExit
 from nbactors.local.worker.running.interrupts import invoke
 
@@ -95,7 +95,7 @@ class LoopPerformer:
                         raise producing.not_a_generator(job, result)
                     await producing.produce_async(self._answers, job, result)
                 elif isinstance(result, AsyncGeneratorType):
-                    result = await producing.take_async(result, num_returns)
+                    result = await taking.take_async(result, num_returns)
         except BaseException as error:  # noqa: BLE001 - an exception of user code is the call's answer
             raised = error
         try:
@@ -122,7 +122,7 @@ class LoopPerformer:
         else:
             self._hosted.enter(job)
             try:
-                if isinstance(result, producing.Taken):
+                if isinstance(result, taking.Taken):
                     self._answers.give_taken(job, result)
                 else:
                     self._answers.give(job, result)

@@ -13,7 +13,7 @@ from nbactors.frontend.user_code import lets_through
 from nbactors.local.submitting import arguments
 from nbactors.local.wire import messages
 from nbactors.local.wire.cancel_mode import CancelMode
-from nbactors.local.worker.running import built_in_methods, producing
+from nbactors.local.worker.running import built_in_methods, producing, taking
 from nbactors.local.worker.running.ending import ActorExit
 from nbactors.local.worker.running.interrupts import Window, invoke
 from nbactors.local.worker.running.renewal import Renewal
@@ -147,7 +147,7 @@ class Performer:
         num_returns = job.message.num_returns
         if num_returns >= 0:
             if num_returns > 0 and isinstance(result, GeneratorType):
-                taken = invoke(producing.take, (result, num_returns), _NOTHING)
+                taken = invoke(taking.take, (result, num_returns), _NOTHING)
                 if taken.error is not None and job.interrupts:  # its caller has cancelled it meanwhile
                     raise taken.error
                 self.answers.give_taken(job, taken)

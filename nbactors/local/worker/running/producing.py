@@ -5,10 +5,10 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from nbactors.frontend.user_code import lets_through
 from nbactors.local.reactor.waiter import Waiter
+from nbactors.local.worker.running.taking import close
 
 if TYPE_CHECKING:
     from nbactors.local.reactor.reactor import Reactor
@@ -27,68 +27,6 @@ def not_a_generator(job: Job, result: Any) -> TypeError:
         f"{job.name} was called with num_returns='streaming' (or 'dynamic'), so it must be a generator; it returned "
         f"{type(result).__name__}"
     )
-
-
-class Taken(NamedTuple):
-    """What a generator has yielded for a call with a fixed number of results.
-
-    Attributes:
-        values: The values, as many as the call has results at most.
-        error: What it has raised, or how it has yielded too few or too many; None if nothing is wrong.
-    """
-
-    values: list[Any]
-    error: Exception | None
-
-
-@lets_through
-def take(values: Iterator[Any], count: int) -> Taken:
-    """Return the values of a generator as the results of a call with `count` of them.
-
-    As in Ray, the values before an error are results all the same. An exception that is no `Exception`, such as an
-    interrupt, is raised. The generator is closed after the first value too many.
-    """
-    taken: list[Any] = []
-    error: Exception | None = None
-    try:
-        for value in values:
-            if len(taken) == count:
-                error = _too_many(count)
-                break
-            taken.append(value)
-    except Exception as raised:  # noqa: BLE001 - an exception of user code is a part of the call's answer
-        error = raised
-    finally:
-        _close(values)
-    return Taken(taken, error or _too_few(taken, count))
-
-
-async def take_async(values: Any, count: int) -> Taken:
-    """Do what `take` does, for an asynchronous generator."""
-    taken: list[Any] = []
-    error: Exception | None = None
-    try:
-        if count > 0:
-            async for value in values:
-                if len(taken) == count:
-                    error = _too_many(count)
-                    break
-                taken.append(value)
-    except Exception as raised:  # noqa: BLE001 - as above
-        error = raised
-    finally:
-        await values.aclose()
-    return Taken(taken, error or _too_few(taken, count))
-
-
-def _too_many(count: int) -> ValueError:
-    return ValueError(f"Task returned more than num_returns={count} objects.")
-
-
-def _too_few(taken: list[Any], count: int) -> ValueError | None:
-    if len(taken) == count:
-        return None
-    return ValueError(f"Task returned {len(taken)} objects, but num_returns={count}.")
 
 
 def produce(
@@ -114,13 +52,7 @@ def produce(
                     reactor.wait(waiter, None)
     finally:
         production.pause(None)
-        _close(values)
-
-
-def _close(values: Any) -> None:
-    close = getattr(values, "close", None)
-    if close is not None:
-        close()
+        close(values)
 
 
 async def produce_async(answers: Answers, job: Job, values: Any) -> None:
@@ -149,7 +81,7 @@ async def produce_async(answers: Answers, job: Job, values: Any) -> None:
         if inspect.isasyncgen(values):
             await values.aclose()
         else:
-            _close(values)
+            close(values)
 
 
 async def _next(values: Any) -> Any:
