@@ -354,3 +354,24 @@ class TestOwnership:
         """)
         assert f"say: {LARGE - 1}" in stdout
         ray.kill(owner)
+
+    def test_user_code_may_be_forbidden_to_pickle_references(self, drivers: Drivers) -> None:
+        stdout, _ = drivers.run("""
+            import pickle
+            os.environ["RAY_allow_out_of_band_object_ref_serialization"] = "0"
+            ray.init()
+            ref = ray.put("value")
+            for dump in (pickle.dumps, ray.cloudpickle.dumps):
+                try:
+                    dump([ref])
+                except ray.exceptions.OufOfBandObjectRefSerializationException as error:
+                    say(str(error)[:27])
+
+            @ray.remote
+            def read(refs):
+                return ray.get(ray.put(refs))[0]
+
+            say(ray.get(ray.get(read.remote([ref]))))
+        """)
+        assert stdout.count("say: It is not allowed to") == 2
+        assert "say: value" in stdout

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from nbactors import exceptions
 from nbactors.local import current
 from nbactors.local.objects.object_life import ASK, ERROR, LOSS, PENDING, READY, TABLE, VALUE
 from nbactors.local.wire import failures, ids, pickling
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
 
     from nbactors.local.objects.home import Home, Maker, Outcome
     from nbactors.local.store.segments import Stored
+
+_MAY_BY_USER = "RAY_allow_out_of_band_object_ref_serialization"
+"""The environment variable that forbids user code to pickle references, if it is 0."""
 
 _ASKED, _VALUE, _ERROR, _LOSS = TABLE[ASK][PENDING], TABLE[VALUE], TABLE[ERROR], TABLE[LOSS]
 
@@ -91,7 +96,18 @@ class Entry:
         return self.home.process_id
 
     def reduce(self, ref: ObjectRef[Any]) -> tuple[Any, ...]:
-        """Return what pickles `ref` as its id, and note that the reference travels."""
+        """Return what pickles `ref` as its id, and note that the reference travels.
+
+        Raises:
+            OufOfBandObjectRefSerializationException: User code pickles it, and the environment variable of Ray's name
+                says that it may not.
+        """
+        if pickling.is_by_user() and os.environ.get(_MAY_BY_USER) in ("0", "false", "False"):
+            raise exceptions.OufOfBandObjectRefSerializationException(
+                f"It is not allowed to pickle ObjectRef({self.id.hex()}) outside of a call or put(): the runtime does "
+                "not see where such a copy goes, and keeps the object as long as its owner lives. Pass the reference "
+                f"as an argument, or set {_MAY_BY_USER}=1"
+            )
         self.home.references.export(self, ref)
         if not pickling.note_contained(ref):
             # User code pickles it, outside of a call: no borrower is counted for the copy, so the object is kept.
