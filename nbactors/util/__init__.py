@@ -9,10 +9,19 @@ from nbactors import engine
 from nbactors.util import scheduling_strategies
 
 if TYPE_CHECKING:
-    from nbactors.util import metrics
+    from nbactors.util import actor_pool, metrics, queue
+    from nbactors.util.actor_pool import ActorPool
     from nbactors.util.progress_bar import progress
 
-__all__ = ["list_named_actors", "metrics", "progress", "scheduling_strategies"]
+__all__ = [
+    "ActorPool",
+    "actor_pool",
+    "list_named_actors",
+    "metrics",
+    "progress",
+    "queue",
+    "scheduling_strategies",
+]
 
 
 @overload
@@ -41,16 +50,23 @@ def list_named_actors(all_namespaces: bool = False) -> list[Any]:
     return [name for _, name in rows]
 
 
-def __getattr__(name: str) -> Any:
-    """Import `metrics` or `progress` with its first use: few programs need them."""
-    if name == "metrics":
-        return importlib.import_module("nbactors.util.metrics")
-    if name != "progress":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from nbactors.util import progress_bar  # noqa: PLC0415 - see above
+_LATER = {
+    "ActorPool": "nbactors.util.actor_pool",
+    "progress": "nbactors.util.progress_bar",
+}
 
-    globals()["progress"] = progress_bar.progress
-    return progress_bar.progress
+_MODULES = ("actor_pool", "metrics", "queue")
+
+
+def __getattr__(name: str) -> Any:
+    """Import a name or module at its first use: few programs need it."""
+    if name in _MODULES:
+        return importlib.import_module(f"nbactors.util.{name}")
+    module = _LATER.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(importlib.import_module(module), name)
+    return value
 
 
 def __dir__() -> list[str]:

@@ -122,7 +122,9 @@ def test_the_exceptions_are_those_of_ray_and_one_more() -> None:
     [
         ("actor", ["ActorClass", "ActorHandle", "ActorMethod", "ActorProxy", "exit_actor", "method"]),
         ("runtime_context", ["RuntimeContext", "get_runtime_context"]),
-        ("util", ["list_named_actors", "scheduling_strategies"]),
+        ("util", ["ActorPool", "list_named_actors", "scheduling_strategies"]),
+        ("util.actor_pool", ["ActorPool"]),
+        ("util.queue", ["Empty", "Full", "Queue"]),
         ("util.scheduling_strategies", ["NodeAffinitySchedulingStrategy"]),
         ("remote_function", ["RemoteFunction"]),
         ("runtime_env", ["RuntimeEnv"]),
@@ -148,6 +150,8 @@ def test_the_import_loads_no_engine_and_no_heavy_module() -> None:
         "matplotlib",
         "html",
         "nbactors.views.html",
+        "nbactors.util.actor_pool",
+        "nbactors.util.queue",
     ]
     code = f"import sys, nbactors; print([name for name in {heavy!r} if name in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
