@@ -9,14 +9,24 @@ from nbactors import engine
 from nbactors.util import scheduling_strategies
 
 if TYPE_CHECKING:
-    from nbactors.util import actor_pool, metrics, queue
+    from nbactors.util import actor_pool, debug, helpers, metrics, queue
     from nbactors.util.actor_pool import ActorPool
+    from nbactors.util.debug import disable_log_once_globally, enable_periodic_logging, log_once
+    from nbactors.util.helpers import as_completed, map_unordered
     from nbactors.util.progress_bar import progress
 
 __all__ = [
     "ActorPool",
     "actor_pool",
+    "as_completed",
+    "debug",
+    "disable_log_once_globally",
+    "enable_periodic_logging",
+    "get_node_ip_address",
+    "helpers",
     "list_named_actors",
+    "log_once",
+    "map_unordered",
     "metrics",
     "progress",
     "queue",
@@ -50,12 +60,19 @@ def list_named_actors(all_namespaces: bool = False) -> list[Any]:
     return [name for _, name in rows]
 
 
+def get_node_ip_address() -> str:
+    """Return the address under which processes of this machine reach each other: "127.0.0.1". Any thread."""
+    return "127.0.0.1"
+
+
 _LATER = {
     "ActorPool": "nbactors.util.actor_pool",
+    **dict.fromkeys(("as_completed", "map_unordered"), "nbactors.util.helpers"),
+    **dict.fromkeys(("disable_log_once_globally", "enable_periodic_logging", "log_once"), "nbactors.util.debug"),
     "progress": "nbactors.util.progress_bar",
 }
 
-_MODULES = ("actor_pool", "metrics", "queue")
+_MODULES = ("actor_pool", "debug", "helpers", "metrics", "queue")
 
 
 def __getattr__(name: str) -> Any:
