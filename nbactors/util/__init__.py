@@ -9,28 +9,35 @@ from nbactors import engine
 from nbactors.util import scheduling_strategies
 
 if TYPE_CHECKING:
-    from nbactors.util import actor_pool, debug, helpers, metrics, queue
+    from nbactors.util import actor_pool, check_serialize, debug, helpers, metrics, queue, serialization
     from nbactors.util.actor_pool import ActorPool
+    from nbactors.util.check_serialize import inspect_serializability
     from nbactors.util.debug import disable_log_once_globally, enable_periodic_logging, log_once
     from nbactors.util.helpers import as_completed, map_unordered
     from nbactors.util.progress_bar import progress
+    from nbactors.util.serialization import deregister_serializer, register_serializer
 
 __all__ = [
     "ActorPool",
     "actor_pool",
     "as_completed",
+    "check_serialize",
     "debug",
+    "deregister_serializer",
     "disable_log_once_globally",
     "enable_periodic_logging",
     "get_node_ip_address",
     "helpers",
+    "inspect_serializability",
     "list_named_actors",
     "log_once",
     "map_unordered",
     "metrics",
     "progress",
     "queue",
+    "register_serializer",
     "scheduling_strategies",
+    "serialization",
 ]
 
 
@@ -69,10 +76,12 @@ _LATER = {
     "ActorPool": "nbactors.util.actor_pool",
     **dict.fromkeys(("as_completed", "map_unordered"), "nbactors.util.helpers"),
     **dict.fromkeys(("disable_log_once_globally", "enable_periodic_logging", "log_once"), "nbactors.util.debug"),
+    **dict.fromkeys(("deregister_serializer", "register_serializer"), "nbactors.util.serialization"),
+    "inspect_serializability": "nbactors.util.check_serialize",
     "progress": "nbactors.util.progress_bar",
 }
 
-_MODULES = ("actor_pool", "debug", "helpers", "metrics", "queue")
+_MODULES = ("actor_pool", "check_serialize", "debug", "helpers", "metrics", "queue", "serialization")
 
 
 def __getattr__(name: str) -> Any:

@@ -102,7 +102,7 @@ local.node.shell          : local.node.rules local.access local.cgroups local.so
 local.node.rules          : local.wire byte_sizes limits                                                       + msgspec
 local.access              : local.sockets local.wire exceptions frontend limits ownership version     + msgspec psutil
 local.sockets             : local.wire
-local.wire                : definitions exceptions frontend limits   + msgspec cloudpickle polars pyarrow
+local.wire                : definitions exceptions frontend limits   + msgspec polars pyarrow
 """
 
 # Imports that the table forbids, each with the reason for it.
@@ -111,6 +111,9 @@ ALLOWED = {
     ("package", "jupyter.kernel.session_hooks"),  # in a notebook, on first use
     ("package", "jupyter.magics.registry"),  # `%load_ext nbactors`
     ("api", "local.wire.pickling"),  # which modules travel by value is one registry, whichever engine runs
+    ("util.serialization", "local.wire.reducers"),  # so is the registry of serializers
+    ("util.check_serialize.failure_tree", "local.wire.diagnosis"),  # it pickles as every engine does
+    ("util.check_serialize.failure_tree", "local.wire.pickling"),
     ("jupyter.magics.on_in_actor", "local.worker.printing.ipython_display"),  # it shows what a cell has drawn
     ("local.submitting.handles", "actor"),  # a received handle is the public class
     ("local.worker.engine", "actor"),  # so is an actor's handle to itself

@@ -124,6 +124,7 @@ def test_the_exceptions_are_those_of_ray_and_one_more() -> None:
         ("runtime_context", ["RuntimeContext", "get_runtime_context"]),
         ("util", ["ActorPool", "as_completed", "get_node_ip_address", "list_named_actors", "map_unordered"]),
         ("util", ["disable_log_once_globally", "enable_periodic_logging", "log_once", "scheduling_strategies"]),
+        ("util", ["deregister_serializer", "inspect_serializability", "register_serializer"]),
         ("util.actor_pool", ["ActorPool"]),
         ("util.queue", ["Empty", "Full", "Queue"]),
         ("util.scheduling_strategies", ["NodeAffinitySchedulingStrategy"]),
