@@ -59,6 +59,7 @@ class Pickler(cloudpickle.CloudPickler):  # type: ignore[misc] # cloudpickle has
     Args:
         stream: Where to write.
         reducer: Returns how to reduce the instances of a class that has no reducer in the table; None to leave it.
+        first: Reducers by class that come before those of cloudpickle.
         options: As of pickle's own.
     """
 
@@ -66,7 +67,13 @@ class Pickler(cloudpickle.CloudPickler):  # type: ignore[misc] # cloudpickle has
         {types.CodeType: _reduce_code}, cloudpickle.CloudPickler.dispatch_table
     )
 
-    def __init__(self, stream: Any, reducer: _FindReducer | None = None, **options: Any) -> None:
+    def __init__(
+        self,
+        stream: Any,
+        reducer: _FindReducer | None = None,
+        first: dict[type, Callable[[Any], Any]] | None = None,
+        **options: Any,
+    ) -> None:
         if reducer is not None:  # pickle's own constructor reads the attribute
-            self.dispatch_table = _Table(reducer, *type(self).dispatch_table.maps)  # type: ignore[misc]
+            self.dispatch_table = _Table(reducer, first or {}, *type(self).dispatch_table.maps)  # type: ignore[misc]
         super().__init__(stream, **options)

@@ -9,10 +9,36 @@ from nbactors import engine
 from nbactors.util import scheduling_strategies
 
 if TYPE_CHECKING:
-    from nbactors.util import metrics
+    from nbactors.util import actor_pool, check_serialize, debug, helpers, metrics, queue, serialization
+    from nbactors.util.actor_pool import ActorPool
+    from nbactors.util.check_serialize import inspect_serializability
+    from nbactors.util.debug import disable_log_once_globally, enable_periodic_logging, log_once
+    from nbactors.util.helpers import as_completed, map_unordered
     from nbactors.util.progress_bar import progress
+    from nbactors.util.serialization import deregister_serializer, register_serializer
 
-__all__ = ["list_named_actors", "metrics", "progress", "scheduling_strategies"]
+__all__ = [
+    "ActorPool",
+    "actor_pool",
+    "as_completed",
+    "check_serialize",
+    "debug",
+    "deregister_serializer",
+    "disable_log_once_globally",
+    "enable_periodic_logging",
+    "get_node_ip_address",
+    "helpers",
+    "inspect_serializability",
+    "list_named_actors",
+    "log_once",
+    "map_unordered",
+    "metrics",
+    "progress",
+    "queue",
+    "register_serializer",
+    "scheduling_strategies",
+    "serialization",
+]
 
 
 @overload
@@ -41,16 +67,32 @@ def list_named_actors(all_namespaces: bool = False) -> list[Any]:
     return [name for _, name in rows]
 
 
-def __getattr__(name: str) -> Any:
-    """Import `metrics` or `progress` with its first use: few programs need them."""
-    if name == "metrics":
-        return importlib.import_module("nbactors.util.metrics")
-    if name != "progress":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from nbactors.util import progress_bar  # noqa: PLC0415 - see above
+def get_node_ip_address() -> str:
+    """Return the address under which processes of this machine reach each other: "127.0.0.1". Any thread."""
+    return "127.0.0.1"
 
-    globals()["progress"] = progress_bar.progress
-    return progress_bar.progress
+
+_LATER = {
+    "ActorPool": "nbactors.util.actor_pool",
+    **dict.fromkeys(("as_completed", "map_unordered"), "nbactors.util.helpers"),
+    **dict.fromkeys(("disable_log_once_globally", "enable_periodic_logging", "log_once"), "nbactors.util.debug"),
+    **dict.fromkeys(("deregister_serializer", "register_serializer"), "nbactors.util.serialization"),
+    "inspect_serializability": "nbactors.util.check_serialize",
+    "progress": "nbactors.util.progress_bar",
+}
+
+_MODULES = ("actor_pool", "check_serialize", "debug", "helpers", "metrics", "queue", "serialization")
+
+
+def __getattr__(name: str) -> Any:
+    """Import a name or module at its first use: few programs need it."""
+    if name in _MODULES:
+        return importlib.import_module(f"nbactors.util.{name}")
+    module = _LATER.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(importlib.import_module(module), name)
+    return value
 
 
 def __dir__() -> list[str]:

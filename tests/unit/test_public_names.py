@@ -24,6 +24,7 @@ PUBLIC = [
     "actor",
     "available_resources",
     "cancel",
+    "cloudpickle",
     "cluster_resources",
     "exceptions",
     "get",
@@ -61,7 +62,7 @@ OURS_ALONE = {
 # What `dir(ray)` has in Ray 2.60, without what is private, deprecated or of its own build.
 RAY = [
     "DynamicObjectRefGenerator", "LoggingConfig", "ObjectRef", "ObjectRefGenerator", "__version__", "actor",
-    "available_resources", "cancel", "client", "cluster_resources", "exceptions", "experimental", "get",
+    "available_resources", "cancel", "client", "cloudpickle", "cluster_resources", "exceptions", "experimental", "get",
     "get_actor", "get_gpu_ids", "get_runtime_context", "init", "is_initialized", "kill", "method", "nodes", "put",
     "remote", "remote_function", "runtime_context", "runtime_env", "shutdown", "timeline", "util", "wait",
     "widgets",
@@ -122,7 +123,11 @@ def test_the_exceptions_are_those_of_ray_and_one_more() -> None:
     [
         ("actor", ["ActorClass", "ActorHandle", "ActorMethod", "ActorProxy", "exit_actor", "method"]),
         ("runtime_context", ["RuntimeContext", "get_runtime_context"]),
-        ("util", ["list_named_actors", "scheduling_strategies"]),
+        ("util", ["ActorPool", "as_completed", "get_node_ip_address", "list_named_actors", "map_unordered"]),
+        ("util", ["disable_log_once_globally", "enable_periodic_logging", "log_once", "scheduling_strategies"]),
+        ("util", ["deregister_serializer", "inspect_serializability", "register_serializer"]),
+        ("util.actor_pool", ["ActorPool"]),
+        ("util.queue", ["Empty", "Full", "Queue"]),
         ("util.scheduling_strategies", ["NodeAffinitySchedulingStrategy"]),
         ("remote_function", ["RemoteFunction"]),
         ("runtime_env", ["RuntimeEnv"]),
@@ -148,6 +153,8 @@ def test_the_import_loads_no_engine_and_no_heavy_module() -> None:
         "matplotlib",
         "html",
         "nbactors.views.html",
+        "nbactors.util.actor_pool",
+        "nbactors.util.queue",
     ]
     code = f"import sys, nbactors; print([name for name in {heavy!r} if name in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -3,68 +3,78 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Iterator
-from typing import Any
-
-import cloudpickle
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 _DEPTH = 6
 
 
-def culprit(value: Any) -> str:
+class Part(NamedTuple):
+    """A part of a value.
+
+    Attributes:
+        name: Its short name: of an attribute or variable, or a number.
+        label: What it is, in words.
+        value: The part itself.
+    """
+
+    name: str
+    label: str
+    value: Any
+
+
+ErrorOf = Callable[[Any], Exception | None]
+"""Returns the error of pickling a value, None if it can be pickled."""
+
+
+def culprit(value: Any, error_of: ErrorOf) -> str:
     """Return the path to the innermost part of `value` that cannot be pickled, in words; empty if none was found."""
-    return _search(value, _DEPTH, set())
+    return _search(value, error_of, _DEPTH, set())
 
 
-def _search(value: Any, depth: int, seen: set[int]) -> str:
+def _search(value: Any, error_of: ErrorOf, depth: int, seen: set[int]) -> str:
     if id(value) in seen or depth == 0:
         return ""
     seen.add(id(value))
-    for label, part in _parts(value):
-        if _pickles(part):
+    for part in parts(value):
+        if error_of(part.value) is None:
             continue
-        deeper = _search(part, depth - 1, seen)
+        deeper = _search(part.value, error_of, depth - 1, seen)
         if deeper:
-            return f"{label}, {deeper}"
-        return f"{label} (an object of type {type(part).__qualname__!r})"
+            return f"{part.label}, {deeper}"
+        return f"{part.label} (an object of type {type(part.value).__qualname__!r})"
     return ""
 
 
-def _pickles(value: Any) -> bool:
-    try:
-        cloudpickle.dumps(value)
-    except Exception:  # noqa: BLE001 - users' __reduce__ and __getstate__ may raise anything
-        return False
-    return True
-
-
-def _parts(value: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the parts of a value, each with its name."""
+def parts(value: Any) -> Iterator[Part]:
+    """Yield the parts of a value."""
     if isinstance(value, types.FunctionType):
         names = value.__code__.co_freevars
         for name, cell in zip(names, value.__closure__ or (), strict=False):
             try:
-                yield f"variable {name!r} captured by function {value.__qualname__!r}", cell.cell_contents
+                label = f"variable {name!r} captured by function {value.__qualname__!r}"
+                yield Part(name, label, cell.cell_contents)
             except ValueError:  # not assigned yet
                 continue
         for name in value.__code__.co_names:
             if name in value.__globals__:
-                yield f"global variable {name!r} used by function {value.__qualname__!r}", value.__globals__[name]
+                label = f"global variable {name!r} used by function {value.__qualname__!r}"
+                yield Part(name, label, value.__globals__[name])
     elif isinstance(value, types.MethodType):
-        yield "the object that the method is bound to", value.__self__
+        yield Part("__self__", "the object that the method is bound to", value.__self__)
     elif isinstance(value, type):
         for name, part in vars(value).items():
             function = getattr(part, "__func__", part)
             if isinstance(function, types.FunctionType):
-                yield f"method {name!r} of class {value.__qualname__!r}", function
+                yield Part(name, f"method {name!r} of class {value.__qualname__!r}", function)
             elif not name.startswith("__"):
-                yield f"attribute {name!r} of class {value.__qualname__!r}", part
+                yield Part(name, f"attribute {name!r} of class {value.__qualname__!r}", part)
     elif isinstance(value, dict):
         for key, part in value.items():
-            yield f"key {key!r}", part
+            yield Part(repr(key), f"key {key!r}", part)
     elif isinstance(value, (list, tuple, set, frozenset)):
         for index, part in enumerate(value):
-            yield f"item {index}", part
+            yield Part(str(index), f"item {index}", part)
     elif hasattr(value, "__dict__") and not isinstance(value, types.ModuleType):
         for name, part in vars(value).items():
-            yield f"attribute {name!r} of {type(value).__qualname__!r}", part
+            yield Part(name, f"attribute {name!r} of {type(value).__qualname__!r}", part)

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from nbactors.definitions.importable import ByName, address_of
 from nbactors.frontend.user_code import lets_through
-from nbactors.local.wire import arrow
+from nbactors.local.wire import reducers
 
 _REFUSALS = (pickle.PicklingError, AttributeError, TypeError)
 """The exceptions of plain pickle for a value that it cannot pickle."""
@@ -163,7 +163,7 @@ def _dumps(value: Any, buffers: list[memoryview], found: list[Any]) -> bytes:
 
 @lets_through
 def _plain_dumps(value: Any, keep: Callable[[pickle.PickleBuffer], bool]) -> bytes:
-    table = arrow.dispatch_table()
+    table = reducers.dispatch_table()
     if table is None:
         return pickle.dumps(value, 5, buffer_callback=keep)
     stream = io.BytesIO()
@@ -175,24 +175,41 @@ def _plain_dumps(value: Any, keep: Callable[[pickle.PickleBuffer], bool]) -> byt
 
 @lets_through
 def _cloud_dumps(value: Any, keep: Callable[[pickle.PickleBuffer], bool]) -> bytes:
-    from nbactors.definitions.cloud import Pickler  # noqa: PLC0415 - imports cloudpickle
-
-    stream = io.BytesIO()
     try:
-        Pickler(stream, arrow.reducer, protocol=5, buffer_callback=keep).dump(value)
+        return _cloud_stream(value, keep)
     except RecursionError as error:
         raise TypeError(f"cannot pickle {_brief(value)}: it is nested too deeply ({error})") from error
     except Exception as error:
         from nbactors.local.wire.diagnosis import culprit  # noqa: PLC0415 - only for errors
 
-        where = culprit(value)
+        where = culprit(value, error_of)
         at = f"; at fault: {where}" if where else ""
         raise TypeError(
             f"cannot pickle {_brief(value)}, which is needed to send it to another process{at} "
             f"({type(error).__name__}: {error}). Make it inside the actor or task instead, or leave it out with "
             "__getstate__ or __reduce__."
         ) from error
+
+
+@lets_through
+def _cloud_stream(value: Any, keep: Callable[[pickle.PickleBuffer], bool] | None = None) -> bytes:
+    from nbactors.definitions.cloud import Pickler  # noqa: PLC0415 - imports cloudpickle
+
+    stream = io.BytesIO()
+    Pickler(stream, reducers.reducer, reducers.registered(), protocol=5, buffer_callback=keep).dump(value)
     return stream.getvalue()
+
+
+def error_of(value: Any) -> Exception | None:
+    """Return the error of pickling a value as it is, None if it can be pickled."""
+    outer, _collector.found = _collector.found, []
+    try:
+        _cloud_stream(value)
+    except Exception as error:  # noqa: BLE001 - users' __reduce__ and __getstate__ may raise anything
+        return error
+    finally:
+        _collector.found = outer
+    return None
 
 
 def dumps_code(thing: Any) -> Pickled:
