@@ -67,7 +67,7 @@ def test_registered_serializers_count(ray: Any, cloudpickle: Any) -> None:
 
 @pytest.mark.parametrize("name", ["dumps", "dumps_debug"])
 def test_a_value_that_cannot_be_pickled(cloudpickle: Any, name: str) -> None:
-    with pytest.raises(TypeError, match="[Ll]ock"):
+    with pytest.raises(TypeError, match=r"[Ll]ock"):
         getattr(cloudpickle, name)(Locked(1))
 
 
