@@ -58,7 +58,9 @@ def init(
         object_store_memory: Limit of the values in shared memory, in bytes.
         namespace: Namespace in which actors' names are looked up. Default: a namespace of the notebook, or in a script
             an anonymous namespace.
-        runtime_env: "env_vars", "working_dir" and "py_modules" for all workers of the session.
+        runtime_env: What all workers of the session get before they run user code: "env_vars", "working_dir",
+            "py_modules", "pip", "uv", "worker_process_setup_hook", see docs/runtime-env.md. `init` waits until packages
+            are installed.
         log_to_driver: Whether this process shows the output of the workers. Default: True.
         log_prefix: Whether each line of a worker begins with its origin, such as `(Counter pid=123)`. Default: True.
             The prefix has a colour where colours are shown and the environment variable NO_COLOR is not set. Ray does
@@ -81,6 +83,7 @@ def init(
     Raises:
         RuntimeError: A session is open already, or a keyword is unknown.
         TypeError, ValueError: A value has a wrong type, or is not allowed.
+        RuntimeEnvSetupError: The packages of `runtime_env` cannot be installed.
         RaySystemError, OSError: The node cannot be started or reached.
     """
     given = {

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from nbactors.limits import MAX_GPUS, MAX_SECONDS
 from nbactors.options import default_namespace
 from nbactors.options.checks import check_bool, check_text, quantity, resource_map
-from nbactors.runtime_env import RuntimeEnv
+from nbactors.runtime_env.worker_setup import WorkerSetup
 
 _NOTHING: Mapping[str, Any] = {}
 
@@ -39,7 +39,7 @@ class InitOptions(NamedTuple):
     log_to_driver: bool = True
     log_prefix: bool = True
     graceful_shutdown_s: float = 30.0
-    runtime_env: RuntimeEnv | None = None
+    runtime_env: WorkerSetup | None = None
     on_interrupt: str | None = None
     ignore_unhandled_errors: bool | None = None
 
@@ -69,7 +69,7 @@ class InitOptions(NamedTuple):
             log_to_driver=given.get("log_to_driver") is not False,
             log_prefix=given.get("log_prefix") is not False,
             graceful_shutdown_s=30.0 if seconds is None else float(seconds),
-            runtime_env=RuntimeEnv.parse(given.get("runtime_env")),
+            runtime_env=WorkerSetup.parse(given.get("runtime_env")),
             on_interrupt=_on_interrupt(given),
             ignore_unhandled_errors=given.get("ignore_unhandled_errors"),
         )

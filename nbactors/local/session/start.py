@@ -15,6 +15,7 @@ from nbactors.frontend import calling_cell, redirected
 from nbactors.frontend.interrupts import INTERRUPTS
 from nbactors.local import standard_streams
 from nbactors.local.access import discovery, linger, memory_threshold
+from nbactors.local.environment import prepared
 from nbactors.local.member import Process
 from nbactors.local.objects.unread import VARIABLE
 from nbactors.local.session.engine import SessionEngine
@@ -36,14 +37,21 @@ def start(options: InitOptions) -> Engine:
     Raises:
         RaySystemError: The node could not be started, or one of another version runs.
         OSError: The runtime directory cannot be used, or the environment variables are too long.
+        RuntimeEnvSetupError: What the session's runtime_env asks for cannot be installed.
         ValueError: An environment variable has an invalid value.
     """
     linger.linger_s()
     memory_threshold.memory_threshold()
     discovery.interpreter()
     standard_streams.occupy()
-    deadline = monotonic() + START_S
     INTERRUPTS.install()
+    if options.runtime_env is not None:
+        try:
+            options = options._replace(runtime_env=prepared(options.runtime_env))
+        except BaseException:
+            INTERRUPTS.remove()
+            raise
+    deadline = monotonic() + START_S
     while True:
         try:
             return _join(options)
