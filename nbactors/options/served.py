@@ -34,7 +34,7 @@ UNSERVED_FOR_TASKS: dict[str, tuple[Any, ...]] = {
 }
 
 UNSERVED_FOR_CALLS: dict[str, tuple[Any, ...]] = {
-    "tensor_transport": (None,),
+    "tensor_transport": (None, "object_store", "OBJECT_STORE"),
     "_num_objects_per_yield": (None, 1),
     "_labels": (None, {}),
 }

@@ -340,10 +340,8 @@ def test_a_runtime_env_is_merged_over_that_of_the_session() -> None:
         ({"num_cpus": -1}, ValueError, "nonnegative"),
         ({"namespace": ""}, ValueError, "is not a valid namespace"),
         ({"namespace": 3}, TypeError, "namespace must be None or a string"),
-        ({"include_dashboard": True}, ValueError, "there is no dashboard"),
         ({"local_mode": True}, ValueError, "no longer supported"),
         ({"_system_config": 3}, TypeError, "must be a dict"),
-        ({"_system_config": {"x": 1}}, ValueError, "actor_graceful_shutdown_timeout_ms"),
         ({"_system_config": {"actor_graceful_shutdown_timeout_ms": "a"}}, ValueError, "milliseconds"),
         ({"graceful_shutdown_s": -1}, ValueError, "nonnegative"),
         ({"log_to_driver": 1}, TypeError, "'log_to_driver' must be bool"),
@@ -363,7 +361,13 @@ def test_init_keywords_become_options() -> None:
         {"_memory": 1000, "_system_config": {"actor_graceful_shutdown_timeout_ms": 500}, "include_dashboard": False},
     )
     assert options == InitOptions(
-        namespace="n", num_cpus=2, resources={"a": 1}, memory=1000, log_to_driver=False, graceful_shutdown_s=0.5
+        namespace="n",
+        num_cpus=2,
+        resources={"a": 1},
+        memory=1000,
+        log_to_driver=False,
+        graceful_shutdown_s=0.5,
+        address="auto",
     )
 
 

@@ -407,6 +407,17 @@ class LocalEngine(Engine):
             "node_pid": welcome.pid if welcome is not None else 0,
             "directory": self.process.directory,
             "python_version": sys.version.split()[0],
+            # As in Ray. What has no counterpart here is empty.
+            "node_ip_address": "127.0.0.1",
+            "address": "auto",  # another session joins the node by it
+            "gcs_address": "",
+            "session_dir": self.process.directory,
+            "raylet_socket_name": os.path.join(self.process.directory, "node.sock"),
+            "object_store_address": "",
+            "redis_address": None,
+            "webui_url": "",
+            "metrics_export_port": -1,
+            "dashboard_agent_listen_port": -1,
             "resources": self.cluster_resources(),
         }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,8 @@ from nbactors.version import __version__
 if TYPE_CHECKING:
     from nbactors.options import InitOptions
 
+_warned = False
+
 START_S = 20.0
 """Seconds. A running node answers within milliseconds; starting one on a loaded machine may take seconds."""
 
@@ -44,6 +47,8 @@ def start(options: InitOptions) -> Engine:
     memory_threshold.memory_threshold()
     discovery.interpreter()
     standard_streams.occupy()
+    if options.address is None:
+        _warn_of_another_cluster()
     INTERRUPTS.install()
     if options.runtime_env is not None:
         try:
@@ -62,6 +67,22 @@ def start(options: InitOptions) -> Engine:
         except BaseException:
             INTERRUPTS.remove()
             raise
+
+
+def _warn_of_another_cluster() -> None:
+    """Warn once in a process that RAY_ADDRESS, by which a program of Ray would find its cluster, has no effect."""
+    global _warned
+    address = os.environ.get("RAY_ADDRESS", "")
+    if address not in ("", "local", "auto") and not _warned:
+        _warned = True
+        warnings.warn_explicit(
+            f"RAY_ADDRESS={address!r} has no effect: nbactors runs on this machine only, and this session is on its "
+            "own node. To use that cluster, import ray and not nbactors. To be rid of this warning, unset the variable "
+            'or call init(address="local").',
+            UserWarning,
+            "nbactors",
+            0,
+        )
 
 
 class _NodeLeft(exceptions.RaySystemError):
@@ -119,6 +140,6 @@ def _open_session(rid: int, process: Process, options: InitOptions) -> messages.
         amount(options.memory),
         amount(options.object_store_memory),
         dict(options.resources),
-        options.log_to_driver,
+        options.shows_output(),
         options.graceful_shutdown_s,
     )
