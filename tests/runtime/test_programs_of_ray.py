@@ -63,3 +63,32 @@ def test_the_warning_about_keywords_points_to_the_users_line(own_directory: Path
         ray.init(address=info["address"])
     ray.shutdown(True)
     assert not ray.is_initialized()
+
+
+REPEATED = """
+import nbactors as ray
+@ray.remote
+class Speaker:
+    def speak(self, number):
+        print(f"step {number}")
+ray.init(num_cpus=1)
+speakers = [Speaker.options(num_cpus=0).remote() for _ in range(3)]
+for number, speaker in enumerate(speakers):
+    ray.get(speaker.speak.remote(number))
+ray.get(speakers[0].speak.remote(7))
+ray.shutdown()
+"""
+
+
+@pytest.mark.usefixtures("own_directory")
+@pytest.mark.parametrize(
+    ("variable", "ends"),
+    [
+        ("0", ["step 0", "step 1", "step 2", "step 7"]),
+        ("1", ["step 0", "step 7", "step 2 [repeated 2x across workers]"]),
+    ],
+)
+def test_a_variable_decides_whether_equal_lines_are_gathered(variable: str, ends: list[str]) -> None:
+    environ = {**os.environ, "RAY_DEDUP_LOGS": variable}
+    result = subprocess.run([sys.executable, "-c", REPEATED], env=environ, capture_output=True, text=True, check=True)
+    assert [line.partition(") ")[2] for line in result.stdout.splitlines()] == ends

@@ -92,8 +92,9 @@ class _NodeLeft(exceptions.RaySystemError):
 def _join(options: InitOptions) -> Engine:
     directory = discovery.node_directory()
     node = discovery.connect_node(START_S)
-    printer = Printer(options.log_prefix)
+    printer = Printer(options.log_prefix, os.environ.get("RAY_DEDUP_LOGS", "").lower() in ("1", "true"))
     process = Process(ids.new_process_id(), directory, printer.show, printer.node_lost)
+    printer.call_later = process.reactor.call_later
     printer.close()
     try:
         process.join(node, "session", __version__)
