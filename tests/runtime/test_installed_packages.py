@@ -18,6 +18,8 @@ from small_packages import slow_source, wheel
 
 import nbactors as ray
 from nbactors.exceptions import RuntimeEnvSetupError
+from nbactors.local.packages.program import SEES_SESSION
+from nbactors.local.worker import applying
 from nbactors.testing import eventually
 
 
@@ -207,6 +209,59 @@ def test_an_interrupt_ends_the_installer_and_leaves_nothing(session: Path, tmp_p
     assert kept(session) == []
     (tmp_path / "go").touch()
     assert ray.get(task.remote("slowpoke"), timeout=60) == 1
+
+
+def test_a_cancel_ends_the_installer_of_a_nested_call(session: Path, tmp_path: Path) -> None:
+    source = str(slow_source(tmp_path))
+
+    @ray.remote
+    def ask() -> Any:
+        return ray.get(version_of.options(runtime_env={"pip": [source]}).remote("slowpoke"))
+
+    ref = ask.remote()
+    eventually(lambda: begun(tmp_path), 20)
+    ray.cancel(ref)
+    with pytest.raises(ray.exceptions.TaskCancelledError, match="cancel"):
+        ray.get(ref, timeout=20)
+    assert [is_running(pid) for pid in begun(tmp_path)] == [False]
+    assert kept(session) == []
+
+
+@pytest.mark.usefixtures("own_directory")
+def test_an_interrupt_of_init_ends_the_installer_and_opens_no_session(cache: Path, tmp_path: Path) -> None:
+    def interrupt() -> None:
+        eventually(lambda: begun(tmp_path), 20)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    with pytest.raises(KeyboardInterrupt, match=r"^$"):
+        ray.init(num_cpus=1, runtime_env={"pip": [str(slow_source(tmp_path))]})
+    thread.join()
+    assert not ray.is_initialized()
+    assert [is_running(pid) for pid in begun(tmp_path)] == [False]
+    assert kept(cache) == []
+
+
+def test_an_interrupt_ends_the_wait_for_another_thread(session: Path, tmp_path: Path) -> None:
+    task = version_of.options(runtime_env={"pip": [str(slow_source(tmp_path))]})
+    refs: list[Any] = []
+    thread = threading.Thread(target=lambda: refs.append(task.remote("slowpoke")))
+    thread.start()
+    eventually(lambda: begun(tmp_path), 20)
+    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt, match=r"^$"):
+        task.remote("slowpoke")
+    timer.join()
+    (tmp_path / "go").touch()
+    thread.join(30)
+    assert ray.get(refs, timeout=30) == [1], "the other thread has gone on"
+    assert len(kept(session)) == 1
+
+
+def test_a_worker_knows_the_file_by_which_programs_see_the_session() -> None:
+    assert applying._SEES_SESSION == SEES_SESSION
 
 
 def test_the_limit_of_the_setup_ends_the_installer(session: Path, tmp_path: Path) -> None:

@@ -34,13 +34,22 @@ START_S = 20.0
 """Seconds. A running node answers within milliseconds; starting one on a loaded machine may take seconds."""
 
 
+def prepare(options: InitOptions) -> InitOptions:
+    """Return the options of a session for `start`, whose runtime_env is prepared. Blocks. Any thread.
+
+    Raises:
+        RuntimeEnvSetupError: What the runtime_env asks for cannot be installed.
+        KeyboardInterrupt: An interrupt has ended the installation.
+    """
+    return options if options.runtime_env is None else options._replace(runtime_env=prepared(options.runtime_env))
+
+
 def start(options: InitOptions) -> Engine:
     """Start a session: connect to the node, starting it if need be, and open a session there.
 
     Raises:
         RaySystemError: The node could not be started, or one of another version runs.
         OSError: The runtime directory cannot be used, or the environment variables are too long.
-        RuntimeEnvSetupError: What the session's runtime_env asks for cannot be installed.
         ValueError: An environment variable has an invalid value.
     """
     linger.linger_s()
@@ -49,14 +58,8 @@ def start(options: InitOptions) -> Engine:
     standard_streams.occupy()
     if options.address is None:
         _warn_of_another_cluster()
-    INTERRUPTS.install()
-    if options.runtime_env is not None:
-        try:
-            options = options._replace(runtime_env=prepared(options.runtime_env))
-        except BaseException:
-            INTERRUPTS.remove()
-            raise
     deadline = monotonic() + START_S
+    INTERRUPTS.install()
     while True:
         try:
             return _join(options)
