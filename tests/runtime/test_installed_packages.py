@@ -18,6 +18,7 @@ from small_packages import slow_source, wheel
 
 import nbactors as ray
 from nbactors.exceptions import RuntimeEnvSetupError
+from nbactors.local.packages import installer
 from nbactors.local.packages.program import SEES_SESSION
 from nbactors.local.worker import applying
 from nbactors.testing import eventually
@@ -128,6 +129,21 @@ def test_all_that_pip_has_written_is_in_the_error_and_the_next_call_tries_again(
     assert ray.get(version_of.options(runtime_env=env).remote("tiny"), timeout=60) == "1.0"
     reader = Reader.options(runtime_env=env, name="reader").remote()
     assert ray.get(reader.read.remote("tiny"), timeout=60) == "1.0"
+
+
+@pytest.mark.usefixtures("session")
+def test_the_calls_of_a_loop_fail_at_once_after_the_first(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = version_of.options(runtime_env={"pip": ["absent-package"]})
+    refs = [task.remote("absent") for _ in range(50)]
+    for ref in refs:
+        with pytest.raises(RuntimeEnvSetupError, match="No matching distribution found"):
+            ray.get(ref, timeout=20)
+    assert capfd.readouterr().err.count("installing with pip") == 1
+    monkeypatch.setattr(installer, "REMEMBER_S", 0.0)
+    ray.wait([task.remote("absent")], timeout=20)
+    assert capfd.readouterr().err.count("installing with pip") == 1, "after some time it is tried again"
 
 
 @pytest.mark.usefixtures("session")

@@ -27,12 +27,15 @@ def unpacked(path: str) -> str:
         cache.root(), "archives", cache.key_of([os.path.realpath(path), facts.st_size, facts.st_mtime_ns])
     )
 
+    content = os.path.join(place, "content")  # a directory without the cache's mark
+
     def fill(_lock: int) -> None:
+        os.mkdir(content)
         try:
             with zipfile.ZipFile(path) as file:
                 for member in file.infolist():
                     # `extract` drops what leads out of the directory; the mode is what it forgets.
-                    made = file.extract(member, place)
+                    made = file.extract(member, content)
                     mode = member.external_attr >> 16 & 0o777
                     if mode and not member.is_dir():
                         os.chmod(made, mode | 0o600)
@@ -40,4 +43,4 @@ def unpacked(path: str) -> str:
             raise RuntimeEnvSetupError(f"{path} cannot be unpacked: {error}. Make the .zip file anew.") from error
 
     cache.make(place, fill, monotonic() + TIMEOUT_S, lambda text: None)
-    return place
+    return content

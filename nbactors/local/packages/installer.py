@@ -13,12 +13,20 @@ from time import monotonic
 from typing import Any
 
 from nbactors.exceptions import RuntimeEnvSetupError
+from nbactors.frontend import calling_cell
 from nbactors.local.access import discovery
 from nbactors.local.packages import cache, program
 from nbactors.runtime_env.requirements import Requirements
 
 FORMAT = 1
 """To be raised when environments are made in another way, so that older ones are not used."""
+
+REMEMBER_S = 10.0
+"""Seconds for which a failure counts for further calls of the same cell, so that each call of a loop does not take as
+long as the first. As in Ray."""
+
+_failures: dict[str, tuple[float, int, str]] = {}
+"""The time, the cell and the text of the last failure, by the path of the environment."""
 
 TICK_S = 0.2
 """Seconds between two looks at the clock and at interrupts."""
@@ -29,6 +37,9 @@ SAY_S = 15.0
 KILLED_S = 5.0
 """Seconds that killed processes may take to end, for instance on a slow disk."""
 
+MAX_FAILURES = 100
+"""Most failures that are remembered."""
+
 MAX_OUTPUT = 200_000
 """Most characters of the installer's output in an error: the first and last halves of them."""
 
@@ -37,7 +48,7 @@ def environment(requirements: Requirements, timeout_s: float) -> str:
     """Return the directory of the packages in an environment with them; make it if there is none. Blocks. Any thread.
 
     Raises:
-        RuntimeEnvSetupError: The packages cannot be installed, or not within the limit.
+        RuntimeEnvSetupError: The packages cannot be installed, or not within the limit, or this has just failed.
         KeyboardInterrupt: An interrupt has ended the installation. Nothing of it stays.
     """
     sites = _sites()
@@ -50,6 +61,9 @@ def environment(requirements: Requirements, timeout_s: float) -> str:
         return program.site_of(path)
     begun = monotonic()
     deadline = begun + timeout_s
+    failed_at, cell, failure = _failures.get(path, (0.0, 0, ""))
+    if failure and cell == calling_cell.current() and begun < failed_at + REMEMBER_S:
+        raise RuntimeEnvSetupError(failure)
     names = _short(", ".join(line for line in requirements.lines if not line.startswith("-")))
 
     def say(text: str) -> None:
@@ -65,7 +79,13 @@ def environment(requirements: Requirements, timeout_s: float) -> str:
             raise
         say(f"ready after {monotonic() - begun:.1f} s")
 
-    cache.make(path, fill, deadline, say)
+    try:
+        cache.make(path, fill, deadline, say)
+    except RuntimeEnvSetupError as error:
+        if len(_failures) >= MAX_FAILURES:
+            _failures.clear()
+        _failures[path] = (monotonic(), calling_cell.current(), error.error_message or "")
+        raise
     return program.site_of(path)
 
 
@@ -143,8 +163,9 @@ class _Installation:
             _end(process)
         if status:
             raise RuntimeEnvSetupError(
-                f"{self._tool} could not install {list(self._order['lines'])}. Nothing of it is kept, so the next call "
-                f"tries again. All that it has written:\n{self._text()}"
+                f"{self._tool} could not install {list(self._order['lines'])}. Nothing of it is kept: after "
+                f"{REMEMBER_S:g} s, or in another cell, the next call tries again. All that it has written:\n"
+                f"{self._text()}"
             )
 
     def _read(self, process: subprocess.Popen[bytes]) -> None:
