@@ -51,15 +51,19 @@ def init(
     Example: `init(num_cpus=4, namespace="training")`. Source: Ray's page "ray.init".
 
     Args:
-        address: None, "local" or "auto". All three mean this machine.
+        address: None, "local" or "auto". All three mean this machine: the session joins your node if that runs, and
+            starts it if not. None and the environment variable RAY_ADDRESS give a warning, once.
         num_cpus: Number of CPUs of the node. Default: the CPUs that this process may use.
         num_gpus: Number of GPUs of the node. Default: the GPUs that are found.
         resources: Amount of each custom resource, by name.
         object_store_memory: Limit of the values in shared memory, in bytes.
         namespace: Namespace in which actors' names are looked up. Default: a namespace of the notebook, or in a script
             an anonymous namespace.
-        runtime_env: "env_vars", "working_dir" and "py_modules" for all workers of the session.
-        log_to_driver: Whether this process shows the output of the workers. Default: True.
+        runtime_env: What all workers of the session get before they run user code: "env_vars", "working_dir",
+            "py_modules", "pip", "uv", "worker_process_setup_hook", see docs/runtime-env.md. `init` waits until packages
+            are installed.
+        log_to_driver: Whether this process shows the output of the workers. Default: True, unless the environment
+            variable RAY_LOG_TO_DRIVER is 0.
         log_prefix: Whether each line of a worker begins with its origin, such as `(Counter pid=123)`. Default: True.
             The prefix has a colour where colours are shown and the environment variable NO_COLOR is not set. Ray does
             not have this keyword.
@@ -73,7 +77,8 @@ def init(
             call is reported when the last reference to the call's result goes: under the calling cell, in a script on
             stderr. `get`, `await` and futures read errors; `wait` does not. Default: True if the environment variable
             RAY_IGNORE_UNHANDLED_ERRORS is set. Ray has the variable, and not this keyword.
-        **more: Ray's other keywords, if they have a meaning here (`_memory`, `logging_level`, …).
+        **more: Ray's other keywords. `_memory`, `logging_level`, `job_config` (its namespace and runtime_env) and one
+            key of `_system_config` have an effect. One warning names all others that ask for what nbactors does not do.
 
     Returns:
         A description of the session. Its `.disconnect()`, or the end of `with init(): ...`, closes the session.
@@ -81,6 +86,7 @@ def init(
     Raises:
         RuntimeError: A session is open already, or a keyword is unknown.
         TypeError, ValueError: A value has a wrong type, or is not allowed.
+        RuntimeEnvSetupError: The packages of `runtime_env` cannot be installed.
         RaySystemError, OSError: The node cannot be started or reached.
     """
     given = {
@@ -109,15 +115,16 @@ def init(
     return RayContext(engine.start("local", options).describe())
 
 
-def shutdown(*, wait_for_processes: bool = False) -> None:
+def shutdown(_exiting_interpreter: bool = False, *, wait_for_processes: bool = False) -> None:
     """Close the session and end its actors, except detached actors. Does nothing if no session is open. Any thread.
 
     Example: `shutdown()`. Source: Ray's page "ray.shutdown".
 
     Args:
+        _exiting_interpreter: No effect; accepted for Ray's programs.
         wait_for_processes: No effect; accepted for Ray's programs. `shutdown` always waits for the workers to end.
     """
-    del wait_for_processes
+    del _exiting_interpreter, wait_for_processes
     engine.stop()
 
 
@@ -192,12 +199,16 @@ def _make_remote(thing: Any, options: dict[str, Any]) -> Any:
 
 
 @overload
-def get(object_refs: ObjectRef[T], *, timeout: float | None = None) -> T: ...
+def get(object_refs: ObjectRef[T], *, timeout: float | None = None, _use_object_store: bool = False) -> T: ...
 @overload
-def get(object_refs: list[ObjectRef[T]], *, timeout: float | None = None) -> list[T]: ...
+def get(
+    object_refs: list[ObjectRef[T]], *, timeout: float | None = None, _use_object_store: bool = False
+) -> list[T]: ...
 @overload
-def get(object_refs: list[ObjectRef[Any]], *, timeout: float | None = None) -> list[Any]: ...
-def get(object_refs: Any, *, timeout: float | None = None) -> Any:
+def get(
+    object_refs: list[ObjectRef[Any]], *, timeout: float | None = None, _use_object_store: bool = False
+) -> list[Any]: ...
+def get(object_refs: Any, *, timeout: float | None = None, _use_object_store: bool = False) -> Any:
     """Wait for the value of a reference, or for the values of a list of references, and return them.
 
     Any thread; blocks it. Example: `first, second = get([a, b], timeout=5)`. Source: Ray's page "ray.get".
@@ -205,6 +216,7 @@ def get(object_refs: Any, *, timeout: float | None = None) -> Any:
     Args:
         object_refs: An ObjectRef or a list of ObjectRefs. An ObjectRefGenerator is returned unchanged, as in Ray.
         timeout: Limit of the wait in seconds. None waits without limit, 0 does not wait.
+        _use_object_store: No effect; accepted for Ray's programs. All values go through the object store.
 
     Returns:
         The value, or a list of the values in the order of the references.
@@ -235,7 +247,7 @@ def get(object_refs: Any, *, timeout: float | None = None) -> Any:
     return engine.current().get(object_refs, timeout)
 
 
-def put(value: T, *, _owner: None = None) -> ObjectRef[T]:
+def put(value: T, *, _owner: None = None, _tensor_transport: str | None = None) -> ObjectRef[T]:
     """Store a copy of a value, and return a reference that every process of the session can use. Any thread.
 
     Later changes of `value` do not change the stored copy. The copy lives as long as a reference to it lives.
@@ -244,6 +256,8 @@ def put(value: T, *, _owner: None = None) -> ObjectRef[T]:
     Args:
         value: Any object that can be pickled, except a reference.
         _owner: Must be None. Ray has removed this parameter.
+        _tensor_transport: How Ray moves tensors between GPUs. A warning says that it has no effect, unless it is None
+            or "object_store".
 
     Raises:
         TypeError: The value is an ObjectRef, or cannot be pickled.
@@ -256,6 +270,15 @@ def put(value: T, *, _owner: None = None) -> ObjectRef[T]:
         )
     if _owner is not None:
         raise ValueError("put(_owner=...) is not supported, as in Ray since 2.56. The process that puts is the owner.")
+    if _tensor_transport is not None and _tensor_transport.lower() != "object_store":
+        import warnings  # noqa: PLC0415 - rarely
+
+        warnings.warn(
+            f"put(_tensor_transport={_tensor_transport!r}) has no effect in nbactors: values go through the object "
+            "store, a tensor of a GPU by way of the memory",
+            UserWarning,
+            stacklevel=2,
+        )
     return engine.current().put(value)
 
 

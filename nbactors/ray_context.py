@@ -14,13 +14,31 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
+_HIDDEN = (
+    "python_version",  # it has a row of its own
+    "node_ip_address",
+    "address",
+    "gcs_address",
+    "session_dir",
+    "raylet_socket_name",
+    "object_store_address",
+    "redis_address",
+    "webui_url",
+    "metrics_export_port",
+    "dashboard_agent_listen_port",
+)
+"""What a view does not show: Ray's entries, which tell nothing more."""
+
+
 class RayContext(Mapping[str, Any]):
     """Description of an open session. `disconnect()` and the end of a `with` block close the session. Any thread.
 
     Example: `with init() as context: print(context["namespace"])`. Source: Ray's page "ray.init".
 
     Attributes:
-        address_info: The engine's description: node, directory, namespace, CPUs, GPUs. `context[key]` reads it, too.
+        address_info: The engine's description: node, directory, namespace, CPUs, GPUs, and Ray's entries, such as
+            "node_ip_address" and "session_dir". Those that have no counterpart are empty, None or -1. `context[key]`
+            reads it, too.
         dashboard_url: Empty, since there is no dashboard. `nbactors status` shows the running actors.
         python_version: The version of this interpreter.
         ray_version: The version of nbactors. Ray's programs read it under this name.
@@ -55,7 +73,7 @@ class RayContext(Mapping[str, Any]):
         shown = [
             (name.replace("_", " "), _text(name, value))
             for name, value in self.address_info.items()
-            if name != "python_version"
+            if name not in _HIDDEN
         ]
         return [("nbactors", self.ray_version), ("Python", self.python_version), *shown, *self._stores()]
 

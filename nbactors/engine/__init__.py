@@ -70,6 +70,9 @@ def observe(name: str = "local") -> Observer:
 def start(name: str, options: InitOptions) -> Engine:
     """Start the named engine, make it current, and return it; if another thread was faster, return its engine."""
     global _engine, _forked
+    if _engine is None and options.runtime_env is not None:
+        # Without the lock: packages may take minutes, for which no other thread should wait here.
+        options = importlib.import_module(_MODULES[name]).prepare(options)
     with _lock:
         if _engine is None:
             _forked = False

@@ -11,6 +11,6 @@ from nbactors.options.actor_options import ActorOptions
 from nbactors.options.call_options import CallOptions
 from nbactors.options.init_options import InitOptions
 from nbactors.options.task_options import TaskOptions
-from nbactors.runtime_env import RuntimeEnv
+from nbactors.runtime_env.worker_setup import WorkerSetup
 
-__all__ = ["ActorOptions", "CallOptions", "InitOptions", "RuntimeEnv", "TaskOptions"]
+__all__ = ["ActorOptions", "CallOptions", "InitOptions", "TaskOptions", "WorkerSetup"]

@@ -18,7 +18,7 @@ from nbactors.options.checks import (
 )
 from nbactors.options.init_options import _NOTHING
 from nbactors.options.served import FOR_ACTORS, UNSERVED_FOR_ACTORS, amounts, shared_options
-from nbactors.runtime_env import RuntimeEnv
+from nbactors.runtime_env.worker_setup import WorkerSetup
 
 
 class ActorOptions(NamedTuple):
@@ -54,7 +54,7 @@ class ActorOptions(NamedTuple):
     memory: float | None = None
     memory_limit: int | None = None
     resources: Mapping[str, float] = _NOTHING
-    runtime_env: RuntimeEnv | None = None
+    runtime_env: WorkerSetup | None = None
     scheduling_strategy: Any = None
     max_concurrency: int | None = None
     concurrency_groups: Mapping[str, int] = _NOTHING

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -9,7 +10,7 @@ from typing import Any, NamedTuple
 from nbactors.limits import MAX_GPUS, MAX_SECONDS
 from nbactors.options import default_namespace
 from nbactors.options.checks import check_bool, check_text, quantity, resource_map
-from nbactors.runtime_env import RuntimeEnv
+from nbactors.runtime_env.worker_setup import WorkerSetup
 
 _NOTHING: Mapping[str, Any] = {}
 
@@ -21,13 +22,15 @@ class InitOptions(NamedTuple):
         namespace: None for the default, see `namespace_or_default`.
         num_cpus, num_gpus, memory, object_store_memory: None to detect; the last two in bytes.
         resources: Amounts of custom resources.
-        log_to_driver: Whether the session shows the output of its workers.
+        log_to_driver: Whether the session shows the output of its workers; None for what the environment variable says,
+            see `shows_output`.
         log_prefix: Whether each line of this output begins with its origin.
         graceful_shutdown_s: Seconds that an actor may take for a graceful shutdown.
         runtime_env: Default runtime_env of the session's actors and tasks.
         on_interrupt: None for the default, see `cancels_on_interrupt`.
         ignore_unhandled_errors: Whether errors that no code reads are not reported; None for what the environment
             variable says.
+        address: The given address; all of them mean this machine.
     """
 
     namespace: str | None = None
@@ -36,12 +39,13 @@ class InitOptions(NamedTuple):
     resources: Mapping[str, float] = _NOTHING
     memory: int | None = None
     object_store_memory: int | None = None
-    log_to_driver: bool = True
+    log_to_driver: bool | None = None
     log_prefix: bool = True
     graceful_shutdown_s: float = 30.0
-    runtime_env: RuntimeEnv | None = None
+    runtime_env: WorkerSetup | None = None
     on_interrupt: str | None = None
     ignore_unhandled_errors: bool | None = None
+    address: str | None = None
 
     @classmethod
     def parse(cls, given: Mapping[str, Any]) -> InitOptions:
@@ -66,13 +70,21 @@ class InitOptions(NamedTuple):
             resources=resource_map(given),
             memory=None if memory is None else int(memory),
             object_store_memory=None if object_store_memory is None else int(object_store_memory),
-            log_to_driver=given.get("log_to_driver") is not False,
+            log_to_driver=given.get("log_to_driver"),
             log_prefix=given.get("log_prefix") is not False,
             graceful_shutdown_s=30.0 if seconds is None else float(seconds),
-            runtime_env=RuntimeEnv.parse(given.get("runtime_env")),
+            runtime_env=WorkerSetup.parse(given.get("runtime_env")),
             on_interrupt=_on_interrupt(given),
             ignore_unhandled_errors=given.get("ignore_unhandled_errors"),
+            address=given.get("address"),
         )
+
+    def shows_output(self) -> bool:
+        """Return whether the session shows the output of its workers: as given, else as RAY_LOG_TO_DRIVER says."""
+        if self.log_to_driver is not None:
+            return self.log_to_driver
+        said = os.environ.get("RAY_LOG_TO_DRIVER", "")
+        return not said or said.lower() in ("1", "true")
 
     def cancels_on_interrupt(self) -> bool:
         """Return whether an interrupt cancels the calls that the interrupted code waits for.

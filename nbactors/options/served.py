@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nbactors.options.checks import check_bytes, quantity, resource_map, strategy
-from nbactors.runtime_env import RuntimeEnv
+from nbactors.runtime_env.worker_setup import WorkerSetup
 
 SHARED = ("num_cpus", "num_gpus", "memory", "memory_limit", "resources", "runtime_env", "scheduling_strategy", "name")
 
@@ -34,7 +34,7 @@ UNSERVED_FOR_TASKS: dict[str, tuple[Any, ...]] = {
 }
 
 UNSERVED_FOR_CALLS: dict[str, tuple[Any, ...]] = {
-    "tensor_transport": (None,),
+    "tensor_transport": (None, "object_store", "OBJECT_STORE"),
     "_num_objects_per_yield": (None, 1),
     "_labels": (None, {}),
 }
@@ -93,7 +93,7 @@ def shared_options(given: Mapping[str, Any]) -> dict[str, Any]:
         "memory": quantity(given, "memory"),
         "memory_limit": check_bytes(given, "memory_limit"),
         "resources": resource_map(given),
-        "runtime_env": RuntimeEnv.parse(given.get("runtime_env")),
+        "runtime_env": WorkerSetup.parse(given.get("runtime_env")),
         "scheduling_strategy": strategy(given.get("scheduling_strategy")),
     }
 

@@ -19,7 +19,7 @@ from nbactors.options.checks import (
 from nbactors.options.init_options import _NOTHING
 from nbactors.options.num_returns import STREAMING, check_generates, num_returns_of
 from nbactors.options.served import BACKPRESSURE, FOR_TASKS, UNSERVED_FOR_TASKS, amounts, shared_options
-from nbactors.runtime_env import RuntimeEnv
+from nbactors.runtime_env.worker_setup import WorkerSetup
 
 
 class TaskOptions(NamedTuple):
@@ -52,7 +52,7 @@ class TaskOptions(NamedTuple):
     max_retries: int = 3
     retry_exceptions: bool | tuple[type[BaseException], ...] = False
     name: str | None = None
-    runtime_env: RuntimeEnv | None = None
+    runtime_env: WorkerSetup | None = None
     scheduling_strategy: Any = None
     enable_task_events: bool = True
     given: Mapping[str, Any] = _NOTHING

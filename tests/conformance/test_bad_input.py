@@ -313,9 +313,10 @@ class TestNotServedYet:
             ray.remote(Echo).options(**options)
 
     @pytest.mark.differs("Ray serves it")
-    def test_a_runtime_env_with_packages_is_refused(self, ray: Any) -> None:
-        with pytest.raises(ValueError, match=r"pip.*env_vars"):
-            ray.remote(echo).options(runtime_env={"pip": ["requests"]})
+    @pytest.mark.parametrize("field", ["conda", "image_uri", "container", "java_jars", "nsight", "mpi"])
+    def test_a_runtime_env_of_another_interpreter_or_starter_is_refused_by_name(self, ray: Any, field: str) -> None:
+        with pytest.raises(ValueError, match=rf"{field}.*env_vars"):
+            ray.remote(echo).options(runtime_env={field: "x"})
 
     @pytest.mark.parametrize("options", [{"accelerator_type": None}, {"label_selector": None}])
     def test_unserved_options_may_have_their_default(self, ray: Any, options: dict[str, Any]) -> None:

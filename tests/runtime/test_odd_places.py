@@ -14,7 +14,7 @@ import nbactors
 from nbactors.exceptions import RaySystemError
 from nbactors.local import sockets
 from nbactors.local.wire.messages import PROTOCOL_VERSION
-from nbactors.runtime_env import RuntimeEnv
+from nbactors.runtime_env.worker_setup import WorkerSetup
 
 PROGRAM = """
 import os, sys
@@ -172,12 +172,12 @@ def test_a_relative_directory_is_refused_in_a_removed_working_directory(
     with pytest.raises(FileNotFoundError, match="relative to the working directory, which was removed"):
         nbactors.init()
     with pytest.raises(ValueError, match="'here' is relative to the working directory, which was removed"):
-        RuntimeEnv.parse({"working_dir": "here"})
+        WorkerSetup.parse({"working_dir": "here"})
 
 
 def test_a_variable_outside_the_system_s_encoding_is_refused() -> None:
     with pytest.raises(ValueError, match="'A' has a character that the system's encoding lacks"):
-        RuntimeEnv.parse({"env_vars": {"A": "\ud800"}})
+        WorkerSetup.parse({"env_vars": {"A": "\ud800"}})
 
 
 def test_a_place_where_no_socket_can_be_made_is_explained() -> None:

@@ -12,7 +12,7 @@ from nbactors import exceptions
 from nbactors.exceptions import hints
 from nbactors.local.environment import Environment, importable_paths, working_directory
 from nbactors.local.membership import Membership
-from nbactors.runtime_env import RuntimeEnv
+from nbactors.runtime_env.worker_setup import WorkerSetup
 
 
 def removed() -> str:
@@ -63,8 +63,8 @@ def test_a_worker_is_given_no_runtime_env_if_none_is_asked_for() -> None:
 
 def test_a_worker_is_given_the_inherited_runtime_env_with_that_of_its_options_over_it() -> None:
     environment = Environment()
-    environment.inherited = RuntimeEnv({"A": "1", "B": "1"}, "/inherited", ("/module",))
-    given = environment.runtime_env(RuntimeEnv({"B": "2"}, "/own"))
+    environment.inherited = WorkerSetup({"A": "1", "B": "1"}, "/inherited", ("/module",))
+    given = environment.runtime_env(WorkerSetup({"B": "2"}, "/own"))
     assert given is not None
     assert given.env_vars == {b"A": b"1", b"B": b"2"}
     assert (given.working_dir, given.py_modules) == (b"/own", [b"/module"])

@@ -70,8 +70,8 @@ local.worker.jobs         : local.submitting local.task_events local.objects loc
 local.observing           : local.cancelling local.stack_of_actor local.surroundings local.access local.wire engine
                             exceptions version
 local.session             : local.member local.submitting local.objects local.reactor local.stack_of_actor local.access
-                            local.sockets local.standard_streams local.wire definitions engine exceptions frontend
-                            limits object_ref options version views                                   + msgspec
+                            local.environment local.sockets local.standard_streams local.wire definitions engine
+                            exceptions frontend limits object_ref options version views               + msgspec
 local.member              : local.submitting local.task_events
                             local.objects local.connections local.store local.reactor local.current
                             local.access local.environment local.membership local.wire exceptions frontend
@@ -82,7 +82,8 @@ local.task_events         : byte_sizes local.reactor local.wire frontend limits 
 local.objects             : local.connections local.store local.reactor local.cgroups local.current local.membership
                             local.wire engine exceptions frontend object_ref object_ref_generator views
 local.connections         : local.reactor local.membership local.sockets local.wire exceptions version    + msgspec
-local.environment         : local.installation local.wire runtime_env
+local.environment         : local.installation local.packages local.wire runtime_env
+local.packages            : local.access runtime_env exceptions frontend
 local.membership          : exceptions
 local.reactor             : frontend
 local.current             : engine exceptions

@@ -21,7 +21,7 @@ from nbactors.frontend.bar import BarState
 from nbactors.frontend.interrupts import INTERRUPTS
 from nbactors.frontend.metric_points import POINTS
 from nbactors.frontend.sink import Sink
-from nbactors.limits import MAX_NAME
+from nbactors.limits import MAX_NAME, MAX_TEXT
 from nbactors.local.member import Process
 from nbactors.local.objects.entry import Entry
 from nbactors.local.objects.held import Held
@@ -131,6 +131,17 @@ class LocalEngine(Engine):
         process = self.process
         process.node.check()
         self._warn_of_anonymous_detached(options)
+        if options.get_if_exists and options.name and options.runtime_env and options.runtime_env.is_unprepared():
+            try:  # an actor that exists needs no packages any more
+                return self.get_actor(options.name, options.namespace)
+            except ValueError:
+                pass
+        failure: exceptions.RuntimeEnvSetupError | None = None
+        runtime_env: messages.RuntimeEnv | None = None
+        try:
+            runtime_env = process.environment.runtime_env(options.runtime_env)
+        except exceptions.RuntimeEnvSetupError as error:
+            failure = error
         prepared = prepare(process.objects.values, args, kwargs)
         # Not cached: a cell may change what the class refers to, and actors are few.
         code = process.objects.values.hold_pickled(pickling.dumps_code(cls))
@@ -146,7 +157,7 @@ class LocalEngine(Engine):
             options.detached,
             options.placement(),
             options.held(),
-            process.environment.runtime_env(options.runtime_env),
+            runtime_env,
             sys_path,
             cwd,
             pickling.dumps(meta).data if options.name else b"",
@@ -154,7 +165,14 @@ class LocalEngine(Engine):
             options.max_restarts,
             options.memory_limit or 0,
         )
-        if options.name:
+        if failure is not None:
+            process.actors.note_created(creation, process.origin())
+            link = self._prepare_link(actor_id, meta, options._replace(max_restarts=0), code, prepared)
+            text = (failure.error_message or "")[:MAX_TEXT]
+            process.actors.fail(
+                messages.ActorDown(actor_id, "runtime_env", text, meta.class_name, options.name or "", 0)
+            )
+        elif options.name:
             named = process.node.request(lambda rid: msgspec.structs.replace(creation, rid=rid), undo=self._disown)
             if not named.created:
                 return self._found(named)
@@ -389,6 +407,17 @@ class LocalEngine(Engine):
             "node_pid": welcome.pid if welcome is not None else 0,
             "directory": self.process.directory,
             "python_version": sys.version.split()[0],
+            # As in Ray. What has no counterpart here is empty.
+            "node_ip_address": "127.0.0.1",
+            "address": "auto",  # another session joins the node by it
+            "gcs_address": "",
+            "session_dir": self.process.directory,
+            "raylet_socket_name": os.path.join(self.process.directory, "node.sock"),
+            "object_store_address": "",
+            "redis_address": None,
+            "webui_url": "",
+            "metrics_export_port": -1,
+            "dashboard_agent_listen_port": -1,
             "resources": self.cluster_resources(),
         }
 

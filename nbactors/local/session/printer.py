@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Callable
+from time import monotonic
 from typing import Any
 
 from nbactors.frontend.sink import Output, Sink
 from nbactors.frontend.text_stream import is_terminal, write_now
+from nbactors.local.session.repeated_lines import RepeatedLines
 from nbactors.local.wire import ids, messages
 
 
@@ -18,26 +21,31 @@ class Printer:
 
     Args:
         has_prefix: Whether each line begins with the prefix of its worker.
+        gathers: Whether equal lines of several workers are gathered.
 
     Attributes:
         sink: The front end's; None to print the output.
+        call_later: The reactor's method of that name, with which gathered lines are shown in time.
     """
 
-    def __init__(self, has_prefix: bool) -> None:
+    def __init__(self, has_prefix: bool, gathers: bool = False) -> None:
         self.sink: Sink | None = None
+        self.call_later: Callable[[float, Callable[[], None]], Any] | None = None
         self._has_prefix = has_prefix
+        self._repeated = RepeatedLines() if gathers else None
+        self._is_armed = False
         self._closed = False
 
     def show(self, message: Any) -> None:
         """Show an `Output` or a `Warn`; ignore other messages."""
         if type(message) is messages.Output:
-            cell = ids.cell_of(message.origin)
-            output = Output(cell, message.label, message.pid, message.stream, message.text, self._has_prefix)
-            if self.sink is not None:
-                self.sink.output(output)
+            if self._repeated is None:
+                self._show(message, message.text)
                 return
-            stream = sys.stdout if message.stream == 1 else sys.stderr
-            write_now(stream, output.lines(is_terminal(stream)))
+            text = self._repeated.take(message, monotonic())
+            if text:
+                self._show(message, text)
+            self._arm()
         elif type(message) is messages.Warn:
             try:
                 # No line of the user's has caused it. A line of the runtime's would tell the user nothing.
@@ -45,6 +53,32 @@ class Printer:
             except UserWarning:
                 # The user has made warnings errors, but no call of the user's runs here that could raise it.
                 write_now(sys.stderr, f"nbactors: {message.text}\n")
+
+    def _show(self, message: messages.Output, text: str) -> None:
+        cell = ids.cell_of(message.origin)
+        output = Output(cell, message.label, message.pid, message.stream, text, self._has_prefix)
+        if self.sink is not None:
+            self.sink.output(output)
+            return
+        stream = sys.stdout if message.stream == 1 else sys.stderr
+        write_now(stream, output.lines(is_terminal(stream)))
+
+    def _arm(self) -> None:
+        """Have gathered lines shown when their time is over."""
+        until = self._repeated.until() if self._repeated is not None else None
+        if until is not None and self.call_later is not None and not self._is_armed:
+            self._is_armed = True
+            self.call_later(max(until - monotonic(), 0.0), self._show_gathered)
+
+    def _show_gathered(self) -> None:
+        self._is_armed = False
+        self._show_due(monotonic())
+        self._arm()
+
+    def _show_due(self, now: float) -> None:
+        if self._repeated is not None:
+            for message, text in self._repeated.due(now):
+                self._show(message, text)
 
     def node_lost(self, why: str) -> None:
         """Print why the node is gone, unless the session is closed."""
@@ -56,5 +90,9 @@ class Printer:
         self._closed = False
 
     def close(self) -> None:
-        """Stay silent about the end of the node: the session ends on purpose, or is not open yet."""
+        """Stay silent about the end of the node: the session ends on purpose, or is not open yet.
+
+        Lines that are gathered are shown now.
+        """
         self._closed = True
+        self._show_due(float("inf"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from nbactors.frontend import calling_cell, redirected
 from nbactors.frontend.interrupts import INTERRUPTS
 from nbactors.local import standard_streams
 from nbactors.local.access import discovery, linger, memory_threshold
+from nbactors.local.environment import prepared
 from nbactors.local.member import Process
 from nbactors.local.objects.unread import VARIABLE
 from nbactors.local.session.engine import SessionEngine
@@ -26,8 +28,20 @@ from nbactors.version import __version__
 if TYPE_CHECKING:
     from nbactors.options import InitOptions
 
+_warned = False
+
 START_S = 20.0
 """Seconds. A running node answers within milliseconds; starting one on a loaded machine may take seconds."""
+
+
+def prepare(options: InitOptions) -> InitOptions:
+    """Return the options of a session for `start`, whose runtime_env is prepared. Blocks. Any thread.
+
+    Raises:
+        RuntimeEnvSetupError: What the runtime_env asks for cannot be installed.
+        KeyboardInterrupt: An interrupt has ended the installation.
+    """
+    return options if options.runtime_env is None else options._replace(runtime_env=prepared(options.runtime_env))
 
 
 def start(options: InitOptions) -> Engine:
@@ -42,6 +56,8 @@ def start(options: InitOptions) -> Engine:
     memory_threshold.memory_threshold()
     discovery.interpreter()
     standard_streams.occupy()
+    if options.address is None:
+        _warn_of_another_cluster()
     deadline = monotonic() + START_S
     INTERRUPTS.install()
     while True:
@@ -56,6 +72,22 @@ def start(options: InitOptions) -> Engine:
             raise
 
 
+def _warn_of_another_cluster() -> None:
+    """Warn once in a process that RAY_ADDRESS, by which a program of Ray would find its cluster, has no effect."""
+    global _warned
+    address = os.environ.get("RAY_ADDRESS", "")
+    if address not in ("", "local", "auto") and not _warned:
+        _warned = True
+        warnings.warn_explicit(
+            f"RAY_ADDRESS={address!r} has no effect: nbactors runs on this machine only, and this session is on its "
+            "own node. To use that cluster, import ray and not nbactors. To be rid of this warning, unset the variable "
+            'or call init(address="local").',
+            UserWarning,
+            "nbactors",
+            0,
+        )
+
+
 class _NodeLeft(exceptions.RaySystemError):
     """The node ended before it had opened the session."""
 
@@ -63,8 +95,9 @@ class _NodeLeft(exceptions.RaySystemError):
 def _join(options: InitOptions) -> Engine:
     directory = discovery.node_directory()
     node = discovery.connect_node(START_S)
-    printer = Printer(options.log_prefix)
+    printer = Printer(options.log_prefix, os.environ.get("RAY_DEDUP_LOGS", "").lower() in ("1", "true"))
     process = Process(ids.new_process_id(), directory, printer.show, printer.node_lost)
+    printer.call_later = process.reactor.call_later
     printer.close()
     try:
         process.join(node, "session", __version__)
@@ -111,6 +144,6 @@ def _open_session(rid: int, process: Process, options: InitOptions) -> messages.
         amount(options.memory),
         amount(options.object_store_memory),
         dict(options.resources),
-        options.log_to_driver,
+        options.shows_output(),
         options.graceful_shutdown_s,
     )

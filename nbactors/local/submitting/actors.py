@@ -324,6 +324,10 @@ class Actors:
         self._node.send_now(messages.KillActor(self._node.number(), link.actor_id, True))
         return down
 
+    def fail(self, down: messages.ActorDown) -> None:
+        """Have an actor that was noted as created be dead, of which the node does not know. Any thread."""
+        self._submitter.reactor.discard(lambda: self.on_news(down))
+
     def node_lost(self, why: str) -> None:
         """Fail the calls to actors that are not up, since there is no node. The leader's thread."""
         for actor_id in list(self._links):

@@ -16,7 +16,7 @@ from collections import deque
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from nbactors.exceptions import reasons
+from nbactors.exceptions import RuntimeEnvSetupError, reasons
 from nbactors.limits import MAX_NAME
 from nbactors.local.reactor.turns import Turns
 from nbactors.local.submitting.actor_link import VERDICT_S
@@ -114,7 +114,15 @@ class TaskQueue(Target):
         self._resources = options.held()
         self._memory_limit = options.memory_limit or 0
         self._is_retriable = options.max_retries != 0
-        self._runtime_env = environment.runtime_env(options.runtime_env)
+        self._setup = options.runtime_env
+        """Kept, so that no other hook gets the same representation while this queue is found by it."""
+        self._runtime_env: messages.RuntimeEnv | None = None
+        self.failure = b""
+        """The pickled error of the runtime_env, with which all tasks of this queue fail; empty for none."""
+        try:
+            self._runtime_env = environment.runtime_env(options.runtime_env)
+        except RuntimeEnvSetupError as error:
+            self.failure = failures.encode(error)
         self._queue: CallQueue[PendingCall] = CallQueue()
         self._unready: set[PendingCall] = set()
         self._leases: dict[bytes, Lease] = {}
@@ -142,6 +150,9 @@ class TaskQueue(Target):
         self._submit(call)
 
     def _accept(self, call: PendingCall) -> None:
+        if self.failure:
+            self._doom(call, self.failure)
+            return
         if call.arguments is not None:
             call.await_arguments()
             if not call.settled():

@@ -132,9 +132,10 @@ class Tasks:
         queues = self._queues.setdefault(export.key, {})
         queue = queues.get(key)
         if queue is None:
-            queue = queues.setdefault(
-                key, TaskQueue(self, self._submitter, self._peers, self._node, self._environment, label, options)
-            )
+            queue = TaskQueue(self, self._submitter, self._peers, self._node, self._environment, label, options)
+            if queue.failure:  # the next task tries again
+                return queue
+            queue = queues.setdefault(key, queue)
         if len(export.by_options) > REMEMBERED:
             export.by_options.clear()
         export.by_options[id(options)] = (options, queue)

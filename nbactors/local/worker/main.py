@@ -15,7 +15,8 @@ from nbactors.local import sockets
 from nbactors.local.member import Process
 from nbactors.local.objects.unread_printer import UnreadPrinter
 from nbactors.local.reactor.waiter import Waiter
-from nbactors.local.wire import messages, os_bytes, restart_files
+from nbactors.local.wire import messages, restart_files
+from nbactors.local.worker import applying
 from nbactors.local.worker.engine import WorkerEngine
 from nbactors.local.worker.inspecting import breakpoints, questions
 from nbactors.local.worker.inspecting.imported import ImportedFiles
@@ -24,7 +25,6 @@ from nbactors.local.worker.printing.process_title import set_title
 from nbactors.local.worker.running.ending import Ending
 from nbactors.local.worker.running.executor import Executor
 from nbactors.local.worker.running.forked import ForkHooks
-from nbactors.runtime_env import RuntimeEnv
 from nbactors.version import __version__
 
 WELCOME_S = 20.0
@@ -199,7 +199,7 @@ class Worker:
     def _apply(self, assign: messages.Assign) -> None:
         """Take over the node's assignment: the first one, and a task worker's with each lease."""
         env = assign.runtime_env
-        self.process.environment.inherited = _read(env) if env else None
+        self.process.environment.inherited = applying.read(env) if env else None
         if self._engine is not None:
             self._engine.assign = assign
         asked = assign.asked
@@ -263,27 +263,6 @@ def run(
     sys.stderr = open(2, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
     sys.__stdout__, sys.__stderr__ = sys.stdout, sys.stderr  # type: ignore[misc] # as at interpreter start
     if runtime_env is not None:
-        try:
-            _apply_runtime_env(_read(runtime_env))
-        except (OSError, ValueError) as error:  # a directory that was removed meanwhile, a zero byte in a variable
-            print(f"the runtime_env cannot be applied: {error}", file=sys.stderr)
-            raise SystemExit(messages.NO_RUNTIME_ENV) from None
+        applying.apply(applying.read(runtime_env))
     set_title(title)
     Worker(process_id, directory, readers).run()
-
-
-def _read(env: messages.RuntimeEnv) -> RuntimeEnv:
-    return RuntimeEnv(
-        os_bytes.decode_variables(env.env_vars),
-        os_bytes.decode(env.working_dir),
-        tuple(os_bytes.decode_all(env.py_modules)),
-    )
-
-
-def _apply_runtime_env(env: RuntimeEnv) -> None:
-    os.environ.update(env.env_vars)
-    for module in reversed(env.py_modules):
-        sys.path.insert(0, os.path.dirname(module))
-    if env.working_dir:
-        os.chdir(env.working_dir)
-        sys.path.insert(0, env.working_dir)

@@ -18,7 +18,7 @@ from nbactors.local.wire import messages, pickling
 from nbactors.local.wire.cancel_mode import CancelMode
 from nbactors.object_ref import ObjectRef
 from nbactors.options import TaskOptions
-from nbactors.runtime_env import RuntimeEnv
+from nbactors.runtime_env.worker_setup import WorkerSetup
 
 WORK = FunctionMeta(lambda *args, **kwargs: None, "work", ANYTHING)
 OTHER = FunctionMeta(lambda: None, "other", ANYTHING)
@@ -87,9 +87,9 @@ def test_a_task_asks_the_node_for_a_worker_and_is_sent_to_it(session: Session, w
 
 
 def test_a_request_says_what_a_new_worker_is_given(session: Session, worker: PlayedWorker) -> None:
-    session.environment.inherited = RuntimeEnv(env_vars={"A": "1"})
+    session.environment.inherited = WorkerSetup(env_vars={"A": "1"})
     session.environment.tell_paths()
-    submit(session, options=TaskOptions(runtime_env=RuntimeEnv(env_vars={"B": "2"})))
+    submit(session, options=TaskOptions(runtime_env=WorkerSetup(env_vars={"B": "2"})))
     (request,) = asked(session, messages.RequestLease)
     assert request.runtime_env.env_vars == {b"A": b"1", b"B": b"2"}
     assert (request.sys_path, request.cwd) == ([], b"")
@@ -460,7 +460,7 @@ def test_tasks_with_the_same_options_are_of_one_kind(session: Session, worker: P
         submit(session, options=TaskOptions(num_cpus=2))
     submit(session, options=TaskOptions(num_cpus=1))
     submit(session, options=TaskOptions(num_cpus=2, name="renamed"))
-    submit(session, options=TaskOptions(num_cpus=2, runtime_env=RuntimeEnv(env_vars={"A": "1"})))
+    submit(session, options=TaskOptions(num_cpus=2, runtime_env=WorkerSetup(env_vars={"A": "1"})))
     assert [len(queue.queued()) for queue in session.tasks._all_queues()] == [2, 1, 1, 1]
 
 

@@ -46,8 +46,15 @@ class ListenAgain(Message, tag=115, frozen=True):
 
 
 class RuntimeEnv(Message, tag=9, frozen=True):
-    """The supported part of Ray's runtime_env; applied in the worker after the fork. For the bytes see `os_bytes`."""
+    """The supported part of Ray's runtime_env; applied in the worker after the fork. For the bytes see `os_bytes`.
+
+    Attributes:
+        packages: The directory of the installed packages in their environment; empty for none.
+        hook: The pickled function to call, or its pickled dotted name; empty for none. The node unpickles it not.
+    """
 
     env_vars: dict[bytes, bytes]
     working_dir: bytes
     py_modules: list[bytes]
+    packages: bytes = b""
+    hook: bytes = b""
