@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import threading
 import time
 from collections import Counter
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from nbactors.local.wire import messages
 from nbactors.local.worker.inspecting import arguments_now
+from nbactors.local.worker.inspecting.thread_frames import current_frames
 
 if TYPE_CHECKING:
     import asyncio
@@ -64,7 +64,7 @@ class Inspector:
         """Return what the worker does now. The leader's thread."""
         before, unbegun = (list(jobs) for jobs in self._jobs())
         places = {job: self._place(job) for job in before}
-        frames = sys._current_frames()
+        frames = current_frames()
         running = sorted(self._jobs()[0], key=attrgetter("since"))
         begun = set(running)
         waiting = [job for job in unbegun if job not in begun]

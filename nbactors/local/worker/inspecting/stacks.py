@@ -7,7 +7,6 @@ threads may be of slightly different times.
 from __future__ import annotations
 
 import os
-import sys
 import threading
 import traceback
 import types
@@ -16,6 +15,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from nbactors.exceptions.user_frames import is_hidden
+from nbactors.local.worker.inspecting.thread_frames import current_frames
 
 if TYPE_CHECKING:
     from nbactors.local.worker.jobs.hosted import Hosted
@@ -62,7 +62,7 @@ def now(hosted: Hosted, running: list[Job]) -> Iterator[tuple[str, float | None,
     Yields:
         The title, the time at which a call has begun (None for other things, 0.0 if it is not known), and the frames.
     """
-    frames = sys._current_frames()
+    frames = current_frames()
     main = threading.main_thread().ident
     told: set[int] = set()
     tasks = set()

@@ -18,7 +18,6 @@ from __future__ import annotations
 import ctypes
 import selectors
 import signal
-import sys
 import threading
 import types
 from collections.abc import Callable
@@ -28,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 from nbactors.frontend.user_code import is_let_through
 from nbactors.local.reactor.reactor import Reactor
 from nbactors.local.wire.cancel_mode import CancelMode
+from nbactors.local.worker.inspecting.thread_frames import current_frames
 from nbactors.version import PACKAGE
 
 if TYPE_CHECKING:
@@ -312,7 +312,7 @@ class Window:
         The thread raises it when it next looks for exceptions: at the latest when a function is entered. If that is a
         function of the runtime, it has not taken a lock or sent a message by then. A wait for results raises it itself.
         """
-        frame = sys._current_frames().get(self.ident)
+        frame = current_frames().get(self.ident)
         wait = _wait_around(frame)
         if not _may_hit(job, wait or frame):
             return
