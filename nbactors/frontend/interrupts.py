@@ -58,9 +58,20 @@ class Interrupts:
         sleeper: The main thread's wait in the reactor, which looks at `due` at its end; None outside of a wait.
         handler: The installed function, always the same object.
         is_passing: Whether a cancellation in the event loop comes from an interrupt.
+        passed: The number of interrupts that the previous handler has got.
     """
 
-    __slots__ = ("_is_reminder", "_loop", "_previous", "_reminding", "due", "handler", "is_passing", "sleeper")
+    __slots__ = (
+        "_is_reminder",
+        "_loop",
+        "_previous",
+        "_reminding",
+        "due",
+        "handler",
+        "is_passing",
+        "passed",
+        "sleeper",
+    )
 
     def __init__(self) -> None:
         self.due = False
@@ -70,6 +81,7 @@ class Interrupts:
         self._loop: weakref.ref[asyncio.AbstractEventLoop] | None = None
         """The main thread's event loop, if one ran when the handler was installed."""
         self.is_passing = False
+        self.passed = 0
         self._reminding = False
         self._is_reminder = False
 
@@ -130,6 +142,7 @@ class Interrupts:
             self._pass_on(frame)
 
     def _pass_on(self, frame: FrameType | None) -> None:
+        self.passed += 1
         loop = _running_loop()
         if loop is not None:
             self.is_passing = True

@@ -18,6 +18,7 @@ from small_packages import slow_source, wheel
 
 import nbactors as ray
 from nbactors.exceptions import RuntimeEnvSetupError
+from nbactors.frontend.interrupts import INTERRUPTS
 from nbactors.local.packages import installer
 from nbactors.local.packages.program import SEES_SESSION
 from nbactors.local.worker import applying
@@ -225,6 +226,28 @@ def test_an_interrupt_ends_the_installer_and_leaves_nothing(session: Path, tmp_p
     assert kept(session) == []
     (tmp_path / "go").touch()
     assert ray.get(task.remote("slowpoke"), timeout=60) == 1
+
+
+@pytest.mark.usefixtures("session")
+def test_a_handler_of_the_program_decides_that_an_interrupt_ends_nothing(tmp_path: Path) -> None:
+    task = version_of.options(runtime_env={"pip": [str(slow_source(tmp_path))]})
+
+    def interrupt() -> None:
+        eventually(lambda: begun(tmp_path), 20)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    signal.signal(signal.SIGINT, lambda *_: (tmp_path / "go").touch())
+    INTERRUPTS.install()
+    try:
+        thread.start()
+        ref = task.remote("slowpoke")
+        thread.join()
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        INTERRUPTS.install()
+    assert ray.get(ref, timeout=20) == 1
+    assert len(begun(tmp_path)) == 1
 
 
 def test_a_cancel_ends_the_installer_of_a_nested_call(session: Path, tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ def make(path: str, fill: Callable[[int], None], deadline: float, say: Callable[
 
 
 def _take(lock: int, path: str, deadline: float, say: Callable[[str], None]) -> None:
-    said = False
+    said, passed = False, INTERRUPTS.passed
     while True:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -103,7 +103,7 @@ def _take(lock: int, path: str, deadline: float, say: Callable[[str], None]) -> 
             said = True
             say("another session is making this environment; waiting for it")
         pause(threading.Event().wait, POLL_S)
-        raise_interrupts()
+        raise_interrupts(passed)
 
 
 @lets_through
@@ -112,11 +112,16 @@ def pause(wait: Callable[[float], Any], seconds: float) -> Any:
     return wait(seconds)
 
 
-def raise_interrupts() -> None:
-    """Raise an interrupt that has come, also in a cell that awaits, which it cancels when this has returned."""
+def raise_interrupts(passed: int) -> None:
+    """Raise an interrupt that has come, also in a cell that awaits, which it cancels when this has returned.
+
+    Args:
+        passed: The number of interrupts that had been passed on before the wait.
+    """
     if INTERRUPTS.due:
         INTERRUPTS.raise_due()
-    if INTERRUPTS.is_passing and threading.current_thread() is threading.main_thread():
+    is_cancelling = INTERRUPTS.is_passing and INTERRUPTS.passed != passed
+    if is_cancelling and threading.current_thread() is threading.main_thread():
         raise KeyboardInterrupt
 
 

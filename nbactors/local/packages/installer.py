@@ -14,6 +14,7 @@ from typing import Any
 
 from nbactors.exceptions import RuntimeEnvSetupError
 from nbactors.frontend import calling_cell
+from nbactors.frontend.interrupts import INTERRUPTS
 from nbactors.local.access import discovery
 from nbactors.local.packages import cache, program
 from nbactors.runtime_env.requirements import Requirements
@@ -170,12 +171,13 @@ class _Installation:
 
     def _read(self, process: subprocess.Popen[bytes]) -> None:
         assert process.stdout is not None
-        begun = said = monotonic()
+        begun, passed = monotonic(), INTERRUPTS.passed
+        said = begun
         with selectors.DefaultSelector() as selector:
             selector.register(process.stdout, selectors.EVENT_READ)
             while True:
                 ready = cache.pause(selector.select, TICK_S)
-                cache.raise_interrupts()
+                cache.raise_interrupts(passed)
                 now = monotonic()
                 if ready:
                     data = os.read(process.stdout.fileno(), 1 << 16)
