@@ -46,6 +46,7 @@ from nbactors.version import __version__
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
+    from nbactors import cloudpickle
     from nbactors.upkeep import Checkpoint, checkpoint, restore, update
     from nbactors.util.panels import panel
     from nbactors.util.profiling import profile
@@ -62,6 +63,7 @@ __all__ = [
     "available_resources",
     "cancel",
     "checkpoint",
+    "cloudpickle",
     "cluster_resources",
     "exceptions",
     "get",
@@ -97,8 +99,13 @@ _LATER = {
 }
 
 
+_MODULES = ("cloudpickle",)
+
+
 def __getattr__(name: str) -> object:
-    """Import the names of `_LATER` at their first use, because few programs use these."""
+    """Import the names of `_LATER` and `_MODULES` at their first use, because few programs use these."""
+    if name in _MODULES:
+        return importlib.import_module(f"nbactors.{name}")
     module = _LATER.get(name)
     if module is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -24,6 +24,7 @@ PUBLIC = [
     "actor",
     "available_resources",
     "cancel",
+    "cloudpickle",
     "cluster_resources",
     "exceptions",
     "get",
@@ -61,7 +62,7 @@ OURS_ALONE = {
 # What `dir(ray)` has in Ray 2.60, without what is private, deprecated or of its own build.
 RAY = [
     "DynamicObjectRefGenerator", "LoggingConfig", "ObjectRef", "ObjectRefGenerator", "__version__", "actor",
-    "available_resources", "cancel", "client", "cluster_resources", "exceptions", "experimental", "get",
+    "available_resources", "cancel", "client", "cloudpickle", "cluster_resources", "exceptions", "experimental", "get",
     "get_actor", "get_gpu_ids", "get_runtime_context", "init", "is_initialized", "kill", "method", "nodes", "put",
     "remote", "remote_function", "runtime_context", "runtime_env", "shutdown", "timeline", "util", "wait",
     "widgets",
