@@ -12,6 +12,27 @@ import pytest
 import nbactors
 
 PUBLIC = [
+    "ActorClassID",
+    "ActorID",
+    "FunctionID",
+    "JobID",
+    "LOCAL_MODE",
+    "Language",
+    "NodeID",
+    "ObjectID",
+    "PlacementGroupID",
+    "SCRIPT_MODE",
+    "TaskID",
+    "UniqueID",
+    "WORKER_MODE",
+    "WorkerID",
+    "__commit__",
+    "client",
+    "cpp_function",
+    "cross_language",
+    "java_actor_class",
+    "java_function",
+    "logger",
     "profile",
     "Checkpoint",
     "checkpoint",
@@ -49,6 +70,7 @@ PUBLIC = [
 ]
 
 OURS_ALONE = {
+    "LOCAL_MODE",  # Ray's of earlier versions
     "panel",
     "profile",
     "Checkpoint",
@@ -66,6 +88,9 @@ RAY = [
     "get_actor", "get_gpu_ids", "get_runtime_context", "init", "is_initialized", "kill", "method", "nodes", "put",
     "remote", "remote_function", "runtime_context", "runtime_env", "shutdown", "timeline", "util", "wait",
     "widgets",
+    "ActorClassID", "ActorID", "FunctionID", "JobID", "Language", "NodeID", "ObjectID", "PlacementGroupID",
+    "SCRIPT_MODE", "TaskID", "UniqueID", "WORKER_MODE", "WorkerID", "__commit__", "cpp_function",
+    "cross_language", "java_actor_class", "java_function", "logger",
 ]  # fmt: skip
 
 RAY_EXCEPTIONS = [
