@@ -46,7 +46,7 @@ from nbactors.version import __commit__, __version__
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from nbactors import cloudpickle, cross_language
+    from nbactors import cloudpickle, cross_language, experimental
     from nbactors.cross_language import Language, cpp_function, java_actor_class, java_function
     from nbactors.ray_names.client import client
     from nbactors.ray_names.id_classes import (
@@ -98,6 +98,7 @@ __all__ = [
     "cpp_function",
     "cross_language",
     "exceptions",
+    "experimental",
     "get",
     "get_actor",
     "get_gpu_ids",
@@ -149,7 +150,7 @@ _LATER = {
     "timeline": "nbactors.util.timeline",
 }
 
-_MODULES = ("cloudpickle", "cross_language")
+_MODULES = ("cloudpickle", "cross_language", "experimental")
 
 
 def __getattr__(name: str) -> object:

@@ -26,8 +26,9 @@ cli                       : benchmark util byte_sizes exceptions version views  
 benchmark                 :                                                                     + typing_extensions
 testing                   : exceptions frontend local.access local.sockets                      + msgspec psutil
 cloudpickle               : api definitions                                                     + cloudpickle
-package                   : cloudpickle cross_language ray_names upkeep util api actor runtime_context engine object_ref
-                            object_ref_generator exceptions old_names version                     + IPython
+experimental              : util
+package                   : cloudpickle cross_language experimental ray_names upkeep util api actor runtime_context
+                            engine object_ref object_ref_generator exceptions old_names version              + IPython
 upkeep                    : api actor definitions engine exceptions object_ref options ownership
 util                      : api actor definitions engine exceptions frontend object_ref object_ref_generator
                             options views
