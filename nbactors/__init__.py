@@ -41,12 +41,26 @@ from nbactors.api import (
 from nbactors.object_ref import ObjectRef
 from nbactors.object_ref_generator import DynamicObjectRefGenerator, ObjectRefGenerator
 from nbactors.runtime_context import get_runtime_context
-from nbactors.version import __version__
+from nbactors.version import __commit__, __version__
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from nbactors import cloudpickle
+    from nbactors import cloudpickle, cross_language, experimental
+    from nbactors.cross_language import Language, cpp_function, java_actor_class, java_function
+    from nbactors.ray_names.client import client
+    from nbactors.ray_names.id_classes import (
+        ActorClassID,
+        ActorID,
+        FunctionID,
+        JobID,
+        NodeID,
+        PlacementGroupID,
+        TaskID,
+        UniqueID,
+        WorkerID,
+    )
+    from nbactors.ray_names.log import logger
     from nbactors.upkeep import Checkpoint, checkpoint, restore, update
     from nbactors.util.panels import panel
     from nbactors.util.profiling import profile
@@ -54,25 +68,47 @@ if TYPE_CHECKING:
 
 
 __all__ = [
+    "LOCAL_MODE",
+    "SCRIPT_MODE",
+    "WORKER_MODE",
+    "ActorClassID",
+    "ActorID",
     "Checkpoint",
     "DynamicObjectRefGenerator",
+    "FunctionID",
+    "JobID",
+    "Language",
+    "NodeID",
+    "ObjectID",
     "ObjectRef",
     "ObjectRefGenerator",
+    "PlacementGroupID",
+    "TaskID",
+    "UniqueID",
+    "WorkerID",
+    "__commit__",
     "__version__",
     "actor",
     "available_resources",
     "cancel",
     "checkpoint",
+    "client",
     "cloudpickle",
     "cluster_resources",
+    "cpp_function",
+    "cross_language",
     "exceptions",
+    "experimental",
     "get",
     "get_actor",
     "get_gpu_ids",
     "get_runtime_context",
     "init",
     "is_initialized",
+    "java_actor_class",
+    "java_function",
     "kill",
+    "logger",
     "method",
     "nodes",
     "panel",
@@ -91,15 +127,30 @@ __all__ = [
 ]
 
 
+SCRIPT_MODE = 0
+"""Ray's number for a driver."""
+
+WORKER_MODE = 1
+"""Ray's number for a worker."""
+
+LOCAL_MODE = 2
+"""Ray's number for the mode without workers, which Ray has removed."""
+
+ObjectID = ObjectRef
+
 _LATER = {
+    **dict.fromkeys(("ActorClassID", "ActorID", "FunctionID", "JobID", "NodeID"), "nbactors.ray_names.id_classes"),
+    **dict.fromkeys(("PlacementGroupID", "TaskID", "UniqueID", "WorkerID"), "nbactors.ray_names.id_classes"),
+    **dict.fromkeys(("Language", "cpp_function", "java_actor_class", "java_function"), "nbactors.cross_language"),
+    "client": "nbactors.ray_names.client",
+    "logger": "nbactors.ray_names.log",
     **dict.fromkeys(("Checkpoint", "checkpoint", "restore", "update"), "nbactors.upkeep"),
     "panel": "nbactors.util.panels",
     "profile": "nbactors.util.profiling",
     "timeline": "nbactors.util.timeline",
 }
 
-
-_MODULES = ("cloudpickle",)
+_MODULES = ("cloudpickle", "cross_language", "experimental")
 
 
 def __getattr__(name: str) -> object:

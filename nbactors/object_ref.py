@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     import concurrent.futures
     from collections.abc import Callable, Generator
 
+    from nbactors.ray_names.id_classes import TaskID
+
 T = TypeVar("T")
 
 
@@ -42,9 +44,16 @@ class ObjectRef(Generic[T]):
         """Return the object's id as 56 hexadecimal digits."""
         return self.binary().hex()
 
-    def task_id(self) -> bytes:
+    @classmethod
+    def size(cls) -> int:
+        """Return the number of bytes of an object's id: 28."""
+        return 28
+
+    def task_id(self) -> TaskID:
         """Return the id of the call that creates the object, 24 bytes."""
-        return self.binary()[:24]
+        from nbactors.ray_names.id_classes import TaskID  # noqa: PLC0415 - few programs use it
+
+        return TaskID(self.binary()[:24])
 
     def is_nil(self) -> bool:
         """Return False: nbactors has no nil references."""

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from nbactors.object_ref import ObjectRef
+    from nbactors.ray_names.id_classes import TaskID
 
 T = TypeVar("T")
 
@@ -82,7 +83,7 @@ class ObjectRefGenerator(Generic[T]):
         """
         return self._completed
 
-    def task_id(self) -> bytes:
+    def task_id(self) -> TaskID:
         """Return the id of the generator's call, 24 bytes."""
         return self._completed.task_id()
 

@@ -9,7 +9,7 @@ from nbactors import engine
 from nbactors.util import scheduling_strategies
 
 if TYPE_CHECKING:
-    from nbactors.util import actor_pool, check_serialize, debug, helpers, metrics, queue, serialization
+    from nbactors.util import actor_pool, check_serialize, collective, debug, helpers, metrics, queue, serialization
     from nbactors.util.actor_pool import ActorPool
     from nbactors.util.check_serialize import inspect_serializability
     from nbactors.util.debug import disable_log_once_globally, enable_periodic_logging, log_once
@@ -22,6 +22,7 @@ __all__ = [
     "actor_pool",
     "as_completed",
     "check_serialize",
+    "collective",
     "debug",
     "deregister_serializer",
     "disable_log_once_globally",
@@ -81,7 +82,7 @@ _LATER = {
     "progress": "nbactors.util.progress_bar",
 }
 
-_MODULES = ("actor_pool", "check_serialize", "debug", "helpers", "metrics", "queue", "serialization")
+_MODULES = ("actor_pool", "check_serialize", "collective", "debug", "helpers", "metrics", "queue", "serialization")
 
 
 def __getattr__(name: str) -> Any:

@@ -60,7 +60,7 @@ def progress(
                     f"progress() takes a list or a dict of references, or one generator. Got: {thing!r:.80} among them"
                 )
         total = len(things)
-    return Progress(refs if isinstance(refs, Mapping) else things, _Bar(desc or "", total, unit, leave))
+    return Progress(refs if isinstance(refs, Mapping) else things, ShownBar(desc or "", total, unit, leave))
 
 
 class Progress:
@@ -69,7 +69,7 @@ class Progress:
     Iterating gives references; for a dict, pairs of key and reference. A generator in a list comes when it has ended.
     """
 
-    def __init__(self, refs: Any, bar: _Bar) -> None:
+    def __init__(self, refs: Any, bar: ShownBar) -> None:
         self._refs = refs
         self._bar = bar
         if isinstance(refs, ObjectRefGenerator):
@@ -158,7 +158,7 @@ def _done(thing: Any) -> ObjectRef[Any]:
     return thing.completed() if isinstance(thing, ObjectRefGenerator) else thing
 
 
-class _Bar(BarReporter):
+class ShownBar(BarReporter):
     """The bar. Methods: any thread, mostly the thread that receives answers, which must not be held up."""
 
     def __init__(self, description: str, total: int | None, unit: str, leave: bool) -> None:
@@ -179,6 +179,13 @@ class _Bar(BarReporter):
             if self._state.n == self._state.total:
                 self.end()
             else:
+                self.changed()
+
+    def change(self, **fields: Any) -> None:
+        """Change fields of the state, such as `n` and `description`. Does nothing after the end."""
+        with self._lock:
+            if not self._state.closed:
+                self._state = self._state._replace(**fields)
                 self.changed()
 
     def show(self) -> None:

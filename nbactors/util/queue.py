@@ -36,7 +36,9 @@ class Queue:
 
     Args:
         maxsize: Number of items that the queue holds at most. 0 means no limit.
-        actor_options: Options of the queue's actor, such as `{"num_cpus": 1, "name": "results"}`.
+        actor_options: Options of the queue's actor, such as `{"num_cpus": 1, "name": "results"}`. At most
+            `max_concurrency` calls wait in the actor at a time, by default 1,000: where more readers wait, a `put`
+            waits behind them, as in Ray.
     """
 
     def __init__(self, maxsize: int = 0, actor_options: dict[str, Any] | None = None) -> None:

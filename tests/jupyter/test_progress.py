@@ -136,6 +136,37 @@ ray.get(manager.remote())
     assert kernel.of(cell, "execute_result")[0]["data"]["text/plain"] == "[2, 2, 2]"
 
 
+def test_tqdm_ray_shows_under_the_cell_that_made_the_call(kernel: LiveKernel) -> None:
+    cell = kernel.run("""
+from nbactors.experimental import tqdm_ray
+@ray.remote
+def read(count):
+    return sum(tqdm_ray.tqdm(range(count), desc="rows", unit="row"))
+shared = ray.remote(tqdm_ray.tqdm).remote(total=4, desc="shared")
+@ray.remote
+def advance(bar):
+    ray.get(bar.update.remote(2))
+refs = [read.remote(5), advance.remote(shared), advance.remote(shared)]
+""")
+    kernel.run("ray.get(refs); ray.get(shared.close.remote())")
+    kernel.until(lambda: is_static(kernel, cell) and "4/4" in kernel.last(cell)["text/plain"])
+    text = kernel.last(cell)["text/plain"]
+    assert "rows: 100%" in text
+    assert "5/5" in text
+
+
+def test_tqdm_ray_in_the_cell_itself(kernel: LiveKernel) -> None:
+    cell = kernel.run("""
+from nbactors.experimental import tqdm_ray
+bar = tqdm_ray.tqdm(total=3)
+bar.update(); bar.set_description("half"); bar.update(2); bar.close(); bar.close()
+bar.n
+""")
+    kernel.until(lambda: is_static(kernel, cell))
+    assert kernel.last(cell)["text/plain"].startswith("half: 100%")
+    assert kernel.of(cell, "execute_result")[0]["data"]["text/plain"] == "3"
+
+
 def test_without_ipywidgets_the_output_is_replaced() -> None:
     kernel = LiveKernel("ipywidgets")
     try:

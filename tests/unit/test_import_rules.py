@@ -26,8 +26,9 @@ cli                       : benchmark util byte_sizes exceptions version views  
 benchmark                 :                                                                     + typing_extensions
 testing                   : exceptions frontend local.access local.sockets                      + msgspec psutil
 cloudpickle               : api definitions                                                     + cloudpickle
-package                   : cloudpickle upkeep util api actor runtime_context engine object_ref object_ref_generator
-                            exceptions old_names version                                                   + IPython
+experimental              : util
+package                   : cloudpickle cross_language experimental ray_names upkeep util api actor runtime_context
+                            engine object_ref object_ref_generator exceptions old_names version              + IPython
 upkeep                    : api actor definitions engine exceptions object_ref options ownership
 util                      : api actor definitions engine exceptions frontend object_ref object_ref_generator
                             options views
@@ -40,8 +41,8 @@ actor                     : remote_method definitions engine object_ref object_r
 remote_method             : object_ref object_ref_generator
 ray_context               : byte_sizes engine version views                            + typing_extensions
 engine                    : object_ref definitions exceptions frontend options views
-object_ref_generator      : object_ref views
-object_ref                : views
+object_ref_generator      : object_ref ray_names views
+object_ref                : ray_names views
 views                     : byte_sizes definitions frontend
 definitions               : options exceptions                                                  + cloudpickle
 options                   : byte_sizes runtime_env limits
@@ -50,6 +51,8 @@ frontend                  : version
 byte_sizes                :
 exceptions                : version
 old_names                 :
+cross_language            :
+ray_names                 :                                                                     + typing_extensions
 ownership                 :
 limits                    :
 version                   :

@@ -12,6 +12,27 @@ import pytest
 import nbactors
 
 PUBLIC = [
+    "ActorClassID",
+    "ActorID",
+    "FunctionID",
+    "JobID",
+    "LOCAL_MODE",
+    "Language",
+    "NodeID",
+    "ObjectID",
+    "PlacementGroupID",
+    "SCRIPT_MODE",
+    "TaskID",
+    "UniqueID",
+    "WORKER_MODE",
+    "WorkerID",
+    "__commit__",
+    "client",
+    "cpp_function",
+    "cross_language",
+    "java_actor_class",
+    "java_function",
+    "logger",
     "profile",
     "Checkpoint",
     "checkpoint",
@@ -27,6 +48,7 @@ PUBLIC = [
     "cloudpickle",
     "cluster_resources",
     "exceptions",
+    "experimental",
     "get",
     "get_actor",
     "get_gpu_ids",
@@ -49,6 +71,7 @@ PUBLIC = [
 ]
 
 OURS_ALONE = {
+    "LOCAL_MODE",  # Ray's of earlier versions
     "panel",
     "profile",
     "Checkpoint",
@@ -66,6 +89,9 @@ RAY = [
     "get_actor", "get_gpu_ids", "get_runtime_context", "init", "is_initialized", "kill", "method", "nodes", "put",
     "remote", "remote_function", "runtime_context", "runtime_env", "shutdown", "timeline", "util", "wait",
     "widgets",
+    "ActorClassID", "ActorID", "FunctionID", "JobID", "Language", "NodeID", "ObjectID", "PlacementGroupID",
+    "SCRIPT_MODE", "TaskID", "UniqueID", "WORKER_MODE", "WorkerID", "__commit__", "cpp_function",
+    "cross_language", "java_actor_class", "java_function", "logger",
 ]  # fmt: skip
 
 RAY_EXCEPTIONS = [
@@ -126,6 +152,7 @@ def test_the_exceptions_are_those_of_ray_and_one_more() -> None:
         ("util", ["ActorPool", "as_completed", "get_node_ip_address", "list_named_actors", "map_unordered"]),
         ("util", ["disable_log_once_globally", "enable_periodic_logging", "log_once", "scheduling_strategies"]),
         ("util", ["deregister_serializer", "inspect_serializability", "register_serializer"]),
+        ("experimental.tqdm_ray", ["tqdm", "safe_print"]),
         ("util.actor_pool", ["ActorPool"]),
         ("util.queue", ["Empty", "Full", "Queue"]),
         ("util.scheduling_strategies", ["NodeAffinitySchedulingStrategy"]),

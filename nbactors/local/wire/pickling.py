@@ -192,7 +192,7 @@ def _cloud_dumps(value: Any, keep: Callable[[pickle.PickleBuffer], bool]) -> byt
 
 
 @lets_through
-def _cloud_stream(value: Any, keep: Callable[[pickle.PickleBuffer], bool] | None = None) -> bytes:
+def _cloud_stream(value: Any, keep: Callable[[pickle.PickleBuffer], bool]) -> bytes:
     from nbactors.definitions.cloud import Pickler  # noqa: PLC0415 - imports cloudpickle
 
     stream = io.BytesIO()
@@ -204,7 +204,7 @@ def error_of(value: Any) -> Exception | None:
     """Return the error of pickling a value as it is, None if it can be pickled."""
     outer, _collector.found = _collector.found, []
     try:
-        _cloud_stream(value)
+        _cloud_stream(value, lambda buffer: False)  # out of band, so that nothing large is copied
     except Exception as error:  # noqa: BLE001 - users' __reduce__ and __getstate__ may raise anything
         return error
     finally:

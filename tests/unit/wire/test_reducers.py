@@ -60,6 +60,12 @@ def test_the_error_of_a_serializer_is_reported():
         pickling.dumps(Locked(1))
 
 
+def test_values_with_buffers_are_searched_as_well():
+    numpy = pytest.importorskip("numpy", reason="arrays are the usual out-of-band values")
+    assert pickling.error_of([numpy.ones(3), numpy.ones((4, 4))[::2, ::2]]) is None
+    assert "lock" in str(pickling.error_of([numpy.ones(3), threading.Lock()]))
+
+
 def test_the_last_registration_counts():
     reducers.register(Locked, lambda locked: "first", str)
     reducers.register(Locked, lambda locked: "second", str)

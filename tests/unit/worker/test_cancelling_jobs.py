@@ -66,9 +66,9 @@ def test_a_waiting_call_never_runs(scene: Scene, mode: CancelMode) -> None:
         stage.await_("spins")
         callers = scene.worker.peers.incoming
         eventually(lambda: any(caller.jobs.waiting for caller in callers()), WAIT_S, "the worker has the second call")
-        assert asked(scene, messages.CancelJobs(waiting.task_id(), mode)) == 1
+        assert asked(scene, messages.CancelJobs(waiting.task_id().binary(), mode)) == 1
         is_cancelled(scene, waiting)
-        assert asked(scene, messages.CancelJobs(running.task_id(), CancelMode.INTERRUPT)) == 1
+        assert asked(scene, messages.CancelJobs(running.task_id().binary(), CancelMode.INTERRUPT)) == 1
         is_cancelled(scene, running)
 
     scene.play(body, Spinning)
@@ -79,7 +79,7 @@ def test_a_job_is_found_by_its_caller_and_number(scene: Scene) -> None:
     def body(scene: Scene) -> None:
         running = scene.call("spin")
         stage.await_("spins")
-        task_id = running.task_id()
+        task_id = running.task_id().binary()
         assert asked(scene, messages.CancelJobs(b"o" * 16 + task_id[16:], CancelMode.INTERRUPT)) == 0
         unknown = ids.task_id(ids.owner_of(task_id), ids.number_of(task_id) + 1)
         assert asked(scene, messages.CancelJobs(unknown, CancelMode.INTERRUPT)) == 0
@@ -94,7 +94,7 @@ def test_a_running_task_is_cancelled(scene: Scene) -> None:
         running = scene.task(spin)
         scene.worker.grant(scene.session)
         stage.await_("spins")
-        assert asked(scene, messages.CancelJobs(running.task_id(), CancelMode.CANCEL)) == 1
+        assert asked(scene, messages.CancelJobs(running.task_id().binary(), CancelMode.CANCEL)) == 1
         is_cancelled(scene, running)
 
     scene.play(body)
@@ -109,7 +109,7 @@ def test_the_running_call_of_a_caller_that_has_gone_is_interrupted(each: Scene) 
         worker.node_end.tell(messages.ProcessGone(scene.session.process_id, "it has ended"))
         scene.session.leave()
         eventually(lambda: caller not in worker.peers.incoming(), WAIT_S, "the worker notes the end")
-        assert asked(scene, messages.CancelJobs(running.task_id(), CancelMode.INTERRUPT)) == 1
+        assert asked(scene, messages.CancelJobs(running.task_id().binary(), CancelMode.INTERRUPT)) == 1
         eventually(lambda: not caller.jobs.running, WAIT_S, "the call ends")
         assert asked(scene) == 0
 

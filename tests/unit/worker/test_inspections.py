@@ -182,7 +182,7 @@ class TestAnswer:
             finally:
                 stage.reach("go on")
             assert [scene.get(ref) for ref in refs] == ["done"] * len(refs)
-            assert [call.task_id for call in found.queued] == [ref.task_id() for ref in refs[size:]]
+            assert [call.task_id for call in found.queued] == [ref.task_id().binary() for ref in refs[size:]]
             return found
 
         told = each.play(body, Busy)
