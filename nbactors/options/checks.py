@@ -289,6 +289,9 @@ def _amount(name: str, value: Any) -> float:
     return value
 
 
+_STRATEGIES = ("NodeAffinitySchedulingStrategy", "PlacementGroupSchedulingStrategy")
+
+
 def strategy(value: Any) -> Any:
     """Return the value of the option `scheduling_strategy`, if it makes sense on one machine.
 
@@ -297,9 +300,9 @@ def strategy(value: Any) -> Any:
         ValueError: The strategy is not served.
     """
     # The check is by the class's name, since this module may not import `nbactors.util`, a higher room.
-    if value is None or type(value).__name__ == "NodeAffinitySchedulingStrategy":
+    if value is None or type(value).__name__ in _STRATEGIES:
         return value
-    valid = "'DEFAULT', 'SPREAD' or a NodeAffinitySchedulingStrategy"
+    valid = "'DEFAULT', 'SPREAD', a NodeAffinitySchedulingStrategy or a PlacementGroupSchedulingStrategy"
     if not isinstance(value, str):
         raise TypeError(
             f"The type of keyword 'scheduling_strategy' must be None, {valid}, but received type {kind(value)}"

@@ -7,12 +7,29 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from nbactors import engine
 from nbactors.util import scheduling_strategies
+from nbactors.util.placement_group import (  # the function hides the module of its name, as in Ray
+    get_current_placement_group,
+    get_placement_group,
+    placement_group,
+    placement_group_table,
+    remove_placement_group,
+)
 
 if TYPE_CHECKING:
     from nbactors.util import metrics
     from nbactors.util.progress_bar import progress
 
-__all__ = ["list_named_actors", "metrics", "progress", "scheduling_strategies"]
+__all__ = [
+    "get_current_placement_group",
+    "get_placement_group",
+    "list_named_actors",
+    "metrics",
+    "placement_group",
+    "placement_group_table",
+    "progress",
+    "remove_placement_group",
+    "scheduling_strategies",
+]
 
 
 @overload
