@@ -137,6 +137,15 @@ class TestRemoval:
         node.end_worker(actor, -9)
         assert free(session) == 2.0
 
+    def test_an_idle_worker_of_the_group_ends(self, node: Scenario) -> None:
+        session = node.session()
+        group(session, {"CPU": 1.0})
+        lease(session)
+        worker = node.start_worker()
+        session.send(messages.ReturnLease(session.one(messages.LeaseGranted).lease_id))
+        session.send(messages.RemoveGroup(node.rid(), GROUP))
+        assert node.killed() == [worker.process_id]
+
     def test_the_end_of_the_session_spares_a_detached_group(self, node: Scenario) -> None:
         first = node.session()
         group(first, {"CPU": 1.0})

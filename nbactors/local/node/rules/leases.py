@@ -113,7 +113,7 @@ class Leases:
         elif lease.allocation is not None:  # its holder was the first to tell
             lease.allocation.release()
         lease.granted = True
-        lease.worker, worker.lease = worker, lease
+        lease.worker, worker.lease, worker.group = worker, lease, lease.group
         lease.allocation = source(worker.home, lease.group, asked.seat)[1].seize(lease.resources, gpu_ids)
 
     def forget(self, lease: Lease) -> None:
@@ -237,8 +237,9 @@ class Leases:
                     lease.ask.refuse("group_removed", f"no worker for task {lease.asked.label}: {REMOVED_GROUP}")
                     self._drop(lease)
         for worker in workers:
-            asked_in = worker.lease.group if worker.lease is not None else None
-            if asked_in is group:
+            if worker.group is group:  # an idle one, too: it would tell the next node of the group
+                if worker in worker.home.idle:
+                    worker.home.idle.remove(worker)
                 self._workers.kill(worker)
                 self._on_doomed(worker)
 
@@ -292,7 +293,7 @@ class Leases:
                     self._start_check(worker)
                 return
         worker = self._workers.start(session, asked.label, asked)
-        worker.kind = lease.kind
+        worker.kind, worker.group = lease.kind, lease.group
         lease.worker, worker.lease = worker, lease
 
     def _start_check(self, worker: Worker) -> None:

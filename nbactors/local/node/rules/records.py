@@ -59,6 +59,7 @@ class Worker(Process, eq=False, kw_only=True):
     Attributes:
         actor: Its actor, None for a task worker.
         lease: Its current lease, if it is a task worker.
+        group: The placement group whose tasks it runs, if it is a task worker; also while it is idle.
         kind: Task workers of one kind can replace each other.
         label: The prefix of its output.
         ready: Whether it has registered.
@@ -79,6 +80,7 @@ class Worker(Process, eq=False, kw_only=True):
     home: Session
     actor: Actor | None = None
     lease: Lease | None = None
+    group: Group | None = None
     kind: bytes = b""
     label: str = ""
     ready: bool = False
