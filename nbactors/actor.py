@@ -23,7 +23,7 @@ from nbactors.definitions.actor_class import (
     with_options,
 )
 from nbactors.definitions.importable import address_of, load
-from nbactors.engine.placement import check_node
+from nbactors.engine.placement import check_place
 from nbactors.options import ActorOptions, CallOptions
 from nbactors.options.checks import closest
 from nbactors.options.num_returns import check_generates
@@ -274,7 +274,9 @@ class ActorClass(Generic[T]):
             else:
                 return cast("ActorProxy[T]", ActorHandle(link, meta))
         self.__constructor.check(args, kwargs, self.__meta.class_name)
-        check_node(options.scheduling_strategy, current, "actor")
+        if options.scheduling_strategy is not None:
+            label = self.__meta.class_name
+            check_place(options.scheduling_strategy, current, "actor", options.placement(), label)
         link, meta = current.create_actor(self.__meta, self.__wrapped__, options, args, kwargs)
         return cast("ActorProxy[T]", ActorHandle(link, meta))
 

@@ -10,7 +10,7 @@ from nbactors import engine
 from nbactors.definitions.importable import address_of, load
 from nbactors.definitions.metadata import FunctionMeta
 from nbactors.definitions.signature import Signature
-from nbactors.engine.placement import check_node
+from nbactors.engine.placement import check_place
 from nbactors.options import TaskOptions
 from nbactors.views import description
 
@@ -117,7 +117,7 @@ class RemoteFunction(Generic[P, R]):
         current = engine.current()
         options = self._options
         if options.scheduling_strategy is not None:
-            check_node(options.scheduling_strategy, current, "task")
+            check_place(options.scheduling_strategy, current, "task", options.held(), self._meta.name)
         return current.submit_task(meta, args, kwargs, options)
 
     def options(self, **options: Any) -> RemoteFunction[..., Any]:

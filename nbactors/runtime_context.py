@@ -140,8 +140,13 @@ class RuntimeContext:
         return {"ray.io/node-id": self.get_node_id()}
 
     def get_placement_group_id(self) -> str | None:
-        """Return None, since there are no placement groups."""
-        return None
+        """Return the id of the placement group that the calling actor or task runs in; None for none."""
+        return engine.current().current_group().hex() or None
+
+    @property
+    def should_capture_child_tasks_in_placement_group(self) -> bool:
+        """Whether actors and tasks that the caller creates without a strategy run in its placement group, too."""
+        return engine.current().captures_children()
 
     def get_resource_ids(self) -> dict[str, list[str]]:
         """Do the same as `get_accelerator_ids`. This is Ray's older name for it."""

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from nbactors.engine.base import ActorLink, Engine, RuntimeFacts
+from nbactors.engine.base import ActorLink, Engine, GroupFacts, RuntimeFacts
 from nbactors.engine.observer import Observer, TaskChanges
 from nbactors.exceptions import RaySystemError, hints
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ActorLink",
     "Engine",
+    "GroupFacts",
     "Observer",
     "RuntimeFacts",
     "TaskChanges",

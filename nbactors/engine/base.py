@@ -82,6 +82,28 @@ class RuntimeFacts(NamedTuple):
     was_restarted: bool = False
 
 
+class GroupFacts(NamedTuple):
+    """The facts about a placement group. Ids are bytes.
+
+    Attributes:
+        bundles: The amounts of each bundle, by resource.
+        state: "PENDING", "CREATED" or "REMOVED".
+        waits_for: What a pending group waits for.
+        node_id: The node of the bundles, in hexadecimal digits.
+    """
+
+    group_id: bytes
+    bundles: list[dict[str, float]]
+    strategy: str
+    name: str
+    namespace: str
+    is_detached: bool
+    job_id: bytes
+    state: str
+    waits_for: str
+    node_id: str
+
+
 class Engine(ABC):
     """A running engine. Its module's `start(options: InitOptions) -> Engine` creates it. Methods: any thread."""
 
@@ -310,6 +332,34 @@ class Engine(ABC):
     @abstractmethod
     def nodes(self) -> list[dict[str, Any]]:
         """Return a dict per node, with Ray's keys (NodeID, Alive, NodeManagerAddress, Resources, …)."""
+
+    def create_group(self, bundles: list[dict[str, float]], strategy: str, name: str, detached: bool) -> bytes:
+        """Create a placement group of checked arguments, and return its id of 18 bytes without waiting for resources.
+
+        Raises:
+            RaySystemError: The name is taken, or this engine does not support it.
+        """
+        raise exceptions.RaySystemError("this engine has no placement groups")
+
+    def remove_group(self, group_id: bytes) -> None:
+        """Remove a placement group, with all that runs in it. Does nothing if there is none."""
+        raise exceptions.RaySystemError("this engine has no placement groups")
+
+    def await_group(self, group_id: bytes, timeout: float) -> str:
+        """Wait until a placement group waits no more, for at most `timeout` seconds; return its state. Blocks."""
+        raise exceptions.RaySystemError("this engine has no placement groups")
+
+    def groups(self) -> list[GroupFacts]:
+        """Return the facts about all placement groups, removed ones included."""
+        return []
+
+    def current_group(self) -> bytes:
+        """Return the id of the placement group that the calling code runs in; empty for none."""
+        return b""
+
+    def captures_children(self) -> bool:
+        """Return whether what the calling code creates runs in its placement group, too."""
+        return False
 
     def metrics(self) -> str:
         """Return the metrics of all processes in Prometheus' text format, with all that this process has recorded.

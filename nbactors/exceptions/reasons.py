@@ -9,6 +9,7 @@ import resource
 from nbactors.exceptions.errors import (
     ActorDiedError,
     ActorUnavailableError,
+    ActorUnschedulableError,
     CallTimeoutError,
     ObjectLostError,
     ObjectReconstructionFailedError,
@@ -18,6 +19,7 @@ from nbactors.exceptions.errors import (
     RuntimeEnvSetupError,
     StreamingGeneratorReplayInconsistentError,
     TaskCancelledError,
+    TaskPlacementGroupRemoved,
     TaskUnschedulableError,
     WorkerCrashedError,
 )
@@ -90,6 +92,8 @@ def actor_dead(actor_id: bytes, kind: str, text: str, name: str, class_name: str
     named = f" named {name!r}" if name else ""
     where = f" (pid {pid})" if pid else ""
     whole = f"The actor {class_name or 'actor'}{named}{where}, id {actor_id.hex()}, is dead: {text}"
+    if kind == "group_removed" and not pid:
+        return ActorUnschedulableError(whole)
     if kind == "runtime_env":
         return RuntimeEnvSetupError(whole)
     if kind == "out_of_memory":
@@ -159,8 +163,11 @@ def worker_lost(name: str, text: str, kind: str) -> RayError:
     Args:
         name: The task's name.
         text: How the worker died.
-        kind: "out_of_memory" if it was ended for the memory that it has used, else "crashed".
+        kind: "out_of_memory" if it was ended for the memory that it has used, "group_removed" if its group
+            was removed, else "crashed".
     """
+    if kind == "group_removed":
+        return TaskPlacementGroupRemoved(f"Task {name!r} was ended, since {text}")
     if kind == "out_of_memory":
         return out_of_memory(name, f"{text} No retry was left, or none is possible.")
     return worker_crashed(name, text)
@@ -177,6 +184,7 @@ def worker_crashed(name: str, text: str) -> WorkerCrashedError:
 _NO_WORKER: dict[str, type[RayError]] = {
     "runtime_env": RuntimeEnvSetupError,
     "crashed": WorkerCrashedError,
+    "group_removed": TaskPlacementGroupRemoved,
     "runtime": TaskUnschedulableError,
 }
 

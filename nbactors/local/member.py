@@ -99,6 +99,10 @@ class Process:
         self.current_call: Callable[[], Any] | None = None
         self.job_number = 0
         self.home: messages.Home | None = None
+        self.groups: dict[bytes, messages.Grouped] = {}
+        """The placement groups that this process has created, and the one that it runs in, for the next node."""
+        self.seat: messages.Seat | None = None
+        """The place of a worker in a placement group."""
         self.describe: Callable[[], list[Declaration]] = lambda: [(messages.Rejoin(None), ())]
         self.on_caller: Callable[[Connection], None] | None = None
         self.on_caller_gone: Callable[[Connection], None] | None = None
@@ -133,7 +137,7 @@ class Process:
         recorder.sources.append(pending.live)
         submitter = Submitter(objects, objects.values, reactor, membership, self.numbers, self.caller, pending)
         self.actors = objects.values.handles = Actors(process_id, submitter, peers, node)
-        self.tasks = Tasks(submitter, peers, node, environment)
+        self.tasks = Tasks(submitter, peers, node, environment, lambda: self.seat)
         self.replies = Replies(objects.values)
         self.after_batch = self.replies.after_batch
 
@@ -164,6 +168,7 @@ class Process:
             messages.ActorUp: self.actors.on_news,
             messages.ActorRestarting: self.actors.on_news,
             messages.ActorDown: self.actors.on_news,
+            messages.Grouped: self._note_group,
             messages.LeaseGranted: self.tasks.on_granted,
             messages.LeaseLost: lambda m: self.tasks.lost(m.process_id, m.text, m.kind),
             messages.Refused: self.tasks.on_refused,
@@ -172,6 +177,13 @@ class Process:
             messages.AskUse: self._tell_use,
             messages.ListenAgain: lambda m: door.open_again(),
         }
+
+    def _note_group(self, group: messages.Grouped) -> None:
+        """Note a placement group for the next node, while it is not removed. The leader's thread."""
+        if group.state == "REMOVED":
+            self.groups.pop(group.creation.group_id, None)
+        else:
+            self.groups[group.creation.group_id] = group
 
     def handle(self, kind: type, handler: Callable[[Any], None]) -> None:
         """Have the leader's thread call `handler` with the node's messages of a type."""
@@ -214,7 +226,9 @@ class Process:
             self.room.declare(),
             *map(messages.Watch, watched),
         ]
-        return [described, *((message, ()) for message in declared), *more]
+        # A group comes before what runs in it, also to a node that handles each message as it comes.
+        groups = [(group, ()) for group in list(self.groups.values())]
+        return [*groups, described, *((message, ()) for message in declared), *more]
 
     def _lose_node(self, why: str) -> None:
         if self.membership.has_left:

@@ -33,7 +33,7 @@ class ActorOptions(NamedTuple):
         memory: In bytes; for the placement only.
         memory_limit: Bytes of its own that the process may use while a method runs; None for no limit.
         resources: Amounts of custom resources.
-        scheduling_strategy: "DEFAULT", "SPREAD", a NodeAffinitySchedulingStrategy or None.
+        scheduling_strategy: "DEFAULT", "SPREAD", an object of `util.scheduling_strategies` or None.
         max_concurrency: Limit of concurrent calls in the default group; None for the default, which depends on the
             class.
         concurrency_groups: Limit of concurrent calls in each other group, by the group's name.

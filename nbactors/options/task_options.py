@@ -35,7 +35,7 @@ class TaskOptions(NamedTuple):
         max_retries: Limit of new runs after crashes of the worker; -1 for no limit.
         retry_exceptions: Whether an error of the task leads to a new run, too, or the types of such errors.
         name: The task's name in listings and process titles; None for the function's name.
-        scheduling_strategy: "DEFAULT", "SPREAD", a NodeAffinitySchedulingStrategy or None.
+        scheduling_strategy: "DEFAULT", "SPREAD", an object of `util.scheduling_strategies` or None.
         enable_task_events: Whether the task has task events.
         given: The user's options, for `merged`.
     """

@@ -7,6 +7,13 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from nbactors import engine
 from nbactors.util import scheduling_strategies
+from nbactors.util.placement_group import (  # the function hides the module of its name, as in Ray
+    get_current_placement_group,
+    get_placement_group,
+    placement_group,
+    placement_group_table,
+    remove_placement_group,
+)
 
 if TYPE_CHECKING:
     from nbactors.util import actor_pool, check_serialize, collective, debug, helpers, metrics, queue, serialization
@@ -27,16 +34,21 @@ __all__ = [
     "deregister_serializer",
     "disable_log_once_globally",
     "enable_periodic_logging",
+    "get_current_placement_group",
     "get_node_ip_address",
+    "get_placement_group",
     "helpers",
     "inspect_serializability",
     "list_named_actors",
     "log_once",
     "map_unordered",
     "metrics",
+    "placement_group",
+    "placement_group_table",
     "progress",
     "queue",
     "register_serializer",
+    "remove_placement_group",
     "scheduling_strategies",
     "serialization",
 ]

@@ -72,6 +72,7 @@ _TASK = (
     "worker_pid",
     "error_type",
 )
+_GROUP = ("placement_group_id", "name", "creator_job_id", "state")
 _OBJECT = ("object_id", "object_size", "task_status", "reference_type", "call_site", "type", "pid", "ip")
 _WORKER = ("worker_id", "is_alive", "worker_type", "exit_type", "node_id", "ip", "pid")
 
@@ -257,8 +258,37 @@ def list_placement_groups(
     raise_on_missing_output: bool = True,
     _explain: bool = False,
 ) -> Rows:
-    """Return no row: this version serves no placement groups."""
-    return Rows()
+    """Return a row for each placement group, removed ones included. Follows Ray's `list_placement_groups`.
+
+    Opens a session if none is open.
+
+    Args:
+        address: See the top of this module.
+        filters: See the top of this module.
+        limit: See the top of this module.
+        timeout: Changes nothing.
+        detail: Return the columns `bundles`, `is_detached` and `waits_for`, too; `waits_for` is ours.
+        raise_on_missing_output: Changes nothing.
+
+    Raises:
+        ValueError: A filter names no key of the rows, or another operator.
+    """
+    rows = [
+        {
+            "placement_group_id": facts.group_id.hex(),
+            "name": facts.name,
+            "creator_job_id": facts.job_id.hex(),
+            "state": facts.state,
+            "bundles": [
+                {"bundle_id": str(number), "unit_resources": bundle, "node_id": facts.node_id}
+                for number, bundle in enumerate(facts.bundles)
+            ],
+            "is_detached": facts.is_detached,
+            "waits_for": facts.waits_for,
+        }
+        for facts in engine.current().groups()
+    ]
+    return chosen(rows, filters, limit, None if detail else _GROUP, "placement group")
 
 
 def list_nodes(
@@ -383,8 +413,8 @@ def get_placement_group(
     timeout: float = TIMEOUT_S,
     _explain: bool = False,
 ) -> Row | None:
-    """Return None: this version serves no placement groups."""
-    return None
+    """Return the row of a placement group with all columns, None if it is unknown. Follows Ray's function."""
+    return _only(list_placement_groups(None, [("placement_group_id", "=", id)], detail=True))
 
 
 def _only(rows: Rows) -> Row | None:

@@ -48,6 +48,10 @@ BAD_FOR_BOTH: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"nmu_cpus": 1}, ValueError, "Invalid option keyword nmu_cpus .* Did you mean 'num_cpus'.*Valid ones are"),
     ({"accelerator_type": "A100"}, ValueError, "accelerator_type='A100' is not served by this version"),
     ({"label_selector": {"a": "b"}}, ValueError, "label_selector={'a': 'b'} is not served"),
+    ({"label_selector": 3}, TypeError, "The type of keyword 'label_selector' must be dict or None"),
+    ({"fallback_strategy": {}}, TypeError, "The type of keyword 'fallback_strategy' must be list or None"),
+    ({"accelerator_type": 3}, TypeError, "The type of keyword 'accelerator_type' must be str or None"),
+    ({"_labels": []}, TypeError, "The type of keyword '_labels' must be dict or None"),
     ({"placement_group": object()}, ValueError, "placement_group=.* is not served"),
 ]
 BAD_FOR_ACTORS: list[tuple[dict[str, Any], type[Exception], str]] = [

@@ -39,6 +39,7 @@ _ERRORS: dict[str, type[Exception]] = {
     "runtime": RuntimeError,
     "version": RuntimeError,
     "internal": exceptions.RaySystemError,
+    "system": exceptions.RaySystemError,
     "taken": exceptions.ActorAlreadyExistsError,
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ import msgspec
 from nbactors import exceptions
 from nbactors.definitions.metadata import MethodMeta
 from nbactors.definitions.signature import ANYTHING
-from nbactors.engine.base import ActorLink, Engine, RuntimeFacts
+from nbactors.engine.base import ActorLink, Engine, GroupFacts, RuntimeFacts
 from nbactors.exceptions import hints
 from nbactors.frontend import calling_cell as origin
 from nbactors.frontend import redirected
@@ -60,8 +61,18 @@ REPORT_S = 0.5
 STORE_S = 0.5
 """Seconds to wait for the node's answer about the object stores, which a view shows."""
 
+GROUP_STEP_S = 60.0
+"""Seconds of one question to the node whether a placement group is ready; a longer wait asks again."""
+
+GROUP_ANSWER_S = 30.0
+"""Seconds beyond those in which the node has to answer."""
+
 CLOSE_S = 6.0
 """Seconds to wait for the node's answer at shutdown: the session's actors have ended 5 seconds after it leaves."""
+
+
+def _await_group(group_id: bytes, timeout_s: float, rid: int) -> messages.AwaitGroup:
+    return messages.AwaitGroup(rid, group_id, timeout_s)
 
 
 class LocalEngine(Engine):
@@ -164,6 +175,7 @@ class LocalEngine(Engine):
             ASYNC_MODULES if meta.is_async else [],
             options.max_restarts,
             options.memory_limit or 0,
+            messages.Seat.of(options.scheduling_strategy, process.seat),
         )
         if failure is not None:
             process.actors.note_created(creation, process.origin())
@@ -346,6 +358,55 @@ class LocalEngine(Engine):
                 "Labels": {},
             }
         ]
+
+    # --------------------------------------------------------------------------------------------- placement groups
+
+    def create_group(self, bundles: list[dict[str, float]], strategy: str, name: str, detached: bool) -> bytes:
+        group_id = os.urandom(14) + self.job_id
+        asked = messages.CreateGroup(0, group_id, bundles, strategy, name, detached)  # type: ignore[arg-type] # checked
+
+        def undo(answer: Any) -> None:
+            if type(answer) is messages.Done:
+                self.process.node.send(messages.RemoveGroup(0, group_id))
+
+        self.process.node.request(lambda rid: msgspec.structs.replace(asked, rid=rid), undo=undo)
+        return group_id
+
+    def remove_group(self, group_id: bytes) -> None:
+        self.process.node.request(lambda rid: messages.RemoveGroup(rid, group_id))
+
+    def await_group(self, group_id: bytes, timeout: float) -> str:
+        limit = monotonic() + timeout
+        while True:
+            step = max(min(limit - monotonic(), GROUP_STEP_S), 0.0)
+            answer = self.process.node.request(partial(_await_group, group_id, step), step + GROUP_ANSWER_S)
+            if answer.state != "PENDING" or monotonic() >= limit:
+                return str(answer.state)
+
+    def groups(self) -> list[GroupFacts]:
+        listing = self._query("placement_groups")
+        node_id = listing.facts["node_id"]
+        return [
+            GroupFacts(
+                row.creation.group_id,
+                row.creation.bundles,
+                row.creation.strategy,
+                row.creation.name,
+                row.namespace,
+                row.creation.detached,
+                row.job_id,
+                row.state,
+                row.waits_for,
+                node_id,
+            )
+            for row in listing.groups
+        ]
+
+    def current_group(self) -> bytes:
+        return self.process.seat.group_id if self.process.seat is not None else b""
+
+    def captures_children(self) -> bool:
+        return self.process.seat is not None and self.process.seat.captures
 
     def metrics(self) -> str:
         self.report_metrics()

@@ -89,6 +89,7 @@ class TaskQueue(Target):
         environment: Describes the environment of a new worker.
         label: The name of the tasks in views.
         options: The options of all tasks of this kind.
+        seat: Their place in a placement group.
     """
 
     def __init__(
@@ -100,6 +101,7 @@ class TaskQueue(Target):
         environment: Environment,
         label: str,
         options: TaskOptions,
+        seat: messages.Seat | None,
     ) -> None:
         self._values = submitter.values
         self._events = submitter.events
@@ -114,6 +116,7 @@ class TaskQueue(Target):
         self._resources = options.held()
         self._memory_limit = options.memory_limit or 0
         self._is_retriable = options.max_retries != 0
+        self._seat = seat
         self._setup = options.runtime_env
         """Kept, so that no other hook gets the same representation while this queue is found by it."""
         self._runtime_env: messages.RuntimeEnv | None = None
@@ -312,6 +315,7 @@ class TaskQueue(Target):
             cwd,
             self._memory_limit,
             self._is_retriable,
+            self._seat,
         )
 
     def declare(self) -> list[messages.Leased]:

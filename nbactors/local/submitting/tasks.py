@@ -15,6 +15,8 @@ from nbactors.local.submitting.task_queue import TaskQueue
 from nbactors.local.wire import messages, pickling
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from nbactors.definitions.metadata import FunctionMeta
     from nbactors.local.connections.connection import Connection
     from nbactors.local.connections.node_link import NodeLink
@@ -64,13 +66,22 @@ class Tasks:
         peers: The connections to workers.
         node: Leases workers.
         environment: Describes the environment of a new worker.
+        own_seat: Returns the place of this process in a placement group.
     """
 
-    def __init__(self, submitter: Submitter, peers: Peers, node: NodeLink, environment: Environment) -> None:
+    def __init__(
+        self,
+        submitter: Submitter,
+        peers: Peers,
+        node: NodeLink,
+        environment: Environment,
+        own_seat: Callable[[], messages.Seat | None],
+    ) -> None:
         self._submitter = submitter
         self._peers = peers
         self._node = node
         self._environment = environment
+        self._own_seat = own_seat
         self._queues: dict[bytes, dict[Any, TaskQueue]] = {}
         """The queues by the function's key, and then by what `_find_queue` tells kinds by."""
         self._expected: dict[int, TaskQueue] = {}
@@ -128,11 +139,12 @@ class Tasks:
         label = options.name or function.name
         held = tuple(sorted(options.held().items()))
         # The node chooses by `max_retries` what it ends when memory gets scarce, so a lease is for one of both.
-        key = (label, held, repr(options.runtime_env), options.memory_limit, options.max_retries != 0)
+        seat = messages.Seat.of(options.scheduling_strategy, self._own_seat())
+        key = (label, held, repr(options.runtime_env), options.memory_limit, options.max_retries != 0, seat)
         queues = self._queues.setdefault(export.key, {})
         queue = queues.get(key)
         if queue is None:
-            queue = TaskQueue(self, self._submitter, self._peers, self._node, self._environment, label, options)
+            queue = TaskQueue(self, self._submitter, self._peers, self._node, self._environment, label, options, seat)
             if queue.failure:  # the next task tries again
                 return queue
             queue = queues.setdefault(key, queue)

@@ -108,6 +108,7 @@ class Worker:
         if kind is messages.Assign:
             first = self._assign is None
             self._assign = message
+            self._take_seat(message)
             if message.actor_id:
                 hosted = self.executor.hosted
                 hosted.actor_id = message.actor_id
@@ -195,6 +196,13 @@ class Worker:
         if isinstance(assign.asked, messages.CreateActor) and assign.asked.detached:
             return True
         return sockets.is_process_alive(self.process.directory, home.driver)
+
+    def _take_seat(self, assign: messages.Assign) -> None:
+        """Note the placement group of an assignment. A worker is in one group for all its life."""
+        asked, group = assign.asked, assign.group
+        self.process.seat = asked.seat if asked is not None else None
+        if group is not None:
+            self.process.groups.setdefault(group.creation.group_id, group)
 
     def _apply(self, assign: messages.Assign) -> None:
         """Take over the node's assignment: the first one, and a task worker's with each lease."""

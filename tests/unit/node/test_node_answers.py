@@ -44,6 +44,9 @@ REQUESTS: list[messages.Message] = [
     messages.CatchUp(0),
     messages.Follow(0, b"", 0, 0.0),
     messages.SetTitle("Trainer(lr=0.1)"),
+    messages.CreateGroup(0, b"g" * 18, [{"CPU": 1.0}], "PACK", "", False),
+    messages.RemoveGroup(0, b"g" * 18),
+    messages.AwaitGroup(0, b"g" * 18, 0.0),
 ]
 """One request of each kind that is answered with its `rid`, which the test sets."""
 
@@ -55,6 +58,7 @@ ANSWERS = {
     messages.LeaseGranted,
     messages.Listing,
     messages.TaskNews,
+    messages.GroupState,
 }
 
 WITHDRAWS = {messages.CancelLease}

@@ -40,7 +40,7 @@ class Node:
             namespace="space",
             environment=1,
             pool=pool,
-            queue=PlacementQueue(pool),
+            queue=PlacementQueue(),
             log_to_driver=True,
             graceful_shutdown_s=1.0,
             opened=messages.OpenSession(

@@ -10,7 +10,7 @@ class Line:
 
     def __init__(self) -> None:
         self.pool = Pool({"CPU": 2, "x": 1}, SessionGpus(GpuBank(), {}))
-        self.queue = PlacementQueue(self.pool)
+        self.queue = PlacementQueue()
         self.granted: list[str] = []
         self.held: dict[str, Allocation] = {}
 
@@ -20,7 +20,7 @@ class Line:
             self.held[label] = allocation
 
         held = placement if resources is None else resources
-        request = Request(to_units(placement), to_units(held), grant)
+        request = Request(to_units(placement), to_units(held), grant, self.pool)
         self.queue.add(request)
         return request
 

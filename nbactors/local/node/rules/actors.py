@@ -19,8 +19,8 @@ from nbactors.local.node.rules.context import Context
 from nbactors.local.node.rules.events import RemoveLog, RemoveRestartFiles
 from nbactors.local.node.rules.lifecycle import Cause, State, follow
 from nbactors.local.node.rules.names import Names, missing
-from nbactors.local.node.rules.queue import Request, too_much
-from nbactors.local.node.rules.records import Actor, Process, Session, Worker
+from nbactors.local.node.rules.queue import PlacementQueue, Request, too_much
+from nbactors.local.node.rules.records import Actor, Group, Process, Session, Worker, source
 from nbactors.local.node.rules.resources import Allocation, Units, to_units
 from nbactors.local.node.rules.workers import EXIT_WITHIN_S, Workers
 from nbactors.local.wire import messages
@@ -28,13 +28,20 @@ from nbactors.local.wire import messages
 ORPHAN_GRACE_S = 3.0
 """How long, in seconds, an actor may take to end after its creator or session is gone. All must be over within 5 s."""
 
+REMOVED_GROUP = "its placement group was removed."
+UNKNOWN_GROUP = (
+    "there is no such placement group: it was removed, or its session has ended, or the node has crashed when nothing "
+    "ran in it and its creator had ended."
+)
+
 
 class Actors:
     """All actors.
 
     Args:
         on_doomed: Called with a worker that is certain to end, so that whatever depends on it can end at the same time.
-        queue_up: Called with (session, request, purpose) to queue a request for resources.
+        queue_up: Called with (session, request, purpose, group) to queue a request for resources.
+        find_group: Called with a place in a placement group; returns the group, None if there is none.
         on_changed: Called with an actor that is in another state than before.
     """
 
@@ -43,7 +50,8 @@ class Actors:
         context: Context,
         workers: Workers,
         on_doomed: Callable[[Process], None],
-        queue_up: Callable[[Session, Request, str], None],
+        queue_up: Callable[[Session, Request, str, Group | None], None],
+        find_group: Callable[[messages.Seat | None], Group | None],
         on_changed: Callable[[Actor], None],
     ) -> None:
         self.table = ActorTable()
@@ -53,6 +61,7 @@ class Actors:
         self._workers = workers
         self._on_doomed = on_doomed
         self._queue_up = queue_up
+        self._find_group = find_group
         self._on_changed = on_changed
 
     # --------------------------------------------------------------------------------------------- what clients ask
@@ -71,15 +80,19 @@ class Actors:
             return
         resources = to_units(asked.resources)
         placement = _placement(asked, resources)
-        why = too_much(len(creator.children), session.queue, placement, resources)
+        group = self._find_group(asked.seat)
+        why = too_much(len(creator.children), *source(session, group, asked.seat), placement, resources)
         if why:
             ask.refuse("runtime", f"it was not created: {why}")
             return
         actor = self._add(asked, namespace, session, creator.process_id, creator.pid)
         holders.add(self._context, actor, creator, 1)
         self._early.pass_on(actor)
-        with self._careful(actor, "the queueing of an actor"):
-            self._wait(actor)
+        if asked.seat is not None and group is None:
+            self.discard(actor, "group_removed", UNKNOWN_GROUP)
+        else:
+            with self._careful(actor, "the queueing of an actor"):
+                self._wait(actor)
         # All holders are told when the actor is up or down; the creator is the first holder.
         if asked.rid:
             ask.answer(messages.ActorNamed(asked.rid, actor.actor_id, True, b""))
@@ -108,6 +121,7 @@ class Actors:
             owner=owner,
             owner_pid=owner_pid,
             resources=to_units(asked.resources),
+            group=self._find_group(asked.seat),
         )
         self.table.add(actor)
         creator = home.driver if owner == home.driver.process_id else self._context.find(owner)
@@ -162,11 +176,11 @@ class Actors:
     def _occupy(self, actor: Actor, worker: Worker, gpu_ids: list[str], state: State, is_up: bool = True) -> None:
         """Note that a worker is the actor already, whatever was known before."""
         if actor.request is not None:
-            actor.home.queue.withdraw(actor.request)
+            _queue_of(actor).withdraw(actor.request)
             actor.request = None
         if actor.allocation is not None:
-            actor.home.pool.release(actor.allocation)
-        actor.allocation = actor.home.pool.seize(actor.resources, gpu_ids)
+            actor.allocation.release()
+        actor.allocation = source(actor.home, actor.group, actor.creation.seat)[1].seize(actor.resources, gpu_ids)
         actor.worker, worker.actor = worker, actor
         if actor.state is not State.ENDING:
             actor.state = state
@@ -175,6 +189,12 @@ class Actors:
         if is_up:
             actor.process_id = worker.process_id
             holders.tell_up(self._context, actor)
+
+    def end_group(self, group: Group) -> None:
+        """End the actors of a placement group that was removed."""
+        for actor in list(self.table):
+            if actor.group is group and actor.down is None:
+                self.discard(actor, "group_removed", REMOVED_GROUP)
 
     def judge_scope(self) -> None:
         """End the actors without holders."""
@@ -292,13 +312,14 @@ class Actors:
             owner=actor.owner,
             owner_pid=actor.owner_pid,
             asked=asked,
+            group=actor.group.described if actor.group is not None else None,
         )
         self._context.send(worker, assign)
 
     def lost(self, worker: Worker, actor: Actor) -> None:
         """Handle the loss of the actor's process."""
         if actor.allocation is not None:
-            actor.home.pool.release(actor.allocation)
+            actor.allocation.release()
         with self._careful(actor, "an actor whose process is gone"):
             if actor.state is State.DEAD:
                 self._remove_files(actor)
@@ -427,8 +448,10 @@ class Actors:
             with self._careful(actor, "the placing of an actor"):
                 self._place(actor)
 
-        actor.request = Request(_placement(actor.creation, actor.resources), actor.resources, grant)
-        self._queue_up(actor.home, actor.request, f"actor {actor.creation.class_name}")
+        asked = actor.creation
+        _, pool = source(actor.home, actor.group, asked.seat)
+        actor.request = Request(_placement(asked, actor.resources), actor.resources, grant, pool)
+        self._queue_up(actor.home, actor.request, f"actor {asked.class_name}", actor.group)
 
     def _place(self, actor: Actor) -> None:
         asked = actor.creation
@@ -456,10 +479,10 @@ class Actors:
         self._move(actor, cause)
         self._free_name(actor)
         if actor.request is not None:
-            actor.home.queue.withdraw(actor.request)
+            _queue_of(actor).withdraw(actor.request)
             actor.request = None
         if actor.worker is None and actor.allocation is not None:
-            actor.home.pool.release(actor.allocation)
+            actor.allocation.release()
         owner = self._context.processes.get(actor.owner)
         if owner is not None:
             owner.children.discard(actor.actor_id)
@@ -512,6 +535,10 @@ class Actors:
         if creator.session is None or not creator.session.is_open:
             return "this process has no open session: call init() first."
         return f"there is an actor of the id {asked.actor_id.hex()} already: an id names one actor for ever."
+
+
+def _queue_of(actor: Actor) -> PlacementQueue:
+    return source(actor.home, actor.group, actor.creation.seat)[0]
 
 
 def _placement(asked: messages.CreateActor, resources: Units) -> Units:

@@ -13,11 +13,12 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from nbactors.local.node.rules.actors import REMOVED_GROUP, UNKNOWN_GROUP
 from nbactors.local.node.rules.asks import Ask
 from nbactors.local.node.rules.context import Context
 from nbactors.local.node.rules.gpus import UNIT
 from nbactors.local.node.rules.queue import Request, too_much
-from nbactors.local.node.rules.records import Lease, Process, Session, Worker
+from nbactors.local.node.rules.records import Group, Lease, Process, Session, Worker, source
 from nbactors.local.node.rules.resources import Allocation, to_units
 from nbactors.local.node.rules.workers import Workers
 from nbactors.local.wire import messages
@@ -39,7 +40,8 @@ class Leases:
 
     Args:
         on_doomed: Called with a worker that is certain to end.
-        queue_up: Called with (session, request, purpose) to queue a request for resources.
+        queue_up: Called with (session, request, purpose, group) to queue a request for resources.
+        find_group: Called with a place in a placement group; returns the group, None if there is none.
     """
 
     def __init__(
@@ -47,12 +49,14 @@ class Leases:
         context: Context,
         workers: Workers,
         on_doomed: Callable[[Process], None],
-        queue_up: Callable[[Session, Request, str], None],
+        queue_up: Callable[[Session, Request, str, Group | None], None],
+        find_group: Callable[[messages.Seat | None], Group | None],
     ) -> None:
         self._context = context
         self._workers = workers
         self._on_doomed = on_doomed
         self._queue_up = queue_up
+        self._find_group = find_group
         self._numbers = itertools.count(1)
         self._granted: dict[int, Lease] = {}
 
@@ -72,11 +76,15 @@ class Leases:
                 ask.refuse("value", f"request {asked.rid} is open already: each request has a number of its own.")
             return
         resources = to_units(asked.resources)
-        why = too_much(len(asker.leases), session.queue, resources, resources)
+        group = self._find_group(asked.seat)
+        if asked.seat is not None and group is None:
+            ask.refuse("group_removed", f"no worker for task {asked.label}: {UNKNOWN_GROUP}")
+            return
+        why = too_much(len(asker.leases), *source(session, group, asked.seat), resources, resources)
         if why:
             ask.refuse("runtime", f"no worker for tasks: {why}")
             return
-        self._wait(_lease(next(self._numbers), asker, session, asked, ask))
+        self._wait(_lease(next(self._numbers), asker, session, asked, ask, group))
 
     def has(self, holder: Process, lease_id: int) -> bool:
         """Return whether a process holds a lease of this number."""
@@ -98,15 +106,15 @@ class Leases:
         if lease is None:
             ask = Ask(self._context.send, holder, asked)
             ask.withdraw()
-            lease = _lease(lease_id, holder, worker.home, asked, ask)
+            lease = _lease(lease_id, holder, worker.home, asked, ask, self._find_group(asked.seat))
             holder.leases[asked.rid] = lease
             self._granted[lease_id] = lease
             self._numbers = itertools.count(max(lease_id, next(self._numbers)) + SKIPPED)
         elif lease.allocation is not None:  # its holder was the first to tell
-            worker.home.pool.release(lease.allocation)
+            lease.allocation.release()
         lease.granted = True
-        lease.worker, worker.lease = worker, lease
-        lease.allocation = worker.home.pool.seize(lease.resources, gpu_ids)
+        lease.worker, worker.lease, worker.group = worker, lease, lease.group
+        lease.allocation = source(worker.home, lease.group, asked.seat)[1].seize(lease.resources, gpu_ids)
 
     def forget(self, lease: Lease) -> None:
         """Forget a lease that its holder has returned to a crashed node."""
@@ -174,7 +182,7 @@ class Leases:
             worker.home.idle.remove(worker)
         lease = worker.lease
         if lease is not None and lease.allocation is not None:
-            lease.home.pool.release(lease.allocation)
+            lease.allocation.release()
 
     def reported(self, worker: Worker) -> None:
         """Tell the client how a task worker ended; that is known now, or will never be."""
@@ -188,8 +196,13 @@ class Leases:
         self._forget(lease)
         if granted:
             kind, why = self._workers.kind_of_death(worker), self._workers.death(worker)
+            if lease.group is not None and lease.group.state == "REMOVED":
+                kind, why = "group_removed", REMOVED_GROUP
             lost = messages.LeaseLost(lease.lease_id, worker.process_id, why, kind)
             self._context.send(lease.holder, lost)
+            return
+        if lease.group is not None and lease.group.state == "REMOVED":
+            lease.ask.refuse("group_removed", f"no worker for task {lease.asked.label}: {REMOVED_GROUP}")
             return
         lease.attempts += 1
         # It does not matter whether the node told this worker to end: a worker whose forkserver has died was told, too,
@@ -216,15 +229,29 @@ class Leases:
                 self._workers.kill(worker)
                 self._on_doomed(worker)
 
+    def end_group(self, group: Group, workers: list[Worker]) -> None:
+        """Kill the task workers of a placement group that was removed, and refuse the requests that wait."""
+        for process in list(self._context.processes.values()):
+            for lease in list(process.leases.values()):
+                if lease.group is group and lease.worker is None:
+                    lease.ask.refuse("group_removed", f"no worker for task {lease.asked.label}: {REMOVED_GROUP}")
+                    self._drop(lease)
+        for worker in workers:
+            if worker.group is group:  # an idle one, too: it would tell the next node of the group
+                if worker in worker.home.idle:
+                    worker.home.idle.remove(worker)
+                self._workers.kill(worker)
+                self._on_doomed(worker)
+
     def block(self, worker: Worker) -> None:
         """Lend the CPUs of a worker that waits for other workers, which may need them."""
         if worker.lease is not None and worker.lease.allocation is not None and not worker.lost:
-            worker.home.pool.lend(worker.lease.allocation)
+            worker.lease.allocation.pool.lend(worker.lease.allocation)
 
     def unblock(self, worker: Worker) -> None:
         """Take the CPUs back for a worker that goes on."""
         if worker.lease is not None and worker.lease.allocation is not None:
-            worker.home.pool.take_back(worker.lease.allocation)
+            worker.lease.allocation.pool.take_back(worker.lease.allocation)
 
     def end_idle(self, session: Session) -> None:
         """Kill the workers without a lease of a session that is closed."""
@@ -245,8 +272,9 @@ class Leases:
             with self._context.careful("the placing of a task", lambda why: self._fail(lease, why)):
                 self._place(lease)
 
-        lease.request = Request(lease.resources, lease.resources, grant)
-        self._queue_up(lease.home, lease.request, f"task {lease.asked.label}")
+        _, pool = source(lease.home, lease.group, lease.asked.seat)
+        lease.request = Request(lease.resources, lease.resources, grant, pool)
+        self._queue_up(lease.home, lease.request, f"task {lease.asked.label}", lease.group)
 
     def _fail(self, lease: Lease, why: str) -> None:
         lease.ask.fail(why)
@@ -265,7 +293,7 @@ class Leases:
                     self._start_check(worker)
                 return
         worker = self._workers.start(session, asked.label, asked)
-        worker.kind = lease.kind
+        worker.kind, worker.group = lease.kind, lease.group
         lease.worker, worker.lease = worker, lease
 
     def _start_check(self, worker: Worker) -> None:
@@ -306,18 +334,19 @@ class Leases:
             owner=lease.holder.process_id,
             owner_pid=lease.holder.pid,
             asked=lease.asked,
+            group=lease.group.described if lease.group is not None else None,
         )
         self._context.send(lease.worker, assign)
 
     def _drop(self, lease: Lease) -> None:
         """End a lease or a request, and separate it from its worker."""
         if lease.request is not None:
-            lease.home.queue.withdraw(lease.request)
+            source(lease.home, lease.group, lease.asked.seat)[0].withdraw(lease.request)
             lease.request = None
         if lease.worker is not None:
             lease.worker.lease = None
         if lease.allocation is not None:
-            lease.home.pool.release(lease.allocation)
+            lease.allocation.release()
         self._forget(lease)
 
     def _forget(self, lease: Lease) -> None:
@@ -341,7 +370,9 @@ class Leases:
         self._context.send(worker, messages.Terminate("idle"))
 
 
-def _lease(lease_id: int, holder: Process, home: Session, asked: messages.RequestLease, ask: Ask) -> Lease:
+def _lease(
+    lease_id: int, holder: Process, home: Session, asked: messages.RequestLease, ask: Ask, group: Group | None
+) -> Lease:
     return Lease(
         lease_id=lease_id,
         holder=holder,
@@ -350,8 +381,10 @@ def _lease(lease_id: int, holder: Process, home: Session, asked: messages.Reques
         ask=ask,
         kind=_kind(asked),
         resources=to_units(asked.resources),
+        group=group,
     )
 
 
 def _kind(asked: messages.RequestLease) -> bytes:
-    return _encode((asked.runtime_env, asked.sys_path, asked.cwd, [], asked.memory_limit))
+    seat = asked.seat and (asked.seat.group_id, asked.seat.captures)  # what a process creates may have to run there
+    return _encode((asked.runtime_env, asked.sys_path, asked.cwd, [], asked.memory_limit, seat))

@@ -32,8 +32,9 @@ def answer(
     stores: list[messages.StoreRow],
     bars: list[messages.Bar],
     metrics: Callable[[list[messages.StoreRow]], str],
+    groups: Callable[[], list[messages.GroupRow]],
 ) -> messages.Message:
-    """Return the answer to `query`. `metrics` makes the text of the metrics."""
+    """Return the answer to `query`. `metrics` makes the text of the metrics, `groups` the rows of groups."""
     rid = query.rid
     if query.what == "actors":
         return messages.Listing(rid, [_row(context, actor) for actor in actors.table], {}, {})
@@ -51,13 +52,15 @@ def answer(
         return messages.Listing(rid, rows, _amounts(context, asker, False), _facts(context), stores=stores, bars=bars)
     if query.what == "object_store":
         return messages.Listing(rid, [], {}, {}, stores=stores)
+    if query.what == "placement_groups":
+        return messages.Listing(rid, [], {}, _facts(context), groups=groups())
     if query.what == "metrics":
         return messages.Listing(rid, [], {}, {"metrics": metrics(stores)})
     return messages.Refused(
         rid,
         "value",
         f"the node cannot list {query.what!r}: it knows actors, named_actors, available_resources, "
-        "cluster_resources, load, nodes, processes, metrics, object_store and status.",
+        "cluster_resources, load, nodes, processes, metrics, object_store, placement_groups and status.",
     )
 
 

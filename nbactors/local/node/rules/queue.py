@@ -22,6 +22,7 @@ PATIENCE = 64
 FIRST_RESERVATION_S = 2.0
 
 _Shape = tuple[tuple[str, int], ...]
+"""What requests of one line share: amounts, and the pool that they are taken from."""
 
 
 class Request(msgspec.Struct, eq=False):
@@ -31,11 +32,13 @@ class Request(msgspec.Struct, eq=False):
         placement: The resources that must be free.
         resources: The resources that are then held; a part of `placement`.
         grant: Called with the allocation.
+        pool: Where they are taken from.
     """
 
     placement: Units
     resources: Units
     grant: Callable[[Allocation], None]
+    pool: Pool
     number: int = 0
     withdrawn: bool = False
     overtaken: int = 0
@@ -50,32 +53,31 @@ class _Line(deque[Request]):
 
 
 class PlacementQueue:
-    """The waiting requests of one session."""
+    """The waiting requests of one session, or of one placement group."""
 
-    def __init__(self, pool: Pool) -> None:
-        self._pool = pool
+    def __init__(self) -> None:
         self._lines: dict[_Shape, _Line] = {}
         self._numbers = itertools.count()
 
     def add(self, request: Request) -> None:
         """Queue a request; the next `pump` may grant it."""
         request.number = next(self._numbers)
-        self._lines.setdefault(_shape(request.placement, request.resources), _Line()).append(request)
+        self._lines.setdefault(_shape(request.placement, request.resources, request.pool), _Line()).append(request)
 
     def __len__(self) -> int:
         """How many requests wait, including some withdrawn ones."""
         return sum(map(len, self._lines.values()))
 
-    def is_full_for(self, placement: Units, resources: Units) -> bool:
+    def is_full_for(self, placement: Units, resources: Units, pool: Pool) -> bool:
         """Return whether there are too many kinds of requests for a new kind: each kind takes time in each `pump`."""
-        return len(self._lines) >= MAX_KINDS and _shape(placement, resources) not in self._lines
+        return len(self._lines) >= MAX_KINDS and _shape(placement, resources, pool) not in self._lines
 
     def withdraw(self, request: Request) -> None:
         """Forget a request. Does nothing if it was granted."""
         if request.withdrawn:
             return
         request.withdrawn = True
-        line = self._lines.get(_shape(request.placement, request.resources))
+        line = self._lines.get(_shape(request.placement, request.resources, request.pool))
         if line is not None:
             # It stays in the line until it is the first, or until half of the line is withdrawn.
             line.withdrawn += 1
@@ -117,7 +119,7 @@ class PlacementQueue:
         return heads
 
     def _may_have(self, request: Request, heads: list[Request], now: float) -> bool:
-        if not self._pool.fits(request.placement):
+        if not request.pool.fits(request.placement):
             return False
         return not any(
             other.reserved_until > now and other.number < request.number and other.placement.keys() & request.placement
@@ -130,9 +132,9 @@ class PlacementQueue:
                 line.popleft()
                 break
         for other in heads:
-            if other.number < request.number and not self._pool.shortage(other.placement):
+            if other.number < request.number and not other.pool.shortage(other.placement):
                 self._note_overtaken(other, now)
-        request.grant(self._pool.allocate(request.resources))
+        request.grant(request.pool.allocate(request.resources))
 
     def _note_overtaken(self, request: Request, now: float) -> None:
         request.overtaken += 1
@@ -142,15 +144,15 @@ class PlacementQueue:
             request.reservation_s *= 2
 
 
-def _shape(placement: Units, resources: Units) -> _Shape:
-    return (*sorted(placement.items()), ("", 0), *sorted(resources.items()))
+def _shape(placement: Units, resources: Units, pool: Pool) -> _Shape:
+    return (*sorted(placement.items()), ("", id(pool)), *sorted(resources.items()))
 
 
-def too_much(process_pending: int, queue: PlacementQueue, placement: Units, resources: Units) -> str:
+def too_much(process_pending: int, queue: PlacementQueue, pool: Pool, placement: Units, resources: Units) -> str:
     """Return why a process may not queue another request now, empty if it may."""
     if process_pending >= MAX_PENDING:
         return f"this process has {MAX_PENDING} of them already: end or get some first."
-    if queue.is_full_for(placement, resources):
+    if queue.is_full_for(placement, resources, pool):
         return (
             f"requests for {MAX_KINDS} different amounts of resources wait already in this session: wait until some "
             "are served, or declare the resources in init()."

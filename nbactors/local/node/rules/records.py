@@ -7,6 +7,7 @@ from typing import Protocol
 import msgspec
 
 from nbactors.local.node.rules.alarms import Alarm
+from nbactors.local.node.rules.grouping.bundles import AnyBundle, BundlePool
 from nbactors.local.node.rules.lifecycle import State
 from nbactors.local.node.rules.queue import PlacementQueue, Request
 from nbactors.local.node.rules.resources import Allocation, Pool, Units
@@ -20,6 +21,8 @@ class Answerable(Protocol):
 
     @property
     def is_open(self) -> bool: ...
+    @property
+    def rid(self) -> int: ...
     def answer(self, message: messages.Message) -> None: ...
     def done(self) -> None: ...
     def refuse(self, kind: str, text: str) -> None: ...
@@ -56,6 +59,7 @@ class Worker(Process, eq=False, kw_only=True):
     Attributes:
         actor: Its actor, None for a task worker.
         lease: Its current lease, if it is a task worker.
+        group: The placement group whose tasks it runs, if it is a task worker; also while it is idle.
         kind: Task workers of one kind can replace each other.
         label: The prefix of its output.
         ready: Whether it has registered.
@@ -76,6 +80,7 @@ class Worker(Process, eq=False, kw_only=True):
     home: Session
     actor: Actor | None = None
     lease: Lease | None = None
+    group: Group | None = None
     kind: bytes = b""
     label: str = ""
     ready: bool = False
@@ -133,6 +138,55 @@ class Session(msgspec.Struct, eq=False, kw_only=True):
         return messages.Home(self.job_id, self.driver.process_id, self.driver.pid, self.opened)
 
 
+class Group(msgspec.Struct, eq=False, kw_only=True):
+    """A placement group.
+
+    Attributes:
+        creation: Its creator's request.
+        home: The session that has created it, whose resources it reserves.
+        owner: The process that has created it.
+        pools: What each bundle has.
+        any_bundle: All of them together.
+        queue: The requests for parts of the bundles.
+        state: "PENDING", "CREATED" or "REMOVED".
+        waits_for: What it waits for; empty if it does not wait.
+        reserved: What it has of the session's resources, by bundle.
+        wake_at: When its queue must be looked at again.
+    """
+
+    creation: messages.CreateGroup
+    home: Session
+    owner: bytes
+    namespace: str
+    pools: list[BundlePool]
+    any_bundle: AnyBundle
+    queue: PlacementQueue = msgspec.field(default_factory=PlacementQueue)
+    state: str = "PENDING"
+    waits_for: str = ""
+    request: Request | None = None
+    reserved: list[Allocation] = msgspec.field(default_factory=list)
+    waiters: list[Answerable] = msgspec.field(default_factory=list)
+    wake_at: float | None = None
+
+    def at(self, seat: messages.Seat) -> Pool:
+        """Return the pool of a place in the group; a bundle that does not exist counts as any."""
+        return self.pools[seat.bundle] if 0 <= seat.bundle < len(self.pools) else self.any_bundle
+
+    @property
+    def described(self) -> messages.Grouped:
+        """The group for the processes in it, which may have to tell the next node."""
+        return messages.Grouped(
+            self.creation, self.home.described, self.owner, self.state, [taken.gpu_ids for taken in self.reserved]
+        )
+
+
+def source(home: Session, group: Group | None, seat: messages.Seat | None) -> tuple[PlacementQueue, Pool]:
+    """Return where an actor or a lease gets its resources, and the queue for them."""
+    if group is None or seat is None:
+        return home.queue, home.pool
+    return group.queue, group.at(seat)
+
+
 class Actor(msgspec.Struct, eq=False, kw_only=True):
     """An actor, living or dead.
 
@@ -146,6 +200,7 @@ class Actor(msgspec.Struct, eq=False, kw_only=True):
         restarts: How often it was restarted.
         restarting: What its holders were told of its last restart.
         crashed: The process before its last restart, empty for none.
+        group: The placement group that it runs in; None for none.
     """
 
     creation: messages.CreateActor
@@ -167,6 +222,7 @@ class Actor(msgspec.Struct, eq=False, kw_only=True):
     crashed: bytes = b""
     pid: int = 0
     process_id: bytes = b""
+    group: Group | None = None
 
     @property
     def shown(self) -> str:
@@ -188,6 +244,7 @@ class Lease(msgspec.Struct, eq=False, kw_only=True):
         ask: The request, answered when it is granted or refused.
         granted: Whether the holder was told.
         attempts: How many processes for it have ended before they were ready.
+        group: The placement group that it is in; None for none.
     """
 
     lease_id: int
@@ -202,3 +259,4 @@ class Lease(msgspec.Struct, eq=False, kw_only=True):
     worker: Worker | None = None
     granted: bool = False
     attempts: int = 0
+    group: Group | None = None

@@ -27,18 +27,24 @@ def to_amounts(units: Mapping[str, int]) -> dict[str, float]:
     return {name: amount / UNIT for name, amount in units.items()}
 
 
-class Allocation(msgspec.Struct):
+class Allocation(msgspec.Struct, eq=False):
     """The resources that a worker or an actor holds.
 
     Attributes:
         held: Amounts by resource.
         gpus: The GPUs among them.
+        pool: The pool that they are taken from.
         lent: CPUs that are lent to other workers for now.
     """
 
     held: Units
     gpus: Shares
+    pool: Pool
     lent: int = 0
+
+    def release(self) -> None:
+        """Give back all resources. The allocation is empty afterwards, so releasing it again does nothing."""
+        self.pool.release(self)
 
     @property
     def gpu_ids(self) -> list[str]:
@@ -61,6 +67,11 @@ class Pool:
         self._gpus = gpus
         if gpus.ids:
             self.total["GPU"] = len(gpus.ids) * UNIT
+
+    @property
+    def gpu_ids(self) -> list[str]:
+        """The GPUs that it may have parts of."""
+        return self._gpus.ids
 
     def shortage(self, request: Units) -> dict[str, tuple[float, float]]:
         """Return which amounts can never be met: by resource, the requested amount and the total."""
@@ -90,7 +101,7 @@ class Pool:
         for name, amount in request.items():
             if name != "GPU":
                 self._free[name] -= amount
-        return Allocation(dict(request), shares)
+        return Allocation(dict(request), shares, self)
 
     def seize(self, held: Units, gpu_ids: Sequence[str]) -> Allocation:
         """Allocate what a worker holds already, free or not.
@@ -106,7 +117,7 @@ class Pool:
         for name, units in held.items():
             if name != "GPU":
                 self._free[name] = self._free.get(name, 0) - units
-        return Allocation(dict(held), shares)
+        return Allocation(dict(held), shares, self)
 
     def release(self, allocation: Allocation) -> None:
         """Give back all resources. The allocation is empty afterwards, so releasing it again does nothing."""

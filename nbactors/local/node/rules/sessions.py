@@ -134,7 +134,7 @@ class Sessions:
             namespace=opened.namespace,
             environment=self.environments.number(opened.environment),
             pool=pool,
-            queue=PlacementQueue(pool),
+            queue=PlacementQueue(),
             log_to_driver=opened.log_to_driver,
             graceful_shutdown_s=opened.graceful_shutdown_s,
             opened=opened,

@@ -24,13 +24,14 @@ from nbactors.local.node.rules.asks import Ask
 from nbactors.local.node.rules.bars import Bars
 from nbactors.local.node.rules.context import Context, Facts
 from nbactors.local.node.rules.deaths import NODE_STOPPED
+from nbactors.local.node.rules.grouping.groups import Groups
 from nbactors.local.node.rules.leases import Leases
 from nbactors.local.node.rules.memory.lending import Lending
 from nbactors.local.node.rules.memory.monitor import MemoryMonitor
 from nbactors.local.node.rules.metrics import own
 from nbactors.local.node.rules.metrics.series import Series
 from nbactors.local.node.rules.queue import Request
-from nbactors.local.node.rules.records import NO_CONNECTION, Process, Session, Worker
+from nbactors.local.node.rules.records import NO_CONNECTION, Group, Process, Session, Worker
 from nbactors.local.node.rules.recovering.recovery import Recovery
 from nbactors.local.node.rules.recovering.restoring import Restoring
 from nbactors.local.node.rules.sessions import Sessions
@@ -67,8 +68,8 @@ class NodeState:
         self._idle_turn = 0
         self._is_idle = True
         self._idle_alarm: Alarm | None = None
-        self._waiting: dict[bytes, Session] = {}
-        """The sessions with requests that wait for resources."""
+        self._waiting: dict[bytes, Session | Group] = {}
+        """The sessions and placement groups with requests that wait for resources."""
         self._sessions = Sessions(context, self._end_session)
         self._workers = Workers(
             context,
@@ -79,18 +80,21 @@ class NodeState:
             on_removed=lambda worker: self._sessions.settle(worker.home),
         )
         self._tracing = tracing = Tracing(context)
-        self._actors = Actors(context, self._workers, self._doomed, self._queue_up, tracing.actor_changed)
+        self._groups = Groups(context, self._queue_up, self._group_removed)
+        find_group = self._groups.find
+        self._actors = Actors(context, self._workers, self._doomed, self._queue_up, find_group, tracing.actor_changed)
         self._bars = Bars(context)
         self._lending = Lending(context, int(facts.store_limit))
         self._series = Series()
         self._memory = MemoryMonitor(context, self._workers)
-        self._leases = Leases(context, self._workers, self._doomed, self._queue_up)
+        self._leases = Leases(context, self._workers, self._doomed, self._queue_up, find_group)
         self._restoring = Restoring(
             context,
             self._sessions,
             self._workers,
             self._actors,
             self._leases,
+            self._groups,
             replace=self._clients.__setitem__,
             is_recovering=lambda: self._recovery.is_open,
         )
@@ -243,6 +247,10 @@ class NodeState:
             messages.Created: self._restoring.created,
             messages.Leased: self._restoring.leased,
             messages.Restored: self._restoring.restored,
+            messages.Grouped: self._restoring.grouped,
+            messages.CreateGroup: self._groups.create,
+            messages.RemoveGroup: self._groups.remove,
+            messages.AwaitGroup: self._groups.wait,
         }
         of_workers: dict[type, Handler] = {
             **of_members,
@@ -384,8 +392,18 @@ class NodeState:
 
     def _answer_query(self, ask: Ask, query: messages.Query) -> None:
         def answer(stores: list[messages.StoreRow]) -> None:
-            bars = self._bars.open()
-            ask.answer(listing.answer(self._context, self._actors, ask.asker, query, stores, bars, self._metrics_text))
+            ask.answer(
+                listing.answer(
+                    self._context,
+                    self._actors,
+                    ask.asker,
+                    query,
+                    stores,
+                    self._bars.open(),
+                    self._metrics_text,
+                    self._groups.rows,
+                )
+            )
 
         if query.what in listing.WITH_STORES:
             self._lending.list_for(ask.asker, answer)
@@ -406,6 +424,7 @@ class NodeState:
             self._context.tell(watcher, gone)
         process.watchers.clear()
         self._lending.gone(process)
+        self._groups.forget_process(process)
         self._tracing.process_gone(process)
         self._actors.end_children(process, kind)
         self._leases.end_of(process)
@@ -419,6 +438,13 @@ class NodeState:
         self._actors.end_children(session.driver, "session_ended")
         self._leases.end_of(session.driver)
         self._leases.end_idle(session)
+        self._groups.end_of(session)
+
+    def _group_removed(self, group: Group) -> None:
+        self._waiting.pop(group.creation.group_id, None)
+        self._actors.end_group(group)
+        self._leases.end_group(group, self._context.workers())
+        self._sessions.settle(group.home)
 
     # ------------------------------------------------------------------------------------------------------ workers
 
@@ -451,10 +477,14 @@ class NodeState:
 
     # ---------------------------------------------------------------------------------------------------- resources
 
-    def _queue_up(self, session: Session, request: Request, purpose: str) -> None:
-        session.queue.add(request)
-        self._waiting[session.job_id] = session
-        shortage = session.pool.shortage(request.placement)
+    def _queue_up(self, session: Session, request: Request, purpose: str, group: Group | None = None) -> None:
+        if group is None:
+            session.queue.add(request)
+            self._waiting[session.job_id] = session
+        else:
+            group.queue.add(request)
+            self._waiting[group.creation.group_id] = group
+        shortage = request.pool.shortage(request.placement)
         if not shortage:
             return
         text = shortage_text(purpose, shortage)
@@ -465,14 +495,14 @@ class NodeState:
 
     def _pump(self) -> None:
         """Grant requests of all sessions, because a session may wait for GPUs that another one has given back."""
-        for session in list(self._waiting.values()):
+        for key, session in list(self._waiting.items()):
             if session.queue:
                 wake_at = session.queue.pump(self._context.now)
                 if wake_at is not None and wake_at != session.wake_at:
                     self._context.alarms.set(wake_at, lambda: None)
                 session.wake_at = wake_at
             if not session.queue:
-                del self._waiting[session.job_id]
+                del self._waiting[key]
 
     # ------------------------------------------------------------------------------------------------------- leaving
 

@@ -31,6 +31,7 @@ from nbactors.local.wire.messages.control import (
     Environment,
     FetchLog,
     GetActor,
+    Grouped,
     Home,
     KillActor,
     LeaseGranted,
@@ -60,6 +61,15 @@ from nbactors.local.wire.messages.control import (
 )
 from nbactors.local.wire.messages.conversation import Control
 from nbactors.local.wire.messages.fork import NO_RUNTIME_ENV, Exited, Fork, Forked, ForkMessage
+from nbactors.local.wire.messages.groups import (
+    MAX_BUNDLES,
+    AwaitGroup,
+    CreateGroup,
+    GroupRow,
+    GroupState,
+    RemoveGroup,
+    Seat,
+)
 from nbactors.local.wire.messages.inspection import AskInspection, CallNow, GroupNow, Inspection
 from nbactors.local.wire.messages.looking import Look, Looked
 from nbactors.local.wire.messages.message import PROTOCOL_VERSION, Hello, ListenAgain, Message, RuntimeEnv

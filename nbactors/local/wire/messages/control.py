@@ -12,6 +12,7 @@ from typing import Annotated, Any
 from msgspec import Meta, field
 
 from nbactors.limits import MAX_AMOUNT, MAX_GPUS, MAX_KINDS, MAX_SECONDS, MAX_TEXT
+from nbactors.local.wire.messages.groups import CreateGroup, GroupRow, Seat
 from nbactors.local.wire.messages.message import Count, Message, Name, Pid, ProcessId, RuntimeEnv
 from nbactors.local.wire.messages.room import StoreRow
 from nbactors.local.wire.messages.shown import Bar
@@ -146,6 +147,7 @@ class CreateActor(Message, tag=10, frozen=True):
         modules: Modules that the worker needs, and that the forkserver may import once for all workers.
         max_restarts: How often it is started again after a crash; -1 for any number.
         memory_limit: Bytes of its own that its process may use while a method runs; 0 for no limit.
+        seat: Its place in a placement group; None for none.
     """
 
     rid: Count
@@ -164,6 +166,7 @@ class CreateActor(Message, tag=10, frozen=True):
     modules: Names = []  # noqa: RUF012 - msgspec copies it for each message
     max_restarts: int = 0
     memory_limit: Count = 0
+    seat: Seat | None = None
 
 
 class ActorNamed(Message, tag=11, frozen=True):
@@ -301,6 +304,7 @@ class RequestLease(Message, tag=21, frozen=True):
         label: Name of the function, for warnings.
         memory_limit: Bytes of its own that the worker may use while a task runs; 0 for no limit.
         is_retriable: Whether tasks of this kind run again after a crash of the worker.
+        seat: Their place in a placement group; None for none.
     """
 
     rid: Count
@@ -311,6 +315,7 @@ class RequestLease(Message, tag=21, frozen=True):
     cwd: bytes
     memory_limit: Count = 0
     is_retriable: bool = False
+    seat: Seat | None = None
 
 
 class LeaseGranted(Message, tag=22, frozen=True):
@@ -354,6 +359,25 @@ class LeaseLost(Message, tag=25, frozen=True):
     kind: str = "crashed"
 
 
+class Grouped(Message, tag=175, frozen=True):
+    """A placement group, as its creator and the workers in it keep it for the next node, if this one crashes.
+
+    Node to creator, whenever the state changes; and process to the next node, before its `Rejoin`.
+
+    Attributes:
+        home: The session that has created the group.
+        owner: The process that has created the group.
+        state: As in `GroupRow`.
+        gpu_ids: The GPUs of each bundle, if the group has its resources.
+    """
+
+    creation: CreateGroup
+    home: Home
+    owner: ProcessId
+    state: Name
+    gpu_ids: Annotated[list[Names], Meta(max_length=1000)]
+
+
 class Assign(Message, tag=26, frozen=True):
     """Node to worker, before its first call and with each lease: its actor or lease, and its resources.
 
@@ -367,6 +391,7 @@ class Assign(Message, tag=26, frozen=True):
         may_restart: Whether the actor is restarted when its process crashes.
         owner, owner_pid: The process that has created the actor, or has leased the worker.
         asked: Its request. A worker keeps the whole message for the next node, if this one crashes.
+        group: The placement group that it runs in; None for none.
     """
 
     actor_id: bytes
@@ -384,6 +409,7 @@ class Assign(Message, tag=26, frozen=True):
     owner: bytes = b""
     owner_pid: int = 0
     asked: CreateActor | RequestLease | None = None
+    group: Grouped | None = None
 
 
 class Blocked(Message, tag=27, frozen=True):
@@ -444,7 +470,7 @@ class Query(Message, tag=33, frozen=True):
 
     Attributes:
         what: "actors", "named_actors", "available_resources", "cluster_resources", "nodes", "processes", "metrics",
-            "object_store", "status", or "load": as "status", without the actors.
+            "object_store", "placement_groups", "status", or "load": as "status", without the actors.
         all_namespaces: For "named_actors".
     """
 
@@ -526,6 +552,7 @@ class Listing(Message, tag=35, frozen=True):
         processes: For "processes".
         stores: For "object_store", "status" and "load": the node, then the sessions whose limit the user has named.
             For a session only itself.
+        groups: For "placement_groups".
     """
 
     rid: int
@@ -535,6 +562,7 @@ class Listing(Message, tag=35, frozen=True):
     processes: list[ProcessRow] = []  # noqa: RUF012 - msgspec copies it for each message
     stores: list[StoreRow] = field(default_factory=list)
     bars: list[Bar] = field(default_factory=list)
+    groups: list[GroupRow] = field(default_factory=list)
 
 
 class Stop(Message, tag=36, frozen=True):

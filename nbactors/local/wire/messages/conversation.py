@@ -19,6 +19,7 @@ from nbactors.local.wire.messages.control import (
     Ending,
     FetchLog,
     GetActor,
+    Grouped,
     Home,
     KillActor,
     LeaseGranted,
@@ -45,6 +46,7 @@ from nbactors.local.wire.messages.control import (
     Watch,
     Welcome,
 )
+from nbactors.local.wire.messages.groups import AwaitGroup, CreateGroup, GroupState, RemoveGroup
 from nbactors.local.wire.messages.looking import Look, Looked
 from nbactors.local.wire.messages.message import Hello, ListenAgain
 from nbactors.local.wire.messages.metric_reports import Metrics
@@ -106,6 +108,11 @@ Control = Union[  # noqa: UP007 - msgspec reads it at run time
     Created,
     Leased,
     Restored,
+    CreateGroup,
+    RemoveGroup,
+    AwaitGroup,
+    GroupState,
+    Grouped,
     NodeStopped,
     AskRoom,
     Room,

@@ -14,7 +14,7 @@ from nbactors.local.wire.ids import socket_name
 RECOVER_WITHIN_S = 1.0
 """How long, in seconds, requests wait for the processes that are to return."""
 
-_DECLARATIONS = (messages.Rejoin, messages.Created, messages.Leased)
+_DECLARATIONS = (messages.Grouped, messages.Rejoin, messages.Created, messages.Leased)
 """The kinds of declarations, in the order in which all of each kind are handled."""
 
 

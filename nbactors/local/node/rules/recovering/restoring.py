@@ -8,6 +8,7 @@ from nbactors.local.node.rules.actors import Actors
 from nbactors.local.node.rules.asks import Ask
 from nbactors.local.node.rules.context import Context
 from nbactors.local.node.rules.events import Close, Exited, OpenForkserver, ReadAgain
+from nbactors.local.node.rules.grouping.groups import Groups
 from nbactors.local.node.rules.leases import Leases
 from nbactors.local.node.rules.records import NO_CONNECTION, Actor, Process, Session, Worker
 from nbactors.local.node.rules.sessions import Sessions
@@ -37,6 +38,7 @@ class Restoring:
         workers: Workers,
         actors: Actors,
         leases: Leases,
+        groups: Groups,
         replace: Callable[[int, Worker], None],
         is_recovering: Callable[[], bool],
     ) -> None:
@@ -45,6 +47,7 @@ class Restoring:
         self._workers = workers
         self._actors = actors
         self._leases = leases
+        self._groups = groups
         self._replace = replace
         self._is_recovering = is_recovering
         self._unassigned: dict[bytes, Process] = {}
@@ -106,6 +109,10 @@ class Restoring:
             self._leases.give_back(holder, messages.ReturnLease(assign.lease_id))
         elif message.blocked:
             self._leases.block(worker)
+
+    def grouped(self, ask: Ask, message: messages.Grouped) -> None:
+        """Restore a placement group. It comes before all that may run in it."""
+        self._groups.restore(self._sessions.restore(message.home), message)
 
     def created(self, ask: Ask, message: messages.Created) -> None:
         """Restore an actor by what its creator knows, if its worker has not returned."""

@@ -1,0 +1,1 @@
+"""Placement groups: what their bundles have, and how groups are reserved and removed."""
