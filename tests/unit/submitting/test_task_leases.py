@@ -500,7 +500,7 @@ def test_a_function_that_has_gone_is_undefined_where_it_was_known(
 
 
 def test_a_function_of_an_earlier_session_is_exported_anew(session: Session, worker: PlayedWorker) -> None:
-    WORK.export = tasks.Export(tasks.Tasks(*[None] * 4), None, 0)  # type: ignore[arg-type]
+    WORK.export = tasks.Export(tasks.Tasks(*[None] * 5), None, 0)  # type: ignore[arg-type]
     WORK.export.tasks.forget_soon = lambda key: None  # type: ignore[method-assign]
     submit(session)
     assert WORK.export.tasks is session.tasks
