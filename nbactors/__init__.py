@@ -98,7 +98,9 @@ _LATER = {
 
 
 def __getattr__(name: str) -> object:
-    """Import the names of `_LATER` at their first use, because few programs use these."""
+    """Import `dag` and the names of `_LATER` at their first use, because few programs use these."""
+    if name == "dag":
+        return importlib.import_module("nbactors.dag")
     module = _LATER.get(name)
     if module is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
