@@ -28,6 +28,7 @@ testing                   : exceptions frontend local.access local.sockets      
 package                   : upkeep util api actor runtime_context engine object_ref object_ref_generator exceptions
                             old_names version                                                   + IPython
 upkeep                    : api actor definitions engine exceptions object_ref options ownership
+util.multiprocessing      : api exceptions object_ref views                            + typing_extensions
 util                      : api actor definitions engine exceptions frontend object_ref object_ref_generator
                             options views
 runtime_context           : actor engine

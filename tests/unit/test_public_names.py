@@ -143,6 +143,7 @@ def test_the_import_loads_no_engine_and_no_heavy_module() -> None:
     heavy += [
         "nbactors.jupyter",
         "nbactors.dag",
+        "nbactors.util.multiprocessing",
         "ipykernel",
         "ipywidgets",
         "traitlets",
