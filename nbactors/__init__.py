@@ -150,7 +150,7 @@ _LATER = {
     "timeline": "nbactors.util.timeline",
 }
 
-_MODULES = ("cloudpickle", "cross_language", "experimental")
+_MODULES = ("cloudpickle", "cross_language", "dag", "experimental")
 
 
 def __getattr__(name: str) -> object:

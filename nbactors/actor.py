@@ -32,6 +32,7 @@ from nbactors.views import description
 if TYPE_CHECKING:
     from typing_extensions import Never
 
+    from nbactors.dag import ClassMethodNode, ClassNode
     from nbactors.definitions.metadata import ActorMeta, MethodMeta
     from nbactors.definitions.signature import Signature
     from nbactors.engine import ActorLink
@@ -88,6 +89,25 @@ class ActorMethod:
         if kwargs or not self._minimum <= len(args) <= self._maximum:
             self._check(args, kwargs)
         return self._link.call(self._meta, args, kwargs, self._options)
+
+    def bind(self, /, *args: Any, **kwargs: Any) -> ClassMethodNode | tuple[ClassMethodNode, ...]:
+        """Describe a call for a graph, without making it. Arguments may be nodes of the graph; see `nbactors.dag`.
+
+        Example: `counter.add.bind(double.bind(2)).execute()`.
+
+        Returns:
+            A node; for ``num_returns`` above 1 a tuple with a node for each result, as in Ray.
+
+        Raises:
+            TypeError: The arguments do not fit the method.
+        """
+        from nbactors.dag.class_node import ClassMethodNode, ClassMethodOutputNode  # noqa: PLC0415 - few use it
+
+        self._check(args, kwargs)
+        node = ClassMethodNode(self, self._meta.name, args, kwargs)
+        given = self._options.num_returns if self._options is not None else None
+        count = self._meta.num_returns if given is None else given
+        return tuple(ClassMethodOutputNode(node, index) for index in range(count)) if count > 1 else node
 
     def options(self, **options: Any) -> ActorMethod:
         """Return a copy of this method with options for its calls.
@@ -279,6 +299,20 @@ class ActorClass(Generic[T]):
             check_place(options.scheduling_strategy, current, "actor", options.placement(), label)
         link, meta = current.create_actor(self.__meta, self.__wrapped__, options, args, kwargs)
         return cast("ActorProxy[T]", ActorHandle(link, meta))
+
+    def bind(self, /, *args: Any, **kwargs: Any) -> ClassNode:
+        """Describe an actor for a graph, without creating it. Arguments may be nodes of the graph; see `nbactors.dag`.
+
+        Each execution of the graph creates the actor once. Example: `Counter.bind(0).add.bind(5).execute()`.
+
+        Raises:
+            TypeError: The arguments do not fit the constructor.
+            ValueError: The graph's input is among the arguments.
+        """
+        from nbactors.dag import ClassNode  # noqa: PLC0415 - few programs use it
+
+        self.__constructor.check(args, kwargs, self.__meta.class_name)
+        return ClassNode(self, self.__meta, args, kwargs)
 
     def options(self, **options: Any) -> ActorClass[T]:
         """Return a copy of this actor class in which these options replace the present ones.

@@ -15,6 +15,7 @@ from nbactors.options import TaskOptions
 from nbactors.views import description
 
 if TYPE_CHECKING:
+    from nbactors.dag import FunctionNode
     from nbactors.object_ref import ObjectRef
     from nbactors.object_ref_generator import ObjectRefGenerator
 
@@ -119,6 +120,20 @@ class RemoteFunction(Generic[P, R]):
         if options.scheduling_strategy is not None:
             check_place(options.scheduling_strategy, current, "task", options.held(), self._meta.name)
         return current.submit_task(meta, args, kwargs, options)
+
+    def bind(self, /, *args: Any, **kwargs: Any) -> FunctionNode:
+        """Describe a call for a graph, without making it. Arguments may be nodes of the graph; see `nbactors.dag`.
+
+        Example: `add.bind(double.bind(2), 1).execute()`. Source: Ray's page "Lazy Computation Graphs with the Ray DAG
+        API".
+
+        Raises:
+            TypeError: The arguments do not fit the function.
+        """
+        from nbactors.dag import FunctionNode  # noqa: PLC0415 - few programs use it
+
+        self._meta.signature.check(args, kwargs, self._meta.name)
+        return FunctionNode(self, args, kwargs)
 
     def options(self, **options: Any) -> RemoteFunction[..., Any]:
         """Return a copy of this remote function in which these options of `remote` replace the present ones.

@@ -46,6 +46,10 @@ class RemoteCall(Protocol[P, Given_co]):
         """Submit a call, and return without waiting for it."""
         ...
 
+    def bind(self, /, *args: Any, **kwargs: Any) -> Any:
+        """Describe a call for a graph: see `nbactors.dag`."""
+        ...
+
 
 class RemoteMethod(Generic[P, R, Given]):
     """A method under `@method`: on an instance of the class an ordinary method, on a handle a `BoundRemoteMethod`."""

@@ -44,6 +44,8 @@ assert_type(counter.add.remote(1, reference), ray.ObjectRef[int])
 assert_type(counter.name.remote(), ray.ObjectRef[str])
 counter.increment.options(name="call").remote()
 CounterActor.options(num_cpus=1, name="counter").remote()
+CounterActor.bind(1).increment.bind().execute()
+counter.add.bind(CounterActor.bind(1), times=2)
 ray.kill(counter)
 
 
@@ -61,6 +63,7 @@ assert_type(length.remote("abc", extra=1), ray.ObjectRef[int])
 assert_type(ray.get(double.remote(2)), int)
 assert_type(double.remote(length.remote("abc")), ray.ObjectRef[int])
 double.options(num_returns=2).remote(1)
+double.bind(length.bind("abc")).execute()
 
 
 class Greeter:

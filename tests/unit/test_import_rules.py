@@ -30,15 +30,17 @@ experimental              : util
 package                   : cloudpickle cross_language experimental ray_names upkeep util api actor runtime_context
                             engine object_ref object_ref_generator exceptions old_names version              + IPython
 upkeep                    : api actor definitions engine exceptions object_ref options ownership
+util.multiprocessing      : api exceptions object_ref views                            + typing_extensions
 util                      : api actor definitions engine exceptions frontend object_ref object_ref_generator
                             options views
 runtime_context           : actor engine
 api                       : actor remote_function ray_context engine exceptions object_ref object_ref_generator options
                                                                                     + cloudpickle
-remote_function           : definitions engine object_ref object_ref_generator options views
-actor                     : remote_method definitions engine object_ref object_ref_generator options views
+remote_function           : dag definitions engine object_ref object_ref_generator options views
+actor                     : dag remote_method definitions engine object_ref object_ref_generator options views
                                                                                     + typing_extensions
 remote_method             : object_ref object_ref_generator
+dag                       : definitions options                                          + typing_extensions
 ray_context               : byte_sizes engine version views                            + typing_extensions
 engine                    : object_ref definitions exceptions frontend options views
 object_ref_generator      : object_ref ray_names views

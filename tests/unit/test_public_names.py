@@ -158,6 +158,7 @@ def test_the_exceptions_are_those_of_ray_and_one_more() -> None:
         ("util.scheduling_strategies", ["NodeAffinitySchedulingStrategy"]),
         ("remote_function", ["RemoteFunction"]),
         ("runtime_env", ["RuntimeEnv"]),
+        ("dag", ["ClassMethodNode", "ClassNode", "DAGNode", "FunctionNode", "InputNode", "MultiOutputNode"]),
     ],
 )
 def test_submodules_have_the_names_of_ray(module: str, names: list[str]) -> None:
@@ -173,6 +174,8 @@ def test_the_import_loads_no_engine_and_no_heavy_module() -> None:
     heavy = ["nbactors.local", "cloudpickle", "msgspec", "asyncio", "IPython", "psutil", "click", "socket", "logging"]
     heavy += [
         "nbactors.jupyter",
+        "nbactors.dag",
+        "nbactors.util.multiprocessing",
         "ipykernel",
         "ipywidgets",
         "traitlets",
