@@ -16,7 +16,7 @@ from nbactors.local.access.memory_threshold import DEFAULT, memory_threshold
 
 ROOT = Path(nbactors.__file__).parent
 README = ROOT.parent / "README.md"
-ROW = re.compile(r"\| `([A-Z_]+)` \| [^|]+ \| [^|]+ \|")
+ROW = re.compile(r"\| `([A-Za-z_]+)` \| [^|]+ \| [^|]+ \|")
 
 
 def read_by(path: Path) -> Iterator[str]:
