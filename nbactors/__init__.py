@@ -46,7 +46,7 @@ from nbactors.version import __commit__, __version__
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from nbactors import cloudpickle, cross_language, experimental
+    from nbactors import cloudpickle, cross_language, experimental, job_config
     from nbactors.cross_language import Language, cpp_function, java_actor_class, java_function
     from nbactors.ray_names.client import client
     from nbactors.ray_names.id_classes import (
@@ -107,6 +107,7 @@ __all__ = [
     "is_initialized",
     "java_actor_class",
     "java_function",
+    "job_config",
     "kill",
     "logger",
     "method",
@@ -150,7 +151,7 @@ _LATER = {
     "timeline": "nbactors.util.timeline",
 }
 
-_MODULES = ("cloudpickle", "cross_language", "dag", "experimental")
+_MODULES = ("cloudpickle", "cross_language", "dag", "experimental", "job_config")
 
 
 def __getattr__(name: str) -> object:

@@ -5,9 +5,12 @@ The sizes are Ray's, except that of `WorkerID`: here a worker has 16 bytes, in R
 
 from __future__ import annotations
 
-from typing_extensions import Self
+from typing import TYPE_CHECKING
 
 from nbactors.ray_names.base_id import BaseID, RandomID
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 __all__ = [
     "ActorClassID",

@@ -17,6 +17,7 @@ from nbactors.api import remote
 from nbactors.engine import GroupFacts
 from nbactors.object_ref import ObjectRef
 from nbactors.options import checks
+from nbactors.ray_names.id_classes import PlacementGroupID
 from nbactors.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 __all__ = [
@@ -36,47 +37,17 @@ FOREVER_S = 1e9
 """Seconds of a wait without a limit."""
 
 
-class _GroupId:
-    """The id of a placement group: 18 bytes."""
-
-    __slots__ = ("_binary",)
-
-    def __init__(self, binary: bytes) -> None:
-        self._binary = binary
-
-    def binary(self) -> bytes:
-        """Return the bytes."""
-        return self._binary
-
-    def hex(self) -> str:
-        """Return the id in hexadecimal digits."""
-        return self._binary.hex()
-
-    def is_nil(self) -> bool:
-        """Return whether it is the id of no group."""
-        return not self._binary.strip(b"\xff")
-
-    def __eq__(self, other: object) -> bool:
-        return self._binary == other._binary if isinstance(other, _GroupId) else NotImplemented
-
-    def __hash__(self) -> int:
-        return hash(self._binary)
-
-    def __repr__(self) -> str:
-        return f"PlacementGroupID({self.hex()})"
-
-
 class PlacementGroup:
     """A handle to a placement group, made by `placement_group`. It can be pickled. Any thread."""
 
-    def __init__(self, id: _GroupId, bundle_cache: list[dict[str, float]] | None = None) -> None:  # noqa: A002 - Ray's
+    def __init__(self, id: PlacementGroupID, bundle_cache: list[dict[str, float]] | None = None) -> None:  # noqa: A002 - Ray's
         self.id = id
         self.bundle_cache = bundle_cache
 
     @staticmethod
     def empty() -> PlacementGroup:
         """Return the handle to no group."""
-        return PlacementGroup(_GroupId(b"\xff" * 18), [])
+        return PlacementGroup(PlacementGroupID.nil(), [])
 
     @property
     def is_empty(self) -> bool:
@@ -145,7 +116,7 @@ class PlacementGroup:
 
 
 def _rebuild(group_id: bytes, bundles: list[dict[str, float]] | None) -> PlacementGroup:
-    return PlacementGroup(_GroupId(group_id), bundles)
+    return PlacementGroup(PlacementGroupID(group_id), bundles)
 
 
 @remote(num_cpus=0, max_retries=-1)
@@ -191,7 +162,7 @@ def placement_group(
         )
     checks.check_text({"name": name}, "name")
     group_id = engine.current().create_group(checked, strategy, name or "", lifetime == "detached")
-    return PlacementGroup(_GroupId(group_id), checked)
+    return PlacementGroup(PlacementGroupID(group_id), checked)
 
 
 def remove_placement_group(placement_group: PlacementGroup) -> None:
@@ -219,14 +190,14 @@ def get_placement_group(placement_group_name: str) -> PlacementGroup:
     for facts in current.groups():
         is_here = facts.name == placement_group_name and facts.namespace == current.namespace
         if is_here and facts.state != "REMOVED":
-            return PlacementGroup(_GroupId(facts.group_id), facts.bundles)
+            return PlacementGroup(PlacementGroupID(facts.group_id), facts.bundles)
     raise ValueError(f"Failed to look up placement group with name: {placement_group_name}")
 
 
 def get_current_placement_group() -> PlacementGroup | None:
     """Return the placement group that the calling actor or task runs in; None for none, and in a driver."""
     group_id = engine.current().current_group()
-    return PlacementGroup(_GroupId(group_id)) if group_id else None
+    return PlacementGroup(PlacementGroupID(group_id)) if group_id else None
 
 
 def placement_group_table(placement_group: PlacementGroup | None = None) -> dict[str, Any]:

@@ -27,12 +27,14 @@ benchmark                 :                                                     
 testing                   : exceptions frontend local.access local.sockets                      + msgspec psutil
 cloudpickle               : api definitions                                                     + cloudpickle
 experimental              : util
-package                   : cloudpickle cross_language experimental ray_names upkeep util api actor runtime_context
-                            engine object_ref object_ref_generator exceptions old_names version              + IPython
+job_config                :
+package                   : cloudpickle cross_language experimental job_config ray_names upkeep util api actor
+                            runtime_context engine object_ref object_ref_generator exceptions old_names version
+                                                                                                         + IPython
 upkeep                    : api actor definitions engine exceptions object_ref options ownership
 util.multiprocessing      : api exceptions object_ref views                            + typing_extensions
 util                      : api actor definitions engine exceptions frontend object_ref object_ref_generator
-                            options views
+                            options ray_names views
 runtime_context           : actor engine
 api                       : actor remote_function ray_context engine exceptions object_ref object_ref_generator options
                                                                                     + cloudpickle

@@ -32,6 +32,7 @@ PUBLIC = [
     "cross_language",
     "java_actor_class",
     "java_function",
+    "job_config",
     "logger",
     "profile",
     "Checkpoint",
@@ -91,7 +92,7 @@ RAY = [
     "widgets",
     "ActorClassID", "ActorID", "FunctionID", "JobID", "Language", "NodeID", "ObjectID", "PlacementGroupID",
     "SCRIPT_MODE", "TaskID", "UniqueID", "WORKER_MODE", "WorkerID", "__commit__", "cpp_function",
-    "cross_language", "java_actor_class", "java_function", "logger",
+    "cross_language", "java_actor_class", "java_function", "job_config", "logger",
 ]  # fmt: skip
 
 RAY_EXCEPTIONS = [

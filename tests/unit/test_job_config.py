@@ -1,0 +1,47 @@
+"""`JobConfig` checks what it is given, and gives it to `init`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from nbactors.job_config import JobConfig
+from nbactors.options.init_keywords import init_options
+
+
+def test_init_takes_namespace_and_runtime_env() -> None:
+    config = JobConfig(ray_namespace="shop", runtime_env={"env_vars": {"MODE": "test"}})
+    options = init_options(None, {}, {"job_config": config})
+    assert options.namespace == "shop"
+    assert options.runtime_env is not None
+    assert options.runtime_env.env_vars == {"MODE": "test"}
+
+
+def test_what_has_no_effect_is_one_warning() -> None:
+    config = JobConfig(["-Xmx1g"], metadata={"owner": "ann"}, default_actor_lifetime="detached")
+    with pytest.warns(UserWarning, match=r"job_config\.jvm_options.*job_config\.metadata.*default_actor_lifetime"):
+        options = init_options(None, {}, {"job_config": config})
+    assert options.namespace is None
+
+
+def test_settings_can_be_changed_and_come_from_json() -> None:
+    config = JobConfig.from_json({"ray_namespace": "shop", "metadata": {"owner": "ann"}})
+    config.set_metadata("team", "data")
+    config.set_ray_namespace("store")
+    config.set_runtime_env({"env_vars": {}}, validate=True)
+    assert (config.ray_namespace, config.runtime_env) == ("store", {"env_vars": {}})
+    assert config.metadata == {"owner": "ann", "team": "data"}
+
+
+@pytest.mark.parametrize(
+    ("given", "kind", "text"),
+    [
+        ({"runtime_env": ["x"]}, TypeError, "runtime_env must be a dict or None"),
+        ({"default_actor_lifetime": "forever"}, ValueError, "default_actor_lifetime must be one of"),
+    ],
+)
+def test_wrong_values_are_refused(given: dict[str, Any], kind: type[Exception], text: str) -> None:
+    with pytest.raises(kind, match=text):
+        JobConfig(**given)
+    assert JobConfig().default_actor_lifetime == "non_detached"
