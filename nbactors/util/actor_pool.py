@@ -171,17 +171,18 @@ class ActorPool:
         """Return the number of a call that is ready; None if none is after `timeout` seconds."""
         ends = None if timeout is None else monotonic() + timeout
         while True:
+            # One look for all calls: a reference that becomes ready after it is among those that are waited for.
+            refs = list(dict.fromkeys(ref for call in self._running.values() for ref in call.refs))
+            unready = wait(refs, num_returns=len(refs), timeout=0)[1] if refs else []
+            missing = set(unready)
             for number, call in self._running.items():
-                if call.is_ready(0):
+                if missing.isdisjoint(call.refs):
                     return number
             left = None if ends is None else max(ends - monotonic(), 0.0)
             if left == 0.0:
                 return None
             # A list of references is ready with its last one. So with each reference that becomes ready, look again.
-            refs = list(dict.fromkeys(ref for call in self._running.values() for ref in call.refs))
-            _, unready = wait(refs, num_returns=len(refs), timeout=0)
-            if unready:
-                wait(unready, num_returns=1, timeout=left)
+            wait(unready, num_returns=1, timeout=left)
 
     def _time_out(self, number: int, ignore: bool) -> NoReturn:
         if not ignore:
