@@ -131,6 +131,10 @@ def _texts(given: Any, what: str) -> tuple[str, ...]:
     return tuple(given)
 
 
+_MADE = re.compile(r"\..*|__pycache__|build|.*\.egg-info")
+"""The directories of a source tree that a build writes into it. They do not tell whether it has changed."""
+
+
 def _files(lines: tuple[str, ...], directory: str) -> Iterator[tuple[str, int, int]]:
     """Yield the path, size and time of change of each file that the lines name."""
     for line in lines:
@@ -140,7 +144,7 @@ def _files(lines: tuple[str, ...], directory: str) -> Iterator[tuple[str, int, i
                 yield _mark(path)
             elif os.path.isdir(path):
                 for folder, folders, names in os.walk(path):
-                    folders[:] = sorted(name for name in folders if not name.startswith("."))
+                    folders[:] = sorted(name for name in folders if not _MADE.fullmatch(name))
                     yield from (_mark(os.path.join(folder, name)) for name in sorted(names))
 
 

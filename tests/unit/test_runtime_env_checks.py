@@ -102,6 +102,19 @@ def test_packages_are_lines_of_a_requirements_file(tmp_path: Path, monkeypatch: 
     ) == (Requirements("uv", ("a",), True, "==1", ("-v",), str(tmp_path)))
 
 
+def test_what_a_build_writes_into_a_source_tree_makes_no_other_list(tmp_path: Path) -> None:
+    (tmp_path / "tree" / "tiny").mkdir(parents=True)
+    (tmp_path / "tree" / "tiny" / "__init__.py").touch()
+    first = required(pip=[f"{tmp_path}/tree"])
+    for made in ("__pycache__/backend.cpython-311.pyc", "build/lib/tiny/__init__.py", "tiny.egg-info/PKG-INFO"):
+        path = tmp_path / "tree" / made
+        path.parent.mkdir(parents=True)
+        path.write_text("made")
+    assert required(pip=[f"{tmp_path}/tree"]) == first
+    (tmp_path / "tree" / "tiny" / "more.py").touch()
+    assert required(pip=[f"{tmp_path}/tree"]) != first
+
+
 @pytest.mark.parametrize(
     "line", ["{path}", "file://{path}", "tiny @ file://{path}", "tiny@file://{path}", "./tiny.whl", "-e {path}"]
 )
