@@ -13,6 +13,7 @@ import msgspec
 
 from nbactors import exceptions
 from nbactors.exceptions import hints
+from nbactors.local import sockets
 from nbactors.local.connections.connection import Connection
 from nbactors.local.connections.stash import Stash
 from nbactors.local.reactor.reactor import Reactor
@@ -114,6 +115,8 @@ class NodeLink:
         """The nodes that have crashed before they greeted, since this process is away."""
         self._next: Connection | None = None
         """The connection to the next node, which has not greeted yet."""
+        self._is_of_last = False
+        """Whether that connection is to the process of the last node."""
 
     @property
     def tag(self) -> bytes:
@@ -256,7 +259,10 @@ class NodeLink:
     def _closed(self, connection: Connection, why: str) -> None:
         if connection is self._next:
             self._next = None
-            self._crashes += 1
+            # A node that has just been killed accepts connections until its process is gone. That is no node that has
+            # come and crashed: patience would begin anew, and what needs a node fail twice as late.
+            if not self._is_of_last:
+                self._crashes += 1
             if not self.lost and self.returning is not None:
                 self.returning.search(self.welcome, self._found)
                 return
@@ -335,6 +341,11 @@ class NodeLink:
         if not self.is_away or self._next is not None or self._reactor.closed:
             sock.close()
             return
+        try:
+            pid = sockets.peer_pid(sock)
+        except OSError:  # it has gone again
+            pid = 0
+        self._is_of_last = self.welcome is not None and pid == self.welcome.pid
         self._next = connection = Connection(self._reactor, sock, control_codec(), self._receive, self._closed)
         try:
             connection.start()

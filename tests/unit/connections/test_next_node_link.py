@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from time import monotonic
 from typing import Any
 
+import msgspec
 import pytest
 from members import Node
 from stepped_reactor import SteppedReactor
@@ -267,6 +268,21 @@ def test_patience_begins_anew_with_each_node_that_comes(process: Process) -> Non
         process.reactor.settle()
         assert process.link.lost == ""
     process.reactor.pass_time(2 * PATIENCE_S)
+    assert "no other one could be started" in process.link.lost
+
+
+def test_the_crashed_node_itself_is_no_node_that_comes(process: Process) -> None:
+    """Its socket accepts connections until its process is gone."""
+    assert process.link.welcome is not None
+    process.link.welcome = msgspec.structs.replace(process.link.welcome, pid=os.getpid())
+    process.lose_node()
+    ours, theirs = socket.socketpair()
+    process.found(theirs)
+    process.reactor.settle()
+    ours.close()
+    process.reactor.settle()
+    assert len(process.searches) == 2
+    process.reactor.pass_time(PATIENCE_S)
     assert "no other one could be started" in process.link.lost
 
 
