@@ -102,14 +102,14 @@ class Entry:
             OufOfBandObjectRefSerializationException: User code pickles it, and the environment variable of Ray's name
                 says that it may not.
         """
-        if pickling.is_by_user() and os.environ.get(_MAY_BY_USER) in ("0", "false", "False"):
-            raise exceptions.OufOfBandObjectRefSerializationException(
-                f"It is not allowed to pickle ObjectRef({self.id.hex()}) outside of a call or put(): the runtime does "
-                "not see where such a copy goes, and keeps the object as long as its owner lives. Pass the reference "
-                f"as an argument, or set {_MAY_BY_USER}=1"
-            )
         self.home.references.export(self, ref)
         if not pickling.note_contained(ref):
+            if os.environ.get(_MAY_BY_USER) in ("0", "false", "False"):
+                raise exceptions.OufOfBandObjectRefSerializationException(
+                    f"It is not allowed to pickle ObjectRef({self.id.hex()}) outside of a call or put(): the runtime "
+                    "does not see where such a copy goes, and keeps the object as long as its owner lives. Pass the "
+                    f"reference as an argument, or set {_MAY_BY_USER}=1"
+                )
             # User code pickles it, outside of a call: no borrower is counted for the copy, so the object is kept.
             self.home.references.pin(ref)
         return (rebuild, (self.id,))

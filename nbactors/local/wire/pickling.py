@@ -66,11 +66,6 @@ def note_contained(thing: Any) -> bool:
     return True
 
 
-def is_by_user() -> bool:
-    """Return whether the user's code is pickling by itself, outside of `dumps`."""
-    return _collector.found is None
-
-
 def dumps_atom(value: Any) -> bytes | None:
     """Pickle a number, a short string or None, without the work of `dumps`. Return None for any other value."""
     return pickle.dumps(value, 5) if _is_atom(value) else None
