@@ -30,11 +30,11 @@ def answer(
     asker: Process,
     query: messages.Query,
     stores: list[messages.StoreRow],
-    bars: list[messages.Bar],
+    bars: Callable[[], list[messages.Bar]],
     metrics: Callable[[list[messages.StoreRow]], str],
     groups: Callable[[], list[messages.GroupRow]],
 ) -> messages.Message:
-    """Return the answer to `query`. `metrics` makes the text of the metrics, `groups` the rows of groups."""
+    """Return the answer to `query`. `metrics` makes the text of the metrics, `bars` and `groups` their rows."""
     rid = query.rid
     if query.what == "actors":
         return messages.Listing(rid, [_row(context, actor) for actor in actors.table], {}, {})
@@ -49,7 +49,7 @@ def answer(
     if query.what in ("status", "load"):
         alive = [actor for actor in actors.table if actor.state is not State.DEAD] if query.what == "status" else []
         rows = [_row(context, actor) for actor in alive]
-        return messages.Listing(rid, rows, _amounts(context, asker, False), _facts(context), stores=stores, bars=bars)
+        return messages.Listing(rid, rows, _amounts(context, asker, False), _facts(context), stores=stores, bars=bars())
     if query.what == "object_store":
         return messages.Listing(rid, [], {}, {}, stores=stores)
     if query.what == "placement_groups":

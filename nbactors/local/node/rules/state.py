@@ -399,7 +399,7 @@ class NodeState:
                     ask.asker,
                     query,
                     stores,
-                    self._bars.open(),
+                    self._bars.open,
                     self._metrics_text,
                     self._groups.rows,
                 )
