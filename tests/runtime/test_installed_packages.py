@@ -210,14 +210,20 @@ def is_running(pid: int) -> bool:
         return False
 
 
+def interrupter(directory: Path) -> threading.Thread:
+    """Return a thread that interrupts this process when the slow build has begun."""
+
+    def interrupt() -> None:
+        eventually(lambda: begun(directory), 20)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    return threading.Thread(target=interrupt)
+
+
 def test_an_interrupt_ends_the_installer_and_leaves_nothing(session: Path, tmp_path: Path) -> None:
     task = version_of.options(runtime_env={"pip": [str(slow_source(tmp_path))]})
 
-    def interrupt() -> None:
-        eventually(lambda: begun(tmp_path), 20)
-        os.kill(os.getpid(), signal.SIGINT)
-
-    thread = threading.Thread(target=interrupt)
+    thread = interrupter(tmp_path)
     thread.start()
     with pytest.raises(KeyboardInterrupt, match=r"^$"):
         task.remote("slowpoke")
@@ -232,11 +238,7 @@ def test_an_interrupt_ends_the_installer_and_leaves_nothing(session: Path, tmp_p
 def test_a_handler_of_the_program_decides_that_an_interrupt_ends_nothing(tmp_path: Path) -> None:
     task = version_of.options(runtime_env={"pip": [str(slow_source(tmp_path))]})
 
-    def interrupt() -> None:
-        eventually(lambda: begun(tmp_path), 20)
-        os.kill(os.getpid(), signal.SIGINT)
-
-    thread = threading.Thread(target=interrupt)
+    thread = interrupter(tmp_path)
     signal.signal(signal.SIGINT, lambda *_: (tmp_path / "go").touch())
     INTERRUPTS.install()
     try:
@@ -268,11 +270,7 @@ def test_a_cancel_ends_the_installer_of_a_nested_call(session: Path, tmp_path: P
 
 @pytest.mark.usefixtures("own_directory")
 def test_an_interrupt_of_init_ends_the_installer_and_opens_no_session(cache: Path, tmp_path: Path) -> None:
-    def interrupt() -> None:
-        eventually(lambda: begun(tmp_path), 20)
-        os.kill(os.getpid(), signal.SIGINT)
-
-    thread = threading.Thread(target=interrupt)
+    thread = interrupter(tmp_path)
     thread.start()
     with pytest.raises(KeyboardInterrupt, match=r"^$"):
         ray.init(num_cpus=1, runtime_env={"pip": [str(slow_source(tmp_path))]})

@@ -69,6 +69,14 @@ class Process:
         self.reactor.settle()
         return self.node
 
+    def meet_one_that_crashes(self) -> None:
+        """Have the search find a node that ends before it greets."""
+        ours, theirs = socket.socketpair()
+        self.found(theirs)
+        self.reactor.settle()
+        ours.close()
+        self.reactor.settle()
+
     def close(self) -> None:
         self.link.close()
         self.node.close()
@@ -249,11 +257,7 @@ def test_a_node_that_refuses_ends_the_search(process: Process) -> None:
 
 def test_a_node_that_crashes_before_it_has_greeted_is_followed_by_another(process: Process) -> None:
     process.lose_node()
-    ours, theirs = socket.socketpair()
-    process.found(theirs)
-    process.reactor.settle()
-    ours.close()
-    process.reactor.settle()
+    process.meet_one_that_crashes()
     assert texts(process.meet(node=3)) == ["declared"]
 
 
@@ -261,11 +265,7 @@ def test_patience_begins_anew_with_each_node_that_comes(process: Process) -> Non
     process.lose_node()
     for _ in range(3):
         process.reactor.pass_time(PATIENCE_S - 0.1)
-        ours, theirs = socket.socketpair()
-        process.found(theirs)
-        process.reactor.settle()
-        ours.close()
-        process.reactor.settle()
+        process.meet_one_that_crashes()
         assert process.link.lost == ""
     process.reactor.pass_time(2 * PATIENCE_S)
     assert "no other one could be started" in process.link.lost
@@ -276,11 +276,7 @@ def test_the_crashed_node_itself_is_no_node_that_comes(process: Process) -> None
     assert process.link.welcome is not None
     process.link.welcome = msgspec.structs.replace(process.link.welcome, pid=os.getpid())
     process.lose_node()
-    ours, theirs = socket.socketpair()
-    process.found(theirs)
-    process.reactor.settle()
-    ours.close()
-    process.reactor.settle()
+    process.meet_one_that_crashes()
     assert len(process.searches) == 2
     process.reactor.pass_time(PATIENCE_S)
     assert "no other one could be started" in process.link.lost
@@ -289,11 +285,7 @@ def test_the_crashed_node_itself_is_no_node_that_comes(process: Process) -> None
 def test_patience_ends_if_node_after_node_crashes(process: Process) -> None:
     process.lose_node()
     for _ in range(MAX_CRASHES + 1):
-        ours, theirs = socket.socketpair()
-        process.found(theirs)
-        process.reactor.settle()
-        ours.close()
-        process.reactor.settle()
+        process.meet_one_that_crashes()
     process.reactor.pass_time(PATIENCE_S)
     assert "no other one could be started" in process.link.lost
 
