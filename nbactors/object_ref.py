@@ -28,7 +28,7 @@ class ObjectRef(Generic[T]):
     __slots__ = ("__weakref__", "_entry", "_watches")
 
     _entry: Any
-    """The engine's record of the object. It has `id: bytes`, `reduce(ref)`, and methods like those of a future."""
+    """The engine's record of the object, a `nbactors.engine.reference_records.ObjectRecord`."""
 
     _watches: dict[Callable[..., Any], Any]
     """The callbacks of `add_done_callback`, each with its watch. The attribute is set at the first callback."""

@@ -28,7 +28,7 @@ class ObjectRefGenerator(Generic[T]):
     __slots__ = ("__weakref__", "_completed", "_entry")
 
     _entry: Any
-    """The engine's record of the stream. `wait` reads its `state`, which tells whether there is a reference to read."""
+    """The engine's record of the stream, a `nbactors.engine.reference_records.StreamRecord`."""
 
     def __init__(self, stream: Any, completed: ObjectRef[Any]) -> None:
         self._entry = stream

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from nbactors.definitions.metadata import FunctionMeta
+from nbactors.exceptions.user_traceback import user_traceback
 from nbactors.local.store.room import Room
 from nbactors.local.store.segments import SegmentStore
-from nbactors.local.worker.inspecting.traces import user_traceback
 
 
 def caught(function):

@@ -12,6 +12,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from nbactors.definitions.hooks import METHODS, RESTORE
+from nbactors.exceptions.user_traceback import user_traceback
 from nbactors.local.reactor.waiter import Waiter
 from nbactors.local.submitting import arguments, restart_file
 from nbactors.local.task_events import error_types
@@ -19,7 +20,6 @@ from nbactors.local.wire import failures, ids, messages, restart_files
 from nbactors.local.wire.cancel_mode import CancelMode
 from nbactors.local.worker.inspecting import profiler, stacks
 from nbactors.local.worker.inspecting.inspector import Inspector
-from nbactors.local.worker.inspecting.traces import user_traceback
 from nbactors.local.worker.jobs.caller_jobs import CallerJobs
 from nbactors.local.worker.jobs.hosted import Hosted
 from nbactors.local.worker.jobs.job import Job, current
