@@ -11,7 +11,7 @@ import types
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
-from nbactors import engine
+from nbactors import engine as engines
 from nbactors.actor import ActorClass, ActorHandle, ActorProxy
 from nbactors.engine.unready_list import UnreadyList
 from nbactors.exceptions import RaySystemError
@@ -43,6 +43,7 @@ def init(
     graceful_shutdown_s: float | None = None,
     on_interrupt: str | None = None,
     ignore_unhandled_errors: bool | None = None,
+    engine: str | None = None,
     **more: Any,
 ) -> RayContext:
     """Open a session: start this machine's node if it does not run yet, and connect to the node.
@@ -51,8 +52,9 @@ def init(
     Example: `init(num_cpus=4, namespace="training")`. Source: Ray's page "ray.init".
 
     Args:
-        address: None, "local" or "auto". All three mean this machine: the session joins your node if that runs, and
-            starts it if not. None and the environment variable RAY_ADDRESS give a warning, once.
+        address: None, "local" or "auto" for this machine: the session joins your node if that runs, and starts it if
+            not. Or the address of a Ray cluster, such as "head.example:6379": the session joins that, see
+            docs/scale.md. None and the environment variable RAY_ADDRESS give a warning, once.
         num_cpus: Number of CPUs of the node. Default: the CPUs that this process may use.
         num_gpus: Number of GPUs of the node. Default: the GPUs that are found.
         resources: Amount of each custom resource, by name.
@@ -77,6 +79,9 @@ def init(
             call is reported when the last reference to the call's result goes: under the calling cell, in a script on
             stderr. `get`, `await` and futures read errors; `wait` does not. Default: True if the environment variable
             RAY_IGNORE_UNHANDLED_ERRORS is set. Ray has the variable, and not this keyword.
+        engine: "local", or "ray" for a Ray cluster: at the address, at the one that "auto" finds, or else on a cluster
+            that the session starts on this machine. Default: "ray" for a cluster's address, else what the environment
+            variable NBACTORS_ENGINE says, else "local". nbactors's own.
         **more: Ray's other keywords. `_memory`, `logging_level`, `job_config` (its namespace and runtime_env) and one
             key of `_system_config` have an effect. One warning names all others that ask for what nbactors does not do.
 
@@ -101,10 +106,11 @@ def init(
         "graceful_shutdown_s": graceful_shutdown_s,
         "on_interrupt": on_interrupt,
         "ignore_unhandled_errors": ignore_unhandled_errors,
+        "engine": engine,
     }
     check_bool({"ignore_reinit_error": ignore_reinit_error}, "ignore_reinit_error")
     options = init_options(address, given, more)
-    running = engine.running()
+    running = engines.running()
     if running is not None:
         if ignore_reinit_error:
             return RayContext(running.describe())
@@ -112,7 +118,7 @@ def init(
             "Maybe you called init twice by accident? This error can be suppressed by passing in "
             "'ignore_reinit_error=True' or by calling 'shutdown()' prior to 'init()'."
         )
-    return RayContext(engine.start("local", options).describe())
+    return RayContext(engines.start(options.engine, options).describe())
 
 
 def shutdown(_exiting_interpreter: bool = False, *, wait_for_processes: bool = False) -> None:
@@ -125,12 +131,12 @@ def shutdown(_exiting_interpreter: bool = False, *, wait_for_processes: bool = F
         wait_for_processes: No effect; accepted for Ray's programs. `shutdown` always waits for the workers to end.
     """
     del _exiting_interpreter, wait_for_processes
-    engine.stop()
+    engines.stop()
 
 
 def is_initialized() -> bool:
     """Return whether a session is open in this process. Any thread. Source: Ray's page "ray.is_initialized"."""
-    return engine.running() is not None
+    return engines.running() is not None
 
 
 class RemoteDecorator(Protocol):
@@ -232,7 +238,7 @@ def get(object_refs: Any, *, timeout: float | None = None, _use_object_store: bo
     if timeout is not None:
         timeout = _get_timeout(timeout)
     if isinstance(object_refs, ObjectRef):
-        return engine.current().get((object_refs,), timeout)[0]
+        return engines.current().get((object_refs,), timeout)[0]
     if isinstance(object_refs, ObjectRefGenerator):
         return object_refs
     if not isinstance(object_refs, list):
@@ -244,7 +250,7 @@ def get(object_refs: Any, *, timeout: float | None = None, _use_object_store: bo
         for ref in object_refs:
             if not isinstance(ref, ObjectRef):
                 raise TypeError(f"Attempting to call `get` on the value {ref!r:.80}, which is not an ObjectRef.")
-    return engine.current().get(object_refs, timeout)
+    return engines.current().get(object_refs, timeout)
 
 
 def put(value: T, *, _owner: None = None, _tensor_transport: str | None = None) -> ObjectRef[T]:
@@ -279,7 +285,7 @@ def put(value: T, *, _owner: None = None, _tensor_transport: str | None = None) 
             UserWarning,
             stacklevel=2,
         )
-    return engine.current().put(value)
+    return engines.current().put(value)
 
 
 @overload
@@ -343,7 +349,7 @@ def wait(
             "num_returns cannot be greater than the number of ray_waitables provided to wait: "
             f"{num_returns} of {len(refs)}."
         )
-    ready, unready = engine.current().wait(refs, int(num_returns), timeout, fetch_local)
+    ready, unready = engines.current().wait(refs, int(num_returns), timeout, fetch_local)
     return ready, unready if type(unready) is UnreadyList else UnreadyList(unready)
 
 
@@ -365,7 +371,7 @@ def kill(actor: ActorHandle[Any] | ActorProxy[Any], *, no_restart: bool = True) 
         raise ValueError(f"kill() only supported for actors, given by a handle. Got: {actor!r:.80}, {type(actor)}.")
     if not isinstance(no_restart, bool):
         raise TypeError(f"no_restart must be True or False. Got: {kind(no_restart)}")
-    engine.current().kill(actor._link, no_restart)
+    engines.current().kill(actor._link, no_restart)
 
 
 def cancel(
@@ -406,7 +412,7 @@ def cancel(
         check_bool({name: value}, name)
     if force and interrupt:
         raise ValueError("cancel(force=True, interrupt=True): either end the process, or interrupt what it runs.")
-    engine.current().cancel(ending, force, recursive, interrupt)
+    engines.current().cancel(ending, force, recursive, interrupt)
 
 
 def get_actor(name: str, namespace: str | None = None) -> ActorHandle[Any]:
@@ -427,7 +433,7 @@ def get_actor(name: str, namespace: str | None = None) -> ActorHandle[Any]:
         raise ValueError(f"Please supply a non-empty value to get_actor: the actor's name. Got: {name!r}")
     check_text({"name": name}, "name")
     check_text({"namespace": namespace}, "namespace", blank_allowed=False)
-    return ActorHandle(*engine.current().get_actor(name, namespace))
+    return ActorHandle(*engines.current().get_actor(name, namespace))
 
 
 def get_gpu_ids() -> list[int] | list[str]:
@@ -435,7 +441,7 @@ def get_gpu_ids() -> list[int] | list[str]:
 
     The ids are int if all are numbers, else str. Any thread. Source: Ray's page "ray.get_gpu_ids".
     """
-    ids = engine.current().runtime_facts().gpu_ids
+    ids = engines.current().runtime_facts().gpu_ids
     return [int(gpu) for gpu in ids] if all(gpu.isdigit() for gpu in ids) else list(ids)
 
 
@@ -511,9 +517,9 @@ def _check_module(module: Any) -> None:
 
 
 def _opened() -> Engine:
-    running = engine.running()
+    running = engines.running()
     if running is None:
-        engine.check_not_forked()
+        engines.check_not_forked()
         raise RaySystemError("Ray has not been started yet: no session is open. Call init() first.")
     return running
 
@@ -547,4 +553,4 @@ def _check_wait_timeout(timeout: Any) -> None:
         raise ValueError(f"The 'timeout' argument must be nonnegative. Received {timeout}")
 
 
-atexit.register(engine.stop)
+atexit.register(engines.stop)

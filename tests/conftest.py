@@ -77,9 +77,18 @@ def own_directory(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     shutil.rmtree(path, ignore_errors=True)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--engine",
+        choices=("local", "cluster", "ray"),
+        default="local",
+        help="on which engine tests of all engines run",
+    )
+
+
 def _is_on_ray(config: pytest.Config) -> bool:
-    """Whether the suite runs on real Ray, which answers for its own processes."""
-    return config.getoption("--engine", default="local") == "ray"
+    """Whether the suite runs on a Ray cluster, which answers for its own processes."""
+    return config.getoption("--engine", default="local") != "local"
 
 
 @pytest.fixture(scope="session", autouse=True)

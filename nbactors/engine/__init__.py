@@ -32,7 +32,7 @@ __all__ = [
     "stop",
 ]
 
-_MODULES = {"local": "nbactors.local.session.start"}
+_MODULES = {"local": "nbactors.local.session.start", "ray": "nbactors.cluster.start"}
 _OBSERVERS = {"local": "nbactors.local.observing"}
 
 _lock = threading.RLock()
@@ -48,7 +48,7 @@ def running() -> Engine | None:
 
 
 def current() -> Engine:
-    """Return the current engine; if none runs, start the local engine with default options (automatic init).
+    """Return the current engine; if none runs, start one with default options (automatic init).
 
     Raises:
         RaySystemError: This is a forked child process, which gets a session by an explicit `init()` only.
@@ -58,8 +58,10 @@ def current() -> Engine:
         return engine
     check_not_forked()
     from nbactors.options import InitOptions  # noqa: PLC0415 - only the first verb pays for it
+    from nbactors.options.engine_choice import engine_name  # noqa: PLC0415 - as above
 
-    return start("local", InitOptions())
+    name = engine_name()
+    return start(name, InitOptions(engine=name))
 
 
 def observe(name: str = "local") -> Observer:

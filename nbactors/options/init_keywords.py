@@ -8,8 +8,7 @@ from typing import Any
 
 from nbactors.options import InitOptions
 from nbactors.options.checks import check_bool, closest, kind
-
-_THIS_MACHINE = (None, "local", "auto")
+from nbactors.options.engine_choice import engine_name
 
 # Ray's keywords that have no effect here: the values that ask for what is so anyway, and what to do instead of others.
 # None as the values stands for all of them.
@@ -44,6 +43,7 @@ _SERVED = ("_memory", "_system_config", "job_config", "local_mode", "logging_lev
 _GRACE_KEY = "actor_graceful_shutdown_timeout_ms"
 _PARAMETERS = (
     "address",
+    "engine",
     "graceful_shutdown_s",
     "ignore_reinit_error",
     "ignore_unhandled_errors",
@@ -77,23 +77,20 @@ def init_options(address: Any, given: Mapping[str, Any], more: Mapping[str, Any]
         raise RuntimeError(
             f"Unknown keyword argument(s): {', '.join(unknown)}.{closest(unknown[0], valid)} Valid ones are {valid}"
         )
-    if address is not None and not isinstance(address, str):
-        raise TypeError(f"address must be None, 'local' or 'auto'. Got {kind(address)}")
-    if address not in _THIS_MACHINE:
-        raise ValueError(
-            f"address={address!r}: this version runs on this machine only. Leave address out, or give 'local' or 'auto'"
-        )
+    engine = engine_name(given.get("engine"), address)
     if more.get("local_mode", False) is not False:
         raise ValueError(
             f"init(local_mode={more['local_mode']!r:.80}): `local_mode` is no longer supported, as in Ray. Call the "
             "class or function without `remote` instead"
         )
-    fields = {**given, "memory": more.get("_memory"), "address": address}
+    fields = {**given, "memory": more.get("_memory"), "address": address, "engine": engine}
     notes = _without_effect(more)
     _add_job_config(fields, more.get("job_config"), notes)
     grace = _graceful_shutdown_s(more.get("_system_config"), notes)
     if grace is not None and given.get("graceful_shutdown_s") is None:
         fields["graceful_shutdown_s"] = grace
+    if engine == "ray":  # the cluster checks it
+        fields.update(runtime_env=None, given_runtime_env=fields.get("runtime_env"))
     options = InitOptions.parse(fields)
     _set_logging_level(more)
     if notes:

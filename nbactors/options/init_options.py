@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from nbactors.limits import MAX_GPUS, MAX_SECONDS
 from nbactors.options import default_namespace
-from nbactors.options.checks import check_bool, check_text, quantity, resource_map
+from nbactors.options.checks import check_bool, check_text, kind, quantity, resource_map
 from nbactors.runtime_env.worker_setup import WorkerSetup
 
 _NOTHING: Mapping[str, Any] = {}
@@ -30,7 +30,10 @@ class InitOptions(NamedTuple):
         on_interrupt: None for the default, see `cancels_on_interrupt`.
         ignore_unhandled_errors: Whether errors that no code reads are not reported; None for what the environment
             variable says.
-        address: The given address; all of them mean this machine.
+        address: The given address: None, "local", "auto", or that of a Ray cluster.
+        engine: "local" or "ray".
+        given_runtime_env: The runtime_env as it was given, for a cluster, which checks it itself. Then `runtime_env` is
+            None.
     """
 
     namespace: str | None = None
@@ -46,6 +49,8 @@ class InitOptions(NamedTuple):
     on_interrupt: str | None = None
     ignore_unhandled_errors: bool | None = None
     address: str | None = None
+    engine: str = "local"
+    given_runtime_env: Mapping[str, Any] | None = None
 
     @classmethod
     def parse(cls, given: Mapping[str, Any]) -> InitOptions:
@@ -77,6 +82,8 @@ class InitOptions(NamedTuple):
             on_interrupt=_on_interrupt(given),
             ignore_unhandled_errors=given.get("ignore_unhandled_errors"),
             address=given.get("address"),
+            engine=given.get("engine") or "local",
+            given_runtime_env=_dict_of(given.get("given_runtime_env")),
         )
 
     def shows_output(self) -> bool:
@@ -100,6 +107,12 @@ class InitOptions(NamedTuple):
     def namespace_or_default(self) -> str:
         """Return the namespace: the given one, in a notebook that of the notebook, else "" for an anonymous one."""
         return self.namespace if self.namespace is not None else default_namespace.name()
+
+
+def _dict_of(given: Any) -> Mapping[str, Any] | None:
+    if given is not None and not isinstance(given, Mapping):
+        raise TypeError(f"The type of keyword 'runtime_env' must be dict or None, but received type {kind(given)}")
+    return given
 
 
 def _on_interrupt(given: Mapping[str, Any]) -> str | None:

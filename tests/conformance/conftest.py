@@ -1,4 +1,6 @@
-"""One suite against the API alone, run on every engine: `--engine local` (default) or `--engine ray`.
+"""One suite against the API alone, run on every engine: `--engine local` (default), `cluster` or `ray`.
+
+`cluster` is nbactors on a Ray cluster, `ray` is Ray itself.
 
 A test takes the module under test from the fixture `ray` and says nothing about how it works inside. Sessions are
 shared by the tests of a module (and on Ray, whose start takes seconds, by all of them); a test about starting and
@@ -40,15 +42,10 @@ _RAY_ENVIRONMENT = {
 }
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    try:
-        parser.addoption("--engine", choices=("local", "ray"), default="local", help="which engine the suite runs on")
-    except ValueError:
-        pass  # another conftest has registered it already
-
-
 def pytest_configure(config: pytest.Config) -> None:
-    if _engine(config) == "ray":
+    if _engine(config) == "cluster":
+        os.environ["NBACTORS_ENGINE"] = "ray"
+    if _engine(config) != "local":
         os.environ.update(_RAY_ENVIRONMENT)
         # Ray's workers do not get the driver's sys.path.
         paths = [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH")]
@@ -58,11 +55,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if _engine(config) != "ray":
-        return
-    for item in items:
-        for mark in item.iter_markers("differs"):
-            item.add_marker(pytest.mark.skip(reason=f"differs from Ray on purpose: {mark.args[0]}"))
+    engine = _engine(config)
+    name, why = {"ray": ("differs", "Ray on purpose"), "cluster": ("differs_on_cluster", "the local engine")}.get(
+        engine, ("", "")
+    )
+    for item in items if name else ():
+        for mark in item.iter_markers(name):
+            item.add_marker(pytest.mark.skip(reason=f"differs from {why}: {mark.args[0]}"))
 
 
 def _engine(config: pytest.Config) -> str:
@@ -76,7 +75,7 @@ def engine(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="session")
 def module_name(engine: str) -> str:
-    return {"local": "nbactors", "ray": "ray"}[engine]
+    return "ray" if engine == "ray" else "nbactors"
 
 
 @pytest.fixture(scope="session")
@@ -94,7 +93,7 @@ def _extra_options(engine: str) -> dict[str, Any]:
 @pytest.fixture(scope="module", autouse=True)
 def _session_ends_with_its_module(engine: str, _module: Any) -> Iterator[None]:
     yield
-    if engine != "ray":
+    if engine == "local":
         _module.shutdown()
 
 
@@ -171,7 +170,7 @@ def gate(tmp_path: Path) -> Iterator[Gate]:
 def drivers(request: pytest.FixtureRequest, engine: str, module_name: str, tmp_path: Path) -> Iterator[Drivers]:
     """Further drivers beside this one, each a process. On Ray they join the shared session's cluster."""
     environ = dict(os.environ)
-    if engine == "ray":
+    if engine != "local":
         module = request.getfixturevalue("ray")
         environ["RAY_ADDRESS"] = module.get_runtime_context().gcs_address
     drivers = Drivers(module_name, environ, tmp_path)

@@ -61,6 +61,11 @@ ownership                 :
 limits                    :
 version                   :
 
+cluster                   : cluster.host cluster.common definitions engine exceptions frontend object_ref
+                            object_ref_generator options version views                                       + ray
+cluster.host              : cluster.common definitions exceptions                                            + ray
+cluster.common            : definitions engine exceptions                                                    + ray
+
 local.worker              : local.worker.running local.worker.inspecting local.worker.printing local.session
                             local.member local.objects local.reactor local.sockets local.wire definitions engine
                             exceptions frontend limits runtime_env version                        + msgspec
@@ -129,6 +134,7 @@ ALLOWED = {
     ("jupyter.magics.on_in_actor", "local.worker.printing.ipython_display"),  # it shows what a cell has drawn
     ("local.submitting.handles", "actor"),  # a received handle is the public class
     ("local.worker.engine", "actor"),  # so is an actor's handle to itself
+    ("cluster.link", "actor"),  # as the first of these two
 }
 
 READS_OR_WRITES = {"asyncio", "http", "mmap", "multiprocessing", "select", "selectors", "socket", "ssl", "subprocess"}

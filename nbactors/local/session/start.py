@@ -79,9 +79,9 @@ def _warn_of_another_cluster() -> None:
     if address not in ("", "local", "auto") and not _warned:
         _warned = True
         warnings.warn_explicit(
-            f"RAY_ADDRESS={address!r} has no effect: nbactors runs on this machine only, and this session is on its "
-            "own node. To use that cluster, import ray and not nbactors. To be rid of this warning, unset the variable "
-            'or call init(address="local").',
+            f"RAY_ADDRESS={address!r} has no effect: this session is on this machine. To use that cluster, call "
+            f"init(address={address!r}). To be rid of this warning, unset the variable or call init("
+            'address="local").',
             UserWarning,
             "nbactors",
             0,

@@ -1,0 +1,210 @@
+"""`Calls`: the calls that a process makes, until they have ended."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import threading
+import weakref
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import ray
+
+from nbactors import exceptions
+from nbactors.cluster.common.hubs import hub_named
+from nbactors.cluster.host.call import CURRENT, Call
+from nbactors.cluster.object_records import Record, StreamRecord
+from nbactors.cluster.objects import Objects
+from nbactors.cluster.translation import translated
+from nbactors.cluster.watcher import Dropped
+from nbactors.object_ref import ObjectRef
+from nbactors.object_ref_generator import ObjectRefGenerator
+from nbactors.views.summaries import CallFacts
+
+ORDER_S = 10.0
+"""Seconds in which a host answers an order."""
+
+
+class _Pending(NamedTuple):
+    thing: Record | Dropped
+    label: str
+    actor_id: bytes
+
+
+class Calls:
+    """The calls of one engine. Any thread.
+
+    Args:
+        objects: The objects that calls make.
+        cell: Returns the number of the calling cell where no call runs.
+        hub: Returns the name of the session's hub where no call runs.
+    """
+
+    def __init__(self, objects: Objects, cell: Callable[[], int], hub: Callable[[], str]) -> None:
+        self._objects = objects
+        self._cell = cell
+        self._hub = hub
+        self._prefix = os.urandom(8)
+        self._numbers = itertools.count(1)
+        self._records: weakref.WeakSet[Record] = weakref.WeakSet()
+        self._children: dict[bytes, weakref.WeakSet[Record]] = {}
+
+    def numbered(self, call: Call) -> Call:
+        """Return a call with its number, the calling cell, and the session's hub."""
+        parent = CURRENT.get()
+        number = self._prefix + next(self._numbers).to_bytes(8, "little")
+        if parent is not None:
+            return call._replace(number=number, cell=parent.cell, hub=parent.hub)
+        return call._replace(number=number, cell=self._cell(), hub=self._hub())
+
+    def hub(self) -> Any:
+        """Return the handle of the hub of the session that the calling code works for, None if it has ended."""
+        parent = CURRENT.get()
+        return hub_named(parent.hub if parent is not None else self._hub())
+
+    def submit(
+        self,
+        function: Any,
+        call: Call,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        timeout_s: float | None,
+        actor_id: bytes = b"",
+    ) -> Any:
+        """Submit a call to a host, or a task, and return what `remote` returns.
+
+        Args:
+            function: Ray's function, with its options.
+            call: The call, not numbered yet.
+            args: The positional arguments.
+            kwargs: The keyword arguments.
+            timeout_s: Seconds until the call must have ended, None for no limit.
+            actor_id: The actor's id, empty for a task.
+        """
+        call = self.numbered(call)
+        try:
+            returned = function.remote(tuple(call), *map(sent, args), *map(sent, kwargs.values()))
+        except ray.exceptions.RayError as error:
+            raise translated(error) from None
+        if returned is None:
+            return None
+        if isinstance(returned, ray.ObjectRefGenerator):
+            record = self._record(returned.completed(), call, timeout_s, actor_id)
+            stream = StreamRecord(self._objects, returned, record, self._stop_stream)
+            return ObjectRefGenerator(stream, self._objects.made(record))
+        if isinstance(returned, list):
+            return [self._objects.made(self._record(ref, call, timeout_s, actor_id)) for ref in returned]
+        return self._objects.made(self._record(returned, call, timeout_s, actor_id))
+
+    def _record(self, ref: Any, call: Call, timeout_s: float | None, actor_id: bytes) -> Record:
+        record = Record(self._objects, ref, call.label, call.number, actor_id, call.cell)
+        self._records.add(record)
+        parent = CURRENT.get()
+        if parent is not None:
+            self._children.setdefault(parent.number, weakref.WeakSet()).add(record)
+        if timeout_s is not None:
+            record.is_watched = True
+            self._limit(record, timeout_s)
+        return record
+
+    def _limit(self, record: Record, timeout_s: float) -> None:
+        """Stop a call that has not ended within `timeout_s` seconds."""
+        kept = weakref.ref(record)
+
+        def stop() -> None:
+            late = kept()
+            if late is None or late.done():
+                return
+            if late.actor_id:
+                self._order_stop(late, True, timeout_s, True)
+            else:
+                late.verdict = exceptions.CallTimeoutError(late.call_id(), "running", timeout_s)
+                ray.cancel(late.ref)
+
+        timer = threading.Timer(timeout_s, stop)
+        timer.daemon = True
+        timer.start()
+
+    def ended(self, number: bytes) -> None:
+        """Forget the calls that a call has made, which has ended here."""
+        self._children.pop(number, None)
+
+    # ------------------------------------------------------------------------------------------------------ pending
+
+    def facts(self) -> list[CallFacts]:
+        """Return the calls that have not ended. Asks Ray, and does not wait."""
+        return [CallFacts(each.label, each.actor_id, True, True) for each in self._pending()]
+
+    def _pending(self) -> list[_Pending]:
+        things: dict[Any, Record | Dropped] = {each.ref: each for each in self._objects.watcher.pending_dropped()}
+        things.update((record.ref, record) for record in list(self._records) if record.verdict is None)
+        if not things:
+            return []
+        waiting = ray.wait(list(things), num_returns=len(things), timeout=0, fetch_local=False)[1]
+        found = {things[ref].number: things[ref] for ref in waiting}
+        return [_Pending(thing, thing.label, thing.actor_id) for _, thing in sorted(found.items(), key=_order)]
+
+    def cancel_all(self, force: bool, interrupt: bool) -> int:
+        """Cancel every call that has not ended, the latest first. See `Engine.cancel_all`."""
+        pending = self._pending()[::-1]
+        for each in pending:
+            self.cancel(each.thing, force and not each.actor_id, True, interrupt)
+        return len(pending)
+
+    def cancel(self, thing: Record | Dropped, force: bool, recursive: bool, interrupt: bool) -> None:
+        """Cancel the call that makes an object. See `Engine.cancel`."""
+        if thing.actor_id:
+            self._order_stop(thing, interrupt, 0.0, recursive)
+            return
+        try:
+            ray.cancel(thing.ref, force=force, recursive=recursive)
+        except (ValueError, TypeError):  # it was put, or belongs to an actor that this process does not know
+            pass
+
+    def cancel_children(self, number: bytes) -> None:
+        """Cancel the calls that a call has made."""
+        for record in list(self._children.get(number, ())):
+            if not record.done():
+                self.cancel(record, False, True, False)
+
+    def _stop_stream(self, record: Record) -> None:
+        """Cancel the call of a generator that nobody reads any more."""
+        if not record.done():
+            self.cancel(record, False, True, False)
+
+    def _order_stop(self, thing: Record | Dropped, interrupts: bool, timeout_s: float, recursive: bool) -> None:
+        """Have the host stop a call. Does not wait for it."""
+        hub = self.hub()
+        if hub is None:
+            return
+        if isinstance(thing, Record):
+            thing.is_watched = True
+        args = (thing.number, interrupts, timeout_s, recursive)
+        answer = hub.order.remote(thing.actor_id, "stop", args, ORDER_S)
+        if not isinstance(thing, Record):
+            return
+        kept = weakref.ref(thing)
+
+        def settle(done: Any) -> None:
+            late = kept()
+            if late is not None and done.exception() is None and done.result() == "queued":
+                late.verdict = queued_error(late.call_id(), timeout_s)
+
+        answer.future().add_done_callback(settle)
+
+
+def queued_error(call_id: str, timeout_s: float) -> exceptions.TaskCancelledError:
+    """Return the error of a call that was stopped before it had begun; `timeout_s` is 0 unless its time was over."""
+    if timeout_s:
+        return exceptions.CallTimeoutError(call_id, "queued", timeout_s)
+    return exceptions.TaskCancelledError(call_id, "It had not begun.")
+
+
+def sent(value: Any) -> Any:
+    """Return what stands for an argument: Ray replaces its own references by their values."""
+    return value._entry.ref if type(value) is ObjectRef else value
+
+
+def _order(item: tuple[bytes, Any]) -> tuple[bytes, int]:
+    return item[0][:8], int.from_bytes(item[0][8:], "little")

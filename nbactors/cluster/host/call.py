@@ -1,0 +1,38 @@
+"""`Call`: what a caller tells a host about a call, and which call the present code belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextvars import ContextVar
+from typing import Any, NamedTuple
+
+
+class Call(NamedTuple):
+    """A call on its way to a host. It travels as a plain tuple.
+
+    Attributes:
+        method: The name of the method, or of a task's function.
+        names: The names of the keyword arguments, whose values are the last ones.
+        number: The number of the call, 16 bytes, the same in each run of it.
+        cell: The number of the calling cell, 0 for none.
+        hub: The name of the hub of the session that the call works for.
+        label: The name of the call in listings.
+    """
+
+    method: str
+    names: tuple[str, ...]
+    number: bytes
+    cell: int
+    hub: str
+    label: str
+
+    def split(self, values: Sequence[Any]) -> tuple[Sequence[Any], dict[str, Any]]:
+        """Return the positional and the keyword arguments among the values."""
+        if not self.names:
+            return values, {}
+        count = len(values) - len(self.names)
+        return values[:count], dict(zip(self.names, values[count:], strict=True))
+
+
+CURRENT: ContextVar[Call | None] = ContextVar("nbactors_call", default=None)
+"""The call that the present code works for; None in a session."""

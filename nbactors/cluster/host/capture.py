@@ -1,0 +1,146 @@
+"""What a worker writes: Python code by `sys.stdout`, C code and subprocesses by descriptors 1 and 2.
+
+Python code writes under the cell of its own call, also where calls run at the same time. What comes by the descriptors
+counts for the latest call. Everything goes to Ray's log files, too.
+"""
+
+from __future__ import annotations
+
+import codecs
+import fcntl
+import io
+import os
+import select
+import struct
+import sys
+import termios
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from nbactors.cluster.host.call import CURRENT, Call
+from nbactors.cluster.host.lines import Lines
+
+DRAIN_S = 0.5
+"""Seconds that the end of a call waits for what is left in the pipes."""
+
+_MARKS = (":task_name:", ":actor_name:", ":job_id:")
+"""How lines begin that Ray's worker writes for Ray's own log monitor."""
+
+
+class Capture:
+    """The output of this process, from now on. One in a process; calls from any thread.
+
+    Args:
+        lines: Gets the output.
+    """
+
+    def __init__(self, lines: Lines) -> None:
+        self.latest: Call | None = None
+        self._lines = lines
+        self._drained = threading.Condition()
+        self._pipes = [_Pipe(number, self._on_bytes, self._drained) for number in (1, 2)]
+        for number, name in ((1, "stdout"), (2, "stderr")):
+            setattr(sys, name, _HostStream(number, self))
+
+    def begin(self, call: Call) -> None:
+        """Note that a call begins. On the thread that runs it."""
+        self.latest = call
+
+    def end(self, call: Call) -> bool:
+        """Take what a call has written that ends; return whether any of it has not been sent yet."""
+        for pipe in self._pipes:
+            pipe.drain(DRAIN_S)
+        return self._lines.finish(call.hub, call.cell)
+
+    def write(self, number: int, text: str) -> None:
+        """Take text that Python code has written. Any thread."""
+        call = CURRENT.get() or self.latest
+        lines = text.splitlines(keepends=True)
+        if text.startswith(_MARKS):
+            text = "".join(line for line in lines if not line.startswith(_MARKS))
+        if call is not None and text:
+            self._lines.write(call.hub, call.cell, number, text)
+
+    def log_of(self, number: int) -> int:
+        """Return the descriptor of Ray's log file of stdout, 1, or stderr, 2."""
+        return self._pipes[number - 1].log
+
+    def _on_bytes(self, number: int, text: str) -> None:
+        call = self.latest
+        if call is not None:
+            self._lines.write(call.hub, call.cell, number, text)
+
+
+class _Pipe:
+    """A pipe in place of a descriptor. A thread reads it, and copies all to where the descriptor led before."""
+
+    def __init__(self, number: int, take: Callable[[int, str], None], drained: threading.Condition) -> None:
+        self._number = number
+        self._take = take
+        self._drained = drained
+        self.log = os.dup(number)
+        self._read, write = os.pipe()
+        os.set_inheritable(write, True)
+        os.dup2(write, number)
+        os.close(write)
+        self._decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
+        threading.Thread(target=self._run, name="nbactors-output", daemon=True).start()
+
+    def _run(self) -> None:
+        readable = select.poll()
+        readable.register(self._read, select.POLLIN)
+        while True:
+            readable.poll()
+            with self._drained:  # so that `drain` never finds the pipe empty while its last text is on its way
+                data = os.read(self._read, 1 << 16)
+                if not data:
+                    return
+                os.write(self.log, data)
+                text = self._decoder.decode(data)
+                if text:
+                    self._take(self._number, text)
+                self._drained.notify_all()
+
+    def drain(self, seconds: float) -> None:
+        """Wait until the pipe is empty."""
+        with self._drained:
+            self._drained.wait_for(lambda: not _unread(self._read), seconds)
+
+
+def _unread(descriptor: int) -> int:
+    count: int = struct.unpack("i", fcntl.ioctl(descriptor, termios.FIONREAD, b"\0\0\0\0"))[0]
+    return count
+
+
+class _HostStream(io.TextIOBase):
+    """`sys.stdout` or `sys.stderr` of a worker. Bytes by `buffer` and `fileno` take the way of the descriptors."""
+
+    encoding = "utf-8"
+    errors = "backslashreplace"
+
+    def __init__(self, number: int, capture: Capture) -> None:
+        self._number = number
+        self._capture = capture
+        log = capture.log_of(number)
+        self._log = open(log, "w", 1, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
+        self.buffer: Any = open(number, "wb", buffering=0, closefd=False)  # noqa: SIM115
+
+    def write(self, text: str) -> int:
+        if not isinstance(text, str):
+            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
+        self._log.write(text)
+        self._capture.write(self._number, text)
+        return len(text)
+
+    def flush(self) -> None:
+        self._log.flush()
+
+    def fileno(self) -> int:
+        return self._number
+
+    def writable(self) -> bool:
+        return True
+
+    def isatty(self) -> bool:
+        return False

@@ -1,0 +1,29 @@
+"""Exceptions of user code, as a host raises them: Ray pickles them, and the session reads them."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from ray import cloudpickle
+
+from nbactors.exceptions import RayTaskError
+from nbactors.exceptions.user_traceback import user_traceback
+
+
+def failure(name: str, error: BaseException) -> RayTaskError:
+    """Return what to raise in place of an exception of user code.
+
+    It survives pickling, and is an instance of the user's type, too: Ray compares it with `retry_exceptions`.
+
+    Args:
+        name: The name of the call, such as `Counter.add`.
+        error: The exception.
+    """
+    made = RayTaskError(name, user_traceback(error), error, os.getpid())
+    return made.portable(_dumps, cloudpickle.loads).as_instanceof_cause()
+
+
+def _dumps(value: Any) -> bytes:
+    data: bytes = cloudpickle.dumps(value)
+    return data

@@ -1,0 +1,141 @@
+"""`Lines`: the output of a worker on its way to the sessions that it works for."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from time import monotonic
+from typing import Any, NamedTuple
+
+SEND_S = 0.05
+"""Seconds for which output is gathered before it is sent."""
+
+MAX_WAITING = 1 << 22
+"""Characters that may wait to be sent. Whoever writes more waits."""
+
+MAX_BATCHES = 8
+"""Batches on their way to one hub. A worker that writes faster than they are taken waits."""
+
+ACK_S = 2.0
+"""Seconds that the end of a call waits until its output has arrived."""
+
+
+class Part(NamedTuple):
+    """Output of one call. It travels as a plain tuple.
+
+    Attributes:
+        hub: The name of the hub of the session that shows it.
+        cell: The number of the calling cell.
+        stream: 1 for stdout, 2 for stderr.
+        text: Whole lines, or an unfinished one at the end of a call.
+    """
+
+    hub: str
+    cell: int
+    stream: int
+    text: str
+
+
+class Lines:
+    """Gathers output, and sends it in the order in which it was written. Any thread.
+
+    Args:
+        send: Sends parts to a hub by its name; returns what `wait` takes.
+        wait: Waits for the arrival of batches: (batches, seconds). Returns those that have not arrived.
+    """
+
+    def __init__(
+        self, send: Callable[[str, list[tuple[int, int, str]]], Any], wait: Callable[[list[Any], float], list[Any]]
+    ) -> None:
+        self._send = send
+        self._wait = wait
+        self._changed = threading.Condition()
+        self._sending = threading.Lock()
+        self._parts: list[Part] = []
+        self._size = 0
+        self._unfinished: dict[tuple[str, int, int], str] = {}
+        self._under_way: dict[str, list[Any]] = {}
+        self._thread: threading.Thread | None = None
+        self._is_closed = False
+
+    def write(self, hub: str, cell: int, stream: int, text: str) -> None:
+        """Take output. Its last line stays here until it is finished."""
+        key = (hub, cell, stream)
+        with self._changed:
+            whole = self._unfinished.pop(key, "") + text
+            lines, newline, rest = whole.rpartition("\n")
+            if rest:
+                self._unfinished[key] = rest
+            if newline:
+                self._add(Part(hub, cell, stream, lines + newline))
+            is_full = self._size > MAX_WAITING
+        if is_full:
+            self.flush()
+
+    def finish(self, hub: str, cell: int) -> bool:
+        """Take the unfinished lines of a call that ends. Return whether there is output that has not been sent."""
+        with self._changed:
+            for stream in (1, 2):
+                rest = self._unfinished.pop((hub, cell, stream), "")
+                if rest:
+                    self._add(Part(hub, cell, stream, rest))
+            return bool(self._parts or self._under_way)
+
+    def flush(self) -> None:
+        """Send all output, and wait until it has arrived."""
+        deadline = monotonic() + ACK_S
+        self._send_all()
+        with self._sending:
+            for hub, batches in list(self._under_way.items()):
+                left = self._wait(batches, max(deadline - monotonic(), 0.0))
+                self._keep(hub, left)
+
+    def close(self) -> None:
+        """Send what is there, and end the thread."""
+        self.flush()
+        with self._changed:
+            self._is_closed = True
+            self._changed.notify_all()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _add(self, part: Part) -> None:
+        self._parts.append(part)
+        self._size += len(part.text)
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="nbactors-output", daemon=True)
+            self._thread.start()
+        self._changed.notify()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._parts or self._is_closed)
+                if self._is_closed:
+                    return
+                self._changed.wait(SEND_S)  # what follows soon goes with it
+            self._send_all()
+
+    def _send_all(self) -> None:
+        with self._sending:
+            with self._changed:
+                parts, self._parts, self._size = self._parts, [], 0
+            by_hub: dict[str, list[tuple[int, int, str]]] = {}
+            for hub, cell, stream, text in parts:
+                batch = by_hub.setdefault(hub, [])
+                if batch and batch[-1][:2] == (cell, stream):
+                    batch[-1] = (cell, stream, batch[-1][2] + text)
+                else:
+                    batch.append((cell, stream, text))
+            for hub, batch in by_hub.items():
+                under_way = [*self._under_way.get(hub, ()), self._send(hub, batch)]
+                while len(under_way) > MAX_BATCHES:
+                    left = self._wait(under_way[:1], ACK_S)
+                    under_way = under_way[1:] if not left else under_way[-MAX_BATCHES:]
+                self._keep(hub, under_way)
+
+    def _keep(self, hub: str, batches: list[Any]) -> None:
+        if batches:
+            self._under_way[hub] = batches
+        else:
+            self._under_way.pop(hub, None)

@@ -1,0 +1,136 @@
+"""`Running`: the calls of a host that run now, and those that are not to run; how a call is stopped.
+
+A session stops a call by an order, which a thread of the host carries out: see `orders`. A synchronous method on the
+main thread is interrupted by a signal, since nothing else ends a sleep or a loop. Ray blocks SIGINT in its workers, so
+the signal is SIGUSR1. A coroutine is cancelled as asyncio does. A call that has not begun never begins.
+"""
+
+from __future__ import annotations
+
+import _thread
+import signal
+import threading
+from collections import OrderedDict, deque
+from time import monotonic
+from types import FrameType
+from typing import Any, NamedTuple
+
+from nbactors.cluster.host.call import Call
+from nbactors.exceptions import CallTimeoutError, TaskCancelledError
+
+KEPT = 10_000
+"""Numbers of ended calls that are remembered, and of calls that are not to run."""
+
+
+class Stop(NamedTuple):
+    """Why a call is stopped.
+
+    Attributes:
+        interrupts: Whether a running synchronous method is interrupted.
+        timeout_s: The limit of time that is over; 0 if the user has cancelled the call.
+    """
+
+    interrupts: bool = False
+    timeout_s: float = 0.0
+
+    def error(self, call_id: str, phase: str) -> TaskCancelledError:
+        """Return the error of the call; `phase` is "queued" or "running"."""
+        if self.timeout_s:
+            return CallTimeoutError(call_id, phase, self.timeout_s)
+        return TaskCancelledError(call_id, "It had not begun." if phase == "queued" else "It was running.")
+
+
+class Begun:
+    """A call that runs.
+
+    Attributes:
+        task: Its asyncio task, None for a synchronous call.
+        thread: The thread that runs it.
+        since: When it has begun, by the monotonic clock.
+        stop: Set when the call is to end.
+        is_open: Whether a signal may interrupt it now: its user code runs.
+    """
+
+    __slots__ = ("call", "is_open", "loop", "since", "stop", "task", "thread")
+
+    def __init__(self, call: Call, task: Any = None, loop: Any = None) -> None:
+        self.call = call
+        self.task = task
+        self.loop = loop
+        self.thread = _thread.get_ident()
+        self.since = monotonic()
+        self.stop: Stop | None = None
+        self.is_open = False
+
+
+class Running:
+    """The calls of one host. Any thread.
+
+    Attributes:
+        calls: The calls that run, by their numbers.
+    """
+
+    def __init__(self) -> None:
+        self.calls: dict[bytes, Begun] = {}
+        self._lock = threading.RLock()
+        self._stopped: OrderedDict[bytes, Stop] = OrderedDict()
+        self._ended: deque[bytes] = deque(maxlen=KEPT)
+        self._main: Begun | None = None
+
+    def listen(self) -> None:
+        """Have signals interrupt calls. On the main thread."""
+        if threading.current_thread() is not threading.main_thread():
+            return  # Ray runs this host's calls elsewhere; none is interrupted then
+        signal.signal(signal.SIGUSR1, self._on_signal)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGUSR1})
+
+    def begin(self, call: Call, task: Any = None, loop: Any = None) -> Begun:
+        """Note that a call begins. On the thread that runs it.
+
+        Raises:
+            TaskCancelledError: The call was stopped before.
+        """
+        with self._lock:
+            stop = self._stopped.pop(call.number, None)
+            if stop is not None:
+                self._ended.append(call.number)
+                raise stop.error(call.number.hex(), "queued")
+            begun = self.calls[call.number] = Begun(call, task, loop)
+        if task is None and threading.current_thread() is threading.main_thread():
+            self._main = begun
+            begun.is_open = True
+        return begun
+
+    def end(self, begun: Begun) -> None:
+        """Note that a call has ended. On its thread. No signal interrupts it after this has begun."""
+        begun.is_open = False
+        if self._main is begun:
+            self._main = None
+        with self._lock:
+            self.calls.pop(begun.call.number, None)
+            self._ended.append(begun.call.number)
+
+    def stop(self, number: bytes, stop: Stop) -> str:
+        """Stop a call. Return what it was: "queued", "running" or "ended"."""
+        with self._lock:
+            begun = self.calls.get(number)
+            if begun is None:
+                if number in self._ended:
+                    return "ended"
+                self._stopped[number] = stop
+                while len(self._stopped) > KEPT:
+                    self._stopped.popitem(last=False)
+                return "queued"
+            if begun.task is not None:
+                begun.stop = stop
+                begun.loop.call_soon_threadsafe(begun.task.cancel)
+            elif stop.interrupts and begun is self._main:
+                begun.stop = stop
+                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
+        return "running"
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        begun = self._main
+        if begun is not None and begun.is_open and begun.stop is not None:
+            begun.is_open = False  # one interrupt for a call: code on its way out is not torn
+            raise KeyboardInterrupt("the call was cancelled")

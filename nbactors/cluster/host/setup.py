@@ -1,0 +1,26 @@
+"""`Setup`: what a host gets beside the arguments of the user's constructor."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from nbactors.cluster.host.call import Call
+from nbactors.definitions.metadata import ActorMeta
+
+
+class Setup(NamedTuple):
+    """What a host is made of.
+
+    Attributes:
+        call: The call of the constructor.
+        cls: The user's class.
+        meta: Its metadata.
+        label: What its lines begin with.
+        is_plain: Whether one call runs at a time, on the main thread.
+    """
+
+    call: Call
+    cls: type
+    meta: ActorMeta
+    label: str
+    is_plain: bool

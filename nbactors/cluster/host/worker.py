@@ -1,0 +1,103 @@
+"""`WorkerProcess`: what a worker of Ray has of ours: its output, its hubs, and the engine that its user code uses."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import ray
+
+from nbactors.cluster.common import current
+from nbactors.cluster.common.hubs import hub_named
+from nbactors.cluster.host.call import CURRENT, Call
+from nbactors.cluster.host.capture import Capture
+from nbactors.cluster.host.lines import Lines
+
+_lock = threading.Lock()
+_process: WorkerProcess | None = None
+
+
+def of_process() -> WorkerProcess:
+    """Return this process's record, and make it with the first call. Any thread."""
+    global _process
+    if _process is None:
+        with _lock:
+            if _process is None:
+                _process = WorkerProcess()
+    return _process
+
+
+class WorkerProcess:
+    """This process's output and hubs. Any thread.
+
+    Attributes:
+        label: What the lines of this process begin with: the actor's class or name, or the function of the task.
+    """
+
+    def __init__(self) -> None:
+        self.label = ""
+        self.engine = current.of_process()
+        self._lines = Lines(self._send, _not_arrived)
+        self._capture = Capture(self._lines)
+        self._id = os.urandom(8)
+        self._reports: dict[str, int] = {}
+        self._hubs: dict[str, Any] = {}
+        self._on_hub: list[Callable[[Any], None]] = []
+
+    def begin(self, call: Call) -> Any:
+        """Note that a call begins, and return what `end` takes. On the thread, or in the task, that runs it."""
+        self._capture.begin(call)
+        return CURRENT.set(call)
+
+    def end(self, call: Call, token: Any) -> None:
+        """Note that a call has ended, and wait until its output has arrived. As `begin`."""
+        CURRENT.reset(token)
+        if self._capture.end(call):
+            self._lines.flush()
+
+    def finish(self, call: Call, token: Any) -> bool:
+        """Do the same as `end`, but wait for nothing. Return whether there is output to `flush`, which blocks."""
+        CURRENT.reset(token)
+        return self._capture.end(call)
+
+    def flush(self) -> None:
+        """Wait until all output has arrived."""
+        self._lines.flush()
+
+    def on_hub(self, use: Callable[[Any], None]) -> None:
+        """Call `use` with each hub that this process gets to know."""
+        self._on_hub.append(use)
+
+    def hub(self, name: str) -> Any:
+        """Return the handle of a hub, None if its session has ended."""
+        if name not in self._hubs:
+            handle = self._hubs[name] = hub_named(name)
+            if handle is not None:
+                for use in self._on_hub:
+                    use(handle)
+        return self._hubs[name]
+
+    def report(self, hub: str, kind: str, content: Any) -> Any:
+        """Report something to a session, and return the reference of the report; None if the session has ended."""
+        handle = self.hub(hub)
+        return handle.report.remote(kind, (self.label, os.getpid()), content) if handle is not None else None
+
+    def _send(self, hub: str, batch: list[tuple[int, int, str]]) -> Any:
+        handle = self.hub(hub)
+        if handle is None:
+            return None
+        size = sum(len(text) for _, _, text in batch)
+        number = self._reports[hub] = self._reports.get(hub, 0) + 1  # `Lines` sends one batch at a time
+        return handle.report.remote("output", (self.label, os.getpid()), batch, size, self._id, number)
+
+
+def _not_arrived(batches: list[Any], seconds: float) -> list[Any]:
+    waiting = [batch for batch in batches if batch is not None]
+    if not waiting:
+        return []
+    try:
+        return list(ray.wait(waiting, num_returns=len(waiting), timeout=seconds)[1])
+    except Exception:  # noqa: BLE001 - this worker is about to end
+        return []

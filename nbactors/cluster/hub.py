@@ -1,0 +1,122 @@
+"""`Hub`: the actor of a session through which its workers and the session talk, beside the calls themselves."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict, deque
+from typing import Any
+
+MAX_CHARACTERS = 64 << 20
+"""Characters of output that wait for the session. Beyond it workers wait, see `Hub.report`."""
+
+
+class Hub:
+    """A Ray actor of coroutines, one for each session, which it ends with. It imports nothing but asyncio.
+
+    Workers report output and news, which the session takes in the order of their arrival. The session gives orders,
+    which hosts ask for, see `host.orders`.
+    """
+
+    def __init__(self) -> None:
+        self._reports: deque[tuple[str, Any, Any]] = deque()
+        self._early: dict[bytes, dict[int, tuple[str, Any, Any]]] = {}
+        self._next: dict[bytes, int] = {}
+        self._size = 0
+        self._has_reports = asyncio.Event()
+        self._has_room = asyncio.Event()
+        self._has_room.set()
+        self._orders: defaultdict[bytes, deque[tuple[int, str, tuple[Any, ...]]]] = defaultdict(deque)
+        self._has_orders: dict[bytes, asyncio.Event] = {}
+        self._answers: dict[int, asyncio.Future[Any]] = {}
+        self._number = 0
+
+    async def report(
+        self, kind: str, source: Any, content: Any, size: int = 0, process: bytes = b"", number: int = 0
+    ) -> None:
+        """Take a report. The answer tells that there is room for the next one.
+
+        Ray runs the calls of an actor of coroutines in any order, so reports whose order counts have numbers.
+
+        Args:
+            kind: What it is.
+            source: Who reports it.
+            content: What is reported.
+            size: Characters of output in it.
+            process: The id of the reporting process; empty where the order does not count.
+            number: The number of the report in that process, from 1 on.
+        """
+        self._size += size
+        if process:
+            early = self._early.setdefault(process, {})
+            early[number] = (kind, source, content)
+            while (following := self._next.get(process, 1)) in early:
+                self._reports.append(early.pop(following))
+                self._next[process] = following + 1
+        else:
+            self._reports.append((kind, source, content))
+        self._has_reports.set()
+        if self._size > MAX_CHARACTERS:
+            self._has_room.clear()
+            await self._has_room.wait()
+
+    async def await_reports(self, wait_s: float) -> None:
+        """Wait until there is a report, for `wait_s` seconds at most."""
+        if not self._reports:
+            self._has_reports.clear()
+            try:
+                await asyncio.wait_for(self._has_reports.wait(), wait_s)
+            except asyncio.TimeoutError:
+                pass
+
+    async def take(self) -> list[tuple[str, Any, Any]]:
+        """Return all reports, the oldest first."""
+        taken = list(self._reports)
+        self._reports.clear()
+        self._size = 0
+        self._has_room.set()
+        return taken
+
+    async def order(self, address: bytes, name: str, args: tuple[Any, ...], wait_s: float) -> Any:
+        """Have a host carry out an order, and return its answer.
+
+        Raises:
+            TimeoutError: It has not answered within `wait_s` seconds.
+        """
+        self._number += 1
+        number = self._number
+        answer = self._answers[number] = asyncio.get_running_loop().create_future()
+        order = (number, name, args)
+        self._orders[address].append(order)
+        if address in self._has_orders:
+            self._has_orders[address].set()
+        try:
+            return await asyncio.wait_for(answer, wait_s)
+        except asyncio.TimeoutError:
+            raise TimeoutError(f"the worker has not answered within {wait_s:g} s") from None
+        finally:
+            del self._answers[number]
+            waiting = self._orders.get(address)
+            if waiting and order in waiting:
+                waiting.remove(order)
+
+    async def orders(self, address: bytes, wait_s: float) -> list[tuple[int, str, tuple[Any, ...]]]:
+        """Return the orders for a host; wait for one for `wait_s` seconds at most."""
+        if not self._orders[address]:
+            event = self._has_orders[address] = asyncio.Event()
+            try:
+                await asyncio.wait_for(event.wait(), wait_s)
+            except asyncio.TimeoutError:
+                pass
+            finally:
+                self._has_orders.pop(address, None)
+        return list(self._orders.pop(address, ()))
+
+    async def answer(self, number: int, value: Any) -> None:
+        """Take a host's answer."""
+        answer = self._answers.get(number)
+        if answer is None or answer.done():
+            return
+        if isinstance(value, Exception):
+            answer.set_exception(value)
+        else:
+            answer.set_result(value)

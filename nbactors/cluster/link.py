@@ -1,0 +1,122 @@
+"""`RayActorLink`: calls to one actor, through its host."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from nbactors.actor import rebuild_handle as public_handle
+from nbactors.cluster.common import current
+from nbactors.cluster.host.call import Call
+from nbactors.definitions.hooks import METHODS
+from nbactors.definitions.metadata import DYNAMIC, STREAMING, UNLIMITED
+from nbactors.engine.base import ActorLink
+from nbactors.views.summaries import ActorFacts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nbactors.cluster.calls import Calls
+    from nbactors.definitions.metadata import ActorMeta, MethodMeta
+    from nbactors.options import CallOptions
+
+RETURNS = {STREAMING: "streaming", DYNAMIC: "dynamic"}
+
+
+class RayActorLink(ActorLink):
+    """This process's tie to one actor. Any thread.
+
+    Args:
+        calls: The calls of this process.
+        facts: Returns what this process knows of the actor.
+        handle: Ray's handle of the host.
+        meta: The metadata of the user's class.
+    """
+
+    __slots__ = ("_calls", "_facts", "_functions", "_handle", "meta")
+
+    def __init__(self, calls: Calls, facts: Callable[[RayActorLink], ActorFacts], handle: Any, meta: ActorMeta) -> None:
+        self._calls = calls
+        self._facts = facts
+        self._handle = handle
+        self.meta = meta
+        self.actor_id = handle._actor_id.binary()
+        self._functions: dict[tuple[str, CallOptions | None], Any] = {}
+
+    @property
+    def handle(self) -> Any:
+        """Ray's handle."""
+        return self._handle
+
+    def renew(self, handle: Any, meta: ActorMeta) -> None:
+        """Take another handle of Ray's, or other metadata: those of a changed class."""
+        self._handle = handle
+        self.meta = meta
+        self._functions.clear()
+
+    def call(
+        self, method: MethodMeta, args: tuple[Any, ...], kwargs: dict[str, Any], options: CallOptions | None
+    ) -> Any:
+        """See `ActorLink.call`."""
+        label = (options.name if options is not None else None) or f"{self.meta.class_name}.{method.name}"
+        function = self._functions.get((method.name, options))
+        if function is None:
+            function = self._functions[method.name, options] = self._function(method, options, label)
+        return self._calls.submit(
+            function,
+            Call(method.name, tuple(kwargs), b"", 0, "", label),
+            args,
+            kwargs,
+            _timeout_s(method, options),
+            self.actor_id,
+        )
+
+    def _function(self, method: MethodMeta, options: CallOptions | None, label: str) -> Any:
+        """Return the function of the host for calls of a method."""
+        given = options._asdict() if options is not None else {}
+
+        def option(name: str, default: Any) -> Any:
+            return default if given.get(name) is None else given[name]
+
+        num_returns = option("num_returns", method.num_returns)
+        them: dict[str, Any] = {"name": label, "num_returns": RETURNS.get(num_returns, num_returns)}
+        group = option("concurrency_group", method.group)
+        if group:
+            them["concurrency_group"] = group
+        retries = option("max_task_retries", method.max_task_retries)
+        if method.name in METHODS:
+            retries = 0
+        if retries is not None:
+            them["max_task_retries"] = retries
+        retried = option("retry_exceptions", method.retry_exceptions)
+        if retried:
+            them["retry_exceptions"] = list(retried) if isinstance(retried, tuple) else True
+        backpressure = option("backpressure", method.backpressure)
+        if backpressure != UNLIMITED and num_returns == STREAMING:
+            them["_generator_backpressure_num_objects"] = backpressure
+        events = option("enable_task_events", method.has_events)
+        if events is not None:
+            them["enable_task_events"] = events
+        host = self._handle.stream if method.generates else self._handle.call
+        return host.options(**them)
+
+    def facts(self) -> ActorFacts:
+        """See `ActorLink.facts`."""
+        return self._facts(self)
+
+    def latest_meta(self, meta: ActorMeta) -> ActorMeta:
+        """See `ActorLink.latest_meta`."""
+        del meta
+        return self.meta
+
+    def reduce(self, meta: ActorMeta) -> tuple[Any, ...]:
+        """See `ActorLink.reduce`. Ray counts its own handle inside."""
+        return rebuild, (self._handle, meta)
+
+
+def _timeout_s(method: MethodMeta, options: CallOptions | None) -> float | None:
+    return options.timeout_s if options is not None and options.timeout_s is not None else method.timeout_s
+
+
+def rebuild(handle: Any, meta: ActorMeta) -> Any:
+    """Return this process's handle for one of Ray's. Called by `pickle`."""
+    return public_handle(current.of_process().link(handle, meta), meta)

@@ -1,0 +1,63 @@
+"""`News`: shows in a session what its workers report."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from nbactors.frontend.bar import BarState
+from nbactors.frontend.sink import Display, Output, Sink, UnreadError
+from nbactors.frontend.text_stream import is_terminal, write_now
+
+
+class News:
+    """Hands reports to the sink of a front end, and prints them where there is none. One thread at a time.
+
+    Args:
+        shows_output: Whether the output of workers is shown.
+        has_prefix: Whether each line begins with the prefix of its worker.
+
+    Attributes:
+        sink: The front end's; None to print.
+        actors: What actors have told of themselves, by their ids.
+    """
+
+    def __init__(self, shows_output: bool, has_prefix: bool) -> None:
+        self.sink: Sink | None = None
+        self.actors: dict[bytes, dict[str, Any]] = {}
+        self._shows_output = shows_output
+        self._has_prefix = has_prefix
+
+    def show(self, kind: str, source: Any, content: Any) -> None:
+        """Show a report.
+
+        Args:
+            kind: What it is.
+            source: The label and the pid of the worker.
+            content: What the worker has sent; its form depends on the kind.
+        """
+        label, pid = source
+        if kind == "output":
+            if self._shows_output:
+                for cell, stream, text in content:
+                    self._output(Output(cell, label, pid, stream, text, self._has_prefix))
+        elif kind == "actor":
+            self.actors[content["actor_id"]] = content
+        elif kind == "bar" and self.sink is not None:
+            self.sink.bar(BarState(*content))
+        elif kind == "display" and self.sink is not None:
+            self.sink.display(Display(*content))
+
+    def _output(self, output: Output) -> None:
+        if self.sink is not None:
+            self.sink.output(output)
+            return
+        stream = sys.stdout if output.stream == 1 else sys.stderr
+        write_now(stream, output.lines(is_terminal(stream)))
+
+    def unread(self, error: UnreadError) -> None:
+        """Show the error of a call whose last reference is gone, and which no code has read."""
+        if self.sink is not None and error.cell:
+            self.sink.unread(error, "dropped")
+            return
+        write_now(sys.stderr, f"nbactors: {error.call} failed, and no code has read its error:\n{error.text}\n")

@@ -1,0 +1,267 @@
+"""`Record` and `StreamRecord`: what this engine knows of an object and of a generator."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import ray
+
+from nbactors import exceptions
+from nbactors.cluster.common import current
+from nbactors.cluster.watcher import Dropped, Watcher
+from nbactors.object_ref import ObjectRef
+from nbactors.views.summaries import ObjectFacts, StreamFacts
+
+
+class Home(Protocol):
+    """What records ask of the objects of their engine. Methods: any thread."""
+
+    watcher: Watcher
+
+    def load(self, record: Record) -> Any:
+        """Return the value of an object, or raise its error."""
+
+    def made(self, record: Record) -> ObjectRef[Any]:
+        """Return a new reference."""
+
+
+class Record:
+    """An object of Ray's. See `nbactors.engine.reference_records.ObjectRecord`.
+
+    Attributes:
+        ref: Ray's reference.
+        label: The name of the call that makes the object; empty if it is not known here.
+        number: The number of that call, empty for a task.
+        actor_id: The actor that runs the call; empty for none.
+        verdict: The error that `get` raises, where this process knows it before Ray does: the call was stopped.
+        is_watched: Whether a verdict may come.
+        is_read: Whether code has read the value or the error.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "actor_id",
+        "cell",
+        "home",
+        "is_read",
+        "is_watched",
+        "label",
+        "number",
+        "ref",
+        "verdict",
+    )
+
+    def __init__(
+        self, home: Home, ref: Any, label: str = "", number: bytes = b"", actor_id: bytes = b"", cell: int = 0
+    ) -> None:
+        self.home = home
+        self.ref = ref
+        self.label = label
+        self.number = number
+        self.actor_id = actor_id
+        self.cell = cell
+        self.verdict: BaseException | None = None
+        self.is_watched = False
+        self.is_read = False
+
+    @property
+    def id(self) -> bytes:
+        """The object's id, 28 bytes."""
+        return self.ref.binary()  # type: ignore[no-any-return]
+
+    @property
+    def waited(self) -> Any:
+        """What `ray.wait` takes."""
+        return self.ref
+
+    def call_id(self) -> str:
+        """Return the id of the call that makes the object, in hexadecimal digits."""
+        return self.number.hex() or self.ref.task_id().hex()
+
+    def reduce(self, ref: ObjectRef[Any]) -> tuple[Any, ...]:
+        """Return what pickles `ref`: Ray counts the reference inside."""
+        del ref
+        return rebuild, (self.ref,)
+
+    def request(self) -> None:
+        """Do nothing: Ray sends values when they are asked for."""
+
+    def done(self) -> bool:
+        """See `ObjectRef.done`."""
+        return self.verdict is not None or bool(ray.wait([self.ref], timeout=0, fetch_local=False)[0])
+
+    def failed(self) -> bool:
+        """Return whether the object is final and `get` would raise."""
+        return self.done() and self._error() is not None
+
+    def result(self) -> Any:
+        """See `ObjectRef.result`."""
+        self._check_done()
+        return self.home.load(self)
+
+    def exception(self) -> BaseException | None:
+        """See `ObjectRef.exception`."""
+        self._check_done()
+        self.is_read = True
+        return self._error()
+
+    def _check_done(self) -> None:
+        if not self.done():
+            raise asyncio.InvalidStateError(f"ObjectRef({self.id.hex()}) is not ready: await it, or get() it")
+
+    def _error(self) -> BaseException | None:
+        read = self.is_read
+        try:
+            self.home.load(self)
+        except Exception as error:  # noqa: BLE001 - users' errors are any
+            return error
+        finally:
+            self.is_read = read
+        return None
+
+    def as_future(self) -> asyncio.Future[Any]:
+        """See `ObjectRef.as_future`."""
+        return asyncio.wrap_future(self.future())
+
+    def future(self) -> concurrent.futures.Future[Any]:
+        """See `ObjectRef.future`."""
+        future: concurrent.futures.Future[Any] = concurrent.futures.Future()
+        future.set_running_or_notify_cancel()
+
+        def settle() -> None:
+            try:
+                future.set_result(self.home.load(self))
+            except concurrent.futures.InvalidStateError:
+                pass
+            except BaseException as error:  # noqa: BLE001 - users' errors are any
+                future.set_exception(error)
+
+        self.when_done(settle)
+        return future
+
+    def call_when_done(self, callback: Callable[[], None], context: Any) -> Any:
+        """See `ObjectRef.add_done_callback`."""
+        loop = asyncio.get_running_loop()
+        watch = _Watch()
+
+        def run() -> None:
+            if not watch.is_cancelled:
+                callback()
+
+        def tell() -> None:
+            try:
+                loop.call_soon_threadsafe(run, context=context)
+            except RuntimeError:  # the loop is closed
+                pass
+
+        self.when_done(tell)
+        return watch
+
+    def when_done(self, callback: Callable[[], None]) -> None:
+        """Run `callback` when the object is final, on a thread of the engine."""
+        self.home.watcher.add(self, callback)
+
+    def facts(self) -> ObjectFacts:
+        """Return a summary of the object, as this process knows it. Any thread; does not wait."""
+        if not self.done():
+            return ObjectFacts("pending", self.label)
+        error = self._error() if self.verdict is not None or self.label else None
+        if error is not None:
+            text = f"{type(error).__name__}: {str(error).strip().splitlines()[-1] if str(error).strip() else ''}"
+            return ObjectFacts("failed", self.label, error=text[:200])
+        return ObjectFacts("ready")
+
+    def __del__(self) -> None:
+        try:
+            if not self.is_read and self.label:
+                self.home.watcher.dropped(Dropped(self.ref, self.label, self.number, self.actor_id, self.cell))
+        except AttributeError:  # `__init__` was aborted
+            pass
+
+
+class _Watch:
+    is_cancelled = False
+
+    def cancel(self) -> None:
+        """Have the callback not be called."""
+        self.is_cancelled = True
+
+
+class StreamRecord:
+    """A generator of Ray's. See `nbactors.engine.reference_records.StreamRecord`.
+
+    Attributes:
+        waited: Ray's generator, which `ray.wait` takes.
+    """
+
+    __slots__ = ("__weakref__", "_is_closed", "_record", "_stop", "home", "waited")
+
+    verdict = None
+    is_watched = False
+
+    def __init__(self, home: Home, generator: Any, record: Record, stop: Callable[[Record], None]) -> None:
+        self.home = home
+        self.waited = generator
+        self._record = record
+        self._stop = stop
+        self._is_closed = False
+
+    def next(self, timeout: float | None) -> ObjectRef[Any]:
+        """See `ObjectRefGenerator._next_sync`."""
+        if self._is_closed:
+            raise StopIteration
+        ref = self.waited._next_sync(timeout_s=timeout)
+        if ref.is_nil():
+            raise exceptions.GetTimeoutError(f"the generator has yielded no value within {timeout:g} s")
+        return self._referring(ref)
+
+    async def anext(self) -> ObjectRef[Any]:
+        """See `ObjectRefGenerator.__anext__`."""
+        if self._is_closed:
+            raise StopAsyncIteration
+        return self._referring(await self.waited.__anext__())
+
+    def _referring(self, ref: Any) -> ObjectRef[Any]:
+        made = self._record
+        return self.home.made(Record(self.home, ref, made.label, made.number, made.actor_id, made.cell))
+
+    def request(self) -> None:
+        """Do nothing: Ray sends values when they are asked for."""
+
+    def next_ready(self) -> bool:
+        """See `ObjectRefGenerator.next_ready`."""
+        return self._is_closed or self.waited.next_ready()
+
+    def is_finished(self) -> bool:
+        """See `ObjectRefGenerator.is_finished`."""
+        return self._is_closed or self.waited.is_finished()
+
+    def close(self) -> None:
+        """See `ObjectRefGenerator.close`."""
+        self._is_closed = True
+        self._stop(self._record)
+
+    def facts(self) -> StreamFacts:
+        """Return a summary of the stream, as this process knows it."""
+        is_over = self.is_finished()
+        return StreamFacts("ended" if is_over else "running", "" if is_over else self._record.label)
+
+    def reduce(self, completed: ObjectRef[Any]) -> tuple[Any, ...]:
+        """Refuse: Ray's generators stay in their process.
+
+        Raises:
+            TypeError: Always.
+        """
+        raise TypeError(
+            f"the ObjectRefGenerator {completed.hex()} cannot be sent to another process: on a Ray cluster only the "
+            "process that has made the call reads it. Send the references that it yields"
+        )
+
+
+def rebuild(ref: Any) -> ObjectRef[Any]:
+    """Return this process's reference for one of Ray's. Called by `pickle`."""
+    found: ObjectRef[Any] = current.of_process().objects.referring(ref)
+    return found

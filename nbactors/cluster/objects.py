@@ -1,0 +1,161 @@
+"""`Objects`: the objects of Ray that a process refers to, and the waits for them."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from time import monotonic
+from typing import Any
+
+import ray
+
+from nbactors import exceptions
+from nbactors.cluster.object_records import Record, StreamRecord
+from nbactors.cluster.translation import translated
+from nbactors.cluster.watcher import Watcher
+from nbactors.object_ref import ObjectRef
+from nbactors.object_ref_generator import DynamicObjectRefGenerator
+
+SLICE_S = 0.1
+"""Seconds of one wait where a verdict of this process's own may end it."""
+
+
+class Objects:
+    """The objects of one engine. Any thread.
+
+    Attributes:
+        watcher: Tells when objects are final.
+    """
+
+    def __init__(self, watcher: Watcher) -> None:
+        self.watcher = watcher
+        self._refs: weakref.WeakValueDictionary[bytes, ObjectRef[Any]] = weakref.WeakValueDictionary()
+
+    def referring(self, ref: Any) -> ObjectRef[Any]:
+        """Return this process's reference for one of Ray's. There is at most one for an object."""
+        found = self._refs.get(ref.binary())
+        return self.made(Record(self, ref)) if found is None else found
+
+    def made(self, record: Record) -> ObjectRef[Any]:
+        """Return a new reference."""
+        ref: ObjectRef[Any] = ObjectRef(record)
+        self._refs[record.id] = ref
+        return ref
+
+    def put(self, value: Any) -> ObjectRef[Any]:
+        """Store a value."""
+        with translating():
+            return self.referring(ray.put(value))
+
+    def load(self, record: Record, timeout: float | None = 0) -> Any:
+        """Return the value of an object.
+
+        Raises:
+            GetTimeoutError: It was not ready within `timeout` seconds.
+            Exception: The object's error.
+        """
+        if record.verdict is not None:
+            record.is_read = True
+            raise record.verdict
+        try:
+            value = ray.get(record.ref, timeout=timeout)
+        except ray.exceptions.GetTimeoutError as error:
+            raise translated(error) from None
+        except ray.exceptions.RayError as error:
+            record.is_read = True
+            raise translated(error, record.call_id()) from None
+        record.is_read = True
+        return _received(value, self)
+
+    def get(self, refs: Sequence[ObjectRef[Any]], timeout: float | None) -> list[Any]:
+        """Return the values, or raise the first error in their order. See `Engine.get`."""
+        __tracebackhide__ = True
+        records: list[Record] = [ref._entry for ref in refs]
+        self.check(records)
+        deadline = None if timeout is None else monotonic() + timeout
+        if any(record.is_watched for record in records):
+            return [self._load_watched(record, deadline) for record in records]
+        if len(records) == 1:
+            return [self.load(records[0], timeout)]
+        try:
+            values = ray.get([record.ref for record in records], timeout=timeout)
+        except ray.exceptions.GetTimeoutError as error:
+            raise translated(error) from None
+        except ray.exceptions.RayError:
+            return [self._load_until(record, deadline) for record in records]
+        for record in records:
+            record.is_read = True
+        return [_received(value, self) for value in values]
+
+    def _load_until(self, record: Record, deadline: float | None) -> Any:
+        return self.load(record, None if deadline is None else max(deadline - monotonic(), 0.0))
+
+    def _load_watched(self, record: Record, deadline: float | None) -> Any:
+        while True:
+            left = SLICE_S if deadline is None else min(max(deadline - monotonic(), 0.0), SLICE_S)
+            try:
+                return self.load(record, left)
+            except exceptions.GetTimeoutError:
+                if deadline is not None and monotonic() >= deadline:
+                    raise
+
+    def check(self, records: Sequence[Record]) -> None:
+        """Raise ObjectLostError for an object of another session."""
+        for record in records:
+            if record.home is not self:
+                raise exceptions.ObjectLostError(
+                    record.id.hex(), detail="Its session has been shut down; make the call again in this one."
+                )
+
+    def wait(
+        self, refs: list[ObjectRef[Any]], num_returns: int, timeout: float | None, fetch_local: bool
+    ) -> tuple[list[ObjectRef[Any]], list[ObjectRef[Any]]]:
+        """Split references and generators into ready ones and others. See `Engine.wait`."""
+        deadline = None if timeout is None else monotonic() + timeout
+        records: list[Record | StreamRecord] = [ref._entry for ref in refs]
+        while True:
+            left = None if deadline is None else max(deadline - monotonic(), 0.0)
+            is_watched = any(record.is_watched for record in records)
+            if is_watched:
+                left = SLICE_S if left is None else min(left, SLICE_S)
+            found = _ready(records, num_returns, left, fetch_local)
+            is_over = deadline is not None and monotonic() >= deadline
+            if len(found) >= num_returns or is_over or not is_watched:
+                chosen = set(found[:num_returns])
+                return (
+                    [ref for index, ref in enumerate(refs) if index in chosen],
+                    [ref for index, ref in enumerate(refs) if index not in chosen],
+                )
+
+
+def _ready(
+    records: Sequence[Record | StreamRecord], num_returns: int, timeout: float | None, fetch_local: bool
+) -> list[int]:
+    """Return the places of the ready objects."""
+    decided = {index for index, record in enumerate(records) if record.verdict is not None}
+    places = {record.waited: index for index, record in enumerate(records)}
+    asked = [record.waited for index, record in enumerate(records) if index not in decided]
+    wanted = min(num_returns - len(decided), len(asked))
+    ready: list[Any] = []
+    if asked:
+        with translating():
+            ready = ray.wait(
+                asked, num_returns=max(wanted, 1), timeout=timeout if wanted > 0 else 0, fetch_local=fetch_local
+            )[0]
+    return sorted(decided | {places[thing] for thing in ready})
+
+
+def _received(value: Any, objects: Objects) -> Any:
+    if type(value) is ray.DynamicObjectRefGenerator:
+        return DynamicObjectRefGenerator([objects.referring(ref) for ref in value])
+    return value
+
+
+@contextmanager
+def translating() -> Iterator[None]:
+    """Raise Ray's errors as those of nbactors."""
+    try:
+        yield
+    except ray.exceptions.RayError as error:
+        raise translated(error) from None

@@ -1,0 +1,343 @@
+"""`RayEngine`: the interface of an engine on Ray's API, in sessions and in the workers of the cluster."""
+
+from __future__ import annotations
+
+import sys
+import weakref
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import ray
+
+from nbactors import exceptions
+from nbactors.cluster.calls import ORDER_S, Calls, sent
+from nbactors.cluster.common import actor_records, current
+from nbactors.cluster.common.context import was_restarted
+from nbactors.cluster.creation import actor_options, host_class
+from nbactors.cluster.host.call import CURRENT, Call
+from nbactors.cluster.host.setup import Setup
+from nbactors.cluster.link import RayActorLink
+from nbactors.cluster.objects import Objects, translating
+from nbactors.cluster.tasks import Export
+from nbactors.cluster.translation import translated
+from nbactors.cluster.watcher import Dropped, Watcher
+from nbactors.definitions.metadata import MethodMeta
+from nbactors.definitions.signature import ANYTHING
+from nbactors.engine.base import ActorLink, Engine, GroupFacts, RuntimeFacts
+from nbactors.object_ref import ObjectRef
+from nbactors.views.summaries import ActorFacts, CallFacts, StoreFacts
+
+if TYPE_CHECKING:
+    from nbactors.cluster.common.hosted import Hosted
+    from nbactors.cluster.object_records import Record
+    from nbactors.definitions.metadata import ActorMeta, FunctionMeta
+    from nbactors.options import ActorOptions, TaskOptions
+
+META_S = 30.0
+"""Seconds to wait for the metadata of an actor whose creator is still about to keep it."""
+
+
+class RayEngine(Engine):
+    """The methods that sessions and workers share. The base class describes each of them.
+
+    Attributes:
+        hosted: The host of this worker's actor, None elsewhere.
+        objects: What this process refers to.
+        calls: What it has called.
+    """
+
+    def __init__(self) -> None:
+        self.hosted: Hosted | None = None
+        self.objects = Objects(Watcher(self.on_dropped_end))
+        self.calls = Calls(self.objects, self.calling_cell, self.hub_name)
+        self._links: weakref.WeakValueDictionary[bytes, RayActorLink] = weakref.WeakValueDictionary()
+
+    @property
+    def namespace(self) -> str:
+        """The session's namespace."""
+        return str(ray.get_runtime_context().namespace)
+
+    # ------------------------------------------------------------------------------------------------------ objects
+
+    def put(self, value: Any) -> ObjectRef[Any]:
+        return self.objects.put(value)
+
+    def get(self, refs: Sequence[ObjectRef[Any]], timeout: float | None) -> list[Any]:
+        __tracebackhide__ = True
+        return self.objects.get(refs, timeout)
+
+    def wait(
+        self, refs: list[ObjectRef[Any]], num_returns: int, timeout: float | None, fetch_local: bool
+    ) -> tuple[list[ObjectRef[Any]], list[ObjectRef[Any]]]:
+        return self.objects.wait(refs, num_returns, timeout, fetch_local)
+
+    def pending_calls(self) -> list[CallFacts]:
+        return self.calls.facts()
+
+    def cancel_all(self, force: bool, interrupt: bool) -> int:
+        return self.calls.cancel_all(force, interrupt)
+
+    def cancel(self, ref: ObjectRef[Any], force: bool, recursive: bool, interrupt: bool) -> None:
+        record: Record = ref._entry
+        self.objects.check([record])
+        if force and record.actor_id:
+            raise ValueError(
+                "force=True is not supported for actor tasks: it would end the actor. Use kill(handle) for that; "
+                "cancel(ref, interrupt=True) stops a running synchronous method and leaves the actor."
+            )
+        self.calls.cancel(record, force, recursive, interrupt)
+
+    def on_dropped_end(self, dropped: Dropped) -> None:
+        """Do nothing: only a session reports errors that nobody has read."""
+
+    def hub_name(self) -> str:
+        """Return the name of the session's hub. In a worker only calls have one."""
+        return ""
+
+    # ------------------------------------------------------------------------------------------------------- actors
+
+    def link(self, handle: Any, meta: ActorMeta) -> RayActorLink:
+        """Return this process's link to an actor, for one of Ray's handles. A strong handle replaces a weak one."""
+        actor_id = handle._actor_id.binary()
+        found = self._links.get(actor_id)
+        if found is None:
+            found = self._links[actor_id] = RayActorLink(self.calls, self.facts_of, handle, meta)
+        elif getattr(found.handle, "_ray_weak_ref", False) and not getattr(handle, "_ray_weak_ref", False):
+            found.renew(handle, found.meta)
+        return found
+
+    def create_actor(
+        self, meta: ActorMeta, cls: type, options: ActorOptions, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[ActorLink, ActorMeta]:
+        call = self.calls.numbered(Call("__init__", tuple(kwargs), b"", 0, "", f"{meta.class_name}.__init__"))
+        limit = options.max_concurrency or (1000 if meta.is_async else 1)
+        is_plain = not meta.is_async and limit == 1 and not options.concurrency_groups
+        setup = Setup(call, cls, meta, options.name or meta.class_name, is_plain)
+        host = host_class(meta, options)
+        if options.get_if_exists and options.name:
+            try:
+                return self.get_actor(options.name, options.namespace)
+            except ValueError:
+                pass
+        try:
+            handle = host.options(**actor_options(options)).remote(setup, *map(sent, args), *map(sent, kwargs.values()))
+        except ray.exceptions.RayError as error:
+            raise translated(error) from None
+        except ValueError as error:
+            if options.name and "already" in str(error):
+                raise exceptions.ActorAlreadyExistsError(str(error)) from None
+            raise
+        link = self.link(handle, meta)
+        if options.name:
+            actor_records.keep_meta(link.actor_id, meta)
+        return link, meta
+
+    def get_actor(self, name: str, namespace: str | None) -> tuple[ActorLink, ActorMeta]:
+        try:
+            handle = ray.get_actor(name, namespace=namespace)
+        except ValueError as error:
+            raise exceptions.ActorHandleNotFoundError(str(error)) from None
+        actor_id = handle._actor_id.binary()
+        found = self._links.get(actor_id)
+        if found is not None:
+            return found, found.meta
+        meta = self._meta_of(actor_id, handle, name)
+        return self.link(handle, meta), meta
+
+    def _meta_of(self, actor_id: bytes, handle: Any, name: str) -> ActorMeta:
+        meta = actor_records.meta(actor_id)
+        if meta is None:
+            if not hasattr(handle, "stream"):
+                raise exceptions.ActorHandleNotFoundError(
+                    f"the actor {name!r} is one of Ray's own, which `ray.get_actor` finds: it was not made by nbactors"
+                )
+            call = self.calls.numbered(Call("__ray_call__", (), b"", 0, "", "get_actor"))
+            meta = ray.get(handle.call.remote(tuple(call), _meta_of_host), timeout=META_S)
+        return meta
+
+    def call_alone(self, link: ActorLink, method: str, args: tuple[Any, ...]) -> ObjectRef[Any]:
+        ref: ObjectRef[Any] = link.call(MethodMeta(method, ANYTHING), args, {}, None)
+        return ref
+
+    def note_checkpoint(self, link: ActorLink, checkpoint: Any) -> None:
+        actor_records.keep_checkpoint(link.actor_id, checkpoint)
+
+    def update_class(self, link: ActorLink, cls: type, meta: ActorMeta, swap: Callable[[str], bool]) -> None:
+        assert isinstance(link, RayActorLink)
+        swap("")
+        actor_records.keep_changed_class(link.actor_id, cls)
+        actor_records.keep_meta(link.actor_id, meta)
+        link.renew(link.handle, meta)
+
+    def kill(self, link: ActorLink, no_restart: bool) -> None:
+        assert isinstance(link, RayActorLink)
+        with translating():
+            ray.kill(link.handle, no_restart=no_restart)
+        if no_restart:
+            actor_records.forget(link.actor_id)
+
+    def stack(self, link: ActorLink, timeout: float) -> str:
+        hub = self.calls.hub()
+        if hub is None:
+            raise ValueError("this session has ended")
+        try:
+            text: str = ray.get(hub.order.remote(link.actor_id, "stack", (), timeout), timeout=timeout + ORDER_S)
+        except ray.exceptions.RayTaskError as error:
+            raise TimeoutError(f"the actor has not answered within {timeout:g} s") from error
+        return text
+
+    def facts_of(self, link: RayActorLink) -> ActorFacts:
+        """Return the facts about an actor. Never blocks."""
+        calls = sum(each.actor_id == link.actor_id for each in self.calls.facts())
+        return ActorFacts(calls=calls)
+
+    def current_actor(self) -> tuple[ActorLink, ActorMeta]:
+        if self.hosted is None:
+            raise RuntimeError("This method is only available in an actor.")
+        meta = self.hosted.actor_meta()
+        return self.link(ray.get_runtime_context().current_actor, meta), meta
+
+    def exit_actor(self) -> None:
+        if self.hosted is None:
+            raise TypeError("exit_actor API is called on a non-actor worker, so there is nothing to exit.")
+        ray.actor.exit_actor()
+
+    # -------------------------------------------------------------------------------------------------------- tasks
+
+    def submit_task(
+        self, function: FunctionMeta, args: tuple[Any, ...], kwargs: dict[str, Any], options: TaskOptions
+    ) -> Any:
+        export = function.export
+        if not isinstance(export, Export) or export.session != ray.get_runtime_context().get_job_id():
+            export = function.export = Export(function, options)
+        label = options.name or function.name
+        call = Call(function.name, tuple(kwargs), b"", 0, "", label)
+        return self.calls.submit(export.with_options(options), call, args, kwargs, options.timeout_s)
+
+    # ----------------------------------------------------------------------------------------------------- listings
+
+    def list_named_actors(self, all_namespaces: bool) -> list[tuple[str, str]]:
+        from ray.util import list_named_actors  # noqa: PLC0415 - few programs need it
+
+        found = list_named_actors(all_namespaces=all_namespaces)
+        if not all_namespaces:
+            return [(self.namespace, name) for name in found]
+        return [(row["namespace"], row["name"]) for row in found if row["namespace"] != "nbactors"]
+
+    def list_actors(self) -> list[dict[str, Any]]:
+        from nbactors.cluster.listings import actor_rows  # noqa: PLC0415 - as above
+
+        return actor_rows()
+
+    def available_resources(self) -> dict[str, float]:
+        return dict(ray.available_resources())
+
+    def cluster_resources(self) -> dict[str, float]:
+        return dict(ray.cluster_resources())
+
+    def nodes(self) -> list[dict[str, Any]]:
+        return list(ray.nodes())
+
+    # --------------------------------------------------------------------------------------------- placement groups
+
+    def create_group(self, bundles: list[dict[str, float]], strategy: str, name: str, detached: bool) -> bytes:
+        from ray.util import placement_group  # noqa: PLC0415 - few programs need it
+
+        lifetime = "detached" if detached else None
+        try:
+            made = placement_group(bundles, strategy=strategy, name=name, lifetime=lifetime)
+        except ValueError as error:
+            raise exceptions.RaySystemError(str(error)) from None
+        return made.id.binary()  # type: ignore[no-any-return]
+
+    def remove_group(self, group_id: bytes) -> None:
+        from ray.util import remove_placement_group  # noqa: PLC0415 - as above
+
+        from nbactors.cluster.creation import group_of  # noqa: PLC0415 - as above
+
+        remove_placement_group(group_of(group_id))
+
+    def await_group(self, group_id: bytes, timeout: float) -> str:
+        from nbactors.cluster.creation import group_of  # noqa: PLC0415 - as above
+
+        group_of(group_id).wait(timeout)
+        return next((facts.state for facts in self.groups() if facts.group_id == group_id), "REMOVED")
+
+    def groups(self) -> list[GroupFacts]:
+        from nbactors.cluster.listings import group_facts  # noqa: PLC0415 - as above
+
+        return group_facts()
+
+    def current_group(self) -> bytes:
+        found = ray.get_runtime_context().get_placement_group_id()
+        return bytes.fromhex(found) if found else b""
+
+    def captures_children(self) -> bool:
+        return bool(ray.get_runtime_context().should_capture_child_tasks_in_placement_group)
+
+    def object_store(self) -> tuple[StoreFacts, StoreFacts | None]:
+        total = int(ray.cluster_resources().get("object_store_memory", 0))
+        free = int(ray.available_resources().get("object_store_memory", 0))
+        return StoreFacts(held=max(total - free, 0), limit=total), None
+
+    # ------------------------------------------------------------------------------------------------------ context
+
+    def runtime_facts(self) -> RuntimeFacts:
+        context = ray.get_runtime_context()
+        in_worker = context.worker.mode == ray.WORKER_MODE
+        call = CURRENT.get()
+        actor_id = context.get_actor_id() if in_worker else None
+        ids = context.get_accelerator_ids() if in_worker else {}
+        return RuntimeFacts(
+            node_id=bytes.fromhex(context.get_node_id()),
+            job_id=bytes.fromhex(context.get_job_id()),
+            worker_id=bytes.fromhex(context.get_worker_id()),
+            namespace=context.namespace,
+            is_driver=not in_worker,
+            actor_id=bytes.fromhex(actor_id) if actor_id else b"",
+            actor_name=(context.get_actor_name() or "") if actor_id else "",
+            task_id=bytes.fromhex(context.get_task_id() or "") if in_worker else b"",
+            task_name=call.label if call is not None else "",
+            function_name=call.label if call is not None else "",
+            assigned_resources=context.get_assigned_resources() if in_worker else {},
+            gpu_ids=ids.get("GPU", ()),
+            is_canceled=self._is_canceled(call),
+            was_restarted=was_restarted() if actor_id else False,
+        )
+
+    def _is_canceled(self, call: Call | None) -> bool:
+        if call is None:
+            return False
+        if self.hosted is not None:
+            return self.hosted.is_stopped(call.number)
+        return bool(ray.get_runtime_context().is_canceled())
+
+    def describe(self) -> dict[str, Any]:
+        context = ray.get_runtime_context()
+        return {
+            "namespace": context.namespace,
+            "job_id": context.get_job_id(),
+            "node_id": context.get_node_id(),
+            "node_pid": 0,
+            "directory": context.get_temp_dir(),
+            "python_version": sys.version.split()[0],
+            "node_ip_address": ray.util.get_node_ip_address(),
+            "address": context.gcs_address,
+            "gcs_address": context.gcs_address,
+            "session_dir": context.get_session_name(),
+            "raylet_socket_name": "",
+            "object_store_address": "",
+            "redis_address": None,
+            "webui_url": "",
+            "metrics_export_port": -1,
+            "dashboard_agent_listen_port": -1,
+            "resources": self.cluster_resources(),
+        }
+
+    def shutdown(self) -> None:
+        self.objects.watcher.close()
+
+
+def _meta_of_host(instance: Any) -> Any:
+    del instance
+    return current.of_process().hosted.actor_meta()

@@ -1,0 +1,210 @@
+"""`RaySession`: the engine of a session, which is a driver of Ray."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Sequence
+from queue import SimpleQueue
+from time import monotonic
+from typing import Any
+
+import ray
+
+from nbactors import exceptions
+from nbactors.cluster.common import hubs
+from nbactors.cluster.common.hubs import NAMESPACE
+from nbactors.cluster.hub import Hub
+from nbactors.cluster.news import News
+from nbactors.cluster.ray_engine import RayEngine
+from nbactors.cluster.watcher import Dropped
+from nbactors.frontend import calling_cell
+from nbactors.frontend.bar import BarState
+from nbactors.frontend.sink import Sink, UnreadError
+from nbactors.object_ref import ObjectRef
+from nbactors.views.summaries import ActorFacts
+
+TAKE_S = 20.0
+"""Seconds of one question to the hub for reports."""
+
+VISIT_S = 0.05
+"""Seconds of one wait of the main thread, after which it does what a front end asks for."""
+
+
+class RaySession(RayEngine):
+    """The engine of a session.
+
+    Args:
+        owns_ray: Whether `shutdown` ends this process's connection to Ray: the session has opened it.
+        news: Shows what the workers report.
+        cancels_on_interrupt: Whether an interrupt cancels the calls that the interrupted code waits for.
+        reports_unread: Whether errors are shown that no code has read.
+    """
+
+    def __init__(self, owns_ray: bool, news: News, cancels_on_interrupt: bool, reports_unread: bool) -> None:
+        super().__init__()
+        self._pid = os.getpid()
+        self._owns_ray = owns_ray
+        self._news = news
+        self._cancels = cancels_on_interrupt
+        self._reports_unread = reports_unread
+        self._hub_name = f"hub-{ray.get_runtime_context().get_job_id()}-{os.urandom(4).hex()}"
+        self._hub = (
+            ray.remote(Hub)
+            .options(name=self._hub_name, namespace=NAMESPACE, num_cpus=0, max_concurrency=hubs.CAPACITY)
+            .remote()
+        )
+        self._visits: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self._waits = 0
+        self._taking = threading.Lock()
+        self._is_closed = False
+        self._reader = threading.Thread(target=self._read, name="nbactors-news", daemon=True)
+        self._reader.start()
+
+    def hub_name(self) -> str:
+        return self._hub_name
+
+    def calling_cell(self) -> int:
+        return calling_cell.current()
+
+    # ------------------------------------------------------------------------------------------------------- waits
+
+    def get(self, refs: Sequence[ObjectRef[Any]], timeout: float | None) -> list[Any]:
+        __tracebackhide__ = True
+        if threading.current_thread() is not threading.main_thread():
+            return super().get(refs, timeout)
+        try:
+            return self._get_visited(refs, timeout)
+        except KeyboardInterrupt:
+            if self._cancels:
+                for ref in refs:
+                    self.cancel_interrupted(ref)
+            raise
+
+    def _get_visited(self, refs: Sequence[ObjectRef[Any]], timeout: float | None) -> list[Any]:
+        """Wait in pieces, so that the main thread does in between what a front end asks for."""
+        __tracebackhide__ = True
+        if self.sink is None:
+            return super().get(refs, timeout)
+        deadline = None if timeout is None else monotonic() + timeout
+        self._waits += 1
+        try:
+            while True:
+                left = VISIT_S if deadline is None else min(VISIT_S, max(deadline - monotonic(), 0.0))
+                try:
+                    return super().get(refs, left)
+                except exceptions.GetTimeoutError:
+                    if deadline is not None and monotonic() >= deadline:
+                        raise
+                self._visit()
+        finally:
+            self._waits -= 1
+            self._visit()
+
+    def wait(
+        self, refs: list[ObjectRef[Any]], num_returns: int, timeout: float | None, fetch_local: bool
+    ) -> tuple[list[ObjectRef[Any]], list[ObjectRef[Any]]]:
+        if self.sink is None or threading.current_thread() is not threading.main_thread():
+            return super().wait(refs, num_returns, timeout, fetch_local)
+        deadline = None if timeout is None else monotonic() + timeout
+        self._waits += 1
+        try:
+            while True:
+                left = VISIT_S if deadline is None else min(VISIT_S, max(deadline - monotonic(), 0.0))
+                ready, others = super().wait(refs, num_returns, left, fetch_local)
+                if len(ready) >= num_returns or (deadline is not None and monotonic() >= deadline):
+                    return ready, others
+                self._visit()
+        finally:
+            self._waits -= 1
+            self._visit()
+
+    def _visit(self) -> None:
+        while not self._visits.empty():
+            self._visits.get()()
+
+    def call_in_wait(self, callback: Callable[[], None]) -> bool:
+        if not self._waits:
+            return False
+        self._visits.put(callback)
+        return True
+
+    def cancel_interrupted(self, ref: ObjectRef[Any]) -> None:
+        self.cancel(ref, False, True, True)
+
+    # ---------------------------------------------------------------------------------------------------- front end
+
+    def set_sink(self, sink: Sink | None) -> None:
+        super().set_sink(sink)
+        self._news.sink = sink
+
+    def catch_up(self, timeout: float) -> None:
+        self._take(0.0, timeout)
+
+    def report_bar(self, state: BarState) -> bool:
+        cell = state.cell or calling_cell.current()
+        if self.sink is None or not cell:
+            return False
+        self.sink.bar(state._replace(cell=cell))
+        return True
+
+    def _read(self) -> None:
+        while not self._is_closed:
+            if not self._take(TAKE_S, TAKE_S * 2):
+                return
+
+    def _take(self, wait_s: float, timeout: float) -> bool:
+        """Show what has been reported. Return whether the hub lives."""
+        try:
+            if wait_s:
+                ray.get(self._hub.await_reports.remote(wait_s), timeout=timeout)
+            with self._taking:  # in the order of the reports
+                for kind, source, content in ray.get(self._hub.take.remote(), timeout=timeout):
+                    self._news.show(kind, source, content)
+        except ray.exceptions.GetTimeoutError:
+            return True
+        except (Exception, SystemExit):  # noqa: BLE001 - Ray is shut down, which it tells by SystemExit, or unreachable
+            return False
+        return True
+
+    def on_dropped_end(self, dropped: Dropped) -> None:
+        if not self._reports_unread or self._is_closed:
+            return
+        from nbactors.cluster.translation import translated  # noqa: PLC0415 - for failed calls only
+
+        try:
+            ray.get(dropped.ref, timeout=0)
+        except ray.exceptions.GetTimeoutError:
+            return
+        except ray.exceptions.RayError as raised:
+            error = translated(raised)
+        except Exception as raised:  # noqa: BLE001 - its class cannot be unpickled here
+            error = raised
+        else:
+            return
+        if isinstance(error, exceptions.TaskCancelledError | exceptions.ActorDiedError):
+            return
+        kind = type(getattr(error, "cause", error)).__name__
+        line = str(getattr(error, "cause", error)).strip().partition("\n")[0][:200]
+        self._news.unread(
+            UnreadError(dropped.cell, dropped.label, kind, f"{kind}: {line}", str(error), getattr(error, "pid", 0))
+        )
+
+    def facts_of(self, link: Any) -> ActorFacts:
+        known = self._news.actors.get(link.actor_id)
+        calls = super().facts_of(link).calls
+        if known is None:
+            return ActorFacts("starting", calls=calls)
+        return ActorFacts(known.get("state", "alive"), known["pid"], known.get("cause", ""), calls)
+
+    def shutdown(self) -> None:
+        if self._is_closed or os.getpid() != self._pid:
+            return
+        self.checkpoints.clear()
+        self._take(0.0, TAKE_S)
+        self._is_closed = True
+        super().shutdown()
+        if self._owns_ray:
+            ray.shutdown()
+        else:
+            ray.kill(self._hub)

@@ -1,0 +1,90 @@
+"""Starts a session on a Ray cluster."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import Any
+
+from nbactors import exceptions
+from nbactors.engine.base import Engine
+from nbactors.options import InitOptions
+
+
+def prepare(options: InitOptions) -> InitOptions:
+    """Return the options as they are: the cluster prepares a runtime_env."""
+    return options
+
+
+def start(options: InitOptions) -> Engine:
+    """Open a session: join the cluster at the address, or start one on this machine. Blocks. The main thread.
+
+    Raises:
+        RaySystemError: Ray is not installed, or there is no such cluster.
+        ValueError: The address is that of a Ray client.
+    """
+    try:
+        import ray  # noqa: PLC0415 - is it installed?
+    except ImportError as error:
+        raise exceptions.RaySystemError(
+            f'engine="ray" needs the package ray, which cannot be imported here ({error}): pip install "nbactors[ray]"'
+        ) from None
+    if (options.address or "").startswith("ray://"):
+        raise ValueError(
+            f"address={options.address!r}: the Ray client, by which a machine outside of the cluster reaches it, "
+            "is not supported, since it lacks calls that this engine needs. Start the kernel on a node of the cluster, "
+            'such as the head, and give the address host:port, or address="auto" with engine="ray"'
+        )
+    from nbactors.cluster.news import News  # noqa: PLC0415 - imports Ray
+    from nbactors.cluster.session import RaySession  # noqa: PLC0415 - as above
+
+    owns_ray = _connect(options)
+    try:
+        return RaySession(
+            owns_ray,
+            News(options.shows_output(), options.log_prefix),
+            options.cancels_on_interrupt(),
+            not options.ignore_unhandled_errors,
+        )
+    except BaseException:
+        if owns_ray:
+            ray.shutdown()
+        raise
+
+
+def _connect(options: InitOptions) -> bool:
+    """Connect this process to Ray. Return False if it was connected before, by the user."""
+    import ray  # noqa: PLC0415 - only this engine needs it
+
+    if ray.is_initialized():
+        return False
+    from nbactors.cluster.shipping import Shipped  # noqa: PLC0415 - as above
+
+    given: dict[str, Any] = dict(options.given_runtime_env or {})
+    shipped = Shipped()
+    try:
+        given["py_modules"] = [shipped.path, *(given.get("py_modules") or ())]
+        them: dict[str, Any] = {
+            "namespace": options.namespace_or_default() or None,
+            "runtime_env": given,
+            "log_to_driver": False,
+            "logging_level": logging.WARNING,
+        }
+        address = options.address or os.environ.get("RAY_ADDRESS") or "local"
+        them["address"] = address
+        if address == "local":
+            them["include_dashboard"] = False
+            for name in ("num_cpus", "num_gpus", "object_store_memory"):
+                if getattr(options, name) is not None:
+                    them[name] = getattr(options, name)
+            if options.resources:
+                them["resources"] = dict(options.resources)
+            if options.memory is not None:
+                them["_memory"] = options.memory
+        try:
+            ray.init(**them)
+        except (ConnectionError, RuntimeError) as error:
+            raise exceptions.RaySystemError(f"no Ray cluster answers at {address!r}: {error}") from error
+    finally:
+        shipped.close()
+    return True

@@ -1,0 +1,67 @@
+"""`Export`: a remote function as Ray has it. A worker unpickles the user's function once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import ray
+
+from nbactors import exceptions
+from nbactors.cluster.creation import shared
+from nbactors.cluster.host import task
+from nbactors.cluster.link import RETURNS
+from nbactors.definitions.metadata import STREAMING, UNLIMITED
+
+if TYPE_CHECKING:
+    from nbactors.definitions.metadata import FunctionMeta
+    from nbactors.options import TaskOptions
+
+_PASSED = ("accelerator_type", "fallback_strategy", "label_selector", "memory", "resources", "enable_task_events")
+
+
+class Export:
+    """A function in one session. Any thread.
+
+    Attributes:
+        session: The id of the session.
+    """
+
+    def __init__(self, function: FunctionMeta, options: TaskOptions) -> None:
+        made = (task.generating if function.generates else task.plain)(function.function)
+        made.__name__ = made.__qualname__ = function.name
+        made.__module__ = "__main__"
+        self.session = ray.get_runtime_context().get_job_id()
+        self._remote = ray.remote(max_calls=options.max_calls)(made)
+        self._with_options: dict[int, tuple[TaskOptions, Any]] = {}
+
+    def with_options(self, options: TaskOptions) -> Any:
+        """Return Ray's function with Ray's options."""
+        found = self._with_options.get(id(options))
+        if found is None:
+            if len(self._with_options) > 100:
+                self._with_options.clear()
+            found = self._with_options[id(options)] = (options, self._remote.options(**_ray_options(options)))
+        return found[1]
+
+
+def _ray_options(options: TaskOptions) -> dict[str, Any]:
+    if options.memory_limit is not None:
+        raise exceptions.RaySystemError(
+            "memory_limit is not served on a Ray cluster: Ray's own monitor ends a worker when the node's memory is "
+            "used up. Give `memory` for the placement"
+        )
+    found: dict[str, Any] = {name: options.given[name] for name in _PASSED if options.given.get(name) is not None}
+    found.update(shared(options))
+    found["num_cpus"] = options.num_cpus
+    if options.num_gpus:
+        found["num_gpus"] = options.num_gpus
+    found["num_returns"] = RETURNS.get(options.num_returns, options.num_returns)
+    found["max_retries"] = options.max_retries
+    retried = options.retry_exceptions
+    if retried:
+        found["retry_exceptions"] = list(retried) if isinstance(retried, tuple) else True
+    if options.name:
+        found["name"] = options.name
+    if options.backpressure != UNLIMITED and options.num_returns == STREAMING:
+        found["_generator_backpressure_num_objects"] = options.backpressure
+    return found

@@ -1,0 +1,96 @@
+"""The output of workers of a Ray cluster: complete, in order, before the result."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+
+class Recorder:
+    """A front end that keeps what it gets."""
+
+    def __init__(self) -> None:
+        self.outputs: list[Any] = []
+
+    def output(self, output: Any) -> None:
+        self.outputs.append(output)
+
+    def text(self, stream: int = 1) -> str:
+        return "".join(each.text for each in self.outputs if each.stream == stream)
+
+    def unread(self, error: Any, state: str) -> None:
+        self.outputs.append(error)
+
+
+@pytest.fixture
+def recorder(ray: Any) -> Any:
+    from nbactors import engine
+
+    recorder = Recorder()
+    session = engine.current()
+    session.set_sink(recorder)  # type: ignore[arg-type]
+    yield recorder
+    session.set_sink(None)
+
+
+def test_all_of_a_call_is_there_with_its_result_and_in_order(ray: Any, recorder: Recorder) -> None:
+    @ray.remote
+    class Printer:
+        def lines(self, n: int) -> None:
+            for index in range(n):
+                print("line", index)
+
+    printer = Printer.remote()
+    ray.get(printer.lines.remote(20_000))
+    from nbactors import engine
+
+    engine.current().catch_up(30)
+    assert recorder.text().splitlines() == [f"line {index}" for index in range(20_000)]
+    assert {each.label for each in recorder.outputs} == {"Printer"}
+
+
+def test_subprocesses_and_stderr_are_caught_too(ray: Any, recorder: Recorder) -> None:
+    @ray.remote
+    def run() -> None:
+        print("to stderr", file=sys.stderr)
+        subprocess.run([sys.executable, "-c", "print('from a child')"], check=True)
+        print("unfinished", end="")
+
+    ray.get(run.remote())
+    from nbactors import engine
+
+    engine.current().catch_up(30)
+    assert "to stderr\n" in recorder.text(2)
+    assert sorted(recorder.text().splitlines()) == ["from a child", "unfinished"]
+
+
+def test_calls_that_run_at_the_same_time_write_under_their_own_cells(ray: Any, recorder: Recorder) -> None:
+    from nbactors import engine
+    from nbactors.frontend import calling_cell
+
+    @ray.remote
+    class Talker:
+        async def talk(self, word: str) -> None:
+            import asyncio
+
+            for _ in range(3):
+                print(word)
+                await asyncio.sleep(0.01)
+
+    talker = Talker.remote()
+    refs = []
+    try:
+        for cell, word in ((7, "seven"), (8, "eight")):
+            calling_cell.enter(cell)
+            refs.append(talker.talk.remote(word))
+    finally:
+        calling_cell.enter(0)
+    ray.get(refs)
+    engine.current().catch_up(30)
+    by_cell = {
+        cell: {line for each in recorder.outputs if each.cell == cell for line in each.text.split()} for cell in (7, 8)
+    }
+    assert by_cell == {7: {"seven"}, 8: {"eight"}}

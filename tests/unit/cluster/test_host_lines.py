@@ -1,0 +1,96 @@
+"""`Lines`: the output of a worker on its way, in batches that keep its order."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from nbactors.cluster.host import lines
+from nbactors.cluster.host.lines import Lines
+from nbactors.testing import eventually
+
+
+class Road:
+    """Takes batches; they arrive when the test says so."""
+
+    def __init__(self) -> None:
+        self.batches: list[tuple[str, list[tuple[int, int, str]]]] = []
+        self.is_open = threading.Event()
+        self.is_open.set()
+
+    def send(self, hub: str, batch: list[tuple[int, int, str]]) -> int:
+        self.batches.append((hub, batch))
+        return len(self.batches)
+
+    def wait(self, batches: list[Any], seconds: float) -> list[Any]:
+        return [] if self.is_open.wait(seconds) else batches
+
+    def text(self, hub: str = "a") -> str:
+        return "".join(text for name, batch in self.batches for _, _, text in batch if name == hub)
+
+
+@pytest.fixture
+def road() -> Road:
+    return Road()
+
+
+@pytest.fixture
+def out(road: Road) -> Iterator[Lines]:
+    out = Lines(road.send, road.wait)
+    yield out
+    out.close()
+
+
+def test_output_is_sent_without_a_flush(road: Road, out: Lines) -> None:
+    out.write("a", 1, 1, "one\n")
+    eventually(lambda: road.text() == "one\n")
+    assert road.batches == [("a", [(1, 1, "one\n")])]
+
+
+def test_an_unfinished_line_waits_for_its_end_or_that_of_the_call(road: Road, out: Lines) -> None:
+    out.write("a", 1, 1, "half ")
+    out.flush()
+    assert road.text() == ""
+    out.write("a", 1, 1, "and half\nrest")
+    out.flush()
+    assert road.text() == "half and half\n"
+    assert out.finish("a", 1)
+    out.flush()
+    assert road.text() == "half and half\nrest"
+    assert not out.finish("a", 1)
+
+
+def test_cells_streams_and_sessions_are_told_apart_in_the_order_of_writing(road: Road, out: Lines) -> None:
+    for hub, cell, stream, text in [("a", 1, 1, "x\n"), ("a", 1, 1, "y\n"), ("a", 1, 2, "e\n"), ("b", 9, 1, "z\n")]:
+        out.write(hub, cell, stream, text)
+    out.flush()
+    merged: dict[str, list[tuple[int, int, str]]] = {}
+    for hub, batch in road.batches:
+        merged.setdefault(hub, []).extend(batch)
+    assert "".join(text for cell, stream, text in merged["a"] if stream == 1) == "x\ny\n"
+    assert merged["a"][-1] == (1, 2, "e\n")
+    assert merged["b"] == [(9, 1, "z\n")]
+
+
+def test_a_writer_that_is_faster_than_its_session_waits(
+    road: Road, out: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lines, "MAX_WAITING", 100)
+    road.is_open.clear()
+    is_done = threading.Event()
+
+    def write() -> None:
+        for _ in range(200):
+            out.write("a", 1, 1, "x" * 9 + "\n")
+        is_done.set()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    assert not is_done.wait(0.3)
+    road.is_open.set()
+    writer.join(30)
+    out.flush()
+    assert len(road.text()) == 2000

@@ -1,0 +1,70 @@
+"""`Running`: how a host stops its calls."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from nbactors.cluster.host.call import Call
+from nbactors.cluster.host.running import Running, Stop
+from nbactors.exceptions import CallTimeoutError, TaskCancelledError
+
+
+def call(number: int) -> Call:
+    return Call("method", (), number.to_bytes(16, "little"), 0, "", "Class.method")
+
+
+@pytest.fixture
+def running() -> Iterator[Running]:
+    before = signal.getsignal(signal.SIGUSR1)
+    running = Running()
+    running.listen()
+    yield running
+    signal.signal(signal.SIGUSR1, before)
+
+
+def test_a_call_that_was_stopped_before_it_began_never_begins(running: Running) -> None:
+    assert running.stop(call(1).number, Stop()) == "queued"
+    with pytest.raises(TaskCancelledError, match="had not begun"):
+        running.begin(call(1))
+    assert running.stop(call(1).number, Stop()) == "ended"
+
+
+def test_a_limit_of_time_has_its_own_error(running: Running) -> None:
+    running.stop(call(1).number, Stop(True, 0.5))
+    with pytest.raises(CallTimeoutError, match=r"still queued after the 0.5 s"):
+        running.begin(call(1))
+
+
+def test_an_interrupt_ends_a_sleep(running: Running) -> None:
+    begun = running.begin(call(1))
+    answers: list[str] = []
+    other = threading.Thread(target=lambda: answers.append(running.stop(call(1).number, Stop(interrupts=True))))
+    with pytest.raises(KeyboardInterrupt, match="was cancelled"):
+        other.start()
+        time.sleep(60)
+    other.join()
+    assert answers == ["running"]
+    assert begun.stop == Stop(interrupts=True)
+    running.end(begun)
+    assert running.stop(call(1).number, Stop(True)) == "ended"
+
+
+def test_a_running_call_goes_on_unless_it_is_to_be_interrupted(running: Running) -> None:
+    begun = running.begin(call(1))
+    assert running.stop(call(1).number, Stop()) == "running"
+    running.end(begun)
+    assert begun.stop is None
+
+
+def test_an_interrupt_reaches_no_later_call(running: Running) -> None:
+    first = running.begin(call(1))
+    running.end(first)
+    assert running.stop(call(1).number, Stop(interrupts=True)) == "ended"
+    second = running.begin(call(2))
+    running.end(second)
+    assert second.stop is None

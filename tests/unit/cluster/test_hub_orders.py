@@ -1,0 +1,86 @@
+"""`Hub`: reports of workers, and orders to them. The class itself, without Ray."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from nbactors.cluster import hub as module
+from nbactors.cluster.hub import Hub
+
+
+def test_reports_are_taken_in_the_order_of_their_arrival() -> None:
+    async def run() -> list[Any]:
+        hub = Hub()
+        waiting = asyncio.ensure_future(hub.await_reports(30))
+        await asyncio.sleep(0)
+        for number in range(3):
+            await hub.report("output", ("A", 1), number)
+        await waiting
+        return await hub.take()
+
+    assert [content for _, _, content in asyncio.run(run())] == [0, 1, 2]
+
+
+def test_numbered_reports_of_a_process_are_put_in_order() -> None:
+    async def run() -> list[Any]:
+        hub = Hub()
+        for number in (2, 1, 4, 3):
+            await hub.report("output", ("A", 1), number, 0, b"process", number)
+        await hub.report("output", ("B", 2), "other", 0, b"another", 1)
+        return await hub.take()
+
+    assert [content for _, _, content in asyncio.run(run())] == [1, 2, 3, 4, "other"]
+
+
+def test_a_worker_waits_while_too_much_was_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_CHARACTERS", 10)
+
+    async def run() -> bool:
+        hub = Hub()
+        first = asyncio.ensure_future(hub.report("output", ("A", 1), "x", 11))
+        await asyncio.sleep(0)
+        was_held = not first.done()
+        await hub.take()
+        await asyncio.wait_for(first, 30)
+        return was_held
+
+    assert asyncio.run(run())
+
+
+def test_an_order_reaches_a_host_that_waits_and_its_answer_comes_back() -> None:
+    async def run() -> tuple[Any, Any]:
+        hub = Hub()
+        asked = asyncio.ensure_future(hub.orders(b"actor", 30))
+        await asyncio.sleep(0)
+        answer = asyncio.ensure_future(hub.order(b"actor", "stack", (1,), 30))
+        ((number, name, args),) = await asked
+        await hub.answer(number, "frames")
+        return (name, args), await answer
+
+    assert asyncio.run(run()) == (("stack", (1,)), "frames")
+
+
+def test_an_order_that_nobody_asks_for_ends_and_is_forgotten() -> None:
+    async def run() -> list[Any]:
+        hub = Hub()
+        with pytest.raises(TimeoutError, match="has not answered"):
+            await hub.order(b"dead", "stack", (), 0.01)
+        return await hub.orders(b"dead", 0.01)
+
+    assert asyncio.run(run()) == []
+
+
+def test_an_error_of_a_host_is_that_of_the_order() -> None:
+    async def run() -> None:
+        hub = Hub()
+        answer = asyncio.ensure_future(hub.order(b"a", "stack", (), 30))
+        await asyncio.sleep(0)
+        ((number, _, _),) = await hub.orders(b"a", 0)
+        await hub.answer(number, ValueError("no"))
+        await answer
+
+    with pytest.raises(ValueError, match="no"):
+        asyncio.run(run())
