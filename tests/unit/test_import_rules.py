@@ -19,8 +19,8 @@ STDLIB = sys.stdlib_module_names
 # Imports for type checkers and those inside functions count. A module belongs to the longest name that it begins with.
 TABLE = """
 jupyter.server            : jupyter util exceptions frontend version views  + jupyter_core jupyter_server psutil tornado
-jupyter                   : package util upkeep actor remote_function object_ref object_ref_generator byte_sizes
-                            exceptions frontend views
+jupyter                   : package in_worker util upkeep actor remote_function object_ref object_ref_generator
+                            byte_sizes exceptions frontend views
                           + IPython anywidget ipywidgets traitlets tblib psutil
 cli                       : benchmark util byte_sizes exceptions version views          + click psutil rich textual
 benchmark                 :                                                                     + typing_extensions
@@ -63,10 +63,12 @@ version                   :
 
 cluster                   : cluster.host cluster.common definitions engine exceptions frontend object_ref
                             object_ref_generator options version views                                       + ray
-cluster.host              : cluster.common definitions exceptions                                            + ray
+cluster.host              : cluster.common in_worker definitions exceptions frontend                         + ray
 cluster.common            : definitions engine exceptions                                                    + ray
 
-local.worker              : local.worker.running local.worker.inspecting local.worker.printing local.session
+in_worker                 : frontend                                                          + IPython traitlets
+
+local.worker              : local.worker.running local.worker.inspecting local.worker.printing local.session in_worker
                             local.member local.objects local.reactor local.sockets local.wire definitions engine
                             exceptions frontend limits runtime_env version                        + msgspec
 local.worker.running      : local.worker.inspecting local.worker.memory local.worker.printing local.worker.jobs
@@ -74,8 +76,8 @@ local.worker.running      : local.worker.inspecting local.worker.memory local.wo
                             local.objects local.connections local.reactor local.membership local.wire definitions
                             exceptions frontend limits version                                  + uvloop
 local.worker.inspecting   : local.worker.jobs local.connections local.sockets local.wire exceptions
-local.worker.printing     : local.worker.jobs local.connections local.reactor local.wire frontend
-                                                                        + msgspec setproctitle IPython traitlets
+local.worker.printing     : local.worker.jobs local.connections local.reactor local.wire in_worker frontend
+                                                                        + msgspec setproctitle
 local.worker.memory       : byte_sizes
 local.worker.jobs         : local.submitting local.task_events local.objects local.connections local.wire limits
                             options
@@ -131,7 +133,6 @@ ALLOWED = {
     ("util.serialization", "local.wire.reducers"),  # so is the registry of serializers
     ("util.check_serialize.failure_tree", "local.wire.diagnosis"),  # it pickles as every engine does
     ("util.check_serialize.failure_tree", "local.wire.pickling"),
-    ("jupyter.magics.on_in_actor", "local.worker.printing.ipython_display"),  # it shows what a cell has drawn
     ("local.submitting.handles", "actor"),  # a received handle is the public class
     ("local.worker.engine", "actor"),  # so is an actor's handle to itself
     ("cluster.link", "actor"),  # as the first of these two

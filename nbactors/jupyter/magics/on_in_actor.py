@@ -10,8 +10,8 @@ from typing import Any
 
 import nbactors
 from nbactors.frontend.user_code import lets_through
+from nbactors.in_worker.ipython_display import end_of_cell
 from nbactors.jupyter.magics.remote_in_worker import VALUE, SentCell, mimebundle
-from nbactors.local.worker.printing.ipython_display import end_of_cell
 
 _space: dict[str, Any] = {}
 """The names that cells have assigned in this process, which belongs to one actor."""

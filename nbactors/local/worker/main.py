@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from nbactors import engine, exceptions
+from nbactors.in_worker import ipython_display, tqdm_bars
 from nbactors.limits import MAX_NAME
 from nbactors.local import sockets
 from nbactors.local.member import Process
@@ -20,7 +21,8 @@ from nbactors.local.worker import applying
 from nbactors.local.worker.engine import WorkerEngine
 from nbactors.local.worker.inspecting import breakpoints, questions
 from nbactors.local.worker.inspecting.imported import ImportedFiles
-from nbactors.local.worker.printing import ipython_display, tqdm_bars
+from nbactors.local.worker.printing.bar_sender import NodeBarSender
+from nbactors.local.worker.printing.display_sender import DisplaySender
 from nbactors.local.worker.printing.process_title import set_title
 from nbactors.local.worker.running.ending import Ending
 from nbactors.local.worker.running.executor import Executor
@@ -91,8 +93,8 @@ class Worker:
         engine.install(self._engine)
         self._engine.expect_metrics()
         self.executor.farewell.before_leaving = self._engine.report_metrics
-        tqdm_bars.install(process.node, process.reactor, process.caller)
-        ipython_display.install(process.node, process.reactor, process.origin, output.end)
+        tqdm_bars.install(lambda: NodeBarSender.of_caller(process.node, process.reactor, process.caller))
+        ipython_display.install(DisplaySender(process.node, process.reactor, process.origin, output.end))
         breakpoints.install(process.directory, process.node, output.origin)
         questions.install(process.directory, process.node, output.origin)
         self._apply(self._assign)

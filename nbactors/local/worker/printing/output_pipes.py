@@ -24,8 +24,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from nbactors.frontend.user_code import lets_through
+from nbactors.in_worker import ipython_display
 from nbactors.local.worker.jobs.job import Job
-from nbactors.local.worker.printing import ipython_display
 from nbactors.local.worker.printing.thread_calls import ThreadCalls
 
 KEPT = 8

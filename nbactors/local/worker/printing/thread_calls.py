@@ -14,8 +14,8 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any, NamedTuple
 
+from nbactors.in_worker.import_hook import after_import
 from nbactors.local.worker.jobs.job import Job, current
-from nbactors.local.worker.printing.import_hook import after_import
 
 
 class _Owner(NamedTuple):

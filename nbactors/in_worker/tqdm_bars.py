@@ -20,33 +20,35 @@ import threading
 import types
 import weakref
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from nbactors.frontend.bar import BarReporter, BarState, LinePace, mean_rate
 from nbactors.frontend.text_stream import write_now
-from nbactors.local.wire import messages
-from nbactors.local.worker.printing.import_hook import after_import
-
-if TYPE_CHECKING:
-    from nbactors.local.connections.node_link import NodeLink
-    from nbactors.local.reactor.reactor import Reactor
+from nbactors.in_worker.import_hook import after_import
 
 _CLASS, _WIDGETS = "tqdm.std", "tqdm.notebook"
 
 
-def install(node: NodeLink, reactor: Reactor, caller: Callable[[], tuple[Any, int]]) -> None:
+class BarSender(Protocol):
+    """Sends the states of the bars of one call to its cell. Any thread."""
+
+    def send(self, state: BarState, closed: bool) -> None:
+        """Send a state, whose cell and call are the sender's. With `closed` a finalizer may call it: take no lock."""
+
+    def call_later(self, delay: float, callback: Callable[[], None]) -> None:
+        """Call back after `delay` seconds, on any thread."""
+
+
+def install(sender_of: Callable[[], BarSender | None]) -> None:
     """Take tqdm over as soon as it is imported. Called once, on the main thread, before any user code runs.
 
     Args:
-        node: Gets the states of bars.
-        reactor: Sends a state later.
-        caller: Returns the job that the calling code belongs to, None for none, and the origin of its calls.
+        sender_of: Returns the sender for the call that the calling code belongs to, None if no cell has made it.
     """
 
     def reporter_of(bar: Any) -> _Printed | _Reported:
-        job, origin = caller()
-        call = job.cancel_id if job is not None else ""
-        return _Reported(bar, node, reactor, origin, call) if origin else _Printed(bar)
+        sender = sender_of()
+        return _Printed(bar) if sender is None else _Reported(bar, sender)
 
     after_import(_CLASS, lambda module: _take_over(module, reporter_of))
     sys.meta_path.insert(0, _PlainNotebook())
@@ -133,7 +135,7 @@ class _Printed:
 
     def _print(self, closed: bool) -> None:
         bar = self._bar()
-        if bar is not None and self._pace.is_due(_state(bar, 0, "", closed)):
+        if bar is not None and self._pace.is_due(_state(bar, "", closed)):
             write_now(bar.fp, f"{bar}\n")
 
 
@@ -142,36 +144,28 @@ class _Reported(BarReporter):
 
     _numbers = itertools.count(1)
 
-    def __init__(self, bar: Any, node: NodeLink, reactor: Reactor, origin: int, call: str) -> None:
+    def __init__(self, bar: Any, sender: BarSender) -> None:
         self._bar = weakref.ref(bar)
-        self._node = node
-        self._reactor = reactor
-        self._origin = origin
-        self._call = call
+        self._sender = sender
         self._name = f"tqdm-{next(self._numbers)}"
 
     def report(self, closed: bool) -> None:
         """See the base class. The last state may come from a finalizer, so it is sent without waiting for a lock."""
         bar = self._bar()
-        if bar is None:
-            return
-        message = messages.Bar.of(_state(bar, self._origin, self._name, closed)._replace(call=self._call))
-        if closed:
-            self._reactor.discard(lambda: self._node.send_now(message))
-        else:
-            self._node.send_now(message)
+        if bar is not None:
+            self._sender.send(_state(bar, self._name, closed), closed)
 
     def call_later(self, delay: float, callback: Callable[[], None]) -> None:
-        self._reactor.call_later(delay, callback)
+        self._sender.call_later(delay, callback)
 
 
-def _state(bar: Any, origin: int, name: str, closed: bool) -> BarState:
+def _state(bar: Any, name: str, closed: bool) -> BarState:
     if closed:
         bar._ema_dt = lambda: None  # the rate of the whole time, as tqdm itself shows at the end
     facts = bar.format_dict
     elapsed, n, total, rate = facts["elapsed"], facts["n"], facts["total"], facts["rate"]
     return BarState(
-        cell=origin,
+        cell=0,
         source="",
         bar=name,
         description=str(facts["prefix"] or "").removesuffix(": "),

@@ -14,16 +14,9 @@ import importlib
 import sys
 import types
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
-import msgspec
-
-from nbactors.local.wire import messages
-from nbactors.local.worker.printing.import_hook import after_import
-
-if TYPE_CHECKING:
-    from nbactors.local.connections.node_link import NodeLink
-    from nbactors.local.reactor.reactor import Reactor
+from nbactors.in_worker.import_hook import after_import
 
 MAX_CONTENT = 12 << 20
 """Bytes of a display as JSON. A larger one would be too much for the page as well."""
@@ -32,16 +25,8 @@ _SHELL = "IPython.core.interactiveshell"
 _WIDGETS = "ipywidgets.widgets.widget"
 
 
-def install(node: NodeLink, reactor: Reactor, origin: Callable[[], int], end_lines: Callable[[], None]) -> None:
-    """Take IPython over as soon as it is imported. Called once, on the main thread, before any user code runs.
-
-    Args:
-        node: Gets the displays.
-        reactor: Tells which thread may not wait for the node.
-        origin: Returns the origin of a call that is made now.
-        end_lines: Ends the calling thread's unfinished lines, so that they show before a display.
-    """
-    sender = Sender(node, reactor, origin, end_lines)
+def install(sender: Sender) -> None:
+    """Take IPython over as soon as it is imported. Called once, on the main thread, before any user code runs."""
     after_import(_SHELL, lambda module: _make_on_demand(module, sender))
     after_import(_WIDGETS, _show_as_text)
 
@@ -69,49 +54,26 @@ def _lazy(module: str, name: str) -> Callable[..., Any]:
     return call
 
 
-class Sender:
+class Sender(Protocol):
     """Sends displays to the calling cell. Any thread."""
-
-    def __init__(
-        self, node: NodeLink, reactor: Reactor, origin: Callable[[], int], end_lines: Callable[[], None]
-    ) -> None:
-        self._node = node
-        self._reactor = reactor
-        self._origin = origin
-        self._end_lines = end_lines
 
     @property
     def is_called_by_notebook(self) -> bool:
         """Whether the calling code runs in a call of a cell."""
-        return bool(self._origin())
 
     def show(self, data: Any, metadata: Any, transient: Any, update: bool) -> None:
         """Show a MIME bundle; with `update`, in place of the display with the same display_id."""
-        content = {"data": data, "metadata": metadata or {}, "transient": transient or {}}
-        packed = msgspec.json.encode(content, enc_hook=repr)
-        if len(packed) > MAX_CONTENT:
-            text = (
-                f"<output of {len(packed) >> 20} MiB, more than the {MAX_CONTENT >> 20} MiB that a notebook is sent at "
-                "once; return it, or write it to a file>"
-            )
-            content.update(data={"text/plain": text}, metadata={})
-            packed = msgspec.json.encode(content, enc_hook=repr)
-        self._send(packed, "update" if update else "show")
 
     def clear(self, wait: bool) -> None:
         """Clear the cell's output: at once, or with `wait` when the next display comes."""
-        self._send(b"{}", "clear later" if wait else "clear")
 
-    def _send(self, content: bytes, action: str) -> None:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        self._end_lines()
-        origin = self._origin()
-        if self._reactor.in_background_thread():
-            # A callback of a reference may run on this thread, which would have to read the answer itself.
-            self._node.send_now(messages.Display(0, origin, content, action))
-            return
-        self._node.request(lambda rid: messages.Display(rid, origin, content, action))
+
+def too_large(size: int) -> dict[str, Any]:
+    """Return what shows in place of a display of `size` bytes, which are more than `MAX_CONTENT`."""
+    return {
+        "text/plain": f"<output of {size >> 20} MiB, more than the {MAX_CONTENT >> 20} MiB that a notebook is sent at "
+        "once; return it, or write it to a file>"
+    }
 
 
 def _make_on_demand(module: types.ModuleType, sender: Sender) -> None:
@@ -125,7 +87,7 @@ def _make_on_demand(module: types.ModuleType, sender: Sender) -> None:
         if base._instance is None and not is_making and sender.is_called_by_notebook:
             is_making = True
             try:
-                from nbactors.local.worker.printing.ipython_shell import make  # noqa: PLC0415 - imports IPython
+                from nbactors.in_worker.ipython_shell import make  # noqa: PLC0415 - imports IPython
 
                 make(sender)
             finally:
