@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from typing import Any
 
@@ -46,7 +47,13 @@ class News:
         elif kind == "bar" and self.sink is not None:
             self.sink.bar(BarState(*content))
         elif kind == "display" and self.sink is not None:
-            self.sink.display(Display(*content))
+            cell, packed, update, clear = content
+            shown = json.loads(packed)
+            self.sink.display(
+                Display(
+                    cell, shown.get("data", {}), shown.get("metadata", {}), shown.get("transient", {}), update, clear
+                )
+            )
 
     def _output(self, output: Output) -> None:
         if self.sink is not None:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from nbactors.cluster.common.hosted import Hosted
     from nbactors.cluster.object_records import Record
     from nbactors.definitions.metadata import ActorMeta, FunctionMeta
+    from nbactors.frontend.bar import BarState
     from nbactors.options import ActorOptions, TaskOptions
 
 META_S = 30.0
@@ -41,6 +42,7 @@ class RayEngine(Engine):
     """The methods that sessions and workers share. The base class describes each of them.
 
     Attributes:
+        show_bar: In a worker, shows the state of a bar; returns False if no cell has made the call.
         hosted: The host of this worker's actor, None elsewhere.
         objects: What this process refers to.
         calls: What it has called.
@@ -48,6 +50,7 @@ class RayEngine(Engine):
 
     def __init__(self) -> None:
         self.hosted: Hosted | None = None
+        self.show_bar: Callable[[BarState], bool] | None = None
         self.objects = Objects(Watcher(self.on_dropped_end))
         self.calls = Calls(self.objects, self.calling_cell, self.hub_name)
         self._links: weakref.WeakValueDictionary[bytes, RayActorLink] = weakref.WeakValueDictionary()
@@ -89,6 +92,9 @@ class RayEngine(Engine):
 
     def on_dropped_end(self, dropped: Dropped) -> None:
         """Do nothing: only a session reports errors that nobody has read."""
+
+    def report_bar(self, state: BarState) -> bool:
+        return self.show_bar is not None and self.show_bar(state)
 
     def hub_name(self) -> str:
         """Return the name of the session's hub. In a worker only calls have one."""

@@ -8,8 +8,9 @@ import tempfile
 
 from nbactors.version import PACKAGE
 
-_LEFT_OUT = ("local", "jupyter", "benchmark", "cli", "testing", "__pycache__")
-"""Folders that no worker of a cluster needs: the other engine, and what belongs to a user's own machine."""
+_LEFT_OUT = ("local", "benchmark", "cli", "testing")
+"""Folders that no worker of a cluster needs: the other engine, and what belongs to a user's own machine. From the rooms
+of notebooks workers need what runs the cells of `%%on` and `%%remote`."""
 
 
 class Shipped:

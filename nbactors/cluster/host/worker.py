@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 from collections.abc import Callable
@@ -13,7 +14,11 @@ from nbactors.cluster.common import current
 from nbactors.cluster.common.hubs import hub_named
 from nbactors.cluster.host.call import CURRENT, Call
 from nbactors.cluster.host.capture import Capture
-from nbactors.cluster.host.lines import Lines
+from nbactors.cluster.host.errands import Errands
+from nbactors.cluster.host.lines import ACK_S, Lines
+from nbactors.cluster.host.shown import HostBarSender, HostDisplays
+from nbactors.frontend.bar import BarState
+from nbactors.in_worker import ipython_display, tqdm_bars
 
 _lock = threading.Lock()
 _process: WorkerProcess | None = None
@@ -39,12 +44,17 @@ class WorkerProcess:
     def __init__(self) -> None:
         self.label = ""
         self.engine = current.of_process()
+        self._errands = Errands()
         self._lines = Lines(self._send, _not_arrived)
         self._capture = Capture(self._lines)
         self._id = os.urandom(8)
-        self._reports: dict[str, int] = {}
+        self._numbers: dict[str, itertools.count[int]] = {}
         self._hubs: dict[str, Any] = {}
         self._on_hub: list[Callable[[Any], None]] = []
+        self.engine.show_bar = self._show_bar
+        tqdm_bars.install(lambda: HostBarSender.of_caller(self))
+        ipython_display.add_builtins()
+        ipython_display.install(HostDisplays(self))
 
     def begin(self, call: Call) -> Any:
         """Note that a call begins, and return what `end` takes. On the thread, or in the task, that runs it."""
@@ -89,8 +99,31 @@ class WorkerProcess:
         if handle is None:
             return None
         size = sum(len(text) for _, _, text in batch)
-        number = self._reports[hub] = self._reports.get(hub, 0) + 1  # `Lines` sends one batch at a time
-        return handle.report.remote("output", (self.label, os.getpid()), batch, size, self._id, number)
+        return handle.report.remote("output", (self.label, os.getpid()), batch, size, self._id, self._number(hub))
+
+    def report_in_order(self, hub: str, kind: str, content: Any) -> None:
+        """Report something after all output that was written before."""
+        call = CURRENT.get()
+        if call is not None:
+            self._capture.end(call)
+        self._lines.flush()
+        handle = self.hub(hub)
+        if handle is not None:
+            arrived = handle.report.remote(kind, (self.label, os.getpid()), content, 0, self._id, self._number(hub))
+            ray.wait([arrived], timeout=ACK_S)
+
+    def report_later(self, hub: str, kind: str, content: Any) -> None:
+        """Report something without waiting, in the order of these calls. Finalizers may call it."""
+        self._errands.put(lambda: self.report(hub, kind, content))
+
+    def _number(self, hub: str) -> int:
+        return next(self._numbers.setdefault(hub, itertools.count(1)))
+
+    def _show_bar(self, state: BarState) -> bool:
+        sender = HostBarSender.of_caller(self)
+        if sender is not None:
+            sender.send(state, state.closed)
+        return sender is not None
 
 
 def _not_arrived(batches: list[Any], seconds: float) -> list[Any]:
