@@ -61,7 +61,7 @@ if TYPE_CHECKING:
         WorkerID,
     )
     from nbactors.ray_names.log import logger
-    from nbactors.upkeep import Checkpoint, checkpoint, restore, update
+    from nbactors.upkeep import Checkpoint, checkpoint, move, restore, update
     from nbactors.util.panels import panel
     from nbactors.util.profiling import profile
     from nbactors.util.timeline import timeline
@@ -111,6 +111,7 @@ __all__ = [
     "kill",
     "logger",
     "method",
+    "move",
     "nodes",
     "panel",
     "profile",
@@ -145,7 +146,7 @@ _LATER = {
     **dict.fromkeys(("Language", "cpp_function", "java_actor_class", "java_function"), "nbactors.cross_language"),
     "client": "nbactors.ray_names.client",
     "logger": "nbactors.ray_names.log",
-    **dict.fromkeys(("Checkpoint", "checkpoint", "restore", "update"), "nbactors.upkeep"),
+    **dict.fromkeys(("Checkpoint", "checkpoint", "move", "restore", "update"), "nbactors.upkeep"),
     "panel": "nbactors.util.panels",
     "profile": "nbactors.util.profiling",
     "timeline": "nbactors.util.timeline",

@@ -48,6 +48,8 @@ class RayEngine(Engine):
         calls: What it has called.
     """
 
+    name = "ray"
+
     def __init__(self) -> None:
         self.hosted: Hosted | None = None
         self.show_bar: Callable[[BarState], bool] | None = None

@@ -22,11 +22,13 @@ __all__ = [
     "Observer",
     "RuntimeFacts",
     "TaskChanges",
+    "beside",
     "check_not_forked",
     "current",
     "install",
     "observe",
     "on_start",
+    "replace",
     "running",
     "start",
     "stop",
@@ -83,6 +85,21 @@ def start(name: str, options: InitOptions) -> Engine:
             for hook in _hooks:
                 hook()
         return _engine
+
+
+def beside(name: str, options: InitOptions) -> Engine:
+    """Start the named engine beside the current one, which stays current, and return it. See `replace`."""
+    engine: Engine = importlib.import_module(_MODULES[name]).start(options)
+    return engine
+
+
+def replace(engine: Engine) -> None:
+    """Make an engine current that was started `beside` another one. The caller shuts the other one down."""
+    global _engine
+    with _lock:
+        _engine = engine
+        for hook in _hooks:
+            hook()
 
 
 def on_start(hook: Callable[[], None]) -> None:

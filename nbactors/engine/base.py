@@ -107,6 +107,9 @@ class GroupFacts(NamedTuple):
 class Engine(ABC):
     """A running engine. Its module's `start(options: InitOptions) -> Engine` creates it. Methods: any thread."""
 
+    name = "local"
+    """The engine's name: "local" or "ray"."""
+
     sink: Sink | None = None
     """The front end's receiver of the workers' output; None if the engine shows the output itself."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from nbactors.upkeep.checkpointing import Checkpoint, checkpoint, restore
+from nbactors.upkeep.moving import move
 from nbactors.upkeep.updating import living, update
 
-__all__ = ["Checkpoint", "checkpoint", "living", "restore", "update"]
+__all__ = ["Checkpoint", "checkpoint", "living", "move", "restore", "update"]

@@ -58,6 +58,7 @@ PUBLIC = [
     "is_initialized",
     "kill",
     "method",
+    "move",
     "nodes",
     "panel",
     "put",
@@ -73,6 +74,7 @@ PUBLIC = [
 
 OURS_ALONE = {
     "LOCAL_MODE",  # Ray's of earlier versions
+    "move",
     "panel",
     "profile",
     "Checkpoint",

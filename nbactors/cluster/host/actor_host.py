@@ -117,7 +117,7 @@ class Host:
         self._process.flush()
 
     def __repr__(self) -> str:
-        return f"Host({self._meta.class_name})"
+        return f"Host({type(self).__name__})"
 
 
 class ActorHost(Host):
