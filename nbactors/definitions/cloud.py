@@ -1,11 +1,15 @@
 """A subclass of cloudpickle's pickler. Imported at its first use, since it takes half of a session's import time.
 
+It pickles more kinds of objects by value than cloudpickle: see `kinds`. An object that reduces itself to a name of a
+module which the other process does not have, and is of none of these kinds, is refused.
+
 Every class and function that is pickled by value contains code objects. Code of another version of Python would crash
 the interpreter, so the function that rebuilds a code object refuses it. Other objects need no such check.
 """
 
 from __future__ import annotations
 
+import pickle
 import sys
 import types
 from collections import ChainMap
@@ -13,7 +17,10 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 import cloudpickle
+from cloudpickle.cloudpickle import _make_skeleton_class
 
+from nbactors.definitions import kinds
+from nbactors.definitions.importable import address_of
 from nbactors.exceptions import ForeignCodeError
 
 _PYTHON = sys.version_info[:2]
@@ -52,7 +59,7 @@ class _Table(ChainMap[Any, Any]):
 
 
 class Pickler(cloudpickle.CloudPickler):  # type: ignore[misc] # cloudpickle has no types
-    """A pickler that stores with each code object its file name and its version of Python.
+    """A pickler of all that a notebook defines. It stores with each code object its file name and version of Python.
 
     cloudpickle replaces file names since its version 3.1.3; tracebacks could not show source lines then.
 
@@ -64,7 +71,7 @@ class Pickler(cloudpickle.CloudPickler):  # type: ignore[misc] # cloudpickle has
     """
 
     dispatch_table: ClassVar[ChainMap[Any, Any]] = ChainMap(
-        {types.CodeType: _reduce_code}, cloudpickle.CloudPickler.dispatch_table
+        {types.CodeType: _reduce_code, **kinds.REDUCERS}, cloudpickle.CloudPickler.dispatch_table
     )
 
     def __init__(
@@ -77,3 +84,78 @@ class Pickler(cloudpickle.CloudPickler):  # type: ignore[misc] # cloudpickle has
         if reducer is not None:  # pickle's own constructor reads the attribute
             self.dispatch_table = _Table(reducer, first or {}, *type(self).dispatch_table.maps)  # type: ignore[misc]
         super().__init__(stream, **options)
+        self._plain: set[type] = set()
+        """The classes whose instances pickle reduces by itself, of those that it has met."""
+
+    def reducer_override(self, thing: Any) -> Any:
+        """Return how an object is pickled; NotImplemented to leave it to pickle. pickle calls it for each object."""
+        kind = type(thing)
+        if kind in self._plain or kind in _REDUCED:
+            return NotImplemented
+        if kind is types.FunctionType:
+            if thing.__code__ is kinds.DISPATCHER and not _is_importable(thing, thing.__qualname__):
+                return kinds.dispatcher(thing)
+            return super().reducer_override(thing)
+        if not issubclass(kind, type):
+            return self._reduce_instance(kind, thing)
+        reduced = super().reducer_override(thing)
+        if reduced is not NotImplemented and reduced[0] is _make_skeleton_class:
+            slots = kinds.own_slots(thing)
+            if slots is not None:
+                reduced[1][_CLASS_ATTRIBUTES].setdefault("__slots__", slots)
+        return reduced
+
+    def _reduce_instance(self, kind: type, thing: Any) -> Any:
+        """Return how the first object of its class is pickled."""
+        if kind.__reduce_ex__ is _reduce_ex and kind.__reduce__ is _reduce_object:
+            reduced: Any = kinds.lazy_property(thing)
+            if reduced is not None:
+                return reduced
+        elif not self._has_reducer(kind):
+            reduced = thing.__reduce_ex__(self.proto)
+            if isinstance(reduced, str):
+                return self._named(thing, reduced)
+            self._plain.add(kind)
+            return reduced
+        self._plain.add(kind)
+        return NotImplemented
+
+    def _has_reducer(self, kind: type) -> bool:
+        try:
+            self.dispatch_table[kind]
+        except KeyError:
+            return False
+        return True
+
+    @staticmethod
+    def _named(thing: Any, name: str) -> Any:
+        """Return how an object is pickled that has reduced itself to a name.
+
+        Raises:
+            PicklingError: The name is of `__main__`, and the object is of no kind that can be made anew.
+        """
+        if _is_importable(thing, name):
+            return name
+        reduced = kinds.by_value(thing)
+        if reduced is None and thing.__module__ == "__main__":
+            raise pickle.PicklingError(
+                f"{type(thing).__qualname__} reduces itself to the name {name!r} of __main__, which other processes do "
+                "not have: define it in a module, or let its __reduce__ return how it is made"
+            )
+        return name if reduced is None else reduced
+
+
+def _is_importable(thing: Any, name: str) -> bool:
+    """Return whether a name leads to an object in its module. Also True if the object does not tell its module."""
+    module = getattr(thing, "__module__", None)
+    return not isinstance(module, str) or address_of(thing, module, name) is not None
+
+
+_REDUCED = frozenset(Pickler.dispatch_table)
+"""Classes with a reducer, which pickle finds by itself."""
+
+_CLASS_ATTRIBUTES = 3
+"""The place of the attributes with which a class is made, among the arguments of cloudpickle's maker of classes."""
+
+_reduce_ex: Any = object.__reduce_ex__
+_reduce_object: Any = object.__reduce__
