@@ -34,7 +34,7 @@ _NAMES = ("__name__", "__qualname__", "__module__", "__doc__", "__annotations__"
 def by_value(thing: Any) -> _Reduced | None:
     """Return how an object is pickled that reduces itself to a name; None if it is of no kind in this module."""
     kind = type(thing)
-    if isinstance(thing, functools._lru_cache_wrapper):
+    if is_cached_function(thing):
         return _cached_function(thing)
     if kind.__module__ not in _TYPING:
         return None
@@ -43,6 +43,11 @@ def by_value(thing: Any) -> _Reduced | None:
 
 
 # ------------------------------------------------------------------------------------------------------------ functools
+
+
+def is_cached_function(thing: Any) -> bool:
+    """Return whether an object is a function under `lru_cache`."""
+    return isinstance(thing, functools._lru_cache_wrapper)
 
 
 def _cached_function(thing: Any) -> _Reduced | None:
