@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 import cloudpickle
 from cloudpickle.cloudpickle import _make_skeleton_class
 
-from nbactors.definitions import kinds, main_names
+from nbactors.definitions import enums, kinds, main_names
 from nbactors.definitions.importable import address_of
 from nbactors.exceptions import ForeignCodeError, source_lines
 
@@ -127,6 +127,8 @@ class Pickler(cloudpickle.CloudPickler):  # type: ignore[misc] # cloudpickle has
             slots = kinds.own_slots(thing)
             if slots is not None:
                 reduced[1][_CLASS_ATTRIBUTES].setdefault("__slots__", slots)
+        else:
+            reduced = enums.reduced(thing, reduced)
         return self._with_name(thing, thing.__qualname__, reduced)
 
     def _reduce_function(self, thing: types.FunctionType) -> Any:
@@ -211,7 +213,7 @@ _REDUCED = frozenset(Pickler.dispatch_table)
 
 _MAKERS = frozenset(
     thing
-    for module in (cloudpickle.cloudpickle, kinds, main_names, sys.modules[__name__])
+    for module in (cloudpickle.cloudpickle, enums, kinds, main_names, sys.modules[__name__])
     for thing in vars(module).values()
     if isinstance(thing, types.FunctionType) and thing.__module__ == module.__name__
 )

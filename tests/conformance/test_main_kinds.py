@@ -280,6 +280,74 @@ for value in [Point(1), Point3(1), Hidden(), Open(), make(Single, only=1), make(
     tell_value(type(value).__name__, value)
 """
 
+ENUMS = """
+class Planet(enum.Enum):
+    EARTH = (5.9, 6.3)
+    MARS = (0.6, 3.3)
+
+    def __init__(self, mass, radius):
+        self.mass, self.radius = mass, radius
+
+    @property
+    def density(self):
+        return self.mass / self.radius**3
+
+
+class Coordinate(bytes, enum.Enum):
+    def __new__(cls, value, label):
+        made = bytes.__new__(cls, [value])
+        made._value_, made.label = value, label
+        return made
+
+    X = (1, "to the right")
+    Y = (2, "up")
+
+
+class Key(str, enum.Enum):
+    def __init__(self, text):
+        self.size = len(text)
+
+    SHORT = "a"
+    LONG = "abc"
+    SAME = "a"
+
+
+class Level(int, enum.Enum):
+    def __new__(cls, number):
+        made = int.__new__(cls, number)
+        made._value_ = str(number)
+        return made
+
+    LOW = 1
+
+
+class Access(enum.Flag):
+    def __init__(self, number):
+        self.note = f"bit {number}"
+
+    READ = 1
+    WRITE = 2
+
+
+@dataclasses.dataclass
+class Size:
+    width: int
+
+
+class Paper(Size, enum.Enum):
+    A4 = 210
+
+
+tell("planet", lambda: (Planet.EARTH.density > Planet.MARS.density, Planet((0.6, 3.3)), Planet["MARS"]))
+tell("coordinate", lambda: (Coordinate.Y, Coordinate.Y.label, Coordinate(2), bytes(Coordinate.X)))
+tell("key", lambda: (Key.LONG.size, Key("a") is Key.SAME, Key.SHORT == "a", list(Key.__members__)))
+tell("level", lambda: (Level.LOW + 1, Level("1")))
+tell("access", lambda: (Access.READ | Access.WRITE, Access(3), Access.WRITE.note))
+tell("paper", lambda: (Paper.A4.width, Paper.A4))
+for name, value in [("planet", Planet.MARS), ("coordinate", Coordinate), ("paper", Paper.A4), ("access", Access(3))]:
+    tell_value(name, value)
+"""
+
 ALIASES = """
 type Size = int
 type Json = dict[str, Json] | list[Json] | int
@@ -341,13 +409,14 @@ def test_kinds_that_cloudpickle_sends(drivers: Drivers) -> None:
         (FUNCTOOLS, 8 * 3 + 3 * 2),
         (TYPING, 3 * 3 + 5 * 2 + (3 + 4 if sys.version_info >= (3, 11) else 0)),
         (SLOTS, 7 * 3 + 6 * 2),
+        (ENUMS, 6 * 3 + 4 * 2),
         pytest.param(
             ALIASES,
             5 * 3 + 5 * 2,
             marks=pytest.mark.skipif(sys.version_info < (3, 12), reason="`type` statements are of Python 3.12"),
         ),
     ],
-    ids=["functools", "typing", "slots", "aliases"],
+    ids=["functools", "typing", "slots", "enums", "aliases"],
 )
 def test_kinds_that_cloudpickle_does_not_send(drivers: Drivers, source: str, count: int) -> None:
     found = outcomes(drivers, source)
