@@ -18,9 +18,8 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 import cloudpickle
-from cloudpickle.cloudpickle import _make_skeleton_class
 
-from nbactors.definitions import enums, kinds, main_names
+from nbactors.definitions import classes, enums, kinds, main_names
 from nbactors.definitions.importable import address_of
 from nbactors.exceptions import ForeignCodeError, source_lines
 
@@ -123,12 +122,7 @@ class Pickler(cloudpickle.CloudPickler):  # type: ignore[misc] # cloudpickle has
         reduced = super().reducer_override(thing)
         if reduced is NotImplemented or len(reduced) != _BY_VALUE:
             return reduced
-        if reduced[0] is _make_skeleton_class:
-            slots = kinds.own_slots(thing)
-            if slots is not None:
-                reduced[1][_CLASS_ATTRIBUTES].setdefault("__slots__", slots)
-        else:
-            reduced = enums.reduced(thing, reduced)
+        reduced = enums.reduced(thing, classes.reduced(thing, reduced))
         return self._with_name(thing, thing.__qualname__, reduced)
 
     def _reduce_function(self, thing: types.FunctionType) -> Any:
@@ -213,14 +207,11 @@ _REDUCED = frozenset(Pickler.dispatch_table)
 
 _MAKERS = frozenset(
     thing
-    for module in (cloudpickle.cloudpickle, enums, kinds, main_names, sys.modules[__name__])
+    for module in (cloudpickle.cloudpickle, classes, enums, kinds, main_names, sys.modules[__name__])
     for thing in vars(module).values()
     if isinstance(thing, types.FunctionType) and thing.__module__ == module.__name__
 )
 """The functions that make things anew. They are pickled by name, and cloudpickle would find that out each time."""
-
-_CLASS_ATTRIBUTES = 3
-"""The place of the attributes with which a class is made, among the arguments of cloudpickle's maker of classes."""
 
 _BY_VALUE = 6
 """The length of the reduction of what is pickled by value: with a function that sets the state."""

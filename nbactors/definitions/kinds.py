@@ -221,24 +221,6 @@ _OF_TYPING: dict[str, Callable[[Any], _Reduced]] = {
 }
 
 
-# -------------------------------------------------------------------------------------------------------------- classes
-
-
-def own_slots(cls: type) -> Any:
-    """Return the `__slots__` with which a class was made; None if it was made without.
-
-    cloudpickle's class in the other process has no slots, only the attribute. The state of its instances is then a
-    dict, which the original class cannot take.
-    """
-    slots = vars(cls).get("__slots__")
-    if slots is None or issubclass(cls, tuple):  # a NamedTuple is made by a function that sets them itself
-        return None
-    names = (slots,) if isinstance(slots, str) else tuple(slots)
-    if "__dict__" in vars(cls) and "__dict__" not in names:  # set as an attribute of a class that exists
-        return None
-    return slots if names else ()
-
-
 # ------------------------------------------------------------------------------------------------------------- tracking
 
 _kept: dict[str, Any] = {}

@@ -348,6 +348,77 @@ for name, value in [("planet", Planet.MARS), ("coordinate", Coordinate), ("paper
     tell_value(name, value)
 """
 
+CLASSES = """
+class Plugin:
+    known = {}
+
+    def __init_subclass__(cls, *, key, **options):
+        super().__init_subclass__(**options)
+        Plugin.known[key] = cls.__name__
+        cls.key = key
+
+
+class Reader(Plugin, key="reader"):
+    def get_key(self):
+        return self.key
+
+
+class Named:
+    def __init_subclass__(cls):
+        if not hasattr(cls, "name"):
+            raise TypeError("a subclass has a name")
+
+
+class Tom(Named):
+    name = "Tom"
+
+
+class Tagged(type):
+    def __new__(cls, name, bases, body, *, tag):
+        return super().__new__(cls, name, bases, body)
+
+    def __init__(cls, name, bases, body, *, tag):
+        super().__init__(name, bases, body)
+        cls.tag = tag
+
+
+class Thing(metaclass=Tagged, tag="t"):
+    def __eq__(self, other):
+        return type(self) is type(other)
+
+
+class AbstractTagged(Tagged, abc.ABCMeta):
+    pass
+
+
+class Shape(metaclass=AbstractTagged, tag="s"):
+    @abc.abstractmethod
+    def area(self): ...
+
+
+class Square(Shape, tag="q"):
+    def area(self):
+        return 4
+
+
+T = TypeVar("T")
+
+
+class Typed(Plugin, Generic[T], key="typed"):
+    pass
+
+
+tell("keywords", lambda: (Reader().get_key(), Plugin.known))
+tell("check", lambda: Tom().name)
+tell("metaclass", lambda: (Thing(), Thing.tag, type(Thing) is Tagged))
+tell("abstract", lambda: (Square().area(), Square.tag, Shape.__abstractmethods__))
+tell("generic", lambda: (Typed[int].__origin__ is Typed, Typed.__orig_bases__[-1] == Generic[T], Typed.key))
+tell("again", lambda: Plugin.__init_subclass__.__func__.__kwdefaults__)
+tell_value("metaclass", Thing())
+tell_value("class", Reader)
+say("known", Plugin.known == {"reader": "Reader", "typed": "Typed"})
+"""
+
 ALIASES = """
 type Size = int
 type Json = dict[str, Json] | list[Json] | int
@@ -410,13 +481,14 @@ def test_kinds_that_cloudpickle_sends(drivers: Drivers) -> None:
         (TYPING, 3 * 3 + 5 * 2 + (3 + 4 if sys.version_info >= (3, 11) else 0)),
         (SLOTS, 7 * 3 + 6 * 2),
         (ENUMS, 6 * 3 + 4 * 2),
+        (CLASSES, 6 * 3 + 2 * 2 + 1),
         pytest.param(
             ALIASES,
             5 * 3 + 5 * 2,
             marks=pytest.mark.skipif(sys.version_info < (3, 12), reason="`type` statements are of Python 3.12"),
         ),
     ],
-    ids=["functools", "typing", "slots", "enums", "aliases"],
+    ids=["functools", "typing", "slots", "enums", "classes", "aliases"],
 )
 def test_kinds_that_cloudpickle_does_not_send(drivers: Drivers, source: str, count: int) -> None:
     found = outcomes(drivers, source)

@@ -9,11 +9,14 @@ import sys
 import threading
 import types
 import typing
+import weakref
 from typing import Any
 
+import cloudpickle
+import msgspec
 import pytest
 
-from nbactors.definitions import kinds, main_names
+from nbactors.definitions import classes, kinds, main_names
 from nbactors.local.wire import pickling
 
 
@@ -136,9 +139,48 @@ def test_slots() -> None:
 
     Late.__slots__ = ("x",)  # type: ignore[attr-defined]
     assert again(Slotted()).both() == (1, 2)
-    assert kinds.own_slots(Slotted) == ("__hidden", "shown")
-    assert kinds.own_slots(Late) is None
-    assert kinds.own_slots(int) is None
+    assert classes.own_slots(Slotted) == ("__hidden", "shown")
+    assert classes.own_slots(Late) is None
+    assert classes.own_slots(int) is None
+
+
+def test_a_struct_is_refused() -> None:
+    class Struct(msgspec.Struct):
+        x: int
+
+    with pytest.raises(TypeError, match=r"Struct is a msgspec\.Struct, which cannot be pickled by value: define it"):
+        pickling.dumps(Struct(1))
+
+
+def test_a_known_class_is_not_made_again() -> None:
+    made: list[str] = []
+
+    class Base:
+        def __init_subclass__(cls) -> None:
+            made.append(cls.__name__)
+
+    class Sub(Base):
+        pass
+
+    assert type(again(Sub())) is Sub
+    assert made == ["Sub"]
+
+
+def test_a_class_whose_statement_has_keywords_is_made_quietly(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Base:
+        def __init_subclass__(cls, *, key: str) -> None:
+            cls.key = key  # type: ignore[attr-defined]
+
+    class Sub(Base, key="a"):
+        pass
+
+    data = pickling.dumps(Sub).data
+    monkeypatch.setattr(cloudpickle.cloudpickle, "_DYNAMIC_CLASS_TRACKER_BY_ID", weakref.WeakValueDictionary())
+    found = pickling.loads(data)
+    assert found is not Sub
+    assert found.key == "a"  # type: ignore[attr-defined]
+    with pytest.raises(TypeError, match="key"):
+        type("Other", found.__mro__[1:2], {})
 
 
 def test_only_a_name_is_refused(main: types.ModuleType) -> None:
