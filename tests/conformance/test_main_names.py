@@ -243,3 +243,25 @@ def test_a_deleted_function_leaves_its_name(drivers: Drivers) -> None:
     say("gone")
     """
     assert words(drivers, source) == ["[6, ['helper', 'total']]", "gone"]
+
+
+def test_a_detached_actor_takes_the_names_of_the_latest_session(drivers: Drivers) -> None:
+    source = """
+    @ray.remote
+    class Keeper:
+        def __init__(self):
+            self.points = []
+
+        def add(self, point):
+            self.points.append(point)
+            return [__main__.Point is type(one) for one in self.points], pickle.loads(pickle.dumps(point)) == point
+
+    ray.shutdown()
+    ray.init(namespace="names")
+    keeper = Keeper.options(name="keeper", lifetime="detached", get_if_exists=True).remote()
+    say(ray.get(keeper.add.remote(Point(1))))
+    if len(ray.get(keeper.add.remote(Point(2)))[0]) > 2:
+        ray.kill(keeper)
+    """
+    assert words(drivers, source) == ["([True], True)"]
+    assert words(drivers, source) == ["([False, False, True], True)"]
