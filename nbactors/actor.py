@@ -248,7 +248,8 @@ else:
 class ActorClass(Generic[T]):
     """A class whose instances are actors, each in its own process. Created by `remote`. Any thread.
 
-    Class attributes, class methods and static methods work as on the user's class. Source: Ray's page "Actors".
+    Class attributes, class methods and static methods work as on the user's class. An attribute that is set is set on
+    the user's class. Source: Ray's page "Actors".
     """
 
     __nbactors_decoration__ = True  # see nbactors.definitions.importable
@@ -329,9 +330,15 @@ class ActorClass(Generic[T]):
     def __call__(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Refuse a direct call, since it would create the instance in this process.
 
+        In an actor of this class it returns a new instance of the user's class, as the class's own methods may need.
+
         Raises:
-            TypeError: Always. The message shows the correct call.
+            TypeError: This process runs no actor of this class. The message shows the correct call.
         """
+        running = engine.running()
+        hosted = running.hosted_class() if running is not None else None
+        if hosted is not None and issubclass(hosted, self.__wrapped__):
+            return self.__wrapped__(*args, **kwargs)  # type: ignore[misc] # for type checkers it is refused
         name = self.__meta.class_name
         raise TypeError(f"Actors cannot be instantiated directly. Instead of '{name}()', use '{name}.remote()'.")
 
@@ -370,6 +377,18 @@ class ActorClass(Generic[T]):
         except AttributeError:
             raise AttributeError(f"actor class {wrapped.__name__!r} has no attribute {name!r}") from None
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name.startswith(("__", _OWN)):
+            object.__setattr__(self, name, value)
+        else:
+            setattr(self.__wrapped__, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        if name in self.__dict__:
+            object.__delattr__(self, name)
+        else:
+            delattr(self.__wrapped__, name)
+
     def __reduce__(self) -> tuple[Any, ...]:
         address = address_of(self, self.__module__, self.__qualname__)
         if address is not None:
@@ -389,6 +408,10 @@ class ActorClass(Generic[T]):
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         return self.__description().bundle()
+
+
+_OWN = f"_{ActorClass.__name__}__"
+"""What the names of an actor class's own attributes begin with; others that begin so are special names of Python's."""
 
 
 def _empty(kind: type[T]) -> T:

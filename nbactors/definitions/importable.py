@@ -25,7 +25,7 @@ def address_of(thing: Any, module: str, qualname: str) -> tuple[str, str] | None
         found = getattr(found, name, None)
     if found is None:
         return None
-    return (module, qualname) if found is thing or _inner(found) is thing else None
+    return (module, qualname) if found is thing or undecorated(found) is thing else None
 
 
 class ByName:
@@ -59,13 +59,14 @@ def load_inner(module: str, qualname: str) -> Any:
         ImportError, AttributeError: This process has no such module or object.
     """
     found = load(module, qualname)
-    inner = _inner(found)
+    inner = undecorated(found)
     return found if inner is None else inner
 
 
-def _inner(found: Any) -> Any:
+def undecorated(found: Any) -> Any:
+    """Return the class or function inside an `ActorClass` or `RemoteFunction`; None for any other object."""
     # Only nbactors' decorations count: a functools.wraps wrapper, which has `__wrapped__` too, must keep its own code.
-    return vars(type(found)).get("__nbactors_decoration__") and found.__wrapped__
+    return found.__wrapped__ if "__nbactors_decoration__" in vars(type(found)) else None
 
 
 def _by_value(module: str) -> bool:

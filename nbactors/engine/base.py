@@ -316,6 +316,10 @@ class Engine(ABC):
             TypeError: The calling code does not run in an actor.
         """
 
+    def hosted_class(self) -> type | None:
+        """Return the class of the actor that this process runs; None if it runs none."""
+        return None
+
     @abstractmethod
     def list_named_actors(self, all_namespaces: bool) -> list[tuple[str, str]]:
         """Return `(namespace, name)` of each living named actor."""

@@ -51,6 +51,11 @@ _REFUSALS = (
 _OTHER_ERRORS = ("cv2", "numba")
 """Packages that raise errors of their own for that, rather than ValueError or TypeError."""
 
+_SUPER = "super() argument 1 must be"
+_PATTERN = "called match pattern must be"
+_ACTOR_CLASS = "ActorClass"
+_MEANS = "The name of an actor class means the actor class in the class's own methods, too, and not the class itself"
+
 _REMEDIES = {
     errno.EMFILE: "raise the limit of open files (ulimit -n) and start the node anew (`nbactors stop`)",
     errno.ENFILE: "the whole machine has no open file left: end what has many",
@@ -64,12 +69,39 @@ _NO_INTERPRETER = (errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.ENOEXEC, err
 
 
 def hint(error: BaseException) -> str:
-    """Return the hint for a user's error: the reason why an array is read-only; empty for other errors."""
+    """Return the hint for a user's error; empty for other errors.
+
+    A hint tells why an array is read-only, and what the name of an actor class means in the class's own methods.
+    """
     text = text_of(error)
+    if isinstance(error, TypeError) and text.startswith((_SUPER, _PATTERN)):
+        return _hint_for_actor_class(error, text)
     is_of_package = type(error).__module__.partition(".")[0] in _OTHER_ERRORS
     if not (isinstance(error, (ValueError, TypeError)) or is_of_package) or not any(part in text for part in _REFUSALS):
         return ""
     return f"{_READ_ONLY}{_way_to_copy(error.__traceback__, 'memory' in text or 'bytes-like' in text)}."
+
+
+def _hint_for_actor_class(error: TypeError, text: str) -> str:
+    """Return the hint for an error of Python's own that asks for a class and has got an actor class."""
+    if text.startswith(_SUPER):
+        return f"{_MEANS}. Call super() without arguments; type(self) is the class." if _ACTOR_CLASS in text else ""
+    name = _actor_class_in(error.__traceback__)
+    remedy = f"`case _ if isinstance(value, {name}):`, or match type(self)"
+    return f"{name}: {_MEANS}. A pattern needs a class: use {remedy}." if name else ""
+
+
+def _actor_class_in(trace: TracebackType | None) -> str:
+    """Return the name of an actor class that the code uses in which an error was raised; "" if it uses none."""
+    if trace is None:
+        return ""
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    frame = trace.tb_frame
+    code = frame.f_code
+    names = (*code.co_names, *code.co_varnames, *code.co_freevars)
+    used = ((name, frame.f_locals.get(name, frame.f_globals.get(name))) for name in names)
+    return next((name for name, value in used if type(value).__name__ == _ACTOR_CLASS), "")
 
 
 def _way_to_copy(trace: TracebackType | None, is_memory: bool) -> str:

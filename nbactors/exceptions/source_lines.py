@@ -18,6 +18,9 @@ _OUTER_FRAME = re.compile(r'^(  \| )?  (File "|Cell )')
 _UNINDENTED = re.compile(r"^(  \| )?(?P<text>[^\s|+].*)$")
 """Lines of a traceback, or of the outermost exception group."""
 
+MAX_SOURCE = 1 << 18
+"""The most characters of a source that is sent with its code."""
+
 _cell_name: Callable[[str], str] | None = None
 
 
@@ -33,6 +36,21 @@ def name_cells(function: Callable[[str], str] | None) -> None:
 def cell_name(filename: str) -> str:
     """Return the name of a cell, as in ``Cell In[2]``, for the file name of its code; "" for any other file."""
     return _cell_name(filename) if _cell_name is not None else ""
+
+
+def of_code(filename: str) -> str:
+    """Return the source of code that is in no file, as of a cell; "" if there is none here, or it is very long."""
+    entry = linecache.cache.get(filename)
+    if entry is None or len(entry) != 4 or entry[1] is not None:  # the time of a file
+        return ""
+    text = "".join(entry[2])
+    return text if len(text) <= MAX_SOURCE else ""
+
+
+def learn(filename: str, text: str) -> None:
+    """Keep the source of code that has arrived, for `inspect.getsource` and tracebacks. Any thread."""
+    if text and filename not in linecache.cache:
+        linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
 
 
 def of_cells() -> dict[str, str]:

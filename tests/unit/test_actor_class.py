@@ -610,3 +610,19 @@ def test_a_handle_is_refused_as_an_instance_of_its_actor_class(recorded: Recordi
     with pytest.raises(TypeError, match=r"Counter is an actor class, and a handle is no instance of it\. Use isinst"):
         isinstance(handle, actor_class)
     assert isinstance(handle, ActorHandle)
+
+
+def test_attributes_are_those_of_the_users_class() -> None:
+    class Counter:
+        step = 1
+
+    made: Any = ray.remote(Counter)
+    made.step += 1
+    made.other = 3
+    assert (Counter.step, Counter.other) == (2, 3)  # type: ignore[attr-defined]
+    del made.other
+    made.__doc__ = "its own"
+    assert (hasattr(Counter, "other"), Counter.__doc__, made.__doc__) == (False, None, "its own")
+    del made.__doc__
+    with pytest.raises(AttributeError, match="other"):
+        del made.other

@@ -1,4 +1,4 @@
-"""The hint for a write into a read-only array names the copy of what the user holds."""
+"""Hints: that for a write into a read-only array names the copy of what the user holds."""
 
 from __future__ import annotations
 
@@ -162,3 +162,24 @@ def test_an_error_that_has_no_text_has_no_hint() -> None:
             raise KeyError("the user's own")
 
     assert hint(Unprintable()) == ""
+
+
+class ActorClass:
+    """Stands for the public one."""
+
+
+@pytest.mark.parametrize("name", ["Node", "Other"])
+def test_a_pattern_that_is_an_actor_class(name: str) -> None:
+    space: dict[str, Any] = {name: ActorClass(), "int": 5}
+    exec(f"def look(value):\n    match value:\n        case {name}():\n            pass", space)
+    assert hint_of(lambda: space["look"](1)).startswith(f"{name}: The name of an actor class means the actor class")
+    exec("def look(value):\n    match value:\n        case int():\n            pass", space)
+    assert hint_of(lambda: space["look"](1)) == ""
+    assert hint(TypeError("called match pattern must be a type")) == "", "it was not raised"
+
+
+def test_super_of_an_actor_class() -> None:
+    node: Any = ActorClass()
+    assert "Call super() without arguments" in hint_of(lambda: super(node, node))
+    node = 5
+    assert hint_of(lambda: super(node, node)) == ""

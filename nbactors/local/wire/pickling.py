@@ -187,11 +187,19 @@ def _cloud_dumps(value: Any, keep: Callable[[pickle.PickleBuffer], bool]) -> byt
 
 
 @lets_through
-def _cloud_stream(value: Any, keep: Callable[[pickle.PickleBuffer], bool]) -> bytes:
+def _cloud_stream(value: Any, keep: Callable[[pickle.PickleBuffer], bool], is_code: bool = False) -> bytes:
     from nbactors.definitions.cloud import Pickler  # noqa: PLC0415 - imports cloudpickle
 
     stream = io.BytesIO()
-    Pickler(stream, reducers.reducer, reducers.registered(), protocol=5, buffer_callback=keep).dump(value)
+    Pickler(
+        stream,
+        reducers.reducer,
+        reducers.registered(),
+        is_sent=True,
+        is_code=is_code,
+        protocol=5,
+        buffer_callback=keep,
+    ).dump(value)
     return stream.getvalue()
 
 
@@ -219,7 +227,12 @@ def dumps_code(thing: Any) -> Pickled:
     found: list[Any] = []
     _collector.found = found
     try:
-        return Pickled(_cloud_dumps(thing, lambda buffer: True), (), found)
+        try:
+            data = _cloud_stream(thing, lambda buffer: True, is_code=True)
+        except _REFUSALS:  # what only annotations name may be at fault
+            found.clear()
+            data = _cloud_dumps(thing, lambda buffer: True)
+        return Pickled(data, (), found)
     finally:
         _collector.found = outer
 

@@ -73,6 +73,9 @@ class WorkerEngine(LocalEngine):
         self._executor.exit_called(reason)
         raise reason
 
+    def hosted_class(self) -> type | None:
+        return self._executor.hosted.cls
+
     def shutdown(self) -> None:
         """Do nothing: a worker's membership ends with its process."""
 

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from nbactors import engine, exceptions
+from nbactors.definitions import main_names
 from nbactors.in_worker import ipython_display, tqdm_bars
 from nbactors.limits import MAX_NAME
 from nbactors.local import sockets
@@ -17,7 +18,7 @@ from nbactors.local.member import Process
 from nbactors.local.objects.unread_printer import UnreadPrinter
 from nbactors.local.reactor.waiter import Waiter
 from nbactors.local.wire import messages, restart_files
-from nbactors.local.worker import applying
+from nbactors.local.worker import applying, spawned_main
 from nbactors.local.worker.engine import WorkerEngine
 from nbactors.local.worker.inspecting import breakpoints, questions
 from nbactors.local.worker.inspecting.imported import ImportedFiles
@@ -272,6 +273,8 @@ def run(
     sys.stdout = open(1, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
     sys.stderr = open(2, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
     sys.__stdout__, sys.__stderr__ = sys.stdout, sys.stderr  # type: ignore[misc] # as at interpreter start
+    main_names.begin()
+    spawned_main.describe()
     if runtime_env is not None:
         applying.apply(applying.read(runtime_env))
     set_title(title)

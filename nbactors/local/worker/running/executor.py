@@ -12,6 +12,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from nbactors.definitions.hooks import METHODS, RESTORE
+from nbactors.exceptions.hints import hint
 from nbactors.exceptions.user_traceback import user_traceback
 from nbactors.local.reactor.waiter import Waiter
 from nbactors.local.submitting import arguments, restart_file
@@ -583,8 +584,10 @@ class Executor:
             self.farewell.carry_out(_ending_of(reason))
         except BaseException as error:  # noqa: BLE001 - any exception of user code ends the actor
             text = f"ray::{job.name}() (pid={os.getpid()})\n{user_traceback(error)}"
-            if memory is not None and is_lack(error):
-                text += f"\n{memory.explain(job.name, lives_on=False)}"
+            is_lack_of_memory = memory is not None and is_lack(error)
+            explanation = memory.explain(job.name, lives_on=False) if is_lack_of_memory else hint(error)  # type: ignore[union-attr]
+            if explanation:
+                text += f"\n{explanation}"
             job.failure = (error_types.EXECUTION, failures.excerpt(text))
             self._note_constructed(job)
             self.farewell.carry_out(Ending("creation_failed", text, graceful=False))

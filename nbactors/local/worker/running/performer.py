@@ -8,6 +8,7 @@ from collections.abc import Callable
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any
 
+from nbactors.definitions import main_names
 from nbactors.definitions.hooks import METHODS
 from nbactors.frontend.user_code import lets_through
 from nbactors.local.submitting import arguments
@@ -193,7 +194,9 @@ class Performer:
 
     def undefine(self, connection: Connection, message: messages.Undefine) -> None:
         """Forget a function, which no task calls any more. The leader's thread."""
-        self._functions.pop(message.key, None)
+        function, _ = self._functions.pop(message.key, (None, None))
+        if function is not None:
+            main_names.forget(getattr(function, "__globals__", {}))
         self._left.pop(message.key, None)
 
     def prepare(self, job: Job) -> tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]:
