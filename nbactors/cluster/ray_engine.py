@@ -205,6 +205,9 @@ class RayEngine(Engine):
         meta = self.hosted.actor_meta()
         return self.link(ray.get_runtime_context().current_actor, meta), meta
 
+    def hosted_class(self) -> type | None:
+        return self.hosted.actor_class() if self.hosted is not None else None
+
     def exit_actor(self) -> None:
         if self.hosted is None:
             raise TypeError("exit_actor API is called on a non-actor worker, so there is nothing to exit.")

@@ -13,5 +13,8 @@ class Hosted(Protocol):
     def actor_meta(self) -> ActorMeta:
         """Return the metadata of the user's class."""
 
+    def actor_class(self) -> type | None:
+        """Return the user's class, None before its object is constructed."""
+
     def is_stopped(self, number: bytes) -> bool:
         """Return whether the running call with this number is to end."""

@@ -75,6 +75,10 @@ class Host:
         """Return the metadata of the user's class."""
         return self._meta
 
+    def actor_class(self) -> type | None:
+        """Return the user's class, None before its object is constructed."""
+        return None if self._built_in.instance is None else type(self._built_in.instance)
+
     def is_stopped(self, number: bytes) -> bool:
         """Return whether the running call with this number is to end."""
         begun = self._running.calls.get(number)
