@@ -62,7 +62,7 @@ limits                    :
 version                   :
 
 local.worker              : local.worker.running local.worker.inspecting local.worker.printing local.session
-                            local.member local.objects local.reactor local.sockets local.wire definitions engine
+                            local.member local.objects local.reactor local.sockets local.wire engine
                             exceptions frontend limits runtime_env version                        + msgspec
 local.worker.running      : local.worker.inspecting local.worker.memory local.worker.printing local.worker.jobs
                             local.submitting local.task_events
