@@ -1,8 +1,8 @@
 # Names for what scripts/ does, where make is installed; the scripts need none.
 
-.PHONY: tutorial test test-all conformance-ray benchmark format clean
+.PHONY: tutorial test test-all conformance-ray programs-ray benchmark format clean
 
-tutorial test test-all conformance-ray benchmark:
+tutorial test test-all conformance-ray programs-ray benchmark:
 	scripts/$@ $(ARGS)
 
 format:

@@ -60,13 +60,21 @@ class ActorClassInheritanceException(TypeError):
 
 
 class ActorMethod:
-    """A method of an actor: the value of `handle.method`. It keeps the actor alive, as a handle does. Any thread."""
+    """A method of an actor: the value of `handle.method`. It keeps the actor alive if the handle does. Any thread."""
 
     # `remote` compares the number of arguments with copies of two fields of the signature: two comparisons per call.
-    __slots__ = ("_actor", "_link", "_maximum", "_meta", "_minimum", "_options")
+    __slots__ = ("_actor", "_hold", "_link", "_maximum", "_meta", "_minimum", "_options")
 
-    def __init__(self, link: ActorLink, meta: MethodMeta, actor: ActorMeta, options: CallOptions | None = None) -> None:
+    def __init__(
+        self,
+        link: ActorLink,
+        meta: MethodMeta,
+        actor: ActorMeta,
+        options: CallOptions | None = None,
+        hold: object = None,
+    ) -> None:
         self._link = link
+        self._hold = hold
         self._meta = meta
         self._actor = actor
         self._options = options
@@ -88,7 +96,7 @@ class ActorMethod:
         """
         if kwargs or not self._minimum <= len(args) <= self._maximum:
             self._check(args, kwargs)
-        return self._link.call(self._meta, args, kwargs, self._options)
+        return self._link.call(self._meta, args, kwargs, self._options, self._hold)
 
     def bind(self, /, *args: Any, **kwargs: Any) -> ClassMethodNode | tuple[ClassMethodNode, ...]:
         """Describe a call for a graph, without making it. Arguments may be nodes of the graph; see `nbactors.dag`.
@@ -127,7 +135,7 @@ class ActorMethod:
         label = f"{self._actor.class_name}.{self._meta.name}"
         check_generates(parsed.num_returns, self._meta.generates, label)
         check_group(parsed.concurrency_group or "", self._actor.groups, label)
-        return ActorMethod(self._link, self._meta, self._actor, parsed)
+        return ActorMethod(self._link, self._meta, self._actor, parsed, self._hold)
 
     def __call__(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Refuse a direct call, since a method runs in the actor's process.
@@ -150,7 +158,8 @@ class ActorMethod:
         return f"{self._actor.class_name}.{meta.name}.remote{meta.signature.display}\n\n{meta.doc}".rstrip()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild_method, (ActorHandle(self._link, self._actor), self._meta.name, self._options)
+        handle: ActorHandle[Any] = ActorHandle(self._link, self._actor, self._hold)
+        return _rebuild_method, (handle, self._meta.name, self._options)
 
     @property
     def __signature__(self) -> inspect.Signature:
@@ -165,22 +174,26 @@ class ActorMethod:
 
 
 def _rebuild_method(handle: ActorHandle[Any], name: str, options: CallOptions | None) -> ActorMethod:
-    return ActorMethod(handle._link, handle._meta.methods[name], handle._meta, options)
+    return ActorMethod(handle._link, handle._meta.methods[name], handle._meta, options, handle._hold)
 
 
 class ActorHandle(Generic[T]):
     """A handle to an actor. Example: `ref = handle.increment.remote()` calls the method `increment`. Any thread.
 
-    An actor that is not detached lives as long as a process has a handle to it, or a call of it has not ended. All
-    handles to one actor are equal. Source: Ray's page "Actors".
+    An actor that is not detached lives as long as a process has a handle to it that is not weak, or a call through such
+    a handle has not ended. The handles of `get_actor` and of `get_runtime_context().current_actor` are weak, and so are
+    all copies of them. Through a weak handle, calls fail with `ActorDiedError` when the actor has ended. All handles to
+    one actor are equal. Source: Ray's page "Actors".
     """
 
     _link: ActorLink
     _meta: ActorMeta
+    _hold: object
 
-    def __init__(self, link: ActorLink, meta: ActorMeta) -> None:
+    def __init__(self, link: ActorLink, meta: ActorMeta, hold: object = None) -> None:
         self._link = link
         self._meta = meta
+        self._hold = hold
 
     def __getattr__(self, name: str) -> ActorMethod:
         meta: ActorMeta | None = self.__dict__.get("_meta")
@@ -191,8 +204,8 @@ class ActorHandle(Generic[T]):
             return partial(_stack, self)  # type: ignore[return-value] # not a method of the actor
         if meta is None or found is None:
             raise AttributeError(_no_attribute(meta, name))
-        made = ActorMethod(self._link, found, meta)
-        # Later accesses find the method in `__dict__`. This makes no reference cycle: the method holds the link only.
+        made = ActorMethod(self._link, found, meta, None, self._hold)
+        # Later accesses find the method in `__dict__`. This makes no reference cycle: the method has no handle.
         self.__dict__[name] = made
         return made
 
@@ -201,7 +214,7 @@ class ActorHandle(Generic[T]):
 
     def _update(self, meta: ActorMeta) -> None:
         """Take the metadata of the actor's new class, and drop the methods of the old class. Called by `update`."""
-        kept = {"_link": self._link, "_meta": meta}
+        kept = {"_link": self._link, "_meta": meta, "_hold": self._hold}
         self.__dict__.clear()
         self.__dict__.update(kept)
 
@@ -225,7 +238,7 @@ class ActorHandle(Generic[T]):
         return self._link.actor_id == other._link.actor_id if isinstance(other, ActorHandle) else NotImplemented
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return self._link.reduce(self._meta)
+        return self._link.reduce(self._meta, self._hold)
 
     def __copy__(self) -> ActorHandle[T]:
         return self
@@ -289,17 +302,17 @@ class ActorClass(Generic[T]):
         options = self.__options
         if options.get_if_exists and options.name is not None:
             try:  # before the check of the arguments, which are ignored if the actor exists
-                link, meta = current.get_actor(options.name, options.namespace)
+                found = current.get_actor(options.name, options.namespace, weak=False)
             except ValueError:
                 pass  # there is no such actor; if another process creates it now, create_actor finds it
             else:
-                return cast("ActorProxy[T]", ActorHandle(link, meta))
+                return cast("ActorProxy[T]", ActorHandle(*found))
         self.__constructor.check(args, kwargs, self.__meta.class_name)
         if options.scheduling_strategy is not None:
             label = self.__meta.class_name
             check_place(options.scheduling_strategy, current, "actor", options.placement(), label)
-        link, meta = current.create_actor(self.__meta, self.__wrapped__, options, args, kwargs)
-        return cast("ActorProxy[T]", ActorHandle(link, meta))
+        made = current.create_actor(self.__meta, self.__wrapped__, options, args, kwargs)
+        return cast("ActorProxy[T]", ActorHandle(*made))
 
     def bind(self, /, *args: Any, **kwargs: Any) -> ClassNode:
         """Describe an actor for a graph, without creating it. Arguments may be nodes of the graph; see `nbactors.dag`.
@@ -420,7 +433,7 @@ def _empty(kind: type[T]) -> T:
 
 
 def rebuild_handle(link: ActorLink, meta: ActorMeta) -> ActorHandle[Any]:
-    """Return a handle; called while a handle is unpickled."""
+    """Return a weak handle; called while a handle is unpickled."""
     return ActorHandle(link, meta)
 
 

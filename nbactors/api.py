@@ -416,7 +416,12 @@ def cancel(
 
 
 def get_actor(name: str, namespace: str | None = None) -> ActorHandle[Any]:
-    """Return a handle to the living actor of a name. Any thread.
+    """Return a weak handle to the living actor of a name. Any thread.
+
+    As in Ray, neither the handle nor a copy of it, for instance in an argument, keeps the actor alive. An actor that is
+    not detached ends when the handle that `.remote()` has returned is gone, with all copies of that one. Then calls
+    fail with `ActorDiedError`. `Counter.options(name="counter", get_if_exists=True).remote()` returns a handle that
+    keeps the actor, also if the actor exists already.
 
     Example: `counter = get_actor("counter")`. Source: Ray's pages "ray.get_actor" and "Named Actors".
 

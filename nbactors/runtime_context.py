@@ -154,7 +154,7 @@ class RuntimeContext:
 
     @property
     def current_actor(self) -> ActorHandle[Any]:
-        """A handle to the actor that runs the calling code.
+        """A weak handle to the actor that runs the calling code: an actor does not keep itself alive.
 
         Raises:
             RuntimeError: The caller does not run in an actor.

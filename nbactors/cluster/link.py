@@ -54,9 +54,15 @@ class RayActorLink(ActorLink):
         self._functions.clear()
 
     def call(
-        self, method: MethodMeta, args: tuple[Any, ...], kwargs: dict[str, Any], options: CallOptions | None
+        self,
+        method: MethodMeta,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        options: CallOptions | None,
+        hold: object = None,
     ) -> Any:
-        """See `ActorLink.call`."""
+        """See `ActorLink.call`. The link itself keeps the actor, as long as a handle of this process does."""
+        del hold
         label = (options.name if options is not None else None) or f"{self.meta.class_name}.{method.name}"
         function = self._functions.get((method.name, options))
         if function is None:
@@ -108,8 +114,9 @@ class RayActorLink(ActorLink):
         del meta
         return self.meta
 
-    def reduce(self, meta: ActorMeta) -> tuple[Any, ...]:
-        """See `ActorLink.reduce`. Ray counts its own handle inside."""
+    def reduce(self, meta: ActorMeta, hold: object = None) -> tuple[Any, ...]:
+        """See `ActorLink.reduce`. Ray counts its own handle inside, which knows whether it is weak."""
+        del hold
         return rebuild, (self._handle, meta)
 
 

@@ -23,7 +23,7 @@ from nbactors.cluster.translation import translated
 from nbactors.cluster.watcher import Dropped, Watcher
 from nbactors.definitions.metadata import MethodMeta
 from nbactors.definitions.signature import ANYTHING
-from nbactors.engine.base import ActorLink, Engine, GroupFacts, RuntimeFacts
+from nbactors.engine.base import ActorLink, Engine, FoundActor, GroupFacts, RuntimeFacts
 from nbactors.object_ref import ObjectRef
 from nbactors.views.summaries import ActorFacts, CallFacts, StoreFacts
 
@@ -116,7 +116,7 @@ class RayEngine(Engine):
 
     def create_actor(
         self, meta: ActorMeta, cls: type, options: ActorOptions, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> tuple[ActorLink, ActorMeta]:
+    ) -> FoundActor:
         call = self.calls.numbered(Call("__init__", tuple(kwargs), b"", 0, "", f"{meta.class_name}.__init__"))
         limit = options.max_concurrency or (1000 if meta.is_async else 1)
         is_plain = not meta.is_async and limit == 1 and not options.concurrency_groups
@@ -124,7 +124,7 @@ class RayEngine(Engine):
         host = host_class(meta, options)
         if options.get_if_exists and options.name:
             try:
-                return self.get_actor(options.name, options.namespace)
+                return self.get_actor(options.name, options.namespace, weak=False)
             except ValueError:
                 pass
         try:
@@ -138,9 +138,9 @@ class RayEngine(Engine):
         link = self.link(handle, meta)
         if options.name:
             actor_records.keep_meta(link.actor_id, meta)
-        return link, meta
+        return link, meta, link
 
-    def get_actor(self, name: str, namespace: str | None) -> tuple[ActorLink, ActorMeta]:
+    def get_actor(self, name: str, namespace: str | None, *, weak: bool = True) -> FoundActor:
         try:
             handle = ray.get_actor(name, namespace=namespace)
         except ValueError as error:
@@ -148,9 +148,10 @@ class RayEngine(Engine):
         actor_id = handle._actor_id.binary()
         found = self._links.get(actor_id)
         if found is not None:
-            return found, found.meta
+            return found, found.meta, None if weak else found
         meta = self._meta_of(actor_id, handle, name)
-        return self.link(handle, meta), meta
+        link = self.link(handle, meta)
+        return link, meta, None if weak else link
 
     def _meta_of(self, actor_id: bytes, handle: Any, name: str) -> ActorMeta:
         meta = actor_records.meta(actor_id)
@@ -199,11 +200,11 @@ class RayEngine(Engine):
         calls = sum(each.actor_id == link.actor_id for each in self.calls.facts())
         return ActorFacts(calls=calls)
 
-    def current_actor(self) -> tuple[ActorLink, ActorMeta]:
+    def current_actor(self) -> FoundActor:
         if self.hosted is None:
             raise RuntimeError("This method is only available in an actor.")
         meta = self.hosted.actor_meta()
-        return self.link(ray.get_runtime_context().current_actor, meta), meta
+        return self.link(ray.get_runtime_context().current_actor, meta), meta, None
 
     def hosted_class(self) -> type | None:
         return self.hosted.actor_class() if self.hosted is not None else None

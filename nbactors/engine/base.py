@@ -28,7 +28,8 @@ ObjectRefGenerator (num_returns=STREAMING)."""
 class ActorLink(ABC):
     """This process's connection to one actor. All handles to the actor in the process share one link.
 
-    When the link is garbage collected, the process has no handle to the actor any more, and the engine reports this.
+    A link does not keep the actor alive: a *hold* does. It is an object of the engine, to which all handles refer that
+    are not weak. When it is garbage collected, this process keeps the actor no more, and the engine reports this.
     """
 
     __slots__ = ("__weakref__", "actor_id")
@@ -37,11 +38,17 @@ class ActorLink(ABC):
 
     @abstractmethod
     def call(
-        self, method: MethodMeta, args: tuple[Any, ...], kwargs: dict[str, Any], options: CallOptions | None
+        self,
+        method: MethodMeta,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        options: CallOptions | None,
+        hold: object = None,
     ) -> Returned:
         """Submit a method call whose arguments were checked. Never waits for the actor. Any thread.
 
-        The engine keeps the link until the call has ended.
+        The engine keeps the link and the hold until the call has ended. `hold` is None in a call through a weak handle:
+        then it keeps the hold of this process, if there is one.
         """
 
     def facts(self) -> ActorFacts:
@@ -53,8 +60,15 @@ class ActorLink(ABC):
         return meta
 
     @abstractmethod
-    def reduce(self, meta: ActorMeta) -> tuple[Any, ...]:
-        """Return the result of `ActorHandle.__reduce__`, and note that the object being pickled contains a handle."""
+    def reduce(self, meta: ActorMeta, hold: object = None) -> tuple[Any, ...]:
+        """Return the result of `ActorHandle.__reduce__`, and note that the object being pickled contains a handle.
+
+        A copy of a weak handle, whose `hold` is None, is weak.
+        """
+
+
+FoundActor = tuple[ActorLink, "ActorMeta", object]
+"""What a handle is made of: the link, the metadata, and the hold, which is None for a weak handle."""
 
 
 _NOTHING: Mapping[str, float] = {}
@@ -183,7 +197,7 @@ class Engine(ABC):
     @abstractmethod
     def create_actor(
         self, meta: ActorMeta, cls: type, options: ActorOptions, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> tuple[ActorLink, ActorMeta]:
+    ) -> FoundActor:
         """Create an actor, or with get_if_exists return the living actor of that name, with its metadata.
 
         Raises:
@@ -293,16 +307,16 @@ class Engine(ABC):
         raise ValueError("this engine cannot tell what an actor does")
 
     @abstractmethod
-    def get_actor(self, name: str, namespace: str | None) -> tuple[ActorLink, ActorMeta]:
-        """Return a named actor; `namespace` None means the session's.
+    def get_actor(self, name: str, namespace: str | None, *, weak: bool = True) -> FoundActor:
+        """Return a named actor, with a hold unless it is for a weak handle; `namespace` None means the session's.
 
         Raises:
             ValueError: There is no such actor.
         """
 
     @abstractmethod
-    def current_actor(self) -> tuple[ActorLink, ActorMeta]:
-        """Return the actor that runs the calling code.
+    def current_actor(self) -> FoundActor:
+        """Return the actor that runs the calling code, for a weak handle.
 
         Raises:
             RuntimeError: The calling code does not run in an actor.

@@ -100,8 +100,9 @@ def _moved(
         }
     )
     meta = actor_meta(cls)
-    link, meta = there.create_actor(meta, _Revived(cls), options, (state,), {})  # type: ignore[arg-type] # makes one
-    made: ActorHandle[Any] = ActorHandle(link, meta)
+    made: ActorHandle[Any] = ActorHandle(
+        *there.create_actor(meta, _Revived(cls), options, (state,), {})  # type: ignore[arg-type] # makes one
+    )
     there.get([made.__ray_ready__.remote()], timeout)
     return made
 

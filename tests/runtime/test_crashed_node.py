@@ -221,6 +221,22 @@ class TestWhatGoesOn:
         ray.get(keeper.drop.remote())
         eventually(lambda: is_gone(pid), timeout_s=WAIT_S)
 
+    def test_weak_handles_keep_no_actor_on_the_next_node_either(self) -> None:
+        counter, keeper = Counter.options(name="weakly held").remote(), Counter.remote()
+        pid = ray.get(counter.pid.remote())
+        weak = ray.get_actor("weakly held")
+        ray.get(keeper.keep.remote([weak]))
+        crash()
+        assert ray.get(keeper.kept.remote()) == 1
+        assert ray.get(weak.add.remote()) == 2
+        assert ray.get_actor("weakly held") == counter
+        del counter
+        eventually(lambda: is_gone(pid), timeout_s=WAIT_S)
+        with pytest.raises(ray.exceptions.ActorDiedError, match="weak handle"):
+            ray.get(weak.add.remote(), timeout=WAIT_S)
+        with pytest.raises(ray.exceptions.RayTaskError, match="weak handle"):
+            ray.get(keeper.kept.remote(), timeout=WAIT_S)
+
     def test_a_handle_that_is_on_its_way(self, tmp_path: Path) -> None:
         """The node that has counted it is gone, so its receiver has it counted again."""
         inner, keeper = Counter.remote(), Counter.remote()

@@ -41,11 +41,13 @@ class Submission:
         entry: What makes its answer; None after the answer.
         answers: How often the call was answered.
         kind: What the answer was: "value", or the name of the error.
+        is_weak: Whether it was made through a weak handle.
     """
 
-    def __init__(self, process: Any, entry: Any) -> None:
+    def __init__(self, process: Any, entry: Any, is_weak: bool) -> None:
         self.process = process
         self.entry = entry
+        self.is_weak = is_weak
         self.answers = 0
         self.kind = ""
         self.cause = ""
@@ -77,7 +79,15 @@ class Ledger:
     # -------------------------------------------------------------------------------------------------------- noting
 
     def submitted(
-        self, process: Any, number: int, target: int, retries: int, retries_errors: bool, has_things: bool, entry: Any
+        self,
+        process: Any,
+        number: int,
+        target: int,
+        retries: int,
+        retries_errors: bool,
+        has_things: bool,
+        entry: Any,
+        is_weak: bool = False,
     ) -> None:
         """Note a submission."""
         record = self.records.get(number)
@@ -87,7 +97,7 @@ class Ledger:
         record.tries += math.inf if retries < 0 else retries + 1
         record.retries_errors = retries_errors
         record.has_things = record.has_things or has_things
-        submission = Submission(process, entry)
+        submission = Submission(process, entry, is_weak)
         record.submissions.append(submission)
         entry.when_done(lambda: self._answered(record, submission))
 
@@ -202,10 +212,12 @@ class Ledger:
             return "" if record.is_canceled or is_child else "but nobody has cancelled it"
         if kind == "ActorDiedError":
             if submission.cause == "out_of_scope":
-                return "but its submitter has had a handle"
+                return "" if submission.is_weak else "but its submitter has had a handle"
             # The next node does not know the actors that have died before.
             if submission.cause == "unknown" and not has_node_crash:
                 return "but the node knows the actor, and why it has ended"
+            if submission.cause == "unknown" and submission.is_weak:
+                return ""  # it was out of scope before the crash
             if is_calm and record.target not in self.deadly:
                 return "but nothing has ended the actor"
             return ""

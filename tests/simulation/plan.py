@@ -22,7 +22,10 @@ class Create(NamedTuple):
 
 
 class Call(NamedTuple):
-    """The session calls an actor. `things` are arguments: ("value" | "boxed", call or put), ("handle", actor)."""
+    """The session calls an actor.
+
+    `things` are arguments: ("value" | "boxed", call or put), ("handle" | "weak", actor).
+    """
 
     at: float
     call: int
@@ -81,6 +84,13 @@ class Drop(NamedTuple):
     at: float
     what: str
     number: int
+
+
+class Weaken(NamedTuple):
+    """The session replaces its handle to an actor by a weak one."""
+
+    at: float
+    actor: int
 
 
 class Crash(NamedTuple):
@@ -160,7 +170,7 @@ class Leave(NamedTuple):
     at: float
 
 
-OPERATIONS = (Create, Call, Task, Put, Read, Cancel, Kill, Drop)
+OPERATIONS = (Create, Call, Task, Put, Read, Cancel, Kill, Drop, Weaken)
 FAULTS = (Crash, CrashAfter, Stall, Cut, Break, Delay, Refuse, NodeCrash, NodeCrashAfter, Leave)
 NODE_CRASHES = (NodeCrash, NodeCrashAfter)
 
@@ -275,8 +285,11 @@ class _Artist:
             self._elements.append(Kill(at, rng.choice(list(self._actors)), self._may(0.5)))
         elif self._actors and self._may(0.5):
             actor = rng.choice(list(self._actors))
-            self._elements.append(Drop(at, "handle", actor))
-            del self._actors[actor]
+            if self._may(0.3):
+                self._elements.append(Weaken(at, actor))
+            else:
+                self._elements.append(Drop(at, "handle", actor))
+                del self._actors[actor]
         elif self._calls:
             call = rng.choice(list(self._calls))
             self._elements.append(Drop(at, "value", call))
@@ -303,7 +316,7 @@ class _Artist:
             # The handle comes back at once, while the node may not know the actor yet.
             number = self._number()
             self._elements.append(
-                Call(at, number, rng.choice(others), None, False, (("return",),), (("handle", actor),))
+                Call(at, number, rng.choice(others), None, False, (("return",),), ((self._kind(), actor),))
             )
             self._calls[number] = at
 
@@ -346,8 +359,11 @@ class _Artist:
             if self._calls and self._may(0.5):
                 things.append(("boxed" if boxed or self._may(0.6) else "value", rng.choice(list(self._calls))))
             elif self._actors:
-                things.append(("handle", rng.choice(list(self._actors))))
+                things.append((self._kind(), rng.choice(list(self._actors))))
         return tuple(things)
+
+    def _kind(self) -> str:
+        return "weak" if self._may(0.25) else "handle"
 
     def _steps(self, things: tuple[tuple[str, int], ...], depth: int) -> Steps:
         rng = self._random

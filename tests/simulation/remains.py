@@ -19,6 +19,7 @@ def remains_of(process: Any, worker: Any = None) -> list[str]:
         "answers that are due": [one.claims.listeners for one in process.peers.incoming() if one.claims.listeners],
         "links that are kept": actors._kept,
         "links": [link for link in list(actors._links) if actors.existing(link) is not None],
+        "holds": [hold for hold in list(actors._holds) if actors.hold_on(hold) is not None],
         "constructions": actors._constructions,
         "requests for leases": tasks._expected,
         "queues that wait": tasks.waiting,

@@ -34,6 +34,7 @@ from simulation.plan import (
     Read,
     Stall,
     Task,
+    Weaken,
 )
 from simulation.process import SimulatedProcess
 from simulation.remains import remains_of, remains_of_node
@@ -251,9 +252,9 @@ class Simulation:
     def _things(self, things: tuple[tuple[str, int], ...]) -> list[Any]:
         found: list[Any] = []
         for what, number in things:
-            thing = self._handles.get(number) if what == "handle" else self._refs.get(number)
+            thing = self._handles.get(number) if what in ("handle", "weak") else self._refs.get(number)
             if thing is not None:
-                found.append([thing] if what == "boxed" else thing)
+                found.append([thing] if what == "boxed" else thing.weak() if what == "weak" else thing)
         return found
 
     def _do_create(self, element: Create) -> None:
@@ -299,6 +300,11 @@ class Simulation:
         handle = self._handles.get(element.actor)
         if handle is not None:
             self.session.verbs.kill(handle, element.no_restart)
+
+    def _do_weaken(self, element: Weaken) -> None:
+        handle = self._handles.get(element.actor)
+        if handle is not None:
+            self._handles[element.actor] = handle.weak()
 
     def _do_drop(self, element: Drop) -> None:
         table: dict[int, Any] = self._handles if element.what == "handle" else self._refs

@@ -11,6 +11,7 @@ from typing import Any
 
 from nbactors.local import current
 from nbactors.local.submitting.actor_link import LocalActorLink
+from nbactors.local.submitting.actors import ActorHold
 from nbactors.local.wire import pickling
 from nbactors.local.worker.running.ending import ActorExit
 from nbactors.object_ref import ObjectRef
@@ -25,20 +26,30 @@ class Handle:
     Args:
         link: The link of the process that has the handle.
         name: The number of the actor in the plan.
+        hold: The hold of that process; None for a weak handle.
     """
 
-    def __init__(self, link: LocalActorLink, name: int) -> None:
+    def __init__(self, link: LocalActorLink, name: int, hold: ActorHold | None) -> None:
         self.link = link
         self.name = name
+        self.hold = hold
+
+    def weak(self) -> Handle:
+        """Return a weak handle to the actor."""
+        return Handle(current.member().actors.watch(self.link.actor_id), self.name, None)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        if not pickling.note_contained(self.link):
+        if self.hold is not None and not pickling.note_contained(self.hold):
             raise AssertionError("a handle is pickled outside of a call")
-        return (_rebuild, (self.link.actor_id, self.name))
+        return (_rebuild, (self.link.actor_id, self.name, self.hold is None))
 
 
-def _rebuild(actor_id: bytes, name: int) -> Handle:
-    return Handle(current.member().actors.obtain(actor_id), name)
+def _rebuild(actor_id: bytes, name: int, is_weak: bool) -> Handle:
+    actors = current.member().actors
+    if is_weak:
+        return Handle(actors.watch(actor_id), name, None)
+    hold = actors.obtain(actor_id)
+    return Handle(hold.link, name, hold)
 
 
 class Subject:

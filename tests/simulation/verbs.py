@@ -44,8 +44,9 @@ class Verbs:
             max_concurrency=wanted.max_concurrency,
             max_task_retries=wanted.max_task_retries,
         )
-        link, _ = self._process.engine.create_actor(meta, Subject, options, (wanted.actor, wanted.kind, *things), {})
-        return Handle(link, wanted.actor)
+        arguments = (wanted.actor, wanted.kind, *things)
+        link, _, hold = self._process.engine.create_actor(meta, Subject, options, arguments, {})
+        return Handle(link, wanted.actor, hold)
 
     def call(
         self,
@@ -61,10 +62,19 @@ class Verbs:
         if options is None:
             options = CallOptions(max_task_retries=retries, retry_exceptions=retries_errors)
             options = _CALL_OPTIONS.setdefault((retries, retries_errors), options)
-        ref = handle.link.call(_RUN, (number, steps, *things), {}, options)
+        ref = handle.link.call(_RUN, (number, steps, *things), {}, options, handle.hold)
         if retries is None:
             retries = handle.link._max_retries
-        self._ledger.submitted(self._process, number, handle.name, retries, retries_errors, bool(things), ref._entry)
+        self._ledger.submitted(
+            self._process,
+            number,
+            handle.name,
+            retries,
+            retries_errors,
+            bool(things),
+            ref._entry,
+            is_weak=handle.hold is None,
+        )
         return ref
 
     def submit(

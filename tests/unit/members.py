@@ -38,6 +38,7 @@ from nbactors.local.objects.entry import Entry
 from nbactors.local.reactor import background
 from nbactors.local.reactor.guard import Guard
 from nbactors.local.submitting.actor_link import LocalActorLink
+from nbactors.local.submitting.actors import ActorHold
 from nbactors.local.submitting.arguments import prepare
 from nbactors.local.submitting.construction import Concurrency, Construction
 from nbactors.local.wire import ids, messages, pickling
@@ -217,6 +218,8 @@ class Session(Member):
 
     def __init__(self, directory: Path, in_background: bool = True) -> None:
         self._functions: dict[Callable[..., Any], FunctionMeta] = {}
+        self.holds: dict[bytes, ActorHold] = {}
+        """What keeps the actors, as the user's handles do."""
         super().__init__(directory, "session", in_background)
 
     def create(self, worker: Worker, cls: type, *args: Any, **kwargs: Any) -> LocalActorLink:
@@ -230,7 +233,9 @@ class Session(Member):
         self, cls: type, args: Any = (), kwargs: Any = None, concurrency: Concurrency = ONE_BY_ONE
     ) -> LocalActorLink:
         """Return the link of an actor for which there is no worker yet."""
-        link = self.actors.create(ids.new_actor_id(), is_known=False)
+        hold = self.actors.create(ids.new_actor_id(), is_known=False)
+        link = hold.link
+        self.holds[link.actor_id] = hold
         link.configure(ActorMeta(cls.__name__, cls.__module__, {}, concurrency.is_async, tuple(concurrency.groups)))
         prepared = prepare(self.objects.values, tuple(args), kwargs or {})
         held = self.objects.values.hold_pickled(pickling.dumps_code(cls))

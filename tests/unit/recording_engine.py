@@ -34,11 +34,11 @@ class RecordingLink(ActorLink):
         self.actor_id = actor_id
         self.calls: list[tuple[Any, ...]] = []
 
-    def call(self, method: Any, args: Any, kwargs: Any, options: Any) -> Any:
+    def call(self, method: Any, args: Any, kwargs: Any, options: Any, hold: object = None) -> Any:
         self.calls.append((method.name, args, kwargs, options))
         return make_ref(len(self.calls))
 
-    def reduce(self, meta: Any) -> tuple[Any, ...]:
+    def reduce(self, meta: Any, hold: object = None) -> tuple[Any, ...]:
         return rebuild, (self.actor_id, meta)
 
 
@@ -78,7 +78,7 @@ class RecordingEngine(Engine):
         link = RecordingLink(len(self.asked).to_bytes(16, "big"))
         if options.name:
             self.named[options.name] = link, meta
-        return link, meta
+        return link, meta, None
 
     def submit_task(self, function: Any, args: Any, kwargs: Any, options: Any) -> Any:
         self.asked.append(("submit_task", function.function, args, kwargs, options))
@@ -97,10 +97,10 @@ class RecordingEngine(Engine):
     def kill(self, link: Any, no_restart: bool) -> None:
         self.asked.append(("kill", link, no_restart))
 
-    def get_actor(self, name: str, namespace: str | None) -> Any:
+    def get_actor(self, name: str, namespace: str | None, *, weak: bool = True) -> Any:
         if name not in self.named:
             raise ValueError(f"Failed to look up actor with name '{name}'.")
-        return self.named[name]
+        return *self.named[name], None
 
     def current_actor(self) -> Any:
         raise RuntimeError("no actor")

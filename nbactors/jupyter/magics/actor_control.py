@@ -127,7 +127,10 @@ class ControlMagics(Magics):
     @argument("--namespace", help="Where the name is looked up; this session's by default.")
     @line_magic
     def attach(self, line: str) -> None:
-        """Bind a living actor to a variable by its name, for instance a detached one after a restart of the kernel."""
+        """Bind a living actor to a variable by its name, for instance a detached one after a restart of the kernel.
+
+        The handle is weak, as that of `get_actor`: an actor that is not detached ends without its creator's handle.
+        """
         arguments = parsed(self.attach, line)
         assert self.shell is not None
         name = unquoted(arguments.name)

@@ -14,7 +14,7 @@ import msgspec
 from nbactors import exceptions
 from nbactors.definitions.metadata import MethodMeta
 from nbactors.definitions.signature import ANYTHING
-from nbactors.engine.base import ActorLink, Engine, GroupFacts, RuntimeFacts
+from nbactors.engine.base import ActorLink, Engine, FoundActor, GroupFacts, RuntimeFacts
 from nbactors.exceptions import hints
 from nbactors.frontend import calling_cell as origin
 from nbactors.frontend import redirected
@@ -32,6 +32,7 @@ from nbactors.local.session.showing import Showing
 from nbactors.local.session.signal_wakeup import SignalWakeup
 from nbactors.local.submitting import restart_file
 from nbactors.local.submitting.actor_link import LocalActorLink
+from nbactors.local.submitting.actors import ActorHold
 from nbactors.local.submitting.arguments import Arguments, prepare
 from nbactors.local.submitting.construction import Concurrency, Construction
 from nbactors.local.wire import ids, messages, pickling, restart_files
@@ -137,14 +138,14 @@ class LocalEngine(Engine):
 
     def create_actor(
         self, meta: ActorMeta, cls: type, options: ActorOptions, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> tuple[ActorLink, ActorMeta]:
+    ) -> FoundActor:
         """See the base class. Blocks only for a named actor, on the node's answer."""
         process = self.process
         process.node.check()
         self._warn_of_anonymous_detached(options)
         if options.get_if_exists and options.name and options.runtime_env and options.runtime_env.is_unprepared():
             try:  # an actor that exists needs no packages any more
-                return self.get_actor(options.name, options.namespace)
+                return self.get_actor(options.name, options.namespace, weak=False)
             except ValueError:
                 pass
         failure: exceptions.RuntimeEnvSetupError | None = None
@@ -179,7 +180,7 @@ class LocalEngine(Engine):
         )
         if failure is not None:
             process.actors.note_created(creation, process.origin())
-            link = self._prepare_link(actor_id, meta, options._replace(max_restarts=0), code, prepared)
+            hold = self._prepare(actor_id, meta, options._replace(max_restarts=0), code, prepared)
             text = (failure.error_message or "")[:MAX_TEXT]
             process.actors.fail(
                 messages.ActorDown(actor_id, "runtime_env", text, meta.class_name, options.name or "", 0)
@@ -187,21 +188,22 @@ class LocalEngine(Engine):
         elif options.name:
             named = process.node.request(lambda rid: msgspec.structs.replace(creation, rid=rid), undo=self._disown)
             if not named.created:
-                return self._found(named)
-            # From the node's answer to the link, which owns the token, no code of the user's runs, not even while
+                return self._found(named, weak=False)
+            # From the node's answer to the hold, which owns the token, no code of the user's runs, not even while
             # something is pickled: an interrupt there would leave the actor without an owner.
             process.actors.note_created(creation, process.origin())
-            link = self._prepare_link(actor_id, meta, options, code, prepared)
+            hold = self._prepare(actor_id, meta, options, code, prepared)
         else:
             process.actors.note_created(creation, process.origin())
-            link = self._prepare_link(actor_id, meta, options, code, prepared)
+            hold = self._prepare(actor_id, meta, options, code, prepared)
             process.node.send_now(creation)
-        return link, meta
+        return hold.link, meta, hold
 
-    def _prepare_link(
+    def _prepare(
         self, actor_id: bytes, meta: ActorMeta, options: ActorOptions, code: Held, prepared: bytes | Arguments
-    ) -> LocalActorLink:
-        link = self.process.actors.create(actor_id, is_known=bool(options.name))
+    ) -> ActorHold:
+        hold = self.process.actors.create(actor_id, is_known=bool(options.name))
+        link = hold.link
         link.configure(meta)
         limit = options.max_concurrency or (ASYNC_CONCURRENCY if meta.is_async else 1)
         concurrency = Concurrency(meta.is_async, limit, dict(options.concurrency_groups))
@@ -215,28 +217,31 @@ class LocalEngine(Engine):
             self.process.actors.keep_construction(link, construct)
         link.submit_construction(construct)
         link.pump()
-        return link
+        return hold
 
-    def _found(self, named: messages.ActorNamed) -> tuple[ActorLink, ActorMeta]:
-        """Return the link and the meta of an actor that exists already."""
-        link, meta = self.process.actors.obtain(named.actor_id, 1), pickling.loads(named.meta)
+    def _found(self, named: messages.ActorNamed, *, weak: bool) -> FoundActor:
+        """Return an actor that exists already, for a handle or a weak handle."""
+        actors = self.process.actors
+        hold = None if weak else actors.obtain(named.actor_id, 1)
+        link = actors.watch(named.actor_id, 1) if hold is None else hold.link
+        meta = pickling.loads(named.meta)
         link.configure(meta)
-        return link, meta
+        return link, meta, hold
 
-    def _disown(self, answer: Any) -> None:
+    def _disown(self, answer: Any, *, weak: bool = False) -> None:
         """Release an actor that was found or created for a call that an interrupt ended. On the leader's thread."""
         if type(answer) is not messages.ActorNamed:
             return
         node = self.process.node
         if answer.created:  # it never gets its constructor's arguments
             node.send(messages.KillActor(node.number(), answer.actor_id, True))
-        node.send(messages.ReleaseHold(answer.actor_id, 1))
+        node.send(messages.ReleaseHold(answer.actor_id, 1, weak))
 
     def _warn_of_anonymous_detached(self, options: ActorOptions) -> None:
         """Do nothing: only a session has an anonymous namespace; a worker has the namespace of its session."""
 
     def link_of(self, actor_id: bytes) -> ActorLink:
-        return self.process.actors.obtain(actor_id)
+        return self.process.actors.watch(actor_id)
 
     def call_alone(self, link: ActorLink, method: str, args: tuple[Any, ...]) -> ObjectRef[Any]:
         ref: ObjectRef[Any] = link.call(MethodMeta(method, ANYTHING), args, {}, None)
@@ -275,11 +280,13 @@ class LocalEngine(Engine):
         assert isinstance(link, LocalActorLink)
         return [row for row in self._query("actors").actors if row.actor_id == link.actor_id]
 
-    def get_actor(self, name: str, namespace: str | None) -> tuple[ActorLink, ActorMeta]:
-        named = self.process.node.request(lambda rid: messages.GetActor(rid, name, namespace or ""), undo=self._disown)
-        return self._found(named)
+    def get_actor(self, name: str, namespace: str | None, *, weak: bool = True) -> FoundActor:
+        named = self.process.node.request(
+            lambda rid: messages.GetActor(rid, name, namespace or "", weak), undo=partial(self._disown, weak=weak)
+        )
+        return self._found(named, weak=weak)
 
-    def current_actor(self) -> tuple[ActorLink, ActorMeta]:
+    def current_actor(self) -> FoundActor:
         raise RuntimeError("This method is only available in an actor.")
 
     def exit_actor(self) -> None:

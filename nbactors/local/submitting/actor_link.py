@@ -17,7 +17,7 @@ from nbactors.local.reactor.turns import Turns
 from nbactors.local.submitting.arguments import prepare
 from nbactors.local.submitting.call_life import FINISHED, WAITING
 from nbactors.local.submitting.call_queue import CallQueue
-from nbactors.local.submitting.handles import rebuild_handle
+from nbactors.local.submitting.handles import rebuild_handle, rebuild_weak_handle
 from nbactors.local.submitting.pending_call import PendingCall, make_results, open_stream
 from nbactors.local.submitting.retriable import pickled_types
 from nbactors.local.submitting.target import Target, in_turn
@@ -47,7 +47,7 @@ VERDICT_S = 10.0
 
 
 class LocalActorLink(Target, ActorLink):
-    """The tie of this process to one actor, shared by all handles to the actor.
+    """The tie of this process to one actor, shared by all handles to the actor. It does not keep the actor alive.
 
     Calls go out in the order of submission. A call that cannot be sent yet, because the worker is not up or an argument
     is not final, waits in the queue of its concurrency group, and all later calls of that group wait behind it. If the
@@ -67,6 +67,7 @@ class LocalActorLink(Target, ActorLink):
         "_doomed",
         "_down",
         "_heard",
+        "_hold",
         "_in_order",
         "_links",
         "_max_pending",
@@ -85,7 +86,7 @@ class LocalActorLink(Target, ActorLink):
         "construct",
         "detached",
         "meta",
-        "tokens",
+        "watches",
     )
 
     def __init__(self, actor_id: bytes, submitter: Submitter, peers: Peers, node: NodeLink, links: Links) -> None:
@@ -97,11 +98,14 @@ class LocalActorLink(Target, ActorLink):
         self._turns = Turns(submitter.reactor)
         self._doomed = deque()
         self.actor_id = actor_id
-        self.tokens = 0
+        self.watches = 0
+        """The tokens that the node has counted for the weak handles of this process, or will have."""
         self.detached = ""
         """The name of a detached actor, once it was up; empty for any other."""
         self.meta: ActorMeta | None = None
         self.construct: Construction | None = None
+        self._hold: object = None
+        """Keeps the actor until its constructor's call is sent."""
         self._queues: dict[str, CallQueue[PendingCall]] = {"": CallQueue()}
         self._unready: set[PendingCall] = set()
         self._updated: ActorMeta | None = None
@@ -135,7 +139,12 @@ class LocalActorLink(Target, ActorLink):
     # --------------------------------------------------------------------------------------------------- submitting
 
     def call(
-        self, method: MethodMeta, args: tuple[Any, ...], kwargs: dict[str, Any], options: CallOptions | None
+        self,
+        method: MethodMeta,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        options: CallOptions | None,
+        hold: object = None,
     ) -> Any:
         """Submit a method call. See the base class."""
         home, values, reactor, membership, numbers, caller, events = self._submitter
@@ -197,6 +206,7 @@ class LocalActorLink(Target, ActorLink):
         else:
             call = PendingCall(number, entries, self, None, prepared)  # type: ignore[arg-type]
             call.details = (method.name, num_returns, name, group, backpressure, retried)
+        call.hold = hold or self._links.hold_on(self.actor_id)
         call.group = group
         call.retries = self._max_retries if retries is None else retries
         if parent is not None:
@@ -257,11 +267,22 @@ class LocalActorLink(Target, ActorLink):
 
     def submit_construction(self, construct: Construction) -> None:
         """Keep the construction, which is sent before all calls. The creator calls this before any call."""
-        self.construct = construct
-        self._links.keep(self)
+        self.begin_construction(construct)
         for entry in construct.arguments.missing():
             entry.request()
             entry.add_waiter(construct)
+
+    def begin_construction(self, construct: Construction) -> None:
+        """Keep a construction until it is sent, and this process's hold on the actor with it."""
+        self._hold = self._links.hold_on(self.actor_id)
+        self.construct = construct
+        self._links.keep(self)
+
+    def _end_construction(self) -> Construction | None:
+        """Drop the construction, which is sent or void, and return it."""
+        construct, self.construct = self.construct, None
+        self._hold = None
+        return construct
 
     def _send(self, connection: Connection, call: PendingCall) -> None:
         message = call.message
@@ -356,7 +377,7 @@ class LocalActorLink(Target, ActorLink):
             return False
         if construct.connection is None:
             connection.send_now(construct.pack(self._submitter.values, connection), sent=construct)
-        self.construct = None
+        self._end_construction()
         return True
 
     # ------------------------------------------------------------------------------------------------------- events
@@ -539,7 +560,7 @@ class LocalActorLink(Target, ActorLink):
             self._doom(call, error)
             self._take_out(call)
         self._cut_off.clear()
-        construct, self.construct = self.construct, None
+        construct = self._end_construction()
         if construct is not None:
             construct.let_go()
         self._links.let_go(self)
@@ -602,14 +623,17 @@ class LocalActorLink(Target, ActorLink):
         """See the base class."""
         return self._updated or meta
 
-    def reduce(self, meta: ActorMeta) -> tuple[Any, ...]:
+    def reduce(self, meta: ActorMeta, hold: object = None) -> tuple[Any, ...]:
         """Return what pickles a handle. See the base class."""
-        if not pickling.note_contained(self):
-            self._links.pin(self)
-        return (rebuild_handle, (self.actor_id, self.latest_meta(meta)))
+        parts = (self.actor_id, self.latest_meta(meta))
+        if hold is None:
+            return (rebuild_weak_handle, parts)
+        if not pickling.note_contained(hold):
+            self._links.pin(hold)
+        return (rebuild_handle, parts)
 
     def __del__(self) -> None:
         try:
-            self._links.release(self.actor_id, self.tokens)
+            self._links.release(self.actor_id, self.watches, weak=True)
         except AttributeError:  # an asynchronous exception has aborted `__init__`
             pass

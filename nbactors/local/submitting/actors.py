@@ -1,11 +1,14 @@
-"""The links of a process: one for each actor that it has a handle to."""
+"""The links and holds of a process.
+
+There is one link for each actor that the process has a handle to, and one hold if not all of these handles are weak.
+"""
 
 from __future__ import annotations
 
 import itertools
 import weakref
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from nbactors.local.submitting import restart_file
 from nbactors.local.submitting.actor_link import ActorNews, LocalActorLink
@@ -27,6 +30,34 @@ REMEMBERED = 100
 _UNMADE = frozenset({"creation_failed", "runtime_env"})
 
 
+class ActorHold:
+    """Keeps an actor alive. A process has one hold on an actor at most.
+
+    Handles refer to it, as do calls that have not ended, and values that contain handles. Python frees it with the last
+    of them. A weak handle refers only to the actor's link.
+
+    Attributes:
+        link: The actor's link.
+        tokens: The node has counted that many for this process, or will have.
+    """
+
+    __slots__ = ("__weakref__", "_links", "link", "tokens")
+
+    def __init__(self, link: LocalActorLink, links: Actors) -> None:
+        self.tokens = 0
+        self.link = link
+        self._links = links
+
+    def __del__(self) -> None:
+        try:
+            self._links.release(self.link.actor_id, self.tokens)
+        except AttributeError:  # an asynchronous exception has aborted `__init__`
+            pass
+
+
+_T = TypeVar("_T", LocalActorLink, ActorHold)
+
+
 class Actors:
     """The actor links of one process, and the node's news of actors.
 
@@ -43,6 +74,7 @@ class Actors:
         self._peers = peers
         self._node = node
         self._links: dict[bytes, weakref.ref[LocalActorLink]] = {}
+        self._holds: dict[bytes, weakref.ref[ActorHold]] = {}
         self._news: dict[bytes, tuple[int, ActorNews]] = {}
         """The last news of actors without a link here: their handles are perhaps on the way."""
         self._numbers = itertools.count(1)
@@ -63,10 +95,10 @@ class Actors:
         """What the actors of this process that may restart are constructed by."""
         self._captured: dict[bytes, Sequence[Any]] = {}
         """What is captured by the classes of updates, see `keep_captured`."""
-        self._pinned: list[LocalActorLink] = []
+        self._pinned: list[ActorHold] = []
 
-    def create(self, actor_id: bytes, is_known: bool) -> LocalActorLink:
-        """Return the link of an actor that this process creates.
+    def create(self, actor_id: bytes, is_known: bool) -> ActorHold:
+        """Return the hold on an actor that this process creates.
 
         Args:
             actor_id: The actor's id, 16 bytes.
@@ -74,13 +106,14 @@ class Actors:
                 that the actor is up before this thread makes the link, so the link asks for news.
         """
         link, _ = self._find(actor_id)
-        link.tokens += 1
+        hold, _ = self._find_hold(link)
+        hold.tokens += 1
         if is_known:
             self._ask(link)
-        return link
+        return hold
 
-    def obtain(self, actor_id: bytes, tokens: int = 0) -> LocalActorLink:
-        """Return this process's link for an actor, and take over `tokens` tokens with it.
+    def obtain(self, actor_id: bytes, tokens: int = 0) -> ActorHold:
+        """Return this process's hold on an actor, and take over `tokens` tokens with it.
 
         Args:
             actor_id: The actor's id, 16 bytes; with a token from another process, the node's tag follows (`grant`).
@@ -88,12 +121,33 @@ class Actors:
         """
         tag = actor_id[ACTOR_ID_SIZE:]
         link, is_fresh = self._find(actor_id[:ACTOR_ID_SIZE])
-        if is_fresh:
-            # Without tokens, user code has unpickled the handle: this process has the node count one for it.
-            self._ask(link, 0 if tokens else 1)
-        link.tokens += tokens
+        hold, is_fresh_hold = self._find_hold(link)
+        if is_fresh_hold and not tokens:
+            # User code has unpickled the handle: this process has the node count a token for it.
+            hold.tokens += 1
+            self._ask(link, 1)
+        elif is_fresh:
+            self._ask(link)
+        hold.tokens += tokens
         if tag and tag != self._node.tag:
             self._count_again(link, tag)
+        return hold
+
+    def watch(self, actor_id: bytes, tokens: int = 0) -> LocalActorLink:
+        """Return this process's link for an actor to which it gets a weak handle.
+
+        Args:
+            actor_id: The actor's id, 16 bytes.
+            tokens: The tokens that the node has counted for the handle. Without any, this process has the node count
+                one, unless it has had it count before.
+        """
+        link, is_fresh = self._find(actor_id)
+        if not tokens and not link.watches:
+            link.watches += 1
+            self._ask(link, 1, weak=True)
+        elif is_fresh:
+            self._ask(link)
+        link.watches += tokens
         return link
 
     def _count_again(self, link: LocalActorLink, tag: bytes) -> None:
@@ -108,15 +162,15 @@ class Actors:
             ahead = self._ahead.setdefault(tag, {})
             ahead[link.actor_id] = ahead.get(link.actor_id, 0) + 1
 
-    def known(self, actor_id: bytes) -> LocalActorLink:
-        """Return this process's link for an actor, without taking over a token."""
+    def known(self, actor_id: bytes) -> ActorHold:
+        """Return this process's hold on an actor, without taking over a token."""
         link, is_fresh = self._find(actor_id[:ACTOR_ID_SIZE])
         if is_fresh:
             self._ask(link)
-        return link
+        return self._find_hold(link)[0]
 
-    def _ask(self, link: LocalActorLink, tokens: int = 0) -> None:
-        """Have the node tell news of an actor to a fresh link, and count this process as a holder with `tokens`.
+    def _ask(self, link: LocalActorLink, tokens: int = 0, *, weak: bool = False) -> None:
+        """Have the node tell news of an actor to a link, and count `tokens` for this process.
 
         The node tells a process news of an actor unasked once, when the process becomes a holder. That may have been
         for an earlier link, which was freed while this handle was on its way; and `_news` remembers only the last news.
@@ -127,9 +181,8 @@ class Actors:
         remembered = self._news.pop(link.actor_id, None)
         if remembered is not None:
             link.on_news(*remembered)
-        link.tokens += tokens
         node = self._node
-        node.send(messages.AddHold(link.actor_id, self._process_id, tokens))
+        node.send(messages.AddHold(link.actor_id, self._process_id, tokens, weak))
         if node.lost:  # read last: the leader stores `lost`, then looks for links, so one of the two sees the other
             self._lose(link, node.lost)
 
@@ -172,11 +225,10 @@ class Actors:
             construct.restarts = restarts
             construct.connection = None
             construct.link = weakref.ref(link)
-            link.construct = construct
-            self.keep(link)
+            link.begin_construction(construct)
 
     def own(self, up: messages.ActorUp) -> LocalActorLink:
-        """Return the link to the actor in this process. It gets no token: an actor must not keep itself alive."""
+        """Return the link to the actor in this process, for a weak handle: an actor must not keep itself alive."""
         link, _ = self._find(up.actor_id)
         link.on_up(up)
         return link
@@ -188,41 +240,28 @@ class Actors:
 
     def _find(self, actor_id: bytes) -> tuple[LocalActorLink, bool]:
         """Return the only link for an actor, and whether it was made now."""
-        links = self._links
-        while True:
-            known = links.get(actor_id)
-            link = known() if known is not None else None
-            if link is not None:
-                return link, False
-            link = LocalActorLink(actor_id, self._submitter, self._peers, self._node, self)
-            mine = weakref.ref(link, partial(self._forget, actor_id))
-            if known is None:
-                if links.setdefault(actor_id, mine) is mine:
-                    return link, True
-                continue
-            try:
-                if links[actor_id] is known:
-                    links[actor_id] = mine
-                    return link, True
-            except KeyError:  # `_forget` has removed the freed link just now
-                continue
+        make = partial(LocalActorLink, actor_id, self._submitter, self._peers, self._node, self)
+        return _find(self._links, actor_id, make)
 
-    def _forget(self, actor_id: bytes, gone: weakref.ref[LocalActorLink]) -> None:
-        try:
-            if self._links[actor_id] is gone:
-                del self._links[actor_id]
-        except KeyError:
-            pass
+    def _find_hold(self, link: LocalActorLink) -> tuple[ActorHold, bool]:
+        """Return the only hold on an actor, and whether it was made now."""
+        return _find(self._holds, link.actor_id, partial(ActorHold, link, self))
 
-    def grant(self, link: LocalActorLink, receiver: bytes) -> bytes:
+    def hold_on(self, actor_id: bytes) -> ActorHold | None:
+        """Return the hold on an actor if there is one."""
+        known = self._holds.get(actor_id)
+        return known() if known is not None else None
+
+    def grant(self, hold: ActorHold, receiver: bytes) -> bytes:
         """Have the node count `receiver` as a holder; the handle is about to travel to it.
 
         Returns:
             The actor's id and the tag of the node that counts.
         """
-        return link.actor_id + self._node.send_counted(messages.AddHold(link.actor_id, receiver, 1))
+        actor_id = hold.link.actor_id
+        return actor_id + self._node.send_counted(messages.AddHold(actor_id, receiver, 1))
 
-    def release(self, actor_id: bytes, tokens: int) -> None:
+    def release(self, actor_id: bytes, tokens: int, weak: bool = False) -> None:
         """Give tokens back: the last handle here has gone. A finalizer calls this, so it only posts an action.
 
         A node to which this process returns before the action runs was not told of these tokens: see `holds`.
@@ -231,7 +270,7 @@ class Actors:
 
         def give_back() -> None:
             if self._returns == returns:
-                self._node.send_now(messages.ReleaseHold(actor_id, tokens))
+                self._node.send_now(messages.ReleaseHold(actor_id, tokens, weak))
 
         if tokens and not self._submitter.membership.has_left:
             self._submitter.reactor.discard(give_back)
@@ -248,9 +287,9 @@ class Actors:
         """Return the calls of all links that were not sent yet. Any thread."""
         return [call for link in list(self._kept) for call in link.queued()]
 
-    def pin(self, link: LocalActorLink) -> None:
-        """Keep a link for the life of the process."""
-        self._pinned.append(link)
+    def pin(self, hold: ActorHold) -> None:
+        """Keep a hold for the life of the process."""
+        self._pinned.append(hold)
 
     def on_news(self, news: ActorNews) -> None:
         """Pass the node's news of an actor to its link, or remember them. The leader's thread."""
@@ -304,19 +343,21 @@ class Actors:
         are perhaps gone already.
         """
         tag = self._node.tag
+        holds = [hold for known in self._holds.copy().values() if (hold := known()) is not None]
         links = [link for known in self._links.copy().values() if (link := known()) is not None]
-        self._returns += 1  # while `links` keeps them: a link that was freed before is not declared
+        self._returns += 1  # while `holds` and `links` keep them: one that was freed before is not declared
         ahead = self._ahead.pop(tag, {})
         for former in [one for one in list(self._ahead) if came_before(one, tag)]:
             del self._ahead[former]
-        missing = {link.actor_id: link.tokens - ahead.pop(link.actor_id, 0) for link in links}
+        missing = {hold.link.actor_id: hold.tokens - ahead.pop(hold.link.actor_id, 0) for hold in holds}
         missing.update((actor_id, -tokens) for actor_id, tokens in ahead.items())
+        watched = [link for link in links if link.watches or link.actor_id not in missing]
         return [
             messages.AddHold(actor_id, self._process_id, tokens)
             if tokens >= 0
             else messages.ReleaseHold(actor_id, -tokens)
             for actor_id, tokens in missing.items()
-        ]
+        ] + [messages.AddHold(link.actor_id, self._process_id, link.watches, weak=True) for link in watched]
 
     def abandon(self, link: LocalActorLink, text: str) -> messages.ActorDown:
         """End an actor that cannot be constructed, for the reason in `text`; return the cause of death."""
@@ -338,3 +379,32 @@ class Actors:
     @staticmethod
     def _lose(link: LocalActorLink, why: str) -> None:
         link.on_down(messages.ActorDown(link.actor_id, "unknown", why, "", "", 0))
+
+
+def _find(table: dict[bytes, weakref.ref[_T]], actor_id: bytes, make: Callable[[], _T]) -> tuple[_T, bool]:
+    """Return the only thing that a table has for an actor, and whether it was made now. No thread waits for another."""
+    while True:
+        known = table.get(actor_id)
+        thing = known() if known is not None else None
+        if thing is not None:
+            return thing, False
+        thing = make()
+        mine = weakref.ref(thing, partial(_forget, table, actor_id))
+        if known is None:
+            if table.setdefault(actor_id, mine) is mine:
+                return thing, True
+            continue
+        try:
+            if table[actor_id] is known:
+                table[actor_id] = mine
+                return thing, True
+        except KeyError:  # `_forget` has removed the freed one just now
+            continue
+
+
+def _forget(table: dict[bytes, weakref.ref[_T]], actor_id: bytes, gone: weakref.ref[_T]) -> None:
+    try:
+        if table[actor_id] is gone:
+            del table[actor_id]
+    except KeyError:
+        pass

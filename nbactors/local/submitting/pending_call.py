@@ -46,6 +46,7 @@ class PendingCall(Sent):
     """A call that has not returned. It keeps its target, its arguments and the entries of its results alive.
 
     Attributes:
+        hold: Keeps the actor alive until the call has ended; None for a task, or if this process has only weak handles.
         number: The call's number, from which the ids of its results are made.
         entries: One entry per return value.
         target: The target that sends the call: an actor's link, or the queue of a kind of task.
@@ -75,6 +76,7 @@ class PendingCall(Sent):
         "details",
         "entries",
         "group",
+        "hold",
         "message",
         "number",
         "origin",
@@ -103,6 +105,7 @@ class PendingCall(Sent):
         self.retries = 0
         self.details: Any = None
         self.state = QUEUED
+        self.hold: object = None
         self.group = ""
         self.canceled: CancelMode | None = None
         self.timeout_s = 0.0
@@ -242,6 +245,7 @@ class PendingCall(Sent):
         self.details = None
         self.message = None
         self.target = None
+        self.hold = None
         self.parent = None
         for entry in self.entries:
             entry.call = None

@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from nbactors.engine.base import ActorLink, RuntimeFacts
+from nbactors.engine.base import FoundActor, RuntimeFacts
 from nbactors.frontend.bar import BarState
 from nbactors.local.session.engine import LocalEngine
 from nbactors.local.wire import messages
 from nbactors.local.worker.running.ending import ActorExit
 
 if TYPE_CHECKING:
-    from nbactors.definitions.metadata import ActorMeta
     from nbactors.local.member import Process
     from nbactors.local.worker.running.executor import Executor
 
@@ -45,14 +44,14 @@ class WorkerEngine(LocalEngine):
             was_restarted=assign.restarts > 0,
         )
 
-    def current_actor(self) -> tuple[ActorLink, ActorMeta]:
+    def current_actor(self) -> FoundActor:
         if not self.assign.actor_id or self._executor.hosted.cls is None:
             return super().current_actor()
         from nbactors.actor import actor_meta  # noqa: PLC0415 - the public class is above the seam
 
         up = messages.ActorUp(self.assign.actor_id, self.process.process_id, os.getpid())
         meta = actor_meta(self._executor.hosted.cls)._replace(groups=self._executor.groups)
-        return self.process.actors.own(up), meta
+        return self.process.actors.own(up), meta, None
 
     def calling_cell(self) -> int:
         return self.process.origin()

@@ -42,7 +42,10 @@ LOOK_FOR_DRIVER_S = 0.5
 """Seconds between two looks whether the driver lives, while there is no node."""
 
 _REASONS = {
-    "out_of_scope": "all handles to it went out of scope.",
+    "out_of_scope": (
+        "all handles to it went out of scope; a weak handle, as from get_actor(), does not keep it alive. Keep the "
+        "handle that .remote() has returned, or create the actor with lifetime='detached'."
+    ),
     "owner_died": "its owner has died: the process that created it has ended.",
     "session_ended": "the session that created it has ended.",
     "node_stopped": "the node daemon was stopped.",

@@ -262,6 +262,29 @@ class TestActors:
         crash.node.pass_time(IN_TRANSIT_S + 0.01)
         assert worker.one(messages.Terminate).kind == "out_of_scope"
 
+    def test_weak_handles_keep_no_actor_and_are_told_of_its_end(self) -> None:
+        crash = Crash(2)
+        asked = crash.creation()
+        worker = crash.worker(0, crash.assign(asked), constructed=True)
+        watch = messages.AddHold(asked.actor_id, crash.driver_id, 3, weak=True)
+        driver = crash.driver(crash.created(asked), crash.hold(asked), watch)
+        assert driver.got(messages.ActorUp)
+        crash.node.pass_time(IN_TRANSIT_S + 0.01)
+        assert worker.got(messages.Terminate) == []
+        driver.send(messages.ReleaseHold(asked.actor_id, 1))
+        assert worker.one(messages.Terminate).kind == "out_of_scope"
+        assert driver.one(messages.ActorDown).kind == "out_of_scope"
+
+    def test_an_actor_with_weak_handles_alone_ends_after_a_recovery(self) -> None:
+        crash = Crash(2)
+        asked = crash.creation()
+        worker = crash.worker(0, crash.assign(asked), constructed=True)
+        driver = crash.driver(crash.created(asked), messages.AddHold(asked.actor_id, crash.driver_id, 1, weak=True))
+        crash.node.pass_time(IN_TRANSIT_S - 0.01)
+        assert row(driver).state == "ALIVE"
+        crash.node.pass_time(0.02)
+        assert worker.one(messages.Terminate).kind == "out_of_scope"
+
     @pytest.mark.parametrize("returns", ["creator", "actor"])
     def test_a_handle_is_counted_before_the_actor_is_known(self, returns: str) -> None:
         crash = Crash(3)

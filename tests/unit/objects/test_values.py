@@ -365,12 +365,21 @@ class TestContents:
         self, owner: Session, borrower: Session
     ) -> None:
         link = owner.prepare(Counter)
-        handle = lend(owner, borrower, [ActorHandle(link, link.meta)])[0]
+        handle = lend(owner, borrower, [ActorHandle(link, link.meta, owner.holds[link.actor_id])])[0]
         assert handle._link.actor_id == link.actor_id
         assert handle._link is not link
-        assert handle._link.tokens == 1
+        assert handle._hold.tokens == 1
         hold = owner.node_end.expect(messages.AddHold)
         assert (hold.actor_id, hold.process_id) == (link.actor_id, borrower.process_id)
+
+    def test_a_weak_handle_in_a_value_makes_the_receiver_a_watcher(self, owner: Session, borrower: Session) -> None:
+        link = owner.prepare(Counter)
+        handle = lend(owner, borrower, [ActorHandle(link, link.meta)])[0]
+        assert handle._hold is None
+        assert handle._link.watches == 1
+        watch = borrower.node_end.expect(messages.AddHold)
+        assert watch == messages.AddHold(link.actor_id, borrower.process_id, 1, weak=True)
+        assert not [message for message in owner.node_end.arrived() if type(message) is messages.AddHold]
 
     def test_small_buffers_travel_in_the_message_and_are_read_only(self, owner: Session, borrower: Session) -> None:
         read = lend(owner, borrower, Array(bytearray(b"small")))

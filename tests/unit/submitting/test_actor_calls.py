@@ -87,12 +87,13 @@ def test_a_link_with_calls_to_send_is_kept(session: Session, worker: PlayedWorke
     link, argument = worker.become_actor(session), to_come(session)
     actor_id = link.actor_id
     ref = session.call(link, "late", argument)
-    del link
-    assert session.actors.existing(actor_id) is not None, "its call keeps it"
+    del link, session.holds[actor_id]
+    assert session.actors.hold_on(actor_id) is not None, "its call keeps it"
     bring(argument, 1)
     settle(session, worker)
     worker.reply(worker.take(messages.Call), "done")
     assert session.get(ref) == "done"
+    assert session.actors.hold_on(actor_id) is None
     assert session.actors.existing(actor_id) is None
 
 

@@ -243,7 +243,7 @@ def test_calls_that_were_in_flight_fail_before_those_that_waited(session: Sessio
 def test_a_link_ends_with_its_last_handle_and_gives_its_tokens_back(session: Session, worker: PlayedWorker) -> None:
     link = worker.become_actor(session)
     actor_id = link.actor_id
-    del link
+    del link, session.holds[actor_id]
     settle(session)
     assert session.node_end.expect(messages.ReleaseHold) == messages.ReleaseHold(actor_id, 1)
     assert session.actors.existing(actor_id) is None
@@ -254,7 +254,7 @@ def test_the_actors_own_link_is_not_counted(session: Session, worker: PlayedWork
     actor_id = b"a" * 16
     link = session.actors.own(messages.ActorUp(actor_id, worker.process_id, PID))
     assert link.facts().state == "alive"
-    assert link.tokens == 0
+    assert session.actors.hold_on(actor_id) is None
     del link
     settle(session, worker)
     assert not [message for message in session.node_end.arrived() if type(message) is messages.ReleaseHold]
@@ -276,8 +276,8 @@ def test_a_handle_that_the_user_pickles_keeps_its_actor_for_good(session: Sessio
     link = worker.become_actor(session)
     actor_id = link.actor_id
     data = pickle.dumps(handle_of(link))
-    del link
-    assert session.actors.existing(actor_id) is not None
+    del link, session.holds[actor_id]
+    assert session.actors.hold_on(actor_id) is not None
     handle: Any = pickle.loads(data)
     assert handle._link is session.actors.existing(actor_id)
 
@@ -297,7 +297,7 @@ def test_an_unpickled_handle_shows_the_class_as_it_was_changed(session: Session,
 def handle_of(link: LocalActorLink, meta: Any = None) -> Any:
     from nbactors.actor import ActorHandle
 
-    return ActorHandle(link, meta or link.meta)
+    return ActorHandle(link, meta or link.meta, link._links.hold_on(link.actor_id))
 
 
 def restarting(link: LocalActorLink, has_run: bool = True) -> messages.ActorRestarting:

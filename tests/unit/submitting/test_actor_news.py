@@ -10,7 +10,7 @@ import pytest
 
 from nbactors.local.membership import Membership
 from nbactors.local.objects.unread import Unread
-from nbactors.local.submitting.actors import REMEMBERED, Actors
+from nbactors.local.submitting.actors import REMEMBERED, Actors, _forget
 from nbactors.local.submitting.submitter import Submitter
 from nbactors.local.wire import messages
 
@@ -66,10 +66,10 @@ def up() -> messages.ActorUp:
 
 def test_a_named_actor_may_be_up_before_its_link_is_made(process: Process) -> None:
     process.actors.on_news(up())
-    link = process.actors.create(ACTOR, is_known=True)
+    hold = process.actors.create(ACTOR, is_known=True)
     assert process.connected == [WORKER], "who attaches to it finds it alive"
     assert process.sent == [messages.AddHold(ACTOR, SELF, 0)]
-    assert link.tokens == 1
+    assert hold.tokens == 1
 
 
 def creation() -> messages.CreateActor:
@@ -94,12 +94,12 @@ def test_the_creator_remembers_no_death(process: Process) -> None:
 def test_what_is_not_remembered_the_node_is_asked_for(process: Process) -> None:
     process.actors.on_news(up())
     process.actors._news.clear()
-    link = process.actors.create(ACTOR, is_known=True)
+    hold = process.actors.create(ACTOR, is_known=True)
     assert process.connected == []
     assert process.sent == [messages.AddHold(ACTOR, SELF, 0)]
     process.actors.on_news(up())
     assert process.connected == [WORKER]
-    assert link.tokens == 1
+    assert hold.tokens == 1
 
 
 class NewsMeanwhile(dict[Any, Any]):
@@ -119,9 +119,9 @@ class NewsMeanwhile(dict[Any, Any]):
 def test_remembered_news_do_not_undo_later_news_that_the_leader_has_told_meanwhile(process: Process) -> None:
     process.actors._news = NewsMeanwhile(lambda: process.actors.on_news(up()))
     process.actors.on_news(messages.ActorRestarting(ACTOR, "it has crashed", True))
-    link = process.actors.create(ACTOR, is_known=True)
+    hold = process.actors.create(ACTOR, is_known=True)
     assert process.connected == [WORKER]
-    assert link.facts().state != "restarting", "it waits for a restart that is over"
+    assert hold.link.facts().state != "restarting", "it waits for a restart that is over"
 
 
 def test_a_thread_does_not_connect_to_a_process_of_which_the_leader_has_told_that_it_has_crashed(
@@ -130,33 +130,33 @@ def test_a_thread_does_not_connect_to_a_process_of_which_the_leader_has_told_tha
     restarting = messages.ActorRestarting(ACTOR, "it has crashed", True)
     process.actors._news = NewsMeanwhile(lambda: process.actors.on_news(restarting))
     process.actors.on_news(up())
-    link = process.actors.create(ACTOR, is_known=True)
+    hold = process.actors.create(ACTOR, is_known=True)
     assert process.connected == []
-    assert link.facts().state == "restarting"
+    assert hold.link.facts().state == "restarting"
 
 
 def test_an_actor_that_the_node_does_not_know_yet_is_not_asked_for(process: Process) -> None:
-    link = process.actors.create(ACTOR, is_known=False)
+    hold = process.actors.create(ACTOR, is_known=False)
     assert process.sent == []
-    assert link.tokens == 1
+    assert hold.tokens == 1
 
 
 def test_a_handle_that_comes_when_the_last_one_has_gone_is_told_of_again(process: Process) -> None:
-    link = process.actors.obtain(ACTOR, 1)
+    hold = process.actors.obtain(ACTOR, 1)
     process.actors.on_news(up())
-    del link
+    del hold
     process.sent.clear()
-    link = process.actors.obtain(ACTOR, 1)
+    hold = process.actors.obtain(ACTOR, 1)
     assert process.sent == [messages.AddHold(ACTOR, SELF, 0)]
     process.actors.on_news(up())
     assert process.connected == [WORKER, WORKER]
-    assert link.tokens == 1
+    assert hold.tokens == 1
 
 
 def test_all_tokens_are_given_back(process: Process) -> None:
-    link = process.actors.known(ACTOR)
-    assert process.actors.obtain(ACTOR, 1) is link
-    del link
+    hold = process.actors.known(ACTOR)
+    assert process.actors.obtain(ACTOR, 1) is hold
+    del hold
     assert process.sent == [messages.AddHold(ACTOR, SELF, 0), messages.ReleaseHold(ACTOR, 1)]
 
 
@@ -167,20 +167,20 @@ def test_who_unpickles_by_himself_is_counted(process: Process) -> None:
 
 def test_that_there_is_no_such_actor_may_be_told_before_its_handle_comes(process: Process) -> None:
     process.actors.on_news(messages.ActorDown(ACTOR, "unknown", "", "", "", 0))
-    assert process.actors.known(ACTOR).facts().state == "dead"
+    assert process.actors.known(ACTOR).link.facts().state == "dead"
 
 
 def test_without_a_node_nobody_will_tell(process: Process) -> None:
     process.node.lost = "the node has ended"
-    assert process.actors.obtain(ACTOR, 1).facts().state == "dead"
+    assert process.actors.obtain(ACTOR, 1).link.facts().state == "dead"
 
 
 def test_nothing_is_kept_of_actors_that_have_gone(process: Process) -> None:
     for number in range(100):
         actor_id = number.to_bytes(16, "little")
-        link = process.actors.create(actor_id, is_known=False)
+        hold = process.actors.create(actor_id, is_known=False)
         process.actors.on_news(messages.ActorUp(actor_id, WORKER, 1))
-        del link
+        del hold
         process.actors.on_news(messages.ActorDown(actor_id, "killed", "", "", "", 0))
     for number in range(3 * REMEMBERED):
         process.actors.on_news(messages.ActorDown(number.to_bytes(16, "little"), "unknown", "", "", "", 0))
@@ -216,13 +216,14 @@ def test_two_threads_that_ask_for_an_actor_get_the_same_link(process: Process) -
 
 
 def test_a_link_that_has_gone_is_replaced(process: Process) -> None:
-    process.actors._links[ACTOR] = gone = lambda: None  # type: ignore[assignment]
-    link = process.actors.known(ACTOR)
-    assert process.actors.existing(ACTOR) is link
-    process.actors._forget(ACTOR, gone)  # type: ignore[arg-type]
-    assert process.actors.existing(ACTOR) is link, "the end of the old one is told late"
-    process.actors._links.clear()
-    process.actors._forget(ACTOR, gone)  # type: ignore[arg-type]
+    links = process.actors._links
+    links[ACTOR] = gone = lambda: None  # type: ignore[assignment]
+    hold = process.actors.known(ACTOR)
+    assert process.actors.existing(ACTOR) is hold.link
+    _forget(links, ACTOR, gone)  # type: ignore[arg-type]
+    assert process.actors.existing(ACTOR) is hold.link, "the end of the old one is told late"
+    links.clear()
+    _forget(links, ACTOR, gone)  # type: ignore[arg-type]
 
 
 def test_a_link_that_has_gone_may_be_forgotten_meanwhile(process: Process) -> None:
@@ -234,36 +235,88 @@ def test_a_link_that_has_gone_may_be_forgotten_meanwhile(process: Process) -> No
             raise KeyError(key)
 
     process.actors._links = Forgotten({ACTOR: lambda: None})
-    link = process.actors.known(ACTOR)
-    assert process.actors.existing(ACTOR) is link
+    hold = process.actors.known(ACTOR)
+    assert process.actors.existing(ACTOR) is hold.link
     process.actors._links = {}
 
 
 def test_a_process_that_has_left_gives_nothing_back(process: Process) -> None:
-    link = process.actors.known(ACTOR)
-    link.tokens = 1
+    hold = process.actors.known(ACTOR)
+    hold.tokens = 1
     process.sent.clear()
     process.actors._submitter.membership.has_left = True
-    del link
+    del hold
     assert process.sent == []
+
+
+class TestWeakHandles:
+    def test_the_node_counts_one_token_for_all(self, process: Process) -> None:
+        links = [process.actors.watch(ACTOR), process.actors.watch(ACTOR)]
+        assert process.sent == [messages.AddHold(ACTOR, SELF, 1, weak=True)]
+        assert links[0] is links[1]
+        assert process.actors.hold_on(ACTOR) is None
+        del links
+        assert process.sent[1:] == [messages.ReleaseHold(ACTOR, 1, weak=True)]
+
+    def test_the_tokens_of_answers_are_given_back(self, process: Process) -> None:
+        links = [process.actors.watch(ACTOR, 1), process.actors.watch(ACTOR, 1)]
+        assert process.sent == [messages.AddHold(ACTOR, SELF, 0)]
+        del links
+        assert process.sent[1:] == [messages.ReleaseHold(ACTOR, 2, weak=True)]
+
+    def test_the_last_strong_handle_goes_while_a_weak_one_lives(self, process: Process) -> None:
+        hold = process.actors.obtain(ACTOR, 1)
+        link = process.actors.watch(ACTOR)
+        process.sent.clear()
+        del hold
+        assert process.sent == [messages.ReleaseHold(ACTOR, 1)]
+        assert process.actors.existing(ACTOR) is link
+        process.sent.clear()
+        del link
+        assert process.sent == [messages.ReleaseHold(ACTOR, 1, weak=True)]
+
+    def test_a_strong_handle_that_comes_later_keeps_the_actor(self, process: Process) -> None:
+        link = process.actors.watch(ACTOR)
+        hold = process.actors.known(ACTOR)
+        assert process.actors.obtain(ACTOR, 1) is hold
+        assert hold.link is link
+        assert process.sent == [messages.AddHold(ACTOR, SELF, 1, weak=True)]
+        del hold
+        assert process.sent[1:] == [messages.ReleaseHold(ACTOR, 1)]
+
+    def test_a_handle_that_the_user_unpickles_is_counted_beside_a_weak_one(self, process: Process) -> None:
+        link = process.actors.watch(ACTOR)
+        process.sent.clear()
+        hold = process.actors.obtain(ACTOR)
+        assert process.sent == [messages.AddHold(ACTOR, SELF, 1)]
+        assert (hold.tokens, link.watches) == (1, 1)
+
+    def test_the_next_node_counts_both_kinds(self, process: Process) -> None:
+        link, hold = process.actors.watch(ACTOR), process.actors.obtain(ACTOR, 1)
+        counts = [messages.AddHold(ACTOR, SELF, 1), messages.AddHold(ACTOR, SELF, 1, weak=True)]
+        assert process.come_to(2) == counts
+        del hold
+        assert process.come_to(3) == counts[1:]
+        del link
+        assert process.come_to(4) == []
 
 
 class TestTokensAfterACrashOfTheNode:
     def test_the_next_node_counts_the_tokens_of_all_handles(self, process: Process) -> None:
-        links = [process.actors.obtain(ACTOR + tag(1), 1), process.actors.obtain(ACTOR + tag(1), 1)]
+        holds = [process.actors.obtain(ACTOR + tag(1), 1), process.actors.obtain(ACTOR + tag(1), 1)]
         assert process.come_to(2) == [messages.AddHold(ACTOR, SELF, 2)]
-        del links
+        del holds
         assert process.sent == [messages.ReleaseHold(ACTOR, 2)]
 
     def test_a_token_of_the_crashed_node_is_counted_again(self, process: Process) -> None:
         process.come_to(3)
-        links = [process.actors.obtain(ACTOR + tag(2), 1), process.actors.obtain(ACTOR + tag(3), 1)]
+        holds = [process.actors.obtain(ACTOR + tag(2), 1), process.actors.obtain(ACTOR + tag(3), 1)]
         assert process.sent == [messages.AddHold(ACTOR, SELF, 0), messages.AddHold(ACTOR, SELF, 1)]
-        assert links[0].tokens == 2
+        assert holds[0].tokens == 2
 
     def test_a_token_that_the_next_node_has_counted_is_not_counted_again(self, process: Process) -> None:
-        link = process.actors.obtain(ACTOR + tag(1), 1)
-        assert process.actors.obtain(ACTOR + tag(2), 1) is link
+        hold = process.actors.obtain(ACTOR + tag(1), 1)
+        assert process.actors.obtain(ACTOR + tag(2), 1) is hold
         assert process.come_to(2) == [messages.AddHold(ACTOR, SELF, 1)]
 
     def test_a_token_that_the_next_node_has_counted_is_given_back_if_its_handle_has_gone(
@@ -273,21 +326,21 @@ class TestTokensAfterACrashOfTheNode:
         assert process.come_to(2) == [messages.ReleaseHold(ACTOR, 1)]
 
     def test_a_token_is_counted_again_if_the_next_node_has_crashed_meanwhile(self, process: Process) -> None:
-        link = process.actors.obtain(ACTOR + tag(2), 1)
+        hold = process.actors.obtain(ACTOR + tag(2), 1)
         assert process.come_to(3) == [messages.AddHold(ACTOR, SELF, 1)]
         assert process.come_to(4) == [messages.AddHold(ACTOR, SELF, 1)]
-        assert link.tokens == 1
+        assert hold.tokens == 1
 
     def test_a_token_of_a_node_to_which_this_process_never_was_is_counted_again(self, process: Process) -> None:
         process.come_to(3)
-        link = process.actors.obtain(ACTOR + tag(2), 1)
+        hold = process.actors.obtain(ACTOR + tag(2), 1)
         assert messages.AddHold(ACTOR, SELF, 1) in process.sent
-        assert link.tokens == 1
+        assert hold.tokens == 1
 
     def test_tokens_that_were_not_declared_are_not_given_back(self, process: Process) -> None:
-        link = process.actors.obtain(ACTOR + tag(1), 1)
+        hold = process.actors.obtain(ACTOR + tag(1), 1)
         process.later = []
-        del link
+        del hold
         assert process.come_to(2) == []
         for action in process.later:
             action()

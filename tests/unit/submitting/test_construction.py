@@ -108,10 +108,12 @@ def test_an_actor_is_constructed_although_its_last_handle_has_gone(session: Sess
     link = session.prepare(Actor, (argument,))
     actor_id = link.actor_id
     worker.come_up(session, link)
-    del link
+    del link, session.holds[actor_id]
+    assert session.actors.hold_on(actor_id) is not None, "its construction keeps it"
     argument._entry.resolve(b"N.")
     settle(session, worker)
     assert worker.take(messages.Construct).actor_id == actor_id
+    assert session.actors.hold_on(actor_id) is None
     assert session.actors.existing(actor_id) is None
 
 
@@ -120,6 +122,8 @@ def test_an_argument_that_comes_when_the_link_has_gone_does_nothing(session: Ses
     link = session.prepare(Actor, (argument,))
     construct = link.construct
     session.actors.let_go(link)
+    link._hold = None
+    session.holds.clear()
     del link
     assert construct is not None
     construct.ready(argument._entry)

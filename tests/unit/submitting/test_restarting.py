@@ -603,7 +603,8 @@ class TestOrderOfNews:
     def test_the_news_may_come_before_the_handle(self, session: Session, workers: list[PlayedWorker]) -> None:
         actor_id = b"a" * 16
         tell(session, messages.ActorRestarting(actor_id, CRASH, True))
-        link = session.actors.obtain(actor_id, 1)
+        hold = session.actors.obtain(actor_id, 1)
+        link = hold.link
         assert link.facts().state == "restarting"
         unavailable(session, session.call(link, "method"), "is restarting")
         come_up(session, workers[0], link)
@@ -618,7 +619,7 @@ class TestOrderOfNews:
         session.call(link, "method")
         settle(session, workers[0])
         tell(session, restarting(link))
-        del link
+        del link, session.holds[actor_id]
         workers[0].die(session)
         gc.collect()
         settle(session)
@@ -742,7 +743,7 @@ class TestConstruction:
     ) -> None:
         link = create(session, workers[0], 1)
         actor_id = link.actor_id
-        del link
+        del link, session.holds[actor_id]
         settle(session)
         assert session.actors.existing(actor_id) is None
         workers[0].die(session)
@@ -750,8 +751,8 @@ class TestConstruction:
         settle(session, workers[1])
         assert pickling.loads(workers[1].take(messages.Construct).args.data) == ((1,), {})
         assert session.actors.existing(actor_id) is None, "it keeps no link"
-        link = session.actors.obtain(actor_id, 1)
-        come_up(session, workers[1], link)
+        hold = session.actors.obtain(actor_id, 1)
+        come_up(session, workers[1], hold.link)
         assert workers[1].got == [], "the next handle is no reason to construct it again"
 
     def test_an_argument_that_a_creator_without_a_handle_waits_for_is_sent(
@@ -764,7 +765,7 @@ class TestConstruction:
         session.actors.keep_construction(link, link.construct)
         come_up(session, workers[0], link, 0)
         crash(session, workers[0], link, has_run=False)
-        del link
+        del link, session.holds[actor_id]
         gc.collect()
         tell(session, messages.ActorUp(actor_id, workers[1].process_id, PID, 1))
         argument._entry.resolve(b"N.")
@@ -780,7 +781,7 @@ class TestConstruction:
         crash(session, workers[0], link)
         come_up(session, workers[1], link)
         if not has_handle:
-            del link
+            del link, session.holds[actor_id]
             settle(session)
         assert list(session.actors._constructions) == [actor_id]
         tell(session, messages.ActorDown(actor_id, "killed", "", "", "", 0))
@@ -795,7 +796,7 @@ class TestConstruction:
         down = messages.ActorDown(actor_id, "killed", "kill() was called.", "", "", 0)
         if is_told == "before the link is made":
             tell(session, down)
-        link = session.actors.create(actor_id, is_known=True)
+        link = session.actors.create(actor_id, is_known=True).link
         if is_told == "after the link is made":
             tell(session, down)
         construct = Construction(link, Held(b""), b"", ONE_BY_ONE, 0)
@@ -803,7 +804,8 @@ class TestConstruction:
         assert session.actors._constructions == {}
 
     def test_another_process_constructs_nothing(self, session: Session, workers: list[PlayedWorker]) -> None:
-        link = session.actors.obtain(b"a" * 16, 1)
+        hold = session.actors.obtain(b"a" * 16, 1)
+        link = hold.link
         come_up(session, workers[0], link, 0)
         session.call(link, "method", options=retried(1))
         crash(session, workers[0], link)

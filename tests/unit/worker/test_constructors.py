@@ -86,7 +86,7 @@ def test_calls_that_overtake_the_constructor_wait_for_it(tmp_path: Path, kind: s
         other.others.update(scene.session.others)
         scene.worker.others[other.process_id] = other
         link = scene.session.prepare(Made, (7,), concurrency=KINDS[kind])
-        early = other.actors.create(link.actor_id, is_known=True)
+        early = other.actors.create(link.actor_id, is_known=True).link
         up = messages.ActorUp(link.actor_id, scene.worker.process_id, 0)
 
         def body(scene: Scene) -> Any:

@@ -210,7 +210,7 @@ class Actors:
         if actor_id is None:
             ask.refuse("value", missing(asked.name))
         else:
-            self._answer_named(ask, actor_id)
+            self._answer_named(ask, actor_id, asked.weak)
 
     def add_hold(self, asker: Process, message: messages.AddHold) -> None:
         """Count handles that are on their way to a process."""
@@ -223,17 +223,18 @@ class Actors:
                 self._early.keep(message)
         elif not message.tokens:
             holders.tell(self._context, actor, process)
-        elif holders.add(self._context, actor, process, message.tokens, asks=process is asker):
+        elif holders.add(self._context, actor, process, message.tokens, asks=process is asker, weak=message.weak):
             self._out_of_scope(actor)
 
     def release_hold(self, process: Process, message: messages.ReleaseHold) -> None:
         """Take back the tokens of a process that has no handle any more."""
         actor = self.table.find(message.actor_id)
         if actor is not None:
-            if holders.release(actor, process, message.tokens):
+            if holders.release(actor, process, message.tokens, message.weak):
                 self._out_of_scope(actor)
         elif self._early.has(message.actor_id):
-            self._early.keep(messages.AddHold(message.actor_id, process.process_id, -message.tokens))
+            early = messages.AddHold(message.actor_id, process.process_id, -message.tokens, message.weak)
+            self._early.keep(early)
 
     def kill(self, ask: Ask, asked: messages.KillActor) -> None:
         """End an actor at once, for `ray.kill`, or let it restart. Killing a dead actor does nothing."""
@@ -387,7 +388,7 @@ class Actors:
         """Release all handles of a process that is gone."""
         for actor_id in list(process.holds):
             actor = self.table.find(actor_id)
-            if actor is not None and holders.release(actor, process, actor.holders.get(process.process_id, 0)):
+            if actor is not None and holders.forget(actor, process):
                 self._out_of_scope(actor)
 
     def end_children(self, process: Process, kind: str) -> None:
@@ -518,11 +519,11 @@ class Actors:
             ask.refuse("taken", str(error))
         return True
 
-    def _answer_named(self, ask: Ask, actor_id: bytes) -> None:
+    def _answer_named(self, ask: Ask, actor_id: bytes, weak: bool = False) -> None:
         actor = self.table.find(actor_id)
         assert actor is not None, "only living actors have names"
         # `ActorUp` is sent before the answer, even to a holder: so the client sees the actor alive with its handle.
-        holders.add(self._context, actor, ask.asker, 1, asks=True)
+        holders.add(self._context, actor, ask.asker, 1, asks=True, weak=weak)
         ask.answer(messages.ActorNamed(ask.rid, actor_id, False, actor.creation.meta))
 
     def _may_not_create(self, creator: Process, asked: messages.CreateActor) -> bool:

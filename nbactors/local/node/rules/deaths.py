@@ -20,7 +20,10 @@ CRASHES = ("crashed", "out_of_memory")
 """The kinds of a process's end after which an actor restarts."""
 
 KILLED = "it was killed by `ray.kill`."
-OUT_OF_SCOPE = "all handles to it had gone out of scope."
+OUT_OF_SCOPE = (
+    "all handles to it had gone out of scope; a weak handle, as from get_actor(), does not keep it alive. Keep the "
+    "handle that .remote() has returned, or create the actor with lifetime='detached'."
+)
 SESSION_ENDED = "the session that it belonged to has ended."
 NODE_STOPPED = "the node was stopped (`nbactors stop`), and with it everything that ran."
 UNKNOWN = "the node knows no actor of this id. It might be dead or it's from a different cluster."

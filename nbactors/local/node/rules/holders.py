@@ -1,5 +1,7 @@
 """Holders: the processes that have handles of an actor. An actor without a holder is out of scope.
 
+*Watchers* are the processes that have weak handles. They are counted in the same way, and told the same news.
+
 A sender counts the receiver of a handle, and the receiver gives its tokens back when its handle is gone. These messages
 take different ways to the node, so a count may be negative for a moment. Only a count of zero is none.
 """
@@ -20,8 +22,10 @@ def unknown(actor_id: bytes) -> messages.ActorDown:
     return messages.ActorDown(actor_id, "unknown", deaths.UNKNOWN, "", "", 0)
 
 
-def add(context: Context, actor: Actor, process: Process, tokens: int, asks: bool = False) -> bool:
-    """Count handles of `process`. Tell it where the actor is if it is a new holder, or asks.
+def add(
+    context: Context, actor: Actor, process: Process, tokens: int, *, asks: bool = False, weak: bool = False
+) -> bool:
+    """Count handles, or weak handles, of `process`. Tell it where the actor is if its first one comes, or if it asks.
 
     Returns:
         Whether no process holds the actor any more: the tokens may have been given back before.
@@ -29,9 +33,9 @@ def add(context: Context, actor: Actor, process: Process, tokens: int, asks: boo
     if actor.announced and actor.down is not None:
         context.send(process, actor.down)
         return False
-    if process.process_id not in actor.holders or asks:
+    if process.process_id not in (actor.watchers if weak else actor.holders) or asks:
         tell(context, actor, process)
-    return _count(actor, process, tokens)
+    return _count(actor, process, tokens, weak)
 
 
 def tell(context: Context, actor: Actor, process: Process) -> None:
@@ -44,36 +48,46 @@ def tell(context: Context, actor: Actor, process: Process) -> None:
         context.send(process, actor.restarting)
 
 
-def release(actor: Actor, process: Process, tokens: int) -> bool:
+def release(actor: Actor, process: Process, tokens: int, weak: bool = False) -> bool:
     """Take `tokens` from the count of `process`. Return whether no process holds the actor any more."""
-    return not actor.announced and _count(actor, process, -tokens)
+    return not actor.announced and _count(actor, process, -tokens, weak)
 
 
-def _count(actor: Actor, process: Process, tokens: int) -> bool:
-    count = actor.holders.pop(process.process_id, 0) + tokens
+def forget(actor: Actor, process: Process) -> bool:
+    """Take all tokens of a process that is gone. Return whether no process holds the actor any more."""
+    actor.watchers.pop(process.process_id, None)
+    process.holds.discard(actor.actor_id)
+    tokens = actor.holders.get(process.process_id)
+    return tokens is not None and release(actor, process, tokens)
+
+
+def _count(actor: Actor, process: Process, tokens: int, weak: bool) -> bool:
+    counts = actor.watchers if weak else actor.holders
+    count = counts.pop(process.process_id, 0) + tokens
     if count:
-        actor.holders[process.process_id] = count
+        counts[process.process_id] = count
+    if process.process_id in actor.holders or process.process_id in actor.watchers:
         process.holds.add(actor.actor_id)
     else:
         process.holds.discard(actor.actor_id)
-    return not actor.holders
+    return not weak and not actor.holders
 
 
 def tell_up(context: Context, actor: Actor) -> None:
-    """Tell all holders and the creator where the actor is."""
+    """Tell all holders, all watchers and the creator where the actor is."""
     for process_id in _interested(actor):
         context.tell(process_id, _up(actor))
 
 
 def tell_restarting(context: Context, actor: Actor, text: str, has_run: bool) -> None:
-    """Tell all holders, and those that come until it is up, that the actor is about to be another process."""
+    """Tell all holders and watchers, and those that come until it is up, that it is about to be another process."""
     actor.restarting = messages.ActorRestarting(actor.actor_id, text, has_run)
-    for process_id in actor.holders:
+    for process_id in {**actor.holders, **actor.watchers}:
         context.tell(process_id, actor.restarting)
 
 
 def tell_down(context: Context, actor: Actor) -> None:
-    """Tell all holders, once, that the actor is dead. It has no holders after that."""
+    """Tell all holders and watchers, once, that the actor is dead. It has neither after that."""
     if actor.announced or actor.down is None:
         return
     actor.announced = True
@@ -83,6 +97,7 @@ def tell_down(context: Context, actor: Actor) -> None:
         if process is not None:
             process.holds.discard(actor.actor_id)
     actor.holders.clear()
+    actor.watchers.clear()
 
 
 def _up(actor: Actor) -> messages.ActorUp:
@@ -91,9 +106,8 @@ def _up(actor: Actor) -> messages.ActorUp:
 
 
 def _interested(actor: Actor) -> list[bytes]:
-    """Return the holders, and the creator, which keeps what a restart or the next node needs."""
-    keeper = [actor.owner] if actor.owner not in actor.holders else []
-    return [*actor.holders, *keeper]
+    """Return the holders, the watchers, and the creator, which keeps what a restart or the next node needs."""
+    return list(dict.fromkeys([*actor.holders, *actor.watchers, actor.owner]))
 
 
 class EarlyCounts:
@@ -138,7 +152,7 @@ class EarlyCounts:
         for early in self._take(actor.actor_id):
             holder = self._context.find(early.process_id)
             if holder is not None and not holder.lost:
-                add(self._context, actor, holder, early.tokens)
+                add(self._context, actor, holder, early.tokens, weak=early.weak)
 
     def _give_up(self, actor_id: bytes) -> None:
         for message in self._take(actor_id):

@@ -34,7 +34,7 @@ class Process(msgspec.Struct, eq=False, kw_only=True):
     """A client of the node: a session, a worker, or a command line.
 
     Attributes:
-        holds: Actors of which it has handles.
+        holds: Actors of which it has handles, also weak ones.
         children: Actors that it has created and that have not ended.
         leases: Its leases and requests for leases, by the `rid` of the request.
         watchers: Processes that are told when it ends.
@@ -194,6 +194,7 @@ class Actor(msgspec.Struct, eq=False, kw_only=True):
         creation: Its creator's request.
         owner: The process that created it.
         holders: The number of tokens of each process that has handles.
+        watchers: The number of tokens of each process that has weak handles.
         down: Why it is dead, once that is known.
         announced: Whether its holders were told.
         attempts: How many processes for it have ended before they were ready, since its last restart.
@@ -214,6 +215,7 @@ class Actor(msgspec.Struct, eq=False, kw_only=True):
     allocation: Allocation | None = None
     worker: Worker | None = None
     holders: dict[bytes, int] = msgspec.field(default_factory=dict)
+    watchers: dict[bytes, int] = msgspec.field(default_factory=dict)
     down: messages.ActorDown | None = None
     announced: bool = False
     attempts: int = 0

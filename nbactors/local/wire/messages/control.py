@@ -170,7 +170,7 @@ class CreateActor(Message, tag=10, frozen=True):
 
 
 class ActorNamed(Message, tag=11, frozen=True):
-    """Answer to `GetActor`, and to `CreateActor` with a name. The client is now a holder, with one token.
+    """Answer to `GetActor`, and to `CreateActor` with a name. The client is now a holder or watcher, with one token.
 
     If `created` is true, this request has created the actor, and the client must send `Construct`.
     """
@@ -182,15 +182,20 @@ class ActorNamed(Message, tag=11, frozen=True):
 
 
 class GetActor(Message, tag=12, frozen=True):
-    """Find a named actor. Answered by `ActorNamed`, or `Refused` ("value": Failed to look up actor …)."""
+    """Find a named actor. Answered by `ActorNamed`, or `Refused` ("value": Failed to look up actor …).
+
+    Attributes:
+        weak: Whether the handle does not keep the actor alive.
+    """
 
     rid: Count
     name: Name
     namespace: Name
+    weak: bool = False
 
 
 class ActorUp(Message, tag=13, frozen=True):
-    """To each holder, and to each process that becomes one: the worker listens on the socket `p/<process id hex>`.
+    """To each holder and watcher, and to each process that becomes one: the worker listens on `p/<process id hex>`.
 
     After a restart the creator gets it in any case, and sends `Construct` again.
 
@@ -207,7 +212,7 @@ class ActorUp(Message, tag=13, frozen=True):
 
 
 class ActorRestarting(Message, tag=39, frozen=True):
-    """To each holder: the worker has ended, and another worker will be the actor. `ActorUp` follows.
+    """To each holder and watcher: the worker has ended, and another worker will be the actor. `ActorUp` follows.
 
     Attributes:
         text: How the worker has ended, for the user.
@@ -220,7 +225,7 @@ class ActorRestarting(Message, tag=39, frozen=True):
 
 
 class ActorDown(Message, tag=14, frozen=True):
-    """To each holder, and to each process that becomes one: the actor is dead for good.
+    """To each holder and watcher, and to each process that becomes one: the actor is dead for good.
 
     Attributes:
         kind: "killed", "out_of_scope", "exit" (exit_actor, __ray_terminate__), "creation_failed", "crashed",
@@ -244,18 +249,23 @@ class AddHold(Message, tag=15, frozen=True):
     It is sent on the sender's control connection before the handle is sent, and thus before the sender's own release. A
     process that names itself gets `ActorUp` or `ActorDown` each time. With 0 tokens it only asks for that, and gets
     nothing if the node does not know the actor: the creator's message may still be on its way.
+
+    A process counts itself with `weak` when it gets a weak handle: it is a *watcher* of the actor, which is told the
+    same as a holder and does not keep the actor alive.
     """
 
     actor_id: ActorId
     process_id: ProcessId
     tokens: Count
+    weak: bool = False
 
 
 class ReleaseHold(Message, tag=16, frozen=True):
-    """The sender has no handle of the actor any more; it gives back all tokens that it knows of."""
+    """The sender has no handle, or no weak handle, of the actor any more; it gives back all tokens that it knows of."""
 
     actor_id: ActorId
     tokens: Count
+    weak: bool = False
 
 
 class KillActor(Message, tag=17, frozen=True):
