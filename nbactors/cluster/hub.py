@@ -27,6 +27,7 @@ class Hub:
         self._has_room.set()
         self._orders: defaultdict[bytes, deque[tuple[int, str, tuple[Any, ...]]]] = defaultdict(deque)
         self._has_orders: dict[bytes, asyncio.Event] = {}
+        self._left: set[bytes] = set()
         self._answers: dict[int, asyncio.Future[Any]] = {}
         self._number = 0
 
@@ -101,7 +102,7 @@ class Hub:
 
     async def orders(self, address: bytes, wait_s: float) -> list[tuple[int, str, tuple[Any, ...]]]:
         """Return the orders for a host; wait for one for `wait_s` seconds at most."""
-        if not self._orders[address]:
+        if not self._orders[address] and address not in self._left:  # its leave may have come first
             event = self._has_orders[address] = asyncio.Event()
             try:
                 await asyncio.wait_for(event.wait(), wait_s)
@@ -110,6 +111,12 @@ class Hub:
             finally:
                 self._has_orders.pop(address, None)
         return list(self._orders.pop(address, ()))
+
+    async def leave(self, address: bytes) -> None:
+        """Answer a host that waits for orders, and is about to end: Ray ends a worker after its last call has ended."""
+        self._left.add(address)
+        if address in self._has_orders:
+            self._has_orders[address].set()
 
     async def answer(self, number: int, value: Any) -> None:
         """Take a host's answer."""

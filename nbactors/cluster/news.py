@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 from nbactors.frontend.bar import BarState
-from nbactors.frontend.sink import Display, Output, Sink, UnreadError
+from nbactors.frontend.sink import Display, Output, Sink, Unmade, UnreadError
 from nbactors.frontend.text_stream import is_terminal, write_now
 
 
@@ -44,6 +44,8 @@ class News:
                     self._output(Output(cell, label, pid, stream, text, self._has_prefix))
         elif kind == "actor":
             self.actors[content["actor_id"]] = content
+        elif kind == "unmade" and self.sink is not None:
+            self.sink.unmade(Unmade(*content))
         elif kind == "bar" and self.sink is not None:
             self.sink.bar(BarState(*content))
         elif kind == "display" and self.sink is not None:

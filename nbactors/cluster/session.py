@@ -27,6 +27,9 @@ from nbactors.views.summaries import ActorFacts
 TAKE_S = 20.0
 """Seconds of one question to the hub for reports."""
 
+CLOSE_S = 10.0
+"""Seconds to wait for the end of a thread, which the end of the hub wakes."""
+
 VISIT_S = 0.05
 """Seconds of one wait of the main thread, after which it does what a front end asks for."""
 
@@ -155,6 +158,8 @@ class RaySession(RayEngine):
 
     def _take(self, wait_s: float, timeout: float) -> bool:
         """Show what has been reported. Return whether the hub lives."""
+        if not ray.is_initialized():
+            return False
         try:
             if wait_s:
                 ray.get(self._hub.await_reports.remote(wait_s), timeout=timeout)
@@ -203,8 +208,10 @@ class RaySession(RayEngine):
         self.checkpoints.clear()
         self._take(0.0, TAKE_S)
         self._is_closed = True
-        super().shutdown()
-        if self._owns_ray:
-            ray.shutdown()
-        else:
+        # A call of Ray's without a connection would start a cluster. So all threads end before the connection does.
+        if ray.is_initialized():
             ray.kill(self._hub)
+        self._reader.join(CLOSE_S)
+        super().shutdown()
+        if self._owns_ray and ray.is_initialized():
+            ray.shutdown()

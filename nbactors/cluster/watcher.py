@@ -9,6 +9,9 @@ from typing import Any, NamedTuple, Protocol
 
 import ray
 
+CLOSE_S = 5.0
+"""Seconds to wait for the end of the thread, which a callback may hold up."""
+
 LOOK_S = 0.1
 """Seconds of one wait for the watched objects. New ones are seen after it."""
 
@@ -55,7 +58,8 @@ class Watcher:
         self._watched: dict[Any, list[_Watched]] = {}
         self._dropped: dict[Any, Dropped] = {}
         self._is_closed = False
-        threading.Thread(target=self._run, name="nbactors-watcher", daemon=True).start()
+        self._thread = threading.Thread(target=self._run, name="nbactors-watcher", daemon=True)
+        self._thread.start()
 
     def add(self, record: Watchable, callback: Callable[[], None]) -> None:
         """Call `callback` on the watcher's thread when an object is final."""
@@ -71,14 +75,16 @@ class Watcher:
         return list(self._dropped.copy().values())
 
     def close(self) -> None:
-        """Watch no more."""
+        """Watch no more. Waits for the thread, which looks every `LOOK_S`."""
         self._is_closed = True
         self._new.put(None)
+        if threading.current_thread() is not self._thread:
+            self._thread.join(CLOSE_S)
 
     def _run(self) -> None:
         while not self._is_closed:
             self._take(block=not self._watched and not self._dropped)
-            if self._is_closed:
+            if self._is_closed or not ray.is_initialized():
                 break
             refs = [*self._watched, *(ref for ref in self._dropped if ref not in self._watched)]
             decided = [ref for ref, them in self._watched.items() if any(each.record.verdict for each in them)]

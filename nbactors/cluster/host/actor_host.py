@@ -17,11 +17,11 @@ import ray
 
 from nbactors.cluster.common import actor_records
 from nbactors.cluster.common.context import was_restarted
-from nbactors.cluster.host import orders
 from nbactors.cluster.host.alone import Alone, AlonePlain
 from nbactors.cluster.host.built_in import BuiltIn
 from nbactors.cluster.host.call import CURRENT, Call
 from nbactors.cluster.host.failures import failure
+from nbactors.cluster.host.orders import Orders
 from nbactors.cluster.host.running import Begun, Running, Stop
 from nbactors.cluster.host.setup import Setup
 from nbactors.cluster.host.worker import of_process
@@ -43,7 +43,8 @@ class Host:
         self._process.engine.hosted = self
         self._alone = AlonePlain() if setup.is_plain else Alone(setup.meta.is_async)
         self._built_in = BuiltIn(self._alone)
-        self._process.on_hub(self._follow)
+        self._orders = Orders(self._id, {"stop": self._stop, "stack": self._stack})
+        self._process.on_hub(self._orders.follow)
         self._running.listen()
         call = setup.call
         self._process.report(call.hub, "actor", self._facts(setup))
@@ -55,9 +56,14 @@ class Host:
             if was_restarted():
                 self._built_in.resume(actor_records.checkpoint(self._id))
         except _LEAVING:
+            self._orders.leave()
             raise
         except BaseException as error:  # noqa: BLE001 - user code raises anything
-            raise failure(call.label, error) from None
+            self._orders.leave()
+            made = failure(call.label, error)
+            text = f"{call.label}\n{made.traceback_str}"
+            self._process.report(call.hub, "unmade", (call.cell, self._id.hex(), setup.meta.class_name, text))
+            raise made from None
         finally:
             self._process.end(call, token)
 
@@ -84,9 +90,6 @@ class Host:
         begun = self._running.calls.get(number)
         return begun is not None and begun.stop is not None
 
-    def _follow(self, hub: Any) -> None:
-        orders.follow(hub, self._id, {"stop": self._stop, "stack": self._stack})
-
     def _stop(self, number: bytes, interrupts: bool, timeout_s: float, recursive: bool) -> str:
         phase = self._running.stop(number, Stop(interrupts, timeout_s))
         if phase == "running" and recursive:
@@ -104,6 +107,7 @@ class Host:
     def _raised(self, call: Call, begun: Begun | None, error: BaseException) -> BaseException:
         """Return what to raise in place of an exception that has left user code."""
         if isinstance(error, _LEAVING):
+            self._orders.leave()
             return error
         if (
             begun is not None
@@ -119,6 +123,7 @@ class Host:
         if hook is not None:
             hook()
         self._process.flush()
+        self._orders.leave()
 
     def __repr__(self) -> str:
         return f"Host({type(self).__name__})"

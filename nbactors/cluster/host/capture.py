@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import fcntl
 import io
+import logging
 import os
 import select
 import struct
@@ -40,6 +41,7 @@ class Capture:
         self._lines = lines
         self._drained = threading.Condition()
         self._pipes = [_Pipe(number, self._on_bytes, self._drained) for number in (1, 2)]
+        _keep_log_of_ray(self.log_of(2))
         for number, name in ((1, "stdout"), (2, "stderr")):
             setattr(sys, name, _HostStream(number, self))
 
@@ -70,6 +72,17 @@ class Capture:
         call = self.latest
         if call is not None:
             self._lines.write(call.hub, call.cell, number, text)
+
+
+def _keep_log_of_ray(log: int) -> None:
+    """Have Ray's own log records go to Ray's log file only: they are not the user's output."""
+    stream = open(log, "w", 1, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
+    logger = logging.getLogger("ray")
+    for handler in logger.handlers[:]:
+        if type(handler) is logging.StreamHandler:
+            logger.removeHandler(handler)
+    logger.addHandler(logging.StreamHandler(stream))
+    logger.propagate = False
 
 
 class _Pipe:

@@ -73,6 +73,17 @@ def test_an_order_that_nobody_asks_for_ends_and_is_forgotten() -> None:
     assert asyncio.run(run()) == []
 
 
+def test_a_host_that_leaves_waits_no_more() -> None:
+    async def run() -> list[Any]:
+        hub = Hub()
+        asked = asyncio.ensure_future(hub.orders(b"actor", 30))
+        await asyncio.sleep(0)
+        await hub.leave(b"actor")
+        return [await asyncio.wait_for(asked, 10), await asyncio.wait_for(hub.orders(b"actor", 30), 10)]
+
+    assert asyncio.run(run()) == [[], []]
+
+
 def test_an_error_of_a_host_is_that_of_the_order() -> None:
     async def run() -> None:
         hub = Hub()
