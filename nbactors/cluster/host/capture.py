@@ -28,6 +28,9 @@ DRAIN_S = 0.5
 _MARKS = (":task_name:", ":actor_name:", ":job_id:")
 """How lines begin that Ray's worker writes for Ray's own log monitor."""
 
+_OF_RAY = "Exception raised in creation task: "
+"""How the text begins that Ray's worker writes when a constructor has failed. The session shows the failure itself."""
+
 
 class Capture:
     """The output of this process, from now on. One in a process; calls from any thread.
@@ -57,6 +60,8 @@ class Capture:
 
     def write(self, number: int, text: str) -> None:
         """Take text that Python code has written. Any thread."""
+        if text.startswith(_OF_RAY):
+            return
         call = CURRENT.get() or self.latest
         lines = text.splitlines(keepends=True)
         if text.startswith(_MARKS):
