@@ -35,7 +35,7 @@ upkeep                    : api actor definitions engine exceptions object_ref o
 util.multiprocessing      : api exceptions object_ref views                            + typing_extensions
 util                      : api actor definitions engine exceptions frontend object_ref object_ref_generator
                             options ray_names views
-runtime_context           : actor engine
+runtime_context           : actor engine ray_names runtime_env
 api                       : actor remote_function ray_context engine exceptions object_ref object_ref_generator options
                                                                                     + cloudpickle
 remote_function           : dag definitions engine object_ref object_ref_generator options views

@@ -98,6 +98,9 @@ class LocalEngine(Engine):
         held = process.objects.values.hold(value) if data is None else Held(data)
         return ObjectRef(Entry.made(process.objects, next(process.numbers), held))
 
+    def find_object(self, object_id: bytes) -> ObjectRef[Any]:
+        return self.process.objects.references.find(object_id)
+
     def get(self, refs: Sequence[ObjectRef[Any]], timeout: float | None) -> list[Any]:
         __tracebackhide__ = True
         if INTERRUPTS.due:
@@ -452,6 +455,13 @@ class LocalEngine(Engine):
             namespace=self._namespace,
             is_driver=True,
         )
+
+    def directory(self) -> str:
+        return self.process.directory
+
+    def runtime_env(self) -> dict[str, Any]:
+        setup = self.process.environment.inherited
+        return setup.described() if setup is not None else {}
 
     @property
     def node_id(self) -> bytes:
