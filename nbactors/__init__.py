@@ -46,8 +46,9 @@ from nbactors.version import __commit__, __version__
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from nbactors import cloudpickle, cross_language, experimental, job_config
+    from nbactors import cloudpickle, cross_language, experimental, job_config, types
     from nbactors.cross_language import Language, cpp_function, java_actor_class, java_function
+    from nbactors.logging_config import LoggingConfig
     from nbactors.ray_names.client import client
     from nbactors.ray_names.id_classes import (
         ActorClassID,
@@ -78,6 +79,7 @@ __all__ = [
     "FunctionID",
     "JobID",
     "Language",
+    "LoggingConfig",
     "NodeID",
     "ObjectID",
     "ObjectRef",
@@ -121,6 +123,7 @@ __all__ = [
     "runtime_context",
     "shutdown",
     "timeline",
+    "types",
     "unregister_pickle_by_value",
     "update",
     "util",
@@ -143,6 +146,7 @@ _LATER = {
     **dict.fromkeys(("ActorClassID", "ActorID", "FunctionID", "JobID", "NodeID"), "nbactors.ray_names.id_classes"),
     **dict.fromkeys(("PlacementGroupID", "TaskID", "UniqueID", "WorkerID"), "nbactors.ray_names.id_classes"),
     **dict.fromkeys(("Language", "cpp_function", "java_actor_class", "java_function"), "nbactors.cross_language"),
+    "LoggingConfig": "nbactors.logging_config",
     "client": "nbactors.ray_names.client",
     "logger": "nbactors.ray_names.log",
     **dict.fromkeys(("Checkpoint", "checkpoint", "restore", "update"), "nbactors.upkeep"),
@@ -151,7 +155,7 @@ _LATER = {
     "timeline": "nbactors.util.timeline",
 }
 
-_MODULES = ("cloudpickle", "cross_language", "dag", "experimental", "job_config")
+_MODULES = ("cloudpickle", "cross_language", "dag", "experimental", "job_config", "types")
 
 
 def __getattr__(name: str) -> object:

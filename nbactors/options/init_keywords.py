@@ -21,7 +21,6 @@ _WITHOUT_EFFECT: dict[str, tuple[tuple[Any, ...] | None, str]] = {
     "enable_resource_isolation": ((False,), "limit a call's memory by memory_limit"),
     "include_dashboard": ((None, False), "there is no dashboard, see `nbactors status`"),
     "labels": ((None, {}), "there is one node, and it has no labels"),
-    "logging_config": ((None,), "configure the logging module yourself"),
     "logging_format": ((None,), "configure the logging module yourself"),
     "proxy_server_url": ((None,), "there is no cluster to reach"),
     "system_reserved_cpu": ((None,), "give fewer num_cpus"),
@@ -39,8 +38,13 @@ _WITHOUT_EFFECT: dict[str, tuple[tuple[Any, ...] | None, str]] = {
     "_temp_dir": ((None,), "set the environment variable NBACTORS_DIR"),
     "_tracing_startup_hook": ((None,), "see nbactors.timeline"),
 }
+_OF_JOB_CONFIG = {
+    "namespace": "ray_namespace",
+    "runtime_env": "runtime_env",
+    "logging_config": "py_logging_config",
+}
 _OF_DASHBOARD = ("dashboard_host", "dashboard_port")
-_SERVED = ("_memory", "_system_config", "job_config", "local_mode", "logging_level")
+_SERVED = ("_memory", "_system_config", "job_config", "local_mode", "logging_config", "logging_level")
 _GRACE_KEY = "actor_graceful_shutdown_timeout_ms"
 _PARAMETERS = (
     "address",
@@ -88,7 +92,7 @@ def init_options(address: Any, given: Mapping[str, Any], more: Mapping[str, Any]
             f"init(local_mode={more['local_mode']!r:.80}): `local_mode` is no longer supported, as in Ray. Call the "
             "class or function without `remote` instead"
         )
-    fields = {**given, "memory": more.get("_memory"), "address": address}
+    fields = {**given, "memory": more.get("_memory"), "address": address, "logging_config": more.get("logging_config")}
     notes = _without_effect(more)
     _add_job_config(fields, more.get("job_config"), notes)
     grace = _graceful_shutdown_s(more.get("_system_config"), notes)
@@ -115,15 +119,16 @@ def _without_effect(more: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _add_job_config(fields: dict[str, Any], job_config: Any, notes: dict[str, str]) -> None:
-    """Take over the namespace and the runtime_env of a JobConfig, unless `init` has its own."""
+    """Take over what a JobConfig has, unless `init` has its own."""
     if job_config is None:
         return
-    for name, attribute in (("namespace", "ray_namespace"), ("runtime_env", "runtime_env")):
+    for name, attribute in _OF_JOB_CONFIG.items():
         value = getattr(job_config, attribute, None)
         if fields.get(name) is None and value:
             fields[name] = value
-    for name in ("jvm_options", "code_search_path", "metadata", "default_actor_lifetime"):
-        if getattr(job_config, name, None) not in (None, [], {}, "non_detached"):
+    fields["detaches_actors"] = getattr(job_config, "default_actor_lifetime", None) == "detached"
+    for name in ("jvm_options", "code_search_path", "metadata"):
+        if getattr(job_config, name, None) not in (None, [], {}):
             notes[f"job_config.{name}"] = "leave it out"
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from nbactors.limits import MAX_GPUS, MAX_SECONDS
 from nbactors.options import default_namespace
-from nbactors.options.checks import check_bool, check_text, quantity, resource_map
+from nbactors.options.checks import check_bool, check_text, kind, quantity, resource_map
 from nbactors.runtime_env.worker_setup import WorkerSetup
 
 _NOTHING: Mapping[str, Any] = {}
@@ -31,6 +31,8 @@ class InitOptions(NamedTuple):
         ignore_unhandled_errors: Whether errors that no code reads are not reported; None for what the environment
             variable says.
         address: The given address; all of them mean this machine.
+        logging_config: The LoggingConfig of the session and its workers; None for none.
+        detaches_actors: Whether actors without the option `lifetime` are detached.
     """
 
     namespace: str | None = None
@@ -46,6 +48,8 @@ class InitOptions(NamedTuple):
     on_interrupt: str | None = None
     ignore_unhandled_errors: bool | None = None
     address: str | None = None
+    logging_config: Any = None
+    detaches_actors: bool = False
 
     @classmethod
     def parse(cls, given: Mapping[str, Any]) -> InitOptions:
@@ -77,6 +81,8 @@ class InitOptions(NamedTuple):
             on_interrupt=_on_interrupt(given),
             ignore_unhandled_errors=given.get("ignore_unhandled_errors"),
             address=given.get("address"),
+            logging_config=_logging_config(given),
+            detaches_actors=given.get("detaches_actors", False),
         )
 
     def shows_output(self) -> bool:
@@ -100,6 +106,14 @@ class InitOptions(NamedTuple):
     def namespace_or_default(self) -> str:
         """Return the namespace: the given one, in a notebook that of the notebook, else "" for an anonymous one."""
         return self.namespace if self.namespace is not None else default_namespace.name()
+
+
+def _logging_config(given: Mapping[str, Any]) -> Any:
+    value = given.get("logging_config") or None
+    # The check is by the class's name, since this module may not import the class, a higher room.
+    if value is not None and type(value).__name__ != "LoggingConfig":
+        raise TypeError(f"logging_config must be a LoggingConfig or None. Got {kind(value)}")
+    return value
 
 
 def _on_interrupt(given: Mapping[str, Any]) -> str | None:

@@ -18,6 +18,7 @@ PUBLIC = [
     "JobID",
     "LOCAL_MODE",
     "Language",
+    "LoggingConfig",
     "NodeID",
     "ObjectID",
     "PlacementGroupID",
@@ -66,6 +67,7 @@ PUBLIC = [
     "runtime_context",
     "shutdown",
     "timeline",
+    "types",
     "unregister_pickle_by_value",
     "util",
     "wait",
@@ -92,7 +94,7 @@ RAY = [
     "widgets",
     "ActorClassID", "ActorID", "FunctionID", "JobID", "Language", "NodeID", "ObjectID", "PlacementGroupID",
     "SCRIPT_MODE", "TaskID", "UniqueID", "WORKER_MODE", "WorkerID", "__commit__", "cpp_function",
-    "cross_language", "java_actor_class", "java_function", "job_config", "logger",
+    "cross_language", "java_actor_class", "java_function", "job_config", "logger", "types",
 ]  # fmt: skip
 
 RAY_EXCEPTIONS = [

@@ -76,7 +76,13 @@ def _await_group(group_id: bytes, timeout_s: float, rid: int) -> messages.AwaitG
 
 
 class LocalEngine(Engine):
-    """The methods that the engines of sessions and workers share. The base class describes each of them."""
+    """The methods that the engines of sessions and workers share. The base class describes each of them.
+
+    Attributes:
+        detaches_actors: Whether actors without the option `lifetime` are detached: a setting of the session.
+    """
+
+    detaches_actors = False
 
     def __init__(self, process: Process, job_id: bytes, namespace: str) -> None:
         self.process = process
@@ -144,6 +150,8 @@ class LocalEngine(Engine):
         """See the base class. Blocks only for a named actor, on the node's answer."""
         process = self.process
         process.node.check()
+        if self.detaches_actors and options.given.get("lifetime") is None:
+            options = options._replace(detached=True)
         self._warn_of_anonymous_detached(options)
         if options.get_if_exists and options.name and options.runtime_env and options.runtime_env.is_unprepared():
             try:  # an actor that exists needs no packages any more
@@ -547,7 +555,7 @@ class SessionEngine(LocalEngine):
         return self.process.objects.waiting.visit(callback)
 
     def _warn_of_anonymous_detached(self, options: ActorOptions) -> None:
-        if options.detached and self._anonymous and not options.namespace:
+        if options.detached and options.name and self._anonymous and not options.namespace:
             import warnings  # noqa: PLC0415 - rarely
 
             warnings.warn(

@@ -123,7 +123,9 @@ def _join(options: InitOptions) -> Engine:
     process.objects.waiting.interruption = Interruption(
         process.process_id, process.reactor, process.peers, options.cancels_on_interrupt()
     )
-    return SessionEngine(process, opened.job_id, opened.namespace, not options.namespace_or_default(), printer)
+    session = SessionEngine(process, opened.job_id, opened.namespace, not options.namespace_or_default(), printer)
+    session.detaches_actors = options.detaches_actors
+    return session
 
 
 def _open_session(rid: int, process: Process, options: InitOptions) -> messages.OpenSession:
@@ -146,4 +148,12 @@ def _open_session(rid: int, process: Process, options: InitOptions) -> messages.
         dict(options.resources),
         options.shows_output(),
         options.graceful_shutdown_s,
+        _json(options.logging_config.to_dict()) if options.logging_config is not None else "",
+        options.detaches_actors,
     )
+
+
+def _json(value: object) -> str:
+    import json  # noqa: PLC0415 - few sessions need it, none to begin
+
+    return json.dumps(value)

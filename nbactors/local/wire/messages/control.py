@@ -85,6 +85,8 @@ class OpenSession(Message, tag=6, frozen=True):
         resources: Custom resources, name to amount.
         log_to_driver: Whether the session wants `Output` messages.
         graceful_shutdown_s: Seconds an actor may take to end gracefully (`__ray_shutdown__`).
+        logging: The LoggingConfig of its workers as JSON; empty for none.
+        detaches_actors: Whether actors without the option `lifetime` are detached. Their creators look at it.
     """
 
     rid: Count
@@ -97,6 +99,8 @@ class OpenSession(Message, tag=6, frozen=True):
     resources: Amounts
     log_to_driver: bool
     graceful_shutdown_s: Annotated[float, Meta(ge=0, le=MAX_SECONDS)]
+    logging: Name = ""
+    detaches_actors: bool = False
 
 
 class SessionOpened(Message, tag=7, frozen=True):
