@@ -77,8 +77,8 @@ def init(
             call is reported when the last reference to the call's result goes: under the calling cell, in a script on
             stderr. `get`, `await` and futures read errors; `wait` does not. Default: True if the environment variable
             RAY_IGNORE_UNHANDLED_ERRORS is set. Ray has the variable, and not this keyword.
-        **more: Ray's other keywords. `_memory`, `logging_level`, `logging_config`, `job_config` and one key of
-            `_system_config` have an effect. One warning names all others that ask for what nbactors does not do.
+        **more: Ray's other keywords. `labels`, `job_config`, `logging_config`, `logging_level`, `_memory` and one key
+            of `_system_config` have an effect. One warning names all others that ask for what nbactors does not do.
 
     Returns:
         A description of the session. Its `.disconnect()`, or the end of `with init(): ...`, closes the session.

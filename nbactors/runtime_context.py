@@ -138,8 +138,8 @@ class RuntimeContext:
         return {"GPU": [str(gpu) for gpu in self._facts().gpu_ids]}
 
     def get_node_labels(self) -> dict[str, str]:
-        """Return the node's labels: only Ray's label with the node's id."""
-        return {"ray.io/node-id": self.get_node_id()}
+        """Return the node's labels: those of `init(labels=)`, and "ray.io/node-id"."""
+        return engine.current().node_labels()
 
     def get_placement_group_id(self) -> str | None:
         """Return the id of the placement group that the calling actor or task runs in; None for none."""

@@ -391,6 +391,10 @@ class Engine(ABC):
     def runtime_facts(self) -> RuntimeFacts:
         """Return the facts about the calling thread's driver, task or actor."""
 
+    def node_labels(self) -> dict[str, str]:
+        """Return the labels of the node that the calling code runs on."""
+        return {}
+
     def directory(self) -> str:
         """Return the path of the directory with the engine's sockets and logs; empty if it has none."""
         return ""

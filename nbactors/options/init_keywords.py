@@ -20,7 +20,6 @@ _WITHOUT_EFFECT: dict[str, tuple[tuple[Any, ...] | None, str]] = {
     "dashboard_port": ((None,), "there is no dashboard, see `nbactors status`"),
     "enable_resource_isolation": ((False,), "limit a call's memory by memory_limit"),
     "include_dashboard": ((None, False), "there is no dashboard, see `nbactors status`"),
-    "labels": ((None, {}), "there is one node, and it has no labels"),
     "logging_format": ((None,), "configure the logging module yourself"),
     "proxy_server_url": ((None,), "there is no cluster to reach"),
     "system_reserved_cpu": ((None,), "give fewer num_cpus"),
@@ -44,7 +43,7 @@ _OF_JOB_CONFIG = {
     "logging_config": "py_logging_config",
 }
 _OF_DASHBOARD = ("dashboard_host", "dashboard_port")
-_SERVED = ("_memory", "_system_config", "job_config", "local_mode", "logging_config", "logging_level")
+_SERVED = ("_memory", "_system_config", "job_config", "labels", "local_mode", "logging_config", "logging_level")
 _GRACE_KEY = "actor_graceful_shutdown_timeout_ms"
 _PARAMETERS = (
     "address",
@@ -92,7 +91,8 @@ def init_options(address: Any, given: Mapping[str, Any], more: Mapping[str, Any]
             f"init(local_mode={more['local_mode']!r:.80}): `local_mode` is no longer supported, as in Ray. Call the "
             "class or function without `remote` instead"
         )
-    fields = {**given, "memory": more.get("_memory"), "address": address, "logging_config": more.get("logging_config")}
+    fields = {**given, "memory": more.get("_memory"), "address": address}
+    fields.update((name, more.get(name)) for name in ("labels", "logging_config"))
     notes = _without_effect(more)
     _add_job_config(fields, more.get("job_config"), notes)
     grace = _graceful_shutdown_s(more.get("_system_config"), notes)

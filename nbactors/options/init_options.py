@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from nbactors.limits import MAX_GPUS, MAX_SECONDS
 from nbactors.options import default_namespace
 from nbactors.options.checks import check_bool, check_text, kind, quantity, resource_map
+from nbactors.options.labels import check_labels
 from nbactors.runtime_env.worker_setup import WorkerSetup
 
 _NOTHING: Mapping[str, Any] = {}
@@ -32,6 +33,7 @@ class InitOptions(NamedTuple):
             variable says.
         address: The given address; all of them mean this machine.
         logging_config: The LoggingConfig of the session and its workers; None for none.
+        labels: Labels of the node, which options demand.
         detaches_actors: Whether actors without the option `lifetime` are detached.
     """
 
@@ -50,6 +52,7 @@ class InitOptions(NamedTuple):
     address: str | None = None
     logging_config: Any = None
     detaches_actors: bool = False
+    labels: Mapping[str, str] = _NOTHING
 
     @classmethod
     def parse(cls, given: Mapping[str, Any]) -> InitOptions:
@@ -83,6 +86,7 @@ class InitOptions(NamedTuple):
             address=given.get("address"),
             logging_config=_logging_config(given),
             detaches_actors=given.get("detaches_actors", False),
+            labels=check_labels(given, "labels"),
         )
 
     def shows_output(self) -> bool:

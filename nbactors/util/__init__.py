@@ -17,6 +17,7 @@ from nbactors.util.placement_group import (  # the function hides the module of 
 
 if TYPE_CHECKING:
     from nbactors.util import (
+        accelerators,
         actor_pool,
         check_serialize,
         collective,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ActorPool",
+    "accelerators",
     "actor_pool",
     "as_completed",
     "check_serialize",
@@ -106,6 +108,7 @@ _LATER = {
 }
 
 _MODULES = (
+    "accelerators",
     "actor_pool",
     "check_serialize",
     "collective",

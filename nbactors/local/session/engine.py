@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -80,9 +80,11 @@ class LocalEngine(Engine):
 
     Attributes:
         detaches_actors: Whether actors without the option `lifetime` are detached: a setting of the session.
+        labels: The labels of `init(labels=)`.
     """
 
     detaches_actors = False
+    labels: Mapping[str, str] = {}
 
     def __init__(self, process: Process, job_id: bytes, namespace: str) -> None:
         self.process = process
@@ -187,6 +189,7 @@ class LocalEngine(Engine):
             options.max_restarts,
             options.memory_limit or 0,
             messages.Seat.of(options.scheduling_strategy, process.seat),
+            messages.selectors(options.selectors),
         )
         if failure is not None:
             process.actors.note_created(creation, process.origin())
@@ -366,7 +369,7 @@ class LocalEngine(Engine):
                 "NodeName": "127.0.0.1",
                 "alive": True,
                 "Resources": listing.amounts,
-                "Labels": {},
+                "Labels": self.node_labels(),
             }
         ]
 
@@ -463,6 +466,9 @@ class LocalEngine(Engine):
             namespace=self._namespace,
             is_driver=True,
         )
+
+    def node_labels(self) -> dict[str, str]:
+        return {**self.labels, "ray.io/node-id": self.node_id.hex()}
 
     def directory(self) -> str:
         return self.process.directory

@@ -124,7 +124,7 @@ def _join(options: InitOptions) -> Engine:
         process.process_id, process.reactor, process.peers, options.cancels_on_interrupt()
     )
     session = SessionEngine(process, opened.job_id, opened.namespace, not options.namespace_or_default(), printer)
-    session.detaches_actors = options.detaches_actors
+    session.detaches_actors, session.labels = options.detaches_actors, options.labels
     return session
 
 
@@ -150,6 +150,7 @@ def _open_session(rid: int, process: Process, options: InitOptions) -> messages.
         options.graceful_shutdown_s,
         _json(options.logging_config.to_dict()) if options.logging_config is not None else "",
         options.detaches_actors,
+        dict(options.labels),
     )
 
 

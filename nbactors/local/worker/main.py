@@ -107,7 +107,7 @@ class Worker:
         opened = self.process.home.opened if self.process.home is not None else None
         if opened is None:
             return
-        engine.detaches_actors = opened.detaches_actors
+        engine.detaches_actors, engine.labels = opened.detaches_actors, opened.labels
         if opened.logging:
             import json  # noqa: PLC0415 - few sessions need it
 

@@ -15,6 +15,7 @@ from nbactors.limits import MAX_AMOUNT, MAX_GPUS, MAX_KINDS, MAX_SECONDS, MAX_TE
 from nbactors.local.wire.messages.groups import CreateGroup, GroupRow, Seat
 from nbactors.local.wire.messages.message import Count, Message, Name, Pid, ProcessId, RuntimeEnv
 from nbactors.local.wire.messages.room import StoreRow
+from nbactors.local.wire.messages.selectors import Labels, Selectors
 from nbactors.local.wire.messages.shown import Bar
 
 _MAX_NAMES = 10_000
@@ -86,6 +87,7 @@ class OpenSession(Message, tag=6, frozen=True):
         log_to_driver: Whether the session wants `Output` messages.
         graceful_shutdown_s: Seconds an actor may take to end gracefully (`__ray_shutdown__`).
         logging: The LoggingConfig of its workers as JSON; empty for none.
+        labels: Labels of the node, beside those that it has for all sessions.
         detaches_actors: Whether actors without the option `lifetime` are detached. Their creators look at it.
     """
 
@@ -101,6 +103,7 @@ class OpenSession(Message, tag=6, frozen=True):
     graceful_shutdown_s: Annotated[float, Meta(ge=0, le=MAX_SECONDS)]
     logging: Name = ""
     detaches_actors: bool = False
+    labels: Labels = field(default_factory=dict)
 
 
 class SessionOpened(Message, tag=7, frozen=True):
@@ -152,6 +155,7 @@ class CreateActor(Message, tag=10, frozen=True):
         max_restarts: How often it is started again after a crash; -1 for any number.
         memory_limit: Bytes of its own that its process may use while a method runs; 0 for no limit.
         seat: Its place in a placement group; None for none.
+        selectors: Demands on the node's labels.
     """
 
     rid: Count
@@ -171,6 +175,7 @@ class CreateActor(Message, tag=10, frozen=True):
     max_restarts: int = 0
     memory_limit: Count = 0
     seat: Seat | None = None
+    selectors: Selectors = field(default_factory=list)
 
 
 class ActorNamed(Message, tag=11, frozen=True):
@@ -309,6 +314,7 @@ class RequestLease(Message, tag=21, frozen=True):
         memory_limit: Bytes of its own that the worker may use while a task runs; 0 for no limit.
         is_retriable: Whether tasks of this kind run again after a crash of the worker.
         seat: Their place in a placement group; None for none.
+        selectors: Demands on the node's labels.
     """
 
     rid: Count
@@ -320,6 +326,7 @@ class RequestLease(Message, tag=21, frozen=True):
     memory_limit: Count = 0
     is_retriable: bool = False
     seat: Seat | None = None
+    selectors: Selectors = field(default_factory=list)
 
 
 class LeaseGranted(Message, tag=22, frozen=True):
