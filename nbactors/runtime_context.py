@@ -138,7 +138,7 @@ class RuntimeContext:
         return {"GPU": [str(gpu) for gpu in self._facts().gpu_ids]}
 
     def get_node_labels(self) -> dict[str, str]:
-        """Return the node's labels: those of `init(labels=)`, and "ray.io/node-id"."""
+        """Return the node's labels: those of `init(labels=)`, its id, and the kind of its GPUs if there are some."""
         return engine.current().node_labels()
 
     def get_placement_group_id(self) -> str | None:

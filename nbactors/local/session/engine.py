@@ -80,7 +80,7 @@ class LocalEngine(Engine):
 
     Attributes:
         detaches_actors: Whether actors without the option `lifetime` are detached: a setting of the session.
-        labels: The labels of `init(labels=)`.
+        labels: The labels of the node, without its id.
     """
 
     detaches_actors = False

@@ -108,9 +108,8 @@ def _join(options: InitOptions) -> Engine:
         if isinstance(error, exceptions.RaySystemError) and process.node.lost and not process.node.refused:
             raise _NodeLeft(error.client_exc) from error
         raise
-    home = messages.Home(
-        opened.job_id, process.process_id, os.getpid(), msgspec.structs.replace(request, namespace=opened.namespace)
-    )
+    request = msgspec.structs.replace(request, namespace=opened.namespace, labels=opened.labels)
+    home = messages.Home(opened.job_id, process.process_id, os.getpid(), request)
     process.describe = lambda: [(messages.Rejoin(home), ())]
     process.node.returning = process
     if process.node.lost:  # the node has crashed just before
@@ -124,7 +123,7 @@ def _join(options: InitOptions) -> Engine:
         process.process_id, process.reactor, process.peers, options.cancels_on_interrupt()
     )
     session = SessionEngine(process, opened.job_id, opened.namespace, not options.namespace_or_default(), printer)
-    session.detaches_actors, session.labels = options.detaches_actors, options.labels
+    session.detaches_actors, session.labels = options.detaches_actors, opened.labels
     return session
 
 

@@ -119,3 +119,27 @@ def test_it_may_wait_in_a_placement_group(node: Scenario) -> None:
     assert started(node) == 1
     session.send(messages.RemoveGroup(node.rid(), group_id))
     assert len(session.got(messages.Refused)) >= 1
+
+
+class TestKindOfGpu:
+    def test_it_is_a_label_and_a_resource(self) -> None:
+        node = Scenario(gpus=2, model="NVIDIA A100-SXM4-40GB")
+        session = node.session(num_gpus=-1.0)
+        assert session.opened.labels == {"ray.io/accelerator-type": "A100"}
+        assert session.ask("cluster_resources").amounts["accelerator_type:A100"] == 1.0
+        lease(session, [[Term("ray.io/accelerator-type", "in", ["A100"])]])
+        assert started(node) == 1
+
+    def test_the_user_s_label_and_amount_come_first(self) -> None:
+        node = Scenario(gpus=2, model="NVIDIA A100-SXM4-40GB")
+        own = {"ray.io/accelerator-type": "mine"}
+        session = node.session(num_gpus=-1.0, labels=own, resources={"accelerator_type:A100": 4.0})
+        assert session.opened.labels == own
+        assert session.ask("cluster_resources").amounts["accelerator_type:A100"] == 4.0
+
+    @pytest.mark.parametrize("options", [{"num_gpus": 0.0}, {"num_gpus": -1.0, "is_known": False}])
+    def test_without_gpus_or_their_model_there_is_none(self, options: dict[str, float]) -> None:
+        model = "NVIDIA A100-SXM4-40GB" if options.pop("is_known", True) else ""
+        session = Scenario(gpus=2, model=model).session(**options)
+        assert session.opened.labels == {}
+        assert not [name for name in session.ask("cluster_resources").amounts if name.startswith("accelerator")]

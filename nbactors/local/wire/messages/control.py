@@ -107,12 +107,13 @@ class OpenSession(Message, tag=6, frozen=True):
 
 
 class SessionOpened(Message, tag=7, frozen=True):
-    """`namespace` is the requested one, or a new anonymous one (a UUID)."""
+    """`namespace` is the requested one, or a new anonymous one (a UUID). `labels` are those of `Home.opened`."""
 
     rid: int
     job_id: bytes
     namespace: str
     detected_gpus: list[str]
+    labels: Labels = field(default_factory=dict)
 
 
 class Home(Message, tag=135, frozen=True):
