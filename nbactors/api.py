@@ -64,7 +64,8 @@ def init(
             are installed.
         log_to_driver: Whether this process shows the output of the workers. Default: True, unless the environment
             variable RAY_LOG_TO_DRIVER is 0.
-        log_prefix: Whether each line of a worker begins with its origin, such as `(Counter pid=123)`. Default: True.
+        log_prefix: Whether each line of a worker begins with its origin, such as `(Counter pid=123)`. Default: True,
+            unless there is a `logging_config`, whose records tell it.
             The prefix has a colour where colours are shown and the environment variable NO_COLOR is not set. Ray does
             not have this keyword.
         ignore_reinit_error: If a session is open already, return it instead of raising RuntimeError.

@@ -40,7 +40,8 @@ class LoggingConfig:
     """How the driver, tasks and actors of a session write log records to stderr: `init(logging_config=…)`.
 
     Each record tells the session, worker, actor and call that it comes from, with what `extra` has. Workers' records
-    come to the driver as all output does. The handler stays on the root logger after the session. Any thread.
+    come to the driver as all output does, which has no prefix then. The handler stays on the root logger after the
+    session. Any thread.
     Example: `init(logging_config=LoggingConfig(encoding="JSON"))`. Source: Ray's page "ray.LoggingConfig".
 
     Args:

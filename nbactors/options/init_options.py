@@ -78,7 +78,7 @@ class InitOptions(NamedTuple):
             memory=None if memory is None else int(memory),
             object_store_memory=None if object_store_memory is None else int(object_store_memory),
             log_to_driver=given.get("log_to_driver"),
-            log_prefix=given.get("log_prefix") is not False,
+            log_prefix=_log_prefix(given),
             graceful_shutdown_s=30.0 if seconds is None else float(seconds),
             runtime_env=WorkerSetup.parse(given.get("runtime_env")),
             on_interrupt=_on_interrupt(given),
@@ -110,6 +110,12 @@ class InitOptions(NamedTuple):
     def namespace_or_default(self) -> str:
         """Return the namespace: the given one, in a notebook that of the notebook, else "" for an anonymous one."""
         return self.namespace if self.namespace is not None else default_namespace.name()
+
+
+def _log_prefix(given: Mapping[str, Any]) -> bool:
+    """Return whether lines have a prefix: as given, else unless log records tell where they come from, as in Ray."""
+    value = given.get("log_prefix")
+    return not given.get("logging_config") if value is None else bool(value)
 
 
 def _logging_config(given: Mapping[str, Any]) -> Any:

@@ -56,6 +56,14 @@ def test_a_logging_configuration_is_set_once_and_given_to_init() -> None:
         config.ensure_logging_config("JSON")  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("given", "prefix"), [({}, False), ({"log_prefix": True}, True), ({"log_prefix": False}, False)]
+)
+def test_lines_have_no_prefix_where_records_tell_their_origin(given: dict[str, Any], prefix: bool) -> None:
+    assert init_options(None, given, {"logging_config": LoggingConfig()}).log_prefix is prefix
+    assert init_options(None, given, {}).log_prefix is given.get("log_prefix", True)
+
+
 @pytest.mark.parametrize("value", [{"encoding": "JSON"}, "JSON", 5])
 def test_init_takes_no_other_logging_configuration(value: Any) -> None:
     with pytest.raises(TypeError, match="logging_config must be a LoggingConfig or None"):
