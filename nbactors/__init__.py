@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from nbactors.ray_names.id_classes import (
         ActorClassID,
         ActorID,
+        ClusterID,
         FunctionID,
         JobID,
         NodeID,
@@ -75,6 +76,7 @@ __all__ = [
     "ActorClassID",
     "ActorID",
     "Checkpoint",
+    "ClusterID",
     "DynamicObjectRefGenerator",
     "FunctionID",
     "JobID",
@@ -144,7 +146,9 @@ ObjectID = ObjectRef
 
 _LATER = {
     **dict.fromkeys(("ActorClassID", "ActorID", "FunctionID", "JobID", "NodeID"), "nbactors.ray_names.id_classes"),
-    **dict.fromkeys(("PlacementGroupID", "TaskID", "UniqueID", "WorkerID"), "nbactors.ray_names.id_classes"),
+    **dict.fromkeys(
+        ("ClusterID", "PlacementGroupID", "TaskID", "UniqueID", "WorkerID"), "nbactors.ray_names.id_classes"
+    ),
     **dict.fromkeys(("Language", "cpp_function", "java_actor_class", "java_function"), "nbactors.cross_language"),
     "LoggingConfig": "nbactors.logging_config",
     "client": "nbactors.ray_names.client",

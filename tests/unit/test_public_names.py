@@ -14,6 +14,7 @@ import nbactors
 PUBLIC = [
     "ActorClassID",
     "ActorID",
+    "ClusterID",
     "FunctionID",
     "JobID",
     "LOCAL_MODE",
@@ -92,7 +93,7 @@ RAY = [
     "get_actor", "get_gpu_ids", "get_runtime_context", "init", "is_initialized", "kill", "method", "nodes", "put",
     "remote", "remote_function", "runtime_context", "runtime_env", "shutdown", "timeline", "util", "wait",
     "widgets",
-    "ActorClassID", "ActorID", "FunctionID", "JobID", "Language", "NodeID", "ObjectID", "PlacementGroupID",
+    "ActorClassID", "ActorID", "ClusterID", "FunctionID", "JobID", "Language", "NodeID", "ObjectID", "PlacementGroupID",
     "SCRIPT_MODE", "TaskID", "UniqueID", "WORKER_MODE", "WorkerID", "__commit__", "cpp_function",
     "cross_language", "java_actor_class", "java_function", "job_config", "logger", "types",
 ]  # fmt: skip
