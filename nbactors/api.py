@@ -164,8 +164,9 @@ def remote(*args: Any, **options: Any) -> Any:
         *args: The class or function, if there are no options.
         **options: For actors and functions ``num_cpus``, ``num_gpus``, ``memory`` (bytes, for the placement),
             ``memory_limit`` (bytes or "2GiB"; nbactors's own: beyond it a method or task gets MemoryError),
-            ``resources``, ``runtime_env``, ``scheduling_strategy``, ``name``; for actors ``namespace``, ``lifetime``,
-            ``get_if_exists``, ``max_concurrency``, ``concurrency_groups``, ``max_pending_calls``,
+            ``resources``, ``accelerator_type``, ``runtime_env``, ``scheduling_strategy``, ``label_selector``,
+            ``fallback_strategy``, ``name``; for actors ``namespace``, ``lifetime``, ``get_if_exists``,
+            ``max_concurrency``, ``concurrency_groups``, ``max_pending_calls``,
             ``allow_out_of_order_execution``, ``max_restarts``, ``max_task_retries``; for functions ``num_returns``,
             ``max_retries``, ``retry_exceptions``, ``timeout_s`` (seconds).
 
