@@ -113,8 +113,8 @@ def init(
             "Maybe you called init twice by accident? This error can be suppressed by passing in "
             "'ignore_reinit_error=True' or by calling 'shutdown()' prior to 'init()'."
         )
-    if options.logging_config is not None:
-        options.logging_config._apply()
+    if more.get("logging_config"):  # that of a JobConfig is for the workers only, as in Ray
+        more["logging_config"]._apply()
     return RayContext(engine.start("local", options).describe())
 
 

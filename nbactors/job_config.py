@@ -63,7 +63,7 @@ class JobConfig:
         self.ray_namespace = ray_namespace
 
     def set_py_logging_config(self, logging_config: LoggingConfig | None = None) -> None:
-        """Set the logging configuration of the driver and its workers."""
+        """Set the logging configuration of the workers. `init(logging_config=)` configures the driver, too."""
         self.py_logging_config = logging_config
 
     def ensure_logging_config(self, logging_config: dict[str, Any] | LoggingConfig | None = None) -> None:

@@ -393,7 +393,7 @@ class Engine(ABC):
 
     def node_labels(self) -> dict[str, str]:
         """Return the labels of the node that the calling code runs on."""
-        return {}
+        return {"ray.io/node-id": self.runtime_facts().node_id.hex()}
 
     def directory(self) -> str:
         """Return the path of the directory with the engine's sockets and logs; empty if it has none."""

@@ -32,7 +32,7 @@ class InitOptions(NamedTuple):
         ignore_unhandled_errors: Whether errors that no code reads are not reported; None for what the environment
             variable says.
         address: The given address; all of them mean this machine.
-        logging_config: The LoggingConfig of the session and its workers; None for none.
+        logging_config: The LoggingConfig of the workers; None for none.
         labels: Labels of the node, which options demand.
         detaches_actors: Whether actors without the option `lifetime` are detached.
     """
