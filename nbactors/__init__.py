@@ -46,12 +46,14 @@ from nbactors.version import __commit__, __version__
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from nbactors import cloudpickle, cross_language, experimental, job_config
+    from nbactors import cloudpickle, cross_language, experimental, job_config, types
     from nbactors.cross_language import Language, cpp_function, java_actor_class, java_function
+    from nbactors.logging_config import LoggingConfig
     from nbactors.ray_names.client import client
     from nbactors.ray_names.id_classes import (
         ActorClassID,
         ActorID,
+        ClusterID,
         FunctionID,
         JobID,
         NodeID,
@@ -74,10 +76,12 @@ __all__ = [
     "ActorClassID",
     "ActorID",
     "Checkpoint",
+    "ClusterID",
     "DynamicObjectRefGenerator",
     "FunctionID",
     "JobID",
     "Language",
+    "LoggingConfig",
     "NodeID",
     "ObjectID",
     "ObjectRef",
@@ -122,6 +126,7 @@ __all__ = [
     "runtime_context",
     "shutdown",
     "timeline",
+    "types",
     "unregister_pickle_by_value",
     "update",
     "util",
@@ -142,8 +147,11 @@ ObjectID = ObjectRef
 
 _LATER = {
     **dict.fromkeys(("ActorClassID", "ActorID", "FunctionID", "JobID", "NodeID"), "nbactors.ray_names.id_classes"),
-    **dict.fromkeys(("PlacementGroupID", "TaskID", "UniqueID", "WorkerID"), "nbactors.ray_names.id_classes"),
+    **dict.fromkeys(
+        ("ClusterID", "PlacementGroupID", "TaskID", "UniqueID", "WorkerID"), "nbactors.ray_names.id_classes"
+    ),
     **dict.fromkeys(("Language", "cpp_function", "java_actor_class", "java_function"), "nbactors.cross_language"),
+    "LoggingConfig": "nbactors.logging_config",
     "client": "nbactors.ray_names.client",
     "logger": "nbactors.ray_names.log",
     **dict.fromkeys(("Checkpoint", "checkpoint", "move", "restore", "update"), "nbactors.upkeep"),
@@ -152,7 +160,7 @@ _LATER = {
     "timeline": "nbactors.util.timeline",
 }
 
-_MODULES = ("cloudpickle", "cross_language", "dag", "experimental", "job_config")
+_MODULES = ("cloudpickle", "cross_language", "dag", "experimental", "job_config", "types")
 
 
 def __getattr__(name: str) -> object:

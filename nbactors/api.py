@@ -66,7 +66,8 @@ def init(
             are installed.
         log_to_driver: Whether this process shows the output of the workers. Default: True, unless the environment
             variable RAY_LOG_TO_DRIVER is 0.
-        log_prefix: Whether each line of a worker begins with its origin, such as `(Counter pid=123)`. Default: True.
+        log_prefix: Whether each line of a worker begins with its origin, such as `(Counter pid=123)`. Default: True,
+            unless there is a `logging_config`, whose records tell it.
             The prefix has a colour where colours are shown and the environment variable NO_COLOR is not set. Ray does
             not have this keyword.
         ignore_reinit_error: If a session is open already, return it instead of raising RuntimeError.
@@ -82,8 +83,8 @@ def init(
         engine: "local", or "ray" for a Ray cluster: at the address, at the one that "auto" finds, or else on a cluster
             that the session starts on this machine. Default: "ray" for a cluster's address, else what the environment
             variable NBACTORS_ENGINE says, else "local". nbactors's own.
-        **more: Ray's other keywords. `_memory`, `logging_level`, `job_config` (its namespace and runtime_env) and one
-            key of `_system_config` have an effect. One warning names all others that ask for what nbactors does not do.
+        **more: Ray's other keywords. `labels`, `job_config`, `logging_config`, `logging_level`, `_memory` and one key
+            of `_system_config` have an effect. One warning names all others that ask for what nbactors does not do.
 
     Returns:
         A description of the session. Its `.disconnect()`, or the end of `with init(): ...`, closes the session.
@@ -118,6 +119,8 @@ def init(
             "Maybe you called init twice by accident? This error can be suppressed by passing in "
             "'ignore_reinit_error=True' or by calling 'shutdown()' prior to 'init()'."
         )
+    if more.get("logging_config"):  # that of a JobConfig is for the workers only, as in Ray
+        more["logging_config"]._apply()
     return RayContext(engines.start(options.engine, options).describe())
 
 
@@ -167,8 +170,9 @@ def remote(*args: Any, **options: Any) -> Any:
         *args: The class or function, if there are no options.
         **options: For actors and functions ``num_cpus``, ``num_gpus``, ``memory`` (bytes, for the placement),
             ``memory_limit`` (bytes or "2GiB"; nbactors's own: beyond it a method or task gets MemoryError),
-            ``resources``, ``runtime_env``, ``scheduling_strategy``, ``name``; for actors ``namespace``, ``lifetime``,
-            ``get_if_exists``, ``max_concurrency``, ``concurrency_groups``, ``max_pending_calls``,
+            ``resources``, ``accelerator_type``, ``runtime_env``, ``scheduling_strategy``, ``label_selector``,
+            ``fallback_strategy``, ``name``; for actors ``namespace``, ``lifetime``, ``get_if_exists``,
+            ``max_concurrency``, ``concurrency_groups``, ``max_pending_calls``,
             ``allow_out_of_order_execution``, ``max_restarts``, ``max_task_retries``; for functions ``num_returns``,
             ``max_retries``, ``retry_exceptions``, ``timeout_s`` (seconds).
 

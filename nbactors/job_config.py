@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nbactors.logging_config import LoggingConfig
 
 __all__ = ["JobConfig"]
 
@@ -12,8 +15,8 @@ _LIFETIMES = ("detached", "non_detached")
 class JobConfig:
     """The settings of a session in one object. Any thread.
 
-    `init` takes the namespace and the runtime_env from it, unless it has arguments of its own for them, and warns of
-    what has no effect here. Source: Ray's class of this name.
+    `init` takes from it what it has no argument of its own for, and warns of what has no effect here.
+    Source: Ray's class of this name.
 
     ::
 
@@ -24,7 +27,8 @@ class JobConfig:
         runtime_env: The default runtime_env of actors and tasks.
         metadata: Texts by name. No effect.
         ray_namespace: The namespace of the session's named actors.
-        default_actor_lifetime: "non_detached". No effect if it is "detached": give `lifetime="detached"` to the actors.
+        default_actor_lifetime: "detached" or "non_detached": the lifetime of the session's actors that are created
+            without the option `lifetime`.
 
     Raises:
         TypeError: `runtime_env` is not a dict.
@@ -46,6 +50,7 @@ class JobConfig:
         self.code_search_path = code_search_path or []
         self.metadata = metadata or {}
         self.ray_namespace = ray_namespace
+        self.py_logging_config: LoggingConfig | None = None
         self.set_runtime_env(runtime_env)
         self.set_default_actor_lifetime(default_actor_lifetime)
 
@@ -56,6 +61,27 @@ class JobConfig:
     def set_ray_namespace(self, ray_namespace: str) -> None:
         """Set the namespace."""
         self.ray_namespace = ray_namespace
+
+    def set_py_logging_config(self, logging_config: LoggingConfig | None = None) -> None:
+        """Set the logging configuration of the workers. `init(logging_config=)` configures the driver, too."""
+        self.py_logging_config = logging_config
+
+    def ensure_logging_config(self, logging_config: dict[str, Any] | LoggingConfig | None = None) -> None:
+        """Set the logging configuration, unless there is one, or `logging_config` is None.
+
+        Raises:
+            TypeError: It is neither a dict nor a LoggingConfig.
+            ValueError: The dict has wrong values.
+        """
+        if logging_config is None or self.py_logging_config is not None:
+            return
+        from nbactors.logging_config import LoggingConfig  # noqa: PLC0415 - few programs use it
+
+        if isinstance(logging_config, dict):
+            logging_config = LoggingConfig.from_dict(logging_config)
+        elif not isinstance(logging_config, LoggingConfig):
+            raise TypeError(f"logging_config must be a dict or LoggingConfig, got {type(logging_config)}")
+        self.set_py_logging_config(logging_config)
 
     def set_runtime_env(self, runtime_env: dict[str, Any] | None, validate: bool = False) -> None:
         """Set the runtime_env. `init` checks its entries, with `validate` or without.

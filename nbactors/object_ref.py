@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+import os
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from nbactors.views import description
 
@@ -11,9 +12,12 @@ if TYPE_CHECKING:
     import concurrent.futures
     from collections.abc import Callable, Generator
 
-    from nbactors.ray_names.id_classes import TaskID
+    from nbactors.ray_names.id_classes import JobID, TaskID
 
 T = TypeVar("T")
+
+_SIZE = 28
+_NIL = b"\xff" * _SIZE
 
 
 class ObjectRef(Generic[T]):
@@ -33,6 +37,9 @@ class ObjectRef(Generic[T]):
     _watches: dict[Callable[..., Any], Any]
     """The callbacks of `add_done_callback`, each with its watch. The attribute is set at the first callback."""
 
+    _engine: ClassVar[Callable[[], Any]]
+    """Returns the current engine. Set by `nbactors.engine`, a higher room."""
+
     def __init__(self, entry: Any) -> None:
         self._entry = entry
 
@@ -45,9 +52,48 @@ class ObjectRef(Generic[T]):
         return self.binary().hex()
 
     @classmethod
+    def from_binary(cls, binary: bytes) -> ObjectRef[Any]:
+        """Return this process's reference to the object with an id, as from `binary()`. Opens a session if need be.
+
+        An id does not keep an object alive: somebody must have a reference to it. If nobody has, or if the object is
+        of another node, `get` raises an ObjectLostError at once. An id of another process's object asks that process.
+
+        Raises:
+            TypeError: `binary` is not bytes.
+            ValueError: It has not 28 bytes.
+        """
+        if not isinstance(binary, bytes):
+            raise TypeError(f"Unsupported type: {type(binary)}, expected bytes")
+        if len(binary) != _SIZE:
+            raise ValueError(f"ID string needs to have length {_SIZE}, got {len(binary)}")
+        return cls._engine().find_object(binary)  # type: ignore[no-any-return]
+
+    @classmethod
+    def from_hex(cls, hex_id: str) -> ObjectRef[Any]:
+        """Return the reference of `from_binary` for an id in hexadecimal digits, as from `hex()`. Ray refuses it.
+
+        Raises:
+            TypeError: `hex_id` is not a str.
+            ValueError: It has other characters, or not 56 of them.
+        """
+        if not isinstance(hex_id, str):
+            raise TypeError(f"Unsupported type: {type(hex_id)}, expected str")
+        return cls.from_binary(bytes.fromhex(hex_id))
+
+    @classmethod
+    def nil(cls) -> ObjectRef[Any]:
+        """Return the reference that names no object: all bytes of its id are 0xff, and `get` raises at once."""
+        return cls.from_binary(_NIL)
+
+    @classmethod
+    def from_random(cls) -> ObjectRef[Any]:
+        """Return a reference with a new id. There is no object, so `get` raises at once."""
+        return cls.from_binary(os.urandom(_SIZE))
+
+    @classmethod
     def size(cls) -> int:
         """Return the number of bytes of an object's id: 28."""
-        return 28
+        return _SIZE
 
     def task_id(self) -> TaskID:
         """Return the id of the call that creates the object, 24 bytes."""
@@ -55,9 +101,35 @@ class ObjectRef(Generic[T]):
 
         return TaskID(self.binary()[:24])
 
+    def job_id(self) -> JobID:
+        """Return the id of the session that this process works for. Ray's ids contain it, those of nbactors do not.
+
+        Raises:
+            ValueError: This is `nil()`.
+        """
+        from nbactors.ray_names.id_classes import JobID  # noqa: PLC0415 - few programs use it
+
+        if self.is_nil():
+            raise ValueError("This ObjectRef is nil: it is of no call, and so of no session.")
+        return JobID(type(self)._engine().runtime_facts().job_id)
+
+    def owner_address(self) -> bytes:
+        """Return the id of the process that owns the object, 16 bytes; empty for `nil()`.
+
+        It is that of `get_runtime_context().get_worker_id()` there. Ray returns a message in its own format.
+        """
+        return b"" if self.is_nil() else self._entry.owner
+
+    def call_site(self) -> str:
+        """Return "", as Ray does unless it is told to record the places in the code that make references."""
+        return ""
+
+    def tensor_transport(self) -> None:
+        """Return None: all values travel through the object store."""
+
     def is_nil(self) -> bool:
-        """Return False: nbactors has no nil references."""
-        return False
+        """Return whether this is `nil()`, which names no object."""
+        return self.binary() == _NIL
 
     def __await__(self) -> Generator[Any, None, T]:
         """Wait on the running event loop; return the value or raise the error of `get`. See `as_future` on cancel."""

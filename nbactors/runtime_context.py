@@ -9,6 +9,8 @@ from nbactors.actor import ActorHandle
 
 if TYPE_CHECKING:
     from nbactors.engine import RuntimeFacts
+    from nbactors.ray_names.id_classes import PlacementGroupID
+    from nbactors.runtime_env import RuntimeEnv
 
 
 class RuntimeContext:
@@ -136,17 +138,60 @@ class RuntimeContext:
         return {"GPU": [str(gpu) for gpu in self._facts().gpu_ids]}
 
     def get_node_labels(self) -> dict[str, str]:
-        """Return the node's labels: only Ray's label with the node's id."""
-        return {"ray.io/node-id": self.get_node_id()}
+        """Return the node's labels: those of `init(labels=)`, its id, and the kind of its GPUs if there are some."""
+        return engine.current().node_labels()
 
     def get_placement_group_id(self) -> str | None:
         """Return the id of the placement group that the calling actor or task runs in; None for none."""
         return engine.current().current_group().hex() or None
 
     @property
+    def current_placement_group_id(self) -> PlacementGroupID:
+        """The id of the placement group that the caller runs in, as an object: a nil id for none."""
+        from nbactors.ray_names.id_classes import PlacementGroupID  # noqa: PLC0415 - few programs use it
+
+        return PlacementGroupID(engine.current().current_group() or PlacementGroupID.nil().binary())
+
+    @property
     def should_capture_child_tasks_in_placement_group(self) -> bool:
         """Whether actors and tasks that the caller creates without a strategy run in its placement group, too."""
         return engine.current().captures_children()
+
+    @property
+    def runtime_env(self) -> RuntimeEnv:
+        """The runtime_env that the caller runs with: that of the session, or of a worker, merged with the session's.
+
+        It has "env_vars", "working_dir" and "py_modules". Packages are installed before a worker starts, and a setup
+        hook has run: both are left out.
+        """
+        from nbactors.runtime_env import RuntimeEnv  # noqa: PLC0415 - few programs use it
+
+        found = RuntimeEnv()
+        found.update(engine.current().runtime_env())  # not checked again: the worker runs with it already
+        return found
+
+    def get_runtime_env_string(self) -> str:
+        """Return `runtime_env` as JSON."""
+        import json  # noqa: PLC0415 - few programs use it
+
+        return json.dumps(engine.current().runtime_env())
+
+    def get_session_name(self) -> str:
+        """Return the name of the node, the same in all its sessions: "session_" and the node's id.
+
+        In Ray it names the start of the cluster, too. After a crash of the node, the next node has another name.
+        """
+        return f"session_{self.get_node_id()}"
+
+    def get_temp_dir(self) -> str:
+        """Return the path of the node's directory, which has its sockets and logs: see NBACTORS_DIR in the README."""
+        return engine.current().directory()
+
+    @property
+    def gcs_address(self) -> str:
+        """Empty: there is no cluster, and so no server that knows its state. `init()` finds the node by itself."""
+        engine.current()
+        return ""
 
     def get_resource_ids(self) -> dict[str, list[str]]:
         """Do the same as `get_accelerator_ids`. This is Ray's older name for it."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from nbactors.engine.base import ActorLink, Engine, GroupFacts, RuntimeFacts
 from nbactors.engine.observer import Observer, TaskChanges
 from nbactors.exceptions import RaySystemError, hints
+from nbactors.object_ref import ObjectRef
 
 if TYPE_CHECKING:
     from nbactors.options import InitOptions
@@ -145,4 +146,5 @@ def _forget_in_child() -> None:
     _lock = threading.RLock()  # a thread that held the lock during the fork does not exist here, and cannot release it
 
 
+ObjectRef._engine = staticmethod(current)
 os.register_at_fork(after_in_child=_forget_in_child)

@@ -177,6 +177,14 @@ class Engine(ABC):
     def put(self, value: Any) -> ObjectRef[Any]:
         """Store a value. The calling process owns the object."""
 
+    def find_object(self, object_id: bytes) -> ObjectRef[Any]:
+        """Return this process's reference to the object with an id of 28 bytes; see `ObjectRef.from_binary`.
+
+        Raises:
+            RaySystemError: This engine does not support it.
+        """
+        raise exceptions.RaySystemError("this engine does not find objects by their ids")
+
     @abstractmethod
     def get(self, refs: Sequence[ObjectRef[Any]], timeout: float | None) -> list[Any]:
         """Return the values in the order of `refs`, or raise the first error. `timeout` in seconds, None: no limit.
@@ -403,6 +411,18 @@ class Engine(ABC):
     @abstractmethod
     def runtime_facts(self) -> RuntimeFacts:
         """Return the facts about the calling thread's driver, task or actor."""
+
+    def node_labels(self) -> dict[str, str]:
+        """Return the labels of the node that the calling code runs on."""
+        return {"ray.io/node-id": self.runtime_facts().node_id.hex()}
+
+    def directory(self) -> str:
+        """Return the path of the directory with the engine's sockets and logs; empty if it has none."""
+        return ""
+
+    def runtime_env(self) -> dict[str, Any]:
+        """Return the runtime_env of this driver or worker, without packages and hook."""
+        return {}
 
     @abstractmethod
     def describe(self) -> dict[str, Any]:

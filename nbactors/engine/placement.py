@@ -31,6 +31,8 @@ def check_place(strategy: Any, engine: Engine, what: str, wanted: Mapping[str, f
     if hasattr(strategy, "placement_group"):
         strategy.check(wanted, label)
         return
+    if hasattr(strategy, "hard"):  # labels, which the node looks at
+        return
     if strategy.soft:
         return
     known = {node["NodeID"] for node in engine.nodes() if node.get("Alive", True)}

@@ -17,6 +17,7 @@ from nbactors.options.checks import (
     refuse_unserved,
 )
 from nbactors.options.init_options import _NOTHING
+from nbactors.options.labels import Selector
 from nbactors.options.served import FOR_ACTORS, UNSERVED_FOR_ACTORS, amounts, shared_options
 from nbactors.runtime_env.worker_setup import WorkerSetup
 
@@ -34,6 +35,7 @@ class ActorOptions(NamedTuple):
         memory_limit: Bytes of its own that the process may use while a method runs; None for no limit.
         resources: Amounts of custom resources.
         scheduling_strategy: "DEFAULT", "SPREAD", an object of `util.scheduling_strategies` or None.
+        selectors: Demands on the node's labels, of which one must be fulfilled; empty for none.
         max_concurrency: Limit of concurrent calls in the default group; None for the default, which depends on the
             class.
         concurrency_groups: Limit of concurrent calls in each other group, by the group's name.
@@ -56,6 +58,7 @@ class ActorOptions(NamedTuple):
     resources: Mapping[str, float] = _NOTHING
     runtime_env: WorkerSetup | None = None
     scheduling_strategy: Any = None
+    selectors: tuple[Selector, ...] = ()
     max_concurrency: int | None = None
     concurrency_groups: Mapping[str, int] = _NOTHING
     max_pending_calls: int = UNLIMITED

@@ -14,6 +14,7 @@ from nbactors.options.checks import (
     check_text,
     refuse_unserved,
 )
+from nbactors.options.labels import check_labels
 from nbactors.options.num_returns import num_returns_of
 from nbactors.options.served import BACKPRESSURE, FOR_CALLS, FOR_METHODS, UNSERVED_FOR_CALLS
 
@@ -56,6 +57,7 @@ class CallOptions(NamedTuple):
                     f"Valid ones are {sorted(FOR_CALLS)}"
                 )
         refuse_unserved(given, UNSERVED_FOR_CALLS)
+        check_labels(given, "_labels")
         if given.get("enable_task_events") is not None:
             check_bool(given, "enable_task_events")
         return cls(

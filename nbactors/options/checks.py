@@ -36,27 +36,13 @@ def refuse_unknown(given: Mapping[str, Any], served: Iterable[str], unserved: It
             raise ValueError(f"Invalid option keyword {name} for {what}.{closest(name, valid)} Valid ones are {valid}")
 
 
-_UNSERVED_TYPES: dict[str, type] = {
-    "accelerator_type": str,
-    "fallback_strategy": list,
-    "label_selector": dict,
-    "_labels": dict,
-}
-
-
 def refuse_unserved(given: Mapping[str, Any], unserved: Mapping[str, tuple[Any, ...]]) -> None:
     """Refuse options of Ray that this version does not serve, unless their value has no effect in Ray.
 
     Raises:
-        TypeError: Such an option has a value of a type that Ray does not take either.
         ValueError: There is such an option.
     """
     for name, value in given.items():
-        wanted = _UNSERVED_TYPES.get(name)
-        if name in unserved and wanted is not None and value is not None and not isinstance(value, wanted):
-            raise TypeError(
-                f"The type of keyword '{name}' must be {wanted.__name__} or None, but received type {kind(value)}"
-            )
         neutral = unserved.get(name)
         # The types are compared, too, since False == 0 and True == 1.
         if neutral is not None and not any(type(value) is type(item) and value == item for item in neutral):
@@ -303,7 +289,11 @@ def _amount(name: str, value: Any) -> float:
     return value
 
 
-_STRATEGIES = ("NodeAffinitySchedulingStrategy", "PlacementGroupSchedulingStrategy")
+_STRATEGIES = (
+    "NodeAffinitySchedulingStrategy",
+    "NodeLabelSchedulingStrategy",
+    "PlacementGroupSchedulingStrategy",
+)
 
 
 def strategy(value: Any) -> Any:
@@ -316,7 +306,7 @@ def strategy(value: Any) -> Any:
     # The check is by the class's name, since this module may not import `nbactors.util`, a higher room.
     if value is None or type(value).__name__ in _STRATEGIES:
         return value
-    valid = "'DEFAULT', 'SPREAD', a NodeAffinitySchedulingStrategy or a PlacementGroupSchedulingStrategy"
+    valid = f"'DEFAULT', 'SPREAD', or an object of {', '.join(_STRATEGIES)}"
     if not isinstance(value, str):
         raise TypeError(
             f"The type of keyword 'scheduling_strategy' must be None, {valid}, but received type {kind(value)}"

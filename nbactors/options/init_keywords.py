@@ -19,8 +19,6 @@ _WITHOUT_EFFECT: dict[str, tuple[tuple[Any, ...] | None, str]] = {
     "dashboard_port": ((None,), "there is no dashboard, see `nbactors status`"),
     "enable_resource_isolation": ((False,), "limit a call's memory by memory_limit"),
     "include_dashboard": ((None, False), "there is no dashboard, see `nbactors status`"),
-    "labels": ((None, {}), "there is one node, and it has no labels"),
-    "logging_config": ((None,), "configure the logging module yourself"),
     "logging_format": ((None,), "configure the logging module yourself"),
     "proxy_server_url": ((None,), "there is no cluster to reach"),
     "system_reserved_cpu": ((None,), "give fewer num_cpus"),
@@ -38,8 +36,13 @@ _WITHOUT_EFFECT: dict[str, tuple[tuple[Any, ...] | None, str]] = {
     "_temp_dir": ((None,), "set the environment variable NBACTORS_DIR"),
     "_tracing_startup_hook": ((None,), "see nbactors.timeline"),
 }
+_OF_JOB_CONFIG = {
+    "namespace": "ray_namespace",
+    "runtime_env": "runtime_env",
+    "logging_config": "py_logging_config",
+}
 _OF_DASHBOARD = ("dashboard_host", "dashboard_port")
-_SERVED = ("_memory", "_system_config", "job_config", "local_mode", "logging_level")
+_SERVED = ("_memory", "_system_config", "job_config", "labels", "local_mode", "logging_config", "logging_level")
 _GRACE_KEY = "actor_graceful_shutdown_timeout_ms"
 _PARAMETERS = (
     "address",
@@ -84,6 +87,7 @@ def init_options(address: Any, given: Mapping[str, Any], more: Mapping[str, Any]
             "class or function without `remote` instead"
         )
     fields = {**given, "memory": more.get("_memory"), "address": address, "engine": engine}
+    fields.update((name, more.get(name)) for name in ("labels", "logging_config"))
     notes = _without_effect(more)
     _add_job_config(fields, more.get("job_config"), notes)
     grace = _graceful_shutdown_s(more.get("_system_config"), notes)
@@ -112,15 +116,16 @@ def _without_effect(more: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _add_job_config(fields: dict[str, Any], job_config: Any, notes: dict[str, str]) -> None:
-    """Take over the namespace and the runtime_env of a JobConfig, unless `init` has its own."""
+    """Take over what a JobConfig has, unless `init` has its own."""
     if job_config is None:
         return
-    for name, attribute in (("namespace", "ray_namespace"), ("runtime_env", "runtime_env")):
+    for name, attribute in _OF_JOB_CONFIG.items():
         value = getattr(job_config, attribute, None)
         if fields.get(name) is None and value:
             fields[name] = value
-    for name in ("jvm_options", "code_search_path", "metadata", "default_actor_lifetime"):
-        if getattr(job_config, name, None) not in (None, [], {}, "non_detached"):
+    fields["detaches_actors"] = getattr(job_config, "default_actor_lifetime", None) == "detached"
+    for name in ("jvm_options", "code_search_path", "metadata"):
+        if getattr(job_config, name, None) not in (None, [], {}):
             notes[f"job_config.{name}"] = "leave it out"
 
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from nbactors.limits import MAX_GPUS, MAX_SECONDS
 from nbactors.options import default_namespace
 from nbactors.options.checks import check_bool, check_text, kind, quantity, resource_map
+from nbactors.options.labels import check_labels
 from nbactors.runtime_env.worker_setup import WorkerSetup
 
 _NOTHING: Mapping[str, Any] = {}
@@ -34,6 +35,9 @@ class InitOptions(NamedTuple):
         engine: "local" or "ray".
         given_runtime_env: The runtime_env as it was given, for a cluster, which checks it itself. Then `runtime_env` is
             None.
+        logging_config: The LoggingConfig of the workers; None for none.
+        labels: Labels of the node, which options demand.
+        detaches_actors: Whether actors without the option `lifetime` are detached.
     """
 
     namespace: str | None = None
@@ -51,6 +55,9 @@ class InitOptions(NamedTuple):
     address: str | None = None
     engine: str = "local"
     given_runtime_env: Mapping[str, Any] | None = None
+    logging_config: Any = None
+    detaches_actors: bool = False
+    labels: Mapping[str, str] = _NOTHING
 
     @classmethod
     def parse(cls, given: Mapping[str, Any]) -> InitOptions:
@@ -76,7 +83,7 @@ class InitOptions(NamedTuple):
             memory=None if memory is None else int(memory),
             object_store_memory=None if object_store_memory is None else int(object_store_memory),
             log_to_driver=given.get("log_to_driver"),
-            log_prefix=given.get("log_prefix") is not False,
+            log_prefix=_log_prefix(given),
             graceful_shutdown_s=30.0 if seconds is None else float(seconds),
             runtime_env=WorkerSetup.parse(given.get("runtime_env")),
             on_interrupt=_on_interrupt(given),
@@ -84,6 +91,9 @@ class InitOptions(NamedTuple):
             address=given.get("address"),
             engine=given.get("engine") or "local",
             given_runtime_env=_dict_of(given.get("given_runtime_env")),
+            logging_config=_logging_config(given),
+            detaches_actors=given.get("detaches_actors", False),
+            labels=check_labels(given, "labels"),
         )
 
     def shows_output(self) -> bool:
@@ -113,6 +123,20 @@ def _dict_of(given: Any) -> Mapping[str, Any] | None:
     if given is not None and not isinstance(given, Mapping):
         raise TypeError(f"The type of keyword 'runtime_env' must be dict or None, but received type {kind(given)}")
     return given
+
+
+def _log_prefix(given: Mapping[str, Any]) -> bool:
+    """Return whether lines have a prefix: as given, else unless log records tell where they come from, as in Ray."""
+    value = given.get("log_prefix")
+    return not given.get("logging_config") if value is None else bool(value)
+
+
+def _logging_config(given: Mapping[str, Any]) -> Any:
+    value = given.get("logging_config") or None
+    # The check is by the class's name, since this module may not import the class, a higher room.
+    if value is not None and type(value).__name__ != "LoggingConfig":
+        raise TypeError(f"logging_config must be a LoggingConfig or None. Got {kind(value)}")
+    return value
 
 
 def _on_interrupt(given: Mapping[str, Any]) -> str | None:

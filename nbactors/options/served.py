@@ -5,21 +5,36 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from nbactors.options.checks import check_bytes, quantity, resource_map, strategy
+from nbactors.options.checks import check_bytes, check_text, quantity, resource_map, strategy
+from nbactors.options.labels import check_labels, selectors_of
 from nbactors.runtime_env.worker_setup import WorkerSetup
 
-SHARED = ("num_cpus", "num_gpus", "memory", "memory_limit", "resources", "runtime_env", "scheduling_strategy", "name")
+SHARED = (
+    "num_cpus",
+    "num_gpus",
+    "memory",
+    "memory_limit",
+    "resources",
+    "accelerator_type",
+    "runtime_env",
+    "scheduling_strategy",
+    "label_selector",
+    "fallback_strategy",
+    "name",
+    "_labels",
+)
+
+ACCELERATOR = "accelerator_type:"
+"""The resources of nodes with a kind of accelerator begin with it. What demands the kind takes a little of it."""
+
+_LITTLE = 0.001
 
 # Options of Ray that this version does not serve, each with the values that have no effect in Ray.
 UNSERVED_FOR_ALL: dict[str, tuple[Any, ...]] = {
-    "accelerator_type": (None,),
-    "fallback_strategy": (None, []),
-    "label_selector": (None, {}),
     "object_store_memory": (None,),
     "placement_group": (None, "default"),
     "placement_group_bundle_index": (-1,),
     "placement_group_capture_child_tasks": (None, False),
-    "_labels": (None, {}),
 }
 
 UNSERVED_FOR_ACTORS: dict[str, tuple[Any, ...]] = {
@@ -36,7 +51,6 @@ UNSERVED_FOR_TASKS: dict[str, tuple[Any, ...]] = {
 UNSERVED_FOR_CALLS: dict[str, tuple[Any, ...]] = {
     "tensor_transport": (None, "object_store", "OBJECT_STORE"),
     "_num_objects_per_yield": (None, 1),
-    "_labels": (None, {}),
 }
 
 BACKPRESSURE = "_generator_backpressure_num_objects"
@@ -76,7 +90,7 @@ FOR_METHODS = (
     BACKPRESSURE,
 )
 
-FOR_CALLS = (*FOR_METHODS, "name")
+FOR_CALLS = (*FOR_METHODS, "name", "_labels")
 
 
 def shared_options(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -87,14 +101,18 @@ def shared_options(given: Mapping[str, Any]) -> dict[str, Any]:
             f"GPU resource quantities >1 must be whole numbers. The specified quantity {num_gpus} is invalid: ask for "
             "a share of one GPU (0.5) or for whole ones (2)"
         )
+    check_labels(given, "_labels")
+    accelerator = check_text(given, "accelerator_type")
+    resources = resource_map(given)
     return {
         "num_cpus": quantity(given, "num_cpus"),
         "num_gpus": num_gpus,
         "memory": quantity(given, "memory"),
         "memory_limit": check_bytes(given, "memory_limit"),
-        "resources": resource_map(given),
+        "resources": resources if accelerator is None else {**resources, f"{ACCELERATOR}{accelerator}": _LITTLE},
         "runtime_env": WorkerSetup.parse(given.get("runtime_env")),
         "scheduling_strategy": strategy(given.get("scheduling_strategy")),
+        "selectors": selectors_of(given),
     }
 
 

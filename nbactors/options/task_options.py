@@ -17,6 +17,7 @@ from nbactors.options.checks import (
     refuse_unserved,
 )
 from nbactors.options.init_options import _NOTHING
+from nbactors.options.labels import Selector
 from nbactors.options.num_returns import STREAMING, check_generates, num_returns_of
 from nbactors.options.served import BACKPRESSURE, FOR_TASKS, UNSERVED_FOR_TASKS, amounts, shared_options
 from nbactors.runtime_env.worker_setup import WorkerSetup
@@ -36,6 +37,7 @@ class TaskOptions(NamedTuple):
         retry_exceptions: Whether an error of the task leads to a new run, too, or the types of such errors.
         name: The task's name in listings and process titles; None for the function's name.
         scheduling_strategy: "DEFAULT", "SPREAD", an object of `util.scheduling_strategies` or None.
+        selectors: Demands on the node's labels, of which one must be fulfilled; empty for none.
         enable_task_events: Whether the task has task events.
         given: The user's options, for `merged`.
     """
@@ -54,6 +56,7 @@ class TaskOptions(NamedTuple):
     name: str | None = None
     runtime_env: WorkerSetup | None = None
     scheduling_strategy: Any = None
+    selectors: tuple[Selector, ...] = ()
     enable_task_events: bool = True
     given: Mapping[str, Any] = _NOTHING
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ActorClassID",
     "ActorID",
+    "ClusterID",
     "FunctionID",
     "JobID",
     "NodeID",
@@ -71,6 +72,12 @@ class UniqueID(RandomID):
 
 class NodeID(UniqueID):
     """The id of a node, 28 bytes."""
+
+    __slots__ = ()
+
+
+class ClusterID(UniqueID):
+    """The id of a cluster in Ray, 28 bytes. nbactors gives none."""
 
     __slots__ = ()
 

@@ -92,6 +92,15 @@ class WorkerSetup(NamedTuple):
         )
         return None if result == cls(timeout_s=timeout_s) else result
 
+    def described(self) -> dict[str, Any]:
+        """Return the entries as a user gives them, without packages and hook: no worker needs these any more."""
+        found = {
+            "env_vars": dict(self.env_vars),
+            "working_dir": self.working_dir,
+            "py_modules": [path.rstrip("/") for path in self.py_modules],
+        }
+        return {name: value for name, value in found.items() if value}
+
     def is_unprepared(self) -> bool:
         """Return whether packages have to be installed, or archives to be unpacked, before a worker can use it."""
         paths = (self.working_dir, *self.py_modules)

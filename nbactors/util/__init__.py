@@ -16,7 +16,18 @@ from nbactors.util.placement_group import (  # the function hides the module of 
 )
 
 if TYPE_CHECKING:
-    from nbactors.util import actor_pool, check_serialize, collective, debug, helpers, metrics, queue, serialization
+    from nbactors.util import (
+        accelerators,
+        actor_pool,
+        check_serialize,
+        collective,
+        debug,
+        helpers,
+        metrics,
+        pdb,
+        queue,
+        serialization,
+    )
     from nbactors.util.actor_pool import ActorPool
     from nbactors.util.check_serialize import inspect_serializability
     from nbactors.util.debug import disable_log_once_globally, enable_periodic_logging, log_once
@@ -26,6 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ActorPool",
+    "accelerators",
     "actor_pool",
     "as_completed",
     "check_serialize",
@@ -43,6 +55,7 @@ __all__ = [
     "log_once",
     "map_unordered",
     "metrics",
+    "pdb",
     "placement_group",
     "placement_group_table",
     "progress",
@@ -94,7 +107,18 @@ _LATER = {
     "progress": "nbactors.util.progress_bar",
 }
 
-_MODULES = ("actor_pool", "check_serialize", "collective", "debug", "helpers", "metrics", "queue", "serialization")
+_MODULES = (
+    "accelerators",
+    "actor_pool",
+    "check_serialize",
+    "collective",
+    "debug",
+    "helpers",
+    "metrics",
+    "pdb",
+    "queue",
+    "serialization",
+)
 
 
 def __getattr__(name: str) -> Any:

@@ -1,8 +1,8 @@
-"""Where a task or actor runs. Most of Ray's module has no meaning on one machine."""
+"""Where a task or actor runs: on a node, in a placement group, or on a node with labels. There is one node."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -108,3 +108,98 @@ class NodeAffinitySchedulingStrategy:
 
     def __repr__(self) -> str:
         return f"NodeAffinitySchedulingStrategy(node_id={self.node_id!r}, soft={self.soft})"
+
+
+class In:
+    """The label has one of these values. A demand of `NodeLabelSchedulingStrategy`."""
+
+    def __init__(self, *values: str) -> None:
+        """Make the demand.
+
+        Raises:
+            ValueError: There is no value, or one is no str.
+        """
+        self.values = _checked(values, "In")
+
+
+class NotIn:
+    """The label has none of these values, or is not there. A demand of `NodeLabelSchedulingStrategy`."""
+
+    def __init__(self, *values: str) -> None:
+        """Make the demand. Raises as `In`."""
+        self.values = _checked(values, "NotIn")
+
+
+class Exists:
+    """The label is there. A demand of `NodeLabelSchedulingStrategy`."""
+
+
+class DoesNotExist:
+    """The label is not there. A demand of `NodeLabelSchedulingStrategy`."""
+
+
+_Operator = In | NotIn | Exists | DoesNotExist
+
+
+class LabelExpression(NamedTuple):
+    """A demand on the label `key`."""
+
+    key: str
+    operator: _Operator
+
+
+class NodeLabelSchedulingStrategy:
+    """Run on a node with certain labels: those of `init(labels=)`, and "ray.io/node-id".
+
+    What the one node does not fulfil waits, with a warning. Example:
+    `NodeLabelSchedulingStrategy({"zone": In("a", "b"), "spot": DoesNotExist()})`.
+    """
+
+    def __init__(self, hard: dict[str, _Operator] | None, *, soft: dict[str, _Operator] | None = None) -> None:
+        """Make a strategy for the option `scheduling_strategy`.
+
+        Args:
+            hard: What the node must fulfil: `In`, `NotIn`, `Exists` or `DoesNotExist` for each label.
+            soft: What decides between several such nodes. No effect, since there is one.
+
+        Raises:
+            ValueError: Both are empty, or one is no dict of demands.
+        """
+        self.hard = _expressions(hard, "hard")
+        self.soft = _expressions(soft, "soft")
+        if not self.hard and not self.soft:
+            raise ValueError("The `hard` and `soft` parameter of NodeLabelSchedulingStrategy cannot both be empty.")
+
+    def __repr__(self) -> str:
+        return f"NodeLabelSchedulingStrategy({self.hard}, soft={self.soft})"
+
+
+def _expressions(given: Any, name: str) -> list[LabelExpression]:
+    if given is None:
+        return []
+    if not isinstance(given, dict):
+        raise ValueError(f'The {name} parameter must be a map (e.g. {{"key1": In("value1")}}) but got {given!r:.80}')
+    for key, operator in given.items():
+        if not isinstance(key, str):
+            raise ValueError(f"The map key of the {name} parameter must be of type str but got {key!r:.80}")
+        if not isinstance(operator, In | NotIn | Exists | DoesNotExist):
+            raise ValueError(
+                f"The map value for key {key} of the {name} parameter must be one of the `In`, `NotIn`, `Exists` or "
+                f'`DoesNotExist` operator (e.g. {{"key1": In("value1")}}) but got {operator!r:.80}'
+            )
+    return [LabelExpression(key, operator) for key, operator in given.items()]
+
+
+def _checked(values: tuple[Any, ...], operator: str) -> list[str]:
+    if not values:
+        raise ValueError(
+            f"The variadic parameter of the {operator} operator must be a non-empty tuple: e.g. "
+            f'{operator}("value1", "value2").'
+        )
+    for index, value in enumerate(values):
+        if not isinstance(value, str):
+            raise ValueError(
+                f"Type of value in position {index} for the {operator} operator must be str (e.g. "
+                f'{operator}("value1", "value2")) but got {value!r:.80}'
+            )
+    return list(values)

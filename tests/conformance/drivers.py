@@ -55,6 +55,15 @@ class Driver:
             lines += worker_lines(line, label)
         return lines
 
+    def lines_with(self, text: str, count: int, stream: str = "stdout") -> list[str]:
+        """Wait until lines with a text were printed, by anyone, and return them."""
+        source = self._process.stdout if stream == "stdout" else self._process.stderr
+        assert source is not None
+        lines: list[str] = []
+        while len(lines) < count and (line := source.readline()):
+            lines += [line.rstrip("\n")] if text in line else []
+        return lines
+
     def go_on(self) -> None:
         """Let the script pass its next `pause()`."""
         assert self._process.stdin is not None

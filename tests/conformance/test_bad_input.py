@@ -305,7 +305,7 @@ class TestNotServedYet:
     @pytest.mark.differs("Ray serves it")
     @pytest.mark.parametrize(
         "options",
-        [{"accelerator_type": "T4"}, {"label_selector": {"region": "here"}}],
+        [{"enable_tensor_transport": True}],
         ids=lambda options: next(iter(options)),
     )
     def test_unserved_options_of_actors_are_refused_by_name(self, ray: Any, options: dict[str, Any]) -> None:

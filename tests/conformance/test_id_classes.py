@@ -9,7 +9,7 @@ import pytest
 
 from conformance.subjects import Counter, echo
 
-RANDOM = ["ActorClassID", "ActorID", "FunctionID", "NodeID", "PlacementGroupID", "UniqueID", "WorkerID"]
+RANDOM = ["ActorClassID", "ActorID", "ClusterID", "FunctionID", "NodeID", "PlacementGroupID", "UniqueID", "WorkerID"]
 ALL = ["JobID", "TaskID", *RANDOM]
 SIZES = {"JobID": 4, "TaskID": 24, "ActorID": 16, "PlacementGroupID": 18, "NodeID": 28, "UniqueID": 28}
 

@@ -129,6 +129,15 @@ def stopping(kernel: DebuggedKernel) -> Iterator[DebuggedKernel]:
     kernel.run("del stopper")
 
 
+def test_set_trace_of_ray_s_module_is_a_breakpoint(kernel: DebuggedKernel) -> None:
+    kernel.run("@ray.remote\ndef halve(number):\n    half = number / 2\n    ray.util.pdb.set_trace()\n    return half")
+    said = plain(kernel.run("print(ray.get(halve.remote(7), timeout=60))", ["p half", "up", "half = 4", "c"]))
+    assert re.search(r"> Cell In\[\d+\]\(\d+\)halve\(\)\n-> (ray.util.pdb|return half)", said)
+    assert "3.5" in said
+    assert "pdb.py" not in said
+    assert said.endswith("4\n")
+
+
 def test_breakpoint_opens_the_prompt_in_the_cell_that_waits(stopping: DebuggedKernel) -> None:
     said = stopping.run(
         "print(ray.get(stopper.run.remote(7), timeout=60))",

@@ -210,6 +210,11 @@ def test_the_runtime_context_of_a_driver_has_no_task_and_no_actor(recorded: Reco
         assert getattr(context, name)() is None
     assert context.get_placement_group_id() is None
     assert context.get_node_labels() == {"ray.io/node-id": "01" * 28}
+    assert context.current_placement_group_id.is_nil()
+    assert context.runtime_env == {}
+    assert context.get_runtime_env_string() == "{}"
+    assert context.get_session_name() == "session_" + "01" * 28
+    assert (context.get_temp_dir(), context.gcs_address) == ("", "")
     assert context.get_accelerator_ids() == {"GPU": []}
     assert context.get() == {"job_id": "02" * 4, "node_id": "01" * 28, "namespace": "space"}
     assert ray.get_gpu_ids() == []

@@ -27,15 +27,17 @@ benchmark                 :                                                     
 testing                   : exceptions frontend local.access local.sockets                      + msgspec psutil
 cloudpickle               : api definitions                                                     + cloudpickle
 experimental              : util
-job_config                :
-package                   : cloudpickle cross_language experimental job_config ray_names upkeep util api actor
+job_config                : logging_config
+package                   : cloudpickle cross_language experimental job_config logging_config ray_names types
+                            upkeep util api actor
                             runtime_context engine object_ref object_ref_generator exceptions old_names version
                                                                                                          + IPython
 upkeep                    : api actor definitions engine exceptions object_ref options ownership
 util.multiprocessing      : api exceptions object_ref views                            + typing_extensions
 util                      : api actor definitions engine exceptions frontend object_ref object_ref_generator
                             options ray_names views
-runtime_context           : actor engine
+logging_config            : engine
+runtime_context           : actor engine ray_names runtime_env
 api                       : actor remote_function ray_context engine exceptions object_ref object_ref_generator options
                                                                                     + cloudpickle
 remote_function           : dag definitions engine object_ref object_ref_generator options views
@@ -55,6 +57,7 @@ frontend                  : version
 byte_sizes                :
 exceptions                : version
 old_names                 :
+types                     : object_ref
 cross_language            :
 ray_names                 :                                                                     + typing_extensions
 ownership                 :
@@ -70,7 +73,7 @@ in_worker                 : frontend                                            
 
 local.worker              : local.worker.running local.worker.inspecting local.worker.printing local.session in_worker
                             local.member local.objects local.reactor local.sockets local.wire definitions engine
-                            exceptions frontend limits runtime_env version                        + msgspec
+                            exceptions frontend limits logging_config runtime_env version         + msgspec
 local.worker.running      : local.worker.inspecting local.worker.memory local.worker.printing local.worker.jobs
                             local.submitting local.task_events
                             local.objects local.connections local.reactor local.membership local.wire definitions

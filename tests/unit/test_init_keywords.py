@@ -57,7 +57,7 @@ SILENT: list[dict[str, Any]] = [
 TOLD: list[tuple[dict[str, Any], str]] = [
     ({"include_dashboard": True}, r"include_dashboard \(there is no dashboard"),
     ({"dashboard_host": "0.0.0.0"}, r"dashboard_host \(there is no dashboard"),
-    ({"dashboard_port": 8265, "labels": {"a": "b"}}, r"dashboard_port \(.*\); labels \(there is one node"),
+    ({"dashboard_port": 8265, "_node_name": "a"}, r"dashboard_port \(.*\); _node_name \(there is one node"),
     ({"_temp_dir": "/x"}, r"_temp_dir \(set the environment variable NBACTORS_DIR"),
     ({"_object_spilling_directory": "/x"}, "NBACTORS_SPILL_DIR"),
     ({"_system_config": {"max_io_workers": 4}}, r"_system_config\['max_io_workers'\] \(of its keys only"),

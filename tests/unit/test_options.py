@@ -14,7 +14,14 @@ import nbactors
 from nbactors.definitions.metadata import DYNAMIC, STREAMING, UNLIMITED
 from nbactors.options import ActorOptions, CallOptions, InitOptions, TaskOptions, WorkerSetup
 from nbactors.options.init_keywords import init_options
-from nbactors.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+from nbactors.util.scheduling_strategies import (
+    DoesNotExist,
+    Exists,
+    In,
+    NodeAffinitySchedulingStrategy,
+    NodeLabelSchedulingStrategy,
+    NotIn,
+)
 
 BAD_FOR_BOTH: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"num_cpus": -1}, ValueError, "num_cpus cannot be negative"),
@@ -46,8 +53,11 @@ BAD_FOR_BOTH: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"scheduling_strategy": 3}, TypeError, "'scheduling_strategy' must be None, 'DEFAULT'"),
     ({"enable_task_events": None}, TypeError, "'enable_task_events' must be bool"),
     ({"nmu_cpus": 1}, ValueError, "Invalid option keyword nmu_cpus .* Did you mean 'num_cpus'.*Valid ones are"),
-    ({"accelerator_type": "A100"}, ValueError, "accelerator_type='A100' is not served by this version"),
-    ({"label_selector": {"a": "b"}}, ValueError, "label_selector={'a': 'b'} is not served"),
+    ({"label_selector": {"a": 3}}, TypeError, "The values in 'label_selector' must be str"),
+    ({"label_selector": {"a": "in(b"}}, ValueError, r"Invalid label selector value `in\(b`"),
+    ({"label_selector": {"a": "b" * 64}}, ValueError, "Invalid label selector value `b+`"),
+    ({"label_selector": {"-a": "b"}}, ValueError, "Invalid label key name `-a`"),
+    ({"label_selector": {"a": "b"}, "fallback_strategy": [3]}, ValueError, "Each element in fallback_strategy"),
     ({"label_selector": 3}, TypeError, "The type of keyword 'label_selector' must be dict or None"),
     ({"fallback_strategy": {}}, TypeError, "The type of keyword 'fallback_strategy' must be list or None"),
     ({"accelerator_type": 3}, TypeError, "The type of keyword 'accelerator_type' must be str or None"),
@@ -64,7 +74,6 @@ BAD_FOR_ACTORS: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"get_if_exists": True}, ValueError, "actor name must be specified"),
     ({"get_if_exists": 1, "name": "x"}, TypeError, "'get_if_exists' must be bool"),
     ({"num_returns": 2}, ValueError, "Invalid option keyword num_returns for actors"),
-    ({"accelerator_type": "T4"}, ValueError, "accelerator_type='T4' is not served by this version"),
     ({"max_restarts": -2}, ValueError, "only accepts None, 0, -1 or a positive integer"),
     ({"max_restarts": "a"}, TypeError, "'max_restarts' must be int or None"),
     ({"max_task_retries": -2}, ValueError, "only accepts None, 0, -1 or a positive integer"),
@@ -291,7 +300,7 @@ def test_options_can_be_pickled() -> None:
         ({"_generator_backpressure_num_objects": 0}, ValueError, "num_objects=0 is not allowed"),
         ({"max_task_retries": -3}, ValueError, "only accepts None, 0, -1 or a positive integer"),
         ({"retry_exceptions": KeyError}, TypeError, "'retry_exceptions' must be bool, list or tuple"),
-        ({"_labels": {"a": "b"}}, ValueError, "_labels={'a': 'b'} is not served"),
+        ({"_labels": {"a": 3}}, ValueError, "Label value must be string"),
     ],
 )
 def test_wrong_call_options_are_refused(options: dict[str, Any], error: type[Exception], message: str) -> None:
@@ -382,6 +391,45 @@ def test_the_default_namespace_is_that_of_the_notebook(monkeypatch: pytest.Monke
     monkeypatch.setitem(__import__("sys").modules, "ipykernel.kernelapp", object())
     assert InitOptions().namespace_or_default() == "/home/u/a.ipynb"
     assert InitOptions(namespace="mine").namespace_or_default() == "mine"
+
+
+@pytest.mark.parametrize("options", [ActorOptions, TaskOptions])
+def test_demands_on_labels_are_selectors(options: Any) -> None:
+    given = {
+        "label_selector": {"zone": "in(a, b)", "team/disk": "!tape", "x": ""},
+        "fallback_strategy": [{"label_selector": {"zone": "!in(c)"}}],
+    }
+    first = (("zone", "in", ("a", "b")), ("team/disk", "not_in", ("tape",)), ("x", "in", ("",)))
+    second = (("zone", "not_in", ("c",)),)
+    assert options.parse(given).selectors == (first, second)
+    hard = {"a": In("1"), "b": NotIn("2"), "c": Exists(), "d": DoesNotExist()}
+    terms = (("a", "in", ("1",)), ("b", "not_in", ("2",)), ("c", "exists", ()), ("d", "absent", ()))
+    place = NodeLabelSchedulingStrategy(hard, soft={"a": In("9")})
+    assert options.parse({**given, "scheduling_strategy": place}).selectors == (terms + first, terms + second)
+    assert options.parse({"scheduling_strategy": place}).selectors == (terms,)
+
+
+@pytest.mark.parametrize("options", [ActorOptions, TaskOptions])
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"label_selector": {}, "fallback_strategy": []},
+        {"fallback_strategy": [{"label_selector": {"zone": "a"}}]},
+        {"label_selector": {"zone": "a"}, "fallback_strategy": [{"label_selector": {}}]},
+        {"_labels": {"zone": "a"}},
+    ],
+)
+def test_no_demand_is_no_selector(options: Any, given: dict[str, Any]) -> None:
+    assert options.parse(given).selectors == ()
+
+
+def test_a_kind_of_accelerator_is_a_resource() -> None:
+    given = {"accelerator_type": "A100", "resources": {"disk": 1}}
+    expected = {"disk": 1.0, "accelerator_type:A100": 0.001}
+    assert TaskOptions.parse(given).held() == {"CPU": 1.0, **expected}
+    assert ActorOptions.parse(given).held() == {"CPU": 1.0, **expected}
+    assert ActorOptions.parse({**given, "num_cpus": 0}).held() == expected
 
 
 def test_a_node_affinity_is_kept_and_wrong_ones_are_refused() -> None:

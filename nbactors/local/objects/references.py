@@ -7,6 +7,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from nbactors.exceptions import reasons
+from nbactors.local.objects import finding
 from nbactors.local.objects.entry import BorrowedEntry, Entry
 from nbactors.local.wire import failures, ids, messages
 from nbactors.object_ref import ObjectRef
@@ -72,7 +73,7 @@ class References:
     def add_tokens(self, oid: bytes, receiver: bytes, tokens: int, entry: Entry | None = None) -> None:
         """Add tokens to a receiver's count; a negative number takes tokens back. At the owner."""
         if entry is None:
-            entry = self.exported(oid)
+            entry = self.exported(oid) if tokens < 0 else self._living(oid)
         tables = self._tokens
         while True:
             counts = tables.setdefault(oid, defaultdict(int))
@@ -135,6 +136,21 @@ class References:
             entry = ref._entry if ref is not None else None
         return entry
 
+    def _living(self, oid: bytes) -> Entry | None:
+        """Return the entry of an own object, also of one that was never exported: its id was sent without reference."""
+        entry = self.exported(oid)
+        if entry is None:
+            ref = finding.own_ref(self._home, oid)
+            if ref is not None:
+                entry = ref._entry
+                self._canonical[oid] = ref
+        return entry
+
+    def find(self, oid: bytes) -> ObjectRef[Any]:
+        """Return this process's reference for an id that user code has, see `ObjectRef.from_binary`."""
+        living = self._living(oid) if ids.owner_of(oid) == self._process_id else None
+        return self.canonical(living) if living is not None else self.obtain(oid)
+
     # ---------------------------------------------------------------------------------------------------- borrowing
 
     def obtain(self, oid: bytes, tokens: int = 0) -> ObjectRef[Any]:
@@ -166,7 +182,7 @@ class References:
         return ref
 
     def canonical(self, entry: Entry) -> ObjectRef[Any]:
-        """Return this process's one reference to a borrowed object."""
+        """Return this process's one reference to an object that is borrowed, or was exported."""
         ref = self._canonical.get(entry.id)
         if ref is None:
             ref = self._canonical[entry.id] = ObjectRef(entry)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -77,7 +77,15 @@ def _await_group(group_id: bytes, timeout_s: float, rid: int) -> messages.AwaitG
 
 
 class LocalEngine(Engine):
-    """The methods that the engines of sessions and workers share. The base class describes each of them."""
+    """The methods that the engines of sessions and workers share. The base class describes each of them.
+
+    Attributes:
+        detaches_actors: Whether actors without the option `lifetime` are detached: a setting of the session.
+        labels: The labels of the node, without its id.
+    """
+
+    detaches_actors = False
+    labels: Mapping[str, str] = {}
 
     def __init__(self, process: Process, job_id: bytes, namespace: str) -> None:
         self.process = process
@@ -98,6 +106,9 @@ class LocalEngine(Engine):
         data = pickling.dumps_atom(value)
         held = process.objects.values.hold(value) if data is None else Held(data)
         return ObjectRef(Entry.made(process.objects, next(process.numbers), held))
+
+    def find_object(self, object_id: bytes) -> ObjectRef[Any]:
+        return self.process.objects.references.find(object_id)
 
     def get(self, refs: Sequence[ObjectRef[Any]], timeout: float | None) -> list[Any]:
         __tracebackhide__ = True
@@ -142,6 +153,8 @@ class LocalEngine(Engine):
         """See the base class. Blocks only for a named actor, on the node's answer."""
         process = self.process
         process.node.check()
+        if self.detaches_actors and options.given.get("lifetime") is None:
+            options = options._replace(detached=True)
         self._warn_of_anonymous_detached(options)
         if options.get_if_exists and options.name and options.runtime_env and options.runtime_env.is_unprepared():
             try:  # an actor that exists needs no packages any more
@@ -177,6 +190,7 @@ class LocalEngine(Engine):
             options.max_restarts,
             options.memory_limit or 0,
             messages.Seat.of(options.scheduling_strategy, process.seat),
+            messages.selectors(options.selectors),
         )
         if failure is not None:
             process.actors.note_created(creation, process.origin())
@@ -362,7 +376,7 @@ class LocalEngine(Engine):
                 "NodeName": "127.0.0.1",
                 "alive": True,
                 "Resources": listing.amounts,
-                "Labels": {},
+                "Labels": self.node_labels(),
             }
         ]
 
@@ -460,6 +474,16 @@ class LocalEngine(Engine):
             is_driver=True,
         )
 
+    def node_labels(self) -> dict[str, str]:
+        return {**self.labels, "ray.io/node-id": self.node_id.hex()}
+
+    def directory(self) -> str:
+        return self.process.directory
+
+    def runtime_env(self) -> dict[str, Any]:
+        setup = self.process.environment.inherited
+        return setup.described() if setup is not None else {}
+
     @property
     def node_id(self) -> bytes:
         """The node's id, empty before the node has answered."""
@@ -544,7 +568,7 @@ class SessionEngine(LocalEngine):
         return self.process.objects.waiting.visit(callback)
 
     def _warn_of_anonymous_detached(self, options: ActorOptions) -> None:
-        if options.detached and self._anonymous and not options.namespace:
+        if options.detached and options.name and self._anonymous and not options.namespace:
             import warnings  # noqa: PLC0415 - rarely
 
             warnings.warn(

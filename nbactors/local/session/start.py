@@ -108,9 +108,8 @@ def _join(options: InitOptions) -> Engine:
         if isinstance(error, exceptions.RaySystemError) and process.node.lost and not process.node.refused:
             raise _NodeLeft(error.client_exc) from error
         raise
-    home = messages.Home(
-        opened.job_id, process.process_id, os.getpid(), msgspec.structs.replace(request, namespace=opened.namespace)
-    )
+    request = msgspec.structs.replace(request, namespace=opened.namespace, labels=opened.labels)
+    home = messages.Home(opened.job_id, process.process_id, os.getpid(), request)
     process.describe = lambda: [(messages.Rejoin(home), ())]
     process.node.returning = process
     if process.node.lost:  # the node has crashed just before
@@ -123,7 +122,9 @@ def _join(options: InitOptions) -> Engine:
     process.objects.waiting.interruption = Interruption(
         process.process_id, process.reactor, process.peers, options.cancels_on_interrupt()
     )
-    return SessionEngine(process, opened.job_id, opened.namespace, not options.namespace_or_default(), printer)
+    session = SessionEngine(process, opened.job_id, opened.namespace, not options.namespace_or_default(), printer)
+    session.detaches_actors, session.labels = options.detaches_actors, opened.labels
+    return session
 
 
 def _open_session(rid: int, process: Process, options: InitOptions) -> messages.OpenSession:
@@ -146,4 +147,13 @@ def _open_session(rid: int, process: Process, options: InitOptions) -> messages.
         dict(options.resources),
         options.shows_output(),
         options.graceful_shutdown_s,
+        _json(options.logging_config.to_dict()) if options.logging_config is not None else "",
+        options.detaches_actors,
+        dict(options.labels),
     )
+
+
+def _json(value: object) -> str:
+    import json  # noqa: PLC0415 - few sessions need it, none to begin
+
+    return json.dumps(value)

@@ -117,6 +117,7 @@ class TaskQueue(Target):
         self._memory_limit = options.memory_limit or 0
         self._is_retriable = options.max_retries != 0
         self._seat = seat
+        self._selectors = messages.selectors(options.selectors)
         self._setup = options.runtime_env
         """Kept, so that no other hook gets the same representation while this queue is found by it."""
         self._runtime_env: messages.RuntimeEnv | None = None
@@ -316,6 +317,7 @@ class TaskQueue(Target):
             self._memory_limit,
             self._is_retriable,
             self._seat,
+            self._selectors,
         )
 
     def declare(self) -> list[messages.Leased]:

@@ -140,7 +140,8 @@ class Tasks:
         held = tuple(sorted(options.held().items()))
         # The node chooses by `max_retries` what it ends when memory gets scarce, so a lease is for one of both.
         seat = messages.Seat.of(options.scheduling_strategy, self._own_seat())
-        key = (label, held, repr(options.runtime_env), options.memory_limit, options.max_retries != 0, seat)
+        is_retried = options.max_retries != 0
+        key = (label, held, repr(options.runtime_env), options.memory_limit, is_retried, seat, options.selectors)
         queues = self._queues.setdefault(export.key, {})
         queue = queues.get(key)
         if queue is None:

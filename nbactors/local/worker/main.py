@@ -102,10 +102,24 @@ class Worker:
         breakpoints.install(process.directory, process.node, output.origin)
         questions.install(process.directory, process.node, output.origin)
         self._apply(self._assign)
+        self._take_settings(self._engine)
         process.environment.tell_paths()
         process.objects.waiting.on_block = self._lend
         process.objects.unread.tell = UnreadPrinter(process.reactor).take
         self.executor.serve()
+
+    def _take_settings(self, engine: WorkerEngine) -> None:
+        """Take over the settings of the session, which the node has told before the assignment."""
+        opened = self.process.home.opened if self.process.home is not None else None
+        if opened is None:
+            return
+        engine.detaches_actors, engine.labels = opened.detaches_actors, opened.labels
+        if opened.logging:
+            import json  # noqa: PLC0415 - few sessions need it
+
+            from nbactors.logging_config import LoggingConfig  # noqa: PLC0415 - as above
+
+            LoggingConfig.from_dict(json.loads(opened.logging))._apply()
 
     # ------------------------------------------------------------------------------------------------------- control
 

@@ -58,6 +58,7 @@ class Scenario:
     def __init__(
         self,
         gpus: int = 0,
+        model: str = "",
         linger_s: float = 1.0,
         survivors: dict[str, int] | None = None,
         memory_threshold: float = 1.0,
@@ -78,7 +79,7 @@ class Scenario:
             memory=1000.0,
             store_room=store_room,
             new_id=self.new_id,
-            gpus=lambda: [Gpu(str(index), f"GPU-{index}") for index in range(gpus)],
+            gpus=lambda: [Gpu(str(index), f"GPU-{index}", model) for index in range(gpus)],
             survivors=survivors or {},
             memory_threshold=memory_threshold,
         )

@@ -54,17 +54,19 @@ def test_gpus_are_numbered_by_pci_address_and_identified_by_uuid(
 ) -> None:
     for place, uuid in (("0000:41:00.0", "GPU-bb"), ("0000:01:00.0", "GPU-aa"), ("0000:61:00.0", "GPU-??")):
         (tmp_path / place).mkdir()
-        (tmp_path / place / "information").write_text(f"Model: \t\t x\nGPU UUID: \t {uuid}\n")
+        (tmp_path / place / "information").write_text(f"Model: \t\t NVIDIA L4\nGPU UUID: \t {uuid}\n")
     monkeypatch.setattr(machine, "_PROC_GPUS", str(tmp_path))
     assert [(gpu.index, gpu.uuid) for gpu in machine.gpus()] == [("0", "GPU-aa"), ("1", "GPU-bb"), ("2", "")]
+    assert {gpu.model for gpu in machine.gpus()} == {"NVIDIA L4"}
 
 
 def test_without_driver_files_nvidia_smi_is_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(machine, "_PROC_GPUS", str(tmp_path / "none"))
     tool = tmp_path / "nvidia-smi"
-    tool.write_text("#!/bin/sh\necho '0, GPU-aa'\necho '1, GPU-bb'\n")
+    tool.write_text("#!/bin/sh\necho '0, GPU-aa, NVIDIA L4'\necho '1, GPU-bb, NVIDIA L4'\n")
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    assert [(gpu.index, gpu.uuid) for gpu in machine.gpus()] == [("0", "GPU-aa"), ("1", "GPU-bb")]
+    found = [(gpu.index, gpu.uuid, gpu.model) for gpu in machine.gpus()]
+    assert found == [("0", "GPU-aa", "NVIDIA L4"), ("1", "GPU-bb", "NVIDIA L4")]
     tool.write_text("#!/bin/sh\nexit 9\n")
     assert machine.gpus() == []

@@ -646,3 +646,15 @@ class TestAWorkerThatWasNotToldWhatItIsFor:
         assert driver.ask("available_resources").amounts["CPU"] == 3.0
         driver.send(messages.ReturnLease(6))
         assert driver.ask("available_resources").amounts["CPU"] == 4.0
+
+
+def test_demands_on_labels_hold_at_the_next_node() -> None:
+    crash = Crash(1, labels={"zone": "a"})
+    waiting, starting = (
+        crash.creation(actor_id=name * 16, selectors=[[messages.LabelTerm("zone", "in", [zone])]])
+        for name, zone in ((b"a", "b"), (b"b", "a"))
+    )
+    declared = [messages.Created(asked, 0, b"", 0) for asked in (waiting, starting)]
+    driver = crash.driver(*declared, crash.hold(waiting), crash.hold(starting))
+    assert len(crash.node.take(events.Spawn)) == 1
+    assert "zone=b" in driver.one(messages.Warn).text

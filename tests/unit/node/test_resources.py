@@ -195,3 +195,21 @@ class Sharing(RuleBasedStateMachine):
 
 
 TestSharing = Sharing.TestCase
+
+
+@pytest.mark.parametrize(
+    ("model", "kind"),
+    [
+        ("Tesla V100-SXM2-16GB", "V100"),
+        ("Tesla T4", "T4"),
+        ("NVIDIA A100-SXM4-40GB", "A100"),
+        ("NVIDIA H100 80GB HBM3", "H100"),
+        ("NVIDIA L40S", "L40S"),
+        ("NVIDIA RTX PRO 6000 Blackwell Server Edition", "RTX-PRO-6000"),
+        ("NVIDIA GeForce RTX 5090", "GeForce-RTX-5090"),
+        ("Quadro", "Quadro"),
+        ("", ""),
+    ],
+)
+def test_the_kind_of_a_gpu_is_that_of_ray(model: str, kind: str) -> None:
+    assert Gpu("0", "", model).kind == kind

@@ -17,6 +17,7 @@ from nbactors.local.node.rules.actor_table import ActorTable
 from nbactors.local.node.rules.asks import Ask
 from nbactors.local.node.rules.context import Context
 from nbactors.local.node.rules.events import RemoveLog, RemoveRestartFiles
+from nbactors.local.node.rules.grouping import node_labels
 from nbactors.local.node.rules.lifecycle import Cause, State, follow
 from nbactors.local.node.rules.names import Names, missing
 from nbactors.local.node.rules.queue import PlacementQueue, Request, too_much
@@ -451,7 +452,8 @@ class Actors:
 
         asked = actor.creation
         _, pool = source(actor.home, actor.group, asked.seat)
-        actor.request = Request(_placement(asked, actor.resources), actor.resources, grant, pool)
+        pool, unmet = node_labels.pool_for(self._context, actor.home, pool, asked.selectors)
+        actor.request = Request(_placement(asked, actor.resources), actor.resources, grant, pool, unmet)
         self._queue_up(actor.home, actor.request, f"actor {asked.class_name}", actor.group)
 
     def _place(self, actor: Actor) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 import msgspec
@@ -19,10 +20,27 @@ class Gpu(msgspec.Struct, frozen=True):
     Attributes:
         index: CUDA's number for it.
         uuid: As in "GPU-8f2c…", empty if unknown.
+        model: As the driver names it: "NVIDIA A100-SXM4-40GB"; empty if unknown.
     """
 
     index: str
     uuid: str = ""
+    model: str = ""
+
+    @property
+    def kind(self) -> str:
+        """What the option `accelerator_type` calls it, as in Ray: "A100", "RTX-PRO-6000", "GeForce-RTX-5090"."""
+        maker, _, name = self.model.strip().partition(" ")
+        parts = []
+        for word in name.split():
+            found = re.match("[A-Z0-9]*", word)
+            head = found[0] if found is not None else ""
+            parts.append(head)
+            if any(map(str.isdigit, head)):
+                return "-".join(parts)
+            if head != word:  # "GeForce"
+                break
+        return "-".join((name if maker == "NVIDIA" else self.model).split())
 
 
 class GpuBank(dict[str, "SessionGpus"]):

@@ -17,6 +17,7 @@ from nbactors.local.node.rules.actors import REMOVED_GROUP, UNKNOWN_GROUP
 from nbactors.local.node.rules.asks import Ask
 from nbactors.local.node.rules.context import Context
 from nbactors.local.node.rules.gpus import UNIT
+from nbactors.local.node.rules.grouping import node_labels
 from nbactors.local.node.rules.queue import Request, too_much
 from nbactors.local.node.rules.records import Group, Lease, Process, Session, Worker, source
 from nbactors.local.node.rules.resources import Allocation, to_units
@@ -273,7 +274,8 @@ class Leases:
                 self._place(lease)
 
         _, pool = source(lease.home, lease.group, lease.asked.seat)
-        lease.request = Request(lease.resources, lease.resources, grant, pool)
+        pool, unmet = node_labels.pool_for(self._context, lease.home, pool, lease.asked.selectors)
+        lease.request = Request(lease.resources, lease.resources, grant, pool, unmet)
         self._queue_up(lease.home, lease.request, f"task {lease.asked.label}", lease.group)
 
     def _fail(self, lease: Lease, why: str) -> None:

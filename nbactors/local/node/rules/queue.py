@@ -33,12 +33,14 @@ class Request(msgspec.Struct, eq=False):
         resources: The resources that are then held; a part of `placement`.
         grant: Called with the allocation.
         pool: Where they are taken from.
+        unmet: Why the pool has nothing, for a warning; empty if resources decide.
     """
 
     placement: Units
     resources: Units
     grant: Callable[[Allocation], None]
     pool: Pool
+    unmet: str = ""
     number: int = 0
     withdrawn: bool = False
     overtaken: int = 0

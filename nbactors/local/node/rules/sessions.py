@@ -24,6 +24,8 @@ CLOSE_WITHIN_S = 4.0
 
 MEMORY_SHARE = 0.7
 
+ACCELERATOR_LABEL = "ray.io/accelerator-type"
+
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -106,12 +108,14 @@ class Sessions:
         except ValueError as error:
             ask.refuse("value", str(error))
             return
+        if kind := self._kind(pool.gpu_ids):
+            asked = msgspec.structs.replace(asked, labels={ACCELERATOR_LABEL: kind, **asked.labels})
         namespace = asked.namespace or str(uuid.UUID(bytes=self._context.facts.new_id(), version=4))
         asked = msgspec.structs.replace(asked, rid=0, namespace=namespace)
         job_id = (self._last_job + 1).to_bytes(4, "little")
         session = self._add(messages.Home(job_id, driver.process_id, driver.pid, asked), driver, pool)
         gpus = [gpu.index for gpu in self._detected or []]
-        ask.answer(messages.SessionOpened(ask.rid, session.job_id, namespace, gpus))
+        ask.answer(messages.SessionOpened(ask.rid, session.job_id, namespace, gpus, asked.labels))
         # The forkserver starts now, so that it is ready when the first actor is created.
         self._context.do(OpenForkserver(session.environment, asked.environment))
 
@@ -200,6 +204,10 @@ class Sessions:
             self.environments.forget(number)
             self._context.do(CloseForkserver(number))
 
+    def _kind(self, gpu_ids: list[str]) -> str:
+        """Return the kind of the machine's GPUs, if a session has some; empty if it is not known."""
+        return self._detected[0].kind if self._detected and gpu_ids else ""
+
     def _pool(self, asked: messages.OpenSession) -> Pool:
         facts = self._context.facts
         if self._detected is None and asked.num_gpus != 0:
@@ -213,6 +221,7 @@ class Sessions:
             "object_store_memory": asked.object_store_memory if asked.object_store_memory >= 0 else facts.store_limit,
             "node:127.0.0.1": 1.0,
             "node:__internal_head__": 1.0,
+            **({f"accelerator_type:{kind}": 1.0} if (kind := self._kind(gpus.ids)) else {}),
             **asked.resources,
         }
         return Pool(totals, gpus)

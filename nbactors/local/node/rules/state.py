@@ -487,7 +487,7 @@ class NodeState:
         shortage = request.pool.shortage(request.placement)
         if not shortage:
             return
-        text = shortage_text(purpose, shortage)
+        text = f"{purpose} {request.unmet}" if request.unmet else shortage_text(purpose, shortage)
         key = text.encode()
         if key not in session.warned and len(session.warned) < MAX_KINDS:
             session.warned.add(key)

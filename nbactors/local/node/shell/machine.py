@@ -28,17 +28,14 @@ def gpus() -> list[Gpu]:
         places = sorted(os.listdir(_PROC_GPUS))
     except OSError:
         return _gpus_by_tool()
-    return [
-        Gpu(str(index), _uuid(os.path.join(_PROC_GPUS, place, "information"))) for index, place in enumerate(places)
-    ]
+    facts = [_facts(os.path.join(_PROC_GPUS, place, "information")) for place in places]
+    return [Gpu(str(index), found.get("GPU UUID", ""), found.get("Model", "")) for index, found in enumerate(facts)]
 
 
-def _uuid(path: str) -> str:
-    for line in cgroups.read(path).splitlines():
-        label, _, value = line.partition(":")
-        if label.strip() == "GPU UUID" and "?" not in value:
-            return value.strip()
-    return ""
+def _facts(path: str) -> dict[str, str]:
+    """Return what the driver tells of a GPU, by its words for it, without what it does not know."""
+    pairs = (line.split(":", 1) for line in cgroups.read(path).splitlines() if ":" in line)
+    return {label.strip(): value.strip() for label, value in pairs if "?" not in value}
 
 
 def _gpus_by_tool() -> list[Gpu]:
@@ -48,13 +45,13 @@ def _gpus_by_tool() -> list[Gpu]:
         return []
     import subprocess  # noqa: PLC0415 - few machines need it
 
-    command = [tool, "--query-gpu=index,uuid", "--format=csv,noheader"]
+    command = [tool, "--query-gpu=index,uuid,name", "--format=csv,noheader"]
     try:
         answer = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout
     except (OSError, subprocess.SubprocessError):
         return []
-    rows = [line.split(",") for line in answer.splitlines() if line.count(",") == 1]
-    return [Gpu(index.strip(), uuid.strip()) for index, uuid in rows]
+    rows = [line.split(",") for line in answer.splitlines() if line.count(",") == 2]
+    return [Gpu(*(field.strip() for field in row)) for row in rows]
 
 
 def _tool_places() -> list[str]:

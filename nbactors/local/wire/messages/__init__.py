@@ -116,6 +116,7 @@ from nbactors.local.wire.messages.peer import (
 )
 from nbactors.local.wire.messages.returning import Created, Leased, NodeStopped, Rejoin, Restored
 from nbactors.local.wire.messages.room import DEFAULT_SHARE, KEEP_ALL, AskRoom, AskUse, Room, StoreRow, StoreUse
+from nbactors.local.wire.messages.selectors import Labels, LabelTerm, Selectors, selectors
 from nbactors.local.wire.messages.shown import Bar, Display, Paused
 from nbactors.local.wire.messages.task_events import (
     MAX_ERROR_TEXT,

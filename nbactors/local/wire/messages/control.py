@@ -15,6 +15,7 @@ from nbactors.limits import MAX_AMOUNT, MAX_GPUS, MAX_KINDS, MAX_SECONDS, MAX_TE
 from nbactors.local.wire.messages.groups import CreateGroup, GroupRow, Seat
 from nbactors.local.wire.messages.message import Count, Message, Name, Pid, ProcessId, RuntimeEnv
 from nbactors.local.wire.messages.room import StoreRow
+from nbactors.local.wire.messages.selectors import Labels, Selectors
 from nbactors.local.wire.messages.shown import Bar
 
 _MAX_NAMES = 10_000
@@ -85,6 +86,9 @@ class OpenSession(Message, tag=6, frozen=True):
         resources: Custom resources, name to amount.
         log_to_driver: Whether the session wants `Output` messages.
         graceful_shutdown_s: Seconds an actor may take to end gracefully (`__ray_shutdown__`).
+        logging: The LoggingConfig of its workers as JSON; empty for none.
+        labels: Labels of the node, beside those that it has for all sessions.
+        detaches_actors: Whether actors without the option `lifetime` are detached. Their creators look at it.
     """
 
     rid: Count
@@ -97,15 +101,19 @@ class OpenSession(Message, tag=6, frozen=True):
     resources: Amounts
     log_to_driver: bool
     graceful_shutdown_s: Annotated[float, Meta(ge=0, le=MAX_SECONDS)]
+    logging: Name = ""
+    detaches_actors: bool = False
+    labels: Labels = field(default_factory=dict)
 
 
 class SessionOpened(Message, tag=7, frozen=True):
-    """`namespace` is the requested one, or a new anonymous one (a UUID)."""
+    """`namespace` is the requested one, or a new anonymous one (a UUID). `labels` are those of `Home.opened`."""
 
     rid: int
     job_id: bytes
     namespace: str
     detected_gpus: list[str]
+    labels: Labels = field(default_factory=dict)
 
 
 class Home(Message, tag=135, frozen=True):
@@ -148,6 +156,7 @@ class CreateActor(Message, tag=10, frozen=True):
         max_restarts: How often it is started again after a crash; -1 for any number.
         memory_limit: Bytes of its own that its process may use while a method runs; 0 for no limit.
         seat: Its place in a placement group; None for none.
+        selectors: Demands on the node's labels.
     """
 
     rid: Count
@@ -167,6 +176,7 @@ class CreateActor(Message, tag=10, frozen=True):
     max_restarts: int = 0
     memory_limit: Count = 0
     seat: Seat | None = None
+    selectors: Selectors = field(default_factory=list)
 
 
 class ActorNamed(Message, tag=11, frozen=True):
@@ -315,6 +325,7 @@ class RequestLease(Message, tag=21, frozen=True):
         memory_limit: Bytes of its own that the worker may use while a task runs; 0 for no limit.
         is_retriable: Whether tasks of this kind run again after a crash of the worker.
         seat: Their place in a placement group; None for none.
+        selectors: Demands on the node's labels.
     """
 
     rid: Count
@@ -326,6 +337,7 @@ class RequestLease(Message, tag=21, frozen=True):
     memory_limit: Count = 0
     is_retriable: bool = False
     seat: Seat | None = None
+    selectors: Selectors = field(default_factory=list)
 
 
 class LeaseGranted(Message, tag=22, frozen=True):

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from nbactors.local.connections.node_link import NodeLink
 
+SET_TRACE = "nbactors.util.pdb"
+"""The module whose frame lies between the user's code and the hook."""
+
 ACCEPT_S = 10.0
 """Seconds that the session has to connect. If it has gone it does not, and the call goes on."""
 
@@ -29,7 +32,10 @@ def install(directory: str, node: NodeLink, origin: Callable[[], int]) -> None:
         called_from = origin()
         if not called_from or os.environ.get("PYTHONBREAKPOINT"):
             return sys.__breakpointhook__(*args, **kwargs)  # noqa: T100 - what the user called
-        return _stop(directory, node, called_from, sys._getframe(1))
+        frame: Any = sys._getframe(1)
+        if frame.f_globals.get("__name__") == SET_TRACE:
+            frame = frame.f_back
+        return _stop(directory, node, called_from, frame)
 
     sys.breakpointhook = hook
 

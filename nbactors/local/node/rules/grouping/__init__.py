@@ -1,1 +1,1 @@
-"""Placement groups: what their bundles have, and how groups are reserved and removed."""
+"""Where actors and tasks may run: placement groups, with what their bundles have, and labels of the node."""
