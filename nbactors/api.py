@@ -497,7 +497,7 @@ def register_pickle_by_value(module: types.ModuleType) -> None:
     """
     import cloudpickle  # noqa: PLC0415 - half of the package's import time, and few programs need it
 
-    from nbactors.local.wire import pickling  # noqa: PLC0415 - as above
+    from nbactors.pickling import pickling  # noqa: PLC0415 - as above
 
     _check_module(module)
     cloudpickle.register_pickle_by_value(module)
@@ -513,7 +513,7 @@ def unregister_pickle_by_value(module: types.ModuleType) -> None:
     """
     import cloudpickle  # noqa: PLC0415 - half of the package's import time, and few programs need it
 
-    from nbactors.local.wire import pickling  # noqa: PLC0415 - as above
+    from nbactors.pickling import pickling  # noqa: PLC0415 - as above
 
     _check_module(module)
     cloudpickle.unregister_pickle_by_value(module)

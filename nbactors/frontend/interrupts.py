@@ -38,7 +38,7 @@ _ROUNDS = 20
 """Turns of an event loop in which a cancellation reaches the innermost coroutine that the cell's task awaits. Each
 coroutine that catches it and raises it again takes one or two."""
 
-_RUNTIME = tuple(PACKAGE + room + os.sep for room in ("local", "engine", "frontend"))
+_RUNTIME = tuple(PACKAGE + room + os.sep for room in ("local", "engine", "frontend", "pickling"))
 _MAIN = threading.main_thread().ident
 _SIGINT = int(signal.SIGINT)
 

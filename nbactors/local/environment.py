@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from nbactors.local import installation
-from nbactors.local.wire import messages, os_bytes, pickling
+from nbactors.local.wire import messages, os_bytes
+from nbactors.pickling import pickling
 
 if TYPE_CHECKING:
     from nbactors.runtime_env.worker_setup import WorkerSetup

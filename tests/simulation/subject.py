@@ -12,9 +12,9 @@ from typing import Any
 from nbactors.local import current
 from nbactors.local.submitting.actor_link import LocalActorLink
 from nbactors.local.submitting.actors import ActorHold
-from nbactors.local.wire import pickling
 from nbactors.local.worker.running.ending import ActorExit
 from nbactors.object_ref import ObjectRef
+from nbactors.pickling import pickling
 
 Steps = tuple[tuple[Any, ...], ...]
 Program = Generator[tuple[Any, ...], Any, Any]

@@ -41,7 +41,7 @@ from nbactors.local.submitting.actor_link import LocalActorLink
 from nbactors.local.submitting.actors import ActorHold
 from nbactors.local.submitting.arguments import prepare
 from nbactors.local.submitting.construction import Concurrency, Construction
-from nbactors.local.wire import ids, messages, pickling
+from nbactors.local.wire import ids, messages
 from nbactors.local.wire.framing import MAX_CONTROL_FRAME, MAX_PEER_FRAME, FrameBuffer, control_codec, peer_codec
 from nbactors.local.worker.running.ending import Ending
 from nbactors.local.worker.running.executor import Executor
@@ -49,6 +49,7 @@ from nbactors.local.worker.running.lanes import Lanes
 from nbactors.local.worker.running.thread_lane import ThreadLane
 from nbactors.object_ref import ObjectRef
 from nbactors.options import CallOptions, TaskOptions
+from nbactors.pickling import pickling
 
 T = TypeVar("T")
 M = TypeVar("M", bound=messages.Message)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from nbactors.exceptions.hints import hint
-from nbactors.local.wire import pickling
+from nbactors.pickling import pickling
 
 
 def error_in(package: str, error: Exception, owner: Any = None) -> Exception:

@@ -25,7 +25,7 @@ jupyter                   : package in_worker util upkeep actor remote_function 
 cli                       : benchmark util byte_sizes exceptions version views          + click psutil rich textual
 benchmark                 :                                                                     + typing_extensions
 testing                   : exceptions frontend local.access local.sockets                      + msgspec psutil
-cloudpickle               : api definitions                                                     + cloudpickle
+cloudpickle               : pickling api definitions                                                     + cloudpickle
 experimental              : util
 job_config                : logging_config
 package                   : cloudpickle cross_language experimental job_config logging_config ray_names types
@@ -34,11 +34,12 @@ package                   : cloudpickle cross_language experimental job_config l
                                                                                                          + IPython
 upkeep                    : api actor definitions engine exceptions object_ref options ownership
 util.multiprocessing      : api exceptions object_ref views                            + typing_extensions
-util                      : api actor definitions engine exceptions frontend object_ref object_ref_generator
+util                      : pickling api actor definitions engine exceptions frontend object_ref object_ref_generator
                             options ray_names views
 logging_config            : engine
 runtime_context           : actor engine ray_names runtime_env
-api                       : actor remote_function ray_context engine exceptions object_ref object_ref_generator options
+api                       : pickling actor remote_function ray_context engine exceptions object_ref
+                            object_ref_generator options
                                                                                     + cloudpickle
 remote_function           : dag definitions engine object_ref object_ref_generator options views
 actor                     : dag remote_method definitions engine object_ref object_ref_generator options views
@@ -54,6 +55,7 @@ definitions               : options exceptions                                  
 options                   : byte_sizes runtime_env limits
 runtime_env               : limits
 frontend                  : version
+pickling                  : definitions frontend                                                   + polars pyarrow
 byte_sizes                :
 exceptions                : version
 old_names                 :
@@ -71,10 +73,11 @@ cluster.common            : definitions engine exceptions                       
 
 in_worker                 : frontend                                                          + IPython traitlets
 
-local.worker              : local.worker.running local.worker.inspecting local.worker.printing local.session in_worker
+local.worker              : pickling local.worker.running local.worker.inspecting local.worker.printing local.session
+                            in_worker
                             local.member local.objects local.reactor local.sockets local.wire definitions engine
                             exceptions frontend limits logging_config runtime_env version         + msgspec
-local.worker.running      : local.worker.inspecting local.worker.memory local.worker.printing local.worker.jobs
+local.worker.running      : pickling local.worker.inspecting local.worker.memory local.worker.printing local.worker.jobs
                             local.submitting local.task_events
                             local.objects local.connections local.reactor local.membership local.wire definitions
                             exceptions frontend limits version                                  + uvloop
@@ -86,20 +89,22 @@ local.worker.jobs         : local.submitting local.task_events local.objects loc
                             options
 local.observing           : local.cancelling local.stack_of_actor local.surroundings local.access local.wire engine
                             exceptions version
-local.session             : local.member local.submitting local.objects local.reactor local.stack_of_actor local.access
+local.session             : pickling local.member local.submitting local.objects local.reactor local.stack_of_actor
+                            local.access
                             local.environment local.sockets local.standard_streams local.wire definitions engine
                             exceptions frontend limits object_ref options version views               + msgspec
 local.member              : local.submitting local.task_events
                             local.objects local.connections local.store local.reactor local.current
                             local.access local.environment local.membership local.wire exceptions frontend
-local.submitting          : local.task_events local.objects local.connections local.reactor local.current
+local.submitting          : pickling local.task_events local.objects local.connections local.reactor local.current
                             local.environment local.membership local.wire definitions engine exceptions frontend limits
                             object_ref object_ref_generator options views
 local.task_events         : byte_sizes local.reactor local.wire frontend limits views
-local.objects             : local.connections local.store local.reactor local.cgroups local.current local.membership
+local.objects             : pickling local.connections local.store local.reactor local.cgroups local.current
+                            local.membership
                             local.wire engine exceptions frontend object_ref object_ref_generator views
 local.connections         : local.reactor local.membership local.sockets local.wire exceptions version    + msgspec
-local.environment         : local.installation local.packages local.wire runtime_env
+local.environment         : pickling local.installation local.packages local.wire runtime_env
 local.packages            : local.access runtime_env exceptions frontend
 local.membership          : exceptions
 local.reactor             : frontend
@@ -121,7 +126,7 @@ local.node.shell          : local.node.rules local.access local.cgroups local.so
 local.node.rules          : local.wire byte_sizes limits                                                       + msgspec
 local.access              : local.sockets local.wire exceptions frontend limits ownership version     + msgspec psutil
 local.sockets             : local.wire
-local.wire                : definitions exceptions frontend limits   + msgspec polars pyarrow
+local.wire                : pickling exceptions frontend limits                                       + msgspec
 """
 
 # Imports that the table forbids, each with the reason for it.
@@ -129,13 +134,6 @@ ALLOWED = {
     ("package", "jupyter.failures.tracebacks"),  # in a notebook
     ("package", "jupyter.kernel.session_hooks"),  # in a notebook, on first use
     ("package", "jupyter.magics.registry"),  # `%load_ext nbactors`
-    ("api", "local.wire.pickling"),  # which modules travel by value is one registry, whichever engine runs
-    ("cloudpickle", "local.wire.reducers"),  # it pickles as every engine does
-    ("cloudpickle", "local.wire.diagnosis"),
-    ("cloudpickle", "local.wire.pickling"),
-    ("util.serialization", "local.wire.reducers"),  # so is the registry of serializers
-    ("util.check_serialize.failure_tree", "local.wire.diagnosis"),  # it pickles as every engine does
-    ("util.check_serialize.failure_tree", "local.wire.pickling"),
     ("local.submitting.handles", "actor"),  # a received handle is the public class
     ("local.worker.engine", "actor"),  # so is an actor's handle to itself
     ("cluster.link", "actor"),  # as the first of these two

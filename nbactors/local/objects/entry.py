@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 from nbactors import exceptions
 from nbactors.local import current
 from nbactors.local.objects.object_life import ASK, ERROR, LOSS, PENDING, READY, TABLE, VALUE
-from nbactors.local.wire import failures, ids, pickling
+from nbactors.local.wire import failures, ids
 from nbactors.object_ref import ObjectRef
+from nbactors.pickling import pickling
 from nbactors.views.summaries import ObjectFacts
 
 if TYPE_CHECKING:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from nbactors.local.wire import failures, pickling
+from nbactors.local.wire import failures
+from nbactors.pickling import pickling
 
 if TYPE_CHECKING:
     from nbactors.local.objects.entry import Entry

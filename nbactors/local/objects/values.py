@@ -10,8 +10,9 @@ from nbactors.exceptions import ForeignCodeError
 from nbactors.local.objects.held import Held
 from nbactors.local.objects.object_life import READY
 from nbactors.local.reactor.blame import place
-from nbactors.local.wire import failures, messages, pickling
+from nbactors.local.wire import failures, messages
 from nbactors.object_ref import ObjectRef
+from nbactors.pickling import pickling
 
 if TYPE_CHECKING:
     from nbactors.local.connections.connection import Connection

@@ -35,9 +35,10 @@ from nbactors.local.submitting.actor_link import LocalActorLink
 from nbactors.local.submitting.actors import ActorHold
 from nbactors.local.submitting.arguments import Arguments, prepare
 from nbactors.local.submitting.construction import Concurrency, Construction
-from nbactors.local.wire import ids, messages, pickling, restart_files
+from nbactors.local.wire import ids, messages, restart_files
 from nbactors.local.wire.cancel_mode import CancelMode
 from nbactors.object_ref import ObjectRef
+from nbactors.pickling import pickling
 from nbactors.views.summaries import StoreFacts
 
 if TYPE_CHECKING:

@@ -21,9 +21,10 @@ from nbactors.local.submitting.handles import rebuild_handle, rebuild_weak_handl
 from nbactors.local.submitting.pending_call import PendingCall, make_results, open_stream
 from nbactors.local.submitting.retriable import pickled_types
 from nbactors.local.submitting.target import Target, in_turn
-from nbactors.local.wire import failures, messages, pickling
+from nbactors.local.wire import failures, messages
 from nbactors.local.wire.cancel_mode import CancelMode
 from nbactors.object_ref import ObjectRef
+from nbactors.pickling import pickling
 from nbactors.views.summaries import ActorFacts, CallFacts
 
 if TYPE_CHECKING:

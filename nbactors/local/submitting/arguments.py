@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from nbactors.local.objects.held import Held
 from nbactors.local.objects.object_life import READY
-from nbactors.local.wire import messages, pickling
+from nbactors.local.wire import messages
 from nbactors.object_ref import ObjectRef
+from nbactors.pickling import pickling
 
 if TYPE_CHECKING:
     from nbactors.local.connections.connection import Connection

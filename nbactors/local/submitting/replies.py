@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from nbactors.exceptions import reasons
 from nbactors.local.objects.held import Held
 from nbactors.local.submitting import lineage
-from nbactors.local.wire import failures, ids, messages, pickling
+from nbactors.local.wire import failures, ids, messages
+from nbactors.pickling import pickling
 
 if TYPE_CHECKING:
     from nbactors.local.connections.connection import Connection

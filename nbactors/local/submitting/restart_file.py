@@ -14,7 +14,7 @@ from nbactors.local.objects.held import Held
 
 if TYPE_CHECKING:
     from nbactors.local.objects.entry import Entry
-    from nbactors.local.wire.pickling import Pickled
+    from nbactors.pickling.pickling import Pickled
 
 Parts = tuple[Any, Sequence[Any]]
 """The pickle stream of a value, and its out-of-band buffers."""

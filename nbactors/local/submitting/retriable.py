@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nbactors.local.wire import pickling
+from nbactors.pickling import pickling
 
 
 def pickled_types(retry_exceptions: bool | tuple[type[BaseException], ...]) -> bytes:

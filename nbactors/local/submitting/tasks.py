@@ -12,7 +12,8 @@ from nbactors.local.submitting.arguments import prepare
 from nbactors.local.submitting.pending_call import PendingCall, make_results, open_stream
 from nbactors.local.submitting.retriable import pickled_types
 from nbactors.local.submitting.task_queue import TaskQueue
-from nbactors.local.wire import messages, pickling
+from nbactors.local.wire import messages
+from nbactors.pickling import pickling
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from nbactors import exceptions
 from nbactors.exceptions import reasons
 from nbactors.exceptions.source_lines import raised, with_sources
-from nbactors.local.wire import messages, pickling
+from nbactors.local.wire import messages
 from nbactors.local.wire.cancel_mode import CancelMode
+from nbactors.pickling import pickling
 
 if TYPE_CHECKING:
     from nbactors.exceptions.task_error import RemoteFrame

@@ -10,7 +10,8 @@ from typing import Any, NoReturn
 
 from nbactors import engine
 from nbactors.exceptions import RaySystemError
-from nbactors.local.wire import messages, os_bytes, pickling
+from nbactors.local.wire import messages, os_bytes
+from nbactors.pickling import pickling
 from nbactors.runtime_env.worker_setup import WorkerSetup
 
 _SEES_SESSION = "_nbactors_session.pth"

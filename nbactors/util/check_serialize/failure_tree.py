@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from nbactors.local.wire.diagnosis import parts
-from nbactors.local.wire.pickling import error_of
+from nbactors.pickling.diagnosis import parts
+from nbactors.pickling.pickling import error_of
 
 _MAX_FAILURES = 20
 """Parts that one tree shows, so that a long list of bad items ends soon."""

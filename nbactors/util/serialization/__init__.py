@@ -24,7 +24,7 @@ def register_serializer(cls: type, *, serializer: Callable[[Any], Any], deserial
     Raises:
         TypeError: `cls` is not a class, or one of the others cannot be called.
     """
-    from nbactors.local.wire import reducers  # noqa: PLC0415 - no engine with the import
+    from nbactors.pickling import reducers  # noqa: PLC0415 - no engine with the import
 
     _check(cls, "register_serializer")
     for name, function in (("serializer", serializer), ("deserializer", deserializer)):
@@ -39,7 +39,7 @@ def deregister_serializer(cls: type) -> None:
     Raises:
         TypeError: `cls` is not a class.
     """
-    from nbactors.local.wire import reducers  # noqa: PLC0415 - no engine with the import
+    from nbactors.pickling import reducers  # noqa: PLC0415 - no engine with the import
 
     _check(cls, "deregister_serializer")
     reducers.deregister(cls)

@@ -12,7 +12,7 @@ import pytest
 from nbactors.frontend.interrupts import INTERRUPTS, Interrupts
 from nbactors.local.reactor.reactor import Reactor
 from nbactors.local.reactor.waiter import Waiter
-from nbactors.local.wire import pickling
+from nbactors.pickling import pickling
 
 
 def interrupt() -> None:

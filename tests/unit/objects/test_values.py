@@ -23,7 +23,8 @@ from nbactors.local.objects.entry import Entry
 from nbactors.local.objects.held import Held
 from nbactors.local.objects.values import INLINE
 from nbactors.local.store.arena import Arena
-from nbactors.local.wire import failures, messages, pickling
+from nbactors.local.wire import failures, messages
+from nbactors.pickling import pickling
 
 LARGE = bytes(range(256)) * (1 << 12)
 

@@ -21,7 +21,8 @@ from members import ONE_BY_ONE, Member, Session, settle
 from nbactors.local.connections.connection import Connection
 from nbactors.local.submitting.actor_link import LocalActorLink
 from nbactors.local.submitting.construction import Concurrency
-from nbactors.local.wire import failures, messages, pickling
+from nbactors.local.wire import failures, messages
+from nbactors.pickling import pickling
 
 M = TypeVar("M", bound=messages.Message)
 

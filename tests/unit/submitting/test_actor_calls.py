@@ -12,9 +12,10 @@ from nbactors import exceptions
 from nbactors.definitions.metadata import DYNAMIC, STREAMING
 from nbactors.local.objects.entry import Entry
 from nbactors.local.submitting.construction import Concurrency
-from nbactors.local.wire import failures, messages, pickling
+from nbactors.local.wire import failures, messages
 from nbactors.object_ref import ObjectRef
 from nbactors.options import CallOptions
+from nbactors.pickling import pickling
 
 GROUPS = Concurrency(is_async=False, max_concurrency=1, groups={"io": 2})
 

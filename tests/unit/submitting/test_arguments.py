@@ -11,8 +11,9 @@ from played_worker import PlayedWorker
 
 from nbactors.local.objects.entry import Entry
 from nbactors.local.submitting.arguments import Arguments, fill, prepare
-from nbactors.local.wire import failures, messages, pickling
+from nbactors.local.wire import failures, messages
 from nbactors.object_ref import ObjectRef
+from nbactors.pickling import pickling
 
 
 def prepared(session: Session, *args: Any, **kwargs: Any) -> Any:

@@ -12,8 +12,9 @@ from nbactors import exceptions
 from nbactors.local.connections import peers
 from nbactors.local.objects.entry import Entry
 from nbactors.local.submitting.construction import Concurrency
-from nbactors.local.wire import failures, messages, pickling
+from nbactors.local.wire import failures, messages
 from nbactors.object_ref import ObjectRef
+from nbactors.pickling import pickling
 
 
 def to_come(session: Session) -> ObjectRef[Any]:

@@ -12,10 +12,11 @@ from played_worker import PlayedWorker
 from nbactors import exceptions
 from nbactors.definitions.metadata import DYNAMIC, STREAMING
 from nbactors.local.submitting import lineage
-from nbactors.local.wire import failures, messages, pickling
+from nbactors.local.wire import failures, messages
 from nbactors.local.wire.cancel_mode import CancelMode
 from nbactors.object_ref import ObjectRef
 from nbactors.options import TaskOptions
+from nbactors.pickling import pickling
 
 LOST = messages.Value(failures.encode_loss(exceptions.RaySystemError("the value is lost: no descriptor")), error=True)
 """What the owner makes of a value whose descriptor has not come; a worker sends the same for a dropped answer."""

@@ -12,9 +12,10 @@ from nbactors.definitions.metadata import DYNAMIC, STREAMING
 from nbactors.local.connections.connection import Connection
 from nbactors.local.submitting.call_life import FAILED, FINISHED
 from nbactors.local.submitting.pending_call import PendingCall
-from nbactors.local.wire import failures, messages, pickling
+from nbactors.local.wire import failures, messages
 from nbactors.local.wire.cancel_mode import CancelMode
 from nbactors.object_ref import ObjectRef
+from nbactors.pickling import pickling
 
 
 def sent(session: Session, worker: PlayedWorker, **options: Any) -> tuple[Any, PendingCall, Connection]:

@@ -21,10 +21,11 @@ from nbactors.local.submitting import actor_link, restart_file
 from nbactors.local.submitting.actor_link import LocalActorLink
 from nbactors.local.submitting.actors import Actors
 from nbactors.local.submitting.construction import Concurrency, Construction
-from nbactors.local.wire import failures, messages, pickling
+from nbactors.local.wire import failures, messages
 from nbactors.local.wire.cancel_mode import CancelMode
 from nbactors.object_ref import ObjectRef
 from nbactors.options import CallOptions
+from nbactors.pickling import pickling
 from nbactors.views.summaries import ActorFacts
 
 CRASH = "its worker process (pid 7) was killed by SIGSEGV."

@@ -12,9 +12,10 @@ from played_worker import PlayedWorker
 from nbactors.definitions.metadata import FunctionMeta
 from nbactors.definitions.signature import ANYTHING
 from nbactors.local.objects.entry import Entry
-from nbactors.local.wire import failures, messages, pickling
+from nbactors.local.wire import failures, messages
 from nbactors.object_ref import ObjectRef
 from nbactors.options import TaskOptions
+from nbactors.pickling import pickling
 
 
 @pytest.fixture

@@ -14,10 +14,11 @@ from nbactors.definitions.metadata import FunctionMeta
 from nbactors.definitions.signature import ANYTHING
 from nbactors.local.objects.entry import Entry
 from nbactors.local.submitting import task_queue, tasks
-from nbactors.local.wire import messages, pickling
+from nbactors.local.wire import messages
 from nbactors.local.wire.cancel_mode import CancelMode
 from nbactors.object_ref import ObjectRef
 from nbactors.options import TaskOptions
+from nbactors.pickling import pickling
 from nbactors.runtime_env.worker_setup import WorkerSetup
 
 WORK = FunctionMeta(lambda *args, **kwargs: None, "work", ANYTHING)

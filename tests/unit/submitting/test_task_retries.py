@@ -11,9 +11,10 @@ from played_worker import PlayedWorker
 from nbactors import exceptions
 from nbactors.definitions.metadata import STREAMING
 from nbactors.local.submitting import task_queue
-from nbactors.local.wire import messages, pickling
+from nbactors.local.wire import messages
 from nbactors.local.wire.cancel_mode import CancelMode
 from nbactors.options import TaskOptions
+from nbactors.pickling import pickling
 
 CRASH = "its process was killed by SIGSEGV."
 

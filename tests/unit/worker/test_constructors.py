@@ -18,7 +18,8 @@ from serving import KINDS, Scene, scene_of, stage
 from nbactors.actor import exit_actor
 from nbactors.local.submitting import restart_file
 from nbactors.local.submitting.construction import Concurrency
-from nbactors.local.wire import messages, pickling, restart_files
+from nbactors.local.wire import messages, restart_files
+from nbactors.pickling import pickling
 from nbactors.testing import eventually
 
 

@@ -11,7 +11,8 @@ from serving import Scene, stage
 
 from nbactors.definitions.hooks import RESTORE, SAVE, SWAP
 from nbactors.local.submitting import restart_file
-from nbactors.local.wire import pickling, restart_files
+from nbactors.local.wire import restart_files
+from nbactors.pickling import pickling
 from nbactors.testing import eventually
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from nbactors.frontend.user_code import lets_through
-from nbactors.local.wire import arrow
+from nbactors.pickling import arrow
 
 _Reducer = Callable[[Any], Any]
 

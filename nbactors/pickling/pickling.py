@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from nbactors.definitions.importable import ByName, address_of
 from nbactors.frontend.user_code import lets_through
-from nbactors.local.wire import reducers
+from nbactors.pickling import reducers
 
 _REFUSALS = (pickle.PicklingError, AttributeError, TypeError)
 """The exceptions of plain pickle for a value that it cannot pickle."""
@@ -175,7 +175,7 @@ def _cloud_dumps(value: Any, keep: Callable[[pickle.PickleBuffer], bool]) -> byt
     except RecursionError as error:
         raise TypeError(f"cannot pickle {_brief(value)}: it is nested too deeply ({error})") from error
     except Exception as error:
-        from nbactors.local.wire.diagnosis import culprit  # noqa: PLC0415 - only for errors
+        from nbactors.pickling.diagnosis import culprit  # noqa: PLC0415 - only for errors
 
         where = culprit(value, error_of)
         at = f"; at fault: {where}" if where else ""

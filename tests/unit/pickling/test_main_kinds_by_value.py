@@ -17,7 +17,7 @@ import msgspec
 import pytest
 
 from nbactors.definitions import classes, kinds, main_names
-from nbactors.local.wire import pickling
+from nbactors.pickling import pickling
 
 
 def again(value: Any) -> Any:

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from nbactors.local.wire import pickling, reducers
+from nbactors.pickling import pickling, reducers
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from nbactors.local.wire import arrow, pickling
+from nbactors.pickling import arrow, pickling
 
 pl = pytest.importorskip("polars", reason="it is about its frames")
 pa = pytest.importorskip("pyarrow", reason="polars values travel through it")
@@ -262,7 +262,7 @@ def test_types_that_arrow_does_not_bring_back_are_refused_as_before(kind: type) 
 
 def test_nothing_is_imported_for_other_values() -> None:
     program = (
-        "import sys; from nbactors.local.wire import pickling; pickling.dumps({1: [object()]})\n"
+        "import sys; from nbactors.pickling import pickling; pickling.dumps({1: [object()]})\n"
         "print({'polars', 'pyarrow'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from nbactors.exceptions import ForeignCodeError
-from nbactors.local.wire import pickling
+from nbactors.pickling import pickling
 
 
 def round_trip(value):
@@ -34,7 +34,7 @@ def test_functions_without_a_module_of_their_own_are_pickled_by_value():
 
 def test_values_of_main_are_pickled_by_value():
     program = (
-        "from nbactors.local.wire import pickling\n"
+        "from nbactors.pickling import pickling\n"
         "class Point:\n    def __init__(self): self.x = 1\n"
         "data = pickling.dumps([Point()]).data\n"
         "print(b'cloudpickle' in data)\n"

@@ -1,0 +1,1 @@
+"""How users' values are pickled, whichever engine sends them: no input or output here."""
