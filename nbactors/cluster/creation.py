@@ -97,7 +97,18 @@ def _strategy(strategy: Any) -> Any:
         )
     if hasattr(strategy, "node_id"):
         return scheduling_strategies.NodeAffinitySchedulingStrategy(strategy.node_id, strategy.soft)
-    return strategy
+    return scheduling_strategies.NodeLabelSchedulingStrategy(
+        {each.key: _operator(each.operator) for each in strategy.hard},
+        soft={each.key: _operator(each.operator) for each in strategy.soft},
+    )
+
+
+def _operator(operator: Any) -> Any:
+    """Return Ray's operator of a demand on a label."""
+    from ray.util import scheduling_strategies  # noqa: PLC0415 - as above
+
+    kind = getattr(scheduling_strategies, type(operator).__name__)
+    return kind(*getattr(operator, "values", ()))
 
 
 def group_of(group_id: bytes) -> Any:

@@ -324,6 +324,18 @@ class RayEngine(Engine):
             return self.hosted.is_stopped(call.number)
         return bool(ray.get_runtime_context().is_canceled())
 
+    def node_labels(self) -> dict[str, str]:
+        return dict(ray.get_runtime_context().get_node_labels())
+
+    def directory(self) -> str:
+        return str(ray.get_runtime_context().get_temp_dir())
+
+    def runtime_env(self) -> dict[str, Any]:
+        env = dict(ray.get_runtime_context().runtime_env)
+        if env.get("py_modules"):
+            env["py_modules"] = env["py_modules"][1:]  # the first one is what the session has shipped
+        return {name: value for name, value in env.items() if value}
+
     def describe(self) -> dict[str, Any]:
         context = ray.get_runtime_context()
         return {

@@ -77,6 +77,8 @@ def _connect(options: InitOptions) -> bool:
             for name in ("num_cpus", "num_gpus", "object_store_memory"):
                 if getattr(options, name) is not None:
                     them[name] = getattr(options, name)
+            if options.labels:
+                them["labels"] = dict(options.labels)
             if options.resources:
                 them["resources"] = dict(options.resources)
             if options.memory is not None:
