@@ -64,6 +64,10 @@ class News:
         stream = sys.stdout if output.stream == 1 else sys.stderr
         write_now(stream, output.lines(is_terminal(stream)))
 
+    def warn(self, text: str) -> None:
+        """Show a warning of the runtime's. Any thread."""
+        write_now(sys.stderr, f"nbactors: {text}\n")
+
     def unread(self, error: UnreadError) -> None:
         """Show the error of a call whose last reference is gone, and which no code has read."""
         if self.sink is not None and error.cell:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from queue import SimpleQueue
 from time import monotonic
 from typing import Any
@@ -16,6 +16,7 @@ from nbactors.cluster.common import hubs
 from nbactors.cluster.common.hubs import NAMESPACE
 from nbactors.cluster.hub import Hub
 from nbactors.cluster.news import News
+from nbactors.cluster.preflight.checking import check_session
 from nbactors.cluster.ray_engine import RayEngine
 from nbactors.cluster.watcher import Dropped
 from nbactors.frontend import calling_cell
@@ -63,6 +64,20 @@ class RaySession(RayEngine):
         self._is_closed = False
         self._reader = threading.Thread(target=self._read, name="nbactors-news", daemon=True)
         self._reader.start()
+
+    def check_cluster(self, runtime_env: Mapping[str, Any]) -> None:
+        """Tell of what does not fit between this session and its cluster, in a while, from a thread of its own."""
+        threading.Thread(
+            target=self._check_cluster, args=(runtime_env,), name="nbactors-preflight", daemon=True
+        ).start()
+
+    def _check_cluster(self, runtime_env: Mapping[str, Any]) -> None:
+        try:
+            found = check_session(runtime_env)
+        except (Exception, SystemExit):  # noqa: BLE001 - the session has ended meanwhile
+            return
+        for misfit in found:
+            self._news.warn(f"{misfit.text}: {misfit.mend}.")
 
     def hub_name(self) -> str:
         return self._hub_name

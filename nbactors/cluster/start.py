@@ -40,12 +40,15 @@ def start(options: InitOptions) -> Engine:
 
     owns_ray = _connect(options)
     try:
-        return RaySession(
+        session = RaySession(
             owns_ray,
             News(options.shows_output(), options.log_prefix),
             options.cancels_on_interrupt(),
             not options.ignore_unhandled_errors,
         )
+        if owns_ray and options.address not in (None, "local"):
+            session.check_cluster(options.given_runtime_env or {})
+        return session
     except BaseException:
         if owns_ray:
             ray.shutdown()

@@ -22,7 +22,8 @@ jupyter.server            : jupyter util exceptions frontend version views  + ju
 jupyter                   : package in_worker util upkeep actor remote_function object_ref object_ref_generator
                             byte_sizes exceptions frontend views
                           + IPython anywidget ipywidgets traitlets tblib psutil
-cli                       : benchmark util byte_sizes exceptions version views          + click psutil rich textual
+cli                       : cluster.preflight benchmark util byte_sizes exceptions version views
+                                                                                  + click psutil rich textual
 benchmark                 :                                                                     + typing_extensions
 testing                   : exceptions frontend local.access local.sockets                      + msgspec psutil
 cloudpickle               : pickling api definitions                                                     + cloudpickle
@@ -66,8 +67,9 @@ ownership                 :
 limits                    :
 version                   :
 
-cluster                   : cluster.host cluster.common definitions engine exceptions frontend object_ref
-                            object_ref_generator options version views                                       + ray
+cluster                   : cluster.preflight cluster.host cluster.common definitions engine exceptions frontend
+                            object_ref object_ref_generator options version views                           + ray
+cluster.preflight         : exceptions                                                                       + ray
 cluster.host              : cluster.common in_worker definitions exceptions frontend                         + ray
 cluster.common            : definitions engine exceptions                                                    + ray
 

@@ -7,6 +7,7 @@ import textwrap
 import click
 
 from nbactors.cli import exit_codes, outcome, table
+from nbactors.cli.doctor.cluster import of_cluster
 from nbactors.cli.doctor.finding import FAIL, OK, WARN, Finding, worst
 from nbactors.cli.doctor.gathering import gather
 from nbactors.cli.doctor.rules import examine
@@ -16,14 +17,17 @@ _COLOURS = {OK: "green", WARN: "yellow", FAIL: "red"}
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print the checks as one JSON document.")
-def doctor(as_json: bool) -> None:
+@click.option("--cluster", "address", metavar="ADDRESS", help="Check the Ray cluster at this address instead.")
+def doctor(as_json: bool, address: str | None) -> None:
     """Check this installation and this machine, and say how to mend what is wrong. Starts no node.
+
+    With --cluster it joins the cluster, and asks each node for its versions of Python and Ray.
 
     Binds a socket in the runtime directory and writes 16 MiB to the directory for spilled values, and removes both.
 
     Exit status 0 if nothing fails, warnings or not, and 1 if a check fails.
     """
-    findings = examine(gather())
+    findings = examine(gather()) if address is None else of_cluster(address)
     result = worst(findings)
     if as_json:
         outcome.emit({"result": result, "checks": [finding._asdict() for finding in findings]})

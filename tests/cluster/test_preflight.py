@@ -1,0 +1,54 @@
+"""The preflight: what the nodes of a real cluster say of themselves."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+
+@pytest.fixture
+def address(fresh: Any) -> Iterator[str]:
+    """The address of a cluster of two nodes."""
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    cluster.add_node(num_cpus=2, resources={"gadget": 1})
+    yield cluster.address
+    fresh.shutdown()
+    cluster.shutdown()
+
+
+def test_the_doctor_asks_each_node(address: str) -> None:
+    from nbactors.cli.group import main
+
+    result = CliRunner().invoke(main, ["doctor", "--cluster", address])
+    assert result.exit_code == 0, result.output
+    assert "2 nodes have answered" in result.output
+    assert platform.python_version() in result.output
+
+
+def test_a_session_joins_the_cluster_and_runs_on_both_nodes(fresh: Any, address: str) -> None:
+    fresh.init(address)
+
+    @fresh.remote(num_cpus=1)
+    class Where:
+        def node(self) -> str:
+            import nbactors
+
+            print("here")
+            return str(nbactors.get_runtime_context().get_node_id())
+
+    there = Where.options(resources={"gadget": 1}).remote()
+    here = Where.remote()
+    nodes = fresh.get([there.node.remote(), here.node.remote()], timeout=120)
+    assert nodes[0] in {node["NodeID"] for node in fresh.nodes()}
+    assert len(fresh.nodes()) == 2
+
+
+def test_a_wrong_address_is_told_at_once(fresh: Any) -> None:
+    with pytest.raises(fresh.exceptions.RaySystemError, match=r"no Ray cluster answers at '127.0.0.1:1'"):
+        fresh.init("127.0.0.1:1")
