@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from nbactors.local.wire.diagnosis import parts
+from nbactors.definitions.diagnosis import parts
 from nbactors.local.wire.pickling import error_of
 
 _MAX_FAILURES = 20
