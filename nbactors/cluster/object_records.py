@@ -34,9 +34,12 @@ class Record:
     Attributes:
         ref: Ray's reference.
         label: The name of the call that makes the object; empty if it is not known here.
-        number: The number of that call, empty for a task.
+        number: The number of that call; empty if it is not known here.
         actor_id: The actor that runs the call; empty for none.
+        cell: The number of the calling cell, 0 for none.
+        hub: The name of the hub of the session that the call works for.
         verdict: The error that `get` raises, where this process knows it before Ray does: the call was stopped.
+        end_verdict: The error that stands for a value: the call's generator was stopped, and Ray tells of its end only.
         is_watched: Whether a verdict may come.
         is_read: Whether code has read the value or the error.
     """
@@ -45,7 +48,9 @@ class Record:
         "__weakref__",
         "actor_id",
         "cell",
+        "end_verdict",
         "home",
+        "hub",
         "is_read",
         "is_watched",
         "label",
@@ -55,7 +60,14 @@ class Record:
     )
 
     def __init__(
-        self, home: Home, ref: Any, label: str = "", number: bytes = b"", actor_id: bytes = b"", cell: int = 0
+        self,
+        home: Home,
+        ref: Any,
+        label: str = "",
+        number: bytes = b"",
+        actor_id: bytes = b"",
+        cell: int = 0,
+        hub: str = "",
     ) -> None:
         self.home = home
         self.ref = ref
@@ -63,7 +75,9 @@ class Record:
         self.number = number
         self.actor_id = actor_id
         self.cell = cell
+        self.hub = hub
         self.verdict: BaseException | None = None
+        self.end_verdict: BaseException | None = None
         self.is_watched = False
         self.is_read = False
 
@@ -79,12 +93,12 @@ class Record:
 
     def call_id(self) -> str:
         """Return the id of the call that makes the object, in hexadecimal digits."""
-        return self.number.hex() or self.ref.task_id().hex()
+        return str(self.ref.task_id().hex())
 
     def reduce(self, ref: ObjectRef[Any]) -> tuple[Any, ...]:
         """Return what pickles `ref`: Ray counts the reference inside."""
         del ref
-        return rebuild, (self.ref,)
+        return rebuild, (self.ref, self.label, self.number, self.actor_id, self.hub)
 
     def request(self) -> None:
         """Do nothing: Ray sends values when they are asked for."""
@@ -177,7 +191,9 @@ class Record:
     def __del__(self) -> None:
         try:
             if not self.is_read and self.label:
-                self.home.watcher.dropped(Dropped(self.ref, self.label, self.number, self.actor_id, self.cell))
+                self.home.watcher.dropped(
+                    Dropped(self.ref, self.label, self.number, self.actor_id, self.cell, self.hub)
+                )
         except AttributeError:  # `__init__` was aborted
             pass
 
@@ -226,7 +242,7 @@ class StreamRecord:
 
     def _referring(self, ref: Any) -> ObjectRef[Any]:
         made = self._record
-        return self.home.made(Record(self.home, ref, made.label, made.number, made.actor_id, made.cell))
+        return self.home.made(Record(self.home, ref, made.label, made.number, made.actor_id, made.cell, made.hub))
 
     def request(self) -> None:
         """Do nothing: Ray sends values when they are asked for."""
@@ -261,7 +277,7 @@ class StreamRecord:
         )
 
 
-def rebuild(ref: Any) -> ObjectRef[Any]:
-    """Return this process's reference for one of Ray's. Called by `pickle`."""
-    found: ObjectRef[Any] = current.of_process().objects.referring(ref)
+def rebuild(ref: Any, label: str, number: bytes, actor_id: bytes, hub: str) -> ObjectRef[Any]:
+    """Return this process's reference for one of Ray's. Called by `pickle`. The other arguments: see `Record`."""
+    found: ObjectRef[Any] = current.of_process().objects.borrowed(ref, label, number, actor_id, hub)
     return found

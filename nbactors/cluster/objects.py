@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from time import monotonic
@@ -12,10 +13,14 @@ import ray
 
 from nbactors import exceptions
 from nbactors.cluster.object_records import Record, StreamRecord
+from nbactors.cluster.refusals import sending
 from nbactors.cluster.translation import translated
 from nbactors.cluster.watcher import Watcher
 from nbactors.object_ref import ObjectRef
 from nbactors.object_ref_generator import DynamicObjectRefGenerator
+
+KEPT_DEATHS = 1000
+"""Ids of dead actors that are remembered."""
 
 SLICE_S = 0.1
 """Seconds of one wait where a verdict of this process's own may end it."""
@@ -26,16 +31,27 @@ class Objects:
 
     Attributes:
         watcher: Tells when objects are final.
+        died: The ids of actors that are dead, as this process has been told by an error; the latest last.
     """
 
     def __init__(self, watcher: Watcher) -> None:
         self.watcher = watcher
+        self.died: OrderedDict[bytes, None] = OrderedDict()
         self._refs: weakref.WeakValueDictionary[bytes, ObjectRef[Any]] = weakref.WeakValueDictionary()
 
     def referring(self, ref: Any) -> ObjectRef[Any]:
         """Return this process's reference for one of Ray's. There is at most one for an object."""
         found = self._refs.get(ref.binary())
         return self.made(Record(self, ref)) if found is None else found
+
+    def borrowed(self, ref: Any, label: str, number: bytes, actor_id: bytes, hub: str) -> ObjectRef[Any]:
+        """Return this process's reference for one that another process has sent. See `Record` for the arguments."""
+        found = self._refs.get(ref.binary())
+        if found is not None:
+            return found
+        record = Record(self, ref, label, number, actor_id, 0, hub)
+        record.is_read = True  # the process that has made the call tells of an error that nobody reads
+        return self.made(record)
 
     def made(self, record: Record) -> ObjectRef[Any]:
         """Return a new reference."""
@@ -45,7 +61,7 @@ class Objects:
 
     def put(self, value: Any) -> ObjectRef[Any]:
         """Store a value."""
-        with translating():
+        with sending([value]):
             return self.referring(ray.put(value))
 
     def load(self, record: Record, timeout: float | None = 0) -> Any:
@@ -64,17 +80,30 @@ class Objects:
             raise translated(error) from None
         except ray.exceptions.RayError as error:
             record.is_read = True
-            raise translated(error, record.call_id()) from None
+            told = translated(error, record.call_id(), record.label)
+            if isinstance(told, exceptions.ActorDiedError) and told.actor_id:
+                self.died[bytes.fromhex(told.actor_id)] = None
+                while len(self.died) > KEPT_DEATHS:
+                    self.died.popitem(last=False)
+            raise told from None
         record.is_read = True
+        if record.end_verdict is not None:
+            raise record.end_verdict
         return _received(value, self)
 
-    def get(self, refs: Sequence[ObjectRef[Any]], timeout: float | None) -> list[Any]:
-        """Return the values, or raise the first error in their order. See `Engine.get`."""
+    def get(self, refs: Sequence[ObjectRef[Any]], timeout: float | None, in_slices: bool = False) -> list[Any]:
+        """Return the values, or raise the first error in their order. See `Engine.get`.
+
+        Args:
+            refs: The references.
+            timeout: Seconds, None for no limit.
+            in_slices: Whether to come back to Python code ten times a second, where an interrupt reaches this thread.
+        """
         __tracebackhide__ = True
         records: list[Record] = [ref._entry for ref in refs]
         self.check(records)
         deadline = None if timeout is None else monotonic() + timeout
-        if any(record.is_watched for record in records):
+        if in_slices or any(record.is_watched for record in records):
             return [self._load_watched(record, deadline) for record in records]
         if len(records) == 1:
             return [self.load(records[0], timeout)]

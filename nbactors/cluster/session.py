@@ -27,6 +27,9 @@ from nbactors.views.summaries import ActorFacts
 TAKE_S = 20.0
 """Seconds of one question to the hub for reports."""
 
+JOIN_S = 2.0
+"""Seconds to wait at the end for the thread that takes reports."""
+
 VISIT_S = 0.05
 """Seconds of one wait of the main thread, after which it does what a front end asks for."""
 
@@ -153,6 +156,15 @@ class RaySession(RayEngine):
             if not self._take(TAKE_S, TAKE_S * 2):
                 return
 
+    def _end_reader(self) -> None:
+        """End the thread that waits for reports: Ray aborts a process whose threads still use it after its end."""
+        try:
+            self._hub.wake.remote()
+        except Exception:  # noqa: BLE001 - Ray is shut down
+            return
+        if self._reader is not threading.current_thread():
+            self._reader.join(JOIN_S)
+
     def _take(self, wait_s: float, timeout: float) -> bool:
         """Show what has been reported. Return whether the hub lives."""
         try:
@@ -203,6 +215,7 @@ class RaySession(RayEngine):
         self.checkpoints.clear()
         self._take(0.0, TAKE_S)
         self._is_closed = True
+        self._end_reader()
         super().shutdown()
         if self._owns_ray:
             ray.shutdown()

@@ -50,6 +50,7 @@ class WorkerProcess:
         self._id = os.urandom(8)
         self._numbers: dict[str, itertools.count[int]] = {}
         self._hubs: dict[str, Any] = {}
+        self._finding = threading.RLock()
         self._on_hub: list[Callable[[Any], None]] = []
         self.engine.show_bar = self._show_bar
         tqdm_bars.install(lambda: HostBarSender.of_caller(self))
@@ -83,10 +84,12 @@ class WorkerProcess:
     def hub(self, name: str) -> Any:
         """Return the handle of a hub, None if its session has ended."""
         if name not in self._hubs:
-            handle = self._hubs[name] = hub_named(name)
-            if handle is not None:
-                for use in self._on_hub:
-                    use(handle)
+            with self._finding:
+                if name not in self._hubs:
+                    handle = hub_named(name)
+                    for use in self._on_hub if handle is not None else ():
+                        use(handle)
+                    self._hubs[name] = handle
         return self._hubs[name]
 
     def report(self, hub: str, kind: str, content: Any) -> Any:
