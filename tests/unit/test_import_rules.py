@@ -129,7 +129,6 @@ ALLOWED = {
     ("api", "local.wire.pickling"),  # which modules travel by value is one registry, whichever engine runs
     ("cloudpickle", "local.wire.reducers"),  # it pickles as every engine does
     ("cloudpickle", "local.wire.pickling"),
-    ("util.serialization", "local.wire.reducers"),  # so is the registry of serializers
     ("util.check_serialize.failure_tree", "local.wire.pickling"),  # it pickles as every engine does
     ("local.submitting.handles", "actor"),  # a received handle is the public class
     ("local.worker.engine", "actor"),  # so is an actor's handle to itself
