@@ -26,6 +26,9 @@ from nbactors.views.summaries import CallFacts
 ORDER_S = 10.0
 """Seconds in which a host answers an order."""
 
+GIVE_UP_S = 2.5
+"""Seconds after which whoever waits for an interrupted call is told that it goes on."""
+
 CANCEL_S = 0.5
 """Seconds that `cancel` waits until the host of a call has got the order. Then a queued call never runs. The hub keeps
 the order for a host that is not up yet, which asks for it before it runs a call."""
@@ -133,9 +136,7 @@ class Calls:
                 late.verdict = exceptions.CallTimeoutError(late.call_id(), "running", timeout_s)
                 ray.cancel(late.ref)
 
-        timer = threading.Timer(timeout_s, stop)
-        timer.daemon = True
-        timer.start()
+        _later(timeout_s, stop)
 
     def ended(self, number: bytes) -> None:
         """Forget the calls that a call has made, which has ended here."""
@@ -210,9 +211,32 @@ class Calls:
                 late.verdict = Stop(interrupts, timeout_s).error(late.call_id(), phase)
             elif phase == "running" and late in self._streams:
                 late.end_verdict = Stop(interrupts, timeout_s).error(late.call_id(), phase)
+            elif phase == "running" and interrupts:
+                _later(GIVE_UP_S, lambda: self._give_up(kept, hub, timeout_s))
 
         answer.future().add_done_callback(settle)
         return answer
+
+    def _give_up(self, kept: weakref.ref[Record], hub: Any, timeout_s: float) -> None:
+        """Tell who waits for an interrupted call that it goes on, if it does."""
+        record = kept()
+        if record is None or record.done():
+            return
+        try:
+            why = ray.get(hub.order.remote(record.actor_id, "why_deaf", (record.number,), ORDER_S), timeout=ORDER_S)
+        except Exception:  # noqa: BLE001 - the actor or the session has ended
+            return
+        if why:
+            why += " kill(handle) ends its process."
+            kind = exceptions.CallTimeoutError(record.call_id(), "running", timeout_s, why)
+            record.verdict = kind if timeout_s else exceptions.TaskCancelledError(record.call_id(), why)
+
+
+def _later(seconds: float, function: Callable[[], None]) -> None:
+    """Call a function on a thread of its own after a while."""
+    timer = threading.Timer(seconds, function)
+    timer.daemon = True
+    timer.start()
 
 
 def _await_orders(orders: list[Any]) -> None:

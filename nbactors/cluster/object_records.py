@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 from collections.abc import Callable
+from time import monotonic
 from typing import Any, Protocol
 
 import ray
@@ -15,11 +16,17 @@ from nbactors.cluster.watcher import Dropped, Watcher
 from nbactors.object_ref import ObjectRef
 from nbactors.views.summaries import ObjectFacts, StreamFacts
 
+SLICE_S = 0.1
+"""Seconds of one wait that comes back to Python code often, or that a verdict of this process's own may end."""
+
 
 class Home(Protocol):
     """What records ask of the objects of their engine. Methods: any thread."""
 
     watcher: Watcher
+
+    def waits_in_slices(self) -> bool:
+        """Return whether waits on this thread come back to Python code often, where an interrupt reaches them."""
 
     def load(self, record: Record) -> Any:
         """Return the value of an object, or raise its error."""
@@ -229,10 +236,16 @@ class StreamRecord:
         """See `ObjectRefGenerator._next_sync`."""
         if self._is_closed:
             raise StopIteration
-        ref = self.waited._next_sync(timeout_s=timeout)
-        if ref.is_nil():
-            raise exceptions.GetTimeoutError(f"the generator has yielded no value within {timeout:g} s")
-        return self._referring(ref)
+        deadline = None if timeout is None else monotonic() + timeout
+        while True:
+            left = None if deadline is None else max(deadline - monotonic(), 0.0)
+            if self.home.waits_in_slices():
+                left = SLICE_S if left is None else min(left, SLICE_S)
+            ref = self.waited._next_sync(timeout_s=left)
+            if not ref.is_nil():
+                return self._referring(ref)
+            if deadline is not None and monotonic() >= deadline:
+                raise exceptions.GetTimeoutError(f"the generator has yielded no value within {timeout:g} s")
 
     async def anext(self) -> ObjectRef[Any]:
         """See `ObjectRefGenerator.__anext__`."""
@@ -259,6 +272,14 @@ class StreamRecord:
         """See `ObjectRefGenerator.close`."""
         self._is_closed = True
         self._stop(self._record)
+
+    def __del__(self) -> None:
+        try:
+            if not self._is_closed:
+                stop, record = self._stop, self._record
+                self.home.watcher.soon(lambda: stop(record))
+        except AttributeError:  # `__init__` was aborted
+            pass
 
     def facts(self) -> StreamFacts:
         """Return a summary of the stream, as this process knows it."""

@@ -23,6 +23,7 @@ from nbactors.cluster.objects import Objects, translating
 from nbactors.cluster.refusals import sending
 from nbactors.cluster.tasks import Export
 from nbactors.cluster.watcher import Dropped, Watcher
+from nbactors.definitions import serializers
 from nbactors.definitions.metadata import MethodMeta
 from nbactors.definitions.signature import ANYTHING
 from nbactors.engine.base import ActorLink, Engine, FoundActor, GroupFacts, RuntimeFacts
@@ -58,9 +59,10 @@ class RayEngine(Engine):
     def __init__(self) -> None:
         self.hosted: Hosted | None = None
         self.show_bar: Callable[[BarState], bool] | None = None
-        self.objects = Objects(Watcher(self.on_dropped_end))
+        self.objects = Objects(Watcher(self.on_dropped_end), self._in_slices)
         self.calls = Calls(self.objects, self.calling_cell, self.hub_name)
         self._links: weakref.WeakValueDictionary[bytes, RayActorLink] = weakref.WeakValueDictionary()
+        serializers.follow(_tell_ray)
 
     @property
     def namespace(self) -> str:
@@ -74,13 +76,15 @@ class RayEngine(Engine):
 
     def get(self, refs: Sequence[ObjectRef[Any]], timeout: float | None) -> list[Any]:
         __tracebackhide__ = True
-        in_slices = self.hosted is not None and threading.current_thread() is not threading.main_thread()
-        return self.objects.get(refs, timeout, in_slices)
+        return self.objects.get(refs, timeout)
 
     def wait(
         self, refs: list[ObjectRef[Any]], num_returns: int, timeout: float | None, fetch_local: bool
     ) -> tuple[list[ObjectRef[Any]], list[ObjectRef[Any]]]:
         return self.objects.wait(refs, num_returns, timeout, fetch_local)
+
+    def _in_slices(self) -> bool:
+        return self.hosted is not None and threading.current_thread() is not threading.main_thread()
 
     def pending_calls(self) -> list[CallFacts]:
         return self.calls.facts()
@@ -373,7 +377,15 @@ class RayEngine(Engine):
         }
 
     def shutdown(self) -> None:
+        serializers.unfollow(_tell_ray)
         self.objects.watcher.close()
+
+
+def _tell_ray(kind: type, made: serializers.Serializer | None) -> None:
+    if made is None:
+        ray.util.deregister_serializer(kind)
+    else:
+        ray.util.register_serializer(kind, serializer=made.serializer, deserializer=made.deserializer)
 
 
 def _meta_of_host(instance: Any) -> Any:

@@ -53,7 +53,7 @@ class Watcher:
 
     def __init__(self, on_dropped_end: Callable[[Dropped], None]) -> None:
         self._on_dropped_end = on_dropped_end
-        self._new: SimpleQueue[_Watched | Dropped | None] = SimpleQueue()
+        self._new: SimpleQueue[_Watched | Dropped | Callable[[], None] | None] = SimpleQueue()
         self._watched: dict[Any, list[_Watched]] = {}
         self._dropped: dict[Any, Dropped] = {}
         self._is_closed = False
@@ -68,6 +68,11 @@ class Watcher:
         """Keep a call until its end. A finalizer calls this."""
         if not self._is_closed:
             self._new.put(dropped)
+
+    def soon(self, errand: Callable[[], None]) -> None:
+        """Call `errand` on the watcher's thread. A finalizer calls this."""
+        if not self._is_closed:
+            self._new.put(errand)
 
     def pending_dropped(self) -> list[Dropped]:
         """Return the dropped calls that have not ended."""
@@ -115,6 +120,8 @@ class Watcher:
                     self._watched.setdefault(new.record.ref, []).append(new)
                 elif type(new) is Dropped:
                     self._dropped[new.ref] = new
+                elif callable(new):
+                    _call(new)
         except Empty:
             pass
 

@@ -86,7 +86,7 @@ class Host:
         return begun is not None and begun.stop is not None
 
     def _follow(self, hub: Any) -> None:
-        orders.follow(hub, self._id, {"stop": self._stop, "stack": self._stack})
+        orders.follow(hub, self._id, {"stop": self._stop, "stack": self._stack, "why_deaf": self._running.why_deaf})
 
     def _stop(self, number: bytes, interrupts: bool, timeout_s: float, recursive: bool) -> str:
         phase = self._running.stop(number, Stop(interrupts, timeout_s))
@@ -143,7 +143,7 @@ class ActorHost(Host):
     def __init__(self, setup: Setup, *values: Any) -> None:
         self._start(setup)
         with self._constructing(setup) as cls:
-            args, kwargs = setup.call.split(values)
+            args, kwargs = self._process.split(setup.call, values)
             self._built_in.instance = cls(*args, **kwargs)
             if was_restarted():
                 self._built_in.resume(actor_records.checkpoint(self._id))
@@ -152,17 +152,21 @@ class ActorHost(Host):
         """Run a method of the user's object."""
         call = Call(*spec)
         with self._run(call) as function:
-            args, kwargs = call.split(values)
+            args, kwargs = self._process.split(call, values)
             return function(*args, **kwargs)
 
     def stream(self, spec: tuple[Any, ...], *values: Any) -> Iterator[Any]:
         """Run a generator of the user's object."""
         call = Call(*spec)
         with self._run(call) as function:
-            args, kwargs = call.split(values)
+            args, kwargs = self._process.split(call, values)
+            items = function(*args, **kwargs)
             # Not `yield from`: Ray sends values into the generator, which are not meant for the user's.
-            for item in function(*args, **kwargs):  # noqa: UP028
+            for item in items:
                 yield item
+                if self.is_stopped(call.number):
+                    items.close()
+                    break
 
     def _run(self, call: Call) -> _Run:
         return _Run(self, call)
@@ -212,7 +216,7 @@ class AsyncActorHost(Host):
     async def __init__(self, setup: Setup, *values: Any) -> None:  # type: ignore[misc] # Ray awaits it
         self._start(setup)
         with self._constructing(setup) as cls:
-            args, kwargs = setup.call.split(values)
+            args, kwargs = self._process.split(setup.call, values)
             if inspect.iscoroutinefunction(cls.__init__):  # type: ignore[misc] # of this very class
                 instance: Any = cls.__new__(cls, *args, **kwargs)
                 await instance.__init__(*args, **kwargs)
@@ -234,12 +238,14 @@ class AsyncActorHost(Host):
             async with self._alone.shared_async(call.method):
                 begun = self._begin(call)
                 try:
-                    args, kwargs = call.split(values)
+                    args, kwargs = self._process.split(call, values)
                     function = self._function(call)
-                    result = function(*args, **kwargs)
-                    # The coroutine that a synchronous method returns is its value.
                     if inspect.iscoroutinefunction(function) or call.method in OWN:
+                        result = function(*args, **kwargs)
                         result = await result if inspect.isawaitable(result) else result
+                    else:  # the coroutine that it may return is its value
+                        self._running.open_plain(begun)
+                        result = function(*args, **kwargs)
                 finally:
                     self._running.end(begun)
         except BaseException as error:  # noqa: BLE001 - user code raises anything
@@ -259,7 +265,7 @@ class AsyncActorHost(Host):
             async with self._alone.shared_async(call.method):
                 begun = self._begin(call)
                 try:
-                    args, kwargs = call.split(values)
+                    args, kwargs = self._process.split(call, values)
                     items = self._function(call)(*args, **kwargs)
                     if hasattr(items, "__aiter__"):
                         async for item in items:

@@ -25,6 +25,11 @@ from nbactors.exceptions import CallTimeoutError, TaskCancelledError
 PATIENCE_S = 1.0
 """Seconds that an interrupted call may take to clean up before it is interrupted again."""
 
+_BLOCKS = (
+    "It has ignored two interrupts, or blocks in a system call: in an actor with threads those reach Python code and "
+    "waits for results only."
+)
+
 KEPT = 10_000
 """Numbers of ended calls that are remembered, and of calls that are not to run."""
 
@@ -63,15 +68,17 @@ class Begun:
     """A call that runs.
 
     Attributes:
-        task: Its asyncio task, None for a synchronous call.
+        task: Its asyncio task, None for a synchronous call outside an event loop.
+        is_plain: Whether it runs no coroutine.
         thread: The thread that runs it.
         since: When it has begun, by the monotonic clock.
         stop: Set when the call is to end.
         is_struck: Whether an interrupt or a cancellation of its asyncio task has reached it.
+        strikes: How many interrupts have been sent to it.
         is_open: Whether an interrupt may reach it now: its user code runs.
     """
 
-    __slots__ = ("call", "is_open", "is_struck", "loop", "since", "stop", "task", "thread")
+    __slots__ = ("call", "is_open", "is_plain", "is_struck", "loop", "since", "stop", "strikes", "task", "thread")
 
     def __init__(self, call: Call, task: Any = None, loop: Any = None) -> None:
         self.call = call
@@ -80,7 +87,9 @@ class Begun:
         self.thread = _thread.get_ident()
         self.since = monotonic()
         self.stop: Stop | None = None
+        self.is_plain = task is None
         self.is_struck = False
+        self.strikes = 0
         self.is_open = False
 
 
@@ -117,11 +126,18 @@ class Running:
                 self._ended.append(call.number)
                 raise Stopped(stop)
             begun = self.calls[call.number] = Begun(call, task, loop)
-        if task is None:
+        if begun.is_plain:
             if threading.current_thread() is threading.main_thread():
                 self._main = begun
             begun.is_open = True
         return begun
+
+    def open_plain(self, begun: Begun) -> None:
+        """Note that a call on an event loop has no coroutine: while it runs, nothing else runs on the loop's thread."""
+        begun.is_plain = True
+        if begun.thread == threading.main_thread().ident:
+            self._main = begun
+        begun.is_open = True
 
     def end(self, begun: Begun) -> None:
         """Note that a call has ended. On its thread. Nothing interrupts it after this has begun."""
@@ -131,7 +147,7 @@ class Running:
         while True:
             try:
                 with self._lock:
-                    if begun.is_struck and begun.task is None and begun.thread != threading.main_thread().ident:
+                    if begun.is_struck and begun.is_plain and begun.thread != threading.main_thread().ident:
                         _strike_thread(begun.thread, None)
                     self.calls.pop(begun.call.number, None)
                     self._ended.append(begun.call.number)
@@ -152,7 +168,7 @@ class Running:
                 return "queued"
             if begun.stop is None or stop.interrupts:
                 begun.stop = stop
-            if begun.task is not None:
+            if not begun.is_plain:
                 begun.is_struck = True
                 begun.loop.call_soon_threadsafe(begun.task.cancel)
             elif stop.interrupts:
@@ -168,7 +184,15 @@ class Running:
                 begun.is_open = True
                 self._strike(begun)
 
+    def why_deaf(self, number: bytes) -> str:
+        """Return why a call still runs that has got both interrupts; empty if it has ended or has not got them."""
+        begun = self.calls.get(number)
+        if begun is None or begun.strikes < 2:
+            return ""
+        return "It has ignored two interrupts and still runs." if begun is self._main else _BLOCKS
+
     def _strike(self, begun: Begun) -> None:
+        begun.strikes += 1
         if begun is self._main:
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
         elif begun.is_open and begun.thread != threading.main_thread().ident:

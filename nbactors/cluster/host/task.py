@@ -18,7 +18,7 @@ def plain(function: Callable[..., Any]) -> Callable[..., Any]:
     def task(spec: tuple[Any, ...], *values: Any) -> Any:
         call = Call(*spec)
         with _Run(call):
-            args, kwargs = call.split(values)
+            args, kwargs = of_process().split(call, values)
             return function(*args, **kwargs)
 
     return task
@@ -30,7 +30,7 @@ def generating(function: Callable[..., Any]) -> Callable[..., Any]:
     def task(spec: tuple[Any, ...], *values: Any) -> Iterator[Any]:
         call = Call(*spec)
         with _Run(call):
-            args, kwargs = call.split(values)
+            args, kwargs = of_process().split(call, values)
             for item in function(*args, **kwargs):  # noqa: UP028 - Ray sends values, which are not meant for the user
                 yield item
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import ray
@@ -61,6 +61,11 @@ class WorkerProcess:
         """Note that a call begins, and return what `end` takes. On the thread, or in the task, that runs it."""
         self._capture.begin(call)
         return CURRENT.set(call)
+
+    def split(self, call: Call, values: Sequence[Any]) -> tuple[Sequence[Any], dict[str, Any]]:
+        """Return the positional and the keyword arguments of a call, as user code gets them."""
+        received = self.engine.objects.received
+        return call.split([received(value) for value in values])
 
     def end(self, call: Call, token: Any) -> None:
         """Note that a call has ended, and wait until its output has arrived. As `begin`."""

@@ -102,6 +102,27 @@ def test_a_call_that_goes_on_gets_a_second_interrupt(running: Running) -> None:
     assert begun.is_struck
 
 
+def test_a_plain_method_on_an_event_loop_is_interrupted(running: Running) -> None:
+    begun = running.begin(call(1), task=object(), loop=object())
+    running.open_plain(begun)
+    other = threading.Thread(target=lambda: running.stop(call(1).number, Stop(interrupts=True)))
+    with pytest.raises(KeyboardInterrupt, match="was cancelled"):
+        other.start()
+        time.sleep(60)
+    other.join()
+    running.end(begun)
+    assert begun.is_struck
+
+
+def test_a_call_is_deaf_after_two_interrupts(running: Running) -> None:
+    begun = running.begin(call(1))
+    assert running.why_deaf(call(1).number) == ""
+    begun.strikes = 2
+    assert "ignored two interrupts" in running.why_deaf(call(1).number)
+    running.end(begun)
+    assert running.why_deaf(call(1).number) == ""
+
+
 def test_an_interrupt_reaches_no_later_call(running: Running) -> None:
     first = running.begin(call(1))
     running.end(first)
