@@ -1,6 +1,7 @@
 """Write docs/differences.md: where nbactors differs from Ray on purpose, as the conformance tests are marked.
 
-Run it after a test was marked with `differs`. With `--check` it writes nothing, and fails if the page is old.
+A second part tells what the engine on a Ray cluster does otherwise. Run it after a test was marked with `differs` or
+`differs_on_cluster`. With `--check` it writes nothing, and fails if the page is old.
 """
 
 from __future__ import annotations
@@ -22,26 +23,39 @@ HEAD = """# Where nbactors differs from Ray
 
 The tests in `tests/conformance` run on nbactors and, by `scripts/conformance-ray`, on real Ray. A test that cannot pass
 on Ray has a mark with the reason. This page lists the marks: what nbactors does, as the test's name says it, and what
-Ray does. `python scripts/differences.py` writes it.
+Ray does. A second part lists where the engine on a Ray cluster, `init(engine="ray")`, differs from the one on this
+machine. `python scripts/differences.py` writes the page.
 """
+
+CLUSTER_HEAD = """# Where the engine on a Ray cluster differs
+
+The same tests run on `init(engine="ray")`. A test that cannot pass there has a mark with the reason: what nbactors does
+on one machine, as the test's name says it, and what it does on a cluster.
+"""
+
+PARTS = (("differs", HEAD, "| nbactors | Ray |"), ("differs_on_cluster", CLUSTER_HEAD, "| one machine | cluster |"))
+"""The parts of the page: the mark, the text before the tables, and the head of each table."""
+
+Chapters = dict[str, dict[tuple[str, str], None]]
 
 
 class Marks:
     """A plugin of pytest: notes the marks of the collected tests.
 
     Attributes:
-        chapters: For each file, by its docstring, the rows of the table in the order of the tests.
+        chapters: For each mark and each file, by its docstring, the rows of the table in the order of the tests.
     """
 
     def __init__(self) -> None:
-        self.chapters: dict[str, dict[tuple[str, str], None]] = {}
+        self.chapters: dict[str, Chapters] = {mark: {} for mark, _, _ in PARTS}
 
     def pytest_collection_modifyitems(self, items: list[Any]) -> None:
         """Note the marks."""
         for item in items:
-            for mark in item.iter_markers("differs"):
-                title = (item.module.__doc__ or item.module.__name__).partition("\n")[0].rstrip(".")
-                self.chapters.setdefault(title, {})[words(item.originalname), mark.args[0]] = None
+            title = (item.module.__doc__ or item.module.__name__).partition("\n")[0].rstrip(".")
+            for name, chapters in self.chapters.items():
+                for mark in item.iter_markers(name):
+                    chapters.setdefault(title, {})[words(item.originalname), mark.args[0]] = None
 
 
 def words(name: str) -> str:
@@ -56,10 +70,12 @@ def page() -> str:
         status = pytest.main(["--collect-only", "-q", "-p", "no:cacheprovider", str(TESTS)], plugins=[marks])
     if status != 0:
         sys.exit(f"the conformance tests cannot be collected:\n{printed.getvalue()}")
-    parts = [HEAD]
-    for title, rows in sorted(marks.chapters.items()):
-        table = [f"| {here} | {re.sub('[|]', '/', on_ray)} |" for here, on_ray in rows]
-        parts.append("\n".join([f"## {title}\n", "| nbactors | Ray |", "|---|---|", *table, ""]))
+    parts = []
+    for mark, text, columns in PARTS:
+        parts.append(text)
+        for title, rows in sorted(marks.chapters[mark].items()):
+            table = [f"| {here} | {re.sub('[|]', '/', there)} |" for here, there in rows]
+            parts.append("\n".join([f"## {title}\n", columns, "|---|---|", *table, ""]))
     return "\n".join(parts)
 
 

@@ -16,8 +16,8 @@ from cloudpickle import __version__, list_registry_pickle_by_value
 
 from nbactors.api import register_pickle_by_value, unregister_pickle_by_value
 from nbactors.definitions.cloud import Pickler as _Pickler
+from nbactors.definitions.diagnosis import culprit
 from nbactors.pickling import reducers
-from nbactors.pickling.diagnosis import culprit
 from nbactors.pickling.pickling import error_of
 
 __all__ = [

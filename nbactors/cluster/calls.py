@@ -14,9 +14,10 @@ import ray
 from nbactors import exceptions
 from nbactors.cluster.common.hubs import hub_named
 from nbactors.cluster.host.call import CURRENT, Call
+from nbactors.cluster.host.running import Stop
 from nbactors.cluster.object_records import Record, StreamRecord
 from nbactors.cluster.objects import Objects
-from nbactors.cluster.translation import translated
+from nbactors.cluster.refusals import sending
 from nbactors.cluster.watcher import Dropped
 from nbactors.object_ref import ObjectRef
 from nbactors.object_ref_generator import ObjectRefGenerator
@@ -24,6 +25,13 @@ from nbactors.views.summaries import CallFacts
 
 ORDER_S = 10.0
 """Seconds in which a host answers an order."""
+
+GIVE_UP_S = 2.5
+"""Seconds after which whoever waits for an interrupted call is told that it goes on."""
+
+CANCEL_S = 0.5
+"""Seconds that `cancel` waits until the host of a call has got the order. Then a queued call never runs. The hub keeps
+the order for a host that is not up yet, which asks for it before it runs a call."""
 
 
 class _Pending(NamedTuple):
@@ -48,6 +56,7 @@ class Calls:
         self._prefix = os.urandom(8)
         self._numbers = itertools.count(1)
         self._records: weakref.WeakSet[Record] = weakref.WeakSet()
+        self._streams: weakref.WeakSet[Record] = weakref.WeakSet()
         self._children: dict[bytes, weakref.WeakSet[Record]] = {}
 
     def numbered(self, call: Call) -> Call:
@@ -71,6 +80,7 @@ class Calls:
         kwargs: dict[str, Any],
         timeout_s: float | None,
         actor_id: bytes = b"",
+        code: Any = None,
     ) -> Any:
         """Submit a call to a host, or a task, and return what `remote` returns.
 
@@ -81,24 +91,28 @@ class Calls:
             kwargs: The keyword arguments.
             timeout_s: Seconds until the call must have ended, None for no limit.
             actor_id: The actor's id, empty for a task.
+            code: The user's function of a task.
         """
         call = self.numbered(call)
-        try:
-            returned = function.remote(tuple(call), *map(sent, args), *map(sent, kwargs.values()))
-        except ray.exceptions.RayError as error:
-            raise translated(error) from None
+        values = [sent(value) for value in (*args, *kwargs.values())]
+        with sending([code, *values]):
+            returned = function.remote(tuple(call), *values)
         if returned is None:
             return None
         if isinstance(returned, ray.ObjectRefGenerator):
-            record = self._record(returned.completed(), call, timeout_s, actor_id)
+            record = self._record(returned.completed(), call, timeout_s, actor_id, is_stream=True)
             stream = StreamRecord(self._objects, returned, record, self._stop_stream)
             return ObjectRefGenerator(stream, self._objects.made(record))
         if isinstance(returned, list):
             return [self._objects.made(self._record(ref, call, timeout_s, actor_id)) for ref in returned]
         return self._objects.made(self._record(returned, call, timeout_s, actor_id))
 
-    def _record(self, ref: Any, call: Call, timeout_s: float | None, actor_id: bytes) -> Record:
-        record = Record(self._objects, ref, call.label, call.number, actor_id, call.cell)
+    def _record(
+        self, ref: Any, call: Call, timeout_s: float | None, actor_id: bytes, is_stream: bool = False
+    ) -> Record:
+        record = Record(self._objects, ref, call.label, call.number, actor_id, call.cell, call.hub)
+        if is_stream:
+            self._streams.add(record)
         self._records.add(record)
         parent = CURRENT.get()
         if parent is not None:
@@ -122,9 +136,7 @@ class Calls:
                 late.verdict = exceptions.CallTimeoutError(late.call_id(), "running", timeout_s)
                 ray.cancel(late.ref)
 
-        timer = threading.Timer(timeout_s, stop)
-        timer.daemon = True
-        timer.start()
+        _later(timeout_s, stop)
 
     def ended(self, number: bytes) -> None:
         """Forget the calls that a call has made, which has ended here."""
@@ -148,57 +160,90 @@ class Calls:
     def cancel_all(self, force: bool, interrupt: bool) -> int:
         """Cancel every call that has not ended, the latest first. See `Engine.cancel_all`."""
         pending = self._pending()[::-1]
-        for each in pending:
-            self.cancel(each.thing, force and not each.actor_id, True, interrupt)
+        orders = [self._cancel(each.thing, force and not each.actor_id, True, interrupt) for each in pending]
+        _await_orders(orders)
         return len(pending)
 
     def cancel(self, thing: Record | Dropped, force: bool, recursive: bool, interrupt: bool) -> None:
         """Cancel the call that makes an object. See `Engine.cancel`."""
+        _await_orders([self._cancel(thing, force, recursive, interrupt)])
+
+    def _cancel(self, thing: Record | Dropped, force: bool, recursive: bool, interrupt: bool) -> Any:
+        """Begin to cancel a call, and return Ray's reference of the order; None if there is none."""
         if thing.actor_id:
-            self._order_stop(thing, interrupt, 0.0, recursive)
-            return
+            return self._order_stop(thing, interrupt, 0.0, recursive)
         try:
             ray.cancel(thing.ref, force=force, recursive=recursive)
         except (ValueError, TypeError):  # it was put, or belongs to an actor that this process does not know
             pass
+        return None
 
-    def cancel_children(self, number: bytes) -> None:
+    def cancel_children(self, number: bytes, interrupt: bool) -> None:
         """Cancel the calls that a call has made."""
         for record in list(self._children.get(number, ())):
             if not record.done():
-                self.cancel(record, False, True, False)
+                self._cancel(record, False, True, interrupt)
 
     def _stop_stream(self, record: Record) -> None:
         """Cancel the call of a generator that nobody reads any more."""
         if not record.done():
-            self.cancel(record, False, True, False)
+            self._cancel(record, False, True, False)
 
-    def _order_stop(self, thing: Record | Dropped, interrupts: bool, timeout_s: float, recursive: bool) -> None:
-        """Have the host stop a call. Does not wait for it."""
-        hub = self.hub()
+    def _order_stop(self, thing: Record | Dropped, interrupts: bool, timeout_s: float, recursive: bool) -> Any:
+        """Have the host stop a call. Does not wait for it. Return what `_await_orders` takes."""
+        hub = hub_named(thing.hub) if thing.hub else self.hub()
         if hub is None:
-            return
+            return None
         if isinstance(thing, Record):
             thing.is_watched = True
         args = (thing.number, interrupts, timeout_s, recursive)
         answer = hub.order.remote(thing.actor_id, "stop", args, ORDER_S)
         if not isinstance(thing, Record):
-            return
+            return answer
         kept = weakref.ref(thing)
 
         def settle(done: Any) -> None:
             late = kept()
-            if late is not None and done.exception() is None and done.result() == "queued":
-                late.verdict = queued_error(late.call_id(), timeout_s)
+            phase = done.result() if done.exception() is None else ""
+            if late is None:
+                return
+            if phase == "queued":
+                late.verdict = Stop(interrupts, timeout_s).error(late.call_id(), phase)
+            elif phase == "running" and late in self._streams:
+                late.end_verdict = Stop(interrupts, timeout_s).error(late.call_id(), phase)
+            elif phase == "running" and interrupts:
+                _later(GIVE_UP_S, lambda: self._give_up(kept, hub, timeout_s))
 
         answer.future().add_done_callback(settle)
+        return answer
+
+    def _give_up(self, kept: weakref.ref[Record], hub: Any, timeout_s: float) -> None:
+        """Tell who waits for an interrupted call that it goes on, if it does."""
+        record = kept()
+        if record is None or record.done():
+            return
+        try:
+            why = ray.get(hub.order.remote(record.actor_id, "why_deaf", (record.number,), ORDER_S), timeout=ORDER_S)
+        except Exception:  # noqa: BLE001 - the actor or the session has ended
+            return
+        if why:
+            why += " kill(handle) ends its process."
+            kind = exceptions.CallTimeoutError(record.call_id(), "running", timeout_s, why)
+            record.verdict = kind if timeout_s else exceptions.TaskCancelledError(record.call_id(), why)
 
 
-def queued_error(call_id: str, timeout_s: float) -> exceptions.TaskCancelledError:
-    """Return the error of a call that was stopped before it had begun; `timeout_s` is 0 unless its time was over."""
-    if timeout_s:
-        return exceptions.CallTimeoutError(call_id, "queued", timeout_s)
-    return exceptions.TaskCancelledError(call_id, "It had not begun.")
+def _later(seconds: float, function: Callable[[], None]) -> None:
+    """Call a function on a thread of its own after a while."""
+    timer = threading.Timer(seconds, function)
+    timer.daemon = True
+    timer.start()
+
+
+def _await_orders(orders: list[Any]) -> None:
+    """Wait until the hosts have got orders."""
+    given = [order for order in orders if order is not None]
+    if given:
+        ray.wait(given, num_returns=len(given), timeout=CANCEL_S, fetch_local=False)
 
 
 def sent(value: Any) -> Any:

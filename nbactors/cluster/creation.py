@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -77,10 +78,24 @@ def shared(options: Any) -> dict[str, Any]:
 
 
 def _runtime_env(given: Any) -> dict[str, Any]:
-    env = dict(given)
+    env = _uploaded(dict(given))
     own = ray.get_runtime_context().runtime_env.get("py_modules") or []
     if env.get("py_modules"):  # Ray replaces the session's modules, of which ours are one
         env["py_modules"] = [*own, *env["py_modules"]]
+    return env
+
+
+def _uploaded(env: dict[str, Any]) -> dict[str, Any]:
+    """Upload the folders of a runtime_env, as Ray itself does for those of a session."""
+    if not env.get("working_dir") and not env.get("py_modules"):
+        return env
+    from ray._private.runtime_env.py_modules import upload_py_modules_if_needed  # noqa: PLC0415 - rare
+    from ray._private.runtime_env.working_dir import upload_working_dir_if_needed  # noqa: PLC0415 - as above
+
+    scratch = os.path.join(ray.get_runtime_context().get_temp_dir(), "runtime_resources")
+    env = upload_py_modules_if_needed(env, include_gitignore=True, scratch_dir=scratch)
+    env = upload_working_dir_if_needed(env, include_gitignore=True, scratch_dir=scratch)
+    env.pop("excludes", None)
     return env
 
 

@@ -69,6 +69,10 @@ class Hub:
             except asyncio.TimeoutError:
                 pass
 
+    async def wake(self) -> None:
+        """Have `await_reports` return: its session ends."""
+        self._has_reports.set()
+
     async def take(self) -> list[tuple[str, Any, Any]]:
         """Return all reports, the oldest first."""
         taken = list(self._reports)

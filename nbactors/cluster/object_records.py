@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 from collections.abc import Callable
+from time import monotonic
 from typing import Any, Protocol
 
 import ray
@@ -15,11 +16,17 @@ from nbactors.cluster.watcher import Dropped, Watcher
 from nbactors.object_ref import ObjectRef
 from nbactors.views.summaries import ObjectFacts, StreamFacts
 
+SLICE_S = 0.1
+"""Seconds of one wait that comes back to Python code often, or that a verdict of this process's own may end."""
+
 
 class Home(Protocol):
     """What records ask of the objects of their engine. Methods: any thread."""
 
     watcher: Watcher
+
+    def waits_in_slices(self) -> bool:
+        """Return whether waits on this thread come back to Python code often, where an interrupt reaches them."""
 
     def load(self, record: Record) -> Any:
         """Return the value of an object, or raise its error."""
@@ -34,9 +41,12 @@ class Record:
     Attributes:
         ref: Ray's reference.
         label: The name of the call that makes the object; empty if it is not known here.
-        number: The number of that call, empty for a task.
+        number: The number of that call; empty if it is not known here.
         actor_id: The actor that runs the call; empty for none.
+        cell: The number of the calling cell, 0 for none.
+        hub: The name of the hub of the session that the call works for.
         verdict: The error that `get` raises, where this process knows it before Ray does: the call was stopped.
+        end_verdict: The error that stands for a value: the call's generator was stopped, and Ray tells of its end only.
         is_watched: Whether a verdict may come.
         is_read: Whether code has read the value or the error.
     """
@@ -45,7 +55,9 @@ class Record:
         "__weakref__",
         "actor_id",
         "cell",
+        "end_verdict",
         "home",
+        "hub",
         "is_read",
         "is_watched",
         "label",
@@ -55,7 +67,14 @@ class Record:
     )
 
     def __init__(
-        self, home: Home, ref: Any, label: str = "", number: bytes = b"", actor_id: bytes = b"", cell: int = 0
+        self,
+        home: Home,
+        ref: Any,
+        label: str = "",
+        number: bytes = b"",
+        actor_id: bytes = b"",
+        cell: int = 0,
+        hub: str = "",
     ) -> None:
         self.home = home
         self.ref = ref
@@ -63,7 +82,9 @@ class Record:
         self.number = number
         self.actor_id = actor_id
         self.cell = cell
+        self.hub = hub
         self.verdict: BaseException | None = None
+        self.end_verdict: BaseException | None = None
         self.is_watched = False
         self.is_read = False
 
@@ -79,12 +100,12 @@ class Record:
 
     def call_id(self) -> str:
         """Return the id of the call that makes the object, in hexadecimal digits."""
-        return self.number.hex() or self.ref.task_id().hex()
+        return str(self.ref.task_id().hex())
 
     def reduce(self, ref: ObjectRef[Any]) -> tuple[Any, ...]:
         """Return what pickles `ref`: Ray counts the reference inside."""
         del ref
-        return rebuild, (self.ref,)
+        return rebuild, (self.ref, self.label, self.number, self.actor_id, self.hub)
 
     def request(self) -> None:
         """Do nothing: Ray sends values when they are asked for."""
@@ -177,7 +198,9 @@ class Record:
     def __del__(self) -> None:
         try:
             if not self.is_read and self.label:
-                self.home.watcher.dropped(Dropped(self.ref, self.label, self.number, self.actor_id, self.cell))
+                self.home.watcher.dropped(
+                    Dropped(self.ref, self.label, self.number, self.actor_id, self.cell, self.hub)
+                )
         except AttributeError:  # `__init__` was aborted
             pass
 
@@ -213,10 +236,16 @@ class StreamRecord:
         """See `ObjectRefGenerator._next_sync`."""
         if self._is_closed:
             raise StopIteration
-        ref = self.waited._next_sync(timeout_s=timeout)
-        if ref.is_nil():
-            raise exceptions.GetTimeoutError(f"the generator has yielded no value within {timeout:g} s")
-        return self._referring(ref)
+        deadline = None if timeout is None else monotonic() + timeout
+        while True:
+            left = None if deadline is None else max(deadline - monotonic(), 0.0)
+            if self.home.waits_in_slices():
+                left = SLICE_S if left is None else min(left, SLICE_S)
+            ref = self.waited._next_sync(timeout_s=left)
+            if not ref.is_nil():
+                return self._referring(ref)
+            if deadline is not None and monotonic() >= deadline:
+                raise exceptions.GetTimeoutError(f"the generator has yielded no value within {timeout:g} s")
 
     async def anext(self) -> ObjectRef[Any]:
         """See `ObjectRefGenerator.__anext__`."""
@@ -226,7 +255,7 @@ class StreamRecord:
 
     def _referring(self, ref: Any) -> ObjectRef[Any]:
         made = self._record
-        return self.home.made(Record(self.home, ref, made.label, made.number, made.actor_id, made.cell))
+        return self.home.made(Record(self.home, ref, made.label, made.number, made.actor_id, made.cell, made.hub))
 
     def request(self) -> None:
         """Do nothing: Ray sends values when they are asked for."""
@@ -243,6 +272,14 @@ class StreamRecord:
         """See `ObjectRefGenerator.close`."""
         self._is_closed = True
         self._stop(self._record)
+
+    def __del__(self) -> None:
+        try:
+            if not self._is_closed:
+                stop, record = self._stop, self._record
+                self.home.watcher.soon(lambda: stop(record))
+        except AttributeError:  # `__init__` was aborted
+            pass
 
     def facts(self) -> StreamFacts:
         """Return a summary of the stream, as this process knows it."""
@@ -261,7 +298,7 @@ class StreamRecord:
         )
 
 
-def rebuild(ref: Any) -> ObjectRef[Any]:
-    """Return this process's reference for one of Ray's. Called by `pickle`."""
-    found: ObjectRef[Any] = current.of_process().objects.referring(ref)
+def rebuild(ref: Any, label: str, number: bytes, actor_id: bytes, hub: str) -> ObjectRef[Any]:
+    """Return this process's reference for one of Ray's. Called by `pickle`. The other arguments: see `Record`."""
+    found: ObjectRef[Any] = current.of_process().objects.borrowed(ref, label, number, actor_id, hub)
     return found

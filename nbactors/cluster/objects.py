@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from time import monotonic
 from typing import Any
@@ -11,31 +12,49 @@ from typing import Any
 import ray
 
 from nbactors import exceptions
-from nbactors.cluster.object_records import Record, StreamRecord
+from nbactors.cluster.object_records import SLICE_S, Record, StreamRecord
+from nbactors.cluster.refusals import sending
 from nbactors.cluster.translation import translated
 from nbactors.cluster.watcher import Watcher
 from nbactors.object_ref import ObjectRef
 from nbactors.object_ref_generator import DynamicObjectRefGenerator
 
-SLICE_S = 0.1
-"""Seconds of one wait where a verdict of this process's own may end it."""
+KEPT_DEATHS = 1000
+"""Ids of dead actors that are remembered."""
 
 
 class Objects:
     """The objects of one engine. Any thread.
 
+    Args:
+        watcher: Tells when objects are final.
+        waits_in_slices: Returns whether waits on the calling thread come back to Python code ten times a second, where
+            an interrupt reaches them.
+
     Attributes:
         watcher: Tells when objects are final.
+        died: The ids of actors that are dead, as this process has been told by an error; the latest last.
     """
 
-    def __init__(self, watcher: Watcher) -> None:
+    def __init__(self, watcher: Watcher, waits_in_slices: Callable[[], bool]) -> None:
         self.watcher = watcher
+        self.waits_in_slices = waits_in_slices
+        self.died: OrderedDict[bytes, None] = OrderedDict()
         self._refs: weakref.WeakValueDictionary[bytes, ObjectRef[Any]] = weakref.WeakValueDictionary()
 
     def referring(self, ref: Any) -> ObjectRef[Any]:
         """Return this process's reference for one of Ray's. There is at most one for an object."""
         found = self._refs.get(ref.binary())
         return self.made(Record(self, ref)) if found is None else found
+
+    def borrowed(self, ref: Any, label: str, number: bytes, actor_id: bytes, hub: str) -> ObjectRef[Any]:
+        """Return this process's reference for one that another process has sent. See `Record` for the arguments."""
+        found = self._refs.get(ref.binary())
+        if found is not None:
+            return found
+        record = Record(self, ref, label, number, actor_id, 0, hub)
+        record.is_read = True  # the process that has made the call tells of an error that nobody reads
+        return self.made(record)
 
     def made(self, record: Record) -> ObjectRef[Any]:
         """Return a new reference."""
@@ -45,7 +64,7 @@ class Objects:
 
     def put(self, value: Any) -> ObjectRef[Any]:
         """Store a value."""
-        with translating():
+        with sending([value]):
             return self.referring(ray.put(value))
 
     def load(self, record: Record, timeout: float | None = 0) -> Any:
@@ -64,9 +83,16 @@ class Objects:
             raise translated(error) from None
         except ray.exceptions.RayError as error:
             record.is_read = True
-            raise translated(error, record.call_id()) from None
+            told = translated(error, record.call_id(), record.label)
+            if isinstance(told, exceptions.ActorDiedError) and told.actor_id:
+                self.died[bytes.fromhex(told.actor_id)] = None
+                while len(self.died) > KEPT_DEATHS:
+                    self.died.popitem(last=False)
+            raise told from None
         record.is_read = True
-        return _received(value, self)
+        if record.end_verdict is not None:
+            raise record.end_verdict
+        return self.received(value)
 
     def get(self, refs: Sequence[ObjectRef[Any]], timeout: float | None) -> list[Any]:
         """Return the values, or raise the first error in their order. See `Engine.get`."""
@@ -74,7 +100,7 @@ class Objects:
         records: list[Record] = [ref._entry for ref in refs]
         self.check(records)
         deadline = None if timeout is None else monotonic() + timeout
-        if any(record.is_watched for record in records):
+        if self.waits_in_slices() or any(record.is_watched for record in records):
             return [self._load_watched(record, deadline) for record in records]
         if len(records) == 1:
             return [self.load(records[0], timeout)]
@@ -86,7 +112,7 @@ class Objects:
             return [self._load_until(record, deadline) for record in records]
         for record in records:
             record.is_read = True
-        return [_received(value, self) for value in values]
+        return [self.received(value) for value in values]
 
     def _load_until(self, record: Record, deadline: float | None) -> Any:
         return self.load(record, None if deadline is None else max(deadline - monotonic(), 0.0))
@@ -99,6 +125,12 @@ class Objects:
             except exceptions.GetTimeoutError:
                 if deadline is not None and monotonic() >= deadline:
                     raise
+
+    def received(self, value: Any) -> Any:
+        """Return what user code gets for a value that Ray has brought."""
+        if type(value) is ray.DynamicObjectRefGenerator:
+            return DynamicObjectRefGenerator([self.referring(ref) for ref in value])
+        return value
 
     def check(self, records: Sequence[Record]) -> None:
         """Raise ObjectLostError for an object of another session."""
@@ -116,7 +148,7 @@ class Objects:
         records: list[Record | StreamRecord] = [ref._entry for ref in refs]
         while True:
             left = None if deadline is None else max(deadline - monotonic(), 0.0)
-            is_watched = any(record.is_watched for record in records)
+            is_watched = self.waits_in_slices() or any(record.is_watched for record in records)
             if is_watched:
                 left = SLICE_S if left is None else min(left, SLICE_S)
             found = _ready(records, num_returns, left, fetch_local)
@@ -144,12 +176,6 @@ def _ready(
                 asked, num_returns=max(wanted, 1), timeout=timeout if wanted > 0 else 0, fetch_local=fetch_local
             )[0]
     return sorted(decided | {places[thing] for thing in ready})
-
-
-def _received(value: Any, objects: Objects) -> Any:
-    if type(value) is ray.DynamicObjectRefGenerator:
-        return DynamicObjectRefGenerator([objects.referring(ref) for ref in value])
-    return value
 
 
 @contextmanager

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+import threading
 import weakref
 from collections.abc import Callable, Sequence
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
 import ray
@@ -18,9 +20,10 @@ from nbactors.cluster.host.call import CURRENT, Call
 from nbactors.cluster.host.setup import Setup
 from nbactors.cluster.link import RayActorLink
 from nbactors.cluster.objects import Objects, translating
+from nbactors.cluster.refusals import sending
 from nbactors.cluster.tasks import Export
-from nbactors.cluster.translation import translated
 from nbactors.cluster.watcher import Dropped, Watcher
+from nbactors.definitions import serializers
 from nbactors.definitions.metadata import MethodMeta
 from nbactors.definitions.signature import ANYTHING
 from nbactors.engine.base import ActorLink, Engine, FoundActor, GroupFacts, RuntimeFacts
@@ -33,6 +36,9 @@ if TYPE_CHECKING:
     from nbactors.definitions.metadata import ActorMeta, FunctionMeta
     from nbactors.frontend.bar import BarState
     from nbactors.options import ActorOptions, TaskOptions
+
+FREE_S = 5.0
+"""Seconds to wait until the name of a dead actor is free: Ray frees it later than it tells callers of the death."""
 
 META_S = 30.0
 """Seconds to wait for the metadata of an actor whose creator is still about to keep it."""
@@ -53,9 +59,10 @@ class RayEngine(Engine):
     def __init__(self) -> None:
         self.hosted: Hosted | None = None
         self.show_bar: Callable[[BarState], bool] | None = None
-        self.objects = Objects(Watcher(self.on_dropped_end))
+        self.objects = Objects(Watcher(self.on_dropped_end), self._in_slices)
         self.calls = Calls(self.objects, self.calling_cell, self.hub_name)
         self._links: weakref.WeakValueDictionary[bytes, RayActorLink] = weakref.WeakValueDictionary()
+        serializers.follow(_tell_ray)
 
     @property
     def namespace(self) -> str:
@@ -76,6 +83,9 @@ class RayEngine(Engine):
     ) -> tuple[list[ObjectRef[Any]], list[ObjectRef[Any]]]:
         return self.objects.wait(refs, num_returns, timeout, fetch_local)
 
+    def _in_slices(self) -> bool:
+        return self.hosted is not None and threading.current_thread() is not threading.main_thread()
+
     def pending_calls(self) -> list[CallFacts]:
         return self.calls.facts()
 
@@ -85,7 +95,11 @@ class RayEngine(Engine):
     def cancel(self, ref: ObjectRef[Any], force: bool, recursive: bool, interrupt: bool) -> None:
         record: Record = ref._entry
         self.objects.check([record])
+        if record.verdict is not None or (not record.number and record.done()):
+            return
         if force and record.actor_id:
+            if record.done():
+                return
             raise ValueError(
                 "force=True is not supported for actor tasks: it would end the actor. Use kill(handle) for that; "
                 "cancel(ref, interrupt=True) stops a running synchronous method and leaves the actor."
@@ -122,23 +136,37 @@ class RayEngine(Engine):
         is_plain = not meta.is_async and limit == 1 and not options.concurrency_groups
         setup = Setup(call, cls, meta, options.name or meta.class_name, is_plain)
         host = host_class(meta, options)
-        if options.get_if_exists and options.name:
+        values = [sent(value) for value in (*args, *kwargs.values())]
+        deadline = monotonic() + FREE_S
+        while True:
             try:
-                return self.get_actor(options.name, options.namespace, weak=False)
+                if options.get_if_exists and options.name:
+                    return self.get_actor(options.name, options.namespace, weak=False)
             except ValueError:
-                pass
-        try:
-            handle = host.options(**actor_options(options)).remote(setup, *map(sent, args), *map(sent, kwargs.values()))
-        except ray.exceptions.RayError as error:
-            raise translated(error) from None
-        except ValueError as error:
-            if options.name and "already" in str(error):
-                raise exceptions.ActorAlreadyExistsError(str(error)) from None
-            raise
+                pass  # there is none
+            try:
+                with sending([cls, *values]):
+                    handle = host.options(**actor_options(options)).remote(setup, *values)
+                break
+            except exceptions.ActorAlreadyExistsError:
+                if monotonic() > deadline or not (options.get_if_exists or self._free(options.name, options.namespace)):
+                    raise
+                sleep(0.02)
         link = self.link(handle, meta)
         if options.name:
             actor_records.keep_meta(link.actor_id, meta)
         return link, meta, link
+
+    def _free(self, name: str | None, namespace: str | None) -> bool:
+        """Free the name of an actor that this process knows to be dead. Return False if it lives."""
+        try:
+            handle = ray.get_actor(name or "", namespace=namespace)
+        except ValueError:
+            return True
+        if handle._actor_id.binary() not in self.objects.died:
+            return False
+        ray.kill(handle)
+        return True
 
     def get_actor(self, name: str, namespace: str | None, *, weak: bool = True) -> FoundActor:
         try:
@@ -224,7 +252,9 @@ class RayEngine(Engine):
             export = function.export = Export(function, options)
         label = options.name or function.name
         call = Call(function.name, tuple(kwargs), b"", 0, "", label)
-        return self.calls.submit(export.with_options(options), call, args, kwargs, options.timeout_s)
+        return self.calls.submit(
+            export.with_options(options), call, args, kwargs, options.timeout_s, code=function.function
+        )
 
     # ----------------------------------------------------------------------------------------------------- listings
 
@@ -359,7 +389,15 @@ class RayEngine(Engine):
         }
 
     def shutdown(self) -> None:
+        serializers.unfollow(_tell_ray)
         self.objects.watcher.close()
+
+
+def _tell_ray(kind: type, made: serializers.Serializer | None) -> None:
+    if made is None:
+        ray.util.deregister_serializer(kind)
+    else:
+        ray.util.register_serializer(kind, serializer=made.serializer, deserializer=made.deserializer)
 
 
 def _meta_of_host(instance: Any) -> Any:

@@ -171,6 +171,17 @@ class RaySession(RayEngine):
             if not self._take(TAKE_S, TAKE_S * 2):
                 return
 
+    def _end_reader(self) -> None:
+        """End the thread that waits for reports: Ray aborts a process whose threads still use it after its end."""
+        if not ray.is_initialized():
+            return
+        try:
+            self._hub.wake.remote()
+        except Exception:  # noqa: BLE001 - Ray is shut down
+            return
+        if self._reader is not threading.current_thread():
+            self._reader.join(CLOSE_S)
+
     def _take(self, wait_s: float, timeout: float) -> bool:
         """Show what has been reported. Return whether the hub lives."""
         if not ray.is_initialized():
@@ -224,9 +235,10 @@ class RaySession(RayEngine):
         self._take(0.0, TAKE_S)
         self._is_closed = True
         # A call of Ray's without a connection would start a cluster. So all threads end before the connection does.
-        if ray.is_initialized():
-            ray.kill(self._hub)
-        self._reader.join(CLOSE_S)
+        self._end_reader()
         super().shutdown()
-        if self._owns_ray and ray.is_initialized():
-            ray.shutdown()
+        if self._owns_ray:
+            if ray.is_initialized():
+                ray.shutdown()
+        elif ray.is_initialized():
+            ray.kill(self._hub)

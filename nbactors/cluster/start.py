@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 from typing import Any
 
-from nbactors import exceptions
+from nbactors import engine, exceptions
 from nbactors.engine.base import Engine
 from nbactors.options import InitOptions
 
@@ -39,6 +40,9 @@ def start(options: InitOptions) -> Engine:
     from nbactors.cluster.session import RaySession  # noqa: PLC0415 - as above
 
     owns_ray = _connect(options)
+    # Exit handlers run in reverse order. Ray has one since its import, after which its calls crash the process.
+    atexit.unregister(engine.stop)
+    atexit.register(engine.stop)
     try:
         session = RaySession(
             owns_ray,
@@ -86,6 +90,7 @@ def _connect(options: InitOptions) -> bool:
                 them["resources"] = dict(options.resources)
             if options.memory is not None:
                 them["_memory"] = options.memory
+        os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")  # the session itself tells of errors nobody reads
         try:
             ray.init(**them)
         except (ConnectionError, RuntimeError) as error:

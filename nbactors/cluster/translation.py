@@ -9,9 +9,12 @@ from typing import Any
 import ray
 
 from nbactors import exceptions
+from nbactors.exceptions.reasons import actor_dead
 from nbactors.exceptions.source_lines import with_sources
 
 _TEXT_ONLY = (
+    "ActorAlreadyExistsError",
+    "ActorHandleNotFoundError",
     "ActorPlacementGroupRemoved",
     "ActorUnschedulableError",
     "NodeDiedError",
@@ -35,13 +38,18 @@ _LOST = (
 )
 
 
-def translated(error: BaseException, call_id: str = "") -> BaseException:
+def translated(error: BaseException, call_id: str = "", label: str = "") -> BaseException:
     """Return the error of nbactors for an error that Ray has raised; any other error as it is. Any thread.
 
     Args:
         error: What Ray has raised.
         call_id: The id of the call that the error belongs to, in hexadecimal digits, if it is known.
+        label: The name of that call, such as `Counter.add`.
     """
+    if isinstance(error, ray.exceptions.ActorUnavailableError) and _LEFT in str(error):
+        # Ray answers so the call by which an actor has ended itself: it does not come back.
+        text = _plain(error).partition(_LEFT)[2].partition(". The task may")[0].strip()
+        return actor_dead(bytes.fromhex(error.actor_id or ""), "exit", text, "", label.rpartition(".")[0], 0)
     if not isinstance(error, ray.exceptions.RayError):
         return error
     if isinstance(error, ray.exceptions.RayTaskError):
@@ -50,6 +58,9 @@ def translated(error: BaseException, call_id: str = "") -> BaseException:
         if isinstance(error, kind):
             return make(error, call_id)
     return exceptions.RaySystemError(f"{type(error).__name__}: {error}")
+
+
+_LEFT = "IntentionalSystemExit:"
 
 
 def _of_task(error: Any) -> BaseException:
@@ -63,8 +74,18 @@ def _of_task(error: Any) -> BaseException:
         return translated(cause)
     if isinstance(cause, ray.exceptions.RayTaskError):
         return _of_task(cause)
-    made = exceptions.RayTaskError(error.function_name, error.traceback_str, cause, error.pid)
-    return made.as_instanceof_cause()
+    # Ray itself has raised it, for example since a result cannot be pickled. The instance lacks Ray's own attributes.
+    name, pid, text = _parts(_plain(error))
+    return exceptions.RayTaskError(name, text, cause, pid).as_instanceof_cause()
+
+
+def _parts(text: str) -> tuple[str, int, str]:
+    """Return the name of the call, the pid of the worker and the traceback from the text of an error of a task."""
+    head, _, rest = text.partition("\n")
+    found = re.match(r"ray::(?P<name>.*?)\(\) \(pid=(?P<pid>\d+)", head)
+    if found is None:
+        return "", 0, text
+    return found["name"], int(found["pid"]), f"Traceback (most recent call last):\n{rest}"
 
 
 def _of_actor(error: Any, call_id: str) -> BaseException:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple, Protocol
 
 import ray
-
-CLOSE_S = 5.0
-"""Seconds to wait for the end of the thread, which a callback may hold up."""
 
 LOOK_S = 0.1
 """Seconds of one wait for the watched objects. New ones are seen after it."""
@@ -36,6 +34,7 @@ class Dropped(NamedTuple):
     number: bytes
     actor_id: bytes
     cell: int
+    hub: str
 
 
 class _Watched(NamedTuple):
@@ -54,7 +53,7 @@ class Watcher:
 
     def __init__(self, on_dropped_end: Callable[[Dropped], None]) -> None:
         self._on_dropped_end = on_dropped_end
-        self._new: SimpleQueue[_Watched | Dropped | None] = SimpleQueue()
+        self._new: SimpleQueue[_Watched | Dropped | Callable[[], None] | None] = SimpleQueue()
         self._watched: dict[Any, list[_Watched]] = {}
         self._dropped: dict[Any, Dropped] = {}
         self._is_closed = False
@@ -70,35 +69,47 @@ class Watcher:
         if not self._is_closed:
             self._new.put(dropped)
 
+    def soon(self, errand: Callable[[], None]) -> None:
+        """Call `errand` on the watcher's thread. A finalizer calls this."""
+        if not self._is_closed:
+            self._new.put(errand)
+
     def pending_dropped(self) -> list[Dropped]:
         """Return the dropped calls that have not ended."""
         return list(self._dropped.copy().values())
 
     def close(self) -> None:
-        """Watch no more. Waits for the thread, which looks every `LOOK_S`."""
+        """Watch no more, and wait until the thread has ended."""
         self._is_closed = True
         self._new.put(None)
-        if threading.current_thread() is not self._thread:
-            self._thread.join(CLOSE_S)
+        if self._thread is not threading.current_thread():
+            self._thread.join(10 * LOOK_S)
 
     def _run(self) -> None:
-        while not self._is_closed:
-            self._take(block=not self._watched and not self._dropped)
-            if self._is_closed or not ray.is_initialized():
-                break
-            refs = [*self._watched, *(ref for ref in self._dropped if ref not in self._watched)]
-            decided = [ref for ref, them in self._watched.items() if any(each.record.verdict for each in them)]
-            try:
-                ready = ray.wait(refs, num_returns=1, timeout=0 if decided else LOOK_S, fetch_local=False)[0]
-                if ready and len(refs) > 1:
-                    ready = ray.wait(refs, num_returns=len(refs), timeout=0, fetch_local=False)[0]
-            except (Exception, SystemExit):  # noqa: BLE001 - Ray is shut down, which it tells by SystemExit
-                break
-            for ref in {*ready, *decided}:
-                self._tell(ref)
-            del ref, refs, ready, decided
+        while not self._is_closed and self._look():
+            pass
         self._watched.clear()
         self._dropped.clear()
+
+    def _look(self) -> bool:
+        """Wait for the objects for a while, and tell of those that are final. Return whether Ray still runs.
+
+        A method of its own: its variables must not keep references while the thread waits for new objects.
+        """
+        self._take(block=not self._watched and not self._dropped)
+        if self._is_closed or not ray.is_initialized():
+            return False
+        refs = [*self._watched, *(ref for ref in self._dropped if ref not in self._watched)]
+        decided = [ref for ref, them in self._watched.items() if any(each.record.verdict for each in them)]
+        try:
+            ready = ray.wait(refs, num_returns=1, timeout=0 if decided else LOOK_S, fetch_local=False)[0]
+            if ready and len(refs) > 1:
+                ready = ray.wait(refs, num_returns=len(refs), timeout=0, fetch_local=False)[0]
+        except (Exception, SystemExit):  # noqa: BLE001 - Ray is shut down, which it tells by SystemExit
+            return False
+        for ref in {*ready, *decided}:
+            self._tell(ref)
+        return True
 
     def _take(self, block: bool) -> None:
         try:
@@ -109,12 +120,22 @@ class Watcher:
                     self._watched.setdefault(new.record.ref, []).append(new)
                 elif type(new) is Dropped:
                     self._dropped[new.ref] = new
+                elif callable(new):
+                    _call(new)
         except Empty:
             pass
 
     def _tell(self, ref: Any) -> None:
         for each in self._watched.pop(ref, ()):
-            each.callback()
+            _call(each.callback)
         dropped = self._dropped.pop(ref, None)
         if dropped is not None:
-            self._on_dropped_end(dropped)
+            _call(lambda: self._on_dropped_end(dropped))
+
+
+def _call(function: Callable[[], None]) -> None:
+    """Call a function. Its error does not keep the others from being told."""
+    try:
+        function()
+    except Exception:
+        logging.getLogger("nbactors").exception("the end of a call could not be told")

@@ -172,18 +172,10 @@ def _plain_dumps(value: Any, keep: Callable[[pickle.PickleBuffer], bool]) -> byt
 def _cloud_dumps(value: Any, keep: Callable[[pickle.PickleBuffer], bool]) -> bytes:
     try:
         return _cloud_stream(value, keep)
-    except RecursionError as error:
-        raise TypeError(f"cannot pickle {_brief(value)}: it is nested too deeply ({error})") from error
     except Exception as error:
-        from nbactors.pickling.diagnosis import culprit  # noqa: PLC0415 - only for errors
+        from nbactors.definitions.diagnosis import refusal  # noqa: PLC0415 - only for errors
 
-        where = culprit(value, error_of)
-        at = f"; at fault: {where}" if where else ""
-        raise TypeError(
-            f"cannot pickle {_brief(value)}, which is needed to send it to another process{at} "
-            f"({type(error).__name__}: {error}). Make it inside the actor or task instead, or leave it out with "
-            "__getstate__ or __reduce__."
-        ) from error
+        raise refusal(value, error, error_of) from error
 
 
 @lets_through
@@ -251,12 +243,3 @@ def register_by_value(name: str) -> None:
 def unregister_by_value(name: str) -> None:
     """Undo `register_by_value`."""
     _by_value.discard(name.encode())
-
-
-def _brief(value: Any) -> str:
-    name = getattr(value, "__qualname__", None)
-    if isinstance(name, str):
-        return f"{type(value).__name__} {name!r}"
-    if isinstance(value, tuple) and len(value) == 2 and isinstance(value[1], dict):
-        return "the arguments"
-    return f"an object of type {type(value).__qualname__!r}"

@@ -9,6 +9,7 @@ import copyreg
 from collections.abc import Callable
 from typing import Any
 
+from nbactors.definitions import serializers
 from nbactors.frontend.user_code import lets_through
 from nbactors.pickling import arrow
 
@@ -51,3 +52,13 @@ def reducer(kind: type) -> _Reducer | None:
 def registered() -> dict[type, _Reducer]:
     """Return the reducers that the user has registered: they come before all others."""
     return _registered
+
+
+def _on_change(kind: type, made: serializers.Serializer | None) -> None:
+    if made is None:
+        deregister(kind)
+    else:
+        register(kind, made.serializer, made.deserializer)
+
+
+serializers.follow(_on_change)

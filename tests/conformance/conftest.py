@@ -171,8 +171,8 @@ def drivers(request: pytest.FixtureRequest, engine: str, module_name: str, tmp_p
     """Further drivers beside this one, each a process. On Ray they join the shared session's cluster."""
     environ = dict(os.environ)
     if engine != "local":
-        module = request.getfixturevalue("ray")
-        environ["RAY_ADDRESS"] = module.get_runtime_context().gcs_address
+        request.getfixturevalue("ray")
+        environ["RAY_ADDRESS"] = importlib.import_module("ray").get_runtime_context().gcs_address
     drivers = Drivers(module_name, environ, tmp_path)
     yield drivers
     drivers.end()

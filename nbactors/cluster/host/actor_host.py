@@ -10,7 +10,7 @@ import asyncio
 import inspect
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import ray
@@ -18,11 +18,11 @@ import ray
 from nbactors.cluster.common import actor_records
 from nbactors.cluster.common.context import was_restarted
 from nbactors.cluster.host.alone import Alone, AlonePlain
-from nbactors.cluster.host.built_in import BuiltIn
+from nbactors.cluster.host.built_in import OWN, BuiltIn
 from nbactors.cluster.host.call import CURRENT, Call
-from nbactors.cluster.host.failures import failure
+from nbactors.cluster.host.failures import cancelled, failure
 from nbactors.cluster.host.orders import Orders
-from nbactors.cluster.host.running import Begun, Running, Stop
+from nbactors.cluster.host.running import Begun, Running, Stop, Stopped
 from nbactors.cluster.host.setup import Setup
 from nbactors.cluster.host.worker import of_process
 from nbactors.definitions.metadata import ActorMeta
@@ -34,7 +34,8 @@ _LEAVING = (SystemExit, ray.exceptions.AsyncioActorExit)
 class Host:
     """What the hosts of synchronous and of asyncio actors share. Ray calls no function of this class."""
 
-    def __init__(self, setup: Setup, *values: Any) -> None:
+    def _start(self, setup: Setup) -> None:
+        """Begin: the session may give orders from now on."""
         self._process = of_process()
         self._process.label = setup.label
         self._meta = setup.meta
@@ -43,18 +44,18 @@ class Host:
         self._process.engine.hosted = self
         self._alone = AlonePlain() if setup.is_plain else Alone(setup.meta.is_async)
         self._built_in = BuiltIn(self._alone)
-        self._orders = Orders(self._id, {"stop": self._stop, "stack": self._stack})
+        self._orders = Orders(self._id, {"stop": self._stop, "stack": self._stack, "why_deaf": self._running.why_deaf})
         self._process.on_hub(self._orders.follow)
         self._running.listen()
+        self._process.report(setup.call.hub, "actor", self._facts(setup))
+
+    @contextmanager
+    def _constructing(self, setup: Setup) -> Iterator[type]:
+        """Run the user's constructor within the `with` block, on the class that it yields."""
         call = setup.call
-        self._process.report(call.hub, "actor", self._facts(setup))
-        cls = actor_records.changed_class(self._id) or setup.cls
         token = self._process.begin(call)
         try:
-            args, kwargs = call.split(values)
-            self._built_in.instance = cls(*args, **kwargs)
-            if was_restarted():
-                self._built_in.resume(actor_records.checkpoint(self._id))
+            yield actor_records.changed_class(self._id) or setup.cls
         except _LEAVING:
             self._orders.leave()
             raise
@@ -93,7 +94,7 @@ class Host:
     def _stop(self, number: bytes, interrupts: bool, timeout_s: float, recursive: bool) -> str:
         phase = self._running.stop(number, Stop(interrupts, timeout_s))
         if phase == "running" and recursive:
-            self._process.engine.calls.cancel_children(number)
+            self._process.engine.calls.cancel_children(number, interrupts and not timeout_s)
         return phase
 
     def _stack(self) -> str:
@@ -106,16 +107,24 @@ class Host:
 
     def _raised(self, call: Call, begun: Begun | None, error: BaseException) -> BaseException:
         """Return what to raise in place of an exception that has left user code."""
-        if isinstance(error, _LEAVING):
+        is_struck = begun is not None and begun.is_struck
+        if isinstance(error, ray.exceptions.AsyncioActorExit) or (isinstance(error, SystemExit) and not is_struck):
             self._orders.leave()
             return error
-        if (
-            begun is not None
-            and begun.stop is not None
-            and isinstance(error, KeyboardInterrupt | asyncio.CancelledError)
-        ):
-            return begun.stop.error(call.number.hex(), "running")
+        if begun is None and isinstance(error, Stopped):
+            return error.stop.error(_task_id(), "queued")
+        if begun is not None and begun.stop is not None and is_struck:
+            if begun.stop.timeout_s:
+                return begun.stop.error(_task_id(), "running")
+            return cancelled(call.label, _task_id(), error)
+        if begun is not None and begun.task is not None and isinstance(error, asyncio.CancelledError):
+            return cancelled(call.label, _task_id(), error)  # its own code has cancelled it
         return failure(call.label, error)
+
+    def _check_returned(self, call: Call, begun: Begun) -> None:
+        """Raise the error of a call that was stopped and has returned: its result is dropped."""
+        if begun.stop is not None:
+            raise begun.stop.error(_task_id(), "running")
 
     def __ray_shutdown__(self) -> None:
         """Called by Ray when the actor ends on purpose."""
@@ -129,76 +138,139 @@ class Host:
         return f"Host({type(self).__name__})"
 
 
+def _task_id() -> str:
+    return ray.get_runtime_context().get_task_id() or ""
+
+
 class ActorHost(Host):
     """The host of an actor without coroutines; its calls run on the main thread, or on threads."""
+
+    def __init__(self, setup: Setup, *values: Any) -> None:
+        self._start(setup)
+        with self._constructing(setup) as cls:
+            args, kwargs = self._process.split(setup.call, values)
+            self._built_in.instance = cls(*args, **kwargs)
+            if was_restarted():
+                self._built_in.resume(actor_records.checkpoint(self._id))
 
     def call(self, spec: tuple[Any, ...], *values: Any) -> Any:
         """Run a method of the user's object."""
         call = Call(*spec)
         with self._run(call) as function:
-            args, kwargs = call.split(values)
+            args, kwargs = self._process.split(call, values)
             return function(*args, **kwargs)
 
     def stream(self, spec: tuple[Any, ...], *values: Any) -> Iterator[Any]:
         """Run a generator of the user's object."""
         call = Call(*spec)
         with self._run(call) as function:
-            args, kwargs = call.split(values)
+            args, kwargs = self._process.split(call, values)
+            items = function(*args, **kwargs)
             # Not `yield from`: Ray sends values into the generator, which are not meant for the user's.
-            for item in function(*args, **kwargs):  # noqa: UP028
+            for item in items:
                 yield item
+                if self.is_stopped(call.number):
+                    items.close()
+                    break
 
-    @contextmanager
-    def _run(self, call: Call) -> Iterator[Callable[..., Any]]:
-        token = self._process.begin(call)
-        begun = None
+    def _run(self, call: Call) -> _Run:
+        return _Run(self, call)
+
+
+class _Run:
+    """Runs a call of a host within its `with` block, and replaces what leaves it.
+
+    It is no generator of `contextmanager`, which no StopIteration can leave.
+    """
+
+    def __init__(self, host: ActorHost, call: Call) -> None:
+        self._host = host
+        self._call = call
+        self._begun: Begun | None = None
+        self._inner = ExitStack()
+
+    def __enter__(self) -> Callable[..., Any]:
+        host, call = self._host, self._call
+        host._process.hub(call.hub)  # for orders of the session
+        self._token = host._process.begin(call)
         try:
-            with self._alone.shared(call.method):
-                begun = self._running.begin(call)
-                try:
-                    yield self._function(call)
-                finally:
-                    self._running.end(begun)
-        except GeneratorExit:
+            self._inner.enter_context(host._alone.shared(call.method))
+            self._begun = host._running.begin(call)
+            return host._function(call)
+        except BaseException as error:
+            self.__exit__(type(error), error, error.__traceback__)
             raise
-        except BaseException as error:  # noqa: BLE001 - user code raises anything
-            raise self._raised(call, begun, error) from None
+
+    def __exit__(self, kind: object, error: BaseException | None, frames: object) -> None:
+        host, call = self._host, self._call
+        try:
+            if self._begun is not None:
+                host._running.end(self._begun)
+            self._inner.close()
         finally:
-            self._process.end(call, token)
+            host._process.end(call, self._token)
+        if error is None and self._begun is not None:
+            host._check_returned(call, self._begun)
+        elif error is not None and not isinstance(error, GeneratorExit):
+            raise host._raised(call, self._begun, error) from None
 
 
 class AsyncActorHost(Host):
     """The host of an actor with coroutines; its calls run on an event loop, synchronous methods included."""
 
+    async def __init__(self, setup: Setup, *values: Any) -> None:  # type: ignore[misc] # Ray awaits it
+        self._start(setup)
+        with self._constructing(setup) as cls:
+            args, kwargs = self._process.split(setup.call, values)
+            if inspect.iscoroutinefunction(cls.__init__):  # type: ignore[misc] # of this very class
+                instance: Any = cls.__new__(cls, *args, **kwargs)
+                await instance.__init__(*args, **kwargs)
+            else:
+                instance = cls(*args, **kwargs)
+            self._built_in.instance = instance
+            if was_restarted():
+                restored = self._built_in.resume(actor_records.checkpoint(self._id))
+                if restored is not None:
+                    await restored
+
     async def call(self, spec: tuple[Any, ...], *values: Any) -> Any:
         """Run a method of the user's object."""
         call = Call(*spec)
+        self._process.hub(call.hub)  # for orders of the session
         token = self._process.begin(call)
         begun = None
         try:
             async with self._alone.shared_async(call.method):
                 begun = self._begin(call)
                 try:
-                    args, kwargs = call.split(values)
-                    result = self._function(call)(*args, **kwargs)
-                    return await result if inspect.isawaitable(result) else result
+                    args, kwargs = self._process.split(call, values)
+                    function = self._function(call)
+                    if inspect.iscoroutinefunction(function) or call.method in OWN:
+                        result = function(*args, **kwargs)
+                        result = await result if inspect.isawaitable(result) else result
+                    else:  # the coroutine that it may return is its value
+                        self._running.open_plain(begun)
+                        result = function(*args, **kwargs)
                 finally:
                     self._running.end(begun)
         except BaseException as error:  # noqa: BLE001 - user code raises anything
             raise self._raised(call, begun, error) from None
         finally:
             await self._end(call, token)
+        self._check_returned(call, begun)
+        return result
 
     async def stream(self, spec: tuple[Any, ...], *values: Any) -> AsyncIterator[Any]:
         """Run a generator of the user's object, asynchronous or not."""
         call = Call(*spec)
+        self._process.hub(call.hub)  # for orders of the session
         token = self._process.begin(call)
         begun = None
         try:
             async with self._alone.shared_async(call.method):
                 begun = self._begin(call)
                 try:
-                    args, kwargs = call.split(values)
+                    args, kwargs = self._process.split(call, values)
                     items = self._function(call)(*args, **kwargs)
                     if hasattr(items, "__aiter__"):
                         async for item in items:
@@ -214,6 +286,7 @@ class AsyncActorHost(Host):
             raise self._raised(call, begun, error) from None
         finally:
             await self._end(call, token)
+        self._check_returned(call, begun)
 
     def _begin(self, call: Call) -> Begun:
         return self._running.begin(call, asyncio.current_task(), asyncio.get_running_loop())

@@ -40,7 +40,7 @@ class Alone(AlonePlain):
     @contextmanager
     def shared(self, method: str) -> Iterator[None]:
         """Run a call on this thread within the `with` block, a method of `METHODS` alone."""
-        alone = method in METHODS
+        alone = method in METHODS or method == "__ray_terminate__"
         with self._changed:
             self._changed.wait_for(lambda: not self._is_closed)
             if alone:
@@ -61,7 +61,7 @@ class Alone(AlonePlain):
         """Do the same as `shared`, for coroutines."""
         changed = self._async_changed
         assert changed is not None
-        alone = method in METHODS
+        alone = method in METHODS or method == "__ray_terminate__"
         if alone or self._is_closed:
             async with changed:
                 await changed.wait_for(lambda: not self._is_closed)

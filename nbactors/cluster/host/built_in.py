@@ -9,7 +9,10 @@ from typing import Any
 import ray
 
 from nbactors.cluster.host.alone import AlonePlain
-from nbactors.definitions.hooks import MIGRATE, RESTORE, SAVE, SWAP, missing_hook
+from nbactors.definitions.hooks import METHODS, MIGRATE, RESTORE, SAVE, SWAP, missing_hook
+
+OWN = frozenset({"__ray_ready__", "__ray_call__", "__ray_await__", "__ray_now__", "__ray_terminate__", *METHODS})
+"""The methods that are the runtime's own."""
 
 
 class BuiltIn:
@@ -76,10 +79,16 @@ class BuiltIn:
         outcome = self._hook(RESTORE)(state)
         return _nothing_of(outcome) if inspect.isawaitable(outcome) else None
 
-    def resume(self, checkpoint: Any) -> None:
-        """Pass the state of a checkpoint to the hook of a restarted actor, if there is one."""
-        if checkpoint is not None:
-            self._hook(RESTORE)(checkpoint._load())
+    def resume(self, checkpoint: Any) -> Any:
+        """Pass the state of a checkpoint to the hook of a restarted actor, if there is one.
+
+        Returns:
+            What is to be awaited if the hook is a coroutine, else None.
+        """
+        if checkpoint is None:
+            return None
+        outcome = self._hook(RESTORE)(checkpoint._load())
+        return outcome if inspect.isawaitable(outcome) else None
 
     def _hook(self, name: str) -> Callable[..., Any]:
         hook: Callable[..., Any] | None = getattr(self.instance, name, None)

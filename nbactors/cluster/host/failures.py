@@ -7,7 +7,7 @@ from typing import Any
 
 from ray import cloudpickle
 
-from nbactors.exceptions import RayTaskError
+from nbactors.exceptions import RayTaskError, TaskCancelledError
 from nbactors.exceptions.user_traceback import user_traceback
 
 
@@ -22,6 +22,13 @@ def failure(name: str, error: BaseException) -> RayTaskError:
     """
     made = RayTaskError(name, user_traceback(error), error, os.getpid())
     return made.portable(_dumps, cloudpickle.loads).as_instanceof_cause()
+
+
+def cancelled(name: str, call_id: str, error: BaseException) -> RayTaskError:
+    """Return what to raise where a call that was cancelled has raised `error`, whose traceback tells where it was."""
+    told = TaskCancelledError(call_id or None)
+    text = f"{user_traceback(error).rstrip()}\n{type(told).__module__}.{type(told).__name__}: {told}"
+    return RayTaskError(name, text, told, os.getpid()).as_instanceof_cause()
 
 
 def _dumps(value: Any) -> bytes:

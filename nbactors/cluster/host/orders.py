@@ -15,6 +15,9 @@ import ray
 POLL_S = 30.0
 """Seconds after which the hub answers without an order, so that it forgets hosts that have died."""
 
+FIRST_S = 2.0
+"""Seconds to wait for the orders that are there already."""
+
 
 class Orders:
     """The orders to one host. Any thread.
@@ -31,9 +34,11 @@ class Orders:
         self._has_left = False
 
     def follow(self, hub: Any) -> None:
-        """Carry out the orders of a hub from now on, in a new thread. It ends with the hub."""
+        """Carry out the orders that a hub has now, and later ones in a new thread, which ends with the hub."""
         self._hubs.append(hub)
-        threading.Thread(target=self._run, args=(hub,), name="nbactors-orders", daemon=True).start()
+        has_begun = threading.Event()
+        threading.Thread(target=self._run, args=(hub, has_begun), name="nbactors-orders", daemon=True).start()
+        has_begun.wait(FIRST_S)
 
     def leave(self) -> None:
         """Ask for no more orders: the worker is about to end, which Ray delays until its last question is answered."""
@@ -41,15 +46,22 @@ class Orders:
         for hub in self._hubs:
             hub.leave.remote(self._address)
 
-    def _run(self, hub: Any) -> None:
-        while not self._has_left:
+    def _run(self, hub: Any, has_begun: threading.Event) -> None:
+        lives = self._carry_out(hub, 0.0)
+        has_begun.set()
+        while lives and not self._has_left:
+            lives = self._carry_out(hub, POLL_S)
+
+    def _carry_out(self, hub: Any, wait_s: float) -> bool:
+        """Carry out the next orders. Return whether the hub lives."""
+        try:
+            orders = ray.get(hub.orders.remote(self._address, wait_s))
+        except (Exception, SystemExit):  # noqa: BLE001 - the hub has ended with its session, or this worker does
+            return False
+        for number, name, args in orders:
             try:
-                orders = ray.get(hub.orders.remote(self._address, POLL_S))
-            except (Exception, SystemExit):  # noqa: BLE001 - the hub has ended with its session, or this worker does
-                return
-            for number, name, args in orders:
-                try:
-                    answer = self._table[name](*args)
-                except Exception as error:  # noqa: BLE001 - whoever has given the order gets it
-                    answer = error
-                hub.answer.remote(number, answer)
+                answer = self._table[name](*args)
+            except Exception as error:  # noqa: BLE001 - whoever has given the order gets it
+                answer = error
+            hub.answer.remote(number, answer)
+        return True

@@ -2,12 +2,16 @@
 
 A session stops a call by an order, which a thread of the host carries out: see `orders`. A synchronous method on the
 main thread is interrupted by a signal, since nothing else ends a sleep or a loop. Ray blocks SIGINT in its workers, so
-the signal is SIGUSR1. A coroutine is cancelled as asyncio does. A call that has not begun never begins.
+the signal is SIGUSR1. On another thread, Python code gets an exception, and system calls go on. A coroutine is
+cancelled as asyncio does. A call that has not begun never begins.
+
+A call that goes on for `PATIENCE_S` after its interrupt gets a second one, and no third.
 """
 
 from __future__ import annotations
 
 import _thread
+import ctypes
 import signal
 import threading
 from collections import OrderedDict, deque
@@ -17,6 +21,14 @@ from typing import Any, NamedTuple
 
 from nbactors.cluster.host.call import Call
 from nbactors.exceptions import CallTimeoutError, TaskCancelledError
+
+PATIENCE_S = 1.0
+"""Seconds that an interrupted call may take to clean up before it is interrupted again."""
+
+_BLOCKS = (
+    "It has ignored two interrupts, or blocks in a system call: in an actor with threads those reach Python code and "
+    "waits for results only."
+)
 
 KEPT = 10_000
 """Numbers of ended calls that are remembered, and of calls that are not to run."""
@@ -40,18 +52,33 @@ class Stop(NamedTuple):
         return TaskCancelledError(call_id, "It had not begun." if phase == "queued" else "It was running.")
 
 
+class Stopped(BaseException):
+    """A call was stopped before it had begun.
+
+    Attributes:
+        stop: Why.
+    """
+
+    def __init__(self, stop: Stop) -> None:
+        super().__init__(stop)
+        self.stop = stop
+
+
 class Begun:
     """A call that runs.
 
     Attributes:
-        task: Its asyncio task, None for a synchronous call.
+        task: Its asyncio task, None for a synchronous call outside an event loop.
+        is_plain: Whether it runs no coroutine.
         thread: The thread that runs it.
         since: When it has begun, by the monotonic clock.
         stop: Set when the call is to end.
-        is_open: Whether a signal may interrupt it now: its user code runs.
+        is_struck: Whether an interrupt or a cancellation of its asyncio task has reached it.
+        strikes: How many interrupts have been sent to it.
+        is_open: Whether an interrupt may reach it now: its user code runs.
     """
 
-    __slots__ = ("call", "is_open", "loop", "since", "stop", "task", "thread")
+    __slots__ = ("call", "is_open", "is_plain", "is_struck", "loop", "since", "stop", "strikes", "task", "thread")
 
     def __init__(self, call: Call, task: Any = None, loop: Any = None) -> None:
         self.call = call
@@ -60,6 +87,9 @@ class Begun:
         self.thread = _thread.get_ident()
         self.since = monotonic()
         self.stop: Stop | None = None
+        self.is_plain = task is None
+        self.is_struck = False
+        self.strikes = 0
         self.is_open = False
 
 
@@ -88,27 +118,42 @@ class Running:
         """Note that a call begins. On the thread that runs it.
 
         Raises:
-            TaskCancelledError: The call was stopped before.
+            Stopped: The call was stopped before.
         """
         with self._lock:
             stop = self._stopped.pop(call.number, None)
             if stop is not None:
                 self._ended.append(call.number)
-                raise stop.error(call.number.hex(), "queued")
+                raise Stopped(stop)
             begun = self.calls[call.number] = Begun(call, task, loop)
-        if task is None and threading.current_thread() is threading.main_thread():
-            self._main = begun
+        if begun.is_plain:
+            if threading.current_thread() is threading.main_thread():
+                self._main = begun
             begun.is_open = True
         return begun
 
+    def open_plain(self, begun: Begun) -> None:
+        """Note that a call on an event loop has no coroutine: while it runs, nothing else runs on the loop's thread."""
+        begun.is_plain = True
+        if begun.thread == threading.main_thread().ident:
+            self._main = begun
+        begun.is_open = True
+
     def end(self, begun: Begun) -> None:
-        """Note that a call has ended. On its thread. No signal interrupts it after this has begun."""
+        """Note that a call has ended. On its thread. Nothing interrupts it after this has begun."""
         begun.is_open = False
         if self._main is begun:
             self._main = None
-        with self._lock:
-            self.calls.pop(begun.call.number, None)
-            self._ended.append(begun.call.number)
+        while True:
+            try:
+                with self._lock:
+                    if begun.is_struck and begun.is_plain and begun.thread != threading.main_thread().ident:
+                        _strike_thread(begun.thread, None)
+                    self.calls.pop(begun.call.number, None)
+                    self._ended.append(begun.call.number)
+                return
+            except KeyboardInterrupt:  # it was on its way to this thread
+                continue
 
     def stop(self, number: bytes, stop: Stop) -> str:
         """Stop a call. Return what it was: "queued", "running" or "ended"."""
@@ -121,16 +166,49 @@ class Running:
                 while len(self._stopped) > KEPT:
                     self._stopped.popitem(last=False)
                 return "queued"
-            if begun.task is not None:
+            if begun.stop is None or stop.interrupts:
                 begun.stop = stop
+            if not begun.is_plain:
+                begun.is_struck = True
                 begun.loop.call_soon_threadsafe(begun.task.cancel)
-            elif stop.interrupts and begun is self._main:
-                begun.stop = stop
-                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
+            elif stop.interrupts:
+                self._strike(begun)
+                second = threading.Timer(PATIENCE_S, self._strike_again, (begun,))
+                second.daemon = True
+                second.start()
         return "running"
+
+    def _strike_again(self, begun: Begun) -> None:
+        with self._lock:
+            if self.calls.get(begun.call.number) is begun:
+                begun.is_open = True
+                self._strike(begun)
+
+    def why_deaf(self, number: bytes) -> str:
+        """Return why a call still runs that has got both interrupts; empty if it has ended or has not got them."""
+        begun = self.calls.get(number)
+        if begun is None or begun.strikes < 2:
+            return ""
+        return "It has ignored two interrupts and still runs." if begun is self._main else _BLOCKS
+
+    def _strike(self, begun: Begun) -> None:
+        begun.strikes += 1
+        if begun is self._main:
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
+        elif begun.is_open and begun.thread != threading.main_thread().ident:
+            begun.is_open = False
+            begun.is_struck = True
+            _strike_thread(begun.thread, KeyboardInterrupt)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         begun = self._main
         if begun is not None and begun.is_open and begun.stop is not None:
-            begun.is_open = False  # one interrupt for a call: code on its way out is not torn
-            raise KeyboardInterrupt("the call was cancelled")
+            begun.is_open = False  # one interrupt at a time: code on its way out is not torn
+            begun.is_struck = True
+            raise KeyboardInterrupt("this call was cancelled")
+
+
+def _strike_thread(thread: int, error: type[BaseException] | None) -> None:
+    """Raise an exception in another thread at its next bytecode; None takes back one that has not been raised."""
+    value = ctypes.py_object(error) if error is not None else None
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), value)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
+import ray
+
 from nbactors.cluster.host.call import Call
-from nbactors.cluster.host.failures import failure
+from nbactors.cluster.host.failures import cancelled, failure
 from nbactors.cluster.host.worker import of_process
 
 
@@ -16,8 +17,8 @@ def plain(function: Callable[..., Any]) -> Callable[..., Any]:
 
     def task(spec: tuple[Any, ...], *values: Any) -> Any:
         call = Call(*spec)
-        with _run(call):
-            args, kwargs = call.split(values)
+        with _Run(call):
+            args, kwargs = of_process().split(call, values)
             return function(*args, **kwargs)
 
     return task
@@ -28,24 +29,32 @@ def generating(function: Callable[..., Any]) -> Callable[..., Any]:
 
     def task(spec: tuple[Any, ...], *values: Any) -> Iterator[Any]:
         call = Call(*spec)
-        with _run(call):
-            args, kwargs = call.split(values)
+        with _Run(call):
+            args, kwargs = of_process().split(call, values)
             for item in function(*args, **kwargs):  # noqa: UP028 - Ray sends values, which are not meant for the user
                 yield item
 
     return task
 
 
-@contextmanager
-def _run(call: Call) -> Iterator[None]:
-    process = of_process()
-    process.label = call.method
-    token = process.begin(call)
-    try:
-        yield
-    except (KeyboardInterrupt, SystemExit, GeneratorExit):  # Ray cancels by the first, and ends a worker by the second
-        raise
-    except BaseException as error:  # noqa: BLE001 - user code raises anything
-        raise failure(call.label, error) from None
-    finally:
-        process.end(call, token)
+class _Run:
+    """Runs a call within its `with` block, and replaces what leaves it.
+
+    It is no generator of `contextmanager`, which no StopIteration can leave.
+    """
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+        self._process = of_process()
+
+    def __enter__(self) -> None:
+        self._process.label = self._call.method
+        self._token = self._process.begin(self._call)
+
+    def __exit__(self, kind: object, error: BaseException | None, frames: object) -> None:
+        self._process.end(self._call, self._token)
+        if error is None or isinstance(error, SystemExit | GeneratorExit):  # Ray ends a worker by the first of these
+            return
+        if isinstance(error, KeyboardInterrupt) and ray.get_runtime_context().is_canceled():
+            raise cancelled(self._call.label, ray.get_runtime_context().get_task_id() or "", error) from None
+        raise failure(self._call.label, error) from None

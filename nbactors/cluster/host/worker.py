@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import ray
@@ -50,6 +50,7 @@ class WorkerProcess:
         self._id = os.urandom(8)
         self._numbers: dict[str, itertools.count[int]] = {}
         self._hubs: dict[str, Any] = {}
+        self._finding = threading.RLock()
         self._on_hub: list[Callable[[Any], None]] = []
         self.engine.show_bar = self._show_bar
         tqdm_bars.install(lambda: HostBarSender.of_caller(self))
@@ -60,6 +61,11 @@ class WorkerProcess:
         """Note that a call begins, and return what `end` takes. On the thread, or in the task, that runs it."""
         self._capture.begin(call)
         return CURRENT.set(call)
+
+    def split(self, call: Call, values: Sequence[Any]) -> tuple[Sequence[Any], dict[str, Any]]:
+        """Return the positional and the keyword arguments of a call, as user code gets them."""
+        received = self.engine.objects.received
+        return call.split([received(value) for value in values])
 
     def end(self, call: Call, token: Any) -> None:
         """Note that a call has ended, and wait until its output has arrived. As `begin`."""
@@ -83,10 +89,12 @@ class WorkerProcess:
     def hub(self, name: str) -> Any:
         """Return the handle of a hub, None if its session has ended."""
         if name not in self._hubs:
-            handle = self._hubs[name] = hub_named(name)
-            if handle is not None:
-                for use in self._on_hub:
-                    use(handle)
+            with self._finding:
+                if name not in self._hubs:
+                    handle = hub_named(name)
+                    for use in self._on_hub if handle is not None else ():
+                        use(handle)
+                    self._hubs[name] = handle
         return self._hubs[name]
 
     def report(self, hub: str, kind: str, content: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from nbactors.pickling.diagnosis import parts
+from nbactors.definitions.diagnosis import parts
 from nbactors.pickling.pickling import error_of
 
 _MAX_FAILURES = 20

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from nbactors.definitions import serializers
+
 __all__ = ["deregister_serializer", "register_serializer"]
 
 
@@ -24,13 +26,11 @@ def register_serializer(cls: type, *, serializer: Callable[[Any], Any], deserial
     Raises:
         TypeError: `cls` is not a class, or one of the others cannot be called.
     """
-    from nbactors.pickling import reducers  # noqa: PLC0415 - no engine with the import
-
     _check(cls, "register_serializer")
     for name, function in (("serializer", serializer), ("deserializer", deserializer)):
         if not callable(function):
             raise TypeError(f"register_serializer: {name} must be a function of one argument. Got: {function!r:.80}")
-    reducers.register(cls, serializer, deserializer)
+    serializers.register(cls, serializer, deserializer)
 
 
 def deregister_serializer(cls: type) -> None:
@@ -39,10 +39,8 @@ def deregister_serializer(cls: type) -> None:
     Raises:
         TypeError: `cls` is not a class.
     """
-    from nbactors.pickling import reducers  # noqa: PLC0415 - no engine with the import
-
     _check(cls, "deregister_serializer")
-    reducers.deregister(cls)
+    serializers.deregister(cls)
 
 
 def _check(cls: object, function: str) -> None:

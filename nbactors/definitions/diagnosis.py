@@ -78,3 +78,31 @@ def parts(value: Any) -> Iterator[Part]:
     elif hasattr(value, "__dict__") and not isinstance(value, types.ModuleType):
         for name, part in vars(value).items():
             yield Part(name, f"attribute {name!r} of {type(value).__qualname__!r}", part)
+
+
+def refusal(value: Any, error: Exception, error_of: ErrorOf) -> TypeError:
+    """Return the error for whoever wanted to send a value that cannot be pickled.
+
+    Args:
+        value: The value.
+        error: What pickling it has raised.
+        error_of: Pickles a part of it.
+    """
+    if isinstance(error, RecursionError):
+        return TypeError(f"cannot pickle {_brief(value)}: it is nested too deeply ({error})")
+    where = culprit(value, error_of)
+    at = f"; at fault: {where}" if where else ""
+    return TypeError(
+        f"cannot pickle {_brief(value)}, which is needed to send it to another process{at} "
+        f"({type(error).__name__}: {error}). Make it inside the actor or task instead, or leave it out with "
+        "__getstate__ or __reduce__."
+    )
+
+
+def _brief(value: Any) -> str:
+    name = getattr(value, "__qualname__", None)
+    if isinstance(name, str):
+        return f"{type(value).__name__} {name!r}"
+    if isinstance(value, tuple) and len(value) == 2 and isinstance(value[1], dict):
+        return "the arguments"
+    return f"an object of type {type(value).__qualname__!r}"

@@ -1,0 +1,49 @@
+"""Errors of values that Ray cannot pickle: which value it is, and which part of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import ray
+from ray import cloudpickle
+
+from nbactors.cluster.translation import translated
+from nbactors.definitions.diagnosis import refusal
+
+
+@contextmanager
+def sending(values: Iterable[Any]) -> Iterator[None]:
+    """Raise Ray's errors as those of nbactors. One of a value that cannot be pickled names the part at fault.
+
+    Args:
+        values: What Ray pickles within the `with` block.
+
+    Raises:
+        TypeError: One of the values cannot be pickled.
+    """
+    try:
+        yield
+    except ray.exceptions.RayError as error:
+        raise translated(error) from None
+    except Exception as error:
+        for value in values:
+            reason = error_of(value)
+            if reason is not None:
+                raise refusal(value, reason, error_of) from error
+        raise
+
+
+def error_of(value: Any) -> Exception | None:
+    """Return the error of pickling a value, None if it can be pickled."""
+    try:
+        cloudpickle.dumps(value, protocol=5, buffer_callback=_out_of_band)
+    except Exception as error:  # noqa: BLE001 - users' __reduce__ and __getstate__ may raise anything
+        return error
+    return None
+
+
+def _out_of_band(buffer: Any) -> bool:
+    del buffer
+    return False
