@@ -271,6 +271,7 @@ class StreamRecord:
     def close(self) -> None:
         """See `ObjectRefGenerator.close`."""
         self._is_closed = True
+        self.waited = self._record.ref  # Ray's generator goes, so a producer that waits for its readers goes on
         self._stop(self._record)
 
     def __del__(self) -> None:
