@@ -47,6 +47,7 @@ class Record:
         hub: The name of the hub of the session that the call works for.
         verdict: The error that `get` raises, where this process knows it before Ray does: the call was stopped.
         end_verdict: The error that stands for a value: the call's generator was stopped, and Ray tells of its end only.
+        limit_s: The seconds that a task was given, once they are over; else 0.
         is_watched: Whether a verdict may come.
         is_read: Whether code has read the value or the error.
     """
@@ -61,6 +62,7 @@ class Record:
         "is_read",
         "is_watched",
         "label",
+        "limit_s",
         "number",
         "ref",
         "verdict",
@@ -85,6 +87,7 @@ class Record:
         self.hub = hub
         self.verdict: BaseException | None = None
         self.end_verdict: BaseException | None = None
+        self.limit_s = 0.0
         self.is_watched = False
         self.is_read = False
 
