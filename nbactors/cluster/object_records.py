@@ -48,6 +48,7 @@ class Record:
         verdict: The error that `get` raises, where this process knows it before Ray does: the call was stopped.
         end_verdict: The error that stands for a value: the call's generator was stopped, and Ray tells of its end only.
         limit_s: The seconds that a task was given, once they are over; else 0.
+        has_begun: Whether the call is known to have begun: the object is a value of its generator.
         is_watched: Whether a verdict may come.
         is_read: Whether code has read the value or the error.
     """
@@ -57,6 +58,7 @@ class Record:
         "actor_id",
         "cell",
         "end_verdict",
+        "has_begun",
         "home",
         "hub",
         "is_read",
@@ -88,6 +90,7 @@ class Record:
         self.verdict: BaseException | None = None
         self.end_verdict: BaseException | None = None
         self.limit_s = 0.0
+        self.has_begun = False
         self.is_watched = False
         self.is_read = False
 
@@ -258,7 +261,10 @@ class StreamRecord:
 
     def _referring(self, ref: Any) -> ObjectRef[Any]:
         made = self._record
-        return self.home.made(Record(self.home, ref, made.label, made.number, made.actor_id, made.cell, made.hub))
+        item = Record(self.home, ref, made.label, made.number, made.actor_id, made.cell, made.hub)
+        item.limit_s = made.limit_s
+        item.has_begun = True
+        return self.home.made(item)
 
     def request(self) -> None:
         """Do nothing: Ray sends values when they are asked for."""
