@@ -133,8 +133,9 @@ class Calls:
             if late.actor_id:
                 self._order_stop(late, True, timeout_s, True)
             else:
-                late.verdict = exceptions.CallTimeoutError(late.call_id(), "running", timeout_s)
+                late.limit_s = timeout_s
                 ray.cancel(late.ref)
+                _later(CANCEL_S, lambda: _decide(kept, timeout_s))
 
         _later(timeout_s, stop)
 
@@ -230,6 +231,13 @@ class Calls:
             why += " kill(handle) ends its process."
             kind = exceptions.CallTimeoutError(record.call_id(), "running", timeout_s, why)
             record.verdict = kind if timeout_s else exceptions.TaskCancelledError(record.call_id(), why)
+
+
+def _decide(kept: weakref.ref[Record], timeout_s: float) -> None:
+    """Tell who waits for a task whose time is over, and which its worker does not end."""
+    record = kept()
+    if record is not None and not record.done():
+        record.verdict = exceptions.CallTimeoutError(record.call_id(), "running", timeout_s)
 
 
 def _later(seconds: float, function: Callable[[], None]) -> None:

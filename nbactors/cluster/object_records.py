@@ -47,6 +47,8 @@ class Record:
         hub: The name of the hub of the session that the call works for.
         verdict: The error that `get` raises, where this process knows it before Ray does: the call was stopped.
         end_verdict: The error that stands for a value: the call's generator was stopped, and Ray tells of its end only.
+        limit_s: The seconds that a task was given, once they are over; else 0.
+        has_begun: Whether the call is known to have begun: the object is a value of its generator.
         is_watched: Whether a verdict may come.
         is_read: Whether code has read the value or the error.
     """
@@ -56,11 +58,13 @@ class Record:
         "actor_id",
         "cell",
         "end_verdict",
+        "has_begun",
         "home",
         "hub",
         "is_read",
         "is_watched",
         "label",
+        "limit_s",
         "number",
         "ref",
         "verdict",
@@ -85,6 +89,8 @@ class Record:
         self.hub = hub
         self.verdict: BaseException | None = None
         self.end_verdict: BaseException | None = None
+        self.limit_s = 0.0
+        self.has_begun = False
         self.is_watched = False
         self.is_read = False
 
@@ -255,7 +261,10 @@ class StreamRecord:
 
     def _referring(self, ref: Any) -> ObjectRef[Any]:
         made = self._record
-        return self.home.made(Record(self.home, ref, made.label, made.number, made.actor_id, made.cell, made.hub))
+        item = Record(self.home, ref, made.label, made.number, made.actor_id, made.cell, made.hub)
+        item.limit_s = made.limit_s
+        item.has_begun = True
+        return self.home.made(item)
 
     def request(self) -> None:
         """Do nothing: Ray sends values when they are asked for."""
@@ -271,6 +280,7 @@ class StreamRecord:
     def close(self) -> None:
         """See `ObjectRefGenerator.close`."""
         self._is_closed = True
+        self.waited = self._record.ref  # Ray's generator goes, so a producer that waits for its readers goes on
         self._stop(self._record)
 
     def __del__(self) -> None:

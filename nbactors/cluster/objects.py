@@ -84,6 +84,10 @@ class Objects:
         except ray.exceptions.RayError as error:
             record.is_read = True
             told = translated(error, record.call_id(), record.label)
+            if record.limit_s and isinstance(told, exceptions.TaskCancelledError):
+                # Ray itself answers for a task that has not begun, and a worker for one that has.
+                phase = "running" if record.has_begun or isinstance(told, exceptions.RayTaskError) else "queued"
+                told = record.verdict = exceptions.CallTimeoutError(record.call_id(), phase, record.limit_s)
             if isinstance(told, exceptions.ActorDiedError) and told.actor_id:
                 self.died[bytes.fromhex(told.actor_id)] = None
                 while len(self.died) > KEPT_DEATHS:

@@ -353,6 +353,7 @@ class TestOtherActors:
         interrupted(ray, held)
         assert ray.get(actor.open.remote()) == 1
 
+    @pytest.mark.differs_on_cluster("Ray's event loops run on threads, where an interrupt reaches no sleep")
     def test_a_plain_method_of_an_async_actor_is_interrupted(self, ray: Any, journal: Journal, started: Any) -> None:
         class Mixed(Stuck):
             async def alive(self) -> str:
