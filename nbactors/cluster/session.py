@@ -62,21 +62,22 @@ class RaySession(RayEngine):
         self._waits = 0
         self._taking = threading.Lock()
         self._is_closed = False
+        self._checker: threading.Thread | None = None
         self._reader = threading.Thread(target=self._read, name="nbactors-news", daemon=True)
         self._reader.start()
 
     def check_cluster(self, runtime_env: Mapping[str, Any]) -> None:
         """Tell of what does not fit between this session and its cluster, in a while, from a thread of its own."""
-        threading.Thread(
-            target=self._check_cluster, args=(runtime_env,), name="nbactors-preflight", daemon=True
-        ).start()
+        args = (runtime_env,)
+        self._checker = threading.Thread(target=self._check_cluster, args=args, name="nbactors-preflight", daemon=True)
+        self._checker.start()
 
     def _check_cluster(self, runtime_env: Mapping[str, Any]) -> None:
         try:
-            found = check_session(runtime_env)
+            found = check_session(runtime_env, lambda: self._is_closed)
         except (Exception, SystemExit):  # noqa: BLE001 - the session has ended meanwhile
             return
-        for misfit in found:
+        for misfit in () if self._is_closed else found:
             self._news.warn(f"{misfit.text}: {misfit.mend}.")
 
     def hub_name(self) -> str:
@@ -236,6 +237,8 @@ class RaySession(RayEngine):
         self._is_closed = True
         # A call of Ray's without a connection would start a cluster. So all threads end before the connection does.
         self._end_reader()
+        if self._checker is not None:
+            self._checker.join(CLOSE_S)
         super().shutdown()
         if self._owns_ray:
             if ray.is_initialized():

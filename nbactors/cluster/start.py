@@ -5,11 +5,15 @@ from __future__ import annotations
 import atexit
 import logging
 import os
+import socket
 from typing import Any
 
 from nbactors import engine, exceptions
 from nbactors.engine.base import Engine
 from nbactors.options import InitOptions
+
+CONNECT_S = 10.0
+"""Seconds in which the head of a cluster accepts a connection."""
 
 
 def prepare(options: InitOptions) -> InitOptions:
@@ -91,6 +95,7 @@ def _connect(options: InitOptions) -> bool:
             if options.memory is not None:
                 them["_memory"] = options.memory
         os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")  # the session itself tells of errors nobody reads
+        _check_reachable(address)
         try:
             ray.init(**them)
         except (ConnectionError, RuntimeError) as error:
@@ -98,3 +103,16 @@ def _connect(options: InitOptions) -> bool:
     finally:
         shipped.close()
     return True
+
+
+def _check_reachable(address: str) -> None:
+    """Raise RaySystemError if nothing listens at an address: Ray itself tries for two minutes."""
+    host, colon, port = address.rpartition(":")
+    if not colon or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_S).close()
+    except OSError as error:
+        raise exceptions.RaySystemError(
+            f"no Ray cluster answers at {address!r}: {error}. `ray status` on the head tells the address"
+        ) from None

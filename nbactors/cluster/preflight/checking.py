@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import ray
@@ -27,14 +27,15 @@ class Check(NamedTuple):
     misfits: list[Misfit]
 
 
-def check_session(runtime_env: Mapping[str, Any]) -> list[Misfit]:
+def check_session(runtime_env: Mapping[str, Any], is_over: Callable[[], bool]) -> list[Misfit]:
     """Return what does not fit between this session and its cluster. Blocks for the start of a worker on each node.
 
     Args:
         runtime_env: That of the session, as the user has given it.
+        is_over: Tells that the session ends.
     """
     packages = probing.imported(probing.main_namespace())
-    return misfits(probing.driver(packages), probing.nodes(packages), runtime_env)
+    return misfits(probing.driver(packages), probing.nodes(packages, is_over=is_over), runtime_env)
 
 
 def check_cluster(address: str, timeout: float = probing.PROBE_S) -> Check:

@@ -6,7 +6,8 @@ import importlib.metadata
 import platform
 import sys
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from time import monotonic
 from typing import Any
 
 import ray
@@ -15,6 +16,9 @@ from nbactors.cluster.preflight.fitness import Report
 
 PROBE_S = 60.0
 """Seconds in which a node answers, the start of a worker included."""
+
+LOOK_S = 0.2
+"""Seconds of one wait, after which it is asked whether anybody still needs the answers."""
 
 _OURS = frozenset({"nbactors", "ray", "ipython"})
 
@@ -41,8 +45,16 @@ def driver(packages: Sequence[str]) -> Report:
     return Report("", platform.python_version(), ray.__version__, versions, {})
 
 
-def nodes(packages: Sequence[str], timeout: float = PROBE_S) -> list[Report]:
-    """Return the reports of the living nodes that answer in time. Blocks; this process is connected to Ray."""
+def nodes(
+    packages: Sequence[str], timeout: float = PROBE_S, is_over: Callable[[], bool] = lambda: False
+) -> list[Report]:
+    """Return the reports of the living nodes that answer in time. Blocks; this process is connected to Ray.
+
+    Args:
+        packages: The packages whose versions are asked for.
+        timeout: Seconds to wait at most.
+        is_over: Tells that nobody needs the answers any more.
+    """
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy  # noqa: PLC0415 - few sessions need it
 
     probe = ray.remote(num_cpus=0, max_retries=0)(_probe_by_value())
@@ -53,7 +65,10 @@ def nodes(packages: Sequence[str], timeout: float = PROBE_S) -> list[Report]:
         ): node
         for node in living
     }
-    ready = ray.wait(list(asked), num_returns=len(asked), timeout=timeout)[0] if asked else []
+    ready: list[Any] = []
+    deadline = monotonic() + timeout
+    while asked and len(ready) < len(asked) and monotonic() < deadline and not is_over():
+        ready = ray.wait(list(asked), num_returns=len(asked), timeout=LOOK_S)[0]
     found = []
     for ref in ready:
         node = asked[ref]
