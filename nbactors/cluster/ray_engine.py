@@ -192,6 +192,19 @@ class RayEngine(Engine):
             meta = ray.get(handle.call.remote(tuple(call), _meta_of_host), timeout=META_S)
         return meta
 
+    def link_of(self, actor_id: bytes) -> ActorLink:
+        found = self._links.get(actor_id)
+        if found is not None:
+            return found
+        row = next((row for row in self.list_actors() if row["actor_id"] == actor_id.hex()), None)
+        if row is None or not row["name"]:
+            raise exceptions.RaySystemError(
+                f"the actor {actor_id.hex()} has no name, and this process has no handle to it: on a Ray cluster such "
+                "an actor cannot be found. Give it a name, or pass a handle"
+            )
+        link: ActorLink = self.get_actor(row["name"], row["ray_namespace"] or None)[0]
+        return link
+
     def call_alone(self, link: ActorLink, method: str, args: tuple[Any, ...]) -> ObjectRef[Any]:
         ref: ObjectRef[Any] = link.call(MethodMeta(method, ANYTHING), args, {}, None)
         return ref

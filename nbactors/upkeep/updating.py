@@ -9,6 +9,7 @@ from nbactors.actor import ActorClass, ActorHandle
 from nbactors.definitions.actor_class import actor_meta, check_group
 from nbactors.definitions.hooks import SWAP
 from nbactors.definitions.metadata import ActorMeta
+from nbactors.exceptions import RaySystemError
 from nbactors.options.checks import kind
 from nbactors.upkeep.asking import check_handle, finish
 
@@ -52,7 +53,8 @@ def update(handle: ActorHandle[Any], cls: type | ActorClass[Any], *, timeout: fl
 def living(cls: ActorClass[Any]) -> list[ActorHandle[Any]]:
     """Return handles to the living actors whose class has the name of `cls`. Any thread.
 
-    These are the session's actors and the detached actors of its namespace, whatever version of the class they run.
+    These are the session's actors and the detached actors of its namespace, whatever version of the class they run. On
+    a Ray cluster those are left out that have no name and to which this process has no handle.
     """
     current = engine.running()
     if current is None:
@@ -63,7 +65,10 @@ def living(cls: ActorClass[Any]) -> list[ActorHandle[Any]]:
     for row in current.list_actors():
         is_ours = row["job_id"] == job_id or (row["is_detached"] and row["ray_namespace"] == current.namespace)
         if row["class_name"] == known.class_name and row["state"] != "DEAD" and is_ours:
-            link = current.link_of(bytes.fromhex(row["actor_id"]))
+            try:
+                link = current.link_of(bytes.fromhex(row["actor_id"]))
+            except RaySystemError:  # on a cluster another process has made it, and it has no name
+                continue
             found.append(ActorHandle(link, link.latest_meta(getattr(link, "meta", None) or known)))
     return found
 

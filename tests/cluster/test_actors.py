@@ -98,6 +98,34 @@ def test_an_asyncio_actor_runs_calls_at_the_same_time(ray: Any) -> None:
     assert ray.get([meeting.join.remote() for _ in range(3)], timeout=30) == [3, 3, 3]
 
 
+def test_a_living_actor_gets_a_changed_class_and_keeps_its_state(ray: Any) -> None:
+    @ray.remote
+    class Counter:
+        def __init__(self) -> None:
+            self.value = 1
+
+        def get(self) -> int:
+            return self.value
+
+    changed = Counter
+    actor = Counter.remote()
+    assert ray.get(actor.get.remote()) == 1
+
+    @ray.remote
+    class Counter:
+        def get(self) -> int:
+            return self.value * 100
+
+        def more(self) -> str:
+            return "more"
+
+    from nbactors.upkeep import living
+
+    assert actor in living(changed)
+    ray.update(actor, Counter)
+    assert ray.get([actor.get.remote(), actor.more.remote()], timeout=60) == [100, "more"]
+
+
 def test_a_dead_actor_says_so(ray: Any, actor: Any) -> None:
     assert ray.get(actor.add.remote()) == 6
     ray.kill(actor)
