@@ -42,7 +42,7 @@ class Speaker:
     "try:\n    ray.get(speaker.fail.remote())\nexcept ValueError as error:\n    print(type(error).__name__)",
     "%xmode Minimal\nray.get(speaker.fail.remote())",
 ]
-LAST_LINES = {5: "42", 7: "no such data"}
+LAST_LINES = {3: "100%", 5: "42", 7: "no such data"}
 """By cell, what a live front end may show after the end of the cell."""
 
 

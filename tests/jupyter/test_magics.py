@@ -189,6 +189,17 @@ def test_every_option_reaches_the_actor() -> None:
     assert options.output.splitlines()[0] == "('io', 'net') False 10 1.0"
 
 
+def test_labels_choose_the_node_or_a_fallback() -> None:
+    made, got = run_cells(
+        "import nbactors as ray; ray.init(labels={'zone': 'b'})",
+        "%%actor --label-selector zone=a --fallback-strategy zone=b placed"
+        "\nclass A:\n    def get(self):\n        return 7",
+        "ray.get(placed.get.remote(), timeout=30)",
+    )[1:]
+    assert made.ok, made.output
+    assert "7" in got.output
+
+
 def test_every_option_of_actors_has_its_flag() -> None:
     shown = run_cells("%%actor?")[0].output
     flags = {
@@ -197,7 +208,10 @@ def test_every_option_of_actors_has_its_flag() -> None:
         "runtime_env": "--env ",
         "allow_out_of_order_execution": "--allow-out-of-order-execution",
     }
-    for option in set(FOR_ACTORS) - {"enable_task_events"}:  # which changes nothing
+    for option in set(FOR_ACTORS) - {
+        "enable_task_events",
+        "_labels",
+    }:  # the first one changes nothing, the other is private
         assert flags.get(option, f"--{option.replace('_', '-')}") in shown
 
 

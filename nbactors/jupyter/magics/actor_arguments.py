@@ -15,7 +15,7 @@ import nbactors
 from nbactors.jupyter.magics.magic_line import unquoted
 
 NAMING = ("name", "namespace", "lifetime", "get_if_exists")
-_TEXTS = ("name", "namespace", "working_dir", "scheduling_strategy", "memory_limit")
+_TEXTS = ("name", "namespace", "working_dir", "scheduling_strategy", "memory_limit", "accelerator_type")
 _AS_THEY_ARE = (
     *NAMING,
     "num_cpus",
@@ -28,6 +28,7 @@ _AS_THEY_ARE = (
     "max_task_retries",
     "allow_out_of_order_execution",
     "scheduling_strategy",
+    "accelerator_type",
 )
 
 _ARGUMENTS = (
@@ -89,6 +90,20 @@ _ARGUMENTS = (
         help='An environment variable of its process, "NAME=some words" in quotes; may be given several times.',
     ),
     argument("--working-dir", metavar="DIRECTORY", help="Its working directory, which it can import from too."),
+    argument("--accelerator-type", metavar="KIND", help="The kind of accelerator that its node must have."),
+    argument(
+        "--label-selector",
+        action="append",
+        metavar="LABEL=VALUE",
+        help="A label that its node must have; may be given several times.",
+    ),
+    argument(
+        "--fallback-strategy",
+        action="append",
+        metavar="LABEL=VALUE",
+        help="A label that will do where no node has those of --label-selector; may be given several times, the first "
+        "one that a node has counts.",
+    ),
     argument("--scheduling-strategy", choices=["DEFAULT", "SPREAD"], help="Ray's; on one machine it changes nothing."),
 )
 
@@ -118,6 +133,13 @@ def options(shell: InteractiveShell, arguments: argparse.Namespace) -> dict[str,
     if arguments.concurrency_group:
         groups = (_pair(shell, text, "--concurrency-group", "io=4", int) for text in arguments.concurrency_group)
         found["concurrency_groups"] = dict(groups)
+    if arguments.label_selector:
+        found["label_selector"] = dict(
+            _pair(shell, text, "--label-selector", "zone=a", str) for text in arguments.label_selector
+        )
+    if arguments.fallback_strategy:
+        pairs = (_pair(shell, text, "--fallback-strategy", "zone=b", str) for text in arguments.fallback_strategy)
+        found["fallback_strategy"] = [{"label_selector": {name: value}} for name, value in pairs]
     env: dict[str, Any] = {}
     if arguments.env:
         env["env_vars"] = dict(_pair(shell, text, "--env", "DEBUG=1", str) for text in arguments.env)
