@@ -25,7 +25,8 @@ def describe() -> None:
         sys.modules["__main__"].__spec__ = importlib.machinery.ModuleSpec(_NAME, None)
 
 
-def __getattr__(name: str) -> Any:
+def _missing(name: str) -> Any:
+    """Return an attribute of this module that it does not have: raise the error that says why."""
     if name.startswith("__"):
         raise AttributeError(name)
     # An AttributeError would be replaced by pickle's own, which does not tell the reason.
@@ -34,3 +35,7 @@ def __getattr__(name: str) -> Any:
         "starts by 'spawn' or 'forkserver' inside an actor or task. Use the start method 'fork', as in "
         "ProcessPoolExecutor(mp_context=multiprocessing.get_context('fork')), or define it in a module"
     )
+
+
+if __name__ == "__mp_main__":  # as multiprocessing calls it. A worker, which imports it, has a module as any other
+    __getattr__ = _missing
