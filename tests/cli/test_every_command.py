@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -143,9 +144,17 @@ def test_timeline_writes_a_file(own_directory: Path, tmp_path: Path, monkeypatch
 
 def test_metrics_are_samples_for_programs(own_directory: Path) -> None:
     with program(KEPT):
-        samples = json.loads(nbactors("metrics", "--json").stdout)["samples"]
-        text = nbactors("metrics").stdout
-        assert len(samples) == len([line for line in text.splitlines() if line and not line.startswith("#")])
+
+        def texts() -> tuple[list[Any], str]:
+            return json.loads(nbactors("metrics", "--json").stdout)["samples"], nbactors("metrics").stdout
+
+        def are_of_one_time() -> bool:
+            samples, text = texts()
+            return len(samples) == len([line for line in text.splitlines() if line and not line.startswith("#")])
+
+        eventually(are_of_one_time, TIMEOUT_S)  # a process may report its first figures between the two commands
+        samples, text = texts()
+        assert samples
         assert all(one["name"] in text for one in samples)
 
 
