@@ -126,6 +126,26 @@ def test_a_living_actor_gets_a_changed_class_and_keeps_its_state(ray: Any) -> No
     assert ray.get([actor.get.remote(), actor.more.remote()], timeout=60) == [100, "more"]
 
 
+def test_calls_that_have_ended_leave_nothing_in_their_worker(ray: Any) -> None:
+    @ray.remote
+    def one() -> int:
+        return 1
+
+    @ray.remote
+    class Caller:
+        def call(self) -> int:
+            return int(ray.get(one.remote()))
+
+        def kept(self) -> int:
+            from nbactors import engine
+
+            return len(engine.current().calls._children)
+
+    caller = Caller.remote()
+    assert ray.get([caller.call.remote() for _ in range(3)], timeout=60) == [1, 1, 1]
+    assert ray.get(caller.kept.remote(), timeout=60) == 0
+
+
 def test_a_dead_actor_says_so(ray: Any, actor: Any) -> None:
     assert ray.get(actor.add.remote()) == 6
     ray.kill(actor)

@@ -69,12 +69,12 @@ class WorkerProcess:
 
     def end(self, call: Call, token: Any) -> None:
         """Note that a call has ended, and wait until its output has arrived. As `begin`."""
-        CURRENT.reset(token)
-        if self._capture.end(call):
+        if self.finish(call, token):
             self._lines.flush()
 
     def finish(self, call: Call, token: Any) -> bool:
         """Do the same as `end`, but wait for nothing. Return whether there is output to `flush`, which blocks."""
+        self.engine.calls.ended(call.number)
         CURRENT.reset(token)
         return self._capture.end(call)
 
