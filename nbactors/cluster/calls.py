@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import threading
 import weakref
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -13,6 +12,7 @@ import ray
 
 from nbactors import exceptions
 from nbactors.cluster.common.hubs import hub_named
+from nbactors.cluster.common.timing import later
 from nbactors.cluster.host.call import CURRENT, Call
 from nbactors.cluster.host.running import Stop
 from nbactors.cluster.object_records import Record, StreamRecord
@@ -135,9 +135,9 @@ class Calls:
             else:
                 late.limit_s = timeout_s
                 ray.cancel(late.ref)
-                _later(CANCEL_S, lambda: _decide(kept, timeout_s))
+                later(CANCEL_S, lambda: _decide(kept, timeout_s))
 
-        _later(timeout_s, stop)
+        later(timeout_s, stop)
 
     def ended(self, number: bytes) -> None:
         """Forget the calls that a call has made, which has ended here."""
@@ -213,7 +213,7 @@ class Calls:
             elif phase == "running" and late in self._streams:
                 late.end_verdict = Stop(interrupts, timeout_s).error(late.call_id(), phase)
             elif phase == "running" and interrupts:
-                _later(GIVE_UP_S, lambda: self._give_up(kept, hub, timeout_s))
+                later(GIVE_UP_S, lambda: self._give_up(kept, hub, timeout_s))
 
         answer.future().add_done_callback(settle)
         return answer
@@ -238,13 +238,6 @@ def _decide(kept: weakref.ref[Record], timeout_s: float) -> None:
     record = kept()
     if record is not None and not record.done():
         record.verdict = exceptions.CallTimeoutError(record.call_id(), "running", timeout_s)
-
-
-def _later(seconds: float, function: Callable[[], None]) -> None:
-    """Call a function on a thread of its own after a while."""
-    timer = threading.Timer(seconds, function)
-    timer.daemon = True
-    timer.start()
 
 
 def _await_orders(orders: list[Any]) -> None:

@@ -50,23 +50,23 @@ def _host_class(class_name: str, is_async: bool, groups: tuple[tuple[str, int], 
 
 
 def actor_options(options: ActorOptions) -> dict[str, Any]:
-    """Return Ray's options for an actor.
-
-    Raises:
-        ValueError: Ray has nothing for one of the options.
-    """
-    if options.memory_limit is not None:
-        raise exceptions.RaySystemError(
-            "memory_limit is not served on a Ray cluster: Ray's own monitor ends a worker when the node's memory is "
-            "used up. Give `memory` for the placement"
-        )
+    """Return Ray's options for an actor. Raises as `shared`."""
     found = {name: options.given[name] for name in _PASSED if options.given.get(name) is not None}
     found.update(shared(options))
     return found
 
 
 def shared(options: Any) -> dict[str, Any]:
-    """Return Ray's options that actors and tasks share, and that have another form here."""
+    """Return Ray's options that actors and tasks share, and that have another form here.
+
+    Raises:
+        RaySystemError: Ray has nothing for one of the options.
+    """
+    if options.memory_limit is not None:
+        raise exceptions.RaySystemError(
+            "memory_limit is not served on a Ray cluster: Ray's own monitor ends a worker when the node's memory is "
+            "used up. Give `memory` for the placement"
+        )
     found: dict[str, Any] = {}
     strategy = options.scheduling_strategy
     if strategy is not None:

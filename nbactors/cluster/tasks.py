@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import ray
 
-from nbactors import exceptions
 from nbactors.cluster.creation import shared
 from nbactors.cluster.host import task
 from nbactors.cluster.link import RETURNS
@@ -45,11 +44,6 @@ class Export:
 
 
 def _ray_options(options: TaskOptions) -> dict[str, Any]:
-    if options.memory_limit is not None:
-        raise exceptions.RaySystemError(
-            "memory_limit is not served on a Ray cluster: Ray's own monitor ends a worker when the node's memory is "
-            "used up. Give `memory` for the placement"
-        )
     found: dict[str, Any] = {name: options.given[name] for name in _PASSED if options.given.get(name) is not None}
     found.update(shared(options))
     found["num_cpus"] = options.num_cpus

@@ -1,1 +1,1 @@
-"""What user code finds in a worker, whichever engine has started it: IPython's displays, and tqdm's bars."""
+"""What user code finds in a worker, whichever engine has started it: displays, tqdm's bars, changed classes."""

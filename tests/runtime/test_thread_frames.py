@@ -7,7 +7,7 @@ import sys
 
 PROGRAM = """
 import faulthandler, gc, threading
-from nbactors.local.worker.inspecting.thread_frames import current_frames
+from nbactors.in_worker.thread_frames import current_frames
 
 class Cycle:
     def __init__(self):

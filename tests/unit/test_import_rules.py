@@ -79,11 +79,12 @@ local.worker              : pickling local.worker.running local.worker.inspectin
                             in_worker
                             local.member local.objects local.reactor local.sockets local.wire definitions engine
                             exceptions frontend limits logging_config runtime_env version         + msgspec
-local.worker.running      : pickling local.worker.inspecting local.worker.memory local.worker.printing local.worker.jobs
+local.worker.running      : in_worker pickling local.worker.inspecting local.worker.memory local.worker.printing
+                            local.worker.jobs
                             local.submitting local.task_events
                             local.objects local.connections local.reactor local.membership local.wire definitions
                             exceptions frontend limits version                                  + uvloop
-local.worker.inspecting   : local.worker.jobs local.connections local.sockets local.wire exceptions
+local.worker.inspecting   : in_worker local.worker.jobs local.connections local.sockets local.wire exceptions
 local.worker.printing     : local.worker.jobs local.connections local.reactor local.wire in_worker frontend
                                                                         + msgspec setproctitle
 local.worker.memory       : byte_sizes

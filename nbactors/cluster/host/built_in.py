@@ -10,6 +10,7 @@ import ray
 
 from nbactors.cluster.host.alone import AlonePlain
 from nbactors.definitions.hooks import METHODS, MIGRATE, RESTORE, SAVE, SWAP, missing_hook
+from nbactors.in_worker.class_change import ClassChange
 
 OWN = frozenset({"__ray_ready__", "__ray_call__", "__ray_await__", "__ray_now__", "__ray_terminate__", *METHODS})
 """The methods that are the runtime's own."""
@@ -46,29 +47,14 @@ class BuiltIn:
     def _swap(self, cls: type, patience_s: float, draft: str = "") -> Any:
         del patience_s, draft
         instance = self.instance
-        old = type(instance)
-        before = dict(getattr(instance, "__dict__", {}))
-        try:
-            instance.__class__ = cls
-        except TypeError as error:
-            raise TypeError(
-                f"{old.__name__} cannot become the new class: {error}. The actor goes on with the old one; create a "
-                "new actor of the new class"
-            ) from None
-
-        def back() -> None:
-            instance.__class__ = old
-            if hasattr(instance, "__dict__"):
-                instance.__dict__.clear()
-                instance.__dict__.update(before)
-
+        change = ClassChange(instance, cls)
         try:
             hook = getattr(instance, MIGRATE, None)
-            outcome = hook(old) if hook is not None else None
+            outcome = hook(change.old) if hook is not None else None
         except BaseException:
-            back()
+            change.undo()
             raise
-        return _finish_swap(outcome, back) if inspect.isawaitable(outcome) else True
+        return _finish_swap(outcome, change) if inspect.isawaitable(outcome) else True
 
     def _save(self, patience_s: float) -> Any:
         del patience_s
@@ -97,11 +83,11 @@ class BuiltIn:
         return hook
 
 
-async def _finish_swap(outcome: Any, back: Callable[[], None]) -> bool:
+async def _finish_swap(outcome: Any, change: ClassChange) -> bool:
     try:
         await outcome
     except BaseException:
-        back()
+        change.undo()
         raise
     return True
 

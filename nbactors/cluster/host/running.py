@@ -15,10 +15,12 @@ import ctypes
 import signal
 import threading
 from collections import OrderedDict, deque
+from functools import partial
 from time import monotonic
 from types import FrameType
 from typing import Any, NamedTuple
 
+from nbactors.cluster.common.timing import later
 from nbactors.cluster.host.call import Call
 from nbactors.exceptions import CallTimeoutError, TaskCancelledError
 
@@ -178,9 +180,7 @@ class Running:
                 begun.loop.call_soon_threadsafe(begun.task.cancel)
             elif stop.interrupts:
                 self._strike(begun)
-                second = threading.Timer(PATIENCE_S, self._strike_again, (begun,))
-                second.daemon = True
-                second.start()
+                later(PATIENCE_S, partial(self._strike_again, begun))
         return "running"
 
     def _strike_again(self, begun: Begun) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import base64
 import json
 import os
-import threading
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from nbactors.cluster.common.timing import later
 from nbactors.cluster.host.call import CURRENT
 from nbactors.frontend.bar import BarState
 from nbactors.in_worker.ipython_display import MAX_CONTENT, too_large
@@ -80,9 +80,7 @@ class HostBarSender:
 
     def call_later(self, delay: float, callback: Callable[[], None]) -> None:
         """Call back after `delay` seconds."""
-        timer = threading.Timer(delay, callback)
-        timer.daemon = True
-        timer.start()
+        later(delay, callback)
 
 
 def _encoded(value: Any) -> str:

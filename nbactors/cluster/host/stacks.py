@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 import traceback
 import types
 from time import monotonic
 
 from nbactors.cluster.host.running import Begun, Running
 from nbactors.exceptions.user_frames import is_hidden
+from nbactors.in_worker.thread_frames import current_frames
 
 MAX_FRAMES = 100
 """The most frames that are shown of a stack; of a deeper stack, the innermost ones."""
@@ -16,7 +16,7 @@ MAX_FRAMES = 100
 
 def describe(running: Running) -> str:
     """Return what the calls of a host do now. Any thread; stops none of them."""
-    frames = sys._current_frames()
+    frames = current_frames()
     parts = [_part(begun, frames.get(begun.thread)) for begun in list(running.calls.values())]
     return "\n".join(parts).rstrip() if parts else "Nothing runs."
 

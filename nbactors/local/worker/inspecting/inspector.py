@@ -13,9 +13,9 @@ from time import monotonic
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from nbactors.in_worker.thread_frames import current_frames
 from nbactors.local.wire import messages
 from nbactors.local.worker.inspecting import arguments_now
-from nbactors.local.worker.inspecting.thread_frames import current_frames
 
 if TYPE_CHECKING:
     import asyncio

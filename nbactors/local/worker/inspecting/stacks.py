@@ -15,7 +15,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from nbactors.exceptions.user_frames import is_hidden
-from nbactors.local.worker.inspecting.thread_frames import current_frames
+from nbactors.in_worker.thread_frames import current_frames
 
 if TYPE_CHECKING:
     from nbactors.local.worker.jobs.hosted import Hosted

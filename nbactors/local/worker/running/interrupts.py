@@ -25,9 +25,9 @@ from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
 from nbactors.frontend.user_code import is_let_through
+from nbactors.in_worker.thread_frames import current_frames
 from nbactors.local.reactor.reactor import Reactor
 from nbactors.local.wire.cancel_mode import CancelMode
-from nbactors.local.worker.inspecting.thread_frames import current_frames
 from nbactors.version import PACKAGE
 
 if TYPE_CHECKING:

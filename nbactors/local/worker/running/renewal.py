@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbactors.definitions.hooks import MIGRATE, RESTORE, SAVE, SWAP, missing_hook
 from nbactors.frontend.user_code import lets_through
+from nbactors.in_worker.class_change import ClassChange
 from nbactors.local.reactor.waiter import Waiter
 from nbactors.local.wire import restart_files
 
@@ -59,26 +60,15 @@ class Renewal:
         """
         instance = self._hosted.instance
         with self._alone(patience_s):
-            old = type(instance)
-            before = dict(getattr(instance, "__dict__", {}))
-            try:
-                instance.__class__ = cls
-            except TypeError as error:
-                raise TypeError(
-                    f"{old.__name__} cannot become the new class: {error}. The actor goes on with the old one; create "
-                    "a new actor of the new class"
-                ) from None
+            change = ClassChange(instance, cls)
             try:
                 hook = getattr(instance, MIGRATE, None)
                 if hook is not None:
-                    self._finish(hook(old))
+                    self._finish(hook(change.old))
                 if self._hosted.may_restart:
                     os.replace(draft, restart_files.changed_class(self._hosted.directory, self._hosted.actor_id))
             except BaseException:
-                instance.__class__ = old
-                if hasattr(instance, "__dict__"):
-                    instance.__dict__.clear()
-                    instance.__dict__.update(before)
+                change.undo()
                 raise
             self._hosted.cls = cls
             self._hosted.module = cls.__module__
