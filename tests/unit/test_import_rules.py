@@ -130,6 +130,8 @@ local.node.rules          : local.wire byte_sizes limits                        
 local.access              : local.sockets local.wire exceptions frontend limits ownership version     + msgspec psutil
 local.sockets             : local.wire
 local.wire                : pickling exceptions frontend limits                                       + msgspec
+local                     : local.whole_import
+local.whole_import        :
 """
 
 # Imports that the table forbids, each with the reason for it.
