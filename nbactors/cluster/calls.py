@@ -154,7 +154,10 @@ class Calls:
         things.update((record.ref, record) for record in list(self._records) if record.verdict is None)
         if not things:
             return []
-        waiting = ray.wait(list(things), num_returns=len(things), timeout=0, fetch_local=False)[1]
+        try:
+            waiting = ray.wait(list(things), num_returns=len(things), timeout=0, fetch_local=False)[1]
+        except ray.exceptions.RaySystemError:  # the session has ended
+            return []
         found = {things[ref].number: things[ref] for ref in waiting}
         return [_Pending(thing, thing.label, thing.actor_id) for _, thing in sorted(found.items(), key=_order)]
 

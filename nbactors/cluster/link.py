@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from nbactors.actor import rebuild_handle as public_handle
+from nbactors.cluster.asides import GROUP, Aside
 from nbactors.cluster.common import current
 from nbactors.cluster.host.call import Call
 from nbactors.definitions.hooks import METHODS
@@ -86,6 +87,8 @@ class RayActorLink(ActorLink):
         num_returns = option("num_returns", method.num_returns)
         them: dict[str, Any] = {"name": label, "num_returns": RETURNS.get(num_returns, num_returns)}
         group = option("concurrency_group", method.group)
+        if group == GROUP:
+            return Aside(self.actor_id, label)
         if group:
             them["concurrency_group"] = group
         retries = option("max_task_retries", method.max_task_retries)

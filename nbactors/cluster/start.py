@@ -6,6 +6,7 @@ import atexit
 import logging
 import os
 import socket
+import sys
 from typing import Any
 
 from nbactors import engine, exceptions
@@ -21,6 +22,17 @@ def prepare(options: InitOptions) -> InitOptions:
     return options
 
 
+def _forbid_automatic_start() -> None:
+    """Have Ray's functions raise where there is no connection: by default they start a cluster of their own.
+
+    A thread that draws an actor, or a finalizer, may call one just when the session ends.
+    """
+    os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")
+    hook = sys.modules.get("ray._private.auto_init_hook")  # Ray reads the variable when it is imported
+    if hook is not None:
+        vars(hook)["enable_auto_connect"] = False
+
+
 def start(options: InitOptions) -> Engine:
     """Open a session: join the cluster at the address, or start one on this machine. Blocks. The main thread.
 
@@ -28,6 +40,7 @@ def start(options: InitOptions) -> Engine:
         RaySystemError: Ray is not installed, or there is no such cluster.
         ValueError: The address is that of a Ray client.
     """
+    _forbid_automatic_start()
     try:
         import ray  # noqa: PLC0415 - is it installed?
     except ImportError as error:

@@ -86,11 +86,35 @@ def test_a_task_is_cancelled(ray: Any, tmp_path: Path) -> None:
         import time
 
         mark.touch()
-        while True:  # as on Ray itself, one long sleep would go on
-            time.sleep(0.01)
+        time.sleep(60)
 
     ref = sleep.remote()
     eventually(mark.exists)
+    began = monotonic()
     ray.cancel(ref)
     with pytest.raises(ray.exceptions.TaskCancelledError, match="was cancelled"):
         ray.get(ref, timeout=30)
+    assert monotonic() - began < 10
+
+
+def test_a_task_that_runs_an_event_loop_is_cancelled_and_so_is_the_next_one_in_its_worker(
+    ray: Any, tmp_path: Path
+) -> None:
+    @ray.remote(num_cpus=4)  # one after another, in one worker
+    def serve(mark: Path) -> None:
+        import asyncio
+
+        async def idle() -> None:
+            mark.touch()  # noqa: ASYNC240 - it takes no time
+            await asyncio.sleep(60)
+
+        asyncio.run(idle())
+
+    for name in ("first", "second"):
+        ref = serve.remote(tmp_path / name)
+        eventually((tmp_path / name).exists)
+        began = monotonic()
+        ray.cancel(ref)
+        with pytest.raises(ray.exceptions.TaskCancelledError, match="was cancelled"):
+            ray.get(ref, timeout=30)
+        assert monotonic() - began < 10

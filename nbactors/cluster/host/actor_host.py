@@ -18,6 +18,7 @@ import ray
 from nbactors.cluster.common import actor_records
 from nbactors.cluster.common.context import was_restarted
 from nbactors.cluster.host.alone import Alone, AlonePlain
+from nbactors.cluster.host.asides import Asides
 from nbactors.cluster.host.built_in import OWN, BuiltIn
 from nbactors.cluster.host.call import CURRENT, Call
 from nbactors.cluster.host.failures import cancelled, failure
@@ -44,7 +45,17 @@ class Host:
         self._process.engine.hosted = self
         self._alone = AlonePlain() if setup.is_plain else Alone(setup.meta.is_async)
         self._built_in = BuiltIn(self._alone)
-        self._orders = Orders(self._id, {"stop": self._stop, "stack": self._stack, "why_deaf": self._running.why_deaf})
+        asides = Asides(self._running, lambda: self._built_in.instance, self._raised)
+        self._orders = Orders(
+            self._id,
+            {
+                "stop": self._stop,
+                "stack": self._stack,
+                "why_deaf": self._running.why_deaf,
+                "aside": asides.begin,
+                "aside_outcome": asides.outcome,
+            },
+        )
         self._process.on_hub(self._orders.follow)
         self._running.listen()
         self._process.report(setup.call.hub, "actor", self._facts(setup))

@@ -12,7 +12,7 @@ from nbactors.cluster.host.alone import AlonePlain
 from nbactors.definitions.hooks import METHODS, MIGRATE, RESTORE, SAVE, SWAP, missing_hook
 from nbactors.in_worker.class_change import ClassChange
 
-OWN = frozenset({"__ray_ready__", "__ray_call__", "__ray_await__", "__ray_now__", "__ray_terminate__", *METHODS})
+OWN = frozenset({"__ray_ready__", "__ray_call__", "__ray_await__", "__ray_terminate__", *METHODS})
 """The methods that are the runtime's own."""
 
 
@@ -33,7 +33,6 @@ class BuiltIn:
             "__ray_ready__": lambda: True,
             "__ray_call__": self._call,
             "__ray_await__": self._call,
-            "__ray_now__": self._call,
             "__ray_terminate__": _terminate,
             SWAP: self._swap,
             SAVE: self._save,

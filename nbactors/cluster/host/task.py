@@ -9,7 +9,10 @@ import ray
 
 from nbactors.cluster.host.call import Call
 from nbactors.cluster.host.failures import cancelled, failure
+from nbactors.cluster.host.wakeup import Wakeup
 from nbactors.cluster.host.worker import of_process
+
+_wakeup = Wakeup()
 
 
 def plain(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -48,6 +51,7 @@ class _Run:
         self._process = of_process()
 
     def __enter__(self) -> None:
+        _wakeup.listen()
         self._process.label = self._call.method
         self._token = self._process.begin(self._call)
 
