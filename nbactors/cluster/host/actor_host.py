@@ -52,6 +52,7 @@ class Host:
                 "stop": self._stop,
                 "stack": self._stack,
                 "why_deaf": self._running.why_deaf,
+                "written_since": self._process.written_since,
                 "aside": asides.begin,
                 "aside_outcome": asides.outcome,
             },

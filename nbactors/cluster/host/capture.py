@@ -21,6 +21,7 @@ from typing import Any
 
 from nbactors.cluster.host.call import CURRENT, Call
 from nbactors.cluster.host.lines import Lines
+from nbactors.cluster.host.tail import Tail
 
 DRAIN_S = 0.5
 """Seconds that the end of a call waits for what is left in the pipes."""
@@ -37,10 +38,14 @@ class Capture:
 
     Args:
         lines: Gets the output.
+
+    Attributes:
+        tail: The end of all output.
     """
 
     def __init__(self, lines: Lines) -> None:
         self.latest: Call | None = None
+        self.tail = Tail()
         self._lines = lines
         self._drained = threading.Condition()
         self._pipes = [_Pipe(number, self._on_bytes, self._drained) for number in (1, 2)]
@@ -67,6 +72,7 @@ class Capture:
         if text.startswith(_MARKS):
             text = "".join(line for line in lines if not line.startswith(_MARKS))
         if call is not None and text:
+            self.tail.add(text)
             self._lines.write(call.hub, call.cell, number, text)
 
     def log_of(self, number: int) -> int:
@@ -76,6 +82,7 @@ class Capture:
     def _on_bytes(self, number: int, text: str) -> None:
         call = self.latest
         if call is not None:
+            self.tail.add(text)
             self._lines.write(call.hub, call.cell, number, text)
 
 

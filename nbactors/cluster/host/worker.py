@@ -57,6 +57,10 @@ class WorkerProcess:
         ipython_display.add_builtins()
         ipython_display.install(HostDisplays(self))
 
+    def written_since(self, position: int) -> tuple[int, str]:
+        """Return what this process has written, see `Tail.since`."""
+        return self._capture.tail.since(position)
+
     def begin(self, call: Call) -> Any:
         """Note that a call begins, and return what `end` takes. On the thread, or in the task, that runs it."""
         self._capture.begin(call)
