@@ -34,5 +34,12 @@ class _Finder(importlib.abc.MetaPathFinder):
 
 
 def after_import(name: str, change: Callable[[ModuleType], None]) -> None:
-    """Call `change` with a module once it has been executed. Called before any user code runs."""
-    sys.meta_path.insert(0, _Finder(name, change))
+    """Call `change` with a module once it has been executed: now, if it has been, or when it will be imported.
+
+    Called before any call of user code runs. A worker of Ray may have unpickled user code before, with its imports.
+    """
+    found = sys.modules.get(name)
+    if found is not None:
+        change(found)
+    else:
+        sys.meta_path.insert(0, _Finder(name, change))

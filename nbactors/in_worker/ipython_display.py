@@ -38,6 +38,27 @@ def add_builtins() -> None:
             setattr(builtins, name, _lazy(module, name))
 
 
+def shell_of_process() -> Any:
+    """Return the shell of this process. Called by pickle for the shell of a notebook, whose code names it.
+
+    A worker of Ray unpickles code before a call begins, when it has no shell yet. It gets a stand-in.
+    """
+    found = importlib.import_module("IPython").get_ipython()
+    return _LaterShell() if found is None else found
+
+
+class _LaterShell:
+    """Stands for a shell that is made when it is first used."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # pickle and copy ask for these
+            raise AttributeError(name)
+        shell = importlib.import_module("IPython").get_ipython()
+        if shell is None:
+            raise AttributeError(f"{name}: there is no IPython shell here, since no call of a notebook runs")
+        return getattr(shell, name)
+
+
 def end_of_cell() -> None:
     """Show the figures that a cell has left unshown, as a notebook does. On the thread that has run the cell."""
     found = sys.modules.get(_SHELL)

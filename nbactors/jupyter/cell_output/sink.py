@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from IPython.core.getipython import get_ipython
 from IPython.core.interactiveshell import InteractiveShell
 
 import nbactors
 from nbactors.frontend import calling_cell
 from nbactors.frontend.bar import BarState
 from nbactors.frontend.sink import Display, Output, Paused, Unmade, UnreadError
+from nbactors.in_worker.ipython_display import shell_of_process
 from nbactors.jupyter.cell_output import actor_card, bars, cells
 from nbactors.jupyter.cell_output.output import CellOutput
 from nbactors.jupyter.failures import unmade_actors, unread_errors, waiting_breakpoints
@@ -78,7 +78,7 @@ def held_output(cell: int) -> Iterator[dict[int, str]]:
 def watch(shell: InteractiveShell) -> None:
     """Make this kernel show the output of the session. Called when a session starts; does nothing in a terminal."""
     cells.watch(shell)
-    # The notebook's shell is pickled as a call of `get_ipython`, so that code finds the shell of its own process.
+    # The notebook's shell is pickled as a function's call, so that code finds the shell of its own process.
     copyreg.pickle(type(shell), _reduce_shell)
     if not getattr(shell, "_nbactors_settles", False):
         shell._nbactors_settles = True
@@ -119,4 +119,4 @@ def _end_cell(result: Any) -> None:
 
 
 def _reduce_shell(shell: InteractiveShell) -> tuple[Callable[[], Any], tuple[()]]:
-    return get_ipython, ()
+    return shell_of_process, ()

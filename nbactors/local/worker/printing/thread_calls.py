@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Callable
 from types import ModuleType
@@ -54,15 +53,8 @@ class ThreadCalls:
     def follow(self) -> None:
         """Follow threads, jobs of executors and callbacks of futures from now on. Once."""
         self._follow_threads()
-        for name, change in (
-            ("concurrent.futures._base", self._follow_callbacks),
-            ("concurrent.futures.thread", self._follow_executors),
-        ):
-            module = sys.modules.get(name)
-            if module is not None:
-                change(module)
-            else:
-                after_import(name, change)
+        after_import("concurrent.futures._base", self._follow_callbacks)
+        after_import("concurrent.futures.thread", self._follow_executors)
 
     def _owner(self) -> _Owner:
         """Return the call that the calling code belongs to."""
