@@ -7,7 +7,7 @@ import importlib.util
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from nbactors.benchmark.limits import Limits
 
 LEAVE_S = 10.0
+CHECKOUT = Path(__file__).parent.parent
 WORKLOADS = str(Path(__file__).with_name("workloads.py"))
 
 PROBE = """
@@ -46,12 +47,16 @@ class Measured(Runtime):
 
     script: str = WORKLOADS
     version: str = ""  # names and versions of the module and the interpreter
+    is_on_ray: bool = False  # the engine on Ray, in an interpreter that has Ray
 
     def environment(self, directory: str) -> dict[str, str]:
         """See the base class."""
         environ = super().environment(directory)
-        if self.module == "ray":
+        if self.module == "ray" or self.is_on_ray:
             environ |= {"RAY_TMPDIR": directory, "RAY_USAGE_STATS_ENABLED": "0", "RAY_DEDUP_LOGS": "0"}
+        if self.is_on_ray:
+            path = os.pathsep.join(filter(None, [str(CHECKOUT), environ.get("PYTHONPATH")]))
+            environ |= {"NBACTORS_ENGINE": "ray", "PYTHONPATH": path}
         return environ
 
 
@@ -109,9 +114,15 @@ def ray(python: str | None) -> Measured:
     return _probe("ray", python or sys.executable)
 
 
+def on_ray(theirs: Measured) -> Measured:
+    """Return this checkout's engine on Ray as a runtime, in the interpreter that has Ray."""
+    return replace(_probe("nbactors", theirs.python), is_on_ray=True)
+
+
 def _probe(module: str, python: str) -> Measured:
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [str(CHECKOUT), os.getenv("PYTHONPATH")]))}
     try:
-        done = subprocess.run([python, "-c", PROBE, module], capture_output=True, text=True, check=True)
+        done = subprocess.run([python, "-c", PROBE, module], capture_output=True, text=True, check=True, env=environ)
     except OSError as error:
         raise RuntimeMissingError(f"{python} cannot be run ({error.strerror}): name a Python interpreter") from error
     except subprocess.CalledProcessError as error:

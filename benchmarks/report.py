@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from benchmarks.bench import Measured, MoreEffort
     from nbactors.benchmark.rows import Measurement, Row
 
-FORMAT = 2
+FORMAT = 3
 VERDICTS = {True: "yes", False: "NO", None: ""}
 UNITS = {limits.FORK: "s", limits.ONE_AT_A_TIME: "/s", limits.IN_FLIGHT: "/s"}
 """Units of the machine's limits. The limits for large values, which are not listed, are in GB/s."""
@@ -26,11 +26,18 @@ UNITS = {limits.FORK: "s", limits.ONE_AT_A_TIME: "/s", limits.IN_FLIGHT: "/s"}
 
 @dataclass(frozen=True)
 class Finding:
-    """One row with its measurements. `ray` is None if Ray was not measured."""
+    """One row with its measurements.
+
+    Attributes:
+        mine: The embedded engine's.
+        ray: Ray's; None if it was not measured.
+        on_ray: That of the engine on Ray; None if it was not measured.
+    """
 
     row: Row
     mine: Measurement
     ray: Measurement | None
+    on_ray: Measurement | None = None
 
     @property
     def target(self) -> Target:
@@ -43,17 +50,26 @@ class Finding:
         return None if self.ray is None else self.row.advantage(self.mine.value, self.ray.value)
 
     @property
+    def share_on_ray(self) -> float | None:
+        """How good the figure of the engine on Ray is compared with Ray's own, which is 1."""
+        if self.ray is None or self.on_ray is None:
+            return None
+        return self.row.advantage(self.on_ray.value, self.ray.value)
+
+    @property
     def met(self) -> bool | None:
         """Whether the target is reached; None if there is no target or it cannot be judged."""
-        return self.target.met(self.row, self.mine, self.ray)
+        return self.target.met(self.row, self.mine, self.ray, self.on_ray)
 
 
 def render(findings: Sequence[Finding], medians: Mapping[str, float], compared: bool) -> str:
     """Return the table, its notes, and the medians of the machine's limits."""
-    heads = [*table.HEADS, *(["Ray", "x Ray"] if compared else []), "target", "met"]
-    lines = table.grid(heads, [_cells(finding, compared) for finding in findings])
+    costs = any(finding.on_ray is not None for finding in findings)
+    heads = [*table.HEADS, *(["Ray", "x Ray"] if compared else []), *(["on Ray", "of Ray"] if costs else [])]
+    lines = table.grid([*heads, "target", "met"], [_cells(finding, compared, costs) for finding in findings])
     pairs = [(finding.row.work, finding.mine.note) for finding in findings]
     pairs += [(f"{finding.row.work}, Ray", finding.ray.note) for finding in findings if finding.ray is not None]
+    pairs += [(f"{each.row.work}, on Ray", each.on_ray.note) for each in findings if each.on_ray is not None]
     lines += table.notes(pairs)
     if medians:
         lines.append("The machine's limits, measured in between:")
@@ -61,12 +77,15 @@ def render(findings: Sequence[Finding], medians: Mapping[str, float], compared: 
     return "\n".join(lines).rstrip()
 
 
-def _cells(finding: Finding, compared: bool) -> list[str]:
-    row, ray = finding.row, finding.ray
+def _cells(finding: Finding, compared: bool, costs: bool) -> list[str]:
+    row, ray, on_ray = finding.row, finding.ray, finding.on_ray
     cells = table.cells(row, finding.mine)
     if compared:
         figure = "" if ray is None else table.number(ray.value, row.unit)
         cells += [figure or "-", table.number(finding.times_ray, "x")]
+    if costs:
+        figure = "" if on_ray is None else table.number(on_ray.value, row.unit)
+        cells += [figure or "-", table.number(finding.share_on_ray, "x")]
     return [*cells, _bounds(row, finding.target), VERDICTS[finding.met]]
 
 
@@ -81,6 +100,8 @@ def _bounds(row: Row, target: Target) -> str:
         parts.append(f">= {target.limit_share:.2f} of limit")
     if target.ray_times is not None:
         parts.append(f">= {target.ray_times:.0f}x Ray")
+    if target.share_on_ray is not None:
+        parts.append(f">= {target.share_on_ray:.2f}x Ray on Ray")
     return ", ".join(parts)
 
 
@@ -110,6 +131,8 @@ def record(
                 "limit": finding.mine.limit,
                 "ray": None if finding.ray is None else finding.ray.value,
                 "times_ray": finding.times_ray,
+                "on_ray": None if finding.on_ray is None else finding.on_ray.value,
+                "share_on_ray": finding.share_on_ray,
                 "target": asdict(finding.target),
                 "met": finding.met,
                 "note": finding.mine.note,

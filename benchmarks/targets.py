@@ -17,14 +17,18 @@ class Target:
         at_most, at_least: Bounds in the row's unit.
         limit_share: Least share of the machine's limit.
         ray_times: Least factor by which the figure is better than Ray's; judged only if Ray was measured.
+        share_on_ray: What the engine on Ray must reach of Ray's own figure; judged only if both were measured.
     """
 
     at_most: float | None = None
     at_least: float | None = None
     limit_share: float | None = None
     ray_times: float | None = None
+    share_on_ray: float | None = None
 
-    def met(self, row: Row, mine: Measurement, ray: Measurement | None) -> bool | None:
+    def met(
+        self, row: Row, mine: Measurement, ray: Measurement | None, on_ray: Measurement | None = None
+    ) -> bool | None:
         """Return whether a row's figure reaches all bounds that can be judged; None if no bound can be judged."""
         if mine.value is None:
             return None
@@ -38,8 +42,18 @@ class Target:
         if self.ray_times is not None and ray is not None and ray.value is not None:
             worse, better = (mine.value, ray.value) if row.less_is_better else (ray.value, mine.value)
             verdicts.append(better >= self.ray_times * worse)
+        if self.share_on_ray is not None and ray is not None and on_ray is not None:
+            share = row.advantage(on_ray.value, ray.value)
+            if share is not None:
+                verdicts.append(share >= self.share_on_ray)
         return all(verdicts) if verdicts else None
 
+
+TIME_ON_RAY = 1 / 1.3
+"""A call by the engine on Ray takes at most 1.3 times as long as Ray's own."""
+
+RATE_ON_RAY = 0.8
+"""The share of Ray's own calls in a second that the engine on Ray reaches."""
 
 TARGETS = {
     "init_cold": Target(at_most=0.30),
@@ -48,14 +62,14 @@ TARGETS = {
     "actor_start": Target(at_most=0.03),
     "memory": Target(at_most=60),
     "actor_memory": Target(at_most=8),
-    "calls_sequential": Target(limit_share=0.55, ray_times=6),
-    "calls_in_flight": Target(limit_share=0.35, ray_times=20),
+    "calls_sequential": Target(limit_share=0.55, ray_times=6, share_on_ray=TIME_ON_RAY),
+    "calls_in_flight": Target(limit_share=0.35, ray_times=20, share_on_ray=RATE_ON_RAY),
     "put_small": Target(at_least=200_000),
     "get_small": Target(at_least=200_000),
     "wait": Target(at_least=50),
-    "async_sequential": Target(limit_share=0.40),
-    "async_in_flight": Target(limit_share=0.20),
-    "threads_in_flight": Target(limit_share=0.20),
+    "async_sequential": Target(limit_share=0.40, share_on_ray=TIME_ON_RAY),
+    "async_in_flight": Target(limit_share=0.20, share_on_ray=RATE_ON_RAY),
+    "threads_in_flight": Target(limit_share=0.20, share_on_ray=RATE_ON_RAY),
     "group_of_threads": Target(ray_times=10),
     "group_on_a_loop": Target(ray_times=10),
     "n_to_n": Target(ray_times=10),

@@ -75,10 +75,28 @@ def test_the_table_shows_ray_target_and_verdict() -> None:
     assert (finding.times_ray, finding.met) == (12.0, True)
     lines = render([finding], {ONE_AT_A_TIME: 8000.0}, compared=True).splitlines()
     assert " ".join(lines[0].split()) == "work nbactors low to high limit of limit Ray x Ray target met"
-    for cell in ("6,000/s", "0.75x", "500/s", "12.0x", ">= 0.55 of limit, >= 6x Ray", "yes"):
+    for cell in ("6,000/s", "0.75x", "500/s", "12.0x", ">= 0.55 of limit, >= 6x Ray, >= 0.77x Ray on Ray", "yes"):
         assert cell in lines[2]
     assert "  calls: mine" in lines
     assert "  calls, Ray: theirs" in lines
+
+
+def test_the_table_shows_what_the_engine_on_ray_costs() -> None:
+    cheap = Finding(CALLS, Measurement(6000.0), Measurement(500.0), Measurement(400.0, note="engine"))
+    dear = Finding(CALLS, Measurement(6000.0), Measurement(500.0), Measurement(300.0))
+    assert (cheap.share_on_ray, cheap.met) == (0.8, True)
+    assert (dear.share_on_ray, dear.met) == (0.6, False)
+    lines = render([cheap], {}, compared=True).splitlines()
+    assert " ".join(lines[0].split()).endswith("Ray x Ray on Ray of Ray target met")
+    assert "400/s" in lines[2]
+    assert "0.80x" in lines[2]
+    assert "  calls, on Ray: engine" in lines
+
+
+def test_the_engine_on_ray_needs_a_comparison() -> None:
+    result = invoke("--on-ray")
+    assert result.exit_code == 2
+    assert "add --compare ray" in result.output
 
 
 def test_the_table_without_a_comparison_has_no_ray_in_it() -> None:
@@ -93,7 +111,13 @@ def test_the_record_is_json_and_has_every_figure() -> None:
     found = json.loads(json.dumps(record([finding], {ONE_AT_A_TIME: 8000.0}, mine, other, MoreEffort())))
     row = found["rows"][0]
     assert (row["nbactors"], row["limit"], row["ray"], row["met"]) == (4000.0, 8000.0, 500.0, False)
-    assert row["target"] == {"at_most": None, "at_least": None, "limit_share": 0.55, "ray_times": 6}
+    assert row["target"] == {
+        "at_most": None,
+        "at_least": None,
+        "limit_share": 0.55,
+        "ray_times": 6,
+        "share_on_ray": 1 / 1.3,
+    }
 
 
 def test_only_rows_that_exist_can_be_chosen() -> None:
