@@ -33,6 +33,7 @@ from nbactors.views.summaries import ActorFacts, CallFacts, StoreFacts
 if TYPE_CHECKING:
     from nbactors.cluster.common.hosted import Hosted
     from nbactors.cluster.object_records import Record
+    from nbactors.cluster.wanted import Wanted
     from nbactors.definitions.metadata import ActorMeta, FunctionMeta
     from nbactors.frontend.bar import BarState
     from nbactors.options import ActorOptions, TaskOptions
@@ -52,12 +53,14 @@ class RayEngine(Engine):
         hosted: The host of this worker's actor, None elsewhere.
         objects: What this process refers to.
         calls: What it has called.
+        wanted: In a session, told of the amounts that actors and tasks ask for.
     """
 
     name = "ray"
 
     def __init__(self) -> None:
         self.hosted: Hosted | None = None
+        self.wanted: Wanted | None = None
         self.show_bar: Callable[[BarState], bool] | None = None
         self.objects = Objects(Watcher(self.on_dropped_end), self._in_slices)
         self.calls = Calls(self.objects, self.calling_cell, self.hub_name)
@@ -136,6 +139,9 @@ class RayEngine(Engine):
         is_plain = not meta.is_async and limit == 1 and not options.concurrency_groups
         setup = Setup(call, cls, meta, options.name or meta.class_name, is_plain)
         host = host_class(meta, options)
+        given = actor_options(options)
+        if self.wanted is not None:
+            self.wanted.note(meta.class_name, given)
         values = [sent(value) for value in (*args, *kwargs.values())]
         deadline = monotonic() + FREE_S
         while True:
@@ -146,7 +152,7 @@ class RayEngine(Engine):
                 pass  # there is none
             try:
                 with sending([cls, *values]):
-                    handle = host.options(**actor_options(options)).remote(setup, *values)
+                    handle = host.options(**given).remote(setup, *values)
                 break
             except exceptions.ActorAlreadyExistsError:
                 if monotonic() > deadline or not (options.get_if_exists or self._free(options.name, options.namespace)):
@@ -262,7 +268,7 @@ class RayEngine(Engine):
     ) -> Any:
         export = function.export
         if not isinstance(export, Export) or export.session != ray.get_runtime_context().get_job_id():
-            export = function.export = Export(function, options)
+            export = function.export = Export(function, options, self.wanted)
         label = options.name or function.name
         call = Call(function.name, tuple(kwargs), b"", 0, "", label)
         return self.calls.submit(

@@ -18,6 +18,7 @@ from nbactors.cluster.hub import Hub
 from nbactors.cluster.news import News
 from nbactors.cluster.preflight.checking import check_session
 from nbactors.cluster.ray_engine import RayEngine
+from nbactors.cluster.wanted import Wanted
 from nbactors.cluster.watcher import Dropped
 from nbactors.frontend import calling_cell
 from nbactors.frontend.bar import BarState
@@ -58,6 +59,7 @@ class RaySession(RayEngine):
             .options(name=self._hub_name, namespace=NAMESPACE, num_cpus=0, max_concurrency=hubs.CAPACITY)
             .remote()
         )
+        self.wanted = Wanted(news.warn)
         self._visits: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._waits = 0
         self._taking = threading.Lock()

@@ -12,6 +12,7 @@ from nbactors.cluster.link import RETURNS
 from nbactors.definitions.metadata import STREAMING, UNLIMITED
 
 if TYPE_CHECKING:
+    from nbactors.cluster.wanted import Wanted
     from nbactors.definitions.metadata import FunctionMeta
     from nbactors.options import TaskOptions
 
@@ -21,11 +22,18 @@ _PASSED = ("accelerator_type", "fallback_strategy", "label_selector", "memory", 
 class Export:
     """A function in one session. Any thread.
 
+    Args:
+        function: The function's metadata.
+        options: The options that it was made with.
+        wanted: Told of the amounts that the tasks ask for; None in a worker.
+
     Attributes:
         session: The id of the session.
     """
 
-    def __init__(self, function: FunctionMeta, options: TaskOptions) -> None:
+    def __init__(self, function: FunctionMeta, options: TaskOptions, wanted: Wanted | None) -> None:
+        self._name = function.name
+        self._wanted = wanted
         made = (task.generating if function.generates else task.plain)(function.function)
         made.__name__ = made.__qualname__ = function.name
         made.__module__ = "__main__"
@@ -39,7 +47,10 @@ class Export:
         if found is None:
             if len(self._with_options) > 100:
                 self._with_options.clear()
-            found = self._with_options[id(options)] = (options, self._remote.options(**_ray_options(options)))
+            given = _ray_options(options)
+            if self._wanted is not None:
+                self._wanted.note(self._name, given)
+            found = self._with_options[id(options)] = (options, self._remote.options(**given))
         return found[1]
 
 

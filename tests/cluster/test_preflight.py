@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from nbactors.testing import eventually
+
 
 @pytest.fixture
 def address(fresh: Any) -> Iterator[str]:
@@ -52,3 +54,40 @@ def test_a_session_joins_the_cluster_and_runs_on_both_nodes(fresh: Any, address:
 def test_a_wrong_address_is_told_at_once(fresh: Any) -> None:
     with pytest.raises(fresh.exceptions.RaySystemError, match=r"no Ray cluster answers at '127.0.0.1:1'"):
         fresh.init("127.0.0.1:1")
+
+
+def test_an_actor_for_which_no_node_is_large_enough_is_told_of_once(
+    ray: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    @ray.remote(num_gpus=2, resources={"widget": 1})
+    class Large:
+        def get(self) -> int:
+            return 1
+
+    waiting = [Large.remote() for _ in range(2)]
+    told = ""
+
+    def is_told() -> bool:
+        nonlocal told
+        told += capsys.readouterr().err
+        return "GPU" in told
+
+    eventually(is_told, timeout_s=30)
+    assert told.count("Large waits: 2 GPU for one actor or task never fit: the largest node has 0") == 1
+    assert "ask for at most 0, or add a larger node" in told
+    assert len(waiting) == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "wanted"),
+    [
+        ({}, {"CPU": 1.0}),
+        ({"num_cpus": 0}, {}),
+        ({"num_cpus": 2, "num_gpus": 0.5, "resources": {"widget": 1}}, {"CPU": 2.0, "GPU": 0.5, "widget": 1.0}),
+        ({"memory": 1 << 30, "accelerator_type": "A100"}, {"CPU": 1, "memory": 1 << 30, "accelerator_type:A100": 1e-3}),
+    ],
+)
+def test_what_options_ask_for(options: dict[str, Any], wanted: dict[str, float]) -> None:
+    from nbactors.cluster.wanted import amounts
+
+    assert amounts(options) == wanted

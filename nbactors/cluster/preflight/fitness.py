@@ -102,15 +102,27 @@ def _packages(driver: Report, nodes: Sequence[Report], runtime_env: Mapping[str,
 
 
 def _resources(nodes: Sequence[Report], wanted: Mapping[str, float]) -> Iterator[Misfit]:
+    if any(all(node.resources.get(name, 0.0) >= amount for name, amount in wanted.items()) for node in nodes):
+        return
+    fits_alone = True
     for name, amount in wanted.items():
         most = max((node.resources.get(name, 0.0) for node in nodes), default=0.0)
         if amount > most:
+            fits_alone = False
             yield Misfit(
                 "resource",
                 False,
                 f"{amount:g} {name} for one actor or task never fit: the largest node has {most:g}",
                 f"ask for at most {most:g}, or add a larger node",
             )
+    if fits_alone and wanted:
+        them = " and ".join(f"{amount:g} {name}" for name, amount in wanted.items())
+        yield Misfit(
+            "resource",
+            False,
+            f"no node has {them} for one actor or task",
+            "ask for less of one of them, or add a larger node",
+        )
 
 
 def _named(nodes: Sequence[Report]) -> str:

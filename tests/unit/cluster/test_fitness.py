@@ -50,3 +50,10 @@ def test_many_nodes_are_counted() -> None:
 def test_amounts_that_never_fit() -> None:
     (found,) = misfits(DRIVER, [node(), node(resources={"CPU": 8.0})], {}, {"CPU": 8, "GPU": 1})
     assert found.text == "1 GPU for one actor or task never fit: the largest node has 0"
+
+
+def test_amounts_that_fit_no_node_together() -> None:
+    nodes = [node(resources={"CPU": 8.0}), node(resources={"CPU": 1.0, "GPU": 1.0})]
+    assert misfits(DRIVER, nodes, {}, {"CPU": 1, "GPU": 1}) == []
+    (found,) = misfits(DRIVER, nodes, {}, {"CPU": 8, "GPU": 1})
+    assert found.text == "no node has 8 CPU and 1 GPU for one actor or task"
