@@ -33,8 +33,9 @@ class LiveKernel:
         messages: All that came on iopub, in order, as (cell, type, content); cell is what `start` returned.
     """
 
-    def __init__(self, *blocked: str) -> None:
-        """Start it; modules in `blocked` cannot be imported there."""
+    def __init__(self, *blocked: str, reply_s: float = REPLY_S) -> None:
+        """Start it; modules in `blocked` cannot be imported there. No cell may take longer than `reply_s` seconds."""
+        self._reply_s = reply_s
         self.messages: list[tuple[str, str, dict[str, Any]]] = []
         self.has_views = True
         self._manager = KernelManager()
@@ -100,9 +101,9 @@ class LiveKernel:
 
     def until(self, condition: Callable[[], Any]) -> None:
         """Read messages until a condition holds."""
-        ends = monotonic() + REPLY_S
+        ends = monotonic() + self._reply_s
         while not condition():
-            assert monotonic() < ends, f"not so within {REPLY_S} s; what came: {self.messages[-8:]}"
+            assert monotonic() < ends, f"not so within {self._reply_s} s; what came: {self.messages[-8:]}"
             try:
                 message = self._client.get_iopub_msg(timeout=1)
             except queue.Empty:
@@ -120,7 +121,7 @@ class LiveKernel:
 
     def _reply_to(self, request: str) -> dict[str, Any]:
         while True:
-            message = self._client.get_shell_msg(timeout=REPLY_S)
+            message = self._client.get_shell_msg(timeout=self._reply_s)
             if message["parent_header"].get("msg_id") == request:
                 content: dict[str, Any] = message["content"]
                 return content
