@@ -1,0 +1,88 @@
+"""The table of a session's calls on a cluster: states, bounds, readers that are behind."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from nbactors.cluster import task_table
+from nbactors.cluster.common.call_numbers import number_of, task_id_of
+from nbactors.cluster.task_table import Pending, TaskTable
+
+ACTOR = "ab" * 16
+
+
+def number(index: int) -> bytes:
+    return b"\1" * 8 + index.to_bytes(8, "little")
+
+
+def batch(*calls: Any, **changes: Any) -> dict[str, Any]:
+    facts = {"actor_id": ACTOR, "node_id": "n", "worker_id": "w", "pid": 7, "calls": calls, "unlisted": {}}
+    return {**facts, "totals": {}, **changes}
+
+
+def call(index: int, ended: float = 0.0, error: str = "", kind: str = "ACTOR_TASK") -> tuple[Any, ...]:
+    return number(index), "C.f", kind, 3, 10.0, ended, error, "why" if error else ""
+
+
+def states(table: TaskTable) -> list[str]:
+    return [row["state"] for row in table.changes(0).tasks]
+
+
+def test_ids_and_numbers_are_made_from_each_other() -> None:
+    assert number_of(task_id_of(number(513))) == number(513)
+    assert len(task_id_of(number(1))) == len(task_id_of(number(1), True)) == 48
+    assert task_id_of(number(1), True).startswith("f" * 16)
+
+
+def test_a_call_waits_runs_and_ends_in_one_row() -> None:
+    table = TaskTable("job")
+    table.pending([Pending(number(1), "C.f", ACTOR, 3)], 5.0)
+    assert states(table) == ["PENDING_ACTOR_TASK_ORDERING_OR_CONCURRENCY"]
+    table.take(batch(call(1)))
+    assert states(table) == ["RUNNING"]
+    table.take(batch(call(1, 12.0)))
+    (row,) = table.changes(0).tasks
+    assert (row["state"], row["times"], row["worker_pid"], row["cell"]) == ("FINISHED", [5.0, 10.0, 10.0, 12.0], 7, 3)
+
+
+@pytest.mark.parametrize(("begins", "kind"), [(False, "TASK_CANCELLED"), (True, "WORKER_DIED")])
+def test_a_call_that_ends_without_a_report_fails_after_a_while(begins: bool, kind: str) -> None:
+    table = TaskTable()
+    table.pending([Pending(number(1), "C.f", ACTOR, 0)], 1.0)
+    if begins:
+        table.take(batch(call(1)))
+    table.pending([], 20.0)
+    assert states(table) != ["FAILED"]
+    table.pending([], 20.0 + task_table.SILENT_S)
+    assert [row["error_type"] for row in table.changes(0).tasks] == [kind]
+
+
+def test_calls_of_a_dead_actor_have_failed() -> None:
+    table = TaskTable()
+    table.take(batch(call(1), call(2, 11.0)))
+    table.dead({ACTOR}, 30.0)
+    assert {row["task_id"]: row["error_type"] for row in table.changes(0).tasks} == {
+        task_id_of(number(1)): "ACTOR_DIED",
+        task_id_of(number(2)): None,
+    }
+
+
+def test_a_reader_gets_what_has_changed_and_a_late_one_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(task_table, "KEPT", 2)
+    monkeypatch.setattr(task_table, "REMOVED_KEPT", 3)
+    table = TaskTable()
+    table.take(batch(call(1, 11.0)))
+    first = table.changes(0)
+    assert first.is_snapshot
+    table.take(batch(call(2, 11.0), call(3, 11.0), unlisted={"C.f": 4}, totals={"finished": 6}))
+    news = table.changes(first.seq)
+    assert not news.is_snapshot
+    assert [row["task_id"] for row in news.tasks] == [task_id_of(number(2)), task_id_of(number(3))]
+    assert news.removed == [task_id_of(number(1))]
+    assert (news.unlisted, [each["finished"] for each in news.totals]) == ({"C.f": 4}, [6])
+    table.take(batch(*(call(index, 11.0) for index in range(4, 12))))
+    late = table.changes(first.seq)
+    assert late.is_snapshot
+    assert len(late.tasks) == 2
