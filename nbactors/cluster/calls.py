@@ -11,12 +11,14 @@ from typing import Any, NamedTuple
 import ray
 
 from nbactors import exceptions
+from nbactors.cluster.common.call_numbers import parent_of
 from nbactors.cluster.common.hubs import hub_named
 from nbactors.cluster.common.timing import later
 from nbactors.cluster.host.call import CURRENT, Call
 from nbactors.cluster.host.running import Stop
 from nbactors.cluster.object_records import Record, StreamRecord
 from nbactors.cluster.objects import Objects
+from nbactors.cluster.observing.task_table import Pending
 from nbactors.cluster.refusals import sending
 from nbactors.cluster.watcher import Dropped
 from nbactors.object_ref import ObjectRef
@@ -64,7 +66,8 @@ class Calls:
         parent = CURRENT.get()
         number = self._prefix + next(self._numbers).to_bytes(8, "little")
         if parent is not None:
-            return call._replace(number=number, cell=parent.cell, hub=parent.hub)
+            caller = parent_of(parent.number, parent.method == "__init__")
+            return call._replace(number=number, cell=parent.cell, hub=parent.hub, parent=caller)
         return call._replace(number=number, cell=self._cell(), hub=self._hub())
 
     def hub(self) -> Any:
@@ -111,6 +114,7 @@ class Calls:
         self, ref: Any, call: Call, timeout_s: float | None, actor_id: bytes, is_stream: bool = False
     ) -> Record:
         record = Record(self._objects, ref, call.label, call.number, actor_id, call.cell, call.hub)
+        record.submitted = call.submitted
         if is_stream:
             self._streams.add(record)
         self._records.add(record)
@@ -148,6 +152,19 @@ class Calls:
     def facts(self) -> list[CallFacts]:
         """Return the calls that have not ended. Asks Ray, and does not wait."""
         return [CallFacts(each.label, each.actor_id, True, True) for each in self._pending()]
+
+    def listed(self) -> list[Pending]:
+        """Return the calls that have not ended, for listings. Asks Ray, and does not wait."""
+        return [
+            Pending(thing.number, each.label, each.actor_id.hex(), thing.cell, thing.submitted)
+            for each in self._pending()
+            if (thing := each.thing).submitted
+        ]
+
+    def find(self, number: bytes, task_id: str) -> Record | Dropped | None:
+        """Return a call that this process has made and still knows, by its number or the id that Ray has for it."""
+        things: list[Record | Dropped] = [*list(self._records), *self._objects.watcher.pending_dropped()]
+        return next((each for each in things if each.number == number or each.ref.task_id().hex() == task_id), None)
 
     def _pending(self) -> list[_Pending]:
         things: dict[Any, Record | Dropped] = {each.ref: each for each in self._objects.watcher.pending_dropped()}

@@ -9,6 +9,12 @@ from typing import Any
 MAX_CHARACTERS = 64 << 20
 """Characters of output that wait for the session. Beyond it workers wait, see `Hub.report`."""
 
+MANY_EVENTS = 200
+"""Batches of events that wait until the session asks for them. With more of them, the hub has it ask."""
+
+MOST_EVENTS = 2000
+"""Batches of events that are kept for a session that does not ask, the latest ones."""
+
 
 class Hub:
     """A Ray actor of coroutines, one for each session, which it ends with. It imports nothing but asyncio.
@@ -21,6 +27,7 @@ class Hub:
         self._reports: deque[tuple[str, Any, Any]] = deque()
         self._early: dict[bytes, dict[int, tuple[str, Any, Any]]] = {}
         self._next: dict[bytes, int] = {}
+        self._events: deque[tuple[str, Any, Any]] = deque(maxlen=MOST_EVENTS)
         self._size = 0
         self._has_reports = asyncio.Event()
         self._has_room = asyncio.Event()
@@ -39,7 +46,7 @@ class Hub:
         Ray runs the calls of an actor of coroutines in any order, so reports whose order counts have numbers.
 
         Args:
-            kind: What it is.
+            kind: What it is. The session takes "events" when somebody looks at them, or when there are many.
             source: Who reports it.
             content: What is reported.
             size: Characters of output in it.
@@ -47,7 +54,11 @@ class Hub:
             number: The number of the report in that process, from 1 on.
         """
         self._size += size
-        if process:
+        if kind == "events":
+            self._events.append((kind, source, content))
+            if len(self._events) < MANY_EVENTS:
+                return
+        elif process:
             early = self._early.setdefault(process, {})
             early[number] = (kind, source, content)
             while (following := self._next.get(process, 1)) in early:
@@ -62,7 +73,7 @@ class Hub:
 
     async def await_reports(self, wait_s: float) -> None:
         """Wait until there is a report, for `wait_s` seconds at most."""
-        if not self._reports:
+        if not self._reports and len(self._events) < MANY_EVENTS:
             self._has_reports.clear()
             try:
                 await asyncio.wait_for(self._has_reports.wait(), wait_s)
@@ -75,8 +86,9 @@ class Hub:
 
     async def take(self) -> list[tuple[str, Any, Any]]:
         """Return all reports, the oldest first."""
-        taken = list(self._reports)
+        taken = [*self._reports, *self._events]
         self._reports.clear()
+        self._events.clear()
         self._size = 0
         self._has_room.set()
         return taken

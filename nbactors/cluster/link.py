@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import time
 from typing import TYPE_CHECKING, Any
 
 from nbactors.actor import rebuild_handle as public_handle
@@ -70,12 +71,18 @@ class RayActorLink(ActorLink):
             function = self._functions[method.name, options] = self._function(method, options, label)
         return self._calls.submit(
             function,
-            Call(method.name, tuple(kwargs), b"", 0, "", label),
+            Call(method.name, tuple(kwargs), b"", 0, "", label, time() if self._has_events(method, options) else 0.0),
             args,
             kwargs,
             _timeout_s(method, options),
             self.actor_id,
         )
+
+    @staticmethod
+    def _has_events(method: MethodMeta, options: CallOptions | None) -> bool:
+        """Return whether a call is reported. The runtime's own are not."""
+        given = options.enable_task_events if options is not None else None
+        return (method.has_events if given is None else given) is not False and method.name not in METHODS
 
     def _function(self, method: MethodMeta, options: CallOptions | None, label: str) -> Any:
         """Return the function of the host for calls of a method."""

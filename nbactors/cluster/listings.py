@@ -1,33 +1,10 @@
-"""Rows of Ray's tables in the form that the local engine has."""
+"""Facts of Ray's table of placement groups, in the form that the local engine has."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import ray
 
 from nbactors.engine.base import GroupFacts
-
-
-def actor_rows() -> list[dict[str, Any]]:
-    """Return a row for each actor of the cluster, with the keys of `ray list actors`."""
-    table = ray._private.state.actors()
-    return [
-        {
-            "actor_id": row["ActorID"],
-            "class_name": row["ActorClassName"],
-            "state": row["State"],
-            "job_id": row["JobID"],
-            "name": row["Name"],
-            "node_id": row["Address"]["NodeID"],
-            "pid": row["Pid"],
-            "ray_namespace": row.get("RayNamespace", ""),
-            "is_detached": row["IsDetached"],
-            "restarts": row["NumRestarts"],
-        }
-        for row in table.values()
-        if row["ActorClassName"] != "Hub"
-    ]
 
 
 def group_facts() -> list[GroupFacts]:

@@ -6,6 +6,7 @@ import json
 import sys
 from typing import Any
 
+from nbactors.cluster.observing.task_table import TaskTable
 from nbactors.frontend.bar import BarState
 from nbactors.frontend.sink import Display, Output, Sink, Unmade, UnreadError
 from nbactors.frontend.text_stream import is_terminal, write_now
@@ -21,11 +22,13 @@ class News:
     Attributes:
         sink: The front end's; None to print.
         actors: What actors have told of themselves, by their ids.
+        task_table: The calls that workers have reported.
     """
 
     def __init__(self, shows_output: bool, has_prefix: bool) -> None:
         self.sink: Sink | None = None
         self.actors: dict[bytes, dict[str, Any]] = {}
+        self.task_table = TaskTable()
         self._shows_output = shows_output
         self._has_prefix = has_prefix
 
@@ -44,6 +47,8 @@ class News:
                     self._output(Output(cell, label, pid, stream, text, self._has_prefix))
         elif kind == "actor":
             self.actors[content["actor_id"]] = content
+        elif kind == "events":
+            self.task_table.take(content)
         elif kind == "unmade" and self.sink is not None:
             self.sink.unmade(Unmade(*content))
         elif kind == "bar" and self.sink is not None:

@@ -51,6 +51,7 @@ class Record:
         has_begun: Whether the call is known to have begun: the object is a value of its generator.
         is_watched: Whether a verdict may come.
         is_read: Whether code has read the value or the error.
+        submitted: When the call was submitted, in seconds since 1970; 0 if it is not listed.
     """
 
     __slots__ = (
@@ -67,6 +68,7 @@ class Record:
         "limit_s",
         "number",
         "ref",
+        "submitted",
         "verdict",
     )
 
@@ -93,6 +95,7 @@ class Record:
         self.has_begun = False
         self.is_watched = False
         self.is_read = False
+        self.submitted = 0.0
 
     @property
     def id(self) -> bytes:
@@ -204,9 +207,8 @@ class Record:
     def __del__(self) -> None:
         try:
             if not self.is_read and self.label:
-                self.home.watcher.dropped(
-                    Dropped(self.ref, self.label, self.number, self.actor_id, self.cell, self.hub)
-                )
+                facts = (self.label, self.number, self.actor_id, self.cell, self.hub, self.submitted)
+                self.home.watcher.dropped(Dropped(self.ref, *facts))
         except AttributeError:  # `__init__` was aborted
             pass
 

@@ -6,7 +6,7 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable, Sequence
-from time import monotonic, sleep
+from time import monotonic, sleep, time
 from typing import TYPE_CHECKING, Any
 
 import ray
@@ -15,6 +15,7 @@ from nbactors import exceptions
 from nbactors.cluster.calls import ORDER_S, Calls, sent
 from nbactors.cluster.common import actor_records, current
 from nbactors.cluster.common.context import was_restarted
+from nbactors.cluster.common.usage import Usage
 from nbactors.cluster.creation import actor_options, host_class
 from nbactors.cluster.host.call import CURRENT, Call
 from nbactors.cluster.host.setup import Setup
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from nbactors.cluster.common.hosted import Hosted
     from nbactors.cluster.object_records import Record
     from nbactors.cluster.wanted import Wanted
+    from nbactors.cluster.observing.task_table import TaskTable
     from nbactors.definitions.metadata import ActorMeta, FunctionMeta
     from nbactors.frontend.bar import BarState
     from nbactors.options import ActorOptions, TaskOptions
@@ -54,6 +56,8 @@ class RayEngine(Engine):
         objects: What this process refers to.
         calls: What it has called.
         wanted: In a session, told of the amounts that actors and tasks ask for.
+        usage: Counts the threads that use Ray, whose end waits for them.
+        task_table: In a session, the calls that its workers have reported.
     """
 
     name = "ray"
@@ -61,6 +65,8 @@ class RayEngine(Engine):
     def __init__(self) -> None:
         self.hosted: Hosted | None = None
         self.wanted: Wanted | None = None
+        self.usage = Usage()
+        self.task_table: TaskTable | None = None
         self.show_bar: Callable[[BarState], bool] | None = None
         self.objects = Objects(Watcher(self.on_dropped_end), self._in_slices)
         self.calls = Calls(self.objects, self.calling_cell, self.hub_name)
@@ -131,10 +137,17 @@ class RayEngine(Engine):
             found.renew(handle, found.meta)
         return found
 
+    def handle_of(self, actor_id: bytes) -> Any:
+        """Return Ray's handle of an actor, None if this process has none."""
+        link = self._links.get(actor_id)
+        return link.handle if link is not None else None
+
     def create_actor(
         self, meta: ActorMeta, cls: type, options: ActorOptions, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> FoundActor:
-        call = self.calls.numbered(Call("__init__", tuple(kwargs), b"", 0, "", f"{meta.class_name}.__init__"))
+        submitted = time() if options.enable_task_events else 0.0
+        call = Call("__init__", tuple(kwargs), b"", 0, "", f"{meta.class_name}.__init__", submitted)
+        call = self.calls.numbered(call)
         limit = options.max_concurrency or (1000 if meta.is_async else 1)
         is_plain = not meta.is_async and limit == 1 and not options.concurrency_groups
         setup = Setup(call, cls, meta, options.name or meta.class_name, is_plain)
@@ -270,7 +283,8 @@ class RayEngine(Engine):
         if not isinstance(export, Export) or export.session != ray.get_runtime_context().get_job_id():
             export = function.export = Export(function, options, self.wanted)
         label = options.name or function.name
-        call = Call(function.name, tuple(kwargs), b"", 0, "", label)
+        submitted = time() if options.enable_task_events else 0.0
+        call = Call(function.name, tuple(kwargs), b"", 0, "", label, submitted)
         return self.calls.submit(
             export.with_options(options), call, args, kwargs, options.timeout_s, code=function.function
         )
@@ -286,7 +300,7 @@ class RayEngine(Engine):
         return [(row["namespace"], row["name"]) for row in found if row["namespace"] != "nbactors"]
 
     def list_actors(self) -> list[dict[str, Any]]:
-        from nbactors.cluster.listings import actor_rows  # noqa: PLC0415 - as above
+        from nbactors.cluster.observing.actor_rows import actor_rows  # noqa: PLC0415 - as above
 
         return actor_rows()
 
@@ -298,6 +312,11 @@ class RayEngine(Engine):
 
     def nodes(self) -> list[dict[str, Any]]:
         return list(ray.nodes())
+
+    def metrics(self) -> str:
+        from nbactors.cluster.observing.observer import RayObserver  # noqa: PLC0415 - as above
+
+        return RayObserver().metrics()
 
     # --------------------------------------------------------------------------------------------- placement groups
 

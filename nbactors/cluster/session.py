@@ -16,6 +16,7 @@ from nbactors.cluster.common import hubs
 from nbactors.cluster.common.hubs import NAMESPACE
 from nbactors.cluster.hub import Hub
 from nbactors.cluster.news import News
+from nbactors.cluster.observing.deaths import Deaths
 from nbactors.cluster.preflight.checking import check_session
 from nbactors.cluster.ray_engine import RayEngine
 from nbactors.cluster.wanted import Wanted
@@ -51,6 +52,8 @@ class RaySession(RayEngine):
         self._pid = os.getpid()
         self._owns_ray = owns_ray
         self._news = news
+        self.task_table = news.task_table
+        self.task_table.job_id = ray.get_runtime_context().get_job_id()
         self._cancels = cancels_on_interrupt
         self._reports_unread = reports_unread
         self._hub_name = f"hub-{ray.get_runtime_context().get_job_id()}-{os.urandom(4).hex()}"
@@ -60,6 +63,7 @@ class RaySession(RayEngine):
             .remote()
         )
         self.wanted = Wanted(news.warn)
+        self._deaths = Deaths()
         self._visits: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._waits = 0
         self._taking = threading.Lock()
@@ -226,10 +230,12 @@ class RaySession(RayEngine):
 
     def facts_of(self, link: Any) -> ActorFacts:
         known = self._news.actors.get(link.actor_id)
+        pid = known["pid"] if known is not None else 0
         calls = super().facts_of(link).calls
-        if known is None:
-            return ActorFacts("starting", calls=calls)
-        return ActorFacts(known.get("state", "alive"), known["pid"], known.get("cause", ""), calls)
+        cause = self._deaths.cause(link.handle)
+        if cause is not None:
+            return ActorFacts("dead", pid, cause, calls)
+        return ActorFacts("starting" if known is None else "alive", pid, "", calls)
 
     def shutdown(self) -> None:
         if self._is_closed or os.getpid() != self._pid:
@@ -237,6 +243,7 @@ class RaySession(RayEngine):
         self.checkpoints.clear()
         self._take(0.0, TAKE_S)
         self._is_closed = True
+        self.usage.close(CLOSE_S)
         # A call of Ray's without a connection would start a cluster. So all threads end before the connection does.
         self._end_reader()
         if self._checker is not None:

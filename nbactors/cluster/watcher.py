@@ -35,6 +35,7 @@ class Dropped(NamedTuple):
     actor_id: bytes
     cell: int
     hub: str
+    submitted: float = 0.0
 
 
 class _Watched(NamedTuple):

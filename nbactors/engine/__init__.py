@@ -9,7 +9,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from nbactors.engine.base import ActorLink, Engine, GroupFacts, RuntimeFacts
-from nbactors.engine.observer import Observer, TaskChanges
+from nbactors.engine.observer import Following, Observer, TaskChanges
+from nbactors.engine.session_following import SessionFollowing
 from nbactors.exceptions import RaySystemError, hints
 from nbactors.object_ref import ObjectRef
 
@@ -26,6 +27,7 @@ __all__ = [
     "beside",
     "check_not_forked",
     "current",
+    "follow",
     "install",
     "observe",
     "on_start",
@@ -36,7 +38,10 @@ __all__ = [
 ]
 
 _MODULES = {"local": "nbactors.local.session.start", "ray": "nbactors.cluster.start"}
-_OBSERVERS = {"local": "nbactors.local.observing"}
+_OBSERVERS = {
+    "local": ("nbactors.local.observing", "LocalObserver"),
+    "ray": ("nbactors.cluster.observing.observer", "RayObserver"),
+}
 
 _lock = threading.RLock()
 _engine: Engine | None = None
@@ -67,10 +72,27 @@ def current() -> Engine:
     return start(name, InitOptions(engine=name))
 
 
-def observe(name: str = "local") -> Observer:
-    """Return what reads the state of actors and calls. It needs no session, and starts nothing."""
-    observer: Observer = importlib.import_module(_OBSERVERS[name]).LocalObserver()
+def observe(name: str = "") -> Observer:
+    """Return what reads the state of actors and calls. It starts nothing.
+
+    Args:
+        name: The engine; by default that of the running session, and without a session this machine's.
+    """
+    running = _engine
+    module, cls = _OBSERVERS[name or (running.name if running is not None else "local")]
+    observer: Observer = getattr(importlib.import_module(module), cls)()
     return observer
+
+
+def follow() -> Following:
+    """Return a reader of changes, which goes on with the next session if that has another engine."""
+    return SessionFollowing(_followed, observe)
+
+
+def _followed() -> object:
+    """Return the session that tells of calls; None where the node of this machine does."""
+    running = _engine
+    return running if running is not None and running.name != "local" else None
 
 
 def start(name: str, options: InitOptions) -> Engine:

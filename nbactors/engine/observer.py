@@ -1,10 +1,13 @@
-"""`Observer`: reads and cancels what runs on this machine, without a session. It starts nothing."""
+"""`Observer`: reads and cancels what runs: on this machine, without a session, or on a cluster. It starts nothing."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from nbactors.object_ref import ObjectRef
 
 
 class TaskChanges(NamedTuple):
@@ -87,6 +90,10 @@ class Observer(ABC):
     @abstractmethod
     def cancel_call(self, task_id: str, force: bool, interrupt: bool, timeout: float) -> str:
         """See `nbactors.util.calls.cancel_call`. `task_id` has all its digits."""
+
+    def call_id(self, ref: ObjectRef[Any]) -> str:
+        """Return the id that listings have for the call that returns `ref`."""
+        return ref.task_id().hex()
 
     @abstractmethod
     def interrupt_actor(self, actor: Any, timeout: float) -> int:

@@ -15,7 +15,7 @@ from nbactors.object_ref_generator import ObjectRefGenerator
 from nbactors.options.checks import check_bool
 from nbactors.util import call_ids
 
-__all__ = ["cancel_all", "cancel_call", "interrupt_actor", "kill_actor", "pending_calls"]
+__all__ = ["call_id", "cancel_all", "cancel_call", "interrupt_actor", "kill_actor", "pending_calls"]
 
 TIMEOUT_S = 5.0
 """Seconds to wait for the answers of processes. An answer takes some milliseconds on an idle machine."""
@@ -57,6 +57,11 @@ def cancel_all(*, force: bool = False, interrupt: bool = False) -> int:
     return running.cancel_all(force, interrupt) if running is not None else 0
 
 
+def call_id(ref: ObjectRef[Any] | ObjectRefGenerator[Any]) -> str:
+    """Return the id that `nbactors.util.state.list_tasks` has for the call that returns a reference. Never blocks."""
+    return engine.observe().call_id(ref.completed() if isinstance(ref, ObjectRefGenerator) else ref)
+
+
 def cancel_call(
     task_id: str | ObjectRef[Any] | ObjectRefGenerator[Any],
     *,
@@ -92,10 +97,9 @@ def cancel_call(
     _check_modes("cancel_call", force, interrupt)
     observer = engine.observe()
     if not isinstance(task_id, str):
-        ref = task_id.completed() if isinstance(task_id, ObjectRefGenerator) else task_id
-        if not isinstance(ref, ObjectRef):
+        if not isinstance(task_id, ObjectRef | ObjectRefGenerator):
             raise TypeError(f"cancel_call() takes the id of a call, or a reference. Got: {task_id!r:.80}")
-        whole = ref.task_id().hex()
+        whole = call_id(task_id)
     elif call_ids.is_whole(task_id.lower()):
         whole = task_id.lower()
     else:

@@ -18,6 +18,7 @@ from typing import Any
 from nbactors import engine
 from nbactors.engine.observer import Following, TaskChanges
 from nbactors.exceptions import NodeMissingError
+from nbactors.util.calls import call_id
 from nbactors.util.rows import Filter, Row, Rows, chosen
 
 __all__ = [
@@ -322,9 +323,9 @@ def list_nodes(
         status = row["status"] or {}
         facts = {
             "node_id": status.get("node_id", ""),
-            "node_ip": "127.0.0.1" if status else "",
+            "node_ip": status.get("node_ip", "127.0.0.1") if status else "",
             "node_name": status.get("hostname", ""),
-            "is_head_node": True,
+            "is_head_node": status.get("is_head_node", True),
             "resources_total": status.get("resources", {}),
         }
         rows.append({**row, **facts})
@@ -353,11 +354,11 @@ def get_task(
     """Return the row of a call with all columns, None if it is unknown. Follows Ray's `get_task`.
 
     Args:
-        id: The id of the call in hexadecimal digits, or a reference that the call returns.
+        id: The id of the call in hexadecimal digits, or a reference or generator that the call returns.
         address: See the top of this module.
         timeout: See the top of this module.
     """
-    task_id = id if isinstance(id, str) else id.task_id().hex()
+    task_id = id if isinstance(id, str) else call_id(id)
     return _only(list_tasks(None, [("task_id", "=", task_id)], timeout=timeout, detail=True))
 
 
@@ -541,7 +542,7 @@ def follow() -> Following:
             if news is not None:
                 show(news.tasks, news.removed, anew=news.is_snapshot)
     """
-    return engine.observe().follow()
+    return engine.follow()
 
 
 # ------------------------------------------------------------------------------------------- nodes, actors, logs

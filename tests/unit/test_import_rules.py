@@ -67,8 +67,9 @@ ownership                 :
 limits                    :
 version                   :
 
-cluster                   : cluster.preflight cluster.host cluster.common definitions engine exceptions frontend
-                            object_ref object_ref_generator options version views                           + ray
+cluster                   : cluster.observing cluster.preflight cluster.host cluster.common definitions engine
+                            exceptions frontend object_ref object_ref_generator options version views        + ray
+cluster.observing         : cluster.common engine exceptions object_ref version                              + ray
 cluster.preflight         : exceptions                                                                       + ray
 cluster.host              : cluster.common in_worker definitions exceptions frontend                         + ray
 cluster.common            : definitions engine exceptions                                                    + ray

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from nbactors.cluster import task_table
-from nbactors.cluster.common.call_numbers import number_of, task_id_of
-from nbactors.cluster.task_table import Pending, TaskTable
+from nbactors.cluster.common.call_numbers import number_of, parent_of, task_id_of
+from nbactors.cluster.observing import task_table
+from nbactors.cluster.observing.task_table import Pending, TaskTable
 
 ACTOR = "ab" * 16
 
@@ -23,7 +23,7 @@ def batch(*calls: Any, **changes: Any) -> dict[str, Any]:
 
 
 def call(index: int, ended: float = 0.0, error: str = "", kind: str = "ACTOR_TASK") -> tuple[Any, ...]:
-    return number(index), "C.f", kind, 3, 10.0, ended, error, "why" if error else ""
+    return (number(index), "C.f", "C.f", kind, 3, b"", 5.0, 10.0, ended, error, "why" if error else "")
 
 
 def states(table: TaskTable) -> list[str]:
@@ -38,7 +38,7 @@ def test_ids_and_numbers_are_made_from_each_other() -> None:
 
 def test_a_call_waits_runs_and_ends_in_one_row() -> None:
     table = TaskTable("job")
-    table.pending([Pending(number(1), "C.f", ACTOR, 3)], 5.0)
+    table.pending([Pending(number(1), "C.f", ACTOR, 3, 5.0)], 6.0)
     assert states(table) == ["PENDING_ACTOR_TASK_ORDERING_OR_CONCURRENCY"]
     table.take(batch(call(1)))
     assert states(table) == ["RUNNING"]
@@ -47,22 +47,74 @@ def test_a_call_waits_runs_and_ends_in_one_row() -> None:
     assert (row["state"], row["times"], row["worker_pid"], row["cell"]) == ("FINISHED", [5.0, 10.0, 10.0, 12.0], 7, 3)
 
 
-@pytest.mark.parametrize(("begins", "kind"), [(False, "TASK_CANCELLED"), (True, "WORKER_DIED")])
-def test_a_call_that_ends_without_a_report_fails_after_a_while(begins: bool, kind: str) -> None:
+@pytest.mark.parametrize(("begins", "kinds"), [(False, []), (True, ["WORKER_DIED"])])
+def test_a_call_that_ends_without_a_report_has_failed_if_it_had_begun(begins: bool, kinds: list[str]) -> None:
     table = TaskTable()
-    table.pending([Pending(number(1), "C.f", ACTOR, 0)], 1.0)
+    table.pending([Pending(number(1), "C.f", ACTOR, 0, 1.0)], 1.0)
+    seq = table.changes(0).seq
     if begins:
         table.take(batch(call(1)))
     table.pending([], 20.0)
-    assert states(table) != ["FAILED"]
+    assert len(states(table)) == 1
     table.pending([], 20.0 + task_table.SILENT_S)
-    assert [row["error_type"] for row in table.changes(0).tasks] == [kind]
+    assert [row["error_type"] for row in table.changes(0).tasks] == kinds
+    assert table.changes(seq).removed == ([] if begins else [task_id_of(number(1))])
+
+
+def actor_row(state: str, worker_id: str | None = "w") -> dict[str, Any]:
+    facts = {"actor_id": ACTOR, "class_name": "C", "name": "", "at": 9.0, "pid": 7, "job_id": "job"}
+    return {**facts, "state": state, "worker_id": worker_id}
+
+
+def test_changes_of_actors_are_told_once() -> None:
+    table = TaskTable()
+    table.actors([actor_row("PENDING_CREATION", None)], 9.0)
+    first = table.changes(0)
+    table.actors([actor_row("PENDING_CREATION", None)], 9.5)
+    assert not table.wait(first.seq, 0)
+    table.actors([actor_row("ALIVE")], 10.0)
+    assert [moment["state"] for moment in table.changes(first.seq).actors] == ["ALIVE"]
+    assert [moment["state"] for moment in table.changes(0).actors] == ["PENDING_CREATION", "ALIVE"]
+
+
+def test_a_call_in_a_process_that_its_actor_has_no_more_has_failed() -> None:
+    table = TaskTable()
+    table.take(batch(call(1)))
+    table.actors([actor_row("ALIVE", "next")], 30.0)
+    assert [row["error_type"] for row in table.changes(0).tasks] == ["WORKER_DIED"]
+
+
+def test_a_task_in_a_worker_that_has_ended_has_failed() -> None:
+    table = TaskTable()
+    table.take(batch(call(1, kind="NORMAL_TASK"), actor_id=""))
+    table.ended_workers(lambda worker_id: worker_id != "w", 30.0)
+    assert states(table) == ["RUNNING"]
+    table.ended_workers(lambda worker_id: worker_id == "w", 30.0)
+    assert [row["error_type"] for row in table.changes(0).tasks] == ["WORKER_DIED"]
+
+
+def test_a_call_knows_its_caller_also_if_that_is_a_construction() -> None:
+    table = TaskTable()
+    made = (*call(2)[:5], parent_of(number(1), True), *call(2)[6:])
+    table.take(batch(call(1, kind="ACTOR_CREATION_TASK"), made))
+    construction, callee = table.changes(0).tasks
+    assert callee["parent_task_id"] == construction["task_id"]
+
+
+def test_functions_and_actors_that_are_counted_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(task_table, "FUNCTIONS_KEPT", 2)
+    monkeypatch.setattr(task_table, "ACTORS_KEPT", 2)
+    table = TaskTable()
+    for index in range(4):
+        table.take(batch(unlisted={f"C.f{index}": 1}, totals={"finished": 1}, actor_id=f"a{index}"))
+    assert table.changes(0).unlisted == {"C.f0": 1, "C.f1": 1}
+    assert [each["actor_id"] for each in table.changes(0).totals] == ["a2", "a3"]
 
 
 def test_calls_of_a_dead_actor_have_failed() -> None:
     table = TaskTable()
     table.take(batch(call(1), call(2, 11.0)))
-    table.dead({ACTOR}, 30.0)
+    table.actors([actor_row("DEAD")], 30.0)
     assert {row["task_id"]: row["error_type"] for row in table.changes(0).tasks} == {
         task_id_of(number(1)): "ACTOR_DIED",
         task_id_of(number(2)): None,

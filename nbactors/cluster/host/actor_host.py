@@ -45,18 +45,8 @@ class Host:
         self._process.engine.hosted = self
         self._alone = AlonePlain() if setup.is_plain else Alone(setup.meta.is_async)
         self._built_in = BuiltIn(self._alone)
-        asides = Asides(self._running, lambda: self._built_in.instance, self._raised)
-        self._orders = Orders(
-            self._id,
-            {
-                "stop": self._stop,
-                "stack": self._stack,
-                "why_deaf": self._running.why_deaf,
-                "written_since": self._process.written_since,
-                "aside": asides.begin,
-                "aside_outcome": asides.outcome,
-            },
-        )
+        self._asides = Asides(self._running, lambda: self._built_in.instance, self._raised)
+        self._orders = Orders(self._id, self._table())
         self._process.on_hub(self._orders.follow)
         self._running.listen()
         self._process.report(setup.call.hub, "actor", self._facts(setup))
@@ -74,6 +64,7 @@ class Host:
         except BaseException as error:  # noqa: BLE001 - user code raises anything
             self._orders.leave()
             made = failure(call.label, error)
+            self._process.events.end(call, made)
             text = f"{call.label}\n{made.traceback_str}"
             self._process.report(call.hub, "unmade", (call.cell, self._id.hex(), setup.meta.class_name, text))
             raise made from None
@@ -109,16 +100,40 @@ class Host:
             self._process.engine.calls.cancel_children(number, interrupts and not timeout_s)
         return phase
 
+    def _table(self) -> dict[str, Callable[..., Any]]:
+        """Return what sessions may order."""
+        return {
+            "stop": self._stop,
+            "why_deaf": self._running.why_deaf,
+            "interrupt": self._running.interrupt,
+            "stack": self._stack,
+            "inspect": self._inspect,
+            "kill": _kill_this_actor,
+            "written_since": self._process.written_since,
+            "aside": self._asides.begin,
+            "aside_outcome": self._asides.outcome,
+        }
+
     def _stack(self) -> str:
         from nbactors.cluster.host.stacks import describe  # noqa: PLC0415 - few actors are asked
 
         return describe(self._running)
 
+    def _inspect(self) -> dict[str, Any]:
+        from nbactors.cluster.host.inspecting import inspection  # noqa: PLC0415 - as above
+
+        return inspection(self._running)
+
     def _function(self, call: Call) -> Callable[..., Any]:
         return self._built_in.find(call.method)
 
     def _raised(self, call: Call, begun: Begun | None, error: BaseException) -> BaseException:
-        """Return what to raise in place of an exception that has left user code."""
+        """Return what to raise in place of an exception that has left user code, and report it."""
+        raised = self._replaced(call, begun, error)
+        self._process.events.end(call, raised)
+        return raised
+
+    def _replaced(self, call: Call, begun: Begun | None, error: BaseException) -> BaseException:
         is_struck = begun is not None and begun.is_struck
         if isinstance(error, ray.exceptions.AsyncioActorExit) or (isinstance(error, SystemExit) and not is_struck):
             self._orders.leave()
@@ -133,21 +148,25 @@ class Host:
             return cancelled(call.label, _task_id(), error)  # its own code has cancelled it
         return failure(call.label, error)
 
-    def _check_returned(self, call: Call, begun: Begun) -> None:
-        """Raise the error of a call that was stopped and has returned: its result is dropped."""
-        if begun.stop is not None:
-            raise begun.stop.error(_task_id(), "running")
+    def _dropping(self, begun: Begun | None) -> BaseException | None:
+        """Return the error of a call that was stopped and has returned, whose result is dropped; None for others."""
+        return begun.stop.error(_task_id(), "running") if begun is not None and begun.stop is not None else None
 
     def __ray_shutdown__(self) -> None:
         """Called by Ray when the actor ends on purpose."""
         hook = getattr(self._built_in.instance, "__ray_shutdown__", None)
         if hook is not None:
             hook()
+        self._process.events.close()
         self._process.flush()
         self._orders.leave()
 
     def __repr__(self) -> str:
         return f"Host({type(self).__name__})"
+
+
+def _kill_this_actor() -> None:
+    ray.kill(ray.get_runtime_context().current_actor)
 
 
 def _task_id() -> str:
@@ -215,16 +234,19 @@ class _Run:
 
     def __exit__(self, kind: object, error: BaseException | None, frames: object) -> None:
         host, call = self._host, self._call
+        raised = None
         try:
             if self._begun is not None:
                 host._running.end(self._begun)
             self._inner.close()
+            if error is None:
+                raised = host._dropping(self._begun)
+            elif not isinstance(error, GeneratorExit):
+                raised = host._raised(call, self._begun, error)
         finally:
-            host._process.end(call, self._token)
-        if error is None and self._begun is not None:
-            host._check_returned(call, self._begun)
-        elif error is not None and not isinstance(error, GeneratorExit):
-            raise host._raised(call, self._begun, error) from None
+            host._process.end(call, self._token, raised)
+        if raised is not None:
+            raise raised from None
 
 
 class AsyncActorHost(Host):
@@ -268,8 +290,10 @@ class AsyncActorHost(Host):
         except BaseException as error:  # noqa: BLE001 - user code raises anything
             raise self._raised(call, begun, error) from None
         finally:
-            await self._end(call, token)
-        self._check_returned(call, begun)
+            dropping = self._dropping(begun)
+            await self._end(call, token, dropping)
+        if dropping is not None:
+            raise dropping
         return result
 
     async def stream(self, spec: tuple[Any, ...], *values: Any) -> AsyncIterator[Any]:
@@ -297,15 +321,17 @@ class AsyncActorHost(Host):
         except BaseException as error:  # noqa: BLE001 - user code raises anything
             raise self._raised(call, begun, error) from None
         finally:
-            await self._end(call, token)
-        self._check_returned(call, begun)
+            dropping = self._dropping(begun)
+            await self._end(call, token, dropping)
+        if dropping is not None:
+            raise dropping
 
     def _begin(self, call: Call) -> Begun:
         return self._running.begin(call, asyncio.current_task(), asyncio.get_running_loop())
 
-    async def _end(self, call: Call, token: Any) -> None:
+    async def _end(self, call: Call, token: Any, error: BaseException | None) -> None:
         try:
-            has_output = self._process.finish(call, token)
+            has_output = self._process.finish(call, token, error)
         except ValueError:  # a generator was closed in another context
             CURRENT.set(None)
             return

@@ -17,6 +17,8 @@ class Call(NamedTuple):
         cell: The number of the calling cell, 0 for none.
         hub: The name of the hub of the session that the call works for.
         label: The name of the call in listings.
+        submitted: When it was submitted, in seconds since 1970; 0 if it is not to be reported.
+        parent: The call that has made it, see `call_numbers.parent_of`; empty for none.
     """
 
     method: str
@@ -25,6 +27,8 @@ class Call(NamedTuple):
     cell: int
     hub: str
     label: str
+    submitted: float = 0.0
+    parent: bytes = b""
 
     def split(self, values: Sequence[Any]) -> tuple[Sequence[Any], dict[str, Any]]:
         """Return the positional and the keyword arguments among the values."""

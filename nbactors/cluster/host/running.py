@@ -189,6 +189,10 @@ class Running:
                 begun.is_open = True
                 self._strike(begun)
 
+    def interrupt(self) -> int:
+        """Interrupt all calls that run now, and return how many they were."""
+        return sum(self.stop(number, Stop(interrupts=True)) == "running" for number in list(self.calls))
+
     def why_deaf(self, number: bytes) -> str:
         """Return why a call still runs that has got both interrupts; empty if it has ended or has not got them."""
         begun = self.calls.get(number)

@@ -56,9 +56,15 @@ class _Run:
         self._token = self._process.begin(self._call)
 
     def __exit__(self, kind: object, error: BaseException | None, frames: object) -> None:
-        self._process.end(self._call, self._token)
+        raised = self._raised(error)
+        self._process.end(self._call, self._token, raised)
+        if raised is not None:
+            raise raised from None
+
+    def _raised(self, error: BaseException | None) -> BaseException | None:
+        """Return what to raise in place of an exception that has left user code; None to raise nothing else."""
         if error is None or isinstance(error, SystemExit | GeneratorExit):  # Ray ends a worker by the first of these
-            return
+            return None
         if isinstance(error, KeyboardInterrupt) and ray.get_runtime_context().is_canceled():
-            raise cancelled(self._call.label, ray.get_runtime_context().get_task_id() or "", error) from None
-        raise failure(self._call.label, error) from None
+            return cancelled(self._call.label, ray.get_runtime_context().get_task_id() or "", error)
+        return failure(self._call.label, error)

@@ -15,10 +15,14 @@ from nbactors.cluster.common.hubs import hub_named
 from nbactors.cluster.host.call import CURRENT, Call
 from nbactors.cluster.host.capture import Capture
 from nbactors.cluster.host.errands import Errands
+from nbactors.cluster.host.events import Events
 from nbactors.cluster.host.lines import ACK_S, Lines
 from nbactors.cluster.host.shown import HostBarSender, HostDisplays
 from nbactors.frontend.bar import BarState
 from nbactors.in_worker import ipython_display, tqdm_bars
+
+EVENTS_ACK_S = 10.0
+"""Seconds to wait until a batch of events has arrived, before the next one is sent all the same."""
 
 _lock = threading.Lock()
 _process: WorkerProcess | None = None
@@ -39,6 +43,7 @@ class WorkerProcess:
 
     Attributes:
         label: What the lines of this process begin with: the actor's class or name, or the function of the task.
+        events: The calls that this process runs, for listings.
     """
 
     def __init__(self) -> None:
@@ -52,6 +57,8 @@ class WorkerProcess:
         self._hubs: dict[str, Any] = {}
         self._finding = threading.RLock()
         self._on_hub: list[Callable[[Any], None]] = []
+        self._facts: dict[str, Any] = {}
+        self.events = Events(self._send_events, self._facts_of_process)
         self.engine.show_bar = self._show_bar
         tqdm_bars.install(lambda: HostBarSender.of_caller(self))
         ipython_display.add_builtins()
@@ -64,6 +71,7 @@ class WorkerProcess:
     def begin(self, call: Call) -> Any:
         """Note that a call begins, and return what `end` takes. On the thread, or in the task, that runs it."""
         self._capture.begin(call)
+        self.events.begin(call)
         return CURRENT.set(call)
 
     def split(self, call: Call, values: Sequence[Any]) -> tuple[Sequence[Any], dict[str, Any]]:
@@ -71,13 +79,14 @@ class WorkerProcess:
         received = self.engine.objects.received
         return call.split([received(value) for value in values])
 
-    def end(self, call: Call, token: Any) -> None:
-        """Note that a call has ended, and wait until its output has arrived. As `begin`."""
-        if self.finish(call, token):
+    def end(self, call: Call, token: Any, error: BaseException | None = None) -> None:
+        """Note that a call has ended, and wait until its output has arrived. As `begin`. `error`: see `Events.end`."""
+        if self.finish(call, token, error):
             self._lines.flush()
 
-    def finish(self, call: Call, token: Any) -> bool:
+    def finish(self, call: Call, token: Any, error: BaseException | None = None) -> bool:
         """Do the same as `end`, but wait for nothing. Return whether there is output to `flush`, which blocks."""
+        self.events.end(call, error)
         self.engine.calls.ended(call.number)
         CURRENT.reset(token)
         return self._capture.end(call)
@@ -105,6 +114,24 @@ class WorkerProcess:
         """Report something to a session, and return the reference of the report; None if the session has ended."""
         handle = self.hub(hub)
         return handle.report.remote(kind, (self.label, os.getpid()), content) if handle is not None else None
+
+    def _facts_of_process(self) -> dict[str, Any]:
+        if not self._facts:
+            context = ray.get_runtime_context()
+            hosted = self.engine.hosted
+            self._facts = {
+                "actor_id": (context.get_actor_id() or "") if hosted is not None else "",
+                "class_name": hosted.actor_meta().class_name if hosted is not None else "",
+                "node_id": context.get_node_id(),
+                "worker_id": context.get_worker_id(),
+                "pid": os.getpid(),
+            }
+        return self._facts
+
+    def _send_events(self, hub: str, batch: dict[str, Any]) -> None:
+        arrived = self.report(hub, "events", batch)
+        if arrived is not None:
+            ray.wait([arrived], timeout=EVENTS_ACK_S)
 
     def _send(self, hub: str, batch: list[tuple[int, int, str]]) -> Any:
         handle = self.hub(hub)

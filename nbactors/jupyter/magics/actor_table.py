@@ -107,7 +107,8 @@ def _cells(
     row: dict[str, Any], variable: str, running: str, pending: int, waiting: int, unread: int, own: str
 ) -> list[str]:
     """Return the cells of an actor's row, in the order of the heads."""
-    up, memory = _process(row["pid"]) if row["state"] == "ALIVE" else ("", "")
+    is_readable = row["state"] == "ALIVE" and row.get("is_here", True)
+    up, memory = _process(row["pid"]) if is_readable else ("", "")
     state = row["state"].lower().replace("_", " ") + (", detached" if row["is_detached"] else "")
     if row["state"] == "DEAD" and row["death_cause"]:
         state += f": {raised(row['death_cause'].strip()).rstrip('.')}"

@@ -44,7 +44,8 @@ class ActorRows:
             node: The node's status, None without a node.
         """
         shown = self.shown(rows)
-        memory = self._memory.of([row["pid"] for row in shown if row["state"] != "DEAD" and row["pid"]])
+        here = [row for row in shown if row["state"] != "DEAD" and row["pid"] and row.get("is_here", True)]
+        memory = self._memory.of([row["pid"] for row in here])
         made = {row["actor_id"]: self._row(row, memory) for row in shown}
         self._rows = {actor_id: self._rows[actor_id] for actor_id in made}
         stores = node["object_stores"] if node is not None else []
@@ -70,7 +71,8 @@ class ActorRows:
         """Return the row of an actor: the same object as before if nothing has changed."""
         actor_id = row["actor_id"]
         activity = self._feed.activity.of(actor_id)
-        used = memory.get(row["pid"], 0) if row["state"] != "DEAD" else 0
+        is_here = row["state"] != "DEAD" and row.get("is_here", True)
+        used = memory.get(row["pid"], 0) if is_here else 0
         key = (id(row), activity.version, used)
         known = self._rows.get(actor_id)
         if known is None or known[0] != key:

@@ -22,6 +22,7 @@ from nbactors.jupyter.panels.feed import Feed
 from nbactors.jupyter.panels.source import Answer
 from nbactors.object_ref import ObjectRef
 from nbactors.object_ref_generator import ObjectRefGenerator
+from nbactors.util import calls
 from nbactors.views import line
 
 _CANCELLED = "TaskCancelledError"
@@ -44,7 +45,7 @@ class ReferenceLine:
         self, ref: ObjectRef[Any] | ObjectRefGenerator[Any], name: str, text: str, cell: int, feed: Feed
     ) -> None:
         self._ref = weakref.ref(ref, lambda _: self._end("ended", "no reference is left"))
-        self._task_id = ref.task_id().hex()
+        self._task_id = calls.call_id(_ending(ref))
         self._name = name
         self._text = text
         self._feed = feed
