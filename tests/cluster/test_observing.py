@@ -262,6 +262,7 @@ def test_an_actor_is_inspected_and_interrupted_by_its_id(ray: Any, state: Any, a
     from nbactors.util.calls import interrupt_actor
 
     assert "time.sleep(seconds)" in state.stack(id_of(actor))
+    assert "_private" not in state.stack(actor)
     told = state.inspect_actor(actor)
     assert [call["name"] for call in told["running"]] == ["Counter.sleep"]
     assert told["memory"] > 1 << 20

@@ -14,25 +14,27 @@ from nbactors.cluster.host.running import Running
 MOST = 200
 """The most calls in an answer."""
 
+_SINCE_1970 = time.time() - time.monotonic()
+"""The begin of the monotonic clock, read once, so that a call has the same times in each answer."""
+
 
 def inspection(running: Running) -> dict[str, Any]:
     """Return the facts. Any thread; stops no call. What waits in Ray's own queue is not known here."""
     times = os.times()
-    since_1970 = time.time() - time.monotonic()
     return {
         "pid": os.getpid(),
         "worker_id": ray.get_runtime_context().get_worker_id(),
         "cpu_s": times.user + times.system,
         "memory": _memory(),
         "at": time.time(),
-        "since": since_1970 + _started(),
+        "since": _SINCE_1970 + _started(),
         "groups": [],
         "running": [
             {
                 "task_id": task_id_of(each.call.number),
                 "name": each.call.label,
                 "group": "",
-                "since": since_1970 + each.since,
+                "since": _SINCE_1970 + each.since,
                 "arguments": [],
                 "paused": False,
             }

@@ -13,6 +13,7 @@ from nbactors.cluster.common.usage import SessionEndedError
 from nbactors.cluster.observing.actor_rows import actor_rows, has_worker_ended
 from nbactors.cluster.observing.ray_following import RayFollowing
 from nbactors.engine.observer import Following, Observer, TaskChanges
+from nbactors.exceptions.source_lines import with_sources
 from nbactors.version import __version__
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ class RayObserver(Observer):
 
     def stack(self, actor: Any, timeout: float) -> str:
         """See the base class."""
-        return str(self._order(actor, "stack", "stack", (), timeout))
+        return with_sources(str(self._order(actor, "stack", "stack", (), timeout)))
 
     def inspect(self, actor: Any, timeout: float) -> dict[str, Any]:
         """See the base class."""
