@@ -1,7 +1,8 @@
 """Cancelling calls and interrupting actors: the calls of this process, and those of all processes of this user.
 
 `pending_calls` and `cancel_all` are about the calls of this process. `cancel_call` and `interrupt_actor` work from any
-process of the user, without a session: they need no main thread of the process that has made the calls.
+process of the user, without a session: they need no main thread of the process that has made the calls. In a session on
+a Ray cluster they are about the calls and actors there.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """The nodes of this machine, their actors, calls and logs, as in `ray.util.state`. The command line uses it, too.
 
-All functions ask a running node; none starts a node or a session. They block. Any thread, any process.
+All functions ask a running node; none starts a node or a session. They block. Any thread, any process. In a session on
+a Ray cluster they ask the cluster instead; docs/scale.md tells what they know there, and which of them are refused.
 
 The functions that list take Ray's arguments. `address`, `raise_on_missing_output` and `_explain` change nothing: there
 is one node, and it knows everything. `filters` are `(key, "=" or "!=", value)` each; a row must meet all, and text
