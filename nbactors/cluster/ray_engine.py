@@ -34,8 +34,8 @@ from nbactors.views.summaries import ActorFacts, CallFacts, StoreFacts
 if TYPE_CHECKING:
     from nbactors.cluster.common.hosted import Hosted
     from nbactors.cluster.object_records import Record
-    from nbactors.cluster.wanted import Wanted
     from nbactors.cluster.observing.task_table import TaskTable
+    from nbactors.cluster.wanted import Wanted
     from nbactors.definitions.metadata import ActorMeta, FunctionMeta
     from nbactors.frontend.bar import BarState
     from nbactors.options import ActorOptions, TaskOptions
