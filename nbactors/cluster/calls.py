@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import ray
@@ -98,7 +98,7 @@ class Calls:
         """
         call = self.numbered(call)
         values = [sent(value) for value in (*args, *kwargs.values())]
-        with sending([code, *values]):
+        with sending([code, *values], call.method):
             returned = function.remote(tuple(call), *values)
         if returned is None:
             return None
@@ -185,9 +185,9 @@ class Calls:
         _await_orders(orders)
         return len(pending)
 
-    def cancel(self, thing: Record | Dropped, force: bool, recursive: bool, interrupt: bool) -> None:
-        """Cancel the call that makes an object. See `Engine.cancel`."""
-        _await_orders([self._cancel(thing, force, recursive, interrupt)])
+    def cancel(self, records: Sequence[Record], force: bool, recursive: bool, interrupt: bool) -> None:
+        """Cancel the calls that make these objects, the latest first. See `Engine.cancel`."""
+        _await_orders([self._cancel(record, force, recursive, interrupt) for record in reversed(records)])
 
     def _cancel(self, thing: Record | Dropped, force: bool, recursive: bool, interrupt: bool) -> Any:
         """Begin to cancel a call, and return Ray's reference of the order; None if there is none."""

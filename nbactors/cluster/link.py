@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from time import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nbactors.actor import rebuild_handle as public_handle
 from nbactors.cluster.asides import GROUP, Aside
@@ -112,8 +112,11 @@ class RayActorLink(ActorLink):
         events = option("enable_task_events", method.has_events)
         if events is not None:
             them["enable_task_events"] = events
-        host = self._handle.stream if method.generates else self._handle.call
-        return host.options(**them)
+        if not method.generates:
+            return self._handle.call.options(**them)
+        if self.meta.is_async and num_returns != STREAMING:
+            return _Gathering(self._handle.gather.options(**them), -1 if num_returns == DYNAMIC else num_returns)
+        return self._handle.stream.options(**them)
 
     def facts(self) -> ActorFacts:
         """See `ActorLink.facts`."""
@@ -128,6 +131,17 @@ class RayActorLink(ActorLink):
         """See `ActorLink.reduce`. Ray counts its own handle inside, which knows whether it is weak."""
         del hold
         return rebuild, (self._handle, meta)
+
+
+class _Gathering(NamedTuple):
+    """The host's function `gather` for so many values, called as the other functions are."""
+
+    function: Any
+    wanted: int
+
+    def remote(self, spec: tuple[Any, ...], *values: Any) -> Any:
+        """Call it. See `AsyncActorHost.gather`."""
+        return self.function.remote(spec, self.wanted, *values)
 
 
 def _timeout_s(method: MethodMeta, options: CallOptions | None) -> float | None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
+from functools import partial
 from time import monotonic
 from typing import Any, Protocol
 
@@ -24,6 +26,7 @@ class Home(Protocol):
     """What records ask of the objects of their engine. Methods: any thread."""
 
     watcher: Watcher
+    on_interrupt: Callable[[KeyboardInterrupt, Sequence[Record]], None]
 
     def waits_in_slices(self) -> bool:
         """Return whether waits on this thread come back to Python code often, where an interrupt reaches them."""
@@ -107,6 +110,11 @@ class Record:
         """What `ray.wait` takes."""
         return self.ref
 
+    @property
+    def call(self) -> Record:
+        """The record of the call that makes the object."""
+        return self
+
     def call_id(self) -> str:
         """Return the id of the call that makes the object, in hexadecimal digits."""
         return str(self.ref.task_id().hex())
@@ -159,15 +167,19 @@ class Record:
     def future(self) -> concurrent.futures.Future[Any]:
         """See `ObjectRef.future`."""
         future: concurrent.futures.Future[Any] = concurrent.futures.Future()
-        future.set_running_or_notify_cancel()
 
         def settle() -> None:
+            is_settled = future.done() and not future.cancelled()  # by the user
+            if is_settled or not future.set_running_or_notify_cancel():
+                return
             try:
-                future.set_result(self.home.load(self))
-            except concurrent.futures.InvalidStateError:
-                pass
+                give = partial(future.set_result, self.home.load(self))
             except BaseException as error:  # noqa: BLE001 - users' errors are any
-                future.set_exception(error)
+                give = partial(future.set_exception, error)
+            try:
+                give()
+            except concurrent.futures.InvalidStateError:  # the user has settled it meanwhile
+                pass
 
         self.when_done(settle)
         return future
@@ -224,11 +236,13 @@ class _Watch:
 class StreamRecord:
     """A generator of Ray's. See `nbactors.engine.reference_records.StreamRecord`.
 
+    One thread at a time reads Ray's generator: of several that wait for the same value, Ray would wake only one.
+
     Attributes:
         waited: Ray's generator, which `ray.wait` takes.
     """
 
-    __slots__ = ("__weakref__", "_is_closed", "_record", "_stop", "home", "waited")
+    __slots__ = ("__weakref__", "_is_closed", "_reading", "_record", "_stop", "home", "waited")
 
     verdict = None
     is_watched = False
@@ -239,21 +253,45 @@ class StreamRecord:
         self._record = record
         self._stop = stop
         self._is_closed = False
+        self._reading = threading.Lock()
 
     def next(self, timeout: float | None) -> ObjectRef[Any]:
         """See `ObjectRefGenerator._next_sync`."""
-        if self._is_closed:
-            raise StopIteration
         deadline = None if timeout is None else monotonic() + timeout
-        while True:
+        while not self._is_closed:
             left = None if deadline is None else max(deadline - monotonic(), 0.0)
             if self.home.waits_in_slices():
                 left = SLICE_S if left is None else min(left, SLICE_S)
-            ref = self.waited._next_sync(timeout_s=left)
-            if not ref.is_nil():
+            try:
+                ref = self._read(left)
+            except KeyboardInterrupt as error:
+                self.home.on_interrupt(error, [self._record])
+                raise
+            if ref is not None:
                 return self._referring(ref)
             if deadline is not None and monotonic() >= deadline:
                 raise exceptions.GetTimeoutError(f"the generator has yielded no value within {timeout:g} s")
+        raise StopIteration
+
+    def _read(self, timeout: float | None) -> Any:
+        """Return Ray's next reference, None if there was none within `timeout` seconds."""
+        deadline = None if timeout is None else monotonic() + timeout
+        if not self._reading.acquire(timeout=-1 if timeout is None else timeout):
+            return None
+        try:
+            left = None if deadline is None else max(deadline - monotonic(), 0.0)
+            generator = self.waited
+            if self._is_closed:  # meanwhile
+                return None
+            ref = generator._next_sync(timeout_s=left)
+        finally:
+            self._reading.release()
+        return None if ref.is_nil() else ref
+
+    @property
+    def call(self) -> Record:
+        """The record of the generator's call."""
+        return self._record
 
     async def anext(self) -> ObjectRef[Any]:
         """See `ObjectRefGenerator.__anext__`."""

@@ -34,12 +34,14 @@ class Objects:
     Attributes:
         watcher: Tells when objects are final.
         died: The ids of actors that are dead, as this process has been told by an error; the latest last.
+        on_interrupt: Called with the user's interrupt of a wait for a generator, and with its call.
     """
 
     def __init__(self, watcher: Watcher, waits_in_slices: Callable[[], bool]) -> None:
         self.watcher = watcher
         self.waits_in_slices = waits_in_slices
         self.died: OrderedDict[bytes, None] = OrderedDict()
+        self.on_interrupt: Callable[[KeyboardInterrupt, Sequence[Record]], None] = lambda _error, _awaited: None
         self._refs: weakref.WeakValueDictionary[bytes, ObjectRef[Any]] = weakref.WeakValueDictionary()
 
     def referring(self, ref: Any) -> ObjectRef[Any]:
@@ -89,14 +91,21 @@ class Objects:
                 phase = "running" if record.has_begun or isinstance(told, exceptions.RayTaskError) else "queued"
                 told = record.verdict = exceptions.CallTimeoutError(record.call_id(), phase, record.limit_s)
             if isinstance(told, exceptions.ActorDiedError) and told.actor_id:
-                self.died[bytes.fromhex(told.actor_id)] = None
-                while len(self.died) > KEPT_DEATHS:
-                    self.died.popitem(last=False)
+                self._note_death(told.actor_id)
             raise told from None
         record.is_read = True
         if record.end_verdict is not None:
             raise record.end_verdict
         return self.received(value)
+
+    def _note_death(self, actor_id: str) -> None:
+        """Note that an actor is dead, unless it is about to be started again."""
+        key = bytes.fromhex(actor_id)
+        if key in self.died or ray._private.state.actors(actor_id).get("State") != "DEAD":
+            return
+        self.died[key] = None
+        while len(self.died) > KEPT_DEATHS:
+            self.died.popitem(last=False)
 
     def get(self, refs: Sequence[ObjectRef[Any]], timeout: float | None) -> list[Any]:
         """Return the values, or raise the first error in their order. See `Engine.get`."""

@@ -113,7 +113,7 @@ class RayEngine(Engine):
                 "force=True is not supported for actor tasks: it would end the actor. Use kill(handle) for that; "
                 "cancel(ref, interrupt=True) stops a running synchronous method and leaves the actor."
             )
-        self.calls.cancel(record, force, recursive, interrupt)
+        self.calls.cancel([record], force, recursive, interrupt)
 
     def on_dropped_end(self, dropped: Dropped) -> None:
         """Do nothing: only a session reports errors that nobody has read."""
@@ -258,7 +258,7 @@ class RayEngine(Engine):
     def facts_of(self, link: RayActorLink) -> ActorFacts:
         """Return the facts about an actor. Never blocks."""
         calls = sum(each.actor_id == link.actor_id for each in self.calls.facts())
-        return ActorFacts(calls=calls)
+        return ActorFacts("dead" if link.actor_id in self.objects.died else "", calls=calls)
 
     def current_actor(self) -> FoundActor:
         if self.hosted is None:
@@ -325,7 +325,8 @@ class RayEngine(Engine):
 
         lifetime = "detached" if detached else None
         try:
-            made = placement_group(bundles, strategy=strategy, name=name, lifetime=lifetime)
+            with translating():
+                made = placement_group(bundles, strategy=strategy, name=name, lifetime=lifetime)
         except ValueError as error:
             raise exceptions.RaySystemError(str(error)) from None
         return made.id.binary()  # type: ignore[no-any-return]
@@ -336,6 +337,12 @@ class RayEngine(Engine):
         from nbactors.cluster.creation import group_of  # noqa: PLC0415 - as above
 
         remove_placement_group(group_of(group_id))
+
+    def group_ready(self, group_id: bytes, handle: Any) -> ObjectRef[Any]:
+        worker = ray._private.worker.global_worker
+        value = worker.get_serialization_context().serialize(handle)
+        ref = worker.core_worker.async_wait_placement_group_ready(ray.PlacementGroupID(group_id), value)
+        return self.objects.referring(ref)
 
     def await_group(self, group_id: bytes, timeout: float) -> str:
         from nbactors.cluster.creation import group_of  # noqa: PLC0415 - as above

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -9,22 +10,27 @@ from typing import Any
 import ray
 from ray import cloudpickle
 
+from nbactors import exceptions
 from nbactors.cluster.translation import translated
 from nbactors.definitions.diagnosis import refusal
 
 
 @contextmanager
-def sending(values: Iterable[Any]) -> Iterator[None]:
+def sending(values: Iterable[Any], method: str = "") -> Iterator[None]:
     """Raise Ray's errors as those of nbactors. One of a value that cannot be pickled names the part at fault.
 
     Args:
         values: What Ray pickles within the `with` block.
+        method: The user's method that is called within it: Ray knows the host's only.
 
     Raises:
         TypeError: One of the values cannot be pickled.
     """
     try:
         yield
+    except ray.exceptions.PendingCallsLimitExceeded as error:
+        text = re.sub(r"The task \w+ could", f"The task {method} could", str(translated(error)), count=1)
+        raise exceptions.PendingCallsLimitExceeded(text) from None
     except ray.exceptions.RayError as error:
         raise translated(error) from None
     except Exception as error:

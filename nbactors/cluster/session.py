@@ -17,10 +17,12 @@ from nbactors.cluster.common.hubs import NAMESPACE
 from nbactors.cluster.hub import Hub
 from nbactors.cluster.news import News
 from nbactors.cluster.observing.deaths import Deaths
+from nbactors.cluster.object_records import Record
 from nbactors.cluster.preflight.checking import check_session
 from nbactors.cluster.ray_engine import RayEngine
 from nbactors.cluster.wanted import Wanted
 from nbactors.cluster.watcher import Dropped
+from nbactors.engine import interrupt_text
 from nbactors.frontend import calling_cell
 from nbactors.frontend.bar import BarState
 from nbactors.frontend.sink import Sink, UnreadError
@@ -56,6 +58,7 @@ class RaySession(RayEngine):
         self.task_table.job_id = ray.get_runtime_context().get_job_id()
         self._cancels = cancels_on_interrupt
         self._reports_unread = reports_unread
+        self.objects.on_interrupt = self._on_interrupt
         self._hub_name = f"hub-{ray.get_runtime_context().get_job_id()}-{os.urandom(4).hex()}"
         self._hub = (
             ray.remote(Hub)
@@ -100,10 +103,8 @@ class RaySession(RayEngine):
             return super().get(refs, timeout)
         try:
             return self._get_visited(refs, timeout)
-        except KeyboardInterrupt:
-            if self._cancels:
-                for ref in refs:
-                    self.cancel_interrupted(ref)
+        except KeyboardInterrupt as error:
+            self._on_interrupt(error, [ref._entry for ref in refs])
             raise
 
     def _get_visited(self, refs: Sequence[ObjectRef[Any]], timeout: float | None) -> list[Any]:
@@ -129,7 +130,19 @@ class RaySession(RayEngine):
     def wait(
         self, refs: list[ObjectRef[Any]], num_returns: int, timeout: float | None, fetch_local: bool
     ) -> tuple[list[ObjectRef[Any]], list[ObjectRef[Any]]]:
-        if self.sink is None or threading.current_thread() is not threading.main_thread():
+        if threading.current_thread() is not threading.main_thread():
+            return super().wait(refs, num_returns, timeout, fetch_local)
+        try:
+            return self._wait_visited(refs, num_returns, timeout, fetch_local)
+        except KeyboardInterrupt as error:
+            self._on_interrupt(error, [ref._entry.call for ref in refs])
+            raise
+
+    def _wait_visited(
+        self, refs: list[ObjectRef[Any]], num_returns: int, timeout: float | None, fetch_local: bool
+    ) -> tuple[list[ObjectRef[Any]], list[ObjectRef[Any]]]:
+        """Do the same as `_get_visited` for `wait`."""
+        if self.sink is None:
             return super().wait(refs, num_returns, timeout, fetch_local)
         deadline = None if timeout is None else monotonic() + timeout
         self._waits += 1
@@ -143,6 +156,16 @@ class RaySession(RayEngine):
         finally:
             self._waits -= 1
             self._visit()
+
+    def _on_interrupt(self, error: KeyboardInterrupt, awaited: Sequence[Record]) -> None:
+        """Name the awaited calls in the error of an interrupt, and cancel them if the user has chosen so."""
+        calls = {record.number or record.id: record for record in awaited}
+        running = [record for record in calls.values() if not record.done()]
+        if self._cancels:
+            self.calls.cancel(running, False, True, True)
+        if not error.args:
+            text = interrupt_text.of_cancelled if self._cancels else interrupt_text.of_uncancelled
+            error.args = (text(len(calls), len(running)),)
 
     def _visit(self) -> None:
         while not self._visits.empty():
@@ -231,11 +254,11 @@ class RaySession(RayEngine):
     def facts_of(self, link: Any) -> ActorFacts:
         known = self._news.actors.get(link.actor_id)
         pid = known["pid"] if known is not None else 0
-        calls = super().facts_of(link).calls
+        facts = super().facts_of(link)
         cause = self._deaths.cause(link.handle)
-        if cause is not None:
-            return ActorFacts("dead", pid, cause, calls)
-        return ActorFacts("starting" if known is None else "alive", pid, "", calls)
+        if cause is not None or facts.state == "dead":
+            return ActorFacts("dead", pid, cause or "", facts.calls)
+        return ActorFacts("starting" if known is None else "alive", pid, "", facts.calls)
 
     def shutdown(self) -> None:
         if self._is_closed or os.getpid() != self._pid:

@@ -101,9 +101,9 @@ class GroupFacts(NamedTuple):
 
     Attributes:
         bundles: The amounts of each bundle, by resource.
-        state: "PENDING", "CREATED" or "REMOVED".
+        state: "PENDING", "CREATED" or "REMOVED"; on a cluster also "RESCHEDULING", after the death of a node.
         waits_for: What a pending group waits for.
-        node_id: The node of the bundles, in hexadecimal digits.
+        nodes: The node of each bundle, in hexadecimal digits; empty where it has none yet.
     """
 
     group_id: bytes
@@ -115,7 +115,7 @@ class GroupFacts(NamedTuple):
     job_id: bytes
     state: str
     waits_for: str
-    node_id: str
+    nodes: list[str]
 
 
 class Engine(ABC):
@@ -373,6 +373,14 @@ class Engine(ABC):
     def remove_group(self, group_id: bytes) -> None:
         """Remove a placement group, with all that runs in it. Does nothing if there is none."""
         raise exceptions.RaySystemError("this engine has no placement groups")
+
+    def group_ready(self, group_id: bytes, handle: Any) -> ObjectRef[Any] | None:
+        """Return a reference whose value is `handle` once a placement group has its resources.
+
+        None if a task in the group tells it.
+        """
+        del group_id, handle
+        return None
 
     def await_group(self, group_id: bytes, timeout: float) -> str:
         """Wait until a placement group waits no more, for at most `timeout` seconds; return its state. Blocks."""

@@ -76,6 +76,9 @@ class PlacementGroup:
         The reference is that of a task in the group, which holds no resources. If the group is removed, it raises
         TaskPlacementGroupRemoved.
         """
+        told = engine.current().group_ready(self.id.binary(), self)
+        if told is not None:
+            return told
         place = PlacementGroupSchedulingStrategy(self)
         check: Any = _check_reservation
         ref: ObjectRef[PlacementGroup] = check.options(scheduling_strategy=place).remote(self)
@@ -204,9 +207,9 @@ def placement_group_table(placement_group: PlacementGroup | None = None) -> dict
     """Return the facts about a placement group, or those about all groups by id. Follows Ray's function.
 
     Returns:
-        `placement_group_id`, `name`, `bundles` and `bundles_to_node_id` (by number), `strategy`, `state` ("PENDING",
-        "CREATED" or "REMOVED"), and `stats`, whose `scheduling_state` tells whether the group waits. For a group that
-        the node does not know an empty dict.
+        `placement_group_id`, `name`, `bundles` and `bundles_to_node_id` (by number), `strategy`, `state`, and `stats`,
+        whose `scheduling_state` tells whether the group waits. The state is "PENDING", "CREATED" or "REMOVED"; on a
+        cluster also "RESCHEDULING", after the death of a node. For a group that the node does not know an empty dict.
     """
     rows = {facts.group_id.hex(): _row(facts) for facts in engine.current().groups()}
     return rows if placement_group is None else rows.get(placement_group.id.hex(), {})
@@ -219,16 +222,15 @@ def _facts_of(group_id: bytes) -> GroupFacts:
     raise ValueError(f"Placement group {group_id.hex()} does not exist: it was removed, or its session has ended.")
 
 
-_SCHEDULING = {"PENDING": "QUEUED", "CREATED": "FINISHED", "REMOVED": "REMOVED"}
+_SCHEDULING = {"PENDING": "QUEUED", "RESCHEDULING": "QUEUED", "CREATED": "FINISHED", "REMOVED": "REMOVED"}
 
 
 def _row(facts: GroupFacts) -> dict[str, Any]:
-    where = facts.node_id if facts.state != "PENDING" else ""
     return {
         "placement_group_id": facts.group_id.hex(),
         "name": facts.name,
         "bundles": dict(enumerate(facts.bundles)),
-        "bundles_to_node_id": dict.fromkeys(range(len(facts.bundles)), where),
+        "bundles_to_node_id": dict(enumerate(facts.nodes)),
         "strategy": facts.strategy,
         "state": facts.state,
         "stats": {"scheduling_state": _SCHEDULING[facts.state]},

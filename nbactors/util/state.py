@@ -282,8 +282,8 @@ def list_placement_groups(
             "creator_job_id": facts.job_id.hex(),
             "state": facts.state,
             "bundles": [
-                {"bundle_id": str(number), "unit_resources": bundle, "node_id": facts.node_id}
-                for number, bundle in enumerate(facts.bundles)
+                {"bundle_id": str(number), "unit_resources": bundle, "node_id": node_id}
+                for number, (bundle, node_id) in enumerate(zip(facts.bundles, facts.nodes, strict=True))
             ],
             "is_detached": facts.is_detached,
             "waits_for": facts.waits_for,

@@ -110,6 +110,7 @@ def read_on(ray: Any, generator: Any, count: int, eventually: Callable[..., Any]
 
 
 @pytest.mark.differs("Ray's generators stay in the process of the call")
+@pytest.mark.differs_on_cluster("as on Ray, only the process that has made the call can read its generator")
 class TestOtherProcess:
     def test_a_generator_can_be_an_argument(self, ray: Any, call: Any) -> None:
         assert ray.get(ray.remote(Reader).remote().read_all.remote(call("count", 20))) == list(range(20))

@@ -10,7 +10,7 @@ import asyncio
 import inspect
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from typing import Any
 
 import ray
@@ -27,6 +27,7 @@ from nbactors.cluster.host.running import Begun, Running, Stop, Stopped
 from nbactors.cluster.host.setup import Setup
 from nbactors.cluster.host.worker import of_process
 from nbactors.definitions.metadata import ActorMeta
+from nbactors.exceptions.one_line import brief
 
 _LEAVING = (SystemExit, ray.exceptions.AsyncioActorExit)
 """What leaves a method to end the actor."""
@@ -58,6 +59,7 @@ class Host:
         token = self._process.begin(call)
         try:
             yield actor_records.changed_class(self._id) or setup.cls
+            self._name_output()
         except _LEAVING:
             self._orders.leave()
             raise
@@ -70,6 +72,16 @@ class Host:
             raise made from None
         finally:
             self._process.end(call, token)
+
+    def _name_output(self) -> None:
+        """Have the text of an actor that has its own `__repr__` stand before its output."""
+        instance = self._built_in.instance
+        if type(instance).__repr__ is object.__repr__:  # type: ignore[comparison-overlap] # it knows no plain class
+            return
+        try:
+            self._process.label = brief(repr(instance)) or self._process.label
+        except Exception:  # noqa: BLE001 - the user's __repr__; the class's name serves as well
+            pass
 
     def _facts(self, setup: Setup) -> dict[str, Any]:
         context = ray.get_runtime_context()
@@ -167,6 +179,16 @@ class Host:
 
 def _kill_this_actor() -> None:
     ray.kill(ray.get_runtime_context().current_actor)
+
+
+@asynccontextmanager
+async def _closing(items: Any) -> AsyncIterator[None]:
+    """Close an asynchronous iterator after the `with` block, if it can be closed."""
+    try:
+        yield
+    finally:
+        if hasattr(items, "aclose"):
+            await items.aclose()
 
 
 def _task_id() -> str:
@@ -309,8 +331,9 @@ class AsyncActorHost(Host):
                     args, kwargs = self._process.split(call, values)
                     items = self._function(call)(*args, **kwargs)
                     if hasattr(items, "__aiter__"):
-                        async for item in items:
-                            yield item
+                        async with _closing(items):
+                            async for item in items:
+                                yield item
                     else:
                         for item in items:
                             yield item
@@ -325,6 +348,23 @@ class AsyncActorHost(Host):
             await self._end(call, token, dropping)
         if dropping is not None:
             raise dropping
+
+    async def gather(self, spec: tuple[Any, ...], count: int, *values: Any) -> Iterator[Any]:
+        """Run a generator of the user's object for Ray, which takes no values of asynchronous ones but in streams.
+
+        Args:
+            spec: The call.
+            count: How many values the caller takes; -1 for all.
+            values: The arguments.
+        """
+        found: list[Any] = []
+        items = self.stream(spec, *values)
+        async with _closing(items):
+            async for item in items:
+                found.append(item)
+                if 0 <= count < len(found):  # as Ray does, which looks whether there is one more
+                    break
+        return (item for item in found)
 
     def _begin(self, call: Call) -> Begun:
         return self._running.begin(call, asyncio.current_task(), asyncio.get_running_loop())

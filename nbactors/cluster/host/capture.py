@@ -24,7 +24,7 @@ from nbactors.cluster.host.lines import Lines
 from nbactors.cluster.host.tail import Tail
 
 DRAIN_S = 0.5
-"""Seconds that the end of a call waits for what is left in the pipes."""
+"""Seconds that the end of a call, and text of Python code, wait for what is left in the pipes."""
 
 _MARKS = (":task_name:", ":actor_name:", ":job_id:")
 """How lines begin that Ray's worker writes for Ray's own log monitor."""
@@ -67,6 +67,7 @@ class Capture:
         """Take text that Python code has written. Any thread."""
         if text.startswith(_OF_RAY):
             return
+        self._pipes[number - 1].drain(DRAIN_S)  # what was written there before stands before this text
         call = CURRENT.get() or self.latest
         lines = text.splitlines(keepends=True)
         if text.startswith(_MARKS):
@@ -109,6 +110,7 @@ class _Pipe:
         os.set_inheritable(write, True)
         os.dup2(write, number)
         os.close(write)
+        self._taken = 0
         self._decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
         threading.Thread(target=self._run, name="nbactors-output", daemon=True).start()
 
@@ -121,6 +123,7 @@ class _Pipe:
                 data = os.read(self._read, 1 << 16)
                 if not data:
                     return
+                self._taken += len(data)
                 os.write(self.log, data)
                 text = self._decoder.decode(data)
                 if text:
@@ -128,9 +131,12 @@ class _Pipe:
                 self._drained.notify_all()
 
     def drain(self, seconds: float) -> None:
-        """Wait until the pipe is empty."""
+        """Wait until what is in the pipe now has been taken. Others may go on writing."""
         with self._drained:
-            self._drained.wait_for(lambda: not _unread(self._read), seconds)
+            unread = _unread(self._read)
+            if unread:
+                wanted = self._taken + unread
+                self._drained.wait_for(lambda: self._taken >= wanted, seconds)
 
 
 def _unread(descriptor: int) -> int:

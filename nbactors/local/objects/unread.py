@@ -15,10 +15,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from nbactors import exceptions
+from nbactors.exceptions.one_line import brief
 from nbactors.exceptions.source_lines import raised
 from nbactors.frontend.sink import DROPPED, HELD, READ, UnreadError
 from nbactors.local.objects.object_life import READY
-from nbactors.local.wire import failures, ids
+from nbactors.local.wire import ids
 from nbactors.local.wire.cancel_mode import CancelMode
 
 if TYPE_CHECKING:
@@ -139,10 +140,10 @@ def _describe(call: Maker, data: bytes) -> UnreadError | None:
     cell = ids.cell_of(call.origin)
     if kind == "task":
         _, function, trace, pid = parts
-        line = failures.brief(raised(trace))
+        line = brief(raised(trace))
         return UnreadError(cell, function, line.partition(":")[0], line, trace, pid)
     error: Any = pickle.loads(parts[0])
     if not isinstance(error, _REPORTED):
         return None
     name = type(error).__name__
-    return UnreadError(cell, call.facts().label, name, f"{name}: {failures.brief(str(error))}", f"{name}: {error}")
+    return UnreadError(cell, call.facts().label, name, f"{name}: {brief(str(error))}", f"{name}: {error}")

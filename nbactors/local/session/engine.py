@@ -419,7 +419,7 @@ class LocalEngine(Engine):
                 row.job_id,
                 row.state,
                 row.waits_for,
-                node_id,
+                [node_id if row.state != "PENDING" else ""] * len(row.creation.bundles),
             )
             for row in listing.groups
         ]

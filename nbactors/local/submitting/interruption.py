@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from nbactors.engine import interrupt_text
 from nbactors.frontend.shutdown_request import SHUTDOWN_REQUEST
 from nbactors.local.objects.entry import BorrowedEntry
 from nbactors.local.objects.object_life import READY
@@ -71,7 +72,9 @@ class Interruption:
         if self.cancels:
             self._cancel(running)
         if not error.args:
-            error.args = (_text(count, running) if self.cancels else _text_of_uncancelled(count, len(running)),)
+            error.args = (
+                _text(count, running) if self.cancels else interrupt_text.of_uncancelled(count, len(running)),
+            )
 
     def cancel_one(self, awaited: Any) -> None:
         """Cancel the call that makes an awaited object or stream. Any thread."""
@@ -138,20 +141,18 @@ def _is_late(call: _Running) -> bool:
 
 def _text(count: int, running: list[_Running]) -> str:
     """Return what an interrupt does that cancels the running ones of `count` calls."""
-    parts = [_waited_for(count)]
     later = [call for call in running if _is_late(call)]
     ended = len(running) - len(later)
-    if not running:
-        return f"{parts[0]}; all had ended"
+    if not later:
+        return interrupt_text.of_cancelled(count, ended)
+    parts = [interrupt_text.waited_for(count)]
     if ended:
-        which = "it still ran and was" if count == 1 else f"{ended} still ran and {'was' if ended == 1 else 'were'}"
-        parts.append(f"{which} cancelled")
-    if later:
-        which = "it still runs" if count == 1 else f"{len(later)} still run{'s' if len(later) == 1 else ''}"
-        are, they, go = ("is", "it", "goes") if len(later) == 1 else ("are", "they", "go")
-        parts.append(f"{which}{_where(later)} and {are} cancelled in {SHUTDOWN_REQUEST.grace_s:g} s")
-        parts.append(f"if the kernel restarts, {they} {go} on{_attached(later)}")
-    return "; ".join([*parts, 'init(on_interrupt="detach") lets such calls go on'])
+        parts.append(interrupt_text.cancelled(count, ended))
+    which = "it still runs" if count == 1 else f"{len(later)} still run{'s' if len(later) == 1 else ''}"
+    are, they, go = ("is", "it", "goes") if len(later) == 1 else ("are", "they", "go")
+    parts.append(f"{which}{_where(later)} and {are} cancelled in {SHUTDOWN_REQUEST.grace_s:g} s")
+    parts.append(f"if the kernel restarts, {they} {go} on{_attached(later)}")
+    return interrupt_text.with_hint(parts)
 
 
 def _where(calls: list[_Running]) -> str:
@@ -165,16 +166,3 @@ def _where(calls: list[_Running]) -> str:
 def _attached(calls: list[_Running]) -> str:
     name = min((call.actor for call in calls if call.actor), default="")
     return f" there, and %attach {name if name.isidentifier() else repr(name)} gets a handle" if name else ""
-
-
-def _text_of_uncancelled(count: int, running: int) -> str:
-    """Return what an interrupt does that cancels none of the calls."""
-    waited = _waited_for(count)
-    if not running:
-        return f"{waited}; all had ended"
-    which = "it still runs" if count == 1 else f"{running} still run{'s' if running == 1 else ''}"
-    return f'{waited}; {which}; cancel(ref) ends a call, and with init(on_interrupt="cancel") an interrupt does'
-
-
-def _waited_for(count: int) -> str:
-    return f"waited for {count} call{'s' if count != 1 else ''}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbactors import exceptions
 from nbactors.exceptions import reasons
+from nbactors.exceptions.one_line import brief
 from nbactors.exceptions.source_lines import raised, with_sources
 from nbactors.local.wire import messages
 from nbactors.local.wire.cancel_mode import CancelMode
@@ -15,10 +16,6 @@ from nbactors.pickling import pickling
 
 if TYPE_CHECKING:
     from nbactors.exceptions.task_error import RemoteFrame
-
-SHOWN = 200
-"""The highest number of an error's characters in one line of a view."""
-
 
 _MODULE = "nbactors.exceptions."
 _ENDED = (f"{_MODULE}TaskCancelledError: ", f"{_MODULE}OutOfMemoryError: ")
@@ -82,15 +79,6 @@ def summary(data: bytes) -> tuple[str, str]:
         return function_name, brief(last.removeprefix(_MODULE) if last.startswith(_ENDED) else raised(trace))
     error = pickle.loads(parts[1])
     return "", f"{type(error).__name__}: {brief(str(error))}"
-
-
-def brief(text: str) -> str:
-    """Return the first line of a text, shortened, with escapes in place of what is no valid UTF-8.
-
-    A notebook shows it: a message with a lone surrogate cannot be sent.
-    """
-    line = text.strip().partition("\n")[0].strip().encode("utf-8", "backslashreplace").decode()
-    return line if len(line) <= SHOWN else line[: SHOWN - 1] + "…"
 
 
 def excerpt(trace: str) -> str:

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from nbactors.exceptions.one_line import SHOWN, brief
 from nbactors.local.wire import failures, messages
 
 
@@ -19,13 +20,13 @@ from nbactors.local.wire import failures, messages
     ],
 )
 def test_the_first_line_can_be_sent_to_a_notebook(text: str, shown: str) -> None:
-    assert failures.brief(text) == shown
-    assert json.dumps(failures.brief(text), ensure_ascii=False).encode()
+    assert brief(text) == shown
+    assert json.dumps(brief(text), ensure_ascii=False).encode()
 
 
 @pytest.mark.parametrize("text", ["y" * 1_000_000, "\ud800" * 1_000_000])
 def test_it_is_short(text: str) -> None:
-    assert len(failures.brief(text)) == failures.SHOWN
+    assert len(brief(text)) == SHOWN
 
 
 FRAMES = "Traceback (most recent call last):\n" + "".join(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from nbactors.definitions.hooks import METHODS, RESTORE
 from nbactors.exceptions.hints import hint
+from nbactors.exceptions.one_line import brief
 from nbactors.exceptions.user_traceback import user_traceback
 from nbactors.local.reactor.waiter import Waiter
 from nbactors.local.submitting import arguments, restart_file
@@ -616,7 +617,7 @@ class Executor:
         self._resume(job)
         if cls.__repr__ is not object.__repr__:
             try:
-                label = failures.brief(invoke(repr, (self.hosted.instance,), {}))
+                label = brief(invoke(repr, (self.hosted.instance,), {}))
             except Exception:  # noqa: BLE001 - the user's __repr__; the class's name serves as well
                 return
             self.on_named(label)
