@@ -117,15 +117,25 @@ class Hub:
                 waiting.remove(order)
 
     async def orders(self, address: bytes, wait_s: float) -> list[tuple[int, str, tuple[Any, ...]]]:
-        """Return the orders for a host; wait for one for `wait_s` seconds at most."""
+        """Return the orders for a host; wait for one for `wait_s` seconds at most.
+
+        The first question of a process does not wait: an actor that has been started again is there now, though its
+        last process may have left, or have crashed while it asked.
+        """
+        if not wait_s:
+            self._left.discard(address)
+        earlier = self._has_orders.pop(address, None)
+        if earlier is not None:
+            earlier.set()
         if not self._orders[address] and address not in self._left:  # its leave may have come first
             event = self._has_orders[address] = asyncio.Event()
             try:
                 await asyncio.wait_for(event.wait(), wait_s)
             except asyncio.TimeoutError:
                 pass
-            finally:
-                self._has_orders.pop(address, None)
+            if self._has_orders.get(address) is not event:
+                return []  # a later process of the actor asks now
+            del self._has_orders[address]
         return list(self._orders.pop(address, ()))
 
     async def leave(self, address: bytes) -> None:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+from nbactors.cluster.common.timing import later
 from nbactors.cluster.observing.task_table import TaskTable
 from nbactors.frontend.bar import BarState
-from nbactors.frontend.sink import Display, Output, Sink, Unmade, UnreadError
+from nbactors.frontend.sink import DROPPED, Display, Output, Sink, Unmade, UnreadError
 from nbactors.frontend.text_stream import is_terminal, write_now
+from nbactors.frontend.unread_printer import UnreadPrinter
 
 
 class News:
@@ -31,6 +36,8 @@ class News:
         self.task_table = TaskTable()
         self._shows_output = shows_output
         self._has_prefix = has_prefix
+        self._printing = threading.Lock()
+        self._printer = UnreadPrinter(lambda seconds, write: later(seconds, partial(self._print, write)))
 
     def show(self, kind: str, source: Any, content: Any) -> None:
         """Show a report.
@@ -74,8 +81,16 @@ class News:
         write_now(sys.stderr, f"nbactors: {text}\n")
 
     def unread(self, error: UnreadError) -> None:
-        """Show the error of a call whose last reference is gone, and which no code has read."""
+        """Show the error of a call whose last reference is gone, and which no code has read. Any thread."""
         if self.sink is not None and error.cell:
-            self.sink.unread(error, "dropped")
+            self.sink.unread(error, DROPPED)
             return
-        write_now(sys.stderr, f"nbactors: {error.call} failed, and no code has read its error:\n{error.text}\n")
+        self._print(partial(self._printer.take, error, DROPPED))
+
+    def close(self) -> None:
+        """Print the errors that wait for others of their kind. Any thread."""
+        self._print(self._printer.flush)
+
+    def _print(self, action: Callable[[], None]) -> None:
+        with self._printing:
+            action()

@@ -23,6 +23,7 @@ from nbactors.cluster.ray_engine import RayEngine
 from nbactors.cluster.wanted import Wanted
 from nbactors.cluster.watcher import Dropped
 from nbactors.engine import interrupt_text
+from nbactors.exceptions.one_line import brief
 from nbactors.frontend import calling_cell
 from nbactors.frontend.bar import BarState
 from nbactors.frontend.sink import Sink, UnreadError
@@ -245,11 +246,11 @@ class RaySession(RayEngine):
             return
         if isinstance(error, exceptions.TaskCancelledError | exceptions.ActorDiedError):
             return
-        kind = type(getattr(error, "cause", error)).__name__
-        line = str(getattr(error, "cause", error)).strip().partition("\n")[0][:200]
-        self._news.unread(
-            UnreadError(dropped.cell, dropped.label, kind, f"{kind}: {line}", str(error), getattr(error, "pid", 0))
-        )
+        cause = getattr(error, "cause", error)
+        kind = type(cause).__name__
+        line = f"{kind}: {brief(str(cause))}"
+        text = getattr(error, "traceback_str", line)
+        self._news.unread(UnreadError(dropped.cell, dropped.label, kind, line, text, getattr(error, "pid", 0)))
 
     def facts_of(self, link: Any) -> ActorFacts:
         known = self._news.actors.get(link.actor_id)
@@ -265,6 +266,8 @@ class RaySession(RayEngine):
             return
         self.checkpoints.clear()
         self._take(0.0, TAKE_S)
+        self.objects.watcher.catch_up()
+        self._news.close()
         self._is_closed = True
         self.usage.close(CLOSE_S)
         # A call of Ray's without a connection would start a cluster. So all threads end before the connection does.

@@ -79,6 +79,13 @@ class Watcher:
         """Return the dropped calls that have not ended."""
         return list(self._dropped.copy().values())
 
+    def catch_up(self) -> None:
+        """Wait until dropped calls that have ended are told. Not on the watcher's thread."""
+        for _ in range(2 if self._thread.is_alive() else 0):  # between the two errands is one look
+            has_come = threading.Event()
+            self._new.put(has_come.set)
+            has_come.wait(10 * LOOK_S)
+
     def close(self) -> None:
         """Watch no more, and wait until the thread has ended."""
         self._is_closed = True

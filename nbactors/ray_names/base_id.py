@@ -21,13 +21,14 @@ class BaseID:
     """
 
     _size: ClassVar[int]
+    _size_on_cluster: ClassVar[int] = 0
 
     __slots__ = ("_binary",)
 
     def __init__(self, binary: bytes) -> None:
         if not isinstance(binary, bytes):
             raise TypeError(f"Unsupported type: {type(binary)}, expected bytes")
-        if len(binary) != self._size:
+        if len(binary) != self._size and len(binary) != self._size_on_cluster:
             raise ValueError(f"ID string needs to have length {self._size}, got {len(binary)}")
         self._binary = binary
 
@@ -68,7 +69,7 @@ class BaseID:
 
     def is_nil(self) -> bool:
         """Return whether this is the id that names nothing."""
-        return self._binary == b"\xff" * self._size
+        return self._binary == b"\xff" * len(self._binary)
 
     def __eq__(self, other: object) -> bool:
         return type(other) is type(self) and other._binary == self._binary

@@ -95,7 +95,8 @@ class FunctionID(UniqueID):
 
 
 class WorkerID(UniqueID):
-    """The id of a worker or driver process, 16 bytes."""
+    """The id of a worker or driver process, 16 bytes; on a Ray cluster 28."""
 
     __slots__ = ()
     _size = 16
+    _size_on_cluster = 28

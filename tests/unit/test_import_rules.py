@@ -55,7 +55,7 @@ views                     : byte_sizes definitions frontend
 definitions               : options exceptions                                                  + cloudpickle
 options                   : byte_sizes runtime_env limits
 runtime_env               : limits
-frontend                  : version
+frontend                  : exceptions version
 pickling                  : definitions frontend                                                   + polars pyarrow
 byte_sizes                :
 exceptions                : version
@@ -78,7 +78,7 @@ in_worker                 : frontend                                            
 
 local.worker              : pickling local.worker.running local.worker.inspecting local.worker.printing local.session
                             in_worker
-                            local.member local.objects local.reactor local.sockets local.wire definitions engine
+                            local.member local.reactor local.sockets local.wire definitions engine
                             exceptions frontend limits logging_config runtime_env version         + msgspec
 local.worker.running      : in_worker pickling local.worker.inspecting local.worker.memory local.worker.printing
                             local.worker.jobs

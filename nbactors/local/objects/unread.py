@@ -18,6 +18,7 @@ from nbactors import exceptions
 from nbactors.exceptions.one_line import brief
 from nbactors.exceptions.source_lines import raised
 from nbactors.frontend.sink import DROPPED, HELD, READ, UnreadError
+from nbactors.frontend.unread_printer import VARIABLE
 from nbactors.local.objects.object_life import READY
 from nbactors.local.wire import ids
 from nbactors.local.wire.cancel_mode import CancelMode
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from nbactors.local.objects.entry import Entry
     from nbactors.local.objects.home import Maker
     from nbactors.local.reactor.reactor import Reactor
-
-VARIABLE = "RAY_IGNORE_UNHANDLED_ERRORS"
 
 _REPORTED = (exceptions.WorkerCrashedError, exceptions.OutOfMemoryError, exceptions.CallTimeoutError)
 """The runtime's errors that are reported. The others tell of an order of the user's, such as a cancelled call, or of a

@@ -22,11 +22,11 @@ from nbactors.frontend.bar import BarState
 from nbactors.frontend.interrupts import INTERRUPTS
 from nbactors.frontend.metric_points import POINTS
 from nbactors.frontend.sink import Sink
+from nbactors.frontend.unread_printer import UnreadPrinter
 from nbactors.limits import MAX_NAME, MAX_TEXT
 from nbactors.local.member import Process
 from nbactors.local.objects.entry import Entry
 from nbactors.local.objects.held import Held
-from nbactors.local.objects.unread_printer import UnreadPrinter
 from nbactors.local.session.printer import Printer
 from nbactors.local.session.showing import Showing
 from nbactors.local.session.signal_wakeup import SignalWakeup
@@ -529,7 +529,7 @@ class SessionEngine(LocalEngine):
         self._wakeup = SignalWakeup(process.reactor)
         process.job_number = int.from_bytes(job_id, "little")
         process.store.on_first_map = hints.explain_in_scripts
-        self._unread_printer = UnreadPrinter(process.reactor)
+        self._unread_printer = UnreadPrinter(process.reactor.call_later)
         showing = Showing(process.handle, lambda: self.sink, self._unread_printer)
         process.actors.on_unmade = showing.on_unmade
         process.objects.unread.tell = showing.on_unread

@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 
 from nbactors.frontend.sink import Display, Paused, Sink, Unmade, UnreadError
+from nbactors.frontend.unread_printer import UnreadPrinter
 from nbactors.local import sockets
-from nbactors.local.objects.unread_printer import UnreadPrinter
 from nbactors.local.wire import ids, messages
 
 PAUSED_S = 2.0

@@ -14,11 +14,11 @@ from nbactors import exceptions
 from nbactors.engine.base import Engine
 from nbactors.frontend import calling_cell, redirected
 from nbactors.frontend.interrupts import INTERRUPTS
+from nbactors.frontend.unread_printer import VARIABLE
 from nbactors.local import standard_streams
 from nbactors.local.access import discovery, linger, memory_threshold
 from nbactors.local.environment import prepared
 from nbactors.local.member import Process
-from nbactors.local.objects.unread import VARIABLE
 from nbactors.local.session.engine import SessionEngine
 from nbactors.local.session.printer import Printer
 from nbactors.local.submitting.interruption import Interruption

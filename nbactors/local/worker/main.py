@@ -11,11 +11,11 @@ import msgspec
 
 from nbactors import engine, exceptions
 from nbactors.definitions import main_names
+from nbactors.frontend.unread_printer import UnreadPrinter
 from nbactors.in_worker import ipython_display, tqdm_bars
 from nbactors.limits import MAX_NAME
 from nbactors.local import sockets
 from nbactors.local.member import Process
-from nbactors.local.objects.unread_printer import UnreadPrinter
 from nbactors.local.reactor.waiter import Waiter
 from nbactors.local.wire import messages, restart_files
 from nbactors.local.worker import applying, spawned_main
@@ -105,7 +105,7 @@ class Worker:
         self._take_settings(self._engine)
         process.environment.tell_paths()
         process.objects.waiting.on_block = self._lend
-        process.objects.unread.tell = UnreadPrinter(process.reactor).take
+        process.objects.unread.tell = UnreadPrinter(process.reactor.call_later).take
         self.executor.serve()
 
     def _take_settings(self, engine: WorkerEngine) -> None:

@@ -95,3 +95,35 @@ def test_an_error_of_a_host_is_that_of_the_order() -> None:
 
     with pytest.raises(ValueError, match="no"):
         asyncio.run(run())
+
+
+def test_an_actor_that_was_started_again_gets_the_orders_and_its_crashed_process_none() -> None:
+    async def run() -> list[Any]:
+        hub = Hub()
+        crashed = asyncio.ensure_future(hub.orders(b"actor", 30))
+        await asyncio.sleep(0)
+        first = await asyncio.wait_for(hub.orders(b"actor", 0), 10)
+        again = asyncio.ensure_future(hub.orders(b"actor", 30))
+        await asyncio.sleep(0)
+        order = asyncio.ensure_future(hub.order(b"actor", "stop", (), 30))
+        found = [await asyncio.wait_for(crashed, 10), first, [name for _, name, _ in await asyncio.wait_for(again, 10)]]
+        await hub.answer(1, None)
+        await order
+        return found
+
+    assert asyncio.run(run()) == [[], [], ["stop"]]
+
+
+def test_an_actor_that_has_left_and_was_started_again_waits_for_orders() -> None:
+    async def run() -> tuple[bool, list[Any]]:
+        hub = Hub()
+        await hub.leave(b"actor")
+        await hub.orders(b"actor", 0)
+        asked = asyncio.ensure_future(hub.orders(b"actor", 30))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        waits = not asked.done()
+        await hub.leave(b"actor")
+        return waits, await asyncio.wait_for(asked, 10)
+
+    assert asyncio.run(run()) == (True, [])

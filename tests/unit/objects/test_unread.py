@@ -9,9 +9,9 @@ from members import Session, settle
 
 from nbactors import exceptions
 from nbactors.frontend.sink import DROPPED, HELD, READ, UnreadError
+from nbactors.frontend.unread_printer import UnreadPrinter
 from nbactors.local.objects.entry import Entry
 from nbactors.local.objects.unread import VARIABLE
-from nbactors.local.objects.unread_printer import UnreadPrinter
 from nbactors.local.submitting.arguments import Arguments, prepare
 from nbactors.local.submitting.pending_call import PendingCall, make_results
 from nbactors.local.wire import failures
@@ -185,7 +185,7 @@ def test_reports_are_turned_off_by_a_variable_or_an_option(
 
 class TestPrinter:
     def test_each_kind_is_printed_whole_once(self, session: Session, capsys: pytest.CaptureFixture[str]) -> None:
-        printer = UnreadPrinter(session.reactor)
+        printer = UnreadPrinter(session.reactor.call_later)
         error = UnreadError(0, "A.bad", "ValueError", "ValueError: x", "Traceback (most recent call last):\nVal", 7)
         for number in range(3):
             printer.take(error._replace(error=f"ValueError: {number}"), DROPPED)
@@ -200,7 +200,7 @@ class TestPrinter:
         assert last.endswith("ValueError: x (in A.bad)")
 
     def test_an_error_of_the_runtime_names_the_call(self, session: Session, capsys: pytest.CaptureFixture[str]) -> None:
-        printer = UnreadPrinter(session.reactor)
+        printer = UnreadPrinter(session.reactor.call_later)
         printer.take(UnreadError(0, "work", "WorkerCrashedError", "…", "WorkerCrashedError: gone"), DROPPED)
         printer.flush()
         assert capsys.readouterr().err.endswith("=1'): work: WorkerCrashedError: gone\n")

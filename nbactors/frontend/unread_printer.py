@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from time import monotonic
 from typing import TYPE_CHECKING
 
 from nbactors.exceptions import reasons
 from nbactors.frontend.sink import DROPPED
 from nbactors.frontend.text_stream import write_now
-from nbactors.local.objects.unread import VARIABLE
 
 if TYPE_CHECKING:
     from nbactors.frontend.sink import UnreadError
-    from nbactors.local.reactor.reactor import Reactor
+
+VARIABLE = "RAY_IGNORE_UNHANDLED_ERRORS"
+"""The variable of the environment that turns these reports off."""
 
 GATHER_S = 0.2
 """Seconds for which errors of one kind are counted before they are written."""
@@ -26,14 +28,14 @@ KINDS = 1_000
 
 
 class UnreadPrinter:
-    """Writes the errors of one process. On the leader's thread, unless a method says otherwise.
+    """Writes the errors of one process. One thread at a time.
 
     Args:
-        reactor: The event loop of this process.
+        later: Calls a function after so many seconds, without waiting for it.
     """
 
-    def __init__(self, reactor: Reactor) -> None:
-        self._reactor = reactor
+    def __init__(self, later: Callable[[float, Callable[[], None]], object]) -> None:
+        self._later = later
         self._new: dict[tuple[str, str], list[UnreadError]] = {}
         self._told: set[tuple[str, str]] = set()
         self._is_due = False
@@ -46,10 +48,10 @@ class UnreadPrinter:
         self._new.setdefault((error.call, error.kind), []).append(error)
         if not self._is_due:
             self._is_due = True
-            self._reactor.call_later(max(GATHER_S, self._next_at - monotonic()), self.flush)
+            self._later(max(GATHER_S, self._next_at - monotonic()), self.flush)
 
     def flush(self) -> None:
-        """Write what was gathered. Also at the end of a session, on its thread."""
+        """Write what was gathered. Also at the end of a session."""
         self._is_due = False
         self._next_at = monotonic() + EVERY_S
         new, self._new = self._new, {}
