@@ -206,9 +206,15 @@ class Calls:
                 self._cancel(record, False, True, interrupt)
 
     def _stop_stream(self, record: Record) -> None:
-        """Cancel the call of a generator that nobody reads any more."""
-        if not record.done():
+        """Have the call of a generator that nobody reads any more end: one of an actor at its next value."""
+        if record.done():
+            return
+        if not record.actor_id:
             self._cancel(record, False, True, False)
+            return
+        hub = hub_named(record.hub)
+        if hub is not None:
+            hub.order.remote(record.actor_id, "drop", (record.number,), ORDER_S)
 
     def _order_stop(self, thing: Record | Dropped, interrupts: bool, timeout_s: float, recursive: bool) -> Any:
         """Have the host stop a call. Does not wait for it. Return what `_await_orders` takes."""
@@ -269,7 +275,11 @@ def _await_orders(orders: list[Any]) -> None:
 
 def sent(value: Any) -> Any:
     """Return what stands for an argument: Ray replaces its own references by their values."""
-    return value._entry.ref if type(value) is ObjectRef else value
+    if type(value) is not ObjectRef:
+        return value
+    record: Record = value._entry
+    record.is_claimed = True
+    return record.ref
 
 
 def _order(item: tuple[bytes, Any]) -> tuple[bytes, int]:

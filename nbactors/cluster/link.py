@@ -115,7 +115,10 @@ class RayActorLink(ActorLink):
         if not method.generates:
             return self._handle.call.options(**them)
         if self.meta.is_async and num_returns != STREAMING:
-            return _Gathering(self._handle.gather.options(**them), -1 if num_returns == DYNAMIC else num_returns)
+            wanted = num_returns
+            if num_returns == DYNAMIC:
+                wanted, them["num_returns"] = -1, 1
+            return _Gathering(self._handle.gather.options(**them), wanted)
         return self._handle.stream.options(**them)
 
     def facts(self) -> ActorFacts:

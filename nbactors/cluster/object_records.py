@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -55,6 +56,8 @@ class Record:
         is_watched: Whether a verdict may come.
         is_read: Whether code has read the value or the error.
         submitted: When the call was submitted, in seconds since 1970; 0 if it is not listed.
+        is_claimed: Whether code that gets the error has been given the object: another process, or a call that depends
+            on it; or whether a `get` of several objects has raised the error of another one.
     """
 
     __slots__ = (
@@ -65,6 +68,7 @@ class Record:
         "has_begun",
         "home",
         "hub",
+        "is_claimed",
         "is_read",
         "is_watched",
         "label",
@@ -99,6 +103,7 @@ class Record:
         self.is_watched = False
         self.is_read = False
         self.submitted = 0.0
+        self.is_claimed = False
 
     @property
     def id(self) -> bytes:
@@ -122,6 +127,7 @@ class Record:
     def reduce(self, ref: ObjectRef[Any]) -> tuple[Any, ...]:
         """Return what pickles `ref`: Ray counts the reference inside."""
         del ref
+        self.is_claimed = True
         return rebuild, (self.ref, self.label, self.number, self.actor_id, self.hub)
 
     def request(self) -> None:
@@ -180,6 +186,8 @@ class Record:
                 give()
             except concurrent.futures.InvalidStateError:  # the user has settled it meanwhile
                 pass
+            except BaseException:  # a callback's, which Python's futures let through
+                logging.getLogger("nbactors").exception("a callback of a future has failed")
 
         self.when_done(settle)
         return future
@@ -219,7 +227,7 @@ class Record:
     def __del__(self) -> None:
         try:
             if not self.is_read and self.label:
-                facts = (self.label, self.number, self.actor_id, self.cell, self.hub, self.submitted)
+                facts = (self.label, self.number, self.actor_id, self.cell, self.hub, self.submitted, self.is_claimed)
                 self.home.watcher.dropped(Dropped(self.ref, *facts))
         except AttributeError:  # `__init__` was aborted
             pass

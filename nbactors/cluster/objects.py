@@ -114,7 +114,7 @@ class Objects:
         self.check(records)
         deadline = None if timeout is None else monotonic() + timeout
         if self.waits_in_slices() or any(record.is_watched for record in records):
-            return [self._load_watched(record, deadline) for record in records]
+            return self._load_each(records, self._load_watched, deadline)
         if len(records) == 1:
             return [self.load(records[0], timeout)]
         try:
@@ -122,10 +122,24 @@ class Objects:
         except ray.exceptions.GetTimeoutError as error:
             raise translated(error) from None
         except ray.exceptions.RayError:
-            return [self._load_until(record, deadline) for record in records]
+            return self._load_each(records, self._load_until, deadline)
         for record in records:
             record.is_read = True
         return [self.received(value) for value in values]
+
+    def _load_each(
+        self, records: list[Record], load: Callable[[Record, float | None], Any], deadline: float | None
+    ) -> list[Any]:
+        """Load one after another. If one raises, the user knows: errors of the others are no news."""
+        __tracebackhide__ = True
+        try:
+            return [load(record, deadline) for record in records]
+        except exceptions.GetTimeoutError:
+            raise
+        except Exception:
+            for record in records:
+                record.is_claimed = True
+            raise
 
     def _load_until(self, record: Record, deadline: float | None) -> Any:
         return self.load(record, None if deadline is None else max(deadline - monotonic(), 0.0))

@@ -47,10 +47,12 @@ class RaySession(RayEngine):
         owns_ray: Whether `shutdown` ends this process's connection to Ray: the session has opened it.
         news: Shows what the workers report.
         cancels_on_interrupt: Whether an interrupt cancels the calls that the interrupted code waits for.
-        reports_unread: Whether errors are shown that no code has read.
+        reports_unread: Returns whether errors are shown that no code has read.
     """
 
-    def __init__(self, owns_ray: bool, news: News, cancels_on_interrupt: bool, reports_unread: bool) -> None:
+    def __init__(
+        self, owns_ray: bool, news: News, cancels_on_interrupt: bool, reports_unread: Callable[[], bool]
+    ) -> None:
         super().__init__()
         self._pid = os.getpid()
         self._owns_ray = owns_ray
@@ -230,7 +232,7 @@ class RaySession(RayEngine):
         return True
 
     def on_dropped_end(self, dropped: Dropped) -> None:
-        if not self._reports_unread or self._is_closed:
+        if dropped.is_claimed or not self._reports_unread() or self._is_closed:
             return
         from nbactors.cluster.translation import translated  # noqa: PLC0415 - for failed calls only
 

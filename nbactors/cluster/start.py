@@ -11,6 +11,7 @@ from typing import Any
 
 from nbactors import engine, exceptions
 from nbactors.engine.base import Engine
+from nbactors.frontend.unread_printer import VARIABLE
 from nbactors.options import InitOptions
 
 CONNECT_S = 10.0
@@ -60,12 +61,13 @@ def start(options: InitOptions) -> Engine:
     # Exit handlers run in reverse order. Ray has one since its import, after which its calls crash the process.
     atexit.unregister(engine.stop)
     atexit.register(engine.stop)
+    ignored = options.ignore_unhandled_errors
     try:
         session = RaySession(
             owns_ray,
             News(options.shows_output(), options.log_prefix),
             options.cancels_on_interrupt(),
-            not options.ignore_unhandled_errors,
+            lambda: not (bool(os.environ.get(VARIABLE)) if ignored is None else ignored),
         )
         if owns_ray and options.address not in (None, "local"):
             session.check_cluster(options.given_runtime_env or {})
@@ -82,6 +84,7 @@ def _connect(options: InitOptions) -> bool:
 
     if ray.is_initialized():
         return False
+    from nbactors.cluster.common.unread import silence_ray  # noqa: PLC0415 - as above
     from nbactors.cluster.shipping import Shipped  # noqa: PLC0415 - as above
 
     given: dict[str, Any] = dict(options.given_runtime_env or {})
@@ -107,7 +110,7 @@ def _connect(options: InitOptions) -> bool:
                 them["resources"] = dict(options.resources)
             if options.memory is not None:
                 them["_memory"] = options.memory
-        os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")  # the session itself tells of errors nobody reads
+        silence_ray()
         _check_reachable(address)
         try:
             ray.init(**them)

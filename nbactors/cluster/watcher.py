@@ -27,7 +27,11 @@ class Watchable(Protocol):
 
 
 class Dropped(NamedTuple):
-    """A call whose reference no code has any more, before its result was read."""
+    """A call whose reference no code has any more, before its result was read.
+
+    Attributes:
+        is_claimed: Whether its error is no news, though: see `Record.is_claimed`.
+    """
 
     ref: Any
     label: str
@@ -36,6 +40,7 @@ class Dropped(NamedTuple):
     cell: int
     hub: str
     submitted: float = 0.0
+    is_claimed: bool = False
 
 
 class _Watched(NamedTuple):

@@ -21,14 +21,14 @@ class BaseID:
     """
 
     _size: ClassVar[int]
-    _size_on_cluster: ClassVar[int] = 0
+    _sizes_elsewhere: ClassVar[tuple[int, ...]] = ()
 
     __slots__ = ("_binary",)
 
     def __init__(self, binary: bytes) -> None:
         if not isinstance(binary, bytes):
             raise TypeError(f"Unsupported type: {type(binary)}, expected bytes")
-        if len(binary) != self._size and len(binary) != self._size_on_cluster:
+        if len(binary) != self._size and len(binary) not in self._sizes_elsewhere:
             raise ValueError(f"ID string needs to have length {self._size}, got {len(binary)}")
         self._binary = binary
 

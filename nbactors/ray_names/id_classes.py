@@ -99,4 +99,4 @@ class WorkerID(UniqueID):
 
     __slots__ = ()
     _size = 16
-    _size_on_cluster = 28
+    _sizes_elsewhere = (28,)

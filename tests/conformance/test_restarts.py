@@ -246,11 +246,13 @@ class TestBudget:
         assert answer(actor.increment) == 1
         assert journal.lines() == [CONSTRUCTED] * 5
 
-    def test_a_kill_uses_the_budget_up(self, ray: Any, make: Any, answer: Any, is_dead: Any, journal: Journal) -> None:
+    def test_a_kill_uses_the_budget_up(
+        self, ray: Any, make: Any, answer: Any, is_dead: Any, eventually: Any, journal: Journal
+    ) -> None:
         actor = make()
         pid = ray.get(actor.pid.remote())
         ray.kill(actor, no_restart=False)
-        assert answer(actor.pid) != pid
+        eventually(lambda: answer(actor.pid) != pid)  # in Ray the kill returns before the actor is dead
         ray.kill(actor, no_restart=False)
         is_dead(actor)
         assert journal.lines() == [CONSTRUCTED] * 2
@@ -317,6 +319,7 @@ class TestConstructors:
         assert ray.get(answer(actor.kept).echo.remote(5)) == 5
 
     @pytest.mark.differs("Ray ends the actor of the handle with the process that had the handle")
+    @pytest.mark.differs_on_cluster("as on Ray, the actor of the handle ends with the process that had the handle")
     def test_a_handle_is_given_again_that_only_the_argument_keeps(
         self, ray: Any, make: Any, answer: Any, crash: Any
     ) -> None:
@@ -389,11 +392,17 @@ class TestRetries:
         assert journal.lines() == [CONSTRUCTED, "run"] * 2
 
     @pytest.mark.differs("Ray fails the second run if the actor still restarts and its class has no retries")
+    @pytest.mark.differs_on_cluster(
+        "as on Ray, the second run fails if the actor still restarts and its class has no retries"
+    )
     def test_a_call_may_have_retries_of_its_own(self, ray: Any, make: Any) -> None:
         ref = make().run.options(max_task_retries=1).remote("run", CRASH)
         assert ray.get(ref, timeout=LIMIT_S) == 2
 
     @pytest.mark.differs("Ray fails the second run if the actor still restarts and its class has no retries")
+    @pytest.mark.differs_on_cluster(
+        "as on Ray, the second run fails if the actor still restarts and its class has no retries"
+    )
     def test_a_method_may_have_retries_of_its_own(self, ray: Any, make: Any) -> None:
         actor = make(cls=declared(ray, max_task_retries=1))
         assert ray.get(actor.run.remote("run", CRASH), timeout=LIMIT_S) == 2
@@ -444,6 +453,7 @@ class TestRetries:
         assert ray.get(refs, timeout=LIMIT_S) == [2, "a", "b", "c"]
 
     @pytest.mark.differs("Ray runs retried calls in another order")
+    @pytest.mark.differs_on_cluster("as on Ray, retried calls run in another order")
     def test_queued_calls_with_a_retry_are_run_in_order(self, ray: Any, make: Any, journal: Journal) -> None:
         actor = make(max_task_retries=1)
         refs = [actor.run.remote("run", CRASH), *(actor.note.remote(line) for line in "abc")]
@@ -639,6 +649,7 @@ class TestWhileItRestarts:
         return restarting
 
     @pytest.mark.differs("Ray fails the call until the constructor has returned")
+    @pytest.mark.differs_on_cluster("as on Ray, the call fails until the constructor has returned")
     def test_a_call_without_a_retry_waits_for_the_constructor(self, ray: Any, restarting: Any, gate: Gate) -> None:
         ref = restarting().increment.remote()
         assert ray.wait([ref], timeout=0.2) == ([], [ref])
@@ -824,6 +835,9 @@ class TestDetachedActors:
         assert journal.lines() == [CONSTRUCTED] * 3
 
     @pytest.mark.differs("Ray loses large arguments and references with their owner, and ends the actor")
+    @pytest.mark.differs_on_cluster(
+        "as on Ray, large arguments and references are lost with their owner, and the actor ends"
+    )
     @pytest.mark.parametrize("size", [10, 2_000_000])
     @pytest.mark.parametrize("kind", ["value", "reference"])
     def test_its_arguments_are_given_again(self, orphan: Any, crash: Any, answer: Any, size: int, kind: str) -> None:

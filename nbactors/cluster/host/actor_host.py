@@ -101,6 +101,11 @@ class Host:
         """Return the user's class, None before its object is constructed."""
         return None if self._built_in.instance is None else type(self._built_in.instance)
 
+    def _is_over(self, number: bytes) -> bool:
+        """Return whether a running generator is to yield no more."""
+        begun = self._running.calls.get(number)
+        return begun is not None and (begun.is_dropped or begun.stop is not None)
+
     def is_stopped(self, number: bytes) -> bool:
         """Return whether the running call with this number is to end."""
         begun = self._running.calls.get(number)
@@ -116,6 +121,7 @@ class Host:
         """Return what sessions may order."""
         return {
             "stop": self._stop,
+            "drop": self._running.drop,
             "why_deaf": self._running.why_deaf,
             "interrupt": self._running.interrupt,
             "stack": self._stack,
@@ -167,11 +173,13 @@ class Host:
     def __ray_shutdown__(self) -> None:
         """Called by Ray when the actor ends on purpose."""
         hook = getattr(self._built_in.instance, "__ray_shutdown__", None)
-        if hook is not None:
-            hook()
-        self._process.events.close()
-        self._process.flush()
-        self._orders.leave()
+        try:
+            if hook is not None:
+                hook()
+        finally:  # Ray writes an error of the hook to its log, and goes on
+            self._process.events.close()
+            self._process.flush()
+            self._orders.leave()
 
     def __repr__(self) -> str:
         return f"Host({type(self).__name__})"
@@ -222,7 +230,7 @@ class ActorHost(Host):
             # Not `yield from`: Ray sends values into the generator, which are not meant for the user's.
             for item in items:
                 yield item
-                if self.is_stopped(call.number):
+                if self._is_over(call.number):
                     items.close()
                     break
 
@@ -334,9 +342,13 @@ class AsyncActorHost(Host):
                         async with _closing(items):
                             async for item in items:
                                 yield item
+                                if begun.is_dropped:
+                                    break
                     else:
                         for item in items:
                             yield item
+                            if begun.is_dropped:
+                                break
                 finally:
                     self._running.end(begun)
         except GeneratorExit:
@@ -349,12 +361,12 @@ class AsyncActorHost(Host):
         if dropping is not None:
             raise dropping
 
-    async def gather(self, spec: tuple[Any, ...], count: int, *values: Any) -> Iterator[Any]:
+    async def gather(self, spec: tuple[Any, ...], count: int, *values: Any) -> Any:
         """Run a generator of the user's object for Ray, which takes no values of asynchronous ones but in streams.
 
         Args:
             spec: The call.
-            count: How many values the caller takes; -1 for all.
+            count: How many values the caller takes; -1 for all, which come as one iterable of references.
             values: The arguments.
         """
         found: list[Any] = []
@@ -364,6 +376,8 @@ class AsyncActorHost(Host):
                 found.append(item)
                 if 0 <= count < len(found):  # as Ray does, which looks whether there is one more
                     break
+        if count < 0:
+            return ray.DynamicObjectRefGenerator([ray.put(item) for item in found])
         return (item for item in found)
 
     def _begin(self, call: Call) -> Begun:

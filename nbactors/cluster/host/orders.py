@@ -1,7 +1,7 @@
 """`Orders`: the threads of a host that carry out the orders of sessions, also while a call keeps the main thread.
 
-They ask the session's hub for orders, and an answer comes only when there is one, or after half a minute. So orders
-need no port and no further process on the node.
+They ask the session's hub for orders, and an answer comes only when there is one, or after two seconds. So orders need
+no port and no further process on the node.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from typing import Any
 
 import ray
 
-POLL_S = 30.0
-"""Seconds after which the hub answers without an order, so that it forgets hosts that have died."""
+POLL_S = 2.0
+"""Seconds after which the hub answers without an order. An actor whose last handle is gone ends only then: Ray waits
+for its open questions, and after 5 s it kills the process, without `__ray_shutdown__`."""
 
 FIRST_S = 2.0
 """Seconds to wait for the orders that are there already."""

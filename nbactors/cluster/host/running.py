@@ -81,9 +81,22 @@ class Begun:
         is_struck: Whether an interrupt or a cancellation of its asyncio task has reached it.
         strikes: How many interrupts have been sent to it.
         is_open: Whether an interrupt may reach it now: its user code runs.
+        is_dropped: Whether nobody reads its values any more; it ends at its next one.
     """
 
-    __slots__ = ("call", "is_open", "is_plain", "is_struck", "loop", "since", "stop", "strikes", "task", "thread")
+    __slots__ = (
+        "call",
+        "is_dropped",
+        "is_open",
+        "is_plain",
+        "is_struck",
+        "loop",
+        "since",
+        "stop",
+        "strikes",
+        "task",
+        "thread",
+    )
 
     def __init__(self, call: Call, task: Any = None, loop: Any = None) -> None:
         self.call = call
@@ -96,6 +109,7 @@ class Begun:
         self.is_struck = False
         self.strikes = 0
         self.is_open = False
+        self.is_dropped = False
 
 
 class Running:
@@ -182,6 +196,15 @@ class Running:
                 self._strike(begun)
                 later(PATIENCE_S, partial(self._strike_again, begun))
         return "running"
+
+    def drop(self, number: bytes) -> None:
+        """Have a generator end at its next value, or never begin."""
+        with self._lock:
+            begun = self.calls.get(number)
+            if begun is None:
+                self.stop(number, Stop())
+            else:
+                begun.is_dropped = True
 
     def _strike_again(self, begun: Begun) -> None:
         with self._lock:

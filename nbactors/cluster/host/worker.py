@@ -12,6 +12,7 @@ import ray
 
 from nbactors.cluster.common import current
 from nbactors.cluster.common.hubs import hub_named
+from nbactors.cluster.common.unread import silence_ray
 from nbactors.cluster.host.call import CURRENT, Call
 from nbactors.cluster.host.capture import Capture
 from nbactors.cluster.host.errands import Errands
@@ -49,6 +50,7 @@ class WorkerProcess:
     def __init__(self) -> None:
         self.label = ""
         self.engine = current.of_process()
+        silence_ray()
         self._errands = Errands()
         self._lines = Lines(self._send, _not_arrived)
         self._capture = Capture(self._lines)
