@@ -19,7 +19,7 @@ SESSION_MAY_DIE = (
 
 
 _ANY_ORDER = pytest.mark.differs_on_cluster(
-    "calls that were made before an actor with threads or coroutines was up begin in any order, as on Ray"
+    "Ray keeps no order in actors with threads or coroutines: calls made before such an actor was up begin in any order"
 )
 
 
