@@ -344,6 +344,7 @@ class TestLeavingWhileCallsRun:
         eventually(lambda: not is_running(pid))
 
     @pytest.mark.differs("Ray fails them when the process has ended")
+    @pytest.mark.differs_on_cluster("as on Ray, they fail when the process has ended")
     def test_sigterm_fails_other_calls_at_once(
         self, ray: Any, busy: Any, gate: Gate, journal: Journal, started: Any
     ) -> None:
@@ -374,6 +375,7 @@ class TestLeavingWhileCallsRun:
         assert ray.get(busy.remote(journal).end_child_by.remote(signal.SIGTERM), timeout=10) == -signal.SIGTERM
 
     @pytest.mark.differs("Ray may answer only when the calls that run have ended")
+    @pytest.mark.differs_on_cluster("as on Ray, the answer may come only when the calls that run have ended")
     def test_exit_actor_in_a_call_lets_the_others_end(
         self, ray: Any, busy: Any, gate: Gate, journal: Journal, started: Any, eventually: Any
     ) -> None:
@@ -424,17 +426,20 @@ class TestCrash:
             ray.get(mortal.signal.remote(number))
 
     @pytest.mark.differs("Ray tells neither signal nor exit code")
+    @pytest.mark.differs_on_cluster("Ray tells neither signal nor exit code")
     @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
     def test_the_error_names_the_signal(self, ray: Any, mortal: Any, number: signal.Signals) -> None:
         with pytest.raises(ray.exceptions.ActorDiedError, match=number.name):
             ray.get(mortal.signal.remote(number))
 
     @pytest.mark.differs("Ray tells neither signal nor exit code")
+    @pytest.mark.differs_on_cluster("Ray tells neither signal nor exit code")
     def test_the_error_names_the_exit_code(self, ray: Any, mortal: Any) -> None:
         with pytest.raises(ray.exceptions.ActorDiedError, match="exit code 7"):
             ray.get(mortal.exit_process.remote(7))
 
     @pytest.mark.differs("Ray does not show what the worker wrote last")
+    @pytest.mark.differs_on_cluster("Ray does not show what the worker wrote last")
     def test_the_error_shows_the_last_lines_of_stderr(self, ray: Any) -> None:
         @ray.remote
         class Talking:

@@ -17,6 +17,7 @@ from nbactors.cluster.host.call import CURRENT, Call
 from nbactors.cluster.host.capture import Capture
 from nbactors.cluster.host.errands import Errands
 from nbactors.cluster.host.events import Events
+from nbactors.cluster.host.forked import watch_forks
 from nbactors.cluster.host.lines import ACK_S, Lines
 from nbactors.cluster.host.shown import HostBarSender, HostDisplays
 from nbactors.frontend.bar import BarState
@@ -50,6 +51,7 @@ class WorkerProcess:
     def __init__(self) -> None:
         self.label = ""
         self.engine = current.of_process()
+        watch_forks()
         silence_ray()
         self._errands = Errands()
         self._lines = Lines(self._send, _not_arrived)
