@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict, deque
+from collections.abc import Callable
 from typing import Any
 
 MAX_CHARACTERS = 64 << 20
@@ -20,10 +21,14 @@ class Hub:
     """A Ray actor of coroutines, one for each session, which it ends with. It imports nothing but asyncio.
 
     Workers report output and news, which the session takes in the order of their arrival. The session gives orders,
-    which hosts ask for, see `host.orders`.
+    which hosts ask for, see `host.orders`. If its process crashes, Ray starts it again, without what was in it.
+
+    Args:
+        was_restarted: Returns whether this process is not the first one.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, was_restarted: Callable[[], bool] = lambda: False) -> None:
+        self._was_restarted = was_restarted()
         self._reports: deque[tuple[str, Any, Any]] = deque()
         self._early: dict[bytes, dict[int, tuple[str, Any, Any]]] = {}
         self._next: dict[bytes, int] = {}
@@ -61,7 +66,10 @@ class Hub:
         elif process:
             early = self._early.setdefault(process, {})
             early[number] = (kind, source, content)
-            while (following := self._next.get(process, 1)) in early:
+            self._next.setdefault(process, number if self._was_restarted else 1)
+            if number < self._next[process]:  # its first ones after the crash of the hub have come in another order
+                self._reports.append(early.pop(number))
+            while (following := self._next[process]) in early:
                 self._reports.append(early.pop(following))
                 self._next[process] = following + 1
         else:

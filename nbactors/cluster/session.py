@@ -6,13 +6,14 @@ import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from queue import SimpleQueue
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any
 
 import ray
 
 from nbactors import exceptions
 from nbactors.cluster.common import hubs
+from nbactors.cluster.common.context import was_restarted
 from nbactors.cluster.common.hubs import NAMESPACE
 from nbactors.cluster.hub import Hub
 from nbactors.cluster.news import News
@@ -35,6 +36,9 @@ TAKE_S = 20.0
 
 CLOSE_S = 10.0
 """Seconds to wait for the end of a thread, which the end of the hub wakes."""
+
+RESTART_S = 0.2
+"""Seconds until the session asks a hub again that was not available."""
 
 VISIT_S = 0.05
 """Seconds of one wait of the main thread, after which it does what a front end asks for."""
@@ -65,8 +69,10 @@ class RaySession(RayEngine):
         self._hub_name = f"hub-{ray.get_runtime_context().get_job_id()}-{os.urandom(4).hex()}"
         self._hub = (
             ray.remote(Hub)
-            .options(name=self._hub_name, namespace=NAMESPACE, num_cpus=0, max_concurrency=hubs.CAPACITY)
-            .remote()
+            .options(
+                name=self._hub_name, namespace=NAMESPACE, num_cpus=0, max_concurrency=hubs.CAPACITY, max_restarts=-1
+            )
+            .remote(was_restarted)
         )
         self.wanted = Wanted(news.warn)
         self._deaths = Deaths()
@@ -226,6 +232,9 @@ class RaySession(RayEngine):
                 for kind, source, content in ray.get(self._hub.take.remote(), timeout=timeout):
                     self._news.show(kind, source, content)
         except ray.exceptions.GetTimeoutError:
+            return True
+        except ray.exceptions.ActorUnavailableError:  # the hub has crashed, and starts again
+            sleep(RESTART_S)
             return True
         except (Exception, SystemExit):  # noqa: BLE001 - Ray is shut down, which it tells by SystemExit, or unreachable
             return False

@@ -45,8 +45,8 @@ def on(ray: Any) -> Callable[..., Any]:
     """Make an actor on the node that has a resource."""
     cls = _worker()
 
-    def make(name: str, **options: Any) -> Any:
-        return ray.remote(cls).options(resources={name: 1}, **options).remote()
+    def make(resource: str, **options: Any) -> Any:
+        return ray.remote(cls).options(resources={resource: 1}, **options).remote()
 
     return make
 
@@ -182,9 +182,20 @@ def test_the_death_of_a_node_is_the_error_of_its_actors_and_the_others_go_on(
     eventually(mark.exists, timeout_s=60)
     queued = lost.node.remote()
     cluster.remove_node(doomed, allow_graceful=False)
-    for ref in (running, queued, lost.node.remote()):
-        with pytest.raises(ray.exceptions.ActorDiedError, match="node"):
+    for ref in (running, queued):  # of the loss of the connection, or of the node, whichever Ray notices first
+        with pytest.raises(ray.exceptions.RayActorError, match=r"node|unavailable"):
             ray.get(ref, timeout=60)
+
+    def is_dead() -> bool:
+        try:
+            ray.get(lost.node.remote(), timeout=60)
+        except ray.exceptions.ActorUnavailableError:
+            return False
+        except ray.exceptions.ActorDiedError as error:
+            return "node" in str(error)
+        return False
+
+    eventually(is_dead, timeout_s=60)
     assert len(set(ray.get([actor.node.remote() for actor in three], timeout=60))) == 3
 
 
@@ -193,6 +204,7 @@ def test_an_actor_is_restarted_on_another_node(ray: Any, cluster: Any, on: Calla
     actor = on("spare", max_restarts=1, max_task_retries=-1)
     before = ray.get(actor.node.remote(), timeout=60)
     heir = cluster.add_node(num_cpus=1, resources={"spare": 100})
+    assert before == doomed.node_id
     cluster.remove_node(doomed, allow_graceful=False)
-    assert ray.get(actor.node.remote(), timeout=60) not in ("", before)
-    cluster.remove_node(heir)
+    # Its process may answer until the head notices the death of the node.
+    eventually(lambda: ray.get(actor.node.remote(), timeout=60) == heir.node_id, timeout_s=60)

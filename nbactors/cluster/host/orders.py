@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from time import sleep
 from typing import Any
 
 import ray
@@ -15,6 +16,9 @@ import ray
 POLL_S = 2.0
 """Seconds after which the hub answers without an order. An actor whose last handle is gone ends only then: Ray waits
 for its open questions, and after 5 s it kills the process, without `__ray_shutdown__`."""
+
+RESTART_S = 0.2
+"""Seconds until a hub is asked again that was not available."""
 
 FIRST_S = 2.0
 """Seconds to wait for the orders that are there already."""
@@ -57,6 +61,9 @@ class Orders:
         """Carry out the next orders. Return whether the hub lives."""
         try:
             orders = ray.get(hub.orders.remote(self._address, wait_s))
+        except ray.exceptions.ActorUnavailableError:  # it has crashed, and starts again
+            sleep(RESTART_S)
+            return True
         except (Exception, SystemExit):  # noqa: BLE001 - the hub has ended with its session, or this worker does
             return False
         for number, name, args in orders:

@@ -127,3 +127,13 @@ def test_an_actor_that_has_left_and_was_started_again_waits_for_orders() -> None
         return waits, await asyncio.wait_for(asked, 10)
 
     assert asyncio.run(run()) == (True, [])
+
+
+def test_a_hub_that_was_started_again_goes_on_with_the_numbers_that_come() -> None:
+    async def run() -> list[Any]:
+        hub = Hub(lambda: True)
+        for number in (7, 6, 9, 8):
+            await hub.report("output", ("A", 1), number, 0, b"process", number)
+        return await hub.take()
+
+    assert [content for _, _, content in asyncio.run(run())] == [7, 6, 8, 9]
