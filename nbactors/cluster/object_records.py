@@ -241,6 +241,10 @@ class _Watch:
         self.is_cancelled = True
 
 
+class BoundError(TypeError):
+    """A value stays in its process. The text says all."""
+
+
 class StreamRecord:
     """A generator of Ray's. See `nbactors.engine.reference_records.StreamRecord`.
 
@@ -348,9 +352,9 @@ class StreamRecord:
         """Refuse: Ray's generators stay in their process.
 
         Raises:
-            TypeError: Always.
+            BoundError: Always.
         """
-        raise TypeError(
+        raise BoundError(
             f"the ObjectRefGenerator {completed.hex()} cannot be sent to another process: on a Ray cluster only the "
             "process that has made the call reads it. Send the references that it yields"
         )

@@ -11,6 +11,7 @@ import ray
 from ray import cloudpickle
 
 from nbactors import exceptions
+from nbactors.cluster.object_records import BoundError
 from nbactors.cluster.translation import translated
 from nbactors.definitions.diagnosis import refusal
 
@@ -36,6 +37,8 @@ def sending(values: Iterable[Any], method: str = "") -> Iterator[None]:
     except Exception as error:
         for value in values:
             reason = error_of(value)
+            if isinstance(reason, BoundError):
+                raise reason from None
             if reason is not None:
                 raise refusal(value, reason, error_of) from error
         raise

@@ -151,3 +151,8 @@ def test_a_dead_actor_says_so(ray: Any, actor: Any) -> None:
     ray.kill(actor)
     with pytest.raises(ray.exceptions.ActorDiedError, match="dead"):
         ray.get(actor.add.remote(), timeout=30)
+
+
+def test_a_generator_that_is_sent_is_refused_with_what_to_do(ray: Any, actor: Any) -> None:
+    with pytest.raises(TypeError, match=r"^the ObjectRefGenerator \w+ cannot be sent .*Send the references"):
+        actor.add.remote(actor.count_to.remote(3))

@@ -179,7 +179,7 @@ class TestRemoval:
         for ref in (late, group.ready()):
             with pytest.raises(ray.exceptions.TaskPlacementGroupRemoved, match="removed"):
                 ray.get(ref, timeout=10)
-        with pytest.raises(ray.exceptions.RayError, match=r"removed|node"):
+        with pytest.raises(ray.exceptions.RayError, match=r"removed|node|worker died"):
             ray.get(running, timeout=10)
 
     def test_removing_twice_does_nothing(self, groups: Groups) -> None:
