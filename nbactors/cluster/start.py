@@ -11,7 +11,7 @@ from typing import Any
 
 from nbactors import engine, exceptions
 from nbactors.engine.base import Engine
-from nbactors.frontend.unread_printer import VARIABLE
+from nbactors.frontend.unread_printer import are_off
 from nbactors.options import InitOptions
 
 CONNECT_S = 10.0
@@ -67,7 +67,7 @@ def start(options: InitOptions) -> Engine:
             owns_ray,
             News(options.shows_output(), options.log_prefix),
             options.cancels_on_interrupt(),
-            lambda: not (bool(os.environ.get(VARIABLE)) if ignored is None else ignored),
+            lambda: not (are_off() if ignored is None else ignored),
         )
         if owns_ray and options.address not in (None, "local"):
             session.check_cluster(options.given_runtime_env or {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from time import monotonic
@@ -25,6 +26,11 @@ EVERY_S = 1.0
 
 KINDS = 1_000
 """Kinds that are remembered. The traceback of a kind is written once."""
+
+
+def are_off() -> bool:
+    """Return whether the environment turns these reports off."""
+    return bool(os.environ.get(VARIABLE))
 
 
 class UnreadPrinter:

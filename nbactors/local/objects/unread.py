@@ -7,7 +7,6 @@ no code can ever read the error, so the user is told.
 
 from __future__ import annotations
 
-import os
 import pickle
 import weakref
 from collections import deque
@@ -18,7 +17,7 @@ from nbactors import exceptions
 from nbactors.exceptions.one_line import brief
 from nbactors.exceptions.source_lines import raised
 from nbactors.frontend.sink import DROPPED, HELD, READ, UnreadError
-from nbactors.frontend.unread_printer import VARIABLE
+from nbactors.frontend.unread_printer import are_off
 from nbactors.local.objects.object_life import READY
 from nbactors.local.wire import ids
 from nbactors.local.wire.cancel_mode import CancelMode
@@ -69,7 +68,7 @@ class Unread:
 
     def note(self, entry: Entry, call: Maker, data: bytes) -> None:
         """Note a result that is about to get the pickled error `data`, before any thread can read it. Idempotent."""
-        if self.tell is None or (bool(os.environ.get(VARIABLE)) if self.is_ignored is None else self.is_ignored):
+        if self.tell is None or (are_off() if self.is_ignored is None else self.is_ignored):
             return
         number = call.number
         failed = self._failed.get(number)

@@ -9,9 +9,8 @@ from members import Session, settle
 
 from nbactors import exceptions
 from nbactors.frontend.sink import DROPPED, HELD, READ, UnreadError
-from nbactors.frontend.unread_printer import UnreadPrinter
+from nbactors.frontend.unread_printer import VARIABLE, UnreadPrinter
 from nbactors.local.objects.entry import Entry
-from nbactors.local.objects.unread import VARIABLE
 from nbactors.local.submitting.arguments import Arguments, prepare
 from nbactors.local.submitting.pending_call import PendingCall, make_results
 from nbactors.local.wire import failures
