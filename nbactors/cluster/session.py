@@ -17,8 +17,8 @@ from nbactors.cluster.common.context import was_restarted
 from nbactors.cluster.common.hubs import NAMESPACE
 from nbactors.cluster.hub import Hub
 from nbactors.cluster.news import News
-from nbactors.cluster.observing.deaths import Deaths
 from nbactors.cluster.object_records import Record
+from nbactors.cluster.observing.deaths import Deaths
 from nbactors.cluster.preflight.checking import check_session
 from nbactors.cluster.ray_engine import RayEngine
 from nbactors.cluster.wanted import Wanted
