@@ -224,5 +224,9 @@ class SimulatedProcess(Process):
 
 
 def _loses_frames(connection: Any) -> bool:
-    """Return whether the other process may never get frames that this one has sent or would send."""
-    return bool(connection._kept) and (connection.broken or connection.sock is None or connection.sock.is_cut)
+    """Return whether the other process may never get frames that this one has sent or would send.
+
+    A cut drops bytes before the sender can find it: then the process does not know that it has frames to send again.
+    """
+    sock = connection.sock
+    return bool(connection._kept) and (connection.broken or sock is None or sock.has_lost_bytes)

@@ -82,6 +82,11 @@ class Socket:
         pid: int = self.peer.owner.pid
         return struct.pack("3i", pid, 0, 0) if size else pid
 
+    @property
+    def has_lost_bytes(self) -> bool:
+        """Whether bytes that were sent here may never arrive: the connection is cut, or was and neither end knows."""
+        return self.is_cut or (self.cut_at is not None and self._sent > self.cut_at)
+
     def fileno(self) -> int:
         return -1 if self.closed else self._fd
 

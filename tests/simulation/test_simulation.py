@@ -10,7 +10,7 @@ import pytest
 
 from nbactors.local.submitting.task_queue import TaskQueue
 from simulation import seams
-from simulation.plan import Create, Cut, Plan, Task, draw
+from simulation.plan import Call, Create, Cut, Plan, Task, draw
 from simulation.shrink import shrink
 from simulation.simulation import simulate
 from simulation.sockets import Weather
@@ -53,6 +53,19 @@ def test_a_seed_replays_exactly() -> None:
 def test_seeds_differ() -> None:
     with seams.prepared():
         assert len({simulate(draw(seed)).digest for seed in range(10)}) == 10
+
+
+def test_a_handle_is_lost_with_a_worker_that_dies_while_its_answer_is_cut_off() -> None:
+    """No rule is broken, wherever the answer is cut off: the session cannot know that a handle was on its way."""
+    elements = (
+        Create(0.0, 1, max_restarts=1, max_task_retries=1),
+        Create(0.0, 2),
+        Call(0.1, 3, 1, None, False, (("return",),), (("handle", 2),)),
+        Call(0.1, 4, 1, None, False, (("die", 1),)),
+    )
+    with seams.prepared():
+        for count in range(0, 160, 5):
+            assert simulate(Plan(1, Weather(), 4, (*elements, Cut(1, True, count)))).failures == [], count
 
 
 def test_a_plan_that_fails_shrinks_to_what_its_failure_needs(monkeypatch: pytest.MonkeyPatch) -> None:
