@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -15,10 +15,11 @@ from nbactors.local.node.rules.recovering.restoring import Restoring
 from nbactors.local.submitting.actor_link import LocalActorLink
 from nbactors.local.submitting.target import Target, in_turn
 from nbactors.local.submitting.task_queue import TaskQueue
-from nbactors.local.wire import failures
+from nbactors.local.wire import failures, messages
 from simulation import seams
-from simulation.plan import draw
+from simulation.plan import Delay, NodeCrash, Plan, Stall, Task, draw
 from simulation.simulation import simulate
+from simulation.sockets import Weather
 
 MOST_SEEDS = 5000
 
@@ -112,6 +113,29 @@ def a_process_that_stands_still_loses_patience(patch: pytest.MonkeyPatch) -> Non
     patch.setattr(node_link, "STEP_S", node_link.PATIENCE_S)
 
 
+def a_worker_is_idle_twice(patch: pytest.MonkeyPatch) -> None:
+    """A worker that returned after its lease was returned to the next node got two leases at the same time."""
+
+    def return_to_lease(self: Any, holder: Any, worker: Any, message: Any) -> None:
+        assign = message.assign
+        is_returned = worker.lease is None and holder.process_id in self._complete
+        self._leases.restore(holder, worker, assign.asked, assign.lease_id, assign.gpu_ids)
+        if is_returned:
+            self._leases.give_back(holder, messages.ReturnLease(assign.lease_id))
+        elif message.blocked:
+            self._leases.block(worker)
+
+    patch.setattr(Restoring, "_return_to_lease", return_to_lease)
+
+
+def plans_of_a_worker_that_returns_late() -> Iterator[Plan]:
+    children = (("task", 3, 0, (("sleep", 0.02),)), ("task", 4, 0, ()))
+    tasks = (Task(0.0, 1, 0, False, ()), Task(0.0, 2, 0, False, children))
+    late = Delay(0, False, 3, 1, 0.6)  # the chunk with the second task, which the worker finds after it stood still
+    for seed in range(8):
+        yield Plan(seed, Weather(), 4, (*tasks, late, Stall(0.3, 0, 2.0), NodeCrash(0.35)))
+
+
 BUGS = [
     tokens_that_come_back_early_are_forgotten,
     counts_before_the_creation_are_refused,
@@ -121,6 +145,12 @@ BUGS = [
     a_lease_that_was_returned_is_restored_for_ever,
     a_process_that_stands_still_loses_patience,
 ]
+
+
+RARE_BUGS = [
+    (a_worker_is_idle_twice, plans_of_a_worker_that_returns_late),
+]
+"""Bugs that one of 10,000 seeds finds, with plans that find them sooner."""
 
 
 def first_failing_seed() -> int | None:
@@ -139,3 +169,13 @@ def test_an_old_bug_is_found(put_back: Callable[[pytest.MonkeyPatch], None], mon
     put_back(monkeypatch)
     with seams.prepared():
         assert first_failing_seed() is not None
+
+
+@pytest.mark.parametrize(("put_back", "plans"), RARE_BUGS, ids=lambda part: part.__name__)
+def test_a_rare_bug_is_found(
+    put_back: Callable[[pytest.MonkeyPatch], None], plans: Callable[[], Iterator[Plan]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with seams.prepared():
+        assert not any(simulate(plan).failures for plan in plans())
+        put_back(monkeypatch)
+        assert any(simulate(plan).failures for plan in plans())

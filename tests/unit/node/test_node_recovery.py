@@ -513,6 +513,20 @@ class TestLeases:
         driver.request_lease()
         assert driver.one(messages.LeaseGranted).process_id == crash.worker_ids[0]
 
+    def test_a_worker_whose_lease_this_node_has_taken_back_has_one_lease_at_a_time(self) -> None:
+        """It returns after that, and still declares the lease."""
+        crash = Crash(2)
+        driver = crash.driver(self.leased(crash))
+        crash.node.pass_time(RECOVER_WITHIN_S)
+        driver.send(messages.ReturnLease(5))
+        worker = crash.worker(0, crash.assign(request()))
+        rids = [driver.request_lease(), driver.request_lease()]
+        granted = driver.one(messages.LeaseGranted)
+        assert (granted.rid, granted.process_id) == (rids[0], crash.worker_ids[0])
+        assert worker.one(messages.Assign).lease_id == granted.lease_id
+        fresh = crash.node.start_worker()
+        assert driver.one(messages.LeaseGranted).process_id == fresh.process_id
+
     def test_a_worker_waits_for_its_holder_that_returns_late(self) -> None:
         crash = Crash(2)
         crash.worker(0, crash.assign(request()))

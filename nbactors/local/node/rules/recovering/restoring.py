@@ -102,7 +102,12 @@ class Restoring:
         assign = message.assign
         assert assign is not None, "the caller has checked that it has an assignment"
         assert isinstance(assign.asked, messages.RequestLease), "a lease's assignment has its request"
-        # A worker is not told that its lease was returned. Its holder takes the lease back when it has declared all.
+        # A worker is not told that its lease was returned: it declares the lease all the same. If the holder has
+        # returned it to this node, the worker is idle already. Twice among the idle ones, it would get two leases at
+        # the same time: it knows only one of them, and a process that holds both returns only one.
+        if worker in worker.home.idle:
+            return
+        # If the holder has returned it before this node came, the holder has declared everything, and not this lease.
         is_returned = worker.lease is None and holder.process_id in self._complete
         self._leases.restore(holder, worker, assign.asked, assign.lease_id, assign.gpu_ids)
         if is_returned:
