@@ -10,6 +10,7 @@ import pytest
 
 from nbactors.exceptions import reasons
 from nbactors.local.connections import node_link
+from nbactors.local.connections.node_link import NodeLink
 from nbactors.local.node.rules import holders
 from nbactors.local.node.rules.recovering.restoring import Restoring
 from nbactors.local.submitting.actor_link import LocalActorLink
@@ -17,7 +18,7 @@ from nbactors.local.submitting.target import Target, in_turn
 from nbactors.local.submitting.task_queue import TaskQueue
 from nbactors.local.wire import failures, messages
 from simulation import seams
-from simulation.plan import Delay, NodeCrash, Plan, Stall, Task, draw
+from simulation.plan import Call, Create, Delay, NodeCrash, NodeCrashAfter, Plan, Stall, Task, draw
 from simulation.simulation import simulate
 from simulation.sockets import Weather
 
@@ -136,6 +137,22 @@ def plans_of_a_worker_that_returns_late() -> Iterator[Plan]:
         yield Plan(seed, Weather(), 4, (*tasks, late, Stall(0.3, 0, 2.0), NodeCrash(0.35)))
 
 
+def what_nobody_waits_for_is_lost_with_the_node(patch: pytest.MonkeyPatch) -> None:
+    """An actor whose constructor's argument had failed lived on, and its calls waited for ever."""
+    patch.setattr(NodeLink, "insist", lambda self, make: self.send_now(make(self.number())))
+
+
+def plans_of_an_actor_that_is_abandoned() -> Iterator[Plan]:
+    elements = (
+        Create(0.0, 1),
+        Call(0.0, 2, 1, None, False, (("sleep", 0.3), ("exit",))),
+        Create(0.1, 3, things=(("value", 2),)),
+        Call(0.2, 4, 3, None, False, ()),
+    )
+    for actions in range(1, 40):
+        yield Plan(1, Weather(), 4, (*elements, NodeCrashAfter(0, actions, 0)))
+
+
 BUGS = [
     tokens_that_come_back_early_are_forgotten,
     counts_before_the_creation_are_refused,
@@ -149,6 +166,7 @@ BUGS = [
 
 RARE_BUGS = [
     (a_worker_is_idle_twice, plans_of_a_worker_that_returns_late),
+    (what_nobody_waits_for_is_lost_with_the_node, plans_of_an_actor_that_is_abandoned),
 ]
 """Bugs that one of 10,000 seeds finds, with plans that find them sooner."""
 

@@ -201,6 +201,24 @@ class NodeLink:
             raise _ERRORS.get(answer.kind, RuntimeError)(answer.text)
         return answer
 
+    def insist(self, make: Callable[[int], Any]) -> None:
+        """Send `make(rid)` at once, and wait for no answer. Any thread; does not block.
+
+        A node that crashes may not have read what was sent last. No declaration says what such a message has asked for,
+        and nobody would ask again. So it is a request: each next node gets it, too, until a node has answered.
+        """
+        rid = self.number()
+
+        def end(answer: Any) -> None:
+            self._waiting.pop(rid, None)
+
+        request = _Request()
+        request.message = make(rid)
+        self._abandoned[rid] = end
+        self._waiting[rid] = request  # before the look at the connection: `_return` replaces it, then looks here
+        connection = request.connection = self._connection
+        connection.send_now(request.message)
+
     def _abandon(self, rid: int, request: _Request, undo: Callable[[Any], None]) -> None:
         """Have `undo` called with the answer to a request, whether the answer has come or is still to come."""
         self._abandoned[rid] = undo

@@ -249,7 +249,7 @@ class LocalEngine(Engine):
             return
         node = self.process.node
         if answer.created:  # it never gets its constructor's arguments
-            node.send(messages.KillActor(node.number(), answer.actor_id, True))
+            node.insist(lambda rid: messages.KillActor(rid, answer.actor_id, True))
         node.send(messages.ReleaseHold(answer.actor_id, 1, weak))
 
     def _warn_of_anonymous_detached(self, options: ActorOptions) -> None:
@@ -389,7 +389,7 @@ class LocalEngine(Engine):
 
         def undo(answer: Any) -> None:
             if type(answer) is messages.Done:
-                self.process.node.send(messages.RemoveGroup(0, group_id))
+                self.process.node.insist(lambda rid: messages.RemoveGroup(rid, group_id))
 
         self.process.node.request(lambda rid: msgspec.structs.replace(asked, rid=rid), undo=undo)
         return group_id

@@ -360,9 +360,13 @@ class Actors:
         ] + [messages.AddHold(link.actor_id, self._process_id, link.watches, weak=True) for link in watched]
 
     def abandon(self, link: LocalActorLink, text: str) -> messages.ActorDown:
-        """End an actor that cannot be constructed, for the reason in `text`; return the cause of death."""
+        """End an actor that cannot be constructed, for the reason in `text`; return the cause of death.
+
+        A node that crashes just now may not have read the message. The worker then lives on at the next node, without
+        an instance: the calls that it has got would wait for ever. So the next node is told, too.
+        """
         down = messages.ActorDown(link.actor_id, "creation_failed", text, "", "", 0)
-        self._node.send_now(messages.KillActor(self._node.number(), link.actor_id, True))
+        self._node.insist(lambda rid: messages.KillActor(rid, link.actor_id, True))
         return down
 
     def fail(self, down: messages.ActorDown) -> None:

@@ -198,6 +198,35 @@ def test_a_request_is_answered_by_the_next_node(process: Process, crashes: str) 
     assert set(requests) == {requests[0]}
 
 
+def kills(node: Node) -> list[messages.KillActor]:
+    return [message for message in node.arrived() if isinstance(message, messages.KillActor)]
+
+
+@pytest.mark.parametrize("lives", [True, False])
+def test_each_next_node_gets_what_is_insisted_on_until_one_has_answered(process: Process, lives: bool) -> None:
+    if not lives:
+        process.lose_node()
+    process.link.insist(lambda rid: messages.KillActor(rid, b"a" * 16, True))
+    if lives:
+        assert len(kills(process.node)) == 1
+        process.lose_node()
+    for number in (2, 3):
+        (kill,) = kills(process.meet(number))
+        assert (kill.actor_id, kill.no_restart) == (b"a" * 16, True)
+        if number == 3:
+            process.node.tell(messages.Done(kill.rid))
+            process.reactor.settle()
+        process.lose_node()
+    assert kills(process.meet(4)) == []
+
+
+def test_what_is_insisted_on_comes_behind_the_declarations(process: Process) -> None:
+    process.lose_node()
+    process.link.insist(lambda rid: messages.KillActor(rid, b"a" * 16, True))
+    *_, declared, last = process.meet().arrived()
+    assert (type(declared), type(last)) == (messages.SetTitle, messages.KillActor)
+
+
 def test_patience_ends_and_a_node_that_comes_later_is_welcome(process: Process) -> None:
     process.lose_node()
     process.reactor.discard(lambda: process.reactor.pass_time(PATIENCE_S))
