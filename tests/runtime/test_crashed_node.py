@@ -439,6 +439,23 @@ class no_next_node:
 
 
 @pytest.mark.usefixtures("session")
+def test_a_worker_that_was_used_up_while_no_node_lived_runs_no_more_tasks(
+    runtime_directory: Path, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    once = ray.remote(max_calls=1)(wait_for._function)
+    running = once.remote(str(gate))
+    eventually(lambda: started(gate) == 1, timeout_s=WAIT_S)
+    with no_next_node(home(runtime_directory)):
+        crash()
+        gate.touch()
+        used_up = ray.get(running, timeout=WAIT_S)
+    eventually(lambda: bool(nodes()), timeout_s=WAIT_S)
+    assert used_up not in ray.get([once.remote(str(gate)) for _ in range(3)], timeout=WAIT_S)
+    eventually(lambda: is_gone(used_up), timeout_s=WAIT_S)
+
+
+@pytest.mark.usefixtures("session")
 class TestWithoutANextNode:
     def test_what_needs_a_node_fails_soon_and_running_actors_go_on(
         self, runtime_directory: Path, tmp_path: Path

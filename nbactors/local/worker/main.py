@@ -168,6 +168,9 @@ class Worker:
         described += ((messages.OutputPipes(origin), ends) for origin, ends in executor.output.readers())
         if ending is not None:
             described.append((messages.Ending(ending.kind, ending.text), ()))
+        if executor.is_retired:
+            # A node that does not know would lease this worker again and again, and each task would be given back.
+            described.append((messages.Spent(), ()))
         return described
 
     def _terminate(self, kind: str) -> None:

@@ -527,6 +527,20 @@ class TestLeases:
         fresh = crash.node.start_worker()
         assert driver.one(messages.LeaseGranted).process_id == fresh.process_id
 
+    @pytest.mark.parametrize("is_late", [True, False])
+    def test_a_worker_that_runs_no_more_tasks_is_not_leased_again(self, is_late: bool) -> None:
+        crash = Crash(2)
+        driver = crash.driver() if is_late else None
+        crash.node.pass_time(RECOVER_WITHIN_S if is_late else 0)
+        worker = crash.worker(0, crash.assign(request()))
+        worker.send(messages.Spent())
+        driver = driver or crash.driver()
+        assert worker.one(messages.Terminate).kind == "idle"
+        driver.request_lease()
+        assert driver.got(messages.LeaseGranted) == []
+        fresh = crash.node.start_worker()
+        assert driver.one(messages.LeaseGranted).process_id == fresh.process_id
+
     def test_a_worker_waits_for_its_holder_that_returns_late(self) -> None:
         crash = Crash(2)
         crash.worker(0, crash.assign(request()))

@@ -171,7 +171,7 @@ class TestGivingBack:
             stage.await_("waits")
             scene.task(run)
             eventually(lambda: worker._jobs)
-            worker._is_retired = True  # as the main thread sets it after the leader's thread has read it
+            worker.is_retired = True  # as the main thread sets it after the leader's thread has read it
             stage.reach("go on")
             scene.get(running)
             eventually(lambda: not worker._jobs)

@@ -2,8 +2,8 @@
 
 The next node knows nothing. Each process declares what its last node knew of it: `Rejoin` first, then a `Created` for
 each actor that it has created, a `Leased` for each worker that it has leased, an `AddHold` for each actor of which it
-has handles, and `Restored` at the end. Then it sends the requests that are open, and a `Watch` for each process that it
-watches.
+has handles, and `Restored` at the end. Then it sends the requests that are open, a `Watch` for each process that it
+watches, and of itself what the last node was told once: `Ending` and `Spent`.
 """
 
 from nbactors.local.wire.messages.control import Assign, CreateActor, Home, RequestLease

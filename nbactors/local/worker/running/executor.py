@@ -82,6 +82,7 @@ class Executor:
         hosted: The actor whose calls run here.
         lanes: The lanes of an actor that runs several calls at the same time; None for other actors, and for tasks.
         on_named: Called with the text of a new actor that has its own `__repr__`, which stands before its output.
+        is_retired: Whether it runs no more tasks, see `messages.Spent`.
     """
 
     def __init__(
@@ -119,7 +120,7 @@ class Executor:
         self._is_watching = False
         self._construction: Construction | None = None
         self._lease_waiter: Waiter | None = None
-        self._is_retired = False
+        self.is_retired = False
         self.constructed = False
         self.lease_id = 0
         self.lanes: Lanes | None = None
@@ -262,7 +263,7 @@ class Executor:
             job = Job(
                 connection, message, rest, [(key, receive(connection, value)) for key, value in message.deps or ()]
             )
-        if job.is_task and self._is_retired:
+        if job.is_task and self.is_retired:
             connection.send_now(messages.GivenBack([], is_spent=True))
             return
         job.read_at = self._reactor.read_at
@@ -486,7 +487,7 @@ class Executor:
         The tasks that wait go back first, and later ones when they arrive. One that the leader's thread queues just
         now goes back with the last message, and `serve` drops it.
         """
-        self._is_retired = True
+        self.is_retired = True
         self._node.send_now(messages.Spent())
         self.give_back()
         holder.send_now(messages.GivenBack([], is_spent=True))
@@ -527,7 +528,7 @@ class Executor:
                 continue
             if isinstance(job, Job):
                 lookout.before(job)
-                if (not self._is_retired or not job.is_task) and job.begin():
+                if (not self.is_retired or not job.is_task) and job.begin():
                     self.hosted.running = job
                     perform(job)
                     job.end()
