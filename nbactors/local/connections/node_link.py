@@ -86,7 +86,8 @@ class NodeLink:
     """The control connection. `use` has to be called before any other method.
 
     When the node crashes, this process is *away*: it searches for the next node, and declares there what the last node
-    knew of it. Messages that nobody waits for are dropped meanwhile: their effects are part of the declarations.
+    knew of it. Messages that nobody waits for are dropped meanwhile: their effects are part of the declarations. Those
+    whose effects are not go by `insist`.
 
     Args:
         reactor: Watches the socket.
