@@ -247,7 +247,7 @@ class Simulation:
         workers = self.machine.workers
         if element.worker < len(workers):
             process = self.session if element.worker < 0 else workers[element.worker].process
-            process.stalled_until = self.world.now + element.seconds
+            process.stalled_until = max(process.stalled_until, self.world.now + element.seconds)
 
     def _things(self, things: tuple[tuple[str, int], ...]) -> list[Any]:
         found: list[Any] = []

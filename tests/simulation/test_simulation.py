@@ -10,7 +10,7 @@ import pytest
 
 from nbactors.local.submitting.task_queue import TaskQueue
 from simulation import seams
-from simulation.plan import Call, Create, Cut, Plan, Task, draw
+from simulation.plan import Call, Create, Cut, NodeCrash, Plan, Stall, Task, draw
 from simulation.shrink import shrink
 from simulation.simulation import simulate
 from simulation.sockets import Weather
@@ -66,6 +66,14 @@ def test_a_handle_is_lost_with_a_worker_that_dies_while_its_answer_is_cut_off() 
     with seams.prepared():
         for count in range(0, 160, 5):
             assert simulate(Plan(1, Weather(), 4, (*elements, Cut(1, True, count)))).failures == [], count
+
+
+def test_a_stall_within_a_stall_does_not_end_it() -> None:
+    """Otherwise the session would lose its patience with a search that still stands still."""
+    elements = (NodeCrash(0.012), Stall(0.026, -1, 3.0), Stall(0.4, -1, 0.003), Create(0.5, 1))
+    with seams.prepared():
+        for seed in range(5):
+            assert simulate(Plan(seed, Weather(), 4, elements)).failures == []
 
 
 def test_a_plan_that_fails_shrinks_to_what_its_failure_needs(monkeypatch: pytest.MonkeyPatch) -> None:

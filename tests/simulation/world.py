@@ -140,6 +140,8 @@ class World:
                 action = being.visit
             self.now = when
             self.act(being, action, what)
+            # An exception that has ended a process may keep this frame, but not what a past action refers to.
+            action = None
             if is_over():
                 return
         self.now = max(self.now, until)
