@@ -527,6 +527,22 @@ class TestLeases:
         fresh = crash.node.start_worker()
         assert driver.one(messages.LeaseGranted).process_id == fresh.process_id
 
+    def test_a_worker_that_returns_late_with_an_old_lease_leaves_the_leases_of_this_node(self) -> None:
+        """The crashed node has numbered its leases, too."""
+        crash = Crash(2)
+        driver = crash.driver()
+        crash.node.pass_time(RECOVER_WITHIN_S)
+        driver.request_lease()
+        fresh = crash.node.start_worker()
+        granted = driver.one(messages.LeaseGranted)
+        crash.worker(0, crash.assign(request(), lease_id=1))
+        driver.send(messages.ReturnLease(granted.lease_id))
+        assert driver.ask("available_resources").amounts["CPU"] == 4.0
+        for _ in range(2):
+            driver.request_lease()
+        leased = {granted.process_id for granted in driver.got(messages.LeaseGranted)}
+        assert leased == {fresh.process_id, crash.worker_ids[0]}
+
     @pytest.mark.parametrize("is_late", [True, False])
     def test_a_worker_that_runs_no_more_tasks_is_not_leased_again(self, is_late: bool) -> None:
         crash = Crash(2)

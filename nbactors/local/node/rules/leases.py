@@ -15,7 +15,7 @@ import msgspec
 
 from nbactors.local.node.rules.actors import REMOVED_GROUP, UNKNOWN_GROUP
 from nbactors.local.node.rules.asks import Ask
-from nbactors.local.node.rules.context import Context
+from nbactors.local.node.rules.context import Context, Facts
 from nbactors.local.node.rules.gpus import UNIT
 from nbactors.local.node.rules.grouping import node_labels
 from nbactors.local.node.rules.queue import Request, too_much
@@ -23,6 +23,7 @@ from nbactors.local.node.rules.records import Group, Lease, Process, Session, Wo
 from nbactors.local.node.rules.resources import Allocation, to_units
 from nbactors.local.node.rules.workers import Workers
 from nbactors.local.wire import messages
+from nbactors.local.wire.ids import TAG_SIZE
 
 LOOK_EVERY_S = 1.0
 """For how long, in seconds, a worker may be leased without checking its imported files again."""
@@ -30,8 +31,8 @@ LOOK_EVERY_S = 1.0
 LOOK_WITHIN_S = 2.0
 """How long, in seconds, that check may take. The worker is idle, so a slower one is of no use for tasks, either."""
 
-SKIPPED = 1000
-"""The numbers that are left out after a crash, since the crashed node may have given them to leases."""
+PER_MS = 1000
+"""More leases than a node grants in a millisecond, see `_first_number`."""
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -58,7 +59,7 @@ class Leases:
         self._on_doomed = on_doomed
         self._queue_up = queue_up
         self._find_group = find_group
-        self._numbers = itertools.count(1)
+        self._numbers = itertools.count(_first_number(context.facts))
         self._granted: dict[int, Lease] = {}
 
     def request(self, ask: Ask, asked: messages.RequestLease) -> None:
@@ -110,7 +111,6 @@ class Leases:
             lease = _lease(lease_id, holder, worker.home, asked, ask, self._find_group(asked.seat))
             holder.leases[asked.rid] = lease
             self._granted[lease_id] = lease
-            self._numbers = itertools.count(max(lease_id, next(self._numbers)) + SKIPPED)
         elif lease.allocation is not None:  # its holder was the first to tell
             lease.allocation.release()
         lease.granted = True
@@ -370,6 +370,17 @@ class Leases:
         """Have a worker end as soon as no process needs the values that it owns."""
         worker.retired = True
         self._context.send(worker, messages.Terminate("idle"))
+
+
+def _first_number(facts: Facts) -> int:
+    """Return the number of this node's first lease.
+
+    A worker may return late from a crashed node, and declare a lease of that node. If this node had given the same
+    number to a lease of its own, it would take the one for the other, and the worker of its own lease would be lost. So
+    a node that follows a crashed one counts on from the time of its start. Other nodes count from 1: a task names its
+    lease, and small numbers make short messages.
+    """
+    return int.from_bytes(facts.node_id[:TAG_SIZE], "big") * PER_MS + 1 if facts.survivors else 1
 
 
 def _lease(
