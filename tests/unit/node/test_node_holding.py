@@ -150,3 +150,19 @@ class TestHolding:
         down = session.one(messages.ActorDown)
         assert down.kind == "unknown"
         assert "It might be dead or it's from a different cluster" in down.text
+
+
+def test_a_handle_that_is_given_back_before_its_actor_is_known_keeps_nothing(node: Scenario) -> None:
+    """The holder's messages take another way than those of the creator, which has sent the handle."""
+    creator = node.session()
+    creator.request_lease()
+    holder = node.start_worker()
+    actor_id = b"z" * 16
+    holder.send(messages.ReleaseHold(actor_id, 1))
+    creator.create(actor_id=actor_id)
+    creator.send(messages.AddHold(actor_id, holder.process_id, 1))
+    worker = node.start_worker()
+    worker.send(messages.ActorConstructed(actor_id))
+    assert worker.got(messages.Terminate) == []
+    creator.send(messages.ReleaseHold(actor_id, 1))
+    assert worker.one(messages.Terminate).kind == "out_of_scope"

@@ -233,7 +233,9 @@ class Actors:
         if actor is not None:
             if holders.release(actor, process, message.tokens, message.weak):
                 self._out_of_scope(actor)
-        elif self._early.has(message.actor_id):
+        else:
+            # The handle may have come and gone before the node has read its sender's messages: first the creation, then
+            # the count. Forgotten here, the tokens that this gives back would keep the actor for ever.
             early = messages.AddHold(message.actor_id, process.process_id, -message.tokens, message.weak)
             self._early.keep(early)
 

@@ -139,10 +139,6 @@ class EarlyCounts:
 
         self._context.later(EARLY_S, go_on)
 
-    def has(self, actor_id: bytes) -> bool:
-        """Return whether there are counts of an actor."""
-        return actor_id in self._kept
-
     def _take(self, actor_id: bytes) -> list[messages.AddHold]:
         """Return the counts of an actor whose creator's request has come, and forget them."""
         return self._kept.pop(actor_id, [])
@@ -156,4 +152,5 @@ class EarlyCounts:
 
     def _give_up(self, actor_id: bytes) -> None:
         for message in self._take(actor_id):
-            self._context.tell(message.process_id, unknown(actor_id))
+            if message.tokens > 0:  # else the process has no handle any more
+                self._context.tell(message.process_id, unknown(actor_id))
