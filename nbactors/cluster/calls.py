@@ -185,7 +185,7 @@ class Calls:
         _await_orders(orders)
         return len(pending)
 
-    def cancel(self, records: Sequence[Record], force: bool, recursive: bool, interrupt: bool) -> None:
+    def cancel(self, records: Sequence[Record | Dropped], force: bool, recursive: bool, interrupt: bool) -> None:
         """Cancel the calls that make these objects, the latest first. See `Engine.cancel`."""
         _await_orders([self._cancel(record, force, recursive, interrupt) for record in reversed(records)])
 

@@ -7,6 +7,9 @@ from collections import defaultdict, deque
 from collections.abc import Callable
 from typing import Any
 
+MOST_ANSWERS = 250
+"""How many hosts that wait for orders get an answer without one each second: each costs the hub time."""
+
 MAX_CHARACTERS = 64 << 20
 """Characters of output that wait for the session. Beyond it workers wait, see `Hub.report`."""
 
@@ -125,7 +128,7 @@ class Hub:
                 waiting.remove(order)
 
     async def orders(self, address: bytes, wait_s: float) -> list[tuple[int, str, tuple[Any, ...]]]:
-        """Return the orders for a host; wait for one for `wait_s` seconds at most.
+        """Return the orders for a host; wait for one for `wait_s` seconds, longer where many hosts ask.
 
         The first question of a process does not wait: an actor that has been started again is there now, though its
         last process may have left, or have crashed while it asked.
@@ -138,7 +141,8 @@ class Hub:
         if not self._orders[address] and address not in self._left:  # its leave may have come first
             event = self._has_orders[address] = asyncio.Event()
             try:
-                await asyncio.wait_for(event.wait(), wait_s)
+                many_s = len(self._has_orders) / MOST_ANSWERS if wait_s else 0.0
+                await asyncio.wait_for(event.wait(), max(wait_s, many_s))
             except asyncio.TimeoutError:
                 pass
             if self._has_orders.get(address) is not event:

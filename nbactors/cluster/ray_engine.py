@@ -34,6 +34,7 @@ from nbactors.views.summaries import ActorFacts, CallFacts, StoreFacts
 if TYPE_CHECKING:
     from nbactors.cluster.common.hosted import Hosted
     from nbactors.cluster.object_records import Record
+    from nbactors.cluster.observing.actor_logs import ActorLogs
     from nbactors.cluster.observing.task_table import TaskTable
     from nbactors.cluster.wanted import Wanted
     from nbactors.definitions.metadata import ActorMeta, FunctionMeta
@@ -57,6 +58,7 @@ class RayEngine(Engine):
         calls: What it has called.
         wanted: In a session, told of the amounts that actors and tasks ask for.
         usage: Counts the threads that use Ray, whose end waits for them.
+        actor_logs: In a session, the logs that were asked for.
         task_table: In a session, the calls that its workers have reported.
     """
 
@@ -65,6 +67,7 @@ class RayEngine(Engine):
     def __init__(self) -> None:
         self.hosted: Hosted | None = None
         self.wanted: Wanted | None = None
+        self.actor_logs: ActorLogs | None = None
         self.usage = Usage()
         self.task_table: TaskTable | None = None
         self.show_bar: Callable[[BarState], bool] | None = None

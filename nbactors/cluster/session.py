@@ -18,6 +18,7 @@ from nbactors.cluster.common.hubs import NAMESPACE
 from nbactors.cluster.hub import Hub
 from nbactors.cluster.news import News
 from nbactors.cluster.object_records import Record
+from nbactors.cluster.observing.actor_logs import ActorLogs
 from nbactors.cluster.observing.deaths import Deaths
 from nbactors.cluster.preflight.checking import check_session
 from nbactors.cluster.ray_engine import RayEngine
@@ -75,6 +76,7 @@ class RaySession(RayEngine):
             .remote(was_restarted)
         )
         self.wanted = Wanted(news.warn)
+        self._logs = self.actor_logs = ActorLogs()
         self._deaths = Deaths()
         self._visits: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._waits = 0
@@ -281,6 +283,7 @@ class RaySession(RayEngine):
         self._news.close()
         self._is_closed = True
         self.usage.close(CLOSE_S)
+        self._logs.close()
         # A call of Ray's without a connection would start a cluster. So all threads end before the connection does.
         self._end_reader()
         if self._checker is not None:

@@ -17,6 +17,9 @@ from nbactors.exceptions.source_lines import with_sources
 from nbactors.version import __version__
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nbactors.cluster.observing.actor_logs import ActorLogs
     from nbactors.cluster.observing.task_table import TaskTable
     from nbactors.object_ref import ObjectRef
 
@@ -102,7 +105,7 @@ class RayObserver(Observer):
                     return "ENDED"
                 if force and own.actor_id:
                     raise ValueError("force=True is not supported for calls of actors: it would end the actor")
-                self._engine.calls.cancel(own, force, True, interrupt)
+                self._engine.calls.cancel([own], force, True, interrupt)
                 return "CANCELLED"
         self.sync()
         row = self.table().row(task_id)
@@ -338,11 +341,33 @@ class RayObserver(Observer):
         _refuse("a session ends no cluster: `ray stop` does, on each node. nbactors.shutdown() ends the session")
 
     def actor_logs(self, name: str) -> list[dict[str, Any]]:
-        """See the base class."""
-        _refuse(
-            "the logs of a cluster's workers lie on its nodes, in Ray's folder session_latest/logs as worker-*.out and "
-            "worker-*.err: the session cannot read those of other machines. `ray logs actor --id ID` shows them"
-        )
+        """See the base class. The logs are copies on this machine of the ends that the hosts keep."""
+        logs: ActorLogs | None = self._engine.actor_logs
+        if logs is None:
+            _refuse("on a cluster only the session reads logs, and this process is a worker: read them in the notebook")
+        return [{**row, **logs.paths(row, self._writer_of(row))} for row in _matching(self.actors(HUB_S), name)]
+
+    def _writer_of(self, row: dict[str, Any]) -> Callable[[int], tuple[int, str]] | None:
+        """Return what asks an actor's host for its output, None where there is no process."""
+        if row["state"] == "DEAD" or not row["pid"]:
+            return None
+
+        def since(position: int) -> tuple[int, str]:
+            written: tuple[int, str] = self._order(row["actor_id"], "actor_logs", "written_since", (position,), HUB_S)
+            return written
+
+        return since
+
+
+def _matching(rows: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
+    """Return the actors that a user may mean: by name, else by class, else by process, else by the id's beginning."""
+    kinds: list[Callable[[dict[str, Any]], bool]] = [
+        lambda row: row["name"] == name,
+        lambda row: row["class_name"] == name,
+        lambda row: str(row["pid"]) == name,
+        lambda row: row["actor_id"].startswith(name),
+    ]
+    return next((found for kind in kinds if (found := [row for row in rows if kind(row)])), [])
 
 
 def _process(**facts: Any) -> dict[str, Any]:

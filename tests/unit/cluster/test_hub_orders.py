@@ -137,3 +137,16 @@ def test_a_hub_that_was_started_again_goes_on_with_the_numbers_that_come() -> No
         return await hub.take()
 
     assert [content for _, _, content in asyncio.run(run())] == [7, 6, 8, 9]
+
+
+def test_many_waiting_hosts_ask_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_ANSWERS", 20)
+
+    async def run() -> float:
+        hub = Hub()
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        await asyncio.gather(*[hub.orders(bytes([number]), 0.001) for number in range(4)])
+        return loop.time() - began
+
+    assert asyncio.run(run()) >= 4 / 20 - 0.01
