@@ -14,12 +14,12 @@ from nbactors.cluster.common import current
 from nbactors.cluster.common.hubs import hub_named
 from nbactors.cluster.common.unread import silence_ray
 from nbactors.cluster.host.call import CURRENT, Call
-from nbactors.cluster.host.capture import Capture
 from nbactors.cluster.host.errands import Errands
 from nbactors.cluster.host.events import Events
 from nbactors.cluster.host.forked import watch_forks
-from nbactors.cluster.host.lines import ACK_S, Lines
-from nbactors.cluster.host.shown import HostBarSender, HostDisplays
+from nbactors.cluster.host.output.capture import Capture
+from nbactors.cluster.host.output.lines import ACK_S, Lines
+from nbactors.cluster.host.output.shown import HostBarSender, HostDisplays
 from nbactors.frontend.bar import BarState
 from nbactors.in_worker import ipython_display, tqdm_bars
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from nbactors.cluster.host import lines
-from nbactors.cluster.host.lines import Lines
+from nbactors.cluster.host.output import lines
+from nbactors.cluster.host.output.lines import Lines
 from nbactors.testing import eventually
 
 

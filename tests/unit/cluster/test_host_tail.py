@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as some
 
-from nbactors.cluster.host.tail import Tail
+from nbactors.cluster.host.output.tail import Tail
 
 
 def test_it_returns_what_was_written_since_the_last_question() -> None:

@@ -20,8 +20,8 @@ from collections.abc import Callable
 from typing import Any
 
 from nbactors.cluster.host.call import CURRENT, Call
-from nbactors.cluster.host.lines import Lines
-from nbactors.cluster.host.tail import Tail
+from nbactors.cluster.host.output.lines import Lines
+from nbactors.cluster.host.output.tail import Tail
 
 DRAIN_S = 0.5
 """Seconds that the end of a call, and text of Python code, wait for what is left in the pipes."""
