@@ -8,9 +8,6 @@ import ray
 
 from nbactors.cluster.host import asides
 
-GROUP = "__ray_now__"
-"""The concurrency group of such calls, see `nbactors.util.inside`."""
-
 
 class Aside:
     """Stands for Ray's function of an actor, and submits the task that makes the call. Any thread.

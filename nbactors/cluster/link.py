@@ -6,8 +6,9 @@ from time import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nbactors.actor import rebuild_handle as public_handle
-from nbactors.cluster.asides import GROUP, Aside
+from nbactors.cluster.asides import Aside
 from nbactors.cluster.common import current
+from nbactors.cluster.host.asides import NOW
 from nbactors.cluster.host.call import Call
 from nbactors.definitions.hooks import METHODS
 from nbactors.definitions.metadata import DYNAMIC, STREAMING, UNLIMITED
@@ -94,7 +95,7 @@ class RayActorLink(ActorLink):
         num_returns = option("num_returns", method.num_returns)
         them: dict[str, Any] = {"name": label, "num_returns": RETURNS.get(num_returns, num_returns)}
         group = option("concurrency_group", method.group)
-        if group == GROUP:
+        if group == NOW:
             return Aside(self.actor_id, label)
         if group:
             them["concurrency_group"] = group

@@ -23,6 +23,9 @@ from nbactors.exceptions import ActorUnavailableError
 if TYPE_CHECKING:
     from nbactors.cluster.host.running import Begun, Running
 
+NOW = "__ray_now__"
+"""The name of such calls, and of their concurrency group, see `nbactors.util.inside`."""
+
 ANSWER_S = 10.0
 """Seconds in which a host answers an order."""
 

@@ -9,6 +9,7 @@ from typing import Any
 import ray
 
 from nbactors.cluster.common.call_numbers import task_id_of
+from nbactors.cluster.host.asides import NOW
 from nbactors.cluster.host.running import Running
 
 MOST = 200
@@ -33,7 +34,7 @@ def inspection(running: Running) -> dict[str, Any]:
             {
                 "task_id": task_id_of(each.call.number),
                 "name": each.call.label,
-                "group": "",
+                "group": NOW if each.call.method == NOW else "",
                 "since": _SINCE_1970 + each.since,
                 "arguments": [],
                 "paused": False,

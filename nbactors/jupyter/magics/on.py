@@ -124,7 +124,8 @@ def _run(shell: InteractiveShell, actor: NamedActor, packed: SentCell, now: bool
     """
     ref = _submit(actor.handle, packed, now)
     try:
-        _tell_why([actor], [ref])
+        if not now:
+            _tell_why([actor], [ref])
         return _result(ref)
     except KeyboardInterrupt as error:
         nbactors.engine.current().cancel_interrupted(ref)
@@ -166,7 +167,7 @@ def _run_on_many(
     try:
         with sink.held_output(calling_cell.current()) as written:
             refs += [_submit(actor.handle, packed, now) for actor in actors]
-            if _tell_why(actors, refs):
+            if not now and _tell_why(actors, refs):
                 for _ in progress(refs, desc="%%on", leave=False):
                     pass
         for actor, ref in zip(actors, refs, strict=True):
