@@ -21,6 +21,6 @@ class Aside:
         self._actor_id = actor_id
         self._function = ray.remote(num_cpus=0, max_retries=0)(asides.run).options(name=label)
 
-    def remote(self, spec: tuple[Any, ...], function: Any, *args: Any) -> Any:
+    def remote(self, spec: bytes, function: Any, *args: Any) -> Any:
         """Submit a call, and return Ray's reference of its result."""
         return self._function.remote(self._actor_id, spec, function, *args)

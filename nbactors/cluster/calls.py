@@ -99,7 +99,7 @@ class Calls:
         call = self.numbered(call)
         values = [sent(value) for value in (*args, *kwargs.values())]
         with sending([code, *values], call.method):
-            returned = function.remote(tuple(call), *values)
+            returned = function.remote(call.packed(), *values)
         if returned is None:
             return None
         if isinstance(returned, ray.ObjectRefGenerator):

@@ -143,7 +143,7 @@ class _Gathering(NamedTuple):
     function: Any
     wanted: int
 
-    def remote(self, spec: tuple[Any, ...], *values: Any) -> Any:
+    def remote(self, spec: bytes, *values: Any) -> Any:
         """Call it. See `AsyncActorHost.gather`."""
         return self.function.remote(spec, self.wanted, *values)
 

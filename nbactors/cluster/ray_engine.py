@@ -211,7 +211,7 @@ class RayEngine(Engine):
                     f"the actor {name!r} is one of Ray's own, which `ray.get_actor` finds: it was not made by nbactors"
                 )
             call = self.calls.numbered(Call("__ray_call__", (), b"", 0, "", "get_actor"))
-            meta = ray.get(handle.call.remote(tuple(call), _meta_of_host), timeout=META_S)
+            meta = ray.get(handle.call.remote(call.packed(), _meta_of_host), timeout=META_S)
         return meta
 
     def link_of(self, actor_id: bytes) -> ActorLink:

@@ -214,16 +214,16 @@ class ActorHost(Host):
             if was_restarted():
                 self._built_in.resume(actor_records.checkpoint(self._id))
 
-    def call(self, spec: tuple[Any, ...], *values: Any) -> Any:
+    def call(self, spec: bytes, *values: Any) -> Any:
         """Run a method of the user's object."""
-        call = Call(*spec)
+        call = Call.unpacked(spec)
         with self._run(call) as function:
             args, kwargs = self._process.split(call, values)
             return function(*args, **kwargs)
 
-    def stream(self, spec: tuple[Any, ...], *values: Any) -> Iterator[Any]:
+    def stream(self, spec: bytes, *values: Any) -> Iterator[Any]:
         """Run a generator of the user's object."""
-        call = Call(*spec)
+        call = Call.unpacked(spec)
         with self._run(call) as function:
             args, kwargs = self._process.split(call, values)
             items = function(*args, **kwargs)
@@ -297,9 +297,9 @@ class AsyncActorHost(Host):
                 if restored is not None:
                     await restored
 
-    async def call(self, spec: tuple[Any, ...], *values: Any) -> Any:
+    async def call(self, spec: bytes, *values: Any) -> Any:
         """Run a method of the user's object."""
-        call = Call(*spec)
+        call = Call.unpacked(spec)
         self._process.hub(call.hub)  # for orders of the session
         token = self._process.begin(call)
         begun = None
@@ -326,9 +326,9 @@ class AsyncActorHost(Host):
             raise dropping
         return result
 
-    async def stream(self, spec: tuple[Any, ...], *values: Any) -> AsyncIterator[Any]:
+    async def stream(self, spec: bytes, *values: Any) -> AsyncIterator[Any]:
         """Run a generator of the user's object, asynchronous or not."""
-        call = Call(*spec)
+        call = Call.unpacked(spec)
         self._process.hub(call.hub)  # for orders of the session
         token = self._process.begin(call)
         begun = None
@@ -361,7 +361,7 @@ class AsyncActorHost(Host):
         if dropping is not None:
             raise dropping
 
-    async def gather(self, spec: tuple[Any, ...], count: int, *values: Any) -> Any:
+    async def gather(self, spec: bytes, count: int, *values: Any) -> Any:
         """Run a generator of the user's object for Ray, which takes no values of asynchronous ones but in streams.
 
         Args:

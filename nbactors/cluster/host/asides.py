@@ -56,9 +56,9 @@ class Asides:
         self._raised = raised
         self._outcomes: OrderedDict[bytes, list[Any]] = OrderedDict()
 
-    def begin(self, spec: tuple[Any, ...], packed: list[Any]) -> None:
+    def begin(self, spec: bytes, packed: list[Any]) -> None:
         """Begin a call, see `run`. Returns at once."""
-        call = Call(*spec)
+        call = Call.unpacked(spec)
         threading.Thread(target=self._run, args=(call, packed), name=call.label, daemon=True).start()
 
     def outcome(self, number: bytes) -> list[Any] | None:
@@ -92,15 +92,15 @@ class Asides:
             self._outcomes.popitem(last=False)
 
 
-def run(actor_id: bytes, spec: tuple[Any, ...], function: Callable[..., Any], *args: Any) -> Any:
+def run(actor_id: bytes, spec: bytes, function: Callable[..., Any], *args: Any) -> Any:
     """Call `function(instance, *args)` in an actor's process beside its other calls. A task's function.
 
     Raises:
         ActorUnavailableError: The actor's process does not answer.
     """
-    call = Call(*spec)
+    call = Call.unpacked(spec)
     packed = [ray.put((function, *args))]
-    _order(call, actor_id, "aside", tuple(call), packed)
+    _order(call, actor_id, "aside", call.packed(), packed)
     pause = FIRST_LOOK_S
     while (outcome := _order(call, actor_id, "aside_outcome", call.number)) is None:
         sleep(pause)

@@ -18,8 +18,8 @@ _wakeup = Wakeup()
 def plain(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return what Ray runs for a function."""
 
-    def task(spec: tuple[Any, ...], *values: Any) -> Any:
-        call = Call(*spec)
+    def task(spec: bytes, *values: Any) -> Any:
+        call = Call.unpacked(spec)
         with _Run(call):
             args, kwargs = of_process().split(call, values)
             return function(*args, **kwargs)
@@ -30,8 +30,8 @@ def plain(function: Callable[..., Any]) -> Callable[..., Any]:
 def generating(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return what Ray runs for a generator function."""
 
-    def task(spec: tuple[Any, ...], *values: Any) -> Iterator[Any]:
-        call = Call(*spec)
+    def task(spec: bytes, *values: Any) -> Iterator[Any]:
+        call = Call.unpacked(spec)
         with _Run(call):
             args, kwargs = of_process().split(call, values)
             for item in function(*args, **kwargs):  # noqa: UP028 - Ray sends values, which are not meant for the user
