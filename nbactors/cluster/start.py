@@ -28,7 +28,7 @@ def _forbid_automatic_start() -> None:
 
     A thread that draws an actor, or a finalizer, may call one just when the session ends.
     """
-    os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")
+    os.environ["RAY_ENABLE_AUTO_CONNECT"] = "0"
     hook = sys.modules.get("ray._private.auto_init_hook")  # Ray reads the variable when it is imported
     if hook is not None:
         vars(hook)["enable_auto_connect"] = False

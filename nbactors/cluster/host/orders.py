@@ -1,7 +1,7 @@
 """`Orders`: the threads of a host that carry out the orders of sessions, also while a call keeps the main thread.
 
-They ask the session's hub for orders, and an answer comes only when there is one, or after two seconds. So orders need
-no port and no further process on the node.
+They ask the session's hub for orders, and an answer comes only when there is one, or after two seconds, later where
+many hosts ask. So orders need no port and no further process on the node.
 """
 
 from __future__ import annotations
