@@ -248,4 +248,6 @@ def test_notebook_7_has_the_side_panel(notebook: Callable[..., NotebookPage]) ->
         opened.run(number)
     row_of(side(opened.page), "sim", "idle")
     opened.keep_picture("notebook")
-    assert groups(opened.page.locator("#nbactors-actors")) == ["Detached", opened.path.name]
+    panel = opened.page.locator("#nbactors-actors")
+    # The page tells the server the notebook's path a moment after the kernel has started.
+    eventually(lambda: groups(panel) == ["Detached", opened.path.name], what="the groups")

@@ -12,7 +12,10 @@ import psutil
 from nbactors.util import state
 
 _CONNECTION_FILE = re.compile(r"kernel-([0-9a-f-]{36})\.json$")
-_SCRIPT = "script"
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+"""What a notebook is called until its page has told the server its path, and a console as long as it lives."""
+
+_KERNEL, _SCRIPT = "kernel", "script"
 
 
 class Jobs:
@@ -47,7 +50,7 @@ class Jobs:
             if known is None:
                 known = self._known[job_id] = _about(self._drivers[job_id])
             path = paths.get(known["kernel_id"], "")
-            title = os.path.basename(path) or known["title"]
+            title = _name_in(path) or known["title"]
             rows[job_id] = {**known, "path": path, "title": title, "is_alive": psutil.pid_exists(known["pid"])}
         return rows
 
@@ -60,7 +63,13 @@ def _about(pid: int) -> dict[str, Any]:
     except (psutil.Error, OSError):  # it has ended, or the system denies access
         return {"title": f"process {pid}" if pid else "an ended session", "kernel_id": "", "pid": pid}
     found = [match.group(1) for part in command if (match := _CONNECTION_FILE.search(part))]
-    notebook = os.path.basename(environ.get("JPY_SESSION_NAME", ""))
+    notebook = _name_in(environ.get("JPY_SESSION_NAME", ""))
     scripts = [os.path.basename(part) for part in command[1:] if part.endswith(".py")]
-    title = notebook if found and notebook else (scripts[0] if scripts else f"{_SCRIPT} (pid {pid})")
-    return {"title": title, "kernel_id": found[0] if found else "", "pid": pid}
+    title = scripts[0] if scripts else f"{_KERNEL if found else _SCRIPT} (pid {pid})"
+    return {"title": notebook if found and notebook else title, "kernel_id": found[0] if found else "", "pid": pid}
+
+
+def _name_in(path: str) -> str:
+    """Return a notebook's name, empty where the path is only an id."""
+    name = os.path.basename(path)
+    return "" if _ID.fullmatch(name) else name
