@@ -110,6 +110,10 @@ def _connect(options: InitOptions) -> bool:
                 them["resources"] = dict(options.resources)
             if options.memory is not None:
                 them["_memory"] = options.memory
+        if options.detaches_actors:
+            from ray.job_config import JobConfig  # noqa: PLC0415 - few sessions need it
+
+            them["job_config"] = JobConfig(default_actor_lifetime="detached")
         silence_ray()
         _check_reachable(address)
         try:

@@ -156,3 +156,15 @@ def test_a_dead_actor_says_so(ray: Any, actor: Any) -> None:
 def test_a_generator_that_is_sent_is_refused_with_what_to_do(ray: Any, actor: Any) -> None:
     with pytest.raises(TypeError, match=r"^the ObjectRefGenerator \w+ cannot be sent .*Send the references"):
         actor.add.remote(actor.count_to.remote(3))
+
+
+def test_sys_exit_ends_an_actor_with_an_event_loop(ray: Any) -> None:
+    @ray.remote
+    class Leaver:
+        async def leave(self) -> None:
+            raise SystemExit(3)
+
+    leaver = Leaver.remote()
+    for _ in range(2):
+        with pytest.raises(ray.exceptions.ActorDiedError, match=r"died|dead"):
+            ray.get(leaver.leave.remote(), timeout=30)

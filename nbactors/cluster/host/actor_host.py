@@ -155,7 +155,8 @@ class Host:
         is_struck = begun is not None and begun.is_struck
         if isinstance(error, ray.exceptions.AsyncioActorExit) or (isinstance(error, SystemExit) and not is_struck):
             self._orders.leave()
-            return error
+            # By SystemExit Ray ends no actor that has an event loop: neither this call nor a later one would end.
+            return ray.exceptions.AsyncioActorExit() if self._meta.is_async else error
         if begun is None and isinstance(error, Stopped):
             return error.stop.error(_task_id(), "queued")
         if begun is not None and begun.stop is not None and is_struck:
