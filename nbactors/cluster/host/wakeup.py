@@ -22,9 +22,7 @@ class Wakeup:
     """One in a process whose tasks run on its main thread."""
 
     def __init__(self) -> None:
-        self._reads, self._writes = os.pipe()
-        os.set_blocking(self._writes, False)
-        self._is_listening = False
+        self._writes = -1
 
     def listen(self) -> None:
         """Note that a task begins. On its thread; on another thread than the main one it does nothing.
@@ -33,19 +31,21 @@ class Wakeup:
         """
         if threading.current_thread() is not threading.main_thread():
             return
-        signal.set_wakeup_fd(self._writes, warn_on_full_buffer=False)
-        if not self._is_listening:
-            self._is_listening = True
+        if self._writes < 0:  # at the first task, since a driver has this object, too
+            reads, self._writes = os.pipe()
+            os.set_blocking(self._writes, False)
             signal.signal(signal.SIGUSR1, _do_nothing)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGUSR1})  # Ray blocks it
-            threading.Thread(target=self._read, name="nbactors-wakeup", daemon=True).start()
+            threading.Thread(target=_read, args=(reads,), name="nbactors-wakeup", daemon=True).start()
+        signal.set_wakeup_fd(self._writes, warn_on_full_buffer=False)
 
-    def _read(self) -> None:
-        while True:
-            if signal.SIGINT in os.read(self._reads, 1024):
-                for pause in PAUSES_S:
-                    sleep(pause)
-                    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
+
+def _read(pipe: int) -> None:
+    while True:
+        if signal.SIGINT in os.read(pipe, 1024):
+            for pause in PAUSES_S:
+                sleep(pause)
+                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
 
 
 def _do_nothing(number: int, frame: FrameType | None) -> None:
