@@ -156,6 +156,19 @@ class LiveKernel:
         self.until(lambda: self.panels(cell))
         self.tell(self.panels(cell)[-1], {"kind": "do", "number": 1, **command})
 
+    def told(self, comm_id: str, kind: str) -> list[dict[str, Any]]:
+        """Return what the kernel has sent to the views of a panel."""
+        sent = [content for _, message, content in self.messages if message == "comm_msg"]
+        custom = [each["data"] for each in sent if each["comm_id"] == comm_id and each["data"]["method"] == "custom"]
+        return [each["content"] for each in custom if each["content"]["kind"] == kind]
+
+    def ask(self, comm_id: str, **command: Any) -> dict[str, Any]:
+        """Have a panel do something, and return its answer."""
+        number = len(self.told(comm_id, "answer")) + 1
+        self.tell(comm_id, {"kind": "do", "number": number, **command})
+        self.until(lambda: len(self.told(comm_id, "answer")) == number)
+        return self.told(comm_id, "answer")[-1]
+
     def panels(self, cell: str) -> list[str]:
         """Return the ids of the panels that a cell has shown."""
         shown = self.of(cell, "display_data") + self.of(cell, "update_display_data")

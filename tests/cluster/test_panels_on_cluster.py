@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from live_kernel import LiveKernel
 
 from nbactors.testing import eventually
 
@@ -34,12 +35,8 @@ def kernel(_nbactors: Any) -> Iterator[Any]:
     """A kernel with a session on a cluster of its own."""
     _nbactors.shutdown()
     with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(Path(__file__).parent.parent / "jupyter"))
-        import live_kernel
-
-        patch.setattr(live_kernel, "REPLY_S", 40)  # Ray starts slowly
         patch.setenv("NBACTORS_ENGINE", "ray")
-        made = live_kernel.LiveKernel()
+        made = LiveKernel(reply_s=40)  # Ray starts slowly
         made.open(SETUP)
         yield made
         made.close()
@@ -48,21 +45,6 @@ def kernel(_nbactors: Any) -> Iterator[Any]:
 
 def panel_of(kernel: Any, cell: str) -> str:
     return str(kernel.panels(cell)[-1])
-
-
-def answers(kernel: Any, panel: str, kind: str) -> list[dict[str, Any]]:
-    """Return what the kernel has sent to a panel's views."""
-    found = [content for _, message, content in kernel.messages if message == "comm_msg"]
-    sent = [each["data"]["content"] for each in found if each["comm_id"] == panel and "content" in each["data"]]
-    return [content for content in sent if content["kind"] == kind]
-
-
-def ask(kernel: Any, panel: str, **command: Any) -> dict[str, Any]:
-    """Press a button of a panel, and return the answer."""
-    number = len(answers(kernel, panel, "answer")) + 1
-    kernel.tell(panel, {"kind": "do", "number": number, **command})
-    kernel.until(lambda: len(answers(kernel, panel, "answer")) == number)
-    return answers(kernel, panel, "answer")[-1]
 
 
 def test_a_panel_shows_a_running_call_and_interrupts_it(kernel: Any, tmp_path: Path) -> None:
@@ -84,8 +66,8 @@ def test_a_panel_shows_a_running_call_and_interrupts_it(kernel: Any, tmp_path: P
     line = kernel.of(roster, "execute_result")[0]["data"]["text/plain"].splitlines()[1]
     assert line.split()[:4] == ["sim", "sim", "Sim", "alive"]
     assert " run " in line
-    assert "time.sleep(60)" in ask(kernel, panel, what="stack", actor=state["id"])["text"]
-    assert ask(kernel, panel, what="interrupt", actor=state["id"])["text"] == "1 interrupted"
+    assert "time.sleep(60)" in kernel.ask(panel, what="stack", actor=state["id"])["text"]
+    assert kernel.ask(panel, what="interrupt", actor=state["id"])["text"] == "1 interrupted"
     kernel.run("import pytest\nwith pytest.raises(ray.exceptions.TaskCancelledError): ray.get(ref)")
 
 

@@ -44,25 +44,6 @@ def model_of(data: dict[str, Any]) -> str:
     return str(data[WIDGET]["model_id"])
 
 
-def answers(kernel: LiveKernel, comm_id: str, kind: str) -> list[dict[str, Any]]:
-    """Return what the kernel has sent to a panel's views."""
-    found = [content for _, message, content in kernel.messages if message == "comm_msg"]
-    custom = [
-        content["data"]["content"]
-        for content in found
-        if content["comm_id"] == comm_id and content["data"]["method"] == "custom"
-    ]
-    return [content for content in custom if content["kind"] == kind]
-
-
-def ask(kernel: LiveKernel, comm_id: str, **command: Any) -> dict[str, Any]:
-    """Have a panel do something, and return its answer."""
-    number = len(answers(kernel, comm_id, "answer")) + 1
-    kernel.tell(comm_id, {"kind": "do", "number": number, **command})
-    kernel.until(lambda: len(answers(kernel, comm_id, "answer")) == number)
-    return answers(kernel, comm_id, "answer")[-1]
-
-
 def test_a_handle_shows_as_a_panel_whose_first_state_is_there_at_once(kernel: LiveKernel) -> None:
     _, data = shown(kernel, "sim")
     assert data["text/plain"].startswith("Actor(Sim, ")
@@ -98,12 +79,12 @@ def test_a_page_that_answers_gets_the_state_and_then_what_changes(kernel: LiveKe
     panel = model_of(data)
     kernel.tell(panel, {"kind": "hello"})
     kernel.tell(panel, {"kind": "look", "visible": True})
-    kernel.until(lambda: any(news["fields"].get("calls") for news in answers(kernel, panel, "changes")))
-    calls = next(news["fields"]["calls"] for news in answers(kernel, panel, "changes") if news["fields"].get("calls"))
+    kernel.until(lambda: any(news["fields"].get("calls") for news in kernel.told(panel, "changes")))
+    calls = next(news["fields"]["calls"] for news in kernel.told(panel, "changes") if news["fields"].get("calls"))
     assert calls[0]["name"] == "Sim.run"
     # A page that is loaded again asks for the state, which is the present one.
     assert kernel.widgets()[panel]["state"]["calls"][0]["name"] == "Sim.run"
-    assert answers(kernel, panel, "changes")
+    assert kernel.told(panel, "changes")
     assert "pip install" not in str(kernel.of(cell, "update_display_data"))
 
 
@@ -112,39 +93,39 @@ def test_a_hidden_panel_gets_nothing(kernel: LiveKernel) -> None:
     panel = model_of(data)
     kernel.tell(panel, {"kind": "hello"})
     kernel.tell(panel, {"kind": "look", "visible": True})
-    kernel.until(lambda: any("cpu" in news["fields"] for news in answers(kernel, panel, "changes")))
+    kernel.until(lambda: any("cpu" in news["fields"] for news in kernel.told(panel, "changes")))
     kernel.tell(panel, {"kind": "look", "visible": False})
     kernel.until(
         lambda: (
             kernel.value("[t.name for t in __import__('threading').enumerate() if t.name == 'nbactors-panels']") == "[]"
         )
     )
-    before = len(answers(kernel, panel, "changes"))
+    before = len(kernel.told(panel, "changes"))
     kernel.run("ray.wait([sim.fail.remote()])")
-    assert len(answers(kernel, panel, "changes")) == before
+    assert len(kernel.told(panel, "changes")) == before
 
 
 def test_cancel_interrupt_stack_log_and_kill(kernel: LiveKernel) -> None:
     _, data = shown(kernel, "refs = [sim.run.remote('/nowhere') for _ in range(2)]; sim")
     panel, state = model_of(data), kernel.widgets()[model_of(data)]["state"]
     kernel.tell(panel, {"kind": "hello"})
-    kernel.until(lambda: "until(path)" in ask(kernel, panel, what="stack", actor=state["id"])["text"])
+    kernel.until(lambda: "until(path)" in kernel.ask(panel, what="stack", actor=state["id"])["text"])
     second = kernel.value("refs[1].task_id().hex()").strip("'")
-    assert ask(kernel, panel, what="cancel", call=second)["ok"]
+    assert kernel.ask(panel, what="cancel", call=second)["ok"]
     kernel.run("import pytest\nwith pytest.raises(ray.exceptions.TaskCancelledError): ray.get(refs[1])")
-    assert ask(kernel, panel, what="interrupt", actor=state["id"])["text"] == "1 interrupted"
+    assert kernel.ask(panel, what="interrupt", actor=state["id"])["text"] == "1 interrupted"
     kernel.run("with pytest.raises(ray.exceptions.TaskCancelledError): ray.get(refs[0])")
-    assert ask(kernel, panel, what="interrupt", actor=state["id"])["text"] == "Nothing runs in it now."
-    assert ask(kernel, panel, what="log", actor=state["id"])["text"] == "It has printed nothing yet."
-    assert ask(kernel, panel, what="kill", actor=state["id"])["ok"]
+    assert kernel.ask(panel, what="interrupt", actor=state["id"])["text"] == "Nothing runs in it now."
+    assert kernel.ask(panel, what="log", actor=state["id"])["text"] == "It has printed nothing yet."
+    assert kernel.ask(panel, what="kill", actor=state["id"])["ok"]
     kernel.run("with pytest.raises(ray.exceptions.RayActorError): ray.get(sim.fail.remote())")
 
 
 def test_what_cannot_be_done_is_answered_with_its_reason(kernel: LiveKernel) -> None:
     _, data = shown(kernel, "sim")
     panel = model_of(data)
-    assert ask(kernel, panel, what="stack", actor="ff" * 16)["text"].startswith("ValueError: there is no actor")
-    assert "knows no command 'dance'" in ask(kernel, panel, what="dance", actor="")["text"]
+    assert kernel.ask(panel, what="stack", actor="ff" * 16)["text"].startswith("ValueError: there is no actor")
+    assert "knows no command 'dance'" in kernel.ask(panel, what="dance", actor="")["text"]
 
 
 def test_the_panel_of_the_session_lists_its_actors(kernel: LiveKernel) -> None:
@@ -227,8 +208,8 @@ def test_after_20_000_fast_calls_the_panel_says_20_000(kernel: LiveKernel) -> No
     panel = model_of(data)
     kernel.tell(panel, {"kind": "look", "visible": True})
     kernel.run("ray.get([fast.add.remote(n) for n in range(20_000)]);")
-    kernel.until(lambda: any(news["fields"].get("done") == 20_000 for news in answers(kernel, panel, "changes")))
-    done = [news["fields"]["done"] for news in answers(kernel, panel, "changes") if "done" in news["fields"]]
+    kernel.until(lambda: any(news["fields"].get("done") == 20_000 for news in kernel.told(panel, "changes")))
+    done = [news["fields"]["done"] for news in kernel.told(panel, "changes") if "done" in news["fields"]]
     assert done == sorted(done)
 
 
@@ -239,7 +220,7 @@ def test_a_constructor_that_runs_shows_with_its_arguments_and_kill_ends_it(kerne
     kernel.tell(panel, {"kind": "look", "visible": True})
 
     def told() -> list[dict[str, Any]]:
-        return [news["fields"] for news in answers(kernel, panel, "changes")]
+        return [news["fields"] for news in kernel.told(panel, "changes")]
 
     def has_both(calls: list[dict[str, Any]]) -> bool:
         found = [(call["name"], call["creation"], call["args"]) for call in calls]
@@ -249,8 +230,8 @@ def test_a_constructor_that_runs_shows_with_its_arguments_and_kill_ends_it(kerne
     kernel.until(lambda: any(fields.get("word") == "runs its constructor" for fields in told()))
     state = kernel.widgets()[panel]["state"]
     assert state["mark"] == "starting"
-    assert not ask(kernel, panel, what="cancel", call=state["calls"][0]["id"])["ok"]
-    assert ask(kernel, panel, what="kill", actor=state["id"])["ok"]
+    assert not kernel.ask(panel, what="cancel", call=state["calls"][0]["id"])["ok"]
+    assert kernel.ask(panel, what="kill", actor=state["id"])["ok"]
     kernel.run("import pytest\nwith pytest.raises(ray.exceptions.RayActorError): ray.get(ref)")
     kernel.until(lambda: any(fields.get("mark") == "ended" for fields in told()))
 
@@ -262,8 +243,8 @@ def test_errors_with_text_that_is_no_utf_8_show_in_panels_and_cards(kernel: Live
     kernel.tell(panel, {"kind": "look", "visible": True})
     cell = kernel.run("ref = odd.fail.remote(); ray.wait([ref]); ref")
     assert "\\ud800 &lt;b&gt;" in kernel.of(cell, "execute_result")[0]["data"]["text/html"]
-    kernel.until(lambda: any("failed" in news["fields"] for news in answers(kernel, panel, "changes")))
-    errors = [news["fields"]["error"] for news in answers(kernel, panel, "changes") if news["fields"].get("error")]
+    kernel.until(lambda: any("failed" in news["fields"] for news in kernel.told(panel, "changes")))
+    errors = [news["fields"]["error"] for news in kernel.told(panel, "changes") if news["fields"].get("error")]
     assert errors[0]["what"].startswith("ValueError: \\ud800 <b>yyy")
     assert len(errors[0]["text"]) <= 2000
 
@@ -273,10 +254,10 @@ def test_the_first_line_that_an_actor_prints_shows_soon(kernel: LiveKernel) -> N
     _, data = shown(kernel, "ray.get(talker.__ray_ready__.remote()); talker")
     panel = model_of(data)
     kernel.tell(panel, {"kind": "look", "visible": True})
-    kernel.until(lambda: any("cpu" in news["fields"] for news in answers(kernel, panel, "changes")))
+    kernel.until(lambda: any("cpu" in news["fields"] for news in kernel.told(panel, "changes")))
     kernel.run("ray.get(talker.say.remote('<b>hello</b>'))")
     began = monotonic()
-    kernel.until(lambda: any(news["fields"].get("log") for news in answers(kernel, panel, "changes")))
-    logs = [news["fields"]["log"] for news in answers(kernel, panel, "changes") if "log" in news["fields"]]
+    kernel.until(lambda: any(news["fields"].get("log") for news in kernel.told(panel, "changes")))
+    logs = [news["fields"]["log"] for news in kernel.told(panel, "changes") if "log" in news["fields"]]
     assert logs[-1] == ["<b>hello</b>"]
     assert monotonic() - began < 5, "the actors are listed every ten seconds only"
