@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from nbactors.actor import rebuild_handle as public_handle
 from nbactors.cluster.asides import Aside
 from nbactors.cluster.common import current
-from nbactors.cluster.host.asides import NOW
 from nbactors.cluster.host.call import Call
-from nbactors.definitions.hooks import METHODS
+from nbactors.definitions.hooks import METHODS, NOW
 from nbactors.definitions.metadata import DYNAMIC, STREAMING, UNLIMITED
 from nbactors.engine.base import ActorLink
 from nbactors.views.summaries import ActorFacts

@@ -38,9 +38,6 @@ TAKE_S = 20.0
 CLOSE_S = 10.0
 """Seconds to wait for the end of a thread, which the end of the hub wakes."""
 
-RESTART_S = 0.2
-"""Seconds until the session asks a hub again that was not available."""
-
 VISIT_S = 0.05
 """Seconds of one wait of the main thread, after which it does what a front end asks for."""
 
@@ -236,7 +233,7 @@ class RaySession(RayEngine):
         except ray.exceptions.GetTimeoutError:
             return True
         except ray.exceptions.ActorUnavailableError:  # the hub has crashed, and starts again
-            sleep(RESTART_S)
+            sleep(hubs.RESTART_S)
             return True
         except (Exception, SystemExit):  # noqa: BLE001 - Ray is shut down, which it tells by SystemExit, or unreachable
             return False

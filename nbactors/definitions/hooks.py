@@ -14,6 +14,10 @@ SAVE = "__nbactors_save__"
 RESTORE = "__nbactors_restore__"
 """Hook `(self, state)`: called by `restore`, and after the constructor at a restart; also the name of that call."""
 
+NOW = "__ray_now__"
+"""Name of the call of a function with the instance at once, beside all other calls; also that of its concurrency
+group. Not a hook."""
+
 METHODS = frozenset({SWAP, SAVE, RESTORE})
 """Names of calls that run while no other call of the actor runs."""
 

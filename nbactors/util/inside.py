@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from nbactors.actor import ActorHandle
+from nbactors.definitions.hooks import NOW
 from nbactors.definitions.metadata import MethodMeta
 from nbactors.definitions.signature import Signature
 from nbactors.object_ref import ObjectRef
@@ -15,7 +16,7 @@ __all__ = ["is_async", "run_inside"]
 
 _TAKES_ALL = Signature.of(lambda *args: None, skip_self=False)
 _IN_TURN = MethodMeta("__ray_await__", _TAKES_ALL)
-_NOW = MethodMeta("__ray_now__", _TAKES_ALL, group="__ray_now__")
+_NOW = MethodMeta(NOW, _TAKES_ALL, group=NOW)
 """A concurrency group of its own: the call waits behind no other call, in this process or in the actor."""
 
 

@@ -23,9 +23,6 @@ from nbactors.exceptions import ActorUnavailableError
 if TYPE_CHECKING:
     from nbactors.cluster.host.running import Begun, Running
 
-NOW = "__ray_now__"
-"""The name of such calls, and of their concurrency group, see `nbactors.util.inside`."""
-
 ANSWER_S = 10.0
 """Seconds in which a host answers an order."""
 
@@ -99,10 +96,12 @@ def run(actor_id: bytes, spec: bytes, function: Callable[..., Any], *args: Any) 
         ActorUnavailableError: The actor's process does not answer.
     """
     call = Call.unpacked(spec)
-    packed = [ray.put((function, *args))]
-    _order(call, actor_id, "aside", call.packed(), packed)
+    hub = hub_named(call.hub)
+    if hub is None:
+        raise ActorUnavailableError("the session of this call has ended", actor_id)
+    _order(hub, actor_id, "aside", spec, [ray.put((function, *args))])
     pause = FIRST_LOOK_S
-    while (outcome := _order(call, actor_id, "aside_outcome", call.number)) is None:
+    while (outcome := _order(hub, actor_id, "aside_outcome", call.number)) is None:
         sleep(pause)
         pause = min(2 * pause, LONGEST_LOOK_S)
     is_value, value = ray.get(outcome[0])
@@ -111,10 +110,7 @@ def run(actor_id: bytes, spec: bytes, function: Callable[..., Any], *args: Any) 
     raise value
 
 
-def _order(call: Call, actor_id: bytes, name: str, *args: Any) -> Any:
-    hub = hub_named(call.hub)
-    if hub is None:
-        raise ActorUnavailableError("the session of this call has ended", actor_id)
+def _order(hub: Any, actor_id: bytes, name: str, *args: Any) -> Any:
     try:
         return ray.get(hub.order.remote(actor_id, name, args, ANSWER_S))
     except ray.exceptions.RayTaskError as error:

@@ -9,8 +9,8 @@ from typing import Any
 import ray
 
 from nbactors.cluster.common.call_numbers import task_id_of
-from nbactors.cluster.host.asides import NOW
 from nbactors.cluster.host.running import Running
+from nbactors.definitions.hooks import NOW
 
 MOST = 200
 """The most calls in an answer."""

@@ -13,12 +13,11 @@ from typing import Any
 
 import ray
 
+from nbactors.cluster.common.hubs import RESTART_S
+
 POLL_S = 2.0
 """Seconds after which the hub answers without an order. An actor whose last handle is gone ends only then: Ray waits
 for its open questions, and after 5 s it kills the process, without `__ray_shutdown__`."""
-
-RESTART_S = 0.2
-"""Seconds until a hub is asked again that was not available."""
 
 FIRST_S = 2.0
 """Seconds to wait for the orders that are there already."""

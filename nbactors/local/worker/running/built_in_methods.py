@@ -6,12 +6,10 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+from nbactors.definitions.hooks import NOW
 from nbactors.frontend.user_code import lets_through
 from nbactors.local.worker.running.ending import ActorExit
 from nbactors.local.worker.running.interrupts import invoke
-
-NOW = "__ray_now__"
-"""The method that calls a function with the instance at once, in a thread of its own; also the name of its group."""
 
 
 def find(method: str, instance: Any, is_async: bool) -> Callable[..., Any]:

@@ -11,7 +11,7 @@ from contextlib import nullcontext
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from nbactors.definitions.hooks import METHODS, RESTORE
+from nbactors.definitions.hooks import METHODS, NOW, RESTORE
 from nbactors.exceptions.hints import hint
 from nbactors.exceptions.one_line import brief
 from nbactors.exceptions.user_traceback import user_traceback
@@ -32,7 +32,6 @@ from nbactors.local.worker.memory.watch import MemoryWatch
 from nbactors.local.worker.printing.output_pipes import OutputPipes
 from nbactors.local.worker.running.answers import Answers
 from nbactors.local.worker.running.at_once import run_at_once
-from nbactors.local.worker.running.built_in_methods import NOW
 from nbactors.local.worker.running.constructor_call import Construction, Creator
 from nbactors.local.worker.running.ending import ActorExit, Ending, Farewell
 from nbactors.local.worker.running.interrupts import Interrupts, called_on, invoke
