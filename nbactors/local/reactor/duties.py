@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from types import FrameType
 from typing import Protocol
+
+from nbactors.frontend.interrupts import Sleeper
 
 
 class Flushable(Protocol):
@@ -33,6 +37,27 @@ class Standby(Protocol):
 
     def run(self) -> None:
         """Stand guard until the reactor is closed. On the background thread."""
+
+
+class Shelter(Protocol):
+    """A handler of SIGINT that tears no wait: it notes the signal, and ends the wait. On the main thread.
+
+    Attributes:
+        handler: The handler, always the same object.
+        due: Whether a signal has come that was not raised yet.
+        sleeper: The main thread's wait, None outside of a wait.
+    """
+
+    handler: Callable[[int, FrameType | None], None]
+    due: bool
+    sleeper: Sleeper | None
+
+    def raise_due(self) -> None:
+        """Do what the signal that is due demands. Called by the wait, right after its end.
+
+        Raises:
+            KeyboardInterrupt: Or another error, unless the wait is to go on.
+        """
 
 
 class Rousable(Protocol):

@@ -17,7 +17,7 @@ from nbactors.local.reactor.action_queue import run_all
 from nbactors.local.reactor.bell import Bell
 from nbactors.local.reactor.blame import Blame, complain
 from nbactors.local.reactor.brisk_selector import BriskSelector
-from nbactors.local.reactor.duties import Flushable, Reading, Standby
+from nbactors.local.reactor.duties import Flushable, Reading, Shelter, Standby
 from nbactors.local.reactor.left_steps import LeftSteps
 from nbactors.local.reactor.thread_waits import ThreadWaits
 from nbactors.local.reactor.timers import NEVER, Timer, Timers
@@ -71,6 +71,8 @@ class Reactor:
         self._thread: threading.Thread | None = None
         self.guard: Standby | None = None
         """What watches the reactor while an event loop hosts it; None otherwise."""
+        self.shelter: Shelter = INTERRUPTS
+        """The handler of SIGINT that the runtime installs in this process."""
 
     def run_in_background(self, run: Callable[[], None]) -> None:
         """Start the background thread, which leads while no other thread does; see `background.start`."""
@@ -173,8 +175,9 @@ class Reactor:
                 raise KeyboardInterrupt("the wait was interrupted")
             return waiter.done
         previous = _get_handler(_SIGINT)
-        if previous is INTERRUPTS.handler:
-            return self._wait_sheltered(waiter, deadline)
+        shelter = self.shelter
+        if previous is shelter.handler:
+            return self._wait_sheltered(waiter, deadline, shelter)
         if not callable(previous):
             self._wait(waiter, deadline)
             return waiter.done
@@ -199,21 +202,21 @@ class Reactor:
             if waiter.done or self.closed or (deadline is not None and monotonic() >= deadline):
                 return waiter.done
 
-    def _wait_sheltered(self, waiter: Waiter, deadline: float | None) -> bool:
-        """Do what `wait` does on the main thread of a session, where the runtime's SIGINT handler is installed."""
-        outer = INTERRUPTS.sleeper  # set if the handler of another signal has interrupted a wait, and waits here
+    def _wait_sheltered(self, waiter: Waiter, deadline: float | None, shelter: Shelter) -> bool:
+        """Do what `wait` does on the main thread, where the runtime's SIGINT handler is installed."""
+        outer = shelter.sleeper  # set if the handler of another signal has interrupted a wait, and waits here
         while True:
-            INTERRUPTS.sleeper = waiter
-            if INTERRUPTS.due:  # a SIGINT before this line; a later one finds the waiter
+            shelter.sleeper = waiter
+            if shelter.due:  # a SIGINT before this line; a later one finds the waiter
                 waiter.interrupted = True
             try:
                 self._wait(waiter, deadline)
             finally:
-                INTERRUPTS.sleeper = outer
-            if not INTERRUPTS.due:
+                shelter.sleeper = outer
+            if not shelter.due:
                 return waiter.done
             waiter.interrupted = False
-            INTERRUPTS.raise_due()
+            shelter.raise_due()
             if waiter.done or self.closed or (deadline is not None and monotonic() >= deadline):
                 return waiter.done
 

@@ -30,6 +30,7 @@ from nbactors.local.worker.memory import usage
 from nbactors.local.worker.memory.limit import MemoryLimit, is_lack
 from nbactors.local.worker.memory.watch import MemoryWatch
 from nbactors.local.worker.printing.output_pipes import OutputPipes
+from nbactors.local.worker.printing.process_title import ProcessTitle
 from nbactors.local.worker.running.answers import Answers
 from nbactors.local.worker.running.at_once import run_at_once
 from nbactors.local.worker.running.constructor_call import Construction, Creator
@@ -72,7 +73,7 @@ class Executor:
         directory: The node's directory.
         flush: Sends all buffered messages, for at most the given seconds.
         cancel_children: Cancels the calls that a job has made.
-        set_title: Shows the running call in the process title.
+        set_title: Shows the label of the running call in the process title; an empty one if none runs.
         process_id: The worker's id, 16 bytes.
         recorder, waits: Record the task events.
         leave: Ends the process with an exit status.
@@ -107,7 +108,6 @@ class Executor:
         self._peers = peers
         self._node = node
         self._cancel_children = cancel_children
-        self._set_title = set_title
         self.on_named: Callable[[str], None] = lambda _: None
         self._leave = leave
         self._jobs: deque[Job | Construction | Ending] = deque()
@@ -115,8 +115,8 @@ class Executor:
         self._orphaned: list[Connection] = []
         """The closed connections of callers that have ended, as long as jobs of theirs wait or run."""
         self._waiter: Waiter | None = None
-        self._shown = ""
         self._is_watching = False
+        self._title = ProcessTitle(set_title, reactor.call_later, self._label_now)
         self._construction: Construction | None = None
         self._lease_waiter: Waiter | None = None
         self.is_retired = False
@@ -152,7 +152,7 @@ class Executor:
             self.output,
             leave_by=self.leave_by,
             await_lease=self.await_lease,
-            show=self.show,
+            title=self._title,
         )
         inspector = Inspector(
             process_id, hosted, self._jobs_of_callers, self._limits, lambda: usage.now().own, called_on
@@ -550,8 +550,8 @@ class Executor:
         waiter = Waiter()
         self._waiter = waiter
         if not self._jobs:
-            if self._shown and self.lanes is None:
-                self.show("")
+            if self.lanes is None:
+                self._title.rest()
             try:
                 self._reactor.wait(waiter, None)
             except Exception:  # noqa: BLE001 - raised by the user's signal handler; there is no call that could fail
@@ -568,7 +568,7 @@ class Executor:
         self.hosted.running = job
         if message.origin:
             self.output.begin(message.origin)
-        self.show(job.name)
+        self._title.show(job.name)
         # The construction is kept: references and handles in the class stay counted as long as the actor lives.
         self._construction = construction
         if message.submitted:
@@ -598,7 +598,7 @@ class Executor:
         self._note_constructed(job)
         self._node.send_now(messages.ActorConstructed(message.actor_id))
         if self.lanes is not None:
-            self.show("")
+            self._title.show("")
             self.lanes.start()
 
     def _make_instance(self, construction: Construction) -> None:
@@ -696,11 +696,12 @@ class Executor:
             except SystemExit:  # raised in an asyncio task that user code has made; the actor ends already
                 pass
 
-    def show(self, label: str) -> None:
-        """Show the running call in the process title. Any thread."""
-        if label != self._shown:
-            self._shown = label
-            self._set_title(label)
+    def _label_now(self) -> str:
+        """Return what the process title should show now, empty if no call runs. Any thread."""
+        if self.lanes is not None and self.lanes.has_running:
+            return self._title.label  # several calls may run: that of the latest one stays
+        running = self.hosted.running
+        return running.label if running is not None else ""
 
 
 def _ending_of(reason: SystemExit) -> Ending:

@@ -18,6 +18,7 @@ from __future__ import annotations
 import ctypes
 import selectors
 import signal
+import sys
 import threading
 import types
 from collections.abc import Callable
@@ -31,6 +32,7 @@ from nbactors.local.wire.cancel_mode import CancelMode
 from nbactors.version import PACKAGE
 
 if TYPE_CHECKING:
+    from nbactors.frontend.interrupts import Sleeper
     from nbactors.local.reactor.thread_waits import ThreadWaits
     from nbactors.local.worker.jobs.job import Job
     from nbactors.local.worker.running.answers import Answers
@@ -60,6 +62,7 @@ def invoke(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str
 
 _INVOKE = invoke.__code__
 _WAIT = Reactor.wait.__code__
+_WAITS = (_WAIT, Reactor._wait_sheltered.__code__)
 _REACTOR = _WAIT.co_filename
 
 
@@ -93,6 +96,9 @@ class Interrupts:
         self._answers = answers
         self._on_main = on_main
         self._in_handler = False
+        self.handler: Callable[[int, types.FrameType | None], None] = self._on_signal
+        self.due = False
+        self.sleeper: Sleeper | None = None
         self._pursuits: dict[Job, Pursuit] = {}
         self._main_thread = threading.main_thread().ident
         self.windows: dict[int, Window] = {}
@@ -100,11 +106,12 @@ class Interrupts:
 
     def install(self) -> None:
         """Set the handler of SIGINT. Once, on the main thread."""
-        signal.signal(signal.SIGINT, self._on_signal)
+        signal.signal(signal.SIGINT, self.handler)
+        self._reactor.shelter = self
 
     def remove(self) -> None:
         """Restore Python's handler of SIGINT, unless user code has set one."""
-        if signal.getsignal(signal.SIGINT) == self._on_signal:
+        if signal.getsignal(signal.SIGINT) is self.handler:
             signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def pursue(self, job: Job) -> None:
@@ -179,6 +186,11 @@ class Interrupts:
 
     def _on_signal(self, number: int, frame: types.FrameType | None) -> None:
         """Raise KeyboardInterrupt if the main thread runs user code of a pursued call. The main thread."""
+        sleeper = self.sleeper
+        if sleeper is not None:
+            self.due = True
+            sleeper.interrupt()
+            return
         if self._in_handler:
             # Nested handlers could exhaust the stack. The signal is not lost: its sender repeats it.
             return
@@ -189,6 +201,11 @@ class Interrupts:
             self._in_handler = False
         if hit:
             raise KeyboardInterrupt(_TEXT)
+
+    def raise_due(self) -> None:
+        """See `Shelter`. The wait counts as the code that waits."""
+        self.due = False
+        self._on_signal(signal.SIGINT, sys._getframe(1))
 
     def _hits(self, frame: types.FrameType | None) -> bool:
         """Return whether the main thread's call is to be interrupted now; if so, count the interrupt."""
@@ -219,13 +236,13 @@ def is_in_user_code(frame: types.FrameType | None, *, around: bool = True) -> bo
 
     User code that the runtime calls back without holding a lock counts as user code, see `user_code`. Callbacks of the
     reactor do not count, since the reactor also runs them for other calls. A frame of `Reactor.wait` itself counts as
-    its caller: it calls signal handlers only after it has left the reactor.
+    its caller: it calls signal handlers only after it has left the reactor, and so does `Reactor._wait_sheltered`.
 
     Args:
         frame: The current frame of a thread.
         around: Whether user code before or after the method counts, too.
     """
-    if frame is not None and frame.f_code is _WAIT:
+    if frame is not None and frame.f_code in _WAITS:
         while frame is not None and frame.f_code.co_filename.startswith(PACKAGE):
             frame = frame.f_back
     is_below = is_called_on = False

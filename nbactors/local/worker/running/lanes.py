@@ -47,7 +47,7 @@ class Lanes:
 
             loop_performer = LoopPerformer(performer)
             self._lanes = {
-                name: LoopLane(new_loop(), limit, loop_performer, lambda: performer.show(""))
+                name: LoopLane(new_loop(), limit, loop_performer, performer.title.rest)
                 for name, limit in limits.items()
             }
         else:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from nbactors.local.worker.jobs.job import Job
     from nbactors.local.worker.memory.limit import MemoryLimit
     from nbactors.local.worker.printing.output_pipes import OutputPipes
+    from nbactors.local.worker.printing.process_title import ProcessTitle
     from nbactors.local.worker.running.answers import Answers
     from nbactors.local.worker.running.interrupts import Interrupts
 
@@ -44,7 +45,7 @@ class Performer:
         output: Sends the output of a job to the job's cell.
         leave_by: Called with the exception that ends the worker, and its job.
         await_lease: Waits for the node's message about a task's lease.
-        show: Shows the running call in the process title.
+        title: Shows the running call in the process title.
 
     Attributes:
         memory: The limit of this worker's memory, None for no limit. It is set before the first call.
@@ -62,13 +63,13 @@ class Performer:
         *,
         leave_by: Callable[[ActorExit | SystemExit, Job | None], None],
         await_lease: Callable[[int], None],
-        show: Callable[[str], None],
+        title: ProcessTitle,
     ) -> None:
         self.hosted = hosted
         self.answers = answers
         self.leave_by = leave_by
         self._await_lease = await_lease
-        self.show = show
+        self.title = title
         self.reactor = reactor
         self._values = values
         self._interrupts = interrupts
@@ -215,7 +216,7 @@ class Performer:
             job.name = f"{hosted.class_name}.{message.method}"
             job.label = job.label or job.name
             job.module = hosted.module
-            self.show(job.label)
+            self.title.show(job.label)
             method = message.method
             if method.startswith("__"):
                 if method in METHODS:
@@ -235,7 +236,7 @@ class Performer:
         job.name = getattr(function, "__name__", "task")
         job.module = getattr(function, "__module__", "")
         job.label = job.label or job.name
-        self.show(job.label)
+        self.title.show(job.label)
         return function  # type: ignore[no-any-return]
 
     @staticmethod
