@@ -433,6 +433,11 @@ class Reactor:
         """Whether a thread leads now."""
         return self.leader is not None
 
+    @property
+    def timer_due(self) -> float:
+        """When the next timer is due, on the monotonic clock; `NEVER` if there is no timer. Any thread."""
+        return self._timers.due
+
     def next_timer_s(self) -> float | None:
         """Return in how many seconds the next timer is due, None if there is no timer."""
         return self._timers.next_s()

@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import gc
 import os
+import time
 import weakref
 from collections.abc import Iterator
 from typing import Any
@@ -28,6 +29,7 @@ class Reactor:
         self.reader, self.writer = os.pipe()
         self.is_led = False
         self.visits = 0
+        self.timer_due = time.monotonic() + 60
 
     def fileno(self) -> int:
         return self.reader
@@ -35,9 +37,6 @@ class Reactor:
     def visit(self) -> bool:
         self.visits += not self.is_led
         return not self.is_led
-
-    def next_timer_s(self) -> float:
-        return 60.0
 
 
 @pytest.fixture
@@ -59,7 +58,7 @@ def loop() -> Iterator[asyncio.AbstractEventLoop]:
 def test_it_keeps_nothing_of_the_call_that_has_sent_something(
     reactor: Any, loop: asyncio.AbstractEventLoop, is_led: bool
 ) -> None:
-    host = LoopHost(reactor, loop)
+    host = LoopHost(reactor, loop, reactor.visit)
 
     async def call() -> weakref.ref[Thing]:
         thing = Thing()
@@ -80,7 +79,7 @@ def test_it_keeps_nothing_of_the_call_that_has_sent_something(
 
 
 def test_it_watches_again_when_the_other_thread_has_left(reactor: Any, loop: asyncio.AbstractEventLoop) -> None:
-    host = LoopHost(reactor, loop)
+    host = LoopHost(reactor, loop, reactor.visit)
 
     async def call() -> None:
         reactor.is_led = True

@@ -6,11 +6,13 @@ import asyncio
 import sys
 import types
 from collections.abc import Iterator
+from time import monotonic
 from typing import Any
 
 import pytest
 from serving import Scene, stage
 
+from nbactors.local.reactor.timers import NEVER
 from nbactors.local.worker.running.loop_blocking import LoopBlocking
 from nbactors.local.worker.running.loop_host import LoopHost
 from nbactors.local.worker.running.loop_lane import LoopLane, new_loop
@@ -52,7 +54,7 @@ class Reactor:
 
     def __init__(self) -> None:
         self.visits = 0
-        self.timer: float | None = None
+        self.timer_due = NEVER
         self.is_led = False
 
     def fileno(self) -> int:
@@ -63,9 +65,6 @@ class Reactor:
     def visit(self) -> bool:
         self.visits += 1
         return True
-
-    def next_timer_s(self) -> float | None:
-        return self.timer
 
 
 def turn(loop: asyncio.AbstractEventLoop, times: int = 2) -> None:
@@ -78,7 +77,7 @@ class TestHost:
     def host(self, loop: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
         monkeypatch.setattr(loop, "add_reader", lambda *_: None)
         reactor = Reactor()
-        made: Any = LoopHost(reactor, loop)  # type: ignore[arg-type]
+        made: Any = LoopHost(reactor, loop, reactor.visit)  # type: ignore[arg-type]
         made.reactor = reactor
         return made
 
@@ -92,13 +91,28 @@ class TestHost:
         assert host.reactor.visits == 2
 
     def test_it_visits_when_a_timer_is_due(self, host: Any, loop: asyncio.AbstractEventLoop) -> None:
-        host.reactor.timer = 0.0
+        host.reactor.timer_due = 0.0
         host.nudge()
         turn(loop, 4)
-        host.reactor.timer = None
+        host.reactor.timer_due = NEVER
         assert host.reactor.visits >= 2
         turn(loop, 4)
         assert host._timer is None
+
+    def test_it_keeps_its_timer_while_it_is_the_next_one(self, host: Any, loop: asyncio.AbstractEventLoop) -> None:
+        host.reactor.timer_due = monotonic() + 60
+        host.nudge()
+        turn(loop)
+        timer = host._timer
+        host.nudge()
+        turn(loop)
+        assert host.reactor.visits == 2
+        assert host._timer is timer
+        host.reactor.timer_due -= 1
+        host.nudge()
+        turn(loop)
+        assert timer.cancelled()
+        assert not host._timer.cancelled()
 
     def test_the_loop_is_idle_once_it_has_answered(self, host: Any, loop: asyncio.AbstractEventLoop) -> None:
         assert not host.is_idle()

@@ -117,8 +117,9 @@ class Lanes:
         from nbactors.local.worker.running.loop_blocking import LoopBlocking  # noqa: PLC0415 - as above
         from nbactors.local.worker.running.loop_host import LoopHost  # noqa: PLC0415 - imports asyncio
 
-        self._loop_lane.adopt()
-        host(reactor, LoopHost(reactor, self._loop_lane.loop))
+        lane = self._loop_lane
+        lane.adopt()
+        host(reactor, LoopHost(reactor, lane.loop, lambda: lane.gather(reactor.visit)))
         waiting.before_block = LoopBlocking().notice
 
     def construct(self, cls: type, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -6,19 +6,27 @@ import asyncio
 import contextvars
 import threading
 from collections.abc import Callable
+from time import monotonic
 
 from nbactors.local.reactor.reactor import Reactor
+from nbactors.local.reactor.timers import NEVER
 
 
 class LoopHost:
     """Watches the reactor's descriptor, and visits the reactor when there is something to do.
 
+    Args:
+        reactor: The reactor.
+        loop: The loop of the calling thread.
+        visit: Called on the loop's thread: visits the reactor, and returns what `Reactor.visit` returns.
+
     Made on the loop's thread, before the loop runs. Its callbacks run in the context of that moment. If they ran in the
     context of the call that happens to send a message, the watch would keep this call's context alive for ever.
     """
 
-    def __init__(self, reactor: Reactor, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, reactor: Reactor, loop: asyncio.AbstractEventLoop, visit: Callable[[], bool]) -> None:
         self._reactor = reactor
+        self._visit_reactor = visit
         self._loop = loop
         self._ident = threading.get_ident()
         self._context = contextvars.copy_context()
@@ -27,11 +35,13 @@ class LoopHost:
         self._asked = False
         self._answered = False
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_due = NEVER
+        """When the loop's timer is due, on the monotonic clock."""
         loop.add_reader(reactor.fileno(), self._visit)
 
     def _visit(self) -> None:
         self._due = False
-        if not self._reactor.visit():
+        if not self._visit_reactor():
             # Another thread leads. Until it leaves, the descriptor may stay readable, and the loop would spin on it.
             self._loop.remove_reader(self._reactor.fileno())
             self._away = True
@@ -41,12 +51,21 @@ class LoopHost:
         self._set_timer()
 
     def _set_timer(self) -> None:
-        delay = self._reactor.next_timer_s()
+        due = self._reactor.timer_due
+        if due == self._timer_due:
+            return
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if delay is not None:
-            self._timer = self._loop.call_later(delay, self._visit, context=self._context)
+        self._timer_due = due
+        if due != NEVER:
+            delay = max(due - monotonic(), 0)
+            self._timer = self._loop.call_later(delay, self._on_timer, context=self._context)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        self._timer_due = NEVER  # the loop's clock may be coarse: the reactor's timer is perhaps not due yet
+        self._visit()
 
     def nudge(self) -> None:
         """See `Host`."""

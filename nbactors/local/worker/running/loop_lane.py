@@ -52,6 +52,7 @@ class LoopLane:
         self._running = 0
         self._due = False
         self._due_since = 0.0
+        self._is_gathering = self._has_gathered = False
         self._lookout = Lookout(performer.catch_up)
         self._reads = True  # whether this loop hosts the reactor, and so reads the sockets
         self._started = False
@@ -68,13 +69,29 @@ class LoopLane:
             # loop can find the call.
             self._lookout.distrust()
         self._jobs.append(job)
-        if self._started and not self._due:
+        # The call does not begin here: on the loop's own thread this is inside the reactor, which runs no user code.
+        if self._is_gathering and not elsewhere:
+            self._has_gathered = self._started
+        elif self._started and not self._due:
             self._due, self._due_since = True, job.read_at
-            # Scheduled, not called: on the loop's own thread this is inside the reactor, where user code must not run.
             if elsewhere:
                 self.soon(self._on_put)
             else:
                 self.loop.call_soon(self._on_put, context=self._context)
+
+    def gather(self, visit: Callable[[], bool]) -> bool:
+        """Do what `visit` does, and begin the calls that it has put in, without another turn of the loop.
+
+        Called by a callback of the loop, outside of the reactor. Returns what `visit` returns.
+        """
+        self._is_gathering = True
+        try:
+            return visit()
+        finally:
+            self._is_gathering = False
+            if self._has_gathered:
+                self._has_gathered = False
+                self._admit()
 
     def adopt(self) -> None:
         """Make the loop the loop of the calling thread."""
