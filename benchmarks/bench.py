@@ -86,12 +86,14 @@ class MarkedBench(Bench):
 
     def processes(self) -> list[psutil.Process]:
         """Return the living processes of the session."""
-        found = []
+        found = {}
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error, OSError):
                 if self._mark in process.environ():
-                    found.append(process)
-        return found
+                    found[process.pid] = process
+                    # A process title may have taken the place of a worker's environment variables.
+                    found.update({child.pid: child for child in process.children(recursive=True)})
+        return list(found.values())
 
 
 def own() -> Measured:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
+from benchmarks import processor_time
 from benchmarks.targets import TARGETS, Target
 from nbactors.benchmark import limits, table
 
@@ -20,7 +21,13 @@ if TYPE_CHECKING:
 
 FORMAT = 3
 VERDICTS = {True: "yes", False: "NO", None: ""}
-UNITS = {limits.FORK: "s", limits.ONE_AT_A_TIME: "/s", limits.IN_FLIGHT: "/s"}
+UNITS = {
+    limits.FORK: "s",
+    limits.ONE_AT_A_TIME: "/s",
+    limits.IN_FLIGHT: "/s",
+    **dict.fromkeys(processor_time.PER_CALL.values(), "us"),
+    **dict.fromkeys(processor_time.BUSY.values(), "/s"),
+}
 """Units of the machine's limits. The limits for large values, which are not listed, are in GB/s."""
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from benchmarks import copying, filing
+from benchmarks import copying, filing, processor_time
 from nbactors.benchmark import limits
 from nbactors.benchmark.rows import ROWS, Measurement, Row, rate
 
@@ -203,6 +203,7 @@ def more_limits(effort: MoreEffort) -> dict[str, Callable[[], float | None]]:
         FRESH_FILE: lambda: per_gb(copying.into_fresh_file(size)),
         DISK_WRITE: lambda: per_gb(filing.write(value, count)),
         DISK_READ: lambda: per_gb(filing.read(value, count, memory)),
+        **processor_time.limits(effort),
     }
 
 
@@ -228,6 +229,18 @@ def all_rows(effort: MoreEffort) -> list[Row]:
             rate("in_flight", many, kind="group on a loop"),
         ),
         ("n_to_n", "4 actors call 4 others, 1,000 in flight each", "/s", rate("among_actors", many)),
+        *(
+            (f"cpu_{key}", f"processor time of {work}, on one core", "us", processor_time.per_call(of, **arguments))
+            for key, work, of, arguments in (
+                ("plain", "a call", "one_at_a_time", {"kind": "plain"}),
+                ("async", "a call of an async actor", "one_at_a_time", {"kind": "async"}),
+                ("threads", "a call of a threaded actor", "one_at_a_time", {"kind": "threads"}),
+                ("task", "a task", "one_at_a_time", {"kind": "task"}),
+                ("item", "an item of a generator", "items", {}),
+                ("failure", "a failed call", "failing", {}),
+            )
+        ),
+        ("busy_sequential", "1:1 calls, one at a time, cores busy", "/s", processor_time.busy),
         ("stream_first", "first item of a generator", "ms", first_item),
         ("stream_large", "1 MiB items from a generator", "GB/s", rate("large_items")),
         ("put_array_first", f"put of an {sized}, first", "GB/s", partial(array, what="first", limit=FRESH_FILE)),

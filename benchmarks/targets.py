@@ -38,7 +38,8 @@ class Target:
         if self.at_least is not None:
             verdicts.append(mine.value >= self.at_least)
         if self.limit_share is not None and mine.limit is not None:
-            verdicts.append(mine.value >= self.limit_share * mine.limit)
+            share = row.advantage(mine.value, mine.limit)
+            verdicts.append(share is not None and share >= self.limit_share)
         if self.ray_times is not None and ray is not None and ray.value is not None:
             worse, better = (mine.value, ray.value) if row.less_is_better else (ray.value, mine.value)
             verdicts.append(better >= self.ray_times * worse)
@@ -73,6 +74,9 @@ TARGETS = {
     "group_of_threads": Target(ray_times=10),
     "group_on_a_loop": Target(ray_times=10),
     "n_to_n": Target(ray_times=10),
+    "cpu_plain": Target(limit_share=1 / 1.3),
+    "cpu_async": Target(limit_share=1 / 2),
+    "busy_sequential": Target(limit_share=1.0),
     "stream_small": Target(limit_share=0.15),
     "stream_first": Target(ray_times=10),
     "stream_large": Target(ray_times=10),

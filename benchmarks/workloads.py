@@ -67,6 +67,13 @@ class _Process:
         yield from [_array(MIB)] * count
 
 
+class _Failing:
+    """An actor whose method raises an error."""
+
+    def fail(self) -> None:
+        raise ValueError("as expected")
+
+
 class _Caller:
     """The actor that calls other actors."""
 
@@ -135,6 +142,7 @@ class MoreWorkloads(base.Workloads):
         return {
             **super().classes(),
             "process": self.runtime.remote(_Process),
+            "failing": self.runtime.remote(_Failing),
             "group of threads": _group_of_threads(self.runtime),
             "group on a loop": _group_on_a_loop(self.runtime),
         }
@@ -144,6 +152,23 @@ class MoreWorkloads(base.Workloads):
         """The calling actors and the called actors."""
         callers, others = self.runtime.remote(_Caller), self.classes()["plain"]
         return [callers.remote(self.module) for _ in range(PEERS)], [others.remote() for _ in range(PEERS)]
+
+    def pin(self) -> None:
+        """Pin this process to one core, and with it all processes that it starts. Before the session starts."""
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+
+    def failing(self) -> Step:
+        """Call a method that raises an error 20 times, each time after the previous error."""
+        get, method = self.runtime.get, self.actor("failing").fail
+
+        def call() -> None:
+            try:
+                get(method.remote())
+            except ValueError:
+                return
+            raise AssertionError("the call has not failed")
+
+        return base.repeated(call, 20)
 
     def idle_actor(self) -> int:
         """Return the process id of a living actor that has answered one call."""

@@ -104,13 +104,12 @@ class Workloads:
         """Return how many things per second the steps of a piece of work do. The first step is not counted."""
         step: Step = getattr(self, of)(**arguments)
         step()
-        done = 0.0
-        start = time.perf_counter()
-        while True:
-            done += step()
-            taken = time.perf_counter() - start
-            if taken >= seconds:
-                return done / taken
+        done, taken = worked(step, seconds)
+        return done / taken
+
+    def count(self, of: str, seconds: float, **arguments: Any) -> float:
+        """Return how many things the steps of a piece of work do in so many seconds."""
+        return worked(getattr(self, of)(**arguments), seconds)[0]
 
     def one_at_a_time(self, kind: str) -> Step:
         """Call a method 20 times, each time after the result of the previous call."""
@@ -151,6 +150,17 @@ class Workloads:
             return 1
 
         return step
+
+
+def worked(step: Step, seconds: float) -> tuple[float, float]:
+    """Repeat a step for so many seconds, once at least. Return the number of things done, and the seconds taken."""
+    done = 0.0
+    start = time.perf_counter()
+    while True:
+        done += step()
+        taken = time.perf_counter() - start
+        if taken >= seconds:
+            return done, taken
 
 
 def repeated(action: Callable[[], object], times: int) -> Step:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from contextlib import closing
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from benchmarks import processor_time
 from benchmarks.__main__ import main
 from benchmarks.bench import MarkedBench, Measured, MoreEffort, RuntimeMissingError, own, ray
 from benchmarks.report import Finding, record, render
@@ -44,9 +46,31 @@ def test_every_row_is_measured_shown_and_written(tmp_path: Path) -> None:
         "async_in_flight",
         "threads_in_flight",
         "stream_small",
+        "cpu_plain",
+        "busy_sequential",
     }
     assert found["limits"]
     assert found["ray"] is None
+
+
+@pytest.mark.slow
+def test_the_processes_of_a_session_are_found_with_its_workers() -> None:
+    with closing(MarkedBench(MoreEffort(), None, own())) as bench:
+        worker = bench.session().run("idle_actor")
+        found = [process.pid for process in bench.processes()]
+    assert worker in found
+    assert len(found) == len(set(found)) >= 3
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this platform pins no process to a core")
+def test_a_failed_call_takes_more_processor_time_than_a_call() -> None:
+    effort = MoreEffort(seconds=0.1, rounds=1)
+    with closing(MarkedBench(effort, None, own())) as bench:
+        call = processor_time.per_call("one_at_a_time", kind="plain")(bench).value
+        failed = processor_time.per_call("failing")(bench).value
+    assert call is not None
+    assert failed is not None
+    assert 1 < call < failed
 
 
 def test_each_target_belongs_to_a_row() -> None:

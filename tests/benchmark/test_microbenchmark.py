@@ -67,4 +67,4 @@ def test_printed_lines_of_the_work_are_no_answer(tmp_path: Path) -> None:
 def test_the_installed_benchmark_stays_small() -> None:
     files = list(FOLDER.glob("*.py"))
     assert len(files) <= 8
-    assert sum(len(file.read_text().splitlines()) for file in files) <= 720
+    assert sum(len(file.read_text().splitlines()) for file in files) <= 730

@@ -37,6 +37,12 @@ def test_a_cost_is_better_the_less_it_is() -> None:
     assert target.met(COST, Measurement(20.0), Measurement(2.0)) is False
 
 
+def test_a_cost_reaches_its_share_of_a_limit_that_is_less() -> None:
+    target = Target(limit_share=0.5)
+    assert target.met(COST, Measurement(2.0, limit=1.0), None) is True
+    assert target.met(COST, Measurement(2.1, limit=1.0), None) is False
+
+
 def test_a_target_without_its_measurement_is_not_judged() -> None:
     both = Target(limit_share=0.5, ray_times=6)
     assert both.met(RATE, NONE, Measurement(2.0)) is None
