@@ -6,8 +6,9 @@ other work of a small call. If the last wait was shorter than `SPIN_S`, the next
 sleep. A wait that turns out to be long costs `SPIN_S` of processor time, and the wait after it costs nothing.
 
 After each poll the spinning thread yields the processor: otherwise processes that spin would keep processes with work
-from running. A process that never yields in its turn delays the next poll by a whole time slice. The selector then does
-not spin for `REST_S`, because the scheduler runs a sleeping thread soon after its event comes.
+from running. If another process then keeps the processor, the cores are busy: the thread sleeps at once, and the
+selector does not spin for a while. The scheduler runs a sleeping thread soon after its event comes, but one that has
+used much processor time late.
 """
 
 from __future__ import annotations
@@ -22,11 +23,12 @@ from typing import Any
 SPIN_S = 0.0003
 """The selector spins for at most this long, in seconds, before it sleeps."""
 
-PUSHED_ASIDE_S = 0.001
-"""If spinning ends late by more than this, in seconds, another process uses the processor all the time."""
+PUSHED_ASIDE_S = 0.0002
+"""If the spinning thread gets the processor back later than this, in seconds, another process uses the processor."""
 
 REST_S = 0.1
-"""For how long, in seconds, the selector does not spin after that."""
+LONGEST_REST_S = 3.2
+"""For how long, in seconds, the selector does not spin after that: the first time, and at most if it happens again."""
 
 AT_ONCE_S = 0.00002
 """A poll that returns within this time, in seconds, has not slept: the event was there when it began."""
@@ -58,6 +60,7 @@ class BriskSelector(selectors.DefaultSelector):
         """Whether the events that the last wait returned were there when the wait began."""
         self._is_brisk = False
         self._rests_until = 0.0
+        self._rest_s = REST_S
         poller: Any = getattr(self, "_selector", None)
         self._poll: Any = poller.poll if hasattr(select, "epoll") and isinstance(poller, select.epoll) else None
 
@@ -89,10 +92,12 @@ class BriskSelector(selectors.DefaultSelector):
                 if events:
                     self.found_at_once = now == began
                     return events
+                latest = now
                 _give_way()
                 now = monotonic()
-            if now > until + PUSHED_ASIDE_S:
-                self._rests_until = now + REST_S
+                if now - latest > PUSHED_ASIDE_S:
+                    self._rest(now)
+                    break
             if timeout is not None:
                 timeout = max(timeout - (now - began), 0)
         events = look(timeout)
@@ -100,6 +105,12 @@ class BriskSelector(selectors.DefaultSelector):
         self.found_at_once = waited < AT_ONCE_S
         self._is_brisk = self._may_spin and waited < SPIN_S
         return events
+
+    def _rest(self, now: float) -> None:
+        """Do not spin for a while: twice as long as the last time if that has ended just now."""
+        is_again = now - self._rests_until < REST_S
+        self._rest_s = min(2 * self._rest_s, LONGEST_REST_S) if is_again else REST_S
+        self._rests_until = now + self._rest_s
 
 
 class BriskLoopSelector(BriskSelector):

@@ -11,7 +11,13 @@ from time import monotonic
 import pytest
 
 from nbactors.local.reactor import brisk_selector
-from nbactors.local.reactor.brisk_selector import PUSHED_ASIDE_S, SPIN_S, BriskLoopSelector, BriskSelector
+from nbactors.local.reactor.brisk_selector import (
+    PUSHED_ASIDE_S,
+    REST_S,
+    SPIN_S,
+    BriskLoopSelector,
+    BriskSelector,
+)
 
 LONG_S = 5 * SPIN_S
 NEVER_S = 30.0
@@ -129,13 +135,38 @@ def test_a_wait_that_spins_ends_at_its_timeout(selector, pipe, between_looks):
 
 def test_the_selector_stops_spinning_while_another_process_keeps_the_processor(selector, pipe, between_looks):
     wait_shortly(selector, pipe)
-    between_looks(lambda: pass_time(SPIN_S + 2 * PUSHED_ASIDE_S))
+    between_looks(lambda: pass_time(2 * PUSHED_ASIDE_S))
     assert selector.select_briskly(LONG_S) == []
     wait_shortly(selector, pipe)
     looks: list[int] = []
     between_looks(lambda: looks.append(1))
     assert selector.select_briskly(LONG_S) == []
     assert not looks
+
+
+def test_the_selector_sleeps_at_once_when_it_was_pushed_aside(selector, pipe, between_looks):
+    wait_shortly(selector, pipe)
+    looks: list[int] = []
+
+    def push_aside() -> None:
+        looks.append(1)
+        pass_time(1.1 * PUSHED_ASIDE_S)
+
+    between_looks(push_aside)
+    assert selector.select_briskly(LONG_S) == []
+    assert len(looks) == 1
+
+
+def test_the_selector_rests_longer_each_time_that_it_is_pushed_aside_again(selector):
+    rests, now = [], 100.0
+    for _ in range(8):
+        selector._rest(now)
+        rests.append(selector._rests_until - now)
+        now = selector._rests_until + REST_S / 2
+    assert rests == pytest.approx([0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 3.2, 3.2])
+    now += 2 * REST_S
+    selector._rest(now)
+    assert selector._rests_until - now == pytest.approx(REST_S)
 
 
 @pytest.mark.parametrize("selector", ["with one processor"], indirect=True)
