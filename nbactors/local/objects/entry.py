@@ -151,7 +151,7 @@ class Entry:
         The listeners are in a dict, from which one of thousands can be removed at once.
         """
         waiting = self.home.waiting
-        waiting.news = object()
+        waiting.news += 1
         waiters = self.waiters
         if waiters:
             for waiter in list(waiters):

@@ -15,7 +15,7 @@ from nbactors import exceptions
 from nbactors.local.objects.entry import BorrowedEntry, Entry
 from nbactors.local.objects.held import Held
 from nbactors.local.objects.object_life import FAILED, LOST, PENDING, READY
-from nbactors.local.reactor.waiter import Waiter
+from nbactors.local.objects.waiting import Watcher
 from nbactors.local.wire import ids
 
 VALUE, ERROR, LOSS = b"value", b"error", b"loss"
@@ -126,13 +126,15 @@ class TestListeners:
         assert behind.told == [entry]
 
     def test_watchers_are_woken_and_see_that_there_is_news(self, session: Session, entry: Entry) -> None:
-        waiting, watcher = session.objects.waiting, Waiter()
-        waiting.watchers.append(watcher)
+        waiting = session.objects.waiting
         before = waiting.news
+        due, later = Watcher(before + 1), Watcher(before + 2)
+        waiting.watchers += [later, due]
         entry.resolve(VALUE)
-        assert watcher.done
-        assert not waiting.watchers
-        assert waiting.news is not before
+        assert waiting.news == before + 1
+        assert due.done
+        assert not later.done
+        assert waiting.watchers == [later]
 
 
 class TestWhenDone:
