@@ -39,16 +39,17 @@ class Noting(Protocol):
         """Note that this thread waits no more. Idempotent."""
 
 
-class _OneWaiter(Waiter):
+class OneWaiter(Waiter):
     """A waiter that is done when its entry or stream is ready. `Waiting.visit` may interrupt the main thread's."""
 
     __slots__ = ()
 
     def ready(self, entry: Entry | None) -> None:
+        """End the wait. Called by an entry, or by a stream with None."""
         self.finish()
 
 
-class Watcher(_OneWaiter):
+class Watcher(OneWaiter):
     """The waiter of a `wait`.
 
     Attributes:
@@ -182,7 +183,7 @@ class Waiting:
         """Wait until one of several objects is final or the time is up; raise the error of another that has failed."""
         __tracebackhide__ = True
         while entry.state < READY:
-            waiter = _OneWaiter()
+            waiter = OneWaiter()
             try:
                 several.waiter = waiter
                 # `failed` is read after `waiter` is set: `note` stores first and then finishes the waiter it finds.
@@ -212,7 +213,7 @@ class Waiting:
         __tracebackhide__ = True
         if entry.state < READY:
             entry.request()
-            waiter = _OneWaiter()
+            waiter = OneWaiter()
             if entry.add_waiter(waiter):
                 try:
                     self.block(waiter, timeout)
@@ -235,7 +236,7 @@ class Waiting:
                 return entry
             if stream.ended:
                 raise StopIteration
-            waiter = _OneWaiter()
+            waiter = OneWaiter()
             if not stream.add_waiter(waiter):
                 continue
             try:
@@ -306,7 +307,7 @@ class Waiting:
     def visit(self, callback: Callable[[], None]) -> bool:
         """See `Engine.call_in_wait`."""
         sleeper = INTERRUPTS.sleeper
-        if not isinstance(sleeper, _OneWaiter):  # other waits, such as for the node's answer, do not go on
+        if not isinstance(sleeper, OneWaiter):  # other waits, such as for the node's answer, do not go on
             return False
         self._visits.append(callback)
         sleeper.interrupt()  # the sleeper finds no signal due, leaves the reactor and runs the visits
