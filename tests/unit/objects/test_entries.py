@@ -125,6 +125,20 @@ class TestListeners:
         entry.resolve(VALUE)
         assert behind.told == [entry]
 
+    def test_a_final_one_keeps_no_room_for_listeners(self, entry: Entry) -> None:
+        entry.add_waiter(Listener())
+        entry.resolve(VALUE)
+        assert entry.waiters == ()
+
+    def test_only_what_has_more_than_its_bytes_keeps_parts(self, session: Session) -> None:
+        plain, whole = pending(session)._entry, pending(session)._entry
+        plain.resolve(VALUE)
+        whole.resolve(VALUE, contained=[plain], buffers=[b"buffer"])
+        assert (plain.parts, plain.buffers, plain.stored, plain.contained) == (None, (), None, ())
+        assert (whole.buffers, whole.stored, whole.contained) == ([b"buffer"], None, [plain])
+        made = Entry.made(session.objects, 1, Held(VALUE, contained=[plain]))
+        assert (made.contained, Entry.made(session.objects, 2, Held(VALUE)).parts) == ([plain], None)
+
     def test_watchers_are_woken_and_see_that_there_is_news(self, session: Session, entry: Entry) -> None:
         waiting = session.objects.waiting
         before = waiting.news
