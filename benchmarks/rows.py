@@ -29,6 +29,7 @@ SESSIONS = 2
 LATER = 5
 COPIES = 5
 FIRST_ITEMS = 200
+HELD = 20_000
 SMALL_STORE = 100 << 20  # Ray takes no less
 
 
@@ -95,6 +96,17 @@ def idle_actor(bench: MarkedBench) -> Measurement:
     actor = psutil.Process(bench.session().run("idle_actor"))
     memory = actor.memory_full_info()
     return Measurement(memory.uss / MB, note=f"resident {memory.rss / MB:.1f} MB, most of it shared")
+
+
+def held(bench: MarkedBench, kind: str) -> Measurement:
+    """Measure by how much the session's resident memory grows with each reference that it holds, in bytes."""
+    with closing(bench.another()) as place:
+        session = place.session()
+        session.run("hold", kind=kind, count=HELD // 10)
+        process = psutil.Process(session.pid)
+        before = process.memory_info().rss
+        session.run("hold", kind=kind, count=HELD)
+        return Measurement((process.memory_info().rss - before) / HELD)
 
 
 def first_item(bench: MarkedBench) -> Measurement:
@@ -216,6 +228,10 @@ def all_rows(effort: MoreEffort) -> list[Row]:
         ("import", "import, over bare Python", "s", import_over_python),
         ("memory", "memory of all that runs, no actor yet", "MB", without_actors),
         ("actor_memory", "private memory (USS) of one idle actor", "MB", idle_actor),
+        *(
+            (f"held_{kind}", f"memory per reference to {what}", "B", partial(held, kind=kind))
+            for kind, what in (("call", "a call that waits"), ("result", "a small result"), ("put", "a small put"))
+        ),
         (
             "group_of_threads",
             "concurrency group of 4 threads, 1,000 in flight",

@@ -32,6 +32,8 @@ GROUP = {"io": 4}
 MIB = 1 << 20
 LARGE_ITEMS = 50
 FIRST_OF = 10
+HELD_AT_ONCE = 100
+LONG_S = 3600
 PAGE = 4096
 BATCH, REPLY = base.BATCH, base.REPLY
 
@@ -58,10 +60,13 @@ def look_at(value: Any) -> None:
 
 
 class _Process:
-    """An actor that returns its process id, and yields large items."""
+    """An actor that returns its process id, yields large items, and is busy."""
 
     def pid(self) -> int:
         return os.getpid()
+
+    def sleep(self) -> None:
+        time.sleep(LONG_S)
 
     def large(self, count: int) -> Iterator[Any]:
         yield from [_array(MIB)] * count
@@ -136,6 +141,7 @@ class MoreWorkloads(base.Workloads):
     def __init__(self, module: str) -> None:
         super().__init__(module)
         self._fleet: list[Any] = []
+        self._held: list[Any] = []
 
     def classes(self) -> dict[str, Any]:
         """See the base class."""
@@ -173,6 +179,19 @@ class MoreWorkloads(base.Workloads):
     def idle_actor(self) -> int:
         """Return the process id of a living actor that has answered one call."""
         return int(self.runtime.get(self.actor("process").pid.remote()))
+
+    def hold(self, kind: str, count: int) -> None:
+        """Make so many references, and hold them: of calls that do not end, of small results, or of small puts."""
+        runtime = self.runtime
+        if kind == "call":
+            method = self.actor("process").sleep
+            self._held += [method.remote() for _ in range(count)]
+            return
+        method = self.actor("plain").small
+        for _ in range(0, count, HELD_AT_ONCE):  # calls that are under way would need far more memory than results
+            refs = [runtime.put(0) if kind == "put" else method.remote() for _ in range(HELD_AT_ONCE)]
+            runtime.get(refs)
+            self._held += refs
 
     def among_actors(self) -> Step:
         """Let `PEERS` actors call `PEERS` other actors at the same time, with `BATCH` calls from each."""

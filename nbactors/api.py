@@ -338,9 +338,9 @@ def wait(
         single = f"a single {type(refs).__name__}: put it in a list" if isinstance(refs, _WAITABLE) else f"{type(refs)}"
         raise TypeError(f"wait() expected a list of ObjectRef, got {single}")
     if timeout is not None:
-        _check_wait_timeout(timeout)
+        check_wait_timeout(timeout)
     if type(refs) is not UnreadyList or refs.grown:
-        _check_waitables(refs)
+        check_waitables(refs)
     if not refs:
         return [], []
     # The first test is for speed: `int | float` creates an object.
@@ -546,7 +546,8 @@ def _get_timeout(timeout: Any) -> float | None:
 _WAITABLE = (ObjectRef, ObjectRefGenerator)
 
 
-def _check_waitables(refs: list[Any]) -> None:
+def check_waitables(refs: list[Any]) -> None:
+    """Raise what `wait` raises if a list contains other things than different references and generators."""
     if set(map(type, refs)) - {ObjectRef, ObjectRefGenerator}:  # one pass at the speed of C for the usual case
         for ref in refs:
             if not isinstance(ref, _WAITABLE):
@@ -555,7 +556,8 @@ def _check_waitables(refs: list[Any]) -> None:
         raise ValueError("Wait requires a list of unique ray_waitables: a reference is in it twice.")
 
 
-def _check_wait_timeout(timeout: Any) -> None:
+def check_wait_timeout(timeout: Any) -> None:
+    """Raise what `wait` raises for a wrong `timeout`."""
     if not isinstance(timeout, int | float):
         raise TypeError(f"The 'timeout' argument must be a number of seconds or None. Got {kind(timeout)}")
     if not timeout >= 0:

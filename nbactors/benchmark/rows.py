@@ -41,7 +41,7 @@ class Row:
     Attributes:
         key: Name for programs.
         work: Name for people.
-        unit: Unit of the figure and its limit: "s", "ms", "us", "MB", "/s", "GB/s", "rounds/s" or "x".
+        unit: Unit of the figure and its limit: "s", "ms", "us", "B", "MB", "/s", "GB/s", "rounds/s" or "x".
         measure: The function that measures the row.
     """
 
@@ -59,7 +59,7 @@ class Row:
     @property
     def less_is_better(self) -> bool:
         """Whether a smaller figure is a better one."""
-        return self.unit in ("s", "ms", "us", "MB")
+        return self.unit in ("s", "ms", "us", "B", "MB")
 
 
 def init_cold(bench: Bench) -> Measurement:

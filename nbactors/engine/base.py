@@ -11,10 +11,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nbactors import exceptions
+from nbactors.engine.unready_set import WaitedSet
 from nbactors.views.summaries import ActorFacts, CallFacts, StoreFacts
 
 if TYPE_CHECKING:
     from nbactors.definitions.metadata import ActorMeta, FunctionMeta, MethodMeta
+    from nbactors.engine.unready_set import UnreadySet
     from nbactors.frontend.bar import BarState
     from nbactors.frontend.sink import Sink
     from nbactors.object_ref import ObjectRef
@@ -201,6 +203,10 @@ class Engine(ABC):
 
         The caller has checked that `refs` contains different references and generators only.
         """
+
+    def unready_set(self) -> UnreadySet:
+        """Return an empty set of references, to take those that are ready from."""
+        return WaitedSet(self.wait)
 
     @abstractmethod
     def create_actor(

@@ -15,6 +15,9 @@ from typing import Any
 import pytest
 
 import nbactors as ray
+from nbactors import engine
+from nbactors.local.objects.arrivals import Arrivals
+from nbactors.util import ActorPool, as_completed, map_unordered
 from nbactors.util.calls import cancel_all
 
 pytestmark = pytest.mark.slow
@@ -115,6 +118,44 @@ def take_as_completed(count: int) -> Step:
             await future
 
     return lambda: asyncio.run(each())
+
+
+def wait_on_a_loop(count: int) -> Step:
+    worker = Worker.remote()
+    refs = [worker.one.remote() for _ in range(count)]
+
+    async def all_of_them() -> None:
+        await asyncio.wait([asyncio.ensure_future(ref) for ref in refs])
+
+    return lambda: asyncio.run(all_of_them())
+
+
+def complete_in_chunks(count: int) -> Step:
+    worker = Worker.remote()
+    refs = [worker.one.remote() for _ in range(count)]
+    return lambda: list(as_completed(refs))
+
+
+def complete_one_by_one_from_the_end(count: int) -> Step:
+    worker = Worker.remote()
+    refs = [worker.one.remote() for _ in range(count)]
+    return lambda: list(as_completed(refs[::-1], chunk_size=1))
+
+
+def complete_those_of_others(count: int) -> Step:
+    worker = Worker.remote()
+    refs = ray.get(worker.puts.remote(count))
+    return lambda: (list(as_completed(refs, chunk_size=1)), worker)
+
+
+def map_without_a_limit(count: int) -> Step:
+    worker = Worker.remote()
+    return lambda: list(map_unordered(worker.one, range(count), backpressure_size=None))
+
+
+def map_on_a_pool(count: int) -> Step:
+    pool = ActorPool([Worker.remote() for _ in range(2)])
+    return lambda: list(pool.map_unordered(lambda worker, number: worker.one.remote(number), range(count)))
 
 
 def gather(count: int) -> Step:
@@ -242,7 +283,13 @@ CASES: dict[str, Callable[[int], Step]] = {
         wait_one_by_one_from_the_end,
         wait_one_by_one_for_others,
         take_as_completed,
+        wait_on_a_loop,
         gather,
+        complete_in_chunks,
+        complete_one_by_one_from_the_end,
+        complete_those_of_others,
+        map_without_a_limit,
+        map_on_a_pool,
         futures,
         pass_references_in_a_value,
         pass_references_as_arguments,
@@ -275,3 +322,10 @@ def test_the_number_of_steps_grows_in_proportion(case: Callable[[int], Step]) ->
     few = max(calls(case(FEW)) for _ in range(3))
     many = calls(case(MANY))
     assert many < MOST * max(few, 1000), f"{few} calls for {FEW}, {many} for {MANY}"
+
+
+def test_as_completed_looks_at_no_list_of_all_references() -> None:
+    # A slice is one call, however long it is. tests/unit/objects/test_arrivals.py counts the looks at references.
+    unready = engine.current().unready_set()
+    assert isinstance(unready, Arrivals)
+    unready.close()

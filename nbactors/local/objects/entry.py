@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from nbactors import exceptions
 from nbactors.local import current
@@ -38,6 +38,23 @@ class Listener(Protocol):
         """Take notice that the entry's state is final. Called on the thread that has made it final. Idempotent."""
 
 
+class Parts(NamedTuple):
+    """What a value has besides its pickled bytes. Few values have any, so an entry has one slot for all.
+
+    Attributes:
+        buffers: The pickled value's buffers, if they came in the message.
+        stored: The block of shared memory with the value; None if it came in the message.
+        contained: The references and handles in the value.
+    """
+
+    buffers: Sequence[bytes]
+    stored: Stored | None
+    contained: Any
+
+
+NO_PARTS = Parts((), None, ())
+
+
 class Entry:
     """An object that this process owns.
 
@@ -47,19 +64,18 @@ class Entry:
 
     Attributes:
         call: The call that makes the object; None when the call is no longer pending.
+        parts: What the value has besides `data`; None for nothing.
     """
 
     __slots__ = (
         "__weakref__",
-        "buffers",
         "call",
-        "contained",
         "data",
         "home",
         "index",
         "number",
+        "parts",
         "state",
-        "stored",
         "waiters",
     )
 
@@ -69,9 +85,7 @@ class Entry:
         self.index = index
         self.state = PENDING
         self.data = b""
-        self.buffers: Sequence[bytes] = ()
-        self.stored: Stored | None = None
-        self.contained: Any = ()
+        self.parts: Parts | None = None
         self.waiters: dict[Listener, None] | tuple[()] = ()
         self.call: Maker | None = None
 
@@ -80,11 +94,25 @@ class Entry:
         """Return a final entry with a value, or error, that is there already: from `put`, or from a generator."""
         entry = cls(home, number, index)
         entry.data = held.data
-        entry.buffers = held.buffers
-        entry.stored = held.stored
-        entry.contained = held.contained
+        if held.buffers or held.contained or held.stored is not None:
+            entry.parts = Parts(held.buffers, held.stored, held.contained)
         entry.state = (_ERROR if held.error else _VALUE)[PENDING]
         return entry
+
+    @property
+    def buffers(self) -> Sequence[bytes]:
+        """See `Parts`."""
+        return (self.parts or NO_PARTS).buffers
+
+    @property
+    def stored(self) -> Stored | None:
+        """See `Parts`."""
+        return (self.parts or NO_PARTS).stored
+
+    @property
+    def contained(self) -> Any:
+        """See `Parts`."""
+        return (self.parts or NO_PARTS).contained
 
     @property
     def id(self) -> bytes:
@@ -126,14 +154,13 @@ class Entry:
         buffers: Sequence[bytes] = (),
     ) -> None:
         """Store the value, or with `error` the pickled error, and tell the listeners. Any thread."""
+        parts = Parts(buffers, stored, contained) if buffers or contained or stored is not None else None
         state = (_ERROR if error else _VALUE).get(self.state)
         if state is not None and self.state < READY:
             if error and self.call is not None:
                 self.home.unread.note(self, self.call, data)
             self.data = data
-            self.buffers = buffers
-            self.stored = stored
-            self.contained = contained
+            self.parts = parts
             self.state = state
         self._announce()
 
@@ -151,13 +178,15 @@ class Entry:
         The listeners are in a dict, from which one of thousands can be removed at once.
         """
         waiting = self.home.waiting
-        waiting.news = object()
+        waiting.news += 1
         waiters = self.waiters
         if waiters:
             for waiter in list(waiters):
                 if waiter in waiters:  # else a handler that has interrupted this thread has told the listener
                     waiter.ready(self)
                     waiters.pop(waiter, None)
+            if not waiters:
+                self.waiters = ()  # an empty dict would stay as large as it was; a final entry gets no new listener
         if waiting.watchers:
             waiting.stir()
         if self.state > READY:
@@ -171,9 +200,9 @@ class Entry:
         if state > READY:
             name, error = failures.summary(self.data)
             return ObjectFacts("failed", name, error=error)
-        stored = self.stored
+        buffers, stored, _ = self.parts or NO_PARTS
         return ObjectFacts(
-            "ready", size=len(self.data) + sum(map(len, self.buffers)) + (stored.size if stored is not None else 0)
+            "ready", size=len(self.data) + sum(map(len, buffers)) + (stored.size if stored is not None else 0)
         )
 
     # ----------------------------------------------------------------------------------------------------- waiting

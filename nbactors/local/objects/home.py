@@ -87,7 +87,7 @@ class Asking(Protocol):
 class Announcing(Protocol):
     """Wakes the threads that wait for any of many objects, see `Waiting`."""
 
-    news: object
+    news: int
 
     @property
     def watchers(self) -> Sequence[object]: ...

@@ -61,7 +61,7 @@ class Readable:
 
     def wake(self) -> None:
         """Wake all readers: a reference has arrived, or the stream has ended."""
-        self.home.waiting.news = object()
+        self.home.waiting.news += 1
         waiters = self.waiters
         for _ in range(len(waiters)):  # a listener that still finds nothing adds itself again, at the end
             if not waiters:
@@ -162,7 +162,7 @@ class Inbox(Readable):
 
     def _tell(self) -> None:
         waiting = self.home.waiting
-        waiting.news = object()
+        waiting.news += 1
         if self.waiters or waiting.watchers:
             self.wake()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from nbactors import exceptions
@@ -194,7 +194,13 @@ class Values:
         if entry.state != READY:
             self._unread.read(entry)
             raise failures.decode(entry.data)
-        data, buffers = (entry.data, entry.buffers) if entry.stored is None else entry.stored.views()
+        data: Any = entry.data
+        buffers: Sequence[Any] = ()
+        parts = entry.parts
+        if parts is not None:
+            buffers = parts.buffers
+            if parts.stored is not None:
+                data, buffers = parts.stored.views()
         try:
             return pickling.loads(data, buffers)
         except Exception as error:  # a user's __setstate__, or a module that this process cannot import

@@ -8,10 +8,10 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
 
 from nbactors import exceptions
-from nbactors.engine.unready_list import UnreadyList
 from nbactors.frontend.interrupts import INTERRUPTS
 from nbactors.frontend.user_code import lets_through
 from nbactors.local.objects.object_life import READY
+from nbactors.local.objects.splitting import split
 from nbactors.local.reactor.waiter import Waiter
 from nbactors.object_ref import ObjectRef
 
@@ -39,13 +39,28 @@ class Noting(Protocol):
         """Note that this thread waits no more. Idempotent."""
 
 
-class _OneWaiter(Waiter):
+class OneWaiter(Waiter):
     """A waiter that is done when its entry or stream is ready. `Waiting.visit` may interrupt the main thread's."""
 
     __slots__ = ()
 
     def ready(self, entry: Entry | None) -> None:
+        """End the wait. Called by an entry, or by a stream with None."""
         self.finish()
+
+
+class Watcher(OneWaiter):
+    """The waiter of a `wait`.
+
+    Attributes:
+        due: The value of `Waiting.news` from which on the awaited objects may be final.
+    """
+
+    __slots__ = ("due",)
+
+    def __init__(self, due: int) -> None:
+        super().__init__()
+        self.due = due
 
 
 class _Several:
@@ -104,17 +119,18 @@ class Waiting:
     ) -> None:
         self._reactor = reactor
         self._unread = unread
-        self._membership = membership
+        self.membership = membership
         self._references = references
         self._values = values
         self.before_block: Callable[[], None] | None = None
         self.on_block: Callable[[], Callable[[], None] | None] | None = None
         self.noted: Noting | None = None
-        # `wait` adds no waiter to each reference, but looks through them again whenever an object has become final. In
-        # the loop `while refs: done, refs = wait(refs)` a thousand references would get a thousand waiters each.
-        self.watchers: list[Waiter] = []
-        self.news = object()
-        """Replaced by a new object whenever an object becomes final: tells `wait` whether it has to look again."""
+        # `wait` adds no waiter to each reference, but looks through them again when enough objects have become final.
+        # In the loop `while refs: done, refs = wait(refs)` a thousand references would get a thousand waiters each.
+        self.watchers: list[Watcher] = []
+        self.news = 0
+        """How often an object has become final, or a stream has got something to read; some count twice. A `wait` that
+        lacks n objects has to look again when `news` has grown by n. `news += 1` is atomic, see `local.reactor`."""
         self._several: list[_Several] = []
         """The `get`s of several objects that wait now."""
         self._visits: deque[Callable[[], None]] = deque()
@@ -145,7 +161,7 @@ class Waiting:
                     if entry.state < READY:
                         self._raise_timeout(entries, timeout)
         except KeyboardInterrupt as error:
-            self._interrupted(error, entries)
+            self.interrupted(error, entries)
             raise
         finally:
             if several is not None:
@@ -167,7 +183,7 @@ class Waiting:
         """Wait until one of several objects is final or the time is up; raise the error of another that has failed."""
         __tracebackhide__ = True
         while entry.state < READY:
-            waiter = _OneWaiter()
+            waiter = OneWaiter()
             try:
                 several.waiter = waiter
                 # `failed` is read after `waiter` is set: `note` stores first and then finishes the waiter it finds.
@@ -176,7 +192,7 @@ class Waiting:
                     self._values.load(several.failed)
                 if not entry.add_waiter(waiter):
                     return
-                self._block(waiter, None if deadline is None else max(deadline - monotonic(), 0))
+                self.block(waiter, None if deadline is None else max(deadline - monotonic(), 0))
             finally:
                 several.waiter = None
                 entry.remove_waiter(waiter)
@@ -184,7 +200,7 @@ class Waiting:
                 return
 
     def _raise_timeout(self, entries: list[Entry], timeout: float | None) -> None:
-        self._membership.check()
+        self.membership.check()
         missing = sum(entry.state < READY for entry in entries)
         which = f"ObjectRef({entries[0].id.hex()})" if len(entries) == 1 else f"{missing} of {len(entries)} objects"
         raise exceptions.GetTimeoutError(
@@ -197,12 +213,12 @@ class Waiting:
         __tracebackhide__ = True
         if entry.state < READY:
             entry.request()
-            waiter = _OneWaiter()
+            waiter = OneWaiter()
             if entry.add_waiter(waiter):
                 try:
-                    self._block(waiter, timeout)
+                    self.block(waiter, timeout)
                 except KeyboardInterrupt as error:
-                    self._interrupted(error, [entry])
+                    self.interrupted(error, [entry])
                     raise
                 finally:
                     if entry.state < READY:
@@ -220,18 +236,18 @@ class Waiting:
                 return entry
             if stream.ended:
                 raise StopIteration
-            waiter = _OneWaiter()
+            waiter = OneWaiter()
             if not stream.add_waiter(waiter):
                 continue
             try:
-                self._block(waiter, None if deadline is None else max(deadline - monotonic(), 0))
+                self.block(waiter, None if deadline is None else max(deadline - monotonic(), 0))
             except KeyboardInterrupt as error:
-                self._interrupted(error, [stream])
+                self.interrupted(error, [stream])
                 raise
             finally:
                 stream.remove_waiter(waiter)
             if not waiter.done:
-                self._membership.check()
+                self.membership.check()
                 raise exceptions.GetTimeoutError(f"nothing was yielded within {timeout} s; the generator goes on")
 
     def failed(self, entry: Entry) -> None:
@@ -243,26 +259,27 @@ class Waiting:
         self, refs: list[ObjectRef[Any]], num_returns: int, timeout: float | None
     ) -> tuple[list[ObjectRef[Any]], list[ObjectRef[Any]]]:
         """See `Engine.wait`."""
+        # Read before the look: what becomes final after the look has not been counted yet.
         news = self.news
-        split = _split(refs, num_returns)
-        if len(split[0]) >= num_returns:
-            return split
+        found = split(refs, num_returns)
+        missing = num_returns - len(found[0])
+        if missing <= 0:
+            return found
         if self._references.borrows:
             for ref in refs:
                 ref._entry.request()
         deadline = None if timeout is None else monotonic() + timeout
         while True:
-            watcher = _OneWaiter()
+            watcher = Watcher(news + missing)
             try:
                 self.watchers.append(watcher)
-                # An object may have become final after the last look and before the watcher was added.
-                if self.news is not news:
-                    split = _split(refs, num_returns)
-                    if len(split[0]) >= num_returns:
-                        return split
-                self._block(watcher, None if deadline is None else max(deadline - monotonic(), 0), "ray.wait")
+                # Objects may have become final after the last look and before the watcher was added.
+                if self.news >= watcher.due:
+                    watcher.done = True
+                else:
+                    self.block(watcher, None if deadline is None else max(deadline - monotonic(), 0), "ray.wait")
             except KeyboardInterrupt as error:
-                self._interrupted(error, [ref._entry for ref in refs])
+                self.interrupted(error, [ref._entry for ref in refs])
                 raise
             finally:
                 try:
@@ -270,37 +287,39 @@ class Waiting:
                 except ValueError:  # `stir` has removed it, perhaps on another thread
                     pass
             news = self.news
-            split = _split(refs, num_returns)
-            if len(split[0]) >= num_returns or not watcher.done:
-                self._membership.check()
-                return split
+            found = split(refs, num_returns)
+            missing = num_returns - len(found[0])
+            if missing <= 0 or not watcher.done:
+                self.membership.check()
+                return found
 
     def stir(self) -> None:
-        """Wake the threads in `wait`, since an object has become final. Any thread."""
+        """Wake the threads in `wait` for which enough objects may have become final. Any thread."""
         watchers = self.watchers
-        while watchers:
-            try:
-                watcher = watchers[0]
+        for watcher in tuple(watchers):
+            if watcher.due <= self.news:
                 watcher.finish()
-                watchers.remove(watcher)  # after `finish`, so that no asynchronous exception leaves its thread asleep
-            except (IndexError, ValueError):  # another thread has removed it
-                pass
+                try:
+                    watchers.remove(watcher)  # after `finish`: no asynchronous exception leaves its thread asleep
+                except ValueError:  # another thread has removed it
+                    pass
 
     def visit(self, callback: Callable[[], None]) -> bool:
         """See `Engine.call_in_wait`."""
         sleeper = INTERRUPTS.sleeper
-        if not isinstance(sleeper, _OneWaiter):  # other waits, such as for the node's answer, do not go on
+        if not isinstance(sleeper, OneWaiter):  # other waits, such as for the node's answer, do not go on
             return False
         self._visits.append(callback)
         sleeper.interrupt()  # the sleeper finds no signal due, leaves the reactor and runs the visits
         return True
 
-    def _interrupted(self, error: KeyboardInterrupt, waited: Sequence[Any]) -> None:
+    def interrupted(self, error: KeyboardInterrupt, waited: Sequence[Any]) -> None:
         """Apply the user's interrupt to the objects that were waited for. The main thread."""
         if self.interruption is not None:
             self.interruption.apply(error, waited)
 
-    def _block(self, waiter: Waiter, timeout: float | None, kind: str = "ray.get") -> None:
+    def block(self, waiter: Waiter, timeout: float | None, kind: str = "ray.get") -> None:
+        """Wait until `waiter` is done, at most `timeout` seconds. `kind` names the wait in the task events."""
         if self.before_block is not None:
             self.before_block()
         start, noted = monotonic(), self.noted
@@ -338,29 +357,6 @@ class Waiting:
 def _call(callback: Callable[[], None]) -> None:
     """Call a callback of `visit`; the user may interrupt it."""
     callback()
-
-
-def _split(refs: list[ObjectRef[Any]], num_returns: int) -> tuple[list[ObjectRef[Any]], list[ObjectRef[Any]]]:
-    """Return the first `num_returns` ready references, in order, and the others."""
-    if num_returns == 1:
-        # The loop `while refs: done, refs = wait(refs)` makes this quadratic, so the common case is done by slices.
-        for index, ref in enumerate(refs):
-            if ref._entry.state >= READY:
-                # Making a list from a subclass of list goes through its iterator, which is five times slower.
-                if not index:
-                    return [ref], UnreadyList(refs[1:])
-                rest = refs[:]
-                del rest[index]
-                return [ref], UnreadyList(rest)
-        return [], list(refs)
-    ready: list[ObjectRef[Any]] = []
-    rest = []
-    for ref in refs:
-        if len(ready) < num_returns and ref._entry.state >= READY:
-            ready.append(ref)
-        else:
-            rest.append(ref)
-    return ready, rest
 
 
 def _obstacle(entries: list[Entry]) -> str:

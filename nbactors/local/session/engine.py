@@ -43,6 +43,7 @@ from nbactors.views.summaries import StoreFacts
 
 if TYPE_CHECKING:
     from nbactors.definitions.metadata import ActorMeta, FunctionMeta
+    from nbactors.engine.unready_set import UnreadySet
     from nbactors.options import ActorOptions, TaskOptions
     from nbactors.views.summaries import CallFacts
 
@@ -135,6 +136,15 @@ class LocalEngine(Engine):
         finally:
             if sys.stdout is not redirected.stdout or sys.stderr is not redirected.stderr:
                 self._await_lines()
+
+    def unready_set(self) -> UnreadySet:
+        from nbactors.local.objects.arrivals import Arrivals  # noqa: PLC0415 - few programs use it
+
+        def at_end() -> None:
+            if sys.stdout is not redirected.stdout or sys.stderr is not redirected.stderr:
+                self._await_lines()
+
+        return Arrivals(self.process.objects.waiting, at_end)
 
     def _await_lines(self) -> None:
         """Do nothing: a worker shows no lines of its calls. Called on the thread of a `get` or `wait`, at its end."""

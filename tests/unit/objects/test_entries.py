@@ -15,7 +15,7 @@ from nbactors import exceptions
 from nbactors.local.objects.entry import BorrowedEntry, Entry
 from nbactors.local.objects.held import Held
 from nbactors.local.objects.object_life import FAILED, LOST, PENDING, READY
-from nbactors.local.reactor.waiter import Waiter
+from nbactors.local.objects.waiting import Watcher
 from nbactors.local.wire import ids
 
 VALUE, ERROR, LOSS = b"value", b"error", b"loss"
@@ -125,14 +125,30 @@ class TestListeners:
         entry.resolve(VALUE)
         assert behind.told == [entry]
 
-    def test_watchers_are_woken_and_see_that_there_is_news(self, session: Session, entry: Entry) -> None:
-        waiting, watcher = session.objects.waiting, Waiter()
-        waiting.watchers.append(watcher)
-        before = waiting.news
+    def test_a_final_one_keeps_no_room_for_listeners(self, entry: Entry) -> None:
+        entry.add_waiter(Listener())
         entry.resolve(VALUE)
-        assert watcher.done
-        assert not waiting.watchers
-        assert waiting.news is not before
+        assert entry.waiters == ()
+
+    def test_only_what_has_more_than_its_bytes_keeps_parts(self, session: Session) -> None:
+        plain, whole = pending(session)._entry, pending(session)._entry
+        plain.resolve(VALUE)
+        whole.resolve(VALUE, contained=[plain], buffers=[b"buffer"])
+        assert (plain.parts, plain.buffers, plain.stored, plain.contained) == (None, (), None, ())
+        assert (whole.buffers, whole.stored, whole.contained) == ([b"buffer"], None, [plain])
+        made = Entry.made(session.objects, 1, Held(VALUE, contained=[plain]))
+        assert (made.contained, Entry.made(session.objects, 2, Held(VALUE)).parts) == ([plain], None)
+
+    def test_watchers_are_woken_and_see_that_there_is_news(self, session: Session, entry: Entry) -> None:
+        waiting = session.objects.waiting
+        before = waiting.news
+        due, later = Watcher(before + 1), Watcher(before + 2)
+        waiting.watchers += [later, due]
+        entry.resolve(VALUE)
+        assert waiting.news == before + 1
+        assert due.done
+        assert not later.done
+        assert waiting.watchers == [later]
 
 
 class TestWhenDone:

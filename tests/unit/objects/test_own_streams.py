@@ -15,7 +15,7 @@ from nbactors import exceptions
 from nbactors.local.objects.held import Held
 from nbactors.local.objects.object_life import PENDING, READY
 from nbactors.local.objects.stream_inbox import Inbox
-from nbactors.local.reactor.waiter import Waiter
+from nbactors.local.objects.waiting import Watcher
 from nbactors.local.submitting.pending_call import PendingCall
 from nbactors.local.wire import messages
 from nbactors.object_ref_generator import DynamicObjectRefGenerator
@@ -249,15 +249,15 @@ class TestWaking:
 
     @pytest.mark.parametrize("come", ["a value", "the end"])
     def test_watchers_are_woken(self, session: Session, stream: Stream, come: str) -> None:
-        watcher = Waiter()
-        session.objects.waiting.watchers.append(watcher)
         before = session.objects.waiting.news
+        watcher = Watcher(before + 1)
+        session.objects.waiting.watchers.append(watcher)
         if come == "a value":
             stream.yields(0)
         else:
             stream.ends()
         assert watcher.done
-        assert session.objects.waiting.news is not before
+        assert session.objects.waiting.news > before
 
 
 class TestTelling:

@@ -32,6 +32,7 @@ from nbactors.local.objects import waiting as waiting_module
 from nbactors.local.objects.entry import Entry, Listener
 from nbactors.local.objects.stream_inbox import Inbox
 from nbactors.local.objects.streams import Reader
+from nbactors.local.objects.waiting import Watcher
 from nbactors.local.reactor.waiter import Waiter
 from nbactors.local.submitting.interruption import Interruption
 from nbactors.local.submitting.pending_call import PendingCall
@@ -273,15 +274,39 @@ class TestWait:
         assert self.wait(session, refs, num_returns) == (refs[:num_returns], refs[num_returns:])
 
     def test_it_goes_back_to_sleep_for_what_does_not_concern_it(self, session: Session, refs: Refs) -> None:
-        blocked: list[Callable[[], None]] = [
-            lambda: bring(refs[0], 5),
-            lambda: bring(pending(session), 5),
-            lambda: bring(refs[1], 5),
-        ]
+        def one_of_two() -> None:
+            bring(refs[0], 5)
+            bring(pending(session), 5)
+
+        blocked: list[Callable[[], None]] = [one_of_two, lambda: bring(pending(session), 5), lambda: bring(refs[1], 5)]
         session.objects.waiting.before_block = lambda: session.reactor.discard(blocked.pop(0))
         assert self.wait(session, refs, 2) == (refs[:2], refs[2:])
         assert not blocked
         assert not session.objects.waiting.watchers
+
+    def test_it_sleeps_until_as_many_have_come_as_it_lacks(self, session: Session) -> None:
+        count = 50
+        refs = [pending(session) for _ in range(count)]
+        blocks = []
+
+        def come(index: int) -> None:
+            bring(refs[index], index)
+            if index:
+                session.reactor.call_later(0, lambda: come(index - 1))  # each in a poll of its own
+
+        def begin() -> None:
+            blocks.append(1)
+            if len(blocks) == 1:
+                session.reactor.discard(lambda: come(count - 1))
+
+        session.objects.waiting.before_block = begin
+        assert self.wait(session, refs, count) == (refs, [])
+        assert len(blocks) == 1
+
+    def test_those_that_are_there_before_it_blocks_are_not_awaited(self, session: Session, refs: Refs) -> None:
+        bring(refs[2], 2)
+        when_blocked(session, lambda: bring(refs[0], 0))
+        assert self.wait(session, refs, 2) == ([refs[0], refs[2]], [refs[1]])
 
     @pytest.mark.parametrize("timeout", [0, 0.001])
     def test_after_its_time_it_returns_what_is_there(self, session: Session, refs: Refs, timeout: float) -> None:
@@ -311,14 +336,14 @@ class TestWait:
         """Another thread's `wait` ends while `stir` wakes the watchers."""
         watchers = session.objects.waiting.watchers
 
-        class Leaving(Waiter):
+        class Leaving(Watcher):
             __slots__ = ()
 
             def finish(self) -> None:
                 watchers.remove(self)
                 super().finish()
 
-        leaving, stays = Leaving(), Waiter()
+        leaving, stays = Leaving(0), Watcher(0)
         watchers += [leaving, stays]
         bring(refs[0], 5)
         assert leaving.done
