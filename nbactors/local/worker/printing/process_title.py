@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from setproctitle import setproctitle
+from setproctitle import getproctitle, setproctitle
+
+
+def prepare() -> None:
+    """Find the place of the title, which takes as long as many changes of it. A forked process has it then."""
+    getproctitle()
 
 
 def set_title(title: str) -> None:
