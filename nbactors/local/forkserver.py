@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Iterator
 from importlib.machinery import PathFinder
 from typing import Any, NoReturn
 
+from nbactors.local import preloading
 from nbactors.local.wire import messages, os_bytes
 from nbactors.local.wire.framing import MAX_CONTROL_FRAME, Codec, FrameBuffer, fork_codec
 
@@ -43,12 +44,19 @@ def main(descriptor: int, worker: str = WORKER, unsettled: Iterable[str] = ()) -
     """
     sock = socket.socket(fileno=descriptor)
     sock.set_inheritable(False)
-    codec = Codec[messages.Environment](messages.Environment, MAX_CONTROL_FRAME)
-    body = _read_frame(sock)
+    order = preloading.resumed()
+    if order is None:
+        codec = Codec[messages.Environment](messages.Environment, MAX_CONTROL_FRAME)
+        order = preloading.Order(codec.decode(_read_frame(sock))[0])
+    environ = dict(os.environ)
     program = importlib.import_module(worker)
     program.prepare()
-    _adopt(codec.decode(body)[0], unsettled)
-    Forkserver(sock, program).run()
+    _adopt(order.environment, unsettled)
+    dropped = preloading.carry_out(order, environ, sock.fileno())
+    forkserver = Forkserver(sock, program)
+    if dropped:
+        forkserver.tell_dropped(dropped)
+    forkserver.run()
 
 
 def _read_frame(sock: socket.socket) -> bytes:
@@ -131,6 +139,10 @@ class Forkserver:
                     self._is_left = True
             if self._is_left and not self._workers:
                 return
+
+    def tell_dropped(self, dropped: dict[str, str]) -> None:
+        """Tell the node why modules were not imported, by their names."""
+        self._send(messages.NotPreloaded(dropped))
 
     def _read(self) -> bool:
         """Read orders and their descriptors. Return False when the node has closed the socket."""
