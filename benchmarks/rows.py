@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import statistics
 import subprocess
 import time
@@ -113,6 +114,19 @@ def first_item(bench: MarkedBench) -> Measurement:
     """Time the call of a generator method until its first item was read, in milliseconds."""
     seconds: list[float] = bench.session().run("first_item", repeats=FIRST_ITEMS)
     return Measurement.of([1000 * one for one in seconds])
+
+
+def numeric(bench: MarkedBench, preload: bool) -> Measurement:
+    """Time, in fresh sessions, the creation of ten actors that use numpy, with or without `init(preload=["numpy"])`."""
+    if preload and bench.runtime.module == "ray":
+        return Measurement(note="not measured: Ray preloads no modules")
+    if importlib.util.find_spec("numpy") is None:
+        return Measurement(note="not measured: there is no numpy")
+    times = []
+    for _ in range(bench.effort.starts):
+        with closing(bench.another()) as place, closing(place.process()) as subject:
+            times.append(subject.run("numeric", preload=preload))
+    return Measurement.of(times)
 
 
 def array(bench: MarkedBench, what: str, limit: str | None) -> Measurement:
@@ -232,6 +246,8 @@ def all_rows(effort: MoreEffort) -> list[Row]:
             (f"held_{kind}", f"memory per reference to {what}", "B", partial(held, kind=kind))
             for kind, what in (("call", "a call that waits"), ("result", "a small result"), ("put", "a small put"))
         ),
+        ("numpy_actors", "10 actors that use numpy", "s", partial(numeric, preload=False)),
+        ("numpy_preloaded", "10 actors that use numpy, preloaded", "s", partial(numeric, preload=True)),
         (
             "group_of_threads",
             "concurrency group of 4 threads, 1,000 in flight",

@@ -28,6 +28,7 @@ else:
     _spec.loader.exec_module(base)
 
 PEERS = 4
+NUMERIC = 10
 GROUP = {"io": 4}
 MIB = 1 << 20
 LARGE_ITEMS = 50
@@ -77,6 +78,15 @@ class _Failing:
 
     def fail(self) -> None:
         raise ValueError("as expected")
+
+
+class _Numeric:
+    """An actor that uses numpy."""
+
+    def total(self) -> float:
+        import numpy as np  # noqa: PLC0415 - only this work needs numpy, which may be missing
+
+        return float(np.arange(1000.0).sum())
 
 
 class _Caller:
@@ -203,6 +213,18 @@ class MoreWorkloads(base.Workloads):
             return BATCH * PEERS
 
         return step
+
+    def numeric(self, preload: bool) -> float:
+        """Start a session; return the seconds from the creation of `NUMERIC` actors to their first use of numpy."""
+        more = {"preload": ["numpy"]} if preload else {}
+        runtime = self.runtime
+        runtime.init(log_to_driver=False, **more)
+        # The node prepares for actors while the session begins, as it would while a user writes the next cell.
+        runtime.get(runtime.remote(_Numeric).options(num_cpus=0).remote().total.remote())
+        start = time.perf_counter()
+        actors = [runtime.remote(_Numeric).options(num_cpus=0).remote() for _ in range(NUMERIC)]
+        runtime.get([actor.total.remote() for actor in actors])
+        return time.perf_counter() - start
 
     def large_items(self) -> Step:
         """Read items of 1 MiB from a generator method. A step counts gigabytes."""

@@ -44,6 +44,7 @@ def init(
     on_interrupt: str | None = None,
     ignore_unhandled_errors: bool | None = None,
     engine: str | None = None,
+    preload: Sequence[str] | None = None,
     **more: Any,
 ) -> RayContext:
     """Open a session: start this machine's node if it does not run yet, and connect to the node.
@@ -83,6 +84,10 @@ def init(
         engine: "local", or "ray" for a Ray cluster: at the address, at the one that "auto" finds, or else on a cluster
             that the session starts on this machine. Default: "ray" for a cluster's address, else what the environment
             variable NBACTORS_ENGINE says, else "local". nbactors's own.
+        preload: Names of modules, such as ["numpy"], that are imported once on this machine, so that workers begin with
+            them and share their memory. Workers with a runtime_env import modules by themselves. For installed
+            packages, not for modules that you edit: a new actor would not have the change. One warning names modules
+            that cannot be preloaded, because their import fails, leaves threads or initialises CUDA. nbactors's own.
         **more: Ray's other keywords. `labels`, `job_config`, `logging_config`, `logging_level`, `_memory` and one key
             of `_system_config` have an effect. One warning names all others that ask for what nbactors does not do.
 
@@ -93,6 +98,7 @@ def init(
         RuntimeError: A session is open already, or a keyword is unknown.
         TypeError, ValueError: A value has a wrong type, or is not allowed.
         RuntimeEnvSetupError: The packages of `runtime_env` cannot be installed.
+        ModuleNotFoundError: A module of `preload` does not exist.
         RaySystemError, OSError: The node cannot be started or reached.
     """
     given = {
@@ -108,6 +114,7 @@ def init(
         "on_interrupt": on_interrupt,
         "ignore_unhandled_errors": ignore_unhandled_errors,
         "engine": engine,
+        "preload": preload,
     }
     check_bool({"ignore_reinit_error": ignore_reinit_error}, "ignore_reinit_error")
     options = init_options(address, given, more)

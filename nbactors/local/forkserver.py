@@ -17,13 +17,17 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from importlib.machinery import PathFinder
-from typing import NoReturn
+from typing import Any, NoReturn
 
+from nbactors.local import preloading
 from nbactors.local.wire import messages, os_bytes
 from nbactors.local.wire.framing import MAX_CONTROL_FRAME, Codec, FrameBuffer, fork_codec
 
 WORKER = "nbactors.local.worker.main"
-"""The module of a worker's program, which is its function `run(process_id, directory, title, runtime_env, readers)`."""
+"""The module of a worker's program.
+
+It has the functions `prepare()`, `before_forks()` and `run(process_id, directory, title, runtime_env, readers)`.
+"""
 
 _UNCOMPILED = b"PYTHONDONTWRITEBYTECODE"
 _MAX_FDS = 64
@@ -40,10 +44,19 @@ def main(descriptor: int, worker: str = WORKER, unsettled: Iterable[str] = ()) -
     """
     sock = socket.socket(fileno=descriptor)
     sock.set_inheritable(False)
-    codec = Codec[messages.Environment](messages.Environment, MAX_CONTROL_FRAME)
-    body = _read_frame(sock)
-    _adopt(codec.decode(body)[0], worker, unsettled)
-    Forkserver(sock, worker).run()
+    order = preloading.resumed()
+    if order is None:
+        codec = Codec[messages.Environment](messages.Environment, MAX_CONTROL_FRAME)
+        order = preloading.Order(codec.decode(_read_frame(sock))[0])
+    environ = dict(os.environ)
+    program = importlib.import_module(worker)
+    program.prepare()
+    _adopt(order.environment, unsettled)
+    dropped = preloading.carry_out(order, environ, sock.fileno())
+    forkserver = Forkserver(sock, program)
+    if dropped:
+        forkserver.tell_dropped(dropped)
+    forkserver.run()
 
 
 def _read_frame(sock: socket.socket) -> bytes:
@@ -58,9 +71,8 @@ def _read_frame(sock: socket.socket) -> bytes:
     return data[4:]
 
 
-def _adopt(environment: messages.Environment, worker: str, unsettled: Iterable[str]) -> None:
-    """Take over the session's settings, and import the worker's program."""
-    importlib.import_module(worker)
+def _adopt(environment: messages.Environment, unsettled: Iterable[str]) -> None:
+    """Take over the session's settings."""
     if _UNCOMPILED in environment.environ:
         os.environb[_UNCOMPILED] = environment.environ[_UNCOMPILED]
         sys.dont_write_bytecode = bool(environment.environ[_UNCOMPILED])
@@ -93,7 +105,7 @@ def _change_directory(path: str) -> None:
 class Forkserver:
     """The main loop: reads orders from the node, forks workers, and reports their exits."""
 
-    def __init__(self, sock: socket.socket, worker: str) -> None:
+    def __init__(self, sock: socket.socket, worker: Any) -> None:
         self._sock = sock
         self._frames = FrameBuffer(MAX_CONTROL_FRAME)
         self._worker = worker
@@ -110,8 +122,7 @@ class Forkserver:
         self._selector = selectors.DefaultSelector()
         self._selector.register(sock, selectors.EVENT_READ)
         self._selector.register(self._wake_reader, selectors.EVENT_READ)
-        gc.collect()
-        gc.freeze()
+        self._settle()
 
     def run(self) -> None:
         """Run until the node closes the socket. If the node has crashed, then until the last worker has ended.
@@ -128,6 +139,10 @@ class Forkserver:
                     self._is_left = True
             if self._is_left and not self._workers:
                 return
+
+    def tell_dropped(self, dropped: dict[str, str]) -> None:
+        """Tell the node why modules were not imported, by their names."""
+        self._send(messages.NotPreloaded(dropped))
 
     def _read(self) -> bool:
         """Read orders and their descriptors. Return False when the node has closed the socket."""
@@ -165,8 +180,13 @@ class Forkserver:
             for pipe in pipes:
                 os.close(pipe)
 
-    @staticmethod
-    def _import(modules: list[str]) -> None:
+    def _settle(self) -> None:
+        """Have all that is here now shared by later workers: the garbage collector of a worker writes to none of it."""
+        self._worker.before_forks()
+        gc.collect()
+        gc.freeze()
+
+    def _import(self, modules: list[str]) -> None:
         """Import what this worker and similar ones need, so that it is done once and its memory is shared."""
         missing = [module for module in modules if module not in sys.modules]
         for module in missing:
@@ -175,8 +195,7 @@ class Forkserver:
             except (Exception, SystemExit) as error:  # noqa: BLE001 - the module may be a file of the user's
                 print(f"{module} cannot be imported: {error!r}", file=sys.stderr, flush=True)
         if missing:
-            gc.collect()
-            gc.freeze()
+            self._settle()
 
     def _send(self, message: messages.ForkMessage) -> None:
         try:
@@ -216,11 +235,12 @@ class Forkserver:
                 sys.path[:] = os_bytes.decode_all(order.sys_path)
             if order.cwd:
                 _change_directory(os_bytes.decode(order.cwd))
-            run = importlib.import_module(self._worker).run
             readers = (out_reader, err_reader)
             for descriptor in readers:
                 os.set_inheritable(descriptor, False)
-            run(order.process_id, os_bytes.decode(order.directory), order.title, order.runtime_env, readers)
+            self._worker.run(
+                order.process_id, os_bytes.decode(order.directory), order.title, order.runtime_env, readers
+            )
             status = 0
         except SystemExit as leaving:
             status = leaving.code if isinstance(leaving.code, int) else 1

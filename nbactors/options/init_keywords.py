@@ -57,6 +57,7 @@ _PARAMETERS = (
     "num_gpus",
     "object_store_memory",
     "on_interrupt",
+    "preload",
     "resources",
     "runtime_env",
 )
@@ -95,6 +96,8 @@ def init_options(address: Any, given: Mapping[str, Any], more: Mapping[str, Any]
         fields["graceful_shutdown_s"] = grace
     if engine == "ray":  # the cluster checks it
         fields.update(runtime_env=None, given_runtime_env=fields.get("runtime_env"))
+        if fields.get("preload"):
+            notes["preload"] = "on a cluster each worker imports modules by itself"
     options = InitOptions.parse(fields)
     _set_logging_level(more)
     if notes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from nbactors.limits import MAX_GPUS, MAX_SECONDS
@@ -12,6 +12,8 @@ from nbactors.options import default_namespace
 from nbactors.options.checks import check_bool, check_text, kind, quantity, resource_map
 from nbactors.options.labels import check_labels
 from nbactors.runtime_env.worker_setup import WorkerSetup
+
+MAX_PRELOADED = 1000
 
 _NOTHING: Mapping[str, Any] = {}
 
@@ -37,6 +39,7 @@ class InitOptions(NamedTuple):
             None.
         logging_config: The LoggingConfig of the workers; None for none.
         labels: Labels of the node, which options demand.
+        preload: Names of modules that the session's workers share, each once.
         detaches_actors: Whether actors without the option `lifetime` are detached.
     """
 
@@ -58,6 +61,7 @@ class InitOptions(NamedTuple):
     logging_config: Any = None
     detaches_actors: bool = False
     labels: Mapping[str, str] = _NOTHING
+    preload: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, given: Mapping[str, Any]) -> InitOptions:
@@ -94,6 +98,7 @@ class InitOptions(NamedTuple):
             logging_config=_logging_config(given),
             detaches_actors=given.get("detaches_actors", False),
             labels=check_labels(given, "labels"),
+            preload=_preload(given.get("preload")),
         )
 
     def shows_output(self) -> bool:
@@ -137,6 +142,22 @@ def _logging_config(given: Mapping[str, Any]) -> Any:
     if value is not None and type(value).__name__ != "LoggingConfig":
         raise TypeError(f"logging_config must be a LoggingConfig or None. Got {kind(value)}")
     return value
+
+
+def _preload(given: Any) -> tuple[str, ...]:
+    if given is None:
+        return ()
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        raise TypeError(f'preload must be a list of names of modules, such as ["numpy"]. Got {kind(given)}')
+    names = tuple(dict.fromkeys(given))
+    for name in names:
+        if not isinstance(name, str):
+            raise TypeError(f"preload must be a list of names of modules. One is {kind(name)}")
+        if not all(part.isidentifier() for part in name.split(".")):
+            raise ValueError(f"preload must be a list of names of modules, as after `import`. Got {name!r:.80}")
+    if len(names) > MAX_PRELOADED:
+        raise ValueError(f"preload must have at most {MAX_PRELOADED} modules. Got {len(names)}")
+    return names
 
 
 def _on_interrupt(given: Mapping[str, Any]) -> str | None:

@@ -32,6 +32,11 @@ main(int(sys.argv[1]), "stand_in")
 STAND_IN = textwrap.dedent("""
     import json, os, signal, sys, random
     IMPORTED_BY = os.getpid()
+    inherited = set()
+    def prepare():
+        pass
+    def before_forks():
+        inherited.update(sys.modules)
     def run(process_id, directory, title, runtime_env, readers):
         facts = {
             "pid": os.getpid(), "sid": os.getsid(0), "imported by": IMPORTED_BY, "cwd": os.getcwd(), "title": title,
@@ -163,6 +168,17 @@ def test_modules_are_imported_before_the_fork_once_for_all(server: ForkServer) -
             out.readline()
             found.append(out.readline().strip())
     assert found == ["False", "True", "True"]
+
+
+def test_workers_are_told_of_the_modules_that_they_inherit(server: ForkServer) -> None:
+    ask = "print('colorsys' in inherited, set(sys.modules) - inherited, flush=True)"
+    found = []
+    for number, modules in enumerate([[], ["colorsys"], []]):
+        out, err = server.fork(number, ask, modules=modules)
+        with out, err:
+            out.readline()
+            found.append(out.readline().strip())
+    assert found == ["False set()", "True set()", "True set()"]
 
 
 def test_a_module_that_cannot_be_imported_stops_nothing(server: ForkServer) -> None:

@@ -120,7 +120,8 @@ local.installation        : local.access local.wire
 local.standard_streams    :
 local.cgroups             :
 local.memory_files        :
-local.forkserver          : local.wire
+local.forkserver          : local.preloading local.wire
+local.preloading          : local.wire + msgspec
 local.surroundings        : local.node.shell local.store local.access local.cgroups local.memory_files local.sockets
                             local.wire
 local.node                : local.node.rules local.node.shell local.access local.cgroups local.memory_files

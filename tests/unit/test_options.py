@@ -357,6 +357,12 @@ def test_a_runtime_env_is_merged_over_that_of_the_session() -> None:
         ({"_system_config": 3}, TypeError, "must be a dict"),
         ({"_system_config": {"actor_graceful_shutdown_timeout_ms": "a"}}, ValueError, "milliseconds"),
         ({"graceful_shutdown_s": -1}, ValueError, "nonnegative"),
+        ({"preload": "numpy"}, TypeError, "must be a list of names of modules"),
+        ({"preload": 3}, TypeError, "must be a list of names of modules"),
+        ({"preload": [pickle]}, TypeError, "One is module"),
+        ({"preload": ["numpy", "a-b"]}, ValueError, "'a-b'"),
+        ({"preload": [""]}, ValueError, "as after `import`"),
+        ({"preload": [f"m{number}" for number in range(1001)]}, ValueError, "at most 1000"),
         ({"log_to_driver": 1}, TypeError, "'log_to_driver' must be bool"),
         ({"ignore_reinit_error": "yes"}, TypeError, "'ignore_reinit_error' must be bool"),
     ],
@@ -370,7 +376,7 @@ def test_wrong_init_keywords_are_refused(keywords: dict[str, Any], error: type[E
 def test_init_keywords_become_options() -> None:
     options = init_options(
         "auto",
-        {"num_cpus": 2, "resources": {"a": 1}, "log_to_driver": False, "namespace": "n"},
+        {"num_cpus": 2, "resources": {"a": 1}, "log_to_driver": False, "namespace": "n", "preload": ["a", "b.c", "a"]},
         {"_memory": 1000, "_system_config": {"actor_graceful_shutdown_timeout_ms": 500}, "include_dashboard": False},
     )
     assert options == InitOptions(
@@ -381,6 +387,7 @@ def test_init_keywords_become_options() -> None:
         log_to_driver=False,
         graceful_shutdown_s=0.5,
         address="auto",
+        preload=("a", "b.c"),
     )
 
 

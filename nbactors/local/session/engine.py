@@ -54,6 +54,7 @@ ASYNC_MODULES = [
     "nbactors.local.worker.running.loop_host",
     "nbactors.local.worker.running.loop_blocking",
     "nbactors.local.worker.running.loop_lane",
+    "nbactors.local.worker.running.loop_performer",
     "nbactors.local.objects.futures",
 ]
 """Modules that the forkserver imports for asyncio actors: importing asyncio takes far longer than forking an actor."""

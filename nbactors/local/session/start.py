@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 import warnings
@@ -26,6 +27,8 @@ from nbactors.local.wire import ids, messages
 from nbactors.version import __version__
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from nbactors.options import InitOptions
 
 _warned = False
@@ -51,10 +54,12 @@ def start(options: InitOptions) -> Engine:
         RaySystemError: The node could not be started, or one of another version runs.
         OSError: The runtime directory cannot be used, or the environment variables are too long.
         ValueError: An environment variable has an invalid value.
+        ModuleNotFoundError: A module to preload does not exist.
     """
     linger.linger_s()
     memory_threshold.memory_threshold()
     discovery.interpreter()
+    _find_preloaded(options.preload)
     standard_streams.occupy()
     if options.address is None:
         _warn_of_another_cluster()
@@ -70,6 +75,18 @@ def start(options: InitOptions) -> Engine:
         except BaseException:
             INTERRUPTS.remove()
             raise
+
+
+def _find_preloaded(names: Sequence[str]) -> None:
+    """Refuse the names of modules that do not exist, of which only the first part is looked up: nothing is imported."""
+    for name in names:
+        top = name.partition(".")[0]
+        if top not in sys.modules and importlib.util.find_spec(top) is None:
+            raise ModuleNotFoundError(
+                f"init(preload=[{name!r}]): no module {top!r} is on the path of this process. Correct the name, or "
+                f"install the package in {sys.executable}",
+                name=top,
+            )
 
 
 def _warn_of_another_cluster() -> None:
@@ -132,7 +149,7 @@ def _open_session(rid: int, process: Process, options: InitOptions) -> messages.
         return -1.0 if value is None else float(value)
 
     process.environment.inherited = options.runtime_env
-    environment = process.environment.of_session()
+    environment = msgspec.structs.replace(process.environment.of_session(), preload=list(options.preload))
     if options.ignore_unhandled_errors:
         environ = {**environment.environ, VARIABLE.encode(): b"1"}
         environment = msgspec.structs.replace(environment, environ=environ)

@@ -38,6 +38,23 @@ class TooLongError(FrameError, ValueError):
     """A message is too long for the other side. It is a ValueError because the user's arguments are in the message."""
 
 
+_decoders: dict[tuple[int, int | None], tuple[Any, Callable[[Any], list[Any]]]] = {}
+
+
+def _decoder(union: Any, longest: int | None) -> Callable[[Any], list[Any]]:
+    """Return the function that decodes batches of messages, which has no state.
+
+    It takes milliseconds to make one for a hundred kinds of messages, so each process makes it once, and a worker has
+    that of its forkserver.
+    """
+    # By the union's identity, since its hash is made of those of all its members.
+    known = _decoders.get((id(union), longest))
+    if known is None:
+        batch: Any = list[union] if longest is None else Annotated[list[union], msgspec.Meta(max_length=longest)]
+        known = _decoders[id(union), longest] = (union, msgspec.msgpack.Decoder(batch).decode)
+    return known[1]
+
+
 class Codec(Generic[M]):
     """Encodes and decodes the frames of one conversation.
 
@@ -49,8 +66,7 @@ class Codec(Generic[M]):
 
     def __init__(self, union: Any, limit: int, longest: int | None = None) -> None:
         self._encode_strictly = msgspec.msgpack.Encoder().encode
-        batch: Any = list[union] if longest is None else Annotated[list[union], msgspec.Meta(max_length=longest)]
-        self._decode: Callable[[Any], list[M]] = msgspec.msgpack.Decoder(batch).decode
+        self._decode: Callable[[Any], list[M]] = _decoder(union, longest)
         self._longest = longest or sys.maxsize
         self.limit = limit
 

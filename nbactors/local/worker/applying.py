@@ -29,8 +29,8 @@ def read(env: messages.RuntimeEnv) -> WorkerSetup:
     )
 
 
-def apply(setup: WorkerSetup) -> None:
-    """Apply a setup. The main thread, once.
+def enter(setup: WorkerSetup) -> None:
+    """Take over a setup's variables, packages and directories. The main thread, once.
 
     Raises:
         SystemExit: With `NO_RUNTIME_ENV`, after the reason was written to stderr.
@@ -47,6 +47,14 @@ def apply(setup: WorkerSetup) -> None:
     except (OSError, ValueError) as error:  # a directory that was removed meanwhile, a zero byte in a variable
         print(f"the runtime_env cannot be applied: {error}", file=sys.stderr)
         raise SystemExit(messages.NO_RUNTIME_ENV) from None
+
+
+def run_hook(setup: WorkerSetup) -> None:
+    """Run a setup's hook, if it has one. The main thread, once, after `enter`.
+
+    Raises:
+        SystemExit: As `enter`.
+    """
     if isinstance(setup.hook, bytes):
         _run_hook(setup.hook)
 

@@ -18,7 +18,7 @@ from nbactors.local import sockets
 from nbactors.local.member import Process
 from nbactors.local.reactor.waiter import Waiter
 from nbactors.local.wire import messages, restart_files
-from nbactors.local.worker import applying, spawned_main
+from nbactors.local.worker import applying, early, spawned_main
 from nbactors.local.worker.engine import WorkerEngine
 from nbactors.local.worker.inspecting import breakpoints, questions
 from nbactors.local.worker.inspecting.imported import ImportedFiles
@@ -61,7 +61,7 @@ class Worker:
         self._assign: messages.Assign | None = None
         self._engine: WorkerEngine | None = None
         self._told_label = ""
-        self._imported = ImportedFiles()
+        self._imported = ImportedFiles(early.inherited)
         self.process = Process(process_id, directory, self._on_control, self._on_node_lost)
         process = self.process
         process.describe = self._describe
@@ -278,6 +278,16 @@ class Worker:
             pass
 
 
+def prepare() -> None:
+    """Make what all workers use. The forkserver calls this once, before it has taken over the session's path."""
+    early.prepare()
+
+
+def before_forks() -> None:
+    """Note what workers inherit. The forkserver calls this before the first fork, and after it has imported more."""
+    early.note()
+
+
 def run(
     process_id: bytes, directory: str, title: str, runtime_env: messages.RuntimeEnv | None, readers: tuple[int, int]
 ) -> None:
@@ -295,7 +305,11 @@ def run(
     sys.__stdout__, sys.__stderr__ = sys.stdout, sys.stderr  # type: ignore[misc] # as at interpreter start
     main_names.begin()
     spawned_main.describe()
-    if runtime_env is not None:
-        applying.apply(applying.read(runtime_env))
+    setup = applying.read(runtime_env) if runtime_env is not None else None
+    if setup is not None:
+        applying.enter(setup)
+    early.give_way()
+    if setup is not None:
+        applying.run_hook(setup)
     set_title(title)
     Worker(process_id, directory, readers).run()

@@ -35,6 +35,7 @@ class Node:
         pool = Pool({"CPU": 2.0}, SessionGpus(GpuBank(), {}))
         driver = Process(process_id=b"d" * 16, conn=DRIVER, pid=2, role="session")
         self.session = Session(
+            plain=1,
             job_id=JOB.to_bytes(4, "little"),
             driver=driver,
             namespace="space",

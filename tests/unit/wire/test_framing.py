@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -84,3 +87,9 @@ def test_a_text_with_surrogates_is_sent_with_escapes() -> None:
     assert framing._without_surrogates([{"\udcff": ["ä", "\udc80", b"\xff", 1]}]) == [
         {"\\udcff": ["ä", "\\udc80", b"\xff", 1]}
     ]
+
+
+@pytest.mark.parametrize("make", [framing.control_codec, framing.peer_codec, framing.fork_codec])
+def test_a_decoder_is_made_once(make: Callable[[], framing.Codec[Any]]) -> None:
+    """Each actor has a connection to its caller, and a decoder takes longer to make than a call."""
+    assert make()._decode is make()._decode

@@ -66,6 +66,13 @@ class ForkserverLost(msgspec.Struct, frozen=True):
     error: str
 
 
+class NotPreloaded(msgspec.Struct, frozen=True):
+    """A forkserver has not imported modules that it should, for these reasons, by the module's name."""
+
+    environment: int
+    reasons: dict[str, str]
+
+
 class OutputRead(msgspec.Struct, frozen=True):
     """Output of a worker was read: whole lines, or at its end a part of one, from stdout (1) or stderr (2)."""
 
@@ -131,6 +138,7 @@ Event = Union[  # noqa: UP007 - X | Y of types is no expression on Python 3.10 w
     Exited,
     Vanished,
     ForkserverLost,
+    NotPreloaded,
     OutputRead,
     Displayed,
     CaughtUp,

@@ -107,6 +107,7 @@ class Session(msgspec.Struct, eq=False, kw_only=True):
 
     Attributes:
         idle: Task workers without a lease; the one that is idle for longest is first.
+        environment, plain: The numbers of its environment, and of the same one without preloaded modules.
         opened: The driver's request.
         is_open: Whether the driver is connected and has not closed the session.
         closing: The driver's `CloseSession` requests, unanswered.
@@ -118,6 +119,7 @@ class Session(msgspec.Struct, eq=False, kw_only=True):
     driver: Process
     namespace: str
     environment: int
+    plain: int
     pool: Pool
     queue: PlacementQueue
     log_to_driver: bool

@@ -37,11 +37,15 @@ class Environments:
         self._facts: dict[int, messages.Environment] = {}
         self._keys: dict[int, bytes] = {}
         self._users: dict[int, int] = {}
+        self.warnings: dict[int, str] = {}
+        """What the forkserver of an environment has said of modules that it has not imported."""
         self._next = itertools.count(1)
 
     def number(self, facts: messages.Environment) -> int:
         """Return the number of an environment; a new number if the environment is unknown."""
-        key = _encode((facts.executable, facts.boot, facts.sys_path, facts.cwd, sorted(facts.environ.items())))
+        key = _encode(
+            (facts.executable, facts.boot, facts.sys_path, facts.cwd, sorted(facts.environ.items()), facts.preload)
+        )
         number = self._numbers.get(key)
         if number is None:
             number = self._numbers[key] = next(self._next)
@@ -70,6 +74,7 @@ class Environments:
     def forget(self, number: int) -> None:
         """Forget an environment that is no longer needed."""
         del self._facts[number]
+        self.warnings.pop(number, None)
         del self._numbers[self._keys.pop(number)]
 
     def __len__(self) -> int:
@@ -116,8 +121,21 @@ class Sessions:
         session = self._add(messages.Home(job_id, driver.process_id, driver.pid, asked), driver, pool)
         gpus = [gpu.index for gpu in self._detected or []]
         ask.answer(messages.SessionOpened(ask.rid, session.job_id, namespace, gpus, asked.labels))
+        if text := self.environments.warnings.get(session.environment):
+            self._context.send(driver, messages.Warn(text))
         # The forkserver starts now, so that it is ready when the first actor is created.
         self._context.do(OpenForkserver(session.environment, asked.environment))
+
+    def not_preloaded(self, number: int, reasons: dict[str, str]) -> None:
+        """Warn the sessions of an environment, and those that join it later, of modules that were not imported."""
+        found = "; ".join(f"{name} ({why})" for name, why in reasons.items())
+        text = f"modules of init(preload=[...]) are not preloaded, and each worker that needs one imports it: {found}"
+        if self.environments.warnings.get(number) == text:  # another forkserver of the same environment
+            return
+        self.environments.warnings[number] = text
+        for session in self._context.sessions.values():
+            if session.environment == number and session.is_open:
+                self._context.send(session.driver, messages.Warn(text))
 
     def restore(self, home: messages.Home) -> Session:
         """Return the session of a process that has returned from a crashed node."""
@@ -132,11 +150,13 @@ class Sessions:
 
     def _add(self, home: messages.Home, driver: Process, pool: Pool) -> Session:
         opened = home.opened
+        plain = msgspec.structs.replace(opened.environment, preload=[])
         session = Session(
             job_id=home.job_id,
             driver=driver,
             namespace=opened.namespace,
             environment=self.environments.number(opened.environment),
+            plain=self.environments.number(plain),
             pool=pool,
             queue=PlacementQueue(),
             log_to_driver=opened.log_to_driver,
@@ -144,6 +164,7 @@ class Sessions:
             opened=opened,
         )
         self.environments.use(session.environment)
+        self.environments.use(session.plain)
         driver.session = session
         self._context.sessions[session.job_id] = session
         self._last_job = max(self._last_job, int.from_bytes(session.job_id, "little"))
@@ -175,6 +196,9 @@ class Sessions:
             return
         if self._context.sessions.pop(session.job_id, None) is not None:
             self.environments.release(session.environment)
+            self.environments.release(session.plain)
+            if session.plain != session.environment:
+                self._release_environment(session.plain)
             if not self.environments.is_used(session.environment):
                 self._spare_environment(session.environment)
 

@@ -148,6 +148,7 @@ class NodeState:
             events.Exited: self._workers.exited,
             events.Vanished: self._vanished,
             events.OutputEnded: self._workers.output_ended,
+            events.NotPreloaded: lambda event: self._sessions.not_preloaded(event.environment, event.reasons),
             events.ForkserverLost: lambda event: self._workers.orphan(event.workers, event.error),
             events.SocketsSeen: lambda event: self._restore_sockets(event.names),
             events.MemorySampled: self._memory.sampled,

@@ -82,7 +82,9 @@ class Workers:
             runtime_env=asked.runtime_env,
             modules=asked.modules if isinstance(asked, messages.CreateActor) else [],
         )
-        self._context.do(events.Spawn(session.environment, self._environments(session.environment), order))
+        # A preloaded module has read the session's variables and packages, and a runtime_env may have others.
+        environment = session.environment if asked.runtime_env is None else session.plain
+        self._context.do(events.Spawn(environment, self._environments(environment), order))
         worker.alarm = self._context.later(CONNECT_WITHIN_S, lambda: self._give_up(worker))
         return worker
 

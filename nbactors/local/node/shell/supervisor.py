@@ -11,7 +11,7 @@ from collections.abc import Callable
 from nbactors.exceptions import hints
 from nbactors.local import sockets
 from nbactors.local.access.discovery import tail
-from nbactors.local.node.rules.events import Event, Exited, Forked, ForkserverLost, Spawn, Vanished
+from nbactors.local.node.rules.events import Event, Exited, Forked, ForkserverLost, NotPreloaded, Spawn, Vanished
 from nbactors.local.node.rules.listing import LOGS, log_name
 from nbactors.local.node.shell.loop import READ, WRITE, Loop
 from nbactors.local.node.shell.output import WorkerOutput, close_all
@@ -32,8 +32,15 @@ class Forkserver:
     """
 
     def __init__(
-        self, loop: Loop, post: Post, log_path: str, facts: messages.Environment, on_lost: Callable[[Forkserver], None]
+        self,
+        loop: Loop,
+        post: Post,
+        environment: int,
+        log_path: str,
+        facts: messages.Environment,
+        on_lost: Callable[[Forkserver], None],
     ) -> None:
+        self._environment = environment
         self._loop = loop
         self._post = post
         self._on_lost = on_lost
@@ -111,6 +118,8 @@ class Forkserver:
                     elif isinstance(message, messages.Exited):
                         self.workers.discard(message.process_id)
                         self._post(Exited(message.process_id, message.status))
+                    elif isinstance(message, messages.NotPreloaded):
+                        self._post(NotPreloaded(self._environment, message.reasons))
         except FrameError:
             data = b""
         if not data:
@@ -140,7 +149,12 @@ class Supervisor:
         log_path = os.path.join(self._directory, LOGS, f"forkserver-{environment}.log")
         try:
             server = Forkserver(
-                self._loop, self._post, log_path, facts, lambda server: self._forkserver_lost(environment, server)
+                self._loop,
+                self._post,
+                environment,
+                log_path,
+                facts,
+                lambda server: self._forkserver_lost(environment, server),
             )
         except OSError as error:
             return hints.start_failed("no process that forks workers", os_bytes.decode(facts.executable), error)

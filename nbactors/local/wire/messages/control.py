@@ -67,6 +67,7 @@ class Environment(Message, tag=5, frozen=True):
         sys_path: The session's `sys.path`, in order.
         cwd: Working directory; empty if it was removed.
         environ: Environment variables.
+        preload: The modules that the forkserver imports before it forks.
     """
 
     executable: bytes
@@ -74,6 +75,7 @@ class Environment(Message, tag=5, frozen=True):
     sys_path: list[bytes]
     cwd: bytes
     environ: dict[bytes, bytes]
+    preload: Names = []  # noqa: RUF012 - msgspec copies it for each message
 
 
 class OpenSession(Message, tag=6, frozen=True):

@@ -47,4 +47,10 @@ class Exited(Message, tag=52, frozen=True):
     status: int
 
 
-ForkMessage = Union[Fork, Forked, Exited]  # noqa: UP007 - msgspec reads it at run time
+class NotPreloaded(Message, tag=176, frozen=True):
+    """Forkserver to node: why it has not imported modules of `Environment.preload`, by the module's name."""
+
+    reasons: dict[str, str]
+
+
+ForkMessage = Union[Fork, Forked, Exited, NotPreloaded]  # noqa: UP007 - msgspec reads it at run time

@@ -26,10 +26,15 @@ _LIBRARY = os.path.dirname(os.__file__) + os.sep
 
 
 class ImportedFiles:
-    """The files that were imported after this object was made."""
+    """The files that were imported after this object was made.
 
-    def __init__(self) -> None:
-        self._inherited = frozenset(sys.modules)
+    Args:
+        inherited: The names of all modules now, if they are known: each is touched to find them, and with it a page of
+            memory that a worker shares with its forkserver.
+    """
+
+    def __init__(self, inherited: frozenset[str] | None = None) -> None:
+        self._inherited = frozenset(sys.modules) if inherited is None else inherited
         self._count = len(self._inherited)
         self._paths: set[str] = set()
         self._seen: dict[str, tuple[int, int, int]] = {}

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from setproctitle import setproctitle
+from setproctitle import getproctitle, setproctitle
 
 REST_S = 0.05
 """Seconds for which the title of the last call stays. To set the title after each call, and before the next one, would
 take a tenth of the time of a small call."""
+
+
+def prepare() -> None:
+    """Find the place of the title, which takes as long as many changes of it. A forked process has it then."""
+    getproctitle()
 
 
 def set_title(title: str) -> None:
