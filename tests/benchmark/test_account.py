@@ -1,0 +1,42 @@
+"""What a call executes: counts, which do not depend on the machine's speed or load."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import nbactors
+from benchmarks.account import account, room_of
+
+if platform.python_implementation() != "CPython":
+    pytest.skip("other interpreters count otherwise", allow_module_level=True)
+
+
+def test_a_room_is_the_folder_of_a_file() -> None:
+    package = Path(nbactors.__file__).parent
+    assert room_of(str(package / "local" / "reactor" / "reactor.py")) == "local/reactor"
+    assert room_of(str(package / "actor.py")) == "api"
+    assert room_of("/usr/lib/python3/asyncio/events.py") == "elsewhere"
+
+
+@pytest.fixture
+def session() -> Iterator[None]:
+    nbactors.init(log_to_driver=False)
+    yield
+    nbactors.shutdown()
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize(("kind", "in_caller", "in_worker"), [("plain", 70, 62), ("async", 70, 116)])
+def test_a_call_runs_few_functions(session: None, kind: str, in_caller: int, in_worker: int) -> None:
+    """So a new function on the path of every call is noticed."""
+    interval = sys.getswitchinterval()
+    caller, worker = account(kind)
+    assert 20 < sum(caller.python.values()) < in_caller, caller
+    assert 20 < sum(worker.python.values()) < in_worker, worker
+    assert caller.bytecodes["local/connections"] > 100
+    assert sys.getswitchinterval() == interval
