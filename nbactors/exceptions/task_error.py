@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import types
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -130,11 +131,18 @@ class _Dual(RayTaskError):
         return _rebuild_dual, (self._plain, self.__dict__.get("__notes__"))
 
 
+_duals: weakref.WeakValueDictionary[int, type] = weakref.WeakValueDictionary()
+"""The classes that derive from the user's types, by the id of that type, which lives as long as the class. Nothing here
+keeps a class of which no error lives: a notebook defines its exceptions again and again."""
+
+
 def _make_dual(error: RayTaskError, user: BaseException) -> RayTaskError:
     kind = type(user)
-    name = f"RayTaskError({kind.__name__})"
-    # Not cached between errors: a notebook defines a class again and again.
-    dual_type: Any = type(name, (_Dual, kind), {"__module__": "nbactors.exceptions", "__slots__": ()})
+    dual_type: Any = _duals.get(id(kind))
+    if dual_type is None:
+        name = f"RayTaskError({kind.__name__})"
+        dual_type = type(name, (_Dual, kind), {"__module__": "nbactors.exceptions", "__slots__": ()})
+        _duals[id(kind)] = dual_type
     try:
         dual = dual_type.__new__(dual_type, *user.args)
     except Exception:  # noqa: BLE001 - the user's own __new__ takes other arguments

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import pickle
 import sys
 import threading
 import traceback
+import weakref
 
 import cloudpickle
 import pytest
@@ -80,6 +82,24 @@ def test_a_raised_error_is_a_task_error_and_of_the_users_type() -> None:
     assert error.args == ("bad", 3)
     assert isinstance(error.cause, Plain)
     assert (error.function_name, error.pid) == ("Counter.boom", 123)
+
+
+def of_a_new_type() -> tuple[list[RayTaskError], weakref.ref[type]]:
+    class Redefined(ValueError):
+        pass
+
+    errors = [task_error(raised(Redefined(number))).as_instanceof_cause() for number in (1, 2)]
+    return errors, weakref.ref(Redefined)
+
+
+def test_errors_of_one_type_share_a_class_which_nothing_keeps() -> None:
+    errors, kind = of_a_new_type()
+    assert type(errors[0]) is type(errors[1])
+    assert [error.args for error in errors] == [(1,), (2,)]
+    assert isinstance(errors[1], RayTaskError)
+    errors.clear()
+    gc.collect()
+    assert kind() is None
 
 
 def test_the_text_contains_the_remote_traceback_once() -> None:
