@@ -14,6 +14,12 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 _MAX_CHAIN = 64
+_SIMPLE = frozenset(
+    {ArithmeticError, AssertionError, Exception, IndexError, KeyError, LookupError, NotImplementedError, OverflowError}
+    | {RecursionError, RuntimeError, TypeError, ValueError, ZeroDivisionError}
+)
+"""Types whose instances are made anew from any `args`, and which have no state of their own in C."""
+_ATOMS = frozenset({bool, bytes, float, int, str, type(None)})
 _OWN = frozenset({"cause", "function_name", "traceback_str", "pid", "_chain", "_own_args"})
 _NOT_COPIED = frozenset({"__dict__", "__weakref__", "__traceback__", "__context__", "__cause__", "args"})
 
@@ -223,7 +229,7 @@ def _survivor(error: BaseException, dumps: Callable[[Any], Any], loads: Callable
             return False
         return True
 
-    if survives(error):
+    if _is_simple(error) or survives(error):
         return error
     text = f"{type(error).__module__}.{type(error).__qualname__}: {text_of(error)}"
     if not survives(type(error)):
@@ -240,6 +246,11 @@ def _survivor(error: BaseException, dumps: Callable[[Any], Any], loads: Callable
     except Exception:  # noqa: BLE001 - as above
         return RayError(f"The exception cannot be rebuilt in another process: {text}")
     return remains
+
+
+def _is_simple(error: BaseException) -> bool:
+    """Return whether an exception is certain to survive pickling: to look costs less than to try."""
+    return type(error) in _SIMPLE and not error.__dict__ and all(type(arg) in _ATOMS for arg in error.args)
 
 
 def text_of(error: BaseException) -> str:
