@@ -64,7 +64,7 @@ def with_sources(trace: str) -> str:
     lines = trace.split("\n")
     result = []
     for index, line in enumerate(lines):
-        frame = _FRAME.match(line)
+        frame = _FRAME.match(line) if 'File "' in line else None
         if frame is None:
             result.append(line)
             continue
@@ -81,8 +81,8 @@ def with_sources(trace: str) -> str:
 def raised(trace: str) -> str:
     """Return the line of a traceback that names the exception: the first line after the last frame."""
     lines = trace.splitlines()
-    after = [*(number for number, line in enumerate(lines) if _OUTER_FRAME.match(line)), -1]
-    named = (found for line in lines[max(after) + 1 :] if (found := _UNINDENTED.match(line)) is not None)
+    last = next((number for number in range(len(lines) - 1, -1, -1) if _OUTER_FRAME.match(lines[number])), -1)
+    named = (found for line in lines[last + 1 :] if (found := _UNINDENTED.match(line)) is not None)
     first = next(named, None)
     return first["text"] if first is not None else (lines[-1] if lines else "")
 

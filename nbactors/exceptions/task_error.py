@@ -9,10 +9,17 @@
 from __future__ import annotations
 
 import types
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 _MAX_CHAIN = 64
+_SIMPLE = frozenset(
+    {ArithmeticError, AssertionError, Exception, IndexError, KeyError, LookupError, NotImplementedError, OverflowError}
+    | {RecursionError, RuntimeError, TypeError, ValueError, ZeroDivisionError}
+)
+"""Types whose instances are made anew from any `args`, and which have no state of their own in C."""
+_ATOMS = frozenset({bool, bytes, float, int, str, type(None)})
 _OWN = frozenset({"cause", "function_name", "traceback_str", "pid", "_chain", "_own_args"})
 _NOT_COPIED = frozenset({"__dict__", "__weakref__", "__traceback__", "__context__", "__cause__", "args"})
 
@@ -130,11 +137,18 @@ class _Dual(RayTaskError):
         return _rebuild_dual, (self._plain, self.__dict__.get("__notes__"))
 
 
+_duals: weakref.WeakValueDictionary[int, type] = weakref.WeakValueDictionary()
+"""The classes that derive from the user's types, by the id of that type, which lives as long as the class. Nothing here
+keeps a class of which no error lives: a notebook defines its exceptions again and again."""
+
+
 def _make_dual(error: RayTaskError, user: BaseException) -> RayTaskError:
     kind = type(user)
-    name = f"RayTaskError({kind.__name__})"
-    # Not cached between errors: a notebook defines a class again and again.
-    dual_type: Any = type(name, (_Dual, kind), {"__module__": "nbactors.exceptions", "__slots__": ()})
+    dual_type: Any = _duals.get(id(kind))
+    if dual_type is None:
+        name = f"RayTaskError({kind.__name__})"
+        dual_type = type(name, (_Dual, kind), {"__module__": "nbactors.exceptions", "__slots__": ()})
+        _duals[id(kind)] = dual_type
     try:
         dual = dual_type.__new__(dual_type, *user.args)
     except Exception:  # noqa: BLE001 - the user's own __new__ takes other arguments
@@ -215,7 +229,7 @@ def _survivor(error: BaseException, dumps: Callable[[Any], Any], loads: Callable
             return False
         return True
 
-    if survives(error):
+    if _is_simple(error) or survives(error):
         return error
     text = f"{type(error).__module__}.{type(error).__qualname__}: {text_of(error)}"
     if not survives(type(error)):
@@ -232,6 +246,11 @@ def _survivor(error: BaseException, dumps: Callable[[Any], Any], loads: Callable
     except Exception:  # noqa: BLE001 - as above
         return RayError(f"The exception cannot be rebuilt in another process: {text}")
     return remains
+
+
+def _is_simple(error: BaseException) -> bool:
+    """Return whether an exception is certain to survive pickling: to look costs less than to try."""
+    return type(error) in _SIMPLE and not error.__dict__ and all(type(arg) in _ATOMS for arg in error.args)
 
 
 def text_of(error: BaseException) -> str:

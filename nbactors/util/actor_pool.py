@@ -169,6 +169,10 @@ class ActorPool:
 
     def _first_ready(self, timeout: float | None) -> int | None:
         """Return the number of a call that is ready; None if none is after `timeout` seconds."""
+        numbers = self._numbers_by_reference()
+        if numbers:
+            ready, _ = wait(list(numbers), num_returns=1, timeout=timeout)
+            return numbers[ready[0]] if ready else None
         ends = None if timeout is None else monotonic() + timeout
         while True:
             # One look for all calls: a reference that becomes ready after it is among those that are waited for.
@@ -183,6 +187,15 @@ class ActorPool:
                 return None
             # A list of references is ready with its last one. So with each reference that becomes ready, look again.
             wait(unready, num_returns=1, timeout=left)
+
+    def _numbers_by_reference(self) -> dict[Any, int]:
+        """Return the numbers of the calls by their references, in order; empty if a call has not just one reference."""
+        numbers: dict[Any, int] = {}
+        for number, call in self._running.items():
+            if call.error is not None or isinstance(call.future, list):
+                return {}
+            numbers.setdefault(call.future, number)
+        return numbers
 
     def _time_out(self, number: int, ignore: bool) -> NoReturn:
         if not ignore:

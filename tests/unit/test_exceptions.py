@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import pickle
 import sys
 import threading
 import traceback
+import weakref
 
 import cloudpickle
 import pytest
 
 from nbactors import exceptions
 from nbactors.exceptions import ActorDiedError, RayError, RayTaskError, reasons
+from nbactors.exceptions import task_error as task_error_module
 from nbactors.local.wire import failures
 
 
@@ -80,6 +83,24 @@ def test_a_raised_error_is_a_task_error_and_of_the_users_type() -> None:
     assert error.args == ("bad", 3)
     assert isinstance(error.cause, Plain)
     assert (error.function_name, error.pid) == ("Counter.boom", 123)
+
+
+def of_a_new_type() -> tuple[list[RayTaskError], weakref.ref[type]]:
+    class Redefined(ValueError):
+        pass
+
+    errors = [task_error(raised(Redefined(number))).as_instanceof_cause() for number in (1, 2)]
+    return errors, weakref.ref(Redefined)
+
+
+def test_errors_of_one_type_share_a_class_which_nothing_keeps() -> None:
+    errors, kind = of_a_new_type()
+    assert type(errors[0]) is type(errors[1])
+    assert [error.args for error in errors] == [(1,), (2,)]
+    assert isinstance(errors[1], RayTaskError)
+    errors.clear()
+    gc.collect()
+    assert kind() is None
 
 
 def test_the_text_contains_the_remote_traceback_once() -> None:
@@ -181,6 +202,27 @@ def test_what_is_no_exception_is_no_type_of_the_error(kind: type[BaseException])
     assert type(error) is RayTaskError
     assert isinstance(error.cause, kind)
     assert str(error).endswith("far away")
+
+
+SIMPLE: list[BaseException] = [
+    kind("text", 7, None, 0.5, b"", True) for kind in sorted(task_error_module._SIMPLE, key=str)
+]
+
+
+@pytest.mark.parametrize("error", SIMPLE, ids=lambda error: type(error).__name__)
+def test_a_simple_exception_is_not_tried(error: BaseException) -> None:
+    dumps, loads = cloudpickle.dumps, pickle.loads
+    sent = task_error(raised(error)).portable(lambda value: pytest.fail("it was tried"), loads)
+    assert type(loads(dumps(error))) is type(error)
+    assert loads(dumps(sent)).cause.args == error.args
+
+
+@pytest.mark.parametrize("place", ["args", "attributes"])
+def test_one_that_contains_what_cannot_be_pickled_is_tried(place: str) -> None:
+    error = ValueError(threading.Lock() if place == "args" else "text")
+    if place == "attributes":
+        error.lock = threading.Lock()  # type: ignore[attr-defined]
+    assert "could not be pickled" in str(gotten(raised(error)))
 
 
 def test_an_error_with_an_attribute_left_out_can_be_pickled_again() -> None:

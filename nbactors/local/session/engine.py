@@ -25,6 +25,7 @@ from nbactors.frontend.sink import Sink
 from nbactors.frontend.unread_printer import UnreadPrinter
 from nbactors.limits import MAX_NAME, MAX_TEXT
 from nbactors.local.member import Process
+from nbactors.local.objects.arrivals import Arrivals
 from nbactors.local.objects.entry import Entry
 from nbactors.local.objects.held import Held
 from nbactors.local.session.printer import Printer
@@ -139,8 +140,6 @@ class LocalEngine(Engine):
                 self._await_lines()
 
     def unready_set(self) -> UnreadySet:
-        from nbactors.local.objects.arrivals import Arrivals  # noqa: PLC0415 - few programs use it
-
         def at_end() -> None:
             if sys.stdout is not redirected.stdout or sys.stderr is not redirected.stderr:
                 self._await_lines()
