@@ -138,6 +138,9 @@ def _complain(callback: object) -> None:
 class _Imported:
     """Stands for the files that a worker has imported: no file is edited in a simulation."""
 
+    def __init__(self, inherited: object) -> None:
+        pass
+
     def have_changed(self) -> bool:
         return False
 
