@@ -131,17 +131,15 @@ class RayEngine(Engine):
     # ------------------------------------------------------------------------------------------------------- actors
 
     def link(self, handle: Any, meta: ActorMeta) -> RayActorLink:
-        """Return this process's link to an actor, for one of Ray's handles. A strong handle replaces a weak one."""
+        """Return this process's link to an actor, for one of Ray's handles."""
         actor_id = handle._actor_id.binary()
         found = self._links.get(actor_id)
         if found is None:
             found = self._links[actor_id] = RayActorLink(self.calls, self.facts_of, handle, meta)
-        elif getattr(found.handle, "_ray_weak_ref", False) and not getattr(handle, "_ray_weak_ref", False):
-            found.renew(handle, found.meta)
         return found
 
     def handle_of(self, actor_id: bytes) -> Any:
-        """Return Ray's handle of an actor, None if this process has none."""
+        """Return Ray's weak handle of an actor, None if this process has none."""
         link = self._links.get(actor_id)
         return link.handle if link is not None else None
 
@@ -177,7 +175,7 @@ class RayEngine(Engine):
         link = self.link(handle, meta)
         if options.name:
             actor_records.keep_meta(link.actor_id, meta)
-        return link, meta, link
+        return link, meta, link.hold_of(handle)
 
     def _free(self, name: str | None, namespace: str | None) -> bool:
         """Free the name of an actor that this process knows to be dead. Return False if it lives."""
@@ -198,10 +196,9 @@ class RayEngine(Engine):
         actor_id = handle._actor_id.binary()
         found = self._links.get(actor_id)
         if found is not None:
-            return found, found.meta, None if weak else found
+            return found, found.meta, None if weak else found.hold()
         meta = self._meta_of(actor_id, handle, name)
-        link = self.link(handle, meta)
-        return link, meta, None if weak else link
+        return self.link(handle, meta), meta, None
 
     def _meta_of(self, actor_id: bytes, handle: Any, name: str) -> ActorMeta:
         meta = actor_records.meta(actor_id)
@@ -239,7 +236,7 @@ class RayEngine(Engine):
         swap("")
         actor_records.keep_changed_class(link.actor_id, cls)
         actor_records.keep_meta(link.actor_id, meta)
-        link.renew(link.handle, meta)
+        link.renew(meta)
 
     def kill(self, link: ActorLink, no_restart: bool) -> None:
         assert isinstance(link, RayActorLink)
