@@ -111,6 +111,16 @@ class Record:
         return self.ref.binary()  # type: ignore[no-any-return]
 
     @property
+    def owner(self) -> bytes:
+        """The id of the process that owns the object; empty if it is not known here."""
+        from ray.core.generated.common_pb2 import Address  # noqa: PLC0415 - few programs ask
+
+        try:
+            return bytes(Address.FromString(self.ref.owner_address()).worker_id)
+        except ValueError:
+            return b""
+
+    @property
     def waited(self) -> Any:
         """What `ray.wait` takes."""
         return self.ref

@@ -86,6 +86,9 @@ class RayEngine(Engine):
     def put(self, value: Any) -> ObjectRef[Any]:
         return self.objects.put(value)
 
+    def find_object(self, object_id: bytes) -> ObjectRef[Any]:
+        return self.objects.find(object_id)
+
     def get(self, refs: Sequence[ObjectRef[Any]], timeout: float | None) -> list[Any]:
         __tracebackhide__ = True
         return self.objects.get(refs, timeout)
