@@ -16,6 +16,8 @@ import ray
 from nbactors import exceptions
 from nbactors.cluster.common import current
 from nbactors.cluster.watcher import Dropped, Watcher
+from nbactors.exceptions.one_line import brief
+from nbactors.exceptions.source_lines import raised
 from nbactors.object_ref import ObjectRef
 from nbactors.views.summaries import ObjectFacts, StreamFacts
 
@@ -230,8 +232,11 @@ class Record:
             return ObjectFacts("pending", self.label)
         error = self._error() if self.verdict is not None or self.label else None
         if error is not None:
-            text = f"{type(error).__name__}: {str(error).strip().splitlines()[-1] if str(error).strip() else ''}"
-            return ObjectFacts("failed", self.label, error=text[:200])
+            if isinstance(error, exceptions.RayTaskError):
+                text = raised(error.traceback_str)
+            else:
+                text = f"{type(error).__name__}: {brief(str(error))}"
+            return ObjectFacts("failed", self.label, error=brief(text))
         return ObjectFacts("ready")
 
     def __del__(self) -> None:

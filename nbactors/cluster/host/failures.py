@@ -8,6 +8,7 @@ from typing import Any
 from ray import cloudpickle
 
 from nbactors.exceptions import RayTaskError, TaskCancelledError
+from nbactors.exceptions.hints import hint
 from nbactors.exceptions.user_traceback import user_traceback
 
 
@@ -20,7 +21,10 @@ def failure(name: str, error: BaseException) -> RayTaskError:
         name: The name of the call, such as `Counter.add`.
         error: The exception.
     """
-    made = RayTaskError(name, user_traceback(error), error, os.getpid())
+    trace, explanation = user_traceback(error), hint(error)
+    if explanation:
+        trace = f"{trace}\n{explanation}"
+    made = RayTaskError(name, trace, error, os.getpid())
     return made.portable(_dumps, cloudpickle.loads).as_instanceof_cause()
 
 
