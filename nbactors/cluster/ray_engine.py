@@ -25,6 +25,7 @@ from nbactors.cluster.refusals import sending
 from nbactors.cluster.tasks import Export
 from nbactors.cluster.watcher import Dropped, Watcher
 from nbactors.definitions import serializers
+from nbactors.definitions.importable import ByName, address_of
 from nbactors.definitions.metadata import MethodMeta
 from nbactors.definitions.signature import ANYTHING
 from nbactors.engine.base import ActorLink, Engine, FoundActor, GroupFacts, RuntimeFacts
@@ -154,7 +155,7 @@ class RayEngine(Engine):
         call = self.calls.numbered(call)
         limit = options.max_concurrency or (1000 if meta.is_async else 1)
         is_plain = not meta.is_async and limit == 1 and not options.concurrency_groups
-        setup = Setup(call, cls, meta, options.name or meta.class_name, is_plain)
+        setup = Setup(call, _travelling(cls), meta, options.name or meta.class_name, is_plain)
         host = host_class(meta, options)
         given = actor_options(options)
         if self.wanted is not None:
@@ -439,6 +440,18 @@ class RayEngine(Engine):
     def shutdown(self) -> None:
         serializers.unfollow(_tell_ray)
         self.objects.watcher.close()
+
+
+def _travelling(cls: type) -> Any:
+    """Return what travels in place of a class.
+
+    cloudpickle sends a decorated class of a module by value, but its methods by name. Then the name of the class in its
+    methods would mean another class than that of the instance.
+    """
+    if cls.__module__ in ray.cloudpickle.list_registry_pickle_by_value():
+        return cls
+    address = address_of(cls, cls.__module__, cls.__qualname__)
+    return ByName(address) if address is not None else cls
 
 
 def _tell_ray(kind: type, made: serializers.Serializer | None) -> None:
