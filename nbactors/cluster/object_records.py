@@ -25,11 +25,16 @@ SLICE_S = 0.1
 """Seconds of one wait that comes back to Python code often, or that a verdict of this process's own may end."""
 
 
+ENDED = "Its session has been shut down; make the call again in this one."
+"""The detail of the error of an object of a session that has ended."""
+
+
 class Home(Protocol):
     """What records ask of the objects of their engine. Methods: any thread."""
 
     watcher: Watcher
     on_interrupt: Callable[[KeyboardInterrupt, Sequence[Record]], None]
+    is_over: bool
 
     def waits_in_slices(self) -> bool:
         """Return whether waits on this thread come back to Python code often, where an interrupt reaches them."""
@@ -286,9 +291,9 @@ class StreamRecord:
         """See `ObjectRefGenerator._next_sync`."""
         deadline = None if timeout is None else monotonic() + timeout
         while not self._is_closed:
-            left = None if deadline is None else max(deadline - monotonic(), 0.0)
-            if self.home.waits_in_slices():
-                left = SLICE_S if left is None else min(left, SLICE_S)
+            self._check_session()
+            # Another thread may close the generator, and an interrupt may come.
+            left = SLICE_S if deadline is None else min(max(deadline - monotonic(), 0.0), SLICE_S)
             try:
                 ref = self._read(left)
             except KeyboardInterrupt as error:
@@ -324,6 +329,7 @@ class StreamRecord:
         """See `ObjectRefGenerator.__anext__`."""
         if self._is_closed:
             raise StopAsyncIteration
+        self._check_session()
         return self._referring(await self.waited.__anext__())
 
     def _referring(self, ref: Any) -> ObjectRef[Any]:
@@ -338,11 +344,18 @@ class StreamRecord:
 
     def next_ready(self) -> bool:
         """See `ObjectRefGenerator.next_ready`."""
-        return self._is_closed or self.waited.next_ready()
+        return self._is_over() or self.waited.next_ready()
 
     def is_finished(self) -> bool:
         """See `ObjectRefGenerator.is_finished`."""
-        return self._is_closed or self.waited.is_finished()
+        return self._is_over() or self.waited.is_finished()
+
+    def _is_over(self) -> bool:
+        return self._is_closed or self.home.is_over
+
+    def _check_session(self) -> None:
+        if self.home.is_over:
+            raise exceptions.ObjectLostError(self._record.id.hex(), detail=ENDED)
 
     def close(self) -> None:
         """See `ObjectRefGenerator.close`."""

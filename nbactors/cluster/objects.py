@@ -13,7 +13,7 @@ import ray
 
 from nbactors import exceptions
 from nbactors.cluster.lost_record import LostRecord
-from nbactors.cluster.object_records import SLICE_S, Record, StreamRecord
+from nbactors.cluster.object_records import ENDED, SLICE_S, Record, StreamRecord
 from nbactors.cluster.refusals import sending
 from nbactors.cluster.translation import translated
 from nbactors.cluster.watcher import Watcher
@@ -36,6 +36,7 @@ class Objects:
         watcher: Tells when objects are final.
         died: The ids of actors that are dead, as this process has been told by an error; the latest last.
         on_interrupt: Called with the user's interrupt of a wait for a generator, and with its call.
+        is_over: Whether the session has been shut down.
     """
 
     def __init__(self, watcher: Watcher, waits_in_slices: Callable[[], bool]) -> None:
@@ -43,6 +44,7 @@ class Objects:
         self.waits_in_slices = waits_in_slices
         self.died: OrderedDict[bytes, None] = OrderedDict()
         self.on_interrupt: Callable[[KeyboardInterrupt, Sequence[Record]], None] = lambda _error, _awaited: None
+        self.is_over = False
         self._refs: weakref.WeakValueDictionary[bytes, ObjectRef[Any]] = weakref.WeakValueDictionary()
 
     def referring(self, ref: Any) -> ObjectRef[Any]:
@@ -184,9 +186,7 @@ class Objects:
         """Raise ObjectLostError for an object of another session."""
         for record in records:
             if record.home is not self:
-                raise exceptions.ObjectLostError(
-                    record.id.hex(), detail="Its session has been shut down; make the call again in this one."
-                )
+                raise exceptions.ObjectLostError(record.id.hex(), detail=ENDED)
 
     def wait(
         self, refs: list[ObjectRef[Any]], num_returns: int, timeout: float | None, fetch_local: bool

@@ -439,6 +439,7 @@ class RayEngine(Engine):
 
     def shutdown(self) -> None:
         serializers.unfollow(_tell_ray)
+        self.objects.is_over = True
         self.objects.watcher.close()
 
 
