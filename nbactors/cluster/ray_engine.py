@@ -7,6 +7,7 @@ import threading
 import weakref
 from collections.abc import Callable, Sequence
 from time import monotonic, sleep, time
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import ray
@@ -24,7 +25,7 @@ from nbactors.cluster.objects import Objects, translating
 from nbactors.cluster.refusals import sending
 from nbactors.cluster.tasks import Export
 from nbactors.cluster.watcher import Dropped, Watcher
-from nbactors.definitions import serializers
+from nbactors.definitions import by_value, serializers
 from nbactors.definitions.importable import ByName, address_of
 from nbactors.definitions.metadata import MethodMeta
 from nbactors.definitions.signature import ANYTHING
@@ -76,6 +77,7 @@ class RayEngine(Engine):
         self.calls = Calls(self.objects, self.calling_cell, self.hub_name)
         self._links: weakref.WeakValueDictionary[bytes, RayActorLink] = weakref.WeakValueDictionary()
         serializers.follow(_tell_ray)
+        by_value.follow(_tell_ray_of_module)
 
     @property
     def namespace(self) -> str:
@@ -439,6 +441,7 @@ class RayEngine(Engine):
 
     def shutdown(self) -> None:
         serializers.unfollow(_tell_ray)
+        by_value.unfollow(_tell_ray_of_module)
         self.objects.is_over = True
         self.objects.watcher.close()
 
@@ -460,6 +463,13 @@ def _tell_ray(kind: type, made: serializers.Serializer | None) -> None:
         ray.util.deregister_serializer(kind)
     else:
         ray.util.register_serializer(kind, serializer=made.serializer, deserializer=made.deserializer)
+
+
+def _tell_ray_of_module(module: ModuleType, is_by_value: bool) -> None:
+    if is_by_value:
+        ray.cloudpickle.register_pickle_by_value(module)
+    elif module.__name__ in ray.cloudpickle.list_registry_pickle_by_value():
+        ray.cloudpickle.unregister_pickle_by_value(module)
 
 
 def _meta_of_host(instance: Any) -> Any:
