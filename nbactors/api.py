@@ -508,7 +508,7 @@ def register_pickle_by_value(module: types.ModuleType) -> None:
 
     _check_module(module)
     cloudpickle.register_pickle_by_value(module)
-    pickling.register_by_value(module.__name__)
+    pickling.register_by_value(module)
 
 
 def unregister_pickle_by_value(module: types.ModuleType) -> None:
@@ -524,7 +524,7 @@ def unregister_pickle_by_value(module: types.ModuleType) -> None:
 
     _check_module(module)
     cloudpickle.unregister_pickle_by_value(module)
-    pickling.unregister_by_value(module.__name__)
+    pickling.unregister_by_value(module)
 
 
 def _check_module(module: Any) -> None:

@@ -56,7 +56,8 @@ class ObjectRef(Generic[T]):
         """Return this process's reference to the object with an id, as from `binary()`. Opens a session if need be.
 
         An id does not keep an object alive: somebody must have a reference to it. If nobody has, or if the object is
-        of another node, `get` raises an ObjectLostError at once. An id of another process's object asks that process.
+        of another node, `get` raises an ObjectLostError at once. An id of another process's object asks that process;
+        on a Ray cluster only a process that has a reference to it knows the object.
 
         Raises:
             TypeError: `binary` is not bytes.
@@ -114,7 +115,7 @@ class ObjectRef(Generic[T]):
         return JobID(type(self)._engine().runtime_facts().job_id)
 
     def owner_address(self) -> bytes:
-        """Return the id of the process that owns the object, 16 bytes; empty for `nil()`.
+        """Return the id of the process that owns the object; empty for `nil()`.
 
         It is that of `get_runtime_context().get_worker_id()` there. Ray returns a message in its own format.
         """

@@ -16,6 +16,7 @@ from nbactors.cluster.common.hubs import hub_named
 from nbactors.cluster.common.timing import later
 from nbactors.cluster.host.call import CURRENT, Call
 from nbactors.cluster.host.running import Stop
+from nbactors.cluster.lost_record import LostRecord
 from nbactors.cluster.object_records import Record, StreamRecord
 from nbactors.cluster.objects import Objects
 from nbactors.cluster.observing.task_table import Pending
@@ -274,10 +275,16 @@ def _await_orders(orders: list[Any]) -> None:
 
 
 def sent(value: Any) -> Any:
-    """Return what stands for an argument: Ray replaces its own references by their values."""
+    """Return what stands for an argument: Ray replaces its own references by their values.
+
+    Raises:
+        ObjectLostError: It is a reference to an object whose owner is not known here.
+    """
     if type(value) is not ObjectRef:
         return value
     record: Record = value._entry
+    if isinstance(record, LostRecord):
+        raise record.error()
     record.is_claimed = True
     return record.ref
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import weakref
 from time import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from nbactors.actor import rebuild_handle as public_handle
+from nbactors.actor import ActorHandle
 from nbactors.cluster.asides import Aside
 from nbactors.cluster.common import current
 from nbactors.cluster.host.call import Call
@@ -27,31 +28,45 @@ RETURNS = {STREAMING: "streaming", DYNAMIC: "dynamic"}
 class RayActorLink(ActorLink):
     """This process's tie to one actor. Any thread.
 
+    A strong handle of Ray's is the hold on the actor: Ray counts it. The link has a weak one, by which it makes all
+    calls. Ray itself keeps an actor until the calls of its creator have ended.
+
     Args:
         calls: The calls of this process.
         facts: Returns what this process knows of the actor.
         handle: Ray's handle of the host.
         meta: The metadata of the user's class.
+
+    Attributes:
+        handle: Ray's weak handle of the host.
     """
 
-    __slots__ = ("_calls", "_facts", "_functions", "_handle", "meta")
+    __slots__ = ("_calls", "_facts", "_functions", "_hold", "handle", "meta")
 
     def __init__(self, calls: Calls, facts: Callable[[RayActorLink], ActorFacts], handle: Any, meta: ActorMeta) -> None:
         self._calls = calls
         self._facts = facts
-        self._handle = handle
+        self.handle = _weak(handle)
+        self._hold: Callable[[], Any] = _nothing
         self.meta = meta
         self.actor_id = handle._actor_id.binary()
         self._functions: dict[tuple[str, CallOptions | None], Any] = {}
 
-    @property
-    def handle(self) -> Any:
-        """Ray's handle."""
-        return self._handle
+    def hold_of(self, handle: Any) -> Any:
+        """Return the hold that one of Ray's handles to the actor is, None for a weak one."""
+        if handle._ray_weak_ref:
+            return None
+        held = self._hold()
+        if held is None:
+            held, self._hold = handle, weakref.ref(handle)
+        return held
 
-    def renew(self, handle: Any, meta: ActorMeta) -> None:
-        """Take another handle of Ray's, or other metadata: those of a changed class."""
-        self._handle = handle
+    def hold(self) -> Any:
+        """Return a hold of this process, None if it has none."""
+        return self._hold()
+
+    def renew(self, meta: ActorMeta) -> None:
+        """Take other metadata: those of a changed class."""
         self.meta = meta
         self._functions.clear()
 
@@ -63,7 +78,7 @@ class RayActorLink(ActorLink):
         options: CallOptions | None,
         hold: object = None,
     ) -> Any:
-        """See `ActorLink.call`. The link itself keeps the actor, as long as a handle of this process does."""
+        """See `ActorLink.call`. Ray keeps what a call needs."""
         del hold
         label = (options.name if options is not None else None) or f"{self.meta.class_name}.{method.name}"
         function = self._functions.get((method.name, options))
@@ -113,13 +128,13 @@ class RayActorLink(ActorLink):
         if events is not None:
             them["enable_task_events"] = events
         if not method.generates:
-            return self._handle.call.options(**them)
+            return self.handle.call.options(**them)
         if self.meta.is_async and num_returns != STREAMING:
             wanted = num_returns
             if num_returns == DYNAMIC:
                 wanted, them["num_returns"] = -1, 1
-            return _Gathering(self._handle.gather.options(**them), wanted)
-        return self._handle.stream.options(**them)
+            return _Gathering(self.handle.gather.options(**them), wanted)
+        return self.handle.stream.options(**them)
 
     def facts(self) -> ActorFacts:
         """See `ActorLink.facts`."""
@@ -132,8 +147,7 @@ class RayActorLink(ActorLink):
 
     def reduce(self, meta: ActorMeta, hold: object = None) -> tuple[Any, ...]:
         """See `ActorLink.reduce`. Ray counts its own handle inside, which knows whether it is weak."""
-        del hold
-        return rebuild, (self._handle, meta)
+        return rebuild, (self.handle if hold is None else hold, meta)
 
 
 class _Gathering(NamedTuple):
@@ -153,4 +167,16 @@ def _timeout_s(method: MethodMeta, options: CallOptions | None) -> float | None:
 
 def rebuild(handle: Any, meta: ActorMeta) -> Any:
     """Return this process's handle for one of Ray's. Called by `pickle`."""
-    return public_handle(current.of_process().link(handle, meta), meta)
+    link = current.of_process().link(handle, meta)
+    return ActorHandle(link, meta, link.hold_of(handle))
+
+
+def _weak(handle: Any) -> Any:
+    """Return a weak handle of Ray's for any."""
+    if handle._ray_weak_ref:
+        return handle
+    return handle._deserialization_helper(handle._serialization_helper()[0], True)
+
+
+def _nothing() -> None:
+    return None

@@ -16,6 +16,8 @@ import ray
 from nbactors import exceptions
 from nbactors.cluster.common import current
 from nbactors.cluster.watcher import Dropped, Watcher
+from nbactors.exceptions.one_line import brief
+from nbactors.exceptions.source_lines import raised
 from nbactors.object_ref import ObjectRef
 from nbactors.views.summaries import ObjectFacts, StreamFacts
 
@@ -23,11 +25,16 @@ SLICE_S = 0.1
 """Seconds of one wait that comes back to Python code often, or that a verdict of this process's own may end."""
 
 
+ENDED = "Its session has been shut down; make the call again in this one."
+"""The detail of the error of an object of a session that has ended."""
+
+
 class Home(Protocol):
     """What records ask of the objects of their engine. Methods: any thread."""
 
     watcher: Watcher
     on_interrupt: Callable[[KeyboardInterrupt, Sequence[Record]], None]
+    is_over: bool
 
     def waits_in_slices(self) -> bool:
         """Return whether waits on this thread come back to Python code often, where an interrupt reaches them."""
@@ -109,6 +116,16 @@ class Record:
     def id(self) -> bytes:
         """The object's id, 28 bytes."""
         return self.ref.binary()  # type: ignore[no-any-return]
+
+    @property
+    def owner(self) -> bytes:
+        """The id of the process that owns the object; empty if it is not known here."""
+        from ray.core.generated.common_pb2 import Address  # noqa: PLC0415 - few programs ask
+
+        try:
+            return bytes(Address.FromString(self.ref.owner_address()).worker_id)
+        except ValueError:
+            return b""
 
     @property
     def waited(self) -> Any:
@@ -220,8 +237,11 @@ class Record:
             return ObjectFacts("pending", self.label)
         error = self._error() if self.verdict is not None or self.label else None
         if error is not None:
-            text = f"{type(error).__name__}: {str(error).strip().splitlines()[-1] if str(error).strip() else ''}"
-            return ObjectFacts("failed", self.label, error=text[:200])
+            if isinstance(error, exceptions.RayTaskError):
+                text = raised(error.traceback_str)
+            else:
+                text = f"{type(error).__name__}: {brief(str(error))}"
+            return ObjectFacts("failed", self.label, error=brief(text))
         return ObjectFacts("ready")
 
     def __del__(self) -> None:
@@ -271,9 +291,9 @@ class StreamRecord:
         """See `ObjectRefGenerator._next_sync`."""
         deadline = None if timeout is None else monotonic() + timeout
         while not self._is_closed:
-            left = None if deadline is None else max(deadline - monotonic(), 0.0)
-            if self.home.waits_in_slices():
-                left = SLICE_S if left is None else min(left, SLICE_S)
+            self._check_session()
+            # Another thread may close the generator, and an interrupt may come.
+            left = SLICE_S if deadline is None else min(max(deadline - monotonic(), 0.0), SLICE_S)
             try:
                 ref = self._read(left)
             except KeyboardInterrupt as error:
@@ -309,6 +329,7 @@ class StreamRecord:
         """See `ObjectRefGenerator.__anext__`."""
         if self._is_closed:
             raise StopAsyncIteration
+        self._check_session()
         return self._referring(await self.waited.__anext__())
 
     def _referring(self, ref: Any) -> ObjectRef[Any]:
@@ -323,11 +344,18 @@ class StreamRecord:
 
     def next_ready(self) -> bool:
         """See `ObjectRefGenerator.next_ready`."""
-        return self._is_closed or self.waited.next_ready()
+        return self._is_over() or self.waited.next_ready()
 
     def is_finished(self) -> bool:
         """See `ObjectRefGenerator.is_finished`."""
-        return self._is_closed or self.waited.is_finished()
+        return self._is_over() or self.waited.is_finished()
+
+    def _is_over(self) -> bool:
+        return self._is_closed or self.home.is_over
+
+    def _check_session(self) -> None:
+        if self.home.is_over:
+            raise exceptions.ObjectLostError(self._record.id.hex(), detail=ENDED)
 
     def close(self) -> None:
         """See `ObjectRefGenerator.close`."""

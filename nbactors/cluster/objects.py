@@ -12,7 +12,8 @@ from typing import Any
 import ray
 
 from nbactors import exceptions
-from nbactors.cluster.object_records import SLICE_S, Record, StreamRecord
+from nbactors.cluster.lost_record import LostRecord
+from nbactors.cluster.object_records import ENDED, SLICE_S, Record, StreamRecord
 from nbactors.cluster.refusals import sending
 from nbactors.cluster.translation import translated
 from nbactors.cluster.watcher import Watcher
@@ -35,6 +36,7 @@ class Objects:
         watcher: Tells when objects are final.
         died: The ids of actors that are dead, as this process has been told by an error; the latest last.
         on_interrupt: Called with the user's interrupt of a wait for a generator, and with its call.
+        is_over: Whether the session has been shut down.
     """
 
     def __init__(self, watcher: Watcher, waits_in_slices: Callable[[], bool]) -> None:
@@ -42,21 +44,42 @@ class Objects:
         self.waits_in_slices = waits_in_slices
         self.died: OrderedDict[bytes, None] = OrderedDict()
         self.on_interrupt: Callable[[KeyboardInterrupt, Sequence[Record]], None] = lambda _error, _awaited: None
+        self.is_over = False
         self._refs: weakref.WeakValueDictionary[bytes, ObjectRef[Any]] = weakref.WeakValueDictionary()
 
     def referring(self, ref: Any) -> ObjectRef[Any]:
         """Return this process's reference for one of Ray's. There is at most one for an object."""
-        found = self._refs.get(ref.binary())
-        return self.made(Record(self, ref)) if found is None else found
+        return self._known(ref.binary()) or self._known_by(Record(self, ref))
+
+    def find(self, object_id: bytes) -> ObjectRef[Any]:
+        """Return this process's reference for an id. If the owner is not known here, `get` raises ObjectLostError."""
+        found = self._known(object_id)
+        if found is not None:
+            return found
+        ref = ray.ObjectRef(object_id)
+        record = Record(self, ref)
+        return self._known_by(record if record.owner else LostRecord(self, ref))
+
+    def _known(self, object_id: bytes) -> ObjectRef[Any] | None:
+        found = self._refs.get(object_id)
+        return None if found is None or type(found._entry) is LostRecord else found
+
+    def _known_by(self, record: Record) -> ObjectRef[Any]:
+        """Return the reference of an object, which was lost here until now, or is new."""
+        lost = self._refs.get(record.id)
+        if lost is None:
+            return self.made(record)
+        lost._entry = record
+        return lost
 
     def borrowed(self, ref: Any, label: str, number: bytes, actor_id: bytes, hub: str) -> ObjectRef[Any]:
         """Return this process's reference for one that another process has sent. See `Record` for the arguments."""
-        found = self._refs.get(ref.binary())
+        found = self._known(ref.binary())
         if found is not None:
             return found
         record = Record(self, ref, label, number, actor_id, 0, hub)
         record.is_read = True  # the process that has made the call tells of an error that nobody reads
-        return self.made(record)
+        return self._known_by(record)
 
     def made(self, record: Record) -> ObjectRef[Any]:
         """Return a new reference."""
@@ -163,9 +186,7 @@ class Objects:
         """Raise ObjectLostError for an object of another session."""
         for record in records:
             if record.home is not self:
-                raise exceptions.ObjectLostError(
-                    record.id.hex(), detail="Its session has been shut down; make the call again in this one."
-                )
+                raise exceptions.ObjectLostError(record.id.hex(), detail=ENDED)
 
     def wait(
         self, refs: list[ObjectRef[Any]], num_returns: int, timeout: float | None, fetch_local: bool

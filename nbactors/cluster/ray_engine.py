@@ -7,6 +7,7 @@ import threading
 import weakref
 from collections.abc import Callable, Sequence
 from time import monotonic, sleep, time
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import ray
@@ -24,7 +25,8 @@ from nbactors.cluster.objects import Objects, translating
 from nbactors.cluster.refusals import sending
 from nbactors.cluster.tasks import Export
 from nbactors.cluster.watcher import Dropped, Watcher
-from nbactors.definitions import serializers
+from nbactors.definitions import by_value, serializers
+from nbactors.definitions.importable import ByName, address_of
 from nbactors.definitions.metadata import MethodMeta
 from nbactors.definitions.signature import ANYTHING
 from nbactors.engine.base import ActorLink, Engine, FoundActor, GroupFacts, RuntimeFacts
@@ -75,6 +77,7 @@ class RayEngine(Engine):
         self.calls = Calls(self.objects, self.calling_cell, self.hub_name)
         self._links: weakref.WeakValueDictionary[bytes, RayActorLink] = weakref.WeakValueDictionary()
         serializers.follow(_tell_ray)
+        by_value.follow(_tell_ray_of_module)
 
     @property
     def namespace(self) -> str:
@@ -85,6 +88,9 @@ class RayEngine(Engine):
 
     def put(self, value: Any) -> ObjectRef[Any]:
         return self.objects.put(value)
+
+    def find_object(self, object_id: bytes) -> ObjectRef[Any]:
+        return self.objects.find(object_id)
 
     def get(self, refs: Sequence[ObjectRef[Any]], timeout: float | None) -> list[Any]:
         __tracebackhide__ = True
@@ -131,17 +137,15 @@ class RayEngine(Engine):
     # ------------------------------------------------------------------------------------------------------- actors
 
     def link(self, handle: Any, meta: ActorMeta) -> RayActorLink:
-        """Return this process's link to an actor, for one of Ray's handles. A strong handle replaces a weak one."""
+        """Return this process's link to an actor, for one of Ray's handles."""
         actor_id = handle._actor_id.binary()
         found = self._links.get(actor_id)
         if found is None:
             found = self._links[actor_id] = RayActorLink(self.calls, self.facts_of, handle, meta)
-        elif getattr(found.handle, "_ray_weak_ref", False) and not getattr(handle, "_ray_weak_ref", False):
-            found.renew(handle, found.meta)
         return found
 
     def handle_of(self, actor_id: bytes) -> Any:
-        """Return Ray's handle of an actor, None if this process has none."""
+        """Return Ray's weak handle of an actor, None if this process has none."""
         link = self._links.get(actor_id)
         return link.handle if link is not None else None
 
@@ -153,7 +157,7 @@ class RayEngine(Engine):
         call = self.calls.numbered(call)
         limit = options.max_concurrency or (1000 if meta.is_async else 1)
         is_plain = not meta.is_async and limit == 1 and not options.concurrency_groups
-        setup = Setup(call, cls, meta, options.name or meta.class_name, is_plain)
+        setup = Setup(call, _travelling(cls), meta, options.name or meta.class_name, is_plain)
         host = host_class(meta, options)
         given = actor_options(options)
         if self.wanted is not None:
@@ -177,7 +181,7 @@ class RayEngine(Engine):
         link = self.link(handle, meta)
         if options.name:
             actor_records.keep_meta(link.actor_id, meta)
-        return link, meta, link
+        return link, meta, link.hold_of(handle)
 
     def _free(self, name: str | None, namespace: str | None) -> bool:
         """Free the name of an actor that this process knows to be dead. Return False if it lives."""
@@ -198,10 +202,9 @@ class RayEngine(Engine):
         actor_id = handle._actor_id.binary()
         found = self._links.get(actor_id)
         if found is not None:
-            return found, found.meta, None if weak else found
+            return found, found.meta, None if weak else found.hold()
         meta = self._meta_of(actor_id, handle, name)
-        link = self.link(handle, meta)
-        return link, meta, None if weak else link
+        return self.link(handle, meta), meta, None
 
     def _meta_of(self, actor_id: bytes, handle: Any, name: str) -> ActorMeta:
         meta = actor_records.meta(actor_id)
@@ -239,7 +242,7 @@ class RayEngine(Engine):
         swap("")
         actor_records.keep_changed_class(link.actor_id, cls)
         actor_records.keep_meta(link.actor_id, meta)
-        link.renew(link.handle, meta)
+        link.renew(meta)
 
     def kill(self, link: ActorLink, no_restart: bool) -> None:
         assert isinstance(link, RayActorLink)
@@ -438,7 +441,21 @@ class RayEngine(Engine):
 
     def shutdown(self) -> None:
         serializers.unfollow(_tell_ray)
+        by_value.unfollow(_tell_ray_of_module)
+        self.objects.is_over = True
         self.objects.watcher.close()
+
+
+def _travelling(cls: type) -> Any:
+    """Return what travels in place of a class.
+
+    cloudpickle sends a decorated class of a module by value, but its methods by name. Then the name of the class in its
+    methods would mean another class than that of the instance.
+    """
+    if cls.__module__ in ray.cloudpickle.list_registry_pickle_by_value():
+        return cls
+    address = address_of(cls, cls.__module__, cls.__qualname__)
+    return ByName(address) if address is not None else cls
 
 
 def _tell_ray(kind: type, made: serializers.Serializer | None) -> None:
@@ -446,6 +463,13 @@ def _tell_ray(kind: type, made: serializers.Serializer | None) -> None:
         ray.util.deregister_serializer(kind)
     else:
         ray.util.register_serializer(kind, serializer=made.serializer, deserializer=made.deserializer)
+
+
+def _tell_ray_of_module(module: ModuleType, is_by_value: bool) -> None:
+    if is_by_value:
+        ray.cloudpickle.register_pickle_by_value(module)
+    elif module.__name__ in ray.cloudpickle.list_registry_pickle_by_value():
+        ray.cloudpickle.unregister_pickle_by_value(module)
 
 
 def _meta_of_host(instance: Any) -> Any:

@@ -14,8 +14,10 @@ import io
 import pickle
 import threading
 from collections.abc import Callable, Sequence
+from types import ModuleType
 from typing import Any, NamedTuple
 
+from nbactors.definitions import by_value
 from nbactors.definitions.importable import ByName, address_of
 from nbactors.frontend.user_code import lets_through
 from nbactors.pickling import reducers
@@ -235,11 +237,13 @@ def loads(data: bytes | memoryview, buffers: Sequence[bytes | memoryview] = ()) 
     return pickle.loads(data, buffers=buffers)
 
 
-def register_by_value(name: str) -> None:
-    """Make plain pickle leave values of module `name` (and its submodules) to cloudpickle."""
-    _by_value.add(name.encode())
+def register_by_value(module: ModuleType) -> None:
+    """Make plain pickle leave values of a module (and of its submodules) to cloudpickle."""
+    _by_value.add(module.__name__.encode())
+    by_value.register(module)
 
 
-def unregister_by_value(name: str) -> None:
+def unregister_by_value(module: ModuleType) -> None:
     """Undo `register_by_value`."""
-    _by_value.discard(name.encode())
+    _by_value.discard(module.__name__.encode())
+    by_value.unregister(module)

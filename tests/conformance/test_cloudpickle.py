@@ -8,6 +8,7 @@ import pickle
 import subprocess
 import sys
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -90,6 +91,27 @@ def test_a_module_by_value(cloudpickle: Any) -> None:
     finally:
         cloudpickle.unregister_pickle_by_value(module)
     assert cloudpickle.loads(cloudpickle.dumps(value_of)) is value_of
+
+
+def test_actors_and_tasks_get_a_module_by_value(
+    ray: Any, cloudpickle: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They have the state that the module has here, and not that of its file."""
+    (tmp_path / "scaling.py").write_text(
+        "factor = 1\n\n"
+        "def scaled(x):\n    return factor * x\n\n"
+        "class Scaler:\n    def scale(self, x):\n        return factor * x\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    module: Any = importlib.import_module("scaling")
+    module.factor = 5
+    cloudpickle.register_pickle_by_value(module)
+    try:
+        assert ray.get(ray.remote(module.Scaler).remote().scale.remote(2)) == 10
+        assert ray.get(ray.remote(module.scaled).remote(2)) == 10
+    finally:
+        cloudpickle.unregister_pickle_by_value(module)
+        del sys.modules["scaling"]
 
 
 def test_the_ways_to_import_it(module_name: str) -> None:

@@ -32,6 +32,7 @@ class TestDrivers:
         eventually(lambda: not is_running(pid))
 
     @pytest.mark.differs("Ray kills the actors of a driver that exits, as often as it lets them end")
+    @pytest.mark.differs_on_cluster("as on Ray, the actors of a driver that exits may be killed before they end")
     def test_the_exit_of_a_driver_ends_its_actors_gracefully(
         self, lone_drivers: Drivers, journal: Journal, eventually: Any
     ) -> None:

@@ -474,6 +474,7 @@ def test_kinds_that_cloudpickle_sends(drivers: Drivers) -> None:
 
 
 @pytest.mark.differs("Ray cannot send them: the actor dies in its constructor, or the call is refused")
+@pytest.mark.differs_on_cluster("Ray pickles what a cluster gets, and cannot send them: the call is refused, or fails")
 @pytest.mark.parametrize(
     ("source", "count"),
     [
@@ -497,6 +498,7 @@ def test_kinds_that_cloudpickle_does_not_send(drivers: Drivers, source: str, cou
 
 
 @pytest.mark.differs("Ray sends the name, and the call fails in the worker")
+@pytest.mark.differs_on_cluster("as on Ray, the name is sent, and the call fails in the worker")
 def test_an_object_that_is_only_a_name_is_refused_at_the_call(drivers: Drivers) -> None:
     out, _ = drivers.run(BEGIN + ROUTES + REFUSED)
     argument, code, alive = (line for line in out.splitlines() if line.startswith("say:"))

@@ -10,7 +10,10 @@ import pytest
 if TYPE_CHECKING:
     from conformance.drivers import Drivers
 
-pytestmark = pytest.mark.differs("on Ray the __main__ of a worker has none of the names")
+pytestmark = [
+    pytest.mark.differs("on Ray the __main__ of a worker has none of the names"),
+    pytest.mark.differs_on_cluster("as on Ray, the __main__ of a worker has none of the names"),
+]
 
 BEGIN = """
 import __main__

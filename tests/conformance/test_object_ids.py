@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -19,6 +20,9 @@ class Keeper:
 
     def id(self) -> bytes:
         return self.ref.binary()  # type: ignore[no-any-return]
+
+    def give(self) -> list[Any]:
+        return [self.ref]
 
 
 def value_of(module: str, object_id: bytes) -> Any:
@@ -78,6 +82,7 @@ class TestFromBinary:
         assert ray.get(again) == "value"
 
     @pytest.mark.differs("an id of a living object is enough to get its value; Ray cannot find its owner")
+    @pytest.mark.differs_on_cluster("as on Ray, an id alone does not tell who owns an object of another process")
     def test_in_another_process(self, ray: Any, module_name: str) -> None:
         ref = ray.put("value")
         assert ray.get(ray.remote(value_of).remote(module_name, ref.binary()), timeout=30) == "value"
@@ -108,6 +113,34 @@ class TestWithoutObject:
             ray.get(ray.ObjectRef.from_binary(object_id))
         with pytest.raises(ray.exceptions.ObjectLostError, match="Its owner freed it"):
             ray.get(ray.remote(value_of).remote(module_name, object_id), timeout=30)
+
+    def test_it_is_ready_and_keeps_nobody_from_waiting_for_others(self, ray: Any) -> None:
+        async def read(ref: Any) -> Any:
+            return await ref
+
+        lost, kept = ray.ObjectRef.from_random(), ray.put("kept")
+        assert ray.wait([lost, kept], num_returns=2, timeout=30) == ([lost, kept], [])
+        with pytest.raises(ray.exceptions.ObjectLostError, match="Failed to retrieve object"):
+            asyncio.run(read(lost))
+        assert asyncio.run(read(ray.remote(echo).remote("result"))) == "result"
+
+    def test_a_call_that_needs_the_value_fails(self, ray: Any) -> None:
+        with pytest.raises(ray.exceptions.ObjectLostError, match="Failed to retrieve object"):
+            ray.get(ray.remote(echo).remote(ray.ObjectRef.from_random()), timeout=30)
+
+    def test_a_copy_is_without_object_too(self, ray: Any) -> None:
+        lost = ray.ObjectRef.from_random()
+        (copy,) = ray.get(ray.remote(echo).remote([lost]), timeout=30)
+        assert copy == lost
+        with pytest.raises(ray.exceptions.ObjectLostError, match="Failed to retrieve object"):
+            ray.get(copy)
+
+    def test_a_reference_that_comes_later_finds_the_object(self, ray: Any, module_name: str) -> None:
+        keeper = ray.remote(Keeper).remote(module_name)
+        by_id = ray.ObjectRef.from_binary(ray.get(keeper.id.remote()))
+        (sent,) = ray.get(keeper.give.remote())
+        assert sent is by_id
+        assert ray.get(by_id, timeout=30) == "kept"
 
 
 @pytest.mark.differs("Ray's ObjectRef.from_hex raises NotImplementedError")

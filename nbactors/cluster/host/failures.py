@@ -8,7 +8,8 @@ from typing import Any
 from ray import cloudpickle
 
 from nbactors.exceptions import RayTaskError, TaskCancelledError
-from nbactors.exceptions.user_traceback import user_traceback
+from nbactors.exceptions.hints import hint
+from nbactors.exceptions.user_traceback import clear, user_traceback
 
 
 def failure(name: str, error: BaseException) -> RayTaskError:
@@ -20,14 +21,19 @@ def failure(name: str, error: BaseException) -> RayTaskError:
         name: The name of the call, such as `Counter.add`.
         error: The exception.
     """
-    made = RayTaskError(name, user_traceback(error), error, os.getpid())
-    return made.portable(_dumps, cloudpickle.loads).as_instanceof_cause()
+    trace, explanation = user_traceback(error), hint(error)
+    if explanation:
+        trace = f"{trace}\n{explanation}"
+    made = RayTaskError(name, trace, error, os.getpid()).portable(_dumps, cloudpickle.loads)
+    clear(error)  # Ray keeps the error until the next garbage collection
+    return made.as_instanceof_cause()
 
 
 def cancelled(name: str, call_id: str, error: BaseException) -> RayTaskError:
     """Return what to raise where a call that was cancelled has raised `error`, whose traceback tells where it was."""
     told = TaskCancelledError(call_id or None)
     text = f"{user_traceback(error).rstrip()}\n{type(told).__module__}.{type(told).__name__}: {told}"
+    clear(error)
     return RayTaskError(name, text, told, os.getpid()).as_instanceof_cause()
 
 

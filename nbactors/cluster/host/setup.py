@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from nbactors.cluster.host.call import Call
 from nbactors.definitions.metadata import ActorMeta
@@ -13,14 +13,14 @@ class Setup(NamedTuple):
 
     Attributes:
         call: The call of the constructor.
-        cls: The user's class.
+        cls: The user's class. While it travels, a `ByName` may stand for it.
         meta: Its metadata.
         label: What its lines begin with.
         is_plain: Whether one call runs at a time, on the main thread.
     """
 
     call: Call
-    cls: type
+    cls: Any
     meta: ActorMeta
     label: str
     is_plain: bool
