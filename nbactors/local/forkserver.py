@@ -19,18 +19,25 @@ from collections.abc import Callable, Iterable, Iterator
 from importlib.machinery import PathFinder
 from typing import Any, NoReturn
 
-from nbactors.local import preloading
+from nbactors.local import preloading, spare
 from nbactors.local.wire import messages, os_bytes
 from nbactors.local.wire.framing import MAX_CONTROL_FRAME, Codec, FrameBuffer, fork_codec
 
 WORKER = "nbactors.local.worker.main"
 """The module of a worker's program.
 
-It has the functions `prepare()`, `before_forks()` and `run(process_id, directory, title, runtime_env, readers)`.
+It has the functions `prepare()`, `before_forks()`, `make(process_id, directory)` and `run(process_id, directory, title,
+runtime_env, readers, made)`.
 """
+
+_Ordered = tuple[messages.Fork, list[int], Any]
+"""An order, the descriptors with it, and what was made for it already."""
 
 _UNCOMPILED = b"PYTHONDONTWRITEBYTECODE"
 _MAX_FDS = 64
+
+SPARE_AFTER_S = 0.0
+"""Seconds without an order after which a spare is forked. Workers that are ordered at once are forked one by one."""
 
 
 def main(descriptor: int, worker: str = WORKER, unsettled: Iterable[str] = ()) -> None:
@@ -119,6 +126,9 @@ class Forkserver:
         signal.signal(signal.SIGCHLD, _ignore_signal)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         self._is_left = False
+        self._spare: spare.Spare | None = None
+        self._directory = b""
+        """The node's directory, known since the first order."""
         self._selector = selectors.DefaultSelector()
         self._selector.register(sock, selectors.EVENT_READ)
         self._selector.register(self._wake_reader, selectors.EVENT_READ)
@@ -130,15 +140,47 @@ class Forkserver:
         The workers go on, and somebody has to reap them, and to kill the processes that they leave.
         """
         while True:
-            for key, _ in self._selector.select():
+            needs_spare = self._spare is None and self._directory and not self._is_left
+            ready = self._selector.select(SPARE_AFTER_S if needs_spare else None)
+            if not ready:
+                self._make_spare()
+            for key, _ in ready:
                 if key.fd == self._wake_reader:
                     _drain(self._wake_reader)
                     self._reap()
                 elif not self._read():
                     self._selector.unregister(self._sock)
                     self._is_left = True
+                    self._end_spare()
             if self._is_left and not self._workers:
                 return
+
+    def _make_spare(self) -> None:
+        try:
+            self._spare = spare.Spare(self._live_as_spare)
+        except OSError:  # the next order forks a worker itself, or reports why that fails
+            self._directory = b""
+        else:
+            self._send(messages.SpareMade(self._spare.process_id))
+
+    def _end_spare(self) -> None:
+        if self._spare is not None:
+            self._spare.end()
+            self._spare = None
+
+    def _taken_spare(self, order: messages.Fork) -> spare.Spare | None:
+        """Return the spare if it was made for this order.
+
+        It stays if the order has another id: the node did not know of the spare yet, or the worker has a runtime_env.
+        """
+        found = self._spare
+        if found is None or found.process_id != order.process_id:
+            return None
+        if order.runtime_env is not None or order.directory != self._directory:
+            self._end_spare()
+            return None
+        self._spare = None
+        return found
 
     def tell_dropped(self, dropped: dict[str, str]) -> None:
         """Tell the node why modules were not imported, by their names."""
@@ -166,14 +208,16 @@ class Forkserver:
     def _fork(self, order: messages.Fork) -> None:
         pipes = [self._descriptors.popleft() for _ in range(4)]
         self._import(order.modules)
+        child = self._taken_spare(order)
+        self._directory = order.directory
         try:
-            pid = os.fork()
+            pid = child.pid if child is not None and child.give(order, pipes) else os.fork()
         except OSError as error:
             text = f"fork failed ({error.strerror}): the system has no memory or no process number left"
             self._send(messages.Forked(order.process_id, 0, text))
         else:
             if pid == 0:
-                self._become_worker(order, *pipes)
+                self._become_worker(order, pipes)
             self._workers[pid] = order.process_id
             self._send(messages.Forked(order.process_id, pid, ""))
         finally:
@@ -189,6 +233,8 @@ class Forkserver:
     def _import(self, modules: list[str]) -> None:
         """Import what this worker and similar ones need, so that it is done once and its memory is shared."""
         missing = [module for module in modules if module not in sys.modules]
+        if missing:
+            self._end_spare()  # it does not have them
         for module in missing:
             try:
                 importlib.import_module(module)
@@ -206,6 +252,10 @@ class Forkserver:
     def _reap(self) -> None:
         """Report workers that have ended, and kill the processes that they have started."""
         for pid, status in _ended_children(self._kill_group):
+            if self._spare is not None and self._spare.pid == pid:
+                self._spare.close()
+                self._spare = None
+                self._directory = b""  # until the next order, lest one after the other dies
             process_id = self._workers.pop(pid, None)
             if process_id is not None:
                 self._send(messages.Exited(process_id, pid, os.waitstatus_to_exitcode(status)))
@@ -218,19 +268,35 @@ class Forkserver:
             except OSError:  # the group is empty
                 pass
 
-    def _become_worker(self, order: messages.Fork, out: int, err: int, out_reader: int, err_reader: int) -> NoReturn:
+    def _live_as_spare(self, process_id: bytes, sock: socket.socket) -> NoReturn:
+        """Make a worker and wait for its order, in the child, and become that worker."""
+
+        def ordered() -> _Ordered:
+            made = self._worker.make(process_id, os_bytes.decode(self._directory))
+            return (*spare.receive(sock), made)
+
+        self._live(ordered)
+
+    def _become_worker(self, order: messages.Fork, pipes: list[int]) -> NoReturn:
         """Continue as a worker, in the child."""
+        self._live(lambda: (order, pipes, None))
+
+    def _live(self, ordered: Callable[[], _Ordered]) -> NoReturn:
         status = 1
         try:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             os.setsid()
-            os.dup2(out, 1)
-            os.dup2(err, 2)
-            for descriptor in (out, err, self._wake_reader, self._wake_writer, *self._descriptors):
+            for descriptor in (self._wake_reader, self._wake_writer, *self._descriptors):
                 os.close(descriptor)
             self._selector.close()
             self._sock.close()
+            if self._spare is not None:
+                self._spare.close()  # its end must not stay open when the forkserver ends
+            order, (out, err, out_reader, err_reader), made = ordered()
+            for descriptor, stream in ((out, 1), (err, 2)):
+                os.dup2(descriptor, stream)
+                os.close(descriptor)
             if order.sys_path:
                 sys.path[:] = os_bytes.decode_all(order.sys_path)
             if order.cwd:
@@ -239,7 +305,7 @@ class Forkserver:
             for descriptor in readers:
                 os.set_inheritable(descriptor, False)
             self._worker.run(
-                order.process_id, os_bytes.decode(order.directory), order.title, order.runtime_env, readers
+                order.process_id, os_bytes.decode(order.directory), order.title, order.runtime_env, readers, made
             )
             status = 0
         except SystemExit as leaving:

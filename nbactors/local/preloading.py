@@ -24,8 +24,8 @@ import msgspec
 
 from nbactors.local.wire import messages
 
-_AGAIN = "_NBACTORS_FORKSERVER"
-"""The variable by which a forkserver that begins anew finds the file with what it has to do."""
+_AGAIN = "--resumed-from="
+"""The last argument of a forkserver that begins anew, with the descriptor of the file that says what it has to do."""
 
 _TASKS = "/proc/self/task"
 _FILES = "/proc/self/fd"
@@ -48,10 +48,10 @@ class Order(msgspec.Struct):
 
 def resumed() -> Order | None:
     """Return the order of a forkserver that has begun anew; None at its first beginning."""
-    number = os.environ.pop(_AGAIN, "")
-    if not number:
+    last = sys.argv[-1]
+    if not last.startswith(_AGAIN):
         return None
-    with open(int(number), "rb") as file:
+    with open(int(last.removeprefix(_AGAIN)), "rb") as file:
         return msgspec.msgpack.decode(file.read(), type=Order)
 
 
@@ -155,4 +155,5 @@ def _begin_anew(order: Order, environ: Mapping[str, str], keep: int) -> NoReturn
         number = os.dup(file.fileno())
     os.set_inheritable(number, True)
     os.set_inheritable(keep, True)
-    os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], {**environ, _AGAIN: str(number)})
+    arguments = [argument for argument in sys.orig_argv[1:] if not argument.startswith(_AGAIN)]
+    os.execve(sys.executable, [sys.executable, *arguments, f"{_AGAIN}{number}"], environ)

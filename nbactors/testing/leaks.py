@@ -137,11 +137,21 @@ def _processes(include_node: bool) -> dict[tuple[int, float], str]:
         key = (pid, start)
         if pid == os.getpid() or (pid in lingering and not include_node):
             continue
+        if not include_node and parents[pid] in lingering - {node} and _is_spare(pid, parents[pid]):
+            continue
         if pid in ours or (marker and _is_marked(key, marker, parents)):
             text = _describe(pid)
             if text:
                 found[key] = text
     return found
+
+
+def _is_spare(pid: int, forkserver: int) -> bool:
+    """Return whether a child of a forkserver waits to become a worker, which has a title of its own."""
+    try:
+        return psutil.Process(pid).cmdline() == psutil.Process(forkserver).cmdline()
+    except psutil.Error:
+        return False
 
 
 _Stat = tuple[int, int, float]

@@ -96,12 +96,15 @@ def test_a_node_without_descriptors_does_not_spin_and_accepts_later() -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="sets the limit of another process")
 def test_a_forkserver_without_a_descriptor_fails_with_the_limit_as_its_reason() -> None:
     with RawSession() as session:
-        forkserver = psutil.Process(session.create_up().pid).parent()
+        pid = session.create_up().pid
+        forkserver = psutil.Process(pid).parent()
         assert forkserver is not None
+        (spare,) = eventually(lambda: [child for child in forkserver.children() if child.pid != pid])
         node = session.welcome.pid
         soft, hard = resource.prlimit(node, resource.RLIMIT_NOFILE)
         forkserver.kill()
-        eventually(lambda: is_gone(forkserver.pid))
+        # Until the spare has begun, it has the socket by whose end the node knows.
+        eventually(lambda: is_gone(forkserver.pid) and is_gone(spare.pid))
         try:
             resource.prlimit(node, resource.RLIMIT_NOFILE, (3, hard))
             session.create()

@@ -37,13 +37,17 @@ STAND_IN = textwrap.dedent("""
         pass
     def before_forks():
         inherited.update(sys.modules)
-    def run(process_id, directory, title, runtime_env, readers):
+    def make(process_id, directory):
+        if directory == "unmakable":
+            raise OSError("no descriptor is left")
+        return process_id.hex()
+    def run(process_id, directory, title, runtime_env, readers, made=None):
         facts = {
             "pid": os.getpid(), "sid": os.getsid(0), "imported by": IMPORTED_BY, "cwd": os.getcwd(), "title": title,
             "path": sys.path[:1], "directory": directory, "random": random.random(), "process_id": process_id.hex(),
             "SIGINT is ignored": signal.getsignal(signal.SIGINT) is signal.SIG_IGN,
             "SIGCHLD": int(signal.getsignal(signal.SIGCHLD)), "descriptors": sorted(map(int, os.listdir("/dev/fd"))),
-            "bytecode": sys.dont_write_bytecode, "variable": os.environ.get("PYTHONDONTWRITEBYTECODE"),
+            "made": made, "bytecode": sys.dont_write_bytecode, "variable": os.environ.get("PYTHONDONTWRITEBYTECODE"),
         }
         print(json.dumps(facts), flush=True)
         if title == "child":
@@ -51,7 +55,7 @@ STAND_IN = textwrap.dedent("""
             if pid == 0:
                 signal.pause()
             print(pid, flush=True)
-        exec(directory)
+        exec("" if directory == "unmakable" else directory)
 """)
 
 
@@ -69,6 +73,7 @@ class ForkServer:
         self.sock.sendall(Codec[Any](messages.Environment, MAX_CONTROL_FRAME).encode([facts]))
         self.frames = FrameBuffer(MAX_CONTROL_FRAME)
         self.inbox: list[Any] = []
+        self.spares: list[messages.SpareMade] = []
 
     def fork(self, number: int, code: str = "", title: str = "t", **changes: Any) -> tuple[Any, Any]:
         """Have a worker forked that runs `code`; return files for its stdout and stderr."""
@@ -81,6 +86,23 @@ class ForkServer:
         return open(out[0]), open(err[0])
 
     def next(self) -> Any:
+        """Return the next message about a worker."""
+        while True:
+            message = self.any()
+            if not isinstance(message, messages.SpareMade):
+                return message
+            self.spares.append(message)
+
+    def spare(self) -> tuple[int, int]:
+        """Wait for a spare; return the number for an order to it, and its pid."""
+        while not self.spares:
+            message = self.any()
+            if isinstance(message, messages.SpareMade):
+                self.spares.append(message)
+        number = int.from_bytes(self.spares.pop(0).process_id, "big")
+        return number, max(child.pid for child in psutil.Process(self.process.pid).children())
+
+    def any(self) -> Any:
         while not self.inbox:
             data = self.sock.recv(65536)
             assert data, "the forkserver has gone"
@@ -254,3 +276,92 @@ def test_a_removed_working_directory_is_noted_and_ends_nothing(tmp_path: Path) -
     server.sock.close()
     _, notes = server.process.communicate(timeout=5)
     assert "cannot be entered (No such file or directory)" in notes
+
+
+class TestSpares:
+    """After a worker the forkserver forks a child that becomes the next one, if that has its id."""
+
+    @pytest.fixture
+    def spare(self, server: ForkServer) -> tuple[int, int]:
+        """The number of an order to a spare, and the spare's pid."""
+        assert first_line(server.fork(1, "pass"))["made"] is None, (
+            "there is none before the first order, which has the directory"
+        )
+        forked, exited = server.next(), server.next()
+        assert (forked.pid, exited.status) == (exited.pid, 0)
+        return server.spare()
+
+    def test_a_spare_becomes_the_worker_with_its_id(self, server: ForkServer, spare: tuple[int, int]) -> None:
+        number, pid = spare
+        facts = first_line(server.fork(number, "pass", sys_path=encode_all(["/second", *sys.path]), cwd=b"/"))
+        assert (facts["pid"], facts["sid"], facts["made"]) == (pid, pid, facts["process_id"])
+        assert (facts["path"], facts["cwd"], len(facts["descriptors"])) == (["/second"], "/", 6)
+        assert server.next() == messages.Forked(number.to_bytes(16, "big"), pid, "")
+        assert server.next() == messages.Exited(number.to_bytes(16, "big"), pid, 0)
+        assert server.spare()[0] != number
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"modules": ["colorsys"]},
+            {"runtime_env": messages.RuntimeEnv({}, b"", [], b"", b"")},
+            {"title": "t" * 100_000},
+            {"code": "1"},
+        ],
+        ids=["a module that it lacks", "a runtime_env", "a long order", "another node's directory"],
+    )
+    def test_a_spare_ends_that_does_not_fit(
+        self, server: ForkServer, spare: tuple[int, int], changes: dict[str, Any]
+    ) -> None:
+        number, pid = spare
+        facts = first_line(server.fork(**{"number": number, "code": "pass", **changes}))
+        assert (facts["pid"] != pid, facts["made"]) == (True, None)
+        eventually(lambda: not psutil.pid_exists(pid))
+
+    def test_a_spare_waits_on_while_others_are_ordered(self, server: ForkServer, spare: tuple[int, int]) -> None:
+        number, pid = spare
+        for other in (7, 8):
+            assert first_line(server.fork(other, "pass"))["pid"] != pid
+        facts = first_line(server.fork(number, "pass"))
+        assert (facts["pid"], facts["made"]) == (pid, facts["process_id"])
+
+    def test_a_spare_ends_with_a_forkserver_whose_other_workers_live(
+        self, server: ForkServer, spare: tuple[int, int]
+    ) -> None:
+        _, pid = spare
+        out, err = server.fork(7, "import signal; signal.pause()")
+        worker = json.loads(out.readline())["pid"]
+        server.process.kill()
+        server.process.wait(5)
+        eventually(lambda: is_gone(pid), timeout_s=5)
+        assert not is_gone(worker)
+        os.kill(worker, signal.SIGKILL)
+        with out, err:
+            assert out.read() == ""
+
+    def test_the_death_of_a_spare_fails_no_worker(self, server: ForkServer, spare: tuple[int, int]) -> None:
+        number, pid = spare
+        os.kill(pid, signal.SIGKILL)
+        eventually(lambda: not psutil.pid_exists(pid))
+        facts = first_line(server.fork(number, "pass"))
+        assert (facts["pid"] != pid, facts["made"]) == (True, None)
+        assert server.spare()[1] != pid
+
+    def test_a_worker_that_cannot_be_made_ahead_is_made_by_its_order(self, tmp_path: Path) -> None:
+        server = ForkServer(tmp_path, environment(sys_path=encode_all(sys.path)))
+        assert first_line(server.fork(1, "unmakable"))["pid"]
+        number, pid = server.spare()
+        eventually(lambda: not psutil.pid_exists(pid))
+        assert first_line(server.fork(number, "unmakable"))["made"] is None
+        server.close()
+
+    @pytest.mark.parametrize("how", ["the node closes the socket", "it is killed"])
+    def test_a_spare_ends_with_the_forkserver(self, server: ForkServer, spare: tuple[int, int], how: str) -> None:
+        _, pid = spare
+        if how == "it is killed":
+            server.process.kill()
+        else:
+            server.sock.close()
+        server.process.wait(5)
+        eventually(lambda: is_gone(pid), timeout_s=5)
+        assert is_gone(pid)

@@ -1,16 +1,19 @@
-"""What a worker imports by itself: nothing, since it has the modules of its forkserver."""
+"""What a worker need not do at its start: it has the modules of its forkserver, and was forked before its order."""
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import cloudpickle
+import psutil
 import pytest
 
 import nbactors as ray
+from nbactors.testing import eventually
 
 
 @pytest.fixture
@@ -82,3 +85,24 @@ def test_a_worker_whose_path_leads_to_another_cloudpickle_has_that(tmp_path: Pat
         assert ray.get(actor_class.options(runtime_env=env).remote().file.remote()) == (mine, mine, 3)
     theirs = str(source / "__init__.py")
     assert ray.get(actor_class.remote().file.remote()) == (theirs, theirs, 3)
+
+
+@pytest.mark.usefixtures("session")
+def test_an_actor_lives_in_a_process_that_has_waited_for_it() -> None:
+    class Looking:
+        def pids(self) -> tuple[int, int]:
+            return os.getpid(), os.getppid()
+
+    actor_class = ray.remote(Looking).options(num_cpus=0)
+    actor = actor_class.remote()
+    pid, forkserver = ray.get(actor.pids.remote())
+
+    def has_waited() -> bool:
+        """Return whether the next actor's process is there now. It is another one if the node knows of it too late."""
+        nonlocal actor, pid
+        waiting = {child.pid for child in psutil.Process(forkserver).children()} - {pid}
+        actor = actor_class.remote()
+        pid, _ = ray.get(actor.pids.remote())
+        return pid in waiting
+
+    assert eventually(has_waited)

@@ -118,6 +118,12 @@ def test_a_module_that_cannot_be_shared_is_named_and_the_others_are_shared(name:
         assert importer(name) == "the worker"
 
 
+def test_two_modules_that_cannot_be_shared_are_both_named() -> None:
+    text = warned(lambda: ray.init(preload=["threaded_in_a_test", SHARED, "torch", "broken_in_a_test"]))
+    assert all(f"{name} (" in text for name in ("threaded_in_a_test", "torch", "broken_in_a_test"))
+    assert importer(SHARED) == "the forkserver"
+
+
 def test_a_later_session_of_the_same_environment_is_warned_too() -> None:
     first = warned(lambda: ray.init(preload=["broken_in_a_test"]))
     ray.shutdown()

@@ -120,7 +120,8 @@ local.installation        : local.access local.wire
 local.standard_streams    :
 local.cgroups             :
 local.memory_files        :
-local.forkserver          : local.preloading local.wire
+local.forkserver          : local.preloading local.spare local.wire
+local.spare               : local.wire
 local.preloading          : local.wire + msgspec
 local.surroundings        : local.node.shell local.store local.access local.cgroups local.memory_files local.sockets
                             local.wire

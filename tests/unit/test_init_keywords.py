@@ -113,3 +113,9 @@ def test_the_output_of_workers_is_shown_as_given_and_else_as_the_variable_says(
 ) -> None:
     monkeypatch.setenv("RAY_LOG_TO_DRIVER", variable)
     assert init_options(None, {"log_to_driver": given}, {}).shows_output() is shown
+
+
+def test_modules_are_not_preloaded_on_a_cluster() -> None:
+    with pytest.warns(UserWarning, match=r"preload \(on a cluster each worker imports modules by itself\)"):
+        options = init_options("head.example:6379", {"preload": ["numpy"]}, {})
+    assert options.engine == "ray"

@@ -55,7 +55,7 @@ _REASONS = {
 class Worker:
     """Puts a worker's parts together, and handles the node's messages."""
 
-    def __init__(self, process_id: bytes, directory: str, readers: tuple[int, int] | None = None) -> None:
+    def __init__(self, process_id: bytes, directory: str) -> None:
         self._is_blocked = False
         self._assigned = Waiter()
         self._assign: messages.Assign | None = None
@@ -77,16 +77,21 @@ class Worker:
             process_id=process_id,
             recorder=process.recorder,
             waits=process.waits,
-            readers=readers,
         )
         ForkHooks(executor.hosted, executor.performer, executor.answers, executor.output, executor.give_signals_back)
         executor.on_named = self._name_output
         process.current_call = executor.current_job
         process.on_caller, process.on_caller_gone = executor.on_caller, executor.on_caller_gone
 
-    def run(self) -> None:
-        """Join the node, wait for the assignment, and run calls. Does not return."""
+    def run(self, readers: tuple[int, int]) -> None:
+        """Join the node, wait for the assignment, and run calls. Does not return.
+
+        Args:
+            readers: The read ends of its stdout and stderr, which it keeps for the next node, if this one crashes.
+        """
         process, output = self.process, self.executor.output
+        self._imported = ImportedFiles(early.inherited)  # anew, since the process may have waited for its order
+        output.keep(readers)
         sock = sockets.connect(os.path.join(process.directory, "node.sock"), WELCOME_S)
         process.node.returning = process
         process.join(sock, "worker", __version__)
@@ -288,8 +293,18 @@ def before_forks() -> None:
     early.note()
 
 
+def make(process_id: bytes, directory: str) -> Worker:
+    """Make what a worker consists of, ahead of the order for it. It starts no thread and meets no other process."""
+    return Worker(process_id, directory)
+
+
 def run(
-    process_id: bytes, directory: str, title: str, runtime_env: messages.RuntimeEnv | None, readers: tuple[int, int]
+    process_id: bytes,
+    directory: str,
+    title: str,
+    runtime_env: messages.RuntimeEnv | None,
+    readers: tuple[int, int],
+    made: Worker | None = None,
 ) -> None:
     """Be a worker. The forkserver's child calls this, with the node's pipes as stdout and stderr.
 
@@ -299,6 +314,7 @@ def run(
         title: The process title until the first call.
         runtime_env: Applied before any user code is imported.
         readers: The read ends of its stdout and stderr, which it keeps for the next node, if this one crashes.
+        made: What `make` has returned for this worker; None if it was not called.
     """
     sys.stdout = open(1, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
     sys.stderr = open(2, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
@@ -312,4 +328,4 @@ def run(
     if setup is not None:
         applying.run_hook(setup)
     set_title(title)
-    Worker(process_id, directory, readers).run()
+    (made or make(process_id, directory)).run(readers)

@@ -47,7 +47,8 @@ class Hooks:
         # Functions that are registered once are called at every fork of this process.
         monkeypatch.setattr(os, "register_at_fork", lambda **hooks: registered.update(hooks))
         self.hosted, self.performer, self.answers = Hosted(), Performer(), Answers()
-        self.output = OutputPipes(lambda *_: None, lambda: None, os.pipe())
+        self.output = OutputPipes(lambda *_: None, lambda: None)
+        self.output.keep(os.pipe())
         self.given_back = 0
         ForkHooks(self.hosted, self.performer, self.answers, self.output, self._give_back)
         self.before = registered["before"]

@@ -66,6 +66,13 @@ class ForkserverLost(msgspec.Struct, frozen=True):
     error: str
 
 
+class SpareMade(msgspec.Struct, frozen=True):
+    """A forkserver has a process that becomes the worker with this id, if that is ordered next."""
+
+    environment: int
+    process_id: bytes
+
+
 class NotPreloaded(msgspec.Struct, frozen=True):
     """A forkserver has not imported modules that it should, for these reasons, by the module's name."""
 
@@ -139,6 +146,7 @@ Event = Union[  # noqa: UP007 - X | Y of types is no expression on Python 3.10 w
     Vanished,
     ForkserverLost,
     NotPreloaded,
+    SpareMade,
     OutputRead,
     Displayed,
     CaughtUp,

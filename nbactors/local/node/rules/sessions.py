@@ -37,6 +37,7 @@ class Environments:
         self._facts: dict[int, messages.Environment] = {}
         self._keys: dict[int, bytes] = {}
         self._users: dict[int, int] = {}
+        self._spares: dict[int, bytes] = {}
         self.warnings: dict[int, str] = {}
         """What the forkserver of an environment has said of modules that it has not imported."""
         self._next = itertools.count(1)
@@ -71,10 +72,20 @@ class Environments:
         """Return the contents of an environment."""
         return self._facts[number]
 
+    def note_spare(self, number: int, process_id: bytes) -> None:
+        """Note that the environment's forkserver has a process that becomes the worker with this id."""
+        if number in self._facts:
+            self._spares[number] = process_id
+
+    def take_spare(self, number: int) -> bytes:
+        """Return the id that the next worker of an environment should have; empty if any id serves."""
+        return self._spares.pop(number, b"")
+
     def forget(self, number: int) -> None:
         """Forget an environment that is no longer needed."""
         del self._facts[number]
         self.warnings.pop(number, None)
+        self._spares.pop(number, None)
         del self._numbers[self._keys.pop(number)]
 
     def __len__(self) -> int:

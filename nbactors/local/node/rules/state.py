@@ -74,6 +74,7 @@ class NodeState:
         self._workers = Workers(
             context,
             self._sessions.environments.facts,
+            self._sessions.environments.take_spare,
             on_ready=self._worker_ready,
             on_lost=self._worker_lost,
             on_reported=self._worker_reported,
@@ -148,6 +149,7 @@ class NodeState:
             events.Exited: self._workers.exited,
             events.Vanished: self._vanished,
             events.OutputEnded: self._workers.output_ended,
+            events.SpareMade: lambda event: self._sessions.environments.note_spare(event.environment, event.process_id),
             events.NotPreloaded: lambda event: self._sessions.not_preloaded(event.environment, event.reasons),
             events.ForkserverLost: lambda event: self._workers.orphan(event.workers, event.error),
             events.SocketsSeen: lambda event: self._restore_sockets(event.names),

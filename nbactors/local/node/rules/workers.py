@@ -43,6 +43,7 @@ class Workers:
     """All workers.
 
     Args:
+        take_spare: Returns the id that the next worker of an environment should have; empty if any id serves.
         on_ready: Called when a worker has registered.
         on_lost: Called when a worker is gone, once.
         on_reported: Called when it is known how a worker ended, or that this will never be known.
@@ -53,6 +54,7 @@ class Workers:
         self,
         context: Context,
         environments: Callable[[int], messages.Environment],
+        take_spare: Callable[[int], bytes],
         on_ready: Hook,
         on_lost: Hook,
         on_reported: Hook,
@@ -60,6 +62,7 @@ class Workers:
     ) -> None:
         self._context = context
         self._environments = environments
+        self._take_spare = take_spare
         self._on_ready = on_ready
         self._on_lost = on_lost
         self._on_reported = on_reported
@@ -69,7 +72,12 @@ class Workers:
     def start(self, session: Session, label: str, asked: messages.CreateActor | messages.RequestLease) -> Worker:
         """Have a worker forked, as a request for it asks. It is in the records from now on."""
         facts = self._context.facts
-        worker = Worker(process_id=facts.new_id(), conn=NO_CONNECTION, pid=0, role="worker", home=session, label=label)
+        # A preloaded module has read the session's variables and packages, and a runtime_env may have others.
+        environment = session.environment if asked.runtime_env is None else session.plain
+        process_id = self._take_spare(environment) if asked.runtime_env is None else b""
+        worker = Worker(
+            process_id=process_id or facts.new_id(), conn=NO_CONNECTION, pid=0, role="worker", home=session, label=label
+        )
         worker.session = session
         self._context.processes[worker.process_id] = worker
         session.workers[worker.process_id] = worker
@@ -82,8 +90,6 @@ class Workers:
             runtime_env=asked.runtime_env,
             modules=asked.modules if isinstance(asked, messages.CreateActor) else [],
         )
-        # A preloaded module has read the session's variables and packages, and a runtime_env may have others.
-        environment = session.environment if asked.runtime_env is None else session.plain
         self._context.do(events.Spawn(environment, self._environments(environment), order))
         worker.alarm = self._context.later(CONNECT_WITHIN_S, lambda: self._give_up(worker))
         return worker

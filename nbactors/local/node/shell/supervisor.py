@@ -11,7 +11,16 @@ from collections.abc import Callable
 from nbactors.exceptions import hints
 from nbactors.local import sockets
 from nbactors.local.access.discovery import tail
-from nbactors.local.node.rules.events import Event, Exited, Forked, ForkserverLost, NotPreloaded, Spawn, Vanished
+from nbactors.local.node.rules.events import (
+    Event,
+    Exited,
+    Forked,
+    ForkserverLost,
+    NotPreloaded,
+    SpareMade,
+    Spawn,
+    Vanished,
+)
 from nbactors.local.node.rules.listing import LOGS, log_name
 from nbactors.local.node.shell.loop import READ, WRITE, Loop
 from nbactors.local.node.shell.output import WorkerOutput, close_all
@@ -118,6 +127,8 @@ class Forkserver:
                     elif isinstance(message, messages.Exited):
                         self.workers.discard(message.process_id)
                         self._post(Exited(message.process_id, message.status))
+                    elif isinstance(message, messages.SpareMade):
+                        self._post(SpareMade(self._environment, message.process_id))
                     elif isinstance(message, messages.NotPreloaded):
                         self._post(NotPreloaded(self._environment, message.reasons))
         except FrameError:

@@ -60,7 +60,7 @@ from nbactors.local.wire.messages.control import (
     Welcome,
 )
 from nbactors.local.wire.messages.conversation import Control
-from nbactors.local.wire.messages.fork import NO_RUNTIME_ENV, Exited, Fork, Forked, ForkMessage, NotPreloaded
+from nbactors.local.wire.messages.fork import NO_RUNTIME_ENV, Exited, Fork, Forked, ForkMessage, NotPreloaded, SpareMade
 from nbactors.local.wire.messages.groups import (
     MAX_BUNDLES,
     AwaitGroup,

@@ -47,10 +47,16 @@ class Exited(Message, tag=52, frozen=True):
     status: int
 
 
+class SpareMade(Message, tag=177, frozen=True):
+    """Forkserver to node: a process waits that becomes the worker with this id, if that is ordered next."""
+
+    process_id: bytes
+
+
 class NotPreloaded(Message, tag=176, frozen=True):
     """Forkserver to node: why it has not imported modules of `Environment.preload`, by the module's name."""
 
     reasons: dict[str, str]
 
 
-ForkMessage = Union[Fork, Forked, Exited, NotPreloaded]  # noqa: UP007 - msgspec reads it at run time
+ForkMessage = Union[Fork, Forked, Exited, SpareMade, NotPreloaded]  # noqa: UP007 - msgspec reads it at run time

@@ -40,8 +40,6 @@ class OutputPipes:
     Args:
         hand_over: Sends the read ends of two new pipes to the node: (origin, descriptors).
         on_main: Returns the job whose code the main thread runs, None if it runs none.
-        readers: The read ends of the first two pipes. This object keeps all read ends: while there is no node, they
-            keep the output, and the next node gets them.
 
     Attributes:
         descriptors_origin: The origin that descriptors 1 and 2 belong to.
@@ -51,19 +49,23 @@ class OutputPipes:
         self,
         hand_over: Callable[[int, Sequence[int]], None],
         on_main: Callable[[], Job | None],
-        readers: tuple[int, int] | None = None,
     ) -> None:
         self._hand_over = hand_over
         self._on_main = on_main
         self._lock = threading.RLock()
         self._pairs: OrderedDict[int, _Pair] = OrderedDict()
         self._readers: dict[int, _Pair] = {}
-        if readers is not None:
-            self._readers[0] = readers
         self._first: _Pair | None = None
         self._threads = ThreadCalls(on_main, self.end)
         self._streams: list[OutputStream] = []
         self.descriptors_origin = 0
+
+    def keep(self, readers: tuple[int, int]) -> None:
+        """Take the read ends of the first two pipes. Before the first call.
+
+        This object keeps all read ends: while there is no node, they keep the output, and the next node gets them.
+        """
+        self._readers[0] = readers
 
     def begin(self, origin: int) -> None:
         """Put the pipes of an origin on descriptors 1 and 2: a call of it begins. On the thread that runs the call."""

@@ -100,7 +100,6 @@ class Executor:
         recorder: Recorder,
         waits: Waits,
         leave: Callable[[int], NoReturn] = os._exit,
-        readers: tuple[int, int] | None = None,
     ) -> None:
         self._objects = objects
         self._values = values = objects.values
@@ -127,7 +126,7 @@ class Executor:
         self._recorder = recorder
         self.events = JobEvents(process_id, recorder, waits, hosted, self._jobs_of_callers)
         self.output = OutputPipes(
-            lambda cell, ends: node.send_now(messages.OutputPipes(cell), ends), lambda: hosted.running, readers
+            lambda cell, ends: node.send_now(messages.OutputPipes(cell), ends), lambda: hosted.running
         )
         self.answers = Answers(values, reactor, self._is_busy, self.output)
         self.farewell = Farewell(
