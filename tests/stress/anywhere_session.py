@@ -27,6 +27,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import nbactors as ray
+from nbactors.util import as_completed
 
 THREADS = 2
 """Beside main."""
@@ -148,6 +149,15 @@ class User:
             done, refs = ray.wait(refs)
             assert len(done) == 1
 
+    def wait_for_all(self) -> None:
+        refs = [self.call(self.any_kind(), number) for number in range(50)]
+        assert ray.wait(refs, num_returns=len(refs)) == (refs, [])
+
+    def complete(self) -> None:
+        kind = self.any_kind()
+        refs = [self.call(kind, number) for number in range(50)]
+        assert sorted(as_completed(refs, chunk_size=self.choose.choice((1, 7, 50)))) == list(range(50))
+
     def large(self) -> None:
         value = bytes([self.choose.randrange(256)]) * LARGE
         ref = ray.put(value)
@@ -172,7 +182,8 @@ class User:
 
     def meet(self) -> None:
         """Do one thing while an event comes, and look whether all is there afterwards."""
-        step = self.choose.choice((self.get, self.get_many, self.wait, self.large, self.tasks, self.stream))
+        waits = (self.get, self.get_many, self.wait, self.wait_for_all, self.complete)
+        step = self.choose.choice((*waits, self.large, self.tasks, self.stream))
         event = self.choose.choice(
             ("raising handler", "calling handler", "exception") if self.is_main else ("exception",)
         )
