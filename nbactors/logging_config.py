@@ -128,6 +128,11 @@ def _add_origin(record: logging.LogRecord) -> bool:
     return True
 
 
+def _is_told(name: str) -> bool:
+    """Return whether an attribute of a record is the user's, or of its origin. Ray adds its own in its processes."""
+    return name not in _STANDARD and not name.startswith("_ray_")
+
+
 class _Formatter(logging.Formatter):
     """What both encodings share."""
 
@@ -138,7 +143,7 @@ class _Formatter(logging.Formatter):
     def _described(self, record: logging.LogRecord) -> dict[str, Any]:
         """Return the further attributes of a record: the standard ones that the user wants, the user's, the origin."""
         found = {name: getattr(record, name, None) for name in self._more}
-        found.update((name, value) for name, value in record.__dict__.items() if name not in _STANDARD)
+        found.update((name, value) for name, value in record.__dict__.items() if _is_told(name))
         found["timestamp_ns"] = int(record.created * 1e9)
         return found
 

@@ -135,46 +135,51 @@ class Objects:
         __tracebackhide__ = True
         records: list[Record] = [ref._entry for ref in refs]
         self.check(records)
+        in_slices = self.waits_in_slices() or any(record.is_watched for record in records)
         deadline = None if timeout is None else monotonic() + timeout
-        if self.waits_in_slices() or any(record.is_watched for record in records):
-            return self._load_each(records, self._load_watched, deadline)
-        if len(records) == 1:
-            return [self.load(records[0], timeout)]
+        while True:
+            left = None if deadline is None else max(deadline - monotonic(), 0.0)
+            if in_slices:
+                left = SLICE_S if left is None else min(left, SLICE_S)
+            try:
+                return [self.load(records[0], left)] if len(records) == 1 else self._load_all(records, left)
+            except exceptions.GetTimeoutError as error:
+                is_over = deadline is not None and monotonic() >= deadline
+                if is_over or not in_slices or isinstance(error, exceptions.RayTaskError):  # a call has raised it
+                    raise
+
+    def _load_all(self, records: list[Record], timeout: float | None) -> list[Any]:
+        """Return the values of several objects. An error that is there ends the wait for the others."""
+        __tracebackhide__ = True
+        if any(record.verdict is not None for record in records):
+            self._raise_ready(records)
         try:
             values = ray.get([record.ref for record in records], timeout=timeout)
         except ray.exceptions.GetTimeoutError as error:
             raise translated(error) from None
         except ray.exceptions.RayError:
-            return self._load_each(records, self._load_until, deadline)
+            self._raise_ready(records)
+            return [self.load(record, timeout) for record in records]
+        if any(record.end_verdict is not None for record in records):
+            self._raise_ready(records)
         for record in records:
             record.is_read = True
         return [self.received(value) for value in values]
 
-    def _load_each(
-        self, records: list[Record], load: Callable[[Record, float | None], Any], deadline: float | None
-    ) -> list[Any]:
-        """Load one after another. If one raises, the user knows: errors of the others are no news."""
+    def _raise_ready(self, records: list[Record]) -> None:
+        """Raise the first error that is there. The user knows of it: errors of the others are no news."""
         __tracebackhide__ = True
+        asked = list(dict.fromkeys(record.ref for record in records if record.verdict is None))
+        with translating():
+            ready = set(ray.wait(asked, num_returns=len(asked), timeout=0, fetch_local=False)[0]) if asked else set()
         try:
-            return [load(record, deadline) for record in records]
-        except exceptions.GetTimeoutError:
-            raise
+            for record in records:
+                if record.verdict is not None or record.ref in ready:
+                    self.load(record, None)
         except Exception:
             for record in records:
                 record.is_claimed = True
             raise
-
-    def _load_until(self, record: Record, deadline: float | None) -> Any:
-        return self.load(record, None if deadline is None else max(deadline - monotonic(), 0.0))
-
-    def _load_watched(self, record: Record, deadline: float | None) -> Any:
-        while True:
-            left = SLICE_S if deadline is None else min(max(deadline - monotonic(), 0.0), SLICE_S)
-            try:
-                return self.load(record, left)
-            except exceptions.GetTimeoutError:
-                if deadline is not None and monotonic() >= deadline:
-                    raise
 
     def received(self, value: Any) -> Any:
         """Return what user code gets for a value that Ray has brought."""

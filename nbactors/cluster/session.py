@@ -127,8 +127,9 @@ class RaySession(RayEngine):
                 left = VISIT_S if deadline is None else min(VISIT_S, max(deadline - monotonic(), 0.0))
                 try:
                     return super().get(refs, left)
-                except exceptions.GetTimeoutError:
-                    if deadline is not None and monotonic() >= deadline:
+                except exceptions.GetTimeoutError as error:
+                    is_over = deadline is not None and monotonic() >= deadline
+                    if is_over or isinstance(error, exceptions.RayTaskError):  # a call has raised it
                         raise
                 self._visit()
         finally:

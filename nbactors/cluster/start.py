@@ -54,7 +54,8 @@ def start(options: InitOptions) -> Engine:
             "is not supported, since it lacks calls that this engine needs. Start the kernel on a node of the cluster, "
             'such as the head, and give the address host:port, or address="auto" with engine="ray"'
         )
-    from nbactors.cluster.news import News  # noqa: PLC0415 - imports Ray
+    from nbactors.cluster.common import job_records  # noqa: PLC0415 - imports Ray
+    from nbactors.cluster.news import News  # noqa: PLC0415 - as above
     from nbactors.cluster.session import RaySession  # noqa: PLC0415 - as above
 
     owns_ray = _connect(options)
@@ -63,6 +64,8 @@ def start(options: InitOptions) -> Engine:
     atexit.register(engine.stop)
     ignored = options.ignore_unhandled_errors
     try:
+        if options.logging_config is not None:
+            job_records.keep_logging(options.logging_config.to_dict())
         session = RaySession(
             owns_ray,
             News(options.shows_output(), options.log_prefix),

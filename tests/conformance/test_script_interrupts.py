@@ -98,6 +98,7 @@ def test_calls_are_cancelled_with_on_interrupt_cancel(drivers: Drivers) -> None:
 
 
 @pytest.mark.differs("what the handler of SIGINT is in between is Ray's own affair")
+@pytest.mark.differs_on_cluster("the session has no handler of its own: Python's raises the KeyboardInterrupt")
 def test_shutdown_restores_the_signal_handler(drivers: Drivers) -> None:
     stdout, _ = drivers.run("""
         ray.init(num_cpus=1)
@@ -109,6 +110,7 @@ def test_shutdown_restores_the_signal_handler(drivers: Drivers) -> None:
 
 
 @pytest.mark.differs("Ray's shutdown takes longer than the test would wait")
+@pytest.mark.differs_on_cluster("shutdown does not wait for the actors, so there is nothing to interrupt")
 def test_an_interrupt_at_the_end_leaves_nothing(drivers: Drivers) -> None:
     driver = drivers.start("""
         @ray.remote

@@ -167,6 +167,27 @@ class TestGet:
         with pytest.raises(ValueError, match="mine"):
             ray.get([ray.put(1), actor.fail.remote("mine"), ray.put(2)])
 
+    def test_an_error_ends_the_get_of_several_though_an_earlier_call_runs(self, ray: Any, gate: Gate) -> None:
+        waiting = ray.remote(Echo).remote().wait.remote(gate)
+        with pytest.raises(ValueError, match="mine"):
+            ray.get([waiting, ray.remote(Echo).remote().fail.remote("mine")], timeout=30)
+
+    @pytest.mark.parametrize("threads", [1, 2])
+    def test_the_time_out_of_a_get_inside_a_call_is_the_error_of_the_call(
+        self, ray: Any, gate: Gate, threads: int
+    ) -> None:
+        @ray.remote(num_cpus=0, max_concurrency=threads)
+        class Reader:
+            def read(self, refs: list[Any], timeout: float | None) -> Any:
+                return ray.get(refs, timeout=timeout)
+
+        waiting = ray.remote(Echo).remote().wait.remote(gate)
+        reader, outer = Reader.remote(), Reader.remote()
+        inner = reader.read.remote([waiting], 0.05)
+        for call in (inner, outer.read.remote([inner], None)):
+            with pytest.raises(ray.exceptions.RayTaskError, match=r"(?i)timed out"):
+                ray.get(call, timeout=30)
+
     @pytest.mark.differs("Ray's process aborts")
     def test_a_negative_timeout_is_refused(self, ray: Any) -> None:
         with pytest.raises(ValueError, match="timeout"):

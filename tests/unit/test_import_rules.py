@@ -71,7 +71,7 @@ cluster                   : cluster.observing cluster.preflight cluster.host clu
                             exceptions frontend object_ref object_ref_generator options version views        + ray
 cluster.observing         : cluster.common engine exceptions object_ref version                              + ray
 cluster.preflight         : exceptions                                                                       + ray
-cluster.host              : cluster.common in_worker definitions exceptions frontend                         + ray
+cluster.host              : cluster.common in_worker definitions exceptions frontend logging_config          + ray
 cluster.common            : definitions engine exceptions                                                    + ray
 
 in_worker                 : frontend                                                          + IPython traitlets

@@ -10,7 +10,7 @@ from typing import Any
 
 import ray
 
-from nbactors.cluster.common import current
+from nbactors.cluster.common import current, job_records
 from nbactors.cluster.common.hubs import hub_named
 from nbactors.cluster.common.unread import silence_ray
 from nbactors.cluster.host.call import CURRENT, Call
@@ -64,6 +64,11 @@ class WorkerProcess:
         self._facts: dict[str, Any] = {}
         self.events = Events(self._send_events, self._facts_of_process)
         self.engine.show_bar = self._show_bar
+        config = job_records.logging()
+        if config is not None:
+            from nbactors.logging_config import LoggingConfig  # noqa: PLC0415 - few sessions have one
+
+            LoggingConfig.from_dict(config)._apply()
         tqdm_bars.install(lambda: HostBarSender.of_caller(self))
         ipython_display.add_builtins()
         ipython_display.install(HostDisplays(self))
