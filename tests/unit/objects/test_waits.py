@@ -514,6 +514,18 @@ class Target:
         self.cancels.append(cancel)
 
 
+def when_asleep(session: Session, interrupts: Interrupts, action: Callable[[], Any]) -> None:
+    """Do what `when_blocked` does, but not before a visit can end the wait: the background thread may be earlier."""
+
+    def look() -> None:
+        if interrupts.sleeper is None:
+            session.reactor.call_later(0.001, look)
+        else:
+            action()
+
+    when_blocked(session, look)
+
+
 class TestVisits:
     """Callbacks that another thread has the main thread call while that waits."""
 
@@ -547,7 +559,7 @@ class TestVisits:
             assert waiting.visit(lambda: calls.append("first"))
             assert waiting.visit(lambda: (calls.append("second"), bring(ref, 5), stream.yields(5)))
 
-        when_blocked(session, come)
+        when_asleep(session, interrupts, come)
         start = monotonic()
         if how == "get":
             session.get(ref)
@@ -569,7 +581,7 @@ class TestVisits:
             interrupts.sleeper.interrupt()
             session.reactor.call_later(0.01, lambda: bring(ref, 5))
 
-        when_blocked(session, come)
+        when_asleep(session, interrupts, come)
         assert session.get(ref) == 5
 
     def test_other_waits_of_the_runtime_are_not_disturbed(self, session: Session, interrupts: Interrupts) -> None:
