@@ -2,7 +2,7 @@
 
 A session stops a call by an order, which a thread of the host carries out: see `orders`. A synchronous method on the
 main thread is interrupted by a signal, since nothing else ends a sleep or a loop. Ray blocks SIGINT in its workers, so
-the signal is SIGUSR1. On another thread, Python code gets an exception, and system calls go on. A coroutine is
+the signal is a real-time one. On another thread, Python code gets an exception, and system calls go on. A coroutine is
 cancelled as asyncio does. A call that has not begun never begins.
 
 A call that goes on for `PATIENCE_S` after its interrupt gets a second one, and no third.
@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 
 from nbactors.cluster.common.timing import later
 from nbactors.cluster.host.call import Call
+from nbactors.cluster.host.interrupt_signal import INTERRUPT
 from nbactors.exceptions import CallTimeoutError, TaskCancelledError
 
 PATIENCE_S = 1.0
@@ -130,8 +131,8 @@ class Running:
         """Have signals interrupt calls. On the main thread."""
         if threading.current_thread() is not threading.main_thread():
             return  # Ray runs this host's calls elsewhere; none is interrupted then
-        signal.signal(signal.SIGUSR1, self._on_signal)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGUSR1})
+        signal.signal(INTERRUPT, self._on_signal)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {INTERRUPT})
 
     def begin(self, call: Call, task: Any = None, loop: Any = None) -> Begun:
         """Note that a call begins. On the thread that runs it.
@@ -226,7 +227,7 @@ class Running:
     def _strike(self, begun: Begun) -> None:
         begun.strikes += 1
         if begun is self._main:
-            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
+            signal.pthread_kill(threading.main_thread().ident or 0, INTERRUPT)
         elif begun.is_open and begun.thread != threading.main_thread().ident:
             begun.is_open = False
             begun.is_struck = True

@@ -14,6 +14,8 @@ import threading
 from time import sleep
 from types import FrameType
 
+from nbactors.cluster.host.interrupt_signal import INTERRUPT
+
 PAUSES_S = (0.0, 0.05, 0.5)
 """Seconds before each of the signals. The first may come just before the main thread enters its system call."""
 
@@ -34,8 +36,8 @@ class Wakeup:
         if self._writes < 0:  # at the first task, since a driver has this object, too
             reads, self._writes = os.pipe()
             os.set_blocking(self._writes, False)
-            signal.signal(signal.SIGUSR1, _do_nothing)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGUSR1})  # Ray blocks it
+            signal.signal(INTERRUPT, _do_nothing)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {INTERRUPT})  # Ray blocks it
             threading.Thread(target=_read, args=(reads,), name="nbactors-wakeup", daemon=True).start()
         signal.set_wakeup_fd(self._writes, warn_on_full_buffer=False)
 
@@ -45,7 +47,7 @@ def _read(pipe: int) -> None:
         if signal.SIGINT in os.read(pipe, 1024):
             for pause in PAUSES_S:
                 sleep(pause)
-                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
+                signal.pthread_kill(threading.main_thread().ident or 0, INTERRUPT)
 
 
 def _do_nothing(number: int, frame: FrameType | None) -> None:

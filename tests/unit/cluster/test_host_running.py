@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from nbactors.cluster.host.call import Call
+from nbactors.cluster.host.interrupt_signal import INTERRUPT
 from nbactors.cluster.host.running import Running, Stop, Stopped
 from nbactors.exceptions import CallTimeoutError
 
@@ -20,11 +21,11 @@ def call(number: int) -> Call:
 
 @pytest.fixture
 def running() -> Iterator[Running]:
-    before = signal.getsignal(signal.SIGUSR1)
+    before = signal.getsignal(INTERRUPT)
     running = Running()
     running.listen()
     yield running
-    signal.signal(signal.SIGUSR1, before)
+    signal.signal(INTERRUPT, before)
 
 
 def test_a_call_that_was_stopped_before_it_began_never_begins(running: Running) -> None:
