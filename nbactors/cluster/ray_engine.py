@@ -446,13 +446,13 @@ class RayEngine(Engine):
         self.objects.watcher.close()
 
 
-def _travelling(cls: type) -> Any:
-    """Return what travels in place of a class.
+def _travelling(cls: Any) -> Any:
+    """Return what travels in place of a class, or of an object that makes one in the worker.
 
     cloudpickle sends a decorated class of a module by value, but its methods by name. Then the name of the class in its
     methods would mean another class than that of the instance.
     """
-    if cls.__module__ in ray.cloudpickle.list_registry_pickle_by_value():
+    if not isinstance(cls, type) or cls.__module__ in ray.cloudpickle.list_registry_pickle_by_value():
         return cls
     address = address_of(cls, cls.__module__, cls.__qualname__)
     return ByName(address) if address is not None else cls
