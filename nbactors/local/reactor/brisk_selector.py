@@ -23,7 +23,7 @@ from typing import Any
 SPIN_S = 0.0003
 """The selector spins for at most this long, in seconds, before it sleeps."""
 
-PUSHED_ASIDE_S = 0.0002
+PUSHED_ASIDE_S = 0.001
 """If the spinning thread gets the processor back later than this, in seconds, another process uses the processor."""
 
 REST_S = 0.1
@@ -35,6 +35,9 @@ AT_ONCE_S = 0.00002
 
 LONGEST_S = 3600.0
 """The longest timeout of one poll, in seconds: epoll rejects very large numbers."""
+
+AGAIN_S = 1.0
+"""A thread that is pushed aside again within this time, in seconds, after its rest, rests twice as long."""
 
 _MAX_EVENTS = 64
 """The highest number of events that one poll returns."""
@@ -107,8 +110,8 @@ class BriskSelector(selectors.DefaultSelector):
         return events
 
     def _rest(self, now: float) -> None:
-        """Do not spin for a while: twice as long as the last time if that has ended just now."""
-        is_again = now - self._rests_until < REST_S
+        """Do not spin for a while: twice as long as the last time if that has ended a moment ago."""
+        is_again = now - self._rests_until < AGAIN_S
         self._rest_s = min(2 * self._rest_s, LONGEST_REST_S) if is_again else REST_S
         self._rests_until = now + self._rest_s
 

@@ -12,6 +12,7 @@ import pytest
 
 from nbactors.local.reactor import brisk_selector
 from nbactors.local.reactor.brisk_selector import (
+    AGAIN_S,
     PUSHED_ASIDE_S,
     REST_S,
     SPIN_S,
@@ -164,7 +165,7 @@ def test_the_selector_rests_longer_each_time_that_it_is_pushed_aside_again(selec
         rests.append(selector._rests_until - now)
         now = selector._rests_until + REST_S / 2
     assert rests == pytest.approx([0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 3.2, 3.2])
-    now += 2 * REST_S
+    now += 2 * AGAIN_S
     selector._rest(now)
     assert selector._rests_until - now == pytest.approx(REST_S)
 
