@@ -16,6 +16,7 @@ import ray
 from nbactors import exceptions
 from nbactors.cluster.common import current
 from nbactors.cluster.watcher import Dropped, Watcher
+from nbactors.exceptions import out_of_band
 from nbactors.exceptions.one_line import brief
 from nbactors.exceptions.source_lines import raised
 from nbactors.object_ref import ObjectRef
@@ -142,8 +143,14 @@ class Record:
         return str(self.ref.task_id().hex())
 
     def reduce(self, ref: ObjectRef[Any]) -> tuple[Any, ...]:
-        """Return what pickles `ref`: Ray counts the reference inside."""
+        """Return what pickles `ref`: Ray counts the reference inside.
+
+        Raises:
+            OufOfBandObjectRefSerializationException: User code pickles it, and may not.
+        """
         del ref
+        if not _is_sent_by_ray():
+            out_of_band.check(self.id.hex())
         self.is_claimed = True
         return rebuild, (self.ref, self.label, self.number, self.actor_id, self.hub)
 
@@ -386,6 +393,12 @@ class StreamRecord:
             f"the ObjectRefGenerator {completed.hex()} cannot be sent to another process: on a Ray cluster only the "
             "process that has made the call reads it. Send the references that it yields"
         )
+
+
+def _is_sent_by_ray() -> bool:
+    """Return whether Ray pickles a value now, on this thread, for a call or a put."""
+    context = ray._private.worker.global_worker.get_serialization_context()
+    return bool(context.is_in_band_serialization())
 
 
 def rebuild(ref: Any, label: str, number: bytes, actor_id: bytes, hub: str) -> ObjectRef[Any]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from nbactors import exceptions
+from nbactors.exceptions import out_of_band
 from nbactors.local import current
 from nbactors.local.objects.object_life import ASK, ERROR, LOSS, PENDING, READY, TABLE, VALUE
 from nbactors.local.wire import failures, ids
@@ -20,9 +19,6 @@ if TYPE_CHECKING:
 
     from nbactors.local.objects.home import Home, Maker, Outcome
     from nbactors.local.store.segments import Stored
-
-_MAY_BY_USER = "RAY_allow_out_of_band_object_ref_serialization"
-"""The environment variable that forbids user code to pickle references, if it is 0."""
 
 _ASKED, _VALUE, _ERROR, _LOSS = TABLE[ASK][PENDING], TABLE[VALUE], TABLE[ERROR], TABLE[LOSS]
 
@@ -133,12 +129,7 @@ class Entry:
         """
         self.home.references.export(self, ref)
         if not pickling.note_contained(ref):
-            if os.environ.get(_MAY_BY_USER) in ("0", "false", "False"):
-                raise exceptions.OufOfBandObjectRefSerializationException(
-                    f"It is not allowed to pickle ObjectRef({self.id.hex()}) outside of a call or put(): the runtime "
-                    "does not see where such a copy goes, and keeps the object as long as its owner lives. Pass the "
-                    f"reference as an argument, or set {_MAY_BY_USER}=1"
-                )
+            out_of_band.check(self.id.hex())
             # User code pickles it, outside of a call: no borrower is counted for the copy, so the object is kept.
             self.home.references.pin(ref)
         return (rebuild, (self.id,))
