@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import tempfile
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -92,9 +92,9 @@ def _uploaded(env: dict[str, Any]) -> dict[str, Any]:
     from ray._private.runtime_env.py_modules import upload_py_modules_if_needed  # noqa: PLC0415 - rare
     from ray._private.runtime_env.working_dir import upload_working_dir_if_needed  # noqa: PLC0415 - as above
 
-    scratch = os.path.join(ray.get_runtime_context().get_temp_dir(), "runtime_resources")
-    env = upload_py_modules_if_needed(env, include_gitignore=True, scratch_dir=scratch)
-    env = upload_working_dir_if_needed(env, include_gitignore=True, scratch_dir=scratch)
+    with tempfile.TemporaryDirectory() as scratch:  # for archives, which Ray removes when it has sent them
+        env = upload_py_modules_if_needed(env, include_gitignore=True, scratch_dir=scratch)
+        env = upload_working_dir_if_needed(env, include_gitignore=True, scratch_dir=scratch)
     env.pop("excludes", None)
     return env
 
