@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import itertools
 import os
 import weakref
@@ -228,7 +229,7 @@ class Calls:
         answer = hub.order.remote(thing.actor_id, "stop", args, ORDER_S)
         if not isinstance(thing, Record):
             return answer
-        kept = weakref.ref(thing)
+        kept, future, is_stream = weakref.ref(thing), answer.future(), thing in self._streams
 
         def settle(done: Any) -> None:
             late = kept()
@@ -237,12 +238,23 @@ class Calls:
                 return
             if phase == "queued":
                 late.verdict = Stop(interrupts, timeout_s).error(late.call_id(), phase)
-            elif phase == "running" and late in self._streams:
+            elif phase == "running" and is_stream:
                 late.end_verdict = Stop(interrupts, timeout_s).error(late.call_id(), phase)
             elif phase == "running" and interrupts:
                 later(GIVE_UP_S, lambda: self._give_up(kept, hub, timeout_s))
+            late.settle = None
 
-        answer.future().add_done_callback(settle)
+        def wait() -> None:
+            try:
+                future.exception(ORDER_S)
+            except concurrent.futures.TimeoutError:
+                return
+            settle(future)
+
+        if is_stream:
+            # Ray may tell of the end that the order has brought about before the host's answer is here.
+            thing.settle = wait
+        future.add_done_callback(settle)
         return answer
 
     def _give_up(self, kept: weakref.ref[Record], hub: Any, timeout_s: float) -> None:

@@ -59,6 +59,7 @@ class Record:
         hub: The name of the hub of the session that the call works for.
         verdict: The error that `get` raises, where this process knows it before Ray does: the call was stopped.
         end_verdict: The error that stands for a value: the call's generator was stopped, and Ray tells of its end only.
+        settle: Waits until it is known whether `end_verdict` comes; None if no answer of the host is open.
         limit_s: The seconds that a task was given, once they are over; else 0.
         has_begun: Whether the call is known to have begun: the object is a value of its generator.
         is_watched: Whether a verdict may come.
@@ -83,6 +84,7 @@ class Record:
         "limit_s",
         "number",
         "ref",
+        "settle",
         "submitted",
         "verdict",
     )
@@ -106,6 +108,7 @@ class Record:
         self.hub = hub
         self.verdict: BaseException | None = None
         self.end_verdict: BaseException | None = None
+        self.settle: Callable[[], None] | None = None
         self.limit_s = 0.0
         self.has_begun = False
         self.is_watched = False
