@@ -223,6 +223,29 @@ class TestSignal:
         invoke(signal.raise_signal, (signal.SIGINT,), {})
         assert job.interrupts == 1
 
+    def test_a_signal_during_a_wait_is_raised_after_it(self, installed: Any) -> None:
+        waiter = installed.sleeper = Waiter()
+        job = installed.running = Job()
+        invoke(self.be_pursued, (installed, job), {})
+        assert waiter.interrupted
+        assert (installed.due, job.interrupts) == (True, 0)
+        installed.sleeper = None
+        with pytest.raises(KeyboardInterrupt, match="this call was cancelled"):
+            invoke(self.end_wait, (installed,), {})
+        assert (installed.due, job.interrupts) == (False, 1)
+
+    def test_it_is_raised_in_a_handler_that_waits_in_the_midst_of_another_wait(self, installed: Any) -> None:
+        """Else the inner wait would be told to end, again and again, and never would."""
+        installed.sleeper = Waiter()
+        job = installed.running = Job()
+        invoke(self.be_pursued, (installed, job), {})
+        with pytest.raises(KeyboardInterrupt, match="this call was cancelled"):
+            invoke(self.end_wait, (installed,), {})
+        assert (installed.due, job.interrupts) == (False, 1)
+
+    def end_wait(self, installed: Any) -> None:
+        installed.raise_due()
+
     def test_a_signal_in_the_midst_of_the_handler_is_ignored(self, installed: Any) -> None:
         installed._in_handler = True
         job = installed.running = Job()

@@ -190,7 +190,10 @@ class Interrupts:
         if sleeper is not None:
             self.due = True
             sleeper.interrupt()
-            return
+        else:
+            self._raise_in(frame)
+
+    def _raise_in(self, frame: types.FrameType | None) -> None:
         if self._in_handler:
             # Nested handlers could exhaust the stack. The signal is not lost: its sender repeats it.
             return
@@ -205,7 +208,7 @@ class Interrupts:
     def raise_due(self) -> None:
         """See `Shelter`. The wait counts as the code that waits."""
         self.due = False
-        self._on_signal(signal.SIGINT, sys._getframe(1))
+        self._raise_in(sys._getframe(1))  # also in a wait of another signal's handler, which has interrupted a wait
 
     def _hits(self, frame: types.FrameType | None) -> bool:
         """Return whether the main thread's call is to be interrupted now; if so, count the interrupt."""
