@@ -181,25 +181,25 @@ def test_a_worker_gets_its_own_path_and_directory(server: ForkServer) -> None:
     assert (facts["path"], facts["cwd"]) == (["/second"], "/")
 
 
-def test_modules_are_imported_before_the_fork_once_for_all(server: ForkServer) -> None:
-    ask = "print('colorsys' in sys.modules, flush=True)"
+def asked_before_and_after_an_import(server: ForkServer, ask: str) -> list[str]:
+    """Return what three workers print, of which the second one is ordered with the module `colorsys`."""
     found = []
     for number, modules in enumerate([[], ["colorsys"], []]):
         out, err = server.fork(number, ask, modules=modules)
         with out, err:
             out.readline()
             found.append(out.readline().strip())
+    return found
+
+
+def test_modules_are_imported_before_the_fork_once_for_all(server: ForkServer) -> None:
+    found = asked_before_and_after_an_import(server, "print('colorsys' in sys.modules, flush=True)")
     assert found == ["False", "True", "True"]
 
 
 def test_workers_are_told_of_the_modules_that_they_inherit(server: ForkServer) -> None:
     ask = "print('colorsys' in inherited, set(sys.modules) - inherited, flush=True)"
-    found = []
-    for number, modules in enumerate([[], ["colorsys"], []]):
-        out, err = server.fork(number, ask, modules=modules)
-        with out, err:
-            out.readline()
-            found.append(out.readline().strip())
+    found = asked_before_and_after_an_import(server, ask)
     assert found == ["False set()", "True set()", "True set()"]
 
 

@@ -15,12 +15,28 @@ from nbactors.local.objects.held import Held
 from nbactors.local.objects.streams import RemoteReader
 from nbactors.local.submitting.pending_call import PendingCall, make_results, open_stream
 from nbactors.local.wire import failures, messages
+from nbactors.local.wire.cancel_mode import CancelMode
 from nbactors.object_ref import ObjectRef
 from nbactors.object_ref_generator import ObjectRefGenerator
 from nbactors.options.num_returns import STREAMING
 
 ROUNDS = 4
 """A message, its answer, and what follows from that answer: no test has a longer chain."""
+
+
+class Call:
+    """The call that makes an object, which keeps how it was cancelled."""
+
+    target = None
+
+    def __init__(self, entry: Any) -> None:
+        self.number = entry.number
+        self.cancels: list[CancelMode] = []
+        entry.call = self
+
+    def cancel(self, mode: CancelMode, recursive: bool, timeout_s: float = 0.0) -> None:
+        assert recursive
+        self.cancels.append(mode)
 
 
 class Listener:

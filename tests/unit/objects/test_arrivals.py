@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from lending import InThread, Stream, bring, bring_error, lend, pending, settle, when_blocked
+from lending import Call, InThread, Stream, bring, bring_error, lend, pending, settle, when_blocked
 from members import Session
 
 from nbactors import exceptions
@@ -244,21 +244,6 @@ class TestArrivals:
             assert alive() is None
         finally:
             gc.enable()
-
-
-class Call:
-    """The call that makes an object, which keeps how it was cancelled."""
-
-    target = None
-
-    def __init__(self, entry: Any) -> None:
-        self.number = entry.number
-        self.cancels: list[CancelMode] = []
-        entry.call = self
-
-    def cancel(self, mode: CancelMode, recursive: bool, timeout_s: float = 0.0) -> None:
-        assert recursive
-        self.cancels.append(mode)
 
 
 @pytest.mark.usefixtures("interrupts")

@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
-from lending import Stream, act, bring, bring_error, end, lend, pending, settle
+from lending import Call, Stream, act, bring, bring_error, end, lend, pending, settle
 from members import Session
 
 from nbactors import exceptions
@@ -175,20 +175,6 @@ class TestAwait:
             barrier.wait(10)
             bring(ref, 5)
             assert [result.result(10) for result in results] == [5, 5]
-
-
-class Call:
-    """The call that makes an object, which keeps how it was cancelled."""
-
-    target = None
-
-    def __init__(self, entry: Any) -> None:
-        self.number = entry.number
-        self.cancels: list[CancelMode] = []
-        entry.call = self
-
-    def cancel(self, mode: CancelMode, recursive: bool, timeout_s: float = 0.0) -> None:
-        self.cancels.append(mode)
 
 
 class TestStoppedCell:

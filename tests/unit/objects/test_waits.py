@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from lending import (
+    Call,
     InThread,
     Stream,
     act,
@@ -390,21 +391,6 @@ class TestLeft:
             next(generator)
         assert not remote_reader(generator).items
         borrower.membership.forked = False
-
-
-class Call:
-    """The call that makes an object, which keeps how it was cancelled."""
-
-    target = None
-
-    def __init__(self, entry: Any) -> None:
-        self.number = entry.number
-        self.cancels: list[CancelMode] = []
-        entry.call = self
-
-    def cancel(self, mode: CancelMode, recursive: bool, timeout_s: float = 0.0) -> None:
-        assert recursive
-        self.cancels.append(mode)
 
 
 @pytest.mark.usefixtures("interrupts")
