@@ -80,7 +80,8 @@ def _of_library(effort: MoreEffort, kind: str, ready: Callable[..., Callable[[],
 
 def _per_call(place: MarkedBench, session: Subject, of: str, **arguments: Any) -> Callable[[], float]:
     """Return a function that measures how many microseconds of processor time all processes take for a call."""
-    session.run("pin")
+    # The session has one thread yet, and all that it starts inherits the core.
+    os.sched_setaffinity(session.pid, {max(os.sched_getaffinity(0))})
     session.run("rate", of=of, seconds=min(WARM_S, place.effort.seconds), **arguments)
 
     def measure() -> float:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib.util
 import multiprocessing
-import os
 import sys
 from multiprocessing.connection import Connection
 from multiprocessing.managers import BaseManager
@@ -65,10 +64,6 @@ class StandardLibrary(base.Workloads):
         self._call: Any = None
         self._manager: Any = None
 
-    def pin(self) -> None:
-        """Pin this process to one core, and with it all processes that it starts. Before the first call."""
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-
     def one_at_a_time(self) -> Step:  # type: ignore[override] # there is one kind
         """Call a method 20 times, each time after the result of the previous call."""
         if self._call is None:
@@ -93,7 +88,6 @@ class StandardLibrary(base.Workloads):
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("PYTHONUNBUFFERED", "1")
     # A fresh interpreter would import this file again as another main module: fork, as nbactors does.
     multiprocessing.set_start_method("fork" if sys.platform == "linux" else "spawn")
     base.serve(StandardLibrary)

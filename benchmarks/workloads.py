@@ -169,10 +169,6 @@ class MoreWorkloads(base.Workloads):
         callers, others = self.runtime.remote(_Caller), self.classes()["plain"]
         return [callers.remote(self.module) for _ in range(PEERS)], [others.remote() for _ in range(PEERS)]
 
-    def pin(self) -> None:
-        """Pin this process to one core, and with it all processes that it starts. Before the session starts."""
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-
     def failing(self) -> Step:
         """Call a method that raises an error 20 times, each time after the previous error."""
         get, method = self.runtime.get, self.actor("failing").fail
