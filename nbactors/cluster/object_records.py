@@ -145,6 +145,12 @@ class Record:
         """Return the id of the call that makes the object, in hexadecimal digits."""
         return str(self.ref.task_id().hex())
 
+    def await_end(self) -> None:
+        """Wait until it is known whether a value is that of a generator's call that was stopped."""
+        settle = self.settle  # another thread may take it away
+        if settle is not None:
+            settle()
+
     def reduce(self, ref: ObjectRef[Any]) -> tuple[Any, ...]:
         """Return what pickles `ref`: Ray counts the reference inside.
 
@@ -152,8 +158,8 @@ class Record:
             OufOfBandObjectRefSerializationException: User code pickles it, and may not.
         """
         del ref
-        if not _is_sent_by_ray():
-            out_of_band.check(self.id.hex())
+        if out_of_band.is_forbidden() and not _is_sent_by_ray():
+            raise out_of_band.refusal(self.id.hex())
         self.is_claimed = True
         return rebuild, (self.ref, self.label, self.number, self.actor_id, self.hub)
 

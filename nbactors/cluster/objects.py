@@ -117,9 +117,7 @@ class Objects:
                 self._note_death(told.actor_id)
             raise told from None
         record.is_read = True
-        settle = record.settle  # another thread may take it away
-        if settle is not None:
-            settle()
+        record.await_end()
         if record.end_verdict is not None:
             raise record.end_verdict
         return self.received(value)
@@ -163,9 +161,8 @@ class Objects:
         except ray.exceptions.RayError:
             self._raise_ready(records)
             return [self.load(record, timeout) for record in records]
-        for settle in [record.settle for record in records]:
-            if settle is not None:
-                settle()
+        for record in records:
+            record.await_end()
         if any(record.end_verdict is not None for record in records):
             self._raise_ready(records)
         for record in records:

@@ -129,7 +129,8 @@ class Entry:
         """
         self.home.references.export(self, ref)
         if not pickling.note_contained(ref):
-            out_of_band.check(self.id.hex())
+            if out_of_band.is_forbidden():
+                raise out_of_band.refusal(self.id.hex())
             # User code pickles it, outside of a call: no borrower is counted for the copy, so the object is kept.
             self.home.references.pin(ref)
         return (rebuild, (self.id,))
