@@ -30,14 +30,14 @@ REST_S = 0.1
 LONGEST_REST_S = 3.2
 """For how long, in seconds, the selector does not spin after that: the first time, and at most if it happens again."""
 
+AGAIN_S = 1.0
+"""A thread that is pushed aside again within this time, in seconds, after its rest, rests twice as long."""
+
 AT_ONCE_S = 0.00002
 """A poll that returns within this time, in seconds, has not slept: the event was there when it began."""
 
 LONGEST_S = 3600.0
 """The longest timeout of one poll, in seconds: epoll rejects very large numbers."""
-
-AGAIN_S = 1.0
-"""A thread that is pushed aside again within this time, in seconds, after its rest, rests twice as long."""
 
 _MAX_EVENTS = 64
 """The highest number of events that one poll returns."""

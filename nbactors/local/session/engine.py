@@ -136,15 +136,15 @@ class LocalEngine(Engine):
         try:
             return self.process.objects.waiting.wait(refs, num_returns, timeout)
         finally:
-            if sys.stdout is not redirected.stdout or sys.stderr is not redirected.stderr:
-                self._await_lines()
+            self._end_wait()
 
     def unready_set(self) -> UnreadySet:
-        def at_end() -> None:
-            if sys.stdout is not redirected.stdout or sys.stderr is not redirected.stderr:
-                self._await_lines()
+        return Arrivals(self.process.objects.waiting, self._end_wait)
 
-        return Arrivals(self.process.objects.waiting, at_end)
+    def _end_wait(self) -> None:
+        """Await the lines that go to a stream which a block of the user's code redirects. `get` has this inline."""
+        if sys.stdout is not redirected.stdout or sys.stderr is not redirected.stderr:
+            self._await_lines()
 
     def _await_lines(self) -> None:
         """Do nothing: a worker shows no lines of its calls. Called on the thread of a `get` or `wait`, at its end."""
