@@ -44,7 +44,7 @@ def test_requests_that_were_cancelled_are_forgotten() -> None:
     for kind in kinds:
         assert ray.get([kind.remote(number) for number in range(20)], timeout=20)[-1] == 361
     tasks = engine.current().process.tasks  # type: ignore[attr-defined]
-    eventually(lambda: not tasks._expected)
+    eventually(lambda: not tasks.expected)
 
 
 @pytest.mark.usefixtures("session")

@@ -21,7 +21,7 @@ def remains_of(process: Any, worker: Any = None) -> list[str]:
         "links": [link for link in list(actors._links) if actors.existing(link) is not None],
         "holds": [hold for hold in list(actors._holds) if actors.hold_on(hold) is not None],
         "constructions": actors._constructions,
-        "requests for leases": tasks._expected,
+        "requests for leases": tasks.expected,
         "queues that wait": tasks.waiting,
         "leased workers": tasks._leased,
         "dead workers": tasks._dead,

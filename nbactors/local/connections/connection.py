@@ -114,12 +114,14 @@ class Connection:
         self._on_message = on_message
 
     def _use(self, sock: socket.socket) -> None:
-        self._receiver = iter(partial(sock.recvmsg, *_RECEIVE), None)
+        self._receiver = receiver_of(sock)
         self.sock = sock
 
     def start(self) -> None:
-        """Have the reactor watch the socket, so that the leader receives."""
-        self._reactor.register(self.sock.fileno(), selectors.EVENT_READ, self._on_ready)
+        """Have the reactor watch the socket, so that the leader receives. Repeated if an exception has aborted it."""
+        fd = self.sock.fileno()
+        self._reactor.unregister(fd)  # an aborted start has perhaps noted it without telling the system
+        self._reactor.register(fd, selectors.EVENT_READ, self._on_ready)
 
     # ------------------------------------------------------------------------------------------------------ sending
 
@@ -483,6 +485,11 @@ class Connection:
                 self._reactor.call_at_last(CLOSE_S, sock.close)
         chunks, self._chunks = self._chunks, deque()
         close_chunks(chunks)
+
+
+def receiver_of(sock: socket.socket) -> Iterator[Any]:
+    """Return an iterator: each step is one receive, and yields the received chunk."""
+    return iter(partial(sock.recvmsg, *_RECEIVE), None)
 
 
 def unpack(batch: Outbox) -> tuple[list[Any], list[int], list[Parcel]]:

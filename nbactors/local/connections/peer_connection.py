@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from nbactors import exceptions
-from nbactors.local.connections.connection import Connection, unpack
+from nbactors.local.connections.connection import Connection, receiver_of, unpack
 from nbactors.local.connections.intake import CUT_OFF, MISSING, Mark, close_fds, with_fds
 from nbactors.local.connections.outbox import MAX_FDS, Outbox, Part, parts
 from nbactors.local.reactor.reactor import Reactor
@@ -345,23 +345,30 @@ class PeerConnection(Connection):
 
     def begin(self, sock: socket.socket) -> None:
         """Take the first socket, and send at once. The side that connects, any thread."""
-        if self._take(sock):
-            self._due = _Resume(False)
-            self.start()
-            self.flush()
+        if self._take(sock, _Resume(False), resuming=False):
+            self.set_out()
 
     def offer(self, sock: socket.socket) -> None:
         """Take a new socket, and send after the other side has told what it has received. The side that connects."""
-        self._resuming = True
-        if self._take(sock):
-            self.start()
+        if self._take(sock, None, resuming=True):
+            self.set_out()
 
-    def _take(self, sock: socket.socket) -> bool:
+    def set_out(self) -> None:
+        """Receive on the socket that was taken, and send what is due. Repeated if an exception has aborted it."""
+        self.start()
+        self.flush()
+
+    def _take(self, sock: socket.socket, due: Any, *, resuming: bool) -> bool:
+        """Take a socket and what it begins with, in one step, unless there is a socket already."""
         sock.setblocking(False)
+        receiver = receiver_of(sock)
         if self.closed or self.sock is not None:  # a calling thread and the leader's timer have both made a socket
             sock.close()
             return False
-        self._use(sock)
+        self._receiver = receiver
+        self.sock = sock
+        self._due = due
+        self._resuming = resuming
         return True
 
     def confirm(self, received: int) -> None:

@@ -169,18 +169,27 @@ class Peers:
             connection.is_outgoing = True
             connection.after_batch = self._owner.after_batch
             self._owner.equip(connection)
-            if known is None:
-                if self._outgoing.setdefault(process_id, connection) is connection:
-                    break
-            elif self._outgoing.get(process_id) is known:
-                self._outgoing[process_id] = connection
-                break
-        # All threads find the connection before it has a socket; what they send meanwhile goes out with `begin`.
-        try:
-            sock = self._reach(process_id, messages.Attach(connection.link, False, 0), CONNECT_S)
-        except BaseException:
-            self._reactor.call_later(0, partial(self._reconnect, connection))
-            raise
+            try:
+                if self._add(process_id, connection, known):
+                    return self._connect(connection)
+            except BaseException:
+                # Others may wait for what they have sent on it: the leader makes the socket, or goes on with it.
+                if self._outgoing.get(process_id) is connection:
+                    self._reactor.call_later(0, partial(self._reconnect, connection))
+                raise
+
+    def _add(self, process_id: bytes, connection: PeerConnection, known: PeerConnection | None) -> bool:
+        """Have all threads find a connection in place of a closed one; return False if another thread was faster."""
+        if known is None:
+            return self._outgoing.setdefault(process_id, connection) is connection
+        if self._outgoing.get(process_id) is known:
+            self._outgoing[process_id] = connection
+            return True
+        return False
+
+    def _connect(self, connection: PeerConnection) -> PeerConnection | None:
+        """Make the first socket of a connection; what other threads send meanwhile goes out with `begin`."""
+        sock = self._reach(connection.peer_id, messages.Attach(connection.link, False, 0), CONNECT_S)
         if sock is not None:
             connection.begin(sock)
         elif self._node.lost:
@@ -215,6 +224,9 @@ class Peers:
 
     def _reconnect(self, connection: PeerConnection) -> None:
         if connection.closed:
+            return
+        if connection.sock is not None:  # an exception came between taking the socket and using it
+            connection.set_out()
             return
         attach = messages.Attach(connection.link, True, connection.received)
         sock = self._reach(connection.peer_id, attach, RECONNECT_S)

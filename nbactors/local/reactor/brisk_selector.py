@@ -65,7 +65,20 @@ class BriskSelector(selectors.DefaultSelector):
         self._rests_until = 0.0
         self._rest_s = REST_S
         poller: Any = getattr(self, "_selector", None)
-        self._poll: Any = poller.poll if hasattr(select, "epoll") and isinstance(poller, select.epoll) else None
+        self._poller = poller if hasattr(select, "epoll") and isinstance(poller, select.epoll) else None
+        self._poll: Any = self._poller.poll if self._poller is not None else None
+
+    def unregister(self, fileobj: Any) -> selectors.SelectorKey:
+        """Stop watching, also what is only half registered: an exception has come just when epoll had taken it."""
+        try:
+            return super().unregister(fileobj)
+        except KeyError:
+            if self._poller is not None:
+                try:
+                    self._poller.unregister(fileobj)
+                except (OSError, ValueError):  # it was not registered at all, or is closed
+                    pass
+            raise
 
     def look(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """Do what `select` of the standard library does in half the time, by leaving out what epoll does not need."""

@@ -339,11 +339,13 @@ class LocalActorLink(Target, ActorLink):
             failed = arguments.failure() if arguments is not None else None
             if failed is not None:
                 self._doom(call, failed.data)
-            elif call.connection is None:
+                queue.pop(call)  # last, so that no asynchronous exception loses the call
+                continue
+            if call.connection is None:
                 self._send(connection, call)
             else:  # an asynchronous exception has aborted `_send` after the sending
                 call.sent()
-            queue.pop(call)  # last, so that no asynchronous exception loses the call
+            queue.pop_sent(call)  # last, as above
 
     @in_turn
     def on_argument(self, call: PendingCall) -> None:

@@ -16,9 +16,11 @@ class Queued(Protocol):
 
     Attributes:
         queue: The queue that the call is in; None if it is in none.
+        connection: The connection on which the call was sent; None if it was not.
     """
 
     queue: Any
+    connection: Any
 
 
 _C = TypeVar("_C", bound=Queued)
@@ -64,6 +66,17 @@ class CallQueue(Generic[_C]):
             call.queue = None
         calls = self.calls
         if calls and calls[0] is call:
+            calls.popleft()
+
+    def pop_sent(self, call: _C) -> None:
+        """Do what `pop` does after the call was sent, unless its worker has given it back meanwhile.
+
+        A handler that has interrupted the sending has waited then, and the call is in the queue a second time.
+        """
+        if call.queue is self and call.connection is not None:
+            call.queue = None
+        calls = self.calls
+        if calls and calls[0] is call and call.queue is not self:
             calls.popleft()
 
     def take_out(self, call: _C) -> bool:

@@ -148,7 +148,8 @@ class PendingCall(Sent):
                     self.awaited = entry  # after `add_waiter`, so that an awaited entry is sure to call `ready`
                     return False
             self.awaited = None
-            self.state = _READY.get(self.state, self.state)
+            if self.state in _READY:
+                self.state = _READY[self.state]
         return True
 
     def go_out(self, connection: Connection, message: Any, *, at_once: bool = False) -> None:
@@ -164,7 +165,8 @@ class PendingCall(Sent):
         try:
             (connection.send_now if at_once else connection.send)(message, sent=self)
         finally:
-            if self.connection is None:
+            # Else it was not sent, or a handler that has interrupted this thread has sent it on another connection.
+            if self.connection is not connection:
                 calls.pop(self.number, None)
         self.sent()
         if self.state > SENT:  # a handler that has interrupted this thread has handled the answer
@@ -174,7 +176,8 @@ class PendingCall(Sent):
 
     def sent(self) -> None:
         """Note that the call was sent."""
-        self.state = _SEND.get(self.state, self.state)
+        if self.state in _SEND:  # no call follows until the store, see `local.reactor`
+            self.state = _SEND[self.state]
 
     def return_to(self, queue: CallQueue[PendingCall], *, is_tried: bool = False, is_last: bool = False) -> None:
         """Put the call back into a queue, in one step, unless it is back already.
@@ -185,13 +188,13 @@ class PendingCall(Sent):
             is_last: Whether the call goes behind all others; else it goes before them.
         """
         self.sent()
-        state = _RETURN.get(self.state)
         put = queue.calls.append if is_last else queue.calls.appendleft
-        if state is not None and self.connection is not None:
+        # No call between this comparison and the stores: a handler may have seen the call sent anew, and answered.
+        if self.state in _RETURN and self.connection is not None:
             if is_tried and self.retries > 0:
                 self.retries -= 1
             self.connection = None
-            self.state = state
+            self.state = _RETURN[self.state]
             self.queue = queue
             put(self)
 
@@ -208,7 +211,8 @@ class PendingCall(Sent):
     def finish(self) -> None:
         """End the call, whose results are there."""
         self.sent()  # the answer may be handled before the sending thread calls this
-        self.state = _REPLY.get(self.state, self.state)  # unchanged in a repeated call, after an asynchronous exception
+        if self.state in _REPLY:  # it is not in a repeated call, after an asynchronous exception
+            self.state = _REPLY[self.state]
         self.release()
 
     def fail(self, error: bytes) -> None:

@@ -34,7 +34,8 @@ class Replies:
         if call.stream is not None:
             self._settle(connection, call, [Held(message.data)])
             return
-        in_flight.answered = call.target
+        # A repeated handling finds a call that has dropped its target already.
+        in_flight.answered = call.target or in_flight.answered
         call.entries[0].resolve(message.data)
         call.finish()
         in_flight.answering = None
@@ -66,7 +67,7 @@ class Replies:
         elif _spread(call, held):
             self._run_again(connection, call)
             return
-        in_flight.answered = call.target
+        in_flight.answered = call.target or in_flight.answered
         call.finish()
         in_flight.answering = None
 

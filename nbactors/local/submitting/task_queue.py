@@ -225,6 +225,8 @@ class TaskQueue(Target):
         wanted = min(max(len(queue), 1), ASKING) if waits else 0
         while len(self._asked) < wanted:
             self._ask()
+        if wanted and queue.head() is None:  # a handler that has interrupted this thread has seen the tasks run
+            self._withdraw()
         self._is_full = waits and len(self._asked) >= ASKING and not any(map(_has_room, list(self._leases.values())))
 
     def _doom_all(self, error: bytes) -> None:
@@ -256,7 +258,7 @@ class TaskQueue(Target):
                 self._send(lease, call)
             else:  # an asynchronous exception has aborted `_send` after the sending
                 call.sent()
-            queue.pop(call)  # last, so that no asynchronous exception loses the call
+            queue.pop_sent(call)  # last, so that no asynchronous exception loses the call
         lease.in_flight = len(calls)
         if was_idle:
             # One send for all tasks, since each send wakes the worker. For a busy worker tasks are gathered further.
@@ -300,8 +302,12 @@ class TaskQueue(Target):
         send = node.send if self._asked else node.send_now
         rid = node.number()
         self._tasks.waiting.add(self)
-        self._tasks.expect(rid, self)
-        send(self._request(rid))
+        try:
+            self._tasks.expect(rid, self)
+            send(self._request(rid))
+        except BaseException:
+            self._tasks.answered(rid)  # if it was sent, the lease is returned
+            raise
         # Noted after the sending: the queue would wait for ever for the answer to a request that was not sent.
         self._asked.add(rid)
 
@@ -339,21 +345,39 @@ class TaskQueue(Target):
     def granted(self, grant: messages.LeaseGranted) -> None:
         """Use a worker that the node has leased; return it if there are no tasks any more. The leader's thread."""
         self._answered_request(grant.rid)
-        is_wanted = self._queue.head() is not None
-        connection = self._peers.connect(grant.process_id) if is_wanted else None
-        if connection is None:
-            self._node.send_now(messages.ReturnLease(grant.lease_id))
-        else:
-            connection.in_flight.on_close = self._on_connection_closed
-            connection.in_flight.pid = grant.pid
-            self._leases[grant.process_id] = Lease(grant, connection, self._depth)
-            self._tasks.leased(grant.process_id, self)
+        if not self.uses(grant):  # else an exception from outside, or a handler, has this step run a second time
+            self._use_or_return(grant)
         self._pump()
         if self._queue.head() is None:
             self._withdraw()
             lease = self._leases.get(grant.process_id)
             if lease is not None and not lease.connection.in_flight.calls:
                 self._rest(lease)
+
+    def uses(self, grant: messages.LeaseGranted) -> bool:
+        """Return whether the queue has this lease, and has not returned it. The leader's thread."""
+        lease = self._leases.get(grant.process_id)
+        return lease is not None and lease.lease_id == grant.lease_id
+
+    def _use_or_return(self, grant: messages.LeaseGranted) -> None:
+        is_wanted = grant.rid in self._tasks.expected and self._queue.head() is not None
+        connection = self._peers.connect(grant.process_id) if is_wanted else None
+        if connection is None:
+            self._tasks.answered(
+                grant.rid
+            )  # first: if this is run a second time, a lease that was returned is not used
+            if not self.uses(grant):  # else a handler has interrupted this thread, and has run this step
+                self._node.send_now(messages.ReturnLease(grant.lease_id))
+            return
+        connection.in_flight.on_close = self._on_connection_closed
+        connection.in_flight.pid = grant.pid
+        lease = Lease(grant, connection, self._depth)
+        self._tasks.leased(grant.process_id, self)
+        expected = self._tasks.expected
+        if not self.uses(grant):
+            self._leases[grant.process_id] = lease
+        if grant.rid in expected:
+            del expected[grant.rid]
 
     @in_turn
     def refused(self, refused: messages.Refused) -> None:
@@ -362,15 +386,23 @@ class TaskQueue(Target):
         self._doom_all(failures.encode(reasons.no_worker(refused.kind, refused.text)))
 
     def _withdraw(self) -> None:
+        """Withdraw the open requests. The node answers none, unless it has granted a lease already."""
+        expected = self._tasks.expected
         # Only the requests that are open now: a signal handler may submit a task meanwhile and ask for a worker.
         for rid in list(self._asked):
-            self._tasks.withdraw(rid)
-            self._answered_request(rid)
+            if self._asked <= {rid}:
+                self._tasks.waiting.discard(self)
+            # Forgotten in one step, and before the sending: a request that is withdrawn and still noted would keep the
+            # next task from asking.
+            self._asked -= {rid}
+            if rid in expected:
+                del expected[rid]
+            self._node.send(messages.CancelLease(rid))
 
     def _answered_request(self, rid: int) -> None:
-        self._asked.discard(rid)
-        if not self._asked:
+        if self._asked <= {rid}:  # first: nobody asks again for an answer to the last request
             self._tasks.waiting.discard(self)
+        self._asked.discard(rid)
 
     @in_turn
     def answered(self, connection: Connection) -> None:
@@ -437,13 +469,19 @@ class TaskQueue(Target):
         self._depth = 1
         if lease is not None:
             lease.depth = 1
+        calls = connection.in_flight.calls
         if is_spent:
-            numbers = list(connection.in_flight.calls)
-        for number in reversed(numbers):
-            call = connection.in_flight.calls.get(number)
+            numbers = list(calls)
+        while numbers:
+            # Taken from the message's own list: a step that is run a second time would take back what was sent anew.
+            number = numbers[-1]
+            call = calls.get(number)
             if call is not None:
                 self._requeue(call)
-                connection.in_flight.calls.pop(number, None)
+                if call.connection is not connection:  # else a handler has waited here, and it was sent once more
+                    calls.pop(number, None)
+            if numbers and numbers[-1] == number:
+                del numbers[-1]
         if is_spent and lease is not None:
             self._return(lease)
         self._pump()

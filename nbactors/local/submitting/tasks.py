@@ -85,7 +85,8 @@ class Tasks:
         self._own_seat = own_seat
         self._queues: dict[bytes, dict[Any, TaskQueue]] = {}
         """The queues by the function's key, and then by what `_find_queue` tells kinds by."""
-        self._expected: dict[int, TaskQueue] = {}
+        self.expected: dict[int, TaskQueue] = {}
+        """The queues whose requests for a lease are open, by the request's number."""
         self.waiting: set[TaskQueue] = set()
         """The queues with open requests for a worker."""
         self._leased: dict[bytes, TaskQueue] = {}
@@ -178,12 +179,11 @@ class Tasks:
 
     def expect(self, rid: int, queue: TaskQueue) -> None:
         """Register a queue's request for a lease."""
-        self._expected[rid] = queue
+        self.expected[rid] = queue
 
-    def withdraw(self, rid: int) -> None:
-        """Withdraw a request for a lease. The node does not answer it, unless it has granted a lease already."""
-        self._expected.pop(rid, None)
-        self._node.send(messages.CancelLease(rid))
+    def answered(self, rid: int) -> None:
+        """Note that a request for a lease was answered, and what the answer brings is done."""
+        self.expected.pop(rid, None)
 
     def leased(self, process_id: bytes, queue: TaskQueue) -> None:
         """Register a queue's worker."""
@@ -204,19 +204,21 @@ class Tasks:
 
     def on_granted(self, grant: messages.LeaseGranted) -> None:
         """Pass a leased worker to the queue that has asked for it. The leader's thread."""
-        queue = self._expected.get(grant.rid)
-        if queue is None:  # the node has granted the lease before it read the withdrawal of the request
-            self._node.send_now(messages.ReturnLease(grant.lease_id))
-        else:
+        queue = self.expected.get(grant.rid)
+        if queue is not None:
             queue.granted(grant)
-            self._expected.pop(grant.rid, None)
+            return
+        user = self._leased.get(grant.process_id)
+        if user is None or not user.uses(grant):
+            # The node has granted the lease before it read the withdrawal of the request.
+            self._node.send_now(messages.ReturnLease(grant.lease_id))
 
     def on_refused(self, refused: messages.Refused) -> None:
         """Tell a queue that the node refuses its request for a worker. The leader's thread."""
-        queue = self._expected.get(refused.rid)
+        queue = self.expected.get(refused.rid)
         if queue is not None:
             queue.refused(refused)
-            self._expected.pop(refused.rid, None)
+            self.expected.pop(refused.rid, None)
 
     def on_given_back(self, connection: Connection, message: messages.GivenBack) -> None:
         """Pass tasks that a worker gives back to its queue. The leader's thread."""
@@ -257,7 +259,7 @@ class Tasks:
 
     def node_lost(self) -> None:
         """Fail the tasks that have no worker, since the node is gone. The leader's thread."""
-        self._expected.clear()
+        self.expected.clear()
         for process_id in list(self._dead):
             self.lost(process_id, self._node.lost)
         for queue in self._all_queues():
