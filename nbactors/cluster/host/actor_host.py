@@ -28,6 +28,7 @@ from nbactors.cluster.host.setup import Setup
 from nbactors.cluster.host.worker import of_process
 from nbactors.definitions.metadata import ActorMeta
 from nbactors.exceptions.one_line import brief
+from nbactors.in_worker.loop_blocking import LoopBlocking
 
 _LEAVING = (SystemExit, ray.exceptions.AsyncioActorExit)
 """What leaves a method to end the actor."""
@@ -126,7 +127,8 @@ class Host:
             "interrupt": self._running.interrupt,
             "stack": self._stack,
             "inspect": self._inspect,
-            "kill": _kill_this_actor,
+            "kill": self._kill,
+            "flush": self._process.flush_all,
             "written_since": self._process.written_since,
             "aside": self._asides.begin,
             "aside_outcome": self._asides.outcome,
@@ -141,6 +143,10 @@ class Host:
         from nbactors.cluster.host.inspecting import inspection  # noqa: PLC0415 - as above
 
         return inspection(self._running)
+
+    def _kill(self) -> None:
+        self._process.flush_all()
+        ray.kill(ray.get_runtime_context().current_actor)
 
     def _function(self, call: Call) -> Callable[..., Any]:
         return self._built_in.find(call.method)
@@ -179,15 +185,11 @@ class Host:
                 hook()
         finally:  # Ray writes an error of the hook to its log, and goes on
             self._process.events.close()
-            self._process.flush()
+            self._process.flush_all()
             self._orders.leave()
 
     def __repr__(self) -> str:
         return f"Host({type(self).__name__})"
-
-
-def _kill_this_actor() -> None:
-    ray.kill(ray.get_runtime_context().current_actor)
 
 
 @asynccontextmanager
@@ -285,6 +287,7 @@ class AsyncActorHost(Host):
 
     async def __init__(self, setup: Setup, *values: Any) -> None:  # type: ignore[misc] # Ray awaits it
         self._start(setup)
+        self._process.engine.before_block = LoopBlocking().notice
         with self._constructing(setup) as cls:
             args, kwargs = self._process.split(setup.call, values)
             if inspect.iscoroutinefunction(cls.__init__):  # type: ignore[misc] # of this very class

@@ -104,6 +104,12 @@ class WorkerProcess:
         """Wait until all output has arrived."""
         self._lines.flush()
 
+    def flush_all(self) -> None:
+        """Wait until all output has arrived, unfinished lines and what is left in the pipes included."""
+        self._capture.drain()
+        self._lines.finish_all()
+        self._lines.flush()
+
     def on_hub(self, use: Callable[[Any], None]) -> None:
         """Call `use` with each hub that this process gets to know."""
         self._on_hub.append(use)

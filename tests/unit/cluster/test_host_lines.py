@@ -63,6 +63,15 @@ def test_an_unfinished_line_waits_for_its_end_or_that_of_the_call(road: Road, ou
     assert not out.finish("a", 1)
 
 
+def test_unfinished_lines_of_all_cells_are_taken_when_the_process_ends(road: Road, out: Lines) -> None:
+    for hub, cell in [("a", 1), ("a", 2), ("b", 1)]:
+        out.write(hub, cell, 1, f"rest {cell}")
+    out.finish_all()
+    out.finish_all()
+    out.flush()
+    assert [road.text("a"), road.text("b")] == ["rest 1rest 2", "rest 1"]
+
+
 def test_cells_streams_and_sessions_are_told_apart_in_the_order_of_writing(road: Road, out: Lines) -> None:
     for hub, cell, stream, text in [("a", 1, 1, "x\n"), ("a", 1, 1, "y\n"), ("a", 1, 2, "e\n"), ("b", 9, 1, "z\n")]:
         out.write(hub, cell, stream, text)

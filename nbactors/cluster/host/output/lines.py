@@ -81,6 +81,13 @@ class Lines:
                     self._add(Part(hub, cell, stream, rest))
             return bool(self._parts or self._under_way)
 
+    def finish_all(self) -> None:
+        """Take all unfinished lines: this process ends."""
+        with self._changed:
+            for key, rest in self._unfinished.items():
+                self._add(Part(*key, rest))
+            self._unfinished.clear()
+
     def flush(self) -> None:
         """Send all output, and wait until it has arrived."""
         deadline = monotonic() + ACK_S
