@@ -17,6 +17,7 @@ import ray
 
 from nbactors.cluster.common import actor_records
 from nbactors.cluster.common.context import was_restarted
+from nbactors.cluster.host import call_task
 from nbactors.cluster.host.alone import Alone, AlonePlain
 from nbactors.cluster.host.asides import Asides
 from nbactors.cluster.host.built_in import OWN, BuiltIn
@@ -169,8 +170,8 @@ class Host:
             if begun.stop.timeout_s:
                 return begun.stop.error(_task_id(), "running")
             return cancelled(call.label, _task_id(), error)
-        if begun is not None and begun.task is not None and isinstance(error, asyncio.CancelledError):
-            return cancelled(call.label, _task_id(), error)  # its own code has cancelled it
+        if isinstance(error, asyncio.CancelledError) and (begun is None or begun.task is not None):
+            return cancelled(call.label, _task_id(), error)  # the actor's own code has cancelled it
         return failure(call.label, error)
 
     def _dropping(self, begun: Begun | None) -> BaseException | None:
@@ -288,6 +289,7 @@ class AsyncActorHost(Host):
     async def __init__(self, setup: Setup, *values: Any) -> None:  # type: ignore[misc] # Ray awaits it
         self._start(setup)
         self._process.engine.before_block = LoopBlocking().notice
+        call_task.use_in(asyncio.get_running_loop())
         with self._constructing(setup) as cls:
             args, kwargs = self._process.split(setup.call, values)
             if inspect.iscoroutinefunction(cls.__init__):  # type: ignore[misc] # of this very class
@@ -385,7 +387,12 @@ class AsyncActorHost(Host):
         return (item for item in found)
 
     def _begin(self, call: Call) -> Begun:
-        return self._running.begin(call, asyncio.current_task(), asyncio.get_running_loop())
+        task, loop = asyncio.current_task(), asyncio.get_running_loop()
+        if type(task) is call_task.CallTask:
+            task.begin()
+        else:  # the first call on the loop of its concurrency group
+            call_task.use_in(loop)
+        return self._running.begin(call, task, loop)
 
     async def _end(self, call: Call, token: Any, error: BaseException | None) -> None:
         try:
