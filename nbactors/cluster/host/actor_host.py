@@ -26,7 +26,7 @@ from nbactors.cluster.host.failures import cancelled, failure
 from nbactors.cluster.host.orders import Orders
 from nbactors.cluster.host.running import Begun, Running, Stop, Stopped
 from nbactors.cluster.host.setup import Setup
-from nbactors.cluster.host.worker import of_process
+from nbactors.cluster.host.worker import CLOSE_S, of_process
 from nbactors.definitions.metadata import ActorMeta
 from nbactors.exceptions.one_line import brief
 from nbactors.in_worker.loop_blocking import LoopBlocking
@@ -185,9 +185,8 @@ class Host:
             if hook is not None:
                 hook()
         finally:  # Ray writes an error of the hook to its log, and goes on
-            self._process.events.close()
-            self._process.flush_all()
-            self._orders.leave()
+            self._process.close()
+            self._orders.close(CLOSE_S)
 
     def __repr__(self) -> str:
         return f"Host({type(self).__name__})"

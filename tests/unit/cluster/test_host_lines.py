@@ -41,7 +41,7 @@ def road() -> Road:
 def out(road: Road) -> Iterator[Lines]:
     out = Lines(road.send, road.wait)
     yield out
-    out.close()
+    out.close(10)
 
 
 def test_output_is_sent_without_a_flush(road: Road, out: Lines) -> None:
