@@ -128,6 +128,10 @@ class Hub:
             if waiting and order in waiting:
                 waiting.remove(order)
 
+    async def knows(self, address: bytes) -> bool:
+        """Return whether a host has asked for orders, and has not left."""
+        return address in self._asking
+
     async def flush(self, address: bytes, wait_s: float) -> None:
         """Have a host send what it has written, or all hosts for an empty address. Returns once the output is here.
 
