@@ -166,7 +166,8 @@ class RayEngine(Engine):
         call = self.calls.numbered(call)
         limit = options.max_concurrency or (1000 if meta.is_async else 1)
         is_plain = not meta.is_async and limit == 1 and not options.concurrency_groups
-        setup = Setup(call, _travelling(cls), meta, options.name or meta.class_name, is_plain)
+        limits = {"": limit, **options.concurrency_groups}
+        setup = Setup(call, _travelling(cls), meta, options.name or meta.class_name, is_plain, limits)
         host = host_class(meta, options)
         given = actor_options(options)
         if self.wanted is not None:

@@ -74,7 +74,7 @@ cluster.preflight         : cluster.common exceptions                           
 cluster.host              : cluster.common in_worker definitions exceptions frontend logging_config          + ray
 cluster.common            : definitions engine exceptions                                                    + ray
 
-in_worker                 : frontend version                                                  + IPython traitlets
+in_worker                 : exceptions frontend version                                       + IPython traitlets
 
 local.worker              : pickling local.worker.running local.worker.inspecting local.worker.printing local.session
                             in_worker

@@ -43,6 +43,7 @@ class Host:
         self._process = of_process()
         self._process.label = setup.label
         self._meta = setup.meta
+        self._limits = setup.limits
         self._running = Running()
         self._id = bytes.fromhex(ray.get_runtime_context().get_actor_id())
         self._process.engine.hosted = self
@@ -138,12 +139,12 @@ class Host:
     def _stack(self) -> str:
         from nbactors.cluster.host.stacks import describe  # noqa: PLC0415 - few actors are asked
 
-        return describe(self._running)
+        return describe(self._running, _CALLS)
 
     def _inspect(self) -> dict[str, Any]:
         from nbactors.cluster.host.inspecting import inspection  # noqa: PLC0415 - as above
 
-        return inspection(self._running)
+        return inspection(self._running, self._limits, _CALLS)
 
     def _kill(self) -> None:
         self._process.flush_all()
@@ -342,7 +343,8 @@ class AsyncActorHost(Host):
                 begun = self._begin(call)
                 try:
                     args, kwargs = self._process.split(call, values)
-                    items = self._function(call)(*args, **kwargs)
+                    function = self._function(call)
+                    items = function(*args, **kwargs)
                     if hasattr(items, "__aiter__"):
                         async with _closing(items):
                             async for item in items:
@@ -401,3 +403,9 @@ class AsyncActorHost(Host):
             return
         if has_output:
             await asyncio.to_thread(self._process.flush)
+
+
+_CALLS = frozenset(
+    each.__code__ for each in (ActorHost.call, ActorHost.stream, AsyncActorHost.call, AsyncActorHost.stream)
+)
+"""The code in whose frames are the user's function, and the arguments that it was called with."""
