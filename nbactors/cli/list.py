@@ -9,13 +9,18 @@ from typing import Any
 
 import click
 
-from nbactors.cli import table
+from nbactors.cli import clusters, table
 from nbactors.util import call_ids
 from nbactors.util.state import MANY, list_actors, list_tasks, list_workers, node_status
 from nbactors.views.bar import clock
 
 _ACTOR_HEADS = ("ACTOR", "CLASS", "STATE", "PID", "NAMESPACE")
 _CALL_HEADS = ("CALL", "NAME", "STATE", "TIME", "FROM")
+
+_RUNNING_HEADS = ("ACTOR", "CALL", "TIME")
+
+_RUNNING_S = 5.0
+"""Seconds in which an actor of a cluster has to tell what runs in it."""
 
 _ENDED = ("FINISHED", "FAILED")
 
@@ -35,15 +40,21 @@ _WORDS = {
 @click.command("list")
 @click.option("--all", "everything", is_flag=True, help="Also dead actors, and calls that have ended.")
 @click.option("--json", "as_json", is_flag=True, help="Print all columns as one JSON object, null if no node runs.")
-def list(everything: bool, as_json: bool) -> None:  # noqa: A001 - the command's name
+@clusters.option
+def list(everything: bool, as_json: bool, address: str | None) -> None:  # noqa: A001 - the command's name
     """Show the actors, then the calls that run and wait, of all programs and notebooks of this user.
 
     `nbactors cancel` takes the ids of calls, such as 3f9a-17: the beginning of the caller's id, and the number of its
     call. `nbactors interrupt` takes the names, ids and pids of actors. FROM is the notebook's cell and the process that
     has made the call. The node learns of a call half a second after its begin.
 
+    With --cluster the calls are those that run in actors, as these tell: no table of all calls is on a cluster.
+
     Exit status 0, and 3 if no node runs.
     """
+    if address is not None:
+        _list_cluster(address, everything, as_json)
+        return
     actors = [
         row
         for row in list_actors(limit=MANY, detail=True, ended_sessions=everything)
@@ -59,6 +70,20 @@ def list(everything: bool, as_json: bool) -> None:  # noqa: A001 - the command's
         click.echo("\n".join(report(actors, calls, time.time(), table.terminal_width())))
     if is_missing:
         raise click.exceptions.Exit(3)
+
+
+def _list_cluster(address: str, everything: bool, as_json: bool) -> None:
+    with clusters.visit(address) as visit:
+        actors = [row for row in visit.actors() if everything or row["state"] != "DEAD"]
+        calls = visit.running([row for row in actors if row["state"] == "ALIVE"], _RUNNING_S)
+    if as_json:
+        click.echo(json.dumps({"actors": actors, "calls": calls}, indent=2))
+        return
+    width = table.terminal_width()
+    names = {row["actor_id"]: row["name"] or row["actor_id"][:12] for row in actors}
+    running = [(names[call["actor_id"]], call["name"], clock(call["span"])) for call in calls]
+    click.echo("\n".join(_actor_lines(actors, width)))
+    click.echo("\n".join(["", *(table.lines([_RUNNING_HEADS, *running], width, 1) if calls else ["No call runs."])]))
 
 
 def _calls(everything: bool) -> Sequence[dict[str, Any]]:
@@ -90,9 +115,13 @@ def report(
         now: Seconds since 1970.
         width: Characters of a line.
     """
-    shown = table.lines([_ACTOR_HEADS, *map(_actor_cells, actors)], width, 1) if actors else ["No actor lives."]
+    shown = _actor_lines(actors, width)
     cells = [_CALL_HEADS, *(_call_cells(row, now) for row in calls)]
     return [*shown, "", *(table.lines(cells, width, 1) if calls else ["No call runs or waits."])]
+
+
+def _actor_lines(actors: Sequence[Mapping[str, Any]], width: int) -> Sequence[str]:
+    return table.lines([_ACTOR_HEADS, *map(_actor_cells, actors)], width, 1) if actors else ["No actor lives."]
 
 
 def _actor_cells(row: Mapping[str, Any]) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from nbactors.cli import actor_choice, outcome
+from nbactors.cli import actor_choice, clusters, outcome
 from nbactors.util.state import stack as stack_of
 
 
@@ -20,16 +20,23 @@ from nbactors.util.state import stack as stack_of
 )
 @actor_choice.namespace_option
 @outcome.json_option
-def stack(actors: tuple[str, ...], timeout: float, namespace: str | None, as_json: bool) -> None:
+@clusters.option
+def stack(actors: tuple[str, ...], timeout: float, namespace: str | None, as_json: bool, address: str | None) -> None:
     """Show what each ACTOR does now: its calls, the frames of user code, other threads, asyncio tasks.
 
     ACTOR is a name, a process id, or the beginning of an actor's id, as `nbactors list` shows them. The actor goes on
-    meanwhile, and answers even while a method blocks.
+    meanwhile, and answers even while a method blocks. On a cluster it answers while a session lives that has called it.
 
     Exit status 0, 1 if an actor is unknown or does not answer, and 3 if no node runs.
     """
-    chosen, problems = actor_choice.find_all(actors, actor_choice.living(as_json), namespace)
-    answers, silent = actor_choice.ask_each(chosen, lambda actor_id: stack_of(actor_id, timeout))
+    if address is None:
+        chosen, problems = actor_choice.find_all(actors, actor_choice.living(as_json), namespace)
+        answers, silent = actor_choice.ask_each(chosen, lambda actor_id: stack_of(actor_id, timeout))
+    else:
+        with clusters.visit(address) as visit:
+            living = {row["actor_id"]: row for row in visit.actors() if row["state"] != "DEAD"}
+            chosen, problems = actor_choice.find_all(actors, [*living.values()], namespace)
+            answers, silent = actor_choice.ask_each(chosen, lambda actor_id: visit.stack(living[actor_id], timeout))
     problems += silent
     if as_json:
         stacks = [{**actor_choice.shown(row), "stack": text} for row, text in answers]

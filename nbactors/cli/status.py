@@ -9,19 +9,21 @@ from typing import Any
 import click
 
 from nbactors import byte_sizes
-from nbactors.cli import table
+from nbactors.cli import clusters, table
 from nbactors.util.state import list_nodes
 from nbactors.version import __version__
 from nbactors.views.sizes import silent_text
 
 _STORE_COLUMNS = ("OBJECT STORE", "HELD", "SPILLED", "LIMIT", "")
+_NODE_COLUMNS = ("NODE", "ADDRESS", "HOST", "CPUS")
 _COLUMNS = ("ACTOR", "CLASS", "STATE", "PID", "NAMESPACE", "HOLDS")
 
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print everything as one JSON object, null if no node runs.")
 @click.option("--all", "everywhere", is_flag=True, help="Also what runs in other directories than NBACTORS_DIR.")
-def status(as_json: bool, everywhere: bool) -> None:
+@clusters.option
+def status(as_json: bool, everywhere: bool, address: str | None) -> None:
     """Show what runs: the nodes, their resources, their object store, the actors.
 
     Sessions of different versions of nbactors may have separate nodes; each node counts all the CPUs. In JSON "nodes"
@@ -29,6 +31,9 @@ def status(as_json: bool, everywhere: bool) -> None:
 
     Exit status 0, 1 if a node does not answer, and 3 if no node runs.
     """
+    if address is not None:
+        _show_cluster(address, as_json)
+        return
     nodes = list_nodes(everywhere)
     if as_json:
         own = next((node["status"] for node in nodes if node["is_own"] and node["status"]), None) or {}
@@ -41,6 +46,49 @@ def status(as_json: bool, everywhere: bool) -> None:
         raise click.exceptions.Exit(3)
     if not all(node["state"] in ("RUNNING", "OTHER_PROTOCOL") for node in nodes):
         raise click.exceptions.Exit(1)
+
+
+def _show_cluster(address: str, as_json: bool) -> None:
+    with clusters.visit(address) as visit:
+        found = visit.status()
+        found["actors"] = [row for row in visit.actors() if row["state"] != "DEAD"]
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+    else:
+        click.echo("\n".join([f"Ray cluster at {found['address']}", *_of_cluster(found)]))
+
+
+def _of_cluster(found: dict[str, Any]) -> list[str]:
+    """Return the report of a Ray cluster."""
+    counts = [_count(found["sessions"], "session"), *(_count(len(found[key]), key[:-1]) for key in ("nodes", "actors"))]
+    nodes = [
+        (
+            row["NodeID"][:12],
+            row["NodeManagerAddress"],
+            row["NodeManagerHostname"],
+            f"{row['Resources'].get('CPU', 0):g}",
+        )
+        for row in found["nodes"]
+    ]
+    width = table.screen_width()
+    actors = table.lines([_COLUMNS, *map(_cells, found["actors"])], width, 1)
+    return [
+        ", ".join(counts),
+        "",
+        *_resources(found),
+        "",
+        *table.lines([_NODE_COLUMNS, *nodes], width, 1),
+        *(["", *actors] if found["actors"] else []),
+    ]
+
+
+def _resources(found: dict[str, Any]) -> list[str]:
+    lines = ["Resources, free of all:"]
+    for name, total in sorted(found["resources"].items()):
+        # Less than nothing is free if a session declares more than the node has.
+        free = max(found["available"].get(name, 0.0), 0.0)
+        lines.append(f"  {name:<8} {_amount(name, free)} of {_amount(name, total)}")
+    return lines
 
 
 def _lines(node: dict[str, Any]) -> list[str]:
@@ -89,12 +137,8 @@ def _report(found: dict[str, Any]) -> list[str]:
     lines = [
         f"{_count(found['sessions'], 'session')}, {_count(found['workers'], 'worker')}, {_count(len(actors), 'actor')}",
         "",
-        "Resources, free of all:",
+        *_resources(found),
     ]
-    for name, total in sorted(found["resources"].items()):
-        # Less than nothing is free if a session declares more than the node has.
-        free = max(found["available"].get(name, 0.0), 0.0)
-        lines.append(f"  {name:<8} {_amount(name, free)} of {_amount(name, total)}")
     lines += ["", *table.lines([_STORE_COLUMNS, *map(_store_cells, found["object_stores"])], table.screen_width())]
     if actors:
         lines += ["", *table.lines([_COLUMNS, *map(_cells, actors)], table.screen_width(), 1)]

@@ -43,6 +43,7 @@ class Hub:
         self._orders: defaultdict[bytes, deque[tuple[int, str, tuple[Any, ...]]]] = defaultdict(deque)
         self._has_orders: dict[bytes, asyncio.Event] = {}
         self._left: set[bytes] = set()
+        self._asking: set[bytes] = set()
         self._answers: dict[int, asyncio.Future[Any]] = {}
         self._number = 0
 
@@ -127,6 +128,25 @@ class Hub:
             if waiting and order in waiting:
                 waiting.remove(order)
 
+    async def knows(self, address: bytes) -> bool:
+        """Return whether a host has asked for orders, and has not left."""
+        return address in self._asking
+
+    async def flush(self, address: bytes, wait_s: float) -> None:
+        """Have a host send what it has written, or all hosts for an empty address. Returns once the output is here.
+
+        A host that has never asked for orders is not waited for, nor one that did not answer the last time.
+
+        Args:
+            address: To whom the order is. It is about to be killed, so it is asked only once.
+            wait_s: Seconds after which a host is not waited for any more.
+        """
+        addresses = [each for each in ([address] if address else list(self._asking)) if each in self._asking]
+        answers = (self.order(each, "flush", (), wait_s) for each in addresses)
+        for each, answer in zip(addresses, await asyncio.gather(*answers, return_exceptions=True), strict=True):
+            if address or isinstance(answer, TimeoutError):
+                self._asking.discard(each)
+
     async def orders(self, address: bytes, wait_s: float) -> list[tuple[int, str, tuple[Any, ...]]]:
         """Return the orders for a host; wait for one for `wait_s` seconds, longer where many hosts ask.
 
@@ -135,6 +155,8 @@ class Hub:
         """
         if not wait_s:
             self._left.discard(address)
+        if not wait_s or self._was_restarted:
+            self._asking.add(address)
         earlier = self._has_orders.pop(address, None)
         if earlier is not None:
             earlier.set()
@@ -153,6 +175,7 @@ class Hub:
     async def leave(self, address: bytes) -> None:
         """Answer a host that waits for orders, and is about to end: Ray ends a worker after its last call has ended."""
         self._left.add(address)
+        self._asking.discard(address)
         if address in self._has_orders:
             self._has_orders[address].set()
 

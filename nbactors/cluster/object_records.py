@@ -290,7 +290,7 @@ class StreamRecord:
         waited: Ray's generator, which `ray.wait` takes.
     """
 
-    __slots__ = ("__weakref__", "_is_closed", "_reading", "_record", "_stop", "home", "waited")
+    __slots__ = ("__weakref__", "_is_closed", "_reading", "_record", "_sleeping", "_stop", "home", "waited")
 
     verdict = None
     is_watched = False
@@ -302,6 +302,7 @@ class StreamRecord:
         self._stop = stop
         self._is_closed = False
         self._reading = threading.Lock()
+        self._sleeping: list[asyncio.Future[None]] = []
 
     def next(self, timeout: float | None) -> ObjectRef[Any]:
         """See `ObjectRefGenerator._next_sync`."""
@@ -346,7 +347,24 @@ class StreamRecord:
         if self._is_closed:
             raise StopAsyncIteration
         self._check_session()
-        return self._referring(await self.waited.__anext__())
+        generator = self.waited
+        if not generator.next_ready():
+            await self._next_or_close(generator)
+            if self._is_closed:
+                raise StopAsyncIteration
+        return self._referring(await generator.__anext__())
+
+    async def _next_or_close(self, generator: Any) -> None:
+        """Wait until the next value is there, and take none; or until `close`."""
+        closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._sleeping.append(closed)
+        there = asyncio.ensure_future(_next_of(generator))
+        try:
+            if not self._is_closed:  # meanwhile
+                await asyncio.wait((there, closed), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            there.cancel()
+            self._sleeping.remove(closed)
 
     def _referring(self, ref: Any) -> ObjectRef[Any]:
         made = self._record
@@ -377,6 +395,8 @@ class StreamRecord:
         """See `ObjectRefGenerator.close`."""
         self._is_closed = True
         self.waited = self._record.ref  # Ray's generator goes, so a producer that waits for its readers goes on
+        for closed in self._sleeping[:]:
+            _wake(closed)
         self._stop(self._record)
 
     def __del__(self) -> None:
@@ -402,6 +422,29 @@ class StreamRecord:
             f"the ObjectRefGenerator {completed.hex()} cannot be sent to another process: on a Ray cluster only the "
             "process that has made the call reads it. Send the references that it yields"
         )
+
+
+async def _next_of(generator: Any) -> None:
+    """Wait for the next object of Ray's generator, as its `__anext__` does."""
+    ref, is_there = generator.worker.core_worker.peek_object_ref_stream(generator._generator_ref)
+    try:
+        if not is_there:
+            await ref
+    except Exception:  # noqa: BLE001 - whoever takes the object gets it
+        pass
+
+
+def _wake(sleeping: asyncio.Future[None]) -> None:
+    """Make a future final. Any thread."""
+
+    def wake() -> None:
+        if not sleeping.done():
+            sleeping.set_result(None)
+
+    try:
+        sleeping.get_loop().call_soon_threadsafe(wake)
+    except RuntimeError:  # the loop is closed
+        pass
 
 
 def _is_sent_by_ray() -> bool:

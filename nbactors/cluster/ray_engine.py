@@ -46,6 +46,9 @@ if TYPE_CHECKING:
 FREE_S = 5.0
 """Seconds to wait until the name of a dead actor is free: Ray frees it later than it tells callers of the death."""
 
+FLUSH_S = 0.5
+"""Seconds to wait until what an actor has written has arrived, before it is killed."""
+
 META_S = 30.0
 """Seconds to wait for the metadata of an actor whose creator is still about to keep it."""
 
@@ -54,6 +57,7 @@ class RayEngine(Engine):
     """The methods that sessions and workers share. The base class describes each of them.
 
     Attributes:
+        before_block: Called before `get` and `wait` may block their thread.
         show_bar: In a worker, shows the state of a bar; returns False if no cell has made the call.
         hosted: The host of this worker's actor, None elsewhere.
         objects: What this process refers to.
@@ -72,6 +76,7 @@ class RayEngine(Engine):
         self.actor_logs: ActorLogs | None = None
         self.usage = Usage()
         self.task_table: TaskTable | None = None
+        self.before_block: Callable[[], None] = _nothing
         self.show_bar: Callable[[BarState], bool] | None = None
         self.objects = Objects(Watcher(self.on_dropped_end), self._in_slices)
         self.calls = Calls(self.objects, self.calling_cell, self.hub_name)
@@ -94,11 +99,15 @@ class RayEngine(Engine):
 
     def get(self, refs: Sequence[ObjectRef[Any]], timeout: float | None) -> list[Any]:
         __tracebackhide__ = True
+        if timeout != 0:
+            self.before_block()
         return self.objects.get(refs, timeout)
 
     def wait(
         self, refs: list[ObjectRef[Any]], num_returns: int, timeout: float | None, fetch_local: bool
     ) -> tuple[list[ObjectRef[Any]], list[ObjectRef[Any]]]:
+        if timeout != 0:
+            self.before_block()
         return self.objects.wait(refs, num_returns, timeout, fetch_local)
 
     def _in_slices(self) -> bool:
@@ -157,7 +166,8 @@ class RayEngine(Engine):
         call = self.calls.numbered(call)
         limit = options.max_concurrency or (1000 if meta.is_async else 1)
         is_plain = not meta.is_async and limit == 1 and not options.concurrency_groups
-        setup = Setup(call, _travelling(cls), meta, options.name or meta.class_name, is_plain)
+        limits = {"": limit, **options.concurrency_groups}
+        setup = Setup(call, _travelling(cls), meta, options.name or meta.class_name, is_plain, limits)
         host = host_class(meta, options)
         given = actor_options(options)
         if self.wanted is not None:
@@ -246,10 +256,22 @@ class RayEngine(Engine):
 
     def kill(self, link: ActorLink, no_restart: bool) -> None:
         assert isinstance(link, RayActorLink)
+        if link.actor_id not in self.objects.died:
+            self._await_output(self.calls.hub(), link.actor_id)
         with translating():
             ray.kill(link.handle, no_restart=no_restart)
         if no_restart:
             actor_records.forget(link.actor_id)
+
+    @staticmethod
+    def _await_output(hub: Any, actor_id: bytes = b"") -> None:
+        """Have what an actor has written arrive, or what all have. A host that is busy is not awaited for long."""
+        if hub is None:
+            return
+        try:
+            ray.wait([hub.flush.remote(actor_id, FLUSH_S)], timeout=2 * FLUSH_S)
+        except ray.exceptions.RayError:  # the session is about to end
+            pass
 
     def stack(self, link: ActorLink, timeout: float) -> str:
         hub = self.calls.hub()
@@ -456,6 +478,10 @@ def _travelling(cls: Any) -> Any:
         return cls
     address = address_of(cls, cls.__module__, cls.__qualname__)
     return ByName(address) if address is not None else cls
+
+
+def _nothing() -> None:
+    return None
 
 
 def _tell_ray(kind: type, made: serializers.Serializer | None) -> None:

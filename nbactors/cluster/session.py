@@ -276,6 +276,7 @@ class RaySession(RayEngine):
         if self._is_closed or os.getpid() != self._pid:
             return
         self.checkpoints.clear()
+        self._await_output(self._hub)
         self._take(0.0, TAKE_S)
         self.objects.watcher.catch_up()
         self._news.close()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import logging
 import os
-import socket
 import sys
 from typing import Any
 
@@ -13,9 +12,6 @@ from nbactors import engine, exceptions
 from nbactors.engine.base import Engine
 from nbactors.frontend.unread_printer import are_off
 from nbactors.options import InitOptions
-
-CONNECT_S = 10.0
-"""Seconds in which the head of a cluster accepts a connection."""
 
 
 def prepare(options: InitOptions) -> InitOptions:
@@ -87,6 +83,7 @@ def _connect(options: InitOptions) -> bool:
 
     if ray.is_initialized():
         return False
+    from nbactors.cluster.common.reachable import check_reachable  # noqa: PLC0415 - as above
     from nbactors.cluster.common.unread import silence_ray  # noqa: PLC0415 - as above
     from nbactors.cluster.shipping import Shipped  # noqa: PLC0415 - as above
 
@@ -118,7 +115,7 @@ def _connect(options: InitOptions) -> bool:
 
             them["job_config"] = JobConfig(default_actor_lifetime="detached")
         silence_ray()
-        _check_reachable(address)
+        check_reachable(address)
         try:
             ray.init(**them)
         except (ConnectionError, RuntimeError) as error:
@@ -126,16 +123,3 @@ def _connect(options: InitOptions) -> bool:
     finally:
         shipped.close()
     return True
-
-
-def _check_reachable(address: str) -> None:
-    """Raise RaySystemError if nothing listens at an address: Ray itself tries for two minutes."""
-    host, colon, port = address.rpartition(":")
-    if not colon or not port.isdigit():
-        return
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), CONNECT_S).close()
-    except OSError as error:
-        raise exceptions.RaySystemError(
-            f"no Ray cluster answers at {address!r}: {error}. `ray status` on the head tells the address"
-        ) from None

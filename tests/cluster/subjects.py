@@ -36,3 +36,55 @@ def counter() -> Any:
                 pass
 
     return Counter
+
+
+def latches() -> Any:
+    """Return a class whose methods of each kind wait."""
+
+    class Latches:
+        def __init__(self) -> None:
+            import threading
+
+            self.opened = threading.Event()
+
+        def sync(self, number: int, *, text: str) -> str:
+            number = 0
+            self.opened.wait()
+            return text * number
+
+        def stream(self, number: int) -> Any:
+            self.opened.wait()
+            yield number
+
+        def open(self) -> None:
+            self.opened.set()
+
+    return Latches
+
+
+def async_latches() -> Any:
+    """Return a class whose coroutines of each kind wait."""
+
+    class AsyncLatches:
+        def __init__(self) -> None:
+            import threading
+
+            self.opened = threading.Event()
+
+        async def sync(self, number: int, *, text: str) -> str:
+            await self.opening()
+            return text * number
+
+        async def stream(self, number: int) -> Any:
+            await self.opening()
+            yield number
+
+        async def opening(self) -> None:
+            import asyncio
+
+            await asyncio.to_thread(self.opened.wait)
+
+        async def open(self) -> None:
+            self.opened.set()
+
+    return AsyncLatches

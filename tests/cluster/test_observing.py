@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from cluster.subjects import counter
+from cluster.subjects import async_latches, counter, latches
 from nbactors.testing import eventually
 
 
@@ -272,6 +272,27 @@ def test_an_actor_is_inspected_and_interrupted_by_its_id(ray: Any, state: Any, a
         ray.get(running, timeout=30)
     assert interrupt_actor(actor) == 0
     assert ray.get(actor.add.remote(), timeout=30) == 2
+
+
+@pytest.mark.parametrize("kind", [latches, async_latches])
+def test_an_actor_tells_the_arguments_groups_and_frames_of_what_runs(ray: Any, state: Any, kind: Any) -> None:
+    actor = ray.remote(concurrency_groups={"others": 3}, max_concurrency=2, num_cpus=0)(kind()).remote()
+    sync = actor.sync.remote(7, text="seven")
+    stream = actor.stream.options(concurrency_group="others").remote(8)
+    ray.get(actor.__ray_ready__.options(concurrency_group="others").remote())
+    eventually(lambda: len(state.inspect_actor(actor)["running"]) == 2, 30)
+    told = state.inspect_actor(actor)
+    assert state.stack(actor).count("self.opened.wait") == 2
+    calls = {call["name"].split(".")[1]: call for call in told["running"]}
+    assert calls["sync"]["arguments"] == [("number", "7"), ("text", "'seven'")]
+    assert calls["stream"]["arguments"] == [("number", "8")]
+    assert {name: call["group"] for name, call in calls.items()} == {"sync": "", "stream": "others"}
+    assert [(group["name"], group["size"], group["running"]) for group in told["groups"]] == [
+        ("", 2, [calls["sync"]["task_id"]]),
+        ("others", 3, [calls["stream"]["task_id"]]),
+    ]
+    ray.get([actor.open.options(concurrency_group="others").remote(), sync])
+    assert ray.get(next(stream)) == 8
 
 
 @pytest.mark.parametrize("by", ["id", "reference", "id of Ray"])

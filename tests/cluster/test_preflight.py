@@ -33,6 +33,14 @@ def test_the_doctor_asks_each_node(address: str) -> None:
     assert platform.python_version() in result.output
 
 
+def test_the_doctor_is_told_at_once_that_nothing_listens() -> None:
+    from nbactors.cli.group import main
+
+    result = CliRunner().invoke(main, ["doctor", "--cluster", "127.0.0.1:1"])
+    assert result.exit_code == 1, result.output
+    assert "no Ray cluster answers at '127.0.0.1:1'" in " ".join(result.output.split())
+
+
 def test_a_session_joins_the_cluster_and_runs_on_both_nodes(fresh: Any, address: str) -> None:
     fresh.init(address)
 

@@ -11,7 +11,7 @@ import pytest
 
 from conformance.drivers import Drivers
 from conformance.latch import Latch
-from conformance.subjects import Gate, Journal, echo, is_running
+from conformance.subjects import Journal, echo, is_running
 
 
 class Failing(Latch):
@@ -24,12 +24,21 @@ class Failing(Latch):
     async def cancel_itself(self) -> None:
         raise asyncio.CancelledError
 
-    def block(self, gate: Gate) -> None:
-        gate.wait()
+    def cancel_new_tasks(self) -> None:
+        """Cancel each task before it starts, until `stop_cancelling`."""
+        loop = asyncio.get_running_loop()
+        self.cancels = True
 
-    def cancel_all_tasks(self) -> None:
-        for task in asyncio.all_tasks() - {asyncio.current_task()}:
-            task.cancel()
+        def cancel() -> None:
+            for task in asyncio.all_tasks(loop):
+                task.cancel()
+            if self.cancels:
+                loop.call_soon(cancel)
+
+        loop.call_soon(cancel)
+
+    async def stop_cancelling(self) -> None:
+        self.cancels = False
 
     async def base_exception(self) -> None:
         raise BaseException("the base of all")
@@ -128,14 +137,13 @@ class TestErrors:
         assert ray.get(failing.echo.remote("alive")) == "alive"
 
     @pytest.mark.differs("on Ray the other calls may never end then")
-    def test_a_call_whose_task_is_cancelled_before_its_start_counts_as_cancelled(self, ray: Any, gate: Gate) -> None:
-        failing = ray.remote(Failing).remote()
-        blocking = failing.block.remote(gate)
-        held, cancelling = failing.hold.remote(), failing.cancel_all_tasks.remote()
-        gate.open()
-        ray.get([blocking, cancelling])
+    def test_a_call_whose_task_is_cancelled_before_its_start_counts_as_cancelled(self, ray: Any) -> None:
+        failing = ray.remote(concurrency_groups={"aside": 1})(Failing).remote()
+        ray.get(failing.cancel_new_tasks.remote())
+        held = failing.hold.remote()
         with pytest.raises(ray.exceptions.TaskCancelledError, match="was cancelled"):
-            ray.get(held, timeout=30)
+            ray.get(held, timeout=10)
+        ray.get(failing.stop_cancelling.options(concurrency_group="aside").remote())
         assert ray.get(failing.echo.remote("alive")) == "alive"
 
     def test_a_base_exception_fails_the_call_and_the_actor_lives(self, ray: Any) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +106,24 @@ class TestCleanup:
         del actor
         eventually(lambda: journal.lines() == GRACEFUL)
         eventually(lambda: not is_running(pid))
+
+    def test_an_atexit_handler_takes_its_time(self, ray: Any, journal: Journal, eventually: Any) -> None:
+        class Slow(Mortal):
+            def __init__(self, journal: Journal) -> None:
+                import atexit
+
+                super().__init__(journal)
+                atexit.register(self.leave)
+
+            def leave(self) -> None:
+                print("leaving")
+                subprocess.run([sys.executable, "-c", "import asyncio"], check=True)
+                self.journal.note("left")
+
+        actor = ray.remote(Slow).remote(journal)
+        ray.get(actor.pid.remote())
+        del actor
+        eventually(lambda: journal.lines() == ["shutdown", "left", "atexit"])
 
     def test_shutdown_is_optional(self, ray: Any, eventually: Any) -> None:
         actor = ray.remote(Echo).remote()

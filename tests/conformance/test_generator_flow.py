@@ -160,6 +160,42 @@ class TestEndingEarly:
         thread.join(10)
         assert ended == [ENDED]
 
+    @pytest.mark.differs("Ray's generators cannot be closed")
+    @pytest.mark.parametrize("closer", ["task", "thread"])
+    def test_close_wakes_waiting_readers_of_a_loop(self, ray: Any, gate: Gate, closer: str) -> None:
+        generator = caller(ray, "sync")("halt", gate)
+
+        async def read() -> list[Any]:
+            values = [await anext(generator)]
+            reading = asyncio.ensure_future(anext(generator, ENDED))
+            for _ in range(10):
+                await asyncio.sleep(0)
+            if closer == "task":
+                generator.close()
+            else:
+                await asyncio.to_thread(generator.close)
+            return [*values, await asyncio.wait_for(reading, 10), await anext(generator, ENDED)]
+
+        first, *others = asyncio.run(read())
+        assert ray.get(first) == "before"
+        assert others == [ENDED, ENDED]
+
+    def test_a_cancelled_reader_of_a_loop_takes_no_value(self, ray: Any, gate: Gate) -> None:
+        generator = caller(ray, "sync")("halt", gate)
+
+        async def read() -> list[Any]:
+            values = [await (await anext(generator))]
+            reading = asyncio.ensure_future(anext(generator))
+            for _ in range(10):
+                await asyncio.sleep(0)
+            reading.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await reading
+            gate.open()
+            return [*values, await (await anext(generator)), await anext(generator, ENDED)]
+
+        assert asyncio.run(read()) == ["before", "after", ENDED]
+
     def test_the_actor_serves_after_a_generator_was_dropped(self, ray: Any, journal: Journal) -> None:
         actor = ray.remote(SyncActor).remote()
         generator = actor.note.options(**{BOUND: 1}).remote(5, journal)

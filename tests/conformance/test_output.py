@@ -7,6 +7,9 @@ import re
 import pytest
 
 from conformance.drivers import Driver, Drivers, worker_lines
+from conformance.subjects import Gate, Journal
+
+LOST_AT_EXIT = "Ray loses what is printed while the driver ends"
 
 
 def start_talker(drivers: Drivers, body: str, options: str = "") -> Driver:
@@ -175,6 +178,49 @@ class TestCompleteness:
         """)
         assert driver.printed("Talker", 1) == ["last words"]
 
+    @pytest.mark.parametrize(
+        "end", [pytest.param("kill(talker)"), pytest.param("shutdown()", marks=pytest.mark.differs(LOST_AT_EXIT))]
+    )
+    def test_what_a_running_call_has_written_is_shown_though_it_is_ended(
+        self, drivers: Drivers, gate: Gate, journal: Journal, end: str
+    ) -> None:
+        driver = drivers.start(f"""
+            ray.init()
+
+            @ray.remote
+            class Talker:
+                def talk(self, journal, gate):
+                    print("last words")
+                    os.write(1, b"from below\\n")
+                    print("unfinished", end="", flush=True)
+                    journal.note("written")
+                    gate.wait()
+
+            journal = Journal({journal.path!r})
+            talker = Talker.remote()
+            talk = talker.talk.remote(journal, Gate({gate.path!r}))
+            while not journal.lines():
+                pass
+            ray.{end}
+        """)
+        assert driver.printed("Talker", 3) == ["last words", "from below", "unfinished"]
+
+    def test_the_last_output_of_an_actor_that_kills_itself_is_shown(self, drivers: Drivers) -> None:
+        driver = drivers.start("""
+            ray.init()
+
+            @ray.remote
+            class Talker:
+                def end(self):
+                    print("last words", flush=True)
+                    ray.kill(ray.get_runtime_context().current_actor)
+
+            talker = Talker.remote()
+            talker.end.remote()
+            pause()
+        """)
+        assert driver.printed("Talker", 1) == ["last words"]
+
     @pytest.mark.differs_on_cluster("what a worker writes in the last 50 ms before a crash may be lost")
     def test_the_last_output_of_a_crashing_actor_is_shown(self, drivers: Drivers) -> None:
         driver = drivers.start("""
@@ -192,7 +238,7 @@ class TestCompleteness:
         """)
         assert driver.printed("Talker", 1) == ["last words"]
 
-    @pytest.mark.differs("Ray loses what is printed while the driver ends")
+    @pytest.mark.differs(LOST_AT_EXIT)
     @pytest.mark.differs_on_cluster("Ray ends the actors after the driver has left, so what they print then is lost")
     def test_nothing_is_lost_at_exit(self, drivers: Drivers) -> None:
         stdout, _ = drivers.run("""
@@ -212,7 +258,7 @@ class TestCompleteness:
         """)
         assert worker_lines(stdout, "Talker") == [*(f"line {i}" for i in range(2000)), "shut down"]
 
-    @pytest.mark.differs("Ray loses what is printed while the driver ends")
+    @pytest.mark.differs(LOST_AT_EXIT)
     def test_nothing_is_lost_at_shutdown(self, drivers: Drivers) -> None:
         stdout, stderr = drivers.run("""
             ray.init()

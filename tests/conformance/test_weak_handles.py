@@ -251,6 +251,31 @@ def test_a_handle_of_get_if_exists_keeps_an_actor_that_exists(ray: Any, name: st
     assert ray.get_actor(name) == again
 
 
+class Getter:
+    """Gets or creates an actor in a worker."""
+
+    def take(self, name: str) -> int:
+        import importlib
+        import sys
+
+        ray = importlib.import_module("nbactors" if "nbactors" in sys.modules else "ray")
+        self.handle = ray.remote(Echo).options(name=name, get_if_exists=True).remote()
+        return int(ray.get(self.handle.pid.remote()))
+
+
+@pytest.mark.differs(
+    "a notebook's cell that gets or creates an actor may run twice, so `get_if_exists` keeps the actor"
+)
+@pytest.mark.differs_on_cluster("as on Ray, in another process than that of a handle `get_if_exists` keeps no actor")
+def test_a_handle_of_get_if_exists_keeps_an_actor_of_another_process(ray: Any, name: str, actor: list[Any]) -> None:
+    getter = ray.remote(Getter).remote()
+    pid = ray.get(getter.take.remote(name))
+    actor.clear()
+    gc.collect()
+    assert ray.get(getter.take.remote(name)) == pid
+    assert ray.get(ray.get_actor(name).pid.remote()) == pid
+
+
 @pytest.mark.differs(
     "a notebook's cell that gets or creates an actor may run twice, so `get_if_exists` keeps the actor"
 )

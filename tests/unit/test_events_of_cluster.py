@@ -149,7 +149,7 @@ def test_tasks_and_constructions_are_told_apart(facts: Any, method: str, kind: s
     made.events.begin(call(1, method))
     (told,) = made.flush()
     assert (told.kind, told.function) == (kind, function)
-    made.events.close()
+    made.events.close(10)
 
 
 def test_a_thread_sends_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,4 +157,4 @@ def test_a_thread_sends_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     made = Sent()
     made.events.begin(call(1))
     assert made.has_one.wait(30)
-    made.events.close()
+    made.events.close(10)

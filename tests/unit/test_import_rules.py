@@ -22,7 +22,7 @@ jupyter.server            : jupyter util exceptions frontend version views  + ju
 jupyter                   : package in_worker util upkeep actor remote_function object_ref object_ref_generator
                             byte_sizes exceptions frontend views
                           + IPython anywidget ipywidgets traitlets tblib psutil
-cli                       : cluster.preflight benchmark util byte_sizes exceptions version views
+cli                       : cluster.observing cluster.preflight benchmark util byte_sizes exceptions version views
                                                                                   + click psutil rich textual
 benchmark                 :                                                                     + typing_extensions
 testing                   : exceptions frontend local.access local.sockets                      + msgspec psutil
@@ -70,11 +70,11 @@ version                   :
 cluster                   : cluster.observing cluster.preflight cluster.host cluster.common definitions engine
                             exceptions frontend object_ref object_ref_generator options version views        + ray
 cluster.observing         : cluster.common engine exceptions object_ref version                              + ray
-cluster.preflight         : exceptions                                                                       + ray
+cluster.preflight         : cluster.common exceptions                                                        + ray
 cluster.host              : cluster.common in_worker definitions exceptions frontend logging_config          + ray
 cluster.common            : definitions engine exceptions                                                    + ray
 
-in_worker                 : frontend                                                          + IPython traitlets
+in_worker                 : exceptions frontend version                                       + IPython traitlets
 
 local.worker              : pickling local.worker.running local.worker.inspecting local.worker.printing local.session
                             in_worker

@@ -17,6 +17,7 @@ import ray
 
 from nbactors.cluster.common import actor_records
 from nbactors.cluster.common.context import was_restarted
+from nbactors.cluster.host import call_task
 from nbactors.cluster.host.alone import Alone, AlonePlain
 from nbactors.cluster.host.asides import Asides
 from nbactors.cluster.host.built_in import OWN, BuiltIn
@@ -25,9 +26,10 @@ from nbactors.cluster.host.failures import cancelled, failure
 from nbactors.cluster.host.orders import Orders
 from nbactors.cluster.host.running import Begun, Running, Stop, Stopped
 from nbactors.cluster.host.setup import Setup
-from nbactors.cluster.host.worker import of_process
+from nbactors.cluster.host.worker import CLOSE_S, of_process
 from nbactors.definitions.metadata import ActorMeta
 from nbactors.exceptions.one_line import brief
+from nbactors.in_worker.loop_blocking import LoopBlocking
 
 _LEAVING = (SystemExit, ray.exceptions.AsyncioActorExit)
 """What leaves a method to end the actor."""
@@ -41,6 +43,7 @@ class Host:
         self._process = of_process()
         self._process.label = setup.label
         self._meta = setup.meta
+        self._limits = setup.limits
         self._running = Running()
         self._id = bytes.fromhex(ray.get_runtime_context().get_actor_id())
         self._process.engine.hosted = self
@@ -126,7 +129,8 @@ class Host:
             "interrupt": self._running.interrupt,
             "stack": self._stack,
             "inspect": self._inspect,
-            "kill": _kill_this_actor,
+            "kill": self._kill,
+            "flush": self._process.flush_all,
             "written_since": self._process.written_since,
             "aside": self._asides.begin,
             "aside_outcome": self._asides.outcome,
@@ -135,12 +139,16 @@ class Host:
     def _stack(self) -> str:
         from nbactors.cluster.host.stacks import describe  # noqa: PLC0415 - few actors are asked
 
-        return describe(self._running)
+        return describe(self._running, _CALLS)
 
     def _inspect(self) -> dict[str, Any]:
         from nbactors.cluster.host.inspecting import inspection  # noqa: PLC0415 - as above
 
-        return inspection(self._running)
+        return inspection(self._running, self._limits, _CALLS)
+
+    def _kill(self) -> None:
+        self._process.flush_all()
+        ray.kill(ray.get_runtime_context().current_actor)
 
     def _function(self, call: Call) -> Callable[..., Any]:
         return self._built_in.find(call.method)
@@ -163,8 +171,8 @@ class Host:
             if begun.stop.timeout_s:
                 return begun.stop.error(_task_id(), "running")
             return cancelled(call.label, _task_id(), error)
-        if begun is not None and begun.task is not None and isinstance(error, asyncio.CancelledError):
-            return cancelled(call.label, _task_id(), error)  # its own code has cancelled it
+        if isinstance(error, asyncio.CancelledError) and (begun is None or begun.task is not None):
+            return cancelled(call.label, _task_id(), error)  # the actor's own code has cancelled it
         return failure(call.label, error)
 
     def _dropping(self, begun: Begun | None) -> BaseException | None:
@@ -178,16 +186,11 @@ class Host:
             if hook is not None:
                 hook()
         finally:  # Ray writes an error of the hook to its log, and goes on
-            self._process.events.close()
-            self._process.flush()
-            self._orders.leave()
+            self._process.close()
+            self._orders.close(CLOSE_S)
 
     def __repr__(self) -> str:
         return f"Host({type(self).__name__})"
-
-
-def _kill_this_actor() -> None:
-    ray.kill(ray.get_runtime_context().current_actor)
 
 
 @asynccontextmanager
@@ -285,6 +288,8 @@ class AsyncActorHost(Host):
 
     async def __init__(self, setup: Setup, *values: Any) -> None:  # type: ignore[misc] # Ray awaits it
         self._start(setup)
+        self._process.engine.before_block = LoopBlocking().notice
+        call_task.use_in(asyncio.get_running_loop())
         with self._constructing(setup) as cls:
             args, kwargs = self._process.split(setup.call, values)
             if inspect.iscoroutinefunction(cls.__init__):  # type: ignore[misc] # of this very class
@@ -338,7 +343,8 @@ class AsyncActorHost(Host):
                 begun = self._begin(call)
                 try:
                     args, kwargs = self._process.split(call, values)
-                    items = self._function(call)(*args, **kwargs)
+                    function = self._function(call)
+                    items = function(*args, **kwargs)
                     if hasattr(items, "__aiter__"):
                         async with _closing(items):
                             async for item in items:
@@ -382,7 +388,12 @@ class AsyncActorHost(Host):
         return (item for item in found)
 
     def _begin(self, call: Call) -> Begun:
-        return self._running.begin(call, asyncio.current_task(), asyncio.get_running_loop())
+        task, loop = asyncio.current_task(), asyncio.get_running_loop()
+        if type(task) is call_task.CallTask:
+            task.begin()
+        else:  # the first call on the loop of its concurrency group
+            call_task.use_in(loop)
+        return self._running.begin(call, task, loop)
 
     async def _end(self, call: Call, token: Any, error: BaseException | None) -> None:
         try:
@@ -392,3 +403,9 @@ class AsyncActorHost(Host):
             return
         if has_output:
             await asyncio.to_thread(self._process.flush)
+
+
+_CALLS = frozenset(
+    each.__code__ for each in (ActorHost.call, ActorHost.stream, AsyncActorHost.call, AsyncActorHost.stream)
+)
+"""The code in whose frames are the user's function, and the arguments that it was called with."""

@@ -20,6 +20,7 @@ class Call(NamedTuple):
         label: The name of the call in listings.
         submitted: When it was submitted, in seconds since 1970; 0 if it is not to be reported.
         parent: The call that has made it, see `call_numbers.parent_of`; empty for none.
+        group: The concurrency group that it runs in; empty for the default one.
     """
 
     method: str
@@ -30,6 +31,7 @@ class Call(NamedTuple):
     label: str
     submitted: float = 0.0
     parent: bytes = b""
+    group: str = ""
 
     def packed(self) -> bytes:
         """Return the call as bytes, for workers of the same version of Python, which Ray demands."""

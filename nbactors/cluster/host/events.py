@@ -92,11 +92,13 @@ class Events:
             for hub, batch in batches.items():
                 self._send(hub, {**facts, "calls": batch.calls, "unlisted": batch.unlisted, "totals": batch.totals})
 
-    def close(self) -> None:
-        """Send what is known, and end the thread."""
+    def close(self, seconds: float) -> None:
+        """Send what is known, and end the thread. Wait for its end for some seconds at most."""
         self._is_closed.set()
         self._has_news.set()
         self.flush()
+        if self._thread is not None:
+            self._thread.join(seconds)
 
     def _add_ended(self, batches: dict[str, _Batch], facts: dict[str, Any]) -> None:
         for call, started, ended, error_type, error in _popped(self._ended):

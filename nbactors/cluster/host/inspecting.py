@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import time
+import types
+from collections.abc import Mapping
 from typing import Any
 
 import ray
 
 from nbactors.cluster.common.call_numbers import task_id_of
-from nbactors.cluster.host.running import Running
+from nbactors.cluster.host.called import called_with, frames_of
+from nbactors.cluster.host.running import Begun, Running
 from nbactors.definitions.hooks import NOW
+from nbactors.in_worker.thread_frames import current_frames
 
 MOST = 200
 """The most calls in an answer."""
@@ -19,9 +23,19 @@ _SINCE_1970 = time.time() - time.monotonic()
 """The begin of the monotonic clock, read once, so that a call has the same times in each answer."""
 
 
-def inspection(running: Running) -> dict[str, Any]:
-    """Return the facts. Any thread; stops no call. What waits in Ray's own queue is not known here."""
+def inspection(running: Running, limits: Mapping[str, int], calls: frozenset[types.CodeType]) -> dict[str, Any]:
+    """Return the facts. Any thread; stops no call. What waits in Ray's own queue is not known here.
+
+    Args:
+        running: The calls that run.
+        limits: How many calls each concurrency group runs at the same time.
+        calls: The code of the host that calls the user's functions.
+    """
     times = os.times()
+    begun = list(running.calls.values())[:MOST]
+    frames = current_frames()
+    arguments = [called_with(frames_of(each, frames.get(each.thread), calls)) for each in begun]
+    frames.clear()  # one of them is that of this function, and the cycle would keep the arguments of ended calls
     return {
         "pid": os.getpid(),
         "worker_id": ray.get_runtime_context().get_worker_id(),
@@ -29,20 +43,32 @@ def inspection(running: Running) -> dict[str, Any]:
         "memory": _memory(),
         "at": time.time(),
         "since": _SINCE_1970 + _started(),
-        "groups": [],
+        "groups": [
+            {
+                "name": name,
+                "size": size,
+                "running": [task_id_of(each.call.number) for each in begun if _group(each) == name],
+                "queued": 0,
+            }
+            for name, size in limits.items()
+        ],
         "running": [
             {
                 "task_id": task_id_of(each.call.number),
                 "name": each.call.label,
-                "group": NOW if each.call.method == NOW else "",
+                "group": _group(each),
                 "since": _SINCE_1970 + each.since,
-                "arguments": [],
+                "arguments": shown,
                 "paused": False,
             }
-            for each in list(running.calls.values())[:MOST]
+            for each, shown in zip(begun, arguments, strict=True)
         ],
         "queued": [],
     }
+
+
+def _group(begun: Begun) -> str:
+    return NOW if begun.call.method == NOW else begun.call.group
 
 
 def _memory() -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from time import sleep
+from time import monotonic, sleep
 from typing import Any
 
 import ray
@@ -35,13 +35,16 @@ class Orders:
         self._address = address
         self._table = table
         self._hubs: list[Any] = []
+        self._threads: list[threading.Thread] = []
         self._has_left = False
 
     def follow(self, hub: Any) -> None:
         """Carry out the orders that a hub has now, and later ones in a new thread, which ends with the hub."""
         self._hubs.append(hub)
         has_begun = threading.Event()
-        threading.Thread(target=self._run, args=(hub, has_begun), name="nbactors-orders", daemon=True).start()
+        thread = threading.Thread(target=self._run, args=(hub, has_begun), name="nbactors-orders", daemon=True)
+        self._threads.append(thread)
+        thread.start()
         has_begun.wait(FIRST_S)
 
     def leave(self) -> None:
@@ -49,6 +52,13 @@ class Orders:
         self._has_left = True
         for hub in self._hubs:
             hub.leave.remote(self._address)
+
+    def close(self, seconds: float) -> None:
+        """Leave, and wait until the threads have ended, for some seconds at most."""
+        self.leave()
+        deadline = monotonic() + seconds
+        for thread in self._threads:
+            thread.join(max(deadline - monotonic(), 0.0))
 
     def _run(self, hub: Any, has_begun: threading.Event) -> None:
         lives = self._carry_out(hub, 0.0)

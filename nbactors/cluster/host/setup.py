@@ -17,6 +17,7 @@ class Setup(NamedTuple):
         meta: Its metadata.
         label: What its lines begin with.
         is_plain: Whether one call runs at a time, on the main thread.
+        limits: How many calls each concurrency group runs at the same time, the default group "" first.
     """
 
     call: Call
@@ -24,3 +25,4 @@ class Setup(NamedTuple):
     meta: ActorMeta
     label: str
     is_plain: bool
+    limits: dict[str, int]

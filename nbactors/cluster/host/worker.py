@@ -26,6 +26,9 @@ from nbactors.in_worker import ipython_display, tqdm_bars
 EVENTS_ACK_S = 10.0
 """Seconds to wait until a batch of events has arrived, before the next one is sent all the same."""
 
+CLOSE_S = 1.0
+"""Seconds to wait for the end of a thread, when the process ends."""
+
 _lock = threading.Lock()
 _process: WorkerProcess | None = None
 
@@ -62,6 +65,7 @@ class WorkerProcess:
         self._finding = threading.RLock()
         self._on_hub: list[Callable[[Any], None]] = []
         self._facts: dict[str, Any] = {}
+        self._is_closed = False
         self.events = Events(self._send_events, self._facts_of_process)
         self.engine.show_bar = self._show_bar
         config = job_records.logging()
@@ -104,12 +108,28 @@ class WorkerProcess:
         """Wait until all output has arrived."""
         self._lines.flush()
 
+    def flush_all(self) -> None:
+        """Wait until all output has arrived, unfinished lines and what is left in the pipes included."""
+        self._capture.drain()
+        self._lines.finish_all()
+        self._lines.flush()
+
+    def close(self) -> None:
+        """Send what is there, and have no thread use Ray any more: Ray aborts a process that uses it after its end."""
+        self.events.close(CLOSE_S)
+        self.flush_all()
+        self._lines.close(CLOSE_S)
+        self.engine.objects.watcher.close()
+        self._is_closed = True
+
     def on_hub(self, use: Callable[[Any], None]) -> None:
         """Call `use` with each hub that this process gets to know."""
         self._on_hub.append(use)
 
     def hub(self, name: str) -> Any:
-        """Return the handle of a hub, None if its session has ended."""
+        """Return the handle of a hub, None if its session or this process has ended."""
+        if self._is_closed:
+            return None
         if name not in self._hubs:
             with self._finding:
                 if name not in self._hubs:

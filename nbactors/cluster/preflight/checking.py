@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import ray
 
 from nbactors import exceptions
+from nbactors.cluster.common.reachable import check_reachable
 from nbactors.cluster.preflight import probing
 from nbactors.cluster.preflight.fitness import Misfit, Report, misfits
 
@@ -44,6 +45,7 @@ def check_cluster(address: str, timeout: float = probing.PROBE_S) -> Check:
     Raises:
         RaySystemError: No cluster answers at the address, or its versions are not those of this environment.
     """
+    check_reachable(address)
     try:
         ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, RuntimeError, ValueError) as error:

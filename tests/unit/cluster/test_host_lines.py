@@ -41,7 +41,7 @@ def road() -> Road:
 def out(road: Road) -> Iterator[Lines]:
     out = Lines(road.send, road.wait)
     yield out
-    out.close()
+    out.close(10)
 
 
 def test_output_is_sent_without_a_flush(road: Road, out: Lines) -> None:
@@ -61,6 +61,15 @@ def test_an_unfinished_line_waits_for_its_end_or_that_of_the_call(road: Road, ou
     out.flush()
     assert road.text() == "half and half\nrest"
     assert not out.finish("a", 1)
+
+
+def test_unfinished_lines_of_all_cells_are_taken_when_the_process_ends(road: Road, out: Lines) -> None:
+    for hub, cell in [("a", 1), ("a", 2), ("b", 1)]:
+        out.write(hub, cell, 1, f"rest {cell}")
+    out.finish_all()
+    out.finish_all()
+    out.flush()
+    assert [road.text("a"), road.text("b")] == ["rest 1rest 2", "rest 1"]
 
 
 def test_cells_streams_and_sessions_are_told_apart_in_the_order_of_writing(road: Road, out: Lines) -> None:

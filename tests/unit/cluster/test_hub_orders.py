@@ -97,6 +97,36 @@ def test_an_error_of_a_host_is_that_of_the_order() -> None:
         asyncio.run(run())
 
 
+def test_a_host_that_asks_for_orders_is_awaited_until_its_output_is_there() -> None:
+    async def run() -> list[Any]:
+        hub = Hub()
+        await hub.flush(b"actor", 30)  # none has asked
+        await hub.orders(b"actor", 0)
+        asked = asyncio.ensure_future(hub.orders(b"actor", 30))
+        await asyncio.sleep(0)
+        flushed = asyncio.ensure_future(hub.flush(b"", 30))
+        ((number, name, args),) = await asked
+        found = [name, args, flushed.done()]
+        await hub.answer(number, None)
+        await flushed
+        return found
+
+    assert asyncio.run(run()) == ["flush", (), False]
+
+
+@pytest.mark.parametrize("address", [b"", b"dead"])
+def test_a_host_that_sends_no_output_is_awaited_once(address: bytes) -> None:
+    async def run() -> int:
+        hub = Hub()
+        await hub.orders(b"dead", 0)
+        await hub.flush(address, 0.01)
+        await hub.orders(b"dead", 0.01)  # the last question of a process that is being killed
+        await asyncio.wait_for(hub.flush(b"dead", 30), 10)
+        return len(await hub.orders(b"dead", 0))
+
+    assert asyncio.run(run()) == 0
+
+
 def test_an_actor_that_was_started_again_gets_the_orders_and_its_crashed_process_none() -> None:
     async def run() -> list[Any]:
         hub = Hub()

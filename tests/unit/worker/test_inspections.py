@@ -17,9 +17,10 @@ import pytest
 from members import ONE_BY_ONE
 from serving import ASYNC, THREADED, Scene, stage
 
+from nbactors.in_worker import arguments_now
 from nbactors.local.submitting.construction import Concurrency
 from nbactors.local.wire import messages
-from nbactors.local.worker.inspecting import arguments_now, breakpoints, debugger, questions
+from nbactors.local.worker.inspecting import breakpoints, debugger, pausing, questions
 from nbactors.local.worker.inspecting.inspector import MAX_CALLS, Inspector
 from nbactors.local.worker.jobs.hosted import Hosted
 from nbactors.local.worker.running import taking
@@ -296,7 +297,7 @@ class TestPaused:
         found: list[bool] = []
 
         def look() -> None:
-            found.append(arguments_now.waits_for_user(arguments_now.within(sys._getframe(), None) or []))
+            found.append(pausing.waits_for_user(arguments_now.within(sys._getframe(), None) or []))
 
         look()
         exec(compile("look()", module.__file__, "exec"), {"look": look})

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from serving import Scene, stage
 
+from nbactors.in_worker.loop_blocking import LoopBlocking
 from nbactors.local.reactor.timers import NEVER
-from nbactors.local.worker.running.loop_blocking import LoopBlocking
 from nbactors.local.worker.running.loop_host import LoopHost
 from nbactors.local.worker.running.loop_lane import LoopLane, new_loop
 

@@ -59,9 +59,13 @@ class Capture:
 
     def end(self, call: Call) -> bool:
         """Take what a call has written that ends; return whether any of it has not been sent yet."""
+        self.drain()
+        return self._lines.finish(call.hub, call.cell)
+
+    def drain(self) -> None:
+        """Take what was written by the descriptors."""
         for pipe in self._pipes:
             pipe.drain(DRAIN_S)
-        return self._lines.finish(call.hub, call.cell)
 
     def write(self, number: int, text: str) -> None:
         """Take text that Python code has written. Any thread."""

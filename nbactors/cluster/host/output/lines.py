@@ -81,6 +81,13 @@ class Lines:
                     self._add(Part(hub, cell, stream, rest))
             return bool(self._parts or self._under_way)
 
+    def finish_all(self) -> None:
+        """Take all unfinished lines: this process ends."""
+        with self._changed:
+            for key, rest in self._unfinished.items():
+                self._add(Part(*key, rest))
+            self._unfinished.clear()
+
     def flush(self) -> None:
         """Send all output, and wait until it has arrived."""
         deadline = monotonic() + ACK_S
@@ -90,16 +97,18 @@ class Lines:
                 left = self._wait(batches, max(deadline - monotonic(), 0.0))
                 self._keep(hub, left)
 
-    def close(self) -> None:
-        """Send what is there, and end the thread."""
+    def close(self, seconds: float) -> None:
+        """Send what is there, and end the thread; wait for its end for `seconds` at most. Later output is dropped."""
         self.flush()
         with self._changed:
             self._is_closed = True
             self._changed.notify_all()
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(seconds)
 
     def _add(self, part: Part) -> None:
+        if self._is_closed:
+            return
         self._parts.append(part)
         self._size += len(part.text)
         if self._thread is None:

@@ -13,14 +13,15 @@ from time import monotonic
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from nbactors.in_worker import arguments_now
 from nbactors.in_worker.thread_frames import current_frames
 from nbactors.local.wire import messages
-from nbactors.local.worker.inspecting import arguments_now
+from nbactors.local.worker.inspecting import pausing
 
 if TYPE_CHECKING:
     import asyncio
 
-    from nbactors.local.worker.inspecting.arguments_now import Arguments, Called
+    from nbactors.in_worker.arguments_now import Arguments, Called
     from nbactors.local.worker.jobs.hosted import Hosted
     from nbactors.local.worker.jobs.job import Job
 
@@ -124,7 +125,7 @@ class Inspector:
         elif place == before and thread:
             frame = frames.get(thread)
             called = self._called(frame)
-            paused = arguments_now.waits_for_user(arguments_now.within(frame, None) or [])
+            paused = pausing.waits_for_user(arguments_now.within(frame, None) or [])
             if called is not None:
                 arguments = arguments_now.of_call(called, self._hosted.instance, paused)
         return self._row(job, job.since or monotonic(), arguments, paused)
@@ -134,6 +135,6 @@ class Inspector:
         if own is None:  # it has ended just now
             return [], False
         inner = arguments_now.within(frame, own)
-        paused = inner is not None and arguments_now.waits_for_user(inner)
+        paused = inner is not None and pausing.waits_for_user(inner)
         method = arguments_now.method_of(coroutine, inner)
         return arguments_now.of_frame(method, self._hosted.instance, paused), paused

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from nbactors.exceptions.task_error import RemoteFrame
 from nbactors.exceptions.user_frames import are_users
-from nbactors.local.worker.inspecting.plain_repr import PlainRepr
+from nbactors.in_worker.plain_repr import PlainRepr
 
 MAX_FRAMES: Final = 30
 MAX_LOCALS: Final = 50

@@ -114,7 +114,7 @@ class Lanes:
 
     def host(self, reactor: Reactor, waiting: Waiting) -> None:
         """Make the default group's loop the reactor's host. The main thread, before the loop runs."""
-        from nbactors.local.worker.running.loop_blocking import LoopBlocking  # noqa: PLC0415 - as above
+        from nbactors.in_worker.loop_blocking import LoopBlocking  # noqa: PLC0415 - as above
         from nbactors.local.worker.running.loop_host import LoopHost  # noqa: PLC0415 - imports asyncio
 
         lane = self._loop_lane

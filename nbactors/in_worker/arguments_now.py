@@ -14,14 +14,12 @@ from __future__ import annotations
 
 import gc
 import inspect
-import os
 import types
 from types import AsyncGeneratorType, CoroutineType, FrameType, FunctionType, GeneratorType, MethodType
 from typing import Any
 
 from nbactors.exceptions.user_frames import is_hidden
-from nbactors.local.worker.inspecting import breakpoints, questions
-from nbactors.local.worker.inspecting.plain_repr import PlainRepr
+from nbactors.in_worker.plain_repr import PlainRepr
 
 MAX_TEXT = 80
 """The most characters of an argument's name or text."""
@@ -43,12 +41,6 @@ _MODULE: Any = type.__dict__["__module__"].__get__
 """Read from `type`, since a metaclass may have its own `__getattribute__`."""
 
 _MAX_WRAPPERS = 10
-
-_WAITS_FOR_USER = {
-    breakpoints.__file__,
-    questions.__file__,
-    os.path.join(os.path.dirname(__file__), "debugger.py"),  # not imported here: pdb takes long to import
-}
 
 
 def of_call(called: Called, instance: Any, paused: bool = False) -> Arguments:
@@ -124,11 +116,6 @@ def within(frame: FrameType | None, outer: FrameType | None) -> list[FrameType] 
         found.append(frame)
         frame = frame.f_back
     return found
-
-
-def waits_for_user(frames: list[FrameType]) -> bool:
-    """Return whether the code of these frames stands in `breakpoint()` or `input()`."""
-    return any(frame.f_code.co_filename in _WAITS_FOR_USER for frame in frames)
 
 
 def _code(function: Any) -> tuple[types.CodeType | None, int]:
