@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import concurrent.futures
 import itertools
-import os
 import weakref
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import ray
 
 from nbactors import exceptions
-from nbactors.cluster.common.call_numbers import parent_of
 from nbactors.cluster.common.hubs import hub_named
 from nbactors.cluster.common.timing import later
 from nbactors.cluster.host.call import CURRENT, Call
@@ -57,20 +56,17 @@ class Calls:
         self._objects = objects
         self._cell = cell
         self._hub = hub
-        self._prefix = os.urandom(8)
         self._numbers = itertools.count(1)
         self._records: weakref.WeakSet[Record] = weakref.WeakSet()
         self._streams: weakref.WeakSet[Record] = weakref.WeakSet()
         self._children: dict[bytes, weakref.WeakSet[Record]] = {}
 
-    def numbered(self, call: Call) -> Call:
-        """Return a call with its number, the calling cell, and the session's hub."""
+    def placed(self, call: Call) -> Call:
+        """Return a call with the calling cell, the session's hub, and the call that makes it."""
         parent = CURRENT.get()
-        number = self._prefix + next(self._numbers).to_bytes(8, "little")
         if parent is not None:
-            caller = parent_of(parent.number, parent.method == "__init__")
-            return call._replace(number=number, cell=parent.cell, hub=parent.hub, parent=caller)
-        return call._replace(number=number, cell=self._cell(), hub=self._hub())
+            return call._replace(cell=parent.cell, hub=parent.hub, parent=parent.number)
+        return call._replace(cell=self._cell(), hub=self._hub())
 
     def hub(self) -> Any:
         """Return the handle of the hub of the session that the calling code works for, None if it has ended."""
@@ -91,14 +87,14 @@ class Calls:
 
         Args:
             function: Ray's function, with its options.
-            call: The call, not numbered yet.
+            call: The call, without its place.
             args: The positional arguments.
             kwargs: The keyword arguments.
             timeout_s: Seconds until the call must have ended, None for no limit.
             actor_id: The actor's id, empty for a task.
             code: The user's function of a task.
         """
-        call = self.numbered(call)
+        call = self.placed(call)
         values = [sent(value) for value in (*args, *kwargs.values())]
         with sending([code, *values], call.method):
             returned = function.remote(call.packed(), *values)
@@ -115,8 +111,9 @@ class Calls:
     def _record(
         self, ref: Any, call: Call, timeout_s: float | None, actor_id: bytes, is_stream: bool = False
     ) -> Record:
-        record = Record(self._objects, ref, call.label, call.number, actor_id, call.cell, call.hub)
+        record = Record(self._objects, ref, call.label, actor_id, call.cell, call.hub)
         record.submitted = call.submitted
+        record.serial = next(self._numbers)
         if is_stream:
             self._streams.add(record)
         self._records.add(record)
@@ -163,10 +160,10 @@ class Calls:
             if (thing := each.thing).submitted
         ]
 
-    def find(self, number: bytes, task_id: str) -> Record | Dropped | None:
-        """Return a call that this process has made and still knows, by its number or the id that Ray has for it."""
+    def find(self, task_id: str) -> Record | Dropped | None:
+        """Return a call that this process has made and still knows, by its id."""
         things: list[Record | Dropped] = [*list(self._records), *self._objects.watcher.pending_dropped()]
-        return next((each for each in things if each.number == number or each.ref.task_id().hex() == task_id), None)
+        return next((each for each in things if each.ref.task_id().hex() == task_id), None)
 
     def _pending(self) -> list[_Pending]:
         things: dict[Any, Record | Dropped] = {each.ref: each for each in self._objects.watcher.pending_dropped()}
@@ -178,7 +175,7 @@ class Calls:
         except ray.exceptions.RaySystemError:  # the session has ended
             return []
         found = {things[ref].number: things[ref] for ref in waiting}
-        return [_Pending(thing, thing.label, thing.actor_id) for _, thing in sorted(found.items(), key=_order)]
+        return [_Pending(each, each.label, each.actor_id) for each in sorted(found.values(), key=attrgetter("serial"))]
 
     def cancel_all(self, force: bool, interrupt: bool) -> int:
         """Cancel every call that has not ended, the latest first. See `Engine.cancel_all`."""
@@ -299,7 +296,3 @@ def sent(value: Any) -> Any:
         raise record.error()
     record.is_claimed = True
     return record.ref
-
-
-def _order(item: tuple[bytes, Any]) -> tuple[bytes, int]:
-    return item[0][:8], int.from_bytes(item[0][8:], "little")

@@ -86,7 +86,7 @@ class RayActorLink(ActorLink):
             function = self._functions[method.name, options] = self._function(method, options, label)
         return self._calls.submit(
             function,
-            Call(method.name, tuple(kwargs), b"", 0, "", label, time() if self._has_events(method, options) else 0.0),
+            Call(method.name, tuple(kwargs), 0, "", label, time() if self._has_events(method, options) else 0.0),
             args,
             kwargs,
             _timeout_s(method, options),

@@ -53,7 +53,6 @@ class Record:
     Attributes:
         ref: Ray's reference.
         label: The name of the call that makes the object; empty if it is not known here.
-        number: The number of that call; empty if it is not known here.
         actor_id: The actor that runs the call; empty for none.
         cell: The number of the calling cell, 0 for none.
         hub: The name of the hub of the session that the call works for.
@@ -64,6 +63,7 @@ class Record:
         has_begun: Whether the call is known to have begun: the object is a value of its generator.
         is_watched: Whether a verdict may come.
         is_read: Whether code has read the value or the error.
+        serial: Which call of this process it is, from 1 on; 0 for a call of another one.
         submitted: When the call was submitted, in seconds since 1970; 0 if it is not listed.
         is_claimed: Whether code that gets the error has been given the object: another process, or a call that depends
             on it; or whether a `get` of several objects has raised the error of another one.
@@ -82,8 +82,8 @@ class Record:
         "is_watched",
         "label",
         "limit_s",
-        "number",
         "ref",
+        "serial",
         "settle",
         "submitted",
         "verdict",
@@ -94,7 +94,6 @@ class Record:
         home: Home,
         ref: Any,
         label: str = "",
-        number: bytes = b"",
         actor_id: bytes = b"",
         cell: int = 0,
         hub: str = "",
@@ -102,7 +101,6 @@ class Record:
         self.home = home
         self.ref = ref
         self.label = label
-        self.number = number
         self.actor_id = actor_id
         self.cell = cell
         self.hub = hub
@@ -113,6 +111,7 @@ class Record:
         self.has_begun = False
         self.is_watched = False
         self.is_read = False
+        self.serial = 0
         self.submitted = 0.0
         self.is_claimed = False
 
@@ -120,6 +119,11 @@ class Record:
     def id(self) -> bytes:
         """The object's id, 28 bytes."""
         return self.ref.binary()  # type: ignore[no-any-return]
+
+    @property
+    def number(self) -> bytes:
+        """Ray's id of the call that makes the object, 24 bytes; empty if that call is not known here."""
+        return self.ref.task_id().binary() if self.label else b""
 
     @property
     def owner(self) -> bytes:
@@ -161,7 +165,7 @@ class Record:
         if out_of_band.is_forbidden() and not _is_sent_by_ray():
             raise out_of_band.refusal(self.id.hex())
         self.is_claimed = True
-        return rebuild, (self.ref, self.label, self.number, self.actor_id, self.hub)
+        return rebuild, (self.ref, self.label, self.actor_id, self.hub)
 
     def request(self) -> None:
         """Do nothing: Ray sends values when they are asked for."""
@@ -263,7 +267,7 @@ class Record:
     def __del__(self) -> None:
         try:
             if not self.is_read and self.label:
-                facts = (self.label, self.number, self.actor_id, self.cell, self.hub, self.submitted, self.is_claimed)
+                facts = (self.label, self.actor_id, self.cell, self.hub, self.serial, self.submitted, self.is_claimed)
                 self.home.watcher.dropped(Dropped(self.ref, *facts))
         except AttributeError:  # `__init__` was aborted
             pass
@@ -350,7 +354,7 @@ class StreamRecord:
 
     def _referring(self, ref: Any) -> ObjectRef[Any]:
         made = self._record
-        item = Record(self.home, ref, made.label, made.number, made.actor_id, made.cell, made.hub)
+        item = Record(self.home, ref, made.label, made.actor_id, made.cell, made.hub)
         item.limit_s = made.limit_s
         item.has_begun = True
         return self.home.made(item)
@@ -410,7 +414,7 @@ def _is_sent_by_ray() -> bool:
     return bool(context.is_in_band_serialization())
 
 
-def rebuild(ref: Any, label: str, number: bytes, actor_id: bytes, hub: str) -> ObjectRef[Any]:
+def rebuild(ref: Any, label: str, actor_id: bytes, hub: str) -> ObjectRef[Any]:
     """Return this process's reference for one of Ray's. Called by `pickle`. The other arguments: see `Record`."""
-    found: ObjectRef[Any] = current.of_process().objects.borrowed(ref, label, number, actor_id, hub)
+    found: ObjectRef[Any] = current.of_process().objects.borrowed(ref, label, actor_id, hub)
     return found

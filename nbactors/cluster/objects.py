@@ -72,12 +72,12 @@ class Objects:
         lost._entry = record
         return lost
 
-    def borrowed(self, ref: Any, label: str, number: bytes, actor_id: bytes, hub: str) -> ObjectRef[Any]:
+    def borrowed(self, ref: Any, label: str, actor_id: bytes, hub: str) -> ObjectRef[Any]:
         """Return this process's reference for one that another process has sent. See `Record` for the arguments."""
         found = self._known(ref.binary())
         if found is not None:
             return found
-        record = Record(self, ref, label, number, actor_id, 0, hub)
+        record = Record(self, ref, label, actor_id, 0, hub)
         record.is_read = True  # the process that has made the call tells of an error that nobody reads
         return self._known_by(record)
 

@@ -153,8 +153,8 @@ class RayEngine(Engine):
         self, meta: ActorMeta, cls: type, options: ActorOptions, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> FoundActor:
         submitted = time() if options.enable_task_events else 0.0
-        call = Call("__init__", tuple(kwargs), b"", 0, "", f"{meta.class_name}.__init__", submitted)
-        call = self.calls.numbered(call)
+        call = Call("__init__", tuple(kwargs), 0, "", f"{meta.class_name}.__init__", submitted)
+        call = self.calls.placed(call)
         limit = options.max_concurrency or (1000 if meta.is_async else 1)
         is_plain = not meta.is_async and limit == 1 and not options.concurrency_groups
         setup = Setup(call, _travelling(cls), meta, options.name or meta.class_name, is_plain)
@@ -213,7 +213,7 @@ class RayEngine(Engine):
                 raise exceptions.ActorHandleNotFoundError(
                     f"the actor {name!r} is one of Ray's own, which `ray.get_actor` finds: it was not made by nbactors"
                 )
-            call = self.calls.numbered(Call("__ray_call__", (), b"", 0, "", "get_actor"))
+            call = self.calls.placed(Call("__ray_call__", (), 0, "", "get_actor"))
             meta = ray.get(handle.call.remote(call.packed(), _meta_of_host), timeout=META_S)
         return meta
 
@@ -290,7 +290,7 @@ class RayEngine(Engine):
             export = function.export = Export(function, options, self.wanted)
         label = options.name or function.name
         submitted = time() if options.enable_task_events else 0.0
-        call = Call(function.name, tuple(kwargs), b"", 0, "", label, submitted)
+        call = Call(function.name, tuple(kwargs), 0, "", label, submitted)
         return self.calls.submit(
             export.with_options(options), call, args, kwargs, options.timeout_s, code=function.function
         )

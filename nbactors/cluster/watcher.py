@@ -35,12 +35,17 @@ class Dropped(NamedTuple):
 
     ref: Any
     label: str
-    number: bytes
     actor_id: bytes
     cell: int
     hub: str
+    serial: int
     submitted: float = 0.0
     is_claimed: bool = False
+
+    @property
+    def number(self) -> bytes:
+        """Ray's id of the call."""
+        return self.ref.task_id().binary()  # type: ignore[no-any-return]
 
 
 class _Watched(NamedTuple):

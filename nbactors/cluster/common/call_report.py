@@ -9,12 +9,12 @@ class CallReport(NamedTuple):
     """A call that has begun. It travels as a plain tuple. Times in seconds since 1970, by the clock of its node.
 
     Attributes:
-        number: The number of the call, 16 bytes.
+        number: Ray's id of the call, 24 bytes.
         name: Its name in listings.
         function: The name of the function, such as `Counter.add`.
         kind: "ACTOR_CREATION_TASK", "ACTOR_TASK" or "NORMAL_TASK".
         cell: The number of the calling cell, 0 for none.
-        parent: The call that has made it, see `call_numbers.parent_of`; empty for none.
+        parent: Ray's id of the call that has made it, empty for none.
         submitted: When it was submitted.
         started: When it has begun.
         ended: When it has ended, 0 for not yet.

@@ -16,7 +16,7 @@ from typing import Any
 import ray
 
 from nbactors.cluster.common import actor_records
-from nbactors.cluster.common.context import was_restarted
+from nbactors.cluster.common.context import call_number, was_restarted
 from nbactors.cluster.host.alone import Alone, AlonePlain
 from nbactors.cluster.host.asides import Asides
 from nbactors.cluster.host.built_in import OWN, BuiltIn
@@ -55,7 +55,7 @@ class Host:
     @contextmanager
     def _constructing(self, setup: Setup) -> Iterator[type]:
         """Run the user's constructor within the `with` block, on the class that it yields."""
-        call = setup.call
+        call = setup.call._replace(number=call_number())
         token = self._process.begin(call)
         try:
             yield actor_records.changed_class(self._id) or setup.cls
@@ -217,14 +217,14 @@ class ActorHost(Host):
 
     def call(self, spec: bytes, *values: Any) -> Any:
         """Run a method of the user's object."""
-        call = Call.unpacked(spec)
+        call = Call.unpacked(spec, call_number())
         with self._run(call) as function:
             args, kwargs = self._process.split(call, values)
             return function(*args, **kwargs)
 
     def stream(self, spec: bytes, *values: Any) -> Iterator[Any]:
         """Run a generator of the user's object."""
-        call = Call.unpacked(spec)
+        call = Call.unpacked(spec, call_number())
         with self._run(call) as function:
             args, kwargs = self._process.split(call, values)
             items = function(*args, **kwargs)
@@ -300,7 +300,7 @@ class AsyncActorHost(Host):
 
     async def call(self, spec: bytes, *values: Any) -> Any:
         """Run a method of the user's object."""
-        call = Call.unpacked(spec)
+        call = Call.unpacked(spec, call_number())
         self._process.hub(call.hub)  # for orders of the session
         token = self._process.begin(call)
         begun = None
@@ -329,7 +329,7 @@ class AsyncActorHost(Host):
 
     async def stream(self, spec: bytes, *values: Any) -> AsyncIterator[Any]:
         """Run a generator of the user's object, asynchronous or not."""
-        call = Call.unpacked(spec)
+        call = Call.unpacked(spec, call_number())
         self._process.hub(call.hub)  # for orders of the session
         token = self._process.begin(call)
         begun = None

@@ -8,7 +8,6 @@ from typing import Any
 
 import ray
 
-from nbactors.cluster.common.call_numbers import task_id_of
 from nbactors.cluster.host.running import Running
 from nbactors.definitions.hooks import NOW
 
@@ -32,7 +31,7 @@ def inspection(running: Running) -> dict[str, Any]:
         "groups": [],
         "running": [
             {
-                "task_id": task_id_of(each.call.number),
+                "task_id": each.call.number.hex(),
                 "name": each.call.label,
                 "group": NOW if each.call.method == NOW else "",
                 "since": _SINCE_1970 + each.since,
