@@ -115,7 +115,7 @@ class RayEngine(Engine):
         self.objects.check([record])
         if record.verdict is not None or (not record.number and record.done()):
             return
-        if force and record.actor_id:
+        if force and record.origin.actor_id:
             if record.done():
                 return
             raise ValueError(
@@ -179,6 +179,7 @@ class RayEngine(Engine):
                     raise
                 sleep(0.02)
         link = self.link(handle, meta)
+        link.home = call.hub
         if options.name:
             actor_records.keep_meta(link.actor_id, meta)
         return link, meta, link.hold_of(handle)
@@ -288,12 +289,7 @@ class RayEngine(Engine):
         export = function.export
         if not isinstance(export, Export) or export.session != ray.get_runtime_context().get_job_id():
             export = function.export = Export(function, options, self.wanted)
-        label = options.name or function.name
-        submitted = time() if options.enable_task_events else 0.0
-        call = Call(function.name, tuple(kwargs), 0, "", label, submitted)
-        return self.calls.submit(
-            export.with_options(options), call, args, kwargs, options.timeout_s, code=function.function
-        )
+        return self.calls.submit(export.route(options), args, kwargs, function.function)
 
     # ----------------------------------------------------------------------------------------------------- listings
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from nbactors.cluster.common.call_report import KNOWN
 from nbactors.cluster.observing import task_table
 from nbactors.cluster.observing.task_table import Pending, TaskTable
 
@@ -38,6 +39,16 @@ def test_a_call_waits_runs_and_ends_in_one_row() -> None:
     table.take(batch(call(1, 12.0)))
     (row,) = table.changes(0).tasks
     assert (row["state"], row["times"], row["worker_pid"], row["cell"]) == ("FINISHED", [5.0, 10.0, 10.0, 12.0], 7, 3)
+
+
+def test_the_session_knows_when_its_calls_were_submitted() -> None:
+    table = TaskTable()
+    known = {number(1): 4.0}
+    table.submitted_of = lambda number: known.get(number, 0.0)
+    table.pending([Pending(number(2), "C.f", ACTOR, 3, 5.0)], 6.0)
+    table.take(batch(*((*call(index)[:6], KNOWN, *call(index)[7:]) for index in (1, 2, 3))))
+    times = {row["task_id"]: row["times"][:2] for row in table.changes(0).tasks}
+    assert times == {number(1).hex(): [4.0, 10.0], number(2).hex(): [5.0, 10.0], number(3).hex(): [10.0, 10.0]}
 
 
 @pytest.mark.parametrize(("begins", "kinds"), [(False, []), (True, ["WORKER_DIED"])])

@@ -17,7 +17,8 @@ class Call(NamedTuple):
         cell: The number of the calling cell, 0 for none.
         hub: The name of the hub of the session that the call works for.
         label: The name of the call in listings.
-        submitted: When it was submitted, in seconds since 1970; 0 if it is not to be reported.
+        submitted: When it was submitted, in seconds since 1970; 0 if it is not to be reported, KNOWN if the
+            session itself knows the time.
         parent: The id of the call that has made it, empty for none.
         number: Ray's id of the call, 24 bytes, the same in each run of it. It does not travel: the host asks Ray.
     """

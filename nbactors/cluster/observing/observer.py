@@ -100,7 +100,7 @@ class RayObserver(Observer):
             if own is not None:
                 if _has_ended(own):
                     return "ENDED"
-                if force and own.actor_id:
+                if force and own.origin.actor_id:
                     raise ValueError("force=True is not supported for calls of actors: it would end the actor")
                 self._engine.calls.cancel([own], force, True, interrupt)
                 return "CANCELLED"

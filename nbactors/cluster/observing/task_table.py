@@ -7,7 +7,7 @@ from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Collection, Iterable
 from typing import Any, NamedTuple
 
-from nbactors.cluster.common.call_report import CallReport
+from nbactors.cluster.common.call_report import KNOWN, CallReport
 from nbactors.engine.observer import TaskChanges
 
 KEPT = 10_000
@@ -66,10 +66,12 @@ class TaskTable:
 
     Attributes:
         job_id: The id of the session's job.
+        submitted_of: Returns when a call of the session was submitted, by its id; 0 if it is not known any more.
     """
 
     def __init__(self, job_id: str = "") -> None:
         self.job_id = job_id
+        self.submitted_of: Callable[[bytes], float] = lambda _number: 0.0
         self._changed = threading.Condition()
         self._rows: OrderedDict[str, dict[str, Any]] = OrderedDict()
         self._seq = 0
@@ -112,7 +114,15 @@ class TaskTable:
             "state": "RUNNING" if not told.ended else "FAILED" if told.error_type else "FINISHED",
             **worker,
         }
-        self._change(told.number.hex(), facts, told.submitted, told.started, told.ended, told.error_type, told.error)
+        self._change(
+            told.number.hex(), facts, self._submitted(told), told.started, told.ended, told.error_type, told.error
+        )
+
+    def _submitted(self, told: CallReport) -> float:
+        if told.submitted != KNOWN:
+            return told.submitted
+        row = self._rows.get(told.number.hex())
+        return (row is not None and row["times"][0]) or self.submitted_of(told.number) or told.started
 
     def _count(self, actor_id: str, totals: dict[str, int]) -> None:
         self._seq += 1
