@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import concurrent.futures
 import itertools
-import os
 import weakref
 from collections.abc import Callable, Sequence
+from operator import attrgetter
+from time import time
 from typing import Any, NamedTuple
 
 import ray
 
 from nbactors import exceptions
-from nbactors.cluster.common.call_numbers import parent_of
 from nbactors.cluster.common.hubs import hub_named
 from nbactors.cluster.common.timing import later
 from nbactors.cluster.host.call import CURRENT, Call
@@ -20,9 +20,11 @@ from nbactors.cluster.host.running import Stop
 from nbactors.cluster.lost_record import LostRecord
 from nbactors.cluster.object_records import Record, StreamRecord
 from nbactors.cluster.objects import Objects
+from nbactors.cluster.observing.submissions import Submissions
 from nbactors.cluster.observing.task_table import Pending
-from nbactors.cluster.refusals import sending
-from nbactors.cluster.watcher import Dropped
+from nbactors.cluster.refusals import refuse
+from nbactors.cluster.route import Route
+from nbactors.cluster.watcher import Dropped, Origin
 from nbactors.object_ref import ObjectRef
 from nbactors.object_ref_generator import ObjectRefGenerator
 from nbactors.views.summaries import CallFacts
@@ -51,81 +53,84 @@ class Calls:
         objects: The objects that calls make.
         cell: Returns the number of the calling cell where no call runs.
         hub: Returns the name of the session's hub where no call runs.
+
+    Attributes:
+        submissions: When the calls were submitted that do not tell it to their hosts.
     """
 
     def __init__(self, objects: Objects, cell: Callable[[], int], hub: Callable[[], str]) -> None:
         self._objects = objects
         self._cell = cell
         self._hub = hub
-        self._prefix = os.urandom(8)
-        self._numbers = itertools.count(1)
-        self._records: weakref.WeakSet[Record] = weakref.WeakSet()
-        self._streams: weakref.WeakSet[Record] = weakref.WeakSet()
+        self.submissions = Submissions()
+        self._serials = itertools.count(1)
         self._children: dict[bytes, weakref.WeakSet[Record]] = {}
 
-    def numbered(self, call: Call) -> Call:
-        """Return a call with its number, the calling cell, and the session's hub."""
+    def placed(self, call: Call) -> Call:
+        """Return a call with the calling cell, the session's hub, and the call that makes it."""
         parent = CURRENT.get()
-        number = self._prefix + next(self._numbers).to_bytes(8, "little")
         if parent is not None:
-            caller = parent_of(parent.number, parent.method == "__init__")
-            return call._replace(number=number, cell=parent.cell, hub=parent.hub, parent=caller)
-        return call._replace(number=number, cell=self._cell(), hub=self._hub())
+            return call._replace(cell=parent.cell, hub=parent.hub, parent=parent.number)
+        return call._replace(cell=self._cell(), hub=self._hub())
+
+    def session_hub(self) -> str:
+        """Return the name of the hub of this process's session, empty in a worker."""
+        return self._hub()
 
     def hub(self) -> Any:
         """Return the handle of the hub of the session that the calling code works for, None if it has ended."""
         parent = CURRENT.get()
         return hub_named(parent.hub if parent is not None else self._hub())
 
-    def submit(
-        self,
-        function: Any,
-        call: Call,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        timeout_s: float | None,
-        actor_id: bytes = b"",
-        code: Any = None,
-    ) -> Any:
+    def submit(self, route: Route, args: tuple[Any, ...], kwargs: dict[str, Any], code: Any = None) -> Any:
         """Submit a call to a host, or a task, and return what `remote` returns.
 
         Args:
-            function: Ray's function, with its options.
-            call: The call, not numbered yet.
+            route: Its way.
             args: The positional arguments.
             kwargs: The keyword arguments.
-            timeout_s: Seconds until the call must have ended, None for no limit.
-            actor_id: The actor's id, empty for a task.
             code: The user's function of a task.
         """
-        call = self.numbered(call)
+        parent = CURRENT.get()
         values = [sent(value) for value in (*args, *kwargs.values())]
-        with sending([code, *values], call.method):
-            returned = function.remote(call.packed(), *values)
+        submitted = time() if route.is_reported else 0.0
+        function = None
+        if parent is None:
+            cell = self._cell()
+            function, origin = route.places.get(cell) or route.make_place(cell, self._hub())
+        else:
+            origin = route.origin(parent.cell, parent.hub)
+        try:
+            if function is not None and not kwargs:
+                returned = function.remote(*values)
+                if submitted and returned is not None:  # the host does not tell it
+                    self.submissions.note((returned[0] if type(returned) is list else returned).binary(), submitted)
+            else:
+                caller = parent.number if parent is not None else b""
+                facts = Call(
+                    route.method, tuple(kwargs), origin.cell, origin.hub, route.label, submitted, caller, route.group
+                )
+                returned = route.telling.remote(facts.packed(), *values)
+        except Exception as error:  # noqa: BLE001 - users' __reduce__ and __getstate__ may raise anything
+            refuse(error, [code, *values], route.method)
         if returned is None:
             return None
+        if isinstance(returned, list):
+            return [self._objects.made(self._record(ref, route, origin, submitted, parent)) for ref in returned]
         if isinstance(returned, ray.ObjectRefGenerator):
-            record = self._record(returned.completed(), call, timeout_s, actor_id, is_stream=True)
+            record = self._record(returned.completed(), route, origin, submitted, parent)
+            record.is_stream = True
             stream = StreamRecord(self._objects, returned, record, self._stop_stream)
             return ObjectRefGenerator(stream, self._objects.made(record))
-        if isinstance(returned, list):
-            return [self._objects.made(self._record(ref, call, timeout_s, actor_id)) for ref in returned]
-        return self._objects.made(self._record(returned, call, timeout_s, actor_id))
+        return self._objects.made(self._record(returned, route, origin, submitted, parent))
 
-    def _record(
-        self, ref: Any, call: Call, timeout_s: float | None, actor_id: bytes, is_stream: bool = False
-    ) -> Record:
-        record = Record(self._objects, ref, call.label, call.number, actor_id, call.cell, call.hub)
-        record.submitted = call.submitted
-        if is_stream:
-            self._streams.add(record)
-        self._records.add(record)
-        parent = CURRENT.get()
+    def _record(self, ref: Any, route: Route, origin: Origin, submitted: float, parent: Call | None) -> Record:
+        record = Record(self._objects, ref, origin, next(self._serials), submitted)
         if parent is not None:
             self._children.setdefault(parent.number, weakref.WeakSet()).add(record)
-        if timeout_s is not None:
+        if route.timeout_s is not None:
             record.is_watched = True
-            self._limit(record, timeout_s)
+            self._limit(record, route.timeout_s)
         return record
 
     def _limit(self, record: Record, timeout_s: float) -> None:
@@ -136,7 +141,7 @@ class Calls:
             late = kept()
             if late is None or late.done():
                 return
-            if late.actor_id:
+            if late.origin.actor_id:
                 self._order_stop(late, True, timeout_s, True)
             else:
                 late.limit_s = timeout_s
@@ -158,19 +163,19 @@ class Calls:
     def listed(self) -> list[Pending]:
         """Return the calls that have not ended, for listings. Asks Ray, and does not wait."""
         return [
-            Pending(thing.number, each.label, each.actor_id.hex(), thing.cell, thing.submitted)
+            Pending(thing.number, each.label, each.actor_id.hex(), thing.origin.cell, thing.submitted)
             for each in self._pending()
             if (thing := each.thing).submitted
         ]
 
-    def find(self, number: bytes, task_id: str) -> Record | Dropped | None:
-        """Return a call that this process has made and still knows, by its number or the id that Ray has for it."""
-        things: list[Record | Dropped] = [*list(self._records), *self._objects.watcher.pending_dropped()]
-        return next((each for each in things if each.number == number or each.ref.task_id().hex() == task_id), None)
+    def find(self, task_id: str) -> Record | Dropped | None:
+        """Return a call that this process has made and still knows, by its id."""
+        things: list[Record | Dropped] = [*self._objects.of_own_calls(), *self._objects.watcher.pending_dropped()]
+        return next((each for each in things if each.ref.task_id().hex() == task_id), None)
 
     def _pending(self) -> list[_Pending]:
         things: dict[Any, Record | Dropped] = {each.ref: each for each in self._objects.watcher.pending_dropped()}
-        things.update((record.ref, record) for record in list(self._records) if record.verdict is None)
+        things.update((record.ref, record) for record in self._objects.of_own_calls() if record.verdict is None)
         if not things:
             return []
         try:
@@ -178,7 +183,10 @@ class Calls:
         except ray.exceptions.RaySystemError:  # the session has ended
             return []
         found = {things[ref].number: things[ref] for ref in waiting}
-        return [_Pending(thing, thing.label, thing.actor_id) for _, thing in sorted(found.items(), key=_order)]
+        return [
+            _Pending(each, each.origin.label, each.origin.actor_id)
+            for each in sorted(found.values(), key=attrgetter("serial"))
+        ]
 
     def cancel_all(self, force: bool, interrupt: bool) -> int:
         """Cancel every call that has not ended, the latest first. See `Engine.cancel_all`."""
@@ -193,7 +201,7 @@ class Calls:
 
     def _cancel(self, thing: Record | Dropped, force: bool, recursive: bool, interrupt: bool) -> Any:
         """Begin to cancel a call, and return Ray's reference of the order; None if there is none."""
-        if thing.actor_id:
+        if thing.origin.actor_id:
             return self._order_stop(thing, interrupt, 0.0, recursive)
         try:
             ray.cancel(thing.ref, force=force, recursive=recursive)
@@ -211,25 +219,25 @@ class Calls:
         """Have the call of a generator that nobody reads any more end: one of an actor at its next value."""
         if record.done():
             return
-        if not record.actor_id:
+        if not record.origin.actor_id:
             self._cancel(record, False, True, False)
             return
-        hub = hub_named(record.hub)
+        hub = hub_named(record.origin.hub)
         if hub is not None:
-            hub.order.remote(record.actor_id, "drop", (record.number,), ORDER_S)
+            hub.order.remote(record.origin.actor_id, "drop", (record.number,), ORDER_S)
 
     def _order_stop(self, thing: Record | Dropped, interrupts: bool, timeout_s: float, recursive: bool) -> Any:
         """Have the host stop a call. Does not wait for it. Return what `_await_orders` takes."""
-        hub = hub_named(thing.hub) if thing.hub else self.hub()
+        hub = hub_named(thing.origin.hub) if thing.origin.hub else self.hub()
         if hub is None:
             return None
         if isinstance(thing, Record):
             thing.is_watched = True
         args = (thing.number, interrupts, timeout_s, recursive)
-        answer = hub.order.remote(thing.actor_id, "stop", args, ORDER_S)
+        answer = hub.order.remote(thing.origin.actor_id, "stop", args, ORDER_S)
         if not isinstance(thing, Record):
             return answer
-        kept, future, is_stream = weakref.ref(thing), answer.future(), thing in self._streams
+        kept, future, is_stream = weakref.ref(thing), answer.future(), thing.is_stream
 
         def settle(done: Any) -> None:
             late = kept()
@@ -263,7 +271,9 @@ class Calls:
         if record is None or record.done():
             return
         try:
-            why = ray.get(hub.order.remote(record.actor_id, "why_deaf", (record.number,), ORDER_S), timeout=ORDER_S)
+            why = ray.get(
+                hub.order.remote(record.origin.actor_id, "why_deaf", (record.number,), ORDER_S), timeout=ORDER_S
+            )
         except Exception:  # noqa: BLE001 - the actor or the session has ended
             return
         if why:
@@ -299,7 +309,3 @@ def sent(value: Any) -> Any:
         raise record.error()
     record.is_claimed = True
     return record.ref
-
-
-def _order(item: tuple[bytes, Any]) -> tuple[bytes, int]:
-    return item[0][:8], int.from_bytes(item[0][8:], "little")

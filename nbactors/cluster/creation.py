@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import ray
 
 from nbactors import exceptions
-from nbactors.cluster.host.actor_host import ActorHost, AsyncActorHost
+from nbactors.cluster.host.actor_host import ActorHost
+from nbactors.cluster.host.async_actor_host import AsyncActorHost
 
 if TYPE_CHECKING:
     from nbactors.definitions.metadata import ActorMeta

@@ -15,7 +15,7 @@ import ray
 
 from nbactors import exceptions
 from nbactors.cluster.common import current
-from nbactors.cluster.watcher import Dropped, Watcher
+from nbactors.cluster.watcher import Dropped, Origin, Watcher
 from nbactors.exceptions import out_of_band
 from nbactors.exceptions.one_line import brief
 from nbactors.exceptions.source_lines import raised
@@ -28,6 +28,10 @@ SLICE_S = 0.1
 
 ENDED = "Its session has been shut down; make the call again in this one."
 """The detail of the error of an object of a session that has ended."""
+
+
+UNKNOWN = Origin()
+"""The origin of an object that no known call makes, such as one that was put."""
 
 
 class Home(Protocol):
@@ -52,74 +56,53 @@ class Record:
 
     Attributes:
         ref: Ray's reference.
-        label: The name of the call that makes the object; empty if it is not known here.
-        number: The number of that call; empty if it is not known here.
-        actor_id: The actor that runs the call; empty for none.
-        cell: The number of the calling cell, 0 for none.
-        hub: The name of the hub of the session that the call works for.
+        known: Returns the user's reference, of which there is at most one; None once it is gone.
+        origin: The call that makes the object.
+        serial: Which call of this process it is, from 1 on; 0 for a call of another one, and for none.
+        submitted: When the call was submitted, in seconds since 1970; 0 if it is not listed.
+        is_read: Whether code has read the value or the error.
+        is_claimed: Whether code that gets the error has been given the object: another process, or a call that depends
+            on it; or whether a `get` of several objects has raised the error of another one.
         verdict: The error that `get` raises, where this process knows it before Ray does: the call was stopped.
         end_verdict: The error that stands for a value: the call's generator was stopped, and Ray tells of its end only.
         settle: Waits until it is known whether `end_verdict` comes; None if no answer of the host is open.
         limit_s: The seconds that a task was given, once they are over; else 0.
         has_begun: Whether the call is known to have begun: the object is a value of its generator.
         is_watched: Whether a verdict may come.
-        is_read: Whether code has read the value or the error.
-        submitted: When the call was submitted, in seconds since 1970; 0 if it is not listed.
-        is_claimed: Whether code that gets the error has been given the object: another process, or a call that depends
-            on it; or whether a `get` of several objects has raised the error of another one.
+        is_stream: Whether it stands for the end of a generator.
     """
 
-    __slots__ = (
-        "__weakref__",
-        "actor_id",
-        "cell",
-        "end_verdict",
-        "has_begun",
-        "home",
-        "hub",
-        "is_claimed",
-        "is_read",
-        "is_watched",
-        "label",
-        "limit_s",
-        "number",
-        "ref",
-        "settle",
-        "submitted",
-        "verdict",
-    )
+    __slots__ = ("__dict__", "__weakref__", "home", "is_read", "known", "origin", "ref", "serial", "submitted")
 
-    def __init__(
-        self,
-        home: Home,
-        ref: Any,
-        label: str = "",
-        number: bytes = b"",
-        actor_id: bytes = b"",
-        cell: int = 0,
-        hub: str = "",
-    ) -> None:
+    known: Callable[[], ObjectRef[Any] | None]
+
+    # Few objects need the others: those that do have them in their `__dict__`.
+    is_claimed = False
+    verdict: BaseException | None = None
+    end_verdict: BaseException | None = None
+    settle: Callable[[], None] | None = None
+    limit_s = 0.0
+    has_begun = False
+    is_watched = False
+    is_stream = False
+
+    def __init__(self, home: Home, ref: Any, origin: Origin = UNKNOWN, serial: int = 0, submitted: float = 0.0) -> None:
         self.home = home
         self.ref = ref
-        self.label = label
-        self.number = number
-        self.actor_id = actor_id
-        self.cell = cell
-        self.hub = hub
-        self.verdict: BaseException | None = None
-        self.end_verdict: BaseException | None = None
-        self.settle: Callable[[], None] | None = None
-        self.limit_s = 0.0
-        self.has_begun = False
-        self.is_watched = False
+        self.origin = origin
+        self.serial = serial
+        self.submitted = submitted
         self.is_read = False
-        self.submitted = 0.0
-        self.is_claimed = False
 
     @property
     def id(self) -> bytes:
         """The object's id, 28 bytes."""
         return self.ref.binary()  # type: ignore[no-any-return]
+
+    @property
+    def number(self) -> bytes:
+        """Ray's id of the call that makes the object, 24 bytes; empty if that call is not known here."""
+        return self.ref.task_id().binary() if self.origin.label else b""
 
     @property
     def owner(self) -> bytes:
@@ -161,7 +144,7 @@ class Record:
         if out_of_band.is_forbidden() and not _is_sent_by_ray():
             raise out_of_band.refusal(self.id.hex())
         self.is_claimed = True
-        return rebuild, (self.ref, self.label, self.number, self.actor_id, self.hub)
+        return rebuild, (self.ref, tuple(self.origin._replace(cell=0)))
 
     def request(self) -> None:
         """Do nothing: Ray sends values when they are asked for."""
@@ -250,20 +233,20 @@ class Record:
     def facts(self) -> ObjectFacts:
         """Return a summary of the object, as this process knows it. Any thread; does not wait."""
         if not self.done():
-            return ObjectFacts("pending", self.label)
-        error = self._error() if self.verdict is not None or self.label else None
+            return ObjectFacts("pending", self.origin.label)
+        error = self._error() if self.verdict is not None or self.origin.label else None
         if error is not None:
             if isinstance(error, exceptions.RayTaskError):
                 text = raised(error.traceback_str)
             else:
                 text = f"{type(error).__name__}: {brief(str(error))}"
-            return ObjectFacts("failed", self.label, error=brief(text))
+            return ObjectFacts("failed", self.origin.label, error=brief(text))
         return ObjectFacts("ready")
 
     def __del__(self) -> None:
         try:
-            if not self.is_read and self.label:
-                facts = (self.label, self.number, self.actor_id, self.cell, self.hub, self.submitted, self.is_claimed)
+            if not self.is_read and self.origin.label:
+                facts = (self.origin, self.serial, self.submitted, self.is_claimed)
                 self.home.watcher.dropped(Dropped(self.ref, *facts))
         except AttributeError:  # `__init__` was aborted
             pass
@@ -368,7 +351,7 @@ class StreamRecord:
 
     def _referring(self, ref: Any) -> ObjectRef[Any]:
         made = self._record
-        item = Record(self.home, ref, made.label, made.number, made.actor_id, made.cell, made.hub)
+        item = Record(self.home, ref, made.origin)
         item.limit_s = made.limit_s
         item.has_begun = True
         return self.home.made(item)
@@ -410,7 +393,7 @@ class StreamRecord:
     def facts(self) -> StreamFacts:
         """Return a summary of the stream, as this process knows it."""
         is_over = self.is_finished()
-        return StreamFacts("ended" if is_over else "running", "" if is_over else self._record.label)
+        return StreamFacts("ended" if is_over else "running", "" if is_over else self._record.origin.label)
 
     def reduce(self, completed: ObjectRef[Any]) -> tuple[Any, ...]:
         """Refuse: Ray's generators stay in their process.
@@ -453,7 +436,7 @@ def _is_sent_by_ray() -> bool:
     return bool(context.is_in_band_serialization())
 
 
-def rebuild(ref: Any, label: str, number: bytes, actor_id: bytes, hub: str) -> ObjectRef[Any]:
-    """Return this process's reference for one of Ray's. Called by `pickle`. The other arguments: see `Record`."""
-    found: ObjectRef[Any] = current.of_process().objects.borrowed(ref, label, number, actor_id, hub)
+def rebuild(ref: Any, origin: tuple[str, bytes, int, str]) -> ObjectRef[Any]:
+    """Return this process's reference for one of Ray's. Called by `pickle`. `origin`: that of `Record`."""
+    found: ObjectRef[Any] = current.of_process().objects.borrowed(ref, Origin(*origin))
     return found

@@ -16,9 +16,12 @@ from nbactors.cluster.lost_record import LostRecord
 from nbactors.cluster.object_records import ENDED, SLICE_S, Record, StreamRecord
 from nbactors.cluster.refusals import sending
 from nbactors.cluster.translation import translated
-from nbactors.cluster.watcher import Watcher
+from nbactors.cluster.watcher import Origin, Watcher
 from nbactors.object_ref import ObjectRef
 from nbactors.object_ref_generator import DynamicObjectRefGenerator
+
+FEW = 4
+"""Ready objects that are searched for among those that were waited for."""
 
 KEPT_DEATHS = 1000
 """Ids of dead actors that are remembered."""
@@ -45,7 +48,7 @@ class Objects:
         self.died: OrderedDict[bytes, None] = OrderedDict()
         self.on_interrupt: Callable[[KeyboardInterrupt, Sequence[Record]], None] = lambda _error, _awaited: None
         self.is_over = False
-        self._refs: weakref.WeakValueDictionary[bytes, ObjectRef[Any]] = weakref.WeakValueDictionary()
+        self._records: weakref.WeakValueDictionary[bytes, Record] = weakref.WeakValueDictionary()
 
     def referring(self, ref: Any) -> ObjectRef[Any]:
         """Return this process's reference for one of Ray's. There is at most one for an object."""
@@ -61,31 +64,44 @@ class Objects:
         return self._known_by(record if record.owner else LostRecord(self, ref))
 
     def _known(self, object_id: bytes) -> ObjectRef[Any] | None:
-        found = self._refs.get(object_id)
-        return None if found is None or type(found._entry) is LostRecord else found
+        record = self._records.get(object_id)
+        if record is None or type(record) is LostRecord:
+            return None
+        return record.known() or self.made(record)
 
     def _known_by(self, record: Record) -> ObjectRef[Any]:
         """Return the reference of an object, which was lost here until now, or is new."""
-        lost = self._refs.get(record.id)
-        if lost is None:
+        lost = self._records.get(record.id)
+        ref = lost.known() if lost is not None else None
+        if ref is None:
             return self.made(record)
-        lost._entry = record
-        return lost
+        ref._entry = record
+        self._keep(record, ref)
+        return ref
 
-    def borrowed(self, ref: Any, label: str, number: bytes, actor_id: bytes, hub: str) -> ObjectRef[Any]:
-        """Return this process's reference for one that another process has sent. See `Record` for the arguments."""
+    def borrowed(self, ref: Any, origin: Origin) -> ObjectRef[Any]:
+        """Return this process's reference for one that another process has sent."""
         found = self._known(ref.binary())
         if found is not None:
             return found
-        record = Record(self, ref, label, number, actor_id, 0, hub)
+        record = Record(self, ref, origin)
         record.is_read = True  # the process that has made the call tells of an error that nobody reads
         return self._known_by(record)
 
     def made(self, record: Record) -> ObjectRef[Any]:
         """Return a new reference."""
         ref: ObjectRef[Any] = ObjectRef(record)
-        self._refs[record.id] = ref
+        self._keep(record, ref)
         return ref
+
+    def _keep(self, record: Record, ref: ObjectRef[Any]) -> None:
+        record.known = weakref.ref(ref)
+        self._records[record.ref.binary()] = record
+
+    def of_own_calls(self) -> list[Record]:
+        """Return the objects that calls of this process make, and that something here still needs."""
+        records = [record for kept in self._records.valuerefs() if (record := kept()) is not None]
+        return [record for record in records if record.serial]
 
     def put(self, value: Any) -> ObjectRef[Any]:
         """Store a value."""
@@ -108,7 +124,7 @@ class Objects:
             raise translated(error) from None
         except ray.exceptions.RayError as error:
             record.is_read = True
-            told = translated(error, record.call_id(), record.label)
+            told = translated(error, record.call_id(), record.origin.label)
             if record.limit_s and isinstance(told, exceptions.TaskCancelledError):
                 # Ray itself answers for a task that has not begun, and a worker for one that has.
                 phase = "running" if record.has_begun or isinstance(told, exceptions.RayTaskError) else "queued"
@@ -161,13 +177,14 @@ class Objects:
         except ray.exceptions.RayError:
             self._raise_ready(records)
             return [self.load(record, timeout) for record in records]
-        for record in records:
-            record.await_end()
-        if any(record.end_verdict is not None for record in records):
-            self._raise_ready(records)
+        if any(record.settle is not None or record.end_verdict is not None for record in records):
+            for record in records:
+                record.await_end()
+            if any(record.end_verdict is not None for record in records):
+                self._raise_ready(records)
         for record in records:
             record.is_read = True
-        return [self.received(value) for value in values]
+        return self.all_received(values)
 
     def _raise_ready(self, records: list[Record]) -> None:
         """Raise the first error that is there. The user knows of it: errors of the others are no news."""
@@ -183,6 +200,12 @@ class Objects:
             for record in records:
                 record.is_claimed = True
             raise
+
+    def all_received(self, values: list[Any]) -> list[Any]:
+        """Return what user code gets for values that Ray has brought."""
+        if ray.DynamicObjectRefGenerator in set(map(type, values)):  # at the speed of C: there are few of them
+            return [self.received(value) for value in values]
+        return values
 
     def received(self, value: Any) -> Any:
         """Return what user code gets for a value that Ray has brought."""
@@ -210,11 +233,7 @@ class Objects:
             found = _ready(records, num_returns, left, fetch_local)
             is_over = deadline is not None and monotonic() >= deadline
             if len(found) >= num_returns or is_over or not is_watched:
-                chosen = set(found[:num_returns])
-                return (
-                    [ref for index, ref in enumerate(refs) if index in chosen],
-                    [ref for index, ref in enumerate(refs) if index not in chosen],
-                )
+                return _split(refs, found[:num_returns])
 
 
 def _ready(
@@ -222,8 +241,8 @@ def _ready(
 ) -> list[int]:
     """Return the places of the ready objects."""
     decided = {index for index, record in enumerate(records) if record.verdict is not None}
-    places = {record.waited: index for index, record in enumerate(records)}
-    asked = [record.waited for index, record in enumerate(records) if index not in decided]
+    waited = [record.waited for record in records]
+    asked = [thing for index, thing in enumerate(waited) if index not in decided] if decided else waited
     wanted = min(num_returns - len(decided), len(asked))
     ready: list[Any] = []
     if asked:
@@ -231,7 +250,19 @@ def _ready(
             ready = ray.wait(
                 asked, num_returns=max(wanted, 1), timeout=timeout if wanted > 0 else 0, fetch_local=fetch_local
             )[0]
-    return sorted(decided | {places[thing] for thing in ready})
+    if len(ready) > FEW:  # a search for each would take the square of the time
+        places = {thing: index for index, thing in enumerate(waited)}
+        return sorted(decided | {places[thing] for thing in ready})
+    return sorted(decided | {waited.index(thing) for thing in ready})
+
+
+def _split(refs: list[ObjectRef[Any]], chosen: list[int]) -> tuple[list[ObjectRef[Any]], list[ObjectRef[Any]]]:
+    """Return the references at these places, which are in order, and the others."""
+    if len(chosen) == 1:  # as in a loop that takes results one by one
+        place = chosen[0]
+        return [refs[place]], refs[:place] + refs[place + 1 :]
+    them = set(chosen)
+    return [refs[place] for place in chosen], [ref for place, ref in enumerate(refs) if place not in them]
 
 
 @contextmanager

@@ -124,7 +124,7 @@ class RayEngine(Engine):
         self.objects.check([record])
         if record.verdict is not None or (not record.number and record.done()):
             return
-        if force and record.actor_id:
+        if force and record.origin.actor_id:
             if record.done():
                 return
             raise ValueError(
@@ -162,8 +162,8 @@ class RayEngine(Engine):
         self, meta: ActorMeta, cls: type, options: ActorOptions, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> FoundActor:
         submitted = time() if options.enable_task_events else 0.0
-        call = Call("__init__", tuple(kwargs), b"", 0, "", f"{meta.class_name}.__init__", submitted)
-        call = self.calls.numbered(call)
+        call = Call("__init__", tuple(kwargs), 0, "", f"{meta.class_name}.__init__", submitted)
+        call = self.calls.placed(call)
         limit = options.max_concurrency or (1000 if meta.is_async else 1)
         is_plain = not meta.is_async and limit == 1 and not options.concurrency_groups
         limits = {"": limit, **options.concurrency_groups}
@@ -189,6 +189,7 @@ class RayEngine(Engine):
                     raise
                 sleep(0.02)
         link = self.link(handle, meta)
+        link.home = call.hub
         if options.name:
             actor_records.keep_meta(link.actor_id, meta)
         return link, meta, link.hold_of(handle)
@@ -223,7 +224,7 @@ class RayEngine(Engine):
                 raise exceptions.ActorHandleNotFoundError(
                     f"the actor {name!r} is one of Ray's own, which `ray.get_actor` finds: it was not made by nbactors"
                 )
-            call = self.calls.numbered(Call("__ray_call__", (), b"", 0, "", "get_actor"))
+            call = self.calls.placed(Call("__ray_call__", (), 0, "", "get_actor"))
             meta = ray.get(handle.call.remote(call.packed(), _meta_of_host), timeout=META_S)
         return meta
 
@@ -310,12 +311,7 @@ class RayEngine(Engine):
         export = function.export
         if not isinstance(export, Export) or export.session != ray.get_runtime_context().get_job_id():
             export = function.export = Export(function, options, self.wanted)
-        label = options.name or function.name
-        submitted = time() if options.enable_task_events else 0.0
-        call = Call(function.name, tuple(kwargs), b"", 0, "", label, submitted)
-        return self.calls.submit(
-            export.with_options(options), call, args, kwargs, options.timeout_s, code=function.function
-        )
+        return self.calls.submit(export.route(options), args, kwargs, function.function)
 
     # ----------------------------------------------------------------------------------------------------- listings
 

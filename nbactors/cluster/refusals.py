@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
 
 import ray
 from ray import cloudpickle
@@ -29,19 +29,24 @@ def sending(values: Iterable[Any], method: str = "") -> Iterator[None]:
     """
     try:
         yield
-    except ray.exceptions.PendingCallsLimitExceeded as error:
+    except Exception as error:  # noqa: BLE001 - users' __reduce__ and __getstate__ may raise anything
+        refuse(error, values, method)
+
+
+def refuse(error: Exception, values: Iterable[Any], method: str = "") -> NoReturn:
+    """Raise the error of nbactors for an error that Ray has raised while it pickled values. See `sending`."""
+    if isinstance(error, ray.exceptions.PendingCallsLimitExceeded):
         text = re.sub(r"The task \w+ could", f"The task {method} could", str(translated(error)), count=1)
         raise exceptions.PendingCallsLimitExceeded(text) from None
-    except ray.exceptions.RayError as error:
+    if isinstance(error, ray.exceptions.RayError):
         raise translated(error) from None
-    except Exception as error:
-        for value in values:
-            reason = error_of(value)
-            if isinstance(reason, BoundError):
-                raise reason from None
-            if reason is not None:
-                raise refusal(value, reason, error_of) from error
-        raise
+    for value in values:
+        reason = error_of(value)
+        if isinstance(reason, BoundError):
+            raise reason from None
+        if reason is not None:
+            raise refusal(value, reason, error_of) from error
+    raise error
 
 
 def error_of(value: Any) -> Exception | None:

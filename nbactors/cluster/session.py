@@ -57,10 +57,12 @@ class RaySession(RayEngine):
     ) -> None:
         super().__init__()
         self._pid = os.getpid()
+        self._main_thread = threading.main_thread().ident
         self._owns_ray = owns_ray
         self._news = news
         self.task_table = news.task_table
         self.task_table.job_id = ray.get_runtime_context().get_job_id()
+        self.task_table.submitted_of = self.calls.submissions.of
         self._cancels = cancels_on_interrupt
         self._reports_unread = reports_unread
         self.objects.on_interrupt = self._on_interrupt
@@ -107,10 +109,10 @@ class RaySession(RayEngine):
 
     def get(self, refs: Sequence[ObjectRef[Any]], timeout: float | None) -> list[Any]:
         __tracebackhide__ = True
-        if threading.current_thread() is not threading.main_thread():
+        if threading.get_ident() != self._main_thread:
             return super().get(refs, timeout)
         try:
-            return self._get_visited(refs, timeout)
+            return super().get(refs, timeout) if self.sink is None else self._get_visited(refs, timeout)
         except KeyboardInterrupt as error:
             self._on_interrupt(error, [ref._entry for ref in refs])
             raise
@@ -118,8 +120,6 @@ class RaySession(RayEngine):
     def _get_visited(self, refs: Sequence[ObjectRef[Any]], timeout: float | None) -> list[Any]:
         """Wait in pieces, so that the main thread does in between what a front end asks for."""
         __tracebackhide__ = True
-        if self.sink is None:
-            return super().get(refs, timeout)
         deadline = None if timeout is None else monotonic() + timeout
         self._waits += 1
         try:
@@ -139,7 +139,7 @@ class RaySession(RayEngine):
     def wait(
         self, refs: list[ObjectRef[Any]], num_returns: int, timeout: float | None, fetch_local: bool
     ) -> tuple[list[ObjectRef[Any]], list[ObjectRef[Any]]]:
-        if threading.current_thread() is not threading.main_thread():
+        if threading.get_ident() != self._main_thread:
             return super().wait(refs, num_returns, timeout, fetch_local)
         try:
             return self._wait_visited(refs, num_returns, timeout, fetch_local)
@@ -261,7 +261,9 @@ class RaySession(RayEngine):
         kind = type(cause).__name__
         line = f"{kind}: {brief(str(cause))}"
         text = getattr(error, "traceback_str", line)
-        self._news.unread(UnreadError(dropped.cell, dropped.label, kind, line, text, getattr(error, "pid", 0)))
+        self._news.unread(
+            UnreadError(dropped.origin.cell, dropped.origin.label, kind, line, text, getattr(error, "pid", 0))
+        )
 
     def facts_of(self, link: Any) -> ActorFacts:
         known = self._news.actors.get(link.actor_id)

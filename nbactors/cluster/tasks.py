@@ -9,6 +9,7 @@ import ray
 from nbactors.cluster.creation import shared
 from nbactors.cluster.host import task
 from nbactors.cluster.link import RETURNS
+from nbactors.cluster.route import Route
 from nbactors.definitions.metadata import STREAMING, UNLIMITED
 
 if TYPE_CHECKING:
@@ -39,18 +40,25 @@ class Export:
         made.__module__ = "__main__"
         self.session = ray.get_runtime_context().get_job_id()
         self._remote = ray.remote(max_calls=options.max_calls)(made)
-        self._with_options: dict[int, tuple[TaskOptions, Any]] = {}
+        self._routes: dict[int, tuple[TaskOptions, Route]] = {}
 
-    def with_options(self, options: TaskOptions) -> Any:
-        """Return Ray's function with Ray's options."""
-        found = self._with_options.get(id(options))
+    def route(self, options: TaskOptions) -> Route:
+        """Return the way of tasks with these options."""
+        found = self._routes.get(id(options))
         if found is None:
-            if len(self._with_options) > 100:
-                self._with_options.clear()
+            if len(self._routes) > 100:
+                self._routes.clear()
             given = _ray_options(options)
             if self._wanted is not None:
                 self._wanted.note(self._name, given)
-            found = self._with_options[id(options)] = (options, self._remote.options(**given))
+            route = Route(
+                self._name,
+                options.name or self._name,
+                self._remote.options(**given),
+                is_reported=bool(options.enable_task_events),
+                timeout_s=options.timeout_s,
+            )
+            found = self._routes[id(options)] = (options, route)
         return found[1]
 
 

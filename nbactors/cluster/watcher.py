@@ -26,21 +26,40 @@ class Watchable(Protocol):
         """The error that this process knows before Ray does."""
 
 
+class Origin(NamedTuple):
+    """What is known of the calls that make objects. Many calls have the same one.
+
+    Attributes:
+        label: The name of the call; empty if it is not known here.
+        actor_id: The actor that runs the call; empty for none.
+        cell: The number of the calling cell, 0 for none.
+        hub: The name of the hub of the session that the call works for.
+    """
+
+    label: str = ""
+    actor_id: bytes = b""
+    cell: int = 0
+    hub: str = ""
+
+
 class Dropped(NamedTuple):
     """A call whose reference no code has any more, before its result was read.
 
     Attributes:
+        serial: See `Record`.
         is_claimed: Whether its error is no news, though: see `Record.is_claimed`.
     """
 
     ref: Any
-    label: str
-    number: bytes
-    actor_id: bytes
-    cell: int
-    hub: str
+    origin: Origin
+    serial: int
     submitted: float = 0.0
     is_claimed: bool = False
+
+    @property
+    def number(self) -> bytes:
+        """Ray's id of the call."""
+        return self.ref.task_id().binary()  # type: ignore[no-any-return]
 
 
 class _Watched(NamedTuple):

@@ -43,7 +43,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> Sent:
 
 
 def call(index: int, method: str = "f", hub: str = "hub", submitted: float = 5.0) -> Call:
-    return Call(method, (), b"1" * 8 + index.to_bytes(8, "little"), 3, hub, f"C.{method}", submitted)
+    return Call(method, (), 3, hub, f"C.{method}", submitted, number=index.to_bytes(24, "little"))
 
 
 def test_a_call_is_told_when_it_runs_and_when_it_has_ended(sent: Sent) -> None:

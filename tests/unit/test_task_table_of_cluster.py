@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from nbactors.cluster.common.call_numbers import number_of, parent_of, task_id_of
+from nbactors.cluster.common.call_report import KNOWN
 from nbactors.cluster.observing import task_table
 from nbactors.cluster.observing.task_table import Pending, TaskTable
 
@@ -14,7 +14,7 @@ ACTOR = "ab" * 16
 
 
 def number(index: int) -> bytes:
-    return b"\1" * 8 + index.to_bytes(8, "little")
+    return index.to_bytes(24, "little")
 
 
 def batch(*calls: Any, **changes: Any) -> dict[str, Any]:
@@ -30,12 +30,6 @@ def states(table: TaskTable) -> list[str]:
     return [row["state"] for row in table.changes(0).tasks]
 
 
-def test_ids_and_numbers_are_made_from_each_other() -> None:
-    assert number_of(task_id_of(number(513))) == number(513)
-    assert len(task_id_of(number(1))) == len(task_id_of(number(1), True)) == 48
-    assert task_id_of(number(1), True).startswith("f" * 16)
-
-
 def test_a_call_waits_runs_and_ends_in_one_row() -> None:
     table = TaskTable("job")
     table.pending([Pending(number(1), "C.f", ACTOR, 3, 5.0)], 6.0)
@@ -45,6 +39,16 @@ def test_a_call_waits_runs_and_ends_in_one_row() -> None:
     table.take(batch(call(1, 12.0)))
     (row,) = table.changes(0).tasks
     assert (row["state"], row["times"], row["worker_pid"], row["cell"]) == ("FINISHED", [5.0, 10.0, 10.0, 12.0], 7, 3)
+
+
+def test_the_session_knows_when_its_calls_were_submitted() -> None:
+    table = TaskTable()
+    known = {number(1): 4.0}
+    table.submitted_of = lambda number: known.get(number, 0.0)
+    table.pending([Pending(number(2), "C.f", ACTOR, 3, 5.0)], 6.0)
+    table.take(batch(*((*call(index)[:6], KNOWN, *call(index)[7:]) for index in (1, 2, 3))))
+    times = {row["task_id"]: row["times"][:2] for row in table.changes(0).tasks}
+    assert times == {number(1).hex(): [4.0, 10.0], number(2).hex(): [5.0, 10.0], number(3).hex(): [10.0, 10.0]}
 
 
 @pytest.mark.parametrize(("begins", "kinds"), [(False, []), (True, ["WORKER_DIED"])])
@@ -58,7 +62,7 @@ def test_a_call_that_ends_without_a_report_has_failed_if_it_had_begun(begins: bo
     assert len(states(table)) == 1
     table.pending([], 20.0 + task_table.SILENT_S)
     assert [row["error_type"] for row in table.changes(0).tasks] == kinds
-    assert table.changes(seq).removed == ([] if begins else [task_id_of(number(1))])
+    assert table.changes(seq).removed == ([] if begins else [number(1).hex()])
 
 
 def actor_row(state: str, worker_id: str | None = "w") -> dict[str, Any]:
@@ -93,9 +97,9 @@ def test_a_task_in_a_worker_that_has_ended_has_failed() -> None:
     assert [row["error_type"] for row in table.changes(0).tasks] == ["WORKER_DIED"]
 
 
-def test_a_call_knows_its_caller_also_if_that_is_a_construction() -> None:
+def test_a_call_knows_its_caller() -> None:
     table = TaskTable()
-    made = (*call(2)[:5], parent_of(number(1), True), *call(2)[6:])
+    made = (*call(2)[:5], number(1), *call(2)[6:])
     table.take(batch(call(1, kind="ACTOR_CREATION_TASK"), made))
     construction, callee = table.changes(0).tasks
     assert callee["parent_task_id"] == construction["task_id"]
@@ -116,8 +120,8 @@ def test_calls_of_a_dead_actor_have_failed() -> None:
     table.take(batch(call(1), call(2, 11.0)))
     table.actors([actor_row("DEAD")], 30.0)
     assert {row["task_id"]: row["error_type"] for row in table.changes(0).tasks} == {
-        task_id_of(number(1)): "ACTOR_DIED",
-        task_id_of(number(2)): None,
+        number(1).hex(): "ACTOR_DIED",
+        number(2).hex(): None,
     }
 
 
@@ -131,8 +135,8 @@ def test_a_reader_gets_what_has_changed_and_a_late_one_all(monkeypatch: pytest.M
     table.take(batch(call(2, 11.0), call(3, 11.0), unlisted={"C.f": 4}, totals={"finished": 6}))
     news = table.changes(first.seq)
     assert not news.is_snapshot
-    assert [row["task_id"] for row in news.tasks] == [task_id_of(number(2)), task_id_of(number(3))]
-    assert news.removed == [task_id_of(number(1))]
+    assert [row["task_id"] for row in news.tasks] == [number(2).hex(), number(3).hex()]
+    assert news.removed == [number(1).hex()]
     assert (news.unlisted, [each["finished"] for each in news.totals]) == ({"C.f": 4}, [6])
     table.take(batch(*(call(index, 11.0) for index in range(4, 12))))
     late = table.changes(first.seq)

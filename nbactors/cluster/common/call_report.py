@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+KNOWN = -1.0
+"""Stands for the time of the submission, where the session knows it."""
+
 
 class CallReport(NamedTuple):
     """A call that has begun. It travels as a plain tuple. Times in seconds since 1970, by the clock of its node.
 
     Attributes:
-        number: The number of the call, 16 bytes.
+        number: Ray's id of the call, 24 bytes.
         name: Its name in listings.
         function: The name of the function, such as `Counter.add`.
         kind: "ACTOR_CREATION_TASK", "ACTOR_TASK" or "NORMAL_TASK".
         cell: The number of the calling cell, 0 for none.
-        parent: The call that has made it, see `call_numbers.parent_of`; empty for none.
-        submitted: When it was submitted.
+        parent: Ray's id of the call that has made it, empty for none.
+        submitted: When it was submitted; KNOWN if the session itself knows it.
         started: When it has begun.
         ended: When it has ended, 0 for not yet.
         error_type: The kind of the error that it has ended with, as in `list_tasks`; empty for none.

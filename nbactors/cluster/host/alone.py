@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
 
 from nbactors.definitions.hooks import METHODS
+
+ALONE = METHODS | {"__ray_terminate__"}
+"""The methods that run while no other call does."""
 
 
 class AlonePlain:
     """For an actor that runs one call at a time."""
 
-    @contextmanager
-    def shared(self, method: str) -> Iterator[None]:
-        """Run a call within the `with` block."""
-        yield
+    def enter(self, method: str) -> None:
+        """Wait until a call may run. On the thread that runs it."""
 
-    @asynccontextmanager
-    async def shared_async(self, method: str) -> AsyncIterator[None]:
-        """Do the same as `shared`, for coroutines."""
-        yield
+    def leave(self, method: str) -> None:
+        """Note that a call has ended that has entered."""
+
+    async def enter_async(self, method: str) -> None:
+        """Do the same as `enter`, for coroutines."""
+
+    async def leave_async(self, method: str) -> None:
+        """Do the same as `leave`, for coroutines."""
 
 
 class Alone(AlonePlain):
@@ -37,32 +40,33 @@ class Alone(AlonePlain):
         self._changed = threading.Condition()
         self._async_changed = asyncio.Condition() if is_async else None
 
-    @contextmanager
-    def shared(self, method: str) -> Iterator[None]:
-        """Run a call on this thread within the `with` block, a method of `METHODS` alone."""
-        alone = method in METHODS or method == "__ray_terminate__"
+    def enter(self, method: str) -> None:
+        """Wait until a call may run: one of `ALONE` until no other call runs."""
+        alone = method in ALONE
         with self._changed:
-            self._changed.wait_for(lambda: not self._is_closed)
+            while self._is_closed:
+                self._changed.wait()
             if alone:
                 self._is_closed = True
                 self._changed.wait_for(lambda: not self._count)
             self._count += 1
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._count -= 1
-                if alone:
-                    self._is_closed = False
+
+    def leave(self, method: str) -> None:
+        """See the base class."""
+        with self._changed:
+            self._count -= 1
+            if method in ALONE:
+                self._is_closed = False
+                self._changed.notify_all()
+            elif self._is_closed:
                 self._changed.notify_all()
 
-    @asynccontextmanager
-    async def shared_async(self, method: str) -> AsyncIterator[None]:
-        """Do the same as `shared`, for coroutines."""
-        changed = self._async_changed
-        assert changed is not None
-        alone = method in METHODS or method == "__ray_terminate__"
+    async def enter_async(self, method: str) -> None:
+        """See the base class."""
+        alone = method in ALONE
         if alone or self._is_closed:
+            changed = self._async_changed
+            assert changed is not None
             async with changed:
                 await changed.wait_for(lambda: not self._is_closed)
                 if alone:
@@ -74,12 +78,15 @@ class Alone(AlonePlain):
                         changed.notify_all()
                         raise
         self._count += 1
-        try:
-            yield
-        finally:
-            self._count -= 1
-            if alone:
-                self._is_closed = False
-            if alone or self._is_closed:
-                async with changed:
-                    changed.notify_all()
+
+    async def leave_async(self, method: str) -> None:
+        """See the base class."""
+        self._count -= 1
+        alone = method in ALONE
+        if alone:
+            self._is_closed = False
+        if alone or self._is_closed:
+            changed = self._async_changed
+            assert changed is not None
+            async with changed:
+                changed.notify_all()

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import ray
 
+from nbactors.cluster.common.context import call_number
 from nbactors.cluster.common.hubs import hub_named
 from nbactors.cluster.host.call import Call
 from nbactors.cluster.host.worker import of_process
@@ -53,9 +54,9 @@ class Asides:
         self._raised = raised
         self._outcomes: OrderedDict[bytes, list[Any]] = OrderedDict()
 
-    def begin(self, spec: bytes, packed: list[Any]) -> None:
+    def begin(self, number: bytes, spec: bytes, packed: list[Any]) -> None:
         """Begin a call, see `run`. Returns at once."""
-        call = Call.unpacked(spec)
+        call = Call.unpacked(spec, number)
         threading.Thread(target=self._run, args=(call, packed), name=call.label, daemon=True).start()
 
     def outcome(self, number: bytes) -> list[Any] | None:
@@ -95,11 +96,11 @@ def run(actor_id: bytes, spec: bytes, function: Callable[..., Any], *args: Any) 
     Raises:
         ActorUnavailableError: The actor's process does not answer.
     """
-    call = Call.unpacked(spec)
+    call = Call.unpacked(spec, call_number())
     hub = hub_named(call.hub)
     if hub is None:
         raise ActorUnavailableError("the session of this call has ended", actor_id)
-    _order(hub, actor_id, "aside", spec, [ray.put((function, *args))])
+    _order(hub, actor_id, "aside", call.number, spec, [ray.put((function, *args))])
     pause = FIRST_LOOK_S
     while (outcome := _order(hub, actor_id, "aside_outcome", call.number)) is None:
         sleep(pause)

@@ -26,10 +26,7 @@ class BuiltIn:
     def __init__(self, alone: AlonePlain) -> None:
         self.instance: Any = None
         self._alone = alone
-
-    def find(self, method: str) -> Callable[..., Any]:
-        """Return the function for a method. On the thread that runs the call."""
-        own: dict[str, Callable[..., Any]] = {
+        self._own: dict[str, Callable[..., Any]] = {
             "__ray_ready__": lambda: True,
             "__ray_call__": self._call,
             "__ray_await__": self._call,
@@ -38,7 +35,10 @@ class BuiltIn:
             SAVE: self._save,
             RESTORE: self._restore,
         }
-        return own[method] if method in own else getattr(self.instance, method)
+
+    def find(self, method: str) -> Callable[..., Any]:
+        """Return the function for a method. On the thread that runs the call."""
+        return self._own.get(method) or getattr(self.instance, method)
 
     def _call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         return function(self.instance, *args, **kwargs)

@@ -14,33 +14,34 @@ class Call(NamedTuple):
     Attributes:
         method: The name of the method, or of a task's function.
         names: The names of the keyword arguments, whose values are the last ones.
-        number: The number of the call, 16 bytes, the same in each run of it.
         cell: The number of the calling cell, 0 for none.
         hub: The name of the hub of the session that the call works for.
         label: The name of the call in listings.
-        submitted: When it was submitted, in seconds since 1970; 0 if it is not to be reported.
-        parent: The call that has made it, see `call_numbers.parent_of`; empty for none.
+        submitted: When it was submitted, in seconds since 1970; 0 if it is not to be reported, KNOWN if the
+            session itself knows the time.
+        parent: The id of the call that has made it, empty for none.
         group: The concurrency group that it runs in; empty for the default one.
+        number: Ray's id of the call, 24 bytes, the same in each run of it. It does not travel: the host asks Ray.
     """
 
     method: str
     names: tuple[str, ...]
-    number: bytes
     cell: int
     hub: str
     label: str
     submitted: float = 0.0
     parent: bytes = b""
     group: str = ""
+    number: bytes = b""
 
     def packed(self) -> bytes:
         """Return the call as bytes, for workers of the same version of Python, which Ray demands."""
-        return marshal.dumps(tuple(self))
+        return marshal.dumps(self[:-1])
 
     @classmethod
-    def unpacked(cls, data: bytes) -> Call:
+    def unpacked(cls, data: bytes, number: bytes) -> Call:
         """Return the call that `packed` has made bytes of."""
-        return cls(*marshal.loads(data))
+        return cls._make((*marshal.loads(data), number))
 
     def split(self, values: Sequence[Any]) -> tuple[Sequence[Any], dict[str, Any]]:
         """Return the positional and the keyword arguments among the values."""

@@ -126,6 +126,7 @@ class Running:
         self._stopped: OrderedDict[bytes, Stop] = OrderedDict()
         self._ended: deque[bytes] = deque(maxlen=KEPT)
         self._main: Begun | None = None
+        self._main_thread = threading.main_thread().ident or 0
 
     def listen(self) -> None:
         """Have signals interrupt calls. On the main thread."""
@@ -141,13 +142,13 @@ class Running:
             Stopped: The call was stopped before.
         """
         with self._lock:
-            stop = self._stopped.pop(call.number, None)
+            stop = self._stopped.pop(call.number, None) if self._stopped else None
             if stop is not None:
                 self._ended.append(call.number)
                 raise Stopped(stop)
             begun = self.calls[call.number] = Begun(call, task, loop)
         if begun.is_plain:
-            if threading.current_thread() is threading.main_thread():
+            if begun.thread == self._main_thread:
                 self._main = begun
             begun.is_open = True
         return begun
@@ -155,7 +156,7 @@ class Running:
     def open_plain(self, begun: Begun) -> None:
         """Note that a call on an event loop has no coroutine: while it runs, nothing else runs on the loop's thread."""
         begun.is_plain = True
-        if begun.thread == threading.main_thread().ident:
+        if begun.thread == self._main_thread:
             self._main = begun
         begun.is_open = True
 
@@ -171,7 +172,7 @@ class Running:
                     self._ended.append(begun.call.number)
                 # What is on its way to this thread is raised here. It is not taken back: CPython 3.11 would go on
                 # looking for it, and hangs then where a tracer runs, such as a debugger's or that of coverage.
-                for _ in range(_BYTECODES):
+                for _ in range(_BYTECODES if begun.strikes else 0):
                     pass
                 return
             except KeyboardInterrupt:
@@ -227,8 +228,8 @@ class Running:
     def _strike(self, begun: Begun) -> None:
         begun.strikes += 1
         if begun is self._main:
-            signal.pthread_kill(threading.main_thread().ident or 0, INTERRUPT)
-        elif begun.is_open and begun.thread != threading.main_thread().ident:
+            signal.pthread_kill(self._main_thread, INTERRUPT)
+        elif begun.is_open and begun.thread != self._main_thread:
             begun.is_open = False
             begun.is_struck = True
             _strike_thread(begun.thread, KeyboardInterrupt)

@@ -7,6 +7,7 @@ from typing import Any
 
 import ray
 
+from nbactors.cluster.common.context import call_number
 from nbactors.cluster.host.call import Call
 from nbactors.cluster.host.failures import cancelled, failure
 from nbactors.cluster.host.wakeup import Wakeup
@@ -19,7 +20,7 @@ def plain(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return what Ray runs for a function."""
 
     def task(spec: bytes, *values: Any) -> Any:
-        call = Call.unpacked(spec)
+        call = Call.unpacked(spec, call_number())
         with _Run(call):
             args, kwargs = of_process().split(call, values)
             return function(*args, **kwargs)
@@ -31,7 +32,7 @@ def generating(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return what Ray runs for a generator function."""
 
     def task(spec: bytes, *values: Any) -> Iterator[Any]:
-        call = Call.unpacked(spec)
+        call = Call.unpacked(spec, call_number())
         with _Run(call):
             args, kwargs = of_process().split(call, values)
             for item in function(*args, **kwargs):  # noqa: UP028 - Ray sends values, which are not meant for the user

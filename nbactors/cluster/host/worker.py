@@ -89,8 +89,7 @@ class WorkerProcess:
 
     def split(self, call: Call, values: Sequence[Any]) -> tuple[Sequence[Any], dict[str, Any]]:
         """Return the positional and the keyword arguments of a call, as user code gets them."""
-        received = self.engine.objects.received
-        return call.split([received(value) for value in values])
+        return call.split(self.engine.objects.all_received(list(values)))
 
     def end(self, call: Call, token: Any, error: BaseException | None = None) -> None:
         """Note that a call has ended, and wait until its output has arrived. As `begin`. `error`: see `Events.end`."""

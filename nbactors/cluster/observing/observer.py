@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import ray
 
 from nbactors import engine, exceptions
-from nbactors.cluster.common.call_numbers import number_of, task_id_of
 from nbactors.cluster.common.usage import SessionEndedError
 from nbactors.cluster.observing.actor_rows import actor_rows, has_worker_ended
 from nbactors.cluster.observing.ray_following import RayFollowing
@@ -92,18 +91,16 @@ class RayObserver(Observer):
 
     def call_id(self, ref: ObjectRef[Any]) -> str:
         """See the base class."""
-        number: bytes = getattr(ref._entry, "number", b"")
-        return task_id_of(number) if number else ref.task_id().hex()
+        return ref.task_id().hex()
 
     def cancel_call(self, task_id: str, force: bool, interrupt: bool, timeout: float) -> str:
         """See the base class."""
-        number = number_of(task_id)
         with self._engine.usage.use():
-            own = self._engine.calls.find(number, task_id)
+            own = self._engine.calls.find(task_id)
             if own is not None:
                 if _has_ended(own):
                     return "ENDED"
-                if force and own.actor_id:
+                if force and own.origin.actor_id:
                     raise ValueError("force=True is not supported for calls of actors: it would end the actor")
                 self._engine.calls.cancel([own], force, True, interrupt)
                 return "CANCELLED"
@@ -120,7 +117,9 @@ class RayObserver(Observer):
             )
         if force:
             raise ValueError("force=True is not supported for calls of actors: it would end the actor")
-        phase = self._order(row["actor_id"], "cancel_call", "stop", (number, interrupt, 0.0, True), timeout)
+        phase = self._order(
+            row["actor_id"], "cancel_call", "stop", (bytes.fromhex(task_id), interrupt, 0.0, True), timeout
+        )
         return "ENDED" if phase == "ended" else "CANCELLED"
 
     # ------------------------------------------------------------------------------------------------------- actors

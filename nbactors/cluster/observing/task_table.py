@@ -7,8 +7,7 @@ from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Collection, Iterable
 from typing import Any, NamedTuple
 
-from nbactors.cluster.common.call_numbers import parent_task_id, task_id_of
-from nbactors.cluster.common.call_report import CallReport
+from nbactors.cluster.common.call_report import KNOWN, CallReport
 from nbactors.engine.observer import TaskChanges
 
 KEPT = 10_000
@@ -48,7 +47,7 @@ class Pending(NamedTuple):
     """A call of this session that has not ended.
 
     Attributes:
-        number: The number of the call, 16 bytes.
+        number: Ray's id of the call, 24 bytes.
         name: Its name.
         actor_id: The actor that runs it, in hexadecimal digits; empty for a task.
         cell: The number of the calling cell, 0 for none.
@@ -67,10 +66,12 @@ class TaskTable:
 
     Attributes:
         job_id: The id of the session's job.
+        submitted_of: Returns when a call of the session was submitted, by its id; 0 if it is not known any more.
     """
 
     def __init__(self, job_id: str = "") -> None:
         self.job_id = job_id
+        self.submitted_of: Callable[[bytes], float] = lambda _number: 0.0
         self._changed = threading.Condition()
         self._rows: OrderedDict[str, dict[str, Any]] = OrderedDict()
         self._seq = 0
@@ -109,12 +110,19 @@ class TaskTable:
             "func_or_class_name": told.function,
             "type": told.kind,
             "cell": told.cell,
-            "parent_task_id": parent_task_id(told.parent),
+            "parent_task_id": told.parent.hex(),
             "state": "RUNNING" if not told.ended else "FAILED" if told.error_type else "FINISHED",
             **worker,
         }
-        task_id = task_id_of(told.number, told.kind == "ACTOR_CREATION_TASK")
-        self._change(task_id, facts, told.submitted, told.started, told.ended, told.error_type, told.error)
+        self._change(
+            told.number.hex(), facts, self._submitted(told), told.started, told.ended, told.error_type, told.error
+        )
+
+    def _submitted(self, told: CallReport) -> float:
+        if told.submitted != KNOWN:
+            return told.submitted
+        row = self._rows.get(told.number.hex())
+        return (row is not None and row["times"][0]) or self.submitted_of(told.number) or told.started
 
     def _count(self, actor_id: str, totals: dict[str, int]) -> None:
         self._seq += 1
@@ -129,7 +137,7 @@ class TaskTable:
             before = self._seq
             found = set()
             for call in calls:
-                task_id = task_id_of(call.number)
+                task_id = call.number.hex()
                 found.add(task_id)
                 self._silent.pop(task_id, None)
                 if task_id not in self._rows and task_id not in self._own:

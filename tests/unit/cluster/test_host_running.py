@@ -16,7 +16,7 @@ from nbactors.exceptions import CallTimeoutError
 
 
 def call(number: int) -> Call:
-    return Call("method", (), number.to_bytes(16, "little"), 0, "", "Class.method")
+    return Call("method", (), 0, "", "Class.method", number=number.to_bytes(24, "little"))
 
 
 @pytest.fixture

@@ -49,6 +49,9 @@ class Capture:
         self._lines = lines
         self._drained = threading.Condition()
         self._pipes = [_Pipe(number, self._on_bytes, self._drained) for number in (1, 2)]
+        self._filled = select.poll()
+        for pipe in self._pipes:
+            self._filled.register(pipe.read, select.POLLIN)
         _keep_log_of_ray(self.log_of(2))
         for number, name in ((1, "stdout"), (2, "stderr")):
             setattr(sys, name, _HostStream(number, self))
@@ -64,8 +67,11 @@ class Capture:
 
     def drain(self) -> None:
         """Take what was written by the descriptors."""
-        for pipe in self._pipes:
-            pipe.drain(DRAIN_S)
+        with self._drained:
+            has_text = self._filled.poll(0)  # both pipes in one system call: most calls write nothing
+        if has_text:
+            for pipe in self._pipes:
+                pipe.drain(DRAIN_S)
 
     def write(self, number: int, text: str) -> None:
         """Take text that Python code has written. Any thread."""
@@ -103,14 +109,19 @@ def _keep_log_of_ray(log: int) -> None:
 
 
 class _Pipe:
-    """A pipe in place of a descriptor. A thread reads it, and copies all to where the descriptor led before."""
+    """A pipe in place of a descriptor. A thread reads it, and copies all to where the descriptor led before.
+
+    Attributes:
+        log: The descriptor of where the descriptor led before.
+        read: The descriptor of the pipe's end.
+    """
 
     def __init__(self, number: int, take: Callable[[int, str], None], drained: threading.Condition) -> None:
         self._number = number
         self._take = take
         self._drained = drained
         self.log = os.dup(number)
-        self._read, write = os.pipe()
+        self.read, write = os.pipe()
         os.set_inheritable(write, True)
         os.dup2(write, number)
         os.close(write)
@@ -120,11 +131,11 @@ class _Pipe:
 
     def _run(self) -> None:
         readable = select.poll()
-        readable.register(self._read, select.POLLIN)
+        readable.register(self.read, select.POLLIN)
         while True:
             readable.poll()
             with self._drained:  # so that `drain` never finds the pipe empty while its last text is on its way
-                data = os.read(self._read, 1 << 16)
+                data = os.read(self.read, 1 << 16)
                 if not data:
                     return
                 self._taken += len(data)
@@ -137,7 +148,7 @@ class _Pipe:
     def drain(self, seconds: float) -> None:
         """Wait until what is in the pipe now has been taken. Others may go on writing."""
         with self._drained:
-            unread = _unread(self._read)
+            unread = _unread(self.read)
             if unread:
                 wanted = self._taken + unread
                 self._drained.wait_for(lambda: self._taken >= wanted, seconds)

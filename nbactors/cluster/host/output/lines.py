@@ -74,6 +74,8 @@ class Lines:
 
     def finish(self, hub: str, cell: int) -> bool:
         """Take the unfinished lines of a call that ends. Return whether there is output that has not been sent."""
+        if not (self._unfinished or self._parts or self._under_way):  # so it is for most calls
+            return False
         with self._changed:
             for stream in (1, 2):
                 rest = self._unfinished.pop((hub, cell, stream), "")

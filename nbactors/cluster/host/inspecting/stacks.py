@@ -9,7 +9,7 @@ from time import monotonic
 
 import ray
 
-from nbactors.cluster.host.called import frames_of
+from nbactors.cluster.host.inspecting.called import frames_of
 from nbactors.cluster.host.running import Begun, Running
 from nbactors.exceptions.user_frames import is_hidden
 from nbactors.in_worker.thread_frames import current_frames

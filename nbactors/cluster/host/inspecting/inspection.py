@@ -10,8 +10,7 @@ from typing import Any
 
 import ray
 
-from nbactors.cluster.common.call_numbers import task_id_of
-from nbactors.cluster.host.called import called_with, frames_of
+from nbactors.cluster.host.inspecting.called import called_with, frames_of
 from nbactors.cluster.host.running import Begun, Running
 from nbactors.definitions.hooks import NOW
 from nbactors.in_worker.thread_frames import current_frames
@@ -47,14 +46,14 @@ def inspection(running: Running, limits: Mapping[str, int], calls: frozenset[typ
             {
                 "name": name,
                 "size": size,
-                "running": [task_id_of(each.call.number) for each in begun if _group(each) == name],
+                "running": [each.call.number.hex() for each in begun if _group(each) == name],
                 "queued": 0,
             }
             for name, size in limits.items()
         ],
         "running": [
             {
-                "task_id": task_id_of(each.call.number),
+                "task_id": each.call.number.hex(),
                 "name": each.call.label,
                 "group": _group(each),
                 "since": _SINCE_1970 + each.since,
