@@ -170,7 +170,7 @@ class Host:
         return describe(self.running, self._frames)
 
     def _inspect(self) -> dict[str, Any]:
-        from nbactors.cluster.host.inspecting.inspection import inspection  # noqa: PLC0415 - as above
+        from nbactors.cluster.host.inspecting.what_runs import inspection  # noqa: PLC0415 - as above
 
         return inspection(self.running, self._limits, self._frames)
 
