@@ -363,9 +363,8 @@ class TaskQueue(Target):
         is_wanted = grant.rid in self._tasks.expected and self._queue.head() is not None
         connection = self._peers.connect(grant.process_id) if is_wanted else None
         if connection is None:
-            self._tasks.answered(
-                grant.rid
-            )  # first: if this is run a second time, a lease that was returned is not used
+            # First: if this is run a second time, a lease that was returned is not used.
+            self._tasks.answered(grant.rid)
             if not self.uses(grant):  # else a handler has interrupted this thread, and has run this step
                 self._node.send_now(messages.ReturnLease(grant.lease_id))
             return

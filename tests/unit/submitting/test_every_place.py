@@ -33,7 +33,7 @@ from nbactors.local.submitting.actor_link import LocalActorLink
 from nbactors.local.wire import messages
 from nbactors.options import TaskOptions
 
-STEP = int(os.environ.get("NBACTORS_STRESS_STEP", "31"))
+STEP = int(os.environ.get("NBACTORS_STRESS_STEP", "61"))
 CALLS = 6
 WAVES = 2
 TURNS = 12
