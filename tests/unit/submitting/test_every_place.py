@@ -72,6 +72,9 @@ class Event:
         if self.place:
             yield
         elif self._in_finalizer:
+            # Coverage's trace function makes objects between all lines, where the collector never runs without it.
+            tracer = sys.gettrace()
+            sys.settrace(None)
             gc.callbacks.append(self._on_collection)
             gc.set_threshold(1)
             gc.enable()
@@ -80,6 +83,7 @@ class Event:
             finally:
                 gc.disable()
                 gc.callbacks.remove(self._on_collection)
+                sys.settrace(tracer)
         else:
             sys.setprofile(self._on_call)
             try:
