@@ -20,7 +20,6 @@ from nbactors.cluster.host.running import Stop
 from nbactors.cluster.lost_record import LostRecord
 from nbactors.cluster.object_records import Record, StreamRecord
 from nbactors.cluster.objects import Objects
-from nbactors.cluster.observing.submissions import Submissions
 from nbactors.cluster.observing.task_table import Pending
 from nbactors.cluster.refusals import refuse
 from nbactors.cluster.route import Route
@@ -55,16 +54,16 @@ class Calls:
         hub: Returns the name of the session's hub where no call runs.
 
     Attributes:
-        submissions: When the calls were submitted that do not tell it to their hosts.
+        note_submission: Called for each call that does not tell its host when it was submitted and by which call: with
+            Ray's id of its result, the time, and the call that has made it, None for none.
     """
 
     def __init__(self, objects: Objects, cell: Callable[[], int], hub: Callable[[], str]) -> None:
         self._objects = objects
         self._cell = cell
         self._hub = hub
-        self.submissions = Submissions()
+        self.note_submission: Callable[[bytes, float, Call | None], object] = _note_nothing
         self._serials = itertools.count(1)
-        self._children: dict[bytes, weakref.WeakSet[Record]] = {}
 
     def placed(self, call: Call) -> Call:
         """Return a call with the calling cell, the session's hub, and the call that makes it."""
@@ -73,14 +72,14 @@ class Calls:
             return call._replace(cell=parent.cell, hub=parent.hub, parent=parent.number)
         return call._replace(cell=self._cell(), hub=self._hub())
 
-    def session_hub(self) -> str:
-        """Return the name of the hub of this process's session, empty in a worker."""
-        return self._hub()
+    def hub_name(self) -> str:
+        """Return the name of the hub of the session that the calling code works for."""
+        parent = CURRENT.get()
+        return parent.hub if parent is not None else self._hub()
 
     def hub(self) -> Any:
         """Return the handle of the hub of the session that the calling code works for, None if it has ended."""
-        parent = CURRENT.get()
-        return hub_named(parent.hub if parent is not None else self._hub())
+        return hub_named(self.hub_name())
 
     def submit(self, route: Route, args: tuple[Any, ...], kwargs: dict[str, Any], code: Any = None) -> Any:
         """Submit a call to a host, or a task, and return what `remote` returns.
@@ -94,40 +93,36 @@ class Calls:
         parent = CURRENT.get()
         values = [sent(value) for value in (*args, *kwargs.values())]
         submitted = time() if route.is_reported else 0.0
-        function = None
         if parent is None:
-            cell = self._cell()
-            function, origin = route.places.get(cell) or route.make_place(cell, self._hub())
+            cell, hub, caller = self._cell(), self._hub(), b""
         else:
-            origin = route.origin(parent.cell, parent.hub)
+            cell, hub, caller = parent.cell, parent.hub, parent.number
         try:
-            if function is not None and not kwargs:
+            if hub == route.home and hub and not kwargs:
+                function, origin = route.places.get(cell) or route.make_place(cell)
                 returned = function.remote(*values)
                 if submitted and returned is not None:  # the host does not tell it
-                    self.submissions.note((returned[0] if type(returned) is list else returned).binary(), submitted)
+                    first = returned[0] if type(returned) is list else returned
+                    self.note_submission(first.binary(), submitted, parent)
             else:
-                caller = parent.number if parent is not None else b""
-                facts = Call(
-                    route.method, tuple(kwargs), origin.cell, origin.hub, route.label, submitted, caller, route.group
-                )
-                returned = route.telling.remote(facts.packed(), *values)
+                origin = route.origin(cell, hub)
+                facts = Call(route.method, tuple(kwargs), cell, hub, route.label, submitted, caller, route.group)
+                returned = route.telling.remote(route.mark + facts.packed(), *values)
         except Exception as error:  # noqa: BLE001 - users' __reduce__ and __getstate__ may raise anything
             refuse(error, [code, *values], route.method)
         if returned is None:
             return None
         if isinstance(returned, list):
-            return [self._objects.made(self._record(ref, route, origin, submitted, parent)) for ref in returned]
+            return [self._objects.made(self._record(ref, route, origin, submitted, caller)) for ref in returned]
         if isinstance(returned, ray.ObjectRefGenerator):
-            record = self._record(returned.completed(), route, origin, submitted, parent)
+            record = self._record(returned.completed(), route, origin, submitted, caller)
             record.is_stream = True
             stream = StreamRecord(self._objects, returned, record, self._stop_stream)
             return ObjectRefGenerator(stream, self._objects.made(record))
-        return self._objects.made(self._record(returned, route, origin, submitted, parent))
+        return self._objects.made(self._record(returned, route, origin, submitted, caller))
 
-    def _record(self, ref: Any, route: Route, origin: Origin, submitted: float, parent: Call | None) -> Record:
-        record = Record(self._objects, ref, origin, next(self._serials), submitted)
-        if parent is not None:
-            self._children.setdefault(parent.number, weakref.WeakSet()).add(record)
+    def _record(self, ref: Any, route: Route, origin: Origin, submitted: float, caller: bytes) -> Record:
+        record = Record(self._objects, ref, origin, next(self._serials), submitted, caller)
         if route.timeout_s is not None:
             record.is_watched = True
             self._limit(record, route.timeout_s)
@@ -150,10 +145,6 @@ class Calls:
 
         later(timeout_s, stop)
 
-    def ended(self, number: bytes) -> None:
-        """Forget the calls that a call has made, which has ended here."""
-        self._children.pop(number, None)
-
     # ------------------------------------------------------------------------------------------------------ pending
 
     def facts(self) -> list[CallFacts]:
@@ -170,8 +161,11 @@ class Calls:
 
     def find(self, task_id: str) -> Record | Dropped | None:
         """Return a call that this process has made and still knows, by its id."""
-        things: list[Record | Dropped] = [*self._objects.of_own_calls(), *self._objects.watcher.pending_dropped()]
-        return next((each for each in things if each.ref.task_id().hex() == task_id), None)
+        return next((each for each in self._things() if each.ref.task_id().hex() == task_id), None)
+
+    def _things(self) -> list[Record | Dropped]:
+        """Return the calls that this process has made and still knows."""
+        return [*self._objects.of_own_calls(), *self._objects.watcher.pending_dropped()]
 
     def _pending(self) -> list[_Pending]:
         things: dict[Any, Record | Dropped] = {each.ref: each for each in self._objects.watcher.pending_dropped()}
@@ -211,9 +205,9 @@ class Calls:
 
     def cancel_children(self, number: bytes, interrupt: bool) -> None:
         """Cancel the calls that a call has made."""
-        for record in list(self._children.get(number, ())):
-            if not record.done():
-                self._cancel(record, False, True, interrupt)
+        for thing in self._things():
+            if thing.parent == number and not (isinstance(thing, Record) and thing.done()):
+                self._cancel(thing, False, True, interrupt)
 
     def _stop_stream(self, record: Record) -> None:
         """Have the call of a generator that nobody reads any more end: one of an actor at its next value."""
@@ -280,6 +274,10 @@ class Calls:
             why += " kill(handle) ends its process."
             kind = exceptions.CallTimeoutError(record.call_id(), "running", timeout_s, why)
             record.verdict = kind if timeout_s else exceptions.TaskCancelledError(record.call_id(), why)
+
+
+def _note_nothing(result_id: bytes, at: float, parent: Call | None) -> None:
+    del result_id, at, parent
 
 
 def _decide(kept: weakref.ref[Record], timeout_s: float) -> None:

@@ -71,6 +71,12 @@ class RayActorLink(ActorLink):
         """Return a hold of this process, None if it has none."""
         return self._hold()
 
+    def learn_home(self, home: str) -> None:
+        """Take the actor's home, if it was not known here."""
+        if not self.home:
+            self.home = home
+            self._routes.clear()
+
     def renew(self, meta: ActorMeta) -> None:
         """Take other metadata: those of a changed class."""
         self.meta = meta
@@ -109,8 +115,6 @@ class RayActorLink(ActorLink):
             and them.get("concurrency_group", "") == (method.group or "")  # the host knows the method's own
             and method.group != NOW
             and method.name not in METHODS
-            and bool(self.home)
-            and self.home == self._calls.session_hub()
         )
 
         def named(cell: int) -> Any:
@@ -121,6 +125,7 @@ class RayActorLink(ActorLink):
             label,
             self._telling(method, them),
             named if is_named else None,
+            home=self.home,
             is_reported=is_reported,
             actor_id=self.actor_id,
             group=them.get("concurrency_group", ""),
@@ -181,7 +186,7 @@ class RayActorLink(ActorLink):
 
     def reduce(self, meta: ActorMeta, hold: object = None) -> tuple[Any, ...]:
         """See `ActorLink.reduce`. Ray counts its own handle inside, which knows whether it is weak."""
-        return rebuild, (self.handle if hold is None else hold, meta)
+        return rebuild, (self.handle if hold is None else hold, meta, self.home)
 
 
 class _Named:
@@ -248,9 +253,10 @@ def _timeout_s(method: MethodMeta, options: CallOptions | None) -> float | None:
     return options.timeout_s if options is not None and options.timeout_s is not None else method.timeout_s
 
 
-def rebuild(handle: Any, meta: ActorMeta) -> Any:
-    """Return this process's handle for one of Ray's. Called by `pickle`."""
+def rebuild(handle: Any, meta: ActorMeta, home: str) -> Any:
+    """Return this process's handle for one of Ray's. Called by `pickle`. `home`: that of the link."""
     link = current.of_process().link(handle, meta)
+    link.learn_home(home)
     return ActorHandle(link, meta, link.hold_of(handle))
 
 

@@ -60,6 +60,7 @@ class Record:
         origin: The call that makes the object.
         serial: Which call of this process it is, from 1 on; 0 for a call of another one, and for none.
         submitted: When the call was submitted, in seconds since 1970; 0 if it is not listed.
+        parent: Ray's id of the call that has made the call; empty for none.
         is_read: Whether code has read the value or the error.
         is_claimed: Whether code that gets the error has been given the object: another process, or a call that depends
             on it; or whether a `get` of several objects has raised the error of another one.
@@ -72,7 +73,18 @@ class Record:
         is_stream: Whether it stands for the end of a generator.
     """
 
-    __slots__ = ("__dict__", "__weakref__", "home", "is_read", "known", "origin", "ref", "serial", "submitted")
+    __slots__ = (
+        "__dict__",
+        "__weakref__",
+        "home",
+        "is_read",
+        "known",
+        "origin",
+        "parent",
+        "ref",
+        "serial",
+        "submitted",
+    )
 
     known: Callable[[], ObjectRef[Any] | None]
 
@@ -86,12 +98,21 @@ class Record:
     is_watched = False
     is_stream = False
 
-    def __init__(self, home: Home, ref: Any, origin: Origin = UNKNOWN, serial: int = 0, submitted: float = 0.0) -> None:
+    def __init__(
+        self,
+        home: Home,
+        ref: Any,
+        origin: Origin = UNKNOWN,
+        serial: int = 0,
+        submitted: float = 0.0,
+        parent: bytes = b"",
+    ) -> None:
         self.home = home
         self.ref = ref
         self.origin = origin
         self.serial = serial
         self.submitted = submitted
+        self.parent = parent
         self.is_read = False
 
     @property
@@ -246,7 +267,7 @@ class Record:
     def __del__(self) -> None:
         try:
             if not self.is_read and self.origin.label:
-                facts = (self.origin, self.serial, self.submitted, self.is_claimed)
+                facts = (self.origin, self.serial, self.submitted, self.parent, self.is_claimed)
                 self.home.watcher.dropped(Dropped(self.ref, *facts))
         except AttributeError:  # `__init__` was aborted
             pass

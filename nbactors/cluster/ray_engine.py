@@ -189,7 +189,7 @@ class RayEngine(Engine):
                     raise
                 sleep(0.02)
         link = self.link(handle, meta)
-        link.home = call.hub
+        link.learn_home(call.hub)
         if options.name:
             actor_records.keep_meta(link.actor_id, meta)
         return link, meta, link.hold_of(handle)
@@ -310,7 +310,7 @@ class RayEngine(Engine):
     ) -> Any:
         export = function.export
         if not isinstance(export, Export) or export.session != ray.get_runtime_context().get_job_id():
-            export = function.export = Export(function, options, self.wanted)
+            export = function.export = Export(function, options, self.wanted, self.calls.hub_name())
         return self.calls.submit(export.route(options), args, kwargs, function.function)
 
     # ----------------------------------------------------------------------------------------------------- listings

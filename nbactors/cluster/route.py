@@ -15,7 +15,7 @@ class Place(NamedTuple):
     """What the calls of a route share that one cell makes.
 
     Attributes:
-        function: Ray's function for them, whose name tells the facts of a call; None if a call has to tell them.
+        function: Ray's function for them, whose name tells the facts of a call.
         origin: What their results have in common.
     """
 
@@ -31,6 +31,8 @@ class Route:
         label: The name of the calls in listings.
         telling: Ray's function, with its options, that takes the facts of a call as its first argument.
         named: Returns Ray's function for calls of a cell that takes the user's arguments only; None if there is none.
+        home: The name of the hub of the session whose calls may use `named`; empty if there is none.
+        mark: What stands before the facts of a call, where `telling` also takes calls without facts.
         is_reported: Whether the calls are listed.
         actor_id: The actor, empty for tasks.
         group: The concurrency group that the calls run in; empty for the default one.
@@ -40,7 +42,19 @@ class Route:
         places: What is shared, by the number of the calling cell.
     """
 
-    __slots__ = ("_named", "actor_id", "group", "is_reported", "label", "method", "places", "telling", "timeout_s")
+    __slots__ = (
+        "_named",
+        "actor_id",
+        "group",
+        "home",
+        "is_reported",
+        "label",
+        "mark",
+        "method",
+        "places",
+        "telling",
+        "timeout_s",
+    )
 
     def __init__(
         self,
@@ -49,6 +63,8 @@ class Route:
         telling: Any,
         named: Callable[[int], Any] | None = None,
         *,
+        home: str = "",
+        mark: bytes = b"",
         is_reported: bool = True,
         actor_id: bytes = b"",
         group: str = "",
@@ -57,6 +73,8 @@ class Route:
         self.method = method
         self.label = label
         self.telling = telling
+        self.home = home if named is not None else ""
+        self.mark = mark
         self.is_reported = is_reported
         self.actor_id = actor_id
         self.group = group
@@ -64,17 +82,16 @@ class Route:
         self._named = named
         self.places: dict[int, Place] = {}
 
-    def make_place(self, cell: int, hub: str) -> Place:
-        """Return what the calls share that a cell makes, and keep it in `places`.
+    def make_place(self, cell: int) -> Place:
+        """Return what the calls of the session `home` share that a cell makes, and keep it in `places`.
 
         Args:
             cell: The number of the cell, 0 for none.
-            hub: The name of the session's hub, the same for all calls that no other call makes.
         """
         if len(self.places) >= MOST_PLACES:
             self.places.clear()
-        function = self._named(cell) if self._named is not None else None
-        made = self.places[cell] = Place(function, self.origin(cell, hub))
+        assert self._named is not None
+        made = self.places[cell] = Place(self._named(cell), self.origin(cell, self.home))
         return made
 
     def origin(self, cell: int, hub: str) -> Origin:

@@ -62,7 +62,7 @@ class RaySession(RayEngine):
         self._news = news
         self.task_table = news.task_table
         self.task_table.job_id = ray.get_runtime_context().get_job_id()
-        self.task_table.submitted_of = self.calls.submissions.of
+        self.calls.note_submission = self.task_table.submissions.note
         self._cancels = cancels_on_interrupt
         self._reports_unread = reports_unread
         self.objects.on_interrupt = self._on_interrupt

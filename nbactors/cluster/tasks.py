@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import ray
 
+from nbactors.cluster.common.call_names import name_of
 from nbactors.cluster.creation import shared
 from nbactors.cluster.host import task
 from nbactors.cluster.link import RETURNS
@@ -27,15 +29,20 @@ class Export:
         function: The function's metadata.
         options: The options that it was made with.
         wanted: Told of the amounts that the tasks ask for; None in a worker.
+        hub: The name of the hub of the session that makes it.
 
     Attributes:
         session: The id of the session.
     """
 
-    def __init__(self, function: FunctionMeta, options: TaskOptions, wanted: Wanted | None) -> None:
+    def __init__(self, function: FunctionMeta, options: TaskOptions, wanted: Wanted | None, hub: str) -> None:
         self._name = function.name
+        self._generates = function.generates
         self._wanted = wanted
-        made = (task.generating if function.generates else task.plain)(function.function)
+        self._hub = hub
+        self._mark = os.urandom(16)
+        facts = task.Facts(function.name, hub, self._mark)
+        made = (task.generating if function.generates else task.plain)(function.function, facts)
         made.__name__ = made.__qualname__ = function.name
         made.__module__ = "__main__"
         self.session = ray.get_runtime_context().get_job_id()
@@ -51,11 +58,19 @@ class Export:
             given = _ray_options(options)
             if self._wanted is not None:
                 self._wanted.note(self._name, given)
+            is_reported = bool(options.enable_task_events)
+
+            def named(cell: int) -> Any:
+                return self._remote.options(**given, name=name_of(self._name, cell))
+
             route = Route(
                 self._name,
                 options.name or self._name,
                 self._remote.options(**given),
-                is_reported=bool(options.enable_task_events),
+                named if is_reported and not options.name and not self._generates else None,
+                home=self._hub,
+                mark=self._mark,
+                is_reported=is_reported,
                 timeout_s=options.timeout_s,
             )
             found = self._routes[id(options)] = (options, route)

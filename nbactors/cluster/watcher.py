@@ -46,7 +46,7 @@ class Dropped(NamedTuple):
     """A call whose reference no code has any more, before its result was read.
 
     Attributes:
-        serial: See `Record`.
+        serial, submitted, parent: See `Record`.
         is_claimed: Whether its error is no news, though: see `Record.is_claimed`.
     """
 
@@ -54,6 +54,7 @@ class Dropped(NamedTuple):
     origin: Origin
     serial: int
     submitted: float = 0.0
+    parent: bytes = b""
     is_claimed: bool = False
 
     @property

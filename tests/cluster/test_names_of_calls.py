@@ -1,4 +1,4 @@
-"""What the calls of a session tell their hosts by Ray's names, and what they tell by an argument."""
+"""What calls tell their workers by Ray's names, and what they tell by an argument."""
 
 from __future__ import annotations
 
@@ -81,3 +81,71 @@ def test_a_call_of_a_call_tells_its_caller(ray: Any, teller: Any, in_cell: int) 
     (row,) = state.list_tasks(filters=filters, detail=True)
     caller = state.get_task(row["parent_task_id"])
     assert (row["cell"], caller["name"]) == (in_cell, "Teller.through")
+
+
+def test_calls_of_a_call_go_by_the_name_and_know_their_caller(ray: Any, teller: Any, in_cell: int) -> None:
+    from nbactors.util import state
+
+    class Caller:
+        def call(self, other: Any, count: int) -> list[Any]:
+            import nbactors
+
+            return nbactors.get([other.names.remote(number) for number in range(count)])
+
+    caller = ray.remote(Caller).remote()
+    outer = caller.call.remote(teller, 300)
+    answers = ray.get(outer, timeout=60)
+    assert answers == [("Teller.names [7]", "Teller.names", (number,), None) for number in range(300)]
+    filters = [("actor_id", "=", teller._actor_id.hex()), ("name", "=", "Teller.names"), ("state", "=", "FINISHED")]
+
+    def known() -> list[Any]:
+        rows = state.list_tasks(filters=filters, detail=True, limit=1000)
+        return [row for row in rows if row["parent_task_id"] == outer.task_id().hex()]
+
+    rows = eventually(lambda: len(found := known()) >= 40 and found)
+    assert [row["times"] for row in rows if not 0 < row["times"][0] < row["times"][2] <= row["times"][3]] == []
+    assert {row["cell"] for row in rows} == {in_cell}
+
+
+@pytest.fixture
+def work(ray: Any) -> Any:
+    def work(*more: Any, key: Any = None) -> tuple[str, str, tuple[Any, ...], Any]:
+        import ray
+
+        import nbactors
+
+        label = nbactors.get_runtime_context().get_task_name()
+        return ray.get_runtime_context().get_task_name(), label, more, key
+
+    return ray.remote(work)
+
+
+@pytest.mark.parametrize("more", [(), (b"bytes",), (b"",), (1, "two")])
+def test_a_task_takes_its_facts_from_the_name(ray: Any, work: Any, in_cell: int, more: tuple[Any, ...]) -> None:
+    from nbactors.util import state
+
+    ref = work.remote(*more)
+    assert ray.get(ref, timeout=60) == ("work [7]", "work", more, None)
+    assert ray.get(work.remote(*more, key=b"value"), timeout=60) == ("work", "work", more, b"value")
+    eventually(lambda: (row := state.get_task(ref.task_id().hex())) is not None and row["state"] == "FINISHED")
+    row = state.get_task(ref.task_id().hex())
+    assert (row["name"], row["cell"]) == ("work", in_cell)
+    assert 0 < row["times"][0] <= row["times"][2] <= row["times"][3]
+
+
+def test_a_task_of_a_task_goes_by_the_name_unless_it_has_its_own(ray: Any, work: Any, in_cell: int) -> None:
+    from nbactors.util import state
+
+    @ray.remote
+    def outer(work: Any, **options: Any) -> Any:
+        import nbactors
+
+        ref = work.options(**options).remote()
+        return (*nbactors.get(ref)[:2], ref.task_id().hex())
+
+    ref = outer.remote(work)
+    *names, inner = ray.get(ref, timeout=60)
+    assert names == ["work [7]", "work"]
+    eventually(lambda: (row := state.get_task(inner)) and row["parent_task_id"] == ref.task_id().hex())
+    assert ray.get(outer.remote(work, enable_task_events=False), timeout=60)[:2] == ("work", "work")
+    assert ray.get(outer.remote(work, name="mine"), timeout=60)[:2] == ("mine", "mine")

@@ -307,6 +307,23 @@ class TestRecursive:
         assert ray.get(latch.open.remote()) == 1
         assert ray.get(other) == "passed"
 
+    def test_child_calls_are_cancelled_though_nobody_has_their_references(
+        self, ray: Any, is_cancelled: Any, eventually: Callable[..., Any]
+    ) -> None:
+        @ray.remote
+        class Relay:
+            async def hold(self, latch: Any) -> Any:
+                latch.hold.remote()
+                return await latch.hold.remote()
+
+        latch, relay = ray.remote(Latch).remote(), Relay.remote()
+        call = relay.hold.remote(latch)
+        ray.get(latch.held.remote(2))
+        ray.cancel(call)
+        is_cancelled(call)
+        eventually(lambda: ray.get(latch.count.remote()) == 0)
+        assert ray.get(latch.open.remote()) == 2
+
     @staticmethod
     def _hold(ray: Any, latch: Any) -> Any:
         @ray.remote

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from array import array
 from typing import Any
 
 import pytest
@@ -158,3 +159,39 @@ def test_a_thread_sends_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     made.events.begin(call(1))
     assert made.has_one.wait(30)
     made.events.close(10)
+
+
+def test_a_process_of_many_short_calls_gathers_for_longer(sent: Sent) -> None:
+    pauses = []
+    for count in (module.MOST, module.MOST + 1, 0, 1):
+        for index in range(count):
+            sent.events.begin(call(index))
+            sent.events.end(call(index), None)
+        sent.flush()
+        pauses.append(sent.events._pause_s)
+    for index in range(module.MOST + 1):
+        sent.events.submitted(bytes([index]) * 28, 5.0, call(100))
+    sent.flush()
+    pauses.append(sent.events._pause_s)
+    quick, slow = module.GATHER_S, module.BUSY_S
+    assert pauses == [quick, slow, quick, quick, slow]
+
+
+def test_calls_that_calls_make_are_told_by_their_caller(sent: Sent) -> None:
+    for index in range(3):
+        sent.events.submitted(bytes([index]) * 28, 5.0 + index, call(100))
+    sent.events.submitted(b"x" * 28, 9.0, call(101))
+    sent.events.submitted(b"y" * 28, 10.0, call(102, hub="other"))
+    sent.events.submitted(b"z" * 28, 11.0, None)
+    assert sent.flush() == []
+    assert [(hub, batch["submitted"]) for hub, batch in sent.batches] == [
+        (
+            "hub",
+            [
+                (call(100).number, b"\0" * 8 + b"\1" * 8 + b"\2" * 8, array("d", [5.0, 6.0, 7.0]).tobytes()),
+                (call(101).number, b"x" * 8, array("d", [9.0]).tobytes()),
+            ],
+        ),
+        ("other", [(call(102).number, b"y" * 8, array("d", [10.0]).tobytes())]),
+    ]
+    assert sent.flush() == sent.batches == []

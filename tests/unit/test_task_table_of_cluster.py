@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from typing import Any
 
 import pytest
@@ -43,8 +44,7 @@ def test_a_call_waits_runs_and_ends_in_one_row() -> None:
 
 def test_the_session_knows_when_its_calls_were_submitted() -> None:
     table = TaskTable()
-    known = {number(1): 4.0}
-    table.submitted_of = lambda number: known.get(number, 0.0)
+    table.submissions.note(number(1), 4.0)
     table.pending([Pending(number(2), "C.f", ACTOR, 3, 5.0)], 6.0)
     table.take(batch(*((*call(index)[:6], KNOWN, *call(index)[7:]) for index in (1, 2, 3))))
     times = {row["task_id"]: row["times"][:2] for row in table.changes(0).tasks}
@@ -142,3 +142,45 @@ def test_a_reader_gets_what_has_changed_and_a_late_one_all(monkeypatch: pytest.M
     late = table.changes(first.seq)
     assert late.is_snapshot
     assert len(late.tasks) == 2
+
+
+@pytest.mark.parametrize("ended", [0.0, 12.0])
+@pytest.mark.parametrize("is_late", [False, True])
+def test_the_caller_tells_of_the_calls_that_it_has_made(is_late: bool, ended: float) -> None:
+    table = TaskTable()
+    times = array("d", [4.0, 4.5]).tobytes()
+    told = [(number(100), number(1)[:8] + number(2)[:8], times)]
+    of_caller = batch(worker_id="other", submitted=told)
+    of_callee = batch(*((*call(index, ended)[:6], KNOWN, *call(index, ended)[7:]) for index in (1, 2)))
+    for each in (of_callee, of_caller) if is_late else (of_caller, of_callee):
+        table.take(each)
+    rows = table.changes(0).tasks
+    assert [(row["times"], row["parent_task_id"]) for row in rows] == [
+        ([submitted, 10.0, 10.0, ended], number(100).hex()) for submitted in (4.0, 4.5)
+    ]
+    assert {(row["state"], row["worker_id"]) for row in rows} == {("FINISHED" if ended else "RUNNING", "w")}
+
+
+def test_what_the_caller_has_told_of_a_running_call_stays_at_its_end() -> None:
+    table = TaskTable()
+    running, ended = (batch((*call(1, at)[:6], KNOWN, *call(1, at)[7:])) for at in (0.0, 12.0))
+    table.take(running)
+    table.take(batch(submitted=[(number(100), number(1)[:8], array("d", [4.0]).tobytes())]))
+    table.take(ended)
+    (row,) = table.changes(0).tasks
+    assert (row["times"], row["parent_task_id"], row["state"]) == (
+        [4.0, 10.0, 10.0, 12.0],
+        number(100).hex(),
+        "FINISHED",
+    )
+
+
+def test_calls_whose_caller_has_not_told_of_them_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(task_table, "KEPT", 3)
+    table = TaskTable()
+    table.take(batch(*((*call(index)[:6], KNOWN, *call(index)[7:]) for index in range(1, 10))))
+    assert len(table._orphans) == 3
+    times = array("d", range(1, 10)).tobytes()
+    table.take(batch(submitted=[(number(100), b"".join(number(index)[:8] for index in range(1, 10)), times)]))
+    found = {row["task_id"]: row["parent_task_id"] for row in table.changes(0).tasks}
+    assert [bool(found[number(index).hex()]) for index in range(1, 10)] == [False] * 6 + [True] * 3

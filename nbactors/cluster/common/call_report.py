@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 KNOWN = -1.0
-"""Stands for the time of the submission, where the session knows it."""
+"""Stands for the time of the submission, where the process that has submitted the call tells it to the session."""
+
+ID_SIZE = 8
+"""Bytes of Ray's id that tell the calls of a session apart. The others are those of the actor and the job."""
 
 
 class CallReport(NamedTuple):
@@ -17,8 +20,8 @@ class CallReport(NamedTuple):
         function: The name of the function, such as `Counter.add`.
         kind: "ACTOR_CREATION_TASK", "ACTOR_TASK" or "NORMAL_TASK".
         cell: The number of the calling cell, 0 for none.
-        parent: Ray's id of the call that has made it, empty for none.
-        submitted: When it was submitted; KNOWN if the session itself knows it.
+        parent: Ray's id of the call that has made it, empty for none, and where `submitted` is KNOWN.
+        submitted: When it was submitted, or KNOWN.
         started: When it has begun.
         ended: When it has ended, 0 for not yet.
         error_type: The kind of the error that it has ended with, as in `list_tasks`; empty for none.

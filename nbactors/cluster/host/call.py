@@ -18,7 +18,7 @@ class Call(NamedTuple):
         hub: The name of the hub of the session that the call works for.
         label: The name of the call in listings.
         submitted: When it was submitted, in seconds since 1970; 0 if it is not to be reported, KNOWN if the
-            session itself knows the time.
+            process that has submitted it reports the time and the parent.
         parent: The id of the call that has made it, empty for none.
         group: The concurrency group that it runs in; empty for the default one.
         number: Ray's id of the call, 24 bytes, the same in each run of it. It does not travel: the host asks Ray.

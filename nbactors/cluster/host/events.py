@@ -1,24 +1,31 @@
 """`Events`: what a worker reports of the calls that it runs, for listings, panels and traces.
 
 A call costs an entry in a dict, a tuple, and two looks at the clock. A thread makes the reports, a quarter of a second
-after the first event, so short calls are one batch. It waits until the hub has got a batch before it makes the next
-one, so a process has at most one batch under way.
+after the first event, so short calls are one batch. Where a batch could not list all, the next one is made after a
+second. The thread waits until the hub has got a batch before it makes the next one, so a process has at most one batch
+under way.
+
+Calls that user code makes here are reported, too: 16 bytes each. Their own workers report the rest.
 """
 
 from __future__ import annotations
 
 import threading
+from array import array
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from time import time
-from typing import Any
+from typing import Any, TypeVar
 
-from nbactors.cluster.common.call_report import CallReport
+from nbactors.cluster.common.call_report import ID_SIZE, CallReport
 from nbactors.cluster.host.call import Call
 from nbactors.exceptions import CallTimeoutError, TaskCancelledError
 
 GATHER_S = 0.25
 """Seconds for which events are gathered."""
+
+BUSY_S = 1.0
+"""The same after a batch that could not list all: a batch costs this process, the hub and the session about 3 ms."""
 
 MOST = 50
 """Short calls in one batch. Further ones are only counted."""
@@ -41,6 +48,7 @@ KEPT = 100_000
 CANCELLED = "TASK_CANCELLED"
 _FAILED = "TASK_EXECUTION_EXCEPTION"
 
+_Thing = TypeVar("_Thing")
 _Live = tuple[Call, float]
 _Ended = tuple[Call, float, float, str, str]
 
@@ -58,9 +66,11 @@ class Events:
         self._facts = facts
         self._live: dict[bytes, _Live] = {}
         self._ended: deque[_Ended] = deque(maxlen=KEPT)
+        self._submitted: deque[tuple[Call, bytes, float]] = deque(maxlen=KEPT)
         self._told: set[bytes] = set()
         self._sending = threading.Lock()
         self._has_news = threading.Event()
+        self._pause_s = GATHER_S
         self._is_closed = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -79,18 +89,36 @@ class Events:
             if not self._has_news.is_set():
                 self._wake()
 
+    def submitted(self, result_id: bytes, at: float, parent: Call | None) -> None:
+        """Note that a call has submitted another one, whose host is not told of it.
+
+        Args:
+            result_id: Ray's id of its result.
+            at: The time, in seconds since 1970.
+            parent: The call that has submitted it. None, for code of a thread that works for no call, is not reported.
+        """
+        if parent is not None:
+            self._submitted.append((parent, result_id[:ID_SIZE], at))
+            if not self._has_news.is_set():
+                self._wake()
+
     def flush(self) -> None:
         """Send what is known now. Blocks until it has arrived, for some seconds at most."""
         with self._sending:
             facts = self._facts()
             batches: dict[str, _Batch] = {}
+            for parent, key, at in _popped(self._submitted):
+                keys, times = _of_hub(batches, parent).submitted.setdefault(parent.number, ([], array("d")))
+                keys.append(key)
+                times.append(at)
             self._add_ended(batches, facts)
             for call, started in list(self._live.values()):
                 if call.number not in self._told and len(self._told) < MOST_LIVE:
                     self._told.add(call.number)
                     _of_hub(batches, call).calls.append(_report(call, facts, started))
+            self._pause_s = BUSY_S if any(batch.is_full() for batch in batches.values()) else GATHER_S
             for hub, batch in batches.items():
-                self._send(hub, {**facts, "calls": batch.calls, "unlisted": batch.unlisted, "totals": batch.totals})
+                self._send(hub, {**facts, **batch.content()})
 
     def close(self, seconds: float) -> None:
         """Send what is known, and end the thread. Wait for its end for some seconds at most."""
@@ -124,7 +152,7 @@ class Events:
     def _run(self) -> None:
         while not self._is_closed.is_set():
             self._has_news.wait()
-            self._is_closed.wait(GATHER_S)
+            self._is_closed.wait(self._pause_s)
             self._has_news.clear()
             try:
                 self.flush()
@@ -139,8 +167,18 @@ class _Batch:
         self.calls: list[tuple[Any, ...]] = []
         self.unlisted: Counter[str] = Counter()
         self.totals: Counter[str] = Counter()
+        self.submitted: dict[bytes, tuple[list[bytes], array[float]]] = {}
         self._ended = 0
         self._failed = 0
+
+    def is_full(self) -> bool:
+        """Return whether the process makes or runs so many calls that not all of them are listed."""
+        return bool(self.unlisted) or sum(len(times) for _, times in self.submitted.values()) > MOST
+
+    def content(self) -> dict[str, Any]:
+        """Return it as `TaskTable.take` takes it."""
+        submitted = [(parent, b"".join(keys), times.tobytes()) for parent, (keys, times) in self.submitted.items()]
+        return {"calls": self.calls, "unlisted": self.unlisted, "totals": self.totals, "submitted": submitted}
 
     def has_room(self, has_failed: bool) -> bool:
         """Return whether one more call that has ended is reported, and count it."""
@@ -155,10 +193,10 @@ def _of_hub(batches: dict[str, _Batch], call: Call) -> _Batch:
     return batches.setdefault(call.hub, _Batch())
 
 
-def _popped(ended: deque[_Ended]) -> Iterable[_Ended]:
+def _popped(them: deque[_Thing]) -> Iterable[_Thing]:
     try:
-        for _ in range(len(ended)):
-            yield ended.popleft()
+        for _ in range(len(them)):
+            yield them.popleft()
     except IndexError:  # none is left: the deque has dropped some
         pass
 

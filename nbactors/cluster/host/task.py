@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import ray
 
-from nbactors.cluster.common.context import call_number
+from nbactors.cluster.common.call_names import read_name
+from nbactors.cluster.common.call_report import KNOWN
+from nbactors.cluster.common.context import call_name, call_number
 from nbactors.cluster.host.call import Call
 from nbactors.cluster.host.failures import cancelled, failure
 from nbactors.cluster.host.wakeup import Wakeup
@@ -16,11 +18,33 @@ from nbactors.cluster.host.worker import of_process
 _wakeup = Wakeup()
 
 
-def plain(function: Callable[..., Any]) -> Callable[..., Any]:
+class Facts(NamedTuple):
+    """What all calls of a function share.
+
+    Attributes:
+        name: The name of the function.
+        hub: The name of the hub of the session whose calls may come without facts.
+        mark: What begins the first value of a call that tells its facts itself.
+    """
+
+    name: str
+    hub: str
+    mark: bytes
+
+    def of(self, values: tuple[Any, ...]) -> tuple[Call, tuple[Any, ...]]:
+        """Return the call that runs the calling code, and the user's arguments."""
+        first = values[0] if values else None
+        if type(first) is bytes and first.startswith(self.mark):
+            return Call.unpacked(first[len(self.mark) :], call_number()), values[1:]
+        label, cell = read_name(call_name())
+        return Call(self.name, (), cell, self.hub, label, KNOWN, b"", "", call_number()), values
+
+
+def plain(function: Callable[..., Any], facts: Facts) -> Callable[..., Any]:
     """Return what Ray runs for a function."""
 
-    def task(spec: bytes, *values: Any) -> Any:
-        call = Call.unpacked(spec, call_number())
+    def task(*values: Any) -> Any:
+        call, values = facts.of(values)
         with _Run(call):
             args, kwargs = of_process().split(call, values)
             return function(*args, **kwargs)
@@ -28,11 +52,11 @@ def plain(function: Callable[..., Any]) -> Callable[..., Any]:
     return task
 
 
-def generating(function: Callable[..., Any]) -> Callable[..., Any]:
+def generating(function: Callable[..., Any], facts: Facts) -> Callable[..., Any]:
     """Return what Ray runs for a generator function."""
 
-    def task(spec: bytes, *values: Any) -> Iterator[Any]:
-        call = Call.unpacked(spec, call_number())
+    def task(*values: Any) -> Iterator[Any]:
+        call, values = facts.of(values)
         with _Run(call):
             args, kwargs = of_process().split(call, values)
             for item in function(*args, **kwargs):  # noqa: UP028 - Ray sends values, which are not meant for the user

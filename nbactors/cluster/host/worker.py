@@ -67,6 +67,7 @@ class WorkerProcess:
         self._facts: dict[str, Any] = {}
         self._is_closed = False
         self.events = Events(self._send_events, self._facts_of_process)
+        self.engine.calls.note_submission = self.events.submitted
         self.engine.show_bar = self._show_bar
         config = job_records.logging()
         if config is not None:
@@ -89,7 +90,7 @@ class WorkerProcess:
 
     def split(self, call: Call, values: Sequence[Any]) -> tuple[Sequence[Any], dict[str, Any]]:
         """Return the positional and the keyword arguments of a call, as user code gets them."""
-        return call.split(self.engine.objects.all_received(list(values)))
+        return call.split(self.engine.objects.all_received(list(values))) if values else ((), {})
 
     def end(self, call: Call, token: Any, error: BaseException | None = None) -> None:
         """Note that a call has ended, and wait until its output has arrived. As `begin`. `error`: see `Events.end`."""
@@ -99,7 +100,6 @@ class WorkerProcess:
     def finish(self, call: Call, token: Any, error: BaseException | None = None) -> bool:
         """Do the same as `end`, but wait for nothing. Return whether there is output to `flush`, which blocks."""
         self.events.end(call, error)
-        self.engine.calls.ended(call.number)
         CURRENT.reset(token)
         return self._capture.end(call)
 

@@ -7,7 +7,8 @@ from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Collection, Iterable
 from typing import Any, NamedTuple
 
-from nbactors.cluster.common.call_report import KNOWN, CallReport
+from nbactors.cluster.common.call_report import ID_SIZE, KNOWN, CallReport
+from nbactors.cluster.observing.submissions import Submissions
 from nbactors.engine.observer import TaskChanges
 
 KEPT = 10_000
@@ -66,12 +67,13 @@ class TaskTable:
 
     Attributes:
         job_id: The id of the session's job.
-        submitted_of: Returns when a call of the session was submitted, by its id; 0 if it is not known any more.
+        submissions: When calls were submitted whose workers do not know it.
     """
 
     def __init__(self, job_id: str = "") -> None:
         self.job_id = job_id
-        self.submitted_of: Callable[[bytes], float] = lambda _number: 0.0
+        self.submissions = Submissions()
+        self._orphans: OrderedDict[bytes, str] = OrderedDict()
         self._changed = threading.Condition()
         self._rows: OrderedDict[str, dict[str, Any]] = OrderedDict()
         self._seq = 0
@@ -95,6 +97,10 @@ class TaskTable:
                 "worker_id": batch["worker_id"],
                 "worker_pid": batch["pid"],
             }
+            for parent, ids, times in batch.get("submitted", ()):
+                for key in self.submissions.take(parent, ids, times):
+                    if key in self._orphans:
+                        self._adopt(self._orphans.pop(key), *(self.submissions.of(key) or (0.0, b"")))
             for told in batch["calls"]:
                 self._take(CallReport(*told), worker)
             for function, count in batch["unlisted"].items():
@@ -105,24 +111,49 @@ class TaskTable:
             self._changed.notify_all()
 
     def _take(self, told: CallReport, worker: dict[str, Any]) -> None:
+        submitted, parent = self._submission(told)
         facts = {
             "name": told.name,
             "func_or_class_name": told.function,
             "type": told.kind,
             "cell": told.cell,
-            "parent_task_id": told.parent.hex(),
+            "parent_task_id": parent.hex(),
             "state": "RUNNING" if not told.ended else "FAILED" if told.error_type else "FINISHED",
             **worker,
         }
-        self._change(
-            told.number.hex(), facts, self._submitted(told), told.started, told.ended, told.error_type, told.error
-        )
+        self._change(told.number.hex(), facts, submitted, told.started, told.ended, told.error_type, told.error)
 
-    def _submitted(self, told: CallReport) -> float:
+    def _submission(self, told: CallReport) -> tuple[float, bytes]:
+        """Return when a call was submitted, and Ray's id of the call that has made it; empty for none."""
         if told.submitted != KNOWN:
-            return told.submitted
-        row = self._rows.get(told.number.hex())
-        return (row is not None and row["times"][0]) or self.submitted_of(told.number) or told.started
+            return told.submitted, told.parent
+        known = self.submissions.of(told.number)
+        if known is not None:
+            return known
+        task_id = told.number.hex()
+        row = self._rows.get(task_id)
+        if row is not None:
+            return row["times"][0], bytes.fromhex(row["parent_task_id"])
+        self._orphans[told.number[:ID_SIZE]] = task_id  # the report of the process that has submitted it is on its way
+        if len(self._orphans) > KEPT:
+            self._orphans.popitem(last=False)
+        return told.started, b""
+
+    def _adopt(self, task_id: str, submitted: float, parent: bytes) -> None:
+        """Put into a row what the process reports later that has submitted the call."""
+        row = self._rows.get(task_id)
+        if row is not None:
+            facts = {name: row[name] for name in (*_FACTS, "state")}
+            _, _, started, ended = row["times"]
+            self._change(
+                task_id,
+                {**facts, "parent_task_id": parent.hex()},
+                submitted,
+                started,
+                ended,
+                row["error_type"] or "",
+                row["error_message"] or "",
+            )
 
     def _count(self, actor_id: str, totals: dict[str, int]) -> None:
         self._seq += 1

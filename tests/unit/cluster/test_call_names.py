@@ -24,4 +24,9 @@ def test_the_latest_submissions_are_known_and_no_more_than_twice_as_many(monkeyp
     submissions = Submissions()
     for index in range(1, 8):
         submissions.note(number(index) + b"\1\0\0\0", float(index))
-    assert [submissions.of(number(index)) for index in range(1, 8)] == [0.0, 0.0, 0.0, 4.0, 5.0, 6.0, 7.0]
+    assert [submissions.of(number(index)) for index in range(1, 8)] == [
+        None,
+        None,
+        None,
+        *[(float(index), b"") for index in range(4, 8)],
+    ]
