@@ -103,3 +103,22 @@ def test_a_writer_that_is_faster_than_its_session_waits(
     writer.join(30)
     out.flush()
     assert len(road.text()) == 2000
+
+
+def test_a_call_that_ends_waits_for_output_that_is_being_sent(road: Road) -> None:
+    is_sending, may_go_on = threading.Event(), threading.Event()
+
+    def send(hub: str, batch: list[tuple[int, int, str]]) -> int:
+        is_sending.set()
+        assert may_go_on.wait(10)
+        return road.send(hub, batch)
+
+    out = Lines(send, road.wait)
+    out.write("a", 1, 1, "one\n")
+    assert is_sending.wait(10)
+    has_output = out.finish("a", 1)
+    may_go_on.set()
+    out.flush()
+    assert (has_output, road.text()) == (True, "one\n")
+    assert not out.finish("a", 1)
+    out.close(10)

@@ -55,6 +55,8 @@ class Lines:
         self._size = 0
         self._unfinished: dict[tuple[str, int, int], str] = {}
         self._under_way: dict[str, list[Any]] = {}
+        self._is_sending = False
+        """Whether there is output that is neither in `_parts` nor in `_under_way` yet."""
         self._thread: threading.Thread | None = None
         self._is_closed = False
 
@@ -74,14 +76,14 @@ class Lines:
 
     def finish(self, hub: str, cell: int) -> bool:
         """Take the unfinished lines of a call that ends. Return whether there is output that has not been sent."""
-        if not (self._unfinished or self._parts or self._under_way):  # so it is for most calls
+        if not (self._unfinished or self._parts or self._is_sending or self._under_way):  # so it is for most calls
             return False
         with self._changed:
             for stream in (1, 2):
                 rest = self._unfinished.pop((hub, cell, stream), "")
                 if rest:
                     self._add(Part(hub, cell, stream, rest))
-            return bool(self._parts or self._under_way)
+            return bool(self._parts or self._is_sending or self._under_way)
 
     def finish_all(self) -> None:
         """Take all unfinished lines: this process ends."""
@@ -130,20 +132,27 @@ class Lines:
     def _send_all(self) -> None:
         with self._sending:
             with self._changed:
+                self._is_sending = bool(self._parts)  # before they leave `_parts`: `finish` looks without the lock
                 parts, self._parts, self._size = self._parts, [], 0
-            by_hub: dict[str, list[tuple[int, int, str]]] = {}
-            for hub, cell, stream, text in parts:
-                batch = by_hub.setdefault(hub, [])
-                if batch and batch[-1][:2] == (cell, stream):
-                    batch[-1] = (cell, stream, batch[-1][2] + text)
-                else:
-                    batch.append((cell, stream, text))
-            for hub, batch in by_hub.items():
-                under_way = [*self._under_way.get(hub, ()), self._send(hub, batch)]
-                while len(under_way) > MAX_BATCHES:
-                    left = self._wait(under_way[:1], ACK_S)
-                    under_way = under_way[1:] if not left else under_way[-MAX_BATCHES:]
-                self._keep(hub, under_way)
+            try:
+                self._send_parts(parts)
+            finally:
+                self._is_sending = False
+
+    def _send_parts(self, parts: list[Part]) -> None:
+        by_hub: dict[str, list[tuple[int, int, str]]] = {}
+        for hub, cell, stream, text in parts:
+            batch = by_hub.setdefault(hub, [])
+            if batch and batch[-1][:2] == (cell, stream):
+                batch[-1] = (cell, stream, batch[-1][2] + text)
+            else:
+                batch.append((cell, stream, text))
+        for hub, batch in by_hub.items():
+            under_way = [*self._under_way.get(hub, ()), self._send(hub, batch)]
+            while len(under_way) > MAX_BATCHES:
+                left = self._wait(under_way[:1], ACK_S)
+                under_way = under_way[1:] if not left else under_way[-MAX_BATCHES:]
+            self._keep(hub, under_way)
 
     def _keep(self, hub: str, batches: list[Any]) -> None:
         if batches:
