@@ -25,6 +25,7 @@ class News:
         has_prefix: Whether each line begins with the prefix of its worker.
 
     Attributes:
+        shows_output: See above.
         sink: The front end's; None to print.
         actors: What actors have told of themselves, by their ids.
         task_table: The calls that workers have reported.
@@ -34,7 +35,7 @@ class News:
         self.sink: Sink | None = None
         self.actors: dict[bytes, dict[str, Any]] = {}
         self.task_table = TaskTable()
-        self._shows_output = shows_output
+        self.shows_output = shows_output
         self._has_prefix = has_prefix
         self._printing = threading.Lock()
         self._printer = UnreadPrinter(lambda seconds, write: later(seconds, partial(self._print, write)))
@@ -49,7 +50,7 @@ class News:
         """
         label, pid = source
         if kind == "output":
-            if self._shows_output:
+            if self.shows_output:
                 for cell, stream, text in content:
                     self._output(Output(cell, label, pid, stream, text, self._has_prefix))
         elif kind == "actor":

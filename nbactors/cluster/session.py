@@ -12,7 +12,7 @@ from typing import Any
 import ray
 
 from nbactors import exceptions
-from nbactors.cluster.common import hubs
+from nbactors.cluster.common import hubs, job_records
 from nbactors.cluster.common.context import was_restarted
 from nbactors.cluster.common.hubs import NAMESPACE
 from nbactors.cluster.hub import Hub
@@ -67,6 +67,8 @@ class RaySession(RayEngine):
         self._reports_unread = reports_unread
         self.objects.on_interrupt = self._on_interrupt
         self._hub_name = f"hub-{ray.get_runtime_context().get_job_id()}-{os.urandom(4).hex()}"
+        if not news.shows_output:
+            job_records.keep_silence(self._hub_name)
         self._hub = (
             ray.remote(Hub)
             .options(
@@ -290,6 +292,8 @@ class RaySession(RayEngine):
         if self._checker is not None:
             self._checker.join(CLOSE_S)
         super().shutdown()
+        if not self._news.shows_output and ray.is_initialized():
+            job_records.forget_silence(self._hub_name)
         if self._owns_ray:
             if ray.is_initialized():
                 ray.shutdown()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -94,3 +95,30 @@ def test_calls_that_run_at_the_same_time_write_under_their_own_cells(ray: Any, r
         cell: {line for each in recorder.outputs if each.cell == cell for line in each.text.split()} for cell in (7, 8)
     }
     assert by_cell == {7: {"seven"}, 8: {"eight"}}
+
+
+@pytest.mark.parametrize("shows", [True, False])
+def test_workers_send_no_output_that_nobody_shows(
+    fresh: Any, shows: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from nbactors import engine
+    from nbactors.util import state
+
+    fresh.init(engine="ray", num_cpus=2, log_to_driver=shows)
+    kinds: list[str] = []
+    news = engine.current()._news  # type: ignore[attr-defined]
+    show = news.show
+    monkeypatch.setattr(news, "show", lambda kind, *content: (kinds.append(kind), show(kind, *content)))
+
+    @fresh.remote
+    class Printer:
+        def write(self) -> None:
+            print("spoken")
+            subprocess.run([sys.executable, "-c", "print('from a child')"], check=True)
+
+    printer = Printer.options(name="printer").remote()
+    fresh.get(printer.write.remote(), timeout=60)
+    engine.current().catch_up(30)
+    assert ("output" in kinds) is shows
+    assert ("spoken" in capsys.readouterr().out) is shows
+    assert "spoken" in Path(state.actor_logs("printer")[-1]["log_path"]).read_text()

@@ -1,4 +1,4 @@
-"""What the cluster keeps of a session for its workers, by the id of its job. See `actor_records` for where."""
+"""What the cluster keeps of a session for its workers. See `actor_records` for where."""
 
 from __future__ import annotations
 
@@ -20,6 +20,29 @@ def logging() -> dict[str, Any] | None:
     """Return the LoggingConfig of the session that this worker works for, None if it has none."""
     data = internal_kv._internal_kv_get(_key(), namespace=_NAMESPACE)
     return json.loads(data) if data else None
+
+
+def keep_silence(hub: str) -> None:
+    """Keep that a session shows no output.
+
+    Args:
+        hub: The name of its hub.
+    """
+    internal_kv._internal_kv_put(_silence(hub), b"1", namespace=_NAMESPACE)
+
+
+def is_silent(hub: str) -> bool:
+    """Return whether the session of a hub shows no output, so that nobody has to send it."""
+    return bool(internal_kv._internal_kv_get(_silence(hub), namespace=_NAMESPACE))
+
+
+def forget_silence(hub: str) -> None:
+    """Remove what `keep_silence` has kept."""
+    internal_kv._internal_kv_del(_silence(hub), namespace=_NAMESPACE)
+
+
+def _silence(hub: str) -> bytes:
+    return b"silent:" + hub.encode()
 
 
 def _key() -> bytes:

@@ -60,6 +60,7 @@ class WorkerProcess:
         self._lines = Lines(self._send, _not_arrived)
         self._capture = Capture(self._lines)
         self._id = os.urandom(8)
+        self._silent: dict[str, bool] = {}
         self._numbers: dict[str, itertools.count[int]] = {}
         self._hubs: dict[str, Any] = {}
         self._finding = threading.RLock()
@@ -164,6 +165,10 @@ class WorkerProcess:
     def _send(self, hub: str, batch: list[tuple[int, int, str]]) -> Any:
         handle = self.hub(hub)
         if handle is None:
+            return None
+        if hub not in self._silent:
+            self._silent[hub] = job_records.is_silent(hub)
+        if self._silent[hub]:
             return None
         size = sum(len(text) for _, _, text in batch)
         return handle.report.remote("output", (self.label, os.getpid()), batch, size, self._id, self._number(hub))
