@@ -7,8 +7,15 @@ from collections import defaultdict, deque
 from collections.abc import Callable
 from typing import Any
 
+EASY_ANSWERS = 50
+"""How many hosts that wait for orders get an answer without one each second: each costs the hub 2 ms of processor time.
+With more hosts each waits longer, up to `LONG_S`."""
+
+LONG_S = 4.0
+"""Seconds of such a wait that are still safe: Ray kills an actor whose last handle is gone after 5 s."""
+
 MOST_ANSWERS = 250
-"""How many hosts that wait for orders get an answer without one each second: each costs the hub time."""
+"""How many hosts get such an answer each second, however many there are. Then hooks of such actors may not run."""
 
 MAX_CHARACTERS = 64 << 20
 """Characters of output that wait for the session. Beyond it workers wait, see `Hub.report`."""
@@ -163,8 +170,7 @@ class Hub:
         if not self._orders[address] and address not in self._left:  # its leave may have come first
             event = self._has_orders[address] = asyncio.Event()
             try:
-                many_s = len(self._has_orders) / MOST_ANSWERS if wait_s else 0.0
-                await asyncio.wait_for(event.wait(), max(wait_s, many_s))
+                await asyncio.wait_for(event.wait(), patience(wait_s, len(self._has_orders)) if wait_s else 0.0)
             except asyncio.TimeoutError:
                 pass
             if self._has_orders.get(address) is not event:
@@ -188,3 +194,13 @@ class Hub:
             answer.set_exception(value)
         else:
             answer.set_result(value)
+
+
+def patience(wait_s: float, hosts: int) -> float:
+    """Return how long a host waits for an order.
+
+    Args:
+        wait_s: The seconds that it asks for.
+        hosts: How many hosts wait.
+    """
+    return max(wait_s, min(hosts / EASY_ANSWERS, LONG_S), hosts / MOST_ANSWERS)

@@ -180,3 +180,8 @@ def test_many_waiting_hosts_ask_less_often(monkeypatch: pytest.MonkeyPatch) -> N
         return loop.time() - began
 
     assert asyncio.run(run()) >= 4 / 20 - 0.01
+
+
+@pytest.mark.parametrize(("hosts", "seconds"), [(1, 2.0), (100, 2.0), (150, 3.0), (200, 4.0), (1000, 4.0), (2000, 8.0)])
+def test_the_more_hosts_wait_the_longer_each_does(hosts: int, seconds: float) -> None:
+    assert module.patience(2.0, hosts) == seconds
