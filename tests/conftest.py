@@ -84,6 +84,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="local",
         help="on which engine tests of all engines run",
     )
+    parser.addoption(
+        "--nodes",
+        type=int,
+        choices=(1, 3),
+        default=1,
+        help="how many nodes the cluster has that the tests of the conformance suite share (with --engine cluster)",
+    )
 
 
 def _is_on_ray(config: pytest.Config) -> bool:

@@ -1,6 +1,6 @@
 """One suite against the API alone, run on every engine: `--engine local` (default), `cluster` or `ray`.
 
-`cluster` is nbactors on a Ray cluster, `ray` is Ray itself.
+`cluster` is nbactors on a Ray cluster, of three nodes with `--nodes 3`; `ray` is Ray itself.
 
 A test takes the module under test from the fixture `ray` and says nothing about how it works inside. Sessions are
 shared by the tests of a module (and on Ray, whose start takes seconds, by all of them); a test about starting and
@@ -39,6 +39,7 @@ _RAY_ENVIRONMENT = {
     "RAY_COLOR_PREFIX": "0",
     "RAY_IGNORE_UNHANDLED_ERRORS": "1",
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
+    "RAY_scheduler_spread_threshold": "0",  # of several nodes use all, and not one first
 }
 
 
@@ -97,11 +98,29 @@ def _session_ends_with_its_module(engine: str, _module: Any) -> Iterator[None]:
         _module.shutdown()
 
 
+@pytest.fixture(scope="session")
+def _shared_options(
+    request: pytest.FixtureRequest, _module: Any, _extra_options: dict[str, Any]
+) -> Iterator[dict[str, Any]]:
+    """The options of the shared session: what it declares, or the cluster of several nodes that has as much."""
+    if request.config.getoption("--nodes") == 1:
+        yield {**SHARED, **_extra_options}
+        return
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    cluster.add_node(num_cpus=2, num_gpus=SHARED["num_gpus"], resources=SHARED["resources"])
+    cluster.add_node(num_cpus=1)
+    yield {"address": cluster.address, "namespace": SHARED["namespace"]}
+    _module.shutdown()
+    cluster.shutdown()
+
+
 @pytest.fixture
-def ray(_module: Any, _extra_options: dict[str, Any]) -> Any:
+def ray(_module: Any, _shared_options: dict[str, Any]) -> Any:
     """The module under test, with the shared session running."""
     if not _module.is_initialized():
-        _module.init(**SHARED, **_extra_options)
+        _module.init(**_shared_options)
     return _module
 
 
