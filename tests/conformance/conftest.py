@@ -102,15 +102,16 @@ def _session_ends_with_its_module(engine: str, _module: Any) -> Iterator[None]:
 def _shared_options(
     request: pytest.FixtureRequest, _module: Any, _extra_options: dict[str, Any]
 ) -> Iterator[dict[str, Any]]:
-    """The options of the shared session: what it declares, or the cluster of several nodes that has as much."""
+    """The options of the shared session: what it declares, or a cluster whose nodes have as much each."""
     if request.config.getoption("--nodes") == 1:
         yield {**SHARED, **_extra_options}
         return
     from ray.cluster_utils import Cluster
 
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
-    cluster.add_node(num_cpus=2, num_gpus=SHARED["num_gpus"], resources=SHARED["resources"])
-    cluster.add_node(num_cpus=1)
+    node = {name: amount for name, amount in SHARED.items() if name != "namespace"}
+    cluster = Cluster(initialize_head=True, head_node_args=node)
+    for _ in range(request.config.getoption("--nodes") - 1):
+        cluster.add_node(**node)
     yield {"address": cluster.address, "namespace": SHARED["namespace"]}
     _module.shutdown()
     cluster.shutdown()
