@@ -122,3 +122,13 @@ def test_workers_send_no_output_that_nobody_shows(
     assert ("output" in kinds) is shows
     assert ("spoken" in capsys.readouterr().out) is shows
     assert "spoken" in Path(state.actor_logs("printer")[-1]["log_path"]).read_text()
+
+
+def test_calls_on_threads_end_at_the_same_time(ray: Any) -> None:
+    @ray.remote(max_concurrency=16)
+    class Threaded:
+        def number(self, number: int) -> int:
+            return number
+
+    threaded = Threaded.remote()
+    assert ray.get([threaded.number.remote(number) for number in range(1000)], timeout=60) == list(range(1000))

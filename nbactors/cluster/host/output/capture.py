@@ -67,12 +67,11 @@ class Capture:
 
     def drain(self) -> None:
         """Take what was written by the descriptors."""
-        # Both pipes in one system call, and no lock: most calls write nothing. What is not in a pipe any more is taken
-        # by the thread that reads it, or was taken.
-        out, err = self._pipes
-        if self._filled.poll(0) or out.is_taking or err.is_taking:
-            out.drain(DRAIN_S)
-            err.drain(DRAIN_S)
+        with self._drained:  # one thread at a time, which `poll` demands, and not while text is on its way
+            has_text = self._filled.poll(0)  # both pipes in one system call: most calls write nothing
+        if has_text:
+            for pipe in self._pipes:
+                pipe.drain(DRAIN_S)
 
     def write(self, number: int, text: str) -> None:
         """Take text that Python code has written. Any thread."""
@@ -115,7 +114,6 @@ class _Pipe:
     Attributes:
         log: The descriptor of where the descriptor led before.
         read: The descriptor of the pipe's end.
-        is_taking: Whether the thread reads and hands on text now. It is set before the text leaves the pipe.
     """
 
     def __init__(self, number: int, take: Callable[[int, str], None], drained: threading.Condition) -> None:
@@ -127,7 +125,6 @@ class _Pipe:
         os.set_inheritable(write, True)
         os.dup2(write, number)
         os.close(write)
-        self.is_taking = False
         self._taken = 0
         self._decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
         threading.Thread(target=self._run, name="nbactors-output", daemon=True).start()
@@ -137,7 +134,6 @@ class _Pipe:
         readable.register(self.read, select.POLLIN)
         while True:
             readable.poll()
-            self.is_taking = True
             with self._drained:  # so that `drain` never finds the pipe empty while its last text is on its way
                 data = os.read(self.read, 1 << 16)
                 if not data:
@@ -148,7 +144,6 @@ class _Pipe:
                 if text:
                     self._take(self._number, text)
                 self._drained.notify_all()
-            self.is_taking = False
 
     def drain(self, seconds: float) -> None:
         """Wait until what is in the pipe now has been taken. Others may go on writing."""
