@@ -44,7 +44,7 @@ class Home(Protocol):
     def waits_in_slices(self) -> bool:
         """Return whether waits on this thread come back to Python code often, where an interrupt reaches them."""
 
-    def load(self, record: Record) -> Any:
+    def load(self, record: Record, timeout: float | None = 0) -> Any:
         """Return the value of an object, or raise its error."""
 
     def made(self, record: Record) -> ObjectRef[Any]:
@@ -181,22 +181,25 @@ class Record:
     def result(self) -> Any:
         """See `ObjectRef.result`."""
         self._check_done()
-        return self.home.load(self)
+        return self.home.load(self, None)  # it may be on another node
 
     def exception(self) -> BaseException | None:
         """See `ObjectRef.exception`."""
         self._check_done()
         self.is_read = True
-        return self._error()
+        return self._error(None)
 
     def _check_done(self) -> None:
         if not self.done():
             raise asyncio.InvalidStateError(f"ObjectRef({self.id.hex()}) is not ready: await it, or get() it")
 
-    def _error(self) -> BaseException | None:
+    def _error(self, timeout: float | None = 0) -> BaseException | None:
+        """Return the object's error. None if there is none, or if it is on another node beyond the time."""
         read = self.is_read
         try:
-            self.home.load(self)
+            self.home.load(self, timeout)
+        except exceptions.GetTimeoutError as error:
+            return error if isinstance(error, exceptions.RayTaskError) else None  # a call has raised it
         except Exception as error:  # noqa: BLE001 - users' errors are any
             return error
         finally:

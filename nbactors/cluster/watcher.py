@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple, Protocol
 
@@ -140,9 +141,27 @@ class Watcher:
                 ready = ray.wait(refs, num_returns=len(refs), timeout=0, fetch_local=False)[0]
         except (Exception, SystemExit):  # noqa: BLE001 - Ray is shut down, which it tells by SystemExit
             return False
-        for ref in {*ready, *decided}:
+        final = {*ready, *decided}
+        del ready, refs
+        for ref in self._away([ref for ref in final if ref in self._watched and ref not in decided]):
+            self._fetch(ref)
+        for ref in final:
             self._tell(ref)
         return True
+
+    @staticmethod
+    def _away(refs: list[Any]) -> list[Any]:
+        """Return the objects whose values are on other nodes only, and begin to fetch them."""
+        return list(ray.wait(refs, num_returns=len(refs), timeout=0, fetch_local=True)[1]) if refs else []
+
+    def _fetch(self, ref: Any) -> None:
+        """Tell of an object when its value is here: whoever is told reads it without a wait."""
+        watched = self._watched.pop(ref)
+
+        def tell(fetched: Any) -> None:
+            self._new.put(partial(_call_all, watched, fetched))
+
+        ref.future().add_done_callback(tell)
 
     def _take(self, block: bool) -> None:
         try:
@@ -164,6 +183,13 @@ class Watcher:
         dropped = self._dropped.pop(ref, None)
         if dropped is not None:
             _call(lambda: self._on_dropped_end(dropped))
+
+
+def _call_all(watched: list[_Watched], fetched: Any) -> None:
+    """Call back. `fetched` keeps the value on this node meanwhile."""
+    for each in watched:
+        _call(each.callback)
+    del fetched
 
 
 def _call(function: Callable[[], None]) -> None:

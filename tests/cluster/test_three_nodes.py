@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -100,6 +101,22 @@ def _worker() -> type:
     return Worker
 
 
+def async_reader() -> type:
+    """Return an asyncio class, as `_worker` does."""
+
+    class Reader:
+        async def read(self, refs: list[Any]) -> list[Any]:
+            import asyncio
+
+            return [(value[0], len(value)) for value in await asyncio.gather(*refs)]
+
+    return Reader
+
+
+async def all_of(refs: list[Any]) -> list[Any]:
+    return list(await asyncio.gather(*refs))
+
+
 @pytest.fixture
 def three(on: Callable[..., Any]) -> list[Any]:
     """Three actors, one on each node."""
@@ -145,6 +162,21 @@ def test_large_values_go_from_each_node_to_each_other(ray: Any, three: list[Any]
     assert ray.get([actor.read.remote([*made, put]) for actor in three]) == [expected] * 3
     assert ray.get([three[0].first_and_size.remote(ref) for ref in (*made, put)]) == expected
     assert [(value[0], len(value)) for value in ray.get([*made, put])] == expected
+
+
+def test_values_of_other_nodes_are_awaited(ray: Any, three: list[Any]) -> None:
+    reader = ray.remote(async_reader()).options(resources={"third": 1}).remote()
+    made = [actor.make.remote(index) for index, actor in enumerate(three)]
+    small = ray.put(b"\7")
+    large = [(0, LARGE), (1, LARGE), (2, LARGE), (7, 1)]
+    assert ray.get(reader.read.remote([*made, small]), timeout=60) == large
+    made = [actor.make.remote(index) for index, actor in enumerate(three)]
+    assert [(value[0], len(value)) for value in asyncio.run(all_of(made))] == large[:3]
+    made = [actor.make.remote(index) for index, actor in enumerate(three)]
+    assert [ref.future().result(60)[0] for ref in made] == [0, 1, 2]
+    made = [actor.make.remote(index) for index, actor in enumerate(three)]
+    ray.wait(made, num_returns=3, timeout=60, fetch_local=False)
+    assert [(ref.exception(), ref.result()[0]) for ref in made] == [(None, index) for index in range(3)]
 
 
 def test_a_generator_of_another_node_streams_and_its_output_arrives(
