@@ -63,6 +63,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items if name else ():
         for mark in item.iter_markers(name):
             item.add_marker(pytest.mark.skip(reason=f"differs from {why}: {mark.args[0]}"))
+    for item in items if config.getoption("--nodes", default=1) > 1 else ():
+        for mark in item.iter_markers("one_node"):
+            item.add_marker(pytest.mark.skip(reason=f"on one node only: {mark.args[0]}"))
 
 
 def _engine(config: pytest.Config) -> str:

@@ -110,6 +110,7 @@ class TestQueued:
         ray.cancel(held)
         assert ray.get(actor.echo.remote("next")) == "next"
 
+    @pytest.mark.one_node("the first task fills it")
     def test_a_queued_task_times_out(self, ray: Any, gate: Gate, journal: Journal, started: Any) -> None:
         @ray.remote(num_cpus=4)
         def wait() -> None:
