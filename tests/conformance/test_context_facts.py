@@ -51,6 +51,7 @@ class TestRuntimeEnv:
 
 
 class TestPlaces:
+    @pytest.mark.one_node("Ray tells the session's name by the node")
     def test_a_worker_has_those_of_its_driver(self, ray: Any, module_name: str) -> None:
         context = ray.get_runtime_context()
         mine = [context.get_session_name(), context.get_temp_dir(), context.gcs_address]
