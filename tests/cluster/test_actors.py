@@ -139,7 +139,7 @@ def test_calls_that_have_ended_leave_nothing_in_their_worker(ray: Any) -> None:
         def kept(self) -> int:
             from nbactors import engine
 
-            return len(engine.current().calls._children)
+            return len(engine.current().calls._things())
 
     caller = Caller.remote()
     assert ray.get([caller.call.remote() for _ in range(3)], timeout=60) == [1, 1, 1]
