@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple, Protocol
@@ -139,29 +139,19 @@ class Watcher:
             ready = ray.wait(refs, num_returns=1, timeout=0 if decided else LOOK_S, fetch_local=False)[0]
             if ready and len(refs) > 1:
                 ready = ray.wait(refs, num_returns=len(refs), timeout=0, fetch_local=False)[0]
+            self._fetch([ref for ref in ready if ref in self._watched and ref not in decided])
         except (Exception, SystemExit):  # noqa: BLE001 - Ray is shut down, which it tells by SystemExit
             return False
-        final = {*ready, *decided}
-        del ready, refs
-        for ref in self._away([ref for ref in final if ref in self._watched and ref not in decided]):
-            self._fetch(ref)
-        for ref in final:
+        for ref in {*ready, *decided}:
             self._tell(ref)
         return True
 
-    @staticmethod
-    def _away(refs: list[Any]) -> list[Any]:
-        """Return the objects whose values are on other nodes only, and begin to fetch them."""
-        return list(ray.wait(refs, num_returns=len(refs), timeout=0, fetch_local=True)[1]) if refs else []
-
-    def _fetch(self, ref: Any) -> None:
-        """Tell of an object when its value is here: whoever is told reads it without a wait."""
-        watched = self._watched.pop(ref)
-
-        def tell(fetched: Any) -> None:
-            self._new.put(partial(_call_all, watched, fetched))
-
-        ref.future().add_done_callback(tell)
+    def _fetch(self, refs: list[Any]) -> None:
+        """Tell of those of the final objects later that are on other nodes: whoever is told reads a value without a wait."""
+        away = ray.wait(refs, num_returns=len(refs), timeout=0, fetch_local=True)[1] if refs else ()
+        for ref in away:
+            tell = partial(_call_all, self._watched.pop(ref))
+            ref.future().add_done_callback(lambda fetched, tell=tell: self._new.put(partial(tell, fetched)))
 
     def _take(self, block: bool) -> None:
         try:
@@ -178,14 +168,13 @@ class Watcher:
             pass
 
     def _tell(self, ref: Any) -> None:
-        for each in self._watched.pop(ref, ()):
-            _call(each.callback)
+        _call_all(self._watched.pop(ref, ()))
         dropped = self._dropped.pop(ref, None)
         if dropped is not None:
             _call(lambda: self._on_dropped_end(dropped))
 
 
-def _call_all(watched: list[_Watched], fetched: Any) -> None:
+def _call_all(watched: Iterable[_Watched], fetched: Any = None) -> None:
     """Call back. `fetched` keeps the value on this node meanwhile."""
     for each in watched:
         _call(each.callback)
