@@ -147,7 +147,7 @@ class Watcher:
         return True
 
     def _fetch(self, refs: list[Any]) -> None:
-        """Tell of those of the final objects later that are on other nodes: whoever is told reads a value without a wait."""
+        """Tell later of those of the final objects that are on other nodes: whoever is told reads without a wait."""
         away = ray.wait(refs, num_returns=len(refs), timeout=0, fetch_local=True)[1] if refs else ()
         for ref in away:
             tell = partial(_call_all, self._watched.pop(ref))
