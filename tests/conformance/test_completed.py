@@ -24,7 +24,7 @@ class TestAsCompleted:
     def test_a_ready_value_does_not_wait_for_others(self, ray: Any, gate: Gate) -> None:
         refs = [ray.remote(pass_gate).remote(gate), ray.put(1), ray.put(2)]
         values = ray.util.as_completed(refs, chunk_size=1)
-        assert [next(values), next(values)] == [1, 2]
+        assert sorted([next(values), next(values)]) == [1, 2]  # Ray gives ready values in any order
         gate.open()
         assert list(values) == ["passed"]
 
