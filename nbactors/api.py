@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
 from nbactors import engine as engines
 from nbactors.actor import ActorClass, ActorHandle, ActorProxy
+from nbactors.definitions.by_value import MODULES
 from nbactors.engine.unready_list import UnreadyList
 from nbactors.exceptions import RaySystemError
 from nbactors.object_ref import ObjectRef
@@ -504,11 +505,9 @@ def register_pickle_by_value(module: types.ModuleType) -> None:
     """
     import cloudpickle  # noqa: PLC0415 - half of the package's import time, and few programs need it
 
-    from nbactors.pickling import pickling  # noqa: PLC0415 - as above
-
     _check_module(module)
     cloudpickle.register_pickle_by_value(module)
-    pickling.register_by_value(module)
+    MODULES.register(module.__name__, module)
 
 
 def unregister_pickle_by_value(module: types.ModuleType) -> None:
@@ -520,11 +519,9 @@ def unregister_pickle_by_value(module: types.ModuleType) -> None:
     """
     import cloudpickle  # noqa: PLC0415 - half of the package's import time, and few programs need it
 
-    from nbactors.pickling import pickling  # noqa: PLC0415 - as above
-
     _check_module(module)
     cloudpickle.unregister_pickle_by_value(module)
-    pickling.unregister_by_value(module)
+    MODULES.deregister(module.__name__)
 
 
 def _check_module(module: Any) -> None:

@@ -25,9 +25,10 @@ from nbactors.cluster.objects import Objects, translating
 from nbactors.cluster.refusals import sending
 from nbactors.cluster.tasks import Export
 from nbactors.cluster.watcher import Dropped, Watcher
-from nbactors.definitions import by_value, serializers
+from nbactors.definitions.by_value import MODULES
 from nbactors.definitions.importable import ByName, address_of
 from nbactors.definitions.metadata import MethodMeta
+from nbactors.definitions.serializers import SERIALIZERS, Serializer
 from nbactors.definitions.signature import ANYTHING
 from nbactors.engine.base import ActorLink, Engine, FoundActor, GroupFacts, RuntimeFacts
 from nbactors.object_ref import ObjectRef
@@ -81,8 +82,8 @@ class RayEngine(Engine):
         self.objects = Objects(Watcher(self.on_dropped_end), self._in_slices)
         self.calls = Calls(self.objects, self.calling_cell, self.hub_name)
         self._links: weakref.WeakValueDictionary[bytes, RayActorLink] = weakref.WeakValueDictionary()
-        serializers.follow(_tell_ray)
-        by_value.follow(_tell_ray_of_module)
+        SERIALIZERS.follow(_tell_ray)
+        MODULES.follow(_tell_ray_of_module)
 
     @property
     def namespace(self) -> str:
@@ -458,8 +459,8 @@ class RayEngine(Engine):
         }
 
     def shutdown(self) -> None:
-        serializers.unfollow(_tell_ray)
-        by_value.unfollow(_tell_ray_of_module)
+        SERIALIZERS.unfollow(_tell_ray)
+        MODULES.unfollow(_tell_ray_of_module)
         self.objects.is_over = True
         self.objects.watcher.close()
 
@@ -480,18 +481,18 @@ def _nothing() -> None:
     return None
 
 
-def _tell_ray(kind: type, made: serializers.Serializer | None) -> None:
-    if made is None:
-        ray.util.deregister_serializer(kind)
-    else:
+def _tell_ray(kind: type, made: Serializer | None) -> None:
+    if made is not None:
         ray.util.register_serializer(kind, serializer=made.serializer, deserializer=made.deserializer)
+    elif ray.is_initialized():  # the user may have ended the connection
+        ray.util.deregister_serializer(kind)
 
 
-def _tell_ray_of_module(module: ModuleType, is_by_value: bool) -> None:
-    if is_by_value:
+def _tell_ray_of_module(name: str, module: ModuleType | None) -> None:
+    if module is not None:
         ray.cloudpickle.register_pickle_by_value(module)
-    elif module.__name__ in ray.cloudpickle.list_registry_pickle_by_value():
-        ray.cloudpickle.unregister_pickle_by_value(module)
+    elif name in ray.cloudpickle.list_registry_pickle_by_value():
+        ray.cloudpickle.unregister_pickle_by_value(ModuleType(name))  # only the name counts
 
 
 def _meta_of_host(instance: Any) -> Any:

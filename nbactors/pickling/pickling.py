@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from nbactors.definitions import by_value
+from nbactors.definitions.by_value import MODULES
 from nbactors.definitions.importable import ByName, address_of
 from nbactors.frontend.user_code import lets_through
 from nbactors.pickling import reducers
@@ -237,13 +237,12 @@ def loads(data: bytes | memoryview, buffers: Sequence[bytes | memoryview] = ()) 
     return pickle.loads(data, buffers=buffers)
 
 
-def register_by_value(module: ModuleType) -> None:
-    """Make plain pickle leave values of a module (and of its submodules) to cloudpickle."""
-    _by_value.add(module.__name__.encode())
-    by_value.register(module)
+def _on_module(name: str, module: ModuleType | None) -> None:
+    """Make plain pickle leave values of a module, and of its submodules, to cloudpickle, or no longer."""
+    if module is None:
+        _by_value.discard(name.encode())
+    else:
+        _by_value.add(name.encode())
 
 
-def unregister_by_value(module: ModuleType) -> None:
-    """Undo `register_by_value`."""
-    _by_value.discard(module.__name__.encode())
-    by_value.unregister(module)
+MODULES.follow(_on_module)

@@ -9,7 +9,7 @@ import copyreg
 from collections.abc import Callable
 from typing import Any
 
-from nbactors.definitions import serializers
+from nbactors.definitions.serializers import SERIALIZERS, Serializer
 from nbactors.frontend.user_code import lets_through
 from nbactors.pickling import arrow
 
@@ -54,11 +54,11 @@ def registered() -> dict[type, _Reducer]:
     return _registered
 
 
-def _on_change(kind: type, made: serializers.Serializer | None) -> None:
+def _on_change(kind: type, made: Serializer | None) -> None:
     if made is None:
         deregister(kind)
     else:
         register(kind, made.serializer, made.deserializer)
 
 
-serializers.follow(_on_change)
+SERIALIZERS.follow(_on_change)

@@ -39,7 +39,7 @@ util                      : pickling api actor definitions engine exceptions fro
                             options ray_names views
 logging_config            : engine
 runtime_context           : actor engine ray_names runtime_env
-api                       : pickling actor remote_function ray_context engine exceptions object_ref
+api                       : actor remote_function definitions ray_context engine exceptions object_ref
                             object_ref_generator options
                                                                                     + cloudpickle
 remote_function           : dag definitions engine object_ref object_ref_generator options views

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from nbactors.definitions import serializers
+from nbactors.definitions.serializers import SERIALIZERS, Serializer
 
 __all__ = ["deregister_serializer", "register_serializer"]
 
@@ -30,7 +30,7 @@ def register_serializer(cls: type, *, serializer: Callable[[Any], Any], deserial
     for name, function in (("serializer", serializer), ("deserializer", deserializer)):
         if not callable(function):
             raise TypeError(f"register_serializer: {name} must be a function of one argument. Got: {function!r:.80}")
-    serializers.register(cls, serializer, deserializer)
+    SERIALIZERS.register(cls, Serializer(serializer, deserializer))
 
 
 def deregister_serializer(cls: type) -> None:
@@ -40,7 +40,7 @@ def deregister_serializer(cls: type) -> None:
         TypeError: `cls` is not a class.
     """
     _check(cls, "deregister_serializer")
-    serializers.deregister(cls)
+    SERIALIZERS.deregister(cls)
 
 
 def _check(cls: object, function: str) -> None:
