@@ -11,6 +11,8 @@ import pytest
 
 from conformance.subjects import Echo, Gate
 
+pytestmark = pytest.mark.one_node("the tests count the free CPUs of one")
+
 
 class Groups:
     """The functions of the module under test; removes at the end what a test has created."""

@@ -311,6 +311,7 @@ class TestProcesses:
         assert pool.apply(square, (3,)) == 9
         assert ray.get_actor(name)
 
+    @pytest.mark.one_node("5 CPUs are more than it has")
     def test_more_cpus_than_there_are_are_refused(self, make: Callable[..., Any]) -> None:
         with pytest.raises(ValueError, match="CPUs"):
             make(5, ray_remote_args={"num_cpus": 1})
