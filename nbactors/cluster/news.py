@@ -10,9 +10,10 @@ from functools import partial
 from typing import Any
 
 from nbactors.cluster.common.timing import later
+from nbactors.cluster.common.waiting_call import WaitingCall
 from nbactors.cluster.observing.task_table import TaskTable
 from nbactors.frontend.bar import BarState
-from nbactors.frontend.sink import DROPPED, Display, Output, Sink, Unmade, UnreadError
+from nbactors.frontend.sink import DROPPED, Display, Output, Paused, Sink, Unmade, UnreadError
 from nbactors.frontend.text_stream import is_terminal, write_now
 from nbactors.frontend.unread_printer import UnreadPrinter
 
@@ -61,6 +62,8 @@ class News:
             self.sink.unmade(Unmade(*content))
         elif kind == "bar" and self.sink is not None:
             self.sink.bar(BarState(*content))
+        elif kind == "paused":
+            self._paused(label, pid, WaitingCall(*content))
         elif kind == "display" and self.sink is not None:
             cell, packed, update, clear = content
             shown = json.loads(packed)
@@ -69,6 +72,13 @@ class News:
                     cell, shown.get("data", {}), shown.get("metadata", {}), shown.get("transient", {}), update, clear
                 )
             )
+
+    def _paused(self, label: str, pid: int, call: WaitingCall) -> None:
+        connection = call.connection()
+        if connection is not None and self.sink is not None:
+            self.sink.paused(Paused(call.cell, label, pid, call.where, connection, call.asks))
+        elif connection is not None:
+            connection.close()
 
     def _output(self, output: Output) -> None:
         if self.sink is not None:

@@ -114,6 +114,10 @@ class RayEngine(Engine):
     def _in_slices(self) -> bool:
         return self.hosted is not None and threading.current_thread() is not threading.main_thread()
 
+    def calling_cell(self) -> int:
+        call = CURRENT.get()
+        return call.cell if call is not None else 0
+
     def pending_calls(self) -> list[CallFacts]:
         return self.calls.facts()
 

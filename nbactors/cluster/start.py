@@ -116,10 +116,21 @@ def _connect(options: InitOptions) -> bool:
             them["job_config"] = JobConfig(default_actor_lifetime="detached")
         silence_ray()
         check_reachable(address)
+        breakpoint_hook = os.environ.get("PYTHONBREAKPOINT")
         try:
             ray.init(**them)
         except (ConnectionError, RuntimeError) as error:
             raise exceptions.RaySystemError(f"no Ray cluster answers at {address!r}: {error}") from error
+        finally:
+            _set_breakpoint_hook(breakpoint_hook)
     finally:
         shipped.close()
     return True
+
+
+def _set_breakpoint_hook(name: str | None) -> None:
+    """Set what `breakpoint()` calls in this process. Ray has it wait for a debugger from outside for ever."""
+    if name is None:
+        os.environ.pop("PYTHONBREAKPOINT", None)
+    else:
+        os.environ["PYTHONBREAKPOINT"] = name

@@ -7,24 +7,29 @@ from typing import Any
 
 from ray import cloudpickle
 
+from nbactors.cluster.host.call import Call
 from nbactors.exceptions import RayTaskError, TaskCancelledError
 from nbactors.exceptions.hints import hint
 from nbactors.exceptions.user_traceback import clear, user_traceback
+from nbactors.in_worker.snapshot import snapshot
 
 
-def failure(name: str, error: BaseException) -> RayTaskError:
+def failure(call: Call, error: BaseException) -> RayTaskError:
     """Return what to raise in place of an exception of user code.
 
     It survives pickling, and is an instance of the user's type, too: Ray compares it with `retry_exceptions`.
 
     Args:
-        name: The name of the call, such as `Counter.add`.
+        call: The call.
         error: The exception.
     """
     trace, explanation = user_traceback(error), hint(error)
     if explanation:
         trace = f"{trace}\n{explanation}"
-    made = RayTaskError(name, trace, error, os.getpid()).portable(_dumps, cloudpickle.loads)
+    told = RayTaskError(call.label, trace, error, os.getpid())
+    if call.cell:  # only a notebook's debugger shows frames
+        told.frames = snapshot(error)
+    made = told.portable(_dumps, cloudpickle.loads)
     clear(error)  # Ray keeps the error until the next garbage collection
     return made.as_instanceof_cause()
 

@@ -96,7 +96,7 @@ class Host:
             raise
         except BaseException as error:  # noqa: BLE001 - user code raises anything
             self._orders.leave()
-            made = failure(call.label, error)
+            made = failure(call, error)
             self.process.events.end(call, made)
             text = f"{call.label}\n{made.traceback_str}"
             self.process.report(call.hub, "unmade", (call.cell, self.actor_id.hex(), setup.meta.class_name, text))
@@ -202,7 +202,7 @@ class Host:
             return cancelled(call.label, _task_id(), error)
         if isinstance(error, asyncio.CancelledError) and (begun is None or begun.task is not None):
             return cancelled(call.label, _task_id(), error)  # the actor's own code has cancelled it
-        return failure(call.label, error)
+        return failure(call, error)
 
     def dropping(self, begun: Begun | None) -> BaseException | None:
         """Return the error of a call that was stopped and has returned, whose result is dropped; None for others."""

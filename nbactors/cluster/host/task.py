@@ -92,4 +92,4 @@ class _Run:
             return None
         if isinstance(error, KeyboardInterrupt) and ray.get_runtime_context().is_canceled():
             return cancelled(self._call.label, ray.get_runtime_context().get_task_id() or "", error)
-        return failure(self._call.label, error)
+        return failure(self._call, error)

@@ -17,14 +17,18 @@ from nbactors.cluster.host.call import CURRENT, Call
 from nbactors.cluster.host.errands import Errands
 from nbactors.cluster.host.events import Events
 from nbactors.cluster.host.forked import watch_forks
+from nbactors.cluster.host.inspecting.user_line import UserLine
 from nbactors.cluster.host.output.capture import Capture
 from nbactors.cluster.host.output.lines import ACK_S, Lines
 from nbactors.cluster.host.output.shown import HostBarSender, HostDisplays
 from nbactors.frontend.bar import BarState
-from nbactors.in_worker import ipython_display, tqdm_bars
+from nbactors.in_worker import breakpoints, ipython_display, questions, tqdm_bars
 
 EVENTS_ACK_S = 10.0
 """Seconds to wait until a batch of events has arrived, before the next one is sent all the same."""
+
+RAY_BREAKPOINT = "ray.util.rpdb.set_trace"
+"""The value of PYTHONBREAKPOINT that Ray sets in its workers."""
 
 CLOSE_S = 1.0
 """Seconds to wait for the end of a thread, when the process ends."""
@@ -78,6 +82,9 @@ class WorkerProcess:
         tqdm_bars.install(lambda: HostBarSender.of_caller(self))
         ipython_display.add_builtins()
         ipython_display.install(HostDisplays(self))
+        line = UserLine(self.report_in_order)
+        breakpoints.install(line, self.engine.calling_cell, RAY_BREAKPOINT)
+        questions.install(line, self.engine.calling_cell)
 
     def written_since(self, position: int) -> tuple[int, str]:
         """Return what this process has written, see `Tail.since`."""

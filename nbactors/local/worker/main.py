@@ -12,7 +12,7 @@ import msgspec
 from nbactors import engine, exceptions
 from nbactors.definitions import main_names
 from nbactors.frontend.unread_printer import UnreadPrinter
-from nbactors.in_worker import ipython_display, tqdm_bars
+from nbactors.in_worker import breakpoints, ipython_display, questions, tqdm_bars
 from nbactors.limits import MAX_NAME
 from nbactors.local import sockets
 from nbactors.local.member import Process
@@ -20,8 +20,8 @@ from nbactors.local.reactor.waiter import Waiter
 from nbactors.local.wire import messages, restart_files
 from nbactors.local.worker import applying, early, spawned_main
 from nbactors.local.worker.engine import WorkerEngine
-from nbactors.local.worker.inspecting import breakpoints, questions
 from nbactors.local.worker.inspecting.imported import ImportedFiles
+from nbactors.local.worker.inspecting.user_line import UserLine
 from nbactors.local.worker.printing.bar_sender import NodeBarSender
 from nbactors.local.worker.printing.display_sender import DisplaySender
 from nbactors.local.worker.printing.process_title import set_title
@@ -104,8 +104,9 @@ class Worker:
         self.executor.farewell.before_leaving = self._engine.report_metrics
         tqdm_bars.install(lambda: NodeBarSender.of_caller(process.node, process.reactor, process.caller))
         ipython_display.install(DisplaySender(process.node, process.reactor, process.origin, output.end))
-        breakpoints.install(process.directory, process.node, output.origin)
-        questions.install(process.directory, process.node, output.origin)
+        line = UserLine(process.directory, process.node)
+        breakpoints.install(line, output.origin)
+        questions.install(line, output.origin)
         self._apply(self._assign)
         self._take_settings(self._engine)
         process.environment.tell_paths()

@@ -17,10 +17,9 @@ import pytest
 from members import ONE_BY_ONE
 from serving import ASYNC, THREADED, Scene, stage
 
-from nbactors.in_worker import arguments_now
+from nbactors.in_worker import arguments_now, breakpoints, debugger, pausing, questions
 from nbactors.local.submitting.construction import Concurrency
 from nbactors.local.wire import messages
-from nbactors.local.worker.inspecting import breakpoints, debugger, pausing, questions
 from nbactors.local.worker.inspecting.inspector import MAX_CALLS, Inspector
 from nbactors.local.worker.jobs.hosted import Hosted
 from nbactors.local.worker.running import taking

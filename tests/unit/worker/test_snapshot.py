@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from nbactors.exceptions.task_error import RemoteFrame
-from nbactors.local.worker.inspecting.snapshot import MAX_FRAMES, MAX_LOCALS, MAX_TEXT, TIME_S, snapshot
+from nbactors.in_worker.snapshot import MAX_FRAMES, MAX_LOCALS, MAX_TEXT, TIME_S, snapshot
 
 
 class Raising:
@@ -59,7 +59,7 @@ def fail(value: Any) -> None:
 )
 def test_a_local_is_its_repr(value: Any, shown: str, monkeypatch: pytest.MonkeyPatch) -> None:
     # On a busy machine the short time that it takes else is over before a thread has begun.
-    monkeypatch.setattr("nbactors.local.worker.inspecting.snapshot.TIME_S", 30.0)
+    monkeypatch.setattr("nbactors.in_worker.snapshot.TIME_S", 30.0)
     (frame,) = taken(fail, value)
     assert frame.variables == {"value": shown, "other": "5"}
     assert frame.function == "fail"

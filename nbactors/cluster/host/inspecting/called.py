@@ -11,7 +11,7 @@ from types import AsyncGeneratorType, CodeType, CoroutineType, FrameType
 from typing import Any
 
 from nbactors.cluster.host.running import Begun
-from nbactors.in_worker import arguments_now
+from nbactors.in_worker import arguments_now, pausing
 
 _WITHOUT_ATTRIBUTES = ("async_generator_asend", "coroutine_wrapper")
 """Types that stand between a coroutine and what it awaits, and have no attribute for it."""
@@ -35,16 +35,17 @@ def frames_of(begun: Begun, frame: FrameType | None, calls: frozenset[CodeType])
     return []
 
 
-def called_with(frames: list[FrameType]) -> arguments_now.Arguments:
-    """Return the names of a call's arguments, and short texts of them. Any thread.
+def called_with(frames: list[FrameType]) -> tuple[arguments_now.Arguments, bool]:
+    """Return the names of a call's arguments, with short texts of them, and whether it waits for its user. Any thread.
 
     Args:
         frames: What `frames_of` returns.
     """
+    paused = pausing.waits_for_user(frames)
     found = frames[0].f_locals if frames else {}
     if "function" not in found or "kwargs" not in found:
-        return []
-    return arguments_now.of_call((found["function"], tuple(found["args"]), found["kwargs"]), None)
+        return [], paused
+    return arguments_now.of_call((found["function"], tuple(found["args"]), found["kwargs"]), None, paused), paused
 
 
 def _on_thread(frame: FrameType | None) -> list[FrameType]:

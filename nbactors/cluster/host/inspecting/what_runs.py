@@ -33,7 +33,7 @@ def inspection(running: Running, limits: Mapping[str, int], calls: frozenset[typ
     times = os.times()
     begun = list(running.calls.values())[:MOST]
     frames = current_frames()
-    arguments = [called_with(frames_of(each, frames.get(each.thread), calls)) for each in begun]
+    shown = [called_with(frames_of(each, frames.get(each.thread), calls)) for each in begun]
     frames.clear()  # one of them is that of this function, and the cycle would keep the arguments of ended calls
     return {
         "pid": os.getpid(),
@@ -57,10 +57,10 @@ def inspection(running: Running, limits: Mapping[str, int], calls: frozenset[typ
                 "name": each.call.label,
                 "group": _group(each),
                 "since": _SINCE_1970 + each.since,
-                "arguments": shown,
-                "paused": False,
+                "arguments": arguments,
+                "paused": paused,
             }
-            for each, shown in zip(begun, arguments, strict=True)
+            for each, (arguments, paused) in zip(begun, shown, strict=True)
         ],
         "queued": [],
     }

@@ -13,10 +13,9 @@ from time import monotonic
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from nbactors.in_worker import arguments_now
+from nbactors.in_worker import arguments_now, pausing
 from nbactors.in_worker.thread_frames import current_frames
 from nbactors.local.wire import messages
-from nbactors.local.worker.inspecting import pausing
 
 if TYPE_CHECKING:
     import asyncio

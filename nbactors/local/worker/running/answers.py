@@ -13,10 +13,10 @@ from nbactors import exceptions
 from nbactors.exceptions import reasons
 from nbactors.exceptions.hints import hint
 from nbactors.exceptions.user_traceback import clear, user_traceback
+from nbactors.in_worker.snapshot import snapshot
 from nbactors.local.task_events import error_types
 from nbactors.local.wire import failures, messages
 from nbactors.local.wire.cancel_mode import CancelMode
-from nbactors.local.worker.inspecting.snapshot import snapshot
 from nbactors.local.worker.memory.limit import is_lack as is_lack_of_memory
 from nbactors.pickling import pickling
 

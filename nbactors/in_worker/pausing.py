@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from types import FrameType
 
-from nbactors.local.worker.inspecting import breakpoints, questions
+from nbactors.in_worker import breakpoints, questions
 
 _WAITS_FOR_USER = {
     breakpoints.__file__,

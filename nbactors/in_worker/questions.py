@@ -7,10 +7,8 @@ import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from nbactors.local.worker.inspecting.breakpoints import connected
-
 if TYPE_CHECKING:
-    from nbactors.local.connections.node_link import NodeLink
+    from nbactors.in_worker.breakpoints import Line
 
 _NOBODY = (
     "input() in an actor or a task: no notebook has answered. A notebook asks its user while one of its cells waits "
@@ -18,11 +16,8 @@ _NOBODY = (
 )
 
 
-def install(directory: str, node: NodeLink, origin: Callable[[], int]) -> None:
-    """Redirect `input()` in calls whose `origin` is not 0. Called when the worker starts.
-
-    The worker listens in the node's `directory` for the session.
-    """
+def install(line: Line, origin: Callable[[], int]) -> None:
+    """Redirect `input()` in calls whose `origin` is not 0. Called when the worker starts. See `breakpoints.install`."""
     plain = builtins.input
 
     def ask(prompt: object = "", /) -> str:
@@ -34,7 +29,7 @@ def install(directory: str, node: NodeLink, origin: Callable[[], int]) -> None:
         called_from = origin()
         if not called_from:
             return plain(prompt)
-        connection = connected(directory, node, called_from, f"input({str(prompt)[:200]!r})", asks=True)
+        connection = line.open(called_from, f"input({str(prompt)[:200]!r})", True)
         if connection is None:
             raise EOFError(_NOBODY)
         with connection, connection.makefile("r", encoding="utf-8") as lines:
