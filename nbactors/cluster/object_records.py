@@ -15,16 +15,13 @@ import ray
 
 from nbactors import exceptions
 from nbactors.cluster.common import current
+from nbactors.cluster.common.pieces import Pieces
 from nbactors.cluster.watcher import Dropped, Origin, Watcher
 from nbactors.exceptions import out_of_band
 from nbactors.exceptions.one_line import brief
 from nbactors.exceptions.source_lines import raised
 from nbactors.object_ref import ObjectRef
 from nbactors.views.summaries import ObjectFacts, StreamFacts
-
-SLICE_S = 0.1
-"""Seconds of one wait that comes back to Python code often, or that a verdict of this process's own may end."""
-
 
 ENDED = "Its session has been shut down; make the call again in this one."
 """The detail of the error of an object of a session that has ended."""
@@ -38,11 +35,9 @@ class Home(Protocol):
     """What records ask of the objects of their engine. Methods: any thread."""
 
     watcher: Watcher
+    pieces: Pieces
     on_interrupt: Callable[[KeyboardInterrupt, Sequence[Record]], None]
     is_over: bool
-
-    def waits_in_slices(self) -> bool:
-        """Return whether waits on this thread come back to Python code often, where an interrupt reaches them."""
 
     def load(self, record: Record, timeout: float | None = 0) -> Any:
         """Return the value of an object, or raise its error."""
@@ -313,21 +308,20 @@ class StreamRecord:
 
     def next(self, timeout: float | None) -> ObjectRef[Any]:
         """See `ObjectRefGenerator._next_sync`."""
-        deadline = None if timeout is None else monotonic() + timeout
-        while not self._is_closed:
-            self._check_session()
-            # Another thread may close the generator, and an interrupt may come.
-            left = SLICE_S if deadline is None else min(max(deadline - monotonic(), 0.0), SLICE_S)
-            try:
-                ref = self._read(left)
-            except KeyboardInterrupt as error:
-                self.home.on_interrupt(error, [self._record])
-                raise
-            if ref is not None:
-                return self._referring(ref)
-            if deadline is not None and monotonic() >= deadline:
-                raise exceptions.GetTimeoutError(f"the generator has yielded no value within {timeout:g} s")
-        raise StopIteration
+        # It is divided in any case: another thread may close the generator.
+        with self.home.pieces.of(timeout, is_divided=True) as pieces:
+            for seconds in pieces:
+                if self._is_closed:
+                    raise StopIteration
+                self._check_session()
+                try:
+                    ref = self._read(seconds)
+                except KeyboardInterrupt as error:
+                    self.home.on_interrupt(error, [self._record])
+                    raise
+                if ref is not None:
+                    return self._referring(ref)
+        raise exceptions.GetTimeoutError(f"the generator has yielded no value within {timeout} s")
 
     def _read(self, timeout: float | None) -> Any:
         """Return Ray's next reference, None if there was none within `timeout` seconds."""

@@ -6,14 +6,14 @@ import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from time import monotonic
 from typing import Any
 
 import ray
 
 from nbactors import exceptions
+from nbactors.cluster.common.pieces import Pieces
 from nbactors.cluster.lost_record import LostRecord
-from nbactors.cluster.object_records import ENDED, SLICE_S, Record, StreamRecord
+from nbactors.cluster.object_records import ENDED, Record, StreamRecord
 from nbactors.cluster.refusals import sending
 from nbactors.cluster.translation import translated
 from nbactors.cluster.watcher import Origin, Watcher
@@ -32,19 +32,20 @@ class Objects:
 
     Args:
         watcher: Tells when objects are final.
-        waits_in_slices: Returns whether waits on the calling thread come back to Python code ten times a second, where
-            an interrupt reaches them.
+        is_divided: Returns whether waits of the calling thread come back to Python code often, where an interrupt
+            reaches them.
 
     Attributes:
         watcher: Tells when objects are final.
+        pieces: How waits are divided.
         died: The ids of actors that are dead, as this process has been told by an error; the latest last.
         on_interrupt: Called with the user's interrupt of a wait for a generator, and with its call.
         is_over: Whether the session has been shut down.
     """
 
-    def __init__(self, watcher: Watcher, waits_in_slices: Callable[[], bool]) -> None:
+    def __init__(self, watcher: Watcher, is_divided: Callable[[], bool]) -> None:
         self.watcher = watcher
-        self.waits_in_slices = waits_in_slices
+        self.pieces = Pieces(is_divided)
         self.died: OrderedDict[bytes, None] = OrderedDict()
         self.on_interrupt: Callable[[KeyboardInterrupt, Sequence[Record]], None] = lambda _error, _awaited: None
         self.is_over = False
@@ -152,18 +153,18 @@ class Objects:
         __tracebackhide__ = True
         records: list[Record] = [ref._entry for ref in refs]
         self.check(records)
-        in_slices = self.waits_in_slices() or any(record.is_watched for record in records)
-        deadline = None if timeout is None else monotonic() + timeout
-        while True:
-            left = None if deadline is None else max(deadline - monotonic(), 0.0)
-            if in_slices:
-                left = SLICE_S if left is None else min(left, SLICE_S)
-            try:
-                return [self.load(records[0], left)] if len(records) == 1 else self._load_all(records, left)
-            except exceptions.GetTimeoutError as error:
-                is_over = deadline is not None and monotonic() >= deadline
-                if is_over or not in_slices or isinstance(error, exceptions.RayTaskError):  # a call has raised it
-                    raise
+        with self.pieces.of(timeout, any(record.is_watched for record in records)) as pieces:
+            for seconds in pieces:
+                try:
+                    return [self.load(records[0], seconds)] if len(records) == 1 else self._load_all(records, seconds)
+                except exceptions.GetTimeoutError as error:
+                    if isinstance(error, exceptions.RayTaskError):  # a call has raised it
+                        raise
+        which = f"ObjectRef({records[0].id.hex()})" if len(records) == 1 else f"some of {len(records)} objects"
+        raise exceptions.GetTimeoutError(
+            f"Get timed out: {which} not ready within {timeout} s. The call goes on; call get() again with a longer "
+            "timeout, or wait() for those that are ready."
+        )
 
     def _load_all(self, records: list[Record], timeout: float | None) -> list[Any]:
         """Return the values of several objects. An error that is there ends the wait for the others."""
@@ -223,17 +224,14 @@ class Objects:
         self, refs: list[ObjectRef[Any]], num_returns: int, timeout: float | None, fetch_local: bool
     ) -> tuple[list[ObjectRef[Any]], list[ObjectRef[Any]]]:
         """Split references and generators into ready ones and others. See `Engine.wait`."""
-        deadline = None if timeout is None else monotonic() + timeout
         records: list[Record | StreamRecord] = [ref._entry for ref in refs]
-        while True:
-            left = None if deadline is None else max(deadline - monotonic(), 0.0)
-            is_watched = self.waits_in_slices() or any(record.is_watched for record in records)
-            if is_watched:
-                left = SLICE_S if left is None else min(left, SLICE_S)
-            found = _ready(records, num_returns, left, fetch_local)
-            is_over = deadline is not None and monotonic() >= deadline
-            if len(found) >= num_returns or is_over or not is_watched:
-                return _split(refs, found[:num_returns])
+        found: list[int] = []
+        with self.pieces.of(timeout, any(record.is_watched for record in records)) as pieces:
+            for seconds in pieces:
+                found = _ready(records, num_returns, seconds, fetch_local)
+                if len(found) >= num_returns:
+                    break
+        return _split(refs, found[:num_returns])
 
 
 def _ready(

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from queue import SimpleQueue
-from time import monotonic, sleep
+from time import sleep
 from typing import Any
 
 import ray
@@ -15,6 +14,7 @@ from nbactors import exceptions
 from nbactors.cluster.common import hubs, job_records
 from nbactors.cluster.common.context import was_restarted
 from nbactors.cluster.common.hubs import NAMESPACE
+from nbactors.cluster.common.pieces import Visits
 from nbactors.cluster.hub import Hub
 from nbactors.cluster.news import News
 from nbactors.cluster.object_records import Record
@@ -38,9 +38,6 @@ TAKE_S = 20.0
 CLOSE_S = 10.0
 """Seconds to wait for the end of a thread, which the end of the hub wakes."""
 
-VISIT_S = 0.05
-"""Seconds of one wait of the main thread, after which it does what a front end asks for."""
-
 
 class RaySession(RayEngine):
     """The engine of a session.
@@ -57,7 +54,6 @@ class RaySession(RayEngine):
     ) -> None:
         super().__init__()
         self._pid = os.getpid()
-        self._main_thread = threading.main_thread().ident
         self._owns_ray = owns_ray
         self._news = news
         self.task_table = news.task_table
@@ -79,8 +75,7 @@ class RaySession(RayEngine):
         self.wanted = Wanted(news.warn)
         self._logs = self.actor_logs = ActorLogs()
         self._deaths = Deaths()
-        self._visits: SimpleQueue[Callable[[], None]] = SimpleQueue()
-        self._waits = 0
+        self._visits = Visits()
         self._taking = threading.Lock()
         self._is_closed = False
         self._checker: threading.Thread | None = None
@@ -111,62 +106,20 @@ class RaySession(RayEngine):
 
     def get(self, refs: Sequence[ObjectRef[Any]], timeout: float | None) -> list[Any]:
         __tracebackhide__ = True
-        if threading.get_ident() != self._main_thread:
-            return super().get(refs, timeout)
         try:
-            return super().get(refs, timeout) if self.sink is None else self._get_visited(refs, timeout)
+            return super().get(refs, timeout)
         except KeyboardInterrupt as error:
             self._on_interrupt(error, [ref._entry for ref in refs])
             raise
 
-    def _get_visited(self, refs: Sequence[ObjectRef[Any]], timeout: float | None) -> list[Any]:
-        """Wait in pieces, so that the main thread does in between what a front end asks for."""
-        __tracebackhide__ = True
-        deadline = None if timeout is None else monotonic() + timeout
-        self._waits += 1
-        try:
-            while True:
-                left = VISIT_S if deadline is None else min(VISIT_S, max(deadline - monotonic(), 0.0))
-                try:
-                    return super().get(refs, left)
-                except exceptions.GetTimeoutError as error:
-                    is_over = deadline is not None and monotonic() >= deadline
-                    if is_over or isinstance(error, exceptions.RayTaskError):  # a call has raised it
-                        raise
-                self._visit()
-        finally:
-            self._waits -= 1
-            self._visit()
-
     def wait(
         self, refs: list[ObjectRef[Any]], num_returns: int, timeout: float | None, fetch_local: bool
     ) -> tuple[list[ObjectRef[Any]], list[ObjectRef[Any]]]:
-        if threading.get_ident() != self._main_thread:
-            return super().wait(refs, num_returns, timeout, fetch_local)
         try:
-            return self._wait_visited(refs, num_returns, timeout, fetch_local)
+            return super().wait(refs, num_returns, timeout, fetch_local)
         except KeyboardInterrupt as error:
             self._on_interrupt(error, [ref._entry.call for ref in refs])
             raise
-
-    def _wait_visited(
-        self, refs: list[ObjectRef[Any]], num_returns: int, timeout: float | None, fetch_local: bool
-    ) -> tuple[list[ObjectRef[Any]], list[ObjectRef[Any]]]:
-        """Do the same as `_get_visited` for `wait`."""
-        if self.sink is None:
-            return super().wait(refs, num_returns, timeout, fetch_local)
-        deadline = None if timeout is None else monotonic() + timeout
-        self._waits += 1
-        try:
-            while True:
-                left = VISIT_S if deadline is None else min(VISIT_S, max(deadline - monotonic(), 0.0))
-                ready, others = super().wait(refs, num_returns, left, fetch_local)
-                if len(ready) >= num_returns or (deadline is not None and monotonic() >= deadline):
-                    return ready, others
-                self._visit()
-        finally:
-            self._waits -= 1
-            self._visit()
 
     def _on_interrupt(self, error: KeyboardInterrupt, awaited: Sequence[Record]) -> None:
         """Name the awaited calls in the error of an interrupt, and cancel them if the user has chosen so."""
@@ -178,15 +131,8 @@ class RaySession(RayEngine):
             text = interrupt_text.of_cancelled if self._cancels else interrupt_text.of_uncancelled
             error.args = (text(len(calls), len(running)),)
 
-    def _visit(self) -> None:
-        while not self._visits.empty():
-            self._visits.get()()
-
     def call_in_wait(self, callback: Callable[[], None]) -> bool:
-        if not self._waits:
-            return False
-        self._visits.put(callback)
-        return True
+        return self._visits.ask(callback)
 
     def cancel_interrupted(self, ref: ObjectRef[Any]) -> None:
         self.cancel(ref, False, True, True)
@@ -196,6 +142,7 @@ class RaySession(RayEngine):
     def set_sink(self, sink: Sink | None) -> None:
         super().set_sink(sink)
         self._news.sink = sink
+        self.objects.pieces.visits = self._visits if sink is not None else None
 
     def catch_up(self, timeout: float) -> None:
         self._take(0.0, timeout)

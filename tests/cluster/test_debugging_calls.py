@@ -44,6 +44,11 @@ class Plain:
         return doubled, tripled
     def ask(self):
         return "got " + input("name? ")
+    def steps(self, number):
+        for place in range(number):
+            if place == 1:
+                breakpoint()
+            yield place * 10
 
 @ray.remote
 def halve(number):
@@ -106,6 +111,19 @@ def test_a_breakpoint_opens_the_prompt_in_the_cell_that_waits(kernel: DebuggedKe
 
 def test_a_breakpoint_in_a_coroutine(kernel: DebuggedKernel) -> None:
     assert kernel.run("print(ray.get(stopper.arun.remote(7), timeout=60))", ["number = 8", "c"]).endswith("8\n")
+
+
+@pytest.mark.parametrize(
+    "reading",
+    [
+        "print([ray.get(ref) for ref in plain.steps.remote(3)])",
+        "print(ray.get(list(plain.steps.remote(3))))",
+        "steps = plain.steps.remote(3); ray.wait([steps.completed()], timeout=60); print(ray.get(list(steps)))",
+    ],
+    ids=["for", "list", "wait"],
+)
+def test_a_breakpoint_in_a_generator(kernel: DebuggedKernel, reading: str) -> None:
+    assert kernel.run(reading, ["place = 7", "c"]).endswith("[0, 70, 20]\n")
 
 
 def test_set_trace_in_a_task(kernel: DebuggedKernel) -> None:
