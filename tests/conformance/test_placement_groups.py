@@ -173,6 +173,8 @@ class TestRemoval:
         late_actor = ray.remote(Holder).options(num_cpus=1, scheduling_strategy=groups.place(group, 1)).remote()
         late_call = late_actor.hold.remote(gate, journal)
         late = hold.options(scheduling_strategy=groups.place(group, 0)).remote(gate, journal)
+        # Ray creates actors in order, and lets one wait for ever that it creates when its group has just been removed.
+        ray.get(ray.remote(Echo).options(num_cpus=0).remote().echo.remote(1))
         groups.remove(group)
         with pytest.raises(ray.exceptions.ActorDiedError, match="placement group was removed"):
             ray.get(called, timeout=10)

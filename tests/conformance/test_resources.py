@@ -10,6 +10,8 @@ import pytest
 
 from conformance.subjects import Counter, Echo, Gate, echo, is_running
 
+pytestmark = pytest.mark.one_node("the tests count the amounts of one")
+
 
 @pytest.fixture(autouse=True)
 def _nothing_is_held(ray: Any, eventually: Callable[..., Any]) -> None:
