@@ -37,6 +37,23 @@ _PASSED = (
 """The options that Ray has under the same name, with the same meaning."""
 
 
+LARGEST_INLINE = 100 * 1024
+"""Bytes from which on Ray sends an argument as a reference."""
+
+
+def lasting(values: list[Any]) -> list[Any]:
+    """Return the arguments of a constructor that may run again, with references for large ones.
+
+    Ray itself forgets a large argument once the constructor has run, and a restart on another node then fails.
+    """
+    context = ray._private.worker.global_worker.get_serialization_context()
+
+    def is_large(value: Any) -> bool:
+        return not isinstance(value, ray.ObjectRef) and context.serialize(value).total_bytes >= LARGEST_INLINE
+
+    return [ray.put(value) if is_large(value) else value for value in values]
+
+
 def host_class(meta: ActorMeta, options: ActorOptions) -> Any:
     """Return Ray's actor class of the host for a user's class."""
     return _host_class(meta.class_name, meta.is_async, tuple(options.concurrency_groups.items()))

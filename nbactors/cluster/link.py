@@ -44,9 +44,10 @@ class RayActorLink(ActorLink):
     Attributes:
         handle: Ray's weak handle of the host.
         home: The name of the hub of the session that the actor was created for; empty if it is not known here.
+        arguments: Ray's references that a restart of the actor gives again. Ray itself keeps them on one node only.
     """
 
-    __slots__ = ("_calls", "_facts", "_hold", "_routes", "handle", "home", "meta")
+    __slots__ = ("_calls", "_facts", "_hold", "_routes", "arguments", "handle", "home", "meta")
 
     def __init__(self, calls: Calls, facts: Callable[[RayActorLink], ActorFacts], handle: Any, meta: ActorMeta) -> None:
         self._calls = calls
@@ -56,6 +57,7 @@ class RayActorLink(ActorLink):
         self.meta = meta
         self.actor_id = handle._actor_id.binary()
         self.home = ""
+        self.arguments: list[Any] = []
         self._routes: dict[tuple[str, CallOptions | None], Route] = {}
 
     def hold_of(self, handle: Any) -> Any:

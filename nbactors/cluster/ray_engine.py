@@ -17,7 +17,7 @@ from nbactors.cluster.calls import ORDER_S, Calls, sent
 from nbactors.cluster.common import actor_records, current
 from nbactors.cluster.common.context import was_restarted
 from nbactors.cluster.common.usage import Usage
-from nbactors.cluster.creation import actor_options, host_class
+from nbactors.cluster.creation import actor_options, host_class, lasting
 from nbactors.cluster.host.call import CURRENT, Call
 from nbactors.cluster.host.setup import Setup
 from nbactors.cluster.link import RayActorLink
@@ -178,6 +178,10 @@ class RayEngine(Engine):
         if self.wanted is not None:
             self.wanted.note(meta.class_name, given)
         values = [sent(value) for value in (*args, *kwargs.values())]
+        is_restartable = bool(options.given.get("max_restarts"))
+        if is_restartable:
+            with sending(values):
+                values = lasting(values)
         deadline = monotonic() + FREE_S
         while True:
             try:
@@ -195,6 +199,8 @@ class RayEngine(Engine):
                 sleep(0.02)
         link = self.link(handle, meta)
         link.learn_home(call.hub)
+        if is_restartable:
+            link.arguments = [value for value in values if isinstance(value, ray.ObjectRef)]
         if options.name:
             actor_records.keep_meta(link.actor_id, meta)
         return link, meta, link.hold_of(handle)

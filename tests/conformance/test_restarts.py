@@ -722,6 +722,7 @@ class TestWhileItRestarts:
         assert ray.get(actor.increment.remote(), timeout=LIMIT_S) == 1
         assert journal.lines() == [CONSTRUCTED] * 3
 
+    @pytest.mark.one_node("it counts the amounts of one")
     def test_it_holds_its_resources_once(self, ray: Any, make: Any, answer: Any, crash: Any, eventually: Any) -> None:
         def left() -> float:
             return float(ray.available_resources().get("widget", 0))
