@@ -9,6 +9,7 @@ from typing import Any
 import ray
 
 from nbactors import exceptions
+from nbactors.cluster.common.failed_constructor import call_and_trace
 from nbactors.exceptions.reasons import actor_dead
 from nbactors.exceptions.source_lines import with_sources
 
@@ -90,19 +91,11 @@ def _parts(text: str) -> tuple[str, int, str]:
 
 def _of_actor(error: Any, call_id: str) -> BaseException:
     del call_id
-    cause = _cause_of_death(error)
-    if cause is not None:
-        return exceptions.ActorDiedError(cause, error.actor_id)
-    return exceptions.ActorDiedError(_plain(error), error.actor_id)
-
-
-def _cause_of_death(error: Any) -> exceptions.RayTaskError | None:
-    """Return the error of a constructor that has raised."""
-    cause = getattr(error, "cause", None) or getattr(error, "__cause__", None)
-    if isinstance(cause, ray.exceptions.RayTaskError):
-        found = _of_task(cause)
-        return found if isinstance(found, exceptions.RayTaskError) else None
-    return None
+    text = _plain(error)
+    told = call_and_trace(text)
+    if told:
+        return actor_dead(bytes.fromhex(error.actor_id or ""), "creation_failed", told, "", "", 0)
+    return exceptions.ActorDiedError(text, error.actor_id)
 
 
 def _of_unavailable(error: Any, call_id: str) -> BaseException:

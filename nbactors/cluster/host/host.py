@@ -30,6 +30,7 @@ from nbactors.cluster.host.running import Begun, Running, Stop, Stopped
 from nbactors.cluster.host.setup import Setup
 from nbactors.cluster.host.worker import CLOSE_S, of_process
 from nbactors.definitions.metadata import ActorMeta
+from nbactors.exceptions import RayTaskError
 from nbactors.exceptions.one_line import brief
 
 _LEAVING = (SystemExit, ray.exceptions.AsyncioActorExit)
@@ -98,8 +99,8 @@ class Host:
             self._orders.leave()
             made = failure(call, error)
             self.process.events.end(call, made)
-            text = f"{call.label}\n{made.traceback_str}"
-            self.process.report(call.hub, "unmade", (call.cell, self.actor_id.hex(), setup.meta.class_name, text))
+            told = call.cell, self.actor_id.hex(), setup.meta.class_name, RayTaskError.__str__(made)
+            self.process.report(call.hub, "unmade", told)
             raise made from None
         finally:
             self.process.end(call, token)

@@ -7,7 +7,9 @@ from typing import Any
 import ray
 from ray.core.generated.gcs_pb2 import ActorTableData, WorkerTableData
 
+from nbactors.cluster.common.failed_constructor import call_and_trace
 from nbactors.cluster.common.hubs import NAMESPACE
+from nbactors.exceptions.source_lines import raised, split_call
 
 _STATES = {"DEPENDENCIES_UNREADY": "PENDING_CREATION"}
 """Ray's states that have another name here."""
@@ -81,13 +83,14 @@ def _cause(cause: Any) -> str:
         return "it has ended"
     context = getattr(cause, kind)
     if kind == "creation_task_failure_context":
-        lines = [line for line in context.formatted_exception_string.splitlines() if line.strip()]
-        return f"its constructor failed: {lines[-1].strip()}" if lines else "its constructor failed"
+        text: str = context.formatted_exception_string.strip()
+        trace = split_call(call_and_trace(text))[1]
+        return raised(trace) if trace else text.rpartition("\n")[2].strip() or "its constructor failed"
     if kind == "actor_died_error_context":
         reason = type(context).Reason.Name(context.reason)
         if reason in _REASONS:
             return _REASONS[reason]
-    text: str = context.error_message
-    if _LEFT in text:
+    told: str = context.error_message
+    if _LEFT in told:
         return "it has called exit_actor()"
-    return text.partition(_WORDY)[0].strip()
+    return told.partition(_WORDY)[0].strip()
