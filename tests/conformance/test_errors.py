@@ -103,6 +103,20 @@ class TestUserErrors:
         assert "in inner" in text
         assert text.rstrip().endswith("ValueError: at the bottom")
 
+    def test_a_call_with_a_name_is_named_by_it(self, ray: Any) -> None:
+        @ray.remote
+        def fail() -> None:
+            raise ValueError("the reason")
+
+        @ray.remote
+        class Failing:
+            def fail(self) -> None:
+                raise ValueError("the reason")
+
+        failing = Failing.remote()
+        for call in (fail, failing.fail):
+            assert "ray::renamed()" in str(caught(ray, call.options(name="renamed").remote()))
+
     def test_the_text_shows_no_frame_of_the_runtime(self, ray: Any) -> None:
         @ray.remote
         def fail() -> None:

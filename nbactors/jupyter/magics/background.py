@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import threading
 from time import localtime, strftime, time
@@ -210,7 +211,7 @@ class BackgroundCell:
 
     def _traceback(self, error: BaseException) -> str:
         """Return an error's text, in which the name stands for the cell's function."""
-        return str(error).replace("ray::run()", self._name, 1)
+        return re.sub(r"^ray::.*?\(\)(?= \(pid=)", lambda _: self._name, str(error), count=1)
 
     def _print(self) -> None:
         """Print the last state and the outcome, in a terminal."""

@@ -171,7 +171,7 @@ class Answers:
             trace = f"{trace}\n{explanation}"
         # Only a notebook's debugger shows frames. Calls of a script have no origin, and their failures stay cheap.
         frames = snapshot(error) if message.origin else ()
-        data = failures.encode_task_error(job.name, trace, error, os.getpid(), frames)
+        data = failures.encode_task_error(job.label or job.name, trace, error, os.getpid(), frames)
         clear(error)
         return messages.Value(data, error=True), retriable
 
@@ -185,7 +185,7 @@ class Answers:
         job.failure = (kind, str(canceled))
         trace = user_traceback(error) if error.__traceback__ is not None else "Traceback (most recent call last):"
         text = f"{trace.rstrip()}\n{type(canceled).__module__}.{type(canceled).__name__}: {canceled}"
-        data = failures.encode_task_error(job.name, text, canceled, os.getpid())
+        data = failures.encode_task_error(job.label or job.name, text, canceled, os.getpid())
         clear(error)
         self.send(job, messages.Results(job.message.number, [messages.Value(data, error=True)]))
 
