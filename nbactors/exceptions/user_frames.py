@@ -14,6 +14,9 @@ from nbactors.version import PACKAGE
 _STDLIB = os.path.dirname(os.__file__) + os.sep
 _INSTALLED = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 _CLOUDPICKLE = f"{os.sep}cloudpickle{os.sep}"
+_RAY = tuple(f"{folder}ray{os.sep}" for folder in _INSTALLED)
+_RAY_COMPILED = "python/ray/"
+"""The begin of the names that Ray's compiled files have in tracebacks."""
 _FUTURES = (f"{_STDLIB}asyncio{os.sep}", f"{_STDLIB}concurrent{os.sep}")
 
 
@@ -50,4 +53,6 @@ def _serves(filename: str) -> bool:
     """Return whether a file is a library's that the runtime uses. Generated code, as of dataclasses, has no file."""
     if filename.startswith(_STDLIB):
         return not any(folder in filename for folder in _INSTALLED)
-    return _CLOUDPICKLE in filename or filename.startswith("<frozen ") or filename == "<string>"
+    if filename.startswith(("<frozen ", _RAY_COMPILED)) or filename == "<string>":
+        return True
+    return _CLOUDPICKLE in filename or any(folder in filename for folder in _RAY)

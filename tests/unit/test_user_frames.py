@@ -21,6 +21,8 @@ PICKLER = cloudpickle.__file__
 LOOP = asyncio.tasks.__file__
 FUTURE = concurrent.futures._base.__file__
 LIBRARY = pytest.__file__
+RAY = LIBRARY.replace("pytest", "ray", 1)
+RAY_COMPILED = "python/ray/_raylet.pyx"
 
 
 @pytest.mark.parametrize(
@@ -37,6 +39,8 @@ LIBRARY = pytest.__file__
         ([CELL, LOOP, CELL, RUNTIME], [CELL, LOOP, CELL]),
         ([CELL, FUTURE], [CELL, FUTURE]),
         ([RUNTIME, "<string>", CELL], [CELL]),
+        ([CELL, RUNTIME, RAY, RAY_COMPILED, CELL], [CELL, CELL]),
+        ([CELL, RAY, RAY_COMPILED], [CELL, RAY, RAY_COMPILED]),
         ([], []),
     ],
     ids=[
@@ -51,6 +55,8 @@ LIBRARY = pytest.__file__
         "a loop that the user runs",
         "an error of a future alone",
         "the constructor of a dataclass",
+        "the user's code in Ray",
+        "Ray that the user calls",
         "no frame",
     ],
 )
