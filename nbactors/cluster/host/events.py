@@ -95,9 +95,10 @@ class Events:
         Args:
             result_id: Ray's id of its result.
             at: The time, in seconds since 1970.
-            parent: The call that has submitted it. None, for code of a thread that works for no call, is not reported.
+            parent: The call that has submitted it. What a thread submits, which has no call or one without a number, is
+                not reported.
         """
-        if parent is not None:
+        if parent is not None and parent.number:
             self._submitted.append((parent, result_id[:ID_SIZE], at))
             if not self._has_news.is_set():
                 self._wake()

@@ -21,8 +21,10 @@ from nbactors.cluster.host.inspecting.user_line import UserLine
 from nbactors.cluster.host.output.capture import Capture
 from nbactors.cluster.host.output.lines import ACK_S, Lines
 from nbactors.cluster.host.output.shown import HostBarSender, HostDisplays
+from nbactors.cluster.host.output.thread_owners import ThreadOwners
 from nbactors.frontend.bar import BarState
 from nbactors.in_worker import breakpoints, ipython_display, questions, tqdm_bars
+from nbactors.in_worker.thread_calls import ThreadCalls
 
 EVENTS_ACK_S = 10.0
 """Seconds to wait until a batch of events has arrived, before the next one is sent all the same."""
@@ -82,6 +84,7 @@ class WorkerProcess:
         tqdm_bars.install(lambda: HostBarSender.of_caller(self))
         ipython_display.add_builtins()
         ipython_display.install(HostDisplays(self))
+        ThreadCalls(ThreadOwners(self._capture.end)).follow()
         line = UserLine(self.report_in_order)
         breakpoints.install(line, self.engine.calling_cell, RAY_BREAKPOINT)
         questions.install(line, self.engine.calling_cell)

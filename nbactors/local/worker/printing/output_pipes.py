@@ -25,8 +25,9 @@ from typing import Any
 
 from nbactors.frontend.user_code import lets_through
 from nbactors.in_worker import ipython_display
+from nbactors.in_worker.thread_calls import ThreadCalls
 from nbactors.local.worker.jobs.job import Job
-from nbactors.local.worker.printing.thread_calls import ThreadCalls
+from nbactors.local.worker.printing.thread_owners import ThreadOwners
 
 KEPT = 8
 """Cells whose pipes are kept open. A cell with output after so many others gets new pipes."""
@@ -56,7 +57,7 @@ class OutputPipes:
         self._pairs: OrderedDict[int, _Pair] = OrderedDict()
         self._readers: dict[int, _Pair] = {}
         self._first: _Pair | None = None
-        self._threads = ThreadCalls(on_main, self.end)
+        self._threads = ThreadOwners(on_main, self.end)
         self._streams: list[OutputStream] = []
         self.descriptors_origin = 0
 
@@ -174,7 +175,7 @@ class OutputPipes:
             if getattr(sys, name) is getattr(sys, f"__{name}__"):
                 setattr(sys, name, text)
             setattr(sys, f"__{name}__", text)
-        self._threads.follow()
+        ThreadCalls(self._threads).follow()
         self._follow_processes()
 
     def _follow_processes(self) -> None:
