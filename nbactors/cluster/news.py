@@ -11,6 +11,8 @@ from typing import Any
 
 from nbactors.cluster.common.timing import later
 from nbactors.cluster.common.waiting_call import WaitingCall
+from nbactors.cluster.observing.actor_rows import has_worker_ended
+from nbactors.cluster.observing.open_bars import OpenBars
 from nbactors.cluster.observing.task_table import TaskTable
 from nbactors.frontend.bar import BarState
 from nbactors.frontend.sink import DROPPED, Display, Output, Paused, Sink, Unmade, UnreadError
@@ -38,6 +40,7 @@ class News:
         self.task_table = TaskTable()
         self.shows_output = shows_output
         self._has_prefix = has_prefix
+        self._bars = OpenBars(self._bar, has_worker_ended)
         self._printing = threading.Lock()
         self._printer = UnreadPrinter(lambda seconds, write: later(seconds, partial(self._print, write)))
 
@@ -60,8 +63,8 @@ class News:
             self.task_table.take(content)
         elif kind == "unmade" and self.sink is not None:
             self.sink.unmade(Unmade(*content))
-        elif kind == "bar" and self.sink is not None:
-            self.sink.bar(BarState(*content))
+        elif kind == "bar":
+            self._bars.take(BarState(*content))
         elif kind == "paused":
             self._paused(label, pid, WaitingCall(*content))
         elif kind == "display" and self.sink is not None:
@@ -79,6 +82,10 @@ class News:
             self.sink.paused(Paused(call.cell, label, pid, call.where, connection, call.asks))
         elif connection is not None:
             connection.close()
+
+    def _bar(self, state: BarState) -> None:
+        if self.sink is not None:
+            self.sink.bar(state)
 
     def _output(self, output: Output) -> None:
         if self.sink is not None:
@@ -99,7 +106,8 @@ class News:
         self._print(partial(self._printer.take, error, DROPPED))
 
     def close(self) -> None:
-        """Print the errors that wait for others of their kind. Any thread."""
+        """Print the errors that wait for others of their kind, and use Ray no more. Any thread."""
+        self._bars.close()
         self._print(self._printer.flush)
 
     def _print(self, action: Callable[[], None]) -> None:

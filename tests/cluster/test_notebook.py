@@ -132,6 +132,45 @@ def test_bars_of_a_worker_and_of_progress_show_under_the_cell(kernel: LiveKernel
     assert "3/3" in kernel.text(counted)
 
 
+def test_a_bar_ends_with_its_worker(kernel: LiveKernel) -> None:
+    kernel.run(
+        "@ray.remote(max_retries=0)\ndef dies():\n    import os\n    from tqdm.auto import tqdm\n"
+        "    for i in tqdm(range(10), desc='dies'):\n        time.sleep(0.15)\n        i == 4 and os._exit(1)"
+    )
+    cell = kernel.run("ref = dies.remote()")
+    kernel.until(lambda: "its process has ended" in kernel.text(cell))
+
+
+def test_a_bar_in_a_worker_that_waits_for_calls_ends(kernel: LiveKernel) -> None:
+    cell = kernel.run(
+        "@ray.remote\ndef manager():\n"
+        "    return ray.util.progress([show.remote(n) for n in range(3)], 'inner').get()\nray.get(manager.remote())"
+    )
+    kernel.until(lambda: "inner: 100%" in kernel.text(cell))
+
+
+@pytest.mark.parametrize(
+    "starting",
+    ["Thread(target=write, args=(path, 'kept')).start()", "ThreadPoolExecutor(1).submit(write, path, 'kept')"],
+    ids=["a thread", "a pool's job"],
+)
+def test_what_a_thread_writes_shows_under_the_cell_of_its_call(
+    kernel: LiveKernel, starting: str, tmp_path: Path
+) -> None:
+    kernel.run(
+        "from concurrent.futures import ThreadPoolExecutor\nfrom threading import Thread\n"
+        "def write(path, word):\n    until(path)\n    print(word)\n"
+        f"@ray.remote\nclass Starter:\n    def start(self, path):\n        {starting}\n"
+        "    def say(self, word):\n        print(word)\nstarter = Starter.remote()"
+    )
+    path = tmp_path / "go"
+    first = kernel.run(f"ray.get(starter.start.remote({str(path)!r}))")
+    second = kernel.run(f"ray.get(starter.say.remote('other')); open({str(path)!r}, 'w').close()")
+    kernel.until(lambda: "kept" in kernel.text(first))
+    assert "kept" not in kernel.text(second)
+    assert "other" in kernel.text(second)
+
+
 def test_a_background_cell_shows_its_result(kernel: LiveKernel) -> None:
     cell = kernel.run("%%remote -o answer --wait 60\nprint('working')\n6 * 7")
     kernel.until(lambda: "42" in kernel.text(cell))

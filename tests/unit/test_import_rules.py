@@ -69,7 +69,7 @@ version                   :
 
 cluster                   : cluster.observing cluster.preflight cluster.host cluster.common definitions engine
                             exceptions frontend object_ref object_ref_generator options version views        + ray
-cluster.observing         : cluster.common engine exceptions object_ref version                              + ray
+cluster.observing         : cluster.common engine exceptions frontend object_ref version                     + ray
 cluster.preflight         : cluster.common exceptions                                                        + ray
 cluster.host              : cluster.common in_worker definitions exceptions frontend logging_config          + ray
 cluster.common            : definitions engine exceptions                                                    + ray

@@ -55,6 +55,7 @@ class WorkerProcess:
     Attributes:
         label: What the lines of this process begin with: the actor's class or name, or the function of the task.
         events: The calls that this process runs, for listings.
+        worker_id: Ray's id of this process, in hexadecimal digits.
     """
 
     def __init__(self) -> None:
@@ -67,12 +68,14 @@ class WorkerProcess:
         self._capture = Capture(self._lines)
         self._id = os.urandom(8)
         self._silent: dict[str, bool] = {}
+        self._bar_senders: dict[str, HostBarSender] = {}
         self._numbers: dict[str, itertools.count[int]] = {}
         self._hubs: dict[str, Any] = {}
         self._finding = threading.RLock()
         self._on_hub: list[Callable[[Any], None]] = []
         self._facts: dict[str, Any] = {}
         self._is_closed = False
+        self.worker_id = ray.get_runtime_context().get_worker_id()
         self.events = Events(self._send_events, self._facts_of_process)
         self.engine.calls.note_submission = self.events.submitted
         self.engine.show_bar = self._show_bar
@@ -162,7 +165,7 @@ class WorkerProcess:
                 "actor_id": (context.get_actor_id() or "") if hosted is not None else "",
                 "class_name": hosted.actor_meta().class_name if hosted is not None else "",
                 "node_id": context.get_node_id(),
-                "worker_id": context.get_worker_id(),
+                "worker_id": self.worker_id,
                 "pid": os.getpid(),
             }
         return self._facts
@@ -189,23 +192,35 @@ class WorkerProcess:
         if call is not None:
             self._capture.end(call)
         self._lines.flush()
-        handle = self.hub(hub)
-        if handle is not None:
-            arrived = handle.report.remote(kind, (self.label, os.getpid()), content, 0, self._id, self._number(hub))
+        arrived = self._report_in_turn(hub, kind, content)
+        if arrived is not None:
             ray.wait([arrived], timeout=ACK_S)
 
     def report_later(self, hub: str, kind: str, content: Any) -> None:
         """Report something without waiting, in the order of these calls. Finalizers may call it."""
-        self._errands.put(lambda: self.report(hub, kind, content))
+        self._errands.put(lambda: self._report_in_turn(hub, kind, content))
+
+    def _report_in_turn(self, hub: str, kind: str, content: Any) -> Any:
+        """Do what `report` does; the session takes these reports, and output, in the order of the calls."""
+        handle = self.hub(hub)
+        if handle is None:
+            return None
+        return handle.report.remote(kind, (self.label, os.getpid()), content, 0, self._id, self._number(hub))
 
     def _number(self, hub: str) -> int:
         return next(self._numbers.setdefault(hub, itertools.count(1)))
 
     def _show_bar(self, state: BarState) -> bool:
-        sender = HostBarSender.of_caller(self)
-        if sender is not None:
-            sender.send(state, state.closed)
-        return sender is not None
+        # A bar that waits for calls may report on a thread that works for none, but begins on that of its call.
+        sender = self._bar_senders.get(state.bar) or HostBarSender.of_caller(self)
+        if sender is None:
+            return False
+        if state.closed:
+            self._bar_senders.pop(state.bar, None)
+        else:
+            self._bar_senders[state.bar] = sender
+        sender.send(state, state.closed)
+        return True
 
 
 def _not_arrived(batches: list[Any], seconds: float) -> list[Any]:

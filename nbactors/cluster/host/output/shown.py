@@ -18,6 +18,7 @@ class Reporter(Protocol):
     """What displays and bars ask of their process. Methods: any thread."""
 
     label: str
+    worker_id: str
 
     def report_in_order(self, hub: str, kind: str, content: Any) -> None:
         """Report something after all output that was written before."""
@@ -74,8 +75,8 @@ class HostBarSender:
     def send(self, state: BarState, closed: bool) -> None:
         """Send a state."""
         del closed
-        source = f"{os.uname().nodename}:{os.getpid()}"
-        state = state._replace(cell=self._cell, source=source, pid=os.getpid(), label=self._reporter.label)
+        it = self._reporter
+        state = state._replace(cell=self._cell, source=it.worker_id, pid=os.getpid(), label=it.label)
         self._reporter.report_later(self._hub, "bar", tuple(state))
 
     def call_later(self, delay: float, callback: Callable[[], None]) -> None:
