@@ -26,7 +26,7 @@ from nbactors.cluster.wanted import Wanted
 from nbactors.cluster.watcher import Dropped
 from nbactors.engine import interrupt_text
 from nbactors.exceptions.one_line import brief
-from nbactors.frontend import calling_cell
+from nbactors.frontend import calling_cell, redirected
 from nbactors.frontend.bar import BarState
 from nbactors.frontend.sink import Sink, UnreadError
 from nbactors.object_ref import ObjectRef
@@ -77,6 +77,8 @@ class RaySession(RayEngine):
         self._deaths = Deaths()
         self._visits = Visits()
         self._taking = threading.Lock()
+        self._taken: Any = None
+        """Ray's reference of the reports that the hub has given, and that have not arrived yet."""
         self._is_closed = False
         self._checker: threading.Thread | None = None
         self._reader = threading.Thread(target=self._read, name="nbactors-news", daemon=True)
@@ -111,6 +113,8 @@ class RaySession(RayEngine):
         except KeyboardInterrupt as error:
             self._on_interrupt(error, [ref._entry for ref in refs])
             raise
+        finally:
+            self._await_lines()
 
     def wait(
         self, refs: list[ObjectRef[Any]], num_returns: int, timeout: float | None, fetch_local: bool
@@ -120,6 +124,13 @@ class RaySession(RayEngine):
         except KeyboardInterrupt as error:
             self._on_interrupt(error, [ref._entry.call for ref in refs])
             raise
+        finally:
+            self._await_lines()
+
+    def _await_lines(self) -> None:
+        """Wait for the lines of calls that have ended, if a block has redirected the output."""
+        if redirected.has_any():
+            self.catch_up(redirected.WAIT_S)
 
     def _on_interrupt(self, error: KeyboardInterrupt, awaited: Sequence[Record]) -> None:
         """Name the awaited calls in the error of an interrupt, and cancel them if the user has chosen so."""
@@ -178,11 +189,16 @@ class RaySession(RayEngine):
             if wait_s:
                 ray.get(self._hub.await_reports.remote(wait_s), timeout=timeout)
             with self._taking:  # in the order of the reports
-                for kind, source, content in ray.get(self._hub.take.remote(), timeout=timeout):
+                if self._taken is None:
+                    self._taken = self._hub.take.remote()
+                reports = ray.get(self._taken, timeout=timeout)  # if it comes too late, the next one gets it
+                self._taken = None
+                for kind, source, content in reports:
                     self._news.show(kind, source, content)
         except ray.exceptions.GetTimeoutError:
             return True
         except ray.exceptions.ActorUnavailableError:  # the hub has crashed, and starts again
+            self._taken = None
             sleep(hubs.RESTART_S)
             return True
         except (Exception, SystemExit):  # noqa: BLE001 - Ray is shut down, which it tells by SystemExit, or unreachable

@@ -10,6 +10,7 @@ from typing import Any
 
 from nbactors import engine, exceptions
 from nbactors.engine.base import Engine
+from nbactors.frontend import calling_cell, redirected
 from nbactors.frontend.unread_printer import are_off
 from nbactors.options import InitOptions
 
@@ -68,6 +69,8 @@ def start(options: InitOptions) -> Engine:
             options.cancels_on_interrupt(),
             lambda: not (are_off() if ignored is None else ignored),
         )
+        if not calling_cell.current():  # a front end notes them for each cell
+            redirected.note(sys.stdout, sys.stderr)
         if owns_ray and options.address not in (None, "local"):
             session.check_cluster(options.given_runtime_env or {})
         return session

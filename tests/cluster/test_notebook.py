@@ -171,6 +171,13 @@ def test_what_a_thread_writes_shows_under_the_cell_of_its_call(
     assert "other" in kernel.text(second)
 
 
+def test_a_block_that_redirects_the_output_takes_the_lines_of_the_calls_that_it_waits_for(kernel: LiveKernel) -> None:
+    for number in range(5):
+        cell = kernel.run(f"%%capture taken\nray.get(worker.say.remote('word {number}'))")
+        assert f"word {number}" in kernel.value("taken.stdout")
+        assert not kernel.text(cell)
+
+
 def test_a_background_cell_shows_its_result(kernel: LiveKernel) -> None:
     cell = kernel.run("%%remote -o answer --wait 60\nprint('working')\n6 * 7")
     kernel.until(lambda: "42" in kernel.text(cell))
