@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +68,31 @@ def test_subprocesses_and_stderr_are_caught_too(ray: Any, recorder: Recorder) ->
     engine.current().catch_up(30)
     assert "to stderr\n" in recorder.text(2)
     assert sorted(recorder.text().splitlines()) == ["from a child", "unfinished"]
+
+
+def test_forked_children_are_caught_too(ray: Any, recorder: Recorder) -> None:
+    def print_in_threads(word: str) -> None:
+        print("child", word)
+        thread = threading.Thread(target=print, args=("thread of", word))
+        thread.start()
+        thread.join(30)
+
+    @ray.remote
+    class Forking:
+        def child(self, word: str) -> None:
+            process = multiprocessing.get_context("fork").Process(target=print_in_threads, args=(word,))
+            process.start()
+            process.join(30)
+            print("parent of", word)
+
+    forking = Forking.remote()
+    for word in ("one", "two"):
+        ray.get(forking.child.remote(word))
+    from nbactors import engine
+
+    engine.current().catch_up(30)
+    expected = [f"{part} {word}" for word in ("one", "two") for part in ("child", "thread of", "parent of")]
+    assert recorder.text().splitlines() == expected
 
 
 def test_calls_that_run_at_the_same_time_write_under_their_own_cells(ray: Any, recorder: Recorder) -> None:

@@ -29,6 +29,9 @@ DRAIN_S = 0.5
 _MARKS = (":task_name:", ":actor_name:", ":job_id:")
 """How lines begin that Ray's worker writes for Ray's own log monitor."""
 
+_NAMES = {1: "stdout", 2: "stderr"}
+"""The streams by their descriptors."""
+
 _OF_RAY = "Exception raised in creation task: "
 """How the text begins that Ray's worker writes when a constructor has failed. The session shows the failure itself."""
 
@@ -53,8 +56,17 @@ class Capture:
         for pipe in self._pipes:
             self._filled.register(pipe.read, select.POLLIN)
         _keep_log_of_ray(self.log_of(2))
-        for number, name in ((1, "stdout"), (2, "stderr")):
+        self._is_copy = False
+        for number, name in _NAMES.items():
             setattr(sys, name, _HostStream(number, self))
+        os.register_at_fork(after_in_child=self._become_copy)
+
+    def _become_copy(self) -> None:
+        """Have Python code of a forked child write to the pipes: the threads that send its output are in the parent."""
+        self._is_copy = True
+        for number, name in _NAMES.items():
+            if isinstance(getattr(sys, name), _HostStream):
+                setattr(sys, name, _text_to(number))
 
     def begin(self, call: Call) -> None:
         """Note that a call begins. On the thread that runs it."""
@@ -62,6 +74,8 @@ class Capture:
 
     def end(self, call: Call) -> bool:
         """Take what a call has written that ends; return whether any of it has not been sent yet."""
+        if self._is_copy:
+            return False
         self.drain()
         return self._lines.finish(call.hub, call.cell)
 
@@ -99,13 +113,18 @@ class Capture:
 
 def _keep_log_of_ray(log: int) -> None:
     """Have Ray's own log records go to Ray's log file only: they are not the user's output."""
-    stream = open(log, "w", 1, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
+    stream = _text_to(log)
     logger = logging.getLogger("ray")
     for handler in logger.handlers[:]:
         if type(handler) is logging.StreamHandler:
             logger.removeHandler(handler)
     logger.addHandler(logging.StreamHandler(stream))
     logger.propagate = False
+
+
+def _text_to(descriptor: int) -> Any:
+    """Return a text file that writes to a descriptor line by line, and leaves it open."""
+    return open(descriptor, "w", 1, encoding="utf-8", errors="backslashreplace", closefd=False)
 
 
 class _Pipe:
@@ -168,8 +187,7 @@ class _HostStream(io.TextIOBase):
     def __init__(self, number: int, capture: Capture) -> None:
         self._number = number
         self._capture = capture
-        log = capture.log_of(number)
-        self._log = open(log, "w", 1, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
+        self._log = _text_to(capture.log_of(number))
         self.buffer: Any = open(number, "wb", buffering=0, closefd=False)  # noqa: SIM115
 
     def write(self, text: str) -> int:
