@@ -85,8 +85,12 @@ class Pieces:
             visits.end()
 
 
+def _nothing() -> None:
+    return None
+
+
 def _lengths(
-    timeout: float | None, longest: float | None, between: Callable[[], object] = bool
+    timeout: float | None, longest: float | None, between: Callable[[], object] = _nothing
 ) -> Iterator[float | None]:
     deadline = None if timeout is None else monotonic() + timeout
     while True:
