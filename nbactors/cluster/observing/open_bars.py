@@ -33,6 +33,7 @@ class OpenBars:
         self._show = show
         self._has_ended = has_ended
         self._lock = threading.RLock()
+        self._asking = threading.Lock()
         self._open: dict[tuple[str, str], _Open] = {}
         self._is_due = False
         self._is_closed = False
@@ -50,23 +51,35 @@ class OpenBars:
 
     def close(self) -> None:
         """Ask Ray no more: its connection is about to end."""
-        with self._lock:
+        with self._asking:
             self._is_closed = True
 
     def look(self) -> None:
         """End the bars of workers that have ended, of those that were not heard of for long."""
         with self._lock:
             self._is_due = False
-            if self._is_closed:
-                return
-            quiet = [each.state for each in self._open.values() if monotonic() - each.at >= LOOK_S]
-            ended = {source for source in {state.source for state in quiet} if self._has_ended(source)}
-        for state in quiet:
+            quiet = {key: each.state for key, each in self._open.items() if monotonic() - each.at >= LOOK_S}
+        ended = self._ended({state.source for state in quiet.values()})
+        for key, state in quiet.items():
             if state.source in ended:
-                self.take(state._replace(closed=True, leave=True, failed="its process has ended"))
+                self._end(key, state)
         with self._lock:
             if self._open:
                 self._look_later()
+
+    def _ended(self, workers: set[str]) -> set[str]:
+        with self._asking:  # `close` waits for it
+            try:
+                return set() if self._is_closed else {worker for worker in workers if self._has_ended(worker)}
+            except (Exception, SystemExit):  # noqa: BLE001 - Ray does not answer, or was shut down by the user
+                return set()
+
+    def _end(self, key: tuple[str, str], state: BarState) -> None:
+        with self._lock:
+            if key not in self._open or self._open[key].state is not state:  # it was heard of meanwhile
+                return
+            del self._open[key]
+        self._show(state._replace(closed=True, leave=True, failed="its process has ended"))
 
     def _look_later(self) -> None:
         if not self._is_due and not self._is_closed:

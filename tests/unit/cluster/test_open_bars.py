@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from nbactors.cluster.observing import open_bars
@@ -16,10 +18,12 @@ class Scene:
         self.shown: list[BarState] = []
         self.ended: set[str] = set()
         self.asked: list[str] = []
+        self.while_asked: Callable[[], object] = lambda: None
         self.bars = OpenBars(self.shown.append, self._has_ended)
 
     def _has_ended(self, worker: str) -> bool:
         self.asked.append(worker)
+        self.while_asked()
         return worker in self.ended
 
 
@@ -67,6 +71,28 @@ def test_a_worker_is_asked_about_once_for_all_its_bars(scene: Scene) -> None:
         scene.bars.take(BarState(1, "a", bar))
     scene.bars.look()
     assert scene.asked == ["a"]
+
+
+def test_a_bar_that_was_heard_of_while_ray_was_asked_goes_on(scene: Scene) -> None:
+    scene.bars.take(BarState(1, "a", "x", n=1))
+    scene.ended.add("a")
+    scene.while_asked = lambda: scene.bars.take(BarState(1, "a", "x", n=2, closed=True))
+    scene.bars.look()
+    assert [(state.n, state.failed) for state in scene.shown] == [(1, ""), (2, "")]
+
+
+def test_an_error_of_ray_is_no_end(scene: Scene) -> None:
+    def fail() -> None:
+        raise ConnectionError("no answer")
+
+    scene.bars.take(BarState(1, "a", "x", n=1))
+    scene.ended.add("a")
+    scene.while_asked = fail
+    scene.bars.look()
+    assert len(scene.shown) == 1
+    scene.while_asked = lambda: None
+    scene.bars.look()
+    assert scene.shown[-1].failed
 
 
 def test_nobody_is_asked_after_the_end_of_the_session(scene: Scene) -> None:
