@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
@@ -16,30 +17,35 @@ class Registry(Generic[Key, Value]):
     """
 
     def __init__(self) -> None:
+        self._lock = threading.RLock()
         self._entries: dict[Key, Value] = {}
         self._followers: list[Callable[[Key, Value | None], None]] = []
 
     def register(self, key: Key, value: Value) -> None:
         """Register a value, in place of the one that the key has."""
-        self._entries[key] = value
-        for follower in self._followers:
-            follower(key, value)
+        with self._lock:
+            self._entries[key] = value
+            for follower in self._followers:
+                follower(key, value)
 
     def deregister(self, key: Key) -> None:
         """Undo `register`, if the key is registered."""
-        if self._entries.pop(key, None) is not None:
-            for follower in self._followers:
-                follower(key, None)
+        with self._lock:
+            if self._entries.pop(key, None) is not None:
+                for follower in self._followers:
+                    follower(key, None)
 
     def follow(self, follower: Callable[[Key, Value | None], None]) -> None:
         """Tell a follower of what is registered now, and of all changes."""
-        self._followers.append(follower)
-        for key, value in list(self._entries.items()):
-            follower(key, value)
+        with self._lock:
+            self._followers.append(follower)
+            for key, value in self._entries.items():
+                follower(key, value)
 
     def unfollow(self, follower: Callable[[Key, Value | None], None]) -> None:
         """Undo `follow`, and tell the follower to forget what is registered now."""
-        if follower in self._followers:
-            self._followers.remove(follower)
-            for key in list(self._entries):
-                follower(key, None)
+        with self._lock:
+            if follower in self._followers:
+                self._followers.remove(follower)
+                for key in self._entries:
+                    follower(key, None)

@@ -32,7 +32,7 @@ _MAX_ATOMS = 16
 LONG = 1 << 16
 """Bytes or characters. Longer `bytes` and `str` are pickled beside the stream, see `beside`."""
 
-_by_value: set[bytes] = {b"__main__"}
+_by_value: frozenset[bytes] = frozenset({b"__main__"})
 
 
 class Pickled(NamedTuple):
@@ -239,10 +239,9 @@ def loads(data: bytes | memoryview, buffers: Sequence[bytes | memoryview] = ()) 
 
 def _on_module(name: str, module: ModuleType | None) -> None:
     """Make plain pickle leave values of a module, and of its submodules, to cloudpickle, or no longer."""
-    if module is None:
-        _by_value.discard(name.encode())
-    else:
-        _by_value.add(name.encode())
+    global _by_value
+    # A new set each time: other threads may be going through the old one.
+    _by_value = _by_value - {name.encode()} if module is None else _by_value | {name.encode()}
 
 
 MODULES.follow(_on_module)
