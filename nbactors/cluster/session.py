@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from time import sleep
 from typing import Any
@@ -76,9 +77,11 @@ class RaySession(RayEngine):
         self._logs = self.actor_logs = ActorLogs()
         self._deaths = Deaths()
         self._visits = Visits()
-        self._taking = threading.Lock()
+        self._taking = threading.RLock()
         self._taken: Any = None
         """Ray's reference of the reports that the hub has given, and that have not arrived yet."""
+        self._arrived: deque[tuple[str, Any, Any]] = deque()
+        """Reports that have not been shown yet."""
         self._is_closed = False
         self._checker: threading.Thread | None = None
         self._reader = threading.Thread(target=self._read, name="nbactors-news", daemon=True)
@@ -125,7 +128,8 @@ class RaySession(RayEngine):
             self._on_interrupt(error, [ref._entry.call for ref in refs])
             raise
         finally:
-            self._await_lines()
+            if timeout != 0:
+                self._await_lines()
 
     def _await_lines(self) -> None:
         """Wait for the lines of calls that have ended, if a block has redirected the output."""
@@ -188,22 +192,37 @@ class RaySession(RayEngine):
         try:
             if wait_s:
                 ray.get(self._hub.await_reports.remote(wait_s), timeout=timeout)
-            with self._taking:  # in the order of the reports
-                if self._taken is None:
-                    self._taken = self._hub.take.remote()
-                reports = ray.get(self._taken, timeout=timeout)  # if it comes too late, the next one gets it
-                self._taken = None
-                for kind, source, content in reports:
-                    self._news.show(kind, source, content)
+            try:
+                if self._taking.acquire(timeout=timeout):  # in the order of the reports
+                    self._show_reports(timeout)
+            finally:  # an interrupt may have come just after the lock was taken
+                if self._taking._is_owned():  # type: ignore[attr-defined] # as `threading.Condition` asks it
+                    self._taking.release()
         except ray.exceptions.GetTimeoutError:
             return True
-        except ray.exceptions.ActorUnavailableError:  # the hub has crashed, and starts again
+        except (ray.exceptions.ActorUnavailableError, ray.exceptions.ObjectLostError):
             self._taken = None
-            sleep(hubs.RESTART_S)
+            sleep(hubs.RESTART_S)  # the hub has crashed, and starts again
             return True
         except (Exception, SystemExit):  # noqa: BLE001 - Ray is shut down, which it tells by SystemExit, or unreachable
+            self._taken = None
             return False
         return True
+
+    def _show_reports(self, timeout: float) -> None:
+        """Show what has been reported. Whatever ends it, the next one goes on: an interrupt, or a late answer."""
+        if not self._arrived:
+            if self._taken is None:
+                self._taken = self._hub.take.remote()
+            arrived = deque(ray.get(self._taken, timeout=timeout))
+            self._arrived, self._taken = arrived, None
+        while self._arrived:
+            try:
+                self._news.show(*self._arrived[0])
+            except Exception:
+                self._arrived.popleft()
+                raise
+            self._arrived.popleft()
 
     def on_dropped_end(self, dropped: Dropped) -> None:
         if dropped.is_claimed or not self._reports_unread() or self._is_closed:
