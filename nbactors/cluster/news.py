@@ -66,7 +66,7 @@ class News:
         elif kind == "bar":
             self._bars.take(BarState(*content))
         elif kind == "paused":
-            self._paused(label, pid, WaitingCall(*content))
+            later(0.0, partial(self._paused, label, pid, WaitingCall(*content)))  # the way to the worker may be long
         elif kind == "display" and self.sink is not None:
             cell, packed, update, clear = content
             shown = json.loads(packed)

@@ -14,6 +14,9 @@ from nbactors.frontend import calling_cell, redirected
 from nbactors.frontend.unread_printer import are_off
 from nbactors.options import InitOptions
 
+RAY_BREAKPOINT = "ray.util.rpdb._driver_set_trace"
+"""The value of PYTHONBREAKPOINT that Ray sets in its drivers."""
+
 
 def prepare(options: InitOptions) -> InitOptions:
     """Return the options as they are: the cluster prepares a runtime_env."""
@@ -85,6 +88,8 @@ def _connect(options: InitOptions) -> bool:
     import ray  # noqa: PLC0415 - only this engine needs it
 
     if ray.is_initialized():
+        if os.environ.get("PYTHONBREAKPOINT") == RAY_BREAKPOINT:
+            _set_breakpoint_hook(None)
         return False
     from nbactors.cluster.common.reachable import check_reachable  # noqa: PLC0415 - as above
     from nbactors.cluster.common.unread import silence_ray  # noqa: PLC0415 - as above

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 import os
 import socket
 from collections.abc import Callable
@@ -11,25 +10,22 @@ from typing import Any
 
 import ray
 
-from nbactors.cluster.common.waiting_call import TOKEN_SIZE, WaitingCall
+from nbactors.cluster.common.waiting_call import TOKEN_SIZE, WaitingCall, trusts
 from nbactors.cluster.host.call import CURRENT
 
 ACCEPT_S = 10.0
 """Seconds that the session has to connect. If it has gone it does not, and the call goes on."""
 
 
-TOKEN_S = 1.0
-"""Seconds in which who connects has to send the token."""
-
-
 class UserLine:
     """See `nbactors.in_worker.breakpoints.Line`.
 
     Args:
-        report: Reports something to the hub with a name, of a kind, after all output that was written before.
+        report: Reports something to the hub with a name, of a kind, after all output that was written before. Returns
+            whether that was possible.
     """
 
-    def __init__(self, report: Callable[[str, str, Any], None]) -> None:
+    def __init__(self, report: Callable[[str, str, Any], bool]) -> None:
         self._report = report
 
     def open(self, origin: int, where: str, asks: bool) -> socket.socket | None:
@@ -44,29 +40,13 @@ class UserLine:
             family = socket.AF_INET6 if ":" in address else socket.AF_INET
             with socket.create_server((address, 0), family=family) as listener:
                 place = address, listener.getsockname()[1]
-                self._report(call.hub, "paused", tuple(WaitingCall(origin, where, asks, place, token)))
+                if not self._report(call.hub, "paused", tuple(WaitingCall(origin, where, asks, place, token))):
+                    return None
                 while True:
                     listener.settimeout(max(ends - monotonic(), 0.001))
                     connection, _ = listener.accept()
-                    if _has_token(connection, token):
+                    if trusts(connection, token, b"call", b"session"):
                         return connection
                     connection.close()
         except OSError:
             return None
-
-
-def _has_token(connection: socket.socket, token: bytes) -> bool:
-    """Return whether the other side is the session: anybody in the network may connect."""
-    ends = monotonic() + TOKEN_S
-    received = b""
-    try:
-        while len(received) < len(token):
-            connection.settimeout(max(ends - monotonic(), 0.001))
-            part = connection.recv(len(token) - len(received))
-            if not part:
-                return False
-            received += part
-        connection.settimeout(None)
-    except OSError:
-        return False
-    return hmac.compare_digest(received, token)
