@@ -6,6 +6,7 @@ import multiprocessing
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,48 @@ def test_forked_children_are_caught_too(ray: Any, recorder: Recorder) -> None:
     engine.current().catch_up(30)
     expected = [f"{part} {word}" for word in ("one", "two") for part in ("child", "thread of", "parent of")]
     assert recorder.text().splitlines() == expected
+
+
+def test_a_forked_child_that_logs_leaves_its_parent_alone(ray: Any, recorder: Recorder) -> None:
+    """A handler keeps the stream of before the fork."""
+
+    @ray.remote(max_retries=0)
+    def log(rounds: int) -> None:
+        import logging
+
+        log = logging.getLogger("forked")
+        log.addHandler(logging.StreamHandler(sys.stdout))
+
+        def tell(number: int) -> None:
+            log.error("child %d", number)
+
+        for number in range(rounds):
+            process = multiprocessing.get_context("fork").Process(target=tell, args=(number,))
+            process.start()
+            process.join(30)
+            assert process.exitcode == 0
+
+    ray.get(log.remote(20), timeout=60)
+    from nbactors import engine
+
+    engine.current().catch_up(30)
+    assert recorder.text().splitlines() == [f"child {number}" for number in range(20)]
+
+
+def test_jobs_of_a_pool_leave_the_line_of_their_call_whole(ray: Any, recorder: Recorder) -> None:
+    @ray.remote
+    def count() -> None:
+        with ThreadPoolExecutor(1) as pool:
+            for number in range(4):
+                print("x", number, end=" ")
+                pool.submit(int).result()
+        print("end")
+
+    ray.get(count.remote())
+    from nbactors import engine
+
+    engine.current().catch_up(30)
+    assert recorder.text() == "x 0 x 1 x 2 x 3 end\n"
 
 
 def test_calls_that_run_at_the_same_time_write_under_their_own_cells(ray: Any, recorder: Recorder) -> None:

@@ -75,6 +75,7 @@ class WorkerProcess:
         self._on_hub: list[Callable[[Any], None]] = []
         self._facts: dict[str, Any] = {}
         self._is_closed = False
+        os.register_at_fork(after_in_child=self._become_copy)
         self.worker_id = ray.get_runtime_context().get_worker_id()
         self.events = Events(self._send_events, self._facts_of_process)
         self.engine.calls.note_submission = self.events.submitted
@@ -84,13 +85,17 @@ class WorkerProcess:
             from nbactors.logging_config import LoggingConfig  # noqa: PLC0415 - few sessions have one
 
             LoggingConfig.from_dict(config)._apply()
-        tqdm_bars.install(lambda: HostBarSender.of_caller(self))
+        tqdm_bars.install(lambda: None if self._is_closed else HostBarSender.of_caller(self))
         ipython_display.add_builtins()
         ipython_display.install(HostDisplays(self))
-        ThreadCalls(ThreadOwners(self._capture.end)).follow()
+        ThreadCalls(ThreadOwners(self._capture.end_thread)).follow()
         line = UserLine(self.report_in_order)
         breakpoints.install(line, self.engine.calling_cell, RAY_BREAKPOINT)
         questions.install(line, self.engine.calling_cell)
+
+    def _become_copy(self) -> None:
+        """Have a forked child use no hub: Ray's threads, and those that send, are in its parent."""
+        self._is_closed = True
 
     def written_since(self, position: int) -> tuple[int, str]:
         """Return what this process has written, see `Tail.since`."""
@@ -186,8 +191,10 @@ class WorkerProcess:
         size = sum(len(text) for _, _, text in batch)
         return handle.report.remote("output", (self.label, os.getpid()), batch, size, self._id, self._number(hub))
 
-    def report_in_order(self, hub: str, kind: str, content: Any) -> None:
-        """Report something after all output that was written before."""
+    def report_in_order(self, hub: str, kind: str, content: Any) -> bool:
+        """Report something after all output that was written before. Return whether that was possible."""
+        if self._is_closed:
+            return False
         call = CURRENT.get()
         if call is not None:
             self._capture.end(call)
@@ -195,6 +202,7 @@ class WorkerProcess:
         arrived = self._report_in_turn(hub, kind, content)
         if arrived is not None:
             ray.wait([arrived], timeout=ACK_S)
+        return arrived is not None
 
     def report_later(self, hub: str, kind: str, content: Any) -> None:
         """Report something without waiting, in the order of these calls. Finalizers may call it."""
@@ -211,6 +219,8 @@ class WorkerProcess:
         return next(self._numbers.setdefault(hub, itertools.count(1)))
 
     def _show_bar(self, state: BarState) -> bool:
+        if self._is_closed:
+            return False
         # A bar that waits for calls may report on a thread that works for none, but begins on that of its call.
         sender = self._bar_senders.get(state.bar) or HostBarSender.of_caller(self)
         if sender is None:

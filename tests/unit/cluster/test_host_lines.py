@@ -63,6 +63,15 @@ def test_an_unfinished_line_waits_for_its_end_or_that_of_the_call(road: Road, ou
     assert not out.finish("a", 1)
 
 
+def test_the_end_of_a_thread_takes_its_own_unfinished_lines(road: Road, out: Lines) -> None:
+    out.write("a", 1, 1, "of the call")
+    out.write("a", 1, 1, "of the thread", thread=7)
+    assert out.finish("a", 1, (7,))
+    out.write("a", 1, 1, " itself\n")
+    out.flush()
+    assert road.text() == "of the threadof the call itself\n"
+
+
 def test_unfinished_lines_of_all_cells_are_taken_when_the_process_ends(road: Road, out: Lines) -> None:
     for hub, cell in [("a", 1), ("a", 2), ("b", 1)]:
         out.write(hub, cell, 1, f"rest {cell}")

@@ -29,9 +29,6 @@ DRAIN_S = 0.5
 _MARKS = (":task_name:", ":actor_name:", ":job_id:")
 """How lines begin that Ray's worker writes for Ray's own log monitor."""
 
-_NAMES = {1: "stdout", 2: "stderr"}
-"""The streams by their descriptors."""
-
 _OF_RAY = "Exception raised in creation task: "
 """How the text begins that Ray's worker writes when a constructor has failed. The session shows the failure itself."""
 
@@ -44,6 +41,7 @@ class Capture:
 
     Attributes:
         tail: The end of all output.
+        is_copy: Whether this is a forked child, whose Python code writes to the pipes that the parent reads.
     """
 
     def __init__(self, lines: Lines) -> None:
@@ -56,17 +54,15 @@ class Capture:
         for pipe in self._pipes:
             self._filled.register(pipe.read, select.POLLIN)
         _keep_log_of_ray(self.log_of(2))
-        self._is_copy = False
-        for number, name in _NAMES.items():
+        self.is_copy = False
+        self._main_thread = threading.main_thread().ident
+        for number, name in ((1, "stdout"), (2, "stderr")):
             setattr(sys, name, _HostStream(number, self))
         os.register_at_fork(after_in_child=self._become_copy)
 
     def _become_copy(self) -> None:
-        """Have Python code of a forked child write to the pipes: the threads that send its output are in the parent."""
-        self._is_copy = True
-        for number, name in _NAMES.items():
-            if isinstance(getattr(sys, name), _HostStream):
-                setattr(sys, name, _text_to(number))
+        """Note that this is a forked child: the threads that send output are in the parent, and locks may be held."""
+        self.is_copy = True
 
     def begin(self, call: Call) -> None:
         """Note that a call begins. On the thread that runs it."""
@@ -74,10 +70,15 @@ class Capture:
 
     def end(self, call: Call) -> bool:
         """Take what a call has written that ends; return whether any of it has not been sent yet."""
-        if self._is_copy:
+        if self.is_copy:
             return False
         self.drain()
-        return self._lines.finish(call.hub, call.cell)
+        return self._lines.finish(call.hub, call.cell, {self._thread(), 0})
+
+    def end_thread(self, call: Call) -> None:
+        """Take the unfinished lines of the calling thread, which works for a call."""
+        if not self.is_copy:
+            self._lines.finish(call.hub, call.cell, (self._thread(),))
 
     def drain(self) -> None:
         """Take what was written by the descriptors."""
@@ -98,7 +99,11 @@ class Capture:
             text = "".join(line for line in lines if not line.startswith(_MARKS))
         if call is not None and text:
             self.tail.add(text)
-            self._lines.write(call.hub, call.cell, number, text)
+            self._lines.write(call.hub, call.cell, number, text, self._thread())
+
+    def _thread(self) -> int:
+        ident = threading.get_ident()
+        return 0 if ident == self._main_thread else ident
 
     def log_of(self, number: int) -> int:
         """Return the descriptor of Ray's log file of stdout, 1, or stderr, 2."""
@@ -193,9 +198,16 @@ class _HostStream(io.TextIOBase):
     def write(self, text: str) -> int:
         if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
+        if self._capture.is_copy:
+            self._write_bytes(text.encode("utf-8", "backslashreplace"))
+            return len(text)
         self._log.write(text)
         self._capture.write(self._number, text)
         return len(text)
+
+    def _write_bytes(self, data: bytes) -> None:
+        while data:
+            data = data[os.write(self._number, data) :]
 
     def flush(self) -> None:
         self._log.flush()

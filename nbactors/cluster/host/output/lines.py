@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from time import monotonic
 from typing import Any, NamedTuple
 
@@ -53,16 +53,24 @@ class Lines:
         self._sending = threading.Lock()
         self._parts: list[Part] = []
         self._size = 0
-        self._unfinished: dict[tuple[str, int, int], str] = {}
+        self._unfinished: dict[tuple[str, int, int, int], str] = {}
         self._under_way: dict[str, list[Any]] = {}
         self._is_sending = False
         """Whether there is output that is neither in `_parts` nor in `_under_way` yet."""
         self._thread: threading.Thread | None = None
         self._is_closed = False
 
-    def write(self, hub: str, cell: int, stream: int, text: str) -> None:
-        """Take output. Its last line stays here until it is finished."""
-        key = (hub, cell, stream)
+    def write(self, hub: str, cell: int, stream: int, text: str, thread: int = 0) -> None:
+        """Take output. Its last line stays here until it is finished.
+
+        Args:
+            hub: See `Part`.
+            cell: See `Part`.
+            stream: See `Part`.
+            text: Any text.
+            thread: The thread whose Python code has written it; 0 for the main one, and for what came by a descriptor.
+        """
+        key = (hub, cell, stream, thread)
         with self._changed:
             whole = self._unfinished.pop(key, "") + text
             lines, newline, rest = whole.rpartition("\n")
@@ -74,22 +82,27 @@ class Lines:
         if is_full:
             self.flush()
 
-    def finish(self, hub: str, cell: int) -> bool:
-        """Take the unfinished lines of a call that ends. Return whether there is output that has not been sent."""
+    def finish(self, hub: str, cell: int, threads: Collection[int] = (0,)) -> bool:
+        """Take the unfinished lines that threads have written for a call. See `write`.
+
+        Returns:
+            Whether there is output that has not been sent.
+        """
         if not (self._unfinished or self._parts or self._is_sending or self._under_way):  # so it is for most calls
             return False
         with self._changed:
             for stream in (1, 2):
-                rest = self._unfinished.pop((hub, cell, stream), "")
-                if rest:
-                    self._add(Part(hub, cell, stream, rest))
+                for thread in threads:
+                    rest = self._unfinished.pop((hub, cell, stream, thread), "")
+                    if rest:
+                        self._add(Part(hub, cell, stream, rest))
             return bool(self._parts or self._is_sending or self._under_way)
 
     def finish_all(self) -> None:
         """Take all unfinished lines: this process ends."""
         with self._changed:
             for key, rest in self._unfinished.items():
-                self._add(Part(*key, rest))
+                self._add(Part(*key[:3], rest))
             self._unfinished.clear()
 
     def flush(self) -> None:

@@ -20,8 +20,8 @@ class Reporter(Protocol):
     label: str
     worker_id: str
 
-    def report_in_order(self, hub: str, kind: str, content: Any) -> None:
-        """Report something after all output that was written before."""
+    def report_in_order(self, hub: str, kind: str, content: Any) -> bool:
+        """Report something after all output that was written before. Return whether that was possible."""
 
     def report_later(self, hub: str, kind: str, content: Any) -> None:
         """Report something without waiting, in the order of these calls. Finalizers may call it."""
