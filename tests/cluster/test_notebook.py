@@ -139,6 +139,7 @@ def test_a_bar_ends_with_its_worker(kernel: LiveKernel) -> None:
     )
     cell = kernel.run("ref = dies.remote()")
     kernel.until(lambda: "its process has ended" in kernel.text(cell))
+    assert "(dies pid=" in kernel.text(cell)
 
 
 def test_a_bar_in_a_worker_that_waits_for_calls_ends(kernel: LiveKernel) -> None:
@@ -147,6 +148,7 @@ def test_a_bar_in_a_worker_that_waits_for_calls_ends(kernel: LiveKernel) -> None
         "    return ray.util.progress([show.remote(n) for n in range(3)], 'inner').get()\nray.get(manager.remote())"
     )
     kernel.until(lambda: "inner: 100%" in kernel.text(cell))
+    assert "3/3" in kernel.text(cell)
 
 
 @pytest.mark.parametrize(
