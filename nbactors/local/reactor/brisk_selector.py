@@ -130,21 +130,8 @@ class BriskSelector(selectors.DefaultSelector):
 
 
 class BriskLoopSelector(BriskSelector):
-    """The same for an asyncio event loop, which only calls `select`.
-
-    The loop calls it in each turn, also where callbacks are due and nothing is waited for. A call takes two turns: one
-    that reads it, and one that runs its coroutine. So of such turns only every second polls, or each call would poll
-    once more than it needs to.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._has_passed = False
+    """The same for an asyncio event loop, which only calls `select`."""
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """See `select_briskly`."""
-        if timeout == 0 and not self._has_passed:
-            self._has_passed = True
-            return []
-        self._has_passed = False
         return self.select_briskly(timeout)

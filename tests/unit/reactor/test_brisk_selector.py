@@ -186,20 +186,3 @@ def test_the_selector_of_an_event_loop_spins_too(pipe, between_looks, monkeypatc
         wait_shortly(selector, pipe)
         between_looks(pipe.write)
         assert selector.select(NEVER_S)
-
-
-def test_of_the_turns_of_an_event_loop_that_wait_for_nothing_every_second_polls(pipe):
-    with BriskLoopSelector() as selector:
-        selector.register(pipe.reader, selectors.EVENT_READ)
-        pipe.write()
-        assert [bool(selector.select(0)) for _ in range(4)] == [False, True, False, True]
-
-
-def test_an_event_loop_that_waits_always_polls(pipe):
-    with BriskLoopSelector() as selector:
-        selector.register(pipe.reader, selectors.EVENT_READ)
-        pipe.write()
-        assert not selector.select(0)
-        assert selector.select(NEVER_S)
-        assert not selector.select(0)
-        assert selector.select(NEVER_S)
