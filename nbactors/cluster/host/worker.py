@@ -95,7 +95,7 @@ class WorkerProcess:
 
     def _become_copy(self) -> None:
         """Have a forked child use no hub: Ray's threads, and those that send, are in its parent."""
-        self._is_closed = True
+        self._is_closed = self._capture.is_copy = True
 
     def written_since(self, position: int) -> tuple[int, str]:
         """Return what this process has written, see `Tail.since`."""

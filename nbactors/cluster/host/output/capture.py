@@ -41,7 +41,8 @@ class Capture:
 
     Attributes:
         tail: The end of all output.
-        is_copy: Whether this is a forked child, whose Python code writes to the pipes that the parent reads.
+        is_copy: Whether this is a forked child. Its Python code writes to the pipes: the threads that send output are
+            in the parent, and locks may be held. Set by the process.
     """
 
     def __init__(self, lines: Lines) -> None:
@@ -58,11 +59,6 @@ class Capture:
         self._main_thread = threading.main_thread().ident
         for number, name in ((1, "stdout"), (2, "stderr")):
             setattr(sys, name, _HostStream(number, self))
-        os.register_at_fork(after_in_child=self._become_copy)
-
-    def _become_copy(self) -> None:
-        """Note that this is a forked child: the threads that send output are in the parent, and locks may be held."""
-        self.is_copy = True
 
     def begin(self, call: Call) -> None:
         """Note that a call begins. On the thread that runs it."""
