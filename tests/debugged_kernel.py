@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import queue
 from collections.abc import Sequence
 from time import monotonic
 
-from jupyter_client.manager import KernelManager
+from live_kernel import started_kernel
 
 REPLY_S = 60
 
@@ -16,12 +15,7 @@ class DebuggedKernel:
     """A kernel as a notebook has it, with a user at the keyboard."""
 
     def __init__(self) -> None:
-        self._manager = KernelManager()
-        self._manager.start_kernel(env=dict(os.environ))
-        self._client = self._manager.client()
-        self._client.session.metadata = {"cellId": "a live front end"}
-        self._client.start_channels()
-        self._client.wait_for_ready(timeout=REPLY_S)
+        self._manager, self._client = started_kernel(REPLY_S)
         self.tracebacks: list[str] = []
 
     def run(self, code: str, answers: Sequence[str | None] = (), *, allow_stdin: bool = True) -> str:

@@ -25,6 +25,17 @@ def until(path):
 """A function for calls that wait for a file."""
 
 
+def started_kernel(ready_s: float) -> tuple[Any, Any]:
+    """Return the manager and the client of a new kernel, whose front end is a live one."""
+    manager = KernelManager()
+    manager.start_kernel(env=dict(os.environ))
+    client = manager.client()
+    client.session.metadata = {"cellId": "a live front end"}
+    client.start_channels()
+    client.wait_for_ready(timeout=ready_s)
+    return manager, client
+
+
 class LiveKernel:
     """A kernel as a notebook has it.
 
@@ -38,12 +49,7 @@ class LiveKernel:
         self._reply_s = reply_s
         self.messages: list[tuple[str, str, dict[str, Any]]] = []
         self.has_views = True
-        self._manager = KernelManager()
-        self._manager.start_kernel(env=dict(os.environ))
-        self._client = self._manager.client()
-        self._client.session.metadata = {"cellId": "a live front end"}
-        self._client.start_channels()
-        self._client.wait_for_ready(timeout=REPLY_S)
+        self._manager, self._client = started_kernel(REPLY_S)
         names = ", ".join(f"{name!r}: None" for name in blocked)
         self.run(f"import sys; sys.modules.update({{{names}}})")
         self.run("%load_ext nbactors\nimport time\nimport nbactors as ray")
