@@ -206,6 +206,7 @@ class Worker:
     def __init__(self, number):
         self.number = number
 workers = [Worker.remote(number) for number in range(3)]
+ray.get([worker.__ray_ready__.remote() for worker in workers])
 first, second, third = workers
 """
 
