@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
+from nbactors.frontend import redirected
 from nbactors.views import description
 
 if TYPE_CHECKING:
@@ -134,7 +135,26 @@ class ObjectRef(Generic[T]):
 
     def __await__(self) -> Generator[Any, None, T]:
         """Wait on the running event loop; return the value or raise the error of `get`. See `as_future` on cancel."""
+        if redirected.stdout is not None and redirected.has_any():
+            return self._value_after_lines().__await__()
         return self.as_future().__await__()
+
+    async def _value_after_lines(self) -> T:
+        """Wait for the value, and then for the lines of the call, since a block of the user's code takes these."""
+        try:
+            value = await self.as_future()
+        except Exception:
+            await self._lines()
+            raise
+        await self._lines()
+        return value
+
+    async def _lines(self) -> None:
+        """Wait for the lines of calls that have ended. The event loop goes on meanwhile."""
+        import asyncio  # noqa: PLC0415 - whoever awaits has imported it
+
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(None, type(self)._engine().catch_up, redirected.WAIT_S)
 
     def as_future(self) -> asyncio.Future[T]:
         """Return a future of the running event loop for the value. Cancelling the future does not cancel the call."""

@@ -1,9 +1,9 @@
 """Blocks of the user's that redirect sys.stdout or sys.stderr, such as `redirect_stdout` and the magic `%%capture`.
 
-Such a block takes the lines of calls, too. Lines may come later than the result of their call, so `get` and `wait`
-inside the block wait for them. A stream is redirected if it is neither the process's own nor the stream that was there
-when the session, or in a notebook the running cell, began. So a stream that an earlier cell has replaced for good is
-not redirected: lines stay under their cell.
+Such a block takes the lines of calls, too. Lines may come later than the result of their call, so `get`, `wait` and
+`await` inside the block wait for them. A stream is redirected if it is neither the process's own nor the stream that
+was there when the session, or in a notebook the running cell, began. So a stream that an earlier cell has replaced for
+good is not redirected: lines stay under their cell.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sys
 from typing import Any
 
 WAIT_S = 0.2
-"""Seconds that `get` and `wait` inside a block wait at most for the lines of calls that have ended."""
+"""Seconds that `get`, `wait` and `await` inside a block wait at most for the lines of calls that have ended."""
 
 stdout: Any = None
 stderr: Any = None

@@ -101,6 +101,25 @@ class TestRedirectStdout:
         assert value(kernel, "words(waited)") == ["waited for"]
         assert value(kernel, "words(buffer.getvalue())") == ["waited for", "failing"]
 
+    def test_a_cell_that_awaits_takes_lines_too(self, kernel: LiveKernel) -> None:
+        for number in range(10):
+            cell = kernel.run(
+                "import asyncio\n"
+                "with contextlib.redirect_stdout(io.StringIO()) as buffer:\n"
+                f"    await speaker.say.remote('awaited {number}')\n"
+                "    awaited = buffer.getvalue()\n"
+                "    await asyncio.gather(*[speaker.say.remote('gathered') for _ in range(3)])\n"
+                "    gathered = buffer.getvalue()\n"
+                "    try:\n"
+                "        await speaker.fail.remote('failing')\n"
+                "    except ValueError:\n"
+                "        pass"
+            )
+            assert value(kernel, "words(awaited)") == [f"awaited {number}"]
+            assert value(kernel, "words(gathered)") == [f"awaited {number}", *["gathered"] * 3]
+            assert value(kernel, "words(buffer.getvalue())[4:]") == ["failing"]
+            assert not shown(kernel, cell)
+
     def test_lines_of_an_earlier_cell_stay_under_their_cell(self, kernel: LiveKernel, tmp_path: Any) -> None:
         path = str(tmp_path / "go")
         first = kernel.run(f"ref = speaker.later.remote('of the first cell', {path!r})")

@@ -50,7 +50,7 @@ dag                       : definitions options                                 
 ray_context               : byte_sizes engine version views                            + typing_extensions
 engine                    : object_ref definitions exceptions frontend options views
 object_ref_generator      : object_ref ray_names views
-object_ref                : ray_names views
+object_ref                : frontend ray_names views
 views                     : byte_sizes definitions frontend
 definitions               : options exceptions                                                  + cloudpickle
 options                   : byte_sizes runtime_env limits
