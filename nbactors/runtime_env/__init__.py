@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -86,6 +87,79 @@ class RuntimeEnv(dict[str, Any]):
 
         WorkerSetup.parse(self)
 
+    def __setitem__(self, name: str, value: Any) -> None:
+        """Check an entry, and set it. Raises TypeError and ValueError as the constructor does."""
+        from nbactors.runtime_env.worker_setup import WorkerSetup  # noqa: PLC0415 - as above
+
+        WorkerSetup.parse({name: value})
+        super().__setitem__(name, value)
+
+    def set(self, name: str, value: Any) -> None:
+        """Check an entry, and set it. Raises TypeError and ValueError as the constructor does."""
+        self[name] = value
+
     def to_dict(self) -> dict[str, Any]:
         """Return a plain dict. Any thread."""
         return dict(self)
+
+    def serialize(self) -> str:
+        """Return the entries as JSON, whose keys are sorted.
+
+        Raises:
+            TypeError: An entry is no text, number, list or dict, as a function for `worker_process_setup_hook`.
+        """
+        return json.dumps(self, sort_keys=True)
+
+    @classmethod
+    def deserialize(cls, serialized_runtime_env: str) -> RuntimeEnv:
+        """Return the RuntimeEnv that `serialize` has made a text of. Raises as the constructor does."""
+        return cls(**json.loads(serialized_runtime_env))
+
+    def env_vars(self) -> dict[str, str]:
+        """Return the environment variables."""
+        found: dict[str, str] = self.get("env_vars", {})
+        return found
+
+    def working_dir(self) -> Any:
+        """Return the path of the working directory, "" without one."""
+        return self.get("working_dir", "")
+
+    def has_working_dir(self) -> bool:
+        """Return whether there is a working directory."""
+        return self.get("working_dir") is not None
+
+    def working_dir_uri(self) -> Any:
+        """Return the path of the working directory, None without one. Nothing is uploaded, so there is no other URI."""
+        return self.get("working_dir")
+
+    def py_modules(self) -> list[Any]:
+        """Return the paths and modules that workers can import."""
+        return list(self.get("py_modules", ()))
+
+    def py_modules_uris(self) -> list[Any]:
+        """Return the same as `py_modules`: nothing is uploaded, so there are no other URIs."""
+        return self.py_modules()
+
+    def has_pip(self) -> bool:
+        """Return whether pip installs packages."""
+        return bool(self.get("pip"))
+
+    def pip_config(self) -> Any:
+        """Return the list or dict of the packages for pip; {} without one, and for the path of a requirements file."""
+        return {} if not self.has_pip() or isinstance(self["pip"], str) else self["pip"]
+
+    def has_uv(self) -> bool:
+        """Return whether uv installs packages."""
+        return bool(self.get("uv"))
+
+    def uv_config(self) -> Any:
+        """Return the list or dict of the packages for uv; {} without one, and for the path of a requirements file."""
+        return {} if not self.has_uv() or isinstance(self["uv"], str) else self["uv"]
+
+    def has_conda(self) -> bool:
+        """Return False: no RuntimeEnv with "conda" can be made."""
+        return False
+
+    def has_py_container(self) -> bool:
+        """Return False: no RuntimeEnv with "container" can be made."""
+        return False

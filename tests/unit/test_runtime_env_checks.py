@@ -81,6 +81,35 @@ def test_the_public_classes_are_dicts_as_in_ray() -> None:
         RuntimeEnvConfig(setup_timeout_seconds=-2)
 
 
+def test_a_runtime_env_answers_as_in_ray(tmp_path: Path) -> None:
+    empty, env = RuntimeEnv(), RuntimeEnv(env_vars={"A": "1"}, working_dir=str(tmp_path), py_modules=[str(tmp_path)])
+    assert (empty.env_vars(), empty.working_dir(), empty.working_dir_uri(), empty.py_modules()) == ({}, "", None, [])
+    assert not any((empty.has_working_dir(), empty.has_pip(), empty.has_uv(), empty.has_conda()))
+    assert not empty.has_py_container()
+    assert (empty.pip_config(), empty.uv_config()) == ({}, {})
+    assert env.env_vars() == {"A": "1"}
+    assert env.has_working_dir()
+    assert env.working_dir() == env.working_dir_uri() == str(tmp_path)
+    assert env.py_modules() == env.py_modules_uris() == [str(tmp_path)]
+    assert (RuntimeEnv(pip=["a"]).pip_config(), RuntimeEnv(uv=["b"]).uv_config()) == (["a"], ["b"])
+    copy = RuntimeEnv.deserialize(env.serialize())
+    assert type(copy) is RuntimeEnv
+    assert copy == env
+
+
+def test_an_entry_of_a_runtime_env_is_checked_when_it_is_set() -> None:
+    env = RuntimeEnv()
+    env.set("env_vars", {"A": "1"})
+    env["pip"] = ["a"]
+    assert env == {"env_vars": {"A": "1"}, "pip": ["a"]}
+    with pytest.raises(TypeError, match="env_vars"):
+        env["env_vars"] = {"A": 1}
+    with pytest.raises(ValueError, match="conda"):
+        env.set("conda", "some")
+    assert env.env_vars() == {"A": "1"}
+    assert env.has_pip()
+
+
 def test_packages_are_lines_of_a_requirements_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "wanted.txt").write_text(
         "# comment\n\na==1\n-r more.txt\n--constraint=limits.txt\n-c https://x/y.txt\n"
