@@ -43,9 +43,9 @@ class BaseID:
         return cls(b"\xff" * cls._size)
 
     @classmethod
-    def from_binary(cls, binary: bytes) -> Self:
+    def from_binary(cls, id_bytes: bytes) -> Self:
         """Return the id with these bytes."""
-        return cls(binary)
+        return cls(id_bytes)
 
     @classmethod
     def from_hex(cls, hex_id: str) -> Self:

@@ -20,16 +20,19 @@ if TYPE_CHECKING:
         accelerators,
         actor_pool,
         check_serialize,
+        client,
         collective,
         debug,
         helpers,
         metrics,
         pdb,
         queue,
+        rpdb,
         serialization,
     )
     from nbactors.util.actor_pool import ActorPool
     from nbactors.util.check_serialize import inspect_serializability
+    from nbactors.util.client import connect, disconnect
     from nbactors.util.debug import disable_log_once_globally, enable_periodic_logging, log_once
     from nbactors.util.helpers import as_completed, map_unordered
     from nbactors.util.progress_bar import progress
@@ -41,10 +44,13 @@ __all__ = [
     "actor_pool",
     "as_completed",
     "check_serialize",
+    "client",
     "collective",
+    "connect",
     "debug",
     "deregister_serializer",
     "disable_log_once_globally",
+    "disconnect",
     "enable_periodic_logging",
     "get_current_placement_group",
     "get_node_ip_address",
@@ -62,6 +68,7 @@ __all__ = [
     "queue",
     "register_serializer",
     "remove_placement_group",
+    "rpdb",
     "scheduling_strategies",
     "serialization",
 ]
@@ -93,14 +100,20 @@ def list_named_actors(all_namespaces: bool = False) -> list[Any]:
     return [name for _, name in rows]
 
 
-def get_node_ip_address() -> str:
-    """Return the address under which processes of this machine reach each other: "127.0.0.1". Any thread."""
+def get_node_ip_address(address: str | None = None) -> str:
+    """Return the address under which processes of this machine reach each other: "127.0.0.1". Any thread.
+
+    Args:
+        address: Ray's name for a server outside, as seen from which the address is to be. No effect.
+    """
+    del address
     return "127.0.0.1"
 
 
 _LATER = {
     "ActorPool": "nbactors.util.actor_pool",
     **dict.fromkeys(("as_completed", "map_unordered"), "nbactors.util.helpers"),
+    **dict.fromkeys(("connect", "disconnect"), "nbactors.util.client"),
     **dict.fromkeys(("disable_log_once_globally", "enable_periodic_logging", "log_once"), "nbactors.util.debug"),
     **dict.fromkeys(("deregister_serializer", "register_serializer"), "nbactors.util.serialization"),
     "inspect_serializability": "nbactors.util.check_serialize",
@@ -111,12 +124,14 @@ _MODULES = (
     "accelerators",
     "actor_pool",
     "check_serialize",
+    "client",
     "collective",
     "debug",
     "helpers",
     "metrics",
     "pdb",
     "queue",
+    "rpdb",
     "serialization",
 )
 

@@ -135,6 +135,7 @@ def placement_group(
     lifetime: str | None = None,
     _soft_target_node_id: str | None = None,
     bundle_label_selector: list[dict[str, str]] | None = None,
+    topology_strategy: dict[str, str] | None = None,
 ) -> PlacementGroup:
     """Reserve bundles of resources, and return without waiting for them. Starts the runtime if none runs. Any thread.
 
@@ -148,6 +149,7 @@ def placement_group(
         lifetime: "detached" for a group that outlives the session; otherwise it is removed when the session ends.
         _soft_target_node_id: Not served; only None.
         bundle_label_selector: Not served; only None or [].
+        topology_strategy: Not served; only None.
 
     Raises:
         TypeError: A value has a wrong type.
@@ -159,9 +161,10 @@ def placement_group(
         raise ValueError(f"Invalid placement group strategy {strategy}. Supported strategies are: {set(STRATEGIES)}.")
     if lifetime not in (None, "detached"):
         raise ValueError(f"Placement group `lifetime` argument must be either `None` or 'detached'. Got {lifetime}.")
-    if _soft_target_node_id is not None or bundle_label_selector:
+    if _soft_target_node_id is not None or bundle_label_selector or topology_strategy is not None:
         raise ValueError(
-            "_soft_target_node_id and bundle_label_selector are not served by this version of nbactors. Leave them out."
+            "_soft_target_node_id, bundle_label_selector and topology_strategy are not served by this version of "
+            "nbactors. Leave them out."
         )
     checks.check_text({"name": name}, "name")
     group_id = engine.current().create_group(checked, strategy, name or "", lifetime == "detached")

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import inspect
 import logging
+import multiprocessing
 import pickle
 
 import pytest
 
 import nbactors
-from nbactors import cross_language
+from nbactors import cross_language, util
 from nbactors.util import collective
+from nbactors.util import multiprocessing as pools
 
 
 def test_modes_are_numbers():
@@ -39,6 +41,8 @@ def test_the_commit_is_text():
         (lambda: nbactors.cpp_function("run"), r"cpp_function\('run'\).*no C\+\+"),
         (lambda: nbactors.client("ray://host:10001"), r"client\('ray://host:10001'\).*call init\(\) instead"),
         (nbactors.client, r"client\(None\).*no Ray Client"),
+        (lambda: util.connect("host:10001", secure=True), r"connect\('host:10001'\).*Call init\(\)"),
+        (util.disconnect, r"disconnect\(\).*Call shutdown\(\)"),
     ],
 )
 def test_what_has_no_meaning_here_is_refused(call, text):
@@ -52,16 +56,32 @@ def test_groups_for_collective_communication_are_refused():
         function = getattr(collective, name)
         assert inspect.getdoc(function)
         assert function.__name__ == name
-        if name in ("nccl_available", "gloo_available", "is_group_initialized"):
+        if name in ("nccl_available", "gloo_available", "is_group_initialized", "is_backend_available"):
             continue
         with pytest.raises(NotImplementedError, match=rf"{name}\(\): nbactors has no collective communication"):
             function([1], group_name="g")
         refused.append(name)
-    assert len(refused) == 13
+    assert len(refused) == 22
     assert not collective.nccl_available()
     assert not collective.gloo_available()
+    assert not collective.is_backend_available("nccl")
     assert not collective.is_group_initialized("g")
 
 
 def test_the_module_of_other_languages_has_the_same_names():
     assert all(getattr(cross_language, name) is getattr(nbactors, name) for name in cross_language.__all__)
+
+
+def test_the_older_name_of_the_debugger() -> None:
+    assert util.rpdb.set_trace is util.pdb.set_trace
+
+
+def test_the_module_of_pools_has_the_queue_of_the_standard_library() -> None:
+    assert pools.JoinableQueue is multiprocessing.JoinableQueue
+
+
+def test_arguments_have_the_names_of_ray() -> None:
+    assert nbactors.JobID.from_binary(id_bytes=b"\x03\0\0\0").int() == 3
+    assert util.get_node_ip_address(address="8.8.8.8:53") == "127.0.0.1"
+    with pytest.raises(ValueError, match="topology_strategy"):
+        util.placement_group([{"CPU": 1}], topology_strategy={"ray.io/node-id": "PACK"})

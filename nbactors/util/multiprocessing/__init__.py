@@ -11,8 +11,8 @@ Source: Ray's page "Distributed multiprocessing.Pool".
 
 from __future__ import annotations
 
-from multiprocessing import TimeoutError  # noqa: A004 - Ray's and the standard library's name
+from multiprocessing import JoinableQueue, TimeoutError  # noqa: A004 - Ray's and the standard library's name
 
 from nbactors.util.multiprocessing.pool import Pool
 
-__all__ = ["Pool", "TimeoutError"]
+__all__ = ["JoinableQueue", "Pool", "TimeoutError"]
