@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from nbactors.engine import ActorLink
     from nbactors.object_ref import ObjectRef
     from nbactors.object_ref_generator import ObjectRefGenerator
+    from nbactors.ray_names.id_classes import ActorID
     from nbactors.remote_method import MethodDecorator, P, R, RemoteMethod, V
 
 __all__ = [
@@ -219,8 +220,14 @@ class ActorHandle(Generic[T]):
         self.__dict__.update(kept)
 
     @property
-    def _actor_id(self) -> bytes:
-        return self._link.actor_id
+    def _actor_id(self) -> ActorID:
+        from nbactors.ray_names import id_classes  # noqa: PLC0415 - few programs use it
+
+        return id_classes.ActorID(self._link.actor_id)
+
+    @property
+    def _ray_actor_id(self) -> ActorID:
+        return self._actor_id
 
     def __repr__(self) -> str:
         return description.actor_line(self._link, self._meta)

@@ -12,6 +12,15 @@ import pytest
 from conformance.subjects import Counter, Echo, Gate, Keeper, Mortal, echo, is_running
 
 
+def test_a_handle_tells_the_id_of_its_actor(ray: Any) -> None:
+    counter, other = ray.remote(Counter).remote(), ray.remote(Counter).remote()
+    assert isinstance(counter._actor_id, ray.ActorID)
+    assert counter._actor_id == counter._ray_actor_id == ray.ActorID.from_hex(counter._actor_id.hex())
+    assert counter._actor_id != other._actor_id
+    copied = ray.get(ray.remote(echo).remote({"handle": counter}))["handle"]
+    assert copied._actor_id.binary() == counter._actor_id.binary()
+
+
 class TestPassing:
     def test_tasks_can_call_a_passed_handle(self, ray: Any) -> None:
         @ray.remote

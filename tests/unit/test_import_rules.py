@@ -43,8 +43,8 @@ api                       : actor remote_function definitions ray_context engine
                             object_ref_generator options
                                                                                     + cloudpickle
 remote_function           : dag definitions engine object_ref object_ref_generator options views
-actor                     : dag remote_method definitions engine object_ref object_ref_generator options views
-                                                                                    + typing_extensions
+actor                     : dag remote_method definitions engine object_ref object_ref_generator options ray_names
+                            views                                                   + typing_extensions
 remote_method             : object_ref object_ref_generator
 dag                       : definitions options                                          + typing_extensions
 ray_context               : byte_sizes engine version views                            + typing_extensions
