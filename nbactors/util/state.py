@@ -294,7 +294,15 @@ def list_placement_groups(
 
 
 def list_nodes(
-    everywhere: bool = False, filters: Sequence[Filter] | None = None, limit: int = 100, detail: bool = True
+    address: str | None = None,
+    filters: Sequence[Filter] | None = None,
+    limit: int = 100,
+    timeout: float = TIMEOUT_S,
+    detail: bool = True,
+    raise_on_missing_output: bool = True,
+    _explain: bool = False,
+    *,
+    everywhere: bool = False,
 ) -> Rows:
     """Return a row for each node of this user, of any version of nbactors, whether it answers or not.
 
@@ -302,10 +310,13 @@ def list_nodes(
     a node does not answer.
 
     Args:
-        everywhere: Also nodes of other runtime directories than this process's (see NBACTORS_DIR).
+        address: See the top of this module.
         filters: See the top of this module.
         limit: See the top of this module.
+        timeout: Changes nothing: nodes that do not answer within a few seconds are listed as such.
         detail: Changes nothing.
+        raise_on_missing_output: See the top of this module.
+        everywhere: Also nodes of other runtime directories than this process's (see NBACTORS_DIR).
 
     Returns:
         `pid`, `directory`, `version` and `protocol` (empty and 0 if not known), `since` (its start, in seconds since

@@ -109,6 +109,9 @@ def test_workers_and_sessions_are_listed() -> None:
     assert state.get_worker(driver.worker_id).pid == driver.pid
     assert state.get_job(job_id).status == "RUNNING"
     (node,) = [row for row in state.list_nodes() if row.is_own]
+    own_node = [("node_id", "=", node.node_id)]
+    assert [row.pid for row in state.list_nodes(None, own_node, 100, 30, True, True)] == [node.pid]
+    assert [row.pid for row in state.list_nodes(address="auto", filters=own_node, timeout=10)] == [node.pid]
     assert state.get_node(node.node_id).state == "RUNNING"
     assert state.list_placement_groups() == []
 
