@@ -384,7 +384,7 @@ class ActorClass(Generic[T]):
         raise ActorClassInheritanceException(
             f"Attempted to define a subclass of actor class '{name}'. Inheriting from actor classes is not currently "
             "supported. You can instead inherit from a non-actor base class and make the derived class an actor class "
-            "(with @remote)."
+            "(with @remote). In the class's own methods, type(self) is the class, and super() reaches its base class."
         )
 
     def __getattr__(self, name: str) -> Any:

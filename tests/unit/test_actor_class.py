@@ -111,10 +111,14 @@ def test_calling_the_class_shows_the_right_call() -> None:
 
 
 def test_subclassing_is_refused() -> None:
-    with pytest.raises(ActorClassInheritanceException, match="Inheriting from actor classes is not currently support"):
+    with pytest.raises(
+        ActorClassInheritanceException, match="Inheriting from actor classes is not currently support"
+    ) as told:
 
         class Sub(CounterActor):  # type: ignore[misc, valid-type]
             pass
+
+    assert "In the class's own methods, type(self) is the class" in str(told.value)
 
 
 @pytest.mark.parametrize(
