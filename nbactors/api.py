@@ -54,8 +54,9 @@ def init(
     Example: `init(num_cpus=4, namespace="training")`. Source: Ray's page "ray.init".
 
     Args:
-        address: None, "local" or "auto" for this machine: the session joins your node if that runs, and starts it if
-            not. Or the address of a Ray cluster, such as "head.example:6379": the session joins that, see
+        address: None or "auto" for this machine: the session joins your node if that runs, and starts it if not.
+            "local" for a node of its own, which no other session sees and which ends with this one, also with its
+            detached actors. Or the address of a Ray cluster, such as "head.example:6379": the session joins that, see
             docs/scale.md. None and the environment variable RAY_ADDRESS give a warning, once.
         num_cpus: Number of CPUs of the node. Default: the CPUs that this process may use.
         num_gpus: Number of GPUs of the node. Default: the GPUs that are found.

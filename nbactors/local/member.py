@@ -387,6 +387,7 @@ class Process:
         thread of the parent, which does not exist in the child, may hold it.
         """
         self.membership.has_left = self.membership.forked = True
+        discovery.leave_own()
         self.reactor.forget()
         self.node.forget()
         self.peers.forget()

@@ -13,6 +13,9 @@ So processes of different protocols never meet: a session finds the node of its 
 next to the others. The folder's name takes two of the 104 bytes that a socket's path may have. Nodes of protocol 7 and
 older use the runtime directory itself. `nbactors.local.access.sightings` finds the nodes of all protocols.
 
+A session of `init(address="local")` has a runtime directory of its own in the usual one: `own-` and eight hex digits.
+Only this session and its workers look there, and the node removes it when it ends.
+
 Sessions import this module at their start, so it imports little.
 """
 
@@ -20,6 +23,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import select
 import signal
 import socket
@@ -52,6 +56,11 @@ NODE_LOG = "logs/node.log"
 
 READY = b"ready"
 """A node writes this to the pipe that it was started with, once it listens."""
+
+OWN_PREFIX = "own-"
+
+_own = ""
+"""The runtime directory of this process's session, if only that has it; else empty."""
 
 _CONNECT_TIMEOUT_S = 5.0
 _START_S = 30.0
@@ -121,6 +130,36 @@ def ensure_directory() -> str:
             "system): make it yours (chmod 700), or set NBACTORS_DIR to a directory that you may write to"
         )
     return path
+
+
+def use_own() -> None:
+    """Make a runtime directory for the session of this process alone, and use it until `leave_own`.
+
+    Raises OSError like `runtime_directory`.
+    """
+    global _own
+    _own = os.path.join(ensure_directory(), OWN_PREFIX + os.urandom(4).hex())
+    try:
+        ensure_directory()
+    except OSError:
+        _own = ""
+        raise
+
+
+def leave_own() -> None:
+    """Use the usual runtime directory again. The node removes the other one."""
+    global _own
+    _own = ""
+
+
+def own() -> str:
+    """Return the runtime directory that only the session of this process has; empty if it has the usual one."""
+    return _own
+
+
+def is_own(directory: str) -> bool:
+    """Return whether a runtime directory is one that a single session has."""
+    return re.fullmatch(OWN_PREFIX + "[0-9a-f]{8}", os.path.basename(directory)) is not None
 
 
 def node_directory() -> str:
@@ -238,9 +277,11 @@ def _make(path: str) -> None:
 
 def located() -> str:
     """Return the path of the runtime directory, even if the directory is unsafe or does not exist."""
-    own = os.environ.get("NBACTORS_DIR")
-    if own:
-        return _absolute(own, "NBACTORS_DIR")
+    if _own:
+        return _own
+    given = os.environ.get("NBACTORS_DIR")
+    if given:
+        return _absolute(given, "NBACTORS_DIR")
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     if runtime and os.path.isdir(runtime) and os.stat(runtime).st_uid == os.getuid():
         return os.path.join(_absolute(runtime, "XDG_RUNTIME_DIR"), "nbactors")

@@ -68,6 +68,17 @@ def main(directory: str, ready: int, package_version: str, protocol: int = 0) ->
         sockets.survivors(os.path.join(directory, "p"))
         for folder in ("logs", restart_files.FOLDER):
             shutil.rmtree(os.path.join(directory, folder), ignore_errors=True)
+        if discovery.is_own(os.path.dirname(directory)):
+            _remove(directory)
+
+
+def _remove(directory: str) -> None:
+    """Remove the folder of a node that was for one session alone, and the runtime directory around it."""
+    shutil.rmtree(directory, ignore_errors=True)
+    try:
+        os.rmdir(os.path.dirname(directory))
+    except OSError:  # there is something of another in it
+        pass
 
 
 def _close_others(ready: int) -> None:

@@ -24,6 +24,7 @@ from nbactors.frontend.metric_points import POINTS
 from nbactors.frontend.sink import Sink
 from nbactors.frontend.unread_printer import UnreadPrinter
 from nbactors.limits import MAX_NAME, MAX_TEXT
+from nbactors.local.access import discovery
 from nbactors.local.member import Process
 from nbactors.local.objects.arrivals import Arrivals
 from nbactors.local.objects.entry import Entry
@@ -512,7 +513,7 @@ class LocalEngine(Engine):
             "python_version": sys.version.split()[0],
             # As in Ray. What has no counterpart here is empty.
             "node_ip_address": "127.0.0.1",
-            "address": "auto",  # another session joins the node by it
+            "address": "" if discovery.own() else "auto",  # another session joins the node by it
             "gcs_address": "",
             "session_dir": self.process.directory,
             "raylet_socket_name": os.path.join(self.process.directory, "node.sock"),
@@ -614,6 +615,7 @@ class SessionEngine(LocalEngine):
             POINTS.report_to(None)
             self._unread_printer.flush()
             process.close()
+            discovery.leave_own()
             self._printer.close()
             INTERRUPTS.remove()
         INTERRUPTS.raise_due()

@@ -64,6 +64,8 @@ def start(options: InitOptions) -> Engine:
     if options.address is None:
         _warn_of_another_cluster()
     deadline = monotonic() + START_S
+    if options.address == "local":
+        discovery.use_own()
     INTERRUPTS.install()
     while True:
         try:
@@ -71,8 +73,10 @@ def start(options: InitOptions) -> Engine:
         except _NodeLeft:
             # The node was about to leave when this process connected, and did not serve it any more: start another one.
             if monotonic() > deadline:
+                discovery.leave_own()
                 raise
         except BaseException:
+            discovery.leave_own()
             INTERRUPTS.remove()
             raise
 
@@ -98,7 +102,7 @@ def _warn_of_another_cluster() -> None:
         warnings.warn_explicit(
             f"RAY_ADDRESS={address!r} has no effect: this session is on this machine. To use that cluster, call "
             f"init(address={address!r}). To be rid of this warning, unset the variable or call init("
-            'address="local").',
+            'address="auto").',
             UserWarning,
             "nbactors",
             0,
@@ -150,9 +154,13 @@ def _open_session(rid: int, process: Process, options: InitOptions) -> messages.
 
     process.environment.inherited = options.runtime_env
     environment = msgspec.structs.replace(process.environment.of_session(), preload=list(options.preload))
+    more = {}
     if options.ignore_unhandled_errors:
-        environ = {**environment.environ, VARIABLE.encode(): b"1"}
-        environment = msgspec.structs.replace(environment, environ=environ)
+        more[VARIABLE.encode()] = b"1"
+    if discovery.own():  # workers, and programs that they start, look there, too
+        more[b"NBACTORS_DIR"] = os.fsencode(discovery.own())
+    if more:
+        environment = msgspec.structs.replace(environment, environ={**environment.environ, **more})
     return messages.OpenSession(
         rid,
         options.namespace_or_default(),
@@ -167,6 +175,7 @@ def _open_session(rid: int, process: Process, options: InitOptions) -> messages.
         _json(options.logging_config.to_dict()) if options.logging_config is not None else "",
         options.detaches_actors,
         dict(options.labels),
+        bool(discovery.own()),
     )
 
 

@@ -56,6 +56,18 @@ class TestLeaving:
         node.pass_time(0.2)
         assert node.take(events.Leave)
 
+    def test_the_node_of_a_single_session_ends_with_it_whatever_else_runs(self) -> None:
+        node = Scenario(linger_s=3600.0)
+        other, session = node.session(), node.session(owns_node=True)
+        _, worker = session.create_alive(detached=True)
+        other.leave()
+        assert node.take(events.Leave) == []
+        session.leave()
+        worker.one(messages.Terminate)
+        assert node.take(events.Leave) == []
+        node.end_worker(worker)
+        assert node.take(events.Leave)[-1] == events.Leave(final=True)
+
     def test_a_stop_ends_everything_and_is_answered_then(self, node: Scenario) -> None:
         session, command_line = node.session(), node.command_line()
         _, worker = session.create_alive(detached=True)

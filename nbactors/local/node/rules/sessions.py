@@ -107,6 +107,7 @@ class Sessions:
         self._bank = GpuBank()
         self._detected: list[Gpu] | None = None
         self._last_job = 0
+        self._owner: Session | None = None
         self._spare = 0
         self._spare_alarm: Alarm | None = None
 
@@ -178,6 +179,8 @@ class Sessions:
         self.environments.use(session.plain)
         driver.session = session
         self._context.sessions[session.job_id] = session
+        if opened.owns_node:
+            self._owner = session
         self._last_job = max(self._last_job, int.from_bytes(session.job_id, "little"))
         return session
 
@@ -196,6 +199,11 @@ class Sessions:
         """Close a session whose driver is gone."""
         self._shut(session)
         self.settle(session)
+
+    def has_lost_owner(self) -> bool:
+        """Return whether the node was for one session alone, which has ended."""
+        owner = self._owner
+        return owner is not None and not owner.is_open and owner.driver.lost
 
     def settle(self, session: Session) -> None:
         """Finish the closing of a session whose workers have ended, and forget the session if nothing is left of it."""

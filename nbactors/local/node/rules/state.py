@@ -515,6 +515,9 @@ class NodeState:
             if not any(isinstance(process, Worker) for process in self._context.processes.values()):
                 self._stopped()
             return
+        if self._sessions.has_lost_owner():
+            self._stop(force=False)
+            return
         is_idle = self._is_unneeded()
         if is_idle and not self._is_idle:
             self._idle_turn += 1

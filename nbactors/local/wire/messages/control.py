@@ -91,6 +91,7 @@ class OpenSession(Message, tag=6, frozen=True):
         logging: The LoggingConfig of its workers as JSON; empty for none.
         labels: Labels of the node, beside those that it has for all sessions.
         detaches_actors: Whether actors without the option `lifetime` are detached. Their creators look at it.
+        owns_node: Whether the node is for this session alone, and ends with it.
     """
 
     rid: Count
@@ -106,6 +107,7 @@ class OpenSession(Message, tag=6, frozen=True):
     logging: Name = ""
     detaches_actors: bool = False
     labels: Labels = field(default_factory=dict)
+    owns_node: bool = False
 
 
 class SessionOpened(Message, tag=7, frozen=True):

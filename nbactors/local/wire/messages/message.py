@@ -7,7 +7,7 @@ from msgspec import Meta
 
 from nbactors.limits import MAX_NAME
 
-PROTOCOL_VERSION = 17
+PROTOCOL_VERSION = 18
 
 
 Count = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
