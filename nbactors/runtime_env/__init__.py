@@ -46,7 +46,7 @@ class RuntimeEnv(dict[str, Any]):
         env_vars: Environment variables.
         working_dir: Path of a directory or a .zip file.
         py_modules: Paths of package directories, .py files, .zip files and .whl files, or modules.
-        excludes: Patterns of files. No effect: files are used where they are, so none is uploaded.
+        excludes: Patterns of files in these directories that workers do not see, as in a .gitignore file.
         pip: Requirements, the path of a requirements file, or a dict with "packages".
         uv: The same for uv.
         worker_process_setup_hook: A function without parameters, or its dotted name.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import types
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -48,6 +49,8 @@ class WorkerSetup(NamedTuple):
         packages: Directory of the installed packages in their environment; empty if there is none yet.
         archives: The path, size and time of change of each .zip and .whl file, so that a changed file makes another
             setup.
+        excludes: For each directory of which workers do not see all files: its path, the patterns that exclude files,
+            and a mark that differs after a change. It is copied without these files.
     """
 
     env_vars: Mapping[str, str] = _NOTHING
@@ -58,6 +61,7 @@ class WorkerSetup(NamedTuple):
     timeout_s: float = SETUP_TIMEOUT_S
     packages: str = ""
     archives: tuple[tuple[str, int, int], ...] = ()
+    excludes: tuple[tuple[str, tuple[str, ...], str], ...] = ()
 
     @classmethod
     def parse(cls, given: Any) -> WorkerSetup | None:
@@ -78,7 +82,6 @@ class WorkerSetup(NamedTuple):
             if key not in _SERVED and not (value is None and key in _UNSERVED):
                 why = _UNSERVED.get(key, "this version does not know it")
                 raise ValueError(f"runtime_env[{key!r}] is not served: {why}. Valid keys are {list(_SERVED)}")
-        _check_excludes(given.get("excludes"))
         timeout_s = timeout_of(given.get("config"))
         working_dir, py_modules = _working_dir(given.get("working_dir")), _py_modules(given.get("py_modules"))
         result = cls(
@@ -89,6 +92,7 @@ class WorkerSetup(NamedTuple):
             _hook(given.get("worker_process_setup_hook")),
             timeout_s,
             archives=tuple(_mark(path) for path in (working_dir, *py_modules) if path.endswith(_ZIPPED)),
+            excludes=_excludes(given.get("excludes"), (working_dir, *py_modules)),
         )
         return None if result == cls(timeout_s=timeout_s) else result
 
@@ -102,9 +106,9 @@ class WorkerSetup(NamedTuple):
         return {name: value for name, value in found.items() if value}
 
     def is_unprepared(self) -> bool:
-        """Return whether packages have to be installed, or archives to be unpacked, before a worker can use it."""
+        """Return whether packages have to be installed, or files unpacked or copied, before a worker can use it."""
         paths = (self.working_dir, *self.py_modules)
-        return self.requirements is not None or any(path.endswith(_ZIPPED) for path in paths)
+        return self.requirements is not None or bool(self.excludes) or any(path.endswith(_ZIPPED) for path in paths)
 
     def over(self, outer: WorkerSetup | None) -> WorkerSetup:
         """Return this setup over an inherited one. As in Ray variables are merged, and other fields replaced."""
@@ -120,6 +124,7 @@ class WorkerSetup(NamedTuple):
             self.timeout_s,
             with_packages.packages,
             self.archives or outer.archives,
+            self.excludes or outer.excludes,
         )
 
 
@@ -173,11 +178,24 @@ def _hook(given: Any) -> Callable[[], Any] | str | None:
     return given
 
 
-def _check_excludes(given: Any) -> None:
-    if given is not None and not (isinstance(given, list | tuple) and all(isinstance(item, str) for item in given)):
+def _excludes(given: Any, paths: tuple[str, ...]) -> tuple[tuple[str, tuple[str, ...], str], ...]:
+    if given is None:
+        return ()
+    if not (isinstance(given, list | tuple) and all(isinstance(item, str) for item in given)):
         raise TypeError(
             f"runtime_env['excludes'] must be of type List[str], but received {type(given).__name__}: {given!r:.80}"
         )
+    from nbactors.runtime_env import excluding  # noqa: PLC0415 - few programs need it
+
+    patterns = tuple(given)
+    try:
+        return tuple(
+            (path, patterns, excluding.mark_of(path, patterns)) for path in paths if patterns and os.path.isdir(path)
+        )
+    except OSError as error:
+        raise ValueError(f"runtime_env['excludes']: {error.filename} cannot be read ({error.strerror})") from None
+    except re.error as error:
+        raise ValueError(f"runtime_env['excludes']: a pattern cannot be read ({error}): {given!r:.80}") from None
 
 
 def _env_vars(given: Any) -> dict[str, str]:

@@ -74,6 +74,57 @@ def test_a_zip_file_is_the_working_directory_and_is_unpacked_again_after_a_chang
     assert len([path for path in (session / "archives").iterdir() if path.is_dir()]) == 2
 
 
+@ray.remote
+def names_here() -> tuple[str, list[str]]:
+    here = Path.cwd()
+    return here.name, sorted(str(path.relative_to(here)) for path in here.rglob("*") if path.is_file())
+
+
+def test_excluded_files_are_not_seen_by_workers_and_a_change_is(session: Path, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    (home / "data").mkdir(parents=True)
+    for name in ("main.py", "a.csv", "small.csv", "data/big"):
+        (home / name).write_text(name)
+    env = {"working_dir": str(home), "excludes": ["data/", "*.csv", "!small.csv"]}
+    assert ray.get(names_here.options(runtime_env=env).remote(), timeout=20) == ("home", ["main.py", "small.csv"])
+    (home / "a.csv").write_text("changed, and excluded")
+    assert ray.get(names_here.options(runtime_env=env).remote(), timeout=20)[1] == ["main.py", "small.csv"]
+    assert len([path for path in (session / "copies").iterdir() if path.is_dir()]) == 1
+    (home / "more.py").write_text("")
+    assert ray.get(names_here.options(runtime_env=env).remote(), timeout=20)[1] == ["main.py", "more.py", "small.csv"]
+    # Without "excludes" the directory itself is used.
+    with_all = ["a.csv", "data/big", "main.py", "more.py", "small.csv"]
+    env = {"working_dir": str(home)}
+    assert ray.get(names_here.options(runtime_env=env).remote(), timeout=20) == ("home", with_all)
+
+
+@pytest.mark.usefixtures("own_directory")
+def test_excludes_of_a_session_hold_for_its_modules_also_in_nested_calls(cache: Path, tmp_path: Path) -> None:
+    package = tmp_path / "packaged"
+    package.mkdir()
+    (package / "__init__.py").write_text("import os\nVERSION = sorted(os.listdir(os.path.dirname(__file__)))")
+    (package / "notes.txt").write_text("")
+
+    @ray.remote
+    def ask() -> Any:
+        return ray.get(version_of.remote("packaged"))
+
+    with ray.init(num_cpus=2, runtime_env={"py_modules": [str(package)], "excludes": ["*.txt", "__pycache__"]}):
+        own, nested = ray.get([version_of.remote("packaged"), ask.remote()], timeout=20)
+    assert {"__init__.py"} <= set(own) <= {"__init__.py", "__pycache__"}
+    assert set(nested) <= {"__init__.py", "__pycache__"}
+    assert cache.is_dir()
+
+
+def test_a_copy_does_not_contain_the_cache_in_which_it_lies(session: Path, tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text("")
+    session.mkdir(parents=True)
+    env = {"working_dir": str(tmp_path), "excludes": ["*.csv"]}
+    for _ in range(2):
+        assert ray.get(names_here.options(runtime_env=env).remote(), timeout=20)[1] == ["main.py"]
+    assert len([path for path in (session / "copies").iterdir() if path.is_dir()]) == 1
+
+
 @pytest.mark.usefixtures("session")
 def test_modules_come_from_zip_files_and_wheels(tmp_path: Path) -> None:
     zipped = archive(tmp_path / "modules.zip", {"zipped/__init__.py": "VERSION = 'zipped'"})
