@@ -5,6 +5,7 @@ The sizes are Ray's, except that of `WorkerID`: here a worker has 16 bytes, in R
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING
 
 from nbactors.ray_names.base_id import BaseID, RandomID
@@ -24,6 +25,10 @@ __all__ = [
     "UniqueID",
     "WorkerID",
 ]
+
+
+_OF_CREATION = b"\xff" * 8
+"""How the ids of calls begin that construct an actor."""
 
 
 class JobID(BaseID):
@@ -48,12 +53,51 @@ class TaskID(BaseID):
     __slots__ = ()
     _size = 24
 
+    @classmethod
+    def for_actor_creation_task(cls, actor_id: ActorID) -> Self:
+        """Return the id of the call that constructs an actor."""
+        return cls(_OF_CREATION + actor_id.binary())
+
+    def actor_id(self) -> ActorID:
+        """Return the id of the actor that a call constructs. The ids of other calls do not contain it, unlike Ray's.
+
+        Raises:
+            ValueError: This is the id of another call.
+        """
+        if not self._binary.startswith(_OF_CREATION):
+            raise ValueError(
+                f"the id of a call does not contain that of its actor: nbactors.util.state.get_task({self.hex()!r}) "
+                "has both, and the job's"
+            )
+        return ActorID(self._binary[len(_OF_CREATION) :])
+
+    def job_id(self) -> JobID:
+        """Return the id of the session that an actor is of which a call constructs. Raises as `actor_id`."""
+        return self.actor_id().job_id
+
 
 class ActorID(RandomID):
-    """The id of an actor, 16 bytes."""
+    """The id of an actor, 16 bytes. The last 4 are those of its session's id."""
 
     __slots__ = ()
     _size = 16
+
+    @classmethod
+    def of(cls, job_id: JobID, parent_task_id: TaskID, parent_task_counter: int) -> Self:
+        """Return an id that is the same for the same arguments, and differs for others.
+
+        Args:
+            job_id: The session.
+            parent_task_id: The call that creates the actor.
+            parent_task_counter: Which of its actors it is.
+        """
+        made = hashlib.sha256(parent_task_id.binary() + parent_task_counter.to_bytes(8, "little", signed=True))
+        return cls(made.digest()[: cls._size - len(job_id.binary())] + job_id.binary())
+
+    @property
+    def job_id(self) -> JobID:
+        """The id of the session that the actor is of."""
+        return JobID(self._binary[-JobID._size :])
 
 
 class PlacementGroupID(RandomID):

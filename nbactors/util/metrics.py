@@ -20,7 +20,7 @@ from typing import Any
 from nbactors import engine
 from nbactors.frontend.metric_points import COUNTER, GAUGE, HISTOGRAM, POINTS, Definition, Point, Tags
 
-__all__ = ["Counter", "Gauge", "Histogram", "prometheus_text"]
+__all__ = ["Counter", "Gauge", "Histogram", "Metric", "prometheus_text"]
 
 MAX_LENGTH = 1000
 """The most characters of a name."""
@@ -29,8 +29,8 @@ _NUMBER = (int, float)
 _NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 
 
-class _Metric:
-    """The common part of all metrics.
+class Metric:
+    """The base class of all metrics. It has no method that records.
 
     Args:
         name: Letters, digits and underscores. With another name, a warning is given and nothing is recorded, as in Ray.
@@ -122,7 +122,7 @@ class _Metric:
         return self._points.setdefault(key, Point(self._definition, key)) if point is None else point
 
 
-class Counter(_Metric):
+class Counter(Metric):
     """A number that only grows. Arguments and errors: see `ray.util.metrics.Counter`. Any thread."""
 
     _kind = COUNTER
@@ -143,7 +143,7 @@ class Counter(_Metric):
         self._record(value, tags)
 
 
-class Gauge(_Metric):
+class Gauge(Metric):
     """A number that goes up and down, of each process. Arguments: see `ray.util.metrics.Gauge`. Any thread."""
 
     _kind = GAUGE
@@ -154,7 +154,7 @@ class Gauge(_Metric):
             self._record(value, tags)
 
 
-class Histogram(_Metric):
+class Histogram(Metric):
     """How many values lie in each of some buckets. Any thread.
 
     Args:
@@ -224,5 +224,5 @@ def _check_value(value: object) -> None:
         raise TypeError(f"Tag values must be str, got {type(value)}.")
 
 
-def _remake(kind: type[_Metric], arguments: tuple[Any, ...], default_tags: dict[str, str]) -> Any:
+def _remake(kind: type[Metric], arguments: tuple[Any, ...], default_tags: dict[str, str]) -> Any:
     return kind(*arguments).set_default_tags(default_tags)

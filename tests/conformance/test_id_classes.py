@@ -94,6 +94,31 @@ def test_jobs_have_numbers(ray: Any) -> None:
     assert (made.int(), made.binary()) == (5, b"\x05\0\0\0")
 
 
+def test_an_actor_s_id_contains_that_of_its_job(ray: Any) -> None:
+    job, parent = ray.JobID.from_int(3), ray.TaskID(bytes(range(24)))
+    made = ray.ActorID.of(job, parent, 5)
+    assert made == ray.ActorID.of(job, parent, 5) != ray.ActorID.of(job, parent, 6)
+    assert made.job_id == job
+    actor = ray.remote(Counter).remote()
+    assert actor._actor_id.job_id.hex() == ray.get_runtime_context().get_job_id()
+    of_nested = ray.get(ray.remote(lambda: (held := ray.remote(Counter).remote()) and held._actor_id.job_id).remote())
+    assert of_nested.hex() == ray.get_runtime_context().get_job_id()
+
+
+def test_the_id_of_a_construction_contains_that_of_its_actor(ray: Any) -> None:
+    actor_id = ray.ActorID.of(ray.JobID.from_int(3), ray.TaskID(bytes(range(24))), 5)
+    made = ray.TaskID.for_actor_creation_task(actor_id)
+    assert (made.actor_id(), made.job_id()) == (actor_id, ray.JobID.from_int(3))
+
+
+@pytest.mark.differs("Ray's ids of calls contain that of the actor")
+def test_the_id_of_another_call_tells_where_its_actor_is_found(ray: Any) -> None:
+    ref = ray.remote(echo).remote()
+    for ask in (ref.task_id().actor_id, ref.task_id().job_id):
+        with pytest.raises(ValueError, match=r"get_task\('[0-9a-f]{48}'\)"):
+            ask()
+
+
 def test_the_context_has_ids_of_these_kinds(ray: Any) -> None:
     def ids() -> list[str]:
         context = ray.get_runtime_context()

@@ -63,7 +63,7 @@ class RawSession(ControlClient):
         """Ask for an actor; nobody will construct it."""
         facts: dict[str, Any] = {
             "rid": 0,
-            "actor_id": ids.new_actor_id(),
+            "actor_id": ids.new_actor_id(b"raw!"),
             "class_name": "Idle",
             "name": "",
             "namespace": "",

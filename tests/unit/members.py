@@ -234,7 +234,7 @@ class Session(Member):
         self, cls: type, args: Any = (), kwargs: Any = None, concurrency: Concurrency = ONE_BY_ONE
     ) -> LocalActorLink:
         """Return the link of an actor for which there is no worker yet."""
-        hold = self.actors.create(ids.new_actor_id(), is_known=False)
+        hold = self.actors.create(ids.new_actor_id(b"unit"), is_known=False)
         link = hold.link
         self.holds[link.actor_id] = hold
         link.configure(ActorMeta(cls.__name__, cls.__module__, {}, concurrency.is_async, tuple(concurrency.groups)))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from nbactors.frontend.metric_points import POINTS, Report
-from nbactors.util.metrics import Counter, Gauge, Histogram, prometheus_text
+from nbactors.util.metrics import Counter, Gauge, Histogram, Metric, prometheus_text
 
 
 @pytest.fixture(autouse=True)
@@ -21,6 +21,12 @@ def _nothing_recorded() -> Iterator[None]:
 
 def recorded() -> list[tuple[str, dict[str, str], float]]:
     return [(report.definition.name, dict(report.tags), report.value) for report in POINTS.take()]
+
+
+def test_all_metrics_have_a_base_class() -> None:
+    assert all(issubclass(kind, Metric) for kind in (Counter, Gauge, Histogram))
+    info = {"name": "calls", "description": "", "tag_keys": ("kind",), "default_tags": {}}
+    assert Metric("calls", tag_keys=("kind",)).info == info
 
 
 def test_a_counter_adds_up_by_tags() -> None:

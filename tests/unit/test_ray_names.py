@@ -80,6 +80,13 @@ def test_the_module_of_pools_has_the_queue_of_the_standard_library() -> None:
     assert pools.JoinableQueue is multiprocessing.JoinableQueue
 
 
+def test_the_module_of_pools_has_the_error_of_a_call() -> None:
+    from nbactors.util.multiprocessing.pool import PoolTaskError
+
+    error = KeyError("x")
+    assert PoolTaskError(error).underlying is error
+
+
 def test_arguments_have_the_names_of_ray() -> None:
     assert nbactors.JobID.from_binary(id_bytes=b"\x03\0\0\0").int() == 3
     assert util.get_node_ip_address(address="8.8.8.8:53") == "127.0.0.1"

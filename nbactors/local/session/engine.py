@@ -183,7 +183,7 @@ class LocalEngine(Engine):
         # Not cached: a cell may change what the class refers to, and actors are few.
         code = process.objects.values.hold_pickled(pickling.dumps_code(cls))
         sys_path, cwd = process.environment.changed_paths()
-        actor_id = ids.new_actor_id()
+        actor_id = ids.new_actor_id(self.job_id)
         creation = messages.CreateActor(
             0,
             actor_id,

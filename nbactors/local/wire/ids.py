@@ -36,9 +36,9 @@ def came_before(tag: bytes, other: bytes) -> bool:
     return 0 < (int.from_bytes(other, "big") - int.from_bytes(tag, "big")) % _TAGS < _TAGS // 2
 
 
-def new_actor_id() -> bytes:
-    """Return 16 random bytes that name an actor."""
-    return os.urandom(ACTOR_ID_SIZE)
+def new_actor_id(job_id: bytes) -> bytes:
+    """Return 16 bytes that name an actor: random ones, and the id of its session, as in Ray."""
+    return os.urandom(ACTOR_ID_SIZE - len(job_id)) + job_id
 
 
 def task_id(process_id: bytes, number: int) -> bytes:

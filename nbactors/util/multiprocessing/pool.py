@@ -18,9 +18,22 @@ from nbactors.util.multiprocessing.pool_workers import PoolWorkers
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["AsyncResult", "IMapIterator", "Pool", "PoolActor", "UnorderedIMapIterator"]
+__all__ = ["AsyncResult", "IMapIterator", "Pool", "PoolActor", "PoolTaskError", "UnorderedIMapIterator"]
 
 Iterator = TypeVar("Iterator", bound=IMapIterator)
+
+
+class PoolTaskError(Exception):
+    """Ray's mark of an exception in the results of a batch. No method of a pool raises or returns it, here or in Ray.
+
+    Attributes:
+        underlying: The exception that the user's function has raised.
+    """
+
+    def __init__(self, underlying: BaseException) -> None:
+        super().__init__(underlying)
+        self.underlying = underlying
+
 
 _CHUNKS = 4
 """Chunks of each process, if the user gives no size: small enough for an even load, large enough to cost little."""
