@@ -14,22 +14,25 @@ from __future__ import annotations
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from nbactors import engine
 from nbactors.engine.observer import Following, TaskChanges
 from nbactors.exceptions import NodeMissingError
 from nbactors.util.calls import call_id
+from nbactors.util.node_logs import get_log, list_logs
 from nbactors.util.rows import Filter, Row, Rows, chosen
 
 __all__ = [
     "Following",
     "NodeMissingError",
+    "StateApiClient",
     "TaskChanges",
     "actor_logs",
     "follow",
     "get_actor",
     "get_job",
+    "get_log",
     "get_node",
     "get_objects",
     "get_placement_group",
@@ -37,10 +40,13 @@ __all__ = [
     "get_worker",
     "inspect_actor",
     "list_actors",
+    "list_cluster_events",
     "list_jobs",
+    "list_logs",
     "list_nodes",
     "list_objects",
     "list_placement_groups",
+    "list_runtime_envs",
     "list_tasks",
     "list_workers",
     "node_status",
@@ -342,6 +348,48 @@ def list_nodes(
         }
         rows.append({**row, **facts})
     return chosen(rows, filters, limit, None, "node")
+
+
+def list_runtime_envs(*args: Any, **options: Any) -> NoReturn:
+    """Refuse to list runtime_envs.
+
+    Raises:
+        NotImplementedError: Always, with what to ask instead.
+    """
+    del args, options
+    raise NotImplementedError(
+        "list_runtime_envs(): the process that submits a call makes the environment, and no process keeps a list of "
+        "them. get_runtime_context().runtime_env is that of the caller; docs/runtime-env.md tells where the cache is"
+    )
+
+
+def list_cluster_events(*args: Any, **options: Any) -> NoReturn:
+    """Refuse to list the events of a cluster.
+
+    Raises:
+        NotImplementedError: Always, with what to ask instead.
+    """
+    del args, options
+    raise NotImplementedError(
+        "list_cluster_events(): nothing is scaled or scheduled across nodes here. list_actors() and list_tasks() tell "
+        "what has happened, follow() tells it live, and get_log(filename='node.log') has the words of the node"
+    )
+
+
+class StateApiClient:
+    """Ray's client of the dashboard's server. The name is there, so that programs can import it."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        """Refuse to connect.
+
+        Raises:
+            NotImplementedError: Always, with what to call instead.
+        """
+        del args, options
+        raise NotImplementedError(
+            "StateApiClient: there is no dashboard whose server it could ask. Call list_actors(), list_tasks() and the "
+            "other functions of nbactors.util.state"
+        )
 
 
 # ---------------------------------------------------------------------------------------------------------- getting
