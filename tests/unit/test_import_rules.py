@@ -27,7 +27,7 @@ cli                       : cluster.observing cluster.preflight benchmark util b
 benchmark                 :                                                                     + typing_extensions
 testing                   : exceptions frontend local.access local.sockets                      + msgspec psutil
 cloudpickle               : pickling api definitions                                                     + cloudpickle
-experimental              : util
+experimental              : util engine object_ref
 job_config                : logging_config
 package                   : cloudpickle cross_language experimental job_config logging_config ray_names types
                             upkeep util api actor
