@@ -45,7 +45,7 @@ def test_the_log_of_an_actor_is_found_in_all_of_ray_s_ways() -> None:
     assert "\x1b[31mfirst\x1b[0m\n" in whole
     assert "über\n" in whole
     assert text_of(pid=ray.get(speaker.pid.remote()), node_id=node_id) == whole
-    eventually(lambda: state.get_task(task_id))
+    eventually(lambda: (row := state.get_task(task_id)) is not None and row.worker_id)
     assert text_of(task_id=task_id) == whole
     groups = state.list_logs(node_id=node_id)
     assert sorted(groups) == ["forkserver", "node", "worker"]
