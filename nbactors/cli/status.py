@@ -34,7 +34,11 @@ def status(as_json: bool, everywhere: bool, address: str | None) -> None:
     if address is not None:
         _show_cluster(address, as_json)
         return
-    nodes = list_nodes(everywhere=everywhere)
+    # Programs that read the JSON know a node that answers by "RUNNING".
+    nodes = [
+        {**row, "state": "RUNNING" if row["state"] == "ALIVE" else row["state"]}
+        for row in list_nodes(everywhere=everywhere)
+    ]
     if as_json:
         own = next((node["status"] for node in nodes if node["is_own"] and node["status"]), None) or {}
         click.echo(json.dumps({**own, "nodes": nodes} if nodes else None, indent=2))

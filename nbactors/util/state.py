@@ -326,11 +326,11 @@ def list_nodes(
 
     Returns:
         `pid`, `directory`, `version` and `protocol` (empty and 0 if not known), `since` (its start, in seconds since
-        1970), and `state`: RUNNING; OTHER_PROTOCOL if its version is one whose actors this version cannot list; STOPPED
+        1970), and `state`: ALIVE; OTHER_PROTOCOL if its version is one whose actors this version cannot list; STOPPED
         by a signal; SILENT if it does not answer; CUT_OFF if its socket was removed; NO_NODE if another program listens
-        there. `status` is as `node_status` returns it. Unless the node is RUNNING it is None, and `processes` has the
+        there. `status` is as `node_status` returns it. Unless the node is ALIVE it is None, and `processes` has the
         `pid` and the `title` of each worker instead. `is_own` is True for the node that sessions of this version use.
-        Ray's `node_id`, `node_ip`, `node_name`, `is_head_node` and `resources_total` are empty unless it is RUNNING.
+        Ray's `node_id`, `node_ip`, `node_name`, `is_head_node` and `resources_total` are empty unless it is ALIVE.
 
     Raises:
         OSError: The runtime directory is unsafe.
@@ -340,6 +340,7 @@ def list_nodes(
     for row in engine.observe().nodes(everywhere):
         status = row["status"] or {}
         facts = {
+            "state": "ALIVE" if row["state"] == "RUNNING" else row["state"],
             "node_id": status.get("node_id", ""),
             "node_ip": status.get("node_ip", "127.0.0.1") if status else "",
             "node_name": status.get("hostname", ""),

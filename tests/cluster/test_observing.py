@@ -70,7 +70,7 @@ def test_actors_nodes_and_processes_are_listed(ray: Any, state: Any, actor: Any)
     assert row["pid"] in [worker["pid"] for worker in state.list_workers()]
     assert os.getpid() in [worker["pid"] for worker in state.list_workers(filters=[("worker_type", "=", "DRIVER")])]
     assert state.node_status()["resources"]["CPU"] == 4
-    assert [(node["state"], node["is_head_node"]) for node in state.list_nodes()] == [("RUNNING", True)]
+    assert [(node["state"], node["is_head_node"]) for node in state.list_nodes()] == [("ALIVE", True)]
     assert ray.get_runtime_context().get_job_id() in [job["job_id"] for job in state.list_jobs()]
     assert "Hub" not in [row["class_name"] for row in state.list_actors(limit=1000)]
     assert state.summarize_actors()["cluster"]["summary"]["Counter"]["state_counts"]["ALIVE"] >= 1

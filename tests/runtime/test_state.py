@@ -112,7 +112,9 @@ def test_workers_and_sessions_are_listed() -> None:
     own_node = [("node_id", "=", node.node_id)]
     assert [row.pid for row in state.list_nodes(None, own_node, 100, 30, True, True)] == [node.pid]
     assert [row.pid for row in state.list_nodes(address="auto", filters=own_node, timeout=10)] == [node.pid]
-    assert state.get_node(node.node_id).state == "RUNNING"
+    assert state.get_node(node.node_id).state == "ALIVE"
+    assert node in state.list_nodes(filters=[("state", "=", "ALIVE")])
+    assert state.list_nodes(filters=[("state", "=", "DEAD")]) == []
     assert state.list_placement_groups() == []
 
 
