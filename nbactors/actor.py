@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from functools import partial
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, NoReturn, TypeVar, Union, cast, overload
 
 from nbactors import engine
@@ -265,6 +266,18 @@ else:
     ActorProxy = Union[ActorHandle[T], type[T]]  # noqa: UP007
 
 
+_IN_METADATA = (
+    "num_cpus",
+    "num_gpus",
+    "memory",
+    "resources",
+    "label_selector",
+    "accelerator_type",
+    "runtime_env",
+    "scheduling_strategy",
+)
+
+
 class ActorClass(Generic[T]):
     """A class whose instances are actors, each in its own process. Created by `remote`. Any thread.
 
@@ -414,6 +427,19 @@ class ActorClass(Generic[T]):
         if address is not None:
             return load, address
         return _empty, (type(self),), self.__dict__
+
+    @property
+    def __ray_metadata__(self) -> Any:
+        """What Ray's programs read of an actor class: `modified_class`, the user's class, and some of the options.
+
+        These are as they were given, None where they were not. Ray's further attributes are not there.
+        """
+        given = self.__options.given
+        return SimpleNamespace(
+            modified_class=self.__wrapped__,
+            class_name=self.__meta.class_name,
+            **{name: given.get(name) for name in _IN_METADATA},
+        )
 
     def __repr__(self) -> str:
         return f"ActorClass({self.__name__})"

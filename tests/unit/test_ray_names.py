@@ -87,6 +87,17 @@ def test_the_module_of_pools_has_the_error_of_a_call() -> None:
     assert PoolTaskError(error).underlying is error
 
 
+def test_an_actor_class_tells_the_class_and_its_options() -> None:
+    class Counter:
+        pass
+
+    found = nbactors.remote(num_cpus=2, resources={"slot": 1})(Counter).__ray_metadata__
+    assert (found.modified_class, found.class_name) == (Counter, "Counter")
+    assert (found.num_cpus, found.num_gpus, found.resources) == (2, None, {"slot": 1})
+    with pytest.raises(AttributeError, match="class_id"):
+        _ = found.class_id
+
+
 def test_arguments_have_the_names_of_ray() -> None:
     assert nbactors.JobID.from_binary(id_bytes=b"\x03\0\0\0").int() == 3
     assert util.get_node_ip_address(address="8.8.8.8:53") == "127.0.0.1"
