@@ -13,6 +13,8 @@ import psutil
 import pytest
 
 import nbactors as ray
+from nbactors.local.access import discovery
+from nbactors.local.access.next_node import mark_stopped
 from nbactors.testing import eventually
 from nbactors.util import state
 
@@ -106,6 +108,34 @@ def test_a_local_session_goes_on_when_its_node_has_crashed(own_directory: Path) 
     assert len(own_nodes(own_directory)) == 1
     ray.shutdown()
     eventually(lambda: not own_nodes(own_directory), what="the directory's end")
+
+
+def test_no_directory_is_left_of_a_start_that_was_interrupted(
+    own_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt("in the start")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(discovery, "_start", interrupt)
+        with pytest.raises(KeyboardInterrupt, match="in the start"):
+            ray.init(num_cpus=1, address="local")
+    assert own_nodes(own_directory) == []
+    with ray.init(num_cpus=1) as context:
+        assert context["directory"].startswith(f"{own_directory}/")
+        assert own_nodes(own_directory) == []
+
+
+def test_no_directory_is_left_of_a_node_that_was_killed(own_directory: Path) -> None:
+    context = ray.init(num_cpus=1, address="local")
+    (name,) = own_nodes(own_directory)
+    # As `nbactors stop` does with a node that hangs: no other one is started.
+    mark_stopped(context["directory"], context["node_pid"])
+    os.kill(context["node_pid"], signal.SIGKILL)
+    with pytest.raises(ray.exceptions.RaySystemError, match="node daemon"):
+        eventually(lambda: ray.cluster_resources() and None, 20)
+    ray.shutdown()
+    assert name not in own_nodes(own_directory)
 
 
 def test_the_node_of_a_local_session_does_not_linger(own_directory: Path) -> None:

@@ -146,10 +146,18 @@ def use_own() -> None:
         raise
 
 
-def leave_own() -> None:
-    """Use the usual runtime directory again. The node removes the other one."""
+def leave_own(*, is_left: bool = False) -> None:
+    """Use the usual runtime directory again. The node removes the other one at its end.
+
+    Args:
+        is_left: Whether there is no node that does: remove the directory now.
+    """
     global _own
-    _own = ""
+    left, _own = _own, ""
+    if left and is_left:
+        import shutil  # noqa: PLC0415 - sessions do not need it
+
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def own() -> str:

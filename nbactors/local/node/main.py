@@ -59,7 +59,12 @@ def main(directory: str, ready: int, package_version: str, protocol: int = 0) ->
         server = Server(_facts(directory, package_version, survivors), premises)
     except (OSError, ValueError) as error:  # the session reads this from the end of the log
         raise SystemExit(f"the node cannot listen: {error}") from None
-    os.write(ready, discovery.READY)
+    try:
+        os.write(ready, discovery.READY)
+    except BrokenPipeError:  # an interrupt has ended the start of the session
+        if discovery.is_own(os.path.dirname(directory)):
+            _remove(directory)
+        raise
     os.close(ready)
     gc.freeze()
     server.run()

@@ -601,8 +601,9 @@ class SessionEngine(LocalEngine):
             return
         self.checkpoints.clear()
         deadline = monotonic() + CLOSE_S
+        has_node = not process.node.lost
         try:
-            if not process.node.lost:
+            if has_node:
                 self.report_metrics()
                 process.flush()
                 try:
@@ -615,7 +616,7 @@ class SessionEngine(LocalEngine):
             POINTS.report_to(None)
             self._unread_printer.flush()
             process.close()
-            discovery.leave_own()
+            discovery.leave_own(is_left=not has_node)
             self._printer.close()
             INTERRUPTS.remove()
         INTERRUPTS.raise_due()

@@ -73,10 +73,10 @@ def start(options: InitOptions) -> Engine:
         except _NodeLeft:
             # The node was about to leave when this process connected, and did not serve it any more: start another one.
             if monotonic() > deadline:
-                discovery.leave_own()
+                discovery.leave_own(is_left=True)
                 raise
         except BaseException:
-            discovery.leave_own()
+            discovery.leave_own(is_left=True)
             INTERRUPTS.remove()
             raise
 
