@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import stat
 import tempfile
 import time
 from typing import Any
@@ -79,12 +80,14 @@ def _dead_sockets(path: str) -> list[str]:
 
 def _is_dead(path: str) -> bool:
     try:
+        if not stat.S_ISSOCK(os.lstat(path).st_mode):  # a connection to any other file is refused, too
+            return False
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
             sock.settimeout(0.2)
             sock.connect(path)
     except ConnectionRefusedError:
         return True
-    except OSError:  # it is no socket, or its process is busy
+    except OSError:  # it is gone, or its process is busy
         return False
     return False
 
