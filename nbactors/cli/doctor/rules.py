@@ -152,7 +152,8 @@ def _node(node: dict[str, Any], facts: Facts) -> Finding:
             "node",
             WARN,
             f"{label}, is not the one of this directory and version, and counts all CPUs as well",
-            "give all programs the same NBACTORS_DIR; `nbactors stop --all` ends all nodes with their actors",
+            'give all programs the same NBACTORS_DIR, and `init` no address="local", which starts such a node; '
+            "`nbactors stop --all` ends all nodes with their actors",
         )
     return Finding("node", OK, f"{label}, answers")
 
