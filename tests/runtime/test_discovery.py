@@ -276,3 +276,18 @@ class TestMalformed:
             assert isinstance(answer, messages.Refused)
             assert answer.kind == "version"
             assert sock.recv(1) == b""
+
+
+def test_a_node_starts_although_the_last_one_removes_its_logs_just_then(
+    own_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_folder = discovery.make_folder
+
+    def make_and_lose(directory: str) -> None:
+        make_folder(directory)
+        if not discovery.find(directory):  # as a node does that leaves
+            (Path(directory) / "logs").rmdir()
+
+    monkeypatch.setattr(discovery, "make_folder", make_and_lose)
+    with closing(discovery.connect_node()):
+        assert (own_directory / str(messages.PROTOCOL_VERSION) / "logs" / "node.log").is_file()

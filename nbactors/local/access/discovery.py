@@ -432,7 +432,12 @@ def interpreter() -> str:
 
 def _open_log(directory: str) -> int:
     path = os.path.join(directory, NODE_LOG)
-    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+    try:
+        log = os.open(path, flags, 0o600)
+    except FileNotFoundError:  # a node that leaves has just removed its logs
+        _make(os.path.dirname(path))
+        log = os.open(path, flags, 0o600)
     os.fchmod(log, 0o600)  # whatever the umask
     if os.fstat(log).st_size > _LOG_LIMIT:
         os.ftruncate(log, 0)
