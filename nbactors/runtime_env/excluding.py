@@ -8,10 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 from collections.abc import Iterator, Sequence
+from typing import Any
 
-_SEGMENT = "[^/]"
+from pathspec import PathSpec
+
+
+def spec_of(patterns: Sequence[str]) -> PathSpec[Any]:
+    """Return what matches excluded paths. Raises ValueError for a pattern that cannot be read."""
+    return PathSpec.from_lines("gitignore", patterns)
 
 
 def remaining(directory: str, patterns: Sequence[str]) -> Iterator[os.DirEntry[str]]:
@@ -22,8 +27,8 @@ def remaining(directory: str, patterns: Sequence[str]) -> Iterator[os.DirEntry[s
     Raises:
         OSError: A directory cannot be read.
     """
-    rules = [rule for rule in map(_rule, patterns) if rule is not None]
-    yield from _remaining(directory, "", rules, frozenset({os.path.realpath(directory)}))
+    spec = spec_of(patterns)
+    yield from _remaining(directory, "", spec, frozenset({os.path.realpath(directory)}))
 
 
 def mark_of(directory: str, patterns: Sequence[str]) -> str:
@@ -46,15 +51,12 @@ def _facts(entry: os.DirEntry[str]) -> str:
     return f"{facts.st_size} {facts.st_mtime_ns} {facts.st_mode}"
 
 
-def _remaining(
-    directory: str, inside: str, rules: list[tuple[re.Pattern[str], bool]], around: frozenset[str]
-) -> Iterator[os.DirEntry[str]]:
+def _remaining(directory: str, inside: str, spec: PathSpec[Any], around: frozenset[str]) -> Iterator[os.DirEntry[str]]:
     with os.scandir(directory) as entries:
         found = sorted(entries, key=lambda entry: entry.name)
     for entry in found:
         path = inside + entry.name
-        decisive = [excludes for pattern, excludes in rules if pattern.fullmatch(path)]
-        if decisive and decisive[-1]:
+        if spec.match_file(path):
             continue
         if not entry.is_dir():
             yield entry
@@ -62,56 +64,4 @@ def _remaining(
         real = os.path.realpath(entry.path)
         if real not in around:
             yield entry
-            yield from _remaining(entry.path, f"{path}/", rules, around | {real})
-
-
-def _rule(line: str) -> tuple[re.Pattern[str], bool] | None:
-    """Return what a pattern matches, paths without a slash at the end, and whether it excludes; None for a comment."""
-    text = line if line.endswith("\\ ") else line.rstrip()
-    excludes = not text.startswith("!")
-    if not excludes:
-        text = text[1:]
-    elif text.startswith("#"):
-        return None
-    is_for_content = text.endswith("/")
-    is_anchored = "/" in text.rstrip("/")
-    parts = [part for part in text.split("/") if part]
-    if not parts:
-        return None
-    pattern = "" if is_anchored or parts[0] == "**" else "(?:.+/)?"
-    for place, part in enumerate(parts):
-        is_last = place == len(parts) - 1
-        if part == "**":
-            pattern += ".+" if is_last else "(?:.+/)?"
-        else:
-            pattern += _segment(part) + ("" if is_last else "/")
-    is_for_content = is_for_content and (parts[-1] != "**" or len(parts) == 1)
-    pattern += "/.+" if is_for_content else "(?:/.*)?"
-    return re.compile(pattern, re.DOTALL), excludes
-
-
-def _segment(part: str) -> str:
-    """Return the regular expression of a part without slashes."""
-    if part == "*":
-        return f"{_SEGMENT}+"
-    pattern, place = "", 0
-    while place < len(part):
-        sign = part[place]
-        closing = part.find("]", place + (3 if part[place + 1 : place + 2] in ("!", "^") else 2)) if sign == "[" else -1
-        if sign == "*":
-            pattern += f"{_SEGMENT}*"
-        elif sign == "?":
-            pattern += _SEGMENT
-        elif closing > 0:
-            content = part[place + 1 : closing]
-            if content[0] in "!^":
-                content = "^" + content[1:]
-            pattern += f"(?!/)[{content}]".replace("[[", r"[\[")
-            place = closing
-        elif sign == "\\" and place + 1 < len(part):
-            place += 1
-            pattern += re.escape(part[place])
-        else:
-            pattern += re.escape(sign)
-        place += 1
-    return pattern
+            yield from _remaining(entry.path, f"{path}/", spec, around | {real})

@@ -194,7 +194,7 @@ def _excludes(given: Any, paths: tuple[str, ...]) -> tuple[tuple[str, tuple[str,
         )
     except OSError as error:
         raise ValueError(f"runtime_env['excludes']: {error.filename} cannot be read ({error.strerror})") from None
-    except re.error as error:
+    except (re.error, ValueError) as error:
         raise ValueError(f"runtime_env['excludes']: a pattern cannot be read ({error}): {given!r:.80}") from None
 
 

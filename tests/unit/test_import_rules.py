@@ -54,7 +54,7 @@ object_ref                : frontend ray_names views
 views                     : byte_sizes definitions frontend
 definitions               : options exceptions                                                  + cloudpickle
 options                   : byte_sizes runtime_env limits
-runtime_env               : limits
+runtime_env               : limits                                                                       + pathspec
 frontend                  : exceptions version
 pickling                  : definitions frontend                                                   + polars pyarrow
 byte_sizes                :
