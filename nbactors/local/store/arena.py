@@ -210,8 +210,11 @@ class Arena:
         return mapping
 
     def populate(self, block: Block) -> None:
-        """Have the writable mapping show all pages of a block, so that `write_in_place` meets no page fault."""
-        if self.is_populated(block):
+        """Have the writable mapping show all pages of a block, so that `write_in_place` meets no page fault.
+
+        A file is not written in its mapping: a page that its file system has no room for would end the process.
+        """
+        if self.is_file or self.is_populated(block):
             return
         self.resident[self.span(block)] = bytes((POPULATED,)) * block.units
         try:

@@ -13,6 +13,7 @@ import pytest
 
 from nbactors.exceptions import ObjectStoreFullError
 from nbactors.local import memory_files
+from nbactors.local.store.arena import Arena, Block
 from nbactors.local.store.room import Room
 from nbactors.local.store.segments import SegmentStore, Stored
 from nbactors.local.store.spill_directory import SpillDirectory
@@ -93,6 +94,24 @@ def test_a_file_that_was_never_written_is_not_mapped_for_writing(store: SegmentS
             assert number(value) == index
             assert value.hold.block.arena._writable is None
             del value
+
+
+def test_a_block_whose_value_was_spilled_is_not_written_in_its_mapping(
+    store: SegmentStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last value may have left pages of the block unwritten, which a full file system cannot provide."""
+    mapped: list[Block] = []
+    written = Arena.write_in_place
+
+    def write_in_place(arena: Arena, block: Block, parts: list[tuple[int, memoryview]]) -> None:
+        mapped.append(block)
+        written(arena, block, parts)
+
+    monkeypatch.setattr(Arena, "write_in_place", write_in_place)
+    values = [put(store, index, 4 * MIB - 13_000 + index * 1000) for index in range(12)]
+    assert store.spilled > 0
+    assert mapped == []
+    assert [number(value) for value in values] == list(range(12))
 
 
 def test_a_full_file_system_is_an_error(store: SegmentStore, monkeypatch: pytest.MonkeyPatch) -> None:
