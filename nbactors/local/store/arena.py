@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
 import sys
@@ -21,6 +22,10 @@ _POPULATE_WRITE = 23
 
 _REMOVE = getattr(mmap, "MADV_REMOVE", None)
 _DONT_FORK = getattr(mmap, "MADV_DONTFORK", None)
+_NAMELESS: int | None = getattr(os, "O_TMPFILE", None)
+_NO_NAMELESS = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL)
+"""The answers of file systems and kernels that make no file without a name."""
+
 _UNTRACKED: dict[str, Any] = {"trackfd": False} if sys.version_info >= (3, 13) else {}
 """Python's mmap keeps a descriptor of its own, which only resizing needs."""
 
@@ -276,17 +281,31 @@ def disk_file(directory: str, kind: type[Descriptor] = Descriptor) -> Descriptor
         RaySystemError: The process has no descriptor left.
         OSError: The directory cannot be written to.
     """
-    import tempfile  # noqa: PLC0415 - takes 7 ms, and few sessions need it
-
     try:
-        fd, path = tempfile.mkstemp(prefix="nbactors-", dir=directory)
+        return kind(_nameless(directory))
     except OSError as error:
         if reasons.is_no_descriptor(error):
             raise reasons.no_descriptor("a large value could not be stored") from None
         raise
-    descriptor = kind(fd)
-    os.unlink(path)
-    return descriptor
+
+
+def _nameless(directory: str) -> int:
+    """Open a file without a name, which a process that is killed at any moment leaves nothing of."""
+    if _NAMELESS is not None:
+        try:
+            return os.open(directory, _NAMELESS | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            if error.errno not in _NO_NAMELESS:
+                raise
+    import tempfile  # noqa: PLC0415 - takes 7 ms, and few file systems need it
+
+    fd, path = tempfile.mkstemp(prefix="nbactors-", dir=directory)
+    try:
+        os.unlink(path)
+    except OSError:
+        os.close(fd)
+        raise
+    return fd
 
 
 def _ends(span: slice) -> tuple[int, int]:

@@ -71,7 +71,8 @@ def number(stored: Stored) -> int:
 @pytest.mark.parametrize("size", [200_000, 4 * MIB - 1000, 10 * MIB])
 def test_values_lie_in_unlinked_files_and_count_as_memory(store: SegmentStore, memory: Path, size: int) -> None:
     value = put(store, 7, size)
-    assert path_of(value).startswith(f"{memory}/nbactors-")
+    assert path_of(value).startswith(f"{memory}/")
+    assert path_of(value).endswith(" (deleted)")
     assert os.listdir(memory) == []
     assert number(value) == 7
     assert store.in_memory >= size

@@ -243,6 +243,43 @@ def test_spilled_values_that_are_freed_leave_no_file(make: Make, tmp_path: Path)
     assert len(os.listdir("/proc/self/fd")) == before
 
 
+def test_a_file_never_has_a_name_that_a_killed_process_would_leave(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    try:
+        os.close(os.open(tmp_path, os.O_TMPFILE | os.O_RDWR))
+    except (AttributeError, OSError):
+        pytest.skip("neither macOS nor old file systems make files without a name")
+    named: list[str] = []
+    monkeypatch.setattr(os, "unlink", named.append)
+    store = make()
+    values = [put(store, index) for index in range(12)]
+    assert store.spilled > 0
+    assert named == []
+    assert [number(value) for value in values] == list(range(12))
+
+
+@pytest.mark.parametrize("refusal", [None, errno.EOPNOTSUPP, errno.EISDIR])
+def test_where_no_file_without_a_name_can_be_made_it_loses_its_name_at_once(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refusal: int | None
+) -> None:
+    opened = os.open
+
+    def open_(path: Any, flags: int, *args: Any, **kwargs: Any) -> int:
+        if refusal is not None and flags & os.O_TMPFILE == os.O_TMPFILE:
+            raise OSError(refusal, os.strerror(refusal))
+        return opened(path, flags, *args, **kwargs)
+
+    if refusal is None:
+        monkeypatch.setattr(arena_module, "_NAMELESS", None)
+    monkeypatch.setattr(os, "open", open_)
+    store = make()
+    values = [put(store, index) for index in range(12)]
+    assert store.spilled > 0
+    assert not list(tmp_path.iterdir())
+    assert [number(value) for value in values] == list(range(12))
+
+
 def test_values_are_spilled_ahead_by_a_thread_of_their_own(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spiller, "HIGH", 0.9)
     ended = threading.Event()
