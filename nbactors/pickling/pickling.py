@@ -21,6 +21,7 @@ from nbactors.definitions.by_value import MODULES
 from nbactors.definitions.importable import ByName, address_of
 from nbactors.frontend.user_code import lets_through
 from nbactors.pickling import reducers
+from nbactors.pickling.long_parts import Sink
 
 _REFUSALS = (pickle.PicklingError, AttributeError, TypeError)
 """The exceptions of plain pickle for a value that it cannot pickle."""
@@ -29,8 +30,12 @@ _ATOMS = frozenset({int, float, bool, type(None)})
 _MAX_ATOM_LENGTH = 1 << 12
 _MAX_ATOMS = 16
 
-LONG = 1 << 16
-"""Bytes or characters. Longer `bytes` and `str` are pickled beside the stream, see `beside`."""
+_MAX_KEPT = 1 << 14
+_MAX_KEPT_MEMO = 1 << 13
+"""Bytes. A pickler that has written more, or remembers more objects, is not used again: to clear it takes longer."""
+
+_free: list[tuple[pickle.Pickler, Sink]] = []
+"""Picklers for the next values: to make one takes as long as to pickle a small value."""
 
 _by_value: frozenset[bytes] = frozenset({b"__main__"})
 
@@ -83,31 +88,6 @@ def _is_atom(value: Any) -> bool:
     return kind in _ATOMS or ((kind is str or kind is bytes) and len(value) < _MAX_ATOM_LENGTH)
 
 
-class _Beside:
-    """Stands for a long `bytes` or `str` while it is pickled."""
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: bytes | str) -> None:
-        self._value = value
-
-    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
-        value = self._value
-        if isinstance(value, bytes):
-            return bytes, (pickle.PickleBuffer(value),)
-        return str, (pickle.PickleBuffer(value.encode("utf-8", "surrogatepass")), "utf-8", "surrogatepass")
-
-
-def beside(value: Any) -> Any:
-    """Return what to pickle in place of a value, so that its bytes go out of band if it is a long `bytes` or `str`.
-
-    pickle writes these types into its stream, which is one copy more, and another for each time the stream grows. It
-    asks no hook for them, so only the value itself and the arguments of a call are replaced, not parts of others.
-    """
-    kind = type(value)
-    return _Beside(value) if (kind is bytes or kind is str) and len(value) > LONG else value
-
-
 def dumps(value: Any) -> Pickled:
     """Pickle a value.
 
@@ -120,60 +100,61 @@ def dumps(value: Any) -> Pickled:
     outer = _collector.found
     found: list[Any] = []
     _collector.found = found
-    buffers: list[memoryview] = []
-    value = beside(value)
     try:
-        return Pickled(_dumps(value, buffers, found), buffers, found)
+        return Pickled(*_dumps(value, found), found)
     finally:
         _collector.found = outer
 
 
 @lets_through
-def _dumps(value: Any, buffers: list[memoryview], found: list[Any]) -> bytes:
-    def keep(buffer: pickle.PickleBuffer) -> bool:
-        try:
-            raw = buffer.raw()
-        except BufferError:  # not contiguous: pickle copies it into the stream
-            return True
-        buffers.append(raw)
-        return False
-
+def _dumps(value: Any, found: list[Any]) -> tuple[bytes, list[memoryview]]:
     foreign: Exception | None = None
     try:
-        data = _plain_dumps(value, keep)
+        done = _plain_dumps(value)
         for name in _by_value:
-            if name in data:
+            if name in done[0]:
                 break
         else:
-            return data
+            return done
     except _REFUSALS:  # cloudpickle may succeed; if not, its error is reported
         pass
     except Exception as error:  # noqa: BLE001 - as above
         foreign = error
-    buffers.clear()
     found.clear()
-    data = _cloud_dumps(value, keep)
+    sink = Sink()
+    _cloud_dumps(value, sink.keep, sink)
     if foreign is not None:  # the value can be pickled, so a signal handler has raised this
         raise foreign
-    return data
+    return sink.take()
 
 
 @lets_through
-def _plain_dumps(value: Any, keep: Callable[[pickle.PickleBuffer], bool]) -> bytes:
+def _plain_dumps(value: Any) -> tuple[bytes, list[memoryview]]:
     table = reducers.dispatch_table()
-    if table is None:
-        return pickle.dumps(value, 5, buffer_callback=keep)
-    stream = io.BytesIO()
-    pickler = pickle.Pickler(stream, 5, buffer_callback=keep)
-    pickler.dispatch_table = table
-    pickler.dump(value)
-    return stream.getvalue()
+    if table is not None:
+        sink = Sink()
+        pickler = pickle.Pickler(sink, 5, buffer_callback=sink.keep)
+        pickler.dispatch_table = table
+        pickler.dump(value)
+        return sink.take()
+    try:
+        pickler, sink = free = _free.pop()  # so nobody else uses it, in this or another thread
+    except IndexError:
+        sink = Sink()
+        pickler = pickle.Pickler(sink, 5, buffer_callback=sink.keep)
+        free = pickler, sink
+    pickler.dump(value)  # after an error it is not used again
+    done = sink.take()
+    if len(done[0]) <= _MAX_KEPT and pickler.__sizeof__() <= _MAX_KEPT_MEMO:
+        pickler.clear_memo()
+        _free.append(free)
+    return done
 
 
 @lets_through
-def _cloud_dumps(value: Any, keep: Callable[[pickle.PickleBuffer], bool]) -> bytes:
+def _cloud_dumps(value: Any, keep: Callable[[pickle.PickleBuffer], bool], file: Any) -> None:
     try:
-        return _cloud_stream(value, keep)
+        _cloud_stream(value, keep, file)
     except Exception as error:
         from nbactors.definitions.diagnosis import refusal  # noqa: PLC0415 - only for errors
 
@@ -181,12 +162,11 @@ def _cloud_dumps(value: Any, keep: Callable[[pickle.PickleBuffer], bool]) -> byt
 
 
 @lets_through
-def _cloud_stream(value: Any, keep: Callable[[pickle.PickleBuffer], bool], is_code: bool = False) -> bytes:
+def _cloud_stream(value: Any, keep: Callable[[pickle.PickleBuffer], bool], file: Any, is_code: bool = False) -> None:
     from nbactors.definitions.cloud import Pickler  # noqa: PLC0415 - imports cloudpickle
 
-    stream = io.BytesIO()
     Pickler(
-        stream,
+        file,
         reducers.reducer,
         reducers.registered(),
         is_sent=True,
@@ -194,14 +174,13 @@ def _cloud_stream(value: Any, keep: Callable[[pickle.PickleBuffer], bool], is_co
         protocol=5,
         buffer_callback=keep,
     ).dump(value)
-    return stream.getvalue()
 
 
 def error_of(value: Any) -> Exception | None:
     """Return the error of pickling a value as it is, None if it can be pickled."""
     outer, _collector.found = _collector.found, []
     try:
-        _cloud_stream(value, lambda buffer: False)  # out of band, so that nothing large is copied
+        _cloud_stream(value, lambda buffer: False, io.BytesIO())  # out of band, so that nothing large is copied
     except Exception as error:  # noqa: BLE001 - users' __reduce__ and __getstate__ may raise anything
         return error
     finally:
@@ -221,12 +200,14 @@ def dumps_code(thing: Any) -> Pickled:
     found: list[Any] = []
     _collector.found = found
     try:
+        stream = io.BytesIO()
         try:
-            data = _cloud_stream(thing, lambda buffer: True, is_code=True)
+            _cloud_stream(thing, lambda buffer: True, stream, is_code=True)
         except _REFUSALS:  # what only annotations name may be at fault
             found.clear()
-            data = _cloud_dumps(thing, lambda buffer: True)
-        return Pickled(data, (), found)
+            stream = io.BytesIO()
+            _cloud_dumps(thing, lambda buffer: True, stream)
+        return Pickled(stream.getvalue(), (), found)
     finally:
         _collector.found = outer
 

@@ -94,8 +94,7 @@ def prepare(values: Values, args: tuple[Any, ...], kwargs: dict[str, Any]) -> by
             else:
                 kwargs[key] = None
         args = tuple(positional)
-    beside = pickling.beside
-    held = values.hold((tuple(map(beside, args)), {name: beside(value) for name, value in kwargs.items()}))
+    held = values.hold((args, kwargs))
     if not refs and held.plain:
         return held.data
     return Arguments(held, refs)

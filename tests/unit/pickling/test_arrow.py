@@ -45,7 +45,8 @@ def outside(value: Any) -> int:
 
 def plain(value: Any) -> bool:
     """Return whether a value is pickled by its own package."""
-    return outside(value) == 0
+    data = pickling.dumps(value).data
+    return b"nbactors.pickling.arrow" not in data and b"pyarrow" not in data
 
 
 COLUMNS = {

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from nbactors.exceptions import ForeignCodeError
-from nbactors.pickling import pickling
+from nbactors.pickling import long_parts, pickling
 
 
 def round_trip(value):
@@ -167,7 +167,7 @@ def test_code_of_another_python_is_refused():
 
 @pytest.mark.parametrize("make", [lambda n: b"x" * n, lambda n: "x" * n, lambda n: "\N{EURO SIGN}\ud800" * (n // 2)])
 def test_long_bytes_and_strings_go_beside_the_stream(make: Any) -> None:
-    value = make(pickling.LONG + 2)
+    value = make(long_parts.LONG + 2)
     data, buffers, _ = pickling.dumps(value)
     assert len(data) < 200
     assert sum(buffer.nbytes for buffer in buffers) >= len(value)
