@@ -42,6 +42,8 @@ class _Kind(NamedTuple):
 _KINDS = (_Kind(4 << 20, 16 << 10, 256 << 20), _Kind(64 << 20, 1 << 20, 1 << 30))
 """A unit is a small part of any value of its kind, and an arena's map is so small that it is copied in a moment."""
 
+_MOST, _UNIT, _ = _KINDS[0]
+
 _OWN = _Kind(0, 0, 0)
 """Larger values have an arena each, which is freed at once as a whole."""
 
@@ -79,14 +81,14 @@ class Allocator:
 
     def take_warm(self, size: int) -> Block | None:
         """Take a block of this size that was freed a moment ago: its memory is counted, and its pages are mapped."""
-        unit = _kind(size).unit or size
+        unit = _UNIT if size <= _MOST else _kind(size).unit or size
         block = self._warm.take(-(-size // unit) * unit)
         if block is None:
             return None
         if block.arena.is_retired:
             self._give(block)
             return None
-        born = self.born
+        born = self._forks.count if self._forks is not None else 0
         return block if block.born == born else block._replace(born=born)
 
     def take(self, size: int, directory: SpillDirectory | None = None) -> Block | None:
@@ -146,6 +148,11 @@ class Allocator:
             return False
         self.in_memory += count
         return True
+
+    @property
+    def has_children(self) -> bool:
+        """Whether a forked child may have a block: a quick question before `after_forks`."""
+        return self._forks is not None and bool(self._forks.children)
 
     def after_forks(self, born: int, action: Callable[[], None]) -> bool:
         """Do `action` after the end of the forked children that have a block. Return False if there is no such child.

@@ -87,6 +87,7 @@ class Arena:
 
     __slots__ = (
         "_readable",
+        "_target",
         "_writable",
         "ask",
         "counts",
@@ -121,6 +122,7 @@ class Arena:
         self.ask: Callable[[], None] | None = None
         self._readable: mmap.mmap | None = None
         self._writable: mmap.mmap | None = None
+        self._target: memoryview | None = None
 
     def __repr__(self) -> str:
         kind = "memory" if self.in_memory else "disk"
@@ -184,7 +186,9 @@ class Arena:
 
     def write_in_place(self, block: Block, parts: list[tuple[int, memoryview]]) -> None:
         """Do what `write` does, for a block whose pages are mapped."""
-        target = memoryview(self.writable())
+        target = self._target
+        if target is None:
+            target = self._target = memoryview(self.writable())
         for offset, part in parts:
             start = block.start + offset
             target[start : start + part.nbytes] = part
@@ -252,7 +256,7 @@ class Arena:
 
     def drop_mappings(self) -> None:
         """Leave the mappings to the views that need them. The arena is mapped again if it is used again."""
-        self._readable = self._writable = None
+        self._readable = self._writable = self._target = None
 
 
 IN_PLACE = 1 << 20

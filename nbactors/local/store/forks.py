@@ -38,12 +38,13 @@ class Forks:
 
     Attributes:
         count: How many forks there were. What is made now is not in the memory of these children.
+        children: The living children.
     """
 
     def __init__(self, watch: Callable[[int, Callable[[], None]], None], unwatch: Callable[[int], None]) -> None:
         self._watch = watch
         self._unwatch = unwatch
-        self._children: list[_Child] = []
+        self.children: list[_Child] = []
         self._begun: dict[int, _Child] = {}
         self.count = 0
 
@@ -52,10 +53,10 @@ class Forks:
         try:
             child = _Child(*os.pipe())
         except OSError:  # no descriptor is left: the child is unknown, and never ends
-            self._children.append(_Child(-1, -1))
+            self.children.append(_Child(-1, -1))
             return
         self._begun[get_ident()] = child
-        self._children.append(child)
+        self.children.append(child)
 
     def in_parent(self) -> None:
         """Watch the child. Called on the thread that has forked."""
@@ -70,17 +71,17 @@ class Forks:
 
     def in_child(self) -> None:
         """Forget the parent's children. This one keeps the write end of its pipe open."""
-        for child in self._children:
+        for child in self.children:
             if child.end >= 0:
                 os.close(child.end)
-        self._children.clear()
+        self.children.clear()
 
     def guards(self, born: int, action: Callable[[], None]) -> bool:
         """Return whether a child has what was made at a value of `count`; if so, do `action` after its end.
 
         Any thread. `action` is called on the leader's thread, and asks again.
         """
-        for child in self._children:
+        for child in self.children:
             if child.number is None or born < child.number:
                 child.actions.append(action)
                 if child.ended:  # perhaps its actions were done just before
@@ -92,7 +93,7 @@ class Forks:
         if child.ended:
             return
         child.ended = True
-        self._children.remove(child)
+        self.children.remove(child)
         self._unwatch(child.end)
         os.close(child.end)
         self._act(child)
@@ -108,7 +109,7 @@ class Forks:
 
     def close(self) -> None:
         """Watch no child any more, since this process reuses no block, and do what was left for their ends."""
-        children, self._children = self._children, []
+        children, self.children = self.children, []
         for child in children:
             if child.end >= 0 and not child.ended:
                 self._unwatch(child.end)

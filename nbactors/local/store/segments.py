@@ -95,20 +95,22 @@ class SegmentStore:
 
     def write(self, data: bytes, buffers: Sequence[memoryview]) -> Stored:
         """Copy a pickled value into a block. Any thread."""
-        spans = [(0, len(data))]
         end = len(data)
+        spans, parts = [(0, end)], [(0, memoryview(data))]
         for buffer in buffers:
-            align = ALIGN if buffer.nbytes < LARGE else mmap.PAGESIZE
+            size = buffer.nbytes
+            align = ALIGN if size < LARGE else mmap.PAGESIZE
             start = -(-end // align) * align
-            spans.append((start, buffer.nbytes))
-            end = start + buffer.nbytes
+            spans.append((start, size))
+            parts.append((start, buffer))
+            end = start + size
         # After `del ref`, the next put must find the block free now, not when the reactor runs the action.
         self._drop_discarded()
-        hold = Hold(self._spiller.take(end), self._recycle)
+        hold = Hold(self.allocator.take_warm(end) or self._spiller.take(end), self._recycle)
         try:
             block = hold.block
             fill = block.arena.write_in_place if block.arena.is_populated(block) else self._spiller.fill
-            fill(block, [(start, part) for (start, _), part in zip(spans, [memoryview(data), *buffers], strict=True)])
+            fill(block, parts)
             stored = Stored(self, hold, end, spans)
         except BaseException:
             self._spiller.unfill(hold.block)
@@ -207,7 +209,8 @@ class SegmentStore:
 
     def _end(self, hold: Hold) -> None:
         """Free a block, or give it back, when no forked child has it."""
-        if not self.allocator.after_forks(hold.block.born, lambda: self._end(hold)):
+        allocator = self.allocator
+        if not allocator.has_children or not allocator.after_forks(hold.block.born, lambda: self._end(hold)):
             hold.on_free(hold)
 
     def _recycle(self, hold: Hold) -> None:

@@ -122,7 +122,7 @@ def test_what_another_thread_frees_during_a_fork_is_kept_for_the_child(watched: 
 def test_the_end_of_a_child_may_come_while_a_block_is_kept_for_it(watched: Watched) -> None:
     done: list[str] = []
     child = watched.fork()
-    [kept] = watched.forks._children
+    [kept] = watched.forks.children
     ends = watched.ends[child]
 
     class Ending(type(kept.actions)):  # type: ignore[misc]
@@ -154,7 +154,7 @@ def test_without_a_descriptor_for_the_pipe_the_child_never_ends(
 def test_a_child_closes_the_pipes_of_the_parent_s_other_children(watched: Watched) -> None:
     other = watched.fork()
     watched.forks.before()
-    [first, second] = watched.forks._children
+    [first, second] = watched.forks.children
     copies = [os.dup(first.end), os.dup(second.end), os.dup(second.write_end)]
     watched.forks.in_child()
     for fd in (first.end, second.end):
