@@ -193,9 +193,8 @@ class Arena:
             start = block.start + offset
             target[start : start + part.nbytes] = part
 
-    def copy(self, block: Block, target: Block) -> None:
-        """Copy a block into one of another arena: from memory to disk, or back."""
-        size = min(block.units * self.unit, target.units * target.arena.unit)
+    def copy(self, block: Block, target: Block, size: int) -> None:
+        """Copy the first bytes of a block into one of another arena: from memory to disk, or back."""
         if target.arena.is_file:
             # The pages of the mapping in which the value was written need not be mapped once more.
             mapping = self.writable() if self.is_populated(block) else self.readable()
@@ -330,8 +329,8 @@ def _read_all(fd: int | None, target: memoryview, offset: int) -> None:
     assert fd is not None
     while target.nbytes:
         count = os.preadv(fd, [target], offset)
-        if not count:  # the last unit of a file may reach beyond what was written
-            return
+        if not count:
+            raise OSError(errno.EIO, "a file with spilled values is too short")
         target = target[count:]
         offset += count
 

@@ -12,6 +12,7 @@ class Hold:
 
     Args:
         block: The block.
+        size: Bytes of the value, which may end before the block.
         on_free: Called with (hold) when the count falls to zero.
 
     Attributes:
@@ -21,10 +22,11 @@ class Hold:
         is_aside: Whether the spiller passes the value over until its count is 1 again.
     """
 
-    __slots__ = ("block", "count", "is_aside", "is_valued", "lost", "on_disk", "on_free")
+    __slots__ = ("block", "count", "is_aside", "is_valued", "lost", "on_disk", "on_free", "size")
 
-    def __init__(self, block: Block, on_free: Callable[[Hold], None]) -> None:
+    def __init__(self, block: Block, size: int, on_free: Callable[[Hold], None]) -> None:
         self.block = block
+        self.size = size
         self.on_free = on_free
         self.count = 1
         self.lost = self.is_aside = False

@@ -106,7 +106,7 @@ class SegmentStore:
             end = start + size
         # After `del ref`, the next put must find the block free now, not when the reactor runs the action.
         self._drop_discarded()
-        hold = Hold(self.allocator.take_warm(end) or self._spiller.take(end), self._recycle)
+        hold = Hold(self.allocator.take_warm(end) or self._spiller.take(end), end, self._recycle)
         try:
             block = hold.block
             fill = block.arena.write_in_place if block.arena.is_populated(block) else self._spiller.fill
@@ -131,7 +131,7 @@ class SegmentStore:
             on_done()
 
         arena.live += 1
-        return Stored(self, Hold(Block(arena, offset, 0, self.allocator.born), free), size, spans)
+        return Stored(self, Hold(Block(arena, offset, 0, self.allocator.born), size, free), size, spans)
 
     def view(self, hold: Hold, size: int) -> memoryview:
         """Return a read-only view of a block. The hold is counted until this view, and all views of it, are gone."""

@@ -213,7 +213,7 @@ class Spiller:
         try:
             target = hold.on_disk
             if target is None:
-                target = hold.on_disk = self._copy_to_disk(block, size)
+                target = hold.on_disk = self._copy_to_disk(block, hold.size)
             if target is None:
                 return None
             if not self._move(hold, target):
@@ -239,7 +239,7 @@ class Spiller:
         except RayError:  # no room on the disk, or no descriptor
             return None
         try:
-            block.arena.copy(block, target)
+            block.arena.copy(block, target, size)
         except OSError:  # the disk is full
             self._allocator.give(target)
             self._allocator.trim_disk()
@@ -255,17 +255,17 @@ class Spiller:
         if self._allocator.is_closed or block.arena.in_memory or hold.count != 1 or not hold.is_valued:
             return
         hold.count += 1
-        start, size = monotonic(), block.units * block.arena.unit
+        start = monotonic()
         try:
-            target = self._take_in_memory(size)
+            target = self._take_in_memory(hold.size)
             if target is not None:
                 try:
-                    block.arena.copy(block, target)
+                    block.arena.copy(block, target, hold.size)
                     hold.on_disk = block
                     if self._move(hold, target):
                         self._in_order[hold] = None
                         target = None
-                        self.on_moved("restore", size, start)
+                        self.on_moved("restore", block.units * block.arena.unit, start)
                 finally:
                     if target is not None:
                         self._allocator.give(target)

@@ -150,7 +150,7 @@ def test_a_value_whose_use_ends_while_it_is_set_aside_can_be_spilled(make: Make)
     store = make()
     first = put(store, 0)
     store._spiller.remove(first.hold)
-    first.hold = Hasty(first.hold.block, store._recycle)
+    first.hold = Hasty(first.hold.block, first.hold.size, store._recycle)
     first.hold.count = 2
     store._spiller.add(first.hold)
     store._spiller._spill(1)
@@ -299,6 +299,50 @@ def test_values_are_spilled_ahead_by_a_thread_of_their_own(make: Make, monkeypat
     assert on_disk(*values)[0]
     assert store.in_memory - store.free_bytes <= LIMIT * spiller.LOW
     assert [number(value) for value in values] == list(range(5))
+
+
+def test_only_the_bytes_of_a_value_are_written_and_read(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A block of a value over 4 MiB ends at a whole MiB."""
+    size = 4 * MIB + 1000
+    store = make()
+    moved: list[int] = []
+
+    class CountingOs:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(os, name)
+
+        def pwrite(self, fd: int, part: memoryview, offset: int) -> int:
+            count = os.pwrite(fd, part, offset)
+            if not os.readlink(f"/proc/self/fd/{fd}").startswith("/memfd:"):
+                moved.append(count)
+            return count
+
+        def preadv(self, fd: int, parts: list[memoryview], offset: int) -> int:
+            count = os.preadv(fd, parts, offset)
+            moved.append(-count)
+            return count
+
+    monkeypatch.setattr(arena_module, "os", CountingOs())
+    values = [put(store, each, size) for each in range(5)]
+    assert on_disk(*values) == [True, *[False] * 4]
+    assert moved == [size]
+    values.pop()
+    values.pop()
+    moved.clear()
+    assert number(values[0]) == 0
+    assert moved == [-size]
+
+
+def test_a_file_that_somebody_has_cut_is_an_error_when_its_value_is_read(make: Make) -> None:
+    store = make()
+    values = [put(store, each) for each in range(6)]
+    block = values[0].hold.block
+    assert not block.arena.in_memory
+    assert block.arena.fd is not None
+    os.ftruncate(block.arena.fd, 0)
+    del values[1:]
+    with pytest.raises(OSError, match="too short"):
+        number(values[0])
 
 
 class FullDisk:
