@@ -76,6 +76,10 @@ class Observer(ABC):
         """Return a row for each object and process that has it, and a text for each process whose rows are missing."""
 
     @abstractmethod
+    def placement_groups(self, timeout: float) -> list[dict[str, Any]]:
+        """Return a row for each placement group that is known, removed ones included."""
+
+    @abstractmethod
     def follow(self) -> Following:
         """Return a new reader of changes."""
 
@@ -116,8 +120,8 @@ class Observer(ABC):
         """See `nbactors.util.state.node_status`."""
 
     @abstractmethod
-    def nodes(self, everywhere: bool) -> list[dict[str, Any]]:
-        """See `nbactors.util.state.list_nodes`."""
+    def nodes(self, everywhere: bool, timeout: float) -> list[dict[str, Any]]:
+        """See `nbactors.util.state.list_nodes`. Waits for the answer of each node for `timeout` seconds at most."""
 
     @abstractmethod
     def stop_nodes(self, force: bool, everywhere: bool) -> list[dict[str, Any]]:

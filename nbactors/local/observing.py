@@ -65,8 +65,10 @@ class LocalFollowing(Following):
             client.close()
 
 
-def follow(client: ControlClient, node_id: bytes, after: int, wait_s: float) -> messages.TaskNews:
-    """Return the changes after the change `after`."""
+def follow(
+    client: ControlClient, node_id: bytes, after: int, wait_s: float, answer_s: float = ANSWER_S
+) -> messages.TaskNews:
+    """Return the changes after the change `after`. Waits for an answer for `answer_s` longer than for a change."""
     news: messages.TaskNews | None = None
     tasks: list[messages.TaskRow] = []
     moments: list[messages.ActorMoment] = []
@@ -76,7 +78,7 @@ def follow(client: ControlClient, node_id: bytes, after: int, wait_s: float) -> 
     is_snapshot = False
     while news is None or not news.is_complete:
         asked = messages.Follow(client.next_rid(), node_id, after, wait_s if news is None else 0.0)
-        answer = client.request(asked, wait_s + ANSWER_S)
+        answer = client.request(asked, wait_s + answer_s)
         _check(answer)
         assert isinstance(answer, messages.TaskNews)
         if answer.is_snapshot and news is not None:  # the reader has fallen behind meanwhile
@@ -193,19 +195,19 @@ class LocalObserver(Observer):
 
     def actors(self, timeout: float = ANSWER_S) -> list[dict[str, Any]]:
         """See the base class."""
-        with suppress(NodeMissingError), ControlClient.find() as client:
+        with suppress(NodeMissingError), ControlClient.find(timeout) as client:
             return [_actor(row) for row in _ask(client, "actors", timeout).actors]
         return []
 
     def tasks(self, timeout: float = ANSWER_S) -> TaskChanges:
         """See the base class."""
         with suppress(NodeMissingError), ControlClient.find(timeout) as client:
-            return changes_of(follow(client, b"", 0, 0.0))
+            return changes_of(follow(client, b"", 0, 0.0, timeout))
         return TaskChanges(0, True, [], [], [], [], {})
 
     def processes(self, timeout: float = ANSWER_S) -> list[dict[str, Any]]:
         """See the base class."""
-        with suppress(NodeMissingError), ControlClient.find() as client:
+        with suppress(NodeMissingError), ControlClient.find(timeout) as client:
             welcome = client.welcome
             assert isinstance(welcome, messages.Welcome)
             return [
@@ -236,6 +238,13 @@ class LocalObserver(Observer):
         with ThreadPoolExecutor(min(len(processes), ASKED_AT_ONCE)) as pool:
             found = list(pool.map(lambda row: _objects(directory, row, timeout), processes))
         return [row for rows, _ in found for row in rows], [gap for _, gap in found if gap]
+
+    def placement_groups(self, timeout: float) -> list[dict[str, Any]]:
+        """See the base class."""
+        with suppress(NodeMissingError), ControlClient.find(timeout) as client:
+            listing = _ask(client, "placement_groups", timeout)
+            return [_group(row, listing.facts["node_id"]) for row in listing.groups]
+        return []
 
     def follow(self) -> Following:
         """See the base class."""
@@ -299,12 +308,12 @@ class LocalObserver(Observer):
         except NodeMissingError:
             return None
 
-    def nodes(self, everywhere: bool) -> list[dict[str, Any]]:
+    def nodes(self, everywhere: bool, timeout: float = ANSWER_S) -> list[dict[str, Any]]:
         """See the base class."""
         from nbactors.local.access.reports import report  # noqa: PLC0415 - it takes psutil, which no session needs
 
         own = discovery.node_directory()
-        found = [report(node) for node in _nodes(str(discovery.ensure_directory()), everywhere)]
+        found = [report(node, timeout) for node in _nodes(str(discovery.ensure_directory()), everywhere)]
         return [_node_row(node, own) for node in found if node is not None]
 
     def stop_nodes(self, force: bool, everywhere: bool) -> list[dict[str, Any]]:
@@ -367,6 +376,23 @@ def _objects(directory: str, process: dict[str, Any], timeout: float) -> tuple[l
     ]
     missing = answer.total - len(rows)
     return rows, f"process {pid} has {missing} more objects" if missing else ""
+
+
+def _group(row: messages.GroupRow, node_id: str) -> dict[str, Any]:
+    asked = row.creation
+    own = node_id if row.state != "PENDING" else ""
+    return {
+        "placement_group_id": asked.group_id.hex(),
+        "name": asked.name,
+        "creator_job_id": row.job_id.hex(),
+        "state": row.state,
+        "bundles": [
+            {"bundle_id": str(number), "unit_resources": bundle, "node_id": own}
+            for number, bundle in enumerate(asked.bundles)
+        ],
+        "is_detached": asked.detached,
+        "waits_for": row.waits_for,
+    }
 
 
 def _stopped(pid: int, directory: str, version: str, protocol: int, was_killed: bool) -> dict[str, Any]:

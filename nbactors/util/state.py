@@ -268,34 +268,12 @@ def list_placement_groups(
 ) -> Rows:
     """Return a row for each placement group, removed ones included. Follows Ray's `list_placement_groups`.
 
-    Opens a session if none is open.
-
-    Args:
-        address: See the top of this module.
-        filters: See the top of this module.
-        limit: See the top of this module.
-        timeout: Changes nothing.
-        detail: Return the columns `bundles`, `is_detached` and `waits_for`, too; `waits_for` is ours.
-        raise_on_missing_output: Changes nothing.
+    With `detail`, rows also have `bundles`, `is_detached` and `waits_for`; the last of these is ours.
 
     Raises:
         ValueError: A filter names no key of the rows, or another operator.
     """
-    rows = [
-        {
-            "placement_group_id": facts.group_id.hex(),
-            "name": facts.name,
-            "creator_job_id": facts.job_id.hex(),
-            "state": facts.state,
-            "bundles": [
-                {"bundle_id": str(number), "unit_resources": bundle, "node_id": node_id}
-                for number, (bundle, node_id) in enumerate(zip(facts.bundles, facts.nodes, strict=True))
-            ],
-            "is_detached": facts.is_detached,
-            "waits_for": facts.waits_for,
-        }
-        for facts in engine.current().groups()
-    ]
+    rows = engine.observe().placement_groups(timeout)
     return chosen(rows, filters, limit, None if detail else _GROUP, "placement group")
 
 
@@ -304,7 +282,7 @@ def list_nodes(
     filters: Sequence[Filter] | None = None,
     limit: int = 100,
     timeout: float = TIMEOUT_S,
-    detail: bool = True,
+    detail: bool = False,
     raise_on_missing_output: bool = True,
     _explain: bool = False,
     *,
@@ -312,16 +290,17 @@ def list_nodes(
 ) -> Rows:
     """Return a row for each node of this user, of any version of nbactors, whether it answers or not.
 
-    Sessions of different versions have a node each, and each node counts all the CPUs. Blocks for a few seconds where
-    a node does not answer.
+    Takes the arguments of Ray's `list_nodes`; the rows always have all columns. Sessions of different versions have a
+    node each, and each node counts all the CPUs. Blocks for three seconds at most where a node does not answer.
 
     Args:
         address: See the top of this module.
         filters: See the top of this module.
         limit: See the top of this module.
-        timeout: Changes nothing: nodes that do not answer within a few seconds are listed as such.
+        timeout: Seconds to wait for the answer of each node, three at most.
         detail: Changes nothing.
         raise_on_missing_output: See the top of this module.
+        _explain: Changes nothing.
         everywhere: Also nodes of other runtime directories than this process's (see NBACTORS_DIR).
 
     Returns:
@@ -337,7 +316,7 @@ def list_nodes(
         ValueError: A filter names no key of the rows, or another operator.
     """
     rows = []
-    for row in engine.observe().nodes(everywhere):
+    for row in engine.observe().nodes(everywhere, timeout):
         status = row["status"] or {}
         facts = {
             "state": "ALIVE" if row["state"] == "RUNNING" else row["state"],
@@ -450,7 +429,7 @@ def get_node(
     _explain: bool = False,
 ) -> Row | None:
     """Return the row of a running node, None if it is unknown. Follows Ray's `get_node`."""
-    return _only(list_nodes(filters=[("node_id", "=", id)]))
+    return _only(list_nodes(filters=[("node_id", "=", id)], timeout=timeout))
 
 
 def get_objects(
@@ -476,7 +455,7 @@ def get_placement_group(
     _explain: bool = False,
 ) -> Row | None:
     """Return the row of a placement group with all columns, None if it is unknown. Follows Ray's function."""
-    return _only(list_placement_groups(None, [("placement_group_id", "=", id)], detail=True))
+    return _only(list_placement_groups(None, [("placement_group_id", "=", id)], timeout=timeout, detail=True))
 
 
 def _only(rows: Rows) -> Row | None:

@@ -287,9 +287,30 @@ class RayObserver(Observer):
                 "bars": [],
             }
 
-    def nodes(self, everywhere: bool) -> list[dict[str, Any]]:
+    def placement_groups(self, timeout: float) -> list[dict[str, Any]]:
+        """See the base class."""
+        del timeout
+        with self._engine.usage.use():
+            found = self._engine.groups()
+        return [
+            {
+                "placement_group_id": facts.group_id.hex(),
+                "name": facts.name,
+                "creator_job_id": facts.job_id.hex(),
+                "state": facts.state,
+                "bundles": [
+                    {"bundle_id": str(number), "unit_resources": bundle, "node_id": node_id}
+                    for number, (bundle, node_id) in enumerate(zip(facts.bundles, facts.nodes, strict=True))
+                ],
+                "is_detached": facts.is_detached,
+                "waits_for": facts.waits_for,
+            }
+            for facts in found
+        ]
+
+    def nodes(self, everywhere: bool, timeout: float) -> list[dict[str, Any]]:
         """See the base class: the nodes of the cluster."""
-        del everywhere
+        del everywhere, timeout
         with self._engine.usage.use():
             own = ray.get_runtime_context().get_node_id()
             found = ray.nodes()

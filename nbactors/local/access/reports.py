@@ -45,13 +45,13 @@ class Report:
     workers: list[tuple[int, str]] = field(default_factory=list)
 
 
-def report(node: Sighting) -> Report | None:
-    """Ask a node, for a few seconds at most. Return None if the node has left meanwhile."""
+def report(node: Sighting, timeout_s: float = stopping.ANSWER_S) -> Report | None:
+    """Ask a node, for three seconds or `timeout_s` at most. Return None if the node has left meanwhile."""
     process = stopping.process_of(node.pid)
     shown = _shown(node, process)
     if node.listens and shown.state != STOPPED:
         try:
-            return _told(shown)
+            return _told(shown, min(timeout_s, stopping.ANSWER_S))
         except NodeMissingError:
             return None if node.is_node else shown
         except TimeoutError:
@@ -66,8 +66,8 @@ def report(node: Sighting) -> Report | None:
     return shown
 
 
-def _told(shown: Report) -> Report:
-    with ControlClient(shown.node.connect(), timeout_s=stopping.ANSWER_S) as client:
+def _told(shown: Report, timeout_s: float) -> Report:
+    with ControlClient(shown.node.connect(), timeout_s=timeout_s) as client:
         status = client.request(messages.Query(client.next_rid(), "status"))
         available = client.request(messages.Query(client.next_rid(), "available_resources"))
         welcome = client.welcome
