@@ -58,6 +58,12 @@ def test_a_gauge_and_a_histogram_record() -> None:
     assert recorded() == [("level", {}, 3), ("seconds", {}, 0.5)]
 
 
+def test_all_kinds_have_rays_base_class() -> None:
+    metrics: list[Metric] = [Counter("calls"), Gauge("level"), Histogram("seconds", boundaries=[1.0])]
+    assert all(isinstance(metric, Metric) for metric in metrics)
+    assert [metric.info["name"] for metric in metrics] == ["calls", "level", "seconds"]
+
+
 BAD: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: Counter("a").inc(0), ValueError, "value must be >0, got 0"),
     (lambda: Counter("a").inc("1"), TypeError, "value must be int or float, got <class 'str'>"),  # type: ignore[arg-type]
