@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 Filter = tuple[str, str, Any]
@@ -73,17 +73,24 @@ def chosen(
         what: What a row is, for errors.
 
     Raises:
-        ValueError: A filter names no key of the rows, or another operator.
+        ValueError: A filter is not of that form, or names no key of the rows, or another operator.
     """
     found = list(rows)
-    for key, operator, value in filters or ():
-        found = [row for row in found if _meets(row, key, operator, value, what)]
+    keys = found[0].keys() if found else None
+    wanted = [_checked(each, keys, what) for each in filters or ()]
+    for key, operator, value in wanted:
+        text = str(value).lower()
+        found = [row for row in found if (str(row[key]).lower() == text) == (operator == "=")]
     return Rows(Row(row) if columns is None else Row({key: row[key] for key in columns}) for row in found[:limit])
 
 
-def _meets(row: dict[str, Any], key: str, operator: str, value: Any, what: str) -> bool:
-    if key not in row:
-        raise ValueError(f"no {what} can be filtered by {key!r}: the keys are {', '.join(sorted(row))}")
+def _checked(wanted: Any, keys: Collection[str] | None, what: str) -> Filter:
+    """Return a filter if it is one. `keys`: the keys of the rows, None if there are no rows."""
+    if not isinstance(wanted, tuple | list) or len(wanted) != 3:
+        raise ValueError(f"filters is a list of (key, '=' or '!=', value). One of them is: {wanted!r:.80}")
+    key, operator, value = wanted
+    if keys is not None and key not in keys:
+        raise ValueError(f"no {what} can be filtered by {key!r}: the keys are {', '.join(sorted(keys))}")
     if operator not in ("=", "!="):
         raise ValueError(f"a filter's operator is '=' or '!=', not {operator!r}")
-    return (str(row[key]).lower() == str(value).lower()) == (operator == "=")
+    return key, operator, value

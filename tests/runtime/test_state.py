@@ -85,6 +85,12 @@ def test_filters_and_the_limit_choose_rows() -> None:
         state.list_tasks(filters=[("colour", "=", "red")])
     with pytest.raises(ValueError, match="operator"):
         state.list_tasks(filters=[("name", "<", "a")])
+    with pytest.raises(ValueError, match="no task can be filtered by 'colour'"):
+        state.list_tasks(filters=[("name", "=", "no such call"), ("colour", "=", "red")])
+    with pytest.raises(ValueError, match=r"a list of \(key, '=' or '!=', value\). One of them is: 'name'"):
+        state.list_tasks(filters=("name", "=", "a"))  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="operator"):
+        state.list_objects(filters=[("object_id", "<", "a")])
 
 
 def test_calls_and_actors_are_summarized() -> None:
