@@ -124,6 +124,9 @@ def test_the_trace_of_calls_keeps_the_rules_of_the_format(tmp_path: Path) -> Non
     (made,) = [task_id for task_id, event in calls.items() if event["name"] == "child"]
     (making,) = [event for event in calls.values() if event["name"] == "parent"]
     assert arrows[made]["pid"] == making["pid"], "the arrow begins in the call that has made it"
+    waits = [event for event in events if event["ph"] == "X" and event["name"] == "ray.get"]
+    (wait,) = [event for event in waits if (event["pid"], event["tid"]) == (making["pid"], making["tid"])]
+    assert making["ts"] <= wait["ts"] <= wait["ts"] + wait["dur"] <= making["ts"] + making["dur"]
 
 
 def test_spilled_values_are_in_the_trace() -> None:
