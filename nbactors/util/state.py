@@ -19,6 +19,8 @@ from typing import Any, NoReturn
 from nbactors import engine
 from nbactors.engine.observer import Following, TaskChanges
 from nbactors.exceptions import NodeMissingError
+from nbactors.object_ref import ObjectRef
+from nbactors.object_ref_generator import ObjectRefGenerator
 from nbactors.util.calls import call_id
 from nbactors.util.node_logs import get_log, list_logs
 from nbactors.util.rows import Filter, Row, Rows, chosen
@@ -397,7 +399,12 @@ def get_task(
         id: The id of the call in hexadecimal digits, or a reference or generator that the call returns.
         address: See the top of this module.
         timeout: See the top of this module.
+
+    Raises:
+        TypeError: `id` is something else.
     """
+    if not isinstance(id, str | ObjectRef | ObjectRefGenerator):
+        raise TypeError(f"get_task() takes an id or a reference. Got: {id!r:.80}")
     task_id = id if isinstance(id, str) else call_id(id)
     return _only(list_tasks(None, [("task_id", "=", task_id)], timeout=timeout, detail=True))
 

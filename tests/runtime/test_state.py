@@ -59,6 +59,8 @@ def test_a_row_is_read_by_attribute_and_by_key() -> None:
     assert state.get_task(ref) == state.get_task(row.task_id)
     assert state.get_actor(row.actor_id).name == "greeter"
     assert state.get_task("00") is None
+    with pytest.raises(TypeError, match=r"get_task\(\) takes an id or a reference. Got: 7"):
+        state.get_task(7)
 
 
 def test_a_failed_call_tells_its_error_with_detail() -> None:
