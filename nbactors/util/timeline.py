@@ -93,6 +93,7 @@ def trace(changes: TaskChanges, processes: Sequence[dict[str, Any]], now: float)
     pids = {row["worker_id"]: row["pid"] for row in processes}
     pids.update({row["worker_id"]: row["worker_pid"] for row in changes.tasks if row["worker_id"]})
     pids.update({row["worker_id"]: row["pid"] for row in changes.waits})
+    drivers = {row["job_id"]: row["pid"] for row in processes if row["worker_type"] == "DRIVER"}
     begun = sorted((row for row in changes.tasks if row["times"][2]), key=lambda row: row["times"][2])
     lanes = _lanes(begun, now)
     events: list[Event] = []
@@ -100,7 +101,7 @@ def trace(changes: TaskChanges, processes: Sequence[dict[str, Any]], now: float)
         events += _slices(row, lanes, now)
     for row in changes.tasks:
         events += _queue(row, pids, now)
-        events += _arrow(row, lanes, pids)
+        events += _arrow(row, lanes, pids.get(_caller(row)) or _creator(row, drivers))
     for wait in changes.waits:
         end = wait["end"] or now
         if wait["kind"].startswith("ray."):
@@ -186,18 +187,20 @@ def _move(wait: dict[str, Any], end: float) -> Iterator[Event]:
     yield {**known, "ph": "e", "ts": _us(end)}
 
 
-def _arrow(row: dict[str, Any], lanes: dict[str, tuple[int, int]], pids: dict[str, int]) -> Iterator[Event]:
-    """Return the arrow from the caller of a call that has begun."""
+def _creator(row: dict[str, Any], drivers: dict[str, int]) -> int | None:
+    """Return the driver's process for the construction of an actor, whose id does not tell its caller."""
+    return drivers.get(row["job_id"]) if row["type"] == "ACTOR_CREATION_TASK" else None
+
+
+def _arrow(row: dict[str, Any], lanes: dict[str, tuple[int, int]], pid: int | None) -> Iterator[Event]:
+    """Return the arrow from the caller of a call that has begun. `pid`: the caller's process, None if it has ended."""
     submitted, _, started, _ = row["times"]
     target = lanes.get(row["task_id"])
     if target is None or not submitted:
         return
     source = lanes.get(row["parent_task_id"])
     if source is None:
-        pid = pids.get(_caller(row))
-        if (
-            pid is None
-        ):  # the caller has ended, or it is the construction of an actor, whose id does not tell its caller
+        if pid is None:
             return
         source = (pid, _SUBMITS)
         yield _slice(f"submit {row['name']}", "submit", *source, submitted, submitted, {})

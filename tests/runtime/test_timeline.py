@@ -108,13 +108,13 @@ def test_the_trace_of_calls_keeps_the_rules_of_the_format(tmp_path: Path) -> Non
     mortal = Mortal.remote()
     os.kill(ray.get(mortal.pid.remote()), signal.SIGKILL)
     eventually(lambda: state.get_actor(mortal._actor_id.hex()).num_restarts == 1)
-    eventually(lambda: has_ended("parent", "child"))
+    eventually(lambda: has_ended("parent", "child", "Mortal.__init__"))
     path = tmp_path / "trace.json"
     assert ray.timeline(str(path)) is None
     events = json.loads(path.read_text())
     check_format(events)
     names = [event["name"] for event in events if event["ph"] == "X"]
-    assert {"parent", "child", "submit parent"} <= set(names)
+    assert {"parent", "child", "submit parent", "submit Mortal.__init__"} <= set(names)
     assert "child waits" in [event["name"] for event in events if event["ph"] == "b"]
     assert "Mortal RESTARTING" in [event["name"] for event in events if event["ph"] == "i"]
     arrows = {event["id"]: event for event in events if event["ph"] == "s"}
