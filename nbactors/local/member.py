@@ -133,7 +133,7 @@ class Process:
         self.recorder = recorder = Recorder(reactor, node)
         self.waits = objects.waiting.noted = Waits(recorder, self.calling_job)
         store.tell_moves(recorder.add_move)
-        pending = PendingEvents(process_id, recorder, self.pending_calls)
+        self._pending_events = pending = PendingEvents(process_id, recorder, self.pending_calls)
         recorder.sources.append(pending.live)
         submitter = Submitter(objects, objects.values, reactor, membership, self.numbers, self.caller, pending)
         self.actors = objects.values.handles = Actors(process_id, submitter, peers, node)
@@ -252,6 +252,7 @@ class Process:
         """See `Owner`."""
         self.objects.values.closed(connection)
         if connection.is_outgoing:
+            self._pending_events.worker_lost(connection.peer_id)
             in_flight: InFlight = connection.in_flight
             if in_flight.on_close is not None:
                 in_flight.on_close(connection, why)

@@ -32,6 +32,10 @@ class Sleeper:
         with open(path) as pipe:
             pipe.read()
 
+    def fail_after(self, path: str) -> None:
+        self.until(path)
+        raise ValueError("no sleep")
+
     @ray.method(enable_task_events=False)
     def quiet(self) -> None:
         pass
@@ -97,6 +101,58 @@ def test_a_call_waits_for_an_argument_or_for_resources(gate: str) -> None:
     ray.get(refs[1])
     ray.cancel(refs[0])
     eventually(lambda: [row.error_type for row in tasks("large")] == ["TASK_CANCELLED"])
+
+
+def end_of(name: str) -> list[tuple[str, str]]:
+    return [(row.state, row.error_type) for row in tasks(name)]
+
+
+def totals_of(actor: object) -> list[tuple[int, int]]:
+    """Return how many calls of an actor have finished and failed, as the node knows."""
+    with ControlClient.find() as client:
+        news = client.request(messages.Follow(client.next_rid(), b"", 0, 0.0))
+    assert isinstance(news, messages.TaskNews)
+    return [(each.finished, each.failed) for each in news.totals if each.actor_id == actor._actor_id]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("seen", [["RUNNING"], ["SUBMITTED_TO_WORKER", "RUNNING"]])
+def test_a_call_that_has_returned_before_its_actor_is_killed_has_finished(gate: str, seen: list[str]) -> None:
+    sleeper = Sleeper.remote()
+    ray.get(sleeper.pid.remote())
+    eventually(lambda: totals_of(sleeper) == [(1, 0)])
+    ref = sleeper.until.remote(gate)
+    eventually(lambda: any(end_of("Sleeper.until") == [(state, "")] for state in seen))
+    open_gate(gate)
+    ray.get(ref)
+    ray.kill(sleeper)
+    eventually(lambda: end_of("Sleeper.until") == [("FINISHED", "")])
+    eventually(lambda: totals_of(sleeper) == [(2, 0)])
+
+
+def test_a_call_that_has_raised_before_its_actor_is_killed_tells_its_error(gate: str) -> None:
+    sleeper = Sleeper.remote()
+    ref = sleeper.fail_after.remote(gate)
+    eventually(lambda: end_of("Sleeper.fail_after") == [("RUNNING", "")])
+    open_gate(gate)
+    with pytest.raises(ValueError, match="no sleep"):
+        ray.get(ref)
+    ray.kill(sleeper)
+    eventually(lambda: end_of("Sleeper.fail_after") == [("FAILED", "TASK_EXECUTION_EXCEPTION")])
+    assert "no sleep" in tasks("Sleeper.fail_after")[0].error
+
+
+def test_a_task_that_has_returned_before_its_worker_is_killed_has_finished(gate: str) -> None:
+    @ray.remote
+    def until(path: str) -> int:
+        with open(path) as pipe:
+            pipe.read()
+        return os.getpid()
+
+    ref = until.remote(gate)
+    eventually(lambda: end_of("until") == [("RUNNING", "")])
+    open_gate(gate)
+    os.kill(ray.get(ref), signal.SIGKILL)
+    eventually(lambda: end_of("until") == [("FINISHED", "")])
 
 
 def test_the_call_that_a_crash_has_ended_has_failed(gate: str) -> None:

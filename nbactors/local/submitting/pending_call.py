@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from nbactors.local.reactor.reactor import Reactor
     from nbactors.local.reactor.timers import Timer
     from nbactors.local.submitting.call_queue import CallQueue
+    from nbactors.local.task_events.pending_events import PendingEvents
 
 _READY, _SEND, _REPLY, _FAIL, _RETURN = TABLE[READY], TABLE[SEND], TABLE[REPLY], TABLE[FAIL], TABLE[RETURN]
 
@@ -63,6 +64,7 @@ class PendingCall(Sent):
         timeout_s: Seconds that the call may take, 0 for any time.
         timer: Cancels the call after `timeout_s`.
         stream: The queue in which a generator's values arrive.
+        watcher: Is told of the answer, since it has reported the call; None for most calls.
         submitted: When the call was made, on the monotonic clock. 0 if it has no task events.
         parent_id: The id of the job that has made the call; empty for none.
         connection: The connection that the call was sent on.
@@ -90,6 +92,7 @@ class PendingCall(Sent):
         "target",
         "timeout_s",
         "timer",
+        "watcher",
     )
 
     def __init__(
@@ -113,6 +116,7 @@ class PendingCall(Sent):
         self.parent: Any = None
         self.parent_id = b""
         self.submitted = 0.0
+        self.watcher: PendingEvents | None = None
         self.origin = 0
         self.stream: Inbox | None = None
         self.connection = None

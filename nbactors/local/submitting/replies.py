@@ -36,6 +36,8 @@ class Replies:
             return
         # A repeated handling finds a call that has dropped its target already.
         in_flight.answered = call.target or in_flight.answered
+        if call.watcher is not None:
+            call.watcher.answered(call, connection)
         call.entries[0].resolve(message.data)
         call.finish()
         in_flight.answering = None
@@ -68,6 +70,8 @@ class Replies:
             self._run_again(connection, call)
             return
         in_flight.answered = call.target or in_flight.answered
+        if call.watcher is not None:
+            call.watcher.answered(call, connection, next((each.data for each in held if each.error), None))
         call.finish()
         in_flight.answering = None
 

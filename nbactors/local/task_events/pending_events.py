@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable
 from itertools import islice
 from time import monotonic
@@ -9,11 +10,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from nbactors.limits import MAX_NAME
 from nbactors.local.task_events import error_types
-from nbactors.local.task_events.recorder import MOST, YOUNG_S, Recorder
+from nbactors.local.task_events.recorder import MOST, QUIET_PACE_S, YOUNG_S, Recorder
 from nbactors.local.wire import ids, messages
 
 if TYPE_CHECKING:
     from nbactors.views.summaries import CallFacts
+
+REMEMBERED_S = 2 * QUIET_PACE_S
+"""Seconds after its answer for which a call is remembered: longer than its worker takes to report its end."""
 
 
 class Pending(Protocol):
@@ -26,6 +30,7 @@ class Pending(Protocol):
     awaited: Any
     target: Any
     connection: Any
+    watcher: PendingEvents | None
 
     def facts(self) -> CallFacts:
         """Return a summary of the call."""
@@ -44,11 +49,16 @@ class PendingEvents:
         self._process_id = process_id
         self.recorder = recorder
         self._pending = pending
+        self._answered: deque[tuple[bytes, messages.TaskRow]] = deque(maxlen=MOST)
+        """The rows of reported calls that were answered lately, with the id of the process that has answered."""
 
     def live(self, now: float) -> tuple[list[messages.TaskRow], set[int]]:
         """Return the pending calls that are not young, and the origins of the young ones."""
         before = now - YOUNG_S
+        self._forget(now)
         pending = [call for call in self._pending() if call.submitted]
+        for call in islice(pending, MOST):
+            call.watcher = self
         old = [call for call in pending if call.submitted < before]
         young = {call.origin for call in pending if call.submitted >= before} if len(old) < len(pending) else set()
         return [self._row(call, *self._phase(call)) for call in islice(old, MOST)], young
@@ -63,6 +73,38 @@ class PendingEvents:
         kind, text = error_types.of_failure(error)
         recorder.add(self._row(call, "FAILED", "", monotonic(), kind, text[: messages.MAX_ERROR_TEXT]))
 
+    def answered(self, call: Pending, connection: Any, error: bytes | None = None) -> None:
+        """Remember how a call has ended that the node may know as a live one. The leader's thread.
+
+        Its worker reports that, too, and knows more. But a worker that is killed loses its last report.
+
+        Args:
+            call: The call, which still has its target.
+            connection: The connection to its worker.
+            error: The pickled error if the worker has answered with one.
+        """
+        if call.target is None:  # a repeated handling of the answer
+            return
+        now = monotonic()
+        self._forget(now)
+        kind, text = error_types.of_failure(error) if error is not None else ("", "")
+        worker, pid = connection.peer_id, connection.in_flight.pid
+        state = "FAILED" if kind else "FINISHED"
+        row = self._row(call, state, "", now, kind, text[: messages.MAX_ERROR_TEXT], worker, pid)
+        self._answered.append((worker, row))
+
+    def worker_lost(self, process_id: bytes) -> None:
+        """Report the ends of calls that a worker may not have reported, which has ended. The leader's thread."""
+        self._forget(monotonic())
+        for worker, row in self._answered:
+            if worker == process_id and self.recorder.has_room(MOST):
+                self.recorder.add(row)
+
+    def _forget(self, now: float) -> None:
+        answered = self._answered
+        while answered and answered[0][1].ended < now - REMEMBERED_S:
+            answered.popleft()
+
     @staticmethod
     def _phase(call: Pending) -> tuple[str, str]:
         """Return the state of a call, and the text of what it waits for."""
@@ -74,7 +116,15 @@ class PendingEvents:
         return "PENDING_NODE_ASSIGNMENT", (target.awaited(call) if target is not None else "")[:MAX_NAME]
 
     def _row(
-        self, call: Pending, state: str, awaited: str, ended: float = 0.0, kind: str = "", error: str = ""
+        self,
+        call: Pending,
+        state: str,
+        awaited: str,
+        ended: float = 0.0,
+        kind: str = "",
+        error: str = "",
+        worker: bytes = b"",
+        pid: int = 0,
     ) -> messages.TaskRow:
         facts = call.facts()
         label = facts.label[:MAX_NAME]
@@ -94,4 +144,6 @@ class PendingEvents:
             ended=ended,
             error_type=kind,
             error=error,
+            worker=worker,
+            pid=pid,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from node_scenario import Client, Scenario
-from test_task_table import row
+from test_task_table import queued, row
 
 from nbactors.local.node.rules.tracing import followers
 from nbactors.local.wire import messages
@@ -35,6 +35,17 @@ def test_a_reader_gets_a_snapshot_and_then_each_change(node: Scenario) -> None:
     news = reader.one(messages.TaskNews)
     assert not news.is_snapshot
     assert [task.task_id for task in news.tasks] == [row(2).task_id]
+
+
+def test_a_call_whose_end_nobody_reports_is_forgotten_also_if_no_other_report_comes(node: Scenario) -> None:
+    session, reader = node.session(), node.command_line()
+    report(session, live=[queued()])
+    report(session, live=[])
+    follow(reader)
+    (first,) = (news := reader.one(messages.TaskNews)).tasks
+    follow(reader, news.seq)
+    node.pass_time(followers.TIDY_S + followers.GATHER_S)
+    assert reader.one(messages.TaskNews).removed == [first.task_id]
 
 
 def test_a_reader_is_answered_without_a_change_when_its_time_is_over(node: Scenario) -> None:

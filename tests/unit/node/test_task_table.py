@@ -116,6 +116,69 @@ def test_the_node_may_see_the_end_of_a_worker_later_than_a_caller_does(table: Ta
     assert found.error_type == "ACTOR_DIED"
 
 
+def answered(state: str = "FINISHED", ended: float = 4.5, **facts: object) -> messages.TaskRow:
+    """Return the row of a call whose answer its caller has read, and whose worker has ended."""
+    return row(1, state, arrived=0.0, started=0.0, ended=ended, **facts)
+
+
+@pytest.mark.parametrize("is_first", [False, True])
+def test_a_caller_tells_how_a_call_has_ended_of_a_dead_worker(table: Table, is_first: bool) -> None:
+    table.told(WORKER, 4.0, [row()])
+    if is_first:
+        table.told(CALLER, 5.2, None, answered())
+    table.process_gone(WORKER, 5.0)
+    if not is_first:
+        table.told(CALLER, 5.2, None, answered())
+    found = table.find(row().task_id)
+    assert found is not None
+    assert (found.state, found.error_type, found.error) == ("FINISHED", "", "")
+    assert (found.arrived, found.started, found.ended, found.worker) == (2.0, 3.0, 4.5, WORKER)
+    table.told(WORKER, 5.0 + 2 * task_table.GRACE_S, None)
+    assert table.ended == {"FINISHED": 1, "FAILED": 0}
+    assert table.totals.changed(0, table.sequence.last)[0].finished == 1
+    assert table.totals.changed(0, table.sequence.last)[0].failed == 0
+
+
+def test_a_caller_tells_the_error_that_a_dead_worker_has_answered_with(table: Table) -> None:
+    table.told(CALLER, 4.0, [queued(state="SUBMITTED_TO_WORKER")])
+    found = table.told(CALLER, 5.2, [], answered("FAILED", error_type="TASK_EXECUTION_EXCEPTION", error="no"))
+    assert found is not None
+    assert (found.state, found.error_type, found.worker, found.job) == (
+        "FAILED",
+        "TASK_EXECUTION_EXCEPTION",
+        WORKER,
+        JOB,
+    )
+
+
+def test_a_worker_knows_more_of_an_end_than_the_caller_whichever_reports_first(table: Table) -> None:
+    other = Table()
+    for each in (table, other):
+        each.told(WORKER, 4.0, [row()])
+    table.told(WORKER, 5.0, [], row(state="FINISHED", ended=4.4))
+    table.told(CALLER, 5.2, None, answered())
+    other.told(CALLER, 5.2, None, answered())
+    other.told(WORKER, 5.3, [], row(state="FINISHED", ended=4.4))
+    for each in (table, other):
+        found = each.find(row().task_id)
+        assert found is not None
+        assert (found.ended, each.ended["FINISHED"]) == (4.4, 1)
+
+
+def test_an_answer_to_a_call_without_a_row_makes_none(table: Table) -> None:
+    assert table.told(CALLER, 5.2, None, answered()) is None
+
+
+def test_the_guess_of_a_dead_workers_calls_counts_when_nobody_has_told_more(table: Table) -> None:
+    table.told(WORKER, 4.0, [row()])
+    table.process_gone(WORKER, 5.0)
+    assert table.ended["FAILED"] == 0
+    table.drop_left(5.0 + task_table.GRACE_S + 0.1)
+    found = table.told(CALLER, 8.0, None, row(state="FAILED", error_type="ACTOR_DIED", ended=5.5, worker=b""))
+    assert found is not None
+    assert (found.started, found.error_type, table.ended["FAILED"]) == (3.0, "ACTOR_DIED", 1)
+
+
 def test_a_dead_workers_call_that_is_tried_again_waits_again(table: Table) -> None:
     table.told(WORKER, 4.0, [row()])
     table.process_gone(WORKER, 5.0)

@@ -48,7 +48,8 @@ class TaskRow(Message, tag=140, frozen=True):
             call has begun and has ended.
         error_type: As in Ray's `ErrorType`; empty if the call has not failed.
         error: The text of the error.
-        worker, pid: The process that runs the call; empty and 0 if none does.
+        worker, pid: The process that runs the call; empty and 0 if none does. The caller gives them for an ended call
+            whose answer it has read, without `arrived` and `started`.
         waits: The waits of the call.
         job: The call's session; filled in by the node.
         attempt: How often the call was tried before; filled in by the node.

@@ -7,7 +7,7 @@ from nbactors.local.node.rules.context import Context
 from nbactors.local.node.rules.lifecycle import State
 from nbactors.local.node.rules.records import Actor, Process, Worker
 from nbactors.local.node.rules.tracing.actor_log import ActorLog
-from nbactors.local.node.rules.tracing.task_table import Sequence, TaskTable
+from nbactors.local.node.rules.tracing.task_table import GRACE_S, Sequence, TaskTable
 from nbactors.local.wire import messages
 
 PAGE = 1000
@@ -15,6 +15,9 @@ PAGE = 1000
 
 GATHER_S = 0.1
 """Seconds for which changes are gathered before waiting readers are answered."""
+
+TIDY_S = GRACE_S + 0.1
+"""Seconds after which calls are forgotten whose end no process has reported."""
 
 MOST_WAITING = 100
 """Most readers that wait at the same time; the one that waits for longest is then answered."""
@@ -34,6 +37,7 @@ class Tracing:
         self.actors = ActorLog(self._sequence)
         self._waiting: list[tuple[Ask, messages.Follow]] = []
         self._is_due = False
+        self._is_tidying = False
 
     def report(self, ask: Ask, report: messages.TaskReport) -> None:
         """Take in the report of a process."""
@@ -83,9 +87,24 @@ class Tracing:
             self._answer(ask, asked)
 
     def _changed(self) -> None:
+        self._tidy_later()
         if self._waiting and not self._is_due:
             self._is_due = True
             self._context.later(GATHER_S, self._answer_all)
+
+    def _tidy(self) -> None:
+        self._is_tidying = False
+        before = self._sequence.last
+        self.tasks.drop_left(self._context.now)
+        if self._sequence.last > before:
+            self._changed()
+        else:
+            self._tidy_later()
+
+    def _tidy_later(self) -> None:
+        if self.tasks.has_left and not self._is_tidying:
+            self._is_tidying = True
+            self._context.later(TIDY_S, self._tidy)
 
     def _answer_all(self) -> None:
         self._is_due = False

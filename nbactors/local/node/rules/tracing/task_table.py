@@ -43,11 +43,17 @@ class Record(msgspec.Struct, eq=False):
         row: The call as it is shown.
         worker: The process in whose reports the call is live, and that runs it; empty for none.
         caller: The process in whose reports the call is live, and that has made it; empty for none.
+        is_guess: Whether the node has ended the call, since its process has ended, and no process has told more.
+        is_counted: Whether this guess is among the counted ends.
+        is_partial: Whether the call has ended by the word of its caller, who knows less than its worker.
     """
 
     row: messages.TaskRow
     worker: bytes = b""
     caller: bytes = b""
+    is_guess: bool = False
+    is_counted: bool = False
+    is_partial: bool = False
 
     @property
     def has_ended(self) -> bool:
@@ -133,22 +139,27 @@ class TaskTable:
         for each in report.failures:
             self.totals.add(each.actor_id, FAILED, each.failed, self._sequence.next)
             self.totals.add(each.actor_id, CANCELLED, each.cancelled, self._sequence.next)
-        self._drop_left(report.at)
+        self.drop_left(report.at)
 
     def _end(self, process_id: bytes, job: bytes, row: messages.TaskRow) -> None:
         record = self._records.get(row.task_id)
+        # Only the worker knows when the call has arrived.
+        is_partial = row.worker not in (b"", process_id) and not row.arrived
         if record is None:
+            if is_partial:  # its worker has counted it only, or has not told of it
+                return
             record = Record(row)
         else:
             old = record.row
+            has_word = record.has_ended and not record.is_guess
             # What the node has noted at the end of a process gives way to any word of a process: the node may have read
             # the end of the connection later than the caller.
-            if old.ended > row.ended and old.error_type != _DIED:
+            if has_word and (is_partial or (old.ended > row.ended and not record.is_partial)):
                 return
-            if row.worker:
+            if row.worker and not is_partial:
                 row = replace(row, attempt=_attempt(old, row))
-            elif old.started and not (old.ended and old.error_type != _DIED):
-                # The caller tells how a call has failed that a worker had begun.
+            elif old.started and not has_word:
+                # The caller tells how a call has ended that a worker had begun.
                 row = replace(
                     row,
                     arrived=old.arrived,
@@ -163,8 +174,10 @@ class TaskTable:
                 row = replace(row, attempt=old.attempt)
         if process_id == record.worker:
             record.worker = b""
-        had_ended = record.has_ended and self._records.get(row.task_id) is record
-        self._store(record, replace(row, job=job))
+        is_known = self._records.get(row.task_id) is record
+        had_ended = record.has_ended and is_known and (record.is_counted or not record.is_guess)
+        record.is_guess, record.is_partial = False, is_partial
+        self._store(record, replace(row, job=record.row.job if is_partial else job))
         if not had_ended:
             self.ended[row.state] += 1
         self._note_end(record)
@@ -264,26 +277,43 @@ class TaskTable:
         if not (record.worker or record.caller or record.has_ended):
             self._left.append((at, task_id))
 
-    def _drop_left(self, now: float) -> None:
-        """Forget calls whose end no process has reported: their workers have counted them only."""
+    @property
+    def has_left(self) -> bool:
+        """Whether calls wait for the report of their end, see `drop_left`."""
+        return bool(self._left)
+
+    def drop_left(self, now: float) -> None:
+        """Forget calls whose end no process has reported: their workers have counted them only.
+
+        If their workers have ended, the guess of the node stays, and counts.
+        """
         left = self._left
         while left and left[0][0] < now - GRACE_S:
             _, task_id = left.popleft()
             record = self._records.get(task_id)
-            if record is not None and not (record.worker or record.caller or record.has_ended):
+            if record is None:
+                continue
+            if record.is_guess and record.has_ended:
+                self.ended["FAILED"] += not record.is_counted
+                record.is_counted = True
+            elif not (record.worker or record.caller or record.has_ended):
                 self._forget(task_id)
 
     def process_gone(self, process_id: bytes, now: float) -> None:
-        """End the calls that a process has run which is gone; its callers may tell later that they are tried again."""
+        """End the calls that a process has run which is gone, as failed ones.
+
+        Their callers may tell later that the calls are tried again, or had ended before. Then the guess is void.
+        """
         for task_id in self._live.pop(process_id, ()):
             record = self._records.get(task_id)
             if record is None:
                 continue
             if record.worker == process_id and not record.has_ended:
                 record.worker = b""
-                failed = replace(record.row, state="FAILED", ended=now, error_type=_DIED, error="its process has ended")
+                failed = replace(record.row, state="FAILED", ended=now, error_type=_DIED, error=_UNTOLD)
+                record.is_guess, record.is_counted = True, False
                 self._store(record, failed)
-                self.ended[failed.state] += 1
+                self._left.append((now, task_id))
                 self._note_end(record)
             else:
                 self._leave(process_id, task_id, now)
@@ -337,6 +367,7 @@ class TaskTable:
 
 
 _DIED = "WORKER_DIED"
+_UNTOLD = "its process has ended, and has not told before how the call has ended"
 _NO_CELLS: dict[int, str] = {}
 
 
