@@ -128,7 +128,7 @@ def check_bytes(given: Mapping[str, Any], name: str) -> int | None:
 
     Raises:
         TypeError: The value is neither a number nor a text.
-        ValueError: The value is not positive or too large, or the text names no number of bytes.
+        ValueError: The value is no whole number, not positive or too large, or the text names no number of bytes.
     """
     value = given.get(name)
     if value is None:
@@ -145,6 +145,10 @@ def check_bytes(given: Mapping[str, Any], name: str) -> int | None:
     if not 1 <= value <= MAX_AMOUNT:  # also true for nan
         raise ValueError(
             f"The keyword '{name}' must be a positive number of bytes, {MAX_AMOUNT:.0e} at most. Got: {value}"
+        )
+    if value != int(value):  # 2e9 is a whole number, while 1.5 is most likely meant as gibibytes
+        raise ValueError(
+            f"The keyword '{name}' must be a whole number of bytes. Got: {value}, write for instance '1.5GiB'"
         )
     return int(value)
 

@@ -36,6 +36,8 @@ BAD_FOR_BOTH: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"memory_limit": "0GiB"}, ValueError, "'memory_limit' must be a positive number of bytes"),
     ({"memory_limit": 1e300}, ValueError, "'memory_limit' must be a positive number of bytes"),
     ({"memory_limit": float("nan")}, ValueError, "'memory_limit' must be a positive number of bytes"),
+    ({"memory_limit": 1.5}, ValueError, "'memory_limit' must be a whole number of bytes. Got: 1.5, write .* '1.5GiB'"),
+    ({"memory_limit": 2e9 + 0.5}, ValueError, "'memory_limit' must be a whole number of bytes. Got: 2000000000.5"),
     ({"memory_limit": True}, TypeError, "'memory_limit' must be int .* received type bool"),
     ({"resources": [1]}, TypeError, "'resources' must be dict or None"),
     ({"resources": {"CPU": 1}}, ValueError, "Use the 'num_cpus' and 'num_gpus' keyword"),
