@@ -256,6 +256,18 @@ def test_each_cell_is_told_once_to_each_node(
     assert node.reports[-1].cells == {in_cell.origin: "cell-c"}
 
 
+@pytest.mark.parametrize("functions", [1, 2, 20])
+def test_the_calls_of_each_function_are_counted(parts: tuple[Recorder, Reactor, Node], functions: int) -> None:
+    recorder, reactor, node = parts
+    for number in range(functions):
+        for _ in range(number + 1):
+            recorder.count(f"f{number}")
+    reactor.run()
+    (report,) = node.reports
+    assert report.unlisted == {f"f{number}": number + 1 for number in range(functions)}
+    assert report.finished == sum(report.unlisted.values())
+
+
 def test_failed_calls_without_a_row_are_counted_as_failed(parts: tuple[Recorder, Reactor, Node]) -> None:
     recorder, reactor, node = parts
     recorder.count("f")

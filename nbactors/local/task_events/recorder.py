@@ -168,7 +168,7 @@ class Recorder:
         ended, waits = self.ended[:MOST], self.waits[:KINDS]
         self.count_fast = None
         functions, failures = self.unlisted.copy(), self.failures.copy()
-        counts = Counter(functions)
+        counts = _counted(functions)
         counts.update(function for function, _, _ in failures)
         unlisted = {name[:MAX_NAME]: count for name, count in islice(counts.items(), KINDS)}
         tag = self._node.tag
@@ -209,6 +209,14 @@ class Recorder:
         cells = {origin: id_of(ids.cell_of(origin)) for origin in islice(fresh, CELLS - len(self._told))}
         self._told.update(cells)
         return {origin: cell_id[:MAX_NAME] for origin, cell_id in cells.items() if cell_id}
+
+
+def _counted(functions: list[str]) -> Counter[str]:
+    """Return how often each function is in the list."""
+    # A busy process has 50,000 calls in half a second, and often one function. To count identical texts takes 6 ns for
+    # each, a Counter takes 25 ns.
+    names = set(functions)
+    return Counter({names.pop(): len(functions)} if len(names) == 1 else functions)
 
 
 def _by_actor(failures: list[tuple[str, bytes, bool]]) -> list[messages.ActorTotals]:

@@ -9,7 +9,7 @@ import pytest
 
 from nbactors.local.wire import ids, messages
 from nbactors.local.worker.jobs.caller_jobs import CallerJobs
-from nbactors.local.worker.jobs.hosted import Hosted
+from nbactors.local.worker.jobs.hosted import MOST_NAMES, Hosted
 from nbactors.local.worker.jobs.job import Job
 from nbactors.local.worker.running import lookout
 from nbactors.local.worker.running.lookout import Lookout
@@ -110,6 +110,20 @@ class TestHosted:
         assert not hosted.is_async
         hosted.calls = self.Calls()  # type: ignore[assignment]
         assert hosted.is_async
+
+    def test_the_name_of_a_method_is_one_object_for_all_calls(self) -> None:
+        hosted = Hosted()
+        assert hosted.name_of("add") == ".add", "before the node has told the class"
+        hosted.class_name = "Counter"
+        first = hosted.name_of("".join(["a", "dd"]))
+        assert (first, hosted.name_of("add") is first) == ("Counter.add", True)
+
+    def test_names_of_methods_that_callers_invent_are_forgotten(self) -> None:
+        hosted = Hosted()
+        hosted.class_name = "Counter"
+        for number in range(2 * MOST_NAMES):
+            assert hosted.name_of(f"m{number}") == f"Counter.m{number}"
+        assert len(hosted.names) <= MOST_NAMES
 
 
 class TestLookout:

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from nbactors.local.worker.jobs.job import Job
 
 
+MOST_NAMES = 1000
+"""Methods whose names are kept."""
+
+
 class CallsAtOnce(Protocol):
     """Runs the calls of an actor that runs several at the same time, see `Lanes`. Only the main thread calls `turn`."""
 
@@ -43,6 +47,7 @@ class Hosted:
         made: Set when the constructor has returned.
         calls: Runs the calls of an actor that runs several at the same time; None if the main thread runs them.
         running: The job that the main thread runs.
+        names: Names such as `Counter.increment`, by the method, see `name_of`.
     """
 
     def __init__(self, directory: str = "") -> None:
@@ -57,18 +62,31 @@ class Hosted:
         self.made = threading.Event()
         self.calls: CallsAtOnce | None = None
         self.running: Job | None = None
+        self.names: dict[str, str] = {}
 
     @property
     def is_async(self) -> bool:
         """Whether calls run on event loops."""
         return self.calls is not None and self.calls.is_async
 
+    def name_of(self, method: str) -> str:
+        """Return the name of a method with its class. Any thread.
+
+        Each name is one object: a busy actor keeps the names of its calls for half a second, see `Recorder.unlisted`.
+        """
+        name = f"{self.class_name}.{method}"
+        if not self.class_name:  # calls may arrive before the node's message that this worker hosts an actor
+            return name
+        if len(self.names) >= MOST_NAMES:  # callers may ask for any name
+            self.names.clear()
+        return self.names.setdefault(method, name)
+
     def function_of(self, job: Job) -> str:
         """Return the name of a job's function, such as `Counter.increment`, also before the job has begun."""
         message = job.message
         if job.name:
             return job.name
-        return message.name if isinstance(message, messages.Run) else f"{self.class_name}.{message.method}"
+        return message.name if isinstance(message, messages.Run) else self.name_of(message.method)
 
     def enter(self, job: Job) -> None:
         """Note that user code of a job begins on a loop's thread. SIGINT can interrupt it on the main thread only."""

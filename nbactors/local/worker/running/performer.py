@@ -213,11 +213,11 @@ class Performer:
     def _find(self, job: Job) -> Callable[..., Any]:
         hosted, message = self.hosted, job.message
         if isinstance(message, messages.Call):
-            job.name = f"{hosted.class_name}.{message.method}"
-            job.label = job.label or job.name
+            method = message.method
+            job.name = name = hosted.names.get(method) or hosted.name_of(method)
+            job.label = job.label or name
             job.module = hosted.module
             self.title.show(job.label)
-            method = message.method
             if method.startswith("__"):
                 if method in METHODS:
                     return self.renewal.find(method)
