@@ -80,6 +80,27 @@ class BriskSelector(selectors.DefaultSelector):
                     pass
             raise
 
+    def modify(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+        """Change what is watched for. What is noted and what epoll knows agree, also after an interruption.
+
+        The standard library's `modify`, interrupted by a handler that does the same, notes what epoll does not know, and
+        leaves it out the next time.
+        """
+        if self._poller is None:
+            return super().modify(fileobj, events, data)
+        keys: dict[int, selectors.SelectorKey] = self._fd_to_key  # type: ignore[attr-defined]
+        fd = self.get_key(fileobj).fd
+        changed = keys[fd] = keys[fd]._replace(events=events, data=data)
+        key: selectors.SelectorKey | None = changed
+        while key is not None:
+            wanted = (key.events & selectors.EVENT_READ and _READABLE) | (key.events & selectors.EVENT_WRITE and _WRITABLE)
+            self._poller.modify(fd, wanted)
+            latest = keys.get(fd)
+            if latest is key:
+                break
+            key = latest
+        return changed
+
     def look(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """Do what `select` of the standard library does in half the time, by leaving out what epoll does not need."""
         if self._poll is None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import os
+import select
 import selectors
+import socket
 from collections.abc import Callable, Iterator
 from time import monotonic
 
@@ -186,3 +188,33 @@ def test_the_selector_of_an_event_loop_spins_too(pipe, between_looks, monkeypatc
         wait_shortly(selector, pipe)
         between_looks(pipe.write)
         assert selector.select(NEVER_S)
+
+
+@pytest.mark.skipif(not hasattr(select, "epoll"), reason="no epoll")
+@pytest.mark.parametrize("point", ["before", "after"])
+def test_a_change_that_a_handler_interrupts_with_another_one_leaves_both_records_alike(point: str) -> None:
+    ours, theirs = socket.socketpair()
+    selector = BriskSelector()
+    both = selectors.EVENT_READ | selectors.EVENT_WRITE
+    selector.register(ours.fileno(), selectors.EVENT_READ)
+    poller = selector._poller
+
+    class Interrupted:
+        def modify(self, fd: int, events: int) -> None:
+            selector._poller = selector._selector = poller
+            if point == "after":
+                poller.modify(fd, events)
+            selector.modify(fd, both)
+            selector.modify(fd, selectors.EVENT_READ)
+            if point == "before":
+                poller.modify(fd, events)
+
+    selector._poller = selector._selector = Interrupted()  # type: ignore[attr-defined, assignment]
+    selector.modify(ours.fileno(), both)
+    selector.modify(ours.fileno(), both)
+    assert [mask for _, mask in selector.look(0)] == [selectors.EVENT_WRITE]
+    selector.modify(ours.fileno(), selectors.EVENT_READ)
+    assert selector.look(0) == []
+    selector.close()
+    ours.close()
+    theirs.close()
