@@ -89,12 +89,18 @@ class BriskSelector(selectors.DefaultSelector):
         if self._poller is None:
             return super().modify(fileobj, events, data)
         keys: dict[int, selectors.SelectorKey] = self._fd_to_key  # type: ignore[attr-defined]
-        fd = self.get_key(fileobj).fd
+        fd: int = self._fileobj_lookup(fileobj)  # type: ignore[attr-defined]
         changed = keys[fd] = keys[fd]._replace(events=events, data=data)
         key: selectors.SelectorKey | None = changed
         while key is not None:
-            wanted = (key.events & selectors.EVENT_READ and _READABLE) | (key.events & selectors.EVENT_WRITE and _WRITABLE)
-            self._poller.modify(fd, wanted)
+            wanted = (key.events & selectors.EVENT_READ and _READABLE) | (
+                key.events & selectors.EVENT_WRITE and _WRITABLE
+            )
+            try:
+                self._poller.modify(fd, wanted)
+            except OSError:  # as in the standard library: it is watched no more
+                keys.pop(fd, None)
+                raise
             latest = keys.get(fd)
             if latest is key:
                 break

@@ -218,3 +218,20 @@ def test_a_change_that_a_handler_interrupts_with_another_one_leaves_both_records
     selector.close()
     ours.close()
     theirs.close()
+
+
+def test_what_is_not_watched_cannot_be_changed() -> None:
+    ours, theirs = socket.socketpair()
+    fd = ours.fileno()
+    selector = BriskSelector()
+    with pytest.raises(KeyError, match=str(fd)):
+        selector.modify(fd, selectors.EVENT_READ)
+    selector.register(fd, selectors.EVENT_READ)
+    ours.close()
+    with pytest.raises(OSError, match=r"Bad file descriptor|No such file"):
+        selector.modify(fd, selectors.EVENT_WRITE)
+    assert fd not in selector.get_map()
+    selector.close()
+    with pytest.raises(KeyError, match=str(fd)):
+        selector.modify(fd, selectors.EVENT_READ)
+    theirs.close()
