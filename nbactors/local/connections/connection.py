@@ -207,7 +207,8 @@ class Connection:
         me = get_ident()
         while self._outbox.messages or self._part is not None or self._batch is not None or self._due is not None:
             if self._sender == me:  # a handler or finalizer has interrupted this thread while it sent
-                self._drain()
+                if not self._drain():  # the interrupted sender may be kept from this by a wait here
+                    self._await_room()
                 break
             if self._sender:
                 return False

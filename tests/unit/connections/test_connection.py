@@ -5,8 +5,10 @@ from __future__ import annotations
 import errno
 import gc
 import os
+import selectors
 import socket
 from collections.abc import Callable, Iterator
+from threading import get_ident
 from typing import Any
 
 import pytest
@@ -571,3 +573,16 @@ def test_the_close_closes_descriptors_of_chunks_that_were_not_decoded(reactor: S
     receiver.close()
     assert os.read(reader, 1) == b"", "no copy of the write end is left"
     os.close(reader)
+
+
+def test_a_handler_that_finds_the_socket_full_has_the_leader_wait_for_room(
+    ends: Ends, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sender that it has interrupted cannot: the handler may wait for an answer."""
+    watched: list[int] = []
+    monkeypatch.setattr(ends.reactor, "modify", lambda fd, events, callback: watched.append(events))
+    ends.sender._sender = get_ident()
+    ends.sender.send_now(messages.Warn("x" * LONG))
+    ends.reactor.visit()
+    assert watched == [selectors.EVENT_READ | selectors.EVENT_WRITE]
+    ends.sender._sender = 0
