@@ -17,6 +17,7 @@ import pytest
 import nbactors as ray
 from nbactors import engine
 from nbactors.local.objects.arrivals import Arrivals
+from nbactors.testing import eventually
 from nbactors.util import ActorPool, as_completed, map_unordered
 from nbactors.util.calls import cancel_all
 
@@ -251,8 +252,16 @@ def get_while_others_fail(count: int) -> Step:
     waited = [actor.never.remote() for _ in range(count)]
     failing = [actor.never.remote() for _ in range(count)]
     ray.get(actor.one.remote())
+    counted = threading.get_ident()
+    reactor = engine.current().process.reactor  # type: ignore[attr-defined]
+
+    def is_led_by_the_counted_thread() -> bool:
+        leader = reactor.leader
+        return leader is not None and leader.ident == counted
 
     def fail() -> None:
+        # The thread that waits first does the work until its own result is there.
+        eventually(is_led_by_the_counted_thread)
         for ref in failing:
             ray.cancel(ref)
         ended(failing)
