@@ -22,8 +22,8 @@ jupyter.server            : jupyter util exceptions frontend version views  + ju
 jupyter                   : package in_worker util upkeep actor remote_function object_ref object_ref_generator
                             byte_sizes exceptions frontend views
                           + IPython anywidget ipywidgets traitlets tblib psutil
-cli                       : cluster.observing cluster.preflight benchmark util byte_sizes exceptions version views
-                                                                                  + click psutil rich textual
+cli                       : cluster.observing cluster.preflight benchmark util byte_sizes exceptions speedups
+                            version views                                         + click psutil rich textual
 benchmark                 :                                                                     + typing_extensions
 testing                   : exceptions frontend local.access local.sockets                      + msgspec psutil
 cloudpickle               : pickling api definitions                                                     + cloudpickle
@@ -66,6 +66,7 @@ ray_names                 :                                                     
 ownership                 :
 limits                    :
 version                   :
+speedups                  :
 
 cluster                   : cluster.observing cluster.preflight cluster.host cluster.common definitions engine
                             exceptions frontend object_ref object_ref_generator options version views        + ray
@@ -107,11 +108,12 @@ local.task_events         : byte_sizes local.reactor local.wire frontend limits 
 local.objects             : pickling local.connections local.store local.reactor local.cgroups local.current
                             local.membership
                             local.wire engine exceptions frontend object_ref object_ref_generator views
-local.connections         : local.reactor local.membership local.sockets local.wire exceptions version    + msgspec
+local.connections         : local.reactor local.membership local.sockets local.wire exceptions speedups version
+                                                                                                              + msgspec
 local.environment         : pickling local.installation local.packages local.wire runtime_env
 local.packages            : local.access runtime_env exceptions frontend
 local.membership          : exceptions
-local.reactor             : frontend
+local.reactor             : frontend speedups
 local.current             : engine exceptions
 local.store               : local.memory_files exceptions
 local.cancelling          : local.stack_of_actor local.wire

@@ -14,9 +14,10 @@ from threading import get_ident
 from typing import Any
 
 from nbactors.local.connections.intake import CUT_OFF, MISSING, Mark, close_chunks, close_fds, with_fds
-from nbactors.local.connections.outbox import MAX_FDS, Outbox, Parcel, Part, parts
+from nbactors.local.connections.outbox import MAX_FDS, Outbox, Parcel, Part, Rest, parts
 from nbactors.local.reactor.reactor import Reactor
 from nbactors.local.wire.framing import NOTHING, Codec, FrameError, cut
+from nbactors.speedups import Line
 
 GATHER = 256
 """The number of queued messages at which `send` flushes, if nothing has flushed earlier."""
@@ -45,12 +46,14 @@ class Sent:
     connection: Connection | None
 
 
-class Connection:
+class Connection(Line):
     """One connection of this process.
 
     `send` and `flush` may be called on any thread. `on_message` and `on_close` run on the leader's thread. A failing
     write does not close the connection: it shuts the socket down, and the leader closes when it reads the end of the
     stream, so that a connection ends in one place only.
+
+    The usual case of sending and receiving is one step of `Line`, if that is compiled; all else are the steps here.
 
     Args:
         on_message: Called with (connection, message); called again if an asynchronous exception aborts it.
@@ -66,6 +69,10 @@ class Connection:
         on_close: Callable[[Connection, str], None],
     ) -> None:
         self.sock: Any = None
+        self._fd = -1
+        """The number of the socket's descriptor, while there is a socket."""
+        self._is_quick = False
+        """Whether the steps of `Line` may serve this connection."""
         self._receiver: Iterator[Any] = iter(())
         """Each step of this iterator is one receive, and yields the received chunk."""
         if sock is not None:
@@ -86,8 +93,8 @@ class Connection:
         self._on_message = on_message
         self._on_close = on_close
         self._outbox = Outbox()
-        self._batch: Outbox | None = None
-        """The messages that the sender encodes now."""
+        self._batch: Outbox | Rest | None = None
+        """The messages that the sender encodes now, or what the steps of `Line` have left to be sent."""
         self._part: Part | None = None
         """The part that the sender sends now."""
         self._due: Any = None
@@ -114,7 +121,9 @@ class Connection:
         self._on_message = on_message
 
     def _use(self, sock: socket.socket) -> None:
-        self._receiver = receiver_of(sock)
+        receiver, fd = receiver_of(sock), sock.fileno()
+        self._receiver = receiver
+        self._fd = fd
         self.sock = sock
 
     def start(self) -> None:
@@ -178,7 +187,12 @@ class Connection:
             message = Parcel(message, fds, not self._lends)
             count = len(fds)
         try:
-            if sent is None:
+            is_sent = None if fds else self._send_now_quickly(message, sent)
+            if is_sent:
+                return
+            if is_sent is False:  # it is queued
+                pass
+            elif sent is None:
                 self._outbox.fds += count
                 self._outbox.messages.append(message)
             elif sent.connection is None:
@@ -204,6 +218,8 @@ class Connection:
             False if another thread is the sender. It looks into the outbox again before it leaves; but a signal handler
             may wait on its thread before that, so the caller has the reactor flush, too.
         """
+        if self._send_quickly():
+            return True
         me = get_ident()
         while self._outbox.messages or self._part is not None or self._batch is not None or self._due is not None:
             if self._sender == me:  # a handler or finalizer has interrupted this thread while it sent
@@ -268,7 +284,7 @@ class Connection:
         """Make a part of the frame that is due beside messages, see `PeerConnection`. The sender's thread."""
         self._due = None
 
-    def _encode(self, batch: Outbox) -> None:
+    def _encode(self, batch: Any) -> None:
         """Encode a batch into parts; drop the batch if the connection is broken or closed. The sender's thread."""
         part: Part | None = None
         try:
@@ -322,6 +338,8 @@ class Connection:
     # ---------------------------------------------------------------------------------------------------- receiving
 
     def _on_ready(self, mask: int) -> None:
+        if mask == selectors.EVENT_READ and self._receive_quickly():
+            return
         if mask & selectors.EVENT_WRITE:
             self._watch(selectors.EVENT_READ)
             self.flush()
@@ -349,13 +367,17 @@ class Connection:
             except BlockingIOError:
                 return
             except OSError as error:
-                self.lose(f"the connection broke: {error.strerror or error}")
+                self._broke(error)
                 return
             self.go_on()
         finally:
             reactor.reading = outer
             if self._chunks or self._messages:  # an exception has aborted their handling
                 reactor.trash.append(self.go_on)
+
+    def _broke(self, error: OSError) -> None:
+        """Handle an error of a receive. The system tells it once: the next receive finds the end of the stream."""
+        self.lose(f"the connection broke: {error.strerror or error}")
 
     def go_on(self) -> None:
         """Handle what was received; an interrupted `go_on` is continued at its message. The leader's thread."""
@@ -372,11 +394,8 @@ class Connection:
                             message.action()
                         else:
                             on_message(self, message)
-                    except FrameError as error:
-                        self.close(str(error))
                     except BaseException as error:  # noqa: BLE001 - see `blame`
-                        self._begun = None
-                        self._reactor.blame(error, on_message, self, message)
+                        self._blame(error, on_message, message)
                     if self.unpacked:
                         self._finish(message)
                     elif messages and messages[-1] is message:
@@ -390,6 +409,21 @@ class Connection:
         except BaseException:
             self._reactor.trash.append(self.go_on)
             raise
+
+    def _blame(self, error: BaseException, on_message: Callable[..., None], message: Any) -> None:
+        """Handle an exception of the handling of a message. Called in the `except` clause that caught it."""
+        if isinstance(error, FrameError):
+            self.close(str(error))
+            return
+        self._begun = None
+        self._reactor.blame(error, on_message, self, message)
+
+    def _failed(self, error: BaseException, on_message: Callable[..., None], message: Any) -> None:
+        """Do what `_blame` does, for a message that `Line` has handed on."""
+        try:
+            raise error
+        except BaseException as raised:  # noqa: BLE001 - see `blame`
+            self._blame(raised, on_message, message)
 
     def _decode(self, chunk: Any) -> None:
         """Decode a chunk into `_messages`, which is empty. If aborted, it can be repeated: its stores are one step."""
@@ -472,6 +506,12 @@ class Connection:
         close_fds(owned.values())
         self._let_go()
         self._on_close(self, why)
+
+    def forget(self) -> None:
+        """In a forked child: close its copy of the socket, whose number may become that of another file."""
+        self._is_quick = False
+        if self.sock is not None:
+            self.sock.close()
 
     def _let_go(self) -> None:
         """Close the socket, and drop the chunks that were not decoded."""

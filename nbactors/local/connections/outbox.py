@@ -60,6 +60,10 @@ class Outbox:
         self.fds = 0
 
 
+Rest = tuple[bytes, int]
+"""A frame, and how many of its bytes the socket has taken."""
+
+
 class Part:
     """Bytes that go out with one send, with up to `MAX_FDS` descriptors.
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from nbactors import exceptions
 from nbactors.local.connections.connection import Connection, receiver_of, unpack
 from nbactors.local.connections.intake import CUT_OFF, MISSING, Mark, close_fds, with_fds
-from nbactors.local.connections.outbox import MAX_FDS, Outbox, Part, parts
+from nbactors.local.connections.outbox import MAX_FDS, Outbox, Part, Rest, parts
 from nbactors.local.reactor.reactor import Reactor
 from nbactors.local.wire import failures, messages
 from nbactors.local.wire.framing import (
@@ -115,11 +115,39 @@ class PeerConnection(Connection):
         self._told = 0
         self._telling = False
         self._progress = (0, 0)
+        self._equip_line()
+
+    def _equip_line(self) -> None:
+        """Give the steps of `Line` what they need beside the attributes of the steps here."""
+        self._no_tail = NOTHING
+        self._encode_quickly = self._peer_codec.encode_body
+        self._decode_quickly = self._peer_codec.decode_body
+        self._forget_at = FORGET
+        self._untold_limit = ACKNOWLEDGE_BYTES
+        self._is_quick = True
+
+    def route(self, handlers: dict[type, Callable[[Any, Any], None]], once: frozenset[type]) -> None:
+        """Have the steps of `Line` call the handler of each message's type themselves, as `Peers.dispatch` does.
+
+        Args:
+            handlers: The function that handles a message, by the message's type.
+            once: Messages whose effect must not come twice, see `begin_once`.
+        """
+        self._once = once
+        self._handlers = handlers
 
     # ------------------------------------------------------------------------------------------------------ sending
 
-    def _encode(self, batch: Outbox) -> None:
+    def _encode(self, batch: Outbox | Rest) -> None:
         received = self.received
+        if isinstance(batch, tuple):
+            frame, taken = batch
+            part = Part(memoryview(frame)[taken:], (), (), None)
+            if self._batch is batch:
+                if not self._broken:
+                    self._part = part
+                self._batch = None
+            return
         if batch.fds or self.closed:
             self._encode_all(batch)
             return
@@ -361,11 +389,12 @@ class PeerConnection(Connection):
     def _take(self, sock: socket.socket, due: Any, *, resuming: bool) -> bool:
         """Take a socket and what it begins with, in one step, unless there is a socket already."""
         sock.setblocking(False)
-        receiver = receiver_of(sock)
+        receiver, fd = receiver_of(sock), sock.fileno()
         if self.closed or self.sock is not None:  # a calling thread and the leader's timer have both made a socket
             sock.close()
             return False
         self._receiver = receiver
+        self._fd = fd
         self.sock = sock
         self._due = due
         self._resuming = resuming

@@ -125,6 +125,7 @@ class Peers:
         assert isinstance(connection, PeerConnection)
         self._callers.setdefault(connection.peer_id, set()).add(connection)
         connection.hand_to(self.dispatch)
+        connection.route(self.handlers, _ONCE)
 
     def _on_attach(self, connection: Connection, message: messages.Attach) -> None:
         """Tie a socket to its connection, a new one or one whose socket has broken. The leader's thread."""
@@ -167,6 +168,7 @@ class Peers:
             connection.link = next(self._numbers)
             connection.peer_id = process_id
             connection.is_outgoing = True
+            connection.route(self.handlers, _ONCE)
             connection.after_batch = self._owner.after_batch
             self._owner.equip(connection)
             try:
@@ -334,8 +336,7 @@ class Peers:
     def forget(self) -> None:
         """In a forked child: close its copies of the sockets. Takes no lock: a thread of the parent may hold it."""
         for connection in self._everyone():
-            if connection.sock is not None:
-                connection.sock.close()
+            connection.forget()
 
     def close(self) -> None:
         """Close all connections, when the process leaves the node."""

@@ -17,8 +17,11 @@ import os
 import select
 import selectors
 import time
+from collections.abc import Callable
 from time import monotonic
 from typing import Any
+
+from nbactors.speedups import compiled
 
 SPIN_S = 0.0003
 """The selector spins for at most this long, in seconds, before it sleeps."""
@@ -39,12 +42,22 @@ AT_ONCE_S = 0.00002
 LONGEST_S = 3600.0
 """The longest timeout of one poll, in seconds: epoll rejects very large numbers."""
 
+NONE = -1
+
 _MAX_EVENTS = 64
 """The highest number of events that one poll returns."""
 
 _READABLE, _WRITABLE = int(getattr(select, "EPOLLIN", 1)), int(getattr(select, "EPOLLOUT", 4))
 
+_Keys = dict[int, selectors.SelectorKey]
+_Events = list[tuple[selectors.SelectorKey, int]]
+
 _give_way = getattr(os, "sched_yield", None) or (lambda: time.sleep(0))
+
+
+if compiled is not None:
+    _look: Callable[[int, _Keys, float], _Events] = compiled.look
+    _spin: Callable[[int, _Keys, float, float], tuple[_Events, int, bool]] = compiled.spin
 
 
 def _processors() -> int:
@@ -67,6 +80,8 @@ class BriskSelector(selectors.DefaultSelector):
         poller: Any = getattr(self, "_selector", None)
         self._poller = poller if hasattr(select, "epoll") and isinstance(poller, select.epoll) else None
         self._poll: Any = self._poller.poll if self._poller is not None else None
+        self._epoll_fd = self._poller.fileno() if self._poller is not None and compiled is not None else NONE
+        """For the compiled part; `NONE` for the steps in Python."""
 
     def unregister(self, fileobj: Any) -> selectors.SelectorKey:
         """Stop watching, also what is only half registered: an exception has come just when epoll had taken it."""
@@ -83,8 +98,8 @@ class BriskSelector(selectors.DefaultSelector):
     def modify(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
         """Change what is watched for. What is noted and what epoll knows agree, also after an interruption.
 
-        The standard library's `modify`, interrupted by a handler that does the same, notes what epoll does not know, and
-        leaves it out the next time.
+        The standard library's `modify`, interrupted by a handler that does the same, notes what epoll does not know,
+        and leaves it out the next time.
         """
         if self._poller is None:
             return super().modify(fileobj, events, data)
@@ -112,8 +127,10 @@ class BriskSelector(selectors.DefaultSelector):
         if self._poll is None:
             return super().select(timeout)
         keys: dict[int, selectors.SelectorKey] = self._fd_to_key  # type: ignore[attr-defined]
-        events = []
         seconds = -1 if timeout is None else timeout if timeout < LONGEST_S else LONGEST_S
+        if self._epoll_fd != NONE:
+            return _look(self._epoll_fd, keys, seconds)
+        events = []
         for fd, event in self._poll(seconds, _MAX_EVENTS):
             key = keys.get(fd)
             if key is not None:
@@ -129,18 +146,13 @@ class BriskSelector(selectors.DefaultSelector):
             return look(timeout)
         began = now = monotonic()
         if self._is_brisk and now > self._rests_until:
-            until = began + SPIN_S
-            while now < until:
-                events = look(0)
-                if events:
-                    self.found_at_once = now == began
-                    return events
-                latest = now
-                _give_way()
-                now = monotonic()
-                if now - latest > PUSHED_ASIDE_S:
-                    self._rest(now)
-                    break
+            events, looks, is_pushed_aside = self._spin()
+            if events:
+                self.found_at_once = looks == 1
+                return events
+            now = monotonic()
+            if is_pushed_aside:
+                self._rest(now)
             if timeout is not None:
                 timeout = max(timeout - (now - began), 0)
         events = look(timeout)
@@ -148,6 +160,31 @@ class BriskSelector(selectors.DefaultSelector):
         self.found_at_once = waited < AT_ONCE_S
         self._is_brisk = self._may_spin and waited < SPIN_S
         return events
+
+    def _spin(self) -> tuple[list[tuple[selectors.SelectorKey, int]], int, bool]:
+        """Poll for up to `SPIN_S`. Return the events, the number of polls, and whether another process came between."""
+        if self._epoll_fd != NONE:
+            keys: dict[int, selectors.SelectorKey] = self._fd_to_key  # type: ignore[attr-defined]
+            return _spin(self._epoll_fd, keys, SPIN_S, PUSHED_ASIDE_S)
+        looks = 0
+        now = monotonic()
+        until = now + SPIN_S
+        while now < until:
+            events = self.look(0)
+            looks += 1
+            if events:
+                return events, looks, False
+            latest = now
+            _give_way()
+            now = monotonic()
+            if now - latest > PUSHED_ASIDE_S:
+                return [], looks, True
+        return [], looks, False
+
+    def close(self) -> None:
+        """Close the selector. A thread that polls it later fails, and polls no other file of the same number."""
+        self._epoll_fd = NONE
+        super().close()
 
     def _rest(self, now: float) -> None:
         """Do not spin for a while: twice as long as the last time if that has ended a moment ago."""

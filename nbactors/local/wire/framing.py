@@ -65,17 +65,17 @@ class Codec(Generic[M]):
     """
 
     def __init__(self, union: Any, limit: int, longest: int | None = None) -> None:
-        self._encode_strictly = msgspec.msgpack.Encoder().encode
-        self._decode: Callable[[Any], list[M]] = _decoder(union, longest)
+        self.encode_body = msgspec.msgpack.Encoder().encode
+        self.decode_body: Callable[[Any], list[M]] = _decoder(union, longest)
         self._longest = longest or sys.maxsize
         self.limit = limit
 
     def _encode(self, batch: Any) -> bytes:
         """Encode messages with any text: an error here would also keep all later messages from being sent."""
         try:
-            return self._encode_strictly(batch)
+            return self.encode_body(batch)
         except UnicodeEncodeError:
-            return self._encode_strictly(_without_surrogates(batch))
+            return self.encode_body(_without_surrogates(batch))
 
     def encode(self, batch: list[M]) -> bytes:
         """Return `batch` as one frame, or as several frames if one would be longer than the receiver accepts.
@@ -97,7 +97,7 @@ class Codec(Generic[M]):
             FrameError: The body is not a valid array of messages.
         """
         try:
-            return self._decode(body)
+            return self.decode_body(body)
         except (msgspec.MsgspecError, RecursionError) as error:
             raise FrameError(f"malformed frame: {error}") from error
 
@@ -141,7 +141,7 @@ class PeerCodec(Codec[messages.Peer]):
     def decode(self, body: bytes | memoryview) -> list[messages.Peer]:
         """See the base class."""
         try:
-            return self._decode(body[RECEIVED:])
+            return self.decode_body(body[RECEIVED:])
         except (msgspec.MsgspecError, RecursionError) as error:
             raise FrameError(f"malformed frame: {error}") from error
 

@@ -107,7 +107,7 @@ def test_a_malformed_first_frame_closes_the_connection(spoken: Spoken, reactor: 
 
 
 def test_messages_that_are_too_long_together_travel_in_several_frames(line: Line) -> None:
-    line.caller.connection._peer_codec.limit = 200
+    line.caller.limit_frames(200)
     for number in range(10):
         line.caller.connection.send(call(number, bytes(50)))
     line.reactor.settle()
@@ -116,7 +116,7 @@ def test_messages_that_are_too_long_together_travel_in_several_frames(line: Line
 
 
 def test_a_message_that_is_too_long_for_one_frame_fails_alone(line: Line) -> None:
-    line.caller.connection._peer_codec.limit = 200
+    line.caller.limit_frames(200)
     with pytest.raises(FrameError, match="exceeds the limit of 200 bytes"):
         line.caller.connection.send_now(call(1, bytes(500)))
     line.caller.connection.send_now(call(2))
@@ -231,7 +231,7 @@ def test_the_descriptors_of_messages_in_one_frame_stay_with_their_messages(line:
 
 def test_the_descriptors_stay_with_their_messages_where_a_frame_is_divided(line: Line, files: Files) -> None:
     taken = take_all(line.caller)
-    line.worker.connection._peer_codec.limit = 20
+    line.worker.limit_frames(20)
     arenas(line.worker.connection, files, *range(6))
     line.reactor.settle()
     assert taken == list(range(6))
@@ -320,6 +320,7 @@ def test_a_handler_that_waits_takes_the_same_file_again(line: Line, files: Files
 # ----------------------------------------------------------------------------------------------------- interruptions
 
 
+@pytest.mark.usefixtures("in_python")
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_a_handler_that_interrupts_the_encoding_repeats_no_message(line: Line, after: bool) -> None:
     connection = line.caller.connection
@@ -330,6 +331,7 @@ def test_a_handler_that_interrupts_the_encoding_repeats_no_message(line: Line, a
     assert line.worker.connection.received == 2
 
 
+@pytest.mark.usefixtures("in_python")
 def test_a_handler_that_interrupts_the_encoding_repeats_no_file(line: Line, files: Files) -> None:
     taken = take_all(line.caller)
     connection = line.worker.connection
@@ -350,6 +352,7 @@ def test_a_handler_that_interrupts_a_send_at_the_socket_repeats_no_message(line:
     assert line.worker.numbers == [1, 2]
 
 
+@pytest.mark.usefixtures("in_python")
 def test_a_handler_may_interrupt_an_acknowledgement(line: Line) -> None:
     line.caller.connection.send_now(call(1))
     line.reactor.settle()
@@ -361,6 +364,7 @@ def test_a_handler_may_interrupt_an_acknowledgement(line: Line) -> None:
     assert kept(line.caller.connection) == 0
 
 
+@pytest.mark.usefixtures("in_python")
 @pytest.mark.parametrize("before", [0, 1], ids=["the-first-frame", "a-small-frame"])
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_a_handler_that_interrupts_the_decoding_handles_each_message_once(line: Line, before: int, after: bool) -> None:
@@ -376,6 +380,7 @@ def test_a_handler_that_interrupts_the_decoding_handles_each_message_once(line: 
     assert connection.received == before + 1
 
 
+@pytest.mark.usefixtures("in_python")
 @pytest.mark.parametrize("before", [0, 1], ids=["the-first-frame", "a-small-frame"])
 def test_an_exception_from_outside_in_the_decoding_loses_no_message(line: Line, before: int) -> None:
     for number in range(before):
@@ -391,6 +396,7 @@ def test_an_exception_from_outside_in_the_decoding_loses_no_message(line: Line, 
     assert connection.received == before + 1
 
 
+@pytest.mark.usefixtures("in_python")
 def test_an_exception_from_outside_in_the_encoding_loses_and_repeats_nothing(line: Line) -> None:
     connection = line.caller.connection
     connection._encode_batch = interrupted(connection._peer_codec.encode, raising(LookupError("from outside")), True)

@@ -270,6 +270,7 @@ def test_confirm_tells_a_received_count_of_zero(reactor: SteppedReactor, pair: P
 # ----------------------------------------------------------------------------------------------------- interruptions
 
 
+@pytest.mark.usefixtures("in_python")
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_a_handler_that_interrupts_the_resume_may_send(line: Line, after: bool) -> None:
     line.worker.connection.send_now(reply(1))
@@ -280,6 +281,7 @@ def test_a_handler_that_interrupts_the_resume_may_send(line: Line, after: bool) 
     assert line.caller.numbers == [1, 2]
 
 
+@pytest.mark.usefixtures("in_python")
 def test_an_exception_from_outside_in_the_resume_loses_and_repeats_nothing(line: Line) -> None:
     line.worker.connection.send_now(reply(1))
     line.caller.connection.send_now(call(1))
@@ -292,6 +294,7 @@ def test_an_exception_from_outside_in_the_resume_loses_and_repeats_nothing(line:
     assert line.caller.numbers == line.worker.numbers == [1]
 
 
+@pytest.mark.usefixtures("in_python")
 @pytest.mark.parametrize("size", [0, 30_000], ids=["small", "long"])
 def test_a_break_during_the_encoding_keeps_the_frame(line: Line, size: int) -> None:
     connection = line.caller.connection

@@ -40,6 +40,11 @@ class Side:
     def _note_break(self, connection: PeerConnection, why: str) -> None:
         self.broken.append(why)
 
+    def limit_frames(self, size: int) -> None:
+        """Have the connection send no longer frames, in bytes."""
+        self.connection._peer_codec.limit = size
+        self.connection._limit_of_frame = size
+
     @property
     def numbers(self) -> list[int]:
         """The numbers of the calls or answers that have arrived."""

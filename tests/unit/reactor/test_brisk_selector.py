@@ -50,6 +50,12 @@ def pipe() -> Iterator[Pipe]:
     pipe.close()
 
 
+@pytest.fixture(autouse=True)
+def in_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have selectors spin by the steps in Python, where a test can act between two of them."""
+    monkeypatch.setattr(brisk_selector, "compiled", None)
+
+
 @pytest.fixture(params=["with two processors"])
 def selector(request: pytest.FixtureRequest, pipe: Pipe, monkeypatch: pytest.MonkeyPatch) -> Iterator[BriskSelector]:
     processors = 2 if request.param == "with two processors" else 1

@@ -92,4 +92,4 @@ def test_a_text_with_surrogates_is_sent_with_escapes() -> None:
 @pytest.mark.parametrize("make", [framing.control_codec, framing.peer_codec, framing.fork_codec])
 def test_a_decoder_is_made_once(make: Callable[[], framing.Codec[Any]]) -> None:
     """Each actor has a connection to its caller, and a decoder takes longer to make than a call."""
-    assert make()._decode is make()._decode
+    assert make().decode_body is make().decode_body

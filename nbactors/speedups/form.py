@@ -1,0 +1,49 @@
+"""Which form the path of a call has in this process.
+
+`compiled` is the compiled module, None if this process uses the steps in Python only; `why_not` tells then why.
+"""
+
+from __future__ import annotations
+
+import os
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+__all__ = ["Line", "compiled", "why_not"]
+
+VERSION = 1
+"""The version of `_compiled.c` that the code in Python fits. A module of another one was built from another source."""
+
+
+def _load() -> tuple[ModuleType | None, str]:
+    if os.environ.get("NBACTORS_SPEEDUPS") == "0":
+        return None, "NBACTORS_SPEEDUPS is 0"
+    try:
+        _compiled = import_module("nbactors.speedups._compiled")
+    except ImportError:
+        return None, "it was not built: this needs Linux and a C compiler at the installation"
+    if _compiled.VERSION != VERSION:
+        return None, "it was built from another version of nbactors: install again"
+    return _compiled, ""
+
+
+compiled, why_not = _load()
+
+if TYPE_CHECKING:
+    from nbactors.speedups._compiled import Line
+elif compiled is not None:
+    Line = compiled.Line
+else:
+
+    class Line:
+        """The state of a connection; without the compiled part no case is the usual one."""
+
+        def _send_quickly(self) -> bool:
+            return False
+
+        def _send_now_quickly(self, message: object, sent: object, /) -> bool | None:
+            return None
+
+        def _receive_quickly(self) -> bool:
+            return False

@@ -1,0 +1,537 @@
+"""The compiled part does what the steps in Python do, and never half of it."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import itertools
+import os
+import random
+import select
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from time import monotonic
+from typing import Any
+
+import pytest
+
+from nbactors import speedups
+from nbactors.local.connections.connection import Connection
+from nbactors.local.connections.intake import Mark
+from nbactors.local.connections.peer_connection import PeerConnection
+from nbactors.local.reactor.reactor import Reactor
+from nbactors.local.wire import messages
+from nbactors.local.wire.framing import FrameError, peer_codec
+
+pytestmark = pytest.mark.skipif(speedups.compiled is None, reason=f"no compiled part: {speedups.why_not}")
+
+compiled: Any = speedups.compiled
+HELLO = messages.Hello(messages.PROTOCOL_VERSION, b"p" * 16, 1, "peer", "1")
+
+
+def reply(number: int, data: bytes = b"") -> messages.Reply:
+    return messages.Reply(number, data)
+
+
+class Receiver:
+    """A connection whose socket a test writes to."""
+
+    def __init__(self) -> None:
+        self.reactor = Reactor("test")
+        self.far, near = socket.socketpair()
+        self.handled: list[Any] = []
+        self.closed: list[str] = []
+        self.on_message: Callable[[Any], object] = self.handled.append
+        self.connection = PeerConnection(self.reactor, near, self._take, self._note_close, self._note_close)
+        self.connection.start()
+        self.write(peer_codec().encode([HELLO, reply(0)]))
+        self.write(peer_codec().encode([reply(0)]))  # the first frame that counts is received by the steps in Python
+        self.handled.clear()
+
+    def _take(self, connection: Connection, message: Any) -> None:
+        self.on_message(message)
+
+    def _note_close(self, connection: Connection, why: str) -> None:
+        self.closed.append(why)
+
+    def write(self, data: bytes) -> None:
+        self.far.sendall(data)
+        self.reactor.visit()
+
+    def close(self) -> None:
+        self.far.close()
+        self.connection.close()
+        self.reactor.close()
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    made = Receiver()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def quick_receives(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """What each call of the compiled receive has returned."""
+    returned: list[bool] = []
+    quickly = compiled.Line._receive_quickly
+
+    def note(connection: PeerConnection) -> bool:
+        returned.append(quickly(connection))
+        return returned[-1]
+
+    monkeypatch.setattr(PeerConnection, "_receive_quickly", note, raising=False)
+    return returned
+
+
+def test_whole_frames_are_received_quickly_and_their_messages_are_handled_in_order(receiver, quick_receives):
+    receiver.write(peer_codec().encode([reply(1), reply(2)], 3) + peer_codec().encode([reply(3)], 5))
+    assert [message.number for message in receiver.handled] == [1, 2, 3]
+    assert quick_receives == [True]
+    assert (receiver.connection.received, receiver.connection._acknowledged) == (3, 5)
+
+
+def test_a_frame_without_messages_acknowledges_and_does_not_count(receiver, quick_receives):
+    receiver.write(peer_codec().encode([], 7))
+    assert quick_receives == [True]
+    assert (receiver.connection.received, receiver.connection._acknowledged) == (1, 7)
+
+
+def test_what_ends_in_the_middle_of_a_frame_is_completed_by_the_steps_in_python(receiver):
+    frame = peer_codec().encode([reply(1)])
+    for split in range(1, len(frame)):
+        receiver.write(frame[:split])
+        assert not receiver.handled
+        receiver.write(frame[split:])
+        assert [message.number for message in receiver.handled] == [1]
+        receiver.handled.clear()
+
+
+def test_any_cut_of_the_stream_gives_the_same_messages(receiver):
+    rng = random.Random(20)
+    for _ in range(100):
+        numbers = list(range(rng.randrange(1, 60)))
+        frames, rest = [], list(numbers)
+        while rest:
+            size = rng.randrange(1, 10)
+            batch = [reply(number, bytes(rng.choice((0, 10, 5000)))) for number in rest[:size]]
+            frames.append(peer_codec().encode(batch))
+            rest = rest[size:]
+        stream = b"".join(frames)
+        cuts = sorted({0, len(stream), *(rng.randrange(len(stream)) for _ in range(rng.randrange(6)))})
+        receiver.handled.clear()
+        for begin, end in itertools.pairwise(cuts):
+            sender = threading.Thread(target=receiver.far.sendall, args=(stream[begin:end],))
+            sender.start()
+            while sender.is_alive():
+                receiver.reactor.visit()
+            sender.join()
+        until = monotonic() + 10
+        while len(receiver.handled) < len(numbers) and monotonic() < until:
+            receiver.reactor.visit()
+        assert [message.number for message in receiver.handled] == numbers
+        assert not receiver.closed
+
+
+@pytest.mark.parametrize("body", [b"\xc1", b"\x91\x92", b"\x80"], ids=["no-msgpack", "cut-off", "no-list"])
+def test_a_malformed_frame_closes_the_connection_with_the_reason(receiver, body):
+    receiver.write((8 + len(body)).to_bytes(4, "big") + bytes(8) + body)
+    assert "malformed frame" in receiver.closed[0]
+
+
+@pytest.mark.parametrize("length", [0, 7, 0xFFFFFFFF])
+def test_a_frame_of_an_impossible_length_is_left_to_the_steps_in_python(receiver, length):
+    receiver.write(length.to_bytes(4, "big") + bytes(12))
+    if length > 8:
+        assert "exceeds the limit" in receiver.closed[0]
+    else:
+        assert not receiver.handled
+
+
+def test_the_end_of_the_stream_is_told(receiver):
+    receiver.far.shutdown(socket.SHUT_WR)
+    receiver.reactor.visit()
+    assert receiver.closed == ["the other side closed the connection"]
+
+
+def test_an_error_of_the_socket_is_told(receiver, quick_receives):
+    receiver.connection.send_now(reply(1))
+    receiver.far.close()  # without having read
+    receiver.reactor.visit()
+    assert receiver.closed == ["the connection broke: Connection reset by peer"]
+    assert quick_receives == [True]
+    assert receiver.reactor.reading is None
+
+
+@pytest.mark.parametrize("has_fd", [False, True])
+def test_no_lack_of_memory_loses_what_was_received(receiver, has_fd):
+    """The handling of a message may be repeated; but no message is lost, and none is out of order."""
+    testcapi = pytest.importorskip("_testcapi")
+    receive = receiver.connection._receive_quickly
+
+    def handle(message: Any) -> None:
+        receiver.handled.append(getattr(message, "number", 0))
+        receiver.connection.forget_fd(message)
+
+    receiver.on_message = handle
+    opened = os.listdir("/proc/self/fd")
+    for first in range(30):
+        receiver.handled.clear()
+        stream = peer_codec().encode([messages.Arena(1, 1, has_fd)]) + peer_codec().encode([reply(1, bytes(3000))])
+        socket.send_fds(receiver.far, [stream], [receiver.far.fileno()] if has_fd else [])
+        receiver.connection.go_on = lambda: None  # the steps in Python have memory again
+        testcapi.set_nomemory(first, first + 3)
+        try:
+            receive()
+        except MemoryError:
+            pass
+        finally:
+            testcapi.remove_mem_hooks()
+        del receiver.connection.go_on
+        receiver.reactor.visit()
+        receiver.write(peer_codec().encode([reply(2)]))
+        assert [number for number, _ in itertools.groupby(receiver.handled)] == [0, 1, 2]
+        assert receiver.connection.received == 1 + 3 * (first + 1)
+    assert not receiver.closed
+    assert len(os.listdir("/proc/self/fd")) == len(opened)
+
+
+def test_descriptors_are_left_to_the_steps_in_python(receiver):
+    taken: list[int] = []
+    receiver.on_message = lambda message: taken.append(receiver.connection.take_fd(message))
+    reader, writer = os.pipe()
+    socket.send_fds(receiver.far, [peer_codec().encode([messages.Arena(1, 1, True)])], [reader])
+    receiver.reactor.visit()
+    os.close(reader)
+    os.write(writer, b"same")
+    os.close(writer)
+    assert os.read(taken[0], 9) == b"same"
+    os.close(taken[0])
+
+
+def test_a_handler_that_raises_is_called_again_and_the_next_messages_are_handled(receiver):
+    failures = [LookupError("once")]
+
+    def handle(message: Any) -> None:
+        if failures:
+            raise failures.pop()
+        receiver.handled.append(message.number)
+
+    receiver.on_message = handle
+    with pytest.raises(LookupError, match="once"):
+        receiver.write(peer_codec().encode([reply(1), reply(2)]))
+    receiver.reactor.visit()
+    assert receiver.handled == [1, 1, 2]  # again, and once more when the leader goes on, as by the steps in Python
+    assert receiver.reactor.reading is None
+
+
+def test_a_handler_that_refuses_a_message_closes_the_connection(receiver):
+    def refuse(message: Any) -> None:
+        raise FrameError("not this one")
+
+    receiver.on_message = refuse
+    receiver.write(peer_codec().encode([reply(1), reply(2)]))
+    assert receiver.closed == ["not this one"]
+
+
+def test_a_handler_that_waits_inside_handles_the_message_again(receiver):
+    """As a signal handler that interrupts the handling of a message, and waits."""
+    seen: list[int] = []
+
+    def handle(message: Any) -> None:
+        seen.append(message.number)
+        if seen == [1]:
+            receiver.connection.go_on()
+
+    receiver.on_message = handle
+    receiver.write(peer_codec().encode([reply(1), reply(2)]))
+    assert seen == [1, 1, 2]
+
+
+def test_a_mark_that_a_wait_inside_has_left_is_no_message(receiver):
+    """As if an exception had ended a wait of a signal handler, which has read the end of the stream."""
+    marked: list[str] = []
+
+    def handle(message: Any) -> None:
+        receiver.handled.append(message)
+        if message == reply(1):
+            receiver.connection._messages[:0] = [Mark(lambda: marked.append("mark"))]
+
+    receiver.on_message = handle
+    receiver.write(peer_codec().encode([reply(1)]))
+    assert marked == ["mark"]
+    assert receiver.handled == [reply(1)]
+    assert not receiver.closed
+
+
+def test_a_handler_that_is_replaced_meanwhile_is_called(receiver):
+    """As by a finalizer, which runs when the message before is let go."""
+
+    class Last:
+        def __del__(self) -> None:
+            handlers.clear()
+
+    def handler() -> Callable[[Any, Any], None]:
+        return lambda connection, message: receiver.handled.append(message.number)
+
+    handlers: dict[type, Callable[[Any, Any], None]] = {messages.Call: handler()}
+    receiver.connection.route(handlers, frozenset({messages.Call}))
+    receiver.connection._begun = Last()
+    receiver.write(peer_codec().encode([messages.Call(1, "f", b"")]))
+    assert receiver.handled == [1]
+
+
+@pytest.mark.parametrize("name", ["sock", "_outbox", "_chunks", "_messages", "_reactor", "_handlers", "after_batch"])
+def test_what_was_deleted_is_left_to_the_steps_in_python(receiver, name):
+    def delete(message: Any) -> None:
+        delattr(receiver.connection, name)
+        assert not receiver.connection._receive_quickly()
+        assert not receiver.connection._send_quickly()
+        assert receiver.connection._send_now_quickly(reply(1), None) is None
+
+    receiver.on_message = delete
+    kept = getattr(receiver.connection, name)
+    receiver.far.sendall(peer_codec().encode([reply(1)]))
+    try:
+        with contextlib.suppress(AttributeError):
+            receiver.connection._receive_quickly()
+    finally:
+        setattr(receiver.connection, name, kept)
+        receiver.reactor.reading = None
+
+
+def test_a_handler_that_closes_the_connection_is_the_last_one(receiver):
+    seen: list[int] = []
+
+    def handle(message: Any) -> None:
+        seen.append(message.number)
+        receiver.connection.close("enough")
+
+    receiver.on_message = handle
+    receiver.write(peer_codec().encode([reply(1), reply(2)]))
+    assert seen == [1]
+    assert receiver.closed == ["enough"]
+
+
+def test_nothing_is_lost_where_the_socket_is_full(receiver):
+    receiver.far.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    read = bytearray()
+
+    def collect() -> None:
+        while data := receiver.far.recv(1 << 16):
+            read.extend(data)
+
+    reader = threading.Thread(target=collect)
+    sizes = [10, 300_000, 0, 70_000, 10]
+    for number, size in enumerate(sizes):
+        receiver.connection.send_now(reply(number, bytes(size)))
+    assert receiver.connection.unsent
+    reader.start()
+    until = monotonic() + 10
+    while receiver.connection.unsent and monotonic() < until:
+        receiver.reactor.visit()
+    receiver.connection.close()
+    reader.join()
+    found, rest = [], bytes(read)
+    while rest:
+        length = int.from_bytes(rest[:4], "big") + 4
+        found += peer_codec().decode(rest[4:length])
+        rest = rest[length:]
+    assert [(message.number, len(message.data)) for message in found] == list(enumerate(sizes))
+
+
+def test_a_forked_child_sends_on_no_other_file_of_the_same_number(receiver):
+    number = receiver.connection.sock.fileno()
+    receiver.reactor.unregister(number)
+    receiver.connection.forget()
+    ends = socket.socketpair()
+    near, far = ends if ends[0].fileno() == number else ends[::-1]
+    assert near.fileno() == number
+    receiver.connection.send_now(reply(1))
+    assert not select.select([far], [], [], 0)[0]
+    far.send(b"of another one")
+    receiver.connection._on_ready(selectors.EVENT_READ)
+    assert near.recv(99) == b"of another one"
+    near.close()
+    far.close()
+
+
+def test_text_that_no_encoding_knows_is_escaped_by_the_steps_in_python(receiver):
+    receiver.connection.send_now(messages.Call(1, "f\ud800", b""))
+    assert b"f\\ud800" in receiver.far.recv(1 << 16)
+
+
+def test_round_trips_leave_no_object_behind(receiver):
+    def trips(count: int) -> None:
+        for number in range(count):
+            receiver.write(peer_codec().encode([reply(number), reply(number)], receiver.connection._forgotten))
+            receiver.connection.send_now(reply(number))
+            receiver.far.recv(1 << 16)
+            receiver.handled.clear()
+            receiver.connection._kept.clear()
+
+    trips(200)
+    gc.collect()
+    before = sys.getallocatedblocks()
+    trips(2000)
+    gc.collect()
+    assert sys.getallocatedblocks() - before < 200
+
+
+@pytest.mark.parametrize("collects", [True, False])
+def test_the_garbage_collector_is_as_it_was(receiver, collects):
+    was = gc.isenabled()
+    (gc.enable if collects else gc.disable)()
+    try:
+        receiver.write(peer_codec().encode([reply(1)]))
+        receiver.write(b"\0\0\0\x09" + bytes(8) + b"\xc1")
+        receiver.connection.send_now(reply(1))
+        assert gc.isenabled() == collects
+    finally:
+        (gc.enable if was else gc.disable)()
+
+
+# ------------------------------------------------------------------------------------------------------------- polling
+
+
+class Watched:
+    """A pipe in an epoll, with the keys of a selector."""
+
+    def __init__(self) -> None:
+        self.epoll = select.epoll()
+        self.reader, self.writer = os.pipe()
+        self.epoll.register(self.reader, select.EPOLLIN)
+        self.keys = {self.reader: selectors.SelectorKey(self.reader, self.reader, selectors.EVENT_READ, "data")}
+
+    def look(self, seconds: float) -> list[tuple[selectors.SelectorKey, int]]:
+        events: list[tuple[selectors.SelectorKey, int]] = compiled.look(self.epoll.fileno(), self.keys, seconds)
+        return events
+
+    def close(self) -> None:
+        self.epoll.close()
+        os.close(self.reader)
+        os.close(self.writer)
+
+
+@pytest.fixture
+def watched() -> Iterator[Watched]:
+    made = Watched()
+    yield made
+    made.close()
+
+
+def test_a_poll_returns_keys_and_masks(watched):
+    assert watched.look(0) == []
+    os.write(watched.writer, b"x")
+    assert watched.look(-1) == [(watched.keys[watched.reader], selectors.EVENT_READ)]
+
+
+def test_a_descriptor_without_a_key_is_left_out(watched):
+    os.write(watched.writer, b"x")
+    watched.keys.clear()
+    assert watched.look(0) == []
+
+
+@pytest.mark.parametrize("seconds", [0.0001, 0.02])
+def test_a_poll_is_never_shorter_than_its_timeout(watched, seconds):
+    began = monotonic()
+    assert watched.look(seconds) == []
+    assert seconds <= monotonic() - began < 5
+
+
+def test_other_threads_run_while_a_poll_sleeps(watched):
+    writer = threading.Thread(target=os.write, args=(watched.writer, b"x"))
+    writer.start()
+    assert watched.look(10)
+    writer.join()
+
+
+def test_a_signal_handler_runs_in_a_poll_that_goes_on(watched):
+    ran: list[int] = []
+
+    def handle(number: int, frame: object) -> None:
+        ran.append(number)
+        os.write(watched.writer, b"x")
+
+    before = signal.signal(signal.SIGALRM, handle)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.02)
+        assert watched.look(10)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert ran == [signal.SIGALRM]
+
+
+def test_what_a_signal_handler_raises_ends_a_poll(watched):
+    def handle(number: int, frame: object) -> None:
+        raise LookupError("from the handler")
+
+    before = signal.signal(signal.SIGALRM, handle)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.02)
+        with pytest.raises(LookupError, match="from the handler"):
+            watched.look(10)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_a_poll_of_what_is_no_epoll_fails(watched):
+    with pytest.raises(OSError, match="Invalid argument"):
+        compiled.look(watched.reader, watched.keys, 0.0)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        compiled.spin(-1, watched.keys, 0.001, 1.0)
+
+
+def test_spinning_finds_at_once_what_is_there(watched):
+    os.write(watched.writer, b"x")
+    events, polls, is_aside = compiled.spin(watched.epoll.fileno(), watched.keys, 5.0, 5.0)
+    assert [key.fd for key, _ in events] == [watched.reader]
+    assert (polls, is_aside) == (1, False)
+
+
+def test_spinning_ends_with_its_time_and_finds_what_comes_meanwhile(watched):
+    began = monotonic()
+    assert compiled.spin(watched.epoll.fileno(), watched.keys, 0.005, 10.0)[0] == []
+    assert 0.005 <= monotonic() - began < 5
+    writer = threading.Thread(target=os.write, args=(watched.writer, b"x"))
+    writer.start()  # it needs the GIL, which a spinning thread does not keep
+    events, _, _ = compiled.spin(watched.epoll.fileno(), watched.keys, 10.0, 10.0)
+    assert events
+    writer.join()
+
+
+def test_spinning_ends_when_the_processor_was_taken(watched):
+    events, polls, is_aside = compiled.spin(watched.epoll.fileno(), watched.keys, 10.0, 0.0)
+    assert (events, polls, is_aside) == ([], 1, True)
+
+
+# ------------------------------------------------------------------------------------------------------------- loading
+
+
+def form(*lines: str, **variables: str) -> str:
+    program = "\n".join([*lines, "from nbactors import speedups", "print(speedups.compiled is None, speedups.why_not)"])
+    done = subprocess.run(
+        [sys.executable, "-c", program], env={**os.environ, **variables}, capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
+
+
+def test_a_variable_turns_the_compiled_part_off():
+    assert form(NBACTORS_SPEEDUPS="0") == "True NBACTORS_SPEEDUPS is 0"
+
+
+def test_a_module_of_another_version_is_not_used():
+    other = "sys.modules['nbactors.speedups._compiled'] = types.SimpleNamespace(VERSION=0)"
+    assert "install again" in form("import sys, types", other)
+
+
+def test_a_missing_module_is_told_of():
+    assert "C compiler" in form("import sys", "sys.modules['nbactors.speedups._compiled'] = None")
