@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from nbactors import byte_sizes
+from nbactors import byte_sizes, speedups
 from nbactors.cli import clusters, table
 from nbactors.util.state import list_nodes
 from nbactors.version import __version__
@@ -27,7 +27,8 @@ def status(as_json: bool, everywhere: bool, address: str | None) -> None:
     """Show what runs: the nodes, their resources, their object store, the actors.
 
     Sessions of different versions of nbactors may have separate nodes; each node counts all the CPUs. In JSON "nodes"
-    lists all nodes, and the report of this version's node is repeated at the top level.
+    lists all nodes, the report of this version's node is repeated at the top level, and "compiled" tells whether this
+    installation makes calls by its compiled part.
 
     Exit status 0, 1 if a node does not answer, and 3 if no node runs.
     """
@@ -41,9 +42,12 @@ def status(as_json: bool, everywhere: bool, address: str | None) -> None:
     ]
     if as_json:
         own = next((node["status"] for node in nodes if node["is_own"] and node["status"]), None) or {}
-        click.echo(json.dumps({**own, "nodes": nodes} if nodes else None, indent=2))
+        found = {**own, "nodes": nodes, "compiled": not speedups.why_not, "why_not_compiled": speedups.why_not}
+        click.echo(json.dumps(found if nodes else None, indent=2))
     elif nodes:
         click.echo("\n\n".join("\n".join(_lines(node)) for node in nodes))
+        form = f"by the steps in Python; {speedups.why_not}" if speedups.why_not else "by the compiled part"
+        click.echo(f"\nCalls of this installation: {form}.")
     else:
         click.echo("No node runs. A program or notebook that uses nbactors starts one.")
     if not nodes:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from command import SAY_READY, TIMEOUT_S, nbactors, program
 
+from nbactors import speedups
 from nbactors.testing import eventually
 from nbactors.util.state import node_status
 
@@ -77,6 +78,15 @@ def test_status_shows_what_runs() -> None:
         assert row.split()[4:] == ["shop", "1", "CPU"]
         found = json.loads(nbactors("status", "--json").stdout)
         assert found["actors"][0]["name"] == "talker"
+        assert found["compiled"] == (speedups.compiled is not None)
+        assert ("by the compiled part" in status.stdout) == found["compiled"]
+
+
+def test_status_says_why_calls_are_not_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NBACTORS_SPEEDUPS", "0")
+    with program(TALKER):
+        assert "by the steps in Python; NBACTORS_SPEEDUPS is 0." in nbactors("status").stdout
+        assert not json.loads(nbactors("status", "--json").stdout)["compiled"]
 
 
 STORING = """

@@ -65,6 +65,14 @@ def spill(**changed: Any) -> Facts:
     return around(spill={**SURROUNDINGS["spill"], **changed})
 
 
+@pytest.mark.parametrize(("platform", "result"), [("linux", WARN), ("darwin", OK)])
+def test_a_path_of_calls_that_is_not_compiled_is_told_of_where_it_could_be(platform: str, result: str) -> None:
+    facts = replace(HEALTHY, platform=platform, why_not_compiled="it was not built")
+    (finding,) = [one for one in examine(facts) if one.name == "calls"]
+    assert finding.result == result
+    assert bool(finding.mend) == (result == WARN)
+
+
 def wrong(facts: Facts) -> list[tuple[str, str]]:
     return [(one.name, one.result) for one in examine(facts) if one.result != OK]
 

@@ -21,6 +21,8 @@ class Facts:
         open_files_hard: The hard limit of open files, to which nbactors raises the soft one; None for no limit.
         surroundings: As of `nbactors.util.surroundings.surroundings`.
         selinux: Whether SELinux enforces its rules; None without SELinux.
+        platform: As `sys.platform`.
+        why_not_compiled: Why the path of a call is not compiled here; empty if it is.
     """
 
     python: tuple[int, int, int]
@@ -33,3 +35,5 @@ class Facts:
     limits: dict[str, int | None] = field(default_factory=dict)
     open_files_hard: int | None = None
     selinux: bool | None = None
+    platform: str = "linux"
+    why_not_compiled: str = ""

@@ -7,6 +7,7 @@ import sys
 from importlib import metadata
 from typing import Any
 
+from nbactors import speedups
 from nbactors.cli.doctor.facts import Facts
 from nbactors.cli.doctor.rules import PACKAGES
 from nbactors.util.state import list_nodes
@@ -35,6 +36,8 @@ def gather() -> Facts:
         },
         open_files_hard=_limit(resource.RLIMIT_NOFILE, 1),
         selinux=_selinux(),
+        platform=sys.platform,
+        why_not_compiled=speedups.why_not,
     )
 
 

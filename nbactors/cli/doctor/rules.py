@@ -81,6 +81,20 @@ def _nbactors(facts: Facts) -> Iterator[Finding]:
     yield Finding("nbactors", OK, f"nbactors {facts.version}, protocol {facts.surroundings['protocol']}")
 
 
+def _compiled(facts: Facts) -> Iterator[Finding]:
+    if not facts.why_not_compiled:
+        yield Finding("calls", OK, "the compiled part is in use")
+    elif facts.platform != "linux":
+        yield Finding("calls", OK, "the compiled part is for Linux only; the steps in Python do the same")
+    else:
+        yield Finding(
+            "calls",
+            WARN,
+            f"the compiled part is not in use ({facts.why_not_compiled}), so a call takes more processor time",
+            "with a C compiler and the headers of Python (Debian: apt-get install gcc python3-dev), install again",
+        )
+
+
 def _kernel(facts: Facts) -> Iterator[Finding]:
     install = f'{facts.executable} -m pip install --upgrade "nbactors[jupyter]"'
     if not set(_KERNEL) & set(facts.packages):
@@ -288,6 +302,7 @@ def _selinux(facts: Facts) -> Iterator[Finding]:
 CHECKS: tuple[Callable[[Facts], Iterator[Finding]], ...] = (
     _python,
     _nbactors,
+    _compiled,
     _kernel,
     _front_ends,
     _top,
