@@ -55,7 +55,9 @@ def report(node: Sighting, timeout_s: float = stopping.ANSWER_S) -> Report | Non
         except NodeMissingError:
             return None if node.is_node else shown
         except TimeoutError:
-            return replace(shown, state=SILENT)
+            # Look once more: the process may have been stopped just after the first look.
+            is_stopped = _shown(node, process).state == STOPPED
+            return replace(shown, state=STOPPED if is_stopped else SILENT)
         except ConnectionRefusedError:
             return None
         except OSError as error:
