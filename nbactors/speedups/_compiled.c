@@ -39,7 +39,6 @@ typedef struct {
     /* Objects, from `sock` to `decode`: NULL only once deleted, see `is_whole`. `members` has their names in Python. */
     PyObject *sock, *outbox, *part, *batch, *due, *chunks, *messages, *fds, *tail, *no_tail, *kept, *reactor,
         *on_message, *unpacked, *after_batch, *begun, *handlers, *once, *encode, *decode;
-    PyObject *dict, *weak_references;
     int fd;
     char is_quick, broken, closed, resuming, telling;
     unsigned long long sender, received, acknowledged, forgotten, told, untold, evicted, forget,
@@ -86,8 +85,6 @@ static PyMemberDef members[] = {
     {"_forget_at", T_ULONGLONG, offsetof(Line, forget), 0, NULL},
     {"_untold_limit", T_ULONGLONG, offsetof(Line, untold_limit), 0, NULL},
     {"_limit_of_frame", T_ULONGLONG, offsetof(Line, frame_limit), 0, NULL},
-    {"__dictoffset__", T_PYSSIZET, offsetof(Line, dict), READONLY, NULL},
-    {"__weaklistoffset__", T_PYSSIZET, offsetof(Line, weak_references), READONLY, NULL},
     {NULL, 0, 0, 0, NULL},
 };
 
@@ -114,7 +111,6 @@ line_traverse(Line *self, visitproc visit, void *arg)
     for (PyObject **object = FIRST_OBJECT(self); object <= LAST_OBJECT(self); object++) {
         Py_VISIT(*object);
     }
-    Py_VISIT(self->dict);
     return 0;
 }
 
@@ -124,7 +120,6 @@ line_clear(Line *self)
     for (PyObject **object = FIRST_OBJECT(self); object <= LAST_OBJECT(self); object++) {
         Py_CLEAR(*object);
     }
-    Py_CLEAR(self->dict);
     return 0;
 }
 
@@ -133,9 +128,6 @@ line_dealloc(Line *self)
 {
     PyTypeObject *type = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
-    if (self->weak_references != NULL) {
-        PyObject_ClearWeakRefs((PyObject *)self);
-    }
     line_clear(self);
     type->tp_free(self);
     Py_DECREF(type);
