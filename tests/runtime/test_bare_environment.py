@@ -68,7 +68,7 @@ def test_only_the_extra_asks_for_jupyter() -> None:
     asked = importlib.metadata.requires("nbactors") or []
     of_all = {re.split(r"[ <>=;\[]", line)[0] for line in asked if "extra ==" not in line}
     of_jupyter = {re.split(r"[ <>=;\[]", line)[0] for line in asked if re.search(r"extra == ['\"]jupyter['\"]", line)}
-    assert of_all == {"msgspec", "cloudpickle", "psutil", "setproctitle", "click"}
+    assert of_all == {"msgspec", "cloudpickle", "pathspec", "psutil", "setproctitle", "click"}
     assert {"ipykernel", "ipywidgets"} <= of_jupyter
 
 

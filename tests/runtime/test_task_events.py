@@ -112,7 +112,7 @@ def totals_of(actor: object) -> list[tuple[int, int]]:
     with ControlClient.find() as client:
         news = client.request(messages.Follow(client.next_rid(), b"", 0, 0.0))
     assert isinstance(news, messages.TaskNews)
-    return [(each.finished, each.failed) for each in news.totals if each.actor_id == actor._actor_id]  # type: ignore[attr-defined]
+    return [(each.finished, each.failed) for each in news.totals if each.actor_id == actor._actor_id.binary()]  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("seen", [["RUNNING"], ["SUBMITTED_TO_WORKER", "RUNNING"]])
