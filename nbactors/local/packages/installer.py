@@ -187,8 +187,9 @@ class _Installation:
                 elif process.poll() is not None:  # a process that it has left keeps the pipe open
                     return
                 if now > self._deadline:
+                    limit = f"{round(self._timeout_s, 1):g} s"  # without the moments that preparations have taken
                     raise RuntimeEnvSetupError(
-                        f"{self._tool} has not installed {list(self._order['lines'])} within {self._timeout_s:g} s. "
+                        f"{self._tool} has not installed {list(self._order['lines'])} within {limit}. "
                         "Nothing of it is kept. Raise the limit: runtime_env={'config': {'setup_timeout_seconds': "
                         f"...}}}}. All that it has written:\n{self._text()}"
                     )
