@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
+    from nbactors.engine.base import GroupFacts
     from nbactors.object_ref import ObjectRef
 
 
@@ -76,8 +77,8 @@ class Observer(ABC):
         """Return a row for each object and process that has it, and a text for each process whose rows are missing."""
 
     @abstractmethod
-    def placement_groups(self, timeout: float) -> list[dict[str, Any]]:
-        """Return a row for each placement group that is known, removed ones included."""
+    def groups(self, timeout: float) -> list[GroupFacts]:
+        """Return the facts about all placement groups, removed ones included."""
 
     @abstractmethod
     def follow(self) -> Following:

@@ -13,11 +13,13 @@ from nbactors.exceptions import NodeMissingError
 from nbactors.local import cancelling, stack_of_actor
 from nbactors.local.access import discovery, sightings
 from nbactors.local.access.control import ControlClient
+from nbactors.local.group_facts import group_facts
 from nbactors.local.wire import messages
 from nbactors.local.wire.ids import PROCESS_ID_SIZE, cell_of
 from nbactors.version import __version__
 
 if TYPE_CHECKING:
+    from nbactors.engine import GroupFacts
     from nbactors.local.access.reports import Report
     from nbactors.local.access.sightings import Sighting
 
@@ -239,11 +241,10 @@ class LocalObserver(Observer):
             found = list(pool.map(lambda row: _objects(directory, row, timeout), processes))
         return [row for rows, _ in found for row in rows], [gap for _, gap in found if gap]
 
-    def placement_groups(self, timeout: float) -> list[dict[str, Any]]:
+    def groups(self, timeout: float) -> list[GroupFacts]:
         """See the base class."""
         with suppress(NodeMissingError), ControlClient.find(timeout) as client:
-            listing = _ask(client, "placement_groups", timeout)
-            return [_group(row, listing.facts["node_id"]) for row in listing.groups]
+            return group_facts(_ask(client, "placement_groups", timeout))
         return []
 
     def follow(self) -> Following:
@@ -376,23 +377,6 @@ def _objects(directory: str, process: dict[str, Any], timeout: float) -> tuple[l
     ]
     missing = answer.total - len(rows)
     return rows, f"process {pid} has {missing} more objects" if missing else ""
-
-
-def _group(row: messages.GroupRow, node_id: str) -> dict[str, Any]:
-    asked = row.creation
-    own = node_id if row.state != "PENDING" else ""
-    return {
-        "placement_group_id": asked.group_id.hex(),
-        "name": asked.name,
-        "creator_job_id": row.job_id.hex(),
-        "state": row.state,
-        "bundles": [
-            {"bundle_id": str(number), "unit_resources": bundle, "node_id": own}
-            for number, bundle in enumerate(asked.bundles)
-        ],
-        "is_detached": asked.detached,
-        "waits_for": row.waits_for,
-    }
 
 
 def _stopped(pid: int, directory: str, version: str, protocol: int, was_killed: bool) -> dict[str, Any]:

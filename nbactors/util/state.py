@@ -275,7 +275,21 @@ def list_placement_groups(
     Raises:
         ValueError: A filter names no key of the rows, or another operator.
     """
-    rows = engine.observe().placement_groups(timeout)
+    rows = [
+        {
+            "placement_group_id": facts.group_id.hex(),
+            "name": facts.name,
+            "creator_job_id": facts.job_id.hex(),
+            "state": facts.state,
+            "bundles": [
+                {"bundle_id": str(number), "unit_resources": bundle, "node_id": node_id}
+                for number, (bundle, node_id) in enumerate(zip(facts.bundles, facts.nodes, strict=True))
+            ],
+            "is_detached": facts.is_detached,
+            "waits_for": facts.waits_for,
+        }
+        for facts in engine.observe().groups(timeout)
+    ]
     return chosen(rows, filters, limit, None if detail else _GROUP, "placement group")
 
 

@@ -92,10 +92,11 @@ local.worker.printing     : local.worker.jobs local.connections local.reactor lo
 local.worker.memory       : byte_sizes
 local.worker.jobs         : local.submitting local.task_events local.objects local.connections local.wire limits
                             options
-local.observing           : local.cancelling local.stack_of_actor local.surroundings local.access local.wire engine
-                            exceptions version
+local.observing           : local.cancelling local.stack_of_actor local.surroundings local.access local.group_facts
+                            local.wire engine exceptions version
+local.group_facts         : local.wire engine
 local.session             : pickling local.member local.submitting local.objects local.reactor local.stack_of_actor
-                            local.access
+                            local.access local.group_facts
                             local.environment local.sockets local.standard_streams local.wire definitions engine
                             exceptions frontend limits object_ref options version views               + msgspec
 local.member              : local.submitting local.task_events

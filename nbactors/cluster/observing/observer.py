@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from nbactors.cluster.observing.actor_logs import ActorLogs
     from nbactors.cluster.observing.task_table import TaskTable
+    from nbactors.engine import GroupFacts
     from nbactors.object_ref import ObjectRef
 
 TAKE_S = 5.0
@@ -287,26 +288,12 @@ class RayObserver(Observer):
                 "bars": [],
             }
 
-    def placement_groups(self, timeout: float) -> list[dict[str, Any]]:
+    def groups(self, timeout: float) -> list[GroupFacts]:
         """See the base class."""
         del timeout
         with self._engine.usage.use():
-            found = self._engine.groups()
-        return [
-            {
-                "placement_group_id": facts.group_id.hex(),
-                "name": facts.name,
-                "creator_job_id": facts.job_id.hex(),
-                "state": facts.state,
-                "bundles": [
-                    {"bundle_id": str(number), "unit_resources": bundle, "node_id": node_id}
-                    for number, (bundle, node_id) in enumerate(zip(facts.bundles, facts.nodes, strict=True))
-                ],
-                "is_detached": facts.is_detached,
-                "waits_for": facts.waits_for,
-            }
-            for facts in found
-        ]
+            found: list[GroupFacts] = self._engine.groups()
+        return found
 
     def nodes(self, everywhere: bool, timeout: float) -> list[dict[str, Any]]:
         """See the base class: the nodes of the cluster."""

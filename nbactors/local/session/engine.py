@@ -25,6 +25,7 @@ from nbactors.frontend.sink import Sink
 from nbactors.frontend.unread_printer import UnreadPrinter
 from nbactors.limits import MAX_NAME, MAX_TEXT
 from nbactors.local.access import discovery
+from nbactors.local.group_facts import group_facts
 from nbactors.local.member import Process
 from nbactors.local.objects.arrivals import Arrivals
 from nbactors.local.objects.entry import Entry
@@ -417,23 +418,7 @@ class LocalEngine(Engine):
                 return str(answer.state)
 
     def groups(self) -> list[GroupFacts]:
-        listing = self._query("placement_groups")
-        node_id = listing.facts["node_id"]
-        return [
-            GroupFacts(
-                row.creation.group_id,
-                row.creation.bundles,
-                row.creation.strategy,
-                row.creation.name,
-                row.namespace,
-                row.creation.detached,
-                row.job_id,
-                row.state,
-                row.waits_for,
-                [node_id if row.state != "PENDING" else ""] * len(row.creation.bundles),
-            )
-            for row in listing.groups
-        ]
+        return group_facts(self._query("placement_groups"))
 
     def current_group(self) -> bytes:
         return self.process.seat.group_id if self.process.seat is not None else b""
