@@ -1,4 +1,4 @@
-"""Builds the compiled part of the package, `nbactors/speedups/_compiled.c`, where it can be built.
+"""Builds the compiled part of the package, the files in C in `nbactors/speedups`, where it can be built.
 
 This needs Linux and a C compiler. Without them the wheel is one for any platform, and the package does all by its steps
 in Python. So is a wheel that is built with ``NBACTORS_SPEEDUPS=0``. With ``NBACTORS_SPEEDUPS=1``, a failure to compile
@@ -41,9 +41,11 @@ class CompiledPart(BuildHookInterface):
 
     def _compile(self) -> Path:
         root = Path(self.root)
-        source = root / "nbactors" / "speedups" / "_compiled.c"
+        sources = sorted((root / "nbactors" / "speedups").glob("*.c"))
         extension = Extension(
-            "nbactors.speedups._compiled", [str(source)], extra_compile_args=["-O2", "-Wall", "-Wextra"]
+            "nbactors.speedups._compiled",
+            [str(source) for source in sources],
+            extra_compile_args=["-O2", "-Wall", "-Wextra", "-fvisibility=hidden"],
         )
         command = build_ext(Distribution({"ext_modules": [extension], "packages": ["nbactors", "nbactors.speedups"]}))
         command.build_lib = str(root)

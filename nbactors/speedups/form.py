@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 __all__ = ["Line", "compiled", "why_not"]
 
-VERSION = 1
-"""The version of `_compiled.c` that the code in Python fits. A module of another one was built from another source."""
+VERSION = 2
+"""The version of `module.c` that the code in Python fits. A module of another one was built from another source."""
 
 
 def _load() -> tuple[ModuleType | None, str]:

@@ -1,29 +1,16 @@
-/* The compiled part of the path of a call, on Linux. `nbactors/speedups/__init__.py` says what it is, and when it is
- * used.
- *
- * Each function here does one thing as one step: no code in Python runs in the middle of it, so no signal handler, no
- * finalizer and no other thread sees it half done. To that end the garbage collector rests meanwhile, and the GIL is
- * kept but for sleeping. What is not the usual case is left, untouched, to the steps in Python.
- */
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
-#include <structmember.h>
+/* The usual case of sending and receiving: `Line`, the base class of `Connection`. */
+#include "compiled.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <stdint.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
-#define VERSION 1       /* what `speedups/form.py` expects; raised with each change of a function or an attribute */
 #define LENGTH_BYTES 4  /* a frame: its length without these, */
 #define HEAD_BYTES 12   /* the number of frames received (8 bytes), and the messages; see `local/wire/framing.py` */
 #define CHUNK 65536     /* the most bytes that one receive takes */
 #define MAX_FDS 64      /* the most descriptors that one receive takes */
-#define MAX_EVENTS 64   /* the most events that one poll returns */
 
 static PyObject *name_append, *name_bad, *name_books, *name_broke, *name_connection, *name_fds, *name_finish,
     *name_go_on, *name_messages, *name_popleft, *name_reading, *name_trash;
@@ -31,8 +18,6 @@ static PyObject *socket_type; /* `socket.socket`; a test's stand-in for a socket
 static PyObject *no_fds;      /* () */
 static unsigned char received_bytes[CHUNK];
 static PyObject *spare; /* a chunk with room for all that one receive takes, for when memory runs out; or NULL */
-
-/* ------------------------------------------------------------------------------------------------------ connections */
 
 typedef struct {
     PyObject_HEAD
@@ -131,15 +116,6 @@ line_dealloc(Line *self)
     line_clear(self);
     type->tp_free(self);
     Py_DECREF(type);
-}
-
-/* Store an object in an attribute. What was there goes last, since its finalizer may run. */
-static void
-store(PyObject **place, PyObject *object)
-{
-    PyObject *before = *place;
-    *place = object;
-    Py_XDECREF(before);
 }
 
 static void
@@ -758,182 +734,21 @@ static PyType_Spec line_spec = {
     .slots = line_slots,
 };
 
-/* ---------------------------------------------------------------------------------------------------------- polling */
-
-static double
-now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
-}
-
-/* Return the events as a list of (key, mask), as a selector does. `keys` has a SelectorKey for each descriptor. */
-static PyObject *
-events_of(PyObject *keys, struct epoll_event *found, int count)
-{
-    PyObject *events = PyList_New(0);
-    for (int i = 0; events != NULL && i < count; i++) {
-        PyObject *fd = PyLong_FromLong(found[i].data.fd);
-        PyObject *key = fd == NULL ? NULL : PyDict_GetItemWithError(keys, fd);
-        Py_XDECREF(fd);
-        if (key == NULL) {
-            if (PyErr_Occurred()) {
-                Py_CLEAR(events);
-            }
-            continue; /* it was unregistered just now */
-        }
-        Py_INCREF(key);
-        PyObject *wanted = PyTuple_Check(key) && PyTuple_GET_SIZE(key) > 2 ? PyTuple_GET_ITEM(key, 2) : Py_None;
-        long mask = PyLong_AsLong(wanted);
-        long ready = (found[i].events & ~(uint32_t)EPOLLIN ? 2 : 0) | (found[i].events & ~(uint32_t)EPOLLOUT ? 1 : 0);
-        PyObject *event = mask == -1 && PyErr_Occurred() ? NULL : Py_BuildValue("(Ol)", key, ready & mask);
-        if (event == NULL || PyList_Append(events, event)) {
-            Py_CLEAR(events);
-        }
-        Py_XDECREF(event);
-        Py_DECREF(key);
-    }
-    return events;
-}
-
-PyDoc_STRVAR(look_doc,
-             "look(epoll, keys, seconds): poll once, for at most this time; a negative one has no end. Returns\n"
-             "(key, mask) of each event. Signal handlers run, as in `select.epoll.poll`.");
-
-static PyObject *
-look(PyObject *Py_UNUSED(module), PyObject *args)
-{
-    int epoll, count;
-    PyObject *keys;
-    double seconds;
-    struct epoll_event found[MAX_EVENTS];
-    if (!PyArg_ParseTuple(args, "iO!d", &epoll, &PyDict_Type, &keys, &seconds)) {
-        return NULL;
-    }
-    if (seconds == 0) {
-        count = epoll_wait(epoll, found, MAX_EVENTS, 0);
-    } else {
-        double until = now() + seconds;
-        for (;;) {
-            int milliseconds = seconds < 0 ? -1 : (int)(seconds * 1e3) + (seconds * 1e3 > (int)(seconds * 1e3));
-            Py_BEGIN_ALLOW_THREADS
-            count = epoll_wait(epoll, found, MAX_EVENTS, milliseconds);
-            Py_END_ALLOW_THREADS
-            if (count >= 0 || errno != EINTR) {
-                break;
-            }
-            if (PyErr_CheckSignals()) {
-                return NULL;
-            }
-            if (seconds > 0) {
-                seconds = until - now();
-                seconds = seconds > 0 ? seconds : 0;
-            }
-        }
-    }
-    if (count < 0) {
-        if (errno == EINTR) {
-            return PyList_New(0);
-        }
-        return PyErr_SetFromErrno(PyExc_OSError);
-    }
-    return events_of(keys, found, count);
-}
-
-PyDoc_STRVAR(spin_doc,
-             "spin(epoll, keys, seconds, aside): poll without sleeping for at most this time, and yield the processor\n"
-             "after each poll. Returns the events, the number of polls, and whether the processor came back later\n"
-             "than after `aside` seconds, which ends the spinning.");
-
-static PyObject *
-spin(PyObject *Py_UNUSED(module), PyObject *args)
-{
-    int epoll, count;
-    PyObject *keys;
-    double seconds, aside;
-    struct epoll_event found[MAX_EVENTS];
-    if (!PyArg_ParseTuple(args, "iO!dd", &epoll, &PyDict_Type, &keys, &seconds, &aside)) {
-        return NULL;
-    }
-    long polls = 1;
-    int is_aside = 0, error = 0;
-    count = epoll_wait(epoll, found, MAX_EVENTS, 0);
-    if (count == 0) {
-        Py_BEGIN_ALLOW_THREADS
-        double before = now(), until = before + seconds;
-        for (;;) {
-            sched_yield();
-            double after = now();
-            is_aside = after - before > aside;
-            if (is_aside || after >= until) {
-                break;
-            }
-            before = after;
-            count = epoll_wait(epoll, found, MAX_EVENTS, 0);
-            error = errno;
-            polls++;
-            if (count != 0) {
-                break;
-            }
-        }
-        Py_END_ALLOW_THREADS
-        errno = error;
-    }
-    if (count < 0) {
-        if (errno != EINTR) {
-            return PyErr_SetFromErrno(PyExc_OSError);
-        }
-        count = 0;
-    }
-    PyObject *events = events_of(keys, found, count);
-    return events == NULL ? NULL : Py_BuildValue("(NlO)", events, polls, is_aside ? Py_True : Py_False);
-}
-
-static PyMethodDef functions[] = {
-    {"look", look, METH_VARARGS, look_doc},
-    {"spin", spin, METH_VARARGS, spin_doc},
-    {NULL, NULL, 0, NULL},
-};
-
-/* ----------------------------------------------------------------------------------------------------------- module */
-
-static int
-intern(PyObject **name, const char *text)
-{
-    *name = PyUnicode_InternFromString(text);
-    return *name == NULL;
-}
-
-PyDoc_STRVAR(module_doc, "The compiled part of the path of a call, see `nbactors.speedups`.");
-
-static struct PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT,
-    .m_name = "nbactors.speedups._compiled",
-    .m_doc = module_doc,
-    .m_size = -1,
-    .m_methods = functions,
-};
-
-PyMODINIT_FUNC
-PyInit__compiled(void)
+int
+add_connections(PyObject *module)
 {
     if (intern(&name_append, "append") || intern(&name_bad, "_failed") || intern(&name_books, "_keep_books") ||
         intern(&name_broke, "_broke") || intern(&name_connection, "connection") || intern(&name_fds, "fds") ||
         intern(&name_finish, "_finish") || intern(&name_go_on, "go_on") || intern(&name_messages, "messages") ||
         intern(&name_popleft, "popleft") || intern(&name_reading, "reading") || intern(&name_trash, "trash")) {
-        return NULL;
+        return -1;
     }
     PyObject *sockets = PyImport_ImportModule("socket");
     socket_type = sockets == NULL ? NULL : PyObject_GetAttrString(sockets, "socket");
     Py_XDECREF(sockets);
     no_fds = PyTuple_New(0);
-    PyObject *module = socket_type == NULL || no_fds == NULL ? NULL : PyModule_Create(&definition);
-    PyObject *line = module == NULL ? NULL : PyType_FromSpec(&line_spec);
-    if (line == NULL || PyModule_AddObject(module, "Line", line) ||
-        PyModule_AddIntConstant(module, "VERSION", VERSION)) {
-        Py_XDECREF(module);
-        return NULL;
-    }
-    return module;
+    PyObject *line = socket_type == NULL || no_fds == NULL ? NULL : PyType_FromSpec(&line_spec);
+    int failed = line == NULL || PyModule_AddObjectRef(module, "Line", line);
+    Py_XDECREF(line);
+    return failed ? -1 : 0;
 }
