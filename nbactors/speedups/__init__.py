@@ -7,6 +7,6 @@ complete by themselves: they do everything on macOS, where no C compiler was fou
 ``NBACTORS_SPEEDUPS=0``.
 """
 
-from nbactors.speedups.form import Line, compiled, why_not
+from nbactors.speedups.form import Brisk, Lead, Line, compiled, why_not
 
-__all__ = ["Line", "compiled", "why_not"]
+__all__ = ["Brisk", "Lead", "Line", "compiled", "why_not"]

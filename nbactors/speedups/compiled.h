@@ -13,6 +13,7 @@
 
 /* Each adds what its file has to the module. Returns 0, or -1 with an exception. */
 int add_connections(PyObject *module);
+int add_leading(PyObject *module);
 int add_polling(PyObject *module);
 
 /* Intern a name. Returns 0, or -1 with an exception. */

@@ -10,7 +10,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-__all__ = ["Line", "compiled", "why_not"]
+__all__ = ["Brisk", "Lead", "Line", "compiled", "why_not"]
 
 VERSION = 2
 """The version of `module.c` that the code in Python fits. A module of another one was built from another source."""
@@ -31,10 +31,22 @@ def _load() -> tuple[ModuleType | None, str]:
 compiled, why_not = _load()
 
 if TYPE_CHECKING:
-    from nbactors.speedups._compiled import Line
+    from nbactors.speedups._compiled import Brisk, Lead, Line
 elif compiled is not None:
-    Line = compiled.Line
+    Brisk, Lead, Line = compiled.Brisk, compiled.Lead, compiled.Line
 else:
+
+    class Brisk:
+        """The state of a selector."""
+
+    class Lead:
+        """The state of a reactor; without the compiled part no case is the usual one."""
+
+        def _poll_quickly(self, timeout: float | None, waiter: object, /) -> bool:
+            return False
+
+        def _wait_quickly(self, waiter: object, deadline: float | None, /) -> bool | None:
+            return None
 
     class Line:
         """The state of a connection; without the compiled part no case is the usual one."""

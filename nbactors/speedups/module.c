@@ -16,7 +16,7 @@ PyMODINIT_FUNC
 PyInit__compiled(void)
 {
     PyObject *module = PyModule_Create(&definition);
-    if (module != NULL && (add_connections(module) || add_polling(module) ||
+    if (module != NULL && (add_connections(module) || add_polling(module) || add_leading(module) ||
                            PyModule_AddIntConstant(module, "VERSION", VERSION))) {
         Py_CLEAR(module);
     }

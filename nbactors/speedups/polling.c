@@ -1,5 +1,5 @@
-/* Polling, see `local/reactor/brisk_selector.py`. */
-#include "compiled.h"
+/* Polling: `Brisk`, the base class of `BriskSelector`, see `local/reactor/brisk_selector.py`. */
+#include "polling.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -7,9 +7,68 @@
 #include <sys/epoll.h>
 #include <time.h>
 
-#define MAX_EVENTS 64 /* the most events that one poll returns */
+typedef struct {
+    PyObject_HEAD
+    PyObject *keys; /* a dict with a SelectorKey for each descriptor */
+    int epoll;      /* -1: the steps in Python poll */
+    char may_spin, is_brisk, found_at_once;
+    double rests_until, spin_s, aside_s, at_once_s, longest_s;
+} Brisk;
 
-static double
+static PyTypeObject *brisk_type;
+static PyObject *name_rest;
+
+static PyMemberDef members[] = {
+    {"_fd_to_key", T_OBJECT_EX, offsetof(Brisk, keys), 0, NULL},
+    {"_epoll_fd", T_INT, offsetof(Brisk, epoll), 0, NULL},
+    {"_may_spin", T_BOOL, offsetof(Brisk, may_spin), 0, NULL},
+    {"_is_brisk", T_BOOL, offsetof(Brisk, is_brisk), 0, NULL},
+    {"found_at_once", T_BOOL, offsetof(Brisk, found_at_once), 0, NULL},
+    {"_rests_until", T_DOUBLE, offsetof(Brisk, rests_until), 0, NULL},
+    {"_spin_s", T_DOUBLE, offsetof(Brisk, spin_s), 0, NULL},
+    {"_aside_s", T_DOUBLE, offsetof(Brisk, aside_s), 0, NULL},
+    {"_at_once_s", T_DOUBLE, offsetof(Brisk, at_once_s), 0, NULL},
+    {"_longest_s", T_DOUBLE, offsetof(Brisk, longest_s), 0, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyObject *
+brisk_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    (void)args, (void)kwargs;
+    Brisk *self = (Brisk *)type->tp_alloc(type, 0);
+    if (self != NULL) {
+        self->epoll = -1;
+    }
+    return (PyObject *)self;
+}
+
+static int
+brisk_traverse(Brisk *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(self->keys);
+    return 0;
+}
+
+static int
+brisk_clear(Brisk *self)
+{
+    Py_CLEAR(self->keys);
+    return 0;
+}
+
+static void
+brisk_dealloc(Brisk *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    brisk_clear(self);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+double
 now(void)
 {
     struct timespec time;
@@ -17,63 +76,82 @@ now(void)
     return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
 }
 
-/* Return the events as a list of (key, mask), as a selector does. `keys` has a SelectorKey for each descriptor. */
-static PyObject *
-events_of(PyObject *keys, struct epoll_event *found, int count)
+int
+is_quick_selector(PyObject *selector)
 {
-    PyObject *events = PyList_New(0);
-    for (int i = 0; events != NULL && i < count; i++) {
+    return PyObject_TypeCheck(selector, brisk_type) && ((Brisk *)selector)->epoll >= 0;
+}
+
+int
+has_found_at_once(PyObject *selector)
+{
+    return ((Brisk *)selector)->found_at_once;
+}
+
+static void
+drop(Event *events, int count)
+{
+    for (int i = 0; i < count; i++) {
+        Py_DECREF(events[i].key);
+    }
+}
+
+/* Make the events of what a poll has found. Returns how many there are, or -1 with an exception. */
+static int
+take(Brisk *self, struct epoll_event *found, int count, Event *events)
+{
+    int taken = 0;
+    for (int i = 0; i < count; i++) {
         PyObject *fd = PyLong_FromLong(found[i].data.fd);
-        PyObject *key = fd == NULL ? NULL : PyDict_GetItemWithError(keys, fd);
+        PyObject *key = fd == NULL ? NULL : PyDict_GetItemWithError(self->keys, fd);
         Py_XDECREF(fd);
         if (key == NULL) {
             if (PyErr_Occurred()) {
-                Py_CLEAR(events);
+                drop(events, taken);
+                return -1;
             }
             continue; /* it was unregistered just now */
         }
-        Py_INCREF(key);
-        PyObject *wanted = PyTuple_Check(key) && PyTuple_GET_SIZE(key) > 2 ? PyTuple_GET_ITEM(key, 2) : Py_None;
+        PyObject *wanted = PyTuple_Check(key) && PyTuple_GET_SIZE(key) > 3 ? PyTuple_GET_ITEM(key, 2) : Py_None;
         long mask = PyLong_AsLong(wanted);
-        long ready = (found[i].events & ~(uint32_t)EPOLLIN ? 2 : 0) | (found[i].events & ~(uint32_t)EPOLLOUT ? 1 : 0);
-        PyObject *event = mask == -1 && PyErr_Occurred() ? NULL : Py_BuildValue("(Ol)", key, ready & mask);
-        if (event == NULL || PyList_Append(events, event)) {
-            Py_CLEAR(events);
+        if (mask == -1 && PyErr_Occurred()) {
+            drop(events, taken);
+            return -1;
         }
-        Py_XDECREF(event);
-        Py_DECREF(key);
+        long ready = (found[i].events & ~(uint32_t)EPOLLIN ? 2 : 0) | (found[i].events & ~(uint32_t)EPOLLOUT ? 1 : 0);
+        Py_INCREF(key);
+        events[taken].key = key;
+        events[taken].mask = ready & mask;
+        taken++;
     }
-    return events;
+    return taken;
 }
 
-PyDoc_STRVAR(look_doc,
-             "look(epoll, keys, seconds): poll once, for at most this time; a negative one has no end. Returns\n"
-             "(key, mask) of each event. Signal handlers run, as in `select.epoll.poll`.");
-
-static PyObject *
-look(PyObject *Py_UNUSED(module), PyObject *args)
+/* Poll once, for at most some seconds. Signal handlers run, as in `select.epoll.poll`. */
+static int
+look(Brisk *self, double seconds, Event *events)
 {
-    int epoll, count;
-    PyObject *keys;
-    double seconds;
     struct epoll_event found[MAX_EVENTS];
-    if (!PyArg_ParseTuple(args, "iO!d", &epoll, &PyDict_Type, &keys, &seconds)) {
-        return NULL;
+    int count;
+    if (seconds > self->longest_s) {
+        seconds = self->longest_s;
     }
     if (seconds == 0) {
-        count = epoll_wait(epoll, found, MAX_EVENTS, 0);
+        count = epoll_wait(self->epoll, found, MAX_EVENTS, 0);
     } else {
         double until = now() + seconds;
         for (;;) {
+            /* A handler whose signal has come before the sleep would run after it only. */
+            if (PyErr_CheckSignals()) {
+                return -1;
+            }
+            int epoll = self->epoll;
             int milliseconds = seconds < 0 ? -1 : (int)(seconds * 1e3) + (seconds * 1e3 > (int)(seconds * 1e3));
             Py_BEGIN_ALLOW_THREADS
             count = epoll_wait(epoll, found, MAX_EVENTS, milliseconds);
             Py_END_ALLOW_THREADS
             if (count >= 0 || errno != EINTR) {
                 break;
-            }
-            if (PyErr_CheckSignals()) {
-                return NULL;
             }
             if (seconds > 0) {
                 seconds = until - now();
@@ -83,45 +161,39 @@ look(PyObject *Py_UNUSED(module), PyObject *args)
     }
     if (count < 0) {
         if (errno == EINTR) {
-            return PyList_New(0);
+            return 0;
         }
-        return PyErr_SetFromErrno(PyExc_OSError);
+        PyErr_SetFromErrno(PyExc_OSError);
+        return -1;
     }
-    return events_of(keys, found, count);
+    return self->keys == NULL ? 0 : take(self, found, count, events);
 }
 
-PyDoc_STRVAR(spin_doc,
-             "spin(epoll, keys, seconds, aside): poll without sleeping for at most this time, and yield the processor\n"
-             "after each poll. Returns the events, the number of polls, and whether the processor came back later\n"
-             "than after `aside` seconds, which ends the spinning.");
-
-static PyObject *
-spin(PyObject *Py_UNUSED(module), PyObject *args)
+/* Poll without sleeping for at most `spin_s`, and yield the processor after each poll. `is_aside` is set if the
+ * processor came back later than after `aside_s`, which ends the spinning. */
+static int
+spin(Brisk *self, Event *events, int *polls, int *is_aside)
 {
-    int epoll, count;
-    PyObject *keys;
-    double seconds, aside;
     struct epoll_event found[MAX_EVENTS];
-    if (!PyArg_ParseTuple(args, "iO!dd", &epoll, &PyDict_Type, &keys, &seconds, &aside)) {
-        return NULL;
-    }
-    long polls = 1;
-    int is_aside = 0, error = 0;
-    count = epoll_wait(epoll, found, MAX_EVENTS, 0);
+    int epoll = self->epoll, error = 0;
+    int count = epoll_wait(epoll, found, MAX_EVENTS, 0);
+    *polls = 1;
+    *is_aside = 0;
     if (count == 0) {
+        double seconds = self->spin_s, aside = self->aside_s;
         Py_BEGIN_ALLOW_THREADS
         double before = now(), until = before + seconds;
         for (;;) {
             sched_yield();
             double after = now();
-            is_aside = after - before > aside;
-            if (is_aside || after >= until) {
+            *is_aside = after - before > aside;
+            if (*is_aside || after >= until) {
                 break;
             }
             before = after;
             count = epoll_wait(epoll, found, MAX_EVENTS, 0);
             error = errno;
-            polls++;
+            ++*polls;
             if (count != 0) {
                 break;
             }
@@ -131,22 +203,133 @@ spin(PyObject *Py_UNUSED(module), PyObject *args)
     }
     if (count < 0) {
         if (errno != EINTR) {
-            return PyErr_SetFromErrno(PyExc_OSError);
+            PyErr_SetFromErrno(PyExc_OSError);
+            return -1;
         }
-        count = 0;
+        return 0;
     }
-    PyObject *events = events_of(keys, found, count);
-    return events == NULL ? NULL : Py_BuildValue("(NlO)", events, polls, is_aside ? Py_True : Py_False);
+    return self->keys == NULL ? 0 : take(self, found, count, events);
 }
 
-static PyMethodDef functions[] = {
-    {"look", look, METH_VARARGS, look_doc},
-    {"spin", spin, METH_VARARGS, spin_doc},
+static int
+select_briskly(Brisk *self, double seconds, Event *events)
+{
+    if (seconds >= 0 && seconds < self->spin_s) {
+        self->found_at_once = 1;
+        return look(self, seconds, events);
+    }
+    double began = now();
+    if (self->is_brisk && began > self->rests_until) {
+        int polls, is_aside;
+        int count = spin(self, events, &polls, &is_aside);
+        if (count) {
+            self->found_at_once = polls == 1;
+            return count;
+        }
+        double then = now();
+        if (is_aside) {
+            PyObject *time = PyFloat_FromDouble(then);
+            PyObject *result = time == NULL ? NULL : PyObject_CallMethodOneArg((PyObject *)self, name_rest, time);
+            Py_XDECREF(time);
+            Py_XDECREF(result);
+            if (result == NULL) {
+                return -1;
+            }
+        }
+        if (seconds >= 0) {
+            seconds = seconds - (then - began);
+            seconds = seconds > 0 ? seconds : 0;
+        }
+    }
+    int count = look(self, seconds, events);
+    if (count >= 0) {
+        double waited = now() - began;
+        self->found_at_once = waited < self->at_once_s;
+        self->is_brisk = self->may_spin && waited < self->spin_s;
+    }
+    return count;
+}
+
+int
+poll_selector(PyObject *selector, int is_brisk, double seconds, Event *events)
+{
+    return is_brisk ? select_briskly((Brisk *)selector, seconds, events) : look((Brisk *)selector, seconds, events);
+}
+
+/* Poll, for the selector's methods. Returns the events as a list of (key, mask), as a selector does. */
+static PyObject *
+events_of(Brisk *self, PyObject *timeout, int is_brisk)
+{
+    double seconds = timeout == Py_None ? NO_END : PyFloat_AsDouble(timeout);
+    if (PyErr_Occurred()) {
+        return NULL;
+    }
+    if (seconds < 0) { /* as `select.epoll.poll` takes it */
+        seconds = NO_END;
+    }
+    Event events[MAX_EVENTS];
+    int count = poll_selector((PyObject *)self, is_brisk, seconds, events);
+    PyObject *list = count < 0 ? NULL : PyList_New(count);
+    for (int i = 0; list != NULL && i < count; i++) {
+        PyObject *event = Py_BuildValue("(Ol)", events[i].key, events[i].mask);
+        if (event == NULL) {
+            Py_CLEAR(list);
+            break;
+        }
+        PyList_SET_ITEM(list, i, event);
+    }
+    drop(events, count);
+    return list;
+}
+
+PyDoc_STRVAR(look_doc, "Do what `look` does. `_epoll_fd` is the descriptor of an epoll.");
+
+static PyObject *
+brisk_look(Brisk *self, PyObject *timeout)
+{
+    return events_of(self, timeout, 0);
+}
+
+PyDoc_STRVAR(select_doc, "Do what `select_briskly` does. `_epoll_fd` is the descriptor of an epoll.");
+
+static PyObject *
+brisk_select(Brisk *self, PyObject *timeout)
+{
+    return events_of(self, timeout, 1);
+}
+
+static PyMethodDef methods[] = {
+    {"_look_quickly", (PyCFunction)brisk_look, METH_O, look_doc},
+    {"_select_quickly", (PyCFunction)brisk_select, METH_O, select_doc},
     {NULL, NULL, 0, NULL},
+};
+
+PyDoc_STRVAR(brisk_doc, "The state of a selector that the steps in C and those in Python share.");
+
+static PyType_Slot slots[] = {
+    {Py_tp_doc, (void *)brisk_doc},
+    {Py_tp_new, brisk_new},
+    {Py_tp_traverse, brisk_traverse},
+    {Py_tp_clear, brisk_clear},
+    {Py_tp_dealloc, brisk_dealloc},
+    {Py_tp_members, members},
+    {Py_tp_methods, methods},
+    {0, NULL},
+};
+
+static PyType_Spec spec = {
+    .name = "nbactors.speedups._compiled.Brisk",
+    .basicsize = sizeof(Brisk),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+    .slots = slots,
 };
 
 int
 add_polling(PyObject *module)
 {
-    return PyModule_AddFunctions(module, functions);
+    if (intern(&name_rest, "_rest")) {
+        return -1;
+    }
+    brisk_type = (PyTypeObject *)PyType_FromSpec(&spec);
+    return brisk_type == NULL ? -1 : PyModule_AddObjectRef(module, "Brisk", (PyObject *)brisk_type);
 }

@@ -24,7 +24,9 @@ from nbactors import speedups
 from nbactors.local.connections.connection import Connection
 from nbactors.local.connections.intake import Mark
 from nbactors.local.connections.peer_connection import PeerConnection
+from nbactors.local.reactor.brisk_selector import BriskSelector
 from nbactors.local.reactor.reactor import Reactor
+from nbactors.local.reactor.waiter import Waiter
 from nbactors.local.wire import messages
 from nbactors.local.wire.framing import FrameError, peer_codec
 
@@ -401,20 +403,22 @@ def test_the_garbage_collector_is_as_it_was(receiver, collects):
 
 
 class Watched:
-    """A pipe in an epoll, with the keys of a selector."""
+    """A pipe that a selector watches."""
 
     def __init__(self) -> None:
-        self.epoll = select.epoll()
         self.reader, self.writer = os.pipe()
-        self.epoll.register(self.reader, select.EPOLLIN)
-        self.keys = {self.reader: selectors.SelectorKey(self.reader, self.reader, selectors.EVENT_READ, "data")}
+        self.selector: Any = BriskSelector()
+        self.key = self.selector.register(self.reader, selectors.EVENT_READ, "data")
+        self.look = self.selector._look_quickly
+        self.select = self.selector._select_quickly
 
-    def look(self, seconds: float) -> list[tuple[selectors.SelectorKey, int]]:
-        events: list[tuple[selectors.SelectorKey, int]] = compiled.look(self.epoll.fileno(), self.keys, seconds)
-        return events
+    def spin_for(self, seconds: float, *, aside: float = 10.0) -> None:
+        """Have the next `select` spin for this time, unless the processor comes back later than after `aside`."""
+        self.selector._may_spin = self.selector._is_brisk = True
+        self.selector._spin_s, self.selector._aside_s = seconds, aside
 
     def close(self) -> None:
-        self.epoll.close()
+        self.selector.close()
         os.close(self.reader)
         os.close(self.writer)
 
@@ -429,12 +433,12 @@ def watched() -> Iterator[Watched]:
 def test_a_poll_returns_keys_and_masks(watched):
     assert watched.look(0) == []
     os.write(watched.writer, b"x")
-    assert watched.look(-1) == [(watched.keys[watched.reader], selectors.EVENT_READ)]
+    assert watched.look(None) == watched.select(None) == [(watched.key, selectors.EVENT_READ)]
 
 
 def test_a_descriptor_without_a_key_is_left_out(watched):
     os.write(watched.writer, b"x")
-    watched.keys.clear()
+    watched.selector._fd_to_key.clear()
     assert watched.look(0) == []
 
 
@@ -483,34 +487,264 @@ def test_what_a_signal_handler_raises_ends_a_poll(watched):
         signal.signal(signal.SIGALRM, before)
 
 
+def test_a_signal_that_comes_while_it_spins_does_not_wait_for_the_end_of_the_sleep(watched):
+    def handle(number: int, frame: object) -> None:
+        raise LookupError("from the handler")
+
+    watched.spin_for(0.1)
+    before = signal.signal(signal.SIGALRM, handle)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.02)
+        with pytest.raises(LookupError, match="from the handler"):
+            watched.select(10)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
 def test_a_poll_of_what_is_no_epoll_fails(watched):
+    watched.selector._epoll_fd = watched.reader
     with pytest.raises(OSError, match="Invalid argument"):
-        compiled.look(watched.reader, watched.keys, 0.0)
+        watched.look(0)
+    watched.selector._epoll_fd = -1
     with pytest.raises(OSError, match="Bad file descriptor"):
-        compiled.spin(-1, watched.keys, 0.001, 1.0)
+        watched.select(1)
 
 
 def test_spinning_finds_at_once_what_is_there(watched):
+    watched.spin_for(5.0)
     os.write(watched.writer, b"x")
-    events, polls, is_aside = compiled.spin(watched.epoll.fileno(), watched.keys, 5.0, 5.0)
-    assert [key.fd for key, _ in events] == [watched.reader]
-    assert (polls, is_aside) == (1, False)
+    assert watched.select(None) == [(watched.key, selectors.EVENT_READ)]
+    assert watched.selector.found_at_once
 
 
 def test_spinning_ends_with_its_time_and_finds_what_comes_meanwhile(watched):
+    watched.spin_for(0.005)
     began = monotonic()
-    assert compiled.spin(watched.epoll.fileno(), watched.keys, 0.005, 10.0)[0] == []
+    assert watched.select(0.005) == []
     assert 0.005 <= monotonic() - began < 5
+    watched.spin_for(10.0)
     writer = threading.Thread(target=os.write, args=(watched.writer, b"x"))
     writer.start()  # it needs the GIL, which a spinning thread does not keep
-    events, _, _ = compiled.spin(watched.epoll.fileno(), watched.keys, 10.0, 10.0)
-    assert events
+    assert watched.select(10.0)
     writer.join()
 
 
 def test_spinning_ends_when_the_processor_was_taken(watched):
-    events, polls, is_aside = compiled.spin(watched.epoll.fileno(), watched.keys, 10.0, 0.0)
-    assert (events, polls, is_aside) == ([], 1, True)
+    watched.spin_for(0.01, aside=0.0)
+    assert watched.select(0.02) == []
+    assert watched.selector._rests_until > monotonic()
+
+
+# ------------------------------------------------------------------------------------------------------------- waiting
+
+
+@pytest.fixture(params=[True, False], ids=["compiled", "in-python"])
+def waiting(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reactor]:
+    """A reactor in one of the two forms."""
+    if not request.param:
+        monkeypatch.setattr(Reactor, "_wait_quickly", lambda *_: None)
+        monkeypatch.setattr(Reactor, "_poll_quickly", lambda *_: False)
+    made = Reactor("test")
+    yield made
+    made.close()
+
+
+class Shelter:
+    """A handler of SIGINT that is noted, as the runtime's are."""
+
+    def __init__(self) -> None:
+        self.handler = self._on_signal
+        self.due = False
+        self.sleeper: Any = None
+        self.error: BaseException | None = KeyboardInterrupt("due")
+
+    def _on_signal(self, number: int, frame: object) -> None:
+        self.due = True
+        if self.sleeper is not None:
+            self.sleeper.interrupt()
+
+    def raise_due(self) -> None:
+        self.due = False
+        if self.error is not None:
+            raise self.error
+
+
+@pytest.fixture
+def shelter(waiting: Reactor) -> Iterator[Shelter]:
+    made = Shelter()
+    before = signal.signal(signal.SIGINT, made.handler)
+    waiting.shelter = made
+    yield made
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGINT, before)
+
+
+def test_a_wait_ends_with_its_result_its_time_or_its_reactor(waiting, shelter):
+    done, late, over = Waiter(), Waiter(), Waiter()
+    waiting.call_later(0.001, done.finish)
+    assert waiting.wait(done, None) is True
+    assert (waiting.leader, shelter.sleeper, done.led is waiting) == (None, None, True)
+    began = monotonic()
+    assert waiting.wait(late, 0.01) is False
+    assert monotonic() - began >= 0.01
+    assert waiting.wait(late, 0) is False
+    waiting.call_later(0.001, lambda: setattr(waiting, "closed", True))
+    assert waiting.wait(over, None) is False
+    assert (waiting.leader, shelter.sleeper) == (None, None)
+
+
+def test_a_signal_that_is_due_ends_a_wait(waiting, shelter):
+    waiter = Waiter()
+    waiting.call_later(0.001, lambda: signal.raise_signal(signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt, match="due"):
+        waiting.wait(waiter, 30)
+    assert (waiting.leader, shelter.sleeper, shelter.due, waiter.interrupted) == (None, None, False, False)
+    shelter.due = True
+    with pytest.raises(KeyboardInterrupt, match="due"):
+        waiting.wait(waiter, 30)
+
+
+def test_a_wait_goes_on_after_a_signal_that_raises_nothing(waiting, shelter):
+    shelter.error = None
+    waiter = Waiter()
+    waiting.call_later(0.001, lambda: signal.raise_signal(signal.SIGINT))
+    waiting.call_later(0.02, waiter.finish)
+    assert waiting.wait(waiter, 30)
+
+
+def test_a_wait_that_is_interrupted_without_a_signal_ends(waiting, shelter):
+    waiter = Waiter()
+    waiting.call_later(0.001, waiter.interrupt)
+    assert not waiting.wait(waiter, 30)
+    assert (waiter.interrupted, waiting.leader, shelter.sleeper) == (True, None, None)
+
+
+def test_what_a_handler_of_another_signal_raises_ends_a_wait_and_the_leadership(waiting, shelter):
+    def handle(number: int, frame: object) -> None:
+        raise LookupError("from the handler")
+
+    before = signal.signal(signal.SIGALRM, handle)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.01)
+        with pytest.raises(LookupError, match="from the handler"):
+            waiting.wait(Waiter(), 30)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert (waiting.leader, shelter.sleeper) == (None, None)
+
+
+def test_an_error_of_the_handing_on_has_the_first_error_as_its_context(waiting, shelter, monkeypatch):
+    def handle(number: int, frame: object) -> None:
+        raise LookupError("from the handler")
+
+    def fail() -> None:
+        raise KeyboardInterrupt("while it handed on")
+
+    before = signal.signal(signal.SIGALRM, handle)
+    waiting.parked = True
+    monkeypatch.setattr(waiting, "pass_on", fail)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.01)
+        with pytest.raises(KeyboardInterrupt, match="while it handed on") as caught:
+            waiting.wait(Waiter(), 30)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert isinstance(caught.value.__context__, LookupError)
+    assert (waiting.leader, shelter.sleeper) == (None, None)
+
+
+def test_a_handler_of_another_signal_may_wait_in_a_wait(waiting, shelter):
+    inner, outer = Waiter(), Waiter()
+    seen: list[object] = []
+
+    def handle(number: int, frame: object) -> None:
+        seen.append(shelter.sleeper is outer)
+        waiting.call_later(0.001, inner.finish)
+        seen.append(waiting.wait(inner, 30))
+        seen.append(shelter.sleeper is outer)
+        outer.finish()
+
+    before = signal.signal(signal.SIGALRM, handle)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.01)
+        assert waiting.wait(outer, 30)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert seen == [True, True, True]
+    assert (waiting.leader, shelter.sleeper) == (None, None)
+
+
+def test_an_error_of_a_callback_is_blamed_on_it_and_the_others_run(waiting, shelter, capfd):
+    ends = [os.pipe() for _ in range(2)]
+    waiter = Waiter()
+
+    tries: list[int] = []
+
+    def fail(mask: int) -> None:
+        if not tries:
+            os.read(ends[0][0], 1)
+        tries.append(mask)
+        raise ValueError("of a callback")
+
+    waiting.register(ends[0][0], selectors.EVENT_READ, fail)
+    waiting.register(ends[1][0], selectors.EVENT_READ, lambda mask: waiter.finish())
+    for _, writer in ends:
+        os.write(writer, b"x")
+    assert waiting.wait(waiter, 30)
+    assert "ValueError: of a callback" in capfd.readouterr().err
+    assert tries == [selectors.EVENT_READ] * 2  # once more, as after an asynchronous exception
+    for pair in ends:
+        waiting.unregister(pair[0])
+        for end in pair:
+            os.close(end)
+
+
+def test_a_pool_thread_waits_and_is_interrupted(waiting, shelter):
+    waiter, interrupted = Waiter(), threading.Event()
+
+    def run() -> None:
+        try:
+            waiting.wait(waiter, 30)
+        except KeyboardInterrupt:
+            interrupted.set()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    while not waiting.thread_waits.interrupt(thread.ident or 0):
+        pass
+    thread.join()
+    assert interrupted.is_set()
+
+
+def test_waits_leave_no_object_behind(waiting, shelter):
+    def rounds(count: int) -> None:
+        for _ in range(count):
+            waiter = Waiter()
+            waiting.call_later(0, waiter.finish)
+            assert waiting.wait(waiter, 30)
+
+    rounds(100)
+    gc.collect()
+    before = len(gc.get_objects())
+    rounds(1000)
+    gc.collect()
+    assert len(gc.get_objects()) - before < 50
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["_selector", "leader", "reading", "followers", "dirty", "trash", "left_steps", "_timers", "guard", "shelter"],
+)
+def test_what_was_deleted_of_a_reactor_is_left_to_the_steps_in_python(name):
+    reactor = Reactor("test")
+    kept = getattr(reactor, name)
+    delattr(reactor, name)
+    assert reactor._poll_quickly(0, None) is False
+    assert reactor._wait_quickly(Waiter(), 0.0) is None
+    setattr(reactor, name, kept)
+    assert reactor._poll_quickly(0, None) is True
+    reactor.close()
 
 
 # ------------------------------------------------------------------------------------------------------------- loading

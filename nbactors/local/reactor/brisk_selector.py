@@ -17,11 +17,10 @@ import os
 import select
 import selectors
 import time
-from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
-from nbactors.speedups import compiled
+from nbactors.speedups import Brisk, compiled
 
 SPIN_S = 0.0003
 """The selector spins for at most this long, in seconds, before it sleeps."""
@@ -49,15 +48,7 @@ _MAX_EVENTS = 64
 
 _READABLE, _WRITABLE = int(getattr(select, "EPOLLIN", 1)), int(getattr(select, "EPOLLOUT", 4))
 
-_Keys = dict[int, selectors.SelectorKey]
-_Events = list[tuple[selectors.SelectorKey, int]]
-
 _give_way = getattr(os, "sched_yield", None) or (lambda: time.sleep(0))
-
-
-if compiled is not None:
-    _look: Callable[[int, _Keys, float], _Events] = compiled.look
-    _spin: Callable[[int, _Keys, float, float], tuple[_Events, int, bool]] = compiled.spin
 
 
 def _processors() -> int:
@@ -66,8 +57,11 @@ def _processors() -> int:
     return os.cpu_count() or 1
 
 
-class BriskSelector(selectors.DefaultSelector):
-    """The platform's selector, with a second way to wait. Like any selector it is used by one thread at a time."""
+class BriskSelector(Brisk, selectors.DefaultSelector):
+    """The platform's selector, with a second way to wait. Like any selector it is used by one thread at a time.
+
+    Where `Brisk` is compiled, it polls an epoll.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -77,6 +71,7 @@ class BriskSelector(selectors.DefaultSelector):
         self._is_brisk = False
         self._rests_until = 0.0
         self._rest_s = REST_S
+        self._spin_s, self._aside_s, self._at_once_s, self._longest_s = SPIN_S, PUSHED_ASIDE_S, AT_ONCE_S, LONGEST_S
         poller: Any = getattr(self, "_selector", None)
         self._poller = poller if hasattr(select, "epoll") and isinstance(poller, select.epoll) else None
         self._poll: Any = self._poller.poll if self._poller is not None else None
@@ -126,10 +121,10 @@ class BriskSelector(selectors.DefaultSelector):
         """Do what `select` of the standard library does in half the time, by leaving out what epoll does not need."""
         if self._poll is None:
             return super().select(timeout)
+        if self._epoll_fd != NONE:
+            return self._look_quickly(timeout)
         keys: dict[int, selectors.SelectorKey] = self._fd_to_key  # type: ignore[attr-defined]
         seconds = -1 if timeout is None else timeout if timeout < LONGEST_S else LONGEST_S
-        if self._epoll_fd != NONE:
-            return _look(self._epoll_fd, keys, seconds)
         events = []
         for fd, event in self._poll(seconds, _MAX_EVENTS):
             key = keys.get(fd)
@@ -140,6 +135,8 @@ class BriskSelector(selectors.DefaultSelector):
 
     def select_briskly(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """Do what `select` does, but spin first where that is worth it. For threads that have nothing else to do."""
+        if self._epoll_fd != NONE:
+            return self._select_quickly(timeout)
         look = self.look
         if timeout is not None and timeout < SPIN_S:
             self.found_at_once = True
@@ -163,9 +160,6 @@ class BriskSelector(selectors.DefaultSelector):
 
     def _spin(self) -> tuple[list[tuple[selectors.SelectorKey, int]], int, bool]:
         """Poll for up to `SPIN_S`. Return the events, the number of polls, and whether another process came between."""
-        if self._epoll_fd != NONE:
-            keys: dict[int, selectors.SelectorKey] = self._fd_to_key  # type: ignore[attr-defined]
-            return _spin(self._epoll_fd, keys, SPIN_S, PUSHED_ASIDE_S)
         looks = 0
         now = monotonic()
         until = now + SPIN_S

@@ -22,6 +22,7 @@ from nbactors.local.reactor.left_steps import LeftSteps
 from nbactors.local.reactor.thread_waits import ThreadWaits
 from nbactors.local.reactor.timers import NEVER, Timer, Timers
 from nbactors.local.reactor.waiter import Waiter
+from nbactors.speedups import Lead
 
 CHECK_S = 0.1
 """How often, in seconds, a follower checks whether there is still a leader. A leader that leaves wakes a follower,
@@ -35,13 +36,17 @@ try:
 except ImportError:  # another implementation of Python
     _get_handler, _set_handler = signal.getsignal, signal.signal
 _SIGINT = int(signal.SIGINT)
-_main_ident = threading.main_thread().ident
+_main_ident = threading.main_thread().ident or 0
 
 
-class Reactor:
-    """The selector of a process, its timers, and its leader."""
+class Reactor(Lead):
+    """The selector of a process, its timers, and its leader.
+
+    The usual case of a wait and of a poll is one step of `Lead`, if that is compiled; all else are the steps here.
+    """
 
     def __init__(self, name: str) -> None:
+        self._main_ident = _main_ident
         self._selector = BriskSelector()
         self._bell = Bell()
         self._selector.register(self._bell.fileno(), selectors.EVENT_READ, lambda mask: self._bell.still())
@@ -162,6 +167,9 @@ class Reactor:
             KeyboardInterrupt: After SIGINT (or what the user's handler raises), or `ThreadWaits.interrupt`.
         """
         deadline = None if timeout is None else monotonic() + timeout
+        is_done = self._wait_quickly(waiter, deadline)
+        if is_done is not None:
+            return is_done
         ident = waiter.ident = get_ident()
         if ident != _main_ident:
             outer = self.thread_waits.waiter_of(ident)
@@ -321,6 +329,8 @@ class Reactor:
 
     def poll(self, timeout: float | None, waiter: Waiter | None = None) -> None:
         """Flush, then wait for events and run their callbacks. Only the leader, in a wait for `waiter` if given."""
+        if self._poll_quickly(timeout, waiter):
+            return
         self._settle()
         if timeout != 0:
             self._sleeping = True
@@ -377,6 +387,13 @@ class Reactor:
             BaseException: `error`, if it was an asynchronous one.
         """
         self._blame(error, callback, args)
+
+    def _failed(self, error: BaseException, callback: Callable[..., None], mask: int) -> None:
+        """Handle an exception that came out of a callback that `Lead` has run."""
+        try:
+            raise error
+        except BaseException as raised:  # noqa: BLE001 - see `blame`
+            self.blame(raised, callback, mask)
 
     def relieve_by(self, relieve: Callable[[], bool]) -> None:
         """Have `relieve` called when a callback has got a MemoryError, see `Blame`."""
