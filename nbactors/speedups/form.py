@@ -45,6 +45,9 @@ else:
         def _poll_quickly(self, timeout: float | None, waiter: object, /) -> bool:
             return False
 
+        def _visit_quickly(self, stints: int, /) -> bool | None:
+            return None
+
         def _wait_quickly(self, waiter: object, deadline: float | None, /) -> bool | None:
             return None
 

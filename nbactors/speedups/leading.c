@@ -437,8 +437,8 @@ lead(Lead *self, Waiter *waiter, double deadline)
     return 0;
 }
 
-/* End the leadership, as the `finally` clauses of the steps in Python do, also while an exception is set. Returns 0,
- * or -1 with an exception. */
+/* End the leadership, as the `finally` clauses of the steps in Python do, also while an exception is set. Without a
+ * `shelter` the thread was not in a wait. Returns 0, or -1 with an exception. */
 static int
 leave(Lead *self, PyObject *shelter, PyObject *outer)
 {
@@ -464,7 +464,7 @@ leave(Lead *self, PyObject *shelter, PyObject *outer)
         PyErr_Fetch(&type, &error, &trace);
     }
     failed = failed || error != NULL || type != NULL;
-    if (PyObject_SetAttr(shelter, name_sleeper, outer)) {
+    if (shelter != NULL && PyObject_SetAttr(shelter, name_sleeper, outer)) {
         if (failed) {
             PyErr_Clear();
         }
@@ -513,6 +513,15 @@ lead_wait(Lead *self, PyObject *const *args, Py_ssize_t count)
         waiter->interrupted = 1;
     }
     int failed = is_due < 0;
+    if (!failed && self->leader != Py_None) { /* a shelter that is code in Python has let another thread lead */
+        failed = PyObject_SetAttr(shelter, name_sleeper, outer);
+        Py_DECREF(outer);
+        Py_DECREF(shelter);
+        if (failed) {
+            return NULL;
+        }
+        Py_RETURN_NONE;
+    }
     if (!failed) {
         Py_INCREF(waiter);
         store(&self->leader, (PyObject *)waiter);
@@ -535,8 +544,42 @@ lead_wait(Lead *self, PyObject *const *args, Py_ssize_t count)
     return PyBool_FromLong(waiter->done);
 }
 
+PyDoc_STRVAR(visit_doc,
+             "_visit_quickly(stints): do what `_lead_for_a_moment` does; None, with nothing done, if this is not the\n"
+             "usual case.");
+
+static PyObject *
+lead_visit(Lead *self, PyObject *stints)
+{
+    long added = PyLong_AsLong(stints);
+    if (added == -1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    if (!is_usual(self) || self->leader != Py_None) {
+        Py_RETURN_NONE;
+    }
+    Waiter *waiter = (Waiter *)PyObject_CallNoArgs((PyObject *)waiter_type);
+    if (waiter == NULL) {
+        return NULL;
+    }
+    if (self->leader != Py_None) { /* the garbage collector has run code in Python, which leads now */
+        Py_DECREF(waiter);
+        Py_RETURN_NONE;
+    }
+    waiter->ident = PyThread_get_thread_ident();
+    store(&self->leader, (PyObject *)waiter);
+    self->stints += (unsigned long long)added;
+    int failed = poll_once(self, 0, NULL) || settle(self);
+    failed = leave(self, NULL, NULL) || failed;
+    if (failed) {
+        return NULL;
+    }
+    Py_RETURN_TRUE;
+}
+
 static PyMethodDef lead_methods[] = {
     {"_poll_quickly", (PyCFunction)(void (*)(void))lead_poll, METH_FASTCALL, poll_doc},
+    {"_visit_quickly", (PyCFunction)lead_visit, METH_O, visit_doc},
     {"_wait_quickly", (PyCFunction)(void (*)(void))lead_wait, METH_FASTCALL, wait_doc},
     {NULL, NULL, 0, NULL},
 };

@@ -545,6 +545,7 @@ def waiting(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     if not request.param:
         monkeypatch.setattr(Reactor, "_wait_quickly", lambda *_: None)
         monkeypatch.setattr(Reactor, "_poll_quickly", lambda *_: False)
+        monkeypatch.setattr(Reactor, "_visit_quickly", lambda *_: None)
     made = Reactor("test")
     yield made
     made.close()
@@ -700,6 +701,21 @@ def test_an_error_of_a_callback_is_blamed_on_it_and_the_others_run(waiting, shel
             os.close(end)
 
 
+def test_a_visit_leads_for_a_moment(waiting):
+    seen: list[object] = []
+
+    def look() -> None:
+        seen.append((waiting.leads(), waiting.visit()))
+
+    waiting.call_later(0, look)
+    stints = waiting.stints
+    assert waiting.visit() is True
+    assert (seen, waiting.leader, waiting.stints) == ([(True, False)], None, stints + 1)
+    waiting.discard(lambda: seen.append("settled"))
+    waiting.look_in()
+    assert (seen[1:], waiting.stints) == (["settled"], stints + 1)
+
+
 def test_a_pool_thread_waits_and_is_interrupted(waiting, shelter):
     waiter, interrupted = Waiter(), threading.Event()
 
@@ -742,6 +758,7 @@ def test_what_was_deleted_of_a_reactor_is_left_to_the_steps_in_python(name):
     delattr(reactor, name)
     assert reactor._poll_quickly(0, None) is False
     assert reactor._wait_quickly(Waiter(), 0.0) is None
+    assert reactor._visit_quickly(1) is None
     setattr(reactor, name, kept)
     assert reactor._poll_quickly(0, None) is True
     reactor.close()

@@ -415,6 +415,9 @@ class Reactor(Lead):
         return self._lead_for_a_moment(1)
 
     def _lead_for_a_moment(self, stints: int) -> bool:
+        has_led = self._visit_quickly(stints)
+        if has_led is not None:
+            return has_led
         me = Waiter()
         me.ident = get_ident()
         if self.leader is not None:
