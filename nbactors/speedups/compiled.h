@@ -1,8 +1,8 @@
 /* What the files of the compiled part share. `nbactors/speedups/__init__.py` says what this part is, and when it is used.
  *
- * Each function does one thing as one step: no code in Python runs in the middle of it, so no signal handler, no
- * finalizer and no other thread sees it half done. To that end the garbage collector rests meanwhile, and the GIL is
- * kept but for sleeping. What is not the usual case is left, untouched, to the steps in Python.
+ * Where something must not be seen half done, it is one step: no code in Python runs in the middle of it, so no signal
+ * handler, no finalizer and no other thread. To that end the garbage collector rests in a step that makes objects, and
+ * the GIL is kept but for sleeping. What is not the usual case is left, untouched, to the steps in Python.
  */
 #ifndef NBACTORS_COMPILED_H
 #define NBACTORS_COMPILED_H
@@ -31,6 +31,30 @@ store(PyObject **place, PyObject *object)
     PyObject *before = *place;
     *place = object;
     Py_XDECREF(before);
+}
+
+/* Take the exception that is set, and have it be the one that is handled now, as in an `except` or `finally` clause.
+ * `outer` gets the one that was handled before. Returns the exception. */
+static inline PyObject *
+begin_handling(PyObject *outer[3])
+{
+    PyObject *type, *error, *trace;
+    PyErr_Fetch(&type, &error, &trace);
+    PyErr_NormalizeException(&type, &error, &trace);
+    if (trace != NULL) {
+        PyException_SetTraceback(error, trace);
+    }
+    PyErr_GetExcInfo(&outer[0], &outer[1], &outer[2]);
+    Py_INCREF(error);
+    PyErr_SetExcInfo(type, error, trace);
+    return error;
+}
+
+/* Have the exception that was handled before be handled again. */
+static inline void
+end_handling(PyObject *outer[3])
+{
+    PyErr_SetExcInfo(outer[0], outer[1], outer[2]);
 }
 
 #endif

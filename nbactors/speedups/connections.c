@@ -12,7 +12,7 @@
 #define CHUNK 65536     /* the most bytes that one receive takes */
 #define MAX_FDS 64      /* the most descriptors that one receive takes */
 
-static PyObject *name_append, *name_bad, *name_books, *name_broke, *name_connection, *name_fds, *name_finish,
+static PyObject *name_append, *name_blame, *name_books, *name_broke, *name_connection, *name_fds, *name_finish,
     *name_go_on, *name_messages, *name_popleft, *name_reading, *name_trash;
 static PyObject *socket_type; /* `socket.socket`; a test's stand-in for a socket is not the usual case */
 static PyObject *no_fds;      /* () */
@@ -484,20 +484,14 @@ call(Line *self, PyObject *name, PyObject *argument)
     return result == NULL ? -1 : 0;
 }
 
-/* Have `_failed` handle the exception of a message's handling. Returns 0, or -1 with an exception. */
+/* Have `_blame` handle the exception of a message's handling. Returns 0, or -1 with an exception. */
 static int
 tell_failure(Line *self, PyObject *on_message, PyObject *message)
 {
-    PyObject *type, *error, *trace;
-    PyErr_Fetch(&type, &error, &trace);
-    PyErr_NormalizeException(&type, &error, &trace);
-    if (trace != NULL) {
-        PyException_SetTraceback(error, trace);
-    }
-    PyObject *result = PyObject_CallMethodObjArgs((PyObject *)self, name_bad, error, on_message, message, NULL);
-    Py_XDECREF(type);
-    Py_XDECREF(error);
-    Py_XDECREF(trace);
+    PyObject *outer[3], *error = begin_handling(outer);
+    PyObject *result = PyObject_CallMethodObjArgs((PyObject *)self, name_blame, error, on_message, message, NULL);
+    end_handling(outer);
+    Py_DECREF(error);
     Py_XDECREF(result);
     return result == NULL ? -1 : 0;
 }
@@ -737,7 +731,7 @@ static PyType_Spec line_spec = {
 int
 add_connections(PyObject *module)
 {
-    if (intern(&name_append, "append") || intern(&name_bad, "_failed") || intern(&name_books, "_keep_books") ||
+    if (intern(&name_append, "append") || intern(&name_blame, "_blame") || intern(&name_books, "_keep_books") ||
         intern(&name_broke, "_broke") || intern(&name_connection, "connection") || intern(&name_fds, "fds") ||
         intern(&name_finish, "_finish") || intern(&name_go_on, "go_on") || intern(&name_messages, "messages") ||
         intern(&name_popleft, "popleft") || intern(&name_reading, "reading") || intern(&name_trash, "trash")) {

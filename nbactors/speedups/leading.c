@@ -5,8 +5,8 @@
 
 static PyTypeObject *waiter_type, *lead_type;
 static PyObject *getsignal, *sigint; /* `_signal.getsignal` and the number of SIGINT */
-static PyObject *name_due, *name_end_sleep, *name_failed, *name_handler, *name_pass_on, *name_release, *name_run,
-    *name_settle, *name_sleeper, *name_targets, *name_wake;
+static PyObject *name_blame, *name_due, *name_end_sleep, *name_handler, *name_pass_on, *name_raise_due, *name_release,
+    *name_run, *name_settle, *name_sleeper, *name_targets, *name_wake;
 
 /* ---------------------------------------------------------------------------------------------------------- waiters */
 
@@ -279,7 +279,7 @@ settle(Lead *self)
     return is_due > 0 ? call((PyObject *)self, name_settle) : is_due;
 }
 
-/* Run the callback of an event. An exception goes to `_failed`. Returns 0, or -1 with an exception. */
+/* Run the callback of an event. An exception goes to `blame`. Returns 0, or -1 with an exception. */
 static int
 run_callback(Lead *self, Event *event)
 {
@@ -287,16 +287,10 @@ run_callback(Lead *self, Event *event)
     PyObject *callback = PyTuple_GET_ITEM(event->key, 3); /* `data` of the SelectorKey */
     PyObject *result = mask == NULL ? NULL : PyObject_CallOneArg(callback, mask);
     if (result == NULL && mask != NULL) {
-        PyObject *type, *error, *trace;
-        PyErr_Fetch(&type, &error, &trace);
-        PyErr_NormalizeException(&type, &error, &trace);
-        if (trace != NULL) {
-            PyException_SetTraceback(error, trace);
-        }
-        result = PyObject_CallMethodObjArgs((PyObject *)self, name_failed, error, callback, mask, NULL);
-        Py_XDECREF(type);
-        Py_XDECREF(error);
-        Py_XDECREF(trace);
+        PyObject *outer[3], *error = begin_handling(outer);
+        result = PyObject_CallMethodObjArgs((PyObject *)self, name_blame, error, callback, mask, NULL);
+        end_handling(outer);
+        Py_DECREF(error);
     }
     Py_XDECREF(mask);
     Py_XDECREF(result);
@@ -308,7 +302,7 @@ static int
 poll_once(Lead *self, double seconds, Waiter *waiter)
 {
     Event events[MAX_EVENTS];
-    if (settle(self) || !is_usual(self)) { /* code in Python has run meanwhile */
+    if (!is_usual(self) || settle(self) || !is_usual(self)) { /* code in Python has run meanwhile */
         return PyErr_Occurred() ? -1 : 0;
     }
     if (seconds != 0) {
@@ -421,7 +415,7 @@ lead(Lead *self, Waiter *waiter, double deadline)
 {
     while (!waiter->done && !waiter->interrupted && !self->closed) {
         double seconds = NO_END;
-        if (deadline >= 0) {
+        if (deadline != NO_END) {
             seconds = deadline - now();
             if (seconds <= 0) { /* poll once without blocking: get(timeout=0) must see results that have arrived */
                 return poll_once(self, 0, NULL);
@@ -442,38 +436,26 @@ lead(Lead *self, Waiter *waiter, double deadline)
 static int
 leave(Lead *self, PyObject *shelter, PyObject *outer)
 {
-    PyObject *type, *error, *trace;
-    int failed = 0;
-    PyErr_Fetch(&type, &error, &trace);
+    PyObject *before[3], *error = PyErr_Occurred() ? begin_handling(before) : NULL;
     Py_INCREF(Py_None);
     store(&self->leader, Py_None);
-    int has_followers = is_filled(self->followers);
+    int failed = 0, has_followers = is_filled(self->followers);
     if (has_followers || self->parked || self->closed || self->guard != Py_None) {
         failed = has_followers < 0 || call((PyObject *)self, name_pass_on);
     }
-    if (failed && error != NULL) { /* the second exception is raised, with the first one as its context */
-        PyObject *second_type, *second, *second_trace;
-        PyErr_Fetch(&second_type, &second, &second_trace);
-        PyErr_NormalizeException(&second_type, &second, &second_trace);
-        PyErr_NormalizeException(&type, &error, &trace);
-        PyException_SetContext(second, error);
-        Py_XDECREF(type);
-        Py_XDECREF(trace);
-        type = second_type, error = second, trace = second_trace;
-    } else if (failed) {
-        PyErr_Fetch(&type, &error, &trace);
+    PyObject *type, *second, *trace;
+    PyErr_Fetch(&type, &second, &trace);
+    int is_restored = shelter == NULL || !PyObject_SetAttr(shelter, name_sleeper, outer);
+    if (error != NULL) {
+        end_handling(before);
     }
-    failed = failed || error != NULL || type != NULL;
-    if (shelter != NULL && PyObject_SetAttr(shelter, name_sleeper, outer)) {
-        if (failed) {
-            PyErr_Clear();
-        }
-        failed = 1;
+    if (failed) { /* it has the first exception as its context, since that was being handled */
+        PyErr_Restore(type, second, trace);
+    } else if (error != NULL && is_restored) {
+        PyErr_Restore(Py_NewRef((PyObject *)Py_TYPE(error)), Py_NewRef(error), PyException_GetTraceback(error));
     }
-    if (type != NULL) {
-        PyErr_Restore(type, error, trace);
-    }
-    return failed ? -1 : 0;
+    Py_XDECREF(error);
+    return failed || error != NULL || !is_restored ? -1 : 0;
 }
 
 PyDoc_STRVAR(wait_doc,
@@ -495,6 +477,9 @@ lead_wait(Lead *self, PyObject *const *args, Py_ssize_t count)
     double deadline = args[1] == Py_None ? NO_END : PyFloat_AsDouble(args[1]);
     if (PyErr_Occurred()) {
         return NULL;
+    }
+    if (args[1] != Py_None && deadline < 0) { /* it is long over */
+        deadline = 0;
     }
     PyObject *shelter = self->shelter;
     Py_INCREF(shelter);
@@ -533,12 +518,16 @@ lead_wait(Lead *self, PyObject *const *args, Py_ssize_t count)
     }
     failed = leave(self, shelter, outer) || failed;
     is_due = failed ? 0 : is_signal_due(shelter);
+    if (is_due > 0) {
+        waiter->interrupted = 0;
+        failed = call(shelter, name_raise_due);
+    }
     Py_DECREF(outer);
     Py_DECREF(shelter);
     if (failed || is_due < 0) {
         return NULL;
     }
-    if (is_due || (!waiter->done && !waiter->interrupted && !self->closed && (deadline < 0 || now() < deadline))) {
+    if (!waiter->done && !waiter->interrupted && !self->closed && (deadline == NO_END || now() < deadline)) {
         Py_RETURN_NONE;
     }
     return PyBool_FromLong(waiter->done);
@@ -569,7 +558,7 @@ lead_visit(Lead *self, PyObject *stints)
     waiter->ident = PyThread_get_thread_ident();
     store(&self->leader, (PyObject *)waiter);
     self->stints += (unsigned long long)added;
-    int failed = poll_once(self, 0, NULL) || settle(self);
+    int failed = poll_once(self, 0, NULL) || (is_usual(self) ? settle(self) : call((PyObject *)self, name_settle));
     failed = leave(self, NULL, NULL) || failed;
     if (failed) {
         return NULL;
@@ -607,7 +596,8 @@ static PyType_Spec lead_spec = {
 int
 add_leading(PyObject *module)
 {
-    if (intern(&name_due, "due") || intern(&name_end_sleep, "end_sleep") || intern(&name_failed, "_failed") ||
+    if (intern(&name_blame, "blame") || intern(&name_due, "due") || intern(&name_end_sleep, "end_sleep") ||
+        intern(&name_raise_due, "raise_due") ||
         intern(&name_handler, "handler") || intern(&name_pass_on, "pass_on") || intern(&name_release, "release") ||
         intern(&name_run, "run") || intern(&name_settle, "_settle") || intern(&name_sleeper, "sleeper") ||
         intern(&name_targets, "targets") || intern(&name_wake, "wake")) {

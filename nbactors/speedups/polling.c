@@ -133,7 +133,7 @@ look(Brisk *self, double seconds, Event *events)
 {
     struct epoll_event found[MAX_EVENTS];
     int count;
-    if (seconds > self->longest_s) {
+    if (!(seconds < self->longest_s)) { /* also if it is not a number */
         seconds = self->longest_s;
     }
     if (seconds == 0) {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import gc
 import itertools
 import os
@@ -538,6 +539,20 @@ def test_spinning_ends_when_the_processor_was_taken(watched):
 
 # ------------------------------------------------------------------------------------------------------------- waiting
 
+ATTRIBUTES = [
+    "_selector",
+    "leader",
+    "reading",
+    "followers",
+    "dirty",
+    "trash",
+    "left_steps",
+    "_timers",
+    "guard",
+    "shelter",
+]
+"""The attributes of a reactor that are objects."""
+
 
 @pytest.fixture(params=[True, False], ids=["compiled", "in-python"])
 def waiting(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reactor]:
@@ -655,6 +670,144 @@ def test_an_error_of_the_handing_on_has_the_first_error_as_its_context(waiting, 
     assert (waiting.leader, shelter.sleeper) == (None, None)
 
 
+def test_a_deadline_before_the_clock_began_is_over(waiting, shelter):
+    assert waiting.wait(Waiter(), -1e9) is False
+    assert waiting.wait(Waiter(), float("-inf")) is False
+
+
+def test_a_signal_that_is_due_is_raised_though_the_handler_has_changed(waiting, shelter):
+    left: list[int] = []
+
+    class Guard:
+        def nudge(self) -> None:
+            pass
+
+        def left(self) -> None:
+            left.append(1)
+
+    def change() -> None:
+        signal.raise_signal(signal.SIGINT)
+        signal.signal(signal.SIGINT, lambda *_: None)
+
+    waiting.guard = Guard()
+    waiting.call_later(0, change)
+    before = waiting.stints
+    with pytest.raises(KeyboardInterrupt, match="due"):
+        waiting.wait(Waiter(), 30)
+    assert (len(left), waiting.stints - before) == (1, 1)
+
+
+def contexts(error: BaseException | None) -> list[type[BaseException]]:
+    found = []
+    while error is not None:
+        found.append(type(error))
+        error = error.__context__
+    return found
+
+
+def test_an_error_of_a_callback_keeps_its_own_context(waiting):
+    reader, writer = os.pipe()
+    tries: list[int] = []
+
+    def fail(mask: int) -> None:
+        if not tries:
+            tries.append(os.read(reader, 1)[0])
+            try:
+                raise KeyError("first")
+            except KeyError:
+                raise KeyboardInterrupt("from a handler")  # noqa: B904 - the context is meant
+
+    waiting.register(reader, selectors.EVENT_READ, fail)
+    os.write(writer, b"x")
+    with pytest.raises(KeyboardInterrupt, match="from a handler") as caught:
+        try:
+            raise LookupError("the user's")
+        except LookupError:
+            waiting.visit()
+    assert contexts(caught.value) == [KeyboardInterrupt, KeyError, LookupError]
+    waiting.unregister(reader)
+    os.close(reader)
+    os.close(writer)
+
+
+def test_the_handing_on_after_an_error_sees_it_and_keeps_all_contexts(waiting, monkeypatch):
+    seen: list[type | None] = []
+
+    def settle() -> None:
+        raise KeyboardInterrupt("from a handler")
+
+    def fail() -> None:
+        seen.append(sys.exc_info()[0])
+        try:
+            raise KeyError("why")
+        except KeyError:
+            raise OSError("while it handed on")  # noqa: B904 - the context is meant
+
+    waiting.trash.append(int)
+    waiting.parked = True
+    with monkeypatch.context() as patch:
+        patch.setattr(waiting, "_settle", settle)
+        patch.setattr(waiting, "pass_on", fail)
+        with pytest.raises(OSError, match="while it handed on") as caught:
+            waiting.visit()
+    assert seen == [KeyboardInterrupt]
+    assert contexts(caught.value) == [OSError, KeyError, KeyboardInterrupt]
+
+
+class Interruption(BaseException):
+    """What another thread raises."""
+
+
+def test_an_asynchronous_exception_is_not_lost_where_the_handing_on_fails(waiting, monkeypatch):
+    def enter() -> None:
+        pass
+
+    def settle() -> None:
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(
+            ctypes.c_ulong(threading.get_ident()), ctypes.py_object(Interruption)
+        )
+        enter()
+
+    def fail() -> None:
+        raise OSError("while it handed on")
+
+    def once() -> list[type[BaseException]]:
+        waiting.trash.append(int)
+        waiting.parked = True
+        with monkeypatch.context() as patch:
+            patch.setattr(waiting, "_settle", settle)
+            patch.setattr(waiting, "pass_on", fail)
+            with pytest.raises(OSError, match="while it handed on") as caught:
+                waiting.visit()
+        return contexts(caught.value)
+
+    assert once() == [OSError, Interruption]
+    gc.collect()
+    before = sys.getrefcount(Interruption)
+    for _ in range(50):
+        once()
+    gc.collect()
+    assert sys.getrefcount(Interruption) - before < 10
+
+
+@pytest.mark.parametrize("name", ATTRIBUTES)
+def test_a_callback_may_delete_what_the_reactor_has(name):
+    program = f"""
+from nbactors.local.reactor.reactor import Reactor
+from nbactors.local.reactor.waiter import Waiter
+for lead in (Reactor.visit, lambda reactor: reactor.wait(Waiter(), 0.01)):
+    reactor = Reactor("test")
+    reactor.call_later(0, lambda: delattr(reactor, {name!r}))
+    try:
+        lead(reactor)
+    except AttributeError:
+        pass
+print("alive")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout == "alive\n", done.stderr
+
+
 def test_a_handler_of_another_signal_may_wait_in_a_wait(waiting, shelter):
     inner, outer = Waiter(), Waiter()
     seen: list[object] = []
@@ -748,10 +901,7 @@ def test_waits_leave_no_object_behind(waiting, shelter):
     assert len(gc.get_objects()) - before < 50
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["_selector", "leader", "reading", "followers", "dirty", "trash", "left_steps", "_timers", "guard", "shelter"],
-)
+@pytest.mark.parametrize("name", ATTRIBUTES)
 def test_what_was_deleted_of_a_reactor_is_left_to_the_steps_in_python(name):
     reactor = Reactor("test")
     kept = getattr(reactor, name)

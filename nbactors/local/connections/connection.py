@@ -418,13 +418,6 @@ class Connection(Line):
         self._begun = None
         self._reactor.blame(error, on_message, self, message)
 
-    def _failed(self, error: BaseException, on_message: Callable[..., None], message: Any) -> None:
-        """Do what `_blame` does, for a message that `Line` has handed on."""
-        try:
-            raise error
-        except BaseException as raised:  # noqa: BLE001 - see `blame`
-            self._blame(raised, on_message, message)
-
     def _decode(self, chunk: Any) -> None:
         """Decode a chunk into `_messages`, which is empty. If aborted, it can be repeated: its stores are one step."""
         data, ancillary, flags, _ = chunk

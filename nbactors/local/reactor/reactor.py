@@ -388,13 +388,6 @@ class Reactor(Lead):
         """
         self._blame(error, callback, args)
 
-    def _failed(self, error: BaseException, callback: Callable[..., None], mask: int) -> None:
-        """Handle an exception that came out of a callback that `Lead` has run."""
-        try:
-            raise error
-        except BaseException as raised:  # noqa: BLE001 - see `blame`
-            self.blame(raised, callback, mask)
-
     def relieve_by(self, relieve: Callable[[], bool]) -> None:
         """Have `relieve` called when a callback has got a MemoryError, see `Blame`."""
         self._blame.relieve = relieve
