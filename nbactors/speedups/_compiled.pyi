@@ -1,5 +1,6 @@
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from selectors import SelectorKey
+from typing import Any
 
 VERSION: int
 
@@ -13,3 +14,19 @@ def look(epoll: int, keys: Mapping[int, SelectorKey], seconds: float, /) -> list
 def spin(
     epoll: int, keys: Mapping[int, SelectorKey], seconds: float, aside: float, /
 ) -> tuple[list[tuple[SelectorKey, int]], int, bool]: ...
+
+# What calls are made of: the classes that the others find attributes of.
+def know(*classes: type) -> None: ...
+def submit(
+    link: object,
+    home: object,
+    numbers: Iterator[int],
+    method: object,
+    data: object,
+    origin: int,
+    submitted: float,
+    hold: object,
+    /,
+) -> Any: ...
+def go_out(call: object, connection: object, message: object, at_once: bool, /) -> bool: ...
+def settle(connection: object, reply: object, /) -> bool: ...

@@ -10,7 +10,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-__all__ = ["Line", "compiled", "why_not"]
+__all__ = ["Line", "compiled", "go_out", "know", "settle", "submit", "why_not"]
 
 VERSION = 2
 """The version of `module.c` that the code in Python fits. A module of another one was built from another source."""
@@ -31,10 +31,25 @@ def _load() -> tuple[ModuleType | None, str]:
 compiled, why_not = _load()
 
 if TYPE_CHECKING:
-    from nbactors.speedups._compiled import Line
+    from nbactors.speedups._compiled import Line, go_out, know, settle, submit
 elif compiled is not None:
     Line = compiled.Line
+    go_out, know, settle, submit = compiled.go_out, compiled.know, compiled.settle, compiled.submit
 else:
+
+    def know(*classes: type) -> None:
+        """Do nothing."""
+
+    def submit(*parts: object) -> None:
+        """Return that this is not the usual case."""
+
+    def go_out(call: object, connection: object, message: object, at_once: bool, /) -> bool:
+        """Return that this is not the usual case."""
+        return False
+
+    def settle(connection: object, reply: object, /) -> bool:
+        """Return that this is not the usual case."""
+        return False
 
     class Line:
         """The state of a connection; without the compiled part no case is the usual one."""

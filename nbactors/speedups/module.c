@@ -16,8 +16,8 @@ PyMODINIT_FUNC
 PyInit__compiled(void)
 {
     PyObject *module = PyModule_Create(&definition);
-    if (module != NULL && (add_connections(module) || add_polling(module) ||
-                           PyModule_AddIntConstant(module, "VERSION", VERSION))) {
+    if (module != NULL && (add_answers(module) || add_calls(module) || add_connections(module) ||
+                           add_polling(module) || PyModule_AddIntConstant(module, "VERSION", VERSION))) {
         Py_CLEAR(module);
     }
     return module;

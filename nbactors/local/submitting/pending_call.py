@@ -30,6 +30,7 @@ from nbactors.local.wire import failures, messages
 from nbactors.local.wire.cancel_mode import CancelMode
 from nbactors.object_ref import ObjectRef
 from nbactors.object_ref_generator import ObjectRefGenerator
+from nbactors.speedups import go_out
 from nbactors.views.summaries import CallFacts
 
 if TYPE_CHECKING:
@@ -164,6 +165,8 @@ class PendingCall(Sent):
             message: The message of the call.
             at_once: Whether to send at once, and not with the next flush.
         """
+        if go_out(self, connection, message, at_once):
+            return
         calls = connection.in_flight.calls
         calls[self.number] = self
         try:

@@ -10,6 +10,29 @@ import pytest
 from members import Session, acting_as, settle, tied
 from played_worker import PlayedWorker
 
+from nbactors.local.submitting import actor_link, pending_call, replies
+from nbactors.speedups import compiled
+
+
+@pytest.fixture(autouse=True, params=["python"] if compiled is None else ["python", "compiled"])
+def form(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calls are made, sent and answered by the steps in Python, and by the compiled part."""
+    if request.param == "python":
+        do_in_python(monkeypatch)
+
+
+@pytest.fixture
+def in_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have calls made, sent and answered by the steps in Python, which a test may interrupt anywhere."""
+    do_in_python(monkeypatch)
+
+
+def do_in_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have no case be the usual one."""
+    monkeypatch.setattr(actor_link, "submit", lambda *parts: None)
+    monkeypatch.setattr(pending_call, "go_out", lambda *parts: False)
+    monkeypatch.setattr(replies, "settle", lambda *parts: False)
+
 
 @pytest.fixture
 def session(tmp_path: Path) -> Session:
