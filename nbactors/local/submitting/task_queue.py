@@ -60,7 +60,18 @@ ASKING = 8
 class Lease:
     """A worker that the node has lent to this process."""
 
-    __slots__ = ("connection", "depth", "idle_since", "in_flight", "is_alone", "last_event", "lease_id", "rid", "since")
+    __slots__ = (
+        "connection",
+        "depth",
+        "idle_since",
+        "in_flight",
+        "is_alone",
+        "is_timed",
+        "last_event",
+        "lease_id",
+        "rid",
+        "since",
+    )
 
     def __init__(self, grant: messages.LeaseGranted, connection: Connection, depth: int) -> None:
         self.lease_id = grant.lease_id
@@ -72,6 +83,8 @@ class Lease:
         """Whether the task that was sent last has no retry left."""
         self.since = self.last_event = monotonic()
         self.idle_since = self.since
+        self.is_timed = False
+        """Whether a timer is set that looks whether the lease is without work."""
 
 
 def _has_room(lease: Lease) -> bool:
@@ -432,16 +445,24 @@ class TaskQueue(Target):
         now = lease.idle_since = monotonic()
         if now - lease.since > RENEW_S or self._turn_is_over(lease) or self._tasks.others_wait(self):
             self._return(lease)
-        else:
-            self._reactor.call_later(LINGER_S, lambda: self._return_if_idle(lease))
+        elif not lease.is_timed:
+            self._look_later(lease, LINGER_S)
+
+    def _look_later(self, lease: Lease, seconds: float) -> None:
+        self._reactor.call_later(seconds, lambda: self._return_if_idle(lease))
+        lease.is_timed = True  # last: two timers do no harm, and without one the lease would never be returned
 
     @in_turn
     def _return_if_idle(self, lease: Lease) -> None:
+        lease.is_timed = False  # first: a handler that sees the lease without work from now on sets a timer
         current = self._leases.get(lease.connection.peer_id)
         if current is not lease or lease.connection.in_flight.calls:
             return
-        if monotonic() - lease.idle_since >= LINGER_S * 0.9:
+        idle_s = monotonic() - lease.idle_since
+        if idle_s >= LINGER_S * 0.9:
             self._return(lease)
+        else:  # it has had work since the timer was set
+            self._look_later(lease, LINGER_S - idle_s)
 
     @in_turn
     def return_idle(self) -> None:
