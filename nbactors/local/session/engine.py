@@ -129,6 +129,19 @@ class LocalEngine(Engine):
             if sys.stdout is not redirected.stdout or sys.stderr is not redirected.stderr:
                 self._await_lines()
 
+    def get_one(self, ref: ObjectRef[Any], timeout: float | None) -> Any:
+        __tracebackhide__ = True
+        if INTERRUPTS.due:
+            INTERRUPTS.raise_due()
+        objects, entry = self.process.objects, ref._entry
+        if entry.home is not objects:
+            self._check_refs((ref,))
+        try:
+            return objects.waiting.get_one(entry, timeout)
+        finally:
+            if sys.stdout is not redirected.stdout or sys.stderr is not redirected.stderr:
+                self._await_lines()
+
     def wait(
         self, refs: list[ObjectRef[Any]], num_returns: int, timeout: float | None, fetch_local: bool
     ) -> tuple[list[ObjectRef[Any]], list[ObjectRef[Any]]]:
