@@ -1,7 +1,7 @@
 /* The usual case of an answer: one small value for a call whose result perhaps one listener waits for. */
 #include "calls.h"
 
-static PyObject *name_data, *name_finish, *name_in_flight, *name_news, *name_number, *name_ready, *name_waiting,
+static PyObject *name_children, *name_data, *name_finish, *name_in_flight, *name_news, *name_number, *name_ready, *name_waiting,
     *name_watchers;
 
 /* Tell the listener of an entry, if there is one, and remove it. Returns 0, or -1 with an exception: then it stays. */
@@ -57,16 +57,33 @@ static int
 can_finish(PyObject *call)
 {
     return AT(call, call_class.awaited) == Py_None && AT(call, call_class.timer) == Py_None &&
-           AT(call, call_class.parent) == Py_None &&
            (AT(call, call_class.state) == numbers[SENT] || AT(call, call_class.state) == numbers[QUEUED]);
+}
+
+/* Find the calls of the job that has made this one: a new reference, or NULL for no job. Returns whether they are found.
+ */
+static int
+find_siblings(PyObject *call, PyObject **siblings)
+{
+    PyObject *parent = AT(call, call_class.parent);
+    *siblings = NULL;
+    if (parent == NULL || parent == Py_None) {
+        return parent != NULL;
+    }
+    Py_INCREF(parent);
+    *siblings = PyObject_GetAttr(parent, name_children);
+    Py_DECREF(parent);
+    if (*siblings != NULL && !PyDict_CheckExact(*siblings)) {
+        Py_CLEAR(*siblings);
+    }
+    return *siblings != NULL;
 }
 
 /* Return the entry that a call's one small value is for, a borrowed reference; NULL if this is not the usual case. */
 static PyObject *
 usual_entry(PyObject *call)
 {
-    if (Py_TYPE(call) != call_class.type || AT(call, call_class.stream) != Py_None ||
-        AT(call, call_class.watcher) != Py_None || !can_finish(call)) {
+    if (AT(call, call_class.stream) != Py_None || AT(call, call_class.watcher) != Py_None || !can_finish(call)) {
         return NULL;
     }
     PyObject *entries = AT(call, call_class.entries), *entry = NULL;
@@ -114,8 +131,11 @@ resolve(PyObject *flight, PyObject *call, PyObject *entry, PyObject *data, PyObj
 
 /* Do what `PendingCall.finish` does. */
 static void
-finish(PyObject *flight, PyObject *call, PyObject *entry, PyObject **dropped)
+finish(PyObject *flight, PyObject *call, PyObject *entry, PyObject *siblings, PyObject **dropped)
 {
+    if (siblings != NULL && PyDict_DelItem(siblings, call)) { /* it was removed already */
+        PyErr_Clear();
+    }
     dropped[5] = exchange(entry, entry_class.call, Py_None);
     dropped[6] = exchange(call, call_class.state, numbers[FINISHED]);
     dropped[7] = exchange(call, call_class.arguments, Py_None);
@@ -123,26 +143,33 @@ finish(PyObject *flight, PyObject *call, PyObject *entry, PyObject **dropped)
     dropped[9] = exchange(call, call_class.message, Py_None);
     dropped[10] = exchange(call, call_class.target, Py_None);
     dropped[11] = exchange(call, call_class.hold, Py_None);
-    dropped[12] = exchange(flight, flight_class.answering, Py_None);
+    dropped[12] = exchange(call, call_class.parent, Py_None);
+    dropped[13] = exchange(flight, flight_class.answering, Py_None);
 }
 
-#define DROPPED 13
+#define DROPPED 14
 
 /* End the call `number` with a value. 1: done. 0: nothing was done. -1: an exception of the listener, which is still
  * there, as is the call in `answering`: the answer is handled again. */
 static int
 end_call(PyObject *flight, PyObject *calls, PyObject *number, PyObject *data)
 {
-    PyObject *call = PyDict_GetItemWithError(calls, number), *waiter, *result = NULL;
-    PyObject *entry = call == NULL ? NULL : usual_entry(call);
-    if (entry == NULL || !usual_waiter(entry, &waiter)) {
+    PyObject *call = PyDict_GetItemWithError(calls, number), *siblings, *waiter, *result = NULL;
+    if (call == NULL || Py_TYPE(call) != call_class.type) {
         return 0;
     }
     Py_INCREF(call);
+    PyObject *entry = find_siblings(call, &siblings) ? usual_entry(call) : NULL;
+    if (entry == NULL || !usual_waiter(entry, &waiter)) {
+        Py_XDECREF(siblings);
+        Py_DECREF(call);
+        return 0;
+    }
     Py_INCREF(entry);
     if (!count_news(AT(entry, entry_class.home)) || PyDict_DelItem(calls, number)) {
         Py_DECREF(call);
         Py_DECREF(entry);
+        Py_XDECREF(siblings);
         Py_XDECREF(waiter);
         return 0; /* what was counted for nothing has a thread in `wait` look for nothing */
     }
@@ -155,12 +182,12 @@ end_call(PyObject *flight, PyObject *calls, PyObject *number, PyObject *data)
         Py_DECREF(waiter);
     }
     if (!failed && can_finish(call)) {
-        finish(flight, call, entry, dropped);
+        finish(flight, call, entry, siblings, dropped);
     } else if (!failed) { /* a handler has interrupted the listener, and done something with the call */
         result = PyObject_CallMethodNoArgs(call, name_finish);
         failed = result == NULL;
         if (!failed) {
-            dropped[12] = exchange(flight, flight_class.answering, Py_None);
+            dropped[13] = exchange(flight, flight_class.answering, Py_None);
         }
     }
     PyObject *type, *error, *trace;
@@ -169,6 +196,7 @@ end_call(PyObject *flight, PyObject *calls, PyObject *number, PyObject *data)
         Py_XDECREF(dropped[i]);
     }
     Py_XDECREF(result);
+    Py_XDECREF(siblings);
     Py_DECREF(entry);
     Py_DECREF(call);
     PyErr_Restore(type, error, trace);
@@ -216,7 +244,7 @@ static PyMethodDef functions[] = {
 int
 add_answers(PyObject *module)
 {
-    if (intern(&name_data, "data") || intern(&name_finish, "finish") || intern(&name_in_flight, "in_flight") ||
+    if (intern(&name_children, "children") || intern(&name_data, "data") || intern(&name_finish, "finish") || intern(&name_in_flight, "in_flight") ||
         intern(&name_news, "news") || intern(&name_number, "number") || intern(&name_ready, "ready") ||
         intern(&name_waiting, "waiting") || intern(&name_watchers, "watchers")) {
         return -1;

@@ -16,7 +16,8 @@ static PyTypeObject *method_type;
 static PyObject *message_type, *deque_type, *count_type;
 
 PyObject *numbers[STATES], *no_bytes, *no_tuple;
-static PyObject *no_text, *no_time, *name_append, *name_dirty, *name_flush, *name_in_flight, *name_nudge, *name_reactor;
+static PyObject *no_text, *no_time, *name_append, *name_children, *name_dirty, *name_flush, *name_in_flight,
+    *name_nudge, *name_reactor, *name_task_id;
 
 typedef struct {
     const char *name;
@@ -280,8 +281,9 @@ go_out(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
 
 /* What a call is made from, borrowed references. */
 typedef struct {
-    PyObject *link, *home, *numbers, *method, *data, *origin, *submitted, *hold; /* the arguments of `submit` */
-    PyObject *name, *group, *retries, *backpressure;                             /* of the method */
+    PyObject *target, *home, *numbers, *method, *data, *origin, *submitted, *hold, *parent; /* see `submit` */
+    PyObject *name, *group, *retries, *backpressure;                                       /* of the method */
+    PyObject *parent_id, *arguments;
 } Plan;
 
 /* What it consists of, new references. */
@@ -316,15 +318,15 @@ fill_entry(PyObject *entry, PyObject *home, PyObject *number, PyObject *call)
     set(entry, entry_class.call, call);
 }
 
-/* Do what `PendingCall.__init__` does, and `LocalActorLink.call` after it. */
+/* Do what `PendingCall.__init__` does, and what `LocalActorLink.call` does after it. */
 static void
 fill_call(PyObject *call, const Plan *plan, const Made *made)
 {
     set(call, call_class.number, made->number);
     set(call, call_class.entries, made->entries);
-    set(call, call_class.target, plan->link);
+    set(call, call_class.target, plan->target);
     set(call, call_class.message, made->message);
-    set(call, call_class.arguments, Py_None);
+    set(call, call_class.arguments, plan->arguments);
     set(call, call_class.awaited, Py_None);
     set(call, call_class.queue, Py_None);
     set(call, call_class.retries, plan->retries);
@@ -335,8 +337,8 @@ fill_call(PyObject *call, const Plan *plan, const Made *made)
     set(call, call_class.canceled, Py_None);
     set(call, call_class.timeout_s, no_time);
     set(call, call_class.timer, Py_None);
-    set(call, call_class.parent, Py_None);
-    set(call, call_class.parent_id, no_bytes);
+    set(call, call_class.parent, plan->parent);
+    set(call, call_class.parent_id, plan->parent_id);
     set(call, call_class.submitted, plan->submitted);
     set(call, call_class.watcher, Py_None);
     set(call, call_class.origin, plan->origin);
@@ -344,28 +346,42 @@ fill_call(PyObject *call, const Plan *plan, const Made *made)
     set(call, call_class.connection, Py_None);
 }
 
+/* Make the objects of a call with one result, without the message. Returns 0, or -1 with an exception. */
+static int
+make_empty(Made *made)
+{
+    made->entry = empty(entry_class.type);
+    made->ref = empty(ref_class.type);
+    made->call = empty(call_class.type);
+    made->entries = made->entry == NULL ? NULL : PyTuple_Pack(1, made->entry);
+    return made->ref == NULL || made->call == NULL || made->entries == NULL ? -1 : 0;
+}
+
+/* Fill these objects. */
+static void
+fill(const Plan *plan, Made *made)
+{
+    set(made->ref, ref_class.entry, made->entry);
+    fill_entry(made->entry, plan->home, made->number, made->call);
+    fill_call(made->call, plan, made);
+}
+
 /* Make a call, and all that belongs to it. Returns 0, or -1, perhaps with an exception. */
 static int
 make(const Plan *plan, Made *made)
 {
     made->number = Py_TYPE(plan->numbers)->tp_iternext(plan->numbers); /* one that is not used is left out */
-    made->entry = empty(entry_class.type);
-    made->ref = empty(ref_class.type);
-    made->call = empty(call_class.type);
-    made->entries = made->entry == NULL ? NULL : PyTuple_Pack(1, made->entry);
-    if (made->number == NULL || made->ref == NULL || made->call == NULL || made->entries == NULL) {
+    if (made->number == NULL || make_empty(made)) {
         return -1;
     }
     PyObject *fields[FIELDS] = {made->number,       plan->name, plan->data,    numbers[1], no_text,
                                 Py_None,            Py_None,      plan->group,   plan->backpressure,
-                                plan->origin,       no_bytes,     plan->submitted, no_bytes};
+                                plan->origin,       no_bytes,     plan->submitted, plan->parent_id};
     made->message = PyObject_Vectorcall(message_type, fields, FIELDS, NULL);
     if (made->message == NULL) {
         return -1;
     }
-    set(made->ref, ref_class.entry, made->entry);
-    fill_entry(made->entry, plan->home, made->number, made->call);
-    fill_call(made->call, plan, made);
+    fill(plan, made);
     return 0;
 }
 
@@ -385,7 +401,7 @@ static int
 read_method(Plan *plan)
 {
     PyObject *method = plan->method;
-    if (Py_TYPE(method) != method_type || PyTuple_GET_SIZE(method) != 11 || Py_TYPE(plan->link) != link_class.type ||
+    if (Py_TYPE(method) != method_type || PyTuple_GET_SIZE(method) != 11 || Py_TYPE(plan->target) != link_class.type ||
         PyTuple_GET_ITEM(method, 2) != numbers[1] ||                                            /* num_returns */
         PyTuple_GET_ITEM(method, 8) != Py_False || PyTuple_GET_ITEM(method, 9) != Py_None) { /* retried, timeout_s */
         return 0;
@@ -395,7 +411,7 @@ read_method(Plan *plan)
     plan->retries = PyTuple_GET_ITEM(method, 7);
     plan->backpressure = PyTuple_GET_ITEM(method, 6);
     if (plan->retries == Py_None) {
-        plan->retries = AT(plan->link, link_class.max_retries);
+        plan->retries = AT(plan->target, link_class.max_retries);
     }
     if (PyTuple_GET_ITEM(method, 10) == Py_False) { /* has_events */
         plan->submitted = no_time;
@@ -403,30 +419,71 @@ read_method(Plan *plan)
     return plan->retries != NULL;
 }
 
+/* Find the calls that the calling job has made, a new reference, or NULL if no job calls; and its id in the plan, a new
+ * reference. `task_id` is code in Python, so this comes before all else. Returns whether this is the usual case. */
+static int
+read_parent(Plan *plan, PyObject **children)
+{
+    *children = NULL;
+    plan->parent_id = no_bytes;
+    if (plan->parent == Py_None) {
+        Py_INCREF(no_bytes);
+        return 1;
+    }
+    plan->parent_id = PyObject_GetAttr(plan->parent, name_task_id);
+    *children = plan->parent_id == NULL ? NULL : PyObject_GetAttr(plan->parent, name_children);
+    if (*children == NULL || !PyDict_CheckExact(*children)) { /* the job's first call makes the dict */
+        Py_CLEAR(*children);
+        Py_CLEAR(plan->parent_id);
+        return 0;
+    }
+    return 1;
+}
+
+/* Make and send a call. Returns what `put_in_flight` does, while the garbage collector rests. */
+static int
+make_and_send(const Plan *plan, Way *way, PyObject *children, Made *made)
+{
+    if (make(plan, made) || (children != NULL && PyDict_SetItem(children, made->call, Py_None))) {
+        return 0;
+    }
+    int done = put_in_flight(way, made->call, made->message);
+    if (!done && children != NULL && PyDict_DelItem(children, made->call)) {
+        PyErr_Clear();
+    }
+    return done;
+}
+
 PyDoc_STRVAR(submit_doc,
-             "submit(link, home, numbers, method, data, origin, submitted, hold): make an actor's call with one result\n"
-             "and no options, send it, and return the reference. Return None, with nothing done, if this is not the\n"
-             "usual case.");
+             "submit(link, home, numbers, method, data, origin, submitted, hold, parent): make an actor's call with\n"
+             "one result and no options, send it, and return the reference. Return None, with nothing done, if this\n"
+             "is not the usual case.");
 
 static PyObject *
 submit(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
 {
-    if (count != 8) {
-        PyErr_SetString(PyExc_TypeError, "submit() takes 8 arguments");
+    if (count != 9) {
+        PyErr_SetString(PyExc_TypeError, "submit() takes 9 arguments");
         return NULL;
     }
-    Plan plan = {.link = args[0], .home = args[1], .numbers = args[2], .method = args[3], .data = args[4],
-                 .origin = args[5], .submitted = args[6], .hold = args[7]};
+    Plan plan = {.target = args[0], .home = args[1], .numbers = args[2], .method = args[3], .data = args[4],
+                 .origin = args[5], .submitted = args[6], .hold = args[7], .parent = args[8], .arguments = Py_None};
     Way way;
-    if (!read_method(&plan) || Py_TYPE(plan.numbers) != (PyTypeObject *)count_type ||
-        !PyBytes_CheckExact(plan.data) ||
-        !find_way(open_connection(plan.link, plan.group), -1, &way)) {
+    PyObject *children;
+    if (!read_parent(&plan, &children)) {
         PyErr_Clear();
+        Py_RETURN_NONE;
+    }
+    if (!read_method(&plan) || Py_TYPE(plan.numbers) != (PyTypeObject *)count_type || !PyBytes_CheckExact(plan.data) ||
+        !find_way(open_connection(plan.target, plan.group), -1, &way)) {
+        PyErr_Clear();
+        Py_XDECREF(children);
+        Py_DECREF(plan.parent_id);
         Py_RETURN_NONE;
     }
     Made made = {NULL, NULL, NULL, NULL, NULL, NULL};
     int collects = PyGC_Disable();
-    int done = make(&plan, &made) ? 0 : put_in_flight(&way, made.call, made.message);
+    int done = make_and_send(&plan, &way, children, &made);
     PyErr_Clear(); /* whatever it was, the steps in Python meet it again */
     if (collects) {
         PyGC_Enable();
@@ -441,12 +498,46 @@ submit(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
     }
     drop(&made);
     leave(&way);
+    Py_XDECREF(children);
+    Py_DECREF(plan.parent_id);
+    return result;
+}
+
+PyDoc_STRVAR(begin_doc,
+             "begin(home, number, target, message, arguments): make a call with one result; return it and the\n"
+             "reference.");
+
+static PyObject *
+begin(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
+{
+    if (count != 5 || call_class.type == NULL) {
+        PyErr_SetString(PyExc_TypeError, "begin() takes 5 arguments, and classes that are known");
+        return NULL;
+    }
+    Plan plan = {.home = args[0], .target = args[2], .arguments = args[4], .origin = numbers[0], .submitted = no_time,
+                 .hold = Py_None, .parent = Py_None, .group = no_text, .retries = numbers[0], .parent_id = no_bytes};
+    Made made = {.number = args[1], .message = args[3]};
+    Py_INCREF(made.number);
+    Py_INCREF(made.message);
+    int collects = PyGC_Disable();
+    PyObject *result = NULL;
+    if (!make_empty(&made)) {
+        result = PyTuple_Pack(2, made.call, made.ref);
+    }
+    if (result != NULL) {
+        fill(&plan, &made);
+    }
+    if (collects) {
+        PyGC_Enable();
+    }
+    drop(&made);
     return result;
 }
 
 static PyMethodDef functions[] = {
     {"know", (PyCFunction)(void (*)(void))know, METH_FASTCALL, know_doc},
     {"go_out", (PyCFunction)(void (*)(void))go_out, METH_FASTCALL, go_out_doc},
+    {"begin", (PyCFunction)(void (*)(void))begin, METH_FASTCALL, begin_doc},
     {"submit", (PyCFunction)(void (*)(void))submit, METH_FASTCALL, submit_doc},
     {NULL, NULL, 0, NULL},
 };
@@ -474,8 +565,9 @@ add_calls(PyObject *module)
     no_tuple = PyTuple_New(0);
     no_time = PyFloat_FromDouble(0.0);
     if (no_bytes == NULL || no_tuple == NULL || no_time == NULL || intern(&no_text, "") ||
-        intern(&name_append, "append") || intern(&name_dirty, "dirty") || intern(&name_flush, "flush") ||
-        intern(&name_in_flight, "in_flight") || intern(&name_nudge, "nudge") || intern(&name_reactor, "_reactor") ||
+        intern(&name_append, "append") || intern(&name_children, "children") || intern(&name_dirty, "dirty") ||
+        intern(&name_flush, "flush") || intern(&name_in_flight, "in_flight") || intern(&name_nudge, "nudge") ||
+        intern(&name_reactor, "_reactor") || intern(&name_task_id, "task_id") ||
         fetch(&deque_type, "collections", "deque") || fetch(&count_type, "itertools", "count")) {
         return -1;
     }

@@ -20,7 +20,7 @@ from nbactors.local.submitting.call_life import FINISHED, WAITING
 from nbactors.local.submitting.call_queue import CallQueue
 from nbactors.local.submitting.handles import rebuild_handle, rebuild_weak_handle
 from nbactors.local.submitting.in_flight import InFlight
-from nbactors.local.submitting.pending_call import PendingCall, make_results, open_stream
+from nbactors.local.submitting.pending_call import PendingCall, make_call, open_stream
 from nbactors.local.submitting.retriable import pickled_types
 from nbactors.local.submitting.target import Target, in_turn
 from nbactors.local.wire import failures, messages
@@ -162,8 +162,8 @@ class LocalActorLink(Target, ActorLink):
         parent, cell = caller()
         now = monotonic()
         prepared = prepare(values, args, kwargs) if args or kwargs else b""
-        if options is None and parent is None:
-            result: Any = submit(self, home, numbers, method, prepared, cell, now, hold)
+        if options is None:
+            result: Any = submit(self, home, numbers, method, prepared, cell, now, hold, parent)
             if result is not None:
                 if not events.recorder.is_armed and method.has_events is not False:
                     events.recorder.arm()
@@ -192,12 +192,6 @@ class LocalActorLink(Target, ActorLink):
         submitted = 0.0 if has_events is False else now
         parent_id = b"" if parent is None else parent.task_id
         number = next(numbers)
-        if num_returns == 1:
-            entry = Entry(home, number)
-            entries: tuple[Entry, ...] = (entry,)
-            result = ObjectRef(entry)
-        else:
-            entries, result = make_results(home, number, num_returns)
         if type(prepared) is bytes:
             message = messages.Call(
                 number,
@@ -214,9 +208,9 @@ class LocalActorLink(Target, ActorLink):
                 submitted,
                 parent_id,
             )
-            call = PendingCall(number, entries, self, message)
+            call, result = make_call(home, number, num_returns, self, message, None)
         else:
-            call = PendingCall(number, entries, self, None, prepared)  # type: ignore[arg-type]
+            call, result = make_call(home, number, num_returns, self, None, prepared)  # type: ignore[arg-type]
             call.details = (method.name, num_returns, name, group, backpressure, retried)
         call.hold = hold
         call.group = group

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbactors.frontend.interrupts import INTERRUPTS
 from nbactors.local.submitting.arguments import prepare
-from nbactors.local.submitting.pending_call import PendingCall, make_results, open_stream
+from nbactors.local.submitting.pending_call import make_call, open_stream
 from nbactors.local.submitting.retriable import pickled_types
 from nbactors.local.submitting.task_queue import TaskQueue
 from nbactors.local.wire import messages
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from nbactors.local.connections.peers import Peers
     from nbactors.local.environment import Environment
     from nbactors.local.objects.held import Held
+    from nbactors.local.submitting.pending_call import PendingCall
     from nbactors.local.submitting.submitter import Submitter
     from nbactors.options import TaskOptions
 
@@ -108,8 +109,8 @@ class Tasks:
         prepared = prepare(values, args, kwargs) if args or kwargs else b""
         number = next(numbers)
         num_returns = options.num_returns
-        entries, result = make_results(home, number, num_returns)
-        call = PendingCall(number, entries, queue, None, None if type(prepared) is bytes else prepared)  # type: ignore[arg-type]
+        arguments = None if type(prepared) is bytes else prepared
+        call, result = make_call(home, number, num_returns, queue, None, arguments)  # type: ignore[arg-type]
         name = options.name or function.name
         call.details = (
             export,

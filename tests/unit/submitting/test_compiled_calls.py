@@ -73,9 +73,9 @@ def link(session: Session, worker: PlayedWorker) -> LocalActorLink:
     return made
 
 
-def submit(session: Session, link: LocalActorLink, data: object = b"") -> Any:
+def submit(session: Session, link: LocalActorLink, data: object = b"", parent: Any = None) -> Any:
     hold = session.holds[link.actor_id]
-    return speedups.submit(link, session.objects, session.numbers, METHOD, data, 7, 1.5, hold)
+    return speedups.submit(link, session.objects, session.numbers, METHOD, data, 7, 1.5, hold, parent)
 
 
 def only(session: Session) -> tuple[PendingCall, Connection]:
@@ -131,6 +131,19 @@ def test_a_call_has_all_that_one_of_the_steps_in_python_has(
     assert found[0] == found[1]
 
 
+@pytest.mark.usefixtures("worker")
+def test_a_call_that_was_only_begun_is_the_same_in_both_forms(session: Session) -> None:
+    found = []
+    target, message, arguments = object(), object(), object()
+    for begin in (compiled.begin, pending_call.begin_in_python):
+        call, ref = begin(session.objects, 12345678, target, message, arguments)
+        assert (type(call), type(ref), call.entries[0] is ref._entry) == (PendingCall, ObjectRef, True)
+        assert (call.target, call.message, call.arguments) == (target, message, arguments)
+        assert (ref._entry.call, ref._entry.home) == (call, session.objects)
+        found.append((attributes(call, "entries"), attributes(ref._entry)))
+    assert found[0] == found[1]
+
+
 @pytest.mark.parametrize(
     "meta",
     [
@@ -169,6 +182,59 @@ def test_a_call_has_the_options_of_its_method(
     message = worker.take(messages.Call)
     assert (message.group, message.backpressure, message.submitted) == ("io", 9, call.submitted)
     assert quick == ["submit"]
+
+
+class Parent:
+    """A job that makes calls."""
+
+    task_id = b"t" * 24
+
+    def __init__(self) -> None:
+        self.children: Any = {}
+        self.message = messages.Call(1, "parent", b"", origin=7)
+
+
+def test_a_call_of_a_job_is_one_of_its_children_until_it_has_ended(
+    session: Session, worker: PlayedWorker, link: LocalActorLink, quick: list[str]
+) -> None:
+    parent = Parent()
+    session.current_call = lambda: parent
+    ref = session.call(link, "method")
+    call, _ = only(session)
+    assert list(parent.children) == [call]
+    assert (call.parent, call.parent_id, call.message.parent, call.origin) == (
+        parent,
+        parent.task_id,
+        parent.task_id,
+        7,
+    )
+    settle(session, worker)
+    worker.reply(worker.take(messages.Call))
+    settle(session, worker)
+    assert session.get(ref) is None
+    assert (parent.children, call.parent) == ({}, None)
+    assert quick == ["submit", "settle"]
+
+
+def test_the_first_call_of_a_job_is_left_to_the_steps_in_python(
+    session: Session, worker: PlayedWorker, link: LocalActorLink, quick: list[str]
+) -> None:
+    parent = Parent()
+    parent.children = None
+    session.current_call = lambda: parent
+    session.call(link, "method")
+    call, _ = only(session)
+    assert list(parent.children) == [call]
+    assert quick == ["go_out"]
+
+
+def test_a_call_that_its_parent_has_forgotten_ends(session: Session, link: LocalActorLink) -> None:
+    parent = Parent()
+    submit(session, link, parent=parent)
+    call, connection = only(session)
+    parent.children.clear()
+    assert speedups.settle(connection, messages.Reply(call.number, b"N."))
+    assert (call.state, call.parent) == (FINISHED, None)
 
 
 def test_a_call_behind_others_goes_with_the_next_flush(
@@ -248,9 +314,9 @@ def test_an_entry_without_an_attribute_does_no_harm(session: Session, link: Loca
 
 def test_stand_ins_are_not_the_usual_case(session: Session, link: LocalActorLink) -> None:
     connection = only_connection(session)
-    assert speedups.submit(object(), session.objects, session.numbers, METHOD, b"", 0, 0.0, None) is None
-    assert speedups.submit(link, session.objects, iter([1]), METHOD, b"", 0, 0.0, None) is None
-    assert speedups.submit(link, session.objects, session.numbers, tuple(METHOD), b"", 0, 0.0, None) is None
+    assert speedups.submit(object(), session.objects, session.numbers, METHOD, b"", 0, 0.0, None, None) is None
+    assert speedups.submit(link, session.objects, iter([1]), METHOD, b"", 0, 0.0, None, None) is None
+    assert speedups.submit(link, session.objects, session.numbers, tuple(METHOD), b"", 0, 0.0, None, None) is None
     assert submit(session, link, data=object()) is None
     assert not speedups.go_out(object(), connection, messages.Reply(1, b""), True)
     assert not speedups.settle(object(), messages.Reply(1, b""))
@@ -259,7 +325,7 @@ def test_stand_ins_are_not_the_usual_case(session: Session, link: LocalActorLink
 
 
 def test_wrong_arguments_are_refused() -> None:
-    for function in (compiled.submit, compiled.go_out, compiled.settle, compiled.know):
+    for function in (compiled.submit, compiled.begin, compiled.go_out, compiled.settle, compiled.know):
         with pytest.raises(TypeError, match="takes"):
             function(object)
     with pytest.raises(TypeError, match="no slot call"):
@@ -274,17 +340,19 @@ def test_no_lack_of_memory_leaves_half_a_call(session: Session, worker: PlayedWo
     other, connection = only(session)
     settle(session, worker)
     worker.got.clear()
-    for first in range(60):
+    for first in range(100):
         refs: list[Any] = [None]
-        testcapi.set_nomemory(first, first + 2)
+        parent = Parent() if first % 2 else None
+        testcapi.set_nomemory(first // 2, first // 2 + 2)
         try:
-            refs[0] = submit(session, link)
+            refs[0] = submit(session, link, parent=parent)
         except MemoryError:
             pass
         finally:
             testcapi.remove_mem_hooks()
         calls = [call for call in session.pending_calls() if call is not other]
         assert len(calls) in (0, 1)
+        assert parent is None or list(parent.children) == calls
         settle(session, worker)
         assert len(worker.got) == len(calls)
         worker.got.clear()
@@ -301,6 +369,7 @@ def test_no_lack_of_memory_leaves_half_a_call(session: Session, worker: PlayedWo
             assert done == (call.state == FINISHED)
             session.replies.on_reply(connection, reply)
             assert call.state == FINISHED
+            assert parent is None or parent.children == {}
         assert connection.in_flight.calls == {other.number: other}
         assert connection.in_flight.answering is None
 
@@ -460,9 +529,7 @@ def play(directory: Path, seed: int) -> list[Any]:
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_both_forms_do_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
+def test_both_forms_do_the_same(tmp_path: Path, request: pytest.FixtureRequest, seed: int) -> None:
     quickly = play(tmp_path, seed)
-    monkeypatch.setattr(actor_link, "submit", lambda *parts: None)
-    monkeypatch.setattr(pending_call, "go_out", lambda *parts: False)
-    monkeypatch.setattr(replies, "settle", lambda *parts: False)
+    request.getfixturevalue("in_python")
     assert play(tmp_path, seed) == quickly
