@@ -7,6 +7,6 @@ complete by themselves: they do everything on macOS, where no C compiler was fou
 ``NBACTORS_SPEEDUPS=0``.
 """
 
-from nbactors.speedups.form import Line, compiled, go_out, know, settle, submit, why_not
+from nbactors.speedups.form import Line, compiled, go_out, know, send_task, settle, submit, why_not
 
-__all__ = ["Line", "compiled", "go_out", "know", "settle", "submit", "why_not"]
+__all__ = ["Line", "compiled", "go_out", "know", "send_task", "settle", "submit", "why_not"]

@@ -2,7 +2,8 @@
 #include "calls.h"
 
 #define GATHER 256 /* as in `connection.py`: with so many messages the steps in Python flush */
-#define FIELDS 13  /* of `messages.Call` */
+#define FIELDS 13  /* of `messages.Call` and `messages.Run` */
+#define DETAILS 6  /* of a task, see `Tasks.submit` */
 
 EntryClass entry_class;
 CallClass call_class;
@@ -13,11 +14,11 @@ static TurnsClass turns_class;
 static QueueClass queue_class;
 static RefClass ref_class;
 static PyTypeObject *method_type;
-static PyObject *message_type, *deque_type, *count_type;
+static PyObject *message_type, *run_type, *deque_type, *count_type;
 
 PyObject *numbers[STATES], *no_bytes, *no_tuple;
 static PyObject *no_text, *no_time, *name_append, *name_children, *name_dirty, *name_flush, *name_in_flight,
-    *name_nudge, *name_reactor, *name_task_id;
+    *name_functions, *name_key, *name_nudge, *name_popleft, *name_reactor, *name_task_id;
 
 typedef struct {
     const char *name;
@@ -85,7 +86,7 @@ find_slots(PyObject *type, const Slot *slots)
 
 PyDoc_STRVAR(know_doc,
              "Use these classes from now on: Entry, Waiting, InFlight, PendingCall, CallQueue, Turns, LocalActorLink,\n"
-             "ObjectRef, Call, Reply and MethodMeta.");
+             "ObjectRef, Call, Run, Reply and MethodMeta.");
 
 static PyObject *
 know(PyObject *Py_UNUSED(module), PyObject *const *classes, Py_ssize_t count)
@@ -98,7 +99,8 @@ know(PyObject *Py_UNUSED(module), PyObject *const *classes, Py_ssize_t count)
         {&flight_class.type, flight_slots}, {&call_class.type, call_slots},
         {&queue_class.type, queue_slots},   {&turns_class.type, turns_slots},
         {&link_class.type, link_slots},     {&ref_class.type, ref_slots},
-        {(PyTypeObject **)&message_type, NULL}, {&reply_type, NULL}, {&method_type, NULL},
+        {(PyTypeObject **)&message_type, NULL}, {(PyTypeObject **)&run_type, NULL},
+        {&reply_type, NULL}, {&method_type, NULL},
     };
     if (count != sizeof known / sizeof *known) {
         PyErr_SetString(PyExc_TypeError, "know() takes one class of each kind");
@@ -250,6 +252,15 @@ follow(Way *way)
     return result == NULL ? -1 : 0;
 }
 
+/* Return whether a call, of the known class, was not sent yet, and has a number that may be a key of a dict. */
+static int
+is_fresh(PyObject *call)
+{
+    PyObject *number = AT(call, call_class.number);
+    return AT(call, call_class.state) == numbers[QUEUED] && AT(call, call_class.connection) == Py_None &&
+           AT(call, call_class.stream) == Py_None && number != NULL && PyLong_CheckExact(number);
+}
+
 PyDoc_STRVAR(go_out_doc,
              "go_out(call, connection, message, at_once): send a call that waits for nothing. Return False, with\n"
              "nothing done, if this is not the usual case.");
@@ -263,10 +274,7 @@ go_out(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
     }
     PyObject *call = args[0];
     Way way;
-    if (Py_TYPE(call) != call_class.type || AT(call, call_class.state) != numbers[QUEUED] ||
-        AT(call, call_class.connection) != Py_None || AT(call, call_class.stream) != Py_None ||
-        AT(call, call_class.number) == NULL || !PyLong_CheckExact(AT(call, call_class.number)) ||
-        !find_way(args[1], args[3] == Py_True, &way)) {
+    if (Py_TYPE(call) != call_class.type || !is_fresh(call) || !find_way(args[1], args[3] == Py_True, &way)) {
         Py_RETURN_FALSE;
     }
     int collects = PyGC_Disable();
@@ -534,10 +542,100 @@ begin(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
     return result;
 }
 
+/* Return the message of a task for a worker that knows the function, a new reference; NULL, perhaps with an exception, if
+ * there is more to be sent. */
+static PyObject *
+message_of_task(PyObject *call, PyObject *flight, PyObject *lease_id)
+{
+    PyObject *details = AT(call, call_class.details);
+    if (details == NULL || !PyTuple_CheckExact(details) || PyTuple_GET_SIZE(details) != DETAILS ||
+        AT(call, call_class.arguments) != Py_None || AT(call, call_class.origin) == NULL ||
+        AT(call, call_class.submitted) == NULL || AT(call, call_class.parent_id) == NULL) {
+        return NULL;
+    }
+    PyObject *message = NULL, *functions = PyObject_GetAttr(flight, name_functions);
+    PyObject *key = functions == NULL ? NULL : PyObject_GetAttr(PyTuple_GET_ITEM(details, 0), name_key);
+    if (key != NULL && PyAnySet_CheckExact(functions) && PySet_Contains(functions, key) == 1) {
+        PyObject *fields[FIELDS] = {AT(call, call_class.number),
+                                    key,
+                                    PyTuple_GET_ITEM(details, 1), /* the pickled arguments */
+                                    PyTuple_GET_ITEM(details, 2), /* num_returns */
+                                    PyTuple_GET_ITEM(details, 3), /* the name */
+                                    Py_None,
+                                    Py_None,
+                                    PyTuple_GET_ITEM(details, 4), /* retry_exceptions */
+                                    lease_id,
+                                    PyTuple_GET_ITEM(details, 5), /* backpressure */
+                                    AT(call, call_class.origin),
+                                    AT(call, call_class.submitted),
+                                    AT(call, call_class.parent_id)};
+        message = PyObject_Vectorcall(run_type, fields, FIELDS, NULL);
+    }
+    Py_XDECREF(key);
+    Py_XDECREF(functions);
+    return message;
+}
+
+/* Return whether a call is the first one of a queue, and was not sent yet. */
+static int
+is_head(PyObject *queue, PyObject *call)
+{
+    if (Py_TYPE(queue) != queue_class.type || Py_TYPE(call) != call_class.type ||
+        AT(call, call_class.queue) != queue || !is_fresh(call)) {
+        return 0;
+    }
+    PyObject *calls = AT(queue, queue_class.calls);
+    if (calls == NULL || (PyObject *)Py_TYPE(calls) != deque_type || PyObject_Size(calls) == 0) {
+        return 0;
+    }
+    PyObject *first = PySequence_GetItem(calls, 0);
+    Py_XDECREF(first);
+    return first == call;
+}
+
+PyDoc_STRVAR(send_task_doc,
+             "send_task(queue, call, connection, lease_id): send the first task of a queue with the next flush, and\n"
+             "take it out. Return False, with nothing done, if this is not the usual case.");
+
+static PyObject *
+send_task(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
+{
+    if (count != 4) {
+        PyErr_SetString(PyExc_TypeError, "send_task() takes 4 arguments");
+        return NULL;
+    }
+    PyObject *queue = args[0], *call = args[1];
+    Way way;
+    if (!is_head(queue, call) || !find_way(args[2], 0, &way)) {
+        PyErr_Clear();
+        Py_RETURN_FALSE;
+    }
+    int collects = PyGC_Disable(), done = 0;
+    PyObject *before = NULL, *taken = NULL, *message = message_of_task(call, way.flight, args[3]);
+    if (message != NULL) {
+        done = put_in_flight(&way, call, message);
+    }
+    if (done) {
+        before = exchange(call, call_class.queue, Py_None);
+        taken = PyObject_CallMethodNoArgs(AT(queue, queue_class.calls), name_popleft);
+    }
+    PyErr_Clear();
+    if (collects) {
+        PyGC_Enable();
+    }
+    Py_XDECREF(message);
+    Py_XDECREF(taken);
+    Py_XDECREF(before);
+    int failed = done == 2 && follow(&way);
+    leave(&way);
+    return failed ? NULL : PyBool_FromLong(done);
+}
+
 static PyMethodDef functions[] = {
     {"know", (PyCFunction)(void (*)(void))know, METH_FASTCALL, know_doc},
     {"go_out", (PyCFunction)(void (*)(void))go_out, METH_FASTCALL, go_out_doc},
     {"begin", (PyCFunction)(void (*)(void))begin, METH_FASTCALL, begin_doc},
+    {"send_task", (PyCFunction)(void (*)(void))send_task, METH_FASTCALL, send_task_doc},
     {"submit", (PyCFunction)(void (*)(void))submit, METH_FASTCALL, submit_doc},
     {NULL, NULL, 0, NULL},
 };
@@ -566,8 +664,9 @@ add_calls(PyObject *module)
     no_time = PyFloat_FromDouble(0.0);
     if (no_bytes == NULL || no_tuple == NULL || no_time == NULL || intern(&no_text, "") ||
         intern(&name_append, "append") || intern(&name_children, "children") || intern(&name_dirty, "dirty") ||
-        intern(&name_flush, "flush") || intern(&name_in_flight, "in_flight") || intern(&name_nudge, "nudge") ||
-        intern(&name_reactor, "_reactor") || intern(&name_task_id, "task_id") ||
+        intern(&name_flush, "flush") || intern(&name_functions, "functions") ||
+        intern(&name_in_flight, "in_flight") || intern(&name_key, "key") || intern(&name_nudge, "nudge") ||
+        intern(&name_popleft, "popleft") || intern(&name_reactor, "_reactor") || intern(&name_task_id, "task_id") ||
         fetch(&deque_type, "collections", "deque") || fetch(&count_type, "itertools", "count")) {
         return -1;
     }

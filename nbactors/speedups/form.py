@@ -10,7 +10,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-__all__ = ["Line", "compiled", "go_out", "know", "settle", "submit", "why_not"]
+__all__ = ["Line", "compiled", "go_out", "know", "send_task", "settle", "submit", "why_not"]
 
 VERSION = 2
 """The version of `module.c` that the code in Python fits. A module of another one was built from another source."""
@@ -31,10 +31,16 @@ def _load() -> tuple[ModuleType | None, str]:
 compiled, why_not = _load()
 
 if TYPE_CHECKING:
-    from nbactors.speedups._compiled import Line, go_out, know, settle, submit
+    from nbactors.speedups._compiled import Line, go_out, know, send_task, settle, submit
 elif compiled is not None:
     Line = compiled.Line
-    go_out, know, settle, submit = compiled.go_out, compiled.know, compiled.settle, compiled.submit
+    know, submit, go_out, send_task, settle = (
+        compiled.know,
+        compiled.submit,
+        compiled.go_out,
+        compiled.send_task,
+        compiled.settle,
+    )
 else:
 
     def know(*classes: type) -> None:
@@ -44,6 +50,10 @@ else:
         """Return that this is not the usual case."""
 
     def go_out(call: object, connection: object, message: object, at_once: bool, /) -> bool:
+        """Return that this is not the usual case."""
+        return False
+
+    def send_task(queue: object, call: object, connection: object, lease_id: int, /) -> bool:
         """Return that this is not the usual case."""
         return False
 

@@ -657,6 +657,7 @@ know(
     LocalActorLink,
     ObjectRef,
     messages.Call,
+    messages.Run,
     messages.Reply,
     MethodMeta,
 )

@@ -25,6 +25,7 @@ from nbactors.local.submitting.call_queue import CallQueue
 from nbactors.local.submitting.target import Target, in_turn
 from nbactors.local.wire import failures, messages
 from nbactors.local.wire.cancel_mode import CancelMode
+from nbactors.speedups import send_task
 from nbactors.views.summaries import CallFacts
 
 if TYPE_CHECKING:
@@ -267,6 +268,8 @@ class TaskQueue(Target):
             if calls and (lease.is_alone or not call.retries):
                 break
             lease.is_alone = not call.retries
+            if send_task(queue, call, lease.connection, lease.lease_id):
+                continue
             if call.connection is None:
                 self._send(lease, call)
             else:  # an asynchronous exception has aborted `_send` after the sending

@@ -10,7 +10,7 @@ import pytest
 from members import Session, acting_as, settle, tied
 from played_worker import PlayedWorker
 
-from nbactors.local.submitting import actor_link, pending_call, replies
+from nbactors.local.submitting import actor_link, pending_call, replies, task_queue
 from nbactors.speedups import compiled
 
 
@@ -32,6 +32,7 @@ def do_in_python(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(actor_link, "submit", lambda *parts: None)
     monkeypatch.setattr(pending_call, "begin", pending_call.begin_in_python)
     monkeypatch.setattr(pending_call, "go_out", lambda *parts: False)
+    monkeypatch.setattr(task_queue, "send_task", lambda *parts: False)
     monkeypatch.setattr(replies, "settle", lambda *parts: False)
 
 

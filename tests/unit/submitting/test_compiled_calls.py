@@ -18,7 +18,7 @@ from nbactors.definitions.signature import ANYTHING
 from nbactors.exceptions import RayTaskError
 from nbactors.local.connections.connection import Connection
 from nbactors.local.objects.entry import Entry
-from nbactors.local.submitting import actor_link, pending_call, replies
+from nbactors.local.submitting import actor_link, pending_call, replies, task_queue
 from nbactors.local.submitting.actor_link import LocalActorLink
 from nbactors.local.submitting.call_life import FINISHED, QUEUED, SENT
 from nbactors.local.submitting.pending_call import PendingCall
@@ -57,6 +57,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     watch(actor_link, "submit")
     watch(pending_call, "go_out")
+    watch(task_queue, "send_task")
     watch(replies, "settle")
     return met
 
@@ -182,6 +183,31 @@ def test_a_call_has_the_options_of_its_method(
     message = worker.take(messages.Call)
     assert (message.group, message.backpressure, message.submitted) == ("io", 9, call.submitted)
     assert quick == ["submit"]
+
+
+def test_tasks_are_sent_quickly_once_their_worker_knows_the_function(
+    session: Session, worker: PlayedWorker, quick: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(task_queue, "SHORT_S", 1000.0)
+    refs = [session.submit(work, 0)]
+    worker.grant(session)
+    for first in (1, 2, 4):
+        worker.reply(worker.take(messages.Run), 0)
+        refs += [session.submit(work, number) for number in range(first, 2 * first)]
+        settle(session, worker)
+        for number in range(first, 2 * first - 1):
+            worker.reply(worker.take(messages.Run), number)
+            settle(session, worker)
+    worker.reply(worker.take(messages.Run), 7)
+    settle(session, worker)
+    assert all(ref.done() for ref in refs)
+    assert (quick.count("go_out"), quick.count("send_task") >= 6, quick.count("settle")) == (1, True, 8)
+    assert not session.pending_calls()
+
+
+def work(number: int) -> int:
+    """A task that never runs: the test answers it."""
+    return number
 
 
 class Parent:
@@ -325,13 +351,20 @@ def test_stand_ins_are_not_the_usual_case(session: Session, link: LocalActorLink
 
 
 def test_wrong_arguments_are_refused() -> None:
-    for function in (compiled.submit, compiled.begin, compiled.go_out, compiled.settle, compiled.know):
+    for function in (
+        compiled.submit,
+        compiled.begin,
+        compiled.go_out,
+        compiled.send_task,
+        compiled.settle,
+        compiled.know,
+    ):
         with pytest.raises(TypeError, match="takes"):
             function(object)
     with pytest.raises(TypeError, match="no slot call"):
-        compiled.know(*[Node] * 11)
+        compiled.know(*[Node] * 12)
     with pytest.raises(TypeError, match="takes classes"):
-        compiled.know(*[object()] * 11)
+        compiled.know(*[object()] * 12)
 
 
 def test_no_lack_of_memory_leaves_half_a_call(session: Session, worker: PlayedWorker, link: LocalActorLink) -> None:
