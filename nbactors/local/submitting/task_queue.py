@@ -500,8 +500,9 @@ class TaskQueue(Target):
             number = numbers[-1]
             call = calls.get(number)
             if call is not None:
-                self._requeue(call)
-                if call.connection is not connection:  # else a handler has waited here, and it was sent once more
+                is_over = not self._requeue(call)
+                # If it is on this connection still, a handler has waited here, and it was sent once more.
+                if is_over or call.connection is not connection:
                     calls.pop(number, None)
             if numbers and numbers[-1] == number:
                 del numbers[-1]
@@ -509,10 +510,12 @@ class TaskQueue(Target):
             self._return(lease)
         self._pump()
 
-    def _requeue(self, call: PendingCall, *, is_tried: bool = False, is_last: bool = False) -> None:
-        """Put a task back into the queue, see `return_to`; fail it if it was cancelled meanwhile."""
-        if not self._doom_if_canceled(call):
-            call.return_to(self._queue, is_tried=is_tried, is_last=is_last)
+    def _requeue(self, call: PendingCall, *, is_tried: bool = False, is_last: bool = False) -> bool:
+        """Put a task back into the queue, see `return_to`; if it was cancelled meanwhile, fail it and return False."""
+        if self._doom_if_canceled(call):
+            return False
+        call.return_to(self._queue, is_tried=is_tried, is_last=is_last)
+        return True
 
     def retry(self, connection: Connection, call: PendingCall) -> None:
         """Try a task again that has raised a retriable exception. The leader's thread."""

@@ -289,9 +289,11 @@ def test_a_task_that_is_given_back_after_it_was_cancelled_does_not_run(
     _, back, _ = ahead(session, worker, monkeypatch)
     back._entry.call.cancel(CancelMode.CANCEL, True)
     settle(session, worker)
+    lease = lease_of(session, worker)
     worker.caller.send_now(messages.GivenBack([back._entry.number, 999]))
     with pytest.raises(exceptions.TaskCancelledError, match="cancelled"):
         session.get(back)
+    assert back._entry.number not in lease.connection.in_flight.calls, "the worker answers it no more"
 
 
 def test_what_a_worker_gives_back_when_it_is_leased_no_more_is_ignored(session: Session, worker: PlayedWorker) -> None:
