@@ -165,8 +165,9 @@ class LocalEngine(Engine):
         """Do nothing: a worker shows no lines of its calls. Called on the thread of a `get` or `wait`, at its end."""
 
     def _check_refs(self, refs: Sequence[ObjectRef[Any]]) -> None:
+        objects = self.process.objects
         for ref in refs:
-            if ref._entry.home is not self.process.objects:
+            if ref._entry.home is not objects:
                 raise exceptions.ObjectLostError(
                     ref.hex(), detail="Its session has been shut down; make the call again in this one."
                 )
