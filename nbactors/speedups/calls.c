@@ -174,6 +174,8 @@ find_way(PyObject *connection, int at_once, Way *way)
     if (connection == NULL || !is_line(connection)) {
         return 0;
     }
+    Py_INCREF(connection);
+    way->line = connection;
     way->flight = PyObject_GetAttr(connection, name_in_flight);
     way->calls = way->flight == NULL || Py_TYPE(way->flight) != flight_class.type
                      ? NULL
@@ -191,8 +193,6 @@ find_way(PyObject *connection, int at_once, Way *way)
         leave(way);
         return 0;
     }
-    Py_INCREF(connection);
-    way->line = connection;
     return 1;
 }
 

@@ -288,6 +288,35 @@ def test_calls_that_the_socket_does_not_take_wait_in_order(
     assert [pickling.loads(message.data)[0][0] for message in worker.got] == list(range(300))
 
 
+@pytest.mark.parametrize("step", ["flush", "nudge"])
+def test_an_exception_from_outside_comes_when_the_call_is_in_flight(
+    session: Session,
+    worker: PlayedWorker,
+    link: LocalActorLink,
+    quick: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    step: str,
+) -> None:
+    connection = only_connection(session)
+    if step == "flush":
+        connection._limit_of_frame = 20  # the message is no small one: it is left to the steps in Python
+    else:
+        submit(session, link)
+
+    def torn() -> None:
+        raise KeyboardInterrupt("torn")
+
+    with monkeypatch.context() as patches:
+        patches.setattr(connection if step == "flush" else session.reactor, step, torn)
+        with pytest.raises(KeyboardInterrupt, match="torn"):
+            session.call(link, "method", 5)
+    assert connection in session.reactor.dirty
+    connection._limit_of_frame = 1 << 20
+    settle(session, worker)
+    assert [pickling.loads(message.data)[0] for message in worker.got if message.data] == [(5,)]
+    assert len(session.pending_calls()) == len(worker.got)
+
+
 def only_connection(session: Session) -> Connection:
     (connection,) = session.peers.outgoing()
     return connection
