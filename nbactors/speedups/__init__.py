@@ -7,6 +7,6 @@ That part does the usual case only, as one step. All else is done by the steps i
 macOS, where no C compiler was found at the installation, and with ``NBACTORS_SPEEDUPS=0``.
 """
 
-from nbactors.speedups.form import Line, compiled, go_out, know, send_task, settle, submit, why_not
+from nbactors.speedups.form import Line, begin, compiled, go_out, know, send_task, settle, submit, why_not
 
-__all__ = ["Line", "compiled", "go_out", "know", "send_task", "settle", "submit", "why_not"]
+__all__ = ["Line", "begin", "compiled", "go_out", "know", "send_task", "settle", "submit", "why_not"]

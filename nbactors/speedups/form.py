@@ -10,7 +10,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-__all__ = ["Line", "compiled", "go_out", "know", "send_task", "settle", "submit", "why_not"]
+__all__ = ["Line", "begin", "compiled", "go_out", "know", "send_task", "settle", "submit", "why_not"]
 
 VERSION = 2
 """The version of `module.c` that the code in Python fits. A module of another one was built from another source."""
@@ -30,36 +30,10 @@ def _load() -> tuple[ModuleType | None, str]:
 
 compiled, why_not = _load()
 
-if TYPE_CHECKING:
-    from nbactors.speedups._compiled import Line, go_out, know, send_task, settle, submit
-elif compiled is not None:
-    Line = compiled.Line
-    know, submit, go_out, send_task, settle = (
-        compiled.know,
-        compiled.submit,
-        compiled.go_out,
-        compiled.send_task,
-        compiled.settle,
-    )
+if TYPE_CHECKING or compiled is not None:
+    from nbactors.speedups._compiled import Line, begin, go_out, know, send_task, settle, submit
 else:
-
-    def know(*classes: type) -> None:
-        """Do nothing."""
-
-    def submit(*parts: object) -> None:
-        """Return that this is not the usual case."""
-
-    def go_out(call: object, connection: object, message: object, at_once: bool, /) -> bool:
-        """Return that this is not the usual case."""
-        return False
-
-    def send_task(queue: object, call: object, connection: object, lease_id: int, /) -> bool:
-        """Return that this is not the usual case."""
-        return False
-
-    def settle(connection: object, reply: object, /) -> bool:
-        """Return that this is not the usual case."""
-        return False
+    begin = go_out = know = send_task = settle = submit = None
 
     class Line:
         """The state of a connection; without the compiled part no case is the usual one."""

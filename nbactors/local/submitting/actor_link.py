@@ -162,7 +162,7 @@ class LocalActorLink(Target, ActorLink):
         parent, cell = caller()
         now = monotonic()
         prepared = prepare(values, args, kwargs) if args or kwargs else b""
-        if options is None:
+        if options is None and submit is not None:
             result: Any = submit(self, home, numbers, method, prepared, cell, now, hold, parent)
             if result is not None:
                 if not events.recorder.is_armed and method.has_events is not False:
@@ -647,17 +647,18 @@ class LocalActorLink(Target, ActorLink):
             pass
 
 
-know(
-    Entry,
-    Waiting,
-    InFlight,
-    PendingCall,
-    CallQueue,
-    Turns,
-    LocalActorLink,
-    ObjectRef,
-    messages.Call,
-    messages.Run,
-    messages.Reply,
-    MethodMeta,
-)
+if know is not None:
+    know(
+        Entry,
+        Waiting,
+        InFlight,
+        PendingCall,
+        CallQueue,
+        Turns,
+        LocalActorLink,
+        ObjectRef,
+        messages.Call,
+        messages.Run,
+        messages.Reply,
+        MethodMeta,
+    )

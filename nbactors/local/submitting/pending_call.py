@@ -30,7 +30,7 @@ from nbactors.local.wire import failures, messages
 from nbactors.local.wire.cancel_mode import CancelMode
 from nbactors.object_ref import ObjectRef
 from nbactors.object_ref_generator import ObjectRefGenerator
-from nbactors.speedups import compiled, go_out
+from nbactors.speedups import begin, go_out
 from nbactors.views.summaries import CallFacts
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ class PendingCall(Sent):
             message: The message of the call.
             at_once: Whether to send at once, and not with the next flush.
         """
-        if go_out(self, connection, message, at_once):
+        if go_out is not None and go_out(self, connection, message, at_once):
             return
         calls = connection.in_flight.calls
         calls[self.number] = self
@@ -304,21 +304,13 @@ def make_call(
     The other arguments are as of `PendingCall`.
     """
     if num_returns == 1 or num_returns < 0:
-        return begin(home, number, target, message, arguments)
+        if begin is not None:
+            return begin(home, number, target, message, arguments)
+        entry = Entry(home, number)
+        return PendingCall(number, (entry,), target, message, arguments), ObjectRef(entry)
     entries = tuple(Entry(home, number, index) for index in range(num_returns))
     result: list[ObjectRef[Any]] | None = [ObjectRef(entry) for entry in entries] if entries else None
     return PendingCall(number, entries, target, message, arguments), result
-
-
-def begin_in_python(
-    home: Home, number: int, target: Any, message: Any, arguments: Arguments | None
-) -> tuple[PendingCall, ObjectRef[Any]]:
-    """Make a call with one result; return it and the reference."""
-    entry = Entry(home, number)
-    return PendingCall(number, (entry,), target, message, arguments), ObjectRef(entry)
-
-
-begin = begin_in_python if compiled is None else compiled.begin
 
 
 def open_stream(home: Home, call: PendingCall, num_returns: int, backpressure: int, result: Any) -> Any:

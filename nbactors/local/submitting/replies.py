@@ -28,7 +28,7 @@ class Replies:
 
     def on_reply(self, connection: Connection, message: messages.Reply) -> None:
         """End a call that has returned one small value."""
-        if settle(connection, message):
+        if settle is not None and settle(connection, message):
             return
         in_flight: InFlight = connection.in_flight
         call = _take(in_flight, message.number)

@@ -268,7 +268,7 @@ class TaskQueue(Target):
             if calls and (lease.is_alone or not call.retries):
                 break
             lease.is_alone = not call.retries
-            if send_task(queue, call, lease.connection, lease.lease_id):
+            if send_task is not None and send_task(queue, call, lease.connection, lease.lease_id):
                 continue
             if call.connection is None:
                 self._send(lease, call)

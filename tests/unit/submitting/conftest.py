@@ -29,11 +29,14 @@ def in_python(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def do_in_python(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have no case be the usual one."""
-    monkeypatch.setattr(actor_link, "submit", lambda *parts: None)
-    monkeypatch.setattr(pending_call, "begin", pending_call.begin_in_python)
-    monkeypatch.setattr(pending_call, "go_out", lambda *parts: False)
-    monkeypatch.setattr(task_queue, "send_task", lambda *parts: False)
-    monkeypatch.setattr(replies, "settle", lambda *parts: False)
+    for module, name in (
+        (actor_link, "submit"),
+        (pending_call, "begin"),
+        (pending_call, "go_out"),
+        (task_queue, "send_task"),
+        (replies, "settle"),
+    ):
+        monkeypatch.setattr(module, name, None)
 
 
 @pytest.fixture

@@ -111,7 +111,7 @@ def test_a_call_has_all_that_one_of_the_steps_in_python_has(
     found = []
     for is_quick in (True, False):
         if not is_quick:
-            monkeypatch.setattr(actor_link, "submit", lambda *parts: None)
+            monkeypatch.setattr(actor_link, "submit", None)
         ref = session.call(link, "method", 5)
         call, connection = only(session)
         whole = [
@@ -133,11 +133,14 @@ def test_a_call_has_all_that_one_of_the_steps_in_python_has(
 
 
 @pytest.mark.usefixtures("worker")
-def test_a_call_that_was_only_begun_is_the_same_in_both_forms(session: Session) -> None:
+def test_a_call_that_was_only_begun_is_the_same_in_both_forms(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
     found = []
     target, message, arguments = object(), object(), object()
-    for begin in (compiled.begin, pending_call.begin_in_python):
-        call, ref = begin(session.objects, 12345678, target, message, arguments)
+    for begin in (compiled.begin, None):
+        monkeypatch.setattr(pending_call, "begin", begin)
+        call, ref = pending_call.make_call(session.objects, 12345678, 1, target, message, arguments)  # type: ignore[arg-type]
         assert (type(call), type(ref), call.entries[0] is ref._entry) == (PendingCall, ObjectRef, True)
         assert (call.target, call.message, call.arguments) == (target, message, arguments)
         assert (ref._entry.call, ref._entry.home) == (call, session.objects)
