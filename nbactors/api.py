@@ -251,7 +251,7 @@ def get(object_refs: Any, *, timeout: float | None = None, _use_object_store: bo
     if timeout is not None:
         timeout = _get_timeout(timeout)
     if isinstance(object_refs, ObjectRef):
-        return engines.current().get((object_refs,), timeout)[0]
+        return engines.current().get_one(object_refs, timeout)
     if isinstance(object_refs, ObjectRefGenerator):
         return object_refs
     if not isinstance(object_refs, list):

@@ -16,6 +16,7 @@ static PyObject *name_append, *name_blame, *name_books, *name_broke, *name_conne
     *name_go_on, *name_messages, *name_popleft, *name_reading, *name_trash;
 static PyObject *socket_type; /* `socket.socket`; a test's stand-in for a socket is not the usual case */
 static PyObject *no_fds;      /* () */
+static PyTypeObject *line_type;
 static unsigned char received_bytes[CHUNK];
 static PyObject *spare; /* a chunk with room for all that one receive takes, for when memory runs out; or NULL */
 
@@ -224,13 +225,11 @@ send_messages(Line *self, PyObject *messages)
     return is_done;
 }
 
-/* Return the messages of the outbox, a new reference; NULL, perhaps with an exception, if to send is not the usual
- * case. */
+/* Return the messages of the outbox, a new reference; NULL, perhaps with an exception, if descriptors go with them. */
 static PyObject *
-messages_to_send(Line *self)
+queued_messages(Line *self)
 {
-    if (!is_usual(self) || self->broken || self->sender || self->part != Py_None || self->batch != Py_None ||
-        self->due != Py_None) {
+    if (self->outbox == NULL) {
         return NULL;
     }
     PyObject *fds = PyObject_GetAttr(self->outbox, name_fds);
@@ -240,6 +239,39 @@ messages_to_send(Line *self)
     }
     Py_XDECREF(fds);
     return messages;
+}
+
+/* Do what `queued_messages` does; NULL also if to send them is not the usual case. */
+static PyObject *
+messages_to_send(Line *self)
+{
+    if (!is_usual(self) || self->broken || self->sender || self->part != Py_None || self->batch != Py_None ||
+        self->due != Py_None) {
+        return NULL;
+    }
+    return queued_messages(self);
+}
+
+int
+is_line(PyObject *object)
+{
+    return PyObject_TypeCheck(object, line_type);
+}
+
+PyObject *
+messages_of(PyObject *line, int sends)
+{
+    PyObject *messages = sends ? messages_to_send((Line *)line) : queued_messages((Line *)line);
+    if (messages == NULL) {
+        PyErr_Clear();
+    }
+    return messages;
+}
+
+int
+send_line(PyObject *line, PyObject *messages)
+{
+    return send_messages((Line *)line, messages);
 }
 
 /* Do what `send_messages` does, while the garbage collector rests. */
@@ -742,7 +774,6 @@ add_connections(PyObject *module)
     Py_XDECREF(sockets);
     no_fds = PyTuple_New(0);
     PyObject *line = socket_type == NULL || no_fds == NULL ? NULL : PyType_FromSpec(&line_spec);
-    int failed = line == NULL || PyModule_AddObjectRef(module, "Line", line);
-    Py_XDECREF(line);
-    return failed ? -1 : 0;
+    line_type = (PyTypeObject *)line;
+    return line == NULL ? -1 : PyModule_AddObjectRef(module, "Line", line);
 }

@@ -16,7 +16,8 @@ PyMODINIT_FUNC
 PyInit__compiled(void)
 {
     PyObject *module = PyModule_Create(&definition);
-    if (module != NULL && (add_connections(module) || add_polling(module) || add_leading(module) ||
+    if (module != NULL && (add_calls(module) || add_connections(module) || add_leading(module) ||
+                           add_polling(module) || add_replies(module) ||
                            PyModule_AddIntConstant(module, "VERSION", VERSION))) {
         Py_CLEAR(module);
     }

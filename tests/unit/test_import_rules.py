@@ -104,7 +104,7 @@ local.member              : local.submitting local.task_events
                             local.access local.environment local.membership local.wire exceptions frontend
 local.submitting          : pickling local.task_events local.objects local.connections local.reactor local.current
                             local.environment local.membership local.wire definitions engine exceptions frontend limits
-                            object_ref object_ref_generator options views
+                            object_ref object_ref_generator options speedups views
 local.task_events         : byte_sizes local.reactor local.wire frontend limits views
 local.objects             : pickling local.connections local.store local.reactor local.cgroups local.current
                             local.membership

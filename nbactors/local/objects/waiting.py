@@ -323,31 +323,38 @@ class Waiting:
         if self.before_block is not None:
             self.before_block()
         start, noted = monotonic(), self.noted
-        if noted is None:
-            self._wait_from(start, waiter, timeout)
-            return
         try:
-            noted.begin(kind, start)
-            self._wait_from(start, waiter, timeout)
+            if noted is not None:
+                noted.begin(kind, start)
+            on_block = self.on_block
+            if on_block is None or (timeout is not None and timeout <= PATIENCE_S):
+                if not self._reactor.wait(waiter, timeout):
+                    self._visit_in(waiter, start, timeout)
+            elif not self._reactor.wait(waiter, PATIENCE_S):
+                self._wait_for_long(waiter, start, timeout, on_block)
         finally:
-            noted.end()
+            if noted is not None:
+                noted.end()
 
-    def _wait_from(self, start: float, waiter: Waiter, timeout: float | None) -> None:
-        reactor = self._reactor
-        on_block = self.on_block
-        if on_block is None or (timeout is not None and timeout <= PATIENCE_S):
-            reactor.wait(waiter, timeout)
-            while waiter.interrupted and not waiter.done:
-                waiter.interrupted = False  # before the look for callbacks: `visit` adds one, and then interrupts
-                while self._visits:
-                    _call(self._visits.popleft())
-                reactor.wait(waiter, None if timeout is None else max(timeout - (monotonic() - start), 0))
-            return
-        if reactor.wait(waiter, PATIENCE_S):
-            return
+    def _visit_in(self, waiter: Waiter, start: float, timeout: float | None) -> None:
+        """Run the callbacks of `visit` that have ended a wait, and wait on."""
+        while waiter.interrupted and not waiter.done:
+            waiter.interrupted = False  # before the look for callbacks: `visit` adds one, and then interrupts
+            while self._visits:
+                _call(self._visits.popleft())
+            self._reactor.wait(waiter, None if timeout is None else max(timeout - (monotonic() - start), 0))
+
+    def _wait_for_long(
+        self,
+        waiter: Waiter,
+        start: float,
+        timeout: float | None,
+        on_block: Callable[[], Callable[[], None] | None],
+    ) -> None:
+        """Wait on after `PATIENCE_S`, see `on_block`."""
         resume = on_block()
         try:
-            reactor.wait(waiter, None if timeout is None else max(timeout - (monotonic() - start), 0))
+            self._reactor.wait(waiter, None if timeout is None else max(timeout - (monotonic() - start), 0))
         finally:
             if resume is not None:
                 resume()

@@ -129,6 +129,19 @@ class LocalEngine(Engine):
             if sys.stdout is not redirected.stdout or sys.stderr is not redirected.stderr:
                 self._await_lines()
 
+    def get_one(self, ref: ObjectRef[Any], timeout: float | None) -> Any:
+        __tracebackhide__ = True
+        if INTERRUPTS.due:
+            INTERRUPTS.raise_due()
+        objects, entry = self.process.objects, ref._entry
+        if entry.home is not objects:
+            self._check_refs((ref,))
+        try:
+            return objects.waiting.get_one(entry, timeout)
+        finally:
+            if sys.stdout is not redirected.stdout or sys.stderr is not redirected.stderr:
+                self._await_lines()
+
     def wait(
         self, refs: list[ObjectRef[Any]], num_returns: int, timeout: float | None, fetch_local: bool
     ) -> tuple[list[ObjectRef[Any]], list[ObjectRef[Any]]]:
@@ -152,8 +165,9 @@ class LocalEngine(Engine):
         """Do nothing: a worker shows no lines of its calls. Called on the thread of a `get` or `wait`, at its end."""
 
     def _check_refs(self, refs: Sequence[ObjectRef[Any]]) -> None:
+        objects = self.process.objects
         for ref in refs:
-            if ref._entry.home is not self.process.objects:
+            if ref._entry.home is not objects:
                 raise exceptions.ObjectLostError(
                     ref.hex(), detail="Its session has been shut down; make the call again in this one."
                 )

@@ -8,32 +8,34 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from nbactors import exceptions
-from nbactors.definitions.metadata import UNLIMITED
+from nbactors.definitions.metadata import UNLIMITED, MethodMeta
 from nbactors.engine.base import ActorLink
 from nbactors.exceptions import reasons
 from nbactors.frontend.interrupts import INTERRUPTS
 from nbactors.local.objects.entry import Entry
+from nbactors.local.objects.waiting import Waiting
 from nbactors.local.reactor.turns import Turns
 from nbactors.local.submitting.arguments import prepare
 from nbactors.local.submitting.call_life import FINISHED, WAITING
 from nbactors.local.submitting.call_queue import CallQueue
 from nbactors.local.submitting.handles import rebuild_handle, rebuild_weak_handle
-from nbactors.local.submitting.pending_call import PendingCall, make_results, open_stream
+from nbactors.local.submitting.in_flight import InFlight
+from nbactors.local.submitting.pending_call import PendingCall, make_call, open_stream
 from nbactors.local.submitting.retriable import pickled_types
 from nbactors.local.submitting.target import Target, in_turn
 from nbactors.local.wire import failures, messages
 from nbactors.local.wire.cancel_mode import CancelMode
 from nbactors.object_ref import ObjectRef
 from nbactors.pickling import pickling
+from nbactors.speedups.caller import know, submit
 from nbactors.views.summaries import ActorFacts, CallFacts
 
 if TYPE_CHECKING:
-    from nbactors.definitions.metadata import ActorMeta, MethodMeta
+    from nbactors.definitions.metadata import ActorMeta
     from nbactors.local.connections.connection import Connection
     from nbactors.local.connections.node_link import NodeLink
     from nbactors.local.connections.peers import Peers
     from nbactors.local.submitting.construction import Construction
-    from nbactors.local.submitting.in_flight import InFlight
     from nbactors.local.submitting.registers import Links
     from nbactors.local.submitting.submitter import Submitter
     from nbactors.options import CallOptions
@@ -155,6 +157,17 @@ class LocalActorLink(Target, ActorLink):
             raise membership.dead_handle_error(self.actor_id)
         if self._max_pending > 0:
             self._check_room(method.name)
+        if hold is None:
+            hold = self._links.hold_on(self.actor_id)
+        parent, cell = caller()
+        now = monotonic()
+        prepared = prepare(values, args, kwargs) if args or kwargs else b""
+        if options is None and submit is not None:
+            result: Any = submit(self, home, numbers, method, prepared, cell, now, hold, parent)
+            if result is not None:
+                if not events.recorder.is_armed and method.has_events is not False:
+                    events.recorder.arm()
+                return result
         num_returns, group, backpressure = method.num_returns, method.group, method.backpressure
         name, timeout_s = "", method.timeout_s
         retries, retry_exceptions = method.max_task_retries, method.retry_exceptions
@@ -176,17 +189,9 @@ class LocalActorLink(Target, ActorLink):
             if options.enable_task_events is not None:
                 has_events = options.enable_task_events
         retried = pickled_types(retry_exceptions) if retry_exceptions else b""
-        parent, cell = caller()
-        submitted = 0.0 if has_events is False else monotonic()
+        submitted = 0.0 if has_events is False else now
         parent_id = b"" if parent is None else parent.task_id
-        prepared = prepare(values, args, kwargs) if args or kwargs else b""
         number = next(numbers)
-        if num_returns == 1:
-            entry = Entry(home, number)
-            entries: tuple[Entry, ...] = (entry,)
-            result: Any = ObjectRef(entry)
-        else:
-            entries, result = make_results(home, number, num_returns)
         if type(prepared) is bytes:
             message = messages.Call(
                 number,
@@ -203,11 +208,11 @@ class LocalActorLink(Target, ActorLink):
                 submitted,
                 parent_id,
             )
-            call = PendingCall(number, entries, self, message)
+            call, result = make_call(home, number, num_returns, self, message, None)
         else:
-            call = PendingCall(number, entries, self, None, prepared)  # type: ignore[arg-type]
+            call, result = make_call(home, number, num_returns, self, None, prepared)  # type: ignore[arg-type]
             call.details = (method.name, num_returns, name, group, backpressure, retried)
-        call.hold = hold or self._links.hold_on(self.actor_id)
+        call.hold = hold
         call.group = group
         call.retries = self._max_retries if retries is None else retries
         if parent is not None:
@@ -640,3 +645,20 @@ class LocalActorLink(Target, ActorLink):
             self._links.release(self.actor_id, self.watches, weak=True)
         except AttributeError:  # an asynchronous exception has aborted `__init__`
             pass
+
+
+if know is not None:
+    know(
+        Entry,
+        Waiting,
+        InFlight,
+        PendingCall,
+        CallQueue,
+        Turns,
+        LocalActorLink,
+        ObjectRef,
+        messages.Call,
+        messages.Run,
+        messages.Reply,
+        MethodMeta,
+    )

@@ -30,6 +30,7 @@ from nbactors.local.wire import failures, messages
 from nbactors.local.wire.cancel_mode import CancelMode
 from nbactors.object_ref import ObjectRef
 from nbactors.object_ref_generator import ObjectRefGenerator
+from nbactors.speedups.caller import begin, go_out
 from nbactors.views.summaries import CallFacts
 
 if TYPE_CHECKING:
@@ -164,6 +165,8 @@ class PendingCall(Sent):
             message: The message of the call.
             at_once: Whether to send at once, and not with the next flush.
         """
+        if go_out is not None and go_out(self, connection, message, at_once):
+            return
         calls = connection.in_flight.calls
         calls[self.number] = self
         try:
@@ -293,15 +296,21 @@ class PendingCall(Sent):
         return failures.canceled(self.entries[0].id[:24] if self.entries else b"", cancel, "queued")
 
 
-def make_results(home: Home, number: int, num_returns: int) -> tuple[tuple[Entry, ...], Any]:
-    """Return the entries of a call's results, and the value of `.remote()`. For generators see `open_stream`."""
+def make_call(
+    home: Home, number: int, num_returns: int, target: Any, message: Any, arguments: Arguments | None
+) -> tuple[PendingCall, Any]:
+    """Make a call with its results' entries; return it and the value of `.remote()`. For generators see `open_stream`.
+
+    The other arguments are as of `PendingCall`.
+    """
     if num_returns == 1 or num_returns < 0:
+        if begin is not None:
+            return begin(home, number, target, message, arguments)
         entry = Entry(home, number)
-        return (entry,), ObjectRef(entry)
+        return PendingCall(number, (entry,), target, message, arguments), ObjectRef(entry)
     entries = tuple(Entry(home, number, index) for index in range(num_returns))
-    if num_returns == 0:
-        return entries, None
-    return entries, [ObjectRef(entry) for entry in entries]
+    result: list[ObjectRef[Any]] | None = [ObjectRef(entry) for entry in entries] if entries else None
+    return PendingCall(number, entries, target, message, arguments), result
 
 
 def open_stream(home: Home, call: PendingCall, num_returns: int, backpressure: int, result: Any) -> Any:

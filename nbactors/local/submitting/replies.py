@@ -9,6 +9,7 @@ from nbactors.local.objects.held import Held
 from nbactors.local.submitting import lineage
 from nbactors.local.wire import failures, ids, messages
 from nbactors.pickling import pickling
+from nbactors.speedups.caller import settle
 
 if TYPE_CHECKING:
     from nbactors.local.connections.connection import Connection
@@ -27,6 +28,8 @@ class Replies:
 
     def on_reply(self, connection: Connection, message: messages.Reply) -> None:
         """End a call that has returned one small value."""
+        if settle is not None and settle(connection, message):
+            return
         in_flight: InFlight = connection.in_flight
         call = _take(in_flight, message.number)
         if call is None:

@@ -25,6 +25,7 @@ from nbactors.local.submitting.call_queue import CallQueue
 from nbactors.local.submitting.target import Target, in_turn
 from nbactors.local.wire import failures, messages
 from nbactors.local.wire.cancel_mode import CancelMode
+from nbactors.speedups.caller import send_task
 from nbactors.views.summaries import CallFacts
 
 if TYPE_CHECKING:
@@ -60,7 +61,18 @@ ASKING = 8
 class Lease:
     """A worker that the node has lent to this process."""
 
-    __slots__ = ("connection", "depth", "idle_since", "in_flight", "is_alone", "last_event", "lease_id", "rid", "since")
+    __slots__ = (
+        "connection",
+        "depth",
+        "idle_since",
+        "in_flight",
+        "is_alone",
+        "is_timed",
+        "last_event",
+        "lease_id",
+        "rid",
+        "since",
+    )
 
     def __init__(self, grant: messages.LeaseGranted, connection: Connection, depth: int) -> None:
         self.lease_id = grant.lease_id
@@ -72,6 +84,8 @@ class Lease:
         """Whether the task that was sent last has no retry left."""
         self.since = self.last_event = monotonic()
         self.idle_since = self.since
+        self.is_timed = False
+        """Whether a timer is set that looks whether the lease is without work."""
 
 
 def _has_room(lease: Lease) -> bool:
@@ -254,6 +268,8 @@ class TaskQueue(Target):
             if calls and (lease.is_alone or not call.retries):
                 break
             lease.is_alone = not call.retries
+            if send_task is not None and send_task(queue, call, lease.connection, lease.lease_id):
+                continue
             if call.connection is None:
                 self._send(lease, call)
             else:  # an asynchronous exception has aborted `_send` after the sending
@@ -432,16 +448,24 @@ class TaskQueue(Target):
         now = lease.idle_since = monotonic()
         if now - lease.since > RENEW_S or self._turn_is_over(lease) or self._tasks.others_wait(self):
             self._return(lease)
-        else:
-            self._reactor.call_later(LINGER_S, lambda: self._return_if_idle(lease))
+        elif not lease.is_timed:
+            self._look_later(lease, LINGER_S)
+
+    def _look_later(self, lease: Lease, seconds: float) -> None:
+        self._reactor.call_later(seconds, lambda: self._return_if_idle(lease))
+        lease.is_timed = True  # last: two timers do no harm, and without one the lease would never be returned
 
     @in_turn
     def _return_if_idle(self, lease: Lease) -> None:
+        lease.is_timed = False  # first: a handler that sees the lease without work from now on sets a timer
         current = self._leases.get(lease.connection.peer_id)
         if current is not lease or lease.connection.in_flight.calls:
             return
-        if monotonic() - lease.idle_since >= LINGER_S * 0.9:
+        idle_s = monotonic() - lease.idle_since
+        if idle_s >= LINGER_S * 0.9:
             self._return(lease)
+        else:  # it has had work since the timer was set
+            self._look_later(lease, LINGER_S - idle_s)
 
     @in_turn
     def return_idle(self) -> None:
@@ -476,8 +500,9 @@ class TaskQueue(Target):
             number = numbers[-1]
             call = calls.get(number)
             if call is not None:
-                self._requeue(call)
-                if call.connection is not connection:  # else a handler has waited here, and it was sent once more
+                is_over = not self._requeue(call)
+                # If it is on this connection still, a handler has waited here, and it was sent once more.
+                if is_over or call.connection is not connection:
                     calls.pop(number, None)
             if numbers and numbers[-1] == number:
                 del numbers[-1]
@@ -485,10 +510,12 @@ class TaskQueue(Target):
             self._return(lease)
         self._pump()
 
-    def _requeue(self, call: PendingCall, *, is_tried: bool = False, is_last: bool = False) -> None:
-        """Put a task back into the queue, see `return_to`; fail it if it was cancelled meanwhile."""
-        if not self._doom_if_canceled(call):
-            call.return_to(self._queue, is_tried=is_tried, is_last=is_last)
+    def _requeue(self, call: PendingCall, *, is_tried: bool = False, is_last: bool = False) -> bool:
+        """Put a task back into the queue, see `return_to`; if it was cancelled meanwhile, fail it and return False."""
+        if self._doom_if_canceled(call):
+            return False
+        call.return_to(self._queue, is_tried=is_tried, is_last=is_last)
+        return True
 
     def retry(self, connection: Connection, call: PendingCall) -> None:
         """Try a task again that has raised a retriable exception. The leader's thread."""

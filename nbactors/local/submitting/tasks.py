@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nbactors.frontend.interrupts import INTERRUPTS
 from nbactors.local.submitting.arguments import prepare
-from nbactors.local.submitting.pending_call import PendingCall, make_results, open_stream
+from nbactors.local.submitting.pending_call import make_call, open_stream
 from nbactors.local.submitting.retriable import pickled_types
 from nbactors.local.submitting.task_queue import TaskQueue
 from nbactors.local.wire import messages
@@ -24,11 +24,31 @@ if TYPE_CHECKING:
     from nbactors.local.connections.peers import Peers
     from nbactors.local.environment import Environment
     from nbactors.local.objects.held import Held
+    from nbactors.local.submitting.pending_call import PendingCall
     from nbactors.local.submitting.submitter import Submitter
     from nbactors.options import TaskOptions
 
 REMEMBERED = 8
 """The most option objects of a function whose queues are found by the objects' `id`; others are found by content."""
+
+
+class Kind(NamedTuple):
+    """A function's tasks with the same options: what their options say, so that it is looked up once.
+
+    Attributes:
+        options: The options. They are kept, so that no other object can get the same `id`.
+        queue: The queue of these tasks.
+    """
+
+    options: TaskOptions
+    queue: TaskQueue
+    name: str
+    num_returns: int
+    backpressure: int
+    max_retries: int
+    retry_exceptions: bool | tuple[type[BaseException], ...]
+    timeout_s: float | None
+    has_events: bool
 
 
 class Export:
@@ -38,8 +58,7 @@ class Export:
 
     Attributes:
         max_calls: How often a worker may run the function before it exits; 0 for no limit.
-        by_options: The options and queues of its tasks, by the `id` of the options. The options are kept, so that no
-            other object can get the same `id`.
+        by_options: The kinds of its tasks, by the `id` of the options.
     """
 
     __slots__ = ("by_options", "held", "key", "max_calls", "tasks")
@@ -47,7 +66,7 @@ class Export:
     def __init__(self, tasks: Tasks, held: Held, max_calls: int) -> None:
         self.tasks = tasks
         self.key = os.urandom(16)
-        self.by_options: dict[int, tuple[TaskOptions, TaskQueue]] = {}
+        self.by_options: dict[int, Kind] = {}
         self.held = held
         self.max_calls = max_calls
 
@@ -103,41 +122,33 @@ class Tasks:
         if export is None or export.tasks is not self:
             held = values.hold_pickled(pickling.dumps_code(function.function))
             export = function.export = Export(self, held, options.max_calls)
-        known = export.by_options.get(id(options))
-        queue = known[1] if known is not None else self._find_queue(export, function, options)
+        kind = export.by_options.get(id(options)) or self._find_kind(export, function, options)
+        _, queue, name, num_returns, backpressure, max_retries, retry_exceptions, timeout_s, has_events = kind
         prepared = prepare(values, args, kwargs) if args or kwargs else b""
         number = next(numbers)
-        num_returns = options.num_returns
-        entries, result = make_results(home, number, num_returns)
-        call = PendingCall(number, entries, queue, None, None if type(prepared) is bytes else prepared)  # type: ignore[arg-type]
-        name = options.name or function.name
-        call.details = (
-            export,
-            prepared,
-            num_returns,
-            name,
-            pickled_types(options.retry_exceptions),
-            options.backpressure,
-        )
-        call.retries = options.max_retries
+        arguments = None if type(prepared) is bytes else prepared
+        call, result = make_call(home, number, num_returns, queue, None, arguments)  # type: ignore[arg-type]
+        retried = pickled_types(retry_exceptions) if retry_exceptions else b""
+        call.details = (export, prepared, num_returns, name, retried, backpressure)
+        call.retries = max_retries
         parent, call.origin = caller()
         if parent is not None:
             call.belong_to(parent)
-        if options.enable_task_events:
+        if has_events:
             call.submitted = monotonic()
             if not events.recorder.is_armed:
                 events.recorder.arm()
         if num_returns < 0:
-            result = open_stream(home, call, num_returns, options.backpressure, result)
-        if options.timeout_s is not None:
-            call.limit(reactor, options.timeout_s)
+            result = open_stream(home, call, num_returns, backpressure, result)
+        if timeout_s is not None:
+            call.limit(reactor, timeout_s)
         queue.submit(call)
-        if (len(self._queues) > 1 or len(self._queues.get(export.key, ())) > 1) and queue.waiting:
+        if queue.waiting and (len(self._queues) > 1 or len(self._queues.get(export.key, ())) > 1):
             self._return_idle(queue)
         return result
 
-    def _find_queue(self, export: Export, function: FunctionMeta, options: TaskOptions) -> TaskQueue:
-        """Return the queue of a kind of task, and remember it for this options object."""
+    def _find_kind(self, export: Export, function: FunctionMeta, options: TaskOptions) -> Kind:
+        """Return the kind of task with its queue, and remember it for this options object."""
         label = options.name or function.name
         held = tuple(sorted(options.held().items()))
         # The node chooses by `max_retries` what it ends when memory gets scarce, so a lease is for one of both.
@@ -148,13 +159,24 @@ class Tasks:
         queue = queues.get(key)
         if queue is None:
             queue = TaskQueue(self, self._submitter, self._peers, self._node, self._environment, label, options, seat)
-            if queue.failure:  # the next task tries again
-                return queue
-            queue = queues.setdefault(key, queue)
-        if len(export.by_options) > REMEMBERED:
-            export.by_options.clear()
-        export.by_options[id(options)] = (options, queue)
-        return queue
+            if not queue.failure:
+                queue = queues.setdefault(key, queue)
+        kind = Kind(
+            options,
+            queue,
+            label,
+            options.num_returns,
+            options.backpressure,
+            options.max_retries,
+            options.retry_exceptions,
+            options.timeout_s,
+            options.enable_task_events,
+        )
+        if not queue.failure:  # else the next task tries again
+            if len(export.by_options) > REMEMBERED:
+                export.by_options.clear()
+            export.by_options[id(options)] = kind
+        return kind
 
     def forget_soon(self, key: bytes) -> None:
         """Have the workers forget a function. A finalizer calls this, so it only posts an action."""

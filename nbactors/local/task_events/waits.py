@@ -39,12 +39,10 @@ class Waits:
     def end(self) -> None:
         """Note that this thread waits no more. Idempotent."""
         wait = self._open.pop(get_ident(), None)
-        if wait is None:
-            return
-        kind, start, job = wait
-        now = monotonic()
-        if now - start < SHORT_S:
-            return
+        if wait is not None and monotonic() - wait[1] >= SHORT_S:
+            self._record(*wait, monotonic())
+
+    def _record(self, kind: str, start: float, job: Any, now: float) -> None:
         if job is None:
             self._recorder.add_wait(kind, start, now)
         elif job.waits is None:

@@ -13,7 +13,7 @@ from nbactors.local.connections.connection import Connection
 from nbactors.local.objects.entry import Entry
 from nbactors.local.objects.held import Held
 from nbactors.local.objects.streams import RemoteReader
-from nbactors.local.submitting.pending_call import PendingCall, make_results, open_stream
+from nbactors.local.submitting.pending_call import make_call, open_stream
 from nbactors.local.wire import failures, messages
 from nbactors.local.wire.cancel_mode import CancelMode
 from nbactors.object_ref import ObjectRef
@@ -255,8 +255,7 @@ class Stream:
     def __init__(self, member: Session, num_returns: int = STREAMING, backpressure: int = -1) -> None:
         self._member = member
         number = next(member.numbers)
-        entries, result = make_results(member.objects, number, num_returns)
-        self.call = PendingCall(number, entries, None, None)
+        self.call, result = make_call(member.objects, number, num_returns, None, None, None)
         self.call.connection = self  # type: ignore[assignment] # takes what the worker is told
         self.generator: ObjectRefGenerator[Any] = open_stream(
             member.objects, self.call, num_returns, backpressure, result

@@ -12,7 +12,7 @@ from nbactors.frontend.sink import DROPPED, HELD, READ, UnreadError
 from nbactors.frontend.unread_printer import VARIABLE, UnreadPrinter
 from nbactors.local.objects.entry import Entry
 from nbactors.local.submitting.arguments import Arguments, prepare
-from nbactors.local.submitting.pending_call import PendingCall, make_results
+from nbactors.local.submitting.pending_call import PendingCall, make_call
 from nbactors.local.wire import failures
 from nbactors.local.wire.cancel_mode import CancelMode
 
@@ -32,8 +32,7 @@ def told(session: Session) -> list[tuple[str, str]]:
 def call_of(session: Session, num_returns: int = 1) -> tuple[PendingCall, list[Any]]:
     """Return a call from a cell, and the references to its results."""
     number = next(session.numbers)
-    entries, result = make_results(session.objects, number, num_returns)
-    call = PendingCall(number, entries, None, None)
+    call, result = make_call(session.objects, number, num_returns, None, None, None)
     call.origin = 1 << 32 | CELL
     return call, result if num_returns > 1 else [result]
 

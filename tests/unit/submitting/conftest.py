@@ -10,6 +10,34 @@ import pytest
 from members import Session, acting_as, settle, tied
 from played_worker import PlayedWorker
 
+from nbactors.local.submitting import actor_link, pending_call, replies, task_queue
+from nbactors.speedups import compiled
+
+
+@pytest.fixture(autouse=True, params=["python"] if compiled is None else ["python", "compiled"])
+def form(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calls are made, sent and answered by the steps in Python, and by the compiled part."""
+    if request.param == "python":
+        do_in_python(monkeypatch)
+
+
+@pytest.fixture
+def in_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have calls made, sent and answered by the steps in Python, which a test may interrupt anywhere."""
+    do_in_python(monkeypatch)
+
+
+def do_in_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have no case be the usual one."""
+    for module, name in (
+        (actor_link, "submit"),
+        (pending_call, "begin"),
+        (pending_call, "go_out"),
+        (task_queue, "send_task"),
+        (replies, "settle"),
+    ):
+        monkeypatch.setattr(module, name, None)
+
 
 @pytest.fixture
 def session(tmp_path: Path) -> Session:

@@ -275,6 +275,7 @@ def test_a_call_that_meets_another_threads_turn_is_left_to_it(session: Session, 
     assert session.get(ref) == 1
 
 
+@pytest.mark.usefixtures("in_python")
 def test_a_call_is_looked_at_again_when_an_exception_tears_its_submission(
     session: Session, worker: PlayedWorker, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -36,7 +36,7 @@ from nbactors.options import TaskOptions
 STEP = int(os.environ.get("NBACTORS_STRESS_STEP", "61"))
 CALLS = 6
 WAVES = 2
-TURNS = 12
+TURNS = 16
 """How often each side gets its turn at the end: many times what a story without an event takes."""
 
 _ROOM = f"{os.sep}nbactors{os.sep}local{os.sep}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -289,9 +289,11 @@ def test_a_task_that_is_given_back_after_it_was_cancelled_does_not_run(
     _, back, _ = ahead(session, worker, monkeypatch)
     back._entry.call.cancel(CancelMode.CANCEL, True)
     settle(session, worker)
+    lease = lease_of(session, worker)
     worker.caller.send_now(messages.GivenBack([back._entry.number, 999]))
     with pytest.raises(exceptions.TaskCancelledError, match="cancelled"):
         session.get(back)
+    assert back._entry.number not in lease.connection.in_flight.calls, "the worker answers it no more"
 
 
 def test_what_a_worker_gives_back_when_it_is_leased_no_more_is_ignored(session: Session, worker: PlayedWorker) -> None:
@@ -393,6 +395,36 @@ def test_a_moment_that_began_before_the_last_task_does_not_end_the_lease(
     queue.return_idle()
     queue._return_if_idle(lease)
     assert returned(session) == [1], "once"
+
+
+def test_one_timer_at_a_time_looks_whether_a_worker_has_tasks(
+    session: Session, worker: PlayedWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(task_queue, "LINGER_S", 1000.0)
+    timers: list[float] = []
+    set_timer = session.reactor.call_later
+
+    def note(delay: float, callback: Callable[[], None]) -> Any:
+        if delay > 100:
+            timers.append(delay)
+        return set_timer(delay, callback)
+
+    monkeypatch.setattr(session.reactor, "call_later", note)
+    submit(session)
+    worker.grant(session)
+    answer(session, worker)
+    for _ in range(3):
+        submit(session)
+        settle(worker)
+        answer(session, worker)
+    assert timers == [1000.0]
+    lease, queue = lease_of(session, worker), session.tasks._all_queues()[0]
+    lease.idle_since -= 400
+    queue._return_if_idle(lease)
+    assert (len(timers), 500 < timers[-1] < 601, returned(session)) == (2, True, [])
+    lease.idle_since -= 600
+    queue._return_if_idle(lease)
+    assert (len(timers), returned(session)) == (2, [1])
 
 
 def test_an_old_worker_is_returned_at_once(

@@ -116,11 +116,10 @@ def test_a_task_without_a_retry_is_alone_in_its_worker(
 
 
 def submit_again(session: Session, queue: Any, details: Any, retries: int) -> Any:
-    from nbactors.local.submitting.pending_call import PendingCall, make_results
+    from nbactors.local.submitting.pending_call import make_call
 
     number = next(session.numbers)
-    entries, ref = make_results(session.objects, number, 1)
-    call = PendingCall(number, entries, queue, None)
+    call, ref = make_call(session.objects, number, 1, queue, None, None)
     call.details = details
     call.retries = retries
     queue.submit(call)
