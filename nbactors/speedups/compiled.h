@@ -12,7 +12,11 @@
 #include <structmember.h>
 
 /* Each adds what its file has to the module. Returns 0, or -1 with an exception. */
+int add_answers(PyObject *module);
+int add_arrivals(PyObject *module);
 int add_connections(PyObject *module);
+int add_jobs(PyObject *module);
+int add_methods(PyObject *module);
 int add_polling(PyObject *module);
 
 /* Intern a name. Returns 0, or -1 with an exception. */

@@ -44,7 +44,7 @@ class LoopPerformer:
         if job.thread != self._main_thread:
             performer.window()  # made now, so that the unpickling of the arguments can be interrupted
         try:
-            function, args, kwargs = performer.prepare(job)
+            function, args, kwargs = performer._prepare_quickly(job) or performer.prepare(job)
             if job.cancel is not None:
                 performer.refuse(job)
                 return None
