@@ -3,7 +3,7 @@
 
 typedef struct {
     PyObject_HEAD
-    PyObject *queue, *waiter, *lanes, *recorder, *reactor;
+    PyObject *queue, *waiter, *lanes, *put_plain, *recorder, *reactor;
     char constructed, is_retired, is_watching;
 } Intake;
 
@@ -15,6 +15,7 @@ static PyMemberDef intake_members[] = {
     {"_jobs", T_OBJECT_EX, offsetof(Intake, queue), 0, NULL},
     {"_waiter", T_OBJECT_EX, offsetof(Intake, waiter), 0, NULL},
     {"lanes", T_OBJECT_EX, offsetof(Intake, lanes), 0, NULL},
+    {"_put_plain", T_OBJECT_EX, offsetof(Intake, put_plain), 0, NULL},
     {"_recorder", T_OBJECT_EX, offsetof(Intake, recorder), 0, NULL},
     {"_reactor", T_OBJECT_EX, offsetof(Intake, reactor), 0, NULL},
     {"constructed", T_BOOL, offsetof(Intake, constructed), 0, NULL},
@@ -54,6 +55,25 @@ is_usual(Intake *self, PyObject *message, Layout *layout)
     return is_armed == Py_True;
 }
 
+/* Give a job to the main thread, or to a lane. Returns 0, or -1 with an exception. */
+static int
+put_in(Intake *self, Errand *job, Layout *layout)
+{
+    PyObject *put;
+    if (self->lanes == Py_None) {
+        put = PyObject_CallMethodOneArg(self->queue, name_append, (PyObject *)job);
+    } else if (self->put_plain != Py_None && is_plain(field(job->message, layout->method))) {
+        PyObject *put_plain = self->put_plain;
+        Py_INCREF(put_plain);
+        put = PyObject_CallOneArg(put_plain, (PyObject *)job);
+        Py_DECREF(put_plain);
+    } else {
+        put = PyObject_CallMethodOneArg((PyObject *)self, name_put, (PyObject *)job);
+    }
+    Py_XDECREF(put);
+    return put == NULL ? -1 : 0;
+}
+
 /* Do the usual case of `Executor.enqueue`. 1: done. 0: nothing was done. -1: an exception. */
 static int
 take_in(Intake *self, PyObject *connection, PyObject *message)
@@ -79,11 +99,7 @@ take_in(Intake *self, PyObject *connection, PyObject *message)
         PyObject *number = field(message, layout->number);
         failed = PyDict_SetItem(jobs->waiting, number, (PyObject *)job);
         if (!failed) {
-            PyObject *put = self->lanes == Py_None
-                                ? PyObject_CallMethodOneArg(self->queue, name_append, (PyObject *)job)
-                                : PyObject_CallMethodOneArg((PyObject *)self, name_put, (PyObject *)job);
-            failed = put == NULL;
-            Py_XDECREF(put);
+            failed = put_in(self, job, layout);
         }
         if (!failed && self->lanes == Py_None && self->waiter != NULL && self->waiter != Py_None) {
             PyObject *waiter = self->waiter;

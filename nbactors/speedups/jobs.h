@@ -64,6 +64,14 @@ usual_layout(PyObject *object)
     return layout != NULL && PyLong_CheckExact(field(job->message, layout->number)) ? layout : NULL;
 }
 
+/* Return whether the method of this name is one of the user's. */
+static inline int
+is_plain(PyObject *method)
+{
+    return PyUnicode_CheckExact(method) && PyUnicode_GetLength(method) > 1 &&
+           !(PyUnicode_READ_CHAR(method, 0) == '_' && PyUnicode_READ_CHAR(method, 1) == '_');
+}
+
 /* Return the time on the monotonic clock, rounded as `time.monotonic` does. */
 static inline double
 monotonic(void)

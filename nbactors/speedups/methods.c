@@ -26,14 +26,6 @@ are_equal(PyObject *one, PyObject *other)
                             PyObject_RichCompareBool(one, other, Py_EQ) == 1);
 }
 
-/* Return whether the method of this name is one of the user's. */
-static int
-is_plain(PyObject *method)
-{
-    return PyUnicode_CheckExact(method) && PyUnicode_GetLength(method) > 1 &&
-           !(PyUnicode_READ_CHAR(method, 0) == '_' && PyUnicode_READ_CHAR(method, 1) == '_');
-}
-
 /* Return the name of a job that calls `method`, a new reference, if that has a name already and its title is shown;
  * NULL if not. */
 static PyObject *

@@ -174,7 +174,18 @@ def test_a_call_for_the_group_that_runs_at_once_goes_by_the_steps_in_python() ->
     assert taken == [message]
 
 
-@pytest.mark.parametrize("name", ["_jobs", "_waiter", "lanes", "_recorder", "_reactor"])
+@pytest.mark.parametrize(("method", "way"), [("method", "plain"), ("_own", "plain"), ("__ray_call__", "put")])
+def test_a_call_for_a_lane_goes_the_short_way_unless_it_may_have_to_run_alone(method: str, way: str) -> None:
+    arrivals = Arrivals()
+    taken: list[Any] = []
+    arrivals.executor.lanes = object()  # type: ignore[assignment]
+    arrivals.executor._put_plain = lambda job: taken.append(("plain", job.message.method))
+    arrivals.executor._put = lambda job: taken.append(("put", job.message.method))  # type: ignore[method-assign, union-attr]
+    arrivals.executor.take_in(arrivals.caller, messages.Call(1, method, b""))
+    assert taken == [(way, method)]
+
+
+@pytest.mark.parametrize("name", ["_jobs", "_waiter", "lanes", "_put_plain", "_recorder", "_reactor"])
 def test_an_executor_that_has_lost_an_attribute_is_left_to_the_steps_in_python(name: str) -> None:
     arrivals = Arrivals()
     delattr(arrivals.executor, name)

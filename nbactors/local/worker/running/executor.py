@@ -123,6 +123,8 @@ class Executor(Intake):
         self.constructed = False
         self.lease_id = 0
         self.lanes: Lanes | None = None
+        self._put_plain: Callable[[Job], None] | None = None
+        """Takes in a call of the default group that need not run alone, as `_put` does."""
         self.hosted = hosted = Hosted(directory)
         self._recorder = recorder
         self.events = JobEvents(process_id, recorder, waits, hosted, self._jobs_of_callers)
@@ -332,6 +334,7 @@ class Executor(Intake):
         if message.is_async or message.max_concurrency > 1 or message.groups:
             self.lanes = self.hosted.calls = Lanes(message, self.performer)
             self.answers.queue = None
+            self._put_plain = self.lanes.put_plain
             self._jobs.append(construction)
             for job in early:
                 self._put(job)

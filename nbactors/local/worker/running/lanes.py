@@ -32,6 +32,7 @@ class Lanes:
 
     Attributes:
         limits: This number for each group, the default one first, whose name is empty.
+        put_plain: Takes in a call of the default group. The leader's thread.
     """
 
     def __init__(self, message: messages.Construct, performer: Performer) -> None:
@@ -62,6 +63,7 @@ class Lanes:
                 for name, limit in limits.items()
             }
         self._default = self._lanes[""]
+        self.put_plain: Callable[[Job], None] = self._default.put
 
     def put(self, job: Job) -> None:
         """Take a call in. The leader's thread."""

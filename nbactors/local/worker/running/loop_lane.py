@@ -7,6 +7,7 @@ import contextvars
 import threading
 from collections import deque
 from collections.abc import Callable
+from threading import get_ident
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -63,7 +64,7 @@ class LoopLane:
 
     def put(self, job: Job) -> None:
         """Take a call in. The leader's thread."""
-        elsewhere = threading.get_ident() != self._ident
+        elsewhere = get_ident() != self._ident
         if elsewhere and self._reads:
             # Another thread has read the call, so the loop is blocked for an unknown time. `distrust` comes before the
             # loop can find the call.
@@ -191,20 +192,19 @@ class LoopLane:
 
     def _admit(self) -> None:
         """Start calls up to the limit. The loop's thread."""
-        jobs = self._jobs
+        jobs, lookout = self._jobs, self._lookout
         while self._running < self._limit and not self._paused:
-            try:
+            job = lookout._pop_quickly(jobs)
+            if job is None:
+                if not jobs:
+                    return
                 job = jobs.popleft()
-            except IndexError:
-                return
-            self._lookout.before(job)
-            if job.begin():
-                self._running += 1
-                self._launch(job)
-
-    def _launch(self, job: Job) -> None:
-        job.thread = self._ident
-        contextvars.copy_context().run(self._begin, job)
+                lookout.before(job)
+                if not job.begin():
+                    continue
+            self._running += 1
+            job.thread = self._ident
+            contextvars.copy_context().run(self._begin, job)
 
     def _begin(self, job: Job) -> None:
         """Begin a call in a context of its own."""
@@ -225,8 +225,9 @@ class LoopLane:
             self.loop.call_soon(self._on_put, context=self._context)
 
     def _finished(self, job: Job) -> None:
-        job.end()
+        if self._lookout._finish_quickly(job) is None:
+            job.end()
+            self._lookout.after(job)
         self._running -= 1
-        self._lookout.after(job)
         if not self._running and not self._jobs:
             self._on_idle()

@@ -138,8 +138,12 @@ class ThreadLane:
         while True:
             # Active before it reads the flag: `Renewal` sets the flag and then reads `runs`, so one sees the other.
             active.add(ident)
+            is_begun = False
             try:
-                job = None if self._paused else jobs.popleft()
+                job = None if self._paused else lookout._pop_quickly(jobs)
+                is_begun = job is not None
+                if not (is_begun or self._paused):
+                    job = jobs.popleft()
             except IndexError:
                 job = None
             if job is None:
@@ -155,14 +159,19 @@ class ThreadLane:
                 sleep.acquire()
                 continue
             self._taken += 1
-            lookout.before(job)
-            if job.begin():
+            if not is_begun:
+                lookout.before(job)
+                is_begun = job.begin()
+            if is_begun:
                 job.thread = ident
                 current.set(job)
                 self._run(job)
                 current.set(None)
-                job.end()
-                self._is_short = lookout.after(job) < SHORT_S
+                took = lookout._finish_quickly(job)
+                if took is None:
+                    job.end()
+                    took = lookout.after(job)
+                self._is_short = took < SHORT_S
             active.discard(ident)
             job = None
 
