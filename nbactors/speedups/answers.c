@@ -1,6 +1,7 @@
 /* Answers: `Desk`, the base of `Answers`. */
 #include "connections.h"
 #include "jobs.h"
+#include "lanes.h"
 
 #define MAX_ATOM_LENGTH 4096 /* as in `pickling` */
 #define FLUSH 0.001          /* seconds, as `FLUSH_S` of `Answers` */
@@ -8,7 +9,7 @@
 
 typedef struct {
     PyObject_HEAD
-    PyObject *queue, *is_busy, *output;
+    PyObject *backlog, *is_busy, *output;
     double flushed;
     unsigned long main_thread;
 } Desk;
@@ -16,10 +17,10 @@ typedef struct {
 static PyObject *name_origin, *pickle_dumps, *protocol;
 static PyTypeObject *deque_type;
 
-HOLDER(Desk, desk, queue, output)
+HOLDER(Desk, desk, backlog, output)
 
 static PyMemberDef desk_members[] = {
-    {"queue", T_OBJECT_EX, offsetof(Desk, queue), 0, NULL},
+    {"backlog", T_OBJECT_EX, offsetof(Desk, backlog), 0, NULL},
     {"_is_busy", T_OBJECT_EX, offsetof(Desk, is_busy), 0, NULL},
     {"_output", T_OBJECT_EX, offsetof(Desk, output), 0, NULL},
     {"_flushed", T_DOUBLE, offsetof(Desk, flushed), 0, NULL},
@@ -42,7 +43,7 @@ static int
 is_usual(Desk *self, Errand *job, PyObject *result)
 {
     Layout *layout = usual_layout((PyObject *)job);
-    if (layout == NULL || !is_atom(result) || !are_whole(&self->queue, desk_count) || job->cancel != Py_None ||
+    if (layout == NULL || !is_atom(result) || !are_whole(&self->backlog, desk_count) || job->cancel != Py_None ||
         job->answered || !sends_quickly(job->connection)) {
         return 0;
     }
@@ -79,11 +80,15 @@ answer_of(Errand *job, PyObject *result)
 static int
 is_busy(Desk *self)
 {
-    if (Py_TYPE(self->queue) == deque_type) {
-        return PyObject_Size(self->queue) > 0;
+    if (Py_TYPE(self->backlog) == deque_type) {
+        return PyObject_Size(self->backlog) > 0;
+    }
+    int is_so = is_lane_busy(self->backlog);
+    if (is_so >= 0) {
+        return is_so;
     }
     PyObject *busy = PyObject_CallNoArgs(self->is_busy);
-    int is_so = busy == NULL ? -1 : PyObject_IsTrue(busy);
+    is_so = busy == NULL ? -1 : PyObject_IsTrue(busy);
     Py_XDECREF(busy);
     return is_so;
 }
@@ -102,7 +107,7 @@ desk_give(Desk *self, PyObject *const *args, Py_ssize_t count)
         PyErr_Clear();
         Py_RETURN_FALSE;
     }
-    int busy = is_busy(self); /* with lanes this is code in Python */
+    int busy = is_busy(self); /* with several lanes this is code in Python */
     if (busy < 0) {
         return NULL;
     }

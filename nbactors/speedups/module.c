@@ -17,7 +17,7 @@ PyInit__compiled(void)
 {
     PyObject *module = PyModule_Create(&definition);
     if (module != NULL && (add_answers(module) || add_arrivals(module) || add_connections(module) || add_jobs(module) ||
-                           add_methods(module) || add_polling(module) ||
+                           add_lanes(module) || add_methods(module) || add_polling(module) ||
                            PyModule_AddIntConstant(module, "VERSION", VERSION))) {
         Py_CLEAR(module);
     }

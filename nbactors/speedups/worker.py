@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from nbactors.speedups.form import compiled
 
-__all__ = ["Desk", "Errand", "Gate", "Guide", "Intake", "JobTable", "know_jobs"]
+__all__ = ["Desk", "Errand", "Gate", "Guide", "Intake", "JobTable", "Lane", "know_jobs"]
 
 if TYPE_CHECKING:
-    from nbactors.speedups._compiled import Desk, Errand, Gate, Guide, Intake, JobTable, know_jobs
+    from nbactors.speedups._compiled import Desk, Errand, Gate, Guide, Intake, JobTable, Lane, know_jobs
 elif compiled is not None:
     Desk = compiled.Desk
     Errand = compiled.Errand
@@ -21,6 +21,7 @@ elif compiled is not None:
     Guide = compiled.Guide
     Intake = compiled.Intake
     JobTable = compiled.JobTable
+    Lane = compiled.Lane
     know_jobs = compiled.know_jobs
 else:
 
@@ -74,6 +75,15 @@ else:
         def take_in(self, connection: Any, message: Any, /) -> None:
             """Take a call or task in. The leader's thread."""
             self.enqueue(connection, message)
+
+    class Lane:
+        """Takes calls in that run at the same time."""
+
+        put: Any
+
+        def put_quickly(self, job: Any, /) -> None:
+            """Do what `put` does. The leader's thread."""
+            self.put(job)
 
     class Guide:
         """Finds the methods of calls."""

@@ -520,7 +520,7 @@ def test_several_results_are_left_to_the_steps_in_python(answered: Answered, num
 def test_while_more_calls_wait_answers_are_gathered(answered: Answered, has_queue: bool) -> None:
     answers, queue = answered.answers, deque([1])
     answered.is_busy = not has_queue
-    answers.queue = queue if has_queue else None
+    answers.backlog = queue if has_queue else None
     answers._flushed = math.inf
     assert not answers._give_quickly(answered.job(), 0), "the first one has the outbox flushed soon"
     answered.connection.send(messages.Reply(0, b""))
@@ -536,7 +536,7 @@ def test_while_more_calls_wait_answers_are_gathered(answered: Answered, has_queu
 
 
 def test_answers_are_gathered_for_a_while_only(answered: Answered) -> None:
-    answered.answers.queue = deque([1])
+    answered.answers.backlog = deque([1])
     assert answered.answers._give_quickly(answered.job(), 1)
     assert len(answered.read()) == 1
     assert answered.answers._flushed > 0.0

@@ -20,7 +20,7 @@ from nbactors.local.wire import failures, messages
 from nbactors.local.wire.cancel_mode import CancelMode
 from nbactors.local.worker.memory.limit import is_lack as is_lack_of_memory
 from nbactors.pickling import pickling
-from nbactors.speedups.worker import Desk
+from nbactors.speedups.worker import Desk, Lane
 
 if TYPE_CHECKING:
     from nbactors.local.connections.connection import Connection
@@ -46,14 +46,15 @@ class Answers(Desk):
         output: Sends the output of a call, which goes before the call's answer.
 
     Attributes:
-        queue: The waiting jobs, if `is_busy` looks at nothing else.
+        backlog: What alone tells whether more calls wait, so that `is_busy` need not be called: the queue of the main
+            thread, or the only lane; None if more is to be looked at.
     """
 
     def __init__(self, values: Values, reactor: Reactor, is_busy: Callable[[], bool], output: OutputPipes) -> None:
         self._values = values
         self._reactor = reactor
         self._is_busy = is_busy
-        self.queue: deque[Any] | None = None
+        self.backlog: deque[Any] | Lane | None = None
         self._output = output
         self._flushed = 0.0
         self._main_thread = threading.main_thread().ident

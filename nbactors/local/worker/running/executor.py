@@ -132,7 +132,7 @@ class Executor(Intake):
             lambda cell, ends: node.send_now(messages.OutputPipes(cell), ends), lambda: hosted.running
         )
         self.answers = Answers(values, reactor, self._is_busy, self.output)
-        self.answers.queue = self._jobs
+        self.answers.backlog = self._jobs
         self.farewell = Farewell(
             membership,
             objects,
@@ -333,7 +333,7 @@ class Executor(Intake):
         # The lanes are set first: the main thread may take the construction as soon as it is queued, and uses them.
         if message.is_async or message.max_concurrency > 1 or message.groups:
             self.lanes = self.hosted.calls = Lanes(message, self.performer)
-            self.answers.queue = None
+            self.answers.backlog = self.lanes.only
             self._put_plain = self.lanes.put_plain
             self._jobs.append(construction)
             for job in early:

@@ -32,6 +32,7 @@ class Lanes:
 
     Attributes:
         limits: This number for each group, the default one first, whose name is empty.
+        only: The lane, if there is no other one.
         put_plain: Takes in a call of the default group. The leader's thread.
     """
 
@@ -63,7 +64,8 @@ class Lanes:
                 for name, limit in limits.items()
             }
         self._default = self._lanes[""]
-        self.put_plain: Callable[[Job], None] = self._default.put
+        self.only = self._default if len(self._lanes) == 1 else None
+        self.put_plain: Callable[[Job], None] = self._default.put_quickly
 
     def put(self, job: Job) -> None:
         """Take a call in. The leader's thread."""

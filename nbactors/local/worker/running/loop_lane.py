@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from nbactors.local.reactor.brisk_selector import BriskLoopSelector
 from nbactors.local.worker.jobs.job import current
 from nbactors.local.worker.running.lookout import UNREAD_S, Lookout
+from nbactors.speedups.worker import Lane
 
 if TYPE_CHECKING:
     from nbactors.local.worker.jobs.job import Job
@@ -30,7 +31,7 @@ def new_loop() -> asyncio.AbstractEventLoop:
     return loop
 
 
-class LoopLane:
+class LoopLane(Lane):
     """Runs up to `limit` calls at the same time on one loop. Plain methods run on the loop's thread, too.
 
     Args:
