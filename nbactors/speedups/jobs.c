@@ -6,7 +6,7 @@ Layout call_layout, run_layout;
 
 static PyObject *name_count_fast, *name_jobs, *name_popleft, *name_recorder;
 static PyObject *no_text; /* "" */
-static PyTypeObject *table_type, *errand_type;
+static PyTypeObject *table_type, *errand_type, *gate_type;
 
 /* ------------------------------------------------------------------------------------------------------------- jobs */
 
@@ -229,6 +229,24 @@ gate_finish(Gate *self, PyObject *object)
     return failed ? NULL : PyFloat_FromDouble(took);
 }
 
+PyObject *
+take_first(PyObject *gate, PyObject *queue)
+{
+    if (PyObject_TypeCheck(gate, gate_type)) {
+        return gate_pop((Gate *)gate, queue);
+    }
+    Py_RETURN_NONE;
+}
+
+PyObject *
+finish_job(PyObject *gate, PyObject *job)
+{
+    if (PyObject_TypeCheck(gate, gate_type)) {
+        return gate_finish((Gate *)gate, job);
+    }
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef gate_methods[] = {
     {"_pop_quickly", (PyCFunction)gate_pop, METH_O, pop_doc},
     {"_finish_quickly", (PyCFunction)gate_finish, METH_O, finish_doc},
@@ -324,7 +342,6 @@ add_jobs(PyObject *module)
     }
     errand_type = add_type(module, "Errand", &errand_spec);
     table_type = errand_type == NULL ? NULL : add_type(module, "JobTable", &table_spec);
-    PyTypeObject *gate = table_type == NULL ? NULL : add_type(module, "Gate", &gate_spec);
-    Py_XDECREF(gate);
-    return gate == NULL || PyModule_AddFunctions(module, functions) ? -1 : 0;
+    gate_type = table_type == NULL ? NULL : add_type(module, "Gate", &gate_spec);
+    return gate_type == NULL || PyModule_AddFunctions(module, functions) ? -1 : 0;
 }

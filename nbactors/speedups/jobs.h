@@ -84,6 +84,12 @@ monotonic(void)
 /* Return the record of a connection's jobs, a new reference; NULL without an exception if it has none of ours. */
 JobTable *jobs_of(PyObject *connection);
 
+/* Take the first job out of a queue, and begin it: `Gate._pop_quickly`, also of None, which has nothing done. */
+PyObject *take_first(PyObject *gate, PyObject *queue);
+
+/* End a job: `Gate._finish_quickly`, also of None, which has nothing done. */
+PyObject *finish_job(PyObject *gate, PyObject *job);
+
 /* Return a new job, as the constructor of `Job` makes it; NULL with an exception. */
 Errand *new_job(PyObject *connection, PyObject *message, Layout *layout);
 

@@ -1,29 +1,38 @@
 /* The lanes of actors that run several calls at the same time: `Lane`, the base of `LoopLane` and `ThreadLane`. */
 #include "lanes.h"
-#include "holders.h"
+#include "jobs.h"
 
 #include <pythread.h>
 
 typedef struct {
     PyObject_HEAD
-    PyObject *queue, *idle;
+    PyObject *queue, *idle, *lookout, *performer, *loop, *current;
     unsigned long ident;
+    Py_ssize_t limit;
     int running, count;
-    char started, is_gathering, has_gathered, is_due, is_short, is_watching;
+    char started, paused, is_gathering, has_gathered, is_due, is_short, is_watching;
 } Lane;
 
-static PyObject *name_append, *name_put;
+static PyObject *name_append, *name_call, *name_create_task, *name_finished, *name_go_on, *name_on_idle, *name_put,
+    *name_task_ends;
+static PyMethodDef task_ends_method;
 static PyTypeObject *lane_type;
 
-HOLDER(Lane, lane, queue, idle)
+HOLDER(Lane, lane, queue, current)
 
 static PyMemberDef lane_members[] = {
     {"_jobs", T_OBJECT_EX, offsetof(Lane, queue), 0, NULL},
     {"_idle", T_OBJECT_EX, offsetof(Lane, idle), 0, NULL},
+    {"_lookout", T_OBJECT_EX, offsetof(Lane, lookout), 0, NULL},
+    {"_performer", T_OBJECT_EX, offsetof(Lane, performer), 0, NULL},
+    {"loop", T_OBJECT_EX, offsetof(Lane, loop), 0, NULL},
+    {"_current", T_OBJECT_EX, offsetof(Lane, current), 0, NULL},
     {"_ident", T_ULONG, offsetof(Lane, ident), 0, NULL},
     {"_running", T_INT, offsetof(Lane, running), 0, NULL},
+    {"_limit", T_PYSSIZET, offsetof(Lane, limit), 0, NULL},
     {"_count", T_INT, offsetof(Lane, count), 0, NULL},
     {"_started", T_BOOL, offsetof(Lane, started), 0, NULL},
+    {"_paused", T_BOOL, offsetof(Lane, paused), 0, NULL},
     {"_is_gathering", T_BOOL, offsetof(Lane, is_gathering), 0, NULL},
     {"_has_gathered", T_BOOL, offsetof(Lane, has_gathered), 0, NULL},
     {"_due", T_BOOL, offsetof(Lane, is_due), 0, NULL},
@@ -75,8 +84,105 @@ lane_put(Lane *self, PyObject *job)
     return appended;
 }
 
+/* Begin a job in the current context, and make the task that runs it. Returns 0, or -1 with an exception. */
+static int
+begin(Lane *self, Errand *job)
+{
+    PyObject *ends = PyCFunction_New(&task_ends_method, (PyObject *)self);
+    PyObject *token = ends == NULL ? NULL : PyContextVar_Set(self->current, (PyObject *)job);
+    PyObject *rest = token == NULL ? NULL : PyObject_CallMethodObjArgs(self->performer, name_call, job, ends, NULL);
+    Py_XDECREF(ends);
+    Py_XDECREF(token);
+    if (rest == NULL) {
+        return -1;
+    }
+    if (rest == Py_None) {
+        PyObject *finished = PyObject_CallMethodOneArg((PyObject *)self, name_finished, (PyObject *)job);
+        Py_XDECREF(finished);
+        Py_DECREF(rest);
+        return finished == NULL ? -1 : 0;
+    }
+    PyObject *task = PyObject_CallMethodOneArg(self->loop, name_create_task, rest);
+    Py_DECREF(rest);
+    if (task != NULL) {
+        store(&job->launched, task);
+    }
+    return task == NULL ? -1 : 0;
+}
+
+PyDoc_STRVAR(admit_doc, "Start calls up to the limit. Return False if the first one that is left is left to the steps in\n"
+                        "Python. The loop's thread.");
+
+static PyObject *
+lane_admit(Lane *self, PyObject *Py_UNUSED(ignored))
+{
+    while (are_whole(&self->queue, lane_count) && self->running < self->limit && !self->paused) {
+        PyObject *job = take_first(self->lookout, self->queue);
+        if (job == NULL) {
+            return NULL;
+        }
+        if (job == Py_None) {
+            Py_DECREF(job);
+            return PyBool_FromLong(PyObject_Size(self->queue) == 0);
+        }
+        self->running++;
+        ((Errand *)job)->thread = self->ident;
+        PyObject *context = PyContext_CopyCurrent();
+        int failed = context == NULL || PyContext_Enter(context);
+        if (!failed) {
+            failed = begin(self, (Errand *)job);
+            PyObject *type, *error, *trace;
+            PyErr_Fetch(&type, &error, &trace);
+            if (PyContext_Exit(context)) {
+                PyErr_Clear(); /* it was the current one */
+            }
+            PyErr_Restore(type, error, trace);
+        }
+        Py_XDECREF(context);
+        Py_DECREF(job);
+        if (failed) {
+            return NULL;
+        }
+    }
+    Py_RETURN_TRUE;
+}
+
+PyDoc_STRVAR(task_ends_doc, "Do what `_task_ends` does.");
+
+static PyObject *
+lane_task_ends(PyObject *object, PyObject *argument)
+{
+    Lane *self = (Lane *)object;
+    PyObject *took = are_whole(&self->queue, lane_count) ? finish_job(self->lookout, argument) : NULL;
+    if (took == NULL && PyErr_Occurred()) {
+        return NULL;
+    }
+    if (took == NULL || took == Py_None) {
+        Py_XDECREF(took);
+        return PyObject_CallMethodOneArg(object, name_task_ends, argument);
+    }
+    Py_DECREF(took);
+    Errand *job = (Errand *)argument;
+    self->running--;
+    Py_INCREF(Py_None);
+    store(&job->task, Py_None);
+    Py_INCREF(Py_None);
+    store(&job->launched, Py_None);
+    if (PyObject_Size(self->queue) == 0) {
+        if (self->running == 0) {
+            return PyObject_CallMethodNoArgs(object, name_on_idle);
+        }
+    } else if (!self->is_due) {
+        return PyObject_CallMethodNoArgs(object, name_go_on);
+    }
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef task_ends_method = {"task_ends", lane_task_ends, METH_O, task_ends_doc};
+
 static PyMethodDef lane_methods[] = {
     {"put_quickly", (PyCFunction)lane_put, METH_O, put_doc},
+    {"_admit_quickly", (PyCFunction)lane_admit, METH_NOARGS, admit_doc},
     {NULL, NULL, 0, NULL},
 };
 
@@ -95,7 +201,9 @@ static PyType_Spec lane_spec = {
 int
 add_lanes(PyObject *module)
 {
-    if (intern(&name_append, "append") || intern(&name_put, "put")) {
+    if (intern(&name_append, "append") || intern(&name_call, "call") || intern(&name_create_task, "create_task") ||
+        intern(&name_finished, "_finished") || intern(&name_go_on, "_go_on") || intern(&name_on_idle, "_on_idle") ||
+        intern(&name_put, "put") || intern(&name_task_ends, "_task_ends")) {
         return -1;
     }
     lane_type = add_type(module, "Lane", &lane_spec);

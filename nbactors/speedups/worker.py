@@ -85,6 +85,9 @@ else:
             """Do what `put` does. The leader's thread."""
             self.put(job)
 
+        def _admit_quickly(self) -> bool:
+            return False
+
     class Guide:
         """Finds the methods of calls."""
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import gc
 import math
 import random
 import socket
 import sys
+import threading
 from collections import deque
 from collections.abc import Iterator
+from contextvars import ContextVar
 from types import SimpleNamespace
 from typing import Any
 
@@ -22,11 +26,13 @@ from nbactors.local.wire import messages
 from nbactors.local.wire.framing import peer_codec
 from nbactors.local.worker.jobs.caller_jobs import CallerJobs
 from nbactors.local.worker.jobs.hosted import Hosted
-from nbactors.local.worker.jobs.job import Job
+from nbactors.local.worker.jobs.job import Job, current
 from nbactors.local.worker.running.answers import Answers
 from nbactors.local.worker.running.executor import Executor
 from nbactors.local.worker.running.lookout import UNREAD_S, Lookout
+from nbactors.local.worker.running.loop_lane import LoopLane
 from nbactors.local.worker.running.performer import Performer
+from nbactors.local.worker.running.thread_lane import ThreadLane
 from nbactors.options.num_returns import STREAMING
 
 pytestmark = pytest.mark.skipif(speedups.compiled is None, reason=f"no compiled part: {speedups.why_not}")
@@ -585,6 +591,195 @@ def test_a_lack_of_memory_leaves_an_answer_to_the_steps_in_python(answered: Answ
             testcapi.remove_mem_hooks()
         answered.connection.flush()
         assert len(answered.read()) == is_done or not is_done
+
+
+# --------------------------------------------------------------------------------------------------------------- lanes
+
+
+class Performing:
+    """As much of a `LoopPerformer` as a lane wants. Each call awaits a turn of the loop, unless it is a plain one."""
+
+    def __init__(self) -> None:
+        self.begun: list[tuple[Any, Any]] = []
+        self.contexts: list[Any] = []
+        self.is_plain = False
+        self.error: Exception | None = None
+
+    def catch_up(self) -> None: ...
+
+    def call(self, job: Job, ends: Any) -> Any:
+        self.begun.append((job, current.get()))
+        counted.set(counted.get() + 1)
+        self.contexts.append(counted.get())
+        if self.error is not None:
+            raise self.error
+        return None if self.is_plain else self._await(job, ends)
+
+    async def _await(self, job: Job, ends: Any) -> None:
+        await asyncio.sleep(0)
+        ends(job)
+
+
+counted: ContextVar[int] = ContextVar("counted", default=0)
+
+
+class Loop:
+    """A lane with its loop, which a test turns by hand."""
+
+    def __init__(self, limit: int = 2) -> None:
+        self.loop = asyncio.SelectorEventLoop()
+        self.performing = Performing()
+        self.idle: list[str] = []
+        self.lane = LoopLane(self.loop, limit, self.performing, lambda: self.idle.append("idle"))  # type: ignore[arg-type]
+        self.lane._ident = threading.get_ident()
+        self.lane._started = True
+        self.caller = Caller()
+
+    def job(self, number: int) -> Job:
+        return job_of(self.caller, messages.Call(number, "method", b""))
+
+    def turn(self) -> None:
+        self.loop.run_until_complete(asyncio.sleep(0))
+
+    @property
+    def begun(self) -> list[int]:
+        """The numbers of the calls that have begun."""
+        return [job.message.number for job, _ in self.performing.begun]
+
+
+@pytest.fixture
+def loop() -> Iterator[Loop]:
+    made = Loop()
+    yield made
+    for _ in range(3):  # the tasks end
+        made.turn()
+    made.loop.close()
+
+
+def test_calls_of_a_lane_begin_up_to_its_limit_each_in_a_context_of_its_own(loop: Loop) -> None:
+    loop.lane._jobs.extend(loop.job(number) for number in (1, 2, 3))
+    assert loop.lane._admit_quickly()
+    assert loop.begun == [1, 2]
+    assert loop.performing.begun[0][1] is loop.performing.begun[0][0], "it is the current job there"
+    assert loop.performing.contexts == [1, 1]
+    assert (current.get(), counted.get()) == (None, 0)
+    assert [job.launched is not None for job, _ in loop.performing.begun] == [True, True]
+    assert loop.lane._running == 2
+    for _ in range(4):
+        loop.turn()
+    assert (loop.begun, loop.lane._running, loop.idle) == ([1, 2, 3], 0, ["idle"])
+    assert [job.launched for job, _ in loop.performing.begun] == [None] * 3
+    assert not loop.caller.jobs.running
+
+
+def test_a_paused_lane_begins_none(loop: Loop) -> None:
+    loop.lane._jobs.append(loop.job(1))
+    loop.lane.pause()
+    assert loop.lane._admit_quickly()
+    loop.lane._admit()
+    assert loop.begun == []
+
+
+def test_plain_methods_of_a_lane_end_at_once(loop: Loop) -> None:
+    loop.performing.is_plain = True
+    loop.lane._jobs.extend(loop.job(number) for number in (1, 2, 3))
+    loop.lane._admit()
+    assert (loop.begun, loop.lane._running, loop.idle) == ([1, 2, 3], 0, ["idle"])
+
+
+def test_a_call_that_needs_a_look_and_one_that_was_cancelled_go_by_the_steps_in_python(loop: Loop) -> None:
+    looks: list[str] = []
+    loop.lane._lookout._catch_up = lambda: looks.append("look")
+    loop.lane._lookout.distrust()
+    loop.lane._jobs.extend(loop.job(number) for number in (1, 2))
+    del loop.caller.jobs.waiting[1]
+    assert not loop.lane._admit_quickly()
+    loop.lane._admit()
+    assert (loop.begun, looks) == ([2], ["look"])
+
+
+def test_what_a_call_raises_ends_the_admission_and_leaves_no_context_behind(loop: Loop) -> None:
+    loop.performing.error = LookupError("as of a signal handler")
+    loop.lane._jobs.extend(loop.job(number) for number in (1, 2))
+    with pytest.raises(LookupError, match="as of a signal handler"):
+        loop.lane._admit()
+    assert (loop.begun, len(loop.lane._jobs)) == ([1], 1)
+    assert (current.get(), counted.get()) == (None, 0)
+
+
+@pytest.mark.parametrize("name", ["_jobs", "_lookout", "_performer", "loop", "_current"])
+def test_a_lane_that_has_lost_an_attribute_begins_none(loop: Loop, name: str) -> None:
+    loop.lane._jobs.append(loop.job(1))
+    kept = getattr(loop.lane, name)
+    delattr(loop.lane, name)
+    assert loop.lane._admit_quickly()
+    with contextlib.suppress(AttributeError):
+        loop.lane.put_quickly(loop.job(2))
+    setattr(loop.lane, name, kept)
+    assert loop.begun == []
+
+
+@pytest.mark.parametrize("is_own", [True, False])
+@pytest.mark.parametrize("due", ["gathering", "due", "nothing"])
+@pytest.mark.parametrize("started", [True, False])
+def test_a_call_is_only_queued_where_the_loop_looks_soon(loop: Loop, is_own: bool, due: str, started: bool) -> None:
+    put: list[Job] = []
+    loop.lane.put = put.append  # type: ignore[method-assign]
+    loop.lane._ident += not is_own
+    loop.lane._started, loop.lane._is_gathering, loop.lane._due = started, due == "gathering", due == "due"
+    job = loop.job(1)
+    loop.lane.put_quickly(job)
+    is_quick = is_own and started and due != "nothing"
+    assert (list(loop.lane._jobs), put) == (([job], []) if is_quick else ([], [job]))
+    assert loop.lane._has_gathered == (is_quick and due == "gathering")
+
+
+@pytest.mark.parametrize("is_short", [True, False])
+@pytest.mark.parametrize("is_watching", [True, False])
+@pytest.mark.parametrize("idle", [0, 1])
+def test_a_call_is_only_queued_where_a_thread_is_awake_and_watched(
+    is_short: bool, is_watching: bool, idle: int
+) -> None:
+    lane = ThreadLane("", 2, lambda job: None, lambda *_: None, lambda: None)
+    put: list[Any] = []
+    lane.put = put.append  # type: ignore[method-assign]
+    lane._started, lane._is_short, lane._watching, lane._count = True, is_short, is_watching, 1
+    lane._idle = [threading.Lock()] * idle
+    job = job_of(Caller())
+    lane.put_quickly(job)
+    is_quick = is_short and is_watching and not idle
+    assert (list(lane._jobs), put) == (([job], []) if is_quick else ([], [job]))
+
+
+@pytest.mark.parametrize(("running", "waiting", "is_busy"), [(0, 0, False), (1, 0, False), (2, 0, True), (1, 1, True)])
+def test_an_only_lane_tells_whether_more_calls_wait(
+    answered: Answered, loop: Loop, running: int, waiting: int, is_busy: bool
+) -> None:
+    answered.answers._is_busy = pytest.fail
+    answered.answers.backlog = loop.lane
+    answered.answers._flushed = math.inf
+    loop.lane._running = running
+    loop.lane._jobs.extend([loop.job(9)] * waiting)
+    assert answered.answers._give_quickly(answered.job(), 1) != is_busy, "the first one to be gathered goes by Python"
+    assert loop.lane.is_busy == is_busy
+
+
+def test_calls_of_a_lane_leave_no_object_behind(loop: Loop) -> None:
+    def calls(count: int) -> None:
+        for _ in range(count):
+            loop.lane.put(loop.job(1))
+            loop.turn()
+            loop.turn()
+            loop.performing.begun.clear()
+            loop.performing.contexts.clear()
+            loop.idle.clear()
+
+    calls(200)
+    gc.collect()
+    before = sys.getallocatedblocks()
+    calls(1000)
+    gc.collect()
+    assert sys.getallocatedblocks() - before < 200
 
 
 # --------------------------------------------------------------------------------------------------------------- loads

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -47,8 +48,9 @@ class LoopLane(Lane):
         on_idle: Callable[[], None],
     ) -> None:
         self.loop = loop
-        self._limit = limit
+        self._limit = min(limit, sys.maxsize)
         self._performer = performer
+        self._current = current
         self._on_idle = on_idle
         self._jobs: deque[Job] = deque()
         self._running = 0
@@ -193,19 +195,16 @@ class LoopLane(Lane):
 
     def _admit(self) -> None:
         """Start calls up to the limit. The loop's thread."""
-        jobs, lookout = self._jobs, self._lookout
-        while self._running < self._limit and not self._paused:
-            job = lookout._pop_quickly(jobs)
-            if job is None:
-                if not jobs:
-                    return
-                job = jobs.popleft()
-                lookout.before(job)
-                if not job.begin():
-                    continue
-            self._running += 1
-            job.thread = self._ident
-            contextvars.copy_context().run(self._begin, job)
+        jobs = self._jobs
+        while not self._admit_quickly():
+            if not (jobs and self._running < self._limit) or self._paused:
+                return
+            job = jobs.popleft()
+            self._lookout.before(job)
+            if job.begin():
+                self._running += 1
+                job.thread = self._ident
+                contextvars.copy_context().run(self._begin, job)
 
     def _begin(self, job: Job) -> None:
         """Begin a call in a context of its own."""
@@ -222,8 +221,12 @@ class LoopLane(Lane):
         job.task = job.launched = None
         self._finished(job)
         if self._jobs and not self._due:
-            self._due, self._due_since = True, monotonic()
-            self.loop.call_soon(self._on_put, context=self._context)
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Have waiting calls started. The loop's thread."""
+        self._due, self._due_since = True, monotonic()
+        self.loop.call_soon(self._on_put, context=self._context)
 
     def _finished(self, job: Job) -> None:
         if self._lookout._finish_quickly(job) is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -42,7 +43,7 @@ class ThreadLane(Lane):
         catch_up: Callable[[], None],
     ) -> None:
         self._name = name
-        self._limit = limit
+        self._limit = min(limit, sys.maxsize)
         self._run = run
         self._later = later
         self._catch_up = catch_up
