@@ -15,6 +15,7 @@
 int add_answers(PyObject *module);
 int add_arrivals(PyObject *module);
 int add_connections(PyObject *module);
+int add_handles(PyObject *module);
 int add_jobs(PyObject *module);
 int add_lanes(PyObject *module);
 int add_methods(PyObject *module);

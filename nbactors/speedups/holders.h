@@ -69,6 +69,26 @@ are_whole(PyObject **objects, Py_ssize_t count)
     {Py_tp_new, name##_new}, {Py_tp_traverse, name##_traverse}, {Py_tp_clear, name##_clear},                          \
         {Py_tp_dealloc, name##_dealloc}, {Py_tp_members, name##_members}
 
+/* Find where an attribute of a type lies that has it in a slot. Returns 0, or -1 with an exception. */
+static inline int
+find_slot(PyTypeObject *type, const char *name, Py_ssize_t *offset)
+{
+    PyObject *descriptor = PyObject_GetAttrString((PyObject *)type, name);
+    if (descriptor == NULL) {
+        return -1;
+    }
+    PyMemberDef *member =
+        Py_IS_TYPE(descriptor, &PyMemberDescr_Type) ? ((PyMemberDescrObject *)descriptor)->d_member : NULL;
+    if (member == NULL || member->type != T_OBJECT_EX) {
+        PyErr_Format(PyExc_TypeError, "%s.%s is no slot", type->tp_name, name);
+        Py_DECREF(descriptor);
+        return -1;
+    }
+    *offset = member->offset;
+    Py_DECREF(descriptor);
+    return 0;
+}
+
 /* Add a type to the module. Returns it, a new reference; or NULL with an exception. */
 static inline PyTypeObject *
 add_type(PyObject *module, const char *name, PyType_Spec *spec)

@@ -267,33 +267,13 @@ static PyType_Spec gate_spec = {
 
 /* ---------------------------------------------------------------------------------------------------------- messages */
 
-/* Find where an attribute of a type lies that has it in a slot. Returns 0, or -1 with an exception. */
-static int
-find(PyTypeObject *type, const char *name, Py_ssize_t *offset)
-{
-    PyObject *descriptor = PyObject_GetAttrString((PyObject *)type, name);
-    if (descriptor == NULL) {
-        return -1;
-    }
-    PyMemberDef *member =
-        Py_IS_TYPE(descriptor, &PyMemberDescr_Type) ? ((PyMemberDescrObject *)descriptor)->d_member : NULL;
-    if (member == NULL || member->type != T_OBJECT_EX) {
-        PyErr_Format(PyExc_TypeError, "%s.%s is no slot", type->tp_name, name);
-        Py_DECREF(descriptor);
-        return -1;
-    }
-    *offset = member->offset;
-    Py_DECREF(descriptor);
-    return 0;
-}
-
 static int
 find_all(PyTypeObject *type, Layout *layout)
 {
-    return find(type, "number", &layout->number) || find(type, "num_returns", &layout->num_returns) ||
-           find(type, "name", &layout->name) || find(type, "deps", &layout->deps) ||
-           find(type, "rest", &layout->rest) || find(type, "origin", &layout->origin) ||
-           find(type, "submitted", &layout->submitted) || find(type, "data", &layout->data);
+    return find_slot(type, "number", &layout->number) || find_slot(type, "num_returns", &layout->num_returns) ||
+           find_slot(type, "name", &layout->name) || find_slot(type, "deps", &layout->deps) ||
+           find_slot(type, "rest", &layout->rest) || find_slot(type, "origin", &layout->origin) ||
+           find_slot(type, "submitted", &layout->submitted) || find_slot(type, "data", &layout->data);
 }
 
 PyDoc_STRVAR(know_doc, "know_jobs(Job, Call, Run, Reply): have the steps here serve these types.");
@@ -311,8 +291,8 @@ know_jobs(PyObject *Py_UNUSED(module), PyObject *args)
         PyErr_SetString(PyExc_TypeError, "a Job has the attributes of an Errand, and no others");
         return NULL;
     }
-    if (find_all(call, &of_call) || find_all(run, &of_run) || find(call, "method", &of_call.method) ||
-        find(call, "group", &of_call.group)) {
+    if (find_all(call, &of_call) || find_all(run, &of_run) || find_slot(call, "method", &of_call.method) ||
+        find_slot(call, "group", &of_call.group)) {
         return NULL;
     }
     of_call.type = call;

@@ -44,7 +44,8 @@ class Lanes:
         self._performer = performer
         self._may_stop = False
         if message.is_async:
-            from nbactors.local.worker.running.loop_lane import LoopLane, new_loop  # noqa: PLC0415 - imports asyncio: 80 ms
+            from nbactors.local.worker.running.actor_loop import new_loop  # noqa: PLC0415 - imports asyncio: 80 ms
+            from nbactors.local.worker.running.loop_lane import LoopLane  # noqa: PLC0415 - as above
             from nbactors.local.worker.running.loop_performer import LoopPerformer  # noqa: PLC0415 - as above
 
             loop_performer = LoopPerformer(performer)

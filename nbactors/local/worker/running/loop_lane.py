@@ -12,7 +12,6 @@ from threading import get_ident
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from nbactors.local.reactor.brisk_selector import BriskLoopSelector
 from nbactors.local.worker.jobs.job import current
 from nbactors.local.worker.running.lookout import UNREAD_S, Lookout
 from nbactors.speedups.worker import Lane
@@ -20,16 +19,6 @@ from nbactors.speedups.worker import Lane
 if TYPE_CHECKING:
     from nbactors.local.worker.jobs.job import Job
     from nbactors.local.worker.running.loop_performer import LoopPerformer
-
-
-def new_loop() -> asyncio.AbstractEventLoop:
-    """Return a new event loop: uvloop's where that is installed."""
-    try:
-        import uvloop  # noqa: PLC0415 - optional
-    except ImportError:
-        return asyncio.SelectorEventLoop(BriskLoopSelector())
-    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
-    return loop
 
 
 class LoopLane(Lane):
